@@ -1,0 +1,36 @@
+//! Let only those who know the key talk to your service.
+//!
+//! A server on one thread sends a fresh random challenge to whoever connects; the client proves
+//! with an HMAC that it holds the shared key; only then is it served. Memory is bounded by a
+//! formula, and nothing that a peer sends ends the loop.
+//!
+//! ```no_run
+//! use countersign::{KeyRing, Reply, Server};
+//!
+//! let keys = KeyRing::from_file("keys")?;
+//! let shout = |message: &[u8], reply: &mut Reply<'_>| {
+//!     reply.message(&message.to_ascii_uppercase());
+//! };
+//! Server::bind("127.0.0.1:9527", keys, shout)?.run()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`Server`] serves a [`Service`] to those who hold a key of a [`KeyRing`], within [`Limits`].
+//! - [`Client`] is the other end, blocking.
+//! - [`Session`] is one connection without a socket, for those who own theirs.
+//! - [`manual`] is the manual: [protocol](manual::protocol), [embedding](manual::embedding),
+//!   [operations](manual::operations), [performance](manual::performance),
+//!   [security](manual::security), [decisions](manual::decisions).
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod proto;
+
+pub use proto::dialect::Dialect;
+pub use proto::framing::{Ending, Form, Framing};
+pub use proto::keys::KeyRing;
+pub use proto::keys::fault::{KeyFault, KeyRingError};
+pub use proto::keys::key::{Key, Mac};
+pub use proto::protocol::{Exchange, NoUsableKey, Protocol};
+pub use proto::refusal::Refusal;
+pub use proto::session::{Event, Message, Session};

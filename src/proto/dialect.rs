@@ -1,0 +1,77 @@
+//! The dialects: which handshake opens a connection.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Which handshake opens a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// The server sends 32 random bytes; the client answers with their HMAC as raw bytes.
+    Raw,
+    /// The same, and the HMAC is written in lower-case hexadecimal digits.
+    Hex,
+    /// No handshake: whoever connects is served.
+    Open,
+}
+
+impl Dialect {
+    /// All dialects, in the order in which help texts name them.
+    pub const ALL: [Self; 3] = [Self::Raw, Self::Hex, Self::Open];
+
+    /// The name, as it stands in key files and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Hex => "hex",
+            Self::Open => "open",
+        }
+    }
+
+    /// Whether a peer has to prove that it holds a key.
+    #[must_use]
+    pub fn authenticates(self) -> bool {
+        self != Self::Open
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = UnknownDialect;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDialect> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name).ok_or(UnknownDialect)
+    }
+}
+
+/// The name is none of [`Dialect::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownDialect;
+
+impl fmt::Display for UnknownDialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown dialect (raw, hex or open)")
+    }
+}
+
+impl std::error::Error for UnknownDialect {}
+
+/// A set of dialects: those that a key may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Dialects(u8);
+
+impl Dialects {
+    pub(crate) fn with(self, dialect: Dialect) -> Self {
+        Self(self.0 | 1 << dialect as u8)
+    }
+
+    pub(crate) fn contains(self, dialect: Dialect) -> bool {
+        self.0 & 1 << dialect as u8 != 0
+    }
+}

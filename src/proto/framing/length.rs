@@ -1,0 +1,116 @@
+//! Length frames: a signed 32-bit big-endian length, then so many bytes.
+//!
+//! The form is that of Python's `multiprocessing.connection`: a length of -1 says that an unsigned
+//! 64-bit length follows, which is taken for any message within the limit. Every other negative
+//! length is refused. Nothing is allocated for what a length merely claims.
+
+use crate::proto::held::Extent;
+use crate::proto::refusal::Refusal;
+
+/// The longer of the two headers.
+pub(crate) const HEADER_MAX: usize = 12;
+
+/// The shorter one.
+const HEADER: usize = 4;
+
+/// What stands in the short header where the long one is meant.
+const LONG: [u8; HEADER] = [0xff; HEADER];
+
+pub(crate) fn scan(held: &[u8], input: &[u8], max: usize) -> Result<Extent, Refusal> {
+    let Some(short) = head::<HEADER>(held, input) else { return Ok(Extent::Partial) };
+    let (header, length) = if short == LONG {
+        let Some(long) = head::<HEADER_MAX>(held, input) else { return Ok(Extent::Partial) };
+        let [.., a, b, c, d, e, f, g, h] = long;
+        let length = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        (HEADER_MAX, usize::try_from(length).map_err(|_| Refusal::MessageTooLong)?)
+    } else {
+        let length = i32::from_be_bytes(short);
+        (HEADER, usize::try_from(length).map_err(|_| Refusal::BadLength)?)
+    };
+    if length > max {
+        return Err(Refusal::MessageTooLong);
+    }
+    Ok(Extent::of(header + length - held.len(), input))
+}
+
+/// The first `N` bytes of the unit, wherever they lie.
+fn head<const N: usize>(held: &[u8], input: &[u8]) -> Option<[u8; N]> {
+    if let Some(head) = held.first_chunk() {
+        return Some(*head);
+    }
+    let mut head = [0; N];
+    let (old, new) = head.split_at_mut(held.len());
+    old.copy_from_slice(held);
+    new.copy_from_slice(input.get(..new.len())?);
+    Some(head)
+}
+
+/// The message in a whole unit.
+pub(crate) fn open(unit: &[u8]) -> &[u8] {
+    let header = if unit.starts_with(&LONG) { HEADER_MAX } else { HEADER };
+    &unit[header..]
+}
+
+/// Leaves room for a header.
+pub(crate) fn begin(out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0; HEADER]);
+}
+
+/// Fills in the header of the message that was begun at `start`.
+pub(crate) fn end(out: &mut [u8], start: usize) {
+    let frame = &mut out[start..];
+    let length = u32::try_from(frame.len() - HEADER).unwrap_or(u32::MAX);
+    debug_assert!(i32::try_from(length).is_ok(), "limits are capped far below 2 GiB");
+    frame[..HEADER].copy_from_slice(&length.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn long(length: u64) -> Vec<u8> {
+        [&LONG[..], &length.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn a_frame_reaches_as_far_as_its_length_says() {
+        type Case<'a> = (&'a [u8], &'a [u8], Result<Extent, Refusal>);
+        let cases: [Case<'_>; 9] = [
+            (b"", b"\0\0\0\x02ab", Ok(Extent::Whole(6))),
+            (b"", b"\0\0\0\0rest", Ok(Extent::Whole(4))),
+            (b"\0\0", b"\0\x02abc", Ok(Extent::Whole(4))),
+            (b"\0\0\0\x02a", b"b", Ok(Extent::Whole(1))),
+            (b"", b"\0\0\0", Ok(Extent::Partial)),
+            (b"", b"\0\0\0\x02a", Ok(Extent::Partial)),
+            (b"", b"\0\0\0\x05", Err(Refusal::MessageTooLong)),
+            (b"", b"\xff\xff\xff\xfe", Err(Refusal::BadLength)),
+            (b"", b"\x80\0\0\0", Err(Refusal::BadLength)),
+        ];
+        for (held, input, expected) in cases {
+            assert_eq!(scan(held, input, 4), expected, "{held:?} {input:?}");
+        }
+    }
+
+    #[test]
+    fn the_long_form_is_taken_within_the_limit() {
+        let frame = [long(3), b"abc".to_vec()].concat();
+        for cut in 0..=frame.len() {
+            let (held, input) = frame.split_at(cut);
+            assert_eq!(scan(held, input, 4), Ok(Extent::Whole(frame.len() - cut)), "cut at {cut}");
+        }
+        assert_eq!(open(&frame), b"abc");
+        assert_eq!(scan(&[], &long(5), 4), Err(Refusal::MessageTooLong));
+        assert_eq!(scan(&[], &long(u64::MAX), 4), Err(Refusal::MessageTooLong));
+        assert_eq!(scan(&[], &LONG, 4), Ok(Extent::Partial));
+    }
+
+    #[test]
+    fn a_header_is_filled_in_at_the_end() {
+        let mut out = b"before".to_vec();
+        begin(&mut out);
+        out.extend_from_slice(b"abc");
+        end(&mut out, 6);
+        assert_eq!(out, b"before\0\0\0\x03abc");
+        assert_eq!(open(&out[6..]), b"abc");
+    }
+}

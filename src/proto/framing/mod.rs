@@ -1,0 +1,140 @@
+//! The framings: where one message ends and the next begins. Bytes are never decoded.
+
+pub(crate) mod chunks;
+pub(crate) mod length;
+pub(crate) mod lines;
+
+use std::fmt;
+
+use crate::proto::held::Extent;
+use crate::proto::refusal::Refusal;
+
+/// What frames an outgoing message takes at most this before it, and this behind it.
+pub(crate) const FRAME_MAX: usize = 4;
+
+/// How messages are told apart in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Framing {
+    /// A message ends with LF or CRLF, and its reply ends the same way. What is left at the end
+    /// of the stream without a terminator is one last message.
+    #[default]
+    Lines,
+    /// What one read returns, at most 1,024 bytes, is one message; a reply has no terminator.
+    Chunks,
+    /// A signed 32-bit big-endian length, then so many bytes.
+    Length,
+}
+
+impl Framing {
+    /// All framings, in the order in which help texts name them.
+    pub const ALL: [Self; 3] = [Self::Lines, Self::Chunks, Self::Length];
+
+    /// The name, as it stands on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::Chunks => "chunks",
+            Self::Length => "length",
+        }
+    }
+
+    /// The form of a message that answers none: a greeting, a client's own.
+    #[must_use]
+    pub fn form(self) -> Form {
+        match self {
+            Self::Lines => Form::Line(Ending::Lf),
+            Self::Chunks => Form::Chunk,
+            Self::Length => Form::Length,
+        }
+    }
+
+    /// How long a unit (a message with what frames it) may be where messages have `message_max`.
+    #[inline]
+    pub(crate) fn unit_max(self, message_max: usize) -> usize {
+        match self {
+            Self::Lines => message_max + lines::ENDING_MAX,
+            Self::Chunks => message_max,
+            Self::Length => message_max + length::HEADER_MAX,
+        }
+    }
+
+    /// How far the unit reaches of which `held` was taken already.
+    #[inline(always)]
+    pub(crate) fn scan(self, held: &[u8], input: &[u8], max: usize) -> Result<Extent, Refusal> {
+        match self {
+            Self::Lines => lines::scan(held, input, max),
+            Self::Chunks => Ok(chunks::scan(input, max)),
+            Self::Length => length::scan(held, input, max),
+        }
+    }
+
+    /// The message in a whole unit, and the form that its reply takes.
+    #[inline]
+    pub(crate) fn open(self, unit: &[u8]) -> (&[u8], Form) {
+        match self {
+            Self::Lines => lines::open(unit),
+            Self::Chunks => (unit, Form::Chunk),
+            Self::Length => (length::open(unit), Form::Length),
+        }
+    }
+}
+
+impl fmt::Display for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What ended a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// `\n`.
+    Lf,
+    /// `\r\n`.
+    CrLf,
+    /// The end of the stream.
+    None,
+}
+
+/// How one outgoing message is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Form {
+    /// The bytes, then the ending.
+    Line(Ending),
+    /// The bytes alone.
+    Chunk,
+    /// A length, then the bytes.
+    Length,
+}
+
+impl Form {
+    /// Appends a message in this form. A line must not hold the line feed that ends it.
+    pub fn frame(self, message: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        self.begin(out);
+        out.extend_from_slice(message);
+        self.end(out, start);
+    }
+
+    /// Begins a message at the end of `out`.
+    #[inline(always)]
+    pub(crate) fn begin(self, out: &mut Vec<u8>) {
+        if self == Self::Length {
+            length::begin(out);
+        }
+    }
+
+    /// Ends the message that was begun at `start`.
+    #[inline(always)]
+    pub(crate) fn end(self, out: &mut Vec<u8>, start: usize) {
+        match self {
+            Self::Line(Ending::Lf) => out.push(b'\n'),
+            Self::Line(Ending::CrLf) => out.extend_from_slice(b"\r\n"),
+            Self::Line(Ending::None) | Self::Chunk => {}
+            Self::Length => length::end(out, start),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The handshakes by challenge and response: one file a dialect.
+//!
+//! The server sends 32 random bytes, the client answers with their HMAC in the dialect's form. No
+//! word of success follows; a wrong proof closes the connection.
+
+mod hex;
+mod raw;
+
+use crate::proto::dialect::Dialect;
+use crate::proto::keys::key::{Key, Mac};
+use crate::proto::protocol::Protocol;
+use crate::proto::refusal::Refusal;
+
+/// The bytes of a challenge.
+pub(crate) const CHALLENGE: usize = 32;
+
+/// The longest proof: SHA-256 in hexadecimal digits.
+pub(crate) const PROOF_MAX: usize = 64;
+
+/// The bytes of a proof.
+pub(crate) fn proof_length(dialect: Dialect, mac: Mac) -> usize {
+    match dialect {
+        Dialect::Raw => mac.length(),
+        Dialect::Hex => hex::length(mac),
+        Dialect::Open => 0,
+    }
+}
+
+/// The key whose proof this is.
+pub(crate) fn check<'k>(
+    protocol: &'k Protocol,
+    challenge: &[u8; CHALLENGE],
+    proof: &[u8],
+) -> Result<Option<&'k Key>, Refusal> {
+    let key = match protocol.dialect() {
+        Dialect::Raw => raw::check(protocol, Dialect::Raw, challenge, proof),
+        Dialect::Hex => hex::check(protocol, challenge, proof),
+        Dialect::Open => return Ok(None),
+    };
+    key.ok_or(Refusal::WrongProof).map(Some)
+}
+
+/// Appends the proof that answers a challenge.
+pub(crate) fn answer(protocol: &Protocol, key: &Key, challenge: &[u8], out: &mut Vec<u8>) {
+    let mac = protocol.mac();
+    let tag = key.sign(mac, challenge);
+    match protocol.dialect() {
+        Dialect::Raw => raw::write(mac, &tag, out),
+        Dialect::Hex => hex::write(mac, &tag, out),
+        Dialect::Open => {}
+    }
+}

@@ -1,0 +1,171 @@
+//! What can be wrong with a key, a line of a key file, or the file.
+
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use crate::proto::dialect::Dialect;
+use crate::proto::keys::KEYS_TRIED_MAX;
+
+/// The longest id.
+pub(crate) const ID_MAX: usize = 64;
+
+/// What is wrong with a key or a key file. The text names the remedy, and never a secret.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum KeyFault {
+    /// The file can't be opened or read.
+    File(io::Error),
+    /// The file is a symbolic link.
+    Symlink,
+    /// It is a directory, a device or the like.
+    NotAFile,
+    /// Others may read or write it: its mode.
+    Exposed(u32),
+    /// It is larger than a key file can be.
+    TooLarge,
+    /// There is no key in it.
+    NoKeys,
+    /// The line isn't UTF-8.
+    NotUtf8,
+    /// The line has only one field.
+    NoSecret,
+    /// The id isn't one printable word of at most 64 bytes.
+    BadId,
+    /// The secret doesn't say how it is written.
+    NoEncoding,
+    /// The secret is not what its encoding says: the encoding's name.
+    BadEncoding(&'static str),
+    /// The secret has no bytes, or zeros only.
+    EmptySecret,
+    /// An option that isn't known.
+    UnknownOption,
+    /// `dialects=` stands twice.
+    RepeatedOption,
+    /// `dialects=` names none, or one that takes no key.
+    BadDialects,
+    /// Another key has this id.
+    DuplicateId(String),
+    /// The key with this id has the same secret.
+    DuplicateSecret(String),
+    /// More keys serve the dialect than are tried.
+    TooMany(Dialect),
+}
+
+impl fmt::Display for KeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) if error.kind() == io::ErrorKind::NotFound => f.write_str(
+                "no such file; `countersign keygen --keys FILE` makes one with a fresh key",
+            ),
+            Self::File(error) => {
+                // The system's text without its number.
+                let text = error.to_string();
+                let text = text.split(" (os error ").next().unwrap_or_default();
+                write!(f, "can't be read: {}", text.to_lowercase())
+            }
+            Self::Symlink => f.write_str("is a symbolic link; name the file that it points to"),
+            Self::NotAFile => f.write_str("is no regular file; name a file of keys"),
+            Self::Exposed(mode) => {
+                write!(f, "others have access to it (mode {mode:03o}); `chmod 600` it")
+            }
+            Self::TooLarge => f.write_str("is too large for a file of keys; name another"),
+            Self::NoKeys => f.write_str("holds no key; `countersign keygen --keys FILE` adds one"),
+            Self::NotUtf8 => f.write_str("the line is not UTF-8; write such a secret as hex:"),
+            Self::NoSecret => {
+                f.write_str("a key needs an id and a secret; write `id  hex:00112233…`")
+            }
+            Self::BadId => {
+                write!(f, "an id is one printable word of 1 to {ID_MAX} bytes; give it another")
+            }
+            Self::NoEncoding => {
+                f.write_str("the secret has no encoding; write hex:, base64: or text: before it")
+            }
+            Self::BadEncoding(name) => {
+                write!(f, "the secret is no {name} text; mend it or choose another encoding")
+            }
+            Self::EmptySecret => {
+                f.write_str("the secret is empty; `countersign keygen` makes a good one")
+            }
+            Self::UnknownOption => f.write_str(
+                "the only option is dialects=; write a text: secret with blanks as hex: or base64:",
+            ),
+            Self::RepeatedOption => {
+                f.write_str("dialects= stands twice; list them in one, dialects=raw,hex")
+            }
+            Self::BadDialects => {
+                f.write_str("dialects= takes raw and hex; write dialects=raw,hex or one of them")
+            }
+            Self::DuplicateId(id) => {
+                write!(f, "the id {id} is on the ring already; give one of them another")
+            }
+            Self::DuplicateSecret(id) => {
+                write!(f, "the secret is that of the key {id}; remove one of them")
+            }
+            Self::TooMany(dialect) => write!(
+                f,
+                "more than {KEYS_TRIED_MAX} keys serve {dialect}, and each is tried for every \
+                 proof; take {dialect} from the dialects= of one"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for KeyFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if let Self::File(error) = self { Some(error) } else { None }
+    }
+}
+
+/// A key ring that can't be used: which file and line, what is wrong, and the remedy.
+#[derive(Debug)]
+pub struct KeyRingError {
+    path: Option<PathBuf>,
+    line: Option<usize>,
+    fault: KeyFault,
+}
+
+impl KeyRingError {
+    pub(crate) fn new(fault: KeyFault) -> Self {
+        Self { path: None, line: None, fault }
+    }
+
+    pub(crate) fn in_file(mut self, path: &Path) -> Self {
+        self.path = Some(path.to_owned());
+        self
+    }
+
+    pub(crate) fn at_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn fault(&self) -> &KeyFault {
+        &self.fault
+    }
+
+    /// The line at fault, counted from 1.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+}
+
+impl fmt::Display for KeyRingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = &self.path {
+            write!(f, "{}: ", path.display())?;
+        }
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        self.fault.fmt(f)
+    }
+}
+
+impl std::error::Error for KeyRingError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.fault)
+    }
+}

@@ -1,0 +1,209 @@
+//! What one listener, or one client, speaks.
+
+use std::fmt;
+
+use crate::proto::dialect::Dialect;
+use crate::proto::framing::Framing;
+use crate::proto::keys::KeyRing;
+use crate::proto::keys::key::{Key, Mac};
+
+/// 64 KiB.
+const MESSAGE_MAX_DEFAULT: usize = 64 << 10;
+
+/// Lengths are signed 32-bit numbers on the wire; half of that is more than any message needs.
+const MESSAGE_MAX_CAP: usize = 1 << 30;
+
+/// How much of a conversation a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Exchange {
+    /// Messages until either end has enough.
+    #[default]
+    Many,
+    /// One message and its reply, then the server closes.
+    Once,
+    /// The handshake alone, then the server closes: whoever asks wants the verdict.
+    VerifyOnly,
+}
+
+/// What one listener, or one client, speaks: a dialect, a framing, the keys and the limit on a
+/// message. Both ends of a connection are set up alike.
+///
+/// ```
+/// use countersign::{Dialect, Framing, Key, Protocol};
+///
+/// let key = Key::new("garden", b"sixteen bytes or more")?.with_dialect(Dialect::Hex);
+/// let protocol = Protocol::new(Dialect::Hex, key)
+///     .with_framing(Framing::Length)
+///     .with_message_max(4096);
+/// assert_eq!(protocol.message_max(), 4096);
+/// # Ok::<(), countersign::KeyFault>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Protocol {
+    dialect: Dialect,
+    framing: Framing,
+    mac: Mac,
+    exchange: Exchange,
+    message_max: usize,
+    keys: KeyRing,
+    /// The key that a client signs with; without it, the first that serves the dialect.
+    key: Option<Box<str>>,
+}
+
+impl Protocol {
+    /// A dialect over `lines` with messages of at most 64 KiB, HMAC-SHA256 where the dialect
+    /// signs, and any number of messages on a connection.
+    #[must_use]
+    pub fn new(dialect: Dialect, keys: impl Into<KeyRing>) -> Self {
+        Self {
+            dialect,
+            framing: Framing::default(),
+            mac: Mac::default(),
+            exchange: Exchange::default(),
+            message_max: MESSAGE_MAX_DEFAULT,
+            keys: keys.into(),
+            key: None,
+        }
+    }
+
+    /// No handshake: whoever connects is served.
+    #[must_use]
+    pub fn open() -> Self {
+        Self::new(Dialect::Open, KeyRing::new())
+    }
+
+    /// With another framing than `lines`.
+    #[must_use]
+    pub fn with_framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// With another hash under the HMAC than SHA-256.
+    #[must_use]
+    pub fn with_mac(mut self, mac: Mac) -> Self {
+        self.mac = mac;
+        self
+    }
+
+    /// For one exchange, or for the handshake alone.
+    #[must_use]
+    pub fn with_exchange(mut self, exchange: Exchange) -> Self {
+        self.exchange = exchange;
+        self
+    }
+
+    /// With another limit on a message's bytes, which don't count what frames it: at least one
+    /// byte, without which a chunk would never come to its end, and at most 1 GiB.
+    #[must_use]
+    pub fn with_message_max(mut self, bytes: usize) -> Self {
+        self.message_max = bytes.clamp(1, MESSAGE_MAX_CAP);
+        self
+    }
+
+    /// As a client, sign with the key of this id.
+    #[must_use]
+    pub fn with_key(mut self, id: &str) -> Self {
+        self.key = Some(id.into());
+        self
+    }
+
+    /// The dialect.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The framing of messages.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The hash under the HMAC.
+    #[must_use]
+    pub fn mac(&self) -> Mac {
+        self.mac
+    }
+
+    /// How much of a conversation a connection is for.
+    #[must_use]
+    pub fn exchange(&self) -> Exchange {
+        self.exchange
+    }
+
+    /// The most bytes that a message may have.
+    #[must_use]
+    pub fn message_max(&self) -> usize {
+        self.message_max
+    }
+
+    /// The most bytes that a message may have together with what frames it.
+    pub(crate) fn unit_max(&self) -> usize {
+        self.framing.unit_max(self.message_max)
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    pub(crate) fn replace_keys(&mut self, keys: KeyRing) {
+        self.keys = keys;
+    }
+
+    /// As a server: can anybody be served?
+    ///
+    /// # Errors
+    ///
+    /// The dialect needs a key, and none on the ring serves it.
+    pub fn check_server(&self) -> Result<(), NoUsableKey> {
+        let usable = !self.dialect.authenticates() || self.keys.serving(self.dialect).count() > 0;
+        if usable { Ok(()) } else { Err(NoUsableKey { dialect: self.dialect, id: None }) }
+    }
+
+    /// As a client: the key to sign with, none where the dialect needs none.
+    ///
+    /// # Errors
+    ///
+    /// The dialect needs a key, and the one asked for, or every one, isn't on the ring or doesn't
+    /// serve it.
+    pub fn signing_key(&self) -> Result<Option<&Key>, NoUsableKey> {
+        if !self.dialect.authenticates() {
+            return Ok(None);
+        }
+        let mut serving = self.keys.serving(self.dialect);
+        let key = serving.find(|key| self.key.as_deref().is_none_or(|id| id == key.id()));
+        let id = self.key.as_deref().map(str::to_owned);
+        key.ok_or(NoUsableKey { dialect: self.dialect, id }).map(Some)
+    }
+}
+
+impl From<KeyRing> for Protocol {
+    /// The dialect `raw` with these keys.
+    fn from(keys: KeyRing) -> Self {
+        Self::new(Dialect::Raw, keys)
+    }
+}
+
+/// No key on the ring serves the dialect, or not the one that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoUsableKey {
+    dialect: Dialect,
+    id: Option<String>,
+}
+
+impl fmt::Display for NoUsableKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dialect, id } = self;
+        match id {
+            Some(id) => write!(f, "the key {id} is not on the ring, or doesn't serve {dialect}")?,
+            None => write!(f, "no key on the ring serves {dialect}")?,
+        }
+        write!(f, "; add dialects={dialect} to its line, or make one with ")?;
+        write!(f, "`countersign keygen --dialects {dialect}`")
+    }
+}
+
+impl std::error::Error for NoUsableKey {}
