@@ -24,8 +24,15 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod contract;
 pub mod proto;
 
+pub use contract::close::Close;
+pub use contract::counters::Counters;
+pub use contract::limits::{Limits, Memory};
+pub use contract::peer::{Peer, PeerId};
+pub use contract::reply::Reply;
+pub use contract::service::Service;
 pub use proto::dialect::Dialect;
 pub use proto::framing::{Ending, Form, Framing};
 pub use proto::keys::KeyRing;

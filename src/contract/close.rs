@@ -1,0 +1,95 @@
+//! Why a connection ended.
+
+use std::fmt;
+
+use crate::proto::refusal::Refusal;
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Close {
+    /// The peer ended the stream between two messages.
+    Finished,
+    /// The exchange that the protocol is for is over.
+    Answered,
+    /// The stream ended inside the handshake or inside a message.
+    Cut,
+    /// The connection broke: a reset, or an error of the socket.
+    Reset,
+    /// The peer did what it must not do.
+    Refused(Refusal),
+    /// Nothing was said for [`Limits::idle_timeout`](super::limits::Limits::idle_timeout).
+    IdleTimeout,
+    /// The peer took nothing of what was written for
+    /// [`Limits::write_timeout`](super::limits::Limits::write_timeout).
+    WriteTimeout,
+    /// The service's reply passed [`Limits::reply_max`](super::limits::Limits::reply_max).
+    ReplyTooLong,
+    /// Stuck connections together held
+    /// [`Limits::held_max`](super::limits::Limits::held_max) bytes, and this one needed more.
+    Overloaded,
+    /// The service asked for it.
+    Dismissed,
+    /// The service panicked.
+    Panicked,
+    /// The server was told to stop.
+    Stopped,
+    /// The operating system gave no random bytes, or would not watch the socket.
+    Unavailable,
+}
+
+impl Close {
+    /// All reasons, in the order in which counters are shown.
+    pub const ALL: [Self; 18] = [
+        Self::Finished,
+        Self::Answered,
+        Self::Cut,
+        Self::Reset,
+        Self::IdleTimeout,
+        Self::WriteTimeout,
+        Self::ReplyTooLong,
+        Self::Overloaded,
+        Self::Dismissed,
+        Self::Panicked,
+        Self::Stopped,
+        Self::Unavailable,
+        Self::Refused(Refusal::WrongProof),
+        Self::Refused(Refusal::MessageTooLong),
+        Self::Refused(Refusal::BadLength),
+        Self::Refused(Refusal::HandshakeTimeout),
+        Self::Refused(Refusal::MessageTimeout),
+        Self::Refused(Refusal::Crowded),
+    ];
+
+    /// A word for logs and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Answered => "answered",
+            Self::Cut => "cut",
+            Self::Reset => "reset",
+            Self::Refused(refusal) => refusal.name(),
+            Self::IdleTimeout => "idle-timeout",
+            Self::WriteTimeout => "write-timeout",
+            Self::ReplyTooLong => "reply-too-long",
+            Self::Overloaded => "overloaded",
+            Self::Dismissed => "dismissed",
+            Self::Panicked => "panicked",
+            Self::Stopped => "stopped",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl From<Refusal> for Close {
+    fn from(refusal: Refusal) -> Self {
+        if refusal == Refusal::Cut { Self::Cut } else { Self::Refused(refusal) }
+    }
+}
+
+impl fmt::Display for Close {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

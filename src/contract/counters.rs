@@ -1,0 +1,69 @@
+//! What a server has done since it began.
+
+use crate::contract::close::Close;
+
+/// What a server has done since it began. All numbers only grow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Connections that were accepted.
+    pub accepted: u64,
+    /// Connections whose peer has proved that it holds a key, or needed none.
+    pub authenticated: u64,
+    /// Messages that a service was given.
+    pub messages: u64,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Times that accepting failed for want of descriptors or memory, and paused.
+    pub accept_pauses: u64,
+    /// Accepts that failed for a reason of the connection's own.
+    pub accept_failures: u64,
+    /// Connections that ended, by the place of the reason in [`Close::ALL`].
+    closed: [u64; Close::ALL.len()],
+}
+
+impl Counters {
+    /// Connections that ended for this reason.
+    #[must_use]
+    pub fn closed(&self, why: Close) -> u64 {
+        self.closed_by_reason().find(|(reason, _)| *reason == why).map_or(0, |(_, count)| count)
+    }
+
+    /// Every reason with its count, in a fixed order.
+    pub fn closed_by_reason(&self) -> impl Iterator<Item = (Close, u64)> {
+        Close::ALL.into_iter().zip(self.closed)
+    }
+
+    /// Connections that are open now.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.accepted - self.closed.iter().sum::<u64>()
+    }
+
+    pub(crate) fn count(&mut self, why: Close) {
+        let place = Close::ALL.iter().position(|reason| *reason == why);
+        debug_assert!(place.is_some(), "{why} is missing in Close::ALL");
+        if let Some(count) = place.and_then(|place| self.closed.get_mut(place)) {
+            *count += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_count_of_its_own() {
+        let mut counters = Counters::default();
+        let reasons: Vec<Close> = counters.closed_by_reason().map(|(why, _)| why).collect();
+        counters.accepted = reasons.len() as u64 + 1;
+        for why in &reasons {
+            counters.count(*why);
+        }
+        assert!(counters.closed_by_reason().all(|(_, count)| count == 1));
+        assert_eq!(counters.open(), 1);
+    }
+}

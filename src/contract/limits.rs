@@ -1,0 +1,76 @@
+//! What a server may use at most, and the memory that it comes to.
+
+use std::time::Duration;
+
+/// What a server may use at most. Every field can be set; the defaults suit a small machine. A time
+/// longer than 48 days counts as 48 days.
+///
+/// [`Server::memory_max`](crate::Server::memory_max) is the sum that they come to.
+///
+/// ```
+/// use countersign::Limits;
+/// use std::time::Duration;
+///
+/// let idle_timeout = Duration::from_secs(30);
+/// let limits = Limits { connections: 200, idle_timeout, ..Limits::default() };
+/// assert_eq!(limits.unauthenticated, 4096, "the lower of the two limits holds");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at one time. While there are so many, nobody is accepted. At most 65,535 on
+    /// 32-bit machines.
+    pub connections: usize,
+    /// Connections at one time that have not been authenticated. A newcomer takes the place of
+    /// the one that has waited longest, once that has had a tenth of the handshake's time.
+    pub unauthenticated: usize,
+    /// The same from one address (of IPv6, one /64 network).
+    pub unauthenticated_per_address: usize,
+    /// From accept until the peer has proved that it holds a key. No byte moves it.
+    pub handshake_timeout: Duration,
+    /// From one message until the next begins.
+    pub idle_timeout: Duration,
+    /// From a message's first byte until its last. No byte moves it.
+    pub message_timeout: Duration,
+    /// While replies wait, from one byte that the peer takes until the next; and what the system
+    /// waits for an acknowledgement (`TCP_USER_TIMEOUT`).
+    pub write_timeout: Duration,
+    /// From the order to stop until the last connection is closed.
+    pub drain_timeout: Duration,
+    /// Bytes that a service may write in answer to one message, with what frames them.
+    pub reply_max: usize,
+    /// Bytes that all connections together may keep of unfinished messages and unsent replies.
+    pub held_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            unauthenticated: 4_096,
+            unauthenticated_per_address: 2_048,
+            handshake_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(300),
+            message_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(5),
+            reply_max: (64 << 10) + 64,
+            held_max: 64 << 20,
+        }
+    }
+}
+
+/// What the parts of a server's memory are, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// The loop's buffers, whatever the connections do.
+    pub fixed: usize,
+    /// What one connection takes while it isn't stuck.
+    pub per_connection: usize,
+    /// What one connection can keep of unfinished messages and unsent replies.
+    pub held_per_connection: usize,
+    /// What all connections together can keep of them.
+    pub held: usize,
+    /// The sum: `fixed`, `per_connection` for each connection, and `held`.
+    pub total: usize,
+}

@@ -1,0 +1,8 @@
+//! The contract between the loop and the program that it serves: services, replies, limits.
+
+pub mod close;
+pub mod counters;
+pub mod limits;
+pub mod peer;
+pub mod reply;
+pub mod service;

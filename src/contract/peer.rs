@@ -1,0 +1,104 @@
+//! Who is at the other end.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::proto::dialect::Dialect;
+
+/// Half of a name's bits are the slot, half the generation.
+const HALF: u32 = usize::BITS / 2;
+
+/// The most slots that a name can tell apart, and a slot that no connection has.
+pub(crate) const SLOTS_MAX: usize = (1 << HALF) - 1;
+
+/// Names one connection: its slot in the loop's slab, and the generation of the slot's tenant.
+///
+/// The slab gives a slot anew as soon as it is free, so what is said of a slot alone, such as an
+/// event of the same batch, could hit the next tenant. A generation comes again only after four
+/// thousand million connections (65,534 on 32-bit machines).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub(crate) usize);
+
+impl PeerId {
+    pub(crate) fn new(slot: usize, generation: u32) -> Self {
+        debug_assert!(slot <= SLOTS_MAX, "the limit on connections is capped");
+        Self(slot | (generation as usize) << HALF)
+    }
+
+    pub(crate) fn slot(self) -> usize {
+        self.0 & SLOTS_MAX
+    }
+
+    /// 0 is no connection's.
+    pub(crate) fn generation(self) -> usize {
+        self.0 >> HALF
+    }
+
+    /// The generation of the next connection. It wraps, past 0.
+    pub(crate) fn generation_after(generation: u32) -> u32 {
+        let last = u32::try_from(SLOTS_MAX).unwrap_or(u32::MAX);
+        if generation >= last { 1 } else { generation + 1 }
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.generation(), self.slot())
+    }
+}
+
+/// Who is at the other end of a connection that has been authenticated.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer<'a> {
+    pub(crate) id: PeerId,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) dialect: Dialect,
+    pub(crate) address: SocketAddr,
+}
+
+impl<'a> Peer<'a> {
+    /// The connection's name, for [`Server::tell`](crate::Server::tell).
+    #[must_use]
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// The id of the key that the peer holds; none in the dialect `open`.
+    #[must_use]
+    pub fn key(&self) -> Option<&'a str> {
+        self.key
+    }
+
+    /// The dialect that it came by.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_its_slot_and_its_generation() {
+        for (slot, generation) in [(0, 1), (7, 40_000), (SLOTS_MAX, 1)] {
+            let name = PeerId::new(slot, generation);
+            assert_eq!((name.slot(), name.generation()), (slot, generation as usize));
+        }
+        assert_eq!(PeerId::new(7, 3).to_string(), "3.7");
+    }
+
+    #[test]
+    fn generations_wrap_past_that_of_nobody() {
+        let last = PeerId(usize::MAX).generation();
+        assert_eq!(PeerId::generation_after(0), 1);
+        assert_eq!(PeerId::generation_after(u32::try_from(last).unwrap()), 1);
+    }
+}

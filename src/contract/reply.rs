@@ -1,0 +1,175 @@
+//! What a service writes, on its way into the loop's outbox.
+
+use std::io;
+use std::time::SystemTime;
+
+use crate::contract::close::Close;
+use crate::proto::framing::{FRAME_MAX, Form};
+
+/// Takes what a service answers, in the connection's framing.
+///
+/// Nothing here fails and, in steady state, nothing allocates: the bytes go straight into a buffer
+/// that the loop lends. A reply that would pass [`Limits::reply_max`] is dropped and closes the
+/// connection with [`Close::ReplyTooLong`].
+///
+/// A message is what stands between two calls of [`end`](Self::end); one that is still open when
+/// the service returns is ended then. In the framing `lines` nothing keeps a service from putting
+/// a line feed into a message: its peer then sees two.
+///
+/// [`Limits::reply_max`]: crate::Limits::reply_max
+#[derive(Debug)]
+pub struct Reply<'a> {
+    out: &'a mut Vec<u8>,
+    /// How long `out` may become.
+    limit: usize,
+    /// Where the message begins that is being written.
+    message: Option<usize>,
+    form: Form,
+    now: SystemTime,
+    /// The service asked for the connection's end, or has gone too far.
+    verdict: Option<Close>,
+}
+
+impl<'a> Reply<'a> {
+    #[inline]
+    pub(crate) fn new(out: &'a mut Vec<u8>, max: usize, form: Form, now: SystemTime) -> Self {
+        let limit = out.len().saturating_add(max);
+        Self { out, limit, message: None, form, now, verdict: None }
+    }
+
+    /// Writes one message, or the end of the one that was begun with [`push`](Self::push).
+    #[inline]
+    pub fn message(&mut self, bytes: &[u8]) {
+        self.push(bytes);
+        self.end();
+    }
+
+    /// Writes a part of a message.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) {
+        // With room for what frames the message, before and behind: so it can always be ended.
+        if bytes.len() + 2 * FRAME_MAX > self.limit - self.out.len() {
+            self.verdict = Some(Close::ReplyTooLong);
+            return;
+        }
+        if self.message.is_none() {
+            self.message = Some(self.out.len());
+            self.form.begin(self.out);
+        }
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Ends the message; where none was begun, it is an empty one.
+    #[inline]
+    pub fn end(&mut self) {
+        if self.message.is_none() {
+            self.push(&[]);
+        }
+        if let Some(start) = self.message.take() {
+            self.form.end(self.out, start);
+        }
+    }
+
+    /// Asks the loop to close the connection once all that was written is sent.
+    pub fn close(&mut self) {
+        self.verdict.get_or_insert(Close::Dismissed);
+    }
+
+    /// The time of day, as it was when the loop last woke.
+    ///
+    /// One reading serves all messages of a turn.
+    #[must_use]
+    #[inline]
+    pub fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    /// Ends what is open, and says whether the connection must end.
+    #[inline]
+    pub(crate) fn finish(mut self) -> Option<Close> {
+        if self.message.is_some() {
+            self.end();
+        }
+        self.verdict
+    }
+}
+
+impl io::Write for Reply<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::proto::framing::Ending;
+
+    fn written(
+        form: Form,
+        max: usize,
+        write: impl FnOnce(&mut Reply<'_>),
+    ) -> (Vec<u8>, Option<Close>) {
+        let mut out = b"earlier".to_vec();
+        let mut reply = Reply::new(&mut out, max, form, SystemTime::UNIX_EPOCH);
+        write(&mut reply);
+        let verdict = reply.finish();
+        (out.split_off(7), verdict)
+    }
+
+    #[test]
+    fn messages_are_framed() {
+        let two = |reply: &mut Reply<'_>| {
+            reply.message(b"one");
+            reply.push(b"t");
+            reply.write_all(b"wo").unwrap();
+        };
+        let cases: [(Form, &[u8]); 5] = [
+            (Form::Line(Ending::Lf), b"one\ntwo\n"),
+            (Form::Line(Ending::CrLf), b"one\r\ntwo\r\n"),
+            (Form::Line(Ending::None), b"onetwo"),
+            (Form::Chunk, b"onetwo"),
+            (Form::Length, b"\0\0\0\x03one\0\0\0\x03two"),
+        ];
+        for (form, expected) in cases {
+            assert_eq!(written(form, 99, two), (expected.to_vec(), None), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_message_is_a_message_and_no_message_is_none() {
+        assert_eq!(written(Form::Length, 99, |reply| reply.message(b"")).0, b"\0\0\0\0");
+        assert_eq!(written(Form::Length, 99, |reply| reply.end()).0, b"\0\0\0\0");
+        assert_eq!(written(Form::Length, 99, |_| {}).0, b"");
+    }
+
+    #[test]
+    fn passing_the_limit_is_a_verdict_and_takes_no_memory() {
+        for form in [Form::Line(Ending::CrLf), Form::Chunk, Form::Length] {
+            let verdict = |length| written(form, 99, |reply| reply.message(&vec![0; length])).1;
+            let longest = (0..99).rev().find(|&length| verdict(length).is_none()).unwrap();
+            assert!((91..99).contains(&longest), "{form:?} {longest}");
+            let floods: [fn(&mut Reply<'_>); 3] =
+                [|reply| reply.push(b"abc"), |reply| reply.end(), |reply| reply.message(b"")];
+            for flood in floods {
+                let (out, verdict) =
+                    written(form, 99, |reply| (0..1000).for_each(|_| flood(reply)));
+                assert!(out.len() <= 99, "{form:?} {}", out.len());
+                let nothing = form == Form::Chunk && out.is_empty();
+                assert_eq!(verdict, Some(Close::ReplyTooLong).filter(|_| !nothing), "{form:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_can_ask_for_the_end() {
+        assert_eq!(written(Form::Chunk, 9, |reply| reply.close()).1, Some(Close::Dismissed));
+    }
+}
