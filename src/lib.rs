@@ -24,15 +24,21 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod client;
+mod clock;
 pub mod contract;
+mod loopback;
 pub mod proto;
+pub mod services;
 
+pub use client::{Client, ClientError};
 pub use contract::close::Close;
 pub use contract::counters::Counters;
 pub use contract::limits::{Limits, Memory};
 pub use contract::peer::{Peer, PeerId};
 pub use contract::reply::Reply;
 pub use contract::service::Service;
+pub use loopback::Loopback;
 pub use proto::dialect::Dialect;
 pub use proto::framing::{Ending, Form, Framing};
 pub use proto::keys::KeyRing;

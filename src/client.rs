@@ -1,0 +1,370 @@
+//! A blocking client: one connection, over std's sockets.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::proto::framing::Framing;
+use crate::proto::protocol::{NoUsableKey, Protocol};
+use crate::proto::refusal::Refusal;
+use crate::proto::session::{Event, Session};
+
+/// What is read at once.
+const INBOX: usize = 16 << 10;
+
+/// How long connecting and the handshake may take together, unless told otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A blocking client: one connection that has gone through the handshake.
+///
+/// ```no_run
+/// use countersign::{Client, KeyRing};
+///
+/// let keys = KeyRing::from_file("keys")?;
+/// let mut client = Client::connect("127.0.0.1:9527", keys)?;
+/// assert!(client.ask(b"hello")?.ends_with(b"hello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// In the dialects `raw` and `hex` the server says no word of success: a key that it doesn't know
+/// shows at the first [`receive`](Self::receive), as [`ClientError::Refused`].
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    protocol: Protocol,
+    session: Session,
+    /// What was read; from `next` on it was not looked at.
+    inbox: Vec<u8>,
+    next: usize,
+    /// What is to be written; kept so that its memory is.
+    out: Vec<u8>,
+    /// The message that was received last.
+    message: Vec<u8>,
+    /// How long one call may wait.
+    timeout: Option<Duration>,
+    /// The server has answered something, so it knows the key.
+    known: bool,
+    /// We have said good-bye.
+    finished: bool,
+}
+
+impl Client {
+    /// Connects to the first address that answers and goes through the handshake, in at most five
+    /// seconds.
+    ///
+    /// # Errors
+    ///
+    /// There is no key to sign with, nobody listens, or the handshake failed.
+    pub fn connect(
+        address: impl ToSocketAddrs,
+        protocol: impl Into<Protocol>,
+    ) -> Result<Self, ClientError> {
+        Self::connect_within(address, protocol, CONNECT_TIMEOUT)
+    }
+
+    /// The same in at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub fn connect_within(
+        address: impl ToSocketAddrs,
+        protocol: impl Into<Protocol>,
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
+        let protocol = protocol.into();
+        let session = Session::client(&protocol)?;
+        let deadline = clock::monotonic() + timeout;
+        let stream = dial(address, deadline)?;
+        stream.set_nodelay(true)?;
+        let mut client = Self {
+            stream,
+            protocol,
+            session,
+            inbox: Vec::new(),
+            next: 0,
+            out: Vec::new(),
+            message: Vec::new(),
+            timeout: None,
+            known: false,
+            finished: false,
+        };
+        match client.event(Some(deadline))? {
+            Some(Heard::Open) => Ok(client),
+            _ => Err(ClientError::Closed),
+        }
+    }
+
+    /// How long one call may wait from now on; without it, for ever.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    ///
+    /// The framing can't carry the message, or the connection is broken.
+    pub fn send(&mut self, message: &[u8]) -> Result<(), ClientError> {
+        let framing = self.protocol.framing();
+        let carried = match framing {
+            Framing::Lines => !message.contains(&b'\n') && !message.ends_with(b"\r"),
+            Framing::Chunks => !message.is_empty(),
+            Framing::Length => true,
+        };
+        if !carried {
+            return Err(ClientError::Unsendable(framing));
+        }
+        if message.len() > self.protocol.message_max() {
+            return Err(ClientError::TooLong(self.protocol.message_max()));
+        }
+        self.out.clear();
+        framing.form().frame(message, &mut self.out);
+        self.flush()
+    }
+
+    /// Says that no message follows. Replies can still be received.
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    pub fn finish(&mut self) -> Result<(), ClientError> {
+        self.finished = true;
+        Ok(self.stream.shutdown(Shutdown::Write)?)
+    }
+
+    /// Waits for the next message; `None` when the server has ended the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] if the server ended it without a word, though we had not.
+    pub fn receive(&mut self) -> Result<Option<&[u8]>, ClientError> {
+        let deadline = self.timeout.map(|timeout| clock::monotonic() + timeout);
+        let heard = self.event(deadline);
+        let refused = !self.known && !self.finished;
+        match heard {
+            Ok(Some(_)) => {
+                self.known = true;
+                Ok(Some(&self.message))
+            }
+            Ok(None) if refused => Err(ClientError::Refused),
+            Ok(None) => Ok(None),
+            // What the server had not read of ours makes its good-bye a reset.
+            Err(ClientError::Io(error)) if refused && is_reset(&error) => Err(ClientError::Refused),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a message and waits for the next one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send) and [`receive`](Self::receive), and [`ClientError::Closed`] if
+    /// the server ended the stream instead.
+    pub fn ask(&mut self, message: &[u8]) -> Result<&[u8], ClientError> {
+        match self.send(message) {
+            // The reason why the server has hung up shows when reading.
+            Ok(()) => {}
+            Err(ClientError::Io(error)) if is_reset(&error) => {}
+            Err(error) => return Err(error),
+        }
+        self.receive()?.ok_or(ClientError::Closed)
+    }
+
+    /// Where the server is.
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+
+    /// The next event of the session, for which it reads as often as need be.
+    fn event(&mut self, deadline: Option<Instant>) -> Result<Option<Heard>, ClientError> {
+        loop {
+            let mut input = &self.inbox[self.next..];
+            self.out.clear();
+            let event = self.session.next(&self.protocol, &mut input, &mut self.out);
+            let heard = match event.map_err(ClientError::Server)? {
+                Some(Event::Open(_)) => Some(Heard::Open),
+                Some(Event::Message(message)) => {
+                    self.message.clear();
+                    self.message.extend_from_slice(message.bytes);
+                    Some(Heard::Message)
+                }
+                Some(Event::End) | None => None,
+            };
+            self.next = self.inbox.len() - input.len();
+            self.flush()?;
+            if heard.is_some() {
+                return Ok(heard);
+            }
+            if self.read(deadline)? == 0 {
+                return self.last();
+            }
+        }
+    }
+
+    /// The stream has ended, perhaps with a line that has no terminator.
+    fn last(&mut self) -> Result<Option<Heard>, ClientError> {
+        match self.session.finish(&self.protocol) {
+            Ok(None) => Ok(None),
+            Ok(Some(message)) => {
+                self.message.clear();
+                self.message.extend_from_slice(message.bytes);
+                Ok(Some(Heard::Message))
+            }
+            Err(_) => Err(ClientError::Cut),
+        }
+    }
+
+    fn read(&mut self, deadline: Option<Instant>) -> Result<usize, ClientError> {
+        self.inbox.resize(INBOX, 0);
+        self.next = 0;
+        loop {
+            let left = deadline.map(|end| end.saturating_duration_since(clock::monotonic()));
+            if left == Some(Duration::ZERO) {
+                self.inbox.clear();
+                return Err(ClientError::Timeout);
+            }
+            self.stream.set_read_timeout(left)?;
+            match self.stream.read(&mut self.inbox) {
+                Ok(length) => {
+                    self.inbox.truncate(length);
+                    return Ok(length);
+                }
+                Err(error) if is_retried(&error) => {}
+                Err(error) => {
+                    self.inbox.clear();
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), ClientError> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        self.stream.set_write_timeout(self.timeout)?;
+        match self.stream.write_all(&self.out) {
+            Err(error) if is_retried(&error) => Err(ClientError::Timeout),
+            written => Ok(written?),
+        }
+    }
+}
+
+/// What the session has told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Open,
+    Message,
+}
+
+fn dial(addresses: impl ToSocketAddrs, deadline: Instant) -> Result<TcpStream, ClientError> {
+    let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for address in addresses.to_socket_addrs()? {
+        let left = deadline.saturating_duration_since(clock::monotonic());
+        if left.is_zero() {
+            return Err(ClientError::Timeout);
+        }
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(if failure.kind() == io::ErrorKind::TimedOut {
+        ClientError::Timeout
+    } else {
+        ClientError::Io(failure)
+    })
+}
+
+/// A timeout of the socket's comes as one of these, by the system.
+fn is_retried(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+}
+
+/// Why a [`Client`] has failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// There is no key to sign with.
+    NoUsableKey(NoUsableKey),
+    /// Nobody listens, or the connection broke.
+    Io(io::Error),
+    /// The server ended the stream after our proof, without a word.
+    Refused,
+    /// The server ended the stream when something was due.
+    Closed,
+    /// The stream ended inside the handshake or inside a message.
+    Cut,
+    /// It took too long.
+    Timeout,
+    /// The server did what it must not do.
+    Server(Refusal),
+    /// The framing can't carry such a message.
+    Unsendable(Framing),
+    /// The message is longer than this, which is the limit.
+    TooLong(usize),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUsableKey(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+            Self::Refused => f.write_str(
+                "the server closed the connection after our proof; do both ends have the same key, \
+                 dialect and MAC, and does it take a message as long as the first?",
+            ),
+            Self::Closed => f.write_str("the server closed the connection"),
+            Self::Cut => f.write_str(
+                "the stream ended inside the handshake or a message; do both ends have the same \
+                 dialect and framing?",
+            ),
+            Self::Timeout => {
+                f.write_str("timed out; do both ends have the same dialect and framing?")
+            }
+            Self::Server(refusal) => write!(f, "the server is at fault: {refusal}"),
+            Self::Unsendable(framing) => {
+                write!(f, "the framing {framing} can't carry this message; length carries any")
+            }
+            Self::TooLong(limit) => {
+                write!(f, "the message is longer than the limit, {limit} bytes")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoUsableKey(error) => Some(error),
+            Self::Io(error) => Some(error),
+            Self::Server(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for ClientError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<NoUsableKey> for ClientError {
+    fn from(error: NoUsableKey) -> Self {
+        Self::NoUsableKey(error)
+    }
+}

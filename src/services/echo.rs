@@ -1,0 +1,20 @@
+//! `echo`: what comes goes back.
+
+use crate::contract::peer::Peer;
+use crate::contract::reply::Reply;
+use crate::contract::service::Service;
+
+/// Answers each message with itself (after RFC 862).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Echo;
+
+impl Service for Echo {
+    type State = ();
+
+    fn open(&mut self, _peer: &Peer<'_>, _reply: &mut Reply<'_>) {}
+
+    #[inline]
+    fn message(&mut self, (): &mut (), message: &[u8], reply: &mut Reply<'_>) {
+        reply.message(message);
+    }
+}

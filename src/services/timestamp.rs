@@ -1,0 +1,170 @@
+//! `timestamp`: each message comes back with the time in front.
+
+use std::fmt;
+use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chrono::{DateTime, Local, TimeZone, Utc};
+
+use crate::contract::peer::Peer;
+use crate::contract::reply::Reply;
+use crate::contract::service::Service;
+
+/// Answers each message with itself behind a time stamp: `[Thu May 10 22:00:19 2018] text`.
+///
+/// The stamp is that of C's and Python's `ctime()`: English names, the day padded with a blank.
+/// The text of a second is made once and kept for as long as the second lasts.
+#[derive(Debug, Default)]
+pub struct Timestamp {
+    zone: Zone,
+    stamp: Stamp,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Zone {
+    #[default]
+    Local,
+    Utc,
+}
+
+impl Timestamp {
+    /// In local time, which is that of `TZ` or of `/etc/localtime`. A zone that can't be found is
+    /// UTC.
+    #[must_use]
+    pub fn local() -> Self {
+        Self::default()
+    }
+
+    /// In UTC.
+    #[must_use]
+    pub fn utc() -> Self {
+        Self { zone: Zone::Utc, ..Self::default() }
+    }
+}
+
+impl Service for Timestamp {
+    type State = ();
+
+    fn open(&mut self, _peer: &Peer<'_>, _reply: &mut Reply<'_>) {}
+
+    #[inline]
+    fn message(&mut self, (): &mut (), message: &[u8], reply: &mut Reply<'_>) {
+        let now = reply.now();
+        reply.push(self.stamp.at(now, self.zone));
+        reply.message(message);
+    }
+}
+
+/// The text of one second.
+#[derive(Debug)]
+struct Stamp {
+    /// The time that was last asked for. All messages of a turn have the same.
+    asked: Option<SystemTime>,
+    /// Its second, since 1970; none at first.
+    second: Option<i64>,
+    text: [u8; Self::MAX],
+    length: usize,
+}
+
+impl Stamp {
+    /// Enough for every year that chrono knows (six digits and a sign).
+    const MAX: usize = 32;
+
+    #[inline]
+    fn at(&mut self, now: SystemTime, zone: Zone) -> &[u8] {
+        if self.asked != Some(now) {
+            self.see(now, zone);
+        }
+        &self.text[..self.length]
+    }
+
+    /// The clock may jump either way: any other second is a new one.
+    fn see(&mut self, now: SystemTime, zone: Zone) {
+        self.asked = Some(now);
+        let second = seconds(now);
+        if self.second != Some(second) {
+            self.format(second, zone);
+        }
+    }
+
+    #[cold]
+    fn format(&mut self, second: i64, zone: Zone) {
+        let mut rest = &mut self.text[..];
+        let written = match zone {
+            Zone::Local => write(&mut rest, Local.timestamp_opt(second, 0).earliest()),
+            Zone::Utc => write(&mut rest, Utc.timestamp_opt(second, 0).earliest()),
+        };
+        debug_assert!(written.is_ok(), "a stamp has at most {} bytes", Self::MAX);
+        let unused = rest.len();
+        self.length = Self::MAX - unused;
+        self.second = Some(second);
+    }
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self { asked: None, second: None, text: [0; Self::MAX], length: 0 }
+    }
+}
+
+fn write<Z: TimeZone>(out: &mut &mut [u8], time: Option<DateTime<Z>>) -> std::io::Result<()>
+where
+    Z::Offset: fmt::Display,
+{
+    match time {
+        Some(time) => write!(out, "[{}] ", time.format("%a %b %e %H:%M:%S %Y")),
+        None => out.write_all(b"[the time is out of range] "),
+    }
+}
+
+/// Whole seconds since 1970, rounded down also before it.
+fn seconds(time: SystemTime) -> i64 {
+    let whole = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => whole(after.as_secs()),
+        Err(before) => {
+            let before = before.duration();
+            -whole(before.as_secs() + u64::from(before.subsec_nanos() > 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(offset: f64) -> SystemTime {
+        let distance = Duration::from_secs_f64(offset.abs());
+        if offset < 0.0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+    }
+
+    #[test]
+    fn the_stamp_is_that_of_ctime() {
+        let mut stamp = Stamp::default();
+        let cases = [
+            (1_525_989_619.0, "[Thu May 10 22:00:19 2018] "),
+            (1_525_989_619.999, "[Thu May 10 22:00:19 2018] "),
+            (1_525_212_000.0, "[Tue May  1 22:00:00 2018] "),
+            (951_782_400.0, "[Tue Feb 29 00:00:00 2000] "),
+            (0.0, "[Thu Jan  1 00:00:00 1970] "),
+            (-0.5, "[Wed Dec 31 23:59:59 1969] "),
+            (-1.0, "[Wed Dec 31 23:59:59 1969] "),
+            (253_402_300_800.0, "[Sat Jan  1 00:00:00 +10000] "),
+        ];
+        for (time, expected) in cases.into_iter().chain(cases) {
+            let text = stamp.at(at(time), Zone::Utc);
+            assert_eq!(str::from_utf8(text).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_that_no_calendar_holds_is_no_panic() {
+        let mut stamp = Stamp::default();
+        stamp.format(i64::MAX, Zone::Utc);
+        assert_eq!(&stamp.text[..stamp.length], b"[the time is out of range] ");
+        stamp.format(i64::MIN, Zone::Local);
+        assert_eq!(&stamp.text[..stamp.length], b"[the time is out of range] ");
+    }
+}
