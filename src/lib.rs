@@ -29,6 +29,7 @@ mod clock;
 pub mod contract;
 mod loopback;
 pub mod proto;
+pub mod server;
 pub mod services;
 
 pub use client::{Client, ClientError};
@@ -47,3 +48,6 @@ pub use proto::keys::key::{Key, Mac};
 pub use proto::protocol::{Exchange, NoUsableKey, Protocol};
 pub use proto::refusal::Refusal;
 pub use proto::session::{Event, Message, Session};
+pub use server::driver::{Builder, Server};
+pub use server::engine::TellError;
+pub use server::handle::Handle;

@@ -1,0 +1,400 @@
+//! One entry of the slab: a socket, its session, and what it is stuck with.
+
+use std::io;
+
+use crate::contract::close::Close;
+use crate::contract::service::Service;
+use crate::proto::session::{Event, Session};
+use crate::server::desk::Desk;
+use crate::server::net::{Net, Readiness};
+use crate::server::visitors::VisitorId;
+use crate::server::waits::Wait;
+
+/// Once so much waits in the outbox, it is sent before more is answered.
+pub(super) const BATCH: usize = 16 << 10;
+
+/// The messages that a connection may have answered in one visit.
+const MESSAGES_PER_VISIT: usize = 1024;
+
+/// The reads that a connection may make in one visit.
+const READS_PER_VISIT: usize = 4;
+
+/// The reads of what a peer says after our good-bye, before the one upon which we hang up: 1 MiB.
+const LINGER_READS: u8 = 63;
+
+/// One entry of the slab.
+pub(super) struct Conn<N: Net, S: Service> {
+    socket: N::Socket,
+    /// Tells this tenant of the slot from the ones before it.
+    pub(super) generation: u32,
+    session: Session,
+    /// The service's, once the peer is let in.
+    pub(super) state: Option<S::State>,
+    /// What the connection is stuck with; none while it isn't.
+    stuck: Option<Box<Stuck>>,
+    phase: Phase,
+    /// The name among the visitors, until the peer is let in.
+    pub(super) visitor: Option<VisitorId>,
+    /// There may be something to read.
+    readable: bool,
+    /// The end of the peer's stream has arrived, and stands behind what is to be read.
+    ended: bool,
+    /// The connection is broken.
+    failed: bool,
+    /// It stands in the queue of the ready.
+    pub(super) queued: bool,
+    /// The list in which it waits.
+    pub(super) wait: Wait,
+}
+
+/// How far a connection is on its way to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Messages are answered.
+    Talking,
+    /// What was written is still sent; then comes our good-bye. The peer may have said its own.
+    Closing { why: Close, peer_ended: bool },
+    /// We have said good-bye, and wait for the peer's: hanging up on input that wasn't read would
+    /// reset the connection and could destroy the last reply on its way.
+    Lingering { why: Close, reads: u8 },
+}
+
+/// What a connection keeps while its peer doesn't take what was written, or its visit is over.
+#[derive(Debug, Default)]
+struct Stuck {
+    /// What was written; the front of it, up to `sent`, is gone.
+    unsent: Vec<u8>,
+    sent: usize,
+    /// What was read and not looked at yet.
+    unread: Vec<u8>,
+}
+
+/// What a visit came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// Nothing more can be done before the next event.
+    Rest,
+    /// The budget is used up: more can be done at once.
+    Again,
+    /// The connection is to be closed now.
+    Over(Close),
+}
+
+impl<N: Net, S: Service> Conn<N, S> {
+    /// What a stuck connection takes beside the bytes that it keeps.
+    pub(super) const STUCK_MAX: usize = size_of::<Stuck>() + Session::CUT_MAX;
+
+    pub(super) fn new(
+        socket: N::Socket,
+        generation: u32,
+        session: Session,
+        visitor: VisitorId,
+    ) -> Self {
+        Self {
+            socket,
+            generation,
+            session,
+            state: None,
+            stuck: None,
+            phase: Phase::Talking,
+            visitor: Some(visitor),
+            readable: false,
+            ended: false,
+            failed: false,
+            queued: false,
+            wait: Wait::Handshake,
+        }
+    }
+
+    /// Takes note of an event. Says whether it is worth a visit.
+    pub(super) fn notice(&mut self, readiness: Readiness) -> bool {
+        self.readable |= readiness.readable;
+        self.ended |= readiness.ended;
+        self.failed |= readiness.failed;
+        readiness.readable || readiness.failed || (readiness.writable && self.has_unsent())
+    }
+
+    /// Ends the conversation as soon as what was written is sent.
+    pub(super) fn close(&mut self, why: Close) {
+        if self.phase == Phase::Talking {
+            self.phase = Phase::Closing { why, peer_ended: false };
+        }
+    }
+
+    /// The bytes that it keeps beside its entry.
+    pub(super) fn bytes_held(&self) -> usize {
+        let stuck = self.stuck.as_ref();
+        self.session.bytes_held()
+            + stuck.map_or(0, |stuck| stuck.unsent.capacity() + stuck.unread.capacity())
+    }
+
+    /// What it waits for now.
+    pub(super) fn waits_for(&self) -> Wait {
+        match self.phase {
+            _ if self.visitor.is_some() => Wait::Handshake,
+            _ if self.has_unsent() => Wait::Write,
+            Phase::Lingering { .. } => Wait::Linger,
+            _ if self.session.is_partial() => Wait::Message,
+            _ => Wait::Idle,
+        }
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.stuck.as_ref().is_some_and(|stuck| !stuck.unsent.is_empty())
+    }
+
+    /// Says what the dialect begins with.
+    pub(super) fn greet(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
+        let mut messages = MESSAGES_PER_VISIT;
+        let greeted = self.digest(&[], &mut messages, desk);
+        let visit = greeted.and_then(|()| match self.phase {
+            Phase::Talking => Ok(Visit::Rest),
+            _ => self.wind_up(inbox, desk),
+        });
+        visit.unwrap_or(Visit::Over(Close::Reset))
+    }
+
+    /// Has its turn: sends what waits, then reads, answers and sends until there is nothing more
+    /// or the budget is used up. While anything waits to be sent, nothing is read.
+    pub(super) fn pump(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
+        if self.failed {
+            return Visit::Over(self.reason(Close::Reset));
+        }
+        self.turn(inbox, desk).unwrap_or_else(|_| Visit::Over(self.reason(Close::Reset)))
+    }
+
+    /// The service has panicked: what it had said before is still sent, and then it is over.
+    pub(super) fn recover(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
+        desk.take_back();
+        self.session.release();
+        self.close(Close::Panicked);
+        let sent = self.send(desk).and_then(|_| self.wind_up(inbox, desk));
+        sent.unwrap_or(Visit::Over(Close::Panicked))
+    }
+
+    fn turn(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
+        let mut messages = MESSAGES_PER_VISIT;
+        if !self.send_unsent(desk)? {
+            return Ok(Visit::Rest);
+        }
+        let unread = self.stuck.as_mut().map(|stuck| std::mem::take(&mut stuck.unread));
+        self.stuck = None;
+        if let Some(unread) = unread.filter(|unread| !unread.is_empty()) {
+            self.digest(&unread, &mut messages, desk)?;
+        }
+        let mut reads = READS_PER_VISIT;
+        while self.phase == Phase::Talking && self.stuck.is_none() {
+            if !self.readable {
+                if !desk.draining {
+                    return Ok(Visit::Rest);
+                }
+                self.close(Close::Stopped);
+            } else if reads == 0 || messages == 0 {
+                return Ok(Visit::Again);
+            } else {
+                reads -= 1;
+                match self.read(inbox, desk)? {
+                    None => {}
+                    Some(0) => self.finish(desk)?,
+                    Some(length) => self.digest(&inbox[..length], &mut messages, desk)?,
+                }
+            }
+        }
+        self.wind_up(inbox, desk)
+    }
+
+    /// Reads once. A short read has emptied the socket, so a second that only says so is saved;
+    /// the end of the stream, though, may have come with the very event that told of the bytes.
+    fn read(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Option<usize>> {
+        loop {
+            match desk.net.read(&mut self.socket, inbox) {
+                Ok(length) => {
+                    self.readable = length == inbox.len() || self.ended;
+                    desk.counters.bytes_in += length as u64;
+                    return Ok(Some(length));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Answers what was read. What can't be answered now is kept.
+    fn digest(
+        &mut self,
+        mut input: &[u8],
+        messages: &mut usize,
+        desk: &mut Desk<'_, N, S>,
+    ) -> io::Result<()> {
+        let protocol = desk.protocol;
+        while self.phase == Phase::Talking {
+            let verdict = match self.session.next(protocol, &mut input, desk.outbox) {
+                Ok(None) => break,
+                Ok(Some(Event::Message(message))) => match &mut self.state {
+                    Some(state) => desk.serve(state, message),
+                    None => Some(Close::Reset),
+                },
+                Ok(Some(Event::Open(key))) => {
+                    let (state, verdict) = desk.open(self.visitor.take(), key);
+                    self.state = state;
+                    verdict
+                }
+                Ok(Some(Event::End)) => Some(Close::Answered),
+                Err(refusal) => Some(refusal.into()),
+            };
+            if let Some(why) = verdict {
+                self.close(why);
+            } else {
+                *messages -= 1;
+                let stop = *messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
+                if stop && !input.is_empty() {
+                    self.stuck.get_or_insert_default().unread = input.to_vec();
+                    break;
+                }
+                if input.is_empty() && !self.session.is_ending() {
+                    break;
+                }
+            }
+        }
+        // What keeps bytes from now on is the reply or the rest of the input, not the message.
+        self.session.release();
+        self.send(desk).map(|_| ())
+    }
+
+    /// The peer has ended its stream: what is left without a terminator is one last message.
+    fn finish(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<()> {
+        let verdict = match (self.session.finish(desk.protocol), &mut self.state) {
+            (Ok(Some(message)), Some(state)) => desk.serve(state, message),
+            (Ok(_), _) => None,
+            (Err(refusal), _) => Some(refusal.into()),
+        };
+        self.session.release();
+        self.phase = Phase::Closing { why: verdict.unwrap_or(Close::Finished), peer_ended: true };
+        self.send(desk).map(|_| ())
+    }
+
+    /// Sends the outbox; what the socket doesn't take is kept. Says whether all of it went.
+    fn send(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
+        if self.has_unsent() {
+            let stuck = self.stuck.get_or_insert_default();
+            stuck.unsent.reserve_exact(desk.outbox.len());
+            stuck.unsent.extend_from_slice(desk.outbox);
+            desk.outbox.clear();
+            return Ok(false);
+        }
+        let sent = write(desk.net, &mut self.socket, desk.outbox)?;
+        desk.counters.bytes_out += sent as u64;
+        let all = sent == desk.outbox.len();
+        if !all {
+            self.stuck.get_or_insert_default().unsent = desk.outbox[sent..].to_vec();
+        }
+        desk.outbox.clear();
+        Ok(all)
+    }
+
+    /// Sends what waits from an earlier visit. Says whether all of it went.
+    fn send_unsent(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
+        let Some(stuck) = self.stuck.as_mut().filter(|stuck| !stuck.unsent.is_empty()) else {
+            return Ok(true);
+        };
+        let sent = write(desk.net, &mut self.socket, &stuck.unsent[stuck.sent..])?;
+        desk.counters.bytes_out += sent as u64;
+        stuck.sent += sent;
+        let all = stuck.sent == stuck.unsent.len();
+        if all {
+            stuck.unsent = Vec::new();
+            stuck.sent = 0;
+        }
+        Ok(all)
+    }
+
+    /// Sends a message of our own accord, which lies in the outbox. Says whether there was room:
+    /// what waits unsent is limited to what one visit can leave.
+    pub(super) fn tell(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
+        let waiting = self.stuck.as_ref().map_or(0, |stuck| stuck.unsent.len());
+        if waiting + desk.outbox.len() > BATCH + desk.limits.reply_max {
+            return Ok(false);
+        }
+        self.send(desk).map(|_| true)
+    }
+
+    /// Whether messages are answered here.
+    pub(super) fn is_talking(&self) -> bool {
+        self.phase == Phase::Talking && self.state.is_some()
+    }
+
+    /// Goes as far towards the end as it can: sends what waits, then says good-bye, then waits
+    /// for the peer's.
+    fn wind_up(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
+        if self.has_unsent() {
+            return Ok(Visit::Rest);
+        }
+        loop {
+            match self.phase {
+                Phase::Talking => return Ok(Visit::Again),
+                // Who was not let in has no reply to lose, and who has ended has no more to say.
+                Phase::Closing { why, peer_ended } if peer_ended || self.visitor.is_some() => {
+                    return Ok(Visit::Over(why));
+                }
+                Phase::Closing { why, .. } => {
+                    self.stuck = None;
+                    desk.net.shutdown(&mut self.socket)?;
+                    self.phase = Phase::Lingering { why, reads: LINGER_READS };
+                }
+                Phase::Lingering { why, .. } if !self.readable => {
+                    debug_assert!(why != Close::Finished, "the peer has not ended");
+                    return Ok(Visit::Rest);
+                }
+                Phase::Lingering { why, reads } => match self.read(inbox, desk)? {
+                    Some(0) => return Ok(Visit::Over(why)),
+                    _ if reads == 0 => return Ok(Visit::Over(why)),
+                    _ => self.phase = Phase::Lingering { why, reads: reads - 1 },
+                },
+            }
+        }
+    }
+
+    /// Why the connection ends, if it ends now. A reason that was found before holds, but nobody
+    /// has finished who hasn't taken the last reply.
+    pub(super) fn reason(&self, otherwise: Close) -> Close {
+        match self.phase {
+            Phase::Talking | Phase::Closing { why: Close::Finished, .. } => otherwise,
+            Phase::Closing { why, .. } | Phase::Lingering { why, .. } => why,
+        }
+    }
+}
+
+/// Writes until all is written or the socket takes no more: only that brings an event later.
+fn write<N: Net>(net: &mut N, socket: &mut N::Socket, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match net.write(socket, &bytes[written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => written += length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::mio_net::MioNet;
+    use crate::server::waits::Waits;
+    use crate::services::Timestamp;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // In debug builds, mio's sockets carry the number of their poll.
+        let debug = if cfg!(debug_assertions) { 16 } else { 0 };
+        let entry = size_of::<Conn<MioNet, Timestamp>>() - debug;
+        assert!(entry + Waits::NODE <= 92, "{entry} and {}", Waits::NODE);
+    }
+}

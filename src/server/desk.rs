@@ -1,0 +1,93 @@
+//! What the loop lends to the connection whose turn it is.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
+
+use crate::contract::close::Close;
+use crate::contract::counters::Counters;
+use crate::contract::limits::Limits;
+use crate::contract::peer::{Peer, PeerId};
+use crate::contract::reply::Reply;
+use crate::contract::service::Service;
+use crate::proto::framing::Form;
+use crate::proto::keys::key::Key;
+use crate::proto::protocol::Protocol;
+use crate::proto::session::Message;
+use crate::server::net::Net;
+use crate::server::visitors::{VisitorId, Visitors};
+
+/// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
+pub(super) struct Desk<'t, N: Net, S: Service> {
+    pub(super) net: &'t mut N,
+    pub(super) service: &'t mut S,
+    pub(super) protocol: &'t Protocol,
+    pub(super) limits: &'t Limits,
+    pub(super) visitors: &'t mut Visitors,
+    pub(super) counters: &'t mut Counters,
+    /// What this connection has to send, until it is sent or the connection is stuck.
+    pub(super) outbox: &'t mut Vec<u8>,
+    /// Where in the outbox the latest call of the service began to write.
+    pub(super) said: usize,
+    /// The name of the connection.
+    pub(super) peer: PeerId,
+    /// The time of day of this turn.
+    pub(super) wall: SystemTime,
+    /// The server is stopping: what has arrived is answered, and nothing else.
+    pub(super) draining: bool,
+}
+
+impl<N: Net, S: Service> Desk<'_, N, S> {
+    /// Lets a peer in that goes by this name among the visitors.
+    pub(super) fn open(
+        &mut self,
+        visitor: Option<VisitorId>,
+        key: Option<&Key>,
+    ) -> (Option<S::State>, Option<Close>) {
+        let Some(address) = visitor.and_then(|visitor| self.visitors.leave(visitor)) else {
+            debug_assert!(false, "a peer is let in once");
+            return (None, Some(Close::Reset));
+        };
+        self.counters.authenticated += 1;
+        let dialect = self.protocol.dialect();
+        let peer = Peer { id: self.peer, key: key.map(Key::id), dialect, address };
+        crate::server::notes::opened(&peer);
+        let form = self.protocol.framing().form();
+        let (state, verdict) = self.call(form, |service, reply| service.open(&peer, reply));
+        (Some(state), verdict)
+    }
+
+    /// Has a message answered.
+    #[inline]
+    pub(super) fn serve(&mut self, state: &mut S::State, message: Message<'_>) -> Option<Close> {
+        self.counters.messages += 1;
+        self.call(message.form, |service, reply| service.message(state, message.bytes, reply)).1
+    }
+
+    /// Calls the service; a call that writes too much has said nothing.
+    #[inline]
+    fn call<R>(
+        &mut self,
+        form: Form,
+        call: impl FnOnce(&mut S, &mut Reply<'_>) -> R,
+    ) -> (R, Option<Close>) {
+        self.said = self.outbox.len();
+        let mut reply = Reply::new(self.outbox, self.limits.reply_max, form, self.wall);
+        let value = call(self.service, &mut reply);
+        let verdict = reply.finish();
+        if verdict == Some(Close::ReplyTooLong) {
+            self.take_back();
+        }
+        (value, verdict)
+    }
+
+    /// Forgets what the latest call has written.
+    pub(super) fn take_back(&mut self) {
+        self.outbox.truncate(self.said);
+    }
+}
+
+/// Tells the service that a connection has ended; a panic there changes nothing any more.
+pub(super) fn closed<S: Service>(service: &mut S, state: S::State, why: Close) {
+    // The hook has reported the panic, and the connection is gone already.
+    let _ = catch_unwind(AssertUnwindSafe(|| service.close(state, why)));
+}

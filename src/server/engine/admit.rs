@@ -1,0 +1,132 @@
+//! Letting newcomers in: last in a turn, a few at a time, and only where there is room.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use crate::contract::close::Close;
+use crate::contract::peer::PeerId;
+use crate::contract::service::Service;
+use crate::proto::handshake::CHALLENGE;
+use crate::proto::refusal::Refusal;
+use crate::proto::session::Session;
+use crate::server::conn::Conn;
+use crate::server::door::Failure;
+use crate::server::engine::Engine;
+use crate::server::moment::Moment;
+use crate::server::net::Net;
+use crate::server::waits::Wait;
+
+/// The connections that one turn accepts, so that those who are in have their turns too.
+const ACCEPTS_PER_TURN: usize = 256;
+
+/// A visitor may be displaced once it has had this part of the handshake's time: an honest one is
+/// through by then.
+const GRACE: u32 = 10;
+
+impl<N: Net, S: Service> Engine<N, S> {
+    pub(super) fn admit(&mut self, now: Moment, wall: SystemTime) -> io::Result<()> {
+        for _ in 0..ACCEPTS_PER_TURN {
+            if self.room_at().is_none_or(|room| now < room) {
+                break;
+            }
+            let Some(listener) = self.door.caller(now) else { break };
+            match self.net.accept(listener) {
+                Ok((socket, address)) => {
+                    self.door.accepted(listener);
+                    self.counters.accepted += 1;
+                    match self.make_room(address, now) {
+                        Ok(()) => self.welcome(socket, address, now, wall),
+                        Err(why) => {
+                            self.notes.turned_away(now, address, why);
+                            self.counters.count(why);
+                        }
+                    }
+                }
+                Err(error) => match Failure::of(&error) {
+                    Failure::Nobody => self.door.nobody_calls(listener),
+                    Failure::Retry => self.counters.accept_failures += 1,
+                    Failure::Pause => {
+                        self.counters.accept_pauses += 1;
+                        if self.door.pause(now) {
+                            self.notes.paused(now, &error);
+                        }
+                        break;
+                    }
+                    Failure::Gone => {
+                        self.door.nobody_calls(listener);
+                        return Err(error);
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// When there is room for one more: at once, when the oldest visitor may be displaced, or not
+    /// before a connection closes.
+    pub(super) fn room_at(&self) -> Option<Moment> {
+        if self.is_full() {
+            self.waits.oldest(Wait::Handshake).map(|(_, since)| self.displaceable(since))
+        } else {
+            Some(Moment::default())
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.conns.len() >= self.limits.connections
+            || self.visitors.count() >= self.limits.unauthenticated
+    }
+
+    fn displaceable(&self, since: Moment) -> Moment {
+        since + self.limits.handshake_timeout / GRACE
+    }
+
+    /// Makes room for a newcomer at the cost of the visitor that has waited longest: of its own
+    /// network if that has too many, else of all.
+    fn make_room(&mut self, address: SocketAddr, now: Moment) -> Result<(), Close> {
+        let crowded = Close::Refused(Refusal::Crowded);
+        if self.visitors.count_from(address) >= self.limits.unauthenticated_per_address {
+            let oldest = self.visitors.oldest_from(address).ok_or(crowded)?;
+            if now < self.displaceable(self.waits.since(oldest)) {
+                return Err(crowded);
+            }
+            self.remove(oldest, crowded, now);
+        } else if self.is_full() {
+            let (oldest, _) = self.waits.oldest(Wait::Handshake).ok_or(crowded)?;
+            self.remove(oldest, crowded, now);
+        }
+        Ok(())
+    }
+
+    /// Gives a newcomer its place, and its challenge.
+    fn welcome(
+        &mut self,
+        mut socket: N::Socket,
+        address: SocketAddr,
+        now: Moment,
+        wall: SystemTime,
+    ) {
+        let generation = PeerId::generation_after(self.generation);
+        let slot = self.conns.vacant_key();
+        let mut nonce = [0; CHALLENGE];
+        let random = match self.protocol.dialect().authenticates() {
+            true => self.net.random(&mut nonce),
+            false => Ok(()),
+        };
+        let watched =
+            random.and_then(|()| self.net.watch(&mut socket, PeerId::new(slot, generation)));
+        if let Err(error) = watched {
+            self.notes.unavailable(now, address, &error);
+            self.counters.count(Close::Unavailable);
+            return;
+        }
+        self.generation = generation;
+        let session = Session::server(&self.protocol, nonce);
+        let visitor = self.visitors.enter(address, slot);
+        let entered = self.conns.insert(Conn::new(socket, generation, session, visitor));
+        debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
+        self.waits.enter(slot, Wait::Handshake, now);
+        self.visit(slot, now, wall, Conn::greet);
+    }
+}

@@ -1,0 +1,117 @@
+//! The ends of connections, and of the server.
+
+use std::time::SystemTime;
+
+use crate::contract::close::Close;
+use crate::contract::peer::PeerId;
+use crate::contract::service::Service;
+use crate::proto::refusal::Refusal;
+use crate::server::conn::Conn;
+use crate::server::desk;
+use crate::server::engine::Engine;
+use crate::server::moment::Moment;
+use crate::server::net::{Net, Readiness};
+use crate::server::notes;
+use crate::server::waits::Wait;
+
+/// The connections that one turn closes because their time is up.
+const EXPIRIES_PER_TURN: usize = 256;
+
+impl<N: Net, S: Service> Engine<N, S> {
+    /// Stops gracefully: nobody is let in any more, what has arrived is answered, and every
+    /// connection is closed, at the latest when [`drain_timeout`] has passed.
+    ///
+    /// [`drain_timeout`]: crate::Limits::drain_timeout
+    pub fn drain(&mut self, now: Moment) {
+        if self.drain.is_some() {
+            return;
+        }
+        notes::stopping(self.conns.len());
+        self.drain = Some(now + self.limits.drain_timeout);
+        self.door.close();
+        while let Some((visitor, _)) = self.waits.oldest(Wait::Handshake) {
+            self.remove(visitor, Close::Stopped, now);
+        }
+        // What has arrived may not have been reported: a turn sees a limited number of events.
+        let arrived = Readiness { readable: true, ..Readiness::default() };
+        for (slot, conn) in &mut self.conns {
+            conn.notice(arrived);
+            if !std::mem::replace(&mut conn.queued, true) {
+                self.ready.push(slot);
+            }
+        }
+    }
+
+    /// Stops at once: every connection is closed as it is.
+    pub fn halt(&mut self, now: Moment) {
+        self.drain(now);
+        self.drain = Some(now);
+        self.expire_all(now);
+    }
+
+    /// Whether the engine was told to stop and every connection is closed.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.drain.is_some() && self.conns.is_empty()
+    }
+
+    /// Ends those whose time is up.
+    pub(super) fn expire(&mut self, now: Moment, wall: SystemTime) {
+        if self.drain.is_some_and(|end| end <= now) {
+            self.expire_all(now);
+        }
+        for _ in 0..EXPIRIES_PER_TURN {
+            let Some((slot, wait)) = self.waits.due(now, &self.limits) else { break };
+            match wait {
+                Wait::Idle => self.part(slot, Close::IdleTimeout, now, wall),
+                Wait::Message => {
+                    self.part(slot, Close::Refused(Refusal::MessageTimeout), now, wall);
+                }
+                Wait::Handshake => {
+                    self.remove(slot, Close::Refused(Refusal::HandshakeTimeout), now);
+                }
+                Wait::Write | Wait::Linger => self.drop_now(slot, Close::WriteTimeout, now),
+            }
+        }
+    }
+
+    fn expire_all(&mut self, now: Moment) {
+        let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.drop_now(slot, Close::Stopped, now);
+        }
+    }
+
+    /// Says good-bye.
+    fn part(&mut self, slot: usize, why: Close, now: Moment, wall: SystemTime) {
+        self.visit(slot, now, wall, |conn, inbox, desk| {
+            conn.close(why);
+            conn.pump(inbox, desk)
+        });
+    }
+
+    /// Hangs up; where the connection was ending already, it ends for that reason.
+    fn drop_now(&mut self, slot: usize, otherwise: Close, now: Moment) {
+        if let Some(why) = self.conns.get(slot).map(|conn| conn.reason(otherwise)) {
+            self.remove(slot, why, now);
+        }
+    }
+
+    /// Closes a connection, and forgets all that was kept for it.
+    pub(super) fn remove(&mut self, slot: usize, why: Close, now: Moment) {
+        let Some(conn) = self.conns.try_remove(slot) else { return };
+        self.held -= conn.bytes_held();
+        self.waits.leave(slot);
+        self.counters.count(why);
+        self.door.resume();
+        let peer = PeerId::new(slot, conn.generation);
+        match conn.visitor.and_then(|visitor| self.visitors.leave(visitor)) {
+            Some(address) => self.notes.refused(now, peer, address, why),
+            None => self.notes.closed(now, peer, why),
+        }
+        let Conn { state, .. } = conn;
+        if let Some(state) = state {
+            desk::closed(&mut self.service, state, why);
+        }
+    }
+}

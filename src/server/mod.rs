@@ -1,0 +1,19 @@
+//! The reactor: one thread, one loop, every connection in a slab.
+//!
+//! [`engine`] decides who has a turn, how long and why a connection ends; it knows no socket, no
+//! clock and no randomness, which come as arguments. [`driver`] is the thin layer that gives it
+//! mio's sockets, and [`Server`](driver::Server) is both together.
+
+mod conn;
+mod desk;
+mod door;
+pub mod driver;
+pub mod engine;
+pub mod handle;
+mod listen;
+mod mio_net;
+pub mod moment;
+pub mod net;
+mod notes;
+mod visitors;
+mod waits;

@@ -1,0 +1,74 @@
+//! What the engine needs of a network, so that it can be any.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::contract::peer::PeerId;
+
+/// A network: listeners by number, and sockets that neither block nor lose an edge.
+///
+/// The rules are those of edge-triggered readiness: an event says that something may be possible
+/// that wasn't before, and is not repeated until it was tried in vain ([`WouldBlock`]) or, for a
+/// read, gave less than was asked for.
+///
+/// [`WouldBlock`]: io::ErrorKind::WouldBlock
+pub trait Net {
+    /// A connection to a peer; dropping it closes it.
+    type Socket;
+
+    /// Takes the next connection that waits at a listener.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; else by the system's error number.
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, SocketAddr)>;
+
+    /// Begins to report events of the socket under this name.
+    ///
+    /// # Errors
+    ///
+    /// The system won't watch it: the connection is closed.
+    fn watch(&mut self, socket: &mut Self::Socket, peer: PeerId) -> io::Result<()>;
+
+    /// Reads what has arrived; 0 bytes say that the peer has ended its stream.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has arrived; any other ends the
+    /// connection.
+    fn read(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes as much as is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is; any other ends the connection.
+    fn write(&mut self, socket: &mut Self::Socket, from: &[u8]) -> io::Result<usize>;
+
+    /// Ends our stream; the peer's goes on.
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed.
+    fn shutdown(&mut self, socket: &mut Self::Socket) -> io::Result<()>;
+
+    /// Fills in random bytes of the system's, which nobody can foretell and none is given twice.
+    ///
+    /// # Errors
+    ///
+    /// There are none: the connection is closed, for a weaker challenge is none.
+    fn random(&mut self, into: &mut [u8]) -> io::Result<()>;
+}
+
+/// What an event says of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Readiness {
+    /// There may be something to read, the end of the stream included.
+    pub readable: bool,
+    /// The peer has ended its stream: behind what there is to read stands its end.
+    pub ended: bool,
+    /// There may be room to write.
+    pub writable: bool,
+    /// The connection is broken. What had arrived before is void (RFC 9293, 3.10.7.4).
+    pub failed: bool,
+}

@@ -1,0 +1,149 @@
+//! What the loop says in the log: one line an event, none for a message.
+//!
+//! Peers decide how often they are refused, so lines of one kind are limited to a few a second, and
+//! the next one says how many were left out. All of it is nothing without the feature `log`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::contract::close::Close;
+use crate::contract::peer::{Peer, PeerId};
+use crate::server::moment::Moment;
+
+/// Writes a line with its keys, if there is a log.
+#[cfg(feature = "log")]
+macro_rules! say {
+    ($level:ident; $($text:tt)+) => { log::$level!($($text)+) };
+    ($level:ident, $($key:ident = $value:expr),+; $($text:tt)+) => {
+        log::$level!($($key:% = $value),+; $($text)+)
+    };
+}
+
+#[cfg(not(feature = "log"))]
+macro_rules! say {
+    ($level:ident $(, $key:ident = $value:expr)*; $($text:tt)+) => {{
+        let _ = ($(&$value,)* format_args!($($text)+));
+    }};
+}
+
+/// How many lines of one kind a second may have.
+const LINES_PER_SECOND: u32 = 10;
+
+/// How often each kind of line was written of late.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    refused: Tally,
+    broken: Tally,
+    paused: Tally,
+}
+
+/// One kind of line.
+#[derive(Debug, Default)]
+struct Tally {
+    /// The second that is counted.
+    since: Moment,
+    /// The lines of this second, those left out included.
+    lines: u32,
+}
+
+impl Tally {
+    /// Whether a line may be written, and how many were left out before it.
+    fn allows(&mut self, now: Moment) -> Option<u32> {
+        let mut left_out = 0;
+        if now >= self.since + Duration::from_secs(1) {
+            left_out = self.lines.saturating_sub(LINES_PER_SECOND);
+            *self = Self { since: now, lines: 0 };
+        }
+        self.lines = self.lines.saturating_add(1);
+        (self.lines <= LINES_PER_SECOND).then_some(left_out)
+    }
+}
+
+/// How many lines were left out, where it is worth a word.
+struct LeftOut(u32);
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, " (and {} more like it before)", self.0) }
+    }
+}
+
+impl Notes {
+    /// A connection ended before its peer had proved itself.
+    pub(super) fn refused(&mut self, now: Moment, peer: PeerId, address: SocketAddr, why: Close) {
+        if matches!(why, Close::Cut | Close::Stopped) {
+            say!(debug, peer = address, conn = peer; "left: {why}");
+        } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
+            say!(warn, peer = address, conn = peer; "refused: {why}{left_out}");
+        }
+    }
+
+    /// A newcomer found no room, and was no connection yet.
+    pub(super) fn turned_away(&mut self, now: Moment, address: SocketAddr, why: Close) {
+        if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
+            say!(warn, peer = address; "refused: {why}{left_out}");
+        }
+    }
+
+    /// A connection ended after its peer was let in.
+    pub(super) fn closed(&mut self, now: Moment, peer: PeerId, why: Close) {
+        let routine = matches!(
+            why,
+            Close::Finished
+                | Close::Answered
+                | Close::Reset
+                | Close::Cut
+                | Close::Stopped
+                | Close::Dismissed
+                | Close::IdleTimeout
+        );
+        if routine {
+            say!(debug, conn = peer; "closed: {why}");
+        } else if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
+            say!(warn, conn = peer; "closed: {why}{left_out}");
+        }
+    }
+
+    /// Accepting has failed for want of something.
+    pub(super) fn paused(&mut self, now: Moment, error: &std::io::Error) {
+        if let Some(left_out) = self.paused.allows(now).map(LeftOut) {
+            say!(error; "accepting pauses: {error}; raise the limit on descriptors, or lower that \
+                        on connections{left_out}");
+        }
+    }
+
+    /// The system gives no randomness, or won't watch a socket.
+    pub(super) fn unavailable(&mut self, now: Moment, address: SocketAddr, error: &std::io::Error) {
+        if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
+            say!(error, peer = address; "turned away, the system failed: {error}{left_out}");
+        }
+    }
+}
+
+/// A peer was let in.
+pub(super) fn opened(peer: &Peer<'_>) {
+    let (address, id, key) = (peer.address(), peer.id(), peer.key().unwrap_or("-"));
+    say!(debug, peer = address, conn = id, key = key; "let in");
+}
+
+/// Nobody is let in any more.
+pub(super) fn stopping(open: usize) {
+    say!(info; "stopping; {open} connections are open");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_one_kind_are_limited_and_those_left_out_are_counted() {
+        let at = |millis| Moment::after(Duration::from_millis(millis));
+        let mut tally = Tally::default();
+        let written = (0..50).filter(|_| tally.allows(at(5)).is_some()).count();
+        assert_eq!(written, LINES_PER_SECOND as usize);
+        assert_eq!(tally.allows(at(999)), None);
+        assert_eq!(tally.allows(at(1005)), Some(41));
+        assert_eq!(tally.allows(at(1006)), Some(0));
+    }
+}

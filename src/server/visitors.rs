@@ -1,0 +1,181 @@
+//! Those who have come and not yet proved themselves: how many there are, and from where.
+//!
+//! A visitor costs a connection its place, so their number is limited, in all and for each
+//! address. Of one address they are kept in the order in which they came, so that the one that has
+//! waited longest can give way. Once a visitor is let in, nothing here is kept of it.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+
+use slab::Slab;
+
+/// Everyone who has come and not yet proved themselves.
+#[derive(Debug)]
+pub(super) struct Visitors {
+    visitors: Slab<Visitor>,
+    /// What has come from each network; none is empty.
+    networks: HashMap<Network, Group>,
+}
+
+/// One of them. What comes later than the handshake doesn't need it, so it lies here and not in
+/// the connection's entry.
+#[derive(Debug)]
+struct Visitor {
+    address: SocketAddr,
+    /// The slot of its connection.
+    slot: usize,
+    /// The one that came before it from its network.
+    older: Option<VisitorId>,
+    /// The one that came after it.
+    newer: Option<VisitorId>,
+}
+
+/// What counts as one place on the net: an IPv4 address, an IPv6 /64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Network(u64);
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            // A prefix of ::ffff:0:0/96's own, so that no IPv6 network has the same number.
+            IpAddr::V4(v4) => Self(0xffff_0000_0000 | u64::from(v4.to_bits())),
+            IpAddr::V6(v6) => Self(u64::try_from(v6.to_bits() >> 64).unwrap_or_default()),
+        }
+    }
+}
+
+/// What a visitor goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct VisitorId(NonZeroU32);
+
+impl VisitorId {
+    fn of(key: usize) -> Self {
+        // Slots are capped by the halves of a name, so the key and one more fit.
+        let number = u32::try_from(key + 1).ok().and_then(NonZeroU32::new);
+        Self(number.unwrap_or(NonZeroU32::MAX))
+    }
+
+    fn key(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// Those from one network.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    oldest: VisitorId,
+    newest: VisitorId,
+    count: usize,
+}
+
+impl Visitors {
+    /// The bytes that a visitor takes here, at most: its entry and its share of the table, which
+    /// is at least half full when it has just grown.
+    pub(super) const ENTRY: usize =
+        size_of::<Visitor>() + size_of::<u64>() + 3 * (size_of::<(Network, Group)>() + 1);
+
+    /// With room for so many, so that nothing is moved later.
+    pub(super) fn new(count: usize) -> Self {
+        Self { visitors: Slab::with_capacity(count), networks: HashMap::with_capacity(count) }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.visitors.len()
+    }
+
+    /// How many there are of this address' network.
+    pub(super) fn count_from(&self, address: SocketAddr) -> usize {
+        self.networks.get(&address.ip().into()).map_or(0, |group| group.count)
+    }
+
+    /// The slot of the one that has waited longest of this address' network.
+    pub(super) fn oldest_from(&self, address: SocketAddr) -> Option<usize> {
+        let group = self.networks.get(&address.ip().into())?;
+        self.visitors.get(group.oldest.key()).map(|visitor| visitor.slot)
+    }
+
+    /// A visitor comes. Returns the name that it goes by here.
+    pub(super) fn enter(&mut self, address: SocketAddr, slot: usize) -> VisitorId {
+        let place = self.visitors.vacant_entry();
+        let name = VisitorId::of(place.key());
+        place.insert(Visitor { address, slot, older: None, newer: None });
+        let alone = Group { oldest: name, newest: name, count: 0 };
+        let group = self.networks.entry(address.ip().into()).or_insert(alone);
+        group.count += 1;
+        let before = std::mem::replace(&mut group.newest, name);
+        if before != name {
+            self.visitors[name.key()].older = Some(before);
+            self.visitors[before.key()].newer = Some(name);
+        }
+        name
+    }
+
+    /// A visitor goes, or is let in. Returns where it came from.
+    pub(super) fn leave(&mut self, name: VisitorId) -> Option<SocketAddr> {
+        let Visitor { address, older, newer, .. } = self.visitors.try_remove(name.key())?;
+        if let Some(older) = older {
+            self.visitors[older.key()].newer = newer;
+        }
+        if let Some(newer) = newer {
+            self.visitors[newer.key()].older = older;
+        }
+        let network = address.ip().into();
+        if let Some(group) = self.networks.get_mut(&network) {
+            group.count -= 1;
+            match (older, newer) {
+                (None, None) => drop(self.networks.remove(&network)),
+                (None, Some(newer)) => group.oldest = newer,
+                (Some(older), None) => group.newest = older,
+                (Some(_), Some(_)) => {}
+            }
+        }
+        Some(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address(host: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, host], 9))
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_place_and_a_mapped_ipv4_address_is_that_address() {
+        let network = |text: &str| Network::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:2"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+
+    proptest! {
+        #[test]
+        fn groups_are_what_a_plain_vector_is(
+            steps in prop::collection::vec((any::<bool>(), 0..4u8, 0..64usize), 1..200)
+        ) {
+            let mut visitors = Visitors::new(8);
+            let mut plain: Vec<(VisitorId, u8, usize)> = Vec::new();
+            for (slot, (comes, host, which)) in (0..).zip(steps) {
+                if comes || plain.is_empty() {
+                    plain.push((visitors.enter(address(host), slot), host, slot));
+                } else {
+                    let (name, host, _) = plain.remove(which % plain.len());
+                    prop_assert_eq!(visitors.leave(name), Some(address(host)));
+                }
+                prop_assert_eq!(visitors.count(), plain.len());
+                for host in 0..4 {
+                    let mut here = plain.iter().filter(|(_, each, _)| *each == host);
+                    prop_assert_eq!(visitors.count_from(address(host)), here.clone().count());
+                    let oldest = here.next().map(|(_, _, slot)| *slot);
+                    prop_assert_eq!(visitors.oldest_from(address(host)), oldest);
+                }
+            }
+            prop_assert!(plain.is_empty() || !visitors.networks.is_empty());
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Deadlines: for each kind of wait, a list of connections in the order in which they began it.
+//!
+//! All waits of one kind are equally long, so the first in the list is the first that is due:
+//! lists are exact where a wheel rounds, and every step is O(1) where a heap takes log n. The links
+//! lie in an array beside the slab, indexed by slot; each list is a ring around a sentinel of its
+//! own, so that leaving one needs no knowledge of which it is. A node has 12 bytes, for every
+//! connection has one.
+
+use std::time::Duration;
+
+use crate::contract::limits::Limits;
+use crate::server::moment::{Moment, Recent};
+
+/// What a connection waits for. It waits for one thing at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// That its peer proves itself; from accept, absolute.
+    Handshake,
+    /// That a message begins.
+    Idle,
+    /// That a message that has begun is whole; absolute.
+    Message,
+    /// That its peer takes what was written.
+    Write,
+    /// That its peer, to whom we have said good-bye, does the same; absolute.
+    Linger,
+}
+
+/// How long we wait for a peer's good-bye. A second is many round trips, and costs us little.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A wait is over before a node can no longer tell when it began; and a day later, for turns that
+/// come late.
+const LONGEST: Duration = Recent::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
+
+impl Wait {
+    const ALL: [Self; 5] = [Self::Handshake, Self::Idle, Self::Message, Self::Write, Self::Linger];
+
+    pub(super) fn length(self, limits: &Limits) -> Duration {
+        let length = match self {
+            Self::Handshake => limits.handshake_timeout,
+            Self::Idle => limits.idle_timeout,
+            Self::Message => limits.message_timeout,
+            Self::Write => limits.write_timeout,
+            Self::Linger => LINGER,
+        };
+        length.min(LONGEST)
+    }
+}
+
+/// Who waits for what, and since when.
+#[derive(Debug)]
+pub(super) struct Waits {
+    /// First the sentinel of each kind, then a node for each slot.
+    nodes: Vec<Node>,
+    /// The latest moment that was heard of, before which all of them began.
+    now: Moment,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    older: u32,
+    newer: u32,
+    since: Recent,
+}
+
+impl Node {
+    fn alone(at: u32) -> Self {
+        Self { older: at, newer: at, since: Recent::default() }
+    }
+}
+
+impl Waits {
+    /// The bytes that a connection takes here.
+    pub(super) const NODE: usize = size_of::<Node>();
+
+    /// With room for so many connections, so that nothing is moved later.
+    pub(super) fn new(connections: usize) -> Self {
+        let mut nodes = Vec::with_capacity(Wait::ALL.len() + connections);
+        nodes.extend((0..).map(Node::alone).take(Wait::ALL.len()));
+        Self { nodes, now: Moment::default() }
+    }
+
+    /// Puts a connection at the end of a list; it is in none.
+    pub(super) fn enter(&mut self, slot: usize, wait: Wait, now: Moment) {
+        let (at, sentinel) = (index(slot), wait as u32);
+        while self.nodes.len() <= at as usize {
+            let next = index(self.nodes.len() - Wait::ALL.len());
+            self.nodes.push(Node::alone(next));
+        }
+        debug_assert!(self.now <= now, "time runs forward");
+        self.now = now;
+        let newest = self.node(sentinel).older;
+        *self.node(at) = Node { older: newest, newer: sentinel, since: now.into() };
+        self.node(newest).newer = at;
+        self.node(sentinel).older = at;
+    }
+
+    /// Takes a connection from the list it is in.
+    pub(super) fn leave(&mut self, slot: usize) {
+        let at = index(slot);
+        let Node { older, newer, .. } = *self.node(at);
+        self.node(older).newer = newer;
+        self.node(newer).older = older;
+        *self.node(at) = Node::alone(at);
+    }
+
+    /// The connection that has waited longest for this, and since when.
+    pub(super) fn oldest(&self, wait: Wait) -> Option<(usize, Moment)> {
+        let at = self.nodes[wait as usize].newer as usize;
+        let slot = at.checked_sub(Wait::ALL.len())?;
+        Some((slot, self.nodes[at].since.before(self.now)))
+    }
+
+    /// Since when a connection has waited.
+    pub(super) fn since(&self, slot: usize) -> Moment {
+        self.nodes[index(slot) as usize].since.before(self.now)
+    }
+
+    /// A connection whose wait is over.
+    pub(super) fn due(&self, now: Moment, limits: &Limits) -> Option<(usize, Wait)> {
+        Wait::ALL.into_iter().find_map(|wait| {
+            let (slot, since) = self.oldest(wait)?;
+            (since + wait.length(limits) <= now).then_some((slot, wait))
+        })
+    }
+
+    /// When the first wait is over.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<Moment> {
+        let end = |wait: Wait| self.oldest(wait).map(|(_, since)| since + wait.length(limits));
+        Wait::ALL.into_iter().filter_map(end).min()
+    }
+
+    fn node(&mut self, at: u32) -> &mut Node {
+        &mut self.nodes[at as usize]
+    }
+}
+
+/// The node of a slot. Slots are capped by the names' halves, so they fit.
+fn index(slot: usize) -> u32 {
+    u32::try_from(slot + Wait::ALL.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::after(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn the_oldest_is_due_first_and_on_time() {
+        let limits = Limits { idle_timeout: Duration::from_millis(10), ..Limits::default() };
+        let mut waits = Waits::new(8);
+        waits.enter(3, Wait::Idle, at(0));
+        waits.enter(1, Wait::Idle, at(4));
+        waits.enter(2, Wait::Message, at(5));
+        assert_eq!(waits.deadline(&limits), Some(at(10)));
+        assert_eq!(waits.due(at(9), &limits), None);
+        assert_eq!(waits.due(at(10), &limits), Some((3, Wait::Idle)));
+        waits.leave(3);
+        assert_eq!(waits.deadline(&limits), Some(at(14)));
+        waits.leave(1);
+        assert_eq!(waits.deadline(&limits), Some(at(5) + limits.message_timeout));
+        waits.leave(2);
+        assert_eq!(waits.deadline(&limits), None);
+    }
+
+    proptest! {
+        #[test]
+        fn lists_are_what_a_plain_vector_is(
+            steps in prop::collection::vec((0..8usize, 0..5usize), 1..200)
+        ) {
+            let mut waits = Waits::new(8);
+            let mut plain: Vec<(usize, Wait)> = Vec::new();
+            for (now, (slot, kind)) in (0..).zip(steps) {
+                if let Some(place) = plain.iter().position(|(each, _)| *each == slot) {
+                    plain.remove(place);
+                    waits.leave(slot);
+                } else {
+                    plain.push((slot, Wait::ALL[kind]));
+                    waits.enter(slot, Wait::ALL[kind], at(now));
+                }
+                for wait in Wait::ALL {
+                    let oldest = plain.iter().find(|(_, each)| *each == wait);
+                    let oldest = oldest.map(|(slot, _)| *slot);
+                    prop_assert_eq!(waits.oldest(wait).map(|(slot, _)| slot), oldest);
+                }
+            }
+        }
+    }
+}
