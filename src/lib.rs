@@ -27,6 +27,8 @@
 mod client;
 mod clock;
 pub mod contract;
+#[cfg(feature = "load")]
+pub mod load;
 mod loopback;
 pub mod proto;
 pub mod server;

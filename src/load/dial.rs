@@ -1,0 +1,34 @@
+//! Dialling without waiting for it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::load::plan::HangUp;
+
+/// Begins to connect. What comes of it, an event tells.
+pub(super) fn dial(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
+    match socket.connect(&to.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Hangs up.
+pub(super) fn hang_up(stream: TcpStream, how: HangUp) {
+    if how == HangUp::Rst {
+        // Where it can't be set, the peer sees a good-bye instead.
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    }
+}

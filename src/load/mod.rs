@@ -1,0 +1,17 @@
+//! The load generator: many clients on one loop, that check every reply.
+//!
+//! A [`Plan`] says what the clients do, [`Load`] has them do it, and a
+//! [`Report`] says how it went. Memory doesn't grow with the run: latencies go into
+//! histograms of a fixed size, and what isn't due yet isn't kept.
+
+mod caller;
+mod dial;
+mod generator;
+mod payload;
+mod plan;
+mod report;
+mod schedule;
+
+pub use generator::Load;
+pub use plan::{Arrival, HangUp, Plan, PlanError};
+pub use report::{Failure, Latencies, Report};
