@@ -1,0 +1,251 @@
+//! The promises, and where each is looked at: when a connection ends, and after every turn.
+
+use countersign::{Close, Counters, Exchange, Memory, Refusal};
+
+use crate::link::{Account, LINGER, Link, millis};
+use crate::wire::PAUSE;
+use crate::world::{Listener, World};
+
+/// Those who are accepted elsewhere while somebody waits at a listener.
+const PASSED_OVER_MAX: u32 = 4;
+
+/// The reads after our good-bye that the server makes at most.
+const LINGER_READS_MAX: usize = 64;
+
+/// What the engine says of itself.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) counters: Counters,
+    pub(crate) memory: Memory,
+    pub(crate) held: usize,
+}
+
+impl World {
+    /// Before our good-bye everything that is due is written, and everything read is answered.
+    pub(crate) fn check_shut(&mut self, number: usize) {
+        let Link { account, written, read, .. } = &mut self.links[number];
+        account.read_at_shut = *read;
+        let pending = account.oracle.messages.len();
+        let unsent = account.due.len().saturating_sub(written.len());
+        if unsent > 0 || (pending > 0 && account.fate.is_none()) {
+            let what = format_args!("good-bye with {unsent} bytes unsent, {pending} unanswered");
+            self.blame(Some(number), what);
+        }
+    }
+
+    /// A visitor that is hung up on has given cause for it, or had to make room.
+    pub(crate) fn check_drop(&mut self, number: usize) {
+        let (now, limits) = (self.now, &self.setup.limits);
+        let link = &self.links[number];
+        let host = link.address.ip();
+        let visitors = self.links.iter().filter(|link| link.is_visitor());
+        let here = visitors.clone().filter(|link| link.address.ip() == host).count();
+        let is_crowded_here = here >= limits.unauthenticated_per_address;
+        if link.socket.peer.is_none() {
+            let is_right = std::mem::take(&mut self.misfortune) || is_crowded_here;
+            self.links[number].socket.unlucky = true;
+            if !is_right {
+                self.blame(Some(number), format_args!("turned away without cause"));
+            }
+        } else if link.account.opened.is_none() {
+            let age = now - link.socket.accepted.unwrap_or_default();
+            let is_crowded = is_crowded_here
+                || visitors.count() >= limits.unauthenticated
+                || self.live().count() >= limits.connections;
+            let gives_way = is_crowded && age >= millis(limits.handshake_timeout / 10);
+            let is_wrong = link.account.oracle.proof_left == 0;
+            let is_own_fault = link.end_read || link.reset || is_wrong;
+            let is_late = age >= millis(limits.handshake_timeout);
+            // Half a proof is held like half a message.
+            let is_overload = self.setup.is_tight && link.read > 0;
+            let unlucky = gives_way || is_overload || self.stopping.is_some();
+            let is_right = is_own_fault || is_late || unlucky;
+            self.links[number].socket.unlucky = unlucky;
+            if !is_right {
+                self.blame(Some(number), format_args!("hung up on without cause after {age} ms"));
+            }
+        }
+    }
+
+    /// A connection ends for a reason that is so, and not before its time.
+    pub(crate) fn check_close(&mut self, number: usize, why: Close) {
+        let is_so = self.is_so(number, why);
+        let link = &self.links[number];
+        let (deadline, wait) = link.deadline(&self.setup.limits);
+        let is_timed_out = wait == "write" && self.now >= deadline;
+        let is_stopped = self.stopping.is_some_and(|end| self.now >= end);
+        // What breaks while it ends, still ends for the reason for which it began to.
+        let is_rough = link.reset
+            || matches!(why, Close::Overloaded | Close::WriteTimeout)
+            || is_timed_out
+            || is_stopped;
+        let unsent = link.account.due.len().saturating_sub(link.written.len());
+        let has_waited = link.socket.shut.is_some_and(|shut| self.now >= shut + LINGER)
+            || link.account.linger_reads >= LINGER_READS_MAX;
+        if !is_so {
+            let account = &link.account;
+            let what = format!("closed as {why}, which isn't so: {account:?}");
+            self.blame(Some(number), format_args!("{what}"));
+        } else if unsent > 0 && !is_rough {
+            self.blame(Some(number), format_args!("closed as {why} with {unsent} bytes unsent"));
+        } else if !link.end_read && !has_waited && !is_rough {
+            self.blame(Some(number), format_args!("closed as {why} without waiting"));
+        }
+    }
+
+    fn is_so(&self, number: usize, why: Close) -> bool {
+        let (now, limits) = (self.now, &self.setup.limits);
+        let link = &self.links[number];
+        let Account { oracle, fate, opened, last_read, last_message, .. } = &link.account;
+        let is_partial = oracle.is_partial();
+        let is_answered = oracle.messages.is_empty();
+        match why {
+            Close::Finished => link.end_read && !is_partial && is_answered && fate.is_none(),
+            Close::Cut => link.end_read && is_partial && is_answered,
+            Close::Answered => self.setup.protocol.exchange() != Exchange::Many,
+            Close::Reset => link.reset,
+            Close::Refused(Refusal::MessageTooLong | Refusal::BadLength) => {
+                oracle.bad && is_answered
+            }
+            Close::Refused(Refusal::MessageTimeout) => {
+                let since = link.account.partial_since.unwrap_or_default();
+                is_partial && is_answered && now >= since + millis(limits.message_timeout)
+            }
+            Close::IdleTimeout => {
+                let since = opened.unwrap_or_default().max(*last_read).max(*last_message);
+                !is_partial && is_answered && now >= since + millis(limits.idle_timeout)
+            }
+            Close::WriteTimeout => link.deadline(limits) <= (now, "write"),
+            Close::ReplyTooLong | Close::Dismissed | Close::Panicked => *fate == Some(why),
+            Close::Overloaded => self.setup.is_tight,
+            Close::Stopped => {
+                let is_kept = link.account.read_at_shut >= link.account.promised;
+                self.stopping.is_some_and(|end| now >= end || is_kept)
+            }
+            _ => false,
+        }
+    }
+
+    /// The server is told to stop: what it knows to have arrived, it must still answer.
+    pub(crate) fn stops(&mut self, end: u64) {
+        self.say(format_args!("the server is told to stop by {end} ms"));
+        self.stopping = Some(end);
+        for link in self.links.iter_mut().filter(|link| link.is_live()) {
+            link.account.promised = link.socket.told;
+        }
+        for listener in &mut self.listeners {
+            for link in std::mem::take(&mut listener.backlog) {
+                self.links[link].lost = true;
+            }
+        }
+    }
+
+    /// What must hold whenever a turn is over.
+    pub(crate) fn check_turn(&mut self, figures: &Figures) {
+        for number in 0..self.links.len() {
+            if let Some(broken) = self.check_link(&self.links[number]) {
+                self.blame(Some(number), format_args!("{broken}"));
+            }
+        }
+        let broken = self.check_limits(figures).or_else(|| self.check_counters(figures));
+        if let Some(broken) = broken.or_else(|| self.check_door()) {
+            self.blame(None, format_args!("{broken}; {figures:?}"));
+        }
+    }
+
+    /// Nobody outlives a deadline or is left out of a turn.
+    fn check_link(&self, link: &Link) -> Option<String> {
+        let Link { socket, account, .. } = link;
+        if !link.is_live() {
+            // A service that panicked when it was to open has nothing to close.
+            let is_open = account.opened.is_some() && account.closed.is_none();
+            let has_state = account.fate != Some(Close::Panicked) || account.count > 0;
+            return (is_open && has_state).then(|| "it was opened and never closed".to_owned());
+        }
+        let (deadline, wait) = link.deadline(&self.setup.limits);
+        if self.now >= deadline {
+            return Some(format!("it was to end at {deadline} ms: {wait}"));
+        }
+        if self.stopping.is_some_and(|end| self.now >= end) {
+            return Some("it has outlived the server".to_owned());
+        }
+        let is_touched = account.touched == self.turn;
+        if socket.told_readable && link.has_news() && socket.blocked.is_none() && !is_touched {
+            return Some("it has something to read and no turn".to_owned());
+        }
+        if socket.told_writable && socket.blocked.is_some() && !is_touched {
+            return Some("it has room to write and no turn".to_owned());
+        }
+        None
+    }
+
+    fn check_limits(&self, figures: &Figures) -> Option<String> {
+        let limits = &self.setup.limits;
+        let live = self.live().count();
+        let visitors = || self.links.iter().filter(|link| link.is_visitor());
+        let at = |host| visitors().filter(|link| link.address.ip() == host).count();
+        let most_at_one = visitors().map(|link| at(link.address.ip())).max().unwrap_or(0);
+        let reason: usize = self.live().map(|link| link.keeps(&self.setup.protocol)).sum();
+        let held_max = limits.held_max.min(figures.memory.held).min(reason);
+        if live > limits.connections || visitors().count() > limits.unauthenticated {
+            Some(format!("{live} connections, {} visitors", visitors().count()))
+        } else if most_at_one > limits.unauthenticated_per_address {
+            Some(format!("{most_at_one} visitors from one address"))
+        } else if figures.held > held_max {
+            Some(format!("{} of {held_max} bytes are held for {live}", figures.held))
+        } else {
+            None
+        }
+    }
+
+    fn check_counters(&self, figures: &Figures) -> Option<String> {
+        let Counters { authenticated, messages, bytes_in, bytes_out, .. } = figures.counters;
+        let sum = |of: fn(&Link) -> usize| self.links.iter().map(of).sum::<usize>() as u64;
+        let counted = [figures.counters.open(), authenticated, messages, bytes_in, bytes_out];
+        let so = [
+            self.live().count() as u64,
+            sum(|link| usize::from(link.account.opened.is_some())),
+            sum(|link| link.account.count),
+            sum(|link| link.read),
+            sum(|link| link.written.len()),
+        ];
+        let is_so = counted[..4] == so[..4]
+            && counted[4] <= so[4]
+            // What was written before a write that failed in the same breath isn't counted.
+            && (counted[4] == so[4] || self.links.iter().any(|link| link.reset));
+        (!is_so).then(|| format!("counted {counted:?}, which are {so:?}"))
+    }
+
+    /// Who waits at the door is let in where there is room, whichever door it is.
+    fn check_door(&self) -> Option<String> {
+        let is_tried = self.short_since.is_some() || self.accepted_in == self.turn;
+        if self.has_room_for_a_caller() && !is_tried {
+            return Some("somebody waits at the door".to_owned());
+        }
+        let longest = self.listeners.iter().map(|listener| listener.passed_over).max();
+        (longest > Some(PASSED_OVER_MAX)).then(|| "a listener is passed over".to_owned())
+    }
+
+    fn has_room_for_a_caller(&self) -> bool {
+        let limits = &self.setup.limits;
+        let somebody = |waits: &Listener| waits.told && !waits.backlog.is_empty();
+        self.stopping.is_none()
+            && self.listeners.iter().any(somebody)
+            && self.live().count() < limits.connections
+            && self.links.iter().filter(|link| link.is_visitor()).count() < limits.unauthenticated
+    }
+
+    /// The engine asks for a turn in time for all that it must do by itself.
+    pub(crate) fn check_due(&mut self, due: Option<u64>) {
+        let door = self.short_since.map_or(self.now, |since| since + PAUSE);
+        let door = self.has_room_for_a_caller().then_some(door);
+        let limits = &self.setup.limits;
+        let ends = self.live().map(|link| link.deadline(limits).0);
+        let stop = self.stopping.filter(|_| self.live().next().is_some());
+        let needed = ends.chain(door).chain(stop).min();
+        if needed.is_some_and(|needed| due.is_none_or(|due| due > needed)) {
+            let what = format_args!("a turn is due at {due:?}, and needed at {needed:?}");
+            self.blame(None, what);
+        }
+    }
+}

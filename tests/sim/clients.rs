@@ -1,0 +1,160 @@
+//! The clients: each follows its script, one step at a time.
+
+use countersign::Session;
+
+use crate::link::{CHALLENGE, millis, proof_length};
+use crate::script::{End, Kind, Proof};
+use crate::world::World;
+
+/// Until then those who drip do so, and the host talks; a run must end some day.
+pub(crate) const PATIENCE: u64 = 5_000;
+
+impl World {
+    /// Lets a client do what it can now. Returns how long it then waits, unless it is done.
+    pub(crate) fn step(&mut self, number: usize) -> Option<u64> {
+        self.receive(number);
+        let link = &self.links[number];
+        // Who reads nothing would never see that the server is gone.
+        let is_blind = link.script.sip == 0 && link.socket.dropped.is_some();
+        if link.lost || link.done || is_blind {
+            self.links[number].done = true;
+            return None;
+        }
+        if !link.is_composed {
+            self.compose(number);
+        }
+        self.send(number);
+        self.end(number);
+        let (least, most) = match self.links[number].script.pace {
+            (_, most) if self.now > PATIENCE => (0, most.min(10)),
+            pace => pace,
+        };
+        (!self.links[number].done).then(|| self.random.millis(least, most).max(1))
+    }
+
+    /// Reads what has come from the server.
+    fn receive(&mut self, number: usize) {
+        let was_full = self.room_out(number) == 0;
+        let link = &mut self.links[number];
+        let waiting = link.written.len() - link.received;
+        // Who takes a byte now and then may do so for as long as it likes: here, for a while.
+        let is_hungry = self.now > PATIENCE && link.script.sip > 0;
+        let taken = if is_hungry { waiting } else { waiting.min(link.script.sip) };
+        link.received += taken;
+        let is_dry = link.received == link.written.len();
+        // Like a system's, ours tells of room once it is worth it, and always once all is gone.
+        let is_worth_it = is_dry || self.random.chance(500);
+        let link = &self.links[number];
+        if taken > 0 && link.is_live() && link.socket.blocked.is_some() {
+            if was_full && !is_worth_it {
+                // Put off to a step that finds the buffer not full any more.
+                return;
+            }
+            self.edge(number);
+        }
+    }
+
+    /// Finds the proof, once the challenge has come.
+    fn compose(&mut self, number: usize) {
+        let dialect = self.setup.protocol.dialect();
+        let link = &self.links[number];
+        let mut said = Vec::new();
+        if dialect.authenticates() && link.script.proof == Proof::Early {
+            said = vec![b'0'; proof_length(dialect)];
+        } else if dialect.authenticates() {
+            if link.received < CHALLENGE {
+                return;
+            }
+            let signing = &self.setup.signing;
+            let mut session = Session::client(signing).unwrap();
+            session.next(signing, &mut &link.written[..CHALLENGE], &mut said).unwrap();
+            match link.script.proof {
+                Proof::Replayed => said = self.overheard.clone().unwrap_or(vec![7; said.len()]),
+                Proof::Wrong => {
+                    let at = self.random.between(0, said.len() - 1);
+                    said[at] ^= 1 << self.random.between(0, 7);
+                }
+                _ => self.overheard = Some(said.clone()),
+            }
+        }
+        let link = &mut self.links[number];
+        said.extend_from_slice(&link.script.stream);
+        link.said = said;
+        link.is_composed = true;
+    }
+
+    /// Sends the next piece, as far as there is room for it.
+    fn send(&mut self, number: usize) {
+        let link = &self.links[number];
+        let left = link.goal().saturating_sub(link.arrived);
+        // Who sees that the other has ended says no more.
+        let has_seen_end = self.sees_end(number) && link.script.is_honest();
+        if left == 0 || link.ended || has_seen_end {
+            return;
+        }
+        if link.socket.dropped.is_some() {
+            self.links[number].lost = true;
+            return;
+        }
+        let wish = match (link.script.is_honest(), self.is_late(number)) {
+            (true, false) if link.script.kind != Kind::Crumbs && self.random.chance(500) => {
+                self.random.between(1, left)
+            }
+            (true, _) => left,
+            (false, _) if self.now > PATIENCE => left,
+            (false, _) => left.min(self.links[number].script.piece),
+        };
+        let sent = wish.min(self.room_in(number));
+        if sent > 0 {
+            self.links[number].arrived += sent;
+            self.edge(number);
+        }
+    }
+
+    /// An honest client hurries when it has taken a good part of the time that it has.
+    fn is_late(&self, number: usize) -> bool {
+        let link = &self.links[number];
+        let (deadline, _) = link.deadline(&self.setup.limits);
+        let limits = &self.setup.limits;
+        let waits = [limits.handshake_timeout, limits.idle_timeout, limits.message_timeout];
+        let least = waits.into_iter().map(millis).min().unwrap_or_default();
+        deadline < self.now + least * 3 / 4
+    }
+
+    /// Whether the client has read the end of the server's stream.
+    fn sees_end(&self, number: usize) -> bool {
+        let link = &self.links[number];
+        let is_over = link.socket.shut.is_some() || link.socket.dropped.is_some();
+        is_over && link.received == link.written.len()
+    }
+
+    /// Does what the script ends with, or closes since the server has.
+    fn end(&mut self, number: usize) {
+        let sees_end = self.sees_end(number);
+        let link = &mut self.links[number];
+        if sees_end {
+            let news = !link.ended;
+            link.ended = true;
+            link.done = true;
+            if news && link.is_live() {
+                self.edge(number);
+            }
+            return;
+        }
+        if !link.is_composed && link.script.goal > 0 || link.arrived < link.goal() || link.ended {
+            return;
+        }
+        match link.script.end {
+            End::Stay => return,
+            End::HalfClose => link.ended = true,
+            End::HangUp => {
+                // Closing with something unread resets.
+                link.reset = link.received < link.written.len();
+                (link.ended, link.hung_up, link.done) = (true, true, true);
+            }
+            End::Reset => (link.reset, link.done) = (true, true),
+        }
+        self.say(format_args!("{number} does its end"));
+        self.edge(number);
+    }
+}

@@ -1,0 +1,221 @@
+//! One connection, seen from above: what either end has said, how much of it the other has got,
+//! and what the server owes it.
+
+use std::net::SocketAddr;
+
+use countersign::{Close, Dialect, PeerId, Protocol};
+
+use crate::oracle::Oracle;
+use crate::script::Script;
+
+/// The bytes of a challenge.
+pub(crate) const CHALLENGE: usize = 32;
+
+/// One connection, from the client's call until both have forgotten it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) address: SocketAddr,
+    pub(crate) listener: usize,
+    pub(crate) script: Script,
+    /// What the client says: the proof and the stream, once they are known.
+    pub(crate) said: Vec<u8>,
+    pub(crate) is_composed: bool,
+    /// How much of it lies or lay in the server's buffer.
+    pub(crate) arrived: usize,
+    /// How much of it the server has read.
+    pub(crate) read: usize,
+    /// What the server has written.
+    pub(crate) written: Vec<u8>,
+    /// How much of it the client has read.
+    pub(crate) received: usize,
+    /// The client's stream has ended, and the server was told so by a read of nothing.
+    pub(crate) ended: bool,
+    pub(crate) end_read: bool,
+    /// The client has reset the connection.
+    pub(crate) reset: bool,
+    /// The client has closed its socket: what is written to it resets the connection.
+    pub(crate) hung_up: bool,
+    /// The server's end reset the connection: what was on its way is void.
+    pub(crate) lost: bool,
+    /// The client takes no more steps.
+    pub(crate) done: bool,
+    /// The service's and the server's account.
+    pub(crate) account: Account,
+    /// What the server's socket is like.
+    pub(crate) socket: Socket,
+}
+
+/// The server's end.
+#[derive(Debug, Default)]
+pub(crate) struct Socket {
+    pub(crate) peer: Option<PeerId>,
+    pub(crate) accepted: Option<u64>,
+    pub(crate) shut: Option<u64>,
+    pub(crate) dropped: Option<u64>,
+    /// Since when a write has found no room.
+    pub(crate) blocked: Option<u64>,
+    /// How much was written when what is due got stuck, until all of it is written.
+    pub(crate) stuck_from: Option<usize>,
+    /// The engine was told of something to read, and hasn't read all of it since.
+    pub(crate) told_readable: bool,
+    /// The engine was told that the stream has ended.
+    pub(crate) told_ended: bool,
+    /// The engine was told of room, and hasn't written since.
+    pub(crate) told_writable: bool,
+    /// How far the stream had come when the engine was told of it last.
+    pub(crate) told: usize,
+    /// A fault of the system's, not of anybody's, has ended it.
+    pub(crate) unlucky: bool,
+}
+
+/// What is known of a connection's dealings with the service.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) oracle: Oracle,
+    /// Everything that the server has to write, in order.
+    pub(crate) due: Vec<u8>,
+    pub(crate) opened: Option<u64>,
+    pub(crate) closed: Option<(u64, Close)>,
+    /// How the service has decided that the connection ends.
+    pub(crate) fate: Option<Close>,
+    /// The messages that the service was given.
+    pub(crate) count: usize,
+    pub(crate) last_read: u64,
+    pub(crate) last_message: u64,
+    pub(crate) last_write: u64,
+    /// Since when a message has lain there in part.
+    pub(crate) partial_since: Option<u64>,
+    /// The last turn in which the engine did anything for it.
+    pub(crate) touched: u64,
+    /// The reads since our good-bye.
+    pub(crate) linger_reads: usize,
+    /// What must have been read before a stopping server says good-bye.
+    pub(crate) promised: usize,
+    /// What had been read when it did.
+    pub(crate) read_at_shut: usize,
+}
+
+impl Link {
+    pub(crate) fn new(
+        address: SocketAddr,
+        listener: usize,
+        script: Script,
+        protocol: &Protocol,
+    ) -> Self {
+        let account = Account {
+            oracle: Oracle::new(protocol, proof_length(protocol.dialect())),
+            due: Vec::new(),
+            opened: None,
+            closed: None,
+            fate: None,
+            count: 0,
+            last_read: 0,
+            last_message: 0,
+            last_write: 0,
+            partial_since: None,
+            touched: 0,
+            linger_reads: 0,
+            promised: 0,
+            read_at_shut: 0,
+        };
+        Self {
+            address,
+            listener,
+            script,
+            said: Vec::new(),
+            is_composed: false,
+            arrived: 0,
+            read: 0,
+            written: Vec::new(),
+            received: 0,
+            ended: false,
+            end_read: false,
+            reset: false,
+            hung_up: false,
+            lost: false,
+            done: false,
+            account,
+            socket: Socket::default(),
+        }
+    }
+
+    /// Whether the server holds a socket for it.
+    pub(crate) fn is_live(&self) -> bool {
+        self.socket.accepted.is_some() && self.socket.dropped.is_none()
+    }
+
+    /// Whether it counts as a visitor.
+    pub(crate) fn is_visitor(&self) -> bool {
+        self.is_live() && self.socket.peer.is_some() && self.account.opened.is_none()
+    }
+
+    /// Whether a read would find anything.
+    pub(crate) fn has_news(&self) -> bool {
+        self.arrived > self.read || (self.ended && !self.end_read)
+    }
+
+    /// How much the client means to send.
+    pub(crate) fn goal(&self) -> usize {
+        self.said.len().min(self.script.goal)
+    }
+
+    /// Whether the client has proved itself by all that the server has read.
+    pub(crate) fn is_proved(&self, dialect: Dialect) -> bool {
+        let right = self.script.proof == crate::script::Proof::Right;
+        !dialect.authenticates() || (right && self.account.oracle.proof_left == 0)
+    }
+
+    /// The bytes that the server has reason to keep for it: replies that found no room, and of
+    /// what was read either the rest of one read or a message in part, which grows by doubling.
+    pub(crate) fn keeps(&self, protocol: &Protocol) -> usize {
+        let Account { oracle, due, .. } = &self.account;
+        let unsent = self.socket.stuck_from.map_or(0, |from| due.len().saturating_sub(from));
+        let proof = if self.account.opened.is_none() { 2 * self.read } else { 0 };
+        let is_over = oracle.bad || oracle.messages_left == 0;
+        let input = match oracle.messages.is_empty() {
+            _ if is_over => READ.max(protocol.message_max() + 12),
+            true => 2 * oracle.partial(),
+            false => READ,
+        };
+        unsent + proof + input
+    }
+
+    /// When the server must have closed it, if nothing happens before; and what for.
+    pub(crate) fn deadline(&self, limits: &countersign::Limits) -> (u64, &'static str) {
+        let after = |since: u64, wait: std::time::Duration| since + millis(wait);
+        let Account { oracle, opened, last_read, last_message, last_write, .. } = &self.account;
+        let active = (*last_message).max(*last_write);
+        let Some(opened) = *opened else {
+            let accepted = self.socket.accepted.unwrap_or_default();
+            return (after(accepted, limits.handshake_timeout), "handshake");
+        };
+        if let Some(blocked) = self.socket.blocked {
+            return (after(blocked.max(*last_write), limits.write_timeout), "write");
+        }
+        if let Some(shut) = self.socket.shut {
+            return (shut + LINGER, "linger");
+        }
+        match self.account.partial_since.filter(|_| oracle.is_partial()) {
+            Some(since) => (after(since.max(active), limits.message_timeout), "message"),
+            None => (after(opened.max(*last_read).max(active), limits.idle_timeout), "idle"),
+        }
+    }
+}
+
+/// The most bytes of one read.
+const READ: usize = 16 << 10;
+
+/// How long the server waits for the other's good-bye.
+pub(crate) const LINGER: u64 = 1_000;
+
+pub(crate) fn millis(wait: std::time::Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap()
+}
+
+pub(crate) fn proof_length(dialect: Dialect) -> usize {
+    match dialect {
+        Dialect::Open => 0,
+        Dialect::Hex => 64,
+        _ => 32,
+    }
+}

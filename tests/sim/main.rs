@@ -1,0 +1,95 @@
+//! The whole engine in a simulation: time, chance and the network come from one number, the seed.
+//!
+//! The engine here is the very one that serves in production; only its sockets are ours. Around it
+//! are clients that are honest, slow, broken and hostile, a network that delays, cuts, resets and
+//! runs out of everything, and a service that checks what it is given. What must hold is written in
+//! `check`; `oracle` tells a second time what a connection's bytes mean.
+//!
+//! `SIM_SEEDS=n` runs more seeds than usual, `SIM_FROM=n` others, and `SIM_SEED=n` one, aloud.
+#![expect(clippy::unwrap_used, reason = "the modules of a test fail by panicking, as tests do")]
+#![expect(clippy::panic, reason = "so does the service, where it is meant to")]
+#![expect(clippy::print_stdout, reason = "a replay tells what happens")]
+
+mod check;
+mod clients;
+mod link;
+mod oracle;
+mod random;
+mod run;
+mod script;
+mod service;
+mod setup;
+mod wire;
+mod world;
+
+use std::collections::HashMap;
+use std::sync::Once;
+
+use countersign::Close;
+
+use crate::run::run;
+use crate::service::Meant;
+
+/// The seeds of an ordinary run.
+const SEEDS: u64 = 2_000;
+
+/// A number from the environment.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// The service's own panics are part of the play, and need no report.
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !panic.payload().is::<Meant>() {
+                report(panic);
+            }
+        }));
+    });
+}
+
+#[test]
+fn every_seed_keeps_the_promises() {
+    hush();
+    let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let from = number("SIM_FROM").unwrap_or(0);
+    let mut ends: HashMap<Close, u64> = HashMap::new();
+    let (mut honest, mut pauses, mut failures) = (0, 0, 0);
+    for seed in from..from + seeds {
+        let outcome = run(seed, false).unwrap_or_else(|what| panic!("{what}"));
+        for (why, count) in outcome.counters.closed_by_reason() {
+            *ends.entry(why).or_default() += count;
+        }
+        honest += outcome.honest;
+        pauses += outcome.counters.accept_pauses;
+        failures += outcome.counters.accept_failures;
+    }
+    println!("{honest} honest clients served, {pauses} pauses, {failures} failures: {ends:?}");
+    if seeds >= SEEDS {
+        // Promises about what never happens would be easily kept.
+        assert!(honest > seeds && pauses > 0 && failures > 0);
+        for why in Close::ALL {
+            assert!(ends[&why] > 0, "no connection ended for this reason: {why}");
+        }
+    }
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    hush();
+    for seed in 0..50 {
+        assert_eq!(run(seed, false), run(seed, false));
+    }
+}
+
+#[test]
+fn a_seed_that_was_named_is_replayed_aloud() {
+    hush();
+    if let Some(seed) = number("SIM_SEED") {
+        let outcome = run(seed, true).unwrap_or_else(|what| panic!("{what}"));
+        println!("seed {seed}: {outcome:?}");
+    }
+}

@@ -1,0 +1,155 @@
+//! What a connection's bytes mean, told a second time and more simply than the library does: from
+//! what the server has read follow the messages that its service must be given, one by one.
+
+use std::collections::VecDeque;
+
+use countersign::{Exchange, Framing, Protocol};
+
+/// What a client sends for one message, and how its reply ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Lf,
+    CrLf,
+    None,
+}
+
+/// The messages in what the server has read so far.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    framing: Framing,
+    max: usize,
+    /// The bytes of the proof that have not been read.
+    pub(crate) proof_left: usize,
+    /// The messages that may still come.
+    pub(crate) messages_left: usize,
+    /// The front of a message that isn't whole.
+    rest: Vec<u8>,
+    /// The messages that the service must be given next.
+    pub(crate) messages: VecDeque<(Vec<u8>, Ending)>,
+    /// What was read can't be a message.
+    pub(crate) bad: bool,
+}
+
+impl Oracle {
+    pub(crate) fn new(protocol: &Protocol, proof: usize) -> Self {
+        Self {
+            framing: protocol.framing(),
+            max: protocol.message_max(),
+            proof_left: proof,
+            messages_left: match protocol.exchange() {
+                Exchange::Many => usize::MAX,
+                Exchange::Once => 1,
+                Exchange::VerifyOnly => 0,
+            },
+            rest: Vec::new(),
+            messages: VecDeque::new(),
+            bad: false,
+        }
+    }
+
+    /// The server has read once.
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        let proof = self.proof_left.min(bytes.len());
+        self.proof_left -= proof;
+        self.rest.extend_from_slice(&bytes[proof..]);
+        let mut at = 0;
+        while !self.bad && self.messages_left > 0 {
+            let Some((unit, message, ending)) = self.first(&self.rest[at..]) else { break };
+            self.messages.push_back((message, ending));
+            self.messages_left -= 1;
+            at += unit;
+        }
+        self.rest.drain(..at);
+        self.bad |= self.messages_left > 0 && self.refuses();
+        if self.bad || self.messages_left == 0 {
+            self.rest.clear();
+        }
+    }
+
+    /// The server has read the end of the stream.
+    pub(crate) fn end(&mut self) {
+        if self.framing == Framing::Lines && self.is_partial() {
+            // A CR at the limit could have been that of a CRLF, and is one byte too many.
+            self.bad = self.rest.len() > self.max;
+            if self.bad {
+                return self.rest.clear();
+            }
+            self.messages.push_back((std::mem::take(&mut self.rest), Ending::None));
+        }
+    }
+
+    pub(crate) fn is_partial(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// The bytes of a message that isn't whole.
+    pub(crate) fn partial(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The length of the first unit, its message and its ending.
+    fn first(&self, bytes: &[u8]) -> Option<(usize, Vec<u8>, Ending)> {
+        match self.framing {
+            Framing::Lines => {
+                let end = bytes.iter().position(|&byte| byte == b'\n')?;
+                let (line, ending) = match bytes[..end].strip_suffix(b"\r") {
+                    Some(line) => (line, Ending::CrLf),
+                    None => (&bytes[..end], Ending::Lf),
+                };
+                (line.len() <= self.max).then(|| (end + 1, line.to_vec(), ending))
+            }
+            Framing::Length => {
+                let (header, length) = header(bytes)?;
+                let length = usize::try_from(length).ok().filter(|length| *length <= self.max)?;
+                let message = bytes.get(header..header + length)?;
+                Some((header + length, message.to_vec(), Ending::None))
+            }
+            _ => {
+                let length = bytes.len().min(1024).min(self.max);
+                (length > 0).then(|| (length, bytes[..length].to_vec(), Ending::None))
+            }
+        }
+    }
+
+    /// Whether the front of what is left can't become a message.
+    fn refuses(&self) -> bool {
+        match self.framing {
+            Framing::Lines => {
+                let end = self.rest.iter().position(|&byte| byte == b'\n');
+                let line = &self.rest[..end.unwrap_or(self.rest.len())];
+                line.strip_suffix(b"\r").unwrap_or(line).len() > self.max
+            }
+            Framing::Length => {
+                header(&self.rest).is_some_and(|(_, length)| !(0..=max(self)).contains(&length))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn max(oracle: &Oracle) -> i128 {
+    i128::try_from(oracle.max).unwrap()
+}
+
+/// The length of a frame's header, and the length that it states.
+fn header(bytes: &[u8]) -> Option<(usize, i128)> {
+    let short = i32::from_be_bytes(*bytes.first_chunk()?);
+    if short != -1 {
+        return Some((4, short.into()));
+    }
+    let long = u64::from_be_bytes(*bytes.get(4..)?.first_chunk()?);
+    Some((12, long.into()))
+}
+
+/// Appends a message as the server must frame it.
+pub(crate) fn frame(framing: Framing, ending: Ending, message: &[u8], out: &mut Vec<u8>) {
+    if framing == Framing::Length {
+        out.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    }
+    out.extend_from_slice(message);
+    match (framing, ending) {
+        (Framing::Lines, Ending::Lf) => out.push(b'\n'),
+        (Framing::Lines, Ending::CrLf) => out.extend_from_slice(b"\r\n"),
+        _ => {}
+    }
+}

@@ -1,0 +1,266 @@
+//! One run: the engine, the world around it, and the time that passes between them.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use countersign::server::engine::Engine;
+use countersign::server::moment::Moment;
+use countersign::{Close, Counters, Exchange};
+
+use crate::check::Figures;
+use crate::clients::PATIENCE;
+use crate::link::{Link, millis};
+use crate::oracle::{Ending, frame};
+use crate::random::Random;
+use crate::service::Checker;
+use crate::setup::{Setup, Stop};
+use crate::wire::Wire;
+use crate::world::{Heard, Shared, World};
+
+/// No run is longer: everybody has a deadline, and nobody has so many.
+const TIME_MAX: u64 = 600_000;
+const TURNS_MAX: u64 = 100_000;
+
+/// Turns one after the other that were due and found nothing to do.
+const IDLE_TURNS_MAX: u32 = 3;
+
+/// What came of a run that kept all promises.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) counters: Counters,
+    /// Honest clients that were served to the end.
+    pub(crate) honest: u64,
+    /// The same for two runs in which the same happened.
+    pub(crate) trace: u64,
+}
+
+struct Run {
+    world: Shared,
+    engine: Engine<Wire, Checker>,
+    idle_turns: u32,
+}
+
+/// Runs a seed. What is wrong, if anything is, names the seed and how to see it again.
+pub(crate) fn run(seed: u64, aloud: bool) -> Result<Outcome, String> {
+    let played = catch_unwind(AssertUnwindSafe(|| Run::new(seed, aloud).play()));
+    let outcome = played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Err(format!("panic: {}", text.or(panic.downcast_ref().copied()).unwrap_or("?")))
+    });
+    outcome.map_err(|what| {
+        let replay = "cargo test --no-default-features --test sim -- --nocapture";
+        format!("seed {seed}: {what}\nreplay with: SIM_SEED={seed} {replay}")
+    })
+}
+
+impl Run {
+    fn new(seed: u64, aloud: bool) -> Self {
+        let mut random = Random::new(seed);
+        let setup = Setup::draw(&mut random);
+        if aloud {
+            println!("{setup:#?}");
+        }
+        let (protocol, limits) = (setup.protocol.clone(), setup.limits.clone());
+        let listeners = setup.listeners;
+        let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
+        let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
+        let engine = Engine::new(wire, listeners, protocol, limits, service);
+        Self { world, engine, idle_turns: 0 }
+    }
+
+    fn play(mut self) -> Result<Outcome, String> {
+        while !self.engine.is_finished() {
+            let due = self.engine.deadline().map(|due| millis(due.elapsed()));
+            let next = self.world.borrow().next();
+            let Some(at) = [next, due].into_iter().flatten().min() else {
+                self.stop_for_want_of_work()?;
+                continue;
+            };
+            let mut world = self.world.borrow_mut();
+            world.check_due(due);
+            world.now = world.now.max(at);
+            let now = world.now;
+            let heard = world.advance();
+            drop(world);
+            if now > TIME_MAX {
+                return Err(format!("no end by {now} ms; the next turn was due at {due:?}"));
+            }
+            let is_idle = heard.is_empty() && due.is_none_or(|due| due > now);
+            for each in heard {
+                match each {
+                    Heard::Call(listener) => self.engine.call(listener),
+                    Heard::Event(peer, readiness) => self.engine.event(peer, readiness),
+                }
+            }
+            self.stop_in_time(now);
+            self.tell(now);
+            if !is_idle || self.world.borrow_mut().random.chance(100) {
+                self.turn(now, due)?;
+            }
+        }
+        self.end()
+    }
+
+    fn turn(&mut self, now: u64, due: Option<u64>) -> Result<(), String> {
+        let mut world = self.world.borrow_mut();
+        world.turn += 1;
+        let (turn, work, losses) = (world.turn, world.work, world.losses);
+        drop(world);
+        let turned = self.engine.turn(moment(now), wall(now));
+        let figures = self.figures();
+        let mut world = self.world.borrow_mut();
+        if turned.is_err() != (world.losses > losses) {
+            world.blame(None, format_args!("the turn came to {turned:?}"));
+        }
+        world.check_turn(&figures);
+        let is_vain = due.is_some_and(|due| due <= now) && world.work == work;
+        self.idle_turns = if is_vain { self.idle_turns + 1 } else { 0 };
+        if self.idle_turns > IDLE_TURNS_MAX || turn > TURNS_MAX {
+            world.blame(None, format_args!("turns without end"));
+        }
+        let longest = world.setup.faults.turn_length;
+        world.now += world.random.millis(0, longest);
+        world.blame.take().map_or(Ok(()), Err)
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            counters: self.engine.counters().clone(),
+            memory: self.engine.memory_max(),
+            held: self.engine.bytes_held(),
+        }
+    }
+
+    fn stop_in_time(&mut self, now: u64) {
+        let world = self.world.borrow();
+        if world.stopping.is_some() {
+            return;
+        }
+        let drained = now + millis(world.setup.limits.drain_timeout);
+        let end = match world.setup.stop {
+            Stop::Drain(at) if now >= at => drained,
+            Stop::Halt(at) if now >= at => now,
+            Stop::Quiet if world.is_quiet() => drained,
+            _ => return,
+        };
+        drop(world);
+        self.world.borrow_mut().stops(end);
+        match end {
+            end if end == now => self.engine.halt(moment(now)),
+            _ => self.engine.drain(moment(now)),
+        }
+    }
+
+    /// Nothing is going to happen any more, so nothing may be open: whatever is has a deadline.
+    fn stop_for_want_of_work(&mut self) -> Result<(), String> {
+        let world = self.world.borrow();
+        let (now, live) = (world.now, world.live().count());
+        drop(world);
+        if live > 0 {
+            return Err(format!("{live} connections are open, and nobody waits for anything"));
+        }
+        self.world.borrow_mut().stops(now);
+        self.engine.halt(moment(now));
+        Ok(())
+    }
+
+    /// The host says something to a peer of its own accord.
+    fn tell(&mut self, now: u64) {
+        let mut guard = self.world.borrow_mut();
+        let world = &mut *guard;
+        if now > PATIENCE || !world.random.chance(world.setup.faults.tell) {
+            return;
+        }
+        let number = world.random.between(0, world.links.len() - 1);
+        let framing = world.setup.protocol.framing();
+        let account = &mut world.links[number].account;
+        let before = account.due.len();
+        let Some(peer) = world.links[number].socket.peer else { return };
+        let message = b"by the way";
+        frame(framing, Ending::Lf, message, &mut world.links[number].account.due);
+        drop(guard);
+        let told = self.engine.tell(peer, message, moment(now), wall(now));
+        let mut world = self.world.borrow_mut();
+        world.say(format_args!("{number} is told something: {told:?}"));
+        if told.is_err() {
+            world.links[number].account.due.truncate(before);
+        }
+    }
+
+    /// The clients take what is on its way to them; then the books are closed.
+    fn end(mut self) -> Result<Outcome, String> {
+        let figures = self.figures();
+        drop(self.engine);
+        let mut world = self.world.borrow_mut();
+        while let Some(at) = world.next() {
+            world.now = world.now.max(at);
+            world.advance();
+        }
+        self.idle_turns = 0;
+        world.check_turn(&figures);
+        let mut honest = 0;
+        for number in 0..world.links.len() {
+            match world.links[number].is_served(&world) {
+                Ok(is_served) => honest += u64::from(is_served),
+                Err(what) => world.blame(Some(number), format_args!("{what}")),
+            }
+        }
+        let trace = world.trace;
+        let outcome = Outcome { counters: figures.counters, honest, trace };
+        world.blame.take().map_or(Ok(outcome), Err)
+    }
+}
+
+impl World {
+    /// Nobody is connected, and nobody is going to be.
+    fn is_quiet(&self) -> bool {
+        let is_over = |link: &Link| link.socket.dropped.is_some() || link.done || link.lost;
+        self.live().next().is_none() && self.links.iter().all(is_over)
+    }
+}
+
+impl Link {
+    /// Whether an honest client got everything that it was due, unless bad luck was in the way.
+    fn is_served(&self, world: &World) -> Result<bool, String> {
+        if !self.script.is_honest() || self.socket.unlucky {
+            return Ok(false);
+        }
+        let exchange = world.setup.protocol.exchange();
+        let is_gone = world.listeners[self.listener].gone;
+        let is_stopped = world.setup.stop != Stop::Quiet;
+        let at = self.socket.dropped.unwrap_or_default();
+        let why = match self.account.closed {
+            Some((_, why)) => why,
+            None if self.account.fate == Some(Close::Panicked) => Close::Panicked,
+            None if self.socket.accepted.is_none() && (is_gone || is_stopped) => return Ok(false),
+            None => return Err("an honest client was not served".to_owned()),
+        };
+        let has_all = self.received == self.account.due.len() && !self.lost;
+        let is_heard = self.read == self.said.len() || exchange != Exchange::Many;
+        let is_out_of_time = world.stopping.is_some_and(|end| at >= end);
+        let is_right = match why {
+            _ if is_out_of_time => true,
+            Close::Finished | Close::Answered => has_all && is_heard,
+            Close::Dismissed | Close::ReplyTooLong | Close::Panicked => has_all,
+            Close::Stopped => has_all,
+            Close::Overloaded => true,
+            _ => false,
+        };
+        if is_right {
+            let is_cut_short = is_out_of_time || why == Close::Overloaded || why == Close::Stopped;
+            return Ok(!is_cut_short);
+        }
+        let (received, due) = (self.received, self.account.due.len());
+        Err(format!("an honest client got {received} of {due} bytes, and {why}"))
+    }
+}
+
+fn moment(millis: u64) -> Moment {
+    Moment::after(Duration::from_millis(millis))
+}
+
+fn wall(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
+}

@@ -1,0 +1,307 @@
+//! What a client is going to do: honest, slow, broken or hostile, all by the same few numbers.
+
+use countersign::{Exchange, Framing, Protocol};
+
+use crate::random::Random;
+
+/// What a client is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Keeps to the protocol and to all deadlines: everything that it is due must reach it.
+    Honest,
+    /// Keeps to the protocol, with more to say than one turn allows.
+    Greedy,
+    /// Sends thousands of the shortest messages at once.
+    Crumbs,
+    /// Drips its bytes.
+    Slow,
+    /// Connects and says nothing.
+    Mute,
+    /// Proves nothing, and glues messages to it.
+    Impostor,
+    /// Ends its stream, or hangs up, or resets, at any byte.
+    Broken,
+    /// Says much and reads nothing.
+    Deaf,
+    /// Begins a message that it never ends.
+    Endless,
+    /// Sends a message one byte too long, or a length that is none.
+    Oversize,
+}
+
+/// How a client proves itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    Right,
+    /// The right one with a bit turned over.
+    Wrong,
+    /// Another client's.
+    Replayed,
+    /// Bytes that don't wait for a challenge.
+    Early,
+}
+
+/// What a client does once it has sent what it will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Ends its stream, and reads on.
+    HalfClose,
+    /// Closes its socket.
+    HangUp,
+    Reset,
+    /// Reads on.
+    Stay,
+}
+
+/// What the service does when this client comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    None,
+    Short,
+    /// As long as a reply may be.
+    Long,
+    TooLong,
+    Dismissal,
+    Panic,
+}
+
+/// What a client is going to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    pub(crate) kind: Kind,
+    pub(crate) proof: Proof,
+    /// What it sends behind the proof.
+    pub(crate) stream: Vec<u8>,
+    /// How much of proof and stream it sends before its end.
+    pub(crate) goal: usize,
+    pub(crate) end: End,
+    /// The least and the most milliseconds between two of its steps.
+    pub(crate) pace: (u64, u64),
+    /// The most bytes that it sends in one step.
+    pub(crate) piece: usize,
+    /// The most bytes that it reads in one step.
+    pub(crate) sip: usize,
+    pub(crate) greeting: Greeting,
+}
+
+impl Script {
+    pub(crate) fn is_honest(&self) -> bool {
+        matches!(self.kind, Kind::Honest | Kind::Greedy | Kind::Crumbs)
+    }
+
+    pub(crate) fn draw(
+        random: &mut Random,
+        protocol: &Protocol,
+        room: (usize, usize),
+        fatal: bool,
+    ) -> Self {
+        use Kind::{Broken, Crumbs, Deaf, Endless, Greedy, Honest, Impostor, Mute, Oversize, Slow};
+        let kind = match random.number() % 100 {
+            0 => Crumbs,
+            1..=3 => Greedy,
+            4..=5 => Deaf,
+            _ => random.pick(&[
+                Honest, Honest, Honest, Slow, Mute, Impostor, Broken, Broken, Endless, Oversize,
+            ]),
+        };
+        let mut script = Self {
+            kind,
+            proof: Proof::Right,
+            stream: Vec::new(),
+            goal: usize::MAX,
+            end: End::HalfClose,
+            pace: (0, random.millis(0, 10)),
+            piece: usize::MAX,
+            sip: usize::MAX,
+            greeting: greeting(random, fatal),
+        };
+        let count = random.between(0, 12);
+        // What fits through little room in bearable time is little.
+        let much = if room.0.min(room.1) < 2_000 { 4_000 } else { 150_000 };
+        let mut words = Words { random, protocol, fatal };
+        match kind {
+            Crumbs => script.stream = words.crumbs(),
+            Greedy => script.stream = words.many(much),
+            Deaf => script.stream = words.many(much / 2),
+            _ => script.stream = words.some(count),
+        }
+        script.spoil(random, protocol);
+        script
+    }
+
+    /// What sets this kind apart from an honest client.
+    fn spoil(&mut self, random: &mut Random, protocol: &Protocol) {
+        match self.kind {
+            Kind::Honest | Kind::Greedy | Kind::Crumbs => {
+                let is_enough = match protocol.exchange() {
+                    Exchange::Many => false,
+                    Exchange::Once if protocol.framing() == Framing::Lines => {
+                        self.stream.contains(&b'\n')
+                    }
+                    Exchange::Once => !self.stream.is_empty(),
+                    Exchange::VerifyOnly => true,
+                };
+                if is_enough && random.chance(500) {
+                    self.end = End::Stay;
+                }
+            }
+            Kind::Slow => {
+                self.pace = (10, random.pick(&[20, 90, 300]));
+                self.piece = random.pick(&[1, 1, 7]);
+                self.sip = random.pick(&[1, 40, usize::MAX]);
+                self.end = random.pick(&[End::HalfClose, End::Stay]);
+            }
+            Kind::Mute => {
+                self.goal = random.pick(&[0, 0, 1, 31, 32, 63]);
+                self.pace = (20, 60);
+                self.end = End::Stay;
+            }
+            Kind::Impostor => {
+                self.proof = random.pick(&[Proof::Wrong, Proof::Replayed, Proof::Early]);
+                self.end = random.pick(&[End::HalfClose, End::Stay, End::HangUp]);
+            }
+            Kind::Broken => {
+                self.goal = random.between(0, self.stream.len() + 70);
+                self.end = random.pick(&[End::HalfClose, End::HangUp, End::Reset]);
+            }
+            Kind::Deaf => {
+                self.sip = random.pick(&[0, 0, 1]);
+                self.pace = (1, 40);
+                self.end = End::Stay;
+            }
+            Kind::Endless => {
+                let mut words = Words { random, protocol, fatal: false };
+                words.endless(&mut self.stream);
+                self.end = End::Stay;
+                self.pace = (5, 40);
+                self.piece = random.between(1, 100);
+            }
+            Kind::Oversize => {
+                let mut words = Words { random, protocol, fatal: false };
+                words.oversize(&mut self.stream);
+            }
+        }
+    }
+}
+
+fn greeting(random: &mut Random, fatal: bool) -> Greeting {
+    match random.number() % 40 {
+        0..=7 => Greeting::Short,
+        8..=9 => Greeting::Long,
+        10 if fatal => Greeting::TooLong,
+        11 if fatal => Greeting::Dismissal,
+        12 if fatal => Greeting::Panic,
+        _ => Greeting::None,
+    }
+}
+
+/// Writes what clients send.
+struct Words<'a> {
+    random: &'a mut Random,
+    protocol: &'a Protocol,
+    /// Some messages make the service end the connection.
+    fatal: bool,
+}
+
+impl Words<'_> {
+    fn some(&mut self, count: usize) -> Vec<u8> {
+        let mut stream = Vec::new();
+        for _ in 0..count {
+            let length = self.random.length(self.protocol.message_max());
+            self.message(length, &mut stream);
+        }
+        if self.random.chance(200) && stream.last() == Some(&b'\n') {
+            stream.pop();
+            // Left alone, the CR of a CRLF would be a byte of the message, perhaps one too many.
+            if stream.last() == Some(&b'\r') {
+                stream.pop();
+            }
+        }
+        stream
+    }
+
+    fn many(&mut self, bytes: usize) -> Vec<u8> {
+        let mut stream = Vec::new();
+        for _ in 0..bytes / 50 {
+            if stream.len() > bytes {
+                break;
+            }
+            let length = self.random.length(self.protocol.message_max()).max(20);
+            self.message(length.min(self.protocol.message_max()), &mut stream);
+        }
+        stream
+    }
+
+    fn crumbs(&mut self) -> Vec<u8> {
+        let mut stream = Vec::new();
+        while stream.len() < 18_000 {
+            match self.protocol.framing() {
+                Framing::Lines => stream.push(b'\n'),
+                _ => self.frame(b"q", &mut stream),
+            }
+        }
+        stream
+    }
+
+    fn message(&mut self, length: usize, out: &mut Vec<u8>) {
+        let mut bytes: Vec<u8> =
+            (0..length).map(|_| self.random.pick(b"xyz \0\r\xff\xc3")).collect();
+        let order = match self.random.number() % 100 {
+            0..=5 => b'q',
+            6..=11 => b'm',
+            12..=15 => b'b',
+            16..=19 => b't',
+            20 if self.fatal => b'o',
+            21 if self.fatal => b'c',
+            22 if self.fatal => b'p',
+            _ => b'e',
+        };
+        if let Some(first) = bytes.first_mut() {
+            *first = order;
+        }
+        self.frame(&bytes, out);
+    }
+
+    fn frame(&mut self, message: &[u8], out: &mut Vec<u8>) {
+        if self.protocol.framing() == Framing::Length {
+            let length = message.len() as u64;
+            if self.random.chance(100) {
+                out.extend_from_slice(&[0xff; 4]);
+                out.extend_from_slice(&length.to_be_bytes());
+            } else {
+                out.extend_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
+            }
+        }
+        out.extend_from_slice(message);
+        if self.protocol.framing() == Framing::Lines {
+            let ending: &[u8] = if self.random.chance(300) { b"\r\n" } else { b"\n" };
+            out.extend_from_slice(ending);
+        }
+    }
+
+    fn endless(&mut self, out: &mut Vec<u8>) {
+        let max = self.protocol.message_max();
+        if self.protocol.framing() == Framing::Length {
+            out.extend_from_slice(&u32::try_from(max).unwrap().to_be_bytes());
+        }
+        out.resize(out.len() + self.random.between(1, max) - 1, b'e');
+        if self.random.chance(300) {
+            let long = self.random.between(max, 3 * max);
+            out.resize(out.len() + long, b'e');
+        }
+    }
+
+    fn oversize(&mut self, out: &mut Vec<u8>) {
+        let over = self.protocol.message_max() + 1;
+        if self.protocol.framing() != Framing::Length || self.random.chance(300) {
+            return self.frame(&vec![b'e'; over], out);
+        }
+        let header = self.random.pick(&[-2, i32::MIN, i32::MAX, -1]);
+        out.extend_from_slice(&header.to_be_bytes());
+        if header == -1 {
+            let length = self.random.pick(&[u64::MAX, 1 << 63, 1 << 32, over as u64]);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
+        out.extend_from_slice(b"behind it");
+    }
+}

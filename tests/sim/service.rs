@@ -1,0 +1,187 @@
+//! The service: it checks what it is given, and does what a message's first byte says.
+
+use std::panic::panic_any;
+
+use countersign::{Close, Peer, Reply, Service};
+
+use crate::oracle::{Ending, frame};
+use crate::script::Greeting;
+use crate::world::{Shared, World};
+
+/// The service: it checks what it is given, and does what a message's first byte says.
+pub(crate) struct Checker(pub(crate) Shared);
+
+/// What a panic of the service's carries, so that it can be told from one of the engine's.
+#[derive(Debug)]
+pub(crate) struct Meant;
+
+/// What the service answers, and whether that is the end.
+#[derive(Debug, Default)]
+struct Answer {
+    messages: Vec<Vec<u8>>,
+    fate: Option<Close>,
+}
+
+impl Service for Checker {
+    /// The number of the link.
+    type State = usize;
+
+    fn open(&mut self, peer: &Peer<'_>, reply: &mut Reply<'_>) -> usize {
+        let number = World::number(peer.address());
+        let answer = self.0.borrow_mut().open(number, peer);
+        answer.give(reply);
+        number
+    }
+
+    fn message(&mut self, number: &mut usize, message: &[u8], reply: &mut Reply<'_>) {
+        let answer = self.0.borrow_mut().message(*number, message);
+        answer.give(reply);
+    }
+
+    fn close(&mut self, number: usize, why: Close) {
+        let is_rough = self.0.borrow_mut().closed(number, why);
+        if is_rough {
+            panic_any(Meant);
+        }
+    }
+}
+
+impl Answer {
+    fn give(&self, reply: &mut Reply<'_>) {
+        for (count, message) in (0..).zip(&self.messages) {
+            if count % 2 == 0 {
+                reply.message(message);
+            } else {
+                let (front, back) = message.split_at(message.len() / 2);
+                reply.push(front);
+                reply.push(back);
+                reply.end();
+            }
+        }
+        match self.fate {
+            Some(Close::Dismissed) => reply.close(),
+            Some(Close::Panicked) => panic_any(Meant),
+            _ => {}
+        }
+    }
+}
+
+impl World {
+    fn open(&mut self, number: usize, peer: &Peer<'_>) -> Answer {
+        self.work += 1;
+        let dialect = self.setup.protocol.dialect();
+        let link = &self.links[number];
+        let is_allowed = link.is_proved(dialect) && link.account.opened.is_none();
+        if !is_allowed || Some(peer.id()) != link.socket.peer || peer.dialect() != dialect {
+            self.blame(Some(number), format_args!("{peer:?} is let in"));
+        }
+        if dialect.authenticates() != peer.key().is_some() {
+            self.blame(Some(number), format_args!("the key is {:?}", peer.key()));
+        }
+        let max = self.setup.limits.reply_max;
+        let mut answer = Answer::default();
+        match self.links[number].script.greeting {
+            Greeting::None => {}
+            Greeting::Short => answer.messages.push(b"hello".to_vec()),
+            Greeting::Long => answer.messages.push(vec![b'h'; max - 20]),
+            Greeting::TooLong => answer.end(vec![b'h'; max + 1], Close::ReplyTooLong),
+            Greeting::Dismissal => answer.end(b"no".to_vec(), Close::Dismissed),
+            Greeting::Panic => answer.end(b"oh".to_vec(), Close::Panicked),
+        }
+        let now = self.now;
+        self.links[number].account.opened = Some(now);
+        self.say(format_args!("{number} is let in"));
+        self.owe(number, &answer, Ending::Lf);
+        answer
+    }
+
+    fn message(&mut self, number: usize, message: &[u8]) -> Answer {
+        self.work += 1;
+        let (now, turn) = (self.now, self.turn);
+        let account = &mut self.links[number].account;
+        account.last_message = now;
+        account.touched = turn;
+        let count = account.count;
+        account.count += 1;
+        let is_open = account.opened.is_some() && account.closed.is_none();
+        let expected = account.oracle.messages.pop_front();
+        let Some((_, ending)) = expected.as_ref().filter(|(bytes, _)| bytes == message) else {
+            let what = message.escape_ascii().to_string();
+            self.blame(Some(number), format_args!("{what} is served, not {expected:?}"));
+            return Answer::default();
+        };
+        if !is_open || account.fate.is_some() {
+            let fate = account.fate;
+            self.blame(Some(number), format_args!("served before or after: {fate:?}"));
+        }
+        self.say(format_args!("{number}: message {count} of {} bytes", message.len()));
+        let answer = Answer::to(message, count, self.setup.limits.reply_max);
+        self.owe(number, &answer, *ending);
+        answer
+    }
+
+    /// Notes what the server has to write now.
+    fn owe(&mut self, number: usize, answer: &Answer, ending: Ending) {
+        let framing = self.setup.protocol.framing();
+        let account = &mut self.links[number].account;
+        account.fate = answer.fate;
+        if !matches!(answer.fate, Some(Close::ReplyTooLong | Close::Panicked)) {
+            for message in &answer.messages {
+                frame(framing, ending, message, &mut account.due);
+            }
+        }
+    }
+
+    /// Notes the end. Says whether the service panics over it.
+    fn closed(&mut self, number: usize, why: Close) -> bool {
+        self.work += 1;
+        self.say(format_args!("{number} is closed: {why}"));
+        self.check_close(number, why);
+        let now = self.now;
+        let account = &mut self.links[number].account;
+        if account.opened.is_none() || account.closed.replace((now, why)).is_some() {
+            self.blame(Some(number), format_args!("closed once too often"));
+        }
+        self.random.chance(20)
+    }
+}
+
+impl Answer {
+    fn end(&mut self, message: Vec<u8>, fate: Close) {
+        self.messages.push(message);
+        self.fate = Some(fate);
+    }
+
+    fn to(message: &[u8], count: usize, max: usize) -> Self {
+        let mut answer = Self::default();
+        let mut echo = format!("{count}:").into_bytes();
+        echo.extend_from_slice(message);
+        let room = max - 32;
+        match message.first() {
+            Some(b'q') => {}
+            Some(b'm') => {
+                echo.truncate(room / 4);
+                answer.messages = vec![echo.clone(), Vec::new(), echo];
+            }
+            Some(b't') => {
+                echo.truncate(room / 2);
+                answer.messages = vec![b"t".to_vec(), echo];
+            }
+            Some(b'b') => {
+                echo.resize(room, b'b');
+                answer.messages.push(echo);
+            }
+            Some(b'o') => answer.end(vec![b'o'; max + 1], Close::ReplyTooLong),
+            Some(b'c') => {
+                echo.truncate(room);
+                answer.end(echo, Close::Dismissed);
+            }
+            Some(b'p') => answer.end(b"oh".to_vec(), Close::Panicked),
+            _ => {
+                echo.truncate(room);
+                answer.messages.push(echo);
+            }
+        }
+        answer
+    }
+}

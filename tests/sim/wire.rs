@@ -1,0 +1,300 @@
+//! The network that the engine is given: sockets and listeners of the world's.
+
+use std::io;
+use std::net::SocketAddr;
+
+use countersign::PeerId;
+use countersign::server::net::Net;
+
+use crate::link::CHALLENGE;
+use crate::world::{Shared, World};
+
+/// The network that the engine is given.
+pub(crate) struct Wire(pub(crate) Shared);
+
+/// The server's end of a link. Dropping it closes it.
+pub(crate) struct Socket {
+    link: usize,
+    world: Shared,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.world.borrow_mut().drop_socket(self.link);
+    }
+}
+
+/// How long accepting must rest where the system has run out of something.
+pub(crate) const PAUSE: u64 = 100;
+
+impl Net for Wire {
+    type Socket = Socket;
+
+    fn accept(&mut self, listener: usize) -> io::Result<(Socket, SocketAddr)> {
+        let link = self.0.borrow_mut().accept(listener)?;
+        let address = self.0.borrow().links[link].address;
+        Ok((Socket { link, world: self.0.clone() }, address))
+    }
+
+    fn watch(&mut self, socket: &mut Socket, peer: PeerId) -> io::Result<()> {
+        self.0.borrow_mut().watch(socket.link, peer)
+    }
+
+    fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(socket.link, into)
+    }
+
+    fn write(&mut self, socket: &mut Socket, from: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(socket.link, from)
+    }
+
+    fn shutdown(&mut self, socket: &mut Socket) -> io::Result<()> {
+        self.0.borrow_mut().shut(socket.link)
+    }
+
+    fn random(&mut self, into: &mut [u8]) -> io::Result<()> {
+        let mut world = self.0.borrow_mut();
+        let often = world.setup.faults.random;
+        if world.random.chance(often) {
+            world.misfortune = true;
+            return Err(number(libc::EIO));
+        }
+        world.random.fill(into);
+        world.nonces.push(into.try_into().unwrap());
+        Ok(())
+    }
+}
+
+fn number(error: i32) -> io::Error {
+    io::Error::from_raw_os_error(error)
+}
+
+impl World {
+    fn accept(&mut self, listener: usize) -> io::Result<usize> {
+        self.work += 1;
+        self.accepted_in = self.turn;
+        if self.stopping.is_some() {
+            self.blame(None, format_args!("a server that stops accepts"));
+        }
+        if self.short_since.is_some_and(|since| self.now < since + PAUSE) {
+            self.blame(None, format_args!("accepting is tried again at once"));
+        }
+        if let Some(error) = self.accept_fault(listener) {
+            self.say(format_args!("accept at {listener}: {error}"));
+            return Err(error);
+        }
+        let Some(link) = self.listeners[listener].backlog.pop_front() else {
+            self.listeners[listener].told = false;
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        if self.links[link].reset && self.random.chance(500) {
+            self.links[link].done = true;
+            return Err(number(libc::ECONNABORTED));
+        }
+        self.look_for_the_passed_over(listener);
+        self.short_since = None;
+        self.links[link].socket.accepted = Some(self.now);
+        self.say(format_args!("{link} is accepted"));
+        Ok(link)
+    }
+
+    /// Somebody who waits at another listener must not wait for ever for this one's sake.
+    fn look_for_the_passed_over(&mut self, listener: usize) {
+        self.listeners[listener].passed_over = 0;
+        for other in 0..self.listeners.len() {
+            let waits = &mut self.listeners[other];
+            if other != listener && waits.told && !waits.backlog.is_empty() {
+                waits.passed_over += 1;
+            }
+        }
+    }
+
+    fn accept_fault(&mut self, listener: usize) -> Option<io::Error> {
+        if self.listeners[listener].gone || self.random.chance(self.setup.faults.gone) {
+            self.losses += 1;
+            self.listeners[listener].gone = true;
+            self.listeners[listener].told = false;
+            for link in std::mem::take(&mut self.listeners[listener].backlog) {
+                self.links[link].lost = true;
+            }
+            return Some(number(libc::EINVAL));
+        }
+        let open = self.live().count();
+        let error = if open >= self.setup.faults.descriptors {
+            libc::EMFILE
+        } else if self.random.chance(self.setup.faults.accept) {
+            self.random.pick(&[
+                libc::EINTR,
+                libc::EPROTO,
+                libc::EINTR,
+                libc::ECONNABORTED,
+                libc::EMFILE,
+                libc::ENFILE,
+                libc::ENOBUFS,
+                libc::ENOMEM,
+                9999,
+            ])
+        } else {
+            return None;
+        };
+        if !matches!(error, libc::EINTR | libc::EPROTO | libc::ECONNABORTED) {
+            self.short_since = Some(self.now);
+        }
+        Some(number(error))
+    }
+
+    fn watch(&mut self, link: usize, peer: PeerId) -> io::Result<()> {
+        let live = self.live().count();
+        if live > self.setup.limits.connections {
+            self.blame(Some(link), format_args!("{live} connections are too many"));
+        }
+        if self.random.chance(self.setup.faults.watch) {
+            self.misfortune = true;
+            return Err(number(libc::ENOSPC));
+        }
+        self.links[link].socket.peer = Some(peer);
+        self.edge(link);
+        Ok(())
+    }
+
+    fn read(&mut self, number: usize, into: &mut [u8]) -> io::Result<usize> {
+        self.meet(number)?;
+        let link = &mut self.links[number];
+        link.account.linger_reads += usize::from(link.socket.shut.is_some());
+        let length = into.len().min(link.arrived - link.read);
+        if length == 0 {
+            link.socket.told_readable = false;
+            if !link.ended {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            link.end_read = true;
+            if link.socket.shut.is_none() {
+                link.account.oracle.end();
+            }
+            self.say(format_args!("{number}: the end is read"));
+            return Ok(0);
+        }
+        into[..length].copy_from_slice(&link.said[link.read..][..length]);
+        link.read += length;
+        // A short read has emptied the buffer; an end that nobody was told of has an event to come.
+        link.socket.told_readable &= length == into.len() || link.socket.told_ended;
+        self.account_for_read(number, &into[..length]);
+        self.say(format_args!("{number}: {length} bytes are read"));
+        self.overtake(number);
+        Ok(length)
+    }
+
+    fn write(&mut self, number: usize, from: &[u8]) -> io::Result<usize> {
+        self.meet(number)?;
+        if self.links[number].hung_up {
+            self.links[number].reset = true;
+            self.edge(number);
+        }
+        let room = self.room_out(number);
+        let length = from.len().min(room);
+        let link = &mut self.links[number];
+        link.socket.told_writable = false;
+        if length == 0 {
+            link.socket.blocked.get_or_insert(self.now);
+            link.socket.stuck_from.get_or_insert(link.written.len());
+            self.say(format_args!("{number}: no room to write"));
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        link.socket.blocked = None;
+        link.account.last_write = self.now;
+        link.written.extend_from_slice(&from[..length]);
+        self.check_written(number, length);
+        let link = &mut self.links[number];
+        if link.written.len() == link.account.due.len() {
+            link.socket.stuck_from = None;
+        }
+        self.say(format_args!("{number}: {length} bytes are written"));
+        self.overtake(number);
+        Ok(length)
+    }
+
+    fn shut(&mut self, number: usize) -> io::Result<()> {
+        self.meet_dead(number)?;
+        self.check_shut(number);
+        self.links[number].socket.shut = Some(self.now);
+        self.say(format_args!("{number}: we say good-bye"));
+        Ok(())
+    }
+
+    /// What can happen to any call on a socket.
+    fn meet(&mut self, number: usize) -> io::Result<()> {
+        let often = self.setup.faults.interrupt;
+        if self.random.chance(often) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        self.meet_dead(number)
+    }
+
+    fn meet_dead(&mut self, number: usize) -> io::Result<()> {
+        self.work += 1;
+        let turn = self.turn;
+        let link = &mut self.links[number];
+        link.account.touched = turn;
+        if !link.is_live() {
+            self.blame(Some(number), format_args!("a socket that is closed is used"));
+        }
+        if self.links[number].reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+
+    /// The client is faster than we are: it has its step before our call returns.
+    fn overtake(&mut self, number: usize) {
+        let often = self.setup.faults.overtake;
+        if self.random.chance(often) && !self.links[number].done {
+            self.step(number);
+        }
+    }
+
+    fn drop_socket(&mut self, number: usize) {
+        self.work += 1;
+        self.check_drop(number);
+        let link = &mut self.links[number];
+        link.socket.dropped = Some(self.now);
+        // What the server has not read when it closes resets the connection.
+        link.lost |= link.arrived > link.read;
+        self.short_since = None;
+        self.say(format_args!("{number}: the socket is closed"));
+    }
+
+    fn account_for_read(&mut self, number: usize, bytes: &[u8]) {
+        let (now, has_said_bye) = (self.now, self.links[number].socket.shut.is_some());
+        let account = &mut self.links[number].account;
+        if !has_said_bye {
+            account.last_read = now;
+            let (before, was_partial) =
+                (account.oracle.messages.len(), account.oracle.is_partial());
+            account.oracle.read(bytes);
+            if !was_partial || account.oracle.messages.len() > before {
+                account.partial_since = Some(now);
+            }
+        }
+    }
+
+    /// A challenge that was drawn for this connection alone, and then what it is due.
+    fn check_written(&mut self, number: usize, length: usize) {
+        let authenticates = self.setup.protocol.dialect().authenticates();
+        let Self { links, nonces, .. } = self;
+        let link = &mut links[number];
+        let start = link.written.len() - length;
+        let challenge = if authenticates { CHALLENGE } else { 0 };
+        if start < challenge && link.account.due.len() < challenge {
+            let front = &link.written[..link.written.len().min(challenge)];
+            let Some(place) = nonces.iter().position(|nonce| nonce.starts_with(front)) else {
+                return self.blame(Some(number), format_args!("not a challenge is written"));
+            };
+            link.account.due.extend_from_slice(&nonces.swap_remove(place));
+        }
+        let due = link.account.due.get(start..link.written.len());
+        if due != Some(&link.written[start..]) {
+            let what = link.written[start..].escape_ascii().to_string();
+            self.blame(Some(number), format_args!("what is not due is written: {what}"));
+        }
+    }
+}

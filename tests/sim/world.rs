@@ -1,0 +1,279 @@
+//! The world around the engine: one virtual clock, what is going to happen, and who is connected.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use countersign::PeerId;
+use countersign::server::net::Readiness;
+
+use crate::link::{CHALLENGE, Link};
+use crate::random::Random;
+use crate::setup::Setup;
+
+pub(crate) type Shared = Rc<RefCell<World>>;
+
+/// The world around the engine.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now: u64,
+    /// The number of the turn that runs, or ran last.
+    pub(crate) turn: u64,
+    pub(crate) setup: Setup,
+    pub(crate) random: Random,
+    pub(crate) links: Vec<Link>,
+    pub(crate) listeners: Vec<Listener>,
+    timeline: BinaryHeap<Reverse<(u64, u64, What)>>,
+    /// Numbers what is to happen, so that it happens in order.
+    sequence: u64,
+    /// Challenges that were drawn and not sent yet.
+    pub(crate) nonces: Vec<[u8; CHALLENGE]>,
+    /// A right proof that somebody else has sent.
+    pub(crate) overheard: Option<Vec<u8>>,
+    /// The server is stopping, and must have stopped by then.
+    pub(crate) stopping: Option<u64>,
+    /// When accepting failed for want of something, unless a socket was closed since.
+    pub(crate) short_since: Option<u64>,
+    /// Chance or a watch has failed for the socket that was accepted last.
+    pub(crate) misfortune: bool,
+    /// The turn of the last accept.
+    pub(crate) accepted_in: u64,
+    /// The accepts at listeners that are gone.
+    pub(crate) losses: u32,
+    /// The calls that the engine has made.
+    pub(crate) work: u64,
+    /// The first promise that was seen broken.
+    pub(crate) blame: Option<String>,
+    /// A sum over everything that happened.
+    pub(crate) trace: u64,
+    aloud: bool,
+}
+
+/// Who waits to be accepted.
+#[derive(Debug, Default)]
+pub(crate) struct Listener {
+    pub(crate) backlog: VecDeque<usize>,
+    /// The engine was told that somebody waits, and has not been told since that nobody does.
+    pub(crate) told: bool,
+    /// Those who were accepted elsewhere in turn, although somebody waits here.
+    pub(crate) passed_over: u32,
+    pub(crate) gone: bool,
+}
+
+/// What is going to happen.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// A client calls.
+    Connect(usize),
+    /// A client has its turn.
+    Step(usize),
+    /// The engine hears of a socket: the link, and what was so when the event began its way.
+    Report(usize, [bool; 4]),
+    /// The engine hears of a listener.
+    Call(usize),
+}
+
+/// What the engine hears of.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Call(usize),
+    Event(PeerId, Readiness),
+}
+
+impl World {
+    pub(crate) fn new(mut setup: Setup, random: Random, aloud: bool) -> Self {
+        let clients = std::mem::take(&mut setup.clients);
+        let listeners = (0..setup.listeners).map(|_| Listener::default()).collect();
+        let mut world = Self {
+            now: 0,
+            turn: 0,
+            random,
+            links: Vec::new(),
+            listeners,
+            timeline: BinaryHeap::new(),
+            sequence: 0,
+            nonces: Vec::new(),
+            overheard: None,
+            stopping: None,
+            short_since: None,
+            misfortune: false,
+            accepted_in: 0,
+            losses: 0,
+            work: 0,
+            blame: None,
+            trace: 0,
+            aloud,
+            setup,
+        };
+        for (number, client) in (0..).zip(clients) {
+            // The port tells the links apart, wherever an address is all that is known.
+            let port = 1_000 + number;
+            let address = SocketAddr::from(([10, 0, 0, client.host], port));
+            let protocol = &world.setup.protocol;
+            world.links.push(Link::new(address, client.listener, client.script, protocol));
+            world.later(client.at, What::Connect(number.into()));
+        }
+        world
+    }
+
+    /// The link of an address.
+    pub(crate) fn number(address: SocketAddr) -> usize {
+        usize::from(address.port()) - 1_000
+    }
+
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.timeline.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// Lets everything happen whose time has come. Returns what the engine hears.
+    pub(crate) fn advance(&mut self) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        while self.next().is_some_and(|at| at <= self.now) {
+            let Some(Reverse((_, _, what))) = self.timeline.pop() else { break };
+            match what {
+                What::Connect(link) => self.connect(link),
+                What::Step(link) => {
+                    if let Some(pause) = self.step(link) {
+                        let at = self.now + pause;
+                        self.later(at, What::Step(link));
+                    }
+                }
+                What::Call(listener) => {
+                    self.listeners[listener].told = true;
+                    heard.push(Heard::Call(listener));
+                }
+                What::Report(link, then) => heard.extend(self.tell_of(link, then)),
+            }
+        }
+        self.gossip(&mut heard);
+        self.shuffle(&mut heard);
+        heard
+    }
+
+    fn connect(&mut self, link: usize) {
+        let listener = self.links[link].listener;
+        if self.stopping.is_some() || self.listeners[listener].gone {
+            self.links[link].done = true;
+            return;
+        }
+        let kind = self.links[link].script.kind;
+        self.say(format_args!("{link} calls: {kind:?}"));
+        self.listeners[listener].backlog.push_back(link);
+        let (call, step) = (self.event_time(), self.now);
+        self.later(call, What::Call(listener));
+        self.later(step, What::Step(link));
+    }
+
+    fn later(&mut self, at: u64, what: What) {
+        self.sequence += 1;
+        self.timeline.push(Reverse((at, self.sequence, what)));
+    }
+
+    fn event_time(&mut self) -> u64 {
+        self.now + self.random.millis(0, self.setup.faults.event_delay)
+    }
+
+    /// Something has happened at a socket: an event begins its way.
+    pub(crate) fn edge(&mut self, link: usize) {
+        if self.links[link].socket.peer.is_some() {
+            let then = self.state(link);
+            let copies = 1 + usize::from(self.random.chance(self.setup.faults.duplicate));
+            for _ in 0..copies {
+                let at = self.event_time();
+                self.later(at, What::Report(link, then));
+            }
+        }
+    }
+
+    /// Readable, ended, writable, failed.
+    fn state(&self, number: usize) -> [bool; 4] {
+        let link = &self.links[number];
+        [link.has_news(), link.ended, self.room_out(number) > 0, link.reset]
+    }
+
+    /// An event arrives: it tells of what is so now, or of what was so when it set out.
+    fn tell_of(&mut self, number: usize, then: [bool; 4]) -> Option<Heard> {
+        let peer = self.links[number].socket.peer?;
+        let now = self.state(number);
+        let is_fresh = self.links[number].is_live() && self.random.chance(500);
+        let [readable, ended, writable, failed] = if is_fresh { now } else { then };
+        let readable = readable || ended || failed;
+        let link = &mut self.links[number];
+        if readable && link.is_live() {
+            link.socket.told_readable |= link.has_news();
+            link.socket.told_ended |= ended;
+            link.socket.told = link.arrived;
+        }
+        link.socket.told_writable |= writable && link.socket.blocked.is_some();
+        Some(Heard::Event(peer, Readiness { readable, ended, writable, failed }))
+    }
+
+    /// Events that nothing has happened for, and such of connections that are gone.
+    fn gossip(&mut self, heard: &mut Vec<Heard>) {
+        if self.links.is_empty() {
+            return;
+        }
+        let number = self.random.between(0, self.links.len() - 1);
+        let Some(peer) = self.links[number].socket.peer else { return };
+        let (dead, live) = (self.setup.faults.stale, self.setup.faults.spurious);
+        if self.links[number].socket.dropped.is_some() {
+            if self.random.chance(dead) {
+                let [readable, ended, writable, failed] =
+                    std::array::from_fn(|_| self.random.chance(500));
+                let readiness = Readiness { readable, ended, writable, failed };
+                heard.push(Heard::Event(peer, readiness));
+            }
+        } else if self.random.chance(live) {
+            let (readable, writable) = (self.random.chance(500), self.random.chance(500));
+            let readiness = Readiness { readable, writable, ..Readiness::default() };
+            if readable {
+                let link = &mut self.links[number];
+                link.socket.told_readable |= link.has_news();
+            }
+            heard.push(Heard::Event(peer, readiness));
+        }
+    }
+
+    fn shuffle(&mut self, heard: &mut [Heard]) {
+        for last in (1..heard.len()).rev() {
+            let other = self.random.between(0, last);
+            heard.swap(last, other);
+        }
+    }
+
+    /// The room that a client has for more in the server's buffer.
+    pub(crate) fn room_in(&self, number: usize) -> usize {
+        let link = &self.links[number];
+        self.setup.room.0.saturating_sub(link.arrived - link.read)
+    }
+
+    /// The room that the server has for more on its way out.
+    pub(crate) fn room_out(&self, number: usize) -> usize {
+        let link = &self.links[number];
+        self.setup.room.1.saturating_sub(link.written.len() - link.received)
+    }
+
+    /// The connections for which the server holds a socket.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(|link| link.is_live())
+    }
+
+    /// Notes that a promise is broken. The first that is seen counts.
+    pub(crate) fn blame(&mut self, link: Option<usize>, what: fmt::Arguments<'_>) {
+        let who = link.map(|link| (link, self.links[link].script.kind));
+        let at = self.now;
+        self.say(format_args!("BROKEN {who:?}: {what}"));
+        self.blame.get_or_insert_with(|| format!("at {at} ms, link {who:?}: {what}"));
+    }
+
+    /// Notes what happens.
+    pub(crate) fn say(&mut self, what: fmt::Arguments<'_>) {
+        self.trace = self.trace.wrapping_mul(31).wrapping_add(self.work + self.now);
+        if self.aloud {
+            println!("{:>6} ms, turn {:>4}: {what}", self.now, self.turn);
+        }
+    }
+}
