@@ -1,0 +1,194 @@
+//! The rules of the house, held over all sources: floors, home paths, sizes.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const COLUMNS: usize = 100;
+const FUNCTION_LINES: usize = 70;
+const FILE_LINES: usize = 500;
+
+/// The floor of each module at the top; a file names its own floor or lower ones.
+const FLOORS: [(&str, u32); 9] = [
+    ("proto", 0),
+    ("contract", 1),
+    ("clock", 2),
+    ("services", 2),
+    ("loopback", 2),
+    ("client", 2),
+    ("server", 3),
+    ("load", 3),
+    ("cli", 4),
+];
+
+/// What only some places may use.
+const RESERVED: [(&str, &[&str]); 5] = [
+    ("chrono::", &["src/services/timestamp.rs"]),
+    (
+        "mio::",
+        &["src/server/driver.rs", "src/server/mio_net.rs", "src/server/handle.rs", "src/load"],
+    ),
+    ("socket2::", &["src/server/listen.rs", "src/load/dial.rs"]),
+    ("rand::", &["src/server/mio_net.rs", "src/load/schedule.rs", "src/cli/ring.rs"]),
+    ("Instant::now", &["src/clock.rs"]),
+];
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// The lines that are code, with their numbers. Comments name what they like.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let code = |(_, line): &(usize, &str)| !line.trim_start().starts_with("//");
+        (1..).zip(self.text.lines()).filter(code)
+    }
+
+    fn module(&self) -> &str {
+        let path = self.path.strip_prefix("src").unwrap_or(&self.path);
+        let first = path.components().next().and_then(|part| part.as_os_str().to_str());
+        first.map_or("", |name| name.trim_end_matches(".rs"))
+    }
+
+    fn complain(&self, line: usize, what: &str) -> String {
+        format!("{}:{line}: {what}", self.path.display())
+    }
+}
+
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = Vec::new();
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                sources.push(Source { path: path.strip_prefix(root).unwrap().into(), text });
+            }
+        }
+    }
+    assert!(sources.len() >= 2, "there are sources");
+    sources
+}
+
+fn floor(module: &str) -> Option<u32> {
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+}
+
+fn hold(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn a_file_names_its_own_floor_or_lower_ones_by_the_home_path() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src"]) {
+        let Some(own) = floor(source.module()) else {
+            let exempt = ["lib", "main", "manual"].contains(&source.module());
+            assert!(exempt, "{} stands on no floor", source.path.display());
+            continue;
+        };
+        for (number, line) in source.code() {
+            for path in line.split("crate::").skip(1) {
+                let end = path.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let named = &path[..end.unwrap_or(path.len())];
+                match floor(named) {
+                    Some(floor) if floor <= own => {}
+                    Some(_) => complaints.push(source.complain(number, "names a higher floor")),
+                    None => complaints.push(source.complain(number, "names no home path")),
+                }
+            }
+        }
+    }
+    hold(complaints);
+}
+
+#[test]
+fn some_crates_are_used_in_one_place_alone() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src"]) {
+        for (number, line) in source.code() {
+            for (used, places) in RESERVED {
+                let begins =
+                    |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+                let names = line.match_indices(used).any(|(at, _)| begins(at));
+                if names && !places.iter().any(|place| source.path.starts_with(place)) {
+                    complaints.push(source.complain(number, &format!("{used} has its own place")));
+                }
+            }
+        }
+    }
+    hold(complaints);
+}
+
+#[test]
+fn lines_functions_and_files_are_short() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src", "tests", "benches", "examples"]) {
+        let lines: Vec<&str> = source.text.lines().collect();
+        if lines.len() > FILE_LINES {
+            complaints.push(source.complain(lines.len(), "the file is too long"));
+        }
+        for (number, line) in (1..).zip(&lines) {
+            if line.chars().count() > COLUMNS {
+                complaints.push(source.complain(number, "the line is too long"));
+            }
+            if let Some(length) = function(&lines[number - 1..]).filter(|n| *n > FUNCTION_LINES) {
+                let what = format!("the function has {length} lines");
+                complaints.push(source.complain(number, &what));
+            }
+        }
+    }
+    hold(complaints);
+}
+
+/// The lines of the body of a function that begins here, which ends where its indentation does.
+fn function(lines: &[&str]) -> Option<usize> {
+    let first = lines.first()?;
+    let text = first.trim_start();
+    let keyword = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn "];
+    if !keyword.iter().any(|keyword| text.starts_with(keyword)) {
+        return None;
+    }
+    let end = format!("{}}}", &first[..first.len() - text.len()]);
+    let body = lines.iter().position(|line| line.ends_with('{'))?;
+    lines[body..].iter().position(|line| *line == end).map(|length| length - 1)
+}
+
+#[test]
+fn lints_are_expected_with_a_reason_and_nothing_is_unsafe() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src", "tests", "benches", "examples"]) {
+        let own = source.path == Path::new("tests/house.rs");
+        for (number, line) in source.code().filter(|_| !own) {
+            if line.contains("#[allow") || line.contains("#![allow") {
+                complaints.push(source.complain(number, "write #[expect(…, reason = …)]"));
+            }
+            if line.contains("unsafe {") || line.contains("unsafe fn") {
+                complaints.push(source.complain(number, "is unsafe"));
+            }
+        }
+    }
+    hold(complaints);
+}
+
+#[test]
+fn the_library_alone_depends_on_little() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    let manifest = manifest.unwrap();
+    let section = manifest.split("\n[").find(|part| part.starts_with("dependencies]")).unwrap();
+    let always: Vec<&str> = section
+        .lines()
+        .filter(|line| line.contains(" = ") && !line.contains("optional = true"))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let expected = [
+        "base16ct", "base64ct", "chrono", "hmac", "libc", "memchr", "mio", "rand", "sha2", "slab",
+        "socket2", "zeroize",
+    ];
+    assert_eq!(always, expected);
+}

@@ -1,0 +1,268 @@
+//! A server on a thread of its own, and a client that says exactly the bytes it is told to.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use countersign::{
+    Counters, Dialect, Handle, Key, KeyRing, Limits, Protocol, Reply, Server, Service, Session,
+};
+use socket2::{Domain, SockRef, Socket, Type};
+
+/// Longer than anything takes on a busy machine: whoever waits so long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The bytes of a challenge.
+pub(crate) const CHALLENGE: usize = 32;
+
+/// A dialect with a key, if it needs one.
+pub(crate) fn speaking(dialect: Dialect) -> Protocol {
+    Protocol::new(dialect, ring("sixteen bytes or more"))
+}
+
+/// A ring with one key that serves every dialect.
+pub(crate) fn ring(secret: &str) -> KeyRing {
+    let key = Key::new("key", secret.as_bytes()).unwrap();
+    key.with_dialect(Dialect::Raw).with_dialect(Dialect::Hex).into()
+}
+
+/// A service: each message in brackets, so that it shows where one ends.
+pub(crate) fn bracket(message: &[u8], reply: &mut Reply<'_>) {
+    reply.push(b"[");
+    reply.push(message);
+    reply.message(b"]");
+}
+
+/// A server on a thread of its own, which ends with this.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: Handle,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the server's thread publishes after every turn.
+#[derive(Default)]
+struct Shared {
+    /// How many turns there were, and what was counted in them.
+    turns: Mutex<(u64, Counters)>,
+    changed: Condvar,
+}
+
+impl Running {
+    pub(crate) fn start<S>(protocol: Protocol, limits: Limits, service: S) -> Self
+    where
+        S: Service + Send + 'static,
+    {
+        let (started, starting) = mpsc::channel();
+        let shared = Arc::new(Shared::default());
+        let publisher = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            let builder = Server::builder(protocol, service).limits(limits);
+            let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+            started.send((server.addresses()[0], server.handle())).unwrap();
+            while !server.is_finished() {
+                server.turn(None).unwrap();
+                let mut turns = publisher.turns.lock().unwrap();
+                *turns = (turns.0 + 1, server.counters().clone());
+                publisher.changed.notify_all();
+            }
+        });
+        let (address, handle) = starting.recv_timeout(PATIENCE).unwrap();
+        Self { address, handle, shared, thread: Some(thread) }
+    }
+
+    /// Waits until the counters are so.
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&Counters) -> bool) -> Counters {
+        // The turn that is under way may have looked before the caller did what it did.
+        for _ in 0..2 {
+            let before = self.shared.turns.lock().unwrap().0;
+            self.handle.wake().unwrap();
+            self.wait("another turn", |(turns, _)| *turns > before);
+        }
+        self.wait(what, |(_, counters)| is_so(counters))
+    }
+
+    fn wait(&self, what: &str, is_so: impl Fn(&(u64, Counters)) -> bool) -> Counters {
+        let turns = self.shared.turns.lock().unwrap();
+        let waiting = |turns: &mut (u64, Counters)| !is_so(turns);
+        let (turns, waited) =
+            self.shared.changed.wait_timeout_while(turns, PATIENCE, waiting).unwrap();
+        let counters = turns.1.clone();
+        // A thread that panics with the lock in its hand takes the server's down with it.
+        drop(turns);
+        assert!(!waited.timed_out(), "never {what}: {counters:?}");
+        counters
+    }
+
+    /// What is counted, with all that has happened until now.
+    pub(crate) fn counted(&self) -> Counters {
+        self.until("", |_| true)
+    }
+
+    /// Stops gracefully, and says what the server has done.
+    pub(crate) fn stop(mut self) -> Counters {
+        self.handle.stop().unwrap();
+        self.join();
+        self.shared.turns.lock().unwrap().1.clone()
+    }
+
+    fn join(&mut self) {
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(!matches!(ended, Some(Err(_))), "the server's thread has panicked");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let stopped = self.handle.stop_now();
+        // A test that has failed says so, and nothing else.
+        if !thread::panicking() {
+            stopped.unwrap();
+            self.join();
+        }
+    }
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Fin,
+    Reset,
+}
+
+/// A client that says exactly the bytes it is told to.
+pub(crate) struct Client(pub(crate) TcpStream);
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self::over(TcpStream::connect_timeout(&address, PATIENCE).unwrap())
+    }
+
+    /// Comes from 127.0.0.HOST.
+    pub(crate) fn connect_from(host: u8, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
+        socket.connect_timeout(&address.into(), PATIENCE).unwrap();
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self(stream)
+    }
+
+    /// Connects and proves itself.
+    pub(crate) fn enter(address: SocketAddr, protocol: &Protocol) -> Self {
+        let mut client = Self::connect(address);
+        client.prove(protocol);
+        client
+    }
+
+    pub(crate) fn prove(&mut self, protocol: &Protocol) {
+        let proof = self.proof(protocol);
+        self.say(&proof);
+    }
+
+    /// Hears the challenge, and makes the proof that answers it.
+    pub(crate) fn proof(&mut self, protocol: &Protocol) -> Vec<u8> {
+        if !protocol.dialect().authenticates() {
+            return Vec::new();
+        }
+        let challenge = self.hear(CHALLENGE);
+        proof(protocol, &challenge)
+    }
+
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).unwrap();
+    }
+
+    /// Says it, or finds that nobody listens any more. Says whether somebody did.
+    pub(crate) fn try_to_say(&mut self, bytes: &[u8]) -> bool {
+        match self.0.write_all(bytes) {
+            Ok(()) => true,
+            Err(error) if is_reset(error.kind()) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Hears so many bytes.
+    pub(crate) fn hear(&mut self, length: usize) -> Vec<u8> {
+        let mut heard = vec![0; length];
+        self.0.read_exact(&mut heard).unwrap();
+        heard
+    }
+
+    /// Hears exactly these bytes.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, bytes: &[u8]) {
+        let heard = self.hear(bytes.len());
+        assert_eq!(heard.escape_ascii().to_string(), bytes.escape_ascii().to_string());
+    }
+
+    /// Hears all that comes until the end.
+    pub(crate) fn hear_all(&mut self) -> (Vec<u8>, End) {
+        let mut heard = Vec::new();
+        // What was read before an error stays in the vector.
+        let end = match self.0.read_to_end(&mut heard) {
+            Ok(_) => End::Fin,
+            Err(error) if is_reset(error.kind()) => End::Reset,
+            Err(error) => panic!("{error} behind {} bytes", heard.len()),
+        };
+        (heard, end)
+    }
+
+    /// Waits for anything; `None` if nothing comes for so long, else whether it was a byte.
+    pub(crate) fn hears_within(&mut self, wait: Duration) -> Option<bool> {
+        self.0.set_read_timeout(Some(wait)).unwrap();
+        let read = self.0.read(&mut [0]);
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        match read {
+            Ok(length) => Some(length > 0),
+            Err(error) if is_reset(error.kind()) => Some(false),
+            Err(error) if is_timeout(error.kind()) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Ends its own stream, and goes on to hear.
+    pub(crate) fn finish(&self) {
+        self.0.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Breaks the connection.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.0).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// The same connection, for another thread.
+    pub(crate) fn twin(&self) -> Self {
+        Self(self.0.try_clone().unwrap())
+    }
+}
+
+/// The proof that answers a challenge.
+pub(crate) fn proof(protocol: &Protocol, challenge: &[u8]) -> Vec<u8> {
+    let mut proof = Vec::new();
+    let mut session = Session::client(protocol).unwrap();
+    session.next(protocol, &mut &challenge[..], &mut proof).unwrap();
+    proof
+}
+
+fn is_reset(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
+pub(crate) fn is_timeout(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// The monotonic clock.
+#[expect(clippy::disallowed_methods, reason = "a host's loop has a clock of its own")]
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}

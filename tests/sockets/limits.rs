@@ -1,0 +1,176 @@
+//! Memory: no more than the limits come to, and nothing for what a peer merely claims.
+
+use std::fs;
+
+use countersign::services::{Discard, Echo};
+use countersign::{Framing, Limits, Protocol, Reply, Server};
+
+use crate::child;
+use crate::common::{Client, PATIENCE};
+use crate::memory::Stage;
+
+/// Takes what it is given for a length, and answers with so many bytes.
+fn of_that_length(message: &[u8], reply: &mut Reply<'_>) {
+    let length = str::from_utf8(message).ok().and_then(|text| text.trim().parse().ok());
+    reply.message(&vec![b'x'; length.unwrap_or(1)]);
+}
+
+#[test]
+fn a_connection_keeps_no_more_than_the_sum_says() {
+    let limits = Limits { reply_max: 100_000, ..Limits::default() };
+    let long = format!("{}{:6}\n", " ".repeat(65_530), 99_990);
+    let short = format!("{:100}\n", 120).repeat(160);
+    let largest = format!("{short}99990\n99990\n");
+    let cases: [(&str, Vec<&str>); 6] = [
+        ("half a message", vec![&long[..65_536]]),
+        ("drops of a message", long.as_bytes()[..65_000].chunks(7).map(text).collect()),
+        ("a large reply", vec!["99990\n"]),
+        ("a batch that is just not full, and a large reply", vec![&largest]),
+        (
+            "a cut message, its reply and more behind",
+            vec![&long[..60_000], &long[60_000..], &short],
+        ),
+        ("a cut message with more right behind it", vec![&long[..60_000], "held"]),
+    ];
+    for (what, said) in cases {
+        for room in [0, 1, 5000, 16_384] {
+            let mut stage = Stage::new(Protocol::open(), limits.clone(), of_that_length);
+            let line = stage.connect(room);
+            for piece in &said {
+                if *piece == "held" {
+                    let rest = [&long.as_bytes()[60_000..], short.as_bytes()].concat();
+                    stage.say(&line, &rest);
+                } else {
+                    stage.say(&line, piece.as_bytes());
+                }
+            }
+            let (held, max) = (stage.engine.bytes_held(), stage.engine.memory_max());
+            assert!(held <= max.held_per_connection, "{what}: {held} of {max:?}");
+            assert!(held > 0 || room > 0, "{what}: the connection isn't stuck at all");
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_connection_that_is_not_stuck_keeps_nothing() {
+    for framing in Framing::ALL {
+        let mut stage = Stage::new(Protocol::open().with_framing(framing), Limits::default(), Echo);
+        let lines: Vec<_> = (0..100).map(|_| stage.connect(usize::MAX)).collect();
+        for line in &lines {
+            for piece in ["\0\0\0\x06long\r", "\n", "\0\0\0\x02\r\n"] {
+                stage.say(line, piece.as_bytes());
+            }
+        }
+        assert_eq!(stage.engine.bytes_held(), 0, "{framing}");
+    }
+}
+
+#[test]
+fn a_length_that_is_only_claimed_takes_no_memory() {
+    let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(1 << 30);
+    // Or the limit on what is kept would close the connection, and hide it.
+    let limits = Limits { held_max: usize::MAX, ..Limits::default() };
+    let mut stage = Stage::new(protocol, limits, Discard);
+    for header in [&b"\x3f\xff\xff\xff"[..], b"\xff\xff\xff\xff\0\0\0\0\x3f\xff\xff\xff"] {
+        let line = stage.connect(usize::MAX);
+        stage.say(&line, header);
+        stage.say(&line, b"ten bytes.");
+        assert!(stage.engine.bytes_held() < 200, "{} bytes", stage.engine.bytes_held());
+    }
+    assert_eq!(stage.engine.counters().open(), 2);
+}
+
+/// What the system counts of this process, in bytes.
+fn usage(field: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    line.trim_matches([':', '\t', ' ']).split(' ').next().unwrap().parse::<usize>().unwrap() << 10
+}
+
+/// Runs a test that measures its whole process.
+#[track_caller]
+fn measured(test: &str) {
+    if !cfg!(target_os = "linux") {
+        eprintln!("SKIP {test}: there is no /proc/self/status here");
+        return;
+    }
+    let output = child::command(&[], test).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn the_process_stays_within_the_sum_with_every_peer_stuck() {
+    measured("limits::every_peer_is_stuck");
+}
+
+#[test]
+#[ignore = "needs a process of its own, which the test above gives it"]
+fn every_peer_is_stuck() {
+    const PEERS: usize = 150;
+    if !child::is_child() {
+        return;
+    }
+    let limits = Limits { connections: PEERS, held_max: 8 << 20, ..Limits::default() };
+    let before = usage("VmRSS");
+    let builder = Server::builder(Protocol::open(), of_that_length).limits(limits);
+    let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+    let mut clients = Vec::new();
+    for number in 0..PEERS {
+        let mut client = Client::connect(server.addresses()[0]);
+        while server.counters().accepted <= number as u64 {
+            server.turn(Some(PATIENCE)).unwrap();
+        }
+        // One half stops short of a message's end, the other takes no reply.
+        if number % 2 == 0 {
+            client.say(&[b'x'; 65_000]);
+        } else {
+            client.say(&b"60000\n".repeat(200));
+        }
+        clients.push(client);
+    }
+    let wait = std::time::Duration::from_millis(100);
+    while server.turn(Some(wait)).unwrap() > 0 {}
+    let (used, memory) = (usage("VmRSS") - before, server.memory_max());
+    let counters = server.counters();
+    println!("{used} bytes used of {} {counters:?}", memory.total);
+    assert!(counters.open() >= 60, "the peers are gone");
+    // What allocators add, and pages that were touched for the first time.
+    let slack = 2 << 20;
+    assert!(used <= memory.total + slack, "{used} bytes are more than {memory:?}");
+}
+
+#[test]
+fn the_process_grows_by_nothing_that_is_only_claimed() {
+    measured("limits::every_peer_claims_much");
+}
+
+#[test]
+#[ignore = "needs a process of its own, which the test above gives it"]
+fn every_peer_claims_much() {
+    const PEERS: usize = 100;
+    if !child::is_child() {
+        return;
+    }
+    let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(64 << 20);
+    let limits = Limits { held_max: usize::MAX, ..Limits::default() };
+    let builder = Server::builder(protocol, Discard).limits(limits);
+    let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+    let before = usage("VmSize");
+    let mut clients = Vec::new();
+    for number in 0..PEERS {
+        let mut client = Client::connect(server.addresses()[0]);
+        client.say(b"\x03\xff\xff\xffand some");
+        while server.counters().bytes_in < 12 * (number as u64 + 1) {
+            server.turn(Some(PATIENCE)).unwrap();
+        }
+        clients.push(client);
+    }
+    let grown = usage("VmSize") - before;
+    println!("{grown} bytes");
+    assert_eq!(server.counters().open(), PEERS as u64);
+    assert!(grown < 32 << 20, "{grown} bytes for {PEERS} claims of 64 MiB");
+}

@@ -1,0 +1,26 @@
+//! The library from outside: a server, real sockets on the loopback, and peers that mean no good.
+//!
+//! One program for all subjects, so that it is linked once and what they share has one home.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test that can't go on has failed, and says why"
+)]
+
+mod bytes;
+mod child;
+mod common;
+mod crowds;
+mod embedding;
+mod faults;
+mod handshake;
+mod limits;
+mod memory;
+mod messages;
+mod reading;
+mod stopping;
+mod style;
+mod zones;

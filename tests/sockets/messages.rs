@@ -1,0 +1,239 @@
+//! Peers that were let in and then behave badly, and services that do.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use countersign::{Close, Counters, Dialect, Framing, Limits, Peer, Protocol, Refusal};
+use countersign::{Reply, Service};
+
+use crate::common::{Client, End, Running, bracket, speaking};
+
+/// Does what a message says, and answers it.
+struct Obedient;
+
+impl Service for Obedient {
+    /// How many messages there were.
+    type State = u32;
+
+    fn open(&mut self, peer: &Peer<'_>, reply: &mut Reply<'_>) -> u32 {
+        reply.message(format!("hello {}", peer.key().unwrap_or("stranger")).as_bytes());
+        0
+    }
+
+    fn message(&mut self, count: &mut u32, message: &[u8], reply: &mut Reply<'_>) {
+        *count += 1;
+        reply.message(format!("{count}").as_bytes());
+        match message {
+            b"panic" => panic!("as the peer wished"),
+            b"close" => reply.close(),
+            b"flood" => (0..1000).for_each(|_| reply.message(&[b'x'; 1000])),
+            _ => {}
+        }
+    }
+}
+
+/// Says many messages of which the second one is fatal, and sees what comes of it.
+fn ends_after(said: &str, expected: &str, why: Close) -> Counters {
+    let protocol = speaking(Dialect::Raw);
+    let server = Running::start(protocol.clone(), Limits::default(), Obedient);
+    let mut witness = Client::enter(server.address, &protocol);
+    witness.expect(b"hello key\n");
+    for _ in 0..3 {
+        let mut client = Client::enter(server.address, &protocol);
+        // More than one read takes: hanging up on the rest would break the connection.
+        let rest = "third\n".repeat(5000);
+        client.try_to_say(format!("first\n{said}\n{rest}").as_bytes());
+        let heard = client.hear_all();
+        let expected = format!("hello key\n{expected}");
+        assert_eq!(heard, (expected.into_bytes(), End::Fin), "{said}");
+    }
+    // All three are over, and the others don't notice.
+    witness.say(b"a\n");
+    witness.expect(b"1\n");
+    let counters = server.until("three ends", |counters| counters.closed(why) == 3);
+    assert_eq!(counters.open(), 1);
+    counters
+}
+
+#[test]
+fn a_service_that_panics_loses_that_connection_alone() {
+    let counters = ends_after("panic", "1\n", Close::Panicked);
+    assert_eq!(counters.messages, 7);
+}
+
+#[test]
+fn a_reply_that_is_too_long_is_not_sent_and_ends_the_connection() {
+    ends_after("flood", "1\n", Close::ReplyTooLong);
+}
+
+#[test]
+fn a_service_that_closes_has_its_last_reply_sent() {
+    ends_after("close", "1\n2\n", Close::Dismissed);
+}
+
+/// Does something wrong as soon as somebody comes.
+struct Rude(Rudeness);
+
+type Rudeness = fn(&mut Reply<'_>);
+
+impl Service for Rude {
+    type State = ();
+
+    fn open(&mut self, _peer: &Peer<'_>, reply: &mut Reply<'_>) {
+        (self.0)(reply);
+    }
+
+    fn message(&mut self, (): &mut (), _message: &[u8], _reply: &mut Reply<'_>) {}
+
+    fn close(&mut self, (): (), _why: Close) {
+        panic!("in close as well");
+    }
+}
+
+#[test]
+fn a_service_may_fail_or_close_when_somebody_comes() {
+    let cases: [(Rudeness, &[u8], Close); 3] = [
+        (|_| panic!("at the door"), b"", Close::Panicked),
+        (|reply| reply.message(&vec![0; 1 << 20]), b"", Close::ReplyTooLong),
+        (
+            |reply| {
+                reply.message(b"not today");
+                reply.close();
+            },
+            b"not today\n",
+            Close::Dismissed,
+        ),
+    ];
+    for dialect in Dialect::ALL {
+        let protocol = speaking(dialect);
+        for (rudeness, expected, why) in cases {
+            let server = Running::start(protocol.clone(), Limits::default(), Rude(rudeness));
+            for _ in 0..3 {
+                let mut client = Client::enter(server.address, &protocol);
+                assert_eq!(client.hear_all(), (expected.to_vec(), End::Fin), "{dialect} {why}");
+            }
+            assert_eq!(server.stop().closed(why), 3, "{dialect}");
+        }
+    }
+}
+
+#[test]
+fn who_drips_a_message_is_gone_at_the_deadline() {
+    let cases: [(Framing, &[u8], &[u8]); 2] = [
+        (Framing::Lines, b"whole\n", b"[whole]\n"),
+        (Framing::Length, b"\0\0\0\0", b"\0\0\0\x02[]"),
+    ];
+    for (framing, whole, reply) in cases {
+        let protocol = speaking(Dialect::Raw).with_framing(framing);
+        let limits = Limits { message_timeout: Duration::from_millis(300), ..Limits::default() };
+        let server = Running::start(protocol.clone(), limits, bracket);
+        let mut client = Client::enter(server.address, &protocol);
+        client.say(whole);
+        client.expect(reply);
+        // As a length frame, a thousand bytes or so.
+        client.say(b"\0\0\x04\0");
+        // Never far apart, and far more time in all than the deadline gives.
+        let ended = (0..100).find_map(|_| {
+            client.try_to_say(b"x");
+            client.hears_within(Duration::from_millis(20))
+        });
+        assert_eq!(ended, Some(false), "{framing}: the deadline has moved");
+        drop(client);
+        let counters = server.until("closed", |counters| counters.open() == 0);
+        assert_eq!(counters.closed(Close::Refused(Refusal::MessageTimeout)), 1, "{framing}");
+    }
+}
+
+#[test]
+fn who_says_nothing_more_is_gone_after_the_idle_time() {
+    let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let protocol = speaking(Dialect::Raw);
+    let server = Running::start(protocol.clone(), limits, bracket);
+    let mut silent = Client::enter(server.address, &protocol);
+    let mut client = Client::enter(server.address, &protocol);
+    client.say(b"one\n");
+    assert_eq!(client.hear_all(), (b"[one]\n".to_vec(), End::Fin));
+    assert_eq!(silent.hear_all(), (Vec::new(), End::Fin));
+    drop((silent, client));
+    server.until("idle", |counters| counters.closed(Close::IdleTimeout) == 2);
+}
+
+#[test]
+fn a_message_without_end_is_cut_off_and_what_came_before_is_answered() {
+    let cases: [(Framing, &[u8], &[u8]); 2] = [
+        (Framing::Lines, b"one\n", b"[one]\n"),
+        (Framing::Length, b"\0\0\0\x01a\x7f\xff\xff\xff", b"\0\0\0\x03[a]"),
+    ];
+    for (framing, said, reply) in cases {
+        let protocol = speaking(Dialect::Raw).with_framing(framing);
+        let server = Running::start(protocol.clone(), Limits::default(), bracket);
+        let mut client = Client::enter(server.address, &protocol);
+        client.say(said);
+        client.expect(reply);
+        let endless = [b'x'; 65_536];
+        // The server hangs up long before this: it doesn't listen to 64 MiB of it.
+        let listens = (0..1024).take_while(|_| client.try_to_say(&endless)).count();
+        assert!(listens < 1024, "{framing}");
+        let counters = server.until("closed", |counters| counters.open() == 0);
+        assert_eq!(counters.closed(Close::Refused(Refusal::MessageTooLong)), 1, "{framing}");
+        assert!(counters.bytes_in < 4 << 20, "{framing}: {} bytes read", counters.bytes_in);
+    }
+}
+
+#[test]
+fn who_never_ends_its_stream_after_ours_is_hung_up_on() {
+    let server = Running::start(Protocol::open(), Limits::default(), Obedient);
+    let mut client = Client::connect(server.address);
+    client.say(b"close\n");
+    assert_eq!(client.hear_all(), (b"hello stranger\n1\n".to_vec(), End::Fin));
+    // The client is still there, and no other limit is as near as this.
+    let counters = server.until("hung up", |counters| counters.open() == 0);
+    assert_eq!(counters.closed(Close::Dismissed), 1, "{counters:?}");
+    drop(client);
+}
+
+#[test]
+fn who_breaks_off_after_a_refusal_counts_as_refused() {
+    let server = Running::start(Protocol::open().with_message_max(8), Limits::default(), bracket);
+    let mut client = Client::connect(server.address);
+    client.say(b"one\nmore than eight bytes\n");
+    // The server has said good-bye, and waits for ours.
+    assert_eq!(client.hear_all(), (b"[one]\n".to_vec(), End::Fin));
+    client.reset();
+    let counters = server.until("closed", |counters| counters.open() == 0);
+    assert_eq!(counters.closed(Close::Refused(Refusal::MessageTooLong)), 1, "{counters:?}");
+}
+
+#[test]
+fn a_peer_may_break_off_while_its_reply_is_written() {
+    let protocol = speaking(Dialect::Raw);
+    let limits = Limits { reply_max: 2 << 20, ..Limits::default() };
+    let large = |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; 1 << 20]);
+    let server = Running::start(protocol.clone(), limits, large);
+    for _ in 0..20 {
+        let mut client = Client::enter(server.address, &protocol);
+        client.say(b"a\nb\nc\nd\ne\nf\ng\nh\n");
+        client.hear(1000);
+        client.reset();
+    }
+    let counters = server.until("closed", |counters| counters.open() == 0);
+    assert_eq!(counters.closed(Close::Reset), 20);
+    let mut honest = Client::enter(server.address, &protocol);
+    honest.say(b"a\n");
+    assert_eq!(honest.hear((1 << 20) + 1).last(), Some(&b'\n'));
+}
+
+#[test]
+fn a_limit_of_nothing_on_messages_is_no_endless_loop() {
+    for framing in Framing::ALL {
+        let protocol = Protocol::open().with_framing(framing).with_message_max(0);
+        let server = Running::start(protocol, Limits::default(), bracket);
+        let mut client = Client::connect(server.address);
+        client.say(b"abc");
+        client.finish();
+        let mut heard = Vec::new();
+        // An endless answer is read no further than it takes to tell.
+        (&client.0).take(1000).read_to_end(&mut heard).unwrap();
+        assert!(heard.len() < 100, "{framing}: {} bytes", heard.len());
+    }
+}

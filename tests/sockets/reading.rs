@@ -1,0 +1,207 @@
+//! Peers that don't read, or slowly: what waits for them is bounded, whole and in order.
+
+use std::io::Write as _;
+use std::thread;
+use std::time::Duration;
+
+use countersign::server::moment::Moment;
+use countersign::services::Echo;
+use countersign::{Close, Counters, Dialect, Limits, Protocol, Reply};
+
+use crate::common::{Client, End, Running, bracket, is_timeout, speaking};
+use crate::memory::Stage;
+
+/// More than the system's buffers take at both ends, and what a connection may keep.
+const MUCH: usize = 64 << 20;
+
+/// Far more than one connection may keep, and far less than [`MUCH`].
+const KEPT_MAX: u64 = 256 << 10;
+
+/// Numbered lines: what is lost, doubled or out of order shows.
+fn numbered(length: usize) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(length + 1024);
+    for number in 0.. {
+        if lines.len() >= length {
+            break;
+        }
+        writeln!(lines, "{number:0>700}").unwrap();
+    }
+    lines
+}
+
+/// Says as much as is taken, and how much that was.
+fn say_until_blocked(client: &mut Client, bytes: &[u8]) -> usize {
+    client.0.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut said = 0;
+    while said < bytes.len() {
+        match client.0.write(&bytes[said..]) {
+            Ok(length) => said += length,
+            Err(error) if is_timeout(error.kind()) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    client.0.set_write_timeout(Some(crate::common::PATIENCE)).unwrap();
+    said
+}
+
+#[test]
+fn a_peer_that_never_reads_is_not_read_from_and_gets_every_byte_when_it_does() {
+    let protocol = speaking(Dialect::Raw);
+    let server = Running::start(protocol.clone(), Limits::default(), Echo);
+    let mut client = Client::enter(server.address, &protocol);
+    let lines = numbered(MUCH);
+    let said = say_until_blocked(&mut client, &lines);
+    assert!(said < MUCH, "the server has read everything");
+    let Counters { bytes_in, bytes_out, .. } = server.counted();
+    // An echo: what came in and didn't go out is what is kept. The handshake cancels out.
+    assert!(bytes_in - bytes_out <= KEPT_MAX, "{} bytes are kept", bytes_in - bytes_out);
+    let mut rest = lines[said..][..1 << 20].to_vec();
+    rest.push(b'\n');
+    let mut twin = client.twin();
+    let tail = rest.clone();
+    let sender = thread::spawn(move || {
+        twin.say(&rest);
+        twin.finish();
+    });
+    let (heard, end) = client.hear_all();
+    sender.join().unwrap();
+    assert_eq!(heard.len(), said + tail.len());
+    assert!(heard[..said] == lines[..said] && heard[said..] == tail, "bytes have changed");
+    assert_eq!(end, End::Fin);
+}
+
+#[test]
+fn a_slow_reader_is_not_cut_off_and_gets_every_byte() {
+    let protocol = speaking(Dialect::Raw);
+    // The whole takes longer than this; each step is far shorter.
+    let limits = Limits { write_timeout: Duration::from_millis(1500), ..Limits::default() };
+    let server = Running::start(protocol.clone(), limits, Echo);
+    let mut client = Client::enter(server.address, &protocol);
+    let lines = numbered(32 << 20);
+    let (mut twin, said) = (client.twin(), lines.clone());
+    let sender = thread::spawn(move || said.chunks(1 << 20).for_each(|piece| twin.say(piece)));
+    // Nothing else comes here, so a wait for it is a pause.
+    let (silent, limits) = (Protocol::open(), Limits::default());
+    let clock = Running::start(silent, limits, bracket);
+    let mut pause = Client::connect(clock.address);
+    for expected in lines.chunks(1 << 20) {
+        assert!(client.hear(expected.len()) == expected, "bytes have changed");
+        assert_eq!(pause.hears_within(Duration::from_millis(60)), None);
+    }
+    sender.join().unwrap();
+    client.say(b"and now?\n");
+    client.expect(b"and now?\n");
+}
+
+/// Those who took nothing for too long. The system has the same deadline for what isn't
+/// acknowledged, and may be first.
+fn cut_off(counters: &Counters) -> u64 {
+    counters.closed(Close::WriteTimeout) + counters.closed(Close::Reset)
+}
+
+#[test]
+fn who_takes_nothing_for_too_long_is_cut_off() {
+    let limits = Limits {
+        write_timeout: Duration::from_millis(300),
+        reply_max: 2 << 20,
+        ..Limits::default()
+    };
+    let large = |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; 1 << 20]);
+    let server = Running::start(Protocol::open(), limits, large);
+    let mut client = Client::connect(server.address);
+    client.say(&b"\n".repeat(64));
+    let counters = server.until("cut off", |counters| cut_off(counters) == 1);
+    assert!(counters.messages < 64);
+    let (heard, _) = client.hear_all();
+    assert!(heard.len() < 64 << 20);
+}
+
+#[test]
+fn a_byte_taken_moves_the_deadline_for_taking_and_nothing_else_does() {
+    let at = |millis| Moment::after(Duration::from_millis(millis));
+    let limits = Limits { write_timeout: Duration::from_secs(1), ..Limits::default() };
+    let mut stage = Stage::new(Protocol::open(), limits, Echo);
+    let line = stage.connect(0);
+    stage.say(&line, b"reply\n");
+    stage.now = at(900);
+    stage.take(&line, 1);
+    stage.now = at(1800);
+    stage.say(&line, b"more\n");
+    stage.take(&line, 0);
+    stage.now = at(1899);
+    stage.work();
+    assert_eq!(stage.engine.counters().open(), 1);
+    stage.now = at(1900);
+    stage.work();
+    assert_eq!(stage.engine.counters().closed(Close::WriteTimeout), 1);
+    assert_eq!(line.borrow().to_client, b"r");
+}
+
+#[test]
+fn who_ends_its_stream_and_takes_nothing_has_not_finished() {
+    let limits = Limits {
+        write_timeout: Duration::from_millis(300),
+        reply_max: 64 << 20,
+        ..Limits::default()
+    };
+    let larger_than_buffers =
+        |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; MUCH / 2]);
+    let server = Running::start(Protocol::open(), limits, larger_than_buffers);
+    for breaks_off in [false, true] {
+        let before = server.counted().messages;
+        let mut client = Client::connect(server.address);
+        client.say(b"the last line, which the end of the stream ends");
+        client.finish();
+        server.until("answered", |counters| counters.messages > before);
+        if breaks_off {
+            client.reset();
+        } else {
+            server.until("over", |counters| counters.open() == 0);
+        }
+    }
+    let counters = server.until("over", |counters| counters.open() == 0);
+    assert_eq!(cut_off(&counters), 2, "{counters:?}");
+}
+
+#[test]
+fn what_all_keep_together_is_bounded_and_the_others_are_served() {
+    let protocol = speaking(Dialect::Raw);
+    let limits = Limits { reply_max: 1 << 20, held_max: 1_200_000, ..Limits::default() };
+    let of_that_length = |message: &[u8], reply: &mut Reply<'_>| {
+        let length = str::from_utf8(message).unwrap().parse().unwrap();
+        reply.message(&vec![b'x'; length]);
+    };
+    let server = Running::start(protocol.clone(), limits, of_that_length);
+    let mut stuck: Vec<Client> =
+        (0..12).map(|_| Client::enter(server.address, &protocol)).collect();
+    // Different lengths, so that what the system doesn't take of them differs too.
+    let length = |number: usize| 700_000 + number * 23_456;
+    for (number, client) in stuck.iter_mut().enumerate() {
+        client.try_to_say(format!("{}\n", length(number)).repeat(32).as_bytes());
+    }
+    server.until("overloaded", |counters| counters.closed(Close::Overloaded) >= 1);
+    let mut honest = Client::enter(server.address, &protocol);
+    honest.say(b"3\n");
+    honest.expect(b"xxx\n");
+    // Those who are still in get all of it; those who aren't, see the end.
+    let (mut whole, mut cut) = (0, 0);
+    thread::scope(|scope| {
+        let readers: Vec<_> = stuck
+            .drain(..)
+            .enumerate()
+            .map(|(number, mut client)| {
+                scope.spawn(move || {
+                    client.finish();
+                    client.hear_all().0.len() == 32 * (length(number) + 1)
+                })
+            })
+            .collect();
+        for reader in readers {
+            *(if reader.join().unwrap() { &mut whole } else { &mut cut }) += 1;
+        }
+    });
+    let counters = server.until("over", |counters| counters.open() == 1);
+    assert_eq!(counters.closed(Close::Overloaded), cut, "{counters:?}");
+    assert_eq!(counters.closed(Close::Finished), whole, "{counters:?}");
+    assert!(whole >= 1, "{counters:?}");
+}
