@@ -1,0 +1,105 @@
+//! What the program fails with: a line for the user, and an exit code after sysexits(3).
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use countersign::{ClientError, KeyFault, KeyRingError, NoUsableKey};
+
+/// A failure of the program's, with the line that is printed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    text: String,
+}
+
+/// Exit codes are part of the interface: they are documented, and only added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Our output was closed early: as after SIGPIPE, but quietly.
+    BrokenPipe = 0,
+    General = 1,
+    Usage = 2,
+    BadKeyFile = 65,
+    NoKeyFile = 66,
+    Unavailable = 69,
+    Protocol = 76,
+    Refused = 77,
+    Configuration = 78,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// A connection that failed, and to what.
+    pub(crate) fn client(address: &str, error: &ClientError) -> Self {
+        let kind = match error {
+            ClientError::NoUsableKey(_) => Kind::Configuration,
+            ClientError::Io(_) | ClientError::Timeout | ClientError::Closed => Kind::Unavailable,
+            ClientError::Refused => Kind::Refused,
+            ClientError::Cut | ClientError::Server(_) => Kind::Protocol,
+            _ => Kind::General,
+        };
+        let text = match error {
+            ClientError::NoUsableKey(error) => error.to_string(),
+            ClientError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                format!("cannot connect to {address}: nobody listens there; is the server running?")
+            }
+            ClientError::Io(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                format!("cannot connect to {address}: {}; write HOST:PORT", plain(error))
+            }
+            ClientError::Io(error) => format!("cannot connect to {address}: {}", plain(error)),
+            other => format!("{address}: {other}"),
+        };
+        Self { kind, text }
+    }
+
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(self.kind as u8)
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.kind == Kind::BrokenPipe
+    }
+}
+
+/// The system's text without its number.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error ").next().unwrap_or_default().to_lowercase()
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::BrokenPipe => Kind::BrokenPipe,
+            _ => Kind::General,
+        };
+        Self { kind, text: plain(&error) }
+    }
+}
+
+impl From<KeyRingError> for Failure {
+    fn from(error: KeyRingError) -> Self {
+        let missing = |fault: &io::Error| fault.kind() == io::ErrorKind::NotFound;
+        let kind = match error.fault() {
+            KeyFault::File(fault) if missing(fault) => Kind::NoKeyFile,
+            _ => Kind::BadKeyFile,
+        };
+        Self { kind, text: error.to_string() }
+    }
+}
+
+impl From<NoUsableKey> for Failure {
+    fn from(error: NoUsableKey) -> Self {
+        Self { kind: Kind::Configuration, text: error.to_string() }
+    }
+}

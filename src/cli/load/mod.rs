@@ -1,0 +1,266 @@
+//! `countersign load`: many clients that measure a server.
+
+mod output;
+mod threshold;
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
+use countersign::load as library;
+use countersign::load::{Arrival, HangUp, Plan, Report};
+use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::SIGINT;
+
+use super::exit::{Failure, Kind};
+use super::options::Spoken;
+use super::{serve, units};
+use output::Output;
+use threshold::Threshold;
+
+/// Measure a server with many clients
+///
+/// Every reply is checked. Without -q it is a closed loop: a client says the next message when it
+/// has heard the reply. With -q it is an open loop: messages are due at a rate, and latency counts
+/// from when they were due, so that a stall of the server shows.
+#[derive(Debug, Args)]
+#[command(before_long_help = EXAMPLES, after_help = EXITS)]
+pub(crate) struct Load {
+    /// Where the server listens, as HOST:PORT
+    address: String,
+    /// Clients at one time
+    #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_CONNECTIONS",
+          default_value = "50", value_parser = units::count)]
+    connections: u64,
+    /// End when so many messages are answered or have failed
+    #[arg(short = 'n', long, value_name = "N", env = "COUNTERSIGN_COUNT",
+          value_parser = units::count)]
+    count: Option<u64>,
+    /// End after so much time [default: 10s, if there is no -n]
+    #[arg(short = 'z', long, value_name = "TIME", env = "COUNTERSIGN_DURATION",
+          value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// Messages that each client may have on their way
+    #[arg(short = 'P', long, value_name = "DEPTH", env = "COUNTERSIGN_PIPELINE",
+          default_value = "1", value_parser = units::count)]
+    pipeline: u64,
+    /// Messages a second, of all clients together
+    #[arg(short = 'q', long, value_name = "RATE", env = "COUNTERSIGN_RATE",
+          value_parser = units::count)]
+    rate: Option<u64>,
+    /// With -q: when messages are due
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "COUNTERSIGN_ARRIVAL",
+        default_value = "even",
+        value_enum
+    )]
+    arrival: Spacing,
+    /// With --arrival burst: how many are due at once
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_BURST", default_value = "10")]
+    burst: u32,
+    /// Bytes of a message
+    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_SIZE", default_value = "32",
+          value_parser = units::size)]
+    size: usize,
+    /// Connect anew for each message
+    #[arg(long, env = "COUNTERSIGN_RECONNECT", value_parser = FalseyValueParser::new())]
+    reconnect: bool,
+    /// Clients beside the others that go through the handshake and say nothing
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_IDLE", default_value = "0",
+          value_parser = units::count)]
+    idle: u64,
+    /// Measure nothing for so long at first
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WARMUP", default_value = "0s",
+          value_parser = humantime::parse_duration)]
+    warmup: Duration,
+    /// How clients hang up: with a good-bye, which keeps their port for a while, or with a reset
+    #[arg(long, value_name = "HOW", env = "COUNTERSIGN_CLOSE", default_value = "fin", value_enum)]
+    close: Ending,
+    /// Addresses that clients come from, in turn; for more connections than one has ports
+    #[arg(long, value_name = "IP", env = "COUNTERSIGN_SOURCE", value_delimiter = ',')]
+    source: Vec<IpAddr>,
+    /// Connections that are begun a second, at most
+    #[arg(long, value_name = "RATE", env = "COUNTERSIGN_CONNECT_RATE",
+          value_parser = units::count)]
+    connect_rate: Option<u64>,
+    /// From dialling until the handshake is over
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
+          value_parser = humantime::parse_duration)]
+    connect_timeout: Duration,
+    /// Sign with the key of this id [default: the first that serves the dialect]
+    #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
+    key: Option<String>,
+    /// How the report is written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "COUNTERSIGN_OUTPUT",
+        default_value = "text",
+        value_enum
+    )]
+    output: Output,
+    /// Where the report is written [default: stdout]
+    #[arg(short = 'o', long, value_name = "FILE", env = "COUNTERSIGN_OUTPUT_FILE")]
+    output_file: Option<PathBuf>,
+    /// Exit with 1 if this holds; may be given more than once
+    ///
+    /// A figure, < or >, and a value: p50, p99.9, mean or max with a time, errors or success with a
+    /// share, rate with a number. 'p99>5ms', 'errors>0.1%', 'rate<10k'.
+    #[arg(long, value_name = "CONDITION", env = "COUNTERSIGN_FAIL_IF", value_delimiter = ',')]
+    fail_if: Vec<Threshold>,
+    #[command(flatten)]
+    spoken: Spoken,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign load 127.0.0.1:9527 -c 50 -z 10s          as fast as the server answers
+  countersign load 127.0.0.1:9527 -c 50 -P 16 -n 1m     with 16 messages on their way each
+  countersign load 127.0.0.1:9527 --reconnect -c 64     connections a second
+  countersign load 127.0.0.1:9527 -q 10k -z 30s         10,000 messages a second, open loop
+  countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'";
+
+const EXITS: &str = "\
+Exit code 1 if a --fail-if holds, 69 if no connection came about, 77 if every one was refused.";
+
+/// When messages of an open loop are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Spacing {
+    /// At equal distances
+    Even,
+    /// At random, as many independent users would
+    Poisson,
+    /// Several at once
+    Burst,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Ending {
+    Fin,
+    Rst,
+}
+
+impl Load {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let mut protocol = self.spoken.protocol(self.spoken.ring()?);
+        if let Some(id) = &self.key {
+            protocol = protocol.with_key(id);
+        }
+        protocol.signing_key()?;
+        let plan = self.plan();
+        serve::raise_descriptors((plan.connections + plan.idle) as u64)?;
+        let unusable = |error: io::Error| {
+            let kind = match error.kind() {
+                io::ErrorKind::InvalidInput => Kind::Usage,
+                _ => Kind::Unavailable,
+            };
+            Failure::new(kind, format!("{}: {error}", self.address))
+        };
+        let load = library::Load::new(&self.address, protocol, plan).map_err(unusable)?;
+        let report = self.watched(load)?;
+        self.write(&report)?;
+        self.verdict(&report)
+    }
+
+    fn plan(&self) -> Plan {
+        let many = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Plan {
+            connections: many(self.connections),
+            idle: many(self.idle),
+            reconnect: self.reconnect || self.spoken.once,
+            depth: many(self.pipeline),
+            size: self.size,
+            count: self.count,
+            duration: self.duration,
+            warmup: self.warmup,
+            arrival: match (self.rate.map(|rate| rate as f64), self.arrival) {
+                (None, _) => Arrival::Closed,
+                (Some(rate), Spacing::Even) => Arrival::Even(rate),
+                (Some(rate), Spacing::Poisson) => Arrival::Poisson(rate),
+                (Some(rate), Spacing::Burst) => Arrival::Burst(rate, self.burst),
+            },
+            connect_rate: self.connect_rate.map(|rate| rate as f64),
+            connect_timeout: self.connect_timeout,
+            hang_up: match self.close {
+                Ending::Fin => HangUp::Fin,
+                Ending::Rst => HangUp::Rst,
+            },
+            sources: self.source.clone(),
+        }
+    }
+
+    /// Runs it, with a bar on a terminal. An interrupt ends it early, and the report is written.
+    fn watched(&self, load: library::Load) -> io::Result<Report> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))?;
+        let bar = self.bar();
+        let report = load.run(|report| {
+            bar.set_position(match self.count {
+                Some(_) => report.answered + report.failed(),
+                None => u64::try_from(report.elapsed.as_millis()).unwrap_or_default(),
+            });
+            bar.set_message(format!("{:.0}/s, {} failed", report.per_second(), report.failed()));
+            match interrupted.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        bar.finish_and_clear();
+        report
+    }
+
+    fn bar(&self) -> ProgressBar {
+        if !io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let duration = self.duration.unwrap_or(Duration::from_secs(10));
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let bar = ProgressBar::new(self.count.unwrap_or(millis));
+        let style = ProgressStyle::with_template("{wide_bar} {percent}% {msg}");
+        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    }
+
+    fn write(&self, report: &Report) -> Result<(), Failure> {
+        let text = self.output.write(report);
+        match &self.output_file {
+            None => io::stdout().write_all(text.as_bytes())?,
+            Some(path) => {
+                let written =
+                    File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
+                written.map_err(|error| {
+                    let text = format!("cannot write {}: {error}", path.display());
+                    Failure::new(Kind::General, text)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the exit code says.
+    fn verdict(&self, report: &Report) -> Result<(), Failure> {
+        if report.answered == 0 && report.failed() > 0 {
+            let most = report.by_failure().max_by_key(|(_, count)| *count);
+            let (failure, _) = most.unwrap_or((library::Failure::Connect, 0));
+            let kind = match failure {
+                library::Failure::Refused => Kind::Refused,
+                library::Failure::WrongReply | library::Failure::Violation => Kind::Protocol,
+                _ => Kind::Unavailable,
+            };
+            let text = format!("{}: nothing was answered: {}", self.address, failure.name());
+            return Err(Failure::new(kind, text));
+        }
+        match self.fail_if.iter().find(|threshold| threshold.holds(report)) {
+            Some(threshold) => Err(Failure::new(Kind::General, threshold.explained(report))),
+            None => Ok(()),
+        }
+    }
+}

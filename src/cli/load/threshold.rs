@@ -1,0 +1,128 @@
+//! Conditions on a report that set the exit code: `p99>5ms`, `errors>0.1%`, `rate<10k`.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use countersign::load::Report;
+
+use crate::cli::units;
+
+/// A condition on a report.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Threshold {
+    text: String,
+    figure: Figure,
+    above: bool,
+    bound: f64,
+}
+
+/// What is compared: times in seconds, shares from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Figure {
+    Percentile(f64),
+    Mean,
+    Max,
+    Errors,
+    Success,
+    Rate,
+}
+
+impl Figure {
+    fn of(self, report: &Report) -> f64 {
+        match self {
+            Self::Percentile(percent) => report.reply.at(percent / 100.0).as_secs_f64(),
+            Self::Mean => report.reply.mean().as_secs_f64(),
+            Self::Max => report.reply.max().as_secs_f64(),
+            Self::Errors => 1.0 - report.success_rate(),
+            Self::Success => report.success_rate(),
+            Self::Rate => report.per_second(),
+        }
+    }
+
+    fn bound(self, text: &str) -> Option<f64> {
+        match self {
+            Self::Percentile(_) | Self::Mean | Self::Max => {
+                humantime::parse_duration(text).ok().map(|time: Duration| time.as_secs_f64())
+            }
+            Self::Errors | Self::Success => match text.strip_suffix('%') {
+                Some(percent) => percent.parse::<f64>().ok().map(|percent| percent / 100.0),
+                None => text.parse().ok(),
+            },
+            Self::Rate => units::count(text).ok().map(|rate| rate as f64),
+        }
+    }
+
+    fn shown(self, value: f64) -> String {
+        match self {
+            Self::Percentile(_) | Self::Mean | Self::Max => format!("{:.3} ms", value * 1e3),
+            Self::Errors | Self::Success => format!("{:.3}%", value * 1e2),
+            Self::Rate => format!("{value:.0} a second"),
+        }
+    }
+}
+
+impl Threshold {
+    pub(crate) fn holds(&self, report: &Report) -> bool {
+        let value = self.figure.of(report);
+        if self.above { value > self.bound } else { value < self.bound }
+    }
+
+    pub(crate) fn explained(&self, report: &Report) -> String {
+        format!("{} holds: it is {}", self.text, self.figure.shown(self.figure.of(report)))
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("{text:?} is no condition; write 'p99>5ms', 'errors>0.1%' or 'rate<10k'");
+        let at = text.find(['<', '>']).ok_or_else(wrong)?;
+        let (name, bound) = (text[..at].trim(), text[at + 1..].trim());
+        let percentile =
+            || name.strip_prefix('p')?.parse().ok().filter(|p| (0.0..=100.0).contains(p));
+        let figure = match name {
+            "mean" => Figure::Mean,
+            "max" => Figure::Max,
+            "errors" => Figure::Errors,
+            "success" => Figure::Success,
+            "rate" => Figure::Rate,
+            _ => Figure::Percentile(percentile().ok_or_else(wrong)?),
+        };
+        let bound = figure.bound(bound).ok_or_else(wrong)?;
+        Ok(Self { text: text.to_owned(), figure, above: text[at..].starts_with('>'), bound })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read() {
+        for (text, figure, above, bound) in [
+            ("p99>5ms", Figure::Percentile(99.0), true, 0.005),
+            ("p99.9 < 1s", Figure::Percentile(99.9), false, 1.0),
+            ("errors>0.1%", Figure::Errors, true, 0.001),
+            ("success<1", Figure::Success, false, 1.0),
+            ("rate<10k", Figure::Rate, false, 10_000.0),
+        ] {
+            let read: Threshold = text.parse().unwrap();
+            assert_eq!((read.figure, read.above, read.bound), (figure, above, bound), "{text}");
+        }
+        for text in ["", "p99", "p101>1s", "p99>5", "q>1", "errors>x", ">1"] {
+            assert!(text.parse::<Threshold>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_holds_on_one_side_of_its_bound() {
+        let report = Report::default();
+        for (text, holds) in
+            [("max>1ms", false), ("max<1ms", true), ("errors>0.5", true), ("rate<1", true)]
+        {
+            assert_eq!(text.parse::<Threshold>().unwrap().holds(&report), holds, "{text}");
+        }
+    }
+}

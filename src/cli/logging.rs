@@ -1,0 +1,208 @@
+//! The log: one line an event on stderr, as text or as JSON.
+//!
+//! A back end of our own for the facade `log`, because none that is small keeps both promises: the
+//! keys of a record become keys in JSON, and a stderr that nobody reads never blocks the loop. A
+//! thread writes, from the first line on; what it can't take is dropped, counted and reported.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use clap::ValueEnum;
+use log::kv::{Error, Key, Value, VisitSource};
+use log::{LevelFilter, Log, Metadata, Record};
+
+/// Lines that may wait for stderr.
+const WAITING: usize = 1024;
+
+/// How long the end of the program waits for the last lines.
+const PARTING: Duration = Duration::from_millis(500);
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// `2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`
+    Text,
+    /// An object with ts, level, msg and the record's keys
+    Json,
+}
+
+/// Which lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// What keeps the server from its work
+    Error,
+    /// And who was refused
+    Warn,
+    /// And what the server does
+    Info,
+    /// And every connection
+    Debug,
+}
+
+enum Line {
+    Text(String),
+    /// Everything before this was written: say so.
+    End(SyncSender<()>),
+}
+
+struct Logger {
+    format: Format,
+    /// To the thread that writes, which begins with the first line.
+    lines: OnceLock<SyncSender<Line>>,
+    /// Lines that found no room.
+    dropped: AtomicU64,
+}
+
+/// Has the last lines written when it is dropped.
+pub(crate) struct Guard(&'static Logger);
+
+/// Begins to log.
+pub(crate) fn begin(format: Format, level: Level) -> Guard {
+    let logger = Logger { format, lines: OnceLock::new(), dropped: AtomicU64::new(0) };
+    // The facade wants it for as long as the process runs.
+    let logger: &'static Logger = Box::leak(Box::new(logger));
+    if log::set_logger(logger).is_ok() {
+        log::set_max_level(match level {
+            Level::Error => LevelFilter::Error,
+            Level::Warn => LevelFilter::Warn,
+            Level::Info => LevelFilter::Info,
+            Level::Debug => LevelFilter::Debug,
+        });
+    }
+    Guard(logger)
+}
+
+fn writer() -> SyncSender<Line> {
+    let (lines, waiting) = sync_channel(WAITING);
+    thread::spawn(move || write(&waiting));
+    lines
+}
+
+fn write(waiting: &Receiver<Line>) {
+    for line in waiting {
+        match line {
+            // Nobody is left to whom a failure could be told.
+            Line::Text(text) => drop(std::io::stderr().write_all(text.as_bytes())),
+            Line::End(done) => drop(done.try_send(())),
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(lines) = self.0.lines.get() else { return };
+        let (done, written) = sync_channel(1);
+        if lines.try_send(Line::End(done)).is_ok() {
+            // Past the time, stderr is blocked, and the program ends all the same.
+            let _ = written.recv_timeout(PARTING);
+        }
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let mut line = self.format.line(clock(), record);
+        if dropped > 0 {
+            let lost = format_args!("{dropped} lines were dropped: stderr was blocked");
+            let record = Record::builder().level(log::Level::Warn).args(lost).build();
+            line.insert_str(0, &self.format.line(clock(), &record));
+        }
+        if self.lines.get_or_init(writer).try_send(Line::Text(line)).is_err() {
+            self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[expect(clippy::disallowed_methods, reason = "a line tells when it was written")]
+fn clock() -> SystemTime {
+    SystemTime::now()
+}
+
+impl Format {
+    fn line(self, time: SystemTime, record: &Record<'_>) -> String {
+        let time = humantime::format_rfc3339_millis(time);
+        let message = record.args().to_string();
+        let mut line = match self {
+            Self::Text => format!("{time} {:5} {}", record.level(), Escaped(&message)),
+            Self::Json => {
+                let level = record.level().as_str().to_ascii_lowercase();
+                format!(r#"{{"ts":"{time}","level":"{level}","msg":{}"#, json(&message))
+            }
+        };
+        let mut keys = Keys { format: self, line: &mut line };
+        // The visitor fails only where writing to a string does.
+        let _ = record.key_values().visit(&mut keys);
+        line.push_str(if self == Self::Json { "}\n" } else { "\n" });
+        line
+    }
+}
+
+/// Appends the keys of a record.
+struct Keys<'a> {
+    format: Format,
+    line: &'a mut String,
+}
+
+impl<'kvs> VisitSource<'kvs> for Keys<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let value = value.to_string();
+        match self.format {
+            Format::Text => write!(self.line, " {key}={}", Escaped(&value))?,
+            Format::Json => write!(self.line, ",{}:{}", json(key.as_str()), json(&value))?,
+        }
+        Ok(())
+    }
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Text that came from elsewhere, perhaps: control characters could forge lines or drive a
+/// terminal.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => f.write_char(c),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(format: Format) -> String {
+        let keys = [("peer", "127.0.0.1:9"), ("key", "a\"b\u{1b}")];
+        let mut record = Record::builder();
+        record.level(log::Level::Warn).key_values(&keys);
+        format.line(SystemTime::UNIX_EPOCH, &record.args(format_args!("forged\nline")).build())
+    }
+
+    #[test]
+    fn a_line_can_neither_be_forged_nor_broken() {
+        let text = line(Format::Text);
+        let expected = "WARN  forged\\nline peer=127.0.0.1:9 key=a\"b\\u{1b}\n";
+        assert_eq!(text, format!("1970-01-01T00:00:00.000Z {expected}"));
+        let json: serde_json::Value = serde_json::from_str(&line(Format::Json)).unwrap();
+        assert_eq!(json["ts"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(json["level"], "warn");
+        assert_eq!(json["msg"], "forged\nline");
+        assert_eq!(json["key"], "a\"b\u{1b}");
+    }
+}

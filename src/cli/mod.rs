@@ -1,0 +1,75 @@
+//! The program: one file a verb. It uses the library's public interface alone.
+
+mod connect;
+mod exit;
+mod keygen;
+mod load;
+mod logging;
+mod options;
+mod ring;
+mod serve;
+mod units;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Failure;
+
+/// Lets only those who know the key talk to your service.
+#[derive(Debug, Parser)]
+#[command(
+    name = "countersign",
+    version,
+    before_long_help = EXAMPLES,
+    after_help = EXIT_CODES,
+    disable_help_subcommand = true,
+    propagate_version = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign serve                        serve time stamps on 127.0.0.1:9527
+  countersign connect 127.0.0.1:9527       talk to it
+  printf 'hello\\n' | countersign connect 127.0.0.1:9527
+  countersign keygen garden                add a key to the ring
+  countersign load 127.0.0.1:9527 -z 10s   measure it";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such key file,
+69 cannot bind or connect, 76 protocol violated, 77 refused, 78 no key for the dialect.
+Every option is also read from the environment, as COUNTERSIGN_ and its name.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Serve(serve::Serve),
+    Connect(connect::Connect),
+    Keygen(keygen::Keygen),
+    Load(load::Load),
+}
+
+pub(crate) fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Serve(serve) => serve.run(),
+        Verb::Connect(connect) => connect.run(),
+        Verb::Keygen(keygen) => keygen.run(),
+        Verb::Load(load) => load.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+/// One line with the remedy; whoever closed our output early needs none.
+fn report(failure: &Failure) -> ExitCode {
+    if !failure.is_broken_pipe() {
+        let _ = writeln!(std::io::stderr(), "countersign: {failure}");
+    }
+    failure.code()
+}

@@ -1,0 +1,94 @@
+//! The limits of `serve`, and the descriptors that they need.
+
+use std::io;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use countersign::Limits;
+use log::warn;
+
+use crate::cli::exit::Failure;
+use crate::cli::options::STAMP_AND_FRAME;
+use crate::cli::units;
+
+/// What the server may use at most.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct Bounds {
+    /// Connections at one time
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "10000",
+          value_parser = one_or_more())]
+    max_connections: usize,
+    /// Connections at one time that have not proved themselves
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_UNAUTHENTICATED", default_value = "4096",
+          value_parser = one_or_more())]
+    max_unauthenticated: usize,
+    /// The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
+          value_parser = one_or_more())]
+    max_per_address: Option<usize>,
+    /// From accept until the peer has proved itself
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_HANDSHAKE_TIMEOUT", default_value = "5s",
+          value_parser = humantime::parse_duration)]
+    handshake_timeout: Duration,
+    /// From one message until the next begins
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_IDLE_TIMEOUT", default_value = "5m",
+          value_parser = humantime::parse_duration)]
+    idle_timeout: Duration,
+    /// From a message's first byte until its last
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_MESSAGE_TIMEOUT", default_value = "30s",
+          value_parser = humantime::parse_duration)]
+    message_timeout: Duration,
+    /// While the peer takes nothing of what was written
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WRITE_TIMEOUT", default_value = "30s",
+          value_parser = humantime::parse_duration)]
+    write_timeout: Duration,
+    /// From the signal to stop until the last connection is closed
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_DRAIN_TIMEOUT", default_value = "5s",
+          value_parser = humantime::parse_duration)]
+    drain_timeout: Duration,
+    /// What all connections together may keep of unfinished messages and unsent replies
+    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_HELD_MAX", default_value = "64m",
+          value_parser = units::size)]
+    held_max: usize,
+}
+
+/// Files, pipes, the poll and the like, beside the connections.
+const DESCRIPTORS_BESIDE: u64 = 32;
+
+impl Bounds {
+    /// The limits, with descriptors enough for them: as many as the system gives.
+    pub(super) fn limits(&self, message_max: usize) -> Result<Limits, Failure> {
+        let given = raise_descriptors(self.max_connections as u64)?;
+        let room = usize::try_from(given.saturating_sub(DESCRIPTORS_BESIDE)).unwrap_or(usize::MAX);
+        let connections = self.max_connections.min(room.max(1));
+        if connections < self.max_connections {
+            warn!("{given} descriptors allow for {connections} connections; raise ulimit -n");
+        }
+        let half = self.max_unauthenticated.div_ceil(2);
+        Ok(Limits {
+            connections,
+            unauthenticated: self.max_unauthenticated,
+            unauthenticated_per_address: self.max_per_address.unwrap_or(half),
+            handshake_timeout: self.handshake_timeout,
+            idle_timeout: self.idle_timeout,
+            message_timeout: self.message_timeout,
+            write_timeout: self.write_timeout,
+            drain_timeout: self.drain_timeout,
+            reply_max: message_max + STAMP_AND_FRAME,
+            held_max: self.held_max,
+        })
+    }
+}
+
+/// Raises our limit on descriptors to what so many connections need, or as far as the system lets
+/// us. Returns the limit.
+pub(crate) fn raise_descriptors(connections: u64) -> io::Result<u64> {
+    rlimit::increase_nofile_limit(connections.saturating_add(DESCRIPTORS_BESIDE))
+}
+
+/// With none, the server would listen and serve nobody.
+fn one_or_more() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}

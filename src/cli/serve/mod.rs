@@ -1,0 +1,262 @@
+//! `countersign serve`: a server in the foreground.
+
+mod bounds;
+mod screen;
+
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{FalseyValueParser, PossibleValue};
+use countersign::services::{Discard, Echo, Timestamp};
+use countersign::{Close, Key, KeyRing, Peer, Reply, Server, Service};
+use log::{info, warn};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::low_level::pipe;
+
+use super::exit::{Failure, Kind};
+use super::options::{Choice, Spoken};
+use super::{logging, ring};
+use bounds::Bounds;
+pub(crate) use bounds::raise_descriptors;
+use screen::Screen;
+
+/// Serve those who hold a key
+///
+/// Without --keys, the ring in the user's configuration directory is used, and made with one fresh
+/// key if it isn't there. SIGINT and SIGTERM stop gracefully: what has arrived is answered. A
+/// second one stops at once.
+#[derive(Debug, Args)]
+#[command(before_long_help = EXAMPLES)]
+pub(crate) struct Serve {
+    /// Where to listen; may be given more than once, and port 0 is any free one
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "COUNTERSIGN_BIND",
+        default_value = "127.0.0.1:9527",
+        value_delimiter = ','
+    )]
+    bind: Vec<String>,
+    /// What is served
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_SERVICE", default_value = "timestamp",
+          value_parser = Choice(offers))]
+    service: Offer,
+    /// Stamp in UTC instead of local time
+    #[arg(long, env = "COUNTERSIGN_UTC", value_parser = FalseyValueParser::new())]
+    utc: bool,
+    /// Look for input for so long before sleeping: quicker answers, at the price of a busy core
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
+          value_parser = humantime::parse_duration)]
+    busy_poll: Duration,
+    /// How log lines are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "COUNTERSIGN_LOG_FORMAT",
+        default_value = "text",
+        value_enum
+    )]
+    log_format: logging::Format,
+    /// Which log lines are written
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "COUNTERSIGN_LOG_LEVEL",
+        default_value = "info",
+        value_enum
+    )]
+    log_level: logging::Level,
+    // Behind all others, because their headings hold for what follows.
+    #[command(flatten)]
+    spoken: Spoken,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign serve
+  countersign serve --bind 0.0.0.0:9527 --bind '[::]:9527' --service echo
+  countersign serve --dialect open --framing chunks --once
+  countersign serve --keys /etc/countersign/keys --log-format json";
+
+/// The services that the program brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offer {
+    Timestamp,
+    Echo,
+    Discard,
+}
+
+impl Offer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Timestamp => "timestamp",
+            Self::Echo => "echo",
+            Self::Discard => "discard",
+        }
+    }
+}
+
+fn offers() -> Vec<(Offer, PossibleValue)> {
+    let offer = |offer: Offer, help| (offer, PossibleValue::new(offer.name()).help(help));
+    vec![
+        offer(Offer::Timestamp, "each message comes back with the time in front"),
+        offer(Offer::Echo, "each message comes back"),
+        offer(Offer::Discard, "each message is dropped"),
+    ]
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let _log = logging::begin(self.log_format, self.log_level);
+        match self.service {
+            Offer::Timestamp if self.utc => self.serve(Timestamp::utc()),
+            Offer::Timestamp => {
+                warn_of_unknown_zone();
+                self.serve(Timestamp::local())
+            }
+            Offer::Echo => self.serve(Echo),
+            Offer::Discard => self.serve(Discard),
+        }
+    }
+
+    fn serve<S: Service>(&self, service: S) -> Result<(), Failure> {
+        if self.spoken.verify_only { self.listen(Verdicts) } else { self.listen(service) }
+    }
+
+    fn listen<S: Service>(&self, service: S) -> Result<(), Failure> {
+        let (ring, made) = self.ring()?;
+        for key in ring.serving(self.spoken.dialect).filter(|key| key.is_short()) {
+            let id = key.id();
+            warn!(key:% = id; "the key has fewer than 16 bytes: who sees a proof can guess it");
+        }
+        let protocol = self.spoken.protocol(ring);
+        protocol.check_server()?;
+        let mut builder =
+            Server::builder(protocol, service).limits(self.bounds.limits(self.spoken.message_max)?);
+        for address in &self.bind {
+            builder = builder.bind(address).map_err(|error| cannot_listen(address, &error))?;
+        }
+        let mut server = builder.build()?;
+        server.set_busy_poll(self.busy_poll);
+        // Before anybody hears that it listens: who hears of it may also stop it.
+        let signal = heed_signals(&mut server)?;
+        self.introduce(&server, made.as_ref())?;
+        run(&mut server, &signal)?;
+        let counters = server.counters();
+        info!("stopped; {} connections, {} messages", counters.accepted, counters.messages);
+        Ok(())
+    }
+
+    /// The keys, and the key that was made because there was none.
+    fn ring(&self) -> Result<(KeyRing, Option<Key>), Failure> {
+        let path = self.spoken.ring_path()?;
+        let missing = self.spoken.dialect.authenticates() && self.spoken.keys.is_none();
+        let made = match missing && !path.exists() {
+            true => match ring::add(&path, "default", &[self.spoken.dialect]) {
+                // Another server has begun in the same moment, and made it.
+                Err(_) if path.exists() => None,
+                made => Some(made?),
+            },
+            false => None,
+        };
+        Ok((self.spoken.ring()?, made))
+    }
+
+    /// The first screen on stderr, and on stdout where the server listens.
+    fn introduce<S: Service>(&self, server: &Server<S>, made: Option<&Key>) -> io::Result<()> {
+        let screen = Screen::new(self.what(), &self.spoken, server, made)?;
+        match self.log_format {
+            logging::Format::Text => io::stderr().write_all(screen.text().as_bytes())?,
+            logging::Format::Json => screen.log(),
+        }
+        let mut stdout = io::stdout();
+        for address in server.addresses() {
+            // Whoever doesn't want to know where it listens is served all the same.
+            let _ = writeln!(stdout, "listening on {address}");
+        }
+        Ok(())
+    }
+
+    fn what(&self) -> &'static str {
+        if self.spoken.verify_only { "verdicts" } else { self.service.name() }
+    }
+}
+
+fn cannot_listen(address: &str, error: &io::Error) -> Failure {
+    let text = match error.to_string() {
+        named if named.starts_with("cannot bind") => named,
+        other => format!("cannot bind {address}: {other}; write HOST:PORT"),
+    };
+    Failure::new(Kind::Unavailable, text)
+}
+
+/// Has a signal raise a flag, and wake the loop that looks at it.
+fn heed_signals<S: Service>(server: &mut Server<S>) -> io::Result<Arc<AtomicBool>> {
+    let raised = Arc::new(AtomicBool::new(false));
+    let (woken, waking) = UnixStream::pair()?;
+    waking.set_nonblocking(true)?;
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: whoever is woken finds the flag raised.
+        flag::register(signal, Arc::clone(&raised))?;
+        pipe::register(signal, waking.try_clone()?)?;
+    }
+    server.wake_on(woken)?;
+    Ok(raised)
+}
+
+/// Serves until a signal drains it; the next one stops it at once.
+fn run<S: Service>(server: &mut Server<S>, signal: &AtomicBool) -> io::Result<()> {
+    let handle = server.handle();
+    let mut is_stopping = false;
+    while !server.is_finished() {
+        server.turn(None)?;
+        if signal.load(Ordering::Acquire) {
+            signal.store(false, Ordering::Release);
+            if std::mem::replace(&mut is_stopping, true) {
+                handle.stop_now()
+            } else {
+                handle.stop()
+            }?;
+        }
+    }
+    Ok(())
+}
+
+/// Says who was verified, one line each on stdout.
+#[derive(Debug)]
+struct Verdicts;
+
+impl Service for Verdicts {
+    type State = ();
+
+    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) {
+        // Whoever reads the verdicts may have gone; the log has the refusals.
+        let key = peer.key().unwrap_or("-");
+        let _ = writeln!(io::stdout(), "verified {} key={key}", peer.address());
+    }
+
+    fn message(&mut self, (): &mut (), _message: &[u8], _reply: &mut Reply<'_>) {}
+
+    fn close(&mut self, (): (), _why: Close) {}
+}
+
+/// chrono gives UTC for a zone that it can't find, and says nothing.
+fn warn_of_unknown_zone() {
+    let Ok(zone) = std::env::var("TZ") else { return };
+    let name = zone.trim_start_matches(':');
+    let posix = name.contains(|c: char| c.is_ascii_digit());
+    let found = ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"]
+        .iter()
+        .any(|directory| Path::new(directory).join(name).is_file());
+    if !(name.is_empty() || name == "UTC" || posix || found) {
+        warn!("the time zone {name} in TZ isn't known here: stamps are in UTC");
+    }
+}
