@@ -1,0 +1,280 @@
+//! The load generator: what it counts, and that an open loop shows a stall that a closed one hides.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::ops::ControlFlow;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use countersign::load::{Arrival, Failure, HangUp, Load, Plan, Report};
+use countersign::services::{Echo, Timestamp};
+use countersign::{
+    Dialect, Exchange, Framing, Handle, Key, Limits, Protocol, Reply, Server, Service,
+};
+
+/// A server on a thread, stopped when it goes out of scope.
+struct Serving {
+    address: SocketAddr,
+    handle: Handle,
+}
+
+impl Serving {
+    fn start<S: Service<State: Send> + Send + 'static>(protocol: &Protocol, service: S) -> Self {
+        let limits = Limits { connections: 500, ..Limits::default() };
+        let builder = Server::builder(protocol.clone(), service).limits(limits);
+        let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+        let (address, handle) = (server.addresses()[0], server.handle());
+        thread::spawn(move || server.run());
+        Self { address, handle }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.handle.stop_now().unwrap();
+    }
+}
+
+fn keyed(dialect: Dialect, secret: &[u8]) -> Protocol {
+    Protocol::new(dialect, Key::new("key", secret).unwrap().with_dialect(dialect))
+}
+
+fn run(address: SocketAddr, protocol: &Protocol, plan: Plan) -> Report {
+    let load = Load::new(address, protocol.clone(), plan).unwrap();
+    load.run(|_| ControlFlow::Continue(())).unwrap()
+}
+
+#[test]
+fn every_message_is_answered_in_every_dialect_framing_and_shape() {
+    for dialect in Dialect::ALL {
+        for framing in Framing::ALL {
+            let protocol = keyed(dialect, b"sixteen bytes or more").with_framing(framing);
+            let serving = Serving::start(&protocol, Timestamp::utc());
+            let depth = if framing == Framing::Chunks { 1 } else { 7 };
+            let plan = Plan { connections: 5, depth, count: Some(1001), ..Plan::default() };
+            for reconnect in [false, true] {
+                let report = run(serving.address, &protocol, Plan { reconnect, ..plan.clone() });
+                let counts = (report.answered, report.failed(), report.aborted);
+                assert_eq!(counts, (1001, 0, 0), "{dialect} {framing} {reconnect}");
+                assert_eq!(report.connected, if reconnect { 1001 } else { 5 });
+                assert_eq!(report.reply.count(), 1001);
+                assert_eq!(report.first_reply.count(), report.connected);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_exchange_a_connection_is_loaded_by_connecting_anew() {
+    let protocol = Protocol::open().with_exchange(Exchange::Once);
+    let serving = Serving::start(&protocol, Echo);
+    let plan = Plan { reconnect: true, count: Some(300), size: 1, ..Plan::default() };
+    for hang_up in [HangUp::Fin, HangUp::Rst] {
+        let report = run(serving.address, &protocol, Plan { hang_up, ..plan.clone() });
+        assert_eq!((report.answered, report.failed()), (300, 0));
+    }
+    let persistent = Plan::default();
+    assert!(Load::new(serving.address, protocol, persistent).is_err());
+}
+
+#[test]
+fn a_wrong_reply_is_counted_as_one() {
+    let protocol = Protocol::open();
+    let mut count = 0;
+    let sometimes_wrong = move |message: &[u8], reply: &mut Reply<'_>| {
+        count += 1;
+        if count % 10 == 0 { reply.message(b"what?") } else { reply.message(message) }
+    };
+    let serving = Serving::start(&protocol, sometimes_wrong);
+    let plan = Plan { connections: 1, count: Some(100), ..Plan::default() };
+    let report = run(serving.address, &protocol, plan);
+    assert_eq!((report.answered, report.failures(Failure::WrongReply)), (90, 10));
+    assert_eq!(report.failed(), 10);
+}
+
+#[test]
+fn an_unasked_reply_violates_the_protocol() {
+    let protocol = Protocol::open();
+    let twice = |message: &[u8], reply: &mut Reply<'_>| {
+        reply.message(message);
+        reply.message(message);
+    };
+    let serving = Serving::start(&protocol, twice);
+    let plan = Plan { connections: 1, count: Some(3), ..Plan::default() };
+    let report = run(serving.address, &protocol, plan);
+    assert!(report.failed() > 0, "{report:?}");
+}
+
+#[test]
+fn refusals_are_told_from_connections_that_do_not_come_about() {
+    let serving = Serving::start(&keyed(Dialect::Raw, b"the key of the server"), Echo);
+    let wrong = keyed(Dialect::Raw, b"another key than that");
+    let plan = Plan { connections: 2, count: Some(10), ..Plan::default() };
+    let report = run(serving.address, &wrong, plan.clone());
+    assert_eq!(report.answered, 0);
+    assert_eq!(report.failures(Failure::Refused), report.failed());
+
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let report = run(nobody, &wrong, plan.clone());
+    assert_eq!((report.answered, report.failures(Failure::Connect)), (0, report.failed()));
+
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connect_timeout = Duration::from_millis(1);
+    let plan = Plan { connect_timeout, ..plan };
+    let report = run(silent.local_addr().unwrap(), &wrong, plan);
+    assert_eq!(report.failures(Failure::ConnectTimeout), report.failed());
+}
+
+#[test]
+fn an_open_loop_says_as_many_as_are_due_and_holds_idle_ones_beside() {
+    let protocol = keyed(Dialect::Hex, b"sixteen bytes or more");
+    let serving = Serving::start(&protocol, Echo);
+    for arrival in [Arrival::Even(2000.0), Arrival::Poisson(2000.0), Arrival::Burst(2000.0, 50)] {
+        let plan = Plan {
+            connections: 3,
+            idle: 100,
+            depth: 100,
+            count: Some(200),
+            arrival,
+            sources: vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()],
+            ..Plan::default()
+        };
+        let report = run(serving.address, &protocol, plan);
+        assert_eq!((report.answered, report.failed()), (200, 0), "{arrival:?}");
+        assert!(report.elapsed >= Duration::from_millis(50), "{arrival:?} {:?}", report.elapsed);
+    }
+}
+
+#[test]
+fn the_warm_up_is_left_out_and_what_is_on_its_way_is_no_failure() {
+    let protocol = Protocol::open();
+    let serving = Serving::start(&protocol, Echo);
+    let plan = Plan {
+        warmup: Duration::from_millis(100),
+        duration: Some(Duration::from_millis(200)),
+        ..Plan::default()
+    };
+    let report = run(serving.address, &protocol, plan);
+    assert_eq!((report.connected, report.failed()), (0, 0), "they connected before");
+    assert!(report.answered > 0 && report.aborted <= 50);
+    assert!(report.elapsed < Duration::from_secs(10));
+}
+
+/// The program as a server in a process of its own, which can be stalled.
+struct Process {
+    child: Child,
+    address: String,
+}
+
+impl Process {
+    fn serve() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["serve", "--bind", "127.0.0.1:0", "--dialect", "open"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        Self { child, address }
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// The report of a load during which the server stands still for 200 ms.
+    fn stalled(&self, options: &[&str]) -> String {
+        let mut load = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["load", &self.address, "--dialect", "open", "--output", "json", "-z", "2s"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        pass("0.7");
+        self.signal("-STOP");
+        pass("0.2");
+        self.signal("-CONT");
+        let mut report = String::new();
+        load.stdout.as_mut().unwrap().read_to_string(&mut report).unwrap();
+        assert!(load.wait().unwrap().success());
+        report
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn pass(seconds: &str) {
+    assert!(Command::new("sleep").arg(seconds).status().unwrap().success());
+}
+
+fn number(report: &str, name: &str) -> f64 {
+    let (_, latencies) = report.split_once("\"latencyPercentiles\":{").unwrap();
+    let (_, value) = latencies.split_once(&format!("\"{name}\":")).unwrap();
+    value.split([',', '}']).next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn an_open_loop_shows_a_stall_that_a_closed_loop_hides() {
+    let server = Process::serve();
+    // A tenth of what is due in two seconds is due while the server stands still.
+    let open = number(&server.stalled(&["-c", "1", "-q", "1k"]), "p99");
+    // One of many messages is on its way then, and the client waits for it.
+    let closed = number(&server.stalled(&["-c", "1"]), "p99");
+    assert!(open > 0.1, "{open} s");
+    assert!(closed < open / 2.0, "closed {closed} s, open {open} s");
+}
+
+#[test]
+fn the_report_is_written_as_asked_and_thresholds_set_the_exit_code() {
+    let server = Process::serve();
+    let load = |options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["load", &server.address, "--dialect", "open", "-n", "500"]);
+        command.args(options).output().unwrap()
+    };
+    let text = load(&[]);
+    assert!(text.status.success() && text.stderr.is_empty(), "no bar in a pipe");
+    let text = String::from_utf8(text.stdout).unwrap();
+    for part in ["Success rate: 100.00%", "Answered:     500", "Percentiles:", "99.99%"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let csv = String::from_utf8(load(&["--output", "csv"]).stdout).unwrap();
+    assert_eq!(csv.lines().count(), 2);
+    assert!(load(&["--output", "quiet", "--fail-if", "errors>0"]).status.success());
+    let held = load(&["--output", "quiet", "--fail-if", "max>0ms"]);
+    assert_eq!(held.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&held.stderr).contains("max>0ms holds"), "{held:?}");
+}
+
+#[test]
+fn a_server_that_hangs_up_is_no_end_of_the_load() {
+    // The first connection is closed as soon as it speaks; later ones are echoed by hand.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut bytes = [0; 1024];
+                while let Ok(length @ 1..) = stream.read(&mut bytes) {
+                    if number == 0 || stream.write_all(&bytes[..length]).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let plan = Plan { connections: 1, count: Some(20), ..Plan::default() };
+    let report = run(address, &Protocol::open(), plan);
+    assert_eq!((report.answered, report.failed()), (19, 1), "{report:?}");
+}

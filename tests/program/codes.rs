@@ -1,0 +1,165 @@
+//! Every exit code that `--help` documents, with its message and the remedy.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
+use super::home::Home;
+
+const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw\n";
+
+#[test]
+fn every_documented_code_has_a_test_here() {
+    let home = Home::new();
+    let help = home.run("--help", "").out;
+    let codes = help.split("Exit codes: ").nth(1).unwrap().split('.').next().unwrap();
+    let codes: Vec<&str> =
+        codes.split(',').filter_map(|code| code.split_whitespace().next()).collect();
+    assert_eq!(codes, ["0", "1", "2", "65", "66", "69", "76", "77", "78"]);
+}
+
+#[test]
+fn done_is_0() {
+    let home = Home::new();
+    for line in ["--help", "-h", "--version", "serve --help", "keygen"] {
+        assert_eq!(home.run(line, "").code, Some(0), "{line}");
+    }
+}
+
+#[test]
+fn a_failure_of_no_other_kind_is_1() {
+    let home = Home::with_keys(KEY);
+    home.write(".config/countersign/keys.new", "");
+    home.run("keygen other", "")
+        .failed(1, &["keys.new", "another keygen is at work, or remove it"]);
+    let server = home.serve("serve --service echo");
+    let address = server.address();
+    let ran = home.run(&format!("connect {address} --message-max 3"), "four\n");
+    ran.failed(1, &[address, "the message is longer than the limit, 3 bytes"]);
+    let ran = home.run(&format!("connect {address}"), "a\r\r\n");
+    ran.failed(1, &["the framing lines can't carry this message; length carries any"]);
+}
+
+#[test]
+fn wrong_usage_is_2_and_names_what_is_right() {
+    let home = Home::new();
+    let cases = [
+        ("", "Usage: countersign"),
+        ("server", "'serve'"),
+        ("serve --dialects raw", "'--dialect'"),
+        ("serve --dialect raw2", "[possible values: raw, hex, open]"),
+        ("serve --mac sha1", "write sha256 or md5"),
+        ("serve --message-max big", "write a size like 4096, 64k or 1m"),
+        ("serve --max-connections 0", "0 is not in 1.."),
+        ("serve --max-unauthenticated 0", "0 is not in 1.."),
+        ("serve --max-per-address 0", "0 is not in 1.."),
+        ("serve --idle-timeout soon", "--idle-timeout <TIME>"),
+        ("connect", "<ADDRESS>"),
+        ("keygen id --dialects open", "write raw, hex or raw,hex"),
+    ];
+    for (line, said) in cases {
+        home.run(line, "").failed(2, &[said]);
+    }
+    assert!(!home.ring().exists(), "nothing was made");
+}
+
+#[test]
+fn a_bad_key_file_is_65_and_none_is_66() {
+    let home = Home::new();
+    let missing = home.path("none");
+    let bad = home.write("bad", "default\n");
+    for verb in ["serve --bind 127.0.0.1:0", "connect 127.0.0.1:1"] {
+        let ran = home.run(&format!("{verb} --keys {}", missing.display()), "");
+        ran.failed(66, &[&missing.display().to_string(), "`countersign keygen --keys FILE`"]);
+        let ran = home.run(&format!("{verb} --keys {}", bad.display()), "");
+        ran.failed(65, &[&bad.display().to_string(), "line 1", "write `id  hex:00112233…`"]);
+    }
+    assert!(!missing.exists(), "a ring that was named is not made");
+}
+
+#[test]
+fn a_port_that_is_taken_is_69() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve");
+    let ran = home.run(&format!("serve --bind {}", server.address()), "");
+    let said = format!("countersign: cannot bind {}: address already in use;", server.address());
+    ran.failed(69, &[&said, "stop it or take another port"]);
+    assert_eq!(ran.out, "");
+}
+
+#[test]
+fn an_address_that_is_none_is_69() {
+    let home = Home::with_keys(KEY);
+    for bind in ["127.0.0.1", "nonsense", "127.0.0.1:99999", "no.such.host.invalid:1"] {
+        let ran = home.run(&format!("serve --bind {bind}"), "");
+        ran.failed(69, &[&format!("cannot bind {bind}"), "write HOST:PORT"]);
+    }
+    // An address that is kept for documentation, so no interface has it.
+    let ran = home.run("serve --bind 192.0.2.1:0", "");
+    ran.failed(69, &["cannot bind 192.0.2.1:0", "no interface of this machine has the address"]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_69() {
+    let home = Home::with_keys(KEY);
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ran = home.run(&format!("connect {gone}"), "a\n");
+    ran.failed(69, &[&format!("cannot connect to {gone}: nobody listens there"), "running?"]);
+    for address in ["127.0.0.1", "127.0.0.1:99999"] {
+        let ran = home.run(&format!("connect {address}"), "a\n");
+        ran.failed(69, &[&format!("cannot connect to {address}: "), "; write HOST:PORT"]);
+    }
+    let ran = home.run("connect no.such.host.invalid:1", "a\n");
+    ran.failed(69, &["cannot connect to no.such.host.invalid:1"]);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_69_in_time() {
+    let home = Home::with_keys(KEY);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let ran = home.run(&format!("connect {address} --timeout 100ms"), "a\n");
+    ran.failed(69, &["timed out; do both ends have the same dialect and framing?"]);
+}
+
+#[test]
+fn a_server_that_breaks_the_protocol_is_76() {
+    let home = Home::with_keys(KEY);
+    let cases: [(&[u8], &str, &[&str]); 3] = [
+        (b"ten bytes!", "", &["the stream ended inside the handshake", "same dialect"]),
+        (b"\x80\0\0\0", "--dialect open --framing length", &["the server is at fault"]),
+        (b"\0\0\0\x09cut", "--dialect open --framing length", &["the stream ended inside"]),
+    ];
+    for (spoken, options, said) in cases {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(spoken).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            // Whether the client hangs up by a reset is its own affair.
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        home.run(&format!("connect {address} {options}"), "a\n").failed(76, said);
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn a_key_that_the_server_does_not_know_is_77() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve");
+    let other = home.write("other", "other  text:another-key-altogether  dialects=raw\n");
+    let line = format!("connect {} --keys {}", server.address(), other.display());
+    let ran = home.run(&line, "a\n");
+    ran.failed(77, &["closed the connection after our proof", "the same key"]);
+    assert_eq!(ran.out, "");
+}
+
+#[test]
+fn a_ring_without_a_key_for_the_dialect_is_78() {
+    let home = Home::with_keys(KEY);
+    for verb in ["serve --bind 127.0.0.1:0", "connect 127.0.0.1:1"] {
+        home.run(&format!("{verb} --dialect hex"), "").failed(78, &["hex", "dialects="]);
+    }
+}

@@ -1,0 +1,141 @@
+//! `connect` in a pipe: each line is a message, and each reply is a line.
+
+use std::process::Stdio;
+
+use super::home::{Home, finish};
+
+const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw,hex\n";
+
+#[test]
+fn each_line_of_a_pipe_is_a_message_and_each_reply_is_a_line() {
+    let home = Home::with_keys(KEY);
+    let cases = [
+        ("lines", "a\nb\n", "a\nb\n"),
+        ("lines", "a\r\nb\r\n", "a\nb\n"),
+        ("lines", "a\nno terminator", "a\nno terminator\n"),
+        ("lines", "\n\na\n\n", "\n\na\n\n"),
+        ("lines", "", ""),
+        ("lines", "芝麻开门\n", "芝麻开门\n"),
+        ("lines", "a\rb\n", "a\rb\n"),
+        ("length", "a\n\r\n\nb", "a\n\n\nb\n"),
+        ("chunks", "a\n\n\r\nb", "a\nb\n"),
+    ];
+    for framing in ["lines", "length", "chunks"] {
+        let server = home.serve(&format!("serve --service echo --framing {framing}"));
+        for (_, input, output) in cases.iter().filter(|case| case.0 == framing) {
+            let line = format!("connect {} --framing {framing}", server.address());
+            home.run(&line, input).printed(output);
+        }
+    }
+}
+
+#[test]
+fn a_pipe_of_many_long_lines_is_answered_to_the_last() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --service echo");
+    let input = format!("{}\n", "x".repeat(65_000)).repeat(50);
+    let ran = home.run(&format!("connect {}", server.address()), &input);
+    assert!(ran.out == input, "{} of {} bytes; {}", ran.out.len(), input.len(), ran.err);
+}
+
+#[test]
+fn the_longest_message_comes_back_with_its_stamp() {
+    let home = Home::with_keys(KEY);
+    for framing in ["lines", "length"] {
+        let server = home.serve(&format!("serve --framing {framing}"));
+        let connect = format!("connect {} --framing {framing}", server.address());
+        let ran = home.run(&connect, "x".repeat(64 << 10));
+        assert_eq!((ran.code, ran.out.len()), (Some(0), (64 << 10) + 28), "{}", ran.err);
+        let ran = home.run(&connect, "x".repeat((64 << 10) + 1));
+        ran.failed(1, &["the message is longer than the limit, 65536 bytes"]);
+    }
+}
+
+#[test]
+fn once_dials_for_each_message() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --service echo --once");
+    home.run(&format!("connect {} --once", server.address()), "a\nb\nc\n").printed("a\nb\nc\n");
+    let ran = server.stop();
+    assert!(ran.err.contains("stopped; 3 connections, 3 messages"), "{}", ran.err);
+}
+
+#[test]
+fn a_server_that_serves_once_is_told_of_when_more_is_asked() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --service echo --once");
+    let ran = home.run(&format!("connect {}", server.address()), "a\nb\n");
+    ran.failed(69, &["closed the connection"]);
+    assert_eq!(ran.out, "a\n");
+}
+
+#[test]
+fn verify_only_reports_the_verdict_on_the_servers_stdout() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --dialect hex --verify-only");
+    let connect = format!("connect {} --dialect hex --verify-only", server.address());
+    let ran = home.run(&connect, "");
+    ran.printed("");
+    assert_eq!(ran.err, "the proof was sent; the verdict stays with the server\n");
+    let verdict = server.out.next().unwrap();
+    assert!(verdict.starts_with("verified 127.0.0.1:"), "{verdict}");
+    assert!(verdict.ends_with(" key=default"), "{verdict}");
+    let other = home.write("other", "other  text:another-key-altogether  dialects=hex\n");
+    home.run(&format!("{connect} --keys {}", other.display()), "").printed("");
+    server.err.with("WARN  refused: wrong-proof");
+    assert_eq!(server.stop().out, "", "nobody else was verified");
+}
+
+#[test]
+fn the_key_to_sign_with_can_be_named() {
+    let both = "first  text:sixteen-bytes-and-more\nsecond  text:other-bytes-and-as-many\n";
+    let home = Home::with_keys(&both.replace('\n', "  dialects=raw\n"));
+    let server = home.serve("serve --service echo --log-level debug");
+    for (option, key) in [("", "first"), ("--key second", "second"), ("--key first", "first")] {
+        home.run(&format!("connect {} {option}", server.address()), "a\n").printed("a\n");
+        let line = server.err.with("let in");
+        assert!(line.ends_with(&format!(" key={key}")), "{line}");
+    }
+    let ran = home.run(&format!("connect {} --key third", server.address()), "a\n");
+    ran.failed(78, &["third"]);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_ends_it_quietly() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --service echo");
+    let mut command = home.command(&format!("connect {}", server.address()));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = command.stdout(Stdio::from(writer)).spawn().unwrap();
+    drop(command);
+    // Nothing comes out of it; what `finish` reads is stderr alone.
+    child.stdout = None;
+    let err = super::served::Lines::of(child.stderr.take().unwrap());
+    let stdin = child.stdin.take();
+    std::io::Write::write_all(&mut stdin.as_ref().unwrap(), b"a\nb\n").unwrap();
+    assert_eq!(err.rest(), "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_of_before_anything_is_typed() {
+    let home = Home::with_keys(KEY);
+    let mut child = home.command("connect 127.0.0.1:1").spawn().unwrap();
+    // Held open: whoever waited for input would wait for ever.
+    let stdin = child.stdin.take();
+    child.stdin = None;
+    let err = super::served::Lines::of(child.stderr.take().unwrap());
+    let said = err.rest();
+    assert!(said.contains("nobody listens there"), "{said}");
+    assert_eq!(child.wait().unwrap().code(), Some(69));
+    drop(stdin);
+}
+
+#[test]
+fn a_client_without_a_ring_is_told_how_to_make_one() {
+    let home = Home::new();
+    let child = home.command("connect 127.0.0.1:1").spawn().unwrap();
+    finish(child, b"").failed(66, &["no such file", "countersign keygen"]);
+    assert!(!home.ring().exists(), "only a server makes one by itself");
+}

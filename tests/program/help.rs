@@ -1,0 +1,84 @@
+//! The help texts: short when asked in short, and beginning with examples when asked at length.
+
+use super::home::Home;
+
+const VERBS: [&str; 4] = ["", "serve", "connect", "keygen"];
+
+#[test]
+fn help_is_longer_than_h_and_begins_with_examples() {
+    let home = Home::new();
+    for verb in VERBS {
+        let (short, long) =
+            (home.run(&format!("{verb} -h"), ""), home.run(&format!("{verb} --help"), ""));
+        assert_eq!((short.code, long.code), (Some(0), Some(0)), "{verb}");
+        assert!(long.out.starts_with("Examples:\n  countersign "), "{verb}: {}", long.out);
+        assert!(!short.out.contains("Examples:"), "{verb}: {}", short.out);
+        assert!(long.out.lines().count() > short.out.lines().count(), "{verb}");
+        assert_eq!((&short.err[..], &long.err[..]), ("", ""));
+    }
+    assert!(home.run("-h", "").out.lines().count() <= 24, "it fits a small terminal");
+}
+
+#[test]
+fn no_line_of_help_is_wider_than_a_page() {
+    let home = Home::new();
+    for verb in VERBS {
+        for help in ["-h", "--help"] {
+            for line in home.run(&format!("{verb} {help}"), "").out.lines() {
+                assert!(line.chars().count() <= 100, "{verb} {help}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_option_is_read_from_the_variable_of_its_name() {
+    let home = Home::new();
+    let mut options = 0;
+    for verb in ["serve", "connect", "keygen"] {
+        let help = home.run(&format!("{verb} --help"), "").out;
+        for section in help.split("\n      --").skip(1) {
+            let name = section.split_whitespace().next().unwrap();
+            let variable = format!("COUNTERSIGN_{}", name.to_uppercase().replace('-', "_"));
+            assert!(section.contains(&format!("[env: {variable}=]")), "{verb} --{name}");
+            options += 1;
+        }
+    }
+    assert!(options > 20, "only {options} were found");
+}
+
+#[test]
+fn every_example_of_the_help_is_understood() {
+    let home = Home::new();
+    for verb in VERBS {
+        let help = home.run(&format!("{verb} --help"), "").out;
+        let examples = help.split("\n\n").next().unwrap().lines().skip(1);
+        for example in examples {
+            let command = example.rsplit("| ").next().unwrap().trim().replace('\'', "");
+            let line = command.split("   ").next().unwrap().strip_prefix("countersign ").unwrap();
+            // What is wrong with the line is said before help is given.
+            let ran = home.run(&format!("{line} --help"), "");
+            assert_eq!((ran.code, &ran.err[..]), (Some(0), ""), "{example}");
+        }
+    }
+}
+
+#[test]
+fn no_option_stands_under_a_heading_that_is_not_its_own() {
+    let help = Home::new().run("serve -h", "").out;
+    let (general, limits) = (help.find("\nOptions:").unwrap(), help.find("\nLimits:").unwrap());
+    let spoken = help.find("\nWhat is spoken").unwrap();
+    let at = |option: &str| help.find(&format!("  --{option} ")).unwrap();
+    for option in ["bind", "service", "log-format", "log-level"] {
+        assert!((general..spoken).contains(&at(option)), "--{option}");
+    }
+    for option in ["max-connections", "held-max"] {
+        assert!(at(option) > limits, "--{option}");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let home = Home::new();
+    home.run("--version", "").printed(concat!("countersign ", env!("CARGO_PKG_VERSION"), "\n"));
+}

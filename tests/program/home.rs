@@ -1,0 +1,161 @@
+//! A home directory for each test, and the program run in it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Nothing that is waited for takes longer than this, also on a machine that is busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
+
+/// A directory that is the user's home, removed in the end.
+pub(crate) struct Home {
+    path: PathBuf,
+}
+
+static HOMES: AtomicU32 = AtomicU32::new(0);
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let number = HOMES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("countersign-test-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self { path }
+    }
+
+    /// One whose ring has these lines.
+    pub(crate) fn with_keys(lines: &str) -> Self {
+        let home = Self::new();
+        fs::create_dir_all(home.ring().parent().unwrap()).unwrap();
+        home.write(".config/countersign/keys", lines);
+        home
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Where the ring is when nobody says anything else.
+    pub(crate) fn ring(&self) -> PathBuf {
+        self.path(".config/countersign/keys")
+    }
+
+    pub(crate) fn ring_text(&self) -> String {
+        fs::read_to_string(self.ring()).unwrap()
+    }
+
+    /// Writes a file that only its owner can read.
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        file.unwrap().write_all(text.as_ref()).unwrap();
+        path
+    }
+
+    /// A command as a shell would read it: `NAME=value … verb option …`, without quotes.
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut words = line.split_whitespace().peekable();
+        let mut command = Command::new(PROGRAM);
+        self.prepare(&mut command);
+        while let Some((name, value)) = words.peek().and_then(|word| word.split_once('=')) {
+            command.env(name, value);
+            words.next();
+        }
+        command.args(words);
+        command
+    }
+
+    /// Gives a command this home, and nothing of the environment but the path.
+    pub(crate) fn prepare(&self, command: &mut Command) {
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", &self.path).env("XDG_CONFIG_HOME", self.path(".config"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, line: &str, input: impl AsRef<[u8]>) -> Ran {
+        finish(self.command(line).spawn().unwrap(), input.as_ref())
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // What is left of a test that failed harms nobody.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// What a program did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// It failed with this code, said all of this, and did not panic.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32, said: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        for text in said {
+            assert!(self.err.contains(text), "{text:?} is missing: {}", self.err);
+        }
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+        assert!(!self.err.contains("os error"), "a number helps nobody: {}", self.err);
+    }
+
+    /// It succeeded and printed exactly this.
+    #[track_caller]
+    pub(crate) fn printed(&self, out: &str) {
+        assert_eq!((self.code, &self.out[..]), (Some(0), out), "{}", self.err);
+    }
+}
+
+/// Gives a child its input and waits for its end; not for ever.
+#[track_caller]
+pub(crate) fn finish(mut child: Child, input: &[u8]) -> Ran {
+    let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
+    // A child that ends early doesn't read it all.
+    thread::spawn(move || stdin.write_all(&input));
+    let out = collect(child.stdout.take().unwrap());
+    let err = collect(child.stderr.take().unwrap());
+    let (Ok(out), Ok(err)) = (out.recv_timeout(PATIENCE), err.recv_timeout(PATIENCE)) else {
+        child.kill().unwrap();
+        panic!("the program did not end in {PATIENCE:?}");
+    };
+    Ran { code: child.wait().unwrap().code(), out, err }
+}
+
+fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        // Nobody listens after the deadline.
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receiver
+}
+
+pub(crate) fn mode(path: impl AsRef<Path>) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// Says that a test can't be run here, and why.
+///
+/// Written to the descriptor itself: what a macro prints is kept from sight.
+pub(crate) fn skip(reason: &str) {
+    let name = thread::current().name().unwrap_or("?").to_owned();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "SKIP  {name}: {reason}").unwrap();
+}

@@ -1,0 +1,135 @@
+//! `keygen`: adds a key, and takes none away.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Child;
+
+use super::home::{Home, finish, mode};
+
+/// The secrets of a ring, as they stand there.
+fn secrets(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_key_is_added_for_its_owner_alone_and_never_shown() {
+    let home = Home::new();
+    let ran = home.run("keygen garden", "");
+    let words: Vec<&str> = ran.out.split_whitespace().collect();
+    let ["garden", fingerprint] = words[..] else { panic!("{ran:?}") };
+    assert!(fingerprint.len() == 16 && fingerprint.chars().all(|c| c.is_ascii_hexdigit()));
+    assert_eq!(ran.err, format!("added to {}\n", home.ring().display()));
+    assert_eq!((mode(home.ring()), mode(home.ring().parent().unwrap())), (0o600, 0o700));
+    let secrets = secrets(&home.ring_text());
+    let secret = secrets[0].strip_prefix("hex:").unwrap();
+    assert_eq!(secret.len(), 64);
+    for said in [&ran.out, &ran.err] {
+        assert!(!said.contains(secret) && !said.contains(&secret[..16]), "{said}");
+    }
+}
+
+#[test]
+fn two_keys_are_never_the_same() {
+    let home = Home::new();
+    home.run("keygen one", "");
+    home.run("keygen two", "");
+    let secrets = secrets(&home.ring_text());
+    assert_eq!(secrets.len(), 2);
+    assert_ne!(secrets[0], secrets[1]);
+}
+
+#[test]
+fn what_stands_in_the_ring_stays_as_it_is() {
+    let home = Home::new();
+    let before = "# mine\r\n\r\n\tone  text:sixteen-bytes-and-more  dialects=hex\r\n# no end";
+    home.write("keys", before);
+    let keys = home.path("keys");
+    assert_eq!(home.run(&format!("keygen two --keys {}", keys.display()), "").code, Some(0));
+    let after = fs::read_to_string(&keys).unwrap();
+    let added = after.strip_prefix(before).unwrap().strip_prefix('\n').unwrap();
+    assert!(added.starts_with("two  hex:") && added.ends_with("  dialects=raw\n"));
+    assert_eq!(mode(&keys), 0o600);
+}
+
+#[test]
+fn an_id_that_is_taken_is_refused() {
+    let home = Home::new();
+    home.run("keygen garden", "");
+    let before = home.ring_text();
+    home.run("keygen garden", "").failed(65, &["the id garden is on the ring already"]);
+    assert_eq!(home.ring_text(), before);
+}
+
+#[test]
+fn an_id_that_could_not_be_read_back_is_refused() {
+    let home = Home::new();
+    for id in ["", "#hidden", &"x".repeat(65), "two words", "two\nlines"] {
+        let mut command = home.command("keygen");
+        let ran = finish(command.arg(id).spawn().unwrap(), b"");
+        ran.failed(65, &["an id is one printable word of 1 to 64 bytes; give it another"]);
+        assert!(!home.ring().exists(), "{id}");
+    }
+}
+
+#[test]
+fn the_dialects_are_those_that_were_asked_for() {
+    let home = Home::new();
+    assert_eq!(home.run("keygen gate --dialects raw,hex", "").code, Some(0));
+    assert!(home.ring_text().ends_with("  dialects=raw,hex\n"));
+    for dialect in ["raw", "hex"] {
+        let server = home.serve(&format!("serve --service echo --dialect {dialect}"));
+        let line = format!("connect {} --dialect {dialect}", server.address());
+        home.run(&line, "a\n").printed("a\n");
+    }
+}
+
+#[test]
+fn many_keygens_at_once_lose_no_key() {
+    let home = Home::new();
+    let children: Vec<(String, Child)> = (0..12)
+        .map(|n| (format!("key-{n}"), home.command(&format!("keygen key-{n}")).spawn().unwrap()))
+        .collect();
+    let mut added = 0;
+    for (id, child) in children {
+        let ran = finish(child, b"");
+        // Whoever is refused may be so before there is a ring.
+        let text = fs::read_to_string(home.ring()).unwrap_or_default();
+        let there = text.contains(&format!("{id}  hex:"));
+        match ran.code {
+            Some(0) => assert!(there, "{id} is lost"),
+            _ => {
+                ran.failed(1, &["another keygen is at work"]);
+                assert!(!there, "{id} was refused, and is there");
+            }
+        }
+        added += usize::from(there);
+    }
+    assert!(added > 0);
+    assert_eq!(secrets(&home.ring_text()).len(), added);
+    assert!(!home.path(".config/countersign/keys.new").exists());
+}
+
+#[test]
+fn a_ring_that_is_a_link_or_open_to_others_is_left_alone() {
+    let home = Home::with_keys("one  text:sixteen-bytes-and-more  dialects=raw\n");
+    let link = home.path("link");
+    symlink(home.ring(), &link).unwrap();
+    let ran = home.run(&format!("keygen two --keys {}", link.display()), "");
+    ran.failed(65, &["is a symbolic link; name the file that it points to"]);
+    assert!(link.is_symlink());
+    fs::set_permissions(home.ring(), Permissions::from_mode(0o644)).unwrap();
+    home.run("keygen two", "").failed(65, &["(mode 644)", "`chmod 600` it"]);
+    assert_eq!((mode(home.ring()), secrets(&home.ring_text()).len()), (0o644, 1));
+    let entries = fs::read_dir(home.ring().parent().unwrap()).unwrap();
+    assert_eq!(entries.count(), 1, "no draft stays");
+}
+
+#[test]
+fn a_draft_that_is_a_link_is_not_followed() {
+    let home = Home::with_keys("one  text:sixteen-bytes-and-more  dialects=raw\n");
+    let target = home.write("target", "precious");
+    symlink(&target, home.path(".config/countersign/keys.new")).unwrap();
+    home.run("keygen two", "").failed(1, &["keys.new"]);
+    assert_eq!(fs::read_to_string(target).unwrap(), "precious");
+}

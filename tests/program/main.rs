@@ -1,0 +1,17 @@
+//! The program from outside: what its users, their scripts and their peers see.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod codes;
+mod connect;
+mod first;
+mod help;
+mod home;
+mod keygen;
+mod keys;
+mod logs;
+mod options;
+mod prompt;
+mod served;
+mod signals;
+mod stock;
+mod vanish;

@@ -1,0 +1,132 @@
+//! Options: flags beat the environment, and the environment beats the defaults.
+
+use chrono::{DateTime, FixedOffset, Utc};
+
+use super::home::Home;
+
+const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw,hex\n";
+
+#[test]
+fn a_server_and_a_client_can_be_set_up_by_the_environment_alone() {
+    let home = Home::new();
+    let keys = home.write("keys", KEY.replace("default", "env"));
+    let spoken = format!(
+        "COUNTERSIGN_DIALECT=hex COUNTERSIGN_FRAMING=length COUNTERSIGN_ONCE=true \
+         COUNTERSIGN_KEYS={} COUNTERSIGN_MESSAGE_MAX=2k",
+        keys.display()
+    );
+    let server = home.serve(&format!(
+        "{spoken} COUNTERSIGN_BIND=127.0.0.1:0 COUNTERSIGN_SERVICE=echo \
+         COUNTERSIGN_LOG_FORMAT=json COUNTERSIGN_LOG_LEVEL=debug serve"
+    ));
+    let connect = format!("{spoken} connect {}", server.address());
+    home.run(&connect, "a\nb\n").printed("a\nb\n");
+    let ran = server.stop();
+    let said = r#""serves":"echo, dialect hex (sha256), framing length, messages up to 2 KiB""#;
+    assert!(ran.err.contains(said), "{}", ran.err);
+    assert_eq!(ran.err.matches(r#""msg":"let in""#).count(), 2, "{}", ran.err);
+}
+
+#[test]
+fn several_addresses_in_the_environment_are_several_binds() {
+    let home = Home::new();
+    let mut command = home.command("serve --dialect open");
+    let child = command.env("COUNTERSIGN_BIND", "127.0.0.1:0,127.0.0.1:0").spawn().unwrap();
+    let server = super::served::Served::started(child, 2);
+    assert_eq!(server.addresses.len(), 2);
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn flags_beat_the_environment() {
+    let home = Home::with_keys(KEY);
+    let cases = [
+        ("COUNTERSIGN_SERVICE=discard", "--service echo", "serves   echo, "),
+        ("COUNTERSIGN_DIALECT=open", "--dialect hex", "dialect hex"),
+        ("COUNTERSIGN_FRAMING=length", "--framing chunks", "framing chunks"),
+        ("COUNTERSIGN_MESSAGE_MAX=1k", "--message-max 3k", "messages up to 3 KiB"),
+        ("COUNTERSIGN_MAX_CONNECTIONS=7", "--max-connections 5", "with 5 connections"),
+        ("COUNTERSIGN_BIND=127.0.0.1:1", "--bind 127.0.0.1:0", "connect  "),
+        ("COUNTERSIGN_KEYS=/nowhere", &format!("--keys {}", home.ring().display()), "(default)"),
+    ];
+    for (variable, flag, shown) in cases {
+        let ran = home.serve(&format!("{variable} serve {flag} --bind=127.0.0.1:0")).stop();
+        assert!(ran.err.contains(shown), "{flag}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_switch_in_the_environment_is_off_for_what_means_no() {
+    let home = Home::new();
+    let serves_once = |value: &str| {
+        let server = home.serve(&format!("COUNTERSIGN_ONCE={value} serve --dialect open"));
+        server.err.with("  connect  ").ends_with(" --once")
+    };
+    for (value, once) in
+        [("1", true), ("true", true), ("0", false), ("false", false), ("no", false)]
+    {
+        assert_eq!(serves_once(value), once, "{value}");
+    }
+}
+
+#[test]
+fn a_variable_that_makes_no_sense_is_named() {
+    let home = Home::new();
+    let ran = home.run("COUNTERSIGN_IDLE_TIMEOUT=soon serve", "");
+    ran.failed(2, &["invalid value 'soon'", "--idle-timeout"]);
+}
+
+/// The stamp of a server that was started with this line, as hours east of UTC.
+fn stamped_east(line: &str, hours: i32) {
+    let home = Home::new();
+    let server = home.serve(&format!("{line} --dialect open"));
+    let zone = FixedOffset::east_opt(hours * 3600).unwrap();
+    let shown = |time: DateTime<Utc>| {
+        format!("[{}] time\n", time.with_timezone(&zone).format("%a %b %e %H:%M:%S %Y"))
+    };
+    let before = shown(Utc::now());
+    let ran = home.run(&format!("connect {} --dialect open", server.address()), "time\n");
+    let after = shown(Utc::now());
+    assert!(ran.out == before || ran.out == after, "{line}: {} is not {after}", ran.out);
+}
+
+#[test]
+fn stamps_are_in_the_zone_of_tz_or_in_utc() {
+    stamped_east("TZ=UTC serve", 0);
+    // The sign of such a zone is that of POSIX: it says what brings local time to UTC.
+    stamped_east("TZ=AAA-8 serve", 8);
+    stamped_east("TZ=BBB+5 serve", -5);
+    stamped_east("TZ=AAA-8 serve --utc", 0);
+    stamped_east("TZ=AAA-8 COUNTERSIGN_UTC=1 serve", 0);
+    if std::path::Path::new("/usr/share/zoneinfo/Asia/Shanghai").exists() {
+        stamped_east("TZ=Asia/Shanghai serve", 8);
+    } else {
+        super::home::skip("there is no zone database here");
+    }
+}
+
+#[test]
+fn a_zone_that_is_not_known_is_warned_about() {
+    let home = Home::new();
+    let ran = home.serve("TZ=Mars/Olympus serve --dialect open").stop();
+    assert!(ran.err.contains("WARN  the time zone Mars/Olympus in TZ isn't known"), "{}", ran.err);
+    for line in ["TZ=UTC serve", "TZ=AAA-8 serve", "serve", "TZ=Mars/Olympus serve --utc"] {
+        let ran = home.serve(&format!("{line} --dialect open")).stop();
+        assert!(!ran.err.contains("WARN"), "{line}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_limit_on_time_is_kept() {
+    let home = Home::with_keys(KEY);
+    let cases = [
+        ("--handshake-timeout 50ms", "refused: handshake-timeout"),
+        ("--dialect open --idle-timeout 50ms --log-level debug", "closed: idle-timeout"),
+    ];
+    for (options, said) in cases {
+        let server = home.serve(&format!("serve {options}"));
+        let peer = server.dial();
+        server.err.with(said);
+        drop(peer);
+    }
+}
