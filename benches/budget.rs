@@ -1,0 +1,151 @@
+//! What a connection and a message cost: counts, which don't depend on the machine's mood.
+//!
+//! `cargo bench --bench budget`, or quicker with `-- --quick`. System calls are counted by strace,
+//! instructions and allocations by valgrind, each on the difference of two runs of the program, one
+//! twice as long as the other, so that starting and stopping don't count. Beside each figure stand
+//! the goal, and the limit that it must not pass: past that, the bench exits with 1. A limit leaves
+//! room for noise, and none for one more call or copy.
+#![expect(clippy::unwrap_used, reason = "a bench may give up")]
+
+#[path = "common/process.rs"]
+mod process;
+#[path = "common/run.rs"]
+mod run;
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use countersign::Dialect;
+use countersign::load::{HangUp, Load, Plan};
+use process::{Process, Scratch, Tool, load};
+use run::Run;
+
+/// A figure, what it shall be, and what it must not pass.
+struct Figure {
+    what: &'static str,
+    goal: f64,
+    limit: f64,
+    dialect: Dialect,
+    tool: Tool,
+    plan: Plan,
+    /// How often it is done in the shorter run.
+    count: u64,
+}
+
+fn figures() -> Vec<Figure> {
+    use Tool::{Allocations, Calls, Instructions};
+    let (raw, open) = (Dialect::Raw, Dialect::Open);
+    let connecting =
+        |connections, hang_up| Plan { connections, hang_up, reconnect: true, ..Plan::default() };
+    let (reset, fin) = (connecting(64, HangUp::Rst), connecting(64, HangUp::Fin));
+    let alone = connecting(1, HangUp::Fin);
+    let talking = |depth| Plan { depth, ..Plan::default() };
+    let (single, deep) = (talking(1), talking(16));
+    // Valgrind hides the processor's instructions for SHA-256, so connections are open there.
+    let figures = [
+        ("calls/connection, reset", 6.05, 6.5, raw, Calls, &reset, 6_400),
+        ("calls/connection, fin", 7.05, 7.5, raw, Calls, &fin, 6_400),
+        ("calls/connection, alone", 10.0, 11.5, raw, Calls, &alone, 1_000),
+        ("calls/message", 2.03, 2.2, raw, Calls, &single, 10_000),
+        ("calls/message, 16 deep", 0.13, 0.2, raw, Calls, &deep, 160_000),
+        ("instructions/connection", 2_500.0, 2_700.0, open, Instructions, &reset, 1_280),
+        ("instructions/message", 600.0, 1_000.0, raw, Instructions, &single, 5_000),
+        ("instructions/message, 16 deep", 150.0, 430.0, raw, Instructions, &deep, 80_000),
+        ("allocations/connection", 0.0, 0.01, raw, Allocations, &reset, 1_280),
+        ("allocations/message", 0.0, 0.01, raw, Allocations, &deep, 16_000),
+    ];
+    let figure = |(what, goal, limit, dialect, tool, plan, count): (_, _, _, _, _, &Plan, _)| {
+        Figure { what, goal, limit, dialect, tool, plan: plan.clone(), count }
+    };
+    figures.map(figure).into()
+}
+
+impl Figure {
+    /// The cost of one, from the difference of a run and one twice as long.
+    fn measured(&self, scratch: &Scratch, tiny: bool) -> f64 {
+        let count = if tiny { self.count / 4 } else { self.count };
+        let total = |count| {
+            let process = Process::serve(scratch, self.dialect, self.tool);
+            let plan = Plan { count: Some(count), ..self.plan.clone() };
+            load(&process, &scratch.protocol(self.dialect), plan);
+            process.stop()
+        };
+        let (short, long) = (total(count), total(2 * count));
+        (long as f64 - short as f64) / count as f64
+    }
+}
+
+/// Resident bytes for each of so many connections that are held and say nothing.
+fn resident(scratch: &Scratch, connections: usize) -> f64 {
+    let process = Process::serve(scratch, Dialect::Raw, Tool::None);
+    let protocol = scratch.protocol(Dialect::Raw);
+    // The first connections and messages touch the loop's own buffers.
+    let busy = Plan { depth: 64, count: Some(100_000), ..Plan::default() };
+    load(&process, &protocol, busy);
+    let before = process.resident();
+    let sources = (1..=4).map(|host| [127, 0, 0, host].into()).collect();
+    let (idle, wanted) = (connections, connections as u64 + 1);
+    let plan = Plan { connections: 1, idle, sources, ..Plan::default() };
+    let mut held = 0;
+    let held_now = Load::new(&process.address, protocol, plan).unwrap().run(|report| {
+        if report.connected < wanted {
+            return ControlFlow::Continue(());
+        }
+        held = process.resident();
+        ControlFlow::Break(())
+    });
+    assert_eq!(held_now.unwrap().connected, wanted);
+    held.saturating_sub(before) as f64 / connections as f64
+}
+
+/// The table, and how many figures have passed their limits.
+struct Table {
+    run: Run,
+    over: u32,
+}
+
+impl Table {
+    fn show(&mut self, what: &str, figure: f64, goal: f64, limit: f64) {
+        // A debug build is only seen to work.
+        let limit = if cfg!(debug_assertions) { f64::INFINITY } else { limit };
+        let verdict = match () {
+            () if figure > limit => "OVER THE LIMIT",
+            // Counts that come from counting are rounded as they are shown.
+            () if (figure * 100.0).round() > (goal * 100.0).round() => "short of the goal",
+            () => "",
+        };
+        self.over += u32::from(figure > limit);
+        let shown = [figure, goal, limit].map(|number| format!("{number:.2}"));
+        self.run.row([what, &shown[0], &shown[1], &shown[2], verdict]);
+    }
+}
+
+fn main() -> ExitCode {
+    let run = Run::from_arguments();
+    let scratch = Scratch::new();
+    let mut table = Table { run, over: 0 };
+    run.row(["what", "measured", "goal", "limit", ""]);
+    for figure in figures() {
+        if figure.tool.is_there() {
+            let measured = figure.measured(&scratch, run.tiny);
+            table.show(figure.what, measured, figure.goal, figure.limit);
+        } else {
+            println!("SKIP: {}, for the tool that counts it isn't installed", figure.what);
+        }
+    }
+    rlimit::increase_nofile_limit(20_000).unwrap();
+    // A thousand connections share the pages that are touched anyway; more show the true cost.
+    let held: &[usize] = if run.tiny { &[1_000] } else { &[1_000, 5_000, 15_000] };
+    for &connections in held {
+        let what = format!("bytes/idle connection of {connections}");
+        table.show(&what, resident(&scratch, connections), 96.0, 160.0);
+    }
+    let starts: Vec<Process> =
+        (0..run.repeats()).map(|_| Process::serve(&scratch, Dialect::Raw, Tool::None)).collect();
+    let resident = starts.iter().map(Process::resident).min().unwrap_or_default();
+    table.show("MB resident at start", resident as f64 / 1e6, 2.5, 6.0);
+    let took = starts.iter().map(|process| process.took).min().unwrap_or_default();
+    // A time is no count: it is shown, and not judged.
+    table.show("ms to listening", took.as_secs_f64() * 1e3, 5.0, f64::INFINITY);
+    ExitCode::from(u8::from(table.over > 0))
+}
