@@ -30,6 +30,7 @@ pub mod contract;
 #[cfg(feature = "load")]
 pub mod load;
 mod loopback;
+pub mod manual;
 pub mod proto;
 pub mod server;
 pub mod services;
@@ -53,3 +54,7 @@ pub use proto::session::{Event, Message, Session};
 pub use server::driver::{Builder, Server};
 pub use server::engine::TellError;
 pub use server::handle::Handle;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
