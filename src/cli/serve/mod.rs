@@ -173,13 +173,13 @@ impl Serve {
     /// The first screen on stderr, and on stdout where the server listens.
     fn introduce<S: Service>(&self, server: &Server<S>, made: Option<&Key>) -> io::Result<()> {
         let screen = Screen::new(self.what(), &self.spoken, server, made)?;
+        // Where nobody reads what it says, it serves all the same.
         match self.log_format {
-            logging::Format::Text => io::stderr().write_all(screen.text().as_bytes())?,
+            logging::Format::Text => drop(io::stderr().write_all(screen.text().as_bytes())),
             logging::Format::Json => screen.log(),
         }
         let mut stdout = io::stdout();
         for address in server.addresses() {
-            // Whoever doesn't want to know where it listens is served all the same.
             let _ = writeln!(stdout, "listening on {address}");
         }
         Ok(())
