@@ -150,9 +150,11 @@ impl Load {
         }
         let elapsed = now.max(self.now()) - began;
         let waited = self.waited as f64 / elapsed.max(1) as f64;
+        let aborted = self.desk.outstanding;
+        (0..self.callers.len()).for_each(|slot| self.hang_up(slot));
         let mut report = self.desk.report;
         report.elapsed = Duration::from_nanos(elapsed);
-        report.aborted = self.desk.outstanding;
+        report.aborted = aborted;
         report.busy = 1.0 - waited.min(1.0);
         Ok(report)
     }
