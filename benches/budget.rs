@@ -11,14 +11,16 @@
 mod process;
 #[path = "common/run.rs"]
 mod run;
+#[path = "common/tools.rs"]
+mod tools;
 
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use countersign::Dialect;
-use countersign::load::{HangUp, Load, Plan};
-use process::{Process, Scratch, Tool, load};
+use countersign::load::{HangUp, Plan};
+use process::{Process, Scratch, load, program};
 use run::Run;
+use tools::{Tool, now};
 
 /// A figure, what it shall be, and what it must not pass.
 struct Figure {
@@ -64,38 +66,15 @@ impl Figure {
     /// The cost of one, from the difference of a run and one twice as long.
     fn measured(&self, scratch: &Scratch, tiny: bool) -> f64 {
         let count = if tiny { self.count / 4 } else { self.count };
+        let protocol = scratch.protocol(self.dialect);
         let total = |count| {
-            let process = Process::serve(scratch, self.dialect, self.tool);
             let plan = Plan { count: Some(count), ..self.plan.clone() };
-            load(&process, &scratch.protocol(self.dialect), plan);
-            process.stop()
+            let work = |process: &Process| drop(load(process, &protocol, plan));
+            self.tool.counts(scratch, self.dialect, work)
         };
         let (short, long) = (total(count), total(2 * count));
         (long as f64 - short as f64) / count as f64
     }
-}
-
-/// Resident bytes for each of so many connections that are held and say nothing.
-fn resident(scratch: &Scratch, connections: usize) -> f64 {
-    let process = Process::serve(scratch, Dialect::Raw, Tool::None);
-    let protocol = scratch.protocol(Dialect::Raw);
-    // The first connections and messages touch the loop's own buffers.
-    let busy = Plan { depth: 64, count: Some(100_000), ..Plan::default() };
-    load(&process, &protocol, busy);
-    let before = process.resident();
-    let sources = (1..=4).map(|host| [127, 0, 0, host].into()).collect();
-    let (idle, wanted) = (connections, connections as u64 + 1);
-    let plan = Plan { connections: 1, idle, sources, ..Plan::default() };
-    let mut held = 0;
-    let held_now = Load::new(&process.address, protocol, plan).unwrap().run(|report| {
-        if report.connected < wanted {
-            return ControlFlow::Continue(());
-        }
-        held = process.resident();
-        ControlFlow::Break(())
-    });
-    assert_eq!(held_now.unwrap().connected, wanted);
-    held.saturating_sub(before) as f64 / connections as f64
 }
 
 /// The table, and how many figures have passed their limits.
@@ -134,18 +113,23 @@ fn main() -> ExitCode {
         }
     }
     rlimit::increase_nofile_limit(20_000).unwrap();
-    // A thousand connections share the pages that are touched anyway; more show the true cost.
-    let held: &[usize] = if run.tiny { &[1_000] } else { &[1_000, 5_000, 15_000] };
-    for &connections in held {
-        let what = format!("bytes/idle connection of {connections}");
-        table.show(&what, resident(&scratch, connections), 96.0, 160.0);
+    let raw = Dialect::Raw;
+    // Fewer would share the pages that are touched anyway.
+    let connections = if run.tiny { 1_000 } else { 15_000 };
+    let process = Process::serve(&scratch, raw, program());
+    let each = process.resident_each(&scratch.protocol(raw), connections);
+    table.show(&format!("bytes/idle connection of {connections}"), each, 96.0, 160.0);
+    let mut took = Vec::new();
+    let mut resident = Vec::new();
+    for _ in 0..run.repeats() {
+        let began = now();
+        let process = Process::serve(&scratch, raw, program());
+        took.push((now() - began).as_secs_f64() * 1e3);
+        resident.push(process.resident() as f64 / 1e6);
     }
-    let starts: Vec<Process> =
-        (0..run.repeats()).map(|_| Process::serve(&scratch, Dialect::Raw, Tool::None)).collect();
-    let resident = starts.iter().map(Process::resident).min().unwrap_or_default();
-    table.show("MB resident at start", resident as f64 / 1e6, 2.5, 6.0);
-    let took = starts.iter().map(|process| process.took).min().unwrap_or_default();
+    let least = |values: Vec<f64>| values.into_iter().fold(f64::INFINITY, f64::min);
+    table.show("MB resident at start", least(resident), 2.5, 6.0);
     // A time is no count: it is shown, and not judged.
-    table.show("ms to listening", took.as_secs_f64() * 1e3, 5.0, f64::INFINITY);
+    table.show("ms to listening", least(took), 5.0, f64::INFINITY);
     ExitCode::from(u8::from(table.over > 0))
 }

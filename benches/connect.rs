@@ -5,21 +5,24 @@
 //! same clients in the same minute, in turn.
 #![expect(clippy::unwrap_used, reason = "a bench may give up")]
 
+#[path = "common/ours.rs"]
+mod ours;
 #[path = "common/run.rs"]
 mod run;
-#[path = "common/servers.rs"]
-mod servers;
 #[path = "common/spread.rs"]
 mod spread;
+#[path = "common/yardsticks.rs"]
+mod yardsticks;
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
 use countersign::load::{HangUp, Load, Plan};
 use countersign::{Dialect, Key, Protocol};
+use ours::Ours;
 use run::Run;
-use servers::{Ours, bare_loop, thread_per_connection};
 use spread::Spread;
+use yardsticks::{bare_loop, thread_per_connection};
 
 fn main() {
     let run = Run::from_arguments();

@@ -1,14 +1,13 @@
-//! The program as a server in a process of its own, watched by a tool that counts.
+//! Servers in processes of their own.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use countersign::load::{Load, Plan, Report};
+use countersign::load::{HangUp, Load, Plan, Report};
 use countersign::{Dialect, KeyRing, Protocol};
 
 /// A folder for key files and what the tools write; removed at the end.
@@ -42,141 +41,75 @@ impl Drop for Scratch {
     }
 }
 
-/// What counts while a server runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tool {
-    /// Nothing.
-    None,
-    /// strace: system calls.
-    Calls,
-    /// valgrind's callgrind: instructions in user space.
-    Instructions,
-    /// valgrind's memcheck: allocations.
-    Allocations,
-}
-
-impl Tool {
-    fn name(self) -> &'static str {
-        match self {
-            Self::None => "true",
-            Self::Calls => "strace",
-            Self::Instructions | Self::Allocations => "valgrind",
-        }
-    }
-
-    /// Whether this machine has it.
-    pub(crate) fn is_there(self) -> bool {
-        let mut command = Command::new(self.name());
-        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-    }
-
-    fn command(self, log: &Path) -> Command {
-        let program = env!("CARGO_BIN_EXE_countersign");
-        let mut command = match self {
-            Self::None => return Command::new(program),
-            tool => Command::new(tool.name()),
-        };
-        match self {
-            // Detached, so that the child we know is the server itself.
-            Self::Calls => command.args(["-D", "-f", "-c", "-o"]).arg(log),
-            Self::Instructions => command
-                .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-                .arg(format!("--log-file={}", log.display())),
-            _ => command.arg(format!("--log-file={}", log.display())),
-        };
-        command.arg(program);
-        command
-    }
-
-    /// The total in what the tool wrote.
-    fn total(self, log: &str) -> Option<u64> {
-        let number = |text: &str| text.replace(',', "").trim().parse::<u64>().ok();
-        match self {
-            Self::None => Some(0),
-            Self::Calls => {
-                log.lines().rev().find(|line| line.ends_with("total")).and_then(|line| {
-                    // "100.00    0.123456           5     23456       123 total"
-                    line.split_whitespace().nth(3).and_then(number)
-                })
-            }
-            Self::Instructions => log
-                .lines()
-                .find_map(|line| line.split_once("Collected :"))
-                .and_then(|(_, n)| number(n)),
-            Self::Allocations => log
-                .lines()
-                .find_map(|line| line.split_once("total heap usage: "))
-                .and_then(|(_, rest)| rest.split_once(" allocs"))
-                .and_then(|(n, _)| number(n)),
-        }
-    }
-}
-
-/// The program, serving.
+/// A server in a process of its own.
 pub(crate) struct Process {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) address: String,
-    pub(crate) took: Duration,
-    tool: Tool,
-    log: PathBuf,
 }
 
 impl Process {
-    pub(crate) fn serve(scratch: &Scratch, dialect: Dialect, tool: Tool) -> Self {
-        let log = scratch.file("log");
-        let _ = fs::remove_file(&log);
-        let began = now();
-        let mut child = tool
-            .command(&log)
+    /// The program, serving; the command may be a tool that is given the program to run.
+    pub(crate) fn serve(scratch: &Scratch, dialect: Dialect, mut command: Command) -> Self {
+        command
             .args(["serve", "--bind", "127.0.0.1:0", "--max-connections", "16000"])
             .args(["--max-unauthenticated", "16000", "--dialect", dialect.name(), "--keys"])
-            .arg(scratch.file("keys"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let took = now() - began;
-        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Self { child, address, took, tool, log }
+            .arg(scratch.file("keys"));
+        Self::start(command)
     }
 
-    /// The bytes of memory that are resident, without those of files.
+    /// A server that says where it listens.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        Self { child, address }
+    }
+
+    /// The bytes of memory that are resident.
     pub(crate) fn resident(&self) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.child.id());
         let rollup = fs::read_to_string(path).unwrap_or_default();
-        let kib = |name: &str| {
-            let line = rollup.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
-        };
-        kib("Rss:") * 1024
+        let line = rollup.lines().find(|line| line.starts_with("Rss:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
     }
 
-    /// Stops it. Returns what the tool has counted.
-    pub(crate) fn stop(mut self) -> u64 {
-        let stopped = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(stopped.success());
-        assert!(self.child.wait().unwrap().success());
-        // A detached tool ends after the server; it has written when there is a total.
-        let deadline = now() + Duration::from_secs(10);
-        loop {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            if let Some(total) = self.tool.total(&log) {
-                return total;
+    /// Resident bytes for each of so many connections that are held and say nothing.
+    pub(crate) fn resident_each(&self, protocol: &Protocol, connections: usize) -> f64 {
+        // The first connections and messages touch the loop's own buffers.
+        load(self, protocol, Plan { depth: 64, count: Some(100_000), ..Plan::default() });
+        let before = self.resident();
+        let sources = (1..=4).map(|host| [127, 0, 0, host].into()).collect();
+        let (idle, wanted) = (connections, connections as u64 + 1);
+        // With a good-bye, the ports of one measurement would be missing in the next.
+        let hang_up = HangUp::Rst;
+        let plan = Plan { connections: 1, idle, sources, hang_up, ..Plan::default() };
+        let mut held = 0;
+        let report = Load::new(&self.address, protocol.clone(), plan).unwrap().run(|report| {
+            if report.connected < wanted {
+                return ControlFlow::Continue(());
             }
-            assert!(now() < deadline, "the tool has written no total:\n{log}");
-            std::thread::yield_now();
-        }
+            held = self.resident();
+            ControlFlow::Break(())
+        });
+        let report = report.unwrap();
+        assert_eq!(report.connected, wanted, "{report:?}");
+        held.saturating_sub(before) as f64 / connections as f64
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Where the bench has failed; else it has ended already.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program itself.
+pub(crate) fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_countersign"))
 }
 
 /// Has a server loaded. Every reply must come.
@@ -185,9 +118,4 @@ pub(crate) fn load(process: &Process, protocol: &Protocol, plan: Plan) -> Report
     let report = load.run(|_| ControlFlow::Continue(())).unwrap();
     assert_eq!(report.failed(), 0, "{report:?}");
     report
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }

@@ -1,39 +1,13 @@
-//! The server that is measured, and two to compare it with.
+//! Two servers to compare ours with.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
-use countersign::services::Echo;
-use countersign::{Dialect, Event, Handle, Limits, Protocol, Server, Session};
+use countersign::{Dialect, Event, Protocol, Session};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::{Domain, Socket, Type};
-
-/// `countersign` itself, echoing, on a thread of its own.
-pub(crate) struct Ours {
-    pub(crate) address: SocketAddr,
-    handle: Handle,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ours {
-    pub(crate) fn start(protocol: Protocol) -> Self {
-        let limits = Limits { connections: 4096, ..Limits::default() };
-        let builder = Server::builder(protocol, Echo).limits(limits);
-        let mut server = builder.bind("127.0.0.1:0").and_then(|builder| builder.build()).unwrap();
-        let (address, handle) = (server.addresses()[0], server.handle());
-        let thread = Some(thread::spawn(move || server.run().unwrap()));
-        Self { address, handle, thread }
-    }
-}
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        self.handle.stop_now().unwrap();
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
 
 /// The yardstick: the same protocol with a thread for each connection, over std's sockets.
 pub(crate) fn thread_per_connection(protocol: Protocol) -> SocketAddr {
@@ -91,7 +65,10 @@ pub(crate) fn bare_loop(protocol: &Protocol) -> SocketAddr {
         let mut events = Events::with_capacity(1024);
         let mut peers: Slab<(mio::net::TcpStream, usize)> = Slab::new();
         let mut buffer = vec![0; 16 << 10];
+        // Removed after the batch: an event that is late must not hit the next tenant.
+        let mut gone = Vec::new();
         loop {
+            gone.drain(..).for_each(|key| drop(peers.try_remove(key)));
             poll.poll(&mut events, None).unwrap();
             for event in &events {
                 if event.token() == Token(0) {
@@ -105,7 +82,7 @@ pub(crate) fn bare_loop(protocol: &Protocol) -> SocketAddr {
                         place.insert((peer, proof));
                     }
                 } else if event.is_error() {
-                    peers.try_remove(event.token().0 - 1);
+                    gone.push(event.token().0 - 1);
                 } else if event.is_readable() {
                     let Some((peer, dropped)) = peers.get_mut(event.token().0 - 1) else {
                         continue;
@@ -118,7 +95,7 @@ pub(crate) fn bare_loop(protocol: &Protocol) -> SocketAddr {
                             let _ = peer.write(rest);
                         }
                         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                        _ => drop(peers.try_remove(event.token().0 - 1)),
+                        _ => gone.push(event.token().0 - 1),
                     }
                 }
             }

@@ -1,0 +1,103 @@
+//! Tools that count what a server does.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use countersign::Dialect;
+
+use crate::process::{Process, Scratch, program};
+
+/// What counts while a server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tool {
+    /// strace: system calls.
+    Calls,
+    /// valgrind's callgrind: instructions in user space.
+    Instructions,
+    /// valgrind's memcheck: allocations.
+    Allocations,
+}
+
+impl Tool {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Calls => "strace",
+            Self::Instructions | Self::Allocations => "valgrind",
+        }
+    }
+
+    /// Whether this machine has it.
+    pub(crate) fn is_there(self) -> bool {
+        let mut command = Command::new(self.name());
+        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    }
+
+    /// Runs the program under the tool.
+    fn command(self, log: &Path) -> Command {
+        let mut command = Command::new(self.name());
+        match self {
+            // Detached, so that the child we know is the server itself.
+            Self::Calls => command.args(["-D", "-f", "-c", "-o"]).arg(log),
+            Self::Instructions => command
+                .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+                .arg(format!("--log-file={}", log.display())),
+            _ => command.arg(format!("--log-file={}", log.display())),
+        };
+        command.arg(program().get_program());
+        command
+    }
+
+    /// The total in what the tool wrote.
+    fn total(self, log: &str) -> Option<u64> {
+        let number = |text: &str| text.replace(',', "").trim().parse::<u64>().ok();
+        match self {
+            Self::Calls => {
+                log.lines().rev().find(|line| line.ends_with("total")).and_then(|line| {
+                    // "100.00    0.123456           5     23456       123 total"
+                    line.split_whitespace().nth(3).and_then(number)
+                })
+            }
+            Self::Instructions => log
+                .lines()
+                .find_map(|line| line.split_once("Collected :"))
+                .and_then(|(_, n)| number(n)),
+            Self::Allocations => log
+                .lines()
+                .find_map(|line| line.split_once("total heap usage: "))
+                .and_then(|(_, rest)| rest.split_once(" allocs"))
+                .and_then(|(n, _)| number(n)),
+        }
+    }
+
+    /// What the tool counts while a server serves a load.
+    pub(crate) fn counts(
+        self,
+        scratch: &Scratch,
+        dialect: Dialect,
+        work: impl FnOnce(&Process),
+    ) -> u64 {
+        let log = scratch.file("log");
+        let _ = fs::remove_file(&log);
+        let mut process = Process::serve(scratch, dialect, self.command(&log));
+        work(&process);
+        let stopped = Command::new("kill").arg(process.child.id().to_string()).status().unwrap();
+        assert!(stopped.success() && process.child.wait().unwrap().success());
+        // A detached tool ends after the server; it has written when there is a total.
+        let deadline = now() + Duration::from_secs(10);
+        loop {
+            let written = fs::read_to_string(&log).unwrap_or_default();
+            if let Some(total) = self.total(&written) {
+                return total;
+            }
+            assert!(now() < deadline, "the tool has written no total:\n{written}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
