@@ -34,6 +34,7 @@ pub mod manual;
 pub mod proto;
 pub mod server;
 pub mod services;
+mod words;
 
 pub use client::{Client, ClientError};
 pub use contract::close::Close;

@@ -9,7 +9,8 @@ const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 500;
 
 /// The floor of each module at the top; a file names its own floor or lower ones.
-const FLOORS: [(&str, u32); 9] = [
+const FLOORS: [(&str, u32); 10] = [
+    ("words", 0),
     ("proto", 0),
     ("contract", 1),
     ("clock", 2),

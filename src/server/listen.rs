@@ -7,6 +7,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::contract::limits::Limits;
+use crate::words;
 
 /// How many connections the system may keep for us. It lowers the number to its own limit.
 const BACKLOG: i32 = 4096;
@@ -60,14 +61,5 @@ fn explained(address: SocketAddr, error: &io::Error) -> io::Error {
         io::ErrorKind::AddrNotAvailable => "; no interface of this machine has the address",
         _ => "",
     };
-    io::Error::new(error.kind(), format!("cannot bind {address}: {}{remedy}", plain(error)))
-}
-
-/// The system's text without its number.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text[..end].to_lowercase(),
-        None => text,
-    }
+    io::Error::new(error.kind(), format!("cannot bind {address}: {}{remedy}", words::of(error)))
 }

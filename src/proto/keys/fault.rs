@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::KEYS_TRIED_MAX;
+use crate::words;
 
 /// The longest id.
 pub(crate) const ID_MAX: usize = 64;
@@ -57,12 +58,7 @@ impl fmt::Display for KeyFault {
             Self::File(error) if error.kind() == io::ErrorKind::NotFound => f.write_str(
                 "no such file; `countersign keygen --keys FILE` makes one with a fresh key",
             ),
-            Self::File(error) => {
-                // The system's text without its number.
-                let text = error.to_string();
-                let text = text.split(" (os error ").next().unwrap_or_default();
-                write!(f, "can't be read: {}", text.to_lowercase())
-            }
+            Self::File(error) => write!(f, "can't be read: {}", words::of(error)),
             Self::Symlink => f.write_str("is a symbolic link; name the file that it points to"),
             Self::NotAFile => f.write_str("is no regular file; name a file of keys"),
             Self::Exposed(mode) => {
