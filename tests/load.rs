@@ -67,6 +67,18 @@ fn every_message_is_answered_in_every_dialect_framing_and_shape() {
 }
 
 #[test]
+fn the_longest_message_is_answered_though_the_stamp_makes_its_reply_longer() {
+    for framing in [Framing::Lines, Framing::Length] {
+        let protocol = Protocol::open().with_framing(framing).with_message_max(100);
+        let serving = Serving::start(&protocol, Timestamp::utc());
+        let plan = Plan { size: 100, count: Some(100), ..Plan::default() };
+        let report = run(serving.address, &protocol, plan.clone());
+        assert_eq!((report.answered, report.failed()), (100, 0), "{framing}");
+        assert!(Load::new(serving.address, protocol, Plan { size: 101, ..plan }).is_err());
+    }
+}
+
+#[test]
 fn one_exchange_a_connection_is_loaded_by_connecting_anew() {
     let protocol = Protocol::open().with_exchange(Exchange::Once);
     let serving = Serving::start(&protocol, Echo);

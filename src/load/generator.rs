@@ -13,7 +13,7 @@ use crate::clock;
 use crate::contract::peer::PeerId;
 use crate::load::caller::{Caller, Desk, Supply, Visit};
 use crate::load::dial;
-use crate::load::payload::Payload;
+use crate::load::payload::{Payload, STAMP};
 use crate::load::plan::{Arrival, Plan, PlanError};
 use crate::load::report::{Failure, Report};
 use crate::load::schedule::{Nanos, Schedule};
@@ -82,6 +82,9 @@ impl Load {
         let protocol = protocol.into();
         plan.check(&protocol).map_err(refused)?;
         protocol.signing_key().map_err(keyless)?;
+        // The reply to the longest message is longer by its stamp.
+        let longest = protocol.message_max() + STAMP.len();
+        let protocol = protocol.with_message_max(longest);
         let callers = plan.connections + plan.idle;
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Even);
         Ok(Self {

@@ -7,7 +7,7 @@
 const DIGITS: usize = 16;
 
 /// What stands in front of a message in the service `timestamp`: `[Thu May 10 22:00:19 2018] `.
-const STAMP: &str = "[Www Mmm dd hh:mm:ss yyyy] ";
+pub(super) const STAMP: &str = "[Www Mmm dd hh:mm:ss yyyy] ";
 
 /// The messages of all clients: all alike but for their numbers.
 #[derive(Debug)]
