@@ -38,14 +38,14 @@ impl<'a> Reply<'a> {
     }
 
     /// Writes one message, or the end of the one that was begun with [`push`](Self::push).
-    #[inline]
+    #[inline(always)]
     pub fn message(&mut self, bytes: &[u8]) {
         self.push(bytes);
         self.end();
     }
 
     /// Writes a part of a message.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, bytes: &[u8]) {
         // With room for what frames the message, before and behind: so it can always be ended.
         if bytes.len() + 2 * FRAME_MAX > self.limit - self.out.len() {
@@ -60,7 +60,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Ends the message; where none was begun, it is an empty one.
-    #[inline]
+    #[inline(always)]
     pub fn end(&mut self) {
         if self.message.is_none() {
             self.push(&[]);
@@ -85,7 +85,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Ends what is open, and says whether the connection must end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(mut self) -> Option<Close> {
         if self.message.is_some() {
             self.end();

@@ -46,6 +46,12 @@ impl Held {
         }
     }
 
+    /// Whether nothing is kept, not even a unit that was delivered.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The bytes of memory in use.
     pub(crate) fn capacity(&self) -> usize {
         self.0.as_ref().map_or(0, |gathered| gathered.bytes.capacity())

@@ -3,7 +3,7 @@
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::{Form, Framing, chunks};
 use crate::proto::handshake::{self, CHALLENGE};
-use crate::proto::held::Held;
+use crate::proto::held::{Extent, Held};
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
 use crate::proto::refusal::Refusal;
@@ -127,7 +127,7 @@ impl Session {
     /// # Errors
     ///
     /// The peer did what it must not do. Close the connection; the session takes nothing more.
-    #[inline(always)]
+    #[inline]
     pub fn next<'s, 'i: 's>(
         &'s mut self,
         protocol: &'s Protocol,
@@ -169,10 +169,35 @@ impl Session {
         }
     }
 
+    /// Hands on the messages that lie whole at the front of the input, for as long as `take` wants
+    /// more of them.
+    ///
+    /// This is [`next`](Self::next) for many messages, without what needs to be looked at for one:
+    /// all that is no whole message, a refusal too, is left to it.
+    #[inline(always)]
+    pub(crate) fn each<'i>(
+        &self,
+        protocol: &Protocol,
+        input: &mut &'i [u8],
+        mut take: impl FnMut(Message<'i>) -> bool,
+    ) {
+        let Stage::Talking(side) = self.stage else { return };
+        if self.held.is_empty() && !ends_with_one(protocol, side) {
+            let (framing, max) = (protocol.framing(), length_max(protocol, side));
+            while let Ok(Extent::Whole(length)) = framing.scan(&[], input, max) {
+                let Some(unit) = input.split_off(..length) else { return };
+                let (bytes, form) = framing.open(unit);
+                if !take(Message { bytes, form }) {
+                    return;
+                }
+            }
+        }
+    }
+
     /// Whether [`next`](Self::next) has something to say though nothing more has arrived.
     #[inline]
-    pub(crate) fn is_ending(&self) -> bool {
-        matches!(self.stage, Stage::Ending)
+    pub(crate) fn is_due(&self) -> bool {
+        matches!(self.stage, Stage::Unguarded | Stage::Fresh(_) | Stage::Ending)
     }
 
     /// The stream has ended: takes the last message, where its end is the end of the stream.
@@ -253,30 +278,39 @@ impl Session {
         Ok(Some(self.begin(protocol, Side::Client, key)))
     }
 
-    #[inline(always)]
+    #[inline]
     fn message<'s, 'i: 's>(
         &'s mut self,
         protocol: &Protocol,
         side: Side,
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
-        let framing = protocol.framing();
-        let max = match (framing, side) {
-            (Framing::Chunks, Side::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
-            _ => protocol.message_max(),
-        };
+        let (framing, max) = (protocol.framing(), length_max(protocol, side));
         let extent = framing.scan(self.held.bytes(), input, max).inspect_err(|_| {
             self.stage = Stage::Over;
         })?;
         let Some(unit) = self.held.take(extent, input, protocol.unit_max()) else {
             return Ok(None);
         };
-        if side == Side::Server && protocol.exchange() == Exchange::Once {
+        if ends_with_one(protocol, side) {
             self.stage = Stage::Ending;
         }
         let (bytes, form) = framing.open(unit);
         Ok(Some(Event::Message(Message { bytes, form })))
     }
+}
+
+/// How long a message may be that arrives here.
+fn length_max(protocol: &Protocol, side: Side) -> usize {
+    match (protocol.framing(), side) {
+        (Framing::Chunks, Side::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
+        _ => protocol.message_max(),
+    }
+}
+
+/// Whether the exchange is over with the first message that arrives here.
+fn ends_with_one(protocol: &Protocol, side: Side) -> bool {
+    side == Side::Server && protocol.exchange() == Exchange::Once
 }
 
 #[cfg(test)]

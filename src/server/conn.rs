@@ -230,34 +230,24 @@ impl<N: Net, S: Service> Conn<N, S> {
         messages: &mut usize,
         desk: &mut Desk<'_, N, S>,
     ) -> io::Result<()> {
-        let protocol = desk.protocol;
-        while self.phase == Phase::Talking {
-            let verdict = match self.session.next(protocol, &mut input, desk.outbox) {
-                Ok(None) => break,
-                Ok(Some(Event::Message(message))) => match &mut self.state {
-                    Some(state) => desk.serve(state, message),
-                    None => Some(Close::Reset),
-                },
-                Ok(Some(Event::Open(key))) => {
-                    let (state, verdict) = desk.open(self.visitor.take(), key);
-                    self.state = state;
-                    verdict
-                }
-                Ok(Some(Event::End)) => Some(Close::Answered),
-                Err(refusal) => Some(refusal.into()),
+        while self.phase == Phase::Talking && (!input.is_empty() || self.session.is_due()) {
+            let before = *messages;
+            let served = match &mut self.state {
+                Some(state) => desk.serve(&self.session, state, &mut input, messages),
+                None => None,
+            };
+            let verdict = match *messages {
+                left if left < before => served,
+                _ => self.step(&mut input, messages, desk),
             };
             if let Some(why) = verdict {
                 self.close(why);
-            } else {
-                *messages -= 1;
-                let stop = *messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
-                if stop && !input.is_empty() {
-                    self.stuck.get_or_insert_default().unread = input.to_vec();
-                    break;
-                }
-                if input.is_empty() && !self.session.is_ending() {
-                    break;
-                }
+                break;
+            }
+            let stop = *messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
+            if stop && !input.is_empty() {
+                self.stuck.get_or_insert_default().unread = input.to_vec();
+                break;
             }
         }
         // What keeps bytes from now on is the reply or the rest of the input, not the message.
@@ -265,10 +255,35 @@ impl<N: Net, S: Service> Conn<N, S> {
         self.send(desk).map(|_| ())
     }
 
+    /// Takes what is at the front of the input, where that is no whole message.
+    #[cold]
+    fn step(
+        &mut self,
+        input: &mut &[u8],
+        messages: &mut usize,
+        desk: &mut Desk<'_, N, S>,
+    ) -> Option<Close> {
+        match (self.session.next(desk.protocol, input, desk.outbox), &mut self.state) {
+            (Ok(None), _) => None,
+            (Ok(Some(Event::Message(message))), Some(state)) => {
+                *messages -= 1;
+                desk.answer_alone(state, message)
+            }
+            (Ok(Some(Event::Message(_))), None) => Some(Close::Reset),
+            (Ok(Some(Event::Open(key))), _) => {
+                let (state, verdict) = desk.open(self.visitor.take(), key);
+                self.state = state;
+                verdict
+            }
+            (Ok(Some(Event::End)), _) => Some(Close::Answered),
+            (Err(refusal), _) => Some(refusal.into()),
+        }
+    }
+
     /// The peer has ended its stream: what is left without a terminator is one last message.
     fn finish(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<()> {
         let verdict = match (self.session.finish(desk.protocol), &mut self.state) {
-            (Ok(Some(message)), Some(state)) => desk.serve(state, message),
+            (Ok(Some(message)), Some(state)) => desk.answer_alone(state, message),
             (Ok(_), _) => None,
             (Err(refusal), _) => Some(refusal.into()),
         };

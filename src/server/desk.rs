@@ -12,7 +12,8 @@ use crate::contract::service::Service;
 use crate::proto::framing::Form;
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
-use crate::proto::session::Message;
+use crate::proto::session::{Message, Session};
+use crate::server::conn::BATCH;
 use crate::server::net::Net;
 use crate::server::visitors::{VisitorId, Visitors};
 
@@ -56,15 +57,48 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
         (Some(state), verdict)
     }
 
-    /// Has a message answered.
+    /// Has the messages answered that lie whole at the front of the input, until one leads to a
+    /// verdict, so many are answered, or the outbox has to be sent.
     #[inline]
-    pub(super) fn serve(&mut self, state: &mut S::State, message: Message<'_>) -> Option<Close> {
+    pub(super) fn serve(
+        &mut self,
+        session: &Session,
+        state: &mut S::State,
+        input: &mut &[u8],
+        messages: &mut usize,
+    ) -> Option<Close> {
+        let mut verdict = None;
+        session.each(self.protocol, input, |message| {
+            verdict = self.answer(state, message);
+            *messages -= 1;
+            verdict.is_none() && *messages > 0 && self.outbox.len() < BATCH
+        });
+        verdict
+    }
+
+    /// Has one message answered that doesn't lie whole among others.
+    #[cold]
+    pub(super) fn answer_alone(
+        &mut self,
+        state: &mut S::State,
+        message: Message<'_>,
+    ) -> Option<Close> {
+        self.answer(state, message)
+    }
+
+    #[inline(always)]
+    fn answer(&mut self, state: &mut S::State, message: Message<'_>) -> Option<Close> {
         self.counters.messages += 1;
-        self.call(message.form, |service, reply| service.message(state, message.bytes, reply)).1
+        let (_, verdict) = self.call(
+            message.form,
+            #[inline(always)]
+            |service, reply| service.message(state, message.bytes, reply),
+        );
+        verdict
     }
 
     /// Calls the service; a call that writes too much has said nothing.
-    #[inline]
+    #[inline(always)]
     fn call<R>(
         &mut self,
         form: Form,
@@ -81,6 +115,7 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
     }
 
     /// Forgets what the latest call has written.
+    #[cold]
     pub(super) fn take_back(&mut self) {
         self.outbox.truncate(self.said);
     }

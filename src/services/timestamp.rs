@@ -47,7 +47,7 @@ impl Service for Timestamp {
 
     fn open(&mut self, _peer: &Peer<'_>, _reply: &mut Reply<'_>) {}
 
-    #[inline]
+    #[inline(always)]
     fn message(&mut self, (): &mut (), message: &[u8], reply: &mut Reply<'_>) {
         let now = reply.now();
         reply.push(self.stamp.at(now, self.zone));
