@@ -84,14 +84,11 @@ fn written<R>(
     call: impl FnOnce(&mut Reply<'_>) -> R,
 ) -> (R, Vec<Vec<u8>>, Option<Close>) {
     let max = Limits::default().reply_max;
-    let mut out = Vec::new();
-    let mut reply = Reply::new(&mut out, max, Form::Length, now);
+    let mut out = vec![0; max];
+    let mut reply = Reply::new(&mut out, Form::Length, now);
     let value = call(&mut reply);
-    let verdict = reply.finish();
-    if verdict == Some(Close::ReplyTooLong) {
-        out.clear();
-    }
-    (value, messages(&out, max), verdict)
+    let (length, verdict) = reply.finish();
+    (value, messages(&out[..length], max), verdict)
 }
 
 fn messages(mut input: &[u8], max: usize) -> Vec<Vec<u8>> {

@@ -3,6 +3,7 @@
 pub mod close;
 pub mod counters;
 pub mod limits;
+pub(crate) mod outbox;
 pub mod peer;
 pub mod reply;
 pub mod service;

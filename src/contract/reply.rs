@@ -19,22 +19,25 @@ use crate::proto::framing::{FRAME_MAX, Form};
 /// [`Limits::reply_max`]: crate::Limits::reply_max
 #[derive(Debug)]
 pub struct Reply<'a> {
-    out: &'a mut Vec<u8>,
-    /// How long `out` may become.
-    limit: usize,
+    /// The loop's buffer, as far as this reply may go; none once it has gone too far.
+    out: Option<&'a mut [u8]>,
+    /// How much is written.
+    length: usize,
     /// Where the message begins that is being written.
-    message: Option<usize>,
+    start: usize,
+    /// A message is being written.
+    open: bool,
     form: Form,
     now: SystemTime,
-    /// The service asked for the connection's end, or has gone too far.
-    verdict: Option<Close>,
+    /// The service asked for the connection's end.
+    dismissed: bool,
 }
 
 impl<'a> Reply<'a> {
     #[inline]
-    pub(crate) fn new(out: &'a mut Vec<u8>, max: usize, form: Form, now: SystemTime) -> Self {
-        let limit = out.len().saturating_add(max);
-        Self { out, limit, message: None, form, now, verdict: None }
+    pub(crate) fn new(out: &'a mut [u8], form: Form, now: SystemTime) -> Self {
+        let out = Some(out);
+        Self { out, length: 0, start: 0, open: false, form, now, dismissed: false }
     }
 
     /// Writes one message, or the end of the one that was begun with [`push`](Self::push).
@@ -47,32 +50,37 @@ impl<'a> Reply<'a> {
     /// Writes a part of a message.
     #[inline(always)]
     pub fn push(&mut self, bytes: &[u8]) {
+        let Some(out) = &mut self.out else { return };
+        let before = if self.open { 0 } else { self.form.before() };
         // With room for what frames the message, before and behind: so it can always be ended.
-        if bytes.len() + 2 * FRAME_MAX > self.limit - self.out.len() {
-            self.verdict = Some(Close::ReplyTooLong);
-            return;
+        if let Some((place, rest)) = out[self.length..].split_at_mut_checked(before + bytes.len())
+            && before + rest.len() >= 2 * FRAME_MAX
+        {
+            place[before..].copy_from_slice(bytes);
+            if !self.open {
+                (self.open, self.start) = (true, self.length);
+            }
+            self.length += before + bytes.len();
+        } else {
+            self.out = None;
         }
-        if self.message.is_none() {
-            self.message = Some(self.out.len());
-            self.form.begin(self.out);
-        }
-        self.out.extend_from_slice(bytes);
     }
 
     /// Ends the message; where none was begun, it is an empty one.
     #[inline(always)]
     pub fn end(&mut self) {
-        if self.message.is_none() {
+        if !self.open {
             self.push(&[]);
         }
-        if let Some(start) = self.message.take() {
-            self.form.end(self.out, start);
+        if let Some(out) = &mut self.out {
+            self.length = self.form.close(out, self.start, self.length);
+            self.open = false;
         }
     }
 
     /// Asks the loop to close the connection once all that was written is sent.
     pub fn close(&mut self) {
-        self.verdict.get_or_insert(Close::Dismissed);
+        self.dismissed = true;
     }
 
     /// The time of day, as it was when the loop last woke.
@@ -84,13 +92,17 @@ impl<'a> Reply<'a> {
         self.now
     }
 
-    /// Ends what is open, and says whether the connection must end.
+    /// Ends what is open. Returns how much was said, which is nothing where it was too much, and
+    /// whether the connection must end.
     #[inline(always)]
-    pub(crate) fn finish(mut self) -> Option<Close> {
-        if self.message.is_some() {
+    pub(crate) fn finish(mut self) -> (usize, Option<Close>) {
+        if self.open {
             self.end();
         }
-        self.verdict
+        match self.out {
+            Some(_) => (self.length, self.dismissed.then_some(Close::Dismissed)),
+            None => (0, Some(Close::ReplyTooLong)),
+        }
     }
 }
 
@@ -117,11 +129,12 @@ mod tests {
         max: usize,
         write: impl FnOnce(&mut Reply<'_>),
     ) -> (Vec<u8>, Option<Close>) {
-        let mut out = b"earlier".to_vec();
-        let mut reply = Reply::new(&mut out, max, form, SystemTime::UNIX_EPOCH);
+        let mut out = vec![0; max];
+        let mut reply = Reply::new(&mut out, form, SystemTime::UNIX_EPOCH);
         write(&mut reply);
-        let verdict = reply.finish();
-        (out.split_off(7), verdict)
+        let (length, verdict) = reply.finish();
+        out.truncate(length);
+        (out, verdict)
     }
 
     #[test]
@@ -151,18 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn passing_the_limit_is_a_verdict_and_takes_no_memory() {
+    fn passing_the_limit_is_a_verdict_and_nothing_was_said() {
         for form in [Form::Line(Ending::CrLf), Form::Chunk, Form::Length] {
             let verdict = |length| written(form, 99, |reply| reply.message(&vec![0; length])).1;
             let longest = (0..99).rev().find(|&length| verdict(length).is_none()).unwrap();
             assert!((91..99).contains(&longest), "{form:?} {longest}");
             let floods: [fn(&mut Reply<'_>); 3] =
                 [|reply| reply.push(b"abc"), |reply| reply.end(), |reply| reply.message(b"")];
-            for flood in floods {
+            for (number, flood) in floods.into_iter().enumerate() {
                 let (out, verdict) =
                     written(form, 99, |reply| (0..1000).for_each(|_| flood(reply)));
-                assert!(out.len() <= 99, "{form:?} {}", out.len());
-                let nothing = form == Form::Chunk && out.is_empty();
+                assert_eq!(out, b"", "{form:?}");
+                let nothing = form == Form::Chunk && number > 0;
                 assert_eq!(verdict, Some(Close::ReplyTooLong).filter(|_| !nothing), "{form:?}");
             }
         }

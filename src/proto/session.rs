@@ -1,7 +1,7 @@
 //! One connection: a handshake and then a framing, without a socket.
 
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::{Form, Framing, chunks};
+use crate::proto::framing::{Form, Framing, chunks, lines};
 use crate::proto::handshake::{self, CHALLENGE};
 use crate::proto::held::{Extent, Held};
 use crate::proto::keys::key::Key;
@@ -179,18 +179,16 @@ impl Session {
         &self,
         protocol: &Protocol,
         input: &mut &'i [u8],
-        mut take: impl FnMut(Message<'i>) -> bool,
+        take: impl FnMut(Message<'i>) -> bool,
     ) {
         let Stage::Talking(side) = self.stage else { return };
         if self.held.is_empty() && !ends_with_one(protocol, side) {
-            let (framing, max) = (protocol.framing(), length_max(protocol, side));
-            while let Ok(Extent::Whole(length)) = framing.scan(&[], input, max) {
-                let Some(unit) = input.split_off(..length) else { return };
-                let (bytes, form) = framing.open(unit);
-                if !take(Message { bytes, form }) {
-                    return;
-                }
-            }
+            let max = length_max(protocol, side);
+            // What most connections speak has a run of its own, in which its form is known.
+            *input = match protocol.framing() {
+                Framing::Lines => run(input, |rest| lines::scan(&[], rest, max), lines::open, take),
+                other => run(input, |rest| other.scan(&[], rest, max), |u| other.open(u), take),
+            };
         }
     }
 
@@ -298,6 +296,25 @@ impl Session {
         let (bytes, form) = framing.open(unit);
         Ok(Some(Event::Message(Message { bytes, form })))
     }
+}
+
+/// Hands on the whole messages of one framing, and returns what is left of the input.
+#[inline(always)]
+fn run<'i>(
+    mut input: &'i [u8],
+    scan: impl Fn(&[u8]) -> Result<Extent, Refusal>,
+    open: impl Fn(&'i [u8]) -> (&'i [u8], Form),
+    mut take: impl FnMut(Message<'i>) -> bool,
+) -> &'i [u8] {
+    while let Ok(Extent::Whole(length)) = scan(input) {
+        let Some((unit, rest)) = input.split_at_checked(length) else { break };
+        input = rest;
+        let (bytes, form) = open(unit);
+        if !take(Message { bytes, form }) {
+            break;
+        }
+    }
+    input
 }
 
 /// How long a message may be that arrives here.

@@ -14,7 +14,7 @@ use crate::server::waits::Wait;
 pub(super) const BATCH: usize = 16 << 10;
 
 /// The messages that a connection may have answered in one visit.
-const MESSAGES_PER_VISIT: usize = 1024;
+pub(super) const MESSAGES_PER_VISIT: usize = 1024;
 
 /// The reads that a connection may make in one visit.
 const READS_PER_VISIT: usize = 4;
@@ -145,8 +145,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Says what the dialect begins with.
     pub(super) fn greet(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
-        let mut messages = MESSAGES_PER_VISIT;
-        let greeted = self.digest(&[], &mut messages, desk);
+        let greeted = self.digest(&[], desk);
         let visit = greeted.and_then(|()| match self.phase {
             Phase::Talking => Ok(Visit::Rest),
             _ => self.wind_up(inbox, desk),
@@ -165,7 +164,6 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// The service has panicked: what it had said before is still sent, and then it is over.
     pub(super) fn recover(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
-        desk.take_back();
         self.session.release();
         self.close(Close::Panicked);
         let sent = self.send(desk).and_then(|_| self.wind_up(inbox, desk));
@@ -173,14 +171,13 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     fn turn(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
-        let mut messages = MESSAGES_PER_VISIT;
         if !self.send_unsent(desk)? {
             return Ok(Visit::Rest);
         }
         let unread = self.stuck.as_mut().map(|stuck| std::mem::take(&mut stuck.unread));
         self.stuck = None;
         if let Some(unread) = unread.filter(|unread| !unread.is_empty()) {
-            self.digest(&unread, &mut messages, desk)?;
+            self.digest(&unread, desk)?;
         }
         let mut reads = READS_PER_VISIT;
         while self.phase == Phase::Talking && self.stuck.is_none() {
@@ -189,14 +186,14 @@ impl<N: Net, S: Service> Conn<N, S> {
                     return Ok(Visit::Rest);
                 }
                 self.close(Close::Stopped);
-            } else if reads == 0 || messages == 0 {
+            } else if reads == 0 || desk.messages == 0 {
                 return Ok(Visit::Again);
             } else {
                 reads -= 1;
                 match self.read(inbox, desk)? {
                     None => {}
                     Some(0) => self.finish(desk)?,
-                    Some(length) => self.digest(&inbox[..length], &mut messages, desk)?,
+                    Some(length) => self.digest(&inbox[..length], desk)?,
                 }
             }
         }
@@ -224,27 +221,22 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Answers what was read. What can't be answered now is kept.
-    fn digest(
-        &mut self,
-        mut input: &[u8],
-        messages: &mut usize,
-        desk: &mut Desk<'_, N, S>,
-    ) -> io::Result<()> {
+    fn digest(&mut self, mut input: &[u8], desk: &mut Desk<'_, N, S>) -> io::Result<()> {
         while self.phase == Phase::Talking && (!input.is_empty() || self.session.is_due()) {
-            let before = *messages;
+            let before = desk.messages;
             let served = match &mut self.state {
-                Some(state) => desk.serve(&self.session, state, &mut input, messages),
+                Some(state) => desk.serve(&self.session, state, &mut input),
                 None => None,
             };
-            let verdict = match *messages {
+            let verdict = match desk.messages {
                 left if left < before => served,
-                _ => self.step(&mut input, messages, desk),
+                _ => self.step(&mut input, desk),
             };
             if let Some(why) = verdict {
                 self.close(why);
                 break;
             }
-            let stop = *messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
+            let stop = desk.messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
             if stop && !input.is_empty() {
                 self.stuck.get_or_insert_default().unread = input.to_vec();
                 break;
@@ -257,18 +249,12 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Takes what is at the front of the input, where that is no whole message.
     #[cold]
-    fn step(
-        &mut self,
-        input: &mut &[u8],
-        messages: &mut usize,
-        desk: &mut Desk<'_, N, S>,
-    ) -> Option<Close> {
-        match (self.session.next(desk.protocol, input, desk.outbox), &mut self.state) {
+    fn step(&mut self, input: &mut &[u8], desk: &mut Desk<'_, N, S>) -> Option<Close> {
+        let event = self.session.next(desk.protocol, input, desk.handshake);
+        desk.outbox.append(desk.handshake);
+        match (event, &mut self.state) {
             (Ok(None), _) => None,
-            (Ok(Some(Event::Message(message))), Some(state)) => {
-                *messages -= 1;
-                desk.answer_alone(state, message)
-            }
+            (Ok(Some(Event::Message(message))), Some(state)) => desk.answer_alone(state, message),
             (Ok(Some(Event::Message(_))), None) => Some(Close::Reset),
             (Ok(Some(Event::Open(key))), _) => {
                 let (state, verdict) = desk.open(self.visitor.take(), key);
@@ -297,15 +283,15 @@ impl<N: Net, S: Service> Conn<N, S> {
         if self.has_unsent() {
             let stuck = self.stuck.get_or_insert_default();
             stuck.unsent.reserve_exact(desk.outbox.len());
-            stuck.unsent.extend_from_slice(desk.outbox);
+            stuck.unsent.extend_from_slice(desk.outbox.bytes());
             desk.outbox.clear();
             return Ok(false);
         }
-        let sent = write(desk.net, &mut self.socket, desk.outbox)?;
+        let sent = write(desk.net, &mut self.socket, desk.outbox.bytes())?;
         desk.counters.bytes_out += sent as u64;
         let all = sent == desk.outbox.len();
         if !all {
-            self.stuck.get_or_insert_default().unsent = desk.outbox[sent..].to_vec();
+            self.stuck.get_or_insert_default().unsent = desk.outbox.bytes()[sent..].to_vec();
         }
         desk.outbox.clear();
         Ok(all)

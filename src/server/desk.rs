@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use crate::contract::close::Close;
 use crate::contract::counters::Counters;
 use crate::contract::limits::Limits;
+use crate::contract::outbox::Outbox;
 use crate::contract::peer::{Peer, PeerId};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
@@ -26,9 +27,11 @@ pub(super) struct Desk<'t, N: Net, S: Service> {
     pub(super) visitors: &'t mut Visitors,
     pub(super) counters: &'t mut Counters,
     /// What this connection has to send, until it is sent or the connection is stuck.
-    pub(super) outbox: &'t mut Vec<u8>,
-    /// Where in the outbox the latest call of the service began to write.
-    pub(super) said: usize,
+    pub(super) outbox: &'t mut Outbox,
+    /// What the handshake has to say, on its way into the outbox.
+    pub(super) handshake: &'t mut Vec<u8>,
+    /// How many messages may still be answered in this visit.
+    pub(super) messages: usize,
     /// The name of the connection.
     pub(super) peer: PeerId,
     /// The time of day of this turn.
@@ -65,14 +68,17 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
         session: &Session,
         state: &mut S::State,
         input: &mut &[u8],
-        messages: &mut usize,
     ) -> Option<Close> {
         let mut verdict = None;
-        session.each(self.protocol, input, |message| {
-            verdict = self.answer(state, message);
-            *messages -= 1;
-            verdict.is_none() && *messages > 0 && self.outbox.len() < BATCH
-        });
+        session.each(
+            self.protocol,
+            input,
+            #[inline(always)]
+            |message| {
+                verdict = self.answer(state, message);
+                verdict.is_none() && self.messages > 0 && self.outbox.len() < BATCH
+            },
+        );
         verdict
     }
 
@@ -86,9 +92,10 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
         self.answer(state, message)
     }
 
+    // Inlined by force, as all on this way is: the reply then lies in registers.
     #[inline(always)]
     fn answer(&mut self, state: &mut S::State, message: Message<'_>) -> Option<Close> {
-        self.counters.messages += 1;
+        self.messages -= 1;
         let (_, verdict) = self.call(
             message.form,
             #[inline(always)]
@@ -97,27 +104,19 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
         verdict
     }
 
-    /// Calls the service; a call that writes too much has said nothing.
+    /// Calls the service; a call that writes too much, or panics, has said nothing.
     #[inline(always)]
     fn call<R>(
         &mut self,
         form: Form,
         call: impl FnOnce(&mut S, &mut Reply<'_>) -> R,
     ) -> (R, Option<Close>) {
-        self.said = self.outbox.len();
-        let mut reply = Reply::new(self.outbox, self.limits.reply_max, form, self.wall);
+        let room = self.outbox.room(self.limits.reply_max);
+        let mut reply = Reply::new(room, form, self.wall);
         let value = call(self.service, &mut reply);
-        let verdict = reply.finish();
-        if verdict == Some(Close::ReplyTooLong) {
-            self.take_back();
-        }
+        let (said, verdict) = reply.finish();
+        self.outbox.keep(said);
         (value, verdict)
-    }
-
-    /// Forgets what the latest call has written.
-    #[cold]
-    pub(super) fn take_back(&mut self) {
-        self.outbox.truncate(self.said);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::proto::refusal::Refusal;
 pub(crate) const HEADER_MAX: usize = 12;
 
 /// The shorter one.
-const HEADER: usize = 4;
+pub(crate) const HEADER: usize = 4;
 
 /// What stands in the short header where the long one is meant.
 const LONG: [u8; HEADER] = [0xff; HEADER];
@@ -51,14 +51,8 @@ pub(crate) fn open(unit: &[u8]) -> &[u8] {
     &unit[header..]
 }
 
-/// Leaves room for a header.
-pub(crate) fn begin(out: &mut Vec<u8>) {
-    out.extend_from_slice(&[0; HEADER]);
-}
-
-/// Fills in the header of the message that was begun at `start`.
-pub(crate) fn end(out: &mut [u8], start: usize) {
-    let frame = &mut out[start..];
+/// Fills in the header of a frame.
+pub(crate) fn end(frame: &mut [u8]) {
     let length = u32::try_from(frame.len() - HEADER).unwrap_or(u32::MAX);
     debug_assert!(i32::try_from(length).is_ok(), "limits are capped far below 2 GiB");
     frame[..HEADER].copy_from_slice(&length.to_be_bytes());
@@ -106,11 +100,9 @@ mod tests {
 
     #[test]
     fn a_header_is_filled_in_at_the_end() {
-        let mut out = b"before".to_vec();
-        begin(&mut out);
-        out.extend_from_slice(b"abc");
-        end(&mut out, 6);
-        assert_eq!(out, b"before\0\0\0\x03abc");
-        assert_eq!(open(&out[6..]), b"abc");
+        let mut frame = *b"....abc";
+        end(&mut frame);
+        assert_eq!(&frame, b"\0\0\0\x03abc");
+        assert_eq!(open(&frame), b"abc");
     }
 }

@@ -120,21 +120,42 @@ impl Form {
     }
 
     /// Begins a message at the end of `out`.
-    #[inline(always)]
     pub(crate) fn begin(self, out: &mut Vec<u8>) {
-        if self == Self::Length {
-            length::begin(out);
-        }
+        out.resize(out.len() + self.before(), 0);
     }
 
     /// Ends the message that was begun at `start`.
-    #[inline(always)]
     pub(crate) fn end(self, out: &mut Vec<u8>, start: usize) {
+        let end = out.len();
+        out.resize(end + FRAME_MAX, 0);
+        let end = self.close(out, start, end);
+        out.truncate(end);
+    }
+
+    /// How much room is left before the message for what frames it.
+    #[inline(always)]
+    pub(crate) fn before(self) -> usize {
+        if self == Self::Length { length::HEADER } else { 0 }
+    }
+
+    /// Frames the message that lies in `out` from `start`, where the room before it begins, to
+    /// `end`, behind which there is room too. Returns where the frame ends.
+    #[inline(always)]
+    pub(crate) fn close(self, out: &mut [u8], start: usize, end: usize) -> usize {
         match self {
-            Self::Line(Ending::Lf) => out.push(b'\n'),
-            Self::Line(Ending::CrLf) => out.extend_from_slice(b"\r\n"),
-            Self::Line(Ending::None) | Self::Chunk => {}
-            Self::Length => length::end(out, start),
+            Self::Line(Ending::Lf) => {
+                out[end] = b'\n';
+                end + 1
+            }
+            Self::Line(Ending::CrLf) => {
+                out[end..end + 2].copy_from_slice(b"\r\n");
+                end + 2
+            }
+            Self::Line(Ending::None) | Self::Chunk => end,
+            Self::Length => {
+                length::end(&mut out[start..end]);
+                end
+            }
         }
     }
 }

@@ -13,12 +13,13 @@ use slab::Slab;
 use crate::contract::close::Close;
 use crate::contract::counters::Counters;
 use crate::contract::limits::{Limits, Memory};
+use crate::contract::outbox::Outbox;
 use crate::contract::peer::{PeerId, SLOTS_MAX};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
-use crate::server::conn::{BATCH, Conn, Visit};
+use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::desk::Desk;
 use crate::server::door::Door;
 use crate::server::moment::Moment;
@@ -59,7 +60,9 @@ pub struct Engine<N: Net, S: Service> {
     /// The one buffer that is read into.
     inbox: Box<[u8]>,
     /// The one buffer that replies are written to.
-    outbox: Vec<u8>,
+    outbox: Outbox,
+    /// What a handshake has to say, on its way into the outbox.
+    handshake: Vec<u8>,
     /// The bytes that all connections keep together.
     held: usize,
     /// The generation of the latest connection.
@@ -88,7 +91,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             again: Vec::new(),
             inbox: vec![0; INBOX].into(),
             // Its longest: a batch that is just not full, and one more reply.
-            outbox: Vec::with_capacity(BATCH + limits.reply_max),
+            outbox: Outbox::new(BATCH + limits.reply_max),
+            handshake: Vec::new(),
             held: 0,
             generation: 0,
             drain: None,
@@ -165,10 +169,11 @@ impl<N: Net, S: Service> Engine<N, S> {
         let form = self.protocol.framing().form();
         let mut told = Ok(());
         self.visit(slot, now, wall, |conn, _, desk| {
-            let mut reply = Reply::new(desk.outbox, desk.limits.reply_max, form, wall);
+            let mut reply = Reply::new(desk.outbox.room(desk.limits.reply_max), form, wall);
             reply.message(message);
-            let fits = reply.finish().is_none();
-            match if fits { conn.tell(desk) } else { Ok(false) } {
+            let (said, verdict) = reply.finish();
+            desk.outbox.keep(said);
+            match if verdict.is_none() { conn.tell(desk) } else { Ok(false) } {
                 Ok(true) => Visit::Rest,
                 Ok(false) => {
                     told = Err(TellError::Full);
@@ -261,7 +266,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let held = conn.bytes_held();
-        let Counters { bytes_in, bytes_out, messages, .. } = self.counters;
+        let Counters { bytes_in, bytes_out, .. } = self.counters;
         self.outbox.clear();
         let mut desk = Desk {
             net: &mut self.net,
@@ -271,7 +276,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             visitors: &mut self.visitors,
             counters: &mut self.counters,
             outbox: &mut self.outbox,
-            said: 0,
+            handshake: &mut self.handshake,
+            messages: MESSAGES_PER_VISIT,
             peer: PeerId::new(slot, conn.generation),
             wall,
             draining: self.drain.is_some(),
@@ -279,6 +285,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         // One guard for all that a visit calls. The loop's buffers are lent, so they aren't lost.
         let acted = catch_unwind(AssertUnwindSafe(|| act(conn, &mut self.inbox, &mut desk)));
         let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut desk));
+        let messages = (MESSAGES_PER_VISIT - desk.messages) as u64;
+        self.counters.messages += messages;
         let held_now = conn.bytes_held();
         self.held = self.held - held + held_now;
         match visit {
@@ -292,8 +300,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let wait = conn.waits_for();
         let progress = match wait {
             // A visit may answer what an earlier one has read.
-            Wait::Idle => self.counters.bytes_in > bytes_in || self.counters.messages > messages,
-            Wait::Message => self.counters.messages > messages,
+            Wait::Idle => self.counters.bytes_in > bytes_in || messages > 0,
+            Wait::Message => messages > 0,
             Wait::Write => self.counters.bytes_out > bytes_out,
             Wait::Handshake | Wait::Linger => false,
         };
