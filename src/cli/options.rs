@@ -158,6 +158,7 @@ impl<T: Clone + Send + Sync> TypedValueParser for Choice<T> {
 fn dialects() -> Vec<(Dialect, PossibleValue)> {
     let explained = |dialect: Dialect| {
         let help = match dialect {
+            Dialect::Countersign => "both ends prove the key, every record is protected",
             Dialect::Raw => "a challenge, answered with its HMAC as bytes",
             Dialect::Hex => "a challenge, answered with its HMAC in hexadecimal digits",
             _ => "no handshake: whoever connects is served",

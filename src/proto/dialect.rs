@@ -7,6 +7,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
+    /// Both ends prove that they hold the key, in one round trip; then every record is protected.
+    Countersign,
     /// The server sends 32 random bytes; the client answers with their HMAC as raw bytes.
     Raw,
     /// The same, and the HMAC is written in lower-case hexadecimal digits.
@@ -17,12 +19,13 @@ pub enum Dialect {
 
 impl Dialect {
     /// All dialects, in the order in which help texts name them.
-    pub const ALL: [Self; 3] = [Self::Raw, Self::Hex, Self::Open];
+    pub const ALL: [Self; 4] = [Self::Countersign, Self::Raw, Self::Hex, Self::Open];
 
     /// The name, as it stands in key files and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Countersign => "countersign/1",
             Self::Raw => "raw",
             Self::Hex => "hex",
             Self::Open => "open",
@@ -56,7 +59,7 @@ pub struct UnknownDialect;
 
 impl fmt::Display for UnknownDialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown dialect (raw, hex or open)")
+        f.write_str("unknown dialect (countersign/1, raw, hex or open)")
     }
 }
 

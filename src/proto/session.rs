@@ -105,6 +105,7 @@ impl Session {
         let stage = match protocol.dialect() {
             Dialect::Open => Stage::Unguarded,
             Dialect::Raw | Dialect::Hex => Stage::Fresh(nonce),
+            Dialect::Countersign => Stage::Over,
         };
         Self { stage, held: Held::default() }
     }

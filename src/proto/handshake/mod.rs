@@ -22,7 +22,7 @@ pub(crate) fn proof_length(dialect: Dialect, mac: Mac) -> usize {
     match dialect {
         Dialect::Raw => mac.length(),
         Dialect::Hex => hex::length(mac),
-        Dialect::Open => 0,
+        Dialect::Countersign | Dialect::Open => 0,
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn check<'k>(
     let key = match protocol.dialect() {
         Dialect::Raw => raw::check(protocol, Dialect::Raw, challenge, proof),
         Dialect::Hex => hex::check(protocol, challenge, proof),
-        Dialect::Open => return Ok(None),
+        Dialect::Countersign | Dialect::Open => return Ok(None),
     };
     key.ok_or(Refusal::WrongProof).map(Some)
 }
@@ -47,6 +47,6 @@ pub(crate) fn answer(protocol: &Protocol, key: &Key, challenge: &[u8], out: &mut
     match protocol.dialect() {
         Dialect::Raw => raw::write(mac, &tag, out),
         Dialect::Hex => hex::write(mac, &tag, out),
-        Dialect::Open => {}
+        Dialect::Countersign | Dialect::Open => {}
     }
 }
