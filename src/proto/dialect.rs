@@ -74,6 +74,10 @@ impl Dialects {
         Self(self.0 | 1 << dialect as u8)
     }
 
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     pub(crate) fn contains(self, dialect: Dialect) -> bool {
         self.0 & 1 << dialect as u8 != 0
     }

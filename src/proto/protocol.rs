@@ -149,7 +149,9 @@ impl Protocol {
         &self.keys
     }
 
-    pub(crate) fn replace_keys(&mut self, keys: KeyRing) {
+    /// Takes other keys; those that are on both rings keep their numbers.
+    pub(crate) fn replace_keys(&mut self, mut keys: KeyRing) {
+        keys.inherit(&self.keys);
         self.keys = keys;
     }
 
@@ -157,26 +159,33 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// The dialect needs a key, and none on the ring serves it.
+    /// The dialect needs a key, and none on the ring serves it, or none at this time.
     pub fn check_server(&self) -> Result<(), NoUsableKey> {
         let usable = !self.dialect.authenticates() || self.keys.serving(self.dialect).count() > 0;
-        if usable { Ok(()) } else { Err(NoUsableKey { dialect: self.dialect, id: None }) }
+        if usable { Ok(()) } else { Err(self.no_usable_key(None)) }
     }
 
     /// As a client: the key to sign with, none where the dialect needs none.
     ///
     /// # Errors
     ///
-    /// The dialect needs a key, and the one asked for, or every one, isn't on the ring or doesn't
-    /// serve it.
+    /// The dialect needs a key, and the one asked for, or every one, isn't on the ring, doesn't
+    /// serve it, or isn't valid at this time.
     pub fn signing_key(&self) -> Result<Option<&Key>, NoUsableKey> {
         if !self.dialect.authenticates() {
             return Ok(None);
         }
-        let mut serving = self.keys.serving(self.dialect);
-        let key = serving.find(|key| self.key.as_deref().is_none_or(|id| id == key.id()));
-        let id = self.key.as_deref().map(str::to_owned);
-        key.ok_or(NoUsableKey { dialect: self.dialect, id }).map(Some)
+        let id = self.key.as_deref();
+        let key = self.keys.serving(self.dialect).find(|key| id.is_none_or(|id| id == key.id()));
+        key.map(Some).ok_or_else(|| self.no_usable_key(id))
+    }
+
+    fn no_usable_key(&self, id: Option<&str>) -> NoUsableKey {
+        let dialect = self.dialect;
+        let meant = |key: &Key| key.serves(dialect) && id.is_none_or(|id| id == key.id());
+        // One that serves the dialect and yet isn't usable has a date.
+        let is_dated = self.keys.keys().any(meant);
+        NoUsableKey { dialect, id: id.map(str::to_owned), is_dated }
     }
 }
 
@@ -187,23 +196,72 @@ impl From<KeyRing> for Protocol {
     }
 }
 
-/// No key on the ring serves the dialect, or not the one that was asked for.
+/// No key on the ring serves the dialect at this time, or not the one that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoUsableKey {
     dialect: Dialect,
     id: Option<String>,
+    /// There is such a key, and it isn't valid yet or has run out.
+    is_dated: bool,
 }
 
 impl fmt::Display for NoUsableKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dialect, id } = self;
-        match id {
-            Some(id) => write!(f, "the key {id} is not on the ring, or doesn't serve {dialect}")?,
-            None => write!(f, "no key on the ring serves {dialect}")?,
+        let Self { dialect, id, is_dated } = self;
+        match (id, is_dated) {
+            (Some(id), false) => {
+                write!(f, "the key {id} is not on the ring, or doesn't serve {dialect}")?;
+            }
+            (None, false) => write!(f, "no key on the ring serves {dialect}")?,
+            (Some(id), true) => write!(f, "the key {id} isn't valid yet or has run out")?,
+            (None, true) => write!(f, "no key that serves {dialect} is valid at this time")?,
         }
-        write!(f, "; add dialects={dialect} to its line, or make one with ")?;
+        match is_dated {
+            true => f.write_str("; change its not-before= or not-after=, or make one with ")?,
+            false => write!(f, "; add dialects={dialect} to its line, or make one with ")?,
+        }
         write!(f, "`countersign keygen --dialects {dialect}`")
     }
 }
 
 impl std::error::Error for NoUsableKey {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_serves_nobody_is_told_of_with_the_reason() {
+        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let key = Key::new("garden", b"sixteen bytes or more").unwrap().with_not_after(at(9));
+        let mut ring = KeyRing::from(key);
+        let said = |dialect, ring: &KeyRing, id: &str| {
+            let error = Protocol::new(dialect, ring.clone()).with_key(id).signing_key().err();
+            error.map(|error| error.to_string()).unwrap_or_default()
+        };
+        let cases = [
+            (
+                Dialect::Raw,
+                "garden",
+                "the key garden is not on the ring, or doesn't serve raw; add",
+            ),
+            (Dialect::Countersign, "shed", "the key shed is not on the ring"),
+            (
+                Dialect::Countersign,
+                "garden",
+                "the key garden isn't valid yet or has run out; change",
+            ),
+        ];
+        for (dialect, id, expected) in cases {
+            let said = said(dialect, &ring, id);
+            assert!(said.starts_with(expected), "{said}");
+        }
+        let server = Protocol::new(Dialect::Countersign, ring.clone());
+        let said_by_server = server.check_server().unwrap_err().to_string();
+        assert!(said_by_server.starts_with("no key that serves countersign/1 is valid at this"));
+        ring.set_time(at(8));
+        assert_eq!(said(Dialect::Countersign, &ring, "garden"), "");
+    }
+}

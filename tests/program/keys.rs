@@ -39,7 +39,7 @@ fn what_is_no_private_file_is_refused() {
 #[test]
 fn what_holds_no_ring_of_keys_is_refused() {
     let home = Home::new();
-    let cases: [(&[u8], &str, &str); 12] = [
+    let cases: [(&[u8], &str, &str); 15] = [
         (b"", "holds no key", "countersign keygen"),
         (b"\n# only a comment\n", "holds no key", "countersign keygen"),
         (b"one\n", "line 1: ", "write `id  hex:00112233"),
@@ -54,7 +54,26 @@ fn what_holds_no_ring_of_keys_is_refused() {
             "line 1: ",
             "write a text: secret with blanks as hex: or base64:",
         ),
-        (b"one  text:a\none  text:b\n", "line 2: the id one is on the ring", "give one of them"),
+        (
+            b"one  text:fifteen-bytes-k\n",
+            "line 1: the secret has fewer than 16 bytes",
+            "`countersign keygen` makes a good one, or write dialects=raw,hex",
+        ),
+        (
+            b"one  text:sixteen-bytes-ke  not-after=soon\n",
+            "line 1: not-after= takes a date",
+            "write it as 2027-01-31",
+        ),
+        (
+            b"one  text:a dialects=raw\none  text:b\n",
+            "line 2: the secret has fewer than 16 bytes",
+            "dialects=raw,hex",
+        ),
+        (
+            b"one  text:a dialects=raw\none  text:b dialects=raw\n",
+            "line 2: the id one is on the ring",
+            "give one of them",
+        ),
         (b"one  text:\xff\n", "line 1: the line is not UTF-8", "write such a secret as hex:"),
     ];
     for (text, fault, remedy) in cases {

@@ -5,9 +5,10 @@ use std::{fmt, io};
 
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::KEYS_TRIED_MAX;
+use crate::proto::keys::key::SHORT;
 use crate::words;
 
-/// The longest id.
+/// The longest id, and the longest audience.
 pub(crate) const ID_MAX: usize = 64;
 
 /// What is wrong with a key or a key file. The text names the remedy, and never a secret.
@@ -38,12 +39,20 @@ pub enum KeyFault {
     BadEncoding(&'static str),
     /// The secret has no bytes, or zeros only.
     EmptySecret,
+    /// The secret has fewer than 16 bytes, and the key is for `countersign/1`.
+    TooShort,
     /// An option that isn't known.
     UnknownOption,
-    /// `dialects=` stands twice.
-    RepeatedOption,
+    /// An option stands twice: its name.
+    RepeatedOption(String),
     /// `dialects=` names none, or one that takes no key.
     BadDialects,
+    /// The audience isn't one printable word of at most 64 bytes.
+    BadAudience,
+    /// The option is no date: its name.
+    BadDate(&'static str),
+    /// It ends before it begins.
+    NeverValid,
     /// Another key has this id.
     DuplicateId(String),
     /// The key with this id has the same secret.
@@ -73,23 +82,41 @@ impl fmt::Display for KeyFault {
             Self::BadId => {
                 write!(f, "an id is one printable word of 1 to {ID_MAX} bytes; give it another")
             }
-            Self::NoEncoding => {
-                f.write_str("the secret has no encoding; write hex:, base64: or text: before it")
-            }
+            Self::NoEncoding => f.write_str(
+                "the secret has no encoding; write hex:, base64:, text: or passphrase: before it",
+            ),
             Self::BadEncoding(name) => {
                 write!(f, "the secret is no {name} text; mend it or choose another encoding")
             }
             Self::EmptySecret => {
                 f.write_str("the secret is empty; `countersign keygen` makes a good one")
             }
-            Self::UnknownOption => f.write_str(
-                "the only option is dialects=; write a text: secret with blanks as hex: or base64:",
+            Self::TooShort => write!(
+                f,
+                "the secret has fewer than {SHORT} bytes, too few for countersign/1; `countersign \
+                 keygen` makes a good one, or write dialects=raw,hex if it is for these alone"
             ),
-            Self::RepeatedOption => {
-                f.write_str("dialects= stands twice; list them in one, dialects=raw,hex")
+            Self::UnknownOption => f.write_str(
+                "options are dialects=, audience=, not-before= and not-after=; write a text: \
+                 secret with blanks as hex: or base64:",
+            ),
+            Self::RepeatedOption(name) => {
+                write!(f, "{name}= stands twice; write all that it says in one, or remove one")
             }
-            Self::BadDialects => {
-                f.write_str("dialects= takes raw and hex; write dialects=raw,hex or one of them")
+            Self::BadDialects => f.write_str(
+                "dialects= takes countersign/1, raw and hex; write one, or several with commas \
+                 between them",
+            ),
+            Self::BadAudience => {
+                write!(f, "an audience is one printable word of 1 to {ID_MAX} bytes; change it")
+            }
+            Self::BadDate(name) => write!(
+                f,
+                "{name}= takes a date; write it as 2027-01-31, or with the time of day as \
+                 2027-01-31T12:00:00Z"
+            ),
+            Self::NeverValid => {
+                f.write_str("not-after= is no later than not-before=; change one of them")
             }
             Self::DuplicateId(id) => {
                 write!(f, "the id {id} is on the ring already; give one of them another")

@@ -1,13 +1,17 @@
 //! One key: a secret of which only the keyed states of the HMAC are kept.
 
 use std::fmt;
+use std::time::SystemTime;
 
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::proto::dialect::{Dialect, Dialects};
 use crate::proto::keys::fault::{ID_MAX, KeyFault};
+use crate::proto::keys::passphrase;
+use crate::proto::keys::span::Span;
 
 /// A secret shorter than this can be guessed (NIST SP 800-107 asks of an HMAC key that it be at
 /// least as long as the security strength, 16 bytes for 128 bits).
@@ -52,15 +56,35 @@ impl Mac {
 /// The secret itself isn't kept: the HMAC's keyed states are, computed once and cloned for each
 /// proof. They are wiped when the key is dropped, and shown by no `Debug`.
 ///
+/// ```
+/// use countersign::{Dialect, Key};
+///
+/// let key = Key::new("garden", b"sixteen bytes or more")?;
+/// assert!(key.serves(Dialect::Countersign) && !key.serves(Dialect::Raw));
+/// let key = Key::new("gate", b"short")?.with_dialect(Dialect::Raw);
+/// assert!(key.serves(Dialect::Raw) && !key.serves(Dialect::Countersign));
+/// # Ok::<(), countersign::KeyFault>(())
+/// ```
+///
 /// [`KeyRing`]: crate::KeyRing
 #[derive(Clone)]
 pub struct Key {
     /// What the ring, the logs and the service call it.
     id: Box<str>,
-    /// What it may be used for.
+    /// What it may be used for; none stands for `countersign/1` alone.
     dialects: Dialects,
+    /// What it lets into; empty for anything.
+    audience: Box<str>,
+    /// When it is taken.
+    validity: Span,
     /// It is shorter than [`SHORT`].
     short: bool,
+    /// What the ring counts it by.
+    number: KeyNumber,
+    /// By which an HMAC tells it from others.
+    identity: [u8; 32],
+    /// HKDF (RFC 5869) with the secret extracted.
+    expander: Hkdf<Sha256>,
     /// HMAC-SHA256 with the pads absorbed.
     sha256: Hmac<Sha256>,
     /// HMAC-MD5 likewise.
@@ -68,35 +92,88 @@ pub struct Key {
     md5: Hmac<md5::Md5>,
 }
 
+/// Tells a key from all that stood under its id before, and from those that will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct KeyNumber(pub(crate) u32);
+
 impl Key {
-    /// A key that serves no dialect yet: see [`with_dialect`](Self::with_dialect).
+    /// A key for the dialect `countersign/1`, unless [`with_dialect`](Self::with_dialect) names
+    /// others.
     ///
     /// # Errors
     ///
     /// The id isn't one printable word of at most 64 bytes, or the secret is empty. A secret of
     /// zero bytes alone is empty too: an HMAC pads its key with zeros, so it can't tell them apart.
     pub fn new(id: &str, secret: &[u8]) -> Result<Self, KeyFault> {
-        let printable = |c: char| !c.is_whitespace() && !c.is_control();
-        if id.is_empty() || id.len() > ID_MAX || !id.chars().all(printable) || id.starts_with('#') {
-            return Err(KeyFault::BadId);
-        }
+        check_id(id)?;
         if secret.iter().all(|&byte| byte == 0) {
             return Err(KeyFault::EmptySecret);
         }
+        let sha256: Hmac<Sha256> = keyed(secret)?;
         Ok(Self {
             id: id.into(),
             dialects: Dialects::default(),
+            audience: "".into(),
+            validity: Span::default(),
             short: secret.len() < SHORT,
-            sha256: keyed(secret)?,
+            number: KeyNumber::default(),
+            identity: tag(&sha256, b"countersign fingerprint").finalize().into_bytes().into(),
+            expander: extract(secret),
+            sha256,
             #[cfg(feature = "legacy-md5")]
             md5: keyed(secret)?,
         })
     }
 
-    /// The same key, serving a dialect more.
+    /// A key from a secret that people can remember: PBKDF2-HMAC-SHA256 of it with 600,000 rounds
+    /// and the id in the salt, 32 bytes. It takes a good part of a second.
+    ///
+    /// Whoever knows the id can try guesses without asking anybody, so a passphrase is for a key
+    /// that must be told by word of mouth: take five words or more that a die has chosen.
+    ///
+    /// # Errors
+    ///
+    /// The id isn't one printable word of at most 64 bytes, or the passphrase is empty.
+    pub fn from_passphrase(id: &str, passphrase: &[u8]) -> Result<Self, KeyFault> {
+        check_id(id)?;
+        if passphrase.is_empty() {
+            return Err(KeyFault::EmptySecret);
+        }
+        Self::new(id, &passphrase::stretch(id, passphrase)?[..])
+    }
+
+    /// The same key for a dialect, and for those that were named before, instead of
+    /// `countersign/1` alone.
     #[must_use]
     pub fn with_dialect(mut self, dialect: Dialect) -> Self {
         self.dialects = self.dialects.with(dialect);
+        self
+    }
+
+    /// The same key for one service alone, which both ends call by this name.
+    ///
+    /// # Errors
+    ///
+    /// The name isn't one printable word of at most 64 bytes.
+    pub fn with_audience(mut self, audience: &str) -> Result<Self, KeyFault> {
+        if !is_word(audience) {
+            return Err(KeyFault::BadAudience);
+        }
+        self.audience = audience.into();
+        Ok(self)
+    }
+
+    /// The same key, taken from this moment on.
+    #[must_use]
+    pub fn with_not_before(mut self, moment: SystemTime) -> Self {
+        self.validity.from = Some(moment);
+        self
+    }
+
+    /// The same key, taken until this moment.
+    #[must_use]
+    pub fn with_not_after(mut self, moment: SystemTime) -> Self {
+        self.validity.until = Some(moment);
         self
     }
 
@@ -106,10 +183,40 @@ impl Key {
         &self.id
     }
 
-    /// Whether the key may be used for a dialect.
+    /// Whether the key may be used for a dialect. For `countersign/1`, its secret must have 16
+    /// bytes at least.
     #[must_use]
     pub fn serves(&self, dialect: Dialect) -> bool {
-        self.dialects.contains(dialect)
+        self.names(dialect) && !(self.short && dialect == Dialect::Countersign)
+    }
+
+    /// The dialects that it may be used for.
+    pub fn dialects(&self) -> impl Iterator<Item = Dialect> {
+        Dialect::ALL.into_iter().filter(|&dialect| self.serves(dialect))
+    }
+
+    /// The service that it lets into; empty for any.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// From when on it is taken.
+    #[must_use]
+    pub fn not_before(&self) -> Option<SystemTime> {
+        self.validity.from
+    }
+
+    /// Until when it is taken.
+    #[must_use]
+    pub fn not_after(&self) -> Option<SystemTime> {
+        self.validity.until
+    }
+
+    /// Whether it is taken at this time.
+    #[must_use]
+    pub fn is_valid_at(&self, time: SystemTime) -> bool {
+        self.validity.contains(time)
     }
 
     /// Whether the secret has fewer than 16 bytes, and so can be guessed by whoever saw a proof.
@@ -124,16 +231,51 @@ impl Key {
     /// be guessed, they confirm the guess.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        base16ct::lower::encode_string(&self.identity()[..8])
+        base16ct::lower::encode_string(&self.identity[..8])
+    }
+
+    /// What makes it a key that can't be on a ring.
+    pub(crate) fn check(&self) -> Result<(), KeyFault> {
+        if self.short && self.names(Dialect::Countersign) {
+            return Err(KeyFault::TooShort);
+        }
+        if self.validity.is_never() { Err(KeyFault::NeverValid) } else { Ok(()) }
+    }
+
+    fn names(&self, dialect: Dialect) -> bool {
+        match self.dialects.is_empty() {
+            true => dialect == Dialect::Countersign,
+            false => self.dialects.contains(dialect),
+        }
+    }
+
+    pub(crate) fn validity(&self) -> Span {
+        self.validity
+    }
+
+    /// Whether it lets into the service of this name.
+    pub(crate) fn fits(&self, audience: &[u8]) -> bool {
+        self.audience.is_empty() || self.audience.as_bytes() == audience
+    }
+
+    pub(crate) fn number(&self) -> KeyNumber {
+        self.number
+    }
+
+    pub(crate) fn set_number(&mut self, number: KeyNumber) {
+        self.number = number;
+    }
+
+    /// Expands the key into those of a session: HKDF-Extract was done once, with the salt
+    /// "countersign/1 psk".
+    #[cfg_attr(not(test), expect(dead_code, reason = "the handshake of countersign/1 takes it"))]
+    pub(crate) fn expander(&self) -> &Hkdf<Sha256> {
+        &self.expander
     }
 
     /// Whether an HMAC can't tell the two apart, as with "k" and "k\0".
     pub(crate) fn same_secret(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-    }
-
-    fn identity(&self) -> [u8; 32] {
-        tag(&self.sha256, b"countersign fingerprint").finalize().into_bytes().into()
+        self.identity == other.identity
     }
 
     /// The HMAC of a message; the bytes past [`Mac::length`] are zero.
@@ -157,6 +299,22 @@ impl Key {
             Mac::Md5 => tag(&self.md5, message).verify_slice(proof).is_ok(),
         }
     }
+}
+
+fn check_id(id: &str) -> Result<(), KeyFault> {
+    if is_word(id) && !id.starts_with('#') { Ok(()) } else { Err(KeyFault::BadId) }
+}
+
+/// One printable word of 1 to 64 bytes.
+fn is_word(text: &str) -> bool {
+    let printable = |c: char| !c.is_whitespace() && !c.is_control();
+    (1..=ID_MAX).contains(&text.len()) && text.chars().all(printable)
+}
+
+fn extract(secret: &[u8]) -> Hkdf<Sha256> {
+    let (mut prk, expander) = Hkdf::<Sha256>::extract(Some(b"countersign/1 psk"), secret);
+    prk.as_mut_slice().zeroize();
+    expander
 }
 
 /// An HMAC takes a key of any length, so this fails for none.
@@ -204,6 +362,36 @@ mod tests {
         let tag = key.sign(Mac::Md5, b"what do ya want for nothing?");
         assert_eq!(hex(&tag[..16]), "750c783e6ab0b503eaa86e310a5db738");
         assert_eq!(tag[16..], [0; 16]);
+    }
+
+    #[test]
+    fn the_expander_is_that_of_the_extracted_secret() {
+        let prk = "5c6202c1a070b97805c8ca39afbd316d44ecf926204dd8a17797639bb746dba3";
+        let prk = base16ct::lower::decode_vec(prk).unwrap();
+        let secret: Vec<u8> = (0..32).collect();
+        let key = Key::new("k1", &secret).unwrap();
+        let (mut expected, mut expanded) = ([0; 160], [0; 160]);
+        Hkdf::<Sha256>::from_prk(&prk).unwrap().expand(b"info", &mut expected).unwrap();
+        key.expander().expand(b"info", &mut expanded).unwrap();
+        assert_eq!(expanded, expected);
+    }
+
+    #[test]
+    fn a_key_serves_countersign_alone_unless_it_names_its_dialects() {
+        let key = |length| Key::new("key", &vec![1; length]).unwrap();
+        let (raw, hex) = (Dialect::Raw, Dialect::Hex);
+        let cases = [
+            (key(16), vec![Dialect::Countersign], true),
+            (key(16).with_dialect(raw), vec![raw], true),
+            (key(16).with_dialect(hex).with_dialect(raw), vec![raw, hex], true),
+            (key(15), vec![], false),
+            (key(15).with_dialect(raw), vec![raw], true),
+            (key(15).with_dialect(raw).with_dialect(Dialect::Countersign), vec![raw], false),
+        ];
+        for (key, dialects, fits) in cases {
+            assert_eq!(key.dialects().collect::<Vec<_>>(), dialects);
+            assert_eq!(key.check().is_ok(), fits, "{dialects:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use base64ct::{Base64, Base64Unpadded, Encoding};
 
 use crate::proto::dialect::Dialect;
+use crate::proto::keys::date;
 use crate::proto::keys::fault::KeyFault;
 use crate::proto::keys::key::{Key, Secret};
 
@@ -25,13 +26,13 @@ pub(crate) fn parse(line: &[u8]) -> Result<Option<Key>, KeyFault> {
     let (Some(id), Some(secret)) = (fields.next(), fields.next()) else {
         return Err(KeyFault::NoSecret);
     };
-    let key = Key::new(id, &decode(secret)?)?;
-    options(key, fields).map(Some)
+    options(key(id, secret)?, fields).map(Some)
 }
 
-fn decode(secret: &str) -> Result<Secret, KeyFault> {
+fn key(id: &str, secret: &str) -> Result<Key, KeyFault> {
     let (encoding, text) = secret.split_once(':').ok_or(KeyFault::NoEncoding)?;
     let bytes = match encoding {
+        "passphrase" => return Key::from_passphrase(id, text.as_bytes()),
         "text" => Ok(text.as_bytes().to_vec()),
         "hex" => {
             base16ct::mixed::decode_vec(text).map_err(|_| KeyFault::BadEncoding("hexadecimal"))
@@ -41,24 +42,116 @@ fn decode(secret: &str) -> Result<Secret, KeyFault> {
             .map_err(|_| KeyFault::BadEncoding("base64")),
         _ => Err(KeyFault::NoEncoding),
     };
-    bytes.map(Secret::new)
+    Key::new(id, &bytes.map(Secret::new)?)
 }
 
 /// What an unknown field holds is never repeated: it may be the rest of a secret.
 fn options<'a>(mut key: Key, fields: impl Iterator<Item = &'a str>) -> Result<Key, KeyFault> {
-    let mut seen = false;
+    let mut seen = Vec::new();
     for field in fields {
-        let names = field.strip_prefix("dialects=").ok_or(KeyFault::UnknownOption)?;
-        if std::mem::replace(&mut seen, true) {
-            return Err(KeyFault::RepeatedOption);
-        }
-        for name in names.split(',') {
-            let dialect = name.parse::<Dialect>().map_err(|_| KeyFault::BadDialects)?;
-            if !dialect.authenticates() {
-                return Err(KeyFault::BadDialects);
+        let name;
+        (name, key) = match field.split_once('=') {
+            Some((name @ "dialects", names)) => (name, dialects(key, names)?),
+            Some((name @ "audience", service)) => (name, key.with_audience(service)?),
+            Some((name @ "not-before", date)) => {
+                let moment = date::beginning(date).ok_or(KeyFault::BadDate("not-before"))?;
+                (name, key.with_not_before(moment))
             }
-            key = key.with_dialect(dialect);
+            Some((name @ "not-after", date)) => {
+                let moment = date::end(date).ok_or(KeyFault::BadDate("not-after"))?;
+                (name, key.with_not_after(moment))
+            }
+            _ => return Err(KeyFault::UnknownOption),
+        };
+        if seen.contains(&name) {
+            return Err(KeyFault::RepeatedOption(name.into()));
         }
+        seen.push(name);
     }
     Ok(key)
+}
+
+fn dialects(key: Key, names: &str) -> Result<Key, KeyFault> {
+    names.split(',').try_fold(key, |key, name| {
+        let known = name.parse().ok().filter(|dialect: &Dialect| dialect.authenticates());
+        known.map(|dialect| key.with_dialect(dialect)).ok_or(KeyFault::BadDialects)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::proto::keys::KeyRing;
+
+    #[test]
+    fn a_faulty_line_is_named_with_a_remedy_and_without_its_secret() {
+        let cases = [
+            ("key", "line 1: a key needs an id and a secret"),
+            ("key s3cret", "line 1: the secret has no encoding"),
+            ("key rot13:s3cret", "line 1: the secret has no encoding"),
+            ("key hex:s3cret", "line 1: the secret is no hexadecimal text"),
+            ("key hex:abc", "line 1: the secret is no hexadecimal text"),
+            ("key base64:s3!cret", "line 1: the secret is no base64 text"),
+            ("key text:", "line 1: the secret is empty"),
+            ("key hex:", "line 1: the secret is empty"),
+            ("key hex:0000", "line 1: the secret is empty"),
+            ("key passphrase:", "line 1: the secret is empty"),
+            ("key text:s3 cret", "line 1: options are dialects=, audience=, not-before="),
+            ("key text:s3 cret=raw", "line 1: options are dialects="),
+            (
+                "key text:s3cret",
+                "line 1: the secret has fewer than 16 bytes, too few for countersign",
+            ),
+            ("key text:s3cret-of-15-b dialects=countersign/1", "line 1: the secret has fewer"),
+            ("key text:s3cret dialects=raw,countersign/1", "line 1: the secret has fewer"),
+            ("key text:s3cret dialects=rot13", "line 1: dialects= takes"),
+            ("key text:s3cret dialects=", "line 1: dialects= takes"),
+            ("key text:s3cret dialects=raw,", "line 1: dialects= takes"),
+            ("key text:s3cret dialects=open", "line 1: dialects= takes"),
+            ("key text:s3cret dialects=raw dialects=hex", "line 1: dialects= stands twice"),
+            ("key text:s3cret audience=", "line 1: an audience is one printable word"),
+            ("key text:s3cret audience=a\u{7}b", "line 1: an audience is one printable word"),
+            ("key text:s3cret audience=a audience=b", "line 1: audience= stands twice"),
+            ("key text:s3cret not-before=s3cret", "line 1: not-before= takes a date"),
+            ("key text:s3cret not-after=2027-02-29", "line 1: not-after= takes a date"),
+            (
+                "key text:s3cret not-after=2027-01-01 not-after=s3",
+                "line 1: not-after= takes a date",
+            ),
+            (
+                "key text:s3cret not-after=2027-01-01 not-after=2027-01-01",
+                "line 1: not-after= stands twice",
+            ),
+            (
+                "k text:s3cret dialects=raw not-before=2027-01-02 not-after=2027-01-01",
+                "line 1: not-after= is no later than not-before=",
+            ),
+            ("k text:s3cret dialects=raw\nk text:other-secret-of-size", "line 2: the id k is on"),
+            (
+                "a text:s3cret dialects=raw\nb text:s3cret dialects=raw",
+                "line 2: the secret is that",
+            ),
+            ("a text:s3cret dialects=raw\nb hex:73336372657400 dialects=hex", "line 2: the secret"),
+        ];
+        for (text, expected) in cases {
+            let message = KeyRing::parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{text:?}: {message}");
+            assert!(message.contains(';'), "{text:?} has no remedy: {message}");
+            assert!(!message.contains("s3"), "{message}");
+        }
+        let binary =
+            KeyRing::parse(b"ok text:fine dialects=raw\nkey text:\xff").unwrap_err().to_string();
+        assert!(binary.starts_with("line 2: the line is not UTF-8"), "{binary}");
+    }
+
+    #[test]
+    fn ids_are_one_printable_word_of_at_most_64_bytes() {
+        assert!(
+            KeyRing::parse(format!("{} text:secret dialects=raw", "k".repeat(64)).as_bytes())
+                .is_ok()
+        );
+        for id in ["k".repeat(65), "a\u{7}b".into()] {
+            let error = KeyRing::parse(format!("{id} text:secret").as_bytes()).unwrap_err();
+            assert!(error.to_string().starts_with("line 1: an id is"), "{error}");
+        }
+    }
 }
