@@ -5,11 +5,14 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use crate::chance;
 use crate::clock;
-use crate::proto::framing::Framing;
+use crate::proto::framing::{Form, Framing};
+use crate::proto::handshake::countersign::schedule::Exporter;
 use crate::proto::protocol::{NoUsableKey, Protocol};
-use crate::proto::refusal::Refusal;
-use crate::proto::session::{Event, Session};
+use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::session::Session;
+use crate::proto::session::event::Event;
 
 /// What is read at once.
 const INBOX: usize = 16 << 10;
@@ -28,8 +31,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// In the dialects `raw` and `hex` the server says no word of success: a key that it doesn't know
-/// shows at the first [`receive`](Self::receive), as [`ClientError::Refused`].
+/// In `countersign/1` a client that is connected knows that the server holds the key. Whether the
+/// server takes ours, it says while we go on: a refusal shows at the first
+/// [`receive`](Self::receive), as [`ClientError::Rejected`]. In `raw` and `hex` the server proves
+/// nothing and says no word of success; a key that it doesn't know shows as
+/// [`ClientError::Refused`].
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
@@ -44,6 +50,8 @@ pub struct Client {
     message: Vec<u8>,
     /// How long one call may wait.
     timeout: Option<Duration>,
+    /// What secrets derive from that nobody else has.
+    exporter: Option<Exporter>,
     /// The server has answered something, so it knows the key.
     known: bool,
     /// We have said good-bye.
@@ -74,8 +82,9 @@ impl Client {
         protocol: impl Into<Protocol>,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let protocol = protocol.into();
-        let session = Session::client(&protocol)?;
+        let mut protocol = protocol.into();
+        protocol.prepare(clock::wall(), chance::bytes)?;
+        let session = Session::client(&protocol, chance::bytes()?)?;
         let deadline = clock::monotonic() + timeout;
         let stream = dial(address, deadline)?;
         stream.set_nodelay(true)?;
@@ -88,6 +97,7 @@ impl Client {
             out: Vec::new(),
             message: Vec::new(),
             timeout: None,
+            exporter: None,
             known: false,
             finished: false,
         };
@@ -108,21 +118,21 @@ impl Client {
     ///
     /// The framing can't carry the message, or the connection is broken.
     pub fn send(&mut self, message: &[u8]) -> Result<(), ClientError> {
-        let framing = self.protocol.framing();
-        let carried = match framing {
-            Framing::Lines => !message.contains(&b'\n') && !message.ends_with(b"\r"),
-            Framing::Chunks => !message.is_empty(),
-            Framing::Length => true,
+        let form = self.session.form(&self.protocol);
+        let carried = match form {
+            Form::Line(_) => !message.contains(&b'\n') && !message.ends_with(b"\r"),
+            Form::Chunk => !message.is_empty(),
+            Form::Length | Form::Record => true,
         };
         if !carried {
-            return Err(ClientError::Unsendable(framing));
+            return Err(ClientError::Unsendable(self.protocol.framing()));
         }
         if message.len() > self.protocol.message_max() {
             return Err(ClientError::TooLong(self.protocol.message_max()));
         }
         self.out.clear();
-        framing.form().frame(message, &mut self.out);
-        self.flush()
+        form.frame(message, &mut self.out);
+        if self.seal() { self.flush() } else { Err(ClientError::TooLongForServer) }
     }
 
     /// Says that no message follows. Replies can still be received.
@@ -132,6 +142,10 @@ impl Client {
     /// The connection is broken.
     pub fn finish(&mut self) -> Result<(), ClientError> {
         self.finished = true;
+        self.out.clear();
+        self.session.say_goodbye(&mut self.out);
+        self.seal();
+        self.flush()?;
         Ok(self.stream.shutdown(Shutdown::Write)?)
     }
 
@@ -173,6 +187,13 @@ impl Client {
         self.receive()?.ok_or(ClientError::Closed)
     }
 
+    /// The secret of this label, which the server derives too and nobody else can; none unless
+    /// the dialect is `countersign/1`. See [`Exporter`].
+    #[must_use]
+    pub fn secret(&self, label: &[u8]) -> Option<[u8; 32]> {
+        self.exporter.as_ref().map(|exporter| exporter.secret(label))
+    }
+
     /// Where the server is.
     ///
     /// # Errors
@@ -188,22 +209,29 @@ impl Client {
             let mut input = &self.inbox[self.next..];
             self.out.clear();
             let event = self.session.next(&self.protocol, &mut input, &mut self.out);
-            let heard = match event.map_err(ClientError::Server)? {
-                Some(Event::Open(_)) => Some(Heard::Open),
+            let heard = match event.map_err(ClientError::from)? {
+                Some(Event::Open(opened)) => {
+                    self.exporter = opened.exporter;
+                    Heard::Open
+                }
                 Some(Event::Message(message)) => {
                     self.message.clear();
                     self.message.extend_from_slice(message.bytes);
-                    Some(Heard::Message)
+                    Heard::Message
                 }
-                Some(Event::End) | None => None,
+                Some(Event::Control) => Heard::Control,
+                Some(Event::Finished | Event::End) => Heard::End,
+                None => Heard::Nothing,
             };
             self.next = self.inbox.len() - input.len();
+            self.seal();
             self.flush()?;
-            if heard.is_some() {
-                return Ok(heard);
-            }
-            if self.read(deadline)? == 0 {
-                return self.last();
+            match heard {
+                Heard::Open | Heard::Message => return Ok(Some(heard)),
+                Heard::Control => {}
+                Heard::End => return Ok(None),
+                Heard::Nothing if self.read(deadline)? == 0 => return self.last(),
+                Heard::Nothing => {}
             }
         }
     }
@@ -245,6 +273,12 @@ impl Client {
         }
     }
 
+    /// Makes what is to be written ready. Says whether the server takes all of it.
+    fn seal(&mut self) -> bool {
+        let sealed = self.session.seal(&mut self.out);
+        sealed == self.out.len()
+    }
+
     fn flush(&mut self) -> Result<(), ClientError> {
         if self.out.is_empty() {
             return Ok(());
@@ -262,6 +296,9 @@ impl Client {
 enum Heard {
     Open,
     Message,
+    Control,
+    End,
+    Nothing,
 }
 
 fn dial(addresses: impl ToSocketAddrs, deadline: Instant) -> Result<TcpStream, ClientError> {
@@ -302,6 +339,10 @@ pub enum ClientError {
     NoUsableKey(NoUsableKey),
     /// Nobody listens, or the connection broke.
     Io(io::Error),
+    /// The server didn't prove that it holds the key. Nothing was sent to it but our call.
+    Unproven,
+    /// The server refuses us, and says why. Nobody vouches for its word.
+    Rejected(Reason),
     /// The server ended the stream after our proof, without a word.
     Refused,
     /// The server ended the stream when something was due.
@@ -316,6 +357,8 @@ pub enum ClientError {
     Unsendable(Framing),
     /// The message is longer than this, which is the limit.
     TooLong(usize),
+    /// The message is longer than the server takes.
+    TooLongForServer,
 }
 
 impl fmt::Display for ClientError {
@@ -323,6 +366,11 @@ impl fmt::Display for ClientError {
         match self {
             Self::NoUsableKey(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
+            Self::Unproven => f.write_str(
+                "the server did not prove that it holds the key; do both ends have the same key \
+                 under the same id, and is it in force there, for this audience?",
+            ),
+            Self::Rejected(reason) => write!(f, "the server refuses: {reason}"),
             Self::Refused => f.write_str(
                 "the server closed the connection after our proof; do both ends have the same key, \
                  dialect and MAC, and does it take a message as long as the first?",
@@ -342,6 +390,9 @@ impl fmt::Display for ClientError {
             Self::TooLong(limit) => {
                 write!(f, "the message is longer than the limit, {limit} bytes")
             }
+            Self::TooLongForServer => f.write_str(
+                "the message is longer than the server takes; raise its limit, or send less",
+            ),
         }
     }
 }
@@ -353,6 +404,16 @@ impl std::error::Error for ClientError {
             Self::Io(error) => Some(error),
             Self::Server(refusal) => Some(refusal),
             _ => None,
+        }
+    }
+}
+
+impl From<Refusal> for ClientError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::WrongProof => Self::Unproven,
+            Refusal::Rejected(reason) => Self::Rejected(reason),
+            other => Self::Server(other),
         }
     }
 }

@@ -24,6 +24,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod chance;
 mod client;
 mod clock;
 pub mod contract;
@@ -46,12 +47,14 @@ pub use contract::service::Service;
 pub use loopback::Loopback;
 pub use proto::dialect::Dialect;
 pub use proto::framing::{Ending, Form, Framing};
+pub use proto::handshake::countersign::schedule::Exporter;
 pub use proto::keys::KeyRing;
 pub use proto::keys::fault::{KeyFault, KeyRingError};
 pub use proto::keys::key::{Key, Mac};
-pub use proto::protocol::{Exchange, NoUsableKey, Protocol};
-pub use proto::refusal::Refusal;
-pub use proto::session::{Event, Message, Session};
+pub use proto::protocol::{Exchange, NoUsableKey, Protection, Protocol};
+pub use proto::refusal::{Opening, Reason, Refusal};
+pub use proto::session::Session;
+pub use proto::session::event::{Event, Message, Opened};
 pub use server::driver::{Builder, Server};
 pub use server::engine::TellError;
 pub use server::handle::Handle;

@@ -11,7 +11,8 @@ use crate::contract::service::Service;
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::{Form, Framing};
 use crate::proto::protocol::Protocol;
-use crate::proto::session::{Event, Session};
+use crate::proto::session::Session;
+use crate::proto::session::event::Event;
 
 /// Tries a service without sockets: one peer that is let in at once.
 ///
@@ -45,7 +46,14 @@ impl<S: Service> Loopback<S> {
     #[must_use]
     pub fn at(mut service: S, now: SystemTime) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let peer = Peer { id: PeerId(1), key: Some("loopback"), dialect: Dialect::Raw, address };
+        let peer = Peer {
+            id: PeerId(1),
+            key: Some("loopback"),
+            dialect: Dialect::Countersign,
+            is_protected: true,
+            exporter: None,
+            address,
+        };
         let (state, greeting, verdict) = written(now, |reply| service.open(&peer, reply));
         Self { service, state, greeting, now, verdict }
     }

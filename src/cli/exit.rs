@@ -38,7 +38,9 @@ impl Failure {
         let kind = match error {
             ClientError::NoUsableKey(_) => Kind::Configuration,
             ClientError::Io(_) | ClientError::Timeout | ClientError::Closed => Kind::Unavailable,
-            ClientError::Refused => Kind::Refused,
+            ClientError::Refused | ClientError::Unproven | ClientError::Rejected(_) => {
+                Kind::Refused
+            }
             ClientError::Cut | ClientError::Server(_) => Kind::Protocol,
             _ => Kind::General,
         };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Args, Command};
-use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protocol};
+use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
 
 use super::exit::Failure;
 use super::{ring, units};
@@ -19,14 +19,22 @@ const MESSAGE_MAX: usize = 64 << 10;
 #[command(next_help_heading = "What is spoken (the same at both ends)")]
 pub(crate) struct Spoken {
     /// The handshake
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_DIALECT", default_value = "raw",
-          value_parser = Choice(dialects))]
-    pub(crate) dialect: Dialect,
-    /// Where a message ends
+    #[arg(long = "dialect", value_name = "NAME", env = "COUNTERSIGN_DIALECT",
+          default_value = "countersign/1", value_parser = Choice(handshakes))]
+    handshake: Handshake,
+    /// Whether each message is protected, in countersign/1
+    #[arg(long, value_name = "WHEN", env = "COUNTERSIGN_RECORDS", default_value = "required",
+          value_parser = Choice(protections))]
+    records: Protection,
+    /// The service that is meant, in countersign/1; a server may be several [default: none]
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
+          value_parser = audience)]
+    audience: Vec<String>,
+    /// Where a message ends; records have their own ends
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_FRAMING", default_value = "lines",
           value_parser = Choice(framings))]
     pub(crate) framing: Framing,
-    /// The hash under the HMAC of a proof: sha256 or md5
+    /// The hash under the HMAC of a proof in raw and hex: sha256 or md5
     ///
     /// md5 is for peers written before Python 3.8, and only in a build with the feature legacy-md5.
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_MAC", default_value = "sha256",
@@ -59,19 +67,32 @@ impl Spoken {
 
     /// The keys, which the dialect `open` does without.
     pub(crate) fn ring(&self) -> Result<KeyRing, Failure> {
-        if self.dialect.authenticates() {
+        if self.dialect().authenticates() {
             Ok(KeyRing::from_file(self.ring_path()?)?)
         } else {
             Ok(KeyRing::new())
         }
     }
 
+    /// The dialect; the one that stands first, where two share a port.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.handshake.dialect
+    }
+
+    /// The dialects.
+    pub(crate) fn dialects(&self) -> &'static str {
+        self.handshake.name()
+    }
+
     pub(crate) fn protocol(&self, ring: KeyRing) -> Protocol {
-        Protocol::new(self.dialect, ring)
+        let protocol = Protocol::new(self.dialect(), ring)
             .with_framing(self.framing)
             .with_mac(self.mac)
+            .with_protection(self.records)
             .with_exchange(self.exchange())
-            .with_message_max(self.message_max)
+            .with_message_max(self.message_max);
+        let protocol = if self.handshake.shares_raw { protocol.with_raw() } else { protocol };
+        self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name))
     }
 
     pub(crate) fn exchange(&self) -> Exchange {
@@ -92,7 +113,12 @@ impl Spoken {
             }
         };
         let default = Mac::default();
-        add(self.dialect != Dialect::Raw, "dialect ", self.dialect.name());
+        let other = self.dialect() != Dialect::Countersign;
+        add(other, "dialect ", self.dialect().name());
+        add(!other && self.records != Protection::Required, "records ", shown(self.records));
+        if let Some(name) = self.audience.first() {
+            add(!other, "audience ", &quoted(name));
+        }
         add(self.framing != Framing::Lines, "framing ", self.framing.name());
         add(self.mac != default, "mac ", self.mac.name());
         add(self.once, "once", "");
@@ -100,16 +126,37 @@ impl Spoken {
         let size = self.message_max.to_string();
         add(self.message_max != MESSAGE_MAX, "message-max ", &size);
         if let Some(keys) = &self.keys {
-            let path = keys.display().to_string();
-            let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
-            let quoted = match path.chars().all(plain) {
-                true => path,
-                false => format!("'{}'", path.replace('\'', r"'\''")),
-            };
-            add(self.dialect.authenticates(), "keys ", &quoted);
+            add(self.dialect().authenticates(), "keys ", &quoted(&keys.display().to_string()));
         }
         options
     }
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    match word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// The handshakes of a port: one dialect, or `countersign/1` and `raw`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Handshake {
+    dialect: Dialect,
+    shares_raw: bool,
+}
+
+impl Handshake {
+    fn name(self) -> &'static str {
+        if self.shares_raw { "countersign/1+raw" } else { self.dialect.name() }
+    }
+}
+
+fn audience(name: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&name.len());
+    fits.then(|| name.to_owned()).ok_or_else(|| "a name has 1 to 64 bytes".to_owned())
 }
 
 fn mac(name: &str) -> Result<Mac, String> {
@@ -155,17 +202,42 @@ impl<T: Clone + Send + Sync> TypedValueParser for Choice<T> {
     }
 }
 
-fn dialects() -> Vec<(Dialect, PossibleValue)> {
-    let explained = |dialect: Dialect| {
-        let help = match dialect {
-            Dialect::Countersign => "both ends prove the key, every record is protected",
+fn handshakes() -> Vec<(Handshake, PossibleValue)> {
+    let explained = |handshake: Handshake| {
+        let help = match handshake.dialect {
+            Dialect::Countersign if handshake.shares_raw => "the same, and raw at the same port",
+            Dialect::Countersign => "both ends prove that they hold the key",
             Dialect::Raw => "a challenge, answered with its HMAC as bytes",
             Dialect::Hex => "a challenge, answered with its HMAC in hexadecimal digits",
             _ => "no handshake: whoever connects is served",
         };
-        (dialect, PossibleValue::new(dialect.name()).help(help))
+        (handshake, PossibleValue::new(handshake.name()).help(help))
     };
-    Dialect::ALL.map(explained).into()
+    let alone = Dialect::ALL.map(|dialect| Handshake { dialect, shares_raw: false });
+    let both = Handshake { dialect: Dialect::Countersign, shares_raw: true };
+    let mut all = Vec::from(alone);
+    all.insert(1, both);
+    all.into_iter().map(explained).collect()
+}
+
+fn shown(protection: Protection) -> &'static str {
+    match protection {
+        Protection::Required => "required",
+        Protection::Allowed => "allowed",
+        Protection::Off => "off",
+    }
+}
+
+fn protections() -> Vec<(Protection, PossibleValue)> {
+    let explained = |protection: Protection| {
+        let help = match protection {
+            Protection::Required => "always; who does without is refused",
+            Protection::Allowed => "if the other end does so too",
+            Protection::Off => "never; whoever relays the handshake owns the connection",
+        };
+        (protection, PossibleValue::new(shown(protection)).help(help))
+    };
+    [Protection::Required, Protection::Allowed, Protection::Off].map(explained).into()
 }
 
 fn framings() -> Vec<(Framing, PossibleValue)> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::proto::refusal::Refusal;
+use crate::proto::refusal::{Opening, Refusal};
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,11 +36,13 @@ pub enum Close {
     Stopped,
     /// The operating system gave no random bytes, or would not watch the socket.
     Unavailable,
+    /// The peer's key was taken from the ring.
+    Revoked,
 }
 
 impl Close {
     /// All reasons, in the order in which counters are shown.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 32] = [
         Self::Finished,
         Self::Answered,
         Self::Cut,
@@ -53,9 +55,23 @@ impl Close {
         Self::Panicked,
         Self::Stopped,
         Self::Unavailable,
+        Self::Revoked,
         Self::Refused(Refusal::WrongProof),
+        Self::Refused(Refusal::UnknownKey),
+        Self::Refused(Refusal::WrongAudience),
         Self::Refused(Refusal::MessageTooLong),
         Self::Refused(Refusal::BadLength),
+        Self::Refused(Refusal::Foreign(Opening::Tls)),
+        Self::Refused(Refusal::Foreign(Opening::Http)),
+        Self::Refused(Refusal::Foreign(Opening::Proxy)),
+        Self::Refused(Refusal::Foreign(Opening::Multiprocessing)),
+        Self::Refused(Refusal::Foreign(Opening::Other)),
+        Self::Refused(Refusal::Malformed),
+        Self::Refused(Refusal::Version),
+        Self::Refused(Refusal::Protection),
+        Self::Refused(Refusal::Reflected),
+        Self::Refused(Refusal::BadRecord),
+        Self::Refused(Refusal::Unseeded),
         Self::Refused(Refusal::HandshakeTimeout),
         Self::Refused(Refusal::MessageTimeout),
         Self::Refused(Refusal::Crowded),
@@ -78,7 +94,16 @@ impl Close {
             Self::Panicked => "panicked",
             Self::Stopped => "stopped",
             Self::Unavailable => "unavailable",
+            Self::Revoked => "revoked",
         }
+    }
+}
+
+impl Close {
+    /// Whether the peer is told good-bye: it has all that it was owed.
+    pub(crate) fn is_orderly(self) -> bool {
+        use Close::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped};
+        matches!(self, Answered | Dismissed | Finished | IdleTimeout | Revoked | Stopped)
     }
 }
 

@@ -22,6 +22,18 @@ impl Outbox {
         &self.bytes[..self.length]
     }
 
+    /// The same, to be sealed.
+    #[inline]
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.length]
+    }
+
+    /// Forgets what stands behind so many bytes.
+    #[inline]
+    pub(crate) fn cut(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.length
@@ -46,7 +58,7 @@ impl Outbox {
         self.length += length;
     }
 
-    /// Moves what the handshake says to the end.
+    /// Moves what the session has to say itself to the end.
     pub(crate) fn append(&mut self, bytes: &mut Vec<u8>) {
         let length = bytes.len();
         self.room(length).copy_from_slice(bytes);

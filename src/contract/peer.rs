@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::proto::dialect::Dialect;
+use crate::proto::handshake::countersign::schedule::Exporter;
 
 /// Half of a name's bits are the slot, half the generation.
 const HALF: u32 = usize::BITS / 2;
@@ -53,6 +54,8 @@ pub struct Peer<'a> {
     pub(crate) id: PeerId,
     pub(crate) key: Option<&'a str>,
     pub(crate) dialect: Dialect,
+    pub(crate) is_protected: bool,
+    pub(crate) exporter: Option<&'a Exporter>,
     pub(crate) address: SocketAddr,
 }
 
@@ -73,6 +76,19 @@ impl<'a> Peer<'a> {
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Whether each message is protected: in records of `countersign/1`.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.is_protected
+    }
+
+    /// The secret of this label, which the peer derives too and nobody else can; none unless it
+    /// came by `countersign/1`. See [`Exporter`].
+    #[must_use]
+    pub fn secret(&self, label: &[u8]) -> Option<[u8; 32]> {
+        self.exporter.map(|exporter| exporter.secret(label))
     }
 
     /// Where it came from.

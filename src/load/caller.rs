@@ -12,7 +12,9 @@ use crate::load::report::{Failure, Report};
 use crate::load::schedule::{Nanos, Schedule};
 use crate::proto::framing::Form;
 use crate::proto::protocol::Protocol;
-use crate::proto::session::{Event, Session};
+use crate::proto::refusal::Refusal;
+use crate::proto::session::Session;
+use crate::proto::session::event::Event;
 
 /// What all clients share, lent to the one whose turn it is.
 #[derive(Debug)]
@@ -230,14 +232,17 @@ impl Caller {
         while visit == Visit::On {
             visit = match session.next(protocol, &mut input, &mut desk.outbox) {
                 Ok(None) => break,
-                Ok(Some(Event::Open(_))) => {
+                Ok(Some(Event::Open(opened))) => {
+                    desk.form = opened.form;
                     desk.report.handshake.record(now - self.since);
                     desk.report.connected += 1;
                     self.stage = Stage::Talking;
                     Visit::On
                 }
                 Ok(Some(Event::Message(message))) => self.hear(message.bytes, now, desk),
-                Ok(Some(Event::End)) => Visit::Lost(Failure::Closed),
+                Ok(Some(Event::Control)) => Visit::On,
+                Ok(Some(Event::Finished | Event::End)) => Visit::Lost(Failure::Closed),
+                Err(Refusal::WrongProof | Refusal::Rejected(_)) => Visit::Lost(Failure::Refused),
                 Err(_) => Visit::Lost(Failure::Violation),
             };
         }
@@ -269,6 +274,10 @@ impl Caller {
     fn say(&mut self, now: Nanos, desk: &mut Desk) {
         if desk.plan.reconnect && self.next == self.first && !self.due.is_empty() {
             self.write(desk);
+            // It is the only one: said at once, this costs neither end a further call.
+            if let Some(session) = &mut self.session {
+                session.say_goodbye(&mut desk.outbox);
+            }
         }
         while !desk.plan.reconnect && self.may_talk(&desk.plan) {
             let Some(due) = desk.supply.take(now) else { return self.spare = true };
@@ -286,8 +295,23 @@ impl Caller {
         self.next += 1;
     }
 
+    /// Says that nothing follows, where the dialect has a word for it. What the socket doesn't
+    /// take of it is lost.
+    pub(super) fn say_goodbye(&mut self, desk: &mut Desk) {
+        desk.outbox.clear();
+        if let Some(session) = self.session.as_mut().filter(|_| self.stage == Stage::Talking) {
+            session.say_goodbye(&mut desk.outbox);
+            let _ = self.send(desk);
+        }
+    }
+
     /// Sends the outbox behind what waits already.
     fn send(&mut self, desk: &mut Desk) -> io::Result<()> {
+        let session = self.session.as_mut();
+        let sealed = session.map_or(0, |session| session.seal(&mut desk.outbox));
+        if sealed < desk.outbox.len() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the server takes less"));
+        }
         if !self.unsent.is_empty() {
             self.unsent.extend_from_slice(&desk.outbox);
             std::mem::swap(&mut self.unsent, &mut desk.outbox);

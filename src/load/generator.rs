@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::chance::{self, Pool};
 use crate::clock;
 use crate::contract::peer::PeerId;
 use crate::load::caller::{Caller, Desk, Supply, Visit};
 use crate::load::dial;
 use crate::load::payload::{Payload, STAMP};
-use crate::load::plan::{Arrival, Plan, PlanError};
+use crate::load::plan::{Arrival, HangUp, Plan, PlanError};
 use crate::load::report::{Failure, Report};
 use crate::load::schedule::{Nanos, Schedule};
+use crate::proto::handshake::CHALLENGE;
 use crate::proto::protocol::{NoUsableKey, Protocol};
 use crate::proto::session::Session;
 
@@ -46,6 +48,7 @@ const SEED: u64 = 9527;
 pub struct Load {
     address: SocketAddr,
     protocol: Protocol,
+    random: Pool,
     desk: Desk,
     poll: Poll,
     callers: Vec<Caller>,
@@ -79,7 +82,8 @@ impl Load {
         let refused = |error: PlanError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let keyless = |error: NoUsableKey| io::Error::new(io::ErrorKind::InvalidInput, error);
         let nowhere = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
-        let protocol = protocol.into();
+        let mut protocol = protocol.into();
+        protocol.prepare(clock::wall(), chance::bytes)?;
         plan.check(&protocol).map_err(refused)?;
         protocol.signing_key().map_err(keyless)?;
         // The reply to the longest message is longer by its stamp.
@@ -110,6 +114,7 @@ impl Load {
                 plan,
             },
             protocol,
+            random: Pool::default(),
         })
     }
 
@@ -261,6 +266,9 @@ impl Load {
     }
 
     fn hang_up(&mut self, slot: usize) {
+        if self.desk.plan.hang_up == HangUp::Fin {
+            self.callers[slot].say_goodbye(&mut self.desk);
+        }
         let (stream, unanswered) = self.callers[slot].end();
         self.desk.outstanding -= unanswered as u64;
         if let Some(stream) = stream {
@@ -301,7 +309,9 @@ impl Load {
         let source = sources.get(self.dialled % sources.len().max(1)).copied();
         self.dialled += 1;
         let mut stream = dial::dial(self.address, source)?;
-        let session = Session::client(&self.protocol).map_err(io::Error::other)?;
+        let mut nonce = [0; CHALLENGE];
+        self.random.take(&mut nonce)?;
+        let session = Session::client(&self.protocol, nonce).map_err(io::Error::other)?;
         let caller = &mut self.callers[slot];
         caller.generation = PeerId::generation_after(caller.generation);
         let token = Token(PeerId::new(slot, caller.generation).0);

@@ -20,6 +20,18 @@ impl Extent {
     }
 }
 
+/// The first `N` bytes of a unit of which `held` was taken already, wherever they lie.
+pub(crate) fn head<const N: usize>(held: &[u8], input: &[u8]) -> Option<[u8; N]> {
+    if let Some(head) = held.first_chunk() {
+        return Some(*head);
+    }
+    let mut head = [0; N];
+    let (old, new) = head.split_at_mut(held.len());
+    old.copy_from_slice(held);
+    new.copy_from_slice(input.get(..new.len())?);
+    Some(head)
+}
+
 /// A unit that a read has cut, or nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Held(Option<Box<Gathered>>);

@@ -14,5 +14,6 @@ pub(crate) mod handshake;
 pub(crate) mod held;
 pub mod keys;
 pub mod protocol;
+pub(crate) mod records;
 pub mod refusal;
 pub mod session;

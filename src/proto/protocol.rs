@@ -1,11 +1,16 @@
 //! What one listener, or one client, speaks.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
+use crate::proto::handshake::countersign::{frame, hello};
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::{Key, Mac};
+use crate::proto::keys::seed::RANDOM;
+use crate::proto::records::{self, TAG};
+use crate::proto::refusal::Refusal;
 
 /// 64 KiB.
 const MESSAGE_MAX_DEFAULT: usize = 64 << 10;
@@ -23,6 +28,19 @@ pub enum Exchange {
     Once,
     /// The handshake alone, then the server closes: whoever asks wants the verdict.
     VerifyOnly,
+}
+
+/// Whether each message is protected, where the dialect knows records (`countersign/1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Protection {
+    /// Always: who does without is refused.
+    #[default]
+    Required,
+    /// If the other end does so too. Whoever stands between the two can't change that.
+    Allowed,
+    /// Never: after the handshake, messages travel as the framing says, and whoever relays the
+    /// handshake owns the connection.
+    Off,
 }
 
 /// What one listener, or one client, speaks: a dialect, a framing, the keys and the limit on a
@@ -45,6 +63,11 @@ pub struct Protocol {
     mac: Mac,
     exchange: Exchange,
     message_max: usize,
+    protection: Protection,
+    /// A listener of `countersign/1` serves `raw` too.
+    shares_raw: bool,
+    /// The services that a listener is, or that a client means; none is the one without a name.
+    audiences: Vec<Box<str>>,
     keys: KeyRing,
     /// The key that a client signs with; without it, the first that serves the dialect.
     key: Option<Box<str>>,
@@ -61,6 +84,9 @@ impl Protocol {
             mac: Mac::default(),
             exchange: Exchange::default(),
             message_max: MESSAGE_MAX_DEFAULT,
+            protection: Protection::default(),
+            shares_raw: false,
+            audiences: Vec::new(),
             keys: keys.into(),
             key: None,
         }
@@ -101,6 +127,30 @@ impl Protocol {
         self
     }
 
+    /// With records only where the other end has them too, or without. Both ends of a conversation
+    /// without records need the same framing, which can't be `chunks`.
+    #[must_use]
+    pub fn with_protection(mut self, protection: Protection) -> Self {
+        self.protection = protection;
+        self
+    }
+
+    /// As a listener of `countersign/1`, serve clients of `raw` at the same port. Give them keys of
+    /// their own.
+    #[must_use]
+    pub fn with_raw(mut self) -> Self {
+        self.shares_raw = true;
+        self
+    }
+
+    /// As a listener of `countersign/1`, be this service too; as a client, mean this one. Names
+    /// have at most 64 bytes, and longer ones fit none. Without any, it is the one without a name.
+    #[must_use]
+    pub fn with_audience(mut self, name: &str) -> Self {
+        self.audiences.push(name.into());
+        self
+    }
+
     /// As a client, sign with the key of this id.
     #[must_use]
     pub fn with_key(mut self, id: &str) -> Self {
@@ -138,9 +188,56 @@ impl Protocol {
         self.message_max
     }
 
-    /// The most bytes that a message may have together with what frames it.
+    /// Whether messages are protected.
+    #[must_use]
+    pub fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// Whether clients of `raw` are served beside those of `countersign/1`.
+    #[must_use]
+    pub fn shares_raw(&self) -> bool {
+        self.shares_raw && self.dialect == Dialect::Countersign
+    }
+
+    /// The dialect of those who were sent a challenge, and answer it at once.
+    pub(crate) fn challenged(&self) -> Dialect {
+        if self.shares_raw() { Dialect::Raw } else { self.dialect }
+    }
+
+    /// The most bytes that a unit may have: a message together with what frames it, or a hello.
     pub(crate) fn unit_max(&self) -> usize {
-        self.framing.unit_max(self.message_max)
+        let plain = self.framing.unit_max(self.message_max);
+        match self.dialect {
+            Dialect::Countersign => {
+                let record = records::unit_max(self.message_max);
+                plain.max(record).max(frame::HELLO_MAX)
+            }
+            _ => plain,
+        }
+    }
+
+    /// The longest record that we take, as the other end is told.
+    pub(crate) fn record_max(&self) -> u32 {
+        let length = (self.message_max + TAG).min(frame::BODY_MAX);
+        u32::try_from(length).unwrap_or(u32::MAX).max(hello::RECORD_LEAST)
+    }
+
+    /// As a server: the key of a caller who names it and the service that it means.
+    pub(crate) fn caller(&self, id: &[u8], audience: &[u8]) -> Result<&Key, Refusal> {
+        let named = self.keys.named(id, audience);
+        let served = self.audiences.iter().any(|name| name.as_bytes() == audience)
+            || (self.audiences.is_empty() && audience.is_empty());
+        match named {
+            Some(key) if served => Ok(key),
+            Some(_) => Err(Refusal::WrongAudience),
+            None => Err(Refusal::UnknownKey),
+        }
+    }
+
+    /// As a client: the service that we mean with a key.
+    pub(crate) fn audience_for<'a>(&'a self, key: &'a Key) -> &'a [u8] {
+        self.audiences.first().map_or(key.audience(), |name| name).as_bytes()
     }
 
     /// The keys.
@@ -153,6 +250,24 @@ impl Protocol {
     pub(crate) fn replace_keys(&mut self, mut keys: KeyRing) {
         keys.inherit(&self.keys);
         self.keys = keys;
+    }
+
+    /// Tells the ring the time, by which keys come into force and run out.
+    pub(crate) fn set_time(&mut self, now: SystemTime) {
+        self.keys.set_time(now);
+    }
+
+    /// Gives the ring what it needs from outside: the time, and random bytes.
+    pub(crate) fn prepare<E>(
+        &mut self,
+        now: SystemTime,
+        random: impl FnOnce() -> Result<[u8; RANDOM], E>,
+    ) -> Result<(), E> {
+        self.set_time(now);
+        if !self.keys.is_seeded() {
+            self.keys.seed(random()?);
+        }
+        Ok(())
     }
 
     /// As a server: can anybody be served?
@@ -190,9 +305,9 @@ impl Protocol {
 }
 
 impl From<KeyRing> for Protocol {
-    /// The dialect `raw` with these keys.
+    /// The dialect `countersign/1` with these keys.
     fn from(keys: KeyRing) -> Self {
-        Self::new(Dialect::Raw, keys)
+        Self::new(Dialect::Countersign, keys)
     }
 }
 

@@ -8,20 +8,75 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The proof is not that of any key.
+    /// The proof is not that of any key, or not of the key that was named.
     WrongProof,
-    /// The stream ended inside the handshake or inside a message.
+    /// No key of this id is on the ring, in force and for the dialect.
+    UnknownKey,
+    /// The service that the peer means isn't this one, or not the one that its key is for.
+    WrongAudience,
+    /// The stream ended inside the handshake or inside a message, or without the good-bye that
+    /// records end with.
     Cut,
     /// A message is longer than [`Protocol::message_max`](super::protocol::Protocol::message_max).
     MessageTooLong,
     /// A length field holds what no length can be.
     BadLength,
+    /// The peer speaks another protocol.
+    Foreign(Opening),
+    /// A part of the handshake has a form that it must not have.
+    Malformed,
+    /// The peer speaks no version that we speak.
+    Version,
+    /// One end insists on records, and the other does without.
+    Protection,
+    /// The peer is ourselves, or holds up a mirror.
+    Reflected,
+    /// A record isn't the one that must come next, or has a form that it must not have.
+    BadRecord,
+    /// As a client: the server has refused us, and says why. Nobody vouches for its word.
+    Rejected(Reason),
     /// The handshake was not over at its deadline.
     HandshakeTimeout,
     /// A message was not whole at its deadline.
     MessageTimeout,
     /// Too many were waiting to be authenticated, and this one had waited longest.
     Crowded,
+    /// Our own fault: the key ring was given no [seed](crate::KeyRing::seed).
+    Unseeded,
+}
+
+/// What a refusal says on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No version in common.
+    Version,
+    /// Refused, for whatever reason the key has to do with.
+    Refused,
+    /// Busy, or about to stop: another time.
+    Busy,
+    /// The handshake was malformed.
+    Malformed,
+    /// The handshake took too long.
+    TimedOut,
+    /// A number that says nothing to us.
+    Other(u8),
+}
+
+/// What a stranger's first bytes look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Opening {
+    /// A TLS client hello.
+    Tls,
+    /// A request of HTTP.
+    Http,
+    /// A header of the PROXY protocol, where none is expected.
+    Proxy,
+    /// A length, as Python's `multiprocessing` begins with.
+    Multiprocessing,
+    /// None of these.
+    Other,
 }
 
 impl Refusal {
@@ -30,12 +85,72 @@ impl Refusal {
     pub fn name(self) -> &'static str {
         match self {
             Self::WrongProof => "wrong-proof",
+            Self::UnknownKey => "unknown-key",
+            Self::WrongAudience => "wrong-audience",
             Self::Cut => "cut",
             Self::MessageTooLong => "message-too-long",
             Self::BadLength => "bad-length",
+            Self::Foreign(_) => "foreign",
+            Self::Malformed => "malformed",
+            Self::Version => "version",
+            Self::Protection => "protection",
+            Self::Reflected => "reflected",
+            Self::BadRecord => "bad-record",
+            Self::Rejected(_) => "rejected",
             Self::HandshakeTimeout => "handshake-timeout",
             Self::MessageTimeout => "message-timeout",
             Self::Crowded => "crowded",
+            Self::Unseeded => "unseeded",
+        }
+    }
+
+    /// What the peer is told, where its dialect has a word for it. All that has to do with the key
+    /// is one word.
+    pub(crate) fn reason(self) -> Option<Reason> {
+        match self {
+            Self::WrongProof | Self::UnknownKey | Self::WrongAudience | Self::Protection => {
+                Some(Reason::Refused)
+            }
+            Self::Version => Some(Reason::Version),
+            Self::Malformed => Some(Reason::Malformed),
+            Self::HandshakeTimeout => Some(Reason::TimedOut),
+            Self::Crowded | Self::Unseeded => Some(Reason::Busy),
+            _ => None,
+        }
+    }
+}
+
+impl Reason {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Version => 1,
+            Self::Refused => 2,
+            Self::Busy => 3,
+            Self::Malformed => 4,
+            Self::TimedOut => 5,
+            Self::Other(code) => code,
+        }
+    }
+
+    pub(crate) fn of(code: u8) -> Self {
+        let known = [Self::Version, Self::Refused, Self::Busy, Self::Malformed, Self::TimedOut];
+        known.into_iter().find(|reason| reason.code() == code).unwrap_or(Self::Other(code))
+    }
+}
+
+impl Opening {
+    /// What a stream that begins with these bytes looks like.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        const HTTP: [&[u8]; 6] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"PRI * "];
+        const PROXY: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
+        let begins = |known: &&[u8]| bytes.starts_with(known);
+        match bytes {
+            [0x16, 3, ..] => Self::Tls,
+            // Its handshake knows no message past 256 bytes, and none without any.
+            [0, 0, 0, 1..=0xff, ..] | [0, 0, 1, 0, ..] => Self::Multiprocessing,
+            _ if HTTP.iter().any(begins) => Self::Http,
+            _ if PROXY.iter().any(begins) => Self::Proxy,
+            _ => Self::Other,
         }
     }
 }
@@ -44,12 +159,49 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::WrongProof => "the proof fits no key",
-            Self::Cut => "the stream ended inside a handshake or a message",
+            Self::UnknownKey => "no key of this id is in force here",
+            Self::WrongAudience => "another service is meant",
+            Self::Cut => "the stream ended before it was over",
             Self::MessageTooLong => "a message is longer than the limit",
             Self::BadLength => "a length field is malformed",
+            Self::Foreign(opening) => return write!(f, "the peer speaks {opening}"),
+            Self::Malformed => "the handshake is malformed",
+            Self::Version => "no version in common",
+            Self::Protection => "one end insists on records, the other does without",
+            Self::Reflected => {
+                "the peer shares our key ring's instance: it is ourselves, or a mirror"
+            }
+            Self::BadRecord => "a record is not the one that must come next",
+            Self::Rejected(reason) => return write!(f, "the server refuses: {reason}"),
             Self::HandshakeTimeout => "the handshake took too long",
             Self::MessageTimeout => "a message took too long to arrive",
             Self::Crowded => "too many were waiting to be authenticated",
+            Self::Unseeded => "our key ring has no seed",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Version => "it speaks no version that we speak",
+            Self::Refused => "it doesn't take this key, for this service, in this way",
+            Self::Busy => "it is busy, or about to stop",
+            Self::Malformed => "it calls our handshake malformed",
+            Self::TimedOut => "our handshake took too long",
+            Self::Other(code) => return write!(f, "reason {code}, which is unknown here"),
+        })
+    }
+}
+
+impl fmt::Display for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls => "TLS",
+            Self::Http => "HTTP",
+            Self::Proxy => "the PROXY protocol",
+            Self::Multiprocessing => "Python's multiprocessing",
+            Self::Other => "another protocol",
         })
     }
 }

@@ -4,7 +4,12 @@ use std::io;
 
 use crate::contract::close::Close;
 use crate::contract::service::Service;
-use crate::proto::session::{Event, Session};
+use crate::proto::framing::Form;
+use crate::proto::keys::key::KeyNumber;
+use crate::proto::protocol::Protocol;
+use crate::proto::refusal::Reason;
+use crate::proto::session::Session;
+use crate::proto::session::event::Event;
 use crate::server::desk::Desk;
 use crate::server::net::{Net, Readiness};
 use crate::server::visitors::VisitorId;
@@ -52,8 +57,9 @@ pub(super) struct Conn<N: Net, S: Service> {
 enum Phase {
     /// Messages are answered.
     Talking,
-    /// What was written is still sent; then comes our good-bye. The peer may have said its own.
-    Closing { why: Close, peer_ended: bool },
+    /// What was written is still sent; then comes our good-bye, or we hang up `at_once`: on a peer
+    /// that has said its own, or one that has nothing to lose.
+    Closing { why: Close, at_once: bool },
     /// We have said good-bye, and wait for the peer's: hanging up on input that wasn't read would
     /// reset the connection and could destroy the last reply on its way.
     Lingering { why: Close, reads: u8 },
@@ -114,11 +120,36 @@ impl<N: Net, S: Service> Conn<N, S> {
         readiness.readable || readiness.failed || (readiness.writable && self.has_unsent())
     }
 
-    /// Ends the conversation as soon as what was written is sent.
+    /// Ends the conversation as soon as what was written is sent. Who was not let in has no reply
+    /// to lose.
     pub(super) fn close(&mut self, why: Close) {
         if self.phase == Phase::Talking {
-            self.phase = Phase::Closing { why, peer_ended: false };
+            self.phase = Phase::Closing { why, at_once: self.visitor.is_some() };
         }
+    }
+
+    /// Ends a handshake of our own accord.
+    pub(super) fn give_up(&mut self, reason: Reason, why: Close, desk: &mut Desk<'_, N, S>) {
+        if self.phase == Phase::Talking && self.visitor.is_some() {
+            self.session.give_up(reason, desk.aside);
+            desk.outbox.append(desk.aside);
+            self.phase = Phase::Closing { why, at_once: desk.outbox.len() == 0 };
+        }
+    }
+
+    /// Whether the peer takes a message of so many bytes.
+    pub(super) fn takes(&self, length: usize) -> bool {
+        self.session.takes(length)
+    }
+
+    /// How a message of ours is framed.
+    pub(super) fn form(&self, protocol: &Protocol) -> Form {
+        self.session.form(protocol)
+    }
+
+    /// The key that the peer has proved.
+    pub(super) fn key(&self) -> Option<KeyNumber> {
+        self.session.key()
     }
 
     /// The bytes that it keeps beside its entry.
@@ -131,9 +162,9 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// What it waits for now.
     pub(super) fn waits_for(&self) -> Wait {
         match self.phase {
+            Phase::Lingering { .. } => Wait::Linger,
             _ if self.visitor.is_some() => Wait::Handshake,
             _ if self.has_unsent() => Wait::Write,
-            Phase::Lingering { .. } => Wait::Linger,
             _ if self.session.is_partial() => Wait::Message,
             _ => Wait::Idle,
         }
@@ -171,6 +202,9 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     fn turn(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
+        if desk.draining {
+            self.give_up(Reason::Busy, Close::Stopped, desk);
+        }
         if !self.send_unsent(desk)? {
             return Ok(Visit::Rest);
         }
@@ -234,6 +268,8 @@ impl<N: Net, S: Service> Conn<N, S> {
             };
             if let Some(why) = verdict {
                 self.close(why);
+            }
+            if self.phase != Phase::Talking {
                 break;
             }
             let stop = desk.messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
@@ -250,19 +286,30 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Takes what is at the front of the input, where that is no whole message.
     #[cold]
     fn step(&mut self, input: &mut &[u8], desk: &mut Desk<'_, N, S>) -> Option<Close> {
-        let event = self.session.next(desk.protocol, input, desk.handshake);
-        desk.outbox.append(desk.handshake);
+        let event = self.session.next(desk.protocol, input, desk.aside);
+        desk.outbox.append(desk.aside);
         match (event, &mut self.state) {
             (Ok(None), _) => None,
             (Ok(Some(Event::Message(message))), Some(state)) => desk.answer_alone(state, message),
             (Ok(Some(Event::Message(_))), None) => Some(Close::Reset),
-            (Ok(Some(Event::Open(key))), _) => {
-                let (state, verdict) = desk.open(self.visitor.take(), key);
+            (Ok(Some(Event::Open(opened))), _) => {
+                let (state, verdict) = desk.open(self.visitor.take(), &opened);
                 self.state = state;
                 verdict
             }
+            // How many there can be, the reads of a visit limit.
+            (Ok(Some(Event::Control)), _) => None,
+            (Ok(Some(Event::Finished)), _) => {
+                self.phase = Phase::Closing { why: Close::Finished, at_once: true };
+                None
+            }
             (Ok(Some(Event::End)), _) => Some(Close::Answered),
-            (Err(refusal), _) => Some(refusal.into()),
+            (Err(refusal), _) => {
+                // One that isn't let in may have a word of ours to lose: the reason.
+                let at_once = self.visitor.is_some() && desk.outbox.len() == 0;
+                self.phase = Phase::Closing { why: refusal.into(), at_once };
+                None
+            }
         }
     }
 
@@ -274,12 +321,17 @@ impl<N: Net, S: Service> Conn<N, S> {
             (Err(refusal), _) => Some(refusal.into()),
         };
         self.session.release();
-        self.phase = Phase::Closing { why: verdict.unwrap_or(Close::Finished), peer_ended: true };
+        self.phase = Phase::Closing { why: verdict.unwrap_or(Close::Finished), at_once: true };
         self.send(desk).map(|_| ())
     }
 
     /// Sends the outbox; what the socket doesn't take is kept. Says whether all of it went.
     fn send(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
+        let sealed = self.session.seal(desk.outbox.bytes_mut());
+        if sealed < desk.outbox.len() {
+            desk.outbox.cut(sealed);
+            self.close(Close::ReplyTooLong);
+        }
         if self.has_unsent() {
             let stuck = self.stuck.get_or_insert_default();
             stuck.unsent.reserve_exact(desk.outbox.len());
@@ -331,20 +383,25 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Goes as far towards the end as it can: sends what waits, then says good-bye, then waits
     /// for the peer's.
     fn wind_up(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
-        if self.has_unsent() {
+        if let Phase::Closing { why, .. } = self.phase
+            && why.is_orderly()
+        {
+            self.session.say_goodbye(desk.aside);
+            desk.outbox.append(desk.aside);
+        }
+        if !self.send(desk)? || self.has_unsent() {
             return Ok(Visit::Rest);
         }
         loop {
             match self.phase {
                 Phase::Talking => return Ok(Visit::Again),
-                // Who was not let in has no reply to lose, and who has ended has no more to say.
-                Phase::Closing { why, peer_ended } if peer_ended || self.visitor.is_some() => {
-                    return Ok(Visit::Over(why));
-                }
+                Phase::Closing { why, at_once: true } => return Ok(Visit::Over(why)),
                 Phase::Closing { why, .. } => {
                     self.stuck = None;
                     desk.net.shutdown(&mut self.socket)?;
-                    self.phase = Phase::Lingering { why, reads: LINGER_READS };
+                    // Who was not let in has said little that is worth waiting for.
+                    let reads = if self.visitor.is_some() { 0 } else { LINGER_READS };
+                    self.phase = Phase::Lingering { why, reads };
                 }
                 Phase::Lingering { why, .. } if !self.readable => {
                     debug_assert!(why != Close::Finished, "the peer has not ended");

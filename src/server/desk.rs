@@ -13,9 +13,11 @@ use crate::contract::service::Service;
 use crate::proto::framing::Form;
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
-use crate::proto::session::{Message, Session};
+use crate::proto::session::Session;
+use crate::proto::session::event::{Message, Opened};
 use crate::server::conn::BATCH;
 use crate::server::net::Net;
+use crate::server::notes;
 use crate::server::visitors::{VisitorId, Visitors};
 
 /// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
@@ -28,8 +30,8 @@ pub(super) struct Desk<'t, N: Net, S: Service> {
     pub(super) counters: &'t mut Counters,
     /// What this connection has to send, until it is sent or the connection is stuck.
     pub(super) outbox: &'t mut Outbox,
-    /// What the handshake has to say, on its way into the outbox.
-    pub(super) handshake: &'t mut Vec<u8>,
+    /// What the session has to say itself, on its way into the outbox.
+    pub(super) aside: &'t mut Vec<u8>,
     /// How many messages may still be answered in this visit.
     pub(super) messages: usize,
     /// The name of the connection.
@@ -45,18 +47,24 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
     pub(super) fn open(
         &mut self,
         visitor: Option<VisitorId>,
-        key: Option<&Key>,
+        opened: &Opened<'_>,
     ) -> (Option<S::State>, Option<Close>) {
         let Some(address) = visitor.and_then(|visitor| self.visitors.leave(visitor)) else {
             debug_assert!(false, "a peer is let in once");
             return (None, Some(Close::Reset));
         };
         self.counters.authenticated += 1;
-        let dialect = self.protocol.dialect();
-        let peer = Peer { id: self.peer, key: key.map(Key::id), dialect, address };
-        crate::server::notes::opened(&peer);
-        let form = self.protocol.framing().form();
-        let (state, verdict) = self.call(form, |service, reply| service.open(&peer, reply));
+        let Opened { key, dialect, form, is_protected, exporter } = opened;
+        let peer = Peer {
+            id: self.peer,
+            key: key.map(Key::id),
+            dialect: *dialect,
+            is_protected: *is_protected,
+            exporter: exporter.as_ref(),
+            address,
+        };
+        notes::opened(&peer);
+        let (state, verdict) = self.call(*form, |service, reply| service.open(&peer, reply));
         (Some(state), verdict)
     }
 

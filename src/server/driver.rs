@@ -10,6 +10,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use crate::chance;
 use crate::clock;
 use crate::contract::counters::Counters;
 use crate::contract::limits::{Limits, Memory};
@@ -117,7 +118,8 @@ impl<S: Service> Builder<S> {
     ///
     /// The keys serve nobody, or the system refuses what a loop needs.
     pub fn build(self) -> io::Result<Server<S>> {
-        let Self { protocol, service, limits, listeners } = self;
+        let Self { mut protocol, service, limits, listeners } = self;
+        protocol.prepare(clock::wall(), chance::bytes)?;
         protocol
             .check_server()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -300,6 +302,13 @@ impl<S: Service> Server<S> {
     /// Serves newcomers with other keys. Those who are in stay.
     pub fn replace_keys(&mut self, keys: KeyRing) {
         self.engine.replace_keys(keys);
+    }
+
+    /// Closes the connections whose keys are not on the ring any more, as
+    /// [`replace_keys`](Self::replace_keys) by itself does not. Returns how many.
+    pub fn close_revoked(&mut self) -> usize {
+        let now = self.now();
+        self.engine.close_revoked(now, clock::wall())
     }
 
     /// Where the server listens, in the order of the calls that bound it.

@@ -5,14 +5,10 @@ use std::net::{Shutdown, SocketAddr};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Poll, Token};
-use rand::TryRng;
-use rand::rngs::SysRng;
 
+use crate::chance::Pool;
 use crate::contract::peer::PeerId;
 use crate::server::net::Net;
-
-/// The random bytes that are fetched at once: 128 challenges, for one system call.
-const POOL: usize = 4096;
 
 /// The system's network, through mio.
 #[derive(Debug)]
@@ -22,17 +18,9 @@ pub(super) struct MioNet {
     pool: Pool,
 }
 
-/// Random bytes of the system's, fetched in bulk; each is given out once.
-struct Pool {
-    bytes: Box<[u8; POOL]>,
-    /// The bytes from here on have not been given out.
-    next: usize,
-}
-
 impl MioNet {
     pub(super) fn new(poll: Poll, listeners: Vec<TcpListener>) -> Self {
-        let pool = Pool { bytes: Box::new([0; POOL]), next: POOL };
-        Self { poll, listeners, pool }
+        Self { poll, listeners, pool: Pool::default() }
     }
 }
 
@@ -62,27 +50,5 @@ impl Net for MioNet {
 
     fn random(&mut self, into: &mut [u8]) -> io::Result<()> {
         self.pool.take(into)
-    }
-}
-
-impl Pool {
-    fn take(&mut self, into: &mut [u8]) -> io::Result<()> {
-        if self.bytes.len() - self.next < into.len() {
-            SysRng.try_fill_bytes(&mut self.bytes[..]).map_err(io::Error::other)?;
-            self.next = 0;
-        }
-        let given = &mut self.bytes[self.next..][..into.len()];
-        into.copy_from_slice(given);
-        // What is given out is known to a peer; nothing may give it to a second one.
-        given.fill(0);
-        self.next += into.len();
-        Ok(())
-    }
-}
-
-impl std::fmt::Debug for Pool {
-    /// What hasn't been given out yet is nobody's business.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool").field("next", &self.next).finish_non_exhaustive()
     }
 }

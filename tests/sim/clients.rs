@@ -66,7 +66,7 @@ impl World {
                 return;
             }
             let signing = &self.setup.signing;
-            let mut session = Session::client(signing).unwrap();
+            let mut session = Session::client(signing, [7; 32]).unwrap();
             session.next(signing, &mut &link.written[..CHALLENGE], &mut said).unwrap();
             match link.script.proof {
                 Proof::Replayed => said = self.overheard.clone().unwrap_or(vec![7; said.len()]),

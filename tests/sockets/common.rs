@@ -248,7 +248,7 @@ impl Client {
 /// The proof that answers a challenge.
 pub(crate) fn proof(protocol: &Protocol, challenge: &[u8]) -> Vec<u8> {
     let mut proof = Vec::new();
-    let mut session = Session::client(protocol).unwrap();
+    let mut session = Session::client(protocol, [7; 32]).unwrap();
     session.next(protocol, &mut &challenge[..], &mut proof).unwrap();
     proof
 }

@@ -133,7 +133,7 @@ impl Serve {
 
     fn listen<S: Service>(&self, service: S) -> Result<(), Failure> {
         let (ring, made) = self.ring()?;
-        for key in ring.serving(self.spoken.dialect).filter(|key| key.is_short()) {
+        for key in ring.serving(self.spoken.dialect()).filter(|key| key.is_short()) {
             let id = key.id();
             warn!(key:% = id; "the key has fewer than 16 bytes: who sees a proof can guess it");
         }
@@ -158,9 +158,9 @@ impl Serve {
     /// The keys, and the key that was made because there was none.
     fn ring(&self) -> Result<(KeyRing, Option<Key>), Failure> {
         let path = self.spoken.ring_path()?;
-        let missing = self.spoken.dialect.authenticates() && self.spoken.keys.is_none();
+        let missing = self.spoken.dialect().authenticates() && self.spoken.keys.is_none();
         let made = match missing && !path.exists() {
-            true => match ring::add(&path, "default", &[self.spoken.dialect]) {
+            true => match ring::add(&path, "default", &[self.spoken.dialect()]) {
                 // Another server has begun in the same moment, and made it.
                 Err(_) if path.exists() => None,
                 made => Some(made?),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use countersign::{Key, Server, Service};
+use countersign::{Dialect, Key, Server, Service};
 use log::info;
 
 use crate::cli::exit::Failure;
@@ -27,11 +27,12 @@ impl Screen {
         server: &Server<S>,
         made: Option<&Key>,
     ) -> io::Result<Self> {
-        let Spoken { dialect, framing, mac, message_max, .. } = spoken;
-        let mac = match dialect.authenticates() {
-            true => format!(" ({})", mac.name()),
-            false => String::new(),
+        let Spoken { framing, mac, message_max, .. } = spoken;
+        let mac = match spoken.dialect() {
+            Dialect::Raw | Dialect::Hex => format!(" ({})", mac.name()),
+            _ => String::new(),
         };
+        let dialect = spoken.dialects();
         let longest = units::shown(*message_max);
         let serves = format!("{what}, dialect {dialect}{mac}, framing {framing}");
         let memory = units::shown(server.memory_max().total);
@@ -79,12 +80,12 @@ fn keys<S: Service>(
     server: &Server<S>,
     made: Option<&Key>,
 ) -> Result<Option<String>, Failure> {
-    if !spoken.dialect.authenticates() {
+    if !spoken.dialect().authenticates() {
         return Ok(None);
     }
     let path = spoken.ring_path()?;
     let path = path.display();
-    let serving = server.protocol().keys().serving(spoken.dialect).map(Key::id);
+    let serving = server.protocol().keys().serving(spoken.dialect()).map(Key::id);
     let ids = serving.collect::<Vec<_>>().join(", ");
     Ok(Some(match made {
         Some(key) => format!("{path} (new, with the key {ids} {})", key.fingerprint()),

@@ -4,7 +4,7 @@
 //! 64-bit length follows, which is taken for any message within the limit. Every other negative
 //! length is refused. Nothing is allocated for what a length merely claims.
 
-use crate::proto::held::Extent;
+use crate::proto::held::{Extent, head};
 use crate::proto::refusal::Refusal;
 
 /// The longer of the two headers.
@@ -31,18 +31,6 @@ pub(crate) fn scan(held: &[u8], input: &[u8], max: usize) -> Result<Extent, Refu
         return Err(Refusal::MessageTooLong);
     }
     Ok(Extent::of(header + length - held.len(), input))
-}
-
-/// The first `N` bytes of the unit, wherever they lie.
-fn head<const N: usize>(held: &[u8], input: &[u8]) -> Option<[u8; N]> {
-    if let Some(head) = held.first_chunk() {
-        return Some(*head);
-    }
-    let mut head = [0; N];
-    let (old, new) = head.split_at_mut(held.len());
-    old.copy_from_slice(held);
-    new.copy_from_slice(input.get(..new.len())?);
-    Some(head)
 }
 
 /// The message in a whole unit.

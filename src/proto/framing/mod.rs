@@ -6,11 +6,13 @@ pub(crate) mod lines;
 
 use std::fmt;
 
+use crate::proto::handshake::countersign::frame;
 use crate::proto::held::Extent;
+use crate::proto::records;
 use crate::proto::refusal::Refusal;
 
-/// What frames an outgoing message takes at most this before it, and this behind it.
-pub(crate) const FRAME_MAX: usize = 4;
+/// What frames an outgoing message takes at most this, before it and behind it together.
+pub(crate) const FRAME_MAX: usize = records::FRAME;
 
 /// How messages are told apart in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -108,6 +110,9 @@ pub enum Form {
     Chunk,
     /// A length, then the bytes.
     Length,
+    /// A record of `countersign/1`: a header, the bytes, and room for the tag, which
+    /// [`Session::seal`](crate::Session::seal) fills in.
+    Record,
 }
 
 impl Form {
@@ -135,7 +140,11 @@ impl Form {
     /// How much room is left before the message for what frames it.
     #[inline(always)]
     pub(crate) fn before(self) -> usize {
-        if self == Self::Length { length::HEADER } else { 0 }
+        match self {
+            Self::Length => length::HEADER,
+            Self::Record => frame::HEADER,
+            Self::Line(_) | Self::Chunk => 0,
+        }
     }
 
     /// Frames the message that lies in `out` from `start`, where the room before it begins, to
@@ -156,6 +165,7 @@ impl Form {
                 length::end(&mut out[start..end]);
                 end
             }
+            Self::Record => records::end(out, start, end),
         }
     }
 }

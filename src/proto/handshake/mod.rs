@@ -3,13 +3,14 @@
 //! The server sends 32 random bytes, the client answers with their HMAC in the dialect's form. No
 //! word of success follows; a wrong proof closes the connection.
 
+pub(crate) mod countersign;
 mod hex;
 mod raw;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::key::{Key, Mac};
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::Refusal;
+use crate::proto::refusal::{Opening, Refusal};
 
 /// The bytes of a challenge.
 pub(crate) const CHALLENGE: usize = 32;
@@ -32,12 +33,17 @@ pub(crate) fn check<'k>(
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
 ) -> Result<Option<&'k Key>, Refusal> {
-    let key = match protocol.dialect() {
+    let key = match protocol.challenged() {
         Dialect::Raw => raw::check(protocol, Dialect::Raw, challenge, proof),
         Dialect::Hex => hex::check(protocol, challenge, proof),
         Dialect::Countersign | Dialect::Open => return Ok(None),
     };
-    key.ok_or(Refusal::WrongProof).map(Some)
+    // A stranger is told from someone who guesses.
+    let wrong = || match Opening::of(proof) {
+        Opening::Other => Refusal::WrongProof,
+        opening => Refusal::Foreign(opening),
+    };
+    key.ok_or_else(wrong).map(Some)
 }
 
 /// Appends the proof that answers a challenge.

@@ -268,7 +268,6 @@ impl Key {
 
     /// Expands the key into those of a session: HKDF-Extract was done once, with the salt
     /// "countersign/1 psk".
-    #[cfg_attr(not(test), expect(dead_code, reason = "the handshake of countersign/1 takes it"))]
     pub(crate) fn expander(&self) -> &Hkdf<Sha256> {
         &self.expander
     }

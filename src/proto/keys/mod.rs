@@ -246,7 +246,6 @@ impl KeyRing {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the handshake of countersign/1 asks for these"))]
 impl KeyRing {
     /// The live key that a peer names for `countersign/1`, if it lets into this audience. It looks
     /// at all keys, wherever the one that fits stands.
@@ -429,7 +428,7 @@ mod tests {
         assert_eq!(seed.instance, [1; 16], "the first call counts");
         assert_eq!(format!("{seed:?}"), "Seed { .. }");
         let (mut expected, mut expanded) = ([0; 32], [0; 32]);
-        hkdf::Hkdf::<sha2::Sha256>::new(None, &[1; 32]).expand(b"", &mut expected).unwrap();
+        hkdf::Hkdf::<sha2::Sha256>::from_prk(&[1; 32]).unwrap().expand(b"", &mut expected).unwrap();
         seed.decoy.expand(b"", &mut expanded).unwrap();
         assert_eq!(expanded, expected);
         new.inherit(&KeyRing::new());

@@ -35,7 +35,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                 Ok((socket, address)) => {
                     self.door.accepted(listener);
                     self.counters.accepted += 1;
-                    match self.make_room(address, now) {
+                    match self.make_room(address, now, wall) {
                         Ok(()) => self.welcome(socket, address, now, wall),
                         Err(why) => {
                             self.notes.turned_away(now, address, why);
@@ -84,19 +84,30 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Makes room for a newcomer at the cost of the visitor that has waited longest: of its own
     /// network if that has too many, else of all.
-    fn make_room(&mut self, address: SocketAddr, now: Moment) -> Result<(), Close> {
+    fn make_room(
+        &mut self,
+        address: SocketAddr,
+        now: Moment,
+        wall: SystemTime,
+    ) -> Result<(), Close> {
         let crowded = Close::Refused(Refusal::Crowded);
         if self.visitors.count_from(address) >= self.limits.unauthenticated_per_address {
             let oldest = self.visitors.oldest_from(address).ok_or(crowded)?;
             if now < self.displaceable(self.waits.since(oldest)) {
                 return Err(crowded);
             }
-            self.remove(oldest, crowded, now);
+            self.displace(oldest, now, wall);
         } else if self.is_full() {
             let (oldest, _) = self.waits.oldest(Wait::Handshake).ok_or(crowded)?;
-            self.remove(oldest, crowded, now);
+            self.displace(oldest, now, wall);
         }
         Ok(())
+    }
+
+    /// Tells a visitor that there is no room, and hangs up at once: the room is needed now.
+    fn displace(&mut self, slot: usize, now: Moment, wall: SystemTime) {
+        self.give_up(slot, Refusal::Crowded, now, wall);
+        self.remove(slot, Close::Refused(Refusal::Crowded), now);
     }
 
     /// Gives a newcomer its place, and its challenge.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::contract::close::Close;
 use crate::contract::peer::PeerId;
 use crate::contract::service::Service;
-use crate::proto::refusal::Refusal;
+use crate::proto::refusal::{Reason, Refusal};
 use crate::server::conn::Conn;
 use crate::server::desk;
 use crate::server::engine::Engine;
@@ -29,9 +29,6 @@ impl<N: Net, S: Service> Engine<N, S> {
         notes::stopping(self.conns.len());
         self.drain = Some(now + self.limits.drain_timeout);
         self.door.close();
-        while let Some((visitor, _)) = self.waits.oldest(Wait::Handshake) {
-            self.remove(visitor, Close::Stopped, now);
-        }
         // What has arrived may not have been reported: a turn sees a limited number of events.
         let arrived = Readiness { readable: true, ..Readiness::default() };
         for (slot, conn) in &mut self.conns {
@@ -68,7 +65,11 @@ impl<N: Net, S: Service> Engine<N, S> {
                     self.part(slot, Close::Refused(Refusal::MessageTimeout), now, wall);
                 }
                 Wait::Handshake => {
-                    self.remove(slot, Close::Refused(Refusal::HandshakeTimeout), now);
+                    self.give_up(slot, Refusal::HandshakeTimeout, now, wall);
+                    // A word that finds no room is not waited for.
+                    if self.waits.due(now, &self.limits) == Some((slot, Wait::Handshake)) {
+                        self.remove(slot, Close::Refused(Refusal::HandshakeTimeout), now);
+                    }
                 }
                 Wait::Write | Wait::Linger => self.drop_now(slot, Close::WriteTimeout, now),
             }
@@ -88,6 +89,28 @@ impl<N: Net, S: Service> Engine<N, S> {
             conn.close(why);
             conn.pump(inbox, desk)
         });
+    }
+
+    /// Ends a handshake of our own accord, with a word for it where the dialect has one.
+    pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Moment, wall: SystemTime) {
+        let reason = why.reason().unwrap_or(Reason::Refused);
+        self.visit(slot, now, wall, |conn, inbox, desk| {
+            conn.give_up(reason, why.into(), desk);
+            conn.pump(inbox, desk)
+        });
+    }
+
+    /// Closes the connections whose keys are not on the ring any more. Returns how many.
+    pub fn close_revoked(&mut self, now: Moment, wall: SystemTime) -> usize {
+        let keys = self.protocol.keys();
+        let is_revoked =
+            |conn: &Conn<N, S>| conn.key().is_some_and(|key| keys.numbered(key).is_none());
+        let revoked = self.conns.iter().filter(|(_, conn)| is_revoked(conn));
+        let slots: Vec<usize> = revoked.map(|(slot, _)| slot).collect();
+        for &slot in &slots {
+            self.part(slot, Close::Revoked, now, wall);
+        }
+        slots.len()
     }
 
     /// Hangs up; where the connection was ending already, it ends for that reason.

@@ -17,8 +17,11 @@ use crate::contract::outbox::Outbox;
 use crate::contract::peer::{PeerId, SLOTS_MAX};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
+use crate::proto::handshake::CHALLENGE;
+use crate::proto::handshake::countersign::frame::HELLO_MAX;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
+use crate::proto::session::Session;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::desk::Desk;
 use crate::server::door::Door;
@@ -30,6 +33,9 @@ use crate::server::waits::{Wait, Waits};
 
 /// What is read at once.
 const INBOX: usize = 16 << 10;
+
+/// The most that a session has to say itself at once: a nonce and a hello.
+const ASIDE: usize = CHALLENGE + HELLO_MAX;
 
 /// The tables are allocated whole at start for so many connections at most; past that they grow.
 const ROOM_MAX: usize = 1 << 16;
@@ -61,8 +67,8 @@ pub struct Engine<N: Net, S: Service> {
     inbox: Box<[u8]>,
     /// The one buffer that replies are written to.
     outbox: Outbox,
-    /// What a handshake has to say, on its way into the outbox.
-    handshake: Vec<u8>,
+    /// What a session has to say itself, on its way into the outbox.
+    aside: Vec<u8>,
     /// The bytes that all connections keep together.
     held: usize,
     /// The generation of the latest connection.
@@ -91,8 +97,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             again: Vec::new(),
             inbox: vec![0; INBOX].into(),
             // Its longest: a batch that is just not full, and one more reply.
-            outbox: Outbox::new(BATCH + limits.reply_max),
-            handshake: Vec::new(),
+            outbox: Outbox::new(BATCH + limits.reply_max.max(ASIDE)),
+            aside: Vec::with_capacity(ASIDE),
             held: 0,
             generation: 0,
             drain: None,
@@ -125,6 +131,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ///
     /// A listener is gone. Nothing that a peer does is an error.
     pub fn turn(&mut self, now: Moment, wall: SystemTime) -> io::Result<usize> {
+        self.protocol.set_time(wall);
         // Those who have used up their budget stand behind those who have just become ready.
         self.ready.append(&mut self.again);
         let visits = self.ready.len();
@@ -166,14 +173,15 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) -> Result<(), TellError> {
         let found = find(&mut self.conns, peer).filter(|(_, conn)| conn.is_talking());
         let (slot, _) = found.ok_or(TellError::Gone)?;
-        let form = self.protocol.framing().form();
         let mut told = Ok(());
         self.visit(slot, now, wall, |conn, _, desk| {
+            let form = conn.form(desk.protocol);
             let mut reply = Reply::new(desk.outbox.room(desk.limits.reply_max), form, wall);
             reply.message(message);
             let (said, verdict) = reply.finish();
             desk.outbox.keep(said);
-            match if verdict.is_none() { conn.tell(desk) } else { Ok(false) } {
+            let fits = verdict.is_none() && conn.takes(message.len());
+            match if fits { conn.tell(desk) } else { Ok(false) } {
                 Ok(true) => Visit::Rest,
                 Ok(false) => {
                     told = Err(TellError::Full);
@@ -237,7 +245,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     #[must_use]
     pub fn memory_max(&self) -> Memory {
         let Limits { connections, unauthenticated, reply_max, held_max, .. } = self.limits;
-        let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD;
+        let keys = Session::keys_max(&self.protocol);
+        let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + keys;
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
         let per_connection = entry + Waits::NODE + queues + Conn::<N, S>::STUCK_MAX;
@@ -245,7 +254,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // The limit on what is held is seen when it is passed, so one connection may lie above it.
         let all_held = held_per_connection.saturating_mul(connections);
         let held = all_held.min(held_max.saturating_add(held_per_connection));
-        let fixed = INBOX + self.outbox.capacity() + unauthenticated * Visitors::ENTRY;
+        let fixed = INBOX + ASIDE + self.outbox.capacity() + unauthenticated * Visitors::ENTRY;
         let total = fixed.saturating_add(per_connection.saturating_mul(connections));
         Memory {
             fixed,
@@ -276,7 +285,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             visitors: &mut self.visitors,
             counters: &mut self.counters,
             outbox: &mut self.outbox,
-            handshake: &mut self.handshake,
+            aside: &mut self.aside,
             messages: MESSAGES_PER_VISIT,
             peer: PeerId::new(slot, conn.generation),
             wall,

@@ -1,0 +1,57 @@
+//! The one source of random bytes: the system's.
+
+use std::{fmt, io};
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+/// The random bytes that are fetched at once: 128 challenges, for one system call.
+const POOL: usize = 4096;
+
+/// Fills in random bytes that nobody can foretell.
+pub(crate) fn fill(bytes: &mut [u8]) -> io::Result<()> {
+    SysRng.try_fill_bytes(bytes).map_err(io::Error::other)
+}
+
+/// The same as an array.
+pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Random bytes of the system's, fetched in bulk; each is given out once.
+pub(crate) struct Pool {
+    bytes: Box<[u8; POOL]>,
+    /// The bytes from here on have not been given out.
+    next: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { bytes: Box::new([0; POOL]), next: POOL }
+    }
+}
+
+impl Pool {
+    /// Fills in bytes that are given to nobody else.
+    pub(crate) fn take(&mut self, into: &mut [u8]) -> io::Result<()> {
+        if self.bytes.len() - self.next < into.len() {
+            fill(&mut self.bytes[..])?;
+            self.next = 0;
+        }
+        let given = &mut self.bytes[self.next..][..into.len()];
+        into.copy_from_slice(given);
+        // What is given out is known to a peer; nothing may give it to a second one.
+        given.fill(0);
+        self.next += into.len();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Pool {
+    /// What hasn't been given out yet is nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("next", &self.next).finish_non_exhaustive()
+    }
+}

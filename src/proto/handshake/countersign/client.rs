@@ -1,0 +1,85 @@
+//! The client's end: it calls, verifies that the server holds the key, and only then proves that
+//! it does so itself.
+
+use std::ops::RangeInclusive;
+
+use crate::proto::handshake::countersign::frame::{self, CONFIRM, HEADER, Header, MAGIC};
+use crate::proto::handshake::countersign::hello::{self, Hello, ServerHello};
+use crate::proto::handshake::countersign::schedule::{Schedule, is_same, transcript};
+use crate::proto::handshake::countersign::{Agreed, NONCE, Nonce};
+use crate::proto::keys::key::Key;
+use crate::proto::keys::seed::Seed;
+use crate::proto::protocol::{Protection, Protocol};
+use crate::proto::records::Records;
+use crate::proto::refusal::Refusal;
+
+/// Appends the call: the magic, and our hello.
+pub(crate) fn call(protocol: &Protocol, key: &Key, seed: &Seed, nonce: &Nonce, out: &mut Vec<u8>) {
+    let hello = Hello {
+        flags: match protocol.protection() {
+            Protection::Required => hello::RECORDS | hello::RECORDS_REQUIRED,
+            Protection::Allowed => hello::RECORDS,
+            Protection::Off => 0,
+        },
+        record_max: protocol.record_max(),
+        nonce: *nonce,
+        instance: seed.instance,
+        key_id: key.id().as_bytes(),
+        audience: protocol.audience_for(key),
+        extensions: &[],
+    };
+    out.extend_from_slice(&MAGIC);
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    hello.write(out);
+    let header = Header { kind: frame::HELLO, length: out.len() - start - HEADER };
+    out[start..][..HEADER].copy_from_slice(&header.bytes());
+}
+
+/// Takes the server's nonce and its hello, which `heard` is; verifies its proof, and appends ours.
+pub(crate) fn confirm(
+    protocol: &Protocol,
+    key: &Key,
+    nonce: &Nonce,
+    heard: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Agreed, Refusal> {
+    let seed = protocol.keys().seeded().ok_or(Refusal::Unseeded)?;
+    let (theirs, frame) = heard.split_first_chunk::<NONCE>().ok_or(Refusal::Malformed)?;
+    let (hello, proof) = ServerHello::read(&frame[HEADER..], &[])?;
+    let chosen = hello.flags & hello::RECORDS != 0;
+    match protocol.protection() {
+        Protection::Required if !chosen => return Err(Refusal::Protection),
+        Protection::Off if chosen => return Err(Refusal::Protection),
+        _ if hello.instance == seed.instance => return Err(Refusal::Reflected),
+        _ => {}
+    }
+    // What we called is what the same arguments give again, so that nobody has to keep it.
+    let mut called = Vec::with_capacity(frame::HELLO_MAX);
+    call(protocol, key, seed, nonce, &mut called);
+    let said = &frame[..frame.len() - proof.len()];
+    let schedule = Schedule::new(key.expander(), transcript(theirs, &called, said));
+    if !is_same(&schedule.server_proof(), proof) {
+        return Err(Refusal::WrongProof);
+    }
+    frame::write(CONFIRM, &schedule.client_proof(proof), out);
+    Ok(Agreed {
+        records: Records::new(schedule.to_server(), schedule.to_client(), hello.record_max),
+        plain: !chosen,
+        exporter: schedule.exporter(),
+    })
+}
+
+/// Judges the front of what a server answers to a call or a proof: the frame that is due, or a
+/// refusal in its place.
+pub(crate) fn judge(
+    header: Header,
+    due: u8,
+    lengths: RangeInclusive<usize>,
+) -> Result<(), Refusal> {
+    match header {
+        Header { kind, length } if kind == due && lengths.contains(&length) => Ok(()),
+        Header { kind: frame::REFUSAL, length: 1 } => Ok(()),
+        _ => Err(Refusal::Malformed),
+    }
+}

@@ -1,0 +1,103 @@
+//! The server's end: it answers a call, and then verifies the proof.
+//!
+//! A caller whose key isn't on the ring is answered too, under a decoy: with the same work, in the
+//! same bytes. Who doesn't hold the key can't tell whether anybody does.
+
+use crate::proto::handshake::countersign::frame::{self, HEADER, Header, MAGIC};
+use crate::proto::handshake::countersign::hello::{self, Hello, ServerHello};
+use crate::proto::handshake::countersign::schedule::{Schedule, is_same, transcript};
+use crate::proto::handshake::countersign::{Agreed, Nonce, PROOF, STATUS};
+use crate::proto::keys::key::Key;
+use crate::proto::keys::key::KeyNumber;
+use crate::proto::protocol::{Protection, Protocol};
+use crate::proto::records::{Records, TAG};
+use crate::proto::refusal::{Reason, Refusal};
+
+/// A server that has answered, and awaits the proof.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// The proof that a client must give.
+    proof: [u8; PROOF],
+    /// The caller's key; or why it has none, and was answered under the decoy.
+    key: Result<KeyNumber, Refusal>,
+    agreed: Agreed,
+}
+
+/// Answers a call: appends our nonce, if it wasn't `sent` before, and our hello.
+pub(crate) fn answer(
+    protocol: &Protocol,
+    nonce: &Nonce,
+    sent: bool,
+    call: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Pending, Refusal> {
+    let seed = protocol.keys().seeded().ok_or(Refusal::Unseeded)?;
+    let theirs = Hello::read(&call[MAGIC.len() + HEADER..])?;
+    if theirs.instance == seed.instance {
+        return Err(Refusal::Reflected);
+    }
+    let flags = match protocol.protection() {
+        Protection::Off if theirs.flags & hello::RECORDS_REQUIRED != 0 => Err(Refusal::Protection),
+        Protection::Required if theirs.flags & hello::RECORDS == 0 => Err(Refusal::Protection),
+        Protection::Off => Ok(0),
+        Protection::Required | Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
+    }?;
+    let key = protocol.caller(theirs.key_id, theirs.audience);
+    let ours = ServerHello {
+        flags,
+        record_max: protocol.record_max(),
+        instance: seed.instance,
+        extensions: &[],
+    };
+    if !sent {
+        out.extend_from_slice(nonce);
+    }
+    let start = out.len();
+    let length = hello::SERVER_HELLO_BARE + PROOF;
+    out.extend_from_slice(&Header { kind: frame::SERVER_HELLO, length }.bytes());
+    ours.write(out);
+    let said = transcript(nonce, call, &out[start..]);
+    let expander = key.map_or(&seed.decoy, Key::expander);
+    let schedule = Schedule::new(expander, said);
+    let proof = schedule.server_proof();
+    out.extend_from_slice(&proof);
+    let agreed = Agreed {
+        records: Records::new(schedule.to_client(), schedule.to_server(), theirs.record_max),
+        plain: flags & hello::RECORDS == 0,
+        exporter: schedule.exporter(),
+    };
+    let proof = schedule.client_proof(&proof);
+    Ok(Pending { proof, key: key.map(Key::number), agreed })
+}
+
+impl Pending {
+    /// Verifies the client's proof, and appends that we accept.
+    pub(crate) fn verify(
+        self,
+        proof: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(KeyNumber, Agreed), Refusal> {
+        let given = proof.try_into().map_err(|_| Refusal::Malformed)?;
+        let holds = is_same(&self.proof, given);
+        let key = self.key?;
+        if !holds {
+            return Err(Refusal::WrongProof);
+        }
+        let mut agreed = self.agreed;
+        let start = out.len();
+        out.extend_from_slice(&Header { kind: frame::ACCEPT, length: 1 + TAG }.bytes());
+        out.push(STATUS);
+        out.extend_from_slice(&[0; TAG]);
+        if agreed.plain {
+            // What follows is no record, so nothing else would seal this one.
+            agreed.records.seal_next(&mut out[start..]);
+        }
+        Ok((key, agreed))
+    }
+}
+
+/// Appends a refusal, and before it our nonce, if it isn't out yet.
+pub(crate) fn refuse(nonce: Option<&Nonce>, reason: Reason, out: &mut Vec<u8>) {
+    out.extend(nonce.into_iter().flatten());
+    frame::write(frame::REFUSAL, &[reason.code()], out);
+}

@@ -1,0 +1,54 @@
+//! The steps of a session in `raw` and `hex`, where the client answers a challenge, and in `open`.
+
+use crate::proto::handshake::{self, CHALLENGE};
+use crate::proto::keys::key::Key;
+use crate::proto::protocol::Protocol;
+use crate::proto::refusal::Refusal;
+use crate::proto::session::event::{Event, Opened};
+use crate::proto::session::{Session, Side, Stage};
+
+impl Session {
+    /// Goes on without records.
+    pub(super) fn begin<'s>(
+        &mut self,
+        protocol: &Protocol,
+        side: Side,
+        key: Option<&'s Key>,
+    ) -> Event<'s> {
+        self.stage = Stage::talking(protocol, side, key.map(Key::number));
+        let dialect = protocol.challenged();
+        let form = protocol.framing().form();
+        Event::Open(Opened { key, dialect, form, is_protected: false, exporter: None })
+    }
+
+    /// As a server: awaits the proof that answers our challenge.
+    pub(super) fn verify<'s>(
+        &mut self,
+        protocol: &'s Protocol,
+        challenge: &[u8; CHALLENGE],
+        input: &mut &[u8],
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        let length = handshake::proof_length(protocol.challenged(), protocol.mac());
+        let Some(proof) = self.held.exactly(length, input) else { return Ok(None) };
+        let checked = handshake::check(protocol, challenge, proof);
+        self.held.release();
+        self.stage = Stage::Over;
+        checked.map(|key| Some(self.begin(protocol, Side::Server, key)))
+    }
+
+    /// As a client: awaits the challenge, and answers it.
+    pub(super) fn answer<'s>(
+        &mut self,
+        protocol: &'s Protocol,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        let key = protocol.signing_key().map_err(|_| Refusal::WrongProof)?;
+        if let Some(key) = key {
+            let Some(unit) = self.held.exactly(CHALLENGE, input) else { return Ok(None) };
+            handshake::answer(protocol, key, unit, out);
+            self.held.release();
+        }
+        Ok(Some(self.begin(protocol, Side::Client, key)))
+    }
+}

@@ -1,0 +1,415 @@
+//! One connection: a handshake and then a framing, without a socket.
+
+mod challenged;
+pub(crate) mod event;
+mod mutual;
+
+use crate::proto::dialect::Dialect;
+use crate::proto::framing::{Form, Framing, chunks, lines};
+use crate::proto::handshake::CHALLENGE;
+use crate::proto::handshake::countersign::frame::MAGIC;
+use crate::proto::handshake::countersign::{Nonce, server};
+use crate::proto::held::{Extent, Held};
+use crate::proto::keys::key::KeyNumber;
+use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
+use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::session::event::{Event, Message};
+use crate::proto::session::mutual::{Accepting, Course, Guarded};
+
+/// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
+///
+/// Call [`next`](Self::next) with nothing at first, since one end has to begin, and then with what
+/// arrives, until it returns `None`. Messages of your own are framed in the session's
+/// [`form`](Self::form). Have what is to be sent [sealed](Self::seal), then send it; call
+/// [`finish`](Self::finish) at the end of the stream. Beside its keys, a session keeps the bytes
+/// of a unit that a read has cut, and nothing else.
+///
+/// ```
+/// use countersign::{Dialect, Event, Key, Protocol, Session};
+///
+/// let key = Key::new("garden", b"sixteen bytes or more")?;
+/// let protocol = Protocol::new(Dialect::Countersign, key);
+/// protocol.keys().seed([3; 48]); // this and the nonces from the system's random source
+/// let theirs = Protocol::new(Dialect::Countersign, Key::new("garden", b"sixteen bytes or more")?);
+/// theirs.keys().seed([4; 48]);
+///
+/// let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
+/// let mut server = Session::server(&protocol, [7; 32]);
+/// let mut client = Session::client(&theirs, [8; 32])?;
+///
+/// assert!(client.next(&theirs, &mut &[][..], &mut to_server)?.is_none());
+/// assert!(server.next(&protocol, &mut &to_server[..], &mut to_client)?.is_none());
+/// to_server.clear();
+/// let opened = client.next(&theirs, &mut &to_client[..], &mut to_server)?;
+/// assert!(matches!(opened, Some(Event::Open(_))));
+/// client.form(&theirs).frame(b"hello", &mut to_server);
+/// client.seal(&mut to_server);
+///
+/// let (mut input, mut out) = (&to_server[..], Vec::new());
+/// let opened = server.next(&protocol, &mut input, &mut out)?;
+/// assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == "garden"));
+/// let message = server.next(&protocol, &mut input, &mut out)?;
+/// assert!(matches!(message, Some(Event::Message(message)) if message.bytes == b"hello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    stage: Stage,
+    /// The bytes of a proof or a message that a read has cut.
+    held: Held,
+}
+
+/// How far a session has come.
+#[derive(Debug)]
+enum Stage {
+    /// As a server of `open`: nothing has to be proved.
+    Unguarded,
+    /// As a server: the challenge isn't out yet.
+    Fresh([u8; CHALLENGE]),
+    /// As a server: the challenge is out, and its proof is awaited.
+    Challenged([u8; CHALLENGE]),
+    /// As a client: the challenge is awaited.
+    Awaiting,
+    /// As a server of `countersign/1`: a call is awaited. The nonce may be out already.
+    Called(Nonce, bool),
+    /// As a server of `countersign/1`: we have answered, and the client's proof is awaited.
+    Confirming(Box<server::Pending>),
+    /// As a client of `countersign/1`: we haven't called yet.
+    Silent(Nonce),
+    /// As a client of `countersign/1`: we have called, and the server's proof is awaited.
+    Calling(Nonce),
+    /// As a client of `countersign/1`: both have proved themselves, and the server's word is
+    /// awaited.
+    Accepting(Box<Accepting>),
+    /// The handshake is over, and messages are told apart. As a server, with the peer's key.
+    Talking(Side, Option<KeyNumber>),
+    /// The same in records.
+    Guarded(Box<Guarded>),
+    /// What the connection was for is done; the caller hasn't been told yet.
+    Ending,
+    /// Nothing more is expected of this connection.
+    Over,
+}
+
+impl Stage {
+    /// The handshake is over, and no records are spoken.
+    fn talking(protocol: &Protocol, side: Side, key: Option<KeyNumber>) -> Self {
+        match (side, protocol.exchange()) {
+            (Side::Server, Exchange::VerifyOnly) => Self::Ending,
+            _ => Self::Talking(side, key),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Server,
+    Client,
+}
+
+impl Session {
+    /// What a unit that a read has cut takes beside its bytes.
+    pub(crate) const CUT_MAX: usize = Held::BOX;
+
+    /// What a session keeps outside itself for as long as it lasts.
+    pub(crate) fn keys_max(protocol: &Protocol) -> usize {
+        match protocol.dialect() {
+            Dialect::Countersign => size_of::<server::Pending>().max(size_of::<Guarded>()),
+            Dialect::Raw | Dialect::Hex | Dialect::Open => 0,
+        }
+    }
+
+    /// The server's end.
+    ///
+    /// `nonce` is the challenge, where the dialect has one. It must come from the system's random
+    /// source and be used for no other session.
+    #[must_use]
+    pub fn server(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Self {
+        let stage = match protocol.dialect() {
+            Dialect::Open => Stage::Unguarded,
+            Dialect::Countersign | Dialect::Raw | Dialect::Hex => Stage::Fresh(nonce),
+        };
+        Self { stage, held: Held::default() }
+    }
+
+    /// The client's end.
+    ///
+    /// `nonce` is what makes the session's keys its own, in `countersign/1`. It must come from the
+    /// system's random source and be used for no other session.
+    ///
+    /// # Errors
+    ///
+    /// There is no key to sign with: see [`Protocol::signing_key`].
+    pub fn client(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Result<Self, NoUsableKey> {
+        protocol.signing_key()?;
+        let stage = match protocol.dialect() {
+            Dialect::Countersign => Stage::Silent(nonce),
+            Dialect::Raw | Dialect::Hex | Dialect::Open => Stage::Awaiting,
+        };
+        Ok(Self { stage, held: Held::default() })
+    }
+
+    /// Takes the next event from the front of the input, and appends what the handshake has to
+    /// say to `out`. `None` says that all of the input was taken and more is needed.
+    ///
+    /// Nothing behind a proof is looked at before the proof holds.
+    ///
+    /// # Errors
+    ///
+    /// The peer did what it must not do. Close the connection; the session takes nothing more.
+    #[inline]
+    pub fn next<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        self.held.release();
+        if let Stage::Talking(side, _) = self.stage {
+            return self.message(protocol, side, input);
+        }
+        self.change(protocol, input, out)
+    }
+
+    /// Takes an event that is no message, or one in a record.
+    #[cold]
+    fn change<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        match self.stage {
+            Stage::Unguarded => Ok(Some(self.begin(protocol, Side::Server, None))),
+            Stage::Fresh(nonce) => {
+                self.stage = self.greet(protocol, nonce, out);
+                self.change(protocol, input, out)
+            }
+            Stage::Challenged(challenge) => self.verify(protocol, &challenge, input),
+            Stage::Called(nonce, is_sent) => self.called(protocol, (nonce, is_sent), input, out),
+            Stage::Confirming(_) => self.confirm(protocol, input, out),
+            Stage::Awaiting => self.answer(protocol, input, out),
+            Stage::Silent(nonce) => self.call(protocol, nonce, input, out),
+            Stage::Calling(nonce) => self.hear(protocol, &nonce, input, out),
+            Stage::Accepting(_) => self.accept(protocol, input, out),
+            Stage::Guarded(_) => self.record(protocol, input, out),
+            Stage::Ending => {
+                self.stage = Stage::Over;
+                Ok(Some(Event::End))
+            }
+            Stage::Talking(..) | Stage::Over => {
+                *input = &[];
+                Ok(None)
+            }
+        }
+    }
+
+    /// Hands on the messages that lie whole at the front of the input, for as long as `take` wants
+    /// more of them.
+    ///
+    /// This is [`next`](Self::next) for many messages, without what needs to be looked at for one:
+    /// all that is no whole message, a refusal too, is left to it.
+    #[inline(always)]
+    pub(crate) fn each<'i>(
+        &self,
+        protocol: &Protocol,
+        input: &mut &'i [u8],
+        take: impl FnMut(Message<'i>) -> bool,
+    ) {
+        let Stage::Talking(side, _) = self.stage else { return };
+        if self.held.is_empty() && !ends_with_one(protocol, side) {
+            let max = length_max(protocol, side);
+            // What most connections speak has a run of its own, in which its form is known.
+            *input = match protocol.framing() {
+                Framing::Lines => run(input, |rest| lines::scan(&[], rest, max), lines::open, take),
+                other => run(input, |rest| other.scan(&[], rest, max), |u| other.open(u), take),
+            };
+        }
+    }
+
+    /// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
+    /// until it is called, so that it is silent to those who only look.
+    fn greet(&self, protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stage {
+        let alone = protocol.dialect() == Dialect::Countersign && !protocol.shares_raw();
+        if !alone {
+            out.extend_from_slice(&nonce);
+        }
+        match protocol.dialect() {
+            Dialect::Countersign => Stage::Called(nonce, !alone),
+            Dialect::Raw | Dialect::Hex | Dialect::Open => Stage::Challenged(nonce),
+        }
+    }
+
+    /// Whether [`next`](Self::next) has something to say though nothing more has arrived.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        match &self.stage {
+            Stage::Unguarded | Stage::Fresh(_) | Stage::Ending => true,
+            Stage::Guarded(guarded) => guarded.course == Course::Ending,
+            _ => false,
+        }
+    }
+
+    /// How a message of ours is framed that answers none.
+    #[must_use]
+    pub fn form(&self, protocol: &Protocol) -> Form {
+        match &self.stage {
+            Stage::Guarded(_) => Form::Record,
+            Stage::Accepting(accepting) if !accepting.plain => Form::Record,
+            _ => protocol.framing().form(),
+        }
+    }
+
+    /// Makes what was appended ready to be sent: all that [`next`](Self::next) and
+    /// [`Form::frame`] have appended since the last time, in their order. In `countersign/1` this
+    /// protects each record; elsewhere there is nothing to be done.
+    ///
+    /// Returns how many bytes are to be sent: all, unless the peer doesn't take such a long
+    /// message. Then send what stands before that one, and close.
+    pub fn seal(&mut self, out: &mut [u8]) -> usize {
+        match &mut self.stage {
+            Stage::Guarded(guarded) => guarded.records.seal(out),
+            Stage::Accepting(accepting) if !accepting.plain => accepting.records.seal(out),
+            _ => out.len(),
+        }
+    }
+
+    /// Whether the peer takes a message of so many bytes, as far as it has told.
+    #[must_use]
+    pub fn takes(&self, length: usize) -> bool {
+        match &self.stage {
+            Stage::Guarded(guarded) => guarded.records.takes(length),
+            Stage::Accepting(accepting) if !accepting.plain => accepting.records.takes(length),
+            _ => true,
+        }
+    }
+
+    /// Appends what tells the peer that no message follows, where the dialect has a word for it.
+    /// Then end the stream.
+    pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
+        match &mut self.stage {
+            Stage::Guarded(guarded) => guarded.records.say_close(out),
+            Stage::Accepting(accepting) if !accepting.plain => accepting.records.say_close(out),
+            _ => {}
+        }
+    }
+
+    /// As a server that ends a handshake of its own accord: appends the word for it, where the
+    /// dialect has one and the peer speaks it. The session takes nothing more.
+    pub(crate) fn give_up(&mut self, reason: Reason, out: &mut Vec<u8>) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Called(nonce, is_sent) if self.held.bytes().starts_with(&MAGIC) => {
+                server::refuse((!is_sent).then_some(&nonce), reason, out);
+            }
+            Stage::Confirming(_) => server::refuse(None, reason, out),
+            _ => {}
+        }
+    }
+
+    /// As a server: the key that the peer has proved.
+    pub(crate) fn key(&self) -> Option<KeyNumber> {
+        match &self.stage {
+            Stage::Talking(_, key) => *key,
+            Stage::Guarded(guarded) => guarded.key,
+            _ => None,
+        }
+    }
+
+    /// The stream has ended: takes the last message, where its end is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Cut`]: the handshake wasn't over, or a message wasn't whole.
+    /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
+    /// LF followed.
+    pub fn finish<'s>(&'s mut self, protocol: &Protocol) -> Result<Option<Message<'s>>, Refusal> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        match (stage, self.held.take_rest()) {
+            (Stage::Talking(..), Some(unit)) if protocol.framing() == Framing::Lines => {
+                let (bytes, form) = Framing::Lines.open(unit);
+                if bytes.len() > protocol.message_max() {
+                    return Err(Refusal::MessageTooLong);
+                }
+                Ok(Some(Message { bytes, form }))
+            }
+            (Stage::Talking(..), None) => Ok(None),
+            (Stage::Unguarded | Stage::Ending | Stage::Over, _) => Ok(None),
+            (Stage::Guarded(guarded), _) if guarded.is_over() => Ok(None),
+            _ => Err(Refusal::Cut),
+        }
+    }
+
+    /// Whether a message, or a proof, has arrived in part.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        !self.held.bytes().is_empty()
+    }
+
+    /// Forgets the message that was given out last, where it was gathered here; the next call of
+    /// [`next`](Self::next) would do so too, but may be far off.
+    pub(crate) fn release(&mut self) {
+        self.held.release();
+    }
+
+    /// The bytes of memory that the session holds beside itself.
+    #[must_use]
+    pub fn bytes_held(&self) -> usize {
+        self.held.capacity()
+    }
+
+    #[inline]
+    fn message<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &Protocol,
+        side: Side,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        let (framing, max) = (protocol.framing(), length_max(protocol, side));
+        let extent = framing.scan(self.held.bytes(), input, max).inspect_err(|_| {
+            self.stage = Stage::Over;
+        })?;
+        let Some(unit) = self.held.take(extent, input, protocol.unit_max()) else {
+            return Ok(None);
+        };
+        if ends_with_one(protocol, side) {
+            self.stage = Stage::Ending;
+        }
+        let (bytes, form) = framing.open(unit);
+        Ok(Some(Event::Message(Message { bytes, form })))
+    }
+}
+
+/// Hands on the whole messages of one framing, and returns what is left of the input.
+#[inline(always)]
+fn run<'i>(
+    mut input: &'i [u8],
+    scan: impl Fn(&[u8]) -> Result<Extent, Refusal>,
+    open: impl Fn(&'i [u8]) -> (&'i [u8], Form),
+    mut take: impl FnMut(Message<'i>) -> bool,
+) -> &'i [u8] {
+    while let Ok(Extent::Whole(length)) = scan(input) {
+        let Some((unit, rest)) = input.split_at_checked(length) else { break };
+        input = rest;
+        let (bytes, form) = open(unit);
+        if !take(Message { bytes, form }) {
+            break;
+        }
+    }
+    input
+}
+
+/// How long a message may be that arrives here.
+fn length_max(protocol: &Protocol, side: Side) -> usize {
+    match (protocol.framing(), side) {
+        (Framing::Chunks, Side::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
+        _ => protocol.message_max(),
+    }
+}
+
+/// Whether the exchange is over with the first message that arrives here.
+fn ends_with_one(protocol: &Protocol, side: Side) -> bool {
+    side == Side::Server && protocol.exchange() == Exchange::Once
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! The steps of a session in `countersign/1`, at either end.
+
+use crate::proto::dialect::Dialect;
+use crate::proto::framing::Form;
+use crate::proto::handshake::countersign::frame::{
+    self, ACCEPT, CONFIRM, HEADER, HELLO, HELLO_MAX, Header, MAGIC, SERVER_HELLO,
+};
+use crate::proto::handshake::countersign::{Agreed, NONCE, Nonce, PROOF, STATUS, client, server};
+use crate::proto::held::{Extent, head};
+use crate::proto::keys::key::Key;
+use crate::proto::keys::key::KeyNumber;
+use crate::proto::protocol::{Exchange, Protocol};
+use crate::proto::records::{self, Record, Records, TAG};
+use crate::proto::refusal::{Opening, Reason, Refusal};
+use crate::proto::session::event::{Event, Message, Opened};
+use crate::proto::session::{Session, Side, Stage, ends_with_one};
+
+/// A client that has proved itself, and awaits the server's word.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    pub(super) records: Records,
+    pub(super) plain: bool,
+}
+
+/// A conversation in records.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    pub(super) records: Records,
+    pub(super) side: Side,
+    /// The peer's key, at a server.
+    pub(super) key: Option<KeyNumber>,
+    pub(super) course: Course,
+}
+
+/// How far a conversation in records has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    Talking,
+    /// What the connection was for is done; the caller hasn't been told yet.
+    Ending,
+    /// Nothing more is expected of the peer.
+    Over,
+}
+
+type Step<'s> = Result<Option<Event<'s>>, Refusal>;
+
+/// The bytes of the magic and the header behind it.
+const FRONT: usize = MAGIC.len() + HEADER;
+
+impl Session {
+    /// As a server: awaits a call, or, where `raw` is served too, anything that is none.
+    pub(super) fn called<'s>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        (nonce, is_sent): (Nonce, bool),
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+    ) -> Step<'s> {
+        if let Some(front) = self.stranger(input) {
+            if protocol.shares_raw() {
+                self.stage = Stage::Challenged(nonce);
+                return self.verify(protocol, &nonce, input);
+            }
+            return Err(self.turn_away(None, Refusal::Foreign(Opening::of(&front)), out));
+        }
+        let answered = self.answer_call(protocol, &nonce, is_sent, input, out);
+        match answered {
+            Ok(Some(pending)) => {
+                self.stage = Stage::Confirming(Box::new(pending));
+                self.confirm(protocol, input, out)
+            }
+            Ok(None) => Ok(None),
+            Err(refusal) => Err(self.turn_away((!is_sent).then_some(&nonce), refusal, out)),
+        }
+    }
+
+    /// The first bytes of a peer, if they can't be those of a call.
+    fn stranger(&self, input: &[u8]) -> Option<[u8; 16]> {
+        let bytes = || self.held.bytes().iter().chain(input).copied();
+        let differs = MAGIC.into_iter().zip(bytes()).any(|(ours, theirs)| ours != theirs);
+        differs.then(|| {
+            let mut front = [0; 16];
+            front.iter_mut().zip(bytes()).for_each(|(place, byte)| *place = byte);
+            front
+        })
+    }
+
+    fn answer_call(
+        &mut self,
+        protocol: &Protocol,
+        nonce: &Nonce,
+        is_sent: bool,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<server::Pending>, Refusal> {
+        let extent = match head::<FRONT>(self.held.bytes(), input) {
+            None => Extent::Partial,
+            Some([.., kind, a, b, c]) => {
+                let header = Header::read([kind, a, b, c]);
+                if header.kind != HELLO || FRONT + header.length > HELLO_MAX {
+                    return Err(Refusal::Malformed);
+                }
+                Extent::of(FRONT + header.length - self.held.bytes().len(), input)
+            }
+        };
+        let Some(call) = self.held.take(extent, input, HELLO_MAX) else { return Ok(None) };
+        let answered = server::answer(protocol, nonce, is_sent, call, out);
+        self.held.release();
+        answered.map(Some)
+    }
+
+    /// As a server: awaits the client's proof.
+    pub(super) fn confirm<'s>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+    ) -> Step<'s> {
+        let header = head(self.held.bytes(), input).map(Header::read);
+        let due = Header { kind: CONFIRM, length: PROOF };
+        let confirmed = match header {
+            Some(header) if header != due => Err(Refusal::Malformed),
+            _ => match self.held.exactly(HEADER + PROOF, input) {
+                None => return Ok(None),
+                Some(unit) => match std::mem::replace(&mut self.stage, Stage::Over) {
+                    Stage::Confirming(pending) => pending.verify(&unit[HEADER..], out),
+                    _ => Err(Refusal::Malformed),
+                },
+            },
+        };
+        self.held.release();
+        // The ring may have been replaced since the call.
+        let known = confirmed.and_then(|(number, agreed)| {
+            let key = protocol.keys().numbered(number).ok_or(Refusal::UnknownKey)?;
+            Ok((key, agreed))
+        });
+        match known {
+            Ok((key, agreed)) => Ok(Some(self.agree(protocol, Side::Server, key, agreed))),
+            Err(refusal) => Err(self.turn_away(None, refusal, out)),
+        }
+    }
+
+    /// Appends the word for a refusal, where there is one. Our nonce, if it isn't out yet, always
+    /// precedes it.
+    fn turn_away(&mut self, nonce: Option<&Nonce>, why: Refusal, out: &mut Vec<u8>) -> Refusal {
+        self.stage = Stage::Over;
+        if let Some(reason) = why.reason() {
+            server::refuse(nonce, reason, out);
+        }
+        why
+    }
+
+    /// As a client: calls.
+    pub(super) fn call<'s>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        nonce: Nonce,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+    ) -> Step<'s> {
+        let seed = protocol.keys().seeded().ok_or(Refusal::Unseeded)?;
+        let key = signing_key(protocol)?;
+        client::call(protocol, key, seed, &nonce, out);
+        self.stage = Stage::Calling(nonce);
+        self.hear(protocol, &nonce, input, out)
+    }
+
+    /// As a client: awaits the server's nonce and hello.
+    pub(super) fn hear<'s>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        nonce: &Nonce,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+    ) -> Step<'s> {
+        const FRONT: usize = NONCE + HEADER;
+        let extent = match head::<FRONT>(self.held.bytes(), input) {
+            None => Extent::Partial,
+            Some([.., kind, a, b, c]) => {
+                let header = Header::read([kind, a, b, c]);
+                client::judge(header, SERVER_HELLO, PROOF..=HELLO_MAX - HEADER)?;
+                Extent::of(FRONT + header.length - self.held.bytes().len(), input)
+            }
+        };
+        let Some(heard) = self.held.take(extent, input, NONCE + HELLO_MAX) else {
+            return Ok(None);
+        };
+        let key = signing_key(protocol)?;
+        let agreed = match heard[NONCE] {
+            frame::REFUSAL => Err(rejected(heard)),
+            _ => client::confirm(protocol, key, nonce, heard, out),
+        };
+        self.held.release();
+        Ok(Some(self.agree(protocol, Side::Client, key, agreed?)))
+    }
+
+    /// As a client: awaits the server's word, and then goes on.
+    pub(super) fn accept<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Step<'s> {
+        let length = match head(self.held.bytes(), input).map(Header::read) {
+            None => HEADER + 1 + TAG,
+            Some(header) => {
+                client::judge(header, ACCEPT, 1 + TAG..=1 + TAG)?;
+                HEADER + header.length
+            }
+        };
+        let Some(unit) = self.held.exactly(length, input) else { return Ok(None) };
+        if unit[0] == frame::REFUSAL {
+            return Err(rejected(unit));
+        }
+        let Stage::Accepting(mut accepting) = std::mem::replace(&mut self.stage, Stage::Over)
+        else {
+            return Err(Refusal::Malformed);
+        };
+        if unit[HEADER] != STATUS {
+            return Err(Refusal::Malformed);
+        }
+        accepting.records.accept(unit)?;
+        let Accepting { records, plain } = *accepting;
+        self.stage = match plain {
+            true => Stage::Talking(Side::Client, None),
+            false => Guarded::begin(records, Side::Client, None, Course::Talking),
+        };
+        self.next(protocol, input, out)
+    }
+
+    /// Goes on as was agreed.
+    fn agree<'s>(
+        &mut self,
+        protocol: &Protocol,
+        side: Side,
+        key: &'s Key,
+        agreed: Agreed,
+    ) -> Event<'s> {
+        let Agreed { records, plain, exporter } = agreed;
+        let number = Some(key.number());
+        self.stage = match (side, plain) {
+            (Side::Client, _) => Stage::Accepting(Box::new(Accepting { records, plain })),
+            (Side::Server, false) => {
+                let course = match protocol.exchange() {
+                    Exchange::VerifyOnly => Course::Ending,
+                    Exchange::Once | Exchange::Many => Course::Talking,
+                };
+                Guarded::begin(records, side, number, course)
+            }
+            (Side::Server, true) => Stage::talking(protocol, side, number),
+        };
+        Event::Open(Opened {
+            key: Some(key),
+            dialect: Dialect::Countersign,
+            form: if plain { protocol.framing().form() } else { Form::Record },
+            is_protected: !plain,
+            exporter: Some(exporter),
+        })
+    }
+
+    /// Takes the next record.
+    pub(super) fn record<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Step<'s> {
+        let Self { stage: Stage::Guarded(guarded), held } = self else { return Ok(None) };
+        match guarded.course {
+            Course::Talking => {}
+            Course::Ending => {
+                guarded.course = Course::Over;
+                return Ok(Some(Event::End));
+            }
+            Course::Over => {
+                *input = &[];
+                return Ok(None);
+            }
+        }
+        // After a fault there is no good-bye, and nothing more is heard.
+        guarded.course = Course::Over;
+        let extent = Records::scan(held.bytes(), input, protocol.message_max())?;
+        let Some(unit) = held.take(extent, input, protocol.unit_max()) else {
+            guarded.course = Course::Talking;
+            return Ok(None);
+        };
+        let record = guarded.records.open(unit)?;
+        guarded.course = Course::Talking;
+        Ok(Some(match record {
+            Record::Data(bytes) => {
+                if ends_with_one(protocol, guarded.side) {
+                    guarded.course = Course::Ending;
+                }
+                Event::Message(Message { bytes, form: Form::Record })
+            }
+            Record::Ping(payload) => {
+                records::pong(payload, out);
+                Event::Control
+            }
+            Record::Pong(_) => Event::Control,
+            Record::Close => Event::Finished,
+        }))
+    }
+}
+
+impl Guarded {
+    /// Whether the end of the stream is no loss.
+    pub(super) fn is_over(&self) -> bool {
+        self.course == Course::Over || self.records.heard_close()
+    }
+
+    fn begin(records: Records, side: Side, key: Option<KeyNumber>, course: Course) -> Stage {
+        Stage::Guarded(Box::new(Self { records, side, key, course }))
+    }
+}
+
+fn signing_key(protocol: &Protocol) -> Result<&Key, Refusal> {
+    protocol.signing_key().ok().flatten().ok_or(Refusal::UnknownKey)
+}
+
+/// What a refusal of the server's says.
+fn rejected(unit: &[u8]) -> Refusal {
+    Refusal::Rejected(unit.last().map_or(Reason::Malformed, |code| Reason::of(*code)))
+}

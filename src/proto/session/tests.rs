@@ -1,0 +1,165 @@
+//! Sessions of `raw`, `hex` and `open`, and the framings behind them.
+
+use super::*;
+use crate::proto::framing::Ending;
+use crate::proto::keys::KeyRing;
+use crate::proto::keys::key::Key;
+
+const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
+
+fn protocol(dialect: Dialect) -> Protocol {
+    let key = Key::new("key", b"sixteen bytes or more").unwrap();
+    Protocol::new(dialect, key.with_dialect(Dialect::Raw).with_dialect(Dialect::Hex))
+        .with_message_max(8)
+}
+
+fn proof(protocol: &Protocol) -> Vec<u8> {
+    let mut proof = Vec::new();
+    Session::client(protocol, NONCE).unwrap().next(protocol, &mut &NONCE[..], &mut proof).unwrap();
+    proof
+}
+
+/// What a server makes of a stream that arrives in these pieces and then ends.
+fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
+    let mut session = Session::server(protocol, NONCE);
+    let mut heard = Vec::new();
+    for mut piece in pieces.iter().copied() {
+        loop {
+            match session.next(protocol, &mut piece, &mut Vec::new()) {
+                Ok(None) => break,
+                Ok(Some(Event::Open(_))) => heard.push("open".to_owned()),
+                Ok(Some(Event::Message(message))) => heard.push(shown(message)),
+                Ok(Some(Event::End)) => heard.push("end".to_owned()),
+                Ok(Some(Event::Control)) => heard.push("control".to_owned()),
+                Ok(Some(Event::Finished)) => heard.push("finished".to_owned()),
+                Err(refusal) => heard.push(refusal.name().to_owned()),
+            }
+        }
+        assert!(piece.is_empty(), "what is not needed yet was taken");
+    }
+    match session.finish(protocol) {
+        Ok(message) => heard.extend(message.map(shown)),
+        Err(refusal) => heard.push(refusal.name().to_owned()),
+    }
+    heard
+}
+
+fn shown(message: Message<'_>) -> String {
+    format!("{} {:?}", message.bytes.escape_ascii(), message.form)
+}
+
+#[test]
+fn every_cut_of_a_stream_gives_the_same_messages() {
+    let lines = b"a\n\r\nb\r\r\n12345678\r\n\0\xff\nrest\r";
+    let frames = b"\0\0\0\x01a\0\0\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\x02bc\0\0\0\x0812345678";
+    for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Open] {
+        for (framing, stream) in [(Framing::Lines, &lines[..]), (Framing::Length, frames)] {
+            let protocol = protocol(dialect).with_framing(framing);
+            let opening = if dialect.authenticates() { proof(&protocol) } else { Vec::new() };
+            let stream = [&opening[..], stream].concat();
+            let whole = heard(&protocol, &[&stream]);
+            let expected = if framing == Framing::Lines { 7 } else { 5 };
+            assert_eq!(whole.len(), expected, "{whole:?}");
+            for cut in 0..=stream.len() {
+                let (front, back) = stream.split_at(cut);
+                assert_eq!(heard(&protocol, &[front, back]), whole, "{dialect} cut at {cut}");
+            }
+            let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+            assert_eq!(heard(&protocol, &bytes), whole, "{dialect} byte by byte");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_proof_hears_nothing() {
+    for dialect in [Dialect::Raw, Dialect::Hex] {
+        let protocol = protocol(dialect);
+        let right = proof(&protocol);
+        for at in 0..right.len() {
+            let mut wrong = right.clone();
+            wrong[at] ^= 1;
+            let stream = [&wrong[..], b"message\n"].concat();
+            assert_eq!(heard(&protocol, &[&stream]), ["wrong-proof"], "{dialect} byte {at}");
+            assert_eq!(heard(&protocol, &[&right[..at]]), ["cut"], "{dialect} {at} bytes");
+        }
+        assert_eq!(heard(&protocol, &[&right, b"m\n"]), ["open", "m Line(Lf)"]);
+    }
+    let protocol = protocol(Dialect::Hex);
+    let upper = proof(&protocol).to_ascii_uppercase();
+    assert_eq!(heard(&protocol, &[&upper]), ["wrong-proof"]);
+}
+
+#[test]
+fn any_key_of_the_dialect_opens_and_is_named() {
+    let mut ring = KeyRing::new();
+    for id in ["a", "b", "c"] {
+        ring.add(Key::new(id, id.as_bytes()).unwrap().with_dialect(Dialect::Raw)).unwrap();
+    }
+    ring.add(Key::new("other", b"hex alone").unwrap().with_dialect(Dialect::Hex)).unwrap();
+    let server = Protocol::new(Dialect::Raw, ring);
+    for id in ["a", "b", "c"] {
+        let proof = proof(&server.clone().with_key(id));
+        let mut session = Session::server(&server, NONCE);
+        let opened = session.next(&server, &mut &proof[..], &mut Vec::new()).unwrap();
+        assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == id));
+    }
+    let other = Key::new("other", b"hex alone").unwrap().with_dialect(Dialect::Raw);
+    let proof = proof(&Protocol::new(Dialect::Raw, other));
+    assert_eq!(heard(&server, &[&proof]), ["wrong-proof"], "a key of another dialect");
+}
+
+#[test]
+fn a_message_is_refused_at_one_byte_more_than_the_limit() {
+    let lines = protocol(Dialect::Open);
+    for length in [7, 8, 9] {
+        for ending in ["\n", "\r\n", ""] {
+            let stream = format!("{}{ending}", "x".repeat(length));
+            let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+            for pieces in [&[stream.as_bytes()][..], &bytes] {
+                let refused = heard(&lines, pieces).contains(&"message-too-long".to_owned());
+                assert_eq!(refused, length > 8, "{length} {ending:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn once_is_one_message_and_verify_only_is_none() {
+    let once = protocol(Dialect::Open).with_exchange(Exchange::Once);
+    assert_eq!(heard(&once, &[b"a\nb\nc"]), ["open", "a Line(Lf)", "end"]);
+    assert_eq!(heard(&once, &[b"a"]), ["open", "a Line(None)"]);
+    let verify = protocol(Dialect::Hex).with_exchange(Exchange::VerifyOnly);
+    assert_eq!(heard(&verify, &[&proof(&verify), b"a\n"]), ["open", "end"]);
+}
+
+#[test]
+fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
+    let protocol = protocol(Dialect::Open).with_message_max(4096).with_framing(Framing::Chunks);
+    let bytes = [b'x'; 1500];
+    let lengths = |mut session: Session| {
+        let (mut input, mut lengths) = (&bytes[..], Vec::new());
+        while let Some(event) = session.next(&protocol, &mut input, &mut Vec::new()).unwrap() {
+            if let Event::Message(message) = event {
+                lengths.push(message.bytes.len());
+                assert_eq!(message.form, Form::Chunk);
+            }
+        }
+        lengths
+    };
+    assert_eq!(lengths(Session::server(&protocol, NONCE)), [1024, 476]);
+    assert_eq!(lengths(Session::client(&protocol, NONCE).unwrap()), [1500]);
+}
+
+#[test]
+fn a_reply_ends_as_its_request_did() {
+    for (ending, form) in [("\n", Ending::Lf), ("\r\n", Ending::CrLf), ("", Ending::None)] {
+        let stream = format!("x{ending}");
+        let heard = heard(&protocol(Dialect::Open), &[stream.as_bytes()]);
+        assert_eq!(heard, ["open".to_owned(), format!("x Line({form:?})")]);
+    }
+}
+
+#[test]
+fn a_session_is_small() {
+    assert!(size_of::<Session>() <= 48, "{}", size_of::<Session>());
+}
