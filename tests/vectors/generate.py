@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Writes countersign-1.json: what an implementation of countersign/1 must send, byte for byte.
+
+    generate.py            writes the file beside this one
+    generate.py --check    exits 1 if the file is not what would be written, or a case fails
+
+Nothing is written that tests/python/countersign1.py does not do, as client and as server; and the
+sets must be those of the protocol's page.
+
+The file is one object:
+
+    format      1
+    defaults    the fields of a case, with the values that hold where a case does not give its own
+    sets        the exchanges of the protocol's page: the fields of a case that are given, and all
+                values in between; `sealed` are records: from, seq, type, payload, record
+    server      cases: a server is under test, `in` comes from a client
+    client      cases: a client is under test, `in` comes from a server
+    records     cases: `role` says who is under test; after the handshake come records
+
+Bytes are lower-case hex, kids and messages too. A case:
+
+    name        a sentence, unlike all others
+    note        what else a reader should know
+    key, kid, aud, ver_min, ver_max, client_flags, client_max_record, nonce_c, instance_c,
+    client_ext  the client's side: to be set up if it is under test, otherwise what `in` is made of
+    ring        the server's keys by kid
+    decoy       the server's prk for all that it can't serve
+    audiences, records (required, allowed, off), busy: the server's configuration
+    sg, server_max_record, instance_s    the rest of it, drawn or set
+    ver, status, server_flags, server_ext    what SH says, or would say
+    plain       lines or length: the framing without records, on both sides
+    in          what arrives, in pieces; any other cut must give the same
+    then        null: the peer waits; eof: its stream ends; timeout: the handshake's deadline passes
+    out         all that must have been sent, in one: a server holds SG back until CH is complete
+    outcome     open        the handshake is done, and nothing is wrong yet
+                closed      both closes were seen
+                refused: version, refused, busy, malformed, timeout, unknown    sent, or heard
+                silent      closed without another word: a foreign opening, our own instance
+                unproved    mac_s is wrong
+                violation   the connection is closed at once, nothing more is sent
+                cut         the stream ended where more was due
+                timeout     the deadline passed before anything could be answered
+    messages    what was handed to the application, whatever the outcome
+    say         messages that the side under test sends as soon as the handshake is done
+    closes      when it sends its close: first (after `say`), answer (to the peer's close), never
+    th, k_s2c, k_c2s, exporter    of the session, where there is one
+"""
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', 'python'))
+
+from client_cases import client_cases
+from exchange import DEFAULTS, RESULTS, hexed
+from record_cases import record_cases
+from replay import check
+from server_cases import server_cases
+from sets import check_sets, sets
+
+FILE = os.path.join(HERE, 'countersign-1.json')
+
+
+def ordered(case):
+    """The name first, then what is given, then the bytes and what becomes of them."""
+    order = ['name', 'note', 'role', *[word for word in DEFAULTS if word != 'note'], *RESULTS]
+    known = [word for word in order if word in case and case[word] != DEFAULTS.get(word, case)]
+    return {word: hexed(case[word]) for word in known + [w for w in case if w not in order]}
+
+
+def text():
+    exchanges = list(sets())
+    check_sets(exchanges)
+    content = {'format': 1, 'defaults': hexed(DEFAULTS), 'sets': hexed(exchanges)}
+    for role, cases in (('server', server_cases), ('client', client_cases),
+                        ('records', record_cases)):
+        cases = list(cases())
+        check(role, cases)
+        content[role] = [ordered(case) for case in cases]
+    return json.dumps(content, indent=1) + '\n'
+
+
+def main():
+    if sys.argv[1:] not in ([], ['--check']):
+        sys.exit(__doc__)
+    wanted = text()
+    if sys.argv[1:]:
+        with open(FILE) as file:
+            if file.read() != wanted:
+                sys.exit('{} is not current: run {}'.format(FILE, sys.argv[0]))
+    else:
+        with open(FILE, 'w') as file:
+            file.write(wanted)
+
+
+if __name__ == '__main__':
+    main()
