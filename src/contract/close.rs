@@ -38,11 +38,14 @@ pub enum Close {
     Unavailable,
     /// The peer's key was taken from the ring.
     Revoked,
+    /// The connection was as old as
+    /// [`Limits::session_age_max`](super::limits::Limits::session_age_max).
+    TooOld,
 }
 
 impl Close {
-    /// All reasons, in the order in which counters are shown.
-    pub const ALL: [Self; 32] = [
+    /// All reasons, in the order in which counters are shown. Strangers of every kind are one.
+    pub const ALL: [Self; 29] = [
         Self::Finished,
         Self::Answered,
         Self::Cut,
@@ -56,15 +59,12 @@ impl Close {
         Self::Stopped,
         Self::Unavailable,
         Self::Revoked,
+        Self::TooOld,
         Self::Refused(Refusal::WrongProof),
         Self::Refused(Refusal::UnknownKey),
         Self::Refused(Refusal::WrongAudience),
         Self::Refused(Refusal::MessageTooLong),
         Self::Refused(Refusal::BadLength),
-        Self::Refused(Refusal::Foreign(Opening::Tls)),
-        Self::Refused(Refusal::Foreign(Opening::Http)),
-        Self::Refused(Refusal::Foreign(Opening::Proxy)),
-        Self::Refused(Refusal::Foreign(Opening::Multiprocessing)),
         Self::Refused(Refusal::Foreign(Opening::Other)),
         Self::Refused(Refusal::Malformed),
         Self::Refused(Refusal::Version),
@@ -95,6 +95,7 @@ impl Close {
             Self::Stopped => "stopped",
             Self::Unavailable => "unavailable",
             Self::Revoked => "revoked",
+            Self::TooOld => "too-old",
         }
     }
 }
@@ -102,8 +103,8 @@ impl Close {
 impl Close {
     /// Whether the peer is told good-bye: it has all that it was owed.
     pub(crate) fn is_orderly(self) -> bool {
-        use Close::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped};
-        matches!(self, Answered | Dismissed | Finished | IdleTimeout | Revoked | Stopped)
+        use Close::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};
+        matches!(self, Answered | Dismissed | Finished | IdleTimeout | Revoked | Stopped | TooOld)
     }
 }
 

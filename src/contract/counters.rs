@@ -28,7 +28,9 @@ impl Counters {
     /// Connections that ended for this reason.
     #[must_use]
     pub fn closed(&self, why: Close) -> u64 {
-        self.closed_by_reason().find(|(reason, _)| *reason == why).map_or(0, |(_, count)| count)
+        self.closed_by_reason()
+            .find(|(reason, _)| reason.name() == why.name())
+            .map_or(0, |(_, count)| count)
     }
 
     /// Every reason with its count, in a fixed order.
@@ -43,7 +45,7 @@ impl Counters {
     }
 
     pub(crate) fn count(&mut self, why: Close) {
-        let place = Close::ALL.iter().position(|reason| *reason == why);
+        let place = Close::ALL.iter().position(|reason| reason.name() == why.name());
         debug_assert!(place.is_some(), "{why} is missing in Close::ALL");
         if let Some(count) = place.and_then(|place| self.closed.get_mut(place)) {
             *count += 1;

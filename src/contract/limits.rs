@@ -34,6 +34,10 @@ pub struct Limits {
     /// While replies wait, from one byte that the peer takes until the next; and what the system
     /// waits for an acknowledgement (`TCP_USER_TIMEOUT`).
     pub write_timeout: Duration,
+    /// From the proof of a key until the connection is closed, whatever it does; without it, no
+    /// connection is too old. A key that runs out lets nobody in any more, and this ends those who
+    /// are in.
+    pub session_age_max: Option<Duration>,
     /// From the order to stop until the last connection is closed.
     pub drain_timeout: Duration,
     /// Bytes that a service may write in answer to one message, with what frames them.
@@ -52,6 +56,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(300),
             message_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
+            session_age_max: None,
             drain_timeout: Duration::from_secs(5),
             reply_max: (64 << 10) + 64,
             held_max: 64 << 20,

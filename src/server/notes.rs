@@ -97,6 +97,8 @@ impl Notes {
                 | Close::Stopped
                 | Close::Dismissed
                 | Close::IdleTimeout
+                | Close::Revoked
+                | Close::TooOld
         );
         if routine {
             say!(debug, conn = peer; "closed: {why}");

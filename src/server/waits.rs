@@ -24,6 +24,9 @@ pub(super) enum Wait {
     Write,
     /// That its peer, to whom we have said good-bye, does the same; absolute.
     Linger,
+    /// That it has lasted as long as it may; from the proof, absolute. Kept in a table of its own,
+    /// for a connection waits for this beside whatever else it waits for.
+    Age,
 }
 
 /// How long we wait for a peer's good-bye. A second is many round trips, and costs us little.
@@ -34,7 +37,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Recent::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
 
 impl Wait {
-    const ALL: [Self; 5] = [Self::Handshake, Self::Idle, Self::Message, Self::Write, Self::Linger];
+    const ALL: [Self; 6] =
+        [Self::Handshake, Self::Idle, Self::Message, Self::Write, Self::Linger, Self::Age];
 
     pub(super) fn length(self, limits: &Limits) -> Duration {
         let length = match self {
@@ -43,6 +47,7 @@ impl Wait {
             Self::Message => limits.message_timeout,
             Self::Write => limits.write_timeout,
             Self::Linger => LINGER,
+            Self::Age => limits.session_age_max.unwrap_or(LONGEST),
         };
         length.min(LONGEST)
     }
@@ -172,7 +177,7 @@ mod tests {
     proptest! {
         #[test]
         fn lists_are_what_a_plain_vector_is(
-            steps in prop::collection::vec((0..8usize, 0..5usize), 1..200)
+            steps in prop::collection::vec((0..8usize, 0..6usize), 1..200)
         ) {
             let mut waits = Waits::new(8);
             let mut plain: Vec<(usize, Wait)> = Vec::new();

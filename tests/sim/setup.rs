@@ -123,6 +123,7 @@ fn limits(random: &mut Random, protocol: &Protocol, room: usize, is_tight: bool)
     let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
     let unauthenticated = random.between(1, connections);
     Limits {
+        session_age_max: None,
         connections,
         unauthenticated,
         unauthenticated_per_address: random.between(1, unauthenticated),

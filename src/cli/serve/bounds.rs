@@ -44,6 +44,10 @@ pub(super) struct Bounds {
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WRITE_TIMEOUT", default_value = "30s",
           value_parser = humantime::parse_duration)]
     write_timeout: Duration,
+    /// From the proof of a key until the connection is closed [default: no limit]
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_SESSION_MAX_AGE",
+          value_parser = humantime::parse_duration)]
+    session_max_age: Option<Duration>,
     /// From the signal to stop until the last connection is closed
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_DRAIN_TIMEOUT", default_value = "5s",
           value_parser = humantime::parse_duration)]
@@ -75,6 +79,7 @@ impl Bounds {
             idle_timeout: self.idle_timeout,
             message_timeout: self.message_timeout,
             write_timeout: self.write_timeout,
+            session_age_max: self.session_max_age,
             drain_timeout: self.drain_timeout,
             reply_max: message_max + STAMP_AND_FRAME,
             held_max: self.held_max,

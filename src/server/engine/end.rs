@@ -71,8 +71,26 @@ impl<N: Net, S: Service> Engine<N, S> {
                         self.remove(slot, Close::Refused(Refusal::HandshakeTimeout), now);
                     }
                 }
-                Wait::Write | Wait::Linger => self.drop_now(slot, Close::WriteTimeout, now),
+                Wait::Write | Wait::Linger | Wait::Age => {
+                    self.drop_now(slot, Close::WriteTimeout, now);
+                }
             }
+        }
+    }
+
+    /// Ends those who are too old.
+    pub(super) fn retire(&mut self, now: Moment, wall: SystemTime) {
+        for _ in 0..EXPIRIES_PER_TURN {
+            let due = self.ages.as_ref().and_then(|ages| ages.due(now, &self.limits));
+            let Some((slot, _)) = due else { break };
+            self.forget_age(slot);
+            self.part(slot, Close::TooOld, now, wall);
+        }
+    }
+
+    fn forget_age(&mut self, slot: usize) {
+        if let Some(ages) = &mut self.ages {
+            ages.leave(slot);
         }
     }
 
@@ -125,6 +143,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         let Some(conn) = self.conns.try_remove(slot) else { return };
         self.held -= conn.bytes_held();
         self.waits.leave(slot);
+        if conn.visitor.is_none() {
+            self.forget_age(slot);
+        }
         self.counters.count(why);
         self.door.resume();
         let peer = PeerId::new(slot, conn.generation);

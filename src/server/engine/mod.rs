@@ -57,6 +57,8 @@ pub struct Engine<N: Net, S: Service> {
     limits: Limits,
     conns: Slab<Conn<N, S>>,
     waits: Waits,
+    /// How old the connections are, where they may become too old.
+    ages: Option<Waits>,
     visitors: Visitors,
     door: Door,
     /// The slots that have a turn, in order. One whose connection isn't marked as queued is stale.
@@ -91,6 +93,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         Self {
             conns: Slab::with_capacity(room),
             waits: Waits::new(room),
+            ages: limits.session_age_max.map(|_| Waits::new(room)),
             visitors: Visitors::new(limits.unauthenticated.min(ROOM_MAX)),
             door: Door::new(listeners),
             ready: Vec::new(),
@@ -144,6 +147,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         self.ready.clear();
         self.expire(now, wall);
+        self.retire(now, wall);
         self.admit(now, wall)?;
         Ok(visits)
     }
@@ -156,7 +160,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             return Some(Moment::default());
         }
         let door = self.door.deadline().and_then(|door| self.room_at().map(|room| door.max(room)));
-        [self.waits.deadline(&self.limits), door, self.drain].into_iter().flatten().min()
+        let age = self.ages.as_ref().and_then(|ages| ages.deadline(&self.limits));
+        [self.waits.deadline(&self.limits), age, door, self.drain].into_iter().flatten().min()
     }
 
     /// Sends a message to a peer of our own accord. See [`Server::tell`](crate::Server::tell).
@@ -249,7 +254,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + keys;
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
-        let per_connection = entry + Waits::NODE + queues + Conn::<N, S>::STUCK_MAX;
+        let ages = if self.ages.is_some() { Waits::NODE } else { 0 };
+        let per_connection = entry + Waits::NODE + ages + queues + Conn::<N, S>::STUCK_MAX;
         let held_per_connection = self.protocol.unit_max().max(INBOX) + BATCH + reply_max;
         // The limit on what is held is seen when it is passed, so one connection may lie above it.
         let all_held = held_per_connection.saturating_mul(connections);
@@ -275,7 +281,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let held = conn.bytes_held();
-        let Counters { bytes_in, bytes_out, .. } = self.counters;
+        let Counters { bytes_in, bytes_out, authenticated, .. } = self.counters;
         self.outbox.clear();
         let mut desk = Desk {
             net: &mut self.net,
@@ -298,6 +304,11 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.counters.messages += messages;
         let held_now = conn.bytes_held();
         self.held = self.held - held + held_now;
+        if let Some(ages) = &mut self.ages
+            && self.counters.authenticated > authenticated
+        {
+            ages.enter(slot, Wait::Age, now);
+        }
         match visit {
             Visit::Over(why) => return self.remove(slot, why, now),
             Visit::Again if !std::mem::replace(&mut conn.queued, true) => self.again.push(slot),
@@ -312,7 +323,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             Wait::Idle => self.counters.bytes_in > bytes_in || messages > 0,
             Wait::Message => messages > 0,
             Wait::Write => self.counters.bytes_out > bytes_out,
-            Wait::Handshake | Wait::Linger => false,
+            Wait::Handshake | Wait::Linger | Wait::Age => false,
         };
         if std::mem::replace(&mut conn.wait, wait) != wait || progress {
             self.waits.leave(slot);
