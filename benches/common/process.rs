@@ -20,7 +20,7 @@ impl Scratch {
         let mut options = fs::OpenOptions::new();
         let keys = options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = keys.open(path.join("keys")).unwrap();
-        let line = "bench text:sixteen-bytes-or-more dialects=raw,hex\n";
+        let line = "bench text:sixteen-bytes-or-more dialects=countersign/1,raw,hex\n";
         std::io::Write::write_all(&mut file, line.as_bytes()).unwrap();
         Self(path)
     }

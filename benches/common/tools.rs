@@ -16,6 +16,8 @@ pub(crate) enum Tool {
     Calls,
     /// valgrind's callgrind: instructions in user space.
     Instructions,
+    /// The same, of those within the compressions of SHA-256 alone.
+    Hashing,
     /// valgrind's memcheck: allocations.
     Allocations,
 }
@@ -24,7 +26,7 @@ impl Tool {
     fn name(self) -> &'static str {
         match self {
             Self::Calls => "strace",
-            Self::Instructions | Self::Allocations => "valgrind",
+            Self::Instructions | Self::Hashing | Self::Allocations => "valgrind",
         }
     }
 
@@ -40,10 +42,11 @@ impl Tool {
         match self {
             // Detached, so that the child we know is the server itself.
             Self::Calls => command.args(["-D", "-f", "-c", "-o"]).arg(log),
-            Self::Instructions => command
+            Self::Instructions | Self::Hashing => command
                 .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+                .args((self == Self::Hashing).then_some("--toggle-collect=*compress256*"))
                 .arg(format!("--log-file={}", log.display())),
-            _ => command.arg(format!("--log-file={}", log.display())),
+            Self::Allocations => command.arg(format!("--log-file={}", log.display())),
         };
         command.arg(program().get_program());
         command
@@ -59,7 +62,7 @@ impl Tool {
                     line.split_whitespace().nth(3).and_then(number)
                 })
             }
-            Self::Instructions => log
+            Self::Instructions | Self::Hashing => log
                 .lines()
                 .find_map(|line| line.split_once("Collected :"))
                 .and_then(|(_, n)| number(n)),
