@@ -128,7 +128,7 @@ impl Protocol {
     }
 
     /// With records only where the other end has them too, or without. Both ends of a conversation
-    /// without records need the same framing, which can't be `chunks`.
+    /// without records need the same framing; `chunks` has none without.
     #[must_use]
     pub fn with_protection(mut self, protection: Protection) -> Self {
         self.protection = protection;
@@ -188,10 +188,11 @@ impl Protocol {
         self.message_max
     }
 
-    /// Whether messages are protected.
+    /// Whether messages are protected. With `chunks` they always are: without records, a chunk of
+    /// `countersign/1` could not be told from the handshake before it.
     #[must_use]
     pub fn protection(&self) -> Protection {
-        self.protection
+        if self.framing == Framing::Chunks { Protection::Required } else { self.protection }
     }
 
     /// Whether clients of `raw` are served beside those of `countersign/1`.
