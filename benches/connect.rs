@@ -17,9 +17,9 @@ mod yardsticks;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
+use countersign::Dialect;
 use countersign::load::{HangUp, Load, Plan};
-use countersign::{Dialect, Key, Protocol};
-use ours::Ours;
+use ours::{Ours, protocol};
 use run::Run;
 use spread::Spread;
 use yardsticks::{bare_loop, thread_per_connection};
@@ -27,31 +27,31 @@ use yardsticks::{bare_loop, thread_per_connection};
 fn main() {
     let run = Run::from_arguments();
     let count = if run.tiny { 64 } else { 16_384 };
-    run.row(["dialect, in flight", "connections/s", "to a bare loop", "to threads"]);
+    run.row(["dialect, in flight", "connections/s", "to a bare loop", "to threads", "to raw"]);
+    let raw = Ours::start(Dialect::Raw);
     for dialect in Dialect::ALL {
-        let key = Key::new("bench", b"sixteen bytes or more").unwrap().with_dialect(dialect);
-        let protocol = Protocol::new(dialect, key);
-        let ours = Ours::start(protocol.clone());
-        let (bare, threads) = (bare_loop(&protocol), thread_per_connection(protocol.clone()));
+        let ours = Ours::start(dialect);
+        let (bare, threads) = (bare_loop(dialect), thread_per_connection(protocol(dialect)));
         for in_flight in [1, 64, 1024] {
-            let (mut rates, mut to_bare, mut to_threads) = (Vec::new(), Vec::new(), Vec::new());
+            let mut columns = [const { Vec::new() }; 4];
             for _ in 0..run.repeats() {
-                let rate = |address| rate(address, &protocol, in_flight, count);
+                let rate = |address| rate(address, dialect, in_flight, count);
                 let here = rate(ours.address);
-                rates.push(here);
-                to_bare.push(here / rate(bare));
-                to_threads.push(here / rate(threads));
+                let to_raw = here / self::rate(raw.address, Dialect::Raw, in_flight, count);
+                let ratios = [bare.map(|bare| here / rate(bare)), Some(here / rate(threads))];
+                let values = [Some(here), ratios[0], ratios[1], Some(to_raw)];
+                columns.iter_mut().zip(values).for_each(|(column, value)| column.extend(value));
             }
-            let shown = [(rates, 0), (to_bare, 2), (to_threads, 2)]
-                .map(|(values, digits)| Spread::of(values).shown(digits));
-            let what = format!("{dialect}, {in_flight}");
-            run.row([&what, &shown[0], &shown[1], &shown[2]]);
+            let mut digits = [0, 2, 2, 2].into_iter();
+            let shown = columns.map(|values| Spread::of(values).shown(digits.next().unwrap_or(2)));
+            let [a, b, c, d] = &shown;
+            run.row([&format!("{dialect}, {in_flight}"), a, b, c, d]);
         }
     }
 }
 
 /// Connections a second that a server answers.
-fn rate(address: SocketAddr, protocol: &Protocol, in_flight: usize, count: u64) -> f64 {
+fn rate(address: SocketAddr, dialect: Dialect, in_flight: usize, count: u64) -> f64 {
     let plan = Plan {
         connections: in_flight,
         reconnect: true,
@@ -60,7 +60,7 @@ fn rate(address: SocketAddr, protocol: &Protocol, in_flight: usize, count: u64) 
         hang_up: HangUp::Rst,
         ..Plan::default()
     };
-    let load = Load::new(address, protocol.clone(), plan).unwrap();
+    let load = Load::new(address, protocol(dialect), plan).unwrap();
     let report = load.run(|_| ControlFlow::Continue(())).unwrap();
     assert_eq!((report.answered, report.failed()), (count, 0));
     report.per_second()

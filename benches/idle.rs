@@ -33,7 +33,7 @@ fn main() {
     let scratch = Scratch::new();
     let protocol = scratch.protocol(Dialect::Raw);
     match std::env::var(YARDSTICK).as_deref() {
-        Ok("bare") => stand(bare_loop(&protocol)),
+        Ok("bare") => stand(bare_loop(Dialect::Raw).unwrap()),
         Ok(_) => stand(thread_per_connection(protocol)),
         Err(_) => measure(&scratch, &protocol),
     }

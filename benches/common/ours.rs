@@ -4,7 +4,13 @@ use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 
 use countersign::services::Echo;
-use countersign::{Handle, Limits, Protocol, Server};
+use countersign::{Dialect, Handle, Key, Limits, Protocol, Server};
+
+/// What is spoken. Each call makes a key ring of its own, as each end of a line has.
+pub(crate) fn protocol(dialect: Dialect) -> Protocol {
+    let key = Key::new("bench", b"sixteen bytes or more").unwrap().with_dialect(dialect);
+    Protocol::new(dialect, key)
+}
 
 /// `countersign` itself, echoing, on a thread of its own.
 pub(crate) struct Ours {
@@ -14,9 +20,9 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    pub(crate) fn start(protocol: Protocol) -> Self {
+    pub(crate) fn start(dialect: Dialect) -> Self {
         let limits = Limits { connections: 4096, ..Limits::default() };
-        let builder = Server::builder(protocol, Echo).limits(limits);
+        let builder = Server::builder(protocol(dialect), Echo).limits(limits);
         let mut server = builder.bind("127.0.0.1:0").and_then(|builder| builder.build()).unwrap();
         let (address, handle) = (server.addresses()[0], server.handle());
         let thread = Some(thread::spawn(move || server.run().unwrap()));

@@ -1,22 +1,23 @@
 //! Several measurements of one thing.
 
-/// The median of some measurements, with the least and the greatest.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) least: f64,
-    pub(crate) greatest: f64,
-}
+/// Several measurements of one thing, the least first.
+#[derive(Debug, Clone)]
+pub(crate) struct Spread(Vec<f64>);
 
 impl Spread {
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let (least, greatest) = (values[0], values[values.len() - 1]);
-        Self { median: values[values.len() / 2], least, greatest }
+        Self(values)
     }
 
-    pub(crate) fn shown(self, digits: usize) -> String {
-        let Self { median, least, greatest } = self;
-        format!("{median:.digits$} ({least:.digits$}-{greatest:.digits$})")
+    /// The median, with the least and the greatest; a dash where nothing was measured.
+    pub(crate) fn shown(&self, digits: usize) -> String {
+        let Self(values) = self;
+        match (values.get(values.len() / 2), values.first(), values.last()) {
+            (Some(median), Some(least), Some(greatest)) => {
+                format!("{median:.digits$} ({least:.digits$}-{greatest:.digits$})")
+            }
+            _ => "-".to_owned(),
+        }
     }
 }
