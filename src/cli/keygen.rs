@@ -4,10 +4,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use countersign::Dialect;
 
 use super::exit::Failure;
-use super::ring;
+use super::ring::{self, Purpose};
 
 /// Add a fresh random key to the ring
 ///
@@ -19,10 +18,8 @@ pub(crate) struct Keygen {
     /// What the key is called
     #[arg(default_value = "default")]
     id: String,
-    /// The dialects that the key serves: raw, hex
-    #[arg(long, value_name = "LIST", env = "COUNTERSIGN_DIALECTS", default_value = "raw",
-          value_delimiter = ',', value_parser = dialect)]
-    dialects: Vec<Dialect>,
+    #[command(flatten)]
+    purpose: Purpose,
     /// The file of keys [default: countersign/keys in the user's configuration directory]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
     keys: Option<PathBuf>,
@@ -30,21 +27,17 @@ pub(crate) struct Keygen {
 
 const EXAMPLES: &str = "\
 Examples:
-  countersign keygen garden                       a key for the dialect raw
-  countersign keygen gate --dialects raw,hex      a key for both
-  countersign keygen shed --keys /etc/shed/keys";
+  countersign keygen garden                          a key for the dialect countersign/1
+  countersign keygen gate --dialects raw,hex         a key for the dialects without ids
+  countersign keygen guest --not-after 2027-01-31    a key that runs out
+  countersign keygen shed --audience pump --keys /etc/shed/keys";
 
 impl Keygen {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let path = self.keys.map_or_else(ring::default_path, Ok)?;
-        let key = ring::add(&path, &self.id, &self.dialects)?;
+        let key = ring::add(&path, &self.id, &self.purpose)?;
         writeln!(std::io::stdout(), "{} {}", key.id(), key.fingerprint())?;
         writeln!(std::io::stderr(), "added to {}", path.display())?;
         Ok(())
     }
-}
-
-fn dialect(name: &str) -> Result<Dialect, String> {
-    let known = name.parse().ok().filter(|dialect: &Dialect| dialect.authenticates());
-    known.ok_or_else(|| "write raw, hex or raw,hex".to_owned())
 }

@@ -1,5 +1,6 @@
 //! The program: one file a verb. It uses the library's public interface alone.
 
+mod clock;
 mod connect;
 mod exit;
 mod keygen;

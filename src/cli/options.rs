@@ -9,7 +9,7 @@ use clap::{Arg, Args, Command};
 use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
 
 use super::exit::Failure;
-use super::{ring, units};
+use super::{clock, ring, units};
 
 /// What `--message-max` is unless told otherwise.
 const MESSAGE_MAX: usize = 64 << 10;
@@ -67,11 +67,12 @@ impl Spoken {
 
     /// The keys, which the dialect `open` does without.
     pub(crate) fn ring(&self) -> Result<KeyRing, Failure> {
-        if self.dialect().authenticates() {
-            Ok(KeyRing::from_file(self.ring_path()?)?)
-        } else {
-            Ok(KeyRing::new())
+        if !self.dialect().authenticates() {
+            return Ok(KeyRing::new());
         }
+        let mut ring = KeyRing::from_file(self.ring_path()?)?;
+        ring.set_time(clock::now());
+        Ok(ring)
     }
 
     /// The dialect; the one that stands first, where two share a port.

@@ -1,10 +1,12 @@
 //! The user's key ring: where it is, and adding to it.
 
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use countersign::{Dialect, Key, KeyFault, KeyRing};
 use etcetera::BaseStrategy as _;
 use rand::TryRng as _;
@@ -27,49 +29,157 @@ pub(crate) fn default_path() -> Result<PathBuf, Failure> {
     }
 }
 
+/// What a fresh key is for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Purpose {
+    /// The dialects that the key serves: countersign/1, raw, hex
+    #[arg(long, value_name = "LIST", env = "COUNTERSIGN_DIALECTS",
+          default_value = "countersign/1", value_delimiter = ',', value_parser = dialect)]
+    dialects: Vec<Dialect>,
+    /// The one service that the key lets into, by the name that both ends know it by
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_parser = word)]
+    audience: Option<String>,
+    /// From when on the key is taken: 2027-01-31, or 2027-01-31T12:00:00Z
+    #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_BEFORE", value_parser = word)]
+    not_before: Option<String>,
+    /// Until when the key is taken; a day counts to its end
+    #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_AFTER", value_parser = word)]
+    not_after: Option<String>,
+}
+
+impl Purpose {
+    /// For a dialect, at any time.
+    pub(crate) fn of(dialect: Dialect) -> Self {
+        Self { dialects: vec![dialect], audience: None, not_before: None, not_after: None }
+    }
+
+    /// As it stands in a key file.
+    fn options(&self) -> String {
+        let names: Vec<&str> = self.dialects.iter().map(|dialect| dialect.name()).collect();
+        let mut options = format!("  dialects={}", names.join(","));
+        let others = [
+            ("audience", &self.audience),
+            ("not-before", &self.not_before),
+            ("not-after", &self.not_after),
+        ];
+        for (name, value) in others {
+            if let Some(value) = value {
+                // Writing to a string succeeds.
+                let _ = write!(options, "  {name}={value}");
+            }
+        }
+        options
+    }
+}
+
+fn dialect(name: &str) -> Result<Dialect, String> {
+    let known = name.parse().ok().filter(|dialect: &Dialect| dialect.authenticates());
+    known.ok_or_else(|| "write countersign/1, raw or hex, with commas between them".to_owned())
+}
+
+/// What isn't one word would be read back as something else.
+fn word(text: &str) -> Result<String, String> {
+    let is_word = !text.is_empty() && !text.contains(char::is_whitespace);
+    if is_word { Ok(text.to_owned()) } else { Err("write one word".to_owned()) }
+}
+
 /// Adds a fresh random key to a file, which is made if it isn't there. Returns the key.
+pub(crate) fn add(path: &Path, id: &str, purpose: &Purpose) -> Result<Key, Failure> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(|error| cannot_write(path, &error))?;
+    }
+    let mut change = Change::begin(path)?;
+    if !change.text.is_empty() && !change.text.ends_with(b"\n") {
+        change.text.push(b'\n');
+    }
+    let end = change.text.len();
+    let key = change.insert_fresh(end, id, purpose)?;
+    change.commit()?;
+    Ok(key)
+}
+
+/// A change of a file of keys.
 ///
 /// The new file is written beside the old one and then takes its place, so that whoever reads sees
 /// one or the other. Its name is also the lock: two at a time would lose a key.
-pub(crate) fn add(path: &Path, id: &str, dialects: &[Dialect]) -> Result<Key, Failure> {
-    let cannot = |error: io::Error| {
-        Failure::new(Kind::General, format!("cannot write {}: {}", path.display(), plain(&error)))
-    };
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(cannot)?;
+pub(crate) struct Change<'p> {
+    path: &'p Path,
+    draft: Draft,
+    /// The keys.
+    pub(crate) ring: KeyRing,
+    /// What the file will be.
+    pub(crate) text: Zeroizing<Vec<u8>>,
+}
+
+impl<'p> Change<'p> {
+    pub(crate) fn begin(path: &'p Path) -> Result<Self, Failure> {
+        let draft = Draft::new(path)?;
+        let (ring, text) = existing(path)?;
+        Ok(Self { path, draft, ring, text })
     }
-    let draft = Draft::new(path)?;
-    let (mut ring, mut text) = existing(path)?;
-    let bad =
-        |fault: KeyFault| Failure::new(Kind::BadKeyFile, format!("{}: {fault}", path.display()));
-    let secret = secret()?;
-    let key = Key::new(id, &secret[..]).map_err(bad)?;
-    let key = dialects.iter().fold(key, |key, &dialect| key.with_dialect(dialect));
-    ring.add(key.clone()).map_err(bad)?;
-    let line = line(id, &secret, dialects);
-    if !text.is_empty() && !text.ends_with(b"\n") {
-        text.push(b'\n');
+
+    /// Adds a fresh random key, and its line at this place in the text.
+    pub(crate) fn insert_fresh(
+        &mut self,
+        at: usize,
+        id: &str,
+        purpose: &Purpose,
+    ) -> Result<Key, Failure> {
+        let path = self.path.display();
+        let bad = |fault: &KeyFault| Failure::new(Kind::BadKeyFile, format!("{path}: {fault}"));
+        let secret = secret()?;
+        // An id that isn't one would be read back as something else.
+        Key::new(id, &secret[..]).map_err(|fault| bad(&fault))?;
+        let line = line(id, &secret, &purpose.options());
+        let fresh = KeyRing::parse(&line).map_err(|error| bad(error.fault()))?;
+        let key = fresh.keys().next().ok_or_else(|| bad(&KeyFault::NoKeys))?;
+        self.ring.add(key.clone()).map_err(|fault| bad(&fault))?;
+        self.insert(at, &line);
+        Ok(key.clone())
     }
-    draft.replace(path, &[&text, &line]).map_err(cannot)?;
-    Ok(key)
+
+    /// Puts bytes into the text at a place in it.
+    pub(crate) fn insert(&mut self, at: usize, bytes: &[u8]) {
+        self.text.extend_from_slice(bytes);
+        self.text[at..].rotate_right(bytes.len());
+    }
+
+    pub(crate) fn commit(self) -> Result<(), Failure> {
+        let replaced = self.draft.replace(self.path, &self.text);
+        replaced.map_err(|error| cannot_write(self.path, &error))
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Kind::General, format!("cannot write {}: {}", path.display(), plain(error)))
 }
 
 /// The keys that are there, and the text in which they stand.
 fn existing(path: &Path) -> Result<(KeyRing, Zeroizing<Vec<u8>>), Failure> {
+    let mut text = Zeroizing::new(Vec::new());
     let ring = match KeyRing::from_file(path) {
         Ok(ring) => ring,
         Err(error) => match error.fault() {
             KeyFault::NoKeys => KeyRing::new(),
             KeyFault::File(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                return Ok((KeyRing::new(), Zeroizing::new(HEADER.as_bytes().to_vec())));
+                text.extend_from_slice(HEADER.as_bytes());
+                return Ok((KeyRing::new(), text));
             }
             _ => return Err(error.into()),
         },
     };
-    Ok((ring, Zeroizing::new(fs::read(path)?)))
+    let mut file = File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+    text.reserve_exact(length + ROOM);
+    file.read_to_end(&mut text)?;
+    Ok((ring, text))
 }
 
-const HEADER: &str = "# Keys, one a line: id  encoding:secret  [dialects=raw,hex]\n";
+/// More than a change adds. A buffer that grows leaves copies behind that nobody wipes.
+const ROOM: usize = 1024;
+
+const HEADER: &str = "# Keys, one a line: id  encoding:secret  [option=value ...]\n";
 
 fn secret() -> io::Result<Zeroizing<[u8; SECRET]>> {
     let mut secret = Zeroizing::new([0; SECRET]);
@@ -77,14 +187,12 @@ fn secret() -> io::Result<Zeroizing<[u8; SECRET]>> {
     Ok(secret)
 }
 
-fn line(id: &str, secret: &[u8; SECRET], dialects: &[Dialect]) -> Zeroizing<Vec<u8>> {
+fn line(id: &str, secret: &[u8; SECRET], options: &str) -> Zeroizing<Vec<u8>> {
     let mut digits = Zeroizing::new([0; 2 * SECRET]);
     let digits = base16ct::lower::encode(secret, &mut digits[..]).unwrap_or_default();
-    let names: Vec<&str> = dialects.iter().map(|dialect| dialect.name()).collect();
-    let options = format!("  dialects={}\n", names.join(","));
-    // With room for all of it: a buffer that grows leaves copies behind that nobody wipes.
+    // With room for all of it, again.
     let mut line = Zeroizing::new(Vec::with_capacity(id.len() + digits.len() + options.len() + 8));
-    for part in [id.as_bytes(), b"  hex:", digits, options.as_bytes()] {
+    for part in [id.as_bytes(), b"  hex:", digits, options.as_bytes(), b"\n"] {
         line.extend_from_slice(part);
     }
     line
@@ -106,7 +214,7 @@ impl Draft {
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let file = created.map_err(|error| {
             let remedy = match error.kind() {
-                io::ErrorKind::AlreadyExists => "; another keygen is at work, or remove it",
+                io::ErrorKind::AlreadyExists => "; another is changing the ring, or remove it",
                 _ => "",
             };
             let text = format!("cannot make {}: {}{remedy}", path.display(), plain(&error));
@@ -115,10 +223,8 @@ impl Draft {
         Ok(Self { path, file, placed: false })
     }
 
-    fn replace(mut self, target: &Path, parts: &[&[u8]]) -> io::Result<()> {
-        for part in parts {
-            self.file.write_all(part)?;
-        }
+    fn replace(mut self, target: &Path, text: &[u8]) -> io::Result<()> {
+        self.file.write_all(text)?;
         self.file.sync_all()?;
         fs::rename(&self.path, target)?;
         self.placed = true;
@@ -129,7 +235,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.placed {
-            // If it can't be removed, the next keygen says so.
+            // If it can't be removed, the next change says so.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -31,7 +31,7 @@ fn a_failure_of_no_other_kind_is_1() {
     let home = Home::with_keys(KEY);
     home.write(".config/countersign/keys.new", "");
     home.run("keygen other", "")
-        .failed(1, &["keys.new", "another keygen is at work, or remove it"]);
+        .failed(1, &["keys.new", "another is changing the ring, or remove it"]);
     let server = home.serve("serve --service echo");
     let address = server.address();
     let ran = home.run(&format!("connect {address} --message-max 3"), "four\n");
@@ -55,7 +55,8 @@ fn wrong_usage_is_2_and_names_what_is_right() {
         ("serve --max-per-address 0", "0 is not in 1.."),
         ("serve --idle-timeout soon", "--idle-timeout <TIME>"),
         ("connect", "<ADDRESS>"),
-        ("keygen id --dialects open", "write raw, hex or raw,hex"),
+        ("keygen id --dialects open", "write countersign/1, raw or hex, with commas"),
+        ("keygen id --audience=", "write one word"),
     ];
     for (line, said) in cases {
         home.run(line, "").failed(2, &[said]);

@@ -48,7 +48,7 @@ fn what_stands_in_the_ring_stays_as_it_is() {
     assert_eq!(home.run(&format!("keygen two --keys {}", keys.display()), "").code, Some(0));
     let after = fs::read_to_string(&keys).unwrap();
     let added = after.strip_prefix(before).unwrap().strip_prefix('\n').unwrap();
-    assert!(added.starts_with("two  hex:") && added.ends_with("  dialects=raw\n"));
+    assert!(added.starts_with("two  hex:") && added.ends_with("  dialects=countersign/1\n"));
     assert_eq!(mode(&keys), 0o600);
 }
 
@@ -85,6 +85,35 @@ fn the_dialects_are_those_that_were_asked_for() {
 }
 
 #[test]
+fn what_a_key_is_for_stands_behind_it() {
+    let home = Home::new();
+    let options = "--audience pump --not-before 2027-01-31 --not-after 2099-01-31T12:00:00+01:00";
+    assert_eq!(home.run(&format!("keygen guest {options}"), "").code, Some(0));
+    let expected = "  dialects=countersign/1  audience=pump  not-before=2027-01-31  \
+                    not-after=2099-01-31T12:00:00+01:00\n";
+    assert!(home.ring_text().ends_with(expected), "{}", home.ring_text());
+    let before = home.ring_text();
+    let faults = [
+        ("--not-after 2027-02-29", "not-after= takes a date; write it as 2027-01-31"),
+        ("--not-before soon", "not-before= takes a date"),
+        ("--not-before 2027-01-02 --not-after 2027-01-01", "is no later than not-before="),
+    ];
+    for (options, said) in faults {
+        home.run(&format!("keygen other {options}"), "").failed(65, &[said]);
+    }
+    let long = "x".repeat(65);
+    home.run(&format!("keygen other --audience {long}"), "").failed(65, &["an audience is one"]);
+    for value in ["two words", "a\nevil  text:sixteen-bytes-and-more"] {
+        for option in ["--audience", "--not-before", "--not-after"] {
+            let mut command = home.command("keygen other");
+            let ran = finish(command.arg(option).arg(value).spawn().unwrap(), b"");
+            ran.failed(2, &["write one word"]);
+        }
+    }
+    assert_eq!(home.ring_text(), before);
+}
+
+#[test]
 fn many_keygens_at_once_lose_no_key() {
     let home = Home::new();
     let children: Vec<(String, Child)> = (0..12)
@@ -99,7 +128,7 @@ fn many_keygens_at_once_lose_no_key() {
         match ran.code {
             Some(0) => assert!(there, "{id} is lost"),
             _ => {
-                ran.failed(1, &["another keygen is at work"]);
+                ran.failed(1, &["another is changing the ring"]);
                 assert!(!there, "{id} was refused, and is there");
             }
         }

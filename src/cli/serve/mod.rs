@@ -21,6 +21,7 @@ use signal_hook::low_level::pipe;
 
 use super::exit::{Failure, Kind};
 use super::options::{Choice, Spoken};
+use super::ring::Purpose;
 use super::{logging, ring};
 use bounds::Bounds;
 pub(crate) use bounds::raise_descriptors;
@@ -160,7 +161,7 @@ impl Serve {
         let path = self.spoken.ring_path()?;
         let missing = self.spoken.dialect().authenticates() && self.spoken.keys.is_none();
         let made = match missing && !path.exists() {
-            true => match ring::add(&path, "default", &[self.spoken.dialect()]) {
+            true => match ring::add(&path, "default", &Purpose::of(self.spoken.dialect())) {
                 // Another server has begun in the same moment, and made it.
                 Err(_) if path.exists() => None,
                 made => Some(made?),
