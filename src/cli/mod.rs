@@ -4,6 +4,7 @@ mod clock;
 mod connect;
 mod exit;
 mod keygen;
+mod keys;
 mod load;
 mod logging;
 mod options;
@@ -39,11 +40,12 @@ Examples:
   countersign connect 127.0.0.1:9527       talk to it
   printf 'hello\\n' | countersign connect 127.0.0.1:9527
   countersign keygen garden                add a key to the ring
+  countersign keys list                    see what is on it
   countersign load 127.0.0.1:9527 -z 10s   measure it";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such key file,
-69 cannot bind or connect, 76 protocol violated, 77 refused, 78 no key for the dialect.
+69 cannot bind or connect, 76 protocol violated, 77 refused, 78 no such key on the ring.
 Every option is also read from the environment, as COUNTERSIGN_ and its name.";
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +53,7 @@ enum Verb {
     Serve(serve::Serve),
     Connect(connect::Connect),
     Keygen(keygen::Keygen),
+    Keys(keys::Keys),
     Load(load::Load),
 }
 
@@ -59,6 +62,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Serve(serve) => serve.run(),
         Verb::Connect(connect) => connect.run(),
         Verb::Keygen(keygen) => keygen.run(),
+        Verb::Keys(keys) => keys.run(),
         Verb::Load(load) => load.run(),
     };
     match done {

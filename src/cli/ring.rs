@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -51,6 +52,17 @@ impl Purpose {
     /// For a dialect, at any time.
     pub(crate) fn of(dialect: Dialect) -> Self {
         Self { dialects: vec![dialect], audience: None, not_before: None, not_after: None }
+    }
+
+    /// For what another key is for, at any time.
+    pub(crate) fn like(key: &Key) -> Self {
+        let audience = Some(key.audience()).filter(|audience| !audience.is_empty());
+        Self {
+            dialects: key.dialects().collect(),
+            audience: audience.map(str::to_owned),
+            not_before: None,
+            not_after: None,
+        }
     }
 
     /// As it stands in a key file.
@@ -137,6 +149,12 @@ impl<'p> Change<'p> {
         self.ring.add(key.clone()).map_err(|fault| bad(&fault))?;
         self.insert(at, &line);
         Ok(key.clone())
+    }
+
+    /// Puts another text in the place of a part.
+    pub(crate) fn replace(&mut self, part: Range<usize>, text: &str) {
+        self.text.drain(part.clone());
+        self.insert(part.start, text.as_bytes());
     }
 
     /// Puts bytes into the text at a place in it.

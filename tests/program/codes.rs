@@ -57,6 +57,10 @@ fn wrong_usage_is_2_and_names_what_is_right() {
         ("connect", "<ADDRESS>"),
         ("keygen id --dialects open", "write countersign/1, raw or hex, with commas"),
         ("keygen id --audience=", "write one word"),
+        ("keys", "Usage: countersign keys"),
+        ("keys rotate", "<ID>"),
+        ("keys rotate id --overlap soon", "write a time like 7d or 12h"),
+        ("keys rotate id --overlap 11y", "of ten years at most"),
     ];
     for (line, said) in cases {
         home.run(line, "").failed(2, &[said]);

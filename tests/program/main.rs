@@ -11,6 +11,7 @@ mod keys;
 mod logs;
 mod options;
 mod prompt;
+mod ring;
 mod served;
 mod signals;
 mod stock;
