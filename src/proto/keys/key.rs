@@ -93,7 +93,7 @@ pub struct Key {
 }
 
 /// Tells a key from all that stood under its id before, and from those that will.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct KeyNumber(pub(crate) u32);
 
 impl Key {

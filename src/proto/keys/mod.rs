@@ -18,7 +18,6 @@ use crate::proto::dialect::Dialect;
 use crate::proto::keys::fault::{KeyFault, KeyRingError};
 use crate::proto::keys::key::{Key, KeyNumber, Mac};
 use crate::proto::keys::seed::{RANDOM, Seed};
-use crate::proto::keys::span::Span;
 
 /// How many keys may serve one dialect in which the peer doesn't name its key: each of them is
 /// tried for every proof.
@@ -76,10 +75,10 @@ const NAMELESS: [Dialect; 2] = [Dialect::Raw, Dialect::Hex];
 pub struct KeyRing {
     /// In the order of the file; ids and secrets are unique.
     keys: Vec<Key>,
-    /// The number of the next key, past those of all keys on the rings that it replaced.
-    next: u32,
-    /// The time that it was told, and until when the same keys are live.
-    time: Option<(SystemTime, Span)>,
+    /// The number that was given last, on this ring or one that it replaced.
+    last: KeyNumber,
+    /// The time that it was told last.
+    time: Option<SystemTime>,
     /// Drawn once; its clones and the rings that replace it have the same.
     seed: Arc<OnceLock<Seed>>,
 }
@@ -149,35 +148,24 @@ impl KeyRing {
     fn push(&mut self, mut key: Key) {
         key.set_number(self.fresh_number());
         self.keys.push(key);
-        if let Some((now, _)) = self.time.take() {
-            self.set_time(now);
-        }
     }
 
     fn fresh_number(&mut self) -> KeyNumber {
-        self.next = self.next.wrapping_add(1);
-        KeyNumber(self.next)
+        self.last = KeyNumber(self.last.0.wrapping_add(1));
+        self.last
     }
 
-    /// Tells it the time, by which keys become valid and run out. Told often, it costs a
-    /// comparison.
+    /// Tells it the time, by which keys become valid and run out. It only makes a note of it, so it
+    /// can be told at every turn.
     pub fn set_time(&mut self, now: SystemTime) {
-        if let Some((told, same)) = &mut self.time
-            && same.contains(now)
-        {
-            *told = now;
-            return;
-        }
-        let dates = self.keys.iter().map(Key::validity);
-        let same = dates.fold(Span::default(), |same, dates| same.without_change(now, dates));
-        self.time = Some((now, same));
+        self.time = Some(now);
     }
 
     /// Whether a key is valid at the time that was told.
     #[must_use]
     pub fn is_live(&self, key: &Key) -> bool {
         match self.time {
-            Some((now, _)) => key.is_valid_at(now),
+            Some(now) => key.is_valid_at(now),
             None => key.validity().is_always(),
         }
     }
@@ -228,7 +216,7 @@ impl KeyRing {
     /// Takes another ring's place: keys that were on it keep their numbers, and the time and the
     /// seed go on.
     pub(crate) fn inherit(&mut self, old: &Self) {
-        self.next = self.next.max(old.next);
+        self.last = self.last.max(old.last);
         for at in 0..self.keys.len() {
             let key = &self.keys[at];
             let same = old.keys.iter().find(|old| old.id() == key.id() && old.same_secret(key));
@@ -236,10 +224,7 @@ impl KeyRing {
             let number = number.unwrap_or_else(|| self.fresh_number());
             self.keys[at].set_number(number);
         }
-        let told = [old.time, self.time].into_iter().flatten().map(|(now, _)| now).max();
-        if let Some(now) = told {
-            self.set_time(now);
-        }
+        self.time = self.time.max(old.time);
         if old.is_seeded() || !self.is_seeded() {
             self.seed = Arc::clone(&old.seed);
         }
@@ -364,7 +349,11 @@ mod tests {
         ring.add(dated("more", Some(5), None)).unwrap();
         assert_eq!(live(&ring), ["ever", "early"]);
         ring.set_time(at(5));
-        assert_eq!(live(&ring), ["ever", "early", "more"], "the span is that of all keys");
+        assert_eq!(
+            live(&ring),
+            ["ever", "early", "more"],
+            "a key that came later has its time too"
+        );
     }
 
     #[test]

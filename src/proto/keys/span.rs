@@ -1,4 +1,4 @@
-//! Spans of time: when a key is valid, and for how long nothing changes.
+//! Spans of time: when a key is valid.
 
 use std::time::SystemTime;
 
@@ -24,15 +24,6 @@ impl Span {
     /// It contains no time at all.
     pub(crate) fn is_never(&self) -> bool {
         matches!((self.from, self.until), (Some(from), Some(until)) if until <= from)
-    }
-
-    /// The part of it, around a moment in it, in which the other neither begins nor ends.
-    pub(crate) fn without_change(self, now: SystemTime, other: Self) -> Self {
-        let moments = [other.from, other.until].into_iter().flatten();
-        moments.fold(self, |Self { from, until }, moment| match moment <= now {
-            true => Self { from: from.max(Some(moment)), until },
-            false => Self { from, until: Some(until.map_or(moment, |until| until.min(moment))) },
-        })
     }
 }
 
@@ -63,24 +54,5 @@ mod tests {
         }
         assert!(span(Some(2), Some(2)).is_never() && span(Some(3), Some(2)).is_never());
         assert!(!span(Some(2), Some(3)).is_never() && !span(None, Some(0)).is_never());
-    }
-
-    #[test]
-    fn nothing_changes_between_the_moments_on_either_side() {
-        let others = [span(Some(2), Some(8)), span(None, Some(5)), span(None, None)];
-        let around = |second| {
-            let around = |span: Span, other| span.without_change(at(second), other);
-            others.into_iter().fold(Span::default(), around)
-        };
-        let cases = [
-            (1, span(None, Some(2))),
-            (2, span(Some(2), Some(5))),
-            (4, span(Some(2), Some(5))),
-            (5, span(Some(5), Some(8))),
-            (9, span(Some(8), None)),
-        ];
-        for (second, expected) in cases {
-            assert_eq!(around(second), expected, "{second}");
-        }
     }
 }
