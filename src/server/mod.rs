@@ -14,6 +14,7 @@ mod listen;
 mod mio_net;
 pub mod moment;
 pub mod net;
+mod network;
 mod notes;
 mod visitors;
 mod waits;
