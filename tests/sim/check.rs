@@ -119,7 +119,9 @@ impl World {
             Close::ReplyTooLong | Close::Dismissed | Close::Panicked => *fate == Some(why),
             Close::Overloaded => self.setup.is_tight,
             Close::Stopped => {
-                let is_kept = link.account.read_at_shut >= link.account.promised;
+                // Where the connection broke first, there was no good-bye.
+                let read = link.socket.shut.map_or(link.read, |_| link.account.read_at_shut);
+                let is_kept = read >= link.account.promised;
                 self.stopping.is_some_and(|end| now >= end || is_kept)
             }
             _ => false,
