@@ -45,7 +45,7 @@ pub enum Close {
 
 impl Close {
     /// All reasons, in the order in which counters are shown. Strangers of every kind are one.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Finished,
         Self::Answered,
         Self::Cut,
@@ -75,6 +75,7 @@ impl Close {
         Self::Refused(Refusal::HandshakeTimeout),
         Self::Refused(Refusal::MessageTimeout),
         Self::Refused(Refusal::Crowded),
+        Self::Refused(Refusal::Throttled),
     ];
 
     /// A word for logs and counters.
@@ -101,6 +102,13 @@ impl Close {
 }
 
 impl Close {
+    /// Whether the peer has failed to prove that it holds a key that it may use here. Whatever the
+    /// reason is, it must come to the same, or the peer could tell which it is.
+    pub(crate) fn is_failed_proof(self) -> bool {
+        use Refusal::{UnknownKey, WrongAudience, WrongProof};
+        matches!(self, Self::Refused(WrongProof | UnknownKey | WrongAudience))
+    }
+
     /// Whether the peer is told good-bye: it has all that it was owed.
     pub(crate) fn is_orderly(self) -> bool {
         use Close::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};

@@ -8,6 +8,8 @@ use crate::contract::close::Close;
 pub struct Counters {
     /// Connections that were accepted.
     pub accepted: u64,
+    /// Connections that were greeted late, for too many wrong proofs had come from their network.
+    pub delayed: u64,
     /// Connections whose peer has proved that it holds a key, or needed none.
     pub authenticated: u64,
     /// Messages that a service was given.

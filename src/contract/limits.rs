@@ -25,7 +25,8 @@ pub struct Limits {
     pub unauthenticated: usize,
     /// The same from one address (of IPv6, one /64 network).
     pub unauthenticated_per_address: usize,
-    /// From accept until the peer has proved that it holds a key. No byte moves it.
+    /// From accept, or from the end of its delay, until the peer has proved that it holds a key.
+    /// No byte moves it.
     pub handshake_timeout: Duration,
     /// From one message until the next begins.
     pub idle_timeout: Duration,
@@ -44,6 +45,19 @@ pub struct Limits {
     pub reply_max: usize,
     /// Bytes that all connections together may keep of unfinished messages and unsent replies.
     pub held_max: usize,
+    /// Wrong proofs from one network (an IPv4 address, an IPv6 /64) that have no consequence. As
+    /// long as more are not forgiven, its newcomers are delayed.
+    pub failures_free: u32,
+    /// As long as more wrong proofs than these are not forgiven, a network's newcomers are refused.
+    pub failures_max: u32,
+    /// From accept until a delayed newcomer is greeted. What it says is not read before.
+    pub failure_delay: Duration,
+    /// The time in which a network is forgiven one wrong proof, and then the next. With none, all
+    /// are forgiven at once, and nobody is delayed or refused.
+    pub failure_forgiven: Duration,
+    /// The networks that are remembered for their wrong proofs. Where there are more, those with
+    /// the least are forgotten.
+    pub failure_networks: usize,
 }
 
 impl Default for Limits {
@@ -60,6 +74,11 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(5),
             reply_max: (64 << 10) + 64,
             held_max: 64 << 20,
+            failures_free: 10,
+            failures_max: 100,
+            failure_delay: Duration::from_secs(1),
+            failure_forgiven: Duration::from_secs(6),
+            failure_networks: 4_096,
         }
     }
 }
@@ -68,7 +87,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Memory {
-    /// The loop's buffers, whatever the connections do.
+    /// The loop's buffers and tables, whatever the connections do.
     pub fixed: usize,
     /// What one connection takes while it isn't stuck.
     pub per_connection: usize,

@@ -41,6 +41,8 @@ pub enum Refusal {
     MessageTimeout,
     /// Too many were waiting to be authenticated, and this one had waited longest.
     Crowded,
+    /// Too many wrong proofs had come from this one's network.
+    Throttled,
     /// Our own fault: the key ring was given no [seed](crate::KeyRing::seed).
     Unseeded,
 }
@@ -100,6 +102,7 @@ impl Refusal {
             Self::HandshakeTimeout => "handshake-timeout",
             Self::MessageTimeout => "message-timeout",
             Self::Crowded => "crowded",
+            Self::Throttled => "throttled",
             Self::Unseeded => "unseeded",
         }
     }
@@ -176,6 +179,7 @@ impl fmt::Display for Refusal {
             Self::HandshakeTimeout => "the handshake took too long",
             Self::MessageTimeout => "a message took too long to arrive",
             Self::Crowded => "too many were waiting to be authenticated",
+            Self::Throttled => "too many wrong proofs had come from its network",
             Self::Unseeded => "our key ring has no seed",
         })
     }

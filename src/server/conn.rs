@@ -95,6 +95,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         generation: u32,
         session: Session,
         visitor: VisitorId,
+        wait: Wait,
     ) -> Self {
         Self {
             socket,
@@ -108,7 +109,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             ended: false,
             failed: false,
             queued: false,
-            wait: Wait::Handshake,
+            wait,
         }
     }
 
@@ -172,6 +173,14 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     fn has_unsent(&self) -> bool {
         self.stuck.as_ref().is_some_and(|stuck| !stuck.unsent.is_empty())
+    }
+
+    /// Begins what was put off: from now on we hear of the socket.
+    pub(super) fn greet_late(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
+        match desk.net.watch(&mut self.socket, desk.peer) {
+            Ok(()) => self.greet(inbox, desk),
+            Err(_) => Visit::Over(Close::Unavailable),
+        }
     }
 
     /// Says what the dialect begins with.

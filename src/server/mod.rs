@@ -16,5 +16,6 @@ pub mod moment;
 pub mod net;
 mod network;
 mod notes;
+mod throttle;
 mod visitors;
 mod waits;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// What counts as one place on the net: an IPv4 address, an IPv6 /64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Network(u64);
 
 impl From<IpAddr> for Network {
@@ -13,6 +13,12 @@ impl From<IpAddr> for Network {
             IpAddr::V4(v4) => Self(0xffff_0000_0000 | u64::from(v4.to_bits())),
             IpAddr::V6(v6) => Self(u64::try_from(v6.to_bits() >> 64).unwrap_or_default()),
         }
+    }
+}
+
+impl Network {
+    pub(super) fn number(self) -> u64 {
+        self.0
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use crate::contract::close::Close;
 use crate::contract::peer::{Peer, PeerId};
+use crate::proto::refusal::Refusal;
 use crate::server::moment::Moment;
+use crate::server::throttle::Reception;
 
 /// Writes a line with its keys, if there is a log.
 #[cfg(feature = "log")]
@@ -36,6 +38,7 @@ pub(super) struct Notes {
     refused: Tally,
     broken: Tally,
     paused: Tally,
+    throttled: Tally,
 }
 
 /// One kind of line.
@@ -81,8 +84,19 @@ impl Notes {
 
     /// A newcomer found no room, and was no connection yet.
     pub(super) fn turned_away(&mut self, now: Moment, address: SocketAddr, why: Close) {
-        if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
+        if why == Close::Refused(Refusal::Throttled) {
+            // Of its network was told already.
+            say!(debug, peer = address; "refused: {why}");
+        } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
             say!(warn, peer = address; "refused: {why}{left_out}");
+        }
+    }
+
+    /// So many proofs from an address' network were wrong that newcomers are received like this.
+    pub(super) fn throttled(&mut self, now: Moment, from: SocketAddr, reception: Reception) {
+        if let Some(left_out) = self.throttled.allows(now).map(LeftOut) {
+            let address = from.ip().to_canonical();
+            say!(warn, address = address; "throttled: newcomers are {reception}{left_out}");
         }
     }
 

@@ -14,7 +14,9 @@ use crate::server::moment::{Moment, Recent};
 /// What a connection waits for. It waits for one thing at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// That its peer proves itself; from accept, absolute.
+    /// To be greeted, for its network has failed too often; absolute.
+    Delay,
+    /// That its peer proves itself; from the greeting, absolute.
     Handshake,
     /// That a message begins.
     Idle,
@@ -34,14 +36,23 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// A wait is over before a node can no longer tell when it began; and a day later, for turns that
 /// come late.
-const LONGEST: Duration = Recent::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
+pub(super) const LONGEST: Duration =
+    Recent::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
 
 impl Wait {
-    const ALL: [Self; 6] =
-        [Self::Handshake, Self::Idle, Self::Message, Self::Write, Self::Linger, Self::Age];
+    const ALL: [Self; 7] = [
+        Self::Delay,
+        Self::Handshake,
+        Self::Idle,
+        Self::Message,
+        Self::Write,
+        Self::Linger,
+        Self::Age,
+    ];
 
     pub(super) fn length(self, limits: &Limits) -> Duration {
         let length = match self {
+            Self::Delay => limits.failure_delay,
             Self::Handshake => limits.handshake_timeout,
             Self::Idle => limits.idle_timeout,
             Self::Message => limits.message_timeout,
@@ -177,7 +188,7 @@ mod tests {
     proptest! {
         #[test]
         fn lists_are_what_a_plain_vector_is(
-            steps in prop::collection::vec((0..8usize, 0..6usize), 1..200)
+            steps in prop::collection::vec((0..8usize, 0..7usize), 1..200)
         ) {
             let mut waits = Waits::new(8);
             let mut plain: Vec<(usize, Wait)> = Vec::new();

@@ -15,4 +15,5 @@ mod ring;
 mod served;
 mod signals;
 mod stock;
+mod throttle;
 mod vanish;

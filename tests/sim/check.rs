@@ -2,6 +2,7 @@
 
 use countersign::{Close, Counters, Exchange, Memory, Refusal};
 
+use crate::failures::Reception;
 use crate::link::{Account, LINGER, Link, millis};
 use crate::wire::PAUSE;
 use crate::world::{Listener, World};
@@ -33,6 +34,21 @@ impl World {
         }
     }
 
+    /// A newcomer is greeted when its host has deserved it.
+    pub(crate) fn check_watch(&mut self, number: usize) {
+        let socket = &self.links[number].socket;
+        let delay = millis(self.setup.limits.failure_delay);
+        let is_in_time = match socket.reception {
+            Reception::AtOnce => socket.at_door,
+            Reception::Late => socket.accepted.is_some_and(|at| self.now >= at + delay),
+            Reception::Never => false,
+        };
+        if !is_in_time || socket.watched.is_some() {
+            let what = format!("{:?} was due, and it is greeted now", socket.reception);
+            self.blame(Some(number), format_args!("{what}"));
+        }
+    }
+
     /// A visitor that is hung up on has given cause for it, or had to make room.
     pub(crate) fn check_drop(&mut self, number: usize) {
         let (now, limits) = (self.now, &self.setup.limits);
@@ -41,24 +57,34 @@ impl World {
         let visitors = self.links.iter().filter(|link| link.is_visitor());
         let here = visitors.clone().filter(|link| link.address.ip() == host).count();
         let is_crowded_here = here >= limits.unauthenticated_per_address;
-        if link.socket.peer.is_none() {
-            let is_right = std::mem::take(&mut self.misfortune) || is_crowded_here;
-            self.links[number].socket.unlucky = true;
+        let is_misfortune = std::mem::take(&mut self.misfortune);
+        if link.socket.at_door {
+            let is_throttled = link.socket.reception == Reception::Never;
+            let is_right = is_misfortune || is_crowded_here || is_throttled;
+            let socket = &mut self.links[number].socket;
+            (socket.turned_away, socket.unlucky) = (true, true);
             if !is_right {
                 self.blame(Some(number), format_args!("turned away without cause"));
             }
         } else if link.account.opened.is_none() {
-            let age = now - link.socket.accepted.unwrap_or_default();
+            let since = link.socket.watched.or(link.socket.accepted);
+            let age = now - since.unwrap_or_default();
             let is_crowded = is_crowded_here
                 || visitors.count() >= limits.unauthenticated
                 || self.live().count() >= limits.connections;
-            let gives_way = is_crowded && age >= millis(limits.handshake_timeout / 10);
+            // Only for somebody who can be let in.
+            let is_needed = self
+                .live()
+                .any(|other| other.socket.at_door && other.socket.reception != Reception::Never);
+            let gives_way = is_crowded && is_needed && age >= millis(limits.handshake_timeout / 10);
             let is_wrong = link.account.oracle.proof_left == 0;
             let is_own_fault = link.end_read || link.reset || is_wrong;
-            let is_late = age >= millis(limits.handshake_timeout);
+            let is_greeted = link.socket.watched.is_some();
+            let is_late = is_greeted && age >= millis(limits.handshake_timeout);
             // Half a proof is held like half a message.
             let is_overload = self.setup.is_tight && link.read > 0;
-            let unlucky = gives_way || is_overload || self.stopping.is_some();
+            let is_stopped = self.stopping.is_some();
+            let unlucky = gives_way || is_overload || is_misfortune || is_stopped;
             let is_right = is_own_fault || is_late || unlucky;
             self.links[number].socket.unlucky = unlucky;
             if !is_right {
@@ -144,6 +170,7 @@ impl World {
 
     /// What must hold whenever a turn is over.
     pub(crate) fn check_turn(&mut self, figures: &Figures) {
+        self.settle();
         for number in 0..self.links.len() {
             if let Some(broken) = self.check_link(&self.links[number]) {
                 self.blame(Some(number), format_args!("{broken}"));
@@ -164,8 +191,13 @@ impl World {
             let has_state = account.fate != Some(Close::Panicked) || account.count > 0;
             return (is_open && has_state).then(|| "it was opened and never closed".to_owned());
         }
+        if socket.watched.is_none() && socket.reception != Reception::Late {
+            return Some(format!("{:?} was due, and it isn't greeted", socket.reception));
+        }
         let (deadline, wait) = link.deadline(&self.setup.limits);
-        if self.now >= deadline {
+        // A delay of no time at all is over in the turn after that of the accept.
+        let has_just_come = wait == "delay" && socket.accepted == Some(self.now);
+        if self.now >= deadline && !has_just_come {
             return Some(format!("it was to end at {deadline} ms: {wait}"));
         }
         if self.stopping.is_some_and(|end| self.now >= end) {
@@ -201,7 +233,8 @@ impl World {
     }
 
     fn check_counters(&self, figures: &Figures) -> Option<String> {
-        let Counters { authenticated, messages, bytes_in, bytes_out, .. } = figures.counters;
+        let Counters { authenticated, messages, bytes_in, bytes_out, delayed, .. } =
+            figures.counters;
         let sum = |of: fn(&Link) -> usize| self.links.iter().map(of).sum::<usize>() as u64;
         let counted = [figures.counters.open(), authenticated, messages, bytes_in, bytes_out];
         let so = [
@@ -215,7 +248,17 @@ impl World {
             && counted[4] <= so[4]
             // What was written before a write that failed in the same breath isn't counted.
             && (counted[4] == so[4] || self.links.iter().any(|link| link.reset));
-        (!is_so).then(|| format!("counted {counted:?}, which are {so:?}"))
+        if !is_so {
+            return Some(format!("counted {counted:?}, which are {so:?}"));
+        }
+        let closed = |refusal| figures.counters.closed(Close::Refused(refusal));
+        let counted = [delayed, closed(Refusal::WrongProof), closed(Refusal::Throttled)];
+        let so = [
+            sum(|link| usize::from(link.is_or_was_delayed())),
+            self.failures.count,
+            sum(|link| usize::from(link.socket.reception == Reception::Never)),
+        ];
+        (counted != so).then(|| format!("of wrong proofs are counted {counted:?}, not {so:?}"))
     }
 
     /// Who waits at the door is let in where there is room, whichever door it is.

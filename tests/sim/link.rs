@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use countersign::{Close, Dialect, PeerId, Protocol};
 
+use crate::failures::Reception;
 use crate::oracle::Oracle;
 use crate::script::Script;
 
@@ -50,6 +51,13 @@ pub(crate) struct Link {
 pub(crate) struct Socket {
     pub(crate) peer: Option<PeerId>,
     pub(crate) accepted: Option<u64>,
+    /// How its host had deserved that it was received when it was accepted.
+    pub(crate) reception: Reception,
+    /// It was accepted, and the engine may still turn it away.
+    pub(crate) at_door: bool,
+    pub(crate) turned_away: bool,
+    /// When the engine began to listen for it, with which its handshake begins.
+    pub(crate) watched: Option<u64>,
     pub(crate) shut: Option<u64>,
     pub(crate) dropped: Option<u64>,
     /// Since when a write has found no room.
@@ -146,7 +154,12 @@ impl Link {
 
     /// Whether it counts as a visitor.
     pub(crate) fn is_visitor(&self) -> bool {
-        self.is_live() && self.socket.peer.is_some() && self.account.opened.is_none()
+        self.is_live() && !self.socket.at_door && self.account.opened.is_none()
+    }
+
+    /// Whether its greeting was put off.
+    pub(crate) fn is_or_was_delayed(&self) -> bool {
+        self.socket.reception == Reception::Late && !self.socket.turned_away
     }
 
     /// Whether a read would find anything.
@@ -180,14 +193,18 @@ impl Link {
         unsent + proof + input
     }
 
-    /// When the server must have closed it, if nothing happens before; and what for.
+    /// When the server must have closed it, or greeted it if that was put off, if nothing happens
+    /// before; and what for.
     pub(crate) fn deadline(&self, limits: &countersign::Limits) -> (u64, &'static str) {
         let after = |since: u64, wait: std::time::Duration| since + millis(wait);
         let Account { oracle, opened, last_read, last_message, last_write, .. } = &self.account;
         let active = (*last_message).max(*last_write);
-        let Some(opened) = *opened else {
+        let Some(watched) = self.socket.watched else {
             let accepted = self.socket.accepted.unwrap_or_default();
-            return (after(accepted, limits.handshake_timeout), "handshake");
+            return (after(accepted, limits.failure_delay), "delay");
+        };
+        let Some(opened) = *opened else {
+            return (after(watched, limits.handshake_timeout), "handshake");
         };
         if let Some(blocked) = self.socket.blocked {
             return (after(blocked.max(*last_write), limits.write_timeout), "write");

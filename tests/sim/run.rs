@@ -32,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) counters: Counters,
     /// Honest clients that were served to the end.
     pub(crate) honest: u64,
+    /// Hosts that were forgotten before their failures were forgiven.
+    pub(crate) displaced: u64,
     /// The same for two runs in which the same happened.
     pub(crate) trace: u64,
 }
@@ -207,8 +209,8 @@ impl Run {
                 Err(what) => world.blame(Some(number), format_args!("{what}")),
             }
         }
-        let trace = world.trace;
-        let outcome = Outcome { counters: figures.counters, honest, trace };
+        let (displaced, trace) = (world.failures.displaced, world.trace);
+        let outcome = Outcome { counters: figures.counters, honest, displaced, trace };
         world.blame.take().map_or(Ok(outcome), Err)
     }
 }

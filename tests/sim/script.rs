@@ -94,12 +94,14 @@ impl Script {
         protocol: &Protocol,
         room: (usize, usize),
         fatal: bool,
+        is_siege: bool,
     ) -> Self {
         use Kind::{Broken, Crumbs, Deaf, Endless, Greedy, Honest, Impostor, Mute, Oversize, Slow};
         let kind = match random.number() % 100 {
             0 => Crumbs,
             1..=3 => Greedy,
             4..=5 => Deaf,
+            6..=60 if is_siege => Impostor,
             _ => random.pick(&[
                 Honest, Honest, Honest, Slow, Mute, Impostor, Broken, Broken, Endless, Oversize,
             ]),

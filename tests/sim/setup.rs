@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign::{Dialect, Exchange, Framing, Key, KeyRing, Limits, Protocol};
 
+use crate::failures::PLACES;
 use crate::random::Random;
 use crate::script::Script;
 
@@ -70,15 +71,17 @@ impl Setup {
         let is_tight = random.chance(250);
         let limits = limits(random, &protocol, room.0, is_tight);
         let listeners = random.between(1, 3);
-        let hosts = random.between(1, 4);
-        let rush = random.pick(&[0, 20, 300]);
+        let hosts = random.between(1, if limits.failure_networks > PLACES { PLACES } else { 8 });
+        // Many prove wrongly, and so much later than others that the others have failed already.
+        let is_siege = random.chance(300);
+        let rush = if is_siege { random.pick(&[100, 1_500]) } else { random.pick(&[0, 20, 300]) };
         let count = random.pick(&[1, 4, 8, 12, 12, 30]);
         let clients = (0..random.between(1, count))
             .map(|_| Client {
                 at: random.millis(0, rush),
                 listener: random.between(0, listeners - 1),
                 host: u8::try_from(random.between(1, hosts)).unwrap(),
-                script: Script::draw(random, &protocol, room, fatal),
+                script: Script::draw(random, &protocol, room, fatal, is_siege),
             })
             .collect();
         let signing = match random.pick(&["one", "two"]) {
@@ -122,6 +125,8 @@ fn limits(random: &mut Random, protocol: &Protocol, room: usize, is_tight: bool)
     let message_timeout = Duration::from_millis(random.millis(150, 600) + 50 * rounds);
     let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
     let unauthenticated = random.between(1, connections);
+    let failure_delay = Duration::from_millis(random.millis(0, 250));
+    let failure_forgiven = Duration::from_millis(random.pick(&[0, 20, 100, 500, 5_000, 5_000]));
     Limits {
         session_age_max: None,
         connections,
@@ -134,6 +139,11 @@ fn limits(random: &mut Random, protocol: &Protocol, room: usize, is_tight: bool)
         drain_timeout,
         reply_max: random.pick(&[64, 300, 3_000, 30_000]),
         held_max: if is_tight { random.between(1, 40_000) } else { 64 << 20 },
+        failures_free: random.pick(&[0, 0, 0, 1, 3]),
+        failures_max: random.pick(&[0, 1, 2, 4, 8, u32::MAX]),
+        failure_delay,
+        failure_forgiven,
+        failure_networks: random.pick(&[0, 1, 4, 4, 64, 64]),
     }
 }
 

@@ -72,6 +72,7 @@ fn number(error: i32) -> io::Error {
 impl World {
     fn accept(&mut self, listener: usize) -> io::Result<usize> {
         self.work += 1;
+        self.settle();
         self.accepted_in = self.turn;
         if self.stopping.is_some() {
             self.blame(None, format_args!("a server that stops accepts"));
@@ -93,8 +94,11 @@ impl World {
         }
         self.look_for_the_passed_over(listener);
         self.short_since = None;
-        self.links[link].socket.accepted = Some(self.now);
-        self.say(format_args!("{link} is accepted"));
+        let host = self.links[link].address.ip();
+        let reception = self.failures.reception(host, self.now, &self.setup.limits);
+        let socket = &mut self.links[link].socket;
+        (socket.accepted, socket.reception, socket.at_door) = (Some(self.now), reception, true);
+        self.say(format_args!("{link} is accepted, to be received {reception:?}"));
         Ok(link)
     }
 
@@ -148,11 +152,13 @@ impl World {
         if live > self.setup.limits.connections {
             self.blame(Some(link), format_args!("{live} connections are too many"));
         }
+        self.check_watch(link);
         if self.random.chance(self.setup.faults.watch) {
             self.misfortune = true;
             return Err(number(libc::ENOSPC));
         }
-        self.links[link].socket.peer = Some(peer);
+        let socket = &mut self.links[link].socket;
+        (socket.peer, socket.watched, socket.at_door) = (Some(peer), Some(self.now), false);
         self.edge(link);
         Ok(())
     }
@@ -238,6 +244,9 @@ impl World {
         if !link.is_live() {
             self.blame(Some(number), format_args!("a socket that is closed is used"));
         }
+        if self.links[number].socket.watched.is_none() {
+            self.blame(Some(number), format_args!("it is not greeted yet, and used"));
+        }
         if self.links[number].reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -255,12 +264,31 @@ impl World {
     fn drop_socket(&mut self, number: usize) {
         self.work += 1;
         self.check_drop(number);
+        self.note_failure(number);
         let link = &mut self.links[number];
         link.socket.dropped = Some(self.now);
         // What the server has not read when it closes resets the connection.
         link.lost |= link.arrived > link.read;
         self.short_since = None;
         self.say(format_args!("{number}: the socket is closed"));
+    }
+
+    /// Who was accepted before now has been received or turned away.
+    pub(crate) fn settle(&mut self) {
+        for link in &mut self.links {
+            link.socket.at_door = false;
+        }
+    }
+
+    /// A wrong proof counts when it has cost its sender the connection.
+    fn note_failure(&mut self, number: usize) {
+        let Self { setup, links, failures, now, .. } = self;
+        let link = &links[number];
+        let is_whole = link.account.oracle.proof_left == 0;
+        let is_inside = link.account.opened.is_some();
+        if is_whole && !is_inside && !link.is_proved(setup.protocol.dialect()) {
+            failures.add(link.address.ip(), *now, &setup.limits, &setup.protocol);
+        }
     }
 
     fn account_for_read(&mut self, number: usize, bytes: &[u8]) {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use countersign::PeerId;
 use countersign::server::net::Readiness;
 
+use crate::failures::Failures;
 use crate::link::{CHALLENGE, Link};
 use crate::random::Random;
 use crate::setup::Setup;
@@ -31,13 +32,15 @@ pub(crate) struct World {
     sequence: u64,
     /// Challenges that were drawn and not sent yet.
     pub(crate) nonces: Vec<[u8; CHALLENGE]>,
+    /// What every host has failed.
+    pub(crate) failures: Failures,
     /// A right proof that somebody else has sent.
     pub(crate) overheard: Option<Vec<u8>>,
     /// The server is stopping, and must have stopped by then.
     pub(crate) stopping: Option<u64>,
     /// When accepting failed for want of something, unless a socket was closed since.
     pub(crate) short_since: Option<u64>,
-    /// Chance or a watch has failed for the socket that was accepted last.
+    /// Chance or a watch has failed for the socket that is closed next.
     pub(crate) misfortune: bool,
     /// The turn of the last accept.
     pub(crate) accepted_in: u64,
@@ -96,6 +99,7 @@ impl World {
             timeline: BinaryHeap::new(),
             sequence: 0,
             nonces: Vec::new(),
+            failures: Failures::default(),
             overheard: None,
             stopping: None,
             short_since: None,

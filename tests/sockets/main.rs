@@ -23,4 +23,5 @@ mod messages;
 mod reading;
 mod stopping;
 mod style;
+mod throttle;
 mod zones;

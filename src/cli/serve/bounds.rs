@@ -28,7 +28,7 @@ pub(super) struct Bounds {
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
           value_parser = one_or_more())]
     max_per_address: Option<usize>,
-    /// From accept until the peer has proved itself
+    /// From accept, or from the end of its delay, until the peer has proved itself
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_HANDSHAKE_TIMEOUT", default_value = "5s",
           value_parser = humantime::parse_duration)]
     handshake_timeout: Duration,
@@ -56,6 +56,20 @@ pub(super) struct Bounds {
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_HELD_MAX", default_value = "64m",
           value_parser = units::size)]
     held_max: usize,
+    /// Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_FREE", default_value = "10")]
+    failures_free: u32,
+    /// Wrong proofs past which it is refused
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_MAX", default_value = "100")]
+    failures_max: u32,
+    /// From accept until one that is delayed is greeted
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_DELAY", default_value = "1s",
+          value_parser = humantime::parse_duration)]
+    failure_delay: Duration,
+    /// Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_FORGIVEN", default_value = "6s",
+          value_parser = humantime::parse_duration)]
+    failure_forgiven: Duration,
 }
 
 /// Files, pipes, the poll and the like, beside the connections.
@@ -83,6 +97,11 @@ impl Bounds {
             drain_timeout: self.drain_timeout,
             reply_max: message_max + STAMP_AND_FRAME,
             held_max: self.held_max,
+            failures_free: self.failures_free,
+            failures_max: self.failures_max,
+            failure_delay: self.failure_delay,
+            failure_forgiven: self.failure_forgiven,
+            ..Limits::default()
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::server::door::Failure;
 use crate::server::engine::Engine;
 use crate::server::moment::Moment;
 use crate::server::net::Net;
+use crate::server::throttle::Reception;
 use crate::server::waits::Wait;
 
 /// The connections that one turn accepts, so that those who are in have their turns too.
@@ -35,8 +36,8 @@ impl<N: Net, S: Service> Engine<N, S> {
                 Ok((socket, address)) => {
                     self.door.accepted(listener);
                     self.counters.accepted += 1;
-                    match self.make_room(address, now, wall) {
-                        Ok(()) => self.welcome(socket, address, now, wall),
+                    match self.receive(address, now, wall) {
+                        Ok(wait) => self.welcome(socket, address, wait, now, wall),
                         Err(why) => {
                             self.notes.turned_away(now, address, why);
                             self.counters.count(why);
@@ -67,10 +68,16 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// before a connection closes.
     pub(super) fn room_at(&self) -> Option<Moment> {
         if self.is_full() {
-            self.waits.oldest(Wait::Handshake).map(|(_, since)| self.displaceable(since))
+            self.oldest_visitor().map(|(_, since)| self.displaceable(since))
         } else {
             Some(Moment::default())
         }
+    }
+
+    /// The visitor that has waited longest for what it waits for, and since when.
+    pub(super) fn oldest_visitor(&self) -> Option<(usize, Moment)> {
+        let oldest = [Wait::Delay, Wait::Handshake].map(|wait| self.waits.oldest(wait));
+        oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
     }
 
     fn is_full(&self) -> bool {
@@ -80,6 +87,23 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     fn displaceable(&self, since: Moment) -> Moment {
         since + self.limits.handshake_timeout / GRACE
+    }
+
+    /// Looks where a newcomer comes from, and makes room for it. Says what it waits for first.
+    fn receive(
+        &mut self,
+        address: SocketAddr,
+        now: Moment,
+        wall: SystemTime,
+    ) -> Result<Wait, Close> {
+        let wait = match self.throttle.reception(address, now, &self.limits) {
+            Reception::Greeted => Wait::Handshake,
+            Reception::Delayed => Wait::Delay,
+            // Before it has cost a visitor its place.
+            Reception::Refused => return Err(Close::Refused(Refusal::Throttled)),
+        };
+        self.make_room(address, now, wall)?;
+        Ok(wait)
     }
 
     /// Makes room for a newcomer at the cost of the visitor that has waited longest: of its own
@@ -98,7 +122,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             }
             self.displace(oldest, now, wall);
         } else if self.is_full() {
-            let (oldest, _) = self.waits.oldest(Wait::Handshake).ok_or(crowded)?;
+            let (oldest, _) = self.oldest_visitor().ok_or(crowded)?;
             self.displace(oldest, now, wall);
         }
         Ok(())
@@ -110,11 +134,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.remove(slot, Close::Refused(Refusal::Crowded), now);
     }
 
-    /// Gives a newcomer its place, and its challenge.
+    /// Gives a newcomer its place, and its challenge unless that is put off. Until then the system
+    /// isn't asked to tell of it, so that no event needs to be checked for whom it is.
     fn welcome(
         &mut self,
         mut socket: N::Socket,
         address: SocketAddr,
+        wait: Wait,
         now: Moment,
         wall: SystemTime,
     ) {
@@ -125,8 +151,10 @@ impl<N: Net, S: Service> Engine<N, S> {
             true => self.net.random(&mut nonce),
             false => Ok(()),
         };
-        let watched =
-            random.and_then(|()| self.net.watch(&mut socket, PeerId::new(slot, generation)));
+        let watched = random.and_then(|()| match wait {
+            Wait::Delay => Ok(()),
+            _ => self.net.watch(&mut socket, PeerId::new(slot, generation)),
+        });
         if let Err(error) = watched {
             self.notes.unavailable(now, address, &error);
             self.counters.count(Close::Unavailable);
@@ -135,9 +163,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.generation = generation;
         let session = Session::server(&self.protocol, nonce);
         let visitor = self.visitors.enter(address, slot);
-        let entered = self.conns.insert(Conn::new(socket, generation, session, visitor));
+        let entered = self.conns.insert(Conn::new(socket, generation, session, visitor, wait));
         debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
-        self.waits.enter(slot, Wait::Handshake, now);
-        self.visit(slot, now, wall, Conn::greet);
+        self.waits.enter(slot, wait, now);
+        match wait {
+            Wait::Delay => self.counters.delayed += 1,
+            _ => self.visit(slot, now, wall, Conn::greet),
+        }
     }
 }

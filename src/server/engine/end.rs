@@ -1,5 +1,6 @@
 //! The ends of connections, and of the server.
 
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use crate::contract::close::Close;
@@ -52,7 +53,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.drain.is_some() && self.conns.is_empty()
     }
 
-    /// Ends those whose time is up.
+    /// Ends those whose time is up, and greets those whose delay is over.
     pub(super) fn expire(&mut self, now: Moment, wall: SystemTime) {
         if self.drain.is_some_and(|end| end <= now) {
             self.expire_all(now);
@@ -64,6 +65,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                 Wait::Message => {
                     self.part(slot, Close::Refused(Refusal::MessageTimeout), now, wall);
                 }
+                Wait::Delay => self.visit(slot, now, wall, Conn::greet_late),
                 Wait::Handshake => {
                     self.give_up(slot, Refusal::HandshakeTimeout, now, wall);
                     // A word that finds no room is not waited for.
@@ -138,6 +140,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
+    /// Counts a failed proof against the network that it came from.
+    fn mark_failure(&mut self, from: SocketAddr, now: Moment) {
+        if let Some(reception) = self.throttle.fail(from, now, &self.limits) {
+            self.notes.throttled(now, from, reception);
+        }
+    }
+
     /// Closes a connection, and forgets all that was kept for it.
     pub(super) fn remove(&mut self, slot: usize, why: Close, now: Moment) {
         let Some(conn) = self.conns.try_remove(slot) else { return };
@@ -150,7 +159,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.door.resume();
         let peer = PeerId::new(slot, conn.generation);
         match conn.visitor.and_then(|visitor| self.visitors.leave(visitor)) {
-            Some(address) => self.notes.refused(now, peer, address, why),
+            Some(address) => {
+                self.notes.refused(now, peer, address, why);
+                if why.is_failed_proof() {
+                    self.mark_failure(address, now);
+                }
+            }
             None => self.notes.closed(now, peer, why),
         }
         let Conn { state, .. } = conn;

@@ -28,6 +28,7 @@ use crate::server::door::Door;
 use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::Notes;
+use crate::server::throttle::Throttle;
 use crate::server::visitors::Visitors;
 use crate::server::waits::{Wait, Waits};
 
@@ -60,6 +61,7 @@ pub struct Engine<N: Net, S: Service> {
     /// How old the connections are, where they may become too old.
     ages: Option<Waits>,
     visitors: Visitors,
+    throttle: Throttle,
     door: Door,
     /// The slots that have a turn, in order. One whose connection isn't marked as queued is stale.
     ready: Vec<usize>,
@@ -90,11 +92,15 @@ impl<N: Net, S: Service> Engine<N, S> {
             ..limits
         };
         let room = limits.connections.min(ROOM_MAX);
+        // Where nobody can fail, or no failure counts, nothing is kept of any.
+        let counts = protocol.dialect().authenticates() && !limits.failure_forgiven.is_zero();
+        let throttle = Throttle::new(if counts { limits.failure_networks } else { 0 });
         Self {
             conns: Slab::with_capacity(room),
             waits: Waits::new(room),
             ages: limits.session_age_max.map(|_| Waits::new(room)),
             visitors: Visitors::new(limits.unauthenticated.min(ROOM_MAX)),
+            throttle,
             door: Door::new(listeners),
             ready: Vec::new(),
             again: Vec::new(),
@@ -260,7 +266,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         // The limit on what is held is seen when it is passed, so one connection may lie above it.
         let all_held = held_per_connection.saturating_mul(connections);
         let held = all_held.min(held_max.saturating_add(held_per_connection));
-        let fixed = INBOX + ASIDE + self.outbox.capacity() + unauthenticated * Visitors::ENTRY;
+        let buffers = INBOX + ASIDE + self.outbox.capacity();
+        let fixed = buffers + self.throttle.bytes() + unauthenticated * Visitors::ENTRY;
         let total = fixed.saturating_add(per_connection.saturating_mul(connections));
         Memory {
             fixed,
@@ -323,7 +330,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             Wait::Idle => self.counters.bytes_in > bytes_in || messages > 0,
             Wait::Message => messages > 0,
             Wait::Write => self.counters.bytes_out > bytes_out,
-            Wait::Handshake | Wait::Linger | Wait::Age => false,
+            Wait::Delay | Wait::Handshake | Wait::Linger | Wait::Age => false,
         };
         if std::mem::replace(&mut conn.wait, wait) != wait || progress {
             self.waits.leave(slot);

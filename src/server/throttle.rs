@@ -1,0 +1,251 @@
+//! Failed proofs, counted by the network that they came from, so that guessing takes long.
+//!
+//! A network is forgiven one failure at a time, as a bucket leaks. All that is kept of it is the
+//! moment at which it will have been forgiven everything; how many failures are left follows from
+//! that and the time. The more are left, the worse its newcomers are received.
+//!
+//! The table has places in sets of four, and a network may stand in one set only, which its hash
+//! names. So the table never grows, and a look takes the same time however many networks there
+//! are. The hash has a secret that is drawn when the table is made, or an attacker could choose
+//! networks that meet in one set.
+//!
+//! In a full set the network with the least failures loses its place. A crowd of networks with a
+//! failure each then displaces its own kind, and never the worst. Were the newest failure the one
+//! not counted, a network that shares its set with four worse ones could guess without end.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::contract::limits::Limits;
+use crate::server::moment::Moment;
+use crate::server::network::Network;
+use crate::server::waits::LONGEST;
+
+/// The places of a set, 64 bytes together.
+const WAYS: usize = 4;
+
+/// The failures of late, by network.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    sets: Box<[[Place; WAYS]]>,
+    /// The hash's secret, an odd number.
+    factor: u64,
+}
+
+/// What is kept of a network. A place whose network is forgiven is free.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    network: Network,
+    /// When the last of its failures will have been forgiven.
+    forgiven: Moment,
+}
+
+/// How newcomers from a network are received, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reception {
+    /// At once.
+    Greeted,
+    /// Once [`Limits::failure_delay`] has passed.
+    Delayed,
+    /// Not at all.
+    Refused,
+}
+
+impl Throttle {
+    /// With places for so many networks, or a few more; with none, nothing is counted.
+    pub(super) fn new(networks: usize) -> Self {
+        let sets = vec![[Place::default(); WAYS]; networks.div_ceil(WAYS)];
+        // The standard library's way to a number that nobody can foretell.
+        let random = RandomState::new().build_hasher().finish();
+        Self { sets: sets.into(), factor: random | 1 }
+    }
+
+    /// What the table takes, whoever fails.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.sets)
+    }
+
+    /// How a newcomer from this address is received.
+    pub(super) fn reception(&self, from: SocketAddr, now: Moment, limits: &Limits) -> Reception {
+        let network = from.ip().into();
+        let set = self.sets.get(self.set_of(network));
+        let place = set.and_then(|set| set.iter().find(|place| place.holds(network, now)));
+        place.map_or(Reception::Greeted, |place| place.reception(now, limits))
+    }
+
+    /// Counts a failed proof. Says how newcomers are received from now on, if that is worse.
+    pub(super) fn fail(
+        &mut self,
+        from: SocketAddr,
+        now: Moment,
+        limits: &Limits,
+    ) -> Option<Reception> {
+        let before = self.reception(from, now, limits);
+        let network = from.ip().into();
+        let set = self.set_of(network);
+        let set = self.sets.get_mut(set)?;
+        let known = set.iter().position(|place| place.holds(network, now));
+        let place = match known {
+            Some(at) => &mut set[at],
+            None => set.iter_mut().min_by_key(|place| place.forgiven)?,
+        };
+        let since = if known.is_some() { place.forgiven } else { now };
+        *place = Place { network, forgiven: since + each(limits) };
+        let after = place.reception(now, limits);
+        (after > before).then_some(after)
+    }
+
+    /// The set of a network, if there are any: its number times a secret one, scaled. Any two meet
+    /// hardly more often than if dice were thrown (Dietzfelbinger and others, 1997). SipHash does
+    /// no better here, and takes ten times as long.
+    fn set_of(&self, network: Network) -> usize {
+        let mixed = u128::from(network.number().wrapping_mul(self.factor));
+        usize::try_from((mixed * self.sets.len() as u128) >> 64).unwrap_or(usize::MAX)
+    }
+}
+
+impl Place {
+    fn holds(&self, network: Network, now: Moment) -> bool {
+        self.network == network && self.forgiven > now
+    }
+
+    fn reception(&self, now: Moment, limits: &Limits) -> Reception {
+        let has_more_than = |failures| self.forgiven > now + each(limits).saturating_mul(failures);
+        if has_more_than(limits.failures_max) {
+            Reception::Refused
+        } else if has_more_than(limits.failures_free) {
+            Reception::Delayed
+        } else {
+            Reception::Greeted
+        }
+    }
+}
+
+impl fmt::Display for Reception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeted => "greeted",
+            Self::Delayed => "delayed",
+            Self::Refused => "refused",
+        })
+    }
+}
+
+/// The time for which one failure counts: whole milliseconds, as moments are, so that many take as
+/// long together as they do one by one.
+fn each(limits: &Limits) -> Duration {
+    (Moment::default() + limits.failure_forgiven.min(LONGEST)).elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::after(Duration::from_millis(millis))
+    }
+
+    fn host(number: u32) -> SocketAddr {
+        SocketAddr::from((number.to_be_bytes(), 9))
+    }
+
+    /// One failure is free, more than three are too many, and one is forgiven in 10 ms.
+    fn limits() -> Limits {
+        Limits {
+            failures_free: 1,
+            failures_max: 3,
+            failure_forgiven: Duration::from_millis(10),
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn failures_mount_and_are_forgiven_one_by_one() {
+        use Reception::{Delayed, Greeted, Refused};
+        let (limits, mut throttle) = (limits(), Throttle::new(8));
+        let news: Vec<_> = (0..5).map(|_| throttle.fail(host(1), at(5), &limits)).collect();
+        assert_eq!(news, [None, Some(Delayed), None, Some(Refused), None]);
+        let cases = [
+            (5, Refused),
+            (24, Refused),
+            (25, Delayed),
+            (44, Delayed),
+            (45, Greeted),
+            (55, Greeted),
+        ];
+        for (now, reception) in cases {
+            assert_eq!(throttle.reception(host(1), at(now), &limits), reception, "at {now} ms");
+            assert_eq!(throttle.reception(host(2), at(now), &limits), Greeted);
+        }
+        assert_eq!(throttle.fail(host(1), at(44), &limits), None, "it is delayed already");
+        assert_eq!(throttle.fail(host(1), at(44), &limits), Some(Refused));
+    }
+
+    #[test]
+    fn nothing_is_counted_where_failures_are_forgiven_at_once_or_there_are_no_places() {
+        let at_once = Limits { failures_free: 0, failure_forgiven: Duration::ZERO, ..limits() };
+        for (networks, limits) in [(8, at_once), (0, limits())] {
+            let mut throttle = Throttle::new(networks);
+            for _ in 0..100 {
+                assert_eq!(throttle.fail(host(1), at(5), &limits), None);
+                assert_eq!(throttle.reception(host(1), at(5), &limits), Reception::Greeted);
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_times_and_counts_are_no_harm() {
+        let limits = Limits { failures_max: u32::MAX, failure_forgiven: Duration::MAX, ..limits() };
+        let mut throttle = Throttle::new(1);
+        let news = [0, 1, u64::MAX].map(|now| throttle.fail(host(1), at(now), &limits));
+        assert_eq!(news, [None, Some(Reception::Delayed), None]);
+        assert_eq!(Throttle::new(4).bytes(), 64);
+    }
+
+    #[test]
+    fn a_flood_of_networks_neither_grows_the_table_nor_displaces_the_worst() {
+        let (limits, mut throttle) = (limits(), Throttle::new(64));
+        let bytes = throttle.bytes();
+        for _ in 0..8 {
+            throttle.fail(host(1), at(0), &limits);
+        }
+        for other in 2..1_000_000 {
+            throttle.fail(host(other), at(1), &limits);
+        }
+        assert_eq!(throttle.reception(host(1), at(1), &limits), Reception::Refused);
+        assert_eq!(throttle.bytes(), bytes);
+    }
+
+    proptest! {
+        #[test]
+        fn a_network_with_a_place_has_the_failures_that_are_not_forgiven_yet(
+            steps in prop::collection::vec((0..25_u64, 0..4_u32), 1..200)
+        ) {
+            let limits = limits();
+            // As many networks as a set has places, so that nobody is displaced.
+            let mut throttle = Throttle::new(4);
+            let mut plain = [(); WAYS].map(|()| Vec::<u64>::new());
+            let mut now = 0;
+            for (wait, which) in steps {
+                now += wait;
+                let failures = &mut plain[which as usize];
+                failures.push(failures.last().map_or(now, |last| now.max(*last)) + 10);
+                throttle.fail(host(which), at(now), &limits);
+                for (number, failures) in (0..).zip(&plain) {
+                    let count = failures.iter().filter(|end| **end > now).count();
+                    let expected = match count {
+                        0..=1 => Reception::Greeted,
+                        2..=3 => Reception::Delayed,
+                        _ => Reception::Refused,
+                    };
+                    let reception = throttle.reception(host(number), at(now), &limits);
+                    prop_assert_eq!(reception, expected);
+                }
+            }
+        }
+    }
+}
