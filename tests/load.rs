@@ -11,7 +11,7 @@ use std::time::Duration;
 use countersign::load::{Arrival, Failure, HangUp, Load, Plan, Report};
 use countersign::services::{Echo, Timestamp};
 use countersign::{
-    Dialect, Exchange, Framing, Handle, Key, Limits, Protocol, Reply, Server, Service,
+    Dialect, Exchange, Framing, Handle, Key, Limits, Protection, Protocol, Reply, Server, Service,
 };
 
 /// A server on a thread, stopped when it goes out of scope.
@@ -37,6 +37,7 @@ impl Drop for Serving {
     }
 }
 
+/// A ring of its own each time: whoever shares one with the server is the server itself.
 fn keyed(dialect: Dialect, secret: &[u8]) -> Protocol {
     Protocol::new(dialect, Key::new("key", secret).unwrap().with_dialect(dialect))
 }
@@ -46,49 +47,98 @@ fn run(address: SocketAddr, protocol: &Protocol, plan: Plan) -> Report {
     load.run(|_| ControlFlow::Continue(())).unwrap()
 }
 
+/// Each dialect with each framing, and `countersign/1` also with plain messages.
+fn all_that_is_spoken() -> Vec<(Dialect, Framing, Protection)> {
+    let mut all = Vec::new();
+    for framing in Framing::ALL {
+        all.extend(Dialect::ALL.map(|dialect| (dialect, framing, Protection::Required)));
+        if framing != Framing::Chunks {
+            let plain = [Protection::Allowed, Protection::Off];
+            all.extend(plain.map(|protection| (Dialect::Countersign, framing, protection)));
+        }
+    }
+    all
+}
+
 #[test]
 fn every_message_is_answered_in_every_dialect_framing_and_shape() {
-    for dialect in Dialect::ALL {
-        for framing in Framing::ALL {
-            let protocol = keyed(dialect, b"sixteen bytes or more").with_framing(framing);
-            let serving = Serving::start(&protocol, Timestamp::utc());
-            let depth = if framing == Framing::Chunks { 1 } else { 7 };
-            let plan = Plan { connections: 5, depth, count: Some(1001), ..Plan::default() };
-            for reconnect in [false, true] {
-                let report = run(serving.address, &protocol, Plan { reconnect, ..plan.clone() });
-                let counts = (report.answered, report.failed(), report.aborted);
-                assert_eq!(counts, (1001, 0, 0), "{dialect} {framing} {reconnect}");
-                assert_eq!(report.connected, if reconnect { 1001 } else { 5 });
-                assert_eq!(report.reply.count(), 1001);
-                assert_eq!(report.first_reply.count(), report.connected);
-            }
+    for spoken in all_that_is_spoken() {
+        let (dialect, framing, protection) = spoken;
+        let keyed = || keyed(dialect, b"sixteen bytes or more");
+        let protocol = || keyed().with_framing(framing).with_protection(protection);
+        let serving = Serving::start(&protocol(), Timestamp::utc());
+        let depth = if framing == Framing::Chunks { 1 } else { 7 };
+        let plan = Plan { connections: 5, depth, count: Some(1001), ..Plan::default() };
+        for reconnect in [false, true] {
+            let report = run(serving.address, &protocol(), Plan { reconnect, ..plan.clone() });
+            let counts = (report.answered, report.failed(), report.aborted);
+            assert_eq!(counts, (1001, 0, 0), "{spoken:?} {reconnect}");
+            assert_eq!(report.connected, if reconnect { 1001 } else { 5 });
+            assert_eq!(report.reply.count(), 1001);
+            assert_eq!(report.first_reply.count(), report.connected);
         }
     }
 }
 
 #[test]
+fn records_take_the_bytes_that_they_take_and_no_more() {
+    let sent = |protection| {
+        let protocol = || {
+            let keyed = keyed(Dialect::Countersign, b"sixteen bytes or more");
+            keyed.with_framing(Framing::Length).with_protection(protection)
+        };
+        let serving = Serving::start(&protocol(), Echo);
+        let plan = Plan { connections: 1, size: 100, count: Some(50), ..Plan::default() };
+        let report = run(serving.address, &protocol(), plan);
+        assert_eq!((report.answered, report.failed()), (50, 0));
+        (report.bytes_out, report.bytes_in)
+    };
+    // A header of 4 bytes each, with a tag of 16; a good-bye is such a record too. It is said, or
+    // not, before the report is made.
+    let (plain, plain_back) = sent(Protection::Off);
+    let (records, records_back) = sent(Protection::Required);
+    assert!([50 * 16, 50 * 16 + 20].contains(&(records - plain)), "{records} and {plain}");
+    assert_eq!(records_back - plain_back, 50 * 16);
+}
+
+#[test]
+fn a_load_with_the_servers_own_ring_is_refused_as_talking_to_oneself() {
+    let protocol = keyed(Dialect::Countersign, b"sixteen bytes or more");
+    let serving = Serving::start(&protocol, Echo);
+    let plan = Plan { connections: 1, count: Some(3), ..Plan::default() };
+    let report = run(serving.address, &protocol, plan);
+    assert_eq!(report.answered, 0, "{report:?}");
+    assert!(report.failed() > 0, "{report:?}");
+}
+
+#[test]
 fn the_longest_message_is_answered_though_the_stamp_makes_its_reply_longer() {
-    for framing in [Framing::Lines, Framing::Length] {
-        let protocol = Protocol::open().with_framing(framing).with_message_max(100);
-        let serving = Serving::start(&protocol, Timestamp::utc());
-        let plan = Plan { size: 100, count: Some(100), ..Plan::default() };
-        let report = run(serving.address, &protocol, plan.clone());
-        assert_eq!((report.answered, report.failed()), (100, 0), "{framing}");
-        assert!(Load::new(serving.address, protocol, Plan { size: 101, ..plan }).is_err());
+    for dialect in [Dialect::Countersign, Dialect::Open] {
+        for framing in [Framing::Lines, Framing::Length] {
+            let keyed = || keyed(dialect, b"sixteen bytes or more").with_framing(framing);
+            let protocol = || keyed().with_message_max(2000);
+            let serving = Serving::start(&protocol(), Timestamp::utc());
+            let plan = Plan { size: 2000, count: Some(100), ..Plan::default() };
+            let report = run(serving.address, &protocol(), plan.clone());
+            assert_eq!((report.answered, report.failed()), (100, 0), "{dialect} {framing}");
+            assert!(Load::new(serving.address, protocol(), Plan { size: 2001, ..plan }).is_err());
+        }
     }
 }
 
 #[test]
 fn one_exchange_a_connection_is_loaded_by_connecting_anew() {
-    let protocol = Protocol::open().with_exchange(Exchange::Once);
-    let serving = Serving::start(&protocol, Echo);
-    let plan = Plan { reconnect: true, count: Some(300), size: 1, ..Plan::default() };
-    for hang_up in [HangUp::Fin, HangUp::Rst] {
-        let report = run(serving.address, &protocol, Plan { hang_up, ..plan.clone() });
-        assert_eq!((report.answered, report.failed()), (300, 0));
+    for dialect in [Dialect::Countersign, Dialect::Open] {
+        let protocol = || keyed(dialect, b"sixteen bytes or more").with_exchange(Exchange::Once);
+        let serving = Serving::start(&protocol(), Echo);
+        let plan = Plan { reconnect: true, count: Some(300), size: 1, ..Plan::default() };
+        for hang_up in [HangUp::Fin, HangUp::Rst] {
+            let report = run(serving.address, &protocol(), Plan { hang_up, ..plan.clone() });
+            assert_eq!((report.answered, report.failed()), (300, 0), "{dialect}");
+        }
+        let persistent = Plan::default();
+        assert!(Load::new(serving.address, protocol(), persistent).is_err());
     }
-    let persistent = Plan::default();
-    assert!(Load::new(serving.address, protocol, persistent).is_err());
 }
 
 #[test]
@@ -121,13 +171,22 @@ fn an_unasked_reply_violates_the_protocol() {
 
 #[test]
 fn refusals_are_told_from_connections_that_do_not_come_about() {
-    let serving = Serving::start(&keyed(Dialect::Raw, b"the key of the server"), Echo);
-    let wrong = keyed(Dialect::Raw, b"another key than that");
     let plan = Plan { connections: 2, count: Some(10), ..Plan::default() };
-    let report = run(serving.address, &wrong, plan.clone());
-    assert_eq!(report.answered, 0);
-    assert_eq!(report.failures(Failure::Refused), report.failed());
+    for dialect in [Dialect::Countersign, Dialect::Raw, Dialect::Hex] {
+        let serving = Serving::start(&keyed(dialect, b"the key of the server"), Echo);
+        let report = run(serving.address, &keyed(dialect, b"another key than that"), plan.clone());
+        assert_eq!(report.answered, 0, "{dialect}");
+        assert!(report.failed() > 0, "{dialect}");
+        assert_eq!(report.failures(Failure::Refused), report.failed(), "{dialect}");
+    }
 
+    // A server that has no use for records refuses after its nonce.
+    let wrong = || keyed(Dialect::Countersign, b"another key than that");
+    let serving = Serving::start(&wrong().with_protection(Protection::Off), Echo);
+    let report = run(serving.address, &wrong(), plan.clone());
+    assert_eq!((report.answered, report.failures(Failure::Refused)), (0, report.failed()));
+
+    let wrong = wrong();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let report = run(nobody, &wrong, plan.clone());
     assert_eq!((report.answered, report.failures(Failure::Connect)), (0, report.failed()));
@@ -141,8 +200,8 @@ fn refusals_are_told_from_connections_that_do_not_come_about() {
 
 #[test]
 fn an_open_loop_says_as_many_as_are_due_and_holds_idle_ones_beside() {
-    let protocol = keyed(Dialect::Hex, b"sixteen bytes or more");
-    let serving = Serving::start(&protocol, Echo);
+    let protocol = || keyed(Dialect::Countersign, b"sixteen bytes or more");
+    let serving = Serving::start(&protocol(), Echo);
     for arrival in [Arrival::Even(2000.0), Arrival::Poisson(2000.0), Arrival::Burst(2000.0, 50)] {
         let plan = Plan {
             connections: 3,
@@ -153,7 +212,7 @@ fn an_open_loop_says_as_many_as_are_due_and_holds_idle_ones_beside() {
             sources: vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()],
             ..Plan::default()
         };
-        let report = run(serving.address, &protocol, plan);
+        let report = run(serving.address, &protocol(), plan);
         assert_eq!((report.answered, report.failed()), (200, 0), "{arrival:?}");
         assert!(report.elapsed >= Duration::from_millis(50), "{arrival:?} {:?}", report.elapsed);
     }

@@ -1,12 +1,12 @@
 //! Every exit code that `--help` documents, with its message and the remedy.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-use std::thread;
+use std::net::{Shutdown, TcpListener};
+use std::thread::{self, JoinHandle};
 
 use super::home::Home;
 
-const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw\n";
+const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=countersign/1,raw\n";
 
 #[test]
 fn every_documented_code_has_a_test_here() {
@@ -36,7 +36,8 @@ fn a_failure_of_no_other_kind_is_1() {
     let address = server.address();
     let ran = home.run(&format!("connect {address} --message-max 3"), "four\n");
     ran.failed(1, &[address, "the message is longer than the limit, 3 bytes"]);
-    let ran = home.run(&format!("connect {address}"), "a\r\r\n");
+    let server = home.serve("serve --dialect open --service echo");
+    let ran = home.run(&format!("connect {} --dialect open", server.address()), "a\r\r\n");
     ran.failed(1, &["the framing lines can't carry this message; length carries any"]);
 }
 
@@ -47,7 +48,10 @@ fn wrong_usage_is_2_and_names_what_is_right() {
         ("", "Usage: countersign"),
         ("server", "'serve'"),
         ("serve --dialects raw", "'--dialect'"),
-        ("serve --dialect raw2", "[possible values: raw, hex, open]"),
+        (
+            "serve --dialect raw2",
+            "[possible values: countersign/1, countersign/1+raw, raw, hex, open]",
+        ),
         ("serve --mac sha1", "write sha256 or md5"),
         ("serve --message-max big", "write a size like 4096, 64k or 1m"),
         ("serve --max-connections 0", "0 is not in 1.."),
@@ -127,24 +131,34 @@ fn a_server_that_says_nothing_is_69_in_time() {
     ran.failed(69, &["timed out; do both ends have the same dialect and framing?"]);
 }
 
+/// A server that says this to its first client and then ends the stream.
+fn mute_after(spoken: Vec<u8>) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(&spoken).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        // Whether the client hangs up by a reset is its own affair.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    (address, server)
+}
+
 #[test]
 fn a_server_that_breaks_the_protocol_is_76() {
     let home = Home::with_keys(KEY);
-    let cases: [(&[u8], &str, &[&str]); 3] = [
+    let cases: [(&[u8], &str, &[&str]); 6] = [
         (b"ten bytes!", "", &["the stream ended inside the handshake", "same dialect"]),
+        (b"ten bytes!", "--dialect raw", &["the stream ended inside the handshake"]),
+        // What another's server says first is never a hello of ours.
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n", "", &["the server is at fault"]),
+        (&[0; 64], "", &["the server is at fault"]),
         (b"\x80\0\0\0", "--dialect open --framing length", &["the server is at fault"]),
         (b"\0\0\0\x09cut", "--dialect open --framing length", &["the stream ended inside"]),
     ];
     for (spoken, options, said) in cases {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(spoken).unwrap();
-            stream.shutdown(std::net::Shutdown::Write).unwrap();
-            // Whether the client hangs up by a reset is its own affair.
-            let _ = stream.read_to_end(&mut Vec::new());
-        });
+        let (address, server) = mute_after(spoken.to_vec());
         home.run(&format!("connect {address} {options}"), "a\n").failed(76, said);
         server.join().unwrap();
     }
@@ -153,12 +167,39 @@ fn a_server_that_breaks_the_protocol_is_76() {
 #[test]
 fn a_key_that_the_server_does_not_know_is_77() {
     let home = Home::with_keys(KEY);
-    let server = home.serve("serve");
-    let other = home.write("other", "other  text:another-key-altogether  dialects=raw\n");
-    let line = format!("connect {} --keys {}", server.address(), other.display());
-    let ran = home.run(&line, "a\n");
-    ran.failed(77, &["closed the connection after our proof", "the same key"]);
-    assert_eq!(ran.out, "");
+    let other = KEY.replace("sixteen-bytes-and-more", "another-key-altogether");
+    let other = home.write("other", other);
+    let cases = [
+        ("countersign/1", "the server did not prove that it holds the key; do both ends have"),
+        ("raw", "the server closed the connection after our proof; do both ends have"),
+    ];
+    for (dialect, said) in cases {
+        let server = home.serve(&format!("serve --dialect {dialect}"));
+        let line = format!("connect {} --dialect {dialect}", server.address());
+        let ran = home.run(&format!("{line} --keys {}", other.display()), "a\n");
+        ran.failed(77, &[server.address(), said, "the same key"]);
+        assert_eq!(ran.out, "");
+    }
+}
+
+#[test]
+fn a_refusal_of_the_servers_is_77_and_says_what_it_is_about() {
+    let home = Home::with_keys(KEY);
+    let cases = [
+        (1, "the server refuses: it speaks no version that we speak"),
+        (2, "the server refuses: it doesn't take this key, for this service, in this way"),
+        (3, "the server refuses: it is busy, or about to stop"),
+        (4, "the server refuses: it calls our handshake malformed"),
+        (5, "the server refuses: our handshake took too long"),
+        (9, "the server refuses: reason 9, which is unknown here"),
+    ];
+    for (code, said) in cases {
+        // A nonce, and a refusal in the place of the server's hello.
+        let spoken = [&[7; 32][..], &[5, 0, 0, 1, code]].concat();
+        let (address, server) = mute_after(spoken);
+        home.run(&format!("connect {address}"), "a\n").failed(77, &[&address, said]);
+        server.join().unwrap();
+    }
 }
 
 #[test]

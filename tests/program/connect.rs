@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use super::home::{Home, finish};
 
-const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw,hex\n";
+const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=countersign/1,raw,hex\n";
 
 #[test]
 fn each_line_of_a_pipe_is_a_message_and_each_reply_is_a_line() {
@@ -21,11 +21,16 @@ fn each_line_of_a_pipe_is_a_message_and_each_reply_is_a_line() {
         ("chunks", "a\n\n\r\nb", "a\nb\n"),
     ];
     for framing in ["lines", "length", "chunks"] {
-        let server = home.serve(&format!("serve --service echo --framing {framing}"));
+        let spoken = format!("--dialect raw --framing {framing}");
+        let server = home.serve(&format!("serve --service echo {spoken}"));
         for (_, input, output) in cases.iter().filter(|case| case.0 == framing) {
-            let line = format!("connect {} --framing {framing}", server.address());
-            home.run(&line, input).printed(output);
+            home.run(&format!("connect {} {spoken}", server.address()), input).printed(output);
         }
+    }
+    // A record carries what a length does.
+    let server = home.serve("serve --service echo");
+    for (_, input, output) in cases.iter().filter(|case| case.0 != "chunks") {
+        home.run(&format!("connect {}", server.address()), input).printed(output);
     }
 }
 
@@ -41,9 +46,9 @@ fn a_pipe_of_many_long_lines_is_answered_to_the_last() {
 #[test]
 fn the_longest_message_comes_back_with_its_stamp() {
     let home = Home::with_keys(KEY);
-    for framing in ["lines", "length"] {
-        let server = home.serve(&format!("serve --framing {framing}"));
-        let connect = format!("connect {} --framing {framing}", server.address());
+    for spoken in ["", "--dialect raw", "--dialect raw --framing length"] {
+        let server = home.serve(&format!("serve {spoken}"));
+        let connect = format!("connect {} {spoken}", server.address());
         let ran = home.run(&connect, "x".repeat(64 << 10));
         assert_eq!((ran.code, ran.out.len()), (Some(0), (64 << 10) + 28), "{}", ran.err);
         let ran = home.run(&connect, "x".repeat((64 << 10) + 1));
@@ -89,7 +94,7 @@ fn verify_only_reports_the_verdict_on_the_servers_stdout() {
 #[test]
 fn the_key_to_sign_with_can_be_named() {
     let both = "first  text:sixteen-bytes-and-more\nsecond  text:other-bytes-and-as-many\n";
-    let home = Home::with_keys(&both.replace('\n', "  dialects=raw\n"));
+    let home = Home::with_keys(both);
     let server = home.serve("serve --service echo --log-level debug");
     for (option, key) in [("", "first"), ("--key second", "second"), ("--key first", "first")] {
         home.run(&format!("connect {} {option}", server.address()), "a\n").printed("a\n");

@@ -15,7 +15,9 @@ fn the_first_serve_makes_a_ring_that_only_its_owner_can_read() {
     let keys: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let [key] = keys[..] else { panic!("one key, and not {}", keys.len()) };
     let fields: Vec<&str> = key.split_whitespace().collect();
-    let ["default", secret, "dialects=raw"] = fields[..] else { panic!("the key of {fields:?}") };
+    let ["default", secret, ref options @ ..] = fields[..] else { panic!("{fields:?}") };
+    // Which is also what a key is for that says nothing of it.
+    assert!(matches!(options, [] | ["dialects=countersign/1"]), "{options:?}");
     assert_eq!(secret.strip_prefix("hex:").map(str::len), Some(64));
     let ran = server.stop();
     assert!(!ran.err.contains(&secret[4..]) && !ran.out.contains(&secret[4..]));
@@ -40,7 +42,8 @@ fn the_first_screen_says_what_is_served_to_whom_and_for_how_much() {
     let ran = server.stop();
     let screen: Vec<&str> = ran.err.lines().take(5).collect();
     assert_eq!(screen[0], concat!("countersign ", env!("CARGO_PKG_VERSION")));
-    let serves = "  serves   timestamp, dialect raw (sha256), framing lines, messages up to 64 KiB";
+    let serves =
+        "  serves   timestamp, dialect countersign/1, framing lines, messages up to 64 KiB";
     assert_eq!(screen[1], serves);
     let ring = home.ring().display().to_string();
     assert!(screen[2].starts_with(&format!("  keys     {ring} (new, with the key default ")));
@@ -67,10 +70,16 @@ fn the_memory_bound_follows_the_limits() {
 
 #[test]
 fn the_connect_command_of_the_first_screen_works() {
-    let home = Home::with_keys("both  text:sixteen-bytes-and-more  dialects=raw,hex\n");
+    let home =
+        Home::with_keys("both  text:sixteen-bytes-and-more  dialects=countersign/1,raw,hex\n");
     let keys = home.write("keys", "other  hex:00112233445566778899aabbccddeeff  dialects=hex\n");
     let cases = [
         String::new(),
+        "--audience garden --audience shed".to_owned(),
+        "--records allowed --framing length".to_owned(),
+        "--records off --once".to_owned(),
+        "--dialect countersign/1+raw --message-max 1k".to_owned(),
+        "--dialect raw".to_owned(),
         "--dialect hex --framing length".to_owned(),
         "--dialect open --framing chunks --once".to_owned(),
         format!("--dialect hex --keys {}", keys.display()),

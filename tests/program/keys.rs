@@ -99,7 +99,8 @@ fn a_refusal_never_repeats_a_secret() {
 fn a_ring_is_read_however_it_was_edited() {
     let home = Home::new();
     let plain = home.write("plain", KEY);
-    let server = home.serve(&format!("serve --service echo --keys {}", plain.display()));
+    let server =
+        home.serve(&format!("serve --dialect raw --service echo --keys {}", plain.display()));
     let rings = [
         "\u{feff}one  text:sixteen-bytes-and-more  dialects=raw\r\n".to_owned(),
         format!("# comment\r\n\r\n{}", KEY.replace('\n', "\r\n")),
@@ -113,22 +114,22 @@ fn a_ring_is_read_however_it_was_edited() {
     ];
     for ring in rings {
         let keys = home.write("keys", &ring);
-        let line = format!("connect {} --key one --keys {}", server.address(), keys.display());
-        home.run(&line, "a\n").printed("a\n");
+        let line = format!("connect {} --dialect raw --key one", server.address());
+        home.run(&format!("{line} --keys {}", keys.display()), "a\n").printed("a\n");
     }
 }
 
 #[test]
 fn a_short_key_is_warned_about_and_serves() {
     let home = Home::with_keys("short  text:fifteen-bytes-k  dialects=raw\n");
-    let server = home.serve("serve --service echo");
-    home.run(&format!("connect {}", server.address()), "a\n").printed("a\n");
+    let server = home.serve("serve --dialect raw --service echo");
+    home.run(&format!("connect {} --dialect raw", server.address()), "a\n").printed("a\n");
     let ran = server.stop();
     let warned: Vec<&str> = ran.err.lines().filter(|line| line.contains("WARN")).collect();
     let [line] = warned[..] else { panic!("{}", ran.err) };
     assert!(line.contains("fewer than 16 bytes") && line.ends_with("key=short"), "{line}");
     let home = Home::with_keys("long  text:sixteen-bytes-ke  dialects=raw\n");
-    let ran = home.serve("serve").stop();
+    let ran = home.serve("serve --dialect raw").stop();
     assert!(!ran.err.contains("WARN"), "{}", ran.err);
 }
 
@@ -138,11 +139,11 @@ fn each_key_of_the_ring_is_let_in_and_those_for_another_dialect_are_not() {
                 two  text:seventeen-bytes-and-more  dialects=raw\n\
                 hex  text:eighteen-bytes-and-more  dialects=hex\n";
     let home = Home::with_keys(ring);
-    let server = home.serve("serve --service echo");
+    let server = home.serve("serve --dialect raw --service echo");
     for (line, code) in ring.lines().zip([0, 0, 77]) {
         let keys = home.write("keys", line.replace("dialects=hex", "dialects=raw"));
-        let ran =
-            home.run(&format!("connect {} --keys {}", server.address(), keys.display()), "a\n");
+        let connect = format!("connect {} --dialect raw", server.address());
+        let ran = home.run(&format!("{connect} --keys {}", keys.display()), "a\n");
         assert_eq!(ran.code, Some(code), "{line}: {}", ran.err);
     }
 }

@@ -29,8 +29,9 @@ fn hung_up(peer: &mut TcpStream) {
 #[test]
 fn lines_of_json_have_the_keys_that_tools_look_for() {
     let home = Home::with_keys(KEY);
-    let server = home.serve("serve --service echo --log-format json --log-level debug");
-    home.run(&format!("connect {}", server.address()), "a\n").printed("a\n");
+    let server =
+        home.serve("serve --dialect raw --service echo --log-format json --log-level debug");
+    home.run(&format!("connect {} --dialect raw", server.address()), "a\n").printed("a\n");
     let offender = offend(&server);
     let ran = server.stop();
     let lines = ran.err.lines().filter(|line| line.starts_with('{'));
@@ -57,7 +58,7 @@ fn lines_of_json_have_the_keys_that_tools_look_for() {
 #[test]
 fn a_refused_peer_gives_one_line() {
     let home = Home::with_keys(KEY);
-    let server = home.serve("serve");
+    let server = home.serve("serve --dialect raw");
     let offender = offend(&server);
     let ran = server.stop();
     let refused: Vec<&str> = ran.err.lines().filter(|line| line.contains("refused")).collect();
@@ -69,7 +70,7 @@ fn a_refused_peer_gives_one_line() {
 #[test]
 fn a_thousand_refused_peers_give_few_lines_and_a_count() {
     let home = Home::with_keys(KEY);
-    let server = home.serve("serve --failure-forgiven 0s");
+    let server = home.serve("serve --dialect raw --failure-forgiven 0s");
     for _ in 0..1000 {
         offend(&server);
     }
@@ -100,9 +101,9 @@ fn what_peers_say_is_never_in_the_log() {
     let home = Home::with_keys(KEY);
     for service in ["timestamp", "echo", "discard"] {
         let options = format!("--service {service} --log-level debug --message-max 64");
-        let server = home.serve(&format!("serve {options}"));
+        let server = home.serve(&format!("serve --dialect raw {options}"));
         offend(&server);
-        let connect = format!("connect {}", server.address());
+        let connect = format!("connect {} --dialect raw", server.address());
         let said = "these are the bytes of a peer\n";
         // What discards gives no reply to wait for.
         home.run(&format!("{connect} --timeout 200ms"), said);
@@ -120,8 +121,8 @@ fn the_level_says_which_lines_are_written() {
     let home = Home::with_keys(KEY);
     let levels = [("error", 0), ("warn", 1), ("info", 2), ("debug", 3)];
     for (level, written) in levels {
-        let server = home.serve(&format!("serve --service echo --log-level {level}"));
-        home.run(&format!("connect {}", server.address()), "a\n").printed("a\n");
+        let server = home.serve(&format!("serve --dialect raw --service echo --log-level {level}"));
+        home.run(&format!("connect {} --dialect raw", server.address()), "a\n").printed("a\n");
         offend(&server);
         let ran = server.stop();
         let seen: HashSet<&str> = ["WARN", "INFO", "DEBUG"]

@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 
 use super::home::Home;
 
-const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw,hex\n";
+const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=countersign/1,raw,hex\n";
 
 #[test]
 fn a_server_and_a_client_can_be_set_up_by_the_environment_alone() {
