@@ -73,19 +73,29 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    pub(crate) fn start(before: &[&str], test: &str) -> Self {
-        let mut command = command(before, test);
+    pub(crate) fn start(before: &[String], test: &str) -> Self {
+        let started = Self::try_start(before, test);
+        started.unwrap_or_else(|| panic!("{before:?} has not begun to listen"))
+    }
+
+    /// None if it ends before it listens.
+    pub(crate) fn try_start(before: &[String], test: &str) -> Option<Self> {
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        let mut command = command(&before, test);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
         let address = loop {
             let mut line = String::new();
-            assert!(lines.read_line(&mut line).unwrap() > 0, "{before:?} has not begun to listen");
+            if lines.read_line(&mut line).unwrap() == 0 {
+                process.wait().unwrap();
+                return None;
+            }
             if let Some(address) = line.trim().strip_prefix("listening on ") {
                 break address.parse().unwrap();
             }
         };
-        Self { address, process, lines }
+        Some(Self { address, process, lines })
     }
 
     pub(crate) fn pid(&self) -> u32 {

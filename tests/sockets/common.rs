@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use countersign::{
-    Counters, Dialect, Handle, Key, KeyRing, Limits, Protocol, Reply, Server, Service, Session,
+    Counters, Dialect, Handle, Key, KeyRing, Limits, Protection, Protocol, Reply, Server, Service,
+    Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -17,15 +18,32 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The bytes of a challenge.
 pub(crate) const CHALLENGE: usize = 32;
 
-/// A dialect with a key, if it needs one.
+/// The bytes of a server's hello and of its acceptance, in `countersign/1`.
+const SERVER_HELLO: usize = 62;
+const ACCEPTANCE: usize = 21;
+
+/// A dialect with a key, if it needs one, and without records: messages travel as the framing says.
 pub(crate) fn speaking(dialect: Dialect) -> Protocol {
-    Protocol::new(dialect, ring("sixteen bytes or more"))
+    Protocol::new(dialect, ring("sixteen bytes or more")).with_protection(Protection::Off)
 }
 
 /// A ring with one key that serves every dialect.
 pub(crate) fn ring(secret: &str) -> KeyRing {
     let key = Key::new("key", secret.as_bytes()).unwrap();
-    key.with_dialect(Dialect::Raw).with_dialect(Dialect::Hex).into()
+    [Dialect::Countersign, Dialect::Raw, Dialect::Hex]
+        .into_iter()
+        .fold(key, Key::with_dialect)
+        .into()
+}
+
+/// The same for the client's end. Clones of a ring are one program's, and don't talk to themselves.
+fn other_end(protocol: &Protocol) -> Protocol {
+    let mut ring = KeyRing::new();
+    protocol.keys().keys().for_each(|key| ring.add(key.clone()).unwrap());
+    ring.seed([8; 48]);
+    Protocol::new(protocol.dialect(), ring)
+        .with_framing(protocol.framing())
+        .with_protection(protocol.protection())
 }
 
 /// A service: each message in brackets, so that it shows where one ends.
@@ -166,15 +184,33 @@ impl Client {
     pub(crate) fn prove(&mut self, protocol: &Protocol) {
         let proof = self.proof(protocol);
         self.say(&proof);
+        self.welcome(protocol);
     }
 
-    /// Hears the challenge, and makes the proof that answers it.
+    /// Hears the challenge, which `countersign/1` has to be called for, and makes the proof that
+    /// answers it.
     pub(crate) fn proof(&mut self, protocol: &Protocol) -> Vec<u8> {
-        if !protocol.dialect().authenticates() {
-            return Vec::new();
+        let protocol = &other_end(protocol);
+        let mut session = Session::client(protocol, [7; 32]).unwrap();
+        let mut proof = Vec::new();
+        let mut challenge = Vec::new();
+        if protocol.dialect() == Dialect::Countersign {
+            session.next(protocol, &mut &[][..], &mut proof).unwrap();
+            self.say(&proof);
+            proof.clear();
+            challenge = self.hear(CHALLENGE + SERVER_HELLO);
+        } else if protocol.dialect().authenticates() {
+            challenge = self.hear(CHALLENGE);
         }
-        let challenge = self.hear(CHALLENGE);
-        proof(protocol, &challenge)
+        session.next(protocol, &mut &challenge[..], &mut proof).unwrap();
+        proof
+    }
+
+    /// Hears that the proof was right, where the dialect has a word for it.
+    pub(crate) fn welcome(&mut self, protocol: &Protocol) {
+        if protocol.dialect() == Dialect::Countersign {
+            assert_eq!(self.hear(ACCEPTANCE)[..4], [4, 0, 0, 17]);
+        }
     }
 
     pub(crate) fn say(&mut self, bytes: &[u8]) {
