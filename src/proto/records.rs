@@ -135,7 +135,7 @@ impl Records {
 
     /// Takes what stands before the first record of a server's.
     pub(crate) fn accept(&mut self, unit: &[u8]) -> Result<(), Refusal> {
-        if self.theirs.opens(unit) { Ok(()) } else { Err(Refusal::WrongProof) }
+        if self.theirs.opens(unit) { Ok(()) } else { Err(Refusal::BadRecord) }
     }
 
     /// What a whole record says, if its tag is that of the next one.
