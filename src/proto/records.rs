@@ -179,6 +179,13 @@ impl Records {
         self.ours.seal(record);
     }
 
+    /// Appends the echo of a ping, unless our good-bye is said, which nothing may follow.
+    pub(crate) fn echo(&self, payload: &[u8], out: &mut Vec<u8>) {
+        if !self.said_close {
+            write(PONG, payload, out);
+        }
+    }
+
     /// Appends our good-bye, once.
     pub(crate) fn say_close(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.said_close, true) {
@@ -206,11 +213,6 @@ fn write(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&Header { kind, length: payload.len() + TAG }.bytes());
     out.extend_from_slice(payload);
     out.extend_from_slice(&[0; TAG]);
-}
-
-/// Appends the echo of a ping.
-pub(crate) fn pong(payload: &[u8], out: &mut Vec<u8>) {
-    write(PONG, payload, out);
 }
 
 impl fmt::Debug for Direction {

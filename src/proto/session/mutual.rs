@@ -10,7 +10,7 @@ use crate::proto::held::{Extent, head};
 use crate::proto::keys::key::Key;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::{Exchange, Protocol};
-use crate::proto::records::{self, Record, Records, TAG};
+use crate::proto::records::{Record, Records, TAG};
 use crate::proto::refusal::{Opening, Reason, Refusal};
 use crate::proto::session::event::{Event, Message, Opened};
 use crate::proto::session::{Session, Side, Stage, ends_with_one};
@@ -294,7 +294,7 @@ impl Session {
                 Event::Message(Message { bytes, form: Form::Record })
             }
             Record::Ping(payload) => {
-                records::pong(payload, out);
+                guarded.records.echo(payload, out);
                 Event::Control
             }
             Record::Pong(_) => Event::Control,
