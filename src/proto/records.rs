@@ -10,7 +10,7 @@ use hmac::digest::block_api::{Buffer, CoreProxy};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::proto::handshake::countersign::frame::{BODY_MAX, CONFIRM, HEADER, Header};
+use crate::proto::handshake::countersign::frame::{BODY_MAX, HEADER, Header};
 use crate::proto::handshake::countersign::schedule::keyed;
 use crate::proto::held::{Extent, head};
 use crate::proto::refusal::Refusal;
@@ -78,6 +78,8 @@ pub(crate) struct Records {
     theirs: Direction,
     /// The longest record that the other end takes.
     record_max: usize,
+    /// What of the handshake's stands in front of all that is sealed first, and is ready as it is.
+    front: usize,
     /// Our good-bye is said.
     said_close: bool,
     /// The other end's is heard.
@@ -102,7 +104,13 @@ impl Records {
     /// other end takes.
     pub(crate) fn new(ours: Direction, theirs: Direction, record_max: u32) -> Self {
         let record_max = usize::try_from(record_max).unwrap_or(usize::MAX).min(BODY_MAX);
-        Self { ours, theirs, record_max, said_close: false, heard_close: false }
+        Self { ours, theirs, record_max, front: 0, said_close: false, heard_close: false }
+    }
+
+    /// With so many bytes in front of what is sealed first that are left alone: who has foreseen
+    /// what we say may have said two things at once, and has them answered at once.
+    pub(crate) fn behind(self, front: usize) -> Self {
+        Self { front, ..self }
     }
 
     /// Whether the other end takes a message of so many bytes.
@@ -155,19 +163,16 @@ impl Records {
         })
     }
 
-    /// Fills in the tags of the frames that are about to be sent. A confirmation in front of them
-    /// has a proof of its own. Returns how many bytes the other end takes: all, but for a frame
-    /// that is too long for it.
+    /// Fills in the tags of the records that are about to be sent. Returns how many bytes the other
+    /// end takes: all, but for a record that is too long for it.
     pub(crate) fn seal(&mut self, out: &mut [u8]) -> usize {
-        let mut at = 0;
-        while let Some(header) = head(&[], &out[at..]).map(Header::read) {
+        let mut at = std::mem::take(&mut self.front);
+        while let Some(header) = out.get(at..).and_then(|rest| head(&[], rest)).map(Header::read) {
             if header.length > self.record_max {
                 return at;
             }
             let end = at + HEADER + header.length;
-            if header.kind != CONFIRM {
-                self.seal_next(&mut out[at..end]);
-            }
+            self.seal_next(&mut out[at..end]);
             at = end;
         }
         debug_assert!(at == out.len(), "what is sent are whole frames");

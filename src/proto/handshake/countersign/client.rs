@@ -63,11 +63,9 @@ pub(crate) fn confirm(
         return Err(Refusal::WrongProof);
     }
     frame::write(CONFIRM, &schedule.client_proof(proof), out);
-    Ok(Agreed {
-        records: Records::new(schedule.to_server(), schedule.to_client(), hello.record_max),
-        plain: !chosen,
-        exporter: schedule.exporter(),
-    })
+    let records = Records::new(schedule.to_server(), schedule.to_client(), hello.record_max);
+    let records = records.behind(out.len());
+    Ok(Agreed { records, plain: !chosen, exporter: schedule.exporter() })
 }
 
 /// Judges the front of what a server answers to a call or a proof: the frame that is due, or a

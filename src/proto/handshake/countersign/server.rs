@@ -92,6 +92,7 @@ impl Pending {
             // What follows is no record, so nothing else would seal this one.
             agreed.records.seal_next(&mut out[start..]);
         }
+        agreed.records = agreed.records.behind(start);
         Ok((key, agreed))
     }
 }
