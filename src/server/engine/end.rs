@@ -115,7 +115,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Moment, wall: SystemTime) {
         let reason = why.reason().unwrap_or(Reason::Refused);
         self.visit(slot, now, wall, |conn, inbox, desk| {
-            conn.give_up(reason, why.into(), desk);
+            conn.give_up(reason, why.into(), &[], desk);
             conn.pump(inbox, desk)
         });
     }
