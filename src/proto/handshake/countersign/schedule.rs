@@ -113,3 +113,6 @@ impl std::fmt::Debug for Exporter {
         f.write_str("Exporter(..)")
     }
 }
+
+#[cfg(test)]
+mod tests;
