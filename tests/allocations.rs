@@ -64,6 +64,7 @@ impl Pair {
                 Some(Event::Open(opened)) => Some(opened.form),
                 _ => None,
             };
+            session.seal(out);
             stream.write_all(out).unwrap();
             if let Some(form) = form {
                 return Caller { stream, session, form };

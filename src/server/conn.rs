@@ -129,16 +129,10 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
     }
 
-    /// Ends a handshake of our own accord, whatever the input holds that was not looked at yet.
-    pub(super) fn give_up(
-        &mut self,
-        reason: Reason,
-        why: Close,
-        input: &[u8],
-        desk: &mut Desk<'_, N, S>,
-    ) {
+    /// Ends a handshake of our own accord.
+    pub(super) fn give_up(&mut self, reason: Reason, why: Close, desk: &mut Desk<'_, N, S>) {
         if self.phase == Phase::Talking && self.visitor.is_some() {
-            self.session.give_up(reason, input, desk.aside);
+            self.session.give_up(reason, desk.aside);
             desk.outbox.append(desk.aside);
             self.phase = Phase::Closing { why, at_once: desk.outbox.len() == 0 };
         }
@@ -217,12 +211,6 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     fn turn(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
-        if desk.draining && self.phase == Phase::Talking && self.visitor.is_some() {
-            // What it has said shows whether it understands a word for it.
-            let heard = if self.readable { self.read(inbox, desk)? } else { None };
-            let input = &inbox[..heard.unwrap_or_default()];
-            self.give_up(Reason::Busy, Close::Stopped, input, desk);
-        }
         if !self.send_unsent(desk)? {
             return Ok(Visit::Rest);
         }
@@ -237,6 +225,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                 if !desk.draining {
                     return Ok(Visit::Rest);
                 }
+                self.give_up(Reason::Busy, Close::Stopped, desk);
                 self.close(Close::Stopped);
             } else if reads == 0 || desk.messages == 0 {
                 return Ok(Visit::Again);

@@ -11,7 +11,8 @@ const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw\n";
 
 const OPERATIONS: &str = include_str!("../../src/manual/operations.md");
 
-const STRICT: &str = "--failures-free 1 --failures-max 2 --failure-delay 1ms --failure-forgiven 1h";
+const STRICT: &str =
+    "--dialect raw --failures-free 1 --failures-max 2 --failure-delay 1ms --failure-forgiven 1h";
 
 /// The line of the manual that has this text.
 fn manual(text: &str) -> &'static str {
@@ -69,7 +70,7 @@ for line in sys.argv[2:]:
 #[test]
 fn without_a_time_to_forgive_nobody_is_throttled() {
     let home = Home::with_keys(KEY);
-    let options = "--failures-free 0 --failures-max 0 --failure-forgiven 0s";
+    let options = "--dialect raw --failures-free 0 --failures-max 0 --failure-forgiven 0s";
     let server = home.serve(&format!("serve {options}"));
     for _ in 0..5 {
         offend(&server);

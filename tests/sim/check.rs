@@ -24,11 +24,16 @@ pub(crate) struct Figures {
 impl World {
     /// Before our good-bye everything that is due is written, and everything read is answered.
     pub(crate) fn check_shut(&mut self, number: usize) {
+        let (now, limits) = (self.now, &self.setup.limits);
+        let link = &self.links[number];
+        // Whoever is too old has no answer to wait for.
+        let is_too_old =
+            link.account.opened.is_some_and(|since| link.is_too_old(since, limits, now));
         let Link { account, written, read, .. } = &mut self.links[number];
         account.read_at_shut = *read;
         let pending = account.oracle.messages.len();
         let unsent = account.due.len().saturating_sub(written.len());
-        if unsent > 0 || (pending > 0 && account.fate.is_none()) {
+        if unsent > 0 || (pending > 0 && account.fate.is_none() && !is_too_old) {
             let what = format_args!("good-bye with {unsent} bytes unsent, {pending} unanswered");
             self.blame(Some(number), what);
         }
@@ -141,6 +146,7 @@ impl World {
                 let since = opened.unwrap_or_default().max(*last_read).max(*last_message);
                 !is_partial && is_answered && now >= since + millis(limits.idle_timeout)
             }
+            Close::TooOld => opened.is_some_and(|since| link.is_too_old(since, limits, now)),
             Close::WriteTimeout => link.deadline(limits) <= (now, "write"),
             Close::ReplyTooLong | Close::Dismissed | Close::Panicked => *fate == Some(why),
             Close::Overloaded => self.setup.is_tight,

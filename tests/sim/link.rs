@@ -217,6 +217,11 @@ impl Link {
             None => (after(opened.max(*last_read).max(active), limits.idle_timeout), "idle"),
         }
     }
+
+    /// Whether a connection that was opened then may not go on now.
+    pub(crate) fn is_too_old(&self, since: u64, limits: &countersign::Limits, now: u64) -> bool {
+        limits.session_age_max.is_some_and(|most| now >= since + millis(most))
+    }
 }
 
 /// The most bytes of one read.

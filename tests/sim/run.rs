@@ -247,11 +247,12 @@ impl Link {
             Close::Finished | Close::Answered => has_all && is_heard,
             Close::Dismissed | Close::ReplyTooLong | Close::Panicked => has_all,
             Close::Stopped => has_all,
-            Close::Overloaded => true,
+            Close::Overloaded | Close::TooOld => true,
             _ => false,
         };
         if is_right {
-            let is_cut_short = is_out_of_time || why == Close::Overloaded || why == Close::Stopped;
+            let is_cut_short =
+                is_out_of_time || matches!(why, Close::Overloaded | Close::Stopped | Close::TooOld);
             return Ok(!is_cut_short);
         }
         let (received, due) = (self.received, self.account.due.len());

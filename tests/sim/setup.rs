@@ -123,12 +123,13 @@ fn limits(random: &mut Random, protocol: &Protocol, room: usize, is_tight: bool)
     // As many rounds as a message takes through so little room, and each round can be slow.
     let rounds = u64::try_from(protocol.message_max() / room).unwrap();
     let message_timeout = Duration::from_millis(random.millis(150, 600) + 50 * rounds);
+    let age = random.chance(200).then(|| random.millis(1, 900));
     let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
     let unauthenticated = random.between(1, connections);
     let failure_delay = Duration::from_millis(random.millis(0, 250));
     let failure_forgiven = Duration::from_millis(random.pick(&[0, 20, 100, 500, 5_000, 5_000]));
     Limits {
-        session_age_max: None,
+        session_age_max: age.map(Duration::from_millis),
         connections,
         unauthenticated,
         unauthenticated_per_address: random.between(1, unauthenticated),

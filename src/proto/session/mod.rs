@@ -9,7 +9,7 @@ use crate::proto::framing::{Form, Framing, chunks, lines};
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::MAGIC;
 use crate::proto::handshake::countersign::{Nonce, server};
-use crate::proto::held::{Extent, Held, head};
+use crate::proto::held::{Extent, Held};
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
 use crate::proto::refusal::{Reason, Refusal};
@@ -294,16 +294,12 @@ impl Session {
         }
     }
 
-    /// As a server that ends a handshake of its own accord, whatever the input holds that was not
-    /// looked at yet: appends the word for it, where the dialect has one and the peer speaks it.
-    /// The session takes nothing more.
-    pub(crate) fn give_up(&mut self, reason: Reason, input: &[u8], out: &mut Vec<u8>) {
+    /// As a server that ends a handshake of its own accord: appends the word for it, where the
+    /// dialect has one and the peer speaks it. The session takes nothing more.
+    pub(crate) fn give_up(&mut self, reason: Reason, out: &mut Vec<u8>) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Called(nonce, is_sent) => {
-                let magic = head::<{ MAGIC.len() }>(self.held.bytes(), input);
-                if magic == Some(MAGIC) {
-                    server::refuse((!is_sent).then_some(&nonce), reason, out);
-                }
+            Stage::Called(nonce, is_sent) if self.held.bytes().starts_with(&MAGIC) => {
+                server::refuse((!is_sent).then_some(&nonce), reason, out);
             }
             Stage::Confirming(_) => server::refuse(None, reason, out),
             _ => {}

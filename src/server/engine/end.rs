@@ -30,6 +30,10 @@ impl<N: Net, S: Service> Engine<N, S> {
         notes::stopping(self.conns.len());
         self.drain = Some(now + self.limits.drain_timeout);
         self.door.close();
+        // Those whose greeting is put off have nothing to be told.
+        while let Some((visitor, _)) = self.waits.oldest(Wait::Delay) {
+            self.remove(visitor, Close::Stopped, now);
+        }
         // What has arrived may not have been reported: a turn sees a limited number of events.
         let arrived = Readiness { readable: true, ..Readiness::default() };
         for (slot, conn) in &mut self.conns {
@@ -115,7 +119,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Moment, wall: SystemTime) {
         let reason = why.reason().unwrap_or(Reason::Refused);
         self.visit(slot, now, wall, |conn, inbox, desk| {
-            conn.give_up(reason, why.into(), &[], desk);
+            conn.give_up(reason, why.into(), desk);
             conn.pump(inbox, desk)
         });
     }

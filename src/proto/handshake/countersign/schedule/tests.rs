@@ -110,7 +110,7 @@ fn the_records_are_those_of_the_page() {
             [&header.bytes(), payload, &[0; TAG]].concat()
         };
         let mut out = record(frame::ACCEPT, &[0]);
-        assert!(server.seal(&mut out));
+        assert_eq!(server.seal(&mut out), out.len());
         assert_eq!(out, set.hex("sf"));
         client.accept(&out).unwrap();
         for said in set.0["sealed"].as_array().unwrap() {
@@ -121,7 +121,7 @@ fn the_records_are_those_of_the_page() {
                 Some("client") => (&mut client, &mut server),
                 _ => (&mut server, &mut client),
             };
-            assert!(from.seal(&mut out));
+            assert_eq!(from.seal(&mut out), out.len());
             assert_eq!(out, text("record"));
             assert_eq!(out[HEADER..out.len() - TAG], text("payload"));
             to.open(&out).unwrap();
