@@ -12,7 +12,7 @@ const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw\n";
 const OPERATIONS: &str = include_str!("../../src/manual/operations.md");
 
 const STRICT: &str =
-    "--dialect raw --failures-free 1 --failures-max 2 --failure-delay 1ms --failure-forgiven 1h";
+    "--failures-free 1 --failures-max 2 --failure-delay 1ms --failure-forgiven 1h";
 
 /// The line of the manual that has this text.
 fn manual(text: &str) -> &'static str {
@@ -24,7 +24,7 @@ fn manual(text: &str) -> &'static str {
 #[test]
 fn the_log_says_once_that_a_network_is_delayed_and_that_it_is_refused() {
     let home = Home::with_keys(KEY);
-    let server = home.serve(&format!("serve {STRICT}"));
+    let server = home.serve(&format!("serve --dialect raw {STRICT}"));
     for _ in 0..3 {
         offend(&server);
     }
@@ -51,7 +51,7 @@ for line in sys.argv[2:]:
     found = re.search(expression, re.sub(r'^\\S+Z', '', line))
     print(found['address'] if found else '-')";
     let home = Home::with_keys(KEY);
-    let server = home.serve(&format!("serve {STRICT}"));
+    let server = home.serve(&format!("serve --dialect raw {STRICT}"));
     for _ in 0..3 {
         offend(&server);
     }
@@ -70,8 +70,8 @@ for line in sys.argv[2:]:
 #[test]
 fn without_a_time_to_forgive_nobody_is_throttled() {
     let home = Home::with_keys(KEY);
-    let options = "--dialect raw --failures-free 0 --failures-max 0 --failure-forgiven 0s";
-    let server = home.serve(&format!("serve {options}"));
+    let options = "--failures-free 0 --failures-max 0 --failure-forgiven 0s";
+    let server = home.serve(&format!("serve --dialect raw {options}"));
     for _ in 0..5 {
         offend(&server);
     }
