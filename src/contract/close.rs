@@ -124,6 +124,9 @@ impl From<Refusal> for Close {
 
 impl fmt::Display for Close {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::Refused(Refusal::Foreign(opening)) => write!(f, "{} ({opening})", self.name()),
+            _ => f.write_str(self.name()),
+        }
     }
 }

@@ -9,6 +9,7 @@ mod home;
 mod keygen;
 mod keys;
 mod logs;
+mod mutual;
 mod options;
 mod prompt;
 mod ring;
