@@ -10,6 +10,17 @@ const KEYS: &str = "default  text:sixteen-bytes-and-more\n\
                     old  text:another-sixteen-bytes  dialects=raw\n";
 
 #[test]
+fn a_key_for_another_dialect_is_unknown() {
+    let home = Home::with_keys(KEYS);
+    let server = home.serve("serve --service echo");
+    let mine = home.write("mine", KEYS.replace("  dialects=raw", ""));
+    let connect = format!("connect {} --key old", server.address());
+    home.run(&format!("{connect} --keys {}", mine.display()), "a\n").failed(77, &[]);
+    server.err.with("refused: unknown-key");
+    home.run(&connect, "a\n").failed(78, &["the key old is not on the ring, or doesn't serve"]);
+}
+
+#[test]
 fn a_stranger_hears_nothing_and_the_log_names_what_it_speaks() {
     let home = Home::with_keys(KEYS);
     let server = home.serve("serve --log-level debug");

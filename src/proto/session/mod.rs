@@ -319,7 +319,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Cut`]: the handshake wasn't over, or a message wasn't whole.
+    /// [`Refusal::Cut`]: the handshake wasn't over, or a message wasn't whole. A client that leaves
+    /// upon our proof is refused for what its key lacks: it saw that before we could.
     /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
     /// LF followed.
     pub fn finish<'s>(&'s mut self, protocol: &Protocol) -> Result<Option<Message<'s>>, Refusal> {
@@ -335,6 +336,7 @@ impl Session {
             (Stage::Talking(..), None) => Ok(None),
             (Stage::Unguarded | Stage::Ending | Stage::Over, _) => Ok(None),
             (Stage::Guarded(guarded), _) if guarded.is_over() => Ok(None),
+            (Stage::Confirming(pending), None) => Err(pending.left()),
             _ => Err(Refusal::Cut),
         }
     }

@@ -95,6 +95,12 @@ impl Pending {
         agreed.records = agreed.records.behind(start);
         Ok((key, agreed))
     }
+
+    /// Why a client leaves that has seen our proof and gives none: it knows the key by another
+    /// secret, or we have none for it.
+    pub(crate) fn left(&self) -> Refusal {
+        self.key.err().unwrap_or(Refusal::WrongProof)
+    }
 }
 
 /// Appends a refusal, and before it our nonce, if it isn't out yet.
