@@ -42,7 +42,7 @@ const PROMPT: &str = ">>>";
 
 impl Connect {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let protocol = self.spoken.protocol(self.spoken.ring()?);
+        let protocol = self.spoken.protocol(self.spoken.ring()?)?;
         // The reply to the longest message is longer still.
         let mut protocol = protocol.with_message_max(self.spoken.message_max + STAMP_AND_FRAME);
         if let Some(id) = &self.key {

@@ -8,7 +8,7 @@ use clap::builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, Type
 use clap::{Arg, Args, Command};
 use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
 
-use super::exit::Failure;
+use super::exit::{Failure, Kind};
 use super::{clock, ring, units};
 
 /// What `--message-max` is unless told otherwise.
@@ -85,7 +85,12 @@ impl Spoken {
         self.handshake.name()
     }
 
-    pub(crate) fn protocol(&self, ring: KeyRing) -> Protocol {
+    pub(crate) fn protocol(&self, ring: KeyRing) -> Result<Protocol, Failure> {
+        if self.may_be_plain() && self.framing == Framing::Chunks {
+            let text = "in countersign/1 without records there are no chunks; write --framing \
+                        lines or length, or leave out --records";
+            return Err(Failure::new(Kind::Usage, text));
+        }
         let protocol = Protocol::new(self.dialect(), ring)
             .with_framing(self.framing)
             .with_mac(self.mac)
@@ -93,7 +98,12 @@ impl Spoken {
             .with_exchange(self.exchange())
             .with_message_max(self.message_max);
         let protocol = if self.handshake.shares_raw { protocol.with_raw() } else { protocol };
-        self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name))
+        Ok(self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name)))
+    }
+
+    /// Whether messages may travel in `countersign/1` that nothing protects.
+    pub(crate) fn may_be_plain(&self) -> bool {
+        self.dialect() == Dialect::Countersign && self.records != Protection::Required
     }
 
     pub(crate) fn exchange(&self) -> Exchange {

@@ -151,7 +151,7 @@ enum Ending {
 
 impl Load {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let mut protocol = self.spoken.protocol(self.spoken.ring()?);
+        let mut protocol = self.spoken.protocol(self.spoken.ring()?)?;
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }

@@ -138,7 +138,10 @@ impl Serve {
             let id = key.id();
             warn!(key:% = id; "the key has fewer than 16 bytes: who sees a proof can guess it");
         }
-        let protocol = self.spoken.protocol(ring);
+        let protocol = self.spoken.protocol(ring)?;
+        if self.spoken.may_be_plain() {
+            warn!("where records are left out, whoever relays the handshake owns the connection");
+        }
         protocol.check_server()?;
         let mut builder =
             Server::builder(protocol, service).limits(self.bounds.limits(self.spoken.message_max)?);
