@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::chance;
 use crate::clock;
+use crate::proto::dialect::Dialect;
 use crate::proto::framing::{Form, Framing};
 use crate::proto::handshake::countersign::schedule::Exporter;
 use crate::proto::protocol::{NoUsableKey, Protocol};
@@ -157,7 +158,9 @@ impl Client {
     pub fn receive(&mut self) -> Result<Option<&[u8]>, ClientError> {
         let deadline = self.timeout.map(|timeout| clock::monotonic() + timeout);
         let heard = self.event(deadline);
-        let refused = !self.known && !self.finished;
+        // In `countersign/1` the server says whether it takes our proof.
+        let silent = self.protocol.dialect() != Dialect::Countersign;
+        let refused = silent && !self.known && !self.finished;
         match heard {
             Ok(Some(_)) => {
                 self.known = true;
@@ -347,7 +350,8 @@ pub enum ClientError {
     Refused,
     /// The server ended the stream when something was due.
     Closed,
-    /// The stream ended inside the handshake or inside a message.
+    /// The stream ended inside the handshake or inside a message, or without the good-bye that
+    /// records end with.
     Cut,
     /// It took too long.
     Timeout,
@@ -377,8 +381,8 @@ impl fmt::Display for ClientError {
             ),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Cut => f.write_str(
-                "the stream ended inside the handshake or a message; do both ends have the same \
-                 dialect and framing?",
+                "the stream ended inside the handshake or a message, or without a good-bye; do \
+                 both ends have the same dialect and framing?",
             ),
             Self::Timeout => {
                 f.write_str("timed out; do both ends have the same dialect and framing?")

@@ -31,7 +31,10 @@ const RESERVED: [(&str, &[&str]); 5] = [
         &["src/server/driver.rs", "src/server/mio_net.rs", "src/server/handle.rs", "src/load"],
     ),
     ("socket2::", &["src/server/listen.rs", "src/load/dial.rs"]),
-    ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/ring.rs"]),
+    (
+        "rand::",
+        &["src/chance.rs", "src/load/schedule.rs", "src/cli/ring.rs", "src/cli/connect/retry.rs"],
+    ),
     ("Instant::now", &["src/clock.rs"]),
 ];
 

@@ -58,6 +58,11 @@ impl Failure {
         Self { kind, text }
     }
 
+    /// The same, with something more to say about it.
+    pub(crate) fn and(self, text: &str) -> Self {
+        Self { text: format!("{}; {text}", self.text), ..self }
+    }
+
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.kind as u8)
     }

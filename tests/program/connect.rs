@@ -77,18 +77,26 @@ fn a_server_that_serves_once_is_told_of_when_more_is_asked() {
 #[test]
 fn verify_only_reports_the_verdict_on_the_servers_stdout() {
     let home = Home::with_keys(KEY);
-    let server = home.serve("serve --dialect hex --verify-only");
-    let connect = format!("connect {} --dialect hex --verify-only", server.address());
-    let ran = home.run(&connect, "");
-    ran.printed("");
-    assert_eq!(ran.err, "the proof was sent; the verdict stays with the server\n");
-    let verdict = server.out.next().unwrap();
-    assert!(verdict.starts_with("verified 127.0.0.1:"), "{verdict}");
-    assert!(verdict.ends_with(" key=default"), "{verdict}");
-    let other = home.write("other", "other  text:another-key-altogether  dialects=hex\n");
-    home.run(&format!("{connect} --keys {}", other.display()), "").printed("");
-    server.err.with("WARN  refused: wrong-proof");
-    assert_eq!(server.stop().out, "", "nobody else was verified");
+    let cases = [
+        ("countersign/1", "the server holds the key, and has taken our proof\n", 77),
+        ("hex", "the proof was sent; the verdict stays with the server\n", 0),
+    ];
+    for (dialect, said, refused) in cases {
+        let spoken = format!("--dialect {dialect} --verify-only");
+        let server = home.serve(&format!("serve {spoken}"));
+        let connect = format!("connect {} {spoken}", server.address());
+        let ran = home.run(&connect, "");
+        ran.printed("");
+        assert_eq!(ran.err, said);
+        let verdict = server.out.next().unwrap();
+        assert!(verdict.starts_with("verified 127.0.0.1:"), "{verdict}");
+        assert!(verdict.ends_with(" key=default"), "{verdict}");
+        let other = home.write("other", KEY.replace("sixteen", "another"));
+        let ran = home.run(&format!("{connect} --keys {}", other.display()), "");
+        assert_eq!((ran.code, &ran.out[..]), (Some(refused), ""), "{}", ran.err);
+        server.err.with("WARN  refused: wrong-proof");
+        assert_eq!(server.stop().out, "", "nobody else was verified");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod codes;
 mod connect;
+mod endings;
 mod first;
 mod help;
 mod home;
@@ -12,9 +13,11 @@ mod logs;
 mod mutual;
 mod options;
 mod prompt;
+mod retry;
 mod ring;
 mod served;
 mod signals;
 mod stock;
+mod talk;
 mod throttle;
 mod vanish;

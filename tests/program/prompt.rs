@@ -17,7 +17,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn open(home: &Home, server: &Served) -> Option<Self> {
+    fn open(home: &Home, server: &Served, options: &str) -> Option<Self> {
         let version = Command::new("script").arg("--version").output();
         if !version.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("util-linux")) {
             skip("there is no script(1) of util-linux here, to make a terminal");
@@ -26,7 +26,8 @@ impl Terminal {
         let mut command = Command::new("script");
         home.prepare(&mut command);
         command.env("TERM", "xterm").args(["--quiet", "--flush", "--return", "--command"]);
-        let client = format!("stty cols 200; {PROGRAM} connect {}", server.address());
+        let connect = format!("{PROGRAM} connect {} {options}", server.address());
+        let client = format!("stty cols 200; {connect}");
         let mut script = command.arg(client).arg("/dev/null").spawn().unwrap();
         let mut out = script.stdout.take().unwrap();
         let (sender, bytes) = channel();
@@ -82,7 +83,7 @@ impl Drop for Terminal {
 fn it_prompts_skips_what_is_blank_and_leaves_on_quit() {
     let home = Home::new();
     let server = home.serve("serve");
-    let Some(mut terminal) = Terminal::open(&home, &server) else { return };
+    let Some(mut terminal) = Terminal::open(&home, &server, "") else { return };
     terminal.expect(">>>");
     terminal.type_keys("芝麻开门\r");
     let shown = terminal.expect("] 芝麻开门");
@@ -106,7 +107,7 @@ fn the_end_of_input_and_an_interrupt_leave_as_well() {
     let home = Home::new();
     let server = home.serve("serve");
     for keys in ["\x04", "\x03", " quit \r"] {
-        let Some(mut terminal) = Terminal::open(&home, &server) else { return };
+        let Some(mut terminal) = Terminal::open(&home, &server, "") else { return };
         terminal.expect(">>>");
         terminal.type_keys(keys);
         assert_eq!(terminal.end().1, Some(0), "{keys:?}");
@@ -119,7 +120,7 @@ fn the_end_of_input_and_an_interrupt_leave_as_well() {
 fn a_server_that_is_gone_ends_the_prompt_with_a_word() {
     let home = Home::new();
     let server = home.serve("serve --drain-timeout 1ms");
-    let Some(mut terminal) = Terminal::open(&home, &server) else { return };
+    let Some(mut terminal) = Terminal::open(&home, &server, "") else { return };
     terminal.expect(">>>");
     terminal.type_keys("time\r");
     terminal.expect("] time");
@@ -129,4 +130,28 @@ fn a_server_that_is_gone_ends_the_prompt_with_a_word() {
     let (shown, code) = terminal.end();
     assert!(shown.contains("countersign: "), "{shown:?}");
     assert_eq!(code, Some(69), "{shown:?}");
+}
+
+#[test]
+fn with_retry_the_prompt_goes_on_with_the_next_line() {
+    let home = Home::new();
+    let server = home.serve("serve");
+    let Some(mut terminal) = Terminal::open(&home, &server, "--retry 9 --timeout 500ms") else {
+        return;
+    };
+    terminal.expect(">>>");
+    server.signal("STOP");
+    terminal.type_keys("lost\r");
+    terminal.expect("timed out");
+    terminal.expect("the message may have been received, so it isn't sent again");
+    terminal.expect(">>>");
+    server.signal("CONT");
+    terminal.type_keys("next\r");
+    let shown = terminal.expect("] next");
+    assert!(!shown.contains("] lost"), "the reply of another connection: {shown:?}");
+    terminal.expect(">>>");
+    terminal.type_keys("quit\r");
+    assert_eq!(terminal.end().1, Some(0));
+    let ran = server.stop();
+    assert!(ran.err.contains("2 connections, 2 messages"), "{}", ran.err);
 }

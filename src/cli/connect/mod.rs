@@ -1,15 +1,19 @@
 //! `countersign connect`: a client at the prompt or in a pipe.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+mod line;
+mod retry;
+
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
-use countersign::{Client, ClientError, Exchange, Framing, Protocol};
+use countersign::{Exchange, Framing};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
 use super::exit::{Failure, Kind};
 use super::options::{STAMP_AND_FRAME, Spoken};
+use line::{Asked, Line};
 
 /// Talk to a server
 ///
@@ -27,6 +31,14 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "10s",
           value_parser = humantime::parse_duration)]
     timeout: Duration,
+    /// Try again so many times while the server can't be reached or is busy
+    ///
+    /// A pause is a random time: at first up to 100 ms, then up to twice as much each time, and
+    /// never more than 10 s. There is no second try after a refusal that has to do with the key.
+    /// A connection that was lost between two messages is made anew, but no message is sent again
+    /// that may have been received.
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_RETRY", default_value = "0")]
+    retry: u32,
     #[command(flatten)]
     spoken: Spoken,
 }
@@ -35,6 +47,7 @@ const EXAMPLES: &str = "\
 Examples:
   countersign connect 127.0.0.1:9527
   printf 'a\\nb\\n' | countersign connect 127.0.0.1:9527
+  countersign connect 127.0.0.1:9527 --retry 10
   countersign connect 127.0.0.1:9527 --dialect open --framing chunks --once";
 
 /// What the prompt shows.
@@ -48,7 +61,7 @@ impl Connect {
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }
-        let mut line = Line { connect: &self, protocol, client: None };
+        let mut line = Line::new(&self, protocol);
         if self.spoken.exchange() == Exchange::VerifyOnly {
             return line.verify();
         }
@@ -66,16 +79,23 @@ impl Connect {
             match editor.readline(PROMPT) {
                 Ok(typed) => match typed.trim() {
                     "" => {}
-                    "quit" => return Ok(()),
+                    "quit" => break,
                     message => {
                         editor.add_history_entry(message).map_err(failed)?;
-                        line.ask(message.as_bytes())?;
+                        match line.ask(message.as_bytes())? {
+                            Asked::Answered => {}
+                            Asked::Lost(failure) if self.retry > 0 => line::say(&failure)?,
+                            Asked::Lost(failure) => return Err(failure),
+                        }
                     }
                 },
-                Err(ReadlineError::Eof | ReadlineError::Interrupted) => return Ok(()),
+                Err(ReadlineError::Eof | ReadlineError::Interrupted) => break,
                 Err(error) => return Err(failed(error)),
             }
         }
+        // All replies were seen, so it is no matter whether the server is still there.
+        let _ = line.leave();
+        Ok(())
     }
 
     fn pipe(&self, line: &mut Line<'_>) -> Result<(), Failure> {
@@ -85,69 +105,13 @@ impl Connect {
             let text = message.strip_suffix(b"\n").unwrap_or(&message);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
             // A chunk of no bytes is none.
-            if !(text.is_empty() && self.spoken.framing == Framing::Chunks) {
-                line.ask(text)?;
+            if !(text.is_empty() && self.spoken.framing == Framing::Chunks)
+                && let Asked::Lost(failure) = line.ask(text)?
+            {
+                return Err(failure);
             }
             message.clear();
         }
-        Ok(())
-    }
-}
-
-/// The line to the server: one connection, or one for each message.
-struct Line<'a> {
-    connect: &'a Connect,
-    protocol: Protocol,
-    client: Option<Client>,
-}
-
-impl Line<'_> {
-    fn client(&mut self) -> Result<&mut Client, Failure> {
-        let client = match self.client.take() {
-            Some(client) => client,
-            None => {
-                let Connect { address, timeout, .. } = self.connect;
-                let mut client = Client::connect_within(address, self.protocol.clone(), *timeout)
-                    .map_err(|error| self.failed(&error))?;
-                client.set_timeout(Some(*timeout));
-                client
-            }
-        };
-        Ok(self.client.insert(client))
-    }
-
-    /// Sends a message and prints the reply.
-    fn ask(&mut self, message: &[u8]) -> Result<(), Failure> {
-        let most = self.connect.spoken.message_max;
-        if message.len() > most {
-            return Err(self.failed(&ClientError::TooLong(most)));
-        }
-        let mut stdout = io::stdout();
-        let asked = match self.client()?.ask(message) {
-            Ok(reply) => {
-                stdout.write_all(reply)?;
-                stdout.write_all(b"\n")?;
-                Ok(stdout.flush()?)
-            }
-            Err(error) => Err(error),
-        };
-        asked.map_err(|error: ClientError| self.failed(&error))?;
-        if self.connect.spoken.once {
-            self.client = None;
-        }
-        Ok(())
-    }
-
-    /// Proves that we hold the key. The verdict stays with the server, which says no word of it.
-    fn verify(&mut self) -> Result<(), Failure> {
-        let client = self.client()?;
-        let ended = client.finish().and_then(|()| client.receive().map(|_| ()));
-        ended.map_err(|error| self.failed(&error))?;
-        let text = "the proof was sent; the verdict stays with the server";
-        Ok(writeln!(io::stderr(), "{text}")?)
-    }
-
-    fn failed(&self, error: &ClientError) -> Failure {
-        Failure::client(&self.connect.address, error)
+        line.leave()
     }
 }
