@@ -123,18 +123,17 @@ impl Session {
             _ => match self.held.exactly(HEADER + PROOF, input) {
                 None => return Ok(None),
                 Some(unit) => match std::mem::replace(&mut self.stage, Stage::Over) {
-                    Stage::Confirming(pending) => pending.verify(&unit[HEADER..], out),
+                    // The ring may have been replaced since the call.
+                    Stage::Confirming(pending) => {
+                        let known = |number| protocol.keys().numbered(number);
+                        pending.verify(&unit[HEADER..], known, out)
+                    }
                     _ => Err(Refusal::Malformed),
                 },
             },
         };
         self.held.release();
-        // The ring may have been replaced since the call.
-        let known = confirmed.and_then(|(number, agreed)| {
-            let key = protocol.keys().numbered(number).ok_or(Refusal::UnknownKey)?;
-            Ok((key, agreed))
-        });
-        match known {
+        match confirmed {
             Ok((key, agreed)) => Ok(Some(self.agree(protocol, Side::Server, key, agreed))),
             Err(refusal) => Err(self.turn_away(None, refusal, out)),
         }

@@ -71,18 +71,20 @@ pub(crate) fn answer(
 }
 
 impl Pending {
-    /// Verifies the client's proof, and appends that we accept.
-    pub(crate) fn verify(
+    /// Verifies the client's proof, and appends that we accept, if the key is still `known`.
+    pub(crate) fn verify<'k>(
         self,
         proof: &[u8],
+        known: impl FnOnce(KeyNumber) -> Option<&'k Key>,
         out: &mut Vec<u8>,
-    ) -> Result<(KeyNumber, Agreed), Refusal> {
+    ) -> Result<(&'k Key, Agreed), Refusal> {
         let given = proof.try_into().map_err(|_| Refusal::Malformed)?;
         let holds = is_same(&self.proof, given);
-        let key = self.key?;
+        let number = self.key?;
         if !holds {
             return Err(Refusal::WrongProof);
         }
+        let key = known(number).ok_or(Refusal::UnknownKey)?;
         let mut agreed = self.agreed;
         let start = out.len();
         out.extend_from_slice(&Header { kind: frame::ACCEPT, length: 1 + TAG }.bytes());
