@@ -127,8 +127,9 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Closes the connections whose keys are not on the ring any more. Returns how many.
     pub fn close_revoked(&mut self, now: Moment, wall: SystemTime) -> usize {
         let keys = self.protocol.keys();
-        let is_revoked =
-            |conn: &Conn<N, S>| conn.key().is_some_and(|key| keys.numbered(key).is_none());
+        let is_revoked = |conn: &Conn<N, S>| {
+            conn.is_talking() && conn.key().is_some_and(|key| keys.numbered(key).is_none())
+        };
         let revoked = self.conns.iter().filter(|(_, conn)| is_revoked(conn));
         let slots: Vec<usize> = revoked.map(|(slot, _)| slot).collect();
         for &slot in &slots {
