@@ -11,8 +11,7 @@ const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw\n";
 
 const OPERATIONS: &str = include_str!("../../src/manual/operations.md");
 
-const STRICT: &str =
-    "--failures-free 1 --failures-max 2 --failure-delay 1ms --failure-forgiven 1h";
+const STRICT: &str = "--failures-free 1 --failures-max 2 --failure-delay 1ms --failure-forgiven 1h";
 
 /// The line of the manual that has this text.
 fn manual(text: &str) -> &'static str {

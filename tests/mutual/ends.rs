@@ -1,0 +1,169 @@
+//! Both ends of a connection, without a socket between them.
+
+use countersign::{Dialect, Event, Exporter, Key, KeyRing, Protection, Protocol, Refusal, Session};
+
+/// The secret that both ends hold.
+pub(crate) const SECRET: &[u8] = b"sixteen bytes or more";
+
+pub(crate) const SERVER_NONCE: [u8; 32] = [0xa5; 32];
+pub(crate) const CLIENT_NONCE: [u8; 32] = [0x5a; 32];
+
+/// The seeds of two programs' rings.
+pub(crate) const SERVER_SEED: [u8; 48] = [1; 48];
+pub(crate) const CLIENT_SEED: [u8; 48] = [2; 48];
+
+/// The bytes of a server's nonce and of its hello, of a proof, and of an acceptance.
+pub(crate) const CHALLENGE: usize = 32;
+pub(crate) const SERVER_HELLO: usize = 62;
+pub(crate) const CONFIRM: usize = 36;
+pub(crate) const ACCEPTANCE: usize = 21;
+
+pub(crate) fn ring(id: &str, secret: &[u8], seed: [u8; 48]) -> KeyRing {
+    let ring = KeyRing::from(Key::new(id, secret).unwrap());
+    ring.seed(seed);
+    ring
+}
+
+pub(crate) fn server() -> Protocol {
+    Protocol::new(Dialect::Countersign, ring("k1", SECRET, SERVER_SEED))
+}
+
+pub(crate) fn client() -> Protocol {
+    Protocol::new(Dialect::Countersign, ring("k1", SECRET, CLIENT_SEED))
+}
+
+/// Both ends, the client's first, with as much protection.
+pub(crate) fn both(protection: Protection) -> (Protocol, Protocol) {
+    (client().with_protection(protection), server().with_protection(protection))
+}
+
+/// What a session has told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Open,
+    Message(Vec<u8>),
+    Control,
+    Finished,
+}
+
+/// One end of a connection.
+pub(crate) struct End {
+    pub(crate) protocol: Protocol,
+    pub(crate) session: Session,
+    pub(crate) heard: Vec<Heard>,
+    /// How it has ended, if it has.
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) exporter: Option<Exporter>,
+}
+
+impl End {
+    pub(crate) fn server(protocol: &Protocol, nonce: [u8; 32]) -> Self {
+        Self::new(protocol, Session::server(protocol, nonce))
+    }
+
+    pub(crate) fn client(protocol: &Protocol, nonce: [u8; 32]) -> Self {
+        Self::new(protocol, Session::client(protocol, nonce).unwrap())
+    }
+
+    fn new(protocol: &Protocol, session: Session) -> Self {
+        let (heard, protocol) = (Vec::new(), protocol.clone());
+        Self { protocol, session, heard, refusal: None, exporter: None }
+    }
+
+    /// What it has to say to these bytes, ready to be sent.
+    pub(crate) fn hear(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        while self.refusal.is_none() {
+            let heard = match self.session.next(&self.protocol, &mut bytes, &mut out) {
+                Ok(None) => break,
+                Ok(Some(Event::Open(opened))) => {
+                    self.exporter = opened.exporter;
+                    Heard::Open
+                }
+                Ok(Some(Event::Message(message))) => Heard::Message(message.bytes.to_vec()),
+                Ok(Some(Event::Control)) => Heard::Control,
+                Ok(Some(Event::Finished)) => Heard::Finished,
+                Ok(Some(other)) => panic!("{other:?}"),
+                Err(refusal) => {
+                    self.refusal = Some(refusal);
+                    break;
+                }
+            };
+            self.heard.push(heard);
+        }
+        if self.refusal.is_some() {
+            self.is_silent_now();
+        }
+        assert_eq!(self.session.seal(&mut out), out.len());
+        out
+    }
+
+    /// Whatever comes behind a refusal leads to nothing.
+    fn is_silent_now(&mut self) {
+        let (mut bytes, mut out) = (&[0x10, 0, 0, 16][..], Vec::new());
+        let event = self.session.next(&self.protocol, &mut bytes, &mut out);
+        assert!(matches!(event, Ok(None) | Err(_)) && out.is_empty());
+    }
+
+    pub(crate) fn say(&mut self, message: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.session.form(&self.protocol).frame(message, &mut out);
+        assert_eq!(self.session.seal(&mut out), out.len());
+        out
+    }
+
+    pub(crate) fn say_goodbye(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.session.say_goodbye(&mut out);
+        assert_eq!(self.session.seal(&mut out), out.len());
+        out
+    }
+
+    /// The stream has ended here.
+    pub(crate) fn end(&mut self) -> Result<(), Refusal> {
+        self.session.finish(&self.protocol).map(|rest| assert_eq!(rest, None))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.heard.contains(&Heard::Open)
+    }
+
+    pub(crate) fn messages(&self) -> Vec<&[u8]> {
+        let message =
+            |heard| if let Heard::Message(bytes) = heard { Some(&bytes[..]) } else { None };
+        self.heard.iter().filter_map(message).collect()
+    }
+}
+
+/// A handshake, message by message.
+pub(crate) struct Talk {
+    pub(crate) client: End,
+    pub(crate) server: End,
+    pub(crate) call: Vec<u8>,
+    /// The server's nonce and its hello.
+    pub(crate) answer: Vec<u8>,
+    pub(crate) confirm: Vec<u8>,
+    pub(crate) acceptance: Vec<u8>,
+}
+
+impl Talk {
+    pub(crate) fn new(client: &Protocol, server: &Protocol, nonces: ([u8; 32], [u8; 32])) -> Self {
+        let (mut client, mut server) =
+            (End::client(client, nonces.0), End::server(server, nonces.1));
+        assert_eq!(server.hear(&[]), []);
+        let call = client.hear(&[]);
+        let answer = server.hear(&call);
+        let confirm = client.hear(&answer);
+        let acceptance = server.hear(&confirm);
+        assert_eq!(client.hear(&acceptance), []);
+        assert!(client.is_open() && server.is_open());
+        let lengths = [answer.len(), confirm.len(), acceptance.len()];
+        assert_eq!(lengths, [CHALLENGE + SERVER_HELLO, CONFIRM, ACCEPTANCE]);
+        Self { client, server, call, answer, confirm, acceptance }
+    }
+
+    /// In records.
+    pub(crate) fn guarded() -> Self {
+        Self::new(&client(), &server(), (CLIENT_NONCE, SERVER_NONCE))
+    }
+}

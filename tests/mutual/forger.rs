@@ -1,0 +1,90 @@
+//! A peer that holds the key and keeps to nothing else: the protocol's page a second time, so that
+//! what no honest end sends can be sent with right proofs and tags.
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::ends::{CHALLENGE, SECRET};
+
+pub(crate) const DATA: u8 = 0x10;
+pub(crate) const PING: u8 = 0x11;
+pub(crate) const PONG: u8 = 0x12;
+pub(crate) const CLOSE: u8 = 0x13;
+
+pub(crate) fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[kind], &length[1..], body].concat()
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
+/// One direction: its key, and the number of the next record.
+pub(crate) struct Way {
+    key: [u8; 32],
+    pub(crate) next: u64,
+}
+
+impl Way {
+    pub(crate) fn record(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
+        let mut record = frame(kind, &[payload, &[0; 16]].concat());
+        let front = record.len() - 16;
+        let tag = hmac(&self.key, &[&self.next.to_be_bytes(), &record[..front]]);
+        record[front..].copy_from_slice(&tag[..16]);
+        self.next += 1;
+        record
+    }
+
+    /// Takes the records apart that must be there, and nothing else.
+    pub(crate) fn open(&mut self, mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let mut records = Vec::new();
+        while let [kind, a, b, c, ..] = *bytes {
+            let end = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
+            let payload = &bytes[4..end - 16];
+            let number = self.next;
+            assert!(self.record(kind, payload) == bytes[..end], "the tag of record {number}");
+            records.push((kind, payload.to_vec()));
+            bytes = &bytes[end..];
+        }
+        assert_eq!(bytes, b"", "a record is cut");
+        records
+    }
+}
+
+/// What both know of a session.
+pub(crate) struct Forger {
+    pub(crate) server_proof: [u8; 32],
+    pub(crate) confirm: Vec<u8>,
+    pub(crate) to_client: Way,
+    pub(crate) to_server: Way,
+}
+
+impl Forger {
+    /// From the client's call, and the server's nonce and hello, of which the proof may be missing.
+    pub(crate) fn new(call: &[u8], answer: &[u8]) -> Self {
+        let (nonce, hello) = answer.split_at(CHALLENGE);
+        let unsigned = &hello[..30];
+        let mut hash = Sha256::new();
+        for part in [&b"countersign/1 th"[..], nonce, call, unsigned] {
+            hash.update(part);
+        }
+        let th = hash.finalize();
+        let mut okm = [0; 160];
+        let key = Hkdf::<Sha256>::new(Some(b"countersign/1 psk"), SECRET);
+        key.expand(&[&b"countersign/1 keys"[..], &th].concat(), &mut okm).unwrap();
+        let key = |at: usize| -> [u8; 32] { okm[32 * at..][..32].try_into().unwrap() };
+        let server_proof = hmac(&key(0), &[b"countersign/1 server", &th]);
+        let client_proof = hmac(&key(1), &[b"countersign/1 client", &th, &server_proof]);
+        Self {
+            server_proof,
+            confirm: frame(3, &client_proof),
+            // The acceptance is the first record of the server's.
+            to_client: Way { key: key(2), next: 0 },
+            to_server: Way { key: key(3), next: 0 },
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The ring changes while connections live: what is off it lets nobody in, and who is in stays
+//! until it is asked to go.
+
+use std::time::{Duration, SystemTime};
+
+use countersign::{Close, Key, KeyRing, Limits, Protocol, Refusal, Reply, Service};
+
+use crate::ends::{
+    CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_NONCE, SERVER_SEED, ring, server,
+};
+use crate::forger::{CLOSE, DATA, Forger};
+use crate::stage::{Line, Stage};
+
+/// The service of these tests: an echo.
+fn echo(message: &[u8], reply: &mut Reply<'_>) {
+    reply.message(message);
+}
+
+fn caller(id: &str, secret: &[u8]) -> Protocol {
+    Protocol::from(ring(id, secret, CLIENT_SEED))
+}
+
+fn take(line: &Line) -> Vec<u8> {
+    std::mem::take(&mut line.borrow_mut().to_client)
+}
+
+/// Calls, and hears the answer.
+fn call<S: Service>(stage: &mut Stage<S>, nonce: [u8; 32]) -> (Line, Forger) {
+    let line = stage.connect(nonce);
+    let call = End::client(&caller("k1", SECRET), CLIENT_NONCE).hear(&[]);
+    stage.say(&line, &call);
+    let answer = take(&line);
+    (line, Forger::new(&call, &answer))
+}
+
+/// Goes through the handshake.
+pub(crate) fn enter<S: Service>(stage: &mut Stage<S>, nonce: [u8; 32]) -> (Line, Forger) {
+    let (line, mut forger) = call(stage, nonce);
+    stage.say(&line, &forger.confirm.clone());
+    assert_eq!(take(&line), forger.to_client.record(4, &[0]));
+    (line, forger)
+}
+
+/// Whether it has its messages echoed.
+fn is_served<S: Service>(stage: &mut Stage<S>, line: &Line, forger: &mut Forger) -> bool {
+    stage.say(line, &forger.to_server.record(DATA, b"there?"));
+    let said = take(line);
+    !said.is_empty() && forger.to_client.open(&said) == [(DATA, b"there?".to_vec())]
+}
+
+#[test]
+fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
+    let others = [
+        ("off the ring", ring("k2", b"another secret of some length", SERVER_SEED)),
+        ("another secret", ring("k1", b"another secret of some length", SERVER_SEED)),
+        ("another name", ring("k2", SECRET, SERVER_SEED)),
+        ("an empty ring", KeyRing::new()),
+    ];
+    for (what, keys) in others {
+        let mut stage = Stage::new(server(), Limits::default(), echo);
+        let (line, forger) = call(&mut stage, SERVER_NONCE);
+        stage.engine.replace_keys(keys);
+        stage.say(&line, &forger.confirm);
+        assert_eq!(take(&line), [5, 0, 0, 1, 2], "{what}");
+        stage.wait(Limits::default().handshake_timeout);
+        let counters = stage.engine.counters();
+        assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 1, "{what}");
+        assert_eq!(counters.authenticated, 0, "{what}");
+    }
+    // The same key on another ring is the same.
+    let mut stage = Stage::new(server(), Limits::default(), echo);
+    let (line, mut forger) = call(&mut stage, SERVER_NONCE);
+    stage.engine.replace_keys(ring("k1", SECRET, [77; 48]));
+    stage.say(&line, &forger.confirm.clone());
+    assert_eq!(take(&line), forger.to_client.record(4, &[0]));
+    assert!(is_served(&mut stage, &line, &mut forger));
+}
+
+#[test]
+fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
+    let mut keys = ring("k1", SECRET, SERVER_SEED);
+    keys.add(Key::new("k2", b"another secret of some length").unwrap()).unwrap();
+    let mut stage = Stage::new(Protocol::from(keys), Limits::default(), echo);
+    let mut ones: Vec<_> = (0..5).map(|number| enter(&mut stage, [number; 32])).collect();
+    let mut two = End::client(&caller("k2", b"another secret of some length"), CLIENT_NONCE);
+    let line = stage.connect([99; 32]);
+    stage.say(&line, &two.hear(&[]));
+    let confirm = two.hear(&take(&line));
+    stage.say(&line, &confirm);
+    two.hear(&take(&line));
+    let visitor = call(&mut stage, [100; 32]);
+    stage.engine.replace_keys(ring("k2", b"another secret of some length", SERVER_SEED));
+    for (line, forger) in &mut ones {
+        assert!(is_served(&mut stage, line, forger), "those who are in stay");
+    }
+    // Half a record lies there; nobody waits for the rest.
+    let half = ones[0].1.to_server.record(DATA, b"half");
+    stage.say(&ones[0].0, &half[..9]);
+    assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 5);
+    for (line, forger) in &mut ones {
+        assert_eq!(forger.to_client.open(&take(line)), [(CLOSE, Vec::new())]);
+        assert!(line.borrow().is_shut);
+        // What it says now is read and not served.
+        let late = forger.to_server.record(DATA, b"late");
+        stage.say(line, &late);
+        assert_eq!(take(line), []);
+    }
+    assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 0, "once is enough");
+    stage.say(&line, &two.say(b"there?"));
+    two.hear(&take(&line));
+    assert_eq!(two.messages(), [b"there?"]);
+    stage.say(&visitor.0, &visitor.1.confirm);
+    assert_eq!(take(&visitor.0), [5, 0, 0, 1, 2]);
+    for (line, _) in &ones {
+        line.borrow_mut().ended = true;
+        let ready = countersign::server::net::Readiness {
+            readable: true,
+            ended: true,
+            ..Default::default()
+        };
+        stage.report(line, ready);
+    }
+    stage.work();
+    assert_eq!(stage.engine.counters().closed(Close::Revoked), 5);
+    assert_eq!(stage.engine.counters().messages, 6);
+}
+
+#[test]
+fn a_thousand_rings_lose_nothing() {
+    let mut stage = Stage::new(server(), Limits::default(), echo);
+    let mut inside: Vec<_> = (0..8).map(|number| enter(&mut stage, [number; 32])).collect();
+    let other = |number: u32| {
+        Key::new(&format!("k{number}"), format!("secret number {number}, long enough").as_bytes())
+    };
+    let mut entering = None;
+    for round in 0..1000_u32 {
+        let mut keys = KeyRing::new();
+        // The key stands anywhere among others that come and go.
+        (0..round % 3).for_each(|at| keys.add(other(round + at + 2).unwrap()).unwrap());
+        keys.add(Key::new("k1", SECRET).unwrap()).unwrap();
+        stage.engine.replace_keys(keys);
+        assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 0);
+        let at = round as usize % inside.len();
+        let (line, forger) = &mut inside[at];
+        assert!(is_served(&mut stage, line, forger), "round {round}");
+        // A handshake goes over two rings.
+        match entering.take() {
+            None => entering = Some(call(&mut stage, [u8::try_from(round % 251).unwrap(); 32])),
+            Some((line, mut forger)) => {
+                stage.say(&line, &forger.confirm.clone());
+                assert_eq!(take(&line), forger.to_client.record(4, &[0]), "round {round}");
+                if inside.len() < 40 {
+                    inside.push((line, forger));
+                }
+            }
+        }
+    }
+    let counters = stage.engine.counters();
+    assert_eq!((counters.messages, counters.authenticated), (1000, 508));
+    assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 0);
+    // Those who know one another by the ring still do.
+    let line = stage.connect([255; 32]);
+    stage.say(&line, &End::client(&server(), CLIENT_NONCE).hear(&[]));
+    assert_eq!(take(&line), []);
+    assert_eq!(stage.engine.counters().closed(Close::Refused(Refusal::Reflected)), 1);
+}
+
+#[test]
+fn a_key_that_runs_out_lets_nobody_in_any_more_and_who_is_in_stays() {
+    let until = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+    let key = Key::new("k1", SECRET).unwrap();
+    let keys = KeyRing::from(key.with_not_before(until(10)).with_not_after(until(20)));
+    keys.seed(SERVER_SEED);
+    let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };
+    let mut stage = Stage::new(Protocol::from(keys), limits, echo);
+    let knock = |stage: &mut Stage<_>, nonce: u8| {
+        let (line, mut forger) = call(stage, [nonce; 32]);
+        stage.say(&line, &forger.confirm.clone());
+        let said = take(&line);
+        let is_in = said == forger.to_client.record(4, &[0]);
+        assert!(is_in || said == [5, 0, 0, 1, 2], "{said:?}");
+        is_in.then_some((line, forger))
+    };
+    stage.wait(Duration::from_secs(9));
+    assert!(knock(&mut stage, 1).is_none(), "it is not taken yet");
+    stage.wait(Duration::from_secs(1));
+    let (line, mut forger) = knock(&mut stage, 2).unwrap();
+    stage.wait(Duration::from_secs(9));
+    let (late, mut later) = knock(&mut stage, 3).unwrap();
+    stage.wait(Duration::from_secs(2));
+    assert!(knock(&mut stage, 4).is_none(), "it has run out");
+    assert!(is_served(&mut stage, &line, &mut forger));
+    stage.wait(Duration::from_secs(1000));
+    assert!(is_served(&mut stage, &late, &mut later));
+    assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 0, "it is still on the ring");
+    // The clock goes back, and it is taken again.
+    stage.wall = until(15);
+    assert!(knock(&mut stage, 5).is_some());
+    assert_eq!(stage.engine.counters().closed(Close::Refused(Refusal::UnknownKey)), 2);
+}
