@@ -253,8 +253,9 @@ impl Protocol {
         self.keys = keys;
     }
 
-    /// Tells the ring the time, by which keys come into force and run out.
-    pub(crate) fn set_time(&mut self, now: SystemTime) {
+    /// Tells the ring the time, by which keys become valid and run out: see [`KeyRing::set_time`].
+    /// Who has sessions of their own tells it as time goes; a server does it by itself.
+    pub fn set_time(&mut self, now: SystemTime) {
         self.keys.set_time(now);
     }
 

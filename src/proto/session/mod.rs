@@ -296,7 +296,7 @@ impl Session {
 
     /// As a server that ends a handshake of its own accord: appends the word for it, where the
     /// dialect has one and the peer speaks it. The session takes nothing more.
-    pub(crate) fn give_up(&mut self, reason: Reason, out: &mut Vec<u8>) {
+    pub fn give_up(&mut self, reason: Reason, out: &mut Vec<u8>) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Called(nonce, is_sent) if self.held.bytes().starts_with(&MAGIC) => {
                 server::refuse((!is_sent).then_some(&nonce), reason, out);
