@@ -10,6 +10,7 @@ mod logging;
 mod options;
 mod ring;
 mod serve;
+mod signals;
 mod units;
 
 use std::io::Write as _;

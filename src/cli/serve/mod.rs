@@ -4,10 +4,7 @@ mod bounds;
 mod screen;
 
 use std::io::{self, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -15,13 +12,11 @@ use clap::builder::{FalseyValueParser, PossibleValue};
 use countersign::services::{Discard, Echo, Timestamp};
 use countersign::{Close, Key, KeyRing, Peer, Reply, Server, Service};
 use log::{info, warn};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::low_level::pipe;
 
 use super::exit::{Failure, Kind};
 use super::options::{Choice, Spoken};
 use super::ring::Purpose;
+use super::signals::Signals;
 use super::{logging, ring};
 use bounds::Bounds;
 pub(crate) use bounds::raise_descriptors;
@@ -151,9 +146,10 @@ impl Serve {
         let mut server = builder.build()?;
         server.set_busy_poll(self.busy_poll);
         // Before anybody hears that it listens: who hears of it may also stop it.
-        let signal = heed_signals(&mut server)?;
+        let (signals, woken) = Signals::heed()?;
+        server.wake_on(woken)?;
         self.introduce(&server, made.as_ref())?;
-        run(&mut server, &signal)?;
+        run(&mut server, &signals)?;
         let counters = server.counters();
         info!("stopped; {} connections, {} messages", counters.accepted, counters.messages);
         Ok(())
@@ -202,28 +198,13 @@ fn cannot_listen(address: &str, error: &io::Error) -> Failure {
     Failure::new(Kind::Unavailable, text)
 }
 
-/// Has a signal raise a flag, and wake the loop that looks at it.
-fn heed_signals<S: Service>(server: &mut Server<S>) -> io::Result<Arc<AtomicBool>> {
-    let raised = Arc::new(AtomicBool::new(false));
-    let (woken, waking) = UnixStream::pair()?;
-    waking.set_nonblocking(true)?;
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: whoever is woken finds the flag raised.
-        flag::register(signal, Arc::clone(&raised))?;
-        pipe::register(signal, waking.try_clone()?)?;
-    }
-    server.wake_on(woken)?;
-    Ok(raised)
-}
-
 /// Serves until a signal drains it; the next one stops it at once.
-fn run<S: Service>(server: &mut Server<S>, signal: &AtomicBool) -> io::Result<()> {
+fn run<S: Service>(server: &mut Server<S>, signals: &Signals) -> io::Result<()> {
     let handle = server.handle();
     let mut is_stopping = false;
     while !server.is_finished() {
         server.turn(None)?;
-        if signal.load(Ordering::Acquire) {
-            signal.store(false, Ordering::Release);
+        if signals.come() {
             if std::mem::replace(&mut is_stopping, true) {
                 handle.stop_now()
             } else {
