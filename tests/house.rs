@@ -28,14 +28,17 @@ const RESERVED: [(&str, &[&str]); 5] = [
     ("chrono::", &["src/services/timestamp.rs", "src/proto/keys/date.rs"]),
     (
         "mio::",
-        &["src/server/driver.rs", "src/server/mio_net.rs", "src/server/handle.rs", "src/load"],
+        &[
+            "src/server/driver.rs",
+            "src/server/mio_net.rs",
+            "src/server/handle.rs",
+            "src/load",
+            "src/cli/proxy",
+        ],
     ),
-    ("socket2::", &["src/server/listen.rs", "src/load/dial.rs"]),
-    (
-        "rand::",
-        &["src/chance.rs", "src/load/schedule.rs", "src/cli/ring.rs", "src/cli/connect/retry.rs"],
-    ),
-    ("Instant::now", &["src/clock.rs"]),
+    ("socket2::", &["src/server/listen.rs", "src/load/dial.rs", "src/cli/proxy/sockets.rs"]),
+    ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
+    ("Instant::now", &["src/clock.rs", "src/cli/system.rs"]),
 ];
 
 struct Source {

@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::clock;
+use super::system;
 
 /// Lines that may wait for stderr.
 const WAITING: usize = 1024;
@@ -113,11 +113,11 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        let mut line = self.format.line(clock::now(), record);
+        let mut line = self.format.line(system::wall(), record);
         if dropped > 0 {
             let lost = format_args!("{dropped} lines were dropped: stderr was blocked");
             let record = Record::builder().level(log::Level::Warn).args(lost).build();
-            line.insert_str(0, &self.format.line(clock::now(), &record));
+            line.insert_str(0, &self.format.line(system::wall(), &record));
         }
         if self.lines.get_or_init(writer).try_send(Line::Text(line)).is_err() {
             self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);

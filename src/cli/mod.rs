@@ -1,6 +1,5 @@
 //! The program: one file a verb. It uses the library's public interface alone.
 
-mod clock;
 mod connect;
 mod exit;
 mod keygen;
@@ -8,9 +7,11 @@ mod keys;
 mod load;
 mod logging;
 mod options;
+mod proxy;
 mod ring;
 mod serve;
 mod signals;
+mod system;
 mod units;
 
 use std::io::Write as _;
@@ -42,7 +43,8 @@ Examples:
   printf 'hello\\n' | countersign connect 127.0.0.1:9527
   countersign keygen garden                add a key to the ring
   countersign keys list                    see what is on it
-  countersign load 127.0.0.1:9527 -z 10s   measure it";
+  countersign load 127.0.0.1:9527 -z 10s   measure it
+  countersign proxy --help                 carry the connections of other programs";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such key file,
@@ -56,6 +58,7 @@ enum Verb {
     Keygen(keygen::Keygen),
     Keys(keys::Keys),
     Load(load::Load),
+    Proxy(proxy::Proxy),
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -65,6 +68,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Keygen(keygen) => keygen.run(),
         Verb::Keys(keys) => keys.run(),
         Verb::Load(load) => load.run(),
+        Verb::Proxy(proxy) => proxy.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

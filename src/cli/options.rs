@@ -9,7 +9,7 @@ use clap::{Arg, Args, Command};
 use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
 
 use super::exit::{Failure, Kind};
-use super::{clock, ring, units};
+use super::{ring, system, units};
 
 /// What `--message-max` is unless told otherwise.
 const MESSAGE_MAX: usize = 64 << 10;
@@ -71,7 +71,7 @@ impl Spoken {
             return Ok(KeyRing::new());
         }
         let mut ring = KeyRing::from_file(self.ring_path()?)?;
-        ring.set_time(clock::now());
+        ring.set_time(system::wall());
         Ok(ring)
     }
 
@@ -165,7 +165,8 @@ impl Handshake {
     }
 }
 
-fn audience(name: &str) -> Result<String, String> {
+/// Reads the name of a service.
+pub(crate) fn audience(name: &str) -> Result<String, String> {
     let fits = (1..=64).contains(&name.len());
     fits.then(|| name.to_owned()).ok_or_else(|| "a name has 1 to 64 bytes".to_owned())
 }

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use countersign::{Dialect, Key, KeyFault, KeyRing};
 use etcetera::BaseStrategy as _;
-use rand::TryRng as _;
-use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::exit::{Failure, Kind, plain};
+use super::system;
 
 /// The bytes of a fresh secret: as many as the hash has, past which an HMAC gains nothing.
 const SECRET: usize = 32;
@@ -201,7 +200,7 @@ const HEADER: &str = "# Keys, one a line: id  encoding:secret  [option=value ...
 
 fn secret() -> io::Result<Zeroizing<[u8; SECRET]>> {
     let mut secret = Zeroizing::new([0; SECRET]);
-    SysRng.try_fill_bytes(&mut secret[..]).map_err(io::Error::other)?;
+    system::fill(&mut secret[..])?;
     Ok(secret)
 }
 

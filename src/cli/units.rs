@@ -1,4 +1,10 @@
-//! Numbers and sizes with a unit: `10k`, `64k`, `1m`. Durations are humantime's: `5s`, `200ms`.
+//! Numbers and sizes with a unit: `10k`, `64k`, `1m`; and dates. Durations are humantime's: `5s`,
+//! `200ms`.
+
+use std::time::{Duration, SystemTime};
+
+/// The last second that RFC 3339 can write.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
 
 /// Reads a size in bytes; k, m and g are powers of 1024.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
@@ -40,9 +46,28 @@ pub(crate) fn shown(bytes: usize) -> String {
     }
 }
 
+/// Writes a time in UTC to the second, after RFC 3339. One that it can't write is the nearest that
+/// it can.
+pub(crate) fn date(time: SystemTime) -> String {
+    let nearest = time.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST);
+    humantime::format_rfc3339_seconds(nearest).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_whatever_it_is() {
+        let cases = [
+            (SystemTime::UNIX_EPOCH + Duration::from_millis(1_801_440_000_999), "2027-02-01T00:00"),
+            (SystemTime::UNIX_EPOCH - Duration::from_secs(1), "1970-01-01T00:00:00Z"),
+            (SystemTime::UNIX_EPOCH + 2 * LAST, "9999-12-31T23:59:59Z"),
+        ];
+        for (time, expected) in cases {
+            assert!(date(time).starts_with(expected), "{}", date(time));
+        }
+    }
 
     #[test]
     fn sizes_are_read_and_shown() {

@@ -129,9 +129,11 @@ impl End {
     }
 
     pub(crate) fn messages(&self) -> Vec<&[u8]> {
-        let message =
-            |heard| if let Heard::Message(bytes) = heard { Some(&bytes[..]) } else { None };
-        self.heard.iter().filter_map(message).collect()
+        let messages = self.heard.iter().filter_map(|heard| match heard {
+            Heard::Message(bytes) => Some(&bytes[..]),
+            _ => None,
+        });
+        messages.collect()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::home::Home;
 
-const VERBS: [&str; 8] =
-    ["", "serve", "connect", "keygen", "keys", "keys list", "keys check", "keys rotate"];
+const VERBS: [&str; 9] =
+    ["", "serve", "connect", "keygen", "keys", "keys list", "keys check", "keys rotate", "proxy"];
 
 #[test]
 fn help_is_longer_than_h_and_begins_with_examples() {

@@ -13,6 +13,7 @@ mod logs;
 mod mutual;
 mod options;
 mod prompt;
+mod proxy;
 mod retry;
 mod ring;
 mod served;

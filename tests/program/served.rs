@@ -63,6 +63,25 @@ impl Served {
         assert!(Command::new("sh").arg("-c").arg(line).status().unwrap().success());
     }
 
+    /// The memory that it has now, in KiB.
+    #[track_caller]
+    pub(crate) fn resident(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory that it ever had, in KiB.
+    #[track_caller]
+    pub(crate) fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    #[track_caller]
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// Waits until it ends by itself. The result has what it said since it was last asked.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ran {

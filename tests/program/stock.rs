@@ -5,7 +5,7 @@ use std::process::Command;
 use super::home::{Home, finish, skip};
 
 #[track_caller]
-fn shell(home: &Home, line: &str) -> String {
+pub(crate) fn shell(home: &Home, line: &str) -> String {
     let mut shell = Command::new("sh");
     home.prepare(&mut shell);
     let ran = finish(shell.arg("-c").arg(line).spawn().unwrap(), b"");

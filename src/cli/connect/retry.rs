@@ -8,8 +8,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use rand::TryRng as _;
-use rand::rngs::SysRng;
+use crate::cli::system;
 
 /// The longest pause at first, and at all.
 const FIRST: Duration = Duration::from_millis(100);
@@ -29,7 +28,7 @@ impl Backoff {
 
     /// How long to wait before the next attempt; none after the last.
     pub(super) fn pause(&mut self) -> io::Result<Option<Duration>> {
-        let random = SysRng.try_next_u64().map_err(io::Error::other)?;
+        let random = u64::from_ne_bytes(system::random()?);
         Ok(self.bound().map(|bound| share(bound, random)))
     }
 

@@ -7,8 +7,8 @@ use clap::Args;
 use countersign::{Key, KeyRing};
 
 use super::{State, Where};
-use crate::cli::clock;
 use crate::cli::exit::Failure;
+use crate::cli::{system, units};
 
 /// A key that runs out within this time is warned of.
 const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -33,7 +33,7 @@ impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
         let path = self.place.path()?;
         let ring = KeyRing::from_file(&path)?;
-        let now = clock::now();
+        let now = system::wall();
         for key in ring.keys() {
             for warning in warnings(key, now) {
                 writeln!(io::stderr(), "warning: the key {} {warning}", key.id())?;
@@ -56,14 +56,14 @@ fn warnings(key: &Key, now: SystemTime) -> Vec<String> {
     }
     match (State::of(key, now), key.not_after()) {
         (State::Early(beginning), _) => {
-            warnings.push(format!("is of no use before {}", clock::shown(beginning)));
+            warnings.push(format!("is of no use before {}", units::date(beginning)));
         }
         (State::Over(end), _) => {
-            let end = clock::shown(end);
+            let end = units::date(end);
             warnings.push(format!("ran out {end}, and is of no use; remove its line"));
         }
         (State::Live, Some(end)) if end <= now + SOON => {
-            let end = clock::shown(end);
+            let end = units::date(end);
             let remedy = "rotate it, unless that is done";
             warnings.push(format!("runs out {end}; {remedy}"));
         }

@@ -9,8 +9,8 @@ use countersign::{Key, KeyRing};
 use serde_json::{Value, json};
 
 use super::{State, Where, validity};
-use crate::cli::clock;
 use crate::cli::exit::Failure;
+use crate::cli::{system, units};
 
 /// List the keys of the ring, without their secrets
 ///
@@ -36,7 +36,7 @@ const HEAD: [&str; 5] = ["id", "fingerprint", "dialects", "audience", "validity"
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
         let ring = KeyRing::from_file(self.place.path()?)?;
-        let now = clock::now();
+        let now = system::wall();
         let text = if self.json { objects(&ring, now) } else { table(&ring, now) };
         Ok(io::stdout().write_all(text.as_bytes())?)
     }
@@ -85,8 +85,8 @@ fn object(key: &Key, now: SystemTime) -> Value {
         "fingerprint": key.fingerprint(),
         "dialects": key.dialects().map(|dialect| dialect.name()).collect::<Vec<_>>(),
         "audience": key.audience(),
-        "not_before": key.not_before().map(clock::shown),
-        "not_after": key.not_after().map(clock::shown),
+        "not_before": key.not_before().map(units::date),
+        "not_after": key.not_after().map(units::date),
         "state": state,
         "short": key.is_short(),
     })

@@ -10,9 +10,9 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use countersign::Key;
 
-use crate::cli::clock;
 use crate::cli::exit::Failure;
 use crate::cli::ring;
+use crate::cli::units;
 
 /// List, check and rotate the keys of the ring
 ///
@@ -85,8 +85,8 @@ impl State {
 fn validity(key: &Key, now: SystemTime) -> String {
     match (State::of(key, now), key.not_after()) {
         (State::Live, None) => "live".to_owned(),
-        (State::Live, Some(end)) => format!("live until {}", clock::shown(end)),
-        (State::Early(beginning), _) => format!("not before {}", clock::shown(beginning)),
-        (State::Over(end), _) => format!("ran out {}", clock::shown(end)),
+        (State::Live, Some(end)) => format!("live until {}", units::date(end)),
+        (State::Early(beginning), _) => format!("not before {}", units::date(beginning)),
+        (State::Over(end), _) => format!("ran out {}", units::date(end)),
     }
 }

@@ -9,9 +9,9 @@ use clap::Args;
 use countersign::{Key, KeyRing};
 
 use super::{Where, validity};
-use crate::cli::clock;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::ring::{Change, Purpose};
+use crate::cli::{system, units};
 
 /// Add a fresh key for an old one, which runs out
 ///
@@ -47,7 +47,7 @@ fn overlap(text: &str) -> Result<Duration, String> {
 
 impl Rotate {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let now = clock::now();
+        let now = system::wall();
         let path = self.place.path()?;
         let [old, new] = rotate(&path, &self.id, now + self.overlap)?;
         for key in [&old, &new] {
@@ -55,7 +55,7 @@ impl Rotate {
         }
         let (old, new, end) = (old.id(), new.id(), old.not_after().filter(|end| *end > now));
         let copy = format!("copy the line of {new} in {} to all who hold {old}", path.display());
-        match end.map(clock::shown) {
+        match end.map(units::date) {
             Some(end) => writeln!(io::stderr(), "{copy}, before {end}")?,
             None => writeln!(io::stderr(), "{copy}, which is taken no more")?,
         }
@@ -75,7 +75,7 @@ fn rotate(path: &Path, id: &str, until: SystemTime) -> Result<[Key; 2], Failure>
         Failure::new(Kind::Configuration, format!("the key {id} is not on the ring; {remedy}"))
     })?;
     if let Some(beginning) = old.not_before().filter(|beginning| until <= *beginning) {
-        let beginning = clock::shown(beginning);
+        let beginning = units::date(beginning);
         let text =
             format!("the key {id} isn't valid before {beginning}; choose a longer --overlap");
         return Err(Failure::new(Kind::Usage, text));
@@ -144,7 +144,7 @@ fn fields(line: &str) -> Vec<Range<usize>> {
 /// Gives the key of a line an end, instead of the one that it has.
 fn run_out(change: &mut Change<'_>, line: Range<usize>, end: SystemTime) {
     const OPTION: &str = "not-after=";
-    let option = format!("{OPTION}{}", clock::shown(end));
+    let option = format!("{OPTION}{}", units::date(end));
     let text = str::from_utf8(&change.text[line.clone()]).unwrap_or_default();
     let is_option = |range: &Range<usize>| text[range.clone()].starts_with(OPTION);
     // Behind the id and the secret.

@@ -73,7 +73,7 @@ pub(super) struct Bounds {
 }
 
 /// Files, pipes, the poll and the like, beside the connections.
-const DESCRIPTORS_BESIDE: u64 = 32;
+pub(crate) const DESCRIPTORS_BESIDE: u64 = 32;
 
 impl Bounds {
     /// The limits, with descriptors enough for them: as many as the system gives.

@@ -19,7 +19,7 @@ use super::ring::Purpose;
 use super::signals::Signals;
 use super::{logging, ring};
 use bounds::Bounds;
-pub(crate) use bounds::raise_descriptors;
+pub(crate) use bounds::{DESCRIPTORS_BESIDE, raise_descriptors};
 use screen::Screen;
 
 /// Serve those who hold a key

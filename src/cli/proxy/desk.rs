@@ -1,0 +1,57 @@
+//! What all pairs share, lent to the one whose turn it is.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use countersign::Protocol;
+use mio::Registry;
+
+use super::bounds::Bounds;
+
+/// Which end of `countersign/1` this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Role {
+    /// Plain at --listen, countersign/1 to the far end at --to
+    Client,
+    /// Countersign/1 at --listen, plain to the target at --to
+    Server,
+}
+
+/// What all pairs share.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) role: Role,
+    pub(super) protocol: Protocol,
+    /// Where pairs dial: the first of these that answers.
+    pub(super) targets: Vec<SocketAddr>,
+    pub(super) bounds: Bounds,
+    pub(super) registry: Registry,
+    /// When this turn began.
+    pub(super) now: Instant,
+    /// What was read.
+    pub(super) inbox: Box<[u8]>,
+    /// What is carried on.
+    pub(super) outbox: Vec<u8>,
+    /// What the session itself has to say to the far end.
+    pub(super) words: Vec<u8>,
+    pub(super) carried: Carried,
+}
+
+/// How much was carried, in bytes.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    pub(super) connections: u64,
+    /// From plain ends.
+    pub(super) out: u64,
+    /// To plain ends.
+    pub(super) back: u64,
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connections, out, back } = self;
+        write!(f, "{connections} connections, {out} bytes out, {back} bytes back")
+    }
+}

@@ -1,0 +1,203 @@
+//! `countersign proxy`: for programs that know nothing of us.
+
+mod alarms;
+mod bounds;
+mod desk;
+mod door;
+mod end;
+mod name;
+mod notes;
+mod pair;
+mod pump;
+mod relay;
+mod sockets;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign::{Dialect, KeyRing, Protocol};
+use log::{info, warn};
+
+use super::exit::{Failure, Kind, plain};
+use super::signals::Signals;
+use super::{logging, ring, serve, system, units};
+use bounds::Bounds;
+use desk::Role;
+use relay::{Relay, Route};
+
+/// Carry the connections of other programs in countersign/1
+///
+/// One proxy stands beside the client and one beside the server; both have the same key. Between
+/// them both ends prove that they hold the key, and nobody can change, repeat, drop or cut off
+/// bytes without its being noticed. Everybody can read them. There is no way to fall back to less.
+///
+/// SIGINT and SIGTERM stop gracefully: nobody is let in any more, and what is open goes on until
+/// its end or --drain-timeout. A second one stops at once.
+#[derive(Debug, Args)]
+#[command(before_long_help = EXAMPLES)]
+pub(crate) struct Proxy {
+    /// Which end of countersign/1 this is
+    #[arg(long, value_name = "ROLE", env = "COUNTERSIGN_ROLE", value_enum)]
+    role: Role,
+    /// Where to listen, as HOST:PORT; port 0 is any free one
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
+    listen: String,
+    /// Whom to dial for each connection, as HOST:PORT; a name is looked up once, at start
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TO")]
+    to: String,
+    /// How log lines are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "COUNTERSIGN_LOG_FORMAT",
+        default_value = "text",
+        value_enum
+    )]
+    log_format: logging::Format,
+    /// Which log lines are written
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "COUNTERSIGN_LOG_LEVEL",
+        default_value = "info",
+        value_enum
+    )]
+    log_level: logging::Level,
+    // Behind all others, because their headings hold for what follows.
+    #[command(flatten)]
+    tunnel: Tunnel,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign proxy --role server --listen 0.0.0.0:9528 --to 127.0.0.1:5432
+  countersign proxy --role client --listen 127.0.0.1:5432 --to db.example:9528
+  countersign proxy --role client --listen 127.0.0.1:5432 --to db.example:9528 --key garden";
+
+/// What is spoken between the proxies.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Between the proxies (the same at both ends)")]
+struct Tunnel {
+    /// The service that is meant; a server may be several [default: none]
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
+          value_parser = super::options::audience)]
+    audience: Vec<String>,
+    /// The file of keys [default: countersign/keys in the user's configuration directory]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
+    keys: Option<PathBuf>,
+    /// As a client, the id of the key to use [default: the first for countersign/1]
+    #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
+    key: Option<String>,
+    // There is no choice. They are known so that who asks for less hears why there is no less.
+    #[arg(long, env = "COUNTERSIGN_DIALECT", hide = true, value_parser = dialect)]
+    dialect: Option<Dialect>,
+    #[arg(long, env = "COUNTERSIGN_RECORDS", hide = true, value_parser = records)]
+    records: Option<Records>,
+}
+
+/// Records are required.
+#[derive(Debug, Clone, Copy)]
+struct Records;
+
+fn dialect(name: &str) -> Result<Dialect, &'static str> {
+    let right = name == Dialect::Countersign.name();
+    right.then_some(Dialect::Countersign).ok_or("a proxy carries records, which countersign/1 has")
+}
+
+fn records(when: &str) -> Result<Records, &'static str> {
+    (when == "required").then_some(Records).ok_or("a proxy carries records, always: required")
+}
+
+impl Proxy {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let _log = logging::begin(self.log_format, self.log_level);
+        let protocol = self.protocol()?;
+        let mut bounds = self.bounds.clone();
+        bounds.max_connections = self.room()?;
+        let targets = sockets::resolve(&self.to).map_err(|error| self.no_target(&error))?;
+        let listener = sockets::listen(&self.listen).map_err(|error| self.no_listener(&error))?;
+        let address = listener.local_addr()?;
+        // Before anybody hears that it listens: who hears of it may also stop it.
+        let (signals, woken) = Signals::heed()?;
+        let memory = units::shown(relay::memory_max(bounds.max_connections));
+        let route = Route { role: self.role, listener, targets };
+        let mut relay = Relay::new(route, protocol, bounds, woken)?;
+        match self.role {
+            Role::Client => info!("from plain {address} to countersign/1 at {}", self.to),
+            Role::Server => info!("from countersign/1 at {address} to plain {}", self.to),
+        }
+        info!("at most {memory} of memory for connections, whatever peers do");
+        // Where nobody reads what it says, it serves all the same.
+        let _ = writeln!(io::stdout(), "listening on {address}");
+        carry(&mut relay, &signals)?;
+        info!("stopped; {}", relay.carried());
+        Ok(())
+    }
+
+    /// What is spoken with the far end.
+    fn protocol(&self) -> Result<Protocol, Failure> {
+        let Tunnel { audience, keys, key, .. } = &self.tunnel;
+        let path = keys.clone().map_or_else(ring::default_path, Ok)?;
+        let protocol = Protocol::new(Dialect::Countersign, KeyRing::from_file(path)?)
+            .with_message_max(pump::RECORD);
+        let mut protocol =
+            audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name));
+        if let Some(id) = key {
+            protocol = protocol.with_key(id);
+        }
+        protocol.set_time(system::wall());
+        protocol.keys().seed(system::random()?);
+        match self.role {
+            Role::Client => protocol.signing_key().map(drop),
+            Role::Server => protocol.check_server(),
+        }?;
+        Ok(protocol)
+    }
+
+    /// For how many connections, of two sockets each, there are descriptors.
+    fn room(&self) -> io::Result<usize> {
+        let wanted = self.bounds.max_connections;
+        let given = serve::raise_descriptors(2 * wanted as u64)?;
+        let room = usize::try_from(given.saturating_sub(serve::DESCRIPTORS_BESIDE) / 2);
+        let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(name::SLOTS_MAX));
+        if room < wanted {
+            warn!("{given} descriptors allow for {room} connections; raise ulimit -n");
+        }
+        Ok(room)
+    }
+
+    fn no_target(&self, error: &io::Error) -> Failure {
+        let text = format!("cannot find {}: {}; write HOST:PORT", self.to, plain(error));
+        Failure::new(Kind::Unavailable, text)
+    }
+
+    fn no_listener(&self, error: &io::Error) -> Failure {
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => "another program listens there",
+            io::ErrorKind::PermissionDenied => "ports below 1024 are the administrator's",
+            io::ErrorKind::AddrNotAvailable => "no interface of this machine has the address",
+            _ => "write HOST:PORT",
+        };
+        let text = format!("cannot bind {}: {}; {remedy}", self.listen, plain(error));
+        Failure::new(Kind::Unavailable, text)
+    }
+}
+
+/// Carries until a signal drains it; the next one stops it at once.
+fn carry(relay: &mut Relay, signals: &Signals) -> io::Result<()> {
+    let mut is_stopping = false;
+    while !is_stopping || relay.open() > 0 {
+        relay.turn()?;
+        if signals.come() {
+            if std::mem::replace(&mut is_stopping, true) {
+                relay.halt();
+            } else {
+                relay.drain();
+            }
+        }
+    }
+    Ok(())
+}

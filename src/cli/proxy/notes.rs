@@ -1,0 +1,168 @@
+//! What the proxy says in the log: one line an event, none for what is carried.
+//!
+//! Peers decide how often they are refused, so lines of one kind are limited to a few a second, and
+//! the next one says how many were left out.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use countersign::{ClientError, NoUsableKey, Refusal};
+use log::{debug, error, warn};
+
+use super::desk::Role;
+use crate::cli::exit::plain;
+
+/// How many lines of one kind a second may have.
+const LINES_PER_SECOND: u32 = 10;
+
+/// Why a pair has ended.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// Both directions were carried to their ends.
+    Finished,
+    /// The far end's stream ended without a good-bye, so it may lack its end.
+    Cut,
+    /// The plain connection broke.
+    Plain(io::Error),
+    /// The connection to the far end broke.
+    Far(io::Error),
+    /// The far end did what it must not do, or proved nothing, or refused us.
+    Refused(Refusal),
+    /// Where we dial, nobody answers.
+    Unreachable(io::Error),
+    /// No key is valid at this time.
+    NoKey(NoUsableKey),
+    /// Nothing was carried for too long.
+    Idle,
+    /// We were told to stop.
+    Stopped,
+    /// The system failed us.
+    Unavailable(io::Error),
+}
+
+/// Whose line it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whose {
+    pub(super) role: Role,
+    /// Who called.
+    pub(super) address: SocketAddr,
+    /// Which connection it is, from 1 on.
+    pub(super) number: u64,
+    /// The handshake was over.
+    pub(super) is_open: bool,
+}
+
+/// How often each kind of line was written of late.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    refused: Tally,
+    broken: Tally,
+    unreachable: Tally,
+    paused: Tally,
+}
+
+impl Notes {
+    /// A pair has ended.
+    pub(super) fn ended(&mut self, now: Instant, whose: Whose, why: &Why) {
+        let Whose { role, address, number, is_open } = whose;
+        let (tally, text) = match (why, role) {
+            (Why::Refused(refusal), Role::Client) => {
+                // In the words that whoever dials by hand reads.
+                let reason = ClientError::from(*refusal);
+                (&mut self.refused, format!("refused: {}: {reason}", refusal.name()))
+            }
+            (Why::Refused(refusal), Role::Server) if is_open => {
+                (&mut self.broken, format!("cut: {}: {refusal}", refusal.name()))
+            }
+            (Why::Refused(refusal), Role::Server) => {
+                (&mut self.refused, format!("refused: {}", refusal.name()))
+            }
+            (Why::NoKey(reason), _) => (&mut self.refused, reason.to_string()),
+            (Why::Cut, _) if is_open || role == Role::Client => {
+                (&mut self.broken, "cut: the far end's stream lacks its end".to_owned())
+            }
+            (Why::Unreachable(reason), _) => {
+                let target = if role == Role::Client { "the far end" } else { "the target" };
+                let text = format!("cannot connect to {target}: {}", plain(reason));
+                (&mut self.unreachable, text)
+            }
+            (Why::Unavailable(reason), _) => {
+                (&mut self.broken, format!("turned away, the system failed: {}", plain(reason)))
+            }
+            (routine, _) => {
+                debug!(peer:% = address, conn = number; "closed: {routine}");
+                return;
+            }
+        };
+        if let Some(left_out) = tally.allows(now) {
+            warn!(peer:% = address, conn = number; "{text}{left_out}");
+        }
+    }
+
+    /// Accepting has failed for want of something.
+    pub(super) fn paused(&mut self, now: Instant, reason: &io::Error) {
+        if let Some(left_out) = self.paused.allows(now) {
+            let reason = plain(reason);
+            error!(
+                "accepting pauses: {reason}; raise the limit on descriptors, or lower \
+                    --max-connections{left_out}"
+            );
+        }
+    }
+}
+
+/// Both ends have proved themselves.
+pub(super) fn opened(whose: Whose, key: &str) {
+    let Whose { role, address, number, .. } = whose;
+    let text = if role == Role::Client { "the far end has proved itself" } else { "let in" };
+    debug!(peer:% = address, conn = number, key; "{text}");
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::Cut => f.write_str("cut"),
+            Self::Plain(error) => write!(f, "the plain end broke: {}", plain(error)),
+            Self::Far(error) => write!(f, "the far end broke: {}", plain(error)),
+            Self::Refused(refusal) => f.write_str(refusal.name()),
+            Self::Unreachable(error) | Self::Unavailable(error) => f.write_str(&plain(error)),
+            Self::NoKey(error) => error.fmt(f),
+            Self::Idle => f.write_str("idle-timeout"),
+            Self::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
+/// One kind of line.
+#[derive(Debug, Default)]
+struct Tally {
+    /// When the second began that is counted.
+    since: Option<Instant>,
+    /// The lines of this second, those left out included.
+    lines: u32,
+}
+
+/// How many lines were left out, where it is worth a word.
+struct LeftOut(u32);
+
+impl Tally {
+    /// Whether a line may be written, and how many were left out before it.
+    fn allows(&mut self, now: Instant) -> Option<LeftOut> {
+        let mut left_out = 0;
+        if self.since.is_none_or(|since| now >= since + Duration::from_secs(1)) {
+            left_out = self.lines.saturating_sub(LINES_PER_SECOND);
+            *self = Self { since: Some(now), lines: 0 };
+        }
+        self.lines = self.lines.saturating_add(1);
+        (self.lines <= LINES_PER_SECOND).then_some(LeftOut(left_out))
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, " (and {} more like it before)", self.0) }
+    }
+}

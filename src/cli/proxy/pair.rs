@@ -1,0 +1,298 @@
+//! One connection that is carried: a plain end, a far end, and the session between them.
+
+use std::time::{Duration, Instant};
+
+use countersign::{Reason, Refusal, Session};
+use mio::event::Event;
+use mio::net::TcpStream;
+
+use super::desk::{Desk, Role};
+use super::end::End;
+use super::name::{Name, Side};
+use super::notes::{Whose, Why};
+use super::sockets;
+
+/// How often a pair may read each way before the others have their turns.
+const ROUNDS: usize = 8;
+
+/// How long whom we refuse may take to hear it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How often we read of what such a peer still says, so that our word isn't lost by a reset.
+const LINGER_READS: usize = 16;
+
+/// One connection that is carried.
+#[derive(Debug)]
+pub(super) struct Pair {
+    name: Name,
+    whose: Whose,
+    pub(super) plain: End,
+    /// The end that speaks `countersign/1`.
+    pub(super) far: End,
+    pub(super) session: Session,
+    pub(super) stage: Stage,
+    /// When the stage began, or anything was carried last.
+    pub(super) since: Instant,
+    /// From the plain end to the far one.
+    pub(super) outward: Flow,
+    /// From the far end to the plain one.
+    pub(super) inward: Flow,
+    /// How many of the targets were dialled.
+    tried: usize,
+    /// It stands in the queue of the ready.
+    pub(super) queued: bool,
+    /// When it is looked at again by itself.
+    pub(super) alarm: Option<Instant>,
+}
+
+/// How far a pair has come: a client dials and then greets, a server greets and then dials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The handshake is going on.
+    Greeting,
+    /// Whom we dial hasn't answered yet.
+    Dialling,
+    Carrying,
+    /// The far end is told that it isn't let in: for this reason, or because we stop.
+    Leaving(Option<Refusal>),
+}
+
+/// How far one direction has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Open,
+    /// Its source has ended; what waits is still to be sent, and then the end.
+    Ending,
+    Ended,
+}
+
+/// What a turn came to.
+#[derive(Debug)]
+pub(super) enum Visit {
+    /// There is nothing to do until something happens.
+    Rest,
+    /// The budget is used up, and there may be more to do.
+    Again,
+    Over(Why),
+}
+
+impl Pair {
+    /// A pair for somebody who has called.
+    pub(super) fn new(
+        name: Name,
+        (socket, whose): (TcpStream, Whose),
+        session: Session,
+        now: Instant,
+    ) -> Self {
+        let caller = End::accepted(socket);
+        let (plain, far, stage) = match whose.role {
+            Role::Client => (caller, End::default(), Stage::Dialling),
+            Role::Server => (End::default(), caller, Stage::Greeting),
+        };
+        Self {
+            name,
+            whose,
+            plain,
+            far,
+            session,
+            stage,
+            since: now,
+            outward: Flow::Open,
+            inward: Flow::Open,
+            tried: 0,
+            queued: false,
+            alarm: None,
+        }
+    }
+
+    /// Has its first turn.
+    pub(super) fn begin(&mut self, desk: &mut Desk) -> Visit {
+        let (side, caller) = match desk.role {
+            Role::Client => (Side::Plain, &mut self.plain),
+            Role::Server => (Side::Far, &mut self.far),
+        };
+        let watched = caller.watch(self.name.token(side), &desk.registry);
+        let begun = watched.map_err(Why::Unavailable).and_then(|()| match desk.role {
+            Role::Client => self.dial(desk),
+            Role::Server => self.digest(0, desk),
+        });
+        begun.map_or_else(Visit::Over, |()| Visit::Rest)
+    }
+
+    /// Takes note of an event.
+    pub(super) fn notice(&mut self, side: Side, event: &Event) {
+        match side {
+            Side::Plain => self.plain.notice(event),
+            Side::Far => self.far.notice(event),
+        }
+    }
+
+    /// Has its turn: carries both ways until there is nothing more or the budget is used up.
+    pub(super) fn turn(&mut self, desk: &mut Desk) -> Visit {
+        match (self.act(desk), self.stage) {
+            (Ok(visit), _) => visit,
+            // Whatever they do who aren't let in, it was that which ended it.
+            (Err(_), Stage::Leaving(refusal)) => Visit::Over(parted(refusal)),
+            (Err(why), _) => Visit::Over(why),
+        }
+    }
+
+    fn act(&mut self, desk: &mut Desk) -> Result<Visit, Why> {
+        self.plain.check().map_err(Why::Plain)?;
+        self.far.check().map_err(Why::Far)?;
+        if self.stage == Stage::Dialling {
+            self.arrive(desk)?;
+        }
+        for _ in 0..ROUNDS {
+            if let Stage::Leaving(refusal) = self.stage {
+                return self.leave(refusal, desk);
+            }
+            let (inward, outward) = (self.inward(desk)?, self.outward(desk)?);
+            if (self.inward, self.outward) == (Flow::Ended, Flow::Ended) {
+                return Ok(Visit::Over(Why::Finished));
+            }
+            if !(inward || outward) {
+                return Ok(Visit::Rest);
+            }
+            if self.stage == Stage::Carrying {
+                self.since = desk.now;
+            }
+        }
+        Ok(Visit::Again)
+    }
+
+    /// Dials the first of the targets that weren't tried yet, and the next if that fails at once.
+    pub(super) fn dial(&mut self, desk: &Desk) -> Result<(), Why> {
+        let (side, dialled) = match desk.role {
+            Role::Client => (Side::Far, &mut self.far),
+            Role::Server => (Side::Plain, &mut self.plain),
+        };
+        let mut failure = std::io::ErrorKind::ConnectionRefused.into();
+        while let Some(&target) = desk.targets.get(self.tried) {
+            self.tried += 1;
+            let watched = sockets::dial(target).and_then(|socket| {
+                dialled.dial(socket);
+                dialled.watch(self.name.token(side), &desk.registry)
+            });
+            match watched {
+                Ok(()) => return Ok(()),
+                Err(error) => failure = error,
+            }
+        }
+        Err(Why::Unreachable(failure))
+    }
+
+    /// Goes on if whom we have dialled has answered.
+    fn arrive(&mut self, desk: &mut Desk) -> Result<(), Why> {
+        let dialled = match desk.role {
+            Role::Client => &mut self.far,
+            Role::Server => &mut self.plain,
+        };
+        match dialled.connects() {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.since = desk.now;
+                if desk.role == Role::Server {
+                    self.stage = Stage::Carrying;
+                    return Ok(());
+                }
+                self.stage = Stage::Greeting;
+                self.digest(0, desk)
+            }
+            Err(error) if self.tried == desk.targets.len() => Err(Why::Unreachable(error)),
+            Err(_) => self.dial(desk),
+        }
+    }
+
+    /// Waits until the far end has heard that it was refused.
+    fn leave(&mut self, refusal: Option<Refusal>, desk: &mut Desk) -> Result<Visit, Why> {
+        self.far.flush().map_err(Why::Far)?;
+        if self.far.waiting() > 0 {
+            return Ok(Visit::Rest);
+        }
+        self.far.finish().map_err(Why::Far)?;
+        for _ in 0..LINGER_READS {
+            match self.far.read(&mut desk.inbox).map_err(Why::Far)? {
+                None => return Ok(Visit::Rest),
+                Some(0) => break,
+                Some(_) => {}
+            }
+        }
+        Ok(Visit::Over(parted(refusal)))
+    }
+
+    /// Ends the handshake of somebody who took too long, or, for no refusal, because we stop.
+    pub(super) fn give_up(&mut self, refusal: Option<Refusal>, desk: &mut Desk) -> Visit {
+        desk.words.clear();
+        let reason = if refusal.is_some() { Reason::TimedOut } else { Reason::Busy };
+        self.session.give_up(reason, &mut desk.words);
+        (self.stage, self.since) = (Stage::Leaving(refusal), desk.now);
+        match self.far.send(&desk.words) {
+            Ok(()) => self.turn(desk),
+            Err(_) => Visit::Over(parted(refusal)),
+        }
+    }
+
+    /// When what it waits for is due.
+    pub(super) fn due(&self, desk: &Desk) -> Option<Instant> {
+        let wait = match self.stage {
+            Stage::Dialling => desk.bounds.connect_timeout,
+            Stage::Greeting => desk.bounds.handshake_timeout,
+            Stage::Carrying => desk.bounds.idle_timeout?,
+            Stage::Leaving(_) => LINGER,
+        };
+        self.since.checked_add(wait)
+    }
+
+    /// What it waited for hasn't come.
+    pub(super) fn time_up(&mut self, desk: &mut Desk) -> Visit {
+        let late = Refusal::HandshakeTimeout;
+        match self.stage {
+            Stage::Dialling => Visit::Over(Why::Unreachable(std::io::ErrorKind::TimedOut.into())),
+            Stage::Greeting if desk.role == Role::Server => self.give_up(Some(late), desk),
+            Stage::Greeting => Visit::Over(Why::Refused(late)),
+            Stage::Carrying => Visit::Over(Why::Idle),
+            Stage::Leaving(refusal) => Visit::Over(parted(refusal)),
+        }
+    }
+
+    /// Whether it is somebody who hasn't proved to be let in.
+    pub(super) fn is_visitor(&self) -> bool {
+        self.whose.role == Role::Server && self.stage == Stage::Greeting
+    }
+
+    /// Whose it is, for the log.
+    pub(super) fn whose(&self) -> Whose {
+        self.whose
+    }
+
+    /// Both ends have proved themselves.
+    pub(super) fn open(&mut self, now: Instant) {
+        self.whose.is_open = true;
+        self.since = now;
+        self.stage = match self.whose.role {
+            Role::Client => Stage::Carrying,
+            Role::Server => Stage::Dialling,
+        };
+    }
+
+    /// Ends it. Unless both directions were carried to their ends, neither peer may take what it
+    /// has for the whole.
+    pub(super) fn end(mut self, why: &Why) {
+        let was_told = matches!(self.stage, Stage::Leaving(_));
+        if !(was_told || matches!(why, Why::Finished)) {
+            self.plain.reset();
+            self.far.reset();
+        }
+    }
+
+    /// Whether it has this name, which may be that of one before it.
+    pub(super) fn is(&self, name: Name) -> bool {
+        self.name == name
+    }
+}
+
+/// Why somebody was not let in who was told so.
+fn parted(refusal: Option<Refusal>) -> Why {
+    refusal.map_or(Why::Stopped, Why::Refused)
+}

@@ -1,0 +1,148 @@
+//! How bytes get from one end to the other.
+//!
+//! Each direction reads only when all that it has read before was taken: what is kept for a pair is
+//! one read's worth each way, and a reader that is slow is felt by the writer behind the tunnel.
+//! Where records end means nothing; they are as long as what was read, up to [`RECORD`].
+
+use countersign::{Event, Key, Refusal, Session};
+
+use super::desk::{Desk, Role};
+use super::notes::{self, Why};
+use super::pair::{Flow, Pair, Stage};
+
+/// What a record carries at most.
+pub(super) const RECORD: usize = 16 << 10;
+
+/// What is read at once.
+pub(super) const INBOX: usize = 32 << 10;
+
+/// The far end isn't read while so much waits for it. What is carried leaves no more than a read's
+/// worth; only the answers to pings can come to this, and whoever sends those has to take them.
+const FLOOD: usize = 2 * INBOX;
+
+/// What the buffers of one pair come to at most: what waits for either end, and a record in part.
+pub(super) const BUFFERS_MAX: usize = (FLOOD + INBOX) + INBOX + RECORD;
+
+impl Pair {
+    /// Carries from the far end to the plain one. Says whether anything went.
+    pub(super) fn inward(&mut self, desk: &mut Desk) -> Result<bool, Why> {
+        let went = self.plain.flush().map_err(Why::Plain)?;
+        if self.plain.waiting() > 0 {
+            return Ok(went);
+        }
+        match self.inward {
+            Flow::Open if self.far.waiting() < FLOOD => {
+                match self.far.read(&mut desk.inbox).map_err(Why::Far)? {
+                    None => Ok(went),
+                    Some(0) => Err(self.broken_off(desk)),
+                    Some(length) => self.digest(length, desk).map(|()| true),
+                }
+            }
+            Flow::Ending if self.stage == Stage::Carrying => {
+                self.plain.finish().map_err(Why::Plain)?;
+                self.inward = Flow::Ended;
+                Ok(true)
+            }
+            Flow::Open | Flow::Ending | Flow::Ended => Ok(went),
+        }
+    }
+
+    /// Carries from the plain end to the far one. Says whether anything went.
+    pub(super) fn outward(&mut self, desk: &mut Desk) -> Result<bool, Why> {
+        let went = self.far.flush().map_err(Why::Far)?;
+        if self.far.waiting() > 0 || self.stage != Stage::Carrying {
+            return Ok(went);
+        }
+        match self.outward {
+            Flow::Open => match self.plain.read(&mut desk.inbox).map_err(Why::Plain)? {
+                None => Ok(went),
+                Some(length) => self.say(length, desk).map(|()| true),
+            },
+            Flow::Ending => {
+                self.far.finish().map_err(Why::Far)?;
+                self.outward = Flow::Ended;
+                Ok(true)
+            }
+            Flow::Ended => Ok(went),
+        }
+    }
+
+    /// Says to the far end what was read from the plain one; nothing read is its end.
+    fn say(&mut self, length: usize, desk: &mut Desk) -> Result<(), Why> {
+        let Desk { protocol, inbox, outbox, carried, .. } = desk;
+        outbox.clear();
+        let form = self.session.form(protocol);
+        for part in inbox[..length].chunks(record_max(&self.session)) {
+            form.frame(part, outbox);
+        }
+        if length == 0 {
+            self.session.say_goodbye(outbox);
+            self.outward = Flow::Ending;
+        }
+        let sealed = self.session.seal(outbox);
+        debug_assert!(sealed == outbox.len(), "no record is longer than the far end takes");
+        carried.out += length as u64;
+        self.far.send(outbox).map_err(Why::Far)
+    }
+
+    /// Takes what was read from the far end; at first nothing, since a client has to begin.
+    pub(super) fn digest(&mut self, length: usize, desk: &mut Desk) -> Result<(), Why> {
+        let Desk { protocol, inbox, outbox, words, .. } = &mut *desk;
+        outbox.clear();
+        words.clear();
+        let mut input = &inbox[..length];
+        let (whose, mut opened) = (self.whose(), false);
+        let heard = loop {
+            match self.session.next(protocol, &mut input, words) {
+                Ok(None) => break Ok(()),
+                Ok(Some(Event::Open(open))) => {
+                    debug_assert!(open.is_protected, "records are required");
+                    notes::opened(whose, open.key.map_or("-", Key::id));
+                    opened = true;
+                }
+                Ok(Some(Event::Message(message))) => outbox.extend_from_slice(message.bytes),
+                Ok(Some(Event::Finished)) => self.inward = Flow::Ending,
+                Ok(Some(_)) => {}
+                Err(refusal) => break Err(refusal),
+            }
+        };
+        if opened {
+            self.open(desk.now);
+        }
+        if let Err(refusal) = heard {
+            return self.turn_away(refusal, desk);
+        }
+        self.session.seal(&mut desk.words);
+        self.far.send(&desk.words).map_err(Why::Far)?;
+        desk.carried.back += desk.outbox.len() as u64;
+        self.plain.send(&desk.outbox).map_err(Why::Plain)?;
+        if opened && desk.role == Role::Server { self.dial(desk) } else { Ok(()) }
+    }
+
+    /// The far end was refused. Where it is to hear of it, that is sent first.
+    fn turn_away(&mut self, refusal: Refusal, desk: &Desk) -> Result<(), Why> {
+        if !self.is_visitor() || desk.words.is_empty() {
+            return Err(Why::Refused(refusal));
+        }
+        (self.stage, self.since) = (Stage::Leaving(Some(refusal)), desk.now);
+        self.far.send(&desk.words).map_err(Why::Far)
+    }
+
+    /// The far end's stream has ended, without a good-bye.
+    fn broken_off(&mut self, desk: &Desk) -> Why {
+        match self.session.finish(&desk.protocol) {
+            Err(refusal) if refusal != Refusal::Cut => Why::Refused(refusal),
+            _ => Why::Cut,
+        }
+    }
+}
+
+/// How long a record to the far end may be: as long as ours, or the first half of that, and so on,
+/// that the far end takes.
+fn record_max(session: &Session) -> usize {
+    let mut most = RECORD;
+    while most > 1 && !session.takes(most) {
+        most /= 2;
+    }
+    most
+}

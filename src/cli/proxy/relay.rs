@@ -1,0 +1,281 @@
+//! The loop that all pairs are on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use countersign::{Protocol, Session};
+use log::info;
+use mio::event::Event;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+use super::alarms::Alarms;
+use super::bounds::Bounds;
+use super::desk::{Carried, Desk, Role};
+use super::door::{Accepted, Door};
+use super::name::Name;
+use super::notes::{Notes, Whose, Why};
+use super::pair::{Pair, Visit};
+use super::pump::{BUFFERS_MAX, INBOX};
+use super::sockets;
+use crate::cli::system;
+
+/// The events that one turn takes from the system.
+const EVENTS: usize = 1024;
+
+/// The connections that one turn accepts, so that those who are in have their turns too.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// These tokens are of the generation that is nobody's.
+const LISTENER: Token = Token(0);
+const SIGNALS: Token = Token(1);
+
+/// All pairs on one loop.
+#[derive(Debug)]
+pub(super) struct Relay {
+    poll: Poll,
+    events: Events,
+    desk: Desk,
+    door: Door,
+    pairs: Slab<Pair>,
+    /// Of the pair that came last.
+    generation: usize,
+    /// The slots of those that have a turn now, and of those that have one after them.
+    ready: Vec<usize>,
+    again: Vec<usize>,
+    alarms: Alarms,
+    notes: Notes,
+    /// We were told to stop, and what is open then is cut.
+    drain: Option<Instant>,
+    /// What wakes the loop when a signal has come; it is only watched.
+    _woken: mio::net::UnixStream,
+}
+
+/// Where a relay listens, and whom it dials.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) role: Role,
+    pub(super) listener: TcpListener,
+    pub(super) targets: Vec<SocketAddr>,
+}
+
+impl Relay {
+    /// A relay that lets people in from its first turn, and wakes when something arrives at
+    /// `woken`.
+    pub(super) fn new(
+        route: Route,
+        protocol: Protocol,
+        bounds: Bounds,
+        woken: UnixStream,
+    ) -> io::Result<Self> {
+        let Route { role, mut listener, targets } = route;
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+        woken.set_nonblocking(true)?;
+        let mut woken = mio::net::UnixStream::from_std(woken);
+        registry.register(&mut woken, SIGNALS, Interest::READABLE)?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            desk: Desk {
+                role,
+                protocol,
+                targets,
+                bounds,
+                registry,
+                now: system::monotonic(),
+                inbox: vec![0; INBOX].into(),
+                outbox: Vec::new(),
+                words: Vec::new(),
+                carried: Carried::default(),
+            },
+            door: Door::new(listener),
+            pairs: Slab::new(),
+            generation: 0,
+            ready: Vec::new(),
+            again: Vec::new(),
+            alarms: Alarms::default(),
+            notes: Notes::default(),
+            drain: None,
+            _woken: woken,
+        })
+    }
+
+    /// One pass: waits until something happens or is due, and serves everyone whom it concerns.
+    pub(super) fn turn(&mut self) -> io::Result<()> {
+        let now = system::monotonic();
+        let wait = self.due(now).map(|due| due.saturating_duration_since(now));
+        match self.poll.poll(&mut self.events, wait) {
+            // By a signal. What was ready will be reported again.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            polled => polled?,
+        }
+        self.desk.now = system::monotonic();
+        self.desk.protocol.set_time(system::wall());
+        for event in &self.events {
+            match event.token() {
+                LISTENER => self.door.call(),
+                SIGNALS => {}
+                _ => notice(&mut self.pairs, &mut self.ready, event),
+            }
+        }
+        // Those who have used up their budget stand behind those who have just become ready.
+        self.ready.append(&mut self.again);
+        for at in 0..self.ready.len() {
+            let slot = self.ready[at];
+            let waiting = self.pairs.get_mut(slot).map(|pair| &mut pair.queued);
+            if waiting.is_some_and(std::mem::take) {
+                self.visit(slot, Pair::turn);
+            }
+        }
+        self.ready.clear();
+        self.ring();
+        self.admit();
+        Ok(())
+    }
+
+    /// Lets nobody in any more, and has what is open go on until the deadline.
+    pub(super) fn drain(&mut self) {
+        self.door.close();
+        info!("stopping; {} connections are open", self.pairs.len());
+        let now = system::monotonic();
+        self.drain = now.checked_add(self.desk.bounds.drain_timeout);
+        for slot in self.slots(Pair::is_visitor) {
+            self.visit(slot, |pair, desk| pair.give_up(None, desk));
+        }
+    }
+
+    /// Cuts what is open.
+    pub(super) fn halt(&mut self) {
+        self.door.close();
+        for slot in self.slots(|_| true) {
+            self.visit(slot, |_, _| Visit::Over(Why::Stopped));
+        }
+    }
+
+    /// How many connections there are.
+    pub(super) fn open(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// How much was carried.
+    pub(super) fn carried(&self) -> &Carried {
+        &self.desk.carried
+    }
+
+    fn slots(&self, wanted: impl Fn(&Pair) -> bool) -> Vec<usize> {
+        self.pairs.iter().filter(|(_, pair)| wanted(pair)).map(|(slot, _)| slot).collect()
+    }
+
+    /// When the next turn is due, if no event comes before.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let work = (!self.again.is_empty()).then_some(now);
+        let door = if self.has_room() { self.door.due(now) } else { None };
+        [work, door, self.alarms.next(), self.drain].into_iter().flatten().min()
+    }
+
+    fn has_room(&self) -> bool {
+        self.pairs.len() < self.desk.bounds.max_connections
+    }
+
+    /// Gives a pair its turn, and sees to what came of it.
+    fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Desk) -> Visit) {
+        let Some(pair) = self.pairs.get_mut(slot) else { return };
+        match act(pair, &mut self.desk) {
+            Visit::Over(why) => return self.remove(slot, &why),
+            Visit::Again if !std::mem::replace(&mut pair.queued, true) => self.again.push(slot),
+            Visit::Again | Visit::Rest => {}
+        }
+        let due = pair.due(&self.desk);
+        // One that rings too early is set anew when it rings.
+        if pair.alarm.is_none() || due.is_none() || due < pair.alarm {
+            self.alarms.set(slot, pair.alarm, due);
+            pair.alarm = due;
+        }
+    }
+
+    fn remove(&mut self, slot: usize, why: &Why) {
+        let pair = self.pairs.remove(slot);
+        self.alarms.set(slot, pair.alarm, None);
+        self.notes.ended(self.desk.now, pair.whose(), why);
+        pair.end(why);
+    }
+
+    /// Looks at those whose alarm rings.
+    fn ring(&mut self) {
+        let now = self.desk.now;
+        if self.drain.is_some_and(|end| end <= now) {
+            self.halt();
+        }
+        while let Some(slot) = self.alarms.ringing(now) {
+            let Some(pair) = self.pairs.get_mut(slot) else { return };
+            self.alarms.set(slot, pair.alarm.take(), None);
+            let late = pair.due(&self.desk).is_some_and(|due| due <= now);
+            self.visit(slot, |pair, desk| if late { pair.time_up(desk) } else { Visit::Rest });
+        }
+    }
+
+    /// Lets newcomers in: last in a turn, a few at a time, and only where there is room.
+    fn admit(&mut self) {
+        let now = self.desk.now;
+        for _ in 0..ACCEPTS_PER_TURN {
+            if !self.has_room() || self.door.due(now).is_none_or(|due| now < due) {
+                return;
+            }
+            match self.door.accept(now) {
+                Accepted::Newcomer(socket, address) => self.welcome(socket, address),
+                Accepted::Nobody => return,
+                Accepted::Gone => {}
+                Accepted::Paused(error) => return self.notes.paused(now, &error),
+            }
+        }
+    }
+
+    /// Gives a newcomer its place.
+    fn welcome(&mut self, socket: TcpStream, address: SocketAddr) {
+        let Desk { role, now, .. } = self.desk;
+        self.desk.carried.connections += 1;
+        let number = self.desk.carried.connections;
+        let whose = Whose { role, address, number, is_open: false };
+        let session = match self.session() {
+            Ok(session) => session,
+            Err(why) => {
+                sockets::reset(socket);
+                return self.notes.ended(now, whose, &why);
+            }
+        };
+        self.generation = Name::generation_after(self.generation);
+        let name = Name { slot: self.pairs.vacant_key(), generation: self.generation };
+        self.pairs.insert(Pair::new(name, (socket, whose), session, now));
+        self.visit(name.slot, Pair::begin);
+    }
+
+    fn session(&self) -> Result<Session, Why> {
+        let nonce = system::random().map_err(Why::Unavailable)?;
+        match self.desk.role {
+            Role::Client => Session::client(&self.desk.protocol, nonce).map_err(Why::NoKey),
+            Role::Server => Ok(Session::server(&self.desk.protocol, nonce)),
+        }
+    }
+}
+
+/// What the pairs come to at most, in bytes: no peer can make the proxy use more.
+pub(super) fn memory_max(connections: usize) -> usize {
+    (size_of::<Pair>() + BUFFERS_MAX).saturating_mul(connections)
+}
+
+/// Tells a pair of an event. One for a pair that is gone is no harm.
+fn notice(pairs: &mut Slab<Pair>, ready: &mut Vec<usize>, event: &Event) {
+    let (name, side) = Name::told_by(event.token());
+    let found = pairs.get_mut(name.slot).filter(|pair| pair.is(name));
+    if let Some(pair) = found {
+        pair.notice(side, event);
+        if !std::mem::replace(&mut pair.queued, true) {
+            ready.push(name.slot);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What the program has from outside: the clocks, and random bytes.
+
+use std::io;
+use std::time::{Instant, SystemTime};
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+
+/// The monotonic clock, for deadlines.
+#[expect(clippy::disallowed_methods, reason = "the program's one clock, beside the library's")]
+pub(crate) fn monotonic() -> Instant {
+    Instant::now()
+}
+
+/// The time of day, for log lines and the dates of keys.
+#[expect(clippy::disallowed_methods, reason = "the program's one clock, beside the library's")]
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Fills in random bytes of the system's, that nobody can foretell.
+pub(crate) fn fill(bytes: &mut [u8]) -> io::Result<()> {
+    SysRng.try_fill_bytes(bytes).map_err(io::Error::other)
+}
+
+/// The same as an array.
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    fill(&mut bytes)?;
+    Ok(bytes)
+}
