@@ -61,7 +61,7 @@ pub(crate) fn serve(server: Running) {
     println!("counted accept-pauses {accept_pauses}");
     println!("counted accept-failures {accept_failures}");
     for (why, count) in counters.closed_by_reason() {
-        println!("counted {why} {count}");
+        println!("counted {} {count}", why.name());
     }
 }
 
