@@ -1,22 +1,34 @@
-//! Python programs as peers: see `tests/python/pairs.py`, which prints a line for each pair.
+//! Python programs as peers: see `tests/python/pairs.py`, which prints a line for each pair. And
+//! the vectors, which another one computes afresh.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 const PAIRS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/pairs.py");
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/generate.py");
 
-#[test]
-fn python_programs_and_this_one_take_each_others_place() {
+/// Runs a program, whose output is seen. None where there is no Python.
+fn succeeds(what: &str, program: &str, argument: &str) -> Option<bool> {
     let python = Command::new("python3").arg("--version").stdout(Stdio::null()).status();
     if !python.is_ok_and(|status| status.success()) {
         // Written to the descriptor itself: what is printed by a macro is kept from sight.
-        let mut stderr = std::io::stderr();
-        writeln!(stderr, "SKIP  tests/python: there is no python3 here").unwrap();
-        return;
+        writeln!(std::io::stderr(), "SKIP  {what}: there is no python3 here").ok()?;
+        return None;
     }
-    let mut pairs = Command::new("python3");
     // No caches beside the sources.
-    pairs.arg("-B").arg(PAIRS).arg(env!("CARGO_BIN_EXE_countersign"));
-    let status = pairs.stdin(Stdio::null()).status().unwrap();
-    assert!(status.success(), "a pair has failed: see its line above");
+    let mut command = Command::new("python3");
+    let status = command.args(["-B", program, argument]).stdin(Stdio::null()).status();
+    Some(status.is_ok_and(|status| status.success()))
+}
+
+#[test]
+fn python_programs_and_this_one_take_each_others_place() {
+    let succeeded = succeeds("tests/python", PAIRS, env!("CARGO_BIN_EXE_countersign"));
+    assert_ne!(succeeded, Some(false), "a pair has failed: see its line above");
+}
+
+#[test]
+fn the_vectors_are_what_python_computes() {
+    let succeeded = succeeds("tests/vectors", VECTORS, "--check");
+    assert_ne!(succeeded, Some(false), "the file isn't what is computed, or a case fails");
 }

@@ -26,11 +26,11 @@ class Program:
         asked = self.run('connect', '127.0.0.1:1', '--mac', 'md5')
         self.has_md5 = 'has no MD5' not in asked.stderr
 
-    def keys(self, secret, dialect):
-        """A file with this key alone, which others can't read."""
+    def keys(self, secret, dialect, *others):
+        """A file with this key, and with the lines of others, which nobody else can read."""
         handle, path = tempfile.mkstemp(dir=self.directory)
         with os.fdopen(handle, 'wb') as file:
-            file.write('pair  {}  dialects={}\n'.format(secret, dialect).encode())
+            file.write(lines(['pair  {}  dialects={}'.format(secret, dialect), *others]).encode())
         return path
 
     def run(self, *arguments, messages=(), keys=None):

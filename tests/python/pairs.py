@@ -4,8 +4,9 @@
     pairs.py path/to/countersign
 
 First the seed: four pairs of small programs, unchanged, each of which keeps its place while
-countersign takes that of the other. Then our own peer.py, under every Python that is found. The
-seed is looked for in ../shared/seed beside the repository, or where COUNTERSIGN_SEED says.
+countersign takes that of the other. Then, under every Python that is found, our own peer.py for the
+dialects raw, hex and open, and countersign1.py for countersign/1. The seed is looked for in
+../shared/seed beside the repository, or where COUNTERSIGN_SEED says.
 
 Prints PASS, FAIL or SKIP for each pair; the exit code is 1 if one has failed.
 """
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 
+import mutual
 import seed
 
 from kit import MESSAGES, NO_MD5, Program, Skip, lines, run, same, server, stamped
@@ -66,11 +68,16 @@ def peer_plans():
             yield sys.executable, dialect, framing
     yield sys.executable, 'raw', 'lines', 'md5'
     yield sys.executable, 'hex', 'length', 'md5'
+    for python in others():
+        yield python, 'raw', 'lines'
+        yield python, 'hex', 'length'
+
+
+def others():
+    """One Python of each version that is found, beside the one that runs this."""
     for minor in range(6, 14):
         found = glob.glob(os.path.expanduser('~/.pyenv/versions/3.%d.*/bin/python3' % minor))
-        for python in [python for python in found if seed.works(python)][:1]:
-            yield python, 'raw', 'lines'
-            yield python, 'hex', 'length'
+        yield from [python for python in found if seed.works(python)][:1]
 
 
 def version(python):
@@ -86,6 +93,10 @@ def pairs(program):
         name = 'peer.py, Python {}, {}'.format(version(plan[0]), ' '.join(plan[1:]))
         yield name + ', its client', lambda: peer_connects(program, *plan)
         yield name + ', its server', lambda: peer_serves(program, *plan)
+    for python in [sys.executable, *others()]:
+        name = 'countersign1.py, Python {}, '.format(version(python))
+        for what, pair in mutual.pairs(program, python, every=python == sys.executable):
+            yield name + what, pair
 
 
 def verdict(pair):

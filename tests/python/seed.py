@@ -169,6 +169,18 @@ def client_2_wrong(program):
         until(process.logged, lambda text: 'refused: wrong-proof' in text, process.printed)
 
 
+def client_2_shared(program):
+    """At a port where others speak countersign/1."""
+    since = time.time()
+    spoken = ['--dialect', 'countersign/1+raw', *CONVERSE[2:]]
+    keys = program.keys(KEY_2, 'raw', 'own  hex:{}'.format('00ff' * 16))
+    with ours(program, spoken, keys) as process:
+        prompted(from_seed('2_timestamp_client.py', [*MESSAGES, 'quit']), MESSAGES, '>>>', since)
+        done = program.run('connect', process.address, messages=MESSAGES, keys=keys)
+        same((done.returncode, done.stderr), (0, ''), process.logged())
+        stamped(done.stdout.splitlines(), MESSAGES, since)
+
+
 def client_3(program, name='3_line_client.py', spoken=LINE):
     since = time.time()
     with ours(program, spoken):
@@ -202,6 +214,7 @@ PAIRS = [
     ('1, its client, our server with a wrong key', client_1_wrong, True),
     ('2, its client, our server', client_2, True),
     ('2, its client, our server with a wrong key', client_2_wrong, True),
+    ('2, its client, our server of countersign/1 too', client_2_shared, True),
     ('3, its client, our server', client_3, False),
     ('4, its client, our server', client_4, False),
     ('3, its server, our client', server_3, False),
