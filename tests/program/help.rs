@@ -83,3 +83,20 @@ fn the_version_is_that_of_the_package() {
     let home = Home::new();
     home.run("--version", "").printed(concat!("countersign ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+#[test]
+fn every_command_of_the_readme_is_understood() {
+    let home = Home::new();
+    let mut commands = 0;
+    for line in include_str!("../../README.md").lines() {
+        let command = line.trim_start_matches("$ ").trim_start_matches("target/release/");
+        let Some(options) = command.strip_prefix("countersign ") else { continue };
+        if line.starts_with("$ ") {
+            let options = options.split('#').next().unwrap();
+            let ran = home.run(&format!("{options} --help"), "");
+            assert_eq!((ran.code, &ran.err[..]), (Some(0), ""), "{line}");
+            commands += 1;
+        }
+    }
+    assert!(commands >= 8, "only {commands} were found");
+}
