@@ -101,6 +101,11 @@ impl Spoken {
         Ok(self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name)))
     }
 
+    /// Whether there are records, where the dialect knows them.
+    pub(crate) fn records(&self) -> Option<&'static str> {
+        (self.dialect() == Dialect::Countersign).then(|| shown(self.records))
+    }
+
     /// Whether messages may travel in `countersign/1` that nothing protects.
     pub(crate) fn may_be_plain(&self) -> bool {
         self.dialect() == Dialect::Countersign && self.records != Protection::Required

@@ -43,7 +43,7 @@ fn the_first_screen_says_what_is_served_to_whom_and_for_how_much() {
     let screen: Vec<&str> = ran.err.lines().take(5).collect();
     assert_eq!(screen[0], concat!("countersign ", env!("CARGO_PKG_VERSION")));
     let serves =
-        "  serves   timestamp, dialect countersign/1, framing lines, messages up to 64 KiB";
+        "  serves   timestamp, dialect countersign/1, records required, messages up to 64 KiB";
     assert_eq!(screen[1], serves);
     let ring = home.ring().display().to_string();
     assert!(screen[2].starts_with(&format!("  keys     {ring} (new, with the key default ")));

@@ -133,6 +133,9 @@ fn a_server_that_may_leave_records_out_says_at_once_what_that_means() {
         let ran = home.serve(&format!("serve --records {records}")).stop();
         let said = "WARN  where records are left out, whoever relays the handshake owns the";
         assert_eq!(ran.err.contains(said), warned, "{records}: {}", ran.err);
+        let framing = if warned { ", framing lines" } else { "" };
+        let shown = format!("dialect countersign/1, records {records}{framing}, messages up to");
+        assert!(ran.err.contains(&shown), "{records}: {}", ran.err);
     }
 }
 
@@ -155,6 +158,7 @@ fn there_are_no_chunks_without_records() {
 fn raw_can_be_served_at_the_same_port() {
     let home = Home::with_keys(KEYS);
     let server = home.serve("serve --dialect countersign/1+raw --service echo --log-level debug");
+    server.err.with("dialect countersign/1+raw, records required, framing lines, messages");
     let cases = [("", "default"), ("--dialect raw", "old"), ("--key other", "other")];
     for (options, key) in cases {
         home.run(&format!("connect {} {options}", server.address()), "a\nb\n").printed("a\nb\n");

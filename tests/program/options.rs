@@ -43,7 +43,9 @@ fn flags_beat_the_environment() {
     let cases = [
         ("COUNTERSIGN_SERVICE=discard", "--service echo", "serves   echo, "),
         ("COUNTERSIGN_DIALECT=open", "--dialect hex", "dialect hex"),
-        ("COUNTERSIGN_FRAMING=length", "--framing chunks", "framing chunks"),
+        ("COUNTERSIGN_FRAMING=length", "--dialect raw --framing chunks", "framing chunks"),
+        ("COUNTERSIGN_RECORDS=off", "--records allowed", "records allowed, framing lines, mess"),
+        ("COUNTERSIGN_AUDIENCE=pump", "--audience shed", " --audience shed"),
         ("COUNTERSIGN_MESSAGE_MAX=1k", "--message-max 3k", "messages up to 3 KiB"),
         ("COUNTERSIGN_MAX_CONNECTIONS=7", "--max-connections 5", "with 5 connections"),
         ("COUNTERSIGN_BIND=127.0.0.1:1", "--bind 127.0.0.1:0", "connect  "),

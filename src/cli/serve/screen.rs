@@ -34,7 +34,15 @@ impl Screen {
         };
         let dialect = spoken.dialects();
         let longest = units::shown(*message_max);
-        let serves = format!("{what}, dialect {dialect}{mac}, framing {framing}");
+        let told_apart = match spoken.records() {
+            Some(records) if spoken.may_be_plain() || server.protocol().shares_raw() => {
+                format!("records {records}, framing {framing}")
+            }
+            // They have their own ends.
+            Some(records) => format!("records {records}"),
+            None => format!("framing {framing}"),
+        };
+        let serves = format!("{what}, dialect {dialect}{mac}, {told_apart}");
         let memory = units::shown(server.memory_max().total);
         let most = server.limits().connections;
         let program = std::env::args().next().unwrap_or_else(|| "countersign".to_owned());
