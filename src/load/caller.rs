@@ -22,6 +22,8 @@ pub(super) struct Desk {
     pub(super) plan: Plan,
     /// How messages are framed.
     pub(super) form: Form,
+    /// The server says no word when it refuses us: it hangs up.
+    pub(super) refuses_silently: bool,
     pub(super) payload: Payload,
     pub(super) supply: Supply,
     pub(super) report: Report,
@@ -167,16 +169,16 @@ impl Caller {
         desk: &mut Desk,
     ) -> Visit {
         if event.is_error() {
-            return Visit::Lost(self.broken());
+            return Visit::Lost(self.broken(desk));
         }
-        self.turn(event, now, protocol, desk).unwrap_or_else(|_| Visit::Lost(self.broken()))
+        self.turn(event, now, protocol, desk).unwrap_or_else(|_| Visit::Lost(self.broken(desk)))
     }
 
     /// Says what is due.
     pub(super) fn talk(&mut self, now: Nanos, desk: &mut Desk) -> Visit {
         desk.outbox.clear();
         self.say(now, desk);
-        self.send(desk).map_or_else(|_| Visit::Lost(self.broken()), |()| Visit::On)
+        self.send(desk).map_or_else(|_| Visit::Lost(self.broken(desk)), |()| Visit::On)
     }
 
     fn turn(
@@ -205,7 +207,7 @@ impl Caller {
                 read => read?,
             };
             if length == 0 {
-                return Ok(Visit::Lost(self.ended()));
+                return Ok(Visit::Lost(self.ended(desk)));
             }
             desk.report.bytes_in += length as u64;
             match self.digest(length, now, protocol, desk) {
@@ -334,25 +336,24 @@ impl Caller {
         Ok(())
     }
 
-    fn has_heard_nothing(&self) -> bool {
-        self.next - self.due.len() as u64 == self.first
+    /// Whether the end of the connection is all that a refusal of our proof would look like.
+    fn seems_refused(&self, desk: &Desk) -> bool {
+        let answered = self.next - self.due.len() as u64;
+        desk.refuses_silently && self.next > self.first && answered == self.first
     }
 
     /// The server has ended the stream.
-    fn ended(&self) -> Failure {
-        let asked = self.next > self.first;
-        if asked && self.has_heard_nothing() { Failure::Refused } else { Failure::Closed }
+    fn ended(&self, desk: &Desk) -> Failure {
+        if self.seems_refused(desk) { Failure::Refused } else { Failure::Closed }
     }
 
     /// The connection is broken. A reset is also how a server hangs up on messages unread, as on
     /// those behind a proof that it doesn't accept.
-    fn broken(&self) -> Failure {
+    fn broken(&self, desk: &Desk) -> Failure {
         match self.stage {
             Stage::Absent | Stage::Dialling => Failure::Connect,
             Stage::Greeting => Failure::Reset,
-            Stage::Talking if self.next > self.first && self.has_heard_nothing() => {
-                Failure::Refused
-            }
+            Stage::Talking if self.seems_refused(desk) => Failure::Refused,
             Stage::Talking => Failure::Reset,
         }
     }

@@ -18,6 +18,7 @@ use crate::load::payload::{Payload, STAMP};
 use crate::load::plan::{Arrival, HangUp, Plan, PlanError};
 use crate::load::report::{Failure, Report};
 use crate::load::schedule::{Nanos, Schedule};
+use crate::proto::dialect::Dialect;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::protocol::{NoUsableKey, Protocol};
 use crate::proto::session::Session;
@@ -111,6 +112,7 @@ impl Load {
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
                 form: protocol.framing().form(),
+                refuses_silently: protocol.dialect() != Dialect::Countersign,
                 plan,
             },
             protocol,
