@@ -24,8 +24,11 @@ pub(super) const MESSAGES_PER_VISIT: usize = 1024;
 /// The reads that a connection may make in one visit.
 const READS_PER_VISIT: usize = 4;
 
-/// The reads of what a peer says after our good-bye, before the one upon which we hang up: 1 MiB.
-const LINGER_READS: u8 = 63;
+/// The bytes that a peer may go on to say after our good-bye; then we hang up.
+const LINGER_MAX: u32 = 1 << 20;
+
+/// The same for one that was not let in.
+const LINGER_MAX_OUTSIDE: u32 = 4 << 10;
 
 /// One entry of the slab.
 pub(super) struct Conn<N: Net, S: Service> {
@@ -62,7 +65,7 @@ enum Phase {
     Closing { why: Close, at_once: bool },
     /// We have said good-bye, and wait for the peer's: hanging up on input that wasn't read would
     /// reset the connection and could destroy the last reply on its way.
-    Lingering { why: Close, reads: u8 },
+    Lingering { why: Close, left: u32 },
 }
 
 /// What a connection keeps while its peer doesn't take what was written, or its visit is over.
@@ -406,19 +409,23 @@ impl<N: Net, S: Service> Conn<N, S> {
                 Phase::Closing { why, .. } => {
                     self.stuck = None;
                     desk.net.shutdown(&mut self.socket)?;
-                    // Who was not let in has said little that is worth waiting for.
-                    let reads = if self.visitor.is_some() { 0 } else { LINGER_READS };
-                    self.phase = Phase::Lingering { why, reads };
+                    let is_inside = self.visitor.is_none();
+                    let left = if is_inside { LINGER_MAX } else { LINGER_MAX_OUTSIDE };
+                    self.phase = Phase::Lingering { why, left };
                 }
                 Phase::Lingering { why, .. } if !self.readable => {
                     debug_assert!(why != Close::Finished, "the peer has not ended");
                     return Ok(Visit::Rest);
                 }
-                Phase::Lingering { why, reads } => match self.read(inbox, desk)? {
-                    Some(0) => return Ok(Visit::Over(why)),
-                    _ if reads == 0 => return Ok(Visit::Over(why)),
-                    _ => self.phase = Phase::Lingering { why, reads: reads - 1 },
-                },
+                Phase::Lingering { why, left } => {
+                    let length = self.read(inbox, desk)?;
+                    let length = length.map(|length| u32::try_from(length).unwrap_or(u32::MAX));
+                    match length.unwrap_or_default() {
+                        0 if length.is_some() => return Ok(Visit::Over(why)),
+                        length if length >= left => return Ok(Visit::Over(why)),
+                        length => self.phase = Phase::Lingering { why, left: left - length },
+                    }
+                }
             }
         }
     }

@@ -10,8 +10,8 @@ use crate::world::{Listener, World};
 /// Those who are accepted elsewhere while somebody waits at a listener.
 const PASSED_OVER_MAX: u32 = 4;
 
-/// The reads after our good-bye that the server makes at most.
-const LINGER_READS_MAX: usize = 64;
+/// The bytes that a peer may go on to say after our good-bye.
+const LINGER_MAX: usize = 1 << 20;
 
 /// What the engine says of itself.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl World {
             || is_stopped;
         let unsent = link.account.due.len().saturating_sub(link.written.len());
         let has_waited = link.socket.shut.is_some_and(|shut| self.now >= shut + LINGER)
-            || link.account.linger_reads >= LINGER_READS_MAX;
+            || link.account.lingered >= LINGER_MAX;
         if !is_so {
             let account = &link.account;
             let what = format!("closed as {why}, which isn't so: {account:?}");

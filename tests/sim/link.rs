@@ -95,8 +95,8 @@ pub(crate) struct Account {
     pub(crate) partial_since: Option<u64>,
     /// The last turn in which the engine did anything for it.
     pub(crate) touched: u64,
-    /// The reads since our good-bye.
-    pub(crate) linger_reads: usize,
+    /// The bytes read since our good-bye.
+    pub(crate) lingered: usize,
     /// What must have been read before a stopping server says good-bye.
     pub(crate) promised: usize,
     /// What had been read when it did.
@@ -122,7 +122,7 @@ impl Link {
             last_write: 0,
             partial_since: None,
             touched: 0,
-            linger_reads: 0,
+            lingered: 0,
             promised: 0,
             read_at_shut: 0,
         };

@@ -166,7 +166,6 @@ impl World {
     fn read(&mut self, number: usize, into: &mut [u8]) -> io::Result<usize> {
         self.meet(number)?;
         let link = &mut self.links[number];
-        link.account.linger_reads += usize::from(link.socket.shut.is_some());
         let length = into.len().min(link.arrived - link.read);
         if length == 0 {
             link.socket.told_readable = false;
@@ -181,6 +180,7 @@ impl World {
             return Ok(0);
         }
         into[..length].copy_from_slice(&link.said[link.read..][..length]);
+        link.account.lingered += if link.socket.shut.is_some() { length } else { 0 };
         link.read += length;
         // A short read has emptied the buffer; an end that nobody was told of has an event to come.
         link.socket.told_readable &= length == into.len() || link.socket.told_ended;
