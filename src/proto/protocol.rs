@@ -43,6 +43,9 @@ pub enum Protection {
     Off,
 }
 
+/// What the shortest of the longest records carries.
+const PAYLOAD_LEAST: usize = hello::RECORD_LEAST as usize - TAG;
+
 /// What one listener, or one client, speaks: a dialect, a framing, the keys and the limit on a
 /// message. Both ends of a connection are set up alike.
 ///
@@ -120,7 +123,9 @@ impl Protocol {
     }
 
     /// With another limit on a message's bytes, which don't count what frames it: at least one
-    /// byte, without which a chunk would never come to its end, and at most 1 GiB.
+    /// byte, without which a chunk would never come to its end, and at most 1 GiB. No end may ask
+    /// for records shorter than 1,024 bytes, so that in records it is 1,008 bytes at least, and 16
+    /// bytes less than 16 MiB at most.
     #[must_use]
     pub fn with_message_max(mut self, bytes: usize) -> Self {
         self.message_max = bytes.clamp(1, MESSAGE_MAX_CAP);
@@ -211,7 +216,7 @@ impl Protocol {
         let plain = self.framing.unit_max(self.message_max);
         match self.dialect {
             Dialect::Countersign => {
-                let record = records::unit_max(self.message_max);
+                let record = records::unit_max(self.record_payload_max());
                 plain.max(record).max(frame::HELLO_MAX)
             }
             _ => plain,
@@ -220,8 +225,12 @@ impl Protocol {
 
     /// The longest record that we take, as the other end is told.
     pub(crate) fn record_max(&self) -> u32 {
-        let length = (self.message_max + TAG).min(frame::BODY_MAX);
-        u32::try_from(length).unwrap_or(u32::MAX).max(hello::RECORD_LEAST)
+        u32::try_from(self.record_payload_max() + TAG).unwrap_or(u32::MAX)
+    }
+
+    /// The longest message that we take in a record: what we tell the other end, we keep to.
+    pub(crate) fn record_payload_max(&self) -> usize {
+        self.message_max.clamp(PAYLOAD_LEAST, frame::BODY_MAX - TAG)
     }
 
     /// As a server: the key of a caller who names it and the service that it means.

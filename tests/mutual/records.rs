@@ -225,3 +225,15 @@ fn what_the_other_end_does_not_take_is_not_sent() {
         talk.server.session.takes((1 << 24) - 17) && !talk.server.session.takes((1 << 24) - 16)
     );
 }
+
+#[test]
+fn an_end_takes_what_it_has_told_the_other_that_it_takes() {
+    for message_max in [1, 1007, 1008, 1009, 5000] {
+        let (mut end, mut forger) = forged(&server().with_message_max(message_max));
+        let most = message_max.max(1008);
+        end.hear(&forger.to_server.record(DATA, &vec![b'x'; most]));
+        assert_eq!((end.messages().len(), end.refusal), (1, None), "{message_max}");
+        end.hear(&forger.to_server.record(DATA, &vec![b'x'; most + 1])[..4]);
+        assert_eq!(end.refusal, Some(Refusal::MessageTooLong), "{message_max}");
+    }
+}

@@ -278,7 +278,7 @@ impl Session {
         }
         // After a fault there is no good-bye, and nothing more is heard.
         guarded.course = Course::Over;
-        let extent = Records::scan(held.bytes(), input, protocol.message_max())?;
+        let extent = Records::scan(held.bytes(), input, protocol.record_payload_max())?;
         let Some(unit) = held.take(extent, input, protocol.unit_max()) else {
             guarded.course = Course::Talking;
             return Ok(None);
