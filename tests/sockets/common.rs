@@ -37,13 +37,14 @@ pub(crate) fn ring(secret: &str) -> KeyRing {
 }
 
 /// The same for the client's end. Clones of a ring are one program's, and don't talk to themselves.
-fn other_end(protocol: &Protocol) -> Protocol {
+pub(crate) fn other_end(protocol: &Protocol) -> Protocol {
     let mut ring = KeyRing::new();
     protocol.keys().keys().for_each(|key| ring.add(key.clone()).unwrap());
     ring.seed([8; 48]);
     Protocol::new(protocol.dialect(), ring)
         .with_framing(protocol.framing())
         .with_protection(protocol.protection())
+        .with_message_max(protocol.message_max())
 }
 
 /// A service: each message in brackets, so that it shows where one ends.

@@ -11,6 +11,8 @@
 )]
 
 mod bytes;
+mod caller;
+mod calls;
 mod child;
 mod common;
 mod crowds;
@@ -21,6 +23,7 @@ mod limits;
 mod memory;
 mod messages;
 mod reading;
+mod records;
 mod stopping;
 mod style;
 mod throttle;

@@ -1,0 +1,278 @@
+//! A conversation in records over sockets: how it ends, and what a peer that doesn't read gets.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use countersign::services::Echo;
+use countersign::{
+    Close, Dialect, Exchange, Limits, Peer, PeerId, Protocol, Refusal, Reply, Server, Service,
+    TellError,
+};
+
+use crate::caller::{Caller, Heard, guarded};
+use crate::common::{Client, End, PATIENCE, Running, bracket, speaking};
+
+fn protocol() -> Protocol {
+    guarded(speaking(Dialect::Countersign))
+}
+
+#[test]
+fn who_says_good_bye_gets_all_replies_and_a_good_bye() {
+    for is_shut_too in [false, true] {
+        let server = Running::start(protocol(), Limits::default(), bracket);
+        let mut caller = Caller::enter(server.address, &protocol());
+        let records: Vec<u8> =
+            (0..3000).flat_map(|n: u32| caller.record(&n.to_be_bytes())).collect();
+        caller.wire.say(&records);
+        caller.say_goodbye();
+        if is_shut_too {
+            caller.wire.finish();
+        }
+        for number in 0..3000_u32 {
+            caller.expect(&[b"[", &number.to_be_bytes()[..], b"]"].concat());
+        }
+        caller.expect_goodbye();
+        let counters = server.until("closed", |counters| counters.open() == 0);
+        assert_eq!((counters.closed(Close::Finished), counters.messages), (1, 3000));
+    }
+}
+
+#[test]
+fn who_ends_the_stream_without_a_good_bye_is_cut_and_hears_none() {
+    let server = Running::start(protocol(), Limits::default(), bracket);
+    for cut in [0, 1, 20] {
+        let mut caller = Caller::enter(server.address, &protocol());
+        caller.say(b"whole");
+        let record = caller.record(b"another");
+        caller.wire.say(&record[..cut]);
+        caller.wire.finish();
+        caller.expect(b"[whole]");
+        assert_eq!(caller.hear(), Heard::End(End::Fin, Err(Refusal::Cut)));
+    }
+    let counters = server.until("closed", |counters| counters.open() == 0);
+    assert_eq!(counters.closed(Close::Cut), 3);
+    assert_eq!(counters.messages, 3);
+}
+
+/// A service that closes upon a word.
+fn dismissing(message: &[u8], reply: &mut Reply<'_>) {
+    reply.message(message);
+    if message == b"last" {
+        reply.close();
+    }
+}
+
+#[test]
+fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
+    let quick = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
+    let cases: [(Exchange, Limits, &[u8], Close); 4] = [
+        (Exchange::Many, Limits::default(), b"last", Close::Dismissed),
+        (Exchange::Many, quick, b"one", Close::IdleTimeout),
+        (Exchange::Once, Limits::default(), b"one", Close::Answered),
+        (Exchange::Many, Limits::default(), b"one", Close::Stopped),
+    ];
+    for (exchange, limits, said, why) in cases {
+        let protocol = protocol().with_exchange(exchange);
+        let server = Running::start(protocol.clone(), limits, dismissing);
+        let mut caller = Caller::enter(server.address, &protocol);
+        caller.say(said);
+        caller.expect(said);
+        if why == Close::Stopped {
+            server.handle.stop().unwrap();
+        }
+        caller.expect_goodbye();
+        // It waits for ours, so that nothing on its way to us is lost.
+        caller.say_goodbye();
+        drop(caller);
+        assert_eq!(server.stop().closed(why), 1, "{why}");
+    }
+    let verify = protocol().with_exchange(Exchange::VerifyOnly);
+    let server = Running::start(verify.clone(), Limits::default(), bracket);
+    let mut caller = Caller::enter(server.address, &verify);
+    caller.expect_goodbye();
+    drop(caller);
+    assert_eq!(server.stop().closed(Close::Answered), 1);
+}
+
+#[test]
+fn what_has_arrived_before_a_stop_is_answered_in_records_too() {
+    let server = Running::start(protocol(), Limits::default(), bracket);
+    let mut callers: Vec<Caller> =
+        (0..20).map(|_| Caller::enter(server.address, &protocol())).collect();
+    server.until("in", |counters| counters.authenticated == 20);
+    for caller in &mut callers {
+        let records: Vec<u8> =
+            (0..500).flat_map(|n: u16| caller.record(&n.to_be_bytes())).collect();
+        let half = caller.record(b"half");
+        caller.wire.say(&[&records, &half[..9]].concat());
+    }
+    server.handle.stop().unwrap();
+    for caller in &mut callers {
+        for number in 0..500_u16 {
+            caller.expect(&[b"[", &number.to_be_bytes()[..], b"]"].concat());
+        }
+        caller.expect_goodbye();
+    }
+    drop(callers);
+    let counters = server.stop();
+    assert_eq!((counters.closed(Close::Stopped), counters.messages), (20, 10_000));
+}
+
+#[test]
+fn a_fault_ends_it_at_once_behind_the_replies_to_what_came_before() {
+    let server = Running::start(protocol(), Limits::default(), bracket);
+    for at in [0, 1, 4, 10, 20] {
+        let mut caller = Caller::enter(server.address, &protocol());
+        let mut said = [caller.record(b"one"), caller.record(b"two")].concat();
+        let first = 23;
+        said[first + at] ^= 0x80;
+        let behind = caller.record(b"three");
+        caller.wire.say(&[said, behind].concat());
+        caller.expect(b"[one]");
+        // No good-bye: that would say that all is well.
+        assert!(matches!(caller.hear(), Heard::End(_, Err(Refusal::Cut))));
+    }
+    let counters = server.until("closed", |counters| counters.open() == 0);
+    assert_eq!(counters.messages, 5);
+    let refused = counters.closed(Close::Refused(Refusal::BadRecord))
+        + counters.closed(Close::Refused(Refusal::MessageTooLong));
+    assert_eq!(refused, 5);
+}
+
+#[test]
+fn a_peer_that_reads_late_gets_every_record_in_order() {
+    const MESSAGES: u32 = 20_000;
+    let large = |message: &[u8], reply: &mut Reply<'_>| {
+        reply.message(&[message, &[b'x'; 500]].concat());
+    };
+    let limits = Limits { write_timeout: PATIENCE * 2, ..Limits::default() };
+    let server = Running::start(protocol(), limits, large);
+    let mut caller = Caller::enter(server.address, &protocol());
+    let records: Vec<u8> =
+        (0..MESSAGES).flat_map(|number| caller.record(&number.to_be_bytes())).collect();
+    let mut twin = caller.wire.twin();
+    let sender = thread::spawn(move || twin.say(&records));
+    // The server stops reading, and keeps little, while 10 MB of replies wait to be taken.
+    let stuck = server.until("stuck", |counters| counters.messages > 100);
+    assert!(stuck.messages < MESSAGES.into());
+    for number in 0..MESSAGES {
+        caller.expect(&[&number.to_be_bytes()[..], &[b'x'; 500]].concat());
+    }
+    sender.join().unwrap();
+    caller.say_goodbye();
+    caller.expect_goodbye();
+    let counters = server.until("closed", |counters| counters.open() == 0);
+    assert_eq!(counters.closed(Close::Finished), 1);
+}
+
+/// Remembers who came last.
+struct Doorman(mpsc::Sender<PeerId>);
+
+impl Service for Doorman {
+    type State = ();
+
+    fn open(&mut self, peer: &Peer<'_>, reply: &mut Reply<'_>) {
+        self.0.send(peer.id()).unwrap();
+        assert!(peer.is_protected() && peer.secret(b"label").is_some());
+        reply.message(b"welcome");
+    }
+
+    fn message(&mut self, (): &mut (), message: &[u8], reply: &mut Reply<'_>) {
+        reply.message(message);
+    }
+}
+
+/// Has the server work until it has done this.
+fn turn<S: Service>(server: &mut Server<S>, is_so: impl Fn(&Server<S>) -> bool) {
+    while !is_so(server) {
+        server.turn(Some(PATIENCE)).unwrap();
+    }
+}
+
+#[test]
+fn what_is_told_comes_in_records_among_the_replies() {
+    let (coming, came) = mpsc::channel();
+    let mut server = Server::bind("127.0.0.1:0", protocol(), Doorman(coming)).unwrap();
+    let address = server.addresses()[0];
+    let entering = thread::spawn(move || Caller::enter(address, &protocol()));
+    turn(&mut server, |server| server.counters().authenticated == 1);
+    let mut caller = entering.join().unwrap();
+    let peer = came.recv().unwrap();
+    caller.expect(b"welcome");
+    for round in 0..3_u64 {
+        server.tell(peer, b"by the way").unwrap();
+        caller.expect(b"by the way");
+        caller.say(b"and");
+        turn(&mut server, |server| server.counters().messages > round);
+        caller.expect(b"and");
+    }
+    // Longer than the peer takes, of which nothing is sent.
+    let long = vec![b'x'; (64 << 10) + 1];
+    assert_eq!(server.tell(peer, &long), Err(TellError::Full));
+    caller.say_goodbye();
+    turn(&mut server, |server| server.counters().open() == 0);
+    assert_eq!(server.tell(peer, b"too late"), Err(TellError::Gone));
+    caller.expect_goodbye();
+}
+
+#[test]
+fn a_reply_that_the_peer_does_not_take_is_never_sent() {
+    let of_that_length = |message: &[u8], reply: &mut Reply<'_>| {
+        let length = str::from_utf8(message).unwrap().parse().unwrap();
+        reply.message(&vec![b'x'; length]);
+    };
+    // The least that an end may take is a payload of 1,008 bytes.
+    let small = protocol().with_message_max(4);
+    let server = Running::start(protocol(), Limits::default(), of_that_length);
+    for (said, heard) in [(vec![1008, 1009, 5], 1), (vec![5, 1008, 1010], 2), (vec![9000], 0)] {
+        let mut caller = Caller::call(server.address, &small);
+        caller.prove();
+        let records: Vec<u8> =
+            said.iter().flat_map(|length| caller.record(length.to_string().as_bytes())).collect();
+        caller.wire.say(&records);
+        for length in &said[..heard] {
+            caller.expect(&vec![b'x'; *length]);
+        }
+        assert_eq!(caller.hear(), Heard::End(End::Fin, Err(Refusal::Cut)), "{said:?}");
+    }
+    let counters = server.until("closed", |counters| counters.open() == 0);
+    assert_eq!(counters.closed(Close::ReplyTooLong), 3);
+}
+
+#[test]
+fn the_library_s_own_client_comes_to_a_clean_end() {
+    let server = Running::start(protocol(), Limits::default(), Echo);
+    let keys = crate::common::ring("sixteen bytes or more");
+    let mut client = countersign::Client::connect(server.address, Protocol::from(keys)).unwrap();
+    assert_eq!(client.ask(b"one\ntwo\r").unwrap(), b"one\ntwo\r");
+    for _ in 0..100 {
+        client.send(b"").unwrap();
+    }
+    client.finish().unwrap();
+    for _ in 0..100 {
+        assert_eq!(client.receive().unwrap(), Some(&b""[..]));
+    }
+    assert_eq!(client.receive().unwrap(), None);
+    let counters = server.until("closed", |counters| counters.open() == 0);
+    assert_eq!(counters.closed(Close::Finished), 1);
+}
+
+#[test]
+fn a_connection_may_break_at_any_byte_of_a_record() {
+    let server = Running::start(protocol(), Limits::default(), bracket);
+    for cut in 0..=30 {
+        let mut caller = Caller::enter(server.address, &protocol());
+        let record = caller.record(b"ten bytes.");
+        caller.wire.say(&record[..cut]);
+        let Caller { wire, .. } = caller;
+        wire.reset();
+    }
+    let mut caller = Caller::enter(server.address, &protocol());
+    caller.say(b"still there?");
+    caller.expect(b"[still there?]");
+    drop(Client::connect(server.address));
+    let counters = server.until("one alone", |counters| counters.open() == 1);
+    assert_eq!(counters.closed(Close::Refused(Refusal::BadRecord)), 0);
+    assert!(counters.closed(Close::Reset) >= 31, "{counters:?}");
+}
