@@ -3,13 +3,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use countersign::{Dialect, Key, KeyRing, Protection, Protocol, Refusal};
+use countersign::{Close, Dialect, Key, KeyRing, Limits, Protection, Protocol, Refusal, Reply};
 
 use crate::ends::{
     CHALLENGE, CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_HELLO, SERVER_NONCE, SERVER_SEED,
     ring,
 };
 use crate::forger::frame;
+use crate::stage::Stage;
 
 const OTHER: &[u8] = b"another secret of some length";
 
@@ -147,5 +148,28 @@ fn all_that_is_refused_before_the_hello_is_so_whatever_the_key() {
         }
         assert!(all[0].1.is_some(), "{what}");
         assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "{what}: {all:?}");
+    }
+}
+
+#[test]
+fn who_makes_room_for_itself_has_failed_all_the_same() {
+    // A guesser displaces its own last guess, which still lingers behind its refusal.
+    let limits = Limits {
+        unauthenticated_per_address: 1,
+        handshake_timeout: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let echo = |message: &[u8], reply: &mut Reply<'_>| reply.message(message);
+    let mut stage = Stage::new(Protocol::from(ring("k1", SECRET, SERVER_SEED)), limits, echo);
+    for guess in 0..5 {
+        let line = stage.connect([guess; 32]);
+        let call = End::client(&crate::ends::client(), CLIENT_NONCE).hear(&[]);
+        stage.say(&line, &call);
+        stage.say(&line, &frame(3, &[guess; 32]));
+        assert!(line.borrow().to_client.ends_with(&[5, 0, 0, 1, 2]));
+        // All but the last have made room.
+        let failed = stage.engine.counters().closed(Close::Refused(Refusal::WrongProof));
+        assert_eq!(failed, guess.into());
+        stage.wait(Duration::from_millis(20));
     }
 }

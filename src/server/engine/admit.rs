@@ -128,10 +128,11 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(())
     }
 
-    /// Tells a visitor that there is no room, and hangs up at once: the room is needed now.
+    /// Tells a visitor that there is no room, and hangs up at once: the room is needed now. One
+    /// that was refused already is refused for what it did.
     fn displace(&mut self, slot: usize, now: Moment, wall: SystemTime) {
         self.give_up(slot, Refusal::Crowded, now, wall);
-        self.remove(slot, Close::Refused(Refusal::Crowded), now);
+        self.drop_now(slot, Close::Refused(Refusal::Crowded), now);
     }
 
     /// Gives a newcomer its place, and its challenge unless that is put off. Until then the system

@@ -139,7 +139,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Hangs up; where the connection was ending already, it ends for that reason.
-    fn drop_now(&mut self, slot: usize, otherwise: Close, now: Moment) {
+    pub(super) fn drop_now(&mut self, slot: usize, otherwise: Close, now: Moment) {
         if let Some(why) = self.conns.get(slot).map(|conn| conn.reason(otherwise)) {
             self.remove(slot, why, now);
         }
