@@ -30,7 +30,7 @@ pub(super) enum Accepted {
     Nobody,
     /// That one has gone again; another may wait.
     Gone,
-    /// The system has run out of descriptors or memory. Trying at once would spin.
+    /// The system has run out of something. Trying at once would spin.
     Paused(io::Error),
 }
 
@@ -59,11 +59,12 @@ impl Door {
                 self.calling = false;
                 Accepted::Nobody
             }
-            Err(error) if is_short(&error) => {
+            Err(error) if is_its_own(&error) => Accepted::Gone,
+            // One that isn't known pauses too: that neither spins nor gives up.
+            Err(error) => {
                 self.shut_until = Some(now + PAUSE);
                 Accepted::Paused(error)
             }
-            Err(_) => Accepted::Gone,
         }
     }
 
@@ -73,9 +74,24 @@ impl Door {
     }
 }
 
-/// Whether it is we who lack something. All other errors of an accept are the newcomer's own
-/// (accept(2), "Error handling").
-fn is_short(error: &io::Error) -> bool {
-    let short = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|number| short.contains(&number))
+/// Whether an accept has failed for the newcomer's sake, or was interrupted: the next may succeed.
+/// Linux passes on what the network has to say of the new connection (accept(2), "Error handling").
+fn is_its_own(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EINTR
+                | libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ETIMEDOUT
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+        )
+    )
 }

@@ -117,11 +117,7 @@ impl End {
 
     /// Ends our stream to the peer, which may still go on with its own.
     pub(super) fn finish(&self) -> io::Result<()> {
-        match self.socket.as_ref().map(|socket| socket.shutdown(Shutdown::Write)) {
-            // The peer has hung up in the meantime: it knows.
-            Some(Err(error)) if error.kind() != io::ErrorKind::NotConnected => Err(error),
-            _ => Ok(()),
-        }
+        self.socket.as_ref().map_or(Ok(()), |socket| socket.shutdown(Shutdown::Write))
     }
 
     /// Hangs up, so that the peer doesn't take the stream for whole.

@@ -80,7 +80,12 @@ impl Notes {
                 (&mut self.refused, format!("refused: {}", refusal.name()))
             }
             (Why::NoKey(reason), _) => (&mut self.refused, reason.to_string()),
-            (Why::Cut, _) if is_open || role == Role::Client => {
+            (Why::Cut | Why::Far(_), Role::Client) if !is_open => {
+                let text = "refused: the far end hung up inside the handshake; does it speak \
+                            countersign/1?";
+                (&mut self.refused, text.to_owned())
+            }
+            (Why::Cut, _) if is_open => {
                 (&mut self.broken, "cut: the far end's stream lacks its end".to_owned())
             }
             (Why::Unreachable(reason), _) => {

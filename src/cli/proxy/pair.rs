@@ -276,12 +276,14 @@ impl Pair {
         };
     }
 
-    /// Ends it. Unless both directions were carried to their ends, neither peer may take what it
-    /// has for the whole.
+    /// Ends it. Unless both directions were carried to their ends, no peer may take what it has
+    /// for the whole. In a handshake the far end has nothing yet, and can tell why from the end.
     pub(super) fn end(mut self, why: &Why) {
-        let was_told = matches!(self.stage, Stage::Leaving(_));
-        if !(was_told || matches!(why, Why::Finished)) {
-            self.plain.reset();
+        if matches!(why, Why::Finished) {
+            return;
+        }
+        self.plain.reset();
+        if self.whose.is_open {
             self.far.reset();
         }
     }

@@ -80,7 +80,7 @@ impl Pair {
             self.outward = Flow::Ending;
         }
         let sealed = self.session.seal(outbox);
-        debug_assert!(sealed == outbox.len(), "no record is longer than the far end takes");
+        debug_assert_eq!(sealed, outbox.len(), "no record is longer than the far end takes");
         carried.out += length as u64;
         self.far.send(outbox).map_err(Why::Far)
     }
@@ -112,7 +112,8 @@ impl Pair {
         if let Err(refusal) = heard {
             return self.turn_away(refusal, desk);
         }
-        self.session.seal(&mut desk.words);
+        let sealed = self.session.seal(&mut desk.words);
+        debug_assert_eq!(sealed, desk.words.len(), "no word is longer than any end takes");
         self.far.send(&desk.words).map_err(Why::Far)?;
         desk.carried.back += desk.outbox.len() as u64;
         self.plain.send(&desk.outbox).map_err(Why::Plain)?;

@@ -106,6 +106,16 @@ fn is_reset(mut stream: &TcpStream) {
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
+/// The same where the reset may be there before we have said all.
+#[track_caller]
+fn breaks(mut stream: &TcpStream, said: &[u8]) {
+    match stream.write_all(said) {
+        Ok(()) => is_reset(stream),
+        // Whoever was told of it here is told of the end alone from now on.
+        Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+    }
+}
+
 /// Reads what is there until the stream ends in an orderly way.
 #[track_caller]
 fn rest(mut stream: &TcpStream) -> Vec<u8> {
