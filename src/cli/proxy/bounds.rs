@@ -13,7 +13,7 @@ pub(super) struct Bounds {
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "1000",
           value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub(super) max_connections: usize,
-    /// Until the other side's --to answers the dialling
+    /// From dialling until whoever is at --to has answered
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
           value_parser = humantime::parse_duration)]
     pub(super) connect_timeout: Duration,

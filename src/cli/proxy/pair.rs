@@ -228,8 +228,9 @@ impl Pair {
         self.session.give_up(reason, &mut desk.words);
         (self.stage, self.since) = (Stage::Leaving(refusal), desk.now);
         match self.far.send(&desk.words) {
-            Ok(()) => self.turn(desk),
-            Err(_) => Visit::Over(parted(refusal)),
+            Ok(()) if !desk.words.is_empty() => self.turn(desk),
+            // Nothing is said to those who haven't called.
+            _ => Visit::Over(parted(refusal)),
         }
     }
 

@@ -45,6 +45,7 @@ fn who_speaks_anything_else_is_refused_and_hears_nothing() {
         // A nonce and a refusal, and those only to who has begun to speak countersign/1.
         let expected = if said.starts_with(b"\x9e") { 32 + 4 + 1 } else { 0 };
         assert_eq!(heard.len(), expected, "{why}");
+        drop(stream);
         server.err.with(why);
     }
     target.is_untouched();
