@@ -147,7 +147,11 @@ impl Client {
         self.session.say_goodbye(&mut self.out);
         self.seal();
         self.flush()?;
-        Ok(self.stream.shutdown(Shutdown::Write)?)
+        match self.stream.shutdown(Shutdown::Write) {
+            // The server has gone already; what it said last can still be received.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            ended => Ok(ended?),
+        }
     }
 
     /// Waits for the next message; `None` when the server has ended the stream.

@@ -80,8 +80,14 @@ impl Spoken {
         self.handshake.dialect
     }
 
-    /// The dialects.
-    pub(crate) fn dialects(&self) -> &'static str {
+    /// Every dialect of the port.
+    pub(crate) fn dialects(&self) -> impl Iterator<Item = Dialect> {
+        let second = self.handshake.shares_raw.then_some(Dialect::Raw);
+        [self.dialect()].into_iter().chain(second)
+    }
+
+    /// The dialects as they are written.
+    pub(crate) fn handshake(&self) -> &'static str {
         self.handshake.name()
     }
 

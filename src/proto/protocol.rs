@@ -235,11 +235,10 @@ impl Protocol {
 
     /// As a server: the key of a caller who names it and the service that it means.
     pub(crate) fn caller(&self, id: &[u8], audience: &[u8]) -> Result<&Key, Refusal> {
-        let named = self.keys.named(id, audience);
         let served = self.audiences.iter().any(|name| name.as_bytes() == audience)
             || (self.audiences.is_empty() && audience.is_empty());
-        match named {
-            Some(key) if served => Ok(key),
+        match self.keys.named(id) {
+            Some(key) if served && key.fits(audience) => Ok(key),
             Some(_) => Err(Refusal::WrongAudience),
             None => Err(Refusal::UnknownKey),
         }

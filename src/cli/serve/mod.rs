@@ -129,7 +129,8 @@ impl Serve {
 
     fn listen<S: Service>(&self, service: S) -> Result<(), Failure> {
         let (ring, made) = self.ring()?;
-        for key in ring.serving(self.spoken.dialect()).filter(|key| key.is_short()) {
+        let serving = self.spoken.dialects().flat_map(|dialect| ring.serving(dialect));
+        for key in serving.filter(|key| key.is_short()) {
             let id = key.id();
             warn!(key:% = id; "the key has fewer than 16 bytes: who sees a proof can guess it");
         }

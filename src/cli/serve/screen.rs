@@ -32,7 +32,7 @@ impl Screen {
             Dialect::Raw | Dialect::Hex => format!(" ({})", mac.name()),
             _ => String::new(),
         };
-        let dialect = spoken.dialects();
+        let dialect = spoken.handshake();
         let longest = units::shown(*message_max);
         let told_apart = match spoken.records() {
             Some(records) if spoken.may_be_plain() || server.protocol().shares_raw() => {
@@ -93,8 +93,9 @@ fn keys<S: Service>(
     }
     let path = spoken.ring_path()?;
     let path = path.display();
-    let serving = server.protocol().keys().serving(spoken.dialect()).map(Key::id);
-    let ids = serving.collect::<Vec<_>>().join(", ");
+    let ring = server.protocol().keys();
+    let serves = |key: &&Key| ring.is_live(key) && spoken.dialects().any(|each| key.serves(each));
+    let ids = ring.keys().filter(serves).map(Key::id).collect::<Vec<_>>().join(", ");
     Ok(Some(match made {
         Some(key) => format!("{path} (new, with the key {ids} {})", key.fingerprint()),
         None => format!("{path} ({ids})"),
