@@ -308,7 +308,10 @@ impl<N: Net, S: Service> Conn<N, S> {
                 verdict
             }
             // How many there can be, the reads of a visit limit.
-            (Ok(Some(Event::Control)), _) => None,
+            (Ok(Some(Event::Control)), _) => {
+                desk.controlled = true;
+                None
+            }
             (Ok(Some(Event::Finished)), _) => {
                 self.phase = Phase::Closing { why: Close::Finished, at_once: true };
                 None

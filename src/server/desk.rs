@@ -34,6 +34,8 @@ pub(super) struct Desk<'t, N: Net, S: Service> {
     pub(super) aside: &'t mut Vec<u8>,
     /// How many messages may still be answered in this visit.
     pub(super) messages: usize,
+    /// A record was whole that is no message.
+    pub(super) controlled: bool,
     /// The name of the connection.
     pub(super) peer: PeerId,
     /// The time of day of this turn.

@@ -2,6 +2,8 @@
 
 use countersign::{Dialect, Event, Exporter, Key, KeyRing, Protection, Protocol, Refusal, Session};
 
+use crate::forger::Way;
+
 /// The secret that both ends hold.
 pub(crate) const SECRET: &[u8] = b"sixteen bytes or more";
 
@@ -167,5 +169,22 @@ impl Talk {
     /// In records.
     pub(crate) fn guarded() -> Self {
         Self::new(&client(), &server(), (CLIENT_NONCE, SERVER_NONCE))
+    }
+}
+
+impl Way {
+    /// Takes the records apart that must be there, and nothing else.
+    pub(crate) fn open(&mut self, mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let mut records = Vec::new();
+        while let [kind, a, b, c, ..] = *bytes {
+            let end = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
+            let payload = &bytes[4..end - 16];
+            let number = self.next;
+            assert!(self.record(kind, payload) == bytes[..end], "the tag of record {number}");
+            records.push((kind, payload.to_vec()));
+            bytes = &bytes[end..];
+        }
+        assert_eq!(bytes, b"", "a record is cut");
+        records
     }
 }

@@ -5,7 +5,8 @@ use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::ends::{CHALLENGE, SECRET};
+/// The bytes of a nonce.
+const NONCE: usize = 32;
 
 pub(crate) const DATA: u8 = 0x10;
 pub(crate) const PING: u8 = 0x11;
@@ -24,6 +25,7 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// One direction: its key, and the number of the next record.
+#[derive(Debug, Clone)]
 pub(crate) struct Way {
     key: [u8; 32],
     pub(crate) next: u64,
@@ -38,24 +40,10 @@ impl Way {
         self.next += 1;
         record
     }
-
-    /// Takes the records apart that must be there, and nothing else.
-    pub(crate) fn open(&mut self, mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
-        let mut records = Vec::new();
-        while let [kind, a, b, c, ..] = *bytes {
-            let end = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
-            let payload = &bytes[4..end - 16];
-            let number = self.next;
-            assert!(self.record(kind, payload) == bytes[..end], "the tag of record {number}");
-            records.push((kind, payload.to_vec()));
-            bytes = &bytes[end..];
-        }
-        assert_eq!(bytes, b"", "a record is cut");
-        records
-    }
 }
 
 /// What both know of a session.
+#[derive(Debug)]
 pub(crate) struct Forger {
     pub(crate) server_proof: [u8; 32],
     pub(crate) confirm: Vec<u8>,
@@ -64,9 +52,10 @@ pub(crate) struct Forger {
 }
 
 impl Forger {
-    /// From the client's call, and the server's nonce and hello, of which the proof may be missing.
-    pub(crate) fn new(call: &[u8], answer: &[u8]) -> Self {
-        let (nonce, hello) = answer.split_at(CHALLENGE);
+    /// From the key, the client's call, and the server's nonce and hello, of which the proof may be
+    /// missing.
+    pub(crate) fn new(secret: &[u8], call: &[u8], answer: &[u8]) -> Self {
+        let (nonce, hello) = answer.split_at(NONCE);
         let unsigned = &hello[..30];
         let mut hash = Sha256::new();
         for part in [&b"countersign/1 th"[..], nonce, call, unsigned] {
@@ -74,7 +63,7 @@ impl Forger {
         }
         let th = hash.finalize();
         let mut okm = [0; 160];
-        let key = Hkdf::<Sha256>::new(Some(b"countersign/1 psk"), SECRET);
+        let key = Hkdf::<Sha256>::new(Some(b"countersign/1 psk"), secret);
         key.expand(&[&b"countersign/1 keys"[..], &th].concat(), &mut okm).unwrap();
         let key = |at: usize| -> [u8; 32] { okm[32 * at..][..32].try_into().unwrap() };
         let server_proof = hmac(&key(0), &[b"countersign/1 server", &th]);

@@ -30,7 +30,7 @@ fn call<S: Service>(stage: &mut Stage<S>, nonce: [u8; 32]) -> (Line, Forger) {
     let call = End::client(&caller("k1", SECRET), CLIENT_NONCE).hear(&[]);
     stage.say(&line, &call);
     let answer = take(&line);
-    (line, Forger::new(&call, &answer))
+    (line, Forger::new(SECRET, &call, &answer))
 }
 
 /// Goes through the handshake.

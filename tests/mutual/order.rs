@@ -121,7 +121,7 @@ fn a_proof_is_good_for_its_own_connection_alone() {
 #[test]
 fn the_forger_of_these_tests_is_one_of_the_trade() {
     let mut talk = Talk::guarded();
-    let mut forger = Forger::new(&talk.call, &talk.answer);
+    let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     assert_eq!(forger.server_proof, talk.answer[talk.answer.len() - 32..]);
     assert_eq!(forger.confirm, talk.confirm);
     assert_eq!(forger.to_client.record(4, &[0]), talk.acceptance);
@@ -207,7 +207,7 @@ fn a_call_and_a_foreseen_proof_in_one_segment_are_answered_together() {
     let nonce = first.hear(&[]);
     assert_eq!(nonce, SERVER_NONCE);
     let hello = first.hear(&call);
-    let mut forger = Forger::new(&call, &[&nonce[..], &hello].concat());
+    let mut forger = Forger::new(SECRET, &call, &[&nonce[..], &hello].concat());
     let mut listener = End::server(&server, SERVER_NONCE);
     listener.hear(&[]);
     let record = forger.to_server.record(DATA, b"at once");

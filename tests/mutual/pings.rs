@@ -1,9 +1,11 @@
 //! Pings, and much of them: each is echoed once and in order, and none makes the server keep more
 //! than it may.
 
+use std::time::Duration;
+
 use countersign::{Close, Limits, Refusal, Reply};
 
-use crate::ends::{CLIENT_NONCE, End, Heard, SERVER_NONCE, Talk, client, server};
+use crate::ends::{CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, client, server};
 use crate::forger::{CLOSE, DATA, Forger, PING, PONG};
 use crate::keys::enter;
 use crate::stage::Stage;
@@ -16,7 +18,7 @@ fn echo(message: &[u8], reply: &mut Reply<'_>) {
 fn a_ping_comes_back_with_what_it_held_at_either_end() {
     let lengths = [0, 1, 124, 125];
     let mut talk = Talk::guarded();
-    let mut forger = Forger::new(&talk.call, &talk.answer);
+    let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     for length in lengths {
         let payload = vec![b'p'; length];
@@ -24,7 +26,7 @@ fn a_ping_comes_back_with_what_it_held_at_either_end() {
         let said = talk.server.hear(&ping);
         assert_eq!(forger.to_client.open(&said), [(PONG, payload)]);
     }
-    let mut from_server = Forger::new(&talk.call, &talk.answer);
+    let mut from_server = Forger::new(SECRET, &talk.call, &talk.answer);
     from_server.to_client.next = 1;
     for length in lengths {
         let payload = vec![b'p'; length];
@@ -40,7 +42,7 @@ fn a_ping_comes_back_with_what_it_held_at_either_end() {
 #[test]
 fn nothing_follows_our_good_bye_and_what_comes_behind_it_is_still_heard() {
     let mut talk = Talk::guarded();
-    let mut forger = Forger::new(&talk.call, &talk.answer);
+    let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     let said = talk.client.say_goodbye();
     assert_eq!(forger.to_server.open(&said), [(CLOSE, Vec::new())]);
@@ -125,7 +127,7 @@ fn a_server_hangs_up_on_what_breaks_the_rules_and_says_nothing_more() {
         let heard = std::mem::take(&mut line.borrow_mut().to_client);
         assert_eq!(forger.to_client.open(&heard), [(DATA, b"one".to_vec())]);
         assert!(line.borrow().is_shut || line.borrow().is_closed);
-        stage.wait(std::time::Duration::from_secs(2));
+        stage.wait(Duration::from_secs(2));
         assert_eq!(stage.engine.counters().closed(Close::Refused(why)), 1);
     }
 }
@@ -143,4 +145,21 @@ fn a_client_that_waits_for_its_acceptance_may_speak_already() {
     assert_eq!(caller.hear(&said), []);
     assert_eq!(caller.messages(), [b"reply"]);
     assert_eq!((caller.end(), listener.end()), (Ok(()), Ok(())));
+}
+
+#[test]
+fn a_message_behind_a_ping_has_its_whole_time() {
+    let limits = Limits { message_timeout: Duration::from_secs(1), ..Limits::default() };
+    let mut stage = Stage::new(server(), limits, echo);
+    let (line, mut forger) = enter(&mut stage, SERVER_NONCE);
+    let ping = forger.to_server.record(PING, b"ping");
+    let message = forger.to_server.record(DATA, b"slow");
+    stage.say(&line, &ping[..9]);
+    stage.wait(Duration::from_millis(900));
+    stage.say(&line, &[&ping[9..], &message[..9]].concat());
+    stage.wait(Duration::from_millis(900));
+    stage.say(&line, &message[9..]);
+    let said = std::mem::take(&mut line.borrow_mut().to_client);
+    let heard = [(PONG, b"ping".to_vec()), (DATA, b"slow".to_vec())];
+    assert_eq!(forger.to_client.open(&said), heard);
 }

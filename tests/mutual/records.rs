@@ -3,7 +3,7 @@
 
 use countersign::{Protocol, Refusal};
 
-use crate::ends::{CLIENT_NONCE, End, Heard, SERVER_NONCE, Talk, client, server};
+use crate::ends::{CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, client, server};
 use crate::forger::{CLOSE, DATA, Forger, PING, frame};
 
 const MESSAGES: [&[u8]; 4] = [b"one", b"", b"three\n\0\xff", b"four, and a little longer"];
@@ -145,7 +145,7 @@ fn a_stream_that_ends_anywhere_but_behind_the_good_bye_is_cut() {
 /// A server with a forger that was let in.
 fn forged(server: &Protocol) -> (End, Forger) {
     let talk = Talk::new(&client(), server, (CLIENT_NONCE, SERVER_NONCE));
-    let mut forger = Forger::new(&talk.call, &talk.answer);
+    let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     (talk.server, forger)
 }
@@ -213,7 +213,7 @@ fn what_the_other_end_does_not_take_is_not_sent() {
     let sealed = talk.server.session.seal(&mut out);
     assert_eq!(sealed, 3 + 1008 + 2 * 20, "what stands before the one that is too long");
     out.truncate(sealed);
-    let mut forger = Forger::new(&talk.call, &talk.answer);
+    let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     let lengths: Vec<_> = forger.to_client.open(&out).iter().map(|(_, data)| data.len()).collect();
     assert_eq!(lengths, [3, 1008]);

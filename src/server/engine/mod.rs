@@ -300,6 +300,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             outbox: &mut self.outbox,
             aside: &mut self.aside,
             messages: MESSAGES_PER_VISIT,
+            controlled: false,
             peer: PeerId::new(slot, conn.generation),
             wall,
             draining: self.drain.is_some(),
@@ -307,7 +308,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // One guard for all that a visit calls. The loop's buffers are lent, so they aren't lost.
         let acted = catch_unwind(AssertUnwindSafe(|| act(conn, &mut self.inbox, &mut desk)));
         let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut desk));
-        let messages = (MESSAGES_PER_VISIT - desk.messages) as u64;
+        let (messages, controlled) = ((MESSAGES_PER_VISIT - desk.messages) as u64, desk.controlled);
         self.counters.messages += messages;
         let held_now = conn.bytes_held();
         self.held = self.held - held + held_now;
@@ -328,7 +329,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let progress = match wait {
             // A visit may answer what an earlier one has read.
             Wait::Idle => self.counters.bytes_in > bytes_in || messages > 0,
-            Wait::Message => messages > 0,
+            // What lies there in part now has just begun.
+            Wait::Message => messages > 0 || controlled,
             Wait::Write => self.counters.bytes_out > bytes_out,
             Wait::Delay | Wait::Handshake | Wait::Linger | Wait::Age => false,
         };
