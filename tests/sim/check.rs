@@ -4,6 +4,7 @@ use countersign::{Close, Counters, Exchange, Memory, Refusal};
 
 use crate::failures::Reception;
 use crate::link::{Account, LINGER, Link, millis};
+use crate::script::Proof;
 use crate::wire::PAUSE;
 use crate::world::{Listener, World};
 
@@ -26,12 +27,17 @@ impl World {
     pub(crate) fn check_shut(&mut self, number: usize) {
         let (now, limits) = (self.now, &self.setup.limits);
         let link = &self.links[number];
-        // Whoever is too old has no answer to wait for.
-        let is_too_old =
-            link.account.opened.is_some_and(|since| link.is_too_old(since, limits, now));
+        // Whoever is too old has no answer to wait for, nor who has no key any more.
+        let is_too_old = self.revoked.is_some()
+            || link.account.opened.is_some_and(|since| link.is_too_old(since, limits, now));
+        if !is_too_old {
+            self.owe_pongs(number);
+        }
         let Link { account, written, read, .. } = &mut self.links[number];
         account.read_at_shut = *read;
-        let pending = account.oracle.messages.len();
+        // What stands behind a proof that failed is nobody's.
+        let is_inside = account.opened.is_some();
+        let pending = if is_inside { account.oracle.messages.len() } else { 0 };
         let unsent = account.due.len().saturating_sub(written.len());
         if unsent > 0 || (pending > 0 && account.fate.is_none() && !is_too_old) {
             let what = format_args!("good-bye with {unsent} bytes unsent, {pending} unanswered");
@@ -82,7 +88,8 @@ impl World {
                 .live()
                 .any(|other| other.socket.at_door && other.socket.reception != Reception::Never);
             let gives_way = is_crowded && is_needed && age >= millis(limits.handshake_timeout / 10);
-            let is_wrong = link.account.oracle.proof_left == 0;
+            let is_bad_call = matches!(link.script.proof, Proof::BadCall(_)) && link.read > 0;
+            let is_wrong = link.account.oracle.proof_left == 0 || is_bad_call;
             let is_own_fault = link.end_read || link.reset || is_wrong;
             let is_greeted = link.socket.watched.is_some();
             let is_late = is_greeted && age >= millis(limits.handshake_timeout);
@@ -91,15 +98,20 @@ impl World {
             let is_stopped = self.stopping.is_some();
             let unlucky = gives_way || is_overload || is_misfortune || is_stopped;
             let is_right = is_own_fault || is_late || unlucky;
+            let is_excused = unlucky || link.end_read;
             self.links[number].socket.unlucky = unlucky;
             if !is_right {
                 self.blame(Some(number), format_args!("hung up on without cause after {age} ms"));
             }
+            self.check_refusal(number, is_late, is_excused);
         }
     }
 
     /// A connection ends for a reason that is so, and not before its time.
     pub(crate) fn check_close(&mut self, number: usize, why: Close) {
+        if !matches!(why, Close::Overloaded | Close::Reset | Close::TooOld | Close::Revoked) {
+            self.owe_pongs(number);
+        }
         let is_so = self.is_so(number, why);
         let link = &self.links[number];
         let (deadline, wait) = link.deadline(&self.setup.limits);
@@ -112,7 +124,8 @@ impl World {
             || is_stopped;
         let unsent = link.account.due.len().saturating_sub(link.written.len());
         let has_waited = link.socket.shut.is_some_and(|shut| self.now >= shut + LINGER)
-            || link.account.lingered >= LINGER_MAX;
+            || link.account.lingered >= LINGER_MAX
+            || link.account.oracle.finished;
         if !is_so {
             let account = &link.account;
             let what = format!("closed as {why}, which isn't so: {account:?}");
@@ -121,6 +134,8 @@ impl World {
             self.blame(Some(number), format_args!("closed as {why} with {unsent} bytes unsent"));
         } else if !link.end_read && !has_waited && !is_rough {
             self.blame(Some(number), format_args!("closed as {why} without waiting"));
+        } else if !is_rough {
+            self.check_goodbye(number, why);
         }
     }
 
@@ -131,11 +146,13 @@ impl World {
         let is_partial = oracle.is_partial();
         let is_answered = oracle.messages.is_empty();
         match why {
+            Close::Finished if link.is_guarded() => oracle.finished && is_answered,
             Close::Finished => link.end_read && !is_partial && is_answered && fate.is_none(),
-            Close::Cut => link.end_read && is_partial && is_answered,
+            Close::Cut => link.end_read && oracle.is_cut() && is_answered,
+            Close::Revoked => self.revoked.is_some() && link.dialect.authenticates(),
             Close::Answered => self.setup.protocol.exchange() != Exchange::Many,
             Close::Reset => link.reset,
-            Close::Refused(Refusal::MessageTooLong | Refusal::BadLength) => {
+            Close::Refused(Refusal::MessageTooLong | Refusal::BadLength | Refusal::BadRecord) => {
                 oracle.bad && is_answered
             }
             Close::Refused(Refusal::MessageTimeout) => {
@@ -225,7 +242,7 @@ impl World {
         let visitors = || self.links.iter().filter(|link| link.is_visitor());
         let at = |host| visitors().filter(|link| link.address.ip() == host).count();
         let most_at_one = visitors().map(|link| at(link.address.ip())).max().unwrap_or(0);
-        let reason: usize = self.live().map(|link| link.keeps(&self.setup.protocol)).sum();
+        let reason: usize = self.live().map(Link::keeps).sum();
         let held_max = limits.held_max.min(figures.memory.held).min(reason);
         if live > limits.connections || visitors().count() > limits.unauthenticated {
             Some(format!("{live} connections, {} visitors", visitors().count()))
@@ -258,7 +275,9 @@ impl World {
             return Some(format!("counted {counted:?}, which are {so:?}"));
         }
         let closed = |refusal| figures.counters.closed(Close::Refused(refusal));
-        let counted = [delayed, closed(Refusal::WrongProof), closed(Refusal::Throttled)];
+        let failed = [Refusal::WrongProof, Refusal::UnknownKey, Refusal::WrongAudience];
+        let failed = failed.map(closed).into_iter().sum();
+        let counted = [delayed, failed, closed(Refusal::Throttled)];
         let so = [
             sum(|link| usize::from(link.is_or_was_delayed())),
             self.failures.count,

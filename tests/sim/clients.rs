@@ -56,8 +56,11 @@ impl World {
 
     /// Finds the proof, once the challenge has come.
     fn compose(&mut self, number: usize) {
-        let dialect = self.setup.protocol.dialect();
+        if self.links[number].mutual.is_some() {
+            return self.compose_mutual(number);
+        }
         let link = &self.links[number];
+        let dialect = link.dialect;
         let mut said = Vec::new();
         if dialect.authenticates() && link.script.proof == Proof::Early {
             said = vec![b'0'; proof_length(dialect)];
@@ -65,7 +68,8 @@ impl World {
             if link.received < CHALLENGE {
                 return;
             }
-            let signing = &self.setup.signing;
+            let is_shared = self.setup.protocol.shares_raw();
+            let signing = if is_shared { &self.setup.signing_raw } else { &self.setup.signing };
             let mut session = Session::client(signing, [7; 32]).unwrap();
             session.next(signing, &mut &link.written[..CHALLENGE], &mut said).unwrap();
             match link.script.proof {
@@ -141,7 +145,8 @@ impl World {
             }
             return;
         }
-        if !link.is_composed && link.script.goal > 0 || link.arrived < link.goal() || link.ended {
+        let has_more = !link.is_composed && link.script.goal > link.said.len();
+        if has_more || link.arrived < link.goal() || link.ended {
             return;
         }
         match link.script.end {

@@ -3,11 +3,13 @@
 
 use std::net::SocketAddr;
 
-use countersign::{Close, Dialect, PeerId, Protocol};
+use countersign::{Close, Dialect, PeerId};
 
 use crate::failures::Reception;
-use crate::oracle::Oracle;
+use crate::mutual::{Mutual, is_mutual};
+use crate::oracle::{Ending, Oracle};
 use crate::script::Script;
+use crate::setup::{Client, Setup};
 
 /// The bytes of a challenge.
 pub(crate) const CHALLENGE: usize = 32;
@@ -18,6 +20,9 @@ pub(crate) struct Link {
     pub(crate) address: SocketAddr,
     pub(crate) listener: usize,
     pub(crate) script: Script,
+    pub(crate) dialect: Dialect,
+    /// What countersign/1 adds.
+    pub(crate) mutual: Option<Mutual>,
     /// What the client says: the proof and the stream, once they are known.
     pub(crate) said: Vec<u8>,
     pub(crate) is_composed: bool,
@@ -104,14 +109,13 @@ pub(crate) struct Account {
 }
 
 impl Link {
-    pub(crate) fn new(
-        address: SocketAddr,
-        listener: usize,
-        script: Script,
-        protocol: &Protocol,
-    ) -> Self {
+    pub(crate) fn new(address: SocketAddr, client: Client, setup: &Setup) -> Self {
+        let Client { listener, script, dialect, nonce, .. } = client;
+        let mutual = is_mutual(dialect).then(|| Mutual::new(setup, script.proof, nonce));
+        let proof = mutual.as_ref().map_or(proof_length(dialect), Mutual::proof_length);
+        let is_guarded = mutual.as_ref().is_some_and(|mutual| mutual.is_guarded);
         let account = Account {
-            oracle: Oracle::new(protocol, proof_length(protocol.dialect())),
+            oracle: Oracle::new(&setup.protocol, proof, is_guarded),
             due: Vec::new(),
             opened: None,
             closed: None,
@@ -130,6 +134,8 @@ impl Link {
             address,
             listener,
             script,
+            dialect,
+            mutual,
             said: Vec::new(),
             is_composed: false,
             arrived: 0,
@@ -173,24 +179,29 @@ impl Link {
     }
 
     /// Whether the client has proved itself by all that the server has read.
-    pub(crate) fn is_proved(&self, dialect: Dialect) -> bool {
-        let right = self.script.proof == crate::script::Proof::Right;
-        !dialect.authenticates() || (right && self.account.oracle.proof_left == 0)
+    pub(crate) fn is_proved(&self) -> bool {
+        let right = self.script.proof == crate::script::Proof::Right
+            && (self.mutual.is_none() || self.has_confirmed());
+        !self.dialect.authenticates() || (right && self.account.oracle.proof_left == 0)
     }
 
     /// The bytes that the server has reason to keep for it: replies that found no room, and of
     /// what was read either the rest of one read or a message in part, which grows by doubling.
-    pub(crate) fn keeps(&self, protocol: &Protocol) -> usize {
+    pub(crate) fn keeps(&self) -> usize {
         let Account { oracle, due, .. } = &self.account;
         let unsent = self.socket.stuck_from.map_or(0, |from| due.len().saturating_sub(from));
         let proof = if self.account.opened.is_none() { 2 * self.read } else { 0 };
         let is_over = oracle.bad || oracle.messages_left == 0;
         let input = match oracle.messages.is_empty() {
-            _ if is_over => READ.max(protocol.message_max() + 12),
+            _ if is_over => READ.max(oracle.unit_max()),
             true => 2 * oracle.partial(),
             false => READ,
         };
-        unsent + proof + input
+        // A hello, a refusal or a good-bye, and the echoes of pings, which are due when they show.
+        let aside = if self.mutual.is_some() { ASIDE } else { 0 };
+        let echoes = oracle.messages.iter().filter(|(_, ending)| *ending == Ending::Ping);
+        let echoes: usize = echoes.map(|(payload, _)| payload.len() + 20).sum();
+        unsent + proof + input + aside + echoes
     }
 
     /// When the server must have closed it, or greeted it if that was put off, if nothing happens
@@ -204,6 +215,9 @@ impl Link {
             return (after(accepted, limits.failure_delay), "delay");
         };
         let Some(opened) = *opened else {
+            if let Some(shut) = self.socket.shut {
+                return (shut + LINGER, "linger");
+            }
             return (after(watched, limits.handshake_timeout), "handshake");
         };
         if let Some(blocked) = self.socket.blocked {
@@ -223,6 +237,9 @@ impl Link {
         limits.session_age_max.is_some_and(|most| now >= since + millis(most))
     }
 }
+
+/// The most bytes that the server says in its own right.
+const ASIDE: usize = 200;
 
 /// The most bytes of one read.
 const READ: usize = 16 << 10;

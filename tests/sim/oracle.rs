@@ -5,12 +5,16 @@ use std::collections::VecDeque;
 
 use countersign::{Exchange, Framing, Protocol};
 
+use crate::forger::{CLOSE, DATA, PING, PONG, Way};
+
 /// What a client sends for one message, and how its reply ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Lf,
     CrLf,
     None,
+    /// It is a ping, and is echoed.
+    Ping,
 }
 
 /// The messages in what the server has read so far.
@@ -18,6 +22,13 @@ pub(crate) enum Ending {
 pub(crate) struct Oracle {
     framing: Framing,
     max: usize,
+    /// Messages come in records, whose tags follow from this.
+    guarded: bool,
+    pub(crate) way: Option<Way>,
+    /// The client has said good-bye, in records.
+    pub(crate) finished: bool,
+    /// The bytes of the proof.
+    pub(crate) proof: usize,
     /// The bytes of the proof that have not been read.
     pub(crate) proof_left: usize,
     /// The messages that may still come.
@@ -28,13 +39,20 @@ pub(crate) struct Oracle {
     pub(crate) messages: VecDeque<(Vec<u8>, Ending)>,
     /// What was read can't be a message.
     pub(crate) bad: bool,
+    /// The records that were whole.
+    pub(crate) records: u64,
 }
 
 impl Oracle {
-    pub(crate) fn new(protocol: &Protocol, proof: usize) -> Self {
+    pub(crate) fn new(protocol: &Protocol, proof: usize, guarded: bool) -> Self {
+        let least = if guarded { 1008 } else { 0 };
         Self {
             framing: protocol.framing(),
-            max: protocol.message_max(),
+            max: protocol.message_max().max(least),
+            guarded,
+            way: None,
+            finished: false,
+            proof,
             proof_left: proof,
             messages_left: match protocol.exchange() {
                 Exchange::Many => usize::MAX,
@@ -44,6 +62,7 @@ impl Oracle {
             rest: Vec::new(),
             messages: VecDeque::new(),
             bad: false,
+            records: 0,
         }
     }
 
@@ -53,22 +72,26 @@ impl Oracle {
         self.proof_left -= proof;
         self.rest.extend_from_slice(&bytes[proof..]);
         let mut at = 0;
-        while !self.bad && self.messages_left > 0 {
+        while self.guarded && !self.bad && !self.finished && self.messages_left > 0 {
+            let Some(unit) = self.record(at) else { break };
+            at += unit;
+        }
+        while !self.guarded && !self.bad && self.messages_left > 0 {
             let Some((unit, message, ending)) = self.first(&self.rest[at..]) else { break };
             self.messages.push_back((message, ending));
             self.messages_left -= 1;
             at += unit;
         }
         self.rest.drain(..at);
-        self.bad |= self.messages_left > 0 && self.refuses();
-        if self.bad || self.messages_left == 0 {
+        self.bad |= !self.guarded && self.messages_left > 0 && self.refuses();
+        if self.bad || self.finished || self.messages_left == 0 {
             self.rest.clear();
         }
     }
 
     /// The server has read the end of the stream.
     pub(crate) fn end(&mut self) {
-        if self.framing == Framing::Lines && self.is_partial() {
+        if !self.guarded && self.framing == Framing::Lines && self.is_partial() {
             // A CR at the limit could have been that of a CRLF, and is one byte too many.
             self.bad = self.rest.len() > self.max;
             if self.bad {
@@ -76,6 +99,49 @@ impl Oracle {
             }
             self.messages.push_back((std::mem::take(&mut self.rest), Ending::None));
         }
+    }
+
+    /// Whether the end of the stream, if it came now, would have come too early.
+    pub(crate) fn is_cut(&self) -> bool {
+        if self.guarded { !self.finished && !self.bad } else { self.is_partial() }
+    }
+
+    /// The most bytes of a unit.
+    pub(crate) fn unit_max(&self) -> usize {
+        self.max + 20
+    }
+
+    /// Takes the record that begins at this place. Returns its length.
+    fn record(&mut self, at: usize) -> Option<usize> {
+        let rest = &self.rest[at..];
+        let &[kind, a, b, c] = rest.first_chunk()?;
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let payload = length.checked_sub(16);
+        let is_formed = payload.is_some_and(|payload| match kind {
+            DATA => payload <= self.max,
+            PING | PONG => payload <= 125,
+            CLOSE => payload == 0,
+            _ => false,
+        });
+        if !is_formed {
+            self.bad = true;
+            return None;
+        }
+        let unit = rest.get(..4 + length)?;
+        let message = unit[4..length - 12].to_vec();
+        self.bad = self.way.as_mut()?.record(kind, &message) != unit;
+        match kind {
+            _ if self.bad => return None,
+            DATA => {
+                self.messages.push_back((message, Ending::None));
+                self.messages_left -= 1;
+            }
+            PING => self.messages.push_back((message, Ending::Ping)),
+            CLOSE => self.finished = true,
+            _ => {}
+        }
+        self.records += 1;
+        Some(4 + length)
     }
 
     pub(crate) fn is_partial(&self) -> bool {

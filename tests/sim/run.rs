@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
 use countersign::server::moment::Moment;
-use countersign::{Close, Counters, Exchange};
+use countersign::{Close, Counters, Dialect, Exchange, Key};
 
 use crate::check::Figures;
 use crate::clients::PATIENCE;
 use crate::link::{Link, millis};
-use crate::oracle::{Ending, frame};
+use crate::oracle::Ending;
 use crate::random::Random;
 use crate::service::Checker;
 use crate::setup::{Setup, Stop};
@@ -97,6 +97,7 @@ impl Run {
                 }
             }
             self.stop_in_time(now);
+            self.revoke(now);
             self.tell(now);
             if !is_idle || self.world.borrow_mut().random.chance(100) {
                 self.turn(now, due)?;
@@ -168,6 +169,21 @@ impl Run {
         Ok(())
     }
 
+    /// The key that clients sign with is taken from the ring, and those who hold it are to go.
+    fn revoke(&mut self, now: u64) {
+        let mut world = self.world.borrow_mut();
+        let is_time = world.setup.revocation.is_some_and(|at| now >= at);
+        if !is_time || world.revoked.is_some() || world.stopping.is_some() {
+            return;
+        }
+        world.revoked = Some(now);
+        world.say(format_args!("the key is revoked"));
+        drop(world);
+        let other = Key::new("another", b"the secret of another").unwrap();
+        self.engine.replace_keys(other.with_dialect(Dialect::Countersign).into());
+        self.engine.close_revoked(moment(now), wall(now));
+    }
+
     /// The host says something to a peer of its own accord.
     fn tell(&mut self, now: u64) {
         let mut guard = self.world.borrow_mut();
@@ -176,18 +192,24 @@ impl Run {
             return;
         }
         let number = world.random.between(0, world.links.len() - 1);
-        let framing = world.setup.protocol.framing();
-        let account = &mut world.links[number].account;
-        let before = account.due.len();
-        let Some(peer) = world.links[number].socket.peer else { return };
+        let link = &mut world.links[number];
+        let Some(peer) = link.socket.peer else { return };
+        // Whether a ping that was read is echoed already doesn't show.
+        let is_pinged = link.account.oracle.messages.iter().any(|(_, end)| *end == Ending::Ping);
+        if is_pinged || (link.mutual.is_some() && link.account.opened.is_none()) {
+            return;
+        }
+        let before = link.account.due.len();
+        let number_before = link.next_number();
         let message = b"by the way";
-        frame(framing, Ending::Lf, message, &mut world.links[number].account.due);
+        world.owe_message(number, Ending::Lf, message);
         drop(guard);
         let told = self.engine.tell(peer, message, moment(now), wall(now));
         let mut world = self.world.borrow_mut();
         world.say(format_args!("{number} is told something: {told:?}"));
         if told.is_err() {
             world.links[number].account.due.truncate(before);
+            world.links[number].set_next_number(number_before);
         }
     }
 
@@ -216,6 +238,13 @@ impl Run {
 }
 
 impl World {
+    /// Whether a client has proved itself, by a key that is on the ring.
+    pub(crate) fn is_proved(&self, number: usize) -> bool {
+        let link = &self.links[number];
+        let has_key = self.revoked.is_none() || !link.dialect.authenticates();
+        link.is_proved() && (has_key || link.account.opened.is_some())
+    }
+
     /// Nobody is connected, and nobody is going to be.
     fn is_quiet(&self) -> bool {
         let is_over = |link: &Link| link.socket.dropped.is_some() || link.done || link.lost;
@@ -237,6 +266,7 @@ impl Link {
             Some((_, why)) => why,
             None if self.account.fate == Some(Close::Panicked) => Close::Panicked,
             None if self.socket.accepted.is_none() && (is_gone || is_stopped) => return Ok(false),
+            None if world.revoked.is_some() => return Ok(false),
             None => return Err("an honest client was not served".to_owned()),
         };
         let has_all = self.received == self.account.due.len() && !self.lost;
@@ -247,12 +277,15 @@ impl Link {
             Close::Finished | Close::Answered => has_all && is_heard,
             Close::Dismissed | Close::ReplyTooLong | Close::Panicked => has_all,
             Close::Stopped => has_all,
-            Close::Overloaded | Close::TooOld => true,
+            Close::Overloaded | Close::TooOld | Close::Revoked => true,
             _ => false,
         };
         if is_right {
-            let is_cut_short =
-                is_out_of_time || matches!(why, Close::Overloaded | Close::Stopped | Close::TooOld);
+            let is_cut_short = is_out_of_time
+                || matches!(
+                    why,
+                    Close::Overloaded | Close::Stopped | Close::TooOld | Close::Revoked
+                );
             return Ok(!is_cut_short);
         }
         let (received, due) = (self.received, self.account.due.len());

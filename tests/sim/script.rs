@@ -1,7 +1,9 @@
 //! What a client is going to do: honest, slow, broken or hostile, all by the same few numbers.
 
-use countersign::{Exchange, Framing, Protocol};
+use countersign::{Dialect, Exchange, Framing, Protocol};
 
+use crate::forger::{CLOSE, DATA, PING, PONG, frame};
+use crate::mutual::BAD_CALLS;
 use crate::random::Random;
 
 /// What a client is like.
@@ -39,6 +41,11 @@ pub(crate) enum Proof {
     Replayed,
     /// Bytes that don't wait for a challenge.
     Early,
+    /// In countersign/1: of a key that the server doesn't have, or for another service.
+    Unknown,
+    Elsewhere,
+    /// A call that must be refused before anything is proved.
+    BadCall(u8),
 }
 
 /// What a client does once it has sent what it will.
@@ -72,6 +79,8 @@ pub(crate) struct Script {
     pub(crate) proof: Proof,
     /// What it sends behind the proof.
     pub(crate) stream: Vec<u8>,
+    /// How much of the stream is whole records, to be sealed.
+    pub(crate) whole: usize,
     /// How much of proof and stream it sends before its end.
     pub(crate) goal: usize,
     pub(crate) end: End,
@@ -91,7 +100,7 @@ impl Script {
 
     pub(crate) fn draw(
         random: &mut Random,
-        protocol: &Protocol,
+        (protocol, dialect, manner): (&Protocol, Dialect, Option<Framing>),
         room: (usize, usize),
         fatal: bool,
         is_siege: bool,
@@ -110,6 +119,7 @@ impl Script {
             kind,
             proof: Proof::Right,
             stream: Vec::new(),
+            whole: 0,
             goal: usize::MAX,
             end: End::HalfClose,
             pace: (0, random.millis(0, 10)),
@@ -120,23 +130,41 @@ impl Script {
         let count = random.between(0, 12);
         // What fits through little room in bearable time is little.
         let much = if room.0.min(room.1) < 2_000 { 4_000 } else { 150_000 };
-        let mut words = Words { random, protocol, fatal };
+        let mut words = Words { random, protocol, manner, fatal };
         match kind {
             Crumbs => script.stream = words.crumbs(),
             Greedy => script.stream = words.many(much),
             Deaf => script.stream = words.many(much / 2),
             _ => script.stream = words.some(count),
         }
-        script.spoil(random, protocol);
+        let shares_raw = protocol.shares_raw();
+        script.whole = script.stream.len();
+        script.spoil(random, protocol, manner);
+        if manner.is_none() {
+            script.part(random);
+        }
+        if dialect == Dialect::Countersign && script.kind == Kind::Impostor {
+            let call = random.between(0, usize::from(BAD_CALLS) - 1 - usize::from(shares_raw));
+            let call = Proof::BadCall(u8::try_from(call).unwrap());
+            script.proof = random.pick(&[
+                Proof::Wrong,
+                Proof::Replayed,
+                Proof::Unknown,
+                Proof::Elsewhere,
+                call,
+                call,
+            ]);
+        }
         script
     }
 
     /// What sets this kind apart from an honest client.
-    fn spoil(&mut self, random: &mut Random, protocol: &Protocol) {
+    fn spoil(&mut self, random: &mut Random, protocol: &Protocol, manner: Option<Framing>) {
         match self.kind {
             Kind::Honest | Kind::Greedy | Kind::Crumbs => {
                 let is_enough = match protocol.exchange() {
                     Exchange::Many => false,
+                    Exchange::Once if manner.is_none() => false,
                     Exchange::Once if protocol.framing() == Framing::Lines => {
                         self.stream.contains(&b'\n')
                     }
@@ -154,7 +182,7 @@ impl Script {
                 self.end = random.pick(&[End::HalfClose, End::Stay]);
             }
             Kind::Mute => {
-                self.goal = random.pick(&[0, 0, 1, 31, 32, 63]);
+                self.goal = random.pick(&[0, 0, 1, 7, 8, 31, 32, 63, 75, 100]);
                 self.pace = (20, 60);
                 self.end = End::Stay;
             }
@@ -163,7 +191,7 @@ impl Script {
                 self.end = random.pick(&[End::HalfClose, End::Stay, End::HangUp]);
             }
             Kind::Broken => {
-                self.goal = random.between(0, self.stream.len() + 70);
+                self.goal = random.between(0, self.stream.len() + 130);
                 self.end = random.pick(&[End::HalfClose, End::HangUp, End::Reset]);
             }
             Kind::Deaf => {
@@ -172,18 +200,35 @@ impl Script {
                 self.end = End::Stay;
             }
             Kind::Endless => {
-                let mut words = Words { random, protocol, fatal: false };
+                let mut words = Words { random, protocol, manner, fatal: false };
                 words.endless(&mut self.stream);
                 self.end = End::Stay;
                 self.pace = (5, 40);
                 self.piece = random.between(1, 100);
             }
             Kind::Oversize => {
-                let mut words = Words { random, protocol, fatal: false };
+                let mut words = Words { random, protocol, manner, fatal: false };
                 words.oversize(&mut self.stream);
             }
         }
     }
+
+    /// Ends a stream of records, more often than not with a good-bye.
+    fn part(&mut self, random: &mut Random) {
+        if self.stream.len() == self.whole && (self.is_honest() || random.chance(700)) {
+            record(CLOSE, &[], &mut self.stream);
+            self.whole = self.stream.len();
+            // The server ends it, whatever comes of the stream.
+            if self.is_honest() && random.chance(300) {
+                self.end = End::Stay;
+            }
+        }
+    }
+}
+
+/// Appends a record, to be sealed.
+fn record(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
+    out.extend(frame(kind, &[payload, &[0; 16]].concat()));
 }
 
 fn greeting(random: &mut Random, fatal: bool) -> Greeting {
@@ -201,6 +246,8 @@ fn greeting(random: &mut Random, fatal: bool) -> Greeting {
 struct Words<'a> {
     random: &'a mut Random,
     protocol: &'a Protocol,
+    /// How messages are told apart; records have no framing.
+    manner: Option<Framing>,
     /// Some messages make the service end the connection.
     fatal: bool,
 }
@@ -237,8 +284,8 @@ impl Words<'_> {
     fn crumbs(&mut self) -> Vec<u8> {
         let mut stream = Vec::new();
         while stream.len() < 18_000 {
-            match self.protocol.framing() {
-                Framing::Lines => stream.push(b'\n'),
+            match self.manner {
+                Some(Framing::Lines) => stream.push(b'\n'),
                 _ => self.frame(b"q", &mut stream),
             }
         }
@@ -265,7 +312,15 @@ impl Words<'_> {
     }
 
     fn frame(&mut self, message: &[u8], out: &mut Vec<u8>) {
-        if self.protocol.framing() == Framing::Length {
+        if self.manner.is_none() {
+            while self.random.chance(80) {
+                let length = self.random.pick(&[0, 1, 40, 125]);
+                let kind = self.random.pick(&[PING, PING, PONG]);
+                record(kind, &vec![b'p'; length], out);
+            }
+            return record(DATA, message, out);
+        }
+        if self.manner == Some(Framing::Length) {
             let length = message.len() as u64;
             if self.random.chance(100) {
                 out.extend_from_slice(&[0xff; 4]);
@@ -275,7 +330,7 @@ impl Words<'_> {
             }
         }
         out.extend_from_slice(message);
-        if self.protocol.framing() == Framing::Lines {
+        if self.manner == Some(Framing::Lines) {
             let ending: &[u8] = if self.random.chance(300) { b"\r\n" } else { b"\n" };
             out.extend_from_slice(ending);
         }
@@ -283,7 +338,11 @@ impl Words<'_> {
 
     fn endless(&mut self, out: &mut Vec<u8>) {
         let max = self.protocol.message_max();
-        if self.protocol.framing() == Framing::Length {
+        if self.manner.is_none() {
+            out.extend_from_slice(&[DATA, 0, 4, 0]);
+            return out.resize(out.len() + self.random.between(0, 1_000), b'e');
+        }
+        if self.manner == Some(Framing::Length) {
             out.extend_from_slice(&u32::try_from(max).unwrap().to_be_bytes());
         }
         out.resize(out.len() + self.random.between(1, max) - 1, b'e');
@@ -295,6 +354,9 @@ impl Words<'_> {
 
     fn oversize(&mut self, out: &mut Vec<u8>) {
         let over = self.protocol.message_max() + 1;
+        if self.manner.is_none() {
+            return self.unsound(over.max(1009), out);
+        }
         if self.protocol.framing() != Framing::Length || self.random.chance(300) {
             return self.frame(&vec![b'e'; over], out);
         }
@@ -303,6 +365,19 @@ impl Words<'_> {
         if header == -1 {
             let length = self.random.pick(&[u64::MAX, 1 << 63, 1 << 32, over as u64]);
             out.extend_from_slice(&length.to_be_bytes());
+        }
+        out.extend_from_slice(b"behind it");
+    }
+
+    /// What no record may be, by its header or by its tag.
+    fn unsound(&mut self, over: usize, out: &mut Vec<u8>) {
+        match self.random.number() % 6 {
+            0 => out.extend_from_slice(&frame(DATA, &vec![b'e'; over + 16])[..4]),
+            1 => out.extend(frame(0x14, &[0; 16])),
+            2 => out.extend(frame(DATA, &[0; 15])),
+            3 => out.extend(frame(PING, &[0; 126 + 16])),
+            4 => out.extend(frame(CLOSE, &[0; 17])),
+            _ => record(DATA, b"with the tag of none", out),
         }
         out.extend_from_slice(b"behind it");
     }

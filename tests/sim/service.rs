@@ -4,7 +4,7 @@ use std::panic::panic_any;
 
 use countersign::{Close, Peer, Reply, Service};
 
-use crate::oracle::{Ending, frame};
+use crate::oracle::Ending;
 use crate::script::Greeting;
 use crate::world::{Shared, World};
 
@@ -69,11 +69,16 @@ impl Answer {
 impl World {
     fn open(&mut self, number: usize, peer: &Peer<'_>) -> Answer {
         self.work += 1;
-        let dialect = self.setup.protocol.dialect();
         let link = &self.links[number];
-        let is_allowed = link.is_proved(dialect) && link.account.opened.is_none();
+        let dialect = link.dialect;
+        let is_allowed = self.is_proved(number) && link.account.opened.is_none();
+        let (is_mutual, is_guarded) = (link.mutual.is_some(), link.is_guarded());
         if !is_allowed || Some(peer.id()) != link.socket.peer || peer.dialect() != dialect {
             self.blame(Some(number), format_args!("{peer:?} is let in"));
+        }
+        let has_secret = peer.secret(b"label").is_some();
+        if peer.is_protected() != is_guarded || has_secret != is_mutual {
+            self.blame(Some(number), format_args!("{peer:?} is let in as if it were another"));
         }
         if dialect.authenticates() != peer.key().is_some() {
             self.blame(Some(number), format_args!("the key is {:?}", peer.key()));
@@ -91,13 +96,16 @@ impl World {
         let now = self.now;
         self.links[number].account.opened = Some(now);
         self.say(format_args!("{number} is let in"));
+        self.owe_acceptance(number);
         self.owe(number, &answer, Ending::Lf);
         answer
     }
 
     fn message(&mut self, number: usize, message: &[u8]) -> Answer {
         self.work += 1;
+        self.owe_pongs(number);
         let (now, turn) = (self.now, self.turn);
+        let is_revoked = self.revoked.is_some() && self.links[number].dialect.authenticates();
         let account = &mut self.links[number].account;
         account.last_message = now;
         account.touched = turn;
@@ -110,7 +118,7 @@ impl World {
             self.blame(Some(number), format_args!("{what} is served, not {expected:?}"));
             return Answer::default();
         };
-        if !is_open || account.fate.is_some() {
+        if !is_open || account.fate.is_some() || is_revoked {
             let fate = account.fate;
             self.blame(Some(number), format_args!("served before or after: {fate:?}"));
         }
@@ -122,12 +130,10 @@ impl World {
 
     /// Notes what the server has to write now.
     fn owe(&mut self, number: usize, answer: &Answer, ending: Ending) {
-        let framing = self.setup.protocol.framing();
-        let account = &mut self.links[number].account;
-        account.fate = answer.fate;
+        self.links[number].account.fate = answer.fate;
         if !matches!(answer.fate, Some(Close::ReplyTooLong | Close::Panicked)) {
             for message in &answer.messages {
-                frame(framing, ending, message, &mut account.due);
+                self.owe_message(number, ending, message);
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use countersign::{Dialect, Exchange, Framing, Key, KeyRing, Limits, Protocol};
+use countersign::{Dialect, Exchange, Framing, Key, KeyRing, Limits, Protection, Protocol};
 
 use crate::failures::PLACES;
+use crate::mutual::INSTANCE;
 use crate::random::Random;
 use crate::script::Script;
 
@@ -14,6 +15,16 @@ pub(crate) struct Setup {
     pub(crate) protocol: Protocol,
     /// What the clients that know a key sign with.
     pub(crate) signing: Protocol,
+    /// The same for those who speak raw at a port that is shared.
+    pub(crate) signing_raw: Protocol,
+    /// What those sign with who have a key that is on no ring of the server's, or mean another
+    /// service.
+    pub(crate) stranger: Protocol,
+    pub(crate) elsewhere: Protocol,
+    /// The secret of the key that clients sign with.
+    pub(crate) secret: Vec<u8>,
+    /// When that key is taken from the ring, and those who hold it are to go.
+    pub(crate) revocation: Option<u64>,
     pub(crate) limits: Limits,
     pub(crate) listeners: usize,
     pub(crate) faults: Faults,
@@ -32,6 +43,8 @@ pub(crate) struct Client {
     pub(crate) listener: usize,
     pub(crate) host: u8,
     pub(crate) script: Script,
+    pub(crate) dialect: Dialect,
+    pub(crate) nonce: [u8; 32],
 }
 
 /// How often things go wrong, in a thousand, and how late they come, in milliseconds.
@@ -65,7 +78,8 @@ pub(crate) enum Stop {
 
 impl Setup {
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let protocol = protocol(random);
+        let name = random.chance(500).then_some("here");
+        let protocol = named(protocol(random), name);
         let room = (random.pick(&ROOMS), random.pick(&ROOMS));
         let fatal = random.chance(500);
         let is_tight = random.chance(250);
@@ -76,42 +90,151 @@ impl Setup {
         let is_siege = random.chance(300);
         let rush = if is_siege { random.pick(&[100, 1_500]) } else { random.pick(&[0, 20, 300]) };
         let count = random.pick(&[1, 4, 8, 12, 12, 30]);
-        let clients = (0..random.between(1, count))
-            .map(|_| Client {
+        let id = random.pick(&["one", "two"]);
+        let id = if protocol.keys().key(id).is_some() { id } else { "one" };
+        let theirs = signing_protection(random, protocol.protection());
+        let signing = |dialect| client_end(&protocol, dialect, theirs).with_key(id);
+        let elsewhere = signing(protocol.dialect());
+        let mut setup = Self {
+            signing: named(signing(protocol.dialect()), name),
+            signing_raw: signing(Dialect::Raw),
+            stranger: named(stranger(&protocol, theirs), name),
+            elsewhere: elsewhere.with_audience("elsewhere"),
+            secret: secret(id),
+            revocation: random.chance(100).then(|| random.millis(20, 400)),
+            protocol,
+            limits,
+            listeners,
+            faults: Faults::draw(random),
+            room,
+            clients: Vec::new(),
+            stop: Stop::Quiet,
+            is_tight,
+        };
+        for _ in 0..random.between(1, count) {
+            let dialect = setup.client_dialect(random);
+            let is_guarded = dialect == Dialect::Countersign && setup.is_guarded();
+            let manner = (!is_guarded).then(|| setup.protocol.framing());
+            let mut nonce = [0; 32];
+            random.fill(&mut nonce);
+            setup.clients.push(Client {
                 at: random.millis(0, rush),
                 listener: random.between(0, listeners - 1),
                 host: u8::try_from(random.between(1, hosts)).unwrap(),
-                script: Script::draw(random, &protocol, room, fatal, is_siege),
-            })
-            .collect();
-        let signing = match random.pick(&["one", "two"]) {
-            id if protocol.keys().key(id).is_some() => protocol.clone().with_key(id),
-            _ => protocol.clone(),
-        };
+                script: Script::draw(
+                    random,
+                    (&setup.protocol, dialect, manner),
+                    room,
+                    fatal,
+                    is_siege,
+                ),
+                dialect,
+                nonce,
+            });
+        }
         let stop = match random.number() % 4 {
             0 => Stop::Drain(random.millis(0, 400)),
             1 if random.chance(200) => Stop::Halt(random.millis(0, 300)),
             _ => Stop::Quiet,
         };
-        let faults = Faults::draw(random);
-        Self { protocol, signing, limits, listeners, faults, room, clients, stop, is_tight }
+        setup.stop = stop;
+        setup
+    }
+
+    /// Whether a conversation of countersign/1 goes on in records.
+    pub(crate) fn is_guarded(&self) -> bool {
+        let both = [self.protocol.protection(), self.signing.protection()];
+        self.protocol.dialect() == Dialect::Countersign && !both.contains(&Protection::Off)
+    }
+
+    fn client_dialect(&self, random: &mut Random) -> Dialect {
+        let is_raw = self.protocol.shares_raw() && random.chance(400);
+        if is_raw { Dialect::Raw } else { self.protocol.dialect() }
     }
 }
 
 const ROOMS: [usize; 6] = [40, 300, 2_000, 20_000, 70_000, 70_000];
 
 fn protocol(random: &mut Random) -> Protocol {
-    let dialect = random.pick(&[Dialect::Raw, Dialect::Hex, Dialect::Open]);
+    let dialect = random.pick(&[
+        Dialect::Raw,
+        Dialect::Hex,
+        Dialect::Open,
+        Dialect::Countersign,
+        Dialect::Countersign,
+        Dialect::Countersign,
+    ]);
     let mut ring = KeyRing::new();
     for id in ["one", "two", "three"].into_iter().take(random.between(1, 3)) {
-        let key = Key::new(id, format!("the secret of {id}").as_bytes()).unwrap();
-        ring.add(key.with_dialect(Dialect::Raw).with_dialect(Dialect::Hex)).unwrap();
+        ring.add(key(id)).unwrap();
     }
+    let mut seed = [0; 48];
+    random.fill(&mut seed);
+    seed[..16].copy_from_slice(&INSTANCE);
+    ring.seed(seed);
     let exchanges = [Exchange::Many, Exchange::Many, Exchange::Once, Exchange::VerifyOnly];
-    Protocol::new(dialect, ring)
-        .with_framing(random.pick(&Framing::ALL))
+    let protection = match dialect {
+        Dialect::Countersign => random.pick(&[
+            Protection::Required,
+            Protection::Required,
+            Protection::Allowed,
+            Protection::Off,
+        ]),
+        _ => Protection::Required,
+    };
+    let framing = random.pick(&Framing::ALL);
+    let is_plain = protection != Protection::Required && framing == Framing::Chunks;
+    let protocol = Protocol::new(dialect, ring)
+        .with_framing(if is_plain { Framing::Lines } else { framing })
         .with_exchange(random.pick(&exchanges))
         .with_message_max(random.pick(&[1, 30, 300, 300, 2_000, 20_000]))
+        .with_protection(protection);
+    if dialect == Dialect::Countersign && random.chance(300) {
+        protocol.with_raw()
+    } else {
+        protocol
+    }
+}
+
+fn secret(id: &str) -> Vec<u8> {
+    format!("the secret of {id}").into_bytes()
+}
+
+fn key(id: &str) -> Key {
+    let key = Key::new(id, &secret(id)).unwrap();
+    [Dialect::Countersign, Dialect::Raw, Dialect::Hex].into_iter().fold(key, Key::with_dialect)
+}
+
+/// What clients ask for, so that both agree.
+fn signing_protection(random: &mut Random, ours: Protection) -> Protection {
+    use Protection::{Allowed, Off, Required};
+    match ours {
+        Required => random.pick(&[Required, Allowed]),
+        Allowed => random.pick(&[Required, Allowed, Off]),
+        Off => random.pick(&[Off, Allowed]),
+    }
+}
+
+/// The clients' end: the same keys on a ring of their own. They take replies of any length.
+fn client_end(protocol: &Protocol, dialect: Dialect, protection: Protection) -> Protocol {
+    let mut ring = KeyRing::new();
+    protocol.keys().keys().for_each(|key| ring.add(key.clone()).unwrap());
+    ring.seed([b'C'; 48]);
+    Protocol::new(dialect, ring)
+        .with_framing(protocol.framing())
+        .with_message_max(1 << 20)
+        .with_protection(protection)
+}
+
+fn stranger(protocol: &Protocol, protection: Protection) -> Protocol {
+    let ring = KeyRing::from(key("nobody"));
+    ring.seed([b'N'; 48]);
+    Protocol::new(protocol.dialect(), ring).with_message_max(1 << 20).with_protection(protection)
+}
+
+/// The service that the server is, if it has a name.
+fn named(protocol: Protocol, name: Option<&str>) -> Protocol {
+    name.map_or(protocol.clone(), |name| protocol.with_audience(name))
 }
 
 fn limits(random: &mut Random, protocol: &Protocol, room: usize, is_tight: bool) -> Limits {
@@ -138,7 +261,11 @@ fn limits(random: &mut Random, protocol: &Protocol, room: usize, is_tight: bool)
         message_timeout,
         write_timeout,
         drain_timeout,
-        reply_max: random.pick(&[64, 300, 3_000, 30_000]),
+        // What frames three records is longer than the shortest.
+        reply_max: match random.pick(&[64, 300, 3_000, 30_000]) {
+            64 if protocol.dialect() == Dialect::Countersign => 300,
+            other => other,
+        },
         held_max: if is_tight { random.between(1, 40_000) } else { 64 << 20 },
         failures_free: random.pick(&[0, 0, 0, 1, 3]),
         failures_max: random.pick(&[0, 1, 2, 4, 8, u32::MAX]),

@@ -7,6 +7,7 @@ use countersign::PeerId;
 use countersign::server::net::Net;
 
 use crate::link::CHALLENGE;
+use crate::oracle::Oracle;
 use crate::world::{Shared, World};
 
 /// The network that the engine is given.
@@ -211,7 +212,7 @@ impl World {
         link.written.extend_from_slice(&from[..length]);
         self.check_written(number, length);
         let link = &mut self.links[number];
-        if link.written.len() == link.account.due.len() {
+        if link.written.len() == link.account.due.len() && length == from.len() {
             link.socket.stuck_from = None;
         }
         self.say(format_args!("{number}: {length} bytes are written"));
@@ -282,11 +283,11 @@ impl World {
 
     /// A wrong proof counts when it has cost its sender the connection.
     fn note_failure(&mut self, number: usize) {
+        let is_proved = self.is_proved(number);
         let Self { setup, links, failures, now, .. } = self;
         let link = &links[number];
-        let is_whole = link.account.oracle.proof_left == 0;
         let is_inside = link.account.opened.is_some();
-        if is_whole && !is_inside && !link.is_proved(setup.protocol.dialect()) {
+        if !is_inside && link.has_failed(is_proved) {
             failures.add(link.address.ip(), *now, &setup.limits, &setup.protocol);
         }
     }
@@ -296,10 +297,10 @@ impl World {
         let account = &mut self.links[number].account;
         if !has_said_bye {
             account.last_read = now;
-            let (before, was_partial) =
-                (account.oracle.messages.len(), account.oracle.is_partial());
+            let whole = |oracle: &Oracle| (oracle.messages.len(), oracle.records);
+            let (before, was_partial) = (whole(&account.oracle), account.oracle.is_partial());
             account.oracle.read(bytes);
-            if !was_partial || account.oracle.messages.len() > before {
+            if !was_partial || whole(&account.oracle) != before {
                 account.partial_since = Some(now);
             }
         }
@@ -307,11 +308,15 @@ impl World {
 
     /// A challenge that was drawn for this connection alone, and then what it is due.
     fn check_written(&mut self, number: usize, length: usize) {
+        if self.links[number].mutual.is_some() {
+            self.expect_mutual(number);
+        }
         let authenticates = self.setup.protocol.dialect().authenticates();
         let Self { links, nonces, .. } = self;
         let link = &mut links[number];
         let start = link.written.len() - length;
-        let challenge = if authenticates { CHALLENGE } else { 0 };
+        let is_challenged = authenticates && link.mutual.is_none();
+        let challenge = if is_challenged { CHALLENGE } else { 0 };
         if start < challenge && link.account.due.len() < challenge {
             let front = &link.written[..link.written.len().min(challenge)];
             let Some(place) = nonces.iter().position(|nonce| nonce.starts_with(front)) else {

@@ -36,6 +36,9 @@ pub(crate) struct World {
     pub(crate) failures: Failures,
     /// A right proof that somebody else has sent.
     pub(crate) overheard: Option<Vec<u8>>,
+    pub(crate) overheard_confirm: Option<Vec<u8>>,
+    /// When the key that clients sign with was taken from the ring.
+    pub(crate) revoked: Option<u64>,
     /// The server is stopping, and must have stopped by then.
     pub(crate) stopping: Option<u64>,
     /// When accepting failed for want of something, unless a socket was closed since.
@@ -101,6 +104,8 @@ impl World {
             nonces: Vec::new(),
             failures: Failures::default(),
             overheard: None,
+            overheard_confirm: None,
+            revoked: None,
             stopping: None,
             short_since: None,
             misfortune: false,
@@ -116,9 +121,9 @@ impl World {
             // The port tells the links apart, wherever an address is all that is known.
             let port = 1_000 + number;
             let address = SocketAddr::from(([10, 0, 0, client.host], port));
-            let protocol = &world.setup.protocol;
-            world.links.push(Link::new(address, client.listener, client.script, protocol));
-            world.later(client.at, What::Connect(number.into()));
+            let at = client.at;
+            world.links.push(Link::new(address, client, &world.setup));
+            world.later(at, What::Connect(number.into()));
         }
         world
     }

@@ -1,0 +1,362 @@
+//! What `countersign/1` adds to a connection: a client that calls first, and bytes of the server's
+//! that follow from keys, told a second time by the forger.
+
+use countersign::{Close, Dialect, Protection, Protocol, Session};
+
+use crate::forger::{CLOSE, DATA, Forger, PONG, frame};
+use crate::link::{CHALLENGE, Link};
+use crate::oracle::{self, Ending};
+use crate::script::Proof;
+use crate::setup::Setup;
+use crate::world::World;
+
+const MAGIC: &[u8] = b"\x9ecsgn/1\n";
+
+/// The bytes of a server's nonce and hello, and of a proof.
+const ANSWER: usize = CHALLENGE + 62;
+const CONFIRM: usize = 36;
+
+/// The instance of the server's ring.
+pub(crate) const INSTANCE: [u8; 16] = [b'S'; 16];
+
+/// The calls that come to nothing: malformed, of another version, without agreement on records, in
+/// a mirror, and none at all.
+pub(crate) const BAD_CALLS: u8 = 5;
+
+/// The countersign/1 side of a connection.
+#[derive(Debug)]
+pub(crate) struct Mutual {
+    protocol: Protocol,
+    session: Session,
+    pub(crate) call: Vec<u8>,
+    /// What both derive, once the server's hello was due.
+    pub(crate) forger: Option<Forger>,
+    /// The conversation goes on in records.
+    pub(crate) is_guarded: bool,
+    /// The server has said good-bye.
+    pub(crate) said_goodbye: bool,
+    /// Where a refusal began to be written, and what it says.
+    refused_at: Option<usize>,
+    pub(crate) refused: Option<u8>,
+}
+
+impl Mutual {
+    pub(crate) fn new(setup: &Setup, proof: Proof, nonce: [u8; 32]) -> Self {
+        let protocol = match proof {
+            Proof::Unknown => setup.stranger.clone(),
+            Proof::Elsewhere => setup.elsewhere.clone(),
+            _ => setup.signing.clone(),
+        };
+        let mut session = Session::client(&protocol, nonce).unwrap();
+        let mut call = Vec::new();
+        session.next(&protocol, &mut &[][..], &mut call).unwrap();
+        if let Proof::BadCall(fault) = proof {
+            spoil(&mut call, fault, setup.protocol.protection());
+        }
+        Self {
+            is_guarded: setup.is_guarded(),
+            protocol,
+            session,
+            call,
+            forger: None,
+            said_goodbye: false,
+            refused_at: None,
+            refused: None,
+        }
+    }
+
+    /// The bytes of the handshake.
+    pub(crate) fn proof_length(&self) -> usize {
+        self.call.len() + CONFIRM
+    }
+}
+
+/// Makes a call one that must be refused, or not be answered at all.
+fn spoil(call: &mut [u8], fault: u8, protection: Protection) {
+    let flags = match protection {
+        Protection::Required => 0,
+        Protection::Allowed => 2,
+        Protection::Off => 3,
+    };
+    match fault {
+        0 => call[8] = 0x42,
+        1 => call[12..14].fill(2),
+        2 => call[15] = flags,
+        3 => call[52..68].copy_from_slice(&INSTANCE),
+        _ => call.fill(b'0'),
+    }
+}
+
+/// What a refusal of such a call says.
+fn refusal_of(fault: u8, protection: Protection) -> Option<u8> {
+    match fault {
+        0 => Some(4),
+        1 => Some(1),
+        2 if protection == Protection::Allowed => Some(4),
+        2 => Some(2),
+        _ => None,
+    }
+}
+
+impl Link {
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.mutual.as_ref().is_some_and(|mutual| mutual.is_guarded)
+    }
+
+    /// Whether the proof that the server has read is the right one.
+    pub(crate) fn has_confirmed(&self) -> bool {
+        let forger = self.mutual.as_ref().and_then(|mutual| {
+            mutual.forger.as_ref().filter(|_| self.said.starts_with(&mutual.call))
+        });
+        forger.is_some_and(|forger| {
+            let start = self.account.oracle.proof - CONFIRM;
+            self.said.get(start..start + CONFIRM) == Some(&forger.confirm)
+        })
+    }
+
+    /// The number of the server's next record.
+    pub(crate) fn next_number(&self) -> u64 {
+        let forger = self.mutual.as_ref().and_then(|mutual| mutual.forger.as_ref());
+        forger.map_or(0, |forger| forger.to_client.next)
+    }
+
+    pub(crate) fn set_next_number(&mut self, number: u64) {
+        if let Some(forger) = self.mutual.as_mut().and_then(|mutual| mutual.forger.as_mut()) {
+            forger.to_client.next = number;
+        }
+    }
+
+    fn has_called(&self) -> bool {
+        self.read >= MAGIC.len() && self.said.starts_with(MAGIC)
+    }
+
+    /// Whether the client has failed to prove itself, though it was asked to.
+    pub(crate) fn has_failed(&self, is_proved: bool) -> bool {
+        let Some(mutual) = &self.mutual else {
+            return self.account.oracle.proof_left == 0 && !is_proved;
+        };
+        let has_left = self.end_read && self.read == mutual.call.len();
+        let is_asked = mutual.forger.is_some() && mutual.refused.is_none_or(|code| code == 2);
+        is_asked && (has_left || (self.account.oracle.proof_left == 0 && !is_proved))
+    }
+}
+
+impl World {
+    /// What a client of countersign/1 says next: its call, and once the answer is there the rest.
+    pub(crate) fn compose_mutual(&mut self, number: usize) {
+        let wrong_bit = self.random.between(0, 8 * (CONFIRM - 4) - 1);
+        let leaves = self.random.chance(300);
+        let Self { links, overheard_confirm, .. } = self;
+        let link = &mut links[number];
+        let Some(mutual) = &mut link.mutual else { return };
+        if link.said.is_empty() {
+            link.said = mutual.call.clone();
+            if matches!(link.script.proof, Proof::BadCall(_)) {
+                link.said.extend_from_slice(b"and what is glued to it");
+                link.is_composed = true;
+            }
+            return;
+        }
+        if link.received < ANSWER {
+            return;
+        }
+        link.is_composed = true;
+        let Mutual { protocol, session, is_guarded, .. } = mutual;
+        let mut said = Vec::new();
+        let answered = session.next(protocol, &mut &link.written[..ANSWER], &mut said);
+        let is_right = answered.is_ok();
+        if !is_right || matches!(link.script.proof, Proof::Wrong | Proof::Replayed) {
+            let other = overheard_confirm.clone().unwrap_or_else(|| frame(3, &[7; 32]));
+            match link.script.proof {
+                Proof::Wrong if is_right => said[4 + wrong_bit / 8] ^= 0x80 >> (wrong_bit % 8),
+                // Who holds the key leaves, and so do some who don't.
+                Proof::Right => return,
+                _ if leaves => return,
+                _ => said = other,
+            }
+        } else {
+            *overheard_confirm = Some(said.clone());
+        }
+        let (whole, rest) = link.script.stream.split_at(link.script.whole);
+        said.extend_from_slice(whole);
+        if *is_guarded && is_right {
+            assert_eq!(session.seal(&mut said), said.len());
+        }
+        said.extend_from_slice(rest);
+        link.said.extend(said);
+    }
+
+    /// Notes as due what the server writes and may write, as far as it shows in what was written.
+    pub(crate) fn expect_mutual(&mut self, number: usize) {
+        while self.links[number].written.len() > self.links[number].account.due.len() {
+            let Some(due) = self.due_next(number) else { return };
+            self.links[number].account.due.extend(due);
+        }
+    }
+
+    fn due_next(&mut self, number: usize) -> Option<Vec<u8>> {
+        let shares_raw = self.setup.protocol.shares_raw();
+        let link = &self.links[number];
+        let at = link.account.due.len();
+        let next = &link.written[at..];
+        if at == 0 {
+            let front = &next[..next.len().min(CHALLENGE)];
+            let place = self.nonces.iter().position(|nonce| nonce.starts_with(front))?;
+            let may = shares_raw || link.has_called();
+            return may.then(|| self.nonces.swap_remove(place).to_vec());
+        }
+        if link.account.opened.is_some() {
+            return self.pong(number).or_else(|| self.goodbye(number));
+        }
+        match next[0] {
+            2 if at == CHALLENGE => self.hello(number),
+            _ => self.refusal(number, at),
+        }
+    }
+
+    /// The server's hello, once the whole call was read.
+    fn hello(&mut self, number: usize) -> Option<Vec<u8>> {
+        let setup = &self.setup;
+        let link = &mut self.links[number];
+        let mutual = link.mutual.as_mut()?;
+        if link.read < mutual.call.len() || matches!(link.script.proof, Proof::BadCall(_)) {
+            return None;
+        }
+        let record_max = u32::try_from(setup.protocol.message_max().max(1008) + 16).unwrap();
+        let mut hello = vec![2, 0, 0, 58, 1, 0, 0, mutual.is_guarded.into()];
+        hello.extend_from_slice(&record_max.to_be_bytes());
+        hello.extend_from_slice(&INSTANCE);
+        hello.extend_from_slice(&[0, 0]);
+        let answer = [&link.written[..CHALLENGE], &hello].concat();
+        let forger = Forger::new(&setup.secret, &mutual.call, &answer);
+        let is_known = matches!(link.script.proof, Proof::Right | Proof::Wrong | Proof::Replayed);
+        if is_known && self.revoked.is_none() {
+            hello.extend_from_slice(&forger.server_proof);
+            link.account.oracle.way = Some(forger.to_server.clone());
+        } else {
+            // A decoy's: the client sees that it isn't the key's.
+            let shown = link.written.get(ANSWER - 32..ANSWER.min(link.written.len()));
+            let shown = shown.unwrap_or_default();
+            if link.written.len() >= ANSWER && shown == forger.server_proof {
+                return None;
+            }
+            hello.extend_from_slice(shown);
+        }
+        mutual.forger = Some(forger);
+        Some(hello)
+    }
+
+    /// As much of a refusal as was written.
+    fn refusal(&mut self, number: usize, at: usize) -> Option<Vec<u8>> {
+        let link = &mut self.links[number];
+        let may = link.has_called();
+        let mutual = link.mutual.as_mut()?;
+        if mutual.refused_at.is_none() && at > CHALLENGE && at < ANSWER {
+            // The rest of a decoy's proof.
+            let end = link.written.len().min(ANSWER);
+            return Some(link.written[at..end].to_vec());
+        }
+        let start = *mutual.refused_at.get_or_insert(at);
+        match at - start {
+            _ if !may => None,
+            0 => Some(vec![5, 0, 0, 1]),
+            4 => {
+                mutual.refused = Some(link.written[at]);
+                Some(vec![link.written[at]])
+            }
+            _ => None,
+        }
+    }
+
+    /// The echo of the first ping that was not answered yet, if it is its turn.
+    fn pong(&mut self, number: usize) -> Option<Vec<u8>> {
+        let account = &mut self.links[number].account;
+        let is_next = matches!(account.oracle.messages.front(), Some((_, Ending::Ping)));
+        if !is_next || account.fate.is_some() || account.opened.is_none() {
+            return None;
+        }
+        let (payload, _) = account.oracle.messages.pop_front()?;
+        let forger = self.links[number].mutual.as_mut()?.forger.as_mut()?;
+        Some(forger.to_client.record(PONG, &payload))
+    }
+
+    /// All pings that were read are answered now.
+    pub(crate) fn owe_pongs(&mut self, number: usize) {
+        while let Some(pong) = self.pong(number) {
+            self.links[number].account.due.extend(pong);
+        }
+    }
+
+    fn goodbye(&mut self, number: usize) -> Option<Vec<u8>> {
+        let mutual = self.links[number].mutual.as_mut()?;
+        if !mutual.is_guarded || std::mem::replace(&mut mutual.said_goodbye, true) {
+            return None;
+        }
+        Some(mutual.forger.as_mut()?.to_client.record(CLOSE, &[]))
+    }
+
+    /// The acceptance, with which the server lets a client in.
+    pub(crate) fn owe_acceptance(&mut self, number: usize) {
+        let link = &mut self.links[number];
+        if let Some(forger) = link.mutual.as_mut().and_then(|mutual| mutual.forger.as_mut()) {
+            let acceptance = forger.to_client.record(4, &[0]);
+            link.account.due.extend(acceptance);
+        }
+    }
+
+    /// Notes that this message is due.
+    pub(crate) fn owe_message(&mut self, number: usize, ending: Ending, message: &[u8]) {
+        let framing = self.setup.protocol.framing();
+        let link = &mut self.links[number];
+        match link.mutual.as_mut().filter(|mutual| mutual.is_guarded) {
+            Some(mutual) => {
+                let forger = mutual.forger.as_mut().unwrap();
+                link.account.due.extend(forger.to_client.record(DATA, message));
+            }
+            None => oracle::frame(framing, ending, message, &mut link.account.due),
+        }
+    }
+
+    /// Whether the dialect's last word is there where it must be, and nowhere else.
+    pub(crate) fn check_goodbye(&mut self, number: usize, why: Close) {
+        use Close::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};
+        let is_due = matches!(
+            why,
+            Answered | Dismissed | Finished | IdleTimeout | Revoked | Stopped | TooOld
+        );
+        let link = &self.links[number];
+        if link.mutual.as_ref().is_some_and(|m| m.is_guarded && m.said_goodbye != is_due) {
+            self.blame(Some(number), format_args!("closed as {why}: good-bye is due: {is_due}"));
+        }
+    }
+
+    /// Whether a visitor of countersign/1 that is hung up on was told what it was due.
+    pub(crate) fn check_refusal(&mut self, number: usize, is_late: bool, unlucky: bool) {
+        let link = &self.links[number];
+        let Some(mutual) = &link.mutual else { return };
+        let is_read = link.read >= mutual.call.len();
+        let due = match link.script.proof {
+            Proof::BadCall(fault) if is_read => refusal_of(fault, self.setup.protocol.protection()),
+            _ if link.account.oracle.proof_left == 0 => Some(2),
+            _ => None,
+        };
+        let is_broken = link.reset || link.hung_up || link.socket.blocked.is_some();
+        let is_right = match mutual.refused {
+            None => is_broken || unlucky || due.is_none() && !(is_late && link.has_called()),
+            Some(3) => unlucky,
+            Some(5) => is_late,
+            // The header alone may be enough to say no.
+            told => told == due || matches!(link.script.proof, Proof::BadCall(_)) && !is_read,
+        };
+        if !is_right {
+            let refused = mutual.refused;
+            let what = format_args!("it was told {refused:?}, and {due:?} was due");
+            self.blame(Some(number), what);
+        }
+    }
+}
+
+/// The dialect of one client.
+pub(crate) fn is_mutual(dialect: Dialect) -> bool {
+    dialect == Dialect::Countersign
+}
