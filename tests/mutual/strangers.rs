@@ -50,7 +50,7 @@ fn strangers() -> Vec<(&'static str, Vec<u8>, &'static str, Refusal)> {
         ("gone", secret_of("gone"), "time", UnknownKey),
         ("soon", secret_of("soon"), "time", UnknownKey),
         ("raw", secret_of("raw"), "time", UnknownKey),
-        ("date", secret_of("date"), "time", UnknownKey),
+        ("date", secret_of("date"), "time", WrongAudience),
         ("k1", secret_of("k1"), "shed", WrongAudience),
         ("k1", secret_of("k1"), "tim", WrongAudience),
         ("k1", secret_of("k1"), "time2", WrongAudience),
