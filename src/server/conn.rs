@@ -343,7 +343,10 @@ impl<N: Net, S: Service> Conn<N, S> {
         let sealed = self.session.seal(desk.outbox.bytes_mut());
         if sealed < desk.outbox.len() {
             desk.outbox.cut(sealed);
-            self.close(Close::ReplyTooLong);
+            // Nobody has finished, or been told good-bye, who lacks a reply.
+            if let Phase::Talking | Phase::Closing { .. } = self.phase {
+                self.phase = Phase::Closing { why: Close::ReplyTooLong, at_once: false };
+            }
         }
         if self.has_unsent() {
             let stuck = self.stuck.get_or_insert_default();

@@ -76,10 +76,16 @@ impl Caller {
         self.wire.say(&record);
     }
 
-    pub(crate) fn say_goodbye(&mut self) {
+    /// A good-bye, ready to be sent.
+    pub(crate) fn goodbye(&mut self) -> Vec<u8> {
         let mut record = Vec::new();
         self.session.say_goodbye(&mut record);
         assert_eq!(self.session.seal(&mut record), record.len());
+        record
+    }
+
+    pub(crate) fn say_goodbye(&mut self) {
+        let record = self.goodbye();
         self.wire.say(&record);
     }
 
