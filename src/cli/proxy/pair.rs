@@ -278,13 +278,13 @@ impl Pair {
     }
 
     /// Ends it. Unless both directions were carried to their ends, no peer may take what it has
-    /// for the whole. In a handshake the far end has nothing yet, and can tell why from the end.
+    /// for the whole. Who is refused has nothing yet, and can tell why from an end in order.
     pub(super) fn end(mut self, why: &Why) {
         if matches!(why, Why::Finished) {
             return;
         }
         self.plain.reset();
-        if self.whose.is_open {
+        if self.whose.is_open || !matches!(why, Why::Refused(_)) {
             self.far.reset();
         }
     }
