@@ -13,9 +13,9 @@ use super::bounds::Bounds;
 /// Which end of `countersign/1` this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Role {
-    /// Plain at --listen, countersign/1 to the far end at --to
+    /// From plain at --listen to countersign/1 at --to
     Client,
-    /// Countersign/1 at --listen, plain to the target at --to
+    /// From countersign/1 at --listen to plain at --to
     Server,
 }
 

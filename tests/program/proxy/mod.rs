@@ -1,6 +1,7 @@
 //! `proxy`: two of them, back to back, between programs that know nothing of us.
 
 mod ends;
+mod flood;
 mod keys;
 mod stock;
 mod stop;
