@@ -12,7 +12,6 @@ use crate::words;
 pub(crate) const ID_MAX: usize = 64;
 
 /// What is wrong with a key or a key file. The text names the remedy, and never a secret.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum KeyFault {
     /// The file can't be opened or read.
@@ -133,6 +132,13 @@ impl fmt::Display for KeyFault {
     }
 }
 
+impl fmt::Debug for KeyFault {
+    /// What a `main` that fails prints, so it is the text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for KeyFault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         if let Self::File(error) = self { Some(error) } else { None }
@@ -140,7 +146,6 @@ impl std::error::Error for KeyFault {
 }
 
 /// A key ring that can't be used: which file and line, what is wrong, and the remedy.
-#[derive(Debug)]
 pub struct KeyRingError {
     path: Option<PathBuf>,
     line: Option<usize>,
@@ -184,6 +189,13 @@ impl fmt::Display for KeyRingError {
             write!(f, "line {line}: ")?;
         }
         self.fault.fmt(f)
+    }
+}
+
+impl fmt::Debug for KeyRingError {
+    /// What a `main` that fails prints, so it is the text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
