@@ -7,10 +7,10 @@ use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
 use crate::proto::handshake::countersign::{frame, hello};
 use crate::proto::keys::KeyRing;
+use crate::proto::keys::choice::Choice;
 use crate::proto::keys::key::{Key, Mac};
-use crate::proto::keys::seed::RANDOM;
+use crate::proto::keys::seed::{RANDOM, Seed};
 use crate::proto::records::{self, TAG};
-use crate::proto::refusal::Refusal;
 
 /// 64 KiB.
 const MESSAGE_MAX_DEFAULT: usize = 64 << 10;
@@ -233,15 +233,11 @@ impl Protocol {
         self.message_max.clamp(PAYLOAD_LEAST, frame::BODY_MAX - TAG)
     }
 
-    /// As a server: the key of a caller who names it and the service that it means.
-    pub(crate) fn caller(&self, id: &[u8], audience: &[u8]) -> Result<&Key, Refusal> {
+    /// As a server: the key of a caller who names it and the service that it means, or the decoy.
+    pub(crate) fn choose(&self, id: &[u8], audience: &[u8], seed: &Seed) -> Choice {
         let served = self.audiences.iter().any(|name| name.as_bytes() == audience)
             || (self.audiences.is_empty() && audience.is_empty());
-        match self.keys.named(id) {
-            Some(key) if served && key.fits(audience) => Ok(key),
-            Some(_) => Err(Refusal::WrongAudience),
-            None => Err(Refusal::UnknownKey),
-        }
+        self.keys.choose(id, audience, served, &seed.decoy)
     }
 
     /// As a client: the service that we mean with a key.

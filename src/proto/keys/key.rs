@@ -17,6 +17,9 @@ use crate::proto::keys::span::Span;
 /// least as long as the security strength, 16 bytes for 128 bits).
 pub(crate) const SHORT: usize = 16;
 
+/// The bytes of what HKDF extracts from a secret.
+pub(crate) const PRK: usize = 32;
+
 /// The hash under the HMAC of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -83,8 +86,8 @@ pub struct Key {
     number: KeyNumber,
     /// By which an HMAC tells it from others.
     identity: [u8; 32],
-    /// HKDF (RFC 5869) with the secret extracted.
-    expander: Hkdf<Sha256>,
+    /// What HKDF (RFC 5869) has extracted from the secret.
+    prk: Zeroizing<[u8; PRK]>,
     /// HMAC-SHA256 with the pads absorbed.
     sha256: Hmac<Sha256>,
     /// HMAC-MD5 likewise.
@@ -118,7 +121,7 @@ impl Key {
             short: secret.len() < SHORT,
             number: KeyNumber::default(),
             identity: tag(&sha256, b"countersign fingerprint").finalize().into_bytes().into(),
-            expander: extract(secret),
+            prk: extract(secret),
             sha256,
             #[cfg(feature = "legacy-md5")]
             md5: keyed(secret)?,
@@ -253,11 +256,6 @@ impl Key {
         self.validity
     }
 
-    /// Whether it lets into the service of this name.
-    pub(crate) fn fits(&self, audience: &[u8]) -> bool {
-        self.audience.is_empty() || self.audience.as_bytes() == audience
-    }
-
     pub(crate) fn number(&self) -> KeyNumber {
         self.number
     }
@@ -266,10 +264,10 @@ impl Key {
         self.number = number;
     }
 
-    /// Expands the key into those of a session: HKDF-Extract was done once, with the salt
+    /// What expands into the keys of a session: HKDF-Extract was done once, with the salt
     /// "countersign/1 psk".
-    pub(crate) fn expander(&self) -> &Hkdf<Sha256> {
-        &self.expander
+    pub(crate) fn prk(&self) -> &[u8; PRK] {
+        &self.prk
     }
 
     /// Whether an HMAC can't tell the two apart, as with "k" and "k\0".
@@ -310,10 +308,12 @@ fn is_word(text: &str) -> bool {
     (1..=ID_MAX).contains(&text.len()) && text.chars().all(printable)
 }
 
-fn extract(secret: &[u8]) -> Hkdf<Sha256> {
-    let (mut prk, expander) = Hkdf::<Sha256>::extract(Some(b"countersign/1 psk"), secret);
-    prk.as_mut_slice().zeroize();
-    expander
+fn extract(secret: &[u8]) -> Zeroizing<[u8; PRK]> {
+    let (mut extracted, _) = Hkdf::<Sha256>::extract(Some(b"countersign/1 psk"), secret);
+    let mut prk = Zeroizing::new([0; PRK]);
+    prk.copy_from_slice(&extracted);
+    extracted.as_mut_slice().zeroize();
+    prk
 }
 
 /// An HMAC takes a key of any length, so this fails for none.
@@ -364,15 +364,12 @@ mod tests {
     }
 
     #[test]
-    fn the_expander_is_that_of_the_extracted_secret() {
+    fn the_prk_is_what_is_extracted_from_the_secret() {
         let prk = "5c6202c1a070b97805c8ca39afbd316d44ecf926204dd8a17797639bb746dba3";
         let prk = base16ct::lower::decode_vec(prk).unwrap();
         let secret: Vec<u8> = (0..32).collect();
         let key = Key::new("k1", &secret).unwrap();
-        let (mut expected, mut expanded) = ([0; 160], [0; 160]);
-        Hkdf::<Sha256>::from_prk(&prk).unwrap().expand(b"info", &mut expected).unwrap();
-        key.expander().expand(b"info", &mut expanded).unwrap();
-        assert_eq!(expanded, expected);
+        assert_eq!(key.prk()[..], prk);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The key ring: the keys that a listener or a client holds.
 
+pub(crate) mod choice;
 pub(crate) mod date;
 pub(crate) mod fault;
 pub(crate) mod file;
@@ -232,13 +233,6 @@ impl KeyRing {
 }
 
 impl KeyRing {
-    /// The live key that a peer names for `countersign/1`. It looks at all keys, wherever the one
-    /// that fits stands.
-    pub(crate) fn named(&self, id: &[u8]) -> Option<&Key> {
-        self.serving(Dialect::Countersign)
-            .fold(None, |found, key| if key.id().as_bytes() == id { Some(key) } else { found })
-    }
-
     /// The key of this number; none once it is off the ring, or another secret stands there.
     pub(crate) fn numbered(&self, number: KeyNumber) -> Option<&Key> {
         self.keys.iter().find(|key| key.number() == number)
@@ -377,9 +371,15 @@ mod tests {
             ("", "", false),
         ];
         for (id, audience, found) in cases {
-            let named = ring.named(id.as_bytes()).filter(|key| key.fits(audience.as_bytes()));
-            let named = named.map(Key::id);
-            assert_eq!(named, found.then_some(id), "{id} for {audience:?}");
+            let choose = |served| ring.choose(id.as_bytes(), audience.as_bytes(), served, &[9; 32]);
+            let chosen = choose(true);
+            let admitted = chosen.caller.admit(true).ok().and_then(|number| ring.numbered(number));
+            assert_eq!(admitted.map(Key::id), found.then_some(id), "{id} for {audience:?}");
+            assert_eq!(*chosen.prk, admitted.map_or([9; 32], |key| *key.prk()));
+            assert!(chosen.caller.admit(false).is_err());
+            // Another service than this one is meant.
+            assert_eq!(*choose(false).prk, [9; 32]);
+            assert!(choose(false).caller.admit(true).is_err());
         }
         assert!(ring.numbered(ring.key("over").unwrap().number()).is_some());
     }
@@ -416,10 +416,7 @@ mod tests {
         let seed = new.seeded().unwrap();
         assert_eq!(seed.instance, [1; 16], "the first call counts");
         assert_eq!(format!("{seed:?}"), "Seed { .. }");
-        let (mut expected, mut expanded) = ([0; 32], [0; 32]);
-        hkdf::Hkdf::<sha2::Sha256>::from_prk(&[1; 32]).unwrap().expand(b"", &mut expected).unwrap();
-        seed.decoy.expand(b"", &mut expanded).unwrap();
-        assert_eq!(expanded, expected);
+        assert_eq!(*seed.decoy, [1; 32]);
         new.inherit(&KeyRing::new());
         assert!(new.is_seeded(), "a ring without a seed takes none away");
         let mut told = KeyRing::new();

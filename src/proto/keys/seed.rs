@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use hkdf::Hkdf;
-use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::proto::keys::key::PRK;
 
 /// The random bytes of a seed.
 pub(crate) const RANDOM: usize = 48;
@@ -13,16 +14,15 @@ pub(crate) struct Seed {
     /// By which they know one another, so that none talks to itself.
     pub(crate) instance: [u8; 16],
     /// Stands for the key that somebody names and the ring doesn't have.
-    pub(crate) decoy: Hkdf<Sha256>,
+    pub(crate) decoy: Zeroizing<[u8; PRK]>,
 }
 
 impl Seed {
     pub(crate) fn new(random: &[u8; RANDOM]) -> Self {
-        let (front, prk) = random.split_at(16);
-        let mut instance = [0; 16];
+        let (front, back) = random.split_at(16);
+        let (mut instance, mut decoy) = ([0; 16], Zeroizing::new([0; PRK]));
         instance.copy_from_slice(front);
-        // What is left is as long as a key of HKDF's must be.
-        let decoy = Hkdf::from_prk(prk).unwrap_or_else(|_| Hkdf::new(None, prk));
+        decoy.copy_from_slice(back);
         Self { instance, decoy }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn confirm(
     let mut called = Vec::with_capacity(frame::HELLO_MAX);
     call(protocol, key, seed, nonce, &mut called);
     let said = &frame[..frame.len() - proof.len()];
-    let schedule = Schedule::new(key.expander(), transcript(theirs, &called, said));
+    let schedule = Schedule::new(key.prk(), transcript(theirs, &called, said));
     if !is_same(&schedule.server_proof(), proof) {
         return Err(Refusal::WrongProof);
     }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::proto::handshake::countersign::{Nonce, PROOF};
+use crate::proto::keys::key::PRK;
 use crate::proto::records::Direction;
 
 /// The hash of all that was said before a proof.
@@ -33,10 +34,12 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// The keys that a shared key and a transcript come to.
-    pub(crate) fn new(key: &Hkdf<Sha256>, transcript: Transcript) -> Self {
+    pub(crate) fn new(prk: &[u8; PRK], transcript: Transcript) -> Self {
         let mut okm = Zeroizing::new([0; 5 * KEY]);
-        let expanded = key.expand_multi_info(&[b"countersign/1 keys", &transcript], &mut okm[..]);
-        debug_assert!(expanded.is_ok(), "HKDF gives up to 255 times as much");
+        let info: [&[u8]; 2] = [b"countersign/1 keys", &transcript];
+        let expanded = Hkdf::<Sha256>::from_prk(prk)
+            .is_ok_and(|key| key.expand_multi_info(&info, &mut okm[..]).is_ok());
+        debug_assert!(expanded, "a prk is as long as a hash, and HKDF gives 255 times as much");
         Self { transcript, okm }
     }
 

@@ -7,6 +7,7 @@ use crate::proto::handshake::countersign::frame::{self, HEADER, Header, MAGIC};
 use crate::proto::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::proto::handshake::countersign::schedule::{Schedule, is_same, transcript};
 use crate::proto::handshake::countersign::{Agreed, Nonce, PROOF, STATUS};
+use crate::proto::keys::choice::{Caller, Choice};
 use crate::proto::keys::key::Key;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::{Protection, Protocol};
@@ -18,8 +19,8 @@ use crate::proto::refusal::{Reason, Refusal};
 pub(crate) struct Pending {
     /// The proof that a client must give.
     proof: [u8; PROOF],
-    /// The caller's key; or why it has none, and was answered under the decoy.
-    key: Result<KeyNumber, Refusal>,
+    /// Whose key it is, unless it was answered under the decoy.
+    caller: Caller,
     agreed: Agreed,
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn answer(
         Protection::Off => Ok(0),
         Protection::Required | Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
     }?;
-    let key = protocol.caller(theirs.key_id, theirs.audience);
+    let Choice { prk, caller } = protocol.choose(theirs.key_id, theirs.audience, seed);
     let ours = ServerHello {
         flags,
         record_max: protocol.record_max(),
@@ -57,8 +58,7 @@ pub(crate) fn answer(
     out.extend_from_slice(&Header { kind: frame::SERVER_HELLO, length }.bytes());
     ours.write(out);
     let said = transcript(nonce, call, &out[start..]);
-    let expander = key.map_or(&seed.decoy, Key::expander);
-    let schedule = Schedule::new(expander, said);
+    let schedule = Schedule::new(&prk, said);
     let proof = schedule.server_proof();
     out.extend_from_slice(&proof);
     let agreed = Agreed {
@@ -67,7 +67,7 @@ pub(crate) fn answer(
         exporter: schedule.exporter(),
     };
     let proof = schedule.client_proof(&proof);
-    Ok(Pending { proof, key: key.map(Key::number), agreed })
+    Ok(Pending { proof, caller, agreed })
 }
 
 impl Pending {
@@ -79,11 +79,7 @@ impl Pending {
         out: &mut Vec<u8>,
     ) -> Result<(&'k Key, Agreed), Refusal> {
         let given = proof.try_into().map_err(|_| Refusal::Malformed)?;
-        let holds = is_same(&self.proof, given);
-        let number = self.key?;
-        if !holds {
-            return Err(Refusal::WrongProof);
-        }
+        let number = self.caller.admit(is_same(&self.proof, given))?;
         let key = known(number).ok_or(Refusal::UnknownKey)?;
         let mut agreed = self.agreed;
         let start = out.len();
@@ -101,7 +97,7 @@ impl Pending {
     /// Why a client leaves that has seen our proof and gives none: it knows the key by another
     /// secret, or we have none for it.
     pub(crate) fn left(&self) -> Refusal {
-        self.key.err().unwrap_or(Refusal::WrongProof)
+        self.caller.refusal()
     }
 }
 
