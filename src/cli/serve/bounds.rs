@@ -72,6 +72,9 @@ pub(super) struct Bounds {
     failure_forgiven: Duration,
 }
 
+/// What a record may carry whatever the limit on messages is.
+const RECORD_LEAST: usize = 1008;
+
 /// Files, pipes, the poll and the like, beside the connections.
 pub(crate) const DESCRIPTORS_BESIDE: u64 = 32;
 
@@ -95,7 +98,7 @@ impl Bounds {
             write_timeout: self.write_timeout,
             session_age_max: self.session_max_age,
             drain_timeout: self.drain_timeout,
-            reply_max: message_max + STAMP_AND_FRAME,
+            reply_max: message_max.max(RECORD_LEAST) + STAMP_AND_FRAME,
             held_max: self.held_max,
             failures_free: self.failures_free,
             failures_max: self.failures_max,
