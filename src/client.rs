@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
+use crate::address::{Address, ToAddresses};
 use crate::chance;
 use crate::clock;
 use crate::proto::dialect::Dialect;
@@ -39,7 +42,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// [`ClientError::Refused`].
 #[derive(Debug)]
 pub struct Client {
+    /// Of either kind: the type is a descriptor and the calls that all streams have in common.
     stream: TcpStream,
+    address: Address,
     protocol: Protocol,
     session: Session,
     /// What was read; from `next` on it was not looked at.
@@ -61,13 +66,13 @@ pub struct Client {
 
 impl Client {
     /// Connects to the first address that answers and goes through the handshake, in at most five
-    /// seconds.
+    /// seconds. The Unix socket of a path is called `unix:/path`: see [`ToAddresses`].
     ///
     /// # Errors
     ///
     /// There is no key to sign with, nobody listens, or the handshake failed.
     pub fn connect(
-        address: impl ToSocketAddrs,
+        address: impl ToAddresses,
         protocol: impl Into<Protocol>,
     ) -> Result<Self, ClientError> {
         Self::connect_within(address, protocol, CONNECT_TIMEOUT)
@@ -79,7 +84,7 @@ impl Client {
     ///
     /// As for [`connect`](Self::connect).
     pub fn connect_within(
-        address: impl ToSocketAddrs,
+        address: impl ToAddresses,
         protocol: impl Into<Protocol>,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
@@ -87,10 +92,10 @@ impl Client {
         protocol.prepare(clock::wall(), chance::bytes)?;
         let session = Session::client(&protocol, chance::bytes()?)?;
         let deadline = clock::monotonic() + timeout;
-        let stream = dial(address, deadline)?;
-        stream.set_nodelay(true)?;
+        let (stream, address) = dial(address, deadline)?;
         let mut client = Self {
             stream,
+            address,
             protocol,
             session,
             inbox: Vec::new(),
@@ -202,12 +207,9 @@ impl Client {
     }
 
     /// Where the server is.
-    ///
-    /// # Errors
-    ///
-    /// The connection is broken.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.stream.peer_addr()
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// The next event of the session, for which it reads as often as need be.
@@ -308,23 +310,40 @@ enum Heard {
     Nothing,
 }
 
-fn dial(addresses: impl ToSocketAddrs, deadline: Instant) -> Result<TcpStream, ClientError> {
-    let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
-    for address in addresses.to_socket_addrs()? {
+/// Connects to the first of the addresses that answers.
+fn dial(
+    addresses: impl ToAddresses,
+    deadline: Instant,
+) -> Result<(TcpStream, Address), ClientError> {
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses.to_addresses()? {
         let left = deadline.saturating_duration_since(clock::monotonic());
         if left.is_zero() {
             return Err(ClientError::Timeout);
         }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => return Ok(stream),
+        match connected(&address, left) {
+            Ok(stream) => return Ok((stream, address)),
             Err(error) => failure = error,
         }
     }
-    Err(if failure.kind() == io::ErrorKind::TimedOut {
-        ClientError::Timeout
-    } else {
-        ClientError::Io(failure)
-    })
+    Err(if is_retried(&failure) { ClientError::Timeout } else { ClientError::Io(failure) })
+}
+
+fn connected(address: &Address, within: Duration) -> io::Result<TcpStream> {
+    match address {
+        Address::Ip(address) => {
+            let stream = TcpStream::connect_timeout(address, within)?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        }
+        Address::Unix(_) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            // A server that has no room yet is waited for as long as a write would be.
+            socket.set_write_timeout(Some(within))?;
+            socket.connect(&address.to_system()?)?;
+            Ok(socket.into())
+        }
+    }
 }
 
 /// A timeout of the socket's comes as one of these, by the system.

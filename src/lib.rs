@@ -24,6 +24,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod address;
 mod chance;
 mod client;
 mod clock;
@@ -37,11 +38,12 @@ pub mod server;
 pub mod services;
 mod words;
 
+pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
 pub use contract::close::Close;
 pub use contract::counters::Counters;
 pub use contract::limits::{Limits, Memory};
-pub use contract::peer::{Peer, PeerId};
+pub use contract::peer::{Peer, PeerAddress, PeerId};
 pub use contract::reply::Reply;
 pub use contract::service::Service;
 pub use loopback::Loopback;

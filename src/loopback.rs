@@ -45,7 +45,7 @@ impl<S: Service> Loopback<S> {
     /// Lets a peer in at this time of day, which then stands still.
     #[must_use]
     pub fn at(mut service: S, now: SystemTime) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).into();
         let peer = Peer {
             id: PeerId(1),
             key: Some("loopback"),

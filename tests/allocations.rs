@@ -53,7 +53,7 @@ impl Pair {
     }
 
     fn connect(&mut self, out: &mut Vec<u8>) -> Caller {
-        let mut stream = TcpStream::connect(self.server.addresses()[0]).unwrap();
+        let mut stream = TcpStream::connect(self.server.addresses()[0].ip().unwrap()).unwrap();
         stream.set_nonblocking(true).unwrap();
         let mut session = Session::client(&self.protocol, [7; 32]).unwrap();
         let (mut inbox, mut length) = ([0; 512], 0);

@@ -25,7 +25,7 @@ impl Serving {
         let limits = Limits { connections: 500, ..Limits::default() };
         let builder = Server::builder(protocol.clone(), service).limits(limits);
         let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
-        let (address, handle) = (server.addresses()[0], server.handle());
+        let (address, handle) = (server.addresses()[0].ip().unwrap(), server.handle());
         thread::spawn(move || server.run());
         Self { address, handle }
     }

@@ -24,7 +24,7 @@ impl Ours {
         let limits = Limits { connections: 4096, ..Limits::default() };
         let builder = Server::builder(protocol(dialect), Echo).limits(limits);
         let mut server = builder.bind("127.0.0.1:0").and_then(|builder| builder.build()).unwrap();
-        let (address, handle) = (server.addresses()[0], server.handle());
+        let (address, handle) = (server.addresses()[0].ip().unwrap(), server.handle());
         let thread = Some(thread::spawn(move || server.run().unwrap()));
         Self { address, handle, thread }
     }

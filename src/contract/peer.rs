@@ -1,7 +1,7 @@
 //! Who is at the other end.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::proto::dialect::Dialect;
 use crate::proto::handshake::countersign::schedule::Exporter;
@@ -56,7 +56,7 @@ pub struct Peer<'a> {
     pub(crate) dialect: Dialect,
     pub(crate) is_protected: bool,
     pub(crate) exporter: Option<&'a Exporter>,
-    pub(crate) address: SocketAddr,
+    pub(crate) address: PeerAddress,
 }
 
 impl<'a> Peer<'a> {
@@ -93,8 +93,44 @@ impl<'a> Peer<'a> {
 
     /// Where it came from.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> PeerAddress {
         self.address
+    }
+}
+
+/// Where a peer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeerAddress {
+    /// An address on the net.
+    Ip(SocketAddr),
+    /// This machine, through a Unix socket: such a peer has no address of its own.
+    Unix,
+}
+
+impl PeerAddress {
+    /// The IP address, if it came over the net.
+    #[must_use]
+    pub fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(address) => Some(address.ip()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for PeerAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self::Ip(address)
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
     }
 }
 

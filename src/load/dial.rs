@@ -5,19 +5,24 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{SockRef, Socket, Type};
 
+use crate::address::Address;
 use crate::load::plan::HangUp;
 
-/// Begins to connect. What comes of it, an event tells.
-pub(super) fn dial(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+/// Begins to connect. What comes of it, an event tells. The type is a descriptor and the calls that
+/// all streams have in common.
+pub(super) fn dial(to: &Address, from: Option<IpAddr>) -> io::Result<TcpStream> {
+    let system = to.to_system()?;
+    let socket = Socket::new(system.domain(), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)?;
+    if to.ip().is_some() {
+        socket.set_tcp_nodelay(true)?;
+    }
     if let Some(from) = from {
         socket.bind(&SocketAddr::new(from, 0).into())?;
     }
-    match socket.connect(&to.into()) {
+    match socket.connect(&system) {
         Ok(()) => {}
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
         Err(error) => return Err(error),

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::address::{Address, ToAddresses};
 use crate::chance::{self, Pool};
 use crate::clock;
 use crate::contract::peer::PeerId;
@@ -47,7 +47,7 @@ const SEED: u64 = 9527;
 /// Many clients on one loop.
 #[derive(Debug)]
 pub struct Load {
-    address: SocketAddr,
+    address: Address,
     protocol: Protocol,
     random: Pool,
     desk: Desk,
@@ -76,16 +76,17 @@ impl Load {
     ///
     /// The name has no address, the plan can't be carried out, or there is no key to sign with.
     pub fn new(
-        address: impl ToSocketAddrs,
+        address: impl ToAddresses,
         protocol: impl Into<Protocol>,
         plan: Plan,
     ) -> io::Result<Self> {
         let refused = |error: PlanError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let keyless = |error: NoUsableKey| io::Error::new(io::ErrorKind::InvalidInput, error);
-        let nowhere = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
         let mut protocol = protocol.into();
         protocol.prepare(clock::wall(), chance::bytes)?;
-        plan.check(&protocol).map_err(refused)?;
+        let nowhere = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let address = address.to_addresses()?.into_iter().next().ok_or(nowhere)?;
+        plan.check(&protocol, &address).map_err(refused)?;
         protocol.signing_key().map_err(keyless)?;
         // The reply to the longest message is longer by its stamp.
         let longest = protocol.message_max() + STAMP.len();
@@ -93,7 +94,7 @@ impl Load {
         let callers = plan.connections + plan.idle;
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Even);
         Ok(Self {
-            address: address.to_socket_addrs()?.next().ok_or(nowhere)?,
+            address,
             poll: Poll::new()?,
             callers: (0..callers).map(|n| Caller::new(n >= plan.idle, plan.depth)).collect(),
             absent: (0..callers).collect(),
@@ -310,7 +311,7 @@ impl Load {
         let sources = &self.desk.plan.sources;
         let source = sources.get(self.dialled % sources.len().max(1)).copied();
         self.dialled += 1;
-        let mut stream = dial::dial(self.address, source)?;
+        let mut stream = dial::dial(&self.address, source)?;
         let mut nonce = [0; CHALLENGE];
         self.random.take(&mut nonce)?;
         let session = Session::client(&self.protocol, nonce).map_err(io::Error::other)?;

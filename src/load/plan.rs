@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::proto::framing::Framing;
 use crate::proto::framing::chunks::CHUNK_MAX;
 use crate::proto::protocol::{Exchange, Protocol};
@@ -18,7 +19,7 @@ use crate::proto::protocol::{Exchange, Protocol};
 /// use countersign::{Protocol, Server};
 ///
 /// let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Echo)?;
-/// let (address, handle) = (server.addresses()[0], server.handle());
+/// let (address, handle) = (server.addresses()[0].clone(), server.handle());
 /// let serving = std::thread::spawn(move || server.run());
 ///
 /// let plan = Plan { connections: 4, depth: 8, count: Some(1000), ..Plan::default() };
@@ -81,7 +82,7 @@ pub enum HangUp {
     /// With a good-bye, which keeps the client's port for a minute or so.
     #[default]
     Fin,
-    /// With a reset.
+    /// With a reset; a Unix socket knows none.
     Rst,
 }
 
@@ -110,8 +111,8 @@ impl Plan {
     /// How long it goes on where neither a count nor a duration was asked for.
     pub(crate) const DURATION: Duration = Duration::from_secs(10);
 
-    /// Whether this can be done with such a protocol.
-    pub(crate) fn check(&self, protocol: &Protocol) -> Result<(), PlanError> {
+    /// Whether this can be done with such a protocol, to a server there.
+    pub(crate) fn check(&self, protocol: &Protocol, server: &Address) -> Result<(), PlanError> {
         let rate = match self.arrival {
             Arrival::Closed => 1.0,
             Arrival::Even(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => rate,
@@ -133,6 +134,8 @@ impl Plan {
             Err(PlanError::NoReply)
         } else if protocol.exchange() == Exchange::Once && !(self.reconnect && self.depth == 1) {
             Err(PlanError::Once)
+        } else if server.ip().is_none() && !self.sources.is_empty() {
+            Err(PlanError::Sources)
         } else {
             Ok(())
         }
@@ -155,6 +158,8 @@ pub enum PlanError {
     NoReply,
     /// A protocol for one exchange needs clients that connect anew for each.
     Once,
+    /// Over a Unix socket, clients come from no address.
+    Sources,
 }
 
 impl fmt::Display for PlanError {
@@ -171,6 +176,7 @@ impl fmt::Display for PlanError {
             Self::Once => {
                 f.write_str("a protocol for one exchange needs reconnecting and a depth of one")
             }
+            Self::Sources => f.write_str("clients of a Unix socket come from no address"),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use crate::address::{Address, ToAddresses};
 use crate::chance;
 use crate::clock;
 use crate::contract::counters::Counters;
@@ -20,8 +20,8 @@ use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
 use crate::server::engine::{Engine, TellError};
 use crate::server::handle::{Handle, Order};
-use crate::server::listen;
-use crate::server::mio_net::MioNet;
+use crate::server::listen::{self, Bound};
+use crate::server::mio_net::{Listener, MioNet};
 use crate::server::moment::Moment;
 use crate::server::net::Readiness;
 
@@ -59,7 +59,7 @@ pub struct Server<S: Service> {
     busy_poll: Duration,
     /// From here moments are counted.
     epoch: Instant,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
     /// The host's descriptors that wake the loop.
     watched: Vec<OwnedFd>,
 }
@@ -83,7 +83,9 @@ pub struct Builder<S> {
     protocol: Protocol,
     service: S,
     limits: Limits,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Bound>,
+    /// Who may use the Unix sockets that are bound from now on.
+    unix_mode: u32,
 }
 
 impl<S: Service> Builder<S> {
@@ -94,21 +96,35 @@ impl<S: Service> Builder<S> {
         self
     }
 
-    /// Listens at an address too; port 0 is any free one.
+    /// Listens at an address too; port 0 is any free one, and `unix:/path` a Unix socket.
+    ///
+    /// What a dead server has left at the path is replaced, but no file of another kind and no
+    /// socket that somebody listens at. When the server stops, it removes its file.
     ///
     /// # Errors
     ///
     /// The address can't be bound.
-    pub fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
-        self.listeners.push(listen::bind(address)?);
+    pub fn bind(mut self, address: impl ToAddresses) -> io::Result<Self> {
+        self.listeners.push(listen::bind(address, self.unix_mode)?);
         Ok(self)
     }
 
-    /// Listens with a socket that is bound and listens already. Its options are set as those of
-    /// [`bind`](Self::bind) are: not blocking, `TCP_NODELAY`, keepalive.
+    /// Who may connect to the Unix sockets that are bound after this, as the mode of their files:
+    /// whoever may write. At first it is `0o600`, the owner alone.
     #[must_use]
-    pub fn listener(mut self, listener: TcpListener) -> Self {
-        self.listeners.push(listener);
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.unix_mode = mode;
+        self
+    }
+
+    /// Listens with a socket that is bound and listens already: a
+    /// [`TcpListener`](std::net::TcpListener) of std's or a
+    /// [`UnixListener`](std::os::unix::net::UnixListener). Its options are set as those of
+    /// [`bind`](Self::bind) are: not blocking, and over TCP `TCP_NODELAY` and keepalive. The file
+    /// of a Unix socket is its maker's to remove.
+    #[must_use]
+    pub fn listener(mut self, listener: impl Into<OwnedFd>) -> Self {
+        self.listeners.push(Bound::from(listener.into()));
         self
     }
 
@@ -118,22 +134,19 @@ impl<S: Service> Builder<S> {
     ///
     /// The keys serve nobody, or the system refuses what a loop needs.
     pub fn build(self) -> io::Result<Server<S>> {
-        let Self { mut protocol, service, limits, listeners } = self;
+        let Self { mut protocol, service, limits, listeners, .. } = self;
         protocol.prepare(clock::wall(), chance::bytes)?;
         protocol
             .check_server()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let poll = Poll::new()?;
-        let registry = poll.registry();
-        let waker = Waker::new(registry, Token(WAKER))?;
+        let waker = Waker::new(poll.registry(), Token(WAKER))?;
         let mut addresses = Vec::new();
         let mut watched = Vec::new();
-        for (number, listener) in listeners.into_iter().enumerate() {
-            listen::prepare(&listener, &limits)?;
-            addresses.push(listener.local_addr()?);
-            let mut listener = mio::net::TcpListener::from_std(listener);
-            registry.register(&mut listener, Token(number), Interest::READABLE)?;
-            watched.push(listener);
+        for (number, bound) in listeners.into_iter().enumerate() {
+            let address = listen::prepare(&bound.socket, &limits)?;
+            watched.push(Listener::watched(bound, &address, &poll, Token(number))?);
+            addresses.push(address);
         }
         let net = MioNet::new(poll, watched);
         Ok(Server {
@@ -149,27 +162,28 @@ impl<S: Service> Builder<S> {
 }
 
 impl<S: Service> Server<S> {
-    /// Listens at an address, with the default [`Limits`]. A [`KeyRing`] alone stands for the
+    /// Listens at an address, such as `127.0.0.1:9527` or `unix:/run/garden.sock`, with the
+    /// default [`Limits`]. A [`KeyRing`] alone stands for the
     /// dialect `raw`.
     ///
     /// # Errors
     ///
     /// The address can't be bound, the keys serve nobody, or the system refuses what a loop needs.
     pub fn bind(
-        address: impl ToSocketAddrs,
+        address: impl ToAddresses,
         protocol: impl Into<Protocol>,
         service: S,
     ) -> io::Result<Self> {
         Self::builder(protocol, service).bind(address)?.build()
     }
 
-    /// Listens with a socket that is bound and listens already.
+    /// Listens with a socket that is bound and listens already, as [`Builder::listener`] does.
     ///
     /// # Errors
     ///
     /// As for [`bind`](Self::bind).
     pub fn from_std(
-        listener: TcpListener,
+        listener: impl Into<OwnedFd>,
         protocol: impl Into<Protocol>,
         service: S,
     ) -> io::Result<Self> {
@@ -178,8 +192,13 @@ impl<S: Service> Server<S> {
 
     /// Sets up a server with other limits, or with several listeners.
     pub fn builder(protocol: impl Into<Protocol>, service: S) -> Builder<S> {
-        let (limits, listeners) = (Limits::default(), Vec::new());
-        Builder { protocol: protocol.into(), service, limits, listeners }
+        Builder {
+            protocol: protocol.into(),
+            service,
+            limits: Limits::default(),
+            listeners: Vec::new(),
+            unix_mode: listen::MODE,
+        }
     }
 
     /// Serves until a [`Handle`] stops it.
@@ -313,7 +332,7 @@ impl<S: Service> Server<S> {
 
     /// Where the server listens, in the order of the calls that bound it.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
 
@@ -349,7 +368,7 @@ impl<S: Service> Server<S> {
     }
 
     fn drain(&mut self, now: Moment) {
-        // Closed, so that the system turns newcomers away and a successor can take the port.
+        // Closed, so that the system turns newcomers away and a successor can take the address.
         self.engine.net_mut().listeners.clear();
         self.engine.drain(now);
     }

@@ -1,16 +1,21 @@
 //! Listening sockets, with what every connection inherits from them.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Socket, TcpKeepalive, Type};
 
+use crate::address::{Address, ToAddresses};
 use crate::contract::limits::Limits;
+use crate::server::socket_file::SocketFile;
 use crate::words;
 
 /// How many connections the system may keep for us. It lowers the number to its own limit.
 const BACKLOG: i32 = 4096;
+
+/// The mode of a Unix socket's file, unless told otherwise: its owner alone may connect.
+pub(super) const MODE: u32 = 0o600;
 
 /// When nothing was heard of a peer for so long, the system asks whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -19,46 +24,91 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// Listens at the first of the addresses that can be bound.
-pub(super) fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
-    let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
-    for address in addresses.to_socket_addrs()? {
-        match listen(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => failure = explained(address, &error),
+/// A socket that listens.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// The file that we have made for it. It goes before the socket does: as long as somebody
+    /// listens, nobody puts another in its place.
+    pub(super) file: Option<SocketFile>,
+    pub(super) socket: Socket,
+}
+
+impl From<OwnedFd> for Bound {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self { file: None, socket: descriptor.into() }
+    }
+}
+
+/// Listens at the first of the addresses that can be bound; at a file of this mode, if it is one.
+pub(super) fn bind(addresses: impl ToAddresses, mode: u32) -> io::Result<Bound> {
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses.to_addresses()? {
+        let bound = match address {
+            Address::Ip(_) => listen(&address),
+            Address::Unix(_) => listen_unix(&address, mode),
+        };
+        match bound {
+            Ok(bound) => return Ok(bound),
+            Err(error) => failure = explained(&address, &error),
         }
     }
     Err(failure)
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+fn listen(address: &Address) -> io::Result<Bound> {
+    let address = address.to_system()?;
+    let socket = Socket::new(address.domain(), Type::STREAM, None)?;
     // A server that has just ended must not keep its successor from the port.
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
+    socket.bind(&address)?;
     socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(Bound { file: None, socket })
 }
 
-/// Sets what accepted sockets inherit on Linux, so that it costs no call for each.
-pub(super) fn prepare(listener: &TcpListener, limits: &Limits) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let socket = SockRef::from(listener);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(limits.write_timeout.min(USER_TIMEOUT_MAX)))?;
+/// Nobody can connect before it listens, so until then the file's mode is nobody's door.
+fn listen_unix(address: &Address, mode: u32) -> io::Result<Bound> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let system = address.to_system()?;
+    let file = match address.file() {
+        Some(path) => Some(SocketFile::bind(&socket, path, &system, mode)?),
+        None => {
+            socket.bind(&system)?;
+            None
+        }
+    };
+    socket.listen(BACKLOG)?;
+    Ok(Bound { file, socket })
+}
+
+/// Sets what accepted sockets inherit on Linux, so that it costs no call for each. Says where it
+/// listens.
+pub(super) fn prepare(socket: &Socket, limits: &Limits) -> io::Result<Address> {
+    let stranger = || io::Error::new(io::ErrorKind::InvalidInput, "this is no stream socket");
+    let address = Address::from_system(&socket.local_addr()?).ok_or_else(stranger)?;
+    socket.set_nonblocking(true)?;
+    if address.ip().is_some() {
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(limits.write_timeout.min(USER_TIMEOUT_MAX)))?;
+    }
     #[cfg(not(target_os = "linux"))]
     let _ = limits;
-    Ok(())
+    Ok(address)
 }
 
 /// Names the address, and the remedy where there is one.
-fn explained(address: SocketAddr, error: &io::Error) -> io::Error {
+fn explained(address: &Address, error: &io::Error) -> io::Error {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, AlreadyExists, NotFound, PermissionDenied};
+    let is_ip = address.ip().is_some();
     let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program listens there, stop it or take another port",
-        io::ErrorKind::PermissionDenied => "; ports below 1024 are the administrator's",
-        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has the address",
+        AddrInUse if is_ip => "; another program listens there, stop it or take another port",
+        AddrInUse => "; another program listens there, stop it or take another path",
+        AlreadyExists => "; move it away, or take another path",
+        NotFound => "; make the directory first",
+        PermissionDenied if is_ip => "; ports below 1024 are the administrator's",
+        PermissionDenied => "; the directory, or what lies there, is another user's",
+        AddrNotAvailable if is_ip => "; no interface of this machine has the address",
         _ => "",
     };
     io::Error::new(error.kind(), format!("cannot bind {address}: {}{remedy}", words::of(error)))

@@ -1,35 +1,83 @@
 //! The system's network, through mio.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::{TcpListener, TcpStream, UnixListener};
 use mio::{Interest, Poll, Token};
 
+use crate::address::Address;
 use crate::chance::Pool;
-use crate::contract::peer::PeerId;
+use crate::contract::peer::{PeerAddress, PeerId};
+use crate::server::listen::Bound;
 use crate::server::net::Net;
+use crate::server::socket_file::SocketFile;
 
 /// The system's network, through mio.
 #[derive(Debug)]
 pub(super) struct MioNet {
     pub(super) poll: Poll,
-    pub(super) listeners: Vec<TcpListener>,
+    pub(super) listeners: Vec<Listener>,
     pool: Pool,
 }
 
 impl MioNet {
-    pub(super) fn new(poll: Poll, listeners: Vec<TcpListener>) -> Self {
+    pub(super) fn new(poll: Poll, listeners: Vec<Listener>) -> Self {
         Self { poll, listeners, pool: Pool::default() }
     }
 }
 
+/// A listener that the poll watches.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix {
+        /// Goes before the socket does, as in [`Bound`].
+        _file: Option<SocketFile>,
+        socket: UnixListener,
+    },
+}
+
+impl Listener {
+    /// Has the poll watch a socket that listens at this address and doesn't block.
+    pub(super) fn watched(
+        Bound { file, socket }: Bound,
+        address: &Address,
+        poll: &Poll,
+        token: Token,
+    ) -> io::Result<Self> {
+        let registry = poll.registry();
+        Ok(match address {
+            Address::Ip(_) => {
+                let mut socket = TcpListener::from_std(socket.into());
+                registry.register(&mut socket, token, Interest::READABLE)?;
+                Self::Tcp(socket)
+            }
+            Address::Unix(_) => {
+                let mut socket = UnixListener::from_std(socket.into());
+                registry.register(&mut socket, token, Interest::READABLE)?;
+                Self::Unix { _file: file, socket }
+            }
+        })
+    }
+}
+
 impl Net for MioNet {
+    /// Of either kind: the type is a descriptor and the calls that all streams have in common.
     type Socket = TcpStream;
 
-    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, SocketAddr)> {
-        let listener = self.listeners.get(listener).ok_or(io::ErrorKind::WouldBlock)?;
-        listener.accept()
+    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, PeerAddress)> {
+        match self.listeners.get(listener).ok_or(io::ErrorKind::WouldBlock)? {
+            Listener::Tcp(listener) => {
+                listener.accept().map(|(stream, address)| (stream, address.into()))
+            }
+            Listener::Unix { socket, .. } => {
+                let (stream, _) = socket.accept()?;
+                let stream = TcpStream::from_std(OwnedFd::from(stream).into());
+                Ok((stream, PeerAddress::Unix))
+            }
+        }
     }
 
     fn watch(&mut self, socket: &mut TcpStream, PeerId(name): PeerId) -> io::Result<()> {

@@ -16,6 +16,7 @@ pub mod moment;
 pub mod net;
 mod network;
 mod notes;
+mod socket_file;
 mod throttle;
 mod visitors;
 mod waits;

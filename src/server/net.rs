@@ -1,9 +1,8 @@
 //! What the engine needs of a network, so that it can be any.
 
 use std::io;
-use std::net::SocketAddr;
 
-use crate::contract::peer::PeerId;
+use crate::contract::peer::{PeerAddress, PeerId};
 
 /// A network: listeners by number, and sockets that neither block nor lose an edge.
 ///
@@ -21,7 +20,7 @@ pub trait Net {
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; else by the system's error number.
-    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, SocketAddr)>;
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, PeerAddress)>;
 
     /// Begins to report events of the socket under this name.
     ///

@@ -4,11 +4,10 @@
 //! the next one says how many were left out. All of it is nothing without the feature `log`.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::contract::close::Close;
-use crate::contract::peer::{Peer, PeerId};
+use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::proto::refusal::Refusal;
 use crate::server::moment::Moment;
 use crate::server::throttle::Reception;
@@ -74,7 +73,7 @@ impl fmt::Display for LeftOut {
 
 impl Notes {
     /// A connection ended before its peer had proved itself.
-    pub(super) fn refused(&mut self, now: Moment, peer: PeerId, address: SocketAddr, why: Close) {
+    pub(super) fn refused(&mut self, now: Moment, peer: PeerId, address: PeerAddress, why: Close) {
         if matches!(why, Close::Cut | Close::Stopped) {
             say!(debug, peer = address, conn = peer; "left: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
@@ -83,7 +82,7 @@ impl Notes {
     }
 
     /// A newcomer found no room, and was no connection yet.
-    pub(super) fn turned_away(&mut self, now: Moment, address: SocketAddr, why: Close) {
+    pub(super) fn turned_away(&mut self, now: Moment, address: PeerAddress, why: Close) {
         if why == Close::Refused(Refusal::Throttled) {
             // Of its network was told already.
             say!(debug, peer = address; "refused: {why}");
@@ -93,10 +92,10 @@ impl Notes {
     }
 
     /// So many proofs from an address' network were wrong that newcomers are received like this.
-    pub(super) fn throttled(&mut self, now: Moment, from: SocketAddr, reception: Reception) {
+    pub(super) fn throttled(&mut self, now: Moment, from: PeerAddress, reception: Reception) {
         if let Some(left_out) = self.throttled.allows(now).map(LeftOut) {
-            let address = from.ip().to_canonical();
-            say!(warn, address = address; "throttled: newcomers are {reception}{left_out}");
+            let place = from.ip().map_or(from.to_string(), |ip| ip.to_canonical().to_string());
+            say!(warn, address = place; "throttled: newcomers are {reception}{left_out}");
         }
     }
 
@@ -130,7 +129,12 @@ impl Notes {
     }
 
     /// The system gives no randomness, or won't watch a socket.
-    pub(super) fn unavailable(&mut self, now: Moment, address: SocketAddr, error: &std::io::Error) {
+    pub(super) fn unavailable(
+        &mut self,
+        now: Moment,
+        address: PeerAddress,
+        error: &std::io::Error,
+    ) {
         if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
             say!(error, peer = address; "turned away, the system failed: {error}{left_out}");
         }

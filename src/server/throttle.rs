@@ -15,10 +15,10 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::contract::limits::Limits;
+use crate::contract::peer::PeerAddress;
 use crate::server::moment::Moment;
 use crate::server::network::Network;
 use crate::server::waits::LONGEST;
@@ -68,8 +68,8 @@ impl Throttle {
     }
 
     /// How a newcomer from this address is received.
-    pub(super) fn reception(&self, from: SocketAddr, now: Moment, limits: &Limits) -> Reception {
-        let network = from.ip().into();
+    pub(super) fn reception(&self, from: PeerAddress, now: Moment, limits: &Limits) -> Reception {
+        let network = from.into();
         let set = self.sets.get(self.set_of(network));
         let place = set.and_then(|set| set.iter().find(|place| place.holds(network, now)));
         place.map_or(Reception::Greeted, |place| place.reception(now, limits))
@@ -78,12 +78,12 @@ impl Throttle {
     /// Counts a failed proof. Says how newcomers are received from now on, if that is worse.
     pub(super) fn fail(
         &mut self,
-        from: SocketAddr,
+        from: PeerAddress,
         now: Moment,
         limits: &Limits,
     ) -> Option<Reception> {
         let before = self.reception(from, now, limits);
-        let network = from.ip().into();
+        let network = from.into();
         let set = self.set_of(network);
         let set = self.sets.get_mut(set)?;
         let known = set.iter().position(|place| place.holds(network, now));
@@ -141,6 +141,8 @@ fn each(limits: &Limits) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -149,8 +151,8 @@ mod tests {
         Moment::after(Duration::from_millis(millis))
     }
 
-    fn host(number: u32) -> SocketAddr {
-        SocketAddr::from((number.to_be_bytes(), 9))
+    fn host(number: u32) -> PeerAddress {
+        SocketAddr::from((number.to_be_bytes(), 9)).into()
     }
 
     /// One failure is free, more than three are too many, and one is forgiven in 10 ms.

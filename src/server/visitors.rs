@@ -5,11 +5,11 @@
 //! waited longest can give way. Once a visitor is let in, nothing here is kept of it.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use slab::Slab;
 
+use crate::contract::peer::PeerAddress;
 use crate::server::network::Network;
 
 /// Everyone who has come and not yet proved themselves.
@@ -24,7 +24,7 @@ pub(super) struct Visitors {
 /// the connection's entry.
 #[derive(Debug)]
 struct Visitor {
-    address: SocketAddr,
+    address: PeerAddress,
     /// The slot of its connection.
     slot: usize,
     /// The one that came before it from its network.
@@ -73,23 +73,23 @@ impl Visitors {
     }
 
     /// How many there are of this address' network.
-    pub(super) fn count_from(&self, address: SocketAddr) -> usize {
-        self.networks.get(&address.ip().into()).map_or(0, |group| group.count)
+    pub(super) fn count_from(&self, address: PeerAddress) -> usize {
+        self.networks.get(&address.into()).map_or(0, |group| group.count)
     }
 
     /// The slot of the one that has waited longest of this address' network.
-    pub(super) fn oldest_from(&self, address: SocketAddr) -> Option<usize> {
-        let group = self.networks.get(&address.ip().into())?;
+    pub(super) fn oldest_from(&self, address: PeerAddress) -> Option<usize> {
+        let group = self.networks.get(&address.into())?;
         self.visitors.get(group.oldest.key()).map(|visitor| visitor.slot)
     }
 
     /// A visitor comes. Returns the name that it goes by here.
-    pub(super) fn enter(&mut self, address: SocketAddr, slot: usize) -> VisitorId {
+    pub(super) fn enter(&mut self, address: PeerAddress, slot: usize) -> VisitorId {
         let place = self.visitors.vacant_entry();
         let name = VisitorId::of(place.key());
         place.insert(Visitor { address, slot, older: None, newer: None });
         let alone = Group { oldest: name, newest: name, count: 0 };
-        let group = self.networks.entry(address.ip().into()).or_insert(alone);
+        let group = self.networks.entry(address.into()).or_insert(alone);
         group.count += 1;
         let before = std::mem::replace(&mut group.newest, name);
         if before != name {
@@ -100,7 +100,7 @@ impl Visitors {
     }
 
     /// A visitor goes, or is let in. Returns where it came from.
-    pub(super) fn leave(&mut self, name: VisitorId) -> Option<SocketAddr> {
+    pub(super) fn leave(&mut self, name: VisitorId) -> Option<PeerAddress> {
         let Visitor { address, older, newer, .. } = self.visitors.try_remove(name.key())?;
         if let Some(older) = older {
             self.visitors[older.key()].newer = newer;
@@ -108,7 +108,7 @@ impl Visitors {
         if let Some(newer) = newer {
             self.visitors[newer.key()].older = older;
         }
-        let network = address.ip().into();
+        let network = address.into();
         if let Some(group) = self.networks.get_mut(&network) {
             group.count -= 1;
             match (older, newer) {
@@ -124,12 +124,14 @@ impl Visitors {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    fn address(host: u8) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, host], 9))
+    fn address(host: u8) -> PeerAddress {
+        SocketAddr::from(([127, 0, 0, host], 9)).into()
     }
 
     proptest! {

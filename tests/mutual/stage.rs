@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use countersign::server::engine::Engine;
 use countersign::server::moment::Moment;
 use countersign::server::net::{Net, Readiness};
-use countersign::{Limits, PeerId, Protocol, Service};
+use countersign::{Limits, PeerAddress, PeerId, Protocol, Service};
 
 /// What lies between a connection's ends.
 #[derive(Debug, Default)]
@@ -52,9 +52,9 @@ pub(crate) struct Network {
 impl Net for Network {
     type Socket = Socket;
 
-    fn accept(&mut self, _listener: usize) -> io::Result<(Socket, SocketAddr)> {
+    fn accept(&mut self, _listener: usize) -> io::Result<(Socket, PeerAddress)> {
         let line = self.calling.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
-        Ok((Socket(line), SocketAddr::from(([127, 0, 0, 1], 1))))
+        Ok((Socket(line), SocketAddr::from(([127, 0, 0, 1], 1)).into()))
     }
 
     fn watch(&mut self, socket: &mut Socket, peer: PeerId) -> io::Result<()> {

@@ -1,10 +1,9 @@
 //! The network that the engine is given: sockets and listeners of the world's.
 
 use std::io;
-use std::net::SocketAddr;
 
-use countersign::PeerId;
 use countersign::server::net::Net;
+use countersign::{PeerAddress, PeerId};
 
 use crate::link::CHALLENGE;
 use crate::oracle::Oracle;
@@ -31,10 +30,10 @@ pub(crate) const PAUSE: u64 = 100;
 impl Net for Wire {
     type Socket = Socket;
 
-    fn accept(&mut self, listener: usize) -> io::Result<(Socket, SocketAddr)> {
+    fn accept(&mut self, listener: usize) -> io::Result<(Socket, PeerAddress)> {
         let link = self.0.borrow_mut().accept(listener)?;
         let address = self.0.borrow().links[link].address;
-        Ok((Socket { link, world: self.0.clone() }, address))
+        Ok((Socket { link, world: self.0.clone() }, address.into()))
     }
 
     fn watch(&mut self, socket: &mut Socket, peer: PeerId) -> io::Result<()> {

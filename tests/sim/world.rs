@@ -7,8 +7,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use countersign::PeerId;
 use countersign::server::net::Readiness;
+use countersign::{PeerAddress, PeerId};
 
 use crate::failures::Failures;
 use crate::link::{CHALLENGE, Link};
@@ -129,7 +129,8 @@ impl World {
     }
 
     /// The link of an address.
-    pub(crate) fn number(address: SocketAddr) -> usize {
+    pub(crate) fn number(address: PeerAddress) -> usize {
+        let PeerAddress::Ip(address) = address else { panic!("who came by a Unix socket?") };
         usize::from(address.port()) - 1_000
     }
 

@@ -2,13 +2,16 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use countersign::{
-    Counters, Dialect, Handle, Key, KeyRing, Limits, Protection, Protocol, Reply, Server, Service,
-    Session,
+    Address, Counters, Dialect, Handle, Key, KeyRing, Limits, Protection, Protocol, Reply, Server,
+    Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -75,13 +78,29 @@ impl Running {
     where
         S: Service + Send + 'static,
     {
+        Self::start_also_at(Vec::new(), protocol, limits, service)
+    }
+
+    /// One that listens at these addresses too.
+    pub(crate) fn start_also_at<S>(
+        addresses: Vec<Address>,
+        protocol: Protocol,
+        limits: Limits,
+        service: S,
+    ) -> Self
+    where
+        S: Service + Send + 'static,
+    {
         let (started, starting) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let publisher = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             let builder = Server::builder(protocol, service).limits(limits);
-            let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
-            started.send((server.addresses()[0], server.handle())).unwrap();
+            let builder = builder.bind("127.0.0.1:0").unwrap();
+            let builder =
+                addresses.iter().try_fold(builder, |builder, address| builder.bind(address));
+            let mut server = builder.unwrap().build().unwrap();
+            started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
             while !server.is_finished() {
                 server.turn(None).unwrap();
                 let mut turns = publisher.turns.lock().unwrap();
@@ -168,8 +187,17 @@ impl Client {
         Self::over(socket.into())
     }
 
+    /// The type of the stream is a descriptor, and knows no difference.
+    pub(crate) fn connect_unix(path: impl AsRef<Path>) -> Self {
+        Self::within(OwnedFd::from(UnixStream::connect(path).unwrap()).into())
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
+        Self::within(stream)
+    }
+
+    fn within(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(stream)

@@ -154,8 +154,8 @@ fn one_that_has_waited_long_gives_way_to_a_newcomer_from_its_address() {
 fn a_firehose_gets_no_more_than_its_turn() {
     let count = |message: &[u8], reply: &mut Reply<'_>| reply.message(message);
     let mut server = Server::bind("127.0.0.1:0", Protocol::open(), count).unwrap();
-    let mut firehose = Client::connect(server.addresses()[0]);
-    let mut polite = Client::connect(server.addresses()[0]);
+    let mut firehose = Client::connect(server.addresses()[0].ip().unwrap());
+    let mut polite = Client::connect(server.addresses()[0].ip().unwrap());
     let served = |server: &mut Server<_>, connections| {
         while server.counters().authenticated < connections {
             server.turn(Some(PATIENCE)).unwrap();
@@ -218,7 +218,8 @@ fn a_flood_at_one_listener_keeps_nobody_at_another_waiting() {
     let builder = Server::builder(Protocol::open(), Echo);
     let builder = builder.bind("127.0.0.1:0").unwrap().bind("127.0.0.1:0").unwrap();
     let mut server = builder.build().unwrap();
-    let (flooded, quiet) = (server.addresses()[0], server.addresses()[1]);
+    let (flooded, quiet) =
+        (server.addresses()[0].ip().unwrap(), server.addresses()[1].ip().unwrap());
     let _flood: Vec<Client> = (0..1500).map(|_| Client::connect(flooded)).collect();
     let mut honest = Client::connect(quiet);
     honest.say(b"hello\n");

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::services::Echo;
-use countersign::{Close, Dialect, Limits, Peer, PeerId, Protocol, Refusal, Reply, Server};
-use countersign::{Service, TellError};
+use countersign::{Address, Close, Dialect, Limits, Peer, PeerId, Protocol, Refusal, Reply};
+use countersign::{Server, Service, TellError};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
@@ -55,7 +55,7 @@ fn turn_until<S: Service>(server: &mut Server<S>, is_so: impl Fn(&mut Server<S>)
 /// A client that is in.
 fn let_in<S: Service>(server: &mut Server<S>, protocol: &Protocol) -> Client {
     let (came, proved) = (server.counters().accepted, server.counters().authenticated);
-    let mut client = Client::connect(server.addresses()[0]);
+    let mut client = Client::connect(server.addresses()[0].ip().unwrap());
     turn_until(server, |server| server.counters().accepted > came);
     client.prove(protocol);
     turn_until(server, |server| server.counters().authenticated > proved);
@@ -87,7 +87,7 @@ fn a_foreign_loop_needs_the_descriptor_and_the_deadline_alone() {
     let running = thread::spawn(move || {
         let builder = Server::builder(protocol, Echo).limits(limits);
         let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
-        started.send((server.addresses()[0], server.handle())).unwrap();
+        started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
         let rounds = host(&mut server).unwrap();
         (rounds, server.counters().clone())
     });
@@ -124,7 +124,7 @@ fn a_listener_of_the_host_s_is_taken_as_it_is() {
     let mut client = Client::connect(address);
     client.say(b"early\n");
     let mut server = Server::from_std(listener, Protocol::open(), bracket).unwrap();
-    assert_eq!(server.addresses(), [address]);
+    assert_eq!(server.addresses(), [address.into()]);
     turn_until(&mut server, |server| server.counters().messages == 1);
     client.expect(b"[early]\n");
 }
@@ -141,7 +141,8 @@ fn several_listeners_are_one_server() {
     });
     let mut server = builder.listener(own).build().unwrap();
     let addresses = server.addresses().to_vec();
-    let mut clients: Vec<Client> = addresses.iter().map(|a| Client::connect(*a)).collect();
+    let ips = addresses.iter().filter_map(Address::ip);
+    let mut clients: Vec<Client> = ips.map(Client::connect).collect();
     clients.iter_mut().for_each(|client| client.say(b"a\n"));
     turn_until(&mut server, |server| server.counters().messages == addresses.len() as u64);
     clients.iter_mut().for_each(|client| client.expect(b"[a]\n"));
@@ -229,7 +230,7 @@ fn other_keys_are_for_newcomers_and_those_who_are_in_stay() {
     let mut server = Server::bind("127.0.0.1:0", old.clone(), Register::default()).unwrap();
     let mut inside = let_in(&mut server, &old);
     // This one has its challenge, and comes too late with the old key.
-    let mut late = Client::connect(server.addresses()[0]);
+    let mut late = Client::connect(server.addresses()[0].ip().unwrap());
     turn_until(&mut server, |server| server.counters().accepted == 2);
     let proof = late.proof(&old);
     server.replace_keys(ring("the secret of the next year"));
@@ -282,7 +283,7 @@ fn a_busy_server_answers_and_heeds_its_deadlines() {
     let builder = Server::builder(Protocol::open(), Echo).limits(limits);
     let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
     server.set_busy_poll(Duration::from_secs(60));
-    let mut client = Client::connect(server.addresses()[0]);
+    let mut client = Client::connect(server.addresses()[0].ip().unwrap());
     client.say(b"hello\n");
     // Without an end to its spinning, a turn would not come back for a minute.
     turn_until(&mut server, |server| server.counters().messages == 1);

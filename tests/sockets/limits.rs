@@ -120,7 +120,7 @@ fn every_peer_is_stuck() {
     let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
     let mut clients = Vec::new();
     for number in 0..PEERS {
-        let mut client = Client::connect(server.addresses()[0]);
+        let mut client = Client::connect(server.addresses()[0].ip().unwrap());
         while server.counters().accepted <= number as u64 {
             server.turn(Some(PATIENCE)).unwrap();
         }
@@ -162,7 +162,7 @@ fn every_peer_claims_much() {
     let before = usage("VmSize");
     let mut clients = Vec::new();
     for number in 0..PEERS {
-        let mut client = Client::connect(server.addresses()[0]);
+        let mut client = Client::connect(server.addresses()[0].ip().unwrap());
         client.say(b"\x03\xff\xff\xffand some");
         while server.counters().bytes_in < 12 * (number as u64 + 1) {
             server.turn(Some(PATIENCE)).unwrap();

@@ -27,4 +27,6 @@ mod records;
 mod stopping;
 mod style;
 mod throttle;
+mod unix;
+mod unix_files;
 mod zones;

@@ -15,10 +15,10 @@ use crate::memory::Stage;
 const MUCH: usize = 64 << 20;
 
 /// Far more than one connection may keep, and far less than [`MUCH`].
-const KEPT_MAX: u64 = 256 << 10;
+pub(crate) const KEPT_MAX: u64 = 256 << 10;
 
 /// Numbered lines: what is lost, doubled or out of order shows.
-fn numbered(length: usize) -> Vec<u8> {
+pub(crate) fn numbered(length: usize) -> Vec<u8> {
     let mut lines = Vec::with_capacity(length + 1024);
     for number in 0.. {
         if lines.len() >= length {
@@ -30,7 +30,7 @@ fn numbered(length: usize) -> Vec<u8> {
 }
 
 /// Says as much as is taken, and how much that was.
-fn say_until_blocked(client: &mut Client, bytes: &[u8]) -> usize {
+pub(crate) fn say_until_blocked(client: &mut Client, bytes: &[u8]) -> usize {
     client.0.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut said = 0;
     while said < bytes.len() {

@@ -194,7 +194,7 @@ fn turn<S: Service>(server: &mut Server<S>, is_so: impl Fn(&Server<S>) -> bool) 
 fn what_is_told_comes_in_records_among_the_replies() {
     let (coming, came) = mpsc::channel();
     let mut server = Server::bind("127.0.0.1:0", protocol(), Doorman(coming)).unwrap();
-    let address = server.addresses()[0];
+    let address = server.addresses()[0].ip().unwrap();
     let entering = thread::spawn(move || Caller::enter(address, &protocol()));
     turn(&mut server, |server| server.counters().authenticated == 1);
     let mut caller = entering.join().unwrap();

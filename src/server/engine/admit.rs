@@ -1,11 +1,10 @@
 //! Letting newcomers in: last in a turn, a few at a time, and only where there is room.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use crate::contract::close::Close;
-use crate::contract::peer::PeerId;
+use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
@@ -92,7 +91,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Looks where a newcomer comes from, and makes room for it. Says what it waits for first.
     fn receive(
         &mut self,
-        address: SocketAddr,
+        address: PeerAddress,
         now: Moment,
         wall: SystemTime,
     ) -> Result<Wait, Close> {
@@ -110,7 +109,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// network if that has too many, else of all.
     fn make_room(
         &mut self,
-        address: SocketAddr,
+        address: PeerAddress,
         now: Moment,
         wall: SystemTime,
     ) -> Result<(), Close> {
@@ -140,7 +139,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn welcome(
         &mut self,
         mut socket: N::Socket,
-        address: SocketAddr,
+        address: PeerAddress,
         wait: Wait,
         now: Moment,
         wall: SystemTime,

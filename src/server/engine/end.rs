@@ -1,10 +1,9 @@
 //! The ends of connections, and of the server.
 
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use crate::contract::close::Close;
-use crate::contract::peer::PeerId;
+use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
 use crate::proto::refusal::{Reason, Refusal};
 use crate::server::conn::Conn;
@@ -146,7 +145,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Counts a failed proof against the network that it came from.
-    fn mark_failure(&mut self, from: SocketAddr, now: Moment) {
+    fn mark_failure(&mut self, from: PeerAddress, now: Moment) {
         if let Some(reception) = self.throttle.fail(from, now, &self.limits) {
             self.notes.throttled(now, from, reception);
         }

@@ -1,0 +1,83 @@
+//! The file by which a Unix socket is found: who makes it, who may use it, and who removes it.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// The file of a socket that we have bound. Dropping it removes the file, if it is still ours: a
+/// successor may have put its own in the place.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    /// Holds also when the process goes to another directory.
+    path: PathBuf,
+    number: Number,
+}
+
+/// What tells a file from any other: its device, and its number there.
+type Number = (u64, u64);
+
+fn number(found: &Metadata) -> Number {
+    (found.dev(), found.ino())
+}
+
+impl SocketFile {
+    /// Binds a socket at this path, and lets those connect whom the mode lets write. What a dead
+    /// server has left there is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse) if somebody listens there, and
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if it is a file of another kind.
+    pub(super) fn bind(
+        socket: &Socket,
+        path: &Path,
+        address: &SockAddr,
+        mode: u32,
+    ) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
+        match socket.bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                remove_stale(&path, address)?;
+                socket.bind(address)?;
+            }
+            bound => bound?,
+        }
+        let number = number(&fs::symlink_metadata(&path)?);
+        let file = Self { path, number };
+        fs::set_permissions(&file.path, Permissions::from_mode(mode))?;
+        Ok(file)
+    }
+}
+
+/// Removes a socket at which nobody listens any more.
+fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if !found.file_type().is_socket() {
+        let text = "what lies there is no socket";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    let knock = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A server that lives may have no room for us at this moment.
+    knock.set_nonblocking(true)?;
+    match knock.connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+        _ => return Err(io::Error::from_raw_os_error(libc::EADDRINUSE)),
+    }
+    // Another successor may have been quicker than we are.
+    let is_same = number(&fs::symlink_metadata(path)?) == number(&found);
+    if is_same { fs::remove_file(path) } else { Ok(()) }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_ours = |found: &Metadata| number(found) == self.number;
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| is_ours(&found)) {
+            // What a directory doesn't let us remove, our successor replaces.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
