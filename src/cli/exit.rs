@@ -49,10 +49,9 @@ impl Failure {
             ClientError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 format!("cannot connect to {address}: nobody listens there; is the server running?")
             }
-            ClientError::Io(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                format!("cannot connect to {address}: {}; write HOST:PORT", plain(error))
+            ClientError::Io(error) => {
+                format!("cannot connect to {address}: {}{}", plain(error), remedy(address, error))
             }
-            ClientError::Io(error) => format!("cannot connect to {address}: {}", plain(error)),
             other => format!("{address}: {other}"),
         };
         Self { kind, text }
@@ -69,6 +68,16 @@ impl Failure {
 
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.kind == Kind::BrokenPipe
+    }
+}
+
+/// What helps where an address can't be connected to.
+fn remedy(address: &str, error: &io::Error) -> &'static str {
+    match (error.kind(), address.starts_with("unix:")) {
+        (io::ErrorKind::InvalidInput, false) => "; write HOST:PORT or unix:/PATH",
+        (io::ErrorKind::NotFound, true) => "; is the server running?",
+        (io::ErrorKind::PermissionDenied, true) => "; see `countersign serve --unix-mode`",
+        _ => "",
     }
 }
 

@@ -155,7 +155,7 @@ impl Spoken {
 }
 
 /// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
     match word.chars().all(plain) {
         true => word.to_owned(),

@@ -1,5 +1,5 @@
-//! Numbers and sizes with a unit: `10k`, `64k`, `1m`; and dates. Durations are humantime's: `5s`,
-//! `200ms`.
+//! Numbers and sizes with a unit: `10k`, `64k`, `1m`; modes; and dates. Durations are humantime's:
+//! `5s`, `200ms`.
 
 use std::time::{Duration, SystemTime};
 
@@ -28,6 +28,12 @@ fn scaled(text: &str, kilo: u64) -> Option<u64> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(kilo.pow(power))
+}
+
+/// Reads the mode of a file, in octal digits.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| "write a mode like 0600 or 0660".to_owned())
 }
 
 /// Writes a size as a person would.

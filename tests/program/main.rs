@@ -21,4 +21,5 @@ mod signals;
 mod stock;
 mod talk;
 mod throttle;
+mod unix;
 mod vanish;

@@ -174,10 +174,11 @@ impl<'a> Line<'a> {
 
 /// Whether it may be otherwise in a moment. What has to do with the key never is.
 fn is_passing(error: &ClientError) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound};
     match error {
         ClientError::Io(error) => {
-            let unreached = [ConnectionRefused, HostUnreachable, NetworkUnreachable];
+            // The file of a Unix socket is not there before its server is.
+            let unreached = [ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound];
             is_broken(error) || unreached.contains(&error.kind())
         }
         ClientError::Timeout | ClientError::Closed | ClientError::Cut => true,

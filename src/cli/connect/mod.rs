@@ -22,7 +22,7 @@ use line::{Asked, Line};
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Connect {
-    /// Where the server listens, as HOST:PORT
+    /// Where the server listens, as HOST:PORT or unix:/PATH
     address: String,
     /// Sign with the key of this id [default: the first that serves the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
@@ -48,6 +48,7 @@ Examples:
   countersign connect 127.0.0.1:9527
   printf 'a\\nb\\n' | countersign connect 127.0.0.1:9527
   countersign connect 127.0.0.1:9527 --retry 10
+  countersign connect unix:/run/garden.sock
   countersign connect 127.0.0.1:9527 --dialect open --framing chunks --once";
 
 /// What the prompt shows.

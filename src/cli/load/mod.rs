@@ -33,7 +33,7 @@ use threshold::Threshold;
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, after_help = EXITS)]
 pub(crate) struct Load {
-    /// Where the server listens, as HOST:PORT
+    /// Where the server listens, as HOST:PORT or unix:/PATH
     address: String,
     /// Clients at one time
     #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_CONNECTIONS",
@@ -127,6 +127,7 @@ Examples:
   countersign load 127.0.0.1:9527 -c 50 -P 16 -n 1m     with 16 messages on their way each
   countersign load 127.0.0.1:9527 --reconnect -c 64     connections a second
   countersign load 127.0.0.1:9527 -q 10k -z 30s         10,000 messages a second, open loop
+  countersign load unix:/run/garden.sock -z 10s         over a Unix socket
   countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'";
 
 const EXITS: &str = "\

@@ -17,7 +17,7 @@ use super::exit::{Failure, Kind};
 use super::options::{Choice, Spoken};
 use super::ring::Purpose;
 use super::signals::Signals;
-use super::{logging, ring};
+use super::{logging, ring, units};
 use bounds::Bounds;
 pub(crate) use bounds::{DESCRIPTORS_BESIDE, raise_descriptors};
 use screen::Screen;
@@ -30,7 +30,8 @@ use screen::Screen;
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Serve {
-    /// Where to listen; may be given more than once, and port 0 is any free one
+    /// Where to listen: HOST:PORT or unix:/PATH; may be given more than once, and port 0 is any
+    /// free one
     #[arg(
         long,
         value_name = "ADDR",
@@ -39,6 +40,10 @@ pub(crate) struct Serve {
         value_delimiter = ','
     )]
     bind: Vec<String>,
+    /// The mode of the files of Unix sockets: who may write, may connect
+    #[arg(long, value_name = "MODE", env = "COUNTERSIGN_UNIX_MODE", default_value = "0600",
+          value_parser = units::mode)]
+    unix_mode: u32,
     /// What is served
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_SERVICE", default_value = "timestamp",
           value_parser = Choice(offers))]
@@ -79,6 +84,7 @@ const EXAMPLES: &str = "\
 Examples:
   countersign serve
   countersign serve --bind 0.0.0.0:9527 --bind '[::]:9527' --service echo
+  countersign serve --bind unix:/run/garden.sock --unix-mode 0660
   countersign serve --dialect open --framing chunks --once
   countersign serve --keys /etc/countersign/keys --log-format json";
 
@@ -139,8 +145,9 @@ impl Serve {
             warn!("where records are left out, whoever relays the handshake owns the connection");
         }
         protocol.check_server()?;
+        let limits = self.bounds.limits(self.spoken.message_max)?;
         let mut builder =
-            Server::builder(protocol, service).limits(self.bounds.limits(self.spoken.message_max)?);
+            Server::builder(protocol, service).limits(limits).unix_mode(self.unix_mode);
         for address in &self.bind {
             builder = builder.bind(address).map_err(|error| cannot_listen(address, &error))?;
         }
@@ -194,7 +201,7 @@ impl Serve {
 fn cannot_listen(address: &str, error: &io::Error) -> Failure {
     let text = match error.to_string() {
         named if named.starts_with("cannot bind") => named,
-        other => format!("cannot bind {address}: {other}; write HOST:PORT"),
+        other => format!("cannot bind {address}: {other}; write HOST:PORT or unix:/PATH"),
     };
     Failure::new(Kind::Unavailable, text)
 }

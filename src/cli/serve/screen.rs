@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::io;
 
-use countersign::{Dialect, Key, Server, Service};
+use countersign::{Address, Dialect, Key, Server, Service};
 use log::info;
 
 use crate::cli::exit::Failure;
-use crate::cli::options::Spoken;
+use crate::cli::options::{Spoken, quoted};
 use crate::cli::units;
 
 /// What the first screen says.
@@ -47,7 +47,7 @@ impl Screen {
         let most = server.limits().connections;
         let program = std::env::args().next().unwrap_or_else(|| "countersign".to_owned());
         let options = spoken.for_the_other_end();
-        let connect = |address| format!("{program} connect {address}{options}");
+        let connect = |address| format!("{program} connect {}{options}", typed(address));
         Ok(Self {
             serves: format!("{serves}, messages up to {longest}"),
             keys: keys(spoken, server, made)
@@ -80,6 +80,15 @@ impl Screen {
         let (keys, connect) = (self.keys.as_deref().unwrap_or("-"), self.connect.join("; "));
         let version = env!("CARGO_PKG_VERSION");
         info!(version, serves, keys, memory, connect; "serving");
+    }
+}
+
+/// An address as it is typed into a shell.
+fn typed(address: &Address) -> String {
+    let text = address.to_string();
+    match text.strip_prefix("unix:") {
+        Some(path) => format!("unix:{}", quoted(path)),
+        None => text,
     }
 }
 
