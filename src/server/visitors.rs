@@ -5,6 +5,7 @@
 //! waited longest can give way. Once a visitor is let in, nothing here is kept of it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::num::NonZeroU32;
 
 use slab::Slab;
@@ -72,8 +73,13 @@ impl Visitors {
         self.visitors.len()
     }
 
-    /// How many there are of this address' network.
-    pub(super) fn count_from(&self, address: PeerAddress) -> usize {
+    /// Whether there are so many of this address' network.
+    pub(super) fn has_from(&self, address: PeerAddress, many: usize) -> bool {
+        // Mostly there are fewer in all, and no network has to be looked up.
+        self.count() >= many && self.count_from(address) >= many
+    }
+
+    fn count_from(&self, address: PeerAddress) -> usize {
         self.networks.get(&address.into()).map_or(0, |group| group.count)
     }
 
@@ -108,11 +114,11 @@ impl Visitors {
         if let Some(newer) = newer {
             self.visitors[newer.key()].older = older;
         }
-        let network = address.into();
-        if let Some(group) = self.networks.get_mut(&network) {
+        if let Entry::Occupied(mut place) = self.networks.entry(address.into()) {
+            let group = place.get_mut();
             group.count -= 1;
             match (older, newer) {
-                (None, None) => drop(self.networks.remove(&network)),
+                (None, None) => drop(place.remove()),
                 (None, Some(newer)) => group.oldest = newer,
                 (Some(older), None) => group.newest = older,
                 (Some(_), Some(_)) => {}
@@ -151,7 +157,9 @@ mod tests {
                 prop_assert_eq!(visitors.count(), plain.len());
                 for host in 0..4 {
                     let mut here = plain.iter().filter(|(_, each, _)| *each == host);
-                    prop_assert_eq!(visitors.count_from(address(host)), here.clone().count());
+                    let count = here.clone().count();
+                    prop_assert!(visitors.has_from(address(host), count));
+                    prop_assert!(!visitors.has_from(address(host), count + 1));
                     let oldest = here.next().map(|(_, _, slot)| *slot);
                     prop_assert_eq!(visitors.oldest_from(address(host)), oldest);
                 }

@@ -114,7 +114,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) -> Result<(), Close> {
         let crowded = Close::Refused(Refusal::Crowded);
-        if self.visitors.count_from(address) >= self.limits.unauthenticated_per_address {
+        if self.visitors.has_from(address, self.limits.unauthenticated_per_address) {
             let oldest = self.visitors.oldest_from(address).ok_or(crowded)?;
             if now < self.displaceable(self.waits.since(oldest)) {
                 return Err(crowded);
