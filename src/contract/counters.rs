@@ -30,9 +30,7 @@ impl Counters {
     /// Connections that ended for this reason.
     #[must_use]
     pub fn closed(&self, why: Close) -> u64 {
-        self.closed_by_reason()
-            .find(|(reason, _)| reason.name() == why.name())
-            .map_or(0, |(_, count)| count)
+        place(why).and_then(|place| self.closed.get(place)).copied().unwrap_or_default()
     }
 
     /// Every reason with its count, in a fixed order.
@@ -47,7 +45,7 @@ impl Counters {
     }
 
     pub(crate) fn count(&mut self, why: Close) {
-        let place = Close::ALL.iter().position(|reason| reason.name() == why.name());
+        let place = place(why);
         debug_assert!(place.is_some(), "{why} is missing in Close::ALL");
         if let Some(count) = place.and_then(|place| self.closed.get_mut(place)) {
             *count += 1;
@@ -55,9 +53,16 @@ impl Counters {
     }
 }
 
+/// The place of a reason's count. That strangers of every kind are one, only their name says.
+fn place(why: Close) -> Option<usize> {
+    let same = Close::ALL.iter().position(|reason| *reason == why);
+    same.or_else(|| Close::ALL.iter().position(|reason| reason.name() == why.name()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::refusal::{Opening, Refusal};
 
     #[test]
     fn every_reason_has_a_count_of_its_own() {
@@ -69,5 +74,8 @@ mod tests {
         }
         assert!(counters.closed_by_reason().all(|(_, count)| count == 1));
         assert_eq!(counters.open(), 1);
+        let strangers = Close::Refused(Refusal::Foreign(Opening::Http));
+        counters.count(strangers);
+        assert_eq!(counters.closed(strangers), 2);
     }
 }
