@@ -17,3 +17,4 @@ pub mod protocol;
 pub(crate) mod records;
 pub mod refusal;
 pub mod session;
+pub(crate) mod side;

@@ -5,7 +5,8 @@ use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::event::{Event, Opened};
-use crate::proto::session::{Session, Side, Stage};
+use crate::proto::session::{Session, Stage};
+use crate::proto::side::Side;
 
 impl Session {
     /// Goes on without records.

@@ -15,6 +15,7 @@ use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
 use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::event::{Event, Message};
 use crate::proto::session::mutual::{Accepting, Course, Guarded};
+use crate::proto::side::Side;
 
 /// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
 ///
@@ -99,12 +100,6 @@ impl Stage {
             _ => Self::Talking(side, key),
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Server,
-    Client,
 }
 
 impl Session {

@@ -13,7 +13,8 @@ use crate::proto::protocol::{Exchange, Protocol};
 use crate::proto::records::{Record, Records, TAG};
 use crate::proto::refusal::{Opening, Reason, Refusal};
 use crate::proto::session::event::{Event, Message, Opened};
-use crate::proto::session::{Session, Side, Stage, ends_with_one};
+use crate::proto::session::{Session, Stage, ends_with_one};
+use crate::proto::side::Side;
 
 /// A client that has proved itself, and awaits the server's word.
 #[derive(Debug)]
