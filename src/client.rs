@@ -167,8 +167,8 @@ impl Client {
     pub fn receive(&mut self) -> Result<Option<&[u8]>, ClientError> {
         let deadline = self.timeout.map(|timeout| clock::monotonic() + timeout);
         let heard = self.event(deadline);
-        // In `countersign/1` the server says whether it takes our proof.
-        let silent = self.protocol.dialect() != Dialect::Countersign;
+        // The other dialects' servers say whether they take our proof.
+        let silent = matches!(self.protocol.dialect(), Dialect::Raw | Dialect::Hex | Dialect::Open);
         let refused = silent && !self.known && !self.finished;
         match heard {
             Ok(Some(_)) => {
@@ -218,7 +218,15 @@ impl Client {
             let mut input = &self.inbox[self.next..];
             self.out.clear();
             let event = self.session.next(&self.protocol, &mut input, &mut self.out);
-            let heard = match event.map_err(ClientError::from)? {
+            let event = match event {
+                Ok(event) => event,
+                Err(refusal) => {
+                    // The dialect may have a word for it; that it is lost changes nothing.
+                    let _ = self.flush();
+                    return Err(refusal.into());
+                }
+            };
+            let heard = match event {
                 Some(Event::Open(opened)) => {
                     self.exporter = opened.exporter;
                     Heard::Open

@@ -29,6 +29,7 @@ const EXAMPLES: &str = "\
 Examples:
   countersign keygen garden                          a key for the dialect countersign/1
   countersign keygen gate --dialects raw,hex         a key for the dialects without ids
+  countersign keygen py --dialects multiprocessing   a key for Python programs
   countersign keygen guest --not-after 2027-01-31    a key that runs out
   countersign keygen shed --audience pump --keys /etc/shed/keys";
 

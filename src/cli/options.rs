@@ -30,16 +30,20 @@ pub(crate) struct Spoken {
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
           value_parser = audience)]
     audience: Vec<String>,
-    /// Where a message ends; records have their own ends
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_FRAMING", default_value = "lines",
+    /// Where a message ends; records have their own ends [default: lines]
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_FRAMING",
           value_parser = Choice(framings))]
-    pub(crate) framing: Framing,
+    framing: Option<Framing>,
     /// The hash under the HMAC of a proof in raw and hex: sha256 or md5
     ///
     /// md5 is for peers written before Python 3.8, and only in a build with the feature legacy-md5.
+    /// In multiprocessing it lets Pythons up to 3.11 use MD5, and the others go on with SHA-256.
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_MAC", default_value = "sha256",
           value_parser = mac)]
     pub(crate) mac: Mac,
+    /// In multiprocessing, speak with Red Hat's Pythons up to 3.11, which do without MD5
+    #[arg(long, env = "COUNTERSIGN_RHEL", value_parser = FalseyValueParser::new())]
+    pub(crate) rhel: bool,
     /// One message and its reply on each connection
     #[arg(long, env = "COUNTERSIGN_ONCE", value_parser = FalseyValueParser::new())]
     pub(crate) once: bool,
@@ -92,24 +96,51 @@ impl Spoken {
     }
 
     pub(crate) fn protocol(&self, ring: KeyRing) -> Result<Protocol, Failure> {
-        if self.may_be_plain() && self.framing == Framing::Chunks {
-            let text = "in countersign/1 without records there are no chunks; write --framing \
-                        lines or length, or leave out --records";
+        if let Some(text) = self.contradiction() {
             return Err(Failure::new(Kind::Usage, text));
         }
         let protocol = Protocol::new(self.dialect(), ring)
-            .with_framing(self.framing)
+            .with_framing(self.framing())
             .with_mac(self.mac)
             .with_protection(self.records)
             .with_exchange(self.exchange())
             .with_message_max(self.message_max);
         let protocol = if self.handshake.shares_raw { protocol.with_raw() } else { protocol };
+        let protocol = if self.rhel { protocol.with_rhel() } else { protocol };
         Ok(self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name)))
     }
 
     /// Whether there are records, where the dialect knows them.
     pub(crate) fn records(&self) -> Option<&'static str> {
         (self.dialect() == Dialect::Countersign).then(|| shown(self.records))
+    }
+
+    /// What was asked for that doesn't go together, and the remedy.
+    fn contradiction(&self) -> Option<&'static str> {
+        let framing = self.framing;
+        if self.may_be_plain() && framing == Some(Framing::Chunks) {
+            let text = "in countersign/1 without records there are no chunks; write --framing \
+                        lines or length, or leave out --records";
+            return Some(text);
+        }
+        if self.dialect() != Dialect::Multiprocessing {
+            return None;
+        }
+        if framing.is_some_and(|framing| framing != Framing::Length) {
+            return Some("multiprocessing has length frames of its own; leave out --framing");
+        }
+        if self.rhel && self.mac != Mac::default() {
+            return Some("who names no digest means one; leave out --mac, or --rhel");
+        }
+        None
+    }
+
+    /// Where a message ends.
+    pub(crate) fn framing(&self) -> Framing {
+        match self.dialect() {
+            Dialect::Multiprocessing => Framing::Length,
+            _ => self.framing.unwrap_or_default(),
+        }
     }
 
     /// Whether messages may travel in `countersign/1` that nothing protects.
@@ -141,8 +172,11 @@ impl Spoken {
         if let Some(name) = self.audience.first() {
             add(!other, "audience ", &quoted(name));
         }
-        add(self.framing != Framing::Lines, "framing ", self.framing.name());
+        if let Some(framing) = self.framing {
+            add(framing != Framing::Lines, "framing ", framing.name());
+        }
         add(self.mac != default, "mac ", self.mac.name());
+        add(self.rhel, "rhel", "");
         add(self.once, "once", "");
         add(self.verify_only, "verify-only", "");
         let size = self.message_max.to_string();
@@ -232,6 +266,7 @@ fn handshakes() -> Vec<(Handshake, PossibleValue)> {
             Dialect::Countersign => "both ends prove that they hold the key",
             Dialect::Raw => "a challenge, answered with its HMAC as bytes",
             Dialect::Hex => "a challenge, answered with its HMAC in hexadecimal digits",
+            Dialect::Multiprocessing => "that of Python's multiprocessing.connection",
             _ => "no handshake: whoever connects is served",
         };
         (handshake, PossibleValue::new(handshake.name()).help(help))

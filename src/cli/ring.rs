@@ -32,7 +32,7 @@ pub(crate) fn default_path() -> Result<PathBuf, Failure> {
 /// What a fresh key is for.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Purpose {
-    /// The dialects that the key serves: countersign/1, raw, hex
+    /// The dialects that the key serves: countersign/1, raw, hex, multiprocessing
     #[arg(long, value_name = "LIST", env = "COUNTERSIGN_DIALECTS",
           default_value = "countersign/1", value_delimiter = ',', value_parser = dialect)]
     dialects: Vec<Dialect>,
@@ -85,7 +85,8 @@ impl Purpose {
 
 fn dialect(name: &str) -> Result<Dialect, String> {
     let known = name.parse().ok().filter(|dialect: &Dialect| dialect.authenticates());
-    known.ok_or_else(|| "write countersign/1, raw or hex, with commas between them".to_owned())
+    let remedy = "write countersign/1, raw, hex or multiprocessing, with commas between them";
+    known.ok_or_else(|| remedy.to_owned())
 }
 
 /// What isn't one word would be read back as something else.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::proto::refusal::{Opening, Refusal};
+use crate::proto::refusal::{Opening, Reason, Refusal};
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,8 +44,9 @@ pub enum Close {
 }
 
 impl Close {
-    /// All reasons, in the order in which counters are shown. Strangers of every kind are one.
-    pub const ALL: [Self; 30] = [
+    /// All reasons, in the order in which counters are shown. Strangers of every kind are one,
+    /// and so are those who refuse us.
+    pub const ALL: [Self; 32] = [
         Self::Finished,
         Self::Answered,
         Self::Cut,
@@ -69,8 +70,10 @@ impl Close {
         Self::Refused(Refusal::Malformed),
         Self::Refused(Refusal::Version),
         Self::Refused(Refusal::Protection),
+        Self::Refused(Refusal::OtherDigest),
         Self::Refused(Refusal::Reflected),
         Self::Refused(Refusal::BadRecord),
+        Self::Refused(Refusal::Rejected(Reason::Refused)),
         Self::Refused(Refusal::Unseeded),
         Self::Refused(Refusal::HandshakeTimeout),
         Self::Refused(Refusal::MessageTimeout),

@@ -13,13 +13,17 @@ pub enum Dialect {
     Raw,
     /// The same, and the HMAC is written in lower-case hexadecimal digits.
     Hex,
+    /// Python's `multiprocessing.connection`: each end challenges the other, and messages travel in
+    /// its length frames.
+    Multiprocessing,
     /// No handshake: whoever connects is served.
     Open,
 }
 
 impl Dialect {
     /// All dialects, in the order in which help texts name them.
-    pub const ALL: [Self; 4] = [Self::Countersign, Self::Raw, Self::Hex, Self::Open];
+    pub const ALL: [Self; 5] =
+        [Self::Countersign, Self::Raw, Self::Hex, Self::Multiprocessing, Self::Open];
 
     /// The name, as it stands in key files and on the command line.
     #[must_use]
@@ -28,6 +32,7 @@ impl Dialect {
             Self::Countersign => "countersign/1",
             Self::Raw => "raw",
             Self::Hex => "hex",
+            Self::Multiprocessing => "multiprocessing",
             Self::Open => "open",
         }
     }
@@ -59,7 +64,7 @@ pub struct UnknownDialect;
 
 impl fmt::Display for UnknownDialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown dialect (countersign/1, raw, hex or open)")
+        f.write_str("unknown dialect (countersign/1, raw, hex, multiprocessing or open)")
     }
 }
 

@@ -32,6 +32,14 @@ pub(crate) fn head<const N: usize>(held: &[u8], input: &[u8]) -> Option<[u8; N]>
     Some(head)
 }
 
+/// The first `N` bytes of it that are there, and zeros behind them.
+pub(crate) fn front<const N: usize>(held: &[u8], input: &[u8]) -> [u8; N] {
+    let mut front = [0; N];
+    let bytes = held.iter().chain(input);
+    front.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+    front
+}
+
 /// A unit that a read has cut, or nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Held(Option<Box<Gathered>>);

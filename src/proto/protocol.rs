@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
 use crate::proto::handshake::countersign::{frame, hello};
+use crate::proto::handshake::multiprocessing;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::choice::Choice;
 use crate::proto::keys::key::{Key, Mac};
@@ -69,6 +70,8 @@ pub struct Protocol {
     protection: Protection,
     /// A listener of `countersign/1` serves `raw` too.
     shares_raw: bool,
+    /// In `multiprocessing`, Red Hat's Pythons are meant.
+    red_hat: bool,
     /// The services that a listener is, or that a client means; none is the one without a name.
     audiences: Vec<Box<str>>,
     keys: KeyRing,
@@ -77,18 +80,22 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// A dialect over `lines` with messages of at most 64 KiB, HMAC-SHA256 where the dialect
-    /// signs, and any number of messages on a connection.
+    /// A dialect over `lines` (`multiprocessing`: over `length`) with messages of at most 64 KiB,
+    /// HMAC-SHA256 where the dialect signs, and any number of messages on a connection.
     #[must_use]
     pub fn new(dialect: Dialect, keys: impl Into<KeyRing>) -> Self {
         Self {
             dialect,
-            framing: Framing::default(),
+            framing: match dialect {
+                Dialect::Multiprocessing => Framing::Length,
+                _ => Framing::default(),
+            },
             mac: Mac::default(),
             exchange: Exchange::default(),
             message_max: MESSAGE_MAX_DEFAULT,
             protection: Protection::default(),
             shares_raw: false,
+            red_hat: false,
             audiences: Vec::new(),
             keys: keys.into(),
             key: None,
@@ -101,14 +108,16 @@ impl Protocol {
         Self::new(Dialect::Open, KeyRing::new())
     }
 
-    /// With another framing than `lines`.
+    /// With another framing than `lines`. `multiprocessing` has its own, whatever is asked for.
     #[must_use]
     pub fn with_framing(mut self, framing: Framing) -> Self {
-        self.framing = framing;
+        if self.dialect != Dialect::Multiprocessing {
+            self.framing = framing;
+        }
         self
     }
 
-    /// With another hash under the HMAC than SHA-256.
+    /// With another hash under the HMAC than SHA-256; in `multiprocessing`, with that one too.
     #[must_use]
     pub fn with_mac(mut self, mac: Mac) -> Self {
         self.mac = mac;
@@ -145,6 +154,15 @@ impl Protocol {
     #[must_use]
     pub fn with_raw(mut self) -> Self {
         self.shares_raw = true;
+        self
+    }
+
+    /// In `multiprocessing`, speak with the Pythons up to 3.11 of Red Hat's systems too. Where MD5
+    /// is forbidden, these sign by SHA-256 and don't say so. Those that mean MD5 ask for a proof in
+    /// the same form, and are not served then.
+    #[must_use]
+    pub fn with_rhel(mut self) -> Self {
+        self.red_hat = true;
         self
     }
 
@@ -206,6 +224,16 @@ impl Protocol {
         self.shares_raw && self.dialect == Dialect::Countersign
     }
 
+    /// In `multiprocessing`: the hash that those mean who name none, if they are spoken with.
+    pub(crate) fn unnamed_mac(&self) -> Option<Mac> {
+        match self.mac {
+            _ if self.red_hat => Some(Mac::Sha256),
+            Mac::Sha256 => None,
+            #[cfg(feature = "legacy-md5")]
+            Mac::Md5 => Some(Mac::Md5),
+        }
+    }
+
     /// The dialect of those who were sent a challenge, and answer it at once.
     pub(crate) fn challenged(&self) -> Dialect {
         if self.shares_raw() { Dialect::Raw } else { self.dialect }
@@ -219,7 +247,8 @@ impl Protocol {
                 let record = records::unit_max(self.record_payload_max());
                 plain.max(record).max(frame::HELLO_MAX)
             }
-            _ => plain,
+            Dialect::Multiprocessing => plain.max(multiprocessing::UNIT_MAX),
+            Dialect::Raw | Dialect::Hex | Dialect::Open => plain,
         }
     }
 

@@ -29,11 +29,14 @@ pub enum Refusal {
     Version,
     /// One end insists on records, and the other does without.
     Protection,
+    /// In `multiprocessing`, the peer signs by another digest than is taken here, or asks for it:
+    /// Pythons up to 3.11 know MD5 alone.
+    OtherDigest,
     /// The peer is ourselves, or holds up a mirror.
     Reflected,
     /// A record isn't the one that must come next, or has a form that it must not have.
     BadRecord,
-    /// As a client: the server has refused us, and says why. Nobody vouches for its word.
+    /// The other end has refused us, and says why. Nobody vouches for its word.
     Rejected(Reason),
     /// The handshake was not over at its deadline.
     HandshakeTimeout,
@@ -96,6 +99,7 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::Version => "version",
             Self::Protection => "protection",
+            Self::OtherDigest => "other-digest",
             Self::Reflected => "reflected",
             Self::BadRecord => "bad-record",
             Self::Rejected(_) => "rejected",
@@ -171,11 +175,13 @@ impl fmt::Display for Refusal {
             Self::Malformed => "the handshake is malformed",
             Self::Version => "no version in common",
             Self::Protection => "one end insists on records, the other does without",
-            Self::Reflected => {
-                "the peer shares our key ring's instance: it is ourselves, or a mirror"
+            Self::OtherDigest => {
+                "it signs by another digest than SHA-256, as Pythons up to 3.11 do; --mac md5 or \
+                 --rhel at this end lets them"
             }
+            Self::Reflected => "it turns our own words back to us: it is ourselves, or a mirror",
             Self::BadRecord => "a record is not the one that must come next",
-            Self::Rejected(reason) => return write!(f, "the server refuses: {reason}"),
+            Self::Rejected(reason) => return write!(f, "the other end refuses: {reason}"),
             Self::HandshakeTimeout => "the handshake took too long",
             Self::MessageTimeout => "a message took too long to arrive",
             Self::Crowded => "too many were waiting to be authenticated",

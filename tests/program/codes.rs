@@ -50,7 +50,7 @@ fn wrong_usage_is_2_and_names_what_is_right() {
         ("serve --dialects raw", "'--dialect'"),
         (
             "serve --dialect raw2",
-            "[possible values: countersign/1, countersign/1+raw, raw, hex, open]",
+            "[possible values: countersign/1, countersign/1+raw, raw, hex, multiprocessing, open]",
         ),
         ("serve --mac sha1", "write sha256 or md5"),
         ("serve --message-max big", "write a size like 4096, 64k or 1m"),
@@ -59,7 +59,7 @@ fn wrong_usage_is_2_and_names_what_is_right() {
         ("serve --max-per-address 0", "0 is not in 1.."),
         ("serve --idle-timeout soon", "--idle-timeout <TIME>"),
         ("connect", "<ADDRESS>"),
-        ("keygen id --dialects open", "write countersign/1, raw or hex, with commas"),
+        ("keygen id --dialects open", "write countersign/1, raw, hex or multiprocessing, with"),
         ("keygen id --audience=", "write one word"),
         ("keys", "Usage: countersign keys"),
         ("keys rotate", "<ID>"),

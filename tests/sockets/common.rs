@@ -25,12 +25,16 @@ pub(crate) const CHALLENGE: usize = 32;
 const SERVER_HELLO: usize = 62;
 const ACCEPTANCE: usize = 21;
 
+/// The dialects that speak in lines, where nobody asks for another framing.
+pub(crate) const IN_LINES: [Dialect; 4] =
+    [Dialect::Countersign, Dialect::Raw, Dialect::Hex, Dialect::Open];
+
 /// A dialect with a key, if it needs one, and without records: messages travel as the framing says.
 pub(crate) fn speaking(dialect: Dialect) -> Protocol {
     Protocol::new(dialect, ring("sixteen bytes or more")).with_protection(Protection::Off)
 }
 
-/// A ring with one key that serves every dialect.
+/// A ring with one key that serves every dialect but Python's, which shares none with `raw`.
 pub(crate) fn ring(secret: &str) -> KeyRing {
     let key = Key::new("key", secret.as_bytes()).unwrap();
     [Dialect::Countersign, Dialect::Raw, Dialect::Hex]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign::services::Echo;
 use countersign::{Close, Dialect, Limits, Protocol, Refusal, Reply, Server};
 
-use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, speaking};
+use crate::common::{CHALLENGE, Client, IN_LINES, PATIENCE, Running, bracket, speaking};
 
 const A_MOMENT: Duration = Duration::from_millis(150);
 
@@ -18,7 +18,7 @@ fn crowded(server: &Running) -> u64 {
 
 #[test]
 fn while_the_server_is_full_the_next_one_waits_and_is_then_served() {
-    for dialect in Dialect::ALL {
+    for dialect in IN_LINES {
         let protocol = speaking(dialect);
         let limits = Limits { connections: 2, ..Limits::default() };
         let server = Running::start(protocol.clone(), limits, bracket);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign::{Close, Counters, Dialect, Framing, Limits, Peer, Protocol, Refusal};
 use countersign::{Reply, Service};
 
-use crate::common::{Client, End, Running, bracket, speaking};
+use crate::common::{Client, End, IN_LINES, Running, bracket, speaking};
 
 /// Does what a message says, and answers it.
 struct Obedient;
@@ -104,7 +104,7 @@ fn a_service_may_fail_or_close_when_somebody_comes() {
             Close::Dismissed,
         ),
     ];
-    for dialect in Dialect::ALL {
+    for dialect in IN_LINES {
         let protocol = speaking(dialect);
         for (rudeness, expected, why) in cases {
             let server = Running::start(protocol.clone(), Limits::default(), Rude(rudeness));

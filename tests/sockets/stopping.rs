@@ -12,7 +12,7 @@ use std::time::Duration;
 use countersign::services::Echo;
 use countersign::{Close, Counters, Dialect, Handle, Limits, Protocol, Reply, Server, Service};
 
-use crate::common::{CHALLENGE, Client, End, PATIENCE, Running, bracket, speaking};
+use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, speaking};
 
 /// A server in `Server::run`, of which we hear when it returns.
 struct Run {
@@ -51,7 +51,7 @@ fn inside(address: SocketAddr, protocol: &Protocol, count: usize) -> Vec<Client>
 
 #[test]
 fn what_has_arrived_is_answered_before_the_end() {
-    for dialect in Dialect::ALL {
+    for dialect in IN_LINES {
         let protocol = speaking(dialect);
         let run = Run::start(protocol.clone(), Limits::default(), bracket);
         let mut clients = inside(run.address, &protocol, 30);

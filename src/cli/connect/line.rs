@@ -100,7 +100,9 @@ impl<'a> Line<'a> {
         let ended = client.finish().and_then(|()| client.receive().map(|_| ()));
         ended.map_err(|error| self.failed(&error))?;
         let text = match self.protocol.dialect() {
-            Dialect::Countersign => "the server holds the key, and has taken our proof",
+            Dialect::Countersign | Dialect::Multiprocessing => {
+                "the server holds the key, and has taken our proof"
+            }
             _ => "the proof was sent; the verdict stays with the server",
         };
         Ok(writeln!(io::stderr(), "{text}")?)

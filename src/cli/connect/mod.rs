@@ -49,7 +49,8 @@ Examples:
   printf 'a\\nb\\n' | countersign connect 127.0.0.1:9527
   countersign connect 127.0.0.1:9527 --retry 10
   countersign connect unix:/run/garden.sock
-  countersign connect 127.0.0.1:9527 --dialect open --framing chunks --once";
+  countersign connect 127.0.0.1:9527 --dialect open --framing chunks --once
+  countersign connect 127.0.0.1:9528 --dialect multiprocessing";
 
 /// What the prompt shows.
 const PROMPT: &str = ">>>";
@@ -106,7 +107,7 @@ impl Connect {
             let text = message.strip_suffix(b"\n").unwrap_or(&message);
             let text = text.strip_suffix(b"\r").unwrap_or(text);
             // A chunk of no bytes is none.
-            if !(text.is_empty() && self.spoken.framing == Framing::Chunks)
+            if !(text.is_empty() && self.spoken.framing() == Framing::Chunks)
                 && let Asked::Lost(failure) = line.ask(text)?
             {
                 return Err(failure);

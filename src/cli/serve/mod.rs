@@ -86,6 +86,7 @@ Examples:
   countersign serve --bind 0.0.0.0:9527 --bind '[::]:9527' --service echo
   countersign serve --bind unix:/run/garden.sock --unix-mode 0660
   countersign serve --dialect open --framing chunks --once
+  countersign serve --dialect multiprocessing --bind 127.0.0.1:9528
   countersign serve --keys /etc/countersign/keys --log-format json";
 
 /// The services that the program brings.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use countersign::{Address, Dialect, Key, Server, Service};
+use countersign::{Address, Dialect, Key, Mac, Server, Service};
 use log::info;
 
 use crate::cli::exit::Failure;
@@ -27,12 +27,17 @@ impl Screen {
         server: &Server<S>,
         made: Option<&Key>,
     ) -> io::Result<Self> {
-        let Spoken { framing, mac, message_max, .. } = spoken;
+        let Spoken { mac, message_max, .. } = spoken;
         let mac = match spoken.dialect() {
             Dialect::Raw | Dialect::Hex => format!(" ({})", mac.name()),
+            Dialect::Multiprocessing if spoken.rhel => " (sha256, and that of Red Hat)".to_owned(),
+            Dialect::Multiprocessing if *mac != Mac::Sha256 => {
+                format!(" (sha256 and {})", mac.name())
+            }
+            Dialect::Multiprocessing => " (sha256)".to_owned(),
             _ => String::new(),
         };
-        let dialect = spoken.handshake();
+        let (dialect, framing) = (spoken.handshake(), spoken.framing());
         let longest = units::shown(*message_max);
         let told_apart = match spoken.records() {
             Some(records) if spoken.may_be_plain() || server.protocol().shares_raw() => {

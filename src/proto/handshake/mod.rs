@@ -1,10 +1,12 @@
-//! The handshakes by challenge and response: one file a dialect.
+//! The handshakes by challenge and response: one file a dialect, or a folder.
 //!
-//! The server sends 32 random bytes, the client answers with their HMAC in the dialect's form. No
-//! word of success follows; a wrong proof closes the connection.
+//! In `raw` and `hex`, which this file joins, the server sends 32 random bytes and the client
+//! answers with their HMAC in the dialect's form. No word of success follows; a wrong proof closes
+//! the connection.
 
 pub(crate) mod countersign;
 mod hex;
+pub(crate) mod multiprocessing;
 mod raw;
 
 use crate::proto::dialect::Dialect;
@@ -23,7 +25,7 @@ pub(crate) fn proof_length(dialect: Dialect, mac: Mac) -> usize {
     match dialect {
         Dialect::Raw => mac.length(),
         Dialect::Hex => hex::length(mac),
-        Dialect::Countersign | Dialect::Open => 0,
+        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => 0,
     }
 }
 
@@ -36,7 +38,7 @@ pub(crate) fn check<'k>(
     let key = match protocol.challenged() {
         Dialect::Raw => raw::check(protocol, Dialect::Raw, challenge, proof),
         Dialect::Hex => hex::check(protocol, challenge, proof),
-        Dialect::Countersign | Dialect::Open => return Ok(None),
+        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => return Ok(None),
     };
     // A stranger is told from someone who guesses.
     let wrong = || match Opening::of(proof) {
@@ -53,6 +55,6 @@ pub(crate) fn answer(protocol: &Protocol, key: &Key, challenge: &[u8], out: &mut
     match protocol.dialect() {
         Dialect::Raw => raw::write(mac, &tag, out),
         Dialect::Hex => hex::write(mac, &tag, out),
-        Dialect::Countersign | Dialect::Open => {}
+        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => {}
     }
 }

@@ -46,6 +46,8 @@ pub enum KeyFault {
     RepeatedOption(String),
     /// `dialects=` names none, or one that takes no key.
     BadDialects,
+    /// `dialects=` names `multiprocessing` and also `raw` or `hex`.
+    MixedDialects,
     /// The audience isn't one printable word of at most 64 bytes.
     BadAudience,
     /// The option is no date: its name.
@@ -59,6 +61,9 @@ pub enum KeyFault {
     /// More keys serve the dialect than are tried.
     TooMany(Dialect),
 }
+
+const MIXED: &str = "a Python that is led astray signs what a server of raw or hex has drawn, so \
+                     no key serves multiprocessing beside these; give each a key of its own";
 
 impl fmt::Display for KeyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,9 +108,10 @@ impl fmt::Display for KeyFault {
                 write!(f, "{name}= stands twice; write all that it says in one, or remove one")
             }
             Self::BadDialects => f.write_str(
-                "dialects= takes countersign/1, raw and hex; write one, or several with commas \
-                 between them",
+                "dialects= takes countersign/1, raw, hex and multiprocessing; write one, or \
+                 several with commas between them",
             ),
+            Self::MixedDialects => f.write_str(MIXED),
             Self::BadAudience => {
                 write!(f, "an audience is one printable word of 1 to {ID_MAX} bytes; change it")
             }

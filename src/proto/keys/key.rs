@@ -187,10 +187,14 @@ impl Key {
     }
 
     /// Whether the key may be used for a dialect. For `countersign/1`, its secret must have 16
-    /// bytes at least.
+    /// bytes at least; with `multiprocessing` beside `raw` or `hex`, it serves none of these.
     #[must_use]
     pub fn serves(&self, dialect: Dialect) -> bool {
-        self.names(dialect) && !(self.short && dialect == Dialect::Countersign)
+        self.names(dialect)
+            && match dialect {
+                Dialect::Countersign => !self.short,
+                _ => !self.is_mixed(),
+            }
     }
 
     /// The dialects that it may be used for.
@@ -242,6 +246,9 @@ impl Key {
         if self.short && self.names(Dialect::Countersign) {
             return Err(KeyFault::TooShort);
         }
+        if self.is_mixed() {
+            return Err(KeyFault::MixedDialects);
+        }
         if self.validity.is_never() { Err(KeyFault::NeverValid) } else { Ok(()) }
     }
 
@@ -250,6 +257,14 @@ impl Key {
             true => dialect == Dialect::Countersign,
             false => self.dialects.contains(dialect),
         }
+    }
+
+    /// Whether one dialect's clients could be made to answer another's challenge: a Python up to
+    /// 3.11 that dials a false server signs any bytes, and so those that a server of `raw` has just
+    /// drawn.
+    fn is_mixed(&self) -> bool {
+        let challenged = self.names(Dialect::Raw) || self.names(Dialect::Hex);
+        challenged && self.names(Dialect::Multiprocessing)
     }
 
     pub(crate) fn validity(&self) -> Span {
@@ -375,7 +390,8 @@ mod tests {
     #[test]
     fn a_key_serves_countersign_alone_unless_it_names_its_dialects() {
         let key = |length| Key::new("key", &vec![1; length]).unwrap();
-        let (raw, hex) = (Dialect::Raw, Dialect::Hex);
+        let (raw, hex, python) = (Dialect::Raw, Dialect::Hex, Dialect::Multiprocessing);
+        let both = vec![Dialect::Countersign, python];
         let cases = [
             (key(16), vec![Dialect::Countersign], true),
             (key(16).with_dialect(raw), vec![raw], true),
@@ -383,6 +399,10 @@ mod tests {
             (key(15), vec![], false),
             (key(15).with_dialect(raw), vec![raw], true),
             (key(15).with_dialect(raw).with_dialect(Dialect::Countersign), vec![raw], false),
+            (key(15).with_dialect(python), vec![python], true),
+            (key(16).with_dialect(python).with_dialect(Dialect::Countersign), both, true),
+            (key(16).with_dialect(python).with_dialect(raw), vec![], false),
+            (key(16).with_dialect(hex).with_dialect(python), vec![], false),
         ];
         for (key, dialects, fits) in cases {
             assert_eq!(key.dialects().collect::<Vec<_>>(), dialects);

@@ -108,6 +108,7 @@ mod tests {
             ("key text:s3cret dialects=raw,", "line 1: dialects= takes"),
             ("key text:s3cret dialects=open", "line 1: dialects= takes"),
             ("key text:s3cret dialects=raw dialects=hex", "line 1: dialects= stands twice"),
+            ("key text:s3cret dialects=raw,multiprocessing", "line 1: a Python that is led astray"),
             ("key text:s3cret audience=", "line 1: an audience is one printable word"),
             ("key text:s3cret audience=a\u{7}b", "line 1: an audience is one printable word"),
             ("key text:s3cret audience=a audience=b", "line 1: audience= stands twice"),

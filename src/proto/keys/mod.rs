@@ -25,7 +25,7 @@ use crate::proto::keys::seed::{RANDOM, Seed};
 pub const KEYS_TRIED_MAX: usize = 8;
 
 /// The dialects in which the peer doesn't name its key.
-const NAMELESS: [Dialect; 2] = [Dialect::Raw, Dialect::Hex];
+const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiprocessing];
 
 /// The keys that a listener or a client holds, each under its id.
 ///
@@ -45,7 +45,7 @@ const NAMELESS: [Dialect; 2] = [Dialect::Raw, Dialect::Hex];
 ///
 /// | option | without it |
 /// | --- | --- |
-/// | `dialects=countersign/1,raw,hex`: what the key may be used for | `countersign/1` alone |
+/// | `dialects=NAME,NAME`: what the key may be used for | `countersign/1` alone |
 /// | `audience=NAME`: the one service that it lets into | any |
 /// | `not-before=DATE`: from when on it is taken | since ever |
 /// | `not-after=DATE`: until when it is taken | for ever |
@@ -125,8 +125,9 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// It is too short for `countersign/1`, or never valid. Its id or its secret is on the ring
-    /// already. It serves `raw` or `hex`, and eight others do.
+    /// It is too short for `countersign/1`, or never valid, or serves `multiprocessing` beside
+    /// `raw` or `hex`. Its id or its secret is on the ring already. It serves one of these three,
+    /// and eight others do.
     pub fn add(&mut self, key: Key) -> Result<(), KeyFault> {
         key.check()?;
         if self.keys.iter().any(|other| other.id() == key.id()) {

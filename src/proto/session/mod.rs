@@ -3,18 +3,20 @@
 mod challenged;
 pub(crate) mod event;
 mod mutual;
+mod paired;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::{Form, Framing, chunks, lines};
-use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::MAGIC;
 use crate::proto::handshake::countersign::{Nonce, server};
+use crate::proto::handshake::{CHALLENGE, multiprocessing};
 use crate::proto::held::{Extent, Held};
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
 use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::event::{Event, Message};
 use crate::proto::session::mutual::{Accepting, Course, Guarded};
+use crate::proto::session::paired::Kept;
 use crate::proto::side::Side;
 
 /// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
@@ -82,6 +84,12 @@ enum Stage {
     /// As a client of `countersign/1`: both have proved themselves, and the server's word is
     /// awaited.
     Accepting(Box<Accepting>),
+    /// In `multiprocessing`: our challenge is out, and its proof is awaited.
+    AwaitingProof(Side, [u8; CHALLENGE]),
+    /// In `multiprocessing`: the other end's challenge is awaited.
+    AwaitingChallenge(Kept),
+    /// In `multiprocessing`: we have answered it, and the other end's word is awaited.
+    AwaitingWord(Kept),
     /// The handshake is over, and messages are told apart. As a server, with the peer's key.
     Talking(Side, Option<KeyNumber>),
     /// The same in records.
@@ -110,7 +118,7 @@ impl Session {
     pub(crate) fn keys_max(protocol: &Protocol) -> usize {
         match protocol.dialect() {
             Dialect::Countersign => size_of::<server::Pending>().max(size_of::<Guarded>()),
-            Dialect::Raw | Dialect::Hex | Dialect::Open => 0,
+            Dialect::Raw | Dialect::Hex | Dialect::Multiprocessing | Dialect::Open => 0,
         }
     }
 
@@ -122,15 +130,16 @@ impl Session {
     pub fn server(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Self {
         let stage = match protocol.dialect() {
             Dialect::Open => Stage::Unguarded,
-            Dialect::Countersign | Dialect::Raw | Dialect::Hex => Stage::Fresh(nonce),
+            _ => Stage::Fresh(nonce),
         };
         Self { stage, held: Held::default() }
     }
 
     /// The client's end.
     ///
-    /// `nonce` is what makes the session's keys its own, in `countersign/1`. It must come from the
-    /// system's random source and be used for no other session.
+    /// `nonce` is what makes the session's keys its own, in `countersign/1`, and our challenge in
+    /// `multiprocessing`. It must come from the system's random source and be used for no other
+    /// session.
     ///
     /// # Errors
     ///
@@ -139,6 +148,7 @@ impl Session {
         protocol.signing_key()?;
         let stage = match protocol.dialect() {
             Dialect::Countersign => Stage::Silent(nonce),
+            Dialect::Multiprocessing => Stage::AwaitingChallenge(Kept::Nonce(nonce)),
             Dialect::Raw | Dialect::Hex | Dialect::Open => Stage::Awaiting,
         };
         Ok(Self { stage, held: Held::default() })
@@ -177,13 +187,16 @@ impl Session {
         match self.stage {
             Stage::Unguarded => Ok(Some(self.begin(protocol, Side::Server, None))),
             Stage::Fresh(nonce) => {
-                self.stage = self.greet(protocol, nonce, out);
+                self.stage = greet(protocol, nonce, out);
                 self.change(protocol, input, out)
             }
             Stage::Challenged(challenge) => self.verify(protocol, &challenge, input),
             Stage::Called(nonce, is_sent) => self.called(protocol, (nonce, is_sent), input, out),
             Stage::Confirming(_) => self.confirm(protocol, input, out),
             Stage::Awaiting => self.answer(protocol, input, out),
+            Stage::AwaitingProof(..) | Stage::AwaitingChallenge(_) | Stage::AwaitingWord(_) => {
+                self.pair(protocol, input, out)
+            }
             Stage::Silent(nonce) => self.call(protocol, nonce, input, out),
             Stage::Calling(nonce) => self.hear(protocol, &nonce, input, out),
             Stage::Accepting(_) => self.accept(protocol, input, out),
@@ -219,19 +232,6 @@ impl Session {
                 Framing::Lines => run(input, |rest| lines::scan(&[], rest, max), lines::open, take),
                 other => run(input, |rest| other.scan(&[], rest, max), |u| other.open(u), take),
             };
-        }
-    }
-
-    /// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
-    /// until it is called, so that it is silent to those who only look.
-    fn greet(&self, protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stage {
-        let alone = protocol.dialect() == Dialect::Countersign && !protocol.shares_raw();
-        if !alone {
-            out.extend_from_slice(&nonce);
-        }
-        match protocol.dialect() {
-            Dialect::Countersign => Stage::Called(nonce, !alone),
-            Dialect::Raw | Dialect::Hex | Dialect::Open => Stage::Challenged(nonce),
         }
     }
 
@@ -373,6 +373,26 @@ impl Session {
         }
         let (bytes, form) = framing.open(unit);
         Ok(Some(Event::Message(Message { bytes, form })))
+    }
+}
+
+/// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
+/// until it is called, so that it is silent to those who only look.
+fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stage {
+    match protocol.dialect() {
+        Dialect::Countersign if !protocol.shares_raw() => Stage::Called(nonce, false),
+        Dialect::Countersign => {
+            out.extend_from_slice(&nonce);
+            Stage::Called(nonce, true)
+        }
+        Dialect::Multiprocessing => {
+            multiprocessing::challenge(Side::Server, &nonce, out);
+            Stage::AwaitingProof(Side::Server, nonce)
+        }
+        Dialect::Raw | Dialect::Hex | Dialect::Open => {
+            out.extend_from_slice(&nonce);
+            Stage::Challenged(nonce)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::proto::handshake::countersign::frame::{
     self, ACCEPT, CONFIRM, HEADER, HELLO, HELLO_MAX, Header, MAGIC, SERVER_HELLO,
 };
 use crate::proto::handshake::countersign::{Agreed, NONCE, Nonce, PROOF, STATUS, client, server};
-use crate::proto::held::{Extent, head};
+use crate::proto::held::{Extent, front, head};
 use crate::proto::keys::key::Key;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::{Exchange, Protocol};
@@ -77,13 +77,9 @@ impl Session {
 
     /// The first bytes of a peer, if they can't be those of a call.
     fn stranger(&self, input: &[u8]) -> Option<[u8; 16]> {
-        let bytes = || self.held.bytes().iter().chain(input).copied();
-        let differs = MAGIC.into_iter().zip(bytes()).any(|(ours, theirs)| ours != theirs);
-        differs.then(|| {
-            let mut front = [0; 16];
-            front.iter_mut().zip(bytes()).for_each(|(place, byte)| *place = byte);
-            front
-        })
+        let bytes = self.held.bytes().iter().chain(input);
+        let differs = MAGIC.iter().zip(bytes).any(|(ours, theirs)| ours != theirs);
+        differs.then(|| front(self.held.bytes(), input))
     }
 
     fn answer_call(
