@@ -43,6 +43,7 @@ const RESERVED: [(&str, &[&str]); 5] = [
             "src/address.rs",
             "src/client.rs",
             "src/server/listen.rs",
+            "src/server/mio_net.rs",
             "src/server/socket_file.rs",
             "src/load/dial.rs",
             "src/cli/proxy/sockets.rs",

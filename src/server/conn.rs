@@ -4,6 +4,7 @@ use std::io;
 
 use crate::contract::close::Close;
 use crate::contract::service::Service;
+use crate::proto::dialect::Dialect;
 use crate::proto::framing::Form;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::Protocol;
@@ -303,6 +304,11 @@ impl<N: Net, S: Service> Conn<N, S> {
             (Ok(Some(Event::Message(message))), Some(state)) => desk.answer_alone(state, message),
             (Ok(Some(Event::Message(_))), None) => Some(Close::Reset),
             (Ok(Some(Event::Open(opened))), _) => {
+                // A Python's last word is a write of its own, and its system holds back the first
+                // message until that has arrived: for 40 ms, if ours is as slow to say so.
+                if opened.dialect == Dialect::Multiprocessing && input.is_empty() {
+                    desk.net.acknowledge(&mut self.socket);
+                }
                 let (state, verdict) = desk.open(self.visitor.take(), &opened);
                 self.state = state;
                 verdict

@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 
 use mio::net::{TcpListener, TcpStream, UnixListener};
 use mio::{Interest, Poll, Token};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 
 use crate::address::Address;
 use crate::chance::Pool;
@@ -94,6 +96,12 @@ impl Net for MioNet {
 
     fn shutdown(&mut self, socket: &mut TcpStream) -> io::Result<()> {
         socket.shutdown(Shutdown::Write)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn acknowledge(&mut self, socket: &mut TcpStream) {
+        // Whoever isn't told at once is told a little later.
+        let _ = SockRef::from(&*socket).set_tcp_quickack(true);
     }
 
     fn random(&mut self, into: &mut [u8]) -> io::Result<()> {

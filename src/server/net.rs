@@ -51,6 +51,12 @@ pub trait Net {
     /// The connection is closed.
     fn shutdown(&mut self, socket: &mut Self::Socket) -> io::Result<()>;
 
+    /// Has the peer told at once that what it sent has arrived, where the system puts that off. It
+    /// is a favour, and may be left out.
+    fn acknowledge(&mut self, socket: &mut Self::Socket) {
+        let _ = socket;
+    }
+
     /// Fills in random bytes of the system's, which nobody can foretell and none is given twice.
     ///
     /// # Errors
