@@ -22,6 +22,7 @@ mod handshake;
 mod limits;
 mod memory;
 mod messages;
+mod multiprocessing;
 mod reading;
 mod records;
 mod stopping;
