@@ -1,10 +1,12 @@
-//! Python programs as peers: see `tests/python/pairs.py`, which prints a line for each pair. And
-//! the vectors, which another one computes afresh.
+//! Python programs as peers: see `tests/python/pairs.py`, which prints a line for each pair, and
+//! `tests/python/matrix.py`, which does what a stock Python's `multiprocessing` does. And the
+//! vectors, which another one computes afresh.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 const PAIRS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/pairs.py");
+const MATRIX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/matrix.py");
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/generate.py");
 
 /// Runs a program, whose output is seen. None where there is no Python.
@@ -25,6 +27,12 @@ fn succeeds(what: &str, program: &str, argument: &str) -> Option<bool> {
 fn python_programs_and_this_one_take_each_others_place() {
     let succeeded = succeeds("tests/python", PAIRS, env!("CARGO_BIN_EXE_countersign"));
     assert_ne!(succeeded, Some(false), "a pair has failed: see its line above");
+}
+
+#[test]
+fn every_python_is_a_client_and_a_listener() {
+    let succeeded = succeeds("tests/python", MATRIX, env!("CARGO_BIN_EXE_countersign"));
+    assert_ne!(succeeded, Some(false), "a part of the table has failed: see below it");
 }
 
 #[test]
