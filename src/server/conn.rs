@@ -25,11 +25,14 @@ pub(super) const MESSAGES_PER_VISIT: usize = 1024;
 /// The reads that a connection may make in one visit.
 const READS_PER_VISIT: usize = 4;
 
-/// The bytes that a peer may go on to say after our good-bye; then we hang up.
-const LINGER_MAX: u32 = 1 << 20;
+/// What a peer says after our good-bye is counted in so many bytes, to keep the entry small.
+const LINGER_UNIT: usize = 16;
 
-/// The same for one that was not let in.
-const LINGER_MAX_OUTSIDE: u32 = 4 << 10;
+/// What a peer may go on to say after our good-bye before we hang up: 1 MiB.
+const LINGER_MAX: u16 = u16::MAX;
+
+/// The same for one that was not let in: 4 KiB.
+const LINGER_MAX_OUTSIDE: u16 = 256;
 
 /// One entry of the slab.
 pub(super) struct Conn<N: Net, S: Service> {
@@ -66,7 +69,7 @@ enum Phase {
     Closing { why: Close, at_once: bool },
     /// We have said good-bye, and wait for the peer's: hanging up on input that wasn't read would
     /// reset the connection and could destroy the last reply on its way.
-    Lingering { why: Close, left: u32 },
+    Lingering { why: Close, left: u16 },
 }
 
 /// What a connection keeps while its peer doesn't take what was written, or its visit is over.
@@ -431,11 +434,11 @@ impl<N: Net, S: Service> Conn<N, S> {
                 }
                 Phase::Lingering { why, left } => {
                     let length = self.read(inbox, desk)?;
-                    let length = length.map(|length| u32::try_from(length).unwrap_or(u32::MAX));
-                    match length.unwrap_or_default() {
-                        0 if length.is_some() => return Ok(Visit::Over(why)),
-                        length if length >= left => return Ok(Visit::Over(why)),
-                        length => self.phase = Phase::Lingering { why, left: left - length },
+                    let units = length.unwrap_or_default().div_ceil(LINGER_UNIT);
+                    let left = left.checked_sub(u16::try_from(units).unwrap_or(u16::MAX));
+                    match left.filter(|left| *left > 0 && length != Some(0)) {
+                        Some(left) => self.phase = Phase::Lingering { why, left },
+                        None => return Ok(Visit::Over(why)),
                     }
                 }
             }
@@ -476,8 +479,9 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        // In debug builds, mio's sockets carry the number of their poll.
+        // In debug builds, mio's sockets carry the number of their poll, and may hide what is larger.
         let debug = if cfg!(debug_assertions) { 16 } else { 0 };
+        assert!(size_of::<Phase>() <= 4, "{}", size_of::<Phase>());
         let entry = size_of::<Conn<MioNet, Timestamp>>() - debug;
         assert!(entry + Waits::NODE <= 92, "{entry} and {}", Waits::NODE);
     }
