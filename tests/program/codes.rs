@@ -132,7 +132,7 @@ fn a_server_that_says_nothing_is_69_in_time() {
 }
 
 /// A server that says this to its first client and then ends the stream.
-fn mute_after(spoken: Vec<u8>) -> (String, JoinHandle<()>) {
+pub(super) fn mute_after(spoken: Vec<u8>) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = thread::spawn(move || {

@@ -10,6 +10,7 @@ mod home;
 mod keygen;
 mod keys;
 mod logs;
+mod multiprocessing;
 mod mutual;
 mod options;
 mod prompt;
