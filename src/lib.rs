@@ -19,8 +19,9 @@
 //! - [`Client`] is the other end, blocking.
 //! - [`Session`] is one connection without a socket, for those who own theirs.
 //! - [`manual`] is the manual: [protocol](manual::protocol), [embedding](manual::embedding),
-//!   [operations](manual::operations), [performance](manual::performance),
-//!   [security](manual::security), [decisions](manual::decisions).
+//!   [operations](manual::operations), [python](manual::python),
+//!   [performance](manual::performance), [security](manual::security),
+//!   [decisions](manual::decisions).
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
