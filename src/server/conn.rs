@@ -479,7 +479,7 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        // In debug builds, mio's sockets carry the number of their poll, and may hide what is larger.
+        // In debug builds, mio's sockets carry the number of their poll, which may hide more.
         let debug = if cfg!(debug_assertions) { 16 } else { 0 };
         assert!(size_of::<Phase>() <= 4, "{}", size_of::<Phase>());
         let entry = size_of::<Conn<MioNet, Timestamp>>() - debug;
