@@ -48,9 +48,9 @@ impl Close {
     /// and so are those who refuse us.
     pub const ALL: [Self; 32] = [
         Self::Finished,
-        Self::Answered,
-        Self::Cut,
         Self::Reset,
+        Self::Cut,
+        Self::Answered,
         Self::IdleTimeout,
         Self::WriteTimeout,
         Self::ReplyTooLong,

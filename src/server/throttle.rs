@@ -14,13 +14,12 @@
 //! not counted, a network that shares its set with four worse ones could guess without end.
 
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
 use crate::server::moment::Moment;
-use crate::server::network::Network;
+use crate::server::network::{Network, Scatter};
 use crate::server::waits::LONGEST;
 
 /// The places of a set, 64 bytes together.
@@ -30,8 +29,7 @@ const WAYS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Throttle {
     sets: Box<[[Place; WAYS]]>,
-    /// The hash's secret, an odd number.
-    factor: u64,
+    scatter: Scatter,
 }
 
 /// What is kept of a network. A place whose network is forgiven is free.
@@ -57,9 +55,7 @@ impl Throttle {
     /// With places for so many networks, or a few more; with none, nothing is counted.
     pub(super) fn new(networks: usize) -> Self {
         let sets = vec![[Place::default(); WAYS]; networks.div_ceil(WAYS)];
-        // The standard library's way to a number that nobody can foretell.
-        let random = RandomState::new().build_hasher().finish();
-        Self { sets: sets.into(), factor: random | 1 }
+        Self { sets: sets.into(), scatter: Scatter::new() }
     }
 
     /// What the table takes, whoever fails.
@@ -97,11 +93,9 @@ impl Throttle {
         (after > before).then_some(after)
     }
 
-    /// The set of a network, if there are any: its number times a secret one, scaled. Any two meet
-    /// hardly more often than if dice were thrown (Dietzfelbinger and others, 1997). SipHash does
-    /// no better here, and takes ten times as long.
+    /// The set of a network, if there are any.
     fn set_of(&self, network: Network) -> usize {
-        let mixed = u128::from(network.number().wrapping_mul(self.factor));
+        let mixed = u128::from(self.scatter.hash(network));
         usize::try_from((mixed * self.sets.len() as u128) >> 64).unwrap_or(usize::MAX)
     }
 }

@@ -11,14 +11,14 @@ use std::num::NonZeroU32;
 use slab::Slab;
 
 use crate::contract::peer::PeerAddress;
-use crate::server::network::Network;
+use crate::server::network::{Network, Scatter};
 
 /// Everyone who has come and not yet proved themselves.
 #[derive(Debug)]
 pub(super) struct Visitors {
     visitors: Slab<Visitor>,
     /// What has come from each network; none is empty.
-    networks: HashMap<Network, Group>,
+    networks: HashMap<Network, Group, Scatter>,
 }
 
 /// One of them. What comes later than the handshake doesn't need it, so it lies here and not in
@@ -66,7 +66,8 @@ impl Visitors {
 
     /// With room for so many, so that nothing is moved later.
     pub(super) fn new(count: usize) -> Self {
-        Self { visitors: Slab::with_capacity(count), networks: HashMap::with_capacity(count) }
+        let networks = HashMap::with_capacity_and_hasher(count, Scatter::new());
+        Self { visitors: Slab::with_capacity(count), networks }
     }
 
     pub(super) fn count(&self) -> usize {
