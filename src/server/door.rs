@@ -3,7 +3,6 @@
 //! The poll tells of a waiting connection once. So the door remembers who may have called until an
 //! accept said that nobody waits, and tries again by itself after every pause.
 
-use std::io;
 use std::time::Duration;
 
 use crate::server::moment::Moment;
@@ -23,48 +22,6 @@ pub(super) struct Door {
     shut_until: Option<Moment>,
     /// It has run out, and no accept has succeeded since.
     short: bool,
-}
-
-/// What an accept that failed means for the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// Nobody waits.
-    Nobody,
-    /// That one connection is gone, or the call was interrupted: the next may succeed.
-    Retry,
-    /// The system has run out of descriptors or memory: trying at once would spin.
-    Pause,
-    /// The listener is none any more: it will never accept again.
-    Gone,
-}
-
-impl Failure {
-    /// By the number, since `ErrorKind` doesn't tell these apart. Network errors that Linux passes
-    /// on from the new connection are treated as the connection's own (accept(2), "Error
-    /// handling"). A number that isn't known pauses: that neither spins nor gives up.
-    pub(super) fn of(error: &io::Error) -> Self {
-        if error.kind() == io::ErrorKind::WouldBlock {
-            return Self::Nobody;
-        }
-        match error.raw_os_error() {
-            Some(
-                libc::EINTR
-                | libc::ECONNABORTED
-                | libc::ECONNRESET
-                | libc::EPROTO
-                | libc::EPERM
-                | libc::ETIMEDOUT
-                | libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::EHOSTDOWN
-                | libc::EHOSTUNREACH
-                | libc::ENOPROTOOPT
-                | libc::EOPNOTSUPP,
-            ) => Self::Retry,
-            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => Self::Gone,
-            _ => Self::Pause,
-        }
-    }
 }
 
 impl Door {
@@ -127,26 +84,6 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn accept_errors_are_told_apart_by_number() {
-        let cases = [
-            (libc::EAGAIN, Failure::Nobody),
-            (libc::ECONNABORTED, Failure::Retry),
-            (libc::EINTR, Failure::Retry),
-            (libc::EPROTO, Failure::Retry),
-            (libc::EMFILE, Failure::Pause),
-            (libc::ENFILE, Failure::Pause),
-            (libc::ENOBUFS, Failure::Pause),
-            (libc::ENOMEM, Failure::Pause),
-            (9999, Failure::Pause),
-            (libc::EBADF, Failure::Gone),
-            (libc::EINVAL, Failure::Gone),
-        ];
-        for (number, failure) in cases {
-            assert_eq!(Failure::of(&io::Error::from_raw_os_error(number)), failure, "{number}");
-        }
-    }
 
     #[test]
     fn listeners_take_turns() {

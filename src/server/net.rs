@@ -77,3 +77,76 @@ pub struct Readiness {
     /// The connection is broken. What had arrived before is void (RFC 9293, 3.10.7.4).
     pub failed: bool,
 }
+
+/// What an accept that failed means for the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptFailure {
+    /// Nobody waits.
+    Nobody,
+    /// That one connection is gone, or the call was interrupted: the next may succeed.
+    Retry,
+    /// The system has run out of descriptors or memory: trying at once would spin.
+    Pause,
+    /// The listener is none any more: it will never accept again.
+    Gone,
+}
+
+impl AcceptFailure {
+    /// By the number, since `ErrorKind` doesn't tell these apart. Network errors that Linux passes
+    /// on from the new connection are treated as the connection's own (accept(2), "Error
+    /// handling"). A number that isn't known pauses: that neither spins nor gives up.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return Self::Nobody;
+        }
+        match error.raw_os_error() {
+            Some(
+                libc::EINTR
+                | libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ETIMEDOUT
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP,
+            ) => Self::Retry,
+            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => Self::Gone,
+            _ => Self::Pause,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_errors_are_told_apart_by_number() {
+        let cases = [
+            (libc::EAGAIN, AcceptFailure::Nobody),
+            (libc::ECONNABORTED, AcceptFailure::Retry),
+            (libc::EINTR, AcceptFailure::Retry),
+            (libc::EPROTO, AcceptFailure::Retry),
+            (libc::EMFILE, AcceptFailure::Pause),
+            (libc::ENFILE, AcceptFailure::Pause),
+            (libc::ENOBUFS, AcceptFailure::Pause),
+            (libc::ENOMEM, AcceptFailure::Pause),
+            (9999, AcceptFailure::Pause),
+            (libc::EBADF, AcceptFailure::Gone),
+            (libc::EINVAL, AcceptFailure::Gone),
+        ];
+        for (number, failure) in cases {
+            assert_eq!(
+                AcceptFailure::of(&io::Error::from_raw_os_error(number)),
+                failure,
+                "{number}"
+            );
+        }
+    }
+}

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use countersign::server::net::AcceptFailure;
 use mio::net::{TcpListener, TcpStream};
 
 /// How long the door stays shut for want of descriptors.
@@ -55,16 +56,18 @@ impl Door {
         self.shut_until = None;
         match listener.accept() {
             Ok((socket, address)) => Accepted::Newcomer(socket, address),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.calling = false;
-                Accepted::Nobody
-            }
-            Err(error) if is_its_own(&error) => Accepted::Gone,
-            // One that isn't known pauses too: that neither spins nor gives up.
-            Err(error) => {
-                self.shut_until = Some(now + PAUSE);
-                Accepted::Paused(error)
-            }
+            Err(error) => match AcceptFailure::of(&error) {
+                AcceptFailure::Nobody => {
+                    self.calling = false;
+                    Accepted::Nobody
+                }
+                AcceptFailure::Retry => Accepted::Gone,
+                // A proxy goes on with what is open, even without its listener.
+                _ => {
+                    self.shut_until = Some(now + PAUSE);
+                    Accepted::Paused(error)
+                }
+            },
         }
     }
 
@@ -72,26 +75,4 @@ impl Door {
     pub(super) fn close(&mut self) {
         self.listener = None;
     }
-}
-
-/// Whether an accept has failed for the newcomer's sake, or was interrupted: the next may succeed.
-/// Linux passes on what the network has to say of the new connection (accept(2), "Error handling").
-fn is_its_own(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::EINTR
-                | libc::ECONNABORTED
-                | libc::ECONNRESET
-                | libc::EPROTO
-                | libc::EPERM
-                | libc::ETIMEDOUT
-                | libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::EHOSTDOWN
-                | libc::EHOSTUNREACH
-                | libc::ENOPROTOOPT
-                | libc::EOPNOTSUPP
-        )
-    )
 }

@@ -10,10 +10,9 @@ use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
 use crate::server::conn::Conn;
-use crate::server::door::Failure;
 use crate::server::engine::Engine;
 use crate::server::moment::Moment;
-use crate::server::net::Net;
+use crate::server::net::{AcceptFailure, Net};
 use crate::server::throttle::Reception;
 use crate::server::waits::Wait;
 
@@ -43,17 +42,17 @@ impl<N: Net, S: Service> Engine<N, S> {
                         }
                     }
                 }
-                Err(error) => match Failure::of(&error) {
-                    Failure::Nobody => self.door.nobody_calls(listener),
-                    Failure::Retry => self.counters.accept_failures += 1,
-                    Failure::Pause => {
+                Err(error) => match AcceptFailure::of(&error) {
+                    AcceptFailure::Nobody => self.door.nobody_calls(listener),
+                    AcceptFailure::Retry => self.counters.accept_failures += 1,
+                    AcceptFailure::Pause => {
                         self.counters.accept_pauses += 1;
                         if self.door.pause(now) {
                             self.notes.paused(now, &error);
                         }
                         break;
                     }
-                    Failure::Gone => {
+                    AcceptFailure::Gone => {
                         self.door.nobody_calls(listener);
                         return Err(error);
                     }
