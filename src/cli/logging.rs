@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -23,6 +23,29 @@ const WAITING: usize = 1024;
 
 /// How long the end of the program waits for the last lines.
 const PARTING: Duration = Duration::from_millis(500);
+
+/// The options of verbs that log.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Logging {
+    /// How log lines are written
+    #[arg(
+        long = "log-format",
+        value_name = "FORMAT",
+        env = "COUNTERSIGN_LOG_FORMAT",
+        default_value = "text",
+        value_enum
+    )]
+    pub(crate) format: Format,
+    /// Which log lines are written
+    #[arg(
+        long = "log-level",
+        value_name = "LEVEL",
+        env = "COUNTERSIGN_LOG_LEVEL",
+        default_value = "info",
+        value_enum
+    )]
+    pub(crate) level: Level,
+}
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,7 +87,7 @@ struct Logger {
 pub(crate) struct Guard(&'static Logger);
 
 /// Begins to log.
-pub(crate) fn begin(format: Format, level: Level) -> Guard {
+pub(crate) fn begin(Logging { format, level }: Logging) -> Guard {
     let logger = Logger { format, lines: OnceLock::new(), dropped: AtomicU64::new(0) };
     // The facade wants it for as long as the process runs.
     let logger: &'static Logger = Box::leak(Box::new(logger));

@@ -20,8 +20,9 @@ use countersign::{Dialect, KeyRing, Protocol};
 use log::{info, warn};
 
 use super::exit::{Failure, Kind, plain};
+use super::logging::{self, Logging};
 use super::signals::Signals;
-use super::{logging, ring, serve, system, units};
+use super::{ring, serve, system, units};
 use bounds::Bounds;
 use desk::Role;
 use relay::{Relay, Route};
@@ -46,24 +47,8 @@ pub(crate) struct Proxy {
     /// Whom to dial for each connection, as HOST:PORT; a name is looked up once, at start
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TO")]
     to: String,
-    /// How log lines are written
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "COUNTERSIGN_LOG_FORMAT",
-        default_value = "text",
-        value_enum
-    )]
-    log_format: logging::Format,
-    /// Which log lines are written
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        env = "COUNTERSIGN_LOG_LEVEL",
-        default_value = "info",
-        value_enum
-    )]
-    log_level: logging::Level,
+    #[command(flatten)]
+    logging: Logging,
     // Behind all others, because their headings hold for what follows.
     #[command(flatten)]
     tunnel: Tunnel,
@@ -113,7 +98,7 @@ fn records(when: &str) -> Result<Records, &'static str> {
 
 impl Proxy {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let _log = logging::begin(self.log_format, self.log_level);
+        let _log = logging::begin(self.logging);
         let protocol = self.protocol()?;
         let mut bounds = self.bounds.clone();
         bounds.max_connections = self.room()?;

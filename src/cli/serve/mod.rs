@@ -14,10 +14,11 @@ use countersign::{Close, Key, KeyRing, Peer, Reply, Server, Service};
 use log::{info, warn};
 
 use super::exit::{Failure, Kind};
+use super::logging::{self, Format, Logging};
 use super::options::{Choice, Spoken};
 use super::ring::Purpose;
 use super::signals::Signals;
-use super::{logging, ring, units};
+use super::{ring, units};
 use bounds::Bounds;
 pub(crate) use bounds::{DESCRIPTORS_BESIDE, raise_descriptors};
 use screen::Screen;
@@ -55,24 +56,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
           value_parser = humantime::parse_duration)]
     busy_poll: Duration,
-    /// How log lines are written
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "COUNTERSIGN_LOG_FORMAT",
-        default_value = "text",
-        value_enum
-    )]
-    log_format: logging::Format,
-    /// Which log lines are written
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        env = "COUNTERSIGN_LOG_LEVEL",
-        default_value = "info",
-        value_enum
-    )]
-    log_level: logging::Level,
+    #[command(flatten)]
+    logging: Logging,
     // Behind all others, because their headings hold for what follows.
     #[command(flatten)]
     spoken: Spoken,
@@ -118,7 +103,7 @@ fn offers() -> Vec<(Offer, PossibleValue)> {
 
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let _log = logging::begin(self.log_format, self.log_level);
+        let _log = logging::begin(self.logging);
         match self.service {
             Offer::Timestamp if self.utc => self.serve(Timestamp::utc()),
             Offer::Timestamp => {
@@ -183,9 +168,9 @@ impl Serve {
     fn introduce<S: Service>(&self, server: &Server<S>, made: Option<&Key>) -> io::Result<()> {
         let screen = Screen::new(self.what(), &self.spoken, server, made)?;
         // Where nobody reads what it says, it serves all the same.
-        match self.log_format {
-            logging::Format::Text => drop(io::stderr().write_all(screen.text().as_bytes())),
-            logging::Format::Json => screen.log(),
+        match self.logging.format {
+            Format::Text => drop(io::stderr().write_all(screen.text().as_bytes())),
+            Format::Json => screen.log(),
         }
         let mut stdout = io::stdout();
         for address in server.addresses() {
