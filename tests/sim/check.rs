@@ -25,12 +25,8 @@ pub(crate) struct Figures {
 impl World {
     /// Before our good-bye everything that is due is written, and everything read is answered.
     pub(crate) fn check_shut(&mut self, number: usize) {
-        let (now, limits) = (self.now, &self.setup.limits);
-        let link = &self.links[number];
-        // Whoever is too old has no answer to wait for, nor who has no key any more.
-        let is_too_old = self.revoked.is_some()
-            || link.account.opened.is_some_and(|since| link.is_too_old(since, limits, now));
-        if !is_too_old {
+        let must_go = self.must_go(number);
+        if !must_go {
             self.owe_pongs(number);
         }
         let Link { account, written, read, .. } = &mut self.links[number];
@@ -39,10 +35,18 @@ impl World {
         let is_inside = account.opened.is_some();
         let pending = if is_inside { account.oracle.messages.len() } else { 0 };
         let unsent = account.due.len().saturating_sub(written.len());
-        if unsent > 0 || (pending > 0 && account.fate.is_none() && !is_too_old) {
+        if unsent > 0 || (pending > 0 && account.fate.is_none() && !must_go) {
             let what = format_args!("good-bye with {unsent} bytes unsent, {pending} unanswered");
             self.blame(Some(number), what);
         }
+    }
+
+    /// Whether a connection is too old, or without a key: then it has no answer to wait for.
+    pub(crate) fn must_go(&self, number: usize) -> bool {
+        let (now, limits) = (self.now, &self.setup.limits);
+        let link = &self.links[number];
+        let opened = link.account.opened;
+        self.revoked.is_some() || opened.is_some_and(|since| link.is_too_old(since, limits, now))
     }
 
     /// A newcomer is greeted when its host has deserved it.

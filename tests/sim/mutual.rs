@@ -206,7 +206,10 @@ impl World {
             return may.then(|| self.nonces.swap_remove(place).to_vec());
         }
         if link.account.opened.is_some() {
-            return self.pong(number).or_else(|| self.goodbye(number));
+            // Whoever has to go has no answer to wait for.
+            let must_go = self.must_go(number) && next[0] == CLOSE;
+            let pong = if must_go { None } else { self.pong(number) };
+            return pong.or_else(|| self.goodbye(number));
         }
         match next[0] {
             2 if at == CHALLENGE => self.hello(number),
