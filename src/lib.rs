@@ -42,11 +42,13 @@ mod words;
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
 pub use contract::close::Close;
+pub use contract::connections::Connections;
 pub use contract::counters::Counters;
 pub use contract::limits::{Limits, Memory};
 pub use contract::peer::{Peer, PeerAddress, PeerId};
 pub use contract::reply::Reply;
 pub use contract::service::Service;
+pub use contract::turn_times::TurnTimes;
 pub use loopback::Loopback;
 pub use proto::dialect::Dialect;
 pub use proto::framing::{Ending, Form, Framing};
@@ -58,9 +60,11 @@ pub use proto::protocol::{Exchange, NoUsableKey, Protection, Protocol};
 pub use proto::refusal::{Opening, Reason, Refusal};
 pub use proto::session::Session;
 pub use proto::session::event::{Event, Message, Opened};
-pub use server::driver::{Builder, Server};
+pub use server::driver::Server;
 pub use server::engine::TellError;
+pub use server::gate::Gate;
 pub use server::handle::Handle;
+pub use server::listener::Listener;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -53,6 +53,7 @@ impl<S: Service> Loopback<S> {
             is_protected: true,
             exporter: None,
             address,
+            listener: 0,
         };
         let (state, greeting, verdict) = written(now, |reply| service.open(&peer, reply));
         Self { service, state, greeting, now, verdict }

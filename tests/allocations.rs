@@ -53,7 +53,8 @@ impl Pair {
     }
 
     fn connect(&mut self, out: &mut Vec<u8>) -> Caller {
-        let mut stream = TcpStream::connect(self.server.addresses()[0].ip().unwrap()).unwrap();
+        let mut stream =
+            TcpStream::connect(self.server.listeners()[0].addresses()[0].ip().unwrap()).unwrap();
         stream.set_nonblocking(true).unwrap();
         // Or a handshake's last word would hold up the message behind it.
         stream.set_nodelay(true).unwrap();

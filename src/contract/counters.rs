@@ -44,6 +44,24 @@ impl Counters {
         self.accepted - self.closed.iter().sum::<u64>()
     }
 
+    /// The sum of several.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        let mut closed = self.closed;
+        closed.iter_mut().zip(other.closed).for_each(|(count, more)| *count += more);
+        Self {
+            accepted: self.accepted + other.accepted,
+            delayed: self.delayed + other.delayed,
+            authenticated: self.authenticated + other.authenticated,
+            messages: self.messages + other.messages,
+            bytes_in: self.bytes_in + other.bytes_in,
+            bytes_out: self.bytes_out + other.bytes_out,
+            accept_pauses: self.accept_pauses + other.accept_pauses,
+            accept_failures: self.accept_failures + other.accept_failures,
+            closed,
+        }
+    }
+
     pub(crate) fn count(&mut self, why: Close) {
         let place = place(why);
         debug_assert!(place.is_some(), "{why} is missing in Close::ALL");
@@ -77,5 +95,6 @@ mod tests {
         let strangers = Close::Refused(Refusal::Foreign(Opening::Http));
         counters.count(strangers);
         assert_eq!(counters.closed(strangers), 2);
+        assert_eq!(counters.clone().and(&counters).closed(strangers), 4);
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// What a server may use at most. Every field can be set; the defaults suit a small machine. A time
-/// longer than 48 days counts as 48 days.
+use crate::contract::peer::SLOTS_MAX;
+
+/// What a server may use at most, or one of its listeners where it has several. Every field can be
+/// set; the defaults suit a small machine. A time longer than 48 days counts as 48 days.
 ///
 /// [`Server::memory_max`](crate::Server::memory_max) is the sum that they come to.
 ///
@@ -83,8 +85,17 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same, where no limit promises more than another gives.
+    pub(crate) fn coherent(self) -> Self {
+        let connections = self.connections.min(SLOTS_MAX);
+        let unauthenticated = self.unauthenticated.min(connections);
+        Self { connections, unauthenticated, ..self }
+    }
+}
+
 /// What the parts of a server's memory are, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Memory {
     /// The loop's buffers and tables, whatever the connections do.
@@ -97,4 +108,17 @@ pub struct Memory {
     pub held: usize,
     /// The sum: `fixed`, `per_connection` for each connection, and `held`.
     pub total: usize,
+}
+
+impl Memory {
+    /// The sum of two that share no connection.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            fixed: self.fixed.saturating_add(other.fixed),
+            per_connection: self.per_connection.max(other.per_connection),
+            held_per_connection: self.held_per_connection.max(other.held_per_connection),
+            held: self.held.saturating_add(other.held),
+            total: self.total.saturating_add(other.total),
+        }
+    }
 }

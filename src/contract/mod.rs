@@ -1,9 +1,11 @@
 //! The contract between the loop and the program that it serves: services, replies, limits.
 
 pub mod close;
+pub mod connections;
 pub mod counters;
 pub mod limits;
 pub(crate) mod outbox;
 pub mod peer;
 pub mod reply;
 pub mod service;
+pub mod turn_times;

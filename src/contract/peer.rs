@@ -57,6 +57,7 @@ pub struct Peer<'a> {
     pub(crate) is_protected: bool,
     pub(crate) exporter: Option<&'a Exporter>,
     pub(crate) address: PeerAddress,
+    pub(crate) listener: usize,
 }
 
 impl<'a> Peer<'a> {
@@ -95,6 +96,12 @@ impl<'a> Peer<'a> {
     #[must_use]
     pub fn address(&self) -> PeerAddress {
         self.address
+    }
+
+    /// The listener that it came by: its place among those of the server, from 0.
+    #[must_use]
+    pub fn listener(&self) -> usize {
+        self.listener
     }
 }
 

@@ -12,7 +12,10 @@ use crate::proto::refusal::Reason;
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 use crate::server::desk::Desk;
+use crate::server::gate::GateNumber;
+use crate::server::moment::{Moment, Start};
 use crate::server::net::{Net, Readiness};
+use crate::server::signs::Signs;
 use crate::server::visitors::VisitorId;
 use crate::server::waits::Wait;
 
@@ -39,6 +42,10 @@ pub(super) struct Conn<N: Net, S: Service> {
     socket: N::Socket,
     /// Tells this tenant of the slot from the ones before it.
     pub(super) generation: u32,
+    /// When it was accepted.
+    pub(super) since: Start,
+    /// The listener that it came by.
+    pub(super) gate: GateNumber,
     session: Session,
     /// The service's, once the peer is let in.
     pub(super) state: Option<S::State>,
@@ -47,14 +54,7 @@ pub(super) struct Conn<N: Net, S: Service> {
     phase: Phase,
     /// The name among the visitors, until the peer is let in.
     pub(super) visitor: Option<VisitorId>,
-    /// There may be something to read.
-    readable: bool,
-    /// The end of the peer's stream has arrived, and stands behind what is to be read.
-    ended: bool,
-    /// The connection is broken.
-    failed: bool,
-    /// It stands in the queue of the ready.
-    pub(super) queued: bool,
+    pub(super) signs: Signs,
     /// The list in which it waits.
     pub(super) wait: Wait,
 }
@@ -99,32 +99,32 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     pub(super) fn new(
         socket: N::Socket,
-        generation: u32,
+        (gate, generation): (GateNumber, u32),
         session: Session,
         visitor: VisitorId,
         wait: Wait,
+        now: Moment,
     ) -> Self {
         Self {
             socket,
             generation,
+            since: now.into(),
+            gate,
             session,
             state: None,
             stuck: None,
             phase: Phase::Talking,
             visitor: Some(visitor),
-            readable: false,
-            ended: false,
-            failed: false,
-            queued: false,
+            signs: Signs::default(),
             wait,
         }
     }
 
     /// Takes note of an event. Says whether it is worth a visit.
     pub(super) fn notice(&mut self, readiness: Readiness) -> bool {
-        self.readable |= readiness.readable;
-        self.ended |= readiness.ended;
-        self.failed |= readiness.failed;
+        self.signs.add(Signs::READABLE, readiness.readable);
+        self.signs.add(Signs::ENDED, readiness.ended);
+        self.signs.add(Signs::FAILED, readiness.failed);
         readiness.readable || readiness.failed || (readiness.writable && self.has_unsent())
     }
 
@@ -203,7 +203,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Has its turn: sends what waits, then reads, answers and sends until there is nothing more
     /// or the budget is used up. While anything waits to be sent, nothing is read.
     pub(super) fn pump(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
-        if self.failed {
+        if self.signs.has(Signs::FAILED) {
             return Visit::Over(self.reason(Close::Reset));
         }
         self.turn(inbox, desk).unwrap_or_else(|_| Visit::Over(self.reason(Close::Reset)))
@@ -228,7 +228,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
         let mut reads = READS_PER_VISIT;
         while self.phase == Phase::Talking && self.stuck.is_none() {
-            if !self.readable {
+            if !self.signs.has(Signs::READABLE) {
                 if !desk.draining {
                     return Ok(Visit::Rest);
                 }
@@ -254,12 +254,13 @@ impl<N: Net, S: Service> Conn<N, S> {
         loop {
             match desk.net.read(&mut self.socket, inbox) {
                 Ok(length) => {
-                    self.readable = length == inbox.len() || self.ended;
+                    let more = length == inbox.len() || self.signs.has(Signs::ENDED);
+                    self.signs.set(Signs::READABLE, more);
                     desk.counters.bytes_in += length as u64;
                     return Ok(Some(length));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
+                    self.signs.set(Signs::READABLE, false);
                     return Ok(None);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -312,7 +313,8 @@ impl<N: Net, S: Service> Conn<N, S> {
                 if opened.dialect == Dialect::Multiprocessing && input.is_empty() {
                     desk.net.acknowledge(&mut self.socket);
                 }
-                let (state, verdict) = desk.open(self.visitor.take(), &opened);
+                let (state, verdict) =
+                    desk.open(self.visitor.take(), &opened, (self.gate, self.since));
                 self.state = state;
                 verdict
             }
@@ -428,7 +430,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                     let left = if is_inside { LINGER_MAX } else { LINGER_MAX_OUTSIDE };
                     self.phase = Phase::Lingering { why, left };
                 }
-                Phase::Lingering { why, .. } if !self.readable => {
+                Phase::Lingering { why, .. } if !self.signs.has(Signs::READABLE) => {
                     debug_assert!(why != Close::Finished, "the peer has not ended");
                     return Ok(Visit::Rest);
                 }

@@ -16,6 +16,8 @@ use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
 use crate::proto::session::event::{Message, Opened};
 use crate::server::conn::BATCH;
+use crate::server::gate::GateNumber;
+use crate::server::moment::{Moment, Start};
 use crate::server::net::Net;
 use crate::server::notes;
 use crate::server::visitors::{VisitorId, Visitors};
@@ -38,6 +40,10 @@ pub(super) struct Desk<'t, N: Net, S: Service> {
     pub(super) controlled: bool,
     /// The name of the connection.
     pub(super) peer: PeerId,
+    /// The name of the listener that it came by.
+    pub(super) listener: &'t str,
+    /// The time of this turn.
+    pub(super) now: Moment,
     /// The time of day of this turn.
     pub(super) wall: SystemTime,
     /// The server is stopping: what has arrived is answered, and nothing else.
@@ -50,6 +56,7 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
         &mut self,
         visitor: Option<VisitorId>,
         opened: &Opened<'_>,
+        (gate, since): (GateNumber, Start),
     ) -> (Option<S::State>, Option<Close>) {
         let Some(address) = visitor.and_then(|visitor| self.visitors.leave(visitor)) else {
             debug_assert!(false, "a peer is let in once");
@@ -64,8 +71,9 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
             is_protected: *is_protected,
             exporter: exporter.as_ref(),
             address,
+            listener: gate.into(),
         };
-        notes::opened(&peer);
+        notes::opened(&peer, self.listener, since.passed(self.now));
         let (state, verdict) = self.call(*form, |service, reply| service.open(&peer, reply));
         (Some(state), verdict)
     }

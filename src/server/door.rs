@@ -5,17 +5,26 @@
 
 use std::time::Duration;
 
+use crate::server::gate::GateNumber;
 use crate::server::moment::Moment;
 
 /// How long the door stays shut for want of descriptors, unless a connection closes.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A socket that listens.
+#[derive(Debug)]
+struct Socket {
+    /// Whom it belongs to.
+    gate: GateNumber,
+    /// Somebody may be waiting there.
+    calls: bool,
+}
+
 /// Who may be waiting, and whether the door is shut.
 #[derive(Debug)]
 pub(super) struct Door {
-    /// By listener: whether somebody may be waiting there.
-    calling: Vec<bool>,
-    /// The listener whose turn it is. They take turns, or a crowd at the first would keep everyone
+    sockets: Vec<Socket>,
+    /// The socket whose turn it is. They take turns, or a crowd at the first would keep everyone
     /// at the others out for as long as places are short.
     next: usize,
     /// The system ran out of something: the door is shut until then.
@@ -25,31 +34,42 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Somebody may have called before we began to listen for it.
-    pub(super) fn new(listeners: usize) -> Self {
-        Self { calling: vec![true; listeners], next: 0, shut_until: None, short: false }
+    /// Sockets by the gates that they belong to. Somebody may have called before we began to listen
+    /// for it.
+    pub(super) fn new(gates: impl IntoIterator<Item = GateNumber>) -> Self {
+        let sockets = gates.into_iter().map(|gate| Socket { gate, calls: true }).collect();
+        Self { sockets, next: 0, shut_until: None, short: false }
     }
 
-    pub(super) fn call(&mut self, listener: usize) {
-        if let Some(calling) = self.calling.get_mut(listener) {
-            *calling = true;
+    pub(super) fn call(&mut self, socket: usize) {
+        self.set(socket, true);
+    }
+
+    pub(super) fn nobody_calls(&mut self, socket: usize) {
+        self.set(socket, false);
+    }
+
+    fn set(&mut self, socket: usize, calls: bool) {
+        if let Some(socket) = self.sockets.get_mut(socket) {
+            socket.calls = calls;
         }
     }
 
-    pub(super) fn nobody_calls(&mut self, listener: usize) {
-        if let Some(calling) = self.calling.get_mut(listener) {
-            *calling = false;
-        }
-    }
-
-    /// A listener at which somebody may be waiting, unless the door is shut.
-    pub(super) fn caller(&mut self, now: Moment) -> Option<usize> {
+    /// A socket at which somebody may be waiting, and its gate, which has room; none while the door
+    /// is shut.
+    pub(super) fn caller(
+        &self,
+        now: Moment,
+        has_room: impl Fn(GateNumber) -> bool,
+    ) -> Option<(usize, GateNumber)> {
         if self.shut_until.is_some_and(|end| now < end) {
             return None;
         }
-        self.shut_until = None;
-        let mut from_next = (self.next..self.calling.len()).chain(0..self.next);
-        from_next.find(|&listener| self.calling.get(listener) == Some(&true))
+        let from_next = (self.next..self.sockets.len()).chain(0..self.next);
+        from_next
+            .map(|socket| (socket, &self.sockets[socket]))
+            .find(|(_, socket)| socket.calls && has_room(socket.gate))
+            .map(|(number, socket)| (number, socket.gate))
     }
 
     /// Shuts the door for a while. Says whether that is news.
@@ -59,9 +79,9 @@ impl Door {
     }
 
     /// An accept has succeeded.
-    pub(super) fn accepted(&mut self, listener: usize) {
+    pub(super) fn accepted(&mut self, socket: usize) {
         self.short = false;
-        self.next = listener + 1;
+        self.next = (socket + 1) % self.sockets.len();
     }
 
     /// A connection has closed, and with it a descriptor.
@@ -71,13 +91,18 @@ impl Door {
 
     /// Nobody is let in any more.
     pub(super) fn close(&mut self) {
-        self.calling.clear();
+        self.sockets.clear();
+        self.next = 0;
     }
 
-    /// When the next accept is due; the engine knows whether there is room.
-    pub(super) fn deadline(&self) -> Option<Moment> {
-        let someone = self.calling.contains(&true);
-        someone.then(|| self.shut_until.unwrap_or_default())
+    /// When the next accept is due, where each gate says when it has room.
+    pub(super) fn deadline(
+        &self,
+        room_at: impl Fn(GateNumber) -> Option<Moment>,
+    ) -> Option<Moment> {
+        let calling = self.sockets.iter().filter(|socket| socket.calls);
+        let room = calling.filter_map(|socket| room_at(socket.gate)).min();
+        room.map(|room| room.max(self.shut_until.unwrap_or_default()))
     }
 }
 
@@ -85,36 +110,54 @@ impl Door {
 mod tests {
     use super::*;
 
+    fn anywhere(_gate: GateNumber) -> bool {
+        true
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment::after(Duration::from_millis(millis))
+    }
+
     #[test]
-    fn listeners_take_turns() {
-        let mut door = Door::new(3);
+    fn sockets_take_turns() {
+        let mut door = Door::new([0, 0, 0]);
         door.nobody_calls(1);
         let mut callers = Vec::new();
         for _ in 0..4 {
-            let caller = door.caller(Moment::default()).unwrap();
+            let (caller, _) = door.caller(at(0), anywhere).unwrap();
             door.accepted(caller);
             callers.push(caller);
         }
         assert_eq!(callers, [0, 2, 0, 2]);
         door.close();
-        assert_eq!(door.caller(Moment::default()), None);
+        assert_eq!(door.caller(at(0), anywhere), None);
+    }
+
+    #[test]
+    fn a_gate_that_is_full_keeps_nobody_from_another() {
+        let mut door = Door::new([0, 1]);
+        assert_eq!(door.caller(at(0), |gate| gate != 0), Some((1, 1)));
+        assert_eq!(door.deadline(|gate| (gate == 1).then_some(at(7))), Some(at(7)));
+        door.nobody_calls(1);
+        assert_eq!(door.caller(at(0), |gate| gate != 0), None);
+        assert_eq!(door.deadline(|gate| (gate == 1).then_some(at(7))), None);
     }
 
     #[test]
     fn a_shut_door_opens_again_by_itself_and_when_a_connection_closes() {
-        let at = |millis| Moment::after(Duration::from_millis(millis));
-        let mut door = Door::new(2);
-        assert_eq!(door.caller(at(0)), Some(0));
+        let at_once = |_| Some(Moment::default());
+        let mut door = Door::new([0, 0]);
+        assert_eq!(door.caller(at(0), anywhere), Some((0, 0)));
         door.nobody_calls(0);
-        assert_eq!(door.caller(at(0)), Some(1));
+        assert_eq!(door.caller(at(0), anywhere), Some((1, 0)));
         assert!(door.pause(at(0)));
-        assert_eq!(door.caller(at(99)), None);
-        assert_eq!(door.deadline(), Some(at(100)));
-        assert_eq!(door.caller(at(100)), Some(1));
+        assert_eq!(door.caller(at(99), anywhere), None);
+        assert_eq!(door.deadline(at_once), Some(at(100)));
+        assert_eq!(door.caller(at(100), anywhere), Some((1, 0)));
         assert!(!door.pause(at(100)), "it is said once");
         door.resume();
-        assert_eq!(door.caller(at(101)), Some(1));
+        assert_eq!(door.caller(at(101), anywhere), Some((1, 0)));
         door.nobody_calls(1);
-        assert_eq!(door.deadline(), None);
+        assert_eq!(door.deadline(at_once), None);
     }
 }

@@ -10,18 +10,20 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::address::{Address, ToAddresses};
-use crate::chance;
 use crate::clock;
+use crate::contract::connections::Connections;
 use crate::contract::counters::Counters;
 use crate::contract::limits::{Limits, Memory};
 use crate::contract::peer::{PeerId, SLOTS_MAX};
 use crate::contract::service::Service;
+use crate::contract::turn_times::TurnTimes;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
 use crate::server::engine::{Engine, TellError};
+use crate::server::gate::{GATES_MAX, Gate};
 use crate::server::handle::{Handle, Order};
-use crate::server::listen::{self, Bound};
-use crate::server::mio_net::{Listener, MioNet};
+use crate::server::listener::Listener;
+use crate::server::mio_net::{ListeningSocket, MioNet};
 use crate::server::moment::Moment;
 use crate::server::net::Readiness;
 
@@ -57,114 +59,19 @@ pub struct Server<S: Service> {
     handle: Handle,
     /// How long a turn looks for events before it sleeps.
     busy_poll: Duration,
+    /// How long turns took, if anybody wants to know.
+    turn_times: Option<TurnTimes>,
     /// From here moments are counted.
     epoch: Instant,
-    addresses: Vec<Address>,
     /// The host's descriptors that wake the loop.
     watched: Vec<OwnedFd>,
-}
-
-/// Sets up a [`Server`] with other limits, or with several listeners.
-///
-/// ```
-/// use countersign::services::Timestamp;
-/// use countersign::{Limits, Protocol, Server};
-///
-/// let server = Server::builder(Protocol::open(), Timestamp::local())
-///     .limits(Limits { connections: 100, ..Limits::default() })
-///     .bind("127.0.0.1:0")?
-///     .bind("127.0.0.1:0")?
-///     .build()?;
-/// assert_eq!(server.addresses().len(), 2);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct Builder<S> {
-    protocol: Protocol,
-    service: S,
-    limits: Limits,
-    listeners: Vec<Bound>,
-    /// Who may use the Unix sockets that are bound from now on.
-    unix_mode: u32,
-}
-
-impl<S: Service> Builder<S> {
-    /// With other limits than the default ones.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Listens at an address too; port 0 is any free one, and `unix:/path` a Unix socket.
-    ///
-    /// What a dead server has left at the path is replaced, but no file of another kind and no
-    /// socket that somebody listens at. When the server stops, it removes its file.
-    ///
-    /// # Errors
-    ///
-    /// The address can't be bound.
-    pub fn bind(mut self, address: impl ToAddresses) -> io::Result<Self> {
-        self.listeners.push(listen::bind(address, self.unix_mode)?);
-        Ok(self)
-    }
-
-    /// Who may connect to the Unix sockets that are bound after this, as the mode of their files:
-    /// whoever may write. At first it is `0o600`, the owner alone.
-    #[must_use]
-    pub fn unix_mode(mut self, mode: u32) -> Self {
-        self.unix_mode = mode;
-        self
-    }
-
-    /// Listens with a socket that is bound and listens already: a
-    /// [`TcpListener`](std::net::TcpListener) of std's or a
-    /// [`UnixListener`](std::os::unix::net::UnixListener). Its options are set as those of
-    /// [`bind`](Self::bind) are: not blocking, and over TCP `TCP_NODELAY` and keepalive. The file
-    /// of a Unix socket is its maker's to remove.
-    #[must_use]
-    pub fn listener(mut self, listener: impl Into<OwnedFd>) -> Self {
-        self.listeners.push(Bound::from(listener.into()));
-        self
-    }
-
-    /// The server, which listens from now on and answers from its first turn.
-    ///
-    /// # Errors
-    ///
-    /// The keys serve nobody, or the system refuses what a loop needs.
-    pub fn build(self) -> io::Result<Server<S>> {
-        let Self { mut protocol, service, limits, listeners, .. } = self;
-        protocol.prepare(clock::wall(), chance::bytes)?;
-        protocol
-            .check_server()
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), Token(WAKER))?;
-        let mut addresses = Vec::new();
-        let mut watched = Vec::new();
-        for (number, bound) in listeners.into_iter().enumerate() {
-            let address = listen::prepare(&bound.socket, &limits)?;
-            watched.push(Listener::watched(bound, &address, &poll, Token(number))?);
-            addresses.push(address);
-        }
-        let net = MioNet::new(poll, watched);
-        Ok(Server {
-            engine: Engine::new(net, addresses.len(), protocol, limits, service),
-            events: Events::with_capacity(EVENTS),
-            handle: Handle::new(waker),
-            busy_poll: Duration::ZERO,
-            epoch: clock::monotonic(),
-            addresses,
-            watched: Vec::new(),
-        })
-    }
+    /// One of them, or a [`Handle`], has done so.
+    is_woken: bool,
 }
 
 impl<S: Service> Server<S> {
     /// Listens at an address, such as `127.0.0.1:9527` or `unix:/run/garden.sock`, with the
-    /// default [`Limits`]. A [`KeyRing`] alone stands for the
-    /// dialect `raw`.
+    /// default [`Limits`]. A [`KeyRing`] alone stands for the dialect `countersign/1`.
     ///
     /// # Errors
     ///
@@ -174,31 +81,55 @@ impl<S: Service> Server<S> {
         protocol: impl Into<Protocol>,
         service: S,
     ) -> io::Result<Self> {
-        Self::builder(protocol, service).bind(address)?.build()
+        Self::new([Listener::new(protocol).bind(address)?], service)
     }
 
-    /// Listens with a socket that is bound and listens already, as [`Builder::listener`] does.
+    /// Listens with a socket that is bound and listens already, as [`Listener::socket`] does.
     ///
     /// # Errors
     ///
     /// As for [`bind`](Self::bind).
     pub fn from_std(
-        listener: impl Into<OwnedFd>,
+        socket: impl Into<OwnedFd>,
         protocol: impl Into<Protocol>,
         service: S,
     ) -> io::Result<Self> {
-        Self::builder(protocol, service).listener(listener).build()
+        Self::new([Listener::new(protocol).socket(socket)], service)
     }
 
-    /// Sets up a server with other limits, or with several listeners.
-    pub fn builder(protocol: impl Into<Protocol>, service: S) -> Builder<S> {
-        Builder {
-            protocol: protocol.into(),
-            service,
-            limits: Limits::default(),
-            listeners: Vec::new(),
-            unix_mode: listen::MODE,
+    /// Serves by one or more listeners, which answer from the first turn on.
+    /// [`Peer::listener`](crate::Peer::listener) tells the service by which of them a peer came.
+    ///
+    /// # Errors
+    ///
+    /// There are more than 256 listeners, the keys of one serve nobody, or the system refuses what
+    /// a loop needs.
+    pub fn new(listeners: impl IntoIterator<Item = Listener>, service: S) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), Token(WAKER))?;
+        let (mut gates, mut sockets) = (Vec::new(), Vec::new());
+        for listener in listeners {
+            let (gate, bound) = listener.open()?;
+            for (bound, address) in bound.into_iter().zip(gate.addresses()) {
+                let token = Token(sockets.len());
+                sockets.push(ListeningSocket::watched(bound, address, &poll, token)?);
+            }
+            gates.push(gate);
         }
+        if gates.len() > GATES_MAX {
+            let text = format!("a server has at most {GATES_MAX} listeners");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Ok(Self {
+            engine: Engine::new(MioNet::new(poll, sockets), gates, service),
+            events: Events::with_capacity(EVENTS),
+            handle: Handle::new(waker),
+            busy_poll: Duration::ZERO,
+            turn_times: None,
+            epoch: clock::monotonic(),
+            watched: Vec::new(),
+            is_woken: false,
+        })
     }
 
     /// Serves until a [`Handle`] stops it.
@@ -229,9 +160,10 @@ impl<S: Service> Server<S> {
             self.poll(wait)?;
         }
         for event in &self.events {
-            report(&mut self.engine, event);
+            self.is_woken |= report(&mut self.engine, event);
         }
-        let now = self.now();
+        let begun = clock::monotonic();
+        let now = self.moment(begun);
         match self.handle.given() {
             Order::Run => {}
             Order::Drain => self.drain(now),
@@ -240,7 +172,11 @@ impl<S: Service> Server<S> {
                 self.engine.halt(now);
             }
         }
-        self.engine.turn(now, clock::wall())
+        let visits = self.engine.turn(now, clock::wall())?;
+        if let Some(times) = &mut self.turn_times {
+            times.record(clock::monotonic().saturating_duration_since(begun));
+        }
+        Ok(visits)
     }
 
     fn poll(&mut self, wait: Option<Duration>) -> io::Result<()> {
@@ -271,6 +207,12 @@ impl<S: Service> Server<S> {
         self.engine.deadline().map(|due| self.epoch + due.elapsed())
     }
 
+    /// Whether the server was told to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.engine.is_draining()
+    }
+
     /// Whether the server was told to stop and every connection is closed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
@@ -284,7 +226,8 @@ impl<S: Service> Server<S> {
     }
 
     /// Has [`turn`](Self::turn) return also when something arrives at a descriptor of the host's: a
-    /// pipe that a signal writes to, a timer. The server watches it and leaves what arrives alone.
+    /// pipe that a signal writes to, a timer, another server. The server watches it, leaves what
+    /// arrives alone, and says by [`was_woken`](Self::was_woken) that there is something.
     ///
     /// # Errors
     ///
@@ -296,6 +239,23 @@ impl<S: Service> Server<S> {
         registry.register(&mut SourceFd(&raw), Token(WAKER), Interest::READABLE)?;
         self.watched.push(descriptor);
         Ok(())
+    }
+
+    /// Whether something has arrived at a descriptor of [`wake_on`](Self::wake_on), or a [`Handle`]
+    /// has woken the loop, since this was last asked.
+    pub fn was_woken(&mut self) -> bool {
+        std::mem::take(&mut self.is_woken)
+    }
+
+    /// Takes the time of each turn from now on; it costs a look at the clock.
+    pub fn time_turns(&mut self) {
+        self.turn_times.get_or_insert_default();
+    }
+
+    /// How long turns took, if they are [timed](Self::time_turns).
+    #[must_use]
+    pub fn turn_times(&self) -> Option<&TurnTimes> {
+        self.turn_times.as_ref()
     }
 
     /// Has each turn look for events for so long before it sleeps; zero, as it is at first, has it
@@ -318,9 +278,17 @@ impl<S: Service> Server<S> {
         self.engine.tell(peer, message, now, clock::wall())
     }
 
-    /// Serves newcomers with other keys. Those who are in stay.
-    pub fn replace_keys(&mut self, keys: KeyRing) {
-        self.engine.replace_keys(keys);
+    /// Serves the newcomers of a listener, by its place, with other keys. Those who are in stay.
+    pub fn replace_keys(&mut self, listener: usize, keys: KeyRing) {
+        self.engine.replace_keys(listener, keys);
+    }
+
+    /// Serves the peers of a listener, by its place, within other limits from now on. Those who are
+    /// in stay, even where they are more than these allow; where their age had no limit, it counts
+    /// from now. The limit on descriptors is the host's to raise.
+    pub fn replace_limits(&mut self, listener: usize, limits: Limits) {
+        let now = self.now();
+        self.engine.replace_limits(listener, limits, now);
     }
 
     /// Closes the connections whose keys are not on the ring any more, as
@@ -332,26 +300,34 @@ impl<S: Service> Server<S> {
 
     /// Where the server listens, in the order of the calls that bound it.
     #[must_use]
-    pub fn addresses(&self) -> &[Address] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<Address> {
+        self.listeners().iter().flat_map(Gate::addresses).cloned().collect()
     }
 
-    /// What the server has done since it began.
+    /// The listeners, as they are now.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
+    pub fn listeners(&self) -> &[Gate] {
+        self.engine.gates()
+    }
+
+    /// The connections that are open now, by their state; for each listener. It looks at every one
+    /// of them.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connections> {
+        self.engine.connections()
+    }
+
+    /// The networks whose newcomers a listener, by its place, delays or refuses, for too many
+    /// proofs from there were wrong.
+    #[must_use]
+    pub fn throttled(&self, listener: usize) -> usize {
+        self.engine.throttled(listener, self.now())
+    }
+
+    /// What all listeners have done since they began.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
         self.engine.counters()
-    }
-
-    /// The limits in force.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        self.engine.limits()
-    }
-
-    /// What the listeners speak.
-    #[must_use]
-    pub fn protocol(&self) -> &Protocol {
-        self.engine.protocol()
     }
 
     /// The service.
@@ -369,21 +345,25 @@ impl<S: Service> Server<S> {
 
     fn drain(&mut self, now: Moment) {
         // Closed, so that the system turns newcomers away and a successor can take the address.
-        self.engine.net_mut().listeners.clear();
+        self.engine.net_mut().sockets.clear();
         self.engine.drain(now);
     }
 
     fn now(&self) -> Moment {
-        Moment::after(clock::monotonic().saturating_duration_since(self.epoch))
+        self.moment(clock::monotonic())
+    }
+
+    fn moment(&self, at: Instant) -> Moment {
+        Moment::after(at.saturating_duration_since(self.epoch))
     }
 }
 
-/// Tells the engine of an event.
-fn report<S: Service>(engine: &mut Engine<MioNet, S>, event: &Event) {
+/// Tells the engine of an event. Says whether it was one that only wakes the loop.
+fn report<S: Service>(engine: &mut Engine<MioNet, S>, event: &Event) -> bool {
     let peer = PeerId(event.token().0);
     match (peer.generation(), peer.slot()) {
-        (0, WAKER) => {}
-        (0, listener) => engine.call(listener),
+        (0, WAKER) => return true,
+        (0, socket) => engine.call(socket),
         _ => engine.event(
             peer,
             Readiness {
@@ -394,6 +374,7 @@ fn report<S: Service>(engine: &mut Engine<MioNet, S>, event: &Event) {
             },
         ),
     }
+    false
 }
 
 impl<S: Service> AsFd for Server<S> {

@@ -14,12 +14,6 @@ use crate::words;
 /// How many connections the system may keep for us. It lowers the number to its own limit.
 const BACKLOG: i32 = 4096;
 
-/// The mode of a Unix socket's file, unless told otherwise: its owner alone may connect.
-pub(super) const MODE: u32 = 0o600;
-
-/// When nothing was heard of a peer for so long, the system asks whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-
 /// The longest `TCP_USER_TIMEOUT` that the system takes: milliseconds in a signed number.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
@@ -39,13 +33,39 @@ impl From<OwnedFd> for Bound {
     }
 }
 
-/// Listens at the first of the addresses that can be bound; at a file of this mode, if it is one.
-pub(super) fn bind(addresses: impl ToAddresses, mode: u32) -> io::Result<Bound> {
+/// The options of sockets that listen.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    /// The mode of a Unix socket's file.
+    pub(super) unix_mode: u32,
+    /// Others may listen at the same IP address.
+    pub(super) reuse_port: bool,
+    /// When nothing was heard of a peer for so long, the system asks whether it is still there.
+    pub(super) keepalive: Option<Duration>,
+    /// When what was sent was not acknowledged for so long, the system gives up; by the limits, if
+    /// it is none.
+    pub(super) user_timeout: Option<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            // Its owner alone may connect.
+            unix_mode: 0o600,
+            reuse_port: false,
+            keepalive: Some(Duration::from_secs(60)),
+            user_timeout: None,
+        }
+    }
+}
+
+/// Listens at the first of the addresses that can be bound.
+pub(super) fn bind(addresses: impl ToAddresses, options: &Options) -> io::Result<Bound> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses.to_addresses()? {
         let bound = match address {
-            Address::Ip(_) => listen(&address),
-            Address::Unix(_) => listen_unix(&address, mode),
+            Address::Ip(_) => listen(&address, options.reuse_port),
+            Address::Unix(_) => listen_unix(&address, options.unix_mode),
         };
         match bound {
             Ok(bound) => return Ok(bound),
@@ -55,11 +75,12 @@ pub(super) fn bind(addresses: impl ToAddresses, mode: u32) -> io::Result<Bound> 
     Err(failure)
 }
 
-fn listen(address: &Address) -> io::Result<Bound> {
+fn listen(address: &Address, reuse_port: bool) -> io::Result<Bound> {
     let address = address.to_system()?;
     let socket = Socket::new(address.domain(), Type::STREAM, None)?;
     // A server that has just ended must not keep its successor from the port.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuse_port)?;
     socket.bind(&address)?;
     socket.listen(BACKLOG)?;
     Ok(Bound { file: None, socket })
@@ -82,15 +103,21 @@ fn listen_unix(address: &Address, mode: u32) -> io::Result<Bound> {
 
 /// Sets what accepted sockets inherit on Linux, so that it costs no call for each. Says where it
 /// listens.
-pub(super) fn prepare(socket: &Socket, limits: &Limits) -> io::Result<Address> {
+pub(super) fn prepare(socket: &Socket, options: &Options, limits: &Limits) -> io::Result<Address> {
     let stranger = || io::Error::new(io::ErrorKind::InvalidInput, "this is no stream socket");
     let address = Address::from_system(&socket.local_addr()?).ok_or_else(stranger)?;
     socket.set_nonblocking(true)?;
     if address.ip().is_some() {
         socket.set_tcp_nodelay(true)?;
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+        match options.keepalive {
+            Some(time) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?,
+            None => socket.set_keepalive(false)?,
+        }
         #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(limits.write_timeout.min(USER_TIMEOUT_MAX)))?;
+        {
+            let timeout = options.user_timeout.unwrap_or(limits.write_timeout);
+            socket.set_tcp_user_timeout(Some(timeout.min(USER_TIMEOUT_MAX)))?;
+        }
     }
     #[cfg(not(target_os = "linux"))]
     let _ = limits;

@@ -20,19 +20,19 @@ use crate::server::socket_file::SocketFile;
 #[derive(Debug)]
 pub(super) struct MioNet {
     pub(super) poll: Poll,
-    pub(super) listeners: Vec<Listener>,
+    pub(super) sockets: Vec<ListeningSocket>,
     pool: Pool,
 }
 
 impl MioNet {
-    pub(super) fn new(poll: Poll, listeners: Vec<Listener>) -> Self {
-        Self { poll, listeners, pool: Pool::default() }
+    pub(super) fn new(poll: Poll, sockets: Vec<ListeningSocket>) -> Self {
+        Self { poll, sockets, pool: Pool::default() }
     }
 }
 
-/// A listener that the poll watches.
+/// A socket that listens, and that the poll watches.
 #[derive(Debug)]
-pub(super) enum Listener {
+pub(super) enum ListeningSocket {
     Tcp(TcpListener),
     Unix {
         /// Goes before the socket does, as in [`Bound`].
@@ -41,7 +41,7 @@ pub(super) enum Listener {
     },
 }
 
-impl Listener {
+impl ListeningSocket {
     /// Has the poll watch a socket that listens at this address and doesn't block.
     pub(super) fn watched(
         Bound { file, socket }: Bound,
@@ -69,12 +69,12 @@ impl Net for MioNet {
     /// Of either kind: the type is a descriptor and the calls that all streams have in common.
     type Socket = TcpStream;
 
-    fn accept(&mut self, listener: usize) -> io::Result<(TcpStream, PeerAddress)> {
-        match self.listeners.get(listener).ok_or(io::ErrorKind::WouldBlock)? {
-            Listener::Tcp(listener) => {
+    fn accept(&mut self, socket: usize) -> io::Result<(TcpStream, PeerAddress)> {
+        match self.sockets.get(socket).ok_or(io::ErrorKind::WouldBlock)? {
+            ListeningSocket::Tcp(listener) => {
                 listener.accept().map(|(stream, address)| (stream, address.into()))
             }
-            Listener::Unix { socket, .. } => {
+            ListeningSocket::Unix { socket, .. } => {
                 let (stream, _) = socket.accept()?;
                 let stream = TcpStream::from_std(OwnedFd::from(stream).into());
                 Ok((stream, PeerAddress::Unix))

@@ -43,6 +43,27 @@ impl From<Moment> for Recent {
     }
 }
 
+/// A moment of the last 497 days, to the hundredth of a second: when a connection began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start(u32);
+
+impl Start {
+    const UNIT: u64 = 10;
+
+    /// The time that has passed since then.
+    pub(super) fn passed(self, now: Moment) -> Duration {
+        let passed = Self::from(now).0.wrapping_sub(self.0);
+        Duration::from_millis(u64::from(passed) * Self::UNIT)
+    }
+}
+
+impl From<Moment> for Start {
+    fn from(Moment(millis): Moment) -> Self {
+        let [.., a, b, c, d] = (millis / Self::UNIT).to_be_bytes();
+        Self(u32::from_be_bytes([a, b, c, d]))
+    }
+}
+
 impl Add<Duration> for Moment {
     type Output = Self;
 
@@ -63,6 +84,16 @@ mod tests {
             let then = Moment(start);
             for passed in [Duration::ZERO, Duration::from_millis(1), Recent::REACH] {
                 assert_eq!(Recent::from(then).before(then + passed), then, "{start} {passed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_passed_since_a_start_is_told_also_past_a_wrap() {
+        for start in [0, 10 << 31, 10 * ((1 << 32) - 1), 10 << 32, (1 << 40) + 5] {
+            let then = Moment(start);
+            for passed in [Duration::ZERO, Duration::from_secs(497 * 24 * 60 * 60)] {
+                assert_eq!(Start::from(then).passed(then + passed), passed, "{start}");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::contract::peer::{PeerAddress, PeerId};
 
-/// A network: listeners by number, and sockets that neither block nor lose an edge.
+/// A network: listening sockets by number, and sockets that neither block nor lose an edge.
 ///
 /// The rules are those of edge-triggered readiness: an event says that something may be possible
 /// that wasn't before, and is not repeated until it was tried in vain ([`WouldBlock`]) or, for a
@@ -15,12 +15,12 @@ pub trait Net {
     /// A connection to a peer; dropping it closes it.
     type Socket;
 
-    /// Takes the next connection that waits at a listener.
+    /// Takes the next connection that waits at a listening socket.
     ///
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; else by the system's error number.
-    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, PeerAddress)>;
+    fn accept(&mut self, socket: usize) -> io::Result<(Self::Socket, PeerAddress)>;
 
     /// Begins to report events of the socket under this name.
     ///

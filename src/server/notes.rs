@@ -73,34 +73,52 @@ impl fmt::Display for LeftOut {
 
 impl Notes {
     /// A connection ended before its peer had proved itself.
-    pub(super) fn refused(&mut self, now: Moment, peer: PeerId, address: PeerAddress, why: Close) {
+    pub(super) fn refused(&mut self, now: Moment, ended: &Ended<'_>, address: PeerAddress) {
+        let (conn, listener, secs, why) = ended.parts();
         if matches!(why, Close::Cut | Close::Stopped) {
-            say!(debug, peer = address, conn = peer; "left: {why}");
+            say!(debug, peer = address, conn = conn, listener = listener, secs = secs;
+                 "left: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
-            say!(warn, peer = address, conn = peer; "refused: {why}{left_out}");
+            say!(warn, peer = address, conn = conn, listener = listener, secs = secs;
+                 "refused: {why}{left_out}");
         }
     }
 
     /// A newcomer found no room, and was no connection yet.
-    pub(super) fn turned_away(&mut self, now: Moment, address: PeerAddress, why: Close) {
+    pub(super) fn turned_away(
+        &mut self,
+        now: Moment,
+        listener: &str,
+        address: PeerAddress,
+        why: Close,
+    ) {
         if why == Close::Refused(Refusal::Throttled) {
             // Of its network was told already.
-            say!(debug, peer = address; "refused: {why}");
+            say!(debug, peer = address, listener = listener; "refused: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
-            say!(warn, peer = address; "refused: {why}{left_out}");
+            say!(warn, peer = address, listener = listener; "refused: {why}{left_out}");
         }
     }
 
     /// So many proofs from an address' network were wrong that newcomers are received like this.
-    pub(super) fn throttled(&mut self, now: Moment, from: PeerAddress, reception: Reception) {
+    pub(super) fn throttled(
+        &mut self,
+        now: Moment,
+        listener: &str,
+        from: PeerAddress,
+        reception: Reception,
+    ) {
         if let Some(left_out) = self.throttled.allows(now).map(LeftOut) {
             let place = from.ip().map_or(from.to_string(), |ip| ip.to_canonical().to_string());
-            say!(warn, address = place; "throttled: newcomers are {reception}{left_out}");
+            say!(warn, listener = listener, address = place;
+                 "throttled: newcomers are {reception}{left_out}");
         }
     }
 
-    /// A connection ended after its peer was let in.
-    pub(super) fn closed(&mut self, now: Moment, peer: PeerId, why: Close) {
+    /// A connection ended after its peer was let in by this key.
+    pub(super) fn closed(&mut self, now: Moment, ended: &Ended<'_>, key: Option<&str>) {
+        let (conn, listener, secs, why) = ended.parts();
+        let key = key.unwrap_or("-");
         let routine = matches!(
             why,
             Close::Finished
@@ -114,9 +132,10 @@ impl Notes {
                 | Close::TooOld
         );
         if routine {
-            say!(debug, conn = peer; "closed: {why}");
+            say!(debug, conn = conn, listener = listener, secs = secs, key = key; "closed: {why}");
         } else if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
-            say!(warn, conn = peer; "closed: {why}{left_out}");
+            say!(warn, conn = conn, listener = listener, secs = secs, key = key;
+                 "closed: {why}{left_out}");
         }
     }
 
@@ -141,10 +160,37 @@ impl Notes {
     }
 }
 
-/// A peer was let in.
-pub(super) fn opened(peer: &Peer<'_>) {
+/// A connection that has ended.
+pub(super) struct Ended<'a> {
+    pub(super) peer: PeerId,
+    /// The name of the listener that it came by.
+    pub(super) listener: &'a str,
+    /// From accept to the end.
+    pub(super) lasted: Duration,
+    pub(super) why: Close,
+}
+
+impl Ended<'_> {
+    fn parts(&self) -> (PeerId, &str, Seconds, Close) {
+        (self.peer, self.listener, Seconds(self.lasted), self.why)
+    }
+}
+
+/// A time as a log has it.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2}", self.0.as_secs_f64())
+    }
+}
+
+/// A peer was let in, so long after it had come.
+pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
     let (address, id, key) = (peer.address(), peer.id(), peer.key().unwrap_or("-"));
-    say!(debug, peer = address, conn = id, key = key; "let in");
+    let (dialect, secs) = (peer.dialect(), Seconds(after));
+    say!(debug, peer = address, conn = id, listener = listener, dialect = dialect,
+         secs = secs, key = key; "let in");
 }
 
 /// Nobody is let in any more.

@@ -71,6 +71,13 @@ impl Throttle {
         place.map_or(Reception::Greeted, |place| place.reception(now, limits))
     }
 
+    /// The networks whose newcomers are delayed or refused.
+    pub(super) fn count(&self, now: Moment, limits: &Limits) -> usize {
+        let places = self.sets.iter().flatten();
+        let worse = |place: &&Place| place.reception(now, limits) > Reception::Greeted;
+        places.filter(worse).count()
+    }
+
     /// Counts a failed proof. Says how newcomers are received from now on, if that is worse.
     pub(super) fn fail(
         &mut self,
@@ -176,6 +183,7 @@ mod tests {
         for (now, reception) in cases {
             assert_eq!(throttle.reception(host(1), at(now), &limits), reception, "at {now} ms");
             assert_eq!(throttle.reception(host(2), at(now), &limits), Greeted);
+            assert_eq!(throttle.count(at(now), &limits), usize::from(reception > Greeted));
         }
         assert_eq!(throttle.fail(host(1), at(44), &limits), None, "it is delayed already");
         assert_eq!(throttle.fail(host(1), at(44), &limits), Some(Refused));

@@ -4,11 +4,12 @@
 //! lists are exact where a wheel rounds, and every step is O(1) where a heap takes log n. The links
 //! lie in an array beside the slab, indexed by slot; each list is a ring around a sentinel of its
 //! own, so that leaving one needs no knowledge of which it is. A node has 12 bytes, for every
-//! connection has one.
+//! connection has one. Each gate has limits of its own, and so lists of its own.
 
 use std::time::Duration;
 
 use crate::contract::limits::Limits;
+use crate::server::gate::GateNumber;
 use crate::server::moment::{Moment, Recent};
 
 /// What a connection waits for. It waits for one thing at a time.
@@ -40,7 +41,9 @@ pub(super) const LONGEST: Duration =
     Recent::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
 
 impl Wait {
-    const ALL: [Self; 7] = [
+    const KINDS: u32 = 7;
+
+    const ALL: [Self; Self::KINDS as usize] = [
         Self::Delay,
         Self::Handshake,
         Self::Idle,
@@ -67,8 +70,10 @@ impl Wait {
 /// Who waits for what, and since when.
 #[derive(Debug)]
 pub(super) struct Waits {
-    /// First the sentinel of each kind, then a node for each slot.
+    /// First the sentinels, for each gate one of each kind, then a node for each slot.
     nodes: Vec<Node>,
+    /// How many sentinels there are.
+    lists: usize,
     /// The latest moment that was heard of, before which all of them began.
     now: Moment,
 }
@@ -91,17 +96,18 @@ impl Waits {
     pub(super) const NODE: usize = size_of::<Node>();
 
     /// With room for so many connections, so that nothing is moved later.
-    pub(super) fn new(connections: usize) -> Self {
-        let mut nodes = Vec::with_capacity(Wait::ALL.len() + connections);
-        nodes.extend((0..).map(Node::alone).take(Wait::ALL.len()));
-        Self { nodes, now: Moment::default() }
+    pub(super) fn new(gates: usize, connections: usize) -> Self {
+        let lists = gates * Wait::ALL.len();
+        let mut nodes = Vec::with_capacity(lists + connections);
+        nodes.extend((0..).map(Node::alone).take(lists));
+        Self { nodes, lists, now: Moment::default() }
     }
 
-    /// Puts a connection at the end of a list; it is in none.
-    pub(super) fn enter(&mut self, slot: usize, wait: Wait, now: Moment) {
-        let (at, sentinel) = (index(slot), wait as u32);
+    /// Puts a connection at the end of a list of its gate's; it is in none.
+    pub(super) fn enter(&mut self, slot: usize, gate: GateNumber, wait: Wait, now: Moment) {
+        let (at, sentinel) = (self.node_of(slot), sentinel(gate, wait));
         while self.nodes.len() <= at as usize {
-            let next = index(self.nodes.len() - Wait::ALL.len());
+            let next = self.node_of(self.nodes.len() - self.lists);
             self.nodes.push(Node::alone(next));
         }
         debug_assert!(self.now <= now, "time runs forward");
@@ -112,39 +118,63 @@ impl Waits {
         self.node(sentinel).older = at;
     }
 
-    /// Takes a connection from the list it is in.
+    /// Takes a connection from the list it is in, if it is in one.
     pub(super) fn leave(&mut self, slot: usize) {
-        let at = index(slot);
-        let Node { older, newer, .. } = *self.node(at);
+        let at = self.node_of(slot);
+        let Some(&Node { older, newer, .. }) = self.nodes.get(at as usize) else { return };
         self.node(older).newer = newer;
         self.node(newer).older = older;
         *self.node(at) = Node::alone(at);
     }
 
-    /// The connection that has waited longest for this, and since when.
-    pub(super) fn oldest(&self, wait: Wait) -> Option<(usize, Moment)> {
-        let at = self.nodes[wait as usize].newer as usize;
-        let slot = at.checked_sub(Wait::ALL.len())?;
+    /// The connection of a gate's that has waited longest for this, and since when.
+    pub(super) fn oldest(&self, gate: GateNumber, wait: Wait) -> Option<(usize, Moment)> {
+        let at = self.nodes[sentinel(gate, wait) as usize].newer as usize;
+        let slot = at.checked_sub(self.lists)?;
         Some((slot, self.nodes[at].since.before(self.now)))
     }
 
     /// Since when a connection has waited.
     pub(super) fn since(&self, slot: usize) -> Moment {
-        self.nodes[index(slot) as usize].since.before(self.now)
+        self.nodes[self.node_of(slot) as usize].since.before(self.now)
     }
 
-    /// A connection whose wait is over.
-    pub(super) fn due(&self, now: Moment, limits: &Limits) -> Option<(usize, Wait)> {
-        Wait::ALL.into_iter().find_map(|wait| {
-            let (slot, since) = self.oldest(wait)?;
-            (since + wait.length(limits) <= now).then_some((slot, wait))
+    /// A connection whose wait is over, by the limits of each gate.
+    pub(super) fn due<'l>(
+        &self,
+        now: Moment,
+        limits: impl IntoIterator<Item = &'l Limits>,
+    ) -> Option<(usize, Wait)> {
+        let mut ends = self.ends(limits);
+        ends.find(|(_, _, end)| *end <= now).map(|(slot, wait, _)| (slot, wait))
+    }
+
+    /// When the first wait is over, by the limits of each gate.
+    pub(super) fn deadline<'l>(
+        &self,
+        limits: impl IntoIterator<Item = &'l Limits>,
+    ) -> Option<Moment> {
+        self.ends(limits).map(|(_, _, end)| end).min()
+    }
+
+    /// The first in each list, and when its wait is over.
+    fn ends<'l>(
+        &self,
+        limits: impl IntoIterator<Item = &'l Limits>,
+    ) -> impl Iterator<Item = (usize, Wait, Moment)> {
+        let first = |gate, wait: Wait, limits: &Limits| {
+            let (slot, since) = self.oldest(gate, wait)?;
+            Some((slot, wait, since + wait.length(limits)))
+        };
+        let gates = (0..).zip(limits);
+        gates.flat_map(move |(gate, limits)| {
+            Wait::ALL.into_iter().filter_map(move |wait| first(gate, wait, limits))
         })
     }
 
-    /// When the first wait is over.
-    pub(super) fn deadline(&self, limits: &Limits) -> Option<Moment> {
-        let end = |wait: Wait| self.oldest(wait).map(|(_, since)| since + wait.length(limits));
-        Wait::ALL.into_iter().filter_map(end).min()
+    /// The node of a slot. Slots are capped by the names' halves, so they fit.
+    fn node_of(&self, slot: usize) -> u32 {
+        u32::try_from(slot + self.lists).unwrap_or(u32::MAX)
     }
 
     fn node(&mut self, at: u32) -> &mut Node {
@@ -152,9 +182,9 @@ impl Waits {
     }
 }
 
-/// The node of a slot. Slots are capped by the names' halves, so they fit.
-fn index(slot: usize) -> u32 {
-    u32::try_from(slot + Wait::ALL.len()).unwrap_or(u32::MAX)
+/// Where the list of a gate begins and ends.
+fn sentinel(gate: GateNumber, wait: Wait) -> u32 {
+    u32::from(gate) * Wait::KINDS + wait as u32
 }
 
 #[cfg(test)]
@@ -170,17 +200,23 @@ mod tests {
     #[test]
     fn the_oldest_is_due_first_and_on_time() {
         let limits = Limits { idle_timeout: Duration::from_millis(10), ..Limits::default() };
-        let mut waits = Waits::new(8);
-        waits.enter(3, Wait::Idle, at(0));
-        waits.enter(1, Wait::Idle, at(4));
-        waits.enter(2, Wait::Message, at(5));
+        let slower = Limits { idle_timeout: Duration::from_millis(12), ..Limits::default() };
+        let limits = [limits, slower];
+        let mut waits = Waits::new(2, 8);
+        waits.enter(3, 0, Wait::Idle, at(0));
+        waits.enter(4, 1, Wait::Idle, at(1));
+        waits.enter(1, 0, Wait::Idle, at(4));
+        waits.enter(2, 0, Wait::Message, at(5));
         assert_eq!(waits.deadline(&limits), Some(at(10)));
         assert_eq!(waits.due(at(9), &limits), None);
         assert_eq!(waits.due(at(10), &limits), Some((3, Wait::Idle)));
         waits.leave(3);
+        assert_eq!(waits.deadline(&limits), Some(at(13)), "the other gate's");
+        assert_eq!(waits.due(at(13), &limits), Some((4, Wait::Idle)));
+        waits.leave(4);
         assert_eq!(waits.deadline(&limits), Some(at(14)));
         waits.leave(1);
-        assert_eq!(waits.deadline(&limits), Some(at(5) + limits.message_timeout));
+        assert_eq!(waits.deadline(&limits), Some(at(5) + limits[0].message_timeout));
         waits.leave(2);
         assert_eq!(waits.deadline(&limits), None);
     }
@@ -188,22 +224,22 @@ mod tests {
     proptest! {
         #[test]
         fn lists_are_what_a_plain_vector_is(
-            steps in prop::collection::vec((0..8usize, 0..7usize), 1..200)
+            steps in prop::collection::vec((0..8usize, 0..3u8, 0..7usize), 1..200)
         ) {
-            let mut waits = Waits::new(8);
-            let mut plain: Vec<(usize, Wait)> = Vec::new();
-            for (now, (slot, kind)) in (0..).zip(steps) {
-                if let Some(place) = plain.iter().position(|(each, _)| *each == slot) {
+            let mut waits = Waits::new(3, 8);
+            let mut plain: Vec<(usize, GateNumber, Wait)> = Vec::new();
+            for (now, (slot, gate, kind)) in (0..).zip(steps) {
+                if let Some(place) = plain.iter().position(|(each, ..)| *each == slot) {
                     plain.remove(place);
                     waits.leave(slot);
                 } else {
-                    plain.push((slot, Wait::ALL[kind]));
-                    waits.enter(slot, Wait::ALL[kind], at(now));
+                    plain.push((slot, gate, Wait::ALL[kind]));
+                    waits.enter(slot, gate, Wait::ALL[kind], at(now));
                 }
-                for wait in Wait::ALL {
-                    let oldest = plain.iter().find(|(_, each)| *each == wait);
-                    let oldest = oldest.map(|(slot, _)| *slot);
-                    prop_assert_eq!(waits.oldest(wait).map(|(slot, _)| slot), oldest);
+                for (gate, wait) in (0..3).flat_map(|gate| Wait::ALL.map(|wait| (gate, wait))) {
+                    let oldest = plain.iter().find(|(_, at, each)| (*at, *each) == (gate, wait));
+                    let oldest = oldest.map(|(slot, ..)| *slot);
+                    prop_assert_eq!(waits.oldest(gate, wait).map(|(slot, _)| slot), oldest);
                 }
             }
         }

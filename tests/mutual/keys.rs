@@ -59,7 +59,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
     for (what, keys) in others {
         let mut stage = Stage::new(server(), Limits::default(), echo);
         let (line, forger) = call(&mut stage, SERVER_NONCE);
-        stage.engine.replace_keys(keys);
+        stage.engine.replace_keys(0, keys);
         stage.say(&line, &forger.confirm);
         assert_eq!(take(&line), [5, 0, 0, 1, 2], "{what}");
         stage.wait(Limits::default().handshake_timeout);
@@ -70,7 +70,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
     // The same key on another ring is the same.
     let mut stage = Stage::new(server(), Limits::default(), echo);
     let (line, mut forger) = call(&mut stage, SERVER_NONCE);
-    stage.engine.replace_keys(ring("k1", SECRET, [77; 48]));
+    stage.engine.replace_keys(0, ring("k1", SECRET, [77; 48]));
     stage.say(&line, &forger.confirm.clone());
     assert_eq!(take(&line), forger.to_client.record(4, &[0]));
     assert!(is_served(&mut stage, &line, &mut forger));
@@ -89,7 +89,7 @@ fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
     stage.say(&line, &confirm);
     two.hear(&take(&line));
     let visitor = call(&mut stage, [100; 32]);
-    stage.engine.replace_keys(ring("k2", b"another secret of some length", SERVER_SEED));
+    stage.engine.replace_keys(0, ring("k2", b"another secret of some length", SERVER_SEED));
     for (line, forger) in &mut ones {
         assert!(is_served(&mut stage, line, forger), "those who are in stay");
     }
@@ -138,7 +138,7 @@ fn a_thousand_rings_lose_nothing() {
         // The key stands anywhere among others that come and go.
         (0..round % 3).for_each(|at| keys.add(other(round + at + 2).unwrap()).unwrap());
         keys.add(Key::new("k1", SECRET).unwrap()).unwrap();
-        stage.engine.replace_keys(keys);
+        stage.engine.replace_keys(0, keys);
         assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 0);
         let at = round as usize % inside.len();
         let (line, forger) = &mut inside[at];

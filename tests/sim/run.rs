@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
 use countersign::server::moment::Moment;
-use countersign::{Close, Counters, Dialect, Exchange, Key};
+use countersign::{Close, Counters, Dialect, Exchange, Gate, Key};
 
 use crate::check::Figures;
 use crate::clients::PATIENCE;
@@ -68,7 +68,8 @@ impl Run {
         let listeners = setup.listeners;
         let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
         let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
-        let engine = Engine::new(wire, listeners, protocol, limits, service);
+        let engine =
+            Engine::new(wire, [Gate::new(protocol, limits).with_sockets(listeners)], service);
         Self { world, engine, idle_turns: 0 }
     }
 
@@ -130,7 +131,7 @@ impl Run {
 
     fn figures(&self) -> Figures {
         Figures {
-            counters: self.engine.counters().clone(),
+            counters: self.engine.counters(),
             memory: self.engine.memory_max(),
             held: self.engine.bytes_held(),
         }
@@ -180,7 +181,7 @@ impl Run {
         world.say(format_args!("the key is revoked"));
         drop(world);
         let other = Key::new("another", b"the secret of another").unwrap();
-        self.engine.replace_keys(other.with_dialect(Dialect::Countersign).into());
+        self.engine.replace_keys(0, other.with_dialect(Dialect::Countersign).into());
         self.engine.close_revoked(moment(now), wall(now));
     }
 

@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use countersign::{
-    Address, Counters, Dialect, Handle, Key, KeyRing, Limits, Protection, Protocol, Reply, Server,
-    Service, Session,
+    Address, Counters, Dialect, Handle, Key, KeyRing, Limits, Listener, Protection, Protocol,
+    Reply, Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -52,6 +52,22 @@ pub(crate) fn other_end(protocol: &Protocol) -> Protocol {
         .with_framing(protocol.framing())
         .with_protection(protocol.protection())
         .with_message_max(protocol.message_max())
+}
+
+/// Gives the server turns until it is so.
+#[track_caller]
+pub(crate) fn turn_until<S: Service>(
+    server: &mut Server<S>,
+    is_so: impl Fn(&mut Server<S>) -> bool,
+) {
+    let step = Duration::from_millis(50);
+    let mut waited = Duration::ZERO;
+    while !is_so(server) {
+        if server.turn(Some(step)).unwrap() == 0 {
+            waited += step;
+        }
+        assert!(waited < PATIENCE, "it never came to that");
+    }
 }
 
 /// A service: each message in brackets, so that it shows where one ends.
@@ -99,16 +115,14 @@ impl Running {
         let shared = Arc::new(Shared::default());
         let publisher = Arc::clone(&shared);
         let thread = thread::spawn(move || {
-            let builder = Server::builder(protocol, service).limits(limits);
-            let builder = builder.bind("127.0.0.1:0").unwrap();
-            let builder =
-                addresses.iter().try_fold(builder, |builder, address| builder.bind(address));
-            let mut server = builder.unwrap().build().unwrap();
+            let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+            let listener = addresses.iter().try_fold(listener, Listener::bind).unwrap();
+            let mut server = Server::new([listener], service).unwrap();
             started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
             while !server.is_finished() {
                 server.turn(None).unwrap();
                 let mut turns = publisher.turns.lock().unwrap();
-                *turns = (turns.0 + 1, server.counters().clone());
+                *turns = (turns.0 + 1, server.counters());
                 publisher.changed.notify_all();
             }
         });

@@ -9,12 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::services::Echo;
-use countersign::{Address, Close, Dialect, Limits, Peer, PeerId, Protocol, Refusal, Reply};
+use countersign::{
+    Address, Close, Dialect, Limits, Listener, Peer, PeerId, Protocol, Refusal, Reply,
+};
 use countersign::{Server, Service, TellError};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::common::{CHALLENGE, Client, End, PATIENCE, bracket, now, ring, speaking};
+use crate::common::{CHALLENGE, Client, End, PATIENCE, bracket, now, ring, speaking, turn_until};
 
 /// Remembers who came, and answers with its key's name and the message.
 #[derive(Default)]
@@ -36,19 +38,6 @@ impl Service for Register {
 
     fn close(&mut self, (): (), why: Close) {
         self.left.push(why);
-    }
-}
-
-/// Gives the server turns until it is so.
-#[track_caller]
-fn turn_until<S: Service>(server: &mut Server<S>, is_so: impl Fn(&mut Server<S>) -> bool) {
-    let step = Duration::from_millis(50);
-    let mut waited = Duration::ZERO;
-    while !is_so(server) {
-        if server.turn(Some(step)).unwrap() == 0 {
-            waited += step;
-        }
-        assert!(waited < PATIENCE, "it never came to that");
     }
 }
 
@@ -85,11 +74,11 @@ fn a_foreign_loop_needs_the_descriptor_and_the_deadline_alone() {
     let (started, starting) = mpsc::channel();
     let dialled = protocol.clone();
     let running = thread::spawn(move || {
-        let builder = Server::builder(protocol, Echo).limits(limits);
-        let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+        let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+        let mut server = Server::new([listener], Echo).unwrap();
         started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
         let rounds = host(&mut server).unwrap();
-        (rounds, server.counters().clone())
+        (rounds, server.counters())
     });
     let (address, handle) = starting.recv_timeout(PATIENCE).unwrap();
     let mut silent = Client::connect(address);
@@ -132,15 +121,14 @@ fn a_listener_of_the_host_s_is_taken_as_it_is() {
 #[test]
 fn several_listeners_are_one_server() {
     let own = TcpListener::bind("127.0.0.1:0").unwrap();
-    let builder = Server::builder(Protocol::open(), bracket);
-    let builder = builder.bind("127.0.0.1:0").unwrap().bind("[::1]:0");
+    let here = || Listener::new(Protocol::open()).bind("127.0.0.1:0").unwrap();
     // Not every machine has IPv6.
-    let builder = builder.unwrap_or_else(|_| {
+    let listener = here().bind("[::1]:0").unwrap_or_else(|_| {
         eprintln!("SKIP the half of several_listeners_are_one_server that is for ::1: no IPv6");
-        Server::builder(Protocol::open(), bracket).bind("127.0.0.1:0").unwrap()
+        here()
     });
-    let mut server = builder.listener(own).build().unwrap();
-    let addresses = server.addresses().to_vec();
+    let mut server = Server::new([listener.socket(own)], bracket).unwrap();
+    let addresses = server.addresses();
     let ips = addresses.iter().filter_map(Address::ip);
     let mut clients: Vec<Client> = ips.map(Client::connect).collect();
     clients.iter_mut().for_each(|client| client.say(b"a\n"));
@@ -233,7 +221,7 @@ fn other_keys_are_for_newcomers_and_those_who_are_in_stay() {
     let mut late = Client::connect(server.addresses()[0].ip().unwrap());
     turn_until(&mut server, |server| server.counters().accepted == 2);
     let proof = late.proof(&old);
-    server.replace_keys(ring("the secret of the next year"));
+    server.replace_keys(0, ring("the secret of the next year"));
     late.say(&proof);
     let wrong = Close::Refused(Refusal::WrongProof);
     turn_until(&mut server, |server| server.counters().closed(wrong) == 1);
@@ -280,8 +268,8 @@ fn a_descriptor_of_the_host_s_ends_a_wait_as_often_as_something_arrives() {
 #[test]
 fn a_busy_server_answers_and_heeds_its_deadlines() {
     let limits = Limits { idle_timeout: Duration::from_millis(50), ..Limits::default() };
-    let builder = Server::builder(Protocol::open(), Echo).limits(limits);
-    let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+    let listener = Listener::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
+    let mut server = Server::new([listener], Echo).unwrap();
     server.set_busy_poll(Duration::from_secs(60));
     let mut client = Client::connect(server.addresses()[0].ip().unwrap());
     client.say(b"hello\n");

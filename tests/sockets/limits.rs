@@ -3,7 +3,7 @@
 use std::fs;
 
 use countersign::services::{Discard, Echo};
-use countersign::{Framing, Limits, Protocol, Reply, Server};
+use countersign::{Framing, Limits, Listener, Protocol, Reply, Server};
 
 use crate::child;
 use crate::common::{Client, PATIENCE};
@@ -116,8 +116,8 @@ fn every_peer_is_stuck() {
     }
     let limits = Limits { connections: PEERS, held_max: 8 << 20, ..Limits::default() };
     let before = usage("VmRSS");
-    let builder = Server::builder(Protocol::open(), of_that_length).limits(limits);
-    let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+    let listener = Listener::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
+    let mut server = Server::new([listener], of_that_length).unwrap();
     let mut clients = Vec::new();
     for number in 0..PEERS {
         let mut client = Client::connect(server.addresses()[0].ip().unwrap());
@@ -157,8 +157,8 @@ fn every_peer_claims_much() {
     }
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(64 << 20);
     let limits = Limits { held_max: usize::MAX, ..Limits::default() };
-    let builder = Server::builder(protocol, Discard).limits(limits);
-    let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+    let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+    let mut server = Server::new([listener], Discard).unwrap();
     let before = usage("VmSize");
     let mut clients = Vec::new();
     for number in 0..PEERS {

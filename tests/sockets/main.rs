@@ -20,6 +20,7 @@ mod embedding;
 mod faults;
 mod handshake;
 mod limits;
+mod listeners;
 mod memory;
 mod messages;
 mod multiprocessing;

@@ -10,7 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::services::Echo;
-use countersign::{Close, Counters, Dialect, Handle, Limits, Protocol, Reply, Server, Service};
+use countersign::{
+    Close, Counters, Dialect, Handle, Limits, Listener, Protocol, Reply, Server, Service,
+};
 
 use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, speaking};
 
@@ -26,11 +28,11 @@ impl Run {
         let (started, starting) = mpsc::channel();
         let (returning, returned) = mpsc::channel();
         thread::spawn(move || {
-            let builder = Server::builder(protocol, service).limits(limits);
-            let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+            let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+            let mut server = Server::new([listener], service).unwrap();
             started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
             server.run().unwrap();
-            returning.send(server.counters().clone()).unwrap();
+            returning.send(server.counters()).unwrap();
         });
         let (address, handle) = starting.recv_timeout(PATIENCE).unwrap();
         Self { address, handle, returned }

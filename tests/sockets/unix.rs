@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Address, Client as Blocking, ClientError, Close, Counters, Dialect, Framing, Key, Limits, Peer,
-    PeerAddress, Protocol, Refusal, Reply, Server, Service,
+    Address, Client as Blocking, ClientError, Close, Counters, Dialect, Framing, Key, Limits,
+    Listener, Peer, PeerAddress, Protocol, Refusal, Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, ring, speaking};
@@ -204,8 +204,8 @@ fn a_listener_from_elsewhere_is_taken_as_it_is() {
     // Somebody may have called before the server was there.
     let mut client = Client::connect_unix(folder.path("own"));
     client.say(b"early\n");
-    let builder = Server::builder(Protocol::open(), bracket).listener(own);
-    let mut server = builder.bind("127.0.0.1:0").unwrap().build().unwrap();
+    let listener = Listener::new(Protocol::open()).socket(own).bind("127.0.0.1:0").unwrap();
+    let mut server = Server::new([listener], bracket).unwrap();
     assert_eq!(server.addresses()[0], folder.address("own"));
     while server.counters().messages == 0 {
         server.turn(Some(PATIENCE)).unwrap();

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::Args;
-use countersign::{Key, Server};
+use countersign::{Key, Listener, Server};
 use log::info;
 
 use super::exit::Failure;
@@ -61,12 +61,11 @@ impl Serve {
         let (ring, made) = listening.ring()?;
         let protocol = listening.protocol(ring)?;
         let limits = listening.bounds.limits(listening.spoken.message_max)?;
-        let mut builder =
-            Server::builder(protocol, offered).limits(limits).unix_mode(listening.unix_mode);
+        let mut listener = Listener::new(protocol).limits(limits).unix_mode(listening.unix_mode);
         for address in &listening.bind {
-            builder = builder.bind(address).map_err(|error| cannot_listen(address, &error))?;
+            listener = listener.bind(address).map_err(|error| cannot_listen(address, &error))?;
         }
-        let mut server = builder.build()?;
+        let mut server = Server::new([listener], offered)?;
         server.set_busy_poll(busy_poll);
         // Before anybody hears that it listens: who hears of it may also stop it.
         let (signals, woken) = Signals::heed()?;

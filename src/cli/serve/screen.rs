@@ -40,7 +40,9 @@ impl Screen {
         let (dialect, framing) = (spoken.handshake(), spoken.framing());
         let longest = units::shown(*message_max);
         let told_apart = match spoken.records() {
-            Some(records) if spoken.may_be_plain() || server.protocol().shares_raw() => {
+            Some(records)
+                if spoken.may_be_plain() || server.listeners()[0].protocol().shares_raw() =>
+            {
                 format!("records {records}, framing {framing}")
             }
             // They have their own ends.
@@ -49,7 +51,7 @@ impl Screen {
         };
         let serves = format!("{what}, dialect {dialect}{mac}, {told_apart}");
         let memory = units::shown(server.memory_max().total);
-        let most = server.limits().connections;
+        let most = server.listeners()[0].limits().connections;
         let program = std::env::args().next().unwrap_or_else(|| "countersign".to_owned());
         let options = spoken.for_the_other_end();
         let connect = |address| format!("{program} connect {}{options}", typed(address));
@@ -107,7 +109,7 @@ fn keys<S: Service>(
     }
     let path = spoken.ring_path()?;
     let path = path.display();
-    let ring = server.protocol().keys();
+    let ring = server.listeners()[0].protocol().keys();
     let serves = |key: &&Key| ring.is_live(key) && spoken.dialects().any(|each| key.serves(each));
     let ids = ring.keys().filter(serves).map(Key::id).collect::<Vec<_>>().join(", ");
     Ok(Some(match made {

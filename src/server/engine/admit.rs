@@ -4,13 +4,14 @@ use std::io;
 use std::time::SystemTime;
 
 use crate::contract::close::Close;
-use crate::contract::peer::{PeerAddress, PeerId};
+use crate::contract::peer::{PeerAddress, PeerId, SLOTS_MAX};
 use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
 use crate::server::conn::Conn;
 use crate::server::engine::Engine;
+use crate::server::gate::{Gate, GateNumber};
 use crate::server::moment::Moment;
 use crate::server::net::{AcceptFailure, Net};
 use crate::server::throttle::Reception;
@@ -26,34 +27,30 @@ const GRACE: u32 = 10;
 impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn admit(&mut self, now: Moment, wall: SystemTime) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
-            if self.room_at().is_none_or(|room| now < room) {
-                break;
-            }
-            let Some(listener) = self.door.caller(now) else { break };
-            match self.net.accept(listener) {
-                Ok((socket, address)) => {
-                    self.door.accepted(listener);
-                    self.counters.accepted += 1;
-                    match self.receive(address, now, wall) {
-                        Ok(wait) => self.welcome(socket, address, wait, now, wall),
-                        Err(why) => {
-                            self.notes.turned_away(now, address, why);
-                            self.counters.count(why);
-                        }
+            let has_room = |gate| self.room_at(gate).is_some_and(|room| room <= now);
+            let Some((socket, gate)) = self.door.caller(now, has_room) else { break };
+            let counters = &mut self.gates[usize::from(gate)].counters;
+            match self.net.accept(socket) {
+                Ok((stream, address)) => {
+                    self.door.accepted(socket);
+                    counters.accepted += 1;
+                    match self.receive(gate, address, now, wall) {
+                        Ok(wait) => self.welcome(stream, (gate, address), wait, now, wall),
+                        Err(why) => self.turn_away(gate, address, why, now),
                     }
                 }
                 Err(error) => match AcceptFailure::of(&error) {
-                    AcceptFailure::Nobody => self.door.nobody_calls(listener),
-                    AcceptFailure::Retry => self.counters.accept_failures += 1,
+                    AcceptFailure::Nobody => self.door.nobody_calls(socket),
+                    AcceptFailure::Retry => counters.accept_failures += 1,
                     AcceptFailure::Pause => {
-                        self.counters.accept_pauses += 1;
+                        counters.accept_pauses += 1;
                         if self.door.pause(now) {
                             self.notes.paused(now, &error);
                         }
                         break;
                     }
                     AcceptFailure::Gone => {
-                        self.door.nobody_calls(listener);
+                        self.door.nobody_calls(socket);
                         return Err(error);
                     }
                 },
@@ -62,65 +59,73 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(())
     }
 
-    /// When there is room for one more: at once, when the oldest visitor may be displaced, or not
+    /// When a gate has room for one more: at once, when its oldest visitor may be displaced, or not
     /// before a connection closes.
-    pub(super) fn room_at(&self) -> Option<Moment> {
-        if self.is_full() {
-            self.oldest_visitor().map(|(_, since)| self.displaceable(since))
+    pub(super) fn room_at(&self, gate: GateNumber) -> Option<Moment> {
+        if self.conns.len() >= SLOTS_MAX {
+            None
+        } else if self.gates[usize::from(gate)].is_full() {
+            self.oldest_visitor(gate).map(|(_, since)| self.displaceable(gate, since))
         } else {
             Some(Moment::default())
         }
     }
 
-    /// The visitor that has waited longest for what it waits for, and since when.
-    pub(super) fn oldest_visitor(&self) -> Option<(usize, Moment)> {
-        let oldest = [Wait::Delay, Wait::Handshake].map(|wait| self.waits.oldest(wait));
+    /// The visitor of a gate that has waited longest for what it waits for, and since when.
+    fn oldest_visitor(&self, gate: GateNumber) -> Option<(usize, Moment)> {
+        let oldest = [Wait::Delay, Wait::Handshake].map(|wait| self.waits.oldest(gate, wait));
         oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
     }
 
-    fn is_full(&self) -> bool {
-        self.conns.len() >= self.limits.connections
-            || self.visitors.count() >= self.limits.unauthenticated
+    fn displaceable(&self, gate: GateNumber, since: Moment) -> Moment {
+        since + self.gates[usize::from(gate)].limits.handshake_timeout / GRACE
     }
 
-    fn displaceable(&self, since: Moment) -> Moment {
-        since + self.limits.handshake_timeout / GRACE
+    /// A newcomer finds no room, and was no connection yet.
+    fn turn_away(&mut self, gate: GateNumber, address: PeerAddress, why: Close, now: Moment) {
+        let gate = &mut self.gates[usize::from(gate)];
+        gate.counters.count(why);
+        self.notes.turned_away(now, &gate.name, address, why);
     }
 
     /// Looks where a newcomer comes from, and makes room for it. Says what it waits for first.
     fn receive(
         &mut self,
+        gate: GateNumber,
         address: PeerAddress,
         now: Moment,
         wall: SystemTime,
     ) -> Result<Wait, Close> {
-        let wait = match self.throttle.reception(address, now, &self.limits) {
+        let Gate { throttle, limits, .. } = &self.gates[usize::from(gate)];
+        let wait = match throttle.reception(address, now, limits) {
             Reception::Greeted => Wait::Handshake,
             Reception::Delayed => Wait::Delay,
             // Before it has cost a visitor its place.
             Reception::Refused => return Err(Close::Refused(Refusal::Throttled)),
         };
-        self.make_room(address, now, wall)?;
+        self.make_room(gate, address, now, wall)?;
         Ok(wait)
     }
 
     /// Makes room for a newcomer at the cost of the visitor that has waited longest: of its own
-    /// network if that has too many, else of all.
+    /// network if that has too many, else of all who came by the gate.
     fn make_room(
         &mut self,
+        number: GateNumber,
         address: PeerAddress,
         now: Moment,
         wall: SystemTime,
     ) -> Result<(), Close> {
         let crowded = Close::Refused(Refusal::Crowded);
-        if self.visitors.has_from(address, self.limits.unauthenticated_per_address) {
-            let oldest = self.visitors.oldest_from(address).ok_or(crowded)?;
-            if now < self.displaceable(self.waits.since(oldest)) {
+        let gate = &self.gates[usize::from(number)];
+        if gate.visitors.has_from(address, gate.limits.unauthenticated_per_address) {
+            let oldest = gate.visitors.oldest_from(address).ok_or(crowded)?;
+            if now < self.displaceable(number, self.waits.since(oldest)) {
                 return Err(crowded);
             }
             self.displace(oldest, now, wall);
-        } else if self.is_full() {
-            let (oldest, _) = self.oldest_visitor().ok_or(crowded)?;
+        } else if gate.is_full() {
+            let (oldest, _) = self.oldest_visitor(number).ok_or(crowded)?;
             self.displace(oldest, now, wall);
         }
         Ok(())
@@ -138,15 +143,16 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn welcome(
         &mut self,
         mut socket: N::Socket,
-        address: PeerAddress,
+        (number, address): (GateNumber, PeerAddress),
         wait: Wait,
         now: Moment,
         wall: SystemTime,
     ) {
+        let gate = &mut self.gates[usize::from(number)];
         let generation = PeerId::generation_after(self.generation);
         let slot = self.conns.vacant_key();
         let mut nonce = [0; CHALLENGE];
-        let random = match self.protocol.dialect().authenticates() {
+        let random = match gate.protocol.dialect().authenticates() {
             true => self.net.random(&mut nonce),
             false => Ok(()),
         };
@@ -156,17 +162,19 @@ impl<N: Net, S: Service> Engine<N, S> {
         });
         if let Err(error) = watched {
             self.notes.unavailable(now, address, &error);
-            self.counters.count(Close::Unavailable);
+            gate.counters.count(Close::Unavailable);
             return;
         }
         self.generation = generation;
-        let session = Session::server(&self.protocol, nonce);
-        let visitor = self.visitors.enter(address, slot);
-        let entered = self.conns.insert(Conn::new(socket, generation, session, visitor, wait));
+        let session = Session::server(&gate.protocol, nonce);
+        let visitor = gate.visitors.enter(address, slot);
+        gate.open += 1;
+        let conn = Conn::new(socket, (number, generation), session, visitor, wait, now);
+        let entered = self.conns.insert(conn);
         debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
-        self.waits.enter(slot, wait, now);
+        self.waits.enter(slot, number, wait, now);
         match wait {
-            Wait::Delay => self.counters.delayed += 1,
+            Wait::Delay => gate.counters.delayed += 1,
             _ => self.visit(slot, now, wall, Conn::greet),
         }
     }

@@ -5,14 +5,17 @@ use std::time::SystemTime;
 use crate::contract::close::Close;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
+use crate::proto::keys::key::Key;
 use crate::proto::refusal::{Reason, Refusal};
 use crate::server::conn::Conn;
 use crate::server::desk;
 use crate::server::engine::Engine;
+use crate::server::gate::{Gate, GateNumber};
 use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
-use crate::server::notes;
-use crate::server::waits::Wait;
+use crate::server::notes::{self, Ended};
+use crate::server::signs::Signs;
+use crate::server::waits::{Wait, Waits};
 
 /// The connections that one turn closes because their time is up.
 const EXPIRIES_PER_TURN: usize = 256;
@@ -27,17 +30,21 @@ impl<N: Net, S: Service> Engine<N, S> {
             return;
         }
         notes::stopping(self.conns.len());
-        self.drain = Some(now + self.limits.drain_timeout);
+        let longest = self.gates.iter().map(|gate| gate.limits.drain_timeout).max();
+        self.drain = Some(now + longest.unwrap_or_default());
         self.door.close();
         // Those whose greeting is put off have nothing to be told.
-        while let Some((visitor, _)) = self.waits.oldest(Wait::Delay) {
-            self.remove(visitor, Close::Stopped, now);
+        for gate in 0..self.gates.len() {
+            let gate = GateNumber::try_from(gate).unwrap_or_default();
+            while let Some((visitor, _)) = self.waits.oldest(gate, Wait::Delay) {
+                self.remove(visitor, Close::Stopped, now);
+            }
         }
         // What has arrived may not have been reported: a turn sees a limited number of events.
         let arrived = Readiness { readable: true, ..Readiness::default() };
         for (slot, conn) in &mut self.conns {
             conn.notice(arrived);
-            if !std::mem::replace(&mut conn.queued, true) {
+            if !conn.signs.set(Signs::QUEUED, true) {
                 self.ready.push(slot);
             }
         }
@@ -48,6 +55,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.drain(now);
         self.drain = Some(now);
         self.expire_all(now);
+    }
+
+    /// Whether the engine was told to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_some()
     }
 
     /// Whether the engine was told to stop and every connection is closed.
@@ -62,7 +75,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             self.expire_all(now);
         }
         for _ in 0..EXPIRIES_PER_TURN {
-            let Some((slot, wait)) = self.waits.due(now, &self.limits) else { break };
+            let Some((slot, wait)) = self.due(now) else { break };
             match wait {
                 Wait::Idle => self.part(slot, Close::IdleTimeout, now, wall),
                 Wait::Message => {
@@ -72,7 +85,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                 Wait::Handshake => {
                     self.give_up(slot, Refusal::HandshakeTimeout, now, wall);
                     // A word that finds no room is not waited for.
-                    if self.waits.due(now, &self.limits) == Some((slot, Wait::Handshake)) {
+                    if self.due(now) == Some((slot, Wait::Handshake)) {
                         self.remove(slot, Close::Refused(Refusal::HandshakeTimeout), now);
                     }
                 }
@@ -83,13 +96,32 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
+    fn due(&self, now: Moment) -> Option<(usize, Wait)> {
+        self.waits.due(now, self.gates.iter().map(Gate::limits))
+    }
+
     /// Ends those who are too old.
     pub(super) fn retire(&mut self, now: Moment, wall: SystemTime) {
         for _ in 0..EXPIRIES_PER_TURN {
-            let due = self.ages.as_ref().and_then(|ages| ages.due(now, &self.limits));
+            let limits = self.gates.iter().map(Gate::limits);
+            let due = self.ages.as_ref().and_then(|ages| ages.due(now, limits));
             let Some((slot, _)) = due else { break };
             self.forget_age(slot);
             self.part(slot, Close::TooOld, now, wall);
+        }
+    }
+
+    /// Counts the ages of those who came by a gate and are in, from now on; or no more.
+    pub(super) fn change_ages(&mut self, gate: usize, counts: bool, now: Moment) {
+        let room = self.conns.capacity();
+        let ages = self.ages.get_or_insert_with(|| Waits::new(self.gates.len(), room));
+        for (slot, conn) in &self.conns {
+            if usize::from(conn.gate) == gate && conn.visitor.is_none() {
+                ages.leave(slot);
+                if counts {
+                    ages.enter(slot, conn.gate, Wait::Age, now);
+                }
+            }
         }
     }
 
@@ -125,8 +157,8 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Closes the connections whose keys are not on the ring any more. Returns how many.
     pub fn close_revoked(&mut self, now: Moment, wall: SystemTime) -> usize {
-        let keys = self.protocol.keys();
         let is_revoked = |conn: &Conn<N, S>| {
+            let keys = self.gates[usize::from(conn.gate)].protocol.keys();
             conn.is_talking() && conn.key().is_some_and(|key| keys.numbered(key).is_none())
         };
         let revoked = self.conns.iter().filter(|(_, conn)| is_revoked(conn));
@@ -145,31 +177,38 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Counts a failed proof against the network that it came from.
-    fn mark_failure(&mut self, from: PeerAddress, now: Moment) {
-        if let Some(reception) = self.throttle.fail(from, now, &self.limits) {
-            self.notes.throttled(now, from, reception);
+    fn mark_failure(&mut self, gate: GateNumber, from: PeerAddress, now: Moment) {
+        let Gate { throttle, limits, name, .. } = &mut self.gates[usize::from(gate)];
+        if let Some(reception) = throttle.fail(from, now, limits) {
+            self.notes.throttled(now, name, from, reception);
         }
     }
 
     /// Closes a connection, and forgets all that was kept for it.
     pub(super) fn remove(&mut self, slot: usize, why: Close, now: Moment) {
         let Some(conn) = self.conns.try_remove(slot) else { return };
-        self.held -= conn.bytes_held();
         self.waits.leave(slot);
         if conn.visitor.is_none() {
             self.forget_age(slot);
         }
-        self.counters.count(why);
         self.door.resume();
+        let gate = &mut self.gates[usize::from(conn.gate)];
+        gate.open -= 1;
+        gate.held -= conn.bytes_held();
+        gate.counters.count(why);
         let peer = PeerId::new(slot, conn.generation);
-        match conn.visitor.and_then(|visitor| self.visitors.leave(visitor)) {
+        let ended = Ended { peer, listener: &gate.name, lasted: conn.since.passed(now), why };
+        match conn.visitor.and_then(|visitor| gate.visitors.leave(visitor)) {
             Some(address) => {
-                self.notes.refused(now, peer, address, why);
+                self.notes.refused(now, &ended, address);
                 if why.is_failed_proof() {
-                    self.mark_failure(address, now);
+                    self.mark_failure(conn.gate, address, now);
                 }
             }
-            None => self.notes.closed(now, peer, why),
+            None => {
+                let key = conn.key().and_then(|key| gate.protocol.keys().numbered(key));
+                self.notes.closed(now, &ended, key.map(Key::id));
+            }
         }
         let Conn { state, .. } = conn;
         if let Some(state) = state {

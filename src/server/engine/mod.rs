@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use slab::Slab;
 
 use crate::contract::close::Close;
+use crate::contract::connections::Connections;
 use crate::contract::counters::Counters;
 use crate::contract::limits::{Limits, Memory};
 use crate::contract::outbox::Outbox;
@@ -20,15 +21,15 @@ use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::HELLO_MAX;
 use crate::proto::keys::KeyRing;
-use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::desk::Desk;
 use crate::server::door::Door;
+use crate::server::gate::{GATES_MAX, Gate, GateNumber, ROOM_MAX};
 use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::Notes;
-use crate::server::throttle::Throttle;
+use crate::server::signs::Signs;
 use crate::server::visitors::Visitors;
 use crate::server::waits::{Wait, Waits};
 
@@ -37,9 +38,6 @@ const INBOX: usize = 16 << 10;
 
 /// The most that a session has to say itself at once: a nonce and a hello.
 const ASIDE: usize = CHALLENGE + HELLO_MAX;
-
-/// The tables are allocated whole at start for so many connections at most; past that they grow.
-const ROOM_MAX: usize = 1 << 16;
 
 /// What the slab adds to an entry, at most.
 const SLAB_OVERHEAD: usize = size_of::<usize>();
@@ -54,14 +52,11 @@ const SLAB_OVERHEAD: usize = size_of::<usize>();
 pub struct Engine<N: Net, S: Service> {
     net: N,
     service: S,
-    protocol: Protocol,
-    limits: Limits,
+    gates: Vec<Gate>,
     conns: Slab<Conn<N, S>>,
     waits: Waits,
     /// How old the connections are, where they may become too old.
     ages: Option<Waits>,
-    visitors: Visitors,
-    throttle: Throttle,
     door: Door,
     /// The slots that have a turn, in order. One whose connection isn't marked as queued is stale.
     ready: Vec<usize>,
@@ -73,62 +68,52 @@ pub struct Engine<N: Net, S: Service> {
     outbox: Outbox,
     /// What a session has to say itself, on its way into the outbox.
     aside: Vec<u8>,
-    /// The bytes that all connections keep together.
-    held: usize,
     /// The generation of the latest connection.
     generation: u32,
     /// The server is stopping, and must have stopped by then.
     drain: Option<Moment>,
-    counters: Counters,
     notes: Notes,
 }
 
 impl<N: Net, S: Service> Engine<N, S> {
-    /// An engine with so many listeners, numbered from 0.
-    pub fn new(net: N, listeners: usize, protocol: Protocol, limits: Limits, service: S) -> Self {
-        let limits = Limits {
-            connections: limits.connections.min(SLOTS_MAX),
-            unauthenticated: limits.unauthenticated.min(limits.connections),
-            ..limits
-        };
-        let room = limits.connections.min(ROOM_MAX);
-        // Where nobody can fail, or no failure counts, nothing is kept of any.
-        let counts = protocol.dialect().authenticates() && !limits.failure_forgiven.is_zero();
-        let throttle = Throttle::new(if counts { limits.failure_networks } else { 0 });
+    /// An engine with these gates. Gates are numbered from 0, and so are the sockets that listen
+    /// for them, in the order of the gates.
+    ///
+    /// There are at most 256 gates; more are left out.
+    pub fn new(net: N, gates: impl IntoIterator<Item = Gate>, service: S) -> Self {
+        let gates: Vec<Gate> = gates.into_iter().take(GATES_MAX).collect();
+        let room = connections(&gates).min(ROOM_MAX);
+        let sockets = (0..=GateNumber::MAX).zip(&gates);
+        let sockets = sockets.flat_map(|(number, gate)| vec![number; gate.sockets]);
+        let ages = gates.iter().any(|gate| gate.limits.session_age_max.is_some());
         Self {
             conns: Slab::with_capacity(room),
-            waits: Waits::new(room),
-            ages: limits.session_age_max.map(|_| Waits::new(room)),
-            visitors: Visitors::new(limits.unauthenticated.min(ROOM_MAX)),
-            throttle,
-            door: Door::new(listeners),
+            waits: Waits::new(gates.len(), room),
+            ages: ages.then(|| Waits::new(gates.len(), room)),
+            door: Door::new(sockets),
             ready: Vec::new(),
             again: Vec::new(),
             inbox: vec![0; INBOX].into(),
-            // Its longest: a batch that is just not full, and one more reply.
-            outbox: Outbox::new(BATCH + limits.reply_max.max(ASIDE)),
+            outbox: outbox(&gates),
             aside: Vec::with_capacity(ASIDE),
-            held: 0,
             generation: 0,
             drain: None,
-            counters: Counters::default(),
             notes: Notes::default(),
             net,
             service,
-            protocol,
-            limits,
+            gates,
         }
     }
 
-    /// A listener may have somebody waiting.
-    pub fn call(&mut self, listener: usize) {
-        self.door.call(listener);
+    /// Somebody may be waiting at a socket that listens.
+    pub fn call(&mut self, socket: usize) {
+        self.door.call(socket);
     }
 
     /// Something has happened at a socket. An event for a connection that is gone is no harm.
     pub fn event(&mut self, peer: PeerId, readiness: Readiness) {
         let Some((slot, conn)) = find(&mut self.conns, peer) else { return };
-        if conn.notice(readiness) && !std::mem::replace(&mut conn.queued, true) {
+        if conn.notice(readiness) && !conn.signs.set(Signs::QUEUED, true) {
             self.ready.push(slot);
         }
     }
@@ -140,14 +125,14 @@ impl<N: Net, S: Service> Engine<N, S> {
     ///
     /// A listener is gone. Nothing that a peer does is an error.
     pub fn turn(&mut self, now: Moment, wall: SystemTime) -> io::Result<usize> {
-        self.protocol.set_time(wall);
+        self.gates.iter_mut().for_each(|gate| gate.set_time(wall));
         // Those who have used up their budget stand behind those who have just become ready.
         self.ready.append(&mut self.again);
         let visits = self.ready.len();
         for at in 0..visits {
             let slot = self.ready[at];
-            let waiting = self.conns.get_mut(slot).map(|conn| &mut conn.queued);
-            if waiting.is_some_and(std::mem::take) {
+            let conn = self.conns.get_mut(slot);
+            if conn.is_some_and(|conn| conn.signs.set(Signs::QUEUED, false)) {
                 self.visit(slot, now, wall, Conn::pump);
             }
         }
@@ -165,9 +150,10 @@ impl<N: Net, S: Service> Engine<N, S> {
         if !self.again.is_empty() || !self.ready.is_empty() {
             return Some(Moment::default());
         }
-        let door = self.door.deadline().and_then(|door| self.room_at().map(|room| door.max(room)));
-        let age = self.ages.as_ref().and_then(|ages| ages.deadline(&self.limits));
-        [self.waits.deadline(&self.limits), age, door, self.drain].into_iter().flatten().min()
+        let limits = || self.gates.iter().map(Gate::limits);
+        let door = self.door.deadline(|gate| self.room_at(gate));
+        let age = self.ages.as_ref().and_then(|ages| ages.deadline(limits()));
+        [self.waits.deadline(limits()), age, door, self.drain].into_iter().flatten().min()
     }
 
     /// Sends a message to a peer of our own accord. See [`Server::tell`](crate::Server::tell).
@@ -207,27 +193,60 @@ impl<N: Net, S: Service> Engine<N, S> {
         told
     }
 
-    /// Serves newcomers with other keys. Those who are in stay.
-    pub fn replace_keys(&mut self, keys: KeyRing) {
-        self.protocol.replace_keys(keys);
+    /// Serves a gate's newcomers with other keys. Those who are in stay.
+    pub fn replace_keys(&mut self, gate: usize, keys: KeyRing) {
+        if let Some(gate) = self.gates.get_mut(gate) {
+            gate.protocol.replace_keys(keys);
+        }
     }
 
-    /// What the engine has done since it began.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    /// Serves within other limits from now on. Those who are in stay, even where they are more than
+    /// a gate's limits allow; where their age had no limit, it counts from now.
+    pub fn replace_limits(&mut self, gate: usize, limits: Limits, now: Moment) {
+        let Some(replaced) = self.gates.get_mut(gate) else { return };
+        let ages_before = replaced.limits.session_age_max.is_some();
+        replaced.replace_limits(limits);
+        let ages_now = replaced.limits.session_age_max.is_some();
+        if ages_before != ages_now {
+            self.change_ages(gate, ages_now, now);
+        }
+        if outbox_room(&self.gates) > self.outbox.capacity() {
+            self.outbox = outbox(&self.gates);
+        }
     }
 
-    /// The limits in force.
+    /// The listeners, as they are now.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn gates(&self) -> &[Gate] {
+        &self.gates
     }
 
-    /// What the listeners speak.
+    /// What all listeners have done since they began.
     #[must_use]
-    pub fn protocol(&self) -> &Protocol {
-        &self.protocol
+    pub fn counters(&self) -> Counters {
+        self.gates.iter().fold(Counters::default(), |sum, gate| sum.and(&gate.counters))
+    }
+
+    /// The connections that are open now, by their state; for each gate.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connections> {
+        let mut all = vec![Connections::default(); self.gates.len()];
+        for (_, conn) in &self.conns {
+            let of_gate = &mut all[usize::from(conn.gate)];
+            *match conn.wait {
+                Wait::Delay => &mut of_gate.delayed,
+                _ if conn.is_talking() => &mut of_gate.open,
+                Wait::Handshake => &mut of_gate.handshake,
+                _ => &mut of_gate.closing,
+            } += 1;
+        }
+        all
+    }
+
+    /// The networks whose newcomers a gate delays or refuses, for proofs from there were wrong.
+    #[must_use]
+    pub fn throttled(&self, gate: usize, now: Moment) -> usize {
+        self.gates.get(gate).map_or(0, |gate| gate.throttled(now))
     }
 
     /// The service.
@@ -249,33 +268,35 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// The bytes that the connections keep now of unfinished messages and unsent replies.
     #[must_use]
     pub fn bytes_held(&self) -> usize {
-        self.held
+        self.gates.iter().map(|gate| gate.held).sum()
     }
 
-    /// What the limits come to, in bytes: no peer can make the engine use more.
+    /// What the limits come to, in bytes: no peer can make the engine use more. Of several gates it
+    /// is the sum, but for what is said of one connection, which is the most that one can take.
     #[must_use]
     pub fn memory_max(&self) -> Memory {
-        let Limits { connections, unauthenticated, reply_max, held_max, .. } = self.limits;
-        let keys = Session::keys_max(&self.protocol);
-        let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + keys;
+        let start = Memory { fixed: INBOX + ASIDE + self.outbox.capacity(), ..Memory::default() };
+        let sum = self.gates.iter().map(|gate| self.memory_of(gate)).fold(start, Memory::and);
+        Memory { total: sum.total + start.fixed, ..sum }
+    }
+
+    /// The part of a gate in it.
+    fn memory_of(&self, gate: &Gate) -> Memory {
+        let Gate { protocol, limits, throttle, .. } = gate;
+        let Limits { connections, unauthenticated, reply_max, held_max, .. } = *limits;
+        let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + Session::keys_max(protocol);
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
         let ages = if self.ages.is_some() { Waits::NODE } else { 0 };
         let per_connection = entry + Waits::NODE + ages + queues + Conn::<N, S>::STUCK_MAX;
-        let held_per_connection = self.protocol.unit_max().max(INBOX) + BATCH + reply_max;
+        let held_per_connection = protocol.unit_max().max(INBOX) + BATCH + reply_max;
         // The limit on what is held is seen when it is passed, so one connection may lie above it.
         let all_held = held_per_connection.saturating_mul(connections);
         let held = all_held.min(held_max.saturating_add(held_per_connection));
-        let buffers = INBOX + ASIDE + self.outbox.capacity();
-        let fixed = buffers + self.throttle.bytes() + unauthenticated * Visitors::ENTRY;
+        let fixed = throttle.bytes() + unauthenticated * Visitors::ENTRY;
         let total = fixed.saturating_add(per_connection.saturating_mul(connections));
-        Memory {
-            fixed,
-            per_connection,
-            held_per_connection,
-            held,
-            total: total.saturating_add(held),
-        }
+        let total = total.saturating_add(held);
+        Memory { fixed, per_connection, held_per_connection, held, total }
     }
 
     /// Gives a connection its turn, and sees to what came of it.
@@ -287,21 +308,25 @@ impl<N: Net, S: Service> Engine<N, S> {
         act: impl FnOnce(&mut Conn<N, S>, &mut [u8], &mut Desk<'_, N, S>) -> Visit,
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
+        let Gate { name, protocol, limits, visitors, counters, .. } =
+            &mut self.gates[usize::from(conn.gate)];
         let held = conn.bytes_held();
-        let Counters { bytes_in, bytes_out, authenticated, .. } = self.counters;
+        let Counters { bytes_in, bytes_out, authenticated, .. } = *counters;
         self.outbox.clear();
         let mut desk = Desk {
             net: &mut self.net,
             service: &mut self.service,
-            protocol: &self.protocol,
-            limits: &self.limits,
-            visitors: &mut self.visitors,
-            counters: &mut self.counters,
+            protocol,
+            limits,
+            visitors,
+            counters,
             outbox: &mut self.outbox,
             aside: &mut self.aside,
             messages: MESSAGES_PER_VISIT,
             controlled: false,
             peer: PeerId::new(slot, conn.generation),
+            listener: name,
+            now,
             wall,
             draining: self.drain.is_some(),
         };
@@ -309,36 +334,55 @@ impl<N: Net, S: Service> Engine<N, S> {
         let acted = catch_unwind(AssertUnwindSafe(|| act(conn, &mut self.inbox, &mut desk)));
         let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut desk));
         let (messages, controlled) = ((MESSAGES_PER_VISIT - desk.messages) as u64, desk.controlled);
-        self.counters.messages += messages;
+        let gate = &mut self.gates[usize::from(conn.gate)];
+        gate.counters.messages += messages;
         let held_now = conn.bytes_held();
-        self.held = self.held - held + held_now;
+        gate.held = gate.held - held + held_now;
         if let Some(ages) = &mut self.ages
-            && self.counters.authenticated > authenticated
+            && gate.counters.authenticated > authenticated
+            && gate.limits.session_age_max.is_some()
         {
-            ages.enter(slot, Wait::Age, now);
+            ages.enter(slot, conn.gate, Wait::Age, now);
         }
         match visit {
             Visit::Over(why) => return self.remove(slot, why, now),
-            Visit::Again if !std::mem::replace(&mut conn.queued, true) => self.again.push(slot),
+            Visit::Again if !conn.signs.set(Signs::QUEUED, true) => self.again.push(slot),
             Visit::Again | Visit::Rest => {}
         }
-        if self.held > self.limits.held_max && held_now > held {
+        if gate.held > gate.limits.held_max && held_now > held {
             return self.remove(slot, Close::Overloaded, now);
         }
         let wait = conn.waits_for();
         let progress = match wait {
             // A visit may answer what an earlier one has read.
-            Wait::Idle => self.counters.bytes_in > bytes_in || messages > 0,
+            Wait::Idle => gate.counters.bytes_in > bytes_in || messages > 0,
             // What lies there in part now has just begun.
             Wait::Message => messages > 0 || controlled,
-            Wait::Write => self.counters.bytes_out > bytes_out,
+            Wait::Write => gate.counters.bytes_out > bytes_out,
             Wait::Delay | Wait::Handshake | Wait::Linger | Wait::Age => false,
         };
         if std::mem::replace(&mut conn.wait, wait) != wait || progress {
             self.waits.leave(slot);
-            self.waits.enter(slot, wait, now);
+            self.waits.enter(slot, conn.gate, wait, now);
         }
     }
+}
+
+/// The connections that all gates together let in.
+fn connections(gates: &[Gate]) -> usize {
+    let limits = gates.iter().map(|gate| gate.limits.connections);
+    limits.fold(0, usize::saturating_add).min(SLOTS_MAX)
+}
+
+/// The one buffer that replies are written to: at its longest, it has a batch that is just not
+/// full, and one more reply.
+fn outbox(gates: &[Gate]) -> Outbox {
+    Outbox::new(outbox_room(gates))
+}
+
+fn outbox_room(gates: &[Gate]) -> usize {
+    let reply_max = gates.iter().map(|gate| gate.limits.reply_max).max();
+    BATCH + reply_max.unwrap_or_default().max(ASIDE)
 }
 
 /// The connection of a name, if it is still that one.
@@ -353,10 +397,8 @@ fn find<N: Net, S: Service>(
 impl<N: Net, S: Service> fmt::Debug for Engine<N, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("protocol", &self.protocol)
-            .field("limits", &self.limits)
+            .field("gates", &self.gates)
             .field("connections", &self.conns.len())
-            .field("counters", &self.counters)
             .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,85 @@
+//! How long turns took.
+
+use std::time::Duration;
+
+/// The buckets but the last, which has all that is longer: up to 1 µs, 2 µs, … 2^20 µs.
+const BOUNDS: usize = 21;
+
+/// How long turns took: counts by powers of two, from one microsecond to about a second.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TurnTimes {
+    counts: [u64; BOUNDS + 1],
+    sum: Duration,
+    longest: Duration,
+}
+
+impl TurnTimes {
+    /// Turns that were timed.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The time that all of them took together.
+    #[must_use]
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+
+    /// The time that the longest of them took.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.longest
+    }
+
+    /// The buckets: the longest time that belongs to each, and how many turns took so long and
+    /// longer than the bucket before. The last has no bound.
+    pub fn buckets(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
+        let bound = |power| (power < BOUNDS).then(|| Duration::from_micros(1_u64 << power));
+        (0..).map(bound).zip(self.counts)
+    }
+
+    /// The sum of several.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
+        Self { sum: self.sum + other.sum, longest: self.longest.max(other.longest), ..self }
+    }
+
+    pub(crate) fn record(&mut self, time: Duration) {
+        let micros = time.as_nanos().div_ceil(1_000).max(1);
+        let bucket = (u128::BITS - (micros - 1).leading_zeros()) as usize;
+        self.counts[bucket.min(BOUNDS)] += 1;
+        self.sum += time;
+        self.longest = self.longest.max(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_counted_under_the_first_bound_that_it_does_not_pass() {
+        let cases = [
+            (0, 0),
+            (1_000, 0),
+            (1_001, 1),
+            (2_000, 1),
+            (2_001, 2),
+            (1_048_576_000, 20),
+            (1_048_576_001, 21),
+            (u64::MAX, 21),
+        ];
+        for (nanos, bucket) in cases {
+            let time = Duration::from_nanos(nanos);
+            let mut times = TurnTimes::default();
+            times.record(time);
+            let (bound, count) = times.buckets().nth(bucket).unwrap();
+            assert_eq!(count, 1, "{nanos} ns");
+            assert!(bound.is_none_or(|bound| time <= bound));
+            assert_eq!((times.count(), times.sum(), times.longest()), (1, time, time));
+            assert_eq!(times.clone().and(&times).count(), 2);
+        }
+    }
+}

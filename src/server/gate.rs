@@ -1,0 +1,150 @@
+//! One listener as the loop has it: on what terms it lets in, and what it knows of those who came.
+
+use std::time::SystemTime;
+
+use crate::address::Address;
+use crate::contract::counters::Counters;
+use crate::contract::limits::Limits;
+use crate::proto::protocol::Protocol;
+use crate::server::moment::Moment;
+use crate::server::throttle::Throttle;
+use crate::server::visitors::Visitors;
+
+/// The tables are allocated whole at start for so many connections at most; past that they grow.
+pub(super) const ROOM_MAX: usize = 1 << 16;
+
+/// What the number of a gate is kept in.
+pub(super) type GateNumber = u8;
+
+/// The most gates that a server has.
+pub(super) const GATES_MAX: usize = 1 << GateNumber::BITS;
+
+/// One listener of a server: what it speaks, to how many, and what came of it so far.
+///
+/// Gates share the loop and nothing else: each has keys, limits and counters of its own.
+#[derive(Debug)]
+pub struct Gate {
+    pub(super) name: String,
+    addresses: Vec<Address>,
+    /// How many sockets listen for it.
+    pub(super) sockets: usize,
+    pub(super) protocol: Protocol,
+    pub(super) limits: Limits,
+    pub(super) visitors: Visitors,
+    pub(super) throttle: Throttle,
+    pub(super) counters: Counters,
+    /// The connections that came by it and are open.
+    pub(super) open: usize,
+    /// The bytes that they keep together.
+    pub(super) held: usize,
+}
+
+impl Gate {
+    /// A gate that nobody has come by yet.
+    #[must_use]
+    pub fn new(protocol: impl Into<Protocol>, limits: Limits) -> Self {
+        let (protocol, limits) = (protocol.into(), limits.coherent());
+        Self {
+            name: String::new(),
+            addresses: Vec::new(),
+            sockets: 1,
+            visitors: Visitors::new(limits.unauthenticated.min(ROOM_MAX)),
+            throttle: throttle(&protocol, &limits),
+            counters: Counters::default(),
+            open: 0,
+            held: 0,
+            protocol,
+            limits,
+        }
+    }
+
+    /// The same under a name, for logs and metrics.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The same with sockets that listen at these addresses, one at each.
+    pub(super) fn at(mut self, addresses: Vec<Address>) -> Self {
+        self.sockets = addresses.len();
+        self.addresses = addresses;
+        self
+    }
+
+    /// The same with so many sockets, where they have no addresses. Without this it has one.
+    #[must_use]
+    pub fn with_sockets(mut self, count: usize) -> Self {
+        self.sockets = count;
+        self
+    }
+
+    /// The name; the first address, if none was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// What it speaks.
+    #[must_use]
+    pub fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What it has done since it began.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The bytes that its connections keep now of unfinished messages and unsent replies.
+    #[must_use]
+    pub fn bytes_held(&self) -> usize {
+        self.held
+    }
+
+    /// Lets newcomers in by other limits. What is kept stays, but for the table of failed proofs
+    /// where it changes its size.
+    pub(super) fn replace_limits(&mut self, limits: Limits) {
+        let before = std::mem::replace(&mut self.limits, limits.coherent());
+        if remembered(&self.protocol, &before) != remembered(&self.protocol, &self.limits) {
+            self.throttle = throttle(&self.protocol, &self.limits);
+        }
+    }
+
+    pub(super) fn set_time(&mut self, wall: SystemTime) {
+        self.protocol.set_time(wall);
+    }
+
+    /// Whether a newcomer finds no room but that of another.
+    pub(super) fn is_full(&self) -> bool {
+        self.open >= self.limits.connections || self.visitors.count() >= self.limits.unauthenticated
+    }
+
+    /// The networks that are delayed or refused for their failed proofs.
+    pub(super) fn throttled(&self, now: Moment) -> usize {
+        self.throttle.count(now, &self.limits)
+    }
+}
+
+fn throttle(protocol: &Protocol, limits: &Limits) -> Throttle {
+    Throttle::new(remembered(protocol, limits))
+}
+
+/// The networks whose failures are remembered: none where nobody can fail, or no failure counts.
+fn remembered(protocol: &Protocol, limits: &Limits) -> usize {
+    let counts = protocol.dialect().authenticates() && !limits.failure_forgiven.is_zero();
+    if counts { limits.failure_networks } else { 0 }
+}

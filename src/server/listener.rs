@@ -1,0 +1,141 @@
+//! What a listener is given before it listens.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use crate::address::ToAddresses;
+use crate::chance;
+use crate::clock;
+use crate::contract::limits::Limits;
+use crate::proto::protocol::Protocol;
+use crate::server::gate::Gate;
+use crate::server::listen::{self, Bound, Options};
+
+/// What one listener of a [`Server`](crate::Server) is given: what it speaks, within which limits,
+/// and any number of addresses.
+///
+/// Each has keys, limits and counters of its own; all share the loop and the service.
+///
+/// ```
+/// use countersign::services::Timestamp;
+/// use countersign::{Key, KeyRing, Limits, Listener, Protocol, Server};
+///
+/// let keys = KeyRing::from(Key::new("garden", b"sixteen bytes or more")?);
+/// let few = Limits { connections: 100, ..Limits::default() };
+/// let listeners = [
+///     Listener::new(keys).named("garden").bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
+///     Listener::new(Protocol::open()).named("open").limits(few).bind("127.0.0.1:0")?,
+/// ];
+/// let server = Server::new(listeners, Timestamp::local())?;
+/// assert_eq!(server.addresses().len(), 3);
+/// assert_eq!(server.listeners()[1].limits().connections, 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Listener {
+    name: String,
+    protocol: Protocol,
+    limits: Limits,
+    options: Options,
+    bound: Vec<Bound>,
+}
+
+impl Listener {
+    /// A listener with the default [`Limits`] that speaks this; a [`KeyRing`](crate::KeyRing) alone
+    /// stands for the dialect `countersign/1`.
+    #[must_use]
+    pub fn new(protocol: impl Into<Protocol>) -> Self {
+        Self {
+            name: String::new(),
+            protocol: protocol.into(),
+            limits: Limits::default(),
+            options: Options::default(),
+            bound: Vec::new(),
+        }
+    }
+
+    /// Under a name, for logs and metrics; without one, it goes by its first address.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// With other limits than the default ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Who may connect to the Unix sockets that are bound after this, as the mode of their files:
+    /// whoever may write. At first it is `0o600`, the owner alone.
+    #[must_use]
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.options.unix_mode = mode;
+        self
+    }
+
+    /// Whether other sockets of ours may listen at the IP addresses that are bound after this, and
+    /// the system deals the newcomers out among them (`SO_REUSEPORT`). At first they may not.
+    #[must_use]
+    pub fn reuse_port(mut self, reuses: bool) -> Self {
+        self.options.reuse_port = reuses;
+        self
+    }
+
+    /// How long nothing is heard of a peer over TCP until the system asks whether it is still there
+    /// (`SO_KEEPALIVE`); never with `None`. At first it is a minute.
+    #[must_use]
+    pub fn keepalive(mut self, after: Option<Duration>) -> Self {
+        self.options.keepalive = after;
+        self
+    }
+
+    /// How long what was sent over TCP may lack its acknowledgement until the system gives the
+    /// connection up (`TCP_USER_TIMEOUT`, on Linux). At first it is [`Limits::write_timeout`].
+    #[must_use]
+    pub fn user_timeout(mut self, after: Duration) -> Self {
+        self.options.user_timeout = Some(after);
+        self
+    }
+
+    /// Listens at an address; port 0 is any free one, and `unix:/path` a Unix socket.
+    ///
+    /// What a dead server has left at the path is replaced, but no file of another kind and no
+    /// socket that somebody listens at. When the server stops, it removes its file.
+    ///
+    /// # Errors
+    ///
+    /// The address can't be bound.
+    pub fn bind(mut self, address: impl ToAddresses) -> io::Result<Self> {
+        self.bound.push(listen::bind(address, &self.options)?);
+        Ok(self)
+    }
+
+    /// Listens with a socket that is bound and listens already: a
+    /// [`TcpListener`](std::net::TcpListener) of std's or a
+    /// [`UnixListener`](std::os::unix::net::UnixListener). Its options are set as those of
+    /// [`bind`](Self::bind) are: not blocking, and over TCP `TCP_NODELAY` and keepalive. The file
+    /// of a Unix socket is its maker's to remove.
+    #[must_use]
+    pub fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.bound.push(Bound::from(socket.into()));
+        self
+    }
+
+    /// The gate that it becomes, and a socket for each of its addresses.
+    pub(super) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
+        let Self { name, mut protocol, limits, options, bound } = self;
+        protocol.prepare(clock::wall(), chance::bytes)?;
+        protocol
+            .check_server()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let prepared = bound.iter().map(|bound| listen::prepare(&bound.socket, &options, &limits));
+        let addresses = prepared.collect::<io::Result<Vec<_>>>()?;
+        let first = || addresses.first().map(ToString::to_string).unwrap_or_default();
+        let name = if name.is_empty() { first() } else { name };
+        Ok((Gate::new(protocol, limits).named(name).at(addresses), bound))
+    }
+}

@@ -1,0 +1,186 @@
+//! Several listeners of one server, and limits that are replaced while it runs.
+
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use countersign::services::Echo;
+use countersign::{
+    Close, Connections, Dialect, Limits, Listener, Peer, Protocol, Refusal, Reply, Server, Service,
+};
+
+use crate::common::{CHALLENGE, Client, End, PATIENCE, ring, speaking, turn_until};
+
+/// Answers each message with the number of the listener that the peer came by.
+struct WhichListener;
+
+impl Service for WhichListener {
+    type State = usize;
+
+    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> usize {
+        peer.listener()
+    }
+
+    fn message(&mut self, listener: &mut usize, _message: &[u8], reply: &mut Reply<'_>) {
+        reply.message(listener.to_string().as_bytes());
+    }
+}
+
+fn limits(connections: usize) -> Limits {
+    Limits { connections, ..Limits::default() }
+}
+
+fn here(protocol: Protocol) -> Listener {
+    Listener::new(protocol).bind("127.0.0.1:0").unwrap()
+}
+
+fn dial<S: Service>(server: &Server<S>, listener: usize) -> Client {
+    Client::connect(server.listeners()[listener].addresses()[0].ip().unwrap())
+}
+
+#[test]
+fn each_listener_has_a_protocol_limits_and_counters_of_its_own() {
+    let raw = speaking(Dialect::Raw).with_message_max(4);
+    let listeners = [
+        here(raw.clone()).named("raw").bind("127.0.0.1:0").unwrap(),
+        here(Protocol::open()).limits(limits(7)),
+    ];
+    let mut server = Server::new(listeners, WhichListener).unwrap();
+    let addresses = server.addresses();
+    assert_eq!((addresses.len(), server.listeners()[0].name()), (3, "raw"));
+    assert_eq!(server.listeners()[1].name(), addresses[2].to_string());
+    let (mut proving, mut open) = (dial(&server, 0), dial(&server, 1));
+    open.say(b"as long as it likes\n");
+    turn_until(&mut server, |server| server.counters().messages == 1);
+    assert_eq!(open.hear(2), b"1\n");
+    turn_until(&mut server, |server| server.counters().accepted == 2);
+    let states = server.connections();
+    let expected = |handshake, open| {
+        let mut states = Connections::default();
+        (states.handshake, states.open) = (handshake, open);
+        states
+    };
+    assert_eq!(states, [expected(1, 0), expected(0, 1)]);
+    proving.prove(&raw);
+    proving.say(b"four\n");
+    turn_until(&mut server, |server| server.counters().messages == 2);
+    assert_eq!(proving.hear(2), b"0\n");
+    proving.say(b"fifth\n");
+    let too_long = Close::Refused(Refusal::MessageTooLong);
+    turn_until(&mut server, |server| server.counters().closed(too_long) == 1);
+    let [raw, open] = server.listeners() else { panic!("there are two") };
+    assert_eq!((raw.counters().messages, open.counters().messages), (1, 1));
+    assert_eq!((raw.counters().closed(too_long), open.counters().closed(too_long)), (1, 0));
+    assert_eq!((raw.limits().connections, open.limits().connections), (10_000, 7));
+}
+
+#[test]
+fn a_listener_that_is_full_keeps_nobody_from_another() {
+    let listeners = [here(Protocol::open()).limits(limits(1)), here(Protocol::open())];
+    let mut server = Server::new(listeners, WhichListener).unwrap();
+    let _first = dial(&server, 0);
+    let _waits = dial(&server, 0);
+    turn_until(&mut server, |server| server.counters().authenticated == 1);
+    let mut other = dial(&server, 1);
+    other.say(b"\n");
+    turn_until(&mut server, |server| server.counters().messages == 1);
+    assert_eq!(other.hear(2), b"1\n");
+    assert_eq!(server.listeners()[0].counters().open(), 1);
+}
+
+#[test]
+fn the_memory_of_several_listeners_is_the_sum() {
+    let one = |connections| {
+        let listener = here(Protocol::open()).limits(limits(connections));
+        Server::new([listener], Echo).unwrap().memory_max()
+    };
+    let listeners = [limits(10), limits(20)].map(|limits| here(Protocol::open()).limits(limits));
+    let both = Server::new(listeners, Echo).unwrap().memory_max();
+    // The buffers and the driver's are there once.
+    let shared = one(10).total + one(20).total - both.total;
+    assert!(shared > 0 && shared < one(10).fixed, "{both:?}");
+    assert_eq!(both.held, one(10).held + one(20).held);
+}
+
+#[test]
+fn limits_that_are_replaced_hold_at_once_and_for_those_who_are_in() {
+    let mut server = Server::new([here(Protocol::open()).limits(limits(1))], Echo).unwrap();
+    let mut first = dial(&server, 0);
+    let mut second = dial(&server, 0);
+    second.say(b"hello\n");
+    turn_until(&mut server, |server| server.counters().authenticated == 1);
+    server.replace_limits(0, limits(2));
+    turn_until(&mut server, |server| server.counters().messages == 1);
+    assert_eq!(second.hear(6), b"hello\n");
+    // Fewer than there are: both stay.
+    server.replace_limits(0, limits(1));
+    first.say(b"hello\n");
+    turn_until(&mut server, |server| server.counters().messages == 2);
+    assert_eq!(first.hear(6), b"hello\n");
+    server.replace_limits(0, Limits { idle_timeout: Duration::from_millis(1), ..limits(1) });
+    turn_until(&mut server, |server| server.counters().closed(Close::IdleTimeout) == 2);
+    assert_eq!(first.hear_all(), (Vec::new(), End::Fin));
+}
+
+#[test]
+fn a_limit_on_the_age_that_comes_later_counts_from_then_and_one_that_goes_counts_no_more() {
+    let mut server = Server::new([here(Protocol::open())], Echo).unwrap();
+    let mut client = dial(&server, 0);
+    turn_until(&mut server, |server| server.counters().authenticated == 1);
+    let aged = |age| Limits { session_age_max: Some(age), ..limits(9) };
+    server.replace_limits(0, aged(Duration::from_millis(40)));
+    server.replace_limits(0, limits(9));
+    assert!(server.deadline().is_some_and(|due| due > crate::common::now() + PATIENCE));
+    client.say(b"hello\n");
+    turn_until(&mut server, |server| server.counters().messages == 1);
+    server.replace_limits(0, aged(Duration::from_millis(40)));
+    turn_until(&mut server, |server| server.counters().closed(Close::TooOld) == 1);
+    assert_eq!(client.hear(6), b"hello\n");
+    assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
+}
+
+#[test]
+fn keys_are_replaced_at_one_listener_alone() {
+    let raw = speaking(Dialect::Raw);
+    let mut server = Server::new([here(raw.clone()), here(raw.clone())], Echo).unwrap();
+    server.replace_keys(1, ring("the secret of the next year"));
+    for (listener, is_let_in) in [(0, true), (1, false)] {
+        let mut client = dial(&server, listener);
+        turn_until(&mut server, |server| server.counters().accepted == listener as u64 + 1);
+        client.prove(&raw);
+        turn_until(&mut server, |server| {
+            let counters = server.listeners()[listener].counters();
+            counters.authenticated + counters.closed(Close::Refused(Refusal::WrongProof)) == 1
+        });
+        assert_eq!(server.listeners()[listener].counters().authenticated == 1, is_let_in);
+    }
+    assert_eq!(server.listeners()[0].counters().bytes_out, CHALLENGE as u64);
+}
+
+#[test]
+fn a_server_says_what_has_woken_it_and_how_long_its_turns_took() {
+    let mut server = Server::new([here(Protocol::open())], Echo).unwrap();
+    let (woken, mut waking) = UnixStream::pair().unwrap();
+    server.wake_on(woken).unwrap();
+    server.turn(Some(Duration::ZERO)).unwrap();
+    assert!(!server.was_woken());
+    assert!(server.turn_times().is_none());
+    server.time_turns();
+    waking.write_all(b"!").unwrap();
+    server.turn(Some(PATIENCE)).unwrap();
+    assert!(server.was_woken() && !server.was_woken());
+    server.handle().wake().unwrap();
+    server.turn(Some(PATIENCE)).unwrap();
+    assert!(server.was_woken());
+    let times = server.turn_times().unwrap();
+    assert_eq!(times.count(), 2);
+    assert!(times.longest() <= times.sum());
+}
+
+#[test]
+fn there_are_at_most_256_listeners() {
+    let many = |count| (0..count).map(|_| Listener::new(Protocol::open()));
+    assert!(Server::new(many(256), Echo).is_ok());
+    let error = Server::new(many(257), Echo).unwrap_err();
+    assert_eq!(error.to_string(), "a server has at most 256 listeners");
+}
