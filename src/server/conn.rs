@@ -122,9 +122,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Takes note of an event. Says whether it is worth a visit.
     pub(super) fn notice(&mut self, readiness: Readiness) -> bool {
-        self.signs.add(Signs::READABLE, readiness.readable);
-        self.signs.add(Signs::ENDED, readiness.ended);
-        self.signs.add(Signs::FAILED, readiness.failed);
+        self.signs.add(readiness.into());
         readiness.readable || readiness.failed || (readiness.writable && self.has_unsent())
     }
 
@@ -250,6 +248,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Reads once. A short read has emptied the socket, so a second that only says so is saved;
     /// the end of the stream, though, may have come with the very event that told of the bytes.
+    #[inline]
     fn read(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Option<usize>> {
         loop {
             match desk.net.read(&mut self.socket, inbox) {

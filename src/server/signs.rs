@@ -1,5 +1,7 @@
 //! What is known of a connection from moment to moment, one bit each to keep its entry small.
 
+use crate::server::net::Readiness;
+
 /// A set of signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Signs(u8);
@@ -26,9 +28,15 @@ impl Signs {
         had
     }
 
-    /// Puts it there if this is so; leaves it as it is if not.
-    pub(super) fn add(&mut self, sign: Self, is_so: bool) {
-        self.set(sign, is_so || self.has(sign));
+    /// Puts these there too.
+    pub(super) fn add(&mut self, signs: Self) {
+        self.0 |= signs.0;
+    }
+}
+
+impl From<Readiness> for Signs {
+    fn from(Readiness { readable, ended, failed, .. }: Readiness) -> Self {
+        Self(u8::from(readable) | u8::from(ended) << 1 | u8::from(failed) << 2)
     }
 }
 
@@ -43,9 +51,16 @@ mod tests {
             let mut signs = Signs::default();
             assert!(!signs.set(sign, true));
             assert!(all.iter().all(|each| signs.has(*each) == (*each == sign)));
-            signs.add(sign, false);
+            signs.add(Signs::default());
             assert!(signs.set(sign, false), "adding nothing takes nothing away");
             assert_eq!(signs, Signs::default());
+        }
+        let ended = Readiness { readable: true, ended: true, ..Readiness::default() };
+        let failed = Readiness { failed: true, ..Readiness::default() };
+        for (readiness, signs) in [(ended, &all[..2]), (failed, &all[2..3])] {
+            assert!(
+                all.iter().all(|each| Signs::from(readiness).has(*each) == signs.contains(each))
+            );
         }
     }
 }

@@ -145,8 +145,12 @@ impl Waits {
         now: Moment,
         limits: impl IntoIterator<Item = &'l Limits>,
     ) -> Option<(usize, Wait)> {
-        let mut ends = self.ends(limits);
-        ends.find(|(_, _, end)| *end <= now).map(|(slot, wait, _)| (slot, wait))
+        (0..).zip(limits).find_map(|(gate, limits)| {
+            Wait::ALL.into_iter().find_map(|wait| {
+                let (slot, since) = self.oldest(gate, wait)?;
+                (since + wait.length(limits) <= now).then_some((slot, wait))
+            })
+        })
     }
 
     /// When the first wait is over, by the limits of each gate.
@@ -154,22 +158,16 @@ impl Waits {
         &self,
         limits: impl IntoIterator<Item = &'l Limits>,
     ) -> Option<Moment> {
-        self.ends(limits).map(|(_, _, end)| end).min()
-    }
-
-    /// The first in each list, and when its wait is over.
-    fn ends<'l>(
-        &self,
-        limits: impl IntoIterator<Item = &'l Limits>,
-    ) -> impl Iterator<Item = (usize, Wait, Moment)> {
-        let first = |gate, wait: Wait, limits: &Limits| {
-            let (slot, since) = self.oldest(gate, wait)?;
-            Some((slot, wait, since + wait.length(limits)))
-        };
-        let gates = (0..).zip(limits);
-        gates.flat_map(move |(gate, limits)| {
-            Wait::ALL.into_iter().filter_map(move |wait| first(gate, wait, limits))
-        })
+        let mut first: Option<Moment> = None;
+        for (gate, limits) in (0..).zip(limits) {
+            for wait in Wait::ALL {
+                if let Some((_, since)) = self.oldest(gate, wait) {
+                    let end = since + wait.length(limits);
+                    first = Some(first.map_or(end, |first| first.min(end)));
+                }
+            }
+        }
+        first
     }
 
     /// The node of a slot. Slots are capped by the names' halves, so they fit.

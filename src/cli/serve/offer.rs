@@ -66,7 +66,7 @@ impl Offered {
         Self { local: Timestamp::local(), utc: Timestamp::utc(), served }
     }
 
-    /// What isn't the default. Apart, so that it doesn't keep that from becoming a part of the loop.
+    /// What isn't the default. Apart, so that that can become a part of the loop.
     #[inline(never)]
     fn other(&mut self, served: Served, message: &[u8], reply: &mut Reply<'_>) {
         match served {

@@ -308,24 +308,23 @@ impl<N: Net, S: Service> Engine<N, S> {
         act: impl FnOnce(&mut Conn<N, S>, &mut [u8], &mut Desk<'_, N, S>) -> Visit,
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
-        let Gate { name, protocol, limits, visitors, counters, .. } =
-            &mut self.gates[usize::from(conn.gate)];
+        let gate = &mut self.gates[usize::from(conn.gate)];
         let held = conn.bytes_held();
-        let Counters { bytes_in, bytes_out, authenticated, .. } = *counters;
+        let Counters { bytes_in, bytes_out, authenticated, .. } = gate.counters;
         self.outbox.clear();
         let mut desk = Desk {
             net: &mut self.net,
             service: &mut self.service,
-            protocol,
-            limits,
-            visitors,
-            counters,
+            protocol: &gate.protocol,
+            limits: &gate.limits,
+            visitors: &mut gate.visitors,
+            counters: &mut gate.counters,
             outbox: &mut self.outbox,
             aside: &mut self.aside,
             messages: MESSAGES_PER_VISIT,
             controlled: false,
             peer: PeerId::new(slot, conn.generation),
-            listener: name,
+            listener: &gate.name,
             now,
             wall,
             draining: self.drain.is_some(),
@@ -334,7 +333,6 @@ impl<N: Net, S: Service> Engine<N, S> {
         let acted = catch_unwind(AssertUnwindSafe(|| act(conn, &mut self.inbox, &mut desk)));
         let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut desk));
         let (messages, controlled) = ((MESSAGES_PER_VISIT - desk.messages) as u64, desk.controlled);
-        let gate = &mut self.gates[usize::from(conn.gate)];
         gate.counters.messages += messages;
         let held_now = conn.bytes_held();
         gate.held = gate.held - held + held_now;
