@@ -25,7 +25,7 @@ const FLOORS: [(&str, u32); 12] = [
 ];
 
 /// What only some places may use.
-const RESERVED: [(&str, &[&str]); 5] = [
+const RESERVED: [(&str, &[&str]); 6] = [
     ("chrono::", &["src/services/timestamp.rs", "src/proto/keys/date.rs"]),
     (
         "mio::",
@@ -49,6 +49,7 @@ const RESERVED: [(&str, &[&str]); 5] = [
             "src/cli/proxy/sockets.rs",
         ],
     ),
+    ("toml::", &["src/cli/config"]),
     ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
     ("Instant::now", &["src/clock.rs", "src/cli/system.rs"]),
 ];

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     General = 1,
     Usage = 2,
     BadKeyFile = 65,
-    NoKeyFile = 66,
+    NoFile = 66,
     Unavailable = 69,
     Protocol = 76,
     Refused = 77,
@@ -31,6 +31,28 @@ pub(crate) enum Kind {
 impl Failure {
     pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
+    }
+
+    /// Several at once, a line each.
+    pub(crate) fn of_all(kind: Kind, lines: Vec<String>) -> Self {
+        Self { kind, text: lines.join("\n") }
+    }
+
+    /// Several as one, which has the code of the first.
+    pub(crate) fn together(failures: Vec<Self>) -> Option<Self> {
+        let kind = failures.first()?.kind;
+        Some(Self::of_all(kind, failures.into_iter().map(|failure| failure.text).collect()))
+    }
+
+    /// The same, of what stands there in a configuration file.
+    pub(crate) fn at(self, place: &impl fmt::Display) -> Self {
+        let kind = if self.kind == Kind::Usage { Kind::Configuration } else { self.kind };
+        Self { kind, text: format!("{place}: {}", self.text) }
+    }
+
+    /// The lines that are printed.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines()
     }
 
     /// A connection that failed, and to what.
@@ -107,7 +129,7 @@ impl From<KeyRingError> for Failure {
     fn from(error: KeyRingError) -> Self {
         let missing = |fault: &io::Error| fault.kind() == io::ErrorKind::NotFound;
         let kind = match error.fault() {
-            KeyFault::File(fault) if missing(fault) => Kind::NoKeyFile,
+            KeyFault::File(fault) if missing(fault) => Kind::NoFile,
             _ => Kind::BadKeyFile,
         };
         Self { kind, text: error.to_string() }

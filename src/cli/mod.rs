@@ -1,5 +1,7 @@
 //! The program: one file a verb. It uses the library's public interface alone.
 
+mod check_config;
+mod config;
 mod connect;
 mod exit;
 mod keygen;
@@ -17,7 +19,7 @@ mod units;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory as _, Parser, Subcommand};
 
 use exit::Failure;
 
@@ -41,19 +43,22 @@ Examples:
   countersign serve                        serve time stamps on 127.0.0.1:9527
   countersign connect 127.0.0.1:9527       talk to it
   printf 'hello\\n' | countersign connect 127.0.0.1:9527
+  countersign check-config garden.toml     see whether a configuration is in order
   countersign keygen garden                add a key to the ring
   countersign keys list                    see what is on it
   countersign load 127.0.0.1:9527 -z 10s   measure it
   countersign proxy --help                 carry the connections of other programs";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such key file,
-69 cannot bind or connect, 76 protocol violated, 77 refused, 78 no such key on the ring.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such file of keys or
+configuration, 69 cannot bind or connect, 76 protocol violated, 77 refused, 78 bad
+configuration or no such key on the ring.
 Every option is also read from the environment, as COUNTERSIGN_ and its name.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     Serve(serve::Serve),
+    CheckConfig(check_config::CheckConfig),
     Connect(connect::Connect),
     Keygen(keygen::Keygen),
     Keys(keys::Keys),
@@ -64,6 +69,7 @@ enum Verb {
 pub(crate) fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Serve(serve) => serve.run(),
+        Verb::CheckConfig(check) => check.run(),
         Verb::Connect(connect) => connect.run(),
         Verb::Keygen(keygen) => keygen.run(),
         Verb::Keys(keys) => keys.run(),
@@ -76,10 +82,15 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// One line with the remedy; whoever closed our output early needs none.
+/// The options of the whole program.
+fn command() -> Command {
+    Arguments::command()
+}
+
+/// Each failure in one line with the remedy; whoever closed our output early needs none.
 fn report(failure: &Failure) -> ExitCode {
-    if !failure.is_broken_pipe() {
-        let _ = writeln!(std::io::stderr(), "countersign: {failure}");
+    for line in failure.lines().filter(|_| !failure.is_broken_pipe()) {
+        let _ = writeln!(std::io::stderr(), "countersign: {line}");
     }
     failure.code()
 }

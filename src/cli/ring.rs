@@ -111,6 +111,12 @@ pub(crate) fn add(path: &Path, id: &str, purpose: &Purpose) -> Result<Key, Failu
     Ok(key)
 }
 
+/// A ring with a fresh key, such as [`add`] makes a file of.
+pub(crate) fn fresh(id: &str, purpose: &Purpose) -> Result<KeyRing, Failure> {
+    let secret = secret()?;
+    Ok(KeyRing::parse(&line(id, &secret, &purpose.options()))?)
+}
+
 /// A change of a file of keys.
 ///
 /// The new file is written beside the old one and then takes its place, so that whoever reads sees

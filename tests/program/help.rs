@@ -2,8 +2,18 @@
 
 use super::home::Home;
 
-const VERBS: [&str; 9] =
-    ["", "serve", "connect", "keygen", "keys", "keys list", "keys check", "keys rotate", "proxy"];
+const VERBS: [&str; 10] = [
+    "",
+    "serve",
+    "connect",
+    "keygen",
+    "keys",
+    "keys list",
+    "keys check",
+    "keys rotate",
+    "proxy",
+    "check-config",
+];
 
 #[test]
 fn help_is_longer_than_h_and_begins_with_examples() {

@@ -78,18 +78,37 @@ const RECORD_LEAST: usize = 1008;
 /// Files, pipes, the poll and the like, beside the connections.
 pub(crate) const DESCRIPTORS_BESIDE: u64 = 32;
 
+/// The limits of each listener, which has messages of so many bytes at most; with descriptors
+/// enough for all of them, or as many as the system gives.
+pub(super) fn limits(listeners: &[(&Bounds, usize)]) -> Result<Vec<Limits>, Failure> {
+    let wanted = listeners.iter().map(|(bounds, _)| bounds.max_connections);
+    let wanted = wanted.fold(0, usize::saturating_add);
+    let given = raise_descriptors(wanted as u64)?;
+    let room = usize::try_from(given.saturating_sub(DESCRIPTORS_BESIDE)).unwrap_or(usize::MAX);
+    if room < wanted {
+        warn!("{given} descriptors allow for {room} connections; raise ulimit -n");
+    }
+    let limits = listeners.iter().map(|(bounds, message_max)| {
+        let connections = share(bounds.max_connections, wanted, room);
+        Limits { connections, ..bounds.limits(*message_max) }
+    });
+    Ok(limits.collect())
+}
+
+/// What one has of the room who wants so much of all that is wanted: something, in any case.
+fn share(wants: usize, wanted: usize, room: usize) -> usize {
+    if wanted <= room {
+        return wants;
+    }
+    let share = wants as u128 * room as u128 / wanted.max(1) as u128;
+    usize::try_from(share).unwrap_or(room).max(1)
+}
+
 impl Bounds {
-    /// The limits, with descriptors enough for them: as many as the system gives.
-    pub(super) fn limits(&self, message_max: usize) -> Result<Limits, Failure> {
-        let given = raise_descriptors(self.max_connections as u64)?;
-        let room = usize::try_from(given.saturating_sub(DESCRIPTORS_BESIDE)).unwrap_or(usize::MAX);
-        let connections = self.max_connections.min(room.max(1));
-        if connections < self.max_connections {
-            warn!("{given} descriptors allow for {connections} connections; raise ulimit -n");
-        }
+    fn limits(&self, message_max: usize) -> Limits {
         let half = self.max_unauthenticated.div_ceil(2);
-        Ok(Limits {
-            connections,
+        Limits {
+            connections: self.max_connections,
             unauthenticated: self.max_unauthenticated,
             unauthenticated_per_address: self.max_per_address.unwrap_or(half),
             handshake_timeout: self.handshake_timeout,
@@ -105,7 +124,7 @@ impl Bounds {
             failure_delay: self.failure_delay,
             failure_forgiven: self.failure_forgiven,
             ..Limits::default()
-        })
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use std::io;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use countersign::{Key, KeyRing, Protocol};
+use countersign::{KeyRing, Protocol};
 use log::warn;
 
 use super::bounds::Bounds;
 use super::offer::{Offer, Served, offers};
+use crate::cli::config::Origin;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::options::{Choice, Spoken};
 use crate::cli::ring::{self, Purpose};
@@ -17,7 +18,10 @@ use crate::cli::units;
 /// One listener, as it is asked for.
 #[derive(Debug, Args)]
 #[command(next_display_order = 0)]
-pub(super) struct Listening {
+pub(crate) struct Listening {
+    /// What the log and the metrics call the listener [default: its first address]
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_NAME", value_parser = name)]
+    pub(crate) name: Option<String>,
     /// Where to listen: HOST:PORT or unix:/PATH; may be given more than once, and port 0 is any
     /// free one
     #[arg(
@@ -27,11 +31,11 @@ pub(super) struct Listening {
         default_value = "127.0.0.1:9527",
         value_delimiter = ','
     )]
-    pub(super) bind: Vec<String>,
+    pub(crate) bind: Vec<String>,
     /// The mode of the files of Unix sockets: who may write, may connect
     #[arg(long, value_name = "MODE", env = "COUNTERSIGN_UNIX_MODE", default_value = "0600",
           value_parser = units::mode)]
-    pub(super) unix_mode: u32,
+    pub(crate) unix_mode: u32,
     /// What is served
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_SERVICE", default_value = "timestamp",
           value_parser = Choice(offers))]
@@ -41,9 +45,30 @@ pub(super) struct Listening {
     utc: bool,
     // Behind all others, because their headings hold for what follows.
     #[command(flatten)]
-    pub(super) spoken: Spoken,
+    pub(crate) spoken: Spoken,
     #[command(flatten)]
     pub(super) bounds: Bounds,
+    /// Where it stands in the configuration file, if it does.
+    #[arg(skip)]
+    pub(crate) origin: Option<Origin>,
+}
+
+/// What becomes of the ring that nobody has named, where it isn't there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is made, with one fresh key.
+    IsMade,
+    /// It is left alone: a server will make it.
+    IsLeft,
+}
+
+/// A ring that wasn't there.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// Has been made, with a key of this fingerprint.
+    Now(String),
+    /// Will be made.
+    Later,
 }
 
 impl Listening {
@@ -62,17 +87,21 @@ impl Listening {
         if self.spoken.verify_only { "verdicts" } else { self.service.name() }
     }
 
-    /// The keys, and the key that was made because there was none.
-    pub(super) fn ring(&self) -> Result<(KeyRing, Option<Key>), Failure> {
+    /// The keys, and what became of a ring that nobody has named and that isn't there.
+    pub(super) fn ring(&self, missing: Missing) -> Result<(KeyRing, Option<Made>), Failure> {
         let path = self.spoken.ring_path()?;
-        let missing = self.spoken.dialect().authenticates() && self.spoken.keys.is_none();
-        let made = match missing && !path.exists() {
-            true => match ring::add(&path, "default", &Purpose::of(self.spoken.dialect())) {
+        let may_be_made = self.spoken.dialect().authenticates() && self.spoken.keys.is_none();
+        if !may_be_made || path.exists() {
+            return Ok((self.spoken.ring()?, None));
+        }
+        let purpose = Purpose::of(self.spoken.dialect());
+        let made = match missing {
+            Missing::IsLeft => return Ok((ring::fresh("default", &purpose)?, Some(Made::Later))),
+            Missing::IsMade => match ring::add(&path, "default", &purpose) {
                 // Another server has begun in the same moment, and made it.
                 Err(_) if path.exists() => None,
-                made => Some(made?),
+                made => Some(Made::Now(made?.fingerprint())),
             },
-            false => None,
         };
         Ok((self.spoken.ring()?, made))
     }
@@ -90,6 +119,15 @@ impl Listening {
         }
         protocol.check_server()?;
         Ok(protocol)
+    }
+}
+
+/// A name is also the label of a metric.
+fn name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    match (1..=64).contains(&text.len()) && text.chars().all(fits) {
+        true => Ok(text.to_owned()),
+        false => Err("write a word of up to 64 letters, digits, dots, - and _".to_owned()),
     }
 }
 

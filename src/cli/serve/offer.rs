@@ -66,7 +66,8 @@ impl Offered {
         Self { local: Timestamp::local(), utc: Timestamp::utc(), served }
     }
 
-    /// What isn't the default. Apart, so that that can become a part of the loop.
+    /// What isn't the default: apart, so that it doesn't keep that from becoming a part of the
+    /// loop.
     #[inline(never)]
     fn other(&mut self, served: Served, message: &[u8], reply: &mut Reply<'_>) {
         match served {
@@ -77,8 +78,8 @@ impl Offered {
     }
 
     /// What the listener serves that a peer came by.
-    fn served_to(&self, _peer: &Peer<'_>) -> Served {
-        self.served.first().copied().unwrap_or(Served::Discard)
+    fn served_to(&self, peer: &Peer<'_>) -> Served {
+        self.served.get(peer.listener()).copied().unwrap_or(Served::Discard)
     }
 }
 

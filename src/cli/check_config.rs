@@ -1,0 +1,53 @@
+//! `countersign check-config`: whether a configuration is in order.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::config::{File, Wanted};
+use super::exit::Failure;
+use super::logging;
+use super::serve::{Missing, Ready, Settings, bound_of};
+
+/// Check a configuration as serve reads it
+///
+/// Reads the file and all keys, and looks up the addresses, but binds none and makes no ring. What
+/// is wrong is said in one line each, and sets the exit code. A file that is in order is shown as
+/// it would be served: one line for each listener, and the bound on memory.
+#[derive(Debug, Args)]
+#[command(before_long_help = EXAMPLES)]
+pub(crate) struct CheckConfig {
+    /// The configuration
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign check-config /etc/countersign/garden.toml
+  countersign check-config garden.toml --keys keys --log-level error";
+
+impl CheckConfig {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let Self { file, settings } = self;
+        let read = File::new(file, "check-config").read();
+        // A file that can't be read says nothing of how to log.
+        let logging = read.as_ref().map_or(settings.process.logging, |it| it.process.logging);
+        let _log = logging::begin(logging);
+        let Wanted { listeners, .. } = read?;
+        let listeners = Ready::all(listeners, Missing::IsLeft)?;
+        let resolved = listeners.iter().flat_map(Ready::unresolved).collect();
+        if let Some(failure) = Failure::together(resolved) {
+            return Err(failure);
+        }
+        let mut stdout = io::stdout();
+        for ready in &listeners {
+            writeln!(stdout, "{}", ready.shown()?)?;
+        }
+        writeln!(stdout, "memory: {}", bound_of(&listeners)?)?;
+        Ok(())
+    }
+}

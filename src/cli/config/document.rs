@@ -1,0 +1,158 @@
+//! What stands in the file: tables of keys, each with its line.
+
+use std::fmt;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The name of the tables that are listeners.
+const LISTENER: &str = "listener";
+
+/// What is wrong in a file, and where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Fault {
+    pub(super) line: usize,
+    /// Of what is no TOML.
+    column: Option<usize>,
+    text: String,
+}
+
+impl Fault {
+    pub(super) fn at(line: usize, text: impl Into<String>) -> Self {
+        Self { line, column: None, text: text.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.line)?;
+        if let Some(column) = self.column {
+            write!(f, "{column}:")?;
+        }
+        write!(f, " {}", self.text)
+    }
+}
+
+/// A value as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Given {
+    Text(String),
+    /// Digits with their sign, and their base.
+    Number(String, u32),
+    Switch(bool),
+    Many(Vec<Self>),
+    /// Nothing that an option takes, and what TOML calls it.
+    Other(&'static str),
+}
+
+/// A key, its value and their line.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) line: usize,
+    pub(super) value: Given,
+}
+
+/// The keys of one table, and the line where it begins.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    pub(super) line: usize,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// A file of keys.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// What stands in front of all tables.
+    pub(super) top: Vec<Entry>,
+    pub(super) listeners: Vec<Table>,
+}
+
+impl Document {
+    /// Reads a file's bytes.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Vec<Fault>> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let lines = Lines(&bytes[..error.valid_up_to()]);
+            vec![Fault::at(lines.line(error.valid_up_to()), "this is no UTF-8")]
+        })?;
+        let lines = Lines(bytes);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            return Err(errors.iter().map(|error| lines.fault(error)).collect());
+        }
+        let mut document = Self { top: Vec::new(), listeners: Vec::new() };
+        let mut faults = Vec::new();
+        for (key, value) in table.get_ref() {
+            if key.get_ref() == LISTENER {
+                match lines.listeners(value) {
+                    Some(listeners) => document.listeners = listeners,
+                    None => {
+                        let text = "write [[listener]], in two brackets: there may be several";
+                        faults.push(Fault::at(lines.line(key.span().start), text));
+                    }
+                }
+            } else {
+                document.top.push(lines.entry(key, value));
+            }
+        }
+        document.top.sort_by_key(|entry| entry.line);
+        if faults.is_empty() { Ok(document) } else { Err(faults) }
+    }
+}
+
+/// The bytes of a file, in which places are found.
+struct Lines<'a>(&'a [u8]);
+
+impl Lines<'_> {
+    /// The number of the line, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.before(at).iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    /// The place in its line, in bytes from 1.
+    fn column(&self, at: usize) -> usize {
+        self.before(at).iter().rev().take_while(|byte| **byte != b'\n').count() + 1
+    }
+
+    fn before(&self, at: usize) -> &[u8] {
+        &self.0[..at.min(self.0.len())]
+    }
+
+    fn fault(&self, error: &toml::de::Error) -> Fault {
+        let Range { start, .. } = error.span().unwrap_or_default();
+        let text = error.message().replace('\n', " ");
+        Fault { line: self.line(start), column: Some(self.column(start)), text }
+    }
+
+    fn listeners(&self, value: &Spanned<DeValue<'_>>) -> Option<Vec<Table>> {
+        let tables = value.get_ref().as_array()?;
+        tables.iter().map(|table| self.table(table)).collect()
+    }
+
+    fn table(&self, value: &Spanned<DeValue<'_>>) -> Option<Table> {
+        let table = value.get_ref().as_table()?;
+        let mut entries: Vec<_> = table.iter().map(|(key, value)| self.entry(key, value)).collect();
+        entries.sort_by_key(|entry| entry.line);
+        Some(Table { line: self.line(value.span().start), entries })
+    }
+
+    fn entry(&self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) -> Entry {
+        let (line, key) = (self.line(key.span().start), key.get_ref().as_ref().to_owned());
+        Entry { key, line, value: given(value.get_ref()) }
+    }
+}
+
+fn given(value: &DeValue<'_>) -> Given {
+    match value {
+        DeValue::String(text) => Given::Text(text.clone().into_owned()),
+        DeValue::Integer(number) => Given::Number(number.as_str().to_owned(), number.radix()),
+        DeValue::Boolean(is_on) => Given::Switch(*is_on),
+        DeValue::Array(values) => {
+            Given::Many(values.iter().map(|value| given(value.get_ref())).collect())
+        }
+        DeValue::Float(_) => Given::Other("a float"),
+        DeValue::Datetime(_) => Given::Other("a date"),
+        DeValue::Table(_) => Given::Other("a table"),
+    }
+}

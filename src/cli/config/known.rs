@@ -1,0 +1,200 @@
+//! The keys that a file may have: the long names of the options, read as the options are.
+
+use std::any::TypeId;
+use std::ffi::OsString;
+use std::iter;
+use std::path::{Path, PathBuf};
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, ArgAction, Command};
+
+use super::document::{Entry, Fault, Given};
+
+/// Where a key may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In front of all tables, and there are tables of listeners.
+    Above,
+    /// The same, and there are none: the file has one listener.
+    Alone,
+    /// In the table of a listener.
+    Within,
+}
+
+/// An option's identifier in clap, and what a file gives it.
+#[derive(Debug, Clone)]
+pub(super) struct Value {
+    pub(super) id: String,
+    pub(super) line: usize,
+    /// Each as it would be typed.
+    words: Vec<OsString>,
+}
+
+/// The options that a file may set.
+#[derive(Debug)]
+pub(super) struct Known {
+    process: Vec<Arg>,
+    listener: Vec<Arg>,
+    /// An option for each of them, to ask what a wrong key was meant to be.
+    all: Command,
+}
+
+impl Known {
+    pub(super) fn new(process: &Command, listener: &Command) -> Self {
+        let args = |command: &Command| command.get_arguments().cloned().collect::<Vec<_>>();
+        let (process, listener) = (args(process), args(listener));
+        let all = Command::new("all").disable_help_flag(true).disable_version_flag(true);
+        let all = all.args(process.iter().chain(&listener).cloned());
+        Self { process, listener, all }
+    }
+
+    /// The options behind all keys.
+    #[cfg(test)]
+    pub(super) fn args(&self) -> impl Iterator<Item = &Arg> {
+        self.process.iter().chain(&self.listener)
+    }
+
+    /// Reads a key and its value. Paths are taken from the directory.
+    pub(super) fn value(
+        &self,
+        entry: &Entry,
+        place: Place,
+        directory: &Path,
+    ) -> Result<Value, Fault> {
+        let Entry { key, line, .. } = entry;
+        let fault = |text: String| Fault::at(*line, text);
+        let arg = self.arg(key, place).map_err(fault)?;
+        let words = words(arg, &entry.value).map_err(|text| fault(format!("{key}: {text}")))?;
+        let words: Vec<_> = words.into_iter().map(|word| anchored(arg, word, directory)).collect();
+        check(arg, &words).map_err(|text| fault(format!("{key}: {text}")))?;
+        Ok(Value { id: arg.get_id().to_string(), line: *line, words })
+    }
+
+    fn arg(&self, key: &str, place: Place) -> Result<&Arg, String> {
+        let of = |args: &'_ [Arg]| args.iter().position(|arg| arg.get_long() == Some(key));
+        match (of(&self.process), of(&self.listener), place) {
+            (Some(_), _, Place::Within) => Err(format!(
+                "{key:?} is the whole process's, and belongs at the top of the file, above all \
+                 [[listener]]"
+            )),
+            (Some(at), ..) => Ok(&self.process[at]),
+            (_, Some(_), Place::Above) if key == "name" => {
+                Err("\"name\" is one listener's, and belongs in its [[listener]]".to_owned())
+            }
+            (_, Some(at), _) => Ok(&self.listener[at]),
+            (None, None, _) => Err(self.unknown(key)),
+        }
+    }
+
+    fn unknown(&self, key: &str) -> String {
+        match key {
+            "config" => return "a file can't name another one; leave \"config\" out".to_owned(),
+            "help" | "version" => return format!("{key:?} makes no sense in a file; leave it out"),
+            _ => {}
+        }
+        let meant = self.meant(key).map(|name| format!("; did you mean {name:?}?"));
+        let remedy = || "; `countersign serve --help` lists the keys".to_owned();
+        format!("unknown key {key:?}{}", meant.unwrap_or_else(remedy))
+    }
+
+    /// The key that is most like this one, as clap finds it for an option.
+    fn meant(&self, key: &str) -> Option<String> {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        if key.is_empty() || !key.chars().all(is_word) {
+            return None;
+        }
+        let argv = ["all".to_owned(), format!("--{key}")];
+        let error = self.all.clone().try_get_matches_from(argv).err()?;
+        match error.get(ContextKind::SuggestedArg)? {
+            ContextValue::String(name) => Some(name.trim_start_matches('-').to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an option is on or off.
+fn is_switch(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue)
+}
+
+/// The words of a value, each as it would be typed behind the option.
+fn words(arg: &Arg, value: &Given) -> Result<Vec<String>, String> {
+    let takes_many = matches!(arg.get_action(), ArgAction::Append);
+    match value {
+        Given::Switch(is_on) if is_switch(arg) => Ok(vec![is_on.to_string()]),
+        _ if is_switch(arg) => Err("write true or false".to_owned()),
+        Given::Many(values) if takes_many => values.iter().map(|each| word(arg, each)).collect(),
+        Given::Many(_) => Err("this takes one value, and no array".to_owned()),
+        value => Ok(vec![word(arg, value)?]),
+    }
+}
+
+fn word(arg: &Arg, value: &Given) -> Result<String, String> {
+    let is_octal = named(arg, "MODE");
+    match value {
+        Given::Text(text) => Ok(text.clone()),
+        Given::Number(digits, 8) if is_octal => Ok(digits.clone()),
+        Given::Number(..) if is_octal => {
+            Err("a mode is octal; write it like \"0660\" or 0o660".to_owned())
+        }
+        Given::Number(digits, base) => i64::from_str_radix(digits, *base)
+            .map(|number| number.to_string())
+            .map_err(|_| "the number is too large".to_owned()),
+        Given::Switch(_) => Err("write a value in quotes; true or false says nothing".to_owned()),
+        Given::Many(_) => Err("an array within an array says nothing".to_owned()),
+        Given::Other(what) => Err(format!("write text or a whole number, and not {what}")),
+    }
+}
+
+fn named(arg: &Arg, name: &str) -> bool {
+    arg.get_value_names().is_some_and(|names| names.iter().any(|each| each == name))
+}
+
+/// The word; a path, or that of a Unix socket, is taken from the directory.
+fn anchored(arg: &Arg, word: String, directory: &Path) -> OsString {
+    if arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() && !word.is_empty() {
+        return directory.join(word).into();
+    }
+    match word.strip_prefix("unix:") {
+        Some(path) if named(arg, "ADDR") && !path.is_empty() && !path.starts_with('@') => {
+            let mut address = OsString::from("unix:");
+            address.push(directory.join(path));
+            address
+        }
+        _ => word.into(),
+    }
+}
+
+/// Has clap read the words as it would on the command line.
+fn check(arg: &Arg, words: &[OsString]) -> Result<(), String> {
+    let Some(long) = arg.get_long().filter(|_| !is_switch(arg)) else { return Ok(()) };
+    let typed = words.iter().map(|word| {
+        let mut typed = OsString::from(format!("--{long}="));
+        typed.push(word);
+        typed
+    });
+    let alone = Command::new("alone").arg(arg.clone().env(Resettable::Reset));
+    let read = alone.try_get_matches_from(iter::once("alone".into()).chain(typed));
+    read.map(drop).map_err(|error| {
+        // The key stands in front already.
+        let option = error.get(ContextKind::InvalidArg).map(|arg| format!(" for '{arg}'"));
+        in_one_line(&error).replace(&option.unwrap_or_default(), "")
+    })
+}
+
+/// What clap says, without its colours and the hint at help.
+pub(super) fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let said = text.lines().take_while(|line| !line.starts_with("For more information"));
+    let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = said.join(" ").replace(" tip: ", "; ");
+    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
+}
+
+/// Has a command take the values for its defaults.
+pub(super) fn inject(command: Command, values: &[Value]) -> Command {
+    values.iter().fold(command, |command, Value { id, words, .. }| {
+        command.mut_arg(id, |arg| arg.default_values(words))
+    })
+}

@@ -1,0 +1,225 @@
+//! The configuration file of `serve`: what can be typed as an option can stand there.
+//!
+//! A file's values become the defaults of the options, and the command line is read once more for
+//! each listener. So a file knows what the options know, reads it in the same way, and is beaten by
+//! the environment and the command line, without a second list of anything.
+
+mod document;
+mod known;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+
+use super::exit::{Failure, Kind, plain};
+use super::serve::{Listening, Process, Settings};
+use document::{Document, Entry, Fault, Table};
+use known::{Known, Place, Value};
+
+/// A file, and the command line that beats it.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    path: PathBuf,
+    /// The whole program's, with the verb.
+    program: Command,
+    verb: &'static str,
+    argv: Vec<OsString>,
+}
+
+/// What was asked for, from all sources.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) process: Process,
+    pub(crate) listeners: Vec<Listening>,
+}
+
+/// The values of a file.
+struct Values {
+    top: Vec<Value>,
+    /// Each with the line of its table.
+    tables: Vec<(usize, Vec<Value>)>,
+}
+
+/// Where in a file a listener stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    path: PathBuf,
+    line: usize,
+    /// The line of its addresses, if the file has them.
+    bind: Option<usize>,
+}
+
+impl Origin {
+    /// Where its addresses stand.
+    pub(crate) fn of_bind(&self) -> Self {
+        Self { line: self.bind.unwrap_or(self.line), ..self.clone() }
+    }
+}
+
+impl From<Settings> for Wanted {
+    /// Without a file there is one listener.
+    fn from(Settings { process, listening }: Settings) -> Self {
+        Self { process, listeners: vec![listening] }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+impl File {
+    /// The file for a verb of this command line.
+    pub(crate) fn new(path: PathBuf, verb: &'static str) -> Self {
+        Self { path, program: super::command(), verb, argv: std::env::args_os().collect() }
+    }
+
+    /// Reads it, and everything that beats it. All that is wrong in it is said at once.
+    pub(crate) fn read(&self) -> Result<Wanted, Failure> {
+        let bytes = std::fs::read(&self.path).map_err(|error| self.unreadable(&error))?;
+        self.wanted(&bytes)
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Failure {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => Kind::NoFile,
+            _ => Kind::Configuration,
+        };
+        let text = format!("cannot read {}: {}", self.path.display(), plain(error));
+        Failure::new(kind, text)
+    }
+
+    fn wanted(&self, bytes: &[u8]) -> Result<Wanted, Failure> {
+        let document = Document::read(bytes).map_err(|faults| self.failure(faults))?;
+        let Values { top, tables } =
+            self.values(&document).map_err(|faults| self.failure(faults))?;
+        let mut listeners = Vec::new();
+        let mut first = None;
+        for (line, own) in &tables {
+            let all = top.iter().chain(own).cloned().collect::<Vec<_>>();
+            let bind = all.iter().rev().find(|value| value.id == "bind").map(|value| value.line);
+            let Settings { process, mut listening } = self.beaten(&all, tables.len())?;
+            let path = self.path.clone();
+            listening.origin = Some(Origin { path, line: *line, bind });
+            listeners.push(listening);
+            first.get_or_insert(process);
+        }
+        let faults = twins(&listeners);
+        if !faults.is_empty() {
+            return Err(self.failure(faults));
+        }
+        let process = first.ok_or_else(|| Failure::new(Kind::General, "there is no listener"))?;
+        Ok(Wanted { process, listeners })
+    }
+
+    /// What stands at the top, and in each listener's table with its line.
+    fn values(&self, document: &Document) -> Result<Values, Vec<Fault>> {
+        let known = known();
+        let directory = self.path.parent().unwrap_or(Path::new(""));
+        let mut faults = Vec::new();
+        let mut read = |entries: &[Entry], place| {
+            let mut values = Vec::new();
+            for entry in entries {
+                match known.value(entry, place, directory) {
+                    Ok(value) => values.push(value),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+            values
+        };
+        let is_alone = document.listeners.is_empty();
+        let top = read(&document.top, if is_alone { Place::Alone } else { Place::Above });
+        let mut tables = Vec::new();
+        for Table { line, entries } in &document.listeners {
+            tables.push((*line, read(entries, Place::Within)));
+        }
+        if is_alone {
+            tables.push((1, Vec::new()));
+        }
+        if faults.is_empty() { Ok(Values { top, tables }) } else { Err(faults) }
+    }
+
+    /// The settings of one of so many listeners: these values, beaten by what was typed and by the
+    /// environment.
+    fn beaten(&self, values: &[Value], listeners: usize) -> Result<Settings, Failure> {
+        let program = self.program.clone();
+        let program = program.mut_subcommand(self.verb, |verb| known::inject(verb, values));
+        let usage = |error: clap::Error| Failure::new(Kind::Usage, known::in_one_line(&error));
+        let matches = program.try_get_matches_from(&self.argv).map_err(usage)?;
+        let matches = matches.subcommand_matches(self.verb);
+        let matches = matches.ok_or_else(|| Failure::new(Kind::General, "there is no verb"))?;
+        if listeners > 1 {
+            self.refuse_of_one(matches, listeners)?;
+        }
+        Settings::from_arg_matches(matches).map_err(usage)
+    }
+
+    /// What is one listener's can't be said of several.
+    fn refuse_of_one(&self, matches: &ArgMatches, listeners: usize) -> Result<(), Failure> {
+        for (id, variable) in [("bind", "COUNTERSIGN_BIND"), ("name", "COUNTERSIGN_NAME")] {
+            let said = match matches.value_source(id) {
+                Some(ValueSource::CommandLine) => format!("--{id}"),
+                Some(ValueSource::EnvVariable) => variable.to_owned(),
+                _ => continue,
+            };
+            let text = format!(
+                "{said} is for one listener, and {} has {listeners}; write {id} in each \
+                 [[listener]]",
+                self.path.display()
+            );
+            return Err(Failure::new(Kind::Usage, text));
+        }
+        Ok(())
+    }
+
+    fn failure(&self, mut faults: Vec<Fault>) -> Failure {
+        faults.sort();
+        let path = self.path.display();
+        let lines = faults.iter().map(|fault| format!("{path}:{fault}")).collect();
+        Failure::of_all(Kind::Configuration, lines)
+    }
+}
+
+fn known() -> Known {
+    let process = Process::augment_args(Command::new("process"));
+    Known::new(&process, &Listening::augment_args(Command::new("listener")))
+}
+
+/// Listeners that have a name or an address in common.
+fn twins(listeners: &[Listening]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut seen: HashMap<(&str, String), usize> = HashMap::new();
+    for listening in listeners {
+        let Some(origin) = &listening.origin else { continue };
+        let name = listening.name.iter().map(|name| ("name", name.clone(), origin.line));
+        let line = origin.of_bind().line;
+        let addresses =
+            listening.bind.iter().filter_map(|address| Some(("address", identity(address)?, line)));
+        for (what, text, line) in name.chain(addresses) {
+            if let Some(other) = seen.insert((what, text.clone()), line) {
+                let text = format!("the {what} {text} is that of line {other} too");
+                faults.push(Fault::at(line, text));
+            }
+        }
+    }
+    faults
+}
+
+/// What is the same for the same address. Any free port is nobody else's.
+fn identity(address: &str) -> Option<String> {
+    match address.parse::<SocketAddr>() {
+        Ok(ip) if ip.port() == 0 => None,
+        Ok(ip) => Some(ip.to_string()),
+        Err(_) if address.ends_with(":0") && !address.starts_with("unix:") => None,
+        Err(_) => Some(address.to_owned()),
+    }
+}

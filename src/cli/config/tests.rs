@@ -1,0 +1,262 @@
+use clap::builder::PossibleValue;
+use clap::{Arg, ArgAction};
+use proptest::prelude::*;
+
+use super::*;
+
+fn file(typed: &str) -> File {
+    let argv = ["countersign", "serve"].into_iter().chain(typed.split_whitespace());
+    File {
+        path: "/etc/countersign/garden.toml".into(),
+        program: crate::cli::command(),
+        verb: "serve",
+        argv: argv.map(OsString::from).collect(),
+    }
+}
+
+fn read(text: &str) -> Result<Wanted, String> {
+    file("").wanted(text.as_bytes()).map_err(|failure| failure.to_string())
+}
+
+/// A value for an option, as it is written in a file.
+fn sample(arg: &Arg) -> String {
+    if matches!(arg.get_action(), ArgAction::SetTrue) {
+        return "true".to_owned();
+    }
+    let word = match (arg.get_default_values().first(), arg.get_value_names()) {
+        (Some(value), _) => value.to_str().unwrap().to_owned(),
+        (None, Some([name])) => match name.as_str() {
+            "N" => "7".to_owned(),
+            "TIME" => "7s".to_owned(),
+            "ADDR" => "127.0.0.1:7".to_owned(),
+            "CIDR" => "192.0.2.0/24".to_owned(),
+            "NAME" => arg.get_possible_values().first().map_or("x", PossibleValue::get_name).into(),
+            _ => "x".to_owned(),
+        },
+        _ => panic!("an option that takes one value: {arg:?}"),
+    };
+    format!("{word:?}")
+}
+
+#[test]
+fn every_option_can_stand_in_a_file() {
+    let known = known();
+    let mut whole = String::new();
+    for arg in known.args() {
+        let line = format!("{} = {}\n", arg.get_long().unwrap(), sample(arg));
+        assert_eq!(read(&line).map(drop), Ok(()), "{line}");
+        whole.push_str(&line);
+    }
+    assert!(whole.lines().count() > 25, "{whole}");
+    assert_eq!(read(&whole).map(drop), Ok(()), "all of them together");
+}
+
+#[test]
+fn what_is_a_listeners_can_stand_in_its_table_and_nothing_else() {
+    let known = known();
+    let listener = Listening::augment_args(Command::new("listener"));
+    for arg in known.args() {
+        let text = format!("[[listener]]\n{} = {}\n", arg.get_long().unwrap(), sample(arg));
+        match listener.get_arguments().any(|each| each.get_id() == arg.get_id()) {
+            true => assert_eq!(read(&text).map(drop), Ok(()), "{text}"),
+            false => {
+                let said = read(&text).unwrap_err();
+                assert!(said.starts_with("/etc/countersign/garden.toml:2: "), "{said}");
+                assert!(said.contains("belongs at the top of the file"), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_listener_has_what_stands_at_the_top_unless_it_has_its_own() {
+    let text = "bind = \"a:1\"\nname = \"alone\"";
+    let wanted = read(text).unwrap();
+    assert_eq!(wanted.listeners.len(), 1, "no table is one listener");
+    assert_eq!(
+        (&*wanted.listeners[0].bind, wanted.listeners[0].name.as_deref()),
+        (&["a:1".to_owned()][..], Some("alone"))
+    );
+    let text = "dialect = \"raw\"\nrhel = true\n[[listener]]\nbind = \"a:1\"\n\
+                [[listener]]\nbind = [\"b:1\", \"c:1\"]\ndialect = \"open\"\nrhel = false";
+    let wanted = read(text).unwrap();
+    let spoken = |at: usize| {
+        let Listening { spoken, bind, .. } = &wanted.listeners[at];
+        (spoken.handshake(), spoken.rhel, bind.join(" "))
+    };
+    assert_eq!(spoken(0), ("raw", true, "a:1".to_owned()));
+    assert_eq!(spoken(1), ("open", false, "b:1 c:1".to_owned()));
+}
+
+#[test]
+fn what_was_typed_beats_the_file_for_every_listener() {
+    let text = "dialect = \"raw\"\n[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"b:1\"\n\
+                dialect = \"hex\"";
+    let wanted = file("--dialect open").wanted(text.as_bytes()).unwrap();
+    for listening in &wanted.listeners {
+        assert_eq!(listening.spoken.handshake(), "open");
+    }
+}
+
+#[test]
+fn paths_are_taken_from_the_directory_of_the_file() {
+    let bound = |bind: &str| read(&format!("bind = {bind:?}")).unwrap().listeners[0].bind.join(" ");
+    for (written, meant) in [
+        ("unix:sock", "unix:/etc/countersign/sock"),
+        ("unix:/run/sock", "unix:/run/sock"),
+        ("unix:@name", "unix:@name"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+    ] {
+        assert_eq!(bound(written), meant);
+    }
+    let keys = |text: &str| read(text).unwrap().listeners[0].spoken.keys.clone().unwrap();
+    assert_eq!(keys("keys = \"keys\""), Path::new("/etc/countersign/keys"));
+    assert_eq!(keys("keys = \"/keys\""), Path::new("/keys"));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
+    let cases = [
+        (
+            "\nidle-timout = \"5s\"",
+            "2: unknown key \"idle-timout\"; did you mean \"idle-timeout\"?",
+        ),
+        (
+            "idle_timeout = \"5s\"",
+            "1: unknown key \"idle_timeout\"; did you mean \"idle-timeout\"?",
+        ),
+        ("\"\" = 1", "1: unknown key \"\"; `countersign serve --help` lists the keys"),
+        ("limits.x = 1", "1: unknown key \"limits\"; `countersign serve --help` lists the keys"),
+        ("config = \"x\"", "1: a file can't name another one; leave \"config\" out"),
+        ("help = true", "1: \"help\" makes no sense in a file; leave it out"),
+        (
+            "name = \"x\"\n[[listener]]",
+            "1: \"name\" is one listener's, and belongs in its [[listener]]",
+        ),
+        ("name = \"a b\"", "1: name: invalid value 'a b': write a word of up to 64 letters"),
+        ("idle-timeout = \"soon\"", "1: idle-timeout: invalid value 'soon': expected number at 0"),
+        ("idle-timeout = 5", "1: idle-timeout: invalid value '5': time unit needed"),
+        (
+            "service = \"ech\"",
+            "1: service: invalid value 'ech' [possible values: timestamp, echo, \
+             discard]; a similar value exists: 'echo'",
+        ),
+        ("utc = \"yes\"", "1: utc: write true or false"),
+        ("records = true", "1: records: write a value in quotes"),
+        ("held-max = 1.5", "1: held-max: write text or a whole number, and not a float"),
+        ("held-max = 2018-05-10", "1: held-max: write text or a whole number, and not a date"),
+        ("held-max = {}", "1: held-max: write text or a whole number, and not a table"),
+        ("held-max = 99999999999999999999", "1: held-max: the number is too large"),
+        ("held-max = [1]", "1: held-max: this takes one value, and no array"),
+        ("bind = [[\"a:1\"]]", "1: bind: an array within an array says nothing"),
+        ("unix-mode = 660", "1: unix-mode: a mode is octal; write it like \"0660\" or 0o660"),
+        (
+            "[listener]\nbind = \"a:1\"",
+            "1: write [[listener]], in two brackets: there may be several",
+        ),
+        ("listener = [1]", "1: write [[listener]], in two brackets: there may be several"),
+        ("bind = \"a:1", "1:12: invalid basic string, expected `\"`"),
+        ("\nutc = true\nutc = true", "3:1: duplicate key"),
+        (
+            "[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"a:1\"",
+            "4: the address a:1 is that of line 2 too",
+        ),
+        ("[[listener]]\n[[listener]]", "2: the address 127.0.0.1:9527 is that of line 1 too"),
+        ("bind = [\"a:1\", \"a:1\"]", "1: the address a:1 is that of line 1 too"),
+        (
+            "[[listener]]\nname = \"x\"\nbind = \"a:1\"\n[[listener]]\nname = \"x\"",
+            "4: the name x is that of line 1 too",
+        ),
+    ];
+    for (text, said) in cases {
+        let error = read(text).unwrap_err();
+        let said = format!("/etc/countersign/garden.toml:{said}");
+        assert!(error.starts_with(&said), "{error}\n{said}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let error = file("").wanted(b"utc = true\n\xff").unwrap_err().to_string();
+    assert_eq!(error, "/etc/countersign/garden.toml:2: this is no UTF-8");
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once_in_the_order_of_the_lines() {
+    let text = "utc = 1\nidle-timout = \"5s\"\n[[listener]]\nonce = 1\nlog-level = \"info\"";
+    let error = read(text).unwrap_err();
+    let lines: Vec<_> = error.lines().filter_map(|line| line.split(':').nth(1)).collect();
+    assert_eq!(lines, ["1", "2", "4", "5"], "{error}");
+}
+
+#[test]
+fn a_mode_is_octal_and_other_numbers_are_what_they_are() {
+    let one = |text: &str| read(text).unwrap().listeners.remove(0);
+    for text in ["unix-mode = \"0660\"", "unix-mode = 0o660"] {
+        assert_eq!(one(text).unix_mode, 0o660, "{text}");
+    }
+    for text in ["message-max = \"1k\"", "message-max = 1024", "message-max = 0x400"] {
+        assert_eq!(one(text).spoken.message_max, 1024, "{text}");
+    }
+}
+
+#[test]
+fn what_is_one_listeners_is_not_typed_for_several() {
+    let text = "[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"b:1\"";
+    for (typed, said) in [("--bind c:1", "--bind is for one"), ("--name x", "--name is for one")] {
+        let error = file(typed).wanted(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(said) && error.contains("write "), "{error}");
+        let one = file(typed).wanted(b"[[listener]]\nbind = \"a:1\"");
+        assert!(one.is_ok(), "{typed}");
+    }
+}
+
+/// Pieces of files, right and wrong.
+fn piece() -> impl Strategy<Value = String> {
+    let known = known();
+    let keys: Vec<_> = known.args().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
+    let whole = known.args().map(|arg| format!("{} = {}\n", arg.get_long().unwrap(), sample(arg)));
+    let signs = [
+        "=",
+        "\n",
+        "[[listener]]\n",
+        "[listener]\n",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\"",
+        "'''",
+        ",",
+        "#",
+        ".",
+        "true",
+        "1",
+        "0o7",
+        "1.5",
+        "2018-05-10",
+        "\u{feff}",
+        "\u{0}",
+        "é",
+    ];
+    prop_oneof![
+        3 => proptest::sample::select(whole.collect::<Vec<_>>()),
+        2 => proptest::sample::select(keys),
+        4 => proptest::sample::select(signs.map(str::to_owned).to_vec()),
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_file_makes_us_panic(pieces in prop::collection::vec(piece(), 0..12)) {
+        let text = pieces.concat();
+        if let Err(error) = read(&text) {
+            prop_assert!(error.starts_with("/etc/countersign/garden.toml:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_us_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+        let _ = file("").wanted(&bytes);
+    }
+}
