@@ -179,3 +179,35 @@ fn the_example_of_the_manual_is_in_order() {
     let shown = shown.split("```").next().unwrap();
     assert_eq!(ran.err.replace(&format!("{}", file.display()), "garden.toml"), shown);
 }
+
+#[test]
+fn several_listeners_are_served_on_one_loop_each_in_its_own_way() {
+    let home = Home::with_keys(KEY);
+    home.write("other", KEY.replace("default", "other").replace("sixteen", "seventeen"));
+    let text = "bind = \"127.0.0.1:0\"\n[[listener]]\nname = \"stamps\"\nutc = true\n\
+                [[listener]]\nname = \"echo\"\nservice = \"echo\"\ndialect = \"raw\"\n\
+                keys = \"other\"\n\
+                [[listener]]\nname = \"open\"\nservice = \"echo\"\ndialect = \"open\"\n\
+                framing = \"length\"\nbind = [\"127.0.0.1:0\", \"unix:sock\"]\n";
+    let file = home.write("garden.toml", text);
+    let line = format!("serve --config {}", file.display());
+    let server = super::served::Served::started(home.command(&line).spawn().unwrap(), 4);
+    let [stamps, echo, open, socket] = &server.addresses[..] else { panic!("four addresses") };
+    let ran = home.run(&format!("connect {stamps}"), "a\n");
+    assert!(ran.out.starts_with('[') && ran.out.ends_with("] a\n"), "{ran:?}");
+    let other = home.path("other").display().to_string();
+    home.run(&format!("connect {echo} --dialect raw --keys {other}"), "a\n").printed("a\n");
+    for address in [open, socket] {
+        let line = format!("connect {address} --dialect open --framing length");
+        home.run(&line, "a\n").printed("a\n");
+    }
+    // The key of one listener opens no other.
+    assert_eq!(home.run(&format!("connect {echo} --dialect raw"), "a\n").code, Some(77));
+    let ran = server.stop();
+    for name in ["stamps", "echo", "open"] {
+        assert!(ran.err.contains(&format!("  listener {name}\n  serves   ")), "{}", ran.err);
+    }
+    assert_eq!(ran.err.matches("  memory   ").count(), 1, "{}", ran.err);
+    assert_eq!(ran.err.matches("  connect  ").count(), 4, "{}", ran.err);
+    assert!(ran.err.contains("stopped; 5 connections, 4 messages"), "{}", ran.err);
+}
