@@ -41,10 +41,12 @@ mod words;
 
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
+pub use contract::access::Access;
 pub use contract::close::Close;
 pub use contract::connections::Connections;
 pub use contract::counters::Counters;
 pub use contract::limits::{Limits, Memory};
+pub use contract::networks::{NetworkError, Networks};
 pub use contract::peer::{Peer, PeerAddress, PeerId};
 pub use contract::reply::Reply;
 pub use contract::service::Service;

@@ -1,9 +1,11 @@
 //! The contract between the loop and the program that it serves: services, replies, limits.
 
+pub mod access;
 pub mod close;
 pub mod connections;
 pub mod counters;
 pub mod limits;
+pub mod networks;
 pub(crate) mod outbox;
 pub mod peer;
 pub mod reply;

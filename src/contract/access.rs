@@ -1,0 +1,61 @@
+//! Who may connect, by where they come from.
+
+use crate::contract::networks::Networks;
+use crate::contract::peer::PeerAddress;
+
+/// Who may connect, by where they come from. Whoever may not is hung up on before a byte is sent.
+///
+/// It keeps noise away and is no proof of anything: whoever may connect still has to hold a key.
+///
+/// ```
+/// use countersign::{Access, PeerAddress};
+///
+/// let access = Access { allow: "10.0.0.0/8".parse()?, deny: "10.6.6.0/24".parse()? };
+/// let from = |text: &str| text.parse().map(PeerAddress::Ip);
+/// assert!(access.permits(from("10.1.2.3:4567")?));
+/// assert!(!access.permits(from("10.6.6.6:4567")?));
+/// assert!(!access.permits(from("192.0.2.7:4567")?));
+/// assert!(Access::default().permits(from("192.0.2.7:4567")?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Those who may; if it is empty, everybody.
+    pub allow: Networks,
+    /// Those who may not, even if they are on the other list.
+    pub deny: Networks,
+}
+
+impl Access {
+    /// Whether a peer from there may connect.
+    #[must_use]
+    pub fn permits(&self, peer: impl Into<PeerAddress>) -> bool {
+        let peer = peer.into();
+        !self.deny.contains(peer) && (self.allow.is_empty() || self.allow.contains(peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_denial_beats_an_allowance_and_no_allowance_is_one_for_everybody() {
+        let here = SocketAddr::from(([10, 0, 0, 1], 9));
+        let cases = [
+            ("", "", true, true),
+            ("10.0.0.0/8", "", true, false),
+            ("unix", "", false, true),
+            ("", "10.0.0.1", false, true),
+            ("10.0.0.1", "10.0.0.0/8", false, false),
+            ("0.0.0.0/0,unix", "unix", true, false),
+        ];
+        for (allow, deny, is_permitted, are_permitted_unix) in cases {
+            let access = Access { allow: allow.parse().unwrap(), deny: deny.parse().unwrap() };
+            assert_eq!(access.permits(here), is_permitted, "{access:?}");
+            assert_eq!(access.permits(PeerAddress::Unix), are_permitted_unix, "{access:?}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Lists of networks, as people write them.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::contract::peer::PeerAddress;
+
+/// What stands for all who come through Unix sockets.
+const UNIX: &str = "unix";
+
+/// Every IPv4 address is also an IPv6 one, behind so many bits (RFC 4291, 2.5.5.2).
+const MAPPED: u8 = 96;
+
+/// A list of networks: who may connect, or whose word is taken.
+///
+/// | text | is |
+/// | --- | --- |
+/// | `192.0.2.7`, `2001:db8::7` | one address |
+/// | `10.0.0.0/8`, `2001:db8::/32` | a network in CIDR notation (RFC 4632, 3.1) |
+/// | `unix` | all who come through Unix sockets |
+///
+/// An IPv6 address that stands for one of IPv4 (`::ffff:192.0.2.7`) is that one, on the list and
+/// when it is looked for. No other network of IPv6 has IPv4 addresses in it, so `::/0` is IPv6
+/// alone. Looking takes as long as the list is.
+///
+/// ```
+/// use countersign::Networks;
+///
+/// let office: Networks = "10.0.0.0/8, 2001:db8::/32, unix".parse()?;
+/// assert!(office.contains("10.1.2.3:4567".parse::<std::net::SocketAddr>()?));
+/// assert_eq!(office.to_string(), "10.0.0.0/8,2001:db8::/32,unix");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Networks {
+    listed: Vec<Network>,
+    /// Whether those who come through Unix sockets are on it.
+    unix: bool,
+}
+
+/// The addresses that begin like this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Network {
+    /// Its first address.
+    first: IpAddr,
+    /// How many bits they have in common.
+    prefix: u8,
+}
+
+/// A text that names no network. It says which, and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkError {
+    text: String,
+    fault: Fault,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    NoAddress,
+    /// The longest prefix that there can be.
+    BadPrefix(u8),
+    /// Bits behind the prefix are set: the network that has it.
+    HostBits(Network),
+}
+
+impl Networks {
+    /// A list of nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts one network on the list.
+    ///
+    /// # Errors
+    ///
+    /// The text is neither an address, nor a network, nor `unix`.
+    pub fn add(&mut self, network: &str) -> Result<(), NetworkError> {
+        match network.trim() {
+            UNIX => self.unix = true,
+            network => self.listed.push(network.parse()?),
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is on the list.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.listed.is_empty() && !self.unix
+    }
+
+    /// Whether a peer comes from one of the networks.
+    #[must_use]
+    pub fn contains(&self, peer: impl Into<PeerAddress>) -> bool {
+        match peer.into() {
+            PeerAddress::Ip(address) => {
+                let ip = address.ip().to_canonical();
+                self.listed.iter().any(|network| network.contains(ip))
+            }
+            PeerAddress::Unix => self.unix,
+        }
+    }
+}
+
+impl FromStr for Networks {
+    type Err = NetworkError;
+
+    /// Takes networks with commas between them; of nothing, it is a list of nothing.
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let mut networks = Self::new();
+        if !text.trim().is_empty() {
+            text.split(',').try_for_each(|network| networks.add(network))?;
+        }
+        Ok(networks)
+    }
+}
+
+impl fmt::Display for Networks {
+    /// As [`FromStr`] takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unix = self.unix.then(|| UNIX.to_owned());
+        let listed = self.listed.iter().map(Network::to_string);
+        f.write_str(&listed.chain(unix).collect::<Vec<_>>().join(","))
+    }
+}
+
+impl Network {
+    fn contains(self, ip: IpAddr) -> bool {
+        self.first.is_ipv4() == ip.is_ipv4() && first(ip, self.prefix) == self.first
+    }
+}
+
+/// The first address of a network with so many bits of this one.
+fn first(ip: IpAddr, prefix: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let rest = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+            IpAddr::V4((ip.to_bits() & !rest).into())
+        }
+        IpAddr::V6(ip) => {
+            let rest = u128::MAX.checked_shr(prefix.into()).unwrap_or(0);
+            IpAddr::V6((ip.to_bits() & !rest).into())
+        }
+    }
+}
+
+fn bits(ip: IpAddr) -> u8 {
+    if ip.is_ipv4() { 32 } else { 128 }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let wrong = |fault| NetworkError { text: text.to_owned(), fault };
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let ip: IpAddr = address.parse().map_err(|_| wrong(Fault::NoAddress))?;
+        let most = bits(ip);
+        let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix = match prefix {
+            None => most,
+            Some(prefix) => Some(prefix)
+                .filter(digits)
+                .and_then(|prefix| prefix.parse().ok())
+                .filter(|prefix| *prefix <= most)
+                .ok_or(wrong(Fault::BadPrefix(most)))?,
+        };
+        let network = Self { first: first(ip, prefix), prefix };
+        if network.first != ip {
+            return Err(wrong(Fault::HostBits(network)));
+        }
+        Ok(match ip.to_canonical() {
+            IpAddr::V4(v4) if ip.is_ipv6() && prefix >= MAPPED => {
+                Self { first: v4.into(), prefix: prefix - MAPPED }
+            }
+            _ => network,
+        })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, prefix } = self;
+        if *prefix == bits(*first) { write!(f, "{first}") } else { write!(f, "{first}/{prefix}") }
+    }
+}
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, fault } = self;
+        match fault {
+            Fault::NoAddress => write!(
+                f,
+                "{text:?} is no network; write an address such as 192.0.2.7, a network such as \
+                 10.0.0.0/8 or 2001:db8::/32, or {UNIX}"
+            ),
+            Fault::BadPrefix(most) => write!(
+                f,
+                "{text:?} is no network; behind the slash stands how many bits its addresses have \
+                 in common, a number from 0 to {most}"
+            ),
+            Fault::HostBits(network) => {
+                write!(f, "{text:?} has bits behind its prefix; write {network}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NetworkError {}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn peer(ip: &str) -> PeerAddress {
+        SocketAddr::new(ip.parse().unwrap(), 9).into()
+    }
+
+    #[test]
+    fn a_list_has_the_addresses_of_its_networks_and_no_others() {
+        let cases = [
+            ("10.0.0.0/8", "10.255.255.255", "11.0.0.0"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.6"),
+            ("192.0.2.6/31", "192.0.2.7", "192.0.2.8"),
+            ("0.0.0.0/0", "255.255.255.255", "::1"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
+            ("2001:db8::7", "2001:db8::7", "2001:db8::6"),
+            ("::/0", "2001:db8::7", "192.0.2.7"),
+            ("::/0", "::1", "::ffff:192.0.2.7"),
+            ("192.0.2.7", "::ffff:192.0.2.7", "::192.0.2.7"),
+            ("::ffff:192.0.2.0/120", "192.0.2.7", "192.0.3.0"),
+            ("1.1.1.1, 10.0.0.0/8", "10.0.0.1", "1.1.1.2"),
+        ];
+        for (list, inside, outside) in cases {
+            let networks: Networks = list.parse().unwrap();
+            assert!(networks.contains(peer(inside)), "{inside} in {list}");
+            assert!(!networks.contains(peer(outside)), "{outside} in {list}");
+            assert!(!networks.contains(PeerAddress::Unix));
+        }
+    }
+
+    #[test]
+    fn those_of_unix_sockets_are_on_a_list_that_says_so() {
+        let networks: Networks = "unix".parse().unwrap();
+        assert!(networks.contains(PeerAddress::Unix));
+        assert!(!networks.contains(peer("127.0.0.1")));
+        assert!(!networks.is_empty());
+        assert!("  ".parse::<Networks>().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_list_is_written_as_it_is_read() {
+        let cases = [
+            ("10.0.0.0/8,unix,192.0.2.7/32", "10.0.0.0/8,192.0.2.7,unix"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("2001:DB8::/32 , ::1/128", "2001:db8::/32,::1"),
+            ("", ""),
+        ];
+        for (list, written) in cases {
+            assert_eq!(list.parse::<Networks>().unwrap().to_string(), written);
+        }
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused_with_the_remedy() {
+        let cases = [
+            ("10.0.0.1/8", "\"10.0.0.1/8\" has bits behind its prefix; write 10.0.0.0/8"),
+            ("2001:db8::1/32", "write 2001:db8::/32"),
+            ("10.0.0.0/33", "a number from 0 to 32"),
+            ("::/129", "a number from 0 to 128"),
+            ("10.0.0.0/+8", "a number from 0 to 32"),
+            ("10.0.0.0/", "a number from 0 to 32"),
+            ("10.0.0.0/255.0.0.0", "a number from 0 to 32"),
+            ("10.0.0.0/8,,unix", "\"\" is no network"),
+            ("localhost", "\"localhost\" is no network; write an address such as"),
+            ("10.0.0", "an address such as"),
+        ];
+        for (list, said) in cases {
+            let error = list.parse::<Networks>().unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_in_a_network_when_the_front_of_its_bits_is_the_same(
+            network: u128, address: u128, alike in 0..=128_u8, prefix in 0..=128_u8
+        ) {
+            // Two random numbers are hardly ever alike, so the front of one is the other's.
+            let rest = u128::MAX.checked_shr(alike.into()).unwrap_or(0);
+            let address = (network & !rest) | (address & rest);
+            let text = |bits: u128| IpAddr::from(bits.to_be_bytes());
+            let is_mapped = |bits: u128| text(bits).to_canonical().is_ipv4();
+            prop_assume!(!is_mapped(network) && !is_mapped(address));
+            let list = format!("{}/{prefix}", first(text(network), prefix));
+            let same = (network ^ address).leading_zeros() >= prefix.into();
+            let peer = PeerAddress::from(SocketAddr::new(text(address), 9));
+            prop_assert_eq!(list.parse::<Networks>().unwrap().contains(peer), same);
+        }
+    }
+}
