@@ -25,7 +25,7 @@ const FLOORS: [(&str, u32); 12] = [
 ];
 
 /// What only some places may use.
-const RESERVED: [(&str, &[&str]); 6] = [
+const RESERVED: [(&str, &[&str]); 7] = [
     ("chrono::", &["src/services/timestamp.rs", "src/proto/keys/date.rs"]),
     (
         "mio::",
@@ -50,6 +50,7 @@ const RESERVED: [(&str, &[&str]); 6] = [
         ],
     ),
     ("toml::", &["src/cli/config"]),
+    ("proxy_header::", &["src/server/header.rs"]),
     ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
     ("Instant::now", &["src/clock.rs", "src/cli/system.rs"]),
 ];
@@ -208,8 +209,21 @@ fn the_library_alone_depends_on_little() {
         .filter_map(|line| line.split(' ').next())
         .collect();
     let expected = [
-        "base16ct", "base64ct", "chrono", "hkdf", "hmac", "libc", "memchr", "mio", "pbkdf2",
-        "rand", "sha2", "slab", "socket2", "zeroize",
+        "base16ct",
+        "base64ct",
+        "chrono",
+        "hkdf",
+        "hmac",
+        "libc",
+        "memchr",
+        "mio",
+        "pbkdf2",
+        "proxy-header",
+        "rand",
+        "sha2",
+        "slab",
+        "socket2",
+        "zeroize",
     ];
     assert_eq!(always, expected);
 }

@@ -46,7 +46,7 @@ pub enum Close {
 impl Close {
     /// All reasons, in the order in which counters are shown. Strangers of every kind are one,
     /// and so are those who refuse us.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Finished,
         Self::Reset,
         Self::Cut,
@@ -79,6 +79,8 @@ impl Close {
         Self::Refused(Refusal::MessageTimeout),
         Self::Refused(Refusal::Crowded),
         Self::Refused(Refusal::Throttled),
+        Self::Refused(Refusal::Denied),
+        Self::Refused(Refusal::ProxyHeader),
     ];
 
     /// A word for logs and counters.

@@ -3,7 +3,7 @@
 use crate::contract::close::Close;
 
 /// What a server has done since it began. All numbers only grow.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
     /// Connections that were accepted.
@@ -24,6 +24,23 @@ pub struct Counters {
     pub accept_failures: u64,
     /// Connections that ended, by the place of the reason in [`Close::ALL`].
     closed: [u64; Close::ALL.len()],
+}
+
+impl Default for Counters {
+    // By hand, for the standard library's arrays have defaults up to 32 places alone.
+    fn default() -> Self {
+        Self {
+            accepted: 0,
+            delayed: 0,
+            authenticated: 0,
+            messages: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            accept_pauses: 0,
+            accept_failures: 0,
+            closed: [0; Close::ALL.len()],
+        }
+    }
 }
 
 impl Counters {

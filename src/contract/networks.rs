@@ -116,6 +116,18 @@ impl FromStr for Networks {
     }
 }
 
+impl FromIterator<Self> for Networks {
+    /// All that is on one of several lists.
+    fn from_iter<I: IntoIterator<Item = Self>>(lists: I) -> Self {
+        let mut all = Self::new();
+        for Self { listed, unix } in lists {
+            all.listed.extend(listed);
+            all.unix |= unix;
+        }
+        all
+    }
+}
+
 impl fmt::Display for Networks {
     /// As [`FromStr`] takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -254,6 +266,13 @@ mod tests {
         assert!(!networks.contains(peer("127.0.0.1")));
         assert!(!networks.is_empty());
         assert!("  ".parse::<Networks>().unwrap().is_empty());
+    }
+
+    #[test]
+    fn several_lists_are_one() {
+        let lists = ["10.0.0.0/8", "unix", "", "192.0.2.7"].map(|list| list.parse().unwrap());
+        let all: Networks = lists.into_iter().collect();
+        assert_eq!(all.to_string(), "10.0.0.0/8,192.0.2.7,unix");
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl<'a> Peer<'a> {
         self.exporter.map(|exporter| exporter.secret(label))
     }
 
-    /// Where it came from.
+    /// Where it came from; by a balancer, where that says that it came from.
     #[must_use]
     pub fn address(&self) -> PeerAddress {
         self.address

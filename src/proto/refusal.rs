@@ -46,6 +46,11 @@ pub enum Refusal {
     Crowded,
     /// Too many wrong proofs had come from this one's network.
     Throttled,
+    /// Its address is none that may connect here ([`Access`](crate::Access)), or none of those by
+    /// which everybody has to come.
+    Denied,
+    /// The connection doesn't begin with the header of the PROXY protocol that it must begin with.
+    ProxyHeader,
     /// Our own fault: the key ring was given no [seed](crate::KeyRing::seed).
     Unseeded,
 }
@@ -107,6 +112,8 @@ impl Refusal {
             Self::MessageTimeout => "message-timeout",
             Self::Crowded => "crowded",
             Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::ProxyHeader => "proxy-header",
             Self::Unseeded => "unseeded",
         }
     }
@@ -186,6 +193,8 @@ impl fmt::Display for Refusal {
             Self::MessageTimeout => "a message took too long to arrive",
             Self::Crowded => "too many were waiting to be authenticated",
             Self::Throttled => "too many wrong proofs had come from its network",
+            Self::Denied => "its address may not connect here",
+            Self::ProxyHeader => "it doesn't begin with a header of the PROXY protocol",
             Self::Unseeded => "our key ring has no seed",
         })
     }

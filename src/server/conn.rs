@@ -1,5 +1,8 @@
 //! One entry of the slab: a socket, its session, and what it is stuck with.
 
+mod arrival;
+mod phase;
+
 use std::io;
 
 use crate::contract::close::Close;
@@ -18,6 +21,8 @@ use crate::server::net::{Net, Readiness};
 use crate::server::signs::Signs;
 use crate::server::visitors::VisitorId;
 use crate::server::waits::Wait;
+
+pub(super) use phase::Phase;
 
 /// Once so much waits in the outbox, it is sent before more is answered.
 pub(super) const BATCH: usize = 16 << 10;
@@ -59,19 +64,6 @@ pub(super) struct Conn<N: Net, S: Service> {
     pub(super) wait: Wait,
 }
 
-/// How far a connection is on its way to the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Messages are answered.
-    Talking,
-    /// What was written is still sent; then comes our good-bye, or we hang up `at_once`: on a peer
-    /// that has said its own, or one that has nothing to lose.
-    Closing { why: Close, at_once: bool },
-    /// We have said good-bye, and wait for the peer's: hanging up on input that wasn't read would
-    /// reset the connection and could destroy the last reply on its way.
-    Lingering { why: Close, left: u16 },
-}
-
 /// What a connection keeps while its peer doesn't take what was written, or its visit is over.
 #[derive(Debug, Default)]
 struct Stuck {
@@ -87,6 +79,8 @@ struct Stuck {
 pub(super) enum Visit {
     /// Nothing more can be done before the next event.
     Rest,
+    /// It is known where the connection comes from, and not decided yet what that comes to.
+    Located,
     /// The budget is used up: more can be done at once.
     Again,
     /// The connection is to be closed now.
@@ -102,7 +96,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         (gate, generation): (GateNumber, u32),
         session: Session,
         visitor: VisitorId,
-        wait: Wait,
+        phase: Phase,
         now: Moment,
     ) -> Self {
         Self {
@@ -113,10 +107,10 @@ impl<N: Net, S: Service> Conn<N, S> {
             session,
             state: None,
             stuck: None,
-            phase: Phase::Talking,
+            phase,
             visitor: Some(visitor),
             signs: Signs::default(),
-            wait,
+            wait: phase.first_wait(),
         }
     }
 
@@ -134,8 +128,11 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
     }
 
-    /// Ends a handshake of our own accord.
+    /// Ends a handshake of our own accord, without a word to those who weren't greeted.
     pub(super) fn give_up(&mut self, reason: Reason, why: Close, desk: &mut Desk<'_, N, S>) {
+        if !self.phase.is_greeted() {
+            self.phase = Phase::Closing { why, at_once: true };
+        }
         if self.phase == Phase::Talking && self.visitor.is_some() {
             self.session.give_up(reason, desk.aside);
             desk.outbox.append(desk.aside);
@@ -169,6 +166,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     pub(super) fn waits_for(&self) -> Wait {
         match self.phase {
             Phase::Lingering { .. } => Wait::Linger,
+            Phase::Delayed { .. } => Wait::Delay,
             _ if self.visitor.is_some() => Wait::Handshake,
             _ if self.has_unsent() => Wait::Write,
             _ if self.session.is_partial() => Wait::Message,
@@ -178,14 +176,6 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     fn has_unsent(&self) -> bool {
         self.stuck.as_ref().is_some_and(|stuck| !stuck.unsent.is_empty())
-    }
-
-    /// Begins what was put off: from now on we hear of the socket.
-    pub(super) fn greet_late(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
-        match desk.net.watch(&mut self.socket, desk.peer) {
-            Ok(()) => self.greet(inbox, desk),
-            Err(_) => Visit::Over(Close::Unavailable),
-        }
     }
 
     /// Says what the dialect begins with.
@@ -204,7 +194,12 @@ impl<N: Net, S: Service> Conn<N, S> {
         if self.signs.has(Signs::FAILED) {
             return Visit::Over(self.reason(Close::Reset));
         }
-        self.turn(inbox, desk).unwrap_or_else(|_| Visit::Over(self.reason(Close::Reset)))
+        let visit = match self.phase {
+            Phase::Arriving => self.arrive(inbox, desk),
+            Phase::Delayed { .. } => Ok(Visit::Rest),
+            _ => self.turn(inbox, desk),
+        };
+        visit.unwrap_or_else(|_| Visit::Over(self.reason(Close::Reset)))
     }
 
     /// The service has panicked: what it had said before is still sent, and then it is over.
@@ -420,6 +415,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
         loop {
             match self.phase {
+                Phase::Arriving | Phase::Delayed { .. } => return Ok(Visit::Rest),
                 Phase::Talking => return Ok(Visit::Again),
                 Phase::Closing { why, at_once: true } => return Ok(Visit::Over(why)),
                 Phase::Closing { why, .. } => {
@@ -446,13 +442,9 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
     }
 
-    /// Why the connection ends, if it ends now. A reason that was found before holds, but nobody
-    /// has finished who hasn't taken the last reply.
+    /// Why the connection ends, if it ends now and there was no reason before.
     pub(super) fn reason(&self, otherwise: Close) -> Close {
-        match self.phase {
-            Phase::Talking | Phase::Closing { why: Close::Finished, .. } => otherwise,
-            Phase::Closing { why, .. } | Phase::Lingering { why, .. } => why,
-        }
+        self.phase.reason(otherwise)
     }
 }
 

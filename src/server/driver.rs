@@ -11,6 +11,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::address::{Address, ToAddresses};
 use crate::clock;
+use crate::contract::access::Access;
 use crate::contract::connections::Connections;
 use crate::contract::counters::Counters;
 use crate::contract::limits::{Limits, Memory};
@@ -289,6 +290,12 @@ impl<S: Service> Server<S> {
     pub fn replace_limits(&mut self, listener: usize, limits: Limits) {
         let now = self.now();
         self.engine.replace_limits(listener, limits, now);
+    }
+
+    /// Lets the newcomers of a listener, by its place, in by another list from now on. Those who
+    /// are in stay.
+    pub fn replace_access(&mut self, listener: usize, access: Access) {
+        self.engine.replace_access(listener, access);
     }
 
     /// Closes the connections whose keys are not on the ring any more, as

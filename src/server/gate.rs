@@ -3,8 +3,10 @@
 use std::time::SystemTime;
 
 use crate::address::Address;
+use crate::contract::access::Access;
 use crate::contract::counters::Counters;
 use crate::contract::limits::Limits;
+use crate::contract::networks::Networks;
 use crate::proto::protocol::Protocol;
 use crate::server::moment::Moment;
 use crate::server::throttle::Throttle;
@@ -30,6 +32,9 @@ pub struct Gate {
     pub(super) sockets: usize,
     pub(super) protocol: Protocol,
     pub(super) limits: Limits,
+    pub(super) access: Access,
+    /// The balancers by which everybody comes; none if everybody comes by themselves.
+    pub(super) proxies: Networks,
     pub(super) visitors: Visitors,
     pub(super) throttle: Throttle,
     pub(super) counters: Counters,
@@ -47,6 +52,8 @@ impl Gate {
         Self {
             name: String::new(),
             addresses: Vec::new(),
+            access: Access::default(),
+            proxies: Networks::new(),
             sockets: 1,
             visitors: Visitors::new(limits.unauthenticated.min(ROOM_MAX)),
             throttle: throttle(&protocol, &limits),
@@ -76,6 +83,21 @@ impl Gate {
     #[must_use]
     pub fn with_sockets(mut self, count: usize) -> Self {
         self.sockets = count;
+        self
+    }
+
+    /// The same for those alone who may connect.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The same for those who come by these balancers. See
+    /// [`Listener::proxies`](crate::Listener::proxies).
+    #[must_use]
+    pub fn proxies(mut self, from: Networks) -> Self {
+        self.proxies = from;
         self
     }
 
@@ -126,6 +148,11 @@ impl Gate {
 
     pub(super) fn set_time(&mut self, wall: SystemTime) {
         self.protocol.set_time(wall);
+    }
+
+    /// Whether everybody comes by a balancer.
+    pub(super) fn is_by_balancers(&self) -> bool {
+        !self.proxies.is_empty()
     }
 
     /// Whether a newcomer finds no room but that of another.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::address::ToAddresses;
 use crate::chance;
 use crate::clock;
+use crate::contract::access::Access;
 use crate::contract::limits::Limits;
+use crate::contract::networks::Networks;
 use crate::proto::protocol::Protocol;
 use crate::server::gate::Gate;
 use crate::server::listen::{self, Bound, Options};
@@ -37,6 +39,8 @@ pub struct Listener {
     name: String,
     protocol: Protocol,
     limits: Limits,
+    access: Access,
+    proxies: Networks,
     options: Options,
     bound: Vec<Bound>,
 }
@@ -50,6 +54,8 @@ impl Listener {
             name: String::new(),
             protocol: protocol.into(),
             limits: Limits::default(),
+            access: Access::default(),
+            proxies: Networks::new(),
             options: Options::default(),
             bound: Vec::new(),
         }
@@ -66,6 +72,29 @@ impl Listener {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// For those alone who may connect by where they come from; at first everybody may. Who may
+    /// not is hung up on at once and in silence ([`Refusal::Denied`](crate::Refusal::Denied)).
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// For those who come by these balancers, which say whose connection it is by a header of the
+    /// PROXY protocol, version 1 or 2. With an empty list, as at first, everybody comes by
+    /// themselves, and such a header is a stranger's.
+    ///
+    /// The header is required, and nothing is written before it is whole
+    /// ([`Refusal::ProxyHeader`](crate::Refusal::ProxyHeader)). It names the address that counts:
+    /// for the limits of an address, the delay of those who guess, [`access`](Self::access) and
+    /// [`Peer::address`](crate::Peer::address). Where it names none, the balancer's own does. Who
+    /// comes from elsewhere is hung up on ([`Refusal::Denied`](crate::Refusal::Denied)).
+    #[must_use]
+    pub fn proxies(mut self, from: Networks) -> Self {
+        self.proxies = from;
         self
     }
 
@@ -127,7 +156,7 @@ impl Listener {
 
     /// The gate that it becomes, and a socket for each of its addresses.
     pub(super) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
-        let Self { name, mut protocol, limits, options, bound } = self;
+        let Self { name, mut protocol, limits, access, proxies, options, bound } = self;
         protocol.prepare(clock::wall(), chance::bytes)?;
         protocol
             .check_server()
@@ -136,6 +165,7 @@ impl Listener {
         let addresses = prepared.collect::<io::Result<Vec<_>>>()?;
         let first = || addresses.first().map(ToString::to_string).unwrap_or_default();
         let name = if name.is_empty() { first() } else { name };
-        Ok((Gate::new(protocol, limits).named(name).at(addresses), bound))
+        let gate = Gate::new(protocol, limits).named(name).at(addresses);
+        Ok((gate.access(access).proxies(proxies), bound))
     }
 }

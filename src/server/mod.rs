@@ -11,6 +11,7 @@ pub mod driver;
 pub mod engine;
 pub mod gate;
 pub mod handle;
+mod header;
 mod listen;
 pub mod listener;
 mod mio_net;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::contract::close::Close;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
-use crate::proto::refusal::Refusal;
+use crate::proto::refusal::{Opening, Refusal};
+use crate::server::gate::Gate;
 use crate::server::moment::Moment;
 use crate::server::throttle::Reception;
 
@@ -71,6 +72,20 @@ impl fmt::Display for LeftOut {
     }
 }
 
+/// What to do about it, where somebody has set something up in two ways that don't go together.
+fn remedy(why: Close) -> &'static str {
+    match why {
+        Close::Refused(Refusal::ProxyHeader) => {
+            ": the header of the PROXY protocol is missing, or isn't one; have the balancer send \
+             it (HAProxy: send-proxy-v2, nginx: proxy_protocol)"
+        }
+        Close::Refused(Refusal::Foreign(Opening::Proxy)) => {
+            "; whose header is taken, --proxy-from says"
+        }
+        _ => "",
+    }
+}
+
 impl Notes {
     /// A connection ended before its peer had proved itself.
     pub(super) fn refused(&mut self, now: Moment, ended: &Ended<'_>, address: PeerAddress) {
@@ -78,25 +93,32 @@ impl Notes {
         if matches!(why, Close::Cut | Close::Stopped) {
             say!(debug, peer = address, conn = conn, listener = listener, secs = secs;
                  "left: {why}");
+        } else if why == Close::Refused(Refusal::Throttled) {
+            // Of its network was told already.
+            say!(debug, peer = address, conn = conn, listener = listener, secs = secs;
+                 "refused: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
             say!(warn, peer = address, conn = conn, listener = listener, secs = secs;
-                 "refused: {why}{left_out}");
+                 "refused: {why}{}{left_out}", remedy(why));
         }
     }
 
-    /// A newcomer found no room, and was no connection yet.
+    /// A newcomer wasn't let in, and was no connection yet.
     pub(super) fn turned_away(
         &mut self,
         now: Moment,
-        listener: &str,
+        gate: &Gate,
         address: PeerAddress,
         why: Close,
     ) {
+        let listener = gate.name();
         if why == Close::Refused(Refusal::Throttled) {
             // Of its network was told already.
             say!(debug, peer = address, listener = listener; "refused: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
-            say!(warn, peer = address, listener = listener; "refused: {why}{left_out}");
+            let is_by_balancers = why == Close::Refused(Refusal::Denied) && gate.is_by_balancers();
+            let whom = if is_by_balancers { ": it is no balancer of ours" } else { "" };
+            say!(warn, peer = address, listener = listener; "refused: {why}{whom}{left_out}");
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! A visitor costs a connection its place, so their number is limited, in all and for each
 //! address. Of one address they are kept in the order in which they came, so that the one that has
-//! waited longest can give way. Once a visitor is let in, nothing here is kept of it.
+//! waited longest can give way. Whoever comes by a balancer is counted among all at once, and with
+//! those of its address as soon as that is known. Once a visitor is let in, nothing here is kept of
+//! it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -25,9 +27,12 @@ pub(super) struct Visitors {
 /// the connection's entry.
 #[derive(Debug)]
 struct Visitor {
+    /// Its own, or the balancer's as long as nothing else is known.
     address: PeerAddress,
     /// The slot of its connection.
-    slot: usize,
+    slot: u32,
+    /// It stands with those of its address.
+    has_joined: bool,
     /// The one that came before it from its network.
     older: Option<VisitorId>,
     /// The one that came after it.
@@ -87,14 +92,44 @@ impl Visitors {
     /// The slot of the one that has waited longest of this address' network.
     pub(super) fn oldest_from(&self, address: PeerAddress) -> Option<usize> {
         let group = self.networks.get(&address.into())?;
-        self.visitors.get(group.oldest.key()).map(|visitor| visitor.slot)
+        self.visitors.get(group.oldest.key()).map(|visitor| visitor.slot as usize)
     }
 
-    /// A visitor comes. Returns the name that it goes by here.
+    /// A visitor comes from this address. Returns the name that it goes by here.
     pub(super) fn enter(&mut self, address: PeerAddress, slot: usize) -> VisitorId {
-        let place = self.visitors.vacant_entry();
-        let name = VisitorId::of(place.key());
-        place.insert(Visitor { address, slot, older: None, newer: None });
+        let name = self.arrive(address, slot);
+        self.join(name);
+        name
+    }
+
+    /// A visitor comes by the balancer at this address. Returns the name that it goes by here.
+    pub(super) fn arrive(&mut self, balancer: PeerAddress, slot: usize) -> VisitorId {
+        // Slots are capped by the halves of a name, so they fit.
+        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        let (address, has_joined) = (balancer, false);
+        let visitor = Visitor { address, slot, has_joined, older: None, newer: None };
+        VisitorId::of(self.visitors.insert(visitor))
+    }
+
+    /// The balancer of a visitor has said where it really comes from.
+    pub(super) fn locate(&mut self, name: VisitorId, address: PeerAddress) {
+        if let Some(visitor) = self.visitors.get_mut(name.key()) {
+            debug_assert!(!visitor.has_joined, "it would stand with those of another address");
+            visitor.address = address;
+        }
+    }
+
+    /// Where a visitor comes from, as far as it is known.
+    pub(super) fn address_of(&self, name: VisitorId) -> Option<PeerAddress> {
+        self.visitors.get(name.key()).map(|visitor| visitor.address)
+    }
+
+    /// Counts a visitor with those of its address from now on.
+    pub(super) fn join(&mut self, name: VisitorId) {
+        let Some(visitor) = self.visitors.get_mut(name.key()) else { return };
+        debug_assert!(!visitor.has_joined, "a visitor joins once");
+        visitor.has_joined = true;
+        let address = visitor.address;
         let alone = Group { oldest: name, newest: name, count: 0 };
         let group = self.networks.entry(address.into()).or_insert(alone);
         group.count += 1;
@@ -103,12 +138,15 @@ impl Visitors {
             self.visitors[name.key()].older = Some(before);
             self.visitors[before.key()].newer = Some(name);
         }
-        name
     }
 
     /// A visitor goes, or is let in. Returns where it came from.
     pub(super) fn leave(&mut self, name: VisitorId) -> Option<PeerAddress> {
-        let Visitor { address, older, newer, .. } = self.visitors.try_remove(name.key())?;
+        let visitor = self.visitors.try_remove(name.key())?;
+        let Visitor { address, has_joined, older, newer, .. } = visitor;
+        if !has_joined {
+            return Some(address);
+        }
         if let Some(older) = older {
             self.visitors[older.key()].newer = newer;
         }
@@ -144,18 +182,33 @@ mod tests {
     proptest! {
         #[test]
         fn groups_are_what_a_plain_vector_is(
-            steps in prop::collection::vec((any::<bool>(), 0..4u8, 0..64usize), 1..200)
+            steps in prop::collection::vec((0..4u8, 0..4u8, 0..64usize), 1..200)
         ) {
             let mut visitors = Visitors::new(8);
             let mut plain: Vec<(VisitorId, u8, usize)> = Vec::new();
-            for (slot, (comes, host, which)) in (0..).zip(steps) {
-                if comes || plain.is_empty() {
-                    plain.push((visitors.enter(address(host), slot), host, slot));
-                } else {
-                    let (name, host, _) = plain.remove(which % plain.len());
-                    prop_assert_eq!(visitors.leave(name), Some(address(host)));
+            let mut arrived: Vec<(VisitorId, usize)> = Vec::new();
+            let balancer = address(99);
+            for (slot, (step, host, which)) in (0..).zip(steps) {
+                match step {
+                    0 => plain.push((visitors.enter(address(host), slot), host, slot)),
+                    1 => arrived.push((visitors.arrive(balancer, slot), slot)),
+                    2 if !arrived.is_empty() => {
+                        let (name, slot) = arrived.remove(which % arrived.len());
+                        prop_assert_eq!(visitors.address_of(name), Some(balancer));
+                        visitors.locate(name, address(host));
+                        visitors.join(name);
+                        plain.push((name, host, slot));
+                    }
+                    _ if !plain.is_empty() => {
+                        let (name, host, _) = plain.remove(which % plain.len());
+                        prop_assert_eq!(visitors.leave(name), Some(address(host)));
+                    }
+                    _ => if let Some((name, _)) = arrived.pop() {
+                        prop_assert_eq!(visitors.leave(name), Some(balancer));
+                    },
                 }
-                prop_assert_eq!(visitors.count(), plain.len());
+                prop_assert_eq!(visitors.count(), plain.len() + arrived.len());
+                prop_assert!(!visitors.has_from(balancer, 1));
                 for host in 0..4 {
                     let mut here = plain.iter().filter(|(_, each, _)| *each == host);
                     let count = here.clone().count();

@@ -111,12 +111,20 @@ impl Running {
     where
         S: Service + Send + 'static,
     {
+        let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+        let listener = addresses.iter().try_fold(listener, Listener::bind).unwrap();
+        Self::start_at(listener, service)
+    }
+
+    /// One with this listener, whose first address is one of IP.
+    pub(crate) fn start_at<S>(listener: Listener, service: S) -> Self
+    where
+        S: Service + Send + 'static,
+    {
         let (started, starting) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let publisher = Arc::clone(&shared);
         let thread = thread::spawn(move || {
-            let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
-            let listener = addresses.iter().try_fold(listener, Listener::bind).unwrap();
             let mut server = Server::new([listener], service).unwrap();
             started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
             while !server.is_finished() {

@@ -10,6 +10,8 @@
     reason = "a test that can't go on has failed, and says why"
 )]
 
+mod access;
+mod balancer;
 mod bytes;
 mod caller;
 mod calls;

@@ -9,7 +9,7 @@ use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
-use crate::server::conn::Conn;
+use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
 use crate::server::gate::{Gate, GateNumber};
 use crate::server::moment::Moment;
@@ -34,8 +34,8 @@ impl<N: Net, S: Service> Engine<N, S> {
                 Ok((stream, address)) => {
                     self.door.accepted(socket);
                     counters.accepted += 1;
-                    match self.receive(gate, address, now, wall) {
-                        Ok(wait) => self.welcome(stream, (gate, address), wait, now, wall),
+                    match self.meet(gate, address, now, wall) {
+                        Ok(phase) => self.welcome(stream, (gate, address), phase, now, wall),
                         Err(why) => self.turn_away(gate, address, why, now),
                     }
                 }
@@ -81,35 +81,83 @@ impl<N: Net, S: Service> Engine<N, S> {
         since + self.gates[usize::from(gate)].limits.handshake_timeout / GRACE
     }
 
-    /// A newcomer finds no room, and was no connection yet.
+    /// A newcomer isn't let in, and was no connection yet.
     fn turn_away(&mut self, gate: GateNumber, address: PeerAddress, why: Close, now: Moment) {
         let gate = &mut self.gates[usize::from(gate)];
         gate.counters.count(why);
-        self.notes.turned_away(now, &gate.name, address, why);
+        self.notes.turned_away(now, gate, address, why);
     }
 
-    /// Looks where a newcomer comes from, and makes room for it. Says what it waits for first.
-    fn receive(
+    /// Makes room for a newcomer, unless it isn't let in. Says how it begins: where everybody comes
+    /// by balancers, it isn't known yet who it is.
+    fn meet(
         &mut self,
-        gate: GateNumber,
+        number: GateNumber,
         address: PeerAddress,
         now: Moment,
         wall: SystemTime,
-    ) -> Result<Wait, Close> {
-        let Gate { throttle, limits, .. } = &self.gates[usize::from(gate)];
-        let wait = match throttle.reception(address, now, limits) {
-            Reception::Greeted => Wait::Handshake,
-            Reception::Delayed => Wait::Delay,
-            // Before it has cost a visitor its place.
-            Reception::Refused => return Err(Close::Refused(Refusal::Throttled)),
+    ) -> Result<Phase, Close> {
+        let Gate { proxies, .. } = &self.gates[usize::from(number)];
+        let phase = if proxies.is_empty() {
+            self.receive(number, address, now, wall)?
+        } else if proxies.contains(address) {
+            Phase::Arriving
+        } else {
+            return Err(Refusal::Denied.into());
         };
-        self.make_room(gate, address, now, wall)?;
-        Ok(wait)
+        self.make_room(number, now, wall)?;
+        Ok(phase)
     }
 
-    /// Makes room for a newcomer at the cost of the visitor that has waited longest: of its own
-    /// network if that has too many, else of all who came by the gate.
-    fn make_room(
+    /// Looks where a newcomer comes from, and makes room for it among those who come from there.
+    /// Says how it begins.
+    fn receive(
+        &mut self,
+        number: GateNumber,
+        address: PeerAddress,
+        now: Moment,
+        wall: SystemTime,
+    ) -> Result<Phase, Close> {
+        let Gate { access, throttle, limits, .. } = &self.gates[usize::from(number)];
+        if !access.permits(address) {
+            return Err(Refusal::Denied.into());
+        }
+        let phase = match throttle.reception(address, now, limits) {
+            Reception::Greeted => Phase::Talking,
+            Reception::Delayed => Phase::Delayed { is_watched: false },
+            // Before it has cost a visitor its place.
+            Reception::Refused => return Err(Refusal::Throttled.into()),
+        };
+        self.make_room_among(number, address, now, wall)?;
+        Ok(phase)
+    }
+
+    /// Receives a connection of whom its balancer has said where it comes from, as it would have
+    /// been without one. It has its place among all already.
+    pub(super) fn receive_located(&mut self, slot: usize, now: Moment, wall: SystemTime) {
+        let Some(conn) = self.conns.get(slot) else { return };
+        let (number, Some(visitor)) = (conn.gate, conn.visitor) else { return };
+        let visitors = &self.gates[usize::from(number)].visitors;
+        let Some(address) = visitors.address_of(visitor) else { return };
+        let received = self.receive(number, address, now, wall);
+        let Gate { visitors, counters, .. } = &mut self.gates[usize::from(number)];
+        visitors.join(visitor);
+        match received {
+            Err(why) => self.remove(slot, why, now),
+            Ok(Phase::Delayed { .. }) if self.drain.is_some() => {
+                self.remove(slot, Close::Stopped, now);
+            }
+            Ok(Phase::Delayed { .. }) => {
+                counters.delayed += 1;
+                self.visit(slot, now, wall, |conn, _, _| conn.delay());
+            }
+            Ok(_) => self.visit(slot, now, wall, Conn::begin),
+        }
+    }
+
+    /// Makes room for a newcomer at the cost of the visitor that has waited longest of its network,
+    /// if that has too many.
+    fn make_room_among(
         &mut self,
         number: GateNumber,
         address: PeerAddress,
@@ -117,16 +165,28 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) -> Result<(), Close> {
         let crowded = Close::Refused(Refusal::Crowded);
-        let gate = &self.gates[usize::from(number)];
-        if gate.visitors.has_from(address, gate.limits.unauthenticated_per_address) {
-            let oldest = gate.visitors.oldest_from(address).ok_or(crowded)?;
+        let Gate { visitors, limits, .. } = &self.gates[usize::from(number)];
+        if visitors.has_from(address, limits.unauthenticated_per_address) {
+            let oldest = visitors.oldest_from(address).ok_or(crowded)?;
             if now < self.displaceable(number, self.waits.since(oldest)) {
                 return Err(crowded);
             }
             self.displace(oldest, now, wall);
-        } else if gate.is_full() {
-            let (oldest, _) = self.oldest_visitor(number).ok_or(crowded)?;
-            self.displace(oldest, now, wall);
+        }
+        Ok(())
+    }
+
+    /// Makes room for a newcomer at the cost of the visitor that has waited longest of all who came
+    /// by the gate, if they are too many.
+    fn make_room(
+        &mut self,
+        number: GateNumber,
+        now: Moment,
+        wall: SystemTime,
+    ) -> Result<(), Close> {
+        if self.gates[usize::from(number)].is_full() {
+            let oldest = self.oldest_visitor(number).ok_or(Refusal::Crowded)?;
+            self.displace(oldest.0, now, wall);
         }
         Ok(())
     }
@@ -144,7 +204,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         &mut self,
         mut socket: N::Socket,
         (number, address): (GateNumber, PeerAddress),
-        wait: Wait,
+        phase: Phase,
         now: Moment,
         wall: SystemTime,
     ) {
@@ -156,8 +216,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             true => self.net.random(&mut nonce),
             false => Ok(()),
         };
-        let watched = random.and_then(|()| match wait {
-            Wait::Delay => Ok(()),
+        let watched = random.and_then(|()| match phase {
+            Phase::Delayed { .. } => Ok(()),
             _ => self.net.watch(&mut socket, PeerId::new(slot, generation)),
         });
         if let Err(error) = watched {
@@ -167,14 +227,18 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         self.generation = generation;
         let session = Session::server(&gate.protocol, nonce);
-        let visitor = gate.visitors.enter(address, slot);
+        let visitor = match phase {
+            Phase::Arriving => gate.visitors.arrive(address, slot),
+            _ => gate.visitors.enter(address, slot),
+        };
         gate.open += 1;
-        let conn = Conn::new(socket, (number, generation), session, visitor, wait, now);
+        let conn = Conn::new(socket, (number, generation), session, visitor, phase, now);
         let entered = self.conns.insert(conn);
         debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
-        self.waits.enter(slot, number, wait, now);
-        match wait {
-            Wait::Delay => gate.counters.delayed += 1,
+        self.waits.enter(slot, number, phase.first_wait(), now);
+        match phase {
+            Phase::Arriving => {}
+            Phase::Delayed { .. } => gate.counters.delayed += 1,
             _ => self.visit(slot, now, wall, Conn::greet),
         }
     }

@@ -83,10 +83,15 @@ impl<N: Net, S: Service> Engine<N, S> {
                 }
                 Wait::Delay => self.visit(slot, now, wall, Conn::greet_late),
                 Wait::Handshake => {
-                    self.give_up(slot, Refusal::HandshakeTimeout, now, wall);
+                    let is_arriving = self.conns.get(slot).is_some_and(Conn::is_arriving);
+                    let why = match is_arriving {
+                        true => Refusal::ProxyHeader,
+                        false => Refusal::HandshakeTimeout,
+                    };
+                    self.give_up(slot, why, now, wall);
                     // A word that finds no room is not waited for.
                     if self.due(now) == Some((slot, Wait::Handshake)) {
-                        self.remove(slot, Close::Refused(Refusal::HandshakeTimeout), now);
+                        self.remove(slot, why.into(), now);
                     }
                 }
                 Wait::Write | Wait::Linger | Wait::Age => {

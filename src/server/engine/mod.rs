@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use slab::Slab;
 
+use crate::contract::access::Access;
 use crate::contract::close::Close;
 use crate::contract::connections::Connections;
 use crate::contract::counters::Counters;
@@ -215,6 +216,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
+    /// Lets a gate's newcomers in by another list from now on. Those who are in stay.
+    pub fn replace_access(&mut self, gate: usize, access: Access) {
+        if let Some(gate) = self.gates.get_mut(gate) {
+            gate.access = access;
+        }
+    }
+
     /// The listeners, as they are now.
     #[must_use]
     pub fn gates(&self) -> &[Gate] {
@@ -345,10 +353,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         match visit {
             Visit::Over(why) => return self.remove(slot, why, now),
             Visit::Again if !conn.signs.set(Signs::QUEUED, true) => self.again.push(slot),
-            Visit::Again | Visit::Rest => {}
+            Visit::Again | Visit::Located | Visit::Rest => {}
         }
         if gate.held > gate.limits.held_max && held_now > held {
             return self.remove(slot, Close::Overloaded, now);
+        }
+        if visit == Visit::Located {
+            return self.receive_located(slot, now, wall);
         }
         let wait = conn.waits_for();
         let progress = match wait {

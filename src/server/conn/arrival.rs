@@ -1,0 +1,94 @@
+//! What comes before the greeting: the header of a balancer, and a delay.
+
+use std::io;
+
+use crate::contract::close::Close;
+use crate::contract::service::Service;
+use crate::proto::refusal::Refusal;
+use crate::server::conn::{Conn, Phase, Stuck, Visit};
+use crate::server::desk::Desk;
+use crate::server::header::{HEADER_MAX, Header};
+use crate::server::net::Net;
+use crate::server::signs::Signs;
+
+impl<N: Net, S: Service> Conn<N, S> {
+    /// Whether its balancer hasn't said yet whose connection it is.
+    pub(in crate::server) fn is_arriving(&self) -> bool {
+        self.phase == Phase::Arriving
+    }
+
+    /// Reads the header that stands before everything else, and nothing is written meanwhile. What
+    /// stands behind it is kept for the session.
+    pub(super) fn arrive(
+        &mut self,
+        inbox: &mut [u8],
+        desk: &mut Desk<'_, N, S>,
+    ) -> io::Result<Visit> {
+        let kept = self.stuck.take().map(|stuck| stuck.unread).unwrap_or_default();
+        let mut length = kept.len();
+        inbox[..length].copy_from_slice(&kept);
+        loop {
+            match Header::read(&inbox[..length]) {
+                Header::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
+                Header::Whole { length: header, source } => {
+                    if let (Some(visitor), Some(source)) = (self.visitor, source) {
+                        desk.visitors.locate(visitor, source);
+                    }
+                    self.keep_unread(&inbox[header..length]);
+                    return Ok(Visit::Located);
+                }
+                Header::Partial if self.signs.has(Signs::READABLE) => {
+                    match self.read(&mut inbox[length..HEADER_MAX], desk)? {
+                        None => {}
+                        Some(0) => return Ok(Visit::Over(Close::Cut)),
+                        Some(more) => length += more,
+                    }
+                }
+                Header::Partial if desk.draining => return Ok(Visit::Over(Close::Stopped)),
+                Header::Partial => {
+                    self.keep_unread(&inbox[..length]);
+                    return Ok(Visit::Rest);
+                }
+            }
+        }
+    }
+
+    fn keep_unread(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.stuck = Some(Stuck { unread: bytes.to_vec(), ..Stuck::default() }.into());
+        }
+    }
+
+    /// Puts the greeting off, and with it whatever has arrived.
+    pub(in crate::server) fn delay(&mut self) -> Visit {
+        self.phase = Phase::Delayed { is_watched: true };
+        Visit::Rest
+    }
+
+    /// Begins what was put off: from now on we hear of the socket.
+    pub(in crate::server) fn greet_late(
+        &mut self,
+        inbox: &mut [u8],
+        desk: &mut Desk<'_, N, S>,
+    ) -> Visit {
+        if self.phase == (Phase::Delayed { is_watched: false })
+            && desk.net.watch(&mut self.socket, desk.peer).is_err()
+        {
+            return Visit::Over(Close::Unavailable);
+        }
+        self.begin(inbox, desk)
+    }
+
+    /// Greets, and goes on with what has arrived before.
+    pub(in crate::server) fn begin(
+        &mut self,
+        inbox: &mut [u8],
+        desk: &mut Desk<'_, N, S>,
+    ) -> Visit {
+        self.phase = Phase::Talking;
+        match self.greet(inbox, desk) {
+            Visit::Rest => self.pump(inbox, desk),
+            visit => visit,
+        }
+    }
+}

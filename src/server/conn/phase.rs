@@ -1,0 +1,48 @@
+//! How far a connection is on its way from accept to the end.
+
+use crate::contract::close::Close;
+use crate::server::waits::Wait;
+
+/// How far a connection is on its way from accept to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Phase {
+    /// The header by which a balancer says whose connection it is, in front of everything else,
+    /// isn't whole.
+    Arriving,
+    /// It is greeted later, and not read before. The system may tell of it already: it was read
+    /// until it was known where it comes from.
+    Delayed { is_watched: bool },
+    /// The handshake goes on, and then messages are answered.
+    Talking,
+    /// What was written is still sent; then comes our good-bye, or we hang up `at_once`: on a peer
+    /// that has said its own, or one that has nothing to lose.
+    Closing { why: Close, at_once: bool },
+    /// We have said good-bye, and wait for the peer's: hanging up on input that wasn't read would
+    /// reset the connection and could destroy the last reply on its way.
+    Lingering { why: Close, left: u16 },
+}
+
+impl Phase {
+    /// What a connection waits for that begins like this.
+    pub(in crate::server) fn first_wait(self) -> Wait {
+        match self {
+            Self::Delayed { .. } => Wait::Delay,
+            _ => Wait::Handshake,
+        }
+    }
+
+    /// Whether its peer was greeted.
+    pub(super) fn is_greeted(self) -> bool {
+        !matches!(self, Self::Arriving | Self::Delayed { .. })
+    }
+
+    /// Why a connection ends, if it ends now. A reason that was found before holds, but nobody has
+    /// finished who hasn't taken the last reply.
+    pub(super) fn reason(self, otherwise: Close) -> Close {
+        match self {
+            Self::Closing { why: Close::Finished, .. } => otherwise,
+            Self::Closing { why, .. } | Self::Lingering { why, .. } => why,
+            Self::Arriving | Self::Delayed { .. } | Self::Talking => otherwise,
+        }
+    }
+}
