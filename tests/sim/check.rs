@@ -51,14 +51,16 @@ impl World {
 
     /// A newcomer is greeted when its host has deserved it.
     pub(crate) fn check_watch(&mut self, number: usize) {
-        let socket = &self.links[number].socket;
+        let link = &self.links[number];
+        let socket = &link.socket;
         let delay = millis(self.setup.limits.failure_delay);
         let is_in_time = match socket.reception {
+            _ if socket.is_denied || socket.peer.is_some() => false,
             Reception::AtOnce => socket.at_door,
             Reception::Late => socket.accepted.is_some_and(|at| self.now >= at + delay),
             Reception::Never => false,
         };
-        if !is_in_time || socket.watched.is_some() {
+        if !is_in_time || socket.begun.is_some() {
             let what = format!("{:?} was due, and it is greeted now", socket.reception);
             self.blame(Some(number), format_args!("{what}"));
         }
@@ -70,35 +72,44 @@ impl World {
         let link = &self.links[number];
         let host = link.address.ip();
         let visitors = self.links.iter().filter(|link| link.is_visitor());
-        let here = visitors.clone().filter(|link| link.address.ip() == host).count();
-        let is_crowded_here = here >= limits.unauthenticated_per_address;
+        let here = self.links.iter().filter(|link| link.is_visitor_from(host)).count();
+        let is_arriving = link.is_arriving();
+        let is_crowded_here = !is_arriving && here >= limits.unauthenticated_per_address;
         let is_misfortune = std::mem::take(&mut self.misfortune);
-        if link.socket.at_door {
-            let is_throttled = link.socket.reception == Reception::Never;
-            let is_right = is_misfortune || is_crowded_here || is_throttled;
+        let is_throttled = link.socket.reception == Reception::Never;
+        let is_unwelcome = link.socket.is_denied || is_throttled || is_crowded_here;
+        // A header's last piece may be too much to keep, or bring somebody who has come too late.
+        let has_cause = self.setup.is_tight || self.stopping.is_some();
+        let is_put_off = link.is_brought && link.is_put_off() && has_cause;
+        let is_turned_away = is_unwelcome || is_put_off || link.socket.peer.is_none();
+        if link.socket.at_door && is_turned_away {
+            let is_right = is_misfortune || is_unwelcome || is_put_off;
             let socket = &mut self.links[number].socket;
             (socket.turned_away, socket.unlucky) = (true, true);
             if !is_right {
                 self.blame(Some(number), format_args!("turned away without cause"));
             }
         } else if link.account.opened.is_none() {
-            let since = link.socket.watched.or(link.socket.accepted);
+            let socket = &link.socket;
+            let since = socket.begun.or(socket.located).or(socket.accepted);
             let age = now - since.unwrap_or_default();
             let is_crowded = is_crowded_here
                 || visitors.count() >= limits.unauthenticated
                 || self.live().count() >= limits.connections;
             // Only for somebody who can be let in.
-            let is_needed = self
-                .live()
-                .any(|other| other.socket.at_door && other.socket.reception != Reception::Never);
+            let is_needed = self.live().map(|other| &other.socket).any(|other| {
+                other.at_door && !other.is_denied && other.reception != Reception::Never
+            });
             let gives_way = is_crowded && is_needed && age >= millis(limits.handshake_timeout / 10);
             let is_bad_call = matches!(link.script.proof, Proof::BadCall(_)) && link.read > 0;
-            let is_wrong = link.account.oracle.proof_left == 0 || is_bad_call;
-            let is_own_fault = link.end_read || link.reset || is_wrong;
-            let is_greeted = link.socket.watched.is_some();
-            let is_late = is_greeted && age >= millis(limits.handshake_timeout);
-            // Half a proof is held like half a message.
-            let is_overload = self.setup.is_tight && link.read > 0;
+            let is_greeted = socket.begun.is_some();
+            let is_wrong = is_greeted && (link.account.oracle.proof_left == 0 || is_bad_call);
+            let is_no_header = !link.prelude.is_good && link.prelude_read > 0;
+            let is_own_fault = link.end_read || link.reset || is_wrong || is_no_header;
+            let is_timed = is_greeted || is_arriving;
+            let is_late = is_timed && age >= millis(limits.handshake_timeout);
+            // Half a proof, or half a header, is held like half a message.
+            let is_overload = self.setup.is_tight && link.read + link.prelude_read > 0;
             let is_stopped = self.stopping.is_some();
             let unlucky = gives_way || is_overload || is_misfortune || is_stopped;
             let is_right = is_own_fault || is_late || unlucky;
@@ -199,6 +210,7 @@ impl World {
     pub(crate) fn check_turn(&mut self, figures: &Figures) {
         self.settle();
         for number in 0..self.links.len() {
+            self.begin_late(number);
             if let Some(broken) = self.check_link(&self.links[number]) {
                 self.blame(Some(number), format_args!("{broken}"));
             }
@@ -218,7 +230,11 @@ impl World {
             let has_state = account.fate != Some(Close::Panicked) || account.count > 0;
             return (is_open && has_state).then(|| "it was opened and never closed".to_owned());
         }
-        if socket.watched.is_none() && socket.reception != Reception::Late {
+        let is_bad = !link.prelude.is_good && link.prelude_read == link.prelude.bytes.len();
+        if socket.is_denied || is_bad {
+            return Some("it has no business here".to_owned());
+        }
+        if link.is_put_off() && socket.reception != Reception::Late {
             return Some(format!("{:?} was due, and it isn't greeted", socket.reception));
         }
         let (deadline, wait) = link.deadline(&self.setup.limits);
@@ -230,7 +246,10 @@ impl World {
         if self.stopping.is_some_and(|end| self.now >= end) {
             return Some("it has outlived the server".to_owned());
         }
-        let is_touched = account.touched == self.turn;
+        if self.stopping.is_some() && (link.is_arriving() || link.is_put_off()) {
+            return Some("a server that stops waits for it".to_owned());
+        }
+        let is_touched = account.touched == self.turn || link.is_put_off();
         if socket.told_readable && link.has_news() && socket.blocked.is_none() && !is_touched {
             return Some("it has something to read and no turn".to_owned());
         }
@@ -244,7 +263,7 @@ impl World {
         let limits = &self.setup.limits;
         let live = self.live().count();
         let visitors = || self.links.iter().filter(|link| link.is_visitor());
-        let at = |host| visitors().filter(|link| link.address.ip() == host).count();
+        let at = |host| self.links.iter().filter(|link| link.is_visitor_from(host)).count();
         let most_at_one = visitors().map(|link| at(link.address.ip())).max().unwrap_or(0);
         let reason: usize = self.live().map(Link::keeps).sum();
         let held_max = limits.held_max.min(figures.memory.held).min(reason);
@@ -268,7 +287,7 @@ impl World {
             self.live().count() as u64,
             sum(|link| usize::from(link.account.opened.is_some())),
             sum(|link| link.account.count),
-            sum(|link| link.read),
+            sum(|link| link.read + link.prelude_read),
             sum(|link| link.written.len()),
         ];
         let is_so = counted[..4] == so[..4]
@@ -281,13 +300,19 @@ impl World {
         let closed = |refusal| figures.counters.closed(Close::Refused(refusal));
         let failed = [Refusal::WrongProof, Refusal::UnknownKey, Refusal::WrongAudience];
         let failed = failed.map(closed).into_iter().sum();
-        let counted = [delayed, failed, closed(Refusal::Throttled)];
+        let counted = [delayed, failed, closed(Refusal::Throttled), closed(Refusal::Denied)];
         let so = [
             sum(|link| usize::from(link.is_or_was_delayed())),
             self.failures.count,
-            sum(|link| usize::from(link.socket.reception == Reception::Never)),
+            sum(|Link { socket, .. }| {
+                usize::from(!socket.is_denied && socket.reception == Reception::Never)
+            }),
+            sum(|link| usize::from(link.socket.is_denied)),
         ];
-        (counted != so).then(|| format!("of wrong proofs are counted {counted:?}, not {so:?}"))
+        // Who was too much to keep was not received at all.
+        let lacks = |at: usize| self.setup.is_tight && counted[at] <= so[at];
+        let is_so = counted[..2] == so[..2] && (2..4).all(|at| counted[at] == so[at] || lacks(at));
+        (!is_so).then(|| format!("of wrong proofs are counted {counted:?}, not {so:?}"))
     }
 
     /// Who waits at the door is let in where there is room, whichever door it is.

@@ -90,7 +90,10 @@ impl World {
     /// Sends the next piece, as far as there is room for it.
     fn send(&mut self, number: usize) {
         let link = &self.links[number];
-        let left = link.goal().saturating_sub(link.arrived);
+        let front = link.prelude.goal - link.prelude_arrived;
+        let behind =
+            if link.prelude.is_whole() { link.goal().saturating_sub(link.arrived) } else { 0 };
+        let left = front + behind;
         // Who sees that the other has ended says no more.
         let has_seen_end = self.sees_end(number) && link.script.is_honest();
         if left == 0 || link.ended || has_seen_end {
@@ -110,7 +113,9 @@ impl World {
         };
         let sent = wish.min(self.room_in(number));
         if sent > 0 {
-            self.links[number].arrived += sent;
+            let link = &mut self.links[number];
+            link.prelude_arrived += sent.min(front);
+            link.arrived += sent.saturating_sub(front);
             self.edge(number);
         }
     }
@@ -146,7 +151,8 @@ impl World {
             return;
         }
         let has_more = !link.is_composed && link.script.goal > link.said.len();
-        if has_more || link.arrived < link.goal() || link.ended {
+        let is_behind = link.prelude.is_whole() && (has_more || link.arrived < link.goal());
+        if is_behind || link.prelude_arrived < link.prelude.goal || link.ended {
             return;
         }
         match link.script.end {

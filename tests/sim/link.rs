@@ -1,10 +1,11 @@
 //! One connection, seen from above: what either end has said, how much of it the other has got,
 //! and what the server owes it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use countersign::{Close, Dialect, PeerId};
 
+use crate::balancer::Prelude;
 use crate::failures::Reception;
 use crate::mutual::{Mutual, is_mutual};
 use crate::oracle::{Ending, Oracle};
@@ -17,7 +18,17 @@ pub(crate) const CHALLENGE: usize = 32;
 /// One connection, from the client's call until both have forgotten it.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// Where the client comes from, whoever brings it.
     pub(crate) address: SocketAddr,
+    /// Where its socket comes from.
+    pub(crate) from: SocketAddr,
+    /// It comes by a balancer.
+    pub(crate) is_brought: bool,
+    /// What comes before all that it says, and how much of that lies or lay in the server's buffer,
+    /// and was read.
+    pub(crate) prelude: Prelude,
+    pub(crate) prelude_arrived: usize,
+    pub(crate) prelude_read: usize,
     pub(crate) listener: usize,
     pub(crate) script: Script,
     pub(crate) dialect: Dialect,
@@ -56,13 +67,17 @@ pub(crate) struct Link {
 pub(crate) struct Socket {
     pub(crate) peer: Option<PeerId>,
     pub(crate) accepted: Option<u64>,
-    /// How its host had deserved that it was received when it was accepted.
+    /// When it was known where it comes from.
+    pub(crate) located: Option<u64>,
+    /// It may not connect from where it comes.
+    pub(crate) is_denied: bool,
+    /// How its host had deserved that it was received when it was located.
     pub(crate) reception: Reception,
-    /// It was accepted, and the engine may still turn it away.
+    /// It was accepted or located, and the engine may still turn it away.
     pub(crate) at_door: bool,
     pub(crate) turned_away: bool,
-    /// When the engine began to listen for it, with which its handshake begins.
-    pub(crate) watched: Option<u64>,
+    /// When its handshake began: with the greeting, or behind a balancer with the accept.
+    pub(crate) begun: Option<u64>,
     pub(crate) shut: Option<u64>,
     pub(crate) dropped: Option<u64>,
     /// Since when a write has found no room.
@@ -109,8 +124,9 @@ pub(crate) struct Account {
 }
 
 impl Link {
-    pub(crate) fn new(address: SocketAddr, client: Client, setup: &Setup) -> Self {
-        let Client { listener, script, dialect, nonce, .. } = client;
+    pub(crate) fn new(client: Client, setup: &Setup) -> Self {
+        let Client { address, socket: from, prelude, listener, script, dialect, nonce, .. } =
+            client;
         let mutual = is_mutual(dialect).then(|| Mutual::new(setup, script.proof, nonce));
         let proof = mutual.as_ref().map_or(proof_length(dialect), Mutual::proof_length);
         let is_guarded = mutual.as_ref().is_some_and(|mutual| mutual.is_guarded);
@@ -132,6 +148,11 @@ impl Link {
         };
         Self {
             address,
+            from,
+            is_brought: !setup.proxies.is_empty(),
+            prelude,
+            prelude_arrived: 0,
+            prelude_read: 0,
             listener,
             script,
             dialect,
@@ -163,6 +184,26 @@ impl Link {
         self.is_live() && !self.socket.at_door && self.account.opened.is_none()
     }
 
+    /// Whether it isn't known yet where it comes from.
+    pub(crate) fn is_arriving(&self) -> bool {
+        self.is_brought && self.socket.located.is_none()
+    }
+
+    /// Whether it counts among those of its host.
+    pub(crate) fn is_visitor_from(&self, host: IpAddr) -> bool {
+        self.is_visitor() && !self.is_arriving() && self.address.ip() == host
+    }
+
+    /// Whether it is located, and its greeting put off.
+    pub(crate) fn is_put_off(&self) -> bool {
+        !self.is_arriving() && self.socket.begun.is_none()
+    }
+
+    /// How many bytes lie in the server's buffer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.prelude_arrived - self.prelude_read + self.arrived - self.read
+    }
+
     /// Whether its greeting was put off.
     pub(crate) fn is_or_was_delayed(&self) -> bool {
         self.socket.reception == Reception::Late && !self.socket.turned_away
@@ -170,7 +211,7 @@ impl Link {
 
     /// Whether a read would find anything.
     pub(crate) fn has_news(&self) -> bool {
-        self.arrived > self.read || (self.ended && !self.end_read)
+        self.waiting() > 0 || (self.ended && !self.end_read)
     }
 
     /// How much the client means to send.
@@ -191,6 +232,7 @@ impl Link {
         let Account { oracle, due, .. } = &self.account;
         let unsent = self.socket.stuck_from.map_or(0, |from| due.len().saturating_sub(from));
         let proof = if self.account.opened.is_none() { 2 * self.read } else { 0 };
+        let header = if self.is_arriving() { self.prelude_read } else { 0 };
         let is_over = oracle.bad || oracle.messages_left == 0;
         let input = match oracle.messages.is_empty() {
             _ if is_over => READ.max(oracle.unit_max()),
@@ -201,7 +243,7 @@ impl Link {
         let aside = if self.mutual.is_some() { ASIDE } else { 0 };
         let echoes = oracle.messages.iter().filter(|(_, ending)| *ending == Ending::Ping);
         let echoes: usize = echoes.map(|(payload, _)| payload.len() + 20).sum();
-        unsent + proof + input + aside + echoes
+        unsent + header + proof + input + aside + echoes
     }
 
     /// When the server must have closed it, or greeted it if that was put off, if nothing happens
@@ -210,15 +252,18 @@ impl Link {
         let after = |since: u64, wait: std::time::Duration| since + millis(wait);
         let Account { oracle, opened, last_read, last_message, last_write, .. } = &self.account;
         let active = (*last_message).max(*last_write);
-        let Some(watched) = self.socket.watched else {
+        let Some(begun) = self.socket.begun else {
             let accepted = self.socket.accepted.unwrap_or_default();
-            return (after(accepted, limits.failure_delay), "delay");
+            return match self.socket.located {
+                Some(located) => (after(located, limits.failure_delay), "delay"),
+                None => (after(accepted, limits.handshake_timeout), "header"),
+            };
         };
         let Some(opened) = *opened else {
             if let Some(shut) = self.socket.shut {
                 return (shut + LINGER, "linger");
             }
-            return (after(watched, limits.handshake_timeout), "handshake");
+            return (after(begun, limits.handshake_timeout), "handshake");
         };
         if let Some(blocked) = self.socket.blocked {
             return (after(blocked.max(*last_write), limits.write_timeout), "write");

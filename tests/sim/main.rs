@@ -10,6 +10,7 @@
 #![expect(clippy::panic, reason = "so does the service, where it is meant to")]
 #![expect(clippy::print_stdout, reason = "a replay tells what happens")]
 
+mod balancer;
 mod check;
 mod clients;
 mod failures;

@@ -65,11 +65,12 @@ impl Run {
             println!("{setup:#?}");
         }
         let (protocol, limits) = (setup.protocol.clone(), setup.limits.clone());
+        let (access, proxies) = (setup.access.clone(), setup.proxies.clone());
         let listeners = setup.listeners;
         let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
         let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
-        let engine =
-            Engine::new(wire, [Gate::new(protocol, limits).with_sockets(listeners)], service);
+        let gate = Gate::new(protocol, limits).access(access).proxies(proxies);
+        let engine = Engine::new(wire, [gate.with_sockets(listeners)], service);
         Self { world, engine, idle_turns: 0 }
     }
 
@@ -99,6 +100,7 @@ impl Run {
             }
             self.stop_in_time(now);
             self.revoke(now);
+            self.replace_access(now);
             self.tell(now);
             if !is_idle || self.world.borrow_mut().random.chance(100) {
                 self.turn(now, due)?;
@@ -183,6 +185,15 @@ impl Run {
         let other = Key::new("another", b"the secret of another").unwrap();
         self.engine.replace_keys(0, other.with_dialect(Dialect::Countersign).into());
         self.engine.close_revoked(moment(now), wall(now));
+    }
+
+    /// From now on others may connect.
+    fn replace_access(&mut self, now: u64) {
+        let mut world = self.world.borrow_mut();
+        if let Some((_, access)) = world.setup.other_access.take_if(|(at, _)| now >= *at) {
+            world.setup.access = access.clone();
+            self.engine.replace_access(0, access);
+        }
     }
 
     /// The host says something to a peer of its own accord.

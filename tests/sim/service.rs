@@ -73,7 +73,9 @@ impl World {
         let dialect = link.dialect;
         let is_allowed = self.is_proved(number) && link.account.opened.is_none();
         let (is_mutual, is_guarded) = (link.mutual.is_some(), link.is_guarded());
-        if !is_allowed || Some(peer.id()) != link.socket.peer || peer.dialect() != dialect {
+        let is_there = peer.address() == link.address.into();
+        let is_it = is_there && Some(peer.id()) == link.socket.peer;
+        if !is_allowed || !is_it || peer.dialect() != dialect {
             self.blame(Some(number), format_args!("{peer:?} is let in"));
         }
         let has_secret = peer.secret(b"label").is_some();

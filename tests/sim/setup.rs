@@ -1,9 +1,13 @@
 //! All that a seed decides before the first millisecond.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use countersign::{Dialect, Exchange, Framing, Key, KeyRing, Limits, Protection, Protocol};
+use countersign::{
+    Access, Dialect, Exchange, Framing, Key, KeyRing, Limits, Networks, Protection, Protocol,
+};
 
+use crate::balancer::{self, BALANCERS, Prelude, TRUSTED};
 use crate::failures::PLACES;
 use crate::mutual::INSTANCE;
 use crate::random::Random;
@@ -26,6 +30,11 @@ pub(crate) struct Setup {
     /// When that key is taken from the ring, and those who hold it are to go.
     pub(crate) revocation: Option<u64>,
     pub(crate) limits: Limits,
+    pub(crate) access: Access,
+    /// When another list takes the place of that one.
+    pub(crate) other_access: Option<(u64, Access)>,
+    /// The balancers by which everybody comes, if anybody does.
+    pub(crate) proxies: Networks,
     pub(crate) listeners: usize,
     pub(crate) faults: Faults,
     /// The room in each socket's buffers: for what comes in, and for what goes out.
@@ -41,7 +50,10 @@ pub(crate) struct Setup {
 pub(crate) struct Client {
     pub(crate) at: u64,
     pub(crate) listener: usize,
-    pub(crate) host: u8,
+    pub(crate) address: SocketAddr,
+    /// Where its socket comes from, which is a balancer's or its own.
+    pub(crate) socket: SocketAddr,
+    pub(crate) prelude: Prelude,
     pub(crate) script: Script,
     pub(crate) dialect: Dialect,
     pub(crate) nonce: [u8; 32],
@@ -83,9 +95,16 @@ impl Setup {
         let room = (random.pick(&ROOMS), random.pick(&ROOMS));
         let fatal = random.chance(500);
         let is_tight = random.chance(250);
-        let limits = limits(random, &protocol, room.0, is_tight);
+        let mut limits = limits(random, &protocol, room.0, is_tight);
+        let is_by_balancers = random.chance(300);
+        if is_by_balancers {
+            // What is put off for no time at all is over in the turn that puts it off.
+            limits.failure_delay = limits.failure_delay.max(Duration::from_millis(1));
+        }
         let listeners = random.between(1, 3);
-        let hosts = random.between(1, if limits.failure_networks > PLACES { PLACES } else { 8 });
+        let balancers = if is_by_balancers { BALANCERS } else { 0 };
+        let is_one_set = limits.failure_networks <= PLACES;
+        let hosts = random.between(1, if is_one_set { 8 } else { PLACES - balancers });
         // Many prove wrongly, and so much later than others that the others have failed already.
         let is_siege = random.chance(300);
         let rush = if is_siege { random.pick(&[100, 1_500]) } else { random.pick(&[0, 20, 300]) };
@@ -104,6 +123,9 @@ impl Setup {
             revocation: random.chance(100).then(|| random.millis(20, 400)),
             protocol,
             limits,
+            access: access(random),
+            other_access: random.chance(100).then(|| (random.millis(1, 300), access(random))),
+            proxies: if is_by_balancers { TRUSTED } else { "" }.parse().unwrap(),
             listeners,
             faults: Faults::draw(random),
             room,
@@ -111,26 +133,9 @@ impl Setup {
             stop: Stop::Quiet,
             is_tight,
         };
-        for _ in 0..random.between(1, count) {
-            let dialect = setup.client_dialect(random);
-            let is_guarded = dialect == Dialect::Countersign && setup.is_guarded();
-            let manner = (!is_guarded).then(|| setup.protocol.framing());
-            let mut nonce = [0; 32];
-            random.fill(&mut nonce);
-            setup.clients.push(Client {
-                at: random.millis(0, rush),
-                listener: random.between(0, listeners - 1),
-                host: u8::try_from(random.between(1, hosts)).unwrap(),
-                script: Script::draw(
-                    random,
-                    (&setup.protocol, dialect, manner),
-                    room,
-                    fatal,
-                    is_siege,
-                ),
-                dialect,
-                nonce,
-            });
+        for number in 0..random.between(1, count) {
+            let client = setup.client(random, number, (hosts, rush), (fatal, is_siege));
+            setup.clients.push(client);
         }
         let stop = match random.number() % 4 {
             0 => Stop::Drain(random.millis(0, 400)),
@@ -139,6 +144,34 @@ impl Setup {
         };
         setup.stop = stop;
         setup
+    }
+
+    fn client(
+        &self,
+        random: &mut Random,
+        number: usize,
+        (hosts, rush): (usize, u64),
+        (fatal, is_siege): (bool, bool),
+    ) -> Client {
+        let dialect = self.client_dialect(random);
+        let is_guarded = dialect == Dialect::Countersign && self.is_guarded();
+        let manner = (!is_guarded).then(|| self.protocol.framing());
+        let mut nonce = [0; 32];
+        random.fill(&mut nonce);
+        let (at, listener) = (random.millis(0, rush), random.between(0, self.listeners - 1));
+        // The port tells the links apart, wherever an address is all that is known.
+        let port = 1_000 + u16::try_from(number).unwrap();
+        let host = u8::try_from(random.between(1, hosts)).unwrap();
+        let mut address = SocketAddr::from(([10, 0, 0, host], port));
+        let spoken = (&self.protocol, dialect, manner);
+        let script = Script::draw(random, spoken, self.room, fatal, is_siege);
+        let (mut socket, mut prelude) = (address, Prelude::none());
+        if !self.proxies.is_empty() {
+            socket = SocketAddr::new(balancer::host(random, script.is_honest()), port);
+            prelude = Prelude::draw(random, address, script.is_honest(), self.room.0);
+            address = if prelude.is_named { address } else { socket };
+        }
+        Client { at, listener, address, socket, prelude, script, dialect, nonce }
     }
 
     /// Whether a conversation of countersign/1 goes on in records.
@@ -151,6 +184,20 @@ impl Setup {
         let is_raw = self.protocol.shares_raw() && random.chance(400);
         if is_raw { Dialect::Raw } else { self.protocol.dialect() }
     }
+}
+
+/// Who may connect: mostly everybody.
+fn access(random: &mut Random) -> Access {
+    if random.chance(800) {
+        return Access::default();
+    }
+    let (allow, deny) = random.pick(&[
+        ("", "10.0.0.1"),
+        ("", "10.0.0.0/30,10.1.0.2"),
+        ("10.0.0.0/24", "10.0.0.3"),
+        ("10.0.0.2/31,10.0.0.4/30,10.1.0.0/16", ""),
+    ]);
+    Access { allow: allow.parse().unwrap(), deny: deny.parse().unwrap() }
 }
 
 const ROOMS: [usize; 6] = [40, 300, 2_000, 20_000, 70_000, 70_000];

@@ -5,7 +5,8 @@ use std::io;
 use countersign::server::net::Net;
 use countersign::{PeerAddress, PeerId};
 
-use crate::link::CHALLENGE;
+use crate::failures::Reception;
+use crate::link::{CHALLENGE, Link, millis};
 use crate::oracle::Oracle;
 use crate::world::{Shared, World};
 
@@ -32,7 +33,7 @@ impl Net for Wire {
 
     fn accept(&mut self, listener: usize) -> io::Result<(Socket, PeerAddress)> {
         let link = self.0.borrow_mut().accept(listener)?;
-        let address = self.0.borrow().links[link].address;
+        let address = self.0.borrow().links[link].from;
         Ok((Socket { link, world: self.0.clone() }, address.into()))
     }
 
@@ -65,6 +66,11 @@ impl Net for Wire {
     }
 }
 
+/// Whether all of a link's header was read.
+fn link_is_located(link: &Link) -> bool {
+    link.prelude.is_good && link.prelude_read == link.prelude.bytes.len()
+}
+
 fn number(error: i32) -> io::Error {
     io::Error::from_raw_os_error(error)
 }
@@ -94,12 +100,30 @@ impl World {
         }
         self.look_for_the_passed_over(listener);
         self.short_since = None;
-        let host = self.links[link].address.ip();
-        let reception = self.failures.reception(host, self.now, &self.setup.limits);
-        let socket = &mut self.links[link].socket;
-        (socket.accepted, socket.reception, socket.at_door) = (Some(self.now), reception, true);
-        self.say(format_args!("{link} is accepted, to be received {reception:?}"));
+        let newcomer = &mut self.links[link];
+        newcomer.socket.accepted = Some(self.now);
+        newcomer.socket.at_door = true;
+        newcomer.socket.is_denied =
+            newcomer.is_brought && !self.setup.proxies.contains(newcomer.from);
+        self.say(format_args!("{link} is accepted"));
+        if !self.links[link].is_brought {
+            self.locate(link);
+        }
         Ok(link)
+    }
+
+    /// It is known now where a link comes from, and so how it is to be received.
+    fn locate(&mut self, number: usize) {
+        self.settle();
+        let link = &mut self.links[number];
+        let reception = self.failures.reception(link.address.ip(), self.now, &self.setup.limits);
+        let socket = &mut link.socket;
+        (socket.located, socket.reception, socket.at_door) = (Some(self.now), reception, true);
+        socket.is_denied = !self.setup.access.permits(link.address);
+        if link.is_brought && reception == Reception::AtOnce {
+            socket.begun = socket.accepted;
+        }
+        self.say(format_args!("{number} is located, to be received {reception:?}"));
     }
 
     /// Somebody who waits at another listener must not wait for ever for this one's sake.
@@ -157,16 +181,19 @@ impl World {
             self.misfortune = true;
             return Err(number(libc::ENOSPC));
         }
-        let socket = &mut self.links[link].socket;
-        (socket.peer, socket.watched, socket.at_door) = (Some(peer), Some(self.now), false);
+        let watched = &mut self.links[link];
+        (watched.socket.peer, watched.socket.at_door) = (Some(peer), false);
+        if !watched.is_brought {
+            watched.socket.begun = Some(self.now);
+        }
         self.edge(link);
         Ok(())
     }
 
     fn read(&mut self, number: usize, into: &mut [u8]) -> io::Result<usize> {
-        self.meet(number)?;
+        self.meet(number, true)?;
         let link = &mut self.links[number];
-        let length = into.len().min(link.arrived - link.read);
+        let length = into.len().min(link.waiting());
         if length == 0 {
             link.socket.told_readable = false;
             if !link.ended {
@@ -179,19 +206,29 @@ impl World {
             self.say(format_args!("{number}: the end is read"));
             return Ok(0);
         }
-        into[..length].copy_from_slice(&link.said[link.read..][..length]);
+        let front = length.min(link.prelude_arrived - link.prelude_read);
+        into[..front].copy_from_slice(&link.prelude.bytes[link.prelude_read..][..front]);
+        let behind = length - front;
+        into[front..length].copy_from_slice(&link.said[link.read..][..behind]);
         link.account.lingered += if link.socket.shut.is_some() { length } else { 0 };
-        link.read += length;
+        link.prelude_read += front;
+        link.read += behind;
         // A short read has emptied the buffer; an end that nobody was told of has an event to come.
         link.socket.told_readable &= length == into.len() || link.socket.told_ended;
-        self.account_for_read(number, &into[..length]);
         self.say(format_args!("{number}: {length} bytes are read"));
+        let is_located = link_is_located(&self.links[number]);
+        if is_located && self.links[number].is_arriving() {
+            self.locate(number);
+        }
+        if behind > 0 {
+            self.account_for_read(number, &into[front..length]);
+        }
         self.overtake(number);
         Ok(length)
     }
 
     fn write(&mut self, number: usize, from: &[u8]) -> io::Result<usize> {
-        self.meet(number)?;
+        self.meet(number, false)?;
         if self.links[number].hung_up {
             self.links[number].reset = true;
             self.edge(number);
@@ -220,7 +257,7 @@ impl World {
     }
 
     fn shut(&mut self, number: usize) -> io::Result<()> {
-        self.meet_dead(number)?;
+        self.meet_dead(number, false)?;
         self.check_shut(number);
         self.links[number].socket.shut = Some(self.now);
         self.say(format_args!("{number}: we say good-bye"));
@@ -228,25 +265,29 @@ impl World {
     }
 
     /// What can happen to any call on a socket.
-    fn meet(&mut self, number: usize) -> io::Result<()> {
+    fn meet(&mut self, number: usize, reads: bool) -> io::Result<()> {
         let often = self.setup.faults.interrupt;
         if self.random.chance(often) {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        self.meet_dead(number)
+        self.meet_dead(number, reads)
     }
 
-    fn meet_dead(&mut self, number: usize) -> io::Result<()> {
+    fn meet_dead(&mut self, number: usize, reads: bool) -> io::Result<()> {
         self.work += 1;
+        self.begin_late(number);
         let turn = self.turn;
         let link = &mut self.links[number];
         link.account.touched = turn;
         if !link.is_live() {
             self.blame(Some(number), format_args!("a socket that is closed is used"));
         }
-        if self.links[number].socket.watched.is_none() {
+        // Of a balancer's connection the header alone is read before.
+        let is_awaited = reads && self.links[number].is_arriving();
+        if self.links[number].socket.begun.is_none() && !is_awaited {
             self.blame(Some(number), format_args!("it is not greeted yet, and used"));
         }
+        self.links[number].socket.at_door &= reads;
         if self.links[number].reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -263,14 +304,30 @@ impl World {
 
     fn drop_socket(&mut self, number: usize) {
         self.work += 1;
+        self.begin_late(number);
         self.check_drop(number);
         self.note_failure(number);
         let link = &mut self.links[number];
         link.socket.dropped = Some(self.now);
         // What the server has not read when it closes resets the connection.
-        link.lost |= link.arrived > link.read;
+        link.lost |= link.waiting() > 0;
         self.short_since = None;
         self.say(format_args!("{number}: the socket is closed"));
+    }
+
+    /// The greeting of a link that a balancer has brought was put off until now.
+    pub(crate) fn begin_late(&mut self, number: usize) {
+        let delay = millis(self.setup.limits.failure_delay);
+        let link = &mut self.links[number];
+        let is_due = link.socket.located.is_some_and(|located| self.now >= located + delay);
+        if link.is_brought
+            && link.is_live()
+            && link.is_put_off()
+            && !link.socket.is_denied
+            && is_due
+        {
+            link.socket.begun = Some(self.now);
+        }
     }
 
     /// Who was accepted before now has been received or turned away.
@@ -286,7 +343,9 @@ impl World {
         let Self { setup, links, failures, now, .. } = self;
         let link = &links[number];
         let is_inside = link.account.opened.is_some();
-        if !is_inside && link.has_failed(is_proved) {
+        // Nobody is asked in silence.
+        let was_asked = link.socket.begun.is_some() && !link.socket.at_door;
+        if !is_inside && was_asked && link.has_failed(is_proved) {
             failures.add(link.address.ip(), *now, &setup.limits, &setup.protocol);
         }
     }

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use countersign::server::net::Readiness;
@@ -117,13 +116,10 @@ impl World {
             aloud,
             setup,
         };
-        for (number, client) in (0..).zip(clients) {
-            // The port tells the links apart, wherever an address is all that is known.
-            let port = 1_000 + number;
-            let address = SocketAddr::from(([10, 0, 0, client.host], port));
+        for (number, client) in clients.into_iter().enumerate() {
             let at = client.at;
-            world.links.push(Link::new(address, client, &world.setup));
-            world.later(at, What::Connect(number.into()));
+            world.links.push(Link::new(client, &world.setup));
+            world.later(at, What::Connect(number));
         }
         world
     }
@@ -257,7 +253,7 @@ impl World {
     /// The room that a client has for more in the server's buffer.
     pub(crate) fn room_in(&self, number: usize) -> usize {
         let link = &self.links[number];
-        self.setup.room.0.saturating_sub(link.arrived - link.read)
+        self.setup.room.0.saturating_sub(link.waiting())
     }
 
     /// The room that the server has for more on its way out.
