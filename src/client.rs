@@ -413,7 +413,8 @@ impl fmt::Display for ClientError {
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Cut => f.write_str(
                 "the stream ended inside the handshake or a message, or without a good-bye; do \
-                 both ends have the same dialect and framing?",
+                 both ends have the same dialect and framing, and may this address connect there, \
+                 without a balancer?",
             ),
             Self::Timeout => {
                 f.write_str("timed out; do both ends have the same dialect and framing?")

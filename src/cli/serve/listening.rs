@@ -9,6 +9,7 @@ use log::warn;
 
 use super::bounds::Bounds;
 use super::offer::{Offer, Served, offers};
+use super::sources::Sources;
 use crate::cli::config::Origin;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::options::{Choice, Spoken};
@@ -46,6 +47,8 @@ pub(crate) struct Listening {
     // Behind all others, because their headings hold for what follows.
     #[command(flatten)]
     pub(crate) spoken: Spoken,
+    #[command(flatten)]
+    pub(crate) sources: Sources,
     #[command(flatten)]
     pub(super) bounds: Bounds,
     /// Where it stands in the configuration file, if it does.

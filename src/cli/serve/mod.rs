@@ -5,6 +5,7 @@ mod listening;
 mod offer;
 mod ready;
 mod screen;
+mod sources;
 mod worker;
 
 use std::io::{self, Write as _};

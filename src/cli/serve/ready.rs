@@ -77,8 +77,11 @@ impl Ready {
     /// A listener that isn't bound yet.
     fn listener(&self) -> Listener {
         let Self { listening, protocol, limits, .. } = self;
-        let listener =
-            Listener::new(protocol.clone()).limits(limits.clone()).unix_mode(listening.unix_mode);
+        let listener = Listener::new(protocol.clone())
+            .limits(limits.clone())
+            .access(listening.sources.access())
+            .proxies(listening.sources.proxies())
+            .unix_mode(listening.unix_mode);
         match &listening.name {
             Some(name) => listener.named(name),
             None => listener,

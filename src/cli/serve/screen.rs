@@ -22,6 +22,8 @@ struct Part {
     serves: String,
     /// None where the dialect needs none.
     keys: Option<String>,
+    /// From where peers may come; none if from everywhere.
+    from: Option<String>,
     /// The command that connects, for each address.
     connect: Vec<String>,
 }
@@ -36,6 +38,7 @@ impl Screen {
                 name: (listeners.len() > 1).then(|| gate.name().to_owned()),
                 serves: ready.serves.clone(),
                 keys: ready.keys.clone(),
+                from: ready.listening.sources.shown(),
                 connect: gate.addresses().iter().map(connect).collect(),
             }
         };
@@ -49,13 +52,16 @@ impl Screen {
             // Writing to a string succeeds.
             let _ = writeln!(text, "  {name:<9}{value}");
         };
-        for Part { name, serves, keys, connect } in &self.listeners {
+        for Part { name, serves, keys, from, connect } in &self.listeners {
             if let Some(name) = name {
                 line("listener", name);
             }
             line("serves", serves);
             if let Some(keys) = keys {
                 line("keys", keys);
+            }
+            if let Some(from) = from {
+                line("from", from);
             }
             // The only one has its memory before the command that is copied.
             if name.is_none() {
@@ -74,13 +80,14 @@ impl Screen {
     /// The same in lines of the log, for a stderr that is read by a program.
     pub(super) fn log(&self) {
         let (version, memory) = (env!("CARGO_PKG_VERSION"), &self.memory);
-        for Part { name, serves, keys, connect } in &self.listeners {
+        for Part { name, serves, keys, from, connect } in &self.listeners {
             let (keys, connect) = (keys.as_deref().unwrap_or("-"), connect.join("; "));
+            let from = from.as_deref().unwrap_or("everywhere");
             match name {
                 Some(listener) => {
-                    info!(version, listener, serves, keys, memory, connect; "serving");
+                    info!(version, listener, serves, keys, from, memory, connect; "serving");
                 }
-                None => info!(version, serves, keys, memory, connect; "serving"),
+                None => info!(version, serves, keys, from, memory, connect; "serving"),
             }
         }
     }

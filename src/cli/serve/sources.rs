@@ -1,0 +1,57 @@
+//! The options that say from where peers may come.
+
+use clap::Args;
+use countersign::{Access, Networks};
+
+/// From where peers may come.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who may connect")]
+pub(crate) struct Sources {
+    /// From where: addresses, networks such as 10.0.0.0/8, unix; may be given more than once
+    /// [default: everywhere]
+    #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_ALLOW", value_delimiter = ',')]
+    allow: Vec<Networks>,
+    /// From where nobody may, even if --allow says otherwise
+    #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_DENY", value_delimiter = ',')]
+    deny: Vec<Networks>,
+    /// The balancers by which everybody has to come; they send PROXY headers, version 1 or 2, and
+    /// the addresses in these count
+    ///
+    /// HAProxy sends the header by send-proxy-v2 or send-proxy, nginx by proxy_protocol. Whoever
+    /// may write it says where a client comes from: name nobody but the balancers.
+    #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_PROXY_FROM", value_delimiter = ',')]
+    proxy_from: Vec<Networks>,
+}
+
+impl Sources {
+    /// Who may connect.
+    pub(super) fn access(&self) -> Access {
+        Access { allow: all(&self.allow), deny: all(&self.deny) }
+    }
+
+    /// The balancers by which everybody comes; none if everybody comes by themselves.
+    pub(super) fn proxies(&self) -> Networks {
+        all(&self.proxy_from)
+    }
+
+    /// In words, if not everybody may come from everywhere.
+    pub(super) fn shown(&self) -> Option<String> {
+        let Access { allow, deny } = self.access();
+        let proxies = self.proxies();
+        let mut parts = Vec::new();
+        if !(allow.is_empty() && deny.is_empty()) {
+            parts.push(if allow.is_empty() { "everywhere".to_owned() } else { allow.to_string() });
+        }
+        if !deny.is_empty() {
+            parts.push(format!("not from {deny}"));
+        }
+        if !proxies.is_empty() {
+            parts.push(format!("through the balancers at {proxies}"));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+fn all(lists: &[Networks]) -> Networks {
+    lists.iter().cloned().collect()
+}
