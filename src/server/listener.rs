@@ -154,6 +154,17 @@ impl Listener {
         self
     }
 
+    /// Duplicates of the sockets that listen so far, for [`socket`](Self::socket) of another
+    /// server's listener: whoever accepts first has the newcomer. The files of Unix sockets stay
+    /// this one's to remove.
+    ///
+    /// # Errors
+    ///
+    /// There is no descriptor left.
+    pub fn share(&self) -> io::Result<Vec<OwnedFd>> {
+        self.bound.iter().map(|bound| bound.socket.try_clone().map(OwnedFd::from)).collect()
+    }
+
     /// The gate that it becomes, and a socket for each of its addresses.
     pub(super) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
         let Self { name, mut protocol, limits, access, proxies, options, bound } = self;

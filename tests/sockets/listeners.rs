@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Close, Connections, Dialect, Limits, Listener, Peer, Protocol, Refusal, Reply, Server, Service,
+    Address, Close, Connections, Dialect, Limits, Listener, Peer, Protocol, Refusal, Reply, Server,
+    Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, PATIENCE, ring, speaking, turn_until};
@@ -183,4 +184,25 @@ fn there_are_at_most_256_listeners() {
     assert!(Server::new(many(256), Echo).is_ok());
     let error = Server::new(many(257), Echo).unwrap_err();
     assert_eq!(error.to_string(), "a server has at most 256 listeners");
+}
+
+#[test]
+fn a_socket_is_shared_by_two_servers_and_outlives_the_first() {
+    let path = std::env::temp_dir().join(format!("countersign-shared-{}", std::process::id()));
+    let first = here(Protocol::open()).bind(Address::Unix(path.clone())).unwrap();
+    let shared = first.share().unwrap();
+    let second = shared.into_iter().fold(Listener::new(Protocol::open()), Listener::socket);
+    let first = Server::new([first], Echo).unwrap();
+    let mut second = Server::new([second], Echo).unwrap();
+    assert_eq!(first.addresses(), second.addresses());
+    let mut by_path = Client::connect_unix(&path);
+    by_path.say(b"one\n");
+    turn_until(&mut second, |server| server.counters().messages == 1);
+    assert_eq!(by_path.hear(4), b"one\n");
+    drop(first);
+    assert!(!path.exists(), "the file goes with the server that has made it");
+    let mut by_port = dial(&second, 0);
+    by_port.say(b"two\n");
+    turn_until(&mut second, |server| server.counters().messages == 2);
+    assert_eq!(by_port.hear(4), b"two\n");
 }
