@@ -37,17 +37,17 @@ impl CheckConfig {
         // A file that can't be read says nothing of how to log.
         let logging = read.as_ref().map_or(settings.process.logging, |it| it.process.logging);
         let _log = logging::begin(logging);
-        let Wanted { listeners, .. } = read?;
-        let listeners = Ready::all(listeners, Missing::IsLeft)?;
+        let Wanted { process, listeners, .. } = read?;
+        let listeners = Ready::all(listeners, process.workers, Missing::Left)?;
         let resolved = listeners.iter().flat_map(Ready::unresolved).collect();
         if let Some(failure) = Failure::together(resolved) {
             return Err(failure);
         }
         let mut stdout = io::stdout();
         for ready in &listeners {
-            writeln!(stdout, "{}", ready.shown()?)?;
+            writeln!(stdout, "{}", ready.shown(process.workers)?)?;
         }
-        writeln!(stdout, "memory: {}", bound_of(&listeners)?)?;
+        writeln!(stdout, "memory: {}", bound_of(&listeners, process.workers)?)?;
         Ok(())
     }
 }

@@ -92,14 +92,21 @@ pub(crate) fn begin(Logging { format, level }: Logging) -> Guard {
     // The facade wants it for as long as the process runs.
     let logger: &'static Logger = Box::leak(Box::new(logger));
     if log::set_logger(logger).is_ok() {
-        log::set_max_level(match level {
-            Level::Error => LevelFilter::Error,
-            Level::Warn => LevelFilter::Warn,
-            Level::Info => LevelFilter::Info,
-            Level::Debug => LevelFilter::Debug,
-        });
+        level.set();
     }
     Guard(logger)
+}
+
+impl Level {
+    /// Has these lines written from now on.
+    pub(crate) fn set(self) {
+        log::set_max_level(match self {
+            Self::Error => LevelFilter::Error,
+            Self::Warn => LevelFilter::Warn,
+            Self::Info => LevelFilter::Info,
+            Self::Debug => LevelFilter::Debug,
+        });
+    }
 }
 
 fn writer() -> SyncSender<Line> {

@@ -49,10 +49,10 @@ impl Known {
         Self { process, listener, all }
     }
 
-    /// The options behind all keys.
-    #[cfg(test)]
-    pub(super) fn args(&self) -> impl Iterator<Item = &Arg> {
-        self.process.iter().chain(&self.listener)
+    /// The options behind all keys, and whether each is the process's.
+    pub(super) fn args(&self) -> impl Iterator<Item = (&Arg, bool)> {
+        let listener = self.listener.iter().map(|arg| (arg, false));
+        self.process.iter().map(|arg| (arg, true)).chain(listener)
     }
 
     /// Reads a key and its value. Paths are taken from the directory.
@@ -141,10 +141,16 @@ fn word(arg: &Arg, value: &Given) -> Result<String, String> {
         Given::Number(digits, base) => i64::from_str_radix(digits, *base)
             .map(|number| number.to_string())
             .map_err(|_| "the number is too large".to_owned()),
+        Given::Switch(is_on) if is_a::<bool>(arg) => Ok(is_on.to_string()),
         Given::Switch(_) => Err("write a value in quotes; true or false says nothing".to_owned()),
         Given::Many(_) => Err("an array within an array says nothing".to_owned()),
         Given::Other(what) => Err(format!("write text or a whole number, and not {what}")),
     }
+}
+
+/// Whether values of the option are of this type.
+fn is_a<T: 'static>(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == TypeId::of::<T>()
 }
 
 fn named(arg: &Arg, name: &str) -> bool {
@@ -153,7 +159,7 @@ fn named(arg: &Arg, name: &str) -> bool {
 
 /// The word; a path, or that of a Unix socket, is taken from the directory.
 fn anchored(arg: &Arg, word: String, directory: &Path) -> OsString {
-    if arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() && !word.is_empty() {
+    if is_a::<PathBuf>(arg) && !word.is_empty() {
         return directory.join(word).into();
     }
     match word.strip_prefix("unix:") {

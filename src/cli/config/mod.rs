@@ -28,8 +28,6 @@ use known::{Known, Place, Value};
 #[derive(Debug, Clone)]
 pub(crate) struct File {
     path: PathBuf,
-    /// The whole program's, with the verb.
-    program: Command,
     verb: &'static str,
     argv: Vec<OsString>,
 }
@@ -39,6 +37,18 @@ pub(crate) struct File {
 pub(crate) struct Wanted {
     pub(crate) process: Process,
     pub(crate) listeners: Vec<Listening>,
+    /// Every option of each listener, and of the process, as it was written; none without a file,
+    /// for then nothing of it can change.
+    written: Vec<Vec<Written>>,
+}
+
+/// An option as it was written, wherever that was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Written {
+    id: String,
+    name: String,
+    words: Vec<OsString>,
+    is_process: bool,
 }
 
 /// The values of a file.
@@ -57,6 +67,30 @@ pub(crate) struct Origin {
     bind: Option<usize>,
 }
 
+impl Wanted {
+    /// What differs from what is served now, and can't while it is: all that isn't among these.
+    pub(crate) fn fixed_changes(&self, now: &Self, may_change: &[String]) -> Vec<String> {
+        if self.listeners.len() != now.listeners.len() {
+            let (wanted, now) = (self.listeners.len(), now.listeners.len());
+            return vec![format!("there are {wanted} listeners instead of {now}; restart it")];
+        }
+        let mut changes = Vec::new();
+        let both = self.written.iter().zip(&now.written).zip(&self.listeners);
+        for (place, ((wanted, now), listening)) in both.enumerate() {
+            let fixed = |written: &&Written| {
+                !may_change.contains(&written.id) && (place == 0 || !written.is_process)
+            };
+            let differ = wanted.iter().filter(fixed).filter(|written| !now.contains(written));
+            changes.extend(differ.map(|Written { name, .. }| {
+                let origin = listening.origin.as_ref().map(|origin| format!("{origin}: "));
+                let origin = origin.unwrap_or_default();
+                format!("{origin}{name} can't change while it serves; restart it")
+            }));
+        }
+        changes
+    }
+}
+
 impl Origin {
     /// Where its addresses stand.
     pub(crate) fn of_bind(&self) -> Self {
@@ -67,7 +101,7 @@ impl Origin {
 impl From<Settings> for Wanted {
     /// Without a file there is one listener.
     fn from(Settings { process, listening }: Settings) -> Self {
-        Self { process, listeners: vec![listening] }
+        Self { process, listeners: vec![listening], written: Vec::new() }
     }
 }
 
@@ -80,7 +114,7 @@ impl fmt::Display for Origin {
 impl File {
     /// The file for a verb of this command line.
     pub(crate) fn new(path: PathBuf, verb: &'static str) -> Self {
-        Self { path, program: super::command(), verb, argv: std::env::args_os().collect() }
+        Self { path, verb, argv: std::env::args_os().collect() }
     }
 
     /// Reads it, and everything that beats it. All that is wrong in it is said at once.
@@ -102,12 +136,15 @@ impl File {
         let document = Document::read(bytes).map_err(|faults| self.failure(faults))?;
         let Values { top, tables } =
             self.values(&document).map_err(|faults| self.failure(faults))?;
-        let mut listeners = Vec::new();
+        let (mut listeners, mut written) = (Vec::new(), Vec::new());
         let mut first = None;
         for (line, own) in &tables {
             let all = top.iter().chain(own).cloned().collect::<Vec<_>>();
             let bind = all.iter().rev().find(|value| value.id == "bind").map(|value| value.line);
-            let Settings { process, mut listening } = self.beaten(&all, tables.len())?;
+            let matches = self.beaten(&all, tables.len())?;
+            let Settings { process, mut listening } =
+                Settings::from_arg_matches(&matches).map_err(usage)?;
+            written.push(as_written(&matches));
             let path = self.path.clone();
             listening.origin = Some(Origin { path, line: *line, bind });
             listeners.push(listening);
@@ -118,7 +155,7 @@ impl File {
             return Err(self.failure(faults));
         }
         let process = first.ok_or_else(|| Failure::new(Kind::General, "there is no listener"))?;
-        Ok(Wanted { process, listeners })
+        Ok(Wanted { process, listeners, written })
     }
 
     /// What stands at the top, and in each listener's table with its line.
@@ -150,17 +187,17 @@ impl File {
 
     /// The settings of one of so many listeners: these values, beaten by what was typed and by the
     /// environment.
-    fn beaten(&self, values: &[Value], listeners: usize) -> Result<Settings, Failure> {
-        let program = self.program.clone();
-        let program = program.mut_subcommand(self.verb, |verb| known::inject(verb, values));
-        let usage = |error: clap::Error| Failure::new(Kind::Usage, known::in_one_line(&error));
-        let matches = program.try_get_matches_from(&self.argv).map_err(usage)?;
-        let matches = matches.subcommand_matches(self.verb);
-        let matches = matches.ok_or_else(|| Failure::new(Kind::General, "there is no verb"))?;
+    fn beaten(&self, values: &[Value], listeners: usize) -> Result<ArgMatches, Failure> {
+        let program =
+            super::command().mut_subcommand(self.verb, |verb| known::inject(verb, values));
+        let mut matches = program.try_get_matches_from(&self.argv).map_err(usage)?;
+        let (_, matches) = matches
+            .remove_subcommand()
+            .ok_or_else(|| Failure::new(Kind::General, "there is no verb"))?;
         if listeners > 1 {
-            self.refuse_of_one(matches, listeners)?;
+            self.refuse_of_one(&matches, listeners)?;
         }
-        Settings::from_arg_matches(matches).map_err(usage)
+        Ok(matches)
     }
 
     /// What is one listener's can't be said of several.
@@ -187,6 +224,20 @@ impl File {
         let lines = faults.iter().map(|fault| format!("{path}:{fault}")).collect();
         Failure::of_all(Kind::Configuration, lines)
     }
+}
+
+fn usage(error: clap::Error) -> Failure {
+    Failure::new(Kind::Usage, known::in_one_line(&error))
+}
+
+fn as_written(matches: &ArgMatches) -> Vec<Written> {
+    let known = known();
+    let written = known.args().filter_map(|(arg, is_process)| {
+        let id = arg.get_id().to_string();
+        let words = matches.get_raw(&id).into_iter().flatten().map(OsString::from).collect();
+        Some(Written { id, name: arg.get_long()?.to_owned(), words, is_process })
+    });
+    written.collect()
 }
 
 fn known() -> Known {

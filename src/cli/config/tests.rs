@@ -8,7 +8,6 @@ fn file(typed: &str) -> File {
     let argv = ["countersign", "serve"].into_iter().chain(typed.split_whitespace());
     File {
         path: "/etc/countersign/garden.toml".into(),
-        program: crate::cli::command(),
         verb: "serve",
         argv: argv.map(OsString::from).collect(),
     }
@@ -42,7 +41,7 @@ fn sample(arg: &Arg) -> String {
 fn every_option_can_stand_in_a_file() {
     let known = known();
     let mut whole = String::new();
-    for arg in known.args() {
+    for (arg, _) in known.args() {
         let line = format!("{} = {}\n", arg.get_long().unwrap(), sample(arg));
         assert_eq!(read(&line).map(drop), Ok(()), "{line}");
         whole.push_str(&line);
@@ -55,7 +54,7 @@ fn every_option_can_stand_in_a_file() {
 fn what_is_a_listeners_can_stand_in_its_table_and_nothing_else() {
     let known = known();
     let listener = Listening::augment_args(Command::new("listener"));
-    for arg in known.args() {
+    for (arg, _) in known.args() {
         let text = format!("[[listener]]\n{} = {}\n", arg.get_long().unwrap(), sample(arg));
         match listener.get_arguments().any(|each| each.get_id() == arg.get_id()) {
             true => assert_eq!(read(&text).map(drop), Ok(()), "{text}"),
@@ -211,8 +210,10 @@ fn what_is_one_listeners_is_not_typed_for_several() {
 /// Pieces of files, right and wrong.
 fn piece() -> impl Strategy<Value = String> {
     let known = known();
-    let keys: Vec<_> = known.args().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
-    let whole = known.args().map(|arg| format!("{} = {}\n", arg.get_long().unwrap(), sample(arg)));
+    let keys: Vec<_> =
+        known.args().filter_map(|(arg, _)| arg.get_long()).map(str::to_owned).collect();
+    let whole =
+        known.args().map(|(arg, _)| format!("{} = {}\n", arg.get_long().unwrap(), sample(arg)));
     let signs = [
         "=",
         "\n",

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use clap::{Args, Command};
 use countersign::Limits;
 use log::warn;
 
@@ -13,7 +13,7 @@ use crate::cli::options::STAMP_AND_FRAME;
 use crate::cli::units;
 
 /// What the server may use at most.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct Bounds {
     /// Connections at one time
@@ -79,12 +79,16 @@ const RECORD_LEAST: usize = 1008;
 pub(crate) const DESCRIPTORS_BESIDE: u64 = 32;
 
 /// The limits of each listener, which has messages of so many bytes at most; with descriptors
-/// enough for all of them, or as many as the system gives.
-pub(super) fn limits(listeners: &[(&Bounds, usize)]) -> Result<Vec<Limits>, Failure> {
+/// enough for all of them and for so many beside, or as many as the system gives.
+pub(super) fn limits(
+    listeners: &[(&Bounds, usize)],
+    beside: usize,
+) -> Result<Vec<Limits>, Failure> {
     let wanted = listeners.iter().map(|(bounds, _)| bounds.max_connections);
     let wanted = wanted.fold(0, usize::saturating_add);
-    let given = raise_descriptors(wanted as u64)?;
+    let given = raise_descriptors(wanted.saturating_add(beside) as u64)?;
     let room = usize::try_from(given.saturating_sub(DESCRIPTORS_BESIDE)).unwrap_or(usize::MAX);
+    let room = room.saturating_sub(beside);
     if room < wanted {
         warn!("{given} descriptors allow for {room} connections; raise ulimit -n");
     }
@@ -93,6 +97,24 @@ pub(super) fn limits(listeners: &[(&Bounds, usize)]) -> Result<Vec<Limits>, Fail
         Limits { connections, ..bounds.limits(*message_max) }
     });
     Ok(limits.collect())
+}
+
+/// The options, by their identifiers.
+pub(super) fn options() -> Vec<String> {
+    let command = Bounds::augment_args(Command::new("bounds"));
+    command.get_arguments().map(|arg| arg.get_id().to_string()).collect()
+}
+
+/// What each of so many workers has of the limits, together no less than the whole.
+pub(super) fn divided(limits: &Limits, workers: usize) -> Limits {
+    let part = |whole: usize| whole.div_ceil(workers);
+    Limits {
+        connections: part(limits.connections),
+        unauthenticated: part(limits.unauthenticated),
+        unauthenticated_per_address: part(limits.unauthenticated_per_address),
+        held_max: part(limits.held_max),
+        ..limits.clone()
+    }
 }
 
 /// What one has of the room who wants so much of all that is wanted: something, in any case.
@@ -135,6 +157,6 @@ pub(crate) fn raise_descriptors(connections: u64) -> io::Result<u64> {
 }
 
 /// With none, the server would listen and serve nobody.
-fn one_or_more() -> RangedU64ValueParser<usize> {
+pub(super) fn one_or_more() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..)
 }

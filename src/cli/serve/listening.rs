@@ -4,7 +4,7 @@ use std::io;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use countersign::{KeyRing, Protocol};
+use countersign::{KeyRing, Limits, Listener, Protocol};
 use log::warn;
 
 use super::bounds::Bounds;
@@ -17,7 +17,7 @@ use crate::cli::ring::{self, Purpose};
 use crate::cli::units;
 
 /// One listener, as it is asked for.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_display_order = 0)]
 pub(crate) struct Listening {
     /// What the log and the metrics call the listener [default: its first address]
@@ -60,9 +60,11 @@ pub(crate) struct Listening {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// It is made, with one fresh key.
-    IsMade,
+    Made,
     /// It is left alone: a server will make it.
-    IsLeft,
+    Left,
+    /// It has gone, and that is an error.
+    Wrong,
 }
 
 /// A ring that wasn't there.
@@ -85,6 +87,19 @@ impl Listening {
         }
     }
 
+    /// A listener that speaks this, within these limits, and has no address yet.
+    pub(super) fn listener(&self, protocol: Protocol, limits: Limits) -> Listener {
+        let listener = Listener::new(protocol)
+            .limits(limits)
+            .access(self.sources.access())
+            .proxies(self.sources.proxies())
+            .unix_mode(self.unix_mode);
+        match &self.name {
+            Some(name) => listener.named(name),
+            None => listener,
+        }
+    }
+
     /// What is served, in a word.
     pub(super) fn what(&self) -> &'static str {
         if self.spoken.verify_only { "verdicts" } else { self.service.name() }
@@ -99,12 +114,13 @@ impl Listening {
         }
         let purpose = Purpose::of(self.spoken.dialect());
         let made = match missing {
-            Missing::IsLeft => return Ok((ring::fresh("default", &purpose)?, Some(Made::Later))),
-            Missing::IsMade => match ring::add(&path, "default", &purpose) {
+            Missing::Left => return Ok((ring::fresh("default", &purpose)?, Some(Made::Later))),
+            Missing::Made => match ring::add(&path, "default", &purpose) {
                 // Another server has begun in the same moment, and made it.
                 Err(_) if path.exists() => None,
                 made => Some(Made::Now(made?.fingerprint())),
             },
+            Missing::Wrong => None,
         };
         Ok((self.spoken.ring()?, made))
     }

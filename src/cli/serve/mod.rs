@@ -1,37 +1,48 @@
 //! `countersign serve`: a server in the foreground.
 
 mod bounds;
+mod crew;
 mod listening;
+mod mail;
 mod offer;
 mod ready;
+mod reload;
 mod screen;
 mod sources;
+mod status;
 mod worker;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
-use countersign::Server;
+use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use clap::{ArgAction, Args};
+use countersign::{Counters, Server};
 use log::info;
 
 use super::config::{File, Wanted};
 use super::exit::Failure;
 use super::logging::{self, Format, Logging};
 use super::signals::Signals;
+use super::system;
 pub(crate) use bounds::{DESCRIPTORS_BESIDE, raise_descriptors};
+use crew::Crew;
 pub(crate) use listening::{Listening, Missing};
+use mail::{Mail, Reader};
 use offer::Offered;
 pub(crate) use ready::{Ready, bound_of};
+use reload::{Reload, Source};
 use screen::Screen;
-use worker::{Stop, Worker};
+use worker::{Commands, Worker};
 
 /// Serve those who hold a key
 ///
 /// Without --keys, the ring in the user's configuration directory is used, and made with one fresh
 /// key if it isn't there. SIGINT and SIGTERM stop gracefully: what has arrived is answered. A
-/// second one stops at once.
+/// second one stops at once. SIGHUP reads the configuration and the keys again, SIGUSR1 has the
+/// log say how everything is.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, next_display_order = BEHIND_THE_LISTENER)]
 pub(crate) struct Serve {
@@ -43,7 +54,7 @@ pub(crate) struct Serve {
 }
 
 /// What can be set: on the command line, in the environment and in a file.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
     #[command(flatten)]
     pub(crate) process: Process,
@@ -59,9 +70,20 @@ pub(crate) struct Process {
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
           value_parser = humantime::parse_duration)]
     busy_poll: Duration,
+    /// Loops that serve, each on a thread of its own and with its part of the limits
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_WORKERS", default_value = "1",
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..=WORKERS_MAX))]
+    pub(crate) workers: usize,
+    /// At a reload, close the connections whose keys have gone
+    #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
+          value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    close_revoked: bool,
     #[command(flatten)]
     pub(crate) logging: Logging,
 }
+
+/// More workers than this are a slip of the finger.
+const WORKERS_MAX: u64 = 256;
 
 /// Help tells of the listener first.
 const BEHIND_THE_LISTENER: usize = 100;
@@ -79,33 +101,53 @@ Examples:
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let Self { config, settings } = self;
-        let file = config.map(|path| File::new(path, "serve"));
-        let Wanted { process, listeners } = match &file {
-            Some(file) => file.read()?,
-            None => Wanted::from(settings),
+        let source = match config {
+            Some(path) => Source::File(File::new(path, "serve")),
+            None => Source::Typed(Box::new(settings)),
         };
-        let _log = logging::begin(process.logging);
-        let listeners = Ready::all(listeners, Missing::IsMade)?;
-        serve(&process, &listeners)
+        let wanted = source.read()?;
+        let _log = logging::begin(wanted.process.logging);
+        let listeners =
+            Ready::all(wanted.listeners.clone(), wanted.process.workers, Missing::Made)?;
+        serve(source, wanted, &listeners)
     }
 }
 
-fn serve(process: &Process, listeners: &[Ready]) -> Result<(), Failure> {
-    let mut server = ready::server(listeners)?;
-    server.set_busy_poll(process.busy_poll);
+fn serve(source: Source, wanted: Wanted, listeners: &[Ready]) -> Result<(), Failure> {
+    let Process { workers, busy_poll, logging, .. } = wanted.process;
+    let mut servers = ready::servers(listeners, workers)?;
+    servers.iter_mut().for_each(|server| server.set_busy_poll(busy_poll));
+    let mail: Vec<_> = servers.iter().map(Mail::to).collect();
+    let mut first = servers.remove(0);
     // Before anybody hears that it listens: who hears of it may also stop it.
-    let (signals, woken) = Signals::heed()?;
-    server.wake_on(woken)?;
-    introduce(listeners, process.logging.format, &server)?;
-    let server = Worker::new(server).with(Stop::at(signals)).run()?;
-    let counters = server.counters();
-    info!("stopped; {} connections, {} messages", counters.accepted, counters.messages);
+    let (signals, woken) = Signals::heed_all()?;
+    first.wake_on(woken)?;
+    introduce(listeners, logging.format, &first, workers)?;
+    let others = servers.into_iter().zip(mail.iter().skip(1).cloned()).collect();
+    let crew = Crew::begin(others, &first.handle())?;
+    let done = crew.done();
+    let reader = Reader { mail: Arc::clone(&mail[0]), worker: (workers > 1).then_some(0) };
+    let outcomes = Arc::default();
+    let reload =
+        Reload { source, now: wanted, workers: mail.clone(), outcomes: Arc::clone(&outcomes) };
+    let reloader = reload.begin();
+    let began = system::monotonic();
+    let commands =
+        Commands { signals, workers: mail, reloader, outcomes, began, is_stopping: false };
+    let first = Worker::new(first).with(commands).with(reader).with(crew).run()?;
+    let Counters { accepted, messages, .. } = first.counters().and(&done.take());
+    info!("stopped; {accepted} connections, {messages} messages");
     Ok(())
 }
 
 /// The first screen on stderr, and on stdout where the server listens.
-fn introduce(listeners: &[Ready], format: Format, server: &Server<Offered>) -> io::Result<()> {
-    let screen = Screen::new(listeners, server);
+fn introduce(
+    listeners: &[Ready],
+    format: Format,
+    server: &Server<Offered>,
+    workers: usize,
+) -> io::Result<()> {
+    let screen = Screen::new(listeners, server, workers);
     // Where nobody reads what it says, it serves all the same.
     match format {
         Format::Text => drop(io::stderr().write_all(screen.text().as_bytes())),

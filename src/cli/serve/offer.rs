@@ -60,9 +60,6 @@ pub(super) struct Offered {
 
 impl Offered {
     pub(super) fn new(served: Vec<Served>) -> Self {
-        if served.contains(&Served::Local) {
-            warn_of_unknown_zone();
-        }
         Self { local: Timestamp::local(), utc: Timestamp::utc(), served }
     }
 
@@ -108,7 +105,7 @@ impl Service for Offered {
 }
 
 /// chrono gives UTC for a zone that it can't find, and says nothing.
-fn warn_of_unknown_zone() {
+pub(super) fn warn_of_unknown_zone() {
     let Ok(zone) = std::env::var("TZ") else { return };
     let name = zone.trim_start_matches(':');
     let posix = name.contains(|c: char| c.is_ascii_digit());

@@ -1,6 +1,7 @@
 //! Listeners whose keys were read and whose options go together: what is left is to bind.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix;
 
 use countersign::{
@@ -9,9 +10,12 @@ use countersign::{
 
 use super::bounds;
 use super::listening::{Listening, Made, Missing, cannot_listen};
-use super::offer::Offered;
+use super::offer::{self, Offered, Served};
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::units;
+
+/// The descriptors of a worker beside the first, apart from its sockets: its poll and the like.
+const OF_WORKER: usize = 4;
 
 /// A listener that can be bound.
 #[derive(Debug)]
@@ -26,13 +30,19 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// All of them, or all that is wrong with them.
-    pub(crate) fn all(listeners: Vec<Listening>, missing: Missing) -> Result<Vec<Self>, Failure> {
+    /// All of them for so many workers, or all that is wrong with them.
+    pub(crate) fn all(
+        listeners: Vec<Listening>,
+        workers: usize,
+        missing: Missing,
+    ) -> Result<Vec<Self>, Failure> {
         let wanted: Vec<_> = listeners
             .iter()
             .map(|listening| (&listening.bounds, listening.spoken.message_max))
             .collect();
-        let limits = bounds::limits(&wanted)?;
+        let sockets: usize = listeners.iter().map(|listening| listening.bind.len()).sum();
+        let beside = (workers - 1) * (OF_WORKER + sockets);
+        let limits = bounds::limits(&wanted, beside)?;
         let (mut ready, mut failures) = (Vec::new(), Vec::new());
         for (listening, limits) in listeners.into_iter().zip(limits) {
             let origin = listening.origin.clone();
@@ -74,34 +84,48 @@ impl Ready {
         self.listening.origin.iter().fold(failure, |failure, origin| failure.at(&origin.of_bind()))
     }
 
-    /// A listener that isn't bound yet.
-    fn listener(&self) -> Listener {
-        let Self { listening, protocol, limits, .. } = self;
-        let listener = Listener::new(protocol.clone())
-            .limits(limits.clone())
-            .access(listening.sources.access())
-            .proxies(listening.sources.proxies())
-            .unix_mode(listening.unix_mode);
-        match &listening.name {
-            Some(name) => listener.named(name),
-            None => listener,
-        }
+    /// One worker's listener, of so many workers; it isn't bound yet.
+    fn listener(&self, workers: usize) -> Listener {
+        let limits = bounds::divided(&self.limits, workers);
+        self.listening.listener(self.protocol.clone(), limits).reuse_port(workers > 1)
     }
 
-    /// The same with all its addresses.
-    fn bound(&self) -> Result<Listener, Failure> {
-        self.listening.bind.iter().try_fold(self.listener(), |listener, address| {
+    /// The first worker's, with all its addresses.
+    fn bound(&self, workers: usize) -> Result<Listener, Failure> {
+        self.listening.bind.iter().try_fold(self.listener(workers), |listener, address| {
             listener.bind(address).map_err(|error| self.cannot_listen(address, &error))
         })
     }
 
+    /// Another worker's, where the first has these addresses, by these sockets.
+    fn beside(
+        &self,
+        workers: usize,
+        addresses: &[Address],
+        sockets: Vec<OwnedFd>,
+    ) -> Result<Listener, Failure> {
+        let mut both = addresses.iter().zip(sockets);
+        both.try_fold(self.listener(workers), |listener, (address, socket)| match address {
+            Address::Ip(ip) => {
+                listener.bind(*ip).map_err(|error| self.cannot_listen(&ip.to_string(), &error))
+            }
+            // Only one socket can be at a path.
+            _ => Ok(listener.socket(socket)),
+        })
+    }
+
+    /// What a server can be given anew of it, for one of so many workers.
+    pub(super) fn renewed(&self, workers: usize) -> (KeyRing, Limits) {
+        (self.protocol.keys().clone(), bounds::divided(&self.limits, workers))
+    }
+
     /// All of it in one line.
-    pub(crate) fn shown(&self) -> Result<String, Failure> {
+    pub(crate) fn shown(&self, workers: usize) -> Result<String, Failure> {
         let Self { listening, serves, keys, limits, .. } = self;
         let addresses = listening.bind.join(", ");
         let name = listening.name.as_ref().unwrap_or(&listening.bind[0]);
         let keys = keys.as_deref().unwrap_or("none");
-        let memory = units::shown(memory([self])?);
+        let memory = units::shown(memory([self], workers)?);
         let most = limits.connections;
         Ok(format!(
             "{name}: {addresses}; {serves}; keys {keys}; at most {memory}, with {most} connections"
@@ -109,17 +133,40 @@ impl Ready {
     }
 }
 
-/// The server of all of them, which listens.
-pub(super) fn server(listeners: &[Ready]) -> Result<Server<Offered>, Failure> {
-    let offered = Offered::new(listeners.iter().map(|ready| ready.listening.served()).collect());
-    let bound = listeners.iter().map(Ready::bound).collect::<Result<Vec<_>, _>>()?;
-    Ok(Server::new(bound, offered)?)
+/// A server for each of so many workers. All listen at the same addresses.
+pub(super) fn servers(
+    listeners: &[Ready],
+    workers: usize,
+) -> Result<Vec<Server<Offered>>, Failure> {
+    let served: Vec<_> = listeners.iter().map(|ready| ready.listening.served()).collect();
+    if served.contains(&Served::Local) {
+        offer::warn_of_unknown_zone();
+    }
+    let offered = || Offered::new(served.clone());
+    let bound = listeners.iter().map(|ready| ready.bound(workers));
+    let bound = bound.collect::<Result<Vec<_>, _>>()?;
+    let share = |_| bound.iter().map(Listener::share).collect::<io::Result<Vec<_>>>();
+    let shared = (1..workers).map(share).collect::<io::Result<Vec<_>>>()?;
+    let first = Server::new(bound, offered())?;
+    let mut servers = Vec::with_capacity(workers);
+    for sockets in shared {
+        let all = listeners.iter().zip(first.listeners()).zip(sockets);
+        let beside = all
+            .map(|((ready, gate), sockets)| ready.beside(workers, gate.addresses(), sockets))
+            .collect::<Result<Vec<_>, _>>()?;
+        servers.push(Server::new(beside, offered())?);
+    }
+    servers.insert(0, first);
+    Ok(servers)
 }
 
-/// The most memory that a server of them can use, in bytes.
-fn memory<'r>(listeners: impl IntoIterator<Item = &'r Ready>) -> Result<usize, Failure> {
-    let unbound = listeners.into_iter().map(Ready::listener);
-    Ok(Server::new(unbound, Offered::new(Vec::new()))?.memory_max().total)
+/// The most memory that so many workers of them can use, in bytes.
+fn memory<'r>(
+    listeners: impl IntoIterator<Item = &'r Ready>,
+    workers: usize,
+) -> Result<usize, Failure> {
+    let unbound = listeners.into_iter().map(|ready| ready.listener(workers));
+    Ok(workers * Server::new(unbound, Offered::new(Vec::new()))?.memory_max().total)
 }
 
 /// The bound on memory in words.
@@ -130,8 +177,8 @@ pub(super) fn bound(listeners: &[Ready], bytes: usize) -> String {
 }
 
 /// The same for a server that doesn't listen.
-pub(crate) fn bound_of(listeners: &[Ready]) -> Result<String, Failure> {
-    Ok(bound(listeners, memory(listeners)?))
+pub(crate) fn bound_of(listeners: &[Ready], workers: usize) -> Result<String, Failure> {
+    Ok(bound(listeners, memory(listeners, workers)?))
 }
 
 /// What is served and spoken, in words.

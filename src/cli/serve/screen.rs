@@ -29,7 +29,8 @@ struct Part {
 }
 
 impl Screen {
-    pub(super) fn new(listeners: &[Ready], server: &Server<Offered>) -> Self {
+    /// The server is one of so many workers'.
+    pub(super) fn new(listeners: &[Ready], server: &Server<Offered>, workers: usize) -> Self {
         let program = std::env::args().next().unwrap_or_else(|| "countersign".to_owned());
         let part = |(ready, gate): (&Ready, &Gate)| {
             let options = ready.listening.spoken.for_the_other_end();
@@ -42,7 +43,7 @@ impl Screen {
                 connect: gate.addresses().iter().map(connect).collect(),
             }
         };
-        let memory = ready::bound(listeners, server.memory_max().total);
+        let memory = ready::bound(listeners, workers * server.memory_max().total);
         Self { listeners: listeners.iter().zip(server.listeners()).map(part).collect(), memory }
     }
 

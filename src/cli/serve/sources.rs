@@ -4,7 +4,7 @@ use clap::Args;
 use countersign::{Access, Networks};
 
 /// From where peers may come.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Who may connect")]
 pub(crate) struct Sources {
     /// From where: addresses, networks such as 10.0.0.0/8, unix; may be given more than once

@@ -1,12 +1,16 @@
 //! One worker: a server on one thread, and whatever else has a turn on it.
 
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use countersign::Server;
 
+use super::mail::Mail;
 use super::offer::Offered;
-use crate::cli::signals::Signals;
+use super::reload::{Outcomes, Reloader};
+use super::status;
+use crate::cli::signals::{Come, Signals};
 use crate::cli::system;
 
 /// What has a turn beside the server: signals, a timer, another server.
@@ -19,6 +23,11 @@ pub(super) trait Beside {
     /// After each turn of the server, also of those that this one didn't ask for: whether it has
     /// something to do is to be seen at a glance.
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()>;
+
+    /// Whether the worker may end for all of it.
+    fn is_done(&self) -> bool {
+        true
+    }
 }
 
 /// A server on one thread, and what has a turn beside it.
@@ -40,7 +49,7 @@ impl Worker {
 
     /// Serves until the server was stopped and its last connection is closed.
     pub(super) fn run(mut self) -> io::Result<Server<Offered>> {
-        while !self.server.is_finished() {
+        while !(self.server.is_finished() && self.beside.iter().all(|it| it.is_done())) {
             self.server.turn(self.wait())?;
             for beside in &mut self.beside {
                 beside.turn(&mut self.server)?;
@@ -57,26 +66,35 @@ impl Worker {
     }
 }
 
-/// The first signal drains, and the next one stops at once.
-pub(super) struct Stop {
-    signals: Signals,
-    is_stopping: bool,
+/// The signals, on the first worker: they stop all workers, reload or ask how they are.
+pub(super) struct Commands {
+    pub(super) signals: Signals,
+    pub(super) workers: Vec<Arc<Mail>>,
+    pub(super) reloader: Reloader,
+    pub(super) outcomes: Arc<Mutex<Outcomes>>,
+    pub(super) began: Instant,
+    pub(super) is_stopping: bool,
 }
 
-impl Stop {
-    pub(super) fn at(signals: Signals) -> Self {
-        Self { signals, is_stopping: false }
-    }
-}
-
-impl Beside for Stop {
+impl Beside for Commands {
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
-        if !self.signals.come() {
-            return Ok(());
+        let Come { stop, reload, status } = self.signals.all();
+        if stop {
+            // The first one drains, and the next one stops at once.
+            let again = std::mem::replace(&mut self.is_stopping, true);
+            for mail in &self.workers {
+                let handle = mail.handle();
+                if again { handle.stop_now() } else { handle.stop() }?;
+            }
         }
-        match std::mem::replace(&mut self.is_stopping, true) {
-            true => server.handle().stop_now(),
-            false => server.handle().stop(),
+        if reload {
+            self.reloader.ask();
         }
+        if status {
+            let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            status::log_process(server, self.workers.len(), self.began, &outcomes);
+            self.workers.iter().try_for_each(|mail| mail.ask_status())?;
+        }
+        Ok(())
     }
 }

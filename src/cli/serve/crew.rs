@@ -1,0 +1,129 @@
+//! The workers: the first on the thread of the program, the others on threads of their own.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use countersign::{Counters, Handle, Server};
+
+use super::mail::{Mail, Reader};
+use super::offer::Offered;
+use super::worker::{Beside, Worker};
+
+/// The workers beside the first. They stop when all do, and one that fails takes all with it.
+pub(super) struct Crew {
+    hands: Vec<Hand>,
+    /// What those have done that have ended.
+    done: Rc<Cell<Counters>>,
+}
+
+struct Hand {
+    number: usize,
+    has_ended: Arc<AtomicBool>,
+    /// None once its end was seen.
+    thread: Option<JoinHandle<io::Result<Counters>>>,
+}
+
+/// Tells the first worker that another has ended, in whatever way it did.
+struct Farewell {
+    has_ended: Arc<AtomicBool>,
+    first: Handle,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.has_ended.store(true, Ordering::Release);
+        // A loop that can't be woken sees it when it next wakes.
+        let _ = self.first.wake();
+    }
+}
+
+impl Crew {
+    /// Has the others serve, each with its mail.
+    pub(super) fn begin(
+        others: Vec<(Server<Offered>, Arc<Mail>)>,
+        first: &Handle,
+    ) -> io::Result<Self> {
+        let hands = (1..).zip(others).map(|(number, (server, mail))| {
+            let has_ended = Arc::new(AtomicBool::new(false));
+            let farewell = Farewell { has_ended: Arc::clone(&has_ended), first: first.clone() };
+            let thread = thread::Builder::new().name(format!("worker {number}"));
+            let thread = thread.spawn(move || {
+                let _farewell = farewell;
+                let worker = Some(number);
+                Worker::new(server).with(Reader { mail, worker }).run().map(|it| it.counters())
+            })?;
+            Ok(Hand { number, has_ended, thread: Some(thread) })
+        });
+        Ok(Self { hands: hands.collect::<io::Result<_>>()?, done: Rc::default() })
+    }
+
+    /// Where the counters of those will be that have ended.
+    pub(super) fn done(&self) -> Rc<Cell<Counters>> {
+        Rc::clone(&self.done)
+    }
+}
+
+impl Beside for Crew {
+    fn turn(&mut self, _server: &mut Server<Offered>) -> io::Result<()> {
+        for hand in &mut self.hands {
+            if !hand.has_ended.load(Ordering::Relaxed) {
+                continue;
+            }
+            let Some(thread) = hand.thread.take() else { continue };
+            let number = hand.number;
+            let failed = |text: &str| io::Error::other(format!("worker {number} {text}"));
+            match thread.join() {
+                Ok(Ok(counters)) => self.done.set(self.done.take().and(&counters)),
+                Ok(Err(error)) => return Err(failed(&format!("has failed: {error}"))),
+                Err(_panic) => return Err(failed("has panicked")),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.hands.iter().all(|hand| hand.thread.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the first worker makes of another that ends in this way.
+    fn seen(end: impl FnOnce() -> io::Result<Counters> + Send + 'static) -> (io::Result<()>, Crew) {
+        let mut server = Server::new([], Offered::new(Vec::new())).unwrap();
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let farewell = Farewell { has_ended: Arc::clone(&has_ended), first: server.handle() };
+        let thread = thread::spawn(move || {
+            let _farewell = farewell;
+            end()
+        });
+        let hand = Hand { number: 1, has_ended, thread: Some(thread) };
+        let mut crew = Crew { hands: vec![hand], done: Rc::default() };
+        // It is woken, or this would last for ever.
+        server.turn(None).unwrap();
+        (crew.turn(&mut server), crew)
+    }
+
+    #[test]
+    fn a_worker_that_fails_or_panics_ends_the_process_with_an_error() {
+        let error = seen(|| Err(io::Error::other("no poll"))).0.unwrap_err();
+        assert_eq!(error.to_string(), "worker 1 has failed: no poll");
+        let error = seen(|| std::panic::panic_any("a slip")).0.unwrap_err();
+        assert_eq!(error.to_string(), "worker 1 has panicked");
+    }
+
+    #[test]
+    fn what_a_worker_has_done_counts_when_it_has_stopped() {
+        let mut counters = Counters::default();
+        counters.accepted = 3;
+        let (seen, crew) = seen(move || Ok(counters));
+        assert!(seen.is_ok() && crew.is_done());
+        assert_eq!(crew.done().take().accepted, 3);
+    }
+}

@@ -1,0 +1,111 @@
+//! What a worker is told from outside its loop: to take new settings, to say how it is.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign::{Handle, KeyRing, Limits, Server};
+use log::info;
+
+use super::offer::Offered;
+use super::status;
+use super::worker::Beside;
+
+/// What a reload brings; the same for every worker.
+#[derive(Debug)]
+pub(super) struct Update {
+    /// Of each listener, in their order.
+    pub(super) listeners: Vec<(KeyRing, Limits)>,
+    pub(super) busy_poll: Duration,
+    /// Whether those are closed whose keys have gone.
+    pub(super) closes_revoked: bool,
+}
+
+impl Update {
+    fn apply(&self, server: &mut Server<Offered>) {
+        for (place, (keys, limits)) in self.listeners.iter().enumerate() {
+            server.replace_keys(place, keys.clone());
+            server.replace_limits(place, limits.clone());
+        }
+        server.set_busy_poll(self.busy_poll);
+        if self.closes_revoked {
+            let closed = server.close_revoked();
+            if closed > 0 {
+                info!("{closed} connections are closed, whose keys have gone");
+            }
+        }
+    }
+}
+
+/// The way to one worker.
+#[derive(Debug)]
+pub(super) struct Mail {
+    handle: Handle,
+    /// There is something in here: what a worker looks at after each turn.
+    has_come: AtomicBool,
+    letter: Mutex<Letter>,
+}
+
+#[derive(Debug, Default)]
+struct Letter {
+    /// The newest; an older one that wasn't taken is void.
+    update: Option<Arc<Update>>,
+    wants_status: bool,
+}
+
+impl Mail {
+    pub(super) fn to(server: &Server<Offered>) -> Arc<Self> {
+        let (has_come, letter) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Self { handle: server.handle(), has_come, letter })
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Has the worker take this before it serves anybody else.
+    pub(super) fn update(&self, update: &Arc<Update>) -> io::Result<()> {
+        self.send(|letter| letter.update = Some(Arc::clone(update)))
+    }
+
+    /// Has the worker say in the log how it is.
+    pub(super) fn ask_status(&self) -> io::Result<()> {
+        self.send(|letter| letter.wants_status = true)
+    }
+
+    fn send(&self, write: impl FnOnce(&mut Letter)) -> io::Result<()> {
+        write(&mut self.letter.lock().unwrap_or_else(PoisonError::into_inner));
+        self.has_come.store(true, Ordering::Release);
+        self.handle.wake()
+    }
+
+    fn take(&self) -> Letter {
+        if !self.has_come.load(Ordering::Acquire) {
+            return Letter::default();
+        }
+        // In this order: what comes in between is taken now, or once more.
+        self.has_come.store(false, Ordering::Release);
+        std::mem::take(&mut self.letter.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A worker at its mail.
+pub(super) struct Reader {
+    pub(super) mail: Arc<Mail>,
+    /// Its number, where there are several.
+    pub(super) worker: Option<usize>,
+}
+
+impl Beside for Reader {
+    fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
+        let Letter { update, wants_status } = self.mail.take();
+        if let Some(update) = update {
+            update.apply(server);
+        }
+        if wants_status {
+            status::log(server, self.worker);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! Reloading: what SIGHUP does, on a thread of its own.
+//!
+//! Reading takes its time: the keys of passphrases are stretched. So the loops go on meanwhile, and
+//! are handed what was read as a whole once all of it is seen to be right.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::SystemTime;
+
+use log::{error, info};
+
+use super::listening::Missing;
+use super::mail::{Mail, Update};
+use super::ready::Ready;
+use super::{Settings, bounds};
+use crate::cli::config::{File, Wanted};
+use crate::cli::exit::{Failure, Kind};
+use crate::cli::system;
+
+/// Where the settings come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    File(File),
+    /// The command line and the environment alone, which stay as they are.
+    Typed(Box<Settings>),
+}
+
+impl Source {
+    pub(super) fn read(&self) -> Result<Wanted, Failure> {
+        match self {
+            Self::File(file) => file.read(),
+            Self::Typed(settings) => Ok(Wanted::from((**settings).clone())),
+        }
+    }
+}
+
+/// How reloading has gone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outcomes {
+    pub(super) succeeded: u64,
+    pub(super) failed: u64,
+    /// When it was tried last.
+    pub(super) last: Option<SystemTime>,
+    /// Why the last try has failed, if it has.
+    pub(super) error: Option<String>,
+}
+
+/// What is reloaded, and for whom.
+#[derive(Debug)]
+pub(super) struct Reload {
+    pub(super) source: Source,
+    /// What is served now.
+    pub(super) now: Wanted,
+    pub(super) workers: Vec<Arc<Mail>>,
+    pub(super) outcomes: Arc<Mutex<Outcomes>>,
+}
+
+/// The options that a reload can change, by their identifiers.
+fn may_change() -> Vec<String> {
+    let others = ["keys", "level", "busy_poll", "close_revoked"];
+    let mut all = bounds::options();
+    all.extend(others.map(str::to_owned));
+    all
+}
+
+impl Reload {
+    /// Begins to listen for those who want a reload.
+    pub(super) fn begin(self) -> Reloader {
+        Reloader { asks: None, reload: Some(self) }
+    }
+
+    fn run(mut self, asked: &Receiver<()>) {
+        for () in asked {
+            let outcome = self.once();
+            let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            outcomes.last = Some(system::wall());
+            match outcome {
+                Ok(()) => {
+                    outcomes.succeeded += 1;
+                    outcomes.error = None;
+                    info!("reloaded");
+                }
+                Err(failure) => {
+                    let text = failure.lines().collect::<Vec<_>>().join("; ");
+                    error!("reload failed: {text}; the old configuration is kept");
+                    outcomes.failed += 1;
+                    outcomes.error = Some(text);
+                }
+            }
+        }
+    }
+
+    /// All or nothing: what can fail comes first.
+    fn once(&mut self) -> Result<(), Failure> {
+        let mut wanted = self.source.read()?;
+        let changes = wanted.fixed_changes(&self.now, &may_change());
+        if !changes.is_empty() {
+            return Err(Failure::of_all(Kind::Configuration, changes));
+        }
+        let listeners = std::mem::take(&mut wanted.listeners);
+        let workers = self.workers.len();
+        let ready = Ready::all(listeners, workers, Missing::Wrong)?;
+        let update = Arc::new(Update {
+            listeners: ready.iter().map(|ready| ready.renewed(workers)).collect(),
+            busy_poll: wanted.process.busy_poll,
+            closes_revoked: wanted.process.close_revoked,
+        });
+        wanted.process.logging.level.set();
+        for mail in &self.workers {
+            // One that can't be woken takes it when it next wakes.
+            let _ = mail.update(&update);
+        }
+        wanted.listeners = ready.into_iter().map(|ready| ready.listening).collect();
+        self.now = wanted;
+        Ok(())
+    }
+}
+
+/// Has the thread reload. It begins with the first time.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    asks: Option<SyncSender<()>>,
+    reload: Option<Reload>,
+}
+
+impl Reloader {
+    /// Reloads soon: once for all who ask before it has begun.
+    pub(super) fn ask(&mut self) {
+        if let Some(reload) = self.reload.take() {
+            let (asks, asked) = sync_channel(1);
+            let thread = thread::Builder::new().name("reload".to_owned());
+            match thread.spawn(move || reload.run(&asked)) {
+                Ok(_) => self.asks = Some(asks),
+                Err(error) => error!("reload failed: there is no thread: {error}"),
+            }
+        }
+        let asked = self.asks.as_ref().map(|asks| asks.try_send(()));
+        if matches!(asked, None | Some(Err(TrySendError::Disconnected(())))) {
+            error!("reload failed: its thread has gone; restart the server");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a worker says of itself in the log when it is asked.
+
+use std::time::Instant;
+
+use countersign::{Gate, Key, Server};
+use log::info;
+
+use super::offer::Offered;
+use super::reload::Outcomes;
+use crate::cli::{system, units};
+
+/// One line for the process, of which this is one worker's server.
+pub(super) fn log_process(
+    server: &Server<Offered>,
+    workers: usize,
+    began: Instant,
+    outcomes: &Outcomes,
+) {
+    let up = system::monotonic().saturating_duration_since(began);
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        uptime_s = up.as_secs(),
+        workers,
+        memory_max = workers * server.memory_max().total,
+        draining = server.is_draining(),
+        reloads = outcomes.succeeded,
+        reloads_failed = outcomes.failed,
+        last_reload = outcomes.last.map_or_else(|| "-".to_owned(), units::date),
+        reload_error = outcomes.error.as_deref().unwrap_or("-");
+        "status"
+    );
+}
+
+/// One line for each listener.
+pub(super) fn log(server: &Server<Offered>, worker: Option<usize>) {
+    let worker = worker.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    for ((place, gate), connections) in
+        server.listeners().iter().enumerate().zip(server.connections())
+    {
+        let counters = gate.counters();
+        let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
+        let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
+        info!(
+            worker = worker.as_str(),
+            listener = gate.name(),
+            addresses = addresses(gate),
+            keys = keys(gate),
+            delayed = connections.delayed,
+            handshake = connections.handshake,
+            open = connections.open,
+            closing = connections.closing,
+            most = gate.limits().connections,
+            held = gate.bytes_held(),
+            held_max = gate.limits().held_max,
+            throttled = server.throttled(place),
+            accepted = counters.accepted,
+            authenticated = counters.authenticated,
+            messages = counters.messages,
+            received = counters.bytes_in,
+            sent = counters.bytes_out,
+            accept_pauses = counters.accept_pauses,
+            ended = ended.join(",");
+            "status of a listener"
+        );
+    }
+}
+
+fn addresses(gate: &Gate) -> String {
+    gate.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn keys(gate: &Gate) -> String {
+    let ring = gate.protocol().keys();
+    ring.keys().filter(|key| ring.is_live(key)).map(Key::id).collect::<Vec<_>>().join(",")
+}

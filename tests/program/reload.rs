@@ -1,0 +1,174 @@
+//! SIGHUP: keys and limits are taken anew, all or nothing, and who is in stays.
+
+use std::io::{Read as _, Write as _};
+use std::process::Command;
+
+use super::home::{Home, finish};
+use super::served::{Served, ask};
+
+const ONE: &str = "one  text:sixteen-bytes-and-more  dialects=raw,countersign/1\n";
+const TWO: &str = "two  text:another-sixteen-bytes  dialects=raw,countersign/1\n";
+
+/// Whether the key of a file is let in.
+fn is_let_in(home: &Home, server: &Served, keys: &str) -> bool {
+    let line = format!("connect {} --keys {}", server.address(), home.path(keys).display());
+    let ran = home.run(&line, "a\n");
+    assert!(matches!(ran.code, Some(0 | 77)), "{ran:?}");
+    ran.code == Some(0)
+}
+
+fn home() -> Home {
+    let home = Home::with_keys(ONE);
+    home.write("one", ONE);
+    home.write("two", TWO);
+    home
+}
+
+#[test]
+fn keys_are_read_again_and_who_is_in_stays() {
+    let home = home();
+    let server = home.serve("serve --service echo");
+    assert!(is_let_in(&home, &server, "one") && !is_let_in(&home, &server, "two"));
+    let mut inside = home.command(&format!("connect {}", server.address())).spawn().unwrap();
+    let mut typed = inside.stdin.take().unwrap();
+    typed.write_all(b"a\n").unwrap();
+    let mut heard = [0; 2];
+    inside.stdout.as_mut().unwrap().read_exact(&mut heard).unwrap();
+    home.write(".config/countersign/keys", format!("{TWO}{ONE}"));
+    server.signal("HUP");
+    server.err.with("INFO  reloaded");
+    assert!(is_let_in(&home, &server, "two") && is_let_in(&home, &server, "one"));
+    typed.write_all(b"b\n").unwrap();
+    inside.stdin = Some(typed);
+    finish(inside, b"c\n").printed("b\nc\n");
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn who_holds_a_key_that_has_gone_is_closed_unless_told_otherwise() {
+    for (option, stays) in [("", false), ("--close-revoked no", true)] {
+        let home = home();
+        let server = home.serve(&format!("serve --service echo {option}"));
+        let mut inside = home.command(&format!("connect {}", server.address())).spawn().unwrap();
+        let mut typed = inside.stdin.take().unwrap();
+        typed.write_all(b"a\n").unwrap();
+        inside.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();
+        home.write(".config/countersign/keys", TWO);
+        server.signal("HUP");
+        server.err.with("INFO  reloaded");
+        assert!(is_let_in(&home, &server, "two") && !is_let_in(&home, &server, "one"));
+        inside.stdin = Some(typed);
+        let ran = finish(inside, b"b\n");
+        assert_eq!(ran.out == "b\n", stays, "{ran:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_changes_nothing_and_is_said() {
+    let home = home();
+    let config = |more: &str| {
+        let text = format!("bind = \"127.0.0.1:0\"\nservice = \"echo\"\nkeys = \"keys\"\n{more}");
+        home.write("garden.toml", text)
+    };
+    home.write("keys", ONE);
+    let line = format!("serve --config {}", config("").display());
+    let server = Served::started(home.command(&line).spawn().unwrap(), 1);
+    let cases = [
+        ("garden.toml", "idle-timout = 1", "garden.toml:4: unknown key \"idle-timout\""),
+        ("garden.toml", "idle-timeout = \"soon\"", "garden.toml:4: idle-timeout: invalid value"),
+        ("garden.toml", "unix-mode = \"0660\"", "unix-mode can't change while it serves; restart"),
+        ("garden.toml", "workers = 2", "workers can't change while it serves; restart it"),
+        ("garden.toml", "[[listener]]\n[[listener]]\nbind = \"a:1\"", "2 listeners instead of 1"),
+        ("keys", "two", "keys: line 1"),
+        ("keys", "two  text:another-sixteen-bytes  dialects=hex", "countersign/1"),
+    ];
+    for (file, text, said) in cases {
+        // Right but for one thing: nothing of it may be taken.
+        home.write("keys", format!("{ONE}{TWO}"));
+        match file {
+            "keys" => drop(home.write("keys", text)),
+            _ => drop(config(text)),
+        }
+        server.signal("HUP");
+        let line = server.err.with("ERROR reload failed: ");
+        assert!(line.contains(said), "{line}\n{said}");
+        assert!(line.ends_with("; the old configuration is kept"), "{line}");
+        assert!(is_let_in(&home, &server, "one") && !is_let_in(&home, &server, "two"), "{text}");
+        config("");
+    }
+    std::fs::remove_file(home.path("garden.toml")).unwrap();
+    server.signal("HUP");
+    assert!(server.err.with("reload failed: ").contains("garden.toml: no such file"));
+    config("idle-timeout = \"50ms\"");
+    home.write("keys", format!("{ONE}{TWO}"));
+    server.signal("HUP");
+    server.err.with("INFO  reloaded");
+    assert!(is_let_in(&home, &server, "two"));
+    server.signal("USR1");
+    let status = server.err.with("INFO  status ");
+    assert!(status.contains(" reloads=1 reloads_failed=8 "), "{status}");
+    assert!(status.contains(" reload_error=-"), "{status}");
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn limits_hold_for_newcomers_after_a_reload() {
+    let home = Home::new();
+    let config = |idle: &str| {
+        let text =
+            format!("bind = \"127.0.0.1:0\"\nservice = \"echo\"\ndialect = \"open\"\n{idle}");
+        home.write("garden.toml", text)
+    };
+    let line = format!("serve --config {}", config("log-level = \"debug\"").display());
+    let server = Served::started(home.command(&line).spawn().unwrap(), 1);
+    config("idle-timeout = \"50ms\"\nlog-level = \"debug\"");
+    server.signal("HUP");
+    server.err.with("INFO  reloaded");
+    let mut peer = server.dial();
+    assert_eq!(ask(&peer, "a"), "a\n");
+    assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0, "the stream ends by itself");
+    server.err.with("closed: idle-timeout");
+}
+
+#[test]
+fn a_status_has_a_line_for_the_process_and_one_for_each_listener() {
+    let home = Home::with_keys(ONE);
+    let text = "[[listener]]\nname = \"garden\"\nbind = \"127.0.0.1:0\"\n[[listener]]\n\
+                name = \"open\"\nbind = \"127.0.0.1:0\"\ndialect = \"open\"\nservice = \"echo\"";
+    let file = home.write("garden.toml", text);
+    let line = format!("serve --config {}", file.display());
+    let server = Served::started(home.command(&line).spawn().unwrap(), 2);
+    let peer = super::served::dial(&server.addresses[1]);
+    assert_eq!(ask(&peer, "a"), "a\n");
+    server.signal("USR1");
+    let process = server.err.with("INFO  status version=");
+    assert!(process.contains(" workers=1 ") && process.contains(" draining=false "), "{process}");
+    let garden = server.err.with("listener=garden ");
+    assert!(garden.contains(" keys=one ") && garden.contains(" accepted=0 "), "{garden}");
+    let open = server.err.with("listener=open ");
+    for said in [" open=1 ", " accepted=1 ", " messages=1 ", " received=2 ", " sent=2 "] {
+        assert!(open.contains(said), "{said}: {open}");
+    }
+}
+
+#[test]
+fn a_thousand_reloads_under_load_lose_and_double_nothing() {
+    let home = home();
+    let server = home.serve("serve --workers 2 --service echo --log-level error");
+    let load = format!("load {} -c 20 -q 20k -n 60k --fail-if errors>0", server.address());
+    let load = home.command(&load).spawn().unwrap();
+    let hangup = format!(
+        "i=0; while [ $i -lt 1000 ]; do kill -HUP {}; i=$((i+1)); sleep 0.00$((i % 5)); done",
+        server.pid()
+    );
+    assert!(Command::new("sh").arg("-c").arg(hangup).status().unwrap().success());
+    let ran = finish(load, b"");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    server.signal("USR1");
+    assert!(is_let_in(&home, &server, "one"));
+    let ran = server.stop();
+    assert_eq!(
+        (ran.code, &ran.err[ran.err.find("ERROR").unwrap_or(ran.err.len())..]),
+        (Some(0), "")
+    );
+}
