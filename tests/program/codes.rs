@@ -58,6 +58,8 @@ fn wrong_usage_is_2_and_names_what_is_right() {
         ("serve --max-unauthenticated 0", "0 is not in 1.."),
         ("serve --max-per-address 0", "0 is not in 1.."),
         ("serve --idle-timeout soon", "--idle-timeout <TIME>"),
+        ("serve --tcp-keepalive 1ms", "write 0s, or a time from 1s to 9h"),
+        ("serve --tcp-keepalive 10h", "write 0s, or a time from 1s to 9h"),
         ("connect", "<ADDRESS>"),
         ("keygen id --dialects open", "write countersign/1, raw, hex or multiprocessing, with"),
         ("keygen id --audience=", "write one word"),

@@ -93,3 +93,36 @@ fn a_peer_that_vanishes_is_given_up_at_the_deadline() {
     }
     assert_eq!(server.stop().code, Some(0));
 }
+
+#[test]
+fn the_system_is_told_when_to_look_for_those_who_vanish() {
+    if !run(Command::new("strace").args(["-qq", "-o", "/dev/null", "true"])) {
+        return skip("there is no strace, or we may not use it");
+    }
+    let home = Home::new();
+    let trace = home.path("trace");
+    let cases = [
+        ("", ["SO_KEEPALIVE, [1]", "TCP_KEEPIDLE, [60]", "TCP_USER_TIMEOUT, [30000]"]),
+        (
+            "--tcp-keepalive 10m --tcp-user-timeout 7s",
+            ["SO_KEEPALIVE, [1]", "TCP_KEEPIDLE, [600]", "TCP_USER_TIMEOUT, [7000]"],
+        ),
+        (
+            "--tcp-keepalive 0s --write-timeout 9s",
+            ["SO_KEEPALIVE, [0]", "SO_KEEPALIVE, [0]", "TCP_USER_TIMEOUT, [9000]"],
+        ),
+    ];
+    for (options, said) in cases {
+        let mut command = Command::new("strace");
+        home.prepare(&mut command);
+        // Detached, so that the child we know is the server itself.
+        command.args(["-D", "-f", "-e", "trace=setsockopt", "-o"]).arg(&trace).arg(PROGRAM);
+        command.args(["serve", "--bind", "127.0.0.1:0", "--dialect", "open"]);
+        let child = command.args(options.split_whitespace()).spawn().unwrap();
+        assert_eq!(Served::started(child, 1).stop().code, Some(0));
+        let asked = std::fs::read_to_string(&trace).unwrap();
+        for said in said {
+            assert!(asked.contains(said), "{options}: {said}: {asked}");
+        }
+    }
+}

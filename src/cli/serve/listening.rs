@@ -1,6 +1,7 @@
 //! The options of one listener: where it listens, what it serves, and within which limits.
 
 use std::io;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -44,6 +45,15 @@ pub(crate) struct Listening {
     /// Stamp in UTC instead of local time
     #[arg(long, env = "COUNTERSIGN_UTC", value_parser = FalseyValueParser::new())]
     utc: bool,
+    /// When nothing was heard of a peer over TCP for so long, ask whether it is there; 0s is never
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TCP_KEEPALIVE", default_value = "1m",
+          value_parser = keepalive)]
+    tcp_keepalive: Duration,
+    /// How long what was sent over TCP may lack its acknowledgement, and questions their answer
+    /// [default: --write-timeout]
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TCP_USER_TIMEOUT",
+          value_parser = humantime::parse_duration)]
+    tcp_user_timeout: Option<Duration>,
     // Behind all others, because their headings hold for what follows.
     #[command(flatten)]
     pub(crate) spoken: Spoken,
@@ -89,11 +99,15 @@ impl Listening {
 
     /// A listener that speaks this, within these limits, and has no address yet.
     pub(super) fn listener(&self, protocol: Protocol, limits: Limits) -> Listener {
-        let listener = Listener::new(protocol)
+        let mut listener = Listener::new(protocol)
             .limits(limits)
             .access(self.sources.access())
             .proxies(self.sources.proxies())
-            .unix_mode(self.unix_mode);
+            .unix_mode(self.unix_mode)
+            .keepalive(Some(self.tcp_keepalive).filter(|time| !time.is_zero()));
+        if let Some(timeout) = self.tcp_user_timeout {
+            listener = listener.user_timeout(timeout);
+        }
         match &self.name {
             Some(name) => listener.named(name),
             None => listener,
@@ -139,6 +153,13 @@ impl Listening {
         protocol.check_server()?;
         Ok(protocol)
     }
+}
+
+/// Linux counts whole seconds in 15 bits.
+fn keepalive(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let fits = time.is_zero() || (1..=32_767).contains(&time.as_secs());
+    fits.then_some(time).ok_or_else(|| "write 0s, or a time from 1s to 9h".to_owned())
 }
 
 /// A name is also the label of a metric.
