@@ -154,7 +154,7 @@ fn a_status_has_a_line_for_the_process_and_one_for_each_listener() {
 #[test]
 fn a_thousand_reloads_under_load_lose_and_double_nothing() {
     let home = home();
-    let server = home.serve("serve --workers 2 --service echo --log-level error");
+    let server = home.serve("serve --workers 2 --service echo");
     let load = format!("load {} -c 20 -q 20k -n 60k --fail-if errors>0", server.address());
     let load = home.command(&load).spawn().unwrap();
     let hangup = format!(
@@ -164,11 +164,11 @@ fn a_thousand_reloads_under_load_lose_and_double_nothing() {
     assert!(Command::new("sh").arg("-c").arg(hangup).status().unwrap().success());
     let ran = finish(load, b"");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    server.signal("USR1");
     assert!(is_let_in(&home, &server, "one"));
     let ran = server.stop();
-    assert_eq!(
-        (ran.code, &ran.err[ran.err.find("ERROR").unwrap_or(ran.err.len())..]),
-        (Some(0), "")
-    );
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    // Those who come while another is read are one.
+    assert!((100..=1000).contains(&ran.err.matches("INFO  reloaded").count()), "{}", ran.err);
+    assert!(ran.err.contains("stopped; 21 connections, 60001 messages"), "{}", ran.err);
+    assert!(!ran.err.contains("ERROR") && !ran.err.contains("WARN"), "{}", ran.err);
 }

@@ -78,8 +78,10 @@ fn the_bound_on_memory_is_of_all_workers() {
 #[test]
 fn a_port_that_is_taken_is_no_workers() {
     let home = Home::with_keys(ONE);
-    let server = home.serve("serve");
-    let line = format!("serve --workers 2 --bind {}", server.address());
-    home.run(&line, "").failed(69, &["address already in use"]);
+    for line in ["serve", "serve --workers 2"] {
+        let server = home.serve(line);
+        let line = format!("serve --workers 2 --bind {}", server.address());
+        home.run(&line, "").failed(69, &["address already in use; another program listens there"]);
+    }
     home.run("serve --workers 0", "").failed(2, &["0 is not in 1..=256"]);
 }

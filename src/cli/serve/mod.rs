@@ -127,13 +127,13 @@ fn serve(source: Source, wanted: Wanted, listeners: &[Ready]) -> Result<(), Fail
     let crew = Crew::begin(others, &first.handle())?;
     let done = crew.done();
     let reader = Reader { mail: Arc::clone(&mail[0]), worker: (workers > 1).then_some(0) };
-    let outcomes = Arc::default();
+    let progress = Arc::default();
     let reload =
-        Reload { source, now: wanted, workers: mail.clone(), outcomes: Arc::clone(&outcomes) };
+        Reload { source, now: wanted, workers: mail.clone(), progress: Arc::clone(&progress) };
     let reloader = reload.begin();
     let began = system::monotonic();
     let commands =
-        Commands { signals, workers: mail, reloader, outcomes, began, is_stopping: false };
+        Commands { signals, workers: mail, reloader, progress, began, is_stopping: false };
     let first = Worker::new(first).with(commands).with(reader).with(crew).run()?;
     let Counters { accepted, messages, .. } = first.counters().and(&done.take());
     info!("stopped; {accepted} connections, {messages} messages");

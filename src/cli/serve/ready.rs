@@ -92,9 +92,23 @@ impl Ready {
 
     /// The first worker's, with all its addresses.
     fn bound(&self, workers: usize) -> Result<Listener, Failure> {
+        if workers > 1 {
+            self.probe()?;
+        }
         self.listening.bind.iter().try_fold(self.listener(workers), |listener, address| {
             listener.bind(address).map_err(|error| self.cannot_listen(address, &error))
         })
+    }
+
+    /// Where ports are shared, the system would let us in beside another server of the same user's,
+    /// and nobody would hear of it. So its ports are taken for ourselves once, and given back.
+    fn probe(&self) -> Result<(), Failure> {
+        let is_port = |address: &&String| !address.starts_with("unix:");
+        for address in self.listening.bind.iter().filter(is_port) {
+            let probe = Listener::new(Protocol::open()).bind(address);
+            probe.map_err(|error| self.cannot_listen(address, &error))?;
+        }
+        Ok(())
     }
 
     /// Another worker's, where the first has these addresses, by these sockets.

@@ -1,14 +1,14 @@
 //! One worker: a server on one thread, and whatever else has a turn on it.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::Server;
 
 use super::mail::Mail;
 use super::offer::Offered;
-use super::reload::{Outcomes, Reloader};
+use super::reload::{Progress, Reloader};
 use super::status;
 use crate::cli::signals::{Come, Signals};
 use crate::cli::system;
@@ -71,7 +71,7 @@ pub(super) struct Commands {
     pub(super) signals: Signals,
     pub(super) workers: Vec<Arc<Mail>>,
     pub(super) reloader: Reloader,
-    pub(super) outcomes: Arc<Mutex<Outcomes>>,
+    pub(super) progress: Arc<Progress>,
     pub(super) began: Instant,
     pub(super) is_stopping: bool,
 }
@@ -91,7 +91,7 @@ impl Beside for Commands {
             self.reloader.ask();
         }
         if status {
-            let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let outcomes = self.progress.outcomes();
             status::log_process(server, self.workers.len(), self.began, &outcomes);
             self.workers.iter().try_for_each(|mail| mail.ask_status())?;
         }
