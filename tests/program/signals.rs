@@ -1,7 +1,8 @@
 //! Stopping: the first signal drains, and the second one stops at once.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::home::Home;
@@ -99,4 +100,49 @@ fn a_successor_can_take_the_port_at_once() {
     let successor = home.serve(&format!("serve --dialect open --service echo --bind {address}"));
     assert_eq!(ask(&dial(&address), "b"), "b\n");
     assert_eq!(successor.stop().code, Some(0));
+}
+
+/// Says numbers, one at a time, until the stream ends. Every reply must be the next number; returns
+/// how many there were.
+fn count(mut stream: TcpStream, replied: &AtomicU32) -> u32 {
+    let mut replies = BufReader::new(stream.try_clone().unwrap()).lines();
+    for number in 0.. {
+        if stream.write_all(format!("{number}\n").as_bytes()).is_err() {
+            return number;
+        }
+        match replies.next() {
+            Some(Ok(reply)) => assert_eq!(reply, number.to_string()),
+            _ => return number,
+        }
+        replied.fetch_add(1, Ordering::Relaxed);
+    }
+    unreachable!("a stream that never ends")
+}
+
+#[test]
+fn two_hundred_stops_at_any_moment_lose_and_double_nothing() {
+    let home = Home::new();
+    for round in 0..200 {
+        let workers = 1 + round % 2;
+        let line = "serve --dialect open --service echo --drain-timeout 10s";
+        let server = home.serve(&format!("{line} --workers {workers}"));
+        let peers = [(); 3].map(|()| server.dial());
+        peers.iter().for_each(|peer| assert_eq!(ask(peer, "first"), "first\n"));
+        let replied = AtomicU32::new(0);
+        let (ran, heard) = std::thread::scope(|scope| {
+            let replied = &replied;
+            let clients = peers.map(|peer| scope.spawn(move || count(peer, replied)));
+            // After so many replies, and whatever is under way.
+            while replied.load(Ordering::Relaxed) < round * 7 % 100 + 3 {
+                std::thread::yield_now();
+            }
+            server.signal("TERM");
+            let heard: u32 = clients.into_iter().map(|client| client.join().unwrap()).sum();
+            (server.end(), heard)
+        });
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        // What was taken was answered, and nothing else.
+        let said = format!("stopped; 3 connections, {} messages", heard + 3);
+        assert!(ran.err.contains(&said), "{said}: {}", ran.err);
+    }
 }
