@@ -131,6 +131,32 @@ fn limits_hold_for_newcomers_after_a_reload() {
 }
 
 #[test]
+fn who_may_connect_is_read_again_and_by_which_balancer_is_not() {
+    let home = home();
+    let config = |more: &str| {
+        let text = format!("bind = \"127.0.0.1:0\"\nservice = \"echo\"\n{more}");
+        home.write("garden.toml", text)
+    };
+    let line = format!("serve --config {} --workers 2", config("").display());
+    let server = Served::started(home.command(&line).spawn().unwrap(), 1);
+    assert!(is_let_in(&home, &server, "one"));
+    let connect = format!("connect {}", server.address());
+    config("deny = \"127.0.0.0/8\"");
+    server.signal("HUP");
+    server.err.with("INFO  reloaded");
+    // By either worker.
+    assert!((0..8).all(|_| home.run(&connect, "a\n").code == Some(69)));
+    config("allow = [\"127.0.0.1\", \"unix\"]");
+    server.signal("HUP");
+    server.err.with("INFO  reloaded");
+    assert!((0..8).all(|_| is_let_in(&home, &server, "one")));
+    config("proxy-from = \"127.0.0.1\"");
+    server.signal("HUP");
+    server.err.with("proxy-from can't change while it serves; restart it");
+    assert!(is_let_in(&home, &server, "one"));
+}
+
+#[test]
 fn a_status_has_a_line_for_the_process_and_one_for_each_listener() {
     let home = Home::with_keys(ONE);
     let text = "[[listener]]\nname = \"garden\"\nbind = \"127.0.0.1:0\"\n[[listener]]\n\

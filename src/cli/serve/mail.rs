@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use countersign::{Handle, KeyRing, Limits, Server};
+use countersign::{Access, Handle, KeyRing, Limits, Server};
 use log::info;
 
 use super::offer::Offered;
@@ -16,17 +16,26 @@ use super::worker::Beside;
 #[derive(Debug)]
 pub(super) struct Update {
     /// Of each listener, in their order.
-    pub(super) listeners: Vec<(KeyRing, Limits)>,
+    pub(super) listeners: Vec<Renewed>,
     pub(super) busy_poll: Duration,
     /// Whether those are closed whose keys have gone.
     pub(super) closes_revoked: bool,
 }
 
+/// What a reload brings for one listener.
+#[derive(Debug)]
+pub(super) struct Renewed {
+    pub(super) keys: KeyRing,
+    pub(super) limits: Limits,
+    pub(super) access: Access,
+}
+
 impl Update {
     fn apply(&self, server: &mut Server<Offered>) {
-        for (place, (keys, limits)) in self.listeners.iter().enumerate() {
+        for (place, Renewed { keys, limits, access }) in self.listeners.iter().enumerate() {
             server.replace_keys(place, keys.clone());
             server.replace_limits(place, limits.clone());
+            server.replace_access(place, access.clone());
         }
         server.set_busy_poll(self.busy_poll);
         if self.closes_revoked {

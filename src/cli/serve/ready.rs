@@ -10,6 +10,7 @@ use countersign::{
 
 use super::bounds;
 use super::listening::{Listening, Made, Missing, cannot_listen};
+use super::mail::Renewed;
 use super::offer::{self, Offered, Served};
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::units;
@@ -129,8 +130,12 @@ impl Ready {
     }
 
     /// What a server can be given anew of it, for one of so many workers.
-    pub(super) fn renewed(&self, workers: usize) -> (KeyRing, Limits) {
-        (self.protocol.keys().clone(), bounds::divided(&self.limits, workers))
+    pub(super) fn renewed(&self, workers: usize) -> Renewed {
+        Renewed {
+            keys: self.protocol.keys().clone(),
+            limits: bounds::divided(&self.limits, workers),
+            access: self.listening.sources.access(),
+        }
     }
 
     /// All of it in one line.

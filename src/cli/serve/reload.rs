@@ -102,7 +102,7 @@ pub(super) struct Reload {
 
 /// The options that a reload can change, by their identifiers.
 fn may_change() -> Vec<String> {
-    let others = ["keys", "level", "busy_poll", "close_revoked"];
+    let others = ["keys", "allow", "deny", "level", "busy_poll", "close_revoked"];
     let mut all = bounds::options();
     all.extend(others.map(str::to_owned));
     all
