@@ -191,7 +191,7 @@ fn what_is_no_header_ends_the_connection_without_a_word() {
 
 #[test]
 fn the_time_for_the_handshake_begins_with_the_accept_and_no_byte_moves_it() {
-    let limits = Limits { handshake_timeout: Duration::from_millis(600), ..Limits::default() };
+    let limits = Limits { handshake_timeout: Duration::from_secs(3), ..Limits::default() };
     let server = Running::start_at(behind(speaking(Dialect::Raw), limits), bracket);
     let mut silent = Client::connect(server.address);
     let mut dripping = Client::connect(server.address);
