@@ -249,7 +249,8 @@ impl Caller {
             };
         }
         desk.inbox = inbox;
-        self.session = Some(session);
+        // Who is lost has nothing to be told any more, least of all without what stood before it.
+        self.session = (!matches!(visit, Visit::Lost(_))).then_some(session);
         if visit == Visit::On && self.stage == Stage::Talking {
             self.say(now, desk);
         }
