@@ -1,0 +1,14 @@
+//! Servers that are operated: behind a balancer, reloaded and restarted, while clients keep account
+//! of every message.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::panic, reason = "a test may panic")]
+
+mod balancer;
+#[path = "../program/home.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod home;
+mod ledger;
+#[path = "../program/served.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod served;
+mod storm;

@@ -1,0 +1,66 @@
+//! Signals at random moments, under load.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::thread;
+use std::time::Duration;
+
+use super::home::Home;
+use super::ledger::{KEY, Ledger, accepted};
+
+/// The deadline of those that are told to stop.
+const DRAIN: &str = "--drain-timeout 2s";
+
+/// A time up to this, which nobody foretells.
+fn at_random(most: Duration) -> Duration {
+    let nanos = u64::try_from(most.as_nanos()).unwrap();
+    Duration::from_nanos(RandomState::new().hash_one(0) % nanos)
+}
+
+/// Lets as much time pass: what is tested here is that no moment is a bad one.
+fn pass(time: Duration) {
+    thread::park_timeout(time);
+}
+
+#[test]
+fn a_server_that_is_reloaded_a_thousand_times_loses_nothing() {
+    let home = Home::with_keys(KEY);
+    let keys = home.ring().display().to_string();
+    let server = home.serve(&format!("serve --service echo --keys {keys} {DRAIN}"));
+    let ledger = Ledger::begin(server.address(), 8);
+    ledger.wait_for(100);
+    for round in 0..1_000 {
+        // Every tenth time the file is broken, and the keys that are in force stay.
+        let text = if round % 10 == 9 { "garden text:short" } else { KEY };
+        home.write("new", text);
+        std::fs::rename(home.path("new"), home.ring()).unwrap();
+        server.signal("HUP");
+        pass(at_random(Duration::from_millis(2)));
+    }
+    home.write(".config/countersign/keys", KEY);
+    server.signal("HUP");
+    ledger.wait_for(100);
+    let answered = ledger.end();
+    let ran = server.stop();
+    assert_eq!(accepted(&ran), answered, "accepted, and answered");
+    assert!(ran.err.contains("INFO  reloaded"), "{}", ran.err);
+    assert!(ran.err.contains("reload failed"), "{}", ran.err);
+}
+
+#[test]
+fn servers_that_are_stopped_two_hundred_times_lose_nothing() {
+    let home = Home::with_keys(KEY);
+    let mut server = home.serve(&format!("serve --service echo {DRAIN}"));
+    let address = server.address().to_owned();
+    let ledger = Ledger::begin(&address, 8);
+    ledger.wait_for(100);
+    let mut messages = 0;
+    for _ in 0..200 {
+        pass(at_random(Duration::from_millis(40)));
+        messages += accepted(&server.stop());
+        server = home.serve(&format!("serve --service echo --bind {address} {DRAIN}"));
+    }
+    ledger.wait_for(100);
+    let answered = ledger.end();
+    messages += accepted(&server.stop());
+    assert_eq!(messages, answered, "accepted, and answered");
+}
