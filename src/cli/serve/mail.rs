@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(super) struct Update {
     pub(super) busy_poll: Duration,
     /// Whether those are closed whose keys have gone.
     pub(super) closes_revoked: bool,
+    /// Each worker says here that it has taken it.
+    pub(super) taken: Sender<()>,
 }
 
 /// What a reload brings for one listener.
@@ -44,6 +47,8 @@ impl Update {
                 info!("{closed} connections are closed, whose keys have gone");
             }
         }
+        // Who has lost patience doesn't listen any more.
+        let _ = self.taken.send(());
     }
 }
 

@@ -4,12 +4,12 @@
 //! are handed what was read as a whole once all of it is seen to be right.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use log::{error, info};
+use log::{error, info, warn};
 
 use super::listening::Missing;
 use super::mail::{Mail, Update};
@@ -100,6 +100,9 @@ pub(super) struct Reload {
     pub(super) progress: Arc<Progress>,
 }
 
+/// How long a worker may take for its turn, until the log says that it takes so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The options that a reload can change, by their identifiers.
 fn may_change() -> Vec<String> {
     let others = ["keys", "allow", "deny", "level", "busy_poll", "close_revoked"];
@@ -135,10 +138,12 @@ impl Reload {
         let listeners = std::mem::take(&mut wanted.listeners);
         let workers = self.workers.len();
         let ready = Ready::all(listeners, workers, Missing::Wrong)?;
+        let (taken, takes) = channel();
         let update = Arc::new(Update {
             listeners: ready.iter().map(|ready| ready.renewed(workers)).collect(),
             busy_poll: wanted.process.busy_poll,
             closes_revoked: wanted.process.close_revoked,
+            taken,
         });
         wanted.process.logging.level.set();
         for mail in &self.workers {
@@ -147,6 +152,11 @@ impl Reload {
         }
         wanted.listeners = ready.into_iter().map(|ready| ready.listening).collect();
         self.now = wanted;
+        // A newcomer finds what the log says, by whichever worker it comes.
+        let late = (0..workers).find(|_| takes.recv_timeout(PATIENCE).is_err());
+        if late.is_some() {
+            warn!("a worker has not taken the new settings after {} s", PATIENCE.as_secs());
+        }
         Ok(())
     }
 }
