@@ -133,7 +133,10 @@ fn two_hundred_stops_at_any_moment_lose_and_double_nothing() {
             let replied = &replied;
             let clients = peers.map(|peer| scope.spawn(move || count(peer, replied)));
             // After so many replies, and whatever is under way.
-            while replied.load(Ordering::Relaxed) < round * 7 % 100 + 3 {
+            let due = round * 7 % 100 + 3;
+            while replied.load(Ordering::Relaxed) < due {
+                let has_ended = clients.iter().any(|client| client.is_finished());
+                assert!(!has_ended, "the server has hung up on its own");
                 std::thread::yield_now();
             }
             server.signal("TERM");
