@@ -77,7 +77,11 @@ fn what_is_wrong_changes_nothing_and_is_said() {
         ("garden.toml", "idle-timout = 1", "garden.toml:4: unknown key \"idle-timout\""),
         ("garden.toml", "idle-timeout = \"soon\"", "garden.toml:4: idle-timeout: invalid value"),
         ("garden.toml", "unix-mode = \"0660\"", "unix-mode can't change while it serves; restart"),
-        ("garden.toml", "workers = 2", "workers can't change while it serves; restart it"),
+        (
+            "garden.toml",
+            "workers = 2",
+            "garden.toml: workers can't change while it serves; restart it",
+        ),
         ("garden.toml", "[[listener]]\n[[listener]]\nbind = \"a:1\"", "2 listeners instead of 1"),
         ("keys", "two", "keys: line 1"),
         ("keys", "two  text:another-sixteen-bytes  dialects=hex", "countersign/1"),

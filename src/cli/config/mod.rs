@@ -81,10 +81,14 @@ impl Wanted {
                 !may_change.contains(&written.id) && (place == 0 || !written.is_process)
             };
             let differ = wanted.iter().filter(fixed).filter(|written| !now.contains(written));
-            changes.extend(differ.map(|Written { name, .. }| {
-                let origin = listening.origin.as_ref().map(|origin| format!("{origin}: "));
-                let origin = origin.unwrap_or_default();
-                format!("{origin}{name} can't change while it serves; restart it")
+            changes.extend(differ.map(|Written { name, is_process, .. }| {
+                let place = match &listening.origin {
+                    // It stands somewhere at the top.
+                    Some(origin) if *is_process => format!("{}: ", origin.path.display()),
+                    Some(origin) => format!("{origin}: "),
+                    None => String::new(),
+                };
+                format!("{place}{name} can't change while it serves; restart it")
             }));
         }
         changes
