@@ -8,7 +8,7 @@ mod balancer;
 #[expect(dead_code, reason = "other tests use more of it")]
 mod home;
 mod ledger;
+mod reloads;
 #[path = "../program/served.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod served;
-mod storm;
