@@ -107,9 +107,13 @@ impl Client {
             known: false,
             finished: false,
         };
-        match client.event(Some(deadline))? {
-            Some(Heard::Open) => Ok(client),
-            _ => Err(ClientError::Closed),
+        match client.event(Some(deadline)) {
+            Ok(Some(Heard::Open)) => Ok(client),
+            Ok(_) => Err(ClientError::Closed),
+            // What the server had not read of ours makes its hanging up a reset, or not: that is
+            // chance, and no other failure.
+            Err(ClientError::Io(error)) if is_reset(&error) => Err(ClientError::Cut),
+            Err(error) => Err(error),
         }
     }
 

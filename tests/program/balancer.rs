@@ -171,6 +171,16 @@ fn ask_or_nothing(stream: TcpStream) -> bool {
 }
 
 #[test]
+fn who_is_denied_fails_in_one_way_whether_its_call_was_in_time_or_not() {
+    let home = Home::new();
+    let server = home.serve("serve --deny 127.0.0.1");
+    for _ in 0..20 {
+        let ran = home.run(&format!("connect {}", server.address()), "hello\n");
+        ran.failed(76, &["may this address connect there"]);
+    }
+}
+
+#[test]
 fn what_is_no_network_is_refused_with_the_remedy() {
     let home = Home::new();
     let cases = [
