@@ -15,6 +15,7 @@ mod serve;
 mod signals;
 mod system;
 mod units;
+mod version;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ use exit::Failure;
 #[command(
     name = "countersign",
     version,
+    long_version = version::LONG,
     before_long_help = EXAMPLES,
     after_help = EXIT_CODES,
     disable_help_subcommand = true,

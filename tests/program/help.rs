@@ -1,6 +1,6 @@
 //! The help texts: short when asked in short, and beginning with examples when asked at length.
 
-use super::home::Home;
+use super::home::{Home, skip};
 
 const VERBS: [&str; 10] = [
     "",
@@ -89,9 +89,33 @@ fn no_option_stands_under_a_heading_that_is_not_its_own() {
 }
 
 #[test]
-fn the_version_is_that_of_the_package() {
+fn the_version_is_short_with_a_small_v_and_tells_of_the_build_at_length() {
+    const SHORT: &str = concat!("countersign ", env!("CARGO_PKG_VERSION"), "\n");
     let home = Home::new();
-    home.run("--version", "").printed(concat!("countersign ", env!("CARGO_PKG_VERSION"), "\n"));
+    home.run("-V", "").printed(SHORT);
+    let ran = home.run("--version", "");
+    let rest = ran.out.strip_prefix(SHORT).unwrap();
+    let names: Vec<&str> = rest.lines().map(|line| line.split_once(' ').unwrap().0).collect();
+    assert_eq!((ran.code, &names[..]), (Some(0), &["commit", "features", "target"][..]));
+    let features = rest.lines().find_map(|line| line.strip_prefix("features ")).unwrap();
+    let md5 = if cfg!(feature = "legacy-md5") { "legacy-md5 " } else { "" };
+    assert_eq!(features, format!("cli {md5}load log"));
+}
+
+#[test]
+fn the_commit_is_the_one_that_is_checked_out() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let git = std::process::Command::new("git").args(["-C", root, "rev-parse", "HEAD"]).output();
+    let commit = String::from_utf8(git.map(|git| git.stdout).unwrap_or_default()).unwrap();
+    let out = Home::new().run("--version", "").out;
+    let named = out.lines().find_map(|line| line.strip_prefix("commit ")).unwrap();
+    if commit.is_empty() || !std::path::Path::new(root).join(".git").exists() {
+        skip("this is no checkout");
+    } else if std::env::var_os("COUNTERSIGN_COMMIT").is_some() {
+        skip("the commit is given");
+    } else {
+        assert_eq!(named, &commit[..12]);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use log::info;
 use super::offer::Offered;
 use super::ready::{self, Ready};
 use crate::cli::options::quoted;
+use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
 /// What the first screen says.
 pub(super) struct Screen {
@@ -48,7 +49,7 @@ impl Screen {
     }
 
     pub(super) fn text(&self) -> String {
-        let mut text = format!("countersign {}\n", env!("CARGO_PKG_VERSION"));
+        let mut text = format!("countersign {VERSION}\n");
         let mut line = |name: &str, value: &str| {
             // Writing to a string succeeds.
             let _ = writeln!(text, "  {name:<9}{value}");
@@ -80,15 +81,19 @@ impl Screen {
 
     /// The same in lines of the log, for a stderr that is read by a program.
     pub(super) fn log(&self) {
-        let (version, memory) = (env!("CARGO_PKG_VERSION"), &self.memory);
+        let (version, commit, features) = (VERSION, COMMIT, FEATURES);
+        let memory = &self.memory;
         for Part { name, serves, keys, from, connect } in &self.listeners {
             let (keys, connect) = (keys.as_deref().unwrap_or("-"), connect.join("; "));
             let from = from.as_deref().unwrap_or("everywhere");
             match name {
-                Some(listener) => {
-                    info!(version, listener, serves, keys, from, memory, connect; "serving");
-                }
-                None => info!(version, serves, keys, from, memory, connect; "serving"),
+                Some(listener) => info!(
+                    version, commit, features, listener, serves, keys, from, memory, connect;
+                    "serving"
+                ),
+                None => info!(
+                    version, commit, features, serves, keys, from, memory, connect; "serving"
+                ),
             }
         }
     }
