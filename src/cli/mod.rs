@@ -9,6 +9,8 @@ mod keys;
 mod load;
 mod logging;
 mod options;
+#[cfg(test)]
+mod pages;
 mod proxy;
 mod ring;
 mod serve;
