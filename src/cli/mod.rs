@@ -16,6 +16,7 @@ mod ring;
 mod serve;
 mod signals;
 mod system;
+mod systemd;
 mod units;
 mod version;
 

@@ -23,6 +23,7 @@ mod ring;
 mod served;
 mod signals;
 mod stock;
+mod systemd;
 mod talk;
 mod throttle;
 mod unix;

@@ -4,6 +4,7 @@ mod bounds;
 mod crew;
 mod listening;
 mod mail;
+mod notified;
 mod offer;
 mod ready;
 mod reload;
@@ -27,10 +28,12 @@ use super::exit::Failure;
 use super::logging::{self, Format, Logging};
 use super::signals::Signals;
 use super::system;
+use super::systemd::Notifier;
 pub(crate) use bounds::{DESCRIPTORS_BESIDE, raise_descriptors};
 use crew::Crew;
 pub(crate) use listening::{Listening, Missing};
 use mail::{Mail, Reader};
+use notified::Notified;
 use offer::Offered;
 pub(crate) use ready::{Ready, bound_of};
 use reload::{Reload, Source};
@@ -132,9 +135,11 @@ fn serve(source: Source, wanted: Wanted, listeners: &[Ready]) -> Result<(), Fail
         Reload { source, now: wanted, workers: mail.clone(), progress: Arc::clone(&progress) };
     let reloader = reload.begin();
     let began = system::monotonic();
+    let notified = Notified::ready(Notifier::from_environment(), Arc::clone(&progress));
     let commands =
         Commands { signals, workers: mail, reloader, progress, began, is_stopping: false };
-    let first = Worker::new(first).with(commands).with(reader).with(crew).run()?;
+    let first = Worker::new(first).with(commands).with(reader).with(crew).with(notified);
+    let first = first.run()?;
     let Counters { accepted, messages, .. } = first.counters().and(&done.take());
     info!("stopped; {accepted} connections, {messages} messages");
     Ok(())

@@ -46,8 +46,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// How many were asked for.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Acquire)
+    }
+
     /// Whether one that was asked for isn't over.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody is told yet"))]
     pub(super) fn is_going(&self) -> bool {
         self.over.load(Ordering::Acquire) < self.asked.load(Ordering::Acquire)
     }

@@ -1,0 +1,5 @@
+//! A service manager that started us: what it is told.
+
+mod notice;
+
+pub(crate) use notice::Notifier;

@@ -1,0 +1,3 @@
+//! Under a service manager: what it is told.
+
+mod notified;
