@@ -47,6 +47,7 @@ const RESERVED: [(&str, &[&str]); 7] = [
             "src/server/socket_file.rs",
             "src/load/dial.rs",
             "src/cli/proxy/sockets.rs",
+            "src/cli/systemd/passed.rs",
         ],
     ),
     ("toml::", &["src/cli/config"]),

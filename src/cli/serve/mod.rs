@@ -28,7 +28,7 @@ use super::exit::Failure;
 use super::logging::{self, Format, Logging};
 use super::signals::Signals;
 use super::system;
-use super::systemd::Notifier;
+use super::systemd::{Notifier, Passed};
 pub(crate) use bounds::{DESCRIPTORS_BESIDE, raise_descriptors};
 use crew::Crew;
 pub(crate) use listening::{Listening, Missing};
@@ -103,6 +103,8 @@ Examples:
 
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        // Before there is a second thread, and before a file of ours can have one of the numbers.
+        let passed = Passed::take()?;
         let Self { config, settings } = self;
         let source = match config {
             Some(path) => Source::File(File::new(path, "serve")),
@@ -112,13 +114,18 @@ impl Serve {
         let _log = logging::begin(wanted.process.logging);
         let listeners =
             Ready::all(wanted.listeners.clone(), wanted.process.workers, Missing::Made)?;
-        serve(source, wanted, &listeners)
+        serve(source, wanted, &listeners, passed)
     }
 }
 
-fn serve(source: Source, wanted: Wanted, listeners: &[Ready]) -> Result<(), Failure> {
+fn serve(
+    source: Source,
+    wanted: Wanted,
+    listeners: &[Ready],
+    passed: Passed,
+) -> Result<(), Failure> {
     let Process { workers, busy_poll, logging, .. } = wanted.process;
-    let mut servers = ready::servers(listeners, workers)?;
+    let mut servers = ready::servers(listeners, workers, passed)?;
     servers.iter_mut().for_each(|server| server.set_busy_poll(busy_poll));
     let mail: Vec<_> = servers.iter().map(Mail::to).collect();
     let mut first = servers.remove(0);

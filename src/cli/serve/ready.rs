@@ -13,6 +13,7 @@ use super::listening::{Listening, Made, Missing, cannot_listen};
 use super::mail::Renewed;
 use super::offer::{self, Offered, Served};
 use crate::cli::exit::{Failure, Kind};
+use crate::cli::systemd::Passed;
 use crate::cli::units;
 
 /// The descriptors of a worker beside the first, apart from its sockets: its poll and the like.
@@ -91,14 +92,22 @@ impl Ready {
         self.listening.listener(self.protocol.clone(), limits).reuse_port(workers > 1)
     }
 
-    /// The first worker's, with all its addresses.
-    fn bound(&self, workers: usize) -> Result<Listener, Failure> {
+    /// The first worker's, with the sockets that were passed for it, or else at all its addresses.
+    fn bound(&self, workers: usize, passed: Vec<OwnedFd>) -> Result<Listener, Failure> {
+        if !passed.is_empty() {
+            return Ok(self.by(workers, passed));
+        }
         if workers > 1 {
             self.probe()?;
         }
         self.listening.bind.iter().try_fold(self.listener(workers), |listener, address| {
             listener.bind(address).map_err(|error| self.cannot_listen(address, &error))
         })
+    }
+
+    /// A worker's, by sockets that listen already.
+    fn by(&self, workers: usize, sockets: Vec<OwnedFd>) -> Listener {
+        sockets.into_iter().fold(self.listener(workers), Listener::socket)
     }
 
     /// Where ports are shared, the system would let us in beside another server of the same user's,
@@ -156,22 +165,30 @@ impl Ready {
 pub(super) fn servers(
     listeners: &[Ready],
     workers: usize,
+    passed: Passed,
 ) -> Result<Vec<Server<Offered>>, Failure> {
     let served: Vec<_> = listeners.iter().map(|ready| ready.listening.served()).collect();
     if served.contains(&Served::Local) {
         offer::warn_of_unknown_zone();
     }
     let offered = || Offered::new(served.clone());
-    let bound = listeners.iter().map(|ready| ready.bound(workers));
+    let names: Vec<_> = listeners.iter().map(|ready| ready.listening.name.as_deref()).collect();
+    let passed = passed.share(&names)?;
+    let was_passed: Vec<bool> = passed.iter().map(|sockets| !sockets.is_empty()).collect();
+    let bound = listeners.iter().zip(passed);
+    let bound = bound.map(|(ready, passed)| ready.bound(workers, passed));
     let bound = bound.collect::<Result<Vec<_>, _>>()?;
     let share = |_| bound.iter().map(Listener::share).collect::<io::Result<Vec<_>>>();
     let shared = (1..workers).map(share).collect::<io::Result<Vec<_>>>()?;
     let first = Server::new(bound, offered())?;
     let mut servers = Vec::with_capacity(workers);
     for sockets in shared {
-        let all = listeners.iter().zip(first.listeners()).zip(sockets);
+        let all = listeners.iter().zip(first.listeners()).zip(sockets).zip(&was_passed);
         let beside = all
-            .map(|((ready, gate), sockets)| ready.beside(workers, gate.addresses(), sockets))
+            .map(|(((ready, gate), sockets), was_passed)| match was_passed {
+                true => Ok(ready.by(workers, sockets)),
+                false => ready.beside(workers, gate.addresses(), sockets),
+            })
             .collect::<Result<Vec<_>, _>>()?;
         servers.push(Server::new(beside, offered())?);
     }
