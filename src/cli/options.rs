@@ -74,7 +74,7 @@ impl Spoken {
         if !self.dialect().authenticates() {
             return Ok(KeyRing::new());
         }
-        let mut ring = KeyRing::from_file(self.ring_path()?)?;
+        let mut ring = ring::read(&self.ring_path()?)?;
         ring.set_time(system::wall());
         Ok(ring)
     }

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use countersign::{Dialect, Key, KeyFault, KeyRing};
+use countersign::{Dialect, Key, KeyFault, KeyRing, KeyRingError};
 use etcetera::BaseStrategy as _;
 use zeroize::Zeroizing;
 
@@ -18,8 +18,14 @@ use super::system;
 /// The bytes of a fresh secret: as many as the hash has, past which an HMAC gains nothing.
 const SECRET: usize = 32;
 
-/// `countersign/keys` in the user's configuration directory.
+/// The file `keys` among the credentials that systemd hands over; else `countersign/keys` in the
+/// user's configuration directory.
 pub(crate) fn default_path() -> Result<PathBuf, Failure> {
+    if let Some(path) = credentials().map(|directory| directory.join(CREDENTIAL))
+        && path.exists()
+    {
+        return Ok(path);
+    }
     match etcetera::choose_base_strategy() {
         Ok(base) => Ok(base.config_dir().join("countersign").join("keys")),
         Err(_) => {
@@ -27,6 +33,37 @@ pub(crate) fn default_path() -> Result<PathBuf, Failure> {
             Err(Failure::new(Kind::Configuration, text))
         }
     }
+}
+
+/// The credential that is a ring: `LoadCredential=keys:/etc/countersign/keys`.
+const CREDENTIAL: &str = "keys";
+
+/// Where systemd has put the credentials of its service.
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// The keys of a file.
+pub(crate) fn read(path: &Path) -> Result<KeyRing, Failure> {
+    match KeyRing::from_file(path) {
+        Err(error) if matches!(error.fault(), KeyFault::Exposed(LENT)) && is_lent(path) => {
+            let text = Zeroizing::new(fs::read(path)?);
+            let named = |error: KeyRingError| format!("{}: {error}", path.display());
+            KeyRing::parse(&text).map_err(|error| Failure::new(Kind::BadKeyFile, named(error)))
+        }
+        ring => Ok(ring?),
+    }
+}
+
+/// The mode of a credential that systemd lends by an access list. The list's mask stands where the
+/// group's bits do, and says nothing of the group.
+const LENT: u32 = 0o440;
+
+/// Whether it is a credential, and the system's own: the directory is closed to all others.
+fn is_lent(path: &Path) -> bool {
+    let is_the_systems = |found: fs::Metadata| found.uid() == 0 && found.is_file();
+    let inside = credentials().is_some_and(|directory| path.parent() == Some(&directory));
+    inside && fs::symlink_metadata(path).is_ok_and(is_the_systems)
 }
 
 /// What a fresh key is for.

@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use countersign::{Key, KeyRing};
+use countersign::Key;
 
 use super::{State, Where};
 use crate::cli::exit::Failure;
-use crate::cli::{system, units};
+use crate::cli::{ring, system, units};
 
 /// A key that runs out within this time is warned of.
 const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -32,7 +32,7 @@ Examples:
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
         let path = self.place.path()?;
-        let ring = KeyRing::from_file(&path)?;
+        let ring = ring::read(&path)?;
         let now = system::wall();
         for key in ring.keys() {
             for warning in warnings(key, now) {
@@ -74,6 +74,8 @@ fn warnings(key: &Key, now: SystemTime) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use countersign::KeyRing;
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{State, Where, validity};
 use crate::cli::exit::Failure;
-use crate::cli::{system, units};
+use crate::cli::{ring, system, units};
 
 /// List the keys of the ring, without their secrets
 ///
@@ -35,7 +35,7 @@ const HEAD: [&str; 5] = ["id", "fingerprint", "dialects", "audience", "validity"
 
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let ring = KeyRing::from_file(self.place.path()?)?;
+        let ring = ring::read(&self.place.path()?)?;
         let now = system::wall();
         let text = if self.json { objects(&ring, now) } else { table(&ring, now) };
         Ok(io::stdout().write_all(text.as_bytes())?)

@@ -16,7 +16,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use countersign::{Dialect, KeyRing, Protocol};
+use countersign::{Dialect, Protocol};
 use log::{info, warn};
 
 use super::exit::{Failure, Kind, plain};
@@ -126,8 +126,8 @@ impl Proxy {
     fn protocol(&self) -> Result<Protocol, Failure> {
         let Tunnel { audience, keys, key, .. } = &self.tunnel;
         let path = keys.clone().map_or_else(ring::default_path, Ok)?;
-        let protocol = Protocol::new(Dialect::Countersign, KeyRing::from_file(path)?)
-            .with_message_max(pump::RECORD);
+        let protocol =
+            Protocol::new(Dialect::Countersign, ring::read(&path)?).with_message_max(pump::RECORD);
         let mut protocol =
             audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name));
         if let Some(id) = key {

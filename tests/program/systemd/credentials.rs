@@ -1,0 +1,47 @@
+//! Keys that systemd hands over as a credential.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use crate::home::{Home, skip};
+
+/// A directory of credentials with a ring of this mode.
+fn credentials(home: &Home, mode: u32) -> String {
+    let directory = home.path("credentials");
+    fs::create_dir_all(&directory).unwrap();
+    let ring = home.write("credentials/keys", "lent  text:sixteen-bytes-and-more\n");
+    fs::set_permissions(ring, Permissions::from_mode(mode)).unwrap();
+    format!("CREDENTIALS_DIRECTORY={}", directory.display())
+}
+
+#[test]
+fn keys_among_the_credentials_come_before_those_of_the_user() {
+    let home = Home::with_keys("mine  text:another-sixteen-bytes\n");
+    let credentials = credentials(&home, 0o400);
+    let server = home.serve(&format!("{credentials} serve --service echo"));
+    server.err.with("credentials/keys (lent)");
+    let connect = format!("connect {}", server.address());
+    home.run(&format!("{credentials} {connect}"), "a\n").printed("a\n");
+    home.run(&connect, "a\n").failed(77, &[]);
+    // Who names a file means it, and a directory without a ring has none.
+    let mine = format!("keys list --keys {}", home.ring().display());
+    assert!(home.run(&format!("{credentials} {mine}"), "").out.contains("mine"));
+    let elsewhere = home.run("CREDENTIALS_DIRECTORY=/nowhere keys list", "");
+    assert!(elsewhere.out.contains("mine"), "{elsewhere:?}");
+}
+
+#[test]
+fn a_ring_that_systemd_lends_by_an_access_list_is_closed_to_others() {
+    let home = Home::new();
+    // The mask of the list stands in the place of the group.
+    let credentials = credentials(&home, 0o440);
+    let ring = home.path("credentials/keys");
+    home.run(&format!("keys list --keys {}", ring.display()), "").failed(65, &["mode 440"]);
+    if fs::metadata(&ring).unwrap().uid() != 0 {
+        home.run(&format!("{credentials} keys list"), "").failed(65, &["mode 440"]);
+        return skip("only root has files that are root's");
+    }
+    assert!(home.run(&format!("{credentials} keys list"), "").out.contains("lent"));
+    fs::set_permissions(&ring, Permissions::from_mode(0o444)).unwrap();
+    home.run(&format!("{credentials} keys list"), "").failed(65, &["mode 444"]);
+}
