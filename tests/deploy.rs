@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 
 fn deploy(name: &str) -> PathBuf {
@@ -19,18 +19,44 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
+fn text(name: &str) -> String {
+    fs::read_to_string(deploy(name)).unwrap()
+}
+
+/// A directory of this test's own.
+fn scratch(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
 /// Runs a tool to its end. Says loudly that it isn't here.
 fn run(tool: &str, options: &[&str]) -> Option<Output> {
-    match Command::new(tool).args(options).output() {
+    output(Command::new(tool).args(options))
+}
+
+/// Says loudly what isn't tested here.
+///
+/// Written to the descriptor itself: what a macro prints is kept from sight.
+fn skip(reason: &str) {
+    let name = thread::current().name().unwrap_or("?").to_owned();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "SKIP  {name}: {reason}").unwrap();
+}
+
+fn output(command: &mut Command) -> Option<Output> {
+    match command.stdin(Stdio::null()).output() {
         Ok(output) => Some(output),
         Err(error) => {
-            let name = thread::current().name().unwrap_or("?").to_owned();
-            // Written to the descriptor itself: what a macro prints is kept from sight.
-            let mut stderr = std::io::stderr();
-            writeln!(stderr, "SKIP  {name}: {tool}: {error}").unwrap();
+            skip(&format!("{}: {error}", command.get_program().display()));
             None
         }
     }
+}
+
+fn all(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
 }
 
 /// A tool has nothing to say about any of these files.
@@ -58,5 +84,91 @@ fn the_completions_are_scripts() {
         [("bash", "countersign.bash"), ("zsh", "_countersign"), ("fish", "countersign.fish")]
     {
         accepted(shell, &["-n"], &[deploy("completions").join(name)]);
+    }
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
+
+/// The program, with nothing of our environment that it would heed.
+fn program(line: &str) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(line.split_whitespace()).env_clear();
+    output(&mut command).unwrap()
+}
+
+/// What stands behind a name in a unit, each time.
+fn values<'u>(unit: &'u str, name: &str) -> Vec<&'u str> {
+    unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
+}
+
+/// The units in a directory of their own, with the program and its pages where they are now.
+fn units(name: &str) -> (PathBuf, PathBuf) {
+    let folder = scratch(name);
+    let pages = folder.join("man/man1");
+    fs::create_dir_all(&pages).unwrap();
+    fs::copy(deploy("man/countersign-serve.1"), pages.join("countersign-serve.1")).unwrap();
+    let service = text("countersign.service");
+    assert!(service.contains("\nExecStart=/usr/local/bin/countersign serve "));
+    let service = service.replace("/usr/local/bin/countersign", PROGRAM);
+    fs::write(folder.join("countersign.service"), service).unwrap();
+    fs::copy(deploy("countersign.socket"), folder.join("countersign.socket")).unwrap();
+    (folder.join("countersign.service"), folder.join("countersign.socket"))
+}
+
+#[test]
+fn systemd_takes_the_units() {
+    let (service, socket) = units("units");
+    let mut verify = Command::new("systemd-analyze");
+    verify.env("MANPATH", service.with_file_name("man"));
+    let Some(output) = output(verify.arg("verify").arg(&service).arg(&socket)) else { return };
+    let said = all(&output);
+    // Which systemd before 253 says of the second of two lines, as it shall.
+    let old = "Failed to parse service type, ignoring: notify-reload";
+    let said: Vec<&str> = said.lines().filter(|line| !line.ends_with(old)).collect();
+    assert!(output.status.success() && said.is_empty(), "{said:#?}");
+    assert_eq!(values(&text("countersign.service"), "Type"), ["notify", "notify-reload"]);
+}
+
+#[test]
+fn the_service_is_exposed_to_little() {
+    let (service, _) = units("exposed");
+    let options = ["security", "--offline=true", service.to_str().unwrap()];
+    let Some(output) = run("systemd-analyze", &options) else { return };
+    let said = all(&output);
+    let level = said.lines().find(|line| line.contains("Overall exposure level"));
+    let level = level.unwrap_or_else(|| panic!("{said}"));
+    println!("{level}");
+    let score = level.split_whitespace().find_map(|word| word.parse::<f64>().ok()).unwrap();
+    assert!(score <= 2.0, "{said}");
+}
+
+#[test]
+fn the_configuration_is_in_order_and_the_unit_leaves_room_for_it() {
+    let keys = scratch("configuration").join("keys");
+    assert!(program(&format!("keygen main --keys {}", keys.display())).status.success());
+    let file = deploy("countersign.toml");
+    let checked = program(&format!("check-config {} --keys {}", file.display(), keys.display()));
+    let said = all(&checked);
+    assert!(checked.status.success() && checked.stderr.is_empty(), "{said}");
+    let memory = said.lines().find_map(|line| line.strip_prefix("memory: at most ")).unwrap();
+    let words: Vec<&str> = memory.split_whitespace().collect();
+    let [bound, "MiB,", "with", connections, ..] = words[..] else { panic!("{memory}") };
+    let (bound, connections): (f64, u64) = (bound.parse().unwrap(), connections.parse().unwrap());
+    let service = text("countersign.service");
+    let number =
+        |name: &str| values(&service, name)[0].trim_end_matches('M').parse::<u64>().unwrap();
+    assert!(number("MemoryMax") as f64 >= bound + 32.0, "{memory}");
+    assert!(number("LimitNOFILE") >= connections + 64, "{memory}");
+    assert!(text("countersign.toml").contains("\ndrain-timeout = \"5s\"\n"));
+    assert!(number("TimeoutStopSec") > 5);
+}
+
+#[test]
+fn the_sockets_are_those_of_the_configuration() {
+    let (socket, configuration) = (text("countersign.socket"), text("countersign.toml"));
+    let name = values(&socket, "FileDescriptorName")[0];
+    assert!(configuration.contains(&format!("[[listener]]\nname = \"{name}\"\n")));
+    for address in values(&socket, "ListenStream") {
+        assert!(configuration.contains(&format!("\"{address}\"")), "{address}");
     }
 }
