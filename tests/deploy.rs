@@ -172,3 +172,28 @@ fn the_sockets_are_those_of_the_configuration() {
         assert!(configuration.contains(&format!("\"{address}\"")), "{address}");
     }
 }
+
+#[test]
+fn haproxy_takes_its_configuration() {
+    accepted("haproxy", &["-q", "-c", "-f"], &[deploy("haproxy.cfg")]);
+}
+
+#[test]
+fn nginx_takes_its_configuration() {
+    let folder = scratch("nginx");
+    let file = folder.join("nginx.conf");
+    // It opens its logs when it only checks, and they are no place for a test.
+    let log = "/var/log/nginx/countersign.log";
+    let configuration = text("nginx-stream.conf");
+    assert!(configuration.contains(log));
+    let here = folder.join("log").display().to_string();
+    fs::write(&file, configuration.replace(log, &here)).unwrap();
+    let own = format!("pid {}; error_log stderr;", folder.join("pid").display());
+    let options = ["-t", "-q", "-e", "stderr", "-c", file.to_str().unwrap(), "-g", &own];
+    let Some(output) = run("nginx", &options) else { return };
+    let said = all(&output);
+    if said.contains("unknown directive \"stream\"") {
+        return skip("nginx has no module for streams here");
+    }
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
