@@ -197,3 +197,29 @@ fn nginx_takes_its_configuration() {
     }
     assert!(output.status.success() && said.is_empty(), "{said}");
 }
+
+/// What stands behind an instruction, each time, with its continuations.
+fn instructions(file: &str, name: &str) -> Vec<String> {
+    let joined = file.replace("\\\n", " ");
+    let lines = joined.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    lines.map(|rest| rest.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn the_image_is_the_program_alone_and_nobody_in_particular_runs_it() {
+    let file = text("Dockerfile");
+    accepted("hadolint", &[], &[deploy("Dockerfile")]);
+    assert_eq!(instructions(&file, "FROM").last().unwrap(), "scratch");
+    let user = &instructions(&file, "USER")[0];
+    assert!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id > 0)), "{user}");
+    // Without a shell, a command is a list of words.
+    let health = &instructions(&file, "HEALTHCHECK")[0];
+    let check = health.split_once("CMD ").unwrap().1.to_owned();
+    let commands = [instructions(&file, "CMD"), instructions(&file, "ENTRYPOINT"), vec![check]];
+    for command in commands.concat() {
+        let words: Vec<String> = serde_json::from_str(&command).unwrap();
+        let words = words.iter().map(String::as_str).filter(|word| *word != "/countersign");
+        let ran = program(&words.chain(["--help"]).collect::<Vec<_>>().join(" "));
+        assert!(ran.status.success(), "{command}: {}", all(&ran));
+    }
+}
