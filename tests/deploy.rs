@@ -1,11 +1,14 @@
 //! What is installed beside the program: held against the tools that read it, where they are.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
+
+use serde_json::{Value, json};
 
 fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
@@ -222,4 +225,90 @@ fn the_image_is_the_program_alone_and_nobody_in_particular_runs_it() {
         let ran = program(&words.chain(["--help"]).collect::<Vec<_>>().join(" "));
         assert!(ran.status.success(), "{command}: {}", all(&ran));
     }
+}
+
+/// Every expression of a dashboard, with the intervals that Grafana puts in and what it chooses.
+fn expressions(dashboard: &Value) -> Vec<String> {
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+    let queries = targets.chain(dashboard["annotations"]["list"].as_array().unwrap());
+    let texts = queries.map(|query| query["expr"].as_str().unwrap());
+    texts.map(|text| text.replace("$__rate_interval", "1m").replace('$', "")).collect()
+}
+
+/// The names that expressions and the lists of variables ask for.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("countersign_") || word.starts_with("process_")).collect()
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let manual = include_str!("../src/manual/operations.md");
+    let row = |line: &'static str| {
+        let mut cells = line.strip_prefix("| `")?.split(" | ");
+        let name = cells.next()?.strip_suffix('`')?;
+        (!metrics(name).is_empty()).then_some((name, cells.next()?))
+    };
+    let mut known = BTreeSet::new();
+    for (name, kind) in manual.lines().filter_map(row) {
+        let parts: &[&str] =
+            if kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+        known.extend(parts.iter().map(|part| format!("{name}{part}")));
+    }
+    assert!(known.len() > 10, "{known:?}");
+    let dashboard: Value = serde_json::from_str(&text("grafana.json")).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let lists = variables.iter().filter_map(|variable| variable["definition"].as_str());
+    let all = expressions(&dashboard).into_iter().chain(lists.map(str::to_owned));
+    let mut asked = BTreeSet::new();
+    for text in all {
+        let unknown: Vec<&str> =
+            metrics(&text).into_iter().filter(|name| !known.contains(*name)).collect();
+        assert!(unknown.is_empty(), "{text}: {unknown:?}");
+        asked.extend(metrics(&text).into_iter().map(str::to_owned));
+    }
+    assert!(asked.len() > 20, "it shows much of what there is: {asked:?}");
+}
+
+#[test]
+fn the_dashboard_can_be_imported() {
+    let dashboard: Value = serde_json::from_str(&text("grafana.json")).unwrap();
+    assert_eq!(dashboard["title"], "countersign");
+    assert!(dashboard["schemaVersion"].as_u64().unwrap() >= 36);
+    assert!(dashboard.get("id").is_none(), "Grafana gives the number");
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    assert_eq!(
+        (&variables[0]["type"], &variables[0]["name"]),
+        (&"datasource".into(), &"datasource".into())
+    );
+    let mut ids = BTreeSet::new();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{title}");
+        let at = &panel["gridPos"];
+        assert!(at["x"].as_u64().unwrap() + at["w"].as_u64().unwrap() <= 24, "{title}");
+        if panel["type"] == "row" {
+            continue;
+        }
+        assert!(!panel["description"].as_str().unwrap().is_empty(), "{title}");
+        for target in panel["targets"].as_array().unwrap() {
+            assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
+        }
+        assert!(!panel["targets"].as_array().unwrap().is_empty(), "{title}");
+    }
+}
+
+#[test]
+fn prometheus_understands_what_the_dashboard_asks() {
+    let dashboard: Value = serde_json::from_str(&text("grafana.json")).unwrap();
+    // As rules, which is what the tool reads; JSON is YAML.
+    let rule =
+        |(number, expr): (usize, String)| json!({"record": format!("r{number}"), "expr": expr});
+    let rules: Vec<Value> = expressions(&dashboard).into_iter().enumerate().map(rule).collect();
+    let file = scratch("rules").join("rules.json");
+    let groups = json!({"groups": [{"name": "dashboard", "rules": rules}]});
+    fs::write(&file, groups.to_string()).unwrap();
+    let Some(output) = run("promtool", &["check", "rules", file.to_str().unwrap()]) else { return };
+    assert!(output.status.success(), "{}", all(&output));
 }
