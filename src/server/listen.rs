@@ -1,10 +1,11 @@
 //! Listening sockets, with what every connection inherits from them.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use socket2::{Domain, Socket, TcpKeepalive, Type};
+use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
 use crate::address::{Address, ToAddresses};
 use crate::contract::limits::Limits;
@@ -25,6 +26,13 @@ pub(super) struct Bound {
     /// listens, nobody puts another in its place.
     pub(super) file: Option<SocketFile>,
     pub(super) socket: Socket,
+}
+
+impl Bound {
+    fn is_at(&self, ip: Ipv4Addr, port: u16) -> bool {
+        let address = self.socket.local_addr().ok().and_then(|address| address.as_socket());
+        address == Some(SocketAddr::from((ip, port)))
+    }
 }
 
 impl From<OwnedFd> for Bound {
@@ -59,12 +67,16 @@ impl Default for Options {
     }
 }
 
-/// Listens at the first of the addresses that can be bound.
-pub(super) fn bind(addresses: impl ToAddresses, options: &Options) -> io::Result<Bound> {
+/// Listens at the first of the addresses that can be bound, beside others.
+pub(super) fn bind(
+    addresses: impl ToAddresses,
+    options: &Options,
+    others: &[Bound],
+) -> io::Result<Bound> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses.to_addresses()? {
         let bound = match address {
-            Address::Ip(_) => listen(&address, options.reuse_port),
+            Address::Ip(ip) => listen(ip, options.reuse_port, others),
             Address::Unix(_) => listen_unix(&address, options.unix_mode),
         };
         match bound {
@@ -75,9 +87,14 @@ pub(super) fn bind(addresses: impl ToAddresses, options: &Options) -> io::Result
     Err(failure)
 }
 
-fn listen(address: &Address, reuse_port: bool) -> io::Result<Bound> {
-    let address = address.to_system()?;
+fn listen(ip: SocketAddr, reuse_port: bool, others: &[Bound]) -> io::Result<Bound> {
+    let address = SockAddr::from(ip);
     let socket = Socket::new(address.domain(), Type::STREAM, None)?;
+    // By itself :: is IPv4 too, for which there is no room beside 0.0.0.0.
+    let is_ipv4_taken = others.iter().any(|other| other.is_at(Ipv4Addr::UNSPECIFIED, ip.port()));
+    if ip.ip() == Ipv6Addr::UNSPECIFIED && is_ipv4_taken {
+        socket.set_only_v6(true)?;
+    }
     // A server that has just ended must not keep its successor from the port.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;

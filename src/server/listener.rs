@@ -139,7 +139,7 @@ impl Listener {
     ///
     /// The address can't be bound.
     pub fn bind(mut self, address: impl ToAddresses) -> io::Result<Self> {
-        self.bound.push(listen::bind(address, &self.options)?);
+        self.bound.push(listen::bind(address, &self.options, &self.bound)?);
         Ok(self)
     }
 
