@@ -1,7 +1,7 @@
 //! What the program has from outside: the clocks, and random bytes.
 
 use std::io;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -28,4 +28,10 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     fill(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Waits, where there is nothing to wake up for.
+#[expect(clippy::disallowed_methods, reason = "there is no event to wait for, only time")]
+pub(crate) fn sleep(time: Duration) {
+    std::thread::sleep(time);
 }

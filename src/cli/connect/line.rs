@@ -7,8 +7,9 @@ use std::time::Duration;
 use countersign::{Client, ClientError, Dialect, Protocol, Reason};
 
 use super::Connect;
-use super::retry::{self, Backoff};
+use super::retry::Backoff;
 use crate::cli::exit::{Failure, Kind, plain};
+use crate::cli::system;
 
 /// How long is waited for a sign that the connection is over, before a message is sent which
 /// couldn't be sent again.
@@ -120,7 +121,7 @@ impl<'a> Line<'a> {
             let pause = if is_passing(&error) { backoff.pause()? } else { None };
             let Some(pause) = pause else { return Err(failure) };
             say(&format_args!("{failure}; trying again in {} ms", pause.as_millis()))?;
-            retry::wait(pause);
+            system::sleep(pause);
         }
     }
 

@@ -5,7 +5,6 @@
 //! (2015): any time up to a bound that doubles.
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use crate::cli::system;
@@ -45,12 +44,6 @@ impl Backoff {
 fn share(whole: Duration, number: u64) -> Duration {
     let nanos = (whole.as_nanos() * u128::from(number)) >> u64::BITS;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
-/// Waits; there is nothing to wake up for.
-#[expect(clippy::disallowed_methods, reason = "there is no event to wait for, only time")]
-pub(super) fn wait(pause: Duration) {
-    thread::sleep(pause);
 }
 
 #[cfg(test)]
