@@ -32,6 +32,7 @@ complete -c countersign -n "__fish_countersign_needs_command" -f -a "connect" -d
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "keygen" -d 'Add a fresh random key to the ring'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "keys" -d 'List, check and rotate the keys of the ring'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "load" -d 'Measure a server with many clients'
+complete -c countersign -n "__fish_countersign_needs_command" -f -a "ping" -d 'Check whether a server serves'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "proxy" -d 'Carry the connections of other programs in countersign/1'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l config -d 'A file with any of these options, and with several listeners; see `countersign check-config`' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l busy-poll -d 'Look for input for so long before sleeping: quicker answers, at the price of a busy core' -r
@@ -241,6 +242,34 @@ complete -c countersign -n "__fish_countersign_using_subcommand load" -l once -d
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l verify-only -d 'The handshake alone: the server reports the verdict and closes; beats --once'
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s V -l version -d 'Print version'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l key -d 'Sign with the key of this id [default: the first that serves the dialect]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -s c -l count -d 'How many times' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -s i -l interval -d 'From the end of one ping until the next begins' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l timeout -d 'How long one ping may take' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l message -d 'Send this and await the answer, in any dialect [default: `ping`, in raw, hex and open]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
+countersign/1+raw\t'the same, and raw at the same port'
+raw\t'a challenge, answered with its HMAC as bytes'
+hex\t'a challenge, answered with its HMAC in hexadecimal digits'
+multiprocessing\t'that of Python\'s multiprocessing.connection'
+open\t'no handshake: whoever connects is served'"
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l records -d 'Whether each message is protected, in countersign/1' -r -f -a "required\t'always; who does without is refused'
+allowed\t'if the other end does so too'
+off\t'never; whoever relays the handshake owns the connection'"
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l audience -d 'The service that is meant, in countersign/1; a server may be several [default: none]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l framing -d 'Where a message ends; records have their own ends [default: lines]' -r -f -a "lines\t'at LF or CRLF'
+chunks\t'where a read ends, after at most 1,024 bytes'
+length\t'after as many bytes as a 32-bit length in front says'"
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l mac -d 'The hash under the HMAC of a proof in raw and hex: sha256 or md5' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l message-max -d 'The longest message, in bytes' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l keys -d 'The file of keys [default: countersign/keys in the user\'s configuration directory]' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l no-message -d 'Send no message: in raw, hex and open it is enough that the connection stays for a moment'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -s q -l quiet -d 'Print nothing; the exit code says it'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l once -d 'One message and its reply on each connection'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l verify-only -d 'The handshake alone: the server reports the verdict and closes; beats --once'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l role -d 'Which end of countersign/1 this is' -r -f -a "client\t'From plain at --listen to countersign/1 at --to'
 server\t'From countersign/1 at --listen to plain at --to'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l listen -d 'Where to listen, as HOST:PORT; port 0 is any free one' -r

@@ -11,6 +11,8 @@ use countersign::{ClientError, KeyFault, KeyRingError, NoUsableKey};
 pub(crate) struct Failure {
     kind: Kind,
     text: String,
+    /// All has been said about it, or nothing is to be.
+    is_quiet: bool,
 }
 
 /// Exit codes are part of the interface: they are documented, and only added to.
@@ -30,12 +32,12 @@ pub(crate) enum Kind {
 
 impl Failure {
     pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self { kind, text: text.into(), is_quiet: false }
     }
 
     /// Several at once, a line each.
     pub(crate) fn of_all(kind: Kind, lines: Vec<String>) -> Self {
-        Self { kind, text: lines.join("\n") }
+        Self::new(kind, lines.join("\n"))
     }
 
     /// Several as one, which has the code of the first.
@@ -47,7 +49,7 @@ impl Failure {
     /// The same, of what stands there in a configuration file.
     pub(crate) fn at(self, place: &impl fmt::Display) -> Self {
         let kind = if self.kind == Kind::Usage { Kind::Configuration } else { self.kind };
-        Self { kind, text: format!("{place}: {}", self.text) }
+        Self::new(kind, format!("{place}: {}", self.text))
     }
 
     /// The lines that are printed.
@@ -76,7 +78,7 @@ impl Failure {
             }
             other => format!("{address}: {other}"),
         };
-        Self { kind, text }
+        Self::new(kind, text)
     }
 
     /// The same, with something more to say about it.
@@ -88,8 +90,13 @@ impl Failure {
         ExitCode::from(self.kind as u8)
     }
 
-    pub(crate) fn is_broken_pipe(&self) -> bool {
-        self.kind == Kind::BrokenPipe
+    /// The same, with nothing more to be said about it.
+    pub(crate) fn quiet(self) -> Self {
+        Self { is_quiet: true, ..self }
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet || self.kind == Kind::BrokenPipe
     }
 }
 
@@ -121,7 +128,7 @@ impl From<io::Error> for Failure {
             io::ErrorKind::BrokenPipe => Kind::BrokenPipe,
             _ => Kind::General,
         };
-        Self { kind, text: plain(&error) }
+        Self::new(kind, plain(&error))
     }
 }
 
@@ -132,12 +139,12 @@ impl From<KeyRingError> for Failure {
             KeyFault::File(fault) if missing(fault) => Kind::NoFile,
             _ => Kind::BadKeyFile,
         };
-        Self { kind, text: error.to_string() }
+        Self::new(kind, error.to_string())
     }
 }
 
 impl From<NoUsableKey> for Failure {
     fn from(error: NoUsableKey) -> Self {
-        Self { kind: Kind::Configuration, text: error.to_string() }
+        Self::new(Kind::Configuration, error.to_string())
     }
 }

@@ -11,6 +11,7 @@ mod logging;
 mod options;
 #[cfg(test)]
 mod pages;
+mod ping;
 mod proxy;
 mod ring;
 mod serve;
@@ -52,6 +53,7 @@ Examples:
   countersign keygen garden                add a key to the ring
   countersign keys list                    see what is on it
   countersign load 127.0.0.1:9527 -z 10s   measure it
+  countersign ping 127.0.0.1:9527          see whether it serves
   countersign proxy --help                 carry the connections of other programs";
 
 const EXIT_CODES: &str = "\
@@ -68,6 +70,7 @@ enum Verb {
     Keygen(keygen::Keygen),
     Keys(keys::Keys),
     Load(load::Load),
+    Ping(ping::Ping),
     Proxy(proxy::Proxy),
 }
 
@@ -79,6 +82,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Keygen(keygen) => keygen.run(),
         Verb::Keys(keys) => keys.run(),
         Verb::Load(load) => load.run(),
+        Verb::Ping(ping) => ping.run(),
         Verb::Proxy(proxy) => proxy.run(),
     };
     match done {
@@ -94,7 +98,7 @@ fn command() -> Command {
 
 /// Each failure in one line with the remedy; whoever closed our output early needs none.
 fn report(failure: &Failure) -> ExitCode {
-    for line in failure.lines().filter(|_| !failure.is_broken_pipe()) {
+    for line in failure.lines().filter(|_| !failure.is_quiet()) {
         let _ = writeln!(std::io::stderr(), "countersign: {line}");
     }
     failure.code()

@@ -2,7 +2,7 @@
 
 use super::home::{Home, skip};
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "",
     "serve",
     "connect",
@@ -11,6 +11,7 @@ const VERBS: [&str; 10] = [
     "keys list",
     "keys check",
     "keys rotate",
+    "ping",
     "proxy",
     "check-config",
 ];

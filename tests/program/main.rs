@@ -15,6 +15,7 @@ mod logs;
 mod multiprocessing;
 mod mutual;
 mod options;
+mod ping;
 mod prompt;
 mod proxy;
 mod reload;
