@@ -70,7 +70,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__check__subcmd__config)
-            opts="-h -V --busy-poll --workers --close-revoked --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
+            opts="-h -V --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -86,6 +86,14 @@ _countersign() {
                     ;;
                 --close-revoked)
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-unix-mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --log-format)
@@ -666,7 +674,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__serve)
-            opts="-h -V --config --busy-poll --workers --close-revoked --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
+            opts="-h -V --config --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -686,6 +694,14 @@ _countersign() {
                     ;;
                 --close-revoked)
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-unix-mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --log-format)

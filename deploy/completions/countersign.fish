@@ -39,6 +39,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l busy-p
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l workers -d 'Loops that serve, each on a thread of its own and with its part of the limits' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l close-revoked -d 'At a reload, close the connections whose keys have gone' -r -f -a "true\t''
 false\t''"
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l log-format -d 'How log lines are written' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
 json\t'An object with ts, level, msg and the record\'s keys'"
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l log-level -d 'Which log lines are written' -r -f -a "error\t'What keeps the server from its work'
@@ -86,6 +88,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failur
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failures-max -d 'Wrong proofs past which it is refused' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-delay -d 'From accept until one that is delayed is greeted' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-exposed -d 'Let --admin be an address that other machines reach'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l utc -d 'Stamp in UTC instead of local time'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l once -d 'One message and its reply on each connection'
@@ -96,6 +99,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l workers -d 'Loops that serve, each on a thread of its own and with its part of the limits' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l close-revoked -d 'At a reload, close the connections whose keys have gone' -r -f -a "true\t''
 false\t''"
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l log-format -d 'How log lines are written' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
 json\t'An object with ts, level, msg and the record\'s keys'"
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l log-level -d 'Which log lines are written' -r -f -a "error\t'What keeps the server from its work'
@@ -143,6 +148,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failures-max -d 'Wrong proofs past which it is refused' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-delay -d 'From accept until one that is delayed is greeted' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-exposed -d 'Let --admin be an address that other machines reach'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l utc -d 'Stamp in UTC instead of local time'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l once -d 'One message and its reply on each connection'

@@ -32,14 +32,15 @@ Examples:
 
 impl CheckConfig {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let Self { file, settings } = self;
-        let read = File::new(file, "check-config").read();
+        let Self { file: path, settings } = self;
+        let read = File::new(path.clone(), "check-config").read();
         // A file that can't be read says nothing of how to log.
         let logging = read.as_ref().map_or(settings.process.logging, |it| it.process.logging);
         let _log = logging::begin(logging);
         let Wanted { process, listeners, .. } = read?;
         let listeners = Ready::all(listeners, process.workers, Missing::Left)?;
-        let resolved = listeners.iter().flat_map(Ready::unresolved).collect();
+        let pages = process.admin.resolved().err().map(|failure| failure.at(&path.display()));
+        let resolved = listeners.iter().flat_map(Ready::unresolved).chain(pages).collect();
         if let Some(failure) = Failure::together(resolved) {
             return Err(failure);
         }

@@ -1,5 +1,6 @@
 //! The program: one file a verb. It uses the library's public interface alone.
 
+mod admin;
 mod check_config;
 mod config;
 mod connect;

@@ -51,6 +51,12 @@ impl Served {
         &self.addresses[0]
     }
 
+    /// Where its admin listener is, which it says behind all that it listens on.
+    #[track_caller]
+    pub(crate) fn admin(&self) -> String {
+        self.out.next().unwrap().strip_prefix("admin on ").unwrap().to_owned()
+    }
+
     /// A plain connection to it, on which nothing is waited for without end.
     #[track_caller]
     pub(crate) fn dial(&self) -> TcpStream {

@@ -75,8 +75,8 @@ pub(super) struct Bounds {
 /// What a record may carry whatever the limit on messages is.
 const RECORD_LEAST: usize = 1008;
 
-/// Files, pipes, the poll and the like, beside the connections.
-pub(crate) const DESCRIPTORS_BESIDE: u64 = 32;
+/// Files, pipes, polls, and the connections of the admin listener, beside those that are served.
+pub(crate) const DESCRIPTORS_BESIDE: u64 = 64;
 
 /// The limits of each listener, which has messages of so many bytes at most; with descriptors
 /// enough for all of them and for so many beside, or as many as the system gives.

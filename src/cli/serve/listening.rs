@@ -11,6 +11,7 @@ use log::warn;
 use super::bounds::Bounds;
 use super::offer::{Offer, Served, offers};
 use super::sources::Sources;
+use crate::cli::admin::Words;
 use crate::cli::config::Origin;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::options::{Choice, Spoken};
@@ -111,6 +112,19 @@ impl Listening {
         match &self.name {
             Some(name) => listener.named(name),
             None => listener,
+        }
+    }
+
+    /// What pages say of it.
+    pub(super) fn words(&self) -> Words {
+        Words {
+            dialect: self.spoken.handshake(),
+            framing: match self.spoken.records() {
+                // They have their own ends.
+                Some(_) if !self.spoken.may_be_plain() => "records",
+                _ => self.spoken.framing().name(),
+            },
+            service: self.what(),
         }
     }
 

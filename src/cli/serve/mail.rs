@@ -1,7 +1,7 @@
 //! What a worker is told from outside its loop: to take new settings, to say how it is.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub(super) struct Mail {
     /// There is something in here: what a worker looks at after each turn.
     has_come: AtomicBool,
     letter: Mutex<Letter>,
+    /// The updates that the worker has taken.
+    taken: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -70,8 +72,9 @@ struct Letter {
 
 impl Mail {
     pub(super) fn to(server: &Server<Offered>) -> Arc<Self> {
-        let (has_come, letter) = (AtomicBool::new(false), Mutex::default());
-        Arc::new(Self { handle: server.handle(), has_come, letter })
+        let (has_come, letter, taken) =
+            (AtomicBool::new(false), Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { handle: server.handle(), has_come, letter, taken })
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -81,6 +84,11 @@ impl Mail {
     /// Has the worker take this before it serves anybody else.
     pub(super) fn update(&self, update: &Arc<Update>) -> io::Result<()> {
         self.send(|letter| letter.update = Some(Arc::clone(update)))
+    }
+
+    /// How many updates the worker has taken: what is known of it from before may be old.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Has the worker say in the log how it is.
@@ -116,6 +124,7 @@ impl Beside for Reader {
         let Letter { update, wants_status } = self.mail.take();
         if let Some(update) = update {
             update.apply(server);
+            self.mail.taken.fetch_add(1, Ordering::Relaxed);
         }
         if wants_status {
             status::log(server, self.worker);

@@ -9,6 +9,7 @@ mod offer;
 mod ready;
 mod reload;
 mod screen;
+mod showing;
 mod sources;
 mod status;
 mod worker;
@@ -23,6 +24,7 @@ use clap::{ArgAction, Args};
 use countersign::{Counters, Server};
 use log::info;
 
+use super::admin::{self, Admin, Board};
 use super::config::{File, Wanted};
 use super::exit::Failure;
 use super::logging::{self, Format, Logging};
@@ -36,8 +38,9 @@ use mail::{Mail, Reader};
 use notified::Notified;
 use offer::Offered;
 pub(crate) use ready::{Ready, bound_of};
-use reload::{Reload, Source};
+use reload::{Progress, Reload, Source};
 use screen::Screen;
+use showing::{Showing, Shown};
 use worker::{Commands, Worker};
 
 /// Serve those who hold a key
@@ -82,6 +85,8 @@ pub(crate) struct Process {
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     close_revoked: bool,
     #[command(flatten)]
+    pub(crate) admin: admin::Options,
+    #[command(flatten)]
     pub(crate) logging: Logging,
 }
 
@@ -99,6 +104,7 @@ Examples:
   countersign serve --dialect open --framing chunks --once
   countersign serve --dialect multiprocessing --bind 127.0.0.1:9528
   countersign serve --keys /etc/countersign/keys --log-format json
+  countersign serve --admin 127.0.0.1:9529
   countersign serve --config /etc/countersign/garden.toml";
 
 impl Serve {
@@ -125,6 +131,7 @@ fn serve(
     passed: Passed,
 ) -> Result<(), Failure> {
     let Process { workers, busy_poll, logging, .. } = wanted.process;
+    let began = system::monotonic();
     let mut servers = ready::servers(listeners, workers, passed)?;
     servers.iter_mut().for_each(|server| server.set_busy_poll(busy_poll));
     let mail: Vec<_> = servers.iter().map(Mail::to).collect();
@@ -132,21 +139,30 @@ fn serve(
     // Before anybody hears that it listens: who hears of it may also stop it.
     let (signals, woken) = Signals::heed_all()?;
     first.wake_on(woken)?;
-    introduce(listeners, logging.format, &first, workers)?;
+    let board = Arc::new(Board::new(workers, system::wall(), began));
+    let admin = wanted.process.admin.listen(&board)?;
+    introduce(listeners, logging.format, &first, workers, admin.as_ref())?;
+    let words: Vec<_> = listeners.iter().map(|ready| ready.listening.words()).collect();
+    let shown = admin.is_some().then_some(Shown { board, words });
     let others = servers.into_iter().zip(mail.iter().skip(1).cloned()).collect();
-    let crew = Crew::begin(others, &first.handle())?;
+    let crew = Crew::begin(others, &first.handle(), shown.as_ref())?;
     let done = crew.done();
     let reader = Reader { mail: Arc::clone(&mail[0]), worker: (workers > 1).then_some(0) };
-    let progress = Arc::default();
+    let progress: Arc<Progress> = Arc::default();
+    let showing = shown.zip(admin).map(|(shown, admin)| {
+        Showing::of(0, Arc::clone(&mail[0]), shown).with_pages(admin, Arc::clone(&progress))
+    });
     let reload =
         Reload { source, now: wanted, workers: mail.clone(), progress: Arc::clone(&progress) };
     let reloader = reload.begin();
-    let began = system::monotonic();
     let notified = Notified::ready(Notifier::from_environment(), Arc::clone(&progress));
     let commands =
         Commands { signals, workers: mail, reloader, progress, began, is_stopping: false };
-    let first = Worker::new(first).with(commands).with(reader).with(crew).with(notified);
-    let first = first.run()?;
+    let mut worker = Worker::new(first).with(commands).with(reader).with(crew).with(notified);
+    if let Some(showing) = showing {
+        worker = worker.showing(showing)?;
+    }
+    let first = worker.run()?;
     let Counters { accepted, messages, .. } = first.counters().and(&done.take());
     info!("stopped; {accepted} connections, {messages} messages");
     Ok(())
@@ -158,8 +174,9 @@ fn introduce(
     format: Format,
     server: &Server<Offered>,
     workers: usize,
+    admin: Option<&Admin>,
 ) -> io::Result<()> {
-    let screen = Screen::new(listeners, server, workers);
+    let screen = Screen::new(listeners, server, workers, admin);
     // Where nobody reads what it says, it serves all the same.
     match format {
         Format::Text => drop(io::stderr().write_all(screen.text().as_bytes())),
@@ -168,6 +185,9 @@ fn introduce(
     let mut stdout = io::stdout();
     for address in server.addresses() {
         let _ = writeln!(stdout, "listening on {address}");
+    }
+    for address in admin.map(Admin::addresses).unwrap_or_default() {
+        let _ = writeln!(stdout, "admin on {address}");
     }
     Ok(())
 }

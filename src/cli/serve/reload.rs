@@ -70,6 +70,7 @@ impl Progress {
         match outcome {
             Ok(()) => {
                 outcomes.succeeded += 1;
+                outcomes.in_force_since = outcomes.last;
                 outcomes.error = None;
                 info!("reloaded");
             }
@@ -90,6 +91,8 @@ pub(super) struct Outcomes {
     pub(super) failed: u64,
     /// When it was tried last.
     pub(super) last: Option<SystemTime>,
+    /// When it succeeded last.
+    pub(super) in_force_since: Option<SystemTime>,
     /// Why the last try has failed, if it has.
     pub(super) error: Option<String>,
 }
@@ -217,9 +220,11 @@ mod tests {
         progress.note(Err(Failure::of_all(Kind::Configuration, lines)));
         let outcomes = progress.outcomes();
         assert_eq!((outcomes.succeeded, outcomes.failed), (0, 1));
+        assert!(outcomes.last.is_some() && outcomes.in_force_since.is_none());
         assert_eq!(outcomes.error.as_deref(), Some("garden.toml:1: a; garden.toml:2: b"));
         progress.note(Ok(()));
         let outcomes = progress.outcomes();
         assert_eq!((outcomes.succeeded, outcomes.failed, outcomes.error), (1, 1, None));
+        assert_eq!(outcomes.in_force_since, outcomes.last);
     }
 }

@@ -7,6 +7,7 @@ use log::info;
 
 use super::offer::Offered;
 use super::ready::{self, Ready};
+use crate::cli::admin::Admin;
 use crate::cli::options::quoted;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
@@ -14,6 +15,8 @@ use crate::cli::version::{COMMIT, FEATURES, VERSION};
 pub(super) struct Screen {
     listeners: Vec<Part>,
     memory: String,
+    /// Where the pages are.
+    admin: Vec<String>,
 }
 
 /// What it says of one listener.
@@ -31,7 +34,12 @@ struct Part {
 
 impl Screen {
     /// The server is one of so many workers'.
-    pub(super) fn new(listeners: &[Ready], server: &Server<Offered>, workers: usize) -> Self {
+    pub(super) fn new(
+        listeners: &[Ready],
+        server: &Server<Offered>,
+        workers: usize,
+        admin: Option<&Admin>,
+    ) -> Self {
         let program = std::env::args().next().unwrap_or_else(|| "countersign".to_owned());
         let part = |(ready, gate): (&Ready, &Gate)| {
             let options = ready.listening.spoken.for_the_other_end();
@@ -44,8 +52,12 @@ impl Screen {
                 connect: gate.addresses().iter().map(connect).collect(),
             }
         };
-        let memory = ready::bound(listeners, workers * server.memory_max().total);
-        Self { listeners: listeners.iter().zip(server.listeners()).map(part).collect(), memory }
+        let pages = admin.map_or(0, Admin::memory_max);
+        Self {
+            listeners: listeners.iter().zip(server.listeners()).map(part).collect(),
+            memory: ready::bound(listeners, workers * server.memory_max().total + pages),
+            admin: admin.map(Admin::addresses).unwrap_or_default().iter().map(page).collect(),
+        }
     }
 
     pub(super) fn text(&self) -> String {
@@ -76,6 +88,9 @@ impl Screen {
         if self.listeners.len() > 1 {
             line("memory", &self.memory);
         }
+        for page in &self.admin {
+            line("admin", page);
+        }
         text
     }
 
@@ -96,6 +111,17 @@ impl Screen {
                 ),
             }
         }
+        for admin in &self.admin {
+            info!(version, admin; "pages");
+        }
+    }
+}
+
+/// Where the pages are, as it is given to a browser or to curl.
+fn page(address: &Address) -> String {
+    match address {
+        Address::Ip(address) => format!("http://{address}"),
+        path => path.to_string(),
     }
 }
 

@@ -9,6 +9,7 @@ use countersign::Server;
 use super::mail::Mail;
 use super::offer::Offered;
 use super::reload::{Progress, Reloader};
+use super::showing::Showing;
 use super::status;
 use crate::cli::signals::{Come, Signals};
 use crate::cli::system;
@@ -39,6 +40,12 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(server: Server<Offered>) -> Self {
         Self { server, beside: Vec::new() }
+    }
+
+    /// Has the worker seen from outside.
+    pub(super) fn showing(mut self, mut showing: Showing) -> io::Result<Self> {
+        showing.begin(&mut self.server)?;
+        Ok(self.with(showing))
     }
 
     /// Gives this a turn too. What wakes it goes to [`Server::wake_on`].

@@ -1,0 +1,308 @@
+//! One request of HTTP and the answer to it: RFC 9110 and 9112, as much of them as pages need.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use httparse::{EMPTY_HEADER, Status};
+
+/// The longest head of a request.
+pub(super) const HEAD_MAX: usize = 8 << 10;
+
+/// The most header fields of a request.
+const FIELDS_MAX: usize = 64;
+
+/// The longest head of an answer.
+pub(super) const ANSWER_HEAD_MAX: usize = 512;
+
+/// What has arrived of a request. What follows its head is nothing that a page is asked with.
+#[derive(Debug, Default)]
+pub(super) struct Head(Vec<u8>);
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Request {
+    /// The head of the answer is enough.
+    pub(super) head_alone: bool,
+    pub(super) path: String,
+    /// To whom the request is addressed, without a port; HTTP/1.0 may leave it out.
+    pub(super) host: Option<String>,
+}
+
+/// What can be wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Malformed,
+    Method,
+    TargetTooLong,
+    HeadTooLong,
+    Version,
+}
+
+impl Head {
+    /// Takes what has arrived; what is asked for, once the head is whole. How the request was cut
+    /// on its way changes nothing.
+    pub(super) fn take(&mut self, more: &[u8]) -> Option<Result<Request, Fault>> {
+        let room = HEAD_MAX - self.0.len();
+        self.0.extend_from_slice(&more[..more.len().min(room)]);
+        let mut fields = [EMPTY_HEADER; FIELDS_MAX];
+        let mut request = httparse::Request::new(&mut fields);
+        match request.parse(&self.0) {
+            Ok(Status::Complete(_)) => Some(Request::of(&request)),
+            Ok(Status::Partial) if self.0.len() < HEAD_MAX => None,
+            Ok(Status::Partial) => Some(Err(self.too_long())),
+            Err(httparse::Error::TooManyHeaders) => Some(Err(Fault::HeadTooLong)),
+            Err(httparse::Error::Version) if self.names_a_version() => Some(Err(Fault::Version)),
+            Err(_) => Some(Err(Fault::Malformed)),
+        }
+    }
+
+    fn too_long(&self) -> Fault {
+        let line_ended = self.0.trim_ascii_start().contains(&b'\n');
+        if line_ended { Fault::HeadTooLong } else { Fault::TargetTooLong }
+    }
+
+    /// Whether what stands in the place of the version is another one, and not something else.
+    fn names_a_version(&self) -> bool {
+        let mut words = self.0.trim_ascii_start().split(|byte| *byte == b' ');
+        words.nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
+    }
+}
+
+impl Request {
+    fn of(request: &httparse::Request<'_, '_>) -> Result<Self, Fault> {
+        let head_alone = match request.method {
+            Some("GET") => false,
+            Some("HEAD") => true,
+            _ => return Err(Fault::Method),
+        };
+        let target = request.path.unwrap_or_default();
+        // RFC 9112, 3.2.2: a target may name the host too, and then it counts.
+        let (named, target) = match target.strip_prefix("http://") {
+            Some(rest) => {
+                let (host, _) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
+                (Some(host), &rest[host.len()..])
+            }
+            None => (None, target),
+        };
+        let mut hosts =
+            request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host"));
+        let host = hosts.next().map(|field| str::from_utf8(field.value).unwrap_or("?"));
+        // 3.2: there is one, and in HTTP/1.1 always.
+        if hosts.next().is_some() || (host.is_none() && request.version == Some(1)) {
+            return Err(Fault::Malformed);
+        }
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        Ok(Self {
+            head_alone,
+            path: if path.is_empty() { "/" } else { path }.to_owned(),
+            host: named.or(host).map(|host| without_port(host).to_owned()),
+        })
+    }
+
+    /// Whether the request is addressed as those are who mean this machine. The name of a stranger
+    /// that was made to lead here (DNS rebinding) is none, whatever page of the browser's asks.
+    pub(super) fn means_this_machine(&self) -> bool {
+        self.host.as_deref().is_none_or(|host| {
+            let ip = host.trim_start_matches('[').trim_end_matches(']');
+            host.is_empty()
+                || host.eq_ignore_ascii_case("localhost")
+                || ip.parse::<IpAddr>().is_ok()
+        })
+    }
+}
+
+/// An IPv6 address has colons of its own, and stands in brackets where a port may follow.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            if name.ends_with(']') || !name.contains(':') { name } else { host }
+        }
+        _ => host,
+    }
+}
+
+/// An answer, without what all of them have in their heads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) kind: &'static str,
+    pub(super) body: Vec<u8>,
+}
+
+/// Plain text, and nothing else.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Answer {
+    pub(super) fn text(status: u16, text: impl Into<String>) -> Self {
+        Self { status, kind: TEXT, body: text.into().into_bytes() }
+    }
+
+    /// The head with the blank line behind it.
+    pub(super) fn head(&self, now: SystemTime) -> Vec<u8> {
+        let Self { status, kind, body } = self;
+        let reason = match status {
+            200 => "OK",
+            400 => "Bad Request",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            414 => "URI Too Long",
+            421 => "Misdirected Request",
+            431 => "Request Header Fields Too Large",
+            503 => "Service Unavailable",
+            505 => "HTTP Version Not Supported",
+            _ => "Internal Server Error",
+        };
+        let allow = if *status == 405 { "Allow: GET, HEAD\r\n" } else { "" };
+        let (date, length) = (httpdate::fmt_http_date(now), body.len());
+        let mut head = Vec::with_capacity(ANSWER_HEAD_MAX);
+        // Writing to a vector succeeds.
+        let _ = write!(
+            head,
+            "HTTP/1.1 {status} {reason}\r\nDate: {date}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {length}\r\nCache-Control: no-store\r\n\
+             X-Content-Type-Options: nosniff\r\n{allow}Connection: close\r\n\r\n"
+        );
+        debug_assert!(head.len() <= ANSWER_HEAD_MAX, "no part of it is a peer's");
+        head
+    }
+}
+
+impl From<Fault> for Answer {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Malformed => Self::text(400, "this is no request of HTTP\n"),
+            Fault::Method => Self::text(405, "pages are only read here: GET or HEAD\n"),
+            Fault::TargetTooLong => Self::text(414, "no page has such a long name\n"),
+            Fault::HeadTooLong => Self::text(431, "the head of a request has at most 8 KiB\n"),
+            Fault::Version => Self::text(505, "HTTP/1.0 and HTTP/1.1 are spoken here\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a request that arrives in pieces of this length.
+    fn in_pieces(text: &[u8], length: usize) -> Option<Result<Request, Fault>> {
+        let mut head = Head::default();
+        text.chunks(length).find_map(|piece| head.take(piece))
+    }
+
+    /// The same however it is cut, at each place and everywhere.
+    #[track_caller]
+    fn taken(text: impl AsRef<[u8]>) -> Option<Result<Request, Fault>> {
+        let text = text.as_ref();
+        let whole = in_pieces(text, text.len().max(1));
+        for length in [1, 2, 3, 7, 1024] {
+            assert_eq!(in_pieces(text, length), whole, "in pieces of {length}");
+        }
+        for at in (0..text.len()).step_by((text.len() / 500).max(1)) {
+            let mut head = Head::default();
+            let taken = head.take(&text[..at]).or_else(|| head.take(&text[at..]));
+            assert_eq!(taken, whole, "cut at {at}");
+        }
+        whole
+    }
+
+    fn page(path: &str, host: Option<&str>) -> Option<Result<Request, Fault>> {
+        let (path, host) = (path.to_owned(), host.map(str::to_owned));
+        Some(Ok(Request { head_alone: false, path, host }))
+    }
+
+    #[test]
+    fn a_request_is_the_same_however_it_is_cut() {
+        let cases = [
+            (
+                "GET /metrics HTTP/1.1\r\nHost: localhost:9529\r\n\r\n",
+                "/metrics",
+                Some("localhost"),
+            ),
+            ("GET / HTTP/1.0\r\n\r\n", "/", None),
+            ("GET /a?b=c HTTP/1.1\nhost: [::1]:9529\n\n", "/a", Some("[::1]")),
+            ("\r\nGET /a HTTP/1.1\r\nA: b\r\nHost:127.0.0.1\r\n\r\nbody", "/a", Some("127.0.0.1")),
+            ("GET http://h:1/status?x HTTP/1.1\r\nHost: i\r\n\r\n", "/status", Some("h")),
+            ("GET http://h HTTP/1.1\r\nHost: i\r\n\r\n", "/", Some("h")),
+        ];
+        for (text, path, host) in cases {
+            assert_eq!(taken(text), page(path, host), "{text:?}");
+        }
+        let head = taken("HEAD /x HTTP/1.0\r\n\r\n").unwrap().unwrap();
+        assert!(head.head_alone);
+        assert_eq!(taken("GET / HTTP/1.1\r\nHost: a\r\n"), None);
+    }
+
+    #[test]
+    fn what_is_no_request_has_an_answer_of_its_kind() {
+        let cases: [(&[u8], Fault); 15] = [
+            (b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", Fault::Method),
+            (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Method),
+            (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Method),
+            (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", Fault::Version),
+            (b"GET / HTTP/1.2\r\n\r\n", Fault::Version),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Fault::Version),
+            (b"hello you there\r\n", Fault::Malformed),
+            (b"GET /\r\n", Fault::Malformed),
+            (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", Fault::Malformed),
+            (b"\0\0\0\0\0\0", Fault::Malformed),
+            (b"GET / HTTP/1.1\r\n\r\n", Fault::Malformed),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Fault::Malformed),
+            (b"GET / HTTP/1.1\r\nHo st: a\r\n\r\n", Fault::Malformed),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", Fault::Malformed),
+            (b"GET / HTTP/1.1\rX", Fault::Malformed),
+        ];
+        for (text, fault) in cases {
+            let shown = String::from_utf8_lossy(text);
+            assert_eq!(taken(text), Some(Err(fault)), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_refused_at_its_limit_and_not_before() {
+        let filled = |length: usize| {
+            let rest = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".len();
+            format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(length - rest))
+        };
+        assert_eq!(taken(filled(HEAD_MAX)), page("/", Some("a")));
+        assert_eq!(taken(filled(HEAD_MAX + 1)), Some(Err(Fault::HeadTooLong)));
+        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_MAX));
+        assert_eq!(taken(long), Some(Err(Fault::TargetTooLong)));
+        let many = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(FIELDS_MAX + 1));
+        assert_eq!(taken(many), Some(Err(Fault::HeadTooLong)));
+        let fields = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(FIELDS_MAX));
+        assert_eq!(taken(fields), page("/", None));
+        // Blank lines without end are none either.
+        assert_eq!(taken("\r\n".repeat(HEAD_MAX)), Some(Err(Fault::TargetTooLong)));
+    }
+
+    #[test]
+    fn only_an_address_and_localhost_mean_this_machine() {
+        let means = |host: &str| {
+            let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            in_pieces(text.as_bytes(), 999).unwrap().unwrap().means_this_machine()
+        };
+        for host in ["localhost", "LOCALHOST:9529", "127.0.0.1:1", "10.0.0.1", "[::1]:9529", "::1"]
+        {
+            assert!(means(host), "{host}");
+        }
+        for host in ["evil.example", "evil.example:9529", "localhost.evil.example:1", "127.0.0.1.x"]
+        {
+            assert!(!means(host), "{host}");
+        }
+        assert!(in_pieces(b"GET / HTTP/1.0\r\n\r\n", 99).unwrap().unwrap().means_this_machine());
+    }
+
+    #[test]
+    fn an_answer_begins_with_all_that_it_must_say() {
+        let now = SystemTime::UNIX_EPOCH;
+        let head = String::from_utf8(Answer::text(200, "ok\n").head(now)).unwrap();
+        let expected = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+                        Content-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n\
+                        Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
+                        Connection: close\r\n\r\n";
+        assert_eq!(head, expected);
+        let head = String::from_utf8(Answer::from(Fault::Method).head(now)).unwrap();
+        assert!(head.contains("\r\nAllow: GET, HEAD\r\n"), "{head}");
+    }
+}

@@ -1,0 +1,159 @@
+//! The admin listener: pages about the program, for monitoring and for people.
+//!
+//! It is a second server of the library's own, in the loop of the first worker: without a
+//! handshake, with small limits, and with a service that takes the chunks which arrive for a
+//! request of HTTP.
+
+mod board;
+mod http;
+mod metrics;
+mod pages;
+mod process;
+pub(crate) mod report;
+mod snapshot;
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use countersign::{Address, Framing, Limits, Listener, Protocol, Server, ToAddresses as _};
+
+use super::exit::{Failure, Kind};
+use super::units;
+pub(crate) use board::{Board, Reloads};
+use pages::{PAGE_MAX, Pages, REPLY_MAX};
+pub(crate) use snapshot::{Face, Snapshot, Words};
+
+/// Where the pages are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]
+    ///
+    /// /metrics is for Prometheus, /status is what `countersign status` shows, /healthz and /readyz
+    /// are for supervisors. Nobody is asked who they are.
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
+    admin: Option<String>,
+    /// Let --admin be an address that other machines reach
+    #[arg(long, env = "COUNTERSIGN_ADMIN_EXPOSED", value_parser = FalseyValueParser::new())]
+    admin_exposed: bool,
+    /// The mode of the file, where --admin is a Unix socket
+    #[arg(long, value_name = "MODE", env = "COUNTERSIGN_ADMIN_UNIX_MODE", default_value = "0600",
+          value_parser = units::mode)]
+    admin_unix_mode: u32,
+}
+
+/// Connections at one time; whoever comes then waits in the system's queue, and not for long.
+const CONNECTIONS: usize = 32;
+
+/// From accept until the connection is closed, whatever it does.
+const AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Without a byte in either direction.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What unread pages may take together.
+const HELD_MAX: usize = 2 << 20;
+
+/// What its service takes beside them: the heads of requests and a page that is being written, in
+/// buffers that grow by doubling.
+const SERVICE: usize = 2 * (CONNECTIONS * http::HEAD_MAX + PAGE_MAX);
+
+/// The server of the pages.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    server: Server<Pages>,
+}
+
+impl Options {
+    /// The server of the pages, if there is to be one.
+    pub(crate) fn listen(&self, board: &Arc<Board>) -> Result<Option<Admin>, Failure> {
+        let Some((address, addresses)) = self.resolved()? else { return Ok(None) };
+        // No page of a browser's reaches a Unix socket.
+        let is_guarded = addresses.iter().all(|each| each.ip().is_some() && is_private(each));
+        let listener = Listener::new(Protocol::open().with_framing(Framing::Chunks))
+            .named("admin")
+            .limits(limits())
+            .unix_mode(self.admin_unix_mode)
+            .bind(address)
+            .map_err(|error| cannot_bind(address, &error))?;
+        let server = Server::new([listener], Pages::new(Arc::clone(board), is_guarded))?;
+        Ok(Some(Admin { server }))
+    }
+
+    /// The address as it is written, and what it stands for.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or one that other machines reach though nobody has asked for that.
+    pub(crate) fn resolved(&self) -> Result<Option<(&str, Vec<Address>)>, Failure> {
+        let Some(address) = self.admin.as_deref() else { return Ok(None) };
+        let addresses = address.to_addresses().map_err(|error| cannot_bind(address, &error))?;
+        if self.admin_exposed || addresses.iter().all(is_private) {
+            return Ok(Some((address, addresses)));
+        }
+        let text = format!(
+            "--admin {address}: other machines reach this address, and nobody is asked who they \
+             are; write 127.0.0.1:PORT or unix:/PATH, or add --admin-exposed"
+        );
+        Err(Failure::new(Kind::Usage, text))
+    }
+}
+
+fn cannot_bind(address: &str, error: &io::Error) -> Failure {
+    let text = match error.to_string() {
+        named if named.starts_with("cannot bind") => named,
+        other => format!("cannot bind {address}: {other}; write HOST:PORT or unix:/PATH"),
+    };
+    Failure::new(Kind::Unavailable, format!("--admin: {text}"))
+}
+
+/// Whether only this machine reaches it.
+fn is_private(address: &Address) -> bool {
+    address.ip().is_none_or(|address| address.ip().to_canonical().is_loopback())
+}
+
+fn limits() -> Limits {
+    Limits {
+        connections: CONNECTIONS,
+        unauthenticated: CONNECTIONS,
+        unauthenticated_per_address: CONNECTIONS,
+        handshake_timeout: SILENCE,
+        idle_timeout: SILENCE,
+        message_timeout: SILENCE,
+        write_timeout: SILENCE,
+        session_age_max: Some(AGE_MAX),
+        drain_timeout: Duration::from_secs(1),
+        reply_max: REPLY_MAX,
+        held_max: HELD_MAX,
+        ..Limits::default()
+    }
+}
+
+impl Admin {
+    /// What wakes the loop that this one stands in.
+    pub(crate) fn wakes(&self) -> io::Result<OwnedFd> {
+        self.server.as_fd().try_clone_to_owned()
+    }
+
+    /// When the next turn is due, if nothing wakes the loop before.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.server.deadline()
+    }
+
+    /// Serves those who are ready, and waits for nobody.
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
+        self.server.turn(Some(Duration::ZERO)).map(|_| ())
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        self.server.addresses()
+    }
+
+    /// What it can come to, in bytes.
+    pub(crate) fn memory_max(&self) -> usize {
+        self.server.memory_max().total + SERVICE
+    }
+}

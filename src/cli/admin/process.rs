@@ -1,0 +1,92 @@
+//! What the system says of this process. Where it says nothing, as only Linux has these files, the
+//! figures are missing.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+/// What the system says of this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) cpu_seconds: Option<f64>,
+    pub(crate) resident_bytes: Option<u64>,
+    pub(crate) virtual_bytes: Option<u64>,
+    pub(crate) open_descriptors: Option<u64>,
+    pub(crate) max_descriptors: Option<u64>,
+    pub(crate) threads: Option<u64>,
+}
+
+impl Process {
+    pub(crate) fn now() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let bytes = |name| field(&status, name).map(|kilobytes| kilobytes * 1024);
+        Self {
+            cpu_seconds: cpu_seconds(),
+            resident_bytes: bytes("VmRSS:"),
+            virtual_bytes: bytes("VmSize:"),
+            open_descriptors: open_descriptors(),
+            max_descriptors: rlimit::Resource::NOFILE.get_soft().ok(),
+            threads: field(&status, "Threads:"),
+        }
+    }
+}
+
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The processor time of all threads: fields 14 and 15 of proc_pid_stat(5), in ticks. The second
+/// field is a name in which anything can stand, so what is counted begins behind its end.
+fn cpu_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some((user + system) as f64 / ticks_a_second()? as f64)
+}
+
+/// The ticks of a second, which the system tells each program that it starts: getauxval(3).
+fn ticks_a_second() -> Option<usize> {
+    const AT_CLKTCK: usize = 17;
+    const WORD: usize = size_of::<usize>();
+    let vector = fs::read("/proc/self/auxv").ok()?;
+    let word = |bytes: &[u8]| bytes.try_into().map(usize::from_ne_bytes).ok();
+    let value = |pair: &[u8]| (word(&pair[..WORD])? == AT_CLKTCK).then(|| word(&pair[WORD..]))?;
+    vector.chunks_exact(2 * WORD).find_map(value).filter(|ticks| *ticks > 0)
+}
+
+/// Since Linux 6.2 the size of the directory is their number. Before, nothing but counting tells,
+/// which takes longer the more there are, and the loop has other things to do.
+fn open_descriptors() -> Option<u64> {
+    const COUNTED_MAX: usize = 1024;
+    let known = fs::metadata("/proc/self/fd").ok()?.len();
+    if known > 0 {
+        return Some(known);
+    }
+    let counted = fs::read_dir("/proc/self/fd").ok()?.take(COUNTED_MAX + 1).count();
+    // The one by which they are counted is none of ours.
+    (counted <= COUNTED_MAX).then(|| (counted as u64).saturating_sub(1))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linux_tells_everything_and_it_is_likely() {
+        let before = Process::now();
+        let kept = vec![1_u8; 64 << 20];
+        let files: Vec<_> = (0..7).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+        let after = Process::now();
+        assert_eq!((files.len(), kept.iter().map(|&byte| usize::from(byte)).sum()), (7, 64 << 20));
+        assert_eq!(ticks_a_second(), Some(100));
+        assert!(after.cpu_seconds.unwrap() >= before.cpu_seconds.unwrap());
+        assert!(after.resident_bytes.unwrap() > 32 << 20, "{after:?}");
+        assert!(after.virtual_bytes >= after.resident_bytes, "{after:?}");
+        // Other tests open files meanwhile, and close them.
+        assert!((1..=after.max_descriptors.unwrap()).contains(&after.open_descriptors.unwrap()));
+        assert!(after.threads.unwrap() >= 1);
+    }
+}
