@@ -40,6 +40,9 @@ _countersign() {
             countersign,serve)
                 cmd="countersign__subcmd__serve"
                 ;;
+            countersign,status)
+                cmd="countersign__subcmd__status"
+                ;;
             countersign__subcmd__keys,check)
                 cmd="countersign__subcmd__keys__subcmd__check"
                 ;;
@@ -56,7 +59,7 @@ _countersign() {
 
     case "${cmd}" in
         countersign)
-            opts="-h -V --help --version serve check-config connect keygen keys load ping proxy"
+            opts="-h -V --help --version serve check-config connect keygen keys load ping proxy status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -829,6 +832,28 @@ _countersign() {
                     return 0
                     ;;
                 --failure-forgiven)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        countersign__subcmd__status)
+            opts="-h -V --watch --json --timeout --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -34,6 +34,7 @@ complete -c countersign -n "__fish_countersign_needs_command" -f -a "keys" -d 'L
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "load" -d 'Measure a server with many clients'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "ping" -d 'Check whether a server serves'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "proxy" -d 'Carry the connections of other programs in countersign/1'
+complete -c countersign -n "__fish_countersign_needs_command" -f -a "status" -d 'Show what a server does'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l config -d 'A file with any of these options, and with several listeners; see `countersign check-config`' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l busy-poll -d 'Look for input for so long before sleeping: quicker answers, at the price of a busy core' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l workers -d 'Loops that serve, each on a thread of its own and with its part of the limits' -r
@@ -298,3 +299,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l idle-t
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l drain-timeout -d 'From the signal to stop until what is still open is cut' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s V -l version -d 'Print version'
+complete -c countersign -n "__fish_countersign_using_subcommand status" -l watch -d 'Ask again and again, each time after so long [default: 1s]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand status" -l timeout -d 'How long an answer may take' -r
+complete -c countersign -n "__fish_countersign_using_subcommand status" -l json -d 'The report as it is, for programs'
+complete -c countersign -n "__fish_countersign_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c countersign -n "__fish_countersign_using_subcommand status" -s V -l version -d 'Print version'

@@ -199,7 +199,7 @@ fn json(text: &str) -> String {
 
 /// Text that came from elsewhere, perhaps: control characters could forge lines or drive a
 /// terminal.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -17,6 +17,7 @@ mod proxy;
 mod ring;
 mod serve;
 mod signals;
+mod status;
 mod system;
 mod systemd;
 mod units;
@@ -73,6 +74,7 @@ enum Verb {
     Load(load::Load),
     Ping(ping::Ping),
     Proxy(proxy::Proxy),
+    Status(status::Status),
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -85,6 +87,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Load(load) => load.run(),
         Verb::Ping(ping) => ping.run(),
         Verb::Proxy(proxy) => proxy.run(),
+        Verb::Status(status) => status.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,9 +2,10 @@
 
 use super::home::{Home, skip};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
     "",
     "serve",
+    "check-config",
     "connect",
     "keygen",
     "keys",
@@ -13,7 +14,7 @@ const VERBS: [&str; 11] = [
     "keys rotate",
     "ping",
     "proxy",
-    "check-config",
+    "status",
 ];
 
 #[test]

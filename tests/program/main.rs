@@ -24,6 +24,7 @@ mod retry;
 mod ring;
 mod served;
 mod signals;
+mod status;
 mod stock;
 mod systemd;
 mod talk;

@@ -1,0 +1,97 @@
+//! `countersign status`: what the admin listener of a server tells, in a terminal.
+
+mod page;
+mod screen;
+
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::exit::{Failure, Kind};
+use super::signals::Signals;
+use page::Page;
+use screen::Screen;
+
+/// Show what a server does
+///
+/// It asks the admin listener, which `countersign serve --admin` opens. With --watch it asks again
+/// and again, and shows what has happened in a second since.
+#[derive(Debug, Args)]
+#[command(before_long_help = EXAMPLES)]
+pub(crate) struct Status {
+    /// The admin listener, as HOST:PORT or unix:/PATH
+    address: String,
+    /// Ask again and again, each time after so long [default: 1s]
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WATCH", num_args = 0..=1,
+          default_missing_value = "1s", value_parser = humantime::parse_duration)]
+    watch: Option<Duration>,
+    /// The report as it is, for programs
+    #[arg(long, env = "COUNTERSIGN_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+    /// How long an answer may take
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "5s",
+          value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign status 127.0.0.1:9529
+  countersign status 127.0.0.1:9529 --watch
+  countersign status unix:/run/garden-admin.sock --watch 5s
+  countersign status 127.0.0.1:9529 --json";
+
+/// Clears a terminal, and begins at its top.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+impl Status {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let Some(pause) = self.watch else { return self.show(&Page::ask(&self)?, None) };
+        let (signals, mut woken) = Signals::heed()?;
+        // None at all would be for ever.
+        woken.set_read_timeout(Some(pause.max(Duration::from_millis(10))))?;
+        let mut before = None;
+        while !signals.come() {
+            match Page::ask(&self) {
+                Ok(page) => {
+                    self.show(&page, before.as_ref())?;
+                    before = Some(page);
+                }
+                // A server that is started anew is there again in a moment.
+                Err(failure) if before.is_some() && failure.is_of(Kind::Unavailable) => {
+                    writeln!(io::stderr(), "countersign: {failure}; asking again")?;
+                }
+                Err(failure) => return Err(failure),
+            }
+            // A signal ends the wait, and nothing else does but the time.
+            let _ = woken.read(&mut [0]);
+        }
+        Ok(())
+    }
+
+    fn show(&self, page: &Page, before: Option<&Page>) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        if self.json {
+            stdout.write_all(&page.text)?;
+        } else {
+            let is_terminal = stdout.is_terminal();
+            let screen = Screen {
+                address: &self.address,
+                report: &page.report,
+                before: before.map(|page| &page.report),
+                is_coloured: is_terminal
+                    && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            };
+            if self.watch.is_some() && is_terminal {
+                stdout.write_all(CLEAR.as_bytes())?;
+            }
+            stdout.write_all(screen.text().as_bytes())?;
+            if self.watch.is_some() && !is_terminal {
+                stdout.write_all(b"\n")?;
+            }
+        }
+        Ok(stdout.flush()?)
+    }
+}

@@ -1,0 +1,142 @@
+//! `countersign status`: what it shows, and what it says of those who are no admin listener.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::Value;
+
+use super::home::{Home, finish, skip};
+use super::served::Lines;
+
+const KEY: &str = "default  text:sixteen-bytes-and-more\n";
+
+#[test]
+fn it_shows_the_server_and_its_listeners() {
+    let home = Home::with_keys(KEY);
+    let served = home.serve("serve --admin 127.0.0.1:0 --service echo");
+    let admin = served.admin();
+    home.run(&format!("connect {}", served.address()), "a\n").printed("a\n");
+    // As the first screen writes it, too.
+    for address in [admin.clone(), format!("http://{admin}"), format!("http://{admin}/")] {
+        let ran = home.run(&format!("status {address}"), "");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        for text in [
+            &format!("countersign {} at {address}: serving, ", env!("CARGO_PKG_VERSION")),
+            &format!("{0}: echo at {0}, countersign/1, records\n", served.address()),
+            "  accepted     1, 1 let in\n",
+            "  messages     1\n",
+            "  closed       1 finished\n",
+            "  keys         default ",
+        ] {
+            assert!(ran.out.contains(text), "{text}: {}", ran.out);
+        }
+        assert!(!ran.out.contains('\x1b'), "a pipe has no colours");
+    }
+}
+
+#[test]
+fn json_is_the_report_as_it_is() {
+    let home = Home::with_keys(KEY);
+    let path = home.path("admin.sock");
+    let served = home.serve(&format!("serve --admin unix:{}", path.display()));
+    let ran = home.run(&format!("status {} --json", served.admin()), "");
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(report["program"], "countersign");
+    assert_eq!(report["ready"], true);
+    assert_eq!(report["listeners"][0]["addresses"][0], served.address());
+    let fingerprint = home.run("keys list --json", "").out;
+    let fingerprint: Value = serde_json::from_str(&fingerprint).unwrap();
+    assert_eq!(report["listeners"][0]["keys"][0]["fingerprint"], fingerprint[0]["fingerprint"]);
+    assert!(!ran.out.contains("sixteen"), "no secret is in it");
+}
+
+#[test]
+fn watching_asks_again_until_a_signal_ends_it_without_a_word() {
+    let home = Home::new();
+    let served = home.serve("serve --admin 127.0.0.1:0 --dialect open");
+    let line = format!("status {} --watch 20ms", served.admin());
+    let mut child = home.command(&line).spawn().unwrap();
+    let lines = Lines::of(child.stdout.take().unwrap());
+    for _ in 0..3 {
+        lines.with("countersign ");
+    }
+    // From the second look on there are rates.
+    lines.with("  messages     0 (0.0/s)");
+    let interrupted = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").arg("-c").arg(interrupted).status().unwrap().success());
+    lines.rest();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
+}
+
+#[test]
+fn what_cannot_be_reached_is_69_and_what_is_something_else_is_76() {
+    let home = Home::new();
+    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    home.run(&format!("status {nowhere}"), "").failed(69, &["cannot connect", "nobody listens"]);
+    home.run("status unix:/nowhere/at/all", "").failed(69, &["is the server running?"]);
+    home.run("status here", "").failed(69, &["write HOST:PORT or unix:/PATH"]);
+    // The system takes the connection, and nobody ever answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ran = home.run(&format!("status {} --timeout 50ms", silent.local_addr().unwrap()), "");
+    ran.failed(69, &["no answer came in time"]);
+    let served = home.serve("serve");
+    let ran = home.run(&format!("status {}", served.address()), "");
+    ran.failed(76, &["this is no admin listener of countersign", "the address of serve's --admin"]);
+}
+
+#[test]
+fn the_page_of_another_program_is_76() {
+    let home = Home::new();
+    let answers = [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "its answer is none of ours"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "its answer was cut"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "it doesn't speak HTTP"),
+    ];
+    for (answer, said) in answers {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let other = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Until its request is there, an end would be a reset.
+            let mut request = BufReader::new(&stream);
+            let mut line = String::new();
+            while request.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+        });
+        home.run(&format!("status {address}"), "").failed(76, &[said]);
+        other.join().unwrap();
+    }
+}
+
+#[test]
+fn pythons_own_server_of_files_is_76() {
+    let home = Home::new();
+    let mut command = Command::new("python3");
+    home.prepare(&mut command);
+    command.args(["-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]);
+    command.current_dir(home.path("")).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return skip("there is no python3 here") };
+    let said = Lines::of(child.stdout.take().unwrap()).next();
+    let said = said.unwrap_or_default();
+    let Some(port) = said.split_whitespace().nth(5) else {
+        child.wait().unwrap();
+        return skip("there is no python3 here");
+    };
+    let ran = home.run(&format!("status 127.0.0.1:{port}"), "");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    ran.failed(76, &["it answers 404", "the address of serve's --admin"]);
+}
+
+#[test]
+fn the_time_between_two_looks_may_be_left_out() {
+    let home = Home::new();
+    let ran = finish(home.command("status 127.0.0.1:1 --watch").spawn().unwrap(), b"");
+    ran.failed(69, &["cannot connect"]);
+    home.run("status 127.0.0.1:1 --watch soon", "").failed(2, &["--watch"]);
+}
