@@ -94,6 +94,7 @@ impl Networks {
     #[must_use]
     pub fn contains(&self, peer: impl Into<PeerAddress>) -> bool {
         match peer.into() {
+            PeerAddress::Ip(_) if self.listed.is_empty() => false,
             PeerAddress::Ip(address) => {
                 let ip = address.ip().to_canonical();
                 self.listed.iter().any(|network| network.contains(ip))

@@ -75,7 +75,7 @@ struct Stuck {
 }
 
 /// What a visit came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Visit {
     /// Nothing more can be done before the next event.
     Rest,
@@ -123,7 +123,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Ends the conversation as soon as what was written is sent. Who was not let in has no reply
     /// to lose.
     pub(super) fn close(&mut self, why: Close) {
-        if self.phase == Phase::Talking {
+        if self.phase.is_talking() {
             self.phase = Phase::Closing { why, at_once: self.visitor.is_some() };
         }
     }
@@ -133,7 +133,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         if !self.phase.is_greeted() {
             self.phase = Phase::Closing { why, at_once: true };
         }
-        if self.phase == Phase::Talking && self.visitor.is_some() {
+        if self.phase.is_talking() && self.visitor.is_some() {
             self.session.give_up(reason, desk.aside);
             desk.outbox.append(desk.aside);
             self.phase = Phase::Closing { why, at_once: desk.outbox.len() == 0 };
@@ -194,10 +194,9 @@ impl<N: Net, S: Service> Conn<N, S> {
         if self.signs.has(Signs::FAILED) {
             return Visit::Over(self.reason(Close::Reset));
         }
-        let visit = match self.phase {
-            Phase::Arriving => self.arrive(inbox, desk),
-            Phase::Delayed { .. } => Ok(Visit::Rest),
-            _ => self.turn(inbox, desk),
+        let visit = match self.phase.is_greeted() {
+            true => self.turn(inbox, desk),
+            false => self.arrive(inbox, desk),
         };
         visit.unwrap_or_else(|_| Visit::Over(self.reason(Close::Reset)))
     }
@@ -220,7 +219,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             self.digest(&unread, desk)?;
         }
         let mut reads = READS_PER_VISIT;
-        while self.phase == Phase::Talking && self.stuck.is_none() {
+        while self.phase.is_talking() && self.stuck.is_none() {
             if !self.signs.has(Signs::READABLE) {
                 if !desk.draining {
                     return Ok(Visit::Rest);
@@ -265,7 +264,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Answers what was read. What can't be answered now is kept.
     fn digest(&mut self, mut input: &[u8], desk: &mut Desk<'_, N, S>) -> io::Result<()> {
-        while self.phase == Phase::Talking && (!input.is_empty() || self.session.is_due()) {
+        while self.phase.is_talking() && (!input.is_empty() || self.session.is_due()) {
             let before = desk.messages;
             let served = match &mut self.state {
                 Some(state) => desk.serve(&self.session, state, &mut input),
@@ -278,7 +277,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             if let Some(why) = verdict {
                 self.close(why);
             }
-            if self.phase != Phase::Talking {
+            if !self.phase.is_talking() {
                 break;
             }
             let stop = desk.messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
@@ -398,7 +397,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Whether messages are answered here.
     pub(super) fn is_talking(&self) -> bool {
-        self.phase == Phase::Talking && self.state.is_some()
+        self.phase.is_talking() && self.state.is_some()
     }
 
     /// Goes as far towards the end as it can: sends what waits, then says good-bye, then waits

@@ -97,16 +97,19 @@ impl Visitors {
 
     /// A visitor comes from this address. Returns the name that it goes by here.
     pub(super) fn enter(&mut self, address: PeerAddress, slot: usize) -> VisitorId {
-        let name = self.arrive(address, slot);
-        self.join(name);
+        let name = self.add(address, slot, true);
+        self.group(name, address);
         name
     }
 
     /// A visitor comes by the balancer at this address. Returns the name that it goes by here.
     pub(super) fn arrive(&mut self, balancer: PeerAddress, slot: usize) -> VisitorId {
+        self.add(balancer, slot, false)
+    }
+
+    fn add(&mut self, address: PeerAddress, slot: usize, has_joined: bool) -> VisitorId {
         // Slots are capped by the halves of a name, so they fit.
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-        let (address, has_joined) = (balancer, false);
         let visitor = Visitor { address, slot, has_joined, older: None, newer: None };
         VisitorId::of(self.visitors.insert(visitor))
     }
@@ -130,6 +133,11 @@ impl Visitors {
         debug_assert!(!visitor.has_joined, "a visitor joins once");
         visitor.has_joined = true;
         let address = visitor.address;
+        self.group(name, address);
+    }
+
+    /// Puts a visitor at the end of those of its address.
+    fn group(&mut self, name: VisitorId, address: PeerAddress) {
         let alone = Group { oldest: name, newest: name, count: 0 };
         let group = self.networks.entry(address.into()).or_insert(alone);
         group.count += 1;

@@ -14,16 +14,21 @@ use crate::server::signs::Signs;
 impl<N: Net, S: Service> Conn<N, S> {
     /// Whether its balancer hasn't said yet whose connection it is.
     pub(in crate::server) fn is_arriving(&self) -> bool {
-        self.phase == Phase::Arriving
+        matches!(self.phase, Phase::Arriving)
     }
 
     /// Reads the header that stands before everything else, and nothing is written meanwhile. What
-    /// stands behind it is kept for the session.
+    /// stands behind it is kept for the session. Nothing is read of one that is delayed.
+    #[cold]
+    #[inline(never)]
     pub(super) fn arrive(
         &mut self,
         inbox: &mut [u8],
         desk: &mut Desk<'_, N, S>,
     ) -> io::Result<Visit> {
+        if matches!(self.phase, Phase::Delayed { .. }) {
+            return Ok(Visit::Rest);
+        }
         let kept = self.stuck.take().map(|stuck| stuck.unread).unwrap_or_default();
         let mut length = kept.len();
         inbox[..length].copy_from_slice(&kept);
@@ -71,7 +76,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         inbox: &mut [u8],
         desk: &mut Desk<'_, N, S>,
     ) -> Visit {
-        if self.phase == (Phase::Delayed { is_watched: false })
+        if matches!(self.phase, Phase::Delayed { is_watched: false })
             && desk.net.watch(&mut self.socket, desk.peer).is_err()
         {
             return Visit::Over(Close::Unavailable);

@@ -4,7 +4,8 @@ use crate::contract::close::Close;
 use crate::server::waits::Wait;
 
 /// How far a connection is on its way from accept to the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// It is matched and never compared: comparing two of them takes a hundred instructions.
+#[derive(Debug, Clone, Copy)]
 pub(in crate::server) enum Phase {
     /// The header by which a balancer says whose connection it is, in front of everything else,
     /// isn't whole.
@@ -29,6 +30,10 @@ impl Phase {
             Self::Delayed { .. } => Wait::Delay,
             _ => Wait::Handshake,
         }
+    }
+
+    pub(super) fn is_talking(self) -> bool {
+        matches!(self, Self::Talking)
     }
 
     /// Whether its peer was greeted.

@@ -134,6 +134,8 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Receives a connection of whom its balancer has said where it comes from, as it would have
     /// been without one. It has its place among all already.
+    #[cold]
+    #[inline(never)]
     pub(super) fn receive_located(&mut self, slot: usize, now: Moment, wall: SystemTime) {
         let Some(conn) = self.conns.get(slot) else { return };
         let (number, Some(visitor)) = (conn.gate, conn.visitor) else { return };

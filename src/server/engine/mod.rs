@@ -358,7 +358,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         if gate.held > gate.limits.held_max && held_now > held {
             return self.remove(slot, Close::Overloaded, now);
         }
-        if visit == Visit::Located {
+        if matches!(visit, Visit::Located) {
             return self.receive_located(slot, now, wall);
         }
         let wait = conn.waits_for();
