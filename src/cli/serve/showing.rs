@@ -97,17 +97,13 @@ impl Beside for Showing {
     }
 
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
-        let is_asked = self.pages.is_some() && server.was_woken();
-        let is_due = || self.due().is_some_and(|due| due <= system::monotonic());
         // What it has done stays on the board when it has ended.
-        if is_asked || server.is_finished() || is_due() {
-            self.show(server);
-            let turned = self.pages.as_mut().map_or(Ok(()), |pages| pages.admin.turn());
-            if let Err(error) = turned {
-                // Those who are served need no pages.
-                error!("the admin listener is closed, the system failed: {error}");
-                self.pages = None;
-            }
+        self.show(server);
+        let turned = self.pages.as_mut().map_or(Ok(()), |pages| pages.admin.turn());
+        if let Err(error) = turned {
+            // Those who are served need no pages.
+            error!("the admin listener is closed, the system failed: {error}");
+            self.pages = None;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use countersign::Server;
 
@@ -21,8 +21,8 @@ pub(super) trait Beside {
         None
     }
 
-    /// After each turn of the server, also of those that this one didn't ask for: whether it has
-    /// something to do is to be seen at a glance.
+    /// When something has woken the loop, or the time has come that one of them asked for, and once
+    /// the server has finished; also where it was another that asked.
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()>;
 
     /// Whether the worker may end for all of it.
@@ -57,19 +57,18 @@ impl Worker {
     /// Serves until the server was stopped and its last connection is closed.
     pub(super) fn run(mut self) -> io::Result<Server<Offered>> {
         while !(self.server.is_finished() && self.beside.iter().all(|it| it.is_done())) {
-            self.server.turn(self.wait())?;
-            for beside in &mut self.beside {
-                beside.turn(&mut self.server)?;
+            let due = self.beside.iter().filter_map(|beside| beside.due()).min();
+            // The clock is read only for those who ask for a time.
+            self.server.turn(due.map(|due| due.saturating_duration_since(system::monotonic())))?;
+            let is_time = due.is_some_and(|due| due <= system::monotonic());
+            // A server that is busy with its peers asks nobody.
+            if self.server.was_woken() || is_time || self.server.is_finished() {
+                for beside in &mut self.beside {
+                    beside.turn(&mut self.server)?;
+                }
             }
         }
         Ok(self.server)
-    }
-
-    /// How long until the first of them wants its turn.
-    fn wait(&self) -> Option<Duration> {
-        // The clock is read only for those who ask for a time.
-        let due = self.beside.iter().filter_map(|beside| beside.due()).min()?;
-        Some(due.saturating_duration_since(system::monotonic()))
     }
 }
 
