@@ -61,6 +61,8 @@ pub(super) struct Mail {
     letter: Mutex<Letter>,
     /// The updates that the worker has taken.
     taken: AtomicU64,
+    /// The worker's loop has turned since it was called last.
+    has_turned: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -72,9 +74,9 @@ struct Letter {
 
 impl Mail {
     pub(super) fn to(server: &Server<Offered>) -> Arc<Self> {
-        let (has_come, letter, taken) =
-            (AtomicBool::new(false), Mutex::default(), AtomicU64::new(0));
-        Arc::new(Self { handle: server.handle(), has_come, letter, taken })
+        let (has_come, has_turned) = (AtomicBool::new(false), AtomicBool::new(true));
+        let (letter, taken) = (Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { handle: server.handle(), has_come, letter, taken, has_turned })
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -94,6 +96,13 @@ impl Mail {
     /// Has the worker say in the log how it is.
     pub(super) fn ask_status(&self) -> io::Result<()> {
         self.send(|letter| letter.wants_status = true)
+    }
+
+    /// Whether the worker's loop has turned since this was asked last. Wakes it, so that it turns
+    /// until this is asked again, if it isn't stuck.
+    pub(super) fn has_turned(&self) -> bool {
+        let has_turned = self.has_turned.swap(false, Ordering::Relaxed);
+        has_turned && self.handle.wake().is_ok()
     }
 
     fn send(&self, write: impl FnOnce(&mut Letter)) -> io::Result<()> {
@@ -121,6 +130,10 @@ pub(super) struct Reader {
 
 impl Beside for Reader {
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
+        // It is read far more often than it changes.
+        if !self.mail.has_turned.load(Ordering::Relaxed) {
+            self.mail.has_turned.store(true, Ordering::Relaxed);
+        }
         let Letter { update, wants_status } = self.mail.take();
         if let Some(update) = update {
             update.apply(server);

@@ -155,7 +155,8 @@ fn serve(
     let reload =
         Reload { source, now: wanted, workers: mail.clone(), progress: Arc::clone(&progress) };
     let reloader = reload.begin();
-    let notified = Notified::ready(Notifier::from_environment(), Arc::clone(&progress));
+    let notifier = Notifier::from_environment();
+    let notified = Notified::ready(notifier, Arc::clone(&progress), mail.clone());
     let commands =
         Commands { signals, workers: mail, reloader, progress, began, is_stopping: false };
     let mut worker = Worker::new(first).with(commands).with(reader).with(crew).with(notified);

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use countersign::Server;
 
+use super::mail::Mail;
 use super::offer::Offered;
 use super::reload::Progress;
 use super::worker::Beside;
@@ -15,6 +16,7 @@ use crate::cli::systemd::Notifier;
 pub(super) struct Notified {
     notifier: Notifier,
     progress: Arc<Progress>,
+    workers: Vec<Arc<Mail>>,
     /// How many reloads it has told of, and whether it owes the end of the last.
     reloads: u64,
     is_reloading: bool,
@@ -23,9 +25,14 @@ pub(super) struct Notified {
 
 impl Notified {
     /// Tells that whoever connects from now on is served.
-    pub(super) fn ready(mut notifier: Notifier, progress: Arc<Progress>) -> Self {
+    pub(super) fn ready(
+        mut notifier: Notifier,
+        progress: Arc<Progress>,
+        workers: Vec<Arc<Mail>>,
+    ) -> Self {
         notifier.ready("serving");
-        Self { notifier, progress, reloads: 0, is_reloading: false, is_stopping: false }
+        let (reloads, is_reloading, is_stopping) = (0, false, false);
+        Self { notifier, progress, workers, reloads, is_reloading, is_stopping }
     }
 
     /// A reload that was over before this had its turn is told of too: the manager waits for it.
@@ -59,7 +66,11 @@ impl Beside for Notified {
                 self.notifier.stopping("stopping: what has arrived is answered");
             }
         }
-        self.notifier.turn();
+        // Of those that stop, some have ended. All are called, or a stuck one would spare the rest.
+        let (workers, is_stopping) = (&self.workers, self.is_stopping);
+        let are_alive =
+            || is_stopping || workers.iter().filter(|worker| !worker.has_turned()).count() == 0;
+        self.notifier.turn(are_alive);
         Ok(())
     }
 }

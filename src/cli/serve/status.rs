@@ -7,6 +7,7 @@ use log::info;
 
 use super::offer::Offered;
 use super::reload::Outcomes;
+use crate::cli::version::VERSION;
 use crate::cli::{system, units};
 
 /// One line for the process, of which this is one worker's server.
@@ -18,7 +19,7 @@ pub(super) fn log_process(
 ) {
     let up = system::monotonic().saturating_duration_since(began);
     info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = VERSION,
         pid = std::process::id(),
         uptime_s = up.as_secs(),
         workers,

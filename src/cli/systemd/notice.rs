@@ -84,9 +84,9 @@ impl Notifier {
         self.alive.map(|(_, next)| next).into_iter().chain(self.again).min()
     }
 
-    /// Tells that the loop turns, when that is due, and what found no room before. It is for the
-    /// loop itself to call: one that is stuck is not alive.
-    pub(crate) fn turn(&mut self) {
+    /// Tells that the loops turn, when that is due and they do, and what found no room before. It
+    /// is for a loop itself to call: one that is stuck is not alive.
+    pub(crate) fn turn(&mut self, are_alive: impl FnOnce() -> bool) {
         // The clock is read only for those who have asked.
         let Some(due) = self.due() else { return };
         let now = system::monotonic();
@@ -101,7 +101,7 @@ impl Notifier {
         {
             *next = now + *interval;
             // What still waits says as much when it comes.
-            if self.waiting.is_empty() {
+            if are_alive() && self.waiting.is_empty() {
                 self.tell(&[NotifyState::Watchdog]);
             }
         }
@@ -196,7 +196,7 @@ mod tests {
     fn without_a_manager_nothing_is_due() {
         let mut notifier = Notifier::default();
         notifier.ready("serving");
-        notifier.turn();
+        notifier.turn(|| true);
         assert_eq!((notifier.due(), notifier.waiting.len()), (None, 0));
     }
 
@@ -215,7 +215,7 @@ mod tests {
         assert!(notifier.due().is_some());
         assert_eq!(heard(&manager).len() + notifier.waiting.len(), told + 2);
         notifier.again = Some(system::monotonic());
-        notifier.turn();
+        notifier.turn(|| true);
         let heard = heard(&manager);
         assert_eq!(heard[0], "READY=1\nSTATUS=again\n");
         let stamp = heard[1].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
@@ -247,7 +247,7 @@ mod tests {
         drop(manager);
         let mut notifier = notifier(&name, Duration::from_secs(3600));
         notifier.ready("serving");
-        notifier.turn();
+        notifier.turn(|| true);
         assert!(notifier.has_failed && notifier.waiting.is_empty());
     }
 
@@ -256,9 +256,13 @@ mod tests {
         let (manager, name) = manager("alive");
         let mut notifier = notifier(&name, Duration::from_secs(3600));
         for _ in 0..3 {
-            notifier.turn();
+            notifier.turn(|| true);
         }
         assert_eq!(heard(&manager), ["WATCHDOG=1\n"]);
+        let soon = Some((Duration::from_secs(1200), system::monotonic()));
+        notifier.alive = soon;
+        notifier.turn(|| false);
+        assert!(heard(&manager).is_empty(), "another loop is stuck");
         let due = notifier.due().unwrap().saturating_duration_since(system::monotonic());
         assert!(due < Duration::from_secs(1800), "less than half of what ends us");
         assert_eq!(interval(Duration::ZERO), Duration::from_millis(1));

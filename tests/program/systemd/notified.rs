@@ -142,12 +142,14 @@ fn ready_is_told_before_the_first_turn_only_once_all_listen() {
     }
 }
 
-#[test]
-fn a_loop_that_turns_says_so_and_one_that_is_stuck_does_not() {
+/// The pings of a server of so many workers, until one of them is stuck and when it goes on.
+fn gets_stuck(workers: u32) {
     let home = Home::new();
     let manager = Manager::new(&home);
     let bind = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let line = format!("WATCHDOG_USEC=150000 serve --dialect open --verify-only --bind {bind}");
+    let line =
+        format!("WATCHDOG_USEC=150000 serve --dialect open --verify-only --workers {workers}");
+    let line = format!("{line} --bind {bind}");
     let (mut reader, mut stdout) = UnixStream::pair().unwrap();
     let mut command = home.command(&notifying(&home, &line));
     command.stdout(OwnedFd::from(stdout.try_clone().unwrap()));
@@ -173,6 +175,19 @@ fn a_loop_that_turns_says_so_and_one_that_is_stuck_does_not() {
     // Whoever may still write.
     drop((peer, server, command, stdout));
     read.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_loop_that_turns_says_so_and_one_that_is_stuck_does_not() {
+    gets_stuck(1);
+}
+
+#[test]
+fn no_loop_says_that_all_turn_while_another_is_stuck() {
+    // Which one it is, the system chooses.
+    for _ in 0..4 {
+        gets_stuck(2);
+    }
 }
 
 #[test]
