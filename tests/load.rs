@@ -384,3 +384,17 @@ fn a_server_that_hangs_up_is_no_end_of_the_load() {
     let report = run(address, &Protocol::open(), plan);
     assert_eq!((report.answered, report.failed()), (19, 1), "{report:?}");
 }
+
+#[test]
+fn a_server_that_hangs_up_in_the_handshake_has_failed_each_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().for_each(drop));
+    for dialect in Dialect::ALL {
+        let keyed = keyed(dialect, b"sixteen bytes or more");
+        // The message of a connection of its own is due before it can be said.
+        let plan = Plan { connections: 2, count: Some(4), reconnect: true, ..Plan::default() };
+        let report = run(address, &keyed, plan);
+        assert_eq!((report.answered, report.failed()), (0, 4), "{dialect}");
+    }
+}

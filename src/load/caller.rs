@@ -259,7 +259,10 @@ impl Caller {
 
     /// A reply has come.
     fn hear(&mut self, reply: &[u8], now: Nanos, desk: &mut Desk) -> Visit {
-        let number = self.next - self.due.len() as u64;
+        // One that nothing was said for answers nothing.
+        let Some(number) = self.next.checked_sub(self.due.len() as u64) else {
+            return Visit::Lost(Failure::Violation);
+        };
         let Some(due) = self.due.pop_front() else { return Visit::Lost(Failure::Violation) };
         desk.outstanding -= 1;
         if !desk.payload.answers(number, reply) {
@@ -339,8 +342,9 @@ impl Caller {
 
     /// Whether the end of the connection is all that a refusal of our proof would look like.
     fn seems_refused(&self, desk: &Desk) -> bool {
-        let answered = self.next - self.due.len() as u64;
-        desk.refuses_silently && self.next > self.first && answered == self.first
+        // What is due but wasn't said yet is neither answered nor on its way.
+        let has_said = self.next > self.first;
+        desk.refuses_silently && has_said && self.next == self.first + self.due.len() as u64
     }
 
     /// The server has ended the stream.
