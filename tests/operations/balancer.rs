@@ -24,17 +24,16 @@ impl Haproxy {
         Command::new("haproxy").arg("-v").output().ok()?;
         // The port is that of a listener which is gone, so it is free.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let servers: String = (1..)
-            .zip(servers)
-            .map(|(number, server)| {
-                format!("  server s{number} {} send-proxy-v2 check inter 100ms\n", server.address())
-            })
-            .collect();
-        let text = format!(
-            "global\n  maxconn 2000\ndefaults\n  mode tcp\n  timeout connect 2s\n  \
-             timeout client 1m\n  timeout server 1m\n  retries 3\n  option redispatch 1\n\
-             listen countersign\n  bind {address}\n  balance roundrobin\n{servers}"
-        );
+        // The one that is handed out, with the addresses that there are here.
+        let mut text = include_str!("../../deploy/haproxy.cfg").to_owned();
+        let bind = ("bind :9527".to_owned(), format!("bind {address}"));
+        let served = (1..).zip(servers).map(|(number, server)| {
+            (format!(" 192.0.2.{number}:9527"), format!(" {}", server.address()))
+        });
+        for (theirs, ours) in [bind].into_iter().chain(served) {
+            assert!(text.contains(&theirs), "{theirs}");
+            text = text.replace(&theirs, &ours);
+        }
         let configuration = home.write("haproxy.cfg", text);
         let mut command = Command::new("haproxy");
         command.arg("-db").arg("-f").arg(configuration);
