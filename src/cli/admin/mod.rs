@@ -13,6 +13,7 @@ pub(crate) mod report;
 mod snapshot;
 
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,17 +69,31 @@ pub(crate) struct Admin {
 }
 
 impl Options {
-    /// The server of the pages, if there is to be one.
-    pub(crate) fn listen(&self, board: &Arc<Board>) -> Result<Option<Admin>, Failure> {
-        let Some((address, addresses)) = self.resolved()? else { return Ok(None) };
-        // No page of a browser's reaches a Unix socket.
-        let is_guarded = addresses.iter().all(|each| each.ip().is_some() && is_private(each));
+    /// The server of the pages, if there is to be one: where it was asked for, or by the sockets
+    /// that were passed for it.
+    pub(crate) fn listen(
+        &self,
+        board: &Arc<Board>,
+        passed: Vec<OwnedFd>,
+    ) -> Result<Option<Admin>, Failure> {
         let listener = Listener::new(Protocol::open().with_framing(Framing::Chunks))
             .named("admin")
             .limits(limits())
-            .unix_mode(self.admin_unix_mode)
-            .bind(address)
-            .map_err(|error| cannot_bind(address, &error))?;
+            .unix_mode(self.admin_unix_mode);
+        let (listener, ips) = if passed.is_empty() {
+            let Some((address, addresses)) = self.resolved()? else { return Ok(None) };
+            let bound = listener.bind(address).map_err(|error| cannot_bind(address, &error))?;
+            (bound, addresses.iter().map(Address::ip).collect())
+        } else {
+            let ips = passed.iter().map(ip).collect::<io::Result<Vec<_>>>()?;
+            if let Some(exposed) = ips.iter().flatten().find(|ip| !is_private(Some(**ip))) {
+                let given = format!("the socket admin that was passed, at {exposed}");
+                self.check_exposed(&given)?;
+            }
+            (passed.into_iter().fold(listener, Listener::socket), ips)
+        };
+        // No page of a browser's reaches a Unix socket.
+        let is_guarded = ips.iter().all(|ip| ip.is_some() && is_private(*ip));
         let server = Server::new([listener], Pages::new(Arc::clone(board), is_guarded))?;
         Ok(Some(Admin { server }))
     }
@@ -91,15 +106,26 @@ impl Options {
     pub(crate) fn resolved(&self) -> Result<Option<(&str, Vec<Address>)>, Failure> {
         let Some(address) = self.admin.as_deref() else { return Ok(None) };
         let addresses = address.to_addresses().map_err(|error| cannot_bind(address, &error))?;
-        if self.admin_exposed || addresses.iter().all(is_private) {
-            return Ok(Some((address, addresses)));
+        if !addresses.iter().all(|address| is_private(address.ip())) {
+            self.check_exposed(&format!("--admin {address}"))?;
         }
-        let text = format!(
-            "--admin {address}: other machines reach this address, and nobody is asked who they \
-             are; write 127.0.0.1:PORT or unix:/PATH, or add --admin-exposed"
-        );
-        Err(Failure::new(Kind::Usage, text))
+        Ok(Some((address, addresses)))
     }
+
+    /// Whether it may be an address that others reach.
+    fn check_exposed(&self, given: &str) -> Result<(), Failure> {
+        let text = format!(
+            "{given}: other machines reach this address, and nobody is asked who they are; write \
+             127.0.0.1:PORT or unix:/PATH, or add --admin-exposed"
+        );
+        if self.admin_exposed { Ok(()) } else { Err(Failure::new(Kind::Usage, text)) }
+    }
+}
+
+/// Where a socket listens, if not at a path.
+fn ip(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
+    // It answers for any socket, and has no address of a Unix socket's.
+    Ok(TcpListener::from(socket.try_clone()?).local_addr().ok())
 }
 
 fn cannot_bind(address: &str, error: &io::Error) -> Failure {
@@ -111,8 +137,8 @@ fn cannot_bind(address: &str, error: &io::Error) -> Failure {
 }
 
 /// Whether only this machine reaches it.
-fn is_private(address: &Address) -> bool {
-    address.ip().is_none_or(|address| address.ip().to_canonical().is_loopback())
+fn is_private(ip: Option<SocketAddr>) -> bool {
+    ip.is_none_or(|address| address.ip().to_canonical().is_loopback())
 }
 
 fn limits() -> Limits {

@@ -128,10 +128,11 @@ fn serve(
     source: Source,
     wanted: Wanted,
     listeners: &[Ready],
-    passed: Passed,
+    mut passed: Passed,
 ) -> Result<(), Failure> {
     let Process { workers, busy_poll, logging, .. } = wanted.process;
     let began = system::monotonic();
+    let passed_to_admin = passed.named("admin");
     let mut servers = ready::servers(listeners, workers, passed)?;
     servers.iter_mut().for_each(|server| server.set_busy_poll(busy_poll));
     let mail: Vec<_> = servers.iter().map(Mail::to).collect();
@@ -140,7 +141,7 @@ fn serve(
     let (signals, woken) = Signals::heed_all()?;
     first.wake_on(woken)?;
     let board = Arc::new(Board::new(workers, system::wall(), began));
-    let admin = wanted.process.admin.listen(&board)?;
+    let admin = wanted.process.admin.listen(&board, passed_to_admin)?;
     introduce(listeners, logging.format, &first, workers, admin.as_ref())?;
     let words: Vec<_> = listeners.iter().map(|ready| ready.listening.words()).collect();
     let shown = admin.is_some().then_some(Shown { board, words });

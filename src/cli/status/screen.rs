@@ -223,6 +223,7 @@ fn short(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::cli::admin::report::tests::report;
+    use crate::cli::version::VERSION;
 
     fn shown(report: &Report, before: Option<&Report>, is_coloured: bool) -> String {
         Screen { address: "127.0.0.1:9529", report, before, is_coloured }.text()
@@ -230,7 +231,7 @@ mod tests {
 
     #[test]
     fn all_that_matters_stands_on_it() {
-        let (text, version) = (shown(&report(), None, false), env!("CARGO_PKG_VERSION"));
+        let (text, version) = (shown(&report(), None, false), VERSION);
         assert!(text.contains("; the last failed: keys:3: no such option\n"), "{text}");
         let lines = [
             &format!("countersign {version} at 127.0.0.1:9529: serving, up 0s, pid "),

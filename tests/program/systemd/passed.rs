@@ -1,5 +1,6 @@
 //! Socket activation: whoever starts the program has bound its sockets.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -7,8 +8,8 @@ use std::process::{Child, Command};
 use crate::home::{Home, finish, skip};
 use crate::served::{Lines, Served, ask, dial};
 
-/// A parent that passes sockets: kinds like `tcp`, `unix`, `udp`, `connected` or `closed`, each
-/// with a name. It prints where they listen, and then it is the program.
+/// A parent that passes sockets of the kinds `tcp`, `any`, `unix:PATH`, `udp` and `bound`, each
+/// with a name. It prints nothing, and then it is the program.
 const PARENT: &str = r"
 import os, socket, sys
 names, sockets = [], []
@@ -24,8 +25,8 @@ for word in arguments[:cut]:
         one.bind(kind[5:])
     else:
         one = socket.socket()
-        one.bind(('127.0.0.1', 0))
-    if kind == 'tcp' or kind.startswith('unix:'):
+        one.bind(('0.0.0.0' if kind == 'any' else '127.0.0.1', 0))
+    if kind in ('tcp', 'any') or kind.startswith('unix:'):
         one.listen()
     sockets.append(one)
 for number, one in enumerate(sockets):
@@ -101,6 +102,28 @@ fn each_listener_gets_the_sockets_of_its_name() {
         let remedy = "FileDescriptorName= with that of a listener (stamps, echoes)";
         finish(child, b"").failed(78, &[said, remedy]);
     }
+}
+
+#[test]
+fn the_admin_listener_gets_the_sockets_of_its_name() {
+    let home = Home::new();
+    let line = "serve --dialect open --service echo";
+    let Some(child) = activated(&home, "admin=tcp x=tcp", line) else { return };
+    let server = Served::started(child, 1);
+    let admin = server.out.next().unwrap();
+    let mut page = dial(admin.strip_prefix("admin on ").unwrap());
+    page.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    page.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(ask(&server.dial(), "a"), "a\n");
+    assert_eq!(server.stop().code, Some(0));
+    // What others reach has to be asked for, whoever has bound it.
+    let Some(child) = activated(&home, "admin=any x=tcp", line) else { return };
+    finish(child, b"").failed(2, &["the socket admin that was passed, at 0.0.0.0:", "exposed"]);
+    let line = format!("{line} --admin-exposed");
+    let Some(child) = activated(&home, "admin=any x=tcp", &line) else { return };
+    assert_eq!(Served::started(child, 1).stop().code, Some(0));
 }
 
 #[test]
