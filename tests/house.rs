@@ -25,7 +25,7 @@ const FLOORS: [(&str, u32); 12] = [
 ];
 
 /// What only some places may use.
-const RESERVED: [(&str, &[&str]); 7] = [
+const RESERVED: [(&str, &[&str]); 12] = [
     ("chrono::", &["src/services/timestamp.rs", "src/proto/keys/date.rs"]),
     (
         "mio::",
@@ -51,6 +51,11 @@ const RESERVED: [(&str, &[&str]); 7] = [
         ],
     ),
     ("toml::", &["src/cli/config"]),
+    ("prometheus::", &["src/cli/admin/metrics.rs"]),
+    ("httparse::", &["src/cli/admin/http.rs", "src/cli/status/page.rs"]),
+    ("sd_notify::", &["src/cli/systemd"]),
+    ("listenfd::", &["src/cli/systemd"]),
+    ("signal_hook::", &["src/cli/signals.rs", "src/cli/load/mod.rs"]),
     ("proxy_header::", &["src/server/header.rs"]),
     ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
     ("Instant::now", &["src/clock.rs", "src/cli/system.rs"]),

@@ -19,6 +19,7 @@ mod options;
 mod ping;
 mod prompt;
 mod proxy;
+mod reasons;
 mod reload;
 mod retry;
 mod ring;
