@@ -18,15 +18,17 @@ struct Socket {
     gate: GateNumber,
     /// Somebody may be waiting there.
     calls: bool,
+    /// The number of the accept that was its last; 0 before the first.
+    served: u64,
 }
 
 /// Who may be waiting, and whether the door is shut.
 #[derive(Debug)]
 pub(super) struct Door {
     sockets: Vec<Socket>,
-    /// The socket whose turn it is. They take turns, or a crowd at the first would keep everyone
+    /// The accepts so far. Sockets take turns by them, or a crowd at the first would keep everyone
     /// at the others out for as long as places are short.
-    next: usize,
+    accepts: u64,
     /// The system ran out of something: the door is shut until then.
     shut_until: Option<Moment>,
     /// It has run out, and no accept has succeeded since.
@@ -37,8 +39,9 @@ impl Door {
     /// Sockets by the gates that they belong to. Somebody may have called before we began to listen
     /// for it.
     pub(super) fn new(gates: impl IntoIterator<Item = GateNumber>) -> Self {
-        let sockets = gates.into_iter().map(|gate| Socket { gate, calls: true }).collect();
-        Self { sockets, next: 0, shut_until: None, short: false }
+        let socket = |gate| Socket { gate, calls: true, served: 0 };
+        let sockets = gates.into_iter().map(socket).collect();
+        Self { sockets, accepts: 0, shut_until: None, short: false }
     }
 
     pub(super) fn call(&mut self, socket: usize) {
@@ -56,7 +59,9 @@ impl Door {
     }
 
     /// A socket at which somebody may be waiting, and its gate, which has room; none while the door
-    /// is shut.
+    /// is shut. Of several, it is the one whose last accept was the longest ago: a round that goes
+    /// on from the last accept would skip those whose gate is full just then, and come to the same
+    /// one of them each time that there is room.
     pub(super) fn caller(
         &self,
         now: Moment,
@@ -65,10 +70,10 @@ impl Door {
         if self.shut_until.is_some_and(|end| now < end) {
             return None;
         }
-        let from_next = (self.next..self.sockets.len()).chain(0..self.next);
-        from_next
-            .map(|socket| (socket, &self.sockets[socket]))
-            .find(|(_, socket)| socket.calls && has_room(socket.gate))
+        let callers = self.sockets.iter().enumerate();
+        callers
+            .filter(|(_, socket)| socket.calls && has_room(socket.gate))
+            .min_by_key(|(_, socket)| socket.served)
             .map(|(number, socket)| (number, socket.gate))
     }
 
@@ -81,7 +86,10 @@ impl Door {
     /// An accept has succeeded.
     pub(super) fn accepted(&mut self, socket: usize) {
         self.short = false;
-        self.next = (socket + 1) % self.sockets.len();
+        self.accepts += 1;
+        if let Some(socket) = self.sockets.get_mut(socket) {
+            socket.served = self.accepts;
+        }
     }
 
     /// A connection has closed, and with it a descriptor.
@@ -92,7 +100,6 @@ impl Door {
     /// Nobody is let in any more.
     pub(super) fn close(&mut self) {
         self.sockets.clear();
-        self.next = 0;
     }
 
     /// When the next accept is due, where each gate says when it has room.
@@ -131,6 +138,17 @@ mod tests {
         assert_eq!(callers, [0, 2, 0, 2]);
         door.close();
         assert_eq!(door.caller(at(0), anywhere), None);
+    }
+
+    #[test]
+    fn sockets_take_turns_also_where_their_gate_is_full_in_between() {
+        let mut door = Door::new([0, 1, 1]);
+        let callers = [true, false, true, false, true, false].map(|is_full| {
+            let (caller, _) = door.caller(at(0), |gate| gate == 0 || !is_full).unwrap();
+            door.accepted(caller);
+            caller
+        });
+        assert_eq!(callers, [0, 1, 0, 2, 0, 1]);
     }
 
     #[test]
