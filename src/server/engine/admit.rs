@@ -97,7 +97,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         now: Moment,
         wall: SystemTime,
     ) -> Result<Phase, Close> {
-        let Gate { proxies, .. } = &self.gates[usize::from(number)];
+        let Gate { proxies, open, .. } = &self.gates[usize::from(number)];
+        let open = *open;
         let phase = if proxies.is_empty() {
             self.receive(number, address, now, wall)?
         } else if proxies.contains(address) {
@@ -105,7 +106,11 @@ impl<N: Net, S: Service> Engine<N, S> {
         } else {
             return Err(Refusal::Denied.into());
         };
-        self.make_room(number, now, wall)?;
+        // Who has taken the place of one from its own network takes no second one's, where limits
+        // were lowered and it is still full.
+        if self.gates[usize::from(number)].open == open {
+            self.make_room(number, now, wall)?;
+        }
         Ok(phase)
     }
 
