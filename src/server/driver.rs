@@ -286,7 +286,8 @@ impl<S: Service> Server<S> {
 
     /// Serves the peers of a listener, by its place, within other limits from now on. Those who are
     /// in stay, even where they are more than these allow; where their age had no limit, it counts
-    /// from now. The limit on descriptors is the host's to raise.
+    /// from now. Until they are gone, they may hold more memory than these limits come to. The
+    /// limit on descriptors is the host's to raise.
     pub fn replace_limits(&mut self, listener: usize, limits: Limits) {
         let now = self.now();
         self.engine.replace_limits(listener, limits, now);

@@ -202,7 +202,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Serves within other limits from now on. Those who are in stay, even where they are more than
-    /// a gate's limits allow; where their age had no limit, it counts from now.
+    /// a gate's limits allow; where their age had no limit, it counts from now. Until they are
+    /// gone, they may hold more than [`memory_max`](Self::memory_max) says by then.
     pub fn replace_limits(&mut self, gate: usize, limits: Limits, now: Moment) {
         let Some(replaced) = self.gates.get_mut(gate) else { return };
         let ages_before = replaced.limits.session_age_max.is_some();
