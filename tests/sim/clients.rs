@@ -68,12 +68,18 @@ impl World {
             if link.received < CHALLENGE {
                 return;
             }
-            let is_shared = self.setup.protocol.shares_raw();
-            let signing = if is_shared { &self.setup.signing_raw } else { &self.setup.signing };
+            let terms = self.terms(number);
+            let is_shared = terms.protocol.shares_raw();
+            let signing = if is_shared { &terms.signing_raw } else { &terms.signing };
             let mut session = Session::client(signing, [7; 32]).unwrap();
             session.next(signing, &mut &link.written[..CHALLENGE], &mut said).unwrap();
             match link.script.proof {
-                Proof::Replayed => said = self.overheard.clone().unwrap_or(vec![7; said.len()]),
+                Proof::Replayed => {
+                    let other = self.overheard.clone().unwrap_or_default();
+                    // Another gate's may be of another length.
+                    let fits = other.len() == said.len();
+                    said = if fits { other } else { vec![7; said.len()] };
+                }
                 Proof::Wrong => {
                     let at = self.random.between(0, said.len() - 1);
                     said[at] ^= 1 << self.random.between(0, 7);
@@ -123,8 +129,8 @@ impl World {
     /// An honest client hurries when it has taken a good part of the time that it has.
     fn is_late(&self, number: usize) -> bool {
         let link = &self.links[number];
-        let (deadline, _) = link.deadline(&self.setup.limits);
-        let limits = &self.setup.limits;
+        let limits = &self.terms(number).limits;
+        let (deadline, _) = link.deadline(limits);
         let waits = [limits.handshake_timeout, limits.idle_timeout, limits.message_timeout];
         let least = waits.into_iter().map(millis).min().unwrap_or_default();
         deadline < self.now + least * 3 / 4

@@ -59,11 +59,23 @@ impl Failures {
         }
     }
 
+    /// Other limits are in force. A table that changes its size is made anew; else what is left to
+    /// be forgiven takes as long, and counts as so many failures as take that long now.
+    pub(crate) fn change(&mut self, now: u64, from: &Limits, to: &Limits, protocol: &Protocol) {
+        if remembered(from, protocol) != remembered(to, protocol) {
+            self.places = Default::default();
+        }
+        let each = millis(to.failure_forgiven);
+        for place in self.places.iter_mut().filter(|place| place.end() > now) {
+            let end = place.end();
+            let left = (end - now).div_ceil(each);
+            place.ends = (0..left).rev().map(|later| end - later * each).collect();
+        }
+    }
+
     pub(crate) fn add(&mut self, host: IpAddr, now: u64, limits: &Limits, protocol: &Protocol) {
         self.count += 1;
-        let forgiven = millis(limits.failure_forgiven);
-        let is_on = limits.failure_networks > 0 && protocol.dialect().authenticates();
-        if !is_on || forgiven == 0 {
+        if remembered(limits, protocol) == 0 {
             return;
         }
         let known = self.places.iter().position(|place| place.holds(host, now));
@@ -74,6 +86,12 @@ impl Failures {
             least
         });
         let place = &mut self.places[at];
-        place.ends.push(place.end().max(now) + forgiven);
+        place.ends.push(place.end().max(now) + millis(limits.failure_forgiven));
     }
+}
+
+/// The hosts that are to be remembered: none where nobody can fail, or all is forgiven at once.
+fn remembered(limits: &Limits, protocol: &Protocol) -> usize {
+    let is_on = protocol.dialect().authenticates() && !limits.failure_forgiven.is_zero();
+    if is_on { limits.failure_networks } else { 0 }
 }

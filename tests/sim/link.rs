@@ -29,7 +29,9 @@ pub(crate) struct Link {
     pub(crate) prelude: Prelude,
     pub(crate) prelude_arrived: usize,
     pub(crate) prelude_read: usize,
+    /// The socket that it calls at, and that socket's gate.
     pub(crate) listener: usize,
+    pub(crate) gate: usize,
     pub(crate) script: Script,
     pub(crate) dialect: Dialect,
     /// What countersign/1 adds.
@@ -92,6 +94,8 @@ pub(crate) struct Socket {
     pub(crate) told_writable: bool,
     /// How far the stream had come when the engine was told of it last.
     pub(crate) told: usize,
+    /// Limits that were lowered have left it less time than it knows.
+    pub(crate) hurried: bool,
     /// A fault of the system's, not of anybody's, has ended it.
     pub(crate) unlucky: bool,
 }
@@ -123,15 +127,22 @@ pub(crate) struct Account {
     pub(crate) read_at_shut: usize,
 }
 
+impl Socket {
+    /// Since when it waits for what it waits for as a visitor.
+    pub(crate) fn waits_since(&self) -> Option<u64> {
+        self.begun.or(self.located).or(self.accepted)
+    }
+}
+
 impl Link {
     pub(crate) fn new(client: Client, setup: &Setup) -> Self {
-        let Client { address, socket: from, prelude, listener, script, dialect, nonce, .. } =
-            client;
-        let mutual = is_mutual(dialect).then(|| Mutual::new(setup, script.proof, nonce));
+        let Client { address, from, prelude, listener, gate, script, dialect, nonce, .. } = client;
+        let terms = &setup.gates[gate];
+        let mutual = is_mutual(dialect).then(|| Mutual::new(terms, script.proof, nonce));
         let proof = mutual.as_ref().map_or(proof_length(dialect), Mutual::proof_length);
         let is_guarded = mutual.as_ref().is_some_and(|mutual| mutual.is_guarded);
         let account = Account {
-            oracle: Oracle::new(&setup.protocol, proof, is_guarded),
+            oracle: Oracle::new(&terms.protocol, proof, is_guarded),
             due: Vec::new(),
             opened: None,
             closed: None,
@@ -149,11 +160,12 @@ impl Link {
         Self {
             address,
             from,
-            is_brought: !setup.proxies.is_empty(),
+            is_brought: !terms.proxies.is_empty(),
             prelude,
             prelude_arrived: 0,
             prelude_read: 0,
             listener,
+            gate,
             script,
             dialect,
             mutual,
@@ -172,6 +184,11 @@ impl Link {
             account,
             socket: Socket::default(),
         }
+    }
+
+    /// Whether nothing keeps the server from saying good-bye to it now.
+    pub(crate) fn can_part(&self) -> bool {
+        self.socket.shut.is_none() && self.socket.blocked.is_none()
     }
 
     /// Whether the server holds a socket for it.
@@ -275,11 +292,6 @@ impl Link {
             Some(since) => (after(since.max(active), limits.message_timeout), "message"),
             None => (after(opened.max(*last_read).max(active), limits.idle_timeout), "idle"),
         }
-    }
-
-    /// Whether a connection that was opened then may not go on now.
-    pub(crate) fn is_too_old(&self, since: u64, limits: &countersign::Limits, now: u64) -> bool {
-        limits.session_age_max.is_some_and(|most| now >= since + millis(most))
     }
 }
 

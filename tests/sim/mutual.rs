@@ -7,7 +7,7 @@ use crate::forger::{CLOSE, DATA, Forger, PONG, frame};
 use crate::link::{CHALLENGE, Link};
 use crate::oracle::{self, Ending};
 use crate::script::Proof;
-use crate::setup::Setup;
+use crate::terms::Terms;
 use crate::world::World;
 
 const MAGIC: &[u8] = b"\x9ecsgn/1\n";
@@ -15,9 +15,6 @@ const MAGIC: &[u8] = b"\x9ecsgn/1\n";
 /// The bytes of a server's nonce and hello, and of a proof.
 const ANSWER: usize = CHALLENGE + 62;
 const CONFIRM: usize = 36;
-
-/// The instance of the server's ring.
-pub(crate) const INSTANCE: [u8; 16] = [b'S'; 16];
 
 /// The calls that come to nothing: malformed, of another version, without agreement on records, in
 /// a mirror, and none at all.
@@ -41,20 +38,20 @@ pub(crate) struct Mutual {
 }
 
 impl Mutual {
-    pub(crate) fn new(setup: &Setup, proof: Proof, nonce: [u8; 32]) -> Self {
+    pub(crate) fn new(terms: &Terms, proof: Proof, nonce: [u8; 32]) -> Self {
         let protocol = match proof {
-            Proof::Unknown => setup.stranger.clone(),
-            Proof::Elsewhere => setup.elsewhere.clone(),
-            _ => setup.signing.clone(),
+            Proof::Unknown => terms.stranger.clone(),
+            Proof::Elsewhere => terms.elsewhere.clone(),
+            _ => terms.signing.clone(),
         };
         let mut session = Session::client(&protocol, nonce).unwrap();
         let mut call = Vec::new();
         session.next(&protocol, &mut &[][..], &mut call).unwrap();
         if let Proof::BadCall(fault) = proof {
-            spoil(&mut call, fault, setup.protocol.protection());
+            spoil(&mut call, fault, terms);
         }
         Self {
-            is_guarded: setup.is_guarded(),
+            is_guarded: terms.is_guarded(),
             protocol,
             session,
             call,
@@ -72,8 +69,8 @@ impl Mutual {
 }
 
 /// Makes a call one that must be refused, or not be answered at all.
-fn spoil(call: &mut [u8], fault: u8, protection: Protection) {
-    let flags = match protection {
+fn spoil(call: &mut [u8], fault: u8, terms: &Terms) {
+    let flags = match terms.protocol.protection() {
         Protection::Required => 0,
         Protection::Allowed => 2,
         Protection::Off => 3,
@@ -82,7 +79,7 @@ fn spoil(call: &mut [u8], fault: u8, protection: Protection) {
         0 => call[8] = 0x42,
         1 => call[12..14].fill(2),
         2 => call[15] = flags,
-        3 => call[52..68].copy_from_slice(&INSTANCE),
+        3 => call[52..68].copy_from_slice(&terms.instance),
         _ => call.fill(b'0'),
     }
 }
@@ -133,7 +130,9 @@ impl Link {
     /// Whether the client has failed to prove itself, though it was asked to.
     pub(crate) fn has_failed(&self, is_proved: bool) -> bool {
         let Some(mutual) = &self.mutual else {
-            return self.account.oracle.proof_left == 0 && !is_proved;
+            // What looks like a hello of TLS comes from a stranger, and is no guess.
+            let is_guess = !self.said.starts_with(b"\x16\x03");
+            return is_guess && self.account.oracle.proof_left == 0 && !is_proved;
         };
         let has_left = self.end_read && self.read == mutual.call.len();
         let is_asked = mutual.forger.is_some() && mutual.refused.is_none_or(|code| code == 2);
@@ -195,7 +194,7 @@ impl World {
     }
 
     fn due_next(&mut self, number: usize) -> Option<Vec<u8>> {
-        let shares_raw = self.setup.protocol.shares_raw();
+        let shares_raw = self.terms(number).protocol.shares_raw();
         let link = &self.links[number];
         let at = link.account.due.len();
         let next = &link.written[at..];
@@ -219,21 +218,21 @@ impl World {
 
     /// The server's hello, once the whole call was read.
     fn hello(&mut self, number: usize) -> Option<Vec<u8>> {
-        let setup = &self.setup;
         let link = &mut self.links[number];
+        let (terms, book) = (&self.setup.gates[link.gate], &self.books[link.gate]);
         let mutual = link.mutual.as_mut()?;
         if link.read < mutual.call.len() || matches!(link.script.proof, Proof::BadCall(_)) {
             return None;
         }
-        let record_max = u32::try_from(setup.protocol.message_max().max(1008) + 16).unwrap();
+        let record_max = u32::try_from(terms.protocol.message_max().max(1008) + 16).unwrap();
         let mut hello = vec![2, 0, 0, 58, 1, 0, 0, mutual.is_guarded.into()];
         hello.extend_from_slice(&record_max.to_be_bytes());
-        hello.extend_from_slice(&INSTANCE);
+        hello.extend_from_slice(&terms.instance);
         hello.extend_from_slice(&[0, 0]);
         let answer = [&link.written[..CHALLENGE], &hello].concat();
-        let forger = Forger::new(&setup.secret, &mutual.call, &answer);
+        let forger = Forger::new(&terms.secret, &mutual.call, &answer);
         let is_known = matches!(link.script.proof, Proof::Right | Proof::Wrong | Proof::Replayed);
-        if is_known && self.revoked.is_none() {
+        if is_known && book.revoked.is_none() {
             hello.extend_from_slice(&forger.server_proof);
             link.account.oracle.way = Some(forger.to_server.clone());
         } else {
@@ -309,7 +308,7 @@ impl World {
 
     /// Notes that this message is due.
     pub(crate) fn owe_message(&mut self, number: usize, ending: Ending, message: &[u8]) {
-        let framing = self.setup.protocol.framing();
+        let framing = self.terms(number).protocol.framing();
         let link = &mut self.links[number];
         match link.mutual.as_mut().filter(|mutual| mutual.is_guarded) {
             Some(mutual) => {
@@ -339,7 +338,9 @@ impl World {
         let Some(mutual) = &link.mutual else { return };
         let is_read = link.read >= mutual.call.len();
         let due = match link.script.proof {
-            Proof::BadCall(fault) if is_read => refusal_of(fault, self.setup.protocol.protection()),
+            Proof::BadCall(fault) if is_read => {
+                refusal_of(fault, self.terms(number).protocol.protection())
+            }
             _ if link.account.oracle.proof_left == 0 => Some(2),
             _ => None,
         };

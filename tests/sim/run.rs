@@ -7,15 +7,16 @@ use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
 use countersign::server::moment::Moment;
-use countersign::{Close, Counters, Dialect, Exchange, Gate, Key};
+use countersign::{Close, Counters, Dialect, Exchange, Gate, Key, Memory};
 
-use crate::check::Figures;
 use crate::clients::PATIENCE;
 use crate::link::{Link, millis};
 use crate::oracle::Ending;
 use crate::random::Random;
 use crate::service::Checker;
 use crate::setup::{Setup, Stop};
+use crate::terms::Terms;
+use crate::turns::{Figure, Figures};
 use crate::wire::Wire;
 use crate::world::{Heard, Shared, World};
 
@@ -34,6 +35,7 @@ pub(crate) struct Outcome {
     pub(crate) honest: u64,
     /// Hosts that were forgotten before their failures were forgiven.
     pub(crate) displaced: u64,
+    pub(crate) replaced: u64,
     /// The same for two runs in which the same happened.
     pub(crate) trace: u64,
 }
@@ -64,13 +66,11 @@ impl Run {
         if aloud {
             println!("{setup:#?}");
         }
-        let (protocol, limits) = (setup.protocol.clone(), setup.limits.clone());
-        let (access, proxies) = (setup.access.clone(), setup.proxies.clone());
-        let listeners = setup.listeners;
+        let gates: Vec<Gate> = setup.gates.iter().map(gate).collect();
         let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
         let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
-        let gate = Gate::new(protocol, limits).access(access).proxies(proxies);
-        let engine = Engine::new(wire, [gate.with_sockets(listeners)], service);
+        let engine = Engine::new(wire, gates, service);
+        check_memory(&world, engine.memory_max());
         Self { world, engine, idle_turns: 0 }
     }
 
@@ -100,6 +100,7 @@ impl Run {
             }
             self.stop_in_time(now);
             self.revoke(now);
+            self.replace_limits(now);
             self.replace_access(now);
             self.tell(now);
             if !is_idle || self.world.borrow_mut().random.chance(100) {
@@ -136,6 +137,7 @@ impl Run {
             counters: self.engine.counters(),
             memory: self.engine.memory_max(),
             held: self.engine.bytes_held(),
+            gates: self.engine.gates().iter().map(figure).collect(),
         }
     }
 
@@ -144,7 +146,8 @@ impl Run {
         if world.stopping.is_some() {
             return;
         }
-        let drained = now + millis(world.setup.limits.drain_timeout);
+        let longest = world.setup.gates.iter().map(|terms| terms.limits.drain_timeout).max();
+        let drained = now + longest.map_or(0, millis);
         let end = match world.setup.stop {
             Stop::Drain(at) if now >= at => drained,
             Stop::Halt(at) if now >= at => now,
@@ -175,24 +178,39 @@ impl Run {
     /// The key that clients sign with is taken from the ring, and those who hold it are to go.
     fn revoke(&mut self, now: u64) {
         let mut world = self.world.borrow_mut();
-        let is_time = world.setup.revocation.is_some_and(|at| now >= at);
-        if !is_time || world.revoked.is_some() || world.stopping.is_some() {
+        let Some((_, gate)) = world.setup.revocation.filter(|(at, _)| now >= *at) else { return };
+        if world.books[gate].revoked.is_some() || world.stopping.is_some() {
             return;
         }
-        world.revoked = Some(now);
-        world.say(format_args!("the key is revoked"));
+        world.books[gate].revoked = Some(now);
+        world.say(format_args!("the key of gate {gate} is revoked"));
         drop(world);
         let other = Key::new("another", b"the secret of another").unwrap();
-        self.engine.replace_keys(0, other.with_dialect(Dialect::Countersign).into());
+        self.engine.replace_keys(gate, other.with_dialect(Dialect::Countersign).into());
         self.engine.close_revoked(moment(now), wall(now));
+    }
+
+    /// A gate gets other limits, once it is time.
+    fn replace_limits(&mut self, now: u64) {
+        loop {
+            let mut world = self.world.borrow_mut();
+            let next = world.setup.changes.iter().position(|change| now >= change.at);
+            let Some(change) = next.map(|next| world.setup.changes.remove(next)) else { return };
+            let held = self.engine.gates()[change.gate].bytes_held();
+            world.replace_limits(change.gate, &change.limits, held);
+            drop(world);
+            self.engine.replace_limits(change.gate, change.limits, moment(now));
+        }
     }
 
     /// From now on others may connect.
     fn replace_access(&mut self, now: u64) {
         let mut world = self.world.borrow_mut();
-        if let Some((_, access)) = world.setup.other_access.take_if(|(at, _)| now >= *at) {
-            world.setup.access = access.clone();
-            self.engine.replace_access(0, access);
+        for (gate, terms) in world.setup.gates.iter_mut().enumerate() {
+            if let Some((_, access)) = terms.other_access.take_if(|(at, _)| now >= *at) {
+                terms.access = access.clone();
+                self.engine.replace_access(gate, access);
+            }
         }
     }
 
@@ -238,13 +256,14 @@ impl Run {
         world.check_turn(&figures);
         let mut honest = 0;
         for number in 0..world.links.len() {
-            match world.links[number].is_served(&world) {
+            match world.is_served(number) {
                 Ok(is_served) => honest += u64::from(is_served),
                 Err(what) => world.blame(Some(number), format_args!("{what}")),
             }
         }
-        let (displaced, trace) = (world.failures.displaced, world.trace);
-        let outcome = Outcome { counters: figures.counters, honest, displaced, trace };
+        let displaced = world.books.iter().map(|book| book.failures.displaced).sum();
+        let (replaced, trace) = (world.replaced, world.trace);
+        let outcome = Outcome { counters: figures.counters, honest, displaced, replaced, trace };
         world.blame.take().map_or(Ok(outcome), Err)
     }
 }
@@ -253,37 +272,30 @@ impl World {
     /// Whether a client has proved itself, by a key that is on the ring.
     pub(crate) fn is_proved(&self, number: usize) -> bool {
         let link = &self.links[number];
-        let has_key = self.revoked.is_none() || !link.dialect.authenticates();
+        let has_key = self.book(number).revoked.is_none() || !link.dialect.authenticates();
         link.is_proved() && (has_key || link.account.opened.is_some())
     }
 
-    /// Nobody is connected, and nobody is going to be.
-    fn is_quiet(&self) -> bool {
-        let is_over = |link: &Link| link.socket.dropped.is_some() || link.done || link.lost;
-        self.live().next().is_none() && self.links.iter().all(is_over)
-    }
-}
-
-impl Link {
     /// Whether an honest client got everything that it was due, unless bad luck was in the way.
-    fn is_served(&self, world: &World) -> Result<bool, String> {
-        if !self.script.is_honest() || self.socket.unlucky {
+    fn is_served(&self, number: usize) -> Result<bool, String> {
+        let link = &self.links[number];
+        if !link.script.is_honest() || link.socket.unlucky || link.socket.hurried {
             return Ok(false);
         }
-        let exchange = world.setup.protocol.exchange();
-        let is_gone = world.listeners[self.listener].gone;
-        let is_stopped = world.setup.stop != Stop::Quiet;
-        let at = self.socket.dropped.unwrap_or_default();
-        let why = match self.account.closed {
+        let exchange = self.terms(number).protocol.exchange();
+        let is_gone = self.listeners[link.listener].gone;
+        let is_stopped = self.setup.stop != Stop::Quiet;
+        let at = link.socket.dropped.unwrap_or_default();
+        let why = match link.account.closed {
             Some((_, why)) => why,
-            None if self.account.fate == Some(Close::Panicked) => Close::Panicked,
-            None if self.socket.accepted.is_none() && (is_gone || is_stopped) => return Ok(false),
-            None if world.revoked.is_some() => return Ok(false),
+            None if link.account.fate == Some(Close::Panicked) => Close::Panicked,
+            None if link.socket.accepted.is_none() && (is_gone || is_stopped) => return Ok(false),
+            None if self.book(number).revoked.is_some() => return Ok(false),
             None => return Err("an honest client was not served".to_owned()),
         };
-        let has_all = self.received == self.account.due.len() && !self.lost;
-        let is_heard = self.read == self.said.len() || exchange != Exchange::Many;
-        let is_out_of_time = world.stopping.is_some_and(|end| at >= end);
+        let has_all = link.received == link.account.due.len() && !link.lost;
+        let is_heard = link.read == link.said.len() || exchange != Exchange::Many;
+        let is_out_of_time = self.stopping.is_some_and(|end| at >= end);
         let is_right = match why {
             _ if is_out_of_time => true,
             Close::Finished | Close::Answered => has_all && is_heard,
@@ -300,9 +312,45 @@ impl Link {
                 );
             return Ok(!is_cut_short);
         }
-        let (received, due) = (self.received, self.account.due.len());
+        let (received, due) = (link.received, link.account.due.len());
         Err(format!("an honest client got {received} of {due} bytes, and {why}"))
     }
+
+    /// Nobody is connected, and nobody is going to be.
+    fn is_quiet(&self) -> bool {
+        let is_over = |link: &Link| link.socket.dropped.is_some() || link.done || link.lost;
+        self.live().next().is_none() && self.links.iter().all(is_over)
+    }
+}
+
+/// The memory of several gates is the sum of what each takes by itself, but for what they share.
+fn check_memory(world: &Shared, all: Memory) {
+    let alone = |gates: Vec<Gate>| {
+        Engine::new(Wire(world.clone()), gates, Checker(world.clone())).memory_max()
+    };
+    let gates: Vec<Gate> = world.borrow().setup.gates.iter().map(gate).collect();
+    let connections: usize = gates.iter().map(|gate| gate.limits().connections).sum();
+    let each: Vec<Memory> = gates.into_iter().map(|gate| alone(vec![gate])).collect();
+    let held = each.iter().map(|memory| memory.held).sum();
+    let held_by_one = each.iter().map(|memory| memory.held_per_connection).max().unwrap_or(0);
+    let total = all.fixed + all.per_connection * connections + held;
+    let is_most = each.iter().all(|memory| memory.per_connection <= all.per_connection);
+    let is_so = (all.held, all.held_per_connection) == (held, held_by_one) && is_most;
+    // One per_connection is said for all, and it is the largest.
+    if !is_so || all.total > total || (each.len() == 1 && all.total != total) {
+        world.borrow_mut().blame(None, format_args!("the sum is {all:?}, of {each:?}"));
+    }
+}
+
+fn gate(terms: &Terms) -> Gate {
+    Gate::new(terms.protocol.clone(), terms.limits.clone())
+        .access(terms.access.clone())
+        .proxies(terms.proxies.clone())
+        .with_sockets(terms.sockets)
+}
+
+fn figure(gate: &Gate) -> Figure {
+    Figure { counters: gate.counters().clone(), held: gate.bytes_held() }
 }
 
 fn moment(millis: u64) -> Moment {

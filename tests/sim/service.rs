@@ -73,7 +73,7 @@ impl World {
         let dialect = link.dialect;
         let is_allowed = self.is_proved(number) && link.account.opened.is_none();
         let (is_mutual, is_guarded) = (link.mutual.is_some(), link.is_guarded());
-        let is_there = peer.address() == link.address.into();
+        let is_there = peer.address() == link.address.into() && peer.listener() == link.gate;
         let is_it = is_there && Some(peer.id()) == link.socket.peer;
         if !is_allowed || !is_it || peer.dialect() != dialect {
             self.blame(Some(number), format_args!("{peer:?} is let in"));
@@ -85,7 +85,7 @@ impl World {
         if dialect.authenticates() != peer.key().is_some() {
             self.blame(Some(number), format_args!("the key is {:?}", peer.key()));
         }
-        let max = self.setup.limits.reply_max;
+        let max = self.terms(number).limits.reply_max;
         let mut answer = Answer::default();
         match self.links[number].script.greeting {
             Greeting::None => {}
@@ -107,7 +107,8 @@ impl World {
         self.work += 1;
         self.owe_pongs(number);
         let (now, turn) = (self.now, self.turn);
-        let is_revoked = self.revoked.is_some() && self.links[number].dialect.authenticates();
+        let is_revoked =
+            self.book(number).revoked.is_some() && self.links[number].dialect.authenticates();
         let account = &mut self.links[number].account;
         account.last_message = now;
         account.touched = turn;
@@ -125,7 +126,7 @@ impl World {
             self.blame(Some(number), format_args!("served before or after: {fate:?}"));
         }
         self.say(format_args!("{number}: message {count} of {} bytes", message.len()));
-        let answer = Answer::to(message, count, self.setup.limits.reply_max);
+        let answer = Answer::to(message, count, self.terms(number).limits.reply_max);
         self.owe(number, &answer, *ending);
         answer
     }

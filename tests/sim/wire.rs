@@ -79,9 +79,12 @@ impl World {
     fn accept(&mut self, listener: usize) -> io::Result<usize> {
         self.work += 1;
         self.settle();
-        self.accepted_in = self.turn;
         if self.stopping.is_some() {
             self.blame(None, format_args!("a server that stops accepts"));
+        }
+        let gate = self.listeners[listener].gate;
+        if !self.has_room(gate) && !self.can_make_room(gate) {
+            self.blame(None, format_args!("accepting at gate {gate}, which is full"));
         }
         if self.short_since.is_some_and(|since| self.now < since + PAUSE) {
             self.blame(None, format_args!("accepting is tried again at once"));
@@ -100,11 +103,11 @@ impl World {
         }
         self.look_for_the_passed_over(listener);
         self.short_since = None;
+        let is_trusted = self.terms(link).proxies.contains(self.links[link].from);
         let newcomer = &mut self.links[link];
         newcomer.socket.accepted = Some(self.now);
         newcomer.socket.at_door = true;
-        newcomer.socket.is_denied =
-            newcomer.is_brought && !self.setup.proxies.contains(newcomer.from);
+        newcomer.socket.is_denied = newcomer.is_brought && !is_trusted;
         self.say(format_args!("{link} is accepted"));
         if !self.links[link].is_brought {
             self.locate(link);
@@ -112,15 +115,26 @@ impl World {
         Ok(link)
     }
 
+    /// Whether a gate that is full has a visitor that may be displaced.
+    fn can_make_room(&self, gate: usize) -> bool {
+        let grace = millis(self.setup.gates[gate].limits.handshake_timeout / 10);
+        self.visitors_at(gate).any(|Link { socket, .. }| {
+            let since = socket.waits_since();
+            socket.shut.is_none() && since.is_some_and(|since| self.now >= since + grace)
+        })
+    }
+
     /// It is known now where a link comes from, and so how it is to be received.
     fn locate(&mut self, number: usize) {
         self.settle();
-        let link = &mut self.links[number];
-        let reception = self.failures.reception(link.address.ip(), self.now, &self.setup.limits);
-        let socket = &mut link.socket;
+        let (link, terms) = (&self.links[number], self.terms(number));
+        let (address, failures) = (link.address, &self.book(number).failures);
+        let reception = failures.reception(address.ip(), self.now, &terms.limits);
+        let is_denied = !terms.access.permits(address);
+        let Link { socket, is_brought, .. } = &mut self.links[number];
         (socket.located, socket.reception, socket.at_door) = (Some(self.now), reception, true);
-        socket.is_denied = !self.setup.access.permits(link.address);
-        if link.is_brought && reception == Reception::AtOnce {
+        socket.is_denied = is_denied;
+        if *is_brought && reception == Reception::AtOnce {
             socket.begun = socket.accepted;
         }
         self.say(format_args!("{number} is located, to be received {reception:?}"));
@@ -130,9 +144,9 @@ impl World {
     fn look_for_the_passed_over(&mut self, listener: usize) {
         self.listeners[listener].passed_over = 0;
         for other in 0..self.listeners.len() {
-            let waits = &mut self.listeners[other];
-            if other != listener && waits.told && !waits.backlog.is_empty() {
-                waits.passed_over += 1;
+            let waits = &self.listeners[other];
+            if other != listener && waits.has_caller() && self.has_room(waits.gate) {
+                self.listeners[other].passed_over += 1;
             }
         }
     }
@@ -140,6 +154,7 @@ impl World {
     fn accept_fault(&mut self, listener: usize) -> Option<io::Error> {
         if self.listeners[listener].gone || self.random.chance(self.setup.faults.gone) {
             self.losses += 1;
+            self.lost_in = self.turn;
             self.listeners[listener].gone = true;
             self.listeners[listener].told = false;
             for link in std::mem::take(&mut self.listeners[listener].backlog) {
@@ -172,8 +187,8 @@ impl World {
     }
 
     fn watch(&mut self, link: usize, peer: PeerId) -> io::Result<()> {
-        let live = self.live().count();
-        if live > self.setup.limits.connections {
+        let live = self.live_at(self.links[link].gate).count();
+        if live > self.terms(link).limits.connections.max(self.book(link).crowd.live) {
             self.blame(Some(link), format_args!("{live} connections are too many"));
         }
         self.check_watch(link);
@@ -304,7 +319,10 @@ impl World {
 
     fn drop_socket(&mut self, number: usize) {
         self.work += 1;
-        self.begin_late(number);
+        // Who has to go before newcomers has gone before its greeting was due.
+        if !self.gives_way(&self.links[number]) {
+            self.begin_late(number);
+        }
         self.check_drop(number);
         self.note_failure(number);
         let link = &mut self.links[number];
@@ -315,23 +333,21 @@ impl World {
         self.say(format_args!("{number}: the socket is closed"));
     }
 
-    /// The greeting of a link that a balancer has brought was put off until now.
+    /// The greeting of a link that a balancer has brought was put off until now. A server that
+    /// stops greets nobody any more whom it has put off.
     pub(crate) fn begin_late(&mut self, number: usize) {
-        let delay = millis(self.setup.limits.failure_delay);
+        let delay = millis(self.terms(number).limits.failure_delay);
         let link = &mut self.links[number];
         let is_due = link.socket.located.is_some_and(|located| self.now >= located + delay);
-        if link.is_brought
-            && link.is_live()
-            && link.is_put_off()
-            && !link.socket.is_denied
-            && is_due
-        {
+        let is_put_off = link.is_brought && link.is_live() && link.is_put_off();
+        if is_put_off && !link.socket.is_denied && is_due && self.stopping.is_none() {
             link.socket.begun = Some(self.now);
         }
     }
 
     /// Who was accepted before now has been received or turned away.
     pub(crate) fn settle(&mut self) {
+        self.gave_way = false;
         for link in &mut self.links {
             link.socket.at_door = false;
         }
@@ -340,13 +356,14 @@ impl World {
     /// A wrong proof counts when it has cost its sender the connection.
     fn note_failure(&mut self, number: usize) {
         let is_proved = self.is_proved(number);
-        let Self { setup, links, failures, now, .. } = self;
+        let Self { setup, links, books, now, .. } = self;
         let link = &links[number];
+        let (terms, book) = (&setup.gates[link.gate], &mut books[link.gate]);
         let is_inside = link.account.opened.is_some();
         // Nobody is asked in silence.
         let was_asked = link.socket.begun.is_some() && !link.socket.at_door;
         if !is_inside && was_asked && link.has_failed(is_proved) {
-            failures.add(link.address.ip(), *now, &setup.limits, &setup.protocol);
+            book.failures.add(link.address.ip(), *now, &terms.limits, &terms.protocol);
         }
     }
 
@@ -369,7 +386,7 @@ impl World {
         if self.links[number].mutual.is_some() {
             self.expect_mutual(number);
         }
-        let authenticates = self.setup.protocol.dialect().authenticates();
+        let authenticates = self.terms(number).protocol.dialect().authenticates();
         let Self { links, nonces, .. } = self;
         let link = &mut links[number];
         let start = link.written.len() - length;

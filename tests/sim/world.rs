@@ -9,10 +9,11 @@ use std::rc::Rc;
 use countersign::server::net::Readiness;
 use countersign::{PeerAddress, PeerId};
 
-use crate::failures::Failures;
+use crate::book::Book;
 use crate::link::{CHALLENGE, Link};
 use crate::random::Random;
 use crate::setup::Setup;
+use crate::terms::Terms;
 
 pub(crate) type Shared = Rc<RefCell<World>>;
 
@@ -31,23 +32,24 @@ pub(crate) struct World {
     sequence: u64,
     /// Challenges that were drawn and not sent yet.
     pub(crate) nonces: Vec<[u8; CHALLENGE]>,
-    /// What every host has failed.
-    pub(crate) failures: Failures,
+    /// What is known of each gate.
+    pub(crate) books: Vec<Book>,
+    /// How often limits were replaced.
+    pub(crate) replaced: u64,
     /// A right proof that somebody else has sent.
     pub(crate) overheard: Option<Vec<u8>>,
     pub(crate) overheard_confirm: Option<Vec<u8>>,
-    /// When the key that clients sign with was taken from the ring.
-    pub(crate) revoked: Option<u64>,
     /// The server is stopping, and must have stopped by then.
     pub(crate) stopping: Option<u64>,
     /// When accepting failed for want of something, unless a socket was closed since.
     pub(crate) short_since: Option<u64>,
     /// Chance or a watch has failed for the socket that is closed next.
     pub(crate) misfortune: bool,
-    /// The turn of the last accept.
-    pub(crate) accepted_in: u64,
-    /// The accepts at listeners that are gone.
+    /// Somebody has given way to the newcomer that was accepted or located last.
+    pub(crate) gave_way: bool,
+    /// The accepts at listeners that are gone, and the turn of the last.
     pub(crate) losses: u32,
+    pub(crate) lost_in: u64,
     /// The calls that the engine has made.
     pub(crate) work: u64,
     /// The first promise that was seen broken.
@@ -57,14 +59,15 @@ pub(crate) struct World {
     aloud: bool,
 }
 
-/// Who waits to be accepted.
+/// A socket that listens, and who waits there to be accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Listener {
+    pub(crate) gate: usize,
     pub(crate) backlog: VecDeque<usize>,
     /// The engine was told that somebody waits, and has not been told since that nobody does.
     pub(crate) told: bool,
     /// Those who were accepted elsewhere in turn, although somebody waits here.
-    pub(crate) passed_over: u32,
+    pub(crate) passed_over: usize,
     pub(crate) gone: bool,
 }
 
@@ -88,10 +91,18 @@ pub(crate) enum Heard {
     Event(PeerId, Readiness),
 }
 
+impl Listener {
+    /// Whether somebody waits, and the engine knows.
+    pub(crate) fn has_caller(&self) -> bool {
+        self.told && !self.backlog.is_empty()
+    }
+}
+
 impl World {
     pub(crate) fn new(mut setup: Setup, random: Random, aloud: bool) -> Self {
         let clients = std::mem::take(&mut setup.clients);
-        let listeners = (0..setup.listeners).map(|_| Listener::default()).collect();
+        let sockets = (0..).zip(&setup.gates).flat_map(|(gate, terms)| vec![gate; terms.sockets]);
+        let listeners = sockets.map(|gate| Listener { gate, ..Listener::default() }).collect();
         let mut world = Self {
             now: 0,
             turn: 0,
@@ -101,15 +112,16 @@ impl World {
             timeline: BinaryHeap::new(),
             sequence: 0,
             nonces: Vec::new(),
-            failures: Failures::default(),
+            books: setup.gates.iter().map(|_| Book::default()).collect(),
+            replaced: 0,
             overheard: None,
             overheard_confirm: None,
-            revoked: None,
             stopping: None,
             short_since: None,
             misfortune: false,
-            accepted_in: 0,
+            gave_way: false,
             losses: 0,
+            lost_in: 0,
             work: 0,
             blame: None,
             trace: 0,
@@ -253,18 +265,45 @@ impl World {
     /// The room that a client has for more in the server's buffer.
     pub(crate) fn room_in(&self, number: usize) -> usize {
         let link = &self.links[number];
-        self.setup.room.0.saturating_sub(link.waiting())
+        self.terms(number).room.0.saturating_sub(link.waiting())
     }
 
     /// The room that the server has for more on its way out.
     pub(crate) fn room_out(&self, number: usize) -> usize {
         let link = &self.links[number];
-        self.setup.room.1.saturating_sub(link.written.len() - link.received)
+        self.terms(number).room.1.saturating_sub(link.written.len() - link.received)
+    }
+
+    /// What the gate of a link is like.
+    pub(crate) fn terms(&self, number: usize) -> &Terms {
+        &self.setup.gates[self.links[number].gate]
+    }
+
+    /// What is known of it.
+    pub(crate) fn book(&self, number: usize) -> &Book {
+        &self.books[self.links[number].gate]
     }
 
     /// The connections for which the server holds a socket.
     pub(crate) fn live(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| link.is_live())
+    }
+
+    /// Those of one gate.
+    pub(crate) fn live_at(&self, gate: usize) -> impl Iterator<Item = &Link> {
+        self.live().filter(move |link| link.gate == gate)
+    }
+
+    /// Those of them that have not proved themselves.
+    pub(crate) fn visitors_at(&self, gate: usize) -> impl Iterator<Item = &Link> {
+        self.live_at(gate).filter(|link| link.is_visitor())
+    }
+
+    /// Whether a gate has room for one more.
+    pub(crate) fn has_room(&self, gate: usize) -> bool {
+        let limits = &self.setup.gates[gate].limits;
+        self.live_at(gate).count() < limits.connections
+            && self.visitors_at(gate).count() < limits.unauthenticated
     }
 
     /// Notes that a promise is broken. The first that is seen counts.

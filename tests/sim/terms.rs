@@ -1,0 +1,248 @@
+//! On what terms one gate lets in: what a seed decides for each of them.
+
+use std::time::Duration;
+
+use countersign::{
+    Access, Dialect, Exchange, Framing, Key, KeyRing, Limits, Networks, Protection, Protocol,
+};
+
+use crate::balancer::TRUSTED;
+use crate::random::Random;
+
+/// On what terms one gate lets in, and what its clients know of it.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) protocol: Protocol,
+    /// What the clients that know a key sign with.
+    pub(crate) signing: Protocol,
+    /// The same for those who speak raw at a port that is shared.
+    pub(crate) signing_raw: Protocol,
+    /// What those sign with who have a key that is not on this gate's ring, though it may be on the
+    /// next one's, or mean another service.
+    pub(crate) stranger: Protocol,
+    pub(crate) elsewhere: Protocol,
+    /// The secret of the key that clients sign with.
+    pub(crate) secret: Vec<u8>,
+    /// The instance of the gate's ring.
+    pub(crate) instance: [u8; 16],
+    pub(crate) limits: Limits,
+    pub(crate) access: Access,
+    /// When another list takes the place of that one.
+    pub(crate) other_access: Option<(u64, Access)>,
+    /// The balancers by which everybody comes, if anybody does.
+    pub(crate) proxies: Networks,
+    /// The sockets that listen for it.
+    pub(crate) sockets: usize,
+    /// The room in the buffers of each connection: for what comes in, and for what goes out.
+    pub(crate) room: (usize, usize),
+    /// The limit on what is held together is low enough to be passed.
+    pub(crate) is_tight: bool,
+}
+
+impl Terms {
+    pub(crate) fn draw(random: &mut Random, gate: usize, is_wide: bool) -> Self {
+        let name = random.chance(500).then_some("here");
+        let instance = [b'S' + u8::try_from(gate).unwrap(); 16];
+        let protocol = named(protocol(random, gate, instance), name);
+        let room = (random.pick(&ROOMS), random.pick(&ROOMS));
+        let is_tight = random.chance(250);
+        let proxies: Networks = if random.chance(300) { TRUSTED } else { "" }.parse().unwrap();
+        let limits = limits(random, &protocol, room.0, (is_tight, is_wide));
+        let limits = waiting(limits, &proxies);
+        let id = id(random.pick(&["one", "two"]), gate);
+        let id = if protocol.keys().key(&id).is_some() { id } else { self::id("one", gate) };
+        let theirs = signing_protection(random, protocol.protection());
+        let signing = |dialect| client_end(&protocol, dialect, theirs).with_key(&id);
+        let elsewhere = signing(protocol.dialect());
+        Self {
+            signing: named(signing(protocol.dialect()), name),
+            signing_raw: signing(Dialect::Raw),
+            stranger: named(stranger(&protocol, theirs, gate), name),
+            elsewhere: elsewhere.with_audience("elsewhere"),
+            secret: secret(&id),
+            instance,
+            protocol,
+            limits,
+            access: access(random),
+            other_access: random.chance(100).then(|| (random.millis(1, 300), access(random))),
+            proxies,
+            sockets: random.between(1, 2),
+            room,
+            is_tight,
+        }
+    }
+
+    /// Limits by which it might have opened, too.
+    pub(crate) fn other_limits(&self, random: &mut Random, is_wide: bool) -> Limits {
+        let limits = limits(random, &self.protocol, self.room.0, (self.is_tight, is_wide));
+        let limits = waiting(limits, &self.proxies);
+        // Often enough that an age limit goes, and one comes again.
+        let age = random.chance(500).then(|| Duration::from_millis(random.millis(1, 900)));
+        Limits { session_age_max: age, ..limits }
+    }
+
+    /// Whether a conversation of countersign/1 goes on in records.
+    pub(crate) fn is_guarded(&self) -> bool {
+        let both = [self.protocol.protection(), self.signing.protection()];
+        self.protocol.dialect() == Dialect::Countersign && !both.contains(&Protection::Off)
+    }
+
+    pub(crate) fn client_dialect(&self, random: &mut Random) -> Dialect {
+        let is_raw = self.protocol.shares_raw() && random.chance(400);
+        if is_raw { Dialect::Raw } else { self.protocol.dialect() }
+    }
+}
+
+const ROOMS: [usize; 6] = [40, 300, 2_000, 20_000, 70_000, 70_000];
+
+fn protocol(random: &mut Random, gate: usize, instance: [u8; 16]) -> Protocol {
+    let dialect = random.pick(&[
+        Dialect::Raw,
+        Dialect::Hex,
+        Dialect::Open,
+        Dialect::Countersign,
+        Dialect::Countersign,
+        Dialect::Countersign,
+    ]);
+    let mut ring = KeyRing::new();
+    for name in ["one", "two", "three"].into_iter().take(random.between(1, 3)) {
+        ring.add(key(&id(name, gate))).unwrap();
+    }
+    let mut seed = [0; 48];
+    random.fill(&mut seed);
+    seed[..16].copy_from_slice(&instance);
+    ring.seed(seed);
+    let exchanges = [Exchange::Many, Exchange::Many, Exchange::Once, Exchange::VerifyOnly];
+    let protection = match dialect {
+        Dialect::Countersign => random.pick(&[
+            Protection::Required,
+            Protection::Required,
+            Protection::Allowed,
+            Protection::Off,
+        ]),
+        _ => Protection::Required,
+    };
+    let framing = random.pick(&Framing::ALL);
+    let is_plain = protection != Protection::Required && framing == Framing::Chunks;
+    let protocol = Protocol::new(dialect, ring)
+        .with_framing(if is_plain { Framing::Lines } else { framing })
+        .with_exchange(random.pick(&exchanges))
+        .with_message_max(random.pick(&[1, 30, 300, 300, 2_000, 20_000]))
+        .with_protection(protection);
+    if dialect == Dialect::Countersign && random.chance(300) {
+        protocol.with_raw()
+    } else {
+        protocol
+    }
+}
+
+/// Each gate has keys of its own.
+fn id(name: &str, gate: usize) -> String {
+    format!("{name}-{gate}")
+}
+
+fn secret(id: &str) -> Vec<u8> {
+    format!("the secret of {id}").into_bytes()
+}
+
+fn key(id: &str) -> Key {
+    let key = Key::new(id, &secret(id)).unwrap();
+    [Dialect::Countersign, Dialect::Raw, Dialect::Hex].into_iter().fold(key, Key::with_dialect)
+}
+
+/// What clients ask for, so that both agree.
+fn signing_protection(random: &mut Random, ours: Protection) -> Protection {
+    use Protection::{Allowed, Off, Required};
+    match ours {
+        Required => random.pick(&[Required, Allowed]),
+        Allowed => random.pick(&[Required, Allowed, Off]),
+        Off => random.pick(&[Off, Allowed]),
+    }
+}
+
+/// The clients' end: the same keys on a ring of their own. They take replies of any length.
+fn client_end(protocol: &Protocol, dialect: Dialect, protection: Protection) -> Protocol {
+    let mut ring = KeyRing::new();
+    protocol.keys().keys().for_each(|key| ring.add(key.clone()).unwrap());
+    ring.seed([b'C'; 48]);
+    Protocol::new(dialect, ring)
+        .with_framing(protocol.framing())
+        .with_message_max(1 << 20)
+        .with_protection(protection)
+}
+
+/// Who knows a key of the next gate's, if there is one.
+fn stranger(protocol: &Protocol, protection: Protection, gate: usize) -> Protocol {
+    let ring = KeyRing::from(key(&id("one", gate + 1)));
+    ring.seed([b'N'; 48]);
+    Protocol::new(protocol.dialect(), ring).with_message_max(1 << 20).with_protection(protection)
+}
+
+/// The service that the server is, if it has a name.
+fn named(protocol: Protocol, name: Option<&str>) -> Protocol {
+    name.map_or(protocol.clone(), |name| protocol.with_audience(name))
+}
+
+/// Who may connect: mostly everybody.
+fn access(random: &mut Random) -> Access {
+    if random.chance(800) {
+        return Access::default();
+    }
+    let (allow, deny) = random.pick(&[
+        ("", "10.0.0.1"),
+        ("", "10.0.0.0/30,10.1.0.2"),
+        ("10.0.0.0/24", "10.0.0.3"),
+        ("10.0.0.2/31,10.0.0.4/30,10.1.0.0/16", ""),
+    ]);
+    Access { allow: allow.parse().unwrap(), deny: deny.parse().unwrap() }
+}
+
+/// The limits of a gate with such balancers: what is put off for no time at all is over in the turn
+/// that puts it off.
+fn waiting(limits: Limits, proxies: &Networks) -> Limits {
+    let least = Duration::from_millis(if proxies.is_empty() { 0 } else { 1 });
+    Limits { failure_delay: limits.failure_delay.max(least), ..limits }
+}
+
+fn limits(
+    random: &mut Random,
+    protocol: &Protocol,
+    room: usize,
+    (is_tight, is_wide): (bool, bool),
+) -> Limits {
+    let mut wait = |low, high| Duration::from_millis(random.millis(low, high));
+    // Often short, so that it can pass while many messages are answered.
+    let idle_most = if wait(0, 2).is_zero() { 150 } else { 700 };
+    let (handshake_timeout, idle_timeout) = (wait(150, 600), wait(120, idle_most));
+    let (write_timeout, drain_timeout) = (wait(120, 700), wait(0, 400));
+    // As many rounds as a message takes through so little room, and each round can be slow.
+    let rounds = u64::try_from(protocol.message_max() / room).unwrap();
+    let message_timeout = Duration::from_millis(random.millis(150, 600) + 50 * rounds);
+    let age = random.chance(200).then(|| random.millis(1, 900));
+    let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
+    let unauthenticated = random.between(1, connections);
+    let failure_delay = Duration::from_millis(random.millis(0, 250));
+    let failure_forgiven = Duration::from_millis(random.pick(&[0, 20, 100, 500, 5_000, 5_000]));
+    Limits {
+        session_age_max: age.map(Duration::from_millis),
+        connections,
+        unauthenticated,
+        unauthenticated_per_address: random.between(1, unauthenticated),
+        handshake_timeout,
+        idle_timeout,
+        message_timeout,
+        write_timeout,
+        drain_timeout,
+        // What frames three records is longer than the shortest.
+        reply_max: match random.pick(&[64, 300, 3_000, 30_000]) {
+            64 if protocol.dialect() == Dialect::Countersign => 300,
+            other => other,
+        },
+        held_max: if is_tight { random.between(1, 40_000) } else { 64 << 20 },
+        failures_free: random.pick(&[0, 0, 0, 1, 3]),
+        failures_max: random.pick(&[0, 1, 2, 4, 8, u32::MAX]),
+        failure_delay,
+        failure_forgiven,
+        failure_networks: if is_wide { 64 } else { random.pick(&[0, 1, 4, 4]) },
+    }
+}

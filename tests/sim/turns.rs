@@ -1,0 +1,201 @@
+//! The promises that are looked at whenever a turn is over: what holds for each connection, and for
+//! each gate by itself.
+
+use countersign::{Close, Counters, Memory, Refusal};
+
+use crate::book::Crowd;
+use crate::failures::Reception;
+use crate::link::Link;
+use crate::wire::PAUSE;
+use crate::world::World;
+
+/// What the engine says of itself.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    /// Of all gates together.
+    pub(crate) counters: Counters,
+    pub(crate) memory: Memory,
+    pub(crate) held: usize,
+    pub(crate) gates: Vec<Figure>,
+}
+
+/// What it says of a gate.
+#[derive(Debug)]
+pub(crate) struct Figure {
+    pub(crate) counters: Counters,
+    pub(crate) held: usize,
+}
+
+impl World {
+    /// What must hold whenever a turn is over.
+    pub(crate) fn check_turn(&mut self, figures: &Figures) {
+        self.settle();
+        for number in 0..self.links.len() {
+            self.begin_late(number);
+            if let Some(broken) = self.check_link(&self.links[number]) {
+                self.blame(Some(number), format_args!("{broken}"));
+            }
+        }
+        let of_gates = (0..).zip(&figures.gates).find_map(|(gate, figure)| {
+            let crowd = self.crowd(gate, figure);
+            let broken = self.check_limits(gate, &crowd);
+            let broken = broken.or_else(|| self.check_counters(gate, figure));
+            self.books[gate].crowd = crowd;
+            broken.map(|broken| format!("gate {gate}: {broken}"))
+        });
+        let broken = of_gates.or_else(|| self.check_sums(figures));
+        if let Some(broken) = broken.or_else(|| self.check_door()) {
+            self.blame(None, format_args!("{broken}; {figures:?}"));
+        }
+    }
+
+    /// Nobody outlives a deadline or is left out of a turn.
+    fn check_link(&self, link: &Link) -> Option<String> {
+        let Link { socket, account, .. } = link;
+        if !link.is_live() {
+            // A service that panicked when it was to open has nothing to close.
+            let is_open = account.opened.is_some() && account.closed.is_none();
+            let has_state = account.fate != Some(Close::Panicked) || account.count > 0;
+            return (is_open && has_state).then(|| "it was opened and never closed".to_owned());
+        }
+        let is_bad = !link.prelude.is_good && link.prelude_read == link.prelude.bytes.len();
+        if socket.is_denied || is_bad {
+            return Some("it has no business here".to_owned());
+        }
+        if link.is_put_off() && socket.reception != Reception::Late {
+            return Some(format!("{:?} was due, and it isn't greeted", socket.reception));
+        }
+        let (deadline, wait) = link.deadline(&self.setup.gates[link.gate].limits);
+        // A delay of no time at all is over in the turn after that of the accept.
+        let has_just_come = wait == "delay" && socket.accepted == Some(self.now);
+        if self.now >= deadline && !has_just_come {
+            return Some(format!("it was to end at {deadline} ms: {wait}"));
+        }
+        let age_end = self.age_end(link).filter(|_| link.can_part());
+        if age_end.is_some_and(|end| self.now >= end) {
+            return Some(format!("it was too old at {age_end:?} ms"));
+        }
+        if self.stopping.is_some_and(|end| self.now >= end) {
+            return Some("it has outlived the server".to_owned());
+        }
+        if self.stopping.is_some() && (link.is_arriving() || link.is_put_off()) {
+            return Some("a server that stops waits for it".to_owned());
+        }
+        let is_touched = account.touched == self.turn || link.is_put_off();
+        if socket.told_readable && link.has_news() && socket.blocked.is_none() && !is_touched {
+            return Some("it has something to read and no turn".to_owned());
+        }
+        if socket.told_writable && socket.blocked.is_some() && !is_touched {
+            return Some("it has room to write and no turn".to_owned());
+        }
+        None
+    }
+
+    fn crowd(&self, gate: usize, figure: &Figure) -> Crowd {
+        let at = |host| self.visitors_at(gate).filter(|link| link.is_visitor_from(host)).count();
+        let at_one = self.visitors_at(gate).map(|link| at(link.address.ip())).max();
+        Crowd {
+            live: self.live_at(gate).count(),
+            visitors: self.visitors_at(gate).count(),
+            at_one: at_one.unwrap_or(0),
+            held: figure.held,
+        }
+    }
+
+    /// No more are in than may be, or than were already.
+    fn check_limits(&self, gate: usize, now: &Crowd) -> Option<String> {
+        let limits = &self.setup.gates[gate].limits;
+        let before = &self.books[gate].crowd;
+        let reason: usize = self.live_at(gate).map(Link::keeps).sum();
+        let is_so = now.live <= limits.connections.max(before.live)
+            && now.visitors <= limits.unauthenticated.max(before.visitors)
+            && now.at_one <= limits.unauthenticated_per_address.max(before.at_one)
+            && now.held <= limits.held_max.max(before.held)
+            && now.held <= reason;
+        (!is_so).then(|| format!("there are {now:?} with reason to hold {reason} bytes"))
+    }
+
+    fn check_counters(&self, gate: usize, figure: &Figure) -> Option<String> {
+        let Counters { accepted, authenticated, messages, bytes_in, bytes_out, delayed, .. } =
+            figure.counters;
+        let links = || self.links.iter().filter(|link| link.gate == gate);
+        let sum = |of: fn(&Link) -> usize| links().map(of).sum::<usize>() as u64;
+        let counted =
+            [accepted, figure.counters.open(), authenticated, messages, bytes_in, bytes_out];
+        let so = [
+            sum(|link| usize::from(link.socket.accepted.is_some())),
+            sum(|link| usize::from(link.is_live())),
+            sum(|link| usize::from(link.account.opened.is_some())),
+            sum(|link| link.account.count),
+            sum(|link| link.read + link.prelude_read),
+            sum(|link| link.written.len()),
+        ];
+        let is_so = counted[..5] == so[..5]
+            && counted[5] <= so[5]
+            // What was written before a write that failed in the same breath isn't counted.
+            && (counted[5] == so[5] || links().any(|link| link.reset));
+        if !is_so {
+            return Some(format!("counted {counted:?}, which are {so:?}"));
+        }
+        let closed = |refusal| figure.counters.closed(Close::Refused(refusal));
+        let failed = [Refusal::WrongProof, Refusal::UnknownKey, Refusal::WrongAudience];
+        let failed = failed.map(closed).into_iter().sum();
+        let counted = [delayed, failed, closed(Refusal::Throttled), closed(Refusal::Denied)];
+        let so = [
+            sum(|link| usize::from(link.is_or_was_delayed())),
+            self.books[gate].failures.count,
+            sum(|Link { socket, .. }| {
+                usize::from(!socket.is_denied && socket.reception == Reception::Never)
+            }),
+            sum(|link| usize::from(link.socket.is_denied)),
+        ];
+        // Who was too much to keep was not received at all.
+        let lacks = |at: usize| self.setup.gates[gate].is_tight && counted[at] <= so[at];
+        let is_so = counted[..2] == so[..2] && (2..4).all(|at| counted[at] == so[at] || lacks(at));
+        (!is_so).then(|| format!("of wrong proofs are counted {counted:?}, not {so:?}"))
+    }
+
+    /// What is said of all gates together is the sum of what is said of each.
+    fn check_sums(&self, figures: &Figures) -> Option<String> {
+        let Figures { counters, memory, held, gates } = figures;
+        let sum = gates.iter().fold(Counters::default(), |sum, gate| sum.and(&gate.counters));
+        let is_so = sum == *counters && *held == gates.iter().map(|gate| gate.held).sum::<usize>();
+        // Those who came by higher limits may hold more than the limits of now come to.
+        let is_bound = *held <= memory.held || self.replaced > 0;
+        (!is_so || !is_bound).then(|| "the sums are wrong".to_owned())
+    }
+
+    /// Who waits at the door is let in where there is room, whichever door it is.
+    fn check_door(&self) -> Option<String> {
+        // A turn that finds a listener gone ends there.
+        let is_tried = self.short_since.is_some() || self.lost_in == self.turn;
+        if self.has_room_for_a_caller() && !is_tried {
+            return Some("somebody waits at the door".to_owned());
+        }
+        // In turn means that each of the others may come first once.
+        let longest = self.listeners.iter().map(|listener| listener.passed_over).max();
+        let is_unfair = longest.is_some_and(|longest| longest >= self.listeners.len());
+        is_unfair.then(|| "a listener is passed over".to_owned())
+    }
+
+    fn has_room_for_a_caller(&self) -> bool {
+        self.stopping.is_none()
+            && self.listeners.iter().any(|waits| waits.has_caller() && self.has_room(waits.gate))
+    }
+
+    /// The engine asks for a turn in time for all that it must do by itself.
+    pub(crate) fn check_due(&mut self, due: Option<u64>) {
+        let door = self.short_since.map_or(self.now, |since| since + PAUSE);
+        let door = self.has_room_for_a_caller().then_some(door);
+        let end = |link: &Link| link.deadline(&self.setup.gates[link.gate].limits).0;
+        let ages = self.live().filter(|link| link.can_part());
+        let ages = ages.filter_map(|link| self.age_end(link));
+        let ends = self.live().map(end).chain(ages);
+        let stop = self.stopping.filter(|_| self.live().next().is_some());
+        let needed = ends.chain(door).chain(stop).min();
+        if needed.is_some_and(|needed| due.is_none_or(|due| due > needed)) {
+            let what = format_args!("a turn is due at {due:?}, and needed at {needed:?}");
+            self.blame(None, what);
+        }
+    }
+}
