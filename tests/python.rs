@@ -10,6 +10,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 const PAIRS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/pairs.py");
 const MATRIX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/matrix.py");
 const BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python/beside.py");
+const WATCHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python/watched.py");
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/generate.py");
 
 /// Runs a program, whose output is seen. None where there is no Python.
@@ -41,6 +42,12 @@ fn every_python_is_a_client_and_a_listener() {
 #[test]
 fn the_comparison_with_a_listener_works() {
     let succeeded = succeeds("benches/python", BESIDE, &[PROGRAM, "--quick"]);
+    assert_ne!(succeeded, Some(false), "it can't be run");
+}
+
+#[test]
+fn the_look_at_a_server_that_is_watched_works() {
+    let succeeded = succeeds("benches/python", WATCHED, &[PROGRAM, "--quick"]);
     assert_ne!(succeeded, Some(false), "it can't be run");
 }
 
