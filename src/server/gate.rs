@@ -72,8 +72,18 @@ impl Gate {
         self
     }
 
-    /// The same with sockets that listen at these addresses, one at each.
+    /// The same with other limits, as long as nobody has come.
+    pub(super) fn within(self, limits: Limits) -> Self {
+        let Self { name, protocol, access, proxies, .. } = self;
+        Self { name, access, proxies, ..Self::new(protocol, limits) }
+    }
+
+    /// The same with sockets that listen at these addresses, one at each. Where it has no name, it
+    /// goes by the first.
     pub(super) fn at(mut self, addresses: Vec<Address>) -> Self {
+        if let Some(first) = addresses.first().filter(|_| self.name.is_empty()) {
+            self.name = first.to_string();
+        }
         self.sockets = addresses.len();
         self.addresses = addresses;
         self

@@ -36,11 +36,8 @@ use crate::server::listen::{self, Bound, Options};
 /// ```
 #[derive(Debug)]
 pub struct Listener {
-    name: String,
-    protocol: Protocol,
-    limits: Limits,
-    access: Access,
-    proxies: Networks,
+    /// What it is to become.
+    gate: Gate,
     options: Options,
     bound: Vec<Bound>,
 }
@@ -50,37 +47,27 @@ impl Listener {
     /// stands for the dialect `countersign/1`.
     #[must_use]
     pub fn new(protocol: impl Into<Protocol>) -> Self {
-        Self {
-            name: String::new(),
-            protocol: protocol.into(),
-            limits: Limits::default(),
-            access: Access::default(),
-            proxies: Networks::new(),
-            options: Options::default(),
-            bound: Vec::new(),
-        }
+        let gate = Gate::new(protocol, Limits::default());
+        Self { gate, options: Options::default(), bound: Vec::new() }
     }
 
     /// Under a name, for logs and metrics; without one, it goes by its first address.
     #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { gate: self.gate.named(name), ..self }
     }
 
     /// With other limits than the default ones.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { gate: self.gate.within(limits), ..self }
     }
 
     /// For those alone who may connect by where they come from; at first everybody may. Who may
     /// not is hung up on at once and in silence ([`Refusal::Denied`](crate::Refusal::Denied)).
     #[must_use]
-    pub fn access(mut self, access: Access) -> Self {
-        self.access = access;
-        self
+    pub fn access(self, access: Access) -> Self {
+        Self { gate: self.gate.access(access), ..self }
     }
 
     /// For those who come by these balancers, which say whose connection it is by a header of the
@@ -93,9 +80,8 @@ impl Listener {
     /// [`Peer::address`](crate::Peer::address). Where it names none, the balancer's own does. Who
     /// comes from elsewhere is hung up on ([`Refusal::Denied`](crate::Refusal::Denied)).
     #[must_use]
-    pub fn proxies(mut self, from: Networks) -> Self {
-        self.proxies = from;
-        self
+    pub fn proxies(self, from: Networks) -> Self {
+        Self { gate: self.gate.proxies(from), ..self }
     }
 
     /// Who may connect to the Unix sockets that are bound after this, as the mode of their files:
@@ -167,16 +153,13 @@ impl Listener {
 
     /// The gate that it becomes, and a socket for each of its addresses.
     pub(super) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
-        let Self { name, mut protocol, limits, access, proxies, options, bound } = self;
-        protocol.prepare(clock::wall(), chance::bytes)?;
-        protocol
-            .check_server()
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let prepared = bound.iter().map(|bound| listen::prepare(&bound.socket, &options, &limits));
+        let Self { mut gate, options, bound } = self;
+        gate.protocol.prepare(clock::wall(), chance::bytes)?;
+        let usable = gate.protocol.check_server();
+        usable.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let limits = gate.limits();
+        let prepared = bound.iter().map(|bound| listen::prepare(&bound.socket, &options, limits));
         let addresses = prepared.collect::<io::Result<Vec<_>>>()?;
-        let first = || addresses.first().map(ToString::to_string).unwrap_or_default();
-        let name = if name.is_empty() { first() } else { name };
-        let gate = Gate::new(protocol, limits).named(name).at(addresses);
-        Ok((gate.access(access).proxies(proxies), bound))
+        Ok((gate.at(addresses), bound))
     }
 }
