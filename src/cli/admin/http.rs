@@ -182,6 +182,8 @@ impl From<Fault> for Answer {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// What comes of a request that arrives in pieces of this length.
@@ -231,6 +233,45 @@ mod tests {
         let head = taken("HEAD /x HTTP/1.0\r\n\r\n").unwrap().unwrap();
         assert!(head.head_alone);
         assert_eq!(taken("GET / HTTP/1.1\r\nHost: a\r\n"), None);
+    }
+
+    /// Pieces of requests, right and wrong.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = [
+            "GET",
+            "HEAD",
+            "PRI",
+            " ",
+            "/",
+            "/metrics",
+            "http://h:1",
+            "?x",
+            " HTTP/1.",
+            "HTTP/",
+            "0",
+            "1",
+            "2",
+            "\r\n",
+            "\n",
+            "\r",
+            "Host:",
+            "Host: a\r\n",
+            "a: b\r\n",
+            ":",
+            "\r\n\r\n",
+        ];
+        let known =
+            prop::sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec());
+        prop_oneof![8 => known, 1 => prop::collection::vec(any::<u8>(), 0..4)]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_arrives_is_one_thing_however_it_is_cut(
+            pieces in prop::collection::vec(piece(), 0..12)
+        ) {
+            taken(pieces.concat());
+        }
     }
 
     #[test]
