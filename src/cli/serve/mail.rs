@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign::{Access, Handle, KeyRing, Limits, Server};
@@ -56,8 +56,6 @@ impl Update {
 #[derive(Debug)]
 pub(super) struct Mail {
     handle: Handle,
-    /// There is something in here: what a worker looks at after each turn.
-    has_come: AtomicBool,
     letter: Mutex<Letter>,
     /// The updates that the worker has taken.
     taken: AtomicU64,
@@ -74,9 +72,9 @@ struct Letter {
 
 impl Mail {
     pub(super) fn to(server: &Server<Offered>) -> Arc<Self> {
-        let (has_come, has_turned) = (AtomicBool::new(false), AtomicBool::new(true));
         let (letter, taken) = (Mutex::default(), AtomicU64::new(0));
-        Arc::new(Self { handle: server.handle(), has_come, letter, taken, has_turned })
+        let has_turned = AtomicBool::new(true);
+        Arc::new(Self { handle: server.handle(), letter, taken, has_turned })
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -106,18 +104,16 @@ impl Mail {
     }
 
     fn send(&self, write: impl FnOnce(&mut Letter)) -> io::Result<()> {
-        write(&mut self.letter.lock().unwrap_or_else(PoisonError::into_inner));
-        self.has_come.store(true, Ordering::Release);
+        write(&mut self.letter());
         self.handle.wake()
     }
 
     fn take(&self) -> Letter {
-        if !self.has_come.load(Ordering::Acquire) {
-            return Letter::default();
-        }
-        // In this order: what comes in between is taken now, or once more.
-        self.has_come.store(false, Ordering::Release);
-        std::mem::take(&mut self.letter.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.letter())
+    }
+
+    fn letter(&self) -> MutexGuard<'_, Letter> {
+        self.letter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,10 +126,7 @@ pub(super) struct Reader {
 
 impl Beside for Reader {
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
-        // It is read far more often than it changes.
-        if !self.mail.has_turned.load(Ordering::Relaxed) {
-            self.mail.has_turned.store(true, Ordering::Relaxed);
-        }
+        self.mail.has_turned.store(true, Ordering::Relaxed);
         let Letter { update, wants_status } = self.mail.take();
         if let Some(update) = update {
             update.apply(server);
