@@ -9,6 +9,8 @@
 
 #[path = "common/process.rs"]
 mod process;
+#[path = "../tests/common/progress.rs"]
+mod progress;
 #[path = "common/run.rs"]
 mod run;
 #[path = "common/tools.rs"]

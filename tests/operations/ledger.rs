@@ -8,6 +8,7 @@ use std::time::Duration;
 use countersign::{Client, ClientError, Dialect, Key, Protocol};
 
 use super::home::{PATIENCE, Ran};
+use super::progress::Progress;
 
 pub(crate) const KEY: &str = "garden text:sixteen-bytes-and-more\n";
 
@@ -53,12 +54,11 @@ impl Ledger {
     /// Waits until so many more were answered.
     #[track_caller]
     pub(crate) fn wait_for(&self, more: u64) {
-        let (until, mut waited) = (self.answered() + more, Duration::ZERO);
+        let until = self.answered() + more;
+        let mut progress = Progress::since(self.answered());
         while self.answered() < until {
-            let step = Duration::from_millis(1);
-            thread::park_timeout(step);
-            waited += step;
-            assert!(waited < PATIENCE, "nothing is answered any more");
+            thread::park_timeout(Duration::from_millis(1));
+            assert!(progress.continues(self.answered()), "nothing is answered any more");
         }
     }
 

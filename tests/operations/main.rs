@@ -8,6 +8,8 @@ mod balancer;
 #[expect(dead_code, reason = "other tests use more of it")]
 mod home;
 mod ledger;
+#[path = "../common/progress.rs"]
+mod progress;
 mod reloads;
 #[path = "../program/served.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]

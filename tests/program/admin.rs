@@ -4,9 +4,10 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::home::{Home, PATIENCE, mode, skip};
+use super::progress::Progress;
 use super::served::{Served, ask, dial};
 
 const KEY: &str = "default  text:sixteen-bytes-and-more  not-after=2100-01-01\n";
@@ -52,11 +53,10 @@ fn metric(address: &str, name: &str) -> f64 {
 
 /// Looks again and again, not for ever.
 #[track_caller]
-#[expect(clippy::disallowed_methods, reason = "a test may read the clock for its deadline")]
 fn wait_until(mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+    let mut progress = Progress::since(());
     while !is_so() {
-        assert!(Instant::now() < end, "it never came about");
+        assert!(progress.continues(()), "it never came about");
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Nothing that is waited for takes longer than this, also on a machine that is busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use crate::progress::PATIENCE;
+use crate::progress::Progress;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 
@@ -121,19 +121,36 @@ impl Ran {
     }
 }
 
-/// Gives a child its input and waits for its end; not for ever.
+/// Gives a child its input and waits for its end, for as long as it is at work.
 #[track_caller]
 pub(crate) fn finish(mut child: Child, input: &[u8]) -> Ran {
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
     // A child that ends early doesn't read it all.
     thread::spawn(move || stdin.write_all(&input));
-    let out = collect(child.stdout.take().unwrap());
-    let err = collect(child.stderr.take().unwrap());
-    let (Ok(out), Ok(err)) = (out.recv_timeout(PATIENCE), err.recv_timeout(PATIENCE)) else {
-        child.kill().unwrap();
-        panic!("the program did not end in {PATIENCE:?}");
-    };
+    let pipes = [collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap())];
+    let mut progress = Progress::since(work(&child));
+    let [out, err] = pipes.map(|pipe| {
+        loop {
+            match pipe.recv_timeout(Duration::from_secs(1)) {
+                Ok(text) => return text,
+                Err(_) if progress.continues(work(&child)) => {}
+                Err(_) => {
+                    child.kill().unwrap();
+                    panic!("the program does nothing, and does not end");
+                }
+            }
+        }
+    });
     Ran { code: child.wait().unwrap().code(), out, err }
+}
+
+/// The processor time that a child has used, in tenths of a second; 0 where there is no `/proc`.
+fn work(child: &Child) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+    // The name in front may have spaces; user and system time are the 12th and 13th behind it.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
+    let ticks = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+    ticks.sum::<u64>() / 10
 }
 
 fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<String> {

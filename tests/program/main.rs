@@ -17,6 +17,8 @@ mod multiprocessing;
 mod mutual;
 mod options;
 mod ping;
+#[path = "../common/progress.rs"]
+mod progress;
 mod prompt;
 mod proxy;
 mod reasons;

@@ -100,7 +100,7 @@ def listener_row(program, python, bind, files):
     row, options = {}, [*SPOKEN, *python.options(program)]
     with server(python.command('listener', bind), files[0]) as theirs:
         def tell(keys, messages):
-            return program.run('connect', theirs.address, *options, '--timeout', '3s',
+            return program.run('connect', theirs.address, *options, '--timeout', '30s',
                                messages=messages, keys=keys)
         for size in SIZES:
             message = 'x' * int(size)

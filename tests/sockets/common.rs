@@ -15,8 +15,8 @@ use countersign::{
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// Longer than anything takes on a busy machine: whoever waits so long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) use crate::progress::PATIENCE;
+use crate::progress::Progress;
 
 /// The bytes of a challenge.
 pub(crate) const CHALLENGE: usize = 32;
@@ -60,13 +60,10 @@ pub(crate) fn turn_until<S: Service>(
     server: &mut Server<S>,
     is_so: impl Fn(&mut Server<S>) -> bool,
 ) {
-    let step = Duration::from_millis(50);
-    let mut waited = Duration::ZERO;
+    let mut progress = Progress::since(server.counters());
     while !is_so(server) {
-        if server.turn(Some(step)).unwrap() == 0 {
-            waited += step;
-        }
-        assert!(waited < PATIENCE, "it never came to that");
+        server.turn(Some(Duration::from_millis(50))).unwrap();
+        assert!(progress.continues(server.counters()), "it never came to that");
     }
 }
 
@@ -150,14 +147,17 @@ impl Running {
     }
 
     fn wait(&self, what: &str, is_so: impl Fn(&(u64, Counters)) -> bool) -> Counters {
-        let turns = self.shared.turns.lock().unwrap();
-        let waiting = |turns: &mut (u64, Counters)| !is_so(turns);
-        let (turns, waited) =
-            self.shared.changed.wait_timeout_while(turns, PATIENCE, waiting).unwrap();
-        let counters = turns.1.clone();
+        let mut turns = self.shared.turns.lock().unwrap();
+        let mut progress = Progress::since(turns.1.clone());
+        let mut continues = true;
+        while !is_so(&turns) && continues {
+            (turns, _) = self.shared.changed.wait_timeout(turns, PATIENCE).unwrap();
+            continues = progress.continues(turns.1.clone());
+        }
+        let (came, counters) = (is_so(&turns), turns.1.clone());
         // A thread that panics with the lock in its hand takes the server's down with it.
         drop(turns);
-        assert!(!waited.timed_out(), "never {what}: {counters:?}");
+        assert!(came, "never {what}: {counters:?}");
         counters
     }
 

@@ -26,6 +26,8 @@ mod listeners;
 mod memory;
 mod messages;
 mod multiprocessing;
+#[path = "../common/progress.rs"]
+mod progress;
 mod reading;
 mod records;
 mod stopping;

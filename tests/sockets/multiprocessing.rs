@@ -101,23 +101,23 @@ fn the_last_word_and_the_first_messages_may_come_in_one_segment() {
     python.wire.expect(&[frame(b"[one]"), frame(b"[]"), frame(b"[two]")].concat());
 }
 
-/// With Nagle's algorithm, a first message waits until the word before it is acknowledged.
+/// With Nagle's algorithm, a first message waits until the word before it is acknowledged, which
+/// Linux puts off for at least 40 ms unless it is told otherwise.
 #[test]
 fn a_client_that_gathers_its_writes_is_not_kept_waiting() {
     let server = Running::start(protocol(), Limits::default(), bracket);
-    let mut waits: Vec<Duration> = (0..9)
-        .map(|_| {
-            let mut python = Python::connect(server.address, protocol());
-            python.wire.0.set_nodelay(false).unwrap();
-            python.go(3);
-            let since = now();
-            python.wire.say(&frame(b"first"));
-            python.wire.expect(&frame(b"[first]"));
-            since.elapsed()
-        })
-        .collect();
-    waits.sort();
-    assert!(!cfg!(target_os = "linux") || waits[4] < Duration::from_millis(20), "{waits:?}");
+    let is_prompt = || {
+        let mut python = Python::connect(server.address, protocol());
+        python.wire.0.set_nodelay(false).unwrap();
+        python.go(3);
+        let since = now();
+        python.wire.say(&frame(b"first"));
+        python.wire.expect(&frame(b"[first]"));
+        since.elapsed() < Duration::from_millis(40)
+    };
+    // A busy machine has moments of its own, but no acknowledgment that was put off is ever quicker.
+    let was_prompt = (0..100).any(|_| is_prompt());
+    assert!(was_prompt || !cfg!(target_os = "linux"), "every first message was kept waiting");
 }
 
 #[test]
