@@ -209,7 +209,7 @@ fn what_is_told_comes_in_records_among_the_replies() {
     }
     // Longer than the peer takes, of which nothing is sent.
     let long = vec![b'x'; (64 << 10) + 1];
-    assert_eq!(server.tell(peer, &long), Err(TellError::Full));
+    assert_eq!(server.tell(peer, &long), Err(TellError::TooLong));
     caller.say_goodbye();
     turn(&mut server, |server| server.counters().open() == 0);
     assert_eq!(server.tell(peer, b"too late"), Err(TellError::Gone));

@@ -161,7 +161,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ///
     /// # Errors
     ///
-    /// The connection is closed or closing, or the message finds no room.
+    /// The connection is closed or closing, the peer is slow, or the message is too long for it.
     pub fn tell(
         &mut self,
         peer: PeerId,
@@ -178,8 +178,11 @@ impl<N: Net, S: Service> Engine<N, S> {
             reply.message(message);
             let (said, verdict) = reply.finish();
             desk.outbox.keep(said);
-            let fits = verdict.is_none() && conn.takes(message.len());
-            match if fits { conn.tell(desk) } else { Ok(false) } {
+            if verdict.is_some() || !conn.takes(message.len()) {
+                told = Err(TellError::TooLong);
+                return Visit::Rest;
+            }
+            match conn.tell(desk) {
                 Ok(true) => Visit::Rest,
                 Ok(false) => {
                     told = Err(TellError::Full);
@@ -419,16 +422,20 @@ impl<N: Net, S: Service> fmt::Debug for Engine<N, S> {
 pub enum TellError {
     /// The connection is closed or closing.
     Gone,
-    /// The peer doesn't take what was written before, or the message passes
-    /// [`Limits::reply_max`]. Nothing of it was sent.
+    /// The peer has not yet taken what was written before. Try again later: the same message fits
+    /// as soon as the peer has taken that.
     Full,
+    /// The message, with its frame, is longer than [`Limits::reply_max`] or than the peer takes. It
+    /// will never fit: split it, or raise the limit.
+    TooLong,
 }
 
 impl fmt::Display for TellError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gone => "the connection is closed or closing",
-            Self::Full => "the peer doesn't take what was written before",
+            Self::Full => "the peer has not yet taken what was written before; try again later",
+            Self::TooLong => "the message is longer than reply_max or than the peer takes",
         })
     }
 }
