@@ -1,14 +1,15 @@
 //! The server inside a host's own loop: the host has a poll, and other things to do.
 //!
-//! The server's descriptor is watched like any other. When it is readable, or the server's deadline
-//! has come, the server has a turn, and never waits in it.
+//! The poll watches the server's descriptor like any other. When the descriptor is readable, or the
+//! server's deadline has come, the server has a turn, and never waits in it.
 //!
 //! ```console
 //! $ cargo run --example host_loop
 //! $ printf 'hello\n' | nc -N 127.0.0.1 9527
 //! ```
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::io;
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 use countersign::services::Timestamp;
@@ -23,14 +24,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut server = Server::bind("127.0.0.1:9527", Protocol::open(), Timestamp::local())?;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(16);
-    let descriptor = server.as_fd().as_raw_fd();
+    let descriptor = server.as_raw_fd();
     poll.registry().register(&mut SourceFd(&descriptor), SERVER, Interest::READABLE)?;
 
     let tick = Duration::from_secs(10);
     let mut next_tick = Instant::now() + tick;
     while !server.is_finished() {
+        // Asked before every wait: while more is ready than a turn takes, the deadline has passed.
         let due = server.deadline().map_or(next_tick, |deadline| deadline.min(next_tick));
-        poll.poll(&mut events, Some(due.saturating_duration_since(Instant::now())))?;
+        match poll.poll(&mut events, Some(due.saturating_duration_since(Instant::now()))) {
+            // A signal that the host handles, or a debugger: no reason to end.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
 
         // A turn that finds nothing to do costs one system call.
         server.turn(Some(Duration::ZERO))?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -51,9 +51,10 @@ const DRIVER: usize = 32 << 10;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// [`run`](Self::run) has the thread to itself. A host with a loop of its own watches
-/// [`as_fd`](AsFd::as_fd) for input, calls [`turn`](Self::turn) with no time to wait when there is
-/// some, and again when the [`deadline`](Self::deadline) has come.
+/// [`run`](Self::run) has the thread to itself. A host with a loop of its own watches the server's
+/// descriptor ([`AsFd`], [`AsRawFd`]) for input and calls [`turn`](Self::turn) with no time to
+/// wait when there is input, and when the [`deadline`](Self::deadline) has come. It asks for the
+/// deadline before every wait: the [manual](crate::manual::embedding) has the loop.
 pub struct Server<S: Service> {
     events: Events,
     engine: Engine<MioNet, S>,
@@ -68,6 +69,9 @@ pub struct Server<S: Service> {
     watched: Vec<OwnedFd>,
     /// One of them, or a [`Handle`], has done so.
     is_woken: bool,
+    /// The last poll filled `events` or was interrupted: the system may have more, and an
+    /// edge-triggered host hears of these no more.
+    has_more_events: bool,
 }
 
 impl<S: Service> Server<S> {
@@ -130,6 +134,7 @@ impl<S: Service> Server<S> {
             epoch: clock::monotonic(),
             watched: Vec::new(),
             is_woken: false,
+            has_more_events: false,
         })
     }
 
@@ -160,9 +165,12 @@ impl<S: Service> Server<S> {
         if spun.is_zero() || !self.spin(spun)? {
             self.poll(wait)?;
         }
+        let mut taken = 0;
         for event in &self.events {
             self.is_woken |= report(&mut self.engine, event);
+            taken += 1;
         }
+        self.has_more_events |= taken == EVENTS;
         let begun = clock::monotonic();
         let now = self.moment(begun);
         match self.handle.given() {
@@ -181,14 +189,15 @@ impl<S: Service> Server<S> {
     }
 
     fn poll(&mut self, wait: Option<Duration>) -> io::Result<()> {
-        match self.engine.net_mut().poll.poll(&mut self.events, wait) {
-            // A signal of the host's. What was ready will be reported again.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.events.clear();
-                Ok(())
-            }
-            polled => polled,
+        let polled = self.engine.net_mut().poll.poll(&mut self.events, wait);
+        // A signal of the host's. What was ready will be reported again.
+        self.has_more_events =
+            polled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted);
+        if self.has_more_events {
+            self.events.clear();
+            return Ok(());
         }
+        polled
     }
 
     /// Looks for events for so long, without sleeping. Says whether there are any.
@@ -203,8 +212,14 @@ impl<S: Service> Server<S> {
     }
 
     /// When the next turn is due, if no event comes before; `None` if only an event is waited for.
+    ///
+    /// A turn serves a limited number of connections. If more of them are ready, the next turn is
+    /// due at once, and this is a moment in the past: no event tells of them a second time.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        if self.has_more_events {
+            return Some(self.epoch);
+        }
         self.engine.deadline().map(|due| self.epoch + due.elapsed())
     }
 
@@ -272,8 +287,8 @@ impl<S: Service> Server<S> {
     ///
     /// # Errors
     ///
-    /// The connection is closed or closing, or the peer doesn't take what was written before. In
-    /// either case nothing of the message was sent.
+    /// The connection is closed or closing, the peer is slow, or the message is too long for it:
+    /// the [`TellError`] says which. In each case nothing of the message was sent.
     pub fn tell(&mut self, peer: PeerId, message: &[u8]) -> Result<(), TellError> {
         let now = self.now();
         self.engine.tell(peer, message, now, clock::wall())
@@ -386,9 +401,16 @@ fn report<S: Service>(engine: &mut Engine<MioNet, S>, event: &Event) -> bool {
 }
 
 impl<S: Service> AsFd for Server<S> {
-    /// The poll's descriptor: it is readable when a turn has something to do.
+    /// The poll's descriptor: it becomes readable when a turn has something to do.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.engine.net().poll.registry().as_fd()
+    }
+}
+
+impl<S: Service> AsRawFd for Server<S> {
+    /// The same as [`as_fd`](AsFd::as_fd), for runtimes that own what they watch.
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

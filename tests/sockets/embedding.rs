@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 use std::net::TcpListener;
-use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
@@ -13,10 +12,8 @@ use countersign::{
     Address, Close, Dialect, Limits, Listener, Peer, PeerId, Protocol, Refusal, Reply,
 };
 use countersign::{Server, Service, TellError};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
 
-use crate::common::{CHALLENGE, Client, End, PATIENCE, bracket, now, ring, speaking, turn_until};
+use crate::common::{Client, End, PATIENCE, bracket, ring, speaking, turn_until};
 
 /// Remembers who came, and answers with its key's name and the message.
 #[derive(Default)]
@@ -49,52 +46,6 @@ fn let_in<S: Service>(server: &mut Server<S>, protocol: &Protocol) -> Client {
     client.prove(protocol);
     turn_until(server, |server| server.counters().authenticated > proved);
     client
-}
-
-/// A host's loop, which knows of the server a descriptor and a deadline. Returns its rounds.
-fn host<S: Service>(server: &mut Server<S>) -> io::Result<u32> {
-    let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(8));
-    let descriptor = server.as_fd().as_raw_fd();
-    poll.registry().register(&mut SourceFd(&descriptor), Token(0), Interest::READABLE)?;
-    let mut rounds = 0;
-    while !server.is_finished() {
-        let due = server.deadline().map(|due| due.saturating_duration_since(now()));
-        poll.poll(&mut events, due)?;
-        // Edge-triggered: all that is ready is to be taken before the next wait.
-        while server.turn(Some(Duration::ZERO))? > 0 {}
-        rounds += 1;
-    }
-    Ok(rounds)
-}
-
-#[test]
-fn a_foreign_loop_needs_the_descriptor_and_the_deadline_alone() {
-    let protocol = speaking(Dialect::Raw);
-    let limits = Limits { handshake_timeout: Duration::from_millis(300), ..Limits::default() };
-    let (started, starting) = mpsc::channel();
-    let dialled = protocol.clone();
-    let running = thread::spawn(move || {
-        let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
-        let mut server = Server::new([listener], Echo).unwrap();
-        started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
-        let rounds = host(&mut server).unwrap();
-        (rounds, server.counters())
-    });
-    let (address, handle) = starting.recv_timeout(PATIENCE).unwrap();
-    let mut silent = Client::connect(address);
-    let mut client = Client::enter(address, &dialled);
-    for round in 0..20 {
-        client.say(format!("{round}\n").as_bytes());
-        client.expect(format!("{round}\n").as_bytes());
-    }
-    // No event tells of a deadline.
-    assert_eq!(silent.hear_all().0.len(), CHALLENGE);
-    handle.stop().unwrap();
-    assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
-    drop(client);
-    let (rounds, counters) = running.join().unwrap();
-    assert_eq!(counters.closed(Close::Refused(Refusal::HandshakeTimeout)), 1);
-    assert!(rounds < 500, "the loop spun: {rounds} rounds");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod crowds;
 mod embedding;
 mod faults;
 mod handshake;
+mod hosts;
 mod limits;
 mod listeners;
 mod memory;
