@@ -115,7 +115,7 @@ fn a_client_that_gathers_its_writes_is_not_kept_waiting() {
         python.wire.expect(&frame(b"[first]"));
         since.elapsed() < Duration::from_millis(40)
     };
-    // A busy machine has moments of its own, but no acknowledgment that was put off is ever quicker.
+    // A busy machine has moments of its own, but no acknowledgment that waits is ever quicker.
     let was_prompt = (0..100).any(|_| is_prompt());
     assert!(was_prompt || !cfg!(target_os = "linux"), "every first message was kept waiting");
 }
