@@ -4,7 +4,7 @@
 //! keys of a record become keys in JSON, and a stderr that nobody reads never blocks the loop. A
 //! thread writes, from the first line on; what it can't take is dropped, counted and reported.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +13,10 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
-use log::kv::{Error, Key, Value, VisitSource};
+use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{LevelFilter, Log, Metadata, Record};
 
+use super::escape::{self, Escaped};
 use super::system;
 
 /// Lines that may wait for stderr.
@@ -165,7 +166,7 @@ impl Format {
             Self::Text => format!("{time} {:5} {}", record.level(), Escaped(&message)),
             Self::Json => {
                 let level = record.level().as_str().to_ascii_lowercase();
-                format!(r#"{{"ts":"{time}","level":"{level}","msg":{}"#, json(&message))
+                format!(r#"{{"ts":"{time}","level":"{level}","msg":{}"#, escape::json(&message))
             }
         };
         let mut keys = Keys { format: self, line: &mut line };
@@ -184,38 +185,82 @@ struct Keys<'a> {
 
 impl<'kvs> VisitSource<'kvs> for Keys<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        let value = value.to_string();
-        match self.format {
-            Format::Text => write!(self.line, " {key}={}", Escaped(&value))?,
-            Format::Json => write!(self.line, ",{}:{}", json(key.as_str()), json(&value))?,
+        let Self { format, line } = self;
+        match format {
+            Format::Text => write!(line, " {key}=")?,
+            Format::Json => write!(line, ",{}:", escape::json(&key.as_str()))?,
         }
-        Ok(())
+        value.visit(Written { format: *format, line })
     }
 }
 
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// Appends a value: numbers and truths as they are, so that a reader of JSON can reckon with them,
+/// and all else as text.
+struct Written<'a> {
+    format: Format,
+    line: &'a mut String,
 }
 
-/// Text that came from elsewhere, perhaps: control characters could forge lines or drive a
-/// terminal.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+impl Written<'_> {
+    fn bare(&mut self, value: impl Display) -> Result<(), Error> {
+        Ok(write!(self.line, "{value}")?)
+    }
+}
 
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.chars().try_for_each(|c| match c.is_control() {
-            true => write!(f, "{}", c.escape_default()),
-            false => f.write_char(c),
-        })
+impl<'v> VisitValue<'v> for Written<'_> {
+    fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_str(&mut self, text: &str) -> Result<(), Error> {
+        match self.format {
+            Format::Text => self.bare(Escaped(text)),
+            Format::Json => self.bare(escape::json(&text)),
+        }
+    }
+
+    fn visit_null(&mut self) -> Result<(), Error> {
+        self.bare(if self.format == Format::Json { "null" } else { "-" })
+    }
+
+    fn visit_u64(&mut self, number: u64) -> Result<(), Error> {
+        self.bare(number)
+    }
+
+    fn visit_i64(&mut self, number: i64) -> Result<(), Error> {
+        self.bare(number)
+    }
+
+    fn visit_f64(&mut self, number: f64) -> Result<(), Error> {
+        match self.format {
+            Format::Text => self.bare(number),
+            // What is no number there is null.
+            Format::Json => self.bare(escape::json(&number)),
+        }
+    }
+
+    fn visit_bool(&mut self, truth: bool) -> Result<(), Error> {
+        self.bare(truth)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use log::kv::ToValue as _;
+    use serde_json::json;
+
     use super::*;
 
     fn line(format: Format) -> String {
-        let keys = [("peer", "127.0.0.1:9"), ("key", "a\"b\u{1b}")];
+        let (key, none): (&str, Option<&str>) = ("a\"b\u{1b}\u{9b}\u{202e}", None);
+        let keys: [(&str, Value<'_>); 6] = [
+            ("peer", "127.0.0.1:9".into()),
+            ("key", key.into()),
+            ("secs", Value::from(0.25)),
+            ("open", Value::from(7_u64)),
+            ("draining", Value::from(false)),
+            ("worker", none.to_value()),
+        ];
         let mut record = Record::builder();
         record.level(log::Level::Warn).key_values(&keys);
         format.line(SystemTime::UNIX_EPOCH, &record.args(format_args!("forged\nline")).build())
@@ -224,12 +269,17 @@ mod tests {
     #[test]
     fn a_line_can_neither_be_forged_nor_broken() {
         let text = line(Format::Text);
-        let expected = "WARN  forged\\nline peer=127.0.0.1:9 key=a\"b\\u{1b}\n";
+        let expected = "WARN  forged\\nline peer=127.0.0.1:9 key=a\"b\\u{1b}\\u{9b}\\u{202e} \
+                        secs=0.25 open=7 draining=false worker=-\n";
         assert_eq!(text, format!("1970-01-01T00:00:00.000Z {expected}"));
-        let json: serde_json::Value = serde_json::from_str(&line(Format::Json)).unwrap();
+        let text = line(Format::Json);
+        assert!(text.trim_end().chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{text:?}");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["ts"], "1970-01-01T00:00:00.000Z");
         assert_eq!(json["level"], "warn");
         assert_eq!(json["msg"], "forged\nline");
-        assert_eq!(json["key"], "a\"b\u{1b}");
+        assert_eq!(json["key"], "a\"b\u{1b}\u{9b}\u{202e}");
+        assert_eq!((&json["secs"], &json["open"]), (&0.25.into(), &7.into()));
+        assert_eq!((&json["draining"], &json["worker"]), (&false.into(), &json!(null)));
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod check_config;
 mod config;
 mod connect;
+mod escape;
 mod exit;
 mod keygen;
 mod keys;

@@ -104,6 +104,13 @@ impl Close {
             Self::TooOld => "too-old",
         }
     }
+
+    /// Whether the peer was refused: it did what it must not do. Every other end is of nobody's
+    /// making, or as it should be. Logs and metrics keep the two apart by this.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
 }
 
 impl Close {

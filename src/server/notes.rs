@@ -17,14 +17,14 @@ use crate::server::throttle::Reception;
 #[cfg(feature = "log")]
 macro_rules! say {
     ($level:ident; $($text:tt)+) => { log::$level!($($text)+) };
-    ($level:ident, $($key:ident = $value:expr),+; $($text:tt)+) => {
-        log::$level!($($key:% = $value),+; $($text)+)
+    ($level:ident, $($key:ident $(: $capture:tt)? = $value:expr),+; $($text:tt)+) => {
+        log::$level!($($key $(: $capture)? = $value),+; $($text)+)
     };
 }
 
 #[cfg(not(feature = "log"))]
 macro_rules! say {
-    ($level:ident $(, $key:ident = $value:expr)*; $($text:tt)+) => {{
+    ($level:ident $(, $key:ident $(: $capture:tt)? = $value:expr)*; $($text:tt)+) => {{
         let _ = ($(&$value,)* format_args!($($text)+));
     }};
 }
@@ -86,20 +86,55 @@ fn remedy(why: Close) -> &'static str {
     }
 }
 
+/// How an end is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// Peers come and go: in a line for those who look at every connection.
+    Debug,
+    /// Somebody should look at it.
+    Warn,
+}
+
+impl Level {
+    fn of(why: Close) -> Self {
+        match why {
+            // The log has told of its network already.
+            Close::Refused(Refusal::Throttled) => Self::Debug,
+            Close::Refused(_)
+            | Close::WriteTimeout
+            | Close::ReplyTooLong
+            | Close::Overloaded
+            | Close::Panicked
+            | Close::Unavailable => Self::Warn,
+            Close::Finished
+            | Close::Answered
+            | Close::Reset
+            | Close::Cut
+            | Close::Stopped
+            | Close::Dismissed
+            | Close::IdleTimeout
+            | Close::Revoked
+            | Close::TooOld => Self::Debug,
+        }
+    }
+}
+
+/// What has ended: in the log a refusal is what the counters call one, and nothing else is.
+fn event(why: Close) -> &'static str {
+    if why.is_refusal() { "refused" } else { "closed" }
+}
+
 impl Notes {
-    /// A connection ended before its peer had proved itself.
-    pub(super) fn refused(&mut self, now: Moment, ended: &Ended<'_>, address: PeerAddress) {
+    /// A connection ended before its peer had authenticated.
+    pub(super) fn unauthenticated(&mut self, now: Moment, ended: &Ended<'_>, address: PeerAddress) {
         let (conn, listener, secs, why) = ended.parts();
-        if matches!(why, Close::Cut | Close::Stopped) {
-            say!(debug, peer = address, conn = conn, listener = listener, secs = secs;
-                 "left: {why}");
-        } else if why == Close::Refused(Refusal::Throttled) {
-            // Of its network was told already.
-            say!(debug, peer = address, conn = conn, listener = listener, secs = secs;
-                 "refused: {why}");
+        let event = event(why);
+        if Level::of(why) == Level::Debug {
+            say!(debug, peer:% = address, conn:% = conn, listener = listener, secs = secs;
+                 "{event}: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
-            say!(warn, peer = address, conn = conn, listener = listener, secs = secs;
-                 "refused: {why}{}{left_out}", remedy(why));
+            say!(warn, peer:% = address, conn:% = conn, listener = listener, secs = secs;
+                 "{event}: {why}{}{left_out}", remedy(why));
         }
     }
 
@@ -114,11 +149,12 @@ impl Notes {
         let listener = gate.name();
         if why == Close::Refused(Refusal::Throttled) {
             // Of its network was told already.
-            say!(debug, peer = address, listener = listener; "refused: {why}");
+            say!(debug, peer:% = address, listener = listener; "refused: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
             let is_by_balancers = why == Close::Refused(Refusal::Denied) && gate.is_by_balancers();
             let whom = if is_by_balancers { ": it is no balancer of ours" } else { "" };
-            say!(warn, peer = address, listener = listener; "refused: {why}{whom}{left_out}");
+            say!(warn, peer:% = address, listener = listener;
+                 "refused: {why}{whom}{left_out}");
         }
     }
 
@@ -132,32 +168,21 @@ impl Notes {
     ) {
         if let Some(left_out) = self.throttled.allows(now).map(LeftOut) {
             let place = from.ip().map_or(from.to_string(), |ip| ip.to_canonical().to_string());
-            say!(warn, listener = listener, address = place;
+            say!(warn, listener = listener, address:% = place;
                  "throttled: newcomers are {reception}{left_out}");
         }
     }
 
-    /// A connection ended after its peer was let in by this key.
-    pub(super) fn closed(&mut self, now: Moment, ended: &Ended<'_>, key: Option<&str>) {
+    /// A connection ended whose peer had authenticated with this key.
+    pub(super) fn authenticated(&mut self, now: Moment, ended: &Ended<'_>, key: Option<&str>) {
         let (conn, listener, secs, why) = ended.parts();
-        let key = key.unwrap_or("-");
-        let routine = matches!(
-            why,
-            Close::Finished
-                | Close::Answered
-                | Close::Reset
-                | Close::Cut
-                | Close::Stopped
-                | Close::Dismissed
-                | Close::IdleTimeout
-                | Close::Revoked
-                | Close::TooOld
-        );
-        if routine {
-            say!(debug, conn = conn, listener = listener, secs = secs, key = key; "closed: {why}");
+        let event = event(why);
+        if Level::of(why) == Level::Debug {
+            say!(debug, conn:% = conn, listener = listener, secs = secs, key = key;
+                 "{event}: {why}");
         } else if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
-            say!(warn, conn = conn, listener = listener, secs = secs, key = key;
-                 "closed: {why}{left_out}");
+            say!(warn, conn:% = conn, listener = listener, secs = secs, key = key;
+                 "{event}: {why}{left_out}");
         }
     }
 
@@ -177,7 +202,7 @@ impl Notes {
         error: &std::io::Error,
     ) {
         if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
-            say!(error, peer = address; "turned away, the system failed: {error}{left_out}");
+            say!(error, peer:% = address; "turned away, the system failed: {error}{left_out}");
         }
     }
 }
@@ -193,25 +218,21 @@ pub(super) struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    fn parts(&self) -> (PeerId, &str, Seconds, Close) {
-        (self.peer, self.listener, Seconds(self.lasted), self.why)
+    fn parts(&self) -> (PeerId, &str, f64, Close) {
+        (self.peer, self.listener, seconds(self.lasted), self.why)
     }
 }
 
-/// A time as a log has it.
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2}", self.0.as_secs_f64())
-    }
+/// A time as a log has it: to the hundredth of a second, which is how exactly it is known.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 100.0).round() / 100.0
 }
 
-/// A peer was let in, so long after it had come.
+/// A peer has authenticated, so long after it had come.
 pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
-    let (address, id, key) = (peer.address(), peer.id(), peer.key().unwrap_or("-"));
-    let (dialect, secs) = (peer.dialect(), Seconds(after));
-    say!(debug, peer = address, conn = id, listener = listener, dialect = dialect,
+    let (address, id, key) = (peer.address(), peer.id(), peer.key());
+    let (dialect, secs) = (peer.dialect(), seconds(after));
+    say!(debug, peer:% = address, conn:% = id, listener = listener, dialect:% = dialect,
          secs = secs, key = key; "let in");
 }
 
@@ -223,6 +244,17 @@ pub(super) fn stopping(open: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peer_that_only_goes_away_is_no_warning() {
+        let routine = [Close::Reset, Close::Cut, Close::Finished, Close::Stopped, Close::Revoked];
+        assert!(routine.into_iter().all(|why| Level::of(why) == Level::Debug));
+        for why in Close::ALL {
+            assert_eq!(event(why) == "refused", matches!(why, Close::Refused(_)), "{why}");
+            let is_warned = Level::of(why) == Level::Warn;
+            assert!(!why.is_refusal() || is_warned || why == Refusal::Throttled.into(), "{why}");
+        }
+    }
 
     #[test]
     fn lines_of_one_kind_are_limited_and_those_left_out_are_counted() {

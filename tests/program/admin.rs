@@ -13,10 +13,10 @@ use super::served::{Served, ask, dial};
 const KEY: &str = "default  text:sixteen-bytes-and-more  not-after=2100-01-01\n";
 
 /// An answer: its status, its head and its body.
-struct Got {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// Says this and hears all until the end.
@@ -38,13 +38,13 @@ fn heard(mut stream: impl std::io::Read) -> Got {
 }
 
 #[track_caller]
-fn get(address: &str, path: &str) -> Got {
+pub(crate) fn get(address: &str, path: &str) -> Got {
     said(address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 }
 
 /// What a line of `/metrics` has for its value.
 #[track_caller]
-fn metric(address: &str, name: &str) -> f64 {
+pub(crate) fn metric(address: &str, name: &str) -> f64 {
     let body = get(address, "/metrics").body;
     assert!(!body.is_empty());
     let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -53,7 +53,7 @@ fn metric(address: &str, name: &str) -> f64 {
 
 /// Looks again and again, not for ever.
 #[track_caller]
-fn wait_until(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) {
     let mut progress = Progress::since(());
     while !is_so() {
         assert!(progress.continues(()), "it never came about");

@@ -1,11 +1,13 @@
 //! The log: one line an event, never one for each that peers could make without end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{PipeReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::admin::{get, wait_until};
 use super::home::Home;
 use super::served::{Lines, Served, ask};
 
@@ -33,10 +35,15 @@ fn lines_of_json_have_the_keys_that_tools_look_for() {
         home.serve("serve --dialect raw --service echo --log-format json --log-level debug");
     home.run(&format!("connect {} --dialect raw", server.address()), "a\n").printed("a\n");
     let offender = offend(&server);
+    server.signal("USR1");
     let ran = server.stop();
     let lines = ran.err.lines().filter(|line| line.starts_with('{'));
     let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in &lines {
+        for number in ["secs", "accepted", "open", "pid"] {
+            assert!(line[number].is_null() || line[number].is_number(), "{line}");
+        }
+        assert!(line["draining"].is_null() || line["draining"].is_boolean(), "{line}");
         let time = line["ts"].as_str().unwrap();
         assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
         time.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
@@ -52,6 +59,9 @@ fn lines_of_json_have_the_keys_that_tools_look_for() {
     assert_eq!(with("refused: wrong-proof")["level"], "warn");
     assert_eq!(with("refused: wrong-proof")["peer"], offender);
     assert_ne!(with("refused: wrong-proof")["conn"], with("let in")["conn"]);
+    assert!(with("let in")["secs"].is_f64() && with("closed: finished")["secs"].is_f64());
+    assert_eq!(with("status of a listener")["accepted"], 2);
+    assert_eq!(with("status of a listener")["worker"], Value::Null, "there is only one");
     assert_eq!(with("stopped; 2 connections, 1 messages")["level"], "info");
 }
 
@@ -130,6 +140,90 @@ fn the_level_says_which_lines_are_written() {
             .filter(|level| ran.err.contains(&format!("Z {level}")))
             .collect();
         assert_eq!(seen.len(), written, "{level}: {}", ran.err);
+    }
+}
+
+/// Every way of going away that a prober has, and some that nobody should have.
+fn go_away(server: &Served) {
+    let reset = |peer: &TcpStream| {
+        socket2::SockRef::from(peer).set_linger(Some(Duration::ZERO)).unwrap();
+    };
+    drop(server.dial());
+    let peer = server.dial();
+    reset(&peer);
+    drop(peer);
+    for said in [&b"<<these bytes are"[..], b"GET / HTTP/1.0\r\n\r\n", &[0xff; 64]] {
+        for resets in [false, true] {
+            let mut peer = server.dial();
+            // It may have been refused already.
+            let _ = peer.write_all(said);
+            if resets {
+                reset(&peer);
+            } else {
+                let _ = peer.shutdown(std::net::Shutdown::Write);
+                // A greeting, perhaps, and then an end or a reset.
+                let _ = peer.read_to_end(&mut Vec::new());
+            }
+        }
+    }
+}
+
+/// How often each reason is counted as a refusal and as another end.
+fn counted(admin: &str) -> BTreeMap<(String, String), u64> {
+    let page = get(admin, "/metrics").body;
+    let ends = page.lines().filter_map(|line| {
+        let (labels, count) = line.strip_prefix("countersign_")?.rsplit_once(' ')?;
+        let (kind, reason) = labels.split_once("_total{")?;
+        let (_, reason) = reason.split_once("reason=\"")?;
+        let key = (kind.to_owned(), reason.trim_end_matches("\"}").to_owned());
+        Some((key, count.parse().unwrap()))
+    });
+    ends.filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn the_log_calls_an_end_what_the_metrics_call_it_in_every_dialect() {
+    let home = Home::with_keys("default  text:sixteen-bytes-and-more\n");
+    home.write("raw", KEY.replace("=raw", "=raw,hex,countersign/1"));
+    home.write("python", KEY.replace("=raw", "=multiprocessing"));
+    for options in [
+        "--dialect countersign/1",
+        "--dialect countersign/1+raw --keys raw",
+        "--dialect raw --keys raw",
+        "--dialect hex --keys raw",
+        "--dialect multiprocessing --keys python",
+        "--dialect open",
+        "--dialect raw --keys raw --proxy-from 127.0.0.1",
+        "--dialect raw --keys raw --failures-free 0 --failures-max 1",
+        "--dialect open --deny 127.0.0.1",
+    ] {
+        let options = options.replace("--keys ", &format!("--keys {}/", home.path("").display()));
+        let server = home.serve(&format!(
+            "serve {options} --admin 127.0.0.1:0 --log-format json --log-level debug"
+        ));
+        let admin = server.admin();
+        go_away(&server);
+        wait_until(|| counted(&admin).values().sum::<u64>() == 8);
+        let expected = counted(&admin);
+        let ran = server.stop();
+        let mut logged = BTreeMap::new();
+        for line in ran.err.lines().filter(|line| line.starts_with('{')) {
+            let line: Value = serde_json::from_str(line).unwrap();
+            if line["listener"] == "admin" {
+                continue;
+            }
+            let Some((event, rest)) = line["msg"].as_str().unwrap().split_once(": ") else {
+                continue;
+            };
+            let reason = rest.split([' ', ':', ';']).next().unwrap();
+            let key = (event.to_owned(), reason.to_owned());
+            if ["refused", "closed"].contains(&event) {
+                let is_told = event == "refused" && reason != "throttled";
+                assert_eq!(line["level"], if is_told { "warn" } else { "debug" }, "{line}");
+                *logged.entry(key).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(logged, expected, "{options}: {}", ran.err);
     }
 }
 

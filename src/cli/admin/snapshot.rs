@@ -148,12 +148,12 @@ impl Listener {
 impl Counts {
     /// Refusals, with their number: the peer did what it must not do.
     pub(crate) fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.ended_as(|why| matches!(why, Close::Refused(_)))
+        self.ended_as(|why| why.is_refusal())
     }
 
     /// All other ends.
     pub(crate) fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.ended_as(|why| !matches!(why, Close::Refused(_)))
+        self.ended_as(|why| !why.is_refusal())
     }
 
     fn ended_as(&self, kind: fn(&Close) -> bool) -> impl Iterator<Item = (&'static str, u64)> {

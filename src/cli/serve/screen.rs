@@ -99,7 +99,7 @@ impl Screen {
         let (version, commit, features) = (VERSION, COMMIT, FEATURES);
         let memory = &self.memory;
         for Part { name, serves, keys, from, connect } in &self.listeners {
-            let (keys, connect) = (keys.as_deref().unwrap_or("-"), connect.join("; "));
+            let (keys, connect) = (keys.as_deref(), connect.join("; "));
             let from = from.as_deref().unwrap_or("everywhere");
             match name {
                 Some(listener) => info!(

@@ -27,15 +27,14 @@ pub(super) fn log_process(
         draining = server.is_draining(),
         reloads = outcomes.succeeded,
         reloads_failed = outcomes.failed,
-        last_reload = outcomes.last.map_or_else(|| "-".to_owned(), units::date),
-        reload_error = outcomes.error.as_deref().unwrap_or("-");
+        last_reload = outcomes.last.map(units::date),
+        reload_error = outcomes.error.as_deref();
         "status"
     );
 }
 
 /// One line for each listener.
 pub(super) fn log(server: &Server<Offered>, worker: Option<usize>) {
-    let worker = worker.map_or_else(|| "-".to_owned(), |number| number.to_string());
     for ((place, gate), connections) in
         server.listeners().iter().enumerate().zip(server.connections())
     {
@@ -43,7 +42,7 @@ pub(super) fn log(server: &Server<Offered>, worker: Option<usize>) {
         let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
         let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
         info!(
-            worker = worker.as_str(),
+            worker,
             listener = gate.name(),
             addresses = addresses(gate),
             keys = keys(gate),

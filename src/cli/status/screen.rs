@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::cli::admin::report::{Key, Listener, Report};
-use crate::cli::logging::Escaped;
+use crate::cli::escape::Escaped;
 use crate::cli::units;
 
 /// A report as a person reads it, beside the one before if there is one.

@@ -205,14 +205,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         let ended = Ended { peer, listener: &gate.name, lasted: conn.since.passed(now), why };
         match conn.visitor.and_then(|visitor| gate.visitors.leave(visitor)) {
             Some(address) => {
-                self.notes.refused(now, &ended, address);
+                self.notes.unauthenticated(now, &ended, address);
                 if why.is_failed_proof() {
                     self.mark_failure(conn.gate, address, now);
                 }
             }
             None => {
                 let key = conn.key().and_then(|key| gate.protocol.keys().numbered(key));
-                self.notes.closed(now, &ended, key.map(Key::id));
+                self.notes.authenticated(now, &ended, key.map(Key::id));
             }
         }
         let Conn { state, .. } = conn;
