@@ -51,6 +51,8 @@ pub struct Limits {
     /// long as more are not forgiven, its newcomers are delayed.
     pub failures_free: u32,
     /// As long as more wrong proofs than these are not forgiven, a network's newcomers are refused.
+    /// At most twice as many count, so a refused network waits no longer than the time in which
+    /// these are forgiven: ten minutes with the defaults, however many proofs fail at once.
     pub failures_max: u32,
     /// From accept until a delayed newcomer is greeted. What it says is not read before.
     pub failure_delay: Duration,

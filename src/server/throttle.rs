@@ -2,7 +2,9 @@
 //!
 //! A network is forgiven one failure at a time, as a bucket leaks. All that is kept of it is the
 //! moment at which it will have been forgiven everything; how many failures are left follows from
-//! that and the time. The more are left, the worse its newcomers are received.
+//! that and the time. The more are left, the worse its newcomers are received. How many can be
+//! left has a limit: connections that are open at once can fail at once, and one such burst must
+//! not lock everybody who shares the guesser's address out for hours.
 //!
 //! The table has places in sets of four, and a network may stand in one set only, which its hash
 //! names. So the table never grows, and a look takes the same time however many networks there
@@ -95,7 +97,8 @@ impl Throttle {
             None => set.iter_mut().min_by_key(|place| place.forgiven)?,
         };
         let since = if known.is_some() { place.forgiven } else { now };
-        *place = Place { network, forgiven: since + each(limits) };
+        let latest = now + each(limits).saturating_mul(counted_max(limits));
+        *place = Place { network, forgiven: (since + each(limits)).min(latest) };
         let after = place.reception(now, limits);
         (after > before).then_some(after)
     }
@@ -138,6 +141,12 @@ impl fmt::Display for Reception {
 /// long together as they do one by one.
 fn each(limits: &Limits) -> Duration {
     (Moment::default() + limits.failure_forgiven.min(LONGEST)).elapsed()
+}
+
+/// The most failures that count against a network: twice as many as it may have without being
+/// refused. So it is refused for at most the time in which `failures_max` of them are forgiven.
+fn counted_max(limits: &Limits) -> u32 {
+    limits.failures_max.saturating_mul(2).max(1)
 }
 
 #[cfg(test)]
@@ -190,6 +199,34 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_of_failures_keeps_its_network_out_for_ten_minutes() {
+        use Reception::{Delayed, Greeted, Refused};
+        let (limits, mut throttle) = (Limits::default(), Throttle::new(8));
+        for _ in 0..1_500 {
+            throttle.fail(host(1), at(5), &limits);
+        }
+        let minute = 60_000;
+        let cases = [
+            (10 * minute + 4, Refused),
+            (10 * minute + 5, Delayed),
+            (19 * minute + 4, Delayed),
+            (19 * minute + 5, Greeted),
+        ];
+        for (now, reception) in cases {
+            assert_eq!(throttle.reception(host(1), at(now), &limits), reception, "at {now} ms");
+        }
+    }
+
+    #[test]
+    fn one_failure_counts_also_where_none_is_allowed() {
+        let (limits, mut throttle) = (Limits { failures_max: 0, ..limits() }, Throttle::new(8));
+        assert_eq!(throttle.fail(host(1), at(5), &limits), Some(Reception::Refused));
+        assert_eq!(throttle.fail(host(1), at(7), &limits), None);
+        assert_eq!(throttle.reception(host(1), at(16), &limits), Reception::Refused);
+        assert_eq!(throttle.reception(host(1), at(17), &limits), Reception::Greeted);
+    }
+
+    #[test]
     fn nothing_is_counted_where_failures_are_forgiven_at_once_or_there_are_no_places() {
         let at_once = Limits { failures_free: 0, failure_forgiven: Duration::ZERO, ..limits() };
         for (networks, limits) in [(8, at_once), (0, limits())] {
@@ -237,7 +274,12 @@ mod tests {
             for (wait, which) in steps {
                 now += wait;
                 let failures = &mut plain[which as usize];
-                failures.push(failures.last().map_or(now, |last| now.max(*last)) + 10);
+                failures.retain(|end| *end > now);
+                // Six count at most, twice as many as the network may have.
+                match failures.len() {
+                    6 => *failures = (1..=6).map(|number| now + 10 * number).collect(),
+                    _ => failures.push(failures.last().map_or(now, |last| now.max(*last)) + 10),
+                }
                 throttle.fail(host(which), at(now), &limits);
                 for (number, failures) in (0..).zip(&plain) {
                     let count = failures.iter().filter(|end| **end > now).count();

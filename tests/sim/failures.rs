@@ -86,7 +86,13 @@ impl Failures {
             least
         });
         let place = &mut self.places[at];
-        place.ends.push(place.end().max(now) + millis(limits.failure_forgiven));
+        let each = millis(limits.failure_forgiven);
+        place.ends.push(place.end().max(now) + each);
+        // Of more than twice what is allowed, the others count as if they had failed just now.
+        let most = (2 * u64::from(limits.failures_max)).max(1);
+        if place.end() - now > most * each {
+            place.ends = (1..=most).map(|number| now + number * each).collect();
+        }
     }
 }
 

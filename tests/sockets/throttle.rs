@@ -208,6 +208,24 @@ fn a_failure_is_forgiven_in_time() {
 }
 
 #[test]
+fn a_burst_of_failures_keeps_its_network_out_for_a_bounded_time() {
+    const BURST: usize = 200;
+    // One by one, these would be forgiven after 200 s.
+    let limits = Limits { failure_forgiven: Duration::from_secs(1), ..limits(0, 1, LONG) };
+    let (server, _) = start(Limits { failure_delay: Duration::ZERO, ..limits });
+    let mut burst: Vec<Client> = (0..BURST).map(|_| Client::connect(server.address)).collect();
+    burst.iter_mut().for_each(|client| drop(client.hear(CHALLENGE)));
+    burst.iter_mut().for_each(|client| client.say(&[0; 32]));
+    let wrong = Close::Refused(Refusal::WrongProof);
+    server.until("failed", |counters| counters.closed(wrong) == BURST as u64);
+    assert!(!is_greeted(1, server.address));
+    let began = now();
+    while !is_greeted(1, server.address) {
+        assert!(began.elapsed() < 3 * PATIENCE, "it is never forgiven");
+    }
+}
+
+#[test]
 fn a_flood_of_networks_does_not_wash_the_worst_away() {
     // One set of places.
     let limits = Limits { failure_networks: 4, ..limits(1, 3, Duration::ZERO) };
