@@ -25,7 +25,7 @@ impl World {
         let pending = if is_inside { account.oracle.messages.len() } else { 0 };
         let unsent = account.due.len().saturating_sub(written.len());
         if unsent > 0 || (pending > 0 && account.fate.is_none() && !must_go) {
-            let what = format_args!("good-bye with {unsent} bytes unsent, {pending} unanswered");
+            let what = format!("good-bye with {unsent} bytes unsent, {pending} unanswered");
             self.blame(Some(number), what);
         }
     }

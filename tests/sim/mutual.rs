@@ -354,7 +354,7 @@ impl World {
         };
         if !is_right {
             let refused = mutual.refused;
-            let what = format_args!("it was told {refused:?}, and {due:?} was due");
+            let what = format!("it was told {refused:?}, and {due:?} was due");
             self.blame(Some(number), what);
         }
     }

@@ -194,7 +194,7 @@ impl World {
         let stop = self.stopping.filter(|_| self.live().next().is_some());
         let needed = ends.chain(door).chain(stop).min();
         if needed.is_some_and(|needed| due.is_none_or(|due| due > needed)) {
-            let what = format_args!("a turn is due at {due:?}, and needed at {needed:?}");
+            let what = format!("a turn is due at {due:?}, and needed at {needed:?}");
             self.blame(None, what);
         }
     }

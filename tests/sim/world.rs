@@ -307,7 +307,7 @@ impl World {
     }
 
     /// Notes that a promise is broken. The first that is seen counts.
-    pub(crate) fn blame(&mut self, link: Option<usize>, what: fmt::Arguments<'_>) {
+    pub(crate) fn blame(&mut self, link: Option<usize>, what: impl fmt::Display) {
         let who = link.map(|link| (link, self.links[link].script.kind));
         let at = self.now;
         self.say(format_args!("BROKEN {who:?}: {what}"));
@@ -315,7 +315,7 @@ impl World {
     }
 
     /// Notes what happens.
-    pub(crate) fn say(&mut self, what: fmt::Arguments<'_>) {
+    pub(crate) fn say(&mut self, what: impl fmt::Display) {
         self.trace = self.trace.wrapping_mul(31).wrapping_add(self.work + self.now);
         if self.aloud {
             println!("{:>6} ms, turn {:>4}: {what}", self.now, self.turn);
