@@ -25,7 +25,7 @@ const FLOORS: [(&str, u32); 12] = [
 ];
 
 /// What only some places may use.
-const RESERVED: [(&str, &[&str]); 12] = [
+const RESERVED: [(&str, &[&str]); 13] = [
     ("chrono::", &["src/services/timestamp.rs", "src/proto/keys/date.rs"]),
     (
         "mio::",
@@ -57,6 +57,7 @@ const RESERVED: [(&str, &[&str]); 12] = [
     ("listenfd::", &["src/cli/systemd"]),
     ("signal_hook::", &["src/cli/signals.rs", "src/cli/load/mod.rs"]),
     ("proxy_header::", &["src/server/header.rs"]),
+    ("rustix::", &["src/cli/output"]),
     ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
     ("Instant::now", &["src/clock.rs", "src/cli/system.rs"]),
 ];

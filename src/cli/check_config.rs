@@ -1,6 +1,5 @@
 //! `countersign check-config`: whether a configuration is in order.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,6 +7,7 @@ use clap::Args;
 use super::config::{File, Wanted};
 use super::exit::Failure;
 use super::logging;
+use super::output::stdout;
 use super::serve::{Missing, Ready, Settings, bound_of};
 
 /// Check a configuration as serve reads it
@@ -44,11 +44,10 @@ impl CheckConfig {
         if let Some(failure) = Failure::together(resolved) {
             return Err(failure);
         }
-        let mut stdout = io::stdout();
         for ready in &listeners {
-            writeln!(stdout, "{}", ready.shown(process.workers)?)?;
+            stdout().line(ready.shown(process.workers)?);
         }
-        writeln!(stdout, "memory: {}", bound_of(&listeners, process.workers)?)?;
+        stdout().line(format_args!("memory: {}", bound_of(&listeners, process.workers)?));
         Ok(())
     }
 }

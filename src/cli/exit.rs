@@ -18,13 +18,13 @@ pub(crate) struct Failure {
 /// Exit codes are part of the interface: they are documented, and only added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Our output was closed early: as after SIGPIPE, but quietly.
-    BrokenPipe = 0,
     General = 1,
     Usage = 2,
     BadKeyFile = 65,
     NoFile = 66,
     Unavailable = 69,
+    /// The work is done, but its result could not be written.
+    Output = 74,
     Protocol = 76,
     Refused = 77,
     Configuration = 78,
@@ -100,7 +100,7 @@ impl Failure {
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
-        self.is_quiet || self.kind == Kind::BrokenPipe
+        self.is_quiet
     }
 }
 
@@ -128,11 +128,7 @@ impl fmt::Display for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        let kind = match error.kind() {
-            io::ErrorKind::BrokenPipe => Kind::BrokenPipe,
-            _ => Kind::General,
-        };
-        Self::new(kind, plain(&error))
+        Self::new(Kind::General, plain(&error))
     }
 }
 

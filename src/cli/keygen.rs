@@ -1,11 +1,11 @@
 //! `countersign keygen`: adds a fresh random key to a ring.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::exit::Failure;
+use super::output::{stderr, stdout};
 use super::ring::{self, Purpose};
 
 /// Add a fresh random key to the ring
@@ -37,8 +37,8 @@ impl Keygen {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let path = self.keys.map_or_else(ring::default_path, Ok)?;
         let key = ring::add(&path, &self.id, &self.purpose)?;
-        writeln!(std::io::stdout(), "{} {}", key.id(), key.fingerprint())?;
-        writeln!(std::io::stderr(), "added to {}", path.display())?;
+        stdout().line(format_args!("{} {}", key.id(), key.fingerprint()));
+        stderr().line(format_args!("added to {}", path.display()));
         Ok(())
     }
 }

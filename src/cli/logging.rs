@@ -1,29 +1,18 @@
 //! The log: one line an event on stderr, as text or as JSON.
 //!
 //! A back end of our own for the facade `log`, because none that is small keeps both promises: the
-//! keys of a record become keys in JSON, and a stderr that nobody reads never blocks the loop. A
-//! thread writes, from the first line on; what it can't take is dropped, counted and reported.
+//! keys of a record become keys in JSON, and a stderr that nobody reads never blocks the loop.
 
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::escape::{self, Escaped};
+use super::output::{self, Background, stderr};
 use super::system;
-
-/// Lines that may wait for stderr.
-const WAITING: usize = 1024;
-
-/// How long the end of the program waits for the last lines.
-const PARTING: Duration = Duration::from_millis(500);
 
 /// The options of verbs that log.
 #[derive(Debug, Clone, Copy, Args)]
@@ -70,18 +59,9 @@ pub(crate) enum Level {
     Debug,
 }
 
-enum Line {
-    Text(String),
-    /// Everything before this was written: say so.
-    End(SyncSender<()>),
-}
-
 struct Logger {
     format: Format,
-    /// To the thread that writes, which begins with the first line.
-    lines: OnceLock<SyncSender<Line>>,
-    /// Lines that found no room.
-    dropped: AtomicU64,
+    lines: Background,
 }
 
 /// Has the last lines written when it is dropped.
@@ -89,7 +69,12 @@ pub(crate) struct Guard(&'static Logger);
 
 /// Begins to log.
 pub(crate) fn begin(Logging { format, level }: Logging) -> Guard {
-    let logger = Logger { format, lines: OnceLock::new(), dropped: AtomicU64::new(0) };
+    let lost = move |dropped: u64| {
+        let text = format_args!("{dropped} lines were dropped: stderr was blocked or full");
+        let record = Record::builder().level(log::Level::Warn).args(text).build();
+        Some(format.line(system::wall(), &record))
+    };
+    let logger = Logger { format, lines: Background::new(stderr(), Box::new(lost)) };
     // The facade wants it for as long as the process runs.
     let logger: &'static Logger = Box::leak(Box::new(logger));
     if log::set_logger(logger).is_ok() {
@@ -110,30 +95,17 @@ impl Level {
     }
 }
 
-fn writer() -> SyncSender<Line> {
-    let (lines, waiting) = sync_channel(WAITING);
-    thread::spawn(move || write(&waiting));
-    lines
-}
-
-fn write(waiting: &Receiver<Line>) {
-    for line in waiting {
-        match line {
-            // Nobody is left to whom a failure could be told.
-            Line::Text(text) => drop(std::io::stderr().write_all(text.as_bytes())),
-            Line::End(done) => drop(done.try_send(())),
-        }
+impl Guard {
+    /// Writes lines as they are, between those of the log.
+    pub(crate) fn write(&self, lines: String) {
+        self.0.lines.write(lines);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let Some(lines) = self.0.lines.get() else { return };
-        let (done, written) = sync_channel(1);
-        if lines.try_send(Line::End(done)).is_ok() {
-            // Past the time, stderr is blocked, and the program ends all the same.
-            let _ = written.recv_timeout(PARTING);
-        }
+        output::finish();
+        self.0.lines.finish();
     }
 }
 
@@ -143,16 +115,7 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        let mut line = self.format.line(system::wall(), record);
-        if dropped > 0 {
-            let lost = format_args!("{dropped} lines were dropped: stderr was blocked");
-            let record = Record::builder().level(log::Level::Warn).args(lost).build();
-            line.insert_str(0, &self.format.line(system::wall(), &record));
-        }
-        if self.lines.get_or_init(writer).try_send(Line::Text(line)).is_err() {
-            self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
-        }
+        self.lines.write(self.format.line(system::wall(), record));
     }
 
     fn flush(&self) {}

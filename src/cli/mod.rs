@@ -11,6 +11,7 @@ mod keys;
 mod load;
 mod logging;
 mod options;
+mod output;
 #[cfg(test)]
 mod pages;
 mod ping;
@@ -24,12 +25,13 @@ mod systemd;
 mod units;
 mod version;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory as _, Parser, Subcommand};
 
-use exit::Failure;
+use escape::Escaped;
+use exit::{Failure, Kind};
+use output::{stderr, stdout};
 
 /// Lets only those who know the key talk to your service.
 #[derive(Debug, Parser)]
@@ -61,8 +63,8 @@ Examples:
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such file of keys or
-configuration, 69 cannot bind or connect, 76 protocol violated, 77 refused, 78 bad
-configuration or no such key on the ring.
+configuration, 69 cannot bind or connect, 74 the output cannot be written, 76 protocol
+violated, 77 refused, 78 bad configuration or no such key on the ring.
 Every option is also read from the environment, as COUNTERSIGN_ and its name.";
 
 #[derive(Debug, Subcommand)]
@@ -79,21 +81,43 @@ enum Verb {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let done = match Arguments::parse().verb {
-        Verb::Serve(serve) => serve.run(),
-        Verb::CheckConfig(check) => check.run(),
-        Verb::Connect(connect) => connect.run(),
-        Verb::Keygen(keygen) => keygen.run(),
-        Verb::Keys(keys) => keys.run(),
-        Verb::Load(load) => load.run(),
-        Verb::Ping(ping) => ping.run(),
-        Verb::Proxy(proxy) => proxy.run(),
-        Verb::Status(status) => status.run(),
+    let verdict = match Arguments::try_parse() {
+        Ok(arguments) => arguments.verb.run(),
+        Err(told) => tell(&told),
     };
-    match done {
+    // Decided before anything more is written; what was not written counts where nothing else does.
+    match verdict.and_then(|()| stdout().verdict()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }
+}
+
+impl Verb {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Serve(serve) => serve.run(),
+            Self::CheckConfig(check) => check.run(),
+            Self::Connect(connect) => connect.run(),
+            Self::Keygen(keygen) => keygen.run(),
+            Self::Keys(keys) => keys.run(),
+            Self::Load(load) => load.run(),
+            Self::Ping(ping) => ping.run(),
+            Self::Proxy(proxy) => proxy.run(),
+            Self::Status(status) => status.run(),
+        }
+    }
+}
+
+/// Help and the version, which are results, or why the arguments can't be used.
+fn tell(told: &clap::Error) -> Result<(), Failure> {
+    let stream = if told.use_stderr() { stderr() } else { stdout() };
+    let text = told.render();
+    // Arguments are quoted in it as they were typed.
+    let plain: String =
+        text.to_string().lines().map(|line| format!("{}\n", Escaped(line))).collect();
+    let is_safe = plain.trim_end() == text.to_string().trim_end();
+    stream.write(if is_safe && stream.is_coloured() { text.ansi().to_string() } else { plain });
+    if told.use_stderr() { Err(Failure::new(Kind::Usage, "").quiet()) } else { Ok(()) }
 }
 
 /// The options of the whole program.
@@ -101,10 +125,10 @@ fn command() -> Command {
     Arguments::command()
 }
 
-/// Each failure in one line with the remedy; whoever closed our output early needs none.
+/// Each failure in one line with the remedy.
 fn report(failure: &Failure) -> ExitCode {
     for line in failure.lines().filter(|_| !failure.is_quiet()) {
-        let _ = writeln!(std::io::stderr(), "countersign: {line}");
+        stderr().line(format_args!("countersign: {}", Escaped(line)));
     }
     failure.code()
 }

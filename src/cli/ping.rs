@@ -1,6 +1,5 @@
 //! `countersign ping`: whether a server serves, in every dialect.
 
-use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -9,6 +8,7 @@ use countersign::{Client, ClientError, Dialect, Protocol};
 
 use super::exit::Failure;
 use super::options::{STAMP_AND_FRAME, Spoken};
+use super::output::{stderr, stdout};
 use super::system;
 
 /// Check whether a server serves
@@ -91,12 +91,12 @@ impl Ping {
             match self.ping(&protocol) {
                 Ok(checked) => {
                     let millis = began.elapsed().as_secs_f64() * 1e3;
-                    self.say(&format!("{}: {what}: {checked}{millis:.2} ms", self.address))?;
+                    self.say(&format!("{}: {what}: {checked}{millis:.2} ms", self.address));
                 }
                 Err(error) => {
                     let failure = Failure::client(&self.address, &error);
                     if !self.quiet {
-                        writeln!(io::stderr(), "countersign: {failure}")?;
+                        stderr().line(format_args!("countersign: {failure}"));
                     }
                     failed = failed.and(Err(failure.quiet()));
                 }
@@ -145,7 +145,9 @@ impl Ping {
         self.message.as_deref().or(needed)
     }
 
-    fn say(&self, line: &str) -> io::Result<()> {
-        if self.quiet { Ok(()) } else { writeln!(io::stdout(), "{line}") }
+    fn say(&self, line: &str) {
+        if !self.quiet {
+            stdout().line(line);
+        }
     }
 }

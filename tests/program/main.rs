@@ -16,6 +16,7 @@ mod logs;
 mod multiprocessing;
 mod mutual;
 mod options;
+mod output;
 mod ping;
 #[path = "../common/progress.rs"]
 mod progress;

@@ -1,7 +1,7 @@
 //! The line to the server: one connection, or one for each message.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io;
 use std::time::Duration;
 
 use countersign::{Client, ClientError, Dialect, Protocol, Reason};
@@ -9,6 +9,7 @@ use countersign::{Client, ClientError, Dialect, Protocol, Reason};
 use super::Connect;
 use super::retry::Backoff;
 use crate::cli::exit::{Failure, Kind, plain};
+use crate::cli::output::{stderr, stdout};
 use crate::cli::system;
 
 /// How long is waited for a sign that the connection is over, before a message is sent which
@@ -42,7 +43,7 @@ impl<'a> Line<'a> {
             Some(mut client) if self.connect.retry > 0 => match self.glance(&mut client) {
                 Ok(()) => Some(client),
                 Err(error) if is_passing(&error) => {
-                    say(&format_args!("{}; connecting anew", self.failed(&error)))?;
+                    say(&format_args!("{}; connecting anew", self.failed(&error)));
                     None
                 }
                 Err(error) => return Err(self.failed(&error)),
@@ -64,7 +65,7 @@ impl<'a> Line<'a> {
         }
         let error = match self.client()?.ask(message) {
             Ok(reply) => {
-                print(reply)?;
+                print(reply);
                 if self.connect.spoken.once {
                     self.leave()?;
                 }
@@ -90,7 +91,7 @@ impl<'a> Line<'a> {
             finished => finished.map_err(|error| self.failed(&error))?,
         }
         while let Some(message) = client.receive().map_err(|error| self.failed(&error))? {
-            print(message)?;
+            print(message);
         }
         Ok(())
     }
@@ -106,7 +107,8 @@ impl<'a> Line<'a> {
             }
             _ => "the proof was sent; the verdict stays with the server",
         };
-        Ok(writeln!(io::stderr(), "{text}")?)
+        stderr().line(text);
+        Ok(())
     }
 
     /// Connects, again and again if that was asked for and may help.
@@ -120,7 +122,7 @@ impl<'a> Line<'a> {
             let failure = Failure::client(&self.connect.address, &error);
             let pause = if is_passing(&error) { backoff.pause()? } else { None };
             let Some(pause) = pause else { return Err(failure) };
-            say(&format_args!("{failure}; trying again in {} ms", pause.as_millis()))?;
+            say(&format_args!("{failure}; trying again in {} ms", pause.as_millis()));
             system::sleep(pause);
         }
     }
@@ -141,7 +143,7 @@ impl<'a> Line<'a> {
         client.set_timeout(Some(GLANCE));
         let seen = loop {
             match client.receive() {
-                Ok(Some(message)) => print(message)?,
+                Ok(Some(message)) => print(message),
                 Ok(None) => break Err(ClientError::Closed),
                 Err(ClientError::Timeout) => break Ok(()),
                 Err(error) => break Err(error),
@@ -200,14 +202,11 @@ fn is_broken(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
 }
 
-fn print(reply: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout();
-    stdout.write_all(reply)?;
-    stdout.write_all(b"\n")?;
-    stdout.flush()
+fn print(reply: &[u8]) {
+    stdout().write([reply, b"\n"].concat());
 }
 
 /// A line on stderr, in the words that a failure has.
-pub(super) fn say(what: &dyn Display) -> io::Result<()> {
-    writeln!(io::stderr(), "countersign: {what}")
+pub(super) fn say(what: &dyn Display) {
+    stderr().line(format_args!("countersign: {what}"));
 }

@@ -13,6 +13,7 @@ use rustyline::error::ReadlineError;
 
 use super::exit::{Failure, Kind};
 use super::options::{STAMP_AND_FRAME, Spoken};
+use super::output::stdout;
 use line::{Asked, Line};
 
 /// Talk to a server
@@ -86,7 +87,7 @@ impl Connect {
                         editor.add_history_entry(message).map_err(failed)?;
                         match line.ask(message.as_bytes())? {
                             Asked::Answered => {}
-                            Asked::Lost(failure) if self.retry > 0 => line::say(&failure)?,
+                            Asked::Lost(failure) if self.retry > 0 => line::say(&failure),
                             Asked::Lost(failure) => return Err(failure),
                         }
                     }
@@ -111,6 +112,9 @@ impl Connect {
                 && let Asked::Lost(failure) = line.ask(text)?
             {
                 return Err(failure);
+            }
+            if stdout().has_failed() {
+                return Ok(());
             }
             message.clear();
         }

@@ -1,6 +1,5 @@
 //! `countersign keys check`: whether the ring is in order.
 
-use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
@@ -8,6 +7,7 @@ use countersign::Key;
 
 use super::{State, Where};
 use crate::cli::exit::Failure;
+use crate::cli::output::{stderr, stdout};
 use crate::cli::{ring, system, units};
 
 /// A key that runs out within this time is warned of.
@@ -36,13 +36,13 @@ impl Check {
         let now = system::wall();
         for key in ring.keys() {
             for warning in warnings(key, now) {
-                writeln!(io::stderr(), "warning: the key {} {warning}", key.id())?;
+                stderr().line(format_args!("warning: the key {} {warning}", key.id()));
             }
         }
         let live = ring.keys().filter(|key| key.is_valid_at(now)).count();
         let all = ring.keys().count();
         let keys = if all == 1 { "key" } else { "keys" };
-        writeln!(io::stdout(), "{}: {all} {keys}, {live} valid now", path.display())?;
+        stdout().line(format_args!("{}: {all} {keys}, {live} valid now", path.display()));
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! `countersign keys list`: what is on the ring.
 
-use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use clap::Args;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{State, Where, validity};
 use crate::cli::exit::Failure;
+use crate::cli::output::stdout;
 use crate::cli::{ring, system, units};
 
 /// List the keys of the ring, without their secrets
@@ -38,7 +38,8 @@ impl List {
         let ring = ring::read(&self.place.path()?)?;
         let now = system::wall();
         let text = if self.json { objects(&ring, now) } else { table(&ring, now) };
-        Ok(io::stdout().write_all(text.as_bytes())?)
+        stdout().write(text);
+        Ok(())
     }
 }
 

@@ -1,6 +1,5 @@
 //! `countersign keys rotate`: a fresh key for an old one, and some time in which both are taken.
 
-use std::io::{self, Write as _};
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -10,6 +9,7 @@ use countersign::{Key, KeyRing};
 
 use super::{Where, validity};
 use crate::cli::exit::{Failure, Kind};
+use crate::cli::output::{stderr, stdout};
 use crate::cli::ring::{Change, Purpose};
 use crate::cli::{system, units};
 
@@ -51,13 +51,14 @@ impl Rotate {
         let path = self.place.path()?;
         let [old, new] = rotate(&path, &self.id, now + self.overlap)?;
         for key in [&old, &new] {
-            writeln!(io::stdout(), "{} {} {}", key.id(), key.fingerprint(), validity(key, now))?;
+            let shown = format!("{} {} {}", key.id(), key.fingerprint(), validity(key, now));
+            stdout().line(shown);
         }
         let (old, new, end) = (old.id(), new.id(), old.not_after().filter(|end| *end > now));
         let copy = format!("copy the line of {new} in {} to all who hold {old}", path.display());
         match end.map(units::date) {
-            Some(end) => writeln!(io::stderr(), "{copy}, before {end}")?,
-            None => writeln!(io::stderr(), "{copy}, which is taken no more")?,
+            Some(end) => stderr().line(format_args!("{copy}, before {end}")),
+            None => stderr().line(format_args!("{copy}, which is taken no more")),
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ mod output;
 mod threshold;
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use signal_hook::consts::SIGINT;
 
 use super::exit::{Failure, Kind};
 use super::options::Spoken;
+use super::output::{stderr, stdout};
 use super::{serve, units};
 use output::Output;
 use threshold::Threshold;
@@ -168,8 +169,8 @@ impl Load {
         };
         let load = library::Load::new(&self.address, protocol, plan).map_err(unusable)?;
         let report = self.watched(load)?;
-        self.write(&report)?;
-        self.verdict(&report)
+        let verdict = self.verdict(&report);
+        verdict.and(self.write(&report))
     }
 
     fn plan(&self) -> Plan {
@@ -220,7 +221,7 @@ impl Load {
     }
 
     fn bar(&self) -> ProgressBar {
-        if !io::stderr().is_terminal() {
+        if !stderr().is_terminal() {
             return ProgressBar::hidden();
         }
         let duration = self.duration.unwrap_or(Duration::from_secs(10));
@@ -233,14 +234,11 @@ impl Load {
     fn write(&self, report: &Report) -> Result<(), Failure> {
         let text = self.output.write(report);
         match &self.output_file {
-            None => io::stdout().write_all(text.as_bytes())?,
+            None => stdout().write(text),
             Some(path) => {
                 let written =
                     File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
-                written.map_err(|error| {
-                    let text = format!("cannot write {}: {error}", path.display());
-                    Failure::new(Kind::General, text)
-                })?;
+                written.map_err(|error| Failure::unwritten(path.display(), &error))?;
             }
         }
         Ok(())

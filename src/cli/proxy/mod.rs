@@ -12,7 +12,7 @@ mod pump;
 mod relay;
 mod sockets;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -21,6 +21,7 @@ use log::{info, warn};
 
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
+use super::output::announce;
 use super::signals::Signals;
 use super::{ring, serve, system, units};
 use bounds::Bounds;
@@ -115,8 +116,7 @@ impl Proxy {
             Role::Server => info!("from countersign/1 at {address} to plain {}", self.to),
         }
         info!("at most {memory} of memory for connections, whatever peers do");
-        // Where nobody reads what it says, it serves all the same.
-        let _ = writeln!(io::stdout(), "listening on {address}");
+        announce(format_args!("listening on {address}"));
         carry(&mut relay, &signals)?;
         info!("stopped; {}", relay.carried());
         Ok(())

@@ -14,7 +14,6 @@ mod sources;
 mod status;
 mod worker;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +26,8 @@ use log::info;
 use super::admin::{self, Admin, Board};
 use super::config::{File, Wanted};
 use super::exit::Failure;
-use super::logging::{self, Format, Logging};
+use super::logging::{self, Format, Guard, Logging};
+use super::output::announce;
 use super::signals::Signals;
 use super::system;
 use super::systemd::{Notifier, Passed};
@@ -117,10 +117,10 @@ impl Serve {
             None => Source::Typed(Box::new(settings)),
         };
         let wanted = source.read()?;
-        let _log = logging::begin(wanted.process.logging);
+        let log = logging::begin(wanted.process.logging);
         let listeners =
             Ready::all(wanted.listeners.clone(), wanted.process.workers, Missing::Made)?;
-        serve(source, wanted, &listeners, passed)
+        serve(source, wanted, &listeners, passed, &log)
     }
 }
 
@@ -129,6 +129,7 @@ fn serve(
     wanted: Wanted,
     listeners: &[Ready],
     mut passed: Passed,
+    log: &Guard,
 ) -> Result<(), Failure> {
     let Process { workers, busy_poll, logging, .. } = wanted.process;
     let began = system::monotonic();
@@ -142,7 +143,8 @@ fn serve(
     first.wake_on(woken)?;
     let board = Arc::new(Board::new(workers, system::wall(), began));
     let admin = wanted.process.admin.listen(&board, passed_to_admin)?;
-    introduce(listeners, logging.format, &first, workers, admin.as_ref())?;
+    let screen = Screen::new(listeners, &first, workers, admin.as_ref());
+    introduce(&screen, log, logging.format, &first, admin.as_ref());
     let words: Vec<_> = listeners.iter().map(|ready| ready.listening.words()).collect();
     let shown = admin.is_some().then_some(Shown { board, words });
     let others = servers.into_iter().zip(mail.iter().skip(1).cloned()).collect();
@@ -170,26 +172,23 @@ fn serve(
     Ok(())
 }
 
-/// The first screen on stderr, and on stdout where the server listens.
+/// The first screen on stderr, and on stdout where the server listens. Where nobody reads what it
+/// says, it serves all the same.
 fn introduce(
-    listeners: &[Ready],
+    screen: &Screen,
+    log: &Guard,
     format: Format,
     server: &Server<Offered>,
-    workers: usize,
     admin: Option<&Admin>,
-) -> io::Result<()> {
-    let screen = Screen::new(listeners, server, workers, admin);
-    // Where nobody reads what it says, it serves all the same.
+) {
     match format {
-        Format::Text => drop(io::stderr().write_all(screen.text().as_bytes())),
+        Format::Text => log.write(screen.text()),
         Format::Json => screen.log(),
     }
-    let mut stdout = io::stdout();
     for address in server.addresses() {
-        let _ = writeln!(stdout, "listening on {address}");
+        announce(format_args!("listening on {address}"));
     }
     for address in admin.map(Admin::addresses).unwrap_or_default() {
-        let _ = writeln!(stdout, "admin on {address}");
+        announce(format_args!("admin on {address}"));
     }
-    Ok(())
 }

@@ -1,13 +1,14 @@
 //! The services that the program brings, as one: each connection is served what its listener
 //! offers.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use clap::builder::PossibleValue;
 use countersign::services::{Echo, Timestamp};
 use countersign::{Close, Peer, Reply, Service};
 use log::warn;
+
+use crate::cli::output::announce;
 
 /// A service, by the name that is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,9 +87,8 @@ impl Service for Offered {
     fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> Served {
         let served = self.served_to(peer);
         if served == Served::Verdict {
-            // Whoever reads the verdicts may have gone; the log has the refusals.
             let key = peer.key().unwrap_or("-");
-            let _ = writeln!(io::stdout(), "verified {} key={key}", peer.address());
+            announce(format_args!("verified {} key={key}", peer.address()));
         }
         served
     }

@@ -3,13 +3,14 @@
 mod page;
 mod screen;
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::Read as _;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::exit::{Failure, Kind};
+use super::output::{stderr, stdout};
 use super::signals::Signals;
 use page::Page;
 use screen::Screen;
@@ -48,20 +49,23 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 impl Status {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let Some(pause) = self.watch else { return self.show(&Page::ask(&self)?, None) };
+        let Some(pause) = self.watch else {
+            self.show(&Page::ask(&self)?, None);
+            return Ok(());
+        };
         let (signals, mut woken) = Signals::heed()?;
         // None at all would be for ever.
         woken.set_read_timeout(Some(pause.max(Duration::from_millis(10))))?;
         let mut before = None;
-        while !signals.come() {
+        while !signals.come() && !stdout().has_failed() {
             match Page::ask(&self) {
                 Ok(page) => {
-                    self.show(&page, before.as_ref())?;
+                    self.show(&page, before.as_ref());
                     before = Some(page);
                 }
                 // A server that is started anew is there again in a moment.
                 Err(failure) if before.is_some() && failure.is_of(Kind::Unavailable) => {
-                    writeln!(io::stderr(), "countersign: {failure}; asking again")?;
+                    stderr().line(format_args!("countersign: {failure}; asking again"));
                 }
                 Err(failure) => return Err(failure),
             }
@@ -71,27 +75,22 @@ impl Status {
         Ok(())
     }
 
-    fn show(&self, page: &Page, before: Option<&Page>) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
+    fn show(&self, page: &Page, before: Option<&Page>) {
+        let stdout = stdout();
         if self.json {
-            stdout.write_all(&page.text)?;
-        } else {
-            let is_terminal = stdout.is_terminal();
-            let screen = Screen {
-                address: &self.address,
-                report: &page.report,
-                before: before.map(|page| &page.report),
-                is_coloured: is_terminal
-                    && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-            };
-            if self.watch.is_some() && is_terminal {
-                stdout.write_all(CLEAR.as_bytes())?;
-            }
-            stdout.write_all(screen.text().as_bytes())?;
-            if self.watch.is_some() && !is_terminal {
-                stdout.write_all(b"\n")?;
-            }
+            return stdout.write(&page.text);
         }
-        Ok(stdout.flush()?)
+        let screen = Screen {
+            address: &self.address,
+            report: &page.report,
+            before: before.map(|page| &page.report),
+            is_coloured: stdout.is_coloured(),
+        };
+        let text = screen.text();
+        stdout.write(match self.watch {
+            Some(_) if stdout.is_terminal() => format!("{CLEAR}{text}"),
+            Some(_) => format!("{text}\n"),
+            None => text,
+        });
     }
 }

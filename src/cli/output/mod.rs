@@ -1,0 +1,171 @@
+//! What the program writes: stdout and stderr.
+//!
+//! Writing returns nothing, so a verb can't take a reader that has gone or a full disk for its own
+//! result. The stream remembers what failed, and `main` reports it where nothing else has failed.
+//! Descriptors that don't block are waited for. A line that was cut is finished before the next.
+
+mod background;
+mod lines;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write};
+use std::os::fd::BorrowedFd;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+
+use log::warn;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::exit::{Failure, Kind, plain};
+pub(crate) use background::Background;
+use lines::{Lines, Written};
+
+/// One of the two streams.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    lines: Mutex<Lines<Descriptor>>,
+    descriptor: Descriptor,
+    /// The first failure.
+    failure: OnceLock<io::Error>,
+}
+
+static STDOUT: Stream = Stream::new(Descriptor::Stdout);
+static STDERR: Stream = Stream::new(Descriptor::Stderr);
+
+/// Results.
+pub(crate) fn stdout() -> &'static Stream {
+    &STDOUT
+}
+
+/// Messages to the user.
+pub(crate) fn stderr() -> &'static Stream {
+    &STDERR
+}
+
+/// Lines of a server on stdout, which doesn't wait for their reader.
+static ANNOUNCED: LazyLock<Background> = LazyLock::new(|| {
+    let tell = |dropped| {
+        warn!("{dropped} lines for stdout were dropped: it was blocked or full");
+        None
+    };
+    Background::new(stdout(), Box::new(tell))
+});
+
+/// Writes a line to stdout, and doesn't wait for it.
+pub(crate) fn announce(line: impl Display) {
+    ANNOUNCED.write(format!("{line}\n"));
+}
+
+/// Waits for the lines that were announced, but not for long.
+pub(crate) fn finish() {
+    ANNOUNCED.finish();
+}
+
+impl Stream {
+    const fn new(descriptor: Descriptor) -> Self {
+        let lines = Mutex::new(Lines::new(descriptor));
+        Self { lines, descriptor, failure: OnceLock::new() }
+    }
+
+    /// Writes whole lines.
+    pub(crate) fn write(&self, text: impl AsRef<[u8]>) {
+        self.written(text.as_ref());
+    }
+
+    /// Writes a line, and its end.
+    pub(crate) fn line(&self, line: impl Display) {
+        self.write(format!("{line}\n"));
+    }
+
+    /// Writes whole lines, and says what has become of them.
+    fn written(&self, lines: &[u8]) -> Written {
+        let written = self.lines.lock().unwrap_or_else(PoisonError::into_inner).write(lines);
+        if let Written::Cut(error) | Written::Lost(error) = &written {
+            let _ = self.failure.set(copied(error));
+        }
+        written
+    }
+
+    /// Whether something was lost, so that a verb which goes on without end may end.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
+    /// The result of a command that has succeeded otherwise. A reader that has seen enough is no
+    /// failure.
+    pub(crate) fn verdict(&self) -> Result<(), Failure> {
+        match self.failure.get() {
+            None => Ok(()),
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Some(error) => Err(Failure::unwritten(self.descriptor.name(), error)),
+        }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.descriptor.fd().is_terminal()
+    }
+
+    /// Whether colours are shown there, and wanted.
+    pub(crate) fn is_coloured(&self) -> bool {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        self.is_terminal() && !is_set("NO_COLOR")
+    }
+}
+
+fn copied(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// A descriptor that is waited for where it doesn't block.
+#[derive(Debug, Clone, Copy)]
+enum Descriptor {
+    Stdout,
+    Stderr,
+}
+
+impl Descriptor {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+
+    fn fd(self) -> BorrowedFd<'static> {
+        match self {
+            Self::Stdout => rustix::stdio::stdout(),
+            Self::Stderr => rustix::stdio::stderr(),
+        }
+    }
+}
+
+impl Write for Descriptor {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::write(self.fd(), bytes) {
+                Err(Errno::AGAIN) => wait(self.fd(), PollFlags::OUT)?,
+                Err(Errno::INTR) => {}
+                written => return Ok(written?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits until a descriptor is ready, or has failed.
+fn wait(fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::from_borrowed_fd(fd, what)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Failure {
+    /// Something could not be written.
+    pub(crate) fn unwritten(name: impl Display, error: &io::Error) -> Self {
+        Self::new(Kind::Output, format!("cannot write to {name}: {}", plain(error)))
+    }
+}
