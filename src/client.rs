@@ -91,7 +91,7 @@ impl Client {
         let mut protocol = protocol.into();
         protocol.prepare(clock::wall(), chance::bytes)?;
         let session = Session::client(&protocol, chance::bytes()?)?;
-        let deadline = clock::monotonic() + timeout;
+        let deadline = clock::after(timeout);
         let (stream, address) = dial(address, deadline)?;
         let mut client = Self {
             stream,
@@ -169,7 +169,7 @@ impl Client {
     ///
     /// [`ClientError::Refused`] if the server ended it without a word, though we had not.
     pub fn receive(&mut self) -> Result<Option<&[u8]>, ClientError> {
-        let deadline = self.timeout.map(|timeout| clock::monotonic() + timeout);
+        let deadline = self.timeout.map(clock::after);
         let heard = self.event(deadline);
         // The other dialects' servers say whether they take our proof.
         let silent = matches!(self.protocol.dialect(), Dialect::Raw | Dialect::Hex | Dialect::Open);

@@ -1,6 +1,6 @@
 //! The one place that reads the clocks.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The monotonic clock, for deadlines.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
@@ -8,8 +8,29 @@ pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }
 
+/// The moment at which so much time will have passed. A time that the clock can't count is so long
+/// that nobody sees its end.
+pub(crate) fn after(time: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    monotonic() + time.min(CENTURY)
+}
+
 /// The time of day, for text.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_the_clock_cannot_count_is_far_away() {
+        let far = Duration::from_secs(99 * 365 * 24 * 60 * 60);
+        for time in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::MAX / 2] {
+            assert!(after(time) > monotonic() + far);
+        }
+        assert!(after(Duration::ZERO) <= monotonic());
+    }
 }

@@ -4,8 +4,15 @@ use std::time::Duration;
 
 use crate::contract::peer::SLOTS_MAX;
 
+/// Room for the longest reply is made when the server is.
+const REPLY_MAX_CAP: usize = (1 << 30) + (64 << 10);
+
+/// So is the table of networks.
+const FAILURE_NETWORKS_CAP: usize = 1 << 20;
+
 /// What a server may use at most, or one of its listeners where it has several. Every field can be
-/// set; the defaults suit a small machine. A time longer than 48 days counts as 48 days.
+/// set; the defaults suit a small machine. `Duration::MAX` is never; any other time longer than 48
+/// days counts as 48 days.
 ///
 /// [`Server::memory_max`](crate::Server::memory_max) is the sum that they come to.
 ///
@@ -43,7 +50,8 @@ pub struct Limits {
     pub session_age_max: Option<Duration>,
     /// From the order to stop until the last connection is closed.
     pub drain_timeout: Duration,
-    /// Bytes that a service may write in answer to one message, with what frames them.
+    /// Bytes that a service may write in answer to one message, with what frames them. At most
+    /// 1 GiB.
     pub reply_max: usize,
     /// Bytes that all connections together may keep of unfinished messages and unsent replies.
     pub held_max: usize,
@@ -60,7 +68,7 @@ pub struct Limits {
     /// are forgiven at once, and nobody is delayed or refused.
     pub failure_forgiven: Duration,
     /// The networks that are remembered for their wrong proofs. Where there are more, those with
-    /// the least are forgotten.
+    /// the least are forgotten. At most a million.
     pub failure_networks: usize,
 }
 
@@ -91,8 +99,13 @@ impl Limits {
     /// The same, where no limit promises more than another gives.
     pub(crate) fn coherent(self) -> Self {
         let connections = self.connections.min(SLOTS_MAX);
-        let unauthenticated = self.unauthenticated.min(connections);
-        Self { connections, unauthenticated, ..self }
+        Self {
+            connections,
+            unauthenticated: self.unauthenticated.min(connections),
+            reply_max: self.reply_max.min(REPLY_MAX_CAP),
+            failure_networks: self.failure_networks.min(FAILURE_NETWORKS_CAP),
+            ..self
+        }
     }
 }
 

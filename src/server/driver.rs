@@ -202,7 +202,7 @@ impl<S: Service> Server<S> {
 
     /// Looks for events for so long, without sleeping. Says whether there are any.
     fn spin(&mut self, most: Duration) -> io::Result<bool> {
-        let end = clock::monotonic() + most;
+        let end = clock::after(most);
         loop {
             self.poll(Some(Duration::ZERO))?;
             if !self.events.is_empty() || clock::monotonic() >= end {
@@ -220,7 +220,8 @@ impl<S: Service> Server<S> {
         if self.has_more_events {
             return Some(self.epoch);
         }
-        self.engine.deadline().map(|due| self.epoch + due.elapsed())
+        let due = self.engine.deadline()?;
+        self.epoch.checked_add(due.elapsed())
     }
 
     /// Whether the server was told to stop.

@@ -36,7 +36,8 @@ pub(super) enum Wait {
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A wait is over before a node can no longer tell when it began; and a day later, for turns that
-/// come late.
+/// come late. Of one that may last for ever, nobody asks when it began; should it get an end later
+/// on, that counts from no earlier than it should.
 pub(super) const LONGEST: Duration =
     Recent::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
 
@@ -53,7 +54,8 @@ impl Wait {
         Self::Age,
     ];
 
-    pub(super) fn length(self, limits: &Limits) -> Duration {
+    /// How long it may last; none for ever.
+    fn length(self, limits: &Limits) -> Option<Duration> {
         let length = match self {
             Self::Delay => limits.failure_delay,
             Self::Handshake => limits.handshake_timeout,
@@ -61,9 +63,14 @@ impl Wait {
             Self::Message => limits.message_timeout,
             Self::Write => limits.write_timeout,
             Self::Linger => LINGER,
-            Self::Age => limits.session_age_max.unwrap_or(LONGEST),
+            Self::Age => limits.session_age_max?,
         };
-        length.min(LONGEST)
+        (length != Duration::MAX).then_some(length.min(LONGEST))
+    }
+
+    /// When it is over, if it ever is.
+    fn end(self, since: Moment, limits: &Limits) -> Option<Moment> {
+        self.length(limits).map(|length| since + length)
     }
 }
 
@@ -148,7 +155,7 @@ impl Waits {
         (0..).zip(limits).find_map(|(gate, limits)| {
             Wait::ALL.into_iter().find_map(|wait| {
                 let (slot, since) = self.oldest(gate, wait)?;
-                (since + wait.length(limits) <= now).then_some((slot, wait))
+                wait.end(since, limits).is_some_and(|end| end <= now).then_some((slot, wait))
             })
         })
     }
@@ -161,8 +168,8 @@ impl Waits {
         let mut first: Option<Moment> = None;
         for (gate, limits) in (0..).zip(limits) {
             for wait in Wait::ALL {
-                if let Some((_, since)) = self.oldest(gate, wait) {
-                    let end = since + wait.length(limits);
+                let oldest = self.oldest(gate, wait);
+                if let Some(end) = oldest.and_then(|(_, since)| wait.end(since, limits)) {
                     first = Some(first.map_or(end, |first| first.min(end)));
                 }
             }
@@ -217,6 +224,21 @@ mod tests {
         assert_eq!(waits.deadline(&limits), Some(at(5) + limits[0].message_timeout));
         waits.leave(2);
         assert_eq!(waits.deadline(&limits), None);
+    }
+
+    #[test]
+    fn a_wait_without_end_is_never_due_and_the_longest_is_by_its_node() {
+        let limits = |idle_timeout| [Limits { idle_timeout, ..Limits::default() }];
+        let mut waits = Waits::new(1, 1);
+        waits.enter(0, 0, Wait::Idle, at(0));
+        let never = limits(Duration::MAX);
+        assert_eq!((waits.deadline(&never), waits.due(at(u64::MAX), &never)), (None, None));
+        let long = limits(Duration::MAX - Duration::from_nanos(1));
+        assert_eq!(waits.deadline(&long), Some(at(0) + LONGEST));
+        assert_eq!(waits.due(at(0) + LONGEST, &long), Some((0, Wait::Idle)));
+        waits.leave(0);
+        waits.enter(0, 0, Wait::Age, at(0));
+        assert_eq!(waits.deadline(&never), None, "there is no limit on the age");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Memory: no more than the limits come to, and nothing for what a peer merely claims.
 
 use std::fs;
+use std::time::Duration;
 
 use countersign::services::{Discard, Echo};
 use countersign::{Framing, Limits, Listener, Protocol, Reply, Server};
@@ -173,4 +174,39 @@ fn every_peer_claims_much() {
     println!("{grown} bytes");
     assert_eq!(server.counters().open(), PEERS as u64);
     assert!(grown < 32 << 20, "{grown} bytes for {PEERS} claims of 64 MiB");
+}
+
+#[test]
+fn the_greatest_limits_and_times_are_taken_as_they_are() {
+    let most = Duration::MAX;
+    let limits = Limits {
+        connections: usize::MAX,
+        unauthenticated: usize::MAX,
+        unauthenticated_per_address: usize::MAX,
+        handshake_timeout: most,
+        idle_timeout: most,
+        message_timeout: most,
+        write_timeout: most,
+        session_age_max: Some(most),
+        drain_timeout: most,
+        reply_max: usize::MAX,
+        held_max: usize::MAX,
+        failures_free: u32::MAX,
+        failures_max: u32::MAX,
+        failure_delay: most,
+        failure_forgiven: most,
+        failure_networks: usize::MAX,
+    };
+    let listener = Listener::new(Protocol::open()).limits(limits).user_timeout(most);
+    let mut server = Server::new([listener.bind("127.0.0.1:0").unwrap()], Echo).unwrap();
+    server.set_busy_poll(most);
+    let (address, handle) = (server.addresses()[0].to_string(), server.handle());
+    let served = std::thread::spawn(move || server.run());
+    let mut client =
+        countersign::Client::connect_within(&*address, Protocol::open(), most).unwrap();
+    client.set_timeout(Some(most));
+    assert_eq!(client.ask(b"a").unwrap(), b"a");
+    drop(client);
+    handle.stop().unwrap();
+    served.join().unwrap().unwrap();
 }
