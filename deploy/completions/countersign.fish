@@ -55,7 +55,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l servic
 echo\t'each message comes back'
 discard\t'each message is dropped'"
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l tcp-keepalive -d 'When nothing was heard of a peer over TCP for so long, ask whether it is there; 0s is never' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l tcp-user-timeout -d 'How long what was sent over TCP may lack its acknowledgement, and questions their answer [default: --write-timeout]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l tcp-user-timeout -d 'How long what was sent over TCP may lack its acknowledgement, and questions their answer; 0s leaves it to the system [default: --write-timeout]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
 countersign/1+raw\t'the same, and raw at the same port'
 raw\t'a challenge, answered with its HMAC as bytes'
@@ -79,15 +79,15 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l max-co
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l max-unauthenticated -d 'Connections at one time that have not proved themselves' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l max-per-address -d 'The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l handshake-timeout -d 'From accept, or from the end of its delay, until the peer has proved itself' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l idle-timeout -d 'From one message until the next begins' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l message-timeout -d 'From a message\'s first byte until its last' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l idle-timeout -d 'From one message until the next begins; 0s is never' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l message-timeout -d 'From a message\'s first byte until its last; 0s is never' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l write-timeout -d 'While the peer takes nothing of what was written' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l session-max-age -d 'From the proof of a key until the connection is closed [default: no limit]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l drain-timeout -d 'From the signal to stop until the last connection is closed' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l session-max-age -d 'From the proof of a key until the connection is closed; 0s is never [default: 0s]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l drain-timeout -d 'From the signal to stop until the last connection is closed; 0s closes all at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l held-max -d 'What all connections together may keep of unfinished messages and unsent replies' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failures-free -d 'Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failures-max -d 'Wrong proofs past which it is refused' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-delay -d 'From accept until one that is delayed is greeted' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-delay -d 'From accept until one that is delayed is greeted; 0s greets it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-exposed -d 'Let --admin be an address that other machines reach'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l utc -d 'Stamp in UTC instead of local time'
@@ -115,7 +115,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 echo\t'each message comes back'
 discard\t'each message is dropped'"
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l tcp-keepalive -d 'When nothing was heard of a peer over TCP for so long, ask whether it is there; 0s is never' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l tcp-user-timeout -d 'How long what was sent over TCP may lack its acknowledgement, and questions their answer [default: --write-timeout]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l tcp-user-timeout -d 'How long what was sent over TCP may lack its acknowledgement, and questions their answer; 0s leaves it to the system [default: --write-timeout]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
 countersign/1+raw\t'the same, and raw at the same port'
 raw\t'a challenge, answered with its HMAC as bytes'
@@ -139,15 +139,15 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l max-unauthenticated -d 'Connections at one time that have not proved themselves' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l max-per-address -d 'The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l handshake-timeout -d 'From accept, or from the end of its delay, until the peer has proved itself' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l idle-timeout -d 'From one message until the next begins' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l message-timeout -d 'From a message\'s first byte until its last' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l idle-timeout -d 'From one message until the next begins; 0s is never' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l message-timeout -d 'From a message\'s first byte until its last; 0s is never' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l write-timeout -d 'While the peer takes nothing of what was written' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l session-max-age -d 'From the proof of a key until the connection is closed [default: no limit]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l drain-timeout -d 'From the signal to stop until the last connection is closed' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l session-max-age -d 'From the proof of a key until the connection is closed; 0s is never [default: 0s]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l drain-timeout -d 'From the signal to stop until the last connection is closed; 0s closes all at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l held-max -d 'What all connections together may keep of unfinished messages and unsent replies' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failures-free -d 'Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failures-max -d 'Wrong proofs past which it is refused' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-delay -d 'From accept until one that is delayed is greeted' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-delay -d 'From accept until one that is delayed is greeted; 0s greets it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-exposed -d 'Let --admin be an address that other machines reach'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l utc -d 'Stamp in UTC instead of local time'
@@ -157,7 +157,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l key -d 'Sign with the key of this id [default: the first that serves the dialect]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand connect" -l timeout -d 'How long connecting, and each reply, may take' -r
+complete -c countersign -n "__fish_countersign_using_subcommand connect" -l timeout -d 'How long connecting, and each reply, may take; 0s is without end' -r
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l retry -d 'Try again so many times while the server can\'t be reached or is busy' -r
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
 countersign/1+raw\t'the same, and raw at the same port'
@@ -199,7 +199,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from check" -l keys -d 'The file of keys [default: countersign/keys in the user\'s configuration directory]' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
-complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l overlap -d 'How long the old key is still taken' -r
+complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l overlap -d 'How long the old key is still taken; 0s if others know it' -r
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l keys -d 'The file of keys [default: countersign/keys in the user\'s configuration directory]' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
@@ -251,7 +251,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand load" -s h -l he
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l key -d 'Sign with the key of this id [default: the first that serves the dialect]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s c -l count -d 'How many times' -r
-complete -c countersign -n "__fish_countersign_using_subcommand ping" -s i -l interval -d 'From the end of one ping until the next begins' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -s i -l interval -d 'From the end of one ping until the next begins; 0s is at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l timeout -d 'How long one ping may take' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l message -d 'Send this and await the answer, in any dialect [default: `ping`, in raw, hex and open]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
@@ -295,8 +295,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l record
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-connections -d 'Connections at one time; newcomers wait until one closes' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l connect-timeout -d 'From dialling until whoever is at --to has answered' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l handshake-timeout -d 'From connecting until both ends have proved themselves' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l idle-timeout -d 'While nothing is carried either way [default: for ever]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l drain-timeout -d 'From the signal to stop until what is still open is cut' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l idle-timeout -d 'While nothing is carried either way; 0s is never [default: 0s]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l drain-timeout -d 'From the signal to stop until what is still open is cut; 0s cuts it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand status" -l watch -d 'Ask again and again, each time after so long [default: 1s]' -r

@@ -10,6 +10,8 @@ mod keygen;
 mod keys;
 mod load;
 mod logging;
+#[cfg(test)]
+mod numbers;
 mod options;
 mod output;
 #[cfg(test)]

@@ -14,6 +14,9 @@ use super::{ring, system, units};
 /// What `--message-max` is unless told otherwise.
 const MESSAGE_MAX: usize = 64 << 10;
 
+/// What the library takes at most.
+pub(crate) const MESSAGE_MAX_CAP: usize = 1 << 30;
+
 /// What is spoken; the same at both ends.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What is spoken (the same at both ends)")]
@@ -53,7 +56,7 @@ pub(crate) struct Spoken {
     pub(crate) verify_only: bool,
     /// The longest message, in bytes
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_MESSAGE_MAX", default_value = "64k",
-          value_parser = units::size)]
+          value_parser = units::size(1..=MESSAGE_MAX_CAP))]
     pub(crate) message_max: usize,
     /// The file of keys [default: countersign/keys in the user's configuration directory]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::{FalseyValueParser, RangedU64ValueParser};
+use clap::builder::FalseyValueParser;
 use countersign::{Client, ClientError, Dialect, Protocol};
 
 use super::exit::Failure;
 use super::options::{STAMP_AND_FRAME, Spoken};
 use super::output::{stderr, stdout};
-use super::system;
+use super::{system, units};
 
 /// Check whether a server serves
 ///
@@ -27,15 +27,15 @@ pub(crate) struct Ping {
     key: Option<String>,
     /// How many times
     #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_COUNT", default_value = "1",
-          value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
+          value_parser = units::count::<u64>(1..=1_000_000_000))]
     count: u64,
-    /// From the end of one ping until the next begins
+    /// From the end of one ping until the next begins; 0s is at once
     #[arg(short = 'i', long, value_name = "TIME", env = "COUNTERSIGN_INTERVAL",
-          default_value = "1s", value_parser = humantime::parse_duration)]
+          default_value = "1s", value_parser = units::time(units::ANY_TIME))]
     interval: Duration,
     /// How long one ping may take
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "2s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::SOME_TIME))]
     timeout: Duration,
     /// Send this and await the answer, in any dialect [default: `ping`, in raw, hex and open]
     #[arg(long, value_name = "TEXT", env = "COUNTERSIGN_MESSAGE")]

@@ -1,21 +1,76 @@
-//! Numbers and sizes with a unit: `10k`, `64k`, `1m`; modes; and dates. Durations are humantime's:
-//! `5s`, `200ms`.
+//! Numbers, sizes and times with a unit: `10k`, `64m`, `5s`; modes; and dates.
+//!
+//! Every number that a user can give is read here, whether as an option, in a file or in the
+//! environment, and each within a range. So no number is too large for what is done with it later.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 /// The last second that RFC 3339 can write.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
 
+/// The longest time that an option takes: the timers of the library count no further.
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(48 * 24 * 60 * 60);
+
+/// Any time, also none.
+pub(crate) const ANY_TIME: RangeInclusive<Duration> = Duration::ZERO..=TIME_MAX;
+
+/// Any time that passes.
+pub(crate) const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=TIME_MAX;
+
+/// What `0s` stands for where it means that there is no limit.
+pub(crate) const NEVER: Duration = Duration::MAX;
+
 /// Reads a size in bytes; k, m and g are powers of 1024.
-pub(crate) fn size(text: &str) -> Result<usize, String> {
-    let bytes = scaled(text, 1024).ok_or("write a size like 4096, 64k or 1m")?;
-    usize::try_from(bytes).map_err(|_| "the size is too large".to_owned())
+pub(crate) fn size(range: RangeInclusive<usize>) -> impl Reader<usize> {
+    move |text| {
+        let bytes = scaled(text, 1024).and_then(|bytes| usize::try_from(bytes).ok());
+        bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| {
+            let [least, most] =
+                [range.start(), range.end()].map(|bytes| short(*bytes as u64, 1024));
+            format!("write a size from {least} to {most}, like 4096, 64k or 1m")
+        })
+    }
 }
 
 /// Reads a number of things; k, m and g are powers of 1000.
-pub(crate) fn count(text: &str) -> Result<u64, String> {
-    scaled(text, 1000).ok_or_else(|| "write a number like 500, 10k or 1m".to_owned())
+pub(crate) fn count<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Reader<T> {
+    move |text| {
+        let number = scaled(text, 1000).filter(|number| range.contains(number));
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+            let [least, most] = [range.start(), range.end()].map(|number| short(*number, 1000));
+            format!("write a number from {least} to {most}, like 500 or 10k")
+        })
+    }
 }
+
+/// Reads a time: humantime's `500ms`, `5s`, `1h 30m`.
+pub(crate) fn time(range: RangeInclusive<Duration>) -> impl Reader<Duration> {
+    move |text| {
+        let time = humantime::parse_duration(text).ok().filter(|time| range.contains(time));
+        time.ok_or_else(|| {
+            let [least, most] = [range.start(), range.end()].map(|time| span(*time));
+            format!("write a time from {least} to {most}, like 500ms, 5s or 1h")
+        })
+    }
+}
+
+/// Reads a time in the range, or `0s`, which stands for [`NEVER`].
+pub(crate) fn time_or_never(range: RangeInclusive<Duration>) -> impl Reader<Duration> {
+    let within = time(range);
+    move |text| match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Ok(NEVER),
+        _ => within(text).map_err(|remedy| format!("{remedy}; 0s is never")),
+    }
+}
+
+/// What reads the value of an option for clap.
+pub(crate) trait Reader<T>:
+    Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+{
+}
+
+impl<T, F: Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static> Reader<T> for F {}
 
 fn scaled(text: &str, kilo: u64) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
@@ -28,6 +83,24 @@ fn scaled(text: &str, kilo: u64) -> Option<u64> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(kilo.pow(power))
+}
+
+/// A number as it can be typed: with the largest unit that leaves nothing over.
+fn short(number: u64, kilo: u64) -> String {
+    let units = [(kilo.pow(3), "g"), (kilo.pow(2), "m"), (kilo, "k")];
+    let fits = units.into_iter().find(|(unit, _)| number >= *unit && number.is_multiple_of(*unit));
+    let (unit, name) = fits.unwrap_or((1, ""));
+    format!("{}{name}", number / unit)
+}
+
+/// A time as it can be typed, likewise.
+fn span(time: Duration) -> String {
+    const SECOND: u128 = 1000;
+    let units = [(86_400 * SECOND, "d"), (3600 * SECOND, "h"), (60 * SECOND, "m"), (SECOND, "s")];
+    let millis = time.as_millis();
+    let fits = units.into_iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
+    let (unit, name) = fits.unwrap_or(if millis == 0 { (1, "s") } else { (1, "ms") });
+    format!("{}{name}", millis / unit)
 }
 
 /// Reads the mode of a file, in octal digits.
@@ -45,7 +118,7 @@ pub(crate) fn shown(bytes: usize) -> String {
         _ => (30, "GiB"),
     };
     // In tenths, rounded up: a bound must not be shown as less than it is.
-    let tenths = (bytes * 10).div_ceil(1 << unit);
+    let tenths = (bytes as u128 * 10).div_ceil(1 << unit);
     match (tenths / 10, tenths % 10) {
         (whole, 0) => format!("{whole} {name}"),
         (whole, tenth) => format!("{whole}.{tenth} {name}"),
@@ -76,20 +149,58 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_read_and_shown() {
-        for (text, bytes) in [("0", 0), ("64k", 65536), ("64K", 65536), ("1m", 1 << 20)] {
+    fn sizes_and_numbers_are_read_within_their_range() {
+        let size = size(1..=1 << 30);
+        for (text, bytes) in [("1", 1), ("64k", 65536), ("64K", 65536), ("1g", 1 << 30)] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in
-            ["", "k", "-1", "1.5k", "64kb", "1kk", "99999999999999999999", "18446744073709551615g"]
-        {
-            assert!(size(text).is_err(), "{text}");
+        let overflowing = ["99999999999999999999", "18446744073709551615g", "18446744073709551615"];
+        let senseless = ["", "k", "-1", "1.5k", "64kb", "1kk", "NaN", "inf", "1e3", "0x10", "0s"];
+        for text in overflowing.into_iter().chain(senseless).chain(["0", "1073741825", "2g"]) {
+            let remedy = size(text).unwrap_err();
+            assert_eq!(remedy, "write a size from 1 to 1g, like 4096, 64k or 1m", "{text}");
         }
-        assert_eq!((count("50"), count("10k"), count("2M")), (Ok(50), Ok(10_000), Ok(2_000_000)));
+        let count = count::<u32>(0..=10_000_000);
+        for (text, number) in [("0", 0), ("50", 50), ("10k", 10_000), ("10M", 10_000_000)] {
+            assert_eq!(count(text), Ok(number), "{text}");
+        }
+        for text in overflowing.into_iter().chain(senseless).chain(["10000001", "11m"]) {
+            let remedy = count(text).unwrap_err();
+            assert_eq!(remedy, "write a number from 0 to 10m, like 500 or 10k", "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_within_their_range_and_none_may_be_never() {
+        let some = time(SOME_TIME);
+        let hour = Duration::from_secs(3600);
+        for (text, expected) in [("1ms", Duration::from_millis(1)), ("1h", hour), ("48d", TIME_MAX)]
+        {
+            assert_eq!(some(text), Ok(expected), "{text}");
+            assert_eq!(time_or_never(SOME_TIME)(text), Ok(expected), "{text}");
+        }
+        let senseless = ["", "5", "-5s", "NaN", "inf", "soon", "1ns", "49d"];
+        let overflowing = ["400000000000y", "99999999999999999999s", "18446744073709551615s"];
+        for text in senseless.into_iter().chain(overflowing) {
+            let remedy = "write a time from 1ms to 48d, like 500ms, 5s or 1h";
+            assert_eq!(some(text).unwrap_err(), remedy, "{text}");
+            let refused = time_or_never(SOME_TIME)(text).unwrap_err();
+            assert_eq!(refused, format!("{remedy}; 0s is never"), "{text}");
+        }
+        for none in ["0", "0s", "0ms"] {
+            assert!(some(none).is_err(), "{none}");
+            assert_eq!(time(ANY_TIME)(none), Ok(Duration::ZERO), "{none}");
+            assert_eq!(time_or_never(SOME_TIME)(none), Ok(NEVER), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_shown_as_no_less_than_it_is() {
         for (bytes, text) in
             [(1023, "1023 bytes"), (65536, "64 KiB"), (65537, "64.1 KiB"), (3 << 30, "3 GiB")]
         {
             assert_eq!(shown(bytes), text);
         }
+        assert_eq!(shown(usize::MAX).split(' ').next_back(), Some("GiB"));
     }
 }

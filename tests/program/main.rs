@@ -15,6 +15,7 @@ mod keys;
 mod logs;
 mod multiprocessing;
 mod mutual;
+mod numbers;
 mod options;
 mod output;
 mod ping;

@@ -133,8 +133,12 @@ fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
             "1: \"name\" is one listener's, and belongs in its [[listener]]",
         ),
         ("name = \"a b\"", "1: name: invalid value 'a b': write a word of up to 64 letters"),
-        ("idle-timeout = \"soon\"", "1: idle-timeout: invalid value 'soon': expected number at 0"),
-        ("idle-timeout = 5", "1: idle-timeout: invalid value '5': time unit needed"),
+        (
+            "idle-timeout = \"soon\"",
+            "1: idle-timeout: invalid value 'soon': write a time from 1ms to 48d, like 500ms, 5s \
+             or 1h; 0s is never",
+        ),
+        ("idle-timeout = 5", "1: idle-timeout: invalid value '5': write a time from 1ms to 48d"),
         (
             "service = \"ech\"",
             "1: service: invalid value 'ech' [possible values: timestamp, echo, \

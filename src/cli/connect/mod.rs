@@ -14,6 +14,7 @@ use rustyline::error::ReadlineError;
 use super::exit::{Failure, Kind};
 use super::options::{STAMP_AND_FRAME, Spoken};
 use super::output::stdout;
+use super::units;
 use line::{Asked, Line};
 
 /// Talk to a server
@@ -28,9 +29,9 @@ pub(crate) struct Connect {
     /// Sign with the key of this id [default: the first that serves the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
     key: Option<String>,
-    /// How long connecting, and each reply, may take
+    /// How long connecting, and each reply, may take; 0s is without end
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "10s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time_or_never(units::SOME_TIME))]
     timeout: Duration,
     /// Try again so many times while the server can't be reached or is busy
     ///
@@ -38,7 +39,8 @@ pub(crate) struct Connect {
     /// never more than 10 s. There is no second try after a refusal that has to do with the key.
     /// A connection that was lost between two messages is made anew, but no message is sent again
     /// that may have been received.
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_RETRY", default_value = "0")]
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_RETRY", default_value = "0",
+          value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
     retry: u32,
     #[command(flatten)]
     spoken: Spoken,

@@ -23,9 +23,9 @@ use crate::cli::{system, units};
 pub(super) struct Rotate {
     /// The key that is to be replaced
     id: String,
-    /// How long the old key is still taken
+    /// How long the old key is still taken; 0s if others know it
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_OVERLAP", default_value = "7d",
-          value_parser = overlap)]
+          value_parser = units::time(Duration::ZERO..=OVERLAP_MAX))]
     overlap: Duration,
     #[command(flatten)]
     place: Where,
@@ -39,11 +39,6 @@ Examples:
 
 /// Past this nobody remembers that there is something left to do.
 const OVERLAP_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
-
-fn overlap(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).ok().filter(|time| *time <= OVERLAP_MAX);
-    time.ok_or_else(|| "write a time like 7d or 12h, of ten years at most".to_owned())
-}
 
 impl Rotate {
     pub(super) fn run(self) -> Result<(), Failure> {

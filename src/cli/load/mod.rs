@@ -20,11 +20,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 
 use super::exit::{Failure, Kind};
-use super::options::Spoken;
+use super::options::{MESSAGE_MAX_CAP, Spoken};
 use super::output::{stderr, stdout};
 use super::{serve, units};
 use output::Output;
 use threshold::Threshold;
+
+/// More clients than one process has descriptors for.
+const CLIENTS_MAX: u64 = 1_000_000;
+
+/// More messages than anybody waits for.
+const COUNT_MAX: u64 = 1_000_000_000_000;
+
+/// Each client has room for so many.
+const PIPELINE_MAX: u64 = 10_000;
+
+/// One a nanosecond.
+const RATE_MAX: u64 = 1_000_000_000;
 
 /// Measure a server with many clients
 ///
@@ -38,23 +50,23 @@ pub(crate) struct Load {
     address: String,
     /// Clients at one time
     #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_CONNECTIONS",
-          default_value = "50", value_parser = units::count)]
+          default_value = "50", value_parser = units::count::<u64>(1..=CLIENTS_MAX))]
     connections: u64,
     /// End when so many messages are answered or have failed
     #[arg(short = 'n', long, value_name = "N", env = "COUNTERSIGN_COUNT",
-          value_parser = units::count)]
+          value_parser = units::count::<u64>(1..=COUNT_MAX))]
     count: Option<u64>,
     /// End after so much time [default: 10s, if there is no -n]
     #[arg(short = 'z', long, value_name = "TIME", env = "COUNTERSIGN_DURATION",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::SOME_TIME))]
     duration: Option<Duration>,
     /// Messages that each client may have on their way
     #[arg(short = 'P', long, value_name = "DEPTH", env = "COUNTERSIGN_PIPELINE",
-          default_value = "1", value_parser = units::count)]
+          default_value = "1", value_parser = units::count::<u64>(1..=PIPELINE_MAX))]
     pipeline: u64,
     /// Messages a second, of all clients together
     #[arg(short = 'q', long, value_name = "RATE", env = "COUNTERSIGN_RATE",
-          value_parser = units::count)]
+          value_parser = units::count::<u64>(1..=RATE_MAX))]
     rate: Option<u64>,
     /// With -q: when messages are due
     #[arg(
@@ -66,22 +78,23 @@ pub(crate) struct Load {
     )]
     arrival: Spacing,
     /// With --arrival burst: how many are due at once
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_BURST", default_value = "10")]
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_BURST", default_value = "10",
+          value_parser = units::count::<u32>(1..=RATE_MAX))]
     burst: u32,
     /// Bytes of a message
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_SIZE", default_value = "32",
-          value_parser = units::size)]
+          value_parser = units::size(1..=MESSAGE_MAX_CAP))]
     size: usize,
     /// Connect anew for each message
     #[arg(long, env = "COUNTERSIGN_RECONNECT", value_parser = FalseyValueParser::new())]
     reconnect: bool,
     /// Clients beside the others that go through the handshake and say nothing
     #[arg(long, value_name = "N", env = "COUNTERSIGN_IDLE", default_value = "0",
-          value_parser = units::count)]
+          value_parser = units::count::<u64>(0..=CLIENTS_MAX))]
     idle: u64,
     /// Measure nothing for so long at first
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WARMUP", default_value = "0s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::ANY_TIME))]
     warmup: Duration,
     /// How clients hang up: with a good-bye, which keeps their port for a while, or with a reset
     #[arg(long, value_name = "HOW", env = "COUNTERSIGN_CLOSE", default_value = "fin", value_enum)]
@@ -91,11 +104,11 @@ pub(crate) struct Load {
     source: Vec<IpAddr>,
     /// Connections that are begun a second, at most
     #[arg(long, value_name = "RATE", env = "COUNTERSIGN_CONNECT_RATE",
-          value_parser = units::count)]
+          value_parser = units::count::<u64>(1..=RATE_MAX))]
     connect_rate: Option<u64>,
     /// From dialling until the handshake is over
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::SOME_TIME))]
     connect_timeout: Duration,
     /// Sign with the key of this id [default: the first that serves the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]

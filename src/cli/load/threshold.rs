@@ -1,10 +1,10 @@
 //! Conditions on a report that set the exit code: `p99>5ms`, `errors>0.1%`, `rate<10k`.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use countersign::load::Report;
 
+use super::RATE_MAX;
 use crate::cli::units;
 
 /// A condition on a report.
@@ -42,13 +42,14 @@ impl Figure {
     fn bound(self, text: &str) -> Option<f64> {
         match self {
             Self::Percentile(_) | Self::Mean | Self::Max => {
-                humantime::parse_duration(text).ok().map(|time: Duration| time.as_secs_f64())
+                units::time(units::ANY_TIME)(text).ok().map(|time| time.as_secs_f64())
             }
-            Self::Errors | Self::Success => match text.strip_suffix('%') {
-                Some(percent) => percent.parse::<f64>().ok().map(|percent| percent / 100.0),
-                None => text.parse().ok(),
-            },
-            Self::Rate => units::count(text).ok().map(|rate| rate as f64),
+            Self::Errors | Self::Success => {
+                let (text, whole) = text.strip_suffix('%').map_or((text, 1.0), |it| (it, 100.0));
+                let share = text.parse::<f64>().ok().map(|share| share / whole);
+                share.filter(|share| (0.0..=1.0).contains(share))
+            }
+            Self::Rate => units::count::<u32>(0..=RATE_MAX)(text).ok().map(f64::from),
         }
     }
 
@@ -111,7 +112,23 @@ mod tests {
             let read: Threshold = text.parse().unwrap();
             assert_eq!((read.figure, read.above, read.bound), (figure, above, bound), "{text}");
         }
-        for text in ["", "p99", "p101>1s", "p99>5", "q>1", "errors>x", ">1"] {
+        for text in [
+            "",
+            "p99",
+            "p101>1s",
+            "p99>5",
+            "q>1",
+            "errors>x",
+            ">1",
+            "errors>NaN",
+            "errors>101%",
+            "success<-1",
+            "errors>inf%",
+            "p99>400000000000y",
+            "pNaN>1s",
+            "rate<-1",
+            "rate<1g1",
+        ] {
             assert!(text.parse::<Threshold>().is_err(), "{text}");
         }
     }

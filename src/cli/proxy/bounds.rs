@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
+
+use crate::cli::{serve, units};
 
 /// What the proxy may use at most, and how long it waits.
 #[derive(Debug, Clone, Args)]
@@ -11,22 +12,22 @@ use clap::builder::RangedU64ValueParser;
 pub(super) struct Bounds {
     /// Connections at one time; newcomers wait until one closes
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "1000",
-          value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+          value_parser = units::count::<usize>(1..=serve::CONNECTIONS_MAX))]
     pub(super) max_connections: usize,
     /// From dialling until whoever is at --to has answered
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::SOME_TIME))]
     pub(super) connect_timeout: Duration,
     /// From connecting until both ends have proved themselves
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_HANDSHAKE_TIMEOUT", default_value = "5s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::SOME_TIME))]
     pub(super) handshake_timeout: Duration,
-    /// While nothing is carried either way [default: for ever]
+    /// While nothing is carried either way; 0s is never [default: 0s]
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_IDLE_TIMEOUT",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time_or_never(units::SOME_TIME))]
     pub(super) idle_timeout: Option<Duration>,
-    /// From the signal to stop until what is still open is cut
+    /// From the signal to stop until what is still open is cut; 0s cuts it at once
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_DRAIN_TIMEOUT", default_value = "5s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::ANY_TIME))]
     pub(super) drain_timeout: Duration,
 }

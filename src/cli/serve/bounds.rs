@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Args, Command};
 use countersign::Limits;
 use log::warn;
@@ -18,59 +17,70 @@ use crate::cli::units;
 pub(super) struct Bounds {
     /// Connections at one time
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "10000",
-          value_parser = one_or_more())]
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     max_connections: usize,
     /// Connections at one time that have not proved themselves
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_UNAUTHENTICATED", default_value = "4096",
-          value_parser = one_or_more())]
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     max_unauthenticated: usize,
     /// The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
-          value_parser = one_or_more())]
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     max_per_address: Option<usize>,
     /// From accept, or from the end of its delay, until the peer has proved itself
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_HANDSHAKE_TIMEOUT", default_value = "5s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::SOME_TIME))]
     handshake_timeout: Duration,
-    /// From one message until the next begins
+    /// From one message until the next begins; 0s is never
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_IDLE_TIMEOUT", default_value = "5m",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time_or_never(units::SOME_TIME))]
     idle_timeout: Duration,
-    /// From a message's first byte until its last
+    /// From a message's first byte until its last; 0s is never
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_MESSAGE_TIMEOUT", default_value = "30s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time_or_never(units::SOME_TIME))]
     message_timeout: Duration,
     /// While the peer takes nothing of what was written
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WRITE_TIMEOUT", default_value = "30s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::SOME_TIME))]
     write_timeout: Duration,
-    /// From the proof of a key until the connection is closed [default: no limit]
+    /// From the proof of a key until the connection is closed; 0s is never [default: 0s]
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_SESSION_MAX_AGE",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time_or_never(units::SOME_TIME))]
     session_max_age: Option<Duration>,
-    /// From the signal to stop until the last connection is closed
+    /// From the signal to stop until the last connection is closed; 0s closes all at once
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_DRAIN_TIMEOUT", default_value = "5s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::ANY_TIME))]
     drain_timeout: Duration,
     /// What all connections together may keep of unfinished messages and unsent replies
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_HELD_MAX", default_value = "64m",
-          value_parser = units::size)]
+          value_parser = units::size(HELD_LEAST..=HELD_MAX))]
     held_max: usize,
     /// Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_FREE", default_value = "10")]
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_FREE", default_value = "10",
+          value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
     failures_free: u32,
     /// Wrong proofs past which it is refused
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_MAX", default_value = "100")]
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_MAX", default_value = "100",
+          value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
     failures_max: u32,
-    /// From accept until one that is delayed is greeted
+    /// From accept until one that is delayed is greeted; 0s greets it at once
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_DELAY", default_value = "1s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::ANY_TIME))]
     failure_delay: Duration,
     /// Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_FORGIVEN", default_value = "6s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::ANY_TIME))]
     failure_forgiven: Duration,
 }
+
+/// No machine has descriptors for more.
+pub(crate) const CONNECTIONS_MAX: u64 = 10_000_000;
+
+/// With less, hardly a message could be kept.
+const HELD_LEAST: usize = 4 << 10;
+
+/// More than any machine has.
+const HELD_MAX: usize = 1 << (usize::BITS - 2);
 
 /// What a record may carry whatever the limit on messages is.
 const RECORD_LEAST: usize = 1008;
@@ -137,7 +147,7 @@ impl Bounds {
             idle_timeout: self.idle_timeout,
             message_timeout: self.message_timeout,
             write_timeout: self.write_timeout,
-            session_age_max: self.session_max_age,
+            session_age_max: self.session_max_age.filter(|age| *age != units::NEVER),
             drain_timeout: self.drain_timeout,
             reply_max: message_max.max(RECORD_LEAST) + STAMP_AND_FRAME,
             held_max: self.held_max,
@@ -154,9 +164,4 @@ impl Bounds {
 /// us. Returns the limit.
 pub(crate) fn raise_descriptors(connections: u64) -> io::Result<u64> {
     rlimit::increase_nofile_limit(connections.saturating_add(DESCRIPTORS_BESIDE))
-}
-
-/// With none, the server would listen and serve nobody.
-pub(super) fn one_or_more() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..)
 }

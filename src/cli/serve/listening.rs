@@ -1,6 +1,7 @@
 //! The options of one listener: where it listens, what it serves, and within which limits.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,6 +18,12 @@ use crate::cli::exit::{Failure, Kind};
 use crate::cli::options::{Choice, Spoken};
 use crate::cli::ring::{self, Purpose};
 use crate::cli::units;
+
+/// Linux counts whole seconds in 15 bits.
+const KEEPALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(9 * 3600);
+
+/// Linux counts milliseconds in 31 bits.
+const USER_TIMEOUT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 24 * 3600);
 
 /// One listener, as it is asked for.
 #[derive(Debug, Clone, Args)]
@@ -48,12 +55,12 @@ pub(crate) struct Listening {
     utc: bool,
     /// When nothing was heard of a peer over TCP for so long, ask whether it is there; 0s is never
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TCP_KEEPALIVE", default_value = "1m",
-          value_parser = keepalive)]
+          value_parser = units::time_or_never(KEEPALIVE))]
     tcp_keepalive: Duration,
-    /// How long what was sent over TCP may lack its acknowledgement, and questions their answer
-    /// [default: --write-timeout]
+    /// How long what was sent over TCP may lack its acknowledgement, and questions their answer;
+    /// 0s leaves it to the system [default: --write-timeout]
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TCP_USER_TIMEOUT",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(USER_TIMEOUT))]
     tcp_user_timeout: Option<Duration>,
     // Behind all others, because their headings hold for what follows.
     #[command(flatten)]
@@ -105,7 +112,7 @@ impl Listening {
             .access(self.sources.access())
             .proxies(self.sources.proxies())
             .unix_mode(self.unix_mode)
-            .keepalive(Some(self.tcp_keepalive).filter(|time| !time.is_zero()));
+            .keepalive(Some(self.tcp_keepalive).filter(|time| *time != units::NEVER));
         if let Some(timeout) = self.tcp_user_timeout {
             listener = listener.user_timeout(timeout);
         }
@@ -167,13 +174,6 @@ impl Listening {
         protocol.check_server()?;
         Ok(protocol)
     }
-}
-
-/// Linux counts whole seconds in 15 bits.
-fn keepalive(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    let fits = time.is_zero() || (1..=32_767).contains(&time.as_secs());
-    fits.then_some(time).ok_or_else(|| "write 0s, or a time from 1s to 9h".to_owned())
 }
 
 /// A name is also the label of a metric.

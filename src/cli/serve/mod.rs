@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use countersign::{Counters, Server};
 use log::info;
@@ -31,7 +31,8 @@ use super::output::announce;
 use super::signals::Signals;
 use super::system;
 use super::systemd::{Notifier, Passed};
-pub(crate) use bounds::{DESCRIPTORS_BESIDE, raise_descriptors};
+use super::units;
+pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, raise_descriptors};
 use crew::Crew;
 pub(crate) use listening::{Listening, Missing};
 use mail::{Mail, Reader};
@@ -74,11 +75,11 @@ pub(crate) struct Settings {
 pub(crate) struct Process {
     /// Look for input for so long before sleeping: quicker answers, at the price of a busy core
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::ANY_TIME))]
     busy_poll: Duration,
     /// Loops that serve, each on a thread of its own and with its part of the limits
     #[arg(long, value_name = "N", env = "COUNTERSIGN_WORKERS", default_value = "1",
-          value_parser = RangedU64ValueParser::<usize>::new().range(1..=WORKERS_MAX))]
+          value_parser = units::count::<usize>(1..=WORKERS_MAX))]
     pub(crate) workers: usize,
     /// At a reload, close the connections whose keys have gone
     #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",

@@ -4,6 +4,7 @@ mod page;
 mod screen;
 
 use std::io::Read as _;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,6 +13,7 @@ use clap::builder::FalseyValueParser;
 use super::exit::{Failure, Kind};
 use super::output::{stderr, stdout};
 use super::signals::Signals;
+use super::units;
 use page::Page;
 use screen::Screen;
 
@@ -26,14 +28,14 @@ pub(crate) struct Status {
     address: String,
     /// Ask again and again, each time after so long [default: 1s]
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WATCH", num_args = 0..=1,
-          default_missing_value = "1s", value_parser = humantime::parse_duration)]
+          default_missing_value = "1s", value_parser = units::time(WATCH))]
     watch: Option<Duration>,
     /// The report as it is, for programs
     #[arg(long, env = "COUNTERSIGN_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
     /// How long an answer may take
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "5s",
-          value_parser = humantime::parse_duration)]
+          value_parser = units::time(units::SOME_TIME))]
     timeout: Duration,
 }
 
@@ -43,6 +45,9 @@ Examples:
   countersign status 127.0.0.1:9529 --watch
   countersign status unix:/run/garden-admin.sock --watch 5s
   countersign status 127.0.0.1:9529 --json";
+
+/// More often than that nobody can read it, and the server would be busy with us.
+const WATCH: RangeInclusive<Duration> = Duration::from_millis(10)..=units::TIME_MAX;
 
 /// Clears a terminal, and begins at its top.
 const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -54,8 +59,7 @@ impl Status {
             return Ok(());
         };
         let (signals, mut woken) = Signals::heed()?;
-        // None at all would be for ever.
-        woken.set_read_timeout(Some(pause.max(Duration::from_millis(10))))?;
+        woken.set_read_timeout(Some(pause))?;
         let mut before = None;
         while !signals.come() && !stdout().has_failed() {
             match Page::ask(&self) {
