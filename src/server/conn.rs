@@ -241,19 +241,21 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Reads once. A short read has emptied the socket, so a second that only says so is saved;
-    /// the end of the stream, though, may have come with the very event that told of the bytes.
+    /// the end of the stream, though, may have come with the very event that told of the bytes, and
+    /// so may urgent data, before which the system stops a read.
     #[inline]
     fn read(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Option<usize>> {
         loop {
             match desk.net.read(&mut self.socket, inbox) {
                 Ok(length) => {
-                    let more = length == inbox.len() || self.signs.has(Signs::ENDED);
+                    let more = length == inbox.len() || self.signs.has(Signs::MORE);
                     self.signs.set(Signs::READABLE, more);
                     desk.counters.bytes_in += length as u64;
                     return Ok(Some(length));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.signs.set(Signs::READABLE, false);
+                    self.signs.set(Signs::URGENT, false);
                     return Ok(None);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

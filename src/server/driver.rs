@@ -394,6 +394,7 @@ fn report<S: Service>(engine: &mut Engine<MioNet, S>, event: &Event) -> bool {
                 readable: event.is_readable() || event.is_read_closed(),
                 ended: event.is_read_closed(),
                 writable: event.is_writable(),
+                urgent: event.is_priority(),
                 failed: event.is_error(),
             },
         ),

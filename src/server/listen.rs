@@ -126,6 +126,8 @@ pub(super) fn prepare(socket: &Socket, options: &Options, limits: &Limits) -> io
     socket.set_nonblocking(true)?;
     if address.ip().is_some() {
         socket.set_tcp_nodelay(true)?;
+        // Urgent data is a byte of the stream like any other, or it would be lost to its message.
+        socket.set_out_of_band_inline(true)?;
         match options.keepalive {
             Some(time) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?,
             None => socket.set_keepalive(false)?,

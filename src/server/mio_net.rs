@@ -65,6 +65,14 @@ impl ListeningSocket {
     }
 }
 
+/// What is told of a connection. Linux tells of urgent data, before which it stops a read.
+fn interest() -> Interest {
+    let both_ways = Interest::READABLE | Interest::WRITABLE;
+    #[cfg(target_os = "linux")]
+    let both_ways = both_ways | Interest::PRIORITY;
+    both_ways
+}
+
 impl Net for MioNet {
     /// Of either kind: the type is a descriptor and the calls that all streams have in common.
     type Socket = TcpStream;
@@ -83,7 +91,7 @@ impl Net for MioNet {
     }
 
     fn watch(&mut self, socket: &mut TcpStream, PeerId(name): PeerId) -> io::Result<()> {
-        self.poll.registry().register(socket, Token(name), Interest::READABLE | Interest::WRITABLE)
+        self.poll.registry().register(socket, Token(name), interest())
     }
 
     fn read(&mut self, socket: &mut TcpStream, into: &mut [u8]) -> io::Result<usize> {

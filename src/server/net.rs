@@ -8,7 +8,8 @@ use crate::contract::peer::{PeerAddress, PeerId};
 ///
 /// The rules are those of edge-triggered readiness: an event says that something may be possible
 /// that wasn't before, and is not repeated until it was tried in vain ([`WouldBlock`]) or, for a
-/// read, gave less than was asked for.
+/// read, gave less than was asked for. A read may stop short before [urgent](Readiness::urgent)
+/// data without having taken all.
 ///
 /// [`WouldBlock`]: io::ErrorKind::WouldBlock
 pub trait Net {
@@ -74,6 +75,8 @@ pub struct Readiness {
     pub ended: bool,
     /// There may be room to write.
     pub writable: bool,
+    /// Urgent data of TCP has arrived. It is read in line, as any byte, but a read stops before it.
+    pub urgent: bool,
     /// The connection is broken. What had arrived before is void (RFC 9293, 3.10.7.4).
     pub failed: bool,
 }

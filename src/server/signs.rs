@@ -15,8 +15,12 @@ impl Signs {
     pub(super) const FAILED: Self = Self(1 << 2);
     /// It stands in the queue of the ready.
     pub(super) const QUEUED: Self = Self(1 << 3);
+    /// Urgent data has arrived, before which the system stops a read.
+    pub(super) const URGENT: Self = Self(1 << 4);
+    /// There may be more behind a short read.
+    pub(super) const MORE: Self = Self(Self::ENDED.0 | Self::URGENT.0);
 
-    /// Whether this one is there.
+    /// Whether this one is there, or one of these.
     pub(super) fn has(self, sign: Self) -> bool {
         self.0 & sign.0 != 0
     }
@@ -35,8 +39,9 @@ impl Signs {
 }
 
 impl From<Readiness> for Signs {
-    fn from(Readiness { readable, ended, failed, .. }: Readiness) -> Self {
-        Self(u8::from(readable) | u8::from(ended) << 1 | u8::from(failed) << 2)
+    fn from(Readiness { readable, ended, failed, urgent, .. }: Readiness) -> Self {
+        let bits = [readable, ended, failed, false, urgent];
+        Self(bits.into_iter().rev().fold(0, |all, bit| all << 1 | u8::from(bit)))
     }
 }
 
@@ -46,7 +51,7 @@ mod tests {
 
     #[test]
     fn each_sign_comes_and_goes_alone() {
-        let all = [Signs::READABLE, Signs::ENDED, Signs::FAILED, Signs::QUEUED];
+        let all = [Signs::READABLE, Signs::ENDED, Signs::FAILED, Signs::QUEUED, Signs::URGENT];
         for sign in all {
             let mut signs = Signs::default();
             assert!(!signs.set(sign, true));
@@ -57,7 +62,8 @@ mod tests {
         }
         let ended = Readiness { readable: true, ended: true, ..Readiness::default() };
         let failed = Readiness { failed: true, ..Readiness::default() };
-        for (readiness, signs) in [(ended, &all[..2]), (failed, &all[2..3])] {
+        let urgent = Readiness { urgent: true, ..Readiness::default() };
+        for (readiness, signs) in [(ended, &all[..2]), (failed, &all[2..3]), (urgent, &all[4..])] {
             assert!(
                 all.iter().all(|each| Signs::from(readiness).has(*each) == signs.contains(each))
             );

@@ -122,6 +122,11 @@ impl World {
             let link = &mut self.links[number];
             link.prelude_arrived += sent.min(front);
             link.arrived += sent.saturating_sub(front);
+            let often = self.setup.faults.urgent;
+            if sent > front && self.random.chance(often) {
+                let link = &mut self.links[number];
+                link.urgent = Some(link.arrived - 1);
+            }
             self.edge(number);
         }
     }

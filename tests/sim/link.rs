@@ -43,6 +43,8 @@ pub(crate) struct Link {
     pub(crate) arrived: usize,
     /// How much of it the server has read.
     pub(crate) read: usize,
+    /// The byte of it that was sent as urgent last: a read stops before it, unless it begins there.
+    pub(crate) urgent: Option<usize>,
     /// What the server has written.
     pub(crate) written: Vec<u8>,
     /// How much of it the client has read.
@@ -90,6 +92,8 @@ pub(crate) struct Socket {
     pub(crate) told_readable: bool,
     /// The engine was told that the stream has ended.
     pub(crate) told_ended: bool,
+    /// The engine was told of urgent data, and hasn't tried to read in vain since.
+    pub(crate) told_urgent: bool,
     /// The engine was told of room, and hasn't written since.
     pub(crate) told_writable: bool,
     /// How far the stream had come when the engine was told of it last.
@@ -173,6 +177,7 @@ impl Link {
             is_composed: false,
             arrived: 0,
             read: 0,
+            urgent: None,
             written: Vec::new(),
             received: 0,
             ended: false,
@@ -183,6 +188,23 @@ impl Link {
             done: false,
             account,
             socket: Socket::default(),
+        }
+    }
+
+    /// Whether an urgent byte has arrived that was not read.
+    pub(crate) fn has_urgent(&self) -> bool {
+        self.urgent.is_some_and(|at| (self.read..self.arrived).contains(&at))
+    }
+
+    /// The bytes that the next read gives, if it has room for so many.
+    pub(crate) fn next_read(&self, room: usize) -> usize {
+        let length = room.min(self.waiting());
+        match self.urgent.filter(|_| self.has_urgent()) {
+            Some(at) => match self.waiting() - (self.arrived - at) {
+                0 => length,
+                before => length.min(before),
+            },
+            None => length,
         }
     }
 

@@ -60,6 +60,8 @@ pub(crate) struct Faults {
     pub(crate) stale: u64,
     pub(crate) duplicate: u64,
     pub(crate) gone: u64,
+    /// What a client sends ends with an urgent byte.
+    pub(crate) urgent: u64,
     pub(crate) event_delay: u64,
     pub(crate) turn_length: u64,
     /// The host speaks to a peer of its own accord.
@@ -167,6 +169,7 @@ impl Faults {
         let (accept, watch, failing) = (often(300), often(100), often(100));
         let (interrupt, overtake, spurious) = (often(300), often(200), often(300));
         let (stale, duplicate, gone, tell) = (often(500), often(200), often(10), often(200));
+        let urgent = often(300);
         let (event_delay, turn_length) = (often(10), often(20));
         let descriptors = if random.chance(200) { random.between(1, 6) } else { usize::MAX };
         let gone = if random.chance(100) { gone } else { 0 };
@@ -180,6 +183,7 @@ impl Faults {
             stale,
             duplicate,
             gone,
+            urgent,
             event_delay,
             turn_length,
             tell,

@@ -208,9 +208,9 @@ impl World {
     fn read(&mut self, number: usize, into: &mut [u8]) -> io::Result<usize> {
         self.meet(number, true)?;
         let link = &mut self.links[number];
-        let length = into.len().min(link.waiting());
+        let length = link.next_read(into.len());
         if length == 0 {
-            link.socket.told_readable = false;
+            (link.socket.told_readable, link.socket.told_urgent) = (false, false);
             if !link.ended {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -228,8 +228,10 @@ impl World {
         link.account.lingered += if link.socket.shut.is_some() { length } else { 0 };
         link.prelude_read += front;
         link.read += behind;
-        // A short read has emptied the buffer; an end that nobody was told of has an event to come.
-        link.socket.told_readable &= length == into.len() || link.socket.told_ended;
+        // A short read has emptied the buffer; an end, or an urgent byte, that nobody was told of
+        // has an event to come.
+        let Link { socket, .. } = link;
+        socket.told_readable &= length == into.len() || socket.told_ended || socket.told_urgent;
         self.say(format_args!("{number}: {length} bytes are read"));
         let is_located = link_is_located(&self.links[number]);
         if is_located && self.links[number].is_arriving() {

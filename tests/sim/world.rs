@@ -79,7 +79,7 @@ enum What {
     /// A client has its turn.
     Step(usize),
     /// The engine hears of a socket: the link, and what was so when the event began its way.
-    Report(usize, [bool; 4]),
+    Report(usize, [bool; 5]),
     /// The engine hears of a listener.
     Call(usize),
 }
@@ -206,27 +206,29 @@ impl World {
         }
     }
 
-    /// Readable, ended, writable, failed.
-    fn state(&self, number: usize) -> [bool; 4] {
+    /// Readable, ended, writable, urgent, failed.
+    fn state(&self, number: usize) -> [bool; 5] {
         let link = &self.links[number];
-        [link.has_news(), link.ended, self.room_out(number) > 0, link.reset]
+        let writable = self.room_out(number) > 0;
+        [link.has_news(), link.ended, writable, link.has_urgent(), link.reset]
     }
 
     /// An event arrives: it tells of what is so now, or of what was so when it set out.
-    fn tell_of(&mut self, number: usize, then: [bool; 4]) -> Option<Heard> {
+    fn tell_of(&mut self, number: usize, then: [bool; 5]) -> Option<Heard> {
         let peer = self.links[number].socket.peer?;
         let now = self.state(number);
         let is_fresh = self.links[number].is_live() && self.random.chance(500);
-        let [readable, ended, writable, failed] = if is_fresh { now } else { then };
+        let [readable, ended, writable, urgent, failed] = if is_fresh { now } else { then };
         let readable = readable || ended || failed;
         let link = &mut self.links[number];
         if readable && link.is_live() {
             link.socket.told_readable |= link.has_news();
             link.socket.told_ended |= ended;
+            link.socket.told_urgent |= urgent;
             link.socket.told = link.arrived;
         }
         link.socket.told_writable |= writable && link.socket.blocked.is_some();
-        Some(Heard::Event(peer, Readiness { readable, ended, writable, failed }))
+        Some(Heard::Event(peer, Readiness { readable, ended, writable, urgent, failed }))
     }
 
     /// Events that nothing has happened for, and such of connections that are gone.
@@ -239,9 +241,9 @@ impl World {
         let (dead, live) = (self.setup.faults.stale, self.setup.faults.spurious);
         if self.links[number].socket.dropped.is_some() {
             if self.random.chance(dead) {
-                let [readable, ended, writable, failed] =
+                let [readable, ended, writable, urgent, failed] =
                     std::array::from_fn(|_| self.random.chance(500));
-                let readiness = Readiness { readable, ended, writable, failed };
+                let readiness = Readiness { readable, ended, writable, urgent, failed };
                 heard.push(Heard::Event(peer, readiness));
             }
         } else if self.random.chance(live) {

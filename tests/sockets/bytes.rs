@@ -4,6 +4,7 @@ use std::thread;
 
 use countersign::services::Echo;
 use countersign::{Close, Dialect, Exchange, Framing, Limits, Protocol, Refusal};
+use socket2::SockRef;
 
 use crate::common::{Client, End, IN_LINES, Running, bracket, speaking};
 use crate::style::Style;
@@ -273,5 +274,36 @@ fn ten_thousand_messages_at_once_are_answered_in_order() {
         assert!(heard == expected, "{style:?}: {} bytes of {}", heard.len(), expected.len());
         assert_eq!(end, End::Fin);
         assert_eq!(server.stop().messages, 10_000);
+    }
+}
+
+/// Sends bytes of which the last is urgent.
+fn say_urgently(client: &Client, bytes: &[u8]) {
+    assert_eq!(SockRef::from(&client.0).send_out_of_band(bytes).unwrap(), bytes.len());
+}
+
+#[test]
+fn an_urgent_byte_is_one_like_any_other() {
+    for dialect in IN_LINES {
+        let protocol = speaking(dialect);
+        let server = Running::start(protocol.clone(), Limits::default(), bracket);
+        let mut client = Client::connect(server.address);
+        let proof = client.proof(&protocol);
+        // The end of the proof, if the dialect has one.
+        if !proof.is_empty() {
+            say_urgently(&client, &proof);
+        }
+        client.welcome(&protocol);
+        for round in 0..20 {
+            // In the middle of a message, at its end, and at the end of all that is sent.
+            client.say(format!("{round} ").as_bytes());
+            say_urgently(&client, b"one");
+            client.say(b"two\nthree");
+            say_urgently(&client, b"\n");
+            client.expect(format!("[{round} onetwo]\n[three]\n").as_bytes());
+        }
+        say_urgently(&client, b"the end");
+        client.finish();
+        assert_eq!(client.hear_all(), (b"[the end]".to_vec(), End::Fin), "{dialect}");
     }
 }
