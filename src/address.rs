@@ -1,13 +1,16 @@
 //! Where a server is: an IP address and a port, or a Unix socket.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use socket2::SockAddr;
+
+use crate::words;
 
 /// What a Unix socket is called by in text.
 const UNIX: &str = "unix:";
@@ -127,19 +130,26 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// What names a server: what [`ToSocketAddrs`] takes, or a Unix socket.
+/// What names a server: a text, an address, or a host with a port.
 ///
 /// | text | the server is |
 /// | --- | --- |
 /// | `127.0.0.1:9527`, `[::1]:9527`, `garden.example:9527` | at an address and a port |
+/// | `garden.example`, `::1`, `[::1]` | there, at port 9527 |
+/// | `9527`, `:9527` | at this port of `127.0.0.1` |
+/// | `fe80::1%eth0`, `[fe80::1%eth0]:9527`, `[fe80::1%2]:9527` | at a link-local address |
 /// | `unix:/run/garden.sock` | at a Unix socket of this path |
-/// | `unix:@garden` | at a name that is no file, on Linux |
+/// | `unix:@garden` | at an abstract Unix socket, on Linux |
 pub trait ToAddresses {
-    /// The addresses, of which the first that works is taken.
+    /// The addresses of the server in the order in which they should be tried: the families take
+    /// turns, as [RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-4) recommends.
+    ///
+    /// A name is looked up with the system's resolver, which blocks for as long as it needs.
     ///
     /// # Errors
     ///
-    /// The text is no address, or the name can't be resolved.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): the text is malformed.
+    /// [`NotFound`](io::ErrorKind::NotFound): the name can't be resolved, perhaps not yet.
     fn to_addresses(&self) -> io::Result<Vec<Address>>;
 }
 
@@ -151,7 +161,11 @@ impl ToAddresses for Address {
 
 impl ToAddresses for str {
     fn to_addresses(&self) -> io::Result<Vec<Address>> {
-        Address::parse_unix(self).map_or_else(|| resolve(self), |address| Ok(vec![address]))
+        if let Some(address) = Address::parse_unix(self) {
+            return Ok(vec![address]);
+        }
+        let (host, port) = split(self).ok_or_else(|| malformed(self))?;
+        resolve(&host, port)
     }
 }
 
@@ -163,19 +177,19 @@ impl ToAddresses for String {
 
 impl ToAddresses for SocketAddr {
     fn to_addresses(&self) -> io::Result<Vec<Address>> {
-        resolve(*self)
+        Ok(vec![Address::Ip(*self)])
     }
 }
 
 impl ToAddresses for (IpAddr, u16) {
     fn to_addresses(&self) -> io::Result<Vec<Address>> {
-        resolve(*self)
+        SocketAddr::from(*self).to_addresses()
     }
 }
 
 impl ToAddresses for (&str, u16) {
     fn to_addresses(&self) -> io::Result<Vec<Address>> {
-        resolve(*self)
+        resolve(self.0, self.1)
     }
 }
 
@@ -185,10 +199,100 @@ impl<T: ToAddresses + ?Sized> ToAddresses for &T {
     }
 }
 
-fn resolve(name: impl ToSocketAddrs) -> io::Result<Vec<Address>> {
-    let addresses: Vec<_> = name.to_socket_addrs()?.map(Address::Ip).collect();
-    let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+/// The host of a text that names none.
+const HOST: &str = "127.0.0.1";
+
+/// The port of a text that names none.
+const PORT: u16 = 9527;
+
+/// The host and the port of a text, if it is well-formed.
+fn split(text: &str) -> Option<(Cow<'_, str>, u16)> {
+    if let Some(port) = number(text) {
+        return Some((HOST.into(), port));
+    }
+    let (host, port): (Cow<'_, str>, _) = if let Some(rest) = text.strip_prefix('[') {
+        let (ip, rest) = rest.split_once(']')?;
+        // Some write the interface behind the bracket.
+        let (zone, port) = rest.find(':').map_or((rest, ""), |colon| rest.split_at(colon));
+        match (is_ipv6(ip), zone) {
+            (true, "") => (ip.into(), port),
+            (true, _) if zone.starts_with('%') => (format!("{ip}{zone}").into(), port),
+            _ => return None,
+        }
+    } else if is_ipv6(text) {
+        (text.into(), "")
+    } else {
+        let (host, port) = text.rfind(':').map_or((text, ""), |colon| text.split_at(colon));
+        let is_scoped = host.contains('%') && is_ipv6(host);
+        match host {
+            "" if port.len() > 1 => (HOST.into(), port),
+            // A number is a port; the system would take it for an IPv4 address.
+            _ if host.bytes().all(|byte| byte.is_ascii_digit()) => return None,
+            _ if is_scoped || !host.contains([':', '[', ']', '/', '%']) => (host.into(), port),
+            _ => return None,
+        }
+    };
+    let port = if port.is_empty() { PORT } else { number(port.strip_prefix(':')?)? };
+    Some((host, port))
+}
+
+/// A port in digits alone: the standard library would take a sign too.
+fn number(text: &str) -> Option<u16> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Whether a host is an IPv6 address, perhaps with an interface.
+fn is_ipv6(host: &str) -> bool {
+    let (ip, zone) = scoped(host);
+    ip.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(|zone| !zone.contains(':'))
+}
+
+/// An address and the interface behind it.
+fn scoped(host: &str) -> (&str, Option<&str>) {
+    host.split_once('%').map_or((host, None), |(ip, zone)| (ip, Some(zone)))
+}
+
+fn malformed(text: &str) -> io::Error {
+    let text = format!("{text:?} isn't an address");
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// All addresses of a host, of which there is at least one.
+fn resolve(host: &str, port: u16) -> io::Result<Vec<Address>> {
+    let found = (host, port).to_socket_addrs().map_err(|error| unknown(host, &error))?;
+    let addresses = in_turns(found);
+    let nowhere = || io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
     if addresses.is_empty() { Err(nowhere()) } else { Ok(addresses) }
+}
+
+/// Each address once, and the families by turns, that of the first address first.
+fn in_turns(found: impl IntoIterator<Item = SocketAddr>) -> Vec<Address> {
+    let mut families: [Vec<SocketAddr>; 2] = [Vec::new(), Vec::new()];
+    let mut first = None;
+    for address in found {
+        let is_of_first = *first.get_or_insert(address.is_ipv6()) == address.is_ipv6();
+        let family = &mut families[usize::from(!is_of_first)];
+        if !family.contains(&address) {
+            family.push(address);
+        }
+    }
+    let longest = families.iter().map(Vec::len).max().unwrap_or(0);
+    let turns = (0..longest).flat_map(|turn| families.each_ref().map(|family| family.get(turn)));
+    turns.flatten().copied().map(Address::Ip).collect()
+}
+
+/// Why the system finds no address. A name that isn't known today may be known in a moment.
+fn unknown(host: &str, error: &io::Error) -> io::Error {
+    let text = match scoped(host) {
+        (_, Some(zone)) => format!("this machine has no interface {zone:?}"),
+        _ if host.is_empty() => return malformed(host),
+        _ => {
+            let why = words::of(error);
+            let why = why.strip_prefix("failed to lookup address information: ").unwrap_or(&why);
+            format!("cannot resolve {host}: {why}")
+        }
+    };
+    io::Error::new(io::ErrorKind::NotFound, text)
 }
 
 #[cfg(test)]
@@ -208,6 +312,86 @@ mod tests {
                 assert_eq!(back.as_ref(), Some(&addresses[0]), "{text}");
             }
         }
+    }
+
+    fn all(text: &str) -> Vec<String> {
+        text.to_addresses().unwrap().iter().map(Address::to_string).collect()
+    }
+
+    #[test]
+    fn what_a_text_leaves_out_is_the_default() {
+        for (text, meant) in [
+            ("9527", "127.0.0.1:9527"),
+            ("1", "127.0.0.1:1"),
+            (":80", "127.0.0.1:80"),
+            ("0", "127.0.0.1:0"),
+            ("127.0.0.2", "127.0.0.2:9527"),
+            ("127.0.0.2:80", "127.0.0.2:80"),
+            ("::1", "[::1]:9527"),
+            ("[::1]", "[::1]:9527"),
+            ("::", "[::]:9527"),
+            ("::1:80", "[::1:80]:9527"),
+            ("::ffff:10.0.0.1", "[::ffff:10.0.0.1]:9527"),
+            // Every Linux has this interface, and it is the first.
+            ("fe80::1%1", "[fe80::1%1]:9527"),
+            ("[fe80::1%1]", "[fe80::1%1]:9527"),
+            ("[fe80::1%1]:80", "[fe80::1%1]:80"),
+            ("[fe80::1]%1:80", "[fe80::1%1]:80"),
+            ("fe80::1%1:80", "[fe80::1%1]:80"),
+        ] {
+            assert_eq!(all(text), [meant], "{text}");
+        }
+        if cfg!(target_os = "linux") {
+            for text in ["fe80::1%lo", "[fe80::1%lo]:9527", "[fe80::1]%lo", "fe80::1%lo:9527"] {
+                assert_eq!(all(text), ["[fe80::1%1]:9527"], "{text}");
+            }
+            assert_eq!(("fe80::1%lo", 80).to_addresses().unwrap()[0].to_string(), "[fe80::1%1]:80");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_from_a_name_that_is_not_known() {
+        use io::ErrorKind::{InvalidInput, NotFound};
+        for (text, kind) in [
+            ("", InvalidInput),
+            (":", InvalidInput),
+            ("99999", InvalidInput),
+            ("host:", InvalidInput),
+            ("host:99999", InvalidInput),
+            ("host:-1", InvalidInput),
+            ("host:+1", InvalidInput),
+            ("host:http", InvalidInput),
+            ("a:b:1", InvalidInput),
+            ("[::1", InvalidInput),
+            ("[::1]80", InvalidInput),
+            ("[::1]:", InvalidInput),
+            ("[::1]x:80", InvalidInput),
+            ("[127.0.0.1]:80", InvalidInput),
+            ("127.0.0.1%lo:80", InvalidInput),
+            ("http://127.0.0.1:80", InvalidInput),
+            ("127.0.0.1:80/", InvalidInput),
+            ("no.such.name.invalid", NotFound),
+            ("no.such.name.invalid:80", NotFound),
+            ("fe80::1%no-such-one", NotFound),
+            ("[fe80::1%no-such-one]:80", NotFound),
+        ] {
+            let error = text.to_addresses().unwrap_err();
+            assert_eq!(error.kind(), kind, "{text}: {error}");
+            let named = text.rsplit_once(['%', ']']).map_or(text, |(_, zone)| zone);
+            assert!(error.to_string().contains(named.trim_end_matches(":80")), "{error}");
+        }
+        let error = "[fe80::1%gone]".to_addresses().unwrap_err();
+        assert_eq!(error.to_string(), "this machine has no interface \"gone\"");
+    }
+
+    #[test]
+    fn the_families_take_turns_and_no_address_is_there_twice() {
+        let ip = |text: &str| SocketAddr::new(text.parse().unwrap(), 1);
+        let found = ["::1", "::1", "::2", "::3", "127.0.0.1", "127.0.0.2", "::1"].map(ip);
+        let tried = ["::1", "127.0.0.1", "::2", "127.0.0.2", "::3"].map(ip);
+        assert_eq!(in_turns(found), tried.map(Address::Ip));
+        let found = ["127.0.0.1", "127.0.0.2", "::1"].map(ip);
+        assert_eq!(in_turns(found), ["127.0.0.1", "::1", "127.0.0.2"].map(ip).map(Address::Ip));
     }
 
     #[test]

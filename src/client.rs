@@ -1,22 +1,23 @@
 //! A blocking client: one connection, over std's sockets.
 
-use std::fmt;
+mod error;
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
-
-use socket2::{Domain, Socket, Type};
 
 use crate::address::{Address, ToAddresses};
 use crate::chance;
 use crate::clock;
+use crate::dial::Dial;
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::{Form, Framing};
+use crate::proto::framing::Form;
 use crate::proto::handshake::countersign::schedule::Exporter;
-use crate::proto::protocol::{NoUsableKey, Protocol};
-use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
+pub use error::ClientError;
 
 /// What is read at once.
 const INBOX: usize = 16 << 10;
@@ -62,15 +63,20 @@ pub struct Client {
     known: bool,
     /// We have said good-bye.
     finished: bool,
+    /// Nothing can be sent any more: a write has failed, or the whole connection has.
+    is_unsendable: bool,
+    /// The connection has failed.
+    is_over: bool,
 }
 
 impl Client {
     /// Connects to the first address that answers and goes through the handshake, in at most five
-    /// seconds. The Unix socket of a path is called `unix:/path`: see [`ToAddresses`].
+    /// seconds. [`ToAddresses`] shows what an address looks like; of a name, all addresses are
+    /// tried as a [`Dial`] does.
     ///
     /// # Errors
     ///
-    /// There is no key to sign with, nobody listens, or the handshake failed.
+    /// There is no key to sign with, the server can't be reached, or the handshake failed.
     pub fn connect(
         address: impl ToAddresses,
         protocol: impl Into<Protocol>,
@@ -78,7 +84,8 @@ impl Client {
         Self::connect_within(address, protocol, CONNECT_TIMEOUT)
     }
 
-    /// The same in at most `timeout`.
+    /// The same in at most `timeout`, which holds for connecting and the handshake together. Only
+    /// the lookup of a name can't be cut short: it takes as long as the system's resolver needs.
     ///
     /// # Errors
     ///
@@ -92,7 +99,10 @@ impl Client {
         protocol.prepare(clock::wall(), chance::bytes)?;
         let session = Session::client(&protocol, chance::bytes()?)?;
         let deadline = clock::after(timeout);
-        let (stream, address) = dial(address, deadline)?;
+        let addresses = address.to_addresses()?;
+        let now = clock::monotonic();
+        let left = deadline.saturating_duration_since(now);
+        let (stream, address) = Dial::new(addresses, now, left).wait()?;
         let mut client = Self {
             stream,
             address,
@@ -106,10 +116,13 @@ impl Client {
             exporter: None,
             known: false,
             finished: false,
+            is_unsendable: false,
+            is_over: false,
         };
         match client.event(Some(deadline)) {
             Ok(Some(Heard::Open)) => Ok(client),
             Ok(_) => Err(ClientError::Closed),
+            Err(ClientError::Timeout) => Err(ClientError::HandshakeTimeout),
             // What the server had not read of ours makes its hanging up a reset, or not: that is
             // chance, and no other failure.
             Err(ClientError::Io(error)) if is_reset(&error) => Err(ClientError::Cut),
@@ -117,7 +130,13 @@ impl Client {
         }
     }
 
-    /// How long one call may wait from now on; without it, for ever.
+    /// How long one call may take from now on, whatever it does; without it, for ever.
+    ///
+    /// A call that takes longer fails with [`ClientError::Timeout`]. After a
+    /// [`receive`](Self::receive) nothing is lost by that, and it may be called again. After an
+    /// [`ask`](Self::ask) the reply is still on its way, if the message was sent: `receive` waits
+    /// for it, and another `ask` would take it for its own. If the message was not sent, part of it
+    /// may have been, so nothing can be sent any more: see [`ClientError::Over`].
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }
@@ -126,8 +145,17 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The framing can't carry the message, or the connection is broken.
+    /// The framing can't carry the message, or the connection is broken. After a failure of the
+    /// connection, a timeout included, nothing more can be sent; what the server has said can still
+    /// be received.
     pub fn send(&mut self, message: &[u8]) -> Result<(), ClientError> {
+        self.send_until(message, self.deadline())
+    }
+
+    fn send_until(&mut self, message: &[u8], deadline: Option<Instant>) -> Result<(), ClientError> {
+        if self.is_unsendable || self.finished {
+            return Err(ClientError::Over);
+        }
         let form = self.session.form(&self.protocol);
         let carried = match form {
             Form::Line(_) => !message.contains(&b'\n') && !message.ends_with(b"\r"),
@@ -142,7 +170,7 @@ impl Client {
         }
         self.out.clear();
         form.frame(message, &mut self.out);
-        if self.seal() { self.flush() } else { Err(ClientError::TooLongForServer) }
+        if self.seal() { self.flush(deadline) } else { Err(ClientError::TooLongForServer) }
     }
 
     /// Says that no message follows. Replies can still be received.
@@ -151,11 +179,14 @@ impl Client {
     ///
     /// The connection is broken.
     pub fn finish(&mut self) -> Result<(), ClientError> {
+        if self.is_unsendable {
+            return Err(ClientError::Over);
+        }
         self.finished = true;
         self.out.clear();
         self.session.say_goodbye(&mut self.out);
         self.seal();
-        self.flush()?;
+        self.flush(self.deadline())?;
         match self.stream.shutdown(Shutdown::Write) {
             // The server has gone already; what it said last can still be received.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
@@ -167,9 +198,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] if the server ended it without a word, though we had not.
+    /// [`ClientError::Refused`] if the server ended it without a word, though we had not. After
+    /// [`ClientError::Timeout`] it may be called again; any other failure is the connection's end.
     pub fn receive(&mut self) -> Result<Option<&[u8]>, ClientError> {
-        let deadline = self.timeout.map(clock::after);
+        self.receive_until(self.deadline())
+    }
+
+    fn receive_until(&mut self, deadline: Option<Instant>) -> Result<Option<&[u8]>, ClientError> {
         let heard = self.event(deadline);
         // The other dialects' servers say whether they take our proof.
         let silent = matches!(self.protocol.dialect(), Dialect::Raw | Dialect::Hex | Dialect::Open);
@@ -194,13 +229,14 @@ impl Client {
     /// As for [`send`](Self::send) and [`receive`](Self::receive), and [`ClientError::Closed`] if
     /// the server ended the stream instead.
     pub fn ask(&mut self, message: &[u8]) -> Result<&[u8], ClientError> {
-        match self.send(message) {
+        let deadline = self.deadline();
+        match self.send_until(message, deadline) {
             // The reason why the server has hung up shows when reading.
             Ok(()) => {}
             Err(ClientError::Io(error)) if is_reset(&error) => {}
             Err(error) => return Err(error),
         }
-        self.receive()?.ok_or(ClientError::Closed)
+        self.receive_until(deadline)?.ok_or(ClientError::Closed)
     }
 
     /// The secret of this label, which the server derives too and nobody else can; none unless
@@ -216,8 +252,24 @@ impl Client {
         &self.address
     }
 
-    /// The next event of the session, for which it reads as often as need be.
+    /// When a call that begins now has to be over.
+    fn deadline(&self) -> Option<Instant> {
+        self.timeout.map(clock::after)
+    }
+
+    /// The next event of the session, or what makes it the last: over is over.
     fn event(&mut self, deadline: Option<Instant>) -> Result<Option<Heard>, ClientError> {
+        if self.is_over {
+            return Err(ClientError::Over);
+        }
+        let event = self.next_event(deadline);
+        self.is_over = event.as_ref().is_err_and(|error| !matches!(error, ClientError::Timeout));
+        self.is_unsendable |= self.is_over;
+        event
+    }
+
+    /// The next event of the session, for which it reads as often as need be.
+    fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<Heard>, ClientError> {
         loop {
             let mut input = &self.inbox[self.next..];
             self.out.clear();
@@ -226,7 +278,7 @@ impl Client {
                 Ok(event) => event,
                 Err(refusal) => {
                     // The dialect may have a word for it; that it is lost changes nothing.
-                    let _ = self.flush();
+                    let _ = self.flush(deadline);
                     return Err(refusal.into());
                 }
             };
@@ -246,7 +298,7 @@ impl Client {
             };
             self.next = self.inbox.len() - input.len();
             self.seal();
-            self.flush()?;
+            self.flush(deadline)?;
             match heard {
                 Heard::Open | Heard::Message => return Ok(Some(heard)),
                 Heard::Control => {}
@@ -273,25 +325,12 @@ impl Client {
     fn read(&mut self, deadline: Option<Instant>) -> Result<usize, ClientError> {
         self.inbox.resize(INBOX, 0);
         self.next = 0;
-        loop {
-            let left = deadline.map(|end| end.saturating_duration_since(clock::monotonic()));
-            if left == Some(Duration::ZERO) {
-                self.inbox.clear();
-                return Err(ClientError::Timeout);
-            }
+        let read = retried(deadline, |left| {
             self.stream.set_read_timeout(left)?;
-            match self.stream.read(&mut self.inbox) {
-                Ok(length) => {
-                    self.inbox.truncate(length);
-                    return Ok(length);
-                }
-                Err(error) if is_retried(&error) => {}
-                Err(error) => {
-                    self.inbox.clear();
-                    return Err(error.into());
-                }
-            }
-        }
+            self.stream.read(&mut self.inbox)
+        });
+        self.inbox.truncate(*read.as_ref().unwrap_or(&0));
+        read
     }
 
     /// Makes what is to be written ready. Says whether the server takes all of it.
@@ -300,14 +339,44 @@ impl Client {
         sealed == self.out.len()
     }
 
-    fn flush(&mut self) -> Result<(), ClientError> {
-        if self.out.is_empty() {
-            return Ok(());
+    /// Writes what is ready. Where that fails, part of a message may be out: nothing may follow it.
+    fn flush(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
+        let mut rest = &self.out[..];
+        while !rest.is_empty() {
+            let written = retried(deadline, |left| {
+                self.stream.set_write_timeout(left)?;
+                self.stream.write(rest)
+            });
+            rest = &rest[written.inspect_err(|_| self.is_unsendable = true)?..];
         }
-        self.stream.set_write_timeout(self.timeout)?;
-        match self.stream.write_all(&self.out) {
-            Err(error) if is_retried(&error) => Err(ClientError::Timeout),
-            written => Ok(written?),
+        Ok(())
+    }
+}
+
+impl AsFd for Client {
+    /// The socket, for a host that watches it: it is readable when
+    /// [`receive`](Client::receive) may have something to return. Messages that have arrived
+    /// together are read together, so call that with a short
+    /// [timeout](Client::set_timeout) until it fails with [`ClientError::Timeout`]; only then wait
+    /// for the socket again.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// Reads or writes, until it has come to something or the deadline has come.
+fn retried(
+    deadline: Option<Instant>,
+    mut call: impl FnMut(Option<Duration>) -> io::Result<usize>,
+) -> Result<usize, ClientError> {
+    loop {
+        let left = deadline.map(|end| end.saturating_duration_since(clock::monotonic()));
+        if left == Some(Duration::ZERO) {
+            return Err(ClientError::Timeout);
+        }
+        match call(left) {
+            Err(error) if is_retried(&error) => {}
+            done => return Ok(done?),
         }
     }
 }
@@ -322,42 +391,6 @@ enum Heard {
     Nothing,
 }
 
-/// Connects to the first of the addresses that answers.
-fn dial(
-    addresses: impl ToAddresses,
-    deadline: Instant,
-) -> Result<(TcpStream, Address), ClientError> {
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses.to_addresses()? {
-        let left = deadline.saturating_duration_since(clock::monotonic());
-        if left.is_zero() {
-            return Err(ClientError::Timeout);
-        }
-        match connected(&address, left) {
-            Ok(stream) => return Ok((stream, address)),
-            Err(error) => failure = error,
-        }
-    }
-    Err(if is_retried(&failure) { ClientError::Timeout } else { ClientError::Io(failure) })
-}
-
-fn connected(address: &Address, within: Duration) -> io::Result<TcpStream> {
-    match address {
-        Address::Ip(address) => {
-            let stream = TcpStream::connect_timeout(address, within)?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        }
-        Address::Unix(_) => {
-            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-            // A server that has no room yet is waited for as long as a write would be.
-            socket.set_write_timeout(Some(within))?;
-            socket.connect(&address.to_system()?)?;
-            Ok(socket.into())
-        }
-    }
-}
-
 /// A timeout of the socket's comes as one of these, by the system.
 fn is_retried(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
@@ -367,105 +400,4 @@ fn is_retried(error: &io::Error) -> bool {
 fn is_reset(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
-}
-
-/// Why a [`Client`] has failed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// There is no key to sign with.
-    NoUsableKey(NoUsableKey),
-    /// Nobody listens, or the connection broke.
-    Io(io::Error),
-    /// The server didn't prove that it holds the key. Nothing was sent to it but our call.
-    Unproven,
-    /// The server refuses us, and says why. Nobody vouches for its word.
-    Rejected(Reason),
-    /// The server ended the stream after our proof, without a word.
-    Refused,
-    /// The server ended the stream when something was due.
-    Closed,
-    /// The stream ended inside the handshake or inside a message, or without the good-bye that
-    /// records end with.
-    Cut,
-    /// It took too long.
-    Timeout,
-    /// The server did what it must not do.
-    Server(Refusal),
-    /// The framing can't carry such a message.
-    Unsendable(Framing),
-    /// The message is longer than this, which is the limit.
-    TooLong(usize),
-    /// The message is longer than the server takes.
-    TooLongForServer,
-}
-
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoUsableKey(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
-            Self::Unproven => f.write_str(
-                "the server did not prove that it holds the key; do both ends have the same key \
-                 under the same id, and is it in force there, for this audience?",
-            ),
-            Self::Rejected(reason) => write!(f, "the server refuses: {reason}"),
-            Self::Refused => f.write_str(
-                "the server closed the connection after our proof; do both ends have the same key, \
-                 dialect and MAC, and does it take a message as long as the first?",
-            ),
-            Self::Closed => f.write_str("the server closed the connection"),
-            Self::Cut => f.write_str(
-                "the stream ended inside the handshake or a message, or without a good-bye; do \
-                 both ends have the same dialect and framing, and may this address connect there, \
-                 without a balancer?",
-            ),
-            Self::Timeout => {
-                f.write_str("timed out; do both ends have the same dialect and framing?")
-            }
-            Self::Server(refusal) => write!(f, "the server is at fault: {refusal}"),
-            Self::Unsendable(framing) => {
-                write!(f, "the framing {framing} can't carry this message; length carries any")
-            }
-            Self::TooLong(limit) => {
-                write!(f, "the message is longer than the limit, {limit} bytes")
-            }
-            Self::TooLongForServer => f.write_str(
-                "the message is longer than the server takes; raise its limit, or send less",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ClientError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NoUsableKey(error) => Some(error),
-            Self::Io(error) => Some(error),
-            Self::Server(refusal) => Some(refusal),
-            _ => None,
-        }
-    }
-}
-
-impl From<Refusal> for ClientError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::WrongProof => Self::Unproven,
-            Refusal::Rejected(reason) => Self::Rejected(reason),
-            other => Self::Server(other),
-        }
-    }
-}
-
-impl From<io::Error> for ClientError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<NoUsableKey> for ClientError {
-    fn from(error: NoUsableKey) -> Self {
-        Self::NoUsableKey(error)
-    }
 }

@@ -30,6 +30,7 @@ mod chance;
 mod client;
 mod clock;
 pub mod contract;
+mod dial;
 #[cfg(feature = "load")]
 pub mod load;
 mod loopback;
@@ -51,6 +52,7 @@ pub use contract::peer::{Peer, PeerAddress, PeerId};
 pub use contract::reply::Reply;
 pub use contract::service::Service;
 pub use contract::turn_times::TurnTimes;
+pub use dial::Dial;
 pub use loopback::Loopback;
 pub use proto::dialect::Dialect;
 pub use proto::framing::{Ending, Form, Framing};

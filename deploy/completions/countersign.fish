@@ -49,7 +49,7 @@ warn\t'And who was refused'
 info\t'And what the server does'
 debug\t'And every connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l name -d 'What the log and the metrics call the listener [default: its first address]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l bind -d 'Where to listen: HOST:PORT or unix:/PATH; may be given more than once, and port 0 is any free one' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l bind -d 'Where to listen: HOST:PORT, HOST, PORT or unix:/PATH; may be given more than once, and port 0 is any free one' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l unix-mode -d 'The mode of the files of Unix sockets: who may write, may connect' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l service -d 'What is served' -r -f -a "timestamp\t'each message comes back with the time in front'
 echo\t'each message comes back'
@@ -109,7 +109,7 @@ warn\t'And who was refused'
 info\t'And what the server does'
 debug\t'And every connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l name -d 'What the log and the metrics call the listener [default: its first address]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l bind -d 'Where to listen: HOST:PORT or unix:/PATH; may be given more than once, and port 0 is any free one' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l bind -d 'Where to listen: HOST:PORT, HOST, PORT or unix:/PATH; may be given more than once, and port 0 is any free one' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l unix-mode -d 'The mode of the files of Unix sockets: who may write, may connect' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l service -d 'What is served' -r -f -a "timestamp\t'each message comes back with the time in front'
 echo\t'each message comes back'

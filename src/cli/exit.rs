@@ -61,7 +61,11 @@ impl Failure {
     pub(crate) fn client(address: &str, error: &ClientError) -> Self {
         let kind = match error {
             ClientError::NoUsableKey(_) => Kind::Configuration,
-            ClientError::Io(_) | ClientError::Timeout | ClientError::Closed => Kind::Unavailable,
+            ClientError::Io(_)
+            | ClientError::HandshakeTimeout
+            | ClientError::Timeout
+            | ClientError::Closed
+            | ClientError::Over => Kind::Unavailable,
             ClientError::Refused | ClientError::Unproven | ClientError::Rejected(_) => {
                 Kind::Refused
             }
@@ -109,6 +113,10 @@ fn remedy(address: &str, error: &io::Error) -> &'static str {
     match (error.kind(), address.starts_with("unix:")) {
         (io::ErrorKind::InvalidInput, false) => "; write HOST:PORT or unix:/PATH",
         (io::ErrorKind::NotFound, true) => "; is the server running?",
+        (io::ErrorKind::TimedOut, false) => {
+            "; is the address right, and does a firewall let you through?"
+        }
+        (io::ErrorKind::TimedOut, true) => "; is the server overloaded?",
         (io::ErrorKind::PermissionDenied, true) => "; see `countersign serve --unix-mode`",
         _ => "",
     }

@@ -11,6 +11,10 @@ use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol
 use super::exit::{Failure, Kind};
 use super::{ring, system, units};
 
+/// Where a server listens and is looked for unless told otherwise: what a text leaves out of an
+/// address is the same.
+pub(crate) const SERVER: &str = "127.0.0.1:9527";
+
 /// What `--message-max` is unless told otherwise.
 const MESSAGE_MAX: usize = 64 << 10;
 

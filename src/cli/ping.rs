@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use countersign::{Client, ClientError, Dialect, Protocol};
 
 use super::exit::Failure;
-use super::options::{STAMP_AND_FRAME, Spoken};
+use super::options::{SERVER, STAMP_AND_FRAME, Spoken};
 use super::output::{stderr, stdout};
 use super::{system, units};
 
@@ -20,7 +20,8 @@ use super::{system, units};
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Ping {
-    /// Where the server listens, as HOST:PORT or unix:/PATH
+    /// Where the server listens: HOST:PORT, HOST, PORT or unix:/PATH
+    #[arg(default_value = SERVER)]
     address: String,
     /// Sign with the key of this id [default: the first that serves the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]

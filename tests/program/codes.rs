@@ -66,7 +66,7 @@ fn wrong_usage_is_2_and_names_what_is_right() {
             "serve --tcp-keepalive 10h",
             "write a time from 1s to 9h, like 500ms, 5s or 1h; 0s is never",
         ),
-        ("connect", "<ADDRESS>"),
+        ("status", "<ADDRESS>"),
         ("keygen id --dialects open", "write countersign/1, raw, hex or multiprocessing, with"),
         ("keygen id --audience=", "write one word"),
         ("keys", "Usage: countersign keys"),
@@ -107,7 +107,7 @@ fn a_port_that_is_taken_is_69() {
 #[test]
 fn an_address_that_is_none_is_69() {
     let home = Home::with_keys(KEY);
-    for bind in ["127.0.0.1", "nonsense", "127.0.0.1:99999", "no.such.host.invalid:1"] {
+    for bind in ["127.0.0.1:", "[nonsense]", "127.0.0.1:99999", "no.such.host.invalid:1"] {
         let ran = home.run(&format!("serve --bind {bind}"), "");
         ran.failed(69, &[&format!("cannot bind {bind}"), "write HOST:PORT"]);
     }
@@ -122,7 +122,7 @@ fn a_server_that_is_not_there_is_69() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ran = home.run(&format!("connect {gone}"), "a\n");
     ran.failed(69, &[&format!("cannot connect to {gone}: nobody listens there"), "running?"]);
-    for address in ["127.0.0.1", "127.0.0.1:99999"] {
+    for address in ["127.0.0.1:", "127.0.0.1:99999"] {
         let ran = home.run(&format!("connect {address}"), "a\n");
         ran.failed(69, &[&format!("cannot connect to {address}: "), "; write HOST:PORT"]);
     }
@@ -136,7 +136,7 @@ fn a_server_that_says_nothing_is_69_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let ran = home.run(&format!("connect {address} --timeout 100ms"), "a\n");
-    ran.failed(69, &["timed out; do both ends have the same dialect and framing?"]);
+    ran.failed(69, &["the handshake timed out; do both ends have the same dialect"]);
 }
 
 /// A server that says this to its first client and then ends the stream.

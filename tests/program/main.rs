@@ -1,6 +1,7 @@
 //! The program from outside: what its users, their scripts and their peers see.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod addresses;
 mod admin;
 mod balancer;
 mod codes;

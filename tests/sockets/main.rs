@@ -16,6 +16,7 @@ mod bytes;
 mod caller;
 mod calls;
 mod child;
+mod client;
 mod common;
 mod crowds;
 mod embedding;

@@ -179,14 +179,20 @@ impl<'a> Line<'a> {
 
 /// Whether it may be otherwise in a moment. What has to do with the key never is.
 fn is_passing(error: &ClientError) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound};
+    use io::ErrorKind::{
+        ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut,
+    };
     match error {
         ClientError::Io(error) => {
-            // The file of a Unix socket is not there before its server is.
-            let unreached = [ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound];
+            // Neither the file of a Unix socket nor a name need be there before their server is.
+            let unreached =
+                [ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut];
             is_broken(error) || unreached.contains(&error.kind())
         }
-        ClientError::Timeout | ClientError::Closed | ClientError::Cut => true,
+        ClientError::HandshakeTimeout
+        | ClientError::Timeout
+        | ClientError::Closed
+        | ClientError::Cut => true,
         ClientError::Rejected(reason) => *reason == Reason::Busy,
         _ => false,
     }

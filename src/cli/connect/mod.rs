@@ -12,7 +12,7 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
 use super::exit::{Failure, Kind};
-use super::options::{STAMP_AND_FRAME, Spoken};
+use super::options::{SERVER, STAMP_AND_FRAME, Spoken};
 use super::output::stdout;
 use super::units;
 use line::{Asked, Line};
@@ -24,7 +24,8 @@ use line::{Asked, Line};
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Connect {
-    /// Where the server listens, as HOST:PORT or unix:/PATH
+    /// Where the server listens: HOST:PORT, HOST, PORT or unix:/PATH
+    #[arg(default_value = SERVER)]
     address: String,
     /// Sign with the key of this id [default: the first that serves the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]

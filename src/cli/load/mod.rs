@@ -20,7 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 
 use super::exit::{Failure, Kind};
-use super::options::{MESSAGE_MAX_CAP, Spoken};
+use super::options::{MESSAGE_MAX_CAP, SERVER, Spoken};
 use super::output::{stderr, stdout};
 use super::{serve, units};
 use output::Output;
@@ -46,7 +46,8 @@ const RATE_MAX: u64 = 1_000_000_000;
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, after_help = EXITS)]
 pub(crate) struct Load {
-    /// Where the server listens, as HOST:PORT or unix:/PATH
+    /// Where the server listens: HOST:PORT, HOST, PORT or unix:/PATH
+    #[arg(default_value = SERVER)]
     address: String,
     /// Clients at one time
     #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_CONNECTIONS",

@@ -15,7 +15,7 @@ use super::sources::Sources;
 use crate::cli::admin::Words;
 use crate::cli::config::Origin;
 use crate::cli::exit::{Failure, Kind};
-use crate::cli::options::{Choice, Spoken};
+use crate::cli::options::{Choice, SERVER, Spoken};
 use crate::cli::ring::{self, Purpose};
 use crate::cli::units;
 
@@ -32,13 +32,13 @@ pub(crate) struct Listening {
     /// What the log and the metrics call the listener [default: its first address]
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_NAME", value_parser = name)]
     pub(crate) name: Option<String>,
-    /// Where to listen: HOST:PORT or unix:/PATH; may be given more than once, and port 0 is any
-    /// free one
+    /// Where to listen: HOST:PORT, HOST, PORT or unix:/PATH; may be given more than once, and port
+    /// 0 is any free one
     #[arg(
         long,
         value_name = "ADDR",
         env = "COUNTERSIGN_BIND",
-        default_value = "127.0.0.1:9527",
+        default_value = SERVER,
         value_delimiter = ','
     )]
     pub(crate) bind: Vec<String>,

@@ -1,0 +1,125 @@
+//! Why a client has failed.
+
+use std::fmt;
+use std::io;
+
+use crate::proto::framing::Framing;
+use crate::proto::protocol::NoUsableKey;
+use crate::proto::refusal::{Reason, Refusal};
+
+/// Why a [`Client`](crate::Client) has failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// There is no key to sign with.
+    NoUsableKey(NoUsableKey),
+    /// The server can't be reached, or the connection broke.
+    ///
+    /// Before there is a connection, the kind of the error says what is wrong:
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), the address is malformed;
+    /// [`NotFound`](io::ErrorKind::NotFound), its name can't be resolved or its Unix socket isn't
+    /// there; [`TimedOut`](io::ErrorKind::TimedOut), nothing answers at it.
+    Io(io::Error),
+    /// The server didn't prove that it holds the key. Nothing was sent to it but our call.
+    Unproven,
+    /// The server refuses us, and says why. Nobody vouches for its word.
+    Rejected(Reason),
+    /// The server ended the stream after our proof, without a word.
+    Refused,
+    /// The server ended the stream when something was due.
+    Closed,
+    /// The stream ended inside the handshake or inside a message, or without the good-bye that
+    /// records end with.
+    Cut,
+    /// The server took the connection, but the handshake was not over in time.
+    HandshakeTimeout,
+    /// The call was not over in time; [`Client::set_timeout`](crate::Client::set_timeout) says
+    /// what may be called again.
+    Timeout,
+    /// The call can't succeed, since an earlier one has failed or has
+    /// [finished](crate::Client::finish) the stream. Connect anew.
+    Over,
+    /// The server did what it must not do.
+    Server(Refusal),
+    /// The framing can't carry such a message.
+    Unsendable(Framing),
+    /// The message is longer than this, which is the limit.
+    TooLong(usize),
+    /// The message is longer than the server takes.
+    TooLongForServer,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUsableKey(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+            Self::Unproven => f.write_str(
+                "the server did not prove that it holds the key; do both ends have the same key \
+                 under the same id, and is it in force there, for this audience?",
+            ),
+            Self::Rejected(reason) => write!(f, "the server refuses: {reason}"),
+            Self::Refused => f.write_str(
+                "the server closed the connection after our proof; do both ends have the same key, \
+                 dialect and MAC, and does it take a message as long as the first?",
+            ),
+            Self::Closed => f.write_str("the server closed the connection"),
+            Self::Cut => f.write_str(
+                "the stream ended inside the handshake or a message, or without a good-bye; do \
+                 both ends have the same dialect and framing, and may this address connect there, \
+                 without a balancer?",
+            ),
+            Self::HandshakeTimeout => f.write_str(
+                "the handshake timed out; do both ends have the same dialect, or does the server \
+                 delay this address after failed attempts to authenticate?",
+            ),
+            Self::Timeout => {
+                f.write_str("timed out; do both ends have the same dialect and framing?")
+            }
+            Self::Over => f.write_str("the connection has ended or failed before; connect anew"),
+            Self::Server(refusal) => write!(f, "the server is at fault: {refusal}"),
+            Self::Unsendable(framing) => {
+                write!(f, "the framing {framing} can't carry this message; length carries any")
+            }
+            Self::TooLong(limit) => {
+                write!(f, "the message is longer than the limit, {limit} bytes")
+            }
+            Self::TooLongForServer => f.write_str(
+                "the message is longer than the server takes; raise its limit, or send less",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoUsableKey(error) => Some(error),
+            Self::Io(error) => Some(error),
+            Self::Server(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl From<Refusal> for ClientError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::WrongProof => Self::Unproven,
+            Refusal::Rejected(reason) => Self::Rejected(reason),
+            other => Self::Server(other),
+        }
+    }
+}
+
+impl From<io::Error> for ClientError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<NoUsableKey> for ClientError {
+    fn from(error: NoUsableKey) -> Self {
+        Self::NoUsableKey(error)
+    }
+}

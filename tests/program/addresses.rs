@@ -1,0 +1,109 @@
+//! What an address may look like, and names that have several.
+
+use std::net::SocketAddr;
+
+use socket2::{Domain, Socket, Type};
+
+use super::home::{Home, skip};
+
+/// A home where the system knows these names.
+fn knowing(names: &str) -> Option<Home> {
+    let home = Home::new().knowing(names);
+    if home.is_none() {
+        skip("the file of names can't be replaced for one program here");
+    }
+    home
+}
+
+fn port(address: &str) -> &str {
+    address.rsplit_once(':').unwrap().1
+}
+
+#[test]
+fn what_an_address_leaves_out_is_the_default() {
+    let home = Home::new();
+    let server = home.serve("serve --service echo --dialect open");
+    let port = port(server.address());
+    for address in [port, &format!(":{port}"), &format!("localhost:{port}")] {
+        home.run(&format!("connect {address} --dialect open"), "a\n").printed("a\n");
+        let ran = home.run(&format!("ping {address} --dialect open"), "");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let ran = home.run(&format!("load {address} --dialect open -n 10 --output quiet"), "");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    for verb in ["connect", "ping", "load"] {
+        let ran = home.run(&format!("{verb} --help"), "");
+        assert!(ran.out.contains("[default: 127.0.0.1:9527]"), "{}", ran.out);
+    }
+}
+
+#[test]
+fn an_address_may_be_one_of_an_interface() {
+    let home = Home::new();
+    // The loopback has no such address, so this shows what has become of the text.
+    for (address, shown) in [
+        ("fe80::1%lo", "[fe80::1%1]:9527"),
+        ("[fe80::1%lo]:80", "[fe80::1%1]:80"),
+        ("[fe80::1%1]:80", "[fe80::1%1]:80"),
+    ] {
+        let ran = home.run(&format!("serve --dialect open --bind {address}"), "");
+        ran.failed(69, &[&format!("cannot bind {shown}: "), "no interface of this machine"]);
+    }
+    for verb in ["serve --dialect open --bind", "connect --dialect open", "ping --dialect open"] {
+        let ran = home.run(&format!("{verb} [fe80::1%gone]:80"), "");
+        ran.failed(69, &["this machine has no interface \"gone\""]);
+    }
+}
+
+#[test]
+fn every_verb_tries_all_addresses_of_a_name() {
+    let names = "::1 both.test\n127.0.0.1 both.test localhost\n";
+    let Some(home) = knowing(names) else { return };
+    let server = home.serve("serve --service echo --dialect open");
+    let port = port(server.address());
+    home.run(&format!("connect both.test:{port} --dialect open"), "a\n").printed("a\n");
+    let ran = home.run(&format!("ping both.test:{port} --dialect open"), "");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn an_address_that_does_not_answer_does_not_hold_up_another() {
+    let names = "127.0.0.1 localhost two.test\n127.0.0.9 two.test\n";
+    let Some(home) = knowing(names) else { return };
+    let server = home.serve("serve --service echo --dialect open --bind 127.0.0.9:0");
+    let port = port(server.address());
+    // Its queue is full.
+    let mute: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&mute.into()).unwrap();
+    listener.listen(0).unwrap();
+    let _waiting = [(); 4].map(|()| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        // It may be in progress for ever.
+        let _ = socket.connect(&mute.into());
+        socket
+    });
+    home.run(&format!("connect two.test:{port} --dialect open"), "a\n").printed("a\n");
+    let ran = home.run(&format!("ping two.test:{port} --dialect open"), "");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    // Alone it is told from a server that is there and says nothing.
+    let ran = home.run(&format!("ping 127.0.0.1:{port} --dialect open --timeout 300ms"), "");
+    ran.failed(69, &["no answer came in time; is the address right"]);
+}
+
+#[test]
+fn a_name_that_becomes_known_is_found_by_those_who_try_again() {
+    let Some(home) = knowing("127.0.0.1 localhost\n") else { return };
+    let server = home.serve("serve --service echo --dialect open");
+    let later = format!("later.test:{}", port(server.address()));
+    let ran = home.run(&format!("connect {later} --dialect open"), "a\n");
+    ran.failed(69, &[&format!("cannot connect to {later}: cannot resolve later.test: ")]);
+    let mut client = home.talk(&format!("connect {later} --dialect open --retry 50"));
+    client.say("a");
+    let line = client.err.with("; trying again in ");
+    assert!(line.contains("cannot resolve later.test"), "{line}");
+    home.write("hosts", "127.0.0.1 localhost later.test\n");
+    client.ask("b", "a");
+    assert_eq!(client.leave().code, Some(0));
+}

@@ -1,0 +1,223 @@
+//! The blocking client: how it finds its server, how long it waits, and what is left after an
+//! error.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use countersign::services::{Discard, Echo};
+use countersign::{
+    Address, Client, ClientError, Dialect, Framing, Limits, Protocol, Refusal, ToAddresses,
+};
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::common::{PATIENCE, Running, other_end, speaking};
+
+const MOMENT: Duration = Duration::from_millis(100);
+const SHORT: Duration = Duration::from_millis(10);
+
+/// A name that stands for all of these.
+struct Name(Vec<SocketAddr>);
+
+impl ToAddresses for Name {
+    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+        Ok(self.0.iter().copied().map(Address::Ip).collect())
+    }
+}
+
+/// An address where nobody listens.
+fn absent() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A server whose queue is full, so that nothing answers there.
+fn mute() -> (Vec<Socket>, SocketAddr) {
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let listener = socket();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut sockets = vec![listener];
+    for _ in 0..4 {
+        let waiting = socket();
+        waiting.set_nonblocking(true).unwrap();
+        // It may be in progress for ever.
+        let _ = waiting.connect(&address);
+        sockets.push(waiting);
+    }
+    (sockets, address.as_socket().unwrap())
+}
+
+/// A server that does this with its one client.
+fn server(serve: impl FnOnce(TcpStream) + Send + 'static) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (address, thread::spawn(move || serve(listener.accept().unwrap().0)))
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    let ((_queue, mute), absent) = (mute(), absent());
+    for dialect in [Dialect::Open, Dialect::Raw, Dialect::Countersign] {
+        let protocol = speaking(dialect);
+        let server = Running::start(protocol.clone(), Limits::default(), Echo);
+        let here = server.address;
+        for addresses in [vec![absent, here], vec![mute, here], vec![mute, absent, here, mute]] {
+            let mut client = Client::connect(Name(addresses), other_end(&protocol)).unwrap();
+            assert_eq!(client.address(), &Address::Ip(here));
+            assert_eq!(client.ask(b"hello").unwrap(), b"hello");
+            let local = SockRef::from(&client.as_fd()).peer_addr().unwrap();
+            assert_eq!(local.as_socket(), Some(here));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_can_not_be_reached_is_told_from_one_that_does_not_answer() {
+    let (_queue, mute) = mute();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let within = |addresses: &[SocketAddr]| {
+        let protocol = speaking(Dialect::Raw);
+        Client::connect_within(Name(addresses.to_vec()), protocol, MOMENT).unwrap_err()
+    };
+    let kind = |error| match error {
+        ClientError::Io(error) => error.kind(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(kind(within(&[absent(), absent()])), io::ErrorKind::ConnectionRefused);
+    assert_eq!(kind(within(&[mute, mute])), io::ErrorKind::TimedOut);
+    assert_eq!(kind(within(&[absent(), mute])), io::ErrorKind::TimedOut);
+    let error = within(&[silent.local_addr().unwrap()]);
+    assert!(matches!(error, ClientError::HandshakeTimeout), "{error:?}");
+    for (text, expected) in [
+        ("no.such.name.invalid", io::ErrorKind::NotFound),
+        ("fe80::1%no-such-one", io::ErrorKind::NotFound),
+        ("127.0.0.1:", io::ErrorKind::InvalidInput),
+    ] {
+        let error = Client::connect(text, Protocol::open()).unwrap_err();
+        assert_eq!(kind(error), expected, "{text}");
+    }
+}
+
+#[test]
+fn no_number_makes_a_timeout_panic() {
+    let server = Running::start(Protocol::open(), Limits::default(), Echo);
+    for timeout in [Duration::MAX, Duration::from_secs(1 << 40)] {
+        let mut client = Client::connect_within(server.address, Protocol::open(), timeout).unwrap();
+        client.set_timeout(Some(timeout));
+        assert_eq!(client.ask(b"hello").unwrap(), b"hello");
+    }
+    let error = Client::connect_within(server.address, Protocol::open(), Duration::ZERO);
+    assert!(matches!(error, Err(ClientError::Io(_))), "{error:?}");
+}
+
+#[test]
+fn a_timeout_is_for_the_whole_call_however_slowly_it_goes_on() {
+    let length = 64 << 20;
+    let protocol = Protocol::open().with_message_max(length);
+    // It takes so little at a time that the message would take ten minutes.
+    let (leave, staying) = channel::<()>();
+    let (address, peer) = server(move |mut stream| {
+        SockRef::from(&stream).set_recv_buffer_size(4096).unwrap();
+        while staying.recv_timeout(SHORT) == Err(RecvTimeoutError::Timeout) {
+            stream.read_exact(&mut [0; 1024]).unwrap();
+        }
+    });
+    let mut client = Client::connect(address, protocol).unwrap();
+    client.set_timeout(Some(3 * MOMENT));
+    let error = client.send(&vec![b'x'; length]).unwrap_err();
+    assert!(matches!(error, ClientError::Timeout), "{error:?}");
+    // Part of it is out, so nothing can follow it.
+    for error in [client.send(b"more"), client.finish(), client.ask(b"more").map(|_| ())] {
+        assert!(matches!(error, Err(ClientError::Over)), "{error:?}");
+    }
+    assert!(matches!(client.receive(), Err(ClientError::Timeout)), "what comes is still heard");
+    drop(leave);
+    peer.join().unwrap();
+}
+
+#[test]
+fn a_reply_that_drips_is_not_waited_for_beyond_the_timeout() {
+    let (leave, staying) = channel::<()>();
+    let (address, peer) = server(move |mut stream| {
+        while staying.recv_timeout(SHORT) == Err(RecvTimeoutError::Timeout) {
+            stream.write_all(b"x").unwrap();
+        }
+    });
+    let mut client = Client::connect(address, Protocol::open()).unwrap();
+    client.set_timeout(Some(MOMENT));
+    assert!(matches!(client.ask(b"hello"), Err(ClientError::Timeout)));
+    assert!(matches!(client.receive(), Err(ClientError::Timeout)));
+    drop(leave);
+    peer.join().unwrap();
+}
+
+#[test]
+fn after_a_timeout_the_late_reply_can_be_received() {
+    for framing in [Framing::Lines, Framing::Length] {
+        let protocol = Protocol::open().with_framing(framing);
+        let (release, held) = channel();
+        let reply = if framing == Framing::Lines { &b"la|te\n"[..] } else { b"\0\0|\0\x04late" };
+        let (address, peer) = server(move |mut stream| {
+            for part in reply.split(|byte| *byte == b'|') {
+                stream.write_all(part).unwrap();
+                held.recv_timeout(PATIENCE).unwrap();
+            }
+            stream.shutdown(Shutdown::Write).unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+        });
+        let mut client = Client::connect(address, protocol).unwrap();
+        client.set_timeout(Some(MOMENT));
+        assert!(matches!(client.ask(b"hello"), Err(ClientError::Timeout)));
+        release.send(()).unwrap();
+        client.set_timeout(None);
+        assert_eq!(client.receive().unwrap(), Some(&b"late"[..]), "nothing is lost");
+        release.send(()).unwrap();
+        assert!(client.receive().unwrap().is_none());
+        drop(client);
+        peer.join().unwrap();
+    }
+}
+
+#[test]
+fn over_is_over() {
+    let length = Protocol::open().with_framing(Framing::Length);
+    let (address, peer) = server(|mut stream| {
+        // No length, and behind it a message that would be good.
+        stream.write_all(b"\x80\0\0\0\0\0\0\x05hello").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut client = Client::connect(address, length).unwrap();
+    let error = client.receive().unwrap_err();
+    assert!(matches!(error, ClientError::Server(Refusal::BadLength)), "{error:?}");
+    for _ in 0..3 {
+        assert!(matches!(client.receive(), Err(ClientError::Over)));
+        assert!(matches!(client.send(b"hello"), Err(ClientError::Over)));
+        assert!(matches!(client.ask(b"hello"), Err(ClientError::Over)));
+        assert!(matches!(client.finish(), Err(ClientError::Over)));
+    }
+    drop(client);
+    peer.join().unwrap();
+}
+
+#[test]
+fn behind_the_good_bye_nothing_is_sent_and_all_is_received() {
+    let server = Running::start(speaking(Dialect::Countersign), Limits::default(), Echo);
+    let protocol = other_end(&speaking(Dialect::Countersign));
+    let mut client = Client::connect(server.address, protocol).unwrap();
+    client.send(b"one").unwrap();
+    client.finish().unwrap();
+    assert!(matches!(client.send(b"two"), Err(ClientError::Over)));
+    assert_eq!(client.receive().unwrap(), Some(&b"one"[..]));
+    for _ in 0..3 {
+        assert!(client.receive().unwrap().is_none(), "an end is no failure");
+    }
+    drop(client);
+    let discarding = Running::start(Protocol::open(), Limits::default(), Discard);
+    let mut client = Client::connect(discarding.address, Protocol::open()).unwrap();
+    client.finish().unwrap();
+    assert!(matches!(client.ask(b"two"), Err(ClientError::Over)));
+}
