@@ -57,7 +57,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("httparse::", &["src/cli/admin/http.rs", "src/cli/status/page.rs"]),
     ("sd_notify::", &["src/cli/systemd"]),
     ("listenfd::", &["src/cli/systemd"]),
-    ("signal_hook::", &["src/cli/signals.rs", "src/cli/load/mod.rs"]),
+    ("signal_hook::", &["src/cli/signals.rs"]),
     ("proxy_header::", &["src/server/header.rs"]),
     ("rustix::", &["src/cli/output"]),
     ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),

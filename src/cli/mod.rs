@@ -34,6 +34,7 @@ use clap::{Command, CommandFactory as _, Parser, Subcommand};
 use escape::Escaped;
 use exit::{Failure, Kind};
 use output::{stderr, stdout};
+use signals::Claimed;
 
 /// Lets only those who know the key talk to your service.
 #[derive(Debug, Parser)]
@@ -83,8 +84,10 @@ enum Verb {
 }
 
 pub(crate) fn main() -> ExitCode {
+    // Before anything else: a signal may come at any time.
+    let signals = signals::claim();
     let verdict = match Arguments::try_parse() {
-        Ok(arguments) => arguments.verb.run(),
+        Ok(arguments) => signals.map_err(Failure::from).and_then(|it| arguments.verb.run(it)),
         Err(told) => tell(&told),
     };
     // Decided before anything more is written; what was not written counts where nothing else does.
@@ -95,17 +98,17 @@ pub(crate) fn main() -> ExitCode {
 }
 
 impl Verb {
-    fn run(self) -> Result<(), Failure> {
+    fn run(self, signals: Claimed) -> Result<(), Failure> {
         match self {
-            Self::Serve(serve) => serve.run(),
+            Self::Serve(serve) => serve.run(signals),
             Self::CheckConfig(check) => check.run(),
             Self::Connect(connect) => connect.run(),
             Self::Keygen(keygen) => keygen.run(),
             Self::Keys(keys) => keys.run(),
-            Self::Load(load) => load.run(),
+            Self::Load(load) => load.run(signals),
             Self::Ping(ping) => ping.run(),
-            Self::Proxy(proxy) => proxy.run(),
-            Self::Status(status) => status.run(),
+            Self::Proxy(proxy) => proxy.run(signals),
+            Self::Status(status) => status.run(signals),
         }
     }
 }

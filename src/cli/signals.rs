@@ -1,28 +1,37 @@
-//! The signals to a verb which runs until it is told to stop.
+//! Signals, from the program's first instruction on.
+//!
+//! [`claim`] comes first, because a signal may arrive at any time: from then on SIGHUP and SIGUSR1
+//! don't end a daemon, and SIGINT and SIGTERM end every verb. A verb that has more to do before it
+//! ends takes the latter over, when it is able to.
 
-use std::io::{self, Read as _};
+use std::ffi::OsStr;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
-/// What somebody wants of us.
-#[derive(Debug)]
-pub(crate) struct Signals {
-    stop: Flag,
-    reload: Flag,
-    status: Flag,
-    /// Something arrives here with each signal.
-    woken: UnixStream,
-}
+/// The verbs that run until they are told to stop.
+const DAEMONS: [&str; 2] = ["serve", "proxy"];
 
+/// The longest that a loop sleeps without a look at its signals. What a signal sends to wake the
+/// loop can be lost, and the loop's own sleep isn't interrupted where another thread runs the
+/// handler.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
+
+/// A flag that a signal handler raises.
 #[derive(Debug, Default)]
 struct Flag(Arc<AtomicBool>);
 
 impl Flag {
+    fn raise_on(&self, signal: i32) -> io::Result<()> {
+        flag::register(signal, Arc::clone(&self.0)).map(drop)
+    }
+
     fn is_raised(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -30,6 +39,93 @@ impl Flag {
     fn lower(&self) -> bool {
         self.0.swap(false, Ordering::AcqRel)
     }
+}
+
+/// The signals that were claimed, until the verb takes them over.
+#[derive(Debug, Default)]
+pub(crate) struct Claimed {
+    /// SIGHUP and SIGUSR1 raise these in a daemon. Any other verb leaves both to the system.
+    reload: Flag,
+    status: Flag,
+    is_daemon: bool,
+    /// While it is raised, SIGINT and SIGTERM end the process by handlers of ours.
+    ends: Arc<AtomicBool>,
+}
+
+/// Claims the signals for the verb that the command line begins with.
+///
+/// # Errors
+///
+/// The system has no room for a handler.
+pub(crate) fn claim() -> io::Result<Claimed> {
+    // The command line isn't parsed yet: that takes a moment, in which a signal may come.
+    let verb = std::env::args_os().nth(1);
+    let is_daemon = verb.is_some_and(|verb| is_daemon(&verb));
+    let claimed = Claimed { is_daemon, ..Claimed::default() };
+    if is_daemon {
+        claimed.reload.raise_on(SIGHUP)?;
+        claimed.status.raise_on(SIGUSR1)?;
+    }
+    // The kernel gives no signal to PID 1 of a container that has no handler for it.
+    if std::process::id() == 1 {
+        claimed.ends.store(true, Ordering::Release);
+        for signal in [SIGINT, SIGTERM] {
+            let code = 128 + signal;
+            flag::register_conditional_shutdown(signal, code, Arc::clone(&claimed.ends))?;
+        }
+    }
+    Ok(claimed)
+}
+
+fn is_daemon(verb: &OsStr) -> bool {
+    DAEMONS.iter().any(|daemon| verb == *daemon)
+}
+
+impl Claimed {
+    /// Has SIGINT and SIGTERM raise a flag from now on, instead of ending the program. The verb
+    /// has to look at it often.
+    pub(crate) fn into_stop_flag(self) -> io::Result<Arc<AtomicBool>> {
+        self.stop_flag().map(|stop| stop.0)
+    }
+
+    /// Has every signal of the verb raise a flag, and something arrive at the returned socket: it
+    /// wakes the loop, which then looks at the flags. The loop has to look once in [`LOOK`] too.
+    pub(crate) fn watch(self) -> io::Result<(Signals, UnixStream)> {
+        let (woken, mut waking) = UnixStream::pair()?;
+        waking.set_nonblocking(true)?;
+        woken.set_nonblocking(true)?;
+        // The flags come first, so that a loop that is woken finds them raised.
+        let stop = self.stop_flag()?;
+        let others = [SIGHUP, SIGUSR1].into_iter().filter(|_| self.is_daemon);
+        for signal in [SIGINT, SIGTERM].into_iter().chain(others) {
+            pipe::register(signal, waking.try_clone()?)?;
+        }
+        let Self { reload, status, .. } = self;
+        let signals = Signals { stop, reload, status, woken: woken.try_clone()? };
+        if signals.have_come() {
+            // Before there was anything to wake.
+            waking.write_all(b"!")?;
+        }
+        Ok((signals, woken))
+    }
+
+    fn stop_flag(&self) -> io::Result<Flag> {
+        let stop = Flag::default();
+        [SIGINT, SIGTERM].into_iter().try_for_each(|signal| stop.raise_on(signal))?;
+        // Not before: a signal in between ends the program, and none is lost.
+        self.ends.store(false, Ordering::Release);
+        Ok(stop)
+    }
+}
+
+/// The signals of a verb that runs until it is told to stop.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    stop: Flag,
+    reload: Flag,
+    status: Flag,
+    /// Something arrives here with each signal.
+    woken: UnixStream,
 }
 
 /// What signals have come since this was last asked; each counts once.
@@ -41,34 +137,9 @@ pub(crate) struct Come {
 }
 
 impl Signals {
-    /// Has SIGINT and SIGTERM raise a flag, and something arrive at the socket: it wakes the loop
-    /// that looks at the flag.
-    pub(crate) fn heed() -> io::Result<(Self, UnixStream)> {
-        Self::of(&[])
-    }
-
-    /// The same, and SIGHUP and SIGUSR1 too.
-    pub(crate) fn heed_all() -> io::Result<(Self, UnixStream)> {
-        Self::of(&[SIGHUP, SIGUSR1])
-    }
-
-    fn of(others: &[i32]) -> io::Result<(Self, UnixStream)> {
-        let (stop, reload, status) = (Flag::default(), Flag::default(), Flag::default());
-        let (woken, waking) = UnixStream::pair()?;
-        waking.set_nonblocking(true)?;
-        woken.set_nonblocking(true)?;
-        for &signal in [SIGINT, SIGTERM].iter().chain(others) {
-            let raised = match signal {
-                SIGHUP => &reload,
-                SIGUSR1 => &status,
-                _ => &stop,
-            };
-            // In this order: whoever is woken finds the flag raised.
-            flag::register(signal, Arc::clone(&raised.0))?;
-            pipe::register(signal, waking.try_clone()?)?;
-        }
-        let signals = Self { stop, reload, status, woken: woken.try_clone()? };
-        Ok((signals, woken))
+    /// Whether [`all`](Self::all) has something to tell.
+    pub(crate) fn have_come(&self) -> bool {
+        [&self.stop, &self.reload, &self.status].into_iter().any(Flag::is_raised)
     }
 
     /// Whether a signal to stop has come since this was last asked.
@@ -78,12 +149,27 @@ impl Signals {
 
     /// What has come since this was last asked.
     pub(crate) fn all(&self) -> Come {
-        if ![&self.stop, &self.reload, &self.status].into_iter().any(Flag::is_raised) {
+        if !self.have_come() {
             return Come::default();
         }
         // What has arrived is taken: by a full socket, a signal that another thread gets would wake
         // nobody. It is taken before the flags are lowered: one in between wakes us once too often.
         while (&self.woken).read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
         Come { stop: self.stop.lower(), reload: self.reload.lower(), status: self.status.lower() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn daemons_are_verbs() {
+        for daemon in DAEMONS {
+            let command = crate::cli::command();
+            assert!(command.find_subcommand(daemon).is_some(), "{daemon}");
+            assert!(is_daemon(OsStr::new(daemon)));
+        }
+        assert!(!is_daemon(OsStr::new("connect")));
     }
 }

@@ -4,6 +4,7 @@
 mod addresses;
 mod admin;
 mod balancer;
+mod claimed;
 mod codes;
 mod config;
 mod connect;

@@ -65,8 +65,7 @@ impl Served {
 
     #[track_caller]
     pub(crate) fn signal(&self, name: &str) {
-        let line = format!("kill -{name} {}", self.child.id());
-        assert!(Command::new("sh").arg("-c").arg(line).status().unwrap().success());
+        signal(name, self.child.id());
     }
 
     /// The memory that it has now, in KiB.
@@ -109,6 +108,12 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[track_caller]
+pub(crate) fn signal(name: &str, pid: u32) {
+    let line = format!("kill -{name} {pid}");
+    assert!(Command::new("sh").arg("-c").arg(line).status().unwrap().success());
 }
 
 #[track_caller]

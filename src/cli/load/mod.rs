@@ -8,8 +8,7 @@ use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -17,11 +16,11 @@ use clap::{Args, ValueEnum};
 use countersign::load as library;
 use countersign::load::{Arrival, HangUp, Plan, Report};
 use indicatif::{ProgressBar, ProgressStyle};
-use signal_hook::consts::SIGINT;
 
 use super::exit::{Failure, Kind};
 use super::options::{MESSAGE_MAX_CAP, SERVER, Spoken};
 use super::output::{stderr, stdout};
+use super::signals::Claimed;
 use super::{serve, units};
 use output::Output;
 use threshold::Threshold;
@@ -166,7 +165,7 @@ enum Ending {
 }
 
 impl Load {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let mut protocol = self.spoken.protocol(self.spoken.ring()?)?;
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
@@ -182,7 +181,7 @@ impl Load {
             Failure::new(kind, format!("{}: {error}", self.address))
         };
         let load = library::Load::new(&self.address, protocol, plan).map_err(unusable)?;
-        let report = self.watched(load)?;
+        let report = self.watched(load, signals)?;
         let verdict = self.verdict(&report);
         verdict.and(self.write(&report))
     }
@@ -214,10 +213,10 @@ impl Load {
         }
     }
 
-    /// Runs it, with a bar on a terminal. An interrupt ends it early, and the report is written.
-    fn watched(&self, load: library::Load) -> io::Result<Report> {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))?;
+    /// Runs it, with a bar on a terminal. SIGINT and SIGTERM end it early, and the report is
+    /// written.
+    fn watched(&self, load: library::Load, signals: Claimed) -> io::Result<Report> {
+        let interrupted = signals.into_stop_flag()?;
         let bar = self.bar();
         let report = load.run(|report| {
             bar.set_position(match self.count {

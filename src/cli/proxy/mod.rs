@@ -22,7 +22,7 @@ use log::{info, warn};
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
 use super::output::announce;
-use super::signals::Signals;
+use super::signals::{Claimed, Signals};
 use super::{ring, serve, system, units};
 use bounds::Bounds;
 use desk::Role;
@@ -98,7 +98,7 @@ fn records(when: &str) -> Result<Records, &'static str> {
 }
 
 impl Proxy {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let _log = logging::begin(self.logging);
         let protocol = self.protocol()?;
         let mut bounds = self.bounds.clone();
@@ -107,7 +107,7 @@ impl Proxy {
         let listener = sockets::listen(&self.listen).map_err(|error| self.no_listener(&error))?;
         let address = listener.local_addr()?;
         // Before anybody hears that it listens: who hears of it may also stop it.
-        let (signals, woken) = Signals::heed()?;
+        let (signals, woken) = signals.watch()?;
         let memory = units::shown(relay::memory_max(bounds.max_connections));
         let route = Route { role: self.role, listener, targets };
         let mut relay = Relay::new(route, protocol, bounds, woken)?;

@@ -21,6 +21,7 @@ use super::notes::{Notes, Whose, Why};
 use super::pair::{Pair, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
 use super::sockets;
+use crate::cli::signals::LOOK;
 use crate::cli::system;
 
 /// The events that one turn takes from the system.
@@ -108,8 +109,8 @@ impl Relay {
     /// One pass: waits until something happens or is due, and serves everyone whom it concerns.
     pub(super) fn turn(&mut self) -> io::Result<()> {
         let now = system::monotonic();
-        let wait = self.due(now).map(|due| due.saturating_duration_since(now));
-        match self.poll.poll(&mut self.events, wait) {
+        let due = self.due(now).map_or(LOOK, |due| due.saturating_duration_since(now));
+        match self.poll.poll(&mut self.events, Some(due.min(LOOK))) {
             // By a signal. What was ready will be reported again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,

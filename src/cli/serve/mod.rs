@@ -28,7 +28,7 @@ use super::config::{File, Wanted};
 use super::exit::Failure;
 use super::logging::{self, Format, Guard, Logging};
 use super::output::announce;
-use super::signals::Signals;
+use super::signals::Claimed;
 use super::system;
 use super::systemd::{Notifier, Passed};
 use super::units;
@@ -109,7 +109,7 @@ Examples:
   countersign serve --config /etc/countersign/garden.toml";
 
 impl Serve {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         // Before there is a second thread, and before a file of ours can have one of the numbers.
         let passed = Passed::take()?;
         let Self { config, settings } = self;
@@ -121,16 +121,16 @@ impl Serve {
         let log = logging::begin(wanted.process.logging);
         let listeners =
             Ready::all(wanted.listeners.clone(), wanted.process.workers, Missing::Made)?;
-        serve(source, wanted, &listeners, passed, &log)
+        serve((source, wanted), &listeners, passed, &log, signals)
     }
 }
 
 fn serve(
-    source: Source,
-    wanted: Wanted,
+    (source, wanted): (Source, Wanted),
     listeners: &[Ready],
     mut passed: Passed,
     log: &Guard,
+    signals: Claimed,
 ) -> Result<(), Failure> {
     let Process { workers, busy_poll, logging, .. } = wanted.process;
     let began = system::monotonic();
@@ -140,7 +140,7 @@ fn serve(
     let mail: Vec<_> = servers.iter().map(Mail::to).collect();
     let mut first = servers.remove(0);
     // Before anybody hears that it listens: who hears of it may also stop it.
-    let (signals, woken) = Signals::heed_all()?;
+    let (signals, woken) = signals.watch()?;
     first.wake_on(woken)?;
     let board = Arc::new(Board::new(workers, system::wall(), began));
     let admin = wanted.process.admin.listen(&board, passed_to_admin)?;

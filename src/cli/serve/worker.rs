@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use countersign::Server;
 
@@ -11,7 +11,7 @@ use super::offer::Offered;
 use super::reload::{Progress, Reloader};
 use super::showing::Showing;
 use super::status;
-use crate::cli::signals::{Come, Signals};
+use crate::cli::signals::{Come, LOOK, Signals};
 use crate::cli::system;
 
 /// What has a turn beside the server: signals, a timer, another server.
@@ -24,6 +24,17 @@ pub(super) trait Beside {
     /// When something has woken the loop, or the time has come that one of them asked for, and once
     /// the server has finished; also where it was another that asked.
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()>;
+
+    /// The longest that the loop may sleep before this is asked whether it is
+    /// [pending](Self::is_pending).
+    fn sleep_max(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether it has something to do now, though perhaps nothing has woken the loop.
+    fn is_pending(&self) -> bool {
+        false
+    }
 
     /// Whether the worker may end for all of it.
     fn is_done(&self) -> bool {
@@ -56,13 +67,16 @@ impl Worker {
 
     /// Serves until the server was stopped and its last connection is closed.
     pub(super) fn run(mut self) -> io::Result<Server<Offered>> {
+        let sleep_max = self.beside.iter().filter_map(|beside| beside.sleep_max()).min();
         while !(self.server.is_finished() && self.beside.iter().all(|it| it.is_done())) {
             let due = self.beside.iter().filter_map(|beside| beside.due()).min();
             // The clock is read only for those who ask for a time.
-            self.server.turn(due.map(|due| due.saturating_duration_since(system::monotonic())))?;
+            let wait = due.map(|due| due.saturating_duration_since(system::monotonic()));
+            self.server.turn(wait.into_iter().chain(sleep_max).min())?;
             let is_time = due.is_some_and(|due| due <= system::monotonic());
-            // A server that is busy with its peers asks nobody.
-            if self.server.was_woken() || is_time || self.server.is_finished() {
+            let is_pending = self.beside.iter().any(|beside| beside.is_pending());
+            // A server that is busy with its peers asks for no more than that.
+            if self.server.was_woken() || is_time || is_pending || self.server.is_finished() {
                 for beside in &mut self.beside {
                     beside.turn(&mut self.server)?;
                 }
@@ -83,6 +97,14 @@ pub(super) struct Commands {
 }
 
 impl Beside for Commands {
+    fn sleep_max(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
+    fn is_pending(&self) -> bool {
+        self.signals.have_come()
+    }
+
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
         let Come { stop, reload, status } = self.signals.all();
         if stop {

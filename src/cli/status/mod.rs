@@ -12,7 +12,7 @@ use clap::builder::FalseyValueParser;
 
 use super::exit::{Failure, Kind};
 use super::output::{stderr, stdout};
-use super::signals::Signals;
+use super::signals::Claimed;
 use super::units;
 use page::Page;
 use screen::Screen;
@@ -53,12 +53,12 @@ const WATCH: RangeInclusive<Duration> = Duration::from_millis(10)..=units::TIME_
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 impl Status {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let Some(pause) = self.watch else {
             self.show(&Page::ask(&self)?, None);
             return Ok(());
         };
-        let (signals, mut woken) = Signals::heed()?;
+        let (signals, mut woken) = signals.watch()?;
         woken.set_read_timeout(Some(pause))?;
         let mut before = None;
         while !signals.come() && !stdout().has_failed() {
