@@ -45,7 +45,7 @@ pub use client::{Client, ClientError};
 pub use contract::access::Access;
 pub use contract::close::Close;
 pub use contract::connections::Connections;
-pub use contract::counters::Counters;
+pub use contract::counters::{Counters, KeyCounters};
 pub use contract::limits::{Limits, Memory};
 pub use contract::networks::{NetworkError, Networks};
 pub use contract::peer::{Peer, PeerAddress, PeerId};

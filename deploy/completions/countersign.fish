@@ -38,7 +38,7 @@ complete -c countersign -n "__fish_countersign_needs_command" -f -a "status" -d 
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l config -d 'A file with any of these options, and with several listeners; see `countersign check-config`' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l busy-poll -d 'Look for input for so long before sleeping: quicker answers, at the price of a busy core' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l workers -d 'Loops that serve, each on a thread of its own and with its part of the limits' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l close-revoked -d 'At a reload, close the connections whose keys have gone' -r -f -a "true\t''
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l close-revoked -d 'Close the connections whose keys have run out, or are gone or changed after a reload' -r -f -a "true\t''
 false\t''"
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r
@@ -98,7 +98,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -s h -l h
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l busy-poll -d 'Look for input for so long before sleeping: quicker answers, at the price of a busy core' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l workers -d 'Loops that serve, each on a thread of its own and with its part of the limits' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l close-revoked -d 'At a reload, close the connections whose keys have gone' -r -f -a "true\t''
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l close-revoked -d 'Close the connections whose keys have run out, or are gone or changed after a reload' -r -f -a "true\t''
 false\t''"
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r

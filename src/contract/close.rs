@@ -36,7 +36,8 @@ pub enum Close {
     Stopped,
     /// The operating system gave no random bytes, or would not watch the socket.
     Unavailable,
-    /// The peer's key was taken from the ring.
+    /// The peer's key has gone from the ring, has run out, or isn't for the same dialect and
+    /// audience any more.
     Revoked,
     /// The connection was as old as
     /// [`Limits::session_age_max`](super::limits::Limits::session_age_max).

@@ -88,6 +88,16 @@ impl Counters {
     }
 }
 
+/// The connections whose peers have authenticated with one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct KeyCounters {
+    /// All of them, since the key came to the ring.
+    pub authenticated: u64,
+    /// Those that are not closed.
+    pub open: u64,
+}
+
 /// The place of a reason's count. That strangers of every kind are one, only their name says.
 fn place(why: Close) -> Option<usize> {
     let same = Close::ALL.iter().position(|reason| *reason == why);

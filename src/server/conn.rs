@@ -152,7 +152,12 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// The key that the peer has proved.
     pub(super) fn key(&self) -> Option<KeyNumber> {
-        self.session.key()
+        self.session.credential().map(|credential| credential.number)
+    }
+
+    /// Whether messages are answered here, though the peer couldn't be let in any more.
+    pub(super) fn is_revoked(&self, protocol: &Protocol) -> bool {
+        self.is_talking() && self.session.is_revoked(protocol)
     }
 
     /// The bytes that it keeps beside its entry.

@@ -17,6 +17,7 @@ use crate::proto::session::Session;
 use crate::proto::session::event::{Message, Opened};
 use crate::server::conn::BATCH;
 use crate::server::gate::GateNumber;
+use crate::server::key_table::KeyTable;
 use crate::server::moment::{Moment, Start};
 use crate::server::net::Net;
 use crate::server::notes;
@@ -30,6 +31,7 @@ pub(super) struct Desk<'t, N: Net, S: Service> {
     pub(super) limits: &'t Limits,
     pub(super) visitors: &'t mut Visitors,
     pub(super) counters: &'t mut Counters,
+    pub(super) keys: &'t mut KeyTable,
     /// What this connection has to send, until it is sent or the connection is stuck.
     pub(super) outbox: &'t mut Outbox,
     /// What the session has to say itself, on its way into the outbox.
@@ -64,6 +66,9 @@ impl<N: Net, S: Service> Desk<'_, N, S> {
         };
         self.counters.authenticated += 1;
         let Opened { key, dialect, form, is_protected, exporter } = opened;
+        if let Some(key) = key {
+            self.keys.opened(key.number());
+        }
         let peer = Peer {
             id: self.peer,
             key: key.map(Key::id),

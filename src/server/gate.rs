@@ -4,10 +4,14 @@ use std::time::SystemTime;
 
 use crate::address::Address;
 use crate::contract::access::Access;
-use crate::contract::counters::Counters;
+use crate::contract::counters::{Counters, KeyCounters};
 use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
+use crate::proto::keys::KeyRing;
+use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
+use crate::server::expiry::Expiry;
+use crate::server::key_table::KeyTable;
 use crate::server::moment::Moment;
 use crate::server::throttle::Throttle;
 use crate::server::visitors::Visitors;
@@ -38,6 +42,10 @@ pub struct Gate {
     pub(super) visitors: Visitors,
     pub(super) throttle: Throttle,
     pub(super) counters: Counters,
+    /// Who came by which key.
+    pub(super) keys: KeyTable,
+    /// When the next key of the ring runs out.
+    pub(super) expiry: Expiry,
     /// The connections that came by it and are open.
     pub(super) open: usize,
     /// The bytes that they keep together.
@@ -58,6 +66,8 @@ impl Gate {
             visitors: Visitors::new(limits.unauthenticated.min(ROOM_MAX)),
             throttle: throttle(&protocol, &limits),
             counters: Counters::default(),
+            keys: KeyTable::of(protocol.keys()),
+            expiry: Expiry::of(protocol.keys()),
             open: 0,
             held: 0,
             protocol,
@@ -141,6 +151,12 @@ impl Gate {
         &self.counters
     }
 
+    /// The keys of its ring in their order, each with the connections that came by it. A key that
+    /// another ring has too keeps its numbers when that takes the place of this one.
+    pub fn key_counters(&self) -> impl Iterator<Item = (&Key, KeyCounters)> {
+        self.protocol.keys().keys().map(|key| (key, self.keys.counters(key.number())))
+    }
+
     /// The bytes that its connections keep now of unfinished messages and unsent replies.
     #[must_use]
     pub fn bytes_held(&self) -> usize {
@@ -156,8 +172,17 @@ impl Gate {
         }
     }
 
-    pub(super) fn set_time(&mut self, wall: SystemTime) {
+    /// Serves newcomers with other keys.
+    pub(super) fn replace_keys(&mut self, keys: KeyRing) {
+        self.protocol.replace_keys(keys);
+        self.keys.replace(self.protocol.keys());
+        self.expiry = Expiry::of(self.protocol.keys());
+    }
+
+    /// Takes the time of day. Says whether a key has run out since it was told last.
+    pub(super) fn set_time(&mut self, wall: SystemTime) -> bool {
         self.protocol.set_time(wall);
+        self.expiry.passes(wall, self.protocol.keys())
     }
 
     /// Whether everybody comes by a balancer.

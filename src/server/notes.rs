@@ -236,6 +236,11 @@ pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
          secs = secs, key = key; "let in");
 }
 
+/// The keys of so many who are in are taken no more.
+pub(super) fn revoked(connections: usize) {
+    say!(info; "closing {connections} connections whose keys are no longer valid");
+}
+
 /// Nobody is let in any more.
 pub(super) fn stopping(open: usize) {
     say!(info; "stopping; {open} connections are open");

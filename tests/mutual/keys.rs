@@ -1,5 +1,5 @@
 //! The ring changes while connections live: what is off it lets nobody in, and who is in stays
-//! until it is asked to go.
+//! until it is asked to go, or until its key runs out.
 
 use std::time::{Duration, SystemTime};
 
@@ -166,7 +166,7 @@ fn a_thousand_rings_lose_nothing() {
 }
 
 #[test]
-fn a_key_that_runs_out_lets_nobody_in_any_more_and_who_is_in_stays() {
+fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
     let until = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
     let key = Key::new("k1", SECRET).unwrap();
     let keys = KeyRing::from(key.with_not_before(until(10)).with_not_after(until(20)));
@@ -187,14 +187,47 @@ fn a_key_that_runs_out_lets_nobody_in_any_more_and_who_is_in_stays() {
     let (line, mut forger) = knock(&mut stage, 2).unwrap();
     stage.wait(Duration::from_secs(9));
     let (late, mut later) = knock(&mut stage, 3).unwrap();
-    stage.wait(Duration::from_secs(2));
-    assert!(knock(&mut stage, 4).is_none(), "it has run out");
     assert!(is_served(&mut stage, &line, &mut forger));
-    stage.wait(Duration::from_secs(1000));
-    assert!(is_served(&mut stage, &late, &mut later));
-    assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 0, "it is still on the ring");
-    // The clock goes back, and it is taken again.
+    let pending = call(&mut stage, [6; 32]);
+    assert_eq!(stage.engine.deadline(), Some(stage.now + Duration::from_secs(1)), "it is due then");
+    stage.wait(Duration::from_secs(1));
+    for (line, forger) in [(&line, &mut forger), (&late, &mut later)] {
+        assert_eq!(forger.to_client.open(&take(line)), [(CLOSE, Vec::new())], "nobody has asked");
+    }
+    // Its call came in time, and its proof doesn't.
+    stage.say(&pending.0, &pending.1.confirm);
+    assert_eq!(take(&pending.0), [5, 0, 0, 1, 2]);
+    assert!(knock(&mut stage, 4).is_none(), "it has run out");
+    // The clock goes back, and it is taken again, until it runs out again.
     stage.wall = until(15);
-    assert!(knock(&mut stage, 5).is_some());
-    assert_eq!(stage.engine.counters().closed(Close::Refused(Refusal::UnknownKey)), 2);
+    let (line, mut forger) = knock(&mut stage, 5).unwrap();
+    // Whoever sets the clock tells nobody, and yet nothing is served that arrives from now on.
+    stage.wall = until(3600);
+    stage.say(&line, &forger.to_server.record(DATA, b"late"));
+    assert_eq!(forger.to_client.open(&take(&line)), [(CLOSE, Vec::new())]);
+    stage.wait(Duration::from_secs(3600));
+    let counters = stage.engine.counters();
+    assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 3);
+    assert_eq!((counters.closed(Close::Revoked), counters.messages), (3, 1));
+}
+
+#[test]
+fn who_is_in_stays_past_the_end_of_its_key_where_the_host_says_so() {
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(20);
+    let keys = KeyRing::from(Key::new("k1", SECRET).unwrap().with_not_after(end));
+    keys.seed(SERVER_SEED);
+    let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };
+    let mut stage = Stage::new(Protocol::from(keys), limits, echo);
+    stage.engine.set_close_expired(false);
+    stage.work();
+    let (line, mut forger) = enter(&mut stage, [1; 32]);
+    stage.wait(Duration::from_secs(100));
+    assert!(is_served(&mut stage, &line, &mut forger));
+    assert_eq!(stage.engine.gates()[0].key_counters().next().unwrap().1.open, 1);
+    // What is over is over, until somebody asks who it is.
+    stage.engine.set_close_expired(true);
+    stage.work();
+    assert!(is_served(&mut stage, &line, &mut forger));
+    assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 1);
+    assert_eq!(forger.to_client.open(&take(&line)), [(CLOSE, Vec::new())]);
 }

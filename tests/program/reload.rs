@@ -2,6 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 
+use std::time::{Duration, SystemTime};
+
+use countersign::{Client, Dialect, Key, Protocol};
+
+use super::admin::{get, wait_until};
 use super::home::{Home, finish};
 use super::served::{Served, ask};
 
@@ -59,6 +64,207 @@ fn who_holds_a_key_that_has_gone_is_closed_unless_told_otherwise() {
         inside.stdin = Some(typed);
         let ran = finish(inside, b"b\n");
         assert_eq!(ran.out == "b\n", stays, "{ran:?}");
+    }
+}
+
+const SECRET: &[u8] = b"sixteen-bytes-and-more";
+
+/// What a client of a dialect needs to know to be let in with this key.
+fn client(dialect: Dialect, id: &str, secret: &[u8]) -> Protocol {
+    let key = Key::new(id, secret).unwrap().with_dialect(dialect);
+    // A listener that names no service takes those who name none.
+    Protocol::new(dialect, key)
+}
+
+/// A server with a listener for each dialect, and the dialects in which clients come there.
+fn server_of_all_dialects(home: &Home, options: &str) -> (Served, Vec<Dialect>) {
+    let dialects = [
+        ("countersign/1", Dialect::Countersign),
+        ("countersign/1+raw", Dialect::Countersign),
+        ("countersign/1+raw", Dialect::Raw),
+        ("raw", Dialect::Raw),
+        ("hex", Dialect::Hex),
+        ("multiprocessing", Dialect::Multiprocessing),
+    ];
+    let mut text = format!(
+        "keys = \"ring\"\nservice = \"echo\"\nworkers = 2\nlog-level = \"debug\"\n\
+         admin = \"127.0.0.1:0\"\n{options}\n"
+    );
+    for (spoken, _) in dialects {
+        text.push_str("[[listener]]\nbind = \"127.0.0.1:0\"\n");
+        text.push_str(&format!("dialect = \"{spoken}\"\n"));
+        if spoken == "multiprocessing" {
+            text.push_str("framing = \"length\"\n");
+        }
+    }
+    let line = format!("serve --config {}", home.write("garden.toml", text).display());
+    let server = Served::started(home.command(&line).spawn().unwrap(), dialects.len());
+    (server, dialects.map(|(_, dialect)| dialect).into())
+}
+
+/// The ring of which one key changes, and the others don't.
+fn ring(changed: &str, python: &str) -> String {
+    format!(
+        "{changed}\n{python}\nother text:the-secret-of-the-other dialects=raw,hex,countersign/1\n\
+         snake text:the-secret-of-a-snake dialects=multiprocessing\n"
+    )
+}
+
+/// Takes what the file of keys says now.
+fn reload(home: &Home, server: &Served, ring: &str) {
+    home.write("ring", ring);
+    server.signal("HUP");
+    server.err.with("INFO  reloaded");
+}
+
+#[test]
+fn those_go_who_could_not_come_again_and_the_others_stay_in_every_dialect() {
+    let all = "dialects=raw,hex,countersign/1";
+    let garden = format!("garden text:sixteen-bytes-and-more {all}");
+    let python = "python text:sixteen-bytes-of-python dialects=multiprocessing";
+    let home = Home::new();
+    home.write("ring", ring(&garden, python));
+    let (server, dialects) = server_of_all_dialects(&home, "");
+    let is = |these: &'static [Dialect]| move |dialect: Dialect| these.contains(&dialect);
+    let everybody = [Dialect::Countersign, Dialect::Raw, Dialect::Hex, Dialect::Multiprocessing];
+    let everybody: &'static [Dialect] = Vec::from(everybody).leak();
+    let but_python = &everybody[..3];
+    let cases = [
+        ("nothing", ring(&garden, python), is(everybody)),
+        (
+            "another secret",
+            ring(&garden.replace("more", "less"), &python.replace("of", "in")),
+            is(&[]),
+        ),
+        (
+            "another id",
+            ring(&garden.replace("garden", "park"), &python.replace("python ", "p ")),
+            is(&[]),
+        ),
+        (
+            "run out",
+            ring(
+                &format!("{garden} not-after=2020-01-01"),
+                &format!("{python} not-after=2020-01-01"),
+            ),
+            is(&[]),
+        ),
+        (
+            "not yet",
+            ring(
+                &format!("{garden} not-before=2100-01-01"),
+                &format!("{python} not-before=2100-01-01"),
+            ),
+            is(&[]),
+        ),
+        (
+            "until later",
+            ring(
+                &format!("{garden} not-after=2100-01-01"),
+                &format!("{python} not-after=2100-01-01"),
+            ),
+            is(everybody),
+        ),
+        (
+            "another audience",
+            ring(&format!("{garden} audience=shed"), &format!("{python} audience=shed")),
+            is(&[]),
+        ),
+        (
+            "fewer dialects",
+            ring(&garden.replace("raw,hex,", ""), python),
+            is(&[Dialect::Countersign, Dialect::Multiprocessing]),
+        ),
+        (
+            "other dialects",
+            ring(
+                &garden.replace("hex,countersign/1", "hex"),
+                &python.replace("=m", "=countersign/1,m"),
+            ),
+            is(&[Dialect::Raw, Dialect::Hex, Dialect::Multiprocessing]),
+        ),
+        (
+            "no dialect of Python's",
+            ring(&garden, &python.replace("multiprocessing", "countersign/1")),
+            is(but_python),
+        ),
+        ("gone", ring("", ""), is(&[])),
+    ];
+    for (what, changed, stays) in cases {
+        reload(&home, &server, &ring(&garden, python));
+        let connect = |at: usize, id: &str, secret: &[u8]| {
+            let protocol = client(dialects[at], id, secret);
+            let mut client = Client::connect(&server.addresses[at][..], protocol).unwrap();
+            assert_eq!(client.ask(b"in").unwrap(), b"in");
+            client
+        };
+        let places = || (0..dialects.len()).chain(0..dialects.len());
+        let mut changing: Vec<_> = places()
+            .map(|at| match dialects[at] {
+                Dialect::Multiprocessing => connect(at, "python", b"sixteen-bytes-of-python"),
+                _ => connect(at, "garden", SECRET),
+            })
+            .collect();
+        let mut others: Vec<_> = places()
+            .map(|at| match dialects[at] {
+                Dialect::Multiprocessing => connect(at, "snake", b"the-secret-of-a-snake"),
+                _ => connect(at, "other", b"the-secret-of-the-other"),
+            })
+            .collect();
+        reload(&home, &server, &changed);
+        for (at, client) in places().zip(&mut changing) {
+            let stayed = client.ask(b"still").is_ok_and(|reply| reply == b"still");
+            assert_eq!(stayed, stays(dialects[at]), "{what}: {} at {at}", dialects[at]);
+        }
+        for (at, client) in places().zip(&mut others) {
+            assert_eq!(client.ask(b"still").unwrap(), b"still", "{what}: {}", dialects[at]);
+        }
+    }
+    let ran = server.stop();
+    let named = |line: &&str| line.contains("closed: revoked") && line.contains(" key=garden");
+    assert!(ran.err.lines().filter(named).count() > 0, "the log names a key that has gone");
+}
+
+/// A key that runs out so soon that a test can wait for it.
+fn ring_that_runs_out() -> String {
+    let end = SystemTime::now() + Duration::from_secs(2);
+    let end = chrono::DateTime::<chrono::Utc>::from(end).to_rfc3339();
+    let garden = "garden text:sixteen-bytes-and-more dialects=raw,hex,countersign/1";
+    let python = "python text:sixteen-bytes-of-python dialects=multiprocessing";
+    ring(&format!("{garden} not-after={end}"), &format!("{python} not-after={end}"))
+}
+
+#[test]
+fn who_is_in_goes_when_its_key_runs_out_unless_told_otherwise() {
+    for (options, stays) in [("", false), ("close-revoked = false", true)] {
+        let home = Home::new();
+        home.write("ring", ring_that_runs_out());
+        let (server, dialects) = server_of_all_dialects(&home, options);
+        let admin = server.out.next().unwrap().strip_prefix("admin on ").unwrap().to_owned();
+        let open = || {
+            let page = get(&admin, "/status").body;
+            let report: serde_json::Value = serde_json::from_str(&page).unwrap();
+            let listeners = report["listeners"].as_array().unwrap();
+            let open = listeners.iter().map(|each| each["connections"]["open"].as_u64().unwrap());
+            (open.sum::<u64>(), report["listeners"][0]["keys"][0]["state"].clone())
+        };
+        let mut clients: Vec<_> = (0..dialects.len())
+            .map(|at| {
+                let protocol = match dialects[at] {
+                    Dialect::Multiprocessing => {
+                        client(dialects[at], "python", b"sixteen-bytes-of-python")
+                    }
+                    dialect => client(dialect, "garden", SECRET),
+                };
+                Client::connect(&server.addresses[at][..], protocol).unwrap()
+            })
+            .collect();
+        // The loops have nothing to do meanwhile but what they are asked here.
+        wait_until(|| open().1 == "over");
+        for client in &mut clients {
+            assert_eq!(client.ask(b"still").is_ok(), stays, "{options}");
+        }
+        wait_until(|| open().0 == if stays { 6 } else { 0 });
     }
 }
 

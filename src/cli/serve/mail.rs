@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign::{Access, Handle, KeyRing, Limits, Server};
-use log::info;
 
 use super::offer::Offered;
 use super::status;
@@ -19,7 +18,7 @@ pub(super) struct Update {
     /// Of each listener, in their order.
     pub(super) listeners: Vec<Renewed>,
     pub(super) busy_poll: Duration,
-    /// Whether those are closed whose keys have gone.
+    /// Whether those are closed whose keys are no longer valid.
     pub(super) closes_revoked: bool,
     /// Each worker says here that it has taken it.
     pub(super) taken: Sender<()>,
@@ -41,11 +40,9 @@ impl Update {
             server.replace_access(place, access.clone());
         }
         server.set_busy_poll(self.busy_poll);
+        server.set_close_expired(self.closes_revoked);
         if self.closes_revoked {
-            let closed = server.close_revoked();
-            if closed > 0 {
-                info!("{closed} connections are closed, whose keys have gone");
-            }
+            server.close_revoked();
         }
         // Who has lost patience doesn't listen any more.
         let _ = self.taken.send(());

@@ -81,7 +81,7 @@ pub(crate) struct Process {
     #[arg(long, value_name = "N", env = "COUNTERSIGN_WORKERS", default_value = "1",
           value_parser = units::count::<usize>(1..=WORKERS_MAX))]
     pub(crate) workers: usize,
-    /// At a reload, close the connections whose keys have gone
+    /// Close the connections whose keys have run out, or are gone or changed after a reload
     #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     close_revoked: bool,
@@ -132,11 +132,14 @@ fn serve(
     log: &Guard,
     signals: Claimed,
 ) -> Result<(), Failure> {
-    let Process { workers, busy_poll, logging, .. } = wanted.process;
+    let Process { workers, busy_poll, close_revoked, logging, .. } = wanted.process;
     let began = system::monotonic();
     let passed_to_admin = passed.named("admin");
     let mut servers = ready::servers(listeners, workers, passed)?;
-    servers.iter_mut().for_each(|server| server.set_busy_poll(busy_poll));
+    for server in &mut servers {
+        server.set_busy_poll(busy_poll);
+        server.set_close_expired(close_revoked);
+    }
     let mail: Vec<_> = servers.iter().map(Mail::to).collect();
     let mut first = servers.remove(0);
     // Before anybody hears that it listens: who hears of it may also stop it.

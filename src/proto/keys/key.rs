@@ -99,6 +99,13 @@ pub struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct KeyNumber(pub(crate) u32);
 
+/// What a peer has authenticated with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Credential {
+    pub(crate) number: KeyNumber,
+    pub(crate) dialect: Dialect,
+}
+
 impl Key {
     /// A key for the dialect `countersign/1`, unless [`with_dialect`](Self::with_dialect) names
     /// others.
@@ -275,6 +282,10 @@ impl Key {
         self.number
     }
 
+    pub(crate) fn credential(&self, dialect: Dialect) -> Credential {
+        Credential { number: self.number, dialect }
+    }
+
     pub(crate) fn set_number(&mut self, number: KeyNumber) {
         self.number = number;
     }
@@ -288,6 +299,13 @@ impl Key {
     /// Whether an HMAC can't tell the two apart, as with "k" and "k\0".
     pub(crate) fn same_secret(&self, other: &Self) -> bool {
         self.identity == other.identity
+    }
+
+    /// Whether those whom this key has let in could be let in by the new one too: it has the same
+    /// id and secret, and its audience is the same or any.
+    pub(crate) fn lets_in_as(&self, new: &Self) -> bool {
+        let is_for_it = new.audience.is_empty() || new.audience == self.audience;
+        self.id == new.id && self.same_secret(new) && is_for_it
     }
 
     /// The HMAC of a message; the bytes past [`Mac::length`] are zero.

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::fault::{KeyFault, KeyRingError};
-use crate::proto::keys::key::{Key, KeyNumber, Mac};
+use crate::proto::keys::key::{Credential, Key, KeyNumber, Mac};
 use crate::proto::keys::seed::{RANDOM, Seed};
 
 /// How many keys may serve one dialect in which the peer doesn't name its key: each of them is
@@ -221,7 +221,7 @@ impl KeyRing {
         self.last = self.last.max(old.last);
         for at in 0..self.keys.len() {
             let key = &self.keys[at];
-            let same = old.keys.iter().find(|old| old.id() == key.id() && old.same_secret(key));
+            let same = old.keys.iter().find(|old| old.lets_in_as(key));
             let number = same.map(Key::number);
             let number = number.unwrap_or_else(|| self.fresh_number());
             self.keys[at].set_number(number);
@@ -237,6 +237,19 @@ impl KeyRing {
     /// The key of this number; none once it is off the ring, or another secret stands there.
     pub(crate) fn numbered(&self, number: KeyNumber) -> Option<&Key> {
         self.keys.iter().find(|key| key.number() == number)
+    }
+
+    /// The key that a peer has authenticated with, for as long as the peer could do so again: it is
+    /// on the ring, valid at the time that was told, and for the same dialect and audience.
+    pub(crate) fn accepted(&self, credential: Credential) -> Option<&Key> {
+        let key = self.numbered(credential.number)?;
+        (key.serves(credential.dialect) && self.is_live(key)).then_some(key)
+    }
+
+    /// When the next of the keys runs out that are still valid at this time; at the earliest of
+    /// all times, the first that ever does.
+    pub(crate) fn next_expiry(&self, now: SystemTime) -> Option<SystemTime> {
+        self.keys.iter().filter_map(Key::not_after).filter(|end| *end > now).min()
     }
 
     pub(crate) fn seeded(&self) -> Option<&Seed> {

@@ -16,8 +16,9 @@ impl Session {
         side: Side,
         key: Option<&'s Key>,
     ) -> Event<'s> {
-        self.stage = Stage::talking(protocol, side, key.map(Key::number));
         let dialect = protocol.challenged();
+        let credential = key.map(|key| key.credential(dialect));
+        self.stage = Stage::talking(protocol, side, credential);
         let form = protocol.framing().form();
         Event::Open(Opened { key, dialect, form, is_protected: false, exporter: None })
     }
@@ -33,7 +34,7 @@ impl Session {
         let Some(proof) = self.held.exactly(length, input) else { return Ok(None) };
         let checked = handshake::check(protocol, challenge, proof);
         self.held.release();
-        self.stage = Stage::Over;
+        self.stage.end();
         checked.map(|key| Some(self.begin(protocol, Side::Server, key)))
     }
 

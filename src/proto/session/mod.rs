@@ -11,7 +11,7 @@ use crate::proto::handshake::countersign::frame::MAGIC;
 use crate::proto::handshake::countersign::{Nonce, server};
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
 use crate::proto::held::{Extent, Held};
-use crate::proto::keys::key::KeyNumber;
+use crate::proto::keys::key::Credential;
 use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
 use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::event::{Event, Message};
@@ -91,22 +91,37 @@ enum Stage {
     /// In `multiprocessing`: we have answered it, and the other end's word is awaited.
     AwaitingWord(Kept),
     /// The handshake is over, and messages are told apart. As a server, with the peer's key.
-    Talking(Side, Option<KeyNumber>),
+    Talking(Side, Option<Credential>),
     /// The same in records.
     Guarded(Box<Guarded>),
     /// What the connection was for is done; the caller hasn't been told yet.
-    Ending,
-    /// Nothing more is expected of this connection.
-    Over,
+    Ending(Option<Credential>),
+    /// Nothing more is expected of this connection. The credential is kept for those who count.
+    Over(Option<Credential>),
 }
 
 impl Stage {
     /// The handshake is over, and no records are spoken.
-    fn talking(protocol: &Protocol, side: Side, key: Option<KeyNumber>) -> Self {
+    fn talking(protocol: &Protocol, side: Side, key: Option<Credential>) -> Self {
         match (side, protocol.exchange()) {
-            (Side::Server, Exchange::VerifyOnly) => Self::Ending,
+            (Side::Server, Exchange::VerifyOnly) => Self::Ending(key),
             _ => Self::Talking(side, key),
         }
+    }
+
+    /// As a server: what the peer has authenticated with.
+    fn credential(&self) -> Option<Credential> {
+        match self {
+            Self::Talking(_, key) | Self::Ending(key) | Self::Over(key) => *key,
+            Self::Guarded(guarded) => guarded.key,
+            _ => None,
+        }
+    }
+
+    /// Expects nothing more of the connection. Returns how far it had come.
+    fn end(&mut self) -> Self {
+        let over = Self::Over(self.credential());
+        std::mem::replace(self, over)
     }
 }
 
@@ -201,11 +216,11 @@ impl Session {
             Stage::Calling(nonce) => self.hear(protocol, &nonce, input, out),
             Stage::Accepting(_) => self.accept(protocol, input, out),
             Stage::Guarded(_) => self.record(protocol, input, out),
-            Stage::Ending => {
-                self.stage = Stage::Over;
+            Stage::Ending(_) => {
+                self.stage.end();
                 Ok(Some(Event::End))
             }
-            Stage::Talking(..) | Stage::Over => {
+            Stage::Talking(..) | Stage::Over(_) => {
                 *input = &[];
                 Ok(None)
             }
@@ -239,7 +254,7 @@ impl Session {
     #[inline]
     pub(crate) fn is_due(&self) -> bool {
         match &self.stage {
-            Stage::Unguarded | Stage::Fresh(_) | Stage::Ending => true,
+            Stage::Unguarded | Stage::Fresh(_) | Stage::Ending(_) => true,
             Stage::Guarded(guarded) => guarded.course == Course::Ending,
             _ => false,
         }
@@ -292,7 +307,7 @@ impl Session {
     /// As a server that ends a handshake of its own accord: appends the word for it, where the
     /// dialect has one and the peer speaks it. The session takes nothing more.
     pub fn give_up(&mut self, reason: Reason, out: &mut Vec<u8>) {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
+        match self.stage.end() {
             Stage::Called(nonce, is_sent) if self.held.bytes().starts_with(&MAGIC) => {
                 server::refuse((!is_sent).then_some(&nonce), reason, out);
             }
@@ -301,13 +316,17 @@ impl Session {
         }
     }
 
-    /// As a server: the key that the peer has proved.
-    pub(crate) fn key(&self) -> Option<KeyNumber> {
-        match &self.stage {
-            Stage::Talking(_, key) => *key,
-            Stage::Guarded(guarded) => guarded.key,
-            _ => None,
-        }
+    /// As a server: whether the peer could not be let in any more as it was. Its key has gone from
+    /// the ring since, or has run out, has another secret, or isn't for the same dialect and
+    /// audience any more.
+    #[must_use]
+    pub fn is_revoked(&self, protocol: &Protocol) -> bool {
+        self.credential().is_some_and(|credential| protocol.keys().accepted(credential).is_none())
+    }
+
+    /// As a server: what the peer has authenticated with.
+    pub(crate) fn credential(&self) -> Option<Credential> {
+        self.stage.credential()
     }
 
     /// The stream has ended: takes the last message, where its end is the end of the stream.
@@ -319,7 +338,7 @@ impl Session {
     /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
     /// LF followed.
     pub fn finish<'s>(&'s mut self, protocol: &Protocol) -> Result<Option<Message<'s>>, Refusal> {
-        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let stage = self.stage.end();
         match (stage, self.held.take_rest()) {
             (Stage::Talking(..), Some(unit)) if protocol.framing() == Framing::Lines => {
                 let (bytes, form) = Framing::Lines.open(unit);
@@ -329,7 +348,7 @@ impl Session {
                 Ok(Some(Message { bytes, form }))
             }
             (Stage::Talking(..), None) => Ok(None),
-            (Stage::Unguarded | Stage::Ending | Stage::Over, _) => Ok(None),
+            (Stage::Unguarded | Stage::Ending(_) | Stage::Over(_), _) => Ok(None),
             (Stage::Guarded(guarded), _) if guarded.is_over() => Ok(None),
             (Stage::Confirming(pending), None) => Err(pending.left()),
             _ => Err(Refusal::Cut),
@@ -363,13 +382,13 @@ impl Session {
     ) -> Result<Option<Event<'s>>, Refusal> {
         let (framing, max) = (protocol.framing(), length_max(protocol, side));
         let extent = framing.scan(self.held.bytes(), input, max).inspect_err(|_| {
-            self.stage = Stage::Over;
+            self.stage.end();
         })?;
         let Some(unit) = self.held.take(extent, input, protocol.unit_max()) else {
             return Ok(None);
         };
         if ends_with_one(protocol, side) {
-            self.stage = Stage::Ending;
+            self.stage = Stage::Ending(self.stage.credential());
         }
         let (bytes, form) = framing.open(unit);
         Ok(Some(Event::Message(Message { bytes, form })))

@@ -7,8 +7,7 @@ use crate::proto::handshake::countersign::frame::{
 };
 use crate::proto::handshake::countersign::{Agreed, NONCE, Nonce, PROOF, STATUS, client, server};
 use crate::proto::held::{Extent, front, head};
-use crate::proto::keys::key::Key;
-use crate::proto::keys::key::KeyNumber;
+use crate::proto::keys::key::{Credential, Key};
 use crate::proto::protocol::{Exchange, Protocol};
 use crate::proto::records::{Record, Records, TAG};
 use crate::proto::refusal::{Opening, Reason, Refusal};
@@ -29,7 +28,7 @@ pub(super) struct Guarded {
     pub(super) records: Records,
     pub(super) side: Side,
     /// The peer's key, at a server.
-    pub(super) key: Option<KeyNumber>,
+    pub(super) key: Option<Credential>,
     pub(super) course: Course,
 }
 
@@ -119,10 +118,12 @@ impl Session {
             Some(header) if header != due => Err(Refusal::Malformed),
             _ => match self.held.exactly(HEADER + PROOF, input) {
                 None => return Ok(None),
-                Some(unit) => match std::mem::replace(&mut self.stage, Stage::Over) {
-                    // The ring may have been replaced since the call.
+                Some(unit) => match self.stage.end() {
+                    // The ring may have been replaced since the call, or the key may have run out.
                     Stage::Confirming(pending) => {
-                        let known = |number| protocol.keys().numbered(number);
+                        let dialect = Dialect::Countersign;
+                        let known =
+                            |number| protocol.keys().accepted(Credential { number, dialect });
                         pending.verify(&unit[HEADER..], known, out)
                     }
                     _ => Err(Refusal::Malformed),
@@ -139,7 +140,7 @@ impl Session {
     /// Appends the word for a refusal, where there is one. Our nonce, if it isn't out yet, always
     /// precedes it.
     fn turn_away(&mut self, nonce: Option<&Nonce>, why: Refusal, out: &mut Vec<u8>) -> Refusal {
-        self.stage = Stage::Over;
+        self.stage.end();
         if let Some(reason) = why.reason() {
             server::refuse(nonce, reason, out);
         }
@@ -208,8 +209,7 @@ impl Session {
         if unit[0] == frame::REFUSAL {
             return Err(rejected(unit));
         }
-        let Stage::Accepting(mut accepting) = std::mem::replace(&mut self.stage, Stage::Over)
-        else {
+        let Stage::Accepting(mut accepting) = self.stage.end() else {
             return Err(Refusal::Malformed);
         };
         if unit[HEADER] != STATUS {
@@ -233,7 +233,7 @@ impl Session {
         agreed: Agreed,
     ) -> Event<'s> {
         let Agreed { records, plain, exporter } = agreed;
-        let number = Some(key.number());
+        let credential = Some(key.credential(Dialect::Countersign));
         self.stage = match (side, plain) {
             (Side::Client, _) => Stage::Accepting(Box::new(Accepting { records, plain })),
             (Side::Server, false) => {
@@ -241,9 +241,9 @@ impl Session {
                     Exchange::VerifyOnly => Course::Ending,
                     Exchange::Once | Exchange::Many => Course::Talking,
                 };
-                Guarded::begin(records, side, number, course)
+                Guarded::begin(records, side, credential, course)
             }
-            (Side::Server, true) => Stage::talking(protocol, side, number),
+            (Side::Server, true) => Stage::talking(protocol, side, credential),
         };
         Event::Open(Opened {
             key: Some(key),
@@ -305,7 +305,7 @@ impl Guarded {
         self.course == Course::Over || self.records.heard_close()
     }
 
-    fn begin(records: Records, side: Side, key: Option<KeyNumber>, course: Course) -> Stage {
+    fn begin(records: Records, side: Side, key: Option<Credential>, course: Course) -> Stage {
         Stage::Guarded(Box::new(Self { records, side, key, course }))
     }
 }

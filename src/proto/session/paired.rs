@@ -3,9 +3,10 @@
 //! A server challenges, welcomes, and is challenged itself; a client does the same in the other
 //! order. So there is one step, which depends on what the other end owes.
 
+use crate::proto::dialect::Dialect;
 use crate::proto::framing::length;
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
-use crate::proto::keys::key::{Key, KeyNumber};
+use crate::proto::keys::key::{Credential, Key, KeyNumber};
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::event::Event;
@@ -41,13 +42,13 @@ impl Session {
     ) -> Result<Option<Event<'s>>, Refusal> {
         loop {
             let extent = multiprocessing::scan(self.held.bytes(), input).inspect_err(|_| {
-                self.stage = Stage::Over;
+                self.stage.end();
             })?;
             let Some(unit) = self.held.take(extent, input, multiprocessing::UNIT_MAX) else {
                 return Ok(None);
             };
             // After a fault nothing more is heard.
-            let stage = std::mem::replace(&mut self.stage, Stage::Over);
+            let stage = self.stage.end();
             let heard = stage.hear(protocol, length::open(unit), out);
             self.held.release();
             match heard.inspect_err(|why| multiprocessing::fail(*why, out))? {
@@ -95,10 +96,13 @@ impl Stage {
 
 impl Kept {
     /// Who we are, and the key that we prove: as a server, the one that the client has proved, as
-    /// long as it is on the ring.
+    /// long as that is taken.
     fn signer(self, protocol: &Protocol) -> Result<(Side, &Key), Refusal> {
+        let dialect = Dialect::Multiprocessing;
         let (side, key) = match self {
-            Self::Key(number) => (Side::Server, protocol.keys().numbered(number)),
+            Self::Key(number) => {
+                (Side::Server, protocol.keys().accepted(Credential { number, dialect }))
+            }
             Self::Nonce(_) => (Side::Client, protocol.signing_key().ok().flatten()),
         };
         key.map(|key| (side, key)).ok_or(Refusal::UnknownKey)

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use crate::contract::close::Close;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
-use crate::proto::keys::key::Key;
 use crate::proto::refusal::{Reason, Refusal};
 use crate::server::conn::Conn;
 use crate::server::desk;
@@ -144,7 +143,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Says good-bye.
-    fn part(&mut self, slot: usize, why: Close, now: Moment, wall: SystemTime) {
+    pub(super) fn part(&mut self, slot: usize, why: Close, now: Moment, wall: SystemTime) {
         self.visit(slot, now, wall, |conn, inbox, desk| {
             conn.close(why);
             conn.pump(inbox, desk)
@@ -158,20 +157,6 @@ impl<N: Net, S: Service> Engine<N, S> {
             conn.give_up(reason, why.into(), desk);
             conn.pump(inbox, desk)
         });
-    }
-
-    /// Closes the connections whose keys are not on the ring any more. Returns how many.
-    pub fn close_revoked(&mut self, now: Moment, wall: SystemTime) -> usize {
-        let is_revoked = |conn: &Conn<N, S>| {
-            let keys = self.gates[usize::from(conn.gate)].protocol.keys();
-            conn.is_talking() && conn.key().is_some_and(|key| keys.numbered(key).is_none())
-        };
-        let revoked = self.conns.iter().filter(|(_, conn)| is_revoked(conn));
-        let slots: Vec<usize> = revoked.map(|(slot, _)| slot).collect();
-        for &slot in &slots {
-            self.part(slot, Close::Revoked, now, wall);
-        }
-        slots.len()
     }
 
     /// Hangs up; where the connection was ending already, it ends for that reason.
@@ -211,8 +196,9 @@ impl<N: Net, S: Service> Engine<N, S> {
                 }
             }
             None => {
-                let key = conn.key().and_then(|key| gate.protocol.keys().numbered(key));
-                self.notes.authenticated(now, &ended, key.map(Key::id));
+                let key = conn.key();
+                self.notes.authenticated(now, &ended, key.and_then(|key| gate.keys.id(key)));
+                key.into_iter().for_each(|key| gate.keys.closed(key));
             }
         }
         let Conn { state, .. } = conn;

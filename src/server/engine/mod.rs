@@ -2,6 +2,7 @@
 
 mod admit;
 mod end;
+mod keys;
 
 use std::fmt;
 use std::io;
@@ -21,7 +22,6 @@ use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::HELLO_MAX;
-use crate::proto::keys::KeyRing;
 use crate::proto::session::Session;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::desk::Desk;
@@ -73,6 +73,10 @@ pub struct Engine<N: Net, S: Service> {
     generation: u32,
     /// The server is stopping, and must have stopped by then.
     drain: Option<Moment>,
+    /// Sessions end as their keys run out.
+    closes_expired: bool,
+    /// When to look next whether a key has run out.
+    key_expiry: Option<Moment>,
     notes: Notes,
 }
 
@@ -99,6 +103,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             aside: Vec::with_capacity(ASIDE),
             generation: 0,
             drain: None,
+            closes_expired: true,
+            key_expiry: None,
             notes: Notes::default(),
             net,
             service,
@@ -126,7 +132,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ///
     /// A listener is gone. Nothing that a peer does is an error.
     pub fn turn(&mut self, now: Moment, wall: SystemTime) -> io::Result<usize> {
-        self.gates.iter_mut().for_each(|gate| gate.set_time(wall));
+        self.set_time(now, wall);
         // Those who have used up their budget stand behind those who have just become ready.
         self.ready.append(&mut self.again);
         let visits = self.ready.len();
@@ -154,7 +160,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let limits = || self.gates.iter().map(Gate::limits);
         let door = self.door.deadline(|gate| self.room_at(gate));
         let age = self.ages.as_ref().and_then(|ages| ages.deadline(limits()));
-        [self.waits.deadline(limits()), age, door, self.drain].into_iter().flatten().min()
+        let waits = self.waits.deadline(limits());
+        [waits, age, door, self.key_expiry, self.drain].into_iter().flatten().min()
     }
 
     /// Sends a message to a peer of our own accord. See [`Server::tell`](crate::Server::tell).
@@ -195,13 +202,6 @@ impl<N: Net, S: Service> Engine<N, S> {
             }
         });
         told
-    }
-
-    /// Serves a gate's newcomers with other keys. Those who are in stay.
-    pub fn replace_keys(&mut self, gate: usize, keys: KeyRing) {
-        if let Some(gate) = self.gates.get_mut(gate) {
-            gate.protocol.replace_keys(keys);
-        }
     }
 
     /// Serves within other limits from now on. Those who are in stay, even where they are more than
@@ -331,6 +331,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             limits: &gate.limits,
             visitors: &mut gate.visitors,
             counters: &mut gate.counters,
+            keys: &mut gate.keys,
             outbox: &mut self.outbox,
             aside: &mut self.aside,
             messages: MESSAGES_PER_VISIT,

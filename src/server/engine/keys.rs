@@ -1,0 +1,76 @@
+//! Keys that come and go, and what becomes of those who hold them.
+
+use std::time::{Duration, SystemTime};
+
+use crate::contract::close::Close;
+use crate::contract::service::Service;
+use crate::proto::keys::KeyRing;
+use crate::server::engine::Engine;
+use crate::server::moment::Moment;
+use crate::server::net::Net;
+use crate::server::notes;
+
+/// How long the engine relies on the time of day going on as it did: somebody may set the clock.
+const CLOCK_TRUSTED: Duration = Duration::from_secs(60);
+
+impl<N: Net, S: Service> Engine<N, S> {
+    /// Serves a gate's newcomers with other keys. Those who are in stay, until
+    /// [`close_revoked`](Self::close_revoked) looks at them or a key of the new ring runs out.
+    pub fn replace_keys(&mut self, gate: usize, keys: KeyRing) {
+        if let Some(gate) = self.gates.get_mut(gate) {
+            gate.replace_keys(keys);
+            // The next turn sees when these run out.
+            self.key_expiry = Some(Moment::default());
+        }
+    }
+
+    /// Closes the connections whose peers could not be let in any more as they were: their keys have
+    /// gone from the ring, have other secrets, have run out, or aren't for the same dialect and
+    /// audience any more. Returns how many.
+    pub fn close_revoked(&mut self, now: Moment, wall: SystemTime) -> usize {
+        for gate in &mut self.gates {
+            // A ring that has just come was not told the time. All connections are looked at below,
+            // so it doesn't matter whether a key has run out.
+            let _ = gate.set_time(wall);
+        }
+        let gates = &self.gates;
+        let revoked = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| conn.is_revoked(&gates[usize::from(conn.gate)].protocol));
+        let slots: Vec<usize> = revoked.map(|(slot, _)| slot).collect();
+        if !slots.is_empty() {
+            notes::revoked(slots.len());
+        }
+        for &slot in &slots {
+            self.part(slot, Close::Revoked, now, wall);
+        }
+        slots.len()
+    }
+
+    /// Whether connections are closed as their keys run out, as they are at first. Those whose keys
+    /// have run out before it is turned on stay until [`close_revoked`](Self::close_revoked).
+    pub fn set_close_expired(&mut self, closes: bool) {
+        self.closes_expired = closes;
+        self.key_expiry = closes.then(Moment::default);
+    }
+
+    /// Tells the gates the time of day, and ends the sessions whose keys have run out by it: before
+    /// anything that they have said is looked at.
+    pub(super) fn set_time(&mut self, now: Moment, wall: SystemTime) {
+        let (mut has_expired, mut next) = (false, None);
+        for gate in &mut self.gates {
+            has_expired |= gate.set_time(wall);
+            if gate.open > 0 {
+                next = next.into_iter().chain(gate.expiry.time_left(wall)).min();
+            }
+        }
+        if !self.closes_expired {
+            return;
+        }
+        self.key_expiry = next.map(|left| now + left.min(CLOCK_TRUSTED));
+        if has_expired {
+            self.close_revoked(now, wall);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! When the next key of a ring runs out.
+
+use std::time::{Duration, SystemTime};
+
+use crate::proto::keys::KeyRing;
+
+/// When the next key of a ring runs out. Dates are compared once a turn, and keys only when one of
+/// the dates has come.
+#[derive(Debug)]
+pub(super) struct Expiry {
+    next: Option<SystemTime>,
+    /// The time that was told last.
+    seen: SystemTime,
+}
+
+impl Expiry {
+    /// Of a ring that was told no time: the first key that ever runs out is the next.
+    pub(super) fn of(ring: &KeyRing) -> Self {
+        let seen = SystemTime::UNIX_EPOCH;
+        Self { next: ring.next_expiry(seen), seen }
+    }
+
+    /// Takes the time of day. Says whether a key has run out since it was told last.
+    pub(super) fn passes(&mut self, wall: SystemTime, ring: &KeyRing) -> bool {
+        let has_come = self.next.is_some_and(|end| end <= wall);
+        // A clock that was set back makes keys valid again, which run out another time.
+        if has_come || wall < self.seen {
+            self.next = ring.next_expiry(wall);
+        }
+        self.seen = wall;
+        has_come
+    }
+
+    /// From now until then.
+    pub(super) fn time_left(&self, wall: SystemTime) -> Option<Duration> {
+        self.next.map(|end| end.duration_since(wall).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::keys::key::Key;
+
+    #[test]
+    fn every_end_is_seen_once_and_again_when_the_clock_was_set_back() {
+        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let mut ring = KeyRing::new();
+        for (id, end) in [("a", Some(20)), ("b", None), ("c", Some(10)), ("d", Some(30))] {
+            let key = Key::new(id, format!("the secret of {id}!!").as_bytes()).unwrap();
+            let key = end.into_iter().fold(key, |key, end| key.with_not_after(at(end)));
+            ring.add(key).unwrap();
+        }
+        let mut expiry = Expiry::of(&ring);
+        for (second, has_expired, left) in [
+            (9, false, Some(1)),
+            (10, true, Some(10)),
+            (11, false, Some(9)),
+            (15, false, Some(5)),
+            (5, false, Some(5)),
+            (12, true, Some(8)),
+            (40, true, None),
+            (41, false, None),
+            (25, false, Some(5)),
+            (30, true, None),
+        ] {
+            assert_eq!(expiry.passes(at(second), &ring), has_expired, "at {second}");
+            assert_eq!(expiry.time_left(at(second)), left.map(Duration::from_secs), "at {second}");
+        }
+        assert!(!Expiry::of(&KeyRing::new()).passes(at(99), &KeyRing::new()));
+    }
+}

@@ -1,0 +1,128 @@
+//! Who came by which key.
+
+use crate::contract::counters::KeyCounters;
+use crate::proto::keys::KeyRing;
+use crate::proto::keys::key::{Key, KeyNumber};
+
+/// The connections that came by each key: those of the ring, and those that have gone from it while
+/// somebody who holds them is still in. So it is no longer than the ring and the connections.
+#[derive(Debug, Default)]
+pub(super) struct KeyTable {
+    /// In the order of their numbers.
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: KeyNumber,
+    /// By which the log names it, also when it has gone.
+    id: Box<str>,
+    is_on_ring: bool,
+    counters: KeyCounters,
+}
+
+impl KeyTable {
+    /// For the keys of a ring, by which nobody has come.
+    pub(super) fn of(ring: &KeyRing) -> Self {
+        let mut table = Self::default();
+        table.replace(ring);
+        table
+    }
+
+    /// Another ring takes the place of the one before.
+    pub(super) fn replace(&mut self, ring: &KeyRing) {
+        let mut old = std::mem::take(&mut self.entries);
+        old.retain(|entry| entry.counters.open > 0 || entry.is_on_ring);
+        let find = |key: &Key| {
+            let at = old.binary_search_by_key(&key.number(), |entry| entry.number).ok()?;
+            Some(old[at].counters)
+        };
+        let entry = |key: &Key| Entry {
+            number: key.number(),
+            id: key.id().into(),
+            is_on_ring: true,
+            counters: find(key).unwrap_or_default(),
+        };
+        let mut entries: Vec<Entry> = ring.keys().map(entry).collect();
+        let gone = old
+            .into_iter()
+            .filter(|entry| entry.counters.open > 0 && ring.numbered(entry.number).is_none());
+        entries.extend(gone.map(|entry| Entry { is_on_ring: false, ..entry }));
+        entries.sort_unstable_by_key(|entry| entry.number);
+        self.entries = entries;
+    }
+
+    /// A peer has authenticated with this key.
+    pub(super) fn opened(&mut self, number: KeyNumber) {
+        if let Some(at) = self.find(number) {
+            let counters = &mut self.entries[at].counters;
+            counters.authenticated += 1;
+            counters.open += 1;
+        }
+    }
+
+    /// The connection of a peer that had authenticated with this key is closed.
+    pub(super) fn closed(&mut self, number: KeyNumber) {
+        let Some(at) = self.find(number) else { return };
+        let Entry { counters, is_on_ring, .. } = &mut self.entries[at];
+        debug_assert!(counters.open > 0, "a connection that was opened is closed once");
+        counters.open = counters.open.saturating_sub(1);
+        if counters.open == 0 && !*is_on_ring {
+            self.entries.remove(at);
+        }
+    }
+
+    /// What a key of the ring is called, or was.
+    pub(super) fn id(&self, number: KeyNumber) -> Option<&str> {
+        self.find(number).map(|at| &*self.entries[at].id)
+    }
+
+    pub(super) fn counters(&self, number: KeyNumber) -> KeyCounters {
+        self.find(number).map(|at| self.entries[at].counters).unwrap_or_default()
+    }
+
+    fn find(&self, number: KeyNumber) -> Option<usize> {
+        self.entries.binary_search_by_key(&number, |entry| entry.number).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(ids: &[&str], old: Option<&KeyRing>) -> KeyRing {
+        let mut ring = KeyRing::new();
+        for id in ids {
+            ring.add(Key::new(id, format!("the secret of {id}!!").as_bytes()).unwrap()).unwrap();
+        }
+        old.into_iter().for_each(|old| ring.inherit(old));
+        ring
+    }
+
+    #[test]
+    fn a_key_keeps_its_counts_while_it_is_on_the_ring_or_somebody_holds_it() {
+        let first = ring(&["a", "b", "c"], None);
+        let number = |ring: &KeyRing, id: &str| ring.key(id).map(Key::number).unwrap();
+        let [a, b, c] = ["a", "b", "c"].map(|id| number(&first, id));
+        let mut table = KeyTable::of(&first);
+        for key in [a, a, b, c] {
+            table.opened(key);
+        }
+        table.closed(a);
+        table.closed(c);
+        let counts = |table: &KeyTable, key| {
+            let KeyCounters { authenticated, open } = table.counters(key);
+            (authenticated, open)
+        };
+        assert_eq!([a, b, c].map(|key| counts(&table, key)), [(2, 1), (1, 1), (1, 0)]);
+        let second = ring(&["d", "a"], Some(&first));
+        table.replace(&second);
+        let d = number(&second, "d");
+        assert_eq!([a, d].map(|key| counts(&table, key)), [(2, 1), (0, 0)]);
+        assert_eq!([b, c].map(|key| table.id(key)), [Some("b"), None], "b is still held");
+        table.closed(b);
+        assert_eq!(table.id(b), None);
+        table.opened(d);
+        assert_eq!(counts(&table, d), (1, 1));
+    }
+}
