@@ -317,13 +317,14 @@ impl<S: Service> Server<S> {
 
     /// Closes the connections whose peers could not authenticate again as they did: their keys have
     /// gone from the ring, have other secrets, have run out, or are not for the same dialect and
-    /// audience any more. [`replace_keys`](Self::replace_keys) by itself does not. Returns how many.
+    /// audience any more. [`replace_keys`](Self::replace_keys) by itself closes none. Returns how
+    /// many were closed.
     pub fn close_revoked(&mut self) -> usize {
         let now = self.now();
         self.engine.close_revoked(now, clock::wall())
     }
 
-    /// Whether connections are closed as their keys run out, as they are unless this says otherwise.
+    /// Whether connections are closed as their keys run out. They are unless this says otherwise.
     /// Those whose keys have run out before it is turned on stay until
     /// [`close_revoked`](Self::close_revoked).
     pub fn set_close_expired(&mut self, closes: bool) {

@@ -24,7 +24,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Closes the connections whose peers could not be let in any more as they were: their keys have
+    /// Closes the connections whose peers could not authenticate again as they did: their keys have
     /// gone from the ring, have other secrets, have run out, or aren't for the same dialect and
     /// audience any more. Returns how many.
     pub fn close_revoked(&mut self, now: Moment, wall: SystemTime) -> usize {
