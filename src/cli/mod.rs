@@ -4,6 +4,7 @@ mod admin;
 mod check_config;
 mod config;
 mod connect;
+mod environment;
 mod escape;
 mod exit;
 mod keygen;
@@ -27,10 +28,12 @@ mod systemd;
 mod units;
 mod version;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, Parser, Subcommand};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use environment::Origins;
 use escape::Escaped;
 use exit::{Failure, Kind};
 use output::{stderr, stdout};
@@ -86,14 +89,20 @@ enum Verb {
 pub(crate) fn main() -> ExitCode {
     // Before anything else: a signal may come at any time.
     let signals = signals::claim();
-    let verdict = match Arguments::try_parse() {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let mut origins = Origins::default();
+    let read = environment::parse(command(), &argv).and_then(|matches| {
+        origins = Origins::of(&command(), &matches);
+        Arguments::from_arg_matches(&matches)
+    });
+    let verdict = match read {
         Ok(arguments) => signals.map_err(Failure::from).and_then(|it| arguments.verb.run(it)),
         Err(told) => tell(&told),
     };
     // Decided before anything more is written; what was not written counts where nothing else does.
     match verdict.and_then(|()| stdout().verdict()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => report(&failure),
+        Err(failure) => report(&failure, &origins),
     }
 }
 
@@ -130,10 +139,17 @@ fn command() -> Command {
     Arguments::command()
 }
 
-/// Each failure in one line with the remedy.
-fn report(failure: &Failure) -> ExitCode {
-    for line in failure.lines().filter(|_| !failure.is_quiet()) {
-        stderr().line(format_args!("countersign: {}", Escaped(line)));
+/// Each failure in one line with the remedy, and the variables that it is about.
+fn report(failure: &Failure, origins: &Origins) -> ExitCode {
+    let text = failure.to_string();
+    if !failure.is_quiet() {
+        for line in failure.lines() {
+            stderr().line(format_args!("countersign: {}", Escaped(line)));
+        }
+        for assignment in origins.behind(&text) {
+            let assignment = Escaped(assignment);
+            stderr().line(format_args!("countersign: the environment has {assignment}"));
+        }
     }
     failure.code()
 }

@@ -40,7 +40,8 @@ const CREDENTIAL: &str = "keys";
 
 /// Where systemd has put the credentials of its service.
 fn credentials() -> Option<PathBuf> {
-    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    (!directory.is_empty()).then(|| directory.into())
 }
 
 /// The keys of a file.

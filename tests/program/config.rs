@@ -148,12 +148,18 @@ fn all_that_is_wrong_is_said_in_a_line_each() {
 #[test]
 fn an_address_is_not_typed_for_several_listeners() {
     let home = Home::new();
-    let text = "[[listener]]\nbind = \"127.0.0.1:1\"\n[[listener]]\nbind = \"127.0.0.1:2\"\n";
-    let file = home.write("garden.toml", text);
-    let line = format!("serve --config {}", file.display());
+    let text = "[[listener]]\nbind = \"127.0.0.1:1\"\n[[listener]]\n";
+    let file = home.write("garden.toml", format!("{text}bind = \"127.0.0.1:2\"\n"));
+    let silent = home.write("silent.toml", text);
     for (line, said) in [
-        (format!("{line} --bind 127.0.0.1:3"), "--bind is for one listener"),
-        (format!("COUNTERSIGN_BIND=127.0.0.1:3 {line}"), "COUNTERSIGN_BIND is for one listener"),
+        (
+            format!("serve --config {} --bind 127.0.0.1:3", file.display()),
+            "--bind is for one listener",
+        ),
+        (
+            format!("COUNTERSIGN_BIND=127.0.0.1:3 serve --config {}", silent.display()),
+            "COUNTERSIGN_BIND is for one listener",
+        ),
     ] {
         home.run(&line, "").failed(2, &[said, "has 2; write bind in each [[listener]]"]);
     }

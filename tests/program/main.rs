@@ -9,6 +9,7 @@ mod codes;
 mod config;
 mod connect;
 mod endings;
+mod environment;
 mod first;
 mod help;
 mod home;

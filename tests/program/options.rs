@@ -92,13 +92,6 @@ fn a_switch_in_the_environment_is_off_for_what_means_no() {
     }
 }
 
-#[test]
-fn a_variable_that_makes_no_sense_is_named() {
-    let home = Home::new();
-    let ran = home.run("COUNTERSIGN_IDLE_TIMEOUT=soon serve", "");
-    ran.failed(2, &["invalid value 'soon'", "--idle-timeout"]);
-}
-
 /// The stamp of a server that was started with this line, as hours east of UTC.
 fn stamped_east(line: &str, hours: i32) {
     let home = Home::new();

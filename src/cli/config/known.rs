@@ -198,9 +198,13 @@ pub(super) fn in_one_line(error: &clap::Error) -> String {
     said.strip_prefix("error: ").unwrap_or(&said).to_owned()
 }
 
-/// Has a command take the values for its defaults.
-pub(super) fn inject(command: Command, values: &[Value]) -> Command {
-    values.iter().fold(command, |command, Value { id, words, .. }| {
+/// Has a command take the values for its defaults; where a listener has its own, the environment
+/// isn't asked.
+pub(super) fn inject(command: Command, top: &[Value], own: &[Value]) -> Command {
+    let command = top.iter().fold(command, |command, Value { id, words, .. }| {
         command.mut_arg(id, |arg| arg.default_values(words))
+    });
+    own.iter().fold(command, |command, Value { id, words, .. }| {
+        command.mut_arg(id, |arg| arg.default_values(words).env(Resettable::Reset))
     })
 }

@@ -2,7 +2,8 @@
 //!
 //! A file's values become the defaults of the options, and the command line is read once more for
 //! each listener. So a file knows what the options know, reads it in the same way, and is beaten by
-//! the environment and the command line, without a second list of anything.
+//! the command line, without a second list of anything. The environment beats the top of a file but
+//! not the table of a listener: a variable is set for the process, and can't mean one of several.
 
 mod document;
 mod known;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 
+use super::environment;
 use super::exit::{Failure, Kind, plain};
 use super::serve::{Listening, Process, Settings};
 use document::{Document, Entry, Fault, Table};
@@ -143,9 +145,9 @@ impl File {
         let (mut listeners, mut written) = (Vec::new(), Vec::new());
         let mut first = None;
         for (line, own) in &tables {
-            let all = top.iter().chain(own).cloned().collect::<Vec<_>>();
-            let bind = all.iter().rev().find(|value| value.id == "bind").map(|value| value.line);
-            let matches = self.beaten(&all, tables.len())?;
+            let bind = own.iter().chain(&top).find(|value| value.id == "bind");
+            let bind = bind.map(|value| value.line);
+            let matches = self.beaten(&top, own, tables.len())?;
             let Settings { process, mut listening } =
                 Settings::from_arg_matches(&matches).map_err(usage)?;
             written.push(as_written(&matches));
@@ -189,12 +191,17 @@ impl File {
         if faults.is_empty() { Ok(Values { top, tables }) } else { Err(faults) }
     }
 
-    /// The settings of one of so many listeners: these values, beaten by what was typed and by the
-    /// environment.
-    fn beaten(&self, values: &[Value], listeners: usize) -> Result<ArgMatches, Failure> {
+    /// The settings of one of so many listeners. What was typed beats what its own table says, that
+    /// beats the environment, and that beats the top of the file.
+    fn beaten(
+        &self,
+        top: &[Value],
+        own: &[Value],
+        listeners: usize,
+    ) -> Result<ArgMatches, Failure> {
         let program =
-            super::command().mut_subcommand(self.verb, |verb| known::inject(verb, values));
-        let mut matches = program.try_get_matches_from(&self.argv).map_err(usage)?;
+            super::command().mut_subcommand(self.verb, |verb| known::inject(verb, top, own));
+        let mut matches = environment::parse(program, &self.argv).map_err(usage)?;
         let (_, matches) = matches
             .remove_subcommand()
             .ok_or_else(|| Failure::new(Kind::General, "there is no verb"))?;
