@@ -59,7 +59,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("listenfd::", &["src/cli/systemd"]),
     ("signal_hook::", &["src/cli/signals.rs"]),
     ("proxy_header::", &["src/server/header.rs"]),
-    ("rustix::", &["src/cli/output"]),
+    ("rustix::", &["src/cli/output", "src/cli/signals.rs"]),
     ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
     // Numbers are read within a range, whoever gives them.
     ("humantime::parse_duration", &["src/cli/units.rs"]),

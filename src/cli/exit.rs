@@ -90,10 +90,6 @@ impl Failure {
         Self { text: format!("{}; {text}", self.text), ..self }
     }
 
-    pub(crate) fn is_of(&self, kind: Kind) -> bool {
-        self.kind == kind
-    }
-
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.kind as u8)
     }

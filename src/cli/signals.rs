@@ -9,11 +9,15 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
+
+use super::system;
 
 /// The verbs that run until they are told to stop.
 const DAEMONS: [&str; 2] = ["serve", "proxy"];
@@ -140,6 +144,22 @@ impl Signals {
     /// Whether [`all`](Self::all) has something to tell.
     pub(crate) fn have_come(&self) -> bool {
         [&self.stop, &self.reload, &self.status].into_iter().any(Flag::is_raised)
+    }
+
+    /// Waits until a time, or until a signal comes.
+    pub(crate) fn wait_until(&self, time: Instant) -> io::Result<()> {
+        while !self.have_come() {
+            let left = time.saturating_duration_since(system::monotonic());
+            if left.is_zero() {
+                break;
+            }
+            let left = Timespec::try_from(left.min(LOOK)).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&self.woken, PollFlags::IN)], Some(&left)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Whether a signal to stop has come since this was last asked.

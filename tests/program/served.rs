@@ -63,6 +63,10 @@ impl Served {
         dial(self.address())
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     #[track_caller]
     pub(crate) fn signal(&self, name: &str) {
         signal(name, self.child.id());

@@ -1,6 +1,6 @@
 //! `countersign status`: what it shows, and what it says of those who are no admin listener.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::Value;
 
 use super::home::{Home, finish, skip};
-use super::served::Lines;
+use super::served::{Lines, signal};
 
 const KEY: &str = "default  text:sixteen-bytes-and-more\n";
 
@@ -64,11 +64,55 @@ fn watching_asks_again_until_a_signal_ends_it_without_a_word() {
     }
     // From the second look on there are rates.
     lines.with("  messages     0 (0.0/s)");
-    let interrupted = format!("kill -INT {}", child.id());
-    assert!(Command::new("sh").arg("-c").arg(interrupted).status().unwrap().success());
+    signal("INT", child.id());
     lines.rest();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
+}
+
+#[test]
+fn watching_waits_as_long_as_it_says_and_survives_a_restart() {
+    let home = Home::new();
+    let path = home.path("admin.sock");
+    let line = format!("serve --admin unix:{} --dialect open", path.display());
+    let first = home.serve(&line);
+    // Ctrl-C ends a wait of any length.
+    let admin = first.admin();
+    let mut patient = home.command(&format!("status {admin} --watch 1h")).spawn().unwrap();
+    let patient_lines = Lines::of(patient.stdout.take().unwrap());
+    patient_lines.with("countersign ");
+    let mut child = home.command(&format!("status {admin} --watch 50ms")).spawn().unwrap();
+    let lines = Lines::of(child.stdout.take().unwrap());
+    let complaints = Lines::of(child.stderr.take().unwrap());
+    lines.with(&format!("pid {}", first.pid()));
+    drop(first);
+    complaints.with("asking again");
+    let second = home.serve(&line);
+    lines.with(&format!("pid {}", second.pid()));
+    for child in [&child, &patient] {
+        signal("INT", child.id());
+    }
+    lines.rest();
+    let rest = patient_lines.rest();
+    assert_eq!(rest.matches("countersign ").count(), 0, "it asked once: {rest}");
+    for mut child in [child, patient] {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    let rest = complaints.rest();
+    assert_eq!(rest.matches("asking again").count(), 0, "an outage is told once: {rest}");
+}
+
+/// A server that takes the question and never answers doesn't keep Ctrl-C waiting.
+#[test]
+fn a_signal_ends_the_wait_for_an_answer_too() {
+    let home = Home::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let line = format!("status {} --watch --timeout 1h", silent.local_addr().unwrap());
+    let child = home.command(&line).spawn().unwrap();
+    let (mut stream, _) = silent.accept().unwrap();
+    assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+    signal("INT", child.id());
+    assert_eq!(finish(child, b"").code, Some(0));
 }
 
 #[test]
@@ -77,7 +121,8 @@ fn what_cannot_be_reached_is_69_and_what_is_something_else_is_76() {
     let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     home.run(&format!("status {nowhere}"), "").failed(69, &["cannot connect", "nobody listens"]);
     home.run("status unix:/nowhere/at/all", "").failed(69, &["is the server running?"]);
-    home.run("status here", "").failed(69, &["write HOST:PORT or unix:/PATH"]);
+    home.run("status no.such.name.invalid:1", "").failed(69, &["cannot resolve"]);
+    home.run("status here:there", "").failed(69, &["write HOST:PORT or unix:/PATH"]);
     // The system takes the connection, and nobody ever answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let ran = home.run(&format!("status {} --timeout 50ms", silent.local_addr().unwrap()), "");

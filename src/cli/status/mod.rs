@@ -3,17 +3,16 @@
 mod page;
 mod screen;
 
-use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::exit::{Failure, Kind};
+use super::exit::Failure;
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
-use super::units;
+use super::{system, units};
 use page::Page;
 use screen::Screen;
 
@@ -55,26 +54,30 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 impl Status {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let Some(pause) = self.watch else {
-            self.show(&Page::ask(&self)?, None);
+            self.show(&Page::ask(&self, &|| false)?, None);
             return Ok(());
         };
-        let (signals, mut woken) = signals.watch()?;
-        woken.set_read_timeout(Some(pause))?;
-        let mut before = None;
-        while !signals.come() && !stdout().has_failed() {
-            match Page::ask(&self) {
+        let (signals, _) = signals.watch()?;
+        let is_over = || signals.have_come() || stdout().has_failed();
+        let (mut before, mut is_reachable) = (None, true);
+        while !is_over() {
+            let next = system::monotonic() + pause;
+            match Page::ask(&self, &is_over) {
                 Ok(page) => {
                     self.show(&page, before.as_ref());
-                    before = Some(page);
+                    (before, is_reachable) = (Some(page), true);
                 }
-                // A server that is started anew is there again in a moment.
-                Err(failure) if before.is_some() && failure.is_of(Kind::Unavailable) => {
-                    stderr().line(format_args!("countersign: {failure}; asking again"));
+                Err(_) if is_over() => break,
+                // The address was an admin listener's, so a server is being restarted there.
+                Err(failure) if before.is_some() => {
+                    if is_reachable {
+                        stderr().line(format_args!("countersign: {failure}; asking again"));
+                    }
+                    is_reachable = false;
                 }
                 Err(failure) => return Err(failure),
             }
-            // A signal ends the wait, and nothing else does but the time.
-            let _ = woken.read(&mut [0]);
+            signals.wait_until(next)?;
         }
         Ok(())
     }

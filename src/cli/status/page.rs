@@ -1,18 +1,17 @@
 //! The page `/status`, asked for by a client that waits.
 
 use std::fmt::Display;
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use countersign::{Address, ClientError, ToAddresses as _};
+use countersign::{ClientError, Dial, ToAddresses as _};
 use httparse::EMPTY_HEADER;
 
 use super::Status;
 use crate::cli::admin::report::{PROGRAM, Report};
 use crate::cli::exit::{Failure, Kind};
+use crate::cli::signals::LOOK;
 use crate::cli::system;
 
 /// More than any page has.
@@ -26,16 +25,19 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn ask(status: &Status) -> Result<Self, Failure> {
+    /// Asks for the page. Gives up without a word of its own as soon as `is_over` says so.
+    pub(super) fn ask(status: &Status, is_over: &dyn Fn() -> bool) -> Result<Self, Failure> {
         let Status { address, timeout, .. } = status;
         // As the first screen shows it.
         let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
         let unreached = |error: io::Error| Failure::client(address, &as_a_client(error));
-        let deadline = system::monotonic() + *timeout;
-        let mut stream = Stream::dial(place, deadline).map_err(unreached)?;
+        let now = system::monotonic();
+        let addresses = place.to_addresses().map_err(unreached)?;
+        let (mut stream, _) = Dial::new(addresses, now, *timeout).wait().map_err(unreached)?;
         let host = if place.starts_with("unix:") { "localhost" } else { place };
         let request = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let answer = stream.ask(request.as_bytes(), deadline).map_err(unreached)?;
+        let answer = ask(&mut stream, request.as_bytes(), now + *timeout, is_over);
+        let answer = answer.map_err(unreached)?;
         Self::of(&answer).map_err(|why| foreign(address, &why))
     }
 
@@ -88,96 +90,33 @@ fn as_a_client(error: io::Error) -> ClientError {
     }
 }
 
-/// A connection of either kind.
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Stream {
-    /// Connects to the first of the addresses that answers.
-    fn dial(place: &str, deadline: Instant) -> io::Result<Self> {
-        let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in place.to_addresses()? {
-            let connected = match &address {
-                Address::Ip(address) => {
-                    TcpStream::connect_timeout(address, left(deadline)?).map(Self::Tcp)
-                }
-                Address::Unix(path) => connect(path).map(Self::Unix),
-                other => Err(io::Error::other(format!("nothing here connects to {other}"))),
-            };
-            match connected {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-
-    /// Says all of this, and hears all that is said until the end or the deadline.
-    fn ask(&mut self, request: &[u8], deadline: Instant) -> io::Result<Vec<u8>> {
-        self.limit(left(deadline)?)?;
-        self.as_write().write_all(request)?;
-        let mut answer = Vec::new();
-        let mut piece = [0; 16 << 10];
-        while (answer.len() as u64) < ANSWER_MAX {
-            self.limit(left(deadline)?)?;
-            match self.as_read().read(&mut piece) {
-                Ok(0) => break,
-                Ok(length) => answer.extend_from_slice(&piece[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Who hangs up on us has said what it had to say.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(answer)
-    }
-
-    fn limit(&self, left: Duration) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => {
-                stream.set_write_timeout(Some(left))?;
-                stream.set_read_timeout(Some(left))
-            }
-            Self::Unix(stream) => {
-                stream.set_write_timeout(Some(left))?;
-                stream.set_read_timeout(Some(left))
-            }
+/// Sends the request, and reads until the end of the answer, until the deadline, or until nobody
+/// waits for it any longer.
+fn ask(
+    stream: &mut TcpStream,
+    request: &[u8],
+    deadline: Instant,
+    is_over: &dyn Fn() -> bool,
+) -> io::Result<Vec<u8>> {
+    stream.set_write_timeout(Some(left(deadline)?))?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 16 << 10];
+    while (answer.len() as u64) < ANSWER_MAX && !is_over() {
+        // A signal that comes between the look above and the call doesn't interrupt the call.
+        stream.set_read_timeout(Some(left(deadline)?.min(LOOK)))?;
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => answer.extend_from_slice(&piece[..length]),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {}
+                // What came before the reset may be a whole answer.
+                io::ErrorKind::ConnectionReset => break,
+                _ => return Err(error),
+            },
         }
     }
-
-    fn as_read(&mut self) -> &mut dyn Read {
-        match self {
-            Self::Tcp(stream) => stream,
-            Self::Unix(stream) => stream,
-        }
-    }
-
-    fn as_write(&mut self) -> &mut dyn Write {
-        match self {
-            Self::Tcp(stream) => stream,
-            Self::Unix(stream) => stream,
-        }
-    }
-}
-
-/// A name that is no file begins with a zero byte: see [`Address::Unix`].
-#[cfg(target_os = "linux")]
-fn connect(path: &Path) -> io::Result<UnixStream> {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    use std::os::unix::net::SocketAddr;
-
-    match path.as_os_str().as_bytes() {
-        [0, name @ ..] => UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?),
-        _ => UnixStream::connect(path),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn connect(path: &Path) -> io::Result<UnixStream> {
-    UnixStream::connect(path)
+    Ok(answer)
 }
 
 fn left(deadline: Instant) -> io::Result<Duration> {
