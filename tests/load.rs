@@ -167,7 +167,9 @@ fn an_unasked_reply_violates_the_protocol() {
     let serving = Serving::start(&protocol, twice);
     let plan = Plan { connections: 1, count: Some(3), ..Plan::default() };
     let report = run(serving.address, &protocol, plan);
-    assert!(report.failed() > 0, "{report:?}");
+    // The message is answered; the connection is not trusted any further.
+    assert!(report.connections_failed() > 0, "{report:?}");
+    assert!(report.success_rate() < 1.0, "{report:?}");
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn refusals_are_told_from_connections_that_do_not_come_about() {
     let wrong = wrong();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let report = run(nobody, &wrong, plan.clone());
-    assert_eq!((report.answered, report.failures(Failure::Connect)), (0, report.failed()));
+    assert_eq!((report.answered, report.failures(Failure::NobodyListens)), (0, report.failed()));
 
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let connect_timeout = Duration::from_millis(1);
@@ -326,7 +328,9 @@ fn pass(seconds: &str) {
 fn number(report: &str, name: &str) -> f64 {
     let (_, latencies) = report.split_once("\"latencyPercentiles\":{").unwrap();
     let (_, value) = latencies.split_once(&format!("\"{name}\":")).unwrap();
-    value.split([',', '}']).next().unwrap().parse().unwrap()
+    let value = value.split([',', '}']).next().unwrap();
+    // On a busy machine an open loop may never catch up; then this was never reached.
+    if value == "null" { f64::INFINITY } else { value.parse().unwrap() }
 }
 
 #[test]

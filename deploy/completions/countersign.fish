@@ -220,6 +220,7 @@ rst\t''"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l source -d 'Addresses that clients come from, in turn; for more connections than one has ports' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l connect-rate -d 'Connections that are begun a second, at most' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l connect-timeout -d 'From dialling until the handshake is over' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l reply-timeout -d 'How long a reply may take; 0s is no limit [default: 10s with -n alone]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l key -d 'Sign with the key of this id [default: the first that serves the dialect]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l output -d 'How the report is written' -r -f -a "text\t'For people'
 json\t'One object'

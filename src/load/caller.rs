@@ -6,13 +6,16 @@ use std::io::{self, Read as _, Write as _};
 use mio::event::Event as Readiness;
 use mio::net::TcpStream;
 
+use crate::load::dial;
+use crate::load::failure::Failure;
 use crate::load::payload::Payload;
 use crate::load::plan::Plan;
-use crate::load::report::{Failure, Report};
-use crate::load::schedule::{Nanos, Schedule};
+use crate::load::report::Report;
+use crate::load::schedule::Nanos;
+use crate::load::supply::Supply;
 use crate::proto::framing::Form;
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::Refusal;
+use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 
@@ -27,34 +30,8 @@ pub(super) struct Desk {
     pub(super) payload: Payload,
     pub(super) supply: Supply,
     pub(super) report: Report,
-    /// Messages that are due or on their way.
-    pub(super) outstanding: u64,
     pub(super) inbox: Box<[u8]>,
     pub(super) outbox: Vec<u8>,
-}
-
-/// The messages that are still to be said.
-#[derive(Debug)]
-pub(super) struct Supply {
-    pub(super) schedule: Schedule,
-    /// How many, if it isn't time that ends the load.
-    pub(super) left: Option<u64>,
-}
-
-impl Supply {
-    pub(super) fn take(&mut self, now: Nanos) -> Option<Nanos> {
-        if self.left == Some(0) {
-            return None;
-        }
-        let due = self.schedule.take(now)?;
-        self.left = self.left.map(|left| left - 1);
-        Some(due)
-    }
-
-    /// When the next is due; in a closed loop, at once.
-    pub(super) fn next(&self) -> Option<Nanos> {
-        (self.left != Some(0)).then(|| self.schedule.next().unwrap_or_default())
-    }
 }
 
 /// One client of a load.
@@ -78,10 +55,26 @@ pub(super) struct Caller {
     next: u64,
     /// The number of the first message of this connection.
     first: u64,
-    /// When the messages were due that are not answered yet; the oldest first.
-    due: VecDeque<Nanos>,
+    /// Since when the message is due for which this connection was begun, until it is sent.
+    reserved: Option<Nanos>,
+    /// The messages that were sent and are not answered yet; the oldest first.
+    sent: VecDeque<Message>,
     /// What the socket has not taken yet.
     unsent: Vec<u8>,
+}
+
+/// A message that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Message {
+    due: Nanos,
+    sent: Nanos,
+}
+
+/// A message that gets no answer: since when it was due, and whether it was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unanswered {
+    pub(super) due: Nanos,
+    pub(super) is_sent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,47 +110,64 @@ impl Caller {
             since: 0,
             next: 0,
             first: 0,
-            due: VecDeque::with_capacity(if talks { depth } else { 0 }),
+            reserved: None,
+            sent: VecDeque::with_capacity(if talks { depth } else { 0 }),
             unsent: Vec::new(),
         }
     }
 
-    /// Begins a connection, in a reconnecting load for a message that is due.
-    pub(super) fn begin(
-        &mut self,
-        stream: TcpStream,
-        session: Session,
-        due: Option<Nanos>,
-        now: Nanos,
-    ) {
-        debug_assert!(self.due.is_empty() && self.stage == Stage::Absent, "one at a time");
+    /// Keeps a message, which is due since then, for the connection that is begun next.
+    pub(super) fn reserve(&mut self, due: Option<Nanos>) {
+        self.reserved = due;
+    }
+
+    /// Begins a connection.
+    pub(super) fn begin(&mut self, stream: TcpStream, session: Session, now: Nanos) {
+        debug_assert!(self.sent.is_empty() && self.stage == Stage::Absent, "one at a time");
         self.stream = Some(stream);
         self.session = Some(session);
         self.stage = Stage::Dialling;
         self.since = now;
         self.first = self.next;
-        self.due.extend(due);
     }
 
-    /// Ends it. Returns the socket, and how many messages get no answer.
-    pub(super) fn end(&mut self) -> (Option<TcpStream>, usize) {
-        let unanswered = self.due.len();
-        self.due.clear();
+    /// Ends it. Returns the socket. Its messages were taken out before.
+    pub(super) fn end(&mut self) -> Option<TcpStream> {
+        debug_assert!(self.sent.is_empty() && self.reserved.is_none(), "each is accounted for");
         self.unsent.clear();
         self.session = None;
         self.stage = Stage::Absent;
         self.spare = false;
-        (self.stream.take(), unanswered)
+        self.stream.take()
     }
 
-    /// Since when it tries to connect, if it does.
-    pub(super) fn trying_since(&self) -> Option<Nanos> {
-        matches!(self.stage, Stage::Dialling | Stage::Greeting).then_some(self.since)
+    /// Takes out the messages that get no answer.
+    pub(super) fn unanswered(&mut self) -> impl Iterator<Item = Unanswered> {
+        let reserved = self.reserved.take().map(|due| Unanswered { due, is_sent: false });
+        let sent =
+            self.sent.drain(..).map(|message| Unanswered { due: message.due, is_sent: true });
+        sent.chain(reserved)
+    }
+
+    /// What has taken too long: its handshake, or a reply.
+    pub(super) fn timed_out(&self, now: Nanos, connect: Nanos, reply: Nanos) -> Option<Failure> {
+        let is_over = |since: Nanos, limit: Nanos| since.saturating_add(limit) <= now;
+        match self.stage {
+            Stage::Dialling | Stage::Greeting if is_over(self.since, connect) => {
+                Some(Failure::ConnectTimeout)
+            }
+            Stage::Talking
+                if self.sent.front().is_some_and(|oldest| is_over(oldest.sent, reply)) =>
+            {
+                Some(Failure::ReplyTimeout)
+            }
+            _ => None,
+        }
     }
 
     /// Whether the handshake is over and a further message may be said.
     pub(super) fn may_talk(&self, plan: &Plan) -> bool {
-        self.stage == Stage::Talking && self.talks && self.due.len() < plan.depth
+        self.stage == Stage::Talking && self.talks && self.sent.len() < plan.depth
     }
 
     /// Has its turn upon an event.
@@ -169,16 +179,17 @@ impl Caller {
         desk: &mut Desk,
     ) -> Visit {
         if event.is_error() {
-            return Visit::Lost(self.broken(desk));
+            let error = self.stream.as_ref().and_then(|stream| stream.take_error().ok().flatten());
+            return Visit::Lost(self.broken(error, desk));
         }
-        self.turn(event, now, protocol, desk).unwrap_or_else(|_| Visit::Lost(self.broken(desk)))
+        self.turn(event, now, protocol, desk).unwrap_or_else(Visit::Lost)
     }
 
     /// Says what is due.
     pub(super) fn talk(&mut self, now: Nanos, desk: &mut Desk) -> Visit {
         desk.outbox.clear();
         self.say(now, desk);
-        self.send(desk).map_or_else(|_| Visit::Lost(self.broken(desk)), |()| Visit::On)
+        self.send(desk).map_or_else(Visit::Lost, |()| Visit::On)
     }
 
     fn turn(
@@ -187,14 +198,14 @@ impl Caller {
         now: Nanos,
         protocol: &Protocol,
         desk: &mut Desk,
-    ) -> io::Result<Visit> {
+    ) -> Result<Visit, Failure> {
         desk.outbox.clear();
         if self.stage == Stage::Dialling && (event.is_writable() || event.is_readable()) {
             desk.report.connect.record(now - self.since);
             (self.stage, self.since) = (Stage::Greeting, now);
             // Where the server has nothing to say first, this is the whole handshake.
             if let Visit::Lost(failure) = self.digest(0, now, protocol, desk) {
-                return Ok(Visit::Lost(failure));
+                return Err(failure);
             }
         }
         if event.is_writable() && !self.unsent.is_empty() {
@@ -204,11 +215,10 @@ impl Caller {
             let length = match self.read(&mut desk.inbox) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read?,
+                Err(error) => return Err(self.broken(Some(error), desk)),
+                Ok(0) => return Err(self.ended(desk)),
+                Ok(length) => length,
             };
-            if length == 0 {
-                return Ok(Visit::Lost(self.ended(desk)));
-            }
             desk.report.bytes_in += length as u64;
             match self.digest(length, now, protocol, desk) {
                 Visit::On => self.send(desk)?,
@@ -244,6 +254,7 @@ impl Caller {
                 Ok(Some(Event::Message(message))) => self.hear(message.bytes, now, desk),
                 Ok(Some(Event::Control)) => Visit::On,
                 Ok(Some(Event::Finished | Event::End)) => Visit::Lost(Failure::Closed),
+                Err(Refusal::Rejected(Reason::Busy)) => Visit::Lost(Failure::Busy),
                 Err(Refusal::WrongProof | Refusal::Rejected(_)) => Visit::Lost(Failure::Refused),
                 Err(_) => Visit::Lost(Failure::Violation),
             };
@@ -259,41 +270,48 @@ impl Caller {
 
     /// A reply has come.
     fn hear(&mut self, reply: &[u8], now: Nanos, desk: &mut Desk) -> Visit {
+        let number = self.next - self.sent.len() as u64;
         // One that nothing was said for answers nothing.
-        let Some(number) = self.next.checked_sub(self.due.len() as u64) else {
+        let Some(message) = self.sent.front().copied() else {
             return Visit::Lost(Failure::Violation);
         };
-        let Some(due) = self.due.pop_front() else { return Visit::Lost(Failure::Violation) };
-        desk.outstanding -= 1;
         if !desk.payload.answers(number, reply) {
             return Visit::Lost(Failure::WrongReply);
         }
-        desk.report.answered += 1;
-        desk.report.reply.record(now.saturating_sub(due));
-        if number == self.first {
-            desk.report.first_reply.record(now.saturating_sub(due));
+        self.sent.pop_front();
+        if desk.supply.answer(message.due) {
+            let latency = now.saturating_sub(message.due);
+            desk.report.answer(latency);
+            if number == self.first {
+                desk.report.first_reply.record(latency);
+            }
         }
         if desk.plan.reconnect { Visit::Done } else { Visit::On }
     }
 
     /// Says the messages that are due, as many as may be on their way.
     fn say(&mut self, now: Nanos, desk: &mut Desk) {
-        if desk.plan.reconnect && self.next == self.first && !self.due.is_empty() {
-            self.write(desk);
-            // It is the only one: said at once, this costs neither end a further call.
-            if let Some(session) = &mut self.session {
-                session.say_goodbye(&mut desk.outbox);
+        if let Some(due) = self.reserved.take() {
+            if desk.plan.reconnect {
+                self.write(due, now, desk);
+                // It is the only one: said at once, this costs neither end a further call.
+                if let Some(session) = &mut self.session {
+                    session.say_goodbye(&mut desk.outbox);
+                }
+            } else {
+                // Its latency counts from now, as that of all others here: a closed loop without
+                // reconnecting measures replies and not handshakes.
+                desk.supply.give_back(due);
             }
         }
         while !desk.plan.reconnect && self.may_talk(&desk.plan) {
             let Some(due) = desk.supply.take(now) else { return self.spare = true };
-            desk.outstanding += 1;
-            self.due.push_back(due);
-            self.write(desk);
+            self.write(due, now, desk);
         }
     }
 
-    fn write(&mut self, desk: &mut Desk) {
+    fn write(&mut self, due: Nanos, now: Nanos, desk: &mut Desk) {
+        self.sent.push_back(Message { due, sent: now });
         let start = desk.outbox.len();
         desk.form.begin(&mut desk.outbox);
         desk.payload.write(self.next, &mut desk.outbox);
@@ -312,11 +330,11 @@ impl Caller {
     }
 
     /// Sends the outbox behind what waits already.
-    fn send(&mut self, desk: &mut Desk) -> io::Result<()> {
+    fn send(&mut self, desk: &mut Desk) -> Result<(), Failure> {
         let session = self.session.as_mut();
         let sealed = session.map_or(0, |session| session.seal(&mut desk.outbox));
         if sealed < desk.outbox.len() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the server takes less"));
+            return Err(Failure::MessageTooLong);
         }
         if !self.unsent.is_empty() {
             self.unsent.extend_from_slice(&desk.outbox);
@@ -331,7 +349,7 @@ impl Caller {
                 Ok(length) => sent += length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.broken(Some(error), desk)),
             }
         }
         self.unsent.extend_from_slice(&desk.outbox[sent..]);
@@ -342,9 +360,8 @@ impl Caller {
 
     /// Whether the end of the connection is all that a refusal of our proof would look like.
     fn seems_refused(&self, desk: &Desk) -> bool {
-        // What is due but wasn't said yet is neither answered nor on its way.
         let has_said = self.next > self.first;
-        desk.refuses_silently && has_said && self.next == self.first + self.due.len() as u64
+        desk.refuses_silently && has_said && self.next == self.first + self.sent.len() as u64
     }
 
     /// The server has ended the stream.
@@ -354,9 +371,11 @@ impl Caller {
 
     /// The connection is broken. A reset is also how a server hangs up on messages unread, as on
     /// those behind a proof that it doesn't accept.
-    fn broken(&self, desk: &Desk) -> Failure {
+    fn broken(&self, error: Option<io::Error>, desk: &Desk) -> Failure {
         match self.stage {
-            Stage::Absent | Stage::Dialling => Failure::Connect,
+            Stage::Absent | Stage::Dialling => {
+                error.map_or(Failure::Connect, |error| dial::why(&error))
+            }
             Stage::Greeting => Failure::Reset,
             Stage::Talking if self.seems_refused(desk) => Failure::Refused,
             Stage::Talking => Failure::Reset,

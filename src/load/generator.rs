@@ -12,12 +12,14 @@ use crate::address::{Address, ToAddresses};
 use crate::chance::{self, Pool};
 use crate::clock;
 use crate::contract::peer::PeerId;
-use crate::load::caller::{Caller, Desk, Supply, Visit};
+use crate::load::caller::{Caller, Desk, Visit};
 use crate::load::dial;
+use crate::load::failure::Failure;
 use crate::load::payload::{Payload, STAMP};
 use crate::load::plan::{Arrival, HangUp, Plan, PlanError};
-use crate::load::report::{Failure, Report};
+use crate::load::report::Report;
 use crate::load::schedule::{Nanos, Schedule};
+use crate::load::supply::Supply;
 use crate::proto::dialect::Dialect;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::protocol::{NoUsableKey, Protocol};
@@ -62,9 +64,15 @@ pub struct Load {
     /// When connections may be begun.
     dials: Schedule,
     dialled: usize,
+    /// Whether a handshake was ever gone through, also in the warm-up.
+    has_connected: bool,
     /// Connections that have failed since a message was last answered.
     fruitless: usize,
+    /// Those of them whose replies didn't come in time.
+    mute: usize,
     epoch: Instant,
+    /// When time ends the load.
+    end: Nanos,
     /// How long the loop has waited for something to do.
     waited: Nanos,
 }
@@ -92,6 +100,9 @@ impl Load {
         let longest = protocol.message_max() + STAMP.len();
         let protocol = protocol.with_message_max(longest);
         let callers = plan.connections + plan.idle;
+        let warm = nanos(plan.warmup);
+        let end = plan.lasts().map_or(Nanos::MAX, |length| warm.saturating_add(nanos(length)));
+        let schedule = Schedule::new(plan.arrival, SEED);
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Even);
         Ok(Self {
             address,
@@ -102,14 +113,16 @@ impl Load {
             spare: VecDeque::with_capacity(plan.connections),
             dials: Schedule::new(dials, SEED),
             dialled: 0,
+            has_connected: false,
             fruitless: 0,
+            mute: 0,
             epoch: clock::monotonic(),
             waited: 0,
+            end,
             desk: Desk {
                 payload: Payload::new(plan.size),
-                supply: Supply { schedule: Schedule::new(plan.arrival, SEED), left: None },
+                supply: Supply::new(schedule, plan.count, warm, end),
                 report: Report::default(),
-                outstanding: 0,
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
                 form: protocol.framing().form(),
@@ -129,61 +142,81 @@ impl Load {
     /// The system refuses what a loop needs. What goes wrong with a client is in the report.
     pub fn run(mut self, mut watch: impl FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
         let warm = nanos(self.desk.plan.warmup);
-        let last = warm.saturating_add(self.length());
         let mut events = Events::with_capacity(EVENTS);
         self.epoch = clock::monotonic();
-        let (mut began, mut tick, mut now) = (0, TICK, 0);
-        if warm == 0 {
-            self.desk.supply.left = self.desk.plan.count;
-        }
-        while now < last && !self.is_done() {
-            self.wait(&mut events, now, tick.min(last))?;
+        let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
+        while now < self.end && !self.is_done() {
+            self.wait(&mut events, now, tick.min(self.end))?;
             now = self.now();
+            if !is_warm && now >= warm {
+                is_warm = true;
+                self.waited = 0;
+                self.desk.report = Report::default();
+            }
             for event in &events {
                 self.event(event, now);
             }
             self.serve_spare(now);
-            self.dial(now)?;
+            self.dial(now);
             if now >= tick {
                 tick = now + TICK;
                 self.give_up_on_the_slow(now);
-                self.desk.report.elapsed = Duration::from_nanos(now - began);
+                self.desk.report.elapsed = Duration::from_nanos(now.saturating_sub(warm));
                 if watch(&self.desk.report).is_break() {
                     break;
                 }
             }
-            if began < warm && now >= warm {
-                began = now;
-                self.waited = 0;
-                self.desk.report = Report::default();
-                self.desk.supply.left = self.desk.plan.count;
-            }
         }
-        let elapsed = now.max(self.now()) - began;
-        let waited = self.waited as f64 / elapsed.max(1) as f64;
-        let aborted = self.desk.outstanding;
-        (0..self.callers.len()).for_each(|slot| self.hang_up(slot));
-        let mut report = self.desk.report;
-        report.elapsed = Duration::from_nanos(elapsed);
-        report.aborted = aborted;
-        report.busy = 1.0 - waited.min(1.0);
-        Ok(report)
+        let now = now.max(self.now());
+        Ok(self.finish(now))
     }
 
-    /// How long the load goes on after the warm-up.
-    fn length(&self) -> Nanos {
-        let Plan { count, duration, .. } = self.desk.plan;
-        let unlimited = count.is_none().then_some(Plan::DURATION);
-        duration.or(unlimited).map_or(Nanos::MAX, nanos)
+    /// Accounts for the messages that have no answer, and ends all connections.
+    fn finish(mut self, now: Nanos) -> Report {
+        let gave_up = self.is_hopeless();
+        let rest = self.desk.supply.rest(now);
+        let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
+        let Desk { supply, report, plan, .. } = &mut self.desk;
+        for message in self.callers.iter_mut().flat_map(Caller::unanswered) {
+            match supply.abandon(message.due) {
+                false => {}
+                true if message.is_sent => report.abort(since(message.due)),
+                true => report.leave_unsent(since(message.due), 1),
+            }
+        }
+        let scheduled = rest.scheduled.iter().map(|(_, count)| count).sum::<u64>();
+        for (due, count) in rest.scheduled {
+            report.leave_unsent(since(due), count);
+        }
+        match gave_up {
+            // The rest of a count would have been said if the server had been any use.
+            true => report.leave_unsent(since(0), rest.unscheduled),
+            false => report.leave_out(rest.unscheduled),
+        }
+        let elapsed = now.saturating_sub(nanos(plan.warmup));
+        report.due = supply.taken() + scheduled + rest.unscheduled;
+        report.elapsed = Duration::from_nanos(elapsed);
+        report.busy = 1.0 - (self.waited as f64 / elapsed.max(1) as f64).min(1.0);
+        report.rate_asked = plan.rate();
+        report.behind = Duration::from_nanos(rest.behind);
+        let accounted = report.answered + report.failed() + report.aborted + report.unsent;
+        debug_assert_eq!(report.due, accounted, "each message is counted once");
+        (0..self.callers.len()).for_each(|slot| self.hang_up(slot));
+        self.desk.report
     }
 
     /// All has been said and answered, or nobody answers any more.
     fn is_done(&self) -> bool {
-        let Plan { duration, .. } = self.desk.plan;
-        let patience = if self.desk.report.connected == 0 { 10 } else { 100 };
-        let hopeless = self.fruitless >= patience * self.callers.len();
-        (self.desk.supply.left == Some(0) && self.desk.outstanding == 0)
-            || (hopeless && (duration.is_none() || self.desk.report.connected == 0))
+        let ends_by_itself = self.desk.plan.lasts().is_some();
+        let is_hopeless = self.is_hopeless() && !(ends_by_itself && self.has_connected);
+        self.desk.supply.is_settled() || is_hopeless
+    }
+
+    /// The clients have failed often since a message was last answered.
+    fn is_hopeless(&self) -> bool {
+        let patience = if self.has_connected { 100 } else { 10 };
+        let talkers = self.desk.plan.connections;
+        self.fruitless >= patience * self.callers.len() || self.mute >= talkers
     }
 
     /// Waits for events, until something is due or this moment has come.
@@ -214,6 +247,14 @@ impl Load {
         Some(allowed.max(wanted))
     }
 
+    /// Whether this client connects for a message that is due. In a closed loop one always is, and
+    /// fails if the client can't connect. In an open loop, another client can say it, unless each
+    /// message has a connection of its own.
+    fn has_message(&self, slot: usize) -> bool {
+        let Plan { reconnect, arrival, .. } = self.desk.plan;
+        self.callers[slot].talks && (reconnect || arrival == Arrival::Closed)
+    }
+
     /// Whether each message of this client has a connection of its own.
     fn calls_anew(&self, slot: usize) -> bool {
         self.desk.plan.reconnect && self.callers[slot].talks
@@ -225,17 +266,18 @@ impl Load {
         if caller.generation as usize != name.generation() {
             return;
         }
-        let answered = self.desk.report.answered;
+        let answered = self.desk.supply.answered();
         let visit = caller.visit(event, now, &self.protocol, &mut self.desk);
-        if self.desk.report.answered > answered {
-            self.fruitless = 0;
+        if self.desk.supply.answered() > answered {
+            (self.fruitless, self.mute) = (0, 0);
         }
+        self.has_connected |= self.desk.report.connected > 0;
         self.settle(name.slot(), visit, now);
     }
 
     /// Has those say something who wait for a message to be due.
     fn serve_spare(&mut self, now: Nanos) {
-        while self.desk.supply.next().is_some_and(|due| due <= now) {
+        while self.desk.supply.is_due(now) {
             let Some(slot) = self.spare.pop_front() else { break };
             let caller = &mut self.callers[slot];
             caller.listed = false;
@@ -260,8 +302,15 @@ impl Load {
                 self.absent.push_back(slot);
             }
             Visit::Lost(failure) => {
-                self.desk.report.count(failure);
                 self.fruitless += 1;
+                self.mute += usize::from(failure == Failure::ReplyTimeout);
+                let Desk { supply, report, .. } = &mut self.desk;
+                let (mut messages, mut counting) = (0, 0);
+                for message in self.callers[slot].unanswered() {
+                    messages += 1;
+                    counting += u64::from(supply.abandon(message.due));
+                }
+                report.lose(failure, messages, counting);
                 self.hang_up(slot);
                 self.resting.push_back((now + REST, slot));
             }
@@ -272,65 +321,61 @@ impl Load {
         if self.desk.plan.hang_up == HangUp::Fin {
             self.callers[slot].say_goodbye(&mut self.desk);
         }
-        let (stream, unanswered) = self.callers[slot].end();
-        self.desk.outstanding -= unanswered as u64;
-        if let Some(stream) = stream {
+        if let Some(stream) = self.callers[slot].end() {
             dial::hang_up(stream, self.desk.plan.hang_up);
         }
     }
 
     /// Begins the connections that are due.
-    fn dial(&mut self, now: Nanos) -> io::Result<()> {
+    fn dial(&mut self, now: Nanos) {
         while let Some(&(end, slot)) = self.resting.front()
             && end <= now
         {
             self.resting.pop_front();
-            self.absent.push_back(slot);
+            // One that says nothing doesn't wait behind those that wait for a message.
+            match self.callers[slot].talks {
+                true => self.absent.push_back(slot),
+                false => self.absent.push_front(slot),
+            }
         }
         for _ in 0..DIALS {
             if self.next_dial().is_none_or(|due| due > now) || self.dials.take(now).is_none() {
                 break;
             }
             let Some(slot) = self.absent.pop_front() else { break };
-            let due = if self.calls_anew(slot) { self.desk.supply.take(now) } else { None };
-            self.desk.outstanding += u64::from(due.is_some());
-            if let Err(error) = self.begin(slot, due, now) {
-                let failure = match error.raw_os_error() {
-                    Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Failure::NoPort,
-                    Some(libc::EMFILE | libc::ENFILE) => return Err(error),
-                    _ => Failure::Connect,
-                };
-                self.desk.outstanding -= u64::from(due.is_some());
+            let due = self.has_message(slot).then(|| self.desk.supply.take(now)).flatten();
+            self.callers[slot].reserve(due);
+            if let Err(failure) = self.begin(slot, now) {
                 self.settle(slot, Visit::Lost(failure), now);
             }
         }
-        Ok(())
     }
 
-    fn begin(&mut self, slot: usize, due: Option<Nanos>, now: Nanos) -> io::Result<()> {
+    fn begin(&mut self, slot: usize, now: Nanos) -> Result<(), Failure> {
         let sources = &self.desk.plan.sources;
         let source = sources.get(self.dialled % sources.len().max(1)).copied();
         self.dialled += 1;
         let mut stream = dial::dial(&self.address, source)?;
         let mut nonce = [0; CHALLENGE];
-        self.random.take(&mut nonce)?;
-        let session = Session::client(&self.protocol, nonce).map_err(io::Error::other)?;
+        self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
+        let session = Session::client(&self.protocol, nonce).map_err(|_| Failure::Connect)?;
         let caller = &mut self.callers[slot];
         caller.generation = PeerId::generation_after(caller.generation);
         let token = Token(PeerId::new(slot, caller.generation).0);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut stream, token, interest)?;
-        caller.begin(stream, session, due, now);
+        let registered = self.poll.registry().register(&mut stream, token, interest);
+        registered.map_err(|error| dial::why(&error))?;
+        caller.begin(stream, session, now);
         Ok(())
     }
 
-    /// Looks for handshakes that have taken too long.
+    /// Looks for handshakes and replies that have taken too long.
     fn give_up_on_the_slow(&mut self, now: Nanos) {
-        let timeout = nanos(self.desk.plan.connect_timeout);
+        let connect = nanos(self.desk.plan.connect_timeout);
+        let reply = self.desk.plan.replies_within().map_or(Nanos::MAX, nanos);
         for slot in 0..self.callers.len() {
-            let since = self.callers[slot].trying_since();
-            if since.is_some_and(|since| since.saturating_add(timeout) <= now) {
-                self.settle(slot, Visit::Lost(Failure::ConnectTimeout), now);
+            if let Some(failure) = self.callers[slot].timed_out(now, connect, reply) {
+                self.settle(slot, Visit::Lost(failure), now);
             }
         }
     }

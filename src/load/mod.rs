@@ -6,12 +6,17 @@
 
 mod caller;
 mod dial;
+mod failure;
 mod generator;
+mod latencies;
 mod payload;
 mod plan;
 mod report;
 mod schedule;
+mod supply;
 
+pub use failure::Failure;
 pub use generator::Load;
+pub use latencies::Latencies;
 pub use plan::{Arrival, HangUp, Plan, PlanError};
-pub use report::{Failure, Latencies, Report};
+pub use report::Report;

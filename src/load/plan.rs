@@ -1,7 +1,7 @@
 //! What the clients of a load do.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::address::Address;
@@ -24,7 +24,7 @@ use crate::proto::protocol::{Exchange, Protocol};
 ///
 /// let plan = Plan { connections: 4, depth: 8, count: Some(1000), ..Plan::default() };
 /// let report = Load::new(address, Protocol::open(), plan)?.run(|_| ControlFlow::Continue(()))?;
-/// assert_eq!((report.answered, report.failed()), (1000, 0));
+/// assert_eq!((report.due, report.answered, report.failed()), (1000, 1000, 0));
 ///
 /// handle.stop()?;
 /// serving.join().unwrap()?;
@@ -54,6 +54,11 @@ pub struct Plan {
     pub connect_rate: Option<f64>,
     /// From dialling until the handshake is over.
     pub connect_timeout: Duration,
+    /// From sending a message until its reply. A client whose reply takes longer gives its
+    /// connection up, and its messages have failed. Zero is no limit. `None` is
+    /// [`REPLY_TIMEOUT`](Self::REPLY_TIMEOUT) if only a count ends the load, which could otherwise
+    /// go on for ever, and else no limit.
+    pub reply_timeout: Option<Duration>,
     /// How a client hangs up.
     pub hang_up: HangUp,
     /// The addresses that clients come from, in turn; with none, the system chooses.
@@ -101,6 +106,7 @@ impl Default for Plan {
             arrival: Arrival::Closed,
             connect_rate: None,
             connect_timeout: Duration::from_secs(5),
+            reply_timeout: None,
             hang_up: HangUp::Fin,
             sources: Vec::new(),
         }
@@ -108,21 +114,44 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// How long it goes on where neither a count nor a duration was asked for.
-    pub(crate) const DURATION: Duration = Duration::from_secs(10);
+    /// How long a load goes on if neither a count nor a duration ends it.
+    pub const DURATION: Duration = Duration::from_secs(10);
+
+    /// How long a reply may take if only a count ends the load.
+    pub const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// How long the load goes on after the warm-up; `None` if only its count ends it.
+    #[must_use]
+    pub fn lasts(&self) -> Option<Duration> {
+        self.duration.or(self.count.is_none().then_some(Self::DURATION))
+    }
+
+    /// How long a reply may take; `None` for any time.
+    #[must_use]
+    pub fn replies_within(&self) -> Option<Duration> {
+        let default = self.lasts().is_none().then_some(Self::REPLY_TIMEOUT);
+        self.reply_timeout.or(default).filter(|limit| !limit.is_zero())
+    }
+
+    /// The messages a second of all clients together, in an open loop.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        match self.arrival {
+            Arrival::Closed => None,
+            Arrival::Even(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => Some(rate),
+        }
+    }
 
     /// Whether this can be done with such a protocol, to a server there.
     pub(crate) fn check(&self, protocol: &Protocol, server: &Address) -> Result<(), PlanError> {
-        let rate = match self.arrival {
-            Arrival::Closed => 1.0,
-            Arrival::Even(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => rate,
-        };
         let positive = |rate: f64| rate.is_finite() && rate > 0.0;
         if self.connections == 0 || self.depth == 0 {
             Err(PlanError::Nobody)
-        } else if !positive(rate)
+        } else if self.count == Some(0) || self.duration.is_some_and(|time| time.is_zero()) {
+            Err(PlanError::Nothing)
+        } else if !self.rate().is_none_or(positive)
             || !self.connect_rate.is_none_or(positive)
-            || self.arrival == Arrival::Burst(rate, 0)
+            || matches!(self.arrival, Arrival::Burst(_, 0))
         {
             Err(PlanError::Rate)
         } else if self.size > protocol.message_max() || self.size == 0 {
@@ -136,9 +165,16 @@ impl Plan {
             Err(PlanError::Once)
         } else if server.ip().is_none() && !self.sources.is_empty() {
             Err(PlanError::Sources)
+        } else if server.ip().is_some_and(|server| self.is_of_another_family(server)) {
+            Err(PlanError::SourceFamily)
         } else {
             Ok(())
         }
+    }
+
+    /// Whether a source is IPv4 and the server IPv6, or the other way round.
+    fn is_of_another_family(&self, server: SocketAddr) -> bool {
+        self.sources.iter().any(|source| source.is_ipv4() != server.is_ipv4())
     }
 }
 
@@ -148,6 +184,8 @@ impl Plan {
 pub enum PlanError {
     /// No client, or none that may say anything.
     Nobody,
+    /// It would end before a message is sent.
+    Nothing,
     /// A rate or a burst isn't positive.
     Rate,
     /// A message has between 1 and so many bytes.
@@ -160,12 +198,15 @@ pub enum PlanError {
     Once,
     /// Over a Unix socket, clients come from no address.
     Sources,
+    /// A source is IPv4 and the server IPv6, or the other way round.
+    SourceFamily,
 }
 
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nobody => f.write_str("at least one connection and a depth of one are needed"),
+            Self::Nothing => f.write_str("a count and a duration have to be greater than zero"),
             Self::Rate => f.write_str("a rate and a burst have to be greater than zero"),
             Self::Size(max) => write!(f, "a message has between 1 and {max} bytes"),
             Self::Chunks => write!(
@@ -177,6 +218,10 @@ impl fmt::Display for PlanError {
                 f.write_str("a protocol for one exchange needs reconnecting and a depth of one")
             }
             Self::Sources => f.write_str("clients of a Unix socket come from no address"),
+            Self::SourceFamily => f.write_str(
+                "the source addresses are of another family than the server's; give IPv4 sources \
+                 for an IPv4 server, and IPv6 sources for an IPv6 server",
+            ),
         }
     }
 }

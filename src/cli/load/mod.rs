@@ -110,6 +110,15 @@ pub(crate) struct Load {
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     connect_timeout: Duration,
+    /// How long a reply may take; 0s is no limit [default: 10s with -n alone]
+    ///
+    /// It counts from when the message is sent. A client whose reply takes longer gives up its
+    /// connection, and the messages that it waits for have failed. If time ends the load, there is
+    /// no limit unless you set one: a late reply is measured, and one that hasn't come at the end
+    /// counts as never answered.
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_REPLY_TIMEOUT",
+          value_parser = units::time(units::ANY_TIME))]
+    reply_timeout: Option<Duration>,
     /// Sign with the key of this id [default: the first that serves the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
     key: Option<String>,
@@ -128,7 +137,8 @@ pub(crate) struct Load {
     /// Exit with 1 if this holds; may be given more than once
     ///
     /// A figure, < or >, and a value: p50, p99.9, mean or max with a time, errors or success with a
-    /// share, rate with a number. 'p99>5ms', 'errors>0.1%', 'rate<10k'.
+    /// share, rate with a number. 'p99>5ms', 'errors>0.1%', 'rate<10k'. The figures are those of
+    /// the messages that were due: if 1 % of them were never answered, p99 is above any time.
     #[arg(long, value_name = "CONDITION", env = "COUNTERSIGN_FAIL_IF", value_delimiter = ',')]
     fail_if: Vec<Threshold>,
     #[command(flatten)]
@@ -145,7 +155,8 @@ Examples:
   countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'";
 
 const EXITS: &str = "\
-Exit code 1 if a --fail-if holds, 69 if no connection came about, 77 if every one was refused.";
+Exit code 1 if a --fail-if holds. If nothing was answered: 77 if the server refused most
+connections, 76 if most replies were wrong, else 69.";
 
 /// When messages of an open loop are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -205,6 +216,7 @@ impl Load {
             },
             connect_rate: self.connect_rate.map(|rate| rate as f64),
             connect_timeout: self.connect_timeout,
+            reply_timeout: self.reply_timeout,
             hang_up: match self.close {
                 Ending::Fin => HangUp::Fin,
                 Ending::Rst => HangUp::Rst,
@@ -257,22 +269,54 @@ impl Load {
         Ok(())
     }
 
-    /// What the exit code says.
+    /// What the exit code says. A load that nothing has answered has failed in any case.
     fn verdict(&self, report: &Report) -> Result<(), Failure> {
-        if report.answered == 0 && report.failed() > 0 {
-            let most = report.by_failure().max_by_key(|(_, count)| *count);
-            let (failure, _) = most.unwrap_or((library::Failure::Connect, 0));
-            let kind = match failure {
-                library::Failure::Refused => Kind::Refused,
-                library::Failure::WrongReply | library::Failure::Violation => Kind::Protocol,
-                _ => Kind::Unavailable,
-            };
-            let text = format!("{}: nothing was answered: {}", self.address, failure.name());
-            return Err(Failure::new(kind, text));
+        if report.answered == 0 {
+            return Err(self.unanswered(report));
         }
         match self.fail_if.iter().find(|threshold| threshold.holds(report)) {
             Some(threshold) => Err(Failure::new(Kind::General, threshold.explained(report))),
             None => Ok(()),
         }
+    }
+
+    /// Why nothing was answered: as most connections say.
+    fn unanswered(&self, report: &Report) -> Failure {
+        let failed = report.connections_by_failure().filter(|(_, count)| *count > 0);
+        let Some((failure, _)) = failed.max_by_key(|(_, count)| *count) else {
+            let what =
+                if report.connected == 0 { "no handshake was over" } else { "no reply came" };
+            let time = report.elapsed.as_secs_f64();
+            let text = format!("{}: nothing was answered: {what} in {time:.1} s", self.address);
+            return Failure::new(Kind::Unavailable, text);
+        };
+        let kind = match failure {
+            library::Failure::Refused | library::Failure::Busy => Kind::Refused,
+            library::Failure::WrongReply
+            | library::Failure::Violation
+            | library::Failure::MessageTooLong => Kind::Protocol,
+            _ => Kind::Unavailable,
+        };
+        let (name, remedy) = (failure.name(), remedy(failure));
+        Failure::new(kind, format!("{}: nothing was answered: {name}{remedy}", self.address))
+    }
+}
+
+/// What helps against a failure, if there is an answer for most cases.
+fn remedy(failure: library::Failure) -> &'static str {
+    use library::Failure as Lost;
+    match failure {
+        Lost::NobodyListens | Lost::NoSocket => "; is the server running?",
+        Lost::PermissionDenied => "; see `countersign serve --unix-mode`",
+        Lost::NoSuchSource => "; give an address of this machine to --source",
+        Lost::NoPort => "; use --close rst, or several addresses with --source",
+        Lost::NoDescriptor => "; raise the limit on open files, or use fewer clients",
+        Lost::QueueFull => "; the server accepts too slowly: use --connect-rate",
+        Lost::ConnectTimeout | Lost::ReplyTimeout | Lost::Closed | Lost::Violation => {
+            "; do both ends have the same dialect and framing?"
+        }
+        Lost::Refused => "; do both ends have the same key, dialect and framing?",
+        Lost::MessageTooLong => "; see --size, and --message-max at the server",
+        _ => "",
     }
 }

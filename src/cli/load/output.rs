@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use countersign::load::{Latencies, Report};
+use countersign::load::{Failure, Latencies, Report};
 use serde_json::{Map, Value, json};
 
 /// How a report is written.
@@ -21,7 +21,7 @@ pub(crate) enum Output {
 }
 
 /// The percentiles that are reported.
-const PERCENTILES: [f64; 8] = [10.0, 25.0, 50.0, 75.0, 90.0, 99.0, 99.9, 99.99];
+const PERCENTILES: [f64; 9] = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 
 /// The bars of the histogram, and the width of the longest.
 const BARS: u32 = 10;
@@ -52,15 +52,36 @@ fn text(report: &Report) -> String {
     line("Slowest:", shown(report.reply.max()));
     line("Fastest:", shown(report.reply.min()));
     line("Average:", shown(report.reply.mean()));
-    line("Replies/s:", format!("{:.1}", report.per_second()));
+    line("Replies/s:", format!("{:.1}{}", report.per_second(), asked(report)));
+    line("Due:", report.due.to_string());
     line("Answered:", report.answered.to_string());
+    line("Failed:", report.failed().to_string());
     line("Aborted:", report.aborted.to_string());
+    line("Never sent:", report.unsent.to_string());
     line("Connections:", report.connected.to_string());
     line("Sent:", format!("{} bytes", report.bytes_out));
     line("Received:", format!("{} bytes", report.bytes_in));
     line("Load busy:", format!("{:.0}% of a core{}", report.busy * 100.0, limited(report)));
-    let sections = [histogram(&report.reply), percentiles(report), failures(report)];
+    let sections = [
+        histogram(&report.reply),
+        percentiles(report),
+        failures("Errors", report.by_failure()),
+        failures("Connections lost", report.connections_by_failure()),
+    ];
     format!("Summary:\n{out}{}", sections.concat())
+}
+
+/// The rate that was asked for, and whether it came about.
+fn asked(report: &Report) -> String {
+    let Some(rate) = report.rate_asked else { return String::new() };
+    match report.rate_reached() {
+        Some(false) if report.behind > Duration::ZERO => {
+            let behind = shown(report.behind);
+            format!(" of {rate:.1} asked for: not reached, {behind} behind at the end")
+        }
+        Some(false) => format!(" of {rate:.1} asked for: not reached"),
+        _ => format!(" of {rate:.1} asked for"),
+    }
 }
 
 fn limited(report: &Report) -> &'static str {
@@ -79,23 +100,24 @@ fn histogram(latencies: &Latencies) -> String {
 }
 
 fn percentiles(report: &Report) -> String {
-    let kinds = kinds(report);
-    let heads: String = kinds.iter().map(|(name, _)| format!("{name:>13}")).collect();
+    let others = kinds(report);
+    let names = ["reply"].into_iter().chain(others.iter().map(|(name, _)| *name));
+    let heads: String = names.map(|name| format!("{name:>13}")).collect();
     let mut out = format!("\nPercentiles:\n  {:<8}{heads}\n", "");
     for percent in PERCENTILES {
-        let at = |(_, latencies): &(&str, &Latencies)| {
-            format!("{:>13}", shown(latencies.at(percent / 100.0)))
-        };
-        let values: String = kinds.iter().map(at).collect();
+        let share = percent / 100.0;
+        let reply = report.reply_within(share).map_or_else(|| "never".to_owned(), shown);
+        let others = others.iter().map(|(_, latencies)| shown(latencies.at(share)));
+        let values = [reply].into_iter().chain(others);
+        let values: String = values.map(|value| format!("{value:>13}")).collect();
         let _ = writeln!(out, "  {:<8}{values}", format!("{percent}%"));
     }
     out
 }
 
-/// The histograms that have something in them, the replies first.
+/// The histograms beside that of the replies that have something in them.
 fn kinds(report: &Report) -> Vec<(&'static str, &Latencies)> {
     let all = [
-        ("reply", &report.reply),
         ("first reply", &report.first_reply),
         ("connect", &report.connect),
         ("handshake", &report.handshake),
@@ -103,27 +125,31 @@ fn kinds(report: &Report) -> Vec<(&'static str, &Latencies)> {
     all.into_iter().filter(|(_, latencies)| latencies.count() > 0).collect()
 }
 
-fn failures(report: &Report) -> String {
-    if report.failed() == 0 {
-        return String::new();
-    }
-    let mut out = String::from("\nErrors:\n");
-    for (failure, count) in report.by_failure().filter(|(_, count)| *count > 0) {
-        let _ = writeln!(out, "  [{count}] {}", failure.name());
-    }
-    out
+fn failures(title: &str, failures: impl Iterator<Item = (Failure, u64)>) -> String {
+    let lines = failures.filter(|(_, count)| *count > 0);
+    let lines: String =
+        lines.map(|(failure, count)| format!("  [{count}] {}\n", failure.name())).collect();
+    if lines.is_empty() { lines } else { format!("\n{title}:\n{lines}") }
+}
+
+/// Every count that isn't zero, by its reason.
+fn distribution(failures: impl Iterator<Item = (Failure, u64)>) -> Map<String, Value> {
+    let some = failures.filter(|(_, count)| *count > 0);
+    some.map(|(failure, count)| (failure.name().to_owned(), json!(count))).collect()
 }
 
 fn json(report: &Report) -> Value {
     let seconds = |latency: Duration| latency.as_secs_f64();
-    let quantiles = |latencies: &Latencies| -> Map<String, Value> {
-        let at =
-            |percent: f64| (format!("p{percent}"), json!(seconds(latencies.at(percent / 100.0))));
-        PERCENTILES.into_iter().map(at).collect()
+    let percentiles = |at: &dyn Fn(f64) -> Option<Duration>| -> Map<String, Value> {
+        let one = |percent: f64| (format!("p{percent}"), json!(at(percent / 100.0).map(seconds)));
+        PERCENTILES.into_iter().map(one).collect()
     };
-    let failed = report.by_failure().filter(|(_, count)| *count > 0);
-    let errors: Map<String, Value> =
-        failed.map(|(failure, count)| (failure.name().to_owned(), json!(count))).collect();
+    let recorded = |latencies: &Latencies| {
+        percentiles(&|share| (latencies.count() > 0).then(|| latencies.at(share)))
+    };
+    let bars = report.reply.bars(BARS).into_iter();
+    let bars: Map<String, Value> =
+        bars.map(|(end, count)| (seconds(end).to_string(), json!(count))).collect();
     json!({
         "summary": {
             "successRate": report.success_rate(),
@@ -132,18 +158,27 @@ fn json(report: &Report) -> Value {
             "fastest": seconds(report.reply.min()),
             "average": seconds(report.reply.mean()),
             "requestsPerSec": report.per_second(),
+            "requestedRate": report.rate_asked,
+            "rateReached": report.rate_reached(),
+            "secondsBehind": report.rate_asked.map(|_| seconds(report.behind)),
+            "due": report.due,
             "answered": report.answered,
+            "failed": report.failed(),
             "aborted": report.aborted,
+            "neverSent": report.unsent,
+            "overdue": report.overdue(),
             "connected": report.connected,
             "bytesSent": report.bytes_out,
             "bytesReceived": report.bytes_in,
             "loadBusy": report.busy,
         },
-        "latencyPercentiles": quantiles(&report.reply),
-        "firstReplyPercentiles": quantiles(&report.first_reply),
-        "connectPercentiles": quantiles(&report.connect),
-        "handshakePercentiles": quantiles(&report.handshake),
-        "errorDistribution": errors,
+        "responseTimeHistogram": bars,
+        "latencyPercentiles": percentiles(&|share| report.reply_within(share)),
+        "firstReplyPercentiles": recorded(&report.first_reply),
+        "connectPercentiles": recorded(&report.connect),
+        "handshakePercentiles": recorded(&report.handshake),
+        "errorDistribution": distribution(report.by_failure()),
+        "connectionErrors": distribution(report.connections_by_failure()),
     })
 }
 
@@ -160,10 +195,20 @@ fn csv(report: &Report) -> String {
         ("mean_seconds".to_owned(), seconds(report.reply.mean())),
         ("max_seconds".to_owned(), seconds(report.reply.max())),
     ];
-    let percentile =
-        |percent: f64| (format!("p{percent}_seconds"), seconds(report.reply.at(percent / 100.0)));
-    columns.extend(PERCENTILES.map(percentile));
-    columns.push(("load_busy".to_owned(), format!("{:.3}", report.busy)));
+    columns.extend(PERCENTILES.map(|percent| {
+        let within = report.reply_within(percent / 100.0);
+        (format!("p{percent}_seconds"), within.map(seconds).unwrap_or_default())
+    }));
+    let some = |figure: Option<String>| figure.unwrap_or_default();
+    columns.extend([
+        ("load_busy".to_owned(), format!("{:.3}", report.busy)),
+        ("due".to_owned(), report.due.to_string()),
+        ("never_sent".to_owned(), report.unsent.to_string()),
+        ("overdue".to_owned(), report.overdue().to_string()),
+        ("connections_lost".to_owned(), report.connections_failed().to_string()),
+        ("requested_rate".to_owned(), some(report.rate_asked.map(|rate| rate.to_string()))),
+        ("rate_reached".to_owned(), some(report.rate_reached().map(|is| is.to_string()))),
+    ]);
     let (names, values): (Vec<String>, Vec<String>) = columns.into_iter().unzip();
     format!("{}\n{}\n", names.join(","), values.join(","))
 }
@@ -188,10 +233,10 @@ mod tests {
         assert!(Output::Text.write(&report).starts_with("Summary:\n  Success rate: 0.00%\n"));
         let json: Value = serde_json::from_str(&Output::Json.write(&report)).unwrap();
         assert_eq!(json["summary"]["answered"], 0);
-        assert_eq!(json["latencyPercentiles"]["p99.99"], 0.0);
+        assert_eq!(json["latencyPercentiles"]["p99.99"], Value::Null);
         let csv = Output::Csv.write(&report);
         let columns: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
-        assert_eq!(columns, [18, 18]);
+        assert_eq!(columns, [25, 25]);
         assert_eq!(Output::Quiet.write(&report), "");
     }
 }

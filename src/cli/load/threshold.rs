@@ -1,6 +1,7 @@
 //! Conditions on a report that set the exit code: `p99>5ms`, `errors>0.1%`, `rate<10k`.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use countersign::load::Report;
 
@@ -28,11 +29,13 @@ enum Figure {
 }
 
 impl Figure {
+    /// Its value over the messages that were due; a time that was never reached is infinite.
     fn of(self, report: &Report) -> f64 {
+        let within = |share| report.reply_within(share).map_or(f64::INFINITY, seconds);
         match self {
-            Self::Percentile(percent) => report.reply.at(percent / 100.0).as_secs_f64(),
-            Self::Mean => report.reply.mean().as_secs_f64(),
-            Self::Max => report.reply.max().as_secs_f64(),
+            Self::Percentile(percent) => within(percent / 100.0),
+            Self::Mean => report.mean().map_or(f64::INFINITY, seconds),
+            Self::Max => within(1.0),
             Self::Errors => 1.0 - report.success_rate(),
             Self::Success => report.success_rate(),
             Self::Rate => report.per_second(),
@@ -55,11 +58,18 @@ impl Figure {
 
     fn shown(self, value: f64) -> String {
         match self {
+            _ if value.is_infinite() => {
+                "never reached: too many messages have no answer".to_owned()
+            }
             Self::Percentile(_) | Self::Mean | Self::Max => format!("{:.3} ms", value * 1e3),
             Self::Errors | Self::Success => format!("{:.3}%", value * 1e2),
             Self::Rate => format!("{value:.0} a second"),
         }
     }
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
 }
 
 impl Threshold {
@@ -137,9 +147,20 @@ mod tests {
     fn a_condition_holds_on_one_side_of_its_bound() {
         let report = Report::default();
         for (text, holds) in
-            [("max>1ms", false), ("max<1ms", true), ("errors>0.5", true), ("rate<1", true)]
+            [("errors>0.5", true), ("success>0", false), ("rate<1", true), ("rate>0", false)]
         {
             assert_eq!(text.parse::<Threshold>().unwrap().holds(&report), holds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_was_never_reached_is_above_every_bound() {
+        let report = Report::default();
+        for figure in ["p0", "p50", "p99.99", "mean", "max"] {
+            let condition =
+                |side: &str| -> Threshold { format!("{figure}{side}40d").parse().unwrap() };
+            assert!(condition(">").holds(&report) && !condition("<").holds(&report), "{figure}");
+            assert!(condition(">").explained(&report).contains("never reached"), "{figure}");
         }
     }
 }

@@ -1,0 +1,131 @@
+//! What can go wrong with a client.
+
+/// What can go wrong with a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Nobody listens at the address.
+    NobodyListens,
+    /// There is no socket at the path.
+    NoSocket,
+    /// The system does not let this user connect to the socket.
+    PermissionDenied,
+    /// There is no route to the host or to its network.
+    Unreachable,
+    /// The address that the client was to come from is none of this machine.
+    NoSuchSource,
+    /// No port is left to dial from: too many connections to one address in too short a time.
+    NoPort,
+    /// The process may not open any more descriptors.
+    NoDescriptor,
+    /// The queue of the Unix socket is full.
+    QueueFull,
+    /// The system refused to connect for another reason.
+    Connect,
+    /// The handshake was not over in time.
+    ConnectTimeout,
+    /// The server refused the handshake, or ended the stream after the proof, before any reply.
+    Refused,
+    /// The server said in the handshake that it is busy.
+    Busy,
+    /// The server ended the stream later.
+    Closed,
+    /// The connection broke.
+    Reset,
+    /// A reply was not there in time.
+    ReplyTimeout,
+    /// A reply was not what it must be.
+    WrongReply,
+    /// The server does not take messages of this size.
+    MessageTooLong,
+    /// A reply came that nothing had asked for, or the framing was violated.
+    Violation,
+}
+
+impl Failure {
+    /// All of them, in the order in which they are reported.
+    pub const ALL: [Self; 18] = [
+        Self::NobodyListens,
+        Self::NoSocket,
+        Self::PermissionDenied,
+        Self::Unreachable,
+        Self::NoSuchSource,
+        Self::NoPort,
+        Self::NoDescriptor,
+        Self::QueueFull,
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Refused,
+        Self::Busy,
+        Self::Closed,
+        Self::Reset,
+        Self::ReplyTimeout,
+        Self::WrongReply,
+        Self::MessageTooLong,
+        Self::Violation,
+    ];
+
+    /// A few words for the report.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NobodyListens => "nobody listens there",
+            Self::NoSocket => "no such socket",
+            Self::PermissionDenied => "permission denied",
+            Self::Unreachable => "unreachable",
+            Self::NoSuchSource => "no such source address here",
+            Self::NoPort => "no port left",
+            Self::NoDescriptor => "too many open files",
+            Self::QueueFull => "the socket's queue is full",
+            Self::Connect => "cannot connect",
+            Self::ConnectTimeout => "connect timeout",
+            Self::Refused => "refused",
+            Self::Busy => "the server is busy",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::ReplyTimeout => "reply timeout",
+            Self::WrongReply => "wrong reply",
+            Self::MessageTooLong => "message too long for the server",
+            Self::Violation => "protocol violated",
+        }
+    }
+}
+
+/// How often something went wrong in each way.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failures([u64; Failure::ALL.len()]);
+
+impl Failures {
+    pub(super) fn add(&mut self, failure: Failure, times: u64) {
+        if let Some(count) = self.0.get_mut(failure as usize) {
+            *count += times;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Failure, u64)> {
+        Failure::ALL.into_iter().zip(self.0)
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_has_its_own_count_and_name() {
+        let mut failures = Failures::default();
+        for (times, failure) in (1..).zip(Failure::ALL) {
+            failures.add(failure, times);
+        }
+        for (times, (failure, count)) in (1..).zip(failures.iter()) {
+            assert_eq!(count, times, "{failure:?}");
+        }
+        assert_eq!(failures.total(), (1..=18).sum::<u64>());
+        let names: std::collections::HashSet<_> = Failure::ALL.map(Failure::name).into();
+        assert_eq!(names.len(), Failure::ALL.len());
+    }
+}
