@@ -31,6 +31,7 @@ mod client;
 mod clock;
 pub mod contract;
 mod dial;
+mod files;
 #[cfg(feature = "load")]
 pub mod load;
 mod loopback;
@@ -53,6 +54,7 @@ pub use contract::reply::Reply;
 pub use contract::service::Service;
 pub use contract::turn_times::TurnTimes;
 pub use dial::Dial;
+pub use files::{FileFault, FileRules};
 pub use loopback::Loopback;
 pub use proto::dialect::Dialect;
 pub use proto::framing::{Ending, Form, Framing};

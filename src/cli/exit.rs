@@ -138,9 +138,8 @@ impl From<io::Error> for Failure {
 
 impl From<KeyRingError> for Failure {
     fn from(error: KeyRingError) -> Self {
-        let missing = |fault: &io::Error| fault.kind() == io::ErrorKind::NotFound;
         let kind = match error.fault() {
-            KeyFault::File(fault) if missing(fault) => Kind::NoFile,
+            KeyFault::File(fault) if fault.is_missing() => Kind::NoFile,
             _ => Kind::BadKeyFile,
         };
         Self::new(kind, error.to_string())

@@ -1,19 +1,21 @@
 //! The user's key ring: where it is, and adding to it.
 
+mod change;
+
 use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use countersign::{Dialect, Key, KeyFault, KeyRing, KeyRingError};
+use countersign::{Dialect, FileRules, Key, KeyRing};
 use etcetera::BaseStrategy as _;
 use zeroize::Zeroizing;
 
 use super::exit::{Failure, Kind, plain};
 use super::system;
+pub(crate) use change::Change;
 
 /// The bytes of a fresh secret: as many as the hash has, past which an HMAC gains nothing.
 const SECRET: usize = 32;
@@ -46,25 +48,22 @@ fn credentials() -> Option<PathBuf> {
 
 /// The keys of a file.
 pub(crate) fn read(path: &Path) -> Result<KeyRing, Failure> {
-    match KeyRing::from_file(path) {
-        Err(error) if matches!(error.fault(), KeyFault::Exposed(LENT)) && is_lent(path) => {
-            let text = Zeroizing::new(fs::read(path)?);
-            let named = |error: KeyRingError| format!("{}: {error}", path.display());
-            KeyRing::parse(&text).map_err(|error| Failure::new(Kind::BadKeyFile, named(error)))
-        }
-        ring => Ok(ring?),
-    }
+    Ok(KeyRing::from_file_by(rules(path), path)?)
 }
 
-/// The mode of a credential that systemd lends by an access list. The list's mask stands where the
-/// group's bits do, and says nothing of the group.
-const LENT: u32 = 0o440;
+/// The keys of a file that is looked after.
+pub(crate) fn inspect(path: &Path) -> Result<KeyRing, Failure> {
+    Ok(KeyRing::from_file_by(MAINTAINED, path)?)
+}
 
-/// Whether it is a credential, and the system's own: the directory is closed to all others.
-fn is_lent(path: &Path) -> bool {
-    let is_the_systems = |found: fs::Metadata| found.uid() == 0 && found.is_file();
-    let inside = credentials().is_some_and(|directory| path.parent() == Some(&directory));
-    inside && fs::symlink_metadata(path).is_ok_and(is_the_systems)
+/// An administrator looks after the rings of others, whose servers are in other groups.
+const MAINTAINED: FileRules = FileRules::secret().of_any_owner().lent();
+
+/// What a file of keys must be. A credential lies in a directory that is closed to all others, and
+/// systemd lends it by an access list.
+fn rules(path: &Path) -> FileRules {
+    let is_credential = credentials().is_some_and(|directory| path.parent() == Some(&directory));
+    if is_credential { FileRules::secret().lent() } else { FileRules::secret() }
 }
 
 /// What a fresh key is for.
@@ -155,93 +154,9 @@ pub(crate) fn fresh(id: &str, purpose: &Purpose) -> Result<KeyRing, Failure> {
     Ok(KeyRing::parse(&line(id, &secret, &purpose.options()))?)
 }
 
-/// A change of a file of keys.
-///
-/// The new file is written beside the old one and then takes its place, so that whoever reads sees
-/// one or the other. Its name is also the lock: two at a time would lose a key.
-pub(crate) struct Change<'p> {
-    path: &'p Path,
-    draft: Draft,
-    /// The keys.
-    pub(crate) ring: KeyRing,
-    /// What the file will be.
-    pub(crate) text: Zeroizing<Vec<u8>>,
-}
-
-impl<'p> Change<'p> {
-    pub(crate) fn begin(path: &'p Path) -> Result<Self, Failure> {
-        let draft = Draft::new(path)?;
-        let (ring, text) = existing(path)?;
-        Ok(Self { path, draft, ring, text })
-    }
-
-    /// Adds a fresh random key, and its line at this place in the text.
-    pub(crate) fn insert_fresh(
-        &mut self,
-        at: usize,
-        id: &str,
-        purpose: &Purpose,
-    ) -> Result<Key, Failure> {
-        let path = self.path.display();
-        let bad = |fault: &KeyFault| Failure::new(Kind::BadKeyFile, format!("{path}: {fault}"));
-        let secret = secret()?;
-        // An id that isn't one would be read back as something else.
-        Key::new(id, &secret[..]).map_err(|fault| bad(&fault))?;
-        let line = line(id, &secret, &purpose.options());
-        let fresh = KeyRing::parse(&line).map_err(|error| bad(error.fault()))?;
-        let key = fresh.keys().next().ok_or_else(|| bad(&KeyFault::NoKeys))?;
-        self.ring.add(key.clone()).map_err(|fault| bad(&fault))?;
-        self.insert(at, &line);
-        Ok(key.clone())
-    }
-
-    /// Puts another text in the place of a part.
-    pub(crate) fn replace(&mut self, part: Range<usize>, text: &str) {
-        self.text.drain(part.clone());
-        self.insert(part.start, text.as_bytes());
-    }
-
-    /// Puts bytes into the text at a place in it.
-    pub(crate) fn insert(&mut self, at: usize, bytes: &[u8]) {
-        self.text.extend_from_slice(bytes);
-        self.text[at..].rotate_right(bytes.len());
-    }
-
-    pub(crate) fn commit(self) -> Result<(), Failure> {
-        let replaced = self.draft.replace(self.path, &self.text);
-        replaced.map_err(|error| cannot_write(self.path, &error))
-    }
-}
-
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Kind::General, format!("cannot write {}: {}", path.display(), plain(error)))
 }
-
-/// The keys that are there, and the text in which they stand.
-fn existing(path: &Path) -> Result<(KeyRing, Zeroizing<Vec<u8>>), Failure> {
-    let mut text = Zeroizing::new(Vec::new());
-    let ring = match KeyRing::from_file(path) {
-        Ok(ring) => ring,
-        Err(error) => match error.fault() {
-            KeyFault::NoKeys => KeyRing::new(),
-            KeyFault::File(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                text.extend_from_slice(HEADER.as_bytes());
-                return Ok((KeyRing::new(), text));
-            }
-            _ => return Err(error.into()),
-        },
-    };
-    let mut file = File::open(path)?;
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
-    text.reserve_exact(length + ROOM);
-    file.read_to_end(&mut text)?;
-    Ok((ring, text))
-}
-
-/// More than a change adds. A buffer that grows leaves copies behind that nobody wipes.
-const ROOM: usize = 1024;
-
-const HEADER: &str = "# Keys, one a line: id  encoding:secret  [option=value ...]\n";
 
 fn secret() -> io::Result<Zeroizing<[u8; SECRET]>> {
     let mut secret = Zeroizing::new([0; SECRET]);
@@ -258,47 +173,4 @@ fn line(id: &str, secret: &[u8; SECRET], options: &str) -> Zeroizing<Vec<u8>> {
         line.extend_from_slice(part);
     }
     line
-}
-
-/// A file that is being written beside the one that it will replace.
-struct Draft {
-    path: PathBuf,
-    file: File,
-    /// It has taken the other's place, and its name is free for the next.
-    placed: bool,
-}
-
-impl Draft {
-    fn new(target: &Path) -> Result<Self, Failure> {
-        let mut name = target.as_os_str().to_owned();
-        name.push(".new");
-        let path = PathBuf::from(name);
-        let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let file = created.map_err(|error| {
-            let remedy = match error.kind() {
-                io::ErrorKind::AlreadyExists => "; another is changing the ring, or remove it",
-                _ => "",
-            };
-            let text = format!("cannot make {}: {}{remedy}", path.display(), plain(&error));
-            Failure::new(Kind::General, text)
-        })?;
-        Ok(Self { path, file, placed: false })
-    }
-
-    fn replace(mut self, target: &Path, text: &[u8]) -> io::Result<()> {
-        self.file.write_all(text)?;
-        self.file.sync_all()?;
-        fs::rename(&self.path, target)?;
-        self.placed = true;
-        Ok(())
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.placed {
-            // If it can't be removed, the next change says so.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }

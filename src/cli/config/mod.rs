@@ -13,12 +13,12 @@ mod tests;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use countersign::{FileFault, FileRules};
 
 use super::environment;
 use super::exit::{Failure, Kind, plain};
@@ -125,16 +125,17 @@ impl File {
 
     /// Reads it, and everything that beats it. All that is wrong in it is said at once.
     pub(crate) fn read(&self) -> Result<Wanted, Failure> {
-        let bytes = std::fs::read(&self.path).map_err(|error| self.unreadable(&error))?;
-        self.wanted(&bytes)
+        let read = FileRules::settings().read(&self.path);
+        self.wanted(&read.map_err(|fault| self.unreadable(&fault))?)
     }
 
-    fn unreadable(&self, error: &io::Error) -> Failure {
-        let kind = match error.kind() {
-            io::ErrorKind::NotFound => Kind::NoFile,
-            _ => Kind::Configuration,
+    fn unreadable(&self, fault: &FileFault) -> Failure {
+        let kind = if fault.is_missing() { Kind::NoFile } else { Kind::Configuration };
+        let path = self.path.display();
+        let text = match fault {
+            FileFault::Io(error) => format!("cannot read {path}: {}", plain(error)),
+            other => format!("{path}: {other}"),
         };
-        let text = format!("cannot read {}: {}", self.path.display(), plain(error));
         Failure::new(kind, text)
     }
 

@@ -32,7 +32,7 @@ Examples:
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
         let path = self.place.path()?;
-        let ring = ring::read(&path)?;
+        let ring = ring::inspect(&path)?;
         let now = system::wall();
         for key in ring.keys() {
             for warning in warnings(key, now) {

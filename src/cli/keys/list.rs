@@ -35,7 +35,7 @@ const HEAD: [&str; 5] = ["id", "fingerprint", "dialects", "audience", "validity"
 
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let ring = ring::read(&self.place.path()?)?;
+        let ring = ring::inspect(&self.place.path()?)?;
         let now = system::wall();
         let text = if self.json { objects(&ring, now) } else { table(&ring, now) };
         stdout().write(text);

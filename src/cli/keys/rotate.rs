@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use countersign::{Key, KeyRing};
+use countersign::Key;
 
 use super::{Where, validity};
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::output::{stderr, stdout};
-use crate::cli::ring::{Change, Purpose};
+use crate::cli::ring::{self, Change, Purpose};
 use crate::cli::{system, units};
 
 /// Add a fresh key for an old one, which runs out
@@ -61,10 +61,8 @@ impl Rotate {
 
 /// Adds a fresh key for an old one, which runs out at this time if not earlier. Returns both.
 fn rotate(path: &Path, id: &str, until: SystemTime) -> Result<[Key; 2], Failure> {
-    if !path.exists() {
-        // It says what is missing, where a change would make it.
-        KeyRing::from_file(path)?;
-    }
+    // It says what is missing, where a change would make it.
+    ring::inspect(path)?;
     let mut change = Change::begin(path)?;
     let old = change.ring.key(id).cloned().ok_or_else(|| {
         let remedy = "`countersign keys list` shows those that are";
@@ -138,7 +136,7 @@ fn fields(line: &str) -> Vec<Range<usize>> {
 }
 
 /// Gives the key of a line an end, instead of the one that it has.
-fn run_out(change: &mut Change<'_>, line: Range<usize>, end: SystemTime) {
+fn run_out(change: &mut Change, line: Range<usize>, end: SystemTime) {
     const OPTION: &str = "not-after=";
     let option = format!("{OPTION}{}", units::date(end));
     let text = str::from_utf8(&change.text[line.clone()]).unwrap_or_default();

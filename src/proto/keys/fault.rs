@@ -1,12 +1,12 @@
 //! What can be wrong with a key, a line of a key file, or the file.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
+use crate::files::FileFault;
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::KEYS_TRIED_MAX;
 use crate::proto::keys::key::SHORT;
-use crate::words;
 
 /// The longest id, and the longest audience.
 pub(crate) const ID_MAX: usize = 64;
@@ -14,16 +14,8 @@ pub(crate) const ID_MAX: usize = 64;
 /// What is wrong with a key or a key file. The text names the remedy, and never a secret.
 #[non_exhaustive]
 pub enum KeyFault {
-    /// The file can't be opened or read.
-    File(io::Error),
-    /// The file is a symbolic link.
-    Symlink,
-    /// It is a directory, a device or the like.
-    NotAFile,
-    /// Others may read or write it: its mode.
-    Exposed(u32),
-    /// It is larger than a key file can be.
-    TooLarge,
+    /// The file can't be read, or isn't to be believed.
+    File(FileFault),
     /// There is no key in it.
     NoKeys,
     /// The line isn't UTF-8.
@@ -68,16 +60,10 @@ const MIXED: &str = "a Python that is led astray signs what a server of raw or h
 impl fmt::Display for KeyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(error) if error.kind() == io::ErrorKind::NotFound => f.write_str(
+            Self::File(fault) if fault.is_missing() => f.write_str(
                 "no such file; `countersign keygen --keys FILE` makes one with a fresh key",
             ),
-            Self::File(error) => write!(f, "can't be read: {}", words::of(error)),
-            Self::Symlink => f.write_str("is a symbolic link; name the file that it points to"),
-            Self::NotAFile => f.write_str("is no regular file; name a file of keys"),
-            Self::Exposed(mode) => {
-                write!(f, "others have access to it (mode {mode:03o}); `chmod 600` it")
-            }
-            Self::TooLarge => f.write_str("is too large for a file of keys; name another"),
+            Self::File(fault) => fault.fmt(f),
             Self::NoKeys => f.write_str("holds no key; `countersign keygen --keys FILE` adds one"),
             Self::NotUtf8 => f.write_str("the line is not UTF-8; write such a secret as hex:"),
             Self::NoSecret => {
@@ -147,7 +133,7 @@ impl fmt::Debug for KeyFault {
 
 impl std::error::Error for KeyFault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        if let Self::File(error) = self { Some(error) } else { None }
+        if let Self::File(fault) = self { Some(fault) } else { None }
     }
 }
 

@@ -3,7 +3,6 @@
 pub(crate) mod choice;
 pub(crate) mod date;
 pub(crate) mod fault;
-pub(crate) mod file;
 pub(crate) mod key;
 pub(crate) mod line;
 pub(crate) mod passphrase;
@@ -15,6 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use crate::files::FileRules;
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::fault::{KeyFault, KeyRingError};
 use crate::proto::keys::key::{Credential, Key, KeyNumber, Mac};
@@ -91,16 +91,26 @@ impl KeyRing {
         Self::default()
     }
 
-    /// Reads a ring from a file that nobody but its owner can read.
+    /// Reads a ring from a file or a pipe that nobody but its owner can read, after the rules of
+    /// [`FileRules::secret`].
     ///
     /// # Errors
     ///
-    /// The file can't be opened, is a symbolic link or no regular file, others may read it, it
-    /// holds no key, or a line of it is at fault. The message says where, and how to mend it.
+    /// The file can't be opened or isn't what the rules ask for, it holds no key, or a line of it
+    /// is at fault. The message says where, and how to mend it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyRingError> {
+        Self::from_file_by(FileRules::secret(), path)
+    }
+
+    /// The same after other rules.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_file`](Self::from_file).
+    pub fn from_file_by(rules: FileRules, path: impl AsRef<Path>) -> Result<Self, KeyRingError> {
         let path = path.as_ref();
         let at_file = |fault| KeyRingError::new(fault).in_file(path);
-        let text = file::read(path).map_err(at_file)?;
+        let text = rules.read(path).map_err(|fault| at_file(KeyFault::File(fault)))?;
         let ring = Self::parse(&text).map_err(|error| error.in_file(path))?;
         if ring.keys.is_empty() { Err(at_file(KeyFault::NoKeys)) } else { Ok(ring) }
     }

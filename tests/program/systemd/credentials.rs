@@ -1,7 +1,7 @@
 //! Keys that systemd hands over as a credential.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
 use crate::home::{Home, skip};
 
@@ -36,12 +36,16 @@ fn a_ring_that_systemd_lends_by_an_access_list_is_closed_to_others() {
     // The mask of the list stands in the place of the group.
     let credentials = credentials(&home, 0o440);
     let ring = home.path("credentials/keys");
-    home.run(&format!("keys list --keys {}", ring.display()), "").failed(65, &["mode 440"]);
+    // What is wrong behind the ring is the address.
+    let serve = "serve --bind a.invalid:1";
     if fs::metadata(&ring).unwrap().uid() != 0 {
-        home.run(&format!("{credentials} keys list"), "").failed(65, &["mode 440"]);
+        home.run(&format!("{credentials} {serve}"), "").failed(65, &["mode 440"]);
         return skip("only root has files that are root's");
     }
-    assert!(home.run(&format!("{credentials} keys list"), "").out.contains("lent"));
+    chown(&ring, None, Some(12_345)).unwrap();
+    let named = format!("{serve} --keys {}", ring.display());
+    home.run(&named, "").failed(65, &["mode 440"]);
+    home.run(&format!("{credentials} {serve}"), "").failed(69, &[]);
     fs::set_permissions(&ring, Permissions::from_mode(0o444)).unwrap();
-    home.run(&format!("{credentials} keys list"), "").failed(65, &["mode 444"]);
+    home.run(&format!("{credentials} {serve}"), "").failed(65, &["mode 444"]);
 }

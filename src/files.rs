@@ -1,0 +1,285 @@
+//! Files that are believed: what is checked is the open file and not its name, so that nobody can
+//! put another in its place in between.
+
+use std::fmt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{getegid, geteuid, getgroups};
+use zeroize::Zeroizing;
+
+use crate::words;
+
+/// Far more than a ring of keys or a configuration needs.
+const LARGEST: usize = 1 << 20;
+
+/// How long a pipe may be silent. Whoever writes to it has begun already.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// The bits of a mode by which the group, and everybody else, may read and write.
+const GROUP_READS: u32 = 0o040;
+const GROUP_WRITES: u32 = 0o020;
+const ANYBODY_WRITES: u32 = 0o002;
+const OTHERS: u32 = 0o077;
+
+const ROOT: u32 = 0;
+
+/// What a file must be before its content is believed.
+///
+/// It belongs to root or to the user that the process runs as. A symbolic link is followed, and
+/// what it leads to is held to this. Reading never waits for ever, and takes 1 MiB at most.
+///
+/// ```
+/// use countersign::{FileFault, FileRules};
+///
+/// let settings = FileRules::settings().read("/dev/zero");
+/// assert!(matches!(settings, Err(FileFault::NotAFile)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileRules {
+    is_secret: bool,
+    owner_matters: bool,
+    is_lent: bool,
+}
+
+impl FileRules {
+    /// A file that everybody may read: a regular one, which others can't write to. The group may
+    /// write if it is that of the process or of root.
+    #[must_use]
+    pub const fn settings() -> Self {
+        Self { is_secret: false, owner_matters: true, is_lent: false }
+    }
+
+    /// A file that only its owner may read: a regular one or a pipe. Where it is root's, the group
+    /// may read too, if the process is in it.
+    #[must_use]
+    pub const fn secret() -> Self {
+        Self { is_secret: true, owner_matters: true, is_lent: false }
+    }
+
+    /// The same, whoever owns the file: for programs with which an administrator looks after the
+    /// files of others.
+    #[must_use]
+    pub const fn of_any_owner(self) -> Self {
+        Self { owner_matters: false, ..self }
+    }
+
+    /// The same, and where the file is root's, any group may read: what lends the file does so by
+    /// an access list, whose mask stands where the group's bits do and says nothing of the group.
+    #[must_use]
+    pub const fn lent(self) -> Self {
+        Self { is_lent: true, ..self }
+    }
+
+    /// Opens a file, checks it and reads all of it. It is wiped when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read, or isn't what these rules ask for. The text names the remedy.
+    pub fn read(self, path: impl AsRef<Path>) -> Result<Zeroizing<Vec<u8>>, FileFault> {
+        // To open a pipe without a writer would block.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        let is_pipe = metadata.file_type().is_fifo();
+        if is_pipe && !self.is_secret {
+            return Err(FileFault::Pipe);
+        }
+        if !is_pipe && !metadata.is_file() {
+            return Err(FileFault::NotAFile);
+        }
+        self.check(&metadata)?;
+        let text = if is_pipe { read_pipe(file) } else { read_regular(file, metadata.len()) }?;
+        if is_utf16(&text) { Err(FileFault::Utf16) } else { Ok(text) }
+    }
+
+    /// Checks who has access.
+    fn check(self, metadata: &Metadata) -> Result<(), FileFault> {
+        let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
+        if self.owner_matters && owner != ROOT && owner != geteuid().as_raw() {
+            return Err(FileFault::Foreign(owner));
+        }
+        let excess = if self.is_secret {
+            let lent = owner == ROOT && mode & GROUP_READS != 0 && self.may_lend(metadata.gid())?;
+            mode & if lent { OTHERS & !GROUP_READS } else { OTHERS }
+        } else {
+            let own = [ROOT, getegid().as_raw()].contains(&metadata.gid());
+            mode & if own { ANYBODY_WRITES } else { GROUP_WRITES | ANYBODY_WRITES }
+        };
+        match excess {
+            0 => Ok(()),
+            _ if self.is_secret => Err(FileFault::Exposed(mode)),
+            _ => Err(FileFault::Writable(mode)),
+        }
+    }
+
+    /// Whether root may let a group read.
+    fn may_lend(self, group: u32) -> io::Result<bool> {
+        let is_ours = getegid().as_raw() == group;
+        Ok(self.is_lent || is_ours || getgroups()?.iter().any(|ours| ours.as_raw() == group))
+    }
+}
+
+fn read_regular(mut file: File, length: u64) -> Result<Zeroizing<Vec<u8>>, FileFault> {
+    let length = usize::try_from(length).ok().filter(|length| *length <= LARGEST);
+    // Room for all of it at once: a buffer that grows leaves copies behind that nobody wipes.
+    let room = length.ok_or(FileFault::TooLarge)? + 1;
+    let mut text = Zeroizing::new(vec![0; room]);
+    let length = fill(&mut file, &mut text)?;
+    if length == room {
+        return Err(io::Error::other("it grew while it was read; try again").into());
+    }
+    text.truncate(length);
+    Ok(text)
+}
+
+fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileFault> {
+    let mut text = Zeroizing::new(vec![0; LARGEST + 1]);
+    let mut length = 0;
+    while length < text.len() {
+        wait(&pipe)?;
+        match pipe.read(&mut text[length..]) {
+            Ok(0) if length == 0 => return Err(FileFault::SilentPipe),
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(error) if is_passing(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if length == text.len() {
+        return Err(FileFault::TooLarge);
+    }
+    text.truncate(length);
+    Ok(text)
+}
+
+/// Waits until something can be read from a pipe, or its end.
+fn wait(pipe: &File) -> Result<(), FileFault> {
+    let silence = Timespec::try_from(SILENCE).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)], Some(&silence)) {
+        Ok(0) => Err(FileFault::SilentPipe),
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(io::Error::from(error).into()),
+    }
+}
+
+/// Reads until the end of the file or of the buffer.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if is_passing(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Whether a text is UTF-16, as some editors and shells write it: it begins with the mark of that,
+/// or with a character of which one byte is zero.
+fn is_utf16(text: &[u8]) -> bool {
+    match text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [first, second, ..] => (*first == 0) != (*second == 0),
+        _ => false,
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+/// Why a file isn't believed. The text names the remedy.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FileFault {
+    /// The file can't be opened or read.
+    Io(io::Error),
+    /// It is a directory, a device or the like.
+    NotAFile,
+    /// It is a pipe, where what is read must be there when it is read again.
+    Pipe,
+    /// Nothing came from the pipe: nobody writes to it, or it was read before.
+    SilentPipe,
+    /// It belongs to another user: who.
+    Foreign(u32),
+    /// Others may read or write it: its mode.
+    Exposed(u32),
+    /// Others may write to it: its mode.
+    Writable(u32),
+    /// It is larger than such a file can be.
+    TooLarge,
+    /// It holds UTF-16.
+    Utf16,
+}
+
+impl FileFault {
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl fmt::Display for FileFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "can't be read: {}", words::of(error)),
+            Self::NotAFile => f.write_str("is not a regular file; name one"),
+            Self::Pipe => f.write_str("is a pipe, which can't be read again; name a regular file"),
+            Self::SilentPipe => f.write_str(
+                "nothing comes from this pipe; a pipe can be read once, so name a regular file if \
+                 it is to be read again",
+            ),
+            Self::Foreign(owner) => write!(
+                f,
+                "belongs to the user {owner}, and not to root or to the user that reads it (user \
+                 {}); `chown` it",
+                geteuid().as_raw()
+            ),
+            Self::Exposed(mode) => {
+                write!(f, "others have access to it (mode {mode:03o}); `chmod 600` it")
+            }
+            Self::Writable(mode) => {
+                write!(f, "others may write to it (mode {mode:03o}); `chmod go-w` it")
+            }
+            Self::Utf16 => f.write_str("is UTF-16 text; save it as UTF-8"),
+            Self::TooLarge => f.write_str("is larger than 1 MiB; name another file"),
+        }
+    }
+}
+
+impl std::error::Error for FileFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if let Self::Io(error) = self { Some(error) } else { None }
+    }
+}
+
+impl From<io::Error> for FileFault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utf_16_is_told_from_what_is_none() {
+        for text in ["key text:a", "\u{feff}key text:a", "# \u{829d}", "\r\n"] {
+            assert!(!is_utf16(text.as_bytes()), "{text:?}");
+            let units = || text.encode_utf16();
+            assert!(is_utf16(&units().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()), "{text:?}");
+            assert!(is_utf16(&units().flat_map(u16::to_be_bytes).collect::<Vec<u8>>()), "{text:?}");
+        }
+        assert!(!is_utf16(b"") && !is_utf16(b"\xff") && !is_utf16(b"\0\0"));
+    }
+}
