@@ -281,7 +281,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand ping" -s V -l ve
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l role -d 'Which end of countersign/1 this is' -r -f -a "client\t'From plain at --listen to countersign/1 at --to'
 server\t'From countersign/1 at --listen to plain at --to'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l listen -d 'Where to listen, as HOST:PORT; port 0 is any free one' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l to -d 'Whom to dial for each connection, as HOST:PORT; a name is looked up once, at start' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l to -d 'Whom to dial for each connection, as HOST:PORT; a name is looked up anew each time' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l log-format -d 'How log lines are written' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
 json\t'An object with ts, level, msg and the record\'s keys'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l log-level -d 'Which log lines are written' -r -f -a "error\t'What keeps the server from its work'

@@ -1,7 +1,6 @@
 //! What all pairs share, lent to the one whose turn it is.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -9,6 +8,7 @@ use countersign::Protocol;
 use mio::Registry;
 
 use super::bounds::Bounds;
+use super::lookup::Lookup;
 
 /// Which end of `countersign/1` this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,8 +24,8 @@ pub(super) enum Role {
 pub(super) struct Desk {
     pub(super) role: Role,
     pub(super) protocol: Protocol,
-    /// Where pairs dial: the first of these that answers.
-    pub(super) targets: Vec<SocketAddr>,
+    /// Where pairs dial.
+    pub(super) lookup: Lookup,
     pub(super) bounds: Bounds,
     pub(super) registry: Registry,
     /// When this turn began.

@@ -5,6 +5,7 @@ mod bounds;
 mod desk;
 mod door;
 mod end;
+mod lookup;
 mod name;
 mod notes;
 mod pair;
@@ -26,6 +27,7 @@ use super::signals::{Claimed, Signals};
 use super::{ring, serve, system, units};
 use bounds::Bounds;
 use desk::Role;
+use lookup::Lookup;
 use relay::{Relay, Route};
 
 /// Carry the connections of other programs in countersign/1
@@ -45,7 +47,7 @@ pub(crate) struct Proxy {
     /// Where to listen, as HOST:PORT; port 0 is any free one
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
     listen: String,
-    /// Whom to dial for each connection, as HOST:PORT; a name is looked up once, at start
+    /// Whom to dial for each connection, as HOST:PORT; a name is looked up anew each time
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TO")]
     to: String,
     #[command(flatten)]
@@ -103,13 +105,13 @@ impl Proxy {
         let protocol = self.protocol()?;
         let mut bounds = self.bounds.clone();
         bounds.max_connections = self.room()?;
-        let targets = sockets::resolve(&self.to).map_err(|error| self.no_target(&error))?;
+        let lookup = Lookup::new(&self.to).map_err(|error| self.no_target(&error))?;
         let listener = sockets::listen(&self.listen).map_err(|error| self.no_listener(&error))?;
         let address = listener.local_addr()?;
         // Before anybody hears that it listens: who hears of it may also stop it.
         let (signals, woken) = signals.watch()?;
         let memory = units::shown(relay::memory_max(bounds.max_connections));
-        let route = Route { role: self.role, listener, targets };
+        let route = Route { role: self.role, listener, lookup };
         let mut relay = Relay::new(route, protocol, bounds, woken)?;
         match self.role {
             Role::Client => info!("from plain {address} to countersign/1 at {}", self.to),

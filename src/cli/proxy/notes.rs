@@ -60,6 +60,7 @@ pub(super) struct Notes {
     refused: Tally,
     broken: Tally,
     unreachable: Tally,
+    lookups: Tally,
     paused: Tally,
 }
 
@@ -103,6 +104,14 @@ impl Notes {
         };
         if let Some(left_out) = tally.allows(now) {
             warn!(peer:% = address, conn = number; "{text}{left_out}");
+        }
+    }
+
+    /// The target could not be looked up.
+    pub(super) fn lookup_failed(&mut self, now: Instant, reason: &io::Error) {
+        if let Some(left_out) = self.lookups.allows(now) {
+            let reason = plain(reason);
+            warn!("cannot look up the target: {reason}; its last addresses are used{left_out}");
         }
     }
 

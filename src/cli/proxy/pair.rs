@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use countersign::{Reason, Refusal, Session};
+use std::sync::Arc;
+
+use countersign::{Address, Dial, Reason, Refusal, Session};
 use mio::event::Event;
 use mio::net::TcpStream;
 
@@ -37,8 +39,8 @@ pub(super) struct Pair {
     pub(super) outward: Flow,
     /// From the far end to the plain one.
     pub(super) inward: Flow,
-    /// How many of the targets were dialled.
-    tried: usize,
+    /// The connection that is being dialled; none as well while the target is looked up.
+    dial: Option<Box<Dial>>,
     /// It stands in the queue of the ready.
     pub(super) queued: bool,
     /// When it is looked at again by itself.
@@ -99,7 +101,7 @@ impl Pair {
             since: now,
             outward: Flow::Open,
             inward: Flow::Open,
-            tried: 0,
+            dial: None,
             queued: false,
             alarm: None,
         }
@@ -161,47 +163,52 @@ impl Pair {
         Ok(Visit::Again)
     }
 
-    /// Dials the first of the targets that weren't tried yet, and the next if that fails at once.
-    pub(super) fn dial(&mut self, desk: &Desk) -> Result<(), Why> {
+    /// Dials the target as soon as its addresses are known.
+    pub(super) fn dial(&mut self, desk: &mut Desk) -> Result<(), Why> {
+        match desk.lookup.begin() {
+            Some(addresses) => self.dial_at(addresses, desk),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it waits for the addresses of the target.
+    pub(super) fn is_looking(&self) -> bool {
+        self.stage == Stage::Dialling && self.dial.is_none()
+    }
+
+    /// Dials the target, whose addresses these are.
+    pub(super) fn dial_at(
+        &mut self,
+        addresses: Arc<[Address]>,
+        desk: &mut Desk,
+    ) -> Result<(), Why> {
+        let spent = desk.now.saturating_duration_since(self.since);
+        let left = desk.bounds.connect_timeout.saturating_sub(spent);
+        self.dial = Some(Box::new(Dial::new(addresses, desk.now, left)));
+        self.arrive(desk)
+    }
+
+    /// Goes on if the target has answered.
+    fn arrive(&mut self, desk: &mut Desk) -> Result<(), Why> {
+        let Some(dial) = &mut self.dial else { return Ok(()) };
         let (side, dialled) = match desk.role {
             Role::Client => (Side::Far, &mut self.far),
             Role::Server => (Side::Plain, &mut self.plain),
         };
-        let mut failure = std::io::ErrorKind::ConnectionRefused.into();
-        while let Some(&target) = desk.targets.get(self.tried) {
-            self.tried += 1;
-            let watched = sockets::dial(target).and_then(|socket| {
-                dialled.dial(socket);
-                dialled.watch(self.name.token(side), &desk.registry)
-            });
-            match watched {
-                Ok(()) => return Ok(()),
-                Err(error) => failure = error,
-            }
+        let token = self.name.token(side);
+        let connected = dial.turn(desk.now, |socket| {
+            sockets::prepare(socket)?;
+            sockets::watch(socket, token, &desk.registry)
+        });
+        let Some((socket, _)) = connected.map_err(Why::Unreachable)? else { return Ok(()) };
+        dialled.connect(TcpStream::from_std(socket));
+        (self.dial, self.since) = (None, desk.now);
+        if desk.role == Role::Server {
+            self.stage = Stage::Carrying;
+            return Ok(());
         }
-        Err(Why::Unreachable(failure))
-    }
-
-    /// Goes on if whom we have dialled has answered.
-    fn arrive(&mut self, desk: &mut Desk) -> Result<(), Why> {
-        let dialled = match desk.role {
-            Role::Client => &mut self.far,
-            Role::Server => &mut self.plain,
-        };
-        match dialled.connects() {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                self.since = desk.now;
-                if desk.role == Role::Server {
-                    self.stage = Stage::Carrying;
-                    return Ok(());
-                }
-                self.stage = Stage::Greeting;
-                self.digest(0, desk)
-            }
-            Err(error) if self.tried == desk.targets.len() => Err(Why::Unreachable(error)),
-            Err(_) => self.dial(desk),
-        }
+        self.stage = Stage::Greeting;
+        self.digest(0, desk)
     }
 
     /// Waits until the far end has heard that it was refused.
@@ -237,7 +244,11 @@ impl Pair {
     /// When what it waits for is due.
     pub(super) fn due(&self, desk: &Desk) -> Option<Instant> {
         let wait = match self.stage {
-            Stage::Dialling => desk.bounds.connect_timeout,
+            Stage::Dialling => {
+                let end = self.since.checked_add(desk.bounds.connect_timeout);
+                let attempt = self.dial.as_ref().and_then(|dial| dial.due());
+                return end.into_iter().chain(attempt).min();
+            }
             Stage::Greeting => desk.bounds.handshake_timeout,
             Stage::Carrying => desk.bounds.idle_timeout?,
             Stage::Leaving(_) => LINGER,
@@ -249,6 +260,8 @@ impl Pair {
     pub(super) fn time_up(&mut self, desk: &mut Desk) -> Visit {
         let late = Refusal::HandshakeTimeout;
         match self.stage {
+            // The next attempt is due, or that was the last.
+            Stage::Dialling if self.dial.is_some() => self.turn(desk),
             Stage::Dialling => Visit::Over(Why::Unreachable(std::io::ErrorKind::TimedOut.into())),
             Stage::Greeting if desk.role == Role::Server => self.give_up(Some(late), desk),
             Stage::Greeting => Visit::Over(Why::Refused(late)),
@@ -279,13 +292,13 @@ impl Pair {
 
     /// Ends it. Unless both directions were carried to their ends, no peer may take what it has
     /// for the whole. Who is refused has nothing yet, and can tell why from an end in order.
-    pub(super) fn end(mut self, why: &Why) {
-        if matches!(why, Why::Finished) {
-            return;
+    pub(super) fn end(self, why: &Why) {
+        let is_finished = matches!(why, Why::Finished);
+        if is_finished {
+            self.plain.complete();
         }
-        self.plain.reset();
-        if self.whose.is_open || !matches!(why, Why::Refused(_)) {
-            self.far.reset();
+        if is_finished || (!self.whose.is_open && matches!(why, Why::Refused(_))) {
+            self.far.complete();
         }
     }
 

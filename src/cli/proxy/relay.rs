@@ -3,24 +3,25 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Instant;
 
 use countersign::{Protocol, Session};
 use log::info;
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::alarms::Alarms;
 use super::bounds::Bounds;
 use super::desk::{Carried, Desk, Role};
 use super::door::{Accepted, Door};
+use super::lookup::{Answer, Lookup};
 use super::name::Name;
 use super::notes::{Notes, Whose, Why};
 use super::pair::{Pair, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
-use super::sockets;
 use crate::cli::signals::LOOK;
 use crate::cli::system;
 
@@ -33,6 +34,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// These tokens are of the generation that is nobody's.
 const LISTENER: Token = Token(0);
 const SIGNALS: Token = Token(1);
+const WAKER: Token = Token(2);
 
 /// All pairs on one loop.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ pub(super) struct Relay {
 pub(super) struct Route {
     pub(super) role: Role,
     pub(super) listener: TcpListener,
-    pub(super) targets: Vec<SocketAddr>,
+    pub(super) lookup: Lookup,
 }
 
 impl Relay {
@@ -72,20 +74,21 @@ impl Relay {
         bounds: Bounds,
         woken: UnixStream,
     ) -> io::Result<Self> {
-        let Route { role, mut listener, targets } = route;
+        let Route { role, mut listener, mut lookup } = route;
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         woken.set_nonblocking(true)?;
         let mut woken = mio::net::UnixStream::from_std(woken);
         registry.register(&mut woken, SIGNALS, Interest::READABLE)?;
+        lookup.wake(Waker::new(&registry, WAKER)?);
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
             desk: Desk {
                 role,
                 protocol,
-                targets,
+                lookup,
                 bounds,
                 registry,
                 now: system::monotonic(),
@@ -120,9 +123,12 @@ impl Relay {
         for event in &self.events {
             match event.token() {
                 LISTENER => self.door.call(),
-                SIGNALS => {}
+                SIGNALS | WAKER => {}
                 _ => notice(&mut self.pairs, &mut self.ready, event),
             }
+        }
+        if let Some(answer) = self.desk.lookup.answer() {
+            self.dial(answer);
         }
         // Those who have used up their budget stand behind those who have just become ready.
         self.ready.append(&mut self.again);
@@ -220,6 +226,19 @@ impl Relay {
         }
     }
 
+    /// Has everyone dial who waits for the addresses of the target.
+    fn dial(&mut self, Answer { addresses, failure }: Answer) {
+        if let Some(failure) = failure {
+            self.notes.lookup_failed(self.desk.now, &failure);
+        }
+        for slot in self.slots(Pair::is_looking) {
+            let addresses = Arc::clone(&addresses);
+            self.visit(slot, |pair, desk| {
+                pair.dial_at(addresses, desk).map_or_else(Visit::Over, |()| Visit::Rest)
+            });
+        }
+    }
+
     /// Lets newcomers in: last in a turn, a few at a time, and only where there is room.
     fn admit(&mut self) {
         let now = self.desk.now;
@@ -245,7 +264,6 @@ impl Relay {
         let session = match self.session() {
             Ok(session) => session,
             Err(why) => {
-                sockets::reset(socket);
                 return self.notes.ended(now, whose, &why);
             }
         };

@@ -1,10 +1,15 @@
-//! Sockets with what all of ours have: they never block, delay nothing, and find out who vanished.
+//! Sockets with what all of ours have: they never block, delay nothing, find out who
+//! vanished, and reset their connections unless told otherwise.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
+use countersign::ToAddresses as _;
 use mio::net::{TcpListener, TcpStream};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 /// How many connections the system may keep for us. It lowers the number to its own limit.
@@ -13,17 +18,14 @@ const BACKLOG: i32 = 4096;
 /// When nothing was heard of a peer for so long, the system asks whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// All addresses of a name, of which there is one at least.
-pub(super) fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
-    let addresses: Vec<_> = name.to_socket_addrs()?.collect();
-    let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
-    if addresses.is_empty() { Err(nowhere()) } else { Ok(addresses) }
-}
-
 /// Listens at the first of a name's addresses that can be bound.
 pub(super) fn listen(name: &str) -> io::Result<TcpListener> {
     let mut failure = None;
-    for address in resolve(name)? {
+    for address in name.to_addresses()? {
+        let Some(address) = address.ip() else {
+            let text = "a proxy listens at no Unix socket";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
         match bind(address) {
             Ok(listener) => return Ok(listener),
             Err(error) => failure = Some(error),
@@ -41,38 +43,35 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Begins to connect. What comes of it, an event tells.
-pub(super) fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = stream(address)?;
-    match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
-        _ => Ok(TcpStream::from_std(socket.into())),
-    }
-}
-
-/// A socket whose options those that it accepts inherit, on Linux.
+/// A socket that listens, whose options those that it accepts inherit on Linux.
 fn stream(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    prepare(socket.as_fd())?;
     Ok(socket)
 }
 
-/// Whether a socket that was dialled is connected by now.
-pub(super) fn is_connected(socket: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
-    }
-    match socket.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
-    }
+/// Gives a socket the options that all of ours have.
+pub(super) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let socket = SockRef::from(&socket);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    // Urgent data is a byte of the stream like any other, or it would be lost.
+    socket.set_out_of_band_inline(true)?;
+    // From the first moment on, because the system closes it if the process is killed.
+    socket.set_linger(Some(Duration::ZERO))
 }
 
-/// Hangs up so that nobody takes the stream for whole: its other end sees a reset.
-pub(super) fn reset(socket: TcpStream) {
-    // Where it can't be set, the socket is as broken as it was to be.
-    let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+/// Has the connection end in order when the socket is closed.
+pub(super) fn complete(socket: &TcpStream) {
+    // Where it can't be set, the connection is reset: no peer takes a part for the whole.
+    let _ = SockRef::from(socket).set_linger(None);
+}
+
+/// Has a socket watched, once and for all. Linux tells of urgent data, before which a read stops.
+pub(super) fn watch(socket: BorrowedFd<'_>, token: Token, registry: &Registry) -> io::Result<()> {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    #[cfg(target_os = "linux")]
+    let interest = interest | Interest::PRIORITY;
+    registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
 }

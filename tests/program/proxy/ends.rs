@@ -3,8 +3,12 @@
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+
+use crate::admin::wait_until;
 
 use super::{Home, KEY, PATIENCE, Target, breaks, dial, is_reset, rest};
 
@@ -52,16 +56,93 @@ fn a_proxy_that_is_killed_leaves_no_stream_that_looks_whole() {
         let mut stream = chain.dial();
         stream.write_all(b"half of").unwrap();
         stream.read_exact(&mut [0; 7]).unwrap();
-        if killed == "server" {
-            chain.server.signal("KILL");
-            is_reset(&stream);
-            chain.client.err.with("WARN  cut: the far end's stream lacks its end");
-        } else {
-            chain.client.signal("KILL");
-            assert_eq!(target.ended().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-            chain.server.err.with("WARN  cut: the far end's stream lacks its end");
+        let (dead, alive) = match killed {
+            "client" => (&chain.client, &chain.server),
+            _ => (&chain.server, &chain.client),
+        };
+        dead.signal("KILL");
+        // Its own plain leg, and the one behind the other proxy.
+        is_reset(&stream);
+        assert_eq!(target.ended().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        alive.err.with("closed: the far end broke");
+    }
+}
+
+#[test]
+fn a_proxy_that_is_killed_while_bytes_go_both_ways_ends_neither_in_order() {
+    let home = Home::with_keys(KEY);
+    for killed in ["client", "server"] {
+        let heard: [Arc<AtomicU64>; 2] = Default::default();
+        let of_target = Arc::clone(&heard[0]);
+        let target = Target::new(move |stream| flow(&stream, &of_target));
+        let chain = home.chain(&target.to(), "");
+        let (stream, of_client) = (chain.dial(), Arc::clone(&heard[1]));
+        let flowing = thread::spawn(move || flow(&stream, &of_client));
+        let proxy = if killed == "client" { &chain.client } else { &chain.server };
+        wait_until(|| heard.iter().all(|heard| heard.load(Ordering::Relaxed) > 1 << 20));
+        proxy.signal("KILL");
+        for ended in [flowing.join().unwrap(), target.ended()] {
+            let kind = ended.unwrap_err().kind();
+            let is_broken = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+            assert!(is_broken.contains(&kind), "{killed}: {kind}");
         }
     }
+}
+
+/// Sends without end, and reads until the end. Says how that was, and meanwhile how much it read.
+/// On one thread: of two, the one that sends could be told of a reset, and the other of an end.
+fn flow(mut stream: &TcpStream, heard: &AtomicU64) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let mut buffer = [7; 1 << 14];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => drop(heard.fetch_add(length as u64, Ordering::Relaxed)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
+            Err(error) => return Err(error),
+        }
+        match stream.write(&buffer) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn urgent_data_is_carried_in_line_and_holds_nothing_up() {
+    let home = Home::with_keys(KEY);
+    let target = Target::new(|mut stream| {
+        let mut heard = [0; 12];
+        stream.read_exact(&mut heard)?;
+        let (first, rest) = heard.split_at(4);
+        stream.write_all(first)?;
+        socket2::SockRef::from(&stream).send_out_of_band(b"!")?;
+        stream.write_all(rest)?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    });
+    let chain = home.chain(&target.to(), "");
+    let mut stream = chain.dial();
+    for part in [&b"one"[..], b"two", b"six"] {
+        stream.write_all(part).unwrap();
+        socket2::SockRef::from(&stream).send_out_of_band(b";").unwrap();
+    }
+    let mut heard = [0; 13];
+    stream.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"one;!two;six;");
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&stream), b"");
+    target.ended().unwrap();
+}
+
+#[test]
+fn an_urgent_byte_between_the_proxies_is_no_more_than_a_byte() {
+    let home = Home::with_keys(KEY);
+    let target = Target::echo();
+    let server = home.proxy("server", &target.to(), "");
+    let mut stranger = server.dial();
+    socket2::SockRef::from(&stranger).send_out_of_band(b"G").unwrap();
+    stranger.write_all(b"ET / HTTP/1.1\r\n").unwrap();
+    server.err.with("refused: foreign");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod ends;
 mod flood;
 mod keys;
+mod names;
 mod stock;
 mod stop;
 mod stream;
