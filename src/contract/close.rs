@@ -28,7 +28,7 @@ pub enum Close {
     /// Stuck connections together held
     /// [`Limits::held_max`](super::limits::Limits::held_max) bytes, and this one needed more.
     Overloaded,
-    /// The service asked for it.
+    /// The service asked for it, or its host.
     Dismissed,
     /// The service panicked.
     Panicked,

@@ -295,6 +295,14 @@ impl<S: Service> Server<S> {
         self.engine.tell(peer, message, now, clock::wall())
     }
 
+    /// Closes a connection at once, as it is: what was written and not sent is lost. Its service is
+    /// told [`Close::Dismissed`](crate::Close::Dismissed). Returns whether there was such a
+    /// connection.
+    pub fn dismiss(&mut self, peer: PeerId) -> bool {
+        let now = self.now();
+        self.engine.dismiss(peer, now)
+    }
+
     /// Serves the newcomers of a listener, by its place, with other keys. Those who are in stay.
     pub fn replace_keys(&mut self, listener: usize, keys: KeyRing) {
         self.engine.replace_keys(listener, keys);

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::home::{Home, PATIENCE, mode, skip};
 use super::progress::Progress;
@@ -328,6 +328,44 @@ fn who_occupies_every_place_gets_rid_of_it_and_the_next_one_is_answered() {
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
         });
     }
+}
+
+#[test]
+fn nobody_waits_for_a_place_that_is_held_in_silence() {
+    let home = Home::new();
+    let options = "--dialect open --workers 2 --log-level debug";
+    let (served, admin) = serve(&home, options);
+    for round in 0..8 {
+        let silent: Vec<TcpStream> = (0..96).map(|_| dial(&admin)).collect();
+        let pages = [("/healthz", "ok\n"), ("/readyz", "ready\n")];
+        for (page, said) in pages {
+            assert_eq!(get(&admin, page).body, said, "round {round}");
+        }
+        assert!(get(&admin, "/status").body.contains("\"program\": \"countersign\""));
+        drop(silent);
+    }
+    let ran = served.stop();
+    let ends = |reason: &str| {
+        let of_admin = |line: &&str| line.contains("listener=admin ") && line.contains(reason);
+        ran.err.lines().filter(of_admin).count()
+    };
+    assert!(ends("closed: dismissed") > 24, "{}", ran.err);
+    assert_eq!(ends("closed: idle-timeout"), 0, "a place was had without waiting for its end");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a page holds for a time, so the test takes it")]
+fn the_long_pages_are_made_once_a_second_at_most() {
+    let home = Home::new();
+    let keys: String = (0..400).map(|n| format!("key-{n} text:sixteen-bytes-{n:08}\n")).collect();
+    home.write("keys", keys);
+    let keys = home.path("keys");
+    let (_served, admin) = serve(&home, &format!("--workers 2 --keys {}", keys.display()));
+    let begun = Instant::now();
+    let bodies: std::collections::HashSet<String> =
+        (0..100).map(|_| get(&admin, "/status").body).collect();
+    let most = begun.elapsed().as_secs() + 2;
+    assert!(bodies.len() as u64 <= most, "{} in {most} s", bodies.len());
 }
 
 #[test]

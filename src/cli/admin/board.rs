@@ -1,30 +1,64 @@
-//! What the workers are seen to do: each publishes a snapshot of itself, and whoever asks reads
-//! their sum.
+//! What the workers are seen to do. When somebody asks, each is woken and publishes a snapshot of
+//! itself, and the pages are made of their sum.
+//!
+//! Nobody asks the workers more often than once a second, so that those who ask cost those who are
+//! served next to nothing, however many they are.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::snapshot::Snapshot;
+use countersign::Handle;
 
-/// A worker that has not shown itself for so long is stuck: with a board, each does so several
-/// times a second, whether or not it has anything to do.
+use super::process::Process;
+use super::report::Report;
+use super::snapshot::Snapshot;
+use super::{Subject, metrics};
+use crate::cli::system;
+
+/// A look that is no older than this is new enough for everybody.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long the workers are waited for. One that takes longer shows what it had shown before.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A worker that was asked and has not shown itself for so long is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
 /// Where the workers publish their snapshots.
 #[derive(Debug)]
 pub(crate) struct Board {
-    /// One a worker; empty until it serves.
-    slots: Box<[Mutex<Option<Slot>>]>,
-    reloads: Mutex<Reloads>,
+    /// By which the workers are woken.
+    handles: Vec<Handle>,
+    state: Mutex<State>,
+    /// A worker has shown itself.
+    shown: Condvar,
     started: SystemTime,
     epoch: Instant,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    slots: Vec<Slot>,
+    reloads: Reloads,
+    /// The program was told to stop.
+    is_draining: bool,
+    /// What there is beside the workers, in bytes at most.
+    memory_beside: u64,
+    /// When the workers were asked last.
+    asked: Option<Instant>,
+    /// How often they were.
+    looks: u64,
+}
+
 /// What one worker has published last.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slot {
-    at: Instant,
-    snapshot: Snapshot,
+    /// None until it serves.
+    snapshot: Option<Snapshot>,
+    /// Since when it has not shown itself though it was asked.
+    owes: Option<Instant>,
+    /// It shows nothing more.
+    is_over: bool,
 }
 
 /// How reloading has gone.
@@ -57,52 +91,141 @@ pub(crate) struct Look {
 
 impl Board {
     /// A board for so many workers, of a program that has just started.
-    pub(crate) fn new(workers: usize, wall: SystemTime, now: Instant) -> Self {
+    pub(crate) fn new(
+        workers: usize,
+        handles: Vec<Handle>,
+        wall: SystemTime,
+        now: Instant,
+    ) -> Self {
+        let slots = (0..workers).map(|_| Slot::default()).collect();
         Self {
-            slots: (0..workers).map(|_| Mutex::new(None)).collect(),
-            reloads: Mutex::default(),
+            handles,
+            state: Mutex::new(State { slots, ..State::default() }),
+            shown: Condvar::new(),
             started: wall,
             epoch: now,
         }
     }
 
-    /// Shows what a worker does now.
-    pub(crate) fn publish(&self, worker: usize, snapshot: Snapshot, now: Instant) {
-        if let Some(slot) = self.slots.get(worker) {
-            *held(slot) = Some(Slot { at: now, snapshot });
+    /// Whether a worker is to show itself.
+    pub(crate) fn awaits(&self, worker: usize) -> bool {
+        self.state().slots.get(worker).is_some_and(|slot| slot.owes.is_some())
+    }
+
+    /// Shows what a worker does now. One that is over is asked for nothing more.
+    pub(crate) fn publish(&self, worker: usize, snapshot: Snapshot, is_over: bool) {
+        if let Some(slot) = self.state().slots.get_mut(worker) {
+            *slot = Slot { snapshot: Some(snapshot), owes: None, is_over };
         }
+        self.shown.notify_all();
     }
 
     /// Shows how reloading has gone.
     pub(crate) fn set_reloads(&self, reloads: Reloads) {
-        *held(&self.reloads) = reloads;
+        self.state().reloads = reloads;
     }
 
-    /// All of it, as it is now.
-    pub(crate) fn look(&self, now: Instant) -> Look {
+    /// Counts what the pages can come to with the memory of the workers.
+    pub(crate) fn set_memory_beside(&self, bytes: usize) {
+        self.state().memory_beside = bytes as u64;
+    }
+
+    /// From now on newcomers are turned away.
+    pub(crate) fn drain(&self) {
+        self.state().is_draining = true;
+    }
+
+    /// All of it, as it was shown last.
+    pub(crate) fn seen(&self, now: Instant) -> Look {
+        let state = self.state();
         let mut look = Look {
             sum: Snapshot::default(),
-            workers: self.slots.len(),
+            workers: state.slots.len(),
             absent: 0,
             stuck: None,
-            reloads: held(&self.reloads).clone(),
+            reloads: state.reloads.clone(),
             started: self.started,
             uptime: now.saturating_duration_since(self.epoch),
         };
-        for (worker, slot) in self.slots.iter().enumerate() {
-            let slot = held(slot);
-            let Some(Slot { at, snapshot }) = &*slot else {
+        for (worker, slot) in state.slots.iter().enumerate() {
+            let silent = slot.owes.map(|since| now.saturating_duration_since(since));
+            let Some(snapshot) = &slot.snapshot else {
                 look.absent += 1;
                 continue;
             };
             look.sum.add(snapshot);
-            let silent = now.saturating_duration_since(*at);
-            // One that is about to end may have ended.
-            if silent > STUCK && look.stuck.is_none() && !snapshot.is_draining {
-                look.stuck = Some((worker, silent));
+            if look.stuck.is_none() {
+                look.stuck = silent.filter(|silent| *silent > STUCK).map(|it| (worker, it));
             }
         }
+        look.sum.is_draining |= state.is_draining;
+        look.sum.memory_max = look.sum.memory_max.saturating_add(state.memory_beside);
         look
+    }
+
+    /// Asks the workers to show themselves, unless they were asked just now. Returns how often they
+    /// were asked in all.
+    fn ask(&self, now: Instant) -> (u64, bool) {
+        let mut state = self.state();
+        let is_fresh =
+            state.asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH);
+        if !is_fresh {
+            state.asked = Some(now);
+            state.looks += 1;
+            for slot in state.slots.iter_mut().filter(|slot| !slot.is_over) {
+                slot.owes.get_or_insert(now);
+            }
+        }
+        (state.looks, !is_fresh)
+    }
+
+    /// What is kept is whole whenever it isn't being written, so a panic elsewhere spoils nothing.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subject for Board {
+    fn look(&self) -> u64 {
+        let (looks, is_new) = self.ask(system::monotonic());
+        if is_new {
+            for handle in &self.handles {
+                // One that can't be woken shows itself when it next wakes.
+                let _ = handle.wake();
+            }
+            let owes = |state: &mut State| state.slots.iter().any(|slot| slot.owes.is_some());
+            drop(self.shown.wait_timeout_while(self.state(), PATIENCE, owes));
+        }
+        looks
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.look();
+        match self.seen(system::monotonic()).stuck {
+            None => Ok(()),
+            Some((worker, silent)) => {
+                Err(format!("worker {worker} has not turned for {} s", silent.as_secs()))
+            }
+        }
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        let state = self.state();
+        let absent = state.slots.iter().filter(|slot| slot.snapshot.is_none()).count();
+        match absent {
+            _ if state.is_draining => Err("draining".to_owned()),
+            0 => Ok(()),
+            absent => Err(format!("starting: {absent} workers don't serve yet")),
+        }
+    }
+
+    fn metrics(&self) -> Vec<u8> {
+        metrics::page(&self.seen(system::monotonic()), &Process::now())
+    }
+
+    fn status(&self) -> serde_json::Result<String> {
+        let look = self.seen(system::monotonic());
+        serde_json::to_string_pretty(&Report::of(&look, Process::now(), system::wall()))
     }
 }
 
@@ -118,52 +241,73 @@ impl Look {
     }
 }
 
-/// What is kept is whole whenever it isn't being written, so a panic elsewhere spoils nothing.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::cli::system;
 
-    #[test]
-    fn it_is_ready_when_every_worker_serves_and_none_drains() {
+    /// A board on which so many workers show this.
+    pub(in crate::cli::admin) fn board(workers: usize, shown: &[Snapshot]) -> Board {
         let (wall, now) = (system::wall(), system::monotonic());
-        let board = Board::new(2, wall, now);
-        board.publish(0, Snapshot::default(), now);
-        let look = board.look(now);
-        assert!(!look.is_ready() && look.absent == 1);
-        board.publish(1, Snapshot::default(), now);
-        assert!(board.look(now).is_ready());
-        board.publish(1, Snapshot { is_draining: true, ..Snapshot::default() }, now);
-        assert!(!board.look(now).is_ready());
-        // Nobody is harmed by a worker that isn't there.
-        board.publish(2, Snapshot::default(), now);
+        let board = Board::new(workers, Vec::new(), wall, now);
+        for (worker, snapshot) in shown.iter().enumerate() {
+            board.publish(worker, snapshot.clone(), false);
+        }
+        board
     }
 
     #[test]
-    fn a_worker_that_is_silent_for_long_is_stuck() {
+    fn it_is_ready_when_every_worker_serves_until_it_is_told_to_stop() {
+        let board = board(2, &[Snapshot::default()]);
+        assert_eq!(board.readiness(), Err("starting: 1 workers don't serve yet".to_owned()));
+        assert!(!board.seen(system::monotonic()).is_ready());
+        board.publish(1, Snapshot::default(), false);
+        assert_eq!(board.readiness(), Ok(()));
+        assert!(board.seen(system::monotonic()).is_ready());
+        board.drain();
+        assert_eq!(board.readiness(), Err("draining".to_owned()));
+        assert!(!board.seen(system::monotonic()).is_ready());
+        // Nobody is harmed by a worker that isn't there.
+        board.publish(2, Snapshot::default(), false);
+        assert!(!board.awaits(2));
+    }
+
+    #[test]
+    fn the_workers_are_asked_once_a_second_at_most() {
+        let board = board(2, &[Snapshot::default(), Snapshot::default()]);
         let now = system::monotonic();
-        let board = Board::new(2, system::wall(), now);
+        assert_eq!(board.ask(now), (1, true));
+        assert!(board.awaits(0) && board.awaits(1));
+        board.publish(0, Snapshot::default(), false);
+        assert!(!board.awaits(0) && board.awaits(1));
+        assert_eq!(board.ask(now + FRESH / 2), (1, false));
+        assert!(!board.awaits(0));
+        board.publish(1, Snapshot::default(), true);
+        assert_eq!(board.ask(now + FRESH), (2, true));
+        assert!(board.awaits(0) && !board.awaits(1), "one that is over is asked for nothing");
+    }
+
+    #[test]
+    fn a_worker_that_was_asked_long_ago_is_stuck() {
+        let board = board(2, &[Snapshot::default(), Snapshot::default()]);
+        let now = system::monotonic();
         let later = now + STUCK + Duration::from_secs(1);
-        board.publish(0, Snapshot::default(), later);
-        board.publish(1, Snapshot::default(), now);
-        assert_eq!(board.look(now + STUCK).stuck, None);
-        assert_eq!(board.look(later).stuck, Some((1, later - now)));
-        assert_eq!(board.look(later).uptime, later - now);
-        board.publish(1, Snapshot { is_draining: true, ..Snapshot::default() }, now);
-        assert_eq!(board.look(later).stuck, None, "it may have ended");
+        assert_eq!(board.seen(later).stuck, None, "nobody has asked");
+        board.ask(now);
+        board.publish(0, Snapshot::default(), false);
+        board.ask(now + STUCK);
+        assert_eq!(board.seen(now + STUCK).stuck, None);
+        assert_eq!(board.seen(later).stuck, Some((1, later - now)));
+        board.publish(1, Snapshot::default(), false);
+        assert_eq!(board.seen(later).stuck, None);
     }
 
     #[test]
     fn what_was_loaded_at_the_start_is_in_force_until_a_reload_succeeds() {
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         let now = system::monotonic();
-        let board = Board::new(1, at(1), now);
-        assert_eq!(board.look(now).in_force_since(), at(1));
+        let board = Board::new(1, Vec::new(), at(1), now);
+        assert_eq!(board.seen(now).in_force_since(), at(1));
         board.set_reloads(Reloads { in_force_since: Some(at(3)), ..Reloads::default() });
-        assert_eq!(board.look(now).in_force_since(), at(3));
+        assert_eq!(board.seen(now).in_force_since(), at(3));
     }
 }

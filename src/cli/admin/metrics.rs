@@ -306,9 +306,9 @@ mod tests {
 
     fn text() -> String {
         let now = system::monotonic();
-        let board = Board::new(1, SystemTime::UNIX_EPOCH, now);
-        board.publish(0, fixture(), now);
-        String::from_utf8(page(&board.look(now), &Process::now())).unwrap()
+        let board = Board::new(1, Vec::new(), SystemTime::UNIX_EPOCH, now);
+        board.publish(0, fixture(), false);
+        String::from_utf8(page(&board.seen(now), &Process::now())).unwrap()
     }
 
     /// A metric as its name, its type and its labels.

@@ -1,8 +1,8 @@
 //! The admin listener: pages about the program, for monitoring and for people.
 //!
-//! It is a second server of the library's own, in the loop of the first worker: without a
-//! handshake, with small limits, and with a service that takes the chunks which arrive for a
-//! request of HTTP.
+//! It is a second server of the library's own, on a thread of its own: without a handshake, with
+//! small limits, and with a service that takes the chunks which arrive for a request of HTTP. What
+//! the pages tell of is a [`Subject`].
 
 mod board;
 mod http;
@@ -10,13 +10,16 @@ mod metrics;
 mod pages;
 mod process;
 pub(crate) mod report;
+mod running;
 mod snapshot;
+mod visitors;
 
+use std::fmt::Debug;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -26,7 +29,9 @@ use super::exit::{Failure, Kind};
 use super::units;
 pub(crate) use board::{Board, Reloads};
 use pages::{PAGE_MAX, Pages, REPLY_MAX};
+pub(crate) use running::Running;
 pub(crate) use snapshot::{Face, Snapshot, Words};
+use visitors::STAY_MAX;
 
 /// Where the pages are.
 #[derive(Debug, Clone, Args)]
@@ -46,8 +51,28 @@ pub(crate) struct Options {
     admin_unix_mode: u32,
 }
 
-/// Connections at one time; whoever comes then waits in the system's queue, and not for long.
-const CONNECTIONS: usize = 32;
+/// What the pages tell of: a server, or a proxy. It is asked on the thread of the pages, and only
+/// when somebody asks for one.
+pub(crate) trait Subject: Debug + Send + Sync {
+    /// Looks anew, unless the last look is new enough. Returns the number of the look: pages of one
+    /// look are made once.
+    fn look(&self) -> u64;
+
+    /// Whether every loop turns; if not, which doesn't.
+    fn health(&self) -> Result<(), String>;
+
+    /// Whether newcomers are served; if not, why they aren't.
+    fn readiness(&self) -> Result<(), String>;
+
+    /// The page `/metrics`, in the text format of Prometheus.
+    fn metrics(&self) -> Vec<u8>;
+
+    /// The page `/status`, in JSON.
+    fn status(&self) -> serde_json::Result<String>;
+}
+
+/// Connections at one time. Those that stay leave room for as many who come in one turn.
+const CONNECTIONS: usize = 2 * STAY_MAX;
 
 /// From accept until the connection is closed, whatever it does.
 const AGE_MAX: Duration = Duration::from_secs(10);
@@ -58,11 +83,11 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// What unread pages may take together.
 const HELD_MAX: usize = 2 << 20;
 
-/// What its service takes beside them: the heads of requests and a page that is being written, in
-/// buffers that grow by doubling.
-const SERVICE: usize = 2 * (CONNECTIONS * http::HEAD_MAX + PAGE_MAX);
+/// What its service takes beside them: the heads of requests, two pages that are kept, and two that
+/// are being made, in buffers that grow by doubling.
+const SERVICE: usize = 2 * CONNECTIONS * http::HEAD_MAX + 6 * PAGE_MAX;
 
-/// The server of the pages.
+/// The server of the pages, which listens and doesn't serve yet.
 #[derive(Debug)]
 pub(crate) struct Admin {
     server: Server<Pages>,
@@ -73,7 +98,7 @@ impl Options {
     /// that were passed for it.
     pub(crate) fn listen(
         &self,
-        board: &Arc<Board>,
+        subject: Arc<dyn Subject>,
         passed: Vec<OwnedFd>,
     ) -> Result<Option<Admin>, Failure> {
         let listener = Listener::new(Protocol::open().with_framing(Framing::Chunks))
@@ -94,7 +119,7 @@ impl Options {
         };
         // No page of a browser's reaches a Unix socket.
         let is_guarded = ips.iter().all(|ip| ip.is_some() && is_private(*ip));
-        let server = Server::new([listener], Pages::new(Arc::clone(board), is_guarded))?;
+        let server = Server::new([listener], Pages::new(subject, is_guarded))?;
         Ok(Some(Admin { server }))
     }
 
@@ -159,19 +184,9 @@ fn limits() -> Limits {
 }
 
 impl Admin {
-    /// What wakes the loop that this one stands in.
-    pub(crate) fn wakes(&self) -> io::Result<OwnedFd> {
-        self.server.as_fd().try_clone_to_owned()
-    }
-
-    /// When the next turn is due, if nothing wakes the loop before.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.server.deadline()
-    }
-
-    /// Serves those who are ready, and waits for nobody.
-    pub(crate) fn turn(&mut self) -> io::Result<()> {
-        self.server.turn(Some(Duration::ZERO)).map(|_| ())
+    /// Serves the pages from now on.
+    pub(crate) fn begin(self) -> io::Result<Running> {
+        Running::begin(self.server)
     }
 
     pub(crate) fn addresses(&self) -> Vec<Address> {

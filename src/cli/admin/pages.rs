@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use countersign::{Peer, Reply, Service};
+use countersign::{Close, Peer, Reply, Service};
 
-use super::board::{Board, Look};
 use super::http::{ANSWER_HEAD_MAX, Answer, Head, Request};
-use super::metrics;
-use super::process::Process;
-use super::report::Report;
-use crate::cli::system;
+use super::visitors::Visitors;
+use super::{Subject, metrics};
+use crate::cli::{escape, system};
 
 /// The longest page: enough for 60 listeners and 2,500 keys. It is memory that the system gives
 /// when it is used.
@@ -28,34 +26,58 @@ const PAGES: &str = "\
 /// The pages.
 #[derive(Debug)]
 pub(super) struct Pages {
-    board: Arc<Board>,
+    subject: Arc<dyn Subject>,
     /// Only requests are answered that are addressed to an address or to localhost.
     is_guarded: bool,
+    pub(super) visitors: Visitors,
+    /// The long pages, as they were made last.
+    metrics: Option<Kept>,
+    status: Option<Kept>,
+}
+
+/// A page, and the look that it was made of.
+#[derive(Debug)]
+struct Kept {
+    look: u64,
+    page: Arc<Answer>,
 }
 
 impl Pages {
-    pub(super) fn new(board: Arc<Board>, is_guarded: bool) -> Self {
-        Self { board, is_guarded }
+    pub(super) fn new(subject: Arc<dyn Subject>, is_guarded: bool) -> Self {
+        let visitors = Visitors::default();
+        Self { subject, is_guarded, visitors, metrics: None, status: None }
     }
 
-    fn answer(&self, request: &Request, now: std::time::SystemTime) -> Answer {
+    fn answer(&mut self, request: &Request) -> Arc<Answer> {
         if self.is_guarded && !request.means_this_machine() {
             let text = "this is no host's page: ask for it by an IP address or localhost\n";
-            return Answer::text(421, text);
+            return Answer::text(421, text).into();
         }
-        let look = || self.board.look(system::monotonic());
-        let answer = match request.path.as_str() {
-            "/" => Answer::text(200, PAGES),
-            "/healthz" => health(&look()),
-            "/readyz" => readiness(&look()),
-            "/metrics" => {
-                let body = metrics::page(&look(), &Process::now());
-                Answer { status: 200, kind: metrics::KIND, body }
-            }
-            "/status" => status(&Report::of(&look(), Process::now(), now)),
-            _ => Answer::text(404, format!("there is no such page; there are:\n{PAGES}")),
-        };
-        bounded(answer)
+        let subject = &*self.subject;
+        match request.path.as_str() {
+            "/" => Answer::text(200, PAGES).into(),
+            "/healthz" => told(subject.health(), "ok").into(),
+            "/readyz" => told(subject.readiness(), "ready").into(),
+            "/metrics" => Kept::page(&mut self.metrics, subject.look(), || Answer {
+                status: 200,
+                kind: metrics::KIND,
+                body: subject.metrics(),
+            }),
+            "/status" => Kept::page(&mut self.status, subject.look(), || status(subject)),
+            _ => Answer::text(404, format!("there is no such page; there are:\n{PAGES}")).into(),
+        }
+    }
+}
+
+impl Kept {
+    /// The page of this look, which is made if it isn't there.
+    fn page(kept: &mut Option<Self>, look: u64, make: impl FnOnce() -> Answer) -> Arc<Answer> {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.look == look) {
+            return Arc::clone(&kept.page);
+        }
+        let page = Arc::new(bounded(make()));
+        *kept = Some(Self { look, page: Arc::clone(&page) });
+        page
     }
 }
 
@@ -73,48 +95,44 @@ fn bounded(answer: Answer) -> Answer {
     }
 }
 
-/// That it answers says that the first loop turns.
-fn health(look: &Look) -> Answer {
-    match look.stuck {
-        None => Answer::text(200, "ok\n"),
-        Some((worker, silent)) => {
-            let seconds = silent.as_secs();
-            Answer::text(503, format!("worker {worker} has not turned for {seconds} s\n"))
-        }
+fn told(answer: Result<(), String>, yes: &str) -> Answer {
+    match answer {
+        Ok(()) => Answer::text(200, format!("{yes}\n")),
+        Err(why) => Answer::text(503, format!("{why}\n")),
     }
 }
 
-fn readiness(look: &Look) -> Answer {
-    match look.absent {
-        _ if look.sum.is_draining => Answer::text(503, "draining\n"),
-        0 => Answer::text(200, "ready\n"),
-        absent => Answer::text(503, format!("starting: {absent} workers don't serve yet\n")),
-    }
-}
-
-fn status(report: &Report) -> Answer {
-    match serde_json::to_vec_pretty(report) {
-        Ok(mut body) => {
-            body.push(b'\n');
-            Answer { status: 200, kind: "application/json", body }
+fn status(subject: &dyn Subject) -> Answer {
+    match subject.status() {
+        Ok(text) => {
+            let body = escape::inside_json(&text) + "\n";
+            Answer { status: 200, kind: "application/json", body: body.into_bytes() }
         }
         Err(error) => Answer::text(500, format!("the report can't be written: {error}\n")),
     }
 }
 
-impl Service for Pages {
-    /// The request so far.
-    type State = Head;
+/// A connection: its number among the visitors, and the request so far.
+#[derive(Debug)]
+pub(super) struct Asker {
+    number: u64,
+    head: Head,
+}
 
-    fn open(&mut self, _peer: &Peer<'_>, _reply: &mut Reply<'_>) -> Head {
-        Head::default()
+impl Service for Pages {
+    type State = Asker;
+
+    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> Asker {
+        let number = self.visitors.come(peer.id(), system::monotonic());
+        Asker { number, head: Head::default() }
     }
 
-    fn message(&mut self, head: &mut Head, message: &[u8], reply: &mut Reply<'_>) {
-        let Some(request) = head.take(message) else { return };
+    fn message(&mut self, asker: &mut Asker, message: &[u8], reply: &mut Reply<'_>) {
+        let Some(request) = asker.head.take(message) else { return };
+        self.visitors.ask(asker.number);
         let (answer, head_alone) = match request {
-            Ok(request) => (self.answer(&request, reply.now()), request.head_alone),
-            Err(fault) => (Answer::from(fault), false),
+            Ok(request) => (self.answer(&request), request.head_alone),
+            Err(fault) => (Answer::from(fault).into(), false),
         };
         reply.push(&answer.head(reply.now()));
         if !head_alone {
@@ -123,61 +141,59 @@ impl Service for Pages {
         // What else arrives is read and dropped, so that it doesn't destroy the answer.
         reply.close();
     }
+
+    fn close(&mut self, asker: Asker, _why: Close) {
+        self.visitors.leave(asker.number);
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use countersign::{Close, Loopback};
+    use countersign::Loopback;
 
     use super::*;
+    use crate::cli::admin::board::tests::board;
     use crate::cli::admin::snapshot::tests::fixture;
     use crate::cli::admin::snapshot::{Face, Snapshot};
 
-    fn board(snapshot: Option<Snapshot>) -> Arc<Board> {
-        let now = system::monotonic();
-        let board = Board::new(1, system::wall(), now);
-        if let Some(snapshot) = snapshot {
-            board.publish(0, snapshot, now);
-        }
-        Arc::new(board)
+    fn pages(snapshots: &[Snapshot], is_guarded: bool) -> Pages {
+        Pages::new(Arc::new(board(1, snapshots)), is_guarded)
     }
 
-    fn asked(pages: &Pages, path: &str, host: &str) -> Answer {
+    fn asked(pages: &mut Pages, path: &str, host: &str) -> Arc<Answer> {
         let request =
             Request { head_alone: false, path: path.to_owned(), host: Some(host.to_owned()) };
-        pages.answer(&request, system::wall())
+        pages.answer(&request)
     }
 
-    fn shown(snapshot: Option<Snapshot>, path: &str) -> (u16, String) {
-        let answer = asked(&Pages::new(board(snapshot), true), path, "localhost");
-        (answer.status, String::from_utf8(answer.body).unwrap())
+    fn shown(snapshots: &[Snapshot], path: &str) -> (u16, String) {
+        let answer = asked(&mut pages(snapshots, true), path, "localhost");
+        (answer.status, String::from_utf8(answer.body.clone()).unwrap())
     }
 
     #[test]
-    fn readiness_is_told_before_it_while_it_is_and_when_it_is_over() {
-        let draining = Snapshot { is_draining: true, ..Snapshot::default() };
-        let cases = [
-            (None, 503, "starting: 1 workers don't serve yet\n"),
-            (Some(Snapshot::default()), 200, "ready\n"),
-            (Some(draining.clone()), 503, "draining\n"),
-        ];
-        for (snapshot, status, text) in cases {
-            assert_eq!(shown(snapshot, "/readyz"), (status, text.to_owned()));
+    fn what_is_well_is_200_and_what_is_not_says_why() {
+        assert_eq!(
+            shown(&[], "/readyz"),
+            (503, "starting: 1 workers don't serve yet\n".to_owned())
+        );
+        assert_eq!(shown(&[Snapshot::default()], "/readyz"), (200, "ready\n".to_owned()));
+        assert_eq!(shown(&[], "/healthz"), (200, "ok\n".to_owned()));
+    }
+
+    #[test]
+    fn a_long_page_is_made_once_for_each_look() {
+        let board = Arc::new(board(1, &[fixture()]));
+        let mut pages = Pages::new(Arc::clone(&board) as _, true);
+        for path in ["/metrics", "/status"] {
+            let first = asked(&mut pages, path, "localhost");
+            board.publish(0, Snapshot::default(), false);
+            assert!(Arc::ptr_eq(&first, &asked(&mut pages, path, "localhost")), "{path}");
+            let kept = if path == "/status" { &mut pages.status } else { &mut pages.metrics };
+            kept.as_mut().unwrap().look -= 1;
+            assert_ne!(first.body, asked(&mut pages, path, "localhost").body, "{path}");
+            board.publish(0, fixture(), false);
         }
-        assert_eq!(shown(Some(draining), "/healthz"), (200, "ok\n".to_owned()));
-    }
-
-    #[test]
-    fn a_worker_that_is_stuck_is_ill() {
-        let now = system::monotonic();
-        let board = Board::new(2, system::wall(), now);
-        board.publish(0, Snapshot::default(), now);
-        board.publish(1, Snapshot::default(), now);
-        let answer = health(&board.look(now + Duration::from_secs(60)));
-        let text = String::from_utf8(answer.body).unwrap();
-        assert_eq!((answer.status, &text[..]), (503, "worker 0 has not turned for 60 s\n"));
     }
 
     #[test]
@@ -185,8 +201,8 @@ mod tests {
         for (is_guarded, host, status) in
             [(true, "evil.example", 421), (true, "127.0.0.1", 200), (false, "node7", 200)]
         {
-            let pages = Pages::new(board(None), is_guarded);
-            assert_eq!(asked(&pages, "/metrics", host).status, status, "{host}");
+            let mut pages = pages(&[], is_guarded);
+            assert_eq!(asked(&mut pages, "/metrics", host).status, status, "{host}");
         }
     }
 
@@ -195,7 +211,7 @@ mod tests {
         let mut long = fixture();
         long.listeners = vec![long.listeners[0].clone(); 1000];
         for path in ["/metrics", "/status"] {
-            let (status, text) = shown(Some(long.clone()), path);
+            let (status, text) = shown(&[long.clone()], path);
             assert_eq!(status, 500);
             assert!(text.contains("and has 1048576 at most"), "{text}");
         }
@@ -209,13 +225,13 @@ mod tests {
             listener.face = Arc::new(Face { keys: Vec::new(), ..face });
         }
         for path in ["/metrics", "/status"] {
-            assert_eq!(shown(Some(long.clone()), path).0, 200, "{path}");
+            assert_eq!(shown(&[long.clone()], path).0, 200, "{path}");
         }
     }
 
     /// What goes out for what comes in, as one message, and whether it was the last.
     fn exchanged(request: &[u8]) -> (String, bool) {
-        let mut peer = Loopback::new(Pages::new(board(Some(fixture())), true));
+        let mut peer = Loopback::new(pages(&[fixture()], true));
         let said: Vec<Vec<u8>> = request.chunks(3).flat_map(|piece| peer.say(piece)).collect();
         let ended = peer.verdict() == Some(Close::Dismissed);
         (String::from_utf8(said.concat()).unwrap(), ended)

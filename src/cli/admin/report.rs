@@ -236,12 +236,12 @@ pub(in crate::cli) mod tests {
     pub(in crate::cli) fn report() -> Report {
         let now = system::monotonic();
         let wall = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
-        let board = Board::new(2, wall, now);
-        board.publish(0, fixture(), now);
-        board.publish(1, fixture(), now);
+        let board = Board::new(2, Vec::new(), wall, now);
+        board.publish(0, fixture(), false);
+        board.publish(1, fixture(), false);
         let error = Some("keys:3: no such option".to_owned());
         board.set_reloads(Reloads { failed: 1, last: Some(wall), error, ..Reloads::default() });
-        Report::of(&board.look(now), Process::default(), wall)
+        Report::of(&board.seen(now), Process::default(), wall)
     }
 
     #[test]

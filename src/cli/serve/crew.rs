@@ -59,7 +59,7 @@ impl Crew {
                 let reader = Reader { mail: Arc::clone(&mail), worker: Some(number) };
                 let mut worker = Worker::new(server).with(reader);
                 if let Some(shown) = shown {
-                    worker = worker.showing(Showing::of(number, mail, shown))?;
+                    worker = worker.showing(Showing::of(number, mail, shown));
                 }
                 worker.run().map(|it| it.counters())
             })?;

@@ -145,31 +145,35 @@ fn serve(
     // Before anybody hears that it listens: who hears of it may also stop it.
     let (signals, woken) = signals.watch()?;
     first.wake_on(woken)?;
-    let board = Arc::new(Board::new(workers, system::wall(), began));
-    let admin = wanted.process.admin.listen(&board, passed_to_admin)?;
+    let handles = mail.iter().map(|mail| mail.handle().clone()).collect();
+    let board = Arc::new(Board::new(workers, handles, system::wall(), began));
+    let admin = wanted.process.admin.listen(Arc::clone(&board) as _, passed_to_admin)?;
     let screen = Screen::new(listeners, &first, workers, admin.as_ref());
     introduce(&screen, log, logging.format, &first, admin.as_ref());
     let words: Vec<_> = listeners.iter().map(|ready| ready.listening.words()).collect();
-    let shown = admin.is_some().then_some(Shown { board, words });
+    let progress: Arc<Progress> = Arc::default();
+    let shown = admin.as_ref().map(|admin| {
+        board.set_memory_beside(admin.memory_max());
+        Shown { board: Arc::clone(&board), words, progress: Arc::clone(&progress) }
+    });
     let others = servers.into_iter().zip(mail.iter().skip(1).cloned()).collect();
     let crew = Crew::begin(others, &first.handle(), shown.as_ref())?;
     let done = crew.done();
     let reader = Reader { mail: Arc::clone(&mail[0]), worker: (workers > 1).then_some(0) };
-    let progress: Arc<Progress> = Arc::default();
-    let showing = shown.zip(admin).map(|(shown, admin)| {
-        Showing::of(0, Arc::clone(&mail[0]), shown).with_pages(admin, Arc::clone(&progress))
-    });
+    let showing = shown.map(|shown| Showing::of(0, Arc::clone(&mail[0]), shown));
     let reload =
         Reload { source, now: wanted, workers: mail.clone(), progress: Arc::clone(&progress) };
     let reloader = reload.begin();
     let notifier = Notifier::from_environment();
     let notified = Notified::ready(notifier, Arc::clone(&progress), mail.clone());
     let commands =
-        Commands { signals, workers: mail, reloader, progress, began, is_stopping: false };
+        Commands { signals, workers: mail, reloader, progress, board, began, is_stopping: false };
     let mut worker = Worker::new(first).with(commands).with(reader).with(crew).with(notified);
     if let Some(showing) = showing {
-        worker = worker.showing(showing)?;
+        worker = worker.showing(showing);
     }
+    // It goes on until the last connection is closed.
+    let _pages = admin.map(Admin::begin).transpose()?;
     let first = worker.run()?;
     let Counters { accepted, messages, .. } = first.counters().and(&done.take());
     info!("stopped; {accepted} connections, {messages} messages");

@@ -11,6 +11,7 @@ use super::offer::Offered;
 use super::reload::{Progress, Reloader};
 use super::showing::Showing;
 use super::status;
+use crate::cli::admin::Board;
 use crate::cli::signals::{Come, LOOK, Signals};
 use crate::cli::system;
 
@@ -54,9 +55,9 @@ impl Worker {
     }
 
     /// Has the worker seen from outside.
-    pub(super) fn showing(mut self, mut showing: Showing) -> io::Result<Self> {
-        showing.begin(&mut self.server)?;
-        Ok(self.with(showing))
+    pub(super) fn showing(mut self, mut showing: Showing) -> Self {
+        showing.begin(&mut self.server);
+        self.with(showing)
     }
 
     /// Gives this a turn too. What wakes it goes to [`Server::wake_on`].
@@ -92,6 +93,7 @@ pub(super) struct Commands {
     pub(super) workers: Vec<Arc<Mail>>,
     pub(super) reloader: Reloader,
     pub(super) progress: Arc<Progress>,
+    pub(super) board: Arc<Board>,
     pub(super) began: Instant,
     pub(super) is_stopping: bool,
 }
@@ -108,6 +110,7 @@ impl Beside for Commands {
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
         let Come { stop, reload, status } = self.signals.all();
         if stop {
+            self.board.drain();
             // The first one drains, and the next one stops at once.
             let again = std::mem::replace(&mut self.is_stopping, true);
             for mail in &self.workers {

@@ -204,6 +204,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         told
     }
 
+    /// Closes a connection at once, as it is. See [`Server::dismiss`](crate::Server::dismiss).
+    pub fn dismiss(&mut self, peer: PeerId, now: Moment) -> bool {
+        let found = find(&mut self.conns, peer).map(|(slot, _)| slot);
+        found.inspect(|slot| self.remove(*slot, Close::Dismissed, now)).is_some()
+    }
+
     /// Serves within other limits from now on. Those who are in stay, even where they are more than
     /// a gate's limits allow; where their age had no limit, it counts from now. Until they are
     /// gone, they may hold more than [`memory_max`](Self::memory_max) says by then.

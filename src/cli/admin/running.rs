@@ -1,0 +1,60 @@
+//! The thread of the pages.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use countersign::{Handle, Server};
+use log::error;
+
+use super::pages::Pages;
+use crate::cli::exit::plain;
+use crate::cli::system;
+
+/// The pages, which are served until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    handle: Handle,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub(super) fn begin(server: Server<Pages>) -> io::Result<Self> {
+        let (handle, is_over) = (server.handle(), Arc::new(AtomicBool::new(false)));
+        let told = Arc::clone(&is_over);
+        let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
+            if let Err(error) = serve(server, &told) {
+                // Those who are served need no pages.
+                error!("the admin listener is closed, the system failed: {}", plain(&error));
+            }
+        })?;
+        Ok(Self { handle, is_over, thread: Some(thread) })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take()
+            && self.handle.wake().is_ok()
+        {
+            // A panic there was reported there.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(mut server: Server<Pages>, is_over: &AtomicBool) -> io::Result<()> {
+    while !is_over.load(Ordering::Acquire) {
+        let due = server.service().visitors.due();
+        server.turn(due.map(|due| due.saturating_duration_since(system::monotonic())))?;
+        while let Some(peer) = server.service().visitors.next_to_go(system::monotonic()) {
+            if !server.dismiss(peer) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
