@@ -117,6 +117,12 @@ impl Spoken {
         Ok(self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name)))
     }
 
+    /// The services that are meant, where the dialect knows them.
+    pub(crate) fn audience(&self) -> Option<&[String]> {
+        let has_some = self.dialect() == Dialect::Countersign && !self.audience.is_empty();
+        has_some.then_some(&self.audience)
+    }
+
     /// Whether there are records, where the dialect knows them.
     pub(crate) fn records(&self) -> Option<&'static str> {
         (self.dialect() == Dialect::Countersign).then(|| shown(self.records))

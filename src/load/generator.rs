@@ -198,6 +198,7 @@ impl Load {
         report.elapsed = Duration::from_nanos(elapsed);
         report.busy = 1.0 - (self.waited as f64 / elapsed.max(1) as f64).min(1.0);
         report.rate_asked = plan.rate();
+        report.server = Some(self.address.clone());
         report.behind = Duration::from_nanos(rest.behind);
         let accounted = report.answered + report.failed() + report.aborted + report.unsent;
         debug_assert_eq!(report.due, accounted, "each message is counted once");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::load::failure::{Failure, Failures};
 use crate::load::latencies::Latencies;
 
@@ -23,6 +24,8 @@ const JITTER: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Report {
+    /// Where the server is: of several addresses, the one that was connected to last.
+    pub server: Option<Address>,
     /// How long it took.
     pub elapsed: Duration,
     /// Messages that were due. In a closed loop those that clients took up, or all of a count; in

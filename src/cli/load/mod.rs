@@ -1,13 +1,15 @@
 //! `countersign load`: many clients that measure a server.
 
 mod output;
+mod parameters;
 mod threshold;
+mod verdict;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{serve, units};
 use output::Output;
+use parameters::Parameters;
 use threshold::Threshold;
 
 /// More clients than one process has descriptors for.
@@ -36,6 +39,9 @@ const PIPELINE_MAX: u64 = 10_000;
 
 /// One a nanosecond.
 const RATE_MAX: u64 = 1_000_000_000;
+
+/// The steps of the progress bar.
+const STEPS: u64 = 1000;
 
 /// Measure a server with many clients
 ///
@@ -169,6 +175,16 @@ enum Spacing {
     Burst,
 }
 
+impl Spacing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Even => "even",
+            Self::Poisson => "poisson",
+            Self::Burst => "burst",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Ending {
     Fin,
@@ -191,10 +207,18 @@ impl Load {
             };
             Failure::new(kind, format!("{}: {error}", self.address))
         };
+        let mut parameters = Parameters::of(&self, &plan);
         let load = library::Load::new(&self.address, protocol, plan).map_err(unusable)?;
-        let report = self.watched(load, signals)?;
-        let verdict = self.verdict(&report);
-        verdict.and(self.write(&report))
+        // A run may take hours: that its report can't be written has to show before.
+        let file = self.output_file.as_deref().map(create).transpose()?;
+        let (report, interrupted) = self.watched(load, signals)?;
+        parameters.learn(&report, interrupted);
+        let verdict = verdict::verdict(&self.address, &report, &self.fail_if);
+        let written = self.write(file, &self.output.write(&report, &parameters));
+        match (verdict, written) {
+            (Err(verdict), Err(written)) => Err(verdict.and(&written.to_string())),
+            (verdict, written) => verdict.and(written),
+        }
     }
 
     fn plan(&self) -> Plan {
@@ -227,14 +251,15 @@ impl Load {
 
     /// Runs it, with a bar on a terminal. SIGINT and SIGTERM end it early, and the report is
     /// written.
-    fn watched(&self, load: library::Load, signals: Claimed) -> io::Result<Report> {
+    fn watched(&self, load: library::Load, signals: Claimed) -> io::Result<(Report, bool)> {
         let interrupted = signals.into_stop_flag()?;
-        let bar = self.bar();
+        let (bar, length) = (bar(), self.plan().lasts().unwrap_or(Duration::MAX));
         let report = load.run(|report| {
-            bar.set_position(match self.count {
-                Some(_) => report.answered + report.failed(),
-                None => u64::try_from(report.elapsed.as_millis()).unwrap_or_default(),
-            });
+            let settled = report.answered + report.failed();
+            let of_count = share(settled.into(), self.count.unwrap_or(u64::MAX).into());
+            let of_time = share(report.elapsed.as_millis(), length.as_millis());
+            // Whichever comes first ends the load.
+            bar.set_position(of_count.max(of_time));
             bar.set_message(format!("{:.0}/s, {} failed", report.per_second(), report.failed()));
             match interrupted.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),
@@ -242,81 +267,43 @@ impl Load {
             }
         });
         bar.finish_and_clear();
-        report
+        Ok((report?, interrupted.load(Ordering::Relaxed)))
     }
 
-    fn bar(&self) -> ProgressBar {
-        if !stderr().is_terminal() {
-            return ProgressBar::hidden();
-        }
-        let duration = self.duration.unwrap_or(Duration::from_secs(10));
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let bar = ProgressBar::new(self.count.unwrap_or(millis));
-        let style = ProgressStyle::with_template("{wide_bar} {percent}% {msg}");
-        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-    }
-
-    fn write(&self, report: &Report) -> Result<(), Failure> {
-        let text = self.output.write(report);
-        match &self.output_file {
-            None => stdout().write(text),
-            Some(path) => {
-                let written =
-                    File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
-                written.map_err(|error| Failure::unwritten(path.display(), &error))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What the exit code says. A load that nothing has answered has failed in any case.
-    fn verdict(&self, report: &Report) -> Result<(), Failure> {
-        if report.answered == 0 {
-            return Err(self.unanswered(report));
-        }
-        match self.fail_if.iter().find(|threshold| threshold.holds(report)) {
-            Some(threshold) => Err(Failure::new(Kind::General, threshold.explained(report))),
-            None => Ok(()),
-        }
-    }
-
-    /// Why nothing was answered: as most connections say.
-    fn unanswered(&self, report: &Report) -> Failure {
-        let failed = report.connections_by_failure().filter(|(_, count)| *count > 0);
-        let Some((failure, _)) = failed.max_by_key(|(_, count)| *count) else {
-            let what =
-                if report.connected == 0 { "no handshake was over" } else { "no reply came" };
-            let time = report.elapsed.as_secs_f64();
-            let text = format!("{}: nothing was answered: {what} in {time:.1} s", self.address);
-            return Failure::new(Kind::Unavailable, text);
+    /// Writes the report. If the file doesn't take it, it isn't lost.
+    fn write(&self, file: Option<File>, report: &str) -> Result<(), Failure> {
+        let (Some(mut file), Some(path)) = (file, &self.output_file) else {
+            stdout().write(report);
+            return Ok(());
         };
-        let kind = match failure {
-            library::Failure::Refused | library::Failure::Busy => Kind::Refused,
-            library::Failure::WrongReply
-            | library::Failure::Violation
-            | library::Failure::MessageTooLong => Kind::Protocol,
-            _ => Kind::Unavailable,
+        let truncated = match file.metadata()?.is_file() {
+            true => file.set_len(0),
+            false => Ok(()),
         };
-        let (name, remedy) = (failure.name(), remedy(failure));
-        Failure::new(kind, format!("{}: nothing was answered: {name}{remedy}", self.address))
+        truncated.and_then(|()| file.write_all(report.as_bytes())).map_err(|error| {
+            stdout().write(report);
+            let failure = Failure::unwritten(path.display(), &error);
+            failure.and("the report is on stdout instead")
+        })
     }
 }
 
-/// What helps against a failure, if there is an answer for most cases.
-fn remedy(failure: library::Failure) -> &'static str {
-    use library::Failure as Lost;
-    match failure {
-        Lost::NobodyListens | Lost::NoSocket => "; is the server running?",
-        Lost::PermissionDenied => "; see `countersign serve --unix-mode`",
-        Lost::NoSuchSource => "; give an address of this machine to --source",
-        Lost::NoPort => "; use --close rst, or several addresses with --source",
-        Lost::NoDescriptor => "; raise the limit on open files, or use fewer clients",
-        Lost::QueueFull => "; the server accepts too slowly: use --connect-rate",
-        Lost::ConnectTimeout | Lost::ReplyTimeout | Lost::Closed | Lost::Violation => {
-            "; do both ends have the same dialect and framing?"
-        }
-        Lost::Refused => "; do both ends have the same key, dialect and framing?",
-        Lost::MessageTooLong => "; see --size, and --message-max at the server",
-        _ => "",
+/// Opens the file of the report. What is in it stays until there is a report.
+fn create(path: &Path) -> Result<File, Failure> {
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    opened.map_err(|error| Failure::unwritten(path.display(), &error))
+}
+
+/// How many steps of the progress bar a part is.
+fn share(part: u128, whole: u128) -> u64 {
+    let steps = part * u128::from(STEPS) / whole.max(1);
+    u64::try_from(steps).unwrap_or(STEPS).min(STEPS)
+}
+
+fn bar() -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
     }
+    let style = ProgressStyle::with_template("{wide_bar} {percent}% {msg}");
+    ProgressBar::new(STEPS).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

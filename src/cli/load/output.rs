@@ -7,6 +7,9 @@ use clap::ValueEnum;
 use countersign::load::{Failure, Latencies, Report};
 use serde_json::{Map, Value, json};
 
+use super::parameters::Parameters;
+use crate::cli::escape;
+
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -31,17 +34,17 @@ const WIDTH: u64 = 40;
 const BUSY: f64 = 0.9;
 
 impl Output {
-    pub(crate) fn write(self, report: &Report) -> String {
+    pub(super) fn write(self, report: &Report, parameters: &Parameters) -> String {
         match self {
-            Self::Text => text(report),
-            Self::Json => format!("{}\n", json(report)),
-            Self::Csv => csv(report),
+            Self::Text => text(report, parameters),
+            Self::Json => format!("{}\n", escape::json(&json(report, parameters))),
+            Self::Csv => csv(report, parameters),
             Self::Quiet => String::new(),
         }
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, parameters: &Parameters) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: String| {
         // Writing to a string succeeds.
@@ -67,8 +70,15 @@ fn text(report: &Report) -> String {
         percentiles(report),
         failures("Errors", report.by_failure()),
         failures("Connections lost", report.connections_by_failure()),
+        asked_for(parameters),
     ];
     format!("Summary:\n{out}{}", sections.concat())
+}
+
+/// What the load was asked to do.
+fn asked_for(parameters: &Parameters) -> String {
+    let lines = parameters.shown().map(|(name, value)| format!("  {name:<22}{value}\n"));
+    format!("\nParameters:\n{}", lines.collect::<String>())
 }
 
 /// The rate that was asked for, and whether it came about.
@@ -138,7 +148,7 @@ fn distribution(failures: impl Iterator<Item = (Failure, u64)>) -> Map<String, V
     some.map(|(failure, count)| (failure.name().to_owned(), json!(count))).collect()
 }
 
-fn json(report: &Report) -> Value {
+fn json(report: &Report, parameters: &Parameters) -> Value {
     let seconds = |latency: Duration| latency.as_secs_f64();
     let percentiles = |at: &dyn Fn(f64) -> Option<Duration>| -> Map<String, Value> {
         let one = |percent: f64| (format!("p{percent}"), json!(at(percent / 100.0).map(seconds)));
@@ -179,10 +189,11 @@ fn json(report: &Report) -> Value {
         "handshakePercentiles": recorded(&report.handshake),
         "errorDistribution": distribution(report.by_failure()),
         "connectionErrors": distribution(report.connections_by_failure()),
+        "parameters": parameters.json(),
     })
 }
 
-fn csv(report: &Report) -> String {
+fn csv(report: &Report, parameters: &Parameters) -> String {
     let seconds = |latency: Duration| format!("{:.6}", latency.as_secs_f64());
     let mut columns = vec![
         ("success_rate".to_owned(), report.success_rate().to_string()),
@@ -209,8 +220,17 @@ fn csv(report: &Report) -> String {
         ("requested_rate".to_owned(), some(report.rate_asked.map(|rate| rate.to_string()))),
         ("rate_reached".to_owned(), some(report.rate_reached().map(|is| is.to_string()))),
     ]);
+    columns.extend(parameters.columns().map(|(name, value)| (name, quoted(value))));
     let (names, values): (Vec<String>, Vec<String>) = columns.into_iter().unzip();
     format!("{}\n{}\n", names.join(","), values.join(","))
+}
+
+/// A value as RFC 4180 has it.
+fn quoted(value: String) -> String {
+    match value.contains([',', '"']) {
+        true => format!("\"{}\"", value.replace('"', "\"\"")),
+        false => value,
+    }
 }
 
 /// A time as a person would write it.
@@ -229,14 +249,16 @@ mod tests {
 
     #[test]
     fn an_empty_report_is_written_in_every_form() {
-        let report = Report::default();
-        assert!(Output::Text.write(&report).starts_with("Summary:\n  Success rate: 0.00%\n"));
-        let json: Value = serde_json::from_str(&Output::Json.write(&report)).unwrap();
+        let (report, none) = (Report::default(), Parameters::default());
+        assert!(
+            Output::Text.write(&report, &none).starts_with("Summary:\n  Success rate: 0.00%\n")
+        );
+        let json: Value = serde_json::from_str(&Output::Json.write(&report, &none)).unwrap();
         assert_eq!(json["summary"]["answered"], 0);
         assert_eq!(json["latencyPercentiles"]["p99.99"], Value::Null);
-        let csv = Output::Csv.write(&report);
+        let csv = Output::Csv.write(&report, &none);
         let columns: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(columns, [25, 25]);
-        assert_eq!(Output::Quiet.write(&report), "");
+        assert_eq!(Output::Quiet.write(&report, &none), "");
     }
 }

@@ -73,6 +73,11 @@ fn seconds(time: Duration) -> f64 {
 }
 
 impl Threshold {
+    /// As it was given.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn holds(&self, report: &Report) -> bool {
         let value = self.figure.of(report);
         if self.above { value > self.bound } else { value < self.bound }
