@@ -103,6 +103,33 @@ impl Client {
         let now = clock::monotonic();
         let left = deadline.saturating_duration_since(now);
         let (stream, address) = Dial::new(addresses, now, left).wait()?;
+        Self::begin(stream, address, (protocol, session), deadline)
+    }
+
+    /// Goes through the handshake on a stream that is connected already, in at most `timeout`: for
+    /// a stream that a [`Dial`] has connected, and on which something else was said first.
+    ///
+    /// # Errors
+    ///
+    /// There is no key to sign with, or the handshake failed.
+    pub fn over(
+        stream: TcpStream,
+        address: Address,
+        protocol: impl Into<Protocol>,
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
+        let mut protocol = protocol.into();
+        protocol.prepare(clock::wall(), chance::bytes)?;
+        let session = Session::client(&protocol, chance::bytes()?)?;
+        Self::begin(stream, address, (protocol, session), clock::after(timeout))
+    }
+
+    fn begin(
+        stream: TcpStream,
+        address: Address,
+        (protocol, session): (Protocol, Session),
+        deadline: Instant,
+    ) -> Result<Self, ClientError> {
         let mut client = Self {
             stream,
             address,

@@ -537,12 +537,20 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__ping)
-            opts="-c -i -q -h -V --key --count --interval --timeout --message --no-message --quiet --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
+            opts="-c -i -q -h -V --config --process --proxy-header --key --count --interval --timeout --message --no-message --quiet --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --process)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --key)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -250,6 +250,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand load" -l once -d
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l verify-only -d 'The handshake alone: the server reports the verdict and closes; beats --once'
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s V -l version -d 'Print version'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l config -d 'Ping all that `serve --config FILE` serves; an ADDRESS beats it' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l process -d 'Ping all that the process of this number serves or carries, by its command line; an ADDRESS beats it' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l key -d 'Sign with the key of this id [default: the first that serves the dialect]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s c -l count -d 'How many times' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s i -l interval -d 'From the end of one ping until the next begins; 0s is at once' -r
@@ -271,6 +273,7 @@ length\t'after as many bytes as a 32-bit length in front says'"
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l mac -d 'The hash under the HMAC of a proof in raw and hex: sha256 or md5' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l message-max -d 'The longest message, in bytes' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l keys -d 'The file of keys [default: countersign/keys in the user\'s configuration directory]' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l proxy-header -d 'Send a PROXY header first, as a balancer\'s own health check does'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l no-message -d 'Send no message: in raw, hex and open it is enough that the connection stays for a moment'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s q -l quiet -d 'Print nothing; the exit code says it'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'

@@ -33,7 +33,8 @@ Examples:
 impl CheckConfig {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let Self { file: path, settings } = self;
-        let read = File::new(path.clone(), "check-config").read();
+        let argv: Vec<_> = std::env::args_os().collect();
+        let read = File::new(path.clone(), "check-config", &argv).read();
         // A file that can't be read says nothing of how to log.
         let logging = read.as_ref().map_or(settings.process.logging, |it| it.process.logging);
         let _log = logging::begin(logging);

@@ -134,6 +134,13 @@ fn tell(told: &clap::Error) -> Result<(), Failure> {
     if told.use_stderr() { Err(Failure::new(Kind::Usage, "").quiet()) } else { Ok(()) }
 }
 
+/// What another command line asks for.
+fn verb_of(argv: &[OsString]) -> Result<Verb, Failure> {
+    let read = environment::parse(command(), argv);
+    let arguments = read.and_then(|matches| Arguments::from_arg_matches(&matches));
+    arguments.map(|arguments| arguments.verb).map_err(config::usage)
+}
+
 /// The options of the whole program.
 fn command() -> Command {
     Arguments::command()

@@ -71,6 +71,13 @@ pub(crate) struct Spoken {
 pub(crate) const STAMP_AND_FRAME: usize = 64;
 
 impl Spoken {
+    /// The same for a client, which means one service and speaks one dialect.
+    pub(crate) fn into_client(mut self) -> Self {
+        self.audience.truncate(1);
+        self.handshake.shares_raw = false;
+        self
+    }
+
     /// Where the keys are.
     pub(crate) fn ring_path(&self) -> Result<PathBuf, Failure> {
         self.keys.clone().map_or_else(ring::default_path, Ok)

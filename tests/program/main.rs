@@ -12,6 +12,7 @@ mod endings;
 mod environment;
 mod files;
 mod first;
+mod health;
 mod help;
 mod home;
 mod keygen;

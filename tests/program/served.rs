@@ -47,6 +47,11 @@ impl Served {
         served
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn address(&self) -> &str {
         &self.addresses[0]
     }

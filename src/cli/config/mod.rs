@@ -118,9 +118,9 @@ impl fmt::Display for Origin {
 }
 
 impl File {
-    /// The file for a verb of this command line.
-    pub(crate) fn new(path: PathBuf, verb: &'static str) -> Self {
-        Self { path, verb, argv: std::env::args_os().collect() }
+    /// The file for a verb of a command line.
+    pub(crate) fn new(path: PathBuf, verb: &'static str, argv: &[OsString]) -> Self {
+        Self { path, verb, argv: argv.to_vec() }
     }
 
     /// Reads it, and everything that beats it. All that is wrong in it is said at once.
@@ -238,7 +238,8 @@ impl File {
     }
 }
 
-fn usage(error: clap::Error) -> Failure {
+/// Wrong usage, in one line.
+pub(crate) fn usage(error: clap::Error) -> Failure {
     Failure::new(Kind::Usage, known::in_one_line(&error))
 }
 

@@ -124,6 +124,15 @@ impl Proxy {
         Ok(())
     }
 
+    /// Where it listens, and what is spoken there.
+    pub(crate) fn front(&self) -> Result<(String, Protocol), Failure> {
+        let protocol = match self.role {
+            Role::Client => Protocol::open(),
+            Role::Server => self.protocol()?,
+        };
+        Ok((self.listen.clone(), protocol))
+    }
+
     /// What is spoken with the far end.
     fn protocol(&self) -> Result<Protocol, Failure> {
         let Tunnel { audience, keys, key, .. } = &self.tunnel;

@@ -135,6 +135,11 @@ impl Listening {
         }
     }
 
+    /// Whether a message has an answer.
+    pub(crate) fn answers(&self) -> bool {
+        !matches!(self.served(), Served::Discard | Served::Verdict)
+    }
+
     /// What is served, in a word.
     pub(super) fn what(&self) -> &'static str {
         if self.spoken.verify_only { "verdicts" } else { self.service.name() }

@@ -14,6 +14,7 @@ mod sources;
 mod status;
 mod worker;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,14 +110,22 @@ Examples:
   countersign serve --config /etc/countersign/garden.toml";
 
 impl Serve {
+    /// The listeners, as this command line asks for them.
+    pub(crate) fn listeners(self, argv: &[OsString]) -> Result<Vec<Listening>, Failure> {
+        Ok(self.source(argv).read()?.listeners)
+    }
+
+    fn source(self, argv: &[OsString]) -> Source {
+        match self.config {
+            Some(path) => Source::File(File::new(path, "serve", argv)),
+            None => Source::Typed(Box::new(self.settings)),
+        }
+    }
+
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         // Before there is a second thread, and before a file of ours can have one of the numbers.
         let passed = Passed::take()?;
-        let Self { config, settings } = self;
-        let source = match config {
-            Some(path) => Source::File(File::new(path, "serve")),
-            None => Source::Typed(Box::new(settings)),
-        };
+        let source = self.source(&std::env::args_os().collect::<Vec<_>>());
         let wanted = source.read()?;
         let log = logging::begin(wanted.process.logging);
         let listeners =

@@ -34,6 +34,11 @@ impl Sources {
         all(&self.proxy_from)
     }
 
+    /// Whether everybody comes by balancers, with PROXY headers.
+    pub(crate) fn has_proxies(&self) -> bool {
+        !self.proxy_from.is_empty()
+    }
+
     /// In words, if not everybody may come from everywhere.
     pub(super) fn shown(&self) -> Option<String> {
         let Access { allow, deny } = self.access();

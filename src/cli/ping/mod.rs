@@ -1,0 +1,209 @@
+//! `countersign ping`: whether a server serves, in every dialect.
+
+mod target;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use countersign::{Client, ClientError, Dial, ToAddresses as _};
+
+use super::exit::Failure;
+use super::options::{SERVER, Spoken};
+use super::output::{stderr, stdout};
+use super::{system, units};
+use target::{Check, Target};
+
+/// Check whether a server serves
+///
+/// Each ping is a connection of its own, which goes as far as something is proved: in countersign/1
+/// and in multiprocessing both ends prove that they hold the key. In raw, hex and open the server
+/// proves nothing, so a message is sent and its answer awaited. Exit code 0 says that every ping
+/// was answered.
+///
+/// With --config or --process, every listener is pinged as it is configured: its addresses,
+/// dialect, keys and audience are those of the server, and a balancer's listener is sent a PROXY
+/// header.
+#[derive(Debug, Args)]
+#[command(before_long_help = EXAMPLES)]
+pub(crate) struct Ping {
+    /// Where the server listens: HOST:PORT, HOST, PORT or unix:/PATH [default: 127.0.0.1:9527]
+    address: Option<String>,
+    /// Ping all that `serve --config FILE` serves; an ADDRESS beats it
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
+    /// Ping all that the process of this number serves or carries, by its command line; an ADDRESS
+    /// beats it
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_PROCESS",
+          value_parser = units::count::<u32>(1..=PID_MAX))]
+    process: Option<u32>,
+    /// Send a PROXY header first, as a balancer's own health check does
+    #[arg(long, env = "COUNTERSIGN_PROXY_HEADER", value_parser = FalseyValueParser::new())]
+    proxy_header: bool,
+    /// Sign with the key of this id [default: the first that serves the dialect]
+    #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
+    key: Option<String>,
+    /// How many times
+    #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_COUNT", default_value = "1",
+          value_parser = units::count::<u64>(1..=1_000_000_000))]
+    count: u64,
+    /// From the end of one ping until the next begins; 0s is at once
+    #[arg(short = 'i', long, value_name = "TIME", env = "COUNTERSIGN_INTERVAL",
+          default_value = "1s", value_parser = units::time(units::ANY_TIME))]
+    interval: Duration,
+    /// How long one ping may take
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "2s",
+          value_parser = units::time(units::SOME_TIME))]
+    timeout: Duration,
+    /// Send this and await the answer, in any dialect [default: `ping`, in raw, hex and open]
+    #[arg(long, value_name = "TEXT", env = "COUNTERSIGN_MESSAGE")]
+    message: Option<String>,
+    /// Send no message: in raw, hex and open it is enough that the connection stays for a moment
+    #[arg(long, env = "COUNTERSIGN_NO_MESSAGE", value_parser = FalseyValueParser::new(),
+          conflicts_with = "message")]
+    no_message: bool,
+    /// Print nothing; the exit code says it
+    #[arg(short = 'q', long, env = "COUNTERSIGN_QUIET", value_parser = FalseyValueParser::new())]
+    quiet: bool,
+    #[command(flatten)]
+    spoken: Spoken,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign ping 127.0.0.1:9527
+  countersign ping 127.0.0.1:9527 --quiet --timeout 1s
+  countersign ping 127.0.0.1:9527 --dialect open --message hello -c 3
+  countersign ping 127.0.0.1:9527 --dialect raw --no-message
+  countersign ping unix:/run/garden.sock
+  countersign ping --config /etc/countersign/countersign.toml
+  countersign ping --process 1 --quiet";
+
+/// Linux has no greater number for a process.
+const PID_MAX: u64 = 1 << 22;
+
+/// How long a connection must stay that nothing is said on.
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// The header of a connection that is the balancer's own: version 2, LOCAL, and no address.
+const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
+impl Ping {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let done = self.targets().and_then(|targets| self.pings(&targets));
+        if self.quiet { done.map_err(Failure::quiet) } else { done }
+    }
+
+    fn targets(&self) -> Result<Vec<Target>, Failure> {
+        let address = match (&self.address, self.process, &self.config) {
+            (Some(address), ..) => address,
+            (_, Some(pid), _) => return Target::all_of(&target::argv_of(pid)?),
+            (_, _, Some(file)) => {
+                let serve = ["countersign", "serve", "--config"].map(OsString::from);
+                return Target::all_of(&[&serve[..], &[file.into()]].concat());
+            }
+            _ => SERVER,
+        };
+        let check = Check::of(&self.spoken, self.message.clone(), self.no_message);
+        let mut target = Target::new(address.to_owned(), &self.spoken, check)?;
+        target.has_header = self.proxy_header;
+        Ok(vec![target])
+    }
+
+    fn pings(&self, targets: &[Target]) -> Result<(), Failure> {
+        let mut verdict = Ok(());
+        for number in 0..self.count {
+            if number > 0 {
+                system::sleep(self.interval);
+            }
+            for target in targets {
+                verdict = verdict.and(self.ping(target)?.map_err(Failure::quiet));
+            }
+        }
+        verdict
+    }
+
+    /// One ping, and the line about it.
+    fn ping(&self, target: &Target) -> Result<Result<(), Failure>, Failure> {
+        let mut protocol = target.protocol.clone();
+        if let Some(id) = &self.key {
+            protocol = protocol.with_key(id);
+        }
+        let what = match protocol.signing_key()? {
+            Some(key) => format!("{}, key {}", protocol.dialect(), key.id()),
+            None => protocol.dialect().to_string(),
+        };
+        let began = system::monotonic();
+        let target = &Target { protocol, ..target.clone() };
+        Ok(match self.check(target) {
+            Ok(checked) => {
+                let millis = began.elapsed().as_secs_f64() * 1e3;
+                if !self.quiet {
+                    let address = &target.address;
+                    stdout().line(format_args!("{address}: {what}: {checked}{millis:.2} ms"));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let failure = Failure::client(&target.address, &error);
+                if !self.quiet {
+                    stderr().line(format_args!("countersign: {failure}"));
+                }
+                Err(failure)
+            }
+        })
+    }
+
+    /// Goes as far as the target wants it. Says what was left out.
+    fn check(&self, target: &Target) -> Result<&'static str, ClientError> {
+        let mut client = self.connect(target)?;
+        client.set_timeout(Some(self.timeout));
+        if let Check::Answer(message) | Check::ProofAndAnswer(message) = &target.check {
+            client.ask(message.as_bytes())?;
+        }
+        match target.check {
+            // Whether the server takes our proof too, it says at the latest with its good-bye.
+            Check::Proof | Check::ProofAndAnswer(_) => {
+                client.finish()?;
+                while client.receive()?.is_some() {}
+                Ok("")
+            }
+            Check::Answer(_) => Ok(""),
+            Check::Handshake => {
+                // Whether anybody behind it takes that is no matter here.
+                let _ = client.finish();
+                Ok("its target wasn't asked: ")
+            }
+            Check::Verdict => {
+                client.finish()?;
+                client.receive()?;
+                Ok("the proof was sent, the verdict stays there: ")
+            }
+            Check::Stay => {
+                client.set_timeout(Some(MOMENT.min(self.timeout)));
+                match client.receive() {
+                    Err(ClientError::Timeout) => Ok("connected, nothing more is known: "),
+                    Ok(Some(_)) => Ok("connected and greeted, nothing more is known: "),
+                    Ok(None) => Err(ClientError::Closed),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    fn connect(&self, target: &Target) -> Result<Client, ClientError> {
+        let protocol = target.protocol.clone();
+        if !target.has_header {
+            return Client::connect_within(&*target.address, protocol, self.timeout);
+        }
+        let began = system::monotonic();
+        let addresses = target.address.to_addresses()?;
+        let (mut stream, address) = Dial::new(addresses, began, self.timeout).wait()?;
+        stream.write_all(HEADER)?;
+        let left = self.timeout.saturating_sub(began.elapsed());
+        Client::over(stream, address, protocol, left)
+    }
+}

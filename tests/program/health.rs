@@ -1,0 +1,121 @@
+//! `ping --config` and `ping --process`: a health check that fits whatever is served.
+
+use std::net::TcpListener;
+
+use super::home::Home;
+use super::served::Served;
+
+const KEYS: &str = "default  text:sixteen-bytes-and-more  dialects=countersign/1,raw,hex\n\
+                    python   text:other-sixteen-bytes  dialects=multiprocessing\n";
+
+/// A port that is free: it is that of a listener which is gone.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn a_process_is_pinged_as_it_serves() {
+    let home = Home::with_keys(KEYS);
+    let own = home.write("own", "own  text:of-its-own-sixteen\n").display().to_string();
+    for (number, options) in [
+        "",
+        "--dialect raw",
+        "--dialect hex --framing length --message-max 2k",
+        "--dialect multiprocessing",
+        "--dialect open --service discard",
+        "--dialect countersign/1+raw --audience shed,garden",
+        "--once --service echo",
+        "--verify-only --dialect raw",
+        "--verify-only",
+        &format!("--keys {own}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let socket = home.path(&format!("socket-{number}"));
+        let server = home.serve(&format!("serve --bind unix:{} {options}", socket.display()));
+        let ping = format!("ping --process {}", server.id());
+        let ran = home.run(&format!("{ping} --quiet"), "");
+        assert_eq!((ran.code, &*ran.out), (Some(0), ""), "{options}: {}", ran.err);
+        drop(server);
+        home.run(&ping, "").failed(69, &["there is no such process"]);
+    }
+}
+
+#[test]
+fn ports_are_those_of_the_command_line_and_the_environment() {
+    let home = Home::with_keys(KEYS);
+    let [all, exact] = [free_port(), free_port()];
+    for bind in [format!("0.0.0.0:{all}"), format!("127.0.0.1:{exact}")] {
+        let line = format!("COUNTERSIGN_BIND={bind} serve --proxy-from 127.0.0.1");
+        let server = home.serve(&line);
+        // The image of a container gives both the same environment.
+        let ping = format!("COUNTERSIGN_BIND={bind} ping --process {}", server.id());
+        let ran = home.run(&ping, "");
+        assert_eq!(ran.code, Some(0), "{bind}: {}", ran.err);
+        assert!(ran.out.starts_with("127.0.0.1:"), "{}", ran.out);
+        // A PROXY header is needed, and can be asked for.
+        let port = bind.rsplit(':').next().unwrap();
+        assert_ne!(home.run(&format!("ping {port}"), "").code, Some(0));
+        assert_eq!(home.run(&format!("ping {port} --proxy-header"), "").code, Some(0));
+    }
+    let server = home.serve("serve");
+    let ran = home.run(&format!("ping --process {}", server.id()), "");
+    ran.failed(78, &["any free port"]);
+}
+
+#[test]
+fn every_listener_of_a_configuration_is_pinged() {
+    let home = Home::with_keys(KEYS);
+    let text = "keys = \".config/countersign/keys\"\n\
+                [[listener]]\nname = \"a\"\nbind = [\"unix:a\", \"unix:b\"]\n\
+                audience = \"garden\"\n\
+                [[listener]]\nname = \"c\"\nbind = \"unix:c\"\ndialect = \"raw\"\n";
+    let file = home.write("served.toml", text).display().to_string();
+    let serve = home.command(&format!("serve --config {file}"));
+    let server = Served::started({ serve }.spawn().unwrap(), 3);
+    let lines = [
+        format!("ping --config {file}"),
+        format!("COUNTERSIGN_CONFIG={file} ping"),
+        format!("ping --process {}", server.id()),
+    ];
+    for line in &lines {
+        let ran = home.run(line, "");
+        assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 3), "{line}: {}", ran.err);
+    }
+    // An address beats the variable, and one listener that doesn't serve is a failure.
+    let address = format!("unix:{}", home.path("c").display());
+    let ran = home.run(&format!("COUNTERSIGN_CONFIG={file} ping {address} --dialect raw"), "");
+    assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 1), "{}", ran.err);
+    std::fs::remove_file(home.path("b")).unwrap();
+    let ran = home.run(&lines[0], "");
+    assert_eq!(ran.out.lines().count(), 2, "{}", ran.out);
+    ran.failed(69, &["unix:"]);
+}
+
+#[test]
+fn a_proxy_is_pinged_as_far_as_its_other_end() {
+    let home = Home::with_keys(KEYS);
+    let [near, far] = [free_port(), free_port()];
+    // Its target isn't there, which is no fault of its own.
+    let proxy = |role: &str, listen: u16, to: u16| {
+        let line = format!("proxy --role {role} --listen 127.0.0.1:{listen} --to 127.0.0.1:{to}");
+        Served::started(home.command(&line).spawn().unwrap(), 1)
+    };
+    let server = proxy("server", far, 9);
+    let ran = home.run(&format!("ping --process {}", server.id()), "");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("countersign/1, key default: its target wasn't asked"), "{ran:?}");
+    drop(server);
+    let client = proxy("client", near, far);
+    let ran = home.run(&format!("ping --process {}", client.id()), "");
+    assert_ne!(ran.code, Some(0), "nobody is at the other end: {}", ran.out);
+}
+
+#[test]
+fn what_serves_nothing_is_not_pinged() {
+    let home = Home::new();
+    let ran = home.run(&format!("ping --process {}", std::process::id()), "");
+    ran.failed(69, &["it is another program than countersign"]);
+    home.run("ping --config /no/file", "").failed(66, &["/no/file"]);
+}
