@@ -159,6 +159,19 @@ impl ToAddresses for Address {
     }
 }
 
+/// All of them, in this order.
+impl ToAddresses for [Address] {
+    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+        Ok(self.to_vec())
+    }
+}
+
+impl ToAddresses for Vec<Address> {
+    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+        Ok(self.clone())
+    }
+}
+
 impl ToAddresses for str {
     fn to_addresses(&self) -> io::Result<Vec<Address>> {
         if let Some(address) = Address::parse_unix(self) {

@@ -18,6 +18,7 @@ mod output;
 #[cfg(test)]
 mod pages;
 mod ping;
+mod ports;
 mod proxy;
 mod ring;
 mod serve;

@@ -127,8 +127,13 @@ impl PeerAddress {
 }
 
 impl From<SocketAddr> for PeerAddress {
+    /// An IPv4 peer of a listener at `[::]` is called by its IPv4 address, as at any other.
     fn from(address: SocketAddr) -> Self {
-        Self::Ip(address)
+        let mapped = match address {
+            SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped(),
+            SocketAddr::V4(_) => None,
+        };
+        Self::Ip(mapped.map_or(address, |v4| SocketAddr::from((v4, address.port()))))
     }
 }
 
@@ -152,6 +157,20 @@ mod tests {
             assert_eq!((name.slot(), name.generation()), (slot, generation as usize));
         }
         assert_eq!(PeerId::new(7, 3).to_string(), "3.7");
+    }
+
+    #[test]
+    fn an_ipv4_peer_has_its_ipv4_address_at_any_listener() {
+        for (given, named) in [
+            ("[::ffff:192.0.2.1]:80", "192.0.2.1:80"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+            ("[2001:db8::1]:80", "[2001:db8::1]:80"),
+            ("[fe80::1%3]:80", "[fe80::1%3]:80"),
+            ("[::192.0.2.1]:80", "[::c000:201]:80"),
+        ] {
+            let given: SocketAddr = given.parse().unwrap();
+            assert_eq!(PeerAddress::from(given).to_string(), named);
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Listening sockets, with what every connection inherits from them.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
-use crate::address::{Address, ToAddresses};
+use crate::address::Address;
 use crate::contract::limits::Limits;
 use crate::server::socket_file::SocketFile;
 use crate::words;
@@ -19,6 +19,10 @@ const BACKLOG: i32 = 4096;
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
+/// How often addresses that are to have one and the same free port are bound anew, when one of them
+/// was given a port that another one's neighbour has.
+const PORT_TRIES: usize = 16;
+
 /// A socket that listens.
 #[derive(Debug)]
 pub(super) struct Bound {
@@ -26,18 +30,23 @@ pub(super) struct Bound {
     /// listens, nobody puts another in its place.
     pub(super) file: Option<SocketFile>,
     pub(super) socket: Socket,
+    /// Its port, if we have bound it to `[::]` for IPv4 too.
+    wildcard: Option<u16>,
 }
 
 impl Bound {
-    fn is_at(&self, ip: Ipv4Addr, port: u16) -> bool {
-        let address = self.socket.local_addr().ok().and_then(|address| address.as_socket());
-        address == Some(SocketAddr::from((ip, port)))
+    fn ip(&self) -> Option<SocketAddr> {
+        self.socket.local_addr().ok()?.as_socket()
+    }
+
+    fn is_ipv4_at(&self, port: u16) -> bool {
+        self.ip().is_some_and(|ip| ip.is_ipv4() && ip.port() == port)
     }
 }
 
 impl From<OwnedFd> for Bound {
     fn from(descriptor: OwnedFd) -> Self {
-        Self { file: None, socket: descriptor.into() }
+        Self { file: None, socket: descriptor.into(), wildcard: None }
     }
 }
 
@@ -46,6 +55,8 @@ impl From<OwnedFd> for Bound {
 pub(super) struct Options {
     /// The mode of a Unix socket's file.
     pub(super) unix_mode: u32,
+    /// `[::]` takes no IPv4.
+    pub(super) ipv6_only: bool,
     /// Others may listen at the same IP address.
     pub(super) reuse_port: bool,
     /// When nothing was heard of a peer for so long, the system asks whether it is still there.
@@ -60,6 +71,7 @@ impl Default for Options {
         Self {
             // Its owner alone may connect.
             unix_mode: 0o600,
+            ipv6_only: false,
             reuse_port: false,
             keepalive: Some(Duration::from_secs(60)),
             user_timeout: None,
@@ -67,40 +79,108 @@ impl Default for Options {
     }
 }
 
-/// Listens at the first of the addresses that can be bound, beside others.
+/// Listens at all of the addresses, beside those that are bound already.
 pub(super) fn bind(
-    addresses: impl ToAddresses,
+    addresses: &[Address],
     options: &Options,
-    others: &[Bound],
-) -> io::Result<Bound> {
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses.to_addresses()? {
-        let bound = match address {
-            Address::Ip(ip) => listen(ip, options.reuse_port, others),
-            Address::Unix(_) => listen_unix(&address, options.unix_mode),
-        };
-        match bound {
-            Ok(bound) => return Ok(bound),
-            Err(error) => failure = explained(&address, &error),
+    bound: &mut Vec<Bound>,
+) -> io::Result<()> {
+    let before = bound.len();
+    let is_any_port = addresses.iter().filter_map(Address::ip).any(|ip| ip.port() == 0);
+    let tries = if is_any_port { PORT_TRIES } else { 1 };
+    for _ in 1..tries {
+        match bind_all(addresses, options, bound) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => bound.truncate(before),
+            done => return done,
         }
     }
-    Err(failure)
+    bind_all(addresses, options, bound)
 }
 
-fn listen(ip: SocketAddr, reuse_port: bool, others: &[Bound]) -> io::Result<Bound> {
+fn bind_all(addresses: &[Address], options: &Options, bound: &mut Vec<Bound>) -> io::Result<()> {
+    let before = bound.len();
+    let mut port = None;
+    let mut absent = None;
+    for address in addresses {
+        let one = match address {
+            Address::Ip(ip) => {
+                let mut ip = *ip;
+                if ip.port() == 0 {
+                    ip.set_port(port.unwrap_or(0));
+                }
+                listen(ip, options, bound)
+            }
+            Address::Unix(_) => listen_unix(address, options.unix_mode),
+        };
+        match one {
+            Ok(one) => {
+                port = port.or(one.ip().map(|ip| ip.port()));
+                bound.push(one);
+            }
+            Err(error) if is_absent(&error) => absent = Some(explained(address, &error)),
+            Err(error) => return Err(explained(address, &error)),
+        }
+    }
+    match absent {
+        Some(error) if bound.len() == before => Err(error),
+        Some(error) => {
+            left_out(&error);
+            Ok(())
+        }
+        None if bound.len() == before => Err(io::ErrorKind::AddrNotAvailable.into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether this machine has no such address, as of a family that is turned off.
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+/// Tells of an address that nobody listens at, though others of its name are bound.
+fn left_out(error: &io::Error) {
+    #[cfg(feature = "log")]
+    log::warn!("{error}; the other addresses of the name are bound");
+    #[cfg(not(feature = "log"))]
+    let _ = error;
+}
+
+fn listen(ip: SocketAddr, options: &Options, bound: &mut Vec<Bound>) -> io::Result<Bound> {
+    let is_wildcard = ip.ip() == Ipv6Addr::UNSPECIFIED;
+    let is_ipv6_only = options.ipv6_only || bound.iter().any(|one| one.is_ipv4_at(ip.port()));
+    if ip.is_ipv4() {
+        give_up_ipv4(ip.port(), options, bound)?;
+    }
+    let socket = open(ip, options, is_wildcard && is_ipv6_only)?;
+    let wildcard = (is_wildcard && !is_ipv6_only).then(|| socket.local_addr());
+    let wildcard = wildcard.transpose()?.and_then(|address| address.as_socket());
+    Ok(Bound { file: None, socket, wildcard: wildcard.map(|address| address.port()) })
+}
+
+/// By itself `[::]` takes IPv4 too, and leaves no room for an IPv4 address at its port. What the
+/// option says can't be changed of a socket that is bound, so it is bound anew.
+fn give_up_ipv4(port: u16, options: &Options, bound: &mut Vec<Bound>) -> io::Result<()> {
+    let takes_both = |one: &Bound| port != 0 && one.wildcard == Some(port);
+    let Some(at) = bound.iter().position(takes_both) else { return Ok(()) };
+    drop(bound.remove(at));
+    let socket = open((Ipv6Addr::UNSPECIFIED, port).into(), options, true)?;
+    bound.insert(at, Bound { file: None, socket, wildcard: None });
+    Ok(())
+}
+
+fn open(ip: SocketAddr, options: &Options, is_ipv6_only: bool) -> io::Result<Socket> {
     let address = SockAddr::from(ip);
     let socket = Socket::new(address.domain(), Type::STREAM, None)?;
-    // By itself :: is IPv4 too, for which there is no room beside 0.0.0.0.
-    let is_ipv4_taken = others.iter().any(|other| other.is_at(Ipv4Addr::UNSPECIFIED, ip.port()));
-    if ip.ip() == Ipv6Addr::UNSPECIFIED && is_ipv4_taken {
+    if is_ipv6_only {
         socket.set_only_v6(true)?;
     }
     // A server that has just ended must not keep its successor from the port.
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(reuse_port)?;
+    socket.set_reuse_port(options.reuse_port)?;
     socket.bind(&address)?;
     socket.listen(BACKLOG)?;
-    Ok(Bound { file: None, socket })
+    Ok(socket)
 }
 
 /// Nobody can connect before it listens, so until then the file's mode is nobody's door.
@@ -115,7 +195,7 @@ fn listen_unix(address: &Address, mode: u32) -> io::Result<Bound> {
         }
     };
     socket.listen(BACKLOG)?;
-    Ok(Bound { file, socket })
+    Ok(Bound { file, socket, wildcard: None })
 }
 
 /// Sets what accepted sockets inherit on Linux, so that it costs no call for each. Says where it
@@ -148,7 +228,10 @@ fn explained(address: &Address, error: &io::Error) -> io::Error {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, AlreadyExists, NotFound, PermissionDenied};
     let is_ip = address.ip().is_some();
     let remedy = match error.kind() {
-        AddrInUse if is_ip => "; another program listens there, stop it or take another port",
+        AddrInUse if is_ip => {
+            "; another program or another listener of this one has the port, stop it or take \
+             another port"
+        }
         AddrInUse => "; another program listens there, stop it or take another path",
         AlreadyExists => "; move it away, or take another path",
         NotFound => "; make the directory first",

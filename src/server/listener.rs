@@ -116,16 +116,30 @@ impl Listener {
         self
     }
 
-    /// Listens at an address; port 0 is any free one, and `unix:/path` a Unix socket.
+    /// Whether `[::]`, where it is bound after this, is IPv6 alone. At first it takes IPv4 too,
+    /// unless this listener is bound to an IPv4 address at the same port, before or after it.
+    ///
+    /// Another listener at such an address would find the port taken, so set it then.
+    #[must_use]
+    pub fn ipv6_only(mut self, is_ipv6_only: bool) -> Self {
+        self.options.ipv6_only = is_ipv6_only;
+        self
+    }
+
+    /// Listens at all addresses of a name; port 0 is any free one, and `unix:/path` a Unix socket.
+    ///
+    /// An address that no interface of this machine has is left out, as long as another one can be
+    /// bound: [`Server::addresses`](crate::Server::addresses) are those that are. With port 0, all
+    /// addresses get the same port.
     ///
     /// What a dead server has left at the path is replaced, but no file of another kind and no
     /// socket that somebody listens at. When the server stops, it removes its file.
     ///
     /// # Errors
     ///
-    /// The address can't be bound.
+    /// An address can't be bound.
     pub fn bind(mut self, address: impl ToAddresses) -> io::Result<Self> {
-        self.bound.push(listen::bind(address, &self.options, &self.bound)?);
+        listen::bind(&address.to_addresses()?, &self.options, &mut self.bound)?;
         Ok(self)
     }
 

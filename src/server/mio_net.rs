@@ -44,7 +44,7 @@ pub(super) enum ListeningSocket {
 impl ListeningSocket {
     /// Has the poll watch a socket that listens at this address and doesn't block.
     pub(super) fn watched(
-        Bound { file, socket }: Bound,
+        Bound { file, socket, .. }: Bound,
         address: &Address,
         poll: &Poll,
         token: Token,

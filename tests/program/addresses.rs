@@ -1,10 +1,11 @@
 //! What an address may look like, and names that have several.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
 use super::home::{Home, skip};
+use super::served::{Served, ask, dial};
 
 /// A home where the system knows these names.
 fn knowing(names: &str) -> Option<Home> {
@@ -106,4 +107,85 @@ fn a_name_that_becomes_known_is_found_by_those_who_try_again() {
     home.write("hosts", "127.0.0.1 localhost later.test\n");
     client.ask("b", "a");
     assert_eq!(client.leave().code, Some(0));
+}
+
+#[test]
+fn one_port_can_be_had_for_both_kinds_of_addresses_in_any_order() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skip("there is no IPv6 here");
+    }
+    let home = Home::new();
+    let free = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let both = ["127.0.0.1", "[::1]"];
+    let cases: [(&str, &[&str], &[&str]); 8] = [
+        ("", &["[::]"], &both),
+        ("", &["0.0.0.0", "[::]"], &both),
+        ("", &["[::]", "0.0.0.0"], &both),
+        ("", &["127.0.0.1", "[::]"], &both),
+        ("", &["[::]", "127.0.0.1"], &both),
+        ("--workers 2", &["[::]", "0.0.0.0"], &both),
+        (&format!("--admin 0.0.0.0:{free} --admin-exposed"), &["[::]"], &["[::1]"]),
+        (&format!("--admin [::]:{free} --admin-exposed"), &["0.0.0.0"], &["127.0.0.1"]),
+    ];
+    for (options, binds, served) in cases {
+        let mut command = home.command("serve --dialect open --service echo");
+        command.args(options.split_whitespace());
+        for bind in binds {
+            command.arg("--bind").arg(format!("{bind}:{free}"));
+        }
+        let server = Served::started(command.spawn().unwrap(), binds.len());
+        for host in served {
+            let peer = dial(&format!("{host}:{free}"));
+            assert_eq!(ask(&peer, "a"), "a\n", "{options} {binds:?} {host}");
+        }
+        assert_eq!(server.stop().code, Some(0));
+    }
+    for order in [["0.0.0.0", "[::]"], ["[::]", "0.0.0.0"]] {
+        let listener = |(name, host): (&str, &str)| {
+            format!(
+                "[[listener]]\nname = \"{name}\"\nbind = \"{host}:{free}\"\ndialect = \"open\"\n"
+            )
+        };
+        let file = ["one", "two"].into_iter().zip(order).map(listener).collect::<String>();
+        let file = home.write("both.toml", file);
+        let mut command = home.command("serve --log-level debug --config");
+        let server = Served::started(command.arg(file).spawn().unwrap(), 2);
+        let (four, six) = if order[0] == "[::]" { ("two", "one") } else { ("one", "two") };
+        for (host, name) in [("127.0.0.1", four), ("[::1]", six)] {
+            drop(dial(&format!("{host}:{free}")));
+            let line = server.err.with(" let in");
+            assert!(line.contains(&format!("listener={name}")), "{line}");
+        }
+    }
+}
+
+#[test]
+fn all_addresses_of_a_name_are_listened_at() {
+    let names =
+        "::1 both.test\n127.0.0.1 localhost both.test\n192.0.2.1 left.test\n127.0.0.1 left.test\n";
+    let Some(home) = knowing(names) else { return };
+    let child = home.command("serve --dialect open --bind both.test:0 --admin both.test:0");
+    let server = Served::started({ child }.spawn().unwrap(), 2);
+    assert_eq!(port(&server.addresses[0]), port(&server.addresses[1]));
+    let admin = [server.admin(), server.admin()];
+    assert_eq!(port(&admin[0]), port(&admin[1]));
+    for address in server.addresses.iter().chain(&admin) {
+        drop(dial(address));
+    }
+    // One that this machine hasn't got is told of, and keeps the others from nothing.
+    let mut command = home.command("serve --dialect open --bind left.test:0");
+    let server = Served::started(command.spawn().unwrap(), 1);
+    server.err.with("WARN  cannot bind 192.0.2.1:0: ");
+    drop(dial(server.address()));
+}
+
+#[test]
+fn an_ipv4_peer_of_the_wildcard_is_logged_as_one() {
+    let home = Home::new();
+    let server = home.serve("serve --dialect raw --bind [::]:0 --log-level debug");
+    let peer = dial(&format!("127.0.0.1:{}", port(server.address())));
+    let address = peer.local_addr().unwrap();
+    drop(peer);
+    let line = server.err.with("peer=");
+    assert!(line.contains(&format!("peer={address} ")), "{line}");
 }

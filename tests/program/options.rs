@@ -38,27 +38,6 @@ fn several_addresses_in_the_environment_are_several_binds() {
 }
 
 #[test]
-fn one_port_can_be_had_for_both_kinds_of_addresses() {
-    if std::net::TcpListener::bind("[::1]:0").is_err() {
-        return super::home::skip("there is no IPv6 here");
-    }
-    let home = Home::new();
-    let free = std::net::TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
-    for binds in [&["0.0.0.0", "[::]"][..], &["[::]"]] {
-        let mut command = home.command("serve --dialect open --service echo");
-        for bind in binds {
-            command.arg("--bind").arg(format!("{bind}:{free}"));
-        }
-        let server = super::served::Served::started(command.spawn().unwrap(), binds.len());
-        for host in ["127.0.0.1", "[::1]"] {
-            let peer = super::served::dial(&format!("{host}:{free}"));
-            assert_eq!(super::served::ask(&peer, "a"), "a\n", "{binds:?} {host}");
-        }
-        assert_eq!(server.stop().code, Some(0));
-    }
-}
-
-#[test]
 fn flags_beat_the_environment() {
     let home = Home::with_keys(KEY);
     let cases = [

@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod addresses;
 mod balancer;
 mod bytes;
 mod caller;

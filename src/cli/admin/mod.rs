@@ -26,6 +26,7 @@ use clap::builder::FalseyValueParser;
 use countersign::{Address, Framing, Limits, Listener, Protocol, Server, ToAddresses as _};
 
 use super::exit::{Failure, Kind};
+use super::ports::Ipv4Ports;
 use super::units;
 pub(crate) use board::{Board, Reloads};
 use pages::{PAGE_MAX, Pages, REPLY_MAX};
@@ -100,6 +101,7 @@ impl Options {
         &self,
         subject: Arc<dyn Subject>,
         passed: Vec<OwnedFd>,
+        ports: &Ipv4Ports,
     ) -> Result<Option<Admin>, Failure> {
         let listener = Listener::new(Protocol::open().with_framing(Framing::Chunks))
             .named("admin")
@@ -107,8 +109,9 @@ impl Options {
             .unix_mode(self.admin_unix_mode);
         let (listener, ips) = if passed.is_empty() {
             let Some((address, addresses)) = self.resolved()? else { return Ok(None) };
-            let bound = listener.bind(address).map_err(|error| cannot_bind(address, &error))?;
-            (bound, addresses.iter().map(Address::ip).collect())
+            let ips = addresses.iter().map(Address::ip).collect();
+            let bound = ports.bind(listener, addresses);
+            (bound.map_err(|error| cannot_bind(address, &error))?, ips)
         } else {
             let ips = passed.iter().map(ip).collect::<io::Result<Vec<_>>>()?;
             if let Some(exposed) = ips.iter().flatten().find(|ip| !is_private(Some(**ip))) {
@@ -123,13 +126,18 @@ impl Options {
         Ok(Some(Admin { server }))
     }
 
+    /// The address as it is written, if there is one.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.admin.as_deref()
+    }
+
     /// The address as it is written, and what it stands for.
     ///
     /// # Errors
     ///
     /// It is none, or one that other machines reach though nobody has asked for that.
     pub(crate) fn resolved(&self) -> Result<Option<(&str, Vec<Address>)>, Failure> {
-        let Some(address) = self.admin.as_deref() else { return Ok(None) };
+        let Some(address) = self.address() else { return Ok(None) };
         let addresses = address.to_addresses().map_err(|error| cannot_bind(address, &error))?;
         if !addresses.iter().all(|address| is_private(address.ip())) {
             self.check_exposed(&format!("--admin {address}"))?;

@@ -29,6 +29,7 @@ use super::config::{File, Wanted};
 use super::exit::Failure;
 use super::logging::{self, Format, Guard, Logging};
 use super::output::announce;
+use super::ports::Ipv4Ports;
 use super::signals::Claimed;
 use super::system;
 use super::systemd::{Notifier, Passed};
@@ -144,7 +145,9 @@ fn serve(
     let Process { workers, busy_poll, close_revoked, logging, .. } = wanted.process;
     let began = system::monotonic();
     let passed_to_admin = passed.named("admin");
-    let mut servers = ready::servers(listeners, workers, passed)?;
+    let binds = listeners.iter().flat_map(|ready| &ready.listening.bind).map(String::as_str);
+    let ports = Ipv4Ports::of(binds.chain(wanted.process.admin.address()));
+    let mut servers = ready::servers(listeners, workers, passed, &ports)?;
     for server in &mut servers {
         server.set_busy_poll(busy_poll);
         server.set_close_expired(close_revoked);
@@ -156,7 +159,7 @@ fn serve(
     first.wake_on(woken)?;
     let handles = mail.iter().map(|mail| mail.handle().clone()).collect();
     let board = Arc::new(Board::new(workers, handles, system::wall(), began));
-    let admin = wanted.process.admin.listen(Arc::clone(&board) as _, passed_to_admin)?;
+    let admin = wanted.process.admin.listen(Arc::clone(&board) as _, passed_to_admin, &ports)?;
     let screen = Screen::new(listeners, &first, workers, admin.as_ref());
     introduce(&screen, log, logging.format, &first, admin.as_ref());
     let words: Vec<_> = listeners.iter().map(|ready| ready.listening.words()).collect();

@@ -13,6 +13,7 @@ use super::listening::{Listening, Made, Missing, cannot_listen};
 use super::mail::Renewed;
 use super::offer::{self, Offered, Served};
 use crate::cli::exit::{Failure, Kind};
+use crate::cli::ports::Ipv4Ports;
 use crate::cli::systemd::Passed;
 use crate::cli::units;
 
@@ -93,15 +94,20 @@ impl Ready {
     }
 
     /// The first worker's, with the sockets that were passed for it, or else at all its addresses.
-    fn bound(&self, workers: usize, passed: Vec<OwnedFd>) -> Result<Listener, Failure> {
+    fn bound(
+        &self,
+        workers: usize,
+        passed: Vec<OwnedFd>,
+        ports: &Ipv4Ports,
+    ) -> Result<Listener, Failure> {
         if !passed.is_empty() {
             return Ok(self.by(workers, passed));
         }
         if workers > 1 {
-            self.probe()?;
+            self.probe(ports)?;
         }
         self.listening.bind.iter().try_fold(self.listener(workers), |listener, address| {
-            listener.bind(address).map_err(|error| self.cannot_listen(address, &error))
+            ports.bind(listener, address).map_err(|error| self.cannot_listen(address, &error))
         })
     }
 
@@ -112,10 +118,10 @@ impl Ready {
 
     /// Where ports are shared, the system would let us in beside another server of the same user's,
     /// and nobody would hear of it. So its ports are taken for ourselves once, and given back.
-    fn probe(&self) -> Result<(), Failure> {
+    fn probe(&self, ports: &Ipv4Ports) -> Result<(), Failure> {
         let is_port = |address: &&String| !address.starts_with("unix:");
         for address in self.listening.bind.iter().filter(is_port) {
-            let probe = Listener::new(Protocol::open()).bind(address);
+            let probe = ports.bind(Listener::new(Protocol::open()), address);
             probe.map_err(|error| self.cannot_listen(address, &error))?;
         }
         Ok(())
@@ -127,11 +133,13 @@ impl Ready {
         workers: usize,
         addresses: &[Address],
         sockets: Vec<OwnedFd>,
+        ports: &Ipv4Ports,
     ) -> Result<Listener, Failure> {
         let mut both = addresses.iter().zip(sockets);
         both.try_fold(self.listener(workers), |listener, (address, socket)| match address {
-            Address::Ip(ip) => {
-                listener.bind(*ip).map_err(|error| self.cannot_listen(&ip.to_string(), &error))
+            Address::Ip(_) => {
+                let bound = ports.bind(listener, address);
+                bound.map_err(|error| self.cannot_listen(&address.to_string(), &error))
             }
             // Only one socket can be at a path.
             _ => Ok(listener.socket(socket)),
@@ -166,6 +174,7 @@ pub(super) fn servers(
     listeners: &[Ready],
     workers: usize,
     passed: Passed,
+    ports: &Ipv4Ports,
 ) -> Result<Vec<Server<Offered>>, Failure> {
     let served: Vec<_> = listeners.iter().map(|ready| ready.listening.served()).collect();
     if served.contains(&Served::Local) {
@@ -176,7 +185,7 @@ pub(super) fn servers(
     let passed = passed.share(&names)?;
     let was_passed: Vec<bool> = passed.iter().map(|sockets| !sockets.is_empty()).collect();
     let bound = listeners.iter().zip(passed);
-    let bound = bound.map(|(ready, passed)| ready.bound(workers, passed));
+    let bound = bound.map(|(ready, passed)| ready.bound(workers, passed, ports));
     let bound = bound.collect::<Result<Vec<_>, _>>()?;
     let share = |_| bound.iter().map(Listener::share).collect::<io::Result<Vec<_>>>();
     let shared = (1..workers).map(share).collect::<io::Result<Vec<_>>>()?;
@@ -187,7 +196,7 @@ pub(super) fn servers(
         let beside = all
             .map(|(((ready, gate), sockets), was_passed)| match was_passed {
                 true => Ok(ready.by(workers, sockets)),
-                false => ready.beside(workers, gate.addresses(), sockets),
+                false => ready.beside(workers, gate.addresses(), sockets, ports),
             })
             .collect::<Result<Vec<_>, _>>()?;
         servers.push(Server::new(beside, offered())?);

@@ -1,0 +1,32 @@
+//! Which ports of IPv4 a process listens at: `[::]` leaves them to those who ask for them.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+
+use countersign::{Address, Listener, ToAddresses};
+
+/// The ports at which a process listens at an address of IPv4, by any of its listeners.
+///
+/// By itself `[::]` takes IPv4 too, and whichever came second would find the port taken. So each of
+/// several listeners has to know what the others are bound to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ipv4Ports(HashSet<u16>);
+
+impl Ipv4Ports {
+    /// Those of all these addresses. One that can't be looked up is told of when it is bound.
+    pub(crate) fn of<'t>(addresses: impl IntoIterator<Item = &'t str>) -> Self {
+        let addresses = addresses.into_iter().filter_map(|text| text.to_addresses().ok()).flatten();
+        let ips = addresses.filter_map(|address| address.ip());
+        Self(ips.filter(|ip| ip.is_ipv4() && ip.port() != 0).map(|ip| ip.port()).collect())
+    }
+
+    /// Binds a listener to all addresses of a name; `[::]` takes no IPv4 where another one asks for
+    /// it.
+    pub(crate) fn bind(&self, listener: Listener, name: impl ToAddresses) -> io::Result<Listener> {
+        let addresses = name.to_addresses()?;
+        let ips = addresses.iter().filter_map(Address::ip);
+        let is_shared = ips.filter(SocketAddr::is_ipv6).any(|ip| self.0.contains(&ip.port()));
+        listener.ipv6_only(is_shared).bind(addresses)
+    }
+}
