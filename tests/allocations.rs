@@ -139,7 +139,7 @@ fn neither_a_message_nor_a_connection_allocates() {
 }
 
 #[test]
-fn a_claimed_length_allocates_no_more_than_what_has_come() {
+fn a_claimed_length_allocates_no_more_than_a_block_for_what_has_come() {
     let _turn = TURN.lock();
     let _profiler = dhat::Profiler::builder().testing().build();
     let mut pair = Pair::new(Dialect::Open, Framing::Length);
@@ -150,5 +150,5 @@ fn a_claimed_length_allocates_no_more_than_what_has_come() {
         pair.server.turn(Some(Duration::from_secs(10))).unwrap();
     }
     let held = dhat::HeapStats::get().curr_bytes - before;
-    assert!(held < 256, "{held} bytes for the 8 that have come");
+    assert!(held <= 1024 + 128, "{held} bytes for the 8 that have come");
 }

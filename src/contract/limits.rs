@@ -53,7 +53,8 @@ pub struct Limits {
     /// Bytes that a service may write in answer to one message, with what frames them. At most
     /// 1 GiB.
     pub reply_max: usize,
-    /// Bytes that all connections together may keep of unfinished messages and unsent replies.
+    /// Bytes that all connections together may keep of unfinished messages and unsent replies, in
+    /// blocks of 1 KiB.
     pub held_max: usize,
     /// Wrong proofs from one network (an IPv4 address, an IPv6 /64) that have no consequence. As
     /// long as more are not forgiven, its newcomers are delayed.

@@ -1,8 +1,10 @@
 //! The bytes of a unit (a proof, a message) that has arrived only in part.
 //!
 //! A unit that lies whole in the input is lent from there and never copied. Only one that a read
-//! has cut is gathered here, and its buffer goes as soon as the unit was delivered: a connection
-//! owns bytes only while it is stuck.
+//! has cut is gathered here, in blocks of one size, and those go as soon as the unit was delivered:
+//! a connection owns bytes only while it is stuck.
+
+use crate::proto::blocks::Blocks;
 
 /// How far the unit at the front of the input reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,22 +22,40 @@ impl Extent {
     }
 }
 
-/// The first `N` bytes of a unit of which `held` was taken already, wherever they lie.
-pub(crate) fn head<const N: usize>(held: &[u8], input: &[u8]) -> Option<[u8; N]> {
-    if let Some(head) = held.first_chunk() {
+/// What is known of the part of a unit that was taken already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Taken<'a> {
+    /// Its front: all of it, where it is no longer than a unit of a handshake.
+    pub(crate) front: &'a [u8],
+    /// Its length.
+    pub(crate) length: usize,
+    /// Its last byte.
+    pub(crate) last: Option<u8>,
+}
+
+#[cfg(test)]
+impl<'a> From<&'a [u8]> for Taken<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { front: bytes, length: bytes.len(), last: bytes.last().copied() }
+    }
+}
+
+/// The first `N` bytes of a unit of which this was taken already, wherever they lie.
+pub(crate) fn head<const N: usize>(taken: Taken<'_>, input: &[u8]) -> Option<[u8; N]> {
+    if let Some(head) = taken.front.first_chunk() {
         return Some(*head);
     }
     let mut head = [0; N];
-    let (old, new) = head.split_at_mut(held.len());
-    old.copy_from_slice(held);
+    let (old, new) = head.split_at_mut(taken.front.len());
+    old.copy_from_slice(taken.front);
     new.copy_from_slice(input.get(..new.len())?);
     Some(head)
 }
 
 /// The first `N` bytes of it that are there, and zeros behind them.
-pub(crate) fn front<const N: usize>(held: &[u8], input: &[u8]) -> [u8; N] {
+pub(crate) fn front<const N: usize>(taken: Taken<'_>, input: &[u8]) -> [u8; N] {
     let mut front = [0; N];
-    let bytes = held.iter().chain(input);
+    let bytes = taken.front.iter().chain(input);
     front.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
     front
 }
@@ -45,10 +65,12 @@ pub(crate) fn front<const N: usize>(held: &[u8], input: &[u8]) -> [u8; N] {
 pub(crate) struct Held(Option<Box<Gathered>>);
 
 /// What was gathered of a unit.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Gathered {
     /// The unit's bytes so far.
-    bytes: Vec<u8>,
+    bytes: Blocks,
+    /// The whole unit in one piece, for as long as it is lent, where one block has no room for it.
+    whole: Vec<u8>,
     /// The unit is whole and was lent to the caller: the next call drops it.
     delivered: bool,
 }
@@ -59,10 +81,13 @@ impl Held {
 
     /// What is there of an unfinished unit.
     #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub(crate) fn taken(&self) -> Taken<'_> {
         match &self.0 {
-            Some(gathered) if !gathered.delivered => &gathered.bytes,
-            _ => &[],
+            Some(gathered) if !gathered.delivered => {
+                let Gathered { bytes, .. } = &**gathered;
+                Taken { front: bytes.front(), length: bytes.len(), last: bytes.last() }
+            }
+            _ => Taken::default(),
         }
     }
 
@@ -73,8 +98,9 @@ impl Held {
     }
 
     /// The bytes of memory in use.
-    pub(crate) fn capacity(&self) -> usize {
-        self.0.as_ref().map_or(0, |gathered| gathered.bytes.capacity())
+    pub(crate) fn memory(&self) -> usize {
+        let taken = |gathered: &Gathered| gathered.bytes.taken() + gathered.whole.capacity();
+        self.0.as_deref().map_or(0, taken)
     }
 
     /// Forgets a unit that was delivered; to be called before the next one is sought.
@@ -103,11 +129,14 @@ impl Held {
             None if whole => Some(unit),
             None if unit.is_empty() => None,
             held => {
-                let gathered = held
-                    .get_or_insert_with(|| Gathered { bytes: Vec::new(), delivered: false }.into());
-                gathered.append(unit, max);
-                gathered.delivered = whole;
-                whole.then_some(&gathered.bytes)
+                let gathered = held.get_or_insert_default();
+                let length = gathered.bytes.len() + unit.len();
+                debug_assert!(length <= max, "the framings refuse a longer unit before it is kept");
+                if whole {
+                    return Some(gathered.deliver(unit));
+                }
+                gathered.bytes.push(unit);
+                None
             }
         }
     }
@@ -118,28 +147,33 @@ impl Held {
         length: usize,
         input: &mut &'i [u8],
     ) -> Option<&'s [u8]> {
-        let missing = length - self.bytes().len();
+        let missing = length - self.taken().length;
         self.take(Extent::of(missing, input), input, length)
     }
 
     /// Takes what is held as the last unit of the stream.
     pub(crate) fn take_rest(&mut self) -> Option<&[u8]> {
         let gathered = self.0.as_mut().filter(|gathered| !gathered.delivered)?;
-        gathered.delivered = true;
-        Some(&gathered.bytes)
+        Some(gathered.deliver(&[]))
     }
 }
 
 impl Gathered {
-    /// Grows by doubling, but never past `max`: the memory sum counts on it.
-    fn append(&mut self, unit: &[u8], max: usize) {
-        let needed = self.bytes.len() + unit.len();
-        debug_assert!(needed <= max, "the framings refuse a longer unit before it is kept");
-        if needed > self.bytes.capacity() {
-            let target = needed.max(self.bytes.capacity() * 2).min(max.max(needed));
-            self.bytes.reserve_exact(target - self.bytes.len());
+    /// The whole unit, of which this is the rest. Where it doesn't lie in one block, it is copied
+    /// to a buffer that goes when the unit was looked at: there is one at a time.
+    fn deliver(&mut self, rest: &[u8]) -> &[u8] {
+        self.delivered = true;
+        let length = self.bytes.len() + rest.len();
+        if Blocks::fit_one(length) {
+            self.bytes.push(rest);
+            return self.bytes.front();
         }
-        self.bytes.extend_from_slice(unit);
+        self.whole.reserve_exact(length);
+        self.whole.resize(self.bytes.len(), 0);
+        self.bytes.copy(0, &mut self.whole);
+        self.whole.extend_from_slice(rest);
+        self.bytes = Blocks::default();
+        &self.whole
     }
 }
 
@@ -155,7 +189,7 @@ mod tests {
         let unit = held.take(Extent::Whole(4), &mut input, 8).unwrap();
         assert_eq!(unit.as_ptr(), bytes.as_ptr());
         assert_eq!(input, b"ef");
-        assert_eq!(held.capacity(), 0);
+        assert_eq!(held.memory(), 0);
     }
 
     #[test]
@@ -165,25 +199,34 @@ mod tests {
         let mut input = &b"defg"[..];
         assert_eq!(held.take(Extent::Whole(2), &mut input, 8), Some(&b"abcde"[..]));
         assert_eq!(input, b"fg");
-        assert_eq!(held.bytes(), b"", "a delivered unit is no partial one");
+        assert_eq!(held.taken().length, 0, "a delivered unit is no partial one");
         held.release();
-        assert_eq!(held.capacity(), 0);
+        assert_eq!(held.memory(), 0);
     }
 
     #[test]
-    fn the_buffer_never_outgrows_the_limit() {
-        let mut held = Held::default();
-        for _ in 0..100 {
-            held.take(Extent::Partial, &mut &b"x"[..], 100);
+    fn a_unit_of_many_blocks_is_delivered_in_one_piece() {
+        let unit: Vec<u8> = (0..10_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+        for cut in [1, 999, 1_000, 1_001, 5_000, 9_999] {
+            let mut held = Held::default();
+            for piece in unit[..cut].chunks(700) {
+                assert_eq!(held.take(Extent::Partial, &mut &piece[..], 10_000), None);
+            }
+            assert_eq!(held.memory(), Blocks::taken_by(cut));
+            assert_eq!(held.taken().length, cut);
+            let rest = Extent::Whole(unit.len() - cut);
+            let delivered = held.take(rest, &mut &unit[cut..], 10_000);
+            assert!(delivered == Some(&unit[..]), "cut at {cut}");
+            held.release();
+            assert_eq!(held.memory(), 0);
         }
-        assert_eq!(held.capacity(), 100);
     }
 
     #[test]
     fn nothing_is_kept_of_nothing() {
         let mut held = Held::default();
         assert_eq!(held.take(Extent::Partial, &mut &b""[..], 8), None);
-        assert_eq!(held.capacity(), 0);
+        assert_eq!(held.memory(), 0);
         assert_eq!(held.take_rest(), None);
     }
 }

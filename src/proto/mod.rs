@@ -8,6 +8,7 @@
 //! [`Protocol`]: protocol::Protocol
 //! [`Refusal`]: refusal::Refusal
 
+pub(crate) mod blocks;
 pub mod dialect;
 pub mod framing;
 pub(crate) mod handshake;

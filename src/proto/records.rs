@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use crate::proto::handshake::countersign::frame::{BODY_MAX, HEADER, Header};
 use crate::proto::handshake::countersign::schedule::keyed;
-use crate::proto::held::{Extent, head};
+use crate::proto::held::{Extent, Taken, head};
 use crate::proto::refusal::Refusal;
 
 /// The bytes of a tag.
@@ -123,11 +123,15 @@ impl Records {
         self.heard_close
     }
 
-    /// How far the record reaches of which `held` was taken already. Judges it by its header, so
+    /// How far the record reaches of which this was taken already. Judges it by its header, so
     /// that nothing is kept of one that is refused.
     #[inline]
-    pub(crate) fn scan(held: &[u8], input: &[u8], message_max: usize) -> Result<Extent, Refusal> {
-        let Some(header) = head(held, input).map(Header::read) else {
+    pub(crate) fn scan(
+        taken: Taken<'_>,
+        input: &[u8],
+        message_max: usize,
+    ) -> Result<Extent, Refusal> {
+        let Some(header) = head(taken, input).map(Header::read) else {
             return Ok(Extent::Partial);
         };
         let payload = header.length.checked_sub(TAG).ok_or(Refusal::BadRecord)?;
@@ -138,7 +142,7 @@ impl Records {
             CLOSE if payload == 0 => Ok(()),
             _ => Err(Refusal::BadRecord),
         }?;
-        Ok(Extent::of(HEADER + header.length - held.len(), input))
+        Ok(Extent::of(HEADER + header.length - taken.length, input))
     }
 
     /// Takes what stands before the first record of a server's.
@@ -167,7 +171,9 @@ impl Records {
     /// end takes: all, but for a record that is too long for it.
     pub(crate) fn seal(&mut self, out: &mut [u8]) -> usize {
         let mut at = std::mem::take(&mut self.front);
-        while let Some(header) = out.get(at..).and_then(|rest| head(&[], rest)).map(Header::read) {
+        while let Some(header) =
+            out.get(at..).and_then(|rest| head(Taken::default(), rest)).map(Header::read)
+        {
             if header.length > self.record_max {
                 return at;
             }

@@ -7,6 +7,7 @@ use std::io;
 
 use crate::contract::close::Close;
 use crate::contract::service::Service;
+use crate::proto::blocks::Blocks;
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Form;
 use crate::proto::keys::key::KeyNumber;
@@ -68,10 +69,10 @@ pub(super) struct Conn<N: Net, S: Service> {
 #[derive(Debug, Default)]
 struct Stuck {
     /// What was written; the front of it, up to `sent`, is gone.
-    unsent: Vec<u8>,
+    unsent: Blocks,
     sent: usize,
-    /// What was read and not looked at yet.
-    unread: Vec<u8>,
+    /// What was read and not looked at yet: the rest of one read.
+    unread: Blocks,
 }
 
 /// What a visit came to.
@@ -164,7 +165,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     pub(super) fn bytes_held(&self) -> usize {
         let stuck = self.stuck.as_ref();
         self.session.bytes_held()
-            + stuck.map_or(0, |stuck| stuck.unsent.capacity() + stuck.unread.capacity())
+            + stuck.map_or(0, |stuck| stuck.unsent.taken() + stuck.unread.taken())
     }
 
     /// What it waits for now.
@@ -215,13 +216,12 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     fn turn(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
-        if !self.send_unsent(desk)? {
+        if !self.send_unsent(inbox, desk)? {
             return Ok(Visit::Rest);
         }
-        let unread = self.stuck.as_mut().map(|stuck| std::mem::take(&mut stuck.unread));
-        self.stuck = None;
-        if let Some(unread) = unread.filter(|unread| !unread.is_empty()) {
-            self.digest(&unread, desk)?;
+        let unread = self.stuck.take().map_or(0, |stuck| stuck.unread.copy(0, inbox));
+        if unread > 0 {
+            self.digest(&inbox[..unread], desk)?;
         }
         let mut reads = READS_PER_VISIT;
         while self.phase.is_talking() && self.stuck.is_none() {
@@ -289,7 +289,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             }
             let stop = desk.messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
             if stop && !input.is_empty() {
-                self.stuck.get_or_insert_default().unread = input.to_vec();
+                self.stuck.get_or_insert_default().unread = input.into();
                 break;
             }
         }
@@ -360,9 +360,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             }
         }
         if self.has_unsent() {
-            let stuck = self.stuck.get_or_insert_default();
-            stuck.unsent.reserve_exact(desk.outbox.len());
-            stuck.unsent.extend_from_slice(desk.outbox.bytes());
+            self.stuck.get_or_insert_default().unsent.push(desk.outbox.bytes());
             desk.outbox.clear();
             return Ok(false);
         }
@@ -370,26 +368,32 @@ impl<N: Net, S: Service> Conn<N, S> {
         desk.counters.bytes_out += sent as u64;
         let all = sent == desk.outbox.len();
         if !all {
-            self.stuck.get_or_insert_default().unsent = desk.outbox.bytes()[sent..].to_vec();
+            self.stuck.get_or_insert_default().unsent = desk.outbox.bytes()[sent..].into();
         }
         desk.outbox.clear();
         Ok(all)
     }
 
-    /// Sends what waits from an earlier visit. Says whether all of it went.
-    fn send_unsent(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
+    /// Sends what waits from an earlier visit, by way of the inbox, which is free. Says whether all
+    /// of it went.
+    fn send_unsent(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
         let Some(stuck) = self.stuck.as_mut().filter(|stuck| !stuck.unsent.is_empty()) else {
             return Ok(true);
         };
-        let sent = write(desk.net, &mut self.socket, &stuck.unsent[stuck.sent..])?;
-        desk.counters.bytes_out += sent as u64;
-        stuck.sent += sent;
-        let all = stuck.sent == stuck.unsent.len();
-        if all {
-            stuck.unsent = Vec::new();
-            stuck.sent = 0;
+        loop {
+            let length = stuck.unsent.copy(stuck.sent, inbox);
+            if length == 0 {
+                stuck.unsent = Blocks::default();
+                stuck.sent = 0;
+                return Ok(true);
+            }
+            let sent = write(desk.net, &mut self.socket, &inbox[..length])?;
+            desk.counters.bytes_out += sent as u64;
+            stuck.sent += sent;
+            if sent < length {
+                return Ok(false);
+            }
         }
-        Ok(all)
     }
 
     /// Sends a message of our own accord, which lies in the outbox. Says whether there was room:

@@ -266,23 +266,25 @@ impl Link {
     }
 
     /// The bytes that the server has reason to keep for it: replies that found no room, and of
-    /// what was read either the rest of one read or a message in part, which grows by doubling.
+    /// what was read either the rest of one read or a message in part. Each is kept in blocks.
     pub(crate) fn keeps(&self) -> usize {
         let Account { oracle, due, .. } = &self.account;
         let unsent = self.socket.stuck_from.map_or(0, |from| due.len().saturating_sub(from));
-        let proof = if self.account.opened.is_none() { 2 * self.read } else { 0 };
-        let header = if self.is_arriving() { self.prelude_read } else { 0 };
+        let proof = if self.account.opened.is_none() { blocks(self.read) } else { 0 };
+        let header = if self.is_arriving() { blocks(self.prelude_read) } else { 0 };
         let is_over = oracle.bad || oracle.messages_left == 0;
         let input = match oracle.messages.is_empty() {
-            _ if is_over => READ.max(oracle.unit_max()),
-            true => 2 * oracle.partial(),
-            false => READ,
+            _ if is_over => blocks(READ.max(oracle.unit_max())),
+            true => blocks(oracle.partial()),
+            false => blocks(READ),
         };
         // A hello, a refusal or a good-bye, and the echoes of pings, which are due when they show.
+        // The client's good-bye may be all that was not looked at yet.
         let aside = if self.mutual.is_some() { ASIDE } else { 0 };
+        let input = input.max(blocks(aside));
         let echoes = oracle.messages.iter().filter(|(_, ending)| *ending == Ending::Ping);
         let echoes: usize = echoes.map(|(payload, _)| payload.len() + 20).sum();
-        unsent + header + proof + input + aside + echoes
+        blocks(unsent + aside + echoes) + header + proof + input
     }
 
     /// When the server must have closed it, or greeted it if that was put off, if nothing happens
@@ -315,6 +317,11 @@ impl Link {
             None => (after(opened.max(*last_read).max(active), limits.idle_timeout), "idle"),
         }
     }
+}
+
+/// What so many bytes count for where they are kept.
+fn blocks(length: usize) -> usize {
+    length.div_ceil(992) * 1024
 }
 
 /// The most bytes that the server says in its own right.

@@ -4,7 +4,7 @@
 //! 64-bit length follows, which is taken for any message within the limit. Every other negative
 //! length is refused. Nothing is allocated for what a length merely claims.
 
-use crate::proto::held::{Extent, head};
+use crate::proto::held::{Extent, Taken, head};
 use crate::proto::refusal::Refusal;
 
 /// The longer of the two headers.
@@ -16,10 +16,10 @@ pub(crate) const HEADER: usize = 4;
 /// What stands in the short header where the long one is meant.
 const LONG: [u8; HEADER] = [0xff; HEADER];
 
-pub(crate) fn scan(held: &[u8], input: &[u8], max: usize) -> Result<Extent, Refusal> {
-    let Some(short) = head::<HEADER>(held, input) else { return Ok(Extent::Partial) };
+pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<Extent, Refusal> {
+    let Some(short) = head::<HEADER>(taken, input) else { return Ok(Extent::Partial) };
     let (header, length) = if short == LONG {
-        let Some(long) = head::<HEADER_MAX>(held, input) else { return Ok(Extent::Partial) };
+        let Some(long) = head::<HEADER_MAX>(taken, input) else { return Ok(Extent::Partial) };
         let [.., a, b, c, d, e, f, g, h] = long;
         let length = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         (HEADER_MAX, usize::try_from(length).map_err(|_| Refusal::MessageTooLong)?)
@@ -30,7 +30,7 @@ pub(crate) fn scan(held: &[u8], input: &[u8], max: usize) -> Result<Extent, Refu
     if length > max {
         return Err(Refusal::MessageTooLong);
     }
-    Ok(Extent::of(header + length - held.len(), input))
+    Ok(Extent::of(header + length - taken.length, input))
 }
 
 /// The message in a whole unit.
@@ -69,7 +69,7 @@ mod tests {
             (b"", b"\x80\0\0\0", Err(Refusal::BadLength)),
         ];
         for (held, input, expected) in cases {
-            assert_eq!(scan(held, input, 4), expected, "{held:?} {input:?}");
+            assert_eq!(scan(held.into(), input, 4), expected, "{held:?} {input:?}");
         }
     }
 
@@ -78,12 +78,16 @@ mod tests {
         let frame = [long(3), b"abc".to_vec()].concat();
         for cut in 0..=frame.len() {
             let (held, input) = frame.split_at(cut);
-            assert_eq!(scan(held, input, 4), Ok(Extent::Whole(frame.len() - cut)), "cut at {cut}");
+            assert_eq!(
+                scan(held.into(), input, 4),
+                Ok(Extent::Whole(frame.len() - cut)),
+                "cut at {cut}"
+            );
         }
         assert_eq!(open(&frame), b"abc");
-        assert_eq!(scan(&[], &long(5), 4), Err(Refusal::MessageTooLong));
-        assert_eq!(scan(&[], &long(u64::MAX), 4), Err(Refusal::MessageTooLong));
-        assert_eq!(scan(&[], &LONG, 4), Ok(Extent::Partial));
+        assert_eq!(scan(Taken::default(), &long(5), 4), Err(Refusal::MessageTooLong));
+        assert_eq!(scan(Taken::default(), &long(u64::MAX), 4), Err(Refusal::MessageTooLong));
+        assert_eq!(scan(Taken::default(), &LONG, 4), Ok(Extent::Partial));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use memchr::arch::x86_64::sse2::memchr::One;
 
 use crate::proto::framing::{Ending, Form};
-use crate::proto::held::Extent;
+use crate::proto::held::{Extent, Taken};
 use crate::proto::refusal::Refusal;
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -15,14 +15,14 @@ use memchr::memchr as find;
 /// The longest terminator.
 pub(crate) const ENDING_MAX: usize = 2;
 
-/// Looks for the LF in the new bytes alone: what is held was searched before.
+/// Looks for the LF in the new bytes alone: what was taken already was searched before.
 #[inline]
-pub(crate) fn scan(held: &[u8], input: &[u8], max: usize) -> Result<Extent, Refusal> {
+pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<Extent, Refusal> {
     let (line, extent) = match find(input) {
         Some(at) => (&input[..at], Extent::Whole(at + 1)),
         None => (input, Extent::Partial),
     };
-    if held.len() + line.len() <= max || is_longest(held, line, max) {
+    if taken.length + line.len() <= max || is_longest(taken, line, max) {
         Ok(extent)
     } else {
         Err(Refusal::MessageTooLong)
@@ -31,8 +31,9 @@ pub(crate) fn scan(held: &[u8], input: &[u8], max: usize) -> Result<Extent, Refu
 
 /// The one byte over the limit is the CR of a CRLF, or may be.
 #[cold]
-fn is_longest(held: &[u8], line: &[u8], max: usize) -> bool {
-    held.len() + line.len() == max + 1 && line.last().or(held.last()) == Some(&b'\r')
+fn is_longest(taken: Taken<'_>, line: &[u8], max: usize) -> bool {
+    let last = line.last().copied().or(taken.last);
+    taken.length + line.len() == max + 1 && last == Some(b'\r')
 }
 
 /// Splits the terminator off; a line without one was ended by the stream.
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_line_ends_where_its_terminator_does() {
-        let scanned = |held: &str, input: &str| scan(held.as_bytes(), input.as_bytes(), 3);
+        let scanned = |held: &str, input: &str| scan(held.as_bytes().into(), input.as_bytes(), 3);
         assert_eq!(scanned("", "ab\ncd\n"), Ok(Extent::Whole(3)));
         assert_eq!(scanned("", "abc\r\n"), Ok(Extent::Whole(5)));
         assert_eq!(scanned("abc\r", "\n"), Ok(Extent::Whole(1)));
@@ -84,7 +85,7 @@ mod tests {
         for (held, input) in
             [("", "abcd\n"), ("", "abcd\r\n"), ("abcd\r", "\n"), ("abc", "\r\r"), ("", "abcd")]
         {
-            let refused = scan(held.as_bytes(), input.as_bytes(), 3);
+            let refused = scan(held.as_bytes().into(), input.as_bytes(), 3);
             assert_eq!(refused, Err(Refusal::MessageTooLong), "{held:?} {input:?}");
         }
     }

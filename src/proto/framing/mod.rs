@@ -7,7 +7,7 @@ pub(crate) mod lines;
 use std::fmt;
 
 use crate::proto::handshake::countersign::frame;
-use crate::proto::held::Extent;
+use crate::proto::held::{Extent, Taken};
 use crate::proto::records;
 use crate::proto::refusal::Refusal;
 
@@ -62,13 +62,18 @@ impl Framing {
         }
     }
 
-    /// How far the unit reaches of which `held` was taken already.
+    /// How far the unit reaches of which this was taken already.
     #[inline(always)]
-    pub(crate) fn scan(self, held: &[u8], input: &[u8], max: usize) -> Result<Extent, Refusal> {
+    pub(crate) fn scan(
+        self,
+        taken: Taken<'_>,
+        input: &[u8],
+        max: usize,
+    ) -> Result<Extent, Refusal> {
         match self {
-            Self::Lines => lines::scan(held, input, max),
+            Self::Lines => lines::scan(taken, input, max),
             Self::Chunks => Ok(chunks::scan(input, max)),
-            Self::Length => length::scan(held, input, max),
+            Self::Length => length::scan(taken, input, max),
         }
     }
 

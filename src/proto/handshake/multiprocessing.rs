@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::{Form, length};
 use crate::proto::handshake::CHALLENGE;
-use crate::proto::held::{Extent, front, head};
+use crate::proto::held::{Extent, Taken, front, head};
 use crate::proto::keys::key::{Key, Mac};
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Opening, Reason, Refusal};
@@ -46,17 +46,17 @@ const SEAL: usize = 8;
 type Challenge = [u8; SHA256.len() + CHALLENGE + SEAL];
 
 /// The reach of the message at the front of the input, judged by its header.
-pub(crate) fn scan(held: &[u8], input: &[u8]) -> Result<Extent, Refusal> {
-    let Some(header) = head::<{ length::HEADER }>(held, input) else { return Ok(Extent::Partial) };
+pub(crate) fn scan(taken: Taken<'_>, input: &[u8]) -> Result<Extent, Refusal> {
+    let Some(header) = head::<{ length::HEADER }>(taken, input) else { return Ok(Extent::Partial) };
     // A length of -1, behind which a longer one stands, is none here.
     let fault = match usize::try_from(i32::from_be_bytes(header)) {
         Ok(length) if length <= MESSAGE_MAX => {
-            return Ok(Extent::of(length::HEADER + length - held.len(), input));
+            return Ok(Extent::of(length::HEADER + length - taken.length, input));
         }
         Ok(_) => Refusal::MessageTooLong,
         Err(_) => Refusal::BadLength,
     };
-    Err(match Opening::of(&front::<16>(held, input)) {
+    Err(match Opening::of(&front::<16>(taken, input)) {
         Opening::Other => fault,
         opening => Refusal::Foreign(opening),
     })

@@ -10,7 +10,7 @@ use crate::proto::framing::{Form, Framing, chunks, lines};
 use crate::proto::handshake::countersign::frame::MAGIC;
 use crate::proto::handshake::countersign::{Nonce, server};
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
-use crate::proto::held::{Extent, Held};
+use crate::proto::held::{Extent, Held, Taken};
 use crate::proto::keys::key::Credential;
 use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
 use crate::proto::refusal::{Reason, Refusal};
@@ -244,8 +244,15 @@ impl Session {
             let max = length_max(protocol, side);
             // What most connections speak has a run of its own, in which its form is known.
             *input = match protocol.framing() {
-                Framing::Lines => run(input, |rest| lines::scan(&[], rest, max), lines::open, take),
-                other => run(input, |rest| other.scan(&[], rest, max), |u| other.open(u), take),
+                Framing::Lines => {
+                    run(input, |rest| lines::scan(Taken::default(), rest, max), lines::open, take)
+                }
+                other => run(
+                    input,
+                    |rest| other.scan(Taken::default(), rest, max),
+                    |u| other.open(u),
+                    take,
+                ),
             };
         }
     }
@@ -308,7 +315,7 @@ impl Session {
     /// dialect has one and the peer speaks it. The session takes nothing more.
     pub fn give_up(&mut self, reason: Reason, out: &mut Vec<u8>) {
         match self.stage.end() {
-            Stage::Called(nonce, is_sent) if self.held.bytes().starts_with(&MAGIC) => {
+            Stage::Called(nonce, is_sent) if self.held.taken().front.starts_with(&MAGIC) => {
                 server::refuse((!is_sent).then_some(&nonce), reason, out);
             }
             Stage::Confirming(_) => server::refuse(None, reason, out),
@@ -358,7 +365,7 @@ impl Session {
     /// Whether a message, or a proof, has arrived in part.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        !self.held.bytes().is_empty()
+        self.held.taken().length > 0
     }
 
     /// Forgets the message that was given out last, where it was gathered here; the next call of
@@ -370,7 +377,7 @@ impl Session {
     /// The bytes of memory that the session holds beside itself.
     #[must_use]
     pub fn bytes_held(&self) -> usize {
-        self.held.capacity()
+        self.held.memory()
     }
 
     #[inline]
@@ -381,7 +388,7 @@ impl Session {
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
         let (framing, max) = (protocol.framing(), length_max(protocol, side));
-        let extent = framing.scan(self.held.bytes(), input, max).inspect_err(|_| {
+        let extent = framing.scan(self.held.taken(), input, max).inspect_err(|_| {
             self.stage.end();
         })?;
         let Some(unit) = self.held.take(extent, input, protocol.unit_max()) else {

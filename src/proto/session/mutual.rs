@@ -76,9 +76,9 @@ impl Session {
 
     /// The first bytes of a peer, if they can't be those of a call.
     fn stranger(&self, input: &[u8]) -> Option<[u8; 16]> {
-        let bytes = self.held.bytes().iter().chain(input);
+        let bytes = self.held.taken().front.iter().chain(input);
         let differs = MAGIC.iter().zip(bytes).any(|(ours, theirs)| ours != theirs);
-        differs.then(|| front(self.held.bytes(), input))
+        differs.then(|| front(self.held.taken(), input))
     }
 
     fn answer_call(
@@ -89,14 +89,14 @@ impl Session {
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<server::Pending>, Refusal> {
-        let extent = match head::<FRONT>(self.held.bytes(), input) {
+        let extent = match head::<FRONT>(self.held.taken(), input) {
             None => Extent::Partial,
             Some([.., kind, a, b, c]) => {
                 let header = Header::read([kind, a, b, c]);
                 if header.kind != HELLO || FRONT + header.length > HELLO_MAX {
                     return Err(Refusal::Malformed);
                 }
-                Extent::of(FRONT + header.length - self.held.bytes().len(), input)
+                Extent::of(FRONT + header.length - self.held.taken().length, input)
             }
         };
         let Some(call) = self.held.take(extent, input, HELLO_MAX) else { return Ok(None) };
@@ -112,7 +112,7 @@ impl Session {
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Step<'s> {
-        let header = head(self.held.bytes(), input).map(Header::read);
+        let header = head(self.held.taken(), input).map(Header::read);
         let due = Header { kind: CONFIRM, length: PROOF };
         let confirmed = match header {
             Some(header) if header != due => Err(Refusal::Malformed),
@@ -171,12 +171,12 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Step<'s> {
         const FRONT: usize = NONCE + HEADER;
-        let extent = match head::<FRONT>(self.held.bytes(), input) {
+        let extent = match head::<FRONT>(self.held.taken(), input) {
             None => Extent::Partial,
             Some([.., kind, a, b, c]) => {
                 let header = Header::read([kind, a, b, c]);
                 client::judge(header, SERVER_HELLO, PROOF..=HELLO_MAX - HEADER)?;
-                Extent::of(FRONT + header.length - self.held.bytes().len(), input)
+                Extent::of(FRONT + header.length - self.held.taken().length, input)
             }
         };
         let Some(heard) = self.held.take(extent, input, NONCE + HELLO_MAX) else {
@@ -198,7 +198,7 @@ impl Session {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Step<'s> {
-        let length = match head(self.held.bytes(), input).map(Header::read) {
+        let length = match head(self.held.taken(), input).map(Header::read) {
             None => HEADER + 1 + TAG,
             Some(header) => {
                 client::judge(header, ACCEPT, 1 + TAG..=1 + TAG)?;
@@ -275,7 +275,7 @@ impl Session {
         }
         // After a fault there is no good-bye, and nothing more is heard.
         guarded.course = Course::Over;
-        let extent = Records::scan(held.bytes(), input, protocol.record_payload_max())?;
+        let extent = Records::scan(held.taken(), input, protocol.record_payload_max())?;
         let Some(unit) = held.take(extent, input, protocol.unit_max()) else {
             guarded.course = Course::Talking;
             return Ok(None);

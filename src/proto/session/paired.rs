@@ -41,7 +41,7 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         loop {
-            let extent = multiprocessing::scan(self.held.bytes(), input).inspect_err(|_| {
+            let extent = multiprocessing::scan(self.held.taken(), input).inspect_err(|_| {
                 self.stage.end();
             })?;
             let Some(unit) = self.held.take(extent, input, multiprocessing::UNIT_MAX) else {

@@ -29,9 +29,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         if matches!(self.phase, Phase::Delayed { .. }) {
             return Ok(Visit::Rest);
         }
-        let kept = self.stuck.take().map(|stuck| stuck.unread).unwrap_or_default();
-        let mut length = kept.len();
-        inbox[..length].copy_from_slice(&kept);
+        let mut length = self.stuck.take().map_or(0, |stuck| stuck.unread.copy(0, inbox));
         loop {
             match Header::read(&inbox[..length]) {
                 Header::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
@@ -60,7 +58,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     fn keep_unread(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.stuck = Some(Stuck { unread: bytes.to_vec(), ..Stuck::default() }.into());
+            self.stuck = Some(Stuck { unread: bytes.into(), ..Stuck::default() }.into());
         }
     }
 

@@ -20,6 +20,7 @@ use crate::contract::outbox::Outbox;
 use crate::contract::peer::{PeerId, SLOTS_MAX};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
+use crate::proto::blocks::Blocks;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::HELLO_MAX;
 use crate::proto::session::Session;
@@ -293,9 +294,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// is the sum, but for what is said of one connection, which is the most that one can take.
     #[must_use]
     pub fn memory_max(&self) -> Memory {
-        let start = Memory { fixed: INBOX + ASIDE + self.outbox.capacity(), ..Memory::default() };
+        // A message that lies in several blocks is handed over in one piece, one at a time.
+        let whole = self.gates.iter().map(|gate| gate.protocol.unit_max()).max().unwrap_or(0);
+        let fixed = (INBOX + ASIDE + self.outbox.capacity()).saturating_add(whole);
+        let start = Memory { fixed, ..Memory::default() };
         let sum = self.gates.iter().map(|gate| self.memory_of(gate)).fold(start, Memory::and);
-        Memory { total: sum.total + start.fixed, ..sum }
+        Memory { total: sum.total.saturating_add(fixed), ..sum }
     }
 
     /// The part of a gate in it.
@@ -307,7 +311,11 @@ impl<N: Net, S: Service> Engine<N, S> {
         let queues = 4 * size_of::<usize>();
         let ages = if self.ages.is_some() { Waits::NODE } else { 0 };
         let per_connection = entry + Waits::NODE + ages + queues + Conn::<N, S>::STUCK_MAX;
-        let held_per_connection = protocol.unit_max().max(INBOX) + BATCH + reply_max;
+        // An unfinished message, or the rest of a read; and what one visit can leave unsent, behind
+        // which there may stand a good-bye.
+        let unsent_max = BATCH.saturating_add(reply_max).saturating_add(ASIDE);
+        let held_per_connection = Blocks::taken_by(protocol.unit_max().max(INBOX))
+            .saturating_add(Blocks::taken_by(unsent_max));
         // The limit on what is held is seen when it is passed, so one connection may lie above it.
         let all_held = held_per_connection.saturating_mul(connections);
         let held = all_held.min(held_max.saturating_add(held_per_connection));

@@ -89,14 +89,14 @@ fn what_is_longer_than_256_bytes_or_negative_is_judged_by_its_header() {
     ];
     for (length, expected) in cases {
         let bytes = [&length.to_be_bytes()[..], b"abc"].concat();
-        assert_eq!(scan(&[], &bytes), expected, "{length}");
-        let split = scan(&bytes[..3], &bytes[3..]);
+        assert_eq!(scan(Taken::default(), &bytes), expected, "{length}");
+        let split = scan(bytes[..3].into(), &bytes[3..]);
         let left = expected.map(|extent| match extent {
             Extent::Whole(length) => Extent::Whole(length - 3),
             Extent::Partial => Extent::Partial,
         });
         assert_eq!(split, left, "{length}, cut");
-        assert_eq!(scan(&bytes[..2], &bytes[2..3]), Ok(Extent::Partial));
+        assert_eq!(scan(bytes[..2].into(), &bytes[2..3]), Ok(Extent::Partial));
     }
     let strangers: [(&[u8], Opening); 3] = [
         (b"\x16\x03\x01\x02\0\x01", Opening::Tls),
@@ -104,7 +104,7 @@ fn what_is_longer_than_256_bytes_or_negative_is_judged_by_its_header() {
         (b"PROXY TCP4 192.0.2.1", Opening::Proxy),
     ];
     for (bytes, opening) in strangers {
-        assert_eq!(scan(&[], bytes), Err(Refusal::Foreign(opening)));
+        assert_eq!(scan(Taken::default(), bytes), Err(Refusal::Foreign(opening)));
     }
 }
 
