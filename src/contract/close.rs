@@ -25,8 +25,9 @@ pub enum Close {
     WriteTimeout,
     /// The service's reply passed [`Limits::reply_max`](super::limits::Limits::reply_max).
     ReplyTooLong,
-    /// Stuck connections together held
-    /// [`Limits::held_max`](super::limits::Limits::held_max) bytes, and this one needed more.
+    /// Stuck connections together held more than
+    /// [`Limits::held_max`](super::limits::Limits::held_max) bytes, and this one had been stuck for
+    /// longest: its message was unfinished, or its peer took nothing.
     Overloaded,
     /// The service asked for it, or its host.
     Dismissed,

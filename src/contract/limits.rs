@@ -54,7 +54,7 @@ pub struct Limits {
     /// 1 GiB.
     pub reply_max: usize,
     /// Bytes that all connections together may keep of unfinished messages and unsent replies, in
-    /// blocks of 1 KiB.
+    /// blocks of 1 KiB. Past that, those are closed that have been stuck longest.
     pub held_max: usize,
     /// Wrong proofs from one network (an IPv4 address, an IPv6 /64) that have no consequence. As
     /// long as more are not forgiven, its newcomers are delayed.

@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_unit_of_many_blocks_is_delivered_in_one_piece() {
-        let unit: Vec<u8> = (0..10_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+        let unit: Vec<u8> =
+            (0..10_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
         for cut in [1, 999, 1_000, 1_001, 5_000, 9_999] {
             let mut held = Held::default();
             for piece in unit[..cut].chunks(700) {

@@ -177,7 +177,7 @@ impl World {
             Close::TooOld => self.is_too_old(link),
             Close::WriteTimeout => link.deadline(limits) <= (now, "write"),
             Close::ReplyTooLong | Close::Dismissed | Close::Panicked => *fate == Some(why),
-            Close::Overloaded => *is_tight,
+            Close::Overloaded => *is_tight && self.is_stuck_longest(number),
             Close::Stopped => {
                 // Where the connection broke first, there was no good-bye.
                 let read = link.socket.shut.map_or(link.read, |_| link.account.read_at_shut);
@@ -186,6 +186,14 @@ impl World {
             }
             _ => false,
         }
+    }
+
+    /// Whether nobody else who came by the gate has surely been stuck for longer.
+    fn is_stuck_longest(&self, number: usize) -> bool {
+        let link = &self.links[number];
+        let since = link.stuck_since().map_or(self.now, |(earliest, _)| earliest);
+        let others = self.live_at(link.gate).filter(|other| other.address != link.address);
+        others.filter_map(Link::stuck_since).all(|(_, latest)| since <= latest)
     }
 
     /// The server is told to stop: what it knows to have arrived, it must still answer.

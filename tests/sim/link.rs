@@ -287,6 +287,17 @@ impl Link {
         blocks(unsent + aside + echoes) + header + proof + input
     }
 
+    /// Since when it has been stuck, at the earliest and at the latest, if it is.
+    pub(crate) fn stuck_since(&self) -> Option<(u64, u64)> {
+        let Account { oracle, opened, last_message, last_write, .. } = &self.account;
+        opened.as_ref()?;
+        if let Some(blocked) = self.socket.blocked {
+            return Some((blocked, blocked.max(*last_write)));
+        }
+        let since = self.account.partial_since.filter(|_| oracle.is_partial())?;
+        Some((since, since.max(*last_message).max(*last_write)))
+    }
+
     /// When the server must have closed it, or greeted it if that was put off, if nothing happens
     /// before; and what for.
     pub(crate) fn deadline(&self, limits: &countersign::Limits) -> (u64, &'static str) {

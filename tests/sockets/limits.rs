@@ -1,6 +1,7 @@
 //! Memory: no more than the limits come to, and nothing for what a peer merely claims.
 
 use std::fs;
+use std::rc::Rc;
 use std::time::Duration;
 
 use countersign::services::{Discard, Echo};
@@ -8,7 +9,7 @@ use countersign::{Close, Framing, Limits, Listener, Protocol, Reply, Server};
 
 use crate::child;
 use crate::common::{Client, PATIENCE, turn_until};
-use crate::memory::Stage;
+use crate::memory::{Line, Stage};
 
 /// Takes what it is given for a length, and answers with so many bytes.
 fn of_that_length(message: &[u8], reply: &mut Reply<'_>) {
@@ -188,6 +189,48 @@ fn peers_fragment_the_memory() {
     println!("{used} bytes used of {} {:?}", memory.total, server.counters());
     assert_eq!(server.counters().closed(Close::Overloaded), 0);
     assert!(used <= memory.total, "{used} bytes are more than {memory:?}");
+}
+
+/// Peers of whom each says half a line, in a service that answers whole ones.
+#[test]
+fn whoever_was_stuck_longest_makes_room_for_others() {
+    let limits = Limits { held_max: 256 << 10, ..Limits::default() };
+    let mut stage = Stage::new(Protocol::open(), limits, Echo);
+    let hoarders: Vec<_> = (0..20)
+        .map(|_| {
+            let hoarder = stage.connect(usize::MAX);
+            stage.say(&hoarder, &[b'x'; 16_000]);
+            stage.pass(Duration::from_millis(1));
+            hoarder
+        })
+        .collect();
+    let overloaded = |stage: &Stage<Echo>| stage.engine.counters().closed(Close::Overloaded);
+    let before = overloaded(&stage);
+    assert!(before > 0 && stage.engine.bytes_held() <= 256 << 10);
+    let gone = usize::try_from(before).unwrap();
+    assert!(hoarders[..gone].iter().all(is_closed), "those who came first have gone");
+    assert!(!hoarders[gone..].iter().any(is_closed), "the others have not");
+    // More than is free: another hoarder goes, and nobody who is served.
+    for _ in 0..5 {
+        let honest = stage.connect(usize::MAX);
+        stage.say(&honest, &[b'y'; 16_000]);
+        stage.pass(Duration::from_millis(1));
+        stage.say(&honest, b"\n");
+        assert_eq!(honest.borrow().to_client.len(), 16_001);
+        assert!(!is_closed(&honest));
+    }
+    assert!((before..before + 2).contains(&(overloaded(&stage) - 1)), "{}", overloaded(&stage));
+    // So does a reply that its peer doesn't take.
+    let before = overloaded(&stage);
+    let deaf = stage.connect(0);
+    stage.say(&deaf, &[&[b'z'; 60_000][..], b"\n"].concat());
+    assert!(overloaded(&stage) >= before + 3 && !is_closed(&deaf));
+    assert!(stage.engine.bytes_held() <= 256 << 10);
+}
+
+/// Whether the server has closed its end.
+fn is_closed(line: &Line) -> bool {
+    Rc::strong_count(line) == 1
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
 use countersign::server::moment::Moment;
@@ -104,6 +104,12 @@ impl<S: Service> Stage<S> {
     pub(crate) fn take(&mut self, line: &Line, room: usize) {
         line.borrow_mut().room += room;
         self.report(line, Readiness { writable: true, ..Readiness::default() });
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.work();
     }
 
     fn report(&mut self, line: &Line, readiness: Readiness) {

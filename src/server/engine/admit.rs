@@ -72,7 +72,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// The visitor of a gate that has waited longest for what it waits for, and since when.
-    fn oldest_visitor(&self, gate: GateNumber) -> Option<(usize, Moment)> {
+    pub(super) fn oldest_visitor(&self, gate: GateNumber) -> Option<(usize, Moment)> {
         let oldest = [Wait::Delay, Wait::Handshake].map(|wait| self.waits.oldest(gate, wait));
         oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
     }

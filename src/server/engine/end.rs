@@ -166,6 +166,38 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
+    /// Closes the connections of a gate that have been stuck longest until no more bytes are held
+    /// than may be. The last were added for the connection in this slot.
+    ///
+    /// Those who hold bytes for long make room for those who need some for a moment: to close the
+    /// one that comes last would let a few hoarders keep everybody else out. One that has not been
+    /// authenticated costs only its like their places, and nobody who holds nothing.
+    pub(super) fn relieve(
+        &mut self,
+        number: GateNumber,
+        held_max: usize,
+        slot: usize,
+        now: Moment,
+    ) {
+        let is_visitor = self.conns.get(slot).is_some_and(|conn| conn.visitor.is_some());
+        while self.gates[usize::from(number)].held > held_max {
+            let stuck = [Wait::Message, Wait::Write].map(|wait| self.waits.oldest(number, wait));
+            let longest = match is_visitor {
+                true => self.oldest_visitor(number).filter(|(slot, _)| self.holds(*slot)),
+                false => stuck.into_iter().flatten().min_by_key(|(_, since)| *since),
+            };
+            let victim = longest.map_or(slot, |(slot, _)| slot);
+            if !self.conns.contains(victim) {
+                break;
+            }
+            self.remove(victim, Close::Overloaded, now);
+        }
+    }
+
+    fn holds(&self, slot: usize) -> bool {
+        self.conns.get(slot).is_some_and(|conn| conn.bytes_held() > 0)
+    }
+
     /// Counts a failed proof against the network that it came from.
     fn mark_failure(&mut self, gate: GateNumber, from: PeerAddress, now: Moment) {
         let Gate { throttle, limits, name, .. } = &mut self.gates[usize::from(gate)];

@@ -374,12 +374,9 @@ impl<N: Net, S: Service> Engine<N, S> {
             Visit::Again if !conn.signs.set(Signs::QUEUED, true) => self.again.push(slot),
             Visit::Again | Visit::Located | Visit::Rest => {}
         }
-        if gate.held > gate.limits.held_max && held_now > held {
-            return self.remove(slot, Close::Overloaded, now);
-        }
-        if matches!(visit, Visit::Located) {
-            return self.receive_located(slot, now, wall);
-        }
+        // What limits that were lowered have left above them stays, but nothing is added to it.
+        let held_max = gate.limits.held_max.max(gate.held - held_now.saturating_sub(held));
+        let number = conn.gate;
         let wait = conn.waits_for();
         let progress = match wait {
             // A visit may answer what an earlier one has read.
@@ -391,7 +388,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         };
         if std::mem::replace(&mut conn.wait, wait) != wait || progress {
             self.waits.leave(slot);
-            self.waits.enter(slot, conn.gate, wait, now);
+            self.waits.enter(slot, number, wait, now);
+        }
+        if held_now > held {
+            self.relieve(number, held_max, slot, now);
+        }
+        if matches!(visit, Visit::Located) {
+            self.receive_located(slot, now, wall);
         }
     }
 }
