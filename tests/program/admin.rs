@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use countersign::{Client, Dialect, Key, Protocol};
+
 use super::home::{Home, PATIENCE, mode, skip};
 use super::progress::Progress;
 use super::served::{Served, ask, dial};
@@ -182,6 +184,56 @@ fn how_a_reload_went_and_what_is_in_force_is_told() {
     assert_eq!(told["reloads"]["last_error"], serde_json::Value::Null);
     assert_eq!(told["reloads"]["in_force_since"], told["reloads"]["last"]);
     assert_eq!(ids(&told), ["default", "shed"]);
+}
+
+#[test]
+fn connections_are_counted_by_the_key_that_their_peers_hold() {
+    let home = Home::new();
+    let ring = |more: &str| {
+        let old = "old text:sixteen-bytes-and-more";
+        home.write("ring", format!("{old} dialects=raw\n{more}"))
+    };
+    let new = "new\u{202e} text:another-sixteen-bytes dialects=raw\n";
+    let path = ring(new);
+    let options = format!("--dialect raw --service echo --workers 2 --keys {}", path.display());
+    let (served, admin) = serve(&home, &options);
+    let address = served.address().to_owned();
+    let connect = |id: &str, secret: &[u8]| {
+        let key = Key::new(id, secret).unwrap().with_dialect(Dialect::Raw);
+        let mut client = Client::connect(&address[..], Protocol::new(Dialect::Raw, key)).unwrap();
+        assert_eq!(client.ask(b"in").unwrap(), b"in");
+        client
+    };
+    let counts = |key: &str| {
+        let value = |name: &str| {
+            let labels = format!("{{listener=\"{address}\",key=\"{key}\"}}");
+            metric(&admin, &format!("countersign_key_connections{name}{labels}"))
+        };
+        (value(""), value("_authenticated_total"))
+    };
+    let mut olds: Vec<_> = (0..5).map(|_| connect("old", b"sixteen-bytes-and-more")).collect();
+    let news: Vec<_> = (0..3).map(|_| connect("new", b"another-sixteen-bytes")).collect();
+    olds.truncate(2);
+    // What misleads in an id is escaped, and the backslash of that as the format has it.
+    wait_until(|| counts("old") == (2.0, 5.0) && counts("new\\\\u{202e}") == (3.0, 3.0));
+    // A reload changes nothing about those that stay, and takes with it those that go.
+    ring("");
+    served.signal("HUP");
+    served.err.with("reloaded");
+    wait_until(|| counts("old") == (2.0, 5.0));
+    wait_until(|| !get(&admin, "/metrics").body.contains("key=\"new"));
+    ring(new);
+    served.signal("HUP");
+    served.err.with("reloaded");
+    let _again = connect("new", b"another-sixteen-bytes");
+    wait_until(|| get(&admin, "/metrics").body.contains("key=\"new"));
+    wait_until(|| counts("new\\\\u{202e}") == (1.0, 1.0));
+    let ran = home.run(&format!("status {admin}"), "");
+    assert!(ran.out.contains("  keys         old "), "{}", ran.out);
+    assert!(ran.out.contains(" live, 2 open, 5 in all\n"), "{}", ran.out);
+    assert!(ran.out.contains("new\\u{202e} ") && ran.out.contains(", 1 open, 1 in all\n"));
+    drop(news);
+    drop(olds);
 }
 
 /// Whether a program takes the page for what it is, if there is such a program.

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use countersign::KeyCounters;
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
@@ -9,7 +10,8 @@ use prometheus::{Encoder as _, TextEncoder};
 
 use super::board::Look;
 use super::process::Process;
-use super::snapshot::{Counts, Listener, Turns};
+use super::snapshot::{Counts, KeyFace, Listener, Turns};
+use crate::cli::escape::Escaped;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
 /// The format's name: version 0.0.4, which is always UTF-8.
@@ -102,7 +104,8 @@ fn labelled(labels: &[(&str, &str)]) -> Metric {
     let pair = |(name, value): &(&str, &str)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
+        // An id of a key may show a text in another order than it has.
+        pair.set_value(Escaped(value).to_string());
         pair
     };
     Metric::from_label(labels.iter().map(pair).collect())
@@ -208,6 +211,34 @@ impl Page {
             "When a key runs out, in seconds since 1970; keys without an end are left out.",
             expiries,
         );
+        self.by_key(
+            look,
+            "key_connections",
+            "Connections that are open now, by the key that their peers hold.",
+            |counters| counters.open,
+        );
+        self.by_key(
+            look,
+            "key_connections_authenticated_total",
+            "Connections whose peer has proved that it holds this key.",
+            |counters| counters.authenticated,
+        );
+    }
+
+    fn by_key(&mut self, look: &Look, name: &str, help: &str, value: fn(&KeyCounters) -> u64) {
+        let of_listener = |listener: &Listener| {
+            let name = &listener.face.name;
+            let line = |(key, counters): (&KeyFace, &KeyCounters)| {
+                let labels = [("listener", name.as_str()), ("key", &key.id)];
+                Sample::of(&labels, value(counters)).metric()
+            };
+            listener.face.keys.iter().zip(&listener.keys).map(line).collect::<Vec<_>>()
+        };
+        let lines = look.sum.listeners.iter().flat_map(of_listener).collect();
+        match name.ends_with("_total") {
+            true => self.counter(name, help, lines),
+            false => self.gauge(name, help, lines),
+        }
     }
 
     fn of_turns(&mut self, turns: &Turns) {
@@ -365,7 +396,9 @@ mod tests {
             "countersign_connections_accepted_total{listener=\"gate\"} 9",
             "countersign_refused_total{listener=\"gate\",reason=\"wrong-proof\"} 3",
             "countersign_refused_total{listener=\"gate\",reason=\"crowded\"} 0",
-            "countersign_closed_total{listener=\"a\\\"\\n\\\\é\",reason=\"finished\"} 2",
+            "countersign_closed_total{listener=\"a\\\"\\\\n\\\\é\",reason=\"finished\"} 2",
+            "countersign_key_connections{listener=\"gate\",key=\"garden\"} 2",
+            "countersign_key_connections_authenticated_total{listener=\"gate\",key=\"shed\"} 0",
             "countersign_connections{listener=\"gate\",state=\"open\"} 2",
             "countersign_key_expiry_timestamp_seconds{listener=\"gate\",key=\"garden\"} 1800000000",
             "countersign_turn_duration_seconds_bucket{le=\"0.000001\"} 10",
@@ -379,7 +412,8 @@ mod tests {
         for line in lines {
             assert!(text.lines().any(|each| each == line), "{line} is missing: {text}");
         }
-        assert!(!text.contains("key=\"shed\""), "it has no end");
+        let expires = |line: &str| line.contains("expiry") && line.contains("key=\"shed\"");
+        assert!(!text.lines().any(expires), "it has no end");
     }
 
     #[test]

@@ -220,9 +220,11 @@ mod tests {
         let mut face = Face::clone(&long.listeners[0].face);
         face.keys = vec![face.keys[0].clone(); 2500];
         long.listeners[0].face = Arc::new(face);
+        long.listeners[0].keys = vec![long.listeners[0].keys[0]; 2500];
         for listener in &mut long.listeners[1..] {
             let face = Face::clone(&listener.face);
             listener.face = Arc::new(Face { keys: Vec::new(), ..face });
+            listener.keys.clear();
         }
         for path in ["/metrics", "/status"] {
             assert_eq!(shown(&[long.clone()], path).0, 200, "{path}");

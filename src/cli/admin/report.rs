@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use countersign::KeyCounters;
 use serde::{Deserialize, Serialize};
 
 use super::board::Look;
@@ -113,6 +114,12 @@ pub(crate) struct Key {
     pub(crate) not_before: Option<String>,
     pub(crate) not_after: Option<String>,
     pub(crate) state: String,
+    /// Connections that are open now, and all that were authenticated by it. A server of an earlier
+    /// version doesn't tell.
+    #[serde(default)]
+    pub(crate) open: Option<u64>,
+    #[serde(default)]
+    pub(crate) authenticated: Option<u64>,
 }
 
 impl Report {
@@ -140,7 +147,7 @@ impl Report {
             },
             memory: Memory {
                 held_bytes: listeners.iter().map(|each| each.held_bytes).sum(),
-                held_max_bytes: listeners.iter().map(|each| each.held_max_bytes).sum(),
+                held_max_bytes: look.sum.held_max,
                 limit_bytes: look.sum.memory_max,
             },
             turns: Turns::of(&look.sum.turns),
@@ -171,6 +178,7 @@ impl Turns {
 impl Listener {
     fn of(source: &Source, now: SystemTime) -> Self {
         let Source { face, counts, connections, .. } = source;
+        let keys = face.keys.iter().zip(&source.keys);
         fn come_about<'a>(ends: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> {
             let some = ends.filter(|(_, count)| *count > 0);
             some.map(|(reason, count)| (reason.to_owned(), count)).collect()
@@ -201,13 +209,13 @@ impl Listener {
             throttled_networks: source.throttled,
             held_bytes: source.held,
             held_max_bytes: source.held_max,
-            keys: face.keys.iter().map(|key| Key::of(key, now)).collect(),
+            keys: keys.map(|(key, counters)| Key::of(key, *counters, now)).collect(),
         }
     }
 }
 
 impl Key {
-    fn of(key: &KeyFace, now: SystemTime) -> Self {
+    fn of(key: &KeyFace, counters: KeyCounters, now: SystemTime) -> Self {
         let state = match (key.not_before, key.not_after) {
             (Some(first), _) if now < first => "early",
             (_, Some(last)) if now > last => "over",
@@ -221,6 +229,8 @@ impl Key {
             not_before: key.not_before.map(units::date),
             not_after: key.not_after.map(units::date),
             state: state.to_owned(),
+            open: Some(counters.open),
+            authenticated: Some(counters.authenticated),
         }
     }
 }
@@ -255,6 +265,11 @@ pub(in crate::cli) mod tests {
         assert_eq!(gate["closed"], serde_json::json!({ "finished": 4 }));
         assert_eq!(gate["keys"][0]["not_after"], "2027-01-15T08:00:00Z");
         assert_eq!(gate["keys"][0]["state"], "live");
+        assert_eq!(
+            (&gate["keys"][0]["open"], &gate["keys"][0]["authenticated"]),
+            (&4.into(), &10.into())
+        );
+        assert_eq!(value["memory"]["held_max_bytes"], 6 << 20);
         assert_eq!(value["reloads"]["last_error"], "keys:3: no such option");
         assert_eq!(value["memory"]["limit_bytes"], 8 << 20);
         assert_eq!(value["turns"]["p99_seconds"], 4e-6);

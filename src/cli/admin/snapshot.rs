@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use countersign::{Close, Connections, Counters, Gate, KeyRing, Server, Service, TurnTimes};
+use countersign::{
+    Close, Connections, Counters, Gate, KeyCounters, KeyRing, Server, Service, TurnTimes,
+};
 
 /// What one worker does at one moment, or the sum of several.
 #[derive(Debug, Clone, Default)]
@@ -11,8 +13,10 @@ pub(crate) struct Snapshot {
     /// In the order of the configuration, which is the same for all workers.
     pub(crate) listeners: Vec<Listener>,
     pub(crate) turns: Turns,
-    /// The bytes that the limits come to.
+    /// The bytes that the limits come to, and the part of them that unfinished messages and unsent
+    /// replies can take.
     pub(crate) memory_max: u64,
+    pub(crate) held_max: u64,
     pub(crate) is_draining: bool,
 }
 
@@ -30,6 +34,8 @@ pub(crate) struct Listener {
     pub(crate) held_max: u64,
     /// Networks whose newcomers are delayed or refused.
     pub(crate) throttled: u64,
+    /// Who came by which key, in the order of the face's.
+    pub(crate) keys: Vec<KeyCounters>,
 }
 
 /// What stays the same until the next reload.
@@ -108,11 +114,14 @@ impl Snapshot {
             held: gate.bytes_held() as u64,
             held_max: gate.limits().held_max as u64,
             throttled: server.throttled(place) as u64,
+            keys: gate.key_counters().map(|(_, counters)| counters).collect(),
         };
+        let memory = server.memory_max();
         Self {
             listeners: gates.enumerate().map(listener).collect(),
             turns: server.turn_times().map(Turns::from).unwrap_or_default(),
-            memory_max: server.memory_max().total as u64,
+            memory_max: memory.total as u64,
+            held_max: memory.held as u64,
             is_draining: server.is_draining(),
         }
     }
@@ -127,6 +136,7 @@ impl Snapshot {
         }
         self.turns.add(&other.turns);
         self.memory_max = self.memory_max.saturating_add(other.memory_max);
+        self.held_max = self.held_max.saturating_add(other.held_max);
         self.is_draining |= other.is_draining;
     }
 }
@@ -142,6 +152,18 @@ impl Listener {
         self.held += other.held;
         self.held_max = self.held_max.saturating_add(other.held_max);
         self.throttled += other.throttled;
+        // While a reload is under way, one worker may have another ring than the next one.
+        for (place, (key, counters)) in other.face.keys.iter().zip(&other.keys).enumerate() {
+            let is_it = |own: &KeyFace| own.id == key.id;
+            let place = match self.face.keys.get(place).is_some_and(is_it) {
+                true => Some(place),
+                false => self.face.keys.iter().position(is_it),
+            };
+            if let Some(sum) = place.and_then(|place| self.keys.get_mut(place)) {
+                sum.authenticated += counters.authenticated;
+                sum.open += counters.open;
+            }
+        }
     }
 }
 
@@ -270,7 +292,11 @@ pub(super) mod tests {
         }
         let mut connections = Connections::default();
         (connections.delayed, connections.handshake, connections.open) = (1, 1, 2);
-        let named = |name: &str, keys| Listener {
+        let mut by_garden = KeyCounters::default();
+        (by_garden.authenticated, by_garden.open) = (5, 2);
+        let counters = [by_garden, KeyCounters::default()];
+        let named = |name: &str, keys: Vec<KeyFace>| Listener {
+            keys: counters[..keys.len()].to_vec(),
             face: Arc::new(Face {
                 name: name.to_owned(),
                 addresses: vec!["127.0.0.1:9527".to_owned()],
@@ -293,6 +319,7 @@ pub(super) mod tests {
                 longest: Duration::from_millis(7),
             },
             memory_max: 4 << 20,
+            held_max: 3 << 20,
             is_draining: false,
         }
     }
@@ -303,12 +330,23 @@ pub(super) mod tests {
         for _ in 0..3 {
             sum.add(&fixture());
         }
-        let gate = &sum.listeners[0];
+        let gate = sum.listeners[0].clone();
         assert_eq!((gate.face.name.as_str(), gate.counts.messages), ("gate", 3 * 77));
         assert_eq!((gate.connections.open, sum.memory_max), (6, 12 << 20));
+        let by_key: Vec<_> = gate.keys.iter().map(|key| (key.authenticated, key.open)).collect();
+        assert_eq!(by_key, [(15, 6), (0, 0)]);
         let wrong = gate.counts.refused().find(|(reason, _)| *reason == "wrong-proof");
         assert_eq!(wrong, Some(("wrong-proof", 9)));
         assert_eq!((sum.turns.count(), sum.turns.sum.as_micros()), (300, 900));
+        // A worker that has another ring by now.
+        let mut other = fixture();
+        let mut face = Face::clone(&other.listeners[0].face);
+        face.keys.reverse();
+        face.keys.remove(0);
+        other.listeners[0].face = Arc::new(face);
+        sum.add(&other);
+        let by_key = sum.listeners[0].keys.iter().map(|key| (key.authenticated, key.open));
+        assert_eq!(by_key.collect::<Vec<_>>(), [(20, 8), (0, 0)]);
     }
 
     #[test]

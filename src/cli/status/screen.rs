@@ -147,6 +147,9 @@ impl Screen<'_> {
         if let Some(last) = not_after {
             let _ = write!(line, " until {}", Escaped(last));
         }
+        if let (Some(open), Some(all)) = (key.open, key.authenticated) {
+            let _ = write!(line, ", {open} open, {all} in all");
+        }
         line
     }
 
@@ -236,7 +239,7 @@ mod tests {
         let lines = [
             &format!("countersign {version} at 127.0.0.1:9529: serving, up 0s, pid "),
             "  reloads      0 done, 1 failed, in force since 2026-09-21T14:13:20Z; ",
-            "  memory       2 KiB of 4 MiB held, at most 8 MiB",
+            "  memory       2 KiB of 6 MiB held, at most 8 MiB",
             "  turns        200; half in 2 µs, 99 % in 4 µs, the longest 7.0 ms",
             "gate: echo at 127.0.0.1:9527, countersign/1, lines",
             "  connections  4 open, 2 in the handshake, 2 delayed, 0 closing, of 200",
@@ -244,7 +247,8 @@ mod tests {
             "  refused      6 wrong-proof",
             "  closed       4 finished",
             "  throttled    2 networks now, 0 greeted late",
-            "  keys         garden ",
+            "  keys         garden 9c0e5fa31166ee20 live until 2027-01-15T08:00:00Z, 4 open, 10 in",
+            "               shed 97b38ef587995590 live, 0 open, 0 in all",
             "a\"\\n\\é: echo",
         ];
         for line in lines {
