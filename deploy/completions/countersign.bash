@@ -615,7 +615,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__proxy)
-            opts="-h -V --role --listen --to --log-format --log-level --audience --keys --key --dialect --records --max-connections --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --help --version"
+            opts="-h -V --role --listen --to --log-format --log-level --audience --keys --key --close-revoked --dialect --records --max-connections --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -651,6 +651,10 @@ _countersign() {
                     ;;
                 --key)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --close-revoked)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
                 --dialect)

@@ -294,6 +294,8 @@ debug\t'And every connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l audience -d 'The service that is meant; a server may be several [default: none]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l keys -d 'The file of keys [default: countersign/keys in the user\'s configuration directory]' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l key -d 'As a client, the id of the key to use [default: the first for countersign/1]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l close-revoked -d 'Close the connections whose keys go at a reload, or run out' -r -f -a "true\t''
+false\t''"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l dialect -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l records -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-connections -d 'Connections at one time; newcomers wait until one closes' -r

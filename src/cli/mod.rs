@@ -20,6 +20,7 @@ mod pages;
 mod ping;
 mod ports;
 mod proxy;
+mod reload;
 mod ring;
 mod serve;
 mod signals;

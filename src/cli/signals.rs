@@ -162,11 +162,6 @@ impl Signals {
         Ok(())
     }
 
-    /// Whether a signal to stop has come since this was last asked.
-    pub(crate) fn come(&self) -> bool {
-        self.all().stop
-    }
-
     /// What has come since this was last asked.
     pub(crate) fn all(&self) -> Come {
         if !self.have_come() {

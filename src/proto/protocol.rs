@@ -280,8 +280,11 @@ impl Protocol {
         &self.keys
     }
 
-    /// Takes other keys; those that are on both rings keep their numbers.
-    pub(crate) fn replace_keys(&mut self, mut keys: KeyRing) {
+    /// Takes other keys. Sessions go on, and [`Session::is_revoked`] says whose key is gone; a
+    /// server does it by [`Server::replace_keys`](crate::Server::replace_keys).
+    ///
+    /// [`Session::is_revoked`]: crate::Session::is_revoked
+    pub fn replace_keys(&mut self, mut keys: KeyRing) {
         keys.inherit(&self.keys);
         self.keys = keys;
     }

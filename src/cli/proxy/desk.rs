@@ -19,6 +19,15 @@ pub(super) enum Role {
     Server,
 }
 
+impl Role {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
 /// What all pairs share.
 #[derive(Debug)]
 pub(super) struct Desk {

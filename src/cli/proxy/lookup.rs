@@ -66,8 +66,8 @@ impl Lookup {
     }
 
     /// Has the loop woken by this when there is an answer.
-    pub(super) fn wake(&mut self, waker: Waker) {
-        self.waker = Some(Arc::new(waker));
+    pub(super) fn wake(&mut self, waker: Arc<Waker>) {
+        self.waker = Some(waker);
     }
 
     /// The addresses, if they are known at once. Otherwise a lookup has begun, whose

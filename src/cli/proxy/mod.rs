@@ -2,6 +2,7 @@
 
 mod alarms;
 mod bounds;
+mod daemon;
 mod desk;
 mod door;
 mod end;
@@ -16,16 +17,18 @@ mod sockets;
 use std::io;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
 use countersign::{Dialect, Protocol};
 use log::{info, warn};
 
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
 use super::output::announce;
-use super::signals::{Claimed, Signals};
+use super::signals::Claimed;
 use super::{ring, serve, system, units};
 use bounds::Bounds;
+use daemon::Daemon;
 use desk::Role;
 use lookup::Lookup;
 use relay::{Relay, Route};
@@ -37,7 +40,8 @@ use relay::{Relay, Route};
 /// bytes without its being noticed. Everybody can read them. There is no way to fall back to less.
 ///
 /// SIGINT and SIGTERM stop gracefully: nobody is let in any more, and what is open goes on until
-/// its end or --drain-timeout. A second one stops at once.
+/// its end or --drain-timeout. A second one stops at once. SIGHUP reads the keys again, SIGUSR1 has
+/// the log say how everything is.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Proxy {
@@ -66,7 +70,7 @@ Examples:
   countersign proxy --role client --listen 127.0.0.1:5432 --to db.example:9528 --key garden";
 
 /// What is spoken between the proxies.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Between the proxies (the same at both ends)")]
 struct Tunnel {
     /// The service that is meant; a server may be several [default: none]
@@ -79,6 +83,10 @@ struct Tunnel {
     /// As a client, the id of the key to use [default: the first for countersign/1]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
     key: Option<String>,
+    /// Close the connections whose keys go at a reload, or run out
+    #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
+          value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    close_revoked: bool,
     // There is no choice. They are known so that who asks for less hears why there is no less.
     #[arg(long, env = "COUNTERSIGN_DIALECT", hide = true, value_parser = dialect)]
     dialect: Option<Dialect>,
@@ -99,43 +107,10 @@ fn records(when: &str) -> Result<Records, &'static str> {
     (when == "required").then_some(Records).ok_or("a proxy carries records, always: required")
 }
 
-impl Proxy {
-    pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
-        let _log = logging::begin(self.logging);
-        let protocol = self.protocol()?;
-        let mut bounds = self.bounds.clone();
-        bounds.max_connections = self.room()?;
-        let lookup = Lookup::new(&self.to).map_err(|error| self.no_target(&error))?;
-        let listener = sockets::listen(&self.listen).map_err(|error| self.no_listener(&error))?;
-        let address = listener.local_addr()?;
-        // Before anybody hears that it listens: who hears of it may also stop it.
-        let (signals, woken) = signals.watch()?;
-        let memory = units::shown(relay::memory_max(bounds.max_connections));
-        let route = Route { role: self.role, listener, lookup };
-        let mut relay = Relay::new(route, protocol, bounds, woken)?;
-        match self.role {
-            Role::Client => info!("from plain {address} to countersign/1 at {}", self.to),
-            Role::Server => info!("from countersign/1 at {address} to plain {}", self.to),
-        }
-        info!("at most {memory} of memory for connections, whatever peers do");
-        announce(format_args!("listening on {address}"));
-        carry(&mut relay, &signals)?;
-        info!("stopped; {}", relay.carried());
-        Ok(())
-    }
-
-    /// Where it listens, and what is spoken there.
-    pub(crate) fn front(&self) -> Result<(String, Protocol), Failure> {
-        let protocol = match self.role {
-            Role::Client => Protocol::open(),
-            Role::Server => self.protocol()?,
-        };
-        Ok((self.listen.clone(), protocol))
-    }
-
+impl Tunnel {
     /// What is spoken with the far end.
-    fn protocol(&self) -> Result<Protocol, Failure> {
-        let Tunnel { audience, keys, key, .. } = &self.tunnel;
+    fn protocol(&self, role: Role) -> Result<Protocol, Failure> {
+        let Self { audience, keys, key, .. } = self;
         let path = keys.clone().map_or_else(ring::default_path, Ok)?;
         let protocol =
             Protocol::new(Dialect::Countersign, ring::read(&path)?).with_message_max(pump::RECORD);
@@ -146,11 +121,46 @@ impl Proxy {
         }
         protocol.set_time(system::wall());
         protocol.keys().seed(system::random()?);
-        match self.role {
+        match role {
             Role::Client => protocol.signing_key().map(drop),
             Role::Server => protocol.check_server(),
         }?;
         Ok(protocol)
+    }
+}
+
+impl Proxy {
+    pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
+        let _log = logging::begin(self.logging);
+        let began = system::monotonic();
+        let protocol = self.tunnel.protocol(self.role)?;
+        let mut bounds = self.bounds.clone();
+        bounds.max_connections = self.room()?;
+        let lookup = Lookup::new(&self.to).map_err(|error| self.no_target(&error))?;
+        let listener = sockets::listen(&self.listen).map_err(|error| self.no_listener(&error))?;
+        let address = listener.local_addr()?;
+        // Before anybody hears that it listens: who hears of it may also stop it.
+        let (signals, woken) = signals.watch()?;
+        let memory = units::shown(relay::memory_max(bounds.max_connections));
+        let closes_revoked = self.tunnel.close_revoked;
+        let route = Route { role: self.role, listener, lookup, closes_revoked };
+        let relay = Relay::new(route, protocol, bounds, woken)?;
+        match self.role {
+            Role::Client => info!("from plain {address} to countersign/1 at {}", self.to),
+            Role::Server => info!("from countersign/1 at {address} to plain {}", self.to),
+        }
+        info!("at most {memory} of memory for connections, whatever peers do");
+        announce(format_args!("listening on {address}"));
+        Ok(Daemon::begin(relay, signals, self.tunnel, began).run()?)
+    }
+
+    /// Where it listens, and what is spoken there.
+    pub(crate) fn front(&self) -> Result<(String, Protocol), Failure> {
+        let protocol = match self.role {
+            Role::Client => Protocol::open(),
+            Role::Server => self.tunnel.protocol(self.role)?,
+        };
+        Ok((self.listen.clone(), protocol))
     }
 
     /// For how many connections, of two sockets each, there are descriptors.
@@ -180,20 +190,4 @@ impl Proxy {
         let text = format!("cannot bind {}: {}; {remedy}", self.listen, plain(error));
         Failure::new(Kind::Unavailable, text)
     }
-}
-
-/// Carries until a signal drains it; the next one stops it at once.
-fn carry(relay: &mut Relay, signals: &Signals) -> io::Result<()> {
-    let mut is_stopping = false;
-    while !is_stopping || relay.open() > 0 {
-        relay.turn()?;
-        if signals.come() {
-            if std::mem::replace(&mut is_stopping, true) {
-                relay.halt();
-            } else {
-                relay.drain();
-            }
-        }
-    }
-    Ok(())
 }

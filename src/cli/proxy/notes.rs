@@ -36,6 +36,8 @@ pub(super) enum Why {
     NoKey(NoUsableKey),
     /// Nothing was carried for too long.
     Idle,
+    /// The key has gone from the ring, or has run out.
+    Revoked,
     /// We were told to stop.
     Stopped,
     /// The system failed us.
@@ -145,6 +147,7 @@ impl fmt::Display for Why {
             Self::Unreachable(error) | Self::Unavailable(error) => f.write_str(&plain(error)),
             Self::NoKey(error) => error.fmt(f),
             Self::Idle => f.write_str("idle-timeout"),
+            Self::Revoked => f.write_str("revoked"),
             Self::Stopped => f.write_str("stopped"),
         }
     }

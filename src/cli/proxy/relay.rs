@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
-use countersign::{Protocol, Session};
+use countersign::{Key, KeyRing, Protocol, Session};
 use log::info;
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -20,10 +20,12 @@ use super::door::{Accepted, Door};
 use super::lookup::{Answer, Lookup};
 use super::name::Name;
 use super::notes::{Notes, Whose, Why};
-use super::pair::{Pair, Visit};
+use super::pair::{Pair, Stage, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
+use crate::cli::reload::Outcomes;
 use crate::cli::signals::LOOK;
-use crate::cli::system;
+use crate::cli::version::VERSION;
+use crate::cli::{system, units};
 
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;
@@ -51,8 +53,14 @@ pub(super) struct Relay {
     again: Vec<usize>,
     alarms: Alarms,
     notes: Notes,
+    /// Who could not come in again, because a key has gone or run out, is closed.
+    closes_revoked: bool,
+    /// When the next key runs out.
+    key_expiry: Option<SystemTime>,
     /// We were told to stop, and what is open then is cut.
     drain: Option<Instant>,
+    /// Wakes the loop from another thread.
+    waker: Arc<Waker>,
     /// What wakes the loop when a signal has come; it is only watched.
     _woken: mio::net::UnixStream,
 }
@@ -63,6 +71,7 @@ pub(super) struct Route {
     pub(super) role: Role,
     pub(super) listener: TcpListener,
     pub(super) lookup: Lookup,
+    pub(super) closes_revoked: bool,
 }
 
 impl Relay {
@@ -74,14 +83,16 @@ impl Relay {
         bounds: Bounds,
         woken: UnixStream,
     ) -> io::Result<Self> {
-        let Route { role, mut listener, mut lookup } = route;
+        let Route { role, mut listener, mut lookup, closes_revoked } = route;
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         woken.set_nonblocking(true)?;
         let mut woken = mio::net::UnixStream::from_std(woken);
         registry.register(&mut woken, SIGNALS, Interest::READABLE)?;
-        lookup.wake(Waker::new(&registry, WAKER)?);
+        let waker = Arc::new(Waker::new(&registry, WAKER)?);
+        lookup.wake(Arc::clone(&waker));
+        let key_expiry = next_expiry(&protocol, system::wall());
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -104,22 +115,27 @@ impl Relay {
             again: Vec::new(),
             alarms: Alarms::default(),
             notes: Notes::default(),
+            closes_revoked,
+            key_expiry,
             drain: None,
+            waker,
             _woken: woken,
         })
     }
 
-    /// One pass: waits until something happens or is due, and serves everyone whom it concerns.
-    pub(super) fn turn(&mut self) -> io::Result<()> {
+    /// One pass: waits until something happens or is due, here or for the caller, and serves
+    /// everyone whom it concerns.
+    pub(super) fn turn(&mut self, due: Option<Instant>) -> io::Result<()> {
         let now = system::monotonic();
-        let due = self.due(now).map_or(LOOK, |due| due.saturating_duration_since(now));
-        match self.poll.poll(&mut self.events, Some(due.min(LOOK))) {
+        let due = self.due(now).into_iter().chain(due).min();
+        let wait = due.map_or(LOOK, |due| due.saturating_duration_since(now));
+        match self.poll.poll(&mut self.events, Some(wait.min(LOOK))) {
             // By a signal. What was ready will be reported again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,
         }
         self.desk.now = system::monotonic();
-        self.desk.protocol.set_time(system::wall());
+        self.set_time(system::wall());
         for event in &self.events {
             match event.token() {
                 LISTENER => self.door.call(),
@@ -162,6 +178,69 @@ impl Relay {
         for slot in self.slots(|_| true) {
             self.visit(slot, |_, _| Visit::Over(Why::Stopped));
         }
+    }
+
+    /// Takes other keys for newcomers. Connections whose peers could not authenticate again are
+    /// closed if that is wanted.
+    pub(super) fn replace_keys(&mut self, keys: KeyRing) {
+        self.desk.protocol.replace_keys(keys);
+        // The next look at the time sees when these run out.
+        self.key_expiry = Some(SystemTime::UNIX_EPOCH);
+        self.set_time(system::wall());
+    }
+
+    /// Tells the ring the time, by which keys run out.
+    fn set_time(&mut self, wall: SystemTime) {
+        self.desk.protocol.set_time(wall);
+        if self.key_expiry.is_none_or(|end| wall <= end) {
+            return;
+        }
+        self.key_expiry = next_expiry(&self.desk.protocol, wall);
+        if !self.closes_revoked {
+            return;
+        }
+        let protocol = &self.desk.protocol;
+        let revoked = self.slots(|pair| pair.session.is_revoked(protocol));
+        if !revoked.is_empty() {
+            info!("{} connections are closed, whose keys have gone or run out", revoked.len());
+        }
+        for slot in revoked {
+            self.visit(slot, |_, _| Visit::Over(Why::Revoked));
+        }
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.desk.role
+    }
+
+    /// What wakes the loop from another thread.
+    pub(super) fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// Says in the log how everything is.
+    pub(super) fn log_status(&self, up: Duration, outcomes: &Outcomes) {
+        let Desk { role, bounds, carried, .. } = &self.desk;
+        let open = self.pairs.iter().filter(|(_, pair)| pair.stage == Stage::Carrying).count();
+        info!(
+            version = VERSION,
+            pid = std::process::id(),
+            uptime_s = up.as_secs(),
+            role = role.name(),
+            handshake = self.pairs.len() - open,
+            open,
+            most = bounds.max_connections,
+            memory_max = memory_max(bounds.max_connections),
+            accepted = carried.connections,
+            received = carried.out,
+            sent = carried.back,
+            draining = self.drain.is_some(),
+            reloads = outcomes.succeeded,
+            reloads_failed = outcomes.failed,
+            last_reload = outcomes.last.map(units::date),
+            reload_error = outcomes.error.as_deref();
+            "status"
+        );
     }
 
     /// How many connections there are.
@@ -285,6 +364,11 @@ impl Relay {
 /// What the pairs come to at most, in bytes: no peer can make the proxy use more.
 pub(super) fn memory_max(connections: usize) -> usize {
     (size_of::<Pair>() + BUFFERS_MAX).saturating_mul(connections)
+}
+
+/// When the next key of the ring runs out.
+fn next_expiry(protocol: &Protocol, wall: SystemTime) -> Option<SystemTime> {
+    protocol.keys().keys().filter_map(Key::not_after).filter(|end| *end >= wall).min()
 }
 
 /// Tells a pair of an event. One for a pair that is gone is no harm.

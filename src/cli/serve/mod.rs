@@ -30,9 +30,10 @@ use super::exit::Failure;
 use super::logging::{self, Format, Guard, Logging};
 use super::output::announce;
 use super::ports::Ipv4Ports;
+use super::reload::{Progress, Reloader};
 use super::signals::Claimed;
 use super::system;
-use super::systemd::{Notifier, Passed};
+use super::systemd::Passed;
 use super::units;
 pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, raise_descriptors};
 use crew::Crew;
@@ -41,7 +42,7 @@ use mail::{Mail, Reader};
 use notified::Notified;
 use offer::Offered;
 pub(crate) use ready::{Ready, bound_of};
-use reload::{Progress, Reload, Source};
+use reload::{Reload, Source};
 use screen::Screen;
 use showing::{Showing, Shown};
 use worker::{Commands, Worker};
@@ -173,11 +174,9 @@ fn serve(
     let done = crew.done();
     let reader = Reader { mail: Arc::clone(&mail[0]), worker: (workers > 1).then_some(0) };
     let showing = shown.map(|shown| Showing::of(0, Arc::clone(&mail[0]), shown));
-    let reload =
-        Reload { source, now: wanted, workers: mail.clone(), progress: Arc::clone(&progress) };
-    let reloader = reload.begin();
-    let notifier = Notifier::from_environment();
-    let notified = Notified::ready(notifier, Arc::clone(&progress), mail.clone());
+    let reload = Reload { source, now: wanted, workers: mail.clone() };
+    let reloader = Reloader::new(reload, Arc::clone(&progress));
+    let notified = Notified::ready(Arc::clone(&progress), mail.clone());
     let commands =
         Commands { signals, workers: mail, reloader, progress, board, began, is_stopping: false };
     let mut worker = Worker::new(first).with(commands).with(reader).with(crew).with(notified);

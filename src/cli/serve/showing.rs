@@ -6,9 +6,9 @@ use countersign::Server;
 
 use super::mail::Mail;
 use super::offer::Offered;
-use super::reload::{Outcomes, Progress};
 use super::worker::Beside;
 use crate::cli::admin::{Board, Face, Reloads, Snapshot, Words};
+use crate::cli::reload::{Outcomes, Progress};
 
 /// What the workers have in common who are seen.
 #[derive(Debug, Clone)]

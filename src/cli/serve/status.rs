@@ -6,7 +6,7 @@ use countersign::{Gate, Key, Server};
 use log::info;
 
 use super::offer::Offered;
-use super::reload::Outcomes;
+use crate::cli::reload::Outcomes;
 use crate::cli::version::VERSION;
 use crate::cli::{system, units};
 

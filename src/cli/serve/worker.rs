@@ -8,10 +8,10 @@ use countersign::Server;
 
 use super::mail::Mail;
 use super::offer::Offered;
-use super::reload::{Progress, Reloader};
 use super::showing::Showing;
 use super::status;
 use crate::cli::admin::Board;
+use crate::cli::reload::{Progress, Reloader};
 use crate::cli::signals::{Come, LOOK, Signals};
 use crate::cli::system;
 

@@ -1,7 +1,9 @@
 //! A service manager that started us: what it is told, and the sockets that it hands over.
 
 mod notice;
+mod notified;
 mod passed;
 
-pub(crate) use notice::Notifier;
+use notice::Notifier;
+pub(crate) use notified::Notified;
 pub(crate) use passed::Passed;

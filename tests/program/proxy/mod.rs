@@ -4,6 +4,7 @@ mod ends;
 mod flood;
 mod keys;
 mod names;
+mod reload;
 mod stock;
 mod stop;
 mod stream;

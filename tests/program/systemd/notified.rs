@@ -1,14 +1,13 @@
 //! What the manager is told: that it serves when it does, that it stops, and that it is alive.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::process::Child;
-use std::thread;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command};
 use std::time::Duration;
 
-use crate::home::{Home, PATIENCE};
+use crate::home::{Home, PATIENCE, skip};
 use crate::served::{Served, ask, dial};
 
 /// A service manager, as far as it is told something.
@@ -115,6 +114,35 @@ fn a_reload_is_told_of_with_the_time_when_it_began_and_with_its_end() {
 }
 
 #[test]
+fn a_proxy_tells_its_manager_what_a_server_does() {
+    let home = Home::with_keys("default  text:sixteen-bytes-and-more\n");
+    for role in ["server", "client"] {
+        let manager = Manager::new(&home);
+        let line = format!("proxy --role {role} --listen 127.0.0.1:0 --to 127.0.0.1:1");
+        let line = format!("WATCHDOG_USEC=3000000 {line}");
+        let proxy = home.command(&notifying(&home, &line)).spawn().unwrap();
+        assert_eq!(manager.next(), "READY=1\nSTATUS=serving\n");
+        assert_eq!(manager.next(), "WATCHDOG=1\n");
+        let proxy = Served::started(proxy, 1);
+        proxy.signal("HUP");
+        let next = || Some(manager.next()).filter(|notice| notice != "WATCHDOG=1\n");
+        let heard = || std::iter::from_fn(|| Some(next())).flatten().next().unwrap();
+        assert!(heard().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+        assert_eq!(heard(), "READY=1\nSTATUS=serving\n");
+        std::fs::rename(home.ring(), home.path("ring")).unwrap();
+        proxy.signal("HUP");
+        assert!(heard().starts_with("RELOADING=1\n"));
+        assert_eq!(heard(), "READY=1\nSTATUS=serving; the last reload failed, see the log\n");
+        std::fs::rename(home.path("ring"), home.ring()).unwrap();
+        proxy.signal("TERM");
+        assert!(heard().starts_with("STOPPING=1\nSTATUS=stopping"));
+        assert_eq!(proxy.end().code, Some(0));
+        drop(manager);
+        std::fs::remove_file(home.path("notify")).unwrap();
+    }
+}
+
+#[test]
 fn who_can_not_serve_does_not_say_so() {
     let home = Home::new();
     let manager = Manager::new(&home);
@@ -142,51 +170,46 @@ fn ready_is_told_before_the_first_turn_only_once_all_listen() {
     }
 }
 
-/// The pings of a server of so many workers, until one of them is stuck and when it goes on.
-fn gets_stuck(workers: u32) {
+/// The pings of a server of so many workers, while the thread of this name is held up in its poll,
+/// and when it goes on.
+fn gets_stuck(workers: u32, thread: &str) {
     let home = Home::new();
     let manager = Manager::new(&home);
-    let bind = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let line =
-        format!("WATCHDOG_USEC=150000 serve --dialect open --verify-only --workers {workers}");
-    let line = format!("{line} --bind {bind}");
-    let (mut reader, mut stdout) = UnixStream::pair().unwrap();
-    let mut command = home.command(&notifying(&home, &line));
-    command.stdout(OwnedFd::from(stdout.try_clone().unwrap()));
-    let server = Killed(command.spawn().unwrap());
+    let line = format!("WATCHDOG_USEC=150000 serve --dialect open --workers {workers}");
+    let server = home.serve(&notifying(&home, &line));
     assert!(manager.next().starts_with("READY=1\n"));
     for _ in 0..5 {
         assert_eq!(manager.next(), "WATCHDOG=1\n");
     }
-    // It says on stdout whom it has verified, which waits until somebody reads.
-    stdout.set_nonblocking(true).unwrap();
-    while stdout.write(&[b'\n'; 256]).is_ok() || stdout.write(b"\n").is_ok() {}
-    stdout.set_nonblocking(false).unwrap();
-    let peer = TcpStream::connect(bind).unwrap();
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let name = |task: &Path| std::fs::read_to_string(task.join("comm")).unwrap();
+    let mut tasks = tasks.map(|task| task.unwrap().path());
+    let task = tasks.find(|task| name(task).trim_end() == thread).unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e", "inject=epoll_wait:delay_enter=30000000"]);
+    let held = strace.arg("-p").arg(task.file_name().unwrap()).spawn();
+    let Ok(held) = held.map(Killed) else { return skip("there is no strace here") };
     manager.0.set_read_timeout(Some(Duration::from_millis(600))).unwrap();
     let mut last = 0;
     while manager.0.recv(&mut [0; 64]).is_ok() {
         last += 1;
-        assert!(last < 100, "it is stuck and says that it is alive");
+        assert!(last < 300, "it is stuck and says that it is alive");
     }
     manager.0.set_read_timeout(Some(PATIENCE)).unwrap();
-    let read = thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
+    drop(held);
     assert_eq!(manager.next(), "WATCHDOG=1\n");
-    // Whoever may still write.
-    drop((peer, server, command, stdout));
-    read.join().unwrap().unwrap();
+    assert_eq!(server.stop().code, Some(0));
 }
 
 #[test]
 fn a_loop_that_turns_says_so_and_one_that_is_stuck_does_not() {
-    gets_stuck(1);
+    gets_stuck(1, "countersign");
 }
 
 #[test]
 fn no_loop_says_that_all_turn_while_another_is_stuck() {
-    // Which one it is, the system chooses.
-    for _ in 0..4 {
-        gets_stuck(2);
+    for thread in ["countersign", "worker 1"] {
+        gets_stuck(2, thread);
     }
 }
 

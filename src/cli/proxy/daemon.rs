@@ -1,0 +1,125 @@
+//! What has a turn beside the relay: signals, reloads and the service manager.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::time::Instant;
+
+use countersign::KeyRing;
+use log::{info, warn};
+use mio::Waker;
+
+use super::Tunnel;
+use super::desk::Role;
+use super::relay::Relay;
+use crate::cli::exit::Failure;
+use crate::cli::reload::{self, PATIENCE, Progress, Reloader};
+use crate::cli::signals::{Come, Signals};
+use crate::cli::system;
+use crate::cli::systemd::Notified;
+
+/// A relay, and what has a turn beside it.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    relay: Relay,
+    signals: Signals,
+    reloader: Reloader,
+    progress: Arc<Progress>,
+    /// Where keys arrive that were reloaded.
+    keys: Receiver<Keys>,
+    notified: Notified,
+    began: Instant,
+    is_stopping: bool,
+}
+
+/// Keys that were reloaded.
+#[derive(Debug)]
+struct Keys {
+    ring: KeyRing,
+    /// Here the relay says that it has them.
+    taken: Sender<()>,
+}
+
+/// Reads the keys again.
+#[derive(Debug)]
+struct Reload {
+    tunnel: Tunnel,
+    role: Role,
+    keys: SyncSender<Keys>,
+    waker: Arc<Waker>,
+}
+
+impl reload::Task for Reload {
+    fn once(&mut self) -> Result<(), Failure> {
+        let ring = self.tunnel.protocol(self.role)?.keys().clone();
+        let (taken, takes) = channel();
+        // There is room: the relay has taken those before, or it is past help.
+        let sent = self.keys.try_send(Keys { ring, taken });
+        self.wake();
+        if sent.is_err() || takes.recv_timeout(PATIENCE).is_err() {
+            warn!("the relay has not taken the new keys after {} s", PATIENCE.as_secs());
+        }
+        Ok(())
+    }
+
+    fn wake(&self) {
+        // A loop that can't be woken looks when it next wakes.
+        let _ = self.waker.wake();
+    }
+}
+
+impl Daemon {
+    /// Begins: the service manager hears that whoever connects is served.
+    pub(super) fn begin(relay: Relay, signals: Signals, tunnel: Tunnel, began: Instant) -> Self {
+        let (sender, keys) = sync_channel(1);
+        let (role, waker) = (relay.role(), relay.waker());
+        let task = Reload { tunnel, role, keys: sender, waker };
+        let progress: Arc<Progress> = Arc::default();
+        Self {
+            relay,
+            signals,
+            reloader: Reloader::new(task, Arc::clone(&progress)),
+            keys,
+            notified: Notified::ready(Arc::clone(&progress)),
+            progress,
+            began,
+            is_stopping: false,
+        }
+    }
+
+    /// Carries until a signal drains it; the next one stops it at once.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        while !self.is_stopping || self.relay.open() > 0 {
+            self.relay.turn(self.notified.due())?;
+            self.heed();
+            if let Ok(Keys { ring, taken }) = self.keys.try_recv() {
+                self.relay.replace_keys(ring);
+                // Who has lost patience doesn't listen any more.
+                let _ = taken.send(());
+            }
+            let stopping = "stopping: what is open is carried to its end";
+            self.notified.turn(self.is_stopping, stopping, || true);
+        }
+        info!("stopped; {}", self.relay.carried());
+        Ok(())
+    }
+
+    /// Does what signals have asked for.
+    fn heed(&mut self) {
+        let Come { stop, reload, status } = self.signals.all();
+        if stop {
+            if std::mem::replace(&mut self.is_stopping, true) {
+                self.relay.halt();
+            } else {
+                self.relay.drain();
+            }
+        }
+        if reload {
+            self.reloader.ask();
+        }
+        if status {
+            let up = system::monotonic().saturating_duration_since(self.began);
+            self.relay.log_status(up, &self.progress.outcomes());
+        }
+    }
+}
