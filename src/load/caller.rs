@@ -2,10 +2,18 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mio::event::Event as Readiness;
-use mio::net::TcpStream;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
 
+use crate::address::Address;
+use crate::contract::peer::PeerId;
+use crate::dial::Dial;
 use crate::load::dial;
 use crate::load::failure::Failure;
 use crate::load::payload::Payload;
@@ -32,13 +40,35 @@ pub(super) struct Desk {
     pub(super) report: Report,
     pub(super) inbox: Box<[u8]>,
     pub(super) outbox: Vec<u8>,
+    /// Where sockets are watched.
+    pub(super) registry: Registry,
+    /// When the load began.
+    pub(super) epoch: Instant,
+    /// Where the server may be; the address that was connected to last is the first.
+    pub(super) addresses: Arc<[Address]>,
+}
+
+impl Desk {
+    fn instant(&self, now: Nanos) -> Instant {
+        self.epoch + Duration::from_nanos(now)
+    }
+
+    /// The next client begins with an address that works.
+    fn prefer(&mut self, address: &Address) {
+        if self.addresses.first() != Some(address) {
+            let others = self.addresses.iter().filter(|other| *other != address);
+            self.addresses = [address].into_iter().chain(others).cloned().collect();
+        }
+    }
 }
 
 /// One client of a load.
 #[derive(Debug)]
 pub(super) struct Caller {
-    /// None between two connections.
+    /// None between two connections, and while one is begun.
     stream: Option<TcpStream>,
+    /// The attempts to connect, while a connection is begun.
+    dial: Option<Dial>,
     /// Tells this connection from the ones before it, of which an event may be late.
     pub(super) generation: u32,
     session: Option<Session>,
@@ -49,8 +79,10 @@ pub(super) struct Caller {
     pub(super) spare: bool,
     /// It stands in the queue of those who do, or did.
     pub(super) listed: bool,
-    /// Since when the stage lasts.
-    since: Nanos,
+    /// When the connection was begun.
+    begun: Nanos,
+    /// When it stood.
+    connected: Nanos,
     /// The number of the next message.
     next: u64,
     /// The number of the first message of this connection.
@@ -101,13 +133,15 @@ impl Caller {
     pub(super) fn new(talks: bool, depth: usize) -> Self {
         Self {
             stream: None,
+            dial: None,
             generation: 0,
             session: None,
             stage: Stage::Absent,
             talks,
             spare: false,
             listed: false,
-            since: 0,
+            begun: 0,
+            connected: 0,
             next: 0,
             first: 0,
             reserved: None,
@@ -121,14 +155,24 @@ impl Caller {
         self.reserved = due;
     }
 
-    /// Begins a connection.
-    pub(super) fn begin(&mut self, stream: TcpStream, session: Session, now: Nanos) {
+    /// Begins a connection. It may stand at once.
+    pub(super) fn begin(
+        &mut self,
+        slot: usize,
+        dial: Dial,
+        session: Session,
+        now: Nanos,
+        protocol: &Protocol,
+        desk: &mut Desk,
+    ) -> Visit {
         debug_assert!(self.sent.is_empty() && self.stage == Stage::Absent, "one at a time");
-        self.stream = Some(stream);
+        self.generation = PeerId::generation_after(self.generation);
+        self.dial = Some(dial);
         self.session = Some(session);
         self.stage = Stage::Dialling;
-        self.since = now;
+        self.begun = now;
         self.first = self.next;
+        self.connect(slot, now, protocol, desk)
     }
 
     /// Ends it. Returns the socket. Its messages were taken out before.
@@ -136,6 +180,7 @@ impl Caller {
         debug_assert!(self.sent.is_empty() && self.reserved.is_none(), "each is accounted for");
         self.unsent.clear();
         self.session = None;
+        self.dial = None;
         self.stage = Stage::Absent;
         self.spare = false;
         self.stream.take()
@@ -153,7 +198,7 @@ impl Caller {
     pub(super) fn timed_out(&self, now: Nanos, connect: Nanos, reply: Nanos) -> Option<Failure> {
         let is_over = |since: Nanos, limit: Nanos| since.saturating_add(limit) <= now;
         match self.stage {
-            Stage::Dialling | Stage::Greeting if is_over(self.since, connect) => {
+            Stage::Dialling | Stage::Greeting if is_over(self.begun, connect) => {
                 Some(Failure::ConnectTimeout)
             }
             Stage::Talking
@@ -170,17 +215,62 @@ impl Caller {
         self.stage == Stage::Talking && self.talks && self.sent.len() < plan.depth
     }
 
+    /// Whether it connects to the server, and another of its addresses is to be tried by now.
+    pub(super) fn has_dial_due(&self, now: Nanos, desk: &Desk) -> bool {
+        let due = self.dial.as_ref().and_then(Dial::due);
+        due.is_some_and(|due| due <= desk.instant(now))
+    }
+
+    /// Goes on connecting, and begins the handshake as soon as the connection stands.
+    pub(super) fn connect(
+        &mut self,
+        slot: usize,
+        now: Nanos,
+        protocol: &Protocol,
+        desk: &mut Desk,
+    ) -> Visit {
+        let Some(dial) = &mut self.dial else { return Visit::On };
+        // What is late of an attempt that has lost is told to the winner, which finds nothing.
+        let token = Token(PeerId::new(slot, self.generation).0);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let watch = |socket: BorrowedFd<'_>| {
+            desk.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
+        };
+        let (stream, address) = match dial.turn(desk.epoch + Duration::from_nanos(now), watch) {
+            Ok(Some(connected)) => connected,
+            Ok(None) => return Visit::On,
+            Err(error) => return Visit::Lost(dial::why(&error)),
+        };
+        desk.prefer(&address);
+        desk.report.connect.record(now - self.begun);
+        (self.dial, self.stream) = (None, Some(stream));
+        (self.stage, self.connected) = (Stage::Greeting, now);
+        desk.outbox.clear();
+        // Where the server has nothing to say first, this is the whole handshake.
+        match self.digest(0, now, protocol, desk) {
+            Visit::On => self.send(desk).map_or_else(Visit::Lost, |()| Visit::On),
+            over => over,
+        }
+    }
+
     /// Has its turn upon an event.
     pub(super) fn visit(
         &mut self,
+        slot: usize,
         event: &Readiness,
         now: Nanos,
         protocol: &Protocol,
         desk: &mut Desk,
     ) -> Visit {
-        if event.is_error() {
-            let error = self.stream.as_ref().and_then(|stream| stream.take_error().ok().flatten());
-            return Visit::Lost(self.broken(error, desk));
+        if self.stage == Stage::Dialling {
+            let visit = self.connect(slot, now, protocol, desk);
+            if visit != Visit::On || self.stage == Stage::Dialling {
+                return visit;
+            }
+        }
+        let error = self.stream.as_ref().filter(|_| event.is_error()).map(TcpStream::take_error);
+        if let Some(Ok(Some(_)) | Err(_)) = error {
+            return Visit::Lost(self.broken(desk));
         }
         self.turn(event, now, protocol, desk).unwrap_or_else(Visit::Lost)
     }
@@ -200,14 +290,6 @@ impl Caller {
         desk: &mut Desk,
     ) -> Result<Visit, Failure> {
         desk.outbox.clear();
-        if self.stage == Stage::Dialling && (event.is_writable() || event.is_readable()) {
-            desk.report.connect.record(now - self.since);
-            (self.stage, self.since) = (Stage::Greeting, now);
-            // Where the server has nothing to say first, this is the whole handshake.
-            if let Visit::Lost(failure) = self.digest(0, now, protocol, desk) {
-                return Err(failure);
-            }
-        }
         if event.is_writable() && !self.unsent.is_empty() {
             self.send(desk)?;
         }
@@ -215,7 +297,7 @@ impl Caller {
             let length = match self.read(&mut desk.inbox) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.broken(Some(error), desk)),
+                Err(_) => return Err(self.broken(desk)),
                 Ok(0) => return Err(self.ended(desk)),
                 Ok(length) => length,
             };
@@ -246,7 +328,7 @@ impl Caller {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
                     desk.form = opened.form;
-                    desk.report.handshake.record(now - self.since);
+                    desk.report.handshake.record(now - self.connected);
                     desk.report.connected += 1;
                     self.stage = Stage::Talking;
                     Visit::On
@@ -349,7 +431,7 @@ impl Caller {
                 Ok(length) => sent += length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(Some(error), desk)),
+                Err(_) => return Err(self.broken(desk)),
             }
         }
         self.unsent.extend_from_slice(&desk.outbox[sent..]);
@@ -371,14 +453,8 @@ impl Caller {
 
     /// The connection is broken. A reset is also how a server hangs up on messages unread, as on
     /// those behind a proof that it doesn't accept.
-    fn broken(&self, error: Option<io::Error>, desk: &Desk) -> Failure {
-        match self.stage {
-            Stage::Absent | Stage::Dialling => {
-                error.map_or(Failure::Connect, |error| dial::why(&error))
-            }
-            Stage::Greeting => Failure::Reset,
-            Stage::Talking if self.seems_refused(desk) => Failure::Refused,
-            Stage::Talking => Failure::Reset,
-        }
+    fn broken(&self, desk: &Desk) -> Failure {
+        let may_be_refused = self.stage == Stage::Talking && self.seems_refused(desk);
+        if may_be_refused { Failure::Refused } else { Failure::Reset }
     }
 }

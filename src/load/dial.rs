@@ -1,43 +1,29 @@
-//! Dialling without waiting for it.
+//! The ends of a connection: why it can't be begun, and how it is closed.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use mio::net::TcpStream;
-use socket2::{SockRef, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::address::Address;
 use crate::load::failure::Failure;
 use crate::load::plan::HangUp;
 
-/// Begins to connect. What comes of it, an event tells. The type is a descriptor and the calls that
-/// all streams have in common.
-pub(super) fn dial(to: &Address, from: Option<IpAddr>) -> Result<TcpStream, Failure> {
-    let failed = |error: io::Error| why(&error);
-    let system = to.to_system().map_err(failed)?;
-    let socket = Socket::new(system.domain(), Type::STREAM, None).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
-    if to.ip().is_some() {
-        socket.set_tcp_nodelay(true).map_err(failed)?;
-    }
-    if let Some(from) = from {
-        // Here the system means the address that it is given, and with connect a port of its own.
-        socket.bind(&SocketAddr::new(from, 0).into()).map_err(|error| {
-            match error.raw_os_error() {
-                Some(libc::EADDRNOTAVAIL) => Failure::NoSuchSource,
-                _ => why(&error),
-            }
-        })?;
-    }
-    match socket.connect(&system) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(why(&error)),
-        _ => Ok(TcpStream::from_std(socket.into())),
-    }
+/// Whether clients can come from an address: it is one of this machine.
+pub(super) fn check_source(source: IpAddr) -> io::Result<()> {
+    let address = SocketAddr::new(source, 0);
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.bind(&address.into()).map_err(|error| {
+        let text = format!("clients can't come from {source}: {error}");
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// What went wrong with connecting.
 pub(super) fn why(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return Failure::ConnectTimeout;
+    }
     match error.raw_os_error() {
         Some(libc::ECONNREFUSED) => Failure::NobodyListens,
         Some(libc::ENOENT | libc::ENOTDIR) => Failure::NoSocket,
@@ -47,8 +33,6 @@ pub(super) fn why(error: &io::Error) -> Failure {
         }
         Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Failure::NoPort,
         Some(libc::EMFILE | libc::ENFILE) => Failure::NoDescriptor,
-        Some(libc::EAGAIN) => Failure::QueueFull,
-        Some(libc::ETIMEDOUT) => Failure::ConnectTimeout,
         _ => Failure::Connect,
     }
 }

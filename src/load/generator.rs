@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mio::event::Event;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll};
 
-use crate::address::{Address, ToAddresses};
+use crate::address::ToAddresses;
 use crate::chance::{self, Pool};
 use crate::clock;
 use crate::contract::peer::PeerId;
+use crate::dial::Dial;
 use crate::load::caller::{Caller, Desk, Visit};
 use crate::load::dial;
 use crate::load::failure::Failure;
@@ -49,7 +51,6 @@ const SEED: u64 = 9527;
 /// Many clients on one loop.
 #[derive(Debug)]
 pub struct Load {
-    address: Address,
     protocol: Protocol,
     random: Pool,
     desk: Desk,
@@ -70,7 +71,6 @@ pub struct Load {
     fruitless: usize,
     /// Those of them whose replies didn't come in time.
     mute: usize,
-    epoch: Instant,
     /// When time ends the load.
     end: Nanos,
     /// How long the loop has waited for something to do.
@@ -78,11 +78,13 @@ pub struct Load {
 }
 
 impl Load {
-    /// A load on the server at the first of the addresses.
+    /// A load on the server at these addresses. Each client takes the first that works, as
+    /// [`Dial`] has it, and the next client begins with that one.
     ///
     /// # Errors
     ///
-    /// The name has no address, the plan can't be carried out, or there is no key to sign with.
+    /// The name has no address, the plan can't be carried out, a source is no address of this
+    /// machine, or there is no key to sign with.
     pub fn new(
         address: impl ToAddresses,
         protocol: impl Into<Protocol>,
@@ -92,9 +94,9 @@ impl Load {
         let keyless = |error: NoUsableKey| io::Error::new(io::ErrorKind::InvalidInput, error);
         let mut protocol = protocol.into();
         protocol.prepare(clock::wall(), chance::bytes)?;
-        let nowhere = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        let address = address.to_addresses()?.into_iter().next().ok_or(nowhere)?;
-        plan.check(&protocol, &address).map_err(refused)?;
+        let addresses = address.to_addresses()?;
+        plan.check(&protocol, &addresses).map_err(refused)?;
+        plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;
         protocol.signing_key().map_err(keyless)?;
         // The reply to the longest message is longer by its stamp.
         let longest = protocol.message_max() + STAMP.len();
@@ -104,9 +106,8 @@ impl Load {
         let end = plan.lasts().map_or(Nanos::MAX, |length| warm.saturating_add(nanos(length)));
         let schedule = Schedule::new(plan.arrival, SEED);
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Even);
+        let poll = Poll::new()?;
         Ok(Self {
-            address,
-            poll: Poll::new()?,
             callers: (0..callers).map(|n| Caller::new(n >= plan.idle, plan.depth)).collect(),
             absent: (0..callers).collect(),
             resting: VecDeque::new(),
@@ -116,7 +117,6 @@ impl Load {
             has_connected: false,
             fruitless: 0,
             mute: 0,
-            epoch: clock::monotonic(),
             waited: 0,
             end,
             desk: Desk {
@@ -125,10 +125,14 @@ impl Load {
                 report: Report::default(),
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
+                registry: poll.registry().try_clone()?,
+                epoch: clock::monotonic(),
+                addresses: addresses.into(),
                 form: protocol.framing().form(),
                 refuses_silently: protocol.dialect() != Dialect::Countersign,
                 plan,
             },
+            poll,
             protocol,
             random: Pool::default(),
         })
@@ -143,7 +147,7 @@ impl Load {
     pub fn run(mut self, mut watch: impl FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
         let warm = nanos(self.desk.plan.warmup);
         let mut events = Events::with_capacity(EVENTS);
-        self.epoch = clock::monotonic();
+        self.desk.epoch = clock::monotonic();
         let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
         while now < self.end && !self.is_done() {
             self.wait(&mut events, now, tick.min(self.end))?;
@@ -176,7 +180,7 @@ impl Load {
         let gave_up = self.is_hopeless();
         let rest = self.desk.supply.rest(now);
         let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
-        let Desk { supply, report, plan, .. } = &mut self.desk;
+        let Desk { supply, report, plan, addresses, .. } = &mut self.desk;
         for message in self.callers.iter_mut().flat_map(Caller::unanswered) {
             match supply.abandon(message.due) {
                 false => {}
@@ -198,7 +202,7 @@ impl Load {
         report.elapsed = Duration::from_nanos(elapsed);
         report.busy = 1.0 - (self.waited as f64 / elapsed.max(1) as f64).min(1.0);
         report.rate_asked = plan.rate();
-        report.server = Some(self.address.clone());
+        report.server = addresses.first().cloned().filter(|_| self.has_connected);
         report.behind = Duration::from_nanos(rest.behind);
         let accounted = report.answered + report.failed() + report.aborted + report.unsent;
         debug_assert_eq!(report.due, accounted, "each message is counted once");
@@ -268,11 +272,10 @@ impl Load {
             return;
         }
         let answered = self.desk.supply.answered();
-        let visit = caller.visit(event, now, &self.protocol, &mut self.desk);
+        let visit = caller.visit(name.slot(), event, now, &self.protocol, &mut self.desk);
         if self.desk.supply.answered() > answered {
             (self.fruitless, self.mute) = (0, 0);
         }
-        self.has_connected |= self.desk.report.connected > 0;
         self.settle(name.slot(), visit, now);
     }
 
@@ -291,6 +294,7 @@ impl Load {
 
     /// Sees to what came of a visit.
     fn settle(&mut self, slot: usize, visit: Visit, now: Nanos) {
+        self.has_connected |= self.desk.report.connected > 0;
         match visit {
             Visit::On => {
                 let caller = &mut self.callers[slot];
@@ -346,43 +350,44 @@ impl Load {
             let Some(slot) = self.absent.pop_front() else { break };
             let due = self.has_message(slot).then(|| self.desk.supply.take(now)).flatten();
             self.callers[slot].reserve(due);
-            if let Err(failure) = self.begin(slot, now) {
-                self.settle(slot, Visit::Lost(failure), now);
-            }
+            let visit = self.begin(slot, now).unwrap_or_else(Visit::Lost);
+            self.settle(slot, visit, now);
         }
     }
 
-    fn begin(&mut self, slot: usize, now: Nanos) -> Result<(), Failure> {
+    fn begin(&mut self, slot: usize, now: Nanos) -> Result<Visit, Failure> {
         let sources = &self.desk.plan.sources;
         let source = sources.get(self.dialled % sources.len().max(1)).copied();
         self.dialled += 1;
-        let mut stream = dial::dial(&self.address, source)?;
         let mut nonce = [0; CHALLENGE];
         self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
         let session = Session::client(&self.protocol, nonce).map_err(|_| Failure::Connect)?;
+        let (addresses, timeout) = (&self.desk.addresses, self.desk.plan.connect_timeout);
+        let begun = self.desk.epoch + Duration::from_nanos(now);
+        let dial = Dial::new(Arc::clone(addresses), begun, timeout);
+        let dial = source.into_iter().fold(dial, Dial::with_source);
         let caller = &mut self.callers[slot];
-        caller.generation = PeerId::generation_after(caller.generation);
-        let token = Token(PeerId::new(slot, caller.generation).0);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = self.poll.registry().register(&mut stream, token, interest);
-        registered.map_err(|error| dial::why(&error))?;
-        caller.begin(stream, session, now);
-        Ok(())
+        Ok(caller.begin(slot, dial, session, now, &self.protocol, &mut self.desk))
     }
 
-    /// Looks for handshakes and replies that have taken too long.
+    /// Looks for handshakes and replies that have taken too long, and for further addresses that
+    /// are to be tried.
     fn give_up_on_the_slow(&mut self, now: Nanos) {
         let connect = nanos(self.desk.plan.connect_timeout);
         let reply = self.desk.plan.replies_within().map_or(Nanos::MAX, nanos);
         for slot in 0..self.callers.len() {
             if let Some(failure) = self.callers[slot].timed_out(now, connect, reply) {
                 self.settle(slot, Visit::Lost(failure), now);
+            } else if self.callers[slot].has_dial_due(now, &self.desk) {
+                let caller = &mut self.callers[slot];
+                let visit = caller.connect(slot, now, &self.protocol, &mut self.desk);
+                self.settle(slot, visit, now);
             }
         }
     }
 
     fn now(&self) -> Nanos {
-        nanos(clock::monotonic().saturating_duration_since(self.epoch))
+        nanos(clock::monotonic().saturating_duration_since(self.desk.epoch))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the clients of a load do.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::address::Address;
@@ -143,7 +143,7 @@ impl Plan {
     }
 
     /// Whether this can be done with such a protocol, to a server there.
-    pub(crate) fn check(&self, protocol: &Protocol, server: &Address) -> Result<(), PlanError> {
+    pub(crate) fn check(&self, protocol: &Protocol, server: &[Address]) -> Result<(), PlanError> {
         let positive = |rate: f64| rate.is_finite() && rate > 0.0;
         if self.connections == 0 || self.depth == 0 {
             Err(PlanError::Nobody)
@@ -163,19 +163,19 @@ impl Plan {
             Err(PlanError::NoReply)
         } else if protocol.exchange() == Exchange::Once && !(self.reconnect && self.depth == 1) {
             Err(PlanError::Once)
-        } else if server.ip().is_none() && !self.sources.is_empty() {
+        } else if !self.sources.is_empty() && server.iter().all(|address| address.ip().is_none()) {
             Err(PlanError::Sources)
-        } else if server.ip().is_some_and(|server| self.is_of_another_family(server)) {
+        } else if !self.sources.iter().all(|source| reaches(*source, server)) {
             Err(PlanError::SourceFamily)
         } else {
             Ok(())
         }
     }
+}
 
-    /// Whether a source is IPv4 and the server IPv6, or the other way round.
-    fn is_of_another_family(&self, server: SocketAddr) -> bool {
-        self.sources.iter().any(|source| source.is_ipv4() != server.is_ipv4())
-    }
+/// Whether the server has an address of the family of a source.
+fn reaches(source: IpAddr, server: &[Address]) -> bool {
+    server.iter().filter_map(Address::ip).any(|server| server.is_ipv4() == source.is_ipv4())
 }
 
 /// Why a plan can't be carried out.

@@ -65,6 +65,13 @@ fn every_verb_tries_all_addresses_of_a_name() {
     home.run(&format!("connect both.test:{port} --dialect open"), "a\n").printed("a\n");
     let ran = home.run(&format!("ping both.test:{port} --dialect open"), "");
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    // A source of one family leaves the addresses of the other out.
+    for options in ["", "--source 127.0.0.3,127.0.0.4", "--reconnect"] {
+        let load = format!("load both.test:{port} --dialect open -n 50 -c 3 --output json");
+        let ran = home.run(&format!("{load} {options} --fail-if errors>0"), "");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.out.contains(&format!(r#""server":"127.0.0.1:{port}""#)), "{}", ran.out);
+    }
 }
 
 #[test]
@@ -87,6 +94,9 @@ fn an_address_that_does_not_answer_does_not_hold_up_another() {
     });
     home.run(&format!("connect two.test:{port} --dialect open"), "a\n").printed("a\n");
     let ran = home.run(&format!("ping two.test:{port} --dialect open"), "");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let load = format!("load two.test:{port} --dialect open -n 50 -c 3 --output quiet");
+    let ran = home.run(&format!("{load} --fail-if errors>0"), "");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     // Alone it is told from a server that is there and says nothing.
     let ran = home.run(&format!("ping 127.0.0.1:{port} --dialect open --timeout 300ms"), "");

@@ -23,6 +23,7 @@ mod mutual;
 mod numbers;
 mod options;
 mod output;
+mod owed;
 mod ping;
 #[path = "../common/progress.rs"]
 mod progress;

@@ -23,12 +23,17 @@ pub(super) fn verdict(
 /// Why nothing was answered: as most connections say.
 fn unanswered(address: &str, report: &Report) -> Failure {
     let failed = report.connections_by_failure().filter(|(_, count)| *count > 0);
-    let Some((failure, _)) = failed.max_by_key(|(_, count)| *count) else {
+    let Some((most, _)) = failed.max_by_key(|(_, count)| *count) else {
         let what = if report.connected == 0 { "no handshake was over" } else { "no reply came" };
         let time = report.elapsed.as_secs_f64();
         let text = format!("{address}: nothing was answered: {what} in {time:.1} s");
         return Failure::new(Kind::Unavailable, text);
     };
+    // A server that has refused clients lets the next ones wait.
+    let was_refused = report
+        .connections_by_failure()
+        .any(|(failure, count)| failure == Lost::Refused && count > 0);
+    let failure = if most == Lost::ConnectTimeout && was_refused { Lost::Refused } else { most };
     let kind = match failure {
         Lost::Refused | Lost::Busy => Kind::Refused,
         Lost::WrongReply | Lost::Violation | Lost::MessageTooLong => Kind::Protocol,
