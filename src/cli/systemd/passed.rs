@@ -9,6 +9,7 @@ use listenfd::ListenFd;
 use socket2::SockRef;
 
 use crate::cli::exit::{Failure, Kind};
+use crate::cli::units;
 
 /// The sockets that were passed and have found no listener yet, each with its name.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ impl Passed {
     /// Takes them, as `LISTEN_FDS`, `LISTEN_PID` and `LISTEN_FDNAMES` say. For once, and before
     /// there are threads: two of the variables are removed.
     pub(crate) fn take() -> Result<Self, Failure> {
+        check_numbers()?;
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut passed = ListenFd::from_env();
@@ -64,6 +66,28 @@ impl Passed {
         let taken: Vec<(String, OwnedFd)> = taken;
         taken.into_iter().map(|(_, socket)| socket).collect()
     }
+}
+
+/// More sockets than this are a slip of the finger, and each would be asked what it is.
+const PASSED_MAX: u64 = 1024;
+
+/// Whether the variables have numbers that can be meant, if they are for us.
+fn check_numbers() -> Result<(), Failure> {
+    let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    if variable("LISTEN_PID").is_some_and(|pid| pid != std::process::id().to_string()) {
+        return Ok(());
+    }
+    let descriptors = u64::from(u16::MAX);
+    for (name, range) in [("LISTEN_FDS", 0..=PASSED_MAX), ("LISTEN_FDS_FIRST_FD", 3..=descriptors)]
+    {
+        if let Some(text) = variable(name) {
+            units::count::<u32>(range)(&text).map_err(|remedy| {
+                let text = format!("{name}={}: {remedy}, or unset it", text.escape_debug());
+                Failure::new(Kind::Configuration, text)
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The one at this place, if it is a stream socket that listens.

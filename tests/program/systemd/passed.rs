@@ -190,3 +190,21 @@ fn the_tool_of_systemd_hands_its_sockets_over() {
     // Until here: the tool dies if nobody hears what it says.
     drop(said);
 }
+
+#[test]
+fn a_number_of_sockets_that_cannot_be_meant_is_refused() {
+    let home = Home::new();
+    let line = "serve --dialect open --bind a.invalid:1";
+    for (name, value) in [
+        ("LISTEN_FDS", "999999999"),
+        ("LISTEN_FDS", "18446744073709551616"),
+        ("LISTEN_FDS", "-1"),
+        ("LISTEN_FDS", "many"),
+        ("LISTEN_FDS_FIRST_FD", "2147483647"),
+    ] {
+        let said = format!("{name}={value}: write a number from ");
+        home.run(&format!("{name}={value} {line}"), "").failed(78, &[&said, "or unset it"]);
+        // They are another program's.
+        home.run(&format!("LISTEN_PID=1 {name}={value} {line}"), "").failed(69, &["a.invalid"]);
+    }
+}
