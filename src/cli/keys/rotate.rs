@@ -98,14 +98,23 @@ fn rotate(path: &Path, id: &str, until: SystemTime) -> Result<[Key; 2], Failure>
     Ok([old, new])
 }
 
-/// The next id that is free: garden, garden-2, garden-3.
+/// The longest id that a key can have, in bytes.
+const ID_MAX: usize = 64;
+
+/// The next id that is free: garden, garden-2, garden-3. The front of one that is long is cut, so
+/// that the number has room.
 fn successor(id: &str, is_free: impl Fn(&str) -> bool) -> String {
     let numbered = id.rsplit_once('-').and_then(|(stem, number)| {
         let number = number.parse::<u32>().ok()?;
         (!stem.is_empty()).then_some((stem, u64::from(number)))
     });
     let (stem, number) = numbered.unwrap_or((id, 1));
-    (number + 1..).map(|next| format!("{stem}-{next}")).find(|id| is_free(id)).unwrap_or_default()
+    let next = (number + 1..).map(|next| {
+        let number = format!("-{next}");
+        let room = (0..=ID_MAX - number.len()).rev().find(|end| stem.is_char_boundary(*end));
+        format!("{}{number}", &stem[..room.unwrap_or_default()])
+    });
+    next.into_iter().find(|id| is_free(id)).unwrap_or_default()
 }
 
 /// The mark that some editors put in front of UTF-8.
@@ -169,6 +178,14 @@ mod tests {
         for (id, taken, expected) in cases {
             assert_eq!(successor(id, |id| !taken.contains(&id)), expected, "{id}");
         }
+        let long = "k".repeat(64);
+        let (cut, shorter) = (format!("{}-2", &long[..62]), format!("{}-10", &long[..61]));
+        for id in [&long[..62], &long[..63], &long] {
+            assert_eq!(successor(id, |_| true), cut);
+            assert_eq!(successor(id, |id| id != cut), cut.replace("-2", "-3"));
+        }
+        assert_eq!(successor(&cut.replace("-2", "-9"), |_| true), shorter);
+        assert_eq!(successor(&"é".repeat(32), |_| true), format!("{}-2", "é".repeat(31)));
     }
 
     #[test]
