@@ -33,6 +33,7 @@ mod reasons;
 mod reload;
 mod retry;
 mod ring;
+mod secrets;
 mod served;
 mod signals;
 mod status;

@@ -12,6 +12,7 @@ use crate::proto::dialect::{Dialect, Dialects};
 use crate::proto::keys::fault::{ID_MAX, KeyFault};
 use crate::proto::keys::passphrase;
 use crate::proto::keys::span::Span;
+use crate::proto::keys::wipe;
 
 /// A secret shorter than this can be guessed (NIST SP 800-107 asks of an HMAC key that it be at
 /// least as long as the security strength, 16 bytes for 128 bits).
@@ -115,6 +116,10 @@ impl Key {
     /// The id isn't one printable word of at most 64 bytes, or the secret is empty. A secret of
     /// zero bytes alone is empty too: an HMAC pads its key with zeros, so it can't tell them apart.
     pub fn new(id: &str, secret: &[u8]) -> Result<Self, KeyFault> {
+        wipe::without_traces(|| Self::of_secret(id, secret))
+    }
+
+    fn of_secret(id: &str, secret: &[u8]) -> Result<Self, KeyFault> {
         check_id(id)?;
         if secret.iter().all(|&byte| byte == 0) {
             return Err(KeyFault::EmptySecret);
@@ -149,7 +154,7 @@ impl Key {
         if passphrase.is_empty() {
             return Err(KeyFault::EmptySecret);
         }
-        Self::new(id, &passphrase::stretch(id, passphrase)?[..])
+        wipe::without_traces(|| Self::of_secret(id, &passphrase::stretch(id, passphrase)?))
     }
 
     /// The same key for a dialect, and for those that were named before, instead of

@@ -8,6 +8,7 @@ pub(crate) mod line;
 pub(crate) mod passphrase;
 pub(crate) mod seed;
 pub(crate) mod span;
+pub(crate) mod wipe;
 
 use std::fmt;
 use std::path::Path;
@@ -121,6 +122,10 @@ impl KeyRing {
     ///
     /// A line is at fault. The message says which, and how to mend it, and holds nothing secret.
     pub fn parse(text: &[u8]) -> Result<Self, KeyRingError> {
+        wipe::without_traces(|| Self::parse_lines(text))
+    }
+
+    fn parse_lines(text: &[u8]) -> Result<Self, KeyRingError> {
         let mut ring = Self::new();
         for (number, line) in line::lines(text) {
             let at_line = |fault| KeyRingError::new(fault).at_line(number);

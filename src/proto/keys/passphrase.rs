@@ -2,9 +2,9 @@
 
 use hmac::Hmac;
 use sha2::Sha256;
-use zeroize::Zeroizing;
 
 use crate::proto::keys::fault::KeyFault;
+use crate::proto::keys::key::Secret;
 
 /// What one guess costs; as OWASP's Password Storage Cheat Sheet asks of PBKDF2-HMAC-SHA256.
 const ROUNDS: u32 = 600_000;
@@ -13,8 +13,9 @@ const SALT: &[u8] = b"countersign/1 pass";
 
 /// PBKDF2 (RFC 8018) of a passphrase, with the key's id in the salt. It takes a good part of a
 /// second on a small machine: that is its purpose.
-pub(crate) fn stretch(id: &str, passphrase: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyFault> {
-    let mut stretched = Zeroizing::new([0; 32]);
+pub(crate) fn stretch(id: &str, passphrase: &[u8]) -> Result<Secret, KeyFault> {
+    // On the heap: what is handed on by value leaves a copy behind that nobody wipes.
+    let mut stretched = Secret::new(vec![0; 32]);
     let salt = [SALT, id.as_bytes()].concat();
     // An HMAC takes a key of any length, so this fails for none.
     pbkdf2::pbkdf2::<Hmac<Sha256>>(passphrase, &salt, ROUNDS, &mut stretched[..])
