@@ -4,6 +4,7 @@
 //! are handed what was read as a whole once all of it is seen to be right.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use log::{error, info};
 
 use super::exit::{Failure, Kind, plain};
-use super::system;
+use super::{ring, system};
 
 /// How long a loop may take for its turn, until the log says that it takes so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,6 +24,11 @@ pub(crate) trait Task: Debug + Send + 'static {
     /// Reads everything again and hands it to the loops: all or nothing, so what can fail comes
     /// first.
     fn once(&mut self) -> Result<(), Failure>;
+
+    /// The files that the keys in force are from.
+    fn rings(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// Wakes the loop in which the end of the reload is waited for.
     fn wake(&self);
@@ -56,21 +62,48 @@ impl Progress {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, outcome: Result<(), Failure>) {
+    fn note(&self, outcome: Result<Taken, Failure>) {
         let mut outcomes = self.held();
         outcomes.last = Some(system::wall());
         match outcome {
-            Ok(()) => {
+            Ok(taken) => {
                 outcomes.succeeded += 1;
                 outcomes.in_force_since = outcomes.last;
                 outcomes.error = None;
-                info!("reloaded");
+                info!("{}", taken.text());
             }
             Err(failure) => {
                 let text = failure.lines().collect::<Vec<_>>().join("; ");
                 error!("reload failed: {text}; the old configuration is kept");
                 outcomes.failed += 1;
                 outcomes.error = Some(text);
+            }
+        }
+    }
+}
+
+/// What was taken at a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Everything,
+    /// All but the keys: a service manager has copied them when it started the service.
+    AllButCredentials,
+}
+
+impl Taken {
+    fn with_rings(rings: &[PathBuf]) -> Self {
+        match rings.iter().any(|path| ring::is_copied(path)) {
+            true => Self::AllButCredentials,
+            false => Self::Everything,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Everything => "reloaded",
+            Self::AllButCredentials => {
+                "reloaded, but the keys are a credential, which systemd copied when the service \
+                 started: restart the service to change them"
             }
         }
     }
@@ -128,7 +161,8 @@ impl Reloader {
 fn run(mut task: Box<dyn Task>, progress: &Progress, asked: &Receiver<()>) {
     for () in asked {
         let now = progress.asked.load(Ordering::Acquire);
-        progress.note(task.once());
+        let outcome = task.once();
+        progress.note(outcome.map(|()| Taken::with_rings(&task.rings())));
         progress.over.store(now, Ordering::Release);
         task.wake();
     }
@@ -158,7 +192,7 @@ mod tests {
         assert_eq!((outcomes.succeeded, outcomes.failed), (0, 1));
         assert!(outcomes.last.is_some() && outcomes.in_force_since.is_none());
         assert_eq!(outcomes.error.as_deref(), Some("garden.toml:1: a; garden.toml:2: b"));
-        progress.note(Ok(()));
+        progress.note(Ok(Taken::Everything));
         let outcomes = progress.outcomes();
         assert_eq!((outcomes.succeeded, outcomes.failed, outcomes.error), (1, 1, None));
         assert_eq!(outcomes.in_force_since, outcomes.last);

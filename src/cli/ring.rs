@@ -46,6 +46,14 @@ fn credentials() -> Option<PathBuf> {
     (!directory.is_empty()).then(|| directory.into())
 }
 
+/// Whether a ring is a copy that systemd made when it started the service: its directories are
+/// called `/run/credentials/UNIT`, and a user's lie below their runtime directory. In a container,
+/// secrets come by the same variable and may change.
+pub(crate) fn is_copied(path: &Path) -> bool {
+    let inside = credentials().filter(|directory| path.parent() == Some(directory));
+    inside.is_some_and(|directory| directory.iter().any(|part| part == "credentials"))
+}
+
 /// The keys of a file.
 pub(crate) fn read(path: &Path) -> Result<KeyRing, Failure> {
     Ok(KeyRing::from_file_by(rules(path), path)?)

@@ -108,20 +108,30 @@ impl Target {
     }
 }
 
-/// The command line of a process that is this program.
+/// The command line of a process that is this program, or of a child of it that is: in a container,
+/// an init may be process 1.
 pub(super) fn argv_of(pid: u32) -> Result<Vec<OsString>, Failure> {
     let failed =
         |why: &str| Failure::new(Kind::Unavailable, format!("cannot ping process {pid}: {why}"));
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).map_err(|error| match error.kind() {
+    let own = cmdline(pid).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => failed("there is no such process"),
         _ => failed(&plain(&error)),
     })?;
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let children =
+        children.split_whitespace().filter_map(|child| cmdline(child.parse().ok()?).ok());
+    let is_ours = |argv: &Vec<OsString>| {
+        Path::new(&argv[0]).file_name().is_some_and(|name| name == "countersign")
+    };
+    let ours = [own].into_iter().chain(children).find(is_ours);
+    ours.ok_or_else(|| failed("it is another program than countersign, and so are its children"))
+}
+
+fn cmdline(pid: u32) -> io::Result<Vec<OsString>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline"))?;
     let words = bytes.strip_suffix(b"\0").unwrap_or(&bytes).split(|byte| *byte == 0);
-    let argv: Vec<_> = words.map(|word| OsString::from_vec(word.to_vec())).collect();
-    match Path::new(&argv[0]).file_name().is_some_and(|name| name == "countersign") {
-        true => Ok(argv),
-        false => Err(failed("it is another program than countersign")),
-    }
+    Ok(words.map(|word| OsString::from_vec(word.to_vec())).collect())
 }
 
 /// Where a listener that is bound like this can be reached from here.

@@ -1,5 +1,6 @@
 //! What `serve` reloads: the configuration, if there is one, and the keys.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
@@ -50,6 +51,11 @@ fn may_change() -> Vec<String> {
 impl Task for Reload {
     fn wake(&self) {
         let _ = self.workers.first().map(|mail| mail.handle().wake());
+    }
+
+    fn rings(&self) -> Vec<PathBuf> {
+        let listeners = self.now.listeners.iter();
+        listeners.filter_map(|listening| listening.spoken.ring_path().ok()).collect()
     }
 
     fn once(&mut self) -> Result<(), Failure> {

@@ -31,6 +31,22 @@ fn keys_among_the_credentials_come_before_those_of_the_user() {
 }
 
 #[test]
+fn a_reload_says_that_a_credential_stays_as_it_was() {
+    let home = Home::with_keys("mine  text:another-sixteen-bytes\n");
+    let credentials = credentials(&home, 0o400);
+    // A container's secrets come by the same variable, and may change.
+    fs::create_dir(home.path("secrets")).unwrap();
+    home.write("secrets/keys", "lent  text:sixteen-bytes-and-more\n");
+    let secrets = format!("CREDENTIALS_DIRECTORY={}", home.path("secrets").display());
+    for (environment, is_copied) in [(&*credentials, true), (&secrets, false), ("", false)] {
+        let server = home.serve(&format!("{environment} serve"));
+        server.signal("HUP");
+        let said = server.err.with("INFO  reloaded");
+        assert_eq!(said.contains("restart the service to change them"), is_copied, "{said}");
+    }
+}
+
+#[test]
 fn a_ring_that_systemd_lends_by_an_access_list_is_closed_to_others() {
     let home = Home::new();
     // The mask of the list stands in the place of the group.
