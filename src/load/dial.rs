@@ -13,9 +13,12 @@ use crate::load::plan::HangUp;
 pub(super) fn check_source(source: IpAddr) -> io::Result<()> {
     let address = SocketAddr::new(source, 0);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.bind(&address.into()).map_err(|error| {
-        let text = format!("clients can't come from {source}: {error}");
-        io::Error::new(error.kind(), text)
+    socket.bind(&address.into()).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            let text = format!("no client can come from {source}: it isn't this machine's");
+            io::Error::new(error.kind(), text)
+        }
+        _ => error,
     })
 }
 

@@ -18,6 +18,7 @@ mod home;
 mod keygen;
 mod keys;
 mod logs;
+mod measured;
 mod multiprocessing;
 mod mutual;
 mod numbers;

@@ -205,7 +205,9 @@ impl Load {
                 io::ErrorKind::InvalidInput => Kind::Usage,
                 _ => Kind::Unavailable,
             };
-            Failure::new(kind, format!("{}: {error}", self.address))
+            let text = error.to_string();
+            let text = text.split(" (os error ").next().unwrap_or_default();
+            Failure::new(kind, format!("{}: {text}", self.address))
         };
         let mut parameters = Parameters::of(&self, &plan);
         let load = library::Load::new(&self.address, protocol, plan).map_err(unusable)?;
