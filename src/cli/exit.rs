@@ -10,7 +10,8 @@ use countersign::{ClientError, KeyFault, KeyRingError, NoUsableKey};
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,
-    text: String,
+    /// What is printed. A line may have a line feed inside, from an argument or a file.
+    lines: Vec<String>,
     /// All has been said about it, or nothing is to be.
     is_quiet: bool,
 }
@@ -32,29 +33,32 @@ pub(crate) enum Kind {
 
 impl Failure {
     pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), is_quiet: false }
+        Self::of_all(kind, vec![text.into()])
     }
 
     /// Several at once, a line each.
     pub(crate) fn of_all(kind: Kind, lines: Vec<String>) -> Self {
-        Self::new(kind, lines.join("\n"))
+        Self { kind, lines, is_quiet: false }
     }
 
     /// Several as one, which has the code of the first.
     pub(crate) fn together(failures: Vec<Self>) -> Option<Self> {
         let kind = failures.first()?.kind;
-        Some(Self::of_all(kind, failures.into_iter().map(|failure| failure.text).collect()))
+        Some(Self::of_all(kind, failures.into_iter().flat_map(|failure| failure.lines).collect()))
     }
 
     /// The same, of what stands there in a configuration file.
-    pub(crate) fn at(self, place: &impl fmt::Display) -> Self {
+    pub(crate) fn at(mut self, place: &impl fmt::Display) -> Self {
         let kind = if self.kind == Kind::Usage { Kind::Configuration } else { self.kind };
-        Self::new(kind, format!("{place}: {}", self.text))
+        if let Some(first) = self.lines.first_mut() {
+            *first = format!("{place}: {first}");
+        }
+        Self::of_all(kind, self.lines)
     }
 
     /// The lines that are printed.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
-        self.text.lines()
+        self.lines.iter().map(String::as_str)
     }
 
     /// A connection that failed, and to what.
@@ -86,8 +90,11 @@ impl Failure {
     }
 
     /// The same, with something more to say about it.
-    pub(crate) fn and(self, text: &str) -> Self {
-        Self { text: format!("{}; {text}", self.text), ..self }
+    pub(crate) fn and(mut self, text: &str) -> Self {
+        if let Some(last) = self.lines.last_mut() {
+            *last = format!("{last}; {text}");
+        }
+        self
     }
 
     pub(crate) fn code(&self) -> ExitCode {
@@ -126,7 +133,7 @@ pub(crate) fn plain(error: &io::Error) -> String {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.lines.join("\n"))
     }
 }
 

@@ -33,6 +33,7 @@ mod version;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ContextValue;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use environment::Origins;
@@ -99,7 +100,7 @@ pub(crate) fn main() -> ExitCode {
     });
     let verdict = match read {
         Ok(arguments) => signals.map_err(Failure::from).and_then(|it| arguments.verb.run(it)),
-        Err(told) => tell(&told),
+        Err(told) => tell(told),
     };
     // Decided before anything more is written; what was not written counts where nothing else does.
     match verdict.and_then(|()| stdout().verdict()) {
@@ -125,10 +126,17 @@ impl Verb {
 }
 
 /// Help and the version, which are results, or why the arguments can't be used.
-fn tell(told: &clap::Error) -> Result<(), Failure> {
+fn tell(mut told: clap::Error) -> Result<(), Failure> {
     let stream = if told.use_stderr() { stderr() } else { stdout() };
-    let text = told.render();
     // Arguments are quoted in it as they were typed.
+    let escaped = told.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(typed) => Some((kind, Escaped(typed).to_string())),
+        _ => None,
+    });
+    for (kind, typed) in escaped.collect::<Vec<_>>() {
+        told.insert(kind, ContextValue::String(typed));
+    }
+    let text = told.render();
     let plain: String =
         text.to_string().lines().map(|line| format!("{}\n", Escaped(line))).collect();
     let is_safe = plain.trim_end() == text.to_string().trim_end();
@@ -153,10 +161,9 @@ fn report(failure: &Failure, origins: &Origins) -> ExitCode {
     let text = failure.to_string();
     if !failure.is_quiet() {
         for line in failure.lines() {
-            stderr().line(format_args!("countersign: {}", Escaped(line)));
+            stderr().line(format_args!("countersign: {line}"));
         }
         for assignment in origins.behind(&text) {
-            let assignment = Escaped(assignment);
             stderr().line(format_args!("countersign: the environment has {assignment}"));
         }
     }

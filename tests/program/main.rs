@@ -10,6 +10,7 @@ mod config;
 mod connect;
 mod endings;
 mod environment;
+mod escapes;
 mod files;
 mod first;
 mod health;

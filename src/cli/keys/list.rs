@@ -8,6 +8,7 @@ use countersign::{Key, KeyRing};
 use serde_json::{Value, json};
 
 use super::{State, Where, validity};
+use crate::cli::escape::{self, Escaped};
 use crate::cli::exit::Failure;
 use crate::cli::output::stdout;
 use crate::cli::{ring, system, units};
@@ -62,17 +63,17 @@ fn row(key: &Key, now: SystemTime) -> [String; 5] {
     let audience = if key.audience().is_empty() { "-" } else { key.audience() };
     let dialects: Vec<&str> = key.dialects().map(|dialect| dialect.name()).collect();
     [
-        key.id().to_owned(),
+        Escaped(key.id()).to_string(),
         key.fingerprint(),
         dialects.join(","),
-        audience.to_owned(),
+        Escaped(audience).to_string(),
         validity(key, now),
     ]
 }
 
 fn objects(ring: &KeyRing, now: SystemTime) -> String {
     let keys: Value = ring.keys().map(|key| object(key, now)).collect();
-    format!("{keys:#}\n")
+    escape::inside_json(&format!("{keys:#}\n"))
 }
 
 fn object(key: &Key, now: SystemTime) -> Value {

@@ -16,6 +16,7 @@ use log::warn;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use super::escape::Escaped;
 use super::exit::{Failure, Kind, plain};
 pub(crate) use background::Background;
 use lines::{Lines, Written};
@@ -51,9 +52,9 @@ static ANNOUNCED: LazyLock<Background> = LazyLock::new(|| {
     Background::new(stdout(), Box::new(tell))
 });
 
-/// Writes a line to stdout, and doesn't wait for it.
+/// Writes a line to stdout, and doesn't wait for it. What misleads in it is escaped.
 pub(crate) fn announce(line: impl Display) {
-    ANNOUNCED.write(format!("{line}\n"));
+    ANNOUNCED.write(format!("{}\n", Escaped(&line.to_string())));
 }
 
 /// Waits for the lines that were announced, but not for long.
@@ -67,14 +68,14 @@ impl Stream {
         Self { lines, descriptor, failure: OnceLock::new() }
     }
 
-    /// Writes whole lines.
+    /// Writes whole lines as they are: replies, or texts in which all is escaped that needs it.
     pub(crate) fn write(&self, text: impl AsRef<[u8]>) {
         self.written(text.as_ref());
     }
 
-    /// Writes a line, and its end.
+    /// Writes a line, and its end. What misleads in it is escaped, wherever it came from.
     pub(crate) fn line(&self, line: impl Display) {
-        self.write(format!("{line}\n"));
+        self.write(format!("{}\n", Escaped(&line.to_string())));
     }
 
     /// Writes whole lines, and says what has become of them.

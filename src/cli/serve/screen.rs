@@ -8,6 +8,7 @@ use log::info;
 use super::offer::Offered;
 use super::ready::{self, Ready};
 use crate::cli::admin::Admin;
+use crate::cli::escape::Escaped;
 use crate::cli::options::quoted;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
@@ -64,7 +65,7 @@ impl Screen {
         let mut text = format!("countersign {VERSION}\n");
         let mut line = |name: &str, value: &str| {
             // Writing to a string succeeds.
-            let _ = writeln!(text, "  {name:<9}{value}");
+            let _ = writeln!(text, "  {name:<9}{}", Escaped(value));
         };
         for Part { name, serves, keys, from, connect } in &self.listeners {
             if let Some(name) = name {

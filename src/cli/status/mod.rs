@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::escape;
 use super::exit::Failure;
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
@@ -85,7 +86,7 @@ impl Status {
     fn show(&self, page: &Page, before: Option<&Page>) {
         let stdout = stdout();
         if self.json {
-            return stdout.write(&page.text);
+            return stdout.write(escape::inside_json(&page.text));
         }
         let screen = Screen {
             address: &self.address,

@@ -20,7 +20,7 @@ const ANSWER_MAX: u64 = 8 << 20;
 /// The page, as it came and as it is understood.
 #[derive(Debug)]
 pub(super) struct Page {
-    pub(super) text: Vec<u8>,
+    pub(super) text: String,
     pub(super) report: Report,
 }
 
@@ -52,7 +52,7 @@ impl Page {
         let body = &answer[head..];
         if let Some(code) = response.code.filter(|code| *code != 200) {
             let text = String::from_utf8_lossy(body);
-            let first = text.lines().next().unwrap_or_default().escape_debug();
+            let first = text.lines().next().unwrap_or_default();
             return Err(format!("it answers {code} {first}"));
         }
         let length = |field: &&httparse::Header<'_>| {
@@ -66,7 +66,8 @@ impl Page {
         let report: Report = serde_json::from_slice(body)
             .map_err(|error| format!("its answer is none of ours: {error}"))?;
         match report.program == PROGRAM {
-            true => Ok(Self { text: body.to_vec(), report }),
+            // Where an object of JSON was read, all is text.
+            true => Ok(Self { text: String::from_utf8_lossy(body).into_owned(), report }),
             false => Err("its answer is another program's".into()),
         }
     }
@@ -143,7 +144,7 @@ mod tests {
             (String::new(), "it hung up"),
             ("220 mail.example ESMTP\r\n".to_owned(), "it doesn't speak HTTP"),
             ("HTTP/1.1 200 OK\r\nA".to_owned(), "it doesn't speak HTTP"),
-            ("HTTP/1.0 404 Not\r\n\r\nno \x1b such\nx".to_owned(), "answers 404 no \\u{1b} such"),
+            ("HTTP/1.0 404 Not\r\n\r\nno \x1b such\nx".to_owned(), "answers 404 no \u{1b} such"),
             (whole[..whole.len() - 1].to_owned(), "cut"),
             ("HTTP/1.1 200 OK\r\n\r\n{\"a\": 1}".to_owned(), "none of ours"),
             (format!("HTTP/1.1 200 OK\r\n\r\n{other}"), "another program's"),

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 use sd_notify::NotifyState;
 
+use crate::cli::escape::Escaped;
 use crate::cli::exit::plain;
 use crate::cli::system;
 
@@ -62,7 +63,9 @@ impl Notifier {
 
     /// Whoever connects is served; at first, and after a reload.
     pub(crate) fn ready(&mut self, status: &str) {
-        self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+        // A line feed would begin another notice.
+        let status = Escaped(status).to_string();
+        self.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
     }
 
     /// A reload has begun; [`ready`](Self::ready) ends it, however it went.
