@@ -43,34 +43,41 @@ mod words;
 
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
-pub use contract::access::Access;
-pub use contract::close::Close;
-pub use contract::connections::Connections;
-pub use contract::counters::{Counters, KeyCounters};
-pub use contract::limits::{Limits, Memory};
-pub use contract::networks::{NetworkError, Networks};
-pub use contract::peer::{Peer, PeerAddress, PeerId};
-pub use contract::reply::Reply;
-pub use contract::service::Service;
-pub use contract::turn_times::TurnTimes;
 pub use dial::Dial;
 pub use files::{FileFault, FileRules};
 pub use loopback::Loopback;
-pub use proto::dialect::Dialect;
-pub use proto::framing::{Ending, Form, Framing};
-pub use proto::handshake::countersign::schedule::Exporter;
-pub use proto::keys::KeyRing;
-pub use proto::keys::fault::{KeyFault, KeyRingError};
-pub use proto::keys::key::{Key, Mac};
-pub use proto::protocol::{Exchange, NoUsableKey, Protection, Protocol};
-pub use proto::refusal::{Opening, Reason, Refusal};
-pub use proto::session::Session;
-pub use proto::session::event::{Event, Message, Opened};
-pub use server::driver::Server;
-pub use server::engine::TellError;
-pub use server::gate::Gate;
-pub use server::handle::Handle;
-pub use server::listener::Listener;
+
+// Their modules are public, so without this the front page would only list where they are.
+#[doc(inline)]
+pub use contract::{
+    access::Access,
+    close::Close,
+    connections::Connections,
+    counters::{Counters, KeyCounters},
+    limits::{Limits, Memory},
+    networks::{NetworkError, Networks},
+    peer::{Peer, PeerAddress, PeerId},
+    reply::Reply,
+    service::Service,
+    turn_times::TurnTimes,
+};
+#[doc(inline)]
+pub use proto::{
+    dialect::Dialect,
+    framing::{Ending, Form, Framing},
+    handshake::countersign::schedule::Exporter,
+    keys::KeyRing,
+    keys::fault::{KeyFault, KeyRingError},
+    keys::key::{Key, Mac},
+    protocol::{Exchange, NoUsableKey, Protection, Protocol},
+    refusal::{Opening, Reason, Refusal},
+    session::Session,
+    session::event::{Event, Message, Opened},
+};
+#[doc(inline)]
+pub use server::{
+    driver::Server, engine::TellError, gate::Gate, handle::Handle, listener::Listener,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -65,3 +65,20 @@ fn the_links_of_the_readme_lead_to_files_in_the_repository() {
         assert!(own[field].is_string(), "Cargo.toml has no {field}");
     }
 }
+
+/// Of what a public module has, the front page shows nothing but its path, unless it is told to.
+#[test]
+fn the_documentation_shows_on_its_front_page_what_it_lists() {
+    let library = std::fs::read_to_string(Path::new(ROOT).join("src/lib.rs")).unwrap();
+    let modules: Vec<&str> = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    assert!(modules.len() > 4, "{modules:?}");
+    let lines: Vec<&str> = library.lines().collect();
+    for pair in lines.windows(2) {
+        let Some(path) = pair[1].strip_prefix("pub use ") else { continue };
+        let is_public = modules.contains(&path.split("::").next().unwrap());
+        assert!(!is_public || pair[0] == "#[doc(inline)]", "{}", pair[1]);
+    }
+}
