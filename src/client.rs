@@ -51,8 +51,9 @@ pub struct Client {
     /// What was read; from `next` on it was not looked at.
     inbox: Vec<u8>,
     next: usize,
-    /// What is to be written; kept so that its memory is.
+    /// What is to be written; up to `sent` it was.
     out: Vec<u8>,
+    sent: usize,
     /// The message that was received last.
     message: Vec<u8>,
     /// How long one call may wait.
@@ -61,8 +62,10 @@ pub struct Client {
     exporter: Option<Exporter>,
     /// The server has answered something, so it knows the key.
     known: bool,
-    /// We have said good-bye.
+    /// We have said good-bye; the stream ends when that is written.
     finished: bool,
+    /// No call waits.
+    is_nonblocking: bool,
     /// Nothing can be sent any more: a write has failed, or the whole connection has.
     is_unsendable: bool,
     /// The connection has failed.
@@ -138,11 +141,13 @@ impl Client {
             inbox: Vec::new(),
             next: 0,
             out: Vec::new(),
+            sent: 0,
             message: Vec::new(),
             timeout: None,
             exporter: None,
             known: false,
             finished: false,
+            is_nonblocking: false,
             is_unsendable: false,
             is_over: false,
         };
@@ -166,6 +171,37 @@ impl Client {
     /// may have been, so nothing can be sent any more: see [`ClientError::Over`].
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
+    }
+
+    /// Has no call wait from now on, or has them wait again.
+    ///
+    /// For a host that watches the socket itself, and may have many messages on their way. Then
+    /// [`send`](Self::send) and [`finish`](Self::finish) write nothing: [`flush`](Self::flush)
+    /// does, for many messages at once. [`receive`](Self::receive) fails with
+    /// [`ClientError::Timeout`] where no whole message has arrived. The bytes that wait to be
+    /// written are [`unsent`](Self::unsent): bound them, and memory is bounded.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses it.
+    pub fn set_nonblocking(&mut self, is_nonblocking: bool) -> io::Result<()> {
+        self.is_nonblocking = is_nonblocking;
+        self.stream.set_nonblocking(is_nonblocking)
+    }
+
+    /// Writes what waits to be written; without waiting, as much of it as the socket takes.
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    pub fn flush(&mut self) -> Result<(), ClientError> {
+        self.flush_until(self.deadline())
+    }
+
+    /// How many bytes wait to be written.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.out.len() - self.sent
     }
 
     /// Sends one message.
@@ -195,9 +231,13 @@ impl Client {
         if message.len() > self.protocol.message_max() {
             return Err(ClientError::TooLong(self.protocol.message_max()));
         }
-        self.out.clear();
+        let start = self.make_room();
         form.frame(message, &mut self.out);
-        if self.seal() { self.flush(deadline) } else { Err(ClientError::TooLongForServer) }
+        if !self.seal(start) {
+            self.out.truncate(start);
+            return Err(ClientError::TooLongForServer);
+        }
+        if self.is_nonblocking { Ok(()) } else { self.flush_until(deadline) }
     }
 
     /// Says that no message follows. Replies can still be received.
@@ -210,15 +250,10 @@ impl Client {
             return Err(ClientError::Over);
         }
         self.finished = true;
-        self.out.clear();
+        let start = self.make_room();
         self.session.say_goodbye(&mut self.out);
-        self.seal();
-        self.flush(self.deadline())?;
-        match self.stream.shutdown(Shutdown::Write) {
-            // The server has gone already; what it said last can still be received.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            ended => Ok(ended?),
-        }
+        self.seal(start);
+        if self.is_nonblocking { Ok(()) } else { self.flush() }
     }
 
     /// Waits for the next message; `None` when the server has ended the stream.
@@ -299,13 +334,13 @@ impl Client {
     fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<Heard>, ClientError> {
         loop {
             let mut input = &self.inbox[self.next..];
-            self.out.clear();
+            let start = self.out.len();
             let event = self.session.next(&self.protocol, &mut input, &mut self.out);
             let event = match event {
                 Ok(event) => event,
                 Err(refusal) => {
                     // The dialect may have a word for it; that it is lost changes nothing.
-                    let _ = self.flush(deadline);
+                    let _ = self.flush_until(deadline);
                     return Err(refusal.into());
                 }
             };
@@ -324,8 +359,10 @@ impl Client {
                 None => Heard::Nothing,
             };
             self.next = self.inbox.len() - input.len();
-            self.seal();
-            self.flush(deadline)?;
+            if self.out.len() > start {
+                self.seal(start);
+                self.flush_until(deadline)?;
+            }
             match heard {
                 Heard::Open | Heard::Message => return Ok(Some(heard)),
                 Heard::Control => {}
@@ -352,7 +389,7 @@ impl Client {
     fn read(&mut self, deadline: Option<Instant>) -> Result<usize, ClientError> {
         self.inbox.resize(INBOX, 0);
         self.next = 0;
-        let read = retried(deadline, |left| {
+        let read = retried(self.is_nonblocking, deadline, |left| {
             self.stream.set_read_timeout(left)?;
             self.stream.read(&mut self.inbox)
         });
@@ -360,32 +397,58 @@ impl Client {
         read
     }
 
-    /// Makes what is to be written ready. Says whether the server takes all of it.
-    fn seal(&mut self) -> bool {
-        let sealed = self.session.seal(&mut self.out);
-        sealed == self.out.len()
+    /// Says where the next of what is to be written begins.
+    fn make_room(&mut self) -> usize {
+        // What was written is dropped as soon as that moves no more than it frees.
+        if self.sent >= self.unsent() {
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+        self.out.len()
+    }
+
+    /// Makes what begins there ready to be written. Says whether the server takes all of it.
+    fn seal(&mut self, start: usize) -> bool {
+        let out = &mut self.out[start..];
+        self.session.seal(out) == out.len()
     }
 
     /// Writes what is ready. Where that fails, part of a message may be out: nothing may follow it.
-    fn flush(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
-        let mut rest = &self.out[..];
-        while !rest.is_empty() {
-            let written = retried(deadline, |left| {
+    fn flush_until(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
+        while self.unsent() > 0 && !self.is_unsendable {
+            let written = retried(self.is_nonblocking, deadline, |left| {
                 self.stream.set_write_timeout(left)?;
-                self.stream.write(rest)
+                self.stream.write(&self.out[self.sent..])
             });
-            rest = &rest[written.inspect_err(|_| self.is_unsendable = true)?..];
+            match written {
+                Ok(length) => self.sent += length,
+                Err(ClientError::Timeout) if self.is_nonblocking => return Ok(()),
+                Err(error) => {
+                    self.is_unsendable = true;
+                    self.out.clear();
+                    self.sent = 0;
+                    return Err(error);
+                }
+            }
         }
-        Ok(())
+        self.make_room();
+        if !self.finished {
+            return Ok(());
+        }
+        match self.stream.shutdown(Shutdown::Write) {
+            // The server has gone already; what it said last can still be received.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            ended => Ok(ended?),
+        }
     }
 }
 
 impl AsFd for Client {
     /// The socket, for a host that watches it: it is readable when
     /// [`receive`](Client::receive) may have something to return. Messages that have arrived
-    /// together are read together, so call that with a short
-    /// [timeout](Client::set_timeout) until it fails with [`ClientError::Timeout`]; only then wait
-    /// for the socket again.
+    /// together are read together, so [without waiting](Client::set_nonblocking) call that until
+    /// it fails with [`ClientError::Timeout`]; only then wait for the socket again. Watch it for
+    /// writing while something is [unsent](Client::unsent).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
@@ -393,6 +456,7 @@ impl AsFd for Client {
 
 /// Reads or writes, until it has come to something or the deadline has come.
 fn retried(
+    is_nonblocking: bool,
     deadline: Option<Instant>,
     mut call: impl FnMut(Option<Duration>) -> io::Result<usize>,
 ) -> Result<usize, ClientError> {
@@ -402,6 +466,9 @@ fn retried(
             return Err(ClientError::Timeout);
         }
         match call(left) {
+            Err(error) if is_nonblocking && error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(ClientError::Timeout);
+            }
             Err(error) if is_retried(&error) => {}
             done => return Ok(done?),
         }

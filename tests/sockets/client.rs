@@ -120,7 +120,7 @@ fn a_timeout_is_for_the_whole_call_however_slowly_it_goes_on() {
     let protocol = Protocol::open().with_message_max(length);
     // It takes so little at a time that the message would take ten minutes.
     let (leave, staying) = channel::<()>();
-    let (address, peer) = server(move |mut stream| {
+    let (address, _) = server(move |mut stream| {
         SockRef::from(&stream).set_recv_buffer_size(4096).unwrap();
         while staying.recv_timeout(SHORT) == Err(RecvTimeoutError::Timeout) {
             stream.read_exact(&mut [0; 1024]).unwrap();
@@ -135,8 +135,8 @@ fn a_timeout_is_for_the_whole_call_however_slowly_it_goes_on() {
         assert!(matches!(error, Err(ClientError::Over)), "{error:?}");
     }
     assert!(matches!(client.receive(), Err(ClientError::Timeout)), "what comes is still heard");
+    // It may be in a read that the system lets wait for long, so it isn't waited for.
     drop(leave);
-    peer.join().unwrap();
 }
 
 #[test]
@@ -220,4 +220,63 @@ fn behind_the_good_bye_nothing_is_sent_and_all_is_received() {
     let mut client = Client::connect(discarding.address, Protocol::open()).unwrap();
     client.finish().unwrap();
     assert!(matches!(client.ask(b"two"), Err(ClientError::Over)));
+}
+
+#[test]
+fn without_waiting_many_messages_are_on_their_way_and_none_is_lost() {
+    const MESSAGES: u32 = 100_000;
+    for dialect in [Dialect::Open, Dialect::Raw, Dialect::Countersign] {
+        let protocol = speaking(dialect);
+        let server = Running::start(protocol.clone(), Limits::default(), Echo);
+        let mut client = Client::connect(server.address, other_end(&protocol)).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let (mut sent, mut received, mut most) = (0, 0, 0);
+        while received < MESSAGES {
+            while sent < MESSAGES && client.unsent() < 1 << 14 {
+                client.send(format!("message {sent}").as_bytes()).unwrap();
+                sent += 1;
+                most = most.max(sent - received);
+            }
+            client.flush().unwrap();
+            match client.receive() {
+                Ok(Some(reply)) => {
+                    assert_eq!(reply, format!("message {received}").as_bytes());
+                    received += 1;
+                }
+                Err(ClientError::Timeout) => thread::yield_now(),
+                other => panic!("{dialect}: {other:?}"),
+            }
+        }
+        assert!(most > 100, "{dialect}: {most} at one time");
+        // A good-bye is written like any message, and calls may wait again.
+        client.finish().unwrap();
+        client.set_nonblocking(false).unwrap();
+        client.flush().unwrap();
+        assert_eq!(client.receive().unwrap(), None);
+        assert_eq!(server.stop().messages, u64::from(MESSAGES));
+    }
+}
+
+#[test]
+fn without_waiting_what_the_socket_refuses_stays_unsent() {
+    let (address, served) = server(|mut stream| {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count(), 800);
+        assert!(bytes.iter().all(|byte| b"x\n".contains(byte)));
+    });
+    let mut client = Client::connect(address, Protocol::open()).unwrap();
+    client.set_nonblocking(true).unwrap();
+    for _ in 0..800 {
+        client.send(&[b'x'; 60_000]).unwrap();
+        client.flush().unwrap();
+    }
+    client.finish().unwrap();
+    while client.unsent() > 0 {
+        client.flush().unwrap();
+        thread::yield_now();
+    }
+    client.flush().unwrap();
+    served.join().unwrap();
+    assert_eq!(client.receive().unwrap(), None);
 }
