@@ -62,8 +62,15 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("proxy_header::", &["src/server/header.rs"]),
     (
         "rustix::",
-        &["src/cli/output", "src/cli/ring/change.rs", "src/cli/signals.rs", "src/files.rs"],
+        &[
+            "src/cli/connect",
+            "src/cli/output",
+            "src/cli/ring/change.rs",
+            "src/cli/signals.rs",
+            "src/files.rs",
+        ],
     ),
+    ("rustyline::", &["src/cli/connect/terminal.rs"]),
     ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
     // Numbers are read within a range, whoever gives them.
     ("humantime::parse_duration", &["src/cli/units.rs"]),

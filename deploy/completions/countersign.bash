@@ -235,7 +235,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__connect)
-            opts="-h -V --key --timeout --retry --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
+            opts="-h -V --key --timeout --retry --no-reply --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

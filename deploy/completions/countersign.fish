@@ -175,6 +175,7 @@ length\t'after as many bytes as a 32-bit length in front says'"
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l mac -d 'The hash under the HMAC of a proof in raw and hex: sha256 or md5' -r
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l message-max -d 'The longest message, in bytes' -r
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l keys -d 'The file of keys [default: countersign/keys in the user\'s configuration directory]' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand connect" -l no-reply -d 'Don\'t wait for replies, for a service that doesn\'t answer each message'
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l once -d 'One message and its reply on each connection'
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l verify-only -d 'The handshake alone: the server reports the verdict and closes; beats --once'

@@ -29,11 +29,18 @@ pub(crate) enum Kind {
     Protocol = 76,
     Refused = 77,
     Configuration = 78,
+    /// The user has left by Ctrl-C.
+    Interrupted = 130,
 }
 
 impl Failure {
     pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
         Self::of_all(kind, vec![text.into()])
+    }
+
+    /// Nothing more is to be said to the user who has left.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, "interrupted").quiet()
     }
 
     /// Several at once, a line each.

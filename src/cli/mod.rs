@@ -73,7 +73,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such file of keys or
 configuration, 69 cannot bind or connect, 74 the output cannot be written, 76 protocol
-violated, 77 refused, 78 bad configuration or no such key on the ring.
+violated, 77 refused, 78 bad configuration or no such key on the ring, 130 left by Ctrl-C.
 Every option is also read from the environment, as COUNTERSIGN_ and its name.";
 
 #[derive(Debug, Subcommand)]

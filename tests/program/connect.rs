@@ -1,5 +1,8 @@
 //! `connect` in a pipe: each line is a message, and each reply is a line.
 
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 use super::home::{Home, finish};
@@ -113,6 +116,106 @@ fn the_key_to_sign_with_can_be_named() {
     ran.failed(78, &["third"]);
 }
 
+/// So many lines, and all different.
+fn numbered(lines: u32) -> String {
+    (0..lines).map(|number| format!("line {number} of many, which all are answered\n")).collect()
+}
+
+#[test]
+fn many_lines_are_answered_in_order() {
+    let home = Home::with_keys(KEY);
+    let input = numbered(20_000);
+    for options in
+        ["", "--dialect raw", "--dialect raw --framing length", "--records off", "--dialect open"]
+    {
+        let server = home.serve(&format!("serve --service echo {options}"));
+        let ran = home.run(&format!("connect {} {options}", server.address()), &input);
+        assert_eq!(ran.code, Some(0), "{options}: {}", ran.err);
+        assert!(ran.out == input, "{options}: {} of {} bytes", ran.out.len(), input.len());
+    }
+}
+
+#[test]
+fn many_lines_take_no_more_memory_than_one() {
+    let home = Home::with_keys(KEY);
+    for options in ["", "--dialect raw"] {
+        let server = home.serve(&format!("serve --service echo {options}"));
+        let mut client = home.talk(&format!("connect {} {options}", server.address()));
+        client.ask("first", "first");
+        let before = client.peak();
+        let lines = 200_000;
+        client.say_all(numbered(lines));
+        (0..lines).for_each(|_| assert!(client.out.next().is_some()));
+        // In KiB, of ten MiB that went through.
+        let grown = client.peak() - before;
+        assert!(grown < 2048, "{options}: {grown} KiB more");
+        assert_eq!(client.leave().code, Some(0));
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_refused_as_it_is_read() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --service echo");
+    let client = home.talk(&format!("connect {} --message-max 8", server.address()));
+    // What came before it is answered. It has no end, and nor has the input.
+    client.say_all("a\nb\n123456789".to_owned());
+    assert_eq!(client.out.next().as_deref(), Some("a"));
+    assert_eq!(client.out.next().as_deref(), Some("b"));
+    client.end().failed(1, &["the message is longer than the limit, 8 bytes"]);
+}
+
+#[test]
+fn an_stdin_that_does_not_block_is_waited_for() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --service echo");
+    let (stdin, mut input) = UnixStream::pair().unwrap();
+    stdin.set_nonblocking(true).unwrap();
+    let mut command = home.command(&format!("connect {}", server.address()));
+    let mut child = command.stdin(OwnedFd::from(stdin)).spawn().unwrap();
+    drop(command);
+    let out = super::served::Lines::of(child.stdout.take().unwrap());
+    for message in ["one", "two"] {
+        writeln!(input, "{message}").unwrap();
+        assert_eq!(out.next().as_deref(), Some(message));
+    }
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_service_that_does_not_answer_gets_all_the_same() {
+    let home = Home::with_keys(KEY);
+    for options in ["", "--dialect raw", "--dialect hex --framing length", "--dialect open --once"]
+    {
+        let server = home.serve(&format!("serve --service discard {options}"));
+        let connect = format!("connect {} {options} --no-reply", server.address());
+        home.run(&connect, numbered(2_000)).printed("");
+        let ran = server.stop();
+        assert!(ran.err.contains(" connections, 2000 messages"), "{options}: {}", ran.err);
+    }
+}
+
+#[test]
+fn replies_that_nobody_waits_for_are_printed() {
+    let home = Home::with_keys(KEY);
+    for options in ["", "--dialect raw"] {
+        let server = home.serve(&format!("serve --service echo {options}"));
+        let connect = format!("connect {} {options} --no-reply", server.address());
+        home.run(&connect, numbered(2_000)).printed(&numbered(2_000));
+    }
+}
+
+#[test]
+fn without_replies_a_refusal_is_none_the_less_one() {
+    let home = Home::with_keys(KEY);
+    let other = home.write("other", KEY.replace("sixteen", "another"));
+    let server = home.serve("serve --service discard");
+    let connect = format!("connect {} --no-reply", server.address());
+    let ran = home.run(&format!("{connect} --keys {}", other.display()), "a\n");
+    ran.failed(77, &["the same key"]);
+}
+
 #[test]
 fn a_reader_who_has_seen_enough_ends_it_quietly() {
     let home = Home::with_keys(KEY);
@@ -126,7 +229,7 @@ fn a_reader_who_has_seen_enough_ends_it_quietly() {
     child.stdout = None;
     let err = super::served::Lines::of(child.stderr.take().unwrap());
     let stdin = child.stdin.take();
-    std::io::Write::write_all(&mut stdin.as_ref().unwrap(), b"a\nb\n").unwrap();
+    stdin.as_ref().unwrap().write_all(b"a\nb\n").unwrap();
     assert_eq!(err.rest(), "");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

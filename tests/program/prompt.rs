@@ -1,6 +1,7 @@
 //! `connect` on a terminal: it prompts, skips what is blank, and leaves on `quit`.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -18,6 +19,10 @@ struct Terminal {
 
 impl Terminal {
     fn open(home: &Home, server: &Served, options: &str) -> Option<Self> {
+        Self::at(home, server.address(), options)
+    }
+
+    fn at(home: &Home, address: &str, options: &str) -> Option<Self> {
         let version = Command::new("script").arg("--version").output();
         if !version.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("util-linux")) {
             skip("there is no script(1) of util-linux here, to make a terminal");
@@ -26,7 +31,7 @@ impl Terminal {
         let mut command = Command::new("script");
         home.prepare(&mut command);
         command.env("TERM", "xterm").args(["--quiet", "--flush", "--return", "--command"]);
-        let connect = format!("{PROGRAM} connect {} {options}", server.address());
+        let connect = format!("{PROGRAM} connect {address} {options}");
         let client = format!("stty cols 200; {connect}");
         let mut script = command.arg(client).arg("/dev/null").spawn().unwrap();
         let mut out = script.stdout.take().unwrap();
@@ -106,14 +111,139 @@ fn it_prompts_skips_what_is_blank_and_leaves_on_quit() {
 fn the_end_of_input_and_an_interrupt_leave_as_well() {
     let home = Home::new();
     let server = home.serve("serve");
-    for keys in ["\x04", "\x03", " quit \r"] {
+    for (keys, code) in [("\x04", 0), ("\x03", 130), (" quit \r", 0), ("half\x03\x03", 130)] {
         let Some(mut terminal) = Terminal::open(&home, &server, "") else { return };
         terminal.expect(">>>");
         terminal.type_keys(keys);
-        assert_eq!(terminal.end().1, Some(0), "{keys:?}");
+        assert_eq!(terminal.end().1, Some(code), "{keys:?}");
     }
     let ran = server.stop();
-    assert!(ran.err.contains("3 connections, 0 messages"), "{}", ran.err);
+    assert!(ran.err.contains("4 connections, 0 messages"), "{}", ran.err);
+}
+
+#[test]
+fn an_interrupt_drops_what_was_begun_and_no_more() {
+    let home = Home::new();
+    let server = home.serve("serve --service echo");
+    let Some(mut terminal) = Terminal::open(&home, &server, "") else { return };
+    terminal.expect(">>>");
+    terminal.type_keys("half\x03whole\r");
+    terminal.expect("\nwhole");
+    terminal.type_keys("quit\r");
+    assert_eq!(terminal.end().1, Some(0));
+    let ran = server.stop();
+    assert!(ran.err.contains("1 connections, 1 messages"), "{}", ran.err);
+}
+
+#[test]
+fn a_paste_of_three_lines_is_three_messages() {
+    let home = Home::new();
+    // Some terminals mark a paste, and then its lines end as they did where they were copied.
+    for keys in ["one\rtwo\rthree\r", "\x1b[200~one\ntwo\nthree\x1b[201~\r"] {
+        let server = home.serve("serve --service echo --framing length");
+        let Some(mut terminal) = Terminal::open(&home, &server, "--framing length") else { return };
+        terminal.expect(">>>");
+        terminal.type_keys(keys);
+        for reply in ["\none\r", "\ntwo\r", "\nthree\r"] {
+            terminal.expect(reply);
+        }
+        terminal.type_keys("quit\r");
+        assert_eq!(terminal.end().1, Some(0));
+        let ran = server.stop();
+        assert!(ran.err.contains("1 connections, 3 messages"), "{keys:?}: {}", ran.err);
+    }
+}
+
+/// A server of the dialect open that takes one client, and does with it what it is told to.
+fn server(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || serve(listener.accept().unwrap().0));
+    address
+}
+
+/// Takes a line.
+fn line(stream: &TcpStream) -> String {
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line
+}
+
+#[test]
+fn what_a_server_says_cannot_drive_the_terminal() {
+    let home = Home::new();
+    let address = server(|mut stream| {
+        line(&stream);
+        stream.write_all(b"\x1b]0;title\x07\xc2\x9b2J\xff\xe2\x80\xae\xe8\x8a\x9d\n").unwrap();
+        line(&stream);
+    });
+    let Some(mut terminal) = Terminal::at(&home, &address, "--dialect open") else { return };
+    terminal.expect(">>>");
+    terminal.type_keys("x\r");
+    terminal.expect("\n\\u{1b}]0;title\\u{7}\\u{9b}2J\\xff\\u{202e}芝\r");
+    terminal.type_keys("quit\r");
+    assert_eq!(terminal.end().1, Some(0));
+}
+
+#[test]
+fn what_a_server_says_by_itself_is_shown_at_once_above_the_prompt() {
+    let home = Home::new();
+    let (tell, told) = channel::<&str>();
+    let address = server(move |mut stream| {
+        told.iter().for_each(|lines| stream.write_all(lines.as_bytes()).unwrap());
+    });
+    let Some(mut terminal) = Terminal::at(&home, &address, "--dialect open --no-reply") else {
+        return;
+    };
+    terminal.expect(">>>");
+    tell.send("news\nmore\n").unwrap();
+    // The prompt makes room for it, and stands below.
+    terminal.expect("\x1b[Jnews\r\nmore\r\n>>>");
+    // So does a line that was begun.
+    terminal.type_keys("half");
+    terminal.expect(">>>half");
+    tell.send("late\n").unwrap();
+    terminal.expect("\x1b[Jlate\r\n>>>half");
+    terminal.type_keys("\x03");
+    drop(tell);
+    // It has nothing to say any more.
+    terminal.expect("closed the connection");
+    terminal.type_keys("\x03");
+    assert_eq!(terminal.end().1, Some(130));
+}
+
+#[test]
+fn without_replies_to_wait_for_the_prompt_is_there_at_once() {
+    let home = Home::new();
+    let server = home.serve("serve --service discard");
+    let Some(mut terminal) = Terminal::open(&home, &server, "--no-reply --timeout 0s") else {
+        return;
+    };
+    for message in ["one", "two", "three"] {
+        terminal.expect(">>>");
+        terminal.type_keys(&format!("{message}\r"));
+        terminal.expect(&format!(">>>{message}\r"));
+    }
+    terminal.type_keys("quit\r");
+    assert_eq!(terminal.end().1, Some(0));
+    let ran = server.stop();
+    assert!(ran.err.contains("1 connections, 3 messages"), "{}", ran.err);
+}
+
+#[test]
+fn a_redirected_stdout_has_the_replies_and_the_terminal_the_prompt() {
+    let home = Home::new();
+    let server = home.serve("serve --service echo");
+    let file = home.path("replies");
+    let options = format!("> {}", file.display());
+    let Some(mut terminal) = Terminal::open(&home, &server, &options) else { return };
+    for message in ["one", "two\u{e9}"] {
+        terminal.expect(">>>");
+        terminal.type_keys(&format!("{message}\r"));
+    }
+    terminal.type_keys("quit\r");
+    assert_eq!(terminal.end().1, Some(0));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "one\ntwo\u{e9}\n");
 }
 
 #[test]

@@ -80,20 +80,13 @@ impl Served {
     /// The memory that it has now, in KiB.
     #[track_caller]
     pub(crate) fn resident(&self) -> u64 {
-        self.status("VmRSS:")
+        memory(self.child.id(), "VmRSS:")
     }
 
     /// The most memory that it ever had, in KiB.
     #[track_caller]
     pub(crate) fn peak(&self) -> u64 {
-        self.status("VmHWM:")
-    }
-
-    #[track_caller]
-    fn status(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        memory(self.child.id(), "VmHWM:")
     }
 
     /// Waits until it ends by itself. The result has what it said since it was last asked.
@@ -123,6 +116,14 @@ impl Drop for Served {
 pub(crate) fn signal(name: &str, pid: u32) {
     let line = format!("kill -{name} {pid}");
     assert!(Command::new("sh").arg("-c").arg(line).status().unwrap().success());
+}
+
+/// A figure of a process that the system keeps, in KiB.
+#[track_caller]
+pub(crate) fn memory(process: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[track_caller]

@@ -1,10 +1,12 @@
 //! A client in a pipe that is held open: one that is spoken to, and spoken to again.
 
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::process::{Child, ChildStdin};
+use std::thread;
 
 use super::home::{Home, Ran};
-use super::served::Lines;
+use super::served::{Lines, memory};
 
 /// A client whose input isn't over yet.
 pub(crate) struct Talk {
@@ -27,6 +29,19 @@ impl Talk {
     #[track_caller]
     pub(crate) fn say(&mut self, line: &str) {
         self.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Says this, as fast as it is taken, while the caller does something else.
+    pub(crate) fn say_all(&self, text: String) {
+        let stdin = self.stdin.as_ref().unwrap().as_fd();
+        let mut stdin = ChildStdin::from(stdin.try_clone_to_owned().unwrap());
+        thread::spawn(move || stdin.write_all(text.as_bytes()).unwrap());
+    }
+
+    /// The most memory that it ever had, in KiB.
+    #[track_caller]
+    pub(crate) fn peak(&self) -> u64 {
+        memory(self.child.id(), "VmHWM:")
     }
 
     /// Says a line and waits for this reply.

@@ -1,26 +1,39 @@
 //! `countersign connect`: a client at the prompt or in a pipe.
 
-mod line;
+mod connection;
+mod draft;
+mod input;
 mod retry;
+mod source;
+mod terminal;
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use clap::Args;
-use countersign::{Exchange, Framing};
-use rustyline::DefaultEditor;
-use rustyline::error::ReadlineError;
+use clap::builder::FalseyValueParser;
+use countersign::Exchange;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
-use super::exit::{Failure, Kind};
+use super::escape::Escaped;
+use super::exit::Failure;
 use super::options::{SERVER, STAMP_AND_FRAME, Spoken};
-use super::output::stdout;
-use super::units;
-use line::{Asked, Line};
+use super::output::{stderr, stdout};
+use super::{system, units};
+use connection::{Connection, Sent};
+use input::Input;
+use source::{Next, Source};
+use terminal::Terminal;
 
 /// Talk to a server
 ///
-/// On a terminal it prompts: `quit` or the end of input leaves. In a pipe each line is one message
-/// and each reply is printed on a line; it ends when all are answered.
+/// On a terminal it prompts: `quit` or the end of input leaves. Ctrl-C drops a line that was begun,
+/// and leaves where there is none. In a pipe each line is one message and each reply is printed on
+/// a line; many messages may be on their way, and it ends when all are answered. On a terminal,
+/// replies are shown with their control characters escaped.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Connect {
@@ -43,6 +56,13 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "N", env = "COUNTERSIGN_RETRY", default_value = "0",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
     retry: u32,
+    /// Don't wait for replies, for a service that doesn't answer each message
+    ///
+    /// What the server says is printed all the same. In a pipe it ends when the server has closed
+    /// the connection, or has said nothing for as long as --timeout. In raw, hex and open, nothing
+    /// tells then whether the server took the messages.
+    #[arg(long, env = "COUNTERSIGN_NO_REPLY", value_parser = FalseyValueParser::new())]
+    no_reply: bool,
     #[command(flatten)]
     spoken: Spoken,
 }
@@ -56,9 +76,6 @@ Examples:
   countersign connect 127.0.0.1:9527 --dialect open --framing chunks --once
   countersign connect 127.0.0.1:9528 --dialect multiprocessing";
 
-/// What the prompt shows.
-const PROMPT: &str = ">>>";
-
 impl Connect {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let protocol = self.spoken.protocol(self.spoken.ring()?)?;
@@ -67,60 +84,105 @@ impl Connect {
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }
-        let mut line = Line::new(&self, protocol);
+        let prompt = if io::stdin().is_terminal() { Terminal::open()? } else { None };
+        let mut connection = Connection::new(&self, protocol, prompt.is_some());
         if self.spoken.exchange() == Exchange::VerifyOnly {
-            return line.verify();
+            return connection.verify();
         }
         if self.spoken.exchange() == Exchange::Many {
             // A server that isn't there is told of before anything is typed.
-            line.client()?;
+            connection.open()?;
         }
-        if io::stdin().is_terminal() { self.prompt(&mut line) } else { self.pipe(&mut line) }
+        let mut source = match prompt {
+            Some(terminal) => Source::Prompt(terminal),
+            None => Source::Pipe(Input::new(self.spoken.message_max)),
+        };
+        let done = converse(&mut connection, &mut source);
+        // What was answered is shown, whatever came after it.
+        source.print(connection.replies());
+        done
     }
+}
 
-    fn prompt(&self, line: &mut Line<'_>) -> Result<(), Failure> {
-        let failed = |error: ReadlineError| Failure::new(Kind::General, error.to_string());
-        let mut editor = DefaultEditor::new().map_err(failed)?;
-        loop {
-            match editor.readline(PROMPT) {
-                Ok(typed) => match typed.trim() {
-                    "" => {}
-                    "quit" => break,
-                    message => {
-                        editor.add_history_entry(message).map_err(failed)?;
-                        match line.ask(message.as_bytes())? {
-                            Asked::Answered => {}
-                            Asked::Lost(failure) if self.retry > 0 => line::say(&failure),
-                            Asked::Lost(failure) => return Err(failure),
-                        }
-                    }
+/// Sends what comes from the source, and prints what comes from the server.
+fn converse(connection: &mut Connection<'_>, source: &mut Source) -> Result<(), Failure> {
+    let mut verdict = None;
+    loop {
+        let mut is_dry = false;
+        while verdict.is_none() && !is_dry && connection.has_room() {
+            match source.take()? {
+                Next::Message(message) => match connection.send(message)? {
+                    Sent::Queued => {}
+                    Sent::Refused(failure) if source.is_prompt() => source.tell(&failure),
+                    Sent::Refused(failure) => verdict = Some(Err(failure)),
                 },
-                Err(ReadlineError::Eof | ReadlineError::Interrupted) => break,
-                Err(error) => return Err(failed(error)),
+                Next::TooLong => verdict = Some(Err(connection.too_long())),
+                Next::Nothing => is_dry = true,
+                Next::End => verdict = Some(Ok(())),
+                Next::Interrupted => verdict = Some(Err(Failure::interrupted())),
             }
         }
-        // All replies were seen, so it is no matter whether the server is still there.
-        let _ = line.leave();
-        Ok(())
+        connection.go_on()?;
+        source.print(connection.replies());
+        if let Some(notice) = connection.take_notice().filter(|_| source.is_prompt()) {
+            source.tell(&notice);
+        }
+        if stdout().has_failed() {
+            return Ok(());
+        }
+        match verdict {
+            Some(verdict) if connection.is_done() => return end(connection, source, verdict),
+            None if !is_dry && connection.has_room() => {}
+            _ => wait_for(connection, source, is_dry && verdict.is_none())?,
+        }
     }
+}
 
-    fn pipe(&self, line: &mut Line<'_>) -> Result<(), Failure> {
-        let mut input = io::stdin().lock();
-        let mut message = Vec::new();
-        while input.read_until(b'\n', &mut message)? > 0 {
-            let text = message.strip_suffix(b"\n").unwrap_or(&message);
-            let text = text.strip_suffix(b"\r").unwrap_or(text);
-            // A chunk of no bytes is none.
-            if !(text.is_empty() && self.spoken.framing() == Framing::Chunks)
-                && let Asked::Lost(failure) = line.ask(text)?
-            {
-                return Err(failure);
-            }
-            if stdout().has_failed() {
-                return Ok(());
-            }
-            message.clear();
-        }
-        line.leave()
+/// Leaves, and says how it went: what kept us from sending more comes first.
+fn end(
+    connection: &mut Connection<'_>,
+    source: &Source,
+    verdict: Result<(), Failure>,
+) -> Result<(), Failure> {
+    let left = connection.leave();
+    // At the prompt all replies were seen, so it is no matter whether the server is still there.
+    if source.is_prompt() { verdict } else { verdict.and(left) }
+}
+
+/// Waits until the server, or the source where that is wanted, has something for us.
+fn wait_for(
+    connection: &Connection<'_>,
+    source: &mut Source,
+    is_wanted: bool,
+) -> Result<(), Failure> {
+    let deadline = connection.deadline();
+    let mut time = deadline.map(|it| it.saturating_duration_since(system::monotonic()));
+    if connection.has_more() {
+        time = Some(Duration::ZERO);
     }
+    let from_source = is_wanted.then(|| (source.fd(), PollFlags::IN));
+    let interests: Vec<_> = from_source.into_iter().chain(connection.interest()).collect();
+    let is_ready = wait(&interests, time)?;
+    if is_wanted && is_ready { source.read() } else { Ok(()) }
+}
+
+/// Waits until one of these descriptors is ready, or for so long. Says whether the first is.
+fn wait(interests: &[(BorrowedFd<'_>, PollFlags)], time: Option<Duration>) -> io::Result<bool> {
+    let mut fds: Vec<_> =
+        interests.iter().map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)).collect();
+    let time = time.and_then(|time| Timespec::try_from(time).ok());
+    match poll(&mut fds, time.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(fds.first().is_some_and(|fd| !fd.revents().is_empty()))
+}
+
+/// A line on stderr, in the words that a failure has.
+fn say(what: &impl Display) {
+    stderr().write(said(what));
+}
+
+fn said(what: &impl Display) -> String {
+    format!("countersign: {}\n", Escaped(&what.to_string()))
 }

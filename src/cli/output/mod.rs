@@ -106,6 +106,12 @@ impl Stream {
         self.descriptor.fd().is_terminal()
     }
 
+    /// How wide the terminal is, or may be supposed to be.
+    pub(crate) fn columns(&self) -> usize {
+        let size = rustix::termios::tcgetwinsize(self.descriptor.fd());
+        size.ok().filter(|size| size.ws_col > 0).map_or(80, |size| size.ws_col.into())
+    }
+
     /// Whether colours are shown there, and wanted.
     pub(crate) fn is_coloured(&self) -> bool {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
