@@ -17,16 +17,14 @@ use crate::server::net::{AcceptFailure, Net};
 use crate::server::throttle::Reception;
 use crate::server::waits::Wait;
 
-/// The connections that one turn accepts, so that those who are in have their turns too.
-const ACCEPTS_PER_TURN: usize = 256;
-
 /// A visitor may be displaced once it has had this part of the handshake's time: an honest one is
 /// through by then.
 const GRACE: u32 = 10;
 
 impl<N: Net, S: Service> Engine<N, S> {
-    pub(super) fn admit(&mut self, now: Moment, wall: SystemTime) -> io::Result<()> {
-        for _ in 0..ACCEPTS_PER_TURN {
+    /// Lets newcomers in, at most so many.
+    pub(super) fn admit(&mut self, share: usize, now: Moment, wall: SystemTime) -> io::Result<()> {
+        for _ in 0..share {
             let has_room = |gate| self.room_at(gate).is_some_and(|room| room <= now);
             let Some((socket, gate)) = self.door.caller(now, has_room) else { break };
             let counters = &mut self.gates[usize::from(gate)].counters;
