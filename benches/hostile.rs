@@ -1,0 +1,201 @@
+//! What honest clients notice of 10,000 hostile connections a second.
+//!
+//! `cargo bench --bench hostile`, or with `-- --tsv`; `-- --server PATH` takes another build of the
+//! program. A quarter of the hostile connections each stays silent, drips bytes, proves itself
+//! wrongly and is reset at once; they come from 512 addresses. The server has one core to itself,
+//! and honest and hostile clients share the other one, so what they do to each other counts too:
+//! the quiet figure beside is of the same clients without an attack.
+#![expect(clippy::unwrap_used, reason = "a bench may give up")]
+
+#[expect(dead_code, reason = "other benches measure memory, too")]
+#[path = "common/process.rs"]
+mod process;
+#[path = "common/run.rs"]
+mod run;
+#[path = "common/spread.rs"]
+mod spread;
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use countersign::load::{Arrival, HangUp, Plan, Report};
+use countersign::{Dialect, Key, Protocol, Session};
+use process::{Process, Scratch, load, program};
+use run::Run;
+use socket2::{Domain, Socket, Type};
+use spread::Spread;
+
+/// Says that this process runs on the clients' core.
+const PINNED: &str = "COUNTERSIGN_BENCH_PINNED";
+
+/// The cores of the server and of the clients.
+const CORES: [&str; 2] = ["0", "1"];
+
+/// Hostile connections a second, and how long each is held.
+const RATE: u32 = 10_000;
+const HELD: Duration = Duration::from_millis(700);
+
+/// The addresses that they come from.
+const ADDRESSES: u32 = 512;
+
+fn main() -> ExitCode {
+    if std::env::var_os(PINNED).is_some() {
+        measure();
+        return ExitCode::SUCCESS;
+    }
+    if thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
+        println!("SKIP: the server and its clients need a core each");
+        return ExitCode::SUCCESS;
+    }
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", CORES[1]]).arg(std::env::current_exe().unwrap());
+    let status = pinned.args(std::env::args().skip(1)).env(PINNED, "1").status();
+    match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("SKIP: taskset can't be run: {error}");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn measure() {
+    let run = Run::from_arguments();
+    rlimit::increase_nofile_limit(20_000).unwrap();
+    let scratch = Scratch::new();
+    run.row(["dialect", "p50 quiet, ms", "p99 quiet, ms", "p50, ms", "p99, ms", "attacks/s"]);
+    for dialect in [Dialect::Raw, Dialect::Countersign] {
+        let mut columns = [const { Vec::new() }; 5];
+        for _ in 0..run.repeats().min(3) {
+            let process = serve(&scratch, dialect);
+            let quiet = honest(&process, &scratch.protocol(dialect), run.tiny);
+            let attack = Attack::start(&process.address, dialect);
+            let loud = honest(&process, &scratch.protocol(dialect), run.tiny);
+            let rate = attack.stop();
+            let [a, b, c, d] = [(&quiet, 0.5), (&quiet, 0.99), (&loud, 0.5), (&loud, 0.99)]
+                .map(|(report, quantile)| report.reply.at(quantile).as_secs_f64() * 1e3);
+            columns.iter_mut().zip([a, b, c, d, rate]).for_each(|(all, one)| all.push(one));
+        }
+        let mut digits = [2, 2, 2, 2, 0].into_iter();
+        let [a, b, c, d, e] =
+            columns.map(|values| Spread::of(values).shown(digits.next().unwrap_or(0)));
+        run.row([dialect.name(), &a, &b, &c, &d, &e]);
+    }
+}
+
+/// The program with its own limits, on a core of its own.
+fn serve(scratch: &Scratch, dialect: Dialect) -> Process {
+    let arguments: Vec<String> = std::env::args().collect();
+    let named = arguments.iter().position(|argument| argument == "--server");
+    let named = named.and_then(|at| arguments.get(at + 1));
+    let server = named.map_or_else(|| program().get_program().to_owned(), Into::into);
+    let mut command = Command::new("taskset");
+    command.args(["-c", CORES[0]]).arg(server).args(["serve", "--bind", "127.0.0.1:0"]);
+    command.args(["--dialect", dialect.name(), "--keys"]).arg(scratch.file("keys"));
+    Process::start(command)
+}
+
+/// Clients that connect, prove themselves, say one line and hang up, 200 a second.
+fn honest(process: &Process, protocol: &Protocol, tiny: bool) -> Report {
+    let plan = Plan {
+        connections: 64,
+        reconnect: true,
+        arrival: Arrival::Poisson(200.0),
+        duration: Some(Duration::from_secs(if tiny { 1 } else { 10 })),
+        hang_up: HangUp::Rst,
+        ..Plan::default()
+    };
+    load(process, protocol, plan)
+}
+
+/// A thread of hostile clients.
+struct Attack {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<f64>,
+}
+
+impl Attack {
+    fn start(address: &str, dialect: Dialect) -> Self {
+        let (address, stop) = (address.parse().unwrap(), Arc::new(AtomicBool::new(false)));
+        let told = Arc::clone(&stop);
+        let thread = thread::spawn(move || attack(address, &first_words(dialect), &told));
+        Self { stop, thread }
+    }
+
+    /// Ends it. Returns how many connections it has made a second.
+    fn stop(self) -> f64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// What somebody says who has another key.
+fn first_words(dialect: Dialect) -> Vec<u8> {
+    if dialect != Dialect::Countersign {
+        return vec![b'x'; 32];
+    }
+    let protocol = Protocol::new(dialect, Key::new("bench", b"another key's secret").unwrap());
+    protocol.keys().seed([5; 48]);
+    let mut said = Vec::new();
+    let mut session = Session::client(&protocol, [5; 32]).unwrap();
+    session.next(&protocol, &mut &[][..], &mut said).unwrap();
+    said
+}
+
+fn attack(address: SocketAddr, words: &[u8], stop: &AtomicBool) -> f64 {
+    let began = now();
+    let mut held: VecDeque<(Instant, Socket)> = VecDeque::new();
+    let (mut number, mut made) = (0, 0.0);
+    while !stop.load(Ordering::Relaxed) {
+        let due = began.elapsed().as_secs_f64() * f64::from(RATE);
+        while f64::from(number) < due {
+            number += 1;
+            if let Some(socket) = strike(address, words, number) {
+                held.push_back((now(), socket));
+            }
+            made += 1.0;
+        }
+        while held.front().is_some_and(|(since, _)| since.elapsed() > HELD) {
+            held.pop_front();
+        }
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    made / began.elapsed().as_secs_f64()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// One hostile connection, if it is to be held.
+fn strike(address: SocketAddr, words: &[u8], number: u32) -> Option<Socket> {
+    let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
+    let host = u32::from(Ipv4Addr::new(127, 1, 0, 1)) + number % ADDRESSES;
+    socket.bind(&SocketAddr::from((host.to_be_bytes(), 0)).into()).ok()?;
+    socket.set_nonblocking(true).ok()?;
+    // It is under way, or refused: both are as good.
+    let _ = socket.connect(&address.into());
+    match number % 4 {
+        0 => Some(socket),
+        1 => {
+            let _ = socket.write(&words[..1]);
+            Some(socket)
+        }
+        2 => {
+            let _ = socket.write(words);
+            Some(socket)
+        }
+        _ => {
+            let _ = socket.set_linger(Some(Duration::ZERO));
+            None
+        }
+    }
+}
