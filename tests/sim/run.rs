@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
 use countersign::server::moment::Moment;
-use countersign::{Close, Counters, Dialect, Exchange, Gate, Key, Memory};
+use countersign::{Close, Counters, Dialect, Exchange, Gate, Key, KeyRing, Memory};
 
 use crate::clients::PATIENCE;
 use crate::link::{Link, millis};
 use crate::oracle::Ending;
 use crate::random::Random;
 use crate::service::Checker;
-use crate::setup::{Setup, Stop};
+use crate::setup::{Revocation, Setup, Stop};
 use crate::terms::Terms;
 use crate::turns::{Figure, Figures};
 use crate::wire::Wire;
@@ -67,9 +67,13 @@ impl Run {
             println!("{setup:#?}");
         }
         let gates: Vec<Gate> = setup.gates.iter().map(gate).collect();
+        let revocation = setup.revocation;
         let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
         let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
-        let engine = Engine::new(wire, gates, service);
+        let mut engine = Engine::new(wire, gates, service);
+        if let Some(Revocation { at, gate, by_date: true }) = revocation {
+            engine.replace_keys(gate, dated(engine.gates()[gate].protocol().keys(), wall(at)));
+        }
         check_memory(&world, engine.memory_max());
         Self { world, engine, idle_turns: 0 }
     }
@@ -77,6 +81,9 @@ impl Run {
     fn play(mut self) -> Result<Outcome, String> {
         while !self.engine.is_finished() {
             let due = self.engine.deadline().map(|due| millis(due.elapsed()));
+            if self.forgets_expiry(due) {
+                return Err(format!("the next turn is due at {due:?}, when keys have run out"));
+            }
             let next = self.world.borrow().next();
             let Some(at) = [next, due].into_iter().flatten().min() else {
                 self.stop_for_want_of_work()?;
@@ -115,6 +122,7 @@ impl Run {
         world.turn += 1;
         let (turn, work, losses) = (world.turn, world.work, world.losses);
         drop(world);
+        self.expire(now);
         let turned = self.engine.turn(moment(now), wall(now));
         let figures = self.figures();
         let mut world = self.world.borrow_mut();
@@ -178,7 +186,8 @@ impl Run {
     /// The key that clients sign with is taken from the ring, and those who hold it are to go.
     fn revoke(&mut self, now: u64) {
         let mut world = self.world.borrow_mut();
-        let Some((_, gate)) = world.setup.revocation.filter(|(at, _)| now >= *at) else { return };
+        let revocation = world.setup.revocation.filter(|it| now >= it.at && !it.by_date);
+        let Some(Revocation { gate, .. }) = revocation else { return };
         if world.books[gate].revoked.is_some() || world.stopping.is_some() {
             return;
         }
@@ -188,6 +197,28 @@ impl Run {
         let other = Key::new("another", b"the secret of another").unwrap();
         self.engine.replace_keys(gate, other.with_dialect(Dialect::Countersign).into());
         self.engine.close_revoked(moment(now), wall(now));
+    }
+
+    /// The keys of a gate run out, of which the turn that begins is not told. It must have been
+    /// asked for in time, if anybody is in who holds one.
+    fn expire(&self, now: u64) {
+        let mut world = self.world.borrow_mut();
+        let Some(Revocation { at, gate, by_date: true }) = world.setup.revocation else { return };
+        if now >= at && world.books[gate].revoked.is_none() {
+            world.books[gate].revoked = Some(now);
+            world.say(format_args!("the keys of gate {gate} have run out"));
+        }
+    }
+
+    /// Whether the engine forgets to ask for a turn when keys run out that somebody holds.
+    fn forgets_expiry(&self, due: Option<u64>) -> bool {
+        let world = self.world.borrow();
+        let Some(Revocation { at, gate, by_date: true }) = world.setup.revocation else {
+            return false;
+        };
+        let counters = self.engine.gates()[gate].key_counters();
+        let is_held = counters.map(|(_, counters)| counters.open).sum::<u64>() > 0;
+        is_held && world.books[gate].revoked.is_none() && due.is_none_or(|due| due > at)
     }
 
     /// A gate gets other limits, once it is time.
@@ -347,6 +378,13 @@ fn gate(terms: &Terms) -> Gate {
         .access(terms.access.clone())
         .proxies(terms.proxies.clone())
         .with_sockets(terms.sockets)
+}
+
+/// The same keys, which run out.
+fn dated(keys: &KeyRing, end: SystemTime) -> KeyRing {
+    let mut ring = KeyRing::new();
+    keys.keys().for_each(|key| ring.add(key.clone().with_not_after(end)).unwrap());
+    ring
 }
 
 fn figure(gate: &Gate) -> Figure {

@@ -14,13 +14,22 @@ use crate::terms::Terms;
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) gates: Vec<Terms>,
-    /// When a key is taken from a gate's ring, and those who hold it are to go.
-    pub(crate) revocation: Option<(u64, usize)>,
+    /// When a gate's keys are no longer valid, and those who hold them are to go.
+    pub(crate) revocation: Option<Revocation>,
     /// The limits that a gate gets later, one after the other.
     pub(crate) changes: Vec<Change>,
     pub(crate) faults: Faults,
     pub(crate) clients: Vec<Client>,
     pub(crate) stop: Stop,
+}
+
+/// The end of a gate's keys, and when it comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Revocation {
+    pub(crate) at: u64,
+    pub(crate) gate: usize,
+    /// They run out by themselves, and nobody says so. Otherwise they are taken from the ring.
+    pub(crate) by_date: bool,
 }
 
 /// Other limits for a gate, and when it gets them.
@@ -100,7 +109,11 @@ impl Setup {
         let count = random.pick(&[1, 4, 8, 12, 12, 30]);
         let revoked = random.between(0, gates.len() - 1);
         let mut setup = Self {
-            revocation: random.chance(100).then(|| (random.millis(20, 400), revoked)),
+            revocation: random.chance(100).then(|| Revocation {
+                at: random.millis(20, 400),
+                gate: revoked,
+                by_date: random.chance(500),
+            }),
             changes: changes(random, &gates, is_wide),
             gates,
             faults: Faults::draw(random),
