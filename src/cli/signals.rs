@@ -87,9 +87,16 @@ fn is_daemon(verb: &OsStr) -> bool {
 
 impl Claimed {
     /// Has SIGINT and SIGTERM raise a flag from now on, instead of ending the program. The verb
-    /// has to look at it often.
+    /// has to look at it often. While the flag is raised, either signal ends the program: what the
+    /// verb still does may take for ever.
     pub(crate) fn into_stop_flag(self) -> io::Result<Arc<AtomicBool>> {
-        self.stop_flag().map(|stop| stop.0)
+        let stop = Flag::default();
+        for signal in [SIGINT, SIGTERM] {
+            // Before the flag is raised by the same signal.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop.0))?;
+        }
+        self.raise_to_stop(&stop)?;
+        Ok(stop.0)
     }
 
     /// Has every signal of the verb raise a flag, and something arrive at the returned socket: it
@@ -99,7 +106,8 @@ impl Claimed {
         waking.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
         // The flags come first, so that a loop that is woken finds them raised.
-        let stop = self.stop_flag()?;
+        let stop = Flag::default();
+        self.raise_to_stop(&stop)?;
         let others = [SIGHUP, SIGUSR1].into_iter().filter(|_| self.is_daemon);
         for signal in [SIGINT, SIGTERM].into_iter().chain(others) {
             pipe::register(signal, waking.try_clone()?)?;
@@ -113,12 +121,11 @@ impl Claimed {
         Ok((signals, woken))
     }
 
-    fn stop_flag(&self) -> io::Result<Flag> {
-        let stop = Flag::default();
+    fn raise_to_stop(&self, stop: &Flag) -> io::Result<()> {
         [SIGINT, SIGTERM].into_iter().try_for_each(|signal| stop.raise_on(signal))?;
         // Not before: a signal in between ends the program, and none is lost.
         self.ends.store(false, Ordering::Release);
-        Ok(stop)
+        Ok(())
     }
 }
 

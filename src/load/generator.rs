@@ -69,7 +69,8 @@ pub struct Load {
     has_connected: bool,
     /// Connections that have failed since a message was last answered.
     fruitless: usize,
-    /// Those of them whose replies didn't come in time.
+    /// Those of them whose replies didn't come in time, and before the first handshake those that
+    /// weren't there in time themselves.
     mute: usize,
     /// When time ends the load.
     end: Nanos,
@@ -308,7 +309,11 @@ impl Load {
             }
             Visit::Lost(failure) => {
                 self.fruitless += 1;
-                self.mute += usize::from(failure == Failure::ReplyTimeout);
+                self.mute += usize::from(match failure {
+                    Failure::ReplyTimeout => true,
+                    Failure::ConnectTimeout => !self.has_connected,
+                    _ => false,
+                });
                 let Desk { supply, report, .. } = &mut self.desk;
                 let (mut messages, mut counting) = (0, 0);
                 for message in self.callers[slot].unanswered() {

@@ -5,7 +5,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -353,7 +355,7 @@ fn a_load_that_is_told_to_end_accounts_for_all_that_was_due() {
         assert_eq!(report["parameters"]["interrupted"], true);
         if options.contains("warmup") {
             assert_eq!(account.due, 0, "nothing counts before the warm-up is over: {account:?}");
-            ran.failed(69, &["nothing was answered"]);
+            ran.failed(69, &["nothing was answered: no message was due in 0.0 s"]);
         } else {
             assert_eq!(ran.code, Some(0), "{ran:?}");
             assert!(account.answered > 0, "{account:?}");
@@ -363,4 +365,33 @@ fn a_load_that_is_told_to_end_accounts_for_all_that_was_due() {
             assert_eq!(report["summary"]["overdue"], 0, "nobody was late: {report}");
         }
     }
+}
+
+#[test]
+fn a_report_that_nobody_takes_does_not_keep_a_load_alive() {
+    let home = Home::new();
+    let (over, is_over) = channel();
+    let address = server(move |stream, _| {
+        drop(echo(stream, usize::MAX));
+        let _ = over.send(());
+    });
+    let (mut stdout, _unread) = UnixStream::pair().unwrap();
+    stdout.set_nonblocking(true).unwrap();
+    for piece in [4096, 1] {
+        while stdout.write(&[b'-'; 4096][..piece]).is_ok() {}
+    }
+    stdout.set_nonblocking(false).unwrap();
+    let mut command = home.command(&format!("load {address} --dialect open -c 1 -n 10"));
+    let mut child = command.stdout(OwnedFd::from(stdout)).stderr(Stdio::null()).spawn().unwrap();
+    is_over.recv_timeout(PATIENCE).unwrap();
+    // The first one may still come too early, and then a second one is due.
+    let mut times = 0;
+    while child.try_wait().unwrap().is_none() {
+        assert!(times < 300, "it doesn't end");
+        times += 1;
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let _ = is_over.recv_timeout(Duration::from_millis(100));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
 }

@@ -269,7 +269,8 @@ impl Load {
             }
         });
         bar.finish_and_clear();
-        Ok((report?, interrupted.load(Ordering::Relaxed)))
+        // From now on a signal finds nothing left to be ended early, and ends the program.
+        Ok((report?, interrupted.swap(true, Ordering::Relaxed)))
     }
 
     /// Writes the report. If the file doesn't take it, it isn't lost.

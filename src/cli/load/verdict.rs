@@ -24,7 +24,11 @@ pub(super) fn verdict(
 fn unanswered(address: &str, report: &Report) -> Failure {
     let failed = report.connections_by_failure().filter(|(_, count)| *count > 0);
     let Some((most, _)) = failed.max_by_key(|(_, count)| *count) else {
-        let what = if report.connected == 0 { "no handshake was over" } else { "no reply came" };
+        let what = match report.connected {
+            _ if report.due == 0 => "no message was due",
+            0 => "no handshake was over",
+            _ => "no reply came",
+        };
         let time = report.elapsed.as_secs_f64();
         let text = format!("{address}: nothing was answered: {what} in {time:.1} s");
         return Failure::new(Kind::Unavailable, text);
