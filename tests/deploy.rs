@@ -107,9 +107,12 @@ fn values<'u>(unit: &'u str, name: &str) -> Vec<&'u str> {
 /// The units in a directory of their own, with the program and its pages where they are now.
 fn units(name: &str) -> (PathBuf, PathBuf) {
     let folder = scratch(name);
-    let pages = folder.join("man/man1");
-    fs::create_dir_all(&pages).unwrap();
-    fs::copy(deploy("man/countersign-serve.1"), pages.join("countersign-serve.1")).unwrap();
+    for page in ["countersign-serve.1", "countersign.toml.5", "countersign-keys.5"] {
+        let section = page.rsplit('.').next().unwrap();
+        let pages = folder.join(format!("man/man{section}"));
+        fs::create_dir_all(&pages).unwrap();
+        fs::copy(deploy("man").join(page), pages.join(page)).unwrap();
+    }
     let service = text("countersign.service");
     assert!(service.contains("\nExecStart=/usr/local/bin/countersign serve "));
     let service = service.replace("/usr/local/bin/countersign", PROGRAM);

@@ -253,6 +253,12 @@ fn as_written(matches: &ArgMatches) -> Vec<Written> {
     written.collect()
 }
 
+/// The options behind all keys, and whether each is the process's.
+#[cfg(test)]
+pub(crate) fn keys() -> Vec<(clap::Arg, bool)> {
+    known().args().map(|(arg, is_process)| (arg.clone(), is_process)).collect()
+}
+
 fn known() -> Known {
     let process = Process::augment_args(Command::new("process"));
     Known::new(&process, &Listening::augment_args(Command::new("listener")))

@@ -4,6 +4,8 @@
 //! them, and so doesn't carry what does: `COUNTERSIGN_BLESS=1 cargo test --bin countersign pages`
 //! writes them anew.
 
+mod formats;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -75,6 +77,7 @@ fn pages() -> Pages {
     let exits = command.get_after_help().map(StyledStr::to_string).unwrap();
     let mut pages = Pages::new();
     add_manual(&mut pages, &command, &exits, &[]);
+    pages.extend(formats::pages().map(|(name, text)| (format!("man/{name}"), text)));
     let shells = [
         (Shell::Bash, "countersign.bash"),
         (Shell::Fish, "countersign.fish"),
