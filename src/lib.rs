@@ -76,7 +76,12 @@ pub use proto::{
 };
 #[doc(inline)]
 pub use server::{
-    driver::Server, engine::TellError, gate::Gate, handle::Handle, listener::Listener,
+    admission::{Admission, Unauthenticated},
+    driver::Server,
+    engine::TellError,
+    gate::Gate,
+    handle::Handle,
+    listener::Listener,
 };
 
 #[cfg(doctest)]

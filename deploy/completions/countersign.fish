@@ -300,10 +300,16 @@ false\t''"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l dialect -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l records -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-connections -d 'Connections at one time; newcomers wait until one closes' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-unauthenticated -d 'As a server, connections at one time that have not authenticated; past them, the oldest is evicted [default: as many as --max-connections]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-per-address -d 'The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l connect-timeout -d 'From dialling until whoever is at --to has answered' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l handshake-timeout -d 'From connecting until both ends have proved themselves' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l idle-timeout -d 'While nothing is carried either way; 0s is never [default: 0s]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l drain-timeout -d 'From the signal to stop until what is still open is cut; 0s cuts it at once' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failures-free -d 'Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failures-max -d 'Wrong proofs past which it is refused' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-delay -d 'From accept until one that is delayed is greeted; 0s greets it at once' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand status" -l watch -d 'Ask again and again, each time after so long [default: 1s]' -r

@@ -79,7 +79,8 @@ impl Counters {
         }
     }
 
-    pub(crate) fn count(&mut self, why: Close) {
+    /// Counts the end of a connection, for a program that has a loop of its own.
+    pub fn count(&mut self, why: Close) {
         let place = place(why);
         debug_assert!(place.is_some(), "{why} is missing in Close::ALL");
         if let Some(count) = place.and_then(|place| self.closed.get_mut(place)) {

@@ -4,6 +4,7 @@
 //! clock and no randomness, which come as arguments. [`driver`] is the thin layer that gives it
 //! mio's sockets, and [`Server`](driver::Server) is both together.
 
+pub mod admission;
 mod conn;
 mod desk;
 mod door;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use countersign::Limits;
 
+use crate::cli::serve::Failures;
 use crate::cli::{serve, units};
 
 /// What the proxy may use at most, and how long it waits.
@@ -14,6 +16,15 @@ pub(super) struct Bounds {
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "1000",
           value_parser = units::count::<usize>(1..=serve::CONNECTIONS_MAX))]
     pub(super) max_connections: usize,
+    /// As a server, connections at one time that have not authenticated; past them, the oldest is
+    /// evicted [default: as many as --max-connections]
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_UNAUTHENTICATED",
+          value_parser = units::count::<usize>(1..=serve::CONNECTIONS_MAX))]
+    max_unauthenticated: Option<usize>,
+    /// The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
+          value_parser = units::count::<usize>(1..=serve::CONNECTIONS_MAX))]
+    max_per_address: Option<usize>,
     /// From dialling until whoever is at --to has answered
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
@@ -30,4 +41,23 @@ pub(super) struct Bounds {
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_DRAIN_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::ANY_TIME))]
     pub(super) drain_timeout: Duration,
+    #[command(flatten)]
+    failures: Failures,
+}
+
+impl Bounds {
+    /// What holds for callers that have to authenticate.
+    pub(super) fn limits(&self) -> Limits {
+        let connections = self.max_connections;
+        let unauthenticated = self.max_unauthenticated.unwrap_or(connections);
+        self.failures.within(Limits {
+            connections,
+            unauthenticated,
+            unauthenticated_per_address: self
+                .max_per_address
+                .unwrap_or(unauthenticated.div_ceil(2)),
+            handshake_timeout: self.handshake_timeout,
+            ..Limits::default()
+        })
+    }
 }

@@ -10,7 +10,7 @@ use log::{info, warn};
 use mio::Waker;
 
 use super::Tunnel;
-use super::desk::Role;
+use super::desk::{Desk, Role};
 use super::relay::Relay;
 use crate::cli::exit::Failure;
 use crate::cli::reload::{self, PATIENCE, Progress, Reloader};
@@ -100,7 +100,8 @@ impl Daemon {
             let stopping = "stopping: what is open is carried to its end";
             self.notified.turn(self.is_stopping, stopping, || true);
         }
-        info!("stopped; {}", self.relay.carried());
+        let Desk { counters, carried, .. } = &self.relay.desk;
+        info!("stopped; {} connections, {carried}", counters.accepted);
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! What all pairs share, lent to the one whose turn it is.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use countersign::Protocol;
+use countersign::{Counters, Protocol};
 use mio::Registry;
 
+use super::admission::Callers;
 use super::bounds::Bounds;
 use super::lookup::Lookup;
 
@@ -36,6 +37,8 @@ pub(super) struct Desk {
     /// Where pairs dial.
     pub(super) lookup: Lookup,
     pub(super) bounds: Bounds,
+    /// How long a caller is delayed whose network has failed too often.
+    pub(super) failure_delay: Duration,
     pub(super) registry: Registry,
     /// When this turn began.
     pub(super) now: Instant,
@@ -46,12 +49,14 @@ pub(super) struct Desk {
     /// What the session itself has to say to the far end.
     pub(super) words: Vec<u8>,
     pub(super) carried: Carried,
+    /// The callers that have not authenticated.
+    pub(super) callers: Callers,
+    pub(super) counters: Counters,
 }
 
 /// How much was carried, in bytes.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
-    pub(super) connections: u64,
     /// From plain ends.
     pub(super) out: u64,
     /// To plain ends.
@@ -60,7 +65,7 @@ pub(super) struct Carried {
 
 impl fmt::Display for Carried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connections, out, back } = self;
-        write!(f, "{connections} connections, {out} bytes out, {back} bytes back")
+        let Self { out, back } = self;
+        write!(f, "{out} bytes out, {back} bytes back")
     }
 }

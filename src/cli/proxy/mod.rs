@@ -1,5 +1,6 @@
 //! `countersign proxy`: for programs that know nothing of us.
 
+mod admission;
 mod alarms;
 mod bounds;
 mod daemon;
@@ -141,7 +142,6 @@ impl Proxy {
         let address = listener.local_addr()?;
         // Before anybody hears that it listens: who hears of it may also stop it.
         let (signals, woken) = signals.watch()?;
-        let memory = units::shown(relay::memory_max(bounds.max_connections));
         let closes_revoked = self.tunnel.close_revoked;
         let route = Route { role: self.role, listener, lookup, closes_revoked };
         let relay = Relay::new(route, protocol, bounds, woken)?;
@@ -149,6 +149,7 @@ impl Proxy {
             Role::Client => info!("from plain {address} to countersign/1 at {}", self.to),
             Role::Server => info!("from countersign/1 at {address} to plain {}", self.to),
         }
+        let memory = units::shown(relay.memory_max());
         info!("at most {memory} of memory for connections, whatever peers do");
         announce(format_args!("listening on {address}"));
         Ok(Daemon::begin(relay, signals, self.tunnel, began).run()?)

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use countersign::{ClientError, NoUsableKey, Refusal};
+use countersign::{Admission, ClientError, Close, NoUsableKey, Refusal};
 use log::{debug, error, warn};
 
 use super::desk::Role;
@@ -63,6 +63,7 @@ pub(super) struct Notes {
     broken: Tally,
     unreachable: Tally,
     lookups: Tally,
+    throttled: Tally,
     paused: Tally,
 }
 
@@ -78,6 +79,11 @@ impl Notes {
             }
             (Why::Refused(refusal), Role::Server) if is_open => {
                 (&mut self.broken, format!("cut: {}: {refusal}", refusal.name()))
+            }
+            (Why::Refused(Refusal::Throttled), Role::Server) => {
+                // Of its network was told already.
+                debug!(peer:% = address, conn = number; "refused: {why}");
+                return;
             }
             (Why::Refused(refusal), Role::Server) => {
                 (&mut self.refused, format!("refused: {}", refusal.name()))
@@ -109,6 +115,15 @@ impl Notes {
         }
     }
 
+    /// So many proofs from an address' network were wrong that callers are received like this.
+    pub(super) fn throttled(&mut self, now: Instant, from: SocketAddr, admission: Admission) {
+        if let Some(left_out) = self.throttled.allows(now) {
+            let address = from.ip().to_canonical();
+            let received = if admission == Admission::Delay { "delayed" } else { "refused" };
+            warn!(address:% = address; "throttled: newcomers are {received}{left_out}");
+        }
+    }
+
     /// The target could not be looked up.
     pub(super) fn lookup_failed(&mut self, now: Instant, reason: &io::Error) {
         if let Some(left_out) = self.lookups.allows(now) {
@@ -134,6 +149,22 @@ pub(super) fn opened(whose: Whose, key: &str) {
     let Whose { role, address, number, .. } = whose;
     let text = if role == Role::Client { "the far end has proved itself" } else { "let in" };
     debug!(peer:% = address, conn = number, key; "{text}");
+}
+
+impl Why {
+    /// The same as counters have it.
+    pub(super) fn close(&self) -> Close {
+        match self {
+            Self::Finished => Close::Finished,
+            Self::Cut => Close::Cut,
+            Self::Plain(_) | Self::Far(_) => Close::Reset,
+            Self::Refused(refusal) => (*refusal).into(),
+            Self::Unreachable(_) | Self::NoKey(_) | Self::Unavailable(_) => Close::Unavailable,
+            Self::Idle => Close::IdleTimeout,
+            Self::Revoked => Close::Revoked,
+            Self::Stopped => Close::Stopped,
+        }
+    }
 }
 
 impl fmt::Display for Why {

@@ -50,6 +50,8 @@ pub(super) struct Pair {
 /// How far a pair has come: a client dials and then greets, a server greets and then dials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// Its handshake begins later, because too many proofs from its network were wrong.
+    Delayed,
     /// The handshake is going on.
     Greeting,
     /// Whom we dial hasn't answered yet.
@@ -249,6 +251,7 @@ impl Pair {
                 let attempt = self.dial.as_ref().and_then(|dial| dial.due());
                 return end.into_iter().chain(attempt).min();
             }
+            Stage::Delayed => desk.failure_delay,
             Stage::Greeting => desk.bounds.handshake_timeout,
             Stage::Carrying => desk.bounds.idle_timeout?,
             Stage::Leaving(_) => LINGER,
@@ -260,6 +263,11 @@ impl Pair {
     pub(super) fn time_up(&mut self, desk: &mut Desk) -> Visit {
         let late = Refusal::HandshakeTimeout;
         match self.stage {
+            Stage::Delayed => {
+                (self.stage, self.since) = (Stage::Greeting, desk.now);
+                desk.callers.greet(self.name.slot, desk.now);
+                self.begin(desk)
+            }
             // The next attempt is due, or that was the last.
             Stage::Dialling if self.dial.is_some() => self.turn(desk),
             Stage::Dialling => Visit::Over(Why::Unreachable(std::io::ErrorKind::TimedOut.into())),
@@ -272,7 +280,18 @@ impl Pair {
 
     /// Whether it is somebody who hasn't proved to be let in.
     pub(super) fn is_visitor(&self) -> bool {
-        self.whose.role == Role::Server && self.stage == Stage::Greeting
+        let is_before = matches!(self.stage, Stage::Greeting | Stage::Delayed);
+        self.whose.role == Role::Server && is_before
+    }
+
+    /// Why it is being refused, if it is.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        if let Stage::Leaving(refusal) = self.stage { refusal } else { None }
+    }
+
+    /// Has its handshake begin later.
+    pub(super) fn delay(&mut self) {
+        self.stage = Stage::Delayed;
     }
 
     /// Whose it is, for the log.

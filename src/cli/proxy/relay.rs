@@ -1,25 +1,25 @@
 //! The loop that all pairs are on.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use countersign::{Key, KeyRing, Protocol, Session};
+use countersign::{Counters, Key, KeyRing, Protocol};
 use log::info;
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
+use super::admission::Callers;
 use super::alarms::Alarms;
 use super::bounds::Bounds;
 use super::desk::{Carried, Desk, Role};
-use super::door::{Accepted, Door};
+use super::door::Door;
 use super::lookup::{Answer, Lookup};
 use super::name::Name;
-use super::notes::{Notes, Whose, Why};
+use super::notes::{Notes, Why};
 use super::pair::{Pair, Stage, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
 use crate::cli::reload::Outcomes;
@@ -29,9 +29,6 @@ use crate::cli::{system, units};
 
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;
-
-/// The connections that one turn accepts, so that those who are in have their turns too.
-const ACCEPTS_PER_TURN: usize = 64;
 
 /// These tokens are of the generation that is nobody's.
 const LISTENER: Token = Token(0);
@@ -43,16 +40,16 @@ const WAKER: Token = Token(2);
 pub(super) struct Relay {
     poll: Poll,
     events: Events,
-    desk: Desk,
-    door: Door,
-    pairs: Slab<Pair>,
+    pub(super) desk: Desk,
+    pub(super) door: Door,
+    pub(super) pairs: Slab<Pair>,
     /// Of the pair that came last.
-    generation: usize,
+    pub(super) generation: usize,
     /// The slots of those that have a turn now, and of those that have one after them.
     ready: Vec<usize>,
     again: Vec<usize>,
     alarms: Alarms,
-    notes: Notes,
+    pub(super) notes: Notes,
     /// Who could not come in again, because a key has gone or run out, is closed.
     closes_revoked: bool,
     /// When the next key runs out.
@@ -92,6 +89,7 @@ impl Relay {
         registry.register(&mut woken, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(&registry, WAKER)?);
         lookup.wake(Arc::clone(&waker));
+        let callers = Callers::new(role, &bounds, system::monotonic());
         let key_expiry = next_expiry(&protocol, system::wall());
         Ok(Self {
             poll,
@@ -100,6 +98,7 @@ impl Relay {
                 role,
                 protocol,
                 lookup,
+                failure_delay: bounds.limits().failure_delay,
                 bounds,
                 registry,
                 now: system::monotonic(),
@@ -107,6 +106,8 @@ impl Relay {
                 outbox: Vec::new(),
                 words: Vec::new(),
                 carried: Carried::default(),
+                callers,
+                counters: Counters::default(),
             },
             door: Door::new(listener),
             pairs: Slab::new(),
@@ -220,7 +221,9 @@ impl Relay {
 
     /// Says in the log how everything is.
     pub(super) fn log_status(&self, up: Duration, outcomes: &Outcomes) {
-        let Desk { role, bounds, carried, .. } = &self.desk;
+        let Desk { role, bounds, carried, callers, counters, .. } = &self.desk;
+        let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
+        let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
         let open = self.pairs.iter().filter(|(_, pair)| pair.stage == Stage::Carrying).count();
         info!(
             version = VERSION,
@@ -230,10 +233,13 @@ impl Relay {
             handshake = self.pairs.len() - open,
             open,
             most = bounds.max_connections,
-            memory_max = memory_max(bounds.max_connections),
-            accepted = carried.connections,
+            memory_max = self.memory_max(),
+            throttled = callers.throttled(self.desk.now),
+            accepted = counters.accepted,
+            authenticated = counters.authenticated,
             received = carried.out,
             sent = carried.back,
+            ended = ended.join(","),
             draining = self.drain.is_some(),
             reloads = outcomes.succeeded,
             reloads_failed = outcomes.failed,
@@ -248,9 +254,10 @@ impl Relay {
         self.pairs.len()
     }
 
-    /// How much was carried.
-    pub(super) fn carried(&self) -> &Carried {
-        &self.desk.carried
+    /// What connections come to at most, in bytes: no peer can make the proxy use more.
+    pub(super) fn memory_max(&self) -> usize {
+        let pairs = (size_of::<Pair>() + BUFFERS_MAX) * self.desk.bounds.max_connections;
+        pairs.saturating_add(self.desk.callers.memory_max())
     }
 
     fn slots(&self, wanted: impl Fn(&Pair) -> bool) -> Vec<usize> {
@@ -260,18 +267,20 @@ impl Relay {
     /// When the next turn is due, if no event comes before.
     fn due(&self, now: Instant) -> Option<Instant> {
         let work = (!self.again.is_empty()).then_some(now);
-        let door = if self.has_room() { self.door.due(now) } else { None };
-        [work, door, self.alarms.next(), self.drain].into_iter().flatten().min()
-    }
-
-    fn has_room(&self) -> bool {
-        self.pairs.len() < self.desk.bounds.max_connections
+        [work, self.accept_due(now), self.alarms.next(), self.drain].into_iter().flatten().min()
     }
 
     /// Gives a pair its turn, and sees to what came of it.
-    fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Desk) -> Visit) {
+    pub(super) fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Desk) -> Visit) {
         let Some(pair) = self.pairs.get_mut(slot) else { return };
-        match act(pair, &mut self.desk) {
+        let was_open = pair.whose().is_open;
+        let visit = act(pair, &mut self.desk);
+        if !was_open && pair.whose().is_open {
+            self.desk.counters.authenticated += 1;
+            // It hasn't failed, so nobody is worse off for it.
+            let _ = self.desk.callers.leave(slot, None, self.desk.now);
+        }
+        match visit {
             Visit::Over(why) => return self.remove(slot, &why),
             Visit::Again if !std::mem::replace(&mut pair.queued, true) => self.again.push(slot),
             Visit::Again | Visit::Rest => {}
@@ -287,7 +296,13 @@ impl Relay {
     fn remove(&mut self, slot: usize, why: &Why) {
         let pair = self.pairs.remove(slot);
         self.alarms.set(slot, pair.alarm, None);
-        self.notes.ended(self.desk.now, pair.whose(), why);
+        let (now, whose) = (self.desk.now, pair.whose());
+        self.desk.counters.count(why.close());
+        self.notes.ended(now, whose, why);
+        let refusal = if let Why::Refused(refusal) = why { Some(*refusal) } else { None };
+        if let Some(admission) = self.desk.callers.leave(slot, refusal, now) {
+            self.notes.throttled(now, whose.address, admission);
+        }
         pair.end(why);
     }
 
@@ -317,53 +332,6 @@ impl Relay {
             });
         }
     }
-
-    /// Lets newcomers in: last in a turn, a few at a time, and only where there is room.
-    fn admit(&mut self) {
-        let now = self.desk.now;
-        for _ in 0..ACCEPTS_PER_TURN {
-            if !self.has_room() || self.door.due(now).is_none_or(|due| now < due) {
-                return;
-            }
-            match self.door.accept(now) {
-                Accepted::Newcomer(socket, address) => self.welcome(socket, address),
-                Accepted::Nobody => return,
-                Accepted::Gone => {}
-                Accepted::Paused(error) => return self.notes.paused(now, &error),
-            }
-        }
-    }
-
-    /// Gives a newcomer its place.
-    fn welcome(&mut self, socket: TcpStream, address: SocketAddr) {
-        let Desk { role, now, .. } = self.desk;
-        self.desk.carried.connections += 1;
-        let number = self.desk.carried.connections;
-        let whose = Whose { role, address, number, is_open: false };
-        let session = match self.session() {
-            Ok(session) => session,
-            Err(why) => {
-                return self.notes.ended(now, whose, &why);
-            }
-        };
-        self.generation = Name::generation_after(self.generation);
-        let name = Name { slot: self.pairs.vacant_key(), generation: self.generation };
-        self.pairs.insert(Pair::new(name, (socket, whose), session, now));
-        self.visit(name.slot, Pair::begin);
-    }
-
-    fn session(&self) -> Result<Session, Why> {
-        let nonce = system::random().map_err(Why::Unavailable)?;
-        match self.desk.role {
-            Role::Client => Session::client(&self.desk.protocol, nonce).map_err(Why::NoKey),
-            Role::Server => Ok(Session::server(&self.desk.protocol, nonce)),
-        }
-    }
-}
-
-/// What the pairs come to at most, in bytes: no peer can make the proxy use more.
-pub(super) fn memory_max(connections: usize) -> usize {
-    (size_of::<Pair>() + BUFFERS_MAX).saturating_mul(connections)
 }
 
 /// When the next key of the ring runs out.

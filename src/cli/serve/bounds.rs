@@ -55,6 +55,13 @@ pub(super) struct Bounds {
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_HELD_MAX", default_value = "64m",
           value_parser = units::size(HELD_LEAST..=HELD_MAX))]
     held_max: usize,
+    #[command(flatten)]
+    failures: Failures,
+}
+
+/// What wrong proofs come to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Failures {
     /// Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed
     #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_FREE", default_value = "10",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
@@ -139,7 +146,7 @@ fn share(wants: usize, wanted: usize, room: usize) -> usize {
 impl Bounds {
     fn limits(&self, message_max: usize) -> Limits {
         let half = self.max_unauthenticated.div_ceil(2);
-        Limits {
+        let limits = Limits {
             connections: self.max_connections,
             unauthenticated: self.max_unauthenticated,
             unauthenticated_per_address: self.max_per_address.unwrap_or(half),
@@ -151,12 +158,17 @@ impl Bounds {
             drain_timeout: self.drain_timeout,
             reply_max: message_max.max(RECORD_LEAST) + STAMP_AND_FRAME,
             held_max: self.held_max,
-            failures_free: self.failures_free,
-            failures_max: self.failures_max,
-            failure_delay: self.failure_delay,
-            failure_forgiven: self.failure_forgiven,
             ..Limits::default()
-        }
+        };
+        self.failures.within(limits)
+    }
+}
+
+impl Failures {
+    /// These limits with what wrong proofs come to.
+    pub(crate) fn within(&self, limits: Limits) -> Limits {
+        let Self { failures_free, failures_max, failure_delay, failure_forgiven } = *self;
+        Limits { failures_free, failures_max, failure_delay, failure_forgiven, ..limits }
     }
 }
 

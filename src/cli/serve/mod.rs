@@ -35,7 +35,7 @@ use super::signals::Claimed;
 use super::system;
 use super::systemd::Passed;
 use super::units;
-pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, raise_descriptors};
+pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, Failures, raise_descriptors};
 use crew::Crew;
 pub(crate) use listening::{Listening, Missing};
 use mail::{Mail, Reader};

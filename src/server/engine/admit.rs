@@ -9,17 +9,13 @@ use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
+use crate::server::admission::{self, Admission};
 use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
 use crate::server::gate::{Gate, GateNumber};
 use crate::server::moment::Moment;
 use crate::server::net::{AcceptFailure, Net};
-use crate::server::throttle::Reception;
 use crate::server::waits::Wait;
-
-/// A visitor may be displaced once it has had this part of the handshake's time: an honest one is
-/// through by then.
-const GRACE: u32 = 10;
 
 impl<N: Net, S: Service> Engine<N, S> {
     /// Lets newcomers in, at most so many.
@@ -76,7 +72,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     fn displaceable(&self, gate: GateNumber, since: Moment) -> Moment {
-        since + self.gates[usize::from(gate)].limits.handshake_timeout / GRACE
+        admission::evictable(&self.gates[usize::from(gate)].limits, since)
     }
 
     /// A newcomer isn't let in, and was no connection yet.
@@ -122,14 +118,11 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) -> Result<Phase, Close> {
         let Gate { access, throttle, limits, .. } = &self.gates[usize::from(number)];
-        if !access.permits(address) {
-            return Err(Refusal::Denied.into());
-        }
-        let phase = match throttle.reception(address, now, limits) {
-            Reception::Greeted => Phase::Talking,
-            Reception::Delayed => Phase::Delayed { is_watched: false },
+        let phase = match admission::receive(access, (throttle, limits), address, now) {
+            Admission::Accept => Phase::Talking,
+            Admission::Delay => Phase::Delayed { is_watched: false },
             // Before it has cost a visitor its place.
-            Reception::Refused => return Err(Refusal::Throttled.into()),
+            Admission::Reject(refusal) => return Err(refusal.into()),
         };
         self.make_room_among(number, address, now, wall)?;
         Ok(phase)
@@ -169,13 +162,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         now: Moment,
         wall: SystemTime,
     ) -> Result<(), Close> {
-        let crowded = Close::Refused(Refusal::Crowded);
         let Gate { visitors, limits, .. } = &self.gates[usize::from(number)];
-        if visitors.has_from(address, limits.unauthenticated_per_address) {
-            let oldest = visitors.oldest_from(address).ok_or(crowded)?;
-            if now < self.displaceable(number, self.waits.since(oldest)) {
-                return Err(crowded);
-            }
+        let since = |slot| self.waits.since(slot);
+        if let Some(oldest) = admission::room_among((visitors, limits), address, now, since)? {
             self.displace(oldest, now, wall);
         }
         Ok(())

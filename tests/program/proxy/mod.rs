@@ -1,5 +1,6 @@
 //! `proxy`: two of them, back to back, between programs that know nothing of us.
 
+mod crowd;
 mod ends;
 mod flood;
 mod keys;

@@ -1,0 +1,184 @@
+//! Letting callers in: last in a turn, a few at a time, and as the library's rules have it for
+//! those that have not authenticated.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use countersign::server::moment::Moment;
+use countersign::{Admission, Limits, Reason, Refusal, Session, Unauthenticated};
+use mio::net::TcpStream;
+
+use super::bounds::Bounds;
+use super::desk::{Desk, Role};
+use super::door::Accepted;
+use super::name::Name;
+use super::notes::{Whose, Why};
+use super::pair::{Pair, Visit};
+use super::relay::Relay;
+use crate::cli::system;
+
+/// The connections that one turn accepts, so that those who are in have their turns too.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// The callers that have not authenticated, by slot. At a client's proxy there are none: whoever
+/// reaches it is let through.
+#[derive(Debug)]
+pub(super) struct Callers {
+    rules: Option<Unauthenticated>,
+    connections_max: usize,
+    /// When the rules' clock began.
+    epoch: Instant,
+}
+
+impl Callers {
+    pub(super) fn new(role: Role, bounds: &Bounds, epoch: Instant) -> Self {
+        let limits: Limits = bounds.limits();
+        let connections_max = limits.connections;
+        let rules = (role == Role::Server).then(|| Unauthenticated::new(limits));
+        Self { rules, connections_max, epoch }
+    }
+
+    /// Bytes that the rules can take.
+    pub(super) fn memory_max(&self) -> usize {
+        self.rules.as_ref().map_or(0, Unauthenticated::memory_max)
+    }
+
+    /// The networks whose callers are delayed or refused.
+    pub(super) fn throttled(&self, now: Instant) -> usize {
+        self.rules.as_ref().map_or(0, |rules| rules.throttled(self.moment(now)))
+    }
+
+    /// When there is room for one more, where so many are open; none before one closes.
+    pub(super) fn room_at(&self, open: usize) -> Option<Instant> {
+        match &self.rules {
+            Some(rules) => rules.room_at(open).map(|at| self.epoch + at.elapsed()),
+            None => (open < self.connections_max).then_some(self.epoch),
+        }
+    }
+
+    fn admit(&self, from: SocketAddr, open: usize, now: Instant) -> (Admission, Option<usize>) {
+        let accepted = (Admission::Accept, None);
+        self.rules.as_ref().map_or(accepted, |it| it.admit(from.into(), open, self.moment(now)))
+    }
+
+    fn enter(&mut self, slot: usize, from: SocketAddr, now: Instant) {
+        let now = self.moment(now);
+        if let Some(rules) = &mut self.rules {
+            rules.enter(slot, from.into(), now);
+        }
+    }
+
+    /// The delay of a caller is over.
+    pub(super) fn greet(&mut self, slot: usize, now: Instant) {
+        let now = self.moment(now);
+        if let Some(rules) = &mut self.rules {
+            rules.greet(slot, now);
+        }
+    }
+
+    /// A caller has authenticated, or is over, perhaps for a refusal. Says how callers from its
+    /// network are received from now on, if that is worse.
+    pub(super) fn leave(
+        &mut self,
+        slot: usize,
+        refusal: Option<Refusal>,
+        now: Instant,
+    ) -> Option<Admission> {
+        let now = self.moment(now);
+        self.rules.as_mut()?.leave(slot, refusal, now)
+    }
+
+    fn moment(&self, now: Instant) -> Moment {
+        Moment::after(now.saturating_duration_since(self.epoch))
+    }
+}
+
+impl Relay {
+    /// Lets newcomers in, where there is room.
+    pub(super) fn admit(&mut self) {
+        let now = self.desk.now;
+        for _ in 0..ACCEPTS_PER_TURN {
+            if self.accept_due(now).is_none_or(|due| now < due) {
+                return;
+            }
+            match self.door.accept(now) {
+                Accepted::Newcomer(socket, address) => self.meet(socket, address),
+                Accepted::Nobody => return,
+                Accepted::Gone => self.desk.counters.accept_failures += 1,
+                Accepted::Paused(error) => {
+                    self.desk.counters.accept_pauses += 1;
+                    return self.notes.paused(now, &error);
+                }
+            }
+        }
+    }
+
+    /// When the next accept is due, if somebody may be waiting.
+    pub(super) fn accept_due(&self, now: Instant) -> Option<Instant> {
+        let room = self.desk.callers.room_at(self.pairs.len())?;
+        self.door.due(now).map(|due| due.max(room))
+    }
+
+    /// Decides on a newcomer.
+    fn meet(&mut self, socket: TcpStream, address: SocketAddr) {
+        let Desk { role, now, .. } = self.desk;
+        self.desk.counters.accepted += 1;
+        let number = self.desk.counters.accepted;
+        let whose = Whose { role, address, number, is_open: false };
+        let (admission, evicted) = self.desk.callers.admit(address, self.pairs.len(), now);
+        let is_delayed = admission == Admission::Delay;
+        let session = match admission {
+            Admission::Reject(refusal) => Err(Why::Refused(refusal)),
+            Admission::Accept | Admission::Delay => self.session(),
+        };
+        if let Some(slot) = evicted {
+            self.visit(slot, Pair::evict);
+        }
+        match session {
+            Ok(session) => self.welcome(socket, whose, session, is_delayed),
+            Err(why) => {
+                self.desk.counters.count(why.close());
+                self.notes.ended(now, whose, &why);
+            }
+        }
+    }
+
+    fn session(&self) -> Result<Session, Why> {
+        let nonce = system::random().map_err(Why::Unavailable)?;
+        match self.desk.role {
+            Role::Client => Session::client(&self.desk.protocol, nonce).map_err(Why::NoKey),
+            Role::Server => Ok(Session::server(&self.desk.protocol, nonce)),
+        }
+    }
+
+    /// Gives a newcomer its place.
+    fn welcome(&mut self, socket: TcpStream, whose: Whose, session: Session, is_delayed: bool) {
+        let now = self.desk.now;
+        self.generation = Name::generation_after(self.generation);
+        let name = Name { slot: self.pairs.vacant_key(), generation: self.generation };
+        let mut pair = Pair::new(name, (socket, whose), session, now);
+        if is_delayed {
+            self.desk.counters.delayed += 1;
+            pair.delay();
+        }
+        let slot = self.pairs.insert(pair);
+        debug_assert_eq!(slot, name.slot, "the slab gives the slot that it promised");
+        self.desk.callers.enter(slot, whose.address, now);
+        self.visit(slot, |pair, desk| if is_delayed { Visit::Rest } else { pair.begin(desk) });
+    }
+}
+
+impl Pair {
+    /// Tells a caller that there is no room, and closes it at once, because the room is needed. One
+    /// that was refused already is refused for what it did.
+    fn evict(&mut self, desk: &mut Desk) -> Visit {
+        if let Some(refusal) = self.refusal() {
+            return Visit::Over(Why::Refused(refusal));
+        }
+        desk.words.clear();
+        self.session.give_up(Reason::Busy, &mut desk.words);
+        // Where it takes nothing, it hears nothing.
+        let _ = self.far.send(&desk.words);
+        Visit::Over(Why::Refused(Refusal::Crowded))
+    }
+}
