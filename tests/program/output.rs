@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::home::{Home, Ran, finish};
 use super::served::Lines;
+use crate::progress::Progress;
 
 /// A stream that takes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +180,11 @@ fn a_stream_that_does_not_block_is_waited_for() {
     ran.failed(69, &["nobody listens there"]);
 }
 
+fn terminate(child: &Child) {
+    let ended = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(ended.success());
+}
+
 #[test]
 fn a_server_serves_whatever_becomes_of_its_output() {
     let home = Home::new();
@@ -192,10 +198,67 @@ fn a_server_serves_whatever_becomes_of_its_output() {
         let err = Lines::of(child.stderr.take().unwrap());
         err.with("  connect  ");
         home.run(&format!("connect {address} --retry 50"), "a\n").printed("a\n");
-        let stop = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        assert!(stop.success());
+        terminate(&child);
         let said = err.rest();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{said}");
         assert_eq!(said.contains("cannot write to stdout"), code == 74, "{said}");
     }
+}
+
+/// A server whose stdout and stderr take nothing at first, and as many connections as it then had.
+fn unread(home: &Home, options: &str, connections: usize) -> (Child, UnixStream, UnixStream) {
+    let socket = home.path("socket");
+    let ((out, out_end), (err, err_end)) = (stuffed(), stuffed());
+    let bind = format!("--bind unix:{}", socket.display());
+    let mut command = home.command(&format!("serve --dialect open {options} {bind}"));
+    let child = command.stdout(out_end).stderr(err_end).spawn().unwrap();
+    drop(command);
+    let mut start = Progress::since(());
+    while UnixStream::connect(&socket).is_err() {
+        assert!(start.continues(()), "it doesn't listen");
+        std::thread::yield_now();
+    }
+    for _ in 0..connections {
+        let mut peer = UnixStream::connect(&socket).unwrap();
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    }
+    (child, out, err)
+}
+
+/// How many lines were dropped, as the log says.
+fn dropped(log: &str, what: &str) -> usize {
+    let told = log.lines().filter(|line| line.contains(what));
+    told.map(|line| line.split(' ').rev().find_map(|word| word.parse::<usize>().ok()).unwrap())
+        .sum()
+}
+
+#[test]
+fn lines_that_nobody_reads_are_dropped_whole_and_counted() {
+    let home = Home::new();
+    // One more to see that it listens.
+    let connections = 2000;
+    let options = "--verify-only --log-level debug";
+    let (mut child, out, err) = unread(&home, options, connections);
+    let connections = connections + 1;
+    let err = std::thread::spawn(move || unstuffed(err));
+    let out = std::thread::spawn(move || unstuffed(out));
+    // What is read now makes room for the end.
+    terminate(&child);
+    let (out, err) = (out.join().unwrap(), err.join().unwrap());
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{err}");
+    let verdicts = out.lines().filter(|line| line.starts_with("verified ")).count();
+    assert_eq!(out.lines().count(), verdicts + 1, "one more says where it listens");
+    let lost = dropped(&err, "lines for stdout were dropped");
+    assert!(lost > 0 && verdicts + lost == connections, "{verdicts} and {lost}");
+    // Each connection is let in and closed.
+    let [let_in, closed] = [" let in ", " closed: "]
+        .map(|what| err.lines().filter(|line| line.contains(what)).count());
+    let lost = dropped(&err, "stderr was blocked or full");
+    assert!(lost > 0, "{err}");
+    assert_eq!(let_in + closed + lost, 2 * connections, "{let_in}, {closed}, {lost}");
+    let is_whole = |line: &&str| line.starts_with("20") && line.contains('Z');
+    let broken: Vec<_> = err.lines().skip_while(|line| !is_whole(line)).collect();
+    let broken: Vec<_> = broken.iter().filter(|line| !is_whole(line)).collect();
+    assert!(broken.is_empty(), "{broken:?}");
 }

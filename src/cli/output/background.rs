@@ -1,9 +1,8 @@
 //! Lines that a thread writes, so that who calls never waits for a reader or for a disk.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,96 +12,115 @@ use super::lines::Written;
 /// Lines that may wait to be written.
 const WAITING: usize = 1024;
 
-/// How long the end of the program waits for the last lines.
+/// How long the end of the program waits for a line that isn't taken.
 const PARTING: Duration = Duration::from_millis(500);
 
 /// A stream whose lines a thread writes. What it can't take is dropped, line by line, and counted.
 pub(crate) struct Background {
-    /// To the thread, which begins with the first line.
-    lines: OnceLock<SyncSender<Line>>,
+    /// The thread begins with the first line.
+    is_begun: OnceLock<()>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     stream: &'static Stream,
-    /// Lines that were dropped and that nobody was told of.
-    dropped: AtomicU64,
+    queue: Mutex<Queue>,
+    /// A line was added, or is done with.
+    changed: Condvar,
     tell: Tell,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// The first of them is being written.
+    lines: VecDeque<String>,
+    /// Lines that were dropped and that nobody was told of.
+    dropped: u64,
 }
 
 /// Tells how many lines were dropped, as soon as there is room again: elsewhere, or by the line
 /// that it returns.
 pub(crate) type Tell = Box<dyn Fn(u64) -> Option<String> + Send + Sync>;
 
-enum Line {
-    Text(String),
-    /// Everything before this was written: say so.
-    End(SyncSender<()>),
-}
-
 impl Background {
     pub(crate) fn new(stream: &'static Stream, tell: Tell) -> Self {
-        let shared = Shared { stream, dropped: AtomicU64::new(0), tell };
-        Self { lines: OnceLock::new(), shared: Arc::new(shared) }
+        let (queue, changed) = (Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { stream, queue, changed, tell });
+        Self { is_begun: OnceLock::new(), shared }
     }
 
     /// Writes whole lines, if there is room for them.
     pub(crate) fn write(&self, text: String) {
-        if self.to_thread().try_send(Line::Text(text)).is_err() {
-            self.shared.count(1);
-        }
-    }
-
-    /// Waits until all is written, but not for long: the program ends also where nobody reads.
-    pub(crate) fn finish(&self) {
-        let Some(lines) = self.lines.get() else { return };
-        let (done, written) = sync_channel(1);
-        if lines.try_send(Line::End(done)).is_ok() {
-            let _ = written.recv_timeout(PARTING);
-        }
-    }
-
-    fn to_thread(&self) -> &SyncSender<Line> {
-        self.lines.get_or_init(|| {
-            let (lines, waiting) = sync_channel(WAITING);
+        self.is_begun.get_or_init(|| {
             let shared = Arc::clone(&self.shared);
             // Without the thread nobody takes the lines, and all are dropped.
-            let _ = thread::Builder::new().spawn(move || shared.work(&waiting));
-            lines
-        })
+            let _ = thread::Builder::new().spawn(move || shared.work());
+        });
+        self.shared.add(text, WAITING);
+    }
+
+    /// Waits until all is written, for as long as lines are taken: the program ends also where
+    /// nobody reads.
+    pub(crate) fn finish(&self) {
+        if self.is_begun.get().is_none() {
+            return;
+        }
+        // Nothing, behind all: what was dropped before is told then.
+        self.shared.add(String::new(), usize::MAX);
+        let mut queue = self.shared.lock();
+        while !queue.lines.is_empty() {
+            let left = queue.lines.len();
+            let is_stuck = |queue: &mut Queue| queue.lines.len() == left;
+            let waited = self.shared.changed.wait_timeout_while(queue, PARTING, is_stuck);
+            let (after, time) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = after;
+            if time.timed_out() {
+                return;
+            }
+        }
     }
 }
 
 impl Shared {
-    fn work(&self, waiting: &Receiver<Line>) {
-        for line in waiting {
-            match line {
-                Line::Text(text) => match self.stream.written(text.as_bytes()) {
-                    Written::Whole => self.tell(),
-                    Written::Cut(_) => {}
-                    // Nobody is there to miss it.
-                    Written::Lost(error) if error.kind() == ErrorKind::BrokenPipe => {}
-                    Written::Lost(_) => self.count(1),
-                },
-                Line::End(done) => {
-                    self.tell();
-                    let _ = done.try_send(());
-                }
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, text: String, most: usize) {
+        let mut queue = self.lock();
+        if queue.lines.len() >= most {
+            queue.dropped += 1;
+        } else {
+            queue.lines.push_back(text);
+            self.changed.notify_all();
+        }
+    }
+
+    fn work(&self) {
+        loop {
+            let queue = self.changed.wait_while(self.lock(), |queue| queue.lines.is_empty());
+            let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
+            let line = queue.lines.front_mut().map(std::mem::take).unwrap_or_default();
+            drop(queue);
+            match self.stream.written(line.as_bytes()) {
+                Written::Whole => self.tell(),
+                Written::Cut(_) => {}
+                // Nobody is there to miss it.
+                Written::Lost(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                Written::Lost(_) => self.lock().dropped += u64::from(!line.is_empty()),
             }
+            self.lock().lines.pop_front();
+            self.changed.notify_all();
         }
     }
 
     fn tell(&self) {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let dropped = std::mem::take(&mut self.lock().dropped);
         let line = if dropped > 0 { (self.tell)(dropped) } else { None };
         if let Some(line) = line
             && let Written::Lost(_) = self.stream.written(line.as_bytes())
         {
-            self.count(dropped);
+            self.lock().dropped += dropped;
         }
-    }
-
-    fn count(&self, dropped: u64) {
-        self.dropped.fetch_add(dropped, Ordering::Relaxed);
     }
 }
