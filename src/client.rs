@@ -1,6 +1,8 @@
 //! A blocking client: one connection, over std's sockets.
 
 mod error;
+mod unanswered;
+mod wait;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,9 +17,11 @@ use crate::proto::dialect::Dialect;
 use crate::proto::framing::Form;
 use crate::proto::handshake::countersign::schedule::Exporter;
 use crate::proto::protocol::Protocol;
+use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 pub use error::ClientError;
+use wait::{is_reset, retried};
 
 /// What is read at once.
 const INBOX: usize = 16 << 10;
@@ -62,6 +66,8 @@ pub struct Client {
     exporter: Option<Exporter>,
     /// The server has answered something, so it knows the key.
     known: bool,
+    /// When we last sent what the server may refuse.
+    asked: Instant,
     /// We have said good-bye; the stream ends when that is written.
     finished: bool,
     /// No call waits.
@@ -146,15 +152,21 @@ impl Client {
             timeout: None,
             exporter: None,
             known: false,
+            asked: clock::monotonic(),
             finished: false,
             is_nonblocking: false,
             is_unsendable: false,
             is_over: false,
         };
         match client.event(Some(deadline)) {
-            Ok(Some(Heard::Open)) => Ok(client),
+            Ok(Some(Heard::Open)) => {
+                client.asked = clock::monotonic();
+                Ok(client)
+            }
             Ok(_) => Err(ClientError::Closed),
-            Err(ClientError::Timeout) => Err(ClientError::HandshakeTimeout),
+            Err(ClientError::Timeout) => {
+                Err(ClientError::HandshakeTimeout(client.protocol.dialect()))
+            }
             // What the server had not read of ours makes its hanging up a reset, or not: that is
             // chance, and no other failure.
             Err(ClientError::Io(error)) if is_reset(&error) => Err(ClientError::Cut),
@@ -219,6 +231,7 @@ impl Client {
         if self.is_unsendable || self.finished {
             return Err(ClientError::Over);
         }
+        self.check_idle()?;
         let form = self.session.form(&self.protocol);
         let carried = match form {
             Form::Line(_) => !message.contains(&b'\n') && !message.ends_with(b"\r"),
@@ -236,6 +249,9 @@ impl Client {
         if !self.seal(start) {
             self.out.truncate(start);
             return Err(ClientError::TooLongForServer);
+        }
+        if self.is_unanswered() {
+            self.asked = clock::monotonic();
         }
         if self.is_nonblocking { Ok(()) } else { self.flush_until(deadline) }
     }
@@ -267,19 +283,19 @@ impl Client {
     }
 
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<Option<&[u8]>, ClientError> {
-        let heard = self.event(deadline);
-        // The other dialects' servers say whether they take our proof.
-        let silent = matches!(self.protocol.dialect(), Dialect::Raw | Dialect::Hex | Dialect::Open);
-        let refused = silent && !self.known && !self.finished;
-        match heard {
+        match self.event(deadline) {
             Ok(Some(_)) => {
                 self.known = true;
                 Ok(Some(&self.message))
             }
-            Ok(None) if refused => Err(ClientError::Refused),
+            Ok(None) if self.is_unanswered() && !self.finished => Err(self.unanswered()),
             Ok(None) => Ok(None),
             // What the server had not read of ours makes its good-bye a reset.
-            Err(ClientError::Io(error)) if refused && is_reset(&error) => Err(ClientError::Refused),
+            Err(ClientError::Io(error))
+                if self.is_unanswered() && !self.finished && is_reset(&error) =>
+            {
+                Err(self.unanswered())
+            }
             Err(error) => Err(error),
         }
     }
@@ -394,7 +410,12 @@ impl Client {
             self.stream.read(&mut self.inbox)
         });
         self.inbox.truncate(*read.as_ref().unwrap_or(&0));
-        read
+        let is_first = self.protocol.dialect() == Dialect::Open && !self.known;
+        match is_first.then(|| unanswered::foreign(&self.inbox, self.protocol.framing())).flatten()
+        {
+            Some(opening) => Err(Refusal::Foreign(opening).into()),
+            None => read,
+        }
     }
 
     /// Says where the next of what is to be written begins.
@@ -454,27 +475,6 @@ impl AsFd for Client {
     }
 }
 
-/// Reads or writes, until it has come to something or the deadline has come.
-fn retried(
-    is_nonblocking: bool,
-    deadline: Option<Instant>,
-    mut call: impl FnMut(Option<Duration>) -> io::Result<usize>,
-) -> Result<usize, ClientError> {
-    loop {
-        let left = deadline.map(|end| end.saturating_duration_since(clock::monotonic()));
-        if left == Some(Duration::ZERO) {
-            return Err(ClientError::Timeout);
-        }
-        match call(left) {
-            Err(error) if is_nonblocking && error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(ClientError::Timeout);
-            }
-            Err(error) if is_retried(&error) => {}
-            done => return Ok(done?),
-        }
-    }
-}
-
 /// What the session has told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Heard {
@@ -483,15 +483,4 @@ enum Heard {
     Control,
     End,
     Nothing,
-}
-
-/// A timeout of the socket's comes as one of these, by the system.
-fn is_retried(error: &io::Error) -> bool {
-    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
-}
-
-fn is_reset(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }

@@ -73,7 +73,8 @@ impl Failure {
         let kind = match error {
             ClientError::NoUsableKey(_) => Kind::Configuration,
             ClientError::Io(_)
-            | ClientError::HandshakeTimeout
+            | ClientError::HandshakeTimeout(_)
+            | ClientError::Unanswered
             | ClientError::Timeout
             | ClientError::Closed
             | ClientError::Over => Kind::Unavailable,

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 
+use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
 use crate::proto::protocol::NoUsableKey;
-use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::refusal::{Opening, Reason, Refusal};
 
 /// Why a [`Client`](crate::Client) has failed.
 #[derive(Debug)]
@@ -24,15 +25,19 @@ pub enum ClientError {
     Unproven,
     /// The server refuses us, and says why. Nobody vouches for its word.
     Rejected(Reason),
-    /// The server ended the stream after our proof, without a word.
+    /// In `raw` and `hex`: the server ended the stream at once after our proof or the first
+    /// message, without a word.
     Refused,
+    /// In `raw`, `hex` and `open`: the server ended the stream before it had answered anything, but
+    /// not because of our proof. Connecting anew may help.
+    Unanswered,
     /// The server ended the stream when something was due.
     Closed,
     /// The stream ended inside the handshake or inside a message, or without the good-bye that
     /// records end with.
     Cut,
     /// The server took the connection, but the handshake was not over in time.
-    HandshakeTimeout,
+    HandshakeTimeout(Dialect),
     /// The call was not over in time; [`Client::set_timeout`](crate::Client::set_timeout) says
     /// what may be called again.
     Timeout,
@@ -63,21 +68,42 @@ impl fmt::Display for ClientError {
                 "the server closed the connection after our proof; do both ends have the same key, \
                  dialect and MAC, and does it take a message as long as the first?",
             ),
+            Self::Unanswered => f.write_str(
+                "the server closed the connection before it answered anything; was it idle for too \
+                 long, do both ends have the same dialect and framing, and may this address \
+                 connect there?",
+            ),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Cut => f.write_str(
                 "the stream ended inside the handshake or a message, or without a good-bye; do \
-                 both ends have the same dialect and framing, and may this address connect there, \
-                 without a balancer?",
+                 both ends have the same dialect and framing, may this address connect there, \
+                 without a balancer, and has it not failed to authenticate too often?",
             ),
-            Self::HandshakeTimeout => f.write_str(
-                "the handshake timed out; do both ends have the same dialect, or does the server \
-                 delay this address after failed attempts to authenticate?",
-            ),
+            Self::HandshakeTimeout(dialect) => {
+                f.write_str("the handshake timed out; do both ends have the same dialect, ")?;
+                if *dialect == Dialect::Multiprocessing {
+                    f.write_str("does the Listener have an authkey, ")?;
+                }
+                f.write_str(
+                    "or does the server delay this address after failed attempts to authenticate?",
+                )
+            }
             Self::Timeout => {
                 f.write_str("timed out; do both ends have the same dialect and framing?")
             }
             Self::Over => f.write_str("the connection has ended or failed before; connect anew"),
-            Self::Server(refusal) => write!(f, "the server is at fault: {refusal}"),
+            Self::Server(Refusal::Foreign(Opening::Raw)) => f.write_str(
+                "the server begins with a challenge; it speaks raw or hex: use the same dialect",
+            ),
+            Self::Server(Refusal::Foreign(opening)) => {
+                write!(f, "the server speaks {opening}: use the same dialect at both ends")
+            }
+            Self::Server(refusal @ Refusal::OtherDigest) => {
+                write!(f, "the server is at fault: {refusal}")
+            }
+            Self::Server(refusal) => {
+                write!(f, "the server is at fault: {refusal}; do both ends have the same dialect?")
+            }
             Self::Unsendable(framing) => {
                 write!(f, "the framing {framing} can't carry this message; length carries any")
             }

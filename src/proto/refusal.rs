@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::proto::handshake::countersign::frame::MAGIC;
+use crate::proto::keys::key::Mac;
+
 /// Why a peer was turned away: its fault, as a value.
 ///
 /// Nothing that a peer sends is an error of ours, and nothing it sends can panic.
@@ -29,8 +32,9 @@ pub enum Refusal {
     Version,
     /// One end insists on records, and the other does without.
     Protection,
-    /// In `multiprocessing`, the peer signs by another digest than is taken here, or asks for it:
-    /// Pythons up to 3.11 know MD5 alone.
+    /// The peer signs with another digest than is accepted here, or in `multiprocessing` asks for
+    /// one. In `raw` and `hex`, its proof is as long as an HMAC-MD5. Pythons up to 3.11 know MD5
+    /// alone.
     OtherDigest,
     /// The peer is ourselves, or holds up a mirror.
     Reflected,
@@ -85,6 +89,12 @@ pub enum Opening {
     Proxy,
     /// A length, as Python's `multiprocessing` begins with.
     Multiprocessing,
+    /// A hello of `countersign/1`.
+    Countersign,
+    /// Hexadecimal digits, as a proof of `hex`.
+    Hex,
+    /// Bytes that are as long as a proof of `raw`, where one of `hex` is awaited.
+    Raw,
     /// None of these.
     Other,
 }
@@ -162,11 +172,18 @@ impl Opening {
             [0x16, 3, ..] => Self::Tls,
             // Its handshake knows no message past 256 bytes, and none without any.
             [0, 0, 0, 1..=0xff, ..] | [0, 0, 1, 0, ..] => Self::Multiprocessing,
+            _ if bytes.starts_with(&MAGIC) => Self::Countersign,
+            _ if bytes.len() >= Mac::Md5.length() && is_hex(bytes) => Self::Hex,
             _ if HTTP.iter().any(begins) => Self::Http,
             _ if PROXY.iter().any(begins) => Self::Proxy,
             _ => Self::Other,
         }
     }
+}
+
+/// Whether bytes are lower-case hexadecimal digits, as a proof of `hex` is.
+pub(crate) fn is_hex(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl fmt::Display for Refusal {
@@ -183,7 +200,7 @@ impl fmt::Display for Refusal {
             Self::Version => "no version in common",
             Self::Protection => "one end insists on records, the other does without",
             Self::OtherDigest => {
-                "it signs by another digest than SHA-256, as Pythons up to 3.11 do; --mac md5 or \
+                "it signs with another digest than SHA-256, as Pythons up to 3.11 do; --mac md5 or \
                  --rhel at this end lets them"
             }
             Self::Reflected => "it turns our own words back to us: it is ourselves, or a mirror",
@@ -220,6 +237,9 @@ impl fmt::Display for Opening {
             Self::Http => "HTTP",
             Self::Proxy => "the PROXY protocol",
             Self::Multiprocessing => "Python's multiprocessing",
+            Self::Countersign => "countersign/1",
+            Self::Hex => "the dialect hex",
+            Self::Raw => "the dialect raw",
             Self::Other => "another protocol",
         })
     }

@@ -12,7 +12,7 @@ use crate::proto::dialect::Dialect;
 use crate::proto::framing::Form;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::Reason;
+use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 use crate::server::desk::Desk;
@@ -135,6 +135,10 @@ impl<N: Net, S: Service> Conn<N, S> {
             self.phase = Phase::Closing { why, at_once: true };
         }
         if self.phase.is_talking() && self.visitor.is_some() {
+            // What has arrived of a late proof may tell more than that it is late.
+            let suspected = self.session.suspect(desk.protocol).map(Close::from);
+            let is_late = why == Close::Refused(Refusal::HandshakeTimeout);
+            let why = suspected.filter(|_| is_late).unwrap_or(why);
             self.session.give_up(reason, desk.aside);
             desk.outbox.append(desk.aside);
             self.phase = Phase::Closing { why, at_once: desk.outbox.len() == 0 };

@@ -79,6 +79,10 @@ fn remedy(why: Close) -> &'static str {
             ": the header of the PROXY protocol is missing, or isn't one; have the balancer send \
              it (HAProxy: send-proxy-v2, nginx: proxy_protocol)"
         }
+        Close::Refused(Refusal::OtherDigest) => {
+            ": its proof is as long as an HMAC-MD5, or names another digest than SHA-256; see \
+             --mac md5, and --rhel for Red Hat's Pythons"
+        }
         Close::Refused(Refusal::Foreign(Opening::Proxy)) => {
             "; whose header is taken, --proxy-from says"
         }

@@ -8,6 +8,7 @@ mod claimed;
 mod codes;
 mod config;
 mod connect;
+mod dialects;
 mod endings;
 mod environment;
 mod escapes;

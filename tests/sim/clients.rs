@@ -1,6 +1,6 @@
 //! The clients: each follows its script, one step at a time.
 
-use countersign::Session;
+use countersign::{Dialect, Session};
 
 use crate::link::{CHALLENGE, millis, proof_length};
 use crate::script::{End, Kind, Proof};
@@ -63,7 +63,9 @@ impl World {
         let dialect = link.dialect;
         let mut said = Vec::new();
         if dialect.authenticates() && link.script.proof == Proof::Early {
-            said = vec![b'0'; proof_length(dialect)];
+            // Digits would be a proof of `hex`, and those of a stranger elsewhere.
+            let byte = if dialect == Dialect::Hex { b'0' } else { 0x80 };
+            said = vec![byte; proof_length(dialect)];
         } else if dialect.authenticates() {
             if link.received < CHALLENGE {
                 return;
@@ -76,8 +78,9 @@ impl World {
             match link.script.proof {
                 Proof::Replayed => {
                     let other = self.overheard.clone().unwrap_or_default();
-                    // Another gate's may be of another length.
-                    let fits = other.len() == said.len();
+                    // Another gate's may be of another length, or dialect.
+                    let are_digits = |proof: &[u8]| proof.iter().all(u8::is_ascii_hexdigit);
+                    let fits = other.len() == said.len() && are_digits(&other) == are_digits(&said);
                     said = if fits { other } else { vec![7; said.len()] };
                 }
                 Proof::Wrong => {

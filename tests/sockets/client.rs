@@ -91,7 +91,7 @@ fn a_server_that_can_not_be_reached_is_told_from_one_that_does_not_answer() {
     assert_eq!(kind(within(&[mute, mute])), io::ErrorKind::TimedOut);
     assert_eq!(kind(within(&[absent(), mute])), io::ErrorKind::TimedOut);
     let error = within(&[silent.local_addr().unwrap()]);
-    assert!(matches!(error, ClientError::HandshakeTimeout), "{error:?}");
+    assert!(matches!(error, ClientError::HandshakeTimeout(_)), "{error:?}");
     for (text, expected) in [
         ("no.such.name.invalid", io::ErrorKind::NotFound),
         ("fe80::1%no-such-one", io::ErrorKind::NotFound),

@@ -377,7 +377,8 @@ fn is_passing(error: &ClientError) -> bool {
                 [ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut];
             is_broken(error) || unreached.contains(&error.kind())
         }
-        ClientError::HandshakeTimeout
+        ClientError::HandshakeTimeout(_)
+        | ClientError::Unanswered
         | ClientError::Timeout
         | ClientError::Closed
         | ClientError::Cut => true,

@@ -12,7 +12,7 @@ mod raw;
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::key::{Key, Mac};
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{Opening, Refusal};
+use crate::proto::refusal::{Opening, Refusal, is_hex};
 
 /// The bytes of a challenge.
 pub(crate) const CHALLENGE: usize = 32;
@@ -41,11 +41,37 @@ pub(crate) fn check<'k>(
         Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => return Ok(None),
     };
     // A stranger is told from someone who guesses.
-    let wrong = || match Opening::of(proof) {
-        Opening::Other => Refusal::WrongProof,
-        opening => Refusal::Foreign(opening),
+    let stranger = || match (Opening::of(proof), protocol.challenged()) {
+        (Opening::Other | Opening::Hex, Dialect::Hex) => by_md5(protocol, proof),
+        (Opening::Other, _) => None,
+        (opening, _) => Some(Refusal::Foreign(opening)),
     };
-    key.ok_or_else(wrong).map(Some)
+    key.ok_or_else(|| stranger().unwrap_or(Refusal::WrongProof)).map(Some)
+}
+
+/// In `hex`, a proof by MD5 and what stands behind it, where one by SHA-256 is awaited.
+fn by_md5(protocol: &Protocol, proof: &[u8]) -> Option<Refusal> {
+    let (front, rest) = proof.split_at_checked(hex::length(Mac::Md5))?;
+    // A digit that was mistyped makes no message.
+    let others = rest.iter().filter(|byte| !is_hex(std::slice::from_ref(byte))).count();
+    let is_shorter = protocol.mac() == Mac::Sha256 && is_hex(front) && others > rest.len() / 2;
+    is_shorter.then_some(Refusal::OtherDigest)
+}
+
+/// What is wrong with the front of a proof that doesn't become whole, where its length or its bytes
+/// tell: the peer waits too, and this is all that anybody learns of it.
+pub(crate) fn suspect(protocol: &Protocol, front: &[u8]) -> Option<Refusal> {
+    let (dialect, mac) = (protocol.challenged(), protocol.mac());
+    let is_short = front.len() == proof_length(dialect, Mac::Md5) && mac == Mac::Sha256;
+    let shortest = front.get(..Mac::Md5.length());
+    let is_raw = shortest.is_some_and(|front| std::str::from_utf8(front).is_err());
+    match (dialect, Opening::of(front)) {
+        (Dialect::Raw, _) if is_short => Some(Refusal::OtherDigest),
+        (Dialect::Hex, Opening::Hex) => is_short.then_some(Refusal::OtherDigest),
+        (Dialect::Hex, Opening::Other) if is_raw => Some(Refusal::Foreign(Opening::Raw)),
+        (_, Opening::Other | Opening::Hex) => None,
+        (_, opening) => Some(Refusal::Foreign(opening)),
+    }
 }
 
 /// Appends the proof that answers a challenge.

@@ -62,6 +62,11 @@ pub(crate) fn scan(taken: Taken<'_>, input: &[u8]) -> Result<Extent, Refusal> {
     })
 }
 
+/// Whether a server that should speak another dialect begins with a challenge of this one.
+pub(crate) fn begins(heard: &[u8]) -> bool {
+    heard.get(length::HEADER..).is_some_and(|message| message.starts_with(MARK))
+}
+
 /// Appends a challenge.
 pub(crate) fn challenge(side: Side, nonce: &[u8; CHALLENGE], out: &mut Vec<u8>) {
     say(&[MARK, &made(side, nonce)], out);

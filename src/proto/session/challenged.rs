@@ -1,9 +1,9 @@
 //! The steps of a session in `raw` and `hex`, where the client answers a challenge, and in `open`.
 
-use crate::proto::handshake::{self, CHALLENGE};
+use crate::proto::handshake::{self, CHALLENGE, multiprocessing};
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::Refusal;
+use crate::proto::refusal::{Opening, Refusal};
 use crate::proto::session::event::{Event, Opened};
 use crate::proto::session::{Session, Stage};
 use crate::proto::side::Side;
@@ -34,7 +34,6 @@ impl Session {
         let Some(proof) = self.held.exactly(length, input) else { return Ok(None) };
         let checked = handshake::check(protocol, challenge, proof);
         self.held.release();
-        self.stage.end();
         checked.map(|key| Some(self.begin(protocol, Side::Server, key)))
     }
 
@@ -48,6 +47,9 @@ impl Session {
         let key = protocol.signing_key().map_err(|_| Refusal::WrongProof)?;
         if let Some(key) = key {
             let Some(unit) = self.held.exactly(CHALLENGE, input) else { return Ok(None) };
+            if multiprocessing::begins(unit) {
+                return Err(Refusal::Foreign(Opening::Multiprocessing));
+            }
             handshake::answer(protocol, key, unit, out);
             self.held.release();
         }

@@ -1,19 +1,19 @@
 //! One connection: a handshake and then a framing, without a socket.
 
 mod challenged;
+mod ending;
 pub(crate) mod event;
 mod mutual;
 mod paired;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::{Form, Framing, chunks, lines};
-use crate::proto::handshake::countersign::frame::MAGIC;
 use crate::proto::handshake::countersign::{Nonce, server};
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
 use crate::proto::held::{Extent, Held, Taken};
 use crate::proto::keys::key::Credential;
 use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
-use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::refusal::Refusal;
 use crate::proto::session::event::{Event, Message};
 use crate::proto::session::mutual::{Accepting, Course, Guarded};
 use crate::proto::session::paired::Kept;
@@ -98,6 +98,8 @@ enum Stage {
     Ending(Option<Credential>),
     /// Nothing more is expected of this connection. The credential is kept for those who count.
     Over(Option<Credential>),
+    /// The peer did what it must not do, or its stream was cut.
+    Failed(Option<Credential>, Refusal),
 }
 
 impl Stage {
@@ -112,7 +114,9 @@ impl Stage {
     /// As a server: what the peer has authenticated with.
     fn credential(&self) -> Option<Credential> {
         match self {
-            Self::Talking(_, key) | Self::Ending(key) | Self::Over(key) => *key,
+            Self::Talking(_, key) | Self::Ending(key) | Self::Over(key) | Self::Failed(key, _) => {
+                *key
+            }
             Self::Guarded(guarded) => guarded.key,
             _ => None,
         }
@@ -120,8 +124,20 @@ impl Stage {
 
     /// Expects nothing more of the connection. Returns how far it had come.
     fn end(&mut self) -> Self {
-        let over = Self::Over(self.credential());
+        let over = match self {
+            Self::Failed(key, why) => Self::Failed(*key, *why),
+            _ => Self::Over(self.credential()),
+        };
         std::mem::replace(self, over)
+    }
+
+    /// What has ended the connection, if it was not ended in order.
+    fn failure(&self) -> Option<Refusal> {
+        match self {
+            Self::Failed(_, why) => Some(*why),
+            Self::Guarded(guarded) => guarded.failure(),
+            _ => None,
+        }
     }
 }
 
@@ -176,7 +192,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The peer did what it must not do. Close the connection; the session takes nothing more.
+    /// The peer did what it must not do. Close the connection: each later call returns the same.
     #[inline]
     pub fn next<'s, 'i: 's>(
         &'s mut self,
@@ -205,21 +221,35 @@ impl Session {
                 self.stage = greet(protocol, nonce, out);
                 self.change(protocol, input, out)
             }
-            Stage::Challenged(challenge) => self.verify(protocol, &challenge, input),
+            Stage::Challenged(challenge) => {
+                let verified = self.verify(protocol, &challenge, input);
+                verified.map_err(|why| self.fail(why))
+            }
             Stage::Called(nonce, is_sent) => self.called(protocol, (nonce, is_sent), input, out),
             Stage::Confirming(_) => self.confirm(protocol, input, out),
-            Stage::Awaiting => self.answer(protocol, input, out),
-            Stage::AwaitingProof(..) | Stage::AwaitingChallenge(_) | Stage::AwaitingWord(_) => {
-                self.pair(protocol, input, out)
+            Stage::Awaiting => {
+                let answered = self.answer(protocol, input, out);
+                answered.map_err(|why| self.fail(why))
             }
-            Stage::Silent(nonce) => self.call(protocol, nonce, input, out),
-            Stage::Calling(nonce) => self.hear(protocol, &nonce, input, out),
+            Stage::AwaitingProof(..) | Stage::AwaitingChallenge(_) | Stage::AwaitingWord(_) => {
+                let heard = self.pair(protocol, input, out);
+                heard.map_err(|why| self.fail(why))
+            }
+            Stage::Silent(nonce) => {
+                let called = self.call(protocol, nonce, input, out);
+                called.map_err(|why| self.fail(why))
+            }
+            Stage::Calling(nonce) => {
+                let heard = self.hear(protocol, &nonce, input, out);
+                heard.map_err(|why| self.fail(why))
+            }
             Stage::Accepting(_) => self.accept(protocol, input, out),
             Stage::Guarded(_) => self.record(protocol, input, out),
             Stage::Ending(_) => {
                 self.stage.end();
                 Ok(Some(Event::End))
             }
+            Stage::Failed(_, why) => Err(why),
             Stage::Talking(..) | Stage::Over(_) => {
                 *input = &[];
                 Ok(None)
@@ -301,28 +331,6 @@ impl Session {
         }
     }
 
-    /// Appends what tells the peer that no message follows, where the dialect has a word for it.
-    /// Then end the stream.
-    pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
-        match &mut self.stage {
-            Stage::Guarded(guarded) => guarded.records.say_close(out),
-            Stage::Accepting(accepting) if !accepting.plain => accepting.records.say_close(out),
-            _ => {}
-        }
-    }
-
-    /// As a server that ends a handshake of its own accord: appends the word for it, where the
-    /// dialect has one and the peer speaks it. The session takes nothing more.
-    pub fn give_up(&mut self, reason: Reason, out: &mut Vec<u8>) {
-        match self.stage.end() {
-            Stage::Called(nonce, is_sent) if self.held.taken().front.starts_with(&MAGIC) => {
-                server::refuse((!is_sent).then_some(&nonce), reason, out);
-            }
-            Stage::Confirming(_) => server::refuse(None, reason, out),
-            _ => {}
-        }
-    }
-
     /// As a server: whether the peer could not be let in any more as it was. Its key has gone from
     /// the ring since, or has run out, has another secret, or isn't for the same dialect and
     /// audience any more.
@@ -334,32 +342,6 @@ impl Session {
     /// As a server: what the peer has authenticated with.
     pub(crate) fn credential(&self) -> Option<Credential> {
         self.stage.credential()
-    }
-
-    /// The stream has ended: takes the last message, where its end is the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::Cut`]: the handshake wasn't over, or a message wasn't whole. A client that leaves
-    /// upon our proof is refused for what its key lacks: it saw that before we could.
-    /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
-    /// LF followed.
-    pub fn finish<'s>(&'s mut self, protocol: &Protocol) -> Result<Option<Message<'s>>, Refusal> {
-        let stage = self.stage.end();
-        match (stage, self.held.take_rest()) {
-            (Stage::Talking(..), Some(unit)) if protocol.framing() == Framing::Lines => {
-                let (bytes, form) = Framing::Lines.open(unit);
-                if bytes.len() > protocol.message_max() {
-                    return Err(Refusal::MessageTooLong);
-                }
-                Ok(Some(Message { bytes, form }))
-            }
-            (Stage::Talking(..), None) => Ok(None),
-            (Stage::Unguarded | Stage::Ending(_) | Stage::Over(_), _) => Ok(None),
-            (Stage::Guarded(guarded), _) if guarded.is_over() => Ok(None),
-            (Stage::Confirming(pending), None) => Err(pending.left()),
-            _ => Err(Refusal::Cut),
-        }
     }
 
     /// Whether a message, or a proof, has arrived in part.
@@ -388,9 +370,8 @@ impl Session {
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
         let (framing, max) = (protocol.framing(), length_max(protocol, side));
-        let extent = framing.scan(self.held.taken(), input, max).inspect_err(|_| {
-            self.stage.end();
-        })?;
+        let extent = framing.scan(self.held.taken(), input, max);
+        let extent = extent.map_err(|why| self.fail(why))?;
         let Some(unit) = self.held.take(extent, input, protocol.unit_max()) else {
             return Ok(None);
         };

@@ -6,6 +6,7 @@ use crate::proto::handshake::countersign::frame::{
     self, ACCEPT, CONFIRM, HEADER, HELLO, HELLO_MAX, Header, MAGIC, SERVER_HELLO,
 };
 use crate::proto::handshake::countersign::{Agreed, NONCE, Nonce, PROOF, STATUS, client, server};
+use crate::proto::handshake::multiprocessing;
 use crate::proto::held::{Extent, front, head};
 use crate::proto::keys::key::{Credential, Key};
 use crate::proto::protocol::{Exchange, Protocol};
@@ -40,6 +41,8 @@ pub(super) enum Course {
     Ending,
     /// Nothing more is expected of the peer.
     Over,
+    /// A record was not the one that must come next, or not well-formed.
+    Failed(Refusal),
 }
 
 type Step<'s> = Result<Option<Event<'s>>, Refusal>;
@@ -140,16 +143,15 @@ impl Session {
     /// Appends the word for a refusal, where there is one. Our nonce, if it isn't out yet, always
     /// precedes it.
     fn turn_away(&mut self, nonce: Option<&Nonce>, why: Refusal, out: &mut Vec<u8>) -> Refusal {
-        self.stage.end();
         if let Some(reason) = why.reason() {
             server::refuse(nonce, reason, out);
         }
-        why
+        self.fail(why)
     }
 
     /// As a client: calls.
     pub(super) fn call<'s>(
-        &'s mut self,
+        &mut self,
         protocol: &'s Protocol,
         nonce: Nonce,
         input: &mut &[u8],
@@ -164,7 +166,7 @@ impl Session {
 
     /// As a client: awaits the server's nonce and hello.
     pub(super) fn hear<'s>(
-        &'s mut self,
+        &mut self,
         protocol: &'s Protocol,
         nonce: &Nonce,
         input: &mut &[u8],
@@ -173,6 +175,9 @@ impl Session {
         const FRONT: usize = NONCE + HEADER;
         let extent = match head::<FRONT>(self.held.taken(), input) {
             None => Extent::Partial,
+            Some(front) if multiprocessing::begins(&front) => {
+                return Err(Refusal::Foreign(Opening::Multiprocessing));
+            }
             Some([.., kind, a, b, c]) => {
                 let header = Header::read([kind, a, b, c]);
                 client::judge(header, SERVER_HELLO, PROOF..=HELLO_MAX - HEADER)?;
@@ -198,6 +203,15 @@ impl Session {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Step<'s> {
+        match self.take_word(input) {
+            Ok(true) => self.next(protocol, input, out),
+            Ok(false) => Ok(None),
+            Err(why) => Err(self.fail(why)),
+        }
+    }
+
+    /// Takes the server's word that it accepts us. Says whether it is there.
+    fn take_word(&mut self, input: &mut &[u8]) -> Result<bool, Refusal> {
         let length = match head(self.held.taken(), input).map(Header::read) {
             None => HEADER + 1 + TAG,
             Some(header) => {
@@ -205,7 +219,7 @@ impl Session {
                 HEADER + header.length
             }
         };
-        let Some(unit) = self.held.exactly(length, input) else { return Ok(None) };
+        let Some(unit) = self.held.exactly(length, input) else { return Ok(false) };
         if unit[0] == frame::REFUSAL {
             return Err(rejected(unit));
         }
@@ -221,7 +235,7 @@ impl Session {
             true => Stage::Talking(Side::Client, None),
             false => Guarded::begin(records, Side::Client, None, Course::Talking),
         };
-        self.next(protocol, input, out)
+        Ok(true)
     }
 
     /// Goes on as was agreed.
@@ -272,25 +286,27 @@ impl Session {
                 *input = &[];
                 return Ok(None);
             }
+            Course::Failed(why) => return Err(why),
         }
+        let Guarded { records, side, course, .. } = &mut **guarded;
         // After a fault there is no good-bye, and nothing more is heard.
-        guarded.course = Course::Over;
-        let extent = Records::scan(held.taken(), input, protocol.record_payload_max())?;
-        let Some(unit) = held.take(extent, input, protocol.unit_max()) else {
-            guarded.course = Course::Talking;
-            return Ok(None);
+        let mut failed = |why| {
+            *course = Course::Failed(why);
+            why
         };
-        let record = guarded.records.open(unit)?;
-        guarded.course = Course::Talking;
+        let extent = Records::scan(held.taken(), input, protocol.record_payload_max());
+        let extent = extent.map_err(&mut failed)?;
+        let Some(unit) = held.take(extent, input, protocol.unit_max()) else { return Ok(None) };
+        let record = records.open(unit).map_err(failed)?;
         Ok(Some(match record {
             Record::Data(bytes) => {
-                if ends_with_one(protocol, guarded.side) {
-                    guarded.course = Course::Ending;
+                if ends_with_one(protocol, *side) {
+                    *course = Course::Ending;
                 }
                 Event::Message(Message { bytes, form: Form::Record })
             }
             Record::Ping(payload) => {
-                guarded.records.echo(payload, out);
+                records.echo(payload, out);
                 Event::Control
             }
             Record::Pong(_) => Event::Control,
@@ -300,6 +316,14 @@ impl Session {
 }
 
 impl Guarded {
+    /// What has ended the conversation, if it was not ended in order.
+    pub(super) fn failure(&self) -> Option<Refusal> {
+        match self.course {
+            Course::Failed(why) => Some(why),
+            Course::Talking | Course::Ending | Course::Over => None,
+        }
+    }
+
     /// Whether the end of the stream is no loss.
     pub(super) fn is_over(&self) -> bool {
         self.course == Course::Over || self.records.heard_close()

@@ -41,13 +41,10 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         loop {
-            let extent = multiprocessing::scan(self.held.taken(), input).inspect_err(|_| {
-                self.stage.end();
-            })?;
+            let extent = multiprocessing::scan(self.held.taken(), input)?;
             let Some(unit) = self.held.take(extent, input, multiprocessing::UNIT_MAX) else {
                 return Ok(None);
             };
-            // After a fault nothing more is heard.
             let stage = self.stage.end();
             let heard = stage.hear(protocol, length::open(unit), out);
             self.held.release();

@@ -4,6 +4,7 @@ use super::*;
 use crate::proto::framing::Ending;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
+use crate::proto::refusal::{Opening, Reason};
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
 
@@ -32,16 +33,35 @@ fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
                 Ok(Some(Event::End)) => heard.push("end".to_owned()),
                 Ok(Some(Event::Control)) => heard.push("control".to_owned()),
                 Ok(Some(Event::Finished)) => heard.push("finished".to_owned()),
-                Err(refusal) => heard.push(refusal.name().to_owned()),
+                Err(refusal) => {
+                    heard.push(refusal.name().to_owned());
+                    over_is_over(&mut session, protocol, refusal);
+                    return heard;
+                }
             }
         }
         assert!(piece.is_empty(), "what is not needed yet was taken");
     }
     match session.finish(protocol) {
         Ok(message) => heard.extend(message.map(shown)),
-        Err(refusal) => heard.push(refusal.name().to_owned()),
+        Err(refusal) => {
+            heard.push(refusal.name().to_owned());
+            over_is_over(&mut session, protocol, refusal);
+        }
     }
     heard
+}
+
+/// After a refusal, each later call is refused in the same way, whatever arrives.
+fn over_is_over(session: &mut Session, protocol: &Protocol, refusal: Refusal) {
+    for mut input in [&b""[..], b"a\n", &proof(protocol), &[0; 64]] {
+        let mut out = Vec::new();
+        assert_eq!(session.next(protocol, &mut input, &mut out).unwrap_err(), refusal);
+        assert_eq!(session.finish(protocol).unwrap_err(), refusal);
+        session.say_goodbye(&mut out);
+        session.give_up(Reason::Busy, &mut out);
+        assert!(out.is_empty());
+    }
 }
 
 fn shown(message: Message<'_>) -> String {
@@ -80,13 +100,78 @@ fn a_wrong_proof_hears_nothing() {
             wrong[at] ^= 1;
             let stream = [&wrong[..], b"message\n"].concat();
             assert_eq!(heard(&protocol, &[&stream]), ["wrong-proof"], "{dialect} byte {at}");
-            assert_eq!(heard(&protocol, &[&right[..at]]), ["cut"], "{dialect} {at} bytes");
+            let is_as_long_as_by_md5 = at == right.len() / 2;
+            let cut = if is_as_long_as_by_md5 { "other-digest" } else { "cut" };
+            assert_eq!(heard(&protocol, &[&right[..at]]), [cut], "{dialect} {at} bytes");
         }
         assert_eq!(heard(&protocol, &[&right, b"m\n"]), ["open", "m Line(Lf)"]);
     }
     let protocol = protocol(Dialect::Hex);
     let upper = proof(&protocol).to_ascii_uppercase();
     assert_eq!(heard(&protocol, &[&upper]), ["wrong-proof"]);
+}
+
+#[test]
+fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
+    let raw = [[0xab, 3], [7, 200]].concat().repeat(8);
+    let hex = b"00112233445566778899aabbccddeeff".repeat(2);
+    let foreign = |opening| Refusal::Foreign(opening);
+    let cases: [(Dialect, &[u8], Refusal); 16] = [
+        (Dialect::Raw, &raw[..15], Refusal::Cut),
+        (Dialect::Raw, &raw[..16], Refusal::OtherDigest),
+        (Dialect::Raw, &raw, Refusal::WrongProof),
+        (Dialect::Raw, &hex, foreign(Opening::Hex)),
+        (Dialect::Raw, b"\0\0\0\x10", foreign(Opening::Multiprocessing)),
+        (Dialect::Raw, b"\x9ecsgn/1\n\x01\0\0\x40", foreign(Opening::Countersign)),
+        (Dialect::Hex, &hex[..31], Refusal::Cut),
+        (Dialect::Hex, &hex[..32], Refusal::OtherDigest),
+        (Dialect::Hex, &hex, Refusal::WrongProof),
+        (
+            Dialect::Hex,
+            &[&hex[..32], b"hello, how are you? I am well.\n\n\n"].concat(),
+            Refusal::OtherDigest,
+        ),
+        (Dialect::Hex, &raw, foreign(Opening::Raw)),
+        (Dialect::Hex, &raw[..16], foreign(Opening::Raw)),
+        (Dialect::Hex, &[&raw[..], b"hello\n"].concat(), foreign(Opening::Raw)),
+        (Dialect::Hex, &raw[..15], Refusal::Cut),
+        (Dialect::Hex, b"a line of text that is no proof\n", Refusal::Cut),
+        (Dialect::Hex, b"GET / HTTP/1.0\r\n\r\n", foreign(Opening::Http)),
+    ];
+    for (dialect, stream, expected) in cases {
+        let protocol = protocol(dialect);
+        let mut late = Session::server(&protocol, NONCE);
+        late.next(&protocol, &mut &b""[..], &mut Vec::new()).unwrap();
+        let told = late.next(&protocol, &mut &stream[..], &mut Vec::new()).err();
+        // What is seen when a client waits for us is what is seen when it leaves.
+        let suspected = told.or_else(|| late.suspect(&protocol));
+        assert_eq!(suspected.unwrap_or(Refusal::Cut), expected, "{dialect} {stream:?}");
+        for pieces in [&[stream][..], &stream.chunks(1).collect::<Vec<_>>()] {
+            assert_eq!(heard(&protocol, pieces), [expected.name()], "{dialect} {stream:?}");
+        }
+    }
+}
+
+#[test]
+fn a_client_knows_a_server_of_multiprocessing_by_its_challenge() {
+    let python = Key::new("py", b"sixteen bytes or more").unwrap();
+    let python =
+        Protocol::new(Dialect::Multiprocessing, python.with_dialect(Dialect::Multiprocessing));
+    let mut challenge = Vec::new();
+    Session::server(&python, NONCE).next(&python, &mut &b""[..], &mut challenge).unwrap();
+    for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Countersign] {
+        let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
+        let protocol = Protocol::new(dialect, key);
+        protocol.keys().seed([7; 48]);
+        let mut client = Session::client(&protocol, NONCE).unwrap();
+        client.next(&protocol, &mut &b""[..], &mut Vec::new()).unwrap();
+        for _ in 0..2 {
+            let mut out = Vec::new();
+            let told = client.next(&protocol, &mut &challenge[..], &mut out).unwrap_err();
+            assert_eq!(told, Refusal::Foreign(Opening::Multiprocessing), "{dialect}");
+            assert!(out.is_empty(), "nothing is signed that another dialect has drawn");
+        }
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn hear(session: &mut Session, protocol: &Protocol, mut bytes: &[u8]) -> (Vec<u8
             Ok(Some(other)) => told.push(format!("{other:?}")),
             Err(refusal) => {
                 told.push(refusal.name().to_owned());
-                assert!(matches!(session.stage, Stage::Over(_)), "{refusal}");
+                assert!(matches!(session.stage, Stage::Failed(..)), "{refusal}");
                 return (out, told);
             }
         }

@@ -1,0 +1,39 @@
+//! Reads and writes that wait for a socket until a deadline.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::client::ClientError;
+use crate::clock;
+
+/// Reads or writes, until it has come to something or the deadline has come.
+pub(super) fn retried(
+    is_nonblocking: bool,
+    deadline: Option<Instant>,
+    mut call: impl FnMut(Option<Duration>) -> io::Result<usize>,
+) -> Result<usize, ClientError> {
+    loop {
+        let left = deadline.map(|end| end.saturating_duration_since(clock::monotonic()));
+        if left == Some(Duration::ZERO) {
+            return Err(ClientError::Timeout);
+        }
+        match call(left) {
+            Err(error) if is_nonblocking && error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(ClientError::Timeout);
+            }
+            Err(error) if is_retried(&error) => {}
+            done => return Ok(done?),
+        }
+    }
+}
+
+/// A timeout of the socket's comes as one of these, by the system.
+fn is_retried(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
+}
+
+pub(super) fn is_reset(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+}
