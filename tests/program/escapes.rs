@@ -36,8 +36,9 @@ fn ended(what: &str, ran: &Ran) {
     assert!(!ran.err.contains("panicked"), "{what}: {}", ran.err);
 }
 
-fn run(mut command: Command) -> Ran {
-    finish(command.spawn().unwrap(), b"")
+/// Runs a command in its home, where it may leave files with such names.
+fn run(home: &Home, mut command: Command) -> Ran {
+    finish(command.current_dir(home.path("")).spawn().unwrap(), b"")
 }
 
 /// The options of a verb that take a value.
@@ -74,15 +75,15 @@ fn arguments_and_variables_are_escaped_in_every_error() {
         let name = if words[0] == "keys" { words[..2].join(" ") } else { words[0].to_owned() };
         let mut positional = home.command(&name);
         positional.arg(BAD);
-        ended(&name, &run(positional));
+        ended(&name, &run(&home, positional));
         for option in options(&home, &name) {
             let mut typed = home.command(verb);
             typed.arg(format!("--{option}={BAD}"));
-            ended(&format!("{name} --{option}"), &run(typed));
+            ended(&format!("{name} --{option}"), &run(&home, typed));
             let variable = format!("COUNTERSIGN_{}", option.to_uppercase().replace('-', "_"));
             let mut set = home.command(verb);
             set.env(&variable, BAD);
-            ended(&format!("{variable} {name}"), &run(set));
+            ended(&format!("{variable} {name}"), &run(&home, set));
             tried += 1;
         }
     }
@@ -99,7 +100,7 @@ fn names_and_texts_of_files_are_escaped() {
         command
     };
     for verb in ["keys list", "keys list --json", "keys check", "keygen another", "keys check"] {
-        let ran = run(with_ring(verb));
+        let ran = run(&home, with_ring(verb));
         ended(verb, &ran);
         assert_eq!(ran.code, Some(0), "{verb}: {}", ran.err);
         if verb.starts_with("keys list") {
@@ -108,7 +109,7 @@ fn names_and_texts_of_files_are_escaped() {
     }
     let mut rotate = with_ring("keys rotate");
     rotate.arg(BAD_WORD);
-    ended("keys rotate", &run(rotate));
+    ended("keys rotate", &run(&home, rotate));
     for text in [
         format!("{BAD}\n"),
         format!("a {BAD}\n"),
@@ -118,7 +119,7 @@ fn names_and_texts_of_files_are_escaped() {
     ] {
         home.write(BAD, &text);
         for verb in ["keys list", "keys check", "serve --bind 127.0.0.1:0", "connect 127.0.0.1:1"] {
-            let ran = run(with_ring(verb));
+            let ran = run(&home, with_ring(verb));
             ended(&format!("{verb}: {text:?}"), &ran);
             assert_ne!(ran.code, Some(0), "{verb}: {text:?}");
         }
@@ -134,7 +135,7 @@ fn names_and_texts_of_files_are_escaped() {
         let file = home.write(&format!("{BAD}.toml"), &text);
         let mut command = home.command("check-config");
         command.arg(&file);
-        ended(&format!("{text:?}"), &run(command));
+        ended(&format!("{text:?}"), &run(&home, command));
     }
 }
 
@@ -161,7 +162,7 @@ fn a_server_says_nothing_that_misleads_wherever_its_files_are() {
         for more in [&[][..], &["--json"]] {
             let mut command = home.command("status");
             command.arg(&admin).args(more);
-            let ran = run(command);
+            let ran = run(&home, command);
             ended("status", &ran);
             assert!(ran.out.contains("202e"), "{}", ran.out);
         }

@@ -131,7 +131,7 @@ fn a_server_that_is_not_there_is_69_with_the_remedy() {
         ran.failed(69, &[&format!("countersign: cannot connect to {address}: "), said]);
     }
     let ran = home.run(&format!("load {} --dialect open -n 1 -c 1", at("none")), "");
-    ran.failed(69, &["nothing was answered: cannot connect"]);
+    ran.failed(69, &["nothing was answered: no such socket"]);
     let ran = home.run(&format!("load {} --dialect open --source 127.0.0.2", at("none")), "");
     ran.failed(2, &["clients of a Unix socket come from no address"]);
 }

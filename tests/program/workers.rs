@@ -83,5 +83,5 @@ fn a_port_that_is_taken_is_no_workers() {
         let line = format!("serve --workers 2 --bind {}", server.address());
         home.run(&line, "").failed(69, &["address already in use; another program or"]);
     }
-    home.run("serve --workers 0", "").failed(2, &["0 is not in 1..=256"]);
+    home.run("serve --workers 0", "").failed(2, &["write a number from 1 to 256"]);
 }
