@@ -52,15 +52,19 @@ fn text(report: &Report, parameters: &Parameters) -> String {
     };
     line("Success rate:", format!("{:.2}%", report.success_rate() * 100.0));
     line("Total:", shown(report.elapsed));
-    line("Slowest:", shown(report.reply.max()));
-    line("Fastest:", shown(report.reply.min()));
-    line("Average:", shown(report.reply.mean()));
+    let of_replies = |latency| replied(report, latency).map_or_else(|| "-".to_owned(), shown);
+    line("Slowest:", of_replies(report.reply.max()));
+    line("Fastest:", of_replies(report.reply.min()));
+    line("Average:", of_replies(report.reply.mean()));
     line("Replies/s:", format!("{:.1}{}", report.per_second(), asked(report)));
     line("Due:", report.due.to_string());
     line("Answered:", report.answered.to_string());
     line("Failed:", report.failed().to_string());
     line("Aborted:", report.aborted.to_string());
     line("Never sent:", report.unsent.to_string());
+    if report.overdue() > 0 {
+        line("Overdue:", format!("{} of these count as never answered", report.overdue()));
+    }
     line("Connections:", report.connected.to_string());
     line("Sent:", format!("{} bytes", report.bytes_out));
     line("Received:", format!("{} bytes", report.bytes_in));
@@ -73,6 +77,11 @@ fn text(report: &Report, parameters: &Parameters) -> String {
         asked_for(parameters),
     ];
     format!("Summary:\n{out}{}", sections.concat())
+}
+
+/// A figure of the replies, if there are any.
+fn replied(report: &Report, figure: Duration) -> Option<Duration> {
+    (report.reply.count() > 0).then_some(figure)
 }
 
 /// What the load was asked to do.
@@ -101,6 +110,9 @@ fn limited(report: &Report) -> &'static str {
 fn histogram(latencies: &Latencies) -> String {
     let bars = latencies.bars(BARS);
     let longest = bars.iter().map(|(_, count)| *count).max().unwrap_or_default().max(1);
+    if bars.is_empty() {
+        return String::new();
+    }
     let mut out = String::from("\nReply latency:\n");
     for (end, count) in bars {
         let bar = "■".repeat(usize::try_from(count * WIDTH / longest).unwrap_or_default());
@@ -157,6 +169,7 @@ fn json(report: &Report, parameters: &Parameters) -> Value {
     let recorded = |latencies: &Latencies| {
         percentiles(&|share| (latencies.count() > 0).then(|| latencies.at(share)))
     };
+    let of_replies = |latency| replied(report, latency).map(seconds);
     let bars = report.reply.bars(BARS).into_iter();
     let bars: Map<String, Value> =
         bars.map(|(end, count)| (seconds(end).to_string(), json!(count))).collect();
@@ -164,9 +177,9 @@ fn json(report: &Report, parameters: &Parameters) -> Value {
         "summary": {
             "successRate": report.success_rate(),
             "total": seconds(report.elapsed),
-            "slowest": seconds(report.reply.max()),
-            "fastest": seconds(report.reply.min()),
-            "average": seconds(report.reply.mean()),
+            "slowest": of_replies(report.reply.max()),
+            "fastest": of_replies(report.reply.min()),
+            "average": of_replies(report.reply.mean()),
             "requestsPerSec": report.per_second(),
             "requestedRate": report.rate_asked,
             "rateReached": report.rate_reached(),
@@ -195,6 +208,7 @@ fn json(report: &Report, parameters: &Parameters) -> Value {
 
 fn csv(report: &Report, parameters: &Parameters) -> String {
     let seconds = |latency: Duration| format!("{:.6}", latency.as_secs_f64());
+    let of_replies = |latency| replied(report, latency).map(seconds).unwrap_or_default();
     let mut columns = vec![
         ("success_rate".to_owned(), report.success_rate().to_string()),
         ("total_seconds".to_owned(), seconds(report.elapsed)),
@@ -203,8 +217,8 @@ fn csv(report: &Report, parameters: &Parameters) -> String {
         ("failed".to_owned(), report.failed().to_string()),
         ("aborted".to_owned(), report.aborted.to_string()),
         ("connected".to_owned(), report.connected.to_string()),
-        ("mean_seconds".to_owned(), seconds(report.reply.mean())),
-        ("max_seconds".to_owned(), seconds(report.reply.max())),
+        ("mean_seconds".to_owned(), of_replies(report.reply.mean())),
+        ("max_seconds".to_owned(), of_replies(report.reply.max())),
     ];
     columns.extend(PERCENTILES.map(|percent| {
         let within = report.reply_within(percent / 100.0);
@@ -256,6 +270,7 @@ mod tests {
         let json: Value = serde_json::from_str(&Output::Json.write(&report, &none)).unwrap();
         assert_eq!(json["summary"]["answered"], 0);
         assert_eq!(json["latencyPercentiles"]["p99.99"], Value::Null);
+        assert_eq!(json["summary"]["slowest"], Value::Null);
         let csv = Output::Csv.write(&report, &none);
         let columns: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(columns, [25, 25]);
