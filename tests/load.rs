@@ -267,7 +267,6 @@ fn the_warm_up_is_left_out_and_what_is_on_its_way_is_no_failure() {
     let report = run(serving.address, &protocol, plan);
     assert_eq!((report.connected, report.failed()), (0, 0), "they connected before");
     assert!(report.answered > 0 && report.aborted <= 50);
-    assert!(report.elapsed < Duration::from_secs(10));
 }
 
 /// The program as a server in a process of its own, which can be stalled.

@@ -3,7 +3,7 @@
 //! A back end of our own for the facade `log`, because none that is small keeps both promises: the
 //! keys of a record become keys in JSON, and a stderr that nobody reads never blocks the loop.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
@@ -70,9 +70,11 @@ pub(crate) struct Guard(&'static Logger);
 /// Begins to log.
 pub(crate) fn begin(Logging { format, level }: Logging) -> Guard {
     let lost = move |dropped: u64| {
-        let text = format_args!("{dropped} lines were dropped: stderr was blocked or full");
-        let record = Record::builder().level(log::Level::Warn).args(text).build();
-        Some(format.line(system::wall(), &record))
+        let line = |text: fmt::Arguments<'_>| {
+            let record = Record::builder().level(log::Level::Warn).args(text).build();
+            format.line(system::wall(), &record)
+        };
+        Some(line(format_args!("{dropped} lines were dropped: stderr was blocked or full")))
     };
     let logger = Logger { format, lines: Background::new(stderr(), Box::new(lost)) };
     // The facade wants it for as long as the process runs.
