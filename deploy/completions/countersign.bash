@@ -615,7 +615,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__proxy)
-            opts="-h -V --role --listen --to --log-format --log-level --audience --keys --key --close-revoked --dialect --records --max-connections --max-unauthenticated --max-per-address --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
+            opts="-h -V --role --listen --to --admin --admin-exposed --admin-unix-mode --log-format --log-level --audience --keys --key --close-revoked --dialect --records --max-connections --max-unauthenticated --max-per-address --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -630,6 +630,14 @@ _countersign() {
                     return 0
                     ;;
                 --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin-unix-mode)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

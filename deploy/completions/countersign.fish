@@ -286,6 +286,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l role -
 server\t'From countersign/1 at --listen to plain at --to'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l listen -d 'Where to listen, as HOST:PORT; port 0 is any free one' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l to -d 'Whom to dial for each connection, as HOST:PORT; a name is looked up anew each time' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l log-format -d 'How log lines are written' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
 json\t'An object with ts, level, msg and the record\'s keys'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l log-level -d 'Which log lines are written' -r -f -a "error\t'What keeps the server from its work'
@@ -310,6 +312,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failur
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failures-max -d 'Wrong proofs past which it is refused' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-delay -d 'From accept until one that is delayed is greeted; 0s greets it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-exposed -d 'Let --admin be an address that other machines reach'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand status" -l watch -d 'Ask again and again, each time after so long [default: 1s]' -r

@@ -4,6 +4,7 @@
 //! Nobody asks the workers more often than once a second, so that those who ask cost those who are
 //! served next to nothing, however many they are.
 
+use std::fmt::Debug;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +14,7 @@ use super::process::Process;
 use super::report::Report;
 use super::snapshot::Snapshot;
 use super::{Subject, metrics};
+use crate::cli::reload::Outcomes;
 use crate::cli::system;
 
 /// A look that is no older than this is new enough for everybody.
@@ -24,11 +26,23 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A worker that was asked and has not shown itself for so long is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
+/// Wakes the loop of a worker.
+pub(crate) trait Wake: Debug + Send + Sync {
+    /// Has the loop turn. One that can't be woken turns when it next wakes.
+    fn wake(&self);
+}
+
+impl Wake for Handle {
+    fn wake(&self) {
+        let _ = Self::wake(self);
+    }
+}
+
 /// Where the workers publish their snapshots.
 #[derive(Debug)]
 pub(crate) struct Board {
     /// By which the workers are woken.
-    handles: Vec<Handle>,
+    loops: Vec<Box<dyn Wake>>,
     state: Mutex<State>,
     /// A worker has shown itself.
     shown: Condvar,
@@ -89,17 +103,24 @@ pub(crate) struct Look {
     pub(crate) uptime: Duration,
 }
 
+impl From<Outcomes> for Reloads {
+    fn from(outcomes: Outcomes) -> Self {
+        let Outcomes { succeeded, failed, last, in_force_since, error } = outcomes;
+        Self { succeeded, failed, last, in_force_since, error }
+    }
+}
+
 impl Board {
     /// A board for so many workers, of a program that has just started.
     pub(crate) fn new(
         workers: usize,
-        handles: Vec<Handle>,
+        loops: Vec<Box<dyn Wake>>,
         wall: SystemTime,
         now: Instant,
     ) -> Self {
         let slots = (0..workers).map(|_| Slot::default()).collect();
         Self {
-            handles,
+            loops,
             state: Mutex::new(State { slots, ..State::default() }),
             shown: Condvar::new(),
             started: wall,
@@ -189,9 +210,8 @@ impl Subject for Board {
     fn look(&self) -> u64 {
         let (looks, is_new) = self.ask(system::monotonic());
         if is_new {
-            for handle in &self.handles {
-                // One that can't be woken shows itself when it next wakes.
-                let _ = handle.wake();
+            for each in &self.loops {
+                each.wake();
             }
             let owes = |state: &mut State| state.slots.iter().any(|slot| slot.owes.is_some());
             drop(self.shown.wait_timeout_while(self.state(), PATIENCE, owes));

@@ -28,10 +28,12 @@ use countersign::{Address, Framing, Limits, Listener, Protocol, Server, ToAddres
 use super::exit::{Failure, Kind};
 use super::ports::Ipv4Ports;
 use super::units;
-pub(crate) use board::{Board, Reloads};
+pub(crate) use board::{Board, Wake};
 use pages::{PAGE_MAX, Pages, REPLY_MAX};
 pub(crate) use running::Running;
-pub(crate) use snapshot::{Face, Snapshot, Words};
+pub(crate) use snapshot::{
+    Counts, Face, KeyFace, Listener as ShownListener, Snapshot, Turns, Words,
+};
 use visitors::STAY_MAX;
 
 /// Where the pages are.

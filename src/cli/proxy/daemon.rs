@@ -12,6 +12,7 @@ use mio::Waker;
 use super::Tunnel;
 use super::desk::{Desk, Role};
 use super::relay::Relay;
+use super::showing::Showing;
 use crate::cli::exit::Failure;
 use crate::cli::reload::{self, PATIENCE, Progress, Reloader};
 use crate::cli::signals::{Come, Signals};
@@ -28,6 +29,8 @@ pub(super) struct Daemon {
     /// Where keys arrive that were reloaded.
     keys: Receiver<Keys>,
     notified: Notified,
+    /// None without an admin listener.
+    showing: Option<Showing>,
     began: Instant,
     is_stopping: bool,
 }
@@ -70,7 +73,13 @@ impl reload::Task for Reload {
 
 impl Daemon {
     /// Begins: the service manager hears that whoever connects is served.
-    pub(super) fn begin(relay: Relay, signals: Signals, tunnel: Tunnel, began: Instant) -> Self {
+    pub(super) fn begin(
+        relay: Relay,
+        signals: Signals,
+        tunnel: Tunnel,
+        showing: Option<Showing>,
+        began: Instant,
+    ) -> Self {
         let (sender, keys) = sync_channel(1);
         let (role, waker) = (relay.role(), relay.waker());
         let task = Reload { tunnel, role, keys: sender, waker };
@@ -82,6 +91,7 @@ impl Daemon {
             keys,
             notified: Notified::ready(Arc::clone(&progress)),
             progress,
+            showing,
             began,
             is_stopping: false,
         }
@@ -96,6 +106,9 @@ impl Daemon {
                 self.relay.replace_keys(ring);
                 // Who has lost patience doesn't listen any more.
                 let _ = taken.send(());
+            }
+            if let Some(showing) = &self.showing {
+                showing.turn(&self.relay, &self.progress);
             }
             let stopping = "stopping: what is open is carried to its end";
             self.notified.turn(self.is_stopping, stopping, || true);
@@ -113,6 +126,7 @@ impl Daemon {
                 self.relay.halt();
             } else {
                 self.relay.drain();
+                self.showing.iter().for_each(Showing::drain);
             }
         }
         if reload {

@@ -1,5 +1,6 @@
 //! What all pairs share, lent to the one whose turn it is.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub(super) struct Desk {
     /// The callers that have not authenticated.
     pub(super) callers: Callers,
     pub(super) counters: Counters,
+    /// Connections by the key that was proved, since the start.
+    pub(super) by_key: HashMap<Box<str>, u64>,
 }
 
 /// How much was carried, in bytes.

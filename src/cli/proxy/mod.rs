@@ -13,19 +13,23 @@ mod notes;
 mod pair;
 mod pump;
 mod relay;
+mod showing;
 mod sockets;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use countersign::{Dialect, Protocol};
 use log::{info, warn};
 
+use super::admin::{self, Admin, Board, Wake};
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
 use super::output::announce;
+use super::ports::Ipv4Ports;
 use super::signals::Claimed;
 use super::{ring, serve, system, units};
 use bounds::Bounds;
@@ -33,6 +37,7 @@ use daemon::Daemon;
 use desk::Role;
 use lookup::Lookup;
 use relay::{Relay, Route};
+use showing::{RelayWaker, Showing};
 
 /// Carry the connections of other programs in countersign/1
 ///
@@ -55,6 +60,8 @@ pub(crate) struct Proxy {
     /// Whom to dial for each connection, as HOST:PORT; a name is looked up anew each time
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TO")]
     to: String,
+    #[command(flatten)]
+    admin: admin::Options,
     #[command(flatten)]
     logging: Logging,
     // Behind all others, because their headings hold for what follows.
@@ -145,6 +152,10 @@ impl Proxy {
         let closes_revoked = self.tunnel.close_revoked;
         let route = Route { role: self.role, listener, lookup, closes_revoked };
         let relay = Relay::new(route, protocol, bounds, woken)?;
+        let loops: Vec<Box<dyn Wake>> = vec![Box::new(RelayWaker(relay.waker()))];
+        let board = Arc::new(Board::new(1, loops, system::wall(), began));
+        let pages = Arc::clone(&board) as _;
+        let admin = self.admin.listen(pages, Vec::new(), &Ipv4Ports::default())?;
         match self.role {
             Role::Client => info!("from plain {address} to countersign/1 at {}", self.to),
             Role::Server => info!("from countersign/1 at {address} to plain {}", self.to),
@@ -152,7 +163,16 @@ impl Proxy {
         let memory = units::shown(relay.memory_max());
         info!("at most {memory} of memory for connections, whatever peers do");
         announce(format_args!("listening on {address}"));
-        Ok(Daemon::begin(relay, signals, self.tunnel, began).run()?)
+        for address in admin.as_ref().map(Admin::addresses).unwrap_or_default() {
+            announce(format_args!("admin on {address}"));
+        }
+        let showing = admin.as_ref().map(|admin| {
+            board.set_memory_beside(admin.memory_max());
+            Showing::begin(board, address.to_string(), &relay)
+        });
+        // They go on until the last connection is closed.
+        let _pages = admin.map(Admin::begin).transpose()?;
+        Ok(Daemon::begin(relay, signals, self.tunnel, showing, began).run()?)
     }
 
     /// Where it listens, and what is spoken there.

@@ -39,6 +39,8 @@ pub(super) struct Pair {
     pub(super) outward: Flow,
     /// From the far end to the plain one.
     pub(super) inward: Flow,
+    /// The id of the key by which both ends have proved themselves.
+    pub(super) key: Option<Box<str>>,
     /// The connection that is being dialled; none as well while the target is looked up.
     dial: Option<Box<Dial>>,
     /// It stands in the queue of the ready.
@@ -103,6 +105,7 @@ impl Pair {
             since: now,
             outward: Flow::Open,
             inward: Flow::Open,
+            key: None,
             dial: None,
             queued: false,
             alarm: None,
@@ -300,7 +303,8 @@ impl Pair {
     }
 
     /// Both ends have proved themselves.
-    pub(super) fn open(&mut self, now: Instant) {
+    pub(super) fn open(&mut self, key: Box<str>, now: Instant) {
+        self.key = Some(key);
         self.whose.is_open = true;
         self.since = now;
         self.stage = match self.whose.role {

@@ -91,14 +91,14 @@ impl Pair {
         outbox.clear();
         words.clear();
         let mut input = &inbox[..length];
-        let (whose, mut opened) = (self.whose(), false);
+        let (whose, mut opened) = (self.whose(), None);
         let heard = loop {
             match self.session.next(protocol, &mut input, words) {
                 Ok(None) => break Ok(()),
                 Ok(Some(Event::Open(open))) => {
                     debug_assert!(open.is_protected, "records are required");
                     notes::opened(whose, open.key.map_or("-", Key::id));
-                    opened = true;
+                    opened = Some(Box::from(open.key.map_or("-", Key::id)));
                 }
                 Ok(Some(Event::Message(message))) => outbox.extend_from_slice(message.bytes),
                 Ok(Some(Event::Finished)) => self.inward = Flow::Ending,
@@ -106,8 +106,10 @@ impl Pair {
                 Err(refusal) => break Err(refusal),
             }
         };
-        if opened {
-            self.open(desk.now);
+        let is_opened = opened.is_some();
+        if let Some(key) = opened {
+            *desk.by_key.entry(Box::clone(&key)).or_default() += 1;
+            self.open(key, desk.now);
         }
         if let Err(refusal) = heard {
             return self.turn_away(refusal, desk);
@@ -117,7 +119,7 @@ impl Pair {
         self.far.send(&desk.words).map_err(Why::Far)?;
         desk.carried.back += desk.outbox.len() as u64;
         self.plain.send(&desk.outbox).map_err(Why::Plain)?;
-        if opened && desk.role == Role::Server { self.dial(desk) } else { Ok(()) }
+        if is_opened && desk.role == Role::Server { self.dial(desk) } else { Ok(()) }
     }
 
     /// The far end was refused. Where it is to hear of it, that is sent first.

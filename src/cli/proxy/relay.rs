@@ -1,5 +1,6 @@
 //! The loop that all pairs are on.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -108,6 +109,7 @@ impl Relay {
                 carried: Carried::default(),
                 callers,
                 counters: Counters::default(),
+                by_key: HashMap::new(),
             },
             door: Door::new(listener),
             pairs: Slab::new(),
@@ -208,6 +210,11 @@ impl Relay {
         for slot in revoked {
             self.visit(slot, |_, _| Visit::Over(Why::Revoked));
         }
+    }
+
+    /// Whether it was told to stop.
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain.is_some()
     }
 
     pub(super) fn role(&self) -> Role {

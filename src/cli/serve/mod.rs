@@ -24,7 +24,7 @@ use clap::{ArgAction, Args};
 use countersign::{Counters, Server};
 use log::info;
 
-use super::admin::{self, Admin, Board};
+use super::admin::{self, Admin, Board, Wake};
 use super::config::{File, Wanted};
 use super::exit::Failure;
 use super::logging::{self, Format, Guard, Logging};
@@ -158,8 +158,9 @@ fn serve(
     // Before anybody hears that it listens: who hears of it may also stop it.
     let (signals, woken) = signals.watch()?;
     first.wake_on(woken)?;
-    let handles = mail.iter().map(|mail| mail.handle().clone()).collect();
-    let board = Arc::new(Board::new(workers, handles, system::wall(), began));
+    let wake = |mail: &Arc<Mail>| Box::new(mail.handle().clone()) as Box<dyn Wake>;
+    let loops = mail.iter().map(wake).collect();
+    let board = Arc::new(Board::new(workers, loops, system::wall(), began));
     let admin = wanted.process.admin.listen(Arc::clone(&board) as _, passed_to_admin, &ports)?;
     let screen = Screen::new(listeners, &first, workers, admin.as_ref());
     introduce(&screen, log, logging.format, &first, admin.as_ref());

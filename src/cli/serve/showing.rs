@@ -7,8 +7,8 @@ use countersign::Server;
 use super::mail::Mail;
 use super::offer::Offered;
 use super::worker::Beside;
-use crate::cli::admin::{Board, Face, Reloads, Snapshot, Words};
-use crate::cli::reload::{Outcomes, Progress};
+use crate::cli::admin::{Board, Face, Snapshot, Words};
+use crate::cli::reload::Progress;
 
 /// What the workers have in common who are seen.
 #[derive(Debug, Clone)]
@@ -50,16 +50,11 @@ impl Showing {
             self.faces = gates.map(|(gate, words)| Arc::new(Face::of(gate, *words))).collect();
         }
         if self.worker == 0 {
-            board.set_reloads(reloads(progress.outcomes()));
+            board.set_reloads(progress.outcomes().into());
         }
         // What it has done stays on the board when it has ended.
         board.publish(self.worker, Snapshot::of(server, &self.faces), server.is_finished());
     }
-}
-
-fn reloads(outcomes: Outcomes) -> Reloads {
-    let Outcomes { succeeded, failed, last, in_force_since, error } = outcomes;
-    Reloads { succeeded, failed, last, in_force_since, error }
 }
 
 impl Beside for Showing {

@@ -5,6 +5,7 @@ mod ends;
 mod flood;
 mod keys;
 mod names;
+mod pages;
 mod reload;
 mod stock;
 mod stop;
