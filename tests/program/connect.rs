@@ -189,7 +189,7 @@ fn a_service_that_does_not_answer_gets_all_the_same() {
     for options in ["", "--dialect raw", "--dialect hex --framing length", "--dialect open --once"]
     {
         let server = home.serve(&format!("serve --service discard {options}"));
-        let connect = format!("connect {} {options} --no-reply", server.address());
+        let connect = format!("connect {} {options} --no-reply --retry 1", server.address());
         home.run(&connect, numbered(2_000)).printed("");
         let ran = server.stop();
         assert!(ran.err.contains(" connections, 2000 messages"), "{options}: {}", ran.err);

@@ -110,7 +110,7 @@ impl<'a> Connection<'a> {
         if message.is_empty() && self.connect.spoken.framing() == Framing::Chunks {
             return Ok(Sent::Queued);
         }
-        if self.due == 0 {
+        if self.is_done() {
             self.renew()?;
         }
         let Some(client) = &mut self.client else { return Ok(Sent::Queued) };
