@@ -158,20 +158,16 @@ impl Client {
             is_unsendable: false,
             is_over: false,
         };
-        match client.event(Some(deadline)) {
+        let error = match client.event(Some(deadline)) {
             Ok(Some(Heard::Open)) => {
                 client.asked = clock::monotonic();
-                Ok(client)
+                return Ok(client);
             }
-            Ok(_) => Err(ClientError::Closed),
-            Err(ClientError::Timeout) => {
-                Err(ClientError::HandshakeTimeout(client.protocol.dialect()))
-            }
-            // What the server had not read of ours makes its hanging up a reset, or not: that is
-            // chance, and no other failure.
-            Err(ClientError::Io(error)) if is_reset(&error) => Err(ClientError::Cut),
-            Err(error) => Err(error),
-        }
+            Ok(_) => ClientError::Closed,
+            Err(error) => error,
+        };
+        let (dialect, keys) = (client.protocol.dialect(), client.protocol.keys());
+        Err(error.in_handshake(dialect, dialect == Dialect::Countersign && keys.listens()))
     }
 
     /// How long one call may take from now on, whatever it does; without it, for ever.

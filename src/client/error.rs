@@ -36,6 +36,9 @@ pub enum ClientError {
     /// The stream ended inside the handshake or inside a message, or without the good-bye that
     /// records end with.
     Cut,
+    /// The server ended the stream without a word, as one does that has a clone of the client's
+    /// ring; and such a server was made in this program.
+    SameRing,
     /// The server took the connection, but the handshake was not over in time.
     HandshakeTimeout(Dialect),
     /// The call was not over in time; [`Client::set_timeout`](crate::Client::set_timeout) says
@@ -52,6 +55,21 @@ pub enum ClientError {
     TooLong(usize),
     /// The message is longer than the server takes.
     TooLongForServer,
+}
+
+impl ClientError {
+    /// What an error is in the handshake of this dialect, where a server of this program may have
+    /// our ring.
+    pub(super) fn in_handshake(self, dialect: Dialect, listens: bool) -> Self {
+        match self {
+            Self::Timeout => Self::HandshakeTimeout(dialect),
+            Self::Closed | Self::Cut if listens => Self::SameRing,
+            // What the server had not read of ours makes its hanging up a reset, or not: that is
+            // chance, and no other failure.
+            Self::Io(error) if super::is_reset(&error) => Self::Cut.in_handshake(dialect, listens),
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for ClientError {
@@ -78,6 +96,11 @@ impl fmt::Display for ClientError {
                 "the stream ended inside the handshake or a message, or without a good-bye; do \
                  both ends have the same dialect and framing, may this address connect there, \
                  without a balancer, and has it not failed to authenticate too often?",
+            ),
+            Self::SameRing => f.write_str(
+                "the server closed the connection without a word; if it is the one in this \
+                 program, it has a clone of the client's ring, and a ring does not talk to itself: \
+                 read or parse the ring once more for the client",
             ),
             Self::HandshakeTimeout(dialect) => {
                 f.write_str("the handshake timed out; do both ends have the same dialect, ")?;

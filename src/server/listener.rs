@@ -169,6 +169,7 @@ impl Listener {
     pub(super) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
         let Self { mut gate, options, bound } = self;
         gate.protocol.prepare(clock::wall(), chance::bytes)?;
+        gate.protocol.keys().note_listener();
         let usable = gate.protocol.check_server();
         usable.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let limits = gate.limits();

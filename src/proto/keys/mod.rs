@@ -12,6 +12,7 @@ pub(crate) mod wipe;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -73,6 +74,13 @@ const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiproces
 ///
 /// A ring reads no clock: [`set_time`](Self::set_time) tells it the time, and a server does so
 /// by itself. Until then, keys with a date are not taken.
+///
+/// # Both ends in one program
+///
+/// In `countersign/1` a ring and its clones are one end, which doesn't talk to itself: a server
+/// closes the connection of a client that has a clone of its ring, and the client fails with
+/// [`ClientError::SameRing`](crate::ClientError::SameRing). Read or parse the ring once for each
+/// end.
 #[derive(Debug, Clone, Default)]
 pub struct KeyRing {
     /// In the order of the file; ids and secrets are unique.
@@ -265,6 +273,18 @@ impl KeyRing {
     /// all times, the first that ever does.
     pub(crate) fn next_expiry(&self, now: SystemTime) -> Option<SystemTime> {
         self.keys.iter().filter_map(Key::not_after).filter(|end| *end > now).min()
+    }
+
+    /// Makes a note that a listener of this process has this ring, or a clone.
+    pub(crate) fn note_listener(&self) {
+        if let Some(seed) = self.seed.get() {
+            seed.listens.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a listener of this process has it.
+    pub(crate) fn listens(&self) -> bool {
+        self.seed.get().is_some_and(|seed| seed.listens.load(Ordering::Relaxed))
     }
 
     pub(crate) fn seeded(&self) -> Option<&Seed> {

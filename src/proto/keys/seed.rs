@@ -1,6 +1,7 @@
 //! What a key ring draws by lot, once.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 use zeroize::Zeroizing;
 
@@ -15,6 +16,8 @@ pub(crate) struct Seed {
     pub(crate) instance: [u8; 16],
     /// Stands for the key that somebody names and the ring doesn't have.
     pub(crate) decoy: Zeroizing<[u8; PRK]>,
+    /// A listener of this process has it.
+    pub(crate) listens: AtomicBool,
 }
 
 impl Seed {
@@ -23,7 +26,7 @@ impl Seed {
         let (mut instance, mut decoy) = ([0; 16], Zeroizing::new([0; PRK]));
         instance.copy_from_slice(front);
         decoy.copy_from_slice(back);
-        Self { instance, decoy }
+        Self { instance, decoy, listens: AtomicBool::new(false) }
     }
 }
 
