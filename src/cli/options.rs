@@ -9,7 +9,8 @@ use clap::{Arg, Args, Command};
 use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
 
 use super::exit::{Failure, Kind};
-use super::{ring, system, units};
+use super::ring::{self, End};
+use super::{system, units};
 
 /// Where a server listens and is looked for unless told otherwise: what a text leaves out of an
 /// address is the same.
@@ -84,13 +85,28 @@ impl Spoken {
     }
 
     /// The keys, which the dialect `open` does without.
-    pub(crate) fn ring(&self) -> Result<KeyRing, Failure> {
+    pub(crate) fn ring(&self, end: End) -> Result<KeyRing, Failure> {
         if !self.dialect().authenticates() {
             return Ok(KeyRing::new());
         }
-        let mut ring = ring::read(&self.ring_path()?)?;
+        let mut ring = end.read(&self.ring_path()?, self.dialect())?;
         ring.set_time(system::wall());
         Ok(ring)
+    }
+
+    /// What a client speaks, with a key that can be used.
+    pub(crate) fn client_protocol(&self) -> Result<Protocol, Failure> {
+        let protocol = self.protocol(self.ring(End::Client)?)?;
+        self.check(&protocol, End::Client)?;
+        Ok(protocol)
+    }
+
+    /// Whether there is a key for what is spoken.
+    pub(crate) fn check(&self, protocol: &Protocol, end: End) -> Result<(), Failure> {
+        if protocol.dialect().authenticates() {
+            end.check(protocol, &self.ring_path()?)?;
+        }
+        Ok(())
     }
 
     /// The dialect; the one that stands first, where two share a port.

@@ -1,6 +1,7 @@
 //! The user's key ring: where it is, and adding to it.
 
 mod change;
+mod end;
 
 use std::fmt::Write as _;
 use std::fs::DirBuilder;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use super::exit::{Failure, Kind, plain};
 use super::system;
 pub(crate) use change::Change;
+pub(crate) use end::End;
 
 /// The bytes of a fresh secret: as many as the hash has, past which an HMAC gains nothing.
 const SECRET: usize = 32;
@@ -52,11 +54,6 @@ fn credentials() -> Option<PathBuf> {
 pub(crate) fn is_copied(path: &Path) -> bool {
     let inside = credentials().filter(|directory| path.parent() == Some(directory));
     inside.is_some_and(|directory| directory.iter().any(|part| part == "credentials"))
-}
-
-/// The keys of a file.
-pub(crate) fn read(path: &Path) -> Result<KeyRing, Failure> {
-    Ok(KeyRing::from_file_by(rules(path), path)?)
 }
 
 /// The keys of a file that is looked after.

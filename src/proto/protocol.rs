@@ -370,10 +370,9 @@ impl fmt::Display for NoUsableKey {
             (None, true) => write!(f, "no key that serves {dialect} is valid at this time")?,
         }
         match is_dated {
-            true => f.write_str("; change its not-before= or not-after=, or make one with ")?,
-            false => write!(f, "; add dialects={dialect} to its line, or make one with ")?,
+            true => f.write_str("; change its not-before= or not-after=, or add another key"),
+            false => write!(f, "; add a key with dialects={dialect}"),
         }
-        write!(f, "`countersign keygen --dialects {dialect}`")
     }
 }
 
@@ -398,7 +397,7 @@ mod tests {
             (
                 Dialect::Raw,
                 "garden",
-                "the key garden is not on the ring, or doesn't serve raw; add",
+                "the key garden is not on the ring, or doesn't serve raw; add a key with",
             ),
             (Dialect::Countersign, "shed", "the key shed is not on the ring"),
             (

@@ -29,9 +29,8 @@ fn done_is_0() {
 #[test]
 fn a_failure_of_no_other_kind_is_1() {
     let home = Home::with_keys(KEY);
-    home.write(".config/countersign/keys.new", "");
-    home.run("keygen other", "")
-        .failed(1, &["keys.new", "another is changing the ring, or remove it"]);
+    std::fs::create_dir(home.path(".config/countersign/keys.new")).unwrap();
+    home.run("keygen other", "").failed(1, &["cannot make /", "keys.new: is a directory"]);
     let server = home.serve("serve --service echo");
     let address = server.address();
     let ran = home.run(&format!("connect {address} --message-max 3"), "four\n");
@@ -85,9 +84,15 @@ fn a_bad_key_file_is_65_and_none_is_66() {
     let home = Home::new();
     let missing = home.path("none");
     let bad = home.write("bad", "default\n");
-    for verb in ["serve --bind 127.0.0.1:0", "connect 127.0.0.1:1"] {
+    for (verb, remedy) in [
+        (
+            "serve --bind 127.0.0.1:0",
+            "`countersign keygen default --dialects countersign/1 --keys /",
+        ),
+        ("connect 127.0.0.1:1", "ssh SERVER grep"),
+    ] {
         let ran = home.run(&format!("{verb} --keys {}", missing.display()), "");
-        ran.failed(66, &[&missing.display().to_string(), "`countersign keygen --keys FILE`"]);
+        ran.failed(66, &[&missing.display().to_string(), remedy]);
         let ran = home.run(&format!("{verb} --keys {}", bad.display()), "");
         ran.failed(65, &[&bad.display().to_string(), "line 1", "write `id  hex:00112233…`"]);
     }

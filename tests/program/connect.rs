@@ -1,5 +1,6 @@
 //! `connect` in a pipe: each line is a message, and each reply is a line.
 
+use std::fs;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -249,9 +250,32 @@ fn a_server_that_is_not_there_is_told_of_before_anything_is_typed() {
 }
 
 #[test]
-fn a_client_without_a_ring_is_told_how_to_make_one() {
-    let home = Home::new();
-    let child = home.command("connect 127.0.0.1:1").spawn().unwrap();
-    finish(child, b"").failed(66, &["no such file", "countersign keygen"]);
-    assert!(!home.ring().exists(), "only a server makes one by itself");
+fn a_client_without_a_key_is_told_how_to_bring_it_over() {
+    for (ring, code, said) in
+        [(None, 66, "no such file; "), (Some("# none\n"), 65, "holds no key; ")]
+    {
+        let home = Home::new();
+        let theirs = home.write("theirs", "garden  text:sixteen-bytes-and-more\n");
+        let server = home.serve(&format!("serve --service echo --keys {}", theirs.display()));
+        if let Some(text) = ring {
+            fs::create_dir_all(home.ring().parent().unwrap()).unwrap();
+            home.write(".config/countersign/keys", text);
+        }
+        for verb in ["ping", "load", "proxy --role client --listen 127.0.0.1:0 --to"] {
+            home.run(&format!("{verb} {}", server.address()), "")
+                .failed(code, &[said, "ssh SERVER"]);
+        }
+        let connect = format!("connect {}", server.address());
+        let ran = home.run(&connect, "");
+        ran.failed(code, &[said, "copy the line of a key over a secure channel"]);
+        assert!(!ran.err.contains("keygen"), "a key of its own opens nothing: {}", ran.err);
+        assert_eq!(home.ring().exists(), ring.is_some(), "only a server makes one by itself");
+        // What it says is done, but for the way to the server.
+        let command = ran.err.split('`').nth(1).unwrap().replace("ssh SERVER ", "");
+        let command = command.replace("^ID", "^garden").replace("FILE", "~/theirs");
+        let mut shell = std::process::Command::new("sh");
+        home.prepare(&mut shell);
+        assert_eq!(finish(shell.arg("-c").arg(command).spawn().unwrap(), b"").code, Some(0));
+        home.run(&connect, "a\n").printed("a\n");
+    }
 }

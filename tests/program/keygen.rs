@@ -57,8 +57,30 @@ fn an_id_that_is_taken_is_refused() {
     let home = Home::new();
     home.run("keygen garden", "");
     let before = home.ring_text();
-    home.run("keygen garden", "").failed(65, &["the id garden is on the ring already"]);
+    let ran = home.run("keygen garden", "");
+    ran.failed(65, &["the id garden is on the ring already", "`countersign keys rotate garden`"]);
     assert_eq!(home.ring_text(), before);
+}
+
+#[test]
+fn what_a_server_without_a_key_is_told_to_do_makes_one() {
+    // Ids that are taken are no part of the remedy.
+    let rings = ["default  text:sixteen-bytes-and-more  not-after=2020-01-01\n", "# none\n"];
+    for (ring, dialect) in rings.into_iter().flat_map(|ring| {
+        ["countersign/1", "raw", "hex", "multiprocessing"].map(|dialect| (ring, dialect))
+    }) {
+        let home = Home::with_keys(ring);
+        let named = home.write("named", ring);
+        for keys in [String::new(), format!(" --keys {}", named.display())] {
+            let serve = format!("serve --dialect {dialect} --bind a.invalid:1{keys}");
+            let ran = home.run(&serve, "");
+            assert!(matches!(ran.code, Some(65 | 78)), "{ran:?}");
+            let remedy = ran.err.split('`').nth(1).unwrap();
+            let remedy = remedy.strip_prefix("countersign ").unwrap();
+            assert_eq!(home.run(remedy, "").code, Some(0), "{}", ran.err);
+            home.run(&serve, "").failed(69, &["a.invalid"]);
+        }
+    }
 }
 
 #[test]

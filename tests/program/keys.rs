@@ -22,7 +22,7 @@ fn refused(home: &Home, name: &str, code: i32, said: &[&str]) {
 #[test]
 fn what_is_no_private_file_is_refused() {
     let home = Home::new();
-    refused(&home, "missing", 66, &["no such file", "countersign keygen"]);
+    refused(&home, "missing", 66, &["no such file"]);
     home.write("keys", KEY);
     symlink(home.path("nowhere"), home.path("dangling")).unwrap();
     refused(&home, "dangling", 66, &["no such file"]);
@@ -38,15 +38,19 @@ fn what_is_no_private_file_is_refused() {
 fn what_holds_no_ring_of_keys_is_refused() {
     let home = Home::new();
     let cases: [(&[u8], &str, &str); 15] = [
-        (b"", "holds no key", "countersign keygen"),
-        (b"\n# only a comment\n", "holds no key", "countersign keygen"),
+        (b"", "holds no key", "; "),
+        (b"\n# only a comment\n", "holds no key", "; "),
         (b"one\n", "line 1: ", "write `id  hex:00112233"),
         (b"# first\none  secret\n", "line 2: the secret has no encoding", "write hex:, base64:"),
         (b"one  rot13:frperg\n", "line 1: the secret has no encoding", "write hex:"),
         (b"one  hex:0011zz\n", "line 1: the secret is no hexadecimal text", "mend it"),
         (b"one  base64:!!!!\n", "line 1: the secret is no base64 text", "mend it"),
-        (b"one  text:\n", "line 1: the secret is empty", "`countersign keygen` makes a good one"),
-        (b"one  hex:0000\n", "line 1: the secret is empty", "`countersign keygen`"),
+        (
+            b"one  text:\n",
+            "line 1: the secret is empty",
+            "`countersign keygen ID` makes a key with a good one",
+        ),
+        (b"one  hex:0000\n", "line 1: the secret is empty", "`countersign keygen ID`"),
         (
             b"one  text:two words\n",
             "line 1: ",
@@ -55,7 +59,7 @@ fn what_holds_no_ring_of_keys_is_refused() {
         (
             b"one  text:fifteen-bytes-k\n",
             "line 1: the secret has fewer than 16 bytes",
-            "`countersign keygen` makes a good one, or write dialects=raw,hex",
+            "`countersign keygen ID` makes a key with a good one, or write dialects=raw,hex",
         ),
         (
             b"one  text:sixteen-bytes-ke  not-after=soon\n",

@@ -85,8 +85,10 @@ fn a_rotation_adds_a_key_behind_the_old_one_which_runs_out() {
     let ["garden", print, "live", "until", end] = old[..] else { panic!("{ran:?}") };
     let ["garden-2", new_print, "live"] = new[..] else { panic!("{ran:?}") };
     let ring = home.ring().display().to_string();
-    let expected =
-        format!("copy the line of garden-2 in {ring} to all who hold garden, before {end}\n");
+    let expected = format!(
+        "copy the line of garden-2 from {ring} to everyone who holds garden, in the place of \
+             the line of garden, before {end}\n"
+    );
     assert_eq!(ran.err, expected);
     let text = home.ring_text();
     let lines: Vec<&str> = text.lines().collect();
@@ -154,7 +156,7 @@ fn both_keys_are_taken_while_the_overlap_lasts_and_then_the_new_one_alone() {
         let ran = home.run("keys rotate gate --overlap 0s", "");
         assert!(ran.out.starts_with("gate ") && ran.out.contains(" ran out 20"), "{}", ran.out);
         assert!(
-            ran.err.ends_with(" to all who hold gate, which is taken no more\n"),
+            ran.err.contains(" to everyone who holds gate, in the place of its line; gate is no"),
             "{}",
             ran.err
         );

@@ -78,7 +78,7 @@ Examples:
 
 impl Connect {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let protocol = self.spoken.protocol(self.spoken.ring()?)?;
+        let protocol = self.spoken.client_protocol()?;
         // The reply to the longest message is longer still.
         let mut protocol = protocol.with_message_max(self.spoken.message_max + STAMP_AND_FRAME);
         if let Some(id) = &self.key {

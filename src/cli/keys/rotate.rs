@@ -50,10 +50,17 @@ impl Rotate {
             stdout().line(shown);
         }
         let (old, new, end) = (old.id(), new.id(), old.not_after().filter(|end| *end > now));
-        let copy = format!("copy the line of {new} in {} to all who hold {old}", path.display());
+        let path = path.display();
+        let copy = format!("copy the line of {new} from {path} to everyone who holds {old}");
         match end.map(units::date) {
-            Some(end) => stderr().line(format_args!("{copy}, before {end}")),
-            None => stderr().line(format_args!("{copy}, which is taken no more")),
+            Some(end) => {
+                let text = format_args!("{copy}, in the place of the line of {old}, before {end}");
+                stderr().line(text);
+            }
+            None => {
+                let text = format!("{copy}, in the place of its line; {old} is no longer accepted");
+                stderr().line(text);
+            }
         }
         Ok(())
     }

@@ -193,7 +193,7 @@ enum Ending {
 
 impl Load {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
-        let mut protocol = self.spoken.protocol(self.spoken.ring()?)?;
+        let mut protocol = self.spoken.client_protocol()?;
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }

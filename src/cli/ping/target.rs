@@ -62,7 +62,7 @@ impl Check {
 impl Target {
     /// A server at an address, which speaks this.
     pub(super) fn new(address: String, spoken: &Spoken, check: Check) -> Result<Self, Failure> {
-        let protocol = spoken.protocol(spoken.ring()?)?;
+        let protocol = spoken.client_protocol()?;
         // The reply to the longest message is longer still.
         let protocol = protocol.with_message_max(spoken.message_max + STAMP_AND_FRAME);
         Ok(Self { address, protocol, check, has_header: false })

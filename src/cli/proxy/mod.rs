@@ -120,8 +120,12 @@ impl Tunnel {
     fn protocol(&self, role: Role) -> Result<Protocol, Failure> {
         let Self { audience, keys, key, .. } = self;
         let path = keys.clone().map_or_else(ring::default_path, Ok)?;
-        let protocol =
-            Protocol::new(Dialect::Countersign, ring::read(&path)?).with_message_max(pump::RECORD);
+        let end = match role {
+            Role::Client => ring::End::Client,
+            Role::Server => ring::End::Server,
+        };
+        let ring = end.read(&path, Dialect::Countersign)?;
+        let protocol = Protocol::new(Dialect::Countersign, ring).with_message_max(pump::RECORD);
         let mut protocol =
             audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name));
         if let Some(id) = key {
@@ -129,10 +133,7 @@ impl Tunnel {
         }
         protocol.set_time(system::wall());
         protocol.keys().seed(system::random()?);
-        match role {
-            Role::Client => protocol.signing_key().map(drop),
-            Role::Server => protocol.check_server(),
-        }?;
+        end.check(&protocol, &path)?;
         Ok(protocol)
     }
 }

@@ -62,7 +62,10 @@ impl Change {
         let line = line(id, &secret, &purpose.options());
         let fresh = KeyRing::parse(&line).map_err(|error| bad(error.fault()))?;
         let key = fresh.keys().next().ok_or_else(|| bad(&KeyFault::NoKeys))?;
-        self.ring.add(key.clone()).map_err(|fault| bad(&fault))?;
+        self.ring.add(key.clone()).map_err(|fault| match fault {
+            KeyFault::DuplicateId(id) => taken(&self.path, &id),
+            fault => bad(&fault),
+        })?;
         self.insert(at, &line);
         Ok(key.clone())
     }
@@ -83,6 +86,15 @@ impl Change {
         let replaced = self.draft.replace(&self.path, &self.text);
         replaced.map_err(|error| cannot_write(&self.path, &error))
     }
+}
+
+fn taken(path: &Path, id: &str) -> Failure {
+    let text = format!(
+        "{}: the id {id} is on the ring already; choose another id, or have `countersign keys \
+         rotate {id}` add a fresh key in its place",
+        path.display()
+    );
+    Failure::new(Kind::BadKeyFile, text)
 }
 
 /// The file that a path leads to.

@@ -16,7 +16,7 @@ use crate::cli::admin::Words;
 use crate::cli::config::Origin;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::options::{Choice, SERVER, Spoken};
-use crate::cli::ring::{self, Purpose};
+use crate::cli::ring::{self, End, Purpose};
 use crate::cli::units;
 
 /// Linux counts whole seconds in 15 bits.
@@ -150,7 +150,7 @@ impl Listening {
         let path = self.spoken.ring_path()?;
         let may_be_made = self.spoken.dialect().authenticates() && self.spoken.keys.is_none();
         if !may_be_made || path.exists() {
-            return Ok((self.spoken.ring()?, None));
+            return Ok((self.spoken.ring(End::Server)?, None));
         }
         let purpose = Purpose::of(self.spoken.dialect());
         let made = match missing {
@@ -162,7 +162,7 @@ impl Listening {
             },
             Missing::Wrong => None,
         };
-        Ok((self.spoken.ring()?, made))
+        Ok((self.spoken.ring(End::Server)?, made))
     }
 
     /// What is spoken with these keys, once it is seen to serve somebody.
@@ -176,7 +176,7 @@ impl Listening {
         if self.spoken.may_be_plain() {
             warn!("where records are left out, whoever relays the handshake owns the connection");
         }
-        protocol.check_server()?;
+        self.spoken.check(&protocol, End::Server)?;
         Ok(protocol)
     }
 }

@@ -61,10 +61,14 @@ impl fmt::Display for KeyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(fault) if fault.is_missing() => f.write_str(
-                "no such file; `countersign keygen --keys FILE` makes one with a fresh key",
+                "no such file; `countersign keygen --keys FILE` makes one for a server, and a \
+                 client needs the line of a key from there",
             ),
             Self::File(fault) => fault.fmt(f),
-            Self::NoKeys => f.write_str("holds no key; `countersign keygen --keys FILE` adds one"),
+            Self::NoKeys => f.write_str(
+                "holds no key; `countersign keygen --keys FILE` adds one for a server, and a \
+                 client needs the line of a key from there",
+            ),
             Self::NotUtf8 => f.write_str("the line is not UTF-8; write such a secret as hex:"),
             Self::NoSecret => {
                 f.write_str("a key needs an id and a secret; write `id  hex:00112233…`")
@@ -78,13 +82,14 @@ impl fmt::Display for KeyFault {
             Self::BadEncoding(name) => {
                 write!(f, "the secret is no {name} text; mend it or choose another encoding")
             }
-            Self::EmptySecret => {
-                f.write_str("the secret is empty; `countersign keygen` makes a good one")
-            }
+            Self::EmptySecret => f.write_str(
+                "the secret is empty; `countersign keygen ID` makes a key with a good one",
+            ),
             Self::TooShort => write!(
                 f,
                 "the secret has fewer than {SHORT} bytes, too few for countersign/1; `countersign \
-                 keygen` makes a good one, or write dialects=raw,hex if it is for these alone"
+                 keygen ID` makes a key with a good one, or write dialects=raw,hex if it is for \
+                 these alone"
             ),
             Self::UnknownOption => f.write_str(
                 "options are dialects=, audience=, not-before= and not-after=; write a text: \
