@@ -14,7 +14,7 @@ use countersign::{
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::common::{PATIENCE, Running, other_end, speaking};
+use crate::common::{PATIENCE, Running, is_timeout, other_end, speaking};
 
 const MOMENT: Duration = Duration::from_millis(100);
 const SHORT: Duration = Duration::from_millis(10);
@@ -279,4 +279,71 @@ fn without_waiting_what_the_socket_refuses_stays_unsent() {
     client.flush().unwrap();
     served.join().unwrap();
     assert_eq!(client.receive().unwrap(), None);
+}
+
+/// A server of `raw` that says nothing more once it has the proof, and leaves after this time.
+fn silent(stays: Duration) -> (SocketAddr, JoinHandle<()>) {
+    server(move |mut stream| {
+        stream.write_all(&[7; 32]).unwrap();
+        stream.read_exact(&mut [0; 32]).unwrap();
+        stream.set_read_timeout(Some(stays.max(SHORT))).unwrap();
+        if !stays.is_zero() {
+            // A message that came would be read here.
+            let read = stream.read(&mut [0]);
+            assert!(read.is_err_and(|error| is_timeout(error.kind())), "nothing is sent");
+        }
+    })
+}
+
+#[test]
+fn an_end_that_comes_late_is_no_refusal() {
+    let raw = || other_end(&speaking(Dialect::Raw));
+    let (address, peer) = silent(Duration::ZERO);
+    let mut client = Client::connect(address, raw()).unwrap();
+    let error = client.receive().unwrap_err();
+    assert!(matches!(error, ClientError::Refused), "{error:?}");
+    peer.join().unwrap();
+    let late = Duration::from_millis(1200);
+    let (address, peer) = silent(late);
+    let mut client = Client::connect(address, raw()).unwrap();
+    let error = client.receive().unwrap_err();
+    assert!(matches!(error, ClientError::Unanswered), "{error:?}");
+    assert!(matches!(client.ask(b"hello"), Err(ClientError::Over)));
+    peer.join().unwrap();
+    // Where nobody looks before there is a message, it isn't sent.
+    let (address, peer) = silent(late);
+    let mut client = Client::connect(address, raw()).unwrap();
+    peer.join().unwrap();
+    let error = client.ask(b"hello").unwrap_err();
+    assert!(matches!(error, ClientError::Unanswered), "{error:?}");
+}
+
+#[test]
+fn where_nothing_was_proved_nothing_is_refused() {
+    let (address, peer) = server(drop);
+    let mut client = Client::connect(address, Protocol::open()).unwrap();
+    peer.join().unwrap();
+    let error = client.receive().unwrap_err();
+    assert!(matches!(error, ClientError::Unanswered), "{error:?}");
+}
+
+#[test]
+fn a_challenge_is_no_reply() {
+    let python = b"\0\0\0\x3b#CHALLENGE#{sha256}";
+    let challenge = [&[0xff; 16][..], &[b'\n'; 8], &[0x80; 8]].concat();
+    for (spoken, is_known) in [(&python[..], true), (&challenge, true), (b"hi\n", false)] {
+        let spoken = spoken.to_vec();
+        let (address, peer) = server(move |mut stream| {
+            stream.write_all(&spoken).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let mut client = Client::connect(address, Protocol::open()).unwrap();
+        let told = client.ask(b"hello").map(<[u8]>::to_vec);
+        match is_known {
+            true => assert!(matches!(told, Err(ClientError::Server(Refusal::Foreign(_))))),
+            false => assert_eq!(told.unwrap(), b"hi"),
+        }
+        drop(client);
+        peer.join().unwrap();
+    }
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use countersign::server::net::AcceptFailure;
 use mio::net::{TcpListener, TcpStream};
 
+use super::sockets;
+
 /// How long the door stays shut for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,7 +57,7 @@ impl Door {
         let Some(listener) = &self.listener else { return Accepted::Nobody };
         self.shut_until = None;
         match listener.accept() {
-            Ok((socket, address)) => Accepted::Newcomer(socket, address),
+            Ok((socket, address)) => Accepted::Newcomer(socket, sockets::canonical(address)),
             Err(error) => match AcceptFailure::of(&error) {
                 AcceptFailure::Nobody => {
                     self.calling = false;

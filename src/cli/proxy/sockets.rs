@@ -2,11 +2,12 @@
 //! vanished, and reset their connections unless told otherwise.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
 use countersign::ToAddresses as _;
+use log::warn;
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -21,17 +22,32 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Listens at the first of a name's addresses that can be bound.
 pub(super) fn listen(name: &str) -> io::Result<TcpListener> {
     let mut failure = None;
-    for address in name.to_addresses()? {
+    let addresses = name.to_addresses()?;
+    let several = addresses.len() > 1;
+    for address in addresses {
         let Some(address) = address.ip() else {
             let text = "a proxy listens at no Unix socket";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         };
         match bind(address) {
-            Ok(listener) => return Ok(listener),
+            Ok(listener) => {
+                if several {
+                    warn!("{name} has several addresses; the proxy listens at {address} alone");
+                }
+                return Ok(listener);
+            }
             Err(error) => failure = Some(error),
         }
     }
     Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+/// The address of a peer. An IPv4 peer of a listener at `[::]` is called by its IPv4 address.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
