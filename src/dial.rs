@@ -313,19 +313,22 @@ mod tests {
 
     /// Has turns at one and the same time until something comes of it.
     fn settled(dial: &mut Dial, now: Instant) -> io::Result<Address> {
+        let began = clock::monotonic();
         loop {
             if let Some(address) = turn(dial, now)? {
                 return Ok(address);
             }
+            assert!(clock::monotonic() < began + 30 * SECOND, "nothing comes of it");
             thread::yield_now();
         }
     }
 
     /// Has turns at one and the same time until the last of all attempts has failed.
     fn until_the_last_fails(dial: &mut Dial, now: Instant) {
-        let all = dial.addresses.len();
+        let (all, began) = (dial.addresses.len(), clock::monotonic());
         while dial.next < all || dial.attempts.len() == all {
             assert_eq!(turn(dial, now).unwrap(), None);
+            assert!(clock::monotonic() < began + 30 * SECOND, "it does not fail");
             thread::yield_now();
         }
     }
