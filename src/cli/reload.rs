@@ -26,9 +26,7 @@ pub(crate) trait Task: Debug + Send + 'static {
     fn once(&mut self) -> Result<(), Failure>;
 
     /// The files that the keys in force are from.
-    fn rings(&self) -> Vec<PathBuf> {
-        Vec::new()
-    }
+    fn rings(&self) -> Vec<PathBuf>;
 
     /// Wakes the loop in which the end of the reload is waited for.
     fn wake(&self);

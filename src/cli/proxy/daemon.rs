@@ -1,6 +1,7 @@
 //! What has a turn beside the relay: signals, reloads and the service manager.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
@@ -63,6 +64,10 @@ impl reload::Task for Reload {
             warn!("the relay has not taken the new keys after {} s", PATIENCE.as_secs());
         }
         Ok(())
+    }
+
+    fn rings(&self) -> Vec<PathBuf> {
+        self.tunnel.ring_path().into_iter().collect()
     }
 
     fn wake(&self) {

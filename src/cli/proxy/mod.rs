@@ -116,10 +116,15 @@ fn records(when: &str) -> Result<Records, &'static str> {
 }
 
 impl Tunnel {
+    /// Where the keys are.
+    fn ring_path(&self) -> Result<PathBuf, Failure> {
+        self.keys.clone().map_or_else(ring::default_path, Ok)
+    }
+
     /// What is spoken with the far end.
     fn protocol(&self, role: Role) -> Result<Protocol, Failure> {
-        let Self { audience, keys, key, .. } = self;
-        let path = keys.clone().map_or_else(ring::default_path, Ok)?;
+        let Self { audience, key, .. } = self;
+        let path = self.ring_path()?;
         let end = match role {
             Role::Client => ring::End::Client,
             Role::Server => ring::End::Server,

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
 use crate::home::{Home, skip};
+use crate::served::Served;
 
 /// A directory of credentials with a ring of this mode.
 fn credentials(home: &Home, mode: u32) -> String {
@@ -39,10 +40,15 @@ fn a_reload_says_that_a_credential_stays_as_it_was() {
     home.write("secrets/keys", "lent  text:sixteen-bytes-and-more\n");
     let secrets = format!("CREDENTIALS_DIRECTORY={}", home.path("secrets").display());
     for (environment, is_copied) in [(&*credentials, true), (&secrets, false), ("", false)] {
-        let server = home.serve(&format!("{environment} serve"));
-        server.signal("HUP");
-        let said = server.err.with("INFO  reloaded");
-        assert_eq!(said.contains("restart the service to change them"), is_copied, "{said}");
+        let bind = "serve --bind 127.0.0.1:0";
+        let listen = "proxy --role server --listen 127.0.0.1:0 --to 127.0.0.1:1";
+        for verb in [bind, listen] {
+            let command = home.command(&format!("{environment} {verb}")).spawn();
+            let server = Served::started(command.unwrap(), 1);
+            server.signal("HUP");
+            let said = server.err.with("INFO  reloaded");
+            assert_eq!(said.contains("restart the service to change them"), is_copied, "{said}");
+        }
     }
 }
 
