@@ -284,7 +284,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand ping" -s h -l he
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l role -d 'Which end of countersign/1 this is' -r -f -a "client\t'From plain at --listen to countersign/1 at --to'
 server\t'From countersign/1 at --listen to plain at --to'"
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l listen -d 'Where to listen, as HOST:PORT; port 0 is any free one' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l listen -d 'Where to listen, as HOST:PORT: at all addresses of a name; port 0 is any free one' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l to -d 'Whom to dial for each connection, as HOST:PORT; a name is looked up anew each time' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r

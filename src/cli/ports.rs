@@ -1,10 +1,13 @@
-//! Which ports of IPv4 a process listens at: `[::]` leaves them to those who ask for them.
+//! Which ports of IPv4 a process listens at: `[::]` leaves them to those who ask for them. And what
+//! is said of an address that can't be bound.
 
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 
 use countersign::{Address, Listener, ToAddresses};
+
+use super::exit::{Failure, Kind};
 
 /// The ports at which a process listens at an address of IPv4, by any of its listeners.
 ///
@@ -29,4 +32,16 @@ impl Ipv4Ports {
         let is_shared = ips.filter(SocketAddr::is_ipv6).any(|ip| self.0.contains(&ip.port()));
         listener.ipv6_only(is_shared).bind(addresses)
     }
+}
+
+/// What an address looks like, of a listener that may be a Unix socket.
+pub(crate) const ANY: &str = "HOST:PORT or unix:/PATH";
+
+/// What is wrong with a name that is to be bound, and what it may look like.
+pub(crate) fn cannot_bind(name: &str, error: &io::Error, forms: &str) -> Failure {
+    let text = match error.to_string() {
+        named if named.starts_with("cannot bind") => named,
+        other => format!("cannot bind {name}: {other}; write {forms}"),
+    };
+    Failure::new(Kind::Unavailable, text)
 }

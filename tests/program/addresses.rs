@@ -7,11 +7,13 @@ use socket2::{Domain, Socket, Type};
 use super::home::{Home, skip};
 use super::served::{Served, ask, dial};
 
+const UNKNOWN: &str = "the file of names can't be replaced for one program here";
+
 /// A home where the system knows these names.
 fn knowing(names: &str) -> Option<Home> {
     let home = Home::new().knowing(names);
     if home.is_none() {
-        skip("the file of names can't be replaced for one program here");
+        skip(UNKNOWN);
     }
     home
 }
@@ -187,6 +189,65 @@ fn all_addresses_of_a_name_are_listened_at() {
     let server = Served::started(command.spawn().unwrap(), 1);
     server.err.with("WARN  cannot bind 192.0.2.1:0: ");
     drop(dial(server.address()));
+}
+
+#[test]
+fn a_proxy_listens_at_all_addresses_of_a_name() {
+    let names =
+        "::1 both.test\n127.0.0.1 localhost both.test\n192.0.2.1 left.test\n127.0.0.1 left.test\n";
+    let Some(home) = Home::with_keys("default  text:sixteen-bytes-and-more\n").knowing(names)
+    else {
+        return skip(UNKNOWN);
+    };
+    let target = home.serve("serve --service echo --dialect open");
+    let proxy = |line: &str, binds| {
+        Served::started(home.command(&format!("proxy {line}")).spawn().unwrap(), binds)
+    };
+    let far = proxy(&format!("--role server --listen both.test:0 --to {}", target.address()), 2);
+    assert_eq!(port(&far.addresses[0]), port(&far.addresses[1]));
+    for far in &far.addresses {
+        let near = format!("--role client --listen both.test:0 --to {far} --admin both.test:0");
+        let near = proxy(&near, 2);
+        // In turn, so that none of them is forgotten once another was served.
+        for address in near.addresses.iter().chain(&near.addresses) {
+            assert_eq!(ask(&dial(address), "a"), "a\n", "{address}");
+        }
+        let admin = [near.admin(), near.admin()];
+        let shown = home.run(&format!("status {}", admin[1]), "");
+        for address in &near.addresses {
+            assert!(shown.out.contains(&**address), "{shown:?}");
+        }
+    }
+    let one = proxy("--role client --listen left.test:0 --to 127.0.0.1:1", 1);
+    one.err.with("WARN  cannot bind 192.0.2.1:0: ");
+    drop(dial(one.address()));
+}
+
+#[test]
+fn a_proxy_and_its_admin_pages_can_have_one_port_for_both_kinds_of_addresses() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skip("there is no IPv6 here");
+    }
+    let home = Home::with_keys("default  text:sixteen-bytes-and-more\n");
+    let target = home.serve("serve --service echo --dialect open");
+    let line = format!("proxy --role server --listen 127.0.0.1:0 --to {}", target.address());
+    let far = Served::started(home.command(&line).spawn().unwrap(), 1);
+    let free = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    for (listen, admin, served) in
+        [("[::]", "0.0.0.0", "[::1]"), ("0.0.0.0", "[::]", "127.0.0.1"), ("[::]", "", "127.0.0.1")]
+    {
+        let line = format!("proxy --role client --listen {listen}:{free} --to {}", far.address());
+        let mut command = home.command(&line);
+        if !admin.is_empty() {
+            command.args(["--admin-exposed", "--admin"]).arg(format!("{admin}:{free}"));
+        }
+        let near = Served::started(command.spawn().unwrap(), 1);
+        assert_eq!(ask(&dial(&format!("{served}:{free}")), "a"), "a\n", "{listen} {admin}");
+        assert_eq!(near.stop().code, Some(0));
+    }
+    let taken = target.address();
+    let ran = home.run(&format!("proxy --role client --listen {taken} --to {taken}"), "");
+    ran.failed(69, &[&format!("cannot bind {taken}: "), "take another port"]);
 }
 
 #[test]

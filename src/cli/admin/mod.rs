@@ -26,7 +26,7 @@ use clap::builder::FalseyValueParser;
 use countersign::{Address, Framing, Limits, Listener, Protocol, Server, ToAddresses as _};
 
 use super::exit::{Failure, Kind};
-use super::ports::Ipv4Ports;
+use super::ports::{self, Ipv4Ports};
 use super::units;
 pub(crate) use board::{Board, Wake};
 use pages::{PAGE_MAX, Pages, REPLY_MAX};
@@ -164,11 +164,7 @@ fn ip(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
 }
 
 fn cannot_bind(address: &str, error: &io::Error) -> Failure {
-    let text = match error.to_string() {
-        named if named.starts_with("cannot bind") => named,
-        other => format!("cannot bind {address}: {other}; write HOST:PORT or unix:/PATH"),
-    };
-    Failure::new(Kind::Unavailable, format!("--admin: {text}"))
+    ports::cannot_bind(address, error, ports::ANY).at(&"--admin")
 }
 
 /// Whether only this machine reaches it.

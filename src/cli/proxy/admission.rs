@@ -102,11 +102,7 @@ impl Relay {
                 return;
             }
             match self.door.accept(now) {
-                Accepted::Newcomer(socket, address) => {
-                    // At `[::]` callers of IPv4 have addresses of IPv6.
-                    let ip = address.ip().to_canonical();
-                    self.meet(socket, SocketAddr::new(ip, address.port()));
-                }
+                Accepted::Newcomer(socket, address) => self.meet(socket, address),
                 Accepted::Nobody => return,
                 Accepted::Gone => self.desk.counters.accept_failures += 1,
                 Accepted::Paused(error) => {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use countersign::server::net::AcceptFailure;
@@ -15,15 +16,25 @@ use super::sockets;
 /// How long the door stays shut for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A listener, and whether somebody may be waiting there.
+/// The sockets that listen, and whether somebody may be waiting there.
 #[derive(Debug)]
 pub(super) struct Door {
-    /// None once nobody is let in any more.
-    listener: Option<TcpListener>,
-    /// Somebody may be waiting.
-    calling: bool,
+    /// Empty once nobody is let in any more.
+    sockets: Vec<Listening>,
+    /// The socket that is tried first: each has its turn, however many wait at another.
+    next: usize,
     /// The system ran out of something: the door is shut until then.
     shut_until: Option<Instant>,
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+struct Listening {
+    socket: TcpListener,
+    /// Somebody may be waiting.
+    calling: bool,
+    /// Those who wait may have come before the socket had its options, and so lack them.
+    is_fresh: bool,
 }
 
 /// What came of an accept.
@@ -39,42 +50,64 @@ pub(super) enum Accepted {
 
 impl Door {
     /// Somebody may have called before we began to listen for it.
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener: Some(listener), calling: true, shut_until: None }
+    pub(super) fn new(sockets: Vec<TcpListener>) -> Self {
+        let each = |socket| Listening { socket, calling: true, is_fresh: true };
+        Self { sockets: sockets.into_iter().map(each).collect(), next: 0, shut_until: None }
     }
 
-    pub(super) fn call(&mut self) {
-        self.calling = true;
+    /// Somebody waits at the socket of this number, if it is still there.
+    pub(super) fn call(&mut self, number: usize) {
+        if let Some(listening) = self.sockets.get_mut(number) {
+            listening.calling = true;
+        }
     }
 
     /// When the next accept is due; the loop knows whether there is room.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        let waiting = self.calling && self.listener.is_some();
+        let waiting = self.sockets.iter().any(|listening| listening.calling);
         waiting.then(|| self.shut_until.unwrap_or(now))
     }
 
     pub(super) fn accept(&mut self, now: Instant) -> Accepted {
-        let Some(listener) = &self.listener else { return Accepted::Nobody };
         self.shut_until = None;
-        match listener.accept() {
-            Ok((socket, address)) => Accepted::Newcomer(socket, sockets::canonical(address)),
-            Err(error) => match AcceptFailure::of(&error) {
-                AcceptFailure::Nobody => {
-                    self.calling = false;
-                    Accepted::Nobody
-                }
-                AcceptFailure::Retry => Accepted::Gone,
-                // A proxy goes on with what is open, even without its listener.
-                _ => {
-                    self.shut_until = Some(now + PAUSE);
-                    Accepted::Paused(error)
-                }
-            },
+        for _ in 0..self.sockets.len() {
+            let number = self.next % self.sockets.len();
+            self.next = number + 1;
+            let listening = &mut self.sockets[number];
+            if !listening.calling {
+                continue;
+            }
+            match listening.accept() {
+                Ok(accepted) => return accepted,
+                Err(error) => match AcceptFailure::of(&error) {
+                    AcceptFailure::Nobody => {
+                        (listening.calling, listening.is_fresh) = (false, false);
+                    }
+                    AcceptFailure::Retry => return Accepted::Gone,
+                    // A proxy goes on with what is open, even without its listener.
+                    _ => {
+                        self.shut_until = Some(now + PAUSE);
+                        return Accepted::Paused(error);
+                    }
+                },
+            }
         }
+        Accepted::Nobody
     }
 
     /// Lets nobody in any more. The system turns newcomers away, and a successor can take the port.
     pub(super) fn close(&mut self) {
-        self.listener = None;
+        self.sockets.clear();
+    }
+}
+
+impl Listening {
+    fn accept(&self) -> io::Result<Accepted> {
+        let (socket, address) = self.socket.accept()?;
+        // Some systems refuse this where the peer has gone already.
+        if self.is_fresh && sockets::prepare(socket.as_fd()).is_err() {
+            return Ok(Accepted::Gone);
+        }
+        Ok(Accepted::Newcomer(socket, sockets::canonical(address)))
     }
 }

@@ -31,7 +31,7 @@ use super::logging::{self, Logging};
 use super::output::announce;
 use super::ports::Ipv4Ports;
 use super::signals::Claimed;
-use super::{ring, serve, system, units};
+use super::{ports, ring, serve, system, units};
 use bounds::Bounds;
 use daemon::Daemon;
 use desk::Role;
@@ -54,7 +54,7 @@ pub(crate) struct Proxy {
     /// Which end of countersign/1 this is
     #[arg(long, value_name = "ROLE", env = "COUNTERSIGN_ROLE", value_enum)]
     role: Role,
-    /// Where to listen, as HOST:PORT; port 0 is any free one
+    /// Where to listen, as HOST:PORT: at all addresses of a name; port 0 is any free one
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
     listen: String,
     /// Whom to dial for each connection, as HOST:PORT; a name is looked up anew each time
@@ -151,30 +151,37 @@ impl Proxy {
         let mut bounds = self.bounds.clone();
         bounds.max_connections = self.room()?;
         let lookup = Lookup::new(&self.to).map_err(|error| self.no_target(&error))?;
-        let listener = sockets::listen(&self.listen).map_err(|error| self.no_listener(&error))?;
-        let address = listener.local_addr()?;
+        let ports = Ipv4Ports::of([&*self.listen].into_iter().chain(self.admin.address()));
+        let listeners = sockets::listen(&self.listen, &ports);
+        let listeners =
+            listeners.map_err(|error| ports::cannot_bind(&self.listen, &error, "HOST:PORT"))?;
+        let addresses = listeners.iter().map(|listener| Ok(listener.local_addr()?.to_string()));
+        let addresses = addresses.collect::<io::Result<Vec<_>>>()?;
         // Before anybody hears that it listens: who hears of it may also stop it.
         let (signals, woken) = signals.watch()?;
         let closes_revoked = self.tunnel.close_revoked;
-        let route = Route { role: self.role, listener, lookup, closes_revoked };
+        let route = Route { role: self.role, listeners, lookup, closes_revoked };
         let relay = Relay::new(route, protocol, bounds, woken)?;
         let loops: Vec<Box<dyn Wake>> = vec![Box::new(RelayWaker(relay.waker()))];
         let board = Arc::new(Board::new(1, loops, system::wall(), began));
         let pages = Arc::clone(&board) as _;
-        let admin = self.admin.listen(pages, Vec::new(), &Ipv4Ports::default())?;
+        let admin = self.admin.listen(pages, Vec::new(), &ports)?;
+        let from = addresses.join(", ");
         match self.role {
-            Role::Client => info!("from plain {address} to countersign/1 at {}", self.to),
-            Role::Server => info!("from countersign/1 at {address} to plain {}", self.to),
+            Role::Client => info!("from plain {from} to countersign/1 at {}", self.to),
+            Role::Server => info!("from countersign/1 at {from} to plain {}", self.to),
         }
         let memory = units::shown(relay.memory_max());
         info!("at most {memory} of memory for connections, whatever peers do");
-        announce(format_args!("listening on {address}"));
+        for address in &addresses {
+            announce(format_args!("listening on {address}"));
+        }
         for address in admin.as_ref().map(Admin::addresses).unwrap_or_default() {
             announce(format_args!("admin on {address}"));
         }
         let showing = admin.as_ref().map(|admin| {
             board.set_memory_beside(admin.memory_max());
-            Showing::begin(board, address.to_string(), &relay)
+            Showing::begin(board, addresses, &relay)
         });
         // They go on until the last connection is closed.
         let _pages = admin.map(Admin::begin).transpose()?;
@@ -204,17 +211,6 @@ impl Proxy {
 
     fn no_target(&self, error: &io::Error) -> Failure {
         let text = format!("cannot find {}: {}; write HOST:PORT", self.to, plain(error));
-        Failure::new(Kind::Unavailable, text)
-    }
-
-    fn no_listener(&self, error: &io::Error) -> Failure {
-        let remedy = match error.kind() {
-            io::ErrorKind::AddrInUse => "another program listens there",
-            io::ErrorKind::PermissionDenied => "ports below 1024 are the administrator's",
-            io::ErrorKind::AddrNotAvailable => "no interface of this machine has the address",
-            _ => "write HOST:PORT",
-        };
-        let text = format!("cannot bind {}: {}; {remedy}", self.listen, plain(error));
         Failure::new(Kind::Unavailable, text)
     }
 }

@@ -40,6 +40,11 @@ impl Name {
         (Self { slot, generation: token >> HALF }, side)
     }
 
+    /// Whether a token is for no pair.
+    pub(super) fn is_nobodys(token: Token) -> bool {
+        Self::told_by(token).0.generation == 0
+    }
+
     /// The generation of the next pair. It wraps, past 0.
     pub(super) fn generation_after(generation: usize) -> usize {
         if generation >= (1 << HALF) - 1 { 1 } else { generation + 1 }
@@ -56,8 +61,10 @@ mod tests {
             for side in [Side::Plain, Side::Far] {
                 let name = Name { slot, generation };
                 assert_eq!(Name::told_by(name.token(side)), (name, side));
+                assert!(!Name::is_nobodys(name.token(side)));
             }
         }
+        assert!(Name::is_nobodys(Token(0)) && Name::is_nobodys(Token((1 << HALF) - 1)));
         assert_eq!(Name::generation_after(0), 1);
         assert_eq!(Name::generation_after((1 << HALF) - 1), 1, "0 is nobody's");
     }

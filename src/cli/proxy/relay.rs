@@ -32,9 +32,10 @@ use crate::cli::{system, units};
 const EVENTS: usize = 1024;
 
 /// These tokens are of the generation that is nobody's.
-const LISTENER: Token = Token(0);
-const SIGNALS: Token = Token(1);
-const WAKER: Token = Token(2);
+const SIGNALS: Token = Token(0);
+const WAKER: Token = Token(1);
+/// The first of the sockets that listen; the others follow, of which a name has but a few.
+const LISTENERS: Token = Token(2);
 
 /// All pairs on one loop.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub(super) struct Relay {
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) role: Role,
-    pub(super) listener: TcpListener,
+    pub(super) listeners: Vec<TcpListener>,
     pub(super) lookup: Lookup,
     pub(super) closes_revoked: bool,
 }
@@ -81,10 +82,12 @@ impl Relay {
         bounds: Bounds,
         woken: UnixStream,
     ) -> io::Result<Self> {
-        let Route { role, mut listener, mut lookup, closes_revoked } = route;
+        let Route { role, mut listeners, mut lookup, closes_revoked } = route;
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+        for (number, listener) in listeners.iter_mut().enumerate() {
+            registry.register(listener, Token(LISTENERS.0 + number), Interest::READABLE)?;
+        }
         woken.set_nonblocking(true)?;
         let mut woken = mio::net::UnixStream::from_std(woken);
         registry.register(&mut woken, SIGNALS, Interest::READABLE)?;
@@ -111,7 +114,7 @@ impl Relay {
                 counters: Counters::default(),
                 by_key: HashMap::new(),
             },
-            door: Door::new(listener),
+            door: Door::new(listeners),
             pairs: Slab::new(),
             generation: 0,
             ready: Vec::new(),
@@ -141,8 +144,8 @@ impl Relay {
         self.set_time(system::wall());
         for event in &self.events {
             match event.token() {
-                LISTENER => self.door.call(),
                 SIGNALS | WAKER => {}
+                token if Name::is_nobodys(token) => self.door.call(token.0 - LISTENERS.0),
                 _ => notice(&mut self.pairs, &mut self.ready, event),
             }
         }

@@ -19,7 +19,7 @@ use crate::cli::reload::Progress;
 pub(super) struct Showing {
     board: Arc<Board>,
     /// Where the proxy listens.
-    address: String,
+    addresses: Vec<String>,
 }
 
 /// Wakes the loop of the relay.
@@ -34,9 +34,9 @@ impl Wake for RelayWaker {
 
 impl Showing {
     /// Shows that the proxy serves.
-    pub(super) fn begin(board: Arc<Board>, address: String, relay: &Relay) -> Self {
-        let showing = Self { board, address };
-        showing.board.publish(0, relay.snapshot(&showing.address), false);
+    pub(super) fn begin(board: Arc<Board>, addresses: Vec<String>, relay: &Relay) -> Self {
+        let showing = Self { board, addresses };
+        showing.board.publish(0, relay.snapshot(&showing.addresses), false);
         showing
     }
 
@@ -44,7 +44,7 @@ impl Showing {
     pub(super) fn turn(&self, relay: &Relay, progress: &Progress) {
         if self.board.awaits(0) {
             self.board.set_reloads(progress.outcomes().into());
-            self.board.publish(0, relay.snapshot(&self.address), false);
+            self.board.publish(0, relay.snapshot(&self.addresses), false);
         }
     }
 
@@ -56,7 +56,7 @@ impl Showing {
 
 impl Relay {
     /// What it does now. It looks at every connection.
-    fn snapshot(&self, address: &str) -> Snapshot {
+    fn snapshot(&self, addresses: &[String]) -> Snapshot {
         let Desk { role, protocol, carried, counters, callers, now, .. } = &self.desk;
         let mut connections = Connections::default();
         let (mut held, most) = (0, self.desk.bounds.max_connections);
@@ -83,7 +83,7 @@ impl Relay {
         let words = Words { dialect: "countersign/1", framing: "records", service };
         let face = Face {
             name: "proxy".to_owned(),
-            addresses: vec![address.to_owned()],
+            addresses: addresses.to_vec(),
             words,
             keys: KeyFace::all(protocol.keys()),
         };

@@ -2,44 +2,36 @@
 //! vanished, and reset their connections unless told otherwise.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::net::{self, IpAddr, SocketAddr};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use countersign::ToAddresses as _;
-use log::warn;
+use countersign::{Listener, Protocol, ToAddresses as _};
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{SockRef, TcpKeepalive};
 
-/// How many connections the system may keep for us. It lowers the number to its own limit.
-const BACKLOG: i32 = 4096;
+use crate::cli::ports::Ipv4Ports;
 
 /// When nothing was heard of a peer for so long, the system asks whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// Listens at the first of a name's addresses that can be bound.
-pub(super) fn listen(name: &str) -> io::Result<TcpListener> {
-    let mut failure = None;
+/// Listens at all addresses of a name, with options that those whom they accept inherit on Linux.
+pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> io::Result<Vec<TcpListener>> {
     let addresses = name.to_addresses()?;
-    let several = addresses.len() > 1;
-    for address in addresses {
-        let Some(address) = address.ip() else {
-            let text = "a proxy listens at no Unix socket";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        };
-        match bind(address) {
-            Ok(listener) => {
-                if several {
-                    warn!("{name} has several addresses; the proxy listens at {address} alone");
-                }
-                return Ok(listener);
-            }
-            Err(error) => failure = Some(error),
-        }
+    if addresses.iter().any(|address| address.ip().is_none()) {
+        let text = "a proxy does not listen at Unix sockets";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+    let listener = ports.bind(Listener::new(Protocol::open()), addresses)?;
+    let prepared = |socket: OwnedFd| {
+        let socket = net::TcpListener::from(socket);
+        socket.set_nonblocking(true)?;
+        prepare(socket.as_fd())?;
+        Ok(TcpListener::from_std(socket))
+    };
+    listener.share()?.into_iter().map(prepared).collect()
 }
 
 /// The address of a peer. An IPv4 peer of a listener at `[::]` is called by its IPv4 address.
@@ -48,23 +40,6 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
         IpAddr::V6(_) => address,
     }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = stream(address)?;
-    // A proxy that has just ended must not keep its successor from the port.
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-/// A socket that listens, whose options those that it accepts inherit on Linux.
-fn stream(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    prepare(socket.as_fd())?;
-    Ok(socket)
 }
 
 /// Gives a socket the options that all of ours have.

@@ -1,6 +1,5 @@
 //! The options of one listener: where it listens, what it serves, and within which limits.
 
-use std::io;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::offer::{Offer, Served, offers};
 use super::sources::Sources;
 use crate::cli::admin::Words;
 use crate::cli::config::Origin;
-use crate::cli::exit::{Failure, Kind};
+use crate::cli::exit::Failure;
 use crate::cli::options::{Choice, SERVER, Spoken};
 use crate::cli::ring::{self, End, Purpose};
 use crate::cli::units;
@@ -188,12 +187,4 @@ fn name(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("write a word of up to 64 letters, digits, dots, - and _".to_owned()),
     }
-}
-
-pub(super) fn cannot_listen(address: &str, error: &io::Error) -> Failure {
-    let text = match error.to_string() {
-        named if named.starts_with("cannot bind") => named,
-        other => format!("cannot bind {address}: {other}; write HOST:PORT or unix:/PATH"),
-    };
-    Failure::new(Kind::Unavailable, text)
 }

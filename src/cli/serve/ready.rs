@@ -9,11 +9,11 @@ use countersign::{
 };
 
 use super::bounds;
-use super::listening::{Listening, Made, Missing, cannot_listen};
+use super::listening::{Listening, Made, Missing};
 use super::mail::Renewed;
 use super::offer::{self, Offered, Served};
 use crate::cli::exit::{Failure, Kind};
-use crate::cli::ports::Ipv4Ports;
+use crate::cli::ports::{self, Ipv4Ports};
 use crate::cli::systemd::Passed;
 use crate::cli::units;
 
@@ -83,7 +83,7 @@ impl Ready {
     }
 
     fn cannot_listen(&self, address: &str, error: &io::Error) -> Failure {
-        let failure = cannot_listen(address, error);
+        let failure = ports::cannot_bind(address, error, ports::ANY);
         self.listening.origin.iter().fold(failure, |failure, origin| failure.at(&origin.of_bind()))
     }
 
