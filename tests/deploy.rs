@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -104,48 +104,95 @@ fn values<'u>(unit: &'u str, name: &str) -> Vec<&'u str> {
     unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
 }
 
-/// The units in a directory of their own, with the program and its pages where they are now.
-fn units(name: &str) -> (PathBuf, PathBuf) {
+/// The units of services, and what each runs.
+const SERVICES: [(&str, &str); 2] =
+    [("countersign.service", "serve --config "), ("countersign-proxy@.service", "proxy\n")];
+
+/// The units of the services in a directory of their own, with the program, its pages and the
+/// sockets where they are now. A template has an instance.
+fn units(name: &str) -> Vec<PathBuf> {
     let folder = scratch(name);
-    for page in ["countersign-serve.1", "countersign.toml.5", "countersign-keys.5"] {
+    for page in
+        ["countersign-serve.1", "countersign-proxy.1", "countersign.toml.5", "countersign-keys.5"]
+    {
         let section = page.rsplit('.').next().unwrap();
         let pages = folder.join(format!("man/man{section}"));
         fs::create_dir_all(&pages).unwrap();
         fs::copy(deploy("man").join(page), pages.join(page)).unwrap();
     }
-    let service = text("countersign.service");
-    assert!(service.contains("\nExecStart=/usr/local/bin/countersign serve "));
-    let service = service.replace("/usr/local/bin/countersign", PROGRAM);
-    fs::write(folder.join("countersign.service"), service).unwrap();
     fs::copy(deploy("countersign.socket"), folder.join("countersign.socket")).unwrap();
-    (folder.join("countersign.service"), folder.join("countersign.socket"))
+    let unit = |(file, verb): (&str, &str)| {
+        let service = text(file);
+        assert!(service.contains(&format!("\nExecStart=/usr/local/bin/countersign {verb}")));
+        let unit = folder.join(file.replace("@.", "@db."));
+        fs::write(&unit, service.replace("/usr/local/bin/countersign", PROGRAM)).unwrap();
+        unit
+    };
+    SERVICES.map(unit).into()
 }
 
 #[test]
 fn systemd_takes_the_units() {
-    let (service, socket) = units("units");
+    let services = units("units");
     let mut verify = Command::new("systemd-analyze");
-    verify.env("MANPATH", service.with_file_name("man"));
-    let Some(output) = output(verify.arg("verify").arg(&service).arg(&socket)) else { return };
+    verify.env("MANPATH", services[0].with_file_name("man")).arg("verify").args(&services);
+    let Some(output) = output(verify.arg(services[0].with_extension("socket"))) else { return };
     let said = all(&output);
     assert!(output.status.success() && said.is_empty(), "{said}");
-    // What systemd 252 knows.
-    let service = text("countersign.service");
-    assert_eq!(values(&service, "Type"), ["notify"]);
-    assert_eq!(values(&service, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
+    for (file, _) in SERVICES {
+        // What systemd 252 knows.
+        let service = text(file);
+        assert_eq!(values(&service, "Type"), ["notify"], "{file}");
+        assert_eq!(values(&service, "ExecReload"), ["/bin/kill -HUP $MAINPID"], "{file}");
+    }
 }
 
 #[test]
-fn the_service_is_exposed_to_little() {
-    let (service, _) = units("exposed");
-    let options = ["security", "--offline=true", service.to_str().unwrap()];
-    let Some(output) = run("systemd-analyze", &options) else { return };
-    let said = all(&output);
-    let level = said.lines().find(|line| line.contains("Overall exposure level"));
-    let level = level.unwrap_or_else(|| panic!("{said}"));
-    println!("{level}");
-    let score = level.split_whitespace().find_map(|word| word.parse::<f64>().ok()).unwrap();
-    assert!(score <= 2.0, "{said}");
+fn the_services_are_exposed_to_little() {
+    for service in units("exposed") {
+        let options = ["security", "--offline=true", service.to_str().unwrap()];
+        let Some(output) = run("systemd-analyze", &options) else { return };
+        let said = all(&output);
+        let level = said.lines().find(|line| line.contains("Overall exposure level"));
+        let level = level.unwrap_or_else(|| panic!("{said}"));
+        println!("{level}");
+        let score = level.split_whitespace().find_map(|word| word.parse::<f64>().ok()).unwrap();
+        assert!(score <= 2.0, "{said}");
+    }
+    // One is as closed as the other.
+    let closed = SERVICES.map(|(file, _)| {
+        let service = text(file);
+        service[service.find("\nUMask=").unwrap()..service.find("\n# Who").unwrap()].to_owned()
+    });
+    assert_eq!(closed[0], closed[1]);
+}
+
+#[test]
+fn the_options_of_the_proxy_are_in_order_and_its_unit_leaves_room_for_them() {
+    let service = text("countersign-proxy@.service");
+    assert_eq!(values(&service, "EnvironmentFile"), ["/etc/countersign/proxy-%i.env"]);
+    let keys = scratch("proxy").join("keys");
+    assert!(program(&format!("keygen main --keys {}", keys.display())).status.success());
+    let variables = text("proxy-db.env");
+    let variables = variables.lines().filter(|line| !line.starts_with('#'));
+    let mut proxy = Command::new(PROGRAM);
+    proxy.arg("proxy").env_clear().envs(variables.map(|line| line.split_once('=').unwrap()));
+    // The address may be in use here, or not ours to take.
+    proxy
+        .args(["--listen", "127.0.0.1:0", "--keys"])
+        .arg(keys)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut proxy = proxy.spawn().unwrap();
+    let lines = BufReader::new(proxy.stderr.take().unwrap()).lines();
+    let said: Vec<String> = lines.map_while(Result::ok).take(2).collect();
+    proxy.kill().unwrap();
+    proxy.wait().unwrap();
+    assert!(said[0].contains("to plain 127.0.0.1:5432"), "{said:?}");
+    let (_, bound) = said[1].split_once("at most ").unwrap();
+    let (bound, _) = bound.split_once(" MiB of memory").unwrap();
+    let room = values(&service, "MemoryMax")[0].trim_end_matches('M').parse::<f64>().unwrap();
+    assert!(room >= bound.parse::<f64>().unwrap() + 32.0, "{said:?}");
 }
 
 #[test]
