@@ -63,6 +63,34 @@ fn variables<'a>(command: &'a Command, shown: &str) -> Vec<&'a str> {
     own.chain(command.get_subcommands().flat_map(|verb| variables(verb, shown))).collect()
 }
 
+/// The options that were typed behind the verb of a command line, each as `--name`.
+pub(crate) fn typed(command: Command, argv: &[OsString]) -> Result<Vec<String>, Error> {
+    let matches = parse(command.clone(), argv)?;
+    let mut typed = Vec::new();
+    for (verb, matches) in verbs(&command, &matches) {
+        let is_typed = |arg: &&Arg| {
+            matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+        };
+        let args = verb.get_arguments().filter(is_typed).filter_map(Arg::get_long);
+        typed.extend(args.map(|name| format!("--{name}")));
+    }
+    Ok(typed)
+}
+
+/// The verb that was called, and the verb behind it, if there is one.
+fn verbs<'a>(
+    mut command: &'a Command,
+    mut matches: &'a ArgMatches,
+) -> Vec<(&'a Command, &'a ArgMatches)> {
+    let mut verbs = Vec::new();
+    while let Some((name, of_verb)) = matches.subcommand() {
+        let Some(verb) = command.find_subcommand(name) else { break };
+        (command, matches) = (verb, of_verb);
+        verbs.push((command, matches));
+    }
+    verbs
+}
+
 /// The options that the environment has set, for what fails later.
 #[derive(Debug, Default)]
 pub(crate) struct Origins(Vec<Origin>);
@@ -80,11 +108,8 @@ impl Origins {
     /// Those of the verb that was called.
     pub(crate) fn of(command: &Command, matches: &ArgMatches) -> Self {
         let mut origins = Self::default();
-        let (mut command, mut matches) = (command, matches);
-        while let Some((name, of_verb)) = matches.subcommand() {
-            let Some(verb) = command.find_subcommand(name) else { break };
-            (command, matches) = (verb, of_verb);
-            origins.add(command, matches);
+        for (verb, matches) in verbs(command, matches) {
+            origins.add(verb, matches);
         }
         origins
     }

@@ -113,6 +113,56 @@ fn a_proxy_is_pinged_as_far_as_its_other_end() {
 }
 
 #[test]
+fn options_that_would_do_nothing_are_refused_beside_a_configuration() {
+    let home = Home::with_keys(KEYS);
+    let text = "keys = \".config/countersign/keys\"\nbind = \"unix:a\"\ndialect = \"raw\"\n";
+    let file = home.write("served.toml", text).display().to_string();
+    let serve = home.command(&format!("serve --config {file}"));
+    let server = Served::started({ serve }.spawn().unwrap(), 1);
+    let process = format!("--process {}", server.id());
+    let config = format!("--config {file}");
+    for (source, name) in [(&process, "--process"), (&config, "--config")] {
+        for option in [
+            "--dialect hex",
+            "--records off",
+            "--audience garden",
+            "--framing length",
+            "--mac sha256",
+            "--rhel",
+            "--once",
+            "--verify-only",
+            "--message-max 1k",
+            "--keys keys",
+            "--message hello",
+            "--no-message",
+            "--proxy-header",
+        ] {
+            let ran = home.run(&format!("ping {source} {option}"), "");
+            let named =
+                format!("leave out {}, or write an ADDRESS", &option.split(' ').next().unwrap());
+            ran.failed(2, &[name, &named]);
+        }
+        // These say how to ping, whatever it is.
+        let how = "--key default --count 2 --interval 0s --timeout 30s";
+        let ran = home.run(&format!("ping {source} {how}"), "");
+        assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 2), "{}", ran.err);
+        home.run(&format!("ping {source} --quiet"), "").printed("");
+        // A variable may be another verb's.
+        let environment = "COUNTERSIGN_MESSAGE_MAX=1k COUNTERSIGN_MESSAGE=hello";
+        let ran = home.run(&format!("{environment} ping {source}"), "");
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+    }
+    home.run(&format!("ping {process} {config}"), "").failed(2, &["leave out --config,"]);
+    let ran = home.run(&format!("COUNTERSIGN_CONFIG={file} ping {process}"), "");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let ran = home.run(&format!("COUNTERSIGN_CONFIG={file} ping --dialect raw"), "");
+    ran.failed(2, &["leave out --dialect,", "the environment has COUNTERSIGN_CONFIG="]);
+    let address = format!("unix:{}", home.path("a").display());
+    let ran = home.run(&format!("COUNTERSIGN_CONFIG={file} ping {address} --dialect raw"), "");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+}
+
+#[test]
 fn what_serves_nothing_is_not_pinged() {
     let home = Home::new();
     let ran = home.run(&format!("ping --process {}", std::process::id()), "");

@@ -11,10 +11,10 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use countersign::{Client, ClientError, Dial, ToAddresses as _};
 
-use super::exit::Failure;
+use super::exit::{Failure, Kind};
 use super::options::{SERVER, Spoken};
 use super::output::{stderr, stdout};
-use super::{system, units};
+use super::{config, environment, system, units};
 use target::{Check, Target};
 
 /// Check whether a server serves
@@ -26,7 +26,7 @@ use target::{Check, Target};
 ///
 /// With --config or --process, every listener is pinged as it is configured: its addresses,
 /// dialect, keys and audience are those of the server, and a balancer's listener is sent a PROXY
-/// header.
+/// header. Options that say the same are refused beside them.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Ping {
@@ -91,6 +91,10 @@ const MOMENT: Duration = Duration::from_millis(250);
 /// The header of a connection that is the balancer's own: version 2, LOCAL, and no address.
 const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
+/// The options that say how to ping what --config or --process names. The others say what it is,
+/// which is known then.
+const HOW: [&str; 5] = ["--key", "--count", "--interval", "--timeout", "--quiet"];
+
 impl Ping {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let done = self.targets().and_then(|targets| self.pings(&targets));
@@ -100,8 +104,12 @@ impl Ping {
     fn targets(&self) -> Result<Vec<Target>, Failure> {
         let address = match (&self.address, self.process, &self.config) {
             (Some(address), ..) => address,
-            (_, Some(pid), _) => return Target::all_of(&target::argv_of(pid)?),
+            (_, Some(pid), _) => {
+                refuse_beside("--process")?;
+                return Target::all_of(&target::argv_of(pid)?);
+            }
             (_, _, Some(file)) => {
+                refuse_beside("--config")?;
                 let serve = ["countersign", "serve", "--config"].map(OsString::from);
                 return Target::all_of(&[&serve[..], &[file.into()]].concat());
             }
@@ -206,4 +214,22 @@ impl Ping {
         let left = self.timeout.saturating_sub(began.elapsed());
         Client::over(stream, address, protocol, left)
     }
+}
+
+/// Refuses options that were typed beside --config or --process and would do nothing. A variable
+/// may be set for others.
+fn refuse_beside(source: &str) -> Result<(), Failure> {
+    let argv: Vec<_> = std::env::args_os().collect();
+    let typed = environment::typed(super::command(), &argv).map_err(config::usage)?;
+    let is_idle = |option: &&String| **option != source && !HOW.contains(&option.as_str());
+    let idle: Vec<_> = typed.iter().filter(is_idle).map(String::as_str).collect();
+    if idle.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "{source} says by itself what to ping and how to speak to it; leave out {}, or write an \
+         ADDRESS instead of {source}",
+        idle.join(", ")
+    );
+    Err(Failure::new(Kind::Usage, text))
 }
