@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::proto::handshake::countersign::frame::MAGIC;
-use crate::proto::keys::key::Mac;
+use crate::proto::keys::key::MD5_TAG;
 
 /// Why a peer was turned away: its fault, as a value.
 ///
@@ -173,7 +173,7 @@ impl Opening {
             // Its handshake knows no message past 256 bytes, and none without any.
             [0, 0, 0, 1..=0xff, ..] | [0, 0, 1, 0, ..] => Self::Multiprocessing,
             _ if bytes.starts_with(&MAGIC) => Self::Countersign,
-            _ if bytes.len() >= Mac::Md5.length() && is_hex(bytes) => Self::Hex,
+            _ if bytes.len() >= MD5_TAG && is_hex(bytes) => Self::Hex,
             _ if HTTP.iter().any(begins) => Self::Http,
             _ if PROXY.iter().any(begins) => Self::Proxy,
             _ => Self::Other,

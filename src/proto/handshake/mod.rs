@@ -10,7 +10,7 @@ pub(crate) mod multiprocessing;
 mod raw;
 
 use crate::proto::dialect::Dialect;
-use crate::proto::keys::key::{Key, Mac};
+use crate::proto::keys::key::{Key, MD5_TAG, Mac};
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Opening, Refusal, is_hex};
 
@@ -20,11 +20,11 @@ pub(crate) const CHALLENGE: usize = 32;
 /// The longest proof: SHA-256 in hexadecimal digits.
 pub(crate) const PROOF_MAX: usize = 64;
 
-/// The bytes of a proof.
-pub(crate) fn proof_length(dialect: Dialect, mac: Mac) -> usize {
+/// The bytes of a proof whose tag has so many.
+pub(crate) fn proof_length(dialect: Dialect, tag: usize) -> usize {
     match dialect {
-        Dialect::Raw => mac.length(),
-        Dialect::Hex => hex::length(mac),
+        Dialect::Raw => tag,
+        Dialect::Hex => hex::length(tag),
         Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => 0,
     }
 }
@@ -51,7 +51,7 @@ pub(crate) fn check<'k>(
 
 /// In `hex`, a proof by MD5 and what stands behind it, where one by SHA-256 is awaited.
 fn by_md5(protocol: &Protocol, proof: &[u8]) -> Option<Refusal> {
-    let (front, rest) = proof.split_at_checked(hex::length(Mac::Md5))?;
+    let (front, rest) = proof.split_at_checked(hex::length(MD5_TAG))?;
     // A digit that was mistyped makes no message.
     let others = rest.iter().filter(|byte| !is_hex(std::slice::from_ref(byte))).count();
     let is_shorter = protocol.mac() == Mac::Sha256 && is_hex(front) && others > rest.len() / 2;
@@ -62,8 +62,8 @@ fn by_md5(protocol: &Protocol, proof: &[u8]) -> Option<Refusal> {
 /// tell: the peer waits too, and this is all that anybody learns of it.
 pub(crate) fn suspect(protocol: &Protocol, front: &[u8]) -> Option<Refusal> {
     let (dialect, mac) = (protocol.challenged(), protocol.mac());
-    let is_short = front.len() == proof_length(dialect, Mac::Md5) && mac == Mac::Sha256;
-    let shortest = front.get(..Mac::Md5.length());
+    let is_short = front.len() == proof_length(dialect, MD5_TAG) && mac == Mac::Sha256;
+    let shortest = front.get(..MD5_TAG);
     let is_raw = shortest.is_some_and(|front| std::str::from_utf8(front).is_err());
     match (dialect, Opening::of(front)) {
         (Dialect::Raw, _) if is_short => Some(Refusal::OtherDigest),

@@ -21,6 +21,9 @@ pub(crate) const SHORT: usize = 16;
 /// The bytes of what HKDF extracts from a secret.
 pub(crate) const PRK: usize = 32;
 
+/// The bytes of an HMAC-MD5, which is recognized also where the feature to compute it is off.
+pub(crate) const MD5_TAG: usize = 16;
+
 /// The hash under the HMAC of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -40,7 +43,7 @@ impl Mac {
         match self {
             Self::Sha256 => 32,
             #[cfg(feature = "legacy-md5")]
-            Self::Md5 => 16,
+            Self::Md5 => MD5_TAG,
         }
     }
 

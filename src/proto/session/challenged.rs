@@ -30,7 +30,7 @@ impl Session {
         challenge: &[u8; CHALLENGE],
         input: &mut &[u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
-        let length = handshake::proof_length(protocol.challenged(), protocol.mac());
+        let length = handshake::proof_length(protocol.challenged(), protocol.mac().length());
         let Some(proof) = self.held.exactly(length, input) else { return Ok(None) };
         let checked = handshake::check(protocol, challenge, proof);
         self.held.release();
