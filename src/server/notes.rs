@@ -131,14 +131,15 @@ fn event(why: Close) -> &'static str {
 impl Notes {
     /// A connection ended before its peer had authenticated.
     pub(super) fn unauthenticated(&mut self, now: Moment, ended: &Ended<'_>, address: PeerAddress) {
-        let (conn, listener, secs, why) = ended.parts();
-        let event = event(why);
+        let (conn, listener, lasted, why) = ended.parts();
         if Level::of(why) == Level::Debug {
-            say!(debug, peer:% = address, conn:% = conn, listener = listener, secs = secs;
-                 "{event}: {why}");
+            say!(debug, peer:% = address, conn:% = conn, listener = listener,
+                 secs = seconds(lasted);
+                 "{}: {why}", event(why));
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
-            say!(warn, peer:% = address, conn:% = conn, listener = listener, secs = secs;
-                 "{event}: {why}{}{left_out}", remedy(why));
+            say!(warn, peer:% = address, conn:% = conn, listener = listener,
+                 secs = seconds(lasted);
+                 "{}: {why}{}{left_out}", event(why), remedy(why));
         }
     }
 
@@ -179,14 +180,13 @@ impl Notes {
 
     /// A connection ended whose peer had authenticated with this key.
     pub(super) fn authenticated(&mut self, now: Moment, ended: &Ended<'_>, key: Option<&str>) {
-        let (conn, listener, secs, why) = ended.parts();
-        let event = event(why);
+        let (conn, listener, lasted, why) = ended.parts();
         if Level::of(why) == Level::Debug {
-            say!(debug, conn:% = conn, listener = listener, secs = secs, key = key;
-                 "{event}: {why}");
+            say!(debug, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
+                 "{}: {why}", event(why));
         } else if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
-            say!(warn, conn:% = conn, listener = listener, secs = secs, key = key;
-                 "{event}: {why}{left_out}");
+            say!(warn, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
+                 "{}: {why}{left_out}", event(why));
         }
     }
 
@@ -222,8 +222,8 @@ pub(super) struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    fn parts(&self) -> (PeerId, &str, f64, Close) {
-        (self.peer, self.listener, seconds(self.lasted), self.why)
+    fn parts(&self) -> (PeerId, &str, Duration, Close) {
+        (self.peer, self.listener, self.lasted, self.why)
     }
 }
 
@@ -235,9 +235,9 @@ fn seconds(time: Duration) -> f64 {
 /// A peer has authenticated, so long after it had come.
 pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
     let (address, id, key) = (peer.address(), peer.id(), peer.key());
-    let (dialect, secs) = (peer.dialect(), seconds(after));
+    let dialect = peer.dialect();
     say!(debug, peer:% = address, conn:% = id, listener = listener, dialect:% = dialect,
-         secs = secs, key = key; "let in");
+         secs = seconds(after), key = key; "let in");
 }
 
 /// The keys of so many who are in are taken no more.
