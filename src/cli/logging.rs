@@ -11,7 +11,7 @@ use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::escape::{self, Escaped};
-use super::output::{self, Background, stderr};
+use super::output::{self, Background, Told};
 use super::system;
 
 /// The options of verbs that log.
@@ -61,7 +61,7 @@ pub(crate) enum Level {
 
 struct Logger {
     format: Format,
-    lines: Background,
+    lines: &'static Background,
 }
 
 /// Has the last lines written when it is dropped.
@@ -74,9 +74,9 @@ pub(crate) fn begin(Logging { format, level }: Logging) -> Guard {
             let record = Record::builder().level(log::Level::Warn).args(text).build();
             format.line(system::wall(), &record)
         };
-        Some(line(format_args!("{dropped} lines were dropped: stderr was blocked or full")))
+        Told::Here(line(format_args!("{dropped} lines were dropped: stderr was blocked or full")))
     };
-    let logger = Logger { format, lines: Background::new(stderr(), Box::new(lost)) };
+    let logger = Logger { format, lines: output::log(Box::new(lost)) };
     // The facade wants it for as long as the process runs.
     let logger: &'static Logger = Box::leak(Box::new(logger));
     if log::set_logger(logger).is_ok() {
@@ -98,16 +98,15 @@ impl Level {
 }
 
 impl Guard {
-    /// Writes lines as they are, between those of the log.
+    /// Writes lines as they are, before those of the log.
     pub(crate) fn write(&self, lines: String) {
-        self.0.lines.write(lines);
+        self.0.lines.write_at_once(lines);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         output::finish();
-        self.0.lines.finish();
     }
 }
 

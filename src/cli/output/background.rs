@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::pipe::PIPE_BUF;
+
 use super::Stream;
 use super::lines::Written;
 
@@ -38,15 +40,36 @@ struct Queue {
     dropped: u64,
 }
 
-/// Tells how many lines were dropped, as soon as there is room again: elsewhere, or by the line
-/// that it returns.
-pub(crate) type Tell = Box<dyn Fn(u64) -> Option<String> + Send + Sync>;
+/// Tells how many lines were dropped, as soon as there is room again.
+pub(crate) type Tell = Box<dyn Fn(u64) -> Told + Send + Sync>;
+
+/// How the number of dropped lines is told.
+pub(crate) enum Told {
+    /// By this line, in the stream itself.
+    Here(String),
+    /// In another stream.
+    Elsewhere,
+    /// Not yet: the other stream has no room.
+    Later,
+}
 
 impl Background {
     pub(crate) fn new(stream: &'static Stream, tell: Tell) -> Self {
         let (queue, changed) = (Mutex::default(), Condvar::new());
         let shared = Arc::new(Shared { stream, queue, changed, tell });
         Self { is_begun: OnceLock::new(), shared }
+    }
+
+    /// Writes whole lines at once, if the stream takes them without a wait, or else as
+    /// [`write`](Self::write) does: as long as there is a single thread, the C library spares
+    /// every system call its preparation for a cancelled one.
+    pub(crate) fn write_at_once(&self, text: String) {
+        let is_idle = self.is_begun.get().is_none();
+        if is_idle && text.len() <= PIPE_BUF && self.shared.stream.is_ready() {
+            self.shared.put(&text);
+        } else {
+            self.write(text);
+        }
     }
 
     /// Writes whole lines, if there is room for them.
@@ -57,6 +80,11 @@ impl Background {
             let _ = thread::Builder::new().spawn(move || shared.work());
         });
         self.shared.add(text, WAITING);
+    }
+
+    /// Whether it drops the next line.
+    pub(crate) fn is_full(&self) -> bool {
+        self.shared.lock().lines.len() >= WAITING
     }
 
     /// Waits until all is written, for as long as lines are taken: the program ends also where
@@ -102,24 +130,33 @@ impl Shared {
             let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
             let line = queue.lines.front_mut().map(std::mem::take).unwrap_or_default();
             drop(queue);
-            match self.stream.written(line.as_bytes()) {
-                Written::Whole => self.tell(),
-                Written::Cut(_) => {}
-                // Nobody is there to miss it.
-                Written::Lost(error) if error.kind() == ErrorKind::BrokenPipe => {}
-                Written::Lost(_) => self.lock().dropped += u64::from(!line.is_empty()),
-            }
+            self.put(&line);
             self.lock().lines.pop_front();
             self.changed.notify_all();
         }
     }
 
+    fn put(&self, line: &str) {
+        match self.stream.written(line.as_bytes()) {
+            Written::Whole => self.tell(),
+            Written::Cut(_) => {}
+            // Nobody is there to miss it.
+            Written::Lost(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            Written::Lost(_) => self.lock().dropped += u64::from(!line.is_empty()),
+        }
+    }
+
     fn tell(&self) {
         let dropped = std::mem::take(&mut self.lock().dropped);
-        let line = if dropped > 0 { (self.tell)(dropped) } else { None };
-        if let Some(line) = line
-            && let Written::Lost(_) = self.stream.written(line.as_bytes())
-        {
+        if dropped == 0 {
+            return;
+        }
+        let is_told = match (self.tell)(dropped) {
+            Told::Here(line) => !matches!(self.stream.written(line.as_bytes()), Written::Lost(_)),
+            Told::Elsewhere => true,
+            Told::Later => false,
+        };
+        if !is_told {
             self.lock().dropped += dropped;
         }
     }

@@ -13,12 +13,12 @@ use std::os::fd::BorrowedFd;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use log::warn;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::escape::Escaped;
 use super::exit::{Failure, Kind, plain};
-pub(crate) use background::Background;
+pub(crate) use background::{Background, Tell, Told};
 use lines::{Lines, Written};
 
 /// One of the two streams.
@@ -46,20 +46,35 @@ pub(crate) fn stderr() -> &'static Stream {
 /// Lines of a server on stdout, which doesn't wait for their reader.
 static ANNOUNCED: LazyLock<Background> = LazyLock::new(|| {
     let tell = |dropped| {
+        if LOG.get().is_some_and(Background::is_full) {
+            return Told::Later;
+        }
         warn!("{dropped} lines for stdout were dropped: it was blocked or full");
-        None
+        Told::Elsewhere
     };
     Background::new(stdout(), Box::new(tell))
 });
 
-/// Writes a line to stdout, and doesn't wait for it. What misleads in it is escaped.
-pub(crate) fn announce(line: impl Display) {
-    ANNOUNCED.write(format!("{}\n", Escaped(&line.to_string())));
+/// Lines of the log on stderr.
+static LOG: OnceLock<Background> = OnceLock::new();
+
+/// The lines of the log, of which those that were dropped are told of in this way.
+pub(crate) fn log(tell: Tell) -> &'static Background {
+    LOG.get_or_init(|| Background::new(stderr(), tell))
 }
 
-/// Waits for the lines that were announced, but not for long.
+/// Writes a line to stdout, and doesn't wait for its reader. What misleads in it is escaped.
+pub(crate) fn announce(line: impl Display) {
+    ANNOUNCED.write_at_once(format!("{}\n", Escaped(&line.to_string())));
+}
+
+/// Waits for the lines that were announced or logged, but not for long.
 pub(crate) fn finish() {
+    let log = || LOG.get().into_iter().for_each(Background::finish);
+    // So that there is room for what is told of the announced ones.
+    log();
     ANNOUNCED.finish();
+    log();
 }
 
 impl Stream {
@@ -100,6 +115,12 @@ impl Stream {
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Some(error) => Err(Failure::unwritten(self.descriptor.name(), error)),
         }
+    }
+
+    /// Whether it takes something now.
+    fn is_ready(&self) -> bool {
+        let mut streams = [PollFd::from_borrowed_fd(self.descriptor.fd(), PollFlags::OUT)];
+        poll(&mut streams, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
