@@ -114,7 +114,7 @@ impl Verb {
         match self {
             Self::Serve(serve) => serve.run(signals),
             Self::CheckConfig(check) => check.run(),
-            Self::Connect(connect) => connect.run(),
+            Self::Connect(connect) => connect.run(signals),
             Self::Keygen(keygen) => keygen.run(),
             Self::Keys(keys) => keys.run(),
             Self::Load(load) => load.run(signals),

@@ -9,13 +9,14 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
-use signal_hook::low_level::pipe;
+use signal_hook::low_level::{self, emulate_default_handler, pipe};
 
 use super::system;
 
@@ -26,6 +27,9 @@ const DAEMONS: [&str; 2] = ["serve", "proxy"];
 /// loop can be lost, and the loop's own sleep isn't interrupted where another thread runs the
 /// handler.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
+
+/// The signals by which a user, a terminal or a supervisor ends a program.
+const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /// A flag that a signal handler raises.
 #[derive(Debug, Default)]
@@ -99,6 +103,29 @@ impl Claimed {
         Ok(stop.0)
     }
 
+    /// Has this done before a signal ends the program, which ends as it would have without: by the
+    /// signal. It is done on a thread of its own, whatever the others wait for.
+    pub(crate) fn before_the_end(self, undo: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let (mut woken, waking) = UnixStream::pair()?;
+        let flags = ENDING.map(|signal| (signal, Flag::default()));
+        for (signal, flag) in &flags {
+            // The flag comes first, so that the thread that is woken finds it raised.
+            flag.raise_on(*signal)?;
+            pipe::register(*signal, waking.try_clone()?)?;
+        }
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            if woken.read_exact(&mut [0]).is_err() {
+                return;
+            }
+            undo();
+            if let Some((signal, _)) = flags.iter().find(|(_, flag)| flag.is_raised()) {
+                end_by(*signal);
+            }
+        })?;
+        self.ends.store(false, Ordering::Release);
+        Ok(())
+    }
+
     /// Has every signal of the verb raise a flag, and something arrive at the returned socket: it
     /// wakes the loop, which then looks at the flags. The loop has to look once in [`LOOK`] too.
     pub(crate) fn watch(self) -> io::Result<(Signals, UnixStream)> {
@@ -127,6 +154,16 @@ impl Claimed {
         self.ends.store(false, Ordering::Release);
         Ok(())
     }
+}
+
+/// Ends the program by a signal, so that its parent sees that. PID 1 can't be ended by one of its
+/// own.
+fn end_by(signal: i32) {
+    if std::process::id() != 1 {
+        // It returns only where it doesn't know the signal.
+        let _ = emulate_default_handler(signal);
+    }
+    low_level::exit(128 + signal);
 }
 
 /// The signals of a verb that runs until it is told to stop.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use super::home::{Home, PATIENCE, PROGRAM, skip};
-use super::served::Served;
+use super::served::{Served, signal};
 
 /// A client on a terminal of its own, which util-linux's script(1) makes.
 struct Terminal {
@@ -23,6 +23,11 @@ impl Terminal {
     }
 
     fn at(home: &Home, address: &str, options: &str) -> Option<Self> {
+        Self::running(home, &format!("{PROGRAM} connect {address} {options}"))
+    }
+
+    /// A terminal where a shell runs this.
+    fn running(home: &Home, line: &str) -> Option<Self> {
         let version = Command::new("script").arg("--version").output();
         if !version.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("util-linux")) {
             skip("there is no script(1) of util-linux here, to make a terminal");
@@ -31,8 +36,7 @@ impl Terminal {
         let mut command = Command::new("script");
         home.prepare(&mut command);
         command.env("TERM", "xterm").args(["--quiet", "--flush", "--return", "--command"]);
-        let connect = format!("{PROGRAM} connect {address} {options}");
-        let client = format!("stty cols 200; {connect}");
+        let client = format!("stty cols 200; {line}");
         let mut script = command.arg(client).arg("/dev/null").spawn().unwrap();
         let mut out = script.stdout.take().unwrap();
         let (sender, bytes) = channel();
@@ -284,4 +288,32 @@ fn with_retry_the_prompt_goes_on_with_the_next_line() {
     assert_eq!(terminal.end().1, Some(0));
     let ran = server.stop();
     assert!(ran.err.contains("2 connections, 2 messages"), "{}", ran.err);
+}
+
+#[test]
+fn a_signal_that_ends_it_leaves_the_terminal_as_it_was() {
+    let home = Home::new();
+    let server = home.serve("serve");
+    let [before, after, pid] = ["before", "after", "pid"].map(|name| home.path(name));
+    for (name, keys, code) in [("TERM", "", 143), ("HUP", "half", 129), ("QUIT", "", 131)] {
+        let line = format!(
+            "ulimit -c 0; stty -g >{}; sh -c 'echo $$ >{}; exec {PROGRAM} connect {}'; code=$?; \
+             stty -g >{}; exit $code",
+            before.display(),
+            pid.display(),
+            server.address(),
+            after.display(),
+        );
+        let Some(mut terminal) = Terminal::running(&home, &line) else { return };
+        terminal.expect(">>>");
+        terminal.type_keys(keys);
+        terminal.expect(keys);
+        let pid = std::fs::read_to_string(&pid).unwrap();
+        signal(name, pid.trim().parse().unwrap());
+        let (shown, ended) = terminal.end();
+        assert_eq!(ended, Some(code), "{name}: {shown:?}");
+        let modes = [&before, &after].map(|file| std::fs::read_to_string(file).unwrap());
+        assert!(!modes[0].is_empty());
+        assert_eq!(modes[0], modes[1], "{name}");
+    }
 }

@@ -3,6 +3,7 @@
 mod connection;
 mod draft;
 mod input;
+mod modes;
 mod retry;
 mod source;
 mod terminal;
@@ -22,6 +23,7 @@ use super::escape::Escaped;
 use super::exit::Failure;
 use super::options::{SERVER, STAMP_AND_FRAME, Spoken};
 use super::output::{stderr, stdout};
+use super::signals::Claimed;
 use super::{system, units};
 use connection::{Connection, Sent};
 use input::Input;
@@ -77,14 +79,14 @@ Examples:
   countersign connect 127.0.0.1:9528 --dialect multiprocessing";
 
 impl Connect {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let protocol = self.spoken.client_protocol()?;
         // The reply to the longest message is longer still.
         let mut protocol = protocol.with_message_max(self.spoken.message_max + STAMP_AND_FRAME);
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }
-        let prompt = if io::stdin().is_terminal() { Terminal::open()? } else { None };
+        let prompt = if io::stdin().is_terminal() { Terminal::open(signals)? } else { None };
         let mut connection = Connection::new(&self, protocol, prompt.is_some());
         if self.spoken.exchange() == Exchange::VerifyOnly {
             return connection.verify();

@@ -25,9 +25,11 @@ use rustyline::{
 };
 
 use super::draft::Draft;
+use super::modes::Modes;
 use super::source::Next;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::output::{Stream, stdout};
+use crate::cli::signals::Claimed;
 
 /// What the prompt shows.
 const PROMPT: &str = ">>>";
@@ -60,12 +62,16 @@ impl Shown {
 }
 
 impl Terminal {
-    /// None where the prompt could only be shown in an stdout that is no terminal.
-    pub(super) fn open() -> Result<Option<Self>, Failure> {
+    /// None where the prompt could only be shown in an stdout that is no terminal. A signal that
+    /// ends the program leaves the terminal as it was.
+    pub(super) fn open(signals: Claimed) -> Result<Option<Self>, Failure> {
         let is_plain = is_plain();
         let is_apart = !is_plain && File::options().write(true).open("/dev/tty").is_ok();
         if !stdout().is_terminal() && !is_apart {
             return Ok(None);
+        }
+        if let Some(modes) = Modes::save() {
+            signals.before_the_end(|| modes.restore())?;
         }
         // The terminal itself, wherever stdout leads. A paste is taken line by line, as if typed.
         let config = Config::builder().behavior(Behavior::PreferTerm).bracketed_paste(false);
