@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Socket, Type};
 
 use super::home::{Home, skip};
-use super::served::{Served, ask, dial};
+use super::served::{Served, ask, dial, free_port};
 
 const UNKNOWN: &str = "the file of names can't be replaced for one program here";
 
@@ -127,7 +127,7 @@ fn one_port_can_be_had_for_both_kinds_of_addresses_in_any_order() {
         return skip("there is no IPv6 here");
     }
     let home = Home::new();
-    let free = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let free = free_port();
     let both = ["127.0.0.1", "[::1]"];
     let cases: [(&str, &[&str], &[&str]); 8] = [
         ("", &["[::]"], &both),
@@ -232,7 +232,7 @@ fn a_proxy_and_its_admin_pages_can_have_one_port_for_both_kinds_of_addresses() {
     let target = home.serve("serve --service echo --dialect open");
     let line = format!("proxy --role server --listen 127.0.0.1:0 --to {}", target.address());
     let far = Served::started(home.command(&line).spawn().unwrap(), 1);
-    let free = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let free = free_port();
     for (listen, admin, served) in
         [("[::]", "0.0.0.0", "[::1]"), ("0.0.0.0", "[::]", "127.0.0.1"), ("[::]", "", "127.0.0.1")]
     {

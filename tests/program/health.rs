@@ -1,17 +1,10 @@
 //! `ping --config` and `ping --process`: a health check that fits whatever is served.
 
-use std::net::TcpListener;
-
 use super::home::Home;
-use super::served::Served;
+use super::served::{Served, free_port};
 
 const KEYS: &str = "default  text:sixteen-bytes-and-more  dialects=countersign/1,raw,hex\n\
                     python   text:other-sixteen-bytes  dialects=multiprocessing\n";
-
-/// A port that is free: it is that of a listener which is gone.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 #[test]
 fn a_process_is_pinged_as_it_serves() {
