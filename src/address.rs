@@ -64,7 +64,7 @@ impl Address {
             Self::Unix(path) if path.as_os_str().is_empty() => {
                 Err(invalid("the path is empty".to_owned()))
             }
-            Self::Unix(path) if self.file().is_some_and(|path| bytes(path).contains(&0)) => {
+            Self::Unix(_) if self.file().is_some_and(|path| bytes(path).contains(&0)) => {
                 Err(invalid("the path has a zero byte in it".to_owned()))
             }
             Self::Unix(path) => SockAddr::unix(path).map_err(|_| {

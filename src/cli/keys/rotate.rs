@@ -54,7 +54,7 @@ impl Rotate {
         let copy = format!("copy the line of {new} from {path} to everyone who holds {old}");
         match end.map(units::date) {
             Some(end) => {
-                let text = format_args!("{copy}, in the place of the line of {old}, before {end}");
+                let text = format!("{copy}, in the place of the line of {old}, before {end}");
                 stderr().line(text);
             }
             None => {
