@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Args, Command};
 use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
 
@@ -50,14 +50,14 @@ pub(crate) struct Spoken {
           value_parser = mac)]
     pub(crate) mac: Mac,
     /// In multiprocessing, speak with Red Hat's Pythons up to 3.11, which do without MD5
-    #[arg(long, env = "COUNTERSIGN_RHEL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_RHEL", value_parser = BoolishValueParser::new())]
     pub(crate) rhel: bool,
     /// One message and its reply on each connection
-    #[arg(long, env = "COUNTERSIGN_ONCE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_ONCE", value_parser = BoolishValueParser::new())]
     pub(crate) once: bool,
     /// The handshake alone: the server reports the verdict and closes; beats --once
     #[arg(long, env = "COUNTERSIGN_VERIFY_ONLY",
-          value_parser = FalseyValueParser::new())]
+          value_parser = BoolishValueParser::new())]
     pub(crate) verify_only: bool,
     /// The longest message, in bytes
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_MESSAGE_MAX", default_value = "64k",

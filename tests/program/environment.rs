@@ -96,6 +96,42 @@ fn an_error_names_the_variable_that_a_value_came_from() {
 }
 
 #[test]
+fn a_flag_is_on_or_off_and_nothing_else() {
+    let home = Home::with_keys(KEY);
+    for (verb, flags) in [
+        ("serve", "ADMIN_EXPOSED UTC RHEL ONCE VERIFY_ONLY CLOSE_REVOKED"),
+        ("proxy --role server --listen a:1 --to a:2", "ADMIN_EXPOSED CLOSE_REVOKED"),
+        ("ping a:1", "PROXY_HEADER NO_MESSAGE QUIET RHEL ONCE VERIFY_ONLY"),
+        ("connect a:1", "NO_REPLY RHEL ONCE VERIFY_ONLY"),
+        ("load a:1", "RECONNECT RHEL ONCE VERIFY_ONLY"),
+        ("status a:1", "JSON"),
+        ("keys list", "JSON"),
+    ] {
+        let flags = flags.split(' ').map(|flag| format!("COUNTERSIGN_{flag}"));
+        for flag in flags {
+            for value in ["flase", "...", "2"] {
+                let ran = home.run(&format!("{flag}={value} {verb}"), "");
+                ran.failed(2, &[&format!("'{value}' for '{flag}'")]);
+            }
+        }
+    }
+    let lists_json = |line: &str| {
+        let ran = home.run(line, "");
+        assert_eq!(ran.code, Some(0), "{line}: {}", ran.err);
+        ran.out.contains('{')
+    };
+    for value in ["true", "1", "yes", "on", "ON"] {
+        assert!(lists_json(&format!("COUNTERSIGN_JSON={value} keys list")), "{value}");
+    }
+    for value in ["false", "0", "no", "off", "False"] {
+        assert!(!lists_json(&format!("COUNTERSIGN_JSON={value} keys list")), "{value}");
+    }
+    // A typed flag needs no value, and beats the variable.
+    assert!(lists_json("keys list --json"));
+    assert!(lists_json("COUNTERSIGN_JSON=off keys list --json"));
+}
+
+#[test]
 fn a_variable_beats_the_top_of_a_file_and_no_listener_of_it() {
     let home = Home::new();
     let shown = |variables: &str, text: &str| {

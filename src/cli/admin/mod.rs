@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use countersign::{Address, Framing, Limits, Listener, Protocol, Server, ToAddresses as _};
 
 use super::exit::{Failure, Kind};
@@ -46,7 +46,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
     admin: Option<String>,
     /// Let --admin be an address that other machines reach
-    #[arg(long, env = "COUNTERSIGN_ADMIN_EXPOSED", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_ADMIN_EXPOSED", value_parser = BoolishValueParser::new())]
     admin_exposed: bool,
     /// The mode of the file, where --admin is a Unix socket
     #[arg(long, value_name = "MODE", env = "COUNTERSIGN_ADMIN_UNIX_MODE", default_value = "0600",

@@ -14,7 +14,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use countersign::Exchange;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -63,7 +63,7 @@ pub(crate) struct Connect {
     /// What the server says is printed all the same. In a pipe it ends when the server has closed
     /// the connection, or has said nothing for as long as --timeout. In raw, hex and open, nothing
     /// tells then whether the server took the messages.
-    #[arg(long, env = "COUNTERSIGN_NO_REPLY", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_NO_REPLY", value_parser = BoolishValueParser::new())]
     no_reply: bool,
     #[command(flatten)]
     spoken: Spoken,

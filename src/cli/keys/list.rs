@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use countersign::{Key, KeyRing};
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ use crate::cli::{ring, system, units};
 #[command(before_long_help = EXAMPLES)]
 pub(super) struct List {
     /// An array of objects instead of a table
-    #[arg(long, env = "COUNTERSIGN_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
     #[command(flatten)]
     place: Where,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use countersign::load as library;
 use countersign::load::{Arrival, HangUp, Plan, Report};
@@ -92,7 +92,7 @@ pub(crate) struct Load {
           value_parser = units::size(1..=MESSAGE_MAX_CAP))]
     size: usize,
     /// Connect anew for each message
-    #[arg(long, env = "COUNTERSIGN_RECONNECT", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_RECONNECT", value_parser = BoolishValueParser::new())]
     reconnect: bool,
     /// Clients beside the others that go through the handshake and say nothing
     #[arg(long, value_name = "N", env = "COUNTERSIGN_IDLE", default_value = "0",

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use countersign::{Client, ClientError, Dial, ToAddresses as _};
 
 use super::exit::{Failure, Kind};
@@ -41,7 +41,7 @@ pub(crate) struct Ping {
           value_parser = units::count::<u32>(1..=PID_MAX))]
     process: Option<u32>,
     /// Send a PROXY header first, as a balancer's own health check does
-    #[arg(long, env = "COUNTERSIGN_PROXY_HEADER", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_PROXY_HEADER", value_parser = BoolishValueParser::new())]
     proxy_header: bool,
     /// Sign with the key of this id [default: the first that serves the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
@@ -62,11 +62,11 @@ pub(crate) struct Ping {
     #[arg(long, value_name = "TEXT", env = "COUNTERSIGN_MESSAGE")]
     message: Option<String>,
     /// Send no message: in raw, hex and open it is enough that the connection stays for a moment
-    #[arg(long, env = "COUNTERSIGN_NO_MESSAGE", value_parser = FalseyValueParser::new(),
+    #[arg(long, env = "COUNTERSIGN_NO_MESSAGE", value_parser = BoolishValueParser::new(),
           conflicts_with = "message")]
     no_message: bool,
     /// Print nothing; the exit code says it
-    #[arg(short = 'q', long, env = "COUNTERSIGN_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(short = 'q', long, env = "COUNTERSIGN_QUIET", value_parser = BoolishValueParser::new())]
     quiet: bool,
     #[command(flatten)]
     spoken: Spoken,

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use countersign::{KeyRing, Limits, Listener, Protocol};
 use log::warn;
 
@@ -50,7 +50,7 @@ pub(crate) struct Listening {
           value_parser = Choice(offers))]
     service: Offer,
     /// Stamp in UTC instead of local time
-    #[arg(long, env = "COUNTERSIGN_UTC", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_UTC", value_parser = BoolishValueParser::new())]
     utc: bool,
     /// When nothing was heard of a peer over TCP for so long, ask whether it is there; 0s is never
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TCP_KEEPALIVE", default_value = "1m",

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 
 use super::escape;
 use super::exit::Failure;
@@ -31,7 +31,7 @@ pub(crate) struct Status {
           default_missing_value = "1s", value_parser = units::time(WATCH))]
     watch: Option<Duration>,
     /// The report as it is, for programs
-    #[arg(long, env = "COUNTERSIGN_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "COUNTERSIGN_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
     /// How long an answer may take
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "5s",
