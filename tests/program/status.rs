@@ -36,6 +36,30 @@ fn it_shows_the_server_and_its_listeners() {
     }
 }
 
+/// The pages are shown under an address alone, and the request has the one that was connected to.
+#[test]
+fn every_way_to_write_the_address_shows_the_page() {
+    let home = Home::new();
+    let mut cases = Vec::new();
+    let v4 = home.serve("serve --admin 127.0.0.1:0 --dialect open");
+    let admin = v4.admin();
+    let port = admin.rsplit_once(':').unwrap().1.to_owned();
+    let written = ["", ":", "127.1:", "localhost:"];
+    cases.extend(written.map(|host| format!("{host}{port}")));
+    let v6 = TcpListener::bind("[::1]:0").is_ok();
+    let v6 = v6.then(|| home.serve("serve --admin [::1]:0 --dialect open"));
+    if let Some(served) = &v6 {
+        let admin = served.admin();
+        let port = admin.rsplit_once(':').unwrap().1;
+        cases.extend(["[::1]", "[::1%1]"].map(|host| format!("{host}:{port}")));
+    }
+    for address in cases {
+        let ran = home.run(&format!("status {address}"), "");
+        assert_eq!((ran.code, &ran.err[..]), (Some(0), ""), "{address}");
+        assert!(ran.out.contains(": serving, "), "{address}: {}", ran.out);
+    }
+}
+
 #[test]
 fn json_is_the_report_as_it_is() {
     let home = Home::with_keys(KEY);

@@ -2,10 +2,10 @@
 
 use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use countersign::{ClientError, Dial, ToAddresses as _};
+use countersign::{Address, ClientError, Dial, ToAddresses as _};
 use httparse::EMPTY_HEADER;
 
 use super::Status;
@@ -33,8 +33,9 @@ impl Page {
         let unreached = |error: io::Error| Failure::client(address, &as_a_client(error));
         let now = system::monotonic();
         let addresses = place.to_addresses().map_err(unreached)?;
-        let (mut stream, _) = Dial::new(addresses, now, *timeout).wait().map_err(unreached)?;
-        let host = if place.starts_with("unix:") { "localhost" } else { place };
+        let dial = Dial::new(addresses, now, *timeout);
+        let (mut stream, connected) = dial.wait().map_err(unreached)?;
+        let host = host(&connected);
         let request = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         let answer = ask(&mut stream, request.as_bytes(), now + *timeout, is_over);
         let answer = answer.map_err(unreached)?;
@@ -70,6 +71,15 @@ impl Page {
             true => Ok(Self { text: String::from_utf8_lossy(body).into_owned(), report }),
             false => Err("its answer is another program's".into()),
         }
+    }
+}
+
+/// The host that the request names, whatever was typed: the page is no host name's. A number of an
+/// interface means nothing to the other end.
+fn host(address: &Address) -> String {
+    match address.ip() {
+        Some(ip) => SocketAddr::new(ip.ip(), ip.port()).to_string(),
+        None => "localhost".to_owned(),
     }
 }
 
