@@ -9,7 +9,6 @@ use countersign::services::Echo;
 use countersign::{Close, Dialect, Limits, Listener, Protocol, Refusal, Reply, Server};
 
 use crate::common::{CHALLENGE, Client, IN_LINES, PATIENCE, Running, bracket, speaking};
-use crate::memory::Stage;
 
 const A_MOMENT: Duration = Duration::from_millis(150);
 
@@ -241,39 +240,4 @@ fn a_burst_of_connections_is_served() {
     clients.iter_mut().for_each(|client| client.say(b"a\n"));
     clients.iter_mut().for_each(|client| client.expect(b"[a]\n"));
     assert_eq!(server.stop().accepted, 600);
-}
-
-#[test]
-fn a_turn_lets_in_and_closes_no_more_than_it_serves() {
-    let limits = Limits { idle_timeout: Duration::from_secs(1), ..Limits::default() };
-    let mut stage = Stage::new(Protocol::open(), limits, Echo);
-    // Many come while nobody is in: a few at a time, and the next turn is due at once.
-    let lines = stage.call(500);
-    let turn = |stage: &mut Stage<Echo>| {
-        let before = stage.engine.counters().accepted;
-        stage.engine.turn(stage.now, stage.wall).unwrap();
-        stage.engine.counters().accepted - before
-    };
-    assert_eq!(turn(&mut stage), 32);
-    assert!(stage.engine.deadline().unwrap() <= stage.now);
-    stage.work();
-    assert_eq!(stage.engine.counters().accepted, 500);
-    // While many are served, as many come.
-    let _others = stage.call(500);
-    for line in &lines[..100] {
-        stage.hear_of(line, b"a\n");
-    }
-    assert_eq!(turn(&mut stage), 100);
-    stage.work();
-    assert_eq!(stage.engine.counters().accepted, 1_000);
-    // All of them become idle in one moment.
-    stage.now = stage.now + Duration::from_secs(1);
-    let closed = |stage: &Stage<Echo>| {
-        stage.engine.connections().iter().map(|all| all.closing).sum::<usize>()
-    };
-    stage.engine.turn(stage.now, stage.wall).unwrap();
-    assert_eq!(closed(&stage), 32);
-    assert!(stage.engine.deadline().unwrap() <= stage.now);
-    stage.work();
-    assert_eq!(closed(&stage), 1_000);
 }

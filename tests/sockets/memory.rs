@@ -94,25 +94,8 @@ impl<S: Service> Stage<S> {
         line
     }
 
-    /// So many clients call at once, and the server has not looked yet.
-    pub(crate) fn call(&mut self, count: usize) -> Vec<Line> {
-        let lines: Vec<Line> = (0..count).map(|_| Line::default()).collect();
-        for line in &lines {
-            line.borrow_mut().room = usize::MAX;
-        }
-        self.engine.net_mut().calling.extend(lines.iter().map(Rc::clone));
-        self.engine.call(0);
-        lines
-    }
-
     /// A client says something, and the server does what there is to do.
     pub(crate) fn say(&mut self, line: &Line, bytes: &[u8]) {
-        self.hear_of(line, bytes);
-        self.work();
-    }
-
-    /// A client says something, and the server has not looked yet.
-    pub(crate) fn hear_of(&mut self, line: &Line, bytes: &[u8]) {
         line.borrow_mut().to_server.extend(bytes);
         self.report(line, Readiness { readable: true, ..Readiness::default() });
     }
@@ -121,7 +104,6 @@ impl<S: Service> Stage<S> {
     pub(crate) fn take(&mut self, line: &Line, room: usize) {
         line.borrow_mut().room += room;
         self.report(line, Readiness { writable: true, ..Readiness::default() });
-        self.work();
     }
 
     /// Time passes.
@@ -133,6 +115,7 @@ impl<S: Service> Stage<S> {
     fn report(&mut self, line: &Line, readiness: Readiness) {
         let name = line.borrow().name.unwrap();
         self.engine.event(name, readiness);
+        self.work();
     }
 
     /// Does all that there is to do now.

@@ -17,10 +17,11 @@ use crate::server::moment::Moment;
 use crate::server::net::{AcceptFailure, Net};
 use crate::server::waits::Wait;
 
+/// The connections that one turn accepts, so that those who are in have their turns too.
+const ACCEPTS_PER_TURN: usize = 256;
 impl<N: Net, S: Service> Engine<N, S> {
-    /// Lets newcomers in, at most so many.
-    pub(super) fn admit(&mut self, share: usize, now: Moment, wall: SystemTime) -> io::Result<()> {
-        for _ in 0..share {
+    pub(super) fn admit(&mut self, now: Moment, wall: SystemTime) -> io::Result<()> {
+        for _ in 0..ACCEPTS_PER_TURN {
             let has_room = |gate| self.room_at(gate).is_some_and(|room| room <= now);
             let Some((socket, gate)) = self.door.caller(now, has_room) else { break };
             let counters = &mut self.gates[usize::from(gate)].counters;

@@ -16,6 +16,9 @@ use crate::server::notes::{self, Ended};
 use crate::server::signs::Signs;
 use crate::server::waits::{Wait, Waits};
 
+/// The connections that one turn closes because their time is up.
+const EXPIRIES_PER_TURN: usize = 256;
+
 impl<N: Net, S: Service> Engine<N, S> {
     /// Stops gracefully: nobody is let in any more, what has arrived is answered, and every
     /// connection is closed, at the latest when [`drain_timeout`] has passed.
@@ -65,12 +68,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.drain.is_some() && self.conns.is_empty()
     }
 
-    /// Ends those whose time is up, and greets those whose delay is over, at most so many.
-    pub(super) fn expire(&mut self, share: usize, now: Moment, wall: SystemTime) {
+    /// Ends those whose time is up, and greets those whose delay is over.
+    pub(super) fn expire(&mut self, now: Moment, wall: SystemTime) {
         if self.drain.is_some_and(|end| end <= now) {
             self.expire_all(now);
         }
-        for _ in 0..share {
+        for _ in 0..EXPIRIES_PER_TURN {
             let Some((slot, wait)) = self.due(now) else { break };
             match wait {
                 Wait::Idle => self.part(slot, Close::IdleTimeout, now, wall),
@@ -101,9 +104,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.waits.due(now, self.gates.iter().map(Gate::limits))
     }
 
-    /// Ends those who are too old, at most so many.
-    pub(super) fn retire(&mut self, share: usize, now: Moment, wall: SystemTime) {
-        for _ in 0..share {
+    /// Ends those who are too old.
+    pub(super) fn retire(&mut self, now: Moment, wall: SystemTime) {
+        for _ in 0..EXPIRIES_PER_TURN {
             let limits = self.gates.iter().map(Gate::limits);
             let due = self.ages.as_ref().and_then(|ages| ages.due(now, limits));
             let Some((slot, _)) = due else { break };

@@ -41,12 +41,6 @@ const INBOX: usize = 16 << 10;
 /// The most that a session has to say itself at once: a nonce and a hello.
 const ASIDE: usize = CHALLENGE + HELLO_MAX;
 
-/// How many connections a turn lets in, and how many it closes because their time is up: as many
-/// as had their turn, within these bounds. Each costs the time of several messages, so a crowd that
-/// comes or goes at once must not have those who are in wait until all of it is dealt with.
-const SHARE_MIN: usize = 32;
-const SHARE_MAX: usize = 256;
-
 /// What the slab adds to an entry, at most.
 const SLAB_OVERHEAD: usize = size_of::<usize>();
 
@@ -151,10 +145,9 @@ impl<N: Net, S: Service> Engine<N, S> {
             }
         }
         self.ready.clear();
-        let share = visits.clamp(SHARE_MIN, SHARE_MAX);
-        self.expire(share, now, wall);
-        self.retire(share, now, wall);
-        self.admit(share, now, wall)?;
+        self.expire(now, wall);
+        self.retire(now, wall);
+        self.admit(now, wall)?;
         Ok(visits)
     }
 
