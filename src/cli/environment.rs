@@ -10,11 +10,12 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, Error};
 
 /// Reads a command line, and the environment behind it.
-pub(crate) fn parse(command: Command, argv: &[OsString]) -> Result<ArgMatches, Error> {
-    let command =
-        without(command, &|variable| env::var_os(variable).is_some_and(|it| it.is_empty()));
-    let read = command.clone().try_get_matches_from(argv);
-    read.map_err(|error| blame(error, &command, argv))
+pub(crate) fn parse(command: impl Fn() -> Command, argv: &[OsString]) -> Result<ArgMatches, Error> {
+    let is_empty = |variable: &str| env::var_os(variable).is_some_and(|value| value.is_empty());
+    // A walk over all options costs as much as reading them does.
+    let has_empty = env::vars_os().any(|(_, value)| value.is_empty());
+    let command = || if has_empty { without(command(), &is_empty) } else { command() };
+    command().try_get_matches_from(argv).map_err(|error| blame(error, &command(), argv))
 }
 
 /// The command with some variables left unread, in all its verbs.
@@ -65,7 +66,7 @@ fn variables<'a>(command: &'a Command, shown: &str) -> Vec<&'a str> {
 
 /// The options that were typed behind the verb of a command line, each as `--name`.
 pub(crate) fn typed(command: Command, argv: &[OsString]) -> Result<Vec<String>, Error> {
-    let matches = parse(command.clone(), argv)?;
+    let matches = parse(|| command.clone(), argv)?;
     let mut typed = Vec::new();
     for (verb, matches) in verbs(&command, &matches) {
         let is_typed = |arg: &&Arg| {

@@ -94,7 +94,7 @@ pub(crate) fn main() -> ExitCode {
     let signals = signals::claim();
     let argv: Vec<OsString> = std::env::args_os().collect();
     let mut origins = Origins::default();
-    let read = environment::parse(command(), &argv).and_then(|matches| {
+    let read = environment::parse(command, &argv).and_then(|matches| {
         origins = Origins::of(&command(), &matches);
         Arguments::from_arg_matches(&matches)
     });
@@ -146,7 +146,7 @@ fn tell(mut told: clap::Error) -> Result<(), Failure> {
 
 /// What another command line asks for.
 fn verb_of(argv: &[OsString]) -> Result<Verb, Failure> {
-    let read = environment::parse(command(), argv);
+    let read = environment::parse(command, argv);
     let arguments = read.and_then(|matches| Arguments::from_arg_matches(&matches));
     arguments.map(|arguments| arguments.verb).map_err(config::usage)
 }

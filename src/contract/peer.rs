@@ -129,11 +129,9 @@ impl PeerAddress {
 impl From<SocketAddr> for PeerAddress {
     /// An IPv4 peer of a listener at `[::]` is called by its IPv4 address, as at any other.
     fn from(address: SocketAddr) -> Self {
-        let mapped = match address {
-            SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped(),
-            SocketAddr::V4(_) => None,
-        };
-        Self::Ip(mapped.map_or(address, |v4| SocketAddr::from((v4, address.port()))))
+        let SocketAddr::V6(v6) = address else { return Self::Ip(address) };
+        let mapped = v6.ip().to_ipv4_mapped();
+        Self::Ip(mapped.map_or(address, |v4| SocketAddr::from((v4, v6.port()))))
     }
 }
 

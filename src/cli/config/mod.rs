@@ -202,7 +202,7 @@ impl File {
     ) -> Result<ArgMatches, Failure> {
         let program =
             super::command().mut_subcommand(self.verb, |verb| known::inject(verb, top, own));
-        let mut matches = environment::parse(program, &self.argv).map_err(usage)?;
+        let mut matches = environment::parse(|| program.clone(), &self.argv).map_err(usage)?;
         let (_, matches) = matches
             .remove_subcommand()
             .ok_or_else(|| Failure::new(Kind::General, "there is no verb"))?;
