@@ -69,8 +69,7 @@ pub struct Load {
     has_connected: bool,
     /// Connections that have failed since a message was last answered.
     fruitless: usize,
-    /// Those of them whose replies didn't come in time, and before the first handshake those that
-    /// weren't there in time themselves.
+    /// Those of them that ended because a reply, or the connection itself, didn't come in time.
     mute: usize,
     /// When time ends the load.
     end: Nanos,
@@ -311,7 +310,7 @@ impl Load {
                 self.fruitless += 1;
                 self.mute += usize::from(match failure {
                     Failure::ReplyTimeout => true,
-                    Failure::ConnectTimeout => !self.has_connected,
+                    Failure::ConnectTimeout => !self.has_connected || self.lacks_clients(slot),
                     _ => false,
                 });
                 let Desk { supply, report, .. } = &mut self.desk;
@@ -325,6 +324,12 @@ impl Load {
                 self.resting.push_back((now + REST, slot));
             }
         }
+    }
+
+    /// Whether messages wait for this client to connect. They don't while another client that is
+    /// connected has nothing to say: at a low rate, that one alone is enough.
+    fn lacks_clients(&self, slot: usize) -> bool {
+        self.callers[slot].talks && !self.spare.iter().any(|slot| self.callers[*slot].spare)
     }
 
     fn hang_up(&mut self, slot: usize) {

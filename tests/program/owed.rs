@@ -240,13 +240,18 @@ fn fail_to_connect(home: &Home, dialect: &str, what: &str, address: &str, code: 
 
 /// An address where nothing answers, as if a firewall dropped what comes.
 fn full_queue() -> (Vec<Socket>, String) {
+    queue(0, 4)
+}
+
+/// An address where nobody accepts: connections stand until the queue is full, and some do already.
+fn queue(length: i32, waiting: usize) -> (Vec<Socket>, String) {
     let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let listener = socket();
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    listener.listen(0).unwrap();
+    listener.listen(length).unwrap();
     let address = listener.local_addr().unwrap();
     let mut sockets = vec![listener];
-    for _ in 0..4 {
+    for _ in 0..waiting {
         let waiting = socket();
         waiting.set_nonblocking(true).unwrap();
         // It may be in progress for ever.
@@ -254,6 +259,19 @@ fn full_queue() -> (Vec<Socket>, String) {
         sockets.push(waiting);
     }
     (sockets, address.as_socket().unwrap().to_string())
+}
+
+#[test]
+fn a_count_ends_when_only_some_get_a_connection_and_none_an_answer() {
+    let home = Home::new();
+    for options in ["-n 60", "-n 60 -P 3", "-n 60 --reconnect", "-n 60 --idle 1"] {
+        let (_queue, address) = queue(1, 0);
+        let timeouts = "--connect-timeout 300ms --reply-timeout 200ms";
+        let ran = load(&home, &address, &format!("{options} {timeouts}"));
+        let account = account(&ran, options);
+        assert_eq!((ran.code, account.answered), (Some(69), 0), "{options}: {ran:?}");
+        assert!(account.unsent > 0, "{options}: the rest isn't tried, {account:?}");
+    }
 }
 
 #[test]
