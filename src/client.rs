@@ -187,7 +187,9 @@ impl Client {
     /// [`send`](Self::send) and [`finish`](Self::finish) write nothing: [`flush`](Self::flush)
     /// does, for many messages at once. [`receive`](Self::receive) fails with
     /// [`ClientError::Timeout`] where no whole message has arrived. The bytes that wait to be
-    /// written are [`unsent`](Self::unsent): bound them, and memory is bounded.
+    /// written are [`unsent`](Self::unsent): bound them, and memory is bounded. [`ask`](Self::ask)
+    /// writes what the socket takes. As soon as calls wait again, one that waits for the server
+    /// first writes all that is unsent; if that takes too long, nothing more can be sent.
     ///
     /// # Errors
     ///
@@ -304,7 +306,8 @@ impl Client {
     /// the server ended the stream instead.
     pub fn ask(&mut self, message: &[u8]) -> Result<&[u8], ClientError> {
         let deadline = self.deadline();
-        match self.send_until(message, deadline) {
+        // Where no call waits, sending alone writes nothing.
+        match self.send_until(message, deadline).and_then(|()| self.flush_until(deadline)) {
             // The reason why the server has hung up shows when reading.
             Ok(()) => {}
             Err(ClientError::Io(error)) if is_reset(&error) => {}
@@ -385,6 +388,18 @@ impl Client {
         }
     }
 
+    /// Before waiting for the server: it can't answer what was left unsent while no call waited.
+    fn flush_to_wait(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
+        if self.is_nonblocking || self.is_unsendable {
+            return Ok(());
+        }
+        match self.flush_until(deadline) {
+            // The reason why the server has hung up shows when reading.
+            Err(ClientError::Io(error)) if is_reset(&error) => Ok(()),
+            flushed => flushed,
+        }
+    }
+
     /// The stream has ended, perhaps with a line that has no terminator.
     fn last(&mut self) -> Result<Option<Heard>, ClientError> {
         match self.session.finish(&self.protocol) {
@@ -399,6 +414,7 @@ impl Client {
     }
 
     fn read(&mut self, deadline: Option<Instant>) -> Result<usize, ClientError> {
+        self.flush_to_wait(deadline)?;
         self.inbox.resize(INBOX, 0);
         self.next = 0;
         let read = retried(self.is_nonblocking, deadline, |left| {

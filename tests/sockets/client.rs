@@ -281,6 +281,37 @@ fn without_waiting_what_the_socket_refuses_stays_unsent() {
     assert_eq!(client.receive().unwrap(), None);
 }
 
+#[test]
+fn a_call_that_waits_first_sends_what_was_left_unsent() {
+    for dialect in [Dialect::Open, Dialect::Raw, Dialect::Countersign] {
+        let protocol = speaking(dialect);
+        let server = Running::start(protocol.clone(), Limits::default(), Echo);
+        let mut client = Client::connect(server.address, other_end(&protocol)).unwrap();
+        client.set_timeout(Some(PATIENCE));
+        client.set_nonblocking(true).unwrap();
+        client.send(b"one").unwrap();
+        assert!(client.unsent() > 0, "{dialect}");
+        client.set_nonblocking(false).unwrap();
+        assert_eq!(client.receive().unwrap(), Some(&b"one"[..]), "{dialect}");
+        // To ask without waiting is to write; the reply may be there already.
+        client.set_nonblocking(true).unwrap();
+        let is_answered = match client.ask(b"two") {
+            Ok(reply) => reply == b"two",
+            Err(ClientError::Timeout) => false,
+            Err(error) => panic!("{dialect}: {error:?}"),
+        };
+        assert_eq!(client.unsent(), 0, "{dialect}");
+        client.set_nonblocking(false).unwrap();
+        if !is_answered {
+            assert_eq!(client.receive().unwrap(), Some(&b"two"[..]), "{dialect}");
+        }
+        client.set_nonblocking(true).unwrap();
+        client.finish().unwrap();
+        client.set_nonblocking(false).unwrap();
+        assert_eq!(client.receive().unwrap(), None, "{dialect}");
+    }
+}
+
 /// A server of `raw` that says nothing more once it has the proof, and leaves after this time.
 fn silent(stays: Duration) -> (SocketAddr, JoinHandle<()>) {
     server(move |mut stream| {
