@@ -65,12 +65,16 @@ impl<S: Service> Loopback<S> {
         &self.greeting
     }
 
-    /// Has the peer say something, and returns the messages that it gets for it.
+    /// Has the peer say something, and returns the messages that it gets for it: none after a
+    /// [`verdict`](Self::verdict), when the service isn't called any more.
     pub fn say(&mut self, message: impl AsRef<[u8]>) -> Vec<Vec<u8>> {
+        if self.verdict.is_some() {
+            return Vec::new();
+        }
         let Self { service, state, now, .. } = self;
         let ((), replies, verdict) =
             written(*now, |reply| service.message(state, message.as_ref(), reply));
-        self.verdict = self.verdict.or(verdict);
+        self.verdict = verdict;
         replies
     }
 
@@ -135,6 +139,7 @@ mod tests {
         assert_eq!(peer.verdict(), None);
         assert_eq!(peer.say("hello"), [b"bye"]);
         assert_eq!(peer.verdict(), Some(Close::Dismissed));
+        assert!(peer.say("and?").is_empty(), "over is over");
         let flood = |_: &[u8], reply: &mut Reply<'_>| reply.message(&[0; 1 << 20]);
         let mut peer = Loopback::new(flood);
         assert!(peer.say("hello").is_empty());
