@@ -35,6 +35,8 @@ pub(super) fn why(error: &io::Error) -> Failure {
             Failure::Unreachable
         }
         Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Failure::NoPort,
+        // The server, or what stands before it, has answered, and then broken the connection.
+        Some(libc::ECONNRESET | libc::ECONNABORTED) => Failure::Reset,
         Some(libc::EMFILE | libc::ENFILE) => Failure::NoDescriptor,
         _ => Failure::Connect,
     }
@@ -45,5 +47,19 @@ pub(super) fn hang_up(stream: TcpStream, how: HangUp) {
     if how == HangUp::Rst {
         // Where it can't be set, the peer sees a good-bye instead.
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_while_connecting_is_called_one() {
+        let failure = |number| why(&io::Error::from_raw_os_error(number));
+        assert_eq!(failure(libc::ECONNRESET), Failure::Reset);
+        assert_eq!(failure(libc::ECONNABORTED), Failure::Reset);
+        assert_eq!(failure(libc::ECONNREFUSED), Failure::NobodyListens);
+        assert_eq!(failure(libc::EINVAL), Failure::Connect);
     }
 }
