@@ -250,6 +250,19 @@ fn a_server_that_is_not_there_is_told_of_before_anything_is_typed() {
 }
 
 #[test]
+fn an_empty_pipe_tells_whether_the_server_is_there_too() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --service echo --once");
+    for options in ["", "--once"] {
+        home.run(&format!("connect {} {options}", server.address()), "").printed("");
+        let ran = home.run(&format!("connect 127.0.0.1:1 {options}"), "");
+        ran.failed(69, &["nobody listens there"]);
+    }
+    let ran = server.stop();
+    assert!(ran.err.contains("stopped; 2 connections, 0 messages"), "{}", ran.err);
+}
+
+#[test]
 fn a_client_without_a_key_is_told_how_to_bring_it_over() {
     for (ring, code, said) in
         [(None, 66, "no such file; "), (Some("# none\n"), 65, "holds no key; ")]

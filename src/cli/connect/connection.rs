@@ -32,6 +32,8 @@ pub(super) struct Connection<'a> {
     /// Messages that may await their replies at one time.
     depth: u64,
     client: Option<Client>,
+    /// Whether there ever was a connection.
+    was_open: bool,
     /// Messages that await their replies.
     due: u64,
     /// When a reply, or what is sent, last made progress.
@@ -66,6 +68,7 @@ impl<'a> Connection<'a> {
             is_forgiving: is_prompt && *retry > 0,
             depth: if one { 1 } else { u64::MAX },
             client: None,
+            was_open: false,
             due: 0,
             progress: system::monotonic(),
             lost: None,
@@ -82,8 +85,14 @@ impl<'a> Connection<'a> {
             let mut client = self.dial()?;
             client.set_nonblocking(true).map_err(|error| self.failed(&error.into()))?;
             self.client = Some(client);
+            self.was_open = true;
         }
         Ok(())
+    }
+
+    /// Connects, if nothing that was sent has shown whether the server is there.
+    pub(super) fn reach(&mut self) -> Result<(), Failure> {
+        if self.was_open { Ok(()) } else { self.open() }
     }
 
     /// Whether another message may be sent now.

@@ -120,7 +120,10 @@ fn converse(connection: &mut Connection<'_>, source: &mut Source) -> Result<(), 
                 },
                 Next::TooLong => verdict = Some(Err(connection.too_long())),
                 Next::Nothing => is_dry = true,
-                Next::End => verdict = Some(Ok(())),
+                Next::End => {
+                    // Whoever has sent nothing hears all the same that the server isn't there.
+                    verdict = Some(if source.is_prompt() { Ok(()) } else { connection.reach() });
+                }
                 Next::Interrupted => verdict = Some(Err(Failure::interrupted())),
             }
         }
