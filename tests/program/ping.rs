@@ -1,9 +1,11 @@
 //! `countersign ping`: the health check of every dialect.
 
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::thread;
 
-use super::home::Home;
+use super::home::{Home, skip};
+use super::served::Lines;
 
 const KEY: &str = "garden  text:sixteen-bytes-and-more  dialects=countersign/1,raw,hex\n\
                    py  text:another-sixteen-bytes  dialects=multiprocessing\n";
@@ -109,4 +111,36 @@ fn pinging_costs_a_server_no_refusal() {
     assert_eq!(home.run(&format!("ping {} -c 5 -i 1ms", server.address()), "").code, Some(0));
     let ran = server.stop();
     assert!(!ran.err.contains("refused") && ran.err.contains("closed: finished"), "{}", ran.err);
+}
+
+/// A Listener of Python's that accepts one and keeps the connection until its stdin ends. Before
+/// 3.12 it wants MD5.
+const KEEPER: &str = "\
+import sys
+from multiprocessing.connection import Listener
+listener = Listener(('127.0.0.1', 0), authkey=b'another-sixteen-bytes')
+print(listener.address[1], 'sha256' if sys.version_info >= (3, 12) else 'md5', flush=True)
+kept = listener.accept()
+sys.stdin.read()
+";
+
+#[test]
+fn a_listener_of_pythons_that_keeps_the_connection_is_seen_to_serve() {
+    let home = Home::with_keys(KEY);
+    let mut command = Command::new("python3");
+    command.args(["-c", KEEPER]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut child) = command.spawn() else { return skip("there is no python3 here") };
+    let lines = Lines::of(child.stdout.take().unwrap());
+    let said = lines.next().unwrap();
+    let (port, mac) = said.trim().split_once(' ').unwrap();
+    if mac == "sha256" || cfg!(feature = "legacy-md5") {
+        let line = format!("ping 127.0.0.1:{port} --dialect multiprocessing --mac {mac}");
+        let ran = home.run(&line, "");
+        assert_eq!((ran.code, &ran.err[..]), (Some(0), ""), "{}", ran.out);
+    } else {
+        skip("the Listener of the python3 here takes MD5 alone");
+        child.kill().unwrap();
+    }
+    drop(child.stdin.take());
+    child.wait().unwrap();
 }

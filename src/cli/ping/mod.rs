@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use countersign::{Client, ClientError, Dial, ToAddresses as _};
+use countersign::{Client, ClientError, Dial, Dialect, ToAddresses as _};
 
 use super::exit::{Failure, Kind};
 use super::options::{SERVER, Spoken};
@@ -173,6 +173,14 @@ impl Ping {
             client.ask(message.as_bytes())?;
         }
         match target.check {
+            // The server has said in the handshake that it takes our proof, and what has accepted
+            // us may keep the connection for as long as it likes.
+            Check::Proof | Check::ProofAndAnswer(_)
+                if target.protocol.dialect() == Dialect::Multiprocessing =>
+            {
+                client.finish()?;
+                Ok("")
+            }
             // Whether the server takes our proof too, it says at the latest with its good-bye.
             Check::Proof | Check::ProofAndAnswer(_) => {
                 client.finish()?;
