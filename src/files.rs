@@ -7,19 +7,20 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{getegid, geteuid, getgroups};
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::words;
 
 /// Far more than a ring of keys or a configuration needs.
 const LARGEST: usize = 1 << 20;
 
-/// How long a pipe may be silent. Whoever writes to it has begun already.
-const SILENCE: Duration = Duration::from_secs(5);
+/// How long reading all of a pipe may take. Its writer has begun already.
+const PIPE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bits of a mode by which the group, and everybody else, may read and write.
 const GROUP_READS: u32 = 0o040;
@@ -138,11 +139,16 @@ fn read_regular(mut file: File, length: u64) -> Result<Zeroizing<Vec<u8>>, FileF
     Ok(text)
 }
 
+/// A limit on each read alone would let a writer that sends a byte now and then hold the reader.
 fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileFault> {
     let mut text = Zeroizing::new(vec![0; LARGEST + 1]);
     let mut length = 0;
+    let deadline = clock::after(PIPE_TIMEOUT);
     while length < text.len() {
-        wait(&pipe)?;
+        if !wait(&pipe, deadline)? {
+            let is_silent = length == 0;
+            return Err(if is_silent { FileFault::SilentPipe } else { FileFault::UnfinishedPipe });
+        }
         match pipe.read(&mut text[length..]) {
             Ok(0) if length == 0 => return Err(FileFault::SilentPipe),
             Ok(0) => break,
@@ -158,13 +164,17 @@ fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileFault> {
     Ok(text)
 }
 
-/// Waits until something can be read from a pipe, or its end.
-fn wait(pipe: &File) -> Result<(), FileFault> {
-    let silence = Timespec::try_from(SILENCE).map_err(io::Error::other)?;
-    match poll(&mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)], Some(&silence)) {
-        Ok(0) => Err(FileFault::SilentPipe),
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(io::Error::from(error).into()),
+/// Waits until something can be read from a pipe, or its end. Returns whether that was in time.
+fn wait(pipe: &File, deadline: Instant) -> io::Result<bool> {
+    let rest = deadline.saturating_duration_since(clock::monotonic());
+    if rest.is_zero() {
+        return Ok(false);
+    }
+    let rest = Timespec::try_from(rest).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)], Some(&rest)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -208,6 +218,8 @@ pub enum FileFault {
     Pipe,
     /// Nothing came from the pipe: nobody writes to it, or it was read before.
     SilentPipe,
+    /// The pipe's end did not come in time.
+    UnfinishedPipe,
     /// It belongs to another user: who.
     Foreign(u32),
     /// Others may read or write it: its mode.
@@ -237,6 +249,12 @@ impl fmt::Display for FileFault {
             Self::SilentPipe => f.write_str(
                 "nothing comes from this pipe; a pipe can be read once, so name a regular file if \
                  it is to be read again",
+            ),
+            Self::UnfinishedPipe => write!(
+                f,
+                "the end of this pipe did not come within {} s; have its writer close it, or name \
+                 a regular file",
+                PIPE_TIMEOUT.as_secs()
             ),
             Self::Foreign(owner) => write!(
                 f,

@@ -127,6 +127,8 @@ fn what_is_no_file_neither_blocks_nor_fills_memory() {
         home.run(&format!("check-config {path}"), "").failed(78, &[&path, said]);
         home.run(&format!("serve --config {path}"), "").failed(78, &[&path, said]);
     }
+    let drip = "$CS keys check --keys <(while printf '#'; do sleep 0.1; done)";
+    shell(&home, drip).failed(65, &["the end of this pipe did not come within 5 s"]);
     let piped = shell(&home, "$CS check-config <(echo utc = true)");
     piped.failed(78, &["is a pipe, which can't be read again; name a regular file"]);
 }
