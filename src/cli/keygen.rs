@@ -16,7 +16,7 @@ use super::ring::{self, Purpose};
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Keygen {
     /// What the key is called
-    #[arg(default_value = "default")]
+    #[arg(default_value = "default", value_parser = ring::id)]
     id: String,
     #[command(flatten)]
     purpose: Purpose,

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::exit::{Failure, Kind, plain};
 use super::system;
+use super::units::Reader;
 pub(crate) use change::Change;
 pub(crate) use end::End;
 
@@ -79,13 +80,16 @@ pub(crate) struct Purpose {
           default_value = "countersign/1", value_delimiter = ',', value_parser = dialect)]
     dialects: Vec<Dialect>,
     /// The one service that the key lets into, by the name that both ends know it by
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_parser = word)]
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE",
+          value_parser = option("audience"))]
     audience: Option<String>,
     /// From when on the key is taken: 2027-01-31, or 2027-01-31T12:00:00Z
-    #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_BEFORE", value_parser = word)]
+    #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_BEFORE",
+          value_parser = option("not-before"))]
     not_before: Option<String>,
     /// Until when the key is taken; a day counts to its end
-    #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_AFTER", value_parser = word)]
+    #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_AFTER",
+          value_parser = option("not-after"))]
     not_after: Option<String>,
 }
 
@@ -129,6 +133,22 @@ fn dialect(name: &str) -> Result<Dialect, String> {
     let known = name.parse().ok().filter(|dialect: &Dialect| dialect.authenticates());
     let remedy = "write countersign/1, raw, hex or multiprocessing, with commas between them";
     known.ok_or_else(|| remedy.to_owned())
+}
+
+/// Reads the id of a key.
+pub(crate) fn id(text: &str) -> Result<String, String> {
+    let key = Key::new(text, &[1; SECRET]);
+    key.map(|_| text.to_owned()).map_err(|fault| fault.to_string())
+}
+
+/// Reads the value of a key's option as a ring does, so that what a ring would refuse is wrong
+/// usage and nothing is wrong with the ring.
+fn option(name: &'static str) -> impl Reader<String> {
+    move |text| {
+        let text = word(text)?;
+        let read = KeyRing::parse(&line("id", &[1; SECRET], &format!("  {name}={text}")));
+        read.map(|_| text).map_err(|error| error.fault().to_string())
+    }
 }
 
 /// What isn't one word would be read back as something else.

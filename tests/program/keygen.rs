@@ -89,8 +89,10 @@ fn an_id_that_could_not_be_read_back_is_refused() {
     for id in ["", "#hidden", &"x".repeat(65), "two words", "two\nlines"] {
         let mut command = home.command("keygen");
         let ran = finish(command.arg(id).spawn().unwrap(), b"");
-        ran.failed(65, &["an id is one printable word of 1 to 64 bytes; give it another"]);
+        ran.failed(2, &["for '[ID]'", "an id is one printable word of 1 to 64 bytes; give it"]);
         assert!(!home.ring().exists(), "{id}");
+        let ran = finish(home.command("keys rotate").arg(id).spawn().unwrap(), b"");
+        ran.failed(2, &["for '<ID>'", "an id is one printable word of 1 to 64 bytes; give it"]);
     }
 }
 
@@ -121,10 +123,20 @@ fn what_a_key_is_for_stands_behind_it() {
         ("--not-before 2027-01-02 --not-after 2027-01-01", "is no later than not-before="),
     ];
     for (options, said) in faults {
-        home.run(&format!("keygen other {options}"), "").failed(65, &[said]);
+        home.run(&format!("keygen other {options}"), "").failed(2, &[said]);
+    }
+    for (variable, option) in [
+        ("COUNTERSIGN_NOT_AFTER", "--not-after <DATE>"),
+        ("COUNTERSIGN_NOT_BEFORE", "--not-before <DATE>"),
+    ] {
+        let ran = home.run(&format!("{variable}=foo keygen other"), "");
+        ran.failed(2, &[&format!("'foo' for '{variable}'"), "takes a date"]);
+        let (typed, _) = option.split_once(' ').unwrap();
+        let ran = home.run(&format!("keygen other {typed} foo"), "");
+        ran.failed(2, &[&format!("'foo' for '{option}'"), "takes a date"]);
     }
     let long = "x".repeat(65);
-    home.run(&format!("keygen other --audience {long}"), "").failed(65, &["an audience is one"]);
+    home.run(&format!("keygen other --audience {long}"), "").failed(2, &["an audience is one"]);
     for value in ["two words", "a\nevil  text:sixteen-bytes-and-more"] {
         for option in ["--audience", "--not-before", "--not-after"] {
             let mut command = home.command("keygen other");

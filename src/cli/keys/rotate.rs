@@ -22,6 +22,7 @@ use crate::cli::{system, units};
 #[command(before_long_help = EXAMPLES)]
 pub(super) struct Rotate {
     /// The key that is to be replaced
+    #[arg(value_parser = ring::id)]
     id: String,
     /// How long the old key is still taken; 0s if others know it
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_OVERLAP", default_value = "7d",

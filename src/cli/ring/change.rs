@@ -57,10 +57,10 @@ impl Change {
         let path = self.path.display();
         let bad = |fault: &KeyFault| Failure::new(Kind::BadKeyFile, format!("{path}: {fault}"));
         let secret = secret()?;
-        // An id that isn't one would be read back as something else.
-        Key::new(id, &secret[..]).map_err(|fault| bad(&fault))?;
         let line = line(id, &secret, &purpose.options());
-        let fresh = KeyRing::parse(&line).map_err(|error| bad(error.fault()))?;
+        // The ring isn't at fault where what was asked for makes no key.
+        let fresh = KeyRing::parse(&line)
+            .map_err(|error| Failure::new(Kind::Usage, error.fault().to_string()))?;
         let key = fresh.keys().next().ok_or_else(|| bad(&KeyFault::NoKeys))?;
         self.ring.add(key.clone()).map_err(|fault| match fault {
             KeyFault::DuplicateId(id) => taken(&self.path, &id),
