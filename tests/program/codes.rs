@@ -89,7 +89,7 @@ fn a_bad_key_file_is_65_and_none_is_66() {
             "serve --bind 127.0.0.1:0",
             "`countersign keygen default --dialects countersign/1 --keys /",
         ),
-        ("connect 127.0.0.1:1", "ssh SERVER grep"),
+        ("connect 127.0.0.1:1", "ssh SERVER \"awk "),
     ] {
         let ran = home.run(&format!("{verb} --keys {}", missing.display()), "");
         ran.failed(66, &[&missing.display().to_string(), remedy]);

@@ -2,8 +2,9 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
 
-use super::home::Home;
+use super::home::{Home, finish};
 
 const KEY: &str = "one  text:sixteen-bytes-and-more  dialects=raw\n";
 
@@ -147,5 +148,33 @@ fn each_key_of_the_ring_is_let_in_and_those_for_another_dialect_are_not() {
         let connect = format!("connect {} --dialect raw", server.address());
         let ran = home.run(&format!("{connect} --keys {}", keys.display()), "a\n");
         assert_eq!(ran.code, Some(code), "{line}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_client_copies_the_line_of_one_key_by_the_command_that_it_is_told() {
+    let home = Home::new();
+    let secret = |at: usize| format!("hex:{}", format!("{at:02x}").repeat(32));
+    let ids = ["gate", "gate-2", "gate.2", "gate+2", "gates", "my-gate", "#", "gatex2"];
+    let lines: Vec<_> = (1..).zip(ids).map(|(at, id)| format!("{id}  {}\n", secret(at))).collect();
+    let theirs = home.write("theirs", lines.concat());
+    // What ssh does with its words: the shell at the other end reads them once more.
+    let ssh = home.write("ssh", "#!/bin/sh\nshift\nexec sh -c \"$*\"\n");
+    fs::set_permissions(&ssh, Permissions::from_mode(0o755)).unwrap();
+    for (id, line) in ids.iter().zip(&lines).filter(|(id, _)| **id != "#") {
+        let ours = home.path("client's").join(id);
+        let mut connect = home.command("connect 127.0.0.1:1 --keys");
+        let told = finish(connect.arg(&ours).spawn().unwrap(), b"");
+        told.failed(66, &["ssh SERVER"]);
+        let (_, copy) = told.err.split_once("such as with `").unwrap();
+        let (copy, _) = copy.rsplit_once('`').unwrap();
+        let copy = copy.replace("SERVER \"", "server \"").replace("\"ID\\", &format!("\"{id}\\"));
+        let copy = copy.replace("FILE", &theirs.display().to_string());
+        let copy = copy.replace("ssh ", &format!("{} ", ssh.display()));
+        let mut shell = Command::new("sh");
+        home.prepare(&mut shell);
+        let ran = finish(shell.args(["-c", &copy]).spawn().unwrap(), b"");
+        assert_eq!(ran.code, Some(0), "{copy}: {ran:?}");
+        assert_eq!(&fs::read_to_string(&ours).unwrap(), line, "{copy}");
     }
 }

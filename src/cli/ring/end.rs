@@ -61,10 +61,11 @@ impl End {
                 let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
                 let directory = directory.unwrap_or(Path::new("."));
                 let directory = quoted(&directory.display().to_string());
+                // The whole id, and no pattern: neither garden-2 nor gardens comes along.
                 format!(
                     "copy the line of a key over a secure channel from the server's ring, such as \
-                     with `(umask 077; mkdir -p {directory}; ssh SERVER grep -w ^ID FILE \
-                     >>{shown})`"
+                     with `(umask 077; mkdir -p {directory}; ssh SERVER \"awk '\\$1 == \\\"ID\\\"' \
+                     FILE\" >>{shown})`"
                 )
             }
         }
