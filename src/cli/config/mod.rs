@@ -157,11 +157,11 @@ impl File {
             listeners.push(listening);
             first.get_or_insert(process);
         }
-        let faults = twins(&listeners);
+        let process = first.ok_or_else(|| Failure::new(Kind::General, "there is no listener"))?;
+        let faults = twins(&listeners, process.admin.address());
         if !faults.is_empty() {
             return Err(self.failure(faults));
         }
-        let process = first.ok_or_else(|| Failure::new(Kind::General, "there is no listener"))?;
         Ok(Wanted { process, listeners, written })
     }
 
@@ -264,8 +264,9 @@ fn known() -> Known {
     Known::new(&process, &Listening::augment_args(Command::new("listener")))
 }
 
-/// Listeners that have a name or an address in common.
-fn twins(listeners: &[Listening]) -> Vec<Fault> {
+/// Listeners that have a name or an address in common, or the address of the pages.
+fn twins(listeners: &[Listening], admin: Option<&str>) -> Vec<Fault> {
+    let admin = admin.and_then(identity);
     let mut faults = Vec::new();
     let mut seen: HashMap<(&str, String), usize> = HashMap::new();
     for listening in listeners {
@@ -275,6 +276,10 @@ fn twins(listeners: &[Listening]) -> Vec<Fault> {
         let addresses =
             listening.bind.iter().filter_map(|address| Some(("address", identity(address)?, line)));
         for (what, text, line) in name.chain(addresses) {
+            if what == "address" && admin.as_ref() == Some(&text) {
+                let text = format!("the address {text} is that of --admin too");
+                faults.push(Fault::at(line, text));
+            }
             if let Some(other) = seen.insert((what, text.clone()), line) {
                 let text = format!("the {what} {text} is that of line {other} too");
                 faults.push(Fault::at(line, text));

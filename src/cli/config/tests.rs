@@ -265,3 +265,22 @@ proptest! {
         let _ = file("").wanted(&bytes);
     }
 }
+
+#[test]
+fn no_listener_has_the_address_of_the_pages() {
+    for (text, said) in [
+        (
+            "admin = \"127.0.0.1:9527\"\nbind = [\"a:1\", \"127.0.0.1:9527\"]",
+            "2: the address 127.0.0.1:9527 is that of --admin too",
+        ),
+        ("admin = \"127.0.0.1:9527\"", "1: the address 127.0.0.1:9527 is that of --admin too"),
+        (
+            "admin = \"unix:a\"\n[[listener]]\nbind = \"unix:a\"",
+            "3: the address unix:/etc/countersign/a is that of --admin too",
+        ),
+    ] {
+        let error = read(text).unwrap_err();
+        assert_eq!(error, format!("/etc/countersign/garden.toml:{said}"));
+    }
+    assert!(read("admin = \"127.0.0.1:0\"\nbind = \"127.0.0.1:0\"").is_ok());
+}
