@@ -104,7 +104,7 @@ fn a_key_serves_no_challenge_that_a_python_could_be_made_to_answer() {
     let home = Home::new();
     let said = ["no key serves multiprocessing beside these; give each a key of its own"];
     let line = "keygen py --dialects multiprocessing,raw";
-    home.run(line, "").failed(65, &said);
+    home.run(line, "").failed(2, &said);
     assert!(!home.ring().exists());
     let mixed = home.write("mixed", KEY.replace("=multi", "=hex,multi"));
     for verb in ["serve --bind 127.0.0.1:0", "connect 127.0.0.1:1", "keys check"] {
