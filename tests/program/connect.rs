@@ -284,8 +284,8 @@ fn a_client_without_a_key_is_told_how_to_bring_it_over() {
         assert!(!ran.err.contains("keygen"), "a key of its own opens nothing: {}", ran.err);
         assert_eq!(home.ring().exists(), ring.is_some(), "only a server makes one by itself");
         // What it says is done, but for the way to the server.
-        let command = ran.err.split('`').nth(1).unwrap().replace("ssh SERVER ", "");
-        let command = command.replace("^ID", "^garden").replace("FILE", "~/theirs");
+        let command = ran.err.split('`').nth(1).unwrap().replace("ssh SERVER ", "sh -c ");
+        let command = command.replace("ID", "garden").replace("FILE", "~/theirs");
         let mut shell = std::process::Command::new("sh");
         home.prepare(&mut shell);
         assert_eq!(finish(shell.arg("-c").arg(command).spawn().unwrap(), b"").code, Some(0));
