@@ -55,7 +55,7 @@ fn figures() -> Vec<Figure> {
         ("calls/connection, countersign/1", 8.05, 8.5, mutual, Calls, &fin, 6_400),
         ("calls/message", 2.03, 2.2, raw, Calls, &single, 10_000),
         ("calls/message, 16 deep", 0.13, 0.2, raw, Calls, &deep, 160_000),
-        ("instructions/connection", 2_500.0, 2_900.0, open, Instructions, &reset, 1_280),
+        ("instructions/connection", 2_500.0, 3_300.0, open, Instructions, &reset, 1_280),
         ("instructions/message", 600.0, 870.0, raw, Instructions, &single, 5_000),
         ("instructions/message, 16 deep", 150.0, 235.0, raw, Instructions, &deep, 80_000),
         ("instructions/record, both ways", 5_000.0, 2_000.0, mutual, Instructions, &deep, 16_000),
