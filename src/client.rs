@@ -104,15 +104,13 @@ impl Client {
         protocol: impl Into<Protocol>,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let mut protocol = protocol.into();
-        protocol.prepare(clock::wall(), chance::bytes)?;
-        let session = Session::client(&protocol, chance::bytes()?)?;
+        let session = session(protocol.into())?;
         let deadline = clock::after(timeout);
         let addresses = address.to_addresses()?;
         let now = clock::monotonic();
         let left = deadline.saturating_duration_since(now);
         let (stream, address) = Dial::new(addresses, now, left).wait()?;
-        Self::begin(stream, address, (protocol, session), deadline)
+        Self::begin(stream, address, session, deadline)
     }
 
     /// Goes through the handshake on a stream that is connected already, in at most `timeout`: for
@@ -127,10 +125,7 @@ impl Client {
         protocol: impl Into<Protocol>,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let mut protocol = protocol.into();
-        protocol.prepare(clock::wall(), chance::bytes)?;
-        let session = Session::client(&protocol, chance::bytes()?)?;
-        Self::begin(stream, address, (protocol, session), clock::after(timeout))
+        Self::begin(stream, address, session(protocol.into())?, clock::after(timeout))
     }
 
     fn begin(
@@ -474,6 +469,13 @@ impl Client {
             ended => Ok(ended?),
         }
     }
+}
+
+/// A session of now, with randomness of its own.
+fn session(mut protocol: Protocol) -> Result<(Protocol, Session), ClientError> {
+    protocol.prepare(clock::wall(), chance::bytes)?;
+    let session = Session::client(&protocol, chance::bytes()?)?;
+    Ok((protocol, session))
 }
 
 impl AsFd for Client {

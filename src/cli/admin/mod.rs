@@ -5,6 +5,7 @@
 //! the pages tell of is a [`Subject`].
 
 mod board;
+mod connections;
 mod http;
 mod metrics;
 mod pages;
@@ -12,7 +13,6 @@ mod process;
 pub(crate) mod report;
 mod running;
 mod snapshot;
-mod visitors;
 
 use std::fmt::Debug;
 use std::io;
@@ -29,12 +29,12 @@ use super::exit::{Failure, Kind};
 use super::ports::{self, Ipv4Ports};
 use super::units;
 pub(crate) use board::{Board, Wake};
+use connections::CONNECTIONS_MAX;
 use pages::{PAGE_MAX, Pages, REPLY_MAX};
 pub(crate) use running::Running;
 pub(crate) use snapshot::{
     Counts, Face, KeyFace, Listener as ShownListener, Snapshot, Turns, Words,
 };
-use visitors::STAY_MAX;
 
 /// Where the pages are.
 #[derive(Debug, Clone, Args)]
@@ -75,7 +75,7 @@ pub(crate) trait Subject: Debug + Send + Sync {
 }
 
 /// Connections at one time. Those that stay leave room for as many who come in one turn.
-const CONNECTIONS: usize = 2 * STAY_MAX;
+const CONNECTIONS: usize = 2 * CONNECTIONS_MAX;
 
 /// From accept until the connection is closed, whatever it does.
 const AGE_MAX: Duration = Duration::from_secs(10);

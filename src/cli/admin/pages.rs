@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use countersign::{Close, Peer, Reply, Service};
 
+use super::connections::PageConnections;
 use super::http::{ANSWER_HEAD_MAX, Answer, Head, Request};
-use super::visitors::Visitors;
 use super::{Subject, metrics};
 use crate::cli::{escape, system};
 
@@ -29,7 +29,7 @@ pub(super) struct Pages {
     subject: Arc<dyn Subject>,
     /// Only requests are answered that are addressed to an address or to localhost.
     is_guarded: bool,
-    pub(super) visitors: Visitors,
+    pub(super) connections: PageConnections,
     /// The long pages, as they were made last.
     metrics: Option<Kept>,
     status: Option<Kept>,
@@ -44,8 +44,8 @@ struct Kept {
 
 impl Pages {
     pub(super) fn new(subject: Arc<dyn Subject>, is_guarded: bool) -> Self {
-        let visitors = Visitors::default();
-        Self { subject, is_guarded, visitors, metrics: None, status: None }
+        let connections = PageConnections::default();
+        Self { subject, is_guarded, connections, metrics: None, status: None }
     }
 
     fn answer(&mut self, request: &Request) -> Arc<Answer> {
@@ -112,7 +112,7 @@ fn status(subject: &dyn Subject) -> Answer {
     }
 }
 
-/// A connection: its number among the visitors, and the request so far.
+/// A connection: its number among the connections, and the request so far.
 #[derive(Debug)]
 pub(super) struct Asker {
     number: u64,
@@ -123,13 +123,13 @@ impl Service for Pages {
     type State = Asker;
 
     fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> Asker {
-        let number = self.visitors.come(peer.id(), system::monotonic());
+        let number = self.connections.opened(peer.id(), system::monotonic());
         Asker { number, head: Head::default() }
     }
 
     fn message(&mut self, asker: &mut Asker, message: &[u8], reply: &mut Reply<'_>) {
         let Some(request) = asker.head.take(message) else { return };
-        self.visitors.ask(asker.number);
+        self.connections.asked(asker.number);
         let (answer, head_alone) = match request {
             Ok(request) => (self.answer(&request), request.head_alone),
             Err(fault) => (Answer::from(fault).into(), false),
@@ -143,7 +143,7 @@ impl Service for Pages {
     }
 
     fn close(&mut self, asker: Asker, _why: Close) {
-        self.visitors.leave(asker.number);
+        self.connections.closed(asker.number);
     }
 }
 

@@ -48,9 +48,9 @@ impl Drop for Running {
 
 fn serve(mut server: Server<Pages>, is_over: &AtomicBool) -> io::Result<()> {
     while !is_over.load(Ordering::Acquire) {
-        let due = server.service().visitors.due();
+        let due = server.service().connections.due();
         server.turn(due.map(|due| due.saturating_duration_since(system::monotonic())))?;
-        while let Some(peer) = server.service().visitors.next_to_go(system::monotonic()) {
+        while let Some(peer) = server.service().connections.next_to_evict(system::monotonic()) {
             if !server.dismiss(peer) {
                 break;
             }

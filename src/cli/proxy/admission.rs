@@ -45,7 +45,7 @@ impl Callers {
 
     /// The networks whose callers are delayed or refused.
     pub(super) fn throttled(&self, now: Instant) -> usize {
-        self.rules.as_ref().map_or(0, |rules| rules.throttled(self.moment(now)))
+        self.rules.as_ref().map_or(0, |rules| rules.throttled(self.engine_time(now)))
     }
 
     /// When there is room for one more, where so many are open; none before one closes.
@@ -58,11 +58,13 @@ impl Callers {
 
     fn admit(&self, from: SocketAddr, open: usize, now: Instant) -> (Admission, Option<usize>) {
         let accepted = (Admission::Accept, None);
-        self.rules.as_ref().map_or(accepted, |it| it.admit(from.into(), open, self.moment(now)))
+        self.rules
+            .as_ref()
+            .map_or(accepted, |it| it.admit(from.into(), open, self.engine_time(now)))
     }
 
     fn enter(&mut self, slot: usize, from: SocketAddr, now: Instant) {
-        let now = self.moment(now);
+        let now = self.engine_time(now);
         if let Some(rules) = &mut self.rules {
             rules.enter(slot, from.into(), now);
         }
@@ -70,7 +72,7 @@ impl Callers {
 
     /// The delay of a caller is over.
     pub(super) fn greet(&mut self, slot: usize, now: Instant) {
-        let now = self.moment(now);
+        let now = self.engine_time(now);
         if let Some(rules) = &mut self.rules {
             rules.greet(slot, now);
         }
@@ -84,11 +86,11 @@ impl Callers {
         refusal: Option<Refusal>,
         now: Instant,
     ) -> Option<Admission> {
-        let now = self.moment(now);
+        let now = self.engine_time(now);
         self.rules.as_mut()?.leave(slot, refusal, now)
     }
 
-    fn moment(&self, now: Instant) -> Moment {
+    fn engine_time(&self, now: Instant) -> Moment {
         Moment::after(now.saturating_duration_since(self.epoch))
     }
 }

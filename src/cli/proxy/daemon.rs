@@ -13,7 +13,7 @@ use mio::Waker;
 use super::Tunnel;
 use super::desk::{Desk, Role};
 use super::relay::Relay;
-use super::showing::Showing;
+use super::stats_publisher::StatsPublisher;
 use crate::cli::exit::Failure;
 use crate::cli::reload::{self, PATIENCE, Progress, Reloader};
 use crate::cli::signals::{Come, Signals};
@@ -31,7 +31,7 @@ pub(super) struct Daemon {
     keys: Receiver<Keys>,
     notified: Notified,
     /// None without an admin listener.
-    showing: Option<Showing>,
+    publisher: Option<StatsPublisher>,
     began: Instant,
     is_stopping: bool,
 }
@@ -82,7 +82,7 @@ impl Daemon {
         relay: Relay,
         signals: Signals,
         tunnel: Tunnel,
-        showing: Option<Showing>,
+        publisher: Option<StatsPublisher>,
         began: Instant,
     ) -> Self {
         let (sender, keys) = sync_channel(1);
@@ -96,7 +96,7 @@ impl Daemon {
             keys,
             notified: Notified::ready(Arc::clone(&progress)),
             progress,
-            showing,
+            publisher,
             began,
             is_stopping: false,
         }
@@ -112,8 +112,8 @@ impl Daemon {
                 // Who has lost patience doesn't listen any more.
                 let _ = taken.send(());
             }
-            if let Some(showing) = &self.showing {
-                showing.turn(&self.relay, &self.progress);
+            if let Some(publisher) = &self.publisher {
+                publisher.turn(&self.relay, &self.progress);
             }
             let stopping = "stopping: what is open is carried to its end";
             self.notified.turn(self.is_stopping, stopping, || true);
@@ -131,7 +131,7 @@ impl Daemon {
                 self.relay.halt();
             } else {
                 self.relay.drain();
-                self.showing.iter().for_each(Showing::drain);
+                self.publisher.iter().for_each(StatsPublisher::drain);
             }
         }
         if reload {

@@ -13,8 +13,8 @@ mod notes;
 mod pair;
 mod pump;
 mod relay;
-mod showing;
 mod sockets;
+mod stats_publisher;
 
 use std::io;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ use daemon::Daemon;
 use desk::Role;
 use lookup::Lookup;
 use relay::{Relay, Route};
-use showing::{RelayWaker, Showing};
+use stats_publisher::{RelayWaker, StatsPublisher};
 
 /// Carry the connections of other programs in countersign/1
 ///
@@ -179,13 +179,13 @@ impl Proxy {
         for address in admin.as_ref().map(Admin::addresses).unwrap_or_default() {
             announce(format_args!("admin on {address}"));
         }
-        let showing = admin.as_ref().map(|admin| {
+        let publisher = admin.as_ref().map(|admin| {
             board.set_memory_beside(admin.memory_max());
-            Showing::begin(board, addresses, &relay)
+            StatsPublisher::begin(board, addresses, &relay)
         });
         // They go on until the last connection is closed.
         let _pages = admin.map(Admin::begin).transpose()?;
-        Ok(Daemon::begin(relay, signals, self.tunnel, showing, began).run()?)
+        Ok(Daemon::begin(relay, signals, self.tunnel, publisher, began).run()?)
     }
 
     /// Where it listens, and what is spoken there.

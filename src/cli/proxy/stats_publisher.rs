@@ -16,7 +16,7 @@ use crate::cli::reload::Progress;
 
 /// Shows the proxy on a board, when that asks.
 #[derive(Debug)]
-pub(super) struct Showing {
+pub(super) struct StatsPublisher {
     board: Arc<Board>,
     /// Where the proxy listens.
     addresses: Vec<String>,
@@ -32,12 +32,12 @@ impl Wake for RelayWaker {
     }
 }
 
-impl Showing {
+impl StatsPublisher {
     /// Shows that the proxy serves.
     pub(super) fn begin(board: Arc<Board>, addresses: Vec<String>, relay: &Relay) -> Self {
-        let showing = Self { board, addresses };
-        showing.board.publish(0, relay.snapshot(&showing.addresses), false);
-        showing
+        let publisher = Self { board, addresses };
+        publisher.board.publish(0, relay.snapshot(&publisher.addresses), false);
+        publisher
     }
 
     /// Shows what the relay does now, if somebody asks.
