@@ -73,7 +73,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__check__subcmd__config)
-            opts="-h -V --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
+            opts="-h -V --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -211,11 +211,11 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failures-free)
+                --failure-burst)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failures-max)
+                --failure-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -223,7 +223,7 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failure-forgiven)
+                --failure-decay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -615,7 +615,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__proxy)
-            opts="-h -V --role --listen --to --admin --admin-exposed --admin-unix-mode --log-format --log-level --audience --keys --key --close-revoked --dialect --records --max-connections --max-unauthenticated --max-per-address --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
+            opts="-h -V --role --listen --to --admin --admin-exposed --admin-unix-mode --log-format --log-level --audience --keys --key --close-revoked --dialect --records --max-connections --max-unauthenticated --max-per-address --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -701,11 +701,11 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failures-free)
+                --failure-burst)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failures-max)
+                --failure-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -713,7 +713,7 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failure-forgiven)
+                --failure-decay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -725,7 +725,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__serve)
-            opts="-h -V --config --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failures-free --failures-max --failure-delay --failure-forgiven --help --version"
+            opts="-h -V --config --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -867,11 +867,11 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failures-free)
+                --failure-burst)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failures-max)
+                --failure-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -879,7 +879,7 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --failure-forgiven)
+                --failure-decay)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -85,10 +85,10 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l write-
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l session-max-age -d 'From the proof of a key until the connection is closed; 0s is never [default: 0s]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l drain-timeout -d 'From the signal to stop until the last connection is closed; 0s closes all at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l held-max -d 'What all connections together may keep of unfinished messages and unsent replies' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failures-free -d 'Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failures-max -d 'Wrong proofs past which it is refused' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-delay -d 'From accept until one that is delayed is greeted; 0s greets it at once' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-burst -d 'Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-limit -d 'Failed proofs from one network above which it is rejected' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-decay -d 'How long each failed proof counts against its network; 0s disables throttling' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-exposed -d 'Let --admin be an address that other machines reach'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l utc -d 'Stamp in UTC instead of local time'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'
@@ -145,10 +145,10 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l session-max-age -d 'From the proof of a key until the connection is closed; 0s is never [default: 0s]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l drain-timeout -d 'From the signal to stop until the last connection is closed; 0s closes all at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l held-max -d 'What all connections together may keep of unfinished messages and unsent replies' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failures-free -d 'Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failures-max -d 'Wrong proofs past which it is refused' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-delay -d 'From accept until one that is delayed is greeted; 0s greets it at once' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-burst -d 'Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-limit -d 'Failed proofs from one network above which it is rejected' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-decay -d 'How long each failed proof counts against its network; 0s disables throttling' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-exposed -d 'Let --admin be an address that other machines reach'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l utc -d 'Stamp in UTC instead of local time'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'
@@ -308,10 +308,10 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l connec
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l handshake-timeout -d 'From connecting until both ends have proved themselves' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l idle-timeout -d 'While nothing is carried either way; 0s is never [default: 0s]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l drain-timeout -d 'From the signal to stop until what is still open is cut; 0s cuts it at once' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failures-free -d 'Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failures-max -d 'Wrong proofs past which it is refused' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-delay -d 'From accept until one that is delayed is greeted; 0s greets it at once' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-forgiven -d 'Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-burst -d 'Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-limit -d 'Failed proofs from one network above which it is rejected' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-decay -d 'How long each failed proof counts against its network; 0s disables throttling' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-exposed -d 'Let --admin be an address that other machines reach'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s V -l version -d 'Print version'

@@ -56,20 +56,22 @@ pub struct Limits {
     /// Bytes that all connections together may keep of unfinished messages and unsent replies, in
     /// blocks of 1 KiB. Past that, those are closed that have been stuck longest.
     pub held_max: usize,
-    /// Wrong proofs from one network (an IPv4 address, an IPv6 /64) that have no consequence. As
-    /// long as more are not forgiven, its newcomers are delayed.
-    pub failures_free: u32,
-    /// As long as more wrong proofs than these are not forgiven, a network's newcomers are refused.
-    /// At most twice as many count, so a refused network waits no longer than the time in which
-    /// these are forgiven: ten minutes with the defaults, however many proofs fail at once.
-    pub failures_max: u32,
-    /// From accept until a delayed newcomer is greeted. What it says is not read before.
+    /// Failed proofs from one network (an IPv4 address, an IPv6 /64) that have no consequence.
+    /// While more of them count, new connections from that network are delayed.
+    pub failure_burst: u32,
+    /// While more failed proofs than this count, new connections from the network are rejected. At
+    /// most twice as many count, so a network is rejected for at most this many times
+    /// [`failure_decay`](Self::failure_decay): ten minutes with the defaults, however many proofs
+    /// fail at once.
+    pub failure_limit: u32,
+    /// From accept until the server sends the challenge to a delayed connection. The server reads
+    /// nothing from it before.
     pub failure_delay: Duration,
-    /// The time in which a network is forgiven one wrong proof, and then the next. With none, all
-    /// are forgiven at once, and nobody is delayed or refused.
-    pub failure_forgiven: Duration,
-    /// The networks that are remembered for their wrong proofs. Where there are more, those with
-    /// the least are forgotten. At most a million.
+    /// How long a failed proof counts against its network; the next one counts from then on. Zero
+    /// disables throttling.
+    pub failure_decay: Duration,
+    /// The networks whose failed proofs are remembered. When there are more, those with the fewest
+    /// are forgotten. At most a million.
     pub failure_networks: usize,
 }
 
@@ -87,10 +89,10 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(5),
             reply_max: (64 << 10) + 64,
             held_max: 64 << 20,
-            failures_free: 10,
-            failures_max: 100,
+            failure_burst: 10,
+            failure_limit: 100,
             failure_delay: Duration::from_secs(1),
-            failure_forgiven: Duration::from_secs(6),
+            failure_decay: Duration::from_secs(6),
             failure_networks: 4_096,
         }
     }

@@ -98,7 +98,7 @@ impl Unauthenticated {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let limits = limits.coherent();
-        let counts = !limits.failure_forgiven.is_zero();
+        let counts = !limits.failure_decay.is_zero();
         Self {
             visitors: Visitors::new(limits.unauthenticated),
             throttle: Throttle::new(if counts { limits.failure_networks } else { 0 }),
@@ -226,8 +226,8 @@ mod tests {
             unauthenticated: 3,
             unauthenticated_per_address: 2,
             handshake_timeout: Duration::from_secs(1),
-            failures_free: 1,
-            failures_max: 3,
+            failure_burst: 1,
+            failure_limit: 3,
             ..Limits::default()
         })
     }

@@ -207,6 +207,6 @@ fn throttle(protocol: &Protocol, limits: &Limits) -> Throttle {
 
 /// The networks whose failures are remembered: none where nobody can fail, or no failure counts.
 fn remembered(protocol: &Protocol, limits: &Limits) -> usize {
-    let counts = protocol.dialect().authenticates() && !limits.failure_forgiven.is_zero();
+    let counts = protocol.dialect().authenticates() && !limits.failure_decay.is_zero();
     if counts { limits.failure_networks } else { 0 }
 }

@@ -117,9 +117,9 @@ impl Place {
 
     fn reception(&self, now: Moment, limits: &Limits) -> Reception {
         let has_more_than = |failures| self.forgiven > now + each(limits).saturating_mul(failures);
-        if has_more_than(limits.failures_max) {
+        if has_more_than(limits.failure_limit) {
             Reception::Refused
-        } else if has_more_than(limits.failures_free) {
+        } else if has_more_than(limits.failure_burst) {
             Reception::Delayed
         } else {
             Reception::Greeted
@@ -140,13 +140,13 @@ impl fmt::Display for Reception {
 /// The time for which one failure counts: whole milliseconds, as moments are, so that many take as
 /// long together as they do one by one.
 fn each(limits: &Limits) -> Duration {
-    (Moment::default() + limits.failure_forgiven.min(LONGEST)).elapsed()
+    (Moment::default() + limits.failure_decay.min(LONGEST)).elapsed()
 }
 
 /// The most failures that count against a network: twice as many as it may have without being
-/// refused. So it is refused for at most the time in which `failures_max` of them are forgiven.
+/// refused. So it is refused for at most the time in which `failure_limit` of them are forgiven.
 fn counted_max(limits: &Limits) -> u32 {
-    limits.failures_max.saturating_mul(2).max(1)
+    limits.failure_limit.saturating_mul(2).max(1)
 }
 
 #[cfg(test)]
@@ -168,9 +168,9 @@ mod tests {
     /// One failure is free, more than three are too many, and one is forgiven in 10 ms.
     fn limits() -> Limits {
         Limits {
-            failures_free: 1,
-            failures_max: 3,
-            failure_forgiven: Duration::from_millis(10),
+            failure_burst: 1,
+            failure_limit: 3,
+            failure_decay: Duration::from_millis(10),
             ..Limits::default()
         }
     }
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn one_failure_counts_also_where_none_is_allowed() {
-        let (limits, mut throttle) = (Limits { failures_max: 0, ..limits() }, Throttle::new(8));
+        let (limits, mut throttle) = (Limits { failure_limit: 0, ..limits() }, Throttle::new(8));
         assert_eq!(throttle.fail(host(1), at(5), &limits), Some(Reception::Refused));
         assert_eq!(throttle.fail(host(1), at(7), &limits), None);
         assert_eq!(throttle.reception(host(1), at(16), &limits), Reception::Refused);
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn nothing_is_counted_where_failures_are_forgiven_at_once_or_there_are_no_places() {
-        let at_once = Limits { failures_free: 0, failure_forgiven: Duration::ZERO, ..limits() };
+        let at_once = Limits { failure_burst: 0, failure_decay: Duration::ZERO, ..limits() };
         for (networks, limits) in [(8, at_once), (0, limits())] {
             let mut throttle = Throttle::new(networks);
             for _ in 0..100 {
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_longest_times_and_counts_are_no_harm() {
-        let limits = Limits { failures_max: u32::MAX, failure_forgiven: Duration::MAX, ..limits() };
+        let limits = Limits { failure_limit: u32::MAX, failure_decay: Duration::MAX, ..limits() };
         let mut throttle = Throttle::new(1);
         let news = [0, 1, u64::MAX].map(|now| throttle.fail(host(1), at(now), &limits));
         assert_eq!(news, [None, Some(Reception::Delayed), None]);

@@ -127,7 +127,7 @@ fn a_client_that_is_turned_away_after_failed_attempts_hears_that_among_the_cause
     let home = Home::with_keys(KEYS);
     let wrong = home.write("wrong", KEYS.replace("sixteen", "another"));
     let wrong = format!("--dialect raw --keys {}", wrong.display());
-    let server = home.serve("serve --dialect raw --failure-delay 1m --failures-free 1");
+    let server = home.serve("serve --dialect raw --failure-delay 1m --failure-burst 1");
     let line = format!("connect {} {wrong} --timeout 300ms", server.address());
     home.run(&line, "a\n").failed(77, &[REFUSED]);
     home.run(&line, "a\n");

@@ -80,7 +80,7 @@ fn a_refused_peer_gives_one_line() {
 #[test]
 fn a_thousand_refused_peers_give_few_lines_and_a_count() {
     let home = Home::with_keys(KEY);
-    let server = home.serve("serve --dialect raw --failure-forgiven 0s");
+    let server = home.serve("serve --dialect raw --failure-decay 0s");
     for _ in 0..1000 {
         offend(&server);
     }
@@ -194,7 +194,7 @@ fn the_log_calls_an_end_what_the_metrics_call_it_in_every_dialect() {
         "--dialect multiprocessing --keys python",
         "--dialect open",
         "--dialect raw --keys raw --proxy-from 127.0.0.1",
-        "--dialect raw --keys raw --failures-free 0 --failures-max 1",
+        "--dialect raw --keys raw --failure-burst 0 --failure-limit 1",
         "--dialect open --deny 127.0.0.1",
     ] {
         let options = options.replace("--keys ", &format!("--keys {}/", home.path("").display()));

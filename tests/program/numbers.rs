@@ -22,9 +22,9 @@ write-timeout = "48d"
 session-max-age = "0s"
 drain-timeout = "48d"
 failure-delay = "48d"
-failure-forgiven = "48d"
-failures-free = 4294967295
-failures-max = 4294967295
+failure-decay = "48d"
+failure-burst = 4294967295
+failure-limit = 4294967295
 tcp-user-timeout = "24d"
 tcp-keepalive = "9h"
 "#;

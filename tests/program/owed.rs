@@ -187,7 +187,7 @@ fn a_handshake_that_comes_to_nothing_is_counted_too() {
     let other = home.write("other", ring("another-secret"));
     let serving = |dialect: &str| {
         // Without the throttle, which would let later clients wait.
-        let options = "--failures-free 10k --failures-max 10k";
+        let options = "--failure-burst 10k --failure-limit 10k";
         home.serve(&format!("serve --dialect {dialect} --keys {} {options}", other.display()))
     };
     let mute = server(|stream, _| listen(stream));

@@ -11,7 +11,7 @@ const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw\n";
 
 const OPERATIONS: &str = include_str!("../../src/manual/operations.md");
 
-const STRICT: &str = "--failures-free 1 --failures-max 2 --failure-delay 1ms --failure-forgiven 1h";
+const STRICT: &str = "--failure-burst 1 --failure-limit 2 --failure-delay 1ms --failure-decay 1h";
 
 /// The line of the manual that has this text.
 fn manual(text: &str) -> &'static str {
@@ -86,7 +86,7 @@ fn fail2ban_finds_who_is_refused_in_a_file_and_in_the_journal() {
 #[test]
 fn without_a_time_to_forgive_nobody_is_throttled() {
     let home = Home::with_keys(KEY);
-    let options = "--failures-free 0 --failures-max 0 --failure-forgiven 0s";
+    let options = "--failure-burst 0 --failure-limit 0 --failure-decay 0s";
     let server = home.serve(&format!("serve --dialect raw {options}"));
     for _ in 0..5 {
         offend(&server);

@@ -149,7 +149,7 @@ fn a_client_that_tries_again_finds_a_server_that_comes_late() {
 #[test]
 fn the_log_calls_a_peer_unix() {
     let home = Home::with_keys("default  text:sixteen-bytes-and-more  dialects=raw\n");
-    let (server, address) = serve(&home, "--dialect raw --failures-free 0 --log-level debug");
+    let (server, address) = serve(&home, "--dialect raw --failure-burst 0 --log-level debug");
     home.run(&format!("connect {address} --dialect raw"), "a\n").printed("a\n");
     assert!(server.err.with("let in").contains(" peer=unix "));
     let other = home.write("other", "default  text:another-key-altogether  dialects=raw\n");

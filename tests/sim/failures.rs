@@ -53,8 +53,8 @@ impl Failures {
         let place = self.places.iter().find(|place| place.holds(host, now));
         let left = |place: &Place| place.ends.iter().filter(|end| **end > now).count();
         match u32::try_from(place.map_or(0, left)).unwrap() {
-            left if left > limits.failures_max => Reception::Never,
-            left if left > limits.failures_free => Reception::Late,
+            left if left > limits.failure_limit => Reception::Never,
+            left if left > limits.failure_burst => Reception::Late,
             _ => Reception::AtOnce,
         }
     }
@@ -65,7 +65,7 @@ impl Failures {
         if remembered(from, protocol) != remembered(to, protocol) {
             self.places = Default::default();
         }
-        let each = millis(to.failure_forgiven);
+        let each = millis(to.failure_decay);
         for place in self.places.iter_mut().filter(|place| place.end() > now) {
             let end = place.end();
             let left = (end - now).div_ceil(each);
@@ -86,10 +86,10 @@ impl Failures {
             least
         });
         let place = &mut self.places[at];
-        let each = millis(limits.failure_forgiven);
+        let each = millis(limits.failure_decay);
         place.ends.push(place.end().max(now) + each);
         // Of more than twice what is allowed, the others count as if they had failed just now.
-        let most = (2 * u64::from(limits.failures_max)).max(1);
+        let most = (2 * u64::from(limits.failure_limit)).max(1);
         if place.end() - now > most * each {
             place.ends = (1..=most).map(|number| now + number * each).collect();
         }
@@ -98,6 +98,6 @@ impl Failures {
 
 /// The hosts that are to be remembered: none where nobody can fail, or all is forgiven at once.
 fn remembered(limits: &Limits, protocol: &Protocol) -> usize {
-    let is_on = protocol.dialect().authenticates() && !limits.failure_forgiven.is_zero();
+    let is_on = protocol.dialect().authenticates() && !limits.failure_decay.is_zero();
     if is_on { limits.failure_networks } else { 0 }
 }

@@ -222,7 +222,7 @@ fn limits(
     let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
     let unauthenticated = random.between(1, connections);
     let failure_delay = Duration::from_millis(random.millis(0, 250));
-    let failure_forgiven = Duration::from_millis(random.pick(&[0, 20, 100, 500, 5_000, 5_000]));
+    let failure_decay = Duration::from_millis(random.pick(&[0, 20, 100, 500, 5_000, 5_000]));
     Limits {
         session_age_max: age.map(Duration::from_millis),
         connections,
@@ -239,10 +239,10 @@ fn limits(
             other => other,
         },
         held_max: if is_tight { random.between(1, 40_000) } else { 64 << 20 },
-        failures_free: random.pick(&[0, 0, 0, 1, 3]),
-        failures_max: random.pick(&[0, 1, 2, 4, 8, u32::MAX]),
+        failure_burst: random.pick(&[0, 0, 0, 1, 3]),
+        failure_limit: random.pick(&[0, 1, 2, 4, 8, u32::MAX]),
         failure_delay,
-        failure_forgiven,
+        failure_decay,
         failure_networks: if is_wide { 64 } else { random.pick(&[0, 1, 4, 4]) },
     }
 }

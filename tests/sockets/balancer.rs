@@ -255,10 +255,10 @@ fn fail(host: u8, address: SocketAddr) {
 fn who_guesses_is_delayed_and_refused_and_others_of_the_same_balancer_are_not() {
     let delay = Duration::from_millis(400);
     let limits = Limits {
-        failures_free: 0,
-        failures_max: 2,
+        failure_burst: 0,
+        failure_limit: 2,
         failure_delay: delay,
-        failure_forgiven: LONG,
+        failure_decay: LONG,
         ..Limits::default()
     };
     let protocol = speaking(Dialect::Raw);
@@ -286,9 +286,9 @@ fn who_guesses_is_delayed_and_refused_and_others_of_the_same_balancer_are_not() 
 #[test]
 fn a_server_that_stops_waits_for_no_header_and_for_nobodys_delay() {
     let limits = Limits {
-        failures_free: 0,
+        failure_burst: 0,
         failure_delay: LONG,
-        failure_forgiven: LONG,
+        failure_decay: LONG,
         drain_timeout: LONG,
         ..Limits::default()
     };

@@ -280,10 +280,10 @@ fn the_greatest_limits_and_times_are_taken_as_they_are() {
         drain_timeout: most,
         reply_max: usize::MAX,
         held_max: usize::MAX,
-        failures_free: u32::MAX,
-        failures_max: u32::MAX,
+        failure_burst: u32::MAX,
+        failure_limit: u32::MAX,
         failure_delay: most,
-        failure_forgiven: most,
+        failure_decay: most,
         failure_networks: usize::MAX,
     };
     let listener = Listener::new(Protocol::open()).limits(limits).user_timeout(most);

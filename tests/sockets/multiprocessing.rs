@@ -280,9 +280,9 @@ fn a_frame_past_the_limit_is_refused_behind_the_handshake() {
 #[test]
 fn wrong_proofs_count_against_their_network() {
     let limits = Limits {
-        failures_free: 2,
-        failures_max: 3,
-        failure_forgiven: Duration::from_secs(600),
+        failure_burst: 2,
+        failure_limit: 3,
+        failure_decay: Duration::from_secs(600),
         failure_delay: Duration::ZERO,
         ..Limits::default()
     };

@@ -17,10 +17,10 @@ const GRAIN: Duration = Duration::from_millis(1);
 /// Nothing is forgiven while a test runs.
 fn limits(free: u32, max: u32, delay: Duration) -> Limits {
     Limits {
-        failures_free: free,
-        failures_max: max,
+        failure_burst: free,
+        failure_limit: max,
         failure_delay: delay,
-        failure_forgiven: LONG,
+        failure_decay: LONG,
         ..Limits::default()
     }
 }
@@ -195,7 +195,7 @@ fn a_server_that_stops_waits_for_nobodys_delay() {
 #[test]
 fn a_failure_is_forgiven_in_time() {
     let forgiven = Duration::from_millis(300);
-    let limits = Limits { failure_forgiven: forgiven, ..limits(0, 0, LONG) };
+    let limits = Limits { failure_decay: forgiven, ..limits(0, 0, LONG) };
     let (server, _) = start(limits);
     let began = now();
     fail(2, server.address);
@@ -211,7 +211,7 @@ fn a_failure_is_forgiven_in_time() {
 fn a_burst_of_failures_keeps_its_network_out_for_a_bounded_time() {
     const BURST: usize = 200;
     // One by one, these would be forgiven after 200 s.
-    let limits = Limits { failure_forgiven: Duration::from_secs(1), ..limits(0, 1, LONG) };
+    let limits = Limits { failure_decay: Duration::from_secs(1), ..limits(0, 1, LONG) };
     let (server, _) = start(Limits { failure_delay: Duration::ZERO, ..limits });
     let mut burst: Vec<Client> = (0..BURST).map(|_| Client::connect(server.address)).collect();
     burst.iter_mut().for_each(|client| drop(client.hear(CHALLENGE)));
@@ -243,7 +243,7 @@ fn a_flood_of_networks_does_not_wash_the_worst_away() {
 
 #[test]
 fn where_all_is_forgiven_at_once_nobody_is_throttled() {
-    let limits = Limits { failure_forgiven: Duration::ZERO, ..limits(0, 0, LONG) };
+    let limits = Limits { failure_decay: Duration::ZERO, ..limits(0, 0, LONG) };
     let (server, _) = start(limits);
     for _ in 0..20 {
         fail(1, server.address);

@@ -174,10 +174,10 @@ fn throttled(counters: &Counters) -> u64 {
 #[test]
 fn all_who_come_that_way_are_one_place() {
     let limits = Limits {
-        failures_free: 0,
-        failures_max: 1,
+        failure_burst: 0,
+        failure_limit: 1,
         failure_delay: Duration::ZERO,
-        failure_forgiven: Duration::from_secs(3600),
+        failure_decay: Duration::from_secs(3600),
         unauthenticated_per_address: 1,
         ..Limits::default()
     };

@@ -59,25 +59,25 @@ pub(super) struct Bounds {
     failures: Failures,
 }
 
-/// What wrong proofs come to.
+/// How networks with failed proofs are throttled.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Failures {
-    /// Wrong proofs from one IPv4 address or IPv6 /64 without consequence; past them it is delayed
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_FREE", default_value = "10",
+    /// Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_BURST", default_value = "10",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
-    failures_free: u32,
-    /// Wrong proofs past which it is refused
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURES_MAX", default_value = "100",
+    failure_burst: u32,
+    /// Failed proofs from one network above which it is rejected
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_LIMIT", default_value = "100",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
-    failures_max: u32,
-    /// From accept until one that is delayed is greeted; 0s greets it at once
+    failure_limit: u32,
+    /// Delay before the challenge is sent to a throttled network; 0s sends it at once
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_DELAY", default_value = "1s",
           value_parser = units::time(units::ANY_TIME))]
     failure_delay: Duration,
-    /// Until one wrong proof is forgiven, and then the next; 0s turns delays and refusals off
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_FORGIVEN", default_value = "6s",
+    /// How long each failed proof counts against its network; 0s disables throttling
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_DECAY", default_value = "6s",
           value_parser = units::time(units::ANY_TIME))]
-    failure_forgiven: Duration,
+    failure_decay: Duration,
 }
 
 /// No machine has descriptors for more.
@@ -165,10 +165,10 @@ impl Bounds {
 }
 
 impl Failures {
-    /// These limits with what wrong proofs come to.
+    /// The limits with these settings.
     pub(crate) fn within(&self, limits: Limits) -> Limits {
-        let Self { failures_free, failures_max, failure_delay, failure_forgiven } = *self;
-        Limits { failures_free, failures_max, failure_delay, failure_forgiven, ..limits }
+        let Self { failure_burst, failure_limit, failure_delay, failure_decay } = *self;
+        Limits { failure_burst, failure_limit, failure_delay, failure_decay, ..limits }
     }
 }
 

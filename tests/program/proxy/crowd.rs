@@ -69,7 +69,7 @@ fn who_has_waited_longest_gives_way_once_all_places_are_taken() {
 fn wrong_proofs_delay_and_then_refuse_those_of_their_network() {
     let home = Home::with_keys(KEY);
     let target = Target::echo();
-    let limits = "--failures-free 1 --failures-max 3 --failure-delay 300ms";
+    let limits = "--failure-burst 1 --failure-limit 3 --failure-delay 300ms";
     let server = home.proxy("server", &target.to(), limits);
     let ring = home.write("ring", "default  text:another-key-altogether\n");
     let wrong = format!("--keys {}", ring.display());
