@@ -26,13 +26,13 @@ impl World {
         let unsent = account.due.len().saturating_sub(written.len());
         if unsent > 0 || (pending > 0 && account.fate.is_none() && !must_go) {
             let what = format!("good-bye with {unsent} bytes unsent, {pending} unanswered");
-            self.blame(Some(number), what);
+            self.fail(Some(number), what);
         }
     }
 
     /// Whether a connection is too old, or without a key: then it has no answer to wait for.
     pub(crate) fn must_go(&self, number: usize) -> bool {
-        self.book(number).revoked.is_some() || self.is_too_old(&self.links[number])
+        self.model(number).revoked.is_some() || self.is_too_old(&self.links[number])
     }
 
     /// A newcomer is greeted when its host has deserved it.
@@ -47,7 +47,7 @@ impl World {
         };
         if !is_in_time || socket.begun.is_some() {
             let what = format!("{:?} was due, and it is greeted now", socket.reception);
-            self.blame(Some(number), format_args!("{what}"));
+            self.fail(Some(number), format_args!("{what}"));
         }
     }
 
@@ -89,7 +89,7 @@ impl World {
             let socket = &mut self.links[number].socket;
             (socket.turned_away, socket.unlucky) = (true, true);
             if !is_right {
-                self.blame(Some(number), format_args!("turned away without cause"));
+                self.fail(Some(number), format_args!("turned away without cause"));
             }
         } else if link.account.opened.is_none() {
             let socket = &link.socket;
@@ -112,7 +112,7 @@ impl World {
             self.gave_way |= gives_way && !has_other_cause && !is_stopped;
             self.links[number].socket.unlucky = unlucky;
             if !is_right {
-                self.blame(Some(number), format_args!("hung up on without cause after {age} ms"));
+                self.fail(Some(number), format_args!("hung up on without cause after {age} ms"));
             }
             self.check_refusal(number, is_late, is_excused);
         }
@@ -140,11 +140,11 @@ impl World {
         if !is_so {
             let account = &link.account;
             let what = format!("closed as {why}, which isn't so: {account:?}");
-            self.blame(Some(number), format_args!("{what}"));
+            self.fail(Some(number), format_args!("{what}"));
         } else if unsent > 0 && !is_rough {
-            self.blame(Some(number), format_args!("closed as {why} with {unsent} bytes unsent"));
+            self.fail(Some(number), format_args!("closed as {why} with {unsent} bytes unsent"));
         } else if !link.end_read && !has_waited && !is_rough {
-            self.blame(Some(number), format_args!("closed as {why} without waiting"));
+            self.fail(Some(number), format_args!("closed as {why} without waiting"));
         } else if !is_rough {
             self.check_goodbye(number, why);
         }
@@ -160,7 +160,7 @@ impl World {
             Close::Finished if link.is_guarded() => oracle.finished && is_answered,
             Close::Finished => link.end_read && !is_partial && is_answered && fate.is_none(),
             Close::Cut => link.end_read && oracle.is_cut() && is_answered,
-            Close::Revoked => self.book(number).revoked.is_some() && link.dialect.authenticates(),
+            Close::Revoked => self.model(number).revoked.is_some() && link.dialect.authenticates(),
             Close::Answered => protocol.exchange() != Exchange::Many,
             Close::Reset => link.reset,
             Close::Refused(Refusal::MessageTooLong | Refusal::BadLength | Refusal::BadRecord) => {

@@ -11,13 +11,13 @@
 #![expect(clippy::print_stdout, reason = "a replay tells what happens")]
 
 mod balancer;
-mod book;
 mod check;
 mod clients;
 mod failures;
 #[path = "../mutual/forger.rs"]
 mod forger;
 mod link;
+mod model;
 mod mutual;
 mod oracle;
 mod random;
@@ -36,7 +36,7 @@ use std::sync::Once;
 use countersign::{Close, Refusal};
 
 use crate::run::run;
-use crate::service::Meant;
+use crate::service::Expected;
 
 /// The seeds of an ordinary run.
 const SEEDS: u64 = 2_000;
@@ -53,12 +53,12 @@ fn is_never_met(why: Close) -> bool {
 }
 
 /// The service's own panics are part of the play, and need no report.
-fn hush() {
+fn silence_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if !panic.payload().is::<Meant>() {
+            if !panic.payload().is::<Expected>() {
                 report(panic);
             }
         }));
@@ -67,7 +67,7 @@ fn hush() {
 
 #[test]
 fn every_seed_keeps_the_promises() {
-    hush();
+    silence_panics();
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
     let from = number("SIM_FROM").unwrap_or(0);
     let mut ends: HashMap<Close, u64> = HashMap::new();
@@ -101,7 +101,7 @@ fn every_seed_keeps_the_promises() {
 
 #[test]
 fn one_seed_is_one_run() {
-    hush();
+    silence_panics();
     for seed in 0..50 {
         assert_eq!(run(seed, false), run(seed, false));
     }
@@ -109,7 +109,7 @@ fn one_seed_is_one_run() {
 
 #[test]
 fn a_seed_that_was_named_is_replayed_aloud() {
-    hush();
+    silence_panics();
     if let Some(seed) = number("SIM_SEED") {
         let outcome = run(seed, true).unwrap_or_else(|what| panic!("{what}"));
         println!("seed {seed}: {outcome:?}");

@@ -219,7 +219,7 @@ impl World {
     /// The server's hello, once the whole call was read.
     fn hello(&mut self, number: usize) -> Option<Vec<u8>> {
         let link = &mut self.links[number];
-        let (terms, book) = (&self.setup.gates[link.gate], &self.books[link.gate]);
+        let (terms, model) = (&self.setup.gates[link.gate], &self.models[link.gate]);
         let mutual = link.mutual.as_mut()?;
         if link.read < mutual.call.len() || matches!(link.script.proof, Proof::BadCall(_)) {
             return None;
@@ -232,7 +232,7 @@ impl World {
         let answer = [&link.written[..CHALLENGE], &hello].concat();
         let forger = Forger::new(&terms.secret, &mutual.call, &answer);
         let is_known = matches!(link.script.proof, Proof::Right | Proof::Wrong | Proof::Replayed);
-        if is_known && book.revoked.is_none() {
+        if is_known && model.revoked.is_none() {
             hello.extend_from_slice(&forger.server_proof);
             link.account.oracle.way = Some(forger.to_server.clone());
         } else {
@@ -328,7 +328,7 @@ impl World {
         );
         let link = &self.links[number];
         if link.mutual.as_ref().is_some_and(|m| m.is_guarded && m.said_goodbye != is_due) {
-            self.blame(Some(number), format_args!("closed as {why}: good-bye is due: {is_due}"));
+            self.fail(Some(number), format_args!("closed as {why}: good-bye is due: {is_due}"));
         }
     }
 
@@ -355,7 +355,7 @@ impl World {
         if !is_right {
             let refused = mutual.refused;
             let what = format!("it was told {refused:?}, and {due:?} was due");
-            self.blame(Some(number), what);
+            self.fail(Some(number), what);
         }
     }
 }

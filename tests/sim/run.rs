@@ -127,17 +127,17 @@ impl Run {
         let figures = self.figures();
         let mut world = self.world.borrow_mut();
         if turned.is_err() != (world.losses > losses) {
-            world.blame(None, format_args!("the turn came to {turned:?}"));
+            world.fail(None, format_args!("the turn came to {turned:?}"));
         }
         world.check_turn(&figures);
         let is_vain = due.is_some_and(|due| due <= now) && world.work == work;
         self.idle_turns = if is_vain { self.idle_turns + 1 } else { 0 };
         if self.idle_turns > IDLE_TURNS_MAX || turn > TURNS_MAX {
-            world.blame(None, format_args!("turns without end"));
+            world.fail(None, format_args!("turns without end"));
         }
         let longest = world.setup.faults.turn_length;
         world.now += world.random.millis(0, longest);
-        world.blame.take().map_or(Ok(()), Err)
+        world.violation.take().map_or(Ok(()), Err)
     }
 
     fn figures(&self) -> Figures {
@@ -188,10 +188,10 @@ impl Run {
         let mut world = self.world.borrow_mut();
         let revocation = world.setup.revocation.filter(|it| now >= it.at && !it.by_date);
         let Some(Revocation { gate, .. }) = revocation else { return };
-        if world.books[gate].revoked.is_some() || world.stopping.is_some() {
+        if world.models[gate].revoked.is_some() || world.stopping.is_some() {
             return;
         }
-        world.books[gate].revoked = Some(now);
+        world.models[gate].revoked = Some(now);
         world.say(format_args!("the key of gate {gate} is revoked"));
         drop(world);
         let other = Key::new("another", b"the secret of another").unwrap();
@@ -204,8 +204,8 @@ impl Run {
     fn expire(&self, now: u64) {
         let mut world = self.world.borrow_mut();
         let Some(Revocation { at, gate, by_date: true }) = world.setup.revocation else { return };
-        if now >= at && world.books[gate].revoked.is_none() {
-            world.books[gate].revoked = Some(now);
+        if now >= at && world.models[gate].revoked.is_none() {
+            world.models[gate].revoked = Some(now);
             world.say(format_args!("the keys of gate {gate} have run out"));
         }
     }
@@ -218,7 +218,7 @@ impl Run {
         };
         let counters = self.engine.gates()[gate].key_counters();
         let is_held = counters.map(|(_, counters)| counters.open).sum::<u64>() > 0;
-        is_held && world.books[gate].revoked.is_none() && due.is_none_or(|due| due > at)
+        is_held && world.models[gate].revoked.is_none() && due.is_none_or(|due| due > at)
     }
 
     /// A gate gets other limits, once it is time.
@@ -274,7 +274,7 @@ impl Run {
         }
     }
 
-    /// The clients take what is on its way to them; then the books are closed.
+    /// The clients take what is on its way to them; then the last promises are checked.
     fn end(mut self) -> Result<Outcome, String> {
         let figures = self.figures();
         drop(self.engine);
@@ -289,13 +289,13 @@ impl Run {
         for number in 0..world.links.len() {
             match world.is_served(number) {
                 Ok(is_served) => honest += u64::from(is_served),
-                Err(what) => world.blame(Some(number), format_args!("{what}")),
+                Err(what) => world.fail(Some(number), format_args!("{what}")),
             }
         }
-        let displaced = world.books.iter().map(|book| book.failures.displaced).sum();
+        let displaced = world.models.iter().map(|model| model.failures.displaced).sum();
         let (replaced, trace) = (world.replaced, world.trace);
         let outcome = Outcome { counters: figures.counters, honest, displaced, replaced, trace };
-        world.blame.take().map_or(Ok(outcome), Err)
+        world.violation.take().map_or(Ok(outcome), Err)
     }
 }
 
@@ -303,7 +303,7 @@ impl World {
     /// Whether a client has proved itself, by a key that is on the ring.
     pub(crate) fn is_proved(&self, number: usize) -> bool {
         let link = &self.links[number];
-        let has_key = self.book(number).revoked.is_none() || !link.dialect.authenticates();
+        let has_key = self.model(number).revoked.is_none() || !link.dialect.authenticates();
         link.is_proved() && (has_key || link.account.opened.is_some())
     }
 
@@ -321,7 +321,7 @@ impl World {
             Some((_, why)) => why,
             None if link.account.fate == Some(Close::Panicked) => Close::Panicked,
             None if link.socket.accepted.is_none() && (is_gone || is_stopped) => return Ok(false),
-            None if self.book(number).revoked.is_some() => return Ok(false),
+            None if self.model(number).revoked.is_some() => return Ok(false),
             None => return Err("an honest client was not served".to_owned()),
         };
         let has_all = link.received == link.account.due.len() && !link.lost;
@@ -369,7 +369,7 @@ fn check_memory(world: &Shared, all: Memory) {
     let is_so = (all.held, all.held_per_connection) == (held, held_by_one) && is_most;
     // One per_connection is said for all, and it is the largest.
     if !is_so || all.total > total || (each.len() == 1 && all.total != total) {
-        world.borrow_mut().blame(None, format_args!("the sum is {all:?}, of {each:?}"));
+        world.borrow_mut().fail(None, format_args!("the sum is {all:?}, of {each:?}"));
     }
 }
 

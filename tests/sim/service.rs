@@ -13,7 +13,7 @@ pub(crate) struct Checker(pub(crate) Shared);
 
 /// What a panic of the service's carries, so that it can be told from one of the engine's.
 #[derive(Debug)]
-pub(crate) struct Meant;
+pub(crate) struct Expected;
 
 /// What the service answers, and whether that is the end.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Service for Checker {
     fn close(&mut self, number: usize, why: Close) {
         let is_rough = self.0.borrow_mut().closed(number, why);
         if is_rough {
-            panic_any(Meant);
+            panic_any(Expected);
         }
     }
 }
@@ -60,7 +60,7 @@ impl Answer {
         }
         match self.fate {
             Some(Close::Dismissed) => reply.close(),
-            Some(Close::Panicked) => panic_any(Meant),
+            Some(Close::Panicked) => panic_any(Expected),
             _ => {}
         }
     }
@@ -76,14 +76,14 @@ impl World {
         let is_there = peer.address() == link.address.into() && peer.listener() == link.gate;
         let is_it = is_there && Some(peer.id()) == link.socket.peer;
         if !is_allowed || !is_it || peer.dialect() != dialect {
-            self.blame(Some(number), format_args!("{peer:?} is let in"));
+            self.fail(Some(number), format_args!("{peer:?} is let in"));
         }
         let has_secret = peer.secret(b"label").is_some();
         if peer.is_protected() != is_guarded || has_secret != is_mutual {
-            self.blame(Some(number), format_args!("{peer:?} is let in as if it were another"));
+            self.fail(Some(number), format_args!("{peer:?} is let in as if it were another"));
         }
         if dialect.authenticates() != peer.key().is_some() {
-            self.blame(Some(number), format_args!("the key is {:?}", peer.key()));
+            self.fail(Some(number), format_args!("the key is {:?}", peer.key()));
         }
         let max = self.terms(number).limits.reply_max;
         let mut answer = Answer::default();
@@ -108,7 +108,7 @@ impl World {
         self.owe_pongs(number);
         let (now, turn) = (self.now, self.turn);
         let is_revoked =
-            self.book(number).revoked.is_some() && self.links[number].dialect.authenticates();
+            self.model(number).revoked.is_some() && self.links[number].dialect.authenticates();
         let account = &mut self.links[number].account;
         account.last_message = now;
         account.touched = turn;
@@ -118,12 +118,12 @@ impl World {
         let expected = account.oracle.messages.pop_front();
         let Some((_, ending)) = expected.as_ref().filter(|(bytes, _)| bytes == message) else {
             let what = message.escape_ascii().to_string();
-            self.blame(Some(number), format_args!("{what} is served, not {expected:?}"));
+            self.fail(Some(number), format_args!("{what} is served, not {expected:?}"));
             return Answer::default();
         };
         if !is_open || account.fate.is_some() || is_revoked {
             let fate = account.fate;
-            self.blame(Some(number), format_args!("served before or after: {fate:?}"));
+            self.fail(Some(number), format_args!("served before or after: {fate:?}"));
         }
         self.say(format_args!("{number}: message {count} of {} bytes", message.len()));
         let answer = Answer::to(message, count, self.terms(number).limits.reply_max);
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// Notes the end. Says whether the service panics over it.
+    /// Notes the end. Returns whether the service panics.
     fn closed(&mut self, number: usize, why: Close) -> bool {
         self.work += 1;
         self.say(format_args!("{number} is closed: {why}"));
@@ -149,7 +149,7 @@ impl World {
         let now = self.now;
         let account = &mut self.links[number].account;
         if account.opened.is_none() || account.closed.replace((now, why)).is_some() {
-            self.blame(Some(number), format_args!("closed once too often"));
+            self.fail(Some(number), format_args!("closed once too often"));
         }
         self.random.chance(20)
     }

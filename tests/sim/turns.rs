@@ -3,9 +3,9 @@
 
 use countersign::{Close, Counters, Memory, Refusal};
 
-use crate::book::Crowd;
 use crate::failures::Reception;
 use crate::link::Link;
+use crate::model::Occupancy;
 use crate::wire::PAUSE;
 use crate::world::World;
 
@@ -33,19 +33,19 @@ impl World {
         for number in 0..self.links.len() {
             self.begin_late(number);
             if let Some(broken) = self.check_link(&self.links[number]) {
-                self.blame(Some(number), format_args!("{broken}"));
+                self.fail(Some(number), format_args!("{broken}"));
             }
         }
         let of_gates = (0..).zip(&figures.gates).find_map(|(gate, figure)| {
-            let crowd = self.crowd(gate, figure);
-            let broken = self.check_limits(gate, &crowd);
+            let occupancy = self.occupancy(gate, figure);
+            let broken = self.check_limits(gate, &occupancy);
             let broken = broken.or_else(|| self.check_counters(gate, figure));
-            self.books[gate].crowd = crowd;
+            self.models[gate].occupancy = occupancy;
             broken.map(|broken| format!("gate {gate}: {broken}"))
         });
         let broken = of_gates.or_else(|| self.check_sums(figures));
         if let Some(broken) = broken.or_else(|| self.check_door()) {
-            self.blame(None, format_args!("{broken}; {figures:?}"));
+            self.fail(None, format_args!("{broken}; {figures:?}"));
         }
     }
 
@@ -91,10 +91,10 @@ impl World {
         None
     }
 
-    fn crowd(&self, gate: usize, figure: &Figure) -> Crowd {
+    fn occupancy(&self, gate: usize, figure: &Figure) -> Occupancy {
         let at = |host| self.visitors_at(gate).filter(|link| link.is_visitor_from(host)).count();
         let at_one = self.visitors_at(gate).map(|link| at(link.address.ip())).max();
-        Crowd {
+        Occupancy {
             live: self.live_at(gate).count(),
             visitors: self.visitors_at(gate).count(),
             at_one: at_one.unwrap_or(0),
@@ -103,9 +103,9 @@ impl World {
     }
 
     /// No more are in than may be, or than were already.
-    fn check_limits(&self, gate: usize, now: &Crowd) -> Option<String> {
+    fn check_limits(&self, gate: usize, now: &Occupancy) -> Option<String> {
         let limits = &self.setup.gates[gate].limits;
-        let before = &self.books[gate].crowd;
+        let before = &self.models[gate].occupancy;
         let reason: usize = self.live_at(gate).map(Link::keeps).sum();
         let is_so = now.live <= limits.connections.max(before.live)
             && now.visitors <= limits.unauthenticated.max(before.visitors)
@@ -143,7 +143,7 @@ impl World {
         let counted = [delayed, failed, closed(Refusal::Throttled), closed(Refusal::Denied)];
         let so = [
             sum(|link| usize::from(link.is_or_was_delayed())),
-            self.books[gate].failures.count,
+            self.models[gate].failures.count,
             sum(|Link { socket, .. }| {
                 usize::from(!socket.is_denied && socket.reception == Reception::Never)
             }),
@@ -195,7 +195,7 @@ impl World {
         let needed = ends.chain(door).chain(stop).min();
         if needed.is_some_and(|needed| due.is_none_or(|due| due > needed)) {
             let what = format!("a turn is due at {due:?}, and needed at {needed:?}");
-            self.blame(None, what);
+            self.fail(None, what);
         }
     }
 }

@@ -80,14 +80,14 @@ impl World {
         self.work += 1;
         self.settle();
         if self.stopping.is_some() {
-            self.blame(None, format_args!("a server that stops accepts"));
+            self.fail(None, format_args!("a server that stops accepts"));
         }
         let gate = self.listeners[listener].gate;
         if !self.has_room(gate) && !self.can_make_room(gate) {
-            self.blame(None, format_args!("accepting at gate {gate}, which is full"));
+            self.fail(None, format_args!("accepting at gate {gate}, which is full"));
         }
         if self.short_since.is_some_and(|since| self.now < since + PAUSE) {
-            self.blame(None, format_args!("accepting is tried again at once"));
+            self.fail(None, format_args!("accepting is tried again at once"));
         }
         if let Some(error) = self.accept_fault(listener) {
             self.say(format_args!("accept at {listener}: {error}"));
@@ -128,7 +128,7 @@ impl World {
     fn locate(&mut self, number: usize) {
         self.settle();
         let (link, terms) = (&self.links[number], self.terms(number));
-        let (address, failures) = (link.address, &self.book(number).failures);
+        let (address, failures) = (link.address, &self.model(number).failures);
         let reception = failures.reception(address.ip(), self.now, &terms.limits);
         let is_denied = !terms.access.permits(address);
         let Link { socket, is_brought, .. } = &mut self.links[number];
@@ -188,8 +188,8 @@ impl World {
 
     fn watch(&mut self, link: usize, peer: PeerId) -> io::Result<()> {
         let live = self.live_at(self.links[link].gate).count();
-        if live > self.terms(link).limits.connections.max(self.book(link).crowd.live) {
-            self.blame(Some(link), format_args!("{live} connections are too many"));
+        if live > self.terms(link).limits.connections.max(self.model(link).occupancy.live) {
+            self.fail(Some(link), format_args!("{live} connections are too many"));
         }
         self.check_watch(link);
         if self.random.chance(self.setup.faults.watch) {
@@ -297,12 +297,12 @@ impl World {
         let link = &mut self.links[number];
         link.account.touched = turn;
         if !link.is_live() {
-            self.blame(Some(number), format_args!("a socket that is closed is used"));
+            self.fail(Some(number), format_args!("a socket that is closed is used"));
         }
         // Of a balancer's connection the header alone is read before.
         let is_awaited = reads && self.links[number].is_arriving();
         if self.links[number].socket.begun.is_none() && !is_awaited {
-            self.blame(Some(number), format_args!("it is not greeted yet, and used"));
+            self.fail(Some(number), format_args!("it is not greeted yet, and used"));
         }
         self.links[number].socket.at_door &= reads;
         if self.links[number].reset {
@@ -358,14 +358,14 @@ impl World {
     /// A wrong proof counts when it has cost its sender the connection.
     fn note_failure(&mut self, number: usize) {
         let is_proved = self.is_proved(number);
-        let Self { setup, links, books, now, .. } = self;
+        let Self { setup, links, models, now, .. } = self;
         let link = &links[number];
-        let (terms, book) = (&setup.gates[link.gate], &mut books[link.gate]);
+        let (terms, model) = (&setup.gates[link.gate], &mut models[link.gate]);
         let is_inside = link.account.opened.is_some();
         // Nobody is asked in silence.
         let was_asked = link.socket.begun.is_some() && !link.socket.at_door;
         if !is_inside && was_asked && link.has_failed(is_proved) {
-            book.failures.add(link.address.ip(), *now, &terms.limits, &terms.protocol);
+            model.failures.add(link.address.ip(), *now, &terms.limits, &terms.protocol);
         }
     }
 
@@ -397,14 +397,14 @@ impl World {
         if start < challenge && link.account.due.len() < challenge {
             let front = &link.written[..link.written.len().min(challenge)];
             let Some(place) = nonces.iter().position(|nonce| nonce.starts_with(front)) else {
-                return self.blame(Some(number), format_args!("not a challenge is written"));
+                return self.fail(Some(number), format_args!("not a challenge is written"));
             };
             link.account.due.extend_from_slice(&nonces.swap_remove(place));
         }
         let due = link.account.due.get(start..link.written.len());
         if due != Some(&link.written[start..]) {
             let what = link.written[start..].escape_ascii().to_string();
-            self.blame(Some(number), format_args!("what is not due is written: {what}"));
+            self.fail(Some(number), format_args!("what is not due is written: {what}"));
         }
     }
 }

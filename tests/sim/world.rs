@@ -9,8 +9,8 @@ use std::rc::Rc;
 use countersign::server::net::Readiness;
 use countersign::{PeerAddress, PeerId};
 
-use crate::book::Book;
 use crate::link::{CHALLENGE, Link};
+use crate::model::Model;
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::terms::Terms;
@@ -33,7 +33,7 @@ pub(crate) struct World {
     /// Challenges that were drawn and not sent yet.
     pub(crate) nonces: Vec<[u8; CHALLENGE]>,
     /// What is known of each gate.
-    pub(crate) books: Vec<Book>,
+    pub(crate) models: Vec<Model>,
     /// How often limits were replaced.
     pub(crate) replaced: u64,
     /// A right proof that somebody else has sent.
@@ -53,7 +53,7 @@ pub(crate) struct World {
     /// The calls that the engine has made.
     pub(crate) work: u64,
     /// The first promise that was seen broken.
-    pub(crate) blame: Option<String>,
+    pub(crate) violation: Option<String>,
     /// A sum over everything that happened.
     pub(crate) trace: u64,
     aloud: bool,
@@ -112,7 +112,7 @@ impl World {
             timeline: BinaryHeap::new(),
             sequence: 0,
             nonces: Vec::new(),
-            books: setup.gates.iter().map(|_| Book::default()).collect(),
+            models: setup.gates.iter().map(|_| Model::default()).collect(),
             replaced: 0,
             overheard: None,
             overheard_confirm: None,
@@ -123,7 +123,7 @@ impl World {
             losses: 0,
             lost_in: 0,
             work: 0,
-            blame: None,
+            violation: None,
             trace: 0,
             aloud,
             setup,
@@ -166,7 +166,7 @@ impl World {
                 What::Report(link, then) => heard.extend(self.tell_of(link, then)),
             }
         }
-        self.gossip(&mut heard);
+        self.spurious_events(&mut heard);
         self.shuffle(&mut heard);
         heard
     }
@@ -232,7 +232,7 @@ impl World {
     }
 
     /// Events that nothing has happened for, and such of connections that are gone.
-    fn gossip(&mut self, heard: &mut Vec<Heard>) {
+    fn spurious_events(&mut self, heard: &mut Vec<Heard>) {
         if self.links.is_empty() {
             return;
         }
@@ -282,8 +282,8 @@ impl World {
     }
 
     /// What is known of it.
-    pub(crate) fn book(&self, number: usize) -> &Book {
-        &self.books[self.links[number].gate]
+    pub(crate) fn model(&self, number: usize) -> &Model {
+        &self.models[self.links[number].gate]
     }
 
     /// The connections for which the server holds a socket.
@@ -309,11 +309,11 @@ impl World {
     }
 
     /// Notes that a promise is broken. The first that is seen counts.
-    pub(crate) fn blame(&mut self, link: Option<usize>, what: impl fmt::Display) {
+    pub(crate) fn fail(&mut self, link: Option<usize>, what: impl fmt::Display) {
         let who = link.map(|link| (link, self.links[link].script.kind));
         let at = self.now;
         self.say(format_args!("BROKEN {who:?}: {what}"));
-        self.blame.get_or_insert_with(|| format!("at {at} ms, link {who:?}: {what}"));
+        self.violation.get_or_insert_with(|| format!("at {at} ms, link {who:?}: {what}"));
     }
 
     /// Notes what happens.

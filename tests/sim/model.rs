@@ -10,13 +10,13 @@ use crate::world::World;
 
 /// What is known of a gate.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct Model {
     /// What every host has failed there.
     pub(crate) failures: Failures,
     /// When the key that clients sign with was taken from the ring.
     pub(crate) revoked: Option<u64>,
     /// Who was in when the last turn was over.
-    pub(crate) crowd: Crowd,
+    pub(crate) occupancy: Occupancy,
     /// Since when ages count, if not from the beginning.
     ages_from: u64,
     /// The limits that were in force before others were.
@@ -26,7 +26,7 @@ pub(crate) struct Book {
 /// How many are in, and what is held for them. Limits that are lowered send nobody away, so there
 /// may be as many as there were.
 #[derive(Debug, Default)]
-pub(crate) struct Crowd {
+pub(crate) struct Occupancy {
     pub(crate) live: usize,
     pub(crate) visitors: usize,
     /// The most visitors from one address.
@@ -47,21 +47,21 @@ impl World {
     /// A gate gets other limits while so many bytes are held.
     pub(crate) fn replace_limits(&mut self, gate: usize, limits: &Limits, held: usize) {
         self.say(format_args!("gate {gate} gets other limits: {limits:?}"));
-        let (now, terms, book) = (self.now, &mut self.setup.gates[gate], &mut self.books[gate]);
+        let (now, terms, model) = (self.now, &mut self.setup.gates[gate], &mut self.models[gate]);
         let before = std::mem::replace(&mut terms.limits, limits.clone());
         let live = self.links.iter_mut().filter(|link| link.is_live() && link.gate == gate);
         for link in live {
             // Who knows its time has less of it now, and may be cut short.
             link.socket.hurried |= link.deadline(limits).0 < link.deadline(&before).0;
         }
-        book.failures.change(now, &before, limits, &terms.protocol);
-        let ages_from = book.ages_from;
+        model.failures.change(now, &before, limits, &terms.protocol);
+        let ages_from = model.ages_from;
         if before.session_age_max.is_none() && limits.session_age_max.is_some() {
-            book.ages_from = now;
+            model.ages_from = now;
         }
         // What peers were told since the last turn is held, too.
-        book.crowd.held = held;
-        book.past.push(Past { until: now, limits: before, ages_from });
+        model.occupancy.held = held;
+        model.past.push(Past { until: now, limits: before, ages_from });
         self.replaced += 1;
     }
 
@@ -71,13 +71,13 @@ impl World {
         let end = |limits: &Limits| since + millis(of(limits));
         let was_over = |past: &Past| end(&past.limits) <= past.until;
         self.now >= end(&self.setup.gates[gate].limits)
-            || self.books[gate].past.iter().any(was_over)
+            || self.models[gate].past.iter().any(was_over)
     }
 
     /// When a connection has lasted as long as it may.
     pub(crate) fn age_end(&self, link: &Link) -> Option<u64> {
-        let (terms, book) = (&self.setup.gates[link.gate], &self.books[link.gate]);
-        age_end(link, &terms.limits, book.ages_from)
+        let (terms, model) = (&self.setup.gates[link.gate], &self.models[link.gate]);
+        age_end(link, &terms.limits, model.ages_from)
     }
 
     /// Whether a connection has, by the limits of now or of then.
@@ -86,7 +86,7 @@ impl World {
             age_end(link, &past.limits, past.ages_from).is_some_and(|end| end <= past.until)
         };
         self.age_end(link).is_some_and(|end| end <= self.now)
-            || self.books[link.gate].past.iter().any(was_too_old)
+            || self.models[link.gate].past.iter().any(was_too_old)
     }
 }
 
