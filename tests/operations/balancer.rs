@@ -9,8 +9,8 @@ use countersign::Client;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
+use super::clients::{Clients, KEY, accepted, protocol};
 use super::home::{Home, PATIENCE, Ran, finish, skip};
-use super::ledger::{KEY, Ledger, accepted, protocol};
 use super::served::Served;
 
 const SERVERS: usize = 3;
@@ -84,8 +84,8 @@ fn servers_behind_haproxy_are_restarted_and_no_message_is_lost_or_doubled() {
     let Some((_haproxy, address)) = Haproxy::start(&home, &servers) else {
         return skip("there is no haproxy here");
     };
-    let ledger = Ledger::begin(&address, 8);
-    ledger.wait_for(200);
+    let clients = Clients::begin(&address, 8);
+    clients.wait_for(200);
     let load = home.command(&format!("load {address} -c 10 -n 20k --reconnect --output json"));
     let load = { load }.spawn().unwrap();
     let (mut messages, mut logs) = (0, String::new());
@@ -94,7 +94,7 @@ fn servers_behind_haproxy_are_restarted_and_no_message_is_lost_or_doubled() {
         logs.push_str(&stopped.err);
     };
     for round in 0..2 * SERVERS {
-        ledger.wait_for(200);
+        clients.wait_for(200);
         let number = round % SERVERS;
         let server = servers.remove(number);
         let address = server.address().to_owned();
@@ -108,7 +108,7 @@ fn servers_behind_haproxy_are_restarted_and_no_message_is_lost_or_doubled() {
     let mut client = Client::connect_within(&*far, protocol(), PATIENCE).unwrap();
     client.ask(b"from afar").unwrap();
     drop(client);
-    let answered = ledger.end();
+    let answered = clients.end();
     servers.into_iter().for_each(|server| account(server.stop()));
     assert_eq!(messages, answered + loaded + 1, "accepted, and answered");
     assert!(loaded > 10_000, "most of the load is served: {report}");

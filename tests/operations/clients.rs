@@ -21,13 +21,13 @@ pub(crate) fn protocol() -> Protocol {
 const MESSAGES: u64 = 20;
 
 /// Clients at an address of an echo service.
-pub(crate) struct Ledger {
+pub(crate) struct Clients {
     is_over: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     clients: Vec<JoinHandle<()>>,
 }
 
-impl Ledger {
+impl Clients {
     /// So many clients, who ask until they are told that it is over.
     pub(crate) fn begin(address: &str, clients: u64) -> Self {
         let (is_over, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());

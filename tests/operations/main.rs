@@ -4,10 +4,10 @@
 #![expect(clippy::panic, reason = "a test may panic")]
 
 mod balancer;
+mod clients;
 #[path = "../program/home.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod home;
-mod ledger;
 #[path = "../common/progress.rs"]
 mod progress;
 mod reloads;

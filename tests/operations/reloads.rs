@@ -4,8 +4,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::thread;
 use std::time::Duration;
 
+use super::clients::{Clients, KEY, accepted};
 use super::home::Home;
-use super::ledger::{KEY, Ledger, accepted};
 
 /// A time up to this, which nobody foretells.
 fn at_random(most: Duration) -> Duration {
@@ -23,8 +23,8 @@ fn a_server_that_is_reloaded_a_thousand_times_loses_nothing() {
     let home = Home::with_keys(KEY);
     let keys = home.ring().display().to_string();
     let server = home.serve(&format!("serve --service echo --workers 2 --keys {keys}"));
-    let ledger = Ledger::begin(server.address(), 8);
-    ledger.wait_for(100);
+    let clients = Clients::begin(server.address(), 8);
+    clients.wait_for(100);
     for round in 0..1_000 {
         // Every tenth time the file is broken, and the keys that are in force stay.
         let text = if round % 10 == 9 { "garden text:short" } else { KEY };
@@ -35,8 +35,8 @@ fn a_server_that_is_reloaded_a_thousand_times_loses_nothing() {
     }
     home.write(".config/countersign/keys", KEY);
     server.signal("HUP");
-    ledger.wait_for(100);
-    let answered = ledger.end();
+    clients.wait_for(100);
+    let answered = clients.end();
     let ran = server.stop();
     assert_eq!(accepted(&ran), answered, "accepted, and answered");
     assert!(ran.err.contains("INFO  reloaded"), "{}", ran.err);
