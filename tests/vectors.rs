@@ -5,8 +5,8 @@
 //! `tests/vectors/generate.py`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "mutual/stage.rs"]
-mod stage;
+#[path = "mutual/test_server.rs"]
+mod test_server;
 
 use countersign::server::net::Readiness;
 use countersign::{
@@ -17,7 +17,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::stage::Stage;
+use crate::test_server::TestServer;
 
 /// A case, with the defaults filled in.
 struct Case {
@@ -358,15 +358,15 @@ fn every_case_of_the_clock_comes_out_byte_for_byte() {
         }
         played += 1;
         let nobody = |_: &[u8], _: &mut Reply<'_>| panic!("nobody is let in");
-        let mut stage = Stage::new(case.protocol(), Limits::default(), nobody);
-        let line = stage.connect(array(&case.bytes("sg")));
+        let mut server = TestServer::new(case.protocol(), Limits::default(), nobody);
+        let line = server.connect(array(&case.bytes("sg")));
         if is_busy {
-            stage.arrive(&line, &case.input());
-            stage.engine.drain(stage.now);
-            stage.work();
+            server.arrive(&line, &case.input());
+            server.engine.drain(server.now);
+            server.work();
         } else {
-            case.list("in").iter().for_each(|piece| stage.say(&line, piece));
-            stage.wait(Limits::default().handshake_timeout);
+            case.list("in").iter().for_each(|piece| server.say(&line, piece));
+            server.wait(Limits::default().handshake_timeout);
         }
         let name = case.text("name");
         if is_busy {
@@ -378,11 +378,11 @@ fn every_case_of_the_clock_comes_out_byte_for_byte() {
         }
         // What was written is taken before the connection goes.
         assert!(line.borrow().is_shut || line.borrow().is_closed, "{name}");
-        stage.report(&line, Readiness { failed: true, ..Readiness::default() });
-        stage.work();
+        server.report(&line, Readiness { failed: true, ..Readiness::default() });
+        server.work();
         let why = if is_busy { Close::Stopped } else { Close::Refused(Refusal::HandshakeTimeout) };
-        assert_eq!(stage.engine.counters().closed(why), 1, "{name}");
-        assert_eq!(stage.engine.counters().authenticated, 0, "{name}");
+        assert_eq!(server.engine.counters().closed(why), 1, "{name}");
+        assert_eq!(server.engine.counters().authenticated, 0, "{name}");
     }
     assert_eq!(played, 7);
 }

@@ -9,7 +9,7 @@ use crate::ends::{
     CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_NONCE, SERVER_SEED, ring, server,
 };
 use crate::forger::{CLOSE, DATA, Forger};
-use crate::stage::{Line, Stage};
+use crate::test_server::{TestClient, TestServer};
 
 /// The service of these tests: an echo.
 fn echo(message: &[u8], reply: &mut Reply<'_>) {
@@ -20,30 +20,37 @@ fn caller(id: &str, secret: &[u8]) -> Protocol {
     Protocol::from(ring(id, secret, CLIENT_SEED))
 }
 
-fn take(line: &Line) -> Vec<u8> {
+fn take(line: &TestClient) -> Vec<u8> {
     std::mem::take(&mut line.borrow_mut().to_client)
 }
 
 /// Calls, and hears the answer.
-fn call<S: Service>(stage: &mut Stage<S>, nonce: [u8; 32]) -> (Line, Forger) {
-    let line = stage.connect(nonce);
+fn call<S: Service>(server: &mut TestServer<S>, nonce: [u8; 32]) -> (TestClient, Forger) {
+    let line = server.connect(nonce);
     let call = End::client(&caller("k1", SECRET), CLIENT_NONCE).hear(&[]);
-    stage.say(&line, &call);
+    server.say(&line, &call);
     let answer = take(&line);
     (line, Forger::new(SECRET, &call, &answer))
 }
 
 /// Goes through the handshake.
-pub(crate) fn enter<S: Service>(stage: &mut Stage<S>, nonce: [u8; 32]) -> (Line, Forger) {
-    let (line, mut forger) = call(stage, nonce);
-    stage.say(&line, &forger.confirm.clone());
+pub(crate) fn enter<S: Service>(
+    server: &mut TestServer<S>,
+    nonce: [u8; 32],
+) -> (TestClient, Forger) {
+    let (line, mut forger) = call(server, nonce);
+    server.say(&line, &forger.confirm.clone());
     assert_eq!(take(&line), forger.to_client.record(4, &[0]));
     (line, forger)
 }
 
 /// Whether it has its messages echoed.
-fn is_served<S: Service>(stage: &mut Stage<S>, line: &Line, forger: &mut Forger) -> bool {
-    stage.say(line, &forger.to_server.record(DATA, b"there?"));
+fn is_served<S: Service>(
+    server: &mut TestServer<S>,
+    line: &TestClient,
+    forger: &mut Forger,
+) -> bool {
+    server.say(line, &forger.to_server.record(DATA, b"there?"));
     let said = take(line);
     !said.is_empty() && forger.to_client.open(&said) == [(DATA, b"there?".to_vec())]
 }
@@ -57,59 +64,59 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
         ("an empty ring", KeyRing::new()),
     ];
     for (what, keys) in others {
-        let mut stage = Stage::new(server(), Limits::default(), echo);
-        let (line, forger) = call(&mut stage, SERVER_NONCE);
-        stage.engine.replace_keys(0, keys);
-        stage.say(&line, &forger.confirm);
+        let mut server = TestServer::new(server(), Limits::default(), echo);
+        let (line, forger) = call(&mut server, SERVER_NONCE);
+        server.engine.replace_keys(0, keys);
+        server.say(&line, &forger.confirm);
         assert_eq!(take(&line), [5, 0, 0, 1, 2], "{what}");
-        stage.wait(Limits::default().handshake_timeout);
-        let counters = stage.engine.counters();
+        server.wait(Limits::default().handshake_timeout);
+        let counters = server.engine.counters();
         assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 1, "{what}");
         assert_eq!(counters.authenticated, 0, "{what}");
     }
     // The same key on another ring is the same.
-    let mut stage = Stage::new(server(), Limits::default(), echo);
-    let (line, mut forger) = call(&mut stage, SERVER_NONCE);
-    stage.engine.replace_keys(0, ring("k1", SECRET, [77; 48]));
-    stage.say(&line, &forger.confirm.clone());
+    let mut server = TestServer::new(server(), Limits::default(), echo);
+    let (line, mut forger) = call(&mut server, SERVER_NONCE);
+    server.engine.replace_keys(0, ring("k1", SECRET, [77; 48]));
+    server.say(&line, &forger.confirm.clone());
     assert_eq!(take(&line), forger.to_client.record(4, &[0]));
-    assert!(is_served(&mut stage, &line, &mut forger));
+    assert!(is_served(&mut server, &line, &mut forger));
 }
 
 #[test]
 fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
     let mut keys = ring("k1", SECRET, SERVER_SEED);
     keys.add(Key::new("k2", b"another secret of some length").unwrap()).unwrap();
-    let mut stage = Stage::new(Protocol::from(keys), Limits::default(), echo);
-    let mut ones: Vec<_> = (0..5).map(|number| enter(&mut stage, [number; 32])).collect();
+    let mut server = TestServer::new(Protocol::from(keys), Limits::default(), echo);
+    let mut ones: Vec<_> = (0..5).map(|number| enter(&mut server, [number; 32])).collect();
     let mut two = End::client(&caller("k2", b"another secret of some length"), CLIENT_NONCE);
-    let line = stage.connect([99; 32]);
-    stage.say(&line, &two.hear(&[]));
+    let line = server.connect([99; 32]);
+    server.say(&line, &two.hear(&[]));
     let confirm = two.hear(&take(&line));
-    stage.say(&line, &confirm);
+    server.say(&line, &confirm);
     two.hear(&take(&line));
-    let visitor = call(&mut stage, [100; 32]);
-    stage.engine.replace_keys(0, ring("k2", b"another secret of some length", SERVER_SEED));
+    let visitor = call(&mut server, [100; 32]);
+    server.engine.replace_keys(0, ring("k2", b"another secret of some length", SERVER_SEED));
     for (line, forger) in &mut ones {
-        assert!(is_served(&mut stage, line, forger), "those who are in stay");
+        assert!(is_served(&mut server, line, forger), "those who are in stay");
     }
     // Half a record lies there; nobody waits for the rest.
     let half = ones[0].1.to_server.record(DATA, b"half");
-    stage.say(&ones[0].0, &half[..9]);
-    assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 5);
+    server.say(&ones[0].0, &half[..9]);
+    assert_eq!(server.engine.close_revoked(server.now, server.wall), 5);
     for (line, forger) in &mut ones {
         assert_eq!(forger.to_client.open(&take(line)), [(CLOSE, Vec::new())]);
         assert!(line.borrow().is_shut);
         // What it says now is read and not served.
         let late = forger.to_server.record(DATA, b"late");
-        stage.say(line, &late);
+        server.say(line, &late);
         assert_eq!(take(line), []);
     }
-    assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 0, "once is enough");
-    stage.say(&line, &two.say(b"there?"));
+    assert_eq!(server.engine.close_revoked(server.now, server.wall), 0, "once is enough");
+    server.say(&line, &two.say(b"there?"));
     two.hear(&take(&line));
     assert_eq!(two.messages(), [b"there?"]);
-    stage.say(&visitor.0, &visitor.1.confirm);
+    server.say(&visitor.0, &visitor.1.confirm);
     assert_eq!(take(&visitor.0), [5, 0, 0, 1, 2]);
     for (line, _) in &ones {
         line.borrow_mut().ended = true;
@@ -118,17 +125,17 @@ fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
             ended: true,
             ..Default::default()
         };
-        stage.report(line, ready);
+        server.report(line, ready);
     }
-    stage.work();
-    assert_eq!(stage.engine.counters().closed(Close::Revoked), 5);
-    assert_eq!(stage.engine.counters().messages, 6);
+    server.work();
+    assert_eq!(server.engine.counters().closed(Close::Revoked), 5);
+    assert_eq!(server.engine.counters().messages, 6);
 }
 
 #[test]
 fn a_thousand_rings_lose_nothing() {
-    let mut stage = Stage::new(server(), Limits::default(), echo);
-    let mut inside: Vec<_> = (0..8).map(|number| enter(&mut stage, [number; 32])).collect();
+    let mut server = TestServer::new(server(), Limits::default(), echo);
+    let mut inside: Vec<_> = (0..8).map(|number| enter(&mut server, [number; 32])).collect();
     let other = |number: u32| {
         Key::new(&format!("k{number}"), format!("secret number {number}, long enough").as_bytes())
     };
@@ -138,16 +145,16 @@ fn a_thousand_rings_lose_nothing() {
         // The key stands anywhere among others that come and go.
         (0..round % 3).for_each(|at| keys.add(other(round + at + 2).unwrap()).unwrap());
         keys.add(Key::new("k1", SECRET).unwrap()).unwrap();
-        stage.engine.replace_keys(0, keys);
-        assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 0);
+        server.engine.replace_keys(0, keys);
+        assert_eq!(server.engine.close_revoked(server.now, server.wall), 0);
         let at = round as usize % inside.len();
         let (line, forger) = &mut inside[at];
-        assert!(is_served(&mut stage, line, forger), "round {round}");
+        assert!(is_served(&mut server, line, forger), "round {round}");
         // A handshake goes over two rings.
         match entering.take() {
-            None => entering = Some(call(&mut stage, [u8::try_from(round % 251).unwrap(); 32])),
+            None => entering = Some(call(&mut server, [u8::try_from(round % 251).unwrap(); 32])),
             Some((line, mut forger)) => {
-                stage.say(&line, &forger.confirm.clone());
+                server.say(&line, &forger.confirm.clone());
                 assert_eq!(take(&line), forger.to_client.record(4, &[0]), "round {round}");
                 if inside.len() < 40 {
                     inside.push((line, forger));
@@ -155,14 +162,14 @@ fn a_thousand_rings_lose_nothing() {
             }
         }
     }
-    let counters = stage.engine.counters();
+    let counters = server.engine.counters();
     assert_eq!((counters.messages, counters.authenticated), (1000, 508));
     assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 0);
     // Those who know one another by the ring still do.
-    let line = stage.connect([255; 32]);
-    stage.say(&line, &End::client(&server(), CLIENT_NONCE).hear(&[]));
+    let line = server.connect([255; 32]);
+    server.say(&line, &End::client(&crate::ends::server(), CLIENT_NONCE).hear(&[]));
     assert_eq!(take(&line), []);
-    assert_eq!(stage.engine.counters().closed(Close::Refused(Refusal::Reflected)), 1);
+    assert_eq!(server.engine.counters().closed(Close::Refused(Refusal::Reflected)), 1);
 }
 
 #[test]
@@ -172,41 +179,45 @@ fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
     let keys = KeyRing::from(key.with_not_before(until(10)).with_not_after(until(20)));
     keys.seed(SERVER_SEED);
     let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };
-    let mut stage = Stage::new(Protocol::from(keys), limits, echo);
-    let knock = |stage: &mut Stage<_>, nonce: u8| {
-        let (line, mut forger) = call(stage, [nonce; 32]);
-        stage.say(&line, &forger.confirm.clone());
+    let mut server = TestServer::new(Protocol::from(keys), limits, echo);
+    let knock = |server: &mut TestServer<_>, nonce: u8| {
+        let (line, mut forger) = call(server, [nonce; 32]);
+        server.say(&line, &forger.confirm.clone());
         let said = take(&line);
         let is_in = said == forger.to_client.record(4, &[0]);
         assert!(is_in || said == [5, 0, 0, 1, 2], "{said:?}");
         is_in.then_some((line, forger))
     };
-    stage.wait(Duration::from_secs(9));
-    assert!(knock(&mut stage, 1).is_none(), "it is not taken yet");
-    stage.wait(Duration::from_secs(1));
-    let (line, mut forger) = knock(&mut stage, 2).unwrap();
-    stage.wait(Duration::from_secs(9));
-    let (late, mut later) = knock(&mut stage, 3).unwrap();
-    assert!(is_served(&mut stage, &line, &mut forger));
-    let pending = call(&mut stage, [6; 32]);
-    assert_eq!(stage.engine.deadline(), Some(stage.now + Duration::from_secs(1)), "it is due then");
-    stage.wait(Duration::from_secs(1));
+    server.wait(Duration::from_secs(9));
+    assert!(knock(&mut server, 1).is_none(), "it is not taken yet");
+    server.wait(Duration::from_secs(1));
+    let (line, mut forger) = knock(&mut server, 2).unwrap();
+    server.wait(Duration::from_secs(9));
+    let (late, mut later) = knock(&mut server, 3).unwrap();
+    assert!(is_served(&mut server, &line, &mut forger));
+    let pending = call(&mut server, [6; 32]);
+    assert_eq!(
+        server.engine.deadline(),
+        Some(server.now + Duration::from_secs(1)),
+        "it is due then"
+    );
+    server.wait(Duration::from_secs(1));
     for (line, forger) in [(&line, &mut forger), (&late, &mut later)] {
         assert_eq!(forger.to_client.open(&take(line)), [(CLOSE, Vec::new())], "nobody has asked");
     }
     // Its call came in time, and its proof doesn't.
-    stage.say(&pending.0, &pending.1.confirm);
+    server.say(&pending.0, &pending.1.confirm);
     assert_eq!(take(&pending.0), [5, 0, 0, 1, 2]);
-    assert!(knock(&mut stage, 4).is_none(), "it has run out");
+    assert!(knock(&mut server, 4).is_none(), "it has run out");
     // The clock goes back, and it is taken again, until it runs out again.
-    stage.wall = until(15);
-    let (line, mut forger) = knock(&mut stage, 5).unwrap();
+    server.wall = until(15);
+    let (line, mut forger) = knock(&mut server, 5).unwrap();
     // Whoever sets the clock tells nobody, and yet nothing is served that arrives from now on.
-    stage.wall = until(3600);
-    stage.say(&line, &forger.to_server.record(DATA, b"late"));
+    server.wall = until(3600);
+    server.say(&line, &forger.to_server.record(DATA, b"late"));
     assert_eq!(forger.to_client.open(&take(&line)), [(CLOSE, Vec::new())]);
-    stage.wait(Duration::from_secs(3600));
-    let counters = stage.engine.counters();
+    server.wait(Duration::from_secs(3600));
+    let counters = server.engine.counters();
     assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 3);
     assert_eq!((counters.closed(Close::Revoked), counters.messages), (3, 1));
 }
@@ -217,17 +228,17 @@ fn who_is_in_stays_past_the_end_of_its_key_where_the_host_says_so() {
     let keys = KeyRing::from(Key::new("k1", SECRET).unwrap().with_not_after(end));
     keys.seed(SERVER_SEED);
     let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };
-    let mut stage = Stage::new(Protocol::from(keys), limits, echo);
-    stage.engine.set_close_expired(false);
-    stage.work();
-    let (line, mut forger) = enter(&mut stage, [1; 32]);
-    stage.wait(Duration::from_secs(100));
-    assert!(is_served(&mut stage, &line, &mut forger));
-    assert_eq!(stage.engine.gates()[0].key_counters().next().unwrap().1.open, 1);
+    let mut server = TestServer::new(Protocol::from(keys), limits, echo);
+    server.engine.set_close_expired(false);
+    server.work();
+    let (line, mut forger) = enter(&mut server, [1; 32]);
+    server.wait(Duration::from_secs(100));
+    assert!(is_served(&mut server, &line, &mut forger));
+    assert_eq!(server.engine.gates()[0].key_counters().next().unwrap().1.open, 1);
     // What is over is over, until somebody asks who it is.
-    stage.engine.set_close_expired(true);
-    stage.work();
-    assert!(is_served(&mut stage, &line, &mut forger));
-    assert_eq!(stage.engine.close_revoked(stage.now, stage.wall), 1);
+    server.engine.set_close_expired(true);
+    server.work();
+    assert!(is_served(&mut server, &line, &mut forger));
+    assert_eq!(server.engine.close_revoked(server.now, server.wall), 1);
     assert_eq!(forger.to_client.open(&take(&line)), [(CLOSE, Vec::new())]);
 }

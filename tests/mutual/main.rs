@@ -10,5 +10,5 @@ mod order;
 mod pings;
 mod properties;
 mod records;
-mod stage;
 mod strangers;
+mod test_server;

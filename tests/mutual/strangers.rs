@@ -10,7 +10,7 @@ use crate::ends::{
     ring,
 };
 use crate::forger::frame;
-use crate::stage::Stage;
+use crate::test_server::TestServer;
 
 const OTHER: &[u8] = b"another secret of some length";
 
@@ -160,16 +160,16 @@ fn who_makes_room_for_itself_has_failed_all_the_same() {
         ..Limits::default()
     };
     let echo = |message: &[u8], reply: &mut Reply<'_>| reply.message(message);
-    let mut stage = Stage::new(Protocol::from(ring("k1", SECRET, SERVER_SEED)), limits, echo);
+    let mut server = TestServer::new(Protocol::from(ring("k1", SECRET, SERVER_SEED)), limits, echo);
     for guess in 0..5 {
-        let line = stage.connect([guess; 32]);
+        let line = server.connect([guess; 32]);
         let call = End::client(&crate::ends::client(), CLIENT_NONCE).hear(&[]);
-        stage.say(&line, &call);
-        stage.say(&line, &frame(3, &[guess; 32]));
+        server.say(&line, &call);
+        server.say(&line, &frame(3, &[guess; 32]));
         assert!(line.borrow().to_client.ends_with(&[5, 0, 0, 1, 2]));
         // All but the last have made room.
-        let failed = stage.engine.counters().closed(Close::Refused(Refusal::WrongProof));
+        let failed = server.engine.counters().closed(Close::Refused(Refusal::WrongProof));
         assert_eq!(failed, guess.into());
-        stage.wait(Duration::from_millis(20));
+        server.wait(Duration::from_millis(20));
     }
 }

@@ -29,11 +29,11 @@ pub(crate) struct Wire {
     name: Option<PeerId>,
 }
 
-pub(crate) type Line = Rc<RefCell<Wire>>;
+pub(crate) type TestClient = Rc<RefCell<Wire>>;
 
 /// The server's end; dropping it closes it.
 #[derive(Debug)]
-pub(crate) struct Socket(Line);
+pub(crate) struct Socket(TestClient);
 
 impl Drop for Socket {
     fn drop(&mut self) {
@@ -44,7 +44,7 @@ impl Drop for Socket {
 /// The network of one engine.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
-    calling: VecDeque<Line>,
+    calling: VecDeque<TestClient>,
     /// The nonces that are drawn next.
     nonces: VecDeque<[u8; 32]>,
 }
@@ -94,21 +94,21 @@ impl Net for Network {
 }
 
 /// An engine over a network in memory, at a time of the test's.
-pub(crate) struct Stage<S: Service> {
+pub(crate) struct TestServer<S: Service> {
     pub(crate) engine: Engine<Network, S>,
     pub(crate) wall: SystemTime,
     pub(crate) now: Moment,
 }
 
-impl<S: Service> Stage<S> {
+impl<S: Service> TestServer<S> {
     pub(crate) fn new(protocol: Protocol, limits: Limits, service: S) -> Self {
         let engine = Engine::new(Network::default(), [Gate::new(protocol, limits)], service);
         Self { engine, wall: SystemTime::UNIX_EPOCH, now: Moment::default() }
     }
 
     /// A client calls, and is accepted.
-    pub(crate) fn connect(&mut self, nonce: [u8; 32]) -> Line {
-        let line = Line::default();
+    pub(crate) fn connect(&mut self, nonce: [u8; 32]) -> TestClient {
+        let line = TestClient::default();
         line.borrow_mut().room = usize::MAX;
         let net = self.engine.net_mut();
         net.calling.push_back(Rc::clone(&line));
@@ -119,13 +119,13 @@ impl<S: Service> Stage<S> {
     }
 
     /// Something arrives, of which the server hears at its next turn.
-    pub(crate) fn arrive(&mut self, line: &Line, bytes: &[u8]) {
+    pub(crate) fn arrive(&mut self, line: &TestClient, bytes: &[u8]) {
         line.borrow_mut().to_server.extend(bytes);
         self.report(line, Readiness { readable: true, ..Readiness::default() });
     }
 
     /// A client says something, and the server does what there is to do.
-    pub(crate) fn say(&mut self, line: &Line, bytes: &[u8]) {
+    pub(crate) fn say(&mut self, line: &TestClient, bytes: &[u8]) {
         self.arrive(line, bytes);
         self.work();
     }
@@ -137,7 +137,7 @@ impl<S: Service> Stage<S> {
         self.work();
     }
 
-    pub(crate) fn report(&mut self, line: &Line, readiness: Readiness) {
+    pub(crate) fn report(&mut self, line: &TestClient, readiness: Readiness) {
         let name = line.borrow().name;
         if let Some(name) = name {
             self.engine.event(name, readiness);

@@ -9,7 +9,7 @@ use countersign::{Close, Framing, Limits, Listener, Protocol, Reply, Server};
 
 use crate::child;
 use crate::common::{Client, PATIENCE, turn_until};
-use crate::memory::{Line, Stage};
+use crate::memory::{TestClient, TestServer};
 
 /// Takes what it is given for a length, and answers with so many bytes.
 fn of_that_length(message: &[u8], reply: &mut Reply<'_>) {
@@ -36,17 +36,17 @@ fn a_connection_keeps_no_more_than_the_sum_says() {
     ];
     for (what, said) in cases {
         for room in [0, 1, 5000, 16_384] {
-            let mut stage = Stage::new(Protocol::open(), limits.clone(), of_that_length);
-            let line = stage.connect(room);
+            let mut server = TestServer::new(Protocol::open(), limits.clone(), of_that_length);
+            let line = server.connect(room);
             for piece in &said {
                 if *piece == "held" {
                     let rest = [&long.as_bytes()[60_000..], short.as_bytes()].concat();
-                    stage.say(&line, &rest);
+                    server.say(&line, &rest);
                 } else {
-                    stage.say(&line, piece.as_bytes());
+                    server.say(&line, piece.as_bytes());
                 }
             }
-            let (held, max) = (stage.engine.bytes_held(), stage.engine.memory_max());
+            let (held, max) = (server.engine.bytes_held(), server.engine.memory_max());
             assert!(held <= max.held_per_connection, "{what}: {held} of {max:?}");
             assert!(held > 0 || room > 0, "{what}: the connection isn't stuck at all");
         }
@@ -60,14 +60,15 @@ fn text(bytes: &[u8]) -> &str {
 #[test]
 fn a_connection_that_is_not_stuck_keeps_nothing() {
     for framing in Framing::ALL {
-        let mut stage = Stage::new(Protocol::open().with_framing(framing), Limits::default(), Echo);
-        let lines: Vec<_> = (0..100).map(|_| stage.connect(usize::MAX)).collect();
+        let mut server =
+            TestServer::new(Protocol::open().with_framing(framing), Limits::default(), Echo);
+        let lines: Vec<_> = (0..100).map(|_| server.connect(usize::MAX)).collect();
         for line in &lines {
             for piece in ["\0\0\0\x06long\r", "\n", "\0\0\0\x02\r\n"] {
-                stage.say(line, piece.as_bytes());
+                server.say(line, piece.as_bytes());
             }
         }
-        assert_eq!(stage.engine.bytes_held(), 0, "{framing}");
+        assert_eq!(server.engine.bytes_held(), 0, "{framing}");
     }
 }
 
@@ -76,15 +77,15 @@ fn a_length_that_is_only_claimed_takes_no_memory() {
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(1 << 30);
     // Or the limit on what is kept would close the connection, and hide it.
     let limits = Limits { held_max: usize::MAX, ..Limits::default() };
-    let mut stage = Stage::new(protocol, limits, Discard);
+    let mut server = TestServer::new(protocol, limits, Discard);
     for header in [&b"\x3f\xff\xff\xff"[..], b"\xff\xff\xff\xff\0\0\0\0\x3f\xff\xff\xff"] {
-        let line = stage.connect(usize::MAX);
-        stage.say(&line, header);
-        stage.say(&line, b"ten bytes.");
-        let (held, open) = (stage.engine.bytes_held(), stage.engine.counters().open());
+        let line = server.connect(usize::MAX);
+        server.say(&line, header);
+        server.say(&line, b"ten bytes.");
+        let (held, open) = (server.engine.bytes_held(), server.engine.counters().open());
         assert!(held as u64 <= 1024 * open, "{held} bytes");
     }
-    assert_eq!(stage.engine.counters().open(), 2);
+    assert_eq!(server.engine.counters().open(), 2);
 }
 
 /// What the system counts of this process, in bytes.
@@ -195,41 +196,41 @@ fn peers_fragment_the_memory() {
 #[test]
 fn whoever_was_stuck_longest_makes_room_for_others() {
     let limits = Limits { held_max: 256 << 10, ..Limits::default() };
-    let mut stage = Stage::new(Protocol::open(), limits, Echo);
+    let mut server = TestServer::new(Protocol::open(), limits, Echo);
     let hoarders: Vec<_> = (0..20)
         .map(|_| {
-            let hoarder = stage.connect(usize::MAX);
-            stage.say(&hoarder, &[b'x'; 16_000]);
-            stage.pass(Duration::from_millis(1));
+            let hoarder = server.connect(usize::MAX);
+            server.say(&hoarder, &[b'x'; 16_000]);
+            server.pass(Duration::from_millis(1));
             hoarder
         })
         .collect();
-    let overloaded = |stage: &Stage<Echo>| stage.engine.counters().closed(Close::Overloaded);
-    let before = overloaded(&stage);
-    assert!(before > 0 && stage.engine.bytes_held() <= 256 << 10);
+    let overloaded = |server: &TestServer<Echo>| server.engine.counters().closed(Close::Overloaded);
+    let before = overloaded(&server);
+    assert!(before > 0 && server.engine.bytes_held() <= 256 << 10);
     let gone = usize::try_from(before).unwrap();
     assert!(hoarders[..gone].iter().all(is_closed), "those who came first have gone");
     assert!(!hoarders[gone..].iter().any(is_closed), "the others have not");
     // More than is free: another hoarder goes, and nobody who is served.
     for _ in 0..5 {
-        let honest = stage.connect(usize::MAX);
-        stage.say(&honest, &[b'y'; 16_000]);
-        stage.pass(Duration::from_millis(1));
-        stage.say(&honest, b"\n");
+        let honest = server.connect(usize::MAX);
+        server.say(&honest, &[b'y'; 16_000]);
+        server.pass(Duration::from_millis(1));
+        server.say(&honest, b"\n");
         assert_eq!(honest.borrow().to_client.len(), 16_001);
         assert!(!is_closed(&honest));
     }
-    assert!((before..before + 2).contains(&(overloaded(&stage) - 1)), "{}", overloaded(&stage));
+    assert!((before..before + 2).contains(&(overloaded(&server) - 1)), "{}", overloaded(&server));
     // So does a reply that its peer doesn't take.
-    let before = overloaded(&stage);
-    let deaf = stage.connect(0);
-    stage.say(&deaf, &[&[b'z'; 60_000][..], b"\n"].concat());
-    assert!(overloaded(&stage) >= before + 3 && !is_closed(&deaf));
-    assert!(stage.engine.bytes_held() <= 256 << 10);
+    let before = overloaded(&server);
+    let deaf = server.connect(0);
+    server.say(&deaf, &[&[b'z'; 60_000][..], b"\n"].concat());
+    assert!(overloaded(&server) >= before + 3 && !is_closed(&deaf));
+    assert!(server.engine.bytes_held() <= 256 << 10);
 }
 
 /// Whether the server has closed its end.
-fn is_closed(line: &Line) -> bool {
+fn is_closed(line: &TestClient) -> bool {
     Rc::strong_count(line) == 1
 }
 

@@ -22,28 +22,28 @@ pub(crate) struct Wire {
     name: Option<PeerId>,
 }
 
-pub(crate) type Line = Rc<RefCell<Wire>>;
+pub(crate) type TestClient = Rc<RefCell<Wire>>;
 
 /// The network of one engine.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
-    calling: VecDeque<Line>,
+    calling: VecDeque<TestClient>,
 }
 
 impl Net for Network {
-    type Socket = Line;
+    type Socket = TestClient;
 
-    fn accept(&mut self, _listener: usize) -> io::Result<(Line, PeerAddress)> {
+    fn accept(&mut self, _listener: usize) -> io::Result<(TestClient, PeerAddress)> {
         let line = self.calling.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
         Ok((line, SocketAddr::from(([127, 0, 0, 1], 1)).into()))
     }
 
-    fn watch(&mut self, line: &mut Line, peer: PeerId) -> io::Result<()> {
+    fn watch(&mut self, line: &mut TestClient, peer: PeerId) -> io::Result<()> {
         line.borrow_mut().name = Some(peer);
         Ok(())
     }
 
-    fn read(&mut self, line: &mut Line, into: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, line: &mut TestClient, into: &mut [u8]) -> io::Result<usize> {
         let mut wire = line.borrow_mut();
         match io::Read::read(&mut wire.to_server, into)? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
@@ -51,7 +51,7 @@ impl Net for Network {
         }
     }
 
-    fn write(&mut self, line: &mut Line, from: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, line: &mut TestClient, from: &[u8]) -> io::Result<usize> {
         let mut wire = line.borrow_mut();
         let length = from.len().min(wire.room);
         if length == 0 {
@@ -62,7 +62,7 @@ impl Net for Network {
         Ok(length)
     }
 
-    fn shutdown(&mut self, _line: &mut Line) -> io::Result<()> {
+    fn shutdown(&mut self, _line: &mut TestClient) -> io::Result<()> {
         Ok(())
     }
 
@@ -72,21 +72,21 @@ impl Net for Network {
 }
 
 /// An engine over a network in memory, at a time of the test's.
-pub(crate) struct Stage<S: Service> {
+pub(crate) struct TestServer<S: Service> {
     pub(crate) engine: Engine<Network, S>,
     pub(crate) wall: SystemTime,
     pub(crate) now: Moment,
 }
 
-impl<S: Service> Stage<S> {
+impl<S: Service> TestServer<S> {
     pub(crate) fn new(protocol: Protocol, limits: Limits, service: S) -> Self {
         let engine = Engine::new(Network::default(), [Gate::new(protocol, limits)], service);
         Self { engine, wall: SystemTime::UNIX_EPOCH, now: Moment::default() }
     }
 
     /// A client calls, and is accepted. The server may write so many bytes to it.
-    pub(crate) fn connect(&mut self, room: usize) -> Line {
-        let line = Line::default();
+    pub(crate) fn connect(&mut self, room: usize) -> TestClient {
+        let line = TestClient::default();
         line.borrow_mut().room = room;
         self.engine.net_mut().calling.push_back(Rc::clone(&line));
         self.engine.call(0);
@@ -95,13 +95,13 @@ impl<S: Service> Stage<S> {
     }
 
     /// A client says something, and the server does what there is to do.
-    pub(crate) fn say(&mut self, line: &Line, bytes: &[u8]) {
+    pub(crate) fn say(&mut self, line: &TestClient, bytes: &[u8]) {
         line.borrow_mut().to_server.extend(bytes);
         self.report(line, Readiness { readable: true, ..Readiness::default() });
     }
 
     /// A client takes so many bytes more.
-    pub(crate) fn take(&mut self, line: &Line, room: usize) {
+    pub(crate) fn take(&mut self, line: &TestClient, room: usize) {
         line.borrow_mut().room += room;
         self.report(line, Readiness { writable: true, ..Readiness::default() });
     }
@@ -112,7 +112,7 @@ impl<S: Service> Stage<S> {
         self.work();
     }
 
-    fn report(&mut self, line: &Line, readiness: Readiness) {
+    fn report(&mut self, line: &TestClient, readiness: Readiness) {
         let name = line.borrow().name.unwrap();
         self.engine.event(name, readiness);
         self.work();

@@ -9,7 +9,7 @@ use countersign::services::Echo;
 use countersign::{Close, Counters, Dialect, Limits, Protocol, Reply};
 
 use crate::common::{Client, End, Running, bracket, is_timeout, speaking};
-use crate::memory::Stage;
+use crate::memory::TestServer;
 
 /// More than the system's buffers take at both ends, and what a connection may keep.
 const MUCH: usize = 64 << 20;
@@ -120,20 +120,20 @@ fn who_takes_nothing_for_too_long_is_cut_off() {
 fn a_byte_taken_moves_the_deadline_for_taking_and_nothing_else_does() {
     let at = |millis| Moment::after(Duration::from_millis(millis));
     let limits = Limits { write_timeout: Duration::from_secs(1), ..Limits::default() };
-    let mut stage = Stage::new(Protocol::open(), limits, Echo);
-    let line = stage.connect(0);
-    stage.say(&line, b"reply\n");
-    stage.now = at(900);
-    stage.take(&line, 1);
-    stage.now = at(1800);
-    stage.say(&line, b"more\n");
-    stage.take(&line, 0);
-    stage.now = at(1899);
-    stage.work();
-    assert_eq!(stage.engine.counters().open(), 1);
-    stage.now = at(1900);
-    stage.work();
-    assert_eq!(stage.engine.counters().closed(Close::WriteTimeout), 1);
+    let mut server = TestServer::new(Protocol::open(), limits, Echo);
+    let line = server.connect(0);
+    server.say(&line, b"reply\n");
+    server.now = at(900);
+    server.take(&line, 1);
+    server.now = at(1800);
+    server.say(&line, b"more\n");
+    server.take(&line, 0);
+    server.now = at(1899);
+    server.work();
+    assert_eq!(server.engine.counters().open(), 1);
+    server.now = at(1900);
+    server.work();
+    assert_eq!(server.engine.counters().closed(Close::WriteTimeout), 1);
     assert_eq!(line.borrow().to_client, b"r");
 }
 

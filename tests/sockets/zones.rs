@@ -9,7 +9,7 @@ use countersign::services::Timestamp;
 use countersign::{Limits, Protocol};
 
 use crate::child;
-use crate::memory::Stage;
+use crate::memory::TestServer;
 
 /// Zones with something odd about them: halves and quarters of hours, summer time of half an hour,
 /// of winter and of the south, a day left out, a rule without a file.
@@ -63,11 +63,11 @@ fn stamps() {
     if !child::is_child() {
         return;
     }
-    let mut stage = Stage::new(Protocol::open(), Limits::default(), Timestamp::local());
-    let line = stage.connect(usize::MAX);
+    let mut server = TestServer::new(Protocol::open(), Limits::default(), Timestamp::local());
+    let line = server.connect(usize::MAX);
     for time in sample() {
-        stage.wall = UNIX_EPOCH + Duration::from_secs(time);
-        stage.say(&line, b"x\n");
+        server.wall = UNIX_EPOCH + Duration::from_secs(time);
+        server.say(&line, b"x\n");
     }
     println!("\n{}", str::from_utf8(&line.borrow().to_client).unwrap());
 }
