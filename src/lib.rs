@@ -55,11 +55,11 @@ pub use contract::{
     connections::Connections,
     counters::{Counters, KeyCounters},
     limits::{Limits, Memory},
+    loop_times::LoopTimes,
     networks::{NetworkError, Networks},
     peer::{Peer, PeerAddress, PeerId},
     reply::Reply,
     service::Service,
-    turn_times::TurnTimes,
 };
 #[doc(inline)]
 pub use proto::{

@@ -55,7 +55,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ),
     ("toml::", &["src/cli/config"]),
     ("prometheus::", &["src/cli/admin/metrics.rs"]),
-    ("httparse::", &["src/cli/admin/http.rs", "src/cli/status/page.rs"]),
+    ("httparse::", &["src/cli/admin/http.rs", "src/cli/status/http.rs"]),
     ("sd_notify::", &["src/cli/systemd"]),
     ("listenfd::", &["src/cli/systemd"]),
     ("signal_hook::", &["src/cli/signals.rs"]),

@@ -15,9 +15,9 @@ use crate::contract::access::Access;
 use crate::contract::connections::Connections;
 use crate::contract::counters::Counters;
 use crate::contract::limits::{Limits, Memory};
+use crate::contract::loop_times::LoopTimes;
 use crate::contract::peer::{PeerId, SLOTS_MAX};
 use crate::contract::service::Service;
-use crate::contract::turn_times::TurnTimes;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
 use crate::server::engine::{Engine, TellError};
@@ -62,7 +62,7 @@ pub struct Server<S: Service> {
     /// How long a turn looks for events before it sleeps.
     busy_poll: Duration,
     /// How long turns took, if anybody wants to know.
-    turn_times: Option<TurnTimes>,
+    loop_times: Option<LoopTimes>,
     /// From here moments are counted.
     epoch: Instant,
     /// The host's descriptors that wake the loop.
@@ -130,7 +130,7 @@ impl<S: Service> Server<S> {
             events: Events::with_capacity(EVENTS),
             handle: Handle::new(waker),
             busy_poll: Duration::ZERO,
-            turn_times: None,
+            loop_times: None,
             epoch: clock::monotonic(),
             watched: Vec::new(),
             is_woken: false,
@@ -182,7 +182,7 @@ impl<S: Service> Server<S> {
             }
         }
         let visits = self.engine.turn(now, clock::wall())?;
-        if let Some(times) = &mut self.turn_times {
+        if let Some(times) = &mut self.loop_times {
             times.record(clock::monotonic().saturating_duration_since(begun));
         }
         Ok(visits)
@@ -265,14 +265,14 @@ impl<S: Service> Server<S> {
     }
 
     /// Takes the time of each turn from now on; it costs a look at the clock.
-    pub fn time_turns(&mut self) {
-        self.turn_times.get_or_insert_default();
+    pub fn time_loop(&mut self) {
+        self.loop_times.get_or_insert_default();
     }
 
-    /// How long turns took, if they are [timed](Self::time_turns).
+    /// How long turns took, if they are [timed](Self::time_loop).
     #[must_use]
-    pub fn turn_times(&self) -> Option<&TurnTimes> {
-        self.turn_times.as_ref()
+    pub fn loop_times(&self) -> Option<&LoopTimes> {
+        self.loop_times.as_ref()
     }
 
     /// Has each turn look for events for so long before it sleeps; zero, as it is at first, has it

@@ -165,15 +165,15 @@ fn a_server_says_what_has_woken_it_and_how_long_its_turns_took() {
     server.wake_on(woken).unwrap();
     server.turn(Some(Duration::ZERO)).unwrap();
     assert!(!server.was_woken());
-    assert!(server.turn_times().is_none());
-    server.time_turns();
+    assert!(server.loop_times().is_none());
+    server.time_loop();
     waking.write_all(b"!").unwrap();
     server.turn(Some(PATIENCE)).unwrap();
     assert!(server.was_woken() && !server.was_woken());
     server.handle().wake().unwrap();
     server.turn(Some(PATIENCE)).unwrap();
     assert!(server.was_woken());
-    let times = server.turn_times().unwrap();
+    let times = server.loop_times().unwrap();
     assert_eq!(times.count(), 2);
     assert!(times.longest() <= times.sum());
 }

@@ -17,13 +17,13 @@ const ASK: Duration = Duration::from_secs(5);
 
 /// The connections to the pages, in the order of their arrival.
 #[derive(Debug, Default)]
-pub(super) struct PageConnections {
+pub(super) struct AdminConnections {
     last: u64,
     silent: BTreeMap<u64, (PeerId, Instant)>,
     asked: BTreeMap<u64, PeerId>,
 }
 
-impl PageConnections {
+impl AdminConnections {
     /// A connection was opened. Returns its number here.
     pub(super) fn opened(&mut self, peer: PeerId, now: Instant) -> u64 {
         self.last += 1;
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_one_that_is_silent_longest_goes_and_one_that_has_asked_goes_last() {
         let (peer, now) = (somebody(), system::monotonic());
-        let mut connections = PageConnections::default();
+        let mut connections = AdminConnections::default();
         let numbers: Vec<u64> =
             (0..CONNECTIONS_MAX).map(|_| connections.opened(peer, now)).collect();
         assert_eq!(connections.next_to_evict(now), None);

@@ -8,9 +8,9 @@ use prometheus::proto::{
 };
 use prometheus::{Encoder as _, TextEncoder};
 
-use super::board::Look;
+use super::aggregate::Look;
 use super::process::Process;
-use super::snapshot::{Counts, KeyFace, Listener, Turns};
+use super::snapshot::{Counts, KeyInfo, Listener, Turns};
 use crate::cli::escape::Escaped;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
@@ -76,7 +76,7 @@ const GAUGES: [Row; 4] = [
 
 fn each(look: &Look, value: fn(&Listener) -> u64) -> Vec<Metric> {
     let line =
-        |listener: &Listener| Sample::of(&[("listener", &listener.face.name)], value(listener));
+        |listener: &Listener| Sample::of(&[("listener", &listener.info.name)], value(listener));
     look.sum.listeners.iter().map(line).map(Sample::metric).collect()
 }
 
@@ -156,7 +156,7 @@ impl Page {
         let all = |ends: fn(&Counts) -> Vec<(&'static str, u64)>| {
             let listeners = look.sum.listeners.iter();
             let of_one = |listener: &Listener| {
-                let name = &listener.face.name;
+                let name = &listener.info.name;
                 let line = |(reason, count)| {
                     Sample::of(&[("listener", name), ("reason", reason)], count).metric()
                 };
@@ -185,7 +185,7 @@ impl Page {
                 ("open", of.open),
                 ("closing", of.closing),
             ];
-            let name = &listener.face.name;
+            let name = &listener.info.name;
             states.map(|(state, count)| {
                 Sample::of(&[("listener", name), ("state", state)], count as u64).metric()
             })
@@ -200,9 +200,9 @@ impl Page {
     fn of_keys(&mut self, look: &Look) {
         let mut expiries = Vec::new();
         for listener in &look.sum.listeners {
-            for key in &listener.face.keys {
+            for key in &listener.info.keys {
                 let Some(end) = key.not_after else { continue };
-                let labels = [("listener", listener.face.name.as_str()), ("key", &key.id)];
+                let labels = [("listener", listener.info.name.as_str()), ("key", &key.id)];
                 expiries.push(Sample(labelled(&labels), unix(end)).metric());
             }
         }
@@ -227,12 +227,12 @@ impl Page {
 
     fn by_key(&mut self, look: &Look, name: &str, help: &str, value: fn(&KeyCounters) -> u64) {
         let of_listener = |listener: &Listener| {
-            let name = &listener.face.name;
-            let line = |(key, counters): (&KeyFace, &KeyCounters)| {
+            let name = &listener.info.name;
+            let line = |(key, counters): (&KeyInfo, &KeyCounters)| {
                 let labels = [("listener", name.as_str()), ("key", &key.id)];
                 Sample::of(&labels, value(counters)).metric()
             };
-            listener.face.keys.iter().zip(&listener.keys).map(line).collect::<Vec<_>>()
+            listener.info.keys.iter().zip(&listener.keys).map(line).collect::<Vec<_>>()
         };
         let lines = look.sum.listeners.iter().flat_map(of_listener).collect();
         match name.ends_with("_total") {
@@ -331,15 +331,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::cli::admin::board::Board;
+    use crate::cli::admin::aggregate::Aggregate;
     use crate::cli::admin::snapshot::tests::fixture;
     use crate::cli::system;
 
     fn text() -> String {
         let now = system::monotonic();
-        let board = Board::new(1, Vec::new(), SystemTime::UNIX_EPOCH, now);
-        board.publish(0, fixture(), false);
-        String::from_utf8(page(&board.seen(now), &Process::now())).unwrap()
+        let aggregate = Aggregate::new(1, Vec::new(), SystemTime::UNIX_EPOCH, now);
+        aggregate.publish(0, fixture(), false);
+        String::from_utf8(page(&aggregate.seen(now), &Process::now())).unwrap()
     }
 
     /// A metric as its name, its type and its labels.

@@ -4,15 +4,15 @@
 //! small limits, and with a service that takes the chunks which arrive for a request of HTTP. What
 //! the pages tell of is a [`Subject`].
 
-mod board;
+mod aggregate;
 mod connections;
 mod http;
 mod metrics;
-mod pages;
 mod process;
 pub(crate) mod report;
-mod running;
+mod routes;
 mod snapshot;
+mod thread;
 
 use std::fmt::Debug;
 use std::io;
@@ -28,13 +28,13 @@ use countersign::{Address, Framing, Limits, Listener, Protocol, Server, ToAddres
 use super::exit::{Failure, Kind};
 use super::ports::{self, Ipv4Ports};
 use super::units;
-pub(crate) use board::{Board, Wake};
+pub(crate) use aggregate::{Aggregate, Wake};
 use connections::CONNECTIONS_MAX;
-use pages::{PAGE_MAX, Pages, REPLY_MAX};
-pub(crate) use running::Running;
+use routes::{PAGE_MAX, REPLY_MAX, Routes};
 pub(crate) use snapshot::{
-    Counts, Face, KeyFace, Listener as ShownListener, Snapshot, Turns, Words,
+    Counts, KeyInfo, Labels, Listener as ShownListener, ListenerInfo, Snapshot, Turns,
 };
+pub(crate) use thread::AdminThread;
 
 /// Where the pages are.
 #[derive(Debug, Clone, Args)]
@@ -93,7 +93,7 @@ const SERVICE: usize = 2 * CONNECTIONS * http::HEAD_MAX + 6 * PAGE_MAX;
 /// The server of the pages, which listens and doesn't serve yet.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    server: Server<Pages>,
+    server: Server<Routes>,
 }
 
 impl Options {
@@ -124,7 +124,7 @@ impl Options {
         };
         // No page of a browser's reaches a Unix socket.
         let is_guarded = ips.iter().all(|ip| ip.is_some() && is_private(*ip));
-        let server = Server::new([listener], Pages::new(subject, is_guarded))?;
+        let server = Server::new([listener], Routes::new(subject, is_guarded))?;
         Ok(Some(Admin { server }))
     }
 
@@ -191,8 +191,8 @@ fn limits() -> Limits {
 
 impl Admin {
     /// Serves the pages from now on.
-    pub(crate) fn begin(self) -> io::Result<Running> {
-        Running::begin(self.server)
+    pub(crate) fn begin(self) -> io::Result<AdminThread> {
+        AdminThread::begin(self.server)
     }
 
     pub(crate) fn addresses(&self) -> Vec<Address> {

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use countersign::KeyCounters;
 use serde::{Deserialize, Serialize};
 
-use super::board::Look;
+use super::aggregate::Look;
 use super::process::Process;
-use super::snapshot::{KeyFace, Listener as Source, Turns as Times};
+use super::snapshot::{KeyInfo, Listener as Source, Turns as Times};
 use crate::cli::units;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
@@ -177,18 +177,18 @@ impl Turns {
 
 impl Listener {
     fn of(source: &Source, now: SystemTime) -> Self {
-        let Source { face, counts, connections, .. } = source;
-        let keys = face.keys.iter().zip(&source.keys);
+        let Source { info, counts, connections, .. } = source;
+        let keys = info.keys.iter().zip(&source.keys);
         fn come_about<'a>(ends: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> {
             let some = ends.filter(|(_, count)| *count > 0);
             some.map(|(reason, count)| (reason.to_owned(), count)).collect()
         }
         Self {
-            name: face.name.clone(),
-            addresses: face.addresses.clone(),
-            dialect: face.words.dialect.to_owned(),
-            framing: face.words.framing.to_owned(),
-            service: face.words.service.to_owned(),
+            name: info.name.clone(),
+            addresses: info.addresses.clone(),
+            dialect: info.labels.dialect.to_owned(),
+            framing: info.labels.framing.to_owned(),
+            service: info.labels.service.to_owned(),
             connections: Connections {
                 delayed: connections.delayed as u64,
                 handshake: connections.handshake as u64,
@@ -215,7 +215,7 @@ impl Listener {
 }
 
 impl Key {
-    fn of(key: &KeyFace, counters: KeyCounters, now: SystemTime) -> Self {
+    fn of(key: &KeyInfo, counters: KeyCounters, now: SystemTime) -> Self {
         let state = match (key.not_before, key.not_after) {
             (Some(first), _) if now < first => "early",
             (_, Some(last)) if now > last => "over",
@@ -238,7 +238,7 @@ impl Key {
 #[cfg(test)]
 pub(in crate::cli) mod tests {
     use super::*;
-    use crate::cli::admin::board::{Board, Reloads};
+    use crate::cli::admin::aggregate::{Aggregate, Reloads};
     use crate::cli::admin::snapshot::tests::fixture;
     use crate::cli::system;
 
@@ -246,12 +246,12 @@ pub(in crate::cli) mod tests {
     pub(in crate::cli) fn report() -> Report {
         let now = system::monotonic();
         let wall = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
-        let board = Board::new(2, Vec::new(), wall, now);
-        board.publish(0, fixture(), false);
-        board.publish(1, fixture(), false);
+        let aggregate = Aggregate::new(2, Vec::new(), wall, now);
+        aggregate.publish(0, fixture(), false);
+        aggregate.publish(1, fixture(), false);
         let error = Some("keys:3: no such option".to_owned());
-        board.set_reloads(Reloads { failed: 1, last: Some(wall), error, ..Reloads::default() });
-        Report::of(&board.seen(now), Process::default(), wall)
+        aggregate.set_reloads(Reloads { failed: 1, last: Some(wall), error, ..Reloads::default() });
+        Report::of(&aggregate.seen(now), Process::default(), wall)
     }
 
     #[test]

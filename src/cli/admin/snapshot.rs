@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use countersign::{
-    Close, Connections, Counters, Gate, KeyCounters, KeyRing, Server, Service, TurnTimes,
+    Close, Connections, Counters, Gate, KeyCounters, KeyRing, LoopTimes, Server, Service,
 };
 
 /// What one worker does at one moment, or the sum of several.
@@ -24,7 +24,7 @@ pub(crate) struct Snapshot {
 #[derive(Debug, Clone)]
 pub(crate) struct Listener {
     /// What stays the same until the next reload.
-    pub(crate) face: Arc<Face>,
+    pub(crate) info: Arc<ListenerInfo>,
     pub(crate) counts: Counts,
     pub(crate) connections: Connections,
     /// The most connections that there can be.
@@ -34,41 +34,41 @@ pub(crate) struct Listener {
     pub(crate) held_max: u64,
     /// Networks whose newcomers are delayed or refused.
     pub(crate) throttled: u64,
-    /// Who came by which key, in the order of the face's.
+    /// Who came by which key, in the order of the info's.
     pub(crate) keys: Vec<KeyCounters>,
 }
 
 /// What stays the same until the next reload.
 #[derive(Debug, Clone)]
-pub(crate) struct Face {
+pub(crate) struct ListenerInfo {
     pub(crate) name: String,
     pub(crate) addresses: Vec<String>,
-    pub(crate) words: Words,
-    pub(crate) keys: Vec<KeyFace>,
+    pub(crate) labels: Labels,
+    pub(crate) keys: Vec<KeyInfo>,
 }
 
 /// What is served and how, in the words of the command line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Words {
+pub(crate) struct Labels {
     pub(crate) dialect: &'static str,
     pub(crate) framing: &'static str,
     pub(crate) service: &'static str,
 }
 
-impl Face {
-    pub(crate) fn of(gate: &Gate, words: Words) -> Self {
+impl ListenerInfo {
+    pub(crate) fn of(gate: &Gate, labels: Labels) -> Self {
         Self {
             name: gate.name().to_owned(),
             addresses: gate.addresses().iter().map(ToString::to_string).collect(),
-            words,
-            keys: KeyFace::all(gate.protocol().keys()),
+            labels,
+            keys: KeyInfo::all(gate.protocol().keys()),
         }
     }
 }
 
 /// A key, without its secret.
 #[derive(Debug, Clone)]
-pub(crate) struct KeyFace {
+pub(crate) struct KeyInfo {
     pub(crate) id: String,
     pub(crate) fingerprint: String,
     pub(crate) dialects: Vec<&'static str>,
@@ -104,10 +104,10 @@ pub(crate) struct Turns {
 
 impl Snapshot {
     /// What a server does now. It looks at every one of its connections.
-    pub(crate) fn of<S: Service>(server: &Server<S>, faces: &[Arc<Face>]) -> Self {
-        let gates = server.listeners().iter().zip(server.connections()).zip(faces);
-        let listener = |(place, ((gate, connections), face)): (usize, ((&Gate, _), _))| Listener {
-            face: Arc::clone(face),
+    pub(crate) fn of<S: Service>(server: &Server<S>, infos: &[Arc<ListenerInfo>]) -> Self {
+        let gates = server.listeners().iter().zip(server.connections()).zip(infos);
+        let listener = |(place, ((gate, connections), info)): (usize, ((&Gate, _), _))| Listener {
+            info: Arc::clone(info),
             counts: gate.counters().into(),
             connections,
             connections_max: gate.limits().connections as u64,
@@ -119,7 +119,7 @@ impl Snapshot {
         let memory = server.memory_max();
         Self {
             listeners: gates.enumerate().map(listener).collect(),
-            turns: server.turn_times().map(Turns::from).unwrap_or_default(),
+            turns: server.loop_times().map(Turns::from).unwrap_or_default(),
             memory_max: memory.total as u64,
             held_max: memory.held as u64,
             is_draining: server.is_draining(),
@@ -153,11 +153,11 @@ impl Listener {
         self.held_max = self.held_max.saturating_add(other.held_max);
         self.throttled += other.throttled;
         // While a reload is under way, one worker may have another ring than the next one.
-        for (place, (key, counters)) in other.face.keys.iter().zip(&other.keys).enumerate() {
-            let is_it = |own: &KeyFace| own.id == key.id;
-            let place = match self.face.keys.get(place).is_some_and(is_it) {
+        for (place, (key, counters)) in other.info.keys.iter().zip(&other.keys).enumerate() {
+            let is_it = |own: &KeyInfo| own.id == key.id;
+            let place = match self.info.keys.get(place).is_some_and(is_it) {
                 true => Some(place),
-                false => self.face.keys.iter().position(is_it),
+                false => self.info.keys.iter().position(is_it),
             };
             if let Some(sum) = place.and_then(|place| self.keys.get_mut(place)) {
                 sum.authenticated += counters.authenticated;
@@ -245,17 +245,17 @@ impl Turns {
     }
 }
 
-impl From<&TurnTimes> for Turns {
-    fn from(times: &TurnTimes) -> Self {
+impl From<&LoopTimes> for Turns {
+    fn from(times: &LoopTimes) -> Self {
         let (sum, longest) = (times.sum(), times.longest());
         Self { buckets: times.buckets().collect(), sum, longest }
     }
 }
 
-impl KeyFace {
+impl KeyInfo {
     /// What may be seen of the keys of a ring, in its order.
     pub(crate) fn all(ring: &KeyRing) -> Vec<Self> {
-        let face = |key: &countersign::Key| Self {
+        let info = |key: &countersign::Key| Self {
             id: key.id().to_owned(),
             fingerprint: key.fingerprint(),
             dialects: key.dialects().map(|dialect| dialect.name()).collect(),
@@ -263,7 +263,7 @@ impl KeyFace {
             not_before: key.not_before(),
             not_after: key.not_after(),
         };
-        ring.keys().map(face).collect()
+        ring.keys().map(info).collect()
     }
 }
 
@@ -295,12 +295,12 @@ pub(super) mod tests {
         let mut by_garden = KeyCounters::default();
         (by_garden.authenticated, by_garden.open) = (5, 2);
         let counters = [by_garden, KeyCounters::default()];
-        let named = |name: &str, keys: Vec<KeyFace>| Listener {
+        let named = |name: &str, keys: Vec<KeyInfo>| Listener {
             keys: counters[..keys.len()].to_vec(),
-            face: Arc::new(Face {
+            info: Arc::new(ListenerInfo {
                 name: name.to_owned(),
                 addresses: vec!["127.0.0.1:9527".to_owned()],
-                words: Words { dialect: "countersign/1", framing: "lines", service: "echo" },
+                labels: Labels { dialect: "countersign/1", framing: "lines", service: "echo" },
                 keys,
             }),
             counts: counts.clone(),
@@ -312,7 +312,7 @@ pub(super) mod tests {
         };
         let micros = |micros| Some(Duration::from_micros(micros));
         Snapshot {
-            listeners: vec![named("gate", KeyFace::all(&ring)), named("a\"\n\\é", Vec::new())],
+            listeners: vec![named("gate", KeyInfo::all(&ring)), named("a\"\n\\é", Vec::new())],
             turns: Turns {
                 buckets: vec![(micros(1), 10), (micros(2), 80), (micros(4), 9), (None, 1)],
                 sum: Duration::from_micros(300),
@@ -331,7 +331,7 @@ pub(super) mod tests {
             sum.add(&fixture());
         }
         let gate = sum.listeners[0].clone();
-        assert_eq!((gate.face.name.as_str(), gate.counts.messages), ("gate", 3 * 77));
+        assert_eq!((gate.info.name.as_str(), gate.counts.messages), ("gate", 3 * 77));
         assert_eq!((gate.connections.open, sum.memory_max), (6, 12 << 20));
         let by_key: Vec<_> = gate.keys.iter().map(|key| (key.authenticated, key.open)).collect();
         assert_eq!(by_key, [(15, 6), (0, 0)]);
@@ -340,10 +340,10 @@ pub(super) mod tests {
         assert_eq!((sum.turns.count(), sum.turns.sum.as_micros()), (300, 900));
         // A worker that has another ring by now.
         let mut other = fixture();
-        let mut face = Face::clone(&other.listeners[0].face);
-        face.keys.reverse();
-        face.keys.remove(0);
-        other.listeners[0].face = Arc::new(face);
+        let mut info = ListenerInfo::clone(&other.listeners[0].info);
+        info.keys.reverse();
+        info.keys.remove(0);
+        other.listeners[0].info = Arc::new(info);
         sum.add(&other);
         let by_key = sum.listeners[0].keys.iter().map(|key| (key.authenticated, key.open));
         assert_eq!(by_key.collect::<Vec<_>>(), [(20, 8), (0, 0)]);

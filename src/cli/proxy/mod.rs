@@ -25,7 +25,7 @@ use clap::{ArgAction, Args};
 use countersign::{Dialect, Protocol};
 use log::{info, warn};
 
-use super::admin::{self, Admin, Board, Wake};
+use super::admin::{self, Admin, Aggregate, Wake};
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
 use super::output::announce;
@@ -163,8 +163,8 @@ impl Proxy {
         let route = Route { role: self.role, listeners, lookup, closes_revoked };
         let relay = Relay::new(route, protocol, bounds, woken)?;
         let loops: Vec<Box<dyn Wake>> = vec![Box::new(RelayWaker(relay.waker()))];
-        let board = Arc::new(Board::new(1, loops, system::wall(), began));
-        let pages = Arc::clone(&board) as _;
+        let aggregate = Arc::new(Aggregate::new(1, loops, system::wall(), began));
+        let pages = Arc::clone(&aggregate) as _;
         let admin = self.admin.listen(pages, Vec::new(), &ports)?;
         let from = addresses.join(", ");
         match self.role {
@@ -180,8 +180,8 @@ impl Proxy {
             announce(format_args!("admin on {address}"));
         }
         let publisher = admin.as_ref().map(|admin| {
-            board.set_memory_beside(admin.memory_max());
-            StatsPublisher::begin(board, addresses, &relay)
+            aggregate.set_memory_beside(admin.memory_max());
+            StatsPublisher::begin(aggregate, addresses, &relay)
         });
         // They go on until the last connection is closed.
         let _pages = admin.map(Admin::begin).transpose()?;

@@ -10,14 +10,14 @@ use super::pair::Stage;
 use super::pump::BUFFERS_MAX;
 use super::relay::Relay;
 use crate::cli::admin::{
-    Board, Counts, Face, KeyFace, ShownListener, Snapshot, Turns, Wake, Words,
+    Aggregate, Counts, KeyInfo, Labels, ListenerInfo, ShownListener, Snapshot, Turns, Wake,
 };
 use crate::cli::reload::Progress;
 
-/// Shows the proxy on a board, when that asks.
+/// Publishes the stats of the proxy when somebody asks for them.
 #[derive(Debug)]
 pub(super) struct StatsPublisher {
-    board: Arc<Board>,
+    aggregate: Arc<Aggregate>,
     /// Where the proxy listens.
     addresses: Vec<String>,
 }
@@ -34,23 +34,23 @@ impl Wake for RelayWaker {
 
 impl StatsPublisher {
     /// Shows that the proxy serves.
-    pub(super) fn begin(board: Arc<Board>, addresses: Vec<String>, relay: &Relay) -> Self {
-        let publisher = Self { board, addresses };
-        publisher.board.publish(0, relay.snapshot(&publisher.addresses), false);
+    pub(super) fn begin(aggregate: Arc<Aggregate>, addresses: Vec<String>, relay: &Relay) -> Self {
+        let publisher = Self { aggregate, addresses };
+        publisher.aggregate.publish(0, relay.snapshot(&publisher.addresses), false);
         publisher
     }
 
     /// Shows what the relay does now, if somebody asks.
     pub(super) fn turn(&self, relay: &Relay, progress: &Progress) {
-        if self.board.awaits(0) {
-            self.board.set_reloads(progress.outcomes().into());
-            self.board.publish(0, relay.snapshot(&self.addresses), false);
+        if self.aggregate.awaits(0) {
+            self.aggregate.set_reloads(progress.outcomes().into());
+            self.aggregate.publish(0, relay.snapshot(&self.addresses), false);
         }
     }
 
     /// Newcomers are turned away from now on.
     pub(super) fn drain(&self) {
-        self.board.drain();
+        self.aggregate.drain();
     }
 }
 
@@ -80,15 +80,15 @@ impl Relay {
             Role::Client => "proxy beside clients",
             Role::Server => "proxy beside a server",
         };
-        let words = Words { dialect: "countersign/1", framing: "records", service };
-        let face = Face {
+        let labels = Labels { dialect: "countersign/1", framing: "records", service };
+        let info = ListenerInfo {
             name: "proxy".to_owned(),
             addresses: addresses.to_vec(),
-            words,
-            keys: KeyFace::all(protocol.keys()),
+            labels,
+            keys: KeyInfo::all(protocol.keys()),
         };
         let listener = ShownListener {
-            face: Arc::new(face),
+            info: Arc::new(info),
             counts: Counts { received: carried.out, sent: carried.back, ..counters.into() },
             connections,
             connections_max: most as u64,

@@ -11,7 +11,7 @@ use countersign::{Counters, Handle, Server};
 
 use super::mail::{Mail, Reader};
 use super::offer::Offered;
-use super::showing::{Showing, Shown};
+use super::stats_publisher::{Publishing, StatsPublisher};
 use super::worker::{Beside, Worker};
 
 /// The workers beside the first. They stop when all do, and one that fails takes all with it.
@@ -47,19 +47,19 @@ impl Crew {
     pub(super) fn begin(
         others: Vec<(Server<Offered>, Arc<Mail>)>,
         first: &Handle,
-        shown: Option<&Shown>,
+        publishing: Option<&Publishing>,
     ) -> io::Result<Self> {
         let hands = (1..).zip(others).map(|(number, (server, mail))| {
             let has_ended = Arc::new(AtomicBool::new(false));
             let farewell = Farewell { has_ended: Arc::clone(&has_ended), first: first.clone() };
-            let shown = shown.cloned();
+            let publishing = publishing.cloned();
             let thread = thread::Builder::new().name(format!("worker {number}"));
             let thread = thread.spawn(move || {
                 let _farewell = farewell;
                 let reader = Reader { mail: Arc::clone(&mail), worker: Some(number) };
                 let mut worker = Worker::new(server).with(reader);
-                if let Some(shown) = shown {
-                    worker = worker.showing(Showing::of(number, mail, shown));
+                if let Some(publishing) = publishing {
+                    worker = worker.publisher(StatsPublisher::of(number, mail, publishing));
                 }
                 worker.run().map(|it| it.counters())
             })?;

@@ -11,7 +11,7 @@ use log::warn;
 use super::bounds::Bounds;
 use super::offer::{Offer, Served, offers};
 use super::sources::Sources;
-use crate::cli::admin::Words;
+use crate::cli::admin::Labels;
 use crate::cli::config::Origin;
 use crate::cli::exit::Failure;
 use crate::cli::options::{Choice, SERVER, Spoken};
@@ -122,8 +122,8 @@ impl Listening {
     }
 
     /// What pages say of it.
-    pub(super) fn words(&self) -> Words {
-        Words {
+    pub(super) fn labels(&self) -> Labels {
+        Labels {
             dialect: self.spoken.handshake(),
             framing: match self.spoken.records() {
                 // They have their own ends.

@@ -9,8 +9,8 @@ mod offer;
 mod ready;
 mod reload;
 mod screen;
-mod showing;
 mod sources;
+mod stats_publisher;
 mod status;
 mod worker;
 
@@ -24,7 +24,7 @@ use clap::{ArgAction, Args};
 use countersign::{Counters, Server};
 use log::info;
 
-use super::admin::{self, Admin, Board, Wake};
+use super::admin::{self, Admin, Aggregate, Wake};
 use super::config::{File, Wanted};
 use super::exit::Failure;
 use super::logging::{self, Format, Guard, Logging};
@@ -44,7 +44,7 @@ use offer::Offered;
 pub(crate) use ready::{Ready, bound_of};
 use reload::{Reload, Source};
 use screen::Screen;
-use showing::{Showing, Shown};
+use stats_publisher::{Publishing, StatsPublisher};
 use worker::{Commands, Worker};
 
 /// Serve those who hold a key
@@ -160,29 +160,38 @@ fn serve(
     first.wake_on(woken)?;
     let wake = |mail: &Arc<Mail>| Box::new(mail.handle().clone()) as Box<dyn Wake>;
     let loops = mail.iter().map(wake).collect();
-    let board = Arc::new(Board::new(workers, loops, system::wall(), began));
-    let admin = wanted.process.admin.listen(Arc::clone(&board) as _, passed_to_admin, &ports)?;
+    let aggregate = Arc::new(Aggregate::new(workers, loops, system::wall(), began));
+    let admin =
+        wanted.process.admin.listen(Arc::clone(&aggregate) as _, passed_to_admin, &ports)?;
     let screen = Screen::new(listeners, &first, workers, admin.as_ref());
     introduce(&screen, log, logging.format, &first, admin.as_ref());
-    let words: Vec<_> = listeners.iter().map(|ready| ready.listening.words()).collect();
+    let labels: Vec<_> = listeners.iter().map(|ready| ready.listening.labels()).collect();
     let progress: Arc<Progress> = Arc::default();
-    let shown = admin.as_ref().map(|admin| {
-        board.set_memory_beside(admin.memory_max());
-        Shown { board: Arc::clone(&board), words, progress: Arc::clone(&progress) }
+    let publishing = admin.as_ref().map(|admin| {
+        aggregate.set_memory_beside(admin.memory_max());
+        Publishing { aggregate: Arc::clone(&aggregate), labels, progress: Arc::clone(&progress) }
     });
     let others = servers.into_iter().zip(mail.iter().skip(1).cloned()).collect();
-    let crew = Crew::begin(others, &first.handle(), shown.as_ref())?;
+    let crew = Crew::begin(others, &first.handle(), publishing.as_ref())?;
     let done = crew.done();
     let reader = Reader { mail: Arc::clone(&mail[0]), worker: (workers > 1).then_some(0) };
-    let showing = shown.map(|shown| Showing::of(0, Arc::clone(&mail[0]), shown));
+    let publisher =
+        publishing.map(|publishing| StatsPublisher::of(0, Arc::clone(&mail[0]), publishing));
     let reload = Reload { source, now: wanted, workers: mail.clone() };
     let reloader = Reloader::new(reload, Arc::clone(&progress));
     let notified = Notified::ready(Arc::clone(&progress), mail.clone());
-    let commands =
-        Commands { signals, workers: mail, reloader, progress, board, began, is_stopping: false };
+    let commands = Commands {
+        signals,
+        workers: mail,
+        reloader,
+        progress,
+        aggregate,
+        began,
+        is_stopping: false,
+    };
     let mut worker = Worker::new(first).with(commands).with(reader).with(crew).with(notified);
-    if let Some(showing) = showing {
-        worker = worker.showing(showing);
+    if let Some(publisher) = publisher {
+        worker = worker.publisher(publisher);
     }
     // It goes on until the last connection is closed.
     let _pages = admin.map(Admin::begin).transpose()?;

@@ -8,9 +8,9 @@ use countersign::Server;
 
 use super::mail::Mail;
 use super::offer::Offered;
-use super::showing::Showing;
+use super::stats_publisher::StatsPublisher;
 use super::status;
-use crate::cli::admin::Board;
+use crate::cli::admin::Aggregate;
 use crate::cli::reload::{Progress, Reloader};
 use crate::cli::signals::{Come, LOOK, Signals};
 use crate::cli::system;
@@ -54,10 +54,10 @@ impl Worker {
         Self { server, beside: Vec::new() }
     }
 
-    /// Has the worker seen from outside.
-    pub(super) fn showing(mut self, mut showing: Showing) -> Self {
-        showing.begin(&mut self.server);
-        self.with(showing)
+    /// Makes the worker publish its stats.
+    pub(super) fn publisher(mut self, mut publisher: StatsPublisher) -> Self {
+        publisher.begin(&mut self.server);
+        self.with(publisher)
     }
 
     /// Gives this a turn too. What wakes it goes to [`Server::wake_on`].
@@ -93,7 +93,7 @@ pub(super) struct Commands {
     pub(super) workers: Vec<Arc<Mail>>,
     pub(super) reloader: Reloader,
     pub(super) progress: Arc<Progress>,
-    pub(super) board: Arc<Board>,
+    pub(super) aggregate: Arc<Aggregate>,
     pub(super) began: Instant,
     pub(super) is_stopping: bool,
 }
@@ -110,7 +110,7 @@ impl Beside for Commands {
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
         let Come { stop, reload, status } = self.signals.all();
         if stop {
-            self.board.drain();
+            self.aggregate.drain();
             // The first one drains, and the next one stops at once.
             let again = std::mem::replace(&mut self.is_stopping, true);
             for mail in &self.workers {

@@ -1,7 +1,7 @@
 //! `countersign status`: what the admin listener of a server tells, in a terminal.
 
-mod page;
-mod screen;
+mod http;
+mod render;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use super::exit::Failure;
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{system, units};
-use page::Page;
-use screen::Screen;
+use http::Response;
+use render::Renderer;
 
 /// Show what a server does
 ///
@@ -55,7 +55,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 impl Status {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let Some(pause) = self.watch else {
-            self.show(&Page::ask(&self, &|| false)?, None);
+            self.show(&Response::ask(&self, &|| false)?, None);
             return Ok(());
         };
         let (signals, _) = signals.watch()?;
@@ -63,7 +63,7 @@ impl Status {
         let (mut before, mut is_reachable) = (None, true);
         while !is_over() {
             let next = system::monotonic() + pause;
-            match Page::ask(&self, &is_over) {
+            match Response::ask(&self, &is_over) {
                 Ok(page) => {
                     self.show(&page, before.as_ref());
                     (before, is_reachable) = (Some(page), true);
@@ -83,12 +83,12 @@ impl Status {
         Ok(())
     }
 
-    fn show(&self, page: &Page, before: Option<&Page>) {
+    fn show(&self, page: &Response, before: Option<&Response>) {
         let stdout = stdout();
         if self.json {
             return stdout.write(escape::inside_json(&page.text));
         }
-        let screen = Screen {
+        let screen = Renderer {
             address: &self.address,
             report: &page.report,
             before: before.map(|page| &page.report),

@@ -1,4 +1,4 @@
-//! What the workers are seen to do. When somebody asks, each is woken and publishes a snapshot of
+//! The sum of what the workers do. When somebody asks, each is woken and publishes a snapshot of
 //! itself, and the pages are made of their sum.
 //!
 //! Nobody asks the workers more often than once a second, so that those who ask cost those who are
@@ -40,7 +40,7 @@ impl Wake for Handle {
 
 /// Where the workers publish their snapshots.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct Aggregate {
     /// By which the workers are woken.
     loops: Vec<Box<dyn Wake>>,
     state: Mutex<State>,
@@ -88,7 +88,7 @@ pub(crate) struct Reloads {
     pub(crate) error: Option<String>,
 }
 
-/// The board at one moment.
+/// The aggregate at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
     /// The sum over the workers that serve.
@@ -110,8 +110,8 @@ impl From<Outcomes> for Reloads {
     }
 }
 
-impl Board {
-    /// A board for so many workers, of a program that has just started.
+impl Aggregate {
+    /// An aggregate of this many workers, in a program that has just started.
     pub(crate) fn new(
         workers: usize,
         loops: Vec<Box<dyn Wake>>,
@@ -206,7 +206,7 @@ impl Board {
     }
 }
 
-impl Subject for Board {
+impl Subject for Aggregate {
     fn look(&self) -> u64 {
         let (looks, is_new) = self.ask(system::monotonic());
         if is_new {
@@ -265,69 +265,72 @@ impl Look {
 pub(super) mod tests {
     use super::*;
 
-    /// A board on which so many workers show this.
-    pub(in crate::cli::admin) fn board(workers: usize, shown: &[Snapshot]) -> Board {
+    /// An aggregate of this many workers, some of which have published these.
+    pub(in crate::cli::admin) fn aggregate(workers: usize, shown: &[Snapshot]) -> Aggregate {
         let (wall, now) = (system::wall(), system::monotonic());
-        let board = Board::new(workers, Vec::new(), wall, now);
+        let aggregate = Aggregate::new(workers, Vec::new(), wall, now);
         for (worker, snapshot) in shown.iter().enumerate() {
-            board.publish(worker, snapshot.clone(), false);
+            aggregate.publish(worker, snapshot.clone(), false);
         }
-        board
+        aggregate
     }
 
     #[test]
     fn it_is_ready_when_every_worker_serves_until_it_is_told_to_stop() {
-        let board = board(2, &[Snapshot::default()]);
-        assert_eq!(board.readiness(), Err("starting: 1 workers don't serve yet".to_owned()));
-        assert!(!board.seen(system::monotonic()).is_ready());
-        board.publish(1, Snapshot::default(), false);
-        assert_eq!(board.readiness(), Ok(()));
-        assert!(board.seen(system::monotonic()).is_ready());
-        board.drain();
-        assert_eq!(board.readiness(), Err("draining".to_owned()));
-        assert!(!board.seen(system::monotonic()).is_ready());
+        let aggregate = aggregate(2, &[Snapshot::default()]);
+        assert_eq!(aggregate.readiness(), Err("starting: 1 workers don't serve yet".to_owned()));
+        assert!(!aggregate.seen(system::monotonic()).is_ready());
+        aggregate.publish(1, Snapshot::default(), false);
+        assert_eq!(aggregate.readiness(), Ok(()));
+        assert!(aggregate.seen(system::monotonic()).is_ready());
+        aggregate.drain();
+        assert_eq!(aggregate.readiness(), Err("draining".to_owned()));
+        assert!(!aggregate.seen(system::monotonic()).is_ready());
         // Nobody is harmed by a worker that isn't there.
-        board.publish(2, Snapshot::default(), false);
-        assert!(!board.awaits(2));
+        aggregate.publish(2, Snapshot::default(), false);
+        assert!(!aggregate.awaits(2));
     }
 
     #[test]
     fn the_workers_are_asked_once_a_second_at_most() {
-        let board = board(2, &[Snapshot::default(), Snapshot::default()]);
+        let aggregate = aggregate(2, &[Snapshot::default(), Snapshot::default()]);
         let now = system::monotonic();
-        assert_eq!(board.ask(now), (1, true));
-        assert!(board.awaits(0) && board.awaits(1));
-        board.publish(0, Snapshot::default(), false);
-        assert!(!board.awaits(0) && board.awaits(1));
-        assert_eq!(board.ask(now + FRESH / 2), (1, false));
-        assert!(!board.awaits(0));
-        board.publish(1, Snapshot::default(), true);
-        assert_eq!(board.ask(now + FRESH), (2, true));
-        assert!(board.awaits(0) && !board.awaits(1), "one that is over is asked for nothing");
+        assert_eq!(aggregate.ask(now), (1, true));
+        assert!(aggregate.awaits(0) && aggregate.awaits(1));
+        aggregate.publish(0, Snapshot::default(), false);
+        assert!(!aggregate.awaits(0) && aggregate.awaits(1));
+        assert_eq!(aggregate.ask(now + FRESH / 2), (1, false));
+        assert!(!aggregate.awaits(0));
+        aggregate.publish(1, Snapshot::default(), true);
+        assert_eq!(aggregate.ask(now + FRESH), (2, true));
+        assert!(
+            aggregate.awaits(0) && !aggregate.awaits(1),
+            "one that is over is asked for nothing"
+        );
     }
 
     #[test]
     fn a_worker_that_was_asked_long_ago_is_stuck() {
-        let board = board(2, &[Snapshot::default(), Snapshot::default()]);
+        let aggregate = aggregate(2, &[Snapshot::default(), Snapshot::default()]);
         let now = system::monotonic();
         let later = now + STUCK + Duration::from_secs(1);
-        assert_eq!(board.seen(later).stuck, None, "nobody has asked");
-        board.ask(now);
-        board.publish(0, Snapshot::default(), false);
-        board.ask(now + STUCK);
-        assert_eq!(board.seen(now + STUCK).stuck, None);
-        assert_eq!(board.seen(later).stuck, Some((1, later - now)));
-        board.publish(1, Snapshot::default(), false);
-        assert_eq!(board.seen(later).stuck, None);
+        assert_eq!(aggregate.seen(later).stuck, None, "nobody has asked");
+        aggregate.ask(now);
+        aggregate.publish(0, Snapshot::default(), false);
+        aggregate.ask(now + STUCK);
+        assert_eq!(aggregate.seen(now + STUCK).stuck, None);
+        assert_eq!(aggregate.seen(later).stuck, Some((1, later - now)));
+        aggregate.publish(1, Snapshot::default(), false);
+        assert_eq!(aggregate.seen(later).stuck, None);
     }
 
     #[test]
     fn what_was_loaded_at_the_start_is_in_force_until_a_reload_succeeds() {
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         let now = system::monotonic();
-        let board = Board::new(1, Vec::new(), at(1), now);
-        assert_eq!(board.seen(now).in_force_since(), at(1));
-        board.set_reloads(Reloads { in_force_since: Some(at(3)), ..Reloads::default() });
-        assert_eq!(board.seen(now).in_force_since(), at(3));
+        let aggregate = Aggregate::new(1, Vec::new(), at(1), now);
+        assert_eq!(aggregate.seen(now).in_force_since(), at(1));
+        aggregate.set_reloads(Reloads { in_force_since: Some(at(3)), ..Reloads::default() });
+        assert_eq!(aggregate.seen(now).in_force_since(), at(3));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign::{Close, Peer, Reply, Service};
 
-use super::connections::PageConnections;
+use super::connections::AdminConnections;
 use super::http::{ANSWER_HEAD_MAX, Answer, Head, Request};
 use super::{Subject, metrics};
 use crate::cli::{escape, system};
@@ -25,11 +25,11 @@ const PAGES: &str = "\
 
 /// The pages.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(super) struct Routes {
     subject: Arc<dyn Subject>,
     /// Only requests are answered that are addressed to an address or to localhost.
     is_guarded: bool,
-    pub(super) connections: PageConnections,
+    pub(super) connections: AdminConnections,
     /// The long pages, as they were made last.
     metrics: Option<Kept>,
     status: Option<Kept>,
@@ -42,9 +42,9 @@ struct Kept {
     page: Arc<Answer>,
 }
 
-impl Pages {
+impl Routes {
     pub(super) fn new(subject: Arc<dyn Subject>, is_guarded: bool) -> Self {
-        let connections = PageConnections::default();
+        let connections = AdminConnections::default();
         Self { subject, is_guarded, connections, metrics: None, status: None }
     }
 
@@ -119,7 +119,7 @@ pub(super) struct Asker {
     head: Head,
 }
 
-impl Service for Pages {
+impl Service for Routes {
     type State = Asker;
 
     fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> Asker {
@@ -152,15 +152,15 @@ mod tests {
     use countersign::Loopback;
 
     use super::*;
-    use crate::cli::admin::board::tests::board;
+    use crate::cli::admin::aggregate::tests::aggregate;
     use crate::cli::admin::snapshot::tests::fixture;
-    use crate::cli::admin::snapshot::{Face, Snapshot};
+    use crate::cli::admin::snapshot::{ListenerInfo, Snapshot};
 
-    fn pages(snapshots: &[Snapshot], is_guarded: bool) -> Pages {
-        Pages::new(Arc::new(board(1, snapshots)), is_guarded)
+    fn pages(snapshots: &[Snapshot], is_guarded: bool) -> Routes {
+        Routes::new(Arc::new(aggregate(1, snapshots)), is_guarded)
     }
 
-    fn asked(pages: &mut Pages, path: &str, host: &str) -> Arc<Answer> {
+    fn asked(pages: &mut Routes, path: &str, host: &str) -> Arc<Answer> {
         let request =
             Request { head_alone: false, path: path.to_owned(), host: Some(host.to_owned()) };
         pages.answer(&request)
@@ -183,16 +183,16 @@ mod tests {
 
     #[test]
     fn a_long_page_is_made_once_for_each_look() {
-        let board = Arc::new(board(1, &[fixture()]));
-        let mut pages = Pages::new(Arc::clone(&board) as _, true);
+        let aggregate = Arc::new(aggregate(1, &[fixture()]));
+        let mut pages = Routes::new(Arc::clone(&aggregate) as _, true);
         for path in ["/metrics", "/status"] {
             let first = asked(&mut pages, path, "localhost");
-            board.publish(0, Snapshot::default(), false);
+            aggregate.publish(0, Snapshot::default(), false);
             assert!(Arc::ptr_eq(&first, &asked(&mut pages, path, "localhost")), "{path}");
             let kept = if path == "/status" { &mut pages.status } else { &mut pages.metrics };
             kept.as_mut().unwrap().look -= 1;
             assert_ne!(first.body, asked(&mut pages, path, "localhost").body, "{path}");
-            board.publish(0, fixture(), false);
+            aggregate.publish(0, fixture(), false);
         }
     }
 
@@ -217,13 +217,13 @@ mod tests {
         }
         // As many as the bound is for.
         long.listeners.truncate(60);
-        let mut face = Face::clone(&long.listeners[0].face);
-        face.keys = vec![face.keys[0].clone(); 2500];
-        long.listeners[0].face = Arc::new(face);
+        let mut info = ListenerInfo::clone(&long.listeners[0].info);
+        info.keys = vec![info.keys[0].clone(); 2500];
+        long.listeners[0].info = Arc::new(info);
         long.listeners[0].keys = vec![long.listeners[0].keys[0]; 2500];
         for listener in &mut long.listeners[1..] {
-            let face = Face::clone(&listener.face);
-            listener.face = Arc::new(Face { keys: Vec::new(), ..face });
+            let info = ListenerInfo::clone(&listener.info);
+            listener.info = Arc::new(ListenerInfo { keys: Vec::new(), ..info });
             listener.keys.clear();
         }
         for path in ["/metrics", "/status"] {

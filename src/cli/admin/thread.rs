@@ -8,20 +8,20 @@ use std::thread::{self, JoinHandle};
 use countersign::{Handle, Server};
 use log::error;
 
-use super::pages::Pages;
+use super::routes::Routes;
 use crate::cli::exit::plain;
 use crate::cli::system;
 
 /// The pages, which are served until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct AdminThread {
     handle: Handle,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
-    pub(super) fn begin(server: Server<Pages>) -> io::Result<Self> {
+impl AdminThread {
+    pub(super) fn begin(server: Server<Routes>) -> io::Result<Self> {
         let (handle, is_over) = (server.handle(), Arc::new(AtomicBool::new(false)));
         let told = Arc::clone(&is_over);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
@@ -34,7 +34,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for AdminThread {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take()
@@ -46,7 +46,7 @@ impl Drop for Running {
     }
 }
 
-fn serve(mut server: Server<Pages>, is_over: &AtomicBool) -> io::Result<()> {
+fn serve(mut server: Server<Routes>, is_over: &AtomicBool) -> io::Result<()> {
     while !is_over.load(Ordering::Acquire) {
         let due = server.service().connections.due();
         server.turn(due.map(|due| due.saturating_duration_since(system::monotonic())))?;

@@ -9,7 +9,7 @@ use crate::cli::units;
 
 /// A report as a person reads it, beside the one before if there is one.
 #[derive(Debug)]
-pub(super) struct Screen<'a> {
+pub(super) struct Renderer<'a> {
     pub(super) address: &'a str,
     pub(super) report: &'a Report,
     pub(super) before: Option<&'a Report>,
@@ -24,7 +24,7 @@ enum Tone {
     Bad,
 }
 
-impl Screen<'_> {
+impl Renderer<'_> {
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         self.head(&mut text);
@@ -229,7 +229,7 @@ mod tests {
     use crate::cli::version::VERSION;
 
     fn shown(report: &Report, before: Option<&Report>, is_coloured: bool) -> String {
-        Screen { address: "127.0.0.1:9529", report, before, is_coloured }.text()
+        Renderer { address: "127.0.0.1:9529", report, before, is_coloured }.text()
     }
 
     #[test]

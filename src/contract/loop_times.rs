@@ -7,13 +7,13 @@ const BOUNDS: usize = 21;
 
 /// How long turns took: counts by powers of two, from one microsecond to about a second.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TurnTimes {
+pub struct LoopTimes {
     counts: [u64; BOUNDS + 1],
     sum: Duration,
     longest: Duration,
 }
 
-impl TurnTimes {
+impl LoopTimes {
     /// Turns that were timed.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -73,7 +73,7 @@ mod tests {
         ];
         for (nanos, bucket) in cases {
             let time = Duration::from_nanos(nanos);
-            let mut times = TurnTimes::default();
+            let mut times = LoopTimes::default();
             times.record(time);
             let (bound, count) = times.buckets().nth(bucket).unwrap();
             assert_eq!(count, 1, "{nanos} ns");

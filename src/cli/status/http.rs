@@ -19,12 +19,12 @@ const ANSWER_MAX: u64 = 8 << 20;
 
 /// The page, as it came and as it is understood.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct Response {
     pub(super) text: String,
     pub(super) report: Report,
 }
 
-impl Page {
+impl Response {
     /// Asks for the page. Gives up without a word of its own as soon as `is_over` says so.
     pub(super) fn ask(status: &Status, is_over: &dyn Fn() -> bool) -> Result<Self, Failure> {
         let Status { address, timeout, .. } = status;
@@ -141,7 +141,7 @@ mod tests {
     use crate::cli::admin::report::tests::report;
 
     fn understood(answer: &str) -> Result<Report, String> {
-        Page::of(answer.as_bytes()).map(|page| page.report)
+        Response::of(answer.as_bytes()).map(|page| page.report)
     }
 
     #[test]
