@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use socket2::SockAddr;
 
-use crate::words;
+use crate::os_error;
 
 /// What a Unix socket is called by in text.
 const UNIX: &str = "unix:";
@@ -300,7 +300,7 @@ fn unknown(host: &str, error: &io::Error) -> io::Error {
         (_, Some(zone)) => format!("this machine has no interface {zone:?}"),
         _ if host.is_empty() => return malformed(host),
         _ => {
-            let why = words::of(error);
+            let why = os_error::describe(error);
             let why = why.strip_prefix("failed to lookup address information: ").unwrap_or(&why);
             format!("cannot resolve {host}: {why}")
         }

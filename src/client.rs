@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use crate::address::{Address, ToAddresses};
-use crate::chance;
 use crate::clock;
 use crate::dial::Dial;
 use crate::proto::dialect::Dialect;
@@ -20,6 +19,7 @@ use crate::proto::protocol::Protocol;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
+use crate::random;
 pub use error::ClientError;
 use wait::{is_reset, retried};
 
@@ -473,8 +473,8 @@ impl Client {
 
 /// A session of now, with randomness of its own.
 fn session(mut protocol: Protocol) -> Result<(Protocol, Session), ClientError> {
-    protocol.prepare(clock::wall(), chance::bytes)?;
-    let session = Session::client(&protocol, chance::bytes()?)?;
+    protocol.prepare(clock::wall(), random::bytes)?;
+    let session = Session::client(&protocol, random::bytes()?)?;
     Ok((protocol, session))
 }
 

@@ -14,7 +14,7 @@ use rustix::process::{getegid, geteuid, getgroups};
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::words;
+use crate::os_error;
 
 /// Far more than a ring of keys or a configuration needs.
 const LARGEST: usize = 1 << 20;
@@ -243,7 +243,7 @@ impl FileFault {
 impl fmt::Display for FileFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) => write!(f, "can't be read: {}", words::of(error)),
+            Self::Io(error) => write!(f, "can't be read: {}", os_error::describe(error)),
             Self::NotAFile => f.write_str("is not a regular file; name one"),
             Self::Pipe => f.write_str("is a pipe, which can't be read again; name a regular file"),
             Self::SilentPipe => f.write_str(

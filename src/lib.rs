@@ -26,7 +26,6 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod address;
-mod chance;
 mod client;
 mod clock;
 pub mod contract;
@@ -36,10 +35,11 @@ mod files;
 pub mod load;
 mod loopback;
 pub mod manual;
+mod os_error;
 pub mod proto;
+mod random;
 pub mod server;
 pub mod services;
-mod words;
 
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};

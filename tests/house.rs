@@ -11,12 +11,12 @@ const FILE_LINES: usize = 500;
 /// The floor of each module at the top; a file names its own floor or lower ones.
 const FLOORS: [(&str, u32); 14] = [
     ("clock", 0),
-    ("words", 0),
+    ("os_error", 0),
     ("files", 0),
     ("proto", 0),
     ("contract", 1),
     ("address", 2),
-    ("chance", 2),
+    ("random", 2),
     ("dial", 2),
     ("services", 2),
     ("loopback", 2),
@@ -71,7 +71,7 @@ const RESERVED: &[(&str, &[&str])] = &[
         ],
     ),
     ("rustyline::", &["src/cli/connect/terminal.rs"]),
-    ("rand::", &["src/chance.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
+    ("rand::", &["src/random.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
     // Numbers are read within a range, whoever gives them.
     ("humantime::parse_duration", &["src/cli/units.rs"]),
     ("RangedU64ValueParser", &[]),

@@ -10,7 +10,6 @@ use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::address::ToAddresses;
-use crate::chance::{self, Pool};
 use crate::clock;
 use crate::contract::peer::PeerId;
 use crate::dial::Dial;
@@ -26,6 +25,7 @@ use crate::proto::dialect::Dialect;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::protocol::{NoUsableKey, Protocol};
 use crate::proto::session::Session;
+use crate::random::{self, Pool};
 
 /// The events that are taken from the system at once.
 const EVENTS: usize = 1024;
@@ -93,7 +93,7 @@ impl Load {
         let refused = |error: PlanError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let keyless = |error: NoUsableKey| io::Error::new(io::ErrorKind::InvalidInput, error);
         let mut protocol = protocol.into();
-        protocol.prepare(clock::wall(), chance::bytes)?;
+        protocol.prepare(clock::wall(), random::bytes)?;
         let addresses = address.to_addresses()?;
         plan.check(&protocol, &addresses).map_err(refused)?;
         plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;

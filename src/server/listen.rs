@@ -9,8 +9,8 @@ use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
 use crate::address::Address;
 use crate::contract::limits::Limits;
+use crate::os_error;
 use crate::server::socket_file::SocketFile;
-use crate::words;
 
 /// How many connections the system may keep for us. It lowers the number to its own limit.
 const BACKLOG: i32 = 4096;
@@ -240,5 +240,6 @@ fn explained(address: &Address, error: &io::Error) -> io::Error {
         AddrNotAvailable if is_ip => "; no interface of this machine has the address",
         _ => "",
     };
-    io::Error::new(error.kind(), format!("cannot bind {address}: {}{remedy}", words::of(error)))
+    let why = os_error::describe(error);
+    io::Error::new(error.kind(), format!("cannot bind {address}: {why}{remedy}"))
 }

@@ -5,12 +5,12 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::address::ToAddresses;
-use crate::chance;
 use crate::clock;
 use crate::contract::access::Access;
 use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
 use crate::proto::protocol::Protocol;
+use crate::random;
 use crate::server::gate::Gate;
 use crate::server::listen::{self, Bound, Options};
 
@@ -168,7 +168,7 @@ impl Listener {
     /// The gate that it becomes, and a socket for each of its addresses.
     pub(super) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
         let Self { mut gate, options, bound } = self;
-        gate.protocol.prepare(clock::wall(), chance::bytes)?;
+        gate.protocol.prepare(clock::wall(), random::bytes)?;
         gate.protocol.keys().note_listener();
         let usable = gate.protocol.check_server();
         usable.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

@@ -10,8 +10,8 @@ use mio::{Interest, Poll, Token};
 use socket2::SockRef;
 
 use crate::address::Address;
-use crate::chance::Pool;
 use crate::contract::peer::{PeerAddress, PeerId};
+use crate::random::Pool;
 use crate::server::listen::Bound;
 use crate::server::net::Net;
 use crate::server::socket_file::SocketFile;

@@ -1,0 +1,25 @@
+//! The text of an error of the system.
+
+use std::io;
+
+/// The text of an error, without its number: messages for people have no use for that.
+pub(crate) fn describe(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(end) = error.raw_os_error().and_then(|_| text.rfind('(')) {
+        text.truncate(text[..end].trim_end().len());
+    }
+    text.make_ascii_lowercase();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_a_text_and_no_number() {
+        let denied = io::Error::from_raw_os_error(libc::EACCES);
+        assert_eq!(describe(&denied), "permission denied");
+        assert_eq!(describe(&io::Error::other("Own text (two)")), "own text (two)");
+    }
+}
