@@ -15,7 +15,7 @@ use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
-use crate::server::desk::Desk;
+use crate::server::context::Context;
 use crate::server::gate::GateNumber;
 use crate::server::moment::{Moment, Start};
 use crate::server::net::{Net, Readiness};
@@ -130,18 +130,18 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Ends a handshake of our own accord, without a word to those who weren't greeted.
-    pub(super) fn give_up(&mut self, reason: Reason, why: Close, desk: &mut Desk<'_, N, S>) {
+    pub(super) fn give_up(&mut self, reason: Reason, why: Close, cx: &mut Context<'_, N, S>) {
         if !self.phase.is_greeted() {
             self.phase = Phase::Closing { why, at_once: true };
         }
         if self.phase.is_talking() && self.visitor.is_some() {
             // What has arrived of a late proof may tell more than that it is late.
-            let suspected = self.session.suspect(desk.protocol).map(Close::from);
+            let suspected = self.session.suspect(cx.protocol).map(Close::from);
             let is_late = why == Close::Refused(Refusal::HandshakeTimeout);
             let why = suspected.filter(|_| is_late).unwrap_or(why);
-            self.session.give_up(reason, desk.aside);
-            desk.outbox.append(desk.aside);
-            self.phase = Phase::Closing { why, at_once: desk.outbox.len() == 0 };
+            self.session.give_up(reason, cx.aside);
+            cx.outbox.append(cx.aside);
+            self.phase = Phase::Closing { why, at_once: cx.outbox.len() == 0 };
         }
     }
 
@@ -189,77 +189,77 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Says what the dialect begins with.
-    pub(super) fn greet(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
-        let greeted = self.digest(&[], desk);
+    pub(super) fn greet(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> Visit {
+        let greeted = self.digest(&[], cx);
         let visit = greeted.and_then(|()| match self.phase {
             Phase::Talking => Ok(Visit::Rest),
-            _ => self.wind_up(inbox, desk),
+            _ => self.wind_up(inbox, cx),
         });
         visit.unwrap_or(Visit::Over(Close::Reset))
     }
 
     /// Has its turn: sends what waits, then reads, answers and sends until there is nothing more
     /// or the budget is used up. While anything waits to be sent, nothing is read.
-    pub(super) fn pump(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
+    pub(super) fn pump(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> Visit {
         if self.signs.has(Signs::FAILED) {
             return Visit::Over(self.reason(Close::Reset));
         }
         let visit = match self.phase.is_greeted() {
-            true => self.turn(inbox, desk),
-            false => self.arrive(inbox, desk),
+            true => self.turn(inbox, cx),
+            false => self.arrive(inbox, cx),
         };
         visit.unwrap_or_else(|_| Visit::Over(self.reason(Close::Reset)))
     }
 
     /// The service has panicked: what it had said before is still sent, and then it is over.
-    pub(super) fn recover(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> Visit {
+    pub(super) fn recover(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> Visit {
         self.session.release();
         self.close(Close::Panicked);
-        let sent = self.send(desk).and_then(|_| self.wind_up(inbox, desk));
+        let sent = self.send(cx).and_then(|_| self.wind_up(inbox, cx));
         sent.unwrap_or(Visit::Over(Close::Panicked))
     }
 
-    fn turn(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
-        if !self.send_unsent(inbox, desk)? {
+    fn turn(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<Visit> {
+        if !self.send_unsent(inbox, cx)? {
             return Ok(Visit::Rest);
         }
         let unread = self.stuck.take().map_or(0, |stuck| stuck.unread.copy(0, inbox));
         if unread > 0 {
-            self.digest(&inbox[..unread], desk)?;
+            self.digest(&inbox[..unread], cx)?;
         }
         let mut reads = READS_PER_VISIT;
         while self.phase.is_talking() && self.stuck.is_none() {
             if !self.signs.has(Signs::READABLE) {
-                if !desk.draining {
+                if !cx.draining {
                     return Ok(Visit::Rest);
                 }
-                self.give_up(Reason::Busy, Close::Stopped, desk);
+                self.give_up(Reason::Busy, Close::Stopped, cx);
                 self.close(Close::Stopped);
-            } else if reads == 0 || desk.messages == 0 {
+            } else if reads == 0 || cx.messages == 0 {
                 return Ok(Visit::Again);
             } else {
                 reads -= 1;
-                match self.read(inbox, desk)? {
+                match self.read(inbox, cx)? {
                     None => {}
-                    Some(0) => self.finish(desk)?,
-                    Some(length) => self.digest(&inbox[..length], desk)?,
+                    Some(0) => self.finish(cx)?,
+                    Some(length) => self.digest(&inbox[..length], cx)?,
                 }
             }
         }
-        self.wind_up(inbox, desk)
+        self.wind_up(inbox, cx)
     }
 
     /// Reads once. A short read has emptied the socket, so a second that only says so is saved;
     /// the end of the stream, though, may have come with the very event that told of the bytes, and
     /// so may urgent data, before which the system stops a read.
     #[inline]
-    fn read(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Option<usize>> {
+    fn read(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<Option<usize>> {
         loop {
-            match desk.net.read(&mut self.socket, inbox) {
+            match cx.net.read(&mut self.socket, inbox) {
                 Ok(length) => {
                     let more = length == inbox.len() || self.signs.has(Signs::MORE);
                     self.signs.set(Signs::READABLE, more);
-                    desk.counters.bytes_in += length as u64;
+                    cx.counters.bytes_in += length as u64;
                     return Ok(Some(length));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -274,16 +274,16 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Answers what was read. What can't be answered now is kept.
-    fn digest(&mut self, mut input: &[u8], desk: &mut Desk<'_, N, S>) -> io::Result<()> {
+    fn digest(&mut self, mut input: &[u8], cx: &mut Context<'_, N, S>) -> io::Result<()> {
         while self.phase.is_talking() && (!input.is_empty() || self.session.is_due()) {
-            let before = desk.messages;
+            let before = cx.messages;
             let served = match &mut self.state {
-                Some(state) => desk.serve(&self.session, state, &mut input),
+                Some(state) => cx.serve(&self.session, state, &mut input),
                 None => None,
             };
-            let verdict = match desk.messages {
+            let verdict = match cx.messages {
                 left if left < before => served,
-                _ => self.step(&mut input, desk),
+                _ => self.step(&mut input, cx),
             };
             if let Some(why) = verdict {
                 self.close(why);
@@ -291,7 +291,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             if !self.phase.is_talking() {
                 break;
             }
-            let stop = desk.messages == 0 || (desk.outbox.len() >= BATCH && !self.send(desk)?);
+            let stop = cx.messages == 0 || (cx.outbox.len() >= BATCH && !self.send(cx)?);
             if stop && !input.is_empty() {
                 self.stuck.get_or_insert_default().unread = input.into();
                 break;
@@ -299,32 +299,32 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
         // What keeps bytes from now on is the reply or the rest of the input, not the message.
         self.session.release();
-        self.send(desk).map(|_| ())
+        self.send(cx).map(|_| ())
     }
 
     /// Takes what is at the front of the input, where that is no whole message.
     #[cold]
-    fn step(&mut self, input: &mut &[u8], desk: &mut Desk<'_, N, S>) -> Option<Close> {
-        let event = self.session.next(desk.protocol, input, desk.aside);
-        desk.outbox.append(desk.aside);
+    fn step(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) -> Option<Close> {
+        let event = self.session.next(cx.protocol, input, cx.aside);
+        cx.outbox.append(cx.aside);
         match (event, &mut self.state) {
             (Ok(None), _) => None,
-            (Ok(Some(Event::Message(message))), Some(state)) => desk.answer_alone(state, message),
+            (Ok(Some(Event::Message(message))), Some(state)) => cx.answer_alone(state, message),
             (Ok(Some(Event::Message(_))), None) => Some(Close::Reset),
             (Ok(Some(Event::Open(opened))), _) => {
                 // A Python's last word is a write of its own, and its system holds back the first
                 // message until that has arrived: for 40 ms, if ours is as slow to say so.
                 if opened.dialect == Dialect::Multiprocessing && input.is_empty() {
-                    desk.net.acknowledge(&mut self.socket);
+                    cx.net.acknowledge(&mut self.socket);
                 }
                 let (state, verdict) =
-                    desk.open(self.visitor.take(), &opened, (self.gate, self.since));
+                    cx.open(self.visitor.take(), &opened, (self.gate, self.since));
                 self.state = state;
                 verdict
             }
             // How many there can be, the reads of a visit limit.
             (Ok(Some(Event::Control)), _) => {
-                desk.controlled = true;
+                cx.controlled = true;
                 None
             }
             (Ok(Some(Event::Finished)), _) => {
@@ -334,7 +334,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             (Ok(Some(Event::End)), _) => Some(Close::Answered),
             (Err(refusal), _) => {
                 // One that isn't let in may have a word of ours to lose: the reason.
-                let at_once = self.visitor.is_some() && desk.outbox.len() == 0;
+                let at_once = self.visitor.is_some() && cx.outbox.len() == 0;
                 self.phase = Phase::Closing { why: refusal.into(), at_once };
                 None
             }
@@ -342,45 +342,45 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// The peer has ended its stream: what is left without a terminator is one last message.
-    fn finish(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<()> {
-        let verdict = match (self.session.finish(desk.protocol), &mut self.state) {
-            (Ok(Some(message)), Some(state)) => desk.answer_alone(state, message),
+    fn finish(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
+        let verdict = match (self.session.finish(cx.protocol), &mut self.state) {
+            (Ok(Some(message)), Some(state)) => cx.answer_alone(state, message),
             (Ok(_), _) => None,
             (Err(refusal), _) => Some(refusal.into()),
         };
         self.session.release();
         self.phase = Phase::Closing { why: verdict.unwrap_or(Close::Finished), at_once: true };
-        self.send(desk).map(|_| ())
+        self.send(cx).map(|_| ())
     }
 
     /// Sends the outbox; what the socket doesn't take is kept. Says whether all of it went.
-    fn send(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
-        let sealed = self.session.seal(desk.outbox.bytes_mut());
-        if sealed < desk.outbox.len() {
-            desk.outbox.cut(sealed);
+    fn send(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
+        let sealed = self.session.seal(cx.outbox.bytes_mut());
+        if sealed < cx.outbox.len() {
+            cx.outbox.cut(sealed);
             // Nobody has finished, or been told good-bye, who lacks a reply.
             if let Phase::Talking | Phase::Closing { .. } = self.phase {
                 self.phase = Phase::Closing { why: Close::ReplyTooLong, at_once: false };
             }
         }
         if self.has_unsent() {
-            self.stuck.get_or_insert_default().unsent.push(desk.outbox.bytes());
-            desk.outbox.clear();
+            self.stuck.get_or_insert_default().unsent.push(cx.outbox.bytes());
+            cx.outbox.clear();
             return Ok(false);
         }
-        let sent = write(desk.net, &mut self.socket, desk.outbox.bytes())?;
-        desk.counters.bytes_out += sent as u64;
-        let all = sent == desk.outbox.len();
+        let sent = write(cx.net, &mut self.socket, cx.outbox.bytes())?;
+        cx.counters.bytes_out += sent as u64;
+        let all = sent == cx.outbox.len();
         if !all {
-            self.stuck.get_or_insert_default().unsent = desk.outbox.bytes()[sent..].into();
+            self.stuck.get_or_insert_default().unsent = cx.outbox.bytes()[sent..].into();
         }
-        desk.outbox.clear();
+        cx.outbox.clear();
         Ok(all)
     }
 
     /// Sends what waits from an earlier visit, by way of the inbox, which is free. Says whether all
     /// of it went.
-    fn send_unsent(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
+    fn send_unsent(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<bool> {
         let Some(stuck) = self.stuck.as_mut().filter(|stuck| !stuck.unsent.is_empty()) else {
             return Ok(true);
         };
@@ -391,8 +391,8 @@ impl<N: Net, S: Service> Conn<N, S> {
                 stuck.sent = 0;
                 return Ok(true);
             }
-            let sent = write(desk.net, &mut self.socket, &inbox[..length])?;
-            desk.counters.bytes_out += sent as u64;
+            let sent = write(cx.net, &mut self.socket, &inbox[..length])?;
+            cx.counters.bytes_out += sent as u64;
             stuck.sent += sent;
             if sent < length {
                 return Ok(false);
@@ -402,12 +402,12 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Sends a message of our own accord, which lies in the outbox. Says whether there was room:
     /// what waits unsent is limited to what one visit can leave.
-    pub(super) fn tell(&mut self, desk: &mut Desk<'_, N, S>) -> io::Result<bool> {
+    pub(super) fn tell(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
         let waiting = self.stuck.as_ref().map_or(0, |stuck| stuck.unsent.len());
-        if waiting + desk.outbox.len() > BATCH + desk.limits.reply_max {
+        if waiting + cx.outbox.len() > BATCH + cx.limits.reply_max {
             return Ok(false);
         }
-        self.send(desk).map(|_| true)
+        self.send(cx).map(|_| true)
     }
 
     /// Whether messages are answered here.
@@ -417,14 +417,14 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Goes as far towards the end as it can: sends what waits, then says good-bye, then waits
     /// for the peer's.
-    fn wind_up(&mut self, inbox: &mut [u8], desk: &mut Desk<'_, N, S>) -> io::Result<Visit> {
+    fn wind_up(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<Visit> {
         if let Phase::Closing { why, .. } = self.phase
             && why.is_orderly()
         {
-            self.session.say_goodbye(desk.aside);
-            desk.outbox.append(desk.aside);
+            self.session.say_goodbye(cx.aside);
+            cx.outbox.append(cx.aside);
         }
-        if !self.send(desk)? || self.has_unsent() {
+        if !self.send(cx)? || self.has_unsent() {
             return Ok(Visit::Rest);
         }
         loop {
@@ -434,7 +434,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                 Phase::Closing { why, at_once: true } => return Ok(Visit::Over(why)),
                 Phase::Closing { why, .. } => {
                     self.stuck = None;
-                    desk.net.shutdown(&mut self.socket)?;
+                    cx.net.shutdown(&mut self.socket)?;
                     let is_inside = self.visitor.is_none();
                     let left = if is_inside { LINGER_MAX } else { LINGER_MAX_OUTSIDE };
                     self.phase = Phase::Lingering { why, left };
@@ -444,7 +444,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                     return Ok(Visit::Rest);
                 }
                 Phase::Lingering { why, left } => {
-                    let length = self.read(inbox, desk)?;
+                    let length = self.read(inbox, cx)?;
                     let units = length.unwrap_or_default().div_ceil(LINGER_UNIT);
                     let left = left.checked_sub(u16::try_from(units).unwrap_or(u16::MAX));
                     match left.filter(|left| *left > 0 && length != Some(0)) {

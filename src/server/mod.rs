@@ -6,7 +6,7 @@
 
 pub mod admission;
 mod conn;
-mod desk;
+mod context;
 mod door;
 pub mod driver;
 pub mod engine;

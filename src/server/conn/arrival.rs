@@ -6,7 +6,7 @@ use crate::contract::close::Close;
 use crate::contract::service::Service;
 use crate::proto::refusal::Refusal;
 use crate::server::conn::{Conn, Phase, Stuck, Visit};
-use crate::server::desk::Desk;
+use crate::server::context::Context;
 use crate::server::header::{HEADER_MAX, Header};
 use crate::server::net::Net;
 use crate::server::signs::Signs;
@@ -24,7 +24,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     pub(super) fn arrive(
         &mut self,
         inbox: &mut [u8],
-        desk: &mut Desk<'_, N, S>,
+        cx: &mut Context<'_, N, S>,
     ) -> io::Result<Visit> {
         if matches!(self.phase, Phase::Delayed { .. }) {
             return Ok(Visit::Rest);
@@ -35,19 +35,19 @@ impl<N: Net, S: Service> Conn<N, S> {
                 Header::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
                 Header::Whole { length: header, source } => {
                     if let (Some(visitor), Some(source)) = (self.visitor, source) {
-                        desk.visitors.locate(visitor, source);
+                        cx.visitors.locate(visitor, source);
                     }
                     self.keep_unread(&inbox[header..length]);
                     return Ok(Visit::Located);
                 }
                 Header::Partial if self.signs.has(Signs::READABLE) => {
-                    match self.read(&mut inbox[length..HEADER_MAX], desk)? {
+                    match self.read(&mut inbox[length..HEADER_MAX], cx)? {
                         None => {}
                         Some(0) => return Ok(Visit::Over(Close::Cut)),
                         Some(more) => length += more,
                     }
                 }
-                Header::Partial if desk.draining => return Ok(Visit::Over(Close::Stopped)),
+                Header::Partial if cx.draining => return Ok(Visit::Over(Close::Stopped)),
                 Header::Partial => {
                     self.keep_unread(&inbox[..length]);
                     return Ok(Visit::Rest);
@@ -72,25 +72,25 @@ impl<N: Net, S: Service> Conn<N, S> {
     pub(in crate::server) fn greet_late(
         &mut self,
         inbox: &mut [u8],
-        desk: &mut Desk<'_, N, S>,
+        cx: &mut Context<'_, N, S>,
     ) -> Visit {
         if matches!(self.phase, Phase::Delayed { is_watched: false })
-            && desk.net.watch(&mut self.socket, desk.peer).is_err()
+            && cx.net.watch(&mut self.socket, cx.peer).is_err()
         {
             return Visit::Over(Close::Unavailable);
         }
-        self.begin(inbox, desk)
+        self.begin(inbox, cx)
     }
 
     /// Greets, and goes on with what has arrived before.
     pub(in crate::server) fn begin(
         &mut self,
         inbox: &mut [u8],
-        desk: &mut Desk<'_, N, S>,
+        cx: &mut Context<'_, N, S>,
     ) -> Visit {
         self.phase = Phase::Talking;
-        match self.greet(inbox, desk) {
-            Visit::Rest => self.pump(inbox, desk),
+        match self.greet(inbox, cx) {
+            Visit::Rest => self.pump(inbox, cx),
             visit => visit,
         }
     }

@@ -7,7 +7,7 @@ use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
 use crate::proto::refusal::{Reason, Refusal};
 use crate::server::conn::Conn;
-use crate::server::desk;
+use crate::server::context;
 use crate::server::engine::Engine;
 use crate::server::gate::{Gate, GateNumber};
 use crate::server::moment::Moment;
@@ -144,18 +144,18 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Says good-bye.
     pub(super) fn part(&mut self, slot: usize, why: Close, now: Moment, wall: SystemTime) {
-        self.visit(slot, now, wall, |conn, inbox, desk| {
+        self.visit(slot, now, wall, |conn, inbox, cx| {
             conn.close(why);
-            conn.pump(inbox, desk)
+            conn.pump(inbox, cx)
         });
     }
 
     /// Ends a handshake of our own accord, with a word for it where the dialect has one.
     pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Moment, wall: SystemTime) {
         let reason = why.reason().unwrap_or(Reason::Refused);
-        self.visit(slot, now, wall, |conn, inbox, desk| {
-            conn.give_up(reason, why.into(), desk);
-            conn.pump(inbox, desk)
+        self.visit(slot, now, wall, |conn, inbox, cx| {
+            conn.give_up(reason, why.into(), cx);
+            conn.pump(inbox, cx)
         });
     }
 
@@ -235,7 +235,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         let Conn { state, .. } = conn;
         if let Some(state) = state {
-            desk::closed(&mut self.service, state, why);
+            context::closed(&mut self.service, state, why);
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::HELLO_MAX;
 use crate::proto::session::Session;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
-use crate::server::desk::Desk;
+use crate::server::context::Context;
 use crate::server::door::Door;
 use crate::server::gate::{GATES_MAX, Gate, GateNumber, ROOM_MAX};
 use crate::server::moment::Moment;
@@ -180,17 +180,17 @@ impl<N: Net, S: Service> Engine<N, S> {
         let found = find(&mut self.conns, peer).filter(|(_, conn)| conn.is_talking());
         let (slot, _) = found.ok_or(TellError::Gone)?;
         let mut told = Ok(());
-        self.visit(slot, now, wall, |conn, _, desk| {
-            let form = conn.form(desk.protocol);
-            let mut reply = Reply::new(desk.outbox.room(desk.limits.reply_max), form, wall);
+        self.visit(slot, now, wall, |conn, _, cx| {
+            let form = conn.form(cx.protocol);
+            let mut reply = Reply::new(cx.outbox.room(cx.limits.reply_max), form, wall);
             reply.message(message);
             let (said, verdict) = reply.finish();
-            desk.outbox.keep(said);
+            cx.outbox.keep(said);
             if verdict.is_some() || !conn.takes(message.len()) {
                 told = Err(TellError::TooLong);
                 return Visit::Rest;
             }
-            match conn.tell(desk) {
+            match conn.tell(cx) {
                 Ok(true) => Visit::Rest,
                 Ok(false) => {
                     told = Err(TellError::Full);
@@ -331,14 +331,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         slot: usize,
         now: Moment,
         wall: SystemTime,
-        act: impl FnOnce(&mut Conn<N, S>, &mut [u8], &mut Desk<'_, N, S>) -> Visit,
+        act: impl FnOnce(&mut Conn<N, S>, &mut [u8], &mut Context<'_, N, S>) -> Visit,
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let gate = &mut self.gates[usize::from(conn.gate)];
         let held = conn.bytes_held();
         let Counters { bytes_in, bytes_out, authenticated, .. } = gate.counters;
         self.outbox.clear();
-        let mut desk = Desk {
+        let mut cx = Context {
             net: &mut self.net,
             service: &mut self.service,
             protocol: &gate.protocol,
@@ -357,9 +357,9 @@ impl<N: Net, S: Service> Engine<N, S> {
             draining: self.drain.is_some(),
         };
         // One guard for all that a visit calls. The loop's buffers are lent, so they aren't lost.
-        let acted = catch_unwind(AssertUnwindSafe(|| act(conn, &mut self.inbox, &mut desk)));
-        let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut desk));
-        let (messages, controlled) = ((MESSAGES_PER_VISIT - desk.messages) as u64, desk.controlled);
+        let acted = catch_unwind(AssertUnwindSafe(|| act(conn, &mut self.inbox, &mut cx)));
+        let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut cx));
+        let (messages, controlled) = ((MESSAGES_PER_VISIT - cx.messages) as u64, cx.controlled);
         gate.counters.messages += messages;
         let held_now = conn.bytes_held();
         gate.held = gate.held - held + held_now;

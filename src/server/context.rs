@@ -24,7 +24,7 @@ use crate::server::notes;
 use crate::server::visitors::{VisitorId, Visitors};
 
 /// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
-pub(super) struct Desk<'t, N: Net, S: Service> {
+pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) net: &'t mut N,
     pub(super) service: &'t mut S,
     pub(super) protocol: &'t Protocol,
@@ -52,7 +52,7 @@ pub(super) struct Desk<'t, N: Net, S: Service> {
     pub(super) draining: bool,
 }
 
-impl<N: Net, S: Service> Desk<'_, N, S> {
+impl<N: Net, S: Service> Context<'_, N, S> {
     /// Lets a peer in that goes by this name among the visitors.
     pub(super) fn open(
         &mut self,
