@@ -404,7 +404,7 @@ fn report<S: Service>(engine: &mut Engine<MioNet, S>, event: &Event) -> bool {
     let peer = PeerId(event.token().0);
     match (peer.generation(), peer.slot()) {
         (0, WAKER) => return true,
-        (0, socket) => engine.call(socket),
+        (0, socket) => engine.listener_ready(socket),
         _ => engine.event(
             peer,
             Readiness {

@@ -183,7 +183,7 @@ fn open(ip: SocketAddr, options: &Options, is_ipv6_only: bool) -> io::Result<Soc
     Ok(socket)
 }
 
-/// Nobody can connect before it listens, so until then the file's mode is nobody's door.
+/// Nobody can connect before it listens, so the file's mode may change until then.
 fn listen_unix(address: &Address, mode: u32) -> io::Result<Bound> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let system = address.to_system()?;

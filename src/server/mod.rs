@@ -4,10 +4,10 @@
 //! clock and no randomness, which come as arguments. [`driver`] is the thin layer that gives it
 //! mio's sockets, and [`Server`](driver::Server) is both together.
 
+mod acceptor;
 pub mod admission;
 mod conn;
 mod context;
-mod door;
 pub mod driver;
 pub mod engine;
 mod expiry;

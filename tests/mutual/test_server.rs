@@ -113,7 +113,7 @@ impl<S: Service> TestServer<S> {
         let net = self.engine.net_mut();
         net.calling.push_back(Rc::clone(&line));
         net.nonces.push_back(nonce);
-        self.engine.call(0);
+        self.engine.listener_ready(0);
         self.work();
         line
     }

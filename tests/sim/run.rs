@@ -101,7 +101,7 @@ impl Run {
             let is_idle = heard.is_empty() && due.is_none_or(|due| due > now);
             for each in heard {
                 match each {
-                    Heard::Call(listener) => self.engine.call(listener),
+                    Heard::Call(listener) => self.engine.listener_ready(listener),
                     Heard::Event(peer, readiness) => self.engine.event(peer, readiness),
                 }
             }

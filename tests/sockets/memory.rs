@@ -89,7 +89,7 @@ impl<S: Service> TestServer<S> {
         let line = TestClient::default();
         line.borrow_mut().room = room;
         self.engine.net_mut().calling.push_back(Rc::clone(&line));
-        self.engine.call(0);
+        self.engine.listener_ready(0);
         self.work();
         line
     }

@@ -23,11 +23,11 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn admit(&mut self, now: Moment, wall: SystemTime) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
             let has_room = |gate| self.room_at(gate).is_some_and(|room| room <= now);
-            let Some((socket, gate)) = self.door.caller(now, has_room) else { break };
+            let Some((socket, gate)) = self.acceptor.next(now, has_room) else { break };
             let counters = &mut self.gates[usize::from(gate)].counters;
             match self.net.accept(socket) {
                 Ok((stream, address)) => {
-                    self.door.accepted(socket);
+                    self.acceptor.accepted(socket);
                     counters.accepted += 1;
                     match self.meet(gate, address, now, wall) {
                         Ok(phase) => self.welcome(stream, (gate, address), phase, now, wall),
@@ -35,17 +35,17 @@ impl<N: Net, S: Service> Engine<N, S> {
                     }
                 }
                 Err(error) => match AcceptFailure::of(&error) {
-                    AcceptFailure::Nobody => self.door.nobody_calls(socket),
+                    AcceptFailure::Nobody => self.acceptor.drained(socket),
                     AcceptFailure::Retry => counters.accept_failures += 1,
                     AcceptFailure::Pause => {
                         counters.accept_pauses += 1;
-                        if self.door.pause(now) {
+                        if self.acceptor.pause(now) {
                             self.notes.paused(now, &error);
                         }
                         break;
                     }
                     AcceptFailure::Gone => {
-                        self.door.nobody_calls(socket);
+                        self.acceptor.drained(socket);
                         return Err(error);
                     }
                 },

@@ -31,7 +31,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         notes::stopping(self.conns.len());
         let longest = self.gates.iter().map(|gate| gate.limits.drain_timeout).max();
         self.drain = Some(now + longest.unwrap_or_default());
-        self.door.close();
+        self.acceptor.close();
         // Those whose greeting is put off have nothing to be told.
         for gate in 0..self.gates.len() {
             let gate = GateNumber::try_from(gate).unwrap_or_default();
@@ -213,7 +213,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         if conn.visitor.is_none() {
             self.forget_age(slot);
         }
-        self.door.resume();
+        self.acceptor.resume();
         let gate = &mut self.gates[usize::from(conn.gate)];
         gate.open -= 1;
         gate.held -= conn.bytes_held();

@@ -24,9 +24,9 @@ use crate::proto::blocks::Blocks;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::HELLO_MAX;
 use crate::proto::session::Session;
+use crate::server::acceptor::Acceptor;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::Context;
-use crate::server::door::Door;
 use crate::server::gate::{GATES_MAX, Gate, GateNumber, ROOM_MAX};
 use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
@@ -49,7 +49,7 @@ const SLAB_OVERHEAD: usize = size_of::<usize>();
 ///
 /// [`Server`](crate::Server) is this over the system's sockets. Take the engine itself for sockets
 /// of another kind, or to run a server in a simulation: it reads no clock and draws no random
-/// byte. Tell it of events with [`event`](Self::event) and [`call`](Self::call), then let it work
+/// byte. Tell it of events with [`event`](Self::event) and [`listener_ready`](Self::listener_ready), then let it work
 /// with [`turn`](Self::turn) until its [`deadline`](Self::deadline) says that it has time.
 pub struct Engine<N: Net, S: Service> {
     net: N,
@@ -59,7 +59,7 @@ pub struct Engine<N: Net, S: Service> {
     waits: Waits,
     /// How old the connections are, where they may become too old.
     ages: Option<Waits>,
-    door: Door,
+    acceptor: Acceptor,
     /// The slots that have a turn, in order. One whose connection isn't marked as queued is stale.
     ready: Vec<usize>,
     /// Those that have another in the next.
@@ -96,7 +96,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             conns: Slab::with_capacity(room),
             waits: Waits::new(gates.len(), room),
             ages: ages.then(|| Waits::new(gates.len(), room)),
-            door: Door::new(sockets),
+            acceptor: Acceptor::new(sockets),
             ready: Vec::new(),
             again: Vec::new(),
             inbox: vec![0; INBOX].into(),
@@ -113,9 +113,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Somebody may be waiting at a socket that listens.
-    pub fn call(&mut self, socket: usize) {
-        self.door.call(socket);
+    /// A connection may be waiting at a listening socket.
+    pub fn listener_ready(&mut self, socket: usize) {
+        self.acceptor.ready(socket);
     }
 
     /// Something has happened at a socket. An event for a connection that is gone is no harm.
@@ -159,10 +159,10 @@ impl<N: Net, S: Service> Engine<N, S> {
             return Some(Moment::default());
         }
         let limits = || self.gates.iter().map(Gate::limits);
-        let door = self.door.deadline(|gate| self.room_at(gate));
+        let acceptor = self.acceptor.deadline(|gate| self.room_at(gate));
         let age = self.ages.as_ref().and_then(|ages| ages.deadline(limits()));
         let waits = self.waits.deadline(limits());
-        [waits, age, door, self.key_expiry, self.drain].into_iter().flatten().min()
+        [waits, age, acceptor, self.key_expiry, self.drain].into_iter().flatten().min()
     }
 
     /// Sends a message to a peer of our own accord. See [`Server::tell`](crate::Server::tell).

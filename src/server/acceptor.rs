@@ -1,0 +1,184 @@
+//! Accepting: at which listening socket next, and when.
+//!
+//! The poll reports a waiting connection once. So the acceptor remembers each socket as ready until
+//! an accept finds nothing there, and after a pause it tries again by itself.
+
+use std::time::Duration;
+
+use crate::server::gate::GateNumber;
+use crate::server::moment::Moment;
+
+/// How long accepting pauses when descriptors have run out, unless a connection closes.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that listens.
+#[derive(Debug)]
+struct Socket {
+    /// The gate that it belongs to.
+    gate: GateNumber,
+    /// A connection may be waiting there.
+    is_ready: bool,
+    /// The number of its last accept; 0 before the first.
+    last_accept: u64,
+}
+
+/// Accepts from the listening sockets in turn, and pauses when the system runs out of descriptors.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    sockets: Vec<Socket>,
+    /// The accepts so far. Sockets take turns by them; otherwise a crowd at the first would keep
+    /// all others waiting for as long as there is little room.
+    accepts: u64,
+    /// The system has run out of something: accepting pauses until then.
+    paused_until: Option<Moment>,
+    /// It has run out, and no accept has succeeded since.
+    is_short: bool,
+}
+
+impl Acceptor {
+    /// The sockets, by the gates that they belong to. All count as ready: connections may have
+    /// arrived before the poll watched the socket.
+    pub(super) fn new(gates: impl IntoIterator<Item = GateNumber>) -> Self {
+        let socket = |gate| Socket { gate, is_ready: true, last_accept: 0 };
+        let sockets = gates.into_iter().map(socket).collect();
+        Self { sockets, accepts: 0, paused_until: None, is_short: false }
+    }
+
+    /// A connection may be waiting at a socket.
+    pub(super) fn ready(&mut self, socket: usize) {
+        self.set(socket, true);
+    }
+
+    /// No connection waits at a socket.
+    pub(super) fn drained(&mut self, socket: usize) {
+        self.set(socket, false);
+    }
+
+    fn set(&mut self, socket: usize, is_ready: bool) {
+        if let Some(socket) = self.sockets.get_mut(socket) {
+            socket.is_ready = is_ready;
+        }
+    }
+
+    /// The socket to accept from now, and its gate, which has room; none while accepting pauses.
+    ///
+    /// Of several it is the one whose last accept was the longest ago. A round robin that goes on
+    /// from the last accept would skip the sockets whose gate is full just then, and return to the
+    /// same one each time that there is room.
+    pub(super) fn next(
+        &self,
+        now: Moment,
+        has_room: impl Fn(GateNumber) -> bool,
+    ) -> Option<(usize, GateNumber)> {
+        if self.paused_until.is_some_and(|end| now < end) {
+            return None;
+        }
+        let sockets = self.sockets.iter().enumerate();
+        sockets
+            .filter(|(_, socket)| socket.is_ready && has_room(socket.gate))
+            .min_by_key(|(_, socket)| socket.last_accept)
+            .map(|(number, socket)| (number, socket.gate))
+    }
+
+    /// Pauses. Returns whether it is the first pause since an accept succeeded.
+    pub(super) fn pause(&mut self, now: Moment) -> bool {
+        self.paused_until = Some(now + PAUSE);
+        !std::mem::replace(&mut self.is_short, true)
+    }
+
+    /// An accept has succeeded.
+    pub(super) fn accepted(&mut self, socket: usize) {
+        self.is_short = false;
+        self.accepts += 1;
+        if let Some(socket) = self.sockets.get_mut(socket) {
+            socket.last_accept = self.accepts;
+        }
+    }
+
+    /// A connection has closed, so a descriptor is free.
+    pub(super) fn resume(&mut self) {
+        self.paused_until = None;
+    }
+
+    /// Accepts no more connections.
+    pub(super) fn close(&mut self) {
+        self.sockets.clear();
+    }
+
+    /// When the next accept is due, where each gate says when it has room.
+    pub(super) fn deadline(
+        &self,
+        room_at: impl Fn(GateNumber) -> Option<Moment>,
+    ) -> Option<Moment> {
+        let ready = self.sockets.iter().filter(|socket| socket.is_ready);
+        let room = ready.filter_map(|socket| room_at(socket.gate)).min();
+        room.map(|room| room.max(self.paused_until.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anywhere(_gate: GateNumber) -> bool {
+        true
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment::after(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn sockets_take_turns() {
+        let mut acceptor = Acceptor::new([0, 0, 0]);
+        acceptor.drained(1);
+        let mut accepted = Vec::new();
+        for _ in 0..4 {
+            let (socket, _) = acceptor.next(at(0), anywhere).unwrap();
+            acceptor.accepted(socket);
+            accepted.push(socket);
+        }
+        assert_eq!(accepted, [0, 2, 0, 2]);
+        acceptor.close();
+        assert_eq!(acceptor.next(at(0), anywhere), None);
+    }
+
+    #[test]
+    fn sockets_take_turns_also_where_their_gate_is_full_in_between() {
+        let mut acceptor = Acceptor::new([0, 1, 1]);
+        let accepted = [true, false, true, false, true, false].map(|is_full| {
+            let (socket, _) = acceptor.next(at(0), |gate| gate == 0 || !is_full).unwrap();
+            acceptor.accepted(socket);
+            socket
+        });
+        assert_eq!(accepted, [0, 1, 0, 2, 0, 1]);
+    }
+
+    #[test]
+    fn a_gate_that_is_full_keeps_nobody_from_another() {
+        let mut acceptor = Acceptor::new([0, 1]);
+        assert_eq!(acceptor.next(at(0), |gate| gate != 0), Some((1, 1)));
+        assert_eq!(acceptor.deadline(|gate| (gate == 1).then_some(at(7))), Some(at(7)));
+        acceptor.drained(1);
+        assert_eq!(acceptor.next(at(0), |gate| gate != 0), None);
+        assert_eq!(acceptor.deadline(|gate| (gate == 1).then_some(at(7))), None);
+    }
+
+    #[test]
+    fn a_pause_ends_by_itself_and_when_a_connection_closes() {
+        let at_once = |_| Some(Moment::default());
+        let mut acceptor = Acceptor::new([0, 0]);
+        assert_eq!(acceptor.next(at(0), anywhere), Some((0, 0)));
+        acceptor.drained(0);
+        assert_eq!(acceptor.next(at(0), anywhere), Some((1, 0)));
+        assert!(acceptor.pause(at(0)));
+        assert_eq!(acceptor.next(at(99), anywhere), None);
+        assert_eq!(acceptor.deadline(at_once), Some(at(100)));
+        assert_eq!(acceptor.next(at(100), anywhere), Some((1, 0)));
+        assert!(!acceptor.pause(at(100)), "the second pause is not the first");
+        acceptor.resume();
+        assert_eq!(acceptor.next(at(101), anywhere), Some((1, 0)));
+        acceptor.drained(1);
+        assert_eq!(acceptor.deadline(at_once), None);
+    }
+}
