@@ -79,9 +79,9 @@ pub use server::{
     admission::{Admission, Unauthenticated},
     driver::Server,
     engine::TellError,
-    gate::Gate,
     handle::Handle,
-    listener::Listener,
+    listener::Gate,
+    listener::config::ListenerConfig,
 };
 
 #[cfg(doctest)]

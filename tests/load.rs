@@ -11,8 +11,8 @@ use std::time::Duration;
 use countersign::load::{Arrival, Failure, HangUp, Load, Plan, Report};
 use countersign::services::{Echo, Timestamp};
 use countersign::{
-    Dialect, Exchange, Framing, Handle, Key, Limits, Listener, Protection, Protocol, Reply, Server,
-    Service,
+    Dialect, Exchange, Framing, Handle, Key, Limits, ListenerConfig, Protection, Protocol, Reply,
+    Server, Service,
 };
 
 /// A server on a thread, stopped when it goes out of scope.
@@ -24,7 +24,7 @@ struct Serving {
 impl Serving {
     fn start<S: Service<State: Send> + Send + 'static>(protocol: &Protocol, service: S) -> Self {
         let limits = Limits { connections: 500, ..Limits::default() };
-        let listener = Listener::new(protocol.clone()).limits(limits).bind("127.0.0.1:0");
+        let listener = ListenerConfig::new(protocol.clone()).limits(limits).bind("127.0.0.1:0");
         let mut server = Server::new([listener.unwrap()], service).unwrap();
         let (address, handle) = (server.addresses()[0].ip().unwrap(), server.handle());
         thread::spawn(move || server.run());

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 
 use countersign::services::Echo;
-use countersign::{Dialect, Handle, Key, Limits, Listener, Protocol, Server};
+use countersign::{Dialect, Handle, Key, Limits, ListenerConfig, Protocol, Server};
 
 /// What is spoken. Each call makes a key ring of its own, as each end of a line has.
 pub(crate) fn protocol(dialect: Dialect) -> Protocol {
@@ -22,7 +22,7 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn start(dialect: Dialect) -> Self {
         let limits = Limits { connections: 4096, ..Limits::default() };
-        let listener = Listener::new(protocol(dialect)).limits(limits);
+        let listener = ListenerConfig::new(protocol(dialect)).limits(limits);
         let listener = listener.bind("127.0.0.1:0").unwrap();
         let mut server = Server::new([listener], Echo).unwrap();
         let (address, handle) = (server.addresses()[0].ip().unwrap(), server.handle());

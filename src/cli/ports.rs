@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 
-use countersign::{Address, Listener, ToAddresses};
+use countersign::{Address, ListenerConfig, ToAddresses};
 
 use super::exit::{Failure, Kind};
 
@@ -26,7 +26,11 @@ impl Ipv4Ports {
 
     /// Binds a listener to all addresses of a name; `[::]` takes no IPv4 where another one asks for
     /// it.
-    pub(crate) fn bind(&self, listener: Listener, name: impl ToAddresses) -> io::Result<Listener> {
+    pub(crate) fn bind(
+        &self,
+        listener: ListenerConfig,
+        name: impl ToAddresses,
+    ) -> io::Result<ListenerConfig> {
         let addresses = name.to_addresses()?;
         let ips = addresses.iter().filter_map(Address::ip);
         let is_shared = ips.filter(SocketAddr::is_ipv6).any(|ip| self.0.contains(&ip.port()));

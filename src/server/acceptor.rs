@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::server::gate::GateNumber;
+use crate::server::listener::GateNumber;
 use crate::server::moment::Moment;
 
 /// How long accepting pauses when descriptors have run out, unless a connection closes.

@@ -16,7 +16,7 @@ use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 use crate::server::context::Context;
-use crate::server::gate::GateNumber;
+use crate::server::listener::GateNumber;
 use crate::server::moment::{Moment, Start};
 use crate::server::net::{Net, Readiness};
 use crate::server::signs::Signs;

@@ -21,9 +21,9 @@ use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
 use crate::server::engine::{Engine, TellError};
-use crate::server::gate::{GATES_MAX, Gate};
 use crate::server::handle::{Handle, Order};
-use crate::server::listener::Listener;
+use crate::server::listener::config::ListenerConfig;
+use crate::server::listener::{GATES_MAX, Gate};
 use crate::server::mio_net::{ListeningSocket, MioNet};
 use crate::server::moment::Moment;
 use crate::server::net::Readiness;
@@ -86,10 +86,10 @@ impl<S: Service> Server<S> {
         protocol: impl Into<Protocol>,
         service: S,
     ) -> io::Result<Self> {
-        Self::new([Listener::new(protocol).bind(address)?], service)
+        Self::new([ListenerConfig::new(protocol).bind(address)?], service)
     }
 
-    /// Listens with a socket that is bound and listens already, as [`Listener::socket`] does.
+    /// Listens with a socket that is bound and listens already, as [`ListenerConfig::socket`] does.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl<S: Service> Server<S> {
         protocol: impl Into<Protocol>,
         service: S,
     ) -> io::Result<Self> {
-        Self::new([Listener::new(protocol).socket(socket)], service)
+        Self::new([ListenerConfig::new(protocol).socket(socket)], service)
     }
 
     /// Serves by one or more listeners, which answer from the first turn on.
@@ -109,7 +109,10 @@ impl<S: Service> Server<S> {
     ///
     /// There are more than 256 listeners, the keys of one serve nobody, or the system refuses what
     /// a loop needs.
-    pub fn new(listeners: impl IntoIterator<Item = Listener>, service: S) -> io::Result<Self> {
+    pub fn new(
+        listeners: impl IntoIterator<Item = ListenerConfig>,
+        service: S,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Token(WAKER))?;
         let (mut gates, mut sockets) = (Vec::new(), Vec::new());

@@ -12,9 +12,9 @@ use socket2::SockRef;
 use crate::address::Address;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::random::Pool;
-use crate::server::listen::Bound;
+use crate::server::listener::socket::Bound;
+use crate::server::listener::socket_file::SocketFile;
 use crate::server::net::Net;
-use crate::server::socket_file::SocketFile;
 
 /// The system's network, through mio.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::contract::close::Close;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::proto::refusal::{Opening, Refusal};
-use crate::server::gate::Gate;
+use crate::server::listener::Gate;
 use crate::server::moment::Moment;
 use crate::server::throttle::Reception;
 

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use crate::contract::limits::Limits;
-use crate::server::gate::GateNumber;
+use crate::server::listener::GateNumber;
 use crate::server::moment::{Moment, Recent};
 
 /// What a connection waits for. It waits for one thing at a time.

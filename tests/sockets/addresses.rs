@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use countersign::services::Echo;
 use countersign::{
-    Access, Address, Close, Listener, Peer, Protocol, Refusal, Reply, Server, Service,
+    Access, Address, Close, ListenerConfig, Peer, Protocol, Refusal, Reply, Server, Service,
 };
 
 use crate::common::{Client, turn_until};
@@ -25,8 +25,8 @@ impl Service for WhereFrom {
     }
 }
 
-fn open() -> Listener {
-    Listener::new(Protocol::open())
+fn open() -> ListenerConfig {
+    ListenerConfig::new(Protocol::open())
 }
 
 /// Whether there is IPv6 here; tells of it if not.
@@ -39,7 +39,7 @@ fn has_ipv6(test: &str) -> bool {
 }
 
 /// The port of the address that a listener was bound to first.
-fn port(listener: &Listener) -> u16 {
+fn port(listener: &ListenerConfig) -> u16 {
     let first = listener.share().unwrap().remove(0);
     TcpListener::from(first).local_addr().unwrap().port()
 }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::{
-    Access, Close, Counters, Dialect, Limits, Listener, Opening, Peer, Protocol, Refusal, Reply,
-    Server, Service,
+    Access, Close, Counters, Dialect, Limits, ListenerConfig, Opening, Peer, Protocol, Refusal,
+    Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, now, speaking, turn_until};
@@ -32,9 +32,9 @@ impl Service for Whence {
 }
 
 /// A listener of which 127.0.0.1 and 127.0.0.2 are the balancers.
-fn behind(protocol: Protocol, limits: Limits) -> Listener {
+fn behind(protocol: Protocol, limits: Limits) -> ListenerConfig {
     let balancers = "127.0.0.1,127.0.0.2".parse().unwrap();
-    Listener::new(protocol).limits(limits).proxies(balancers).bind("127.0.0.1:0").unwrap()
+    ListenerConfig::new(protocol).limits(limits).proxies(balancers).bind("127.0.0.1:0").unwrap()
 }
 
 /// A header of version 1 for 192.0.2.HOST.
@@ -141,7 +141,7 @@ fn only_balancers_may_connect() {
 fn a_balancer_may_come_by_a_unix_socket() {
     let folder = Folder::new();
     let path = format!("unix:{}", folder.path("socket").display());
-    let listener = Listener::new(Protocol::open()).proxies("unix".parse().unwrap());
+    let listener = ListenerConfig::new(Protocol::open()).proxies("unix".parse().unwrap());
     let listener = listener.bind("127.0.0.1:0").unwrap().bind(path.as_str()).unwrap();
     let server = Running::start_at(listener, Whence);
     let mut client = Client::connect_unix(folder.path("socket"));

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use countersign::{
-    Address, Counters, Dialect, Handle, Key, KeyRing, Limits, Listener, Protection, Protocol,
+    Address, Counters, Dialect, Handle, Key, KeyRing, Limits, ListenerConfig, Protection, Protocol,
     Reply, Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
@@ -108,13 +108,13 @@ impl Running {
     where
         S: Service + Send + 'static,
     {
-        let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
-        let listener = addresses.iter().try_fold(listener, Listener::bind).unwrap();
+        let listener = ListenerConfig::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+        let listener = addresses.iter().try_fold(listener, ListenerConfig::bind).unwrap();
         Self::start_at(listener, service)
     }
 
     /// One with this listener, whose first address is one of IP.
-    pub(crate) fn start_at<S>(listener: Listener, service: S) -> Self
+    pub(crate) fn start_at<S>(listener: ListenerConfig, service: S) -> Self
     where
         S: Service + Send + 'static,
     {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::services::Echo;
-use countersign::{Close, Dialect, Limits, Listener, Protocol, Refusal, Reply, Server};
+use countersign::{Close, Dialect, Limits, ListenerConfig, Protocol, Refusal, Reply, Server};
 
 use crate::common::{CHALLENGE, Client, IN_LINES, PATIENCE, Running, bracket, speaking};
 
@@ -215,7 +215,7 @@ fn the_polite_are_served_beside_a_firehose() {
 
 #[test]
 fn a_flood_at_one_listener_keeps_nobody_at_another_waiting() {
-    let listener = Listener::new(Protocol::open());
+    let listener = ListenerConfig::new(Protocol::open());
     let listener = listener.bind("127.0.0.1:0").unwrap().bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Echo).unwrap();
     let (flooded, quiet) =

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Address, Close, Dialect, Limits, Listener, Peer, PeerId, Protocol, Refusal, Reply,
+    Address, Close, Dialect, Limits, ListenerConfig, Peer, PeerId, Protocol, Refusal, Reply,
 };
 use countersign::{Server, Service, TellError};
 
@@ -72,7 +72,7 @@ fn a_listener_of_the_host_s_is_taken_as_it_is() {
 #[test]
 fn several_listeners_are_one_server() {
     let own = TcpListener::bind("127.0.0.1:0").unwrap();
-    let here = || Listener::new(Protocol::open()).bind("127.0.0.1:0").unwrap();
+    let here = || ListenerConfig::new(Protocol::open()).bind("127.0.0.1:0").unwrap();
     // Not every machine has IPv6.
     let listener = here().bind("[::1]:0").unwrap_or_else(|_| {
         eprintln!("SKIP the half of several_listeners_are_one_server that is for ::1: no IPv6");
@@ -219,7 +219,8 @@ fn a_descriptor_of_the_host_s_ends_a_wait_as_often_as_something_arrives() {
 #[test]
 fn a_busy_server_answers_and_heeds_its_deadlines() {
     let limits = Limits { idle_timeout: Duration::from_millis(50), ..Limits::default() };
-    let listener = Listener::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
+    let listener =
+        ListenerConfig::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Echo).unwrap();
     server.set_busy_poll(Duration::from_secs(60));
     let mut client = Client::connect(server.addresses()[0].ip().unwrap());

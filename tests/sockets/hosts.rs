@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Close, Counters, Dialect, Handle, Limits, Listener, Protocol, Refusal, Reply, Server, Service,
+    Close, Counters, Dialect, Handle, Limits, ListenerConfig, Protocol, Refusal, Reply, Server,
+    Service,
 };
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -76,7 +77,7 @@ fn tokio_host<S: Service>(server: Server<S>) -> io::Result<Hosted<S>> {
 /// Begins to serve on a thread of its own. Returns the thread, and the server's handle and address.
 fn start<S: Service + Send + 'static>(
     host: Host<S>,
-    listener: Listener,
+    listener: ListenerConfig,
     service: S,
 ) -> (thread::JoinHandle<(u32, Counters)>, Handle, std::net::SocketAddr) {
     let (started, starting) = mpsc::channel();
@@ -93,7 +94,8 @@ fn start<S: Service + Send + 'static>(
 fn needs_the_descriptor_and_the_deadline_alone(host: Host<Echo>) {
     let protocol = speaking(Dialect::Raw);
     let limits = Limits { handshake_timeout: Duration::from_millis(300), ..Limits::default() };
-    let listener = Listener::new(protocol.clone()).limits(limits).bind("127.0.0.1:0").unwrap();
+    let listener =
+        ListenerConfig::new(protocol.clone()).limits(limits).bind("127.0.0.1:0").unwrap();
     let (running, handle, address) = start(host, listener, Echo);
     let mut silent = Client::connect(address);
     let mut client = Client::enter(address, &protocol);
@@ -149,7 +151,7 @@ fn answers_all_that_are_ready_at_once(host: Host<Holding>) {
     let _turn = ONE_CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let (held, is_held) = mpsc::channel();
     let (release, go_on) = mpsc::channel();
-    let listener = Listener::new(Protocol::open()).bind("127.0.0.1:0").unwrap();
+    let listener = ListenerConfig::new(Protocol::open()).bind("127.0.0.1:0").unwrap();
     let (running, handle, address) = start(host, listener, Holding { held, go_on });
     let mut crowd: Vec<Client> = (0..CROWD).map(|_| Client::connect(address)).collect();
     // Whoever was answered was accepted before.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Address, Close, Connections, Dialect, Limits, Listener, Peer, Protocol, Refusal, Reply, Server,
-    Service,
+    Address, Close, Connections, Dialect, Limits, ListenerConfig, Peer, Protocol, Refusal, Reply,
+    Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, PATIENCE, ring, speaking, turn_until};
@@ -31,8 +31,8 @@ fn limits(connections: usize) -> Limits {
     Limits { connections, ..Limits::default() }
 }
 
-fn here(protocol: Protocol) -> Listener {
-    Listener::new(protocol).bind("127.0.0.1:0").unwrap()
+fn here(protocol: Protocol) -> ListenerConfig {
+    ListenerConfig::new(protocol).bind("127.0.0.1:0").unwrap()
 }
 
 fn dial<S: Service>(server: &Server<S>, listener: usize) -> Client {
@@ -180,7 +180,7 @@ fn a_server_says_what_has_woken_it_and_how_long_its_turns_took() {
 
 #[test]
 fn there_are_at_most_256_listeners() {
-    let many = |count| (0..count).map(|_| Listener::new(Protocol::open()));
+    let many = |count| (0..count).map(|_| ListenerConfig::new(Protocol::open()));
     assert!(Server::new(many(256), Echo).is_ok());
     let error = Server::new(many(257), Echo).unwrap_err();
     assert_eq!(error.to_string(), "a server has at most 256 listeners");
@@ -191,7 +191,8 @@ fn a_socket_is_shared_by_two_servers_and_outlives_the_first() {
     let path = std::env::temp_dir().join(format!("countersign-shared-{}", std::process::id()));
     let first = here(Protocol::open()).bind(Address::Unix(path.clone())).unwrap();
     let shared = first.share().unwrap();
-    let second = shared.into_iter().fold(Listener::new(Protocol::open()), Listener::socket);
+    let second =
+        shared.into_iter().fold(ListenerConfig::new(Protocol::open()), ListenerConfig::socket);
     let first = Server::new([first], Echo).unwrap();
     let mut second = Server::new([second], Echo).unwrap();
     assert_eq!(first.addresses(), second.addresses());

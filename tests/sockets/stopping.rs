@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Close, Counters, Dialect, Handle, Limits, Listener, Protocol, Reply, Server, Service,
+    Close, Counters, Dialect, Handle, Limits, ListenerConfig, Protocol, Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, speaking};
@@ -28,7 +28,8 @@ impl Run {
         let (started, starting) = mpsc::channel();
         let (returning, returned) = mpsc::channel();
         thread::spawn(move || {
-            let listener = Listener::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+            let listener =
+                ListenerConfig::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
             let mut server = Server::new([listener], service).unwrap();
             started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
             server.run().unwrap();

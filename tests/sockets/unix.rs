@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign::services::Echo;
 use countersign::{
     Address, Client as Blocking, ClientError, Close, Counters, Dialect, Framing, Key, Limits,
-    Listener, Peer, PeerAddress, Protocol, Refusal, Reply, Server, Service,
+    ListenerConfig, Peer, PeerAddress, Protocol, Refusal, Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, ring, speaking};
@@ -204,7 +204,7 @@ fn a_listener_from_elsewhere_is_taken_as_it_is() {
     // Somebody may have called before the server was there.
     let mut client = Client::connect_unix(folder.path("own"));
     client.say(b"early\n");
-    let listener = Listener::new(Protocol::open()).socket(own).bind("127.0.0.1:0").unwrap();
+    let listener = ListenerConfig::new(Protocol::open()).socket(own).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], bracket).unwrap();
     assert_eq!(server.addresses()[0], folder.address("own"));
     while server.counters().messages == 0 {

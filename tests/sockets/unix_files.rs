@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use countersign::{Address, Limits, Listener, Protocol, Server};
+use countersign::{Address, Limits, ListenerConfig, Protocol, Server};
 
 use crate::common::{Client, End, Running, bracket};
 
@@ -59,7 +59,7 @@ fn kind(path: &Path) -> FileType {
 #[test]
 fn only_the_owner_may_connect_unless_told_otherwise() {
     let folder = Folder::new();
-    let listener = Listener::new(Protocol::open()).bind(folder.address("own")).unwrap();
+    let listener = ListenerConfig::new(Protocol::open()).bind(folder.address("own")).unwrap();
     let listener = listener.unix_mode(0o666).bind(folder.address("all")).unwrap();
     let listener = listener.unix_mode(0o660).bind(folder.address("group")).unwrap();
     let server = Server::new([listener], bracket).unwrap();
@@ -78,7 +78,7 @@ fn a_file_goes_with_its_server_however_that_ends() {
     let address = folder.address("socket");
     drop(bind(&address).unwrap());
     assert!(folder.is_empty(), "it never ran");
-    drop(Listener::new(Protocol::open()).bind(&address).unwrap());
+    drop(ListenerConfig::new(Protocol::open()).bind(&address).unwrap());
     assert!(folder.is_empty(), "it was never built");
     let mut server = bind(&address).unwrap();
     server.handle().stop_now().unwrap();

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use countersign::{Address, Framing, Limits, Listener, Protocol, Server, ToAddresses as _};
+use countersign::{Address, Framing, Limits, ListenerConfig, Protocol, Server, ToAddresses as _};
 
 use super::exit::{Failure, Kind};
 use super::ports::{self, Ipv4Ports};
@@ -105,7 +105,7 @@ impl Options {
         passed: Vec<OwnedFd>,
         ports: &Ipv4Ports,
     ) -> Result<Option<Admin>, Failure> {
-        let listener = Listener::new(Protocol::open().with_framing(Framing::Chunks))
+        let listener = ListenerConfig::new(Protocol::open().with_framing(Framing::Chunks))
             .named("admin")
             .limits(limits())
             .unix_mode(self.admin_unix_mode);
@@ -120,7 +120,7 @@ impl Options {
                 let given = format!("the socket admin that was passed, at {exposed}");
                 self.check_exposed(&given)?;
             }
-            (passed.into_iter().fold(listener, Listener::socket), ips)
+            (passed.into_iter().fold(listener, ListenerConfig::socket), ips)
         };
         // No page of a browser's reaches a Unix socket.
         let is_guarded = ips.iter().all(|ip| ip.is_some() && is_private(*ip));

@@ -6,7 +6,7 @@ use std::net::{self, IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use countersign::{Listener, Protocol, ToAddresses as _};
+use countersign::{ListenerConfig, Protocol, ToAddresses as _};
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -24,7 +24,7 @@ pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> io::Result<Vec<TcpListene
         let text = "a proxy does not listen at Unix sockets";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let listener = ports.bind(Listener::new(Protocol::open()), addresses)?;
+    let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses)?;
     let prepared = |socket: OwnedFd| {
         let socket = net::TcpListener::from(socket);
         socket.set_nonblocking(true)?;

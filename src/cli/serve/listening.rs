@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use countersign::{KeyRing, Limits, Listener, Protocol};
+use countersign::{KeyRing, Limits, ListenerConfig, Protocol};
 use log::warn;
 
 use super::bounds::Bounds;
@@ -105,8 +105,8 @@ impl Listening {
     }
 
     /// A listener that speaks this, within these limits, and has no address yet.
-    pub(super) fn listener(&self, protocol: Protocol, limits: Limits) -> Listener {
-        let mut listener = Listener::new(protocol)
+    pub(super) fn listener(&self, protocol: Protocol, limits: Limits) -> ListenerConfig {
+        let mut listener = ListenerConfig::new(protocol)
             .limits(limits)
             .access(self.sources.access())
             .proxies(self.sources.proxies())

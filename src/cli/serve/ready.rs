@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix;
 
 use countersign::{
-    Address, Dialect, Key, KeyRing, Limits, Listener, Mac, Protocol, Server, ToAddresses as _,
+    Address, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Protocol, Server, ToAddresses as _,
 };
 
 use super::bounds;
@@ -88,7 +88,7 @@ impl Ready {
     }
 
     /// One worker's listener, of so many workers; it isn't bound yet.
-    fn listener(&self, workers: usize) -> Listener {
+    fn listener(&self, workers: usize) -> ListenerConfig {
         let limits = bounds::divided(&self.limits, workers);
         self.listening.listener(self.protocol.clone(), limits).reuse_port(workers > 1)
     }
@@ -99,7 +99,7 @@ impl Ready {
         workers: usize,
         passed: Vec<OwnedFd>,
         ports: &Ipv4Ports,
-    ) -> Result<Listener, Failure> {
+    ) -> Result<ListenerConfig, Failure> {
         if !passed.is_empty() {
             return Ok(self.by(workers, passed));
         }
@@ -112,8 +112,8 @@ impl Ready {
     }
 
     /// A worker's, by sockets that listen already.
-    fn by(&self, workers: usize, sockets: Vec<OwnedFd>) -> Listener {
-        sockets.into_iter().fold(self.listener(workers), Listener::socket)
+    fn by(&self, workers: usize, sockets: Vec<OwnedFd>) -> ListenerConfig {
+        sockets.into_iter().fold(self.listener(workers), ListenerConfig::socket)
     }
 
     /// Where ports are shared, the system would let us in beside another server of the same user's,
@@ -121,7 +121,7 @@ impl Ready {
     fn probe(&self, ports: &Ipv4Ports) -> Result<(), Failure> {
         let is_port = |address: &&String| !address.starts_with("unix:");
         for address in self.listening.bind.iter().filter(is_port) {
-            let probe = ports.bind(Listener::new(Protocol::open()), address);
+            let probe = ports.bind(ListenerConfig::new(Protocol::open()), address);
             probe.map_err(|error| self.cannot_listen(address, &error))?;
         }
         Ok(())
@@ -134,7 +134,7 @@ impl Ready {
         addresses: &[Address],
         sockets: Vec<OwnedFd>,
         ports: &Ipv4Ports,
-    ) -> Result<Listener, Failure> {
+    ) -> Result<ListenerConfig, Failure> {
         let mut both = addresses.iter().zip(sockets);
         both.try_fold(self.listener(workers), |listener, (address, socket)| match address {
             Address::Ip(_) => {
@@ -187,7 +187,7 @@ pub(super) fn servers(
     let bound = listeners.iter().zip(passed);
     let bound = bound.map(|(ready, passed)| ready.bound(workers, passed, ports));
     let bound = bound.collect::<Result<Vec<_>, _>>()?;
-    let share = |_| bound.iter().map(Listener::share).collect::<io::Result<Vec<_>>>();
+    let share = |_| bound.iter().map(ListenerConfig::share).collect::<io::Result<Vec<_>>>();
     let shared = (1..workers).map(share).collect::<io::Result<Vec<_>>>()?;
     let first = Server::new(bound, offered())?;
     let mut servers = Vec::with_capacity(workers);

@@ -12,7 +12,7 @@ use crate::proto::session::Session;
 use crate::server::admission::{self, Admission};
 use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
-use crate::server::gate::{Gate, GateNumber};
+use crate::server::listener::{Gate, GateNumber};
 use crate::server::moment::Moment;
 use crate::server::net::{AcceptFailure, Net};
 use crate::server::waits::Wait;

@@ -9,7 +9,7 @@ use crate::proto::refusal::{Reason, Refusal};
 use crate::server::conn::Conn;
 use crate::server::context;
 use crate::server::engine::Engine;
-use crate::server::gate::{Gate, GateNumber};
+use crate::server::listener::{Gate, GateNumber};
 use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::{self, Ended};

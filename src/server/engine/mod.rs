@@ -27,7 +27,7 @@ use crate::proto::session::Session;
 use crate::server::acceptor::Acceptor;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::Context;
-use crate::server::gate::{GATES_MAX, Gate, GateNumber, ROOM_MAX};
+use crate::server::listener::{GATES_MAX, Gate, GateNumber, ROOM_MAX};
 use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::Notes;

@@ -11,8 +11,8 @@ use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
 use crate::proto::protocol::Protocol;
 use crate::random;
-use crate::server::gate::Gate;
-use crate::server::listen::{self, Bound, Options};
+use crate::server::listener::Gate;
+use crate::server::listener::socket::{self, Bound, Options};
 
 /// What one listener of a [`Server`](crate::Server) is given: what it speaks, within which limits,
 /// and any number of addresses.
@@ -21,13 +21,13 @@ use crate::server::listen::{self, Bound, Options};
 ///
 /// ```
 /// use countersign::services::Timestamp;
-/// use countersign::{Key, KeyRing, Limits, Listener, Protocol, Server};
+/// use countersign::{Key, KeyRing, Limits, ListenerConfig, Protocol, Server};
 ///
 /// let keys = KeyRing::from(Key::new("garden", b"sixteen bytes or more")?);
 /// let few = Limits { connections: 100, ..Limits::default() };
 /// let listeners = [
-///     Listener::new(keys).named("garden").bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
-///     Listener::new(Protocol::open()).named("open").limits(few).bind("127.0.0.1:0")?,
+///     ListenerConfig::new(keys).named("garden").bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
+///     ListenerConfig::new(Protocol::open()).named("open").limits(few).bind("127.0.0.1:0")?,
 /// ];
 /// let server = Server::new(listeners, Timestamp::local())?;
 /// assert_eq!(server.addresses().len(), 3);
@@ -35,14 +35,14 @@ use crate::server::listen::{self, Bound, Options};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Listener {
+pub struct ListenerConfig {
     /// What it is to become.
     gate: Gate,
     options: Options,
     bound: Vec<Bound>,
 }
 
-impl Listener {
+impl ListenerConfig {
     /// A listener with the default [`Limits`] that speaks this; a [`KeyRing`](crate::KeyRing) alone
     /// stands for the dialect `countersign/1`.
     #[must_use]
@@ -139,7 +139,7 @@ impl Listener {
     ///
     /// An address can't be bound.
     pub fn bind(mut self, address: impl ToAddresses) -> io::Result<Self> {
-        listen::bind(&address.to_addresses()?, &self.options, &mut self.bound)?;
+        socket::bind(&address.to_addresses()?, &self.options, &mut self.bound)?;
         Ok(self)
     }
 
@@ -166,14 +166,14 @@ impl Listener {
     }
 
     /// The gate that it becomes, and a socket for each of its addresses.
-    pub(super) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
+    pub(in crate::server) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
         let Self { mut gate, options, bound } = self;
         gate.protocol.prepare(clock::wall(), random::bytes)?;
         gate.protocol.keys().note_listener();
         let usable = gate.protocol.check_server();
         usable.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let limits = gate.limits();
-        let prepared = bound.iter().map(|bound| listen::prepare(&bound.socket, &options, limits));
+        let prepared = bound.iter().map(|bound| socket::prepare(&bound.socket, &options, limits));
         let addresses = prepared.collect::<io::Result<Vec<_>>>()?;
         Ok((gate.at(addresses), bound))
     }

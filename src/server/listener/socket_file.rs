@@ -10,7 +10,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 /// The file of a socket that we have bound. Dropping it removes the file, if it is still ours: a
 /// successor may have put its own in the place.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(in crate::server) struct SocketFile {
     /// Holds also when the process goes to another directory.
     path: PathBuf,
     number: Number,
@@ -31,7 +31,7 @@ impl SocketFile {
     ///
     /// [`AddrInUse`](io::ErrorKind::AddrInUse) if somebody listens there, and
     /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if it is a file of another kind.
-    pub(super) fn bind(
+    pub(in crate::server) fn bind(
         socket: &Socket,
         path: &Path,
         address: &SockAddr,

@@ -1,5 +1,11 @@
 //! One listener as the loop has it: on what terms it lets in, and what it knows of those who came.
 
+pub mod config;
+mod expiry;
+pub(super) mod key_table;
+pub(super) mod socket;
+pub(super) mod socket_file;
+
 use std::time::SystemTime;
 
 use crate::address::Address;
@@ -10,8 +16,8 @@ use crate::contract::networks::Networks;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
-use crate::server::expiry::Expiry;
-use crate::server::key_table::KeyTable;
+use crate::server::listener::expiry::Expiry;
+use crate::server::listener::key_table::KeyTable;
 use crate::server::moment::Moment;
 use crate::server::throttle::Throttle;
 use crate::server::visitors::Visitors;
@@ -114,7 +120,7 @@ impl Gate {
     }
 
     /// The same for those who come by these balancers. See
-    /// [`Listener::proxies`](crate::Listener::proxies).
+    /// [`ListenerConfig::proxies`](crate::ListenerConfig::proxies).
     #[must_use]
     pub fn proxies(mut self, from: Networks) -> Self {
         self.proxies = from;

@@ -7,7 +7,7 @@ use crate::proto::keys::key::{Key, KeyNumber};
 /// The connections that came by each key: those of the ring, and those that have gone from it while
 /// somebody who holds them is still in. So it is no longer than the ring and the connections.
 #[derive(Debug, Default)]
-pub(super) struct KeyTable {
+pub(in crate::server) struct KeyTable {
     /// In the order of their numbers.
     entries: Vec<Entry>,
 }
@@ -23,14 +23,14 @@ struct Entry {
 
 impl KeyTable {
     /// For the keys of a ring, by which nobody has come.
-    pub(super) fn of(ring: &KeyRing) -> Self {
+    pub(in crate::server) fn of(ring: &KeyRing) -> Self {
         let mut table = Self::default();
         table.replace(ring);
         table
     }
 
     /// Another ring takes the place of the one before.
-    pub(super) fn replace(&mut self, ring: &KeyRing) {
+    pub(in crate::server) fn replace(&mut self, ring: &KeyRing) {
         let mut old = std::mem::take(&mut self.entries);
         old.retain(|entry| entry.counters.open > 0 || entry.is_on_ring);
         let find = |key: &Key| {
@@ -53,7 +53,7 @@ impl KeyTable {
     }
 
     /// A peer has authenticated with this key.
-    pub(super) fn opened(&mut self, number: KeyNumber) {
+    pub(in crate::server) fn opened(&mut self, number: KeyNumber) {
         if let Some(at) = self.find(number) {
             let counters = &mut self.entries[at].counters;
             counters.authenticated += 1;
@@ -62,7 +62,7 @@ impl KeyTable {
     }
 
     /// The connection of a peer that had authenticated with this key is closed.
-    pub(super) fn closed(&mut self, number: KeyNumber) {
+    pub(in crate::server) fn closed(&mut self, number: KeyNumber) {
         let Some(at) = self.find(number) else { return };
         let Entry { counters, is_on_ring, .. } = &mut self.entries[at];
         debug_assert!(counters.open > 0, "a connection that was opened is closed once");
@@ -73,11 +73,11 @@ impl KeyTable {
     }
 
     /// What a key of the ring is called, or was.
-    pub(super) fn id(&self, number: KeyNumber) -> Option<&str> {
+    pub(in crate::server) fn id(&self, number: KeyNumber) -> Option<&str> {
         self.find(number).map(|at| &*self.entries[at].id)
     }
 
-    pub(super) fn counters(&self, number: KeyNumber) -> KeyCounters {
+    pub(in crate::server) fn counters(&self, number: KeyNumber) -> KeyCounters {
         self.find(number).map(|at| self.entries[at].counters).unwrap_or_default()
     }
 

@@ -7,7 +7,7 @@ use crate::proto::keys::KeyRing;
 /// When the next key of a ring runs out. Dates are compared once a turn, and keys only when one of
 /// the dates has come.
 #[derive(Debug)]
-pub(super) struct Expiry {
+pub(in crate::server) struct Expiry {
     next: Option<SystemTime>,
     /// The time that was told last.
     seen: SystemTime,
@@ -15,13 +15,13 @@ pub(super) struct Expiry {
 
 impl Expiry {
     /// Of a ring that was told no time: the first key that ever runs out is the next.
-    pub(super) fn of(ring: &KeyRing) -> Self {
+    pub(in crate::server) fn of(ring: &KeyRing) -> Self {
         let seen = SystemTime::UNIX_EPOCH;
         Self { next: ring.next_expiry(seen), seen }
     }
 
     /// Takes the time of day. Says whether a key has run out since it was told last.
-    pub(super) fn passes(&mut self, wall: SystemTime, ring: &KeyRing) -> bool {
+    pub(in crate::server) fn passes(&mut self, wall: SystemTime, ring: &KeyRing) -> bool {
         let has_come = self.next.is_some_and(|end| end <= wall);
         // A clock that was set back makes keys valid again, which run out another time.
         if has_come || wall < self.seen {
@@ -32,7 +32,7 @@ impl Expiry {
     }
 
     /// From now until then.
-    pub(super) fn time_left(&self, wall: SystemTime) -> Option<Duration> {
+    pub(in crate::server) fn time_left(&self, wall: SystemTime) -> Option<Duration> {
         self.next.map(|end| end.duration_since(wall).unwrap_or_default())
     }
 }

@@ -10,7 +10,7 @@ use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use crate::address::Address;
 use crate::contract::limits::Limits;
 use crate::os_error;
-use crate::server::socket_file::SocketFile;
+use crate::server::listener::socket_file::SocketFile;
 
 /// How many connections the system may keep for us. It lowers the number to its own limit.
 const BACKLOG: i32 = 4096;
@@ -25,11 +25,11 @@ const PORT_TRIES: usize = 16;
 
 /// A socket that listens.
 #[derive(Debug)]
-pub(super) struct Bound {
+pub(in crate::server) struct Bound {
     /// The file that we have made for it. It goes before the socket does: as long as somebody
     /// listens, nobody puts another in its place.
-    pub(super) file: Option<SocketFile>,
-    pub(super) socket: Socket,
+    pub(in crate::server) file: Option<SocketFile>,
+    pub(in crate::server) socket: Socket,
     /// Its port, if we have bound it to `[::]` for IPv4 too.
     wildcard: Option<u16>,
 }
@@ -52,18 +52,18 @@ impl From<OwnedFd> for Bound {
 
 /// The options of sockets that listen.
 #[derive(Debug, Clone)]
-pub(super) struct Options {
+pub(in crate::server) struct Options {
     /// The mode of a Unix socket's file.
-    pub(super) unix_mode: u32,
+    pub(in crate::server) unix_mode: u32,
     /// `[::]` takes no IPv4.
-    pub(super) ipv6_only: bool,
+    pub(in crate::server) ipv6_only: bool,
     /// Others may listen at the same IP address.
-    pub(super) reuse_port: bool,
+    pub(in crate::server) reuse_port: bool,
     /// When nothing was heard of a peer for so long, the system asks whether it is still there.
-    pub(super) keepalive: Option<Duration>,
+    pub(in crate::server) keepalive: Option<Duration>,
     /// When what was sent was not acknowledged for so long, the system gives up; by the limits, if
     /// it is none.
-    pub(super) user_timeout: Option<Duration>,
+    pub(in crate::server) user_timeout: Option<Duration>,
 }
 
 impl Default for Options {
@@ -80,7 +80,7 @@ impl Default for Options {
 }
 
 /// Listens at all of the addresses, beside those that are bound already.
-pub(super) fn bind(
+pub(in crate::server) fn bind(
     addresses: &[Address],
     options: &Options,
     bound: &mut Vec<Bound>,
@@ -200,7 +200,11 @@ fn listen_unix(address: &Address, mode: u32) -> io::Result<Bound> {
 
 /// Sets what accepted sockets inherit on Linux, so that it costs no call for each. Says where it
 /// listens.
-pub(super) fn prepare(socket: &Socket, options: &Options, limits: &Limits) -> io::Result<Address> {
+pub(in crate::server) fn prepare(
+    socket: &Socket,
+    options: &Options,
+    limits: &Limits,
+) -> io::Result<Address> {
     let stranger = || io::Error::new(io::ErrorKind::InvalidInput, "this is no stream socket");
     let address = Address::from_system(&socket.local_addr()?).ok_or_else(stranger)?;
     socket.set_nonblocking(true)?;
