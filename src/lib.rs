@@ -80,7 +80,7 @@ pub use server::{
     driver::Server,
     engine::TellError,
     handle::Handle,
-    listener::Gate,
+    listener::Listener,
     listener::config::ListenerConfig,
 };
 

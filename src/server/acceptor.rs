@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::server::listener::GateNumber;
+use crate::server::listener::ListenerId;
 use crate::server::moment::Moment;
 
 /// How long accepting pauses when descriptors have run out, unless a connection closes.
@@ -14,8 +14,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A socket that listens.
 #[derive(Debug)]
 struct Socket {
-    /// The gate that it belongs to.
-    gate: GateNumber,
+    /// The listener that it belongs to.
+    listener: ListenerId,
     /// A connection may be waiting there.
     is_ready: bool,
     /// The number of its last accept; 0 before the first.
@@ -36,11 +36,11 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// The sockets, by the gates that they belong to. All count as ready: connections may have
+    /// The sockets, by the listeners that they belong to. All count as ready: connections may have
     /// arrived before the poll watched the socket.
-    pub(super) fn new(gates: impl IntoIterator<Item = GateNumber>) -> Self {
-        let socket = |gate| Socket { gate, is_ready: true, last_accept: 0 };
-        let sockets = gates.into_iter().map(socket).collect();
+    pub(super) fn new(listeners: impl IntoIterator<Item = ListenerId>) -> Self {
+        let socket = |listener| Socket { listener, is_ready: true, last_accept: 0 };
+        let sockets = listeners.into_iter().map(socket).collect();
         Self { sockets, accepts: 0, paused_until: None, is_short: false }
     }
 
@@ -60,24 +60,25 @@ impl Acceptor {
         }
     }
 
-    /// The socket to accept from now, and its gate, which has room; none while accepting pauses.
+    /// The socket to accept from now, and its listener, which has room; none while accepting
+    /// pauses.
     ///
     /// Of several it is the one whose last accept was the longest ago. A round robin that goes on
-    /// from the last accept would skip the sockets whose gate is full just then, and return to the
-    /// same one each time that there is room.
+    /// from the last accept would skip the sockets whose listener is full just then, and return to
+    /// the same one each time that there is room.
     pub(super) fn next(
         &self,
         now: Moment,
-        has_room: impl Fn(GateNumber) -> bool,
-    ) -> Option<(usize, GateNumber)> {
+        has_room: impl Fn(ListenerId) -> bool,
+    ) -> Option<(usize, ListenerId)> {
         if self.paused_until.is_some_and(|end| now < end) {
             return None;
         }
         let sockets = self.sockets.iter().enumerate();
         sockets
-            .filter(|(_, socket)| socket.is_ready && has_room(socket.gate))
+            .filter(|(_, socket)| socket.is_ready && has_room(socket.listener))
             .min_by_key(|(_, socket)| socket.last_accept)
-            .map(|(number, socket)| (number, socket.gate))
+            .map(|(number, socket)| (number, socket.listener))
     }
 
     /// Pauses. Returns whether it is the first pause since an accept succeeded.
@@ -105,13 +106,13 @@ impl Acceptor {
         self.sockets.clear();
     }
 
-    /// When the next accept is due, where each gate says when it has room.
+    /// When the next accept is due, where each listener says when it has room.
     pub(super) fn deadline(
         &self,
-        room_at: impl Fn(GateNumber) -> Option<Moment>,
+        room_at: impl Fn(ListenerId) -> Option<Moment>,
     ) -> Option<Moment> {
         let ready = self.sockets.iter().filter(|socket| socket.is_ready);
-        let room = ready.filter_map(|socket| room_at(socket.gate)).min();
+        let room = ready.filter_map(|socket| room_at(socket.listener)).min();
         room.map(|room| room.max(self.paused_until.unwrap_or_default()))
     }
 }
@@ -120,7 +121,7 @@ impl Acceptor {
 mod tests {
     use super::*;
 
-    fn anywhere(_gate: GateNumber) -> bool {
+    fn anywhere(_listener: ListenerId) -> bool {
         true
     }
 
@@ -144,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn sockets_take_turns_also_where_their_gate_is_full_in_between() {
+    fn sockets_take_turns_also_where_their_listener_is_full_in_between() {
         let mut acceptor = Acceptor::new([0, 1, 1]);
         let accepted = [true, false, true, false, true, false].map(|is_full| {
-            let (socket, _) = acceptor.next(at(0), |gate| gate == 0 || !is_full).unwrap();
+            let (socket, _) = acceptor.next(at(0), |listener| listener == 0 || !is_full).unwrap();
             acceptor.accepted(socket);
             socket
         });
@@ -155,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_that_is_full_keeps_nobody_from_another() {
+    fn a_listener_that_is_full_keeps_nobody_from_another() {
         let mut acceptor = Acceptor::new([0, 1]);
-        assert_eq!(acceptor.next(at(0), |gate| gate != 0), Some((1, 1)));
-        assert_eq!(acceptor.deadline(|gate| (gate == 1).then_some(at(7))), Some(at(7)));
+        assert_eq!(acceptor.next(at(0), |listener| listener != 0), Some((1, 1)));
+        assert_eq!(acceptor.deadline(|listener| (listener == 1).then_some(at(7))), Some(at(7)));
         acceptor.drained(1);
-        assert_eq!(acceptor.next(at(0), |gate| gate != 0), None);
-        assert_eq!(acceptor.deadline(|gate| (gate == 1).then_some(at(7))), None);
+        assert_eq!(acceptor.next(at(0), |listener| listener != 0), None);
+        assert_eq!(acceptor.deadline(|listener| (listener == 1).then_some(at(7))), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 use crate::server::context::Context;
-use crate::server::listener::GateNumber;
+use crate::server::listener::ListenerId;
 use crate::server::moment::{Moment, Start};
 use crate::server::net::{Net, Readiness};
 use crate::server::signs::Signs;
@@ -51,7 +51,7 @@ pub(super) struct Conn<N: Net, S: Service> {
     /// When it was accepted.
     pub(super) since: Start,
     /// The listener that it came by.
-    pub(super) gate: GateNumber,
+    pub(super) listener: ListenerId,
     session: Session,
     /// The service's, once the peer is let in.
     pub(super) state: Option<S::State>,
@@ -94,7 +94,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     pub(super) fn new(
         socket: N::Socket,
-        (gate, generation): (GateNumber, u32),
+        (listener, generation): (ListenerId, u32),
         session: Session,
         visitor: VisitorId,
         phase: Phase,
@@ -104,7 +104,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             socket,
             generation,
             since: now.into(),
-            gate,
+            listener,
             session,
             state: None,
             stuck: None,
@@ -318,7 +318,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                     cx.net.acknowledge(&mut self.socket);
                 }
                 let (state, verdict) =
-                    cx.open(self.visitor.take(), &opened, (self.gate, self.since));
+                    cx.open(self.visitor.take(), &opened, (self.listener, self.since));
                 self.state = state;
                 verdict
             }

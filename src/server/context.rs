@@ -16,7 +16,7 @@ use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
 use crate::proto::session::event::{Message, Opened};
 use crate::server::conn::BATCH;
-use crate::server::listener::GateNumber;
+use crate::server::listener::ListenerId;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::moment::{Moment, Start};
 use crate::server::net::Net;
@@ -58,7 +58,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         &mut self,
         visitor: Option<VisitorId>,
         opened: &Opened<'_>,
-        (gate, since): (GateNumber, Start),
+        (listener, since): (ListenerId, Start),
     ) -> (Option<S::State>, Option<Close>) {
         let Some(address) = visitor.and_then(|visitor| self.visitors.leave(visitor)) else {
             debug_assert!(false, "a peer is let in once");
@@ -76,7 +76,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
             is_protected: *is_protected,
             exporter: exporter.as_ref(),
             address,
-            listener: gate.into(),
+            listener: listener.into(),
         };
         notes::opened(&peer, self.listener, since.passed(self.now));
         let (state, verdict) = self.call(*form, |service, reply| service.open(&peer, reply));

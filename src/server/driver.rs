@@ -23,7 +23,7 @@ use crate::proto::protocol::Protocol;
 use crate::server::engine::{Engine, TellError};
 use crate::server::handle::{Handle, Order};
 use crate::server::listener::config::ListenerConfig;
-use crate::server::listener::{GATES_MAX, Gate};
+use crate::server::listener::{LISTENERS_MAX, Listener};
 use crate::server::mio_net::{ListeningSocket, MioNet};
 use crate::server::moment::Moment;
 use crate::server::net::Readiness;
@@ -109,27 +109,24 @@ impl<S: Service> Server<S> {
     ///
     /// There are more than 256 listeners, the keys of one serve nobody, or the system refuses what
     /// a loop needs.
-    pub fn new(
-        listeners: impl IntoIterator<Item = ListenerConfig>,
-        service: S,
-    ) -> io::Result<Self> {
+    pub fn new(configs: impl IntoIterator<Item = ListenerConfig>, service: S) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Token(WAKER))?;
-        let (mut gates, mut sockets) = (Vec::new(), Vec::new());
-        for listener in listeners {
-            let (gate, bound) = listener.open()?;
-            for (bound, address) in bound.into_iter().zip(gate.addresses()) {
+        let (mut listeners, mut sockets) = (Vec::new(), Vec::new());
+        for config in configs {
+            let (listener, bound) = config.open()?;
+            for (bound, address) in bound.into_iter().zip(listener.addresses()) {
                 let token = Token(sockets.len());
                 sockets.push(ListeningSocket::watched(bound, address, &poll, token)?);
             }
-            gates.push(gate);
+            listeners.push(listener);
         }
-        if gates.len() > GATES_MAX {
-            let text = format!("a server has at most {GATES_MAX} listeners");
+        if listeners.len() > LISTENERS_MAX {
+            let text = format!("a server has at most {LISTENERS_MAX} listeners");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(Self {
-            engine: Engine::new(MioNet::new(poll, sockets), gates, service),
+            engine: Engine::new(MioNet::new(poll, sockets), listeners, service),
             events: Events::with_capacity(EVENTS),
             handle: Handle::new(waker),
             busy_poll: Duration::ZERO,
@@ -345,13 +342,13 @@ impl<S: Service> Server<S> {
     /// Where the server listens, in the order of the calls that bound it.
     #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
-        self.listeners().iter().flat_map(Gate::addresses).cloned().collect()
+        self.listeners().iter().flat_map(Listener::addresses).cloned().collect()
     }
 
     /// The listeners, as they are now.
     #[must_use]
-    pub fn listeners(&self) -> &[Gate] {
-        self.engine.gates()
+    pub fn listeners(&self) -> &[Listener] {
+        self.engine.listeners()
     }
 
     /// The connections that are open now, by their state; for each listener. It looks at every one

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::contract::close::Close;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::proto::refusal::{Opening, Refusal};
-use crate::server::listener::Gate;
+use crate::server::listener::Listener;
 use crate::server::moment::Moment;
 use crate::server::throttle::Reception;
 
@@ -147,18 +147,19 @@ impl Notes {
     pub(super) fn turned_away(
         &mut self,
         now: Moment,
-        gate: &Gate,
+        listener: &Listener,
         address: PeerAddress,
         why: Close,
     ) {
-        let listener = gate.name();
+        let name = listener.name();
         if why == Close::Refused(Refusal::Throttled) {
             // Of its network was told already.
-            say!(debug, peer:% = address, listener = listener; "refused: {why}");
+            say!(debug, peer:% = address, listener = name; "refused: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
-            let is_by_balancers = why == Close::Refused(Refusal::Denied) && gate.is_by_balancers();
+            let is_by_balancers =
+                why == Close::Refused(Refusal::Denied) && listener.is_by_balancers();
             let whom = if is_by_balancers { ": it is no balancer of ours" } else { "" };
-            say!(warn, peer:% = address, listener = listener;
+            say!(warn, peer:% = address, listener = name;
                  "refused: {why}{whom}{left_out}");
         }
     }

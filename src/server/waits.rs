@@ -4,12 +4,12 @@
 //! lists are exact where a wheel rounds, and every step is O(1) where a heap takes log n. The links
 //! lie in an array beside the slab, indexed by slot; each list is a ring around a sentinel of its
 //! own, so that leaving one needs no knowledge of which it is. A node has 12 bytes, for every
-//! connection has one. Each gate has limits of its own, and so lists of its own.
+//! connection has one. Each listener has limits of its own, and so lists of its own.
 
 use std::time::Duration;
 
 use crate::contract::limits::Limits;
-use crate::server::listener::GateNumber;
+use crate::server::listener::ListenerId;
 use crate::server::moment::{Moment, Recent};
 
 /// What a connection waits for. It waits for one thing at a time.
@@ -77,7 +77,7 @@ impl Wait {
 /// Who waits for what, and since when.
 #[derive(Debug)]
 pub(super) struct Waits {
-    /// First the sentinels, for each gate one of each kind, then a node for each slot.
+    /// First the sentinels, for each listener one of each kind, then a node for each slot.
     nodes: Vec<Node>,
     /// How many sentinels there are.
     lists: usize,
@@ -103,16 +103,16 @@ impl Waits {
     pub(super) const NODE: usize = size_of::<Node>();
 
     /// With room for so many connections, so that nothing is moved later.
-    pub(super) fn new(gates: usize, connections: usize) -> Self {
-        let lists = gates * Wait::ALL.len();
+    pub(super) fn new(listeners: usize, connections: usize) -> Self {
+        let lists = listeners * Wait::ALL.len();
         let mut nodes = Vec::with_capacity(lists + connections);
         nodes.extend((0..).map(Node::alone).take(lists));
         Self { nodes, lists, now: Moment::default() }
     }
 
-    /// Puts a connection at the end of a list of its gate's; it is in none.
-    pub(super) fn enter(&mut self, slot: usize, gate: GateNumber, wait: Wait, now: Moment) {
-        let (at, sentinel) = (self.node_of(slot), sentinel(gate, wait));
+    /// Puts a connection at the end of a list of its listener's; it is in none.
+    pub(super) fn enter(&mut self, slot: usize, listener: ListenerId, wait: Wait, now: Moment) {
+        let (at, sentinel) = (self.node_of(slot), sentinel(listener, wait));
         while self.nodes.len() <= at as usize {
             let next = self.node_of(self.nodes.len() - self.lists);
             self.nodes.push(Node::alone(next));
@@ -134,9 +134,9 @@ impl Waits {
         *self.node(at) = Node::alone(at);
     }
 
-    /// The connection of a gate's that has waited longest for this, and since when.
-    pub(super) fn oldest(&self, gate: GateNumber, wait: Wait) -> Option<(usize, Moment)> {
-        let at = self.nodes[sentinel(gate, wait) as usize].newer as usize;
+    /// The connection of a listener's that has waited longest for this, and since when.
+    pub(super) fn oldest(&self, listener: ListenerId, wait: Wait) -> Option<(usize, Moment)> {
+        let at = self.nodes[sentinel(listener, wait) as usize].newer as usize;
         let slot = at.checked_sub(self.lists)?;
         Some((slot, self.nodes[at].since.before(self.now)))
     }
@@ -146,29 +146,29 @@ impl Waits {
         self.nodes[self.node_of(slot) as usize].since.before(self.now)
     }
 
-    /// A connection whose wait is over, by the limits of each gate.
+    /// A connection whose wait is over, by the limits of each listener.
     pub(super) fn due<'l>(
         &self,
         now: Moment,
         limits: impl IntoIterator<Item = &'l Limits>,
     ) -> Option<(usize, Wait)> {
-        (0..).zip(limits).find_map(|(gate, limits)| {
+        (0..).zip(limits).find_map(|(listener, limits)| {
             Wait::ALL.into_iter().find_map(|wait| {
-                let (slot, since) = self.oldest(gate, wait)?;
+                let (slot, since) = self.oldest(listener, wait)?;
                 wait.end(since, limits).is_some_and(|end| end <= now).then_some((slot, wait))
             })
         })
     }
 
-    /// When the first wait is over, by the limits of each gate.
+    /// When the first wait is over, by the limits of each listener.
     pub(super) fn deadline<'l>(
         &self,
         limits: impl IntoIterator<Item = &'l Limits>,
     ) -> Option<Moment> {
         let mut first: Option<Moment> = None;
-        for (gate, limits) in (0..).zip(limits) {
+        for (listener, limits) in (0..).zip(limits) {
             for wait in Wait::ALL {
-                let oldest = self.oldest(gate, wait);
+                let oldest = self.oldest(listener, wait);
                 if let Some(end) = oldest.and_then(|(_, since)| wait.end(since, limits)) {
                     first = Some(first.map_or(end, |first| first.min(end)));
                 }
@@ -187,9 +187,9 @@ impl Waits {
     }
 }
 
-/// Where the list of a gate begins and ends.
-fn sentinel(gate: GateNumber, wait: Wait) -> u32 {
-    u32::from(gate) * Wait::KINDS + wait as u32
+/// Where the list of a listener begins and ends.
+fn sentinel(listener: ListenerId, wait: Wait) -> u32 {
+    u32::from(listener) * Wait::KINDS + wait as u32
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(waits.due(at(9), &limits), None);
         assert_eq!(waits.due(at(10), &limits), Some((3, Wait::Idle)));
         waits.leave(3);
-        assert_eq!(waits.deadline(&limits), Some(at(13)), "the other gate's");
+        assert_eq!(waits.deadline(&limits), Some(at(13)), "the other listener's");
         assert_eq!(waits.due(at(13), &limits), Some((4, Wait::Idle)));
         waits.leave(4);
         assert_eq!(waits.deadline(&limits), Some(at(14)));
@@ -247,19 +247,21 @@ mod tests {
             steps in prop::collection::vec((0..8usize, 0..3u8, 0..7usize), 1..200)
         ) {
             let mut waits = Waits::new(3, 8);
-            let mut plain: Vec<(usize, GateNumber, Wait)> = Vec::new();
-            for (now, (slot, gate, kind)) in (0..).zip(steps) {
+            let mut plain: Vec<(usize, ListenerId, Wait)> = Vec::new();
+            for (now, (slot, listener, kind)) in (0..).zip(steps) {
                 if let Some(place) = plain.iter().position(|(each, ..)| *each == slot) {
                     plain.remove(place);
                     waits.leave(slot);
                 } else {
-                    plain.push((slot, gate, Wait::ALL[kind]));
-                    waits.enter(slot, gate, Wait::ALL[kind], at(now));
+                    plain.push((slot, listener, Wait::ALL[kind]));
+                    waits.enter(slot, listener, Wait::ALL[kind], at(now));
                 }
-                for (gate, wait) in (0..3).flat_map(|gate| Wait::ALL.map(|wait| (gate, wait))) {
-                    let oldest = plain.iter().find(|(_, at, each)| (*at, *each) == (gate, wait));
+                let lists = (0..3).flat_map(|listener| Wait::ALL.map(|wait| (listener, wait)));
+                for (listener, wait) in lists {
+                    let is_in = |(_, at, each): &&(_, ListenerId, Wait)| (*at, *each) == (listener, wait);
+                    let oldest = plain.iter().find(is_in);
                     let oldest = oldest.map(|(slot, ..)| *slot);
-                    prop_assert_eq!(waits.oldest(gate, wait).map(|(slot, _)| slot), oldest);
+                    prop_assert_eq!(waits.oldest(listener, wait).map(|(slot, _)| slot), oldest);
                 }
             }
         }

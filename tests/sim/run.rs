@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
 use countersign::server::moment::Moment;
-use countersign::{Close, Counters, Dialect, Exchange, Gate, Key, KeyRing, Memory};
+use countersign::{Close, Counters, Dialect, Exchange, Key, KeyRing, Listener, Memory};
 
 use crate::clients::PATIENCE;
 use crate::link::{Link, millis};
@@ -66,13 +66,13 @@ impl Run {
         if aloud {
             println!("{setup:#?}");
         }
-        let gates: Vec<Gate> = setup.gates.iter().map(gate).collect();
+        let gates: Vec<Listener> = setup.gates.iter().map(gate).collect();
         let revocation = setup.revocation;
         let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
         let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
         let mut engine = Engine::new(wire, gates, service);
         if let Some(Revocation { at, gate, by_date: true }) = revocation {
-            engine.replace_keys(gate, dated(engine.gates()[gate].protocol().keys(), wall(at)));
+            engine.replace_keys(gate, dated(engine.listeners()[gate].protocol().keys(), wall(at)));
         }
         check_memory(&world, engine.memory_max());
         Self { world, engine, idle_turns: 0 }
@@ -145,7 +145,7 @@ impl Run {
             counters: self.engine.counters(),
             memory: self.engine.memory_max(),
             held: self.engine.bytes_held(),
-            gates: self.engine.gates().iter().map(figure).collect(),
+            gates: self.engine.listeners().iter().map(figure).collect(),
         }
     }
 
@@ -216,7 +216,7 @@ impl Run {
         let Some(Revocation { at, gate, by_date: true }) = world.setup.revocation else {
             return false;
         };
-        let counters = self.engine.gates()[gate].key_counters();
+        let counters = self.engine.listeners()[gate].key_counters();
         let is_held = counters.map(|(_, counters)| counters.open).sum::<u64>() > 0;
         is_held && world.models[gate].revoked.is_none() && due.is_none_or(|due| due > at)
     }
@@ -227,7 +227,7 @@ impl Run {
             let mut world = self.world.borrow_mut();
             let next = world.setup.changes.iter().position(|change| now >= change.at);
             let Some(change) = next.map(|next| world.setup.changes.remove(next)) else { return };
-            let held = self.engine.gates()[change.gate].bytes_held();
+            let held = self.engine.listeners()[change.gate].bytes_held();
             world.replace_limits(change.gate, &change.limits, held);
             drop(world);
             self.engine.replace_limits(change.gate, change.limits, moment(now));
@@ -356,10 +356,10 @@ impl World {
 
 /// The memory of several gates is the sum of what each takes by itself, but for what they share.
 fn check_memory(world: &Shared, all: Memory) {
-    let alone = |gates: Vec<Gate>| {
+    let alone = |gates: Vec<Listener>| {
         Engine::new(Wire(world.clone()), gates, Checker(world.clone())).memory_max()
     };
-    let gates: Vec<Gate> = world.borrow().setup.gates.iter().map(gate).collect();
+    let gates: Vec<Listener> = world.borrow().setup.gates.iter().map(gate).collect();
     let connections: usize = gates.iter().map(|gate| gate.limits().connections).sum();
     let each: Vec<Memory> = gates.into_iter().map(|gate| alone(vec![gate])).collect();
     let held = each.iter().map(|memory| memory.held).sum();
@@ -373,8 +373,8 @@ fn check_memory(world: &Shared, all: Memory) {
     }
 }
 
-fn gate(terms: &Terms) -> Gate {
-    Gate::new(terms.protocol.clone(), terms.limits.clone())
+fn gate(terms: &Terms) -> Listener {
+    Listener::new(terms.protocol.clone(), terms.limits.clone())
         .access(terms.access.clone())
         .proxies(terms.proxies.clone())
         .with_sockets(terms.sockets)
@@ -387,7 +387,7 @@ fn dated(keys: &KeyRing, end: SystemTime) -> KeyRing {
     ring
 }
 
-fn figure(gate: &Gate) -> Figure {
+fn figure(gate: &Listener) -> Figure {
     Figure { counters: gate.counters().clone(), held: gate.bytes_held() }
 }
 

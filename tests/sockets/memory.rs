@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use countersign::server::engine::Engine;
 use countersign::server::moment::Moment;
 use countersign::server::net::{Net, Readiness};
-use countersign::{Gate, Limits, PeerAddress, PeerId, Protocol, Service};
+use countersign::{Limits, Listener, PeerAddress, PeerId, Protocol, Service};
 
 /// What lies between a connection's ends.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ pub(crate) struct TestServer<S: Service> {
 
 impl<S: Service> TestServer<S> {
     pub(crate) fn new(protocol: Protocol, limits: Limits, service: S) -> Self {
-        let engine = Engine::new(Network::default(), [Gate::new(protocol, limits)], service);
+        let engine = Engine::new(Network::default(), [Listener::new(protocol, limits)], service);
         Self { engine, wall: SystemTime::UNIX_EPOCH, now: Moment::default() }
     }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use countersign::{
-    Close, Connections, Counters, Gate, KeyCounters, KeyRing, LoopTimes, Server, Service,
-};
+use countersign::{Close, Connections, Counters, KeyCounters, KeyRing, LoopTimes, Server, Service};
 
 /// What one worker does at one moment, or the sum of several.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +54,7 @@ pub(crate) struct Labels {
 }
 
 impl ListenerInfo {
-    pub(crate) fn of(gate: &Gate, labels: Labels) -> Self {
+    pub(crate) fn of(gate: &countersign::Listener, labels: Labels) -> Self {
         Self {
             name: gate.name().to_owned(),
             addresses: gate.addresses().iter().map(ToString::to_string).collect(),
@@ -106,16 +104,19 @@ impl Snapshot {
     /// What a server does now. It looks at every one of its connections.
     pub(crate) fn of<S: Service>(server: &Server<S>, infos: &[Arc<ListenerInfo>]) -> Self {
         let gates = server.listeners().iter().zip(server.connections()).zip(infos);
-        let listener = |(place, ((gate, connections), info)): (usize, ((&Gate, _), _))| Listener {
-            info: Arc::clone(info),
-            counts: gate.counters().into(),
-            connections,
-            connections_max: gate.limits().connections as u64,
-            held: gate.bytes_held() as u64,
-            held_max: gate.limits().held_max as u64,
-            throttled: server.throttled(place) as u64,
-            keys: gate.key_counters().map(|(_, counters)| counters).collect(),
-        };
+        let listener =
+            |(place, ((gate, connections), info)): (usize, ((&countersign::Listener, _), _))| {
+                Listener {
+                    info: Arc::clone(info),
+                    counts: gate.counters().into(),
+                    connections,
+                    connections_max: gate.limits().connections as u64,
+                    held: gate.bytes_held() as u64,
+                    held_max: gate.limits().held_max as u64,
+                    throttled: server.throttled(place) as u64,
+                    keys: gate.key_counters().map(|(_, counters)| counters).collect(),
+                }
+            };
         let memory = server.memory_max();
         Self {
             listeners: gates.enumerate().map(listener).collect(),

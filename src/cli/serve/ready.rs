@@ -194,9 +194,9 @@ pub(super) fn servers(
     for sockets in shared {
         let all = listeners.iter().zip(first.listeners()).zip(sockets).zip(&was_passed);
         let beside = all
-            .map(|(((ready, gate), sockets), was_passed)| match was_passed {
+            .map(|(((ready, listener), sockets), was_passed)| match was_passed {
                 true => Ok(ready.by(workers, sockets)),
-                false => ready.beside(workers, gate.addresses(), sockets, ports),
+                false => ready.beside(workers, listener.addresses(), sockets, ports),
             })
             .collect::<Result<Vec<_>, _>>()?;
         servers.push(Server::new(beside, offered())?);

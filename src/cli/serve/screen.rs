@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use countersign::{Address, Gate, Server};
+use countersign::{Address, Listener, Server};
 use log::info;
 
 use super::offer::Offered;
@@ -42,15 +42,15 @@ impl Screen {
         admin: Option<&Admin>,
     ) -> Self {
         let program = std::env::args().next().unwrap_or_else(|| "countersign".to_owned());
-        let part = |(ready, gate): (&Ready, &Gate)| {
+        let part = |(ready, listener): (&Ready, &Listener)| {
             let options = ready.listening.spoken.for_the_other_end();
             let connect = |address| format!("{program} connect {}{options}", typed(address));
             Part {
-                name: (listeners.len() > 1).then(|| gate.name().to_owned()),
+                name: (listeners.len() > 1).then(|| listener.name().to_owned()),
                 serves: ready.serves.clone(),
                 keys: ready.keys.clone(),
                 from: ready.listening.sources.shown(),
-                connect: gate.addresses().iter().map(connect).collect(),
+                connect: listener.addresses().iter().map(connect).collect(),
             }
         };
         let pages = admin.map_or(0, Admin::memory_max);

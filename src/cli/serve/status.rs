@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use countersign::{Gate, Key, Server};
+use countersign::{Key, Listener, Server};
 use log::info;
 
 use super::offer::Offered;
@@ -35,24 +35,24 @@ pub(super) fn log_process(
 
 /// One line for each listener.
 pub(super) fn log(server: &Server<Offered>, worker: Option<usize>) {
-    for ((place, gate), connections) in
+    for ((place, listener), connections) in
         server.listeners().iter().enumerate().zip(server.connections())
     {
-        let counters = gate.counters();
+        let counters = listener.counters();
         let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
         let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
         info!(
             worker,
-            listener = gate.name(),
-            addresses = addresses(gate),
-            keys = keys(gate),
+            listener = listener.name(),
+            addresses = addresses(listener),
+            keys = keys(listener),
             delayed = connections.delayed,
             handshake = connections.handshake,
             open = connections.open,
             closing = connections.closing,
-            most = gate.limits().connections,
-            held = gate.bytes_held(),
-            held_max = gate.limits().held_max,
+            most = listener.limits().connections,
+            held = listener.bytes_held(),
+            held_max = listener.limits().held_max,
             throttled = server.throttled(place),
             accepted = counters.accepted,
             authenticated = counters.authenticated,
@@ -66,11 +66,11 @@ pub(super) fn log(server: &Server<Offered>, worker: Option<usize>) {
     }
 }
 
-fn addresses(gate: &Gate) -> String {
-    gate.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+fn addresses(listener: &Listener) -> String {
+    listener.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn keys(gate: &Gate) -> String {
-    let ring = gate.protocol().keys();
+fn keys(listener: &Listener) -> String {
+    let ring = listener.protocol().keys();
     ring.keys().filter(|key| ring.is_live(key)).map(Key::id).collect::<Vec<_>>().join(",")
 }

@@ -12,7 +12,7 @@ use crate::proto::session::Session;
 use crate::server::admission::{self, Admission};
 use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
-use crate::server::listener::{Gate, GateNumber};
+use crate::server::listener::{Listener, ListenerId};
 use crate::server::moment::Moment;
 use crate::server::net::{AcceptFailure, Net};
 use crate::server::waits::Wait;
@@ -22,16 +22,16 @@ const ACCEPTS_PER_TURN: usize = 256;
 impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn admit(&mut self, now: Moment, wall: SystemTime) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
-            let has_room = |gate| self.room_at(gate).is_some_and(|room| room <= now);
-            let Some((socket, gate)) = self.acceptor.next(now, has_room) else { break };
-            let counters = &mut self.gates[usize::from(gate)].counters;
+            let has_room = |listener| self.room_at(listener).is_some_and(|room| room <= now);
+            let Some((socket, listener)) = self.acceptor.next(now, has_room) else { break };
+            let counters = &mut self.listeners[usize::from(listener)].counters;
             match self.net.accept(socket) {
                 Ok((stream, address)) => {
                     self.acceptor.accepted(socket);
                     counters.accepted += 1;
-                    match self.meet(gate, address, now, wall) {
-                        Ok(phase) => self.welcome(stream, (gate, address), phase, now, wall),
-                        Err(why) => self.turn_away(gate, address, why, now),
+                    match self.meet(listener, address, now, wall) {
+                        Ok(phase) => self.welcome(stream, (listener, address), phase, now, wall),
+                        Err(why) => self.turn_away(listener, address, why, now),
                     }
                 }
                 Err(error) => match AcceptFailure::of(&error) {
@@ -54,45 +54,45 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(())
     }
 
-    /// When a gate has room for one more: at once, when its oldest visitor may be displaced, or not
-    /// before a connection closes.
-    pub(super) fn room_at(&self, gate: GateNumber) -> Option<Moment> {
+    /// When a listener has room for one more: at once, when its oldest visitor may be displaced, or
+    /// not before a connection closes.
+    pub(super) fn room_at(&self, listener: ListenerId) -> Option<Moment> {
         if self.conns.len() >= SLOTS_MAX {
             None
-        } else if self.gates[usize::from(gate)].is_full() {
-            self.oldest_visitor(gate).map(|(_, since)| self.displaceable(gate, since))
+        } else if self.listeners[usize::from(listener)].is_full() {
+            self.oldest_visitor(listener).map(|(_, since)| self.displaceable(listener, since))
         } else {
             Some(Moment::default())
         }
     }
 
-    /// The visitor of a gate that has waited longest for what it waits for, and since when.
-    pub(super) fn oldest_visitor(&self, gate: GateNumber) -> Option<(usize, Moment)> {
-        let oldest = [Wait::Delay, Wait::Handshake].map(|wait| self.waits.oldest(gate, wait));
+    /// The visitor of a listener that has waited longest for what it waits for, and since when.
+    pub(super) fn oldest_visitor(&self, listener: ListenerId) -> Option<(usize, Moment)> {
+        let oldest = [Wait::Delay, Wait::Handshake].map(|wait| self.waits.oldest(listener, wait));
         oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
     }
 
-    fn displaceable(&self, gate: GateNumber, since: Moment) -> Moment {
-        admission::evictable(&self.gates[usize::from(gate)].limits, since)
+    fn displaceable(&self, listener: ListenerId, since: Moment) -> Moment {
+        admission::evictable(&self.listeners[usize::from(listener)].limits, since)
     }
 
     /// A newcomer isn't let in, and was no connection yet.
-    fn turn_away(&mut self, gate: GateNumber, address: PeerAddress, why: Close, now: Moment) {
-        let gate = &mut self.gates[usize::from(gate)];
-        gate.counters.count(why);
-        self.notes.turned_away(now, gate, address, why);
+    fn turn_away(&mut self, listener: ListenerId, address: PeerAddress, why: Close, now: Moment) {
+        let listener = &mut self.listeners[usize::from(listener)];
+        listener.counters.count(why);
+        self.notes.turned_away(now, listener, address, why);
     }
 
     /// Makes room for a newcomer, unless it isn't let in. Says how it begins: where everybody comes
     /// by balancers, it isn't known yet who it is.
     fn meet(
         &mut self,
-        number: GateNumber,
+        number: ListenerId,
         address: PeerAddress,
         now: Moment,
         wall: SystemTime,
     ) -> Result<Phase, Close> {
-        let Gate { proxies, open, .. } = &self.gates[usize::from(number)];
+        let Listener { proxies, open, .. } = &self.listeners[usize::from(number)];
         let open = *open;
         let phase = if proxies.is_empty() {
             self.receive(number, address, now, wall)?
@@ -103,7 +103,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         };
         // Who has taken the place of one from its own network takes no second one's, where limits
         // were lowered and it is still full.
-        if self.gates[usize::from(number)].open == open {
+        if self.listeners[usize::from(number)].open == open {
             self.make_room(number, now, wall)?;
         }
         Ok(phase)
@@ -113,12 +113,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Says how it begins.
     fn receive(
         &mut self,
-        number: GateNumber,
+        number: ListenerId,
         address: PeerAddress,
         now: Moment,
         wall: SystemTime,
     ) -> Result<Phase, Close> {
-        let Gate { access, throttle, limits, .. } = &self.gates[usize::from(number)];
+        let Listener { access, throttle, limits, .. } = &self.listeners[usize::from(number)];
         let phase = match admission::receive(access, (throttle, limits), address, now) {
             Admission::Accept => Phase::Talking,
             Admission::Delay => Phase::Delayed { is_watched: false },
@@ -135,11 +135,11 @@ impl<N: Net, S: Service> Engine<N, S> {
     #[inline(never)]
     pub(super) fn receive_located(&mut self, slot: usize, now: Moment, wall: SystemTime) {
         let Some(conn) = self.conns.get(slot) else { return };
-        let (number, Some(visitor)) = (conn.gate, conn.visitor) else { return };
-        let visitors = &self.gates[usize::from(number)].visitors;
+        let (number, Some(visitor)) = (conn.listener, conn.visitor) else { return };
+        let visitors = &self.listeners[usize::from(number)].visitors;
         let Some(address) = visitors.address_of(visitor) else { return };
         let received = self.receive(number, address, now, wall);
-        let Gate { visitors, counters, .. } = &mut self.gates[usize::from(number)];
+        let Listener { visitors, counters, .. } = &mut self.listeners[usize::from(number)];
         visitors.join(visitor);
         match received {
             Err(why) => self.remove(slot, why, now),
@@ -158,12 +158,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// if that has too many.
     fn make_room_among(
         &mut self,
-        number: GateNumber,
+        number: ListenerId,
         address: PeerAddress,
         now: Moment,
         wall: SystemTime,
     ) -> Result<(), Close> {
-        let Gate { visitors, limits, .. } = &self.gates[usize::from(number)];
+        let Listener { visitors, limits, .. } = &self.listeners[usize::from(number)];
         let since = |slot| self.waits.since(slot);
         if let Some(oldest) = admission::room_among((visitors, limits), address, now, since)? {
             self.displace(oldest, now, wall);
@@ -172,14 +172,14 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Makes room for a newcomer at the cost of the visitor that has waited longest of all who came
-    /// by the gate, if they are too many.
+    /// by the listener, if they are too many.
     fn make_room(
         &mut self,
-        number: GateNumber,
+        number: ListenerId,
         now: Moment,
         wall: SystemTime,
     ) -> Result<(), Close> {
-        if self.gates[usize::from(number)].is_full() {
+        if self.listeners[usize::from(number)].is_full() {
             let oldest = self.oldest_visitor(number).ok_or(Refusal::Crowded)?;
             self.displace(oldest.0, now, wall);
         }
@@ -198,16 +198,16 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn welcome(
         &mut self,
         mut socket: N::Socket,
-        (number, address): (GateNumber, PeerAddress),
+        (number, address): (ListenerId, PeerAddress),
         phase: Phase,
         now: Moment,
         wall: SystemTime,
     ) {
-        let gate = &mut self.gates[usize::from(number)];
+        let listener = &mut self.listeners[usize::from(number)];
         let generation = PeerId::generation_after(self.generation);
         let slot = self.conns.vacant_key();
         let mut nonce = [0; CHALLENGE];
-        let random = match gate.protocol.dialect().authenticates() {
+        let random = match listener.protocol.dialect().authenticates() {
             true => self.net.random(&mut nonce),
             false => Ok(()),
         };
@@ -217,23 +217,23 @@ impl<N: Net, S: Service> Engine<N, S> {
         });
         if let Err(error) = watched {
             self.notes.unavailable(now, address, &error);
-            gate.counters.count(Close::Unavailable);
+            listener.counters.count(Close::Unavailable);
             return;
         }
         self.generation = generation;
-        let session = Session::server(&gate.protocol, nonce);
+        let session = Session::server(&listener.protocol, nonce);
         let visitor = match phase {
-            Phase::Arriving => gate.visitors.arrive(address, slot),
-            _ => gate.visitors.enter(address, slot),
+            Phase::Arriving => listener.visitors.arrive(address, slot),
+            _ => listener.visitors.enter(address, slot),
         };
-        gate.open += 1;
+        listener.open += 1;
         let conn = Conn::new(socket, (number, generation), session, visitor, phase, now);
         let entered = self.conns.insert(conn);
         debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
         self.waits.enter(slot, number, phase.first_wait(), now);
         match phase {
             Phase::Arriving => {}
-            Phase::Delayed { .. } => gate.counters.delayed += 1,
+            Phase::Delayed { .. } => listener.counters.delayed += 1,
             _ => self.visit(slot, now, wall, Conn::greet),
         }
     }

@@ -9,7 +9,7 @@ use crate::proto::refusal::{Reason, Refusal};
 use crate::server::conn::Conn;
 use crate::server::context;
 use crate::server::engine::Engine;
-use crate::server::listener::{Gate, GateNumber};
+use crate::server::listener::{Listener, ListenerId};
 use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::{self, Ended};
@@ -29,13 +29,13 @@ impl<N: Net, S: Service> Engine<N, S> {
             return;
         }
         notes::stopping(self.conns.len());
-        let longest = self.gates.iter().map(|gate| gate.limits.drain_timeout).max();
+        let longest = self.listeners.iter().map(|listener| listener.limits.drain_timeout).max();
         self.drain = Some(now + longest.unwrap_or_default());
         self.acceptor.close();
         // Those whose greeting is put off have nothing to be told.
-        for gate in 0..self.gates.len() {
-            let gate = GateNumber::try_from(gate).unwrap_or_default();
-            while let Some((visitor, _)) = self.waits.oldest(gate, Wait::Delay) {
+        for listener in 0..self.listeners.len() {
+            let listener = ListenerId::try_from(listener).unwrap_or_default();
+            while let Some((visitor, _)) = self.waits.oldest(listener, Wait::Delay) {
                 self.remove(visitor, Close::Stopped, now);
             }
         }
@@ -101,13 +101,13 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     fn due(&self, now: Moment) -> Option<(usize, Wait)> {
-        self.waits.due(now, self.gates.iter().map(Gate::limits))
+        self.waits.due(now, self.listeners.iter().map(Listener::limits))
     }
 
     /// Ends those who are too old.
     pub(super) fn retire(&mut self, now: Moment, wall: SystemTime) {
         for _ in 0..EXPIRIES_PER_TURN {
-            let limits = self.gates.iter().map(Gate::limits);
+            let limits = self.listeners.iter().map(Listener::limits);
             let due = self.ages.as_ref().and_then(|ages| ages.due(now, limits));
             let Some((slot, _)) = due else { break };
             self.forget_age(slot);
@@ -115,15 +115,15 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Counts the ages of those who came by a gate and are in, from now on; or no more.
-    pub(super) fn change_ages(&mut self, gate: usize, counts: bool, now: Moment) {
+    /// Counts the ages of those who came by a listener and are in, from now on; or no more.
+    pub(super) fn change_ages(&mut self, listener: usize, counts: bool, now: Moment) {
         let room = self.conns.capacity();
-        let ages = self.ages.get_or_insert_with(|| Waits::new(self.gates.len(), room));
+        let ages = self.ages.get_or_insert_with(|| Waits::new(self.listeners.len(), room));
         for (slot, conn) in &self.conns {
-            if usize::from(conn.gate) == gate && conn.visitor.is_none() {
+            if usize::from(conn.listener) == listener && conn.visitor.is_none() {
                 ages.leave(slot);
                 if counts {
-                    ages.enter(slot, conn.gate, Wait::Age, now);
+                    ages.enter(slot, conn.listener, Wait::Age, now);
                 }
             }
         }
@@ -166,21 +166,21 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Closes the connections of a gate that have been stuck longest until no more bytes are held
-    /// than may be. The last were added for the connection in this slot.
+    /// Closes the connections of a listener that have been stuck longest until no more bytes are
+    /// held than may be. The last were added for the connection in this slot.
     ///
     /// Those who hold bytes for long make room for those who need some for a moment: to close the
     /// one that comes last would let a few hoarders keep everybody else out. One that has not been
     /// authenticated costs only its like their places, and nobody who holds nothing.
     pub(super) fn relieve(
         &mut self,
-        number: GateNumber,
+        number: ListenerId,
         held_max: usize,
         slot: usize,
         now: Moment,
     ) {
         let is_visitor = self.conns.get(slot).is_some_and(|conn| conn.visitor.is_some());
-        while self.gates[usize::from(number)].held > held_max {
+        while self.listeners[usize::from(number)].held > held_max {
             let stuck = [Wait::Message, Wait::Write].map(|wait| self.waits.oldest(number, wait));
             let longest = match is_visitor {
                 true => self.oldest_visitor(number).filter(|(slot, _)| self.holds(*slot)),
@@ -199,8 +199,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Counts a failed proof against the network that it came from.
-    fn mark_failure(&mut self, gate: GateNumber, from: PeerAddress, now: Moment) {
-        let Gate { throttle, limits, name, .. } = &mut self.gates[usize::from(gate)];
+    fn mark_failure(&mut self, listener: ListenerId, from: PeerAddress, now: Moment) {
+        let Listener { throttle, limits, name, .. } = &mut self.listeners[usize::from(listener)];
         if let Some(reception) = throttle.fail(from, now, limits) {
             self.notes.throttled(now, name, from, reception);
         }
@@ -214,23 +214,23 @@ impl<N: Net, S: Service> Engine<N, S> {
             self.forget_age(slot);
         }
         self.acceptor.resume();
-        let gate = &mut self.gates[usize::from(conn.gate)];
-        gate.open -= 1;
-        gate.held -= conn.bytes_held();
-        gate.counters.count(why);
+        let listener = &mut self.listeners[usize::from(conn.listener)];
+        listener.open -= 1;
+        listener.held -= conn.bytes_held();
+        listener.counters.count(why);
         let peer = PeerId::new(slot, conn.generation);
-        let ended = Ended { peer, listener: &gate.name, lasted: conn.since.passed(now), why };
-        match conn.visitor.and_then(|visitor| gate.visitors.leave(visitor)) {
+        let ended = Ended { peer, listener: &listener.name, lasted: conn.since.passed(now), why };
+        match conn.visitor.and_then(|visitor| listener.visitors.leave(visitor)) {
             Some(address) => {
                 self.notes.unauthenticated(now, &ended, address);
                 if why.is_failed_proof() {
-                    self.mark_failure(conn.gate, address, now);
+                    self.mark_failure(conn.listener, address, now);
                 }
             }
             None => {
                 let key = conn.key();
-                self.notes.authenticated(now, &ended, key.and_then(|key| gate.keys.id(key)));
-                key.into_iter().for_each(|key| gate.keys.closed(key));
+                self.notes.authenticated(now, &ended, key.and_then(|key| listener.keys.id(key)));
+                key.into_iter().for_each(|key| listener.keys.closed(key));
             }
         }
         let Conn { state, .. } = conn;

@@ -14,11 +14,11 @@ use crate::server::notes;
 const CLOCK_TRUSTED: Duration = Duration::from_secs(60);
 
 impl<N: Net, S: Service> Engine<N, S> {
-    /// Serves a gate's newcomers with other keys. Those who are in stay, until
+    /// Serves a listener's newcomers with other keys. Those who are in stay, until
     /// [`close_revoked`](Self::close_revoked) looks at them or a key of the new ring runs out.
-    pub fn replace_keys(&mut self, gate: usize, keys: KeyRing) {
-        if let Some(gate) = self.gates.get_mut(gate) {
-            gate.replace_keys(keys);
+    pub fn replace_keys(&mut self, listener: usize, keys: KeyRing) {
+        if let Some(listener) = self.listeners.get_mut(listener) {
+            listener.replace_keys(keys);
             // The next turn sees when these run out.
             self.key_expiry = Some(Moment::default());
         }
@@ -28,16 +28,16 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// gone from the ring, have other secrets, have run out, or aren't for the same dialect and
     /// audience any more. Returns how many.
     pub fn close_revoked(&mut self, now: Moment, wall: SystemTime) -> usize {
-        for gate in &mut self.gates {
+        for listener in &mut self.listeners {
             // A ring that has just come was not told the time. All connections are looked at below,
             // so it doesn't matter whether a key has run out.
-            let _ = gate.set_time(wall);
+            let _ = listener.set_time(wall);
         }
-        let gates = &self.gates;
+        let listeners = &self.listeners;
         let revoked = self
             .conns
             .iter()
-            .filter(|(_, conn)| conn.is_revoked(&gates[usize::from(conn.gate)].protocol));
+            .filter(|(_, conn)| conn.is_revoked(&listeners[usize::from(conn.listener)].protocol));
         let slots: Vec<usize> = revoked.map(|(slot, _)| slot).collect();
         if !slots.is_empty() {
             notes::revoked(slots.len());
@@ -55,14 +55,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.key_expiry = closes.then(Moment::default);
     }
 
-    /// Tells the gates the time of day, and ends the sessions whose keys have run out by it: before
-    /// anything that they have said is looked at.
+    /// Tells the listeners the time of day, and ends the sessions whose keys have run out by it:
+    /// before anything that they have said is looked at.
     pub(super) fn set_time(&mut self, now: Moment, wall: SystemTime) {
         let (mut has_expired, mut next) = (false, None);
-        for gate in &mut self.gates {
-            has_expired |= gate.set_time(wall);
-            if gate.open > 0 {
-                next = next.into_iter().chain(gate.expiry.time_left(wall)).min();
+        for listener in &mut self.listeners {
+            has_expired |= listener.set_time(wall);
+            if listener.open > 0 {
+                next = next.into_iter().chain(listener.expiry.time_left(wall)).min();
             }
         }
         if !self.closes_expired {

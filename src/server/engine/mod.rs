@@ -27,7 +27,7 @@ use crate::proto::session::Session;
 use crate::server::acceptor::Acceptor;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::Context;
-use crate::server::listener::{GATES_MAX, Gate, GateNumber, ROOM_MAX};
+use crate::server::listener::{LISTENERS_MAX, Listener, ListenerId, ROOM_MAX};
 use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::Notes;
@@ -48,13 +48,14 @@ const SLAB_OVERHEAD: usize = size_of::<usize>();
 /// buffer, that have their turns one after the other.
 ///
 /// [`Server`](crate::Server) is this over the system's sockets. Take the engine itself for sockets
-/// of another kind, or to run a server in a simulation: it reads no clock and draws no random
-/// byte. Tell it of events with [`event`](Self::event) and [`listener_ready`](Self::listener_ready), then let it work
-/// with [`turn`](Self::turn) until its [`deadline`](Self::deadline) says that it has time.
+/// of another kind, or to run a server in a simulation: it reads no clock and draws no random byte.
+/// Tell it of events with [`event`](Self::event) and [`listener_ready`](Self::listener_ready), then
+/// let it work with [`turn`](Self::turn) until its [`deadline`](Self::deadline) says that it has
+/// time.
 pub struct Engine<N: Net, S: Service> {
     net: N,
     service: S,
-    gates: Vec<Gate>,
+    listeners: Vec<Listener>,
     conns: Slab<Conn<N, S>>,
     waits: Waits,
     /// How old the connections are, where they may become too old.
@@ -82,25 +83,25 @@ pub struct Engine<N: Net, S: Service> {
 }
 
 impl<N: Net, S: Service> Engine<N, S> {
-    /// An engine with these gates. Gates are numbered from 0, and so are the sockets that listen
-    /// for them, in the order of the gates.
+    /// An engine with these listeners. Listeners are numbered from 0, and so are the sockets that
+    /// listen for them, in the order of the listeners.
     ///
-    /// There are at most 256 gates; more are left out.
-    pub fn new(net: N, gates: impl IntoIterator<Item = Gate>, service: S) -> Self {
-        let gates: Vec<Gate> = gates.into_iter().take(GATES_MAX).collect();
-        let room = connections(&gates).min(ROOM_MAX);
-        let sockets = (0..=GateNumber::MAX).zip(&gates);
-        let sockets = sockets.flat_map(|(number, gate)| vec![number; gate.sockets]);
-        let ages = gates.iter().any(|gate| gate.limits.session_age_max.is_some());
+    /// There are at most 256 listeners; more are left out.
+    pub fn new(net: N, listeners: impl IntoIterator<Item = Listener>, service: S) -> Self {
+        let listeners: Vec<Listener> = listeners.into_iter().take(LISTENERS_MAX).collect();
+        let room = connections(&listeners).min(ROOM_MAX);
+        let sockets = (0..=ListenerId::MAX).zip(&listeners);
+        let sockets = sockets.flat_map(|(number, listener)| vec![number; listener.sockets]);
+        let ages = listeners.iter().any(|listener| listener.limits.session_age_max.is_some());
         Self {
             conns: Slab::with_capacity(room),
-            waits: Waits::new(gates.len(), room),
-            ages: ages.then(|| Waits::new(gates.len(), room)),
+            waits: Waits::new(listeners.len(), room),
+            ages: ages.then(|| Waits::new(listeners.len(), room)),
             acceptor: Acceptor::new(sockets),
             ready: Vec::new(),
             again: Vec::new(),
             inbox: vec![0; INBOX].into(),
-            outbox: outbox(&gates),
+            outbox: outbox(&listeners),
             aside: Vec::with_capacity(ASIDE),
             generation: 0,
             drain: None,
@@ -109,7 +110,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             notes: Notes::default(),
             net,
             service,
-            gates,
+            listeners,
         }
     }
 
@@ -158,8 +159,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         if !self.again.is_empty() || !self.ready.is_empty() {
             return Some(Moment::default());
         }
-        let limits = || self.gates.iter().map(Gate::limits);
-        let acceptor = self.acceptor.deadline(|gate| self.room_at(gate));
+        let limits = || self.listeners.iter().map(Listener::limits);
+        let acceptor = self.acceptor.deadline(|listener| self.room_at(listener));
         let age = self.ages.as_ref().and_then(|ages| ages.deadline(limits()));
         let waits = self.waits.deadline(limits());
         [waits, age, acceptor, self.key_expiry, self.drain].into_iter().flatten().min()
@@ -212,60 +213,60 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Serves within other limits from now on. Those who are in stay, even where they are more than
-    /// a gate's limits allow; where their age had no limit, it counts from now. Until they are
+    /// a listener's limits allow; where their age had no limit, it counts from now. Until they are
     /// gone, they may hold more than [`memory_max`](Self::memory_max) says by then.
-    pub fn replace_limits(&mut self, gate: usize, limits: Limits, now: Moment) {
-        let Some(replaced) = self.gates.get_mut(gate) else { return };
+    pub fn replace_limits(&mut self, listener: usize, limits: Limits, now: Moment) {
+        let Some(replaced) = self.listeners.get_mut(listener) else { return };
         let ages_before = replaced.limits.session_age_max.is_some();
         replaced.replace_limits(limits);
         let ages_now = replaced.limits.session_age_max.is_some();
         if ages_before != ages_now {
-            self.change_ages(gate, ages_now, now);
+            self.change_ages(listener, ages_now, now);
         }
-        if outbox_room(&self.gates) > self.outbox.capacity() {
-            self.outbox = outbox(&self.gates);
+        if outbox_room(&self.listeners) > self.outbox.capacity() {
+            self.outbox = outbox(&self.listeners);
         }
     }
 
-    /// Lets a gate's newcomers in by another list from now on. Those who are in stay.
-    pub fn replace_access(&mut self, gate: usize, access: Access) {
-        if let Some(gate) = self.gates.get_mut(gate) {
-            gate.access = access;
+    /// Lets a listener's newcomers in by another list from now on. Those who are in stay.
+    pub fn replace_access(&mut self, listener: usize, access: Access) {
+        if let Some(listener) = self.listeners.get_mut(listener) {
+            listener.access = access;
         }
     }
 
     /// The listeners, as they are now.
     #[must_use]
-    pub fn gates(&self) -> &[Gate] {
-        &self.gates
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
     }
 
     /// What all listeners have done since they began.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.gates.iter().fold(Counters::default(), |sum, gate| sum.and(&gate.counters))
+        self.listeners.iter().fold(Counters::default(), |sum, listener| sum.and(&listener.counters))
     }
 
-    /// The connections that are open now, by their state; for each gate.
+    /// The connections that are open now, by their state; for each listener.
     #[must_use]
     pub fn connections(&self) -> Vec<Connections> {
-        let mut all = vec![Connections::default(); self.gates.len()];
+        let mut all = vec![Connections::default(); self.listeners.len()];
         for (_, conn) in &self.conns {
-            let of_gate = &mut all[usize::from(conn.gate)];
+            let of_listener = &mut all[usize::from(conn.listener)];
             *match conn.wait {
-                Wait::Delay => &mut of_gate.delayed,
-                _ if conn.is_talking() => &mut of_gate.open,
-                Wait::Handshake => &mut of_gate.handshake,
-                _ => &mut of_gate.closing,
+                Wait::Delay => &mut of_listener.delayed,
+                _ if conn.is_talking() => &mut of_listener.open,
+                Wait::Handshake => &mut of_listener.handshake,
+                _ => &mut of_listener.closing,
             } += 1;
         }
         all
     }
 
-    /// The networks whose newcomers a gate delays or refuses, for proofs from there were wrong.
+    /// The networks whose newcomers a listener delays or refuses, for proofs from there were wrong.
     #[must_use]
-    pub fn throttled(&self, gate: usize, now: Moment) -> usize {
-        self.gates.get(gate).map_or(0, |gate| gate.throttled(now))
+    pub fn throttled(&self, listener: usize, now: Moment) -> usize {
+        self.listeners.get(listener).map_or(0, |listener| listener.throttled(now))
     }
 
     /// The service.
@@ -287,24 +288,27 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// The bytes that the connections keep now of unfinished messages and unsent replies.
     #[must_use]
     pub fn bytes_held(&self) -> usize {
-        self.gates.iter().map(|gate| gate.held).sum()
+        self.listeners.iter().map(|listener| listener.held).sum()
     }
 
-    /// What the limits come to, in bytes: no peer can make the engine use more. Of several gates it
-    /// is the sum, but for what is said of one connection, which is the most that one can take.
+    /// What the limits come to, in bytes: no peer can make the engine use more. Of several
+    /// listeners it is the sum, but for what is said of one connection, which is the most that one
+    /// can take.
     #[must_use]
     pub fn memory_max(&self) -> Memory {
         // A message that lies in several blocks is handed over in one piece, one at a time.
-        let whole = self.gates.iter().map(|gate| gate.protocol.unit_max()).max().unwrap_or(0);
+        let whole =
+            self.listeners.iter().map(|listener| listener.protocol.unit_max()).max().unwrap_or(0);
         let fixed = (INBOX + ASIDE + self.outbox.capacity()).saturating_add(whole);
         let start = Memory { fixed, ..Memory::default() };
-        let sum = self.gates.iter().map(|gate| self.memory_of(gate)).fold(start, Memory::and);
+        let sum =
+            self.listeners.iter().map(|listener| self.memory_of(listener)).fold(start, Memory::and);
         Memory { total: sum.total.saturating_add(fixed), ..sum }
     }
 
-    /// The part of a gate in it.
-    fn memory_of(&self, gate: &Gate) -> Memory {
-        let Gate { protocol, limits, throttle, .. } = gate;
+    /// The part of a listener in it.
+    fn memory_of(&self, listener: &Listener) -> Memory {
+        let Listener { protocol, limits, throttle, .. } = listener;
         let Limits { connections, unauthenticated, reply_max, held_max, .. } = *limits;
         let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + Session::keys_max(protocol);
         // A slot can stand in both queues, and a queue that grows doubles.
@@ -334,24 +338,24 @@ impl<N: Net, S: Service> Engine<N, S> {
         act: impl FnOnce(&mut Conn<N, S>, &mut [u8], &mut Context<'_, N, S>) -> Visit,
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
-        let gate = &mut self.gates[usize::from(conn.gate)];
+        let listener = &mut self.listeners[usize::from(conn.listener)];
         let held = conn.bytes_held();
-        let Counters { bytes_in, bytes_out, authenticated, .. } = gate.counters;
+        let Counters { bytes_in, bytes_out, authenticated, .. } = listener.counters;
         self.outbox.clear();
         let mut cx = Context {
             net: &mut self.net,
             service: &mut self.service,
-            protocol: &gate.protocol,
-            limits: &gate.limits,
-            visitors: &mut gate.visitors,
-            counters: &mut gate.counters,
-            keys: &mut gate.keys,
+            protocol: &listener.protocol,
+            limits: &listener.limits,
+            visitors: &mut listener.visitors,
+            counters: &mut listener.counters,
+            keys: &mut listener.keys,
             outbox: &mut self.outbox,
             aside: &mut self.aside,
             messages: MESSAGES_PER_VISIT,
             controlled: false,
             peer: PeerId::new(slot, conn.generation),
-            listener: &gate.name,
+            listener: &listener.name,
             now,
             wall,
             draining: self.drain.is_some(),
@@ -360,14 +364,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         let acted = catch_unwind(AssertUnwindSafe(|| act(conn, &mut self.inbox, &mut cx)));
         let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut cx));
         let (messages, controlled) = ((MESSAGES_PER_VISIT - cx.messages) as u64, cx.controlled);
-        gate.counters.messages += messages;
+        listener.counters.messages += messages;
         let held_now = conn.bytes_held();
-        gate.held = gate.held - held + held_now;
+        listener.held = listener.held - held + held_now;
         if let Some(ages) = &mut self.ages
-            && gate.counters.authenticated > authenticated
-            && gate.limits.session_age_max.is_some()
+            && listener.counters.authenticated > authenticated
+            && listener.limits.session_age_max.is_some()
         {
-            ages.enter(slot, conn.gate, Wait::Age, now);
+            ages.enter(slot, conn.listener, Wait::Age, now);
         }
         match visit {
             Visit::Over(why) => return self.remove(slot, why, now),
@@ -375,15 +379,15 @@ impl<N: Net, S: Service> Engine<N, S> {
             Visit::Again | Visit::Located | Visit::Rest => {}
         }
         // What limits that were lowered have left above them stays, but nothing is added to it.
-        let held_max = gate.limits.held_max.max(gate.held - held_now.saturating_sub(held));
-        let number = conn.gate;
+        let held_max = listener.limits.held_max.max(listener.held - held_now.saturating_sub(held));
+        let number = conn.listener;
         let wait = conn.waits_for();
         let progress = match wait {
             // A visit may answer what an earlier one has read.
-            Wait::Idle => gate.counters.bytes_in > bytes_in || messages > 0,
+            Wait::Idle => listener.counters.bytes_in > bytes_in || messages > 0,
             // What lies there in part now has just begun.
             Wait::Message => messages > 0 || controlled,
-            Wait::Write => gate.counters.bytes_out > bytes_out,
+            Wait::Write => listener.counters.bytes_out > bytes_out,
             Wait::Delay | Wait::Handshake | Wait::Linger | Wait::Age => false,
         };
         if std::mem::replace(&mut conn.wait, wait) != wait || progress {
@@ -399,20 +403,20 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 }
 
-/// The connections that all gates together let in.
-fn connections(gates: &[Gate]) -> usize {
-    let limits = gates.iter().map(|gate| gate.limits.connections);
+/// The connections that all listeners together let in.
+fn connections(listeners: &[Listener]) -> usize {
+    let limits = listeners.iter().map(|listener| listener.limits.connections);
     limits.fold(0, usize::saturating_add).min(SLOTS_MAX)
 }
 
 /// The one buffer that replies are written to: at its longest, it has a batch that is just not
 /// full, and one more reply.
-fn outbox(gates: &[Gate]) -> Outbox {
-    Outbox::new(outbox_room(gates))
+fn outbox(listeners: &[Listener]) -> Outbox {
+    Outbox::new(outbox_room(listeners))
 }
 
-fn outbox_room(gates: &[Gate]) -> usize {
-    let reply_max = gates.iter().map(|gate| gate.limits.reply_max).max();
+fn outbox_room(listeners: &[Listener]) -> usize {
+    let reply_max = listeners.iter().map(|listener| listener.limits.reply_max).max();
     BATCH + reply_max.unwrap_or_default().max(ASIDE)
 }
 
@@ -428,7 +432,7 @@ fn find<N: Net, S: Service>(
 impl<N: Net, S: Service> fmt::Debug for Engine<N, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("gates", &self.gates)
+            .field("listeners", &self.listeners)
             .field("connections", &self.conns.len())
             .finish_non_exhaustive()
     }

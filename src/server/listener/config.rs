@@ -11,7 +11,7 @@ use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
 use crate::proto::protocol::Protocol;
 use crate::random;
-use crate::server::listener::Gate;
+use crate::server::listener::Listener;
 use crate::server::listener::socket::{self, Bound, Options};
 
 /// What one listener of a [`Server`](crate::Server) is given: what it speaks, within which limits,
@@ -37,7 +37,7 @@ use crate::server::listener::socket::{self, Bound, Options};
 #[derive(Debug)]
 pub struct ListenerConfig {
     /// What it is to become.
-    gate: Gate,
+    listener: Listener,
     options: Options,
     bound: Vec<Bound>,
 }
@@ -47,27 +47,27 @@ impl ListenerConfig {
     /// stands for the dialect `countersign/1`.
     #[must_use]
     pub fn new(protocol: impl Into<Protocol>) -> Self {
-        let gate = Gate::new(protocol, Limits::default());
-        Self { gate, options: Options::default(), bound: Vec::new() }
+        let listener = Listener::new(protocol, Limits::default());
+        Self { listener, options: Options::default(), bound: Vec::new() }
     }
 
     /// Under a name, for logs and metrics; without one, it goes by its first address.
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
-        Self { gate: self.gate.named(name), ..self }
+        Self { listener: self.listener.named(name), ..self }
     }
 
     /// With other limits than the default ones.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
-        Self { gate: self.gate.within(limits), ..self }
+        Self { listener: self.listener.within(limits), ..self }
     }
 
     /// For those alone who may connect by where they come from; at first everybody may. Who may
     /// not is hung up on at once and in silence ([`Refusal::Denied`](crate::Refusal::Denied)).
     #[must_use]
     pub fn access(self, access: Access) -> Self {
-        Self { gate: self.gate.access(access), ..self }
+        Self { listener: self.listener.access(access), ..self }
     }
 
     /// For those who come by these balancers, which say whose connection it is by a header of the
@@ -81,7 +81,7 @@ impl ListenerConfig {
     /// comes from elsewhere is hung up on ([`Refusal::Denied`](crate::Refusal::Denied)).
     #[must_use]
     pub fn proxies(self, from: Networks) -> Self {
-        Self { gate: self.gate.proxies(from), ..self }
+        Self { listener: self.listener.proxies(from), ..self }
     }
 
     /// Who may connect to the Unix sockets that are bound after this, as the mode of their files:
@@ -165,16 +165,16 @@ impl ListenerConfig {
         self.bound.iter().map(|bound| bound.socket.try_clone().map(OwnedFd::from)).collect()
     }
 
-    /// The gate that it becomes, and a socket for each of its addresses.
-    pub(in crate::server) fn open(self) -> io::Result<(Gate, Vec<Bound>)> {
-        let Self { mut gate, options, bound } = self;
-        gate.protocol.prepare(clock::wall(), random::bytes)?;
-        gate.protocol.keys().note_listener();
-        let usable = gate.protocol.check_server();
+    /// The listener that it becomes, and a socket for each of its addresses.
+    pub(in crate::server) fn open(self) -> io::Result<(Listener, Vec<Bound>)> {
+        let Self { mut listener, options, bound } = self;
+        listener.protocol.prepare(clock::wall(), random::bytes)?;
+        listener.protocol.keys().note_listener();
+        let usable = listener.protocol.check_server();
         usable.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let limits = gate.limits();
+        let limits = listener.limits();
         let prepared = bound.iter().map(|bound| socket::prepare(&bound.socket, &options, limits));
         let addresses = prepared.collect::<io::Result<Vec<_>>>()?;
-        Ok((gate.at(addresses), bound))
+        Ok((listener.at(addresses), bound))
     }
 }

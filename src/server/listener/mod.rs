@@ -1,4 +1,4 @@
-//! One listener as the loop has it: on what terms it lets in, and what it knows of those who came.
+//! A listener: what it is configured to accept, and what has come of it so far.
 
 pub mod config;
 mod expiry;
@@ -25,17 +25,17 @@ use crate::server::visitors::Visitors;
 /// The tables are allocated whole at start for so many connections at most; past that they grow.
 pub(super) const ROOM_MAX: usize = 1 << 16;
 
-/// What the number of a gate is kept in.
-pub(super) type GateNumber = u8;
+/// The place of a listener among the server's, from 0.
+pub(super) type ListenerId = u8;
 
-/// The most gates that a server has.
-pub(super) const GATES_MAX: usize = 1 << GateNumber::BITS;
+/// The most listeners that a server has.
+pub(super) const LISTENERS_MAX: usize = 1 << ListenerId::BITS;
 
 /// One listener of a server: what it speaks, to how many, and what came of it so far.
 ///
-/// Gates share the loop and nothing else: each has keys, limits and counters of its own.
+/// Listeners share the loop and nothing else: each has keys, limits and counters of its own.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Listener {
     pub(super) name: String,
     addresses: Vec<Address>,
     /// How many sockets listen for it.
@@ -43,12 +43,12 @@ pub struct Gate {
     pub(super) protocol: Protocol,
     pub(super) limits: Limits,
     pub(super) access: Access,
-    /// The balancers by which everybody comes; none if everybody comes by themselves.
+    /// The load balancers that all connections come through; empty if clients connect directly.
     pub(super) proxies: Networks,
     pub(super) visitors: Visitors,
     pub(super) throttle: Throttle,
     pub(super) counters: Counters,
-    /// Who came by which key.
+    /// The connections that each key has authenticated.
     pub(super) keys: KeyTable,
     /// When the next key of the ring runs out.
     pub(super) expiry: Expiry,
@@ -58,8 +58,8 @@ pub struct Gate {
     pub(super) held: usize,
 }
 
-impl Gate {
-    /// A gate that nobody has come by yet.
+impl Listener {
+    /// A listener without connections.
     #[must_use]
     pub fn new(protocol: impl Into<Protocol>, limits: Limits) -> Self {
         let (protocol, limits) = (protocol.into(), limits.coherent());
