@@ -20,8 +20,8 @@ use crate::server::listener::ListenerId;
 use crate::server::moment::{Moment, Start};
 use crate::server::net::{Net, Readiness};
 use crate::server::signs::Signs;
+use crate::server::timers::Timer;
 use crate::server::visitors::VisitorId;
-use crate::server::waits::Wait;
 
 pub(super) use phase::Phase;
 
@@ -62,7 +62,7 @@ pub(super) struct Conn<N: Net, S: Service> {
     pub(super) visitor: Option<VisitorId>,
     pub(super) signs: Signs,
     /// The list in which it waits.
-    pub(super) wait: Wait,
+    pub(super) timer: Timer,
 }
 
 /// What a connection keeps while its peer doesn't take what was written, or its visit is over.
@@ -111,7 +111,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             phase,
             visitor: Some(visitor),
             signs: Signs::default(),
-            wait: phase.first_wait(),
+            timer: phase.first_timer(),
         }
     }
 
@@ -173,14 +173,14 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// What it waits for now.
-    pub(super) fn waits_for(&self) -> Wait {
+    pub(super) fn timer(&self) -> Timer {
         match self.phase {
-            Phase::Lingering { .. } => Wait::Linger,
-            Phase::Delayed { .. } => Wait::Delay,
-            _ if self.visitor.is_some() => Wait::Handshake,
-            _ if self.has_unsent() => Wait::Write,
-            _ if self.session.is_partial() => Wait::Message,
-            _ => Wait::Idle,
+            Phase::Lingering { .. } => Timer::Linger,
+            Phase::Delayed { .. } => Timer::Delay,
+            _ if self.visitor.is_some() => Timer::Handshake,
+            _ if self.has_unsent() => Timer::Write,
+            _ if self.session.is_partial() => Timer::Message,
+            _ => Timer::Idle,
         }
     }
 
@@ -481,7 +481,7 @@ fn write<N: Net>(net: &mut N, socket: &mut N::Socket, bytes: &[u8]) -> io::Resul
 mod tests {
     use super::*;
     use crate::server::mio_net::MioNet;
-    use crate::server::waits::Waits;
+    use crate::server::timers::Timers;
     use crate::services::Timestamp;
 
     #[test]
@@ -490,6 +490,6 @@ mod tests {
         let debug = if cfg!(debug_assertions) { 16 } else { 0 };
         assert!(size_of::<Phase>() <= 4, "{}", size_of::<Phase>());
         let entry = size_of::<Conn<MioNet, Timestamp>>() - debug;
-        assert!(entry + Waits::NODE <= 92, "{entry} and {}", Waits::NODE);
+        assert!(entry + Timers::NODE <= 92, "{entry} and {}", Timers::NODE);
     }
 }

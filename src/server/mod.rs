@@ -20,5 +20,5 @@ mod network;
 mod notes;
 mod signs;
 mod throttle;
+mod timers;
 mod visitors;
-mod waits;

@@ -22,7 +22,7 @@ use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
 use crate::server::moment::Moment;
 use crate::server::network::{Network, Scatter};
-use crate::server::waits::LONGEST;
+use crate::server::timers::LONGEST;
 
 /// The places of a set, 64 bytes together.
 const WAYS: usize = 4;

@@ -1,7 +1,7 @@
 //! How far a connection is on its way from accept to the end.
 
 use crate::contract::close::Close;
-use crate::server::waits::Wait;
+use crate::server::timers::Timer;
 
 /// How far a connection is on its way from accept to the end.
 // It is matched and never compared: comparing two of them takes a hundred instructions.
@@ -25,10 +25,10 @@ pub(in crate::server) enum Phase {
 
 impl Phase {
     /// What a connection waits for that begins like this.
-    pub(in crate::server) fn first_wait(self) -> Wait {
+    pub(in crate::server) fn first_timer(self) -> Timer {
         match self {
-            Self::Delayed { .. } => Wait::Delay,
-            _ => Wait::Handshake,
+            Self::Delayed { .. } => Timer::Delay,
+            _ => Timer::Handshake,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::server::engine::Engine;
 use crate::server::listener::{Listener, ListenerId};
 use crate::server::moment::Moment;
 use crate::server::net::{AcceptFailure, Net};
-use crate::server::waits::Wait;
+use crate::server::timers::Timer;
 
 /// The connections that one turn accepts, so that those who are in have their turns too.
 const ACCEPTS_PER_TURN: usize = 256;
@@ -68,7 +68,8 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// The visitor of a listener that has waited longest for what it waits for, and since when.
     pub(super) fn oldest_visitor(&self, listener: ListenerId) -> Option<(usize, Moment)> {
-        let oldest = [Wait::Delay, Wait::Handshake].map(|wait| self.waits.oldest(listener, wait));
+        let oldest =
+            [Timer::Delay, Timer::Handshake].map(|timer| self.timers.oldest(listener, timer));
         oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
     }
 
@@ -164,7 +165,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) -> Result<(), Close> {
         let Listener { visitors, limits, .. } = &self.listeners[usize::from(number)];
-        let since = |slot| self.waits.since(slot);
+        let since = |slot| self.timers.since(slot);
         if let Some(oldest) = admission::room_among((visitors, limits), address, now, since)? {
             self.displace(oldest, now, wall);
         }
@@ -230,7 +231,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let conn = Conn::new(socket, (number, generation), session, visitor, phase, now);
         let entered = self.conns.insert(conn);
         debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
-        self.waits.enter(slot, number, phase.first_wait(), now);
+        self.timers.enter(slot, number, phase.first_timer(), now);
         match phase {
             Phase::Arriving => {}
             Phase::Delayed { .. } => listener.counters.delayed += 1,

@@ -14,7 +14,7 @@ use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::{self, Ended};
 use crate::server::signs::Signs;
-use crate::server::waits::{Wait, Waits};
+use crate::server::timers::{Timer, Timers};
 
 /// The connections that one turn closes because their time is up.
 const EXPIRIES_PER_TURN: usize = 256;
@@ -35,7 +35,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // Those whose greeting is put off have nothing to be told.
         for listener in 0..self.listeners.len() {
             let listener = ListenerId::try_from(listener).unwrap_or_default();
-            while let Some((visitor, _)) = self.waits.oldest(listener, Wait::Delay) {
+            while let Some((visitor, _)) = self.timers.oldest(listener, Timer::Delay) {
                 self.remove(visitor, Close::Stopped, now);
             }
         }
@@ -74,14 +74,14 @@ impl<N: Net, S: Service> Engine<N, S> {
             self.expire_all(now);
         }
         for _ in 0..EXPIRIES_PER_TURN {
-            let Some((slot, wait)) = self.due(now) else { break };
-            match wait {
-                Wait::Idle => self.part(slot, Close::IdleTimeout, now, wall),
-                Wait::Message => {
+            let Some((slot, timer)) = self.due(now) else { break };
+            match timer {
+                Timer::Idle => self.part(slot, Close::IdleTimeout, now, wall),
+                Timer::Message => {
                     self.part(slot, Close::Refused(Refusal::MessageTimeout), now, wall);
                 }
-                Wait::Delay => self.visit(slot, now, wall, Conn::greet_late),
-                Wait::Handshake => {
+                Timer::Delay => self.visit(slot, now, wall, Conn::greet_late),
+                Timer::Handshake => {
                     let is_arriving = self.conns.get(slot).is_some_and(Conn::is_arriving);
                     let why = match is_arriving {
                         true => Refusal::ProxyHeader,
@@ -89,19 +89,19 @@ impl<N: Net, S: Service> Engine<N, S> {
                     };
                     self.give_up(slot, why, now, wall);
                     // A word that finds no room is not waited for.
-                    if self.due(now) == Some((slot, Wait::Handshake)) {
+                    if self.due(now) == Some((slot, Timer::Handshake)) {
                         self.remove(slot, why.into(), now);
                     }
                 }
-                Wait::Write | Wait::Linger | Wait::Age => {
+                Timer::Write | Timer::Linger | Timer::Age => {
                     self.drop_now(slot, Close::WriteTimeout, now);
                 }
             }
         }
     }
 
-    fn due(&self, now: Moment) -> Option<(usize, Wait)> {
-        self.waits.due(now, self.listeners.iter().map(Listener::limits))
+    fn due(&self, now: Moment) -> Option<(usize, Timer)> {
+        self.timers.due(now, self.listeners.iter().map(Listener::limits))
     }
 
     /// Ends those who are too old.
@@ -118,12 +118,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Counts the ages of those who came by a listener and are in, from now on; or no more.
     pub(super) fn change_ages(&mut self, listener: usize, counts: bool, now: Moment) {
         let room = self.conns.capacity();
-        let ages = self.ages.get_or_insert_with(|| Waits::new(self.listeners.len(), room));
+        let ages = self.ages.get_or_insert_with(|| Timers::new(self.listeners.len(), room));
         for (slot, conn) in &self.conns {
             if usize::from(conn.listener) == listener && conn.visitor.is_none() {
                 ages.leave(slot);
                 if counts {
-                    ages.enter(slot, conn.listener, Wait::Age, now);
+                    ages.enter(slot, conn.listener, Timer::Age, now);
                 }
             }
         }
@@ -181,7 +181,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) {
         let is_visitor = self.conns.get(slot).is_some_and(|conn| conn.visitor.is_some());
         while self.listeners[usize::from(number)].held > held_max {
-            let stuck = [Wait::Message, Wait::Write].map(|wait| self.waits.oldest(number, wait));
+            let stuck =
+                [Timer::Message, Timer::Write].map(|timer| self.timers.oldest(number, timer));
             let longest = match is_visitor {
                 true => self.oldest_visitor(number).filter(|(slot, _)| self.holds(*slot)),
                 false => stuck.into_iter().flatten().min_by_key(|(_, since)| *since),
@@ -209,7 +210,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Closes a connection, and forgets all that was kept for it.
     pub(super) fn remove(&mut self, slot: usize, why: Close, now: Moment) {
         let Some(conn) = self.conns.try_remove(slot) else { return };
-        self.waits.leave(slot);
+        self.timers.leave(slot);
         if conn.visitor.is_none() {
             self.forget_age(slot);
         }

@@ -32,8 +32,8 @@ use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::Notes;
 use crate::server::signs::Signs;
+use crate::server::timers::{Timer, Timers};
 use crate::server::visitors::Visitors;
-use crate::server::waits::{Wait, Waits};
 
 /// What is read at once.
 const INBOX: usize = 16 << 10;
@@ -57,9 +57,9 @@ pub struct Engine<N: Net, S: Service> {
     service: S,
     listeners: Vec<Listener>,
     conns: Slab<Conn<N, S>>,
-    waits: Waits,
+    timers: Timers,
     /// How old the connections are, where they may become too old.
-    ages: Option<Waits>,
+    ages: Option<Timers>,
     acceptor: Acceptor,
     /// The slots that have a turn, in order. One whose connection isn't marked as queued is stale.
     ready: Vec<usize>,
@@ -95,8 +95,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let ages = listeners.iter().any(|listener| listener.limits.session_age_max.is_some());
         Self {
             conns: Slab::with_capacity(room),
-            waits: Waits::new(listeners.len(), room),
-            ages: ages.then(|| Waits::new(listeners.len(), room)),
+            timers: Timers::new(listeners.len(), room),
+            ages: ages.then(|| Timers::new(listeners.len(), room)),
             acceptor: Acceptor::new(sockets),
             ready: Vec::new(),
             again: Vec::new(),
@@ -162,8 +162,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let limits = || self.listeners.iter().map(Listener::limits);
         let acceptor = self.acceptor.deadline(|listener| self.room_at(listener));
         let age = self.ages.as_ref().and_then(|ages| ages.deadline(limits()));
-        let waits = self.waits.deadline(limits());
-        [waits, age, acceptor, self.key_expiry, self.drain].into_iter().flatten().min()
+        let timers = self.timers.deadline(limits());
+        [timers, age, acceptor, self.key_expiry, self.drain].into_iter().flatten().min()
     }
 
     /// Sends a message to a peer of our own accord. See [`Server::tell`](crate::Server::tell).
@@ -253,10 +253,10 @@ impl<N: Net, S: Service> Engine<N, S> {
         let mut all = vec![Connections::default(); self.listeners.len()];
         for (_, conn) in &self.conns {
             let of_listener = &mut all[usize::from(conn.listener)];
-            *match conn.wait {
-                Wait::Delay => &mut of_listener.delayed,
+            *match conn.timer {
+                Timer::Delay => &mut of_listener.delayed,
                 _ if conn.is_talking() => &mut of_listener.open,
-                Wait::Handshake => &mut of_listener.handshake,
+                Timer::Handshake => &mut of_listener.handshake,
                 _ => &mut of_listener.closing,
             } += 1;
         }
@@ -313,8 +313,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + Session::keys_max(protocol);
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
-        let ages = if self.ages.is_some() { Waits::NODE } else { 0 };
-        let per_connection = entry + Waits::NODE + ages + queues + Conn::<N, S>::STUCK_MAX;
+        let ages = if self.ages.is_some() { Timers::NODE } else { 0 };
+        let per_connection = entry + Timers::NODE + ages + queues + Conn::<N, S>::STUCK_MAX;
         // An unfinished message, or the rest of a read; and what one visit can leave unsent, behind
         // which there may stand a good-bye.
         let unsent_max = BATCH.saturating_add(reply_max).saturating_add(ASIDE);
@@ -371,7 +371,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             && listener.counters.authenticated > authenticated
             && listener.limits.session_age_max.is_some()
         {
-            ages.enter(slot, conn.listener, Wait::Age, now);
+            ages.enter(slot, conn.listener, Timer::Age, now);
         }
         match visit {
             Visit::Over(why) => return self.remove(slot, why, now),
@@ -381,18 +381,18 @@ impl<N: Net, S: Service> Engine<N, S> {
         // What limits that were lowered have left above them stays, but nothing is added to it.
         let held_max = listener.limits.held_max.max(listener.held - held_now.saturating_sub(held));
         let number = conn.listener;
-        let wait = conn.waits_for();
-        let progress = match wait {
+        let timer = conn.timer();
+        let progress = match timer {
             // A visit may answer what an earlier one has read.
-            Wait::Idle => listener.counters.bytes_in > bytes_in || messages > 0,
+            Timer::Idle => listener.counters.bytes_in > bytes_in || messages > 0,
             // What lies there in part now has just begun.
-            Wait::Message => messages > 0 || controlled,
-            Wait::Write => listener.counters.bytes_out > bytes_out,
-            Wait::Delay | Wait::Handshake | Wait::Linger | Wait::Age => false,
+            Timer::Message => messages > 0 || controlled,
+            Timer::Write => listener.counters.bytes_out > bytes_out,
+            Timer::Delay | Timer::Handshake | Timer::Linger | Timer::Age => false,
         };
-        if std::mem::replace(&mut conn.wait, wait) != wait || progress {
-            self.waits.leave(slot);
-            self.waits.enter(slot, number, wait, now);
+        if std::mem::replace(&mut conn.timer, timer) != timer || progress {
+            self.timers.leave(slot);
+            self.timers.enter(slot, number, timer, now);
         }
         if held_now > held {
             self.relieve(number, held_max, slot, now);

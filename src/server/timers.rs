@@ -1,10 +1,10 @@
-//! Deadlines: for each kind of wait, a list of connections in the order in which they began it.
+//! Deadlines: for each kind of timer, a list of connections in the order in which it began.
 //!
-//! All waits of one kind are equally long, so the first in the list is the first that is due:
+//! All timers of one kind are equally long, so the first in the list is the first that is due:
 //! lists are exact where a wheel rounds, and every step is O(1) where a heap takes log n. The links
 //! lie in an array beside the slab, indexed by slot; each list is a ring around a sentinel of its
-//! own, so that leaving one needs no knowledge of which it is. A node has 12 bytes, for every
-//! connection has one. Each listener has limits of its own, and so lists of its own.
+//! own, so that a connection can leave its list without knowing which it is. A node takes 12 bytes,
+//! because every connection has one. Each listener has limits of its own, and so lists of its own.
 
 use std::time::Duration;
 
@@ -12,36 +12,36 @@ use crate::contract::limits::Limits;
 use crate::server::listener::ListenerId;
 use crate::server::moment::{Moment, Recent};
 
-/// What a connection waits for. It waits for one thing at a time.
+/// What a connection waits for: one thing at a time, and its age beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// To be greeted, for its network has failed too often; absolute.
+pub(super) enum Timer {
+    /// The greeting, delayed because its network has failed too often; absolute.
     Delay,
-    /// That its peer proves itself; from the greeting, absolute.
+    /// The peer's proof; from the greeting, absolute.
     Handshake,
-    /// That a message begins.
+    /// The beginning of a message.
     Idle,
-    /// That a message that has begun is whole; absolute.
+    /// The rest of a message that has begun; absolute.
     Message,
-    /// That its peer takes what was written.
+    /// Room for what was written: the peer has to take it.
     Write,
-    /// That its peer, to whom we have said good-bye, does the same; absolute.
+    /// The end of the peer's stream, after ours has ended; absolute.
     Linger,
-    /// That it has lasted as long as it may; from the proof, absolute. Kept in a table of its own,
-    /// for a connection waits for this beside whatever else it waits for.
+    /// The end of its session, by age; from the proof, absolute. Kept in a table of its own, because
+    /// it runs beside the other timer of the connection.
     Age,
 }
 
-/// How long we wait for a peer's good-bye. A second is many round trips, and costs us little.
+/// How long the server waits for the end of a peer's stream. A second is many round trips.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A wait is over before a node can no longer tell when it began; and a day later, for turns that
-/// come late. Of one that may last for ever, nobody asks when it began; should it get an end later
-/// on, that counts from no earlier than it should.
+/// The longest timer: a node can tell for a day longer when it began, for turns that come late. The
+/// beginning of a timer without an end is not asked for; if it is given an end later, that counts
+/// from no earlier than it should.
 pub(super) const LONGEST: Duration =
     Recent::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
 
-impl Wait {
+impl Timer {
     const KINDS: u32 = 7;
 
     const ALL: [Self; Self::KINDS as usize] = [
@@ -68,20 +68,20 @@ impl Wait {
         (length != Duration::MAX).then_some(length.min(LONGEST))
     }
 
-    /// When it is over, if it ever is.
+    /// When it expires, if it ever does.
     fn end(self, since: Moment, limits: &Limits) -> Option<Moment> {
         self.length(limits).map(|length| since + length)
     }
 }
 
-/// Who waits for what, and since when.
+/// The connections' timers: which of them runs, and since when.
 #[derive(Debug)]
-pub(super) struct Waits {
+pub(super) struct Timers {
     /// First the sentinels, for each listener one of each kind, then a node for each slot.
     nodes: Vec<Node>,
     /// How many sentinels there are.
     lists: usize,
-    /// The latest moment that was heard of, before which all of them began.
+    /// The latest time that was seen; all timers have begun by then.
     now: Moment,
 }
 
@@ -98,21 +98,21 @@ impl Node {
     }
 }
 
-impl Waits {
+impl Timers {
     /// The bytes that a connection takes here.
     pub(super) const NODE: usize = size_of::<Node>();
 
     /// With room for so many connections, so that nothing is moved later.
     pub(super) fn new(listeners: usize, connections: usize) -> Self {
-        let lists = listeners * Wait::ALL.len();
+        let lists = listeners * Timer::ALL.len();
         let mut nodes = Vec::with_capacity(lists + connections);
         nodes.extend((0..).map(Node::alone).take(lists));
         Self { nodes, lists, now: Moment::default() }
     }
 
     /// Puts a connection at the end of a list of its listener's; it is in none.
-    pub(super) fn enter(&mut self, slot: usize, listener: ListenerId, wait: Wait, now: Moment) {
-        let (at, sentinel) = (self.node_of(slot), sentinel(listener, wait));
+    pub(super) fn enter(&mut self, slot: usize, listener: ListenerId, timer: Timer, now: Moment) {
+        let (at, sentinel) = (self.node_of(slot), sentinel(listener, timer));
         while self.nodes.len() <= at as usize {
             let next = self.node_of(self.nodes.len() - self.lists);
             self.nodes.push(Node::alone(next));
@@ -135,8 +135,8 @@ impl Waits {
     }
 
     /// The connection of a listener's that has waited longest for this, and since when.
-    pub(super) fn oldest(&self, listener: ListenerId, wait: Wait) -> Option<(usize, Moment)> {
-        let at = self.nodes[sentinel(listener, wait) as usize].newer as usize;
+    pub(super) fn oldest(&self, listener: ListenerId, timer: Timer) -> Option<(usize, Moment)> {
+        let at = self.nodes[sentinel(listener, timer) as usize].newer as usize;
         let slot = at.checked_sub(self.lists)?;
         Some((slot, self.nodes[at].since.before(self.now)))
     }
@@ -146,30 +146,30 @@ impl Waits {
         self.nodes[self.node_of(slot) as usize].since.before(self.now)
     }
 
-    /// A connection whose wait is over, by the limits of each listener.
+    /// A connection whose timer has expired, by the limits of each listener.
     pub(super) fn due<'l>(
         &self,
         now: Moment,
         limits: impl IntoIterator<Item = &'l Limits>,
-    ) -> Option<(usize, Wait)> {
+    ) -> Option<(usize, Timer)> {
         (0..).zip(limits).find_map(|(listener, limits)| {
-            Wait::ALL.into_iter().find_map(|wait| {
-                let (slot, since) = self.oldest(listener, wait)?;
-                wait.end(since, limits).is_some_and(|end| end <= now).then_some((slot, wait))
+            Timer::ALL.into_iter().find_map(|timer| {
+                let (slot, since) = self.oldest(listener, timer)?;
+                timer.end(since, limits).is_some_and(|end| end <= now).then_some((slot, timer))
             })
         })
     }
 
-    /// When the first wait is over, by the limits of each listener.
+    /// When the first timer expires, by the limits of each listener.
     pub(super) fn deadline<'l>(
         &self,
         limits: impl IntoIterator<Item = &'l Limits>,
     ) -> Option<Moment> {
         let mut first: Option<Moment> = None;
         for (listener, limits) in (0..).zip(limits) {
-            for wait in Wait::ALL {
-                let oldest = self.oldest(listener, wait);
-                if let Some(end) = oldest.and_then(|(_, since)| wait.end(since, limits)) {
+            for timer in Timer::ALL {
+                let oldest = self.oldest(listener, timer);
+                if let Some(end) = oldest.and_then(|(_, since)| timer.end(since, limits)) {
                     first = Some(first.map_or(end, |first| first.min(end)));
                 }
             }
@@ -188,8 +188,8 @@ impl Waits {
 }
 
 /// Where the list of a listener begins and ends.
-fn sentinel(listener: ListenerId, wait: Wait) -> u32 {
-    u32::from(listener) * Wait::KINDS + wait as u32
+fn sentinel(listener: ListenerId, timer: Timer) -> u32 {
+    u32::from(listener) * Timer::KINDS + timer as u32
 }
 
 #[cfg(test)]
@@ -207,38 +207,38 @@ mod tests {
         let limits = Limits { idle_timeout: Duration::from_millis(10), ..Limits::default() };
         let slower = Limits { idle_timeout: Duration::from_millis(12), ..Limits::default() };
         let limits = [limits, slower];
-        let mut waits = Waits::new(2, 8);
-        waits.enter(3, 0, Wait::Idle, at(0));
-        waits.enter(4, 1, Wait::Idle, at(1));
-        waits.enter(1, 0, Wait::Idle, at(4));
-        waits.enter(2, 0, Wait::Message, at(5));
-        assert_eq!(waits.deadline(&limits), Some(at(10)));
-        assert_eq!(waits.due(at(9), &limits), None);
-        assert_eq!(waits.due(at(10), &limits), Some((3, Wait::Idle)));
-        waits.leave(3);
-        assert_eq!(waits.deadline(&limits), Some(at(13)), "the other listener's");
-        assert_eq!(waits.due(at(13), &limits), Some((4, Wait::Idle)));
-        waits.leave(4);
-        assert_eq!(waits.deadline(&limits), Some(at(14)));
-        waits.leave(1);
-        assert_eq!(waits.deadline(&limits), Some(at(5) + limits[0].message_timeout));
-        waits.leave(2);
-        assert_eq!(waits.deadline(&limits), None);
+        let mut timers = Timers::new(2, 8);
+        timers.enter(3, 0, Timer::Idle, at(0));
+        timers.enter(4, 1, Timer::Idle, at(1));
+        timers.enter(1, 0, Timer::Idle, at(4));
+        timers.enter(2, 0, Timer::Message, at(5));
+        assert_eq!(timers.deadline(&limits), Some(at(10)));
+        assert_eq!(timers.due(at(9), &limits), None);
+        assert_eq!(timers.due(at(10), &limits), Some((3, Timer::Idle)));
+        timers.leave(3);
+        assert_eq!(timers.deadline(&limits), Some(at(13)), "the other listener's");
+        assert_eq!(timers.due(at(13), &limits), Some((4, Timer::Idle)));
+        timers.leave(4);
+        assert_eq!(timers.deadline(&limits), Some(at(14)));
+        timers.leave(1);
+        assert_eq!(timers.deadline(&limits), Some(at(5) + limits[0].message_timeout));
+        timers.leave(2);
+        assert_eq!(timers.deadline(&limits), None);
     }
 
     #[test]
     fn a_wait_without_end_is_never_due_and_the_longest_is_by_its_node() {
         let limits = |idle_timeout| [Limits { idle_timeout, ..Limits::default() }];
-        let mut waits = Waits::new(1, 1);
-        waits.enter(0, 0, Wait::Idle, at(0));
+        let mut timers = Timers::new(1, 1);
+        timers.enter(0, 0, Timer::Idle, at(0));
         let never = limits(Duration::MAX);
-        assert_eq!((waits.deadline(&never), waits.due(at(u64::MAX), &never)), (None, None));
+        assert_eq!((timers.deadline(&never), timers.due(at(u64::MAX), &never)), (None, None));
         let long = limits(Duration::MAX - Duration::from_nanos(1));
-        assert_eq!(waits.deadline(&long), Some(at(0) + LONGEST));
-        assert_eq!(waits.due(at(0) + LONGEST, &long), Some((0, Wait::Idle)));
-        waits.leave(0);
-        waits.enter(0, 0, Wait::Age, at(0));
-        assert_eq!(waits.deadline(&never), None, "there is no limit on the age");
+        assert_eq!(timers.deadline(&long), Some(at(0) + LONGEST));
+        assert_eq!(timers.due(at(0) + LONGEST, &long), Some((0, Timer::Idle)));
+        timers.leave(0);
+        timers.enter(0, 0, Timer::Age, at(0));
+        assert_eq!(timers.deadline(&never), None, "there is no limit on the age");
     }
 
     proptest! {
@@ -246,22 +246,22 @@ mod tests {
         fn lists_are_what_a_plain_vector_is(
             steps in prop::collection::vec((0..8usize, 0..3u8, 0..7usize), 1..200)
         ) {
-            let mut waits = Waits::new(3, 8);
-            let mut plain: Vec<(usize, ListenerId, Wait)> = Vec::new();
+            let mut timers = Timers::new(3, 8);
+            let mut plain: Vec<(usize, ListenerId, Timer)> = Vec::new();
             for (now, (slot, listener, kind)) in (0..).zip(steps) {
                 if let Some(place) = plain.iter().position(|(each, ..)| *each == slot) {
                     plain.remove(place);
-                    waits.leave(slot);
+                    timers.leave(slot);
                 } else {
-                    plain.push((slot, listener, Wait::ALL[kind]));
-                    waits.enter(slot, listener, Wait::ALL[kind], at(now));
+                    plain.push((slot, listener, Timer::ALL[kind]));
+                    timers.enter(slot, listener, Timer::ALL[kind], at(now));
                 }
-                let lists = (0..3).flat_map(|listener| Wait::ALL.map(|wait| (listener, wait)));
-                for (listener, wait) in lists {
-                    let is_in = |(_, at, each): &&(_, ListenerId, Wait)| (*at, *each) == (listener, wait);
+                let lists = (0..3).flat_map(|listener| Timer::ALL.map(|timer| (listener, timer)));
+                for (listener, timer) in lists {
+                    let is_in = |(_, at, each): &&(_, _, _)| (*at, *each) == (listener, timer);
                     let oldest = plain.iter().find(is_in);
                     let oldest = oldest.map(|(slot, ..)| *slot);
-                    prop_assert_eq!(waits.oldest(listener, wait).map(|(slot, _)| slot), oldest);
+                    prop_assert_eq!(timers.oldest(listener, timer).map(|(slot, _)| slot), oldest);
                 }
             }
         }
