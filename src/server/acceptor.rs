@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use crate::server::instant::Instant;
 use crate::server::listener::ListenerId;
-use crate::server::moment::Moment;
 
 /// How long accepting pauses when descriptors have run out, unless a connection closes.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,7 +30,7 @@ pub(super) struct Acceptor {
     /// all others waiting for as long as there is little room.
     accepts: u64,
     /// The system has run out of something: accepting pauses until then.
-    paused_until: Option<Moment>,
+    paused_until: Option<Instant>,
     /// It has run out, and no accept has succeeded since.
     is_short: bool,
 }
@@ -68,7 +68,7 @@ impl Acceptor {
     /// the same one each time that there is room.
     pub(super) fn next(
         &self,
-        now: Moment,
+        now: Instant,
         has_room: impl Fn(ListenerId) -> bool,
     ) -> Option<(usize, ListenerId)> {
         if self.paused_until.is_some_and(|end| now < end) {
@@ -82,7 +82,7 @@ impl Acceptor {
     }
 
     /// Pauses. Returns whether it is the first pause since an accept succeeded.
-    pub(super) fn pause(&mut self, now: Moment) -> bool {
+    pub(super) fn pause(&mut self, now: Instant) -> bool {
         self.paused_until = Some(now + PAUSE);
         !std::mem::replace(&mut self.is_short, true)
     }
@@ -109,8 +109,8 @@ impl Acceptor {
     /// When the next accept is due, where each listener says when it has room.
     pub(super) fn deadline(
         &self,
-        room_at: impl Fn(ListenerId) -> Option<Moment>,
-    ) -> Option<Moment> {
+        room_at: impl Fn(ListenerId) -> Option<Instant>,
+    ) -> Option<Instant> {
         let ready = self.sockets.iter().filter(|socket| socket.is_ready);
         let room = ready.filter_map(|socket| room_at(socket.listener)).min();
         room.map(|room| room.max(self.paused_until.unwrap_or_default()))
@@ -125,8 +125,8 @@ mod tests {
         true
     }
 
-    fn at(millis: u64) -> Moment {
-        Moment::after(Duration::from_millis(millis))
+    fn at(millis: u64) -> Instant {
+        Instant::after(Duration::from_millis(millis))
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_pause_ends_by_itself_and_when_a_connection_closes() {
-        let at_once = |_| Some(Moment::default());
+        let at_once = |_| Some(Instant::default());
         let mut acceptor = Acceptor::new([0, 0]);
         assert_eq!(acceptor.next(at(0), anywhere), Some((0, 0)));
         acceptor.drained(0);

@@ -8,7 +8,7 @@ use crate::contract::close::Close;
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
 use crate::proto::refusal::Refusal;
-use crate::server::moment::Moment;
+use crate::server::instant::Instant;
 use crate::server::throttle::{Reception, Throttle};
 use crate::server::visitors::{VisitorId, Visitors};
 
@@ -33,7 +33,7 @@ pub(super) fn receive(
     access: &Access,
     (throttle, limits): (&Throttle, &Limits),
     address: PeerAddress,
-    now: Moment,
+    now: Instant,
 ) -> Admission {
     if !access.permits(address) {
         return Admission::Reject(Refusal::Denied);
@@ -46,8 +46,8 @@ pub(super) fn receive(
 pub(super) fn room_among(
     (visitors, limits): (&Visitors, &Limits),
     address: PeerAddress,
-    now: Moment,
-    since: impl Fn(usize) -> Moment,
+    now: Instant,
+    since: impl Fn(usize) -> Instant,
 ) -> Result<Option<usize>, Refusal> {
     if !visitors.has_from(address, limits.unauthenticated_per_address) {
         return Ok(None);
@@ -57,7 +57,7 @@ pub(super) fn room_among(
 }
 
 /// When a connection may be evicted that has waited since then.
-pub(super) fn evictable(limits: &Limits, since: Moment) -> Moment {
+pub(super) fn evictable(limits: &Limits, since: Instant) -> Instant {
     since + limits.handshake_timeout / GRACE
 }
 
@@ -83,14 +83,14 @@ pub struct Unauthenticated {
     /// By slot.
     entries: HashMap<usize, Entry>,
     /// By when each began to wait for what it waits for.
-    waiting: BTreeSet<(Moment, usize)>,
+    waiting: BTreeSet<(Instant, usize)>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     name: VisitorId,
-    since: Moment,
+    since: Instant,
 }
 
 impl Unauthenticated {
@@ -111,7 +111,7 @@ impl Unauthenticated {
     /// Bytes that its tables can take.
     #[must_use]
     pub fn memory_max(&self) -> usize {
-        const ENTRY: usize = 4 * (size_of::<(usize, Entry)>() + size_of::<(Moment, usize)>());
+        const ENTRY: usize = 4 * (size_of::<(usize, Entry)>() + size_of::<(Instant, usize)>());
         self.throttle.bytes() + self.limits.unauthenticated * (Visitors::ENTRY + ENTRY)
     }
 
@@ -123,16 +123,16 @@ impl Unauthenticated {
 
     /// The networks whose newcomers are delayed or rejected for their wrong proofs.
     #[must_use]
-    pub fn throttled(&self, now: Moment) -> usize {
+    pub fn throttled(&self, now: Instant) -> usize {
         self.throttle.count(now, &self.limits)
     }
 
     /// When there is room for one more, where so many connections are open in all: at once, when
     /// the one that has waited longest may be evicted, or not before a connection closes.
     #[must_use]
-    pub fn room_at(&self, open: usize) -> Option<Moment> {
+    pub fn room_at(&self, open: usize) -> Option<Instant> {
         match self.is_full(open) {
-            false => Some(Moment::default()),
+            false => Some(Instant::default()),
             true => self.waiting.first().map(|(since, _)| evictable(&self.limits, *since)),
         }
     }
@@ -145,7 +145,7 @@ impl Unauthenticated {
         &self,
         address: PeerAddress,
         open: usize,
-        now: Moment,
+        now: Instant,
     ) -> (Admission, Option<usize>) {
         let admission = self.throttle.reception(address, now, &self.limits).into();
         if matches!(admission, Admission::Reject(_)) {
@@ -167,7 +167,7 @@ impl Unauthenticated {
     }
 
     /// A newcomer takes its place, and waits from now on.
-    pub fn enter(&mut self, slot: usize, address: PeerAddress, now: Moment) {
+    pub fn enter(&mut self, slot: usize, address: PeerAddress, now: Instant) {
         let entry = Entry { name: self.visitors.enter(address, slot), since: now };
         let before = self.entries.insert(slot, entry);
         debug_assert!(before.is_none(), "a slot has one connection");
@@ -175,7 +175,7 @@ impl Unauthenticated {
     }
 
     /// The delay of a connection is over, and its handshake begins.
-    pub fn greet(&mut self, slot: usize, now: Moment) {
+    pub fn greet(&mut self, slot: usize, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&slot) {
             self.waiting.remove(&(entry.since, slot));
             entry.since = now;
@@ -189,7 +189,7 @@ impl Unauthenticated {
         &mut self,
         slot: usize,
         refusal: Option<Refusal>,
-        now: Moment,
+        now: Instant,
     ) -> Option<Admission> {
         let Entry { name, since } = self.entries.remove(&slot)?;
         self.waiting.remove(&(since, slot));
@@ -215,8 +215,8 @@ mod tests {
         SocketAddr::from(([127, 0, 0, host], 9)).into()
     }
 
-    fn at(millis: u64) -> Moment {
-        Moment::after(Duration::from_millis(millis))
+    fn at(millis: u64) -> Instant {
+        Instant::after(Duration::from_millis(millis))
     }
 
     /// Four connections, three of them unauthenticated, two of those from one address.

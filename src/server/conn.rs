@@ -16,8 +16,8 @@ use crate::proto::refusal::{Reason, Refusal};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 use crate::server::context::Context;
+use crate::server::instant::{CompactInstant, Instant};
 use crate::server::listener::ListenerId;
-use crate::server::moment::{Moment, Start};
 use crate::server::net::{Net, Readiness};
 use crate::server::signs::Signs;
 use crate::server::timers::Timer;
@@ -49,7 +49,7 @@ pub(super) struct Conn<N: Net, S: Service> {
     /// Tells this tenant of the slot from the ones before it.
     pub(super) generation: u32,
     /// When it was accepted.
-    pub(super) since: Start,
+    pub(super) since: CompactInstant<10>,
     /// The listener that it came by.
     pub(super) listener: ListenerId,
     session: Session,
@@ -98,7 +98,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         session: Session,
         visitor: VisitorId,
         phase: Phase,
-        now: Moment,
+        now: Instant,
     ) -> Self {
         Self {
             socket,

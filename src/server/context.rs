@@ -16,9 +16,9 @@ use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
 use crate::proto::session::event::{Message, Opened};
 use crate::server::conn::BATCH;
+use crate::server::instant::{CompactInstant, Instant};
 use crate::server::listener::ListenerId;
 use crate::server::listener::key_table::KeyTable;
-use crate::server::moment::{Moment, Start};
 use crate::server::net::Net;
 use crate::server::notes;
 use crate::server::visitors::{VisitorId, Visitors};
@@ -45,7 +45,7 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     /// The name of the listener that it came by.
     pub(super) listener: &'t str,
     /// The time of this turn.
-    pub(super) now: Moment,
+    pub(super) now: Instant,
     /// The time of day of this turn.
     pub(super) wall: SystemTime,
     /// The server is stopping: what has arrived is answered, and nothing else.
@@ -58,7 +58,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         &mut self,
         visitor: Option<VisitorId>,
         opened: &Opened<'_>,
-        (listener, since): (ListenerId, Start),
+        (listener, since): (ListenerId, CompactInstant<10>),
     ) -> (Option<S::State>, Option<Close>) {
         let Some(address) = visitor.and_then(|visitor| self.visitors.leave(visitor)) else {
             debug_assert!(false, "a peer is let in once");

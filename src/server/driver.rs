@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::{self, Duration};
 
 use mio::event::Event;
 use mio::unix::SourceFd;
@@ -22,10 +22,10 @@ use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
 use crate::server::engine::{Engine, TellError};
 use crate::server::handle::{Handle, Order};
+use crate::server::instant::Instant;
 use crate::server::listener::config::ListenerConfig;
 use crate::server::listener::{LISTENERS_MAX, Listener};
 use crate::server::mio_net::{ListeningSocket, MioNet};
-use crate::server::moment::Moment;
 use crate::server::net::Readiness;
 
 /// The events that one turn takes from the system.
@@ -63,8 +63,8 @@ pub struct Server<S: Service> {
     busy_poll: Duration,
     /// How long turns took, if anybody wants to know.
     loop_times: Option<LoopTimes>,
-    /// From here moments are counted.
-    epoch: Instant,
+    /// The beginning of the engine's clock.
+    epoch: time::Instant,
     /// The host's descriptors that wake the loop.
     watched: Vec<OwnedFd>,
     /// One of them, or a [`Handle`], has done so.
@@ -172,7 +172,7 @@ impl<S: Service> Server<S> {
         }
         self.has_more_events |= taken == EVENTS;
         let begun = clock::monotonic();
-        let now = self.moment(begun);
+        let now = self.instant(begun);
         match self.handle.given() {
             Order::Run => {}
             Order::Drain => self.drain(now),
@@ -214,9 +214,9 @@ impl<S: Service> Server<S> {
     /// When the next turn is due, if no event comes before; `None` if only an event is waited for.
     ///
     /// A turn serves a limited number of connections. If more of them are ready, the next turn is
-    /// due at once, and this is a moment in the past: no event tells of them a second time.
+    /// due at once, and this is an instant in the past: no event tells of them a second time.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<time::Instant> {
         if self.has_more_events {
             return Some(self.epoch);
         }
@@ -384,18 +384,18 @@ impl<S: Service> Server<S> {
         Memory { fixed: memory.fixed + DRIVER, total: memory.total + DRIVER, ..memory }
     }
 
-    fn drain(&mut self, now: Moment) {
+    fn drain(&mut self, now: Instant) {
         // Closed, so that the system turns newcomers away and a successor can take the address.
         self.engine.net_mut().sockets.clear();
         self.engine.drain(now);
     }
 
-    fn now(&self) -> Moment {
-        self.moment(clock::monotonic())
+    fn now(&self) -> Instant {
+        self.instant(clock::monotonic())
     }
 
-    fn moment(&self, at: Instant) -> Moment {
-        Moment::after(at.saturating_duration_since(self.epoch))
+    fn instant(&self, at: time::Instant) -> Instant {
+        Instant::after(at.saturating_duration_since(self.epoch))
     }
 }
 

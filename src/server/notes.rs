@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::contract::close::Close;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::proto::refusal::{Opening, Refusal};
+use crate::server::instant::Instant;
 use crate::server::listener::Listener;
-use crate::server::moment::Moment;
 use crate::server::throttle::Reception;
 
 /// Writes a line with its keys, if there is a log.
@@ -45,14 +45,14 @@ pub(super) struct Notes {
 #[derive(Debug, Default)]
 struct Tally {
     /// The second that is counted.
-    since: Moment,
+    since: Instant,
     /// The lines of this second, those left out included.
     lines: u32,
 }
 
 impl Tally {
     /// Whether a line may be written, and how many were left out before it.
-    fn allows(&mut self, now: Moment) -> Option<u32> {
+    fn allows(&mut self, now: Instant) -> Option<u32> {
         let mut left_out = 0;
         if now >= self.since + Duration::from_secs(1) {
             left_out = self.lines.saturating_sub(LINES_PER_SECOND);
@@ -130,7 +130,12 @@ fn event(why: Close) -> &'static str {
 
 impl Notes {
     /// A connection ended before its peer had authenticated.
-    pub(super) fn unauthenticated(&mut self, now: Moment, ended: &Ended<'_>, address: PeerAddress) {
+    pub(super) fn unauthenticated(
+        &mut self,
+        now: Instant,
+        ended: &Ended<'_>,
+        address: PeerAddress,
+    ) {
         let (conn, listener, lasted, why) = ended.parts();
         if Level::of(why) == Level::Debug {
             say!(debug, peer:% = address, conn:% = conn, listener = listener,
@@ -146,7 +151,7 @@ impl Notes {
     /// A newcomer wasn't let in, and was no connection yet.
     pub(super) fn turned_away(
         &mut self,
-        now: Moment,
+        now: Instant,
         listener: &Listener,
         address: PeerAddress,
         why: Close,
@@ -167,7 +172,7 @@ impl Notes {
     /// So many proofs from an address' network were wrong that newcomers are received like this.
     pub(super) fn throttled(
         &mut self,
-        now: Moment,
+        now: Instant,
         listener: &str,
         from: PeerAddress,
         reception: Reception,
@@ -180,7 +185,7 @@ impl Notes {
     }
 
     /// A connection ended whose peer had authenticated with this key.
-    pub(super) fn authenticated(&mut self, now: Moment, ended: &Ended<'_>, key: Option<&str>) {
+    pub(super) fn authenticated(&mut self, now: Instant, ended: &Ended<'_>, key: Option<&str>) {
         let (conn, listener, lasted, why) = ended.parts();
         if Level::of(why) == Level::Debug {
             say!(debug, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
@@ -192,7 +197,7 @@ impl Notes {
     }
 
     /// Accepting has failed for want of something.
-    pub(super) fn paused(&mut self, now: Moment, error: &std::io::Error) {
+    pub(super) fn paused(&mut self, now: Instant, error: &std::io::Error) {
         if let Some(left_out) = self.paused.allows(now).map(LeftOut) {
             say!(error; "accepting pauses: {error}; raise the limit on descriptors, or lower that \
                         on connections{left_out}");
@@ -202,7 +207,7 @@ impl Notes {
     /// The system gives no randomness, or won't watch a socket.
     pub(super) fn unavailable(
         &mut self,
-        now: Moment,
+        now: Instant,
         address: PeerAddress,
         error: &std::io::Error,
     ) {
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn lines_of_one_kind_are_limited_and_those_left_out_are_counted() {
-        let at = |millis| Moment::after(Duration::from_millis(millis));
+        let at = |millis| Instant::after(Duration::from_millis(millis));
         let mut tally = Tally::default();
         let written = (0..50).filter(|_| tally.allows(at(5)).is_some()).count();
         assert_eq!(written, LINES_PER_SECOND as usize);

@@ -1,4 +1,4 @@
-//! What is known of a connection from moment to moment, one bit each to keep its entry small.
+//! What events say of a connection, one bit each to keep its entry small.
 
 use crate::server::net::Readiness;
 

@@ -1,7 +1,7 @@
 //! Failed proofs, counted by the network that they came from, so that guessing takes long.
 //!
 //! A network is forgiven one failure at a time, as a bucket leaks. All that is kept of it is the
-//! moment at which it will have been forgiven everything; how many failures are left follows from
+//! instant at which it will have been forgiven everything; how many failures are left follows from
 //! that and the time. The more are left, the worse its newcomers are received. How many can be
 //! left has a limit: connections that are open at once can fail at once, and one such burst must
 //! not lock everybody who shares the guesser's address out for hours.
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
-use crate::server::moment::Moment;
+use crate::server::instant::Instant;
 use crate::server::network::{Network, Scatter};
 use crate::server::timers::LONGEST;
 
@@ -39,7 +39,7 @@ pub(super) struct Throttle {
 struct Place {
     network: Network,
     /// When the last of its failures will have been forgiven.
-    forgiven: Moment,
+    forgiven: Instant,
 }
 
 /// How newcomers from a network are received, from the best to the worst.
@@ -66,7 +66,7 @@ impl Throttle {
     }
 
     /// How a newcomer from this address is received.
-    pub(super) fn reception(&self, from: PeerAddress, now: Moment, limits: &Limits) -> Reception {
+    pub(super) fn reception(&self, from: PeerAddress, now: Instant, limits: &Limits) -> Reception {
         let network = from.into();
         let set = self.sets.get(self.set_of(network));
         let place = set.and_then(|set| set.iter().find(|place| place.holds(network, now)));
@@ -74,7 +74,7 @@ impl Throttle {
     }
 
     /// The networks whose newcomers are delayed or refused.
-    pub(super) fn count(&self, now: Moment, limits: &Limits) -> usize {
+    pub(super) fn count(&self, now: Instant, limits: &Limits) -> usize {
         let places = self.sets.iter().flatten();
         let worse = |place: &&Place| place.reception(now, limits) > Reception::Greeted;
         places.filter(worse).count()
@@ -84,7 +84,7 @@ impl Throttle {
     pub(super) fn fail(
         &mut self,
         from: PeerAddress,
-        now: Moment,
+        now: Instant,
         limits: &Limits,
     ) -> Option<Reception> {
         let before = self.reception(from, now, limits);
@@ -111,11 +111,11 @@ impl Throttle {
 }
 
 impl Place {
-    fn holds(&self, network: Network, now: Moment) -> bool {
+    fn holds(&self, network: Network, now: Instant) -> bool {
         self.network == network && self.forgiven > now
     }
 
-    fn reception(&self, now: Moment, limits: &Limits) -> Reception {
+    fn reception(&self, now: Instant, limits: &Limits) -> Reception {
         let has_more_than = |failures| self.forgiven > now + each(limits).saturating_mul(failures);
         if has_more_than(limits.failure_limit) {
             Reception::Refused
@@ -137,10 +137,10 @@ impl fmt::Display for Reception {
     }
 }
 
-/// The time for which one failure counts: whole milliseconds, as moments are, so that many take as
+/// The time for which one failure counts: whole milliseconds, as instants are, so that many take as
 /// long together as they do one by one.
 fn each(limits: &Limits) -> Duration {
-    (Moment::default() + limits.failure_decay.min(LONGEST)).elapsed()
+    (Instant::default() + limits.failure_decay.min(LONGEST)).elapsed()
 }
 
 /// The most failures that count against a network: twice as many as it may have without being
@@ -157,8 +157,8 @@ mod tests {
 
     use super::*;
 
-    fn at(millis: u64) -> Moment {
-        Moment::after(Duration::from_millis(millis))
+    fn at(millis: u64) -> Instant {
+        Instant::after(Duration::from_millis(millis))
     }
 
     fn host(number: u32) -> PeerAddress {

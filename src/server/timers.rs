@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use crate::contract::limits::Limits;
+use crate::server::instant::{CompactInstant, Instant};
 use crate::server::listener::ListenerId;
-use crate::server::moment::{Moment, Recent};
 
 /// What a connection waits for: one thing at a time, and its age beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub(super) enum Timer {
     Write,
     /// The end of the peer's stream, after ours has ended; absolute.
     Linger,
-    /// The end of its session, by age; from the proof, absolute. Kept in a table of its own, because
-    /// it runs beside the other timer of the connection.
+    /// The end of its session, by age; from the proof, absolute. Kept in a table of its own,
+    /// because it runs beside the other timer of the connection.
     Age,
 }
 
@@ -39,7 +39,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// beginning of a timer without an end is not asked for; if it is given an end later, that counts
 /// from no earlier than it should.
 pub(super) const LONGEST: Duration =
-    Recent::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
+    CompactInstant::<1>::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
 
 impl Timer {
     const KINDS: u32 = 7;
@@ -69,7 +69,7 @@ impl Timer {
     }
 
     /// When it expires, if it ever does.
-    fn end(self, since: Moment, limits: &Limits) -> Option<Moment> {
+    fn end(self, since: Instant, limits: &Limits) -> Option<Instant> {
         self.length(limits).map(|length| since + length)
     }
 }
@@ -82,19 +82,19 @@ pub(super) struct Timers {
     /// How many sentinels there are.
     lists: usize,
     /// The latest time that was seen; all timers have begun by then.
-    now: Moment,
+    now: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Node {
     older: u32,
     newer: u32,
-    since: Recent,
+    since: CompactInstant<1>,
 }
 
 impl Node {
     fn alone(at: u32) -> Self {
-        Self { older: at, newer: at, since: Recent::default() }
+        Self { older: at, newer: at, since: CompactInstant::default() }
     }
 }
 
@@ -107,11 +107,11 @@ impl Timers {
         let lists = listeners * Timer::ALL.len();
         let mut nodes = Vec::with_capacity(lists + connections);
         nodes.extend((0..).map(Node::alone).take(lists));
-        Self { nodes, lists, now: Moment::default() }
+        Self { nodes, lists, now: Instant::default() }
     }
 
     /// Puts a connection at the end of a list of its listener's; it is in none.
-    pub(super) fn enter(&mut self, slot: usize, listener: ListenerId, timer: Timer, now: Moment) {
+    pub(super) fn enter(&mut self, slot: usize, listener: ListenerId, timer: Timer, now: Instant) {
         let (at, sentinel) = (self.node_of(slot), sentinel(listener, timer));
         while self.nodes.len() <= at as usize {
             let next = self.node_of(self.nodes.len() - self.lists);
@@ -135,21 +135,21 @@ impl Timers {
     }
 
     /// The connection of a listener's that has waited longest for this, and since when.
-    pub(super) fn oldest(&self, listener: ListenerId, timer: Timer) -> Option<(usize, Moment)> {
+    pub(super) fn oldest(&self, listener: ListenerId, timer: Timer) -> Option<(usize, Instant)> {
         let at = self.nodes[sentinel(listener, timer) as usize].newer as usize;
         let slot = at.checked_sub(self.lists)?;
         Some((slot, self.nodes[at].since.before(self.now)))
     }
 
     /// Since when a connection has waited.
-    pub(super) fn since(&self, slot: usize) -> Moment {
+    pub(super) fn since(&self, slot: usize) -> Instant {
         self.nodes[self.node_of(slot) as usize].since.before(self.now)
     }
 
     /// A connection whose timer has expired, by the limits of each listener.
     pub(super) fn due<'l>(
         &self,
-        now: Moment,
+        now: Instant,
         limits: impl IntoIterator<Item = &'l Limits>,
     ) -> Option<(usize, Timer)> {
         (0..).zip(limits).find_map(|(listener, limits)| {
@@ -164,8 +164,8 @@ impl Timers {
     pub(super) fn deadline<'l>(
         &self,
         limits: impl IntoIterator<Item = &'l Limits>,
-    ) -> Option<Moment> {
-        let mut first: Option<Moment> = None;
+    ) -> Option<Instant> {
+        let mut first: Option<Instant> = None;
         for (listener, limits) in (0..).zip(limits) {
             for timer in Timer::ALL {
                 let oldest = self.oldest(listener, timer);
@@ -198,8 +198,8 @@ mod tests {
 
     use super::*;
 
-    fn at(millis: u64) -> Moment {
-        Moment::after(Duration::from_millis(millis))
+    fn at(millis: u64) -> Instant {
+        Instant::after(Duration::from_millis(millis))
     }
 
     #[test]

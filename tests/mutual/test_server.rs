@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
-use countersign::server::moment::Moment;
+use countersign::server::instant::Instant;
 use countersign::server::net::{Net, Readiness};
 use countersign::{Limits, Listener, PeerAddress, PeerId, Protocol, Service};
 
@@ -97,13 +97,13 @@ impl Net for Network {
 pub(crate) struct TestServer<S: Service> {
     pub(crate) engine: Engine<Network, S>,
     pub(crate) wall: SystemTime,
-    pub(crate) now: Moment,
+    pub(crate) now: Instant,
 }
 
 impl<S: Service> TestServer<S> {
     pub(crate) fn new(protocol: Protocol, limits: Limits, service: S) -> Self {
         let engine = Engine::new(Network::default(), [Listener::new(protocol, limits)], service);
-        Self { engine, wall: SystemTime::UNIX_EPOCH, now: Moment::default() }
+        Self { engine, wall: SystemTime::UNIX_EPOCH, now: Instant::default() }
     }
 
     /// A client calls, and is accepted.

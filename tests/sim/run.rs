@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
-use countersign::server::moment::Moment;
+use countersign::server::instant::Instant;
 use countersign::{Close, Counters, Dialect, Exchange, Key, KeyRing, Listener, Memory};
 
 use crate::clients::PATIENCE;
@@ -123,7 +123,7 @@ impl Run {
         let (turn, work, losses) = (world.turn, world.work, world.losses);
         drop(world);
         self.expire(now);
-        let turned = self.engine.turn(moment(now), wall(now));
+        let turned = self.engine.turn(instant(now), wall(now));
         let figures = self.figures();
         let mut world = self.world.borrow_mut();
         if turned.is_err() != (world.losses > losses) {
@@ -165,8 +165,8 @@ impl Run {
         drop(world);
         self.world.borrow_mut().stops(end);
         match end {
-            end if end == now => self.engine.halt(moment(now)),
-            _ => self.engine.drain(moment(now)),
+            end if end == now => self.engine.halt(instant(now)),
+            _ => self.engine.drain(instant(now)),
         }
     }
 
@@ -179,7 +179,7 @@ impl Run {
             return Err(format!("{live} connections are open, and nobody waits for anything"));
         }
         self.world.borrow_mut().stops(now);
-        self.engine.halt(moment(now));
+        self.engine.halt(instant(now));
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl Run {
         drop(world);
         let other = Key::new("another", b"the secret of another").unwrap();
         self.engine.replace_keys(gate, other.with_dialect(Dialect::Countersign).into());
-        self.engine.close_revoked(moment(now), wall(now));
+        self.engine.close_revoked(instant(now), wall(now));
     }
 
     /// The keys of a gate run out, of which the turn that begins is not told. It must have been
@@ -230,7 +230,7 @@ impl Run {
             let held = self.engine.listeners()[change.gate].bytes_held();
             world.replace_limits(change.gate, &change.limits, held);
             drop(world);
-            self.engine.replace_limits(change.gate, change.limits, moment(now));
+            self.engine.replace_limits(change.gate, change.limits, instant(now));
         }
     }
 
@@ -265,7 +265,7 @@ impl Run {
         let message = b"by the way";
         world.owe_message(number, Ending::Lf, message);
         drop(guard);
-        let told = self.engine.tell(peer, message, moment(now), wall(now));
+        let told = self.engine.tell(peer, message, instant(now), wall(now));
         let mut world = self.world.borrow_mut();
         world.say(format_args!("{number} is told something: {told:?}"));
         if told.is_err() {
@@ -391,8 +391,8 @@ fn figure(gate: &Listener) -> Figure {
     Figure { counters: gate.counters().clone(), held: gate.bytes_held() }
 }
 
-fn moment(millis: u64) -> Moment {
-    Moment::after(Duration::from_millis(millis))
+fn instant(millis: u64) -> Instant {
+    Instant::after(Duration::from_millis(millis))
 }
 
 fn wall(millis: u64) -> SystemTime {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 
-use countersign::server::moment::Moment;
+use countersign::server::instant::Instant;
 use countersign::services::Echo;
 use countersign::{Close, Counters, Dialect, Limits, Protocol, Reply};
 
@@ -118,7 +118,7 @@ fn who_takes_nothing_for_too_long_is_cut_off() {
 
 #[test]
 fn a_byte_taken_moves_the_deadline_for_taking_and_nothing_else_does() {
-    let at = |millis| Moment::after(Duration::from_millis(millis));
+    let at = |millis| Instant::after(Duration::from_millis(millis));
     let limits = Limits { write_timeout: Duration::from_secs(1), ..Limits::default() };
     let mut server = TestServer::new(Protocol::open(), limits, Echo);
     let line = server.connect(0);

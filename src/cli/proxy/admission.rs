@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use countersign::server::moment::Moment;
+use countersign::server::instant;
 use countersign::{Admission, Limits, Reason, Refusal, Session, Unauthenticated};
 use mio::net::TcpStream;
 
@@ -90,8 +90,8 @@ impl Callers {
         self.rules.as_mut()?.leave(slot, refusal, now)
     }
 
-    fn engine_time(&self, now: Instant) -> Moment {
-        Moment::after(now.saturating_duration_since(self.epoch))
+    fn engine_time(&self, now: Instant) -> instant::Instant {
+        instant::Instant::after(now.saturating_duration_since(self.epoch))
     }
 }
 

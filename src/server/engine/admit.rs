@@ -12,15 +12,15 @@ use crate::proto::session::Session;
 use crate::server::admission::{self, Admission};
 use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
+use crate::server::instant::Instant;
 use crate::server::listener::{Listener, ListenerId};
-use crate::server::moment::Moment;
 use crate::server::net::{AcceptFailure, Net};
 use crate::server::timers::Timer;
 
 /// The connections that one turn accepts, so that those who are in have their turns too.
 const ACCEPTS_PER_TURN: usize = 256;
 impl<N: Net, S: Service> Engine<N, S> {
-    pub(super) fn admit(&mut self, now: Moment, wall: SystemTime) -> io::Result<()> {
+    pub(super) fn admit(&mut self, now: Instant, wall: SystemTime) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
             let has_room = |listener| self.room_at(listener).is_some_and(|room| room <= now);
             let Some((socket, listener)) = self.acceptor.next(now, has_room) else { break };
@@ -56,29 +56,29 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// When a listener has room for one more: at once, when its oldest visitor may be displaced, or
     /// not before a connection closes.
-    pub(super) fn room_at(&self, listener: ListenerId) -> Option<Moment> {
+    pub(super) fn room_at(&self, listener: ListenerId) -> Option<Instant> {
         if self.conns.len() >= SLOTS_MAX {
             None
         } else if self.listeners[usize::from(listener)].is_full() {
             self.oldest_visitor(listener).map(|(_, since)| self.displaceable(listener, since))
         } else {
-            Some(Moment::default())
+            Some(Instant::default())
         }
     }
 
     /// The visitor of a listener that has waited longest for what it waits for, and since when.
-    pub(super) fn oldest_visitor(&self, listener: ListenerId) -> Option<(usize, Moment)> {
+    pub(super) fn oldest_visitor(&self, listener: ListenerId) -> Option<(usize, Instant)> {
         let oldest =
             [Timer::Delay, Timer::Handshake].map(|timer| self.timers.oldest(listener, timer));
         oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
     }
 
-    fn displaceable(&self, listener: ListenerId, since: Moment) -> Moment {
+    fn displaceable(&self, listener: ListenerId, since: Instant) -> Instant {
         admission::evictable(&self.listeners[usize::from(listener)].limits, since)
     }
 
     /// A newcomer isn't let in, and was no connection yet.
-    fn turn_away(&mut self, listener: ListenerId, address: PeerAddress, why: Close, now: Moment) {
+    fn turn_away(&mut self, listener: ListenerId, address: PeerAddress, why: Close, now: Instant) {
         let listener = &mut self.listeners[usize::from(listener)];
         listener.counters.count(why);
         self.notes.turned_away(now, listener, address, why);
@@ -90,7 +90,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         &mut self,
         number: ListenerId,
         address: PeerAddress,
-        now: Moment,
+        now: Instant,
         wall: SystemTime,
     ) -> Result<Phase, Close> {
         let Listener { proxies, open, .. } = &self.listeners[usize::from(number)];
@@ -116,7 +116,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         &mut self,
         number: ListenerId,
         address: PeerAddress,
-        now: Moment,
+        now: Instant,
         wall: SystemTime,
     ) -> Result<Phase, Close> {
         let Listener { access, throttle, limits, .. } = &self.listeners[usize::from(number)];
@@ -134,7 +134,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// been without one. It has its place among all already.
     #[cold]
     #[inline(never)]
-    pub(super) fn receive_located(&mut self, slot: usize, now: Moment, wall: SystemTime) {
+    pub(super) fn receive_located(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         let Some(conn) = self.conns.get(slot) else { return };
         let (number, Some(visitor)) = (conn.listener, conn.visitor) else { return };
         let visitors = &self.listeners[usize::from(number)].visitors;
@@ -161,7 +161,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         &mut self,
         number: ListenerId,
         address: PeerAddress,
-        now: Moment,
+        now: Instant,
         wall: SystemTime,
     ) -> Result<(), Close> {
         let Listener { visitors, limits, .. } = &self.listeners[usize::from(number)];
@@ -177,7 +177,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn make_room(
         &mut self,
         number: ListenerId,
-        now: Moment,
+        now: Instant,
         wall: SystemTime,
     ) -> Result<(), Close> {
         if self.listeners[usize::from(number)].is_full() {
@@ -189,7 +189,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Tells a visitor that there is no room, and hangs up at once: the room is needed now. One
     /// that was refused already is refused for what it did.
-    fn displace(&mut self, slot: usize, now: Moment, wall: SystemTime) {
+    fn displace(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         self.give_up(slot, Refusal::Crowded, now, wall);
         self.drop_now(slot, Close::Refused(Refusal::Crowded), now);
     }
@@ -201,7 +201,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         mut socket: N::Socket,
         (number, address): (ListenerId, PeerAddress),
         phase: Phase,
-        now: Moment,
+        now: Instant,
         wall: SystemTime,
     ) {
         let listener = &mut self.listeners[usize::from(number)];

@@ -9,8 +9,8 @@ use crate::proto::refusal::{Reason, Refusal};
 use crate::server::conn::Conn;
 use crate::server::context;
 use crate::server::engine::Engine;
+use crate::server::instant::Instant;
 use crate::server::listener::{Listener, ListenerId};
-use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::{self, Ended};
 use crate::server::signs::Signs;
@@ -24,7 +24,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// connection is closed, at the latest when [`drain_timeout`] has passed.
     ///
     /// [`drain_timeout`]: crate::Limits::drain_timeout
-    pub fn drain(&mut self, now: Moment) {
+    pub fn drain(&mut self, now: Instant) {
         if self.drain.is_some() {
             return;
         }
@@ -50,7 +50,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Stops at once: every connection is closed as it is.
-    pub fn halt(&mut self, now: Moment) {
+    pub fn halt(&mut self, now: Instant) {
         self.drain(now);
         self.drain = Some(now);
         self.expire_all(now);
@@ -69,7 +69,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Ends those whose time is up, and greets those whose delay is over.
-    pub(super) fn expire(&mut self, now: Moment, wall: SystemTime) {
+    pub(super) fn expire(&mut self, now: Instant, wall: SystemTime) {
         if self.drain.is_some_and(|end| end <= now) {
             self.expire_all(now);
         }
@@ -100,12 +100,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    fn due(&self, now: Moment) -> Option<(usize, Timer)> {
+    fn due(&self, now: Instant) -> Option<(usize, Timer)> {
         self.timers.due(now, self.listeners.iter().map(Listener::limits))
     }
 
     /// Ends those who are too old.
-    pub(super) fn retire(&mut self, now: Moment, wall: SystemTime) {
+    pub(super) fn retire(&mut self, now: Instant, wall: SystemTime) {
         for _ in 0..EXPIRIES_PER_TURN {
             let limits = self.listeners.iter().map(Listener::limits);
             let due = self.ages.as_ref().and_then(|ages| ages.due(now, limits));
@@ -116,7 +116,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Counts the ages of those who came by a listener and are in, from now on; or no more.
-    pub(super) fn change_ages(&mut self, listener: usize, counts: bool, now: Moment) {
+    pub(super) fn change_ages(&mut self, listener: usize, counts: bool, now: Instant) {
         let room = self.conns.capacity();
         let ages = self.ages.get_or_insert_with(|| Timers::new(self.listeners.len(), room));
         for (slot, conn) in &self.conns {
@@ -135,7 +135,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    fn expire_all(&mut self, now: Moment) {
+    fn expire_all(&mut self, now: Instant) {
         let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             self.drop_now(slot, Close::Stopped, now);
@@ -143,7 +143,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Says good-bye.
-    pub(super) fn part(&mut self, slot: usize, why: Close, now: Moment, wall: SystemTime) {
+    pub(super) fn part(&mut self, slot: usize, why: Close, now: Instant, wall: SystemTime) {
         self.visit(slot, now, wall, |conn, inbox, cx| {
             conn.close(why);
             conn.pump(inbox, cx)
@@ -151,7 +151,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Ends a handshake of our own accord, with a word for it where the dialect has one.
-    pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Moment, wall: SystemTime) {
+    pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Instant, wall: SystemTime) {
         let reason = why.reason().unwrap_or(Reason::Refused);
         self.visit(slot, now, wall, |conn, inbox, cx| {
             conn.give_up(reason, why.into(), cx);
@@ -160,7 +160,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Hangs up; where the connection was ending already, it ends for that reason.
-    pub(super) fn drop_now(&mut self, slot: usize, otherwise: Close, now: Moment) {
+    pub(super) fn drop_now(&mut self, slot: usize, otherwise: Close, now: Instant) {
         if let Some(why) = self.conns.get(slot).map(|conn| conn.reason(otherwise)) {
             self.remove(slot, why, now);
         }
@@ -177,7 +177,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         number: ListenerId,
         held_max: usize,
         slot: usize,
-        now: Moment,
+        now: Instant,
     ) {
         let is_visitor = self.conns.get(slot).is_some_and(|conn| conn.visitor.is_some());
         while self.listeners[usize::from(number)].held > held_max {
@@ -200,7 +200,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Counts a failed proof against the network that it came from.
-    fn mark_failure(&mut self, listener: ListenerId, from: PeerAddress, now: Moment) {
+    fn mark_failure(&mut self, listener: ListenerId, from: PeerAddress, now: Instant) {
         let Listener { throttle, limits, name, .. } = &mut self.listeners[usize::from(listener)];
         if let Some(reception) = throttle.fail(from, now, limits) {
             self.notes.throttled(now, name, from, reception);
@@ -208,7 +208,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Closes a connection, and forgets all that was kept for it.
-    pub(super) fn remove(&mut self, slot: usize, why: Close, now: Moment) {
+    pub(super) fn remove(&mut self, slot: usize, why: Close, now: Instant) {
         let Some(conn) = self.conns.try_remove(slot) else { return };
         self.timers.leave(slot);
         if conn.visitor.is_none() {

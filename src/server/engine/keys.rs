@@ -6,7 +6,7 @@ use crate::contract::close::Close;
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
 use crate::server::engine::Engine;
-use crate::server::moment::Moment;
+use crate::server::instant::Instant;
 use crate::server::net::Net;
 use crate::server::notes;
 
@@ -20,14 +20,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         if let Some(listener) = self.listeners.get_mut(listener) {
             listener.replace_keys(keys);
             // The next turn sees when these run out.
-            self.key_expiry = Some(Moment::default());
+            self.key_expiry = Some(Instant::default());
         }
     }
 
     /// Closes the connections whose peers could not authenticate again as they did: their keys have
     /// gone from the ring, have other secrets, have run out, or aren't for the same dialect and
     /// audience any more. Returns how many.
-    pub fn close_revoked(&mut self, now: Moment, wall: SystemTime) -> usize {
+    pub fn close_revoked(&mut self, now: Instant, wall: SystemTime) -> usize {
         for listener in &mut self.listeners {
             // A ring that has just come was not told the time. All connections are looked at below,
             // so it doesn't matter whether a key has run out.
@@ -52,12 +52,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// have run out before it is turned on stay until [`close_revoked`](Self::close_revoked).
     pub fn set_close_expired(&mut self, closes: bool) {
         self.closes_expired = closes;
-        self.key_expiry = closes.then(Moment::default);
+        self.key_expiry = closes.then(Instant::default);
     }
 
     /// Tells the listeners the time of day, and ends the sessions whose keys have run out by it:
     /// before anything that they have said is looked at.
-    pub(super) fn set_time(&mut self, now: Moment, wall: SystemTime) {
+    pub(super) fn set_time(&mut self, now: Instant, wall: SystemTime) {
         let (mut has_expired, mut next) = (false, None);
         for listener in &mut self.listeners {
             has_expired |= listener.set_time(wall);

@@ -27,8 +27,8 @@ use crate::proto::session::Session;
 use crate::server::acceptor::Acceptor;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::Context;
+use crate::server::instant::Instant;
 use crate::server::listener::{LISTENERS_MAX, Listener, ListenerId, ROOM_MAX};
-use crate::server::moment::Moment;
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::Notes;
 use crate::server::signs::Signs;
@@ -74,11 +74,11 @@ pub struct Engine<N: Net, S: Service> {
     /// The generation of the latest connection.
     generation: u32,
     /// The server is stopping, and must have stopped by then.
-    drain: Option<Moment>,
+    drain: Option<Instant>,
     /// Sessions end as their keys run out.
     closes_expired: bool,
     /// When to look next whether a key has run out.
-    key_expiry: Option<Moment>,
+    key_expiry: Option<Instant>,
     notes: Notes,
 }
 
@@ -133,7 +133,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// # Errors
     ///
     /// A listener is gone. Nothing that a peer does is an error.
-    pub fn turn(&mut self, now: Moment, wall: SystemTime) -> io::Result<usize> {
+    pub fn turn(&mut self, now: Instant, wall: SystemTime) -> io::Result<usize> {
         self.set_time(now, wall);
         // Those who have used up their budget stand behind those who have just become ready.
         self.ready.append(&mut self.again);
@@ -155,9 +155,9 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// When the next turn is due, if no event comes before: at once if there is work left over,
     /// never if nobody waits for anything.
     #[must_use]
-    pub fn deadline(&self) -> Option<Moment> {
+    pub fn deadline(&self) -> Option<Instant> {
         if !self.again.is_empty() || !self.ready.is_empty() {
-            return Some(Moment::default());
+            return Some(Instant::default());
         }
         let limits = || self.listeners.iter().map(Listener::limits);
         let acceptor = self.acceptor.deadline(|listener| self.room_at(listener));
@@ -175,7 +175,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         &mut self,
         peer: PeerId,
         message: &[u8],
-        now: Moment,
+        now: Instant,
         wall: SystemTime,
     ) -> Result<(), TellError> {
         let found = find(&mut self.conns, peer).filter(|(_, conn)| conn.is_talking());
@@ -207,7 +207,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Closes a connection at once, as it is. See [`Server::dismiss`](crate::Server::dismiss).
-    pub fn dismiss(&mut self, peer: PeerId, now: Moment) -> bool {
+    pub fn dismiss(&mut self, peer: PeerId, now: Instant) -> bool {
         let found = find(&mut self.conns, peer).map(|(slot, _)| slot);
         found.inspect(|slot| self.remove(*slot, Close::Dismissed, now)).is_some()
     }
@@ -215,7 +215,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Serves within other limits from now on. Those who are in stay, even where they are more than
     /// a listener's limits allow; where their age had no limit, it counts from now. Until they are
     /// gone, they may hold more than [`memory_max`](Self::memory_max) says by then.
-    pub fn replace_limits(&mut self, listener: usize, limits: Limits, now: Moment) {
+    pub fn replace_limits(&mut self, listener: usize, limits: Limits, now: Instant) {
         let Some(replaced) = self.listeners.get_mut(listener) else { return };
         let ages_before = replaced.limits.session_age_max.is_some();
         replaced.replace_limits(limits);
@@ -265,7 +265,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// The networks whose newcomers a listener delays or refuses, for proofs from there were wrong.
     #[must_use]
-    pub fn throttled(&self, listener: usize, now: Moment) -> usize {
+    pub fn throttled(&self, listener: usize, now: Instant) -> usize {
         self.listeners.get(listener).map_or(0, |listener| listener.throttled(now))
     }
 
@@ -333,7 +333,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn visit(
         &mut self,
         slot: usize,
-        now: Moment,
+        now: Instant,
         wall: SystemTime,
         act: impl FnOnce(&mut Conn<N, S>, &mut [u8], &mut Context<'_, N, S>) -> Visit,
     ) {

@@ -16,9 +16,9 @@ use crate::contract::networks::Networks;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
+use crate::server::instant::Instant;
 use crate::server::listener::expiry::Expiry;
 use crate::server::listener::key_table::KeyTable;
-use crate::server::moment::Moment;
 use crate::server::throttle::Throttle;
 use crate::server::visitors::Visitors;
 
@@ -202,7 +202,7 @@ impl Listener {
     }
 
     /// The networks that are delayed or refused for their failed proofs.
-    pub(super) fn throttled(&self, now: Moment) -> usize {
+    pub(super) fn throttled(&self, now: Instant) -> usize {
         self.throttle.count(now, &self.limits)
     }
 }
