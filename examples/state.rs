@@ -11,7 +11,7 @@
 
 use std::io::Write as _;
 
-use countersign::{Close, KeyRing, Peer, Reply, Server, Service};
+use countersign::{CloseReason, KeyRing, Peer, Reply, Server, Service};
 
 /// The mean of some readings.
 #[derive(Debug, Default, Clone, Copy)]
@@ -60,7 +60,7 @@ impl Service for Hub {
         let _ = write!(reply, "{name} {mean:.1}, all {all:.1}");
     }
 
-    fn close(&mut self, sensor: Sensor, why: Close) {
+    fn close(&mut self, sensor: Sensor, why: CloseReason) {
         println!("{} sent {} readings: {why}", sensor.name, sensor.mean.count);
     }
 }

@@ -51,7 +51,7 @@ pub use loopback::Loopback;
 #[doc(inline)]
 pub use contract::{
     access::Access,
-    close::Close,
+    close::CloseReason,
     connections::Connections,
     counters::{Counters, KeyCounters},
     limits::{Limits, Memory},

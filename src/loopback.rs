@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::peer::{Peer, PeerId};
 use crate::contract::reply::Reply;
@@ -32,7 +32,7 @@ pub struct Loopback<S: Service> {
     greeting: Vec<Vec<u8>>,
     /// What the service sees as the time of day.
     now: SystemTime,
-    verdict: Option<Close>,
+    verdict: Option<CloseReason>,
 }
 
 impl<S: Service> Loopback<S> {
@@ -80,12 +80,12 @@ impl<S: Service> Loopback<S> {
 
     /// Whether the service has asked for the connection's end, or gone too far.
     #[must_use]
-    pub fn verdict(&self) -> Option<Close> {
+    pub fn verdict(&self) -> Option<CloseReason> {
         self.verdict
     }
 
     /// Ends the connection, and returns the service.
-    pub fn close(mut self, why: Close) -> S {
+    pub fn close(mut self, why: CloseReason) -> S {
         self.service.close(self.state, why);
         self.service
     }
@@ -95,7 +95,7 @@ impl<S: Service> Loopback<S> {
 fn written<R>(
     now: SystemTime,
     call: impl FnOnce(&mut Reply<'_>) -> R,
-) -> (R, Vec<Vec<u8>>, Option<Close>) {
+) -> (R, Vec<Vec<u8>>, Option<CloseReason>) {
     let max = Limits::default().reply_max;
     let mut out = vec![0; max];
     let mut reply = Reply::new(&mut out, Form::Length, now);
@@ -138,11 +138,11 @@ mod tests {
         let mut peer = Loopback::new(leave);
         assert_eq!(peer.verdict(), None);
         assert_eq!(peer.say("hello"), [b"bye"]);
-        assert_eq!(peer.verdict(), Some(Close::Dismissed));
+        assert_eq!(peer.verdict(), Some(CloseReason::Dismissed));
         assert!(peer.say("and?").is_empty(), "over is over");
         let flood = |_: &[u8], reply: &mut Reply<'_>| reply.message(&[0; 1 << 20]);
         let mut peer = Loopback::new(flood);
         assert!(peer.say("hello").is_empty());
-        assert_eq!(peer.verdict(), Some(Close::ReplyTooLong));
+        assert_eq!(peer.verdict(), Some(CloseReason::ReplyTooLong));
     }
 }

@@ -10,8 +10,8 @@ mod test_server;
 
 use countersign::server::net::Readiness;
 use countersign::{
-    Close, Dialect, Event, Framing, Key, KeyRing, Limits, Protection, Protocol, Reason, Refusal,
-    Reply, Session,
+    CloseReason, Dialect, Event, Framing, Key, KeyRing, Limits, Protection, Protocol, Reason,
+    Refusal, Reply, Session,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
@@ -380,7 +380,11 @@ fn every_case_of_the_clock_comes_out_byte_for_byte() {
         assert!(line.borrow().is_shut || line.borrow().is_closed, "{name}");
         server.report(&line, Readiness { failed: true, ..Readiness::default() });
         server.work();
-        let why = if is_busy { Close::Stopped } else { Close::Refused(Refusal::HandshakeTimeout) };
+        let why = if is_busy {
+            CloseReason::Stopped
+        } else {
+            CloseReason::Refused(Refusal::HandshakeTimeout)
+        };
         assert_eq!(server.engine.counters().closed(why), 1, "{name}");
         assert_eq!(server.engine.counters().authenticated, 0, "{name}");
     }

@@ -7,7 +7,7 @@ use crate::proto::refusal::{Opening, Reason, Refusal};
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Close {
+pub enum CloseReason {
     /// The peer ended the stream between two messages.
     Finished,
     /// The exchange that the protocol is for is over.
@@ -45,7 +45,7 @@ pub enum Close {
     TooOld,
 }
 
-impl Close {
+impl CloseReason {
     /// All reasons, in the order in which counters are shown. Strangers of every kind are one,
     /// and so are those who refuse us.
     pub const ALL: [Self; 34] = [
@@ -115,7 +115,7 @@ impl Close {
     }
 }
 
-impl Close {
+impl CloseReason {
     /// Whether the peer has failed to prove that it holds a key that it may use here. Whatever the
     /// reason is, it must come to the same, or the peer could tell which it is.
     pub(crate) fn is_failed_proof(self) -> bool {
@@ -125,18 +125,18 @@ impl Close {
 
     /// Whether the peer is told good-bye: it has all that it was owed.
     pub(crate) fn is_orderly(self) -> bool {
-        use Close::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};
+        use CloseReason::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};
         matches!(self, Answered | Dismissed | Finished | IdleTimeout | Revoked | Stopped | TooOld)
     }
 }
 
-impl From<Refusal> for Close {
+impl From<Refusal> for CloseReason {
     fn from(refusal: Refusal) -> Self {
         if refusal == Refusal::Cut { Self::Cut } else { Self::Refused(refusal) }
     }
 }
 
-impl fmt::Display for Close {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(Refusal::Foreign(opening)) => write!(f, "{} ({opening})", self.name()),

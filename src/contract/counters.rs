@@ -1,6 +1,6 @@
 //! What a server has done since it began.
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 
 /// What a server has done since it began. All numbers only grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct Counters {
     pub accept_pauses: u64,
     /// Accepts that failed for a reason of the connection's own.
     pub accept_failures: u64,
-    /// Connections that ended, by the place of the reason in [`Close::ALL`].
-    closed: [u64; Close::ALL.len()],
+    /// Connections that ended, by the place of the reason in [`CloseReason::ALL`].
+    closed: [u64; CloseReason::ALL.len()],
 }
 
 impl Default for Counters {
@@ -38,7 +38,7 @@ impl Default for Counters {
             bytes_out: 0,
             accept_pauses: 0,
             accept_failures: 0,
-            closed: [0; Close::ALL.len()],
+            closed: [0; CloseReason::ALL.len()],
         }
     }
 }
@@ -46,13 +46,13 @@ impl Default for Counters {
 impl Counters {
     /// Connections that ended for this reason.
     #[must_use]
-    pub fn closed(&self, why: Close) -> u64 {
+    pub fn closed(&self, why: CloseReason) -> u64 {
         place(why).and_then(|place| self.closed.get(place)).copied().unwrap_or_default()
     }
 
     /// Every reason with its count, in a fixed order.
-    pub fn closed_by_reason(&self) -> impl Iterator<Item = (Close, u64)> {
-        Close::ALL.into_iter().zip(self.closed)
+    pub fn closed_by_reason(&self) -> impl Iterator<Item = (CloseReason, u64)> {
+        CloseReason::ALL.into_iter().zip(self.closed)
     }
 
     /// Connections that are open now.
@@ -80,9 +80,9 @@ impl Counters {
     }
 
     /// Counts the end of a connection, for a program that has a loop of its own.
-    pub fn count(&mut self, why: Close) {
+    pub fn count(&mut self, why: CloseReason) {
         let place = place(why);
-        debug_assert!(place.is_some(), "{why} is missing in Close::ALL");
+        debug_assert!(place.is_some(), "{why} is missing in CloseReason::ALL");
         if let Some(count) = place.and_then(|place| self.closed.get_mut(place)) {
             *count += 1;
         }
@@ -100,9 +100,9 @@ pub struct KeyCounters {
 }
 
 /// The place of a reason's count. That strangers of every kind are one, only their name says.
-fn place(why: Close) -> Option<usize> {
-    let same = Close::ALL.iter().position(|reason| *reason == why);
-    same.or_else(|| Close::ALL.iter().position(|reason| reason.name() == why.name()))
+fn place(why: CloseReason) -> Option<usize> {
+    let same = CloseReason::ALL.iter().position(|reason| *reason == why);
+    same.or_else(|| CloseReason::ALL.iter().position(|reason| reason.name() == why.name()))
 }
 
 #[cfg(test)]
@@ -113,14 +113,14 @@ mod tests {
     #[test]
     fn every_reason_has_a_count_of_its_own() {
         let mut counters = Counters::default();
-        let reasons: Vec<Close> = counters.closed_by_reason().map(|(why, _)| why).collect();
+        let reasons: Vec<CloseReason> = counters.closed_by_reason().map(|(why, _)| why).collect();
         counters.accepted = reasons.len() as u64 + 1;
         for why in &reasons {
             counters.count(*why);
         }
         assert!(counters.closed_by_reason().all(|(_, count)| count == 1));
         assert_eq!(counters.open(), 1);
-        let strangers = Close::Refused(Refusal::Foreign(Opening::Http));
+        let strangers = CloseReason::Refused(Refusal::Foreign(Opening::Http));
         counters.count(strangers);
         assert_eq!(counters.closed(strangers), 2);
         assert_eq!(counters.clone().and(&counters).closed(strangers), 4);

@@ -3,14 +3,14 @@
 use std::io;
 use std::time::SystemTime;
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::proto::framing::{FRAME_MAX, Form};
 
 /// Takes what a service answers, in the connection's framing.
 ///
 /// Nothing here fails and, in steady state, nothing allocates: the bytes go straight into a buffer
 /// that the loop lends. A reply that would pass [`Limits::reply_max`] is dropped and closes the
-/// connection with [`Close::ReplyTooLong`].
+/// connection with [`CloseReason::ReplyTooLong`].
 ///
 /// A message is what stands between two calls of [`end`](Self::end); one that is still open when
 /// the service returns is ended then. In the framing `lines` nothing keeps a service from putting
@@ -95,13 +95,13 @@ impl<'a> Reply<'a> {
     /// Ends what is open. Returns how much was said, which is nothing where it was too much, and
     /// whether the connection must end.
     #[inline(always)]
-    pub(crate) fn finish(mut self) -> (usize, Option<Close>) {
+    pub(crate) fn finish(mut self) -> (usize, Option<CloseReason>) {
         if self.open {
             self.end();
         }
         match self.out {
-            Some(_) => (self.length, self.dismissed.then_some(Close::Dismissed)),
-            None => (0, Some(Close::ReplyTooLong)),
+            Some(_) => (self.length, self.dismissed.then_some(CloseReason::Dismissed)),
+            None => (0, Some(CloseReason::ReplyTooLong)),
         }
     }
 }
@@ -128,7 +128,7 @@ mod tests {
         form: Form,
         max: usize,
         write: impl FnOnce(&mut Reply<'_>),
-    ) -> (Vec<u8>, Option<Close>) {
+    ) -> (Vec<u8>, Option<CloseReason>) {
         let mut out = vec![0; max];
         let mut reply = Reply::new(&mut out, form, SystemTime::UNIX_EPOCH);
         write(&mut reply);
@@ -176,13 +176,17 @@ mod tests {
                     written(form, 99, |reply| (0..1000).for_each(|_| flood(reply)));
                 assert_eq!(out, b"", "{form:?}");
                 let nothing = form == Form::Chunk && number > 0;
-                assert_eq!(verdict, Some(Close::ReplyTooLong).filter(|_| !nothing), "{form:?}");
+                assert_eq!(
+                    verdict,
+                    Some(CloseReason::ReplyTooLong).filter(|_| !nothing),
+                    "{form:?}"
+                );
             }
         }
     }
 
     #[test]
     fn a_service_can_ask_for_the_end() {
-        assert_eq!(written(Form::Chunk, 9, |reply| reply.close()).1, Some(Close::Dismissed));
+        assert_eq!(written(Form::Chunk, 9, |reply| reply.close()).1, Some(CloseReason::Dismissed));
     }
 }

@@ -1,6 +1,6 @@
 //! What is served to those who are let in.
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 
@@ -8,10 +8,10 @@ use crate::contract::reply::Reply;
 ///
 /// A closure `FnMut(&[u8], &mut Reply<'_>)` is a service without a state. All calls come from the
 /// thread that runs the loop, and while one runs, no other connection has its turn. A call that
-/// panics closes its connection with [`Close::Panicked`]; where panics unwind, the loop lives on.
+/// panics closes its connection with [`CloseReason::Panicked`]; where panics unwind, the loop lives on.
 ///
 /// ```
-/// use countersign::{Close, Peer, Reply, Service};
+/// use countersign::{CloseReason, Peer, Reply, Service};
 ///
 /// /// Numbers the messages of each connection.
 /// struct Count;
@@ -40,7 +40,7 @@ pub trait Service {
     fn message(&mut self, state: &mut Self::State, message: &[u8], reply: &mut Reply<'_>);
 
     /// A connection that was opened has ended.
-    fn close(&mut self, state: Self::State, why: Close) {
+    fn close(&mut self, state: Self::State, why: CloseReason) {
         let _ = (state, why);
     }
 }

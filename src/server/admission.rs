@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::contract::access::Access;
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
 use crate::proto::refusal::Refusal;
@@ -194,7 +194,8 @@ impl Unauthenticated {
         let Entry { name, since } = self.entries.remove(&slot)?;
         self.waiting.remove(&(since, slot));
         let address = self.visitors.leave(name)?;
-        let has_failed = refusal.is_some_and(|refusal| Close::from(refusal).is_failed_proof());
+        let has_failed =
+            refusal.is_some_and(|refusal| CloseReason::from(refusal).is_failed_proof());
         let worse = || self.throttle.fail(address, now, &self.limits);
         has_failed.then(worse).flatten().map(Admission::from)
     }

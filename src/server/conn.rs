@@ -5,7 +5,7 @@ mod phase;
 
 use std::io;
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::proto::blocks::Blocks;
 use crate::proto::dialect::Dialect;
@@ -85,7 +85,7 @@ pub(super) enum Visit {
     /// The budget is used up: more can be done at once.
     Again,
     /// The connection is to be closed now.
-    Over(Close),
+    Over(CloseReason),
 }
 
 impl<N: Net, S: Service> Conn<N, S> {
@@ -123,21 +123,21 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Ends the conversation as soon as what was written is sent. Who was not let in has no reply
     /// to lose.
-    pub(super) fn close(&mut self, why: Close) {
+    pub(super) fn close(&mut self, why: CloseReason) {
         if self.phase.is_talking() {
             self.phase = Phase::Closing { why, at_once: self.visitor.is_some() };
         }
     }
 
     /// Ends a handshake of our own accord, without a word to those who weren't greeted.
-    pub(super) fn give_up(&mut self, reason: Reason, why: Close, cx: &mut Context<'_, N, S>) {
+    pub(super) fn give_up(&mut self, reason: Reason, why: CloseReason, cx: &mut Context<'_, N, S>) {
         if !self.phase.is_greeted() {
             self.phase = Phase::Closing { why, at_once: true };
         }
         if self.phase.is_talking() && self.visitor.is_some() {
             // What has arrived of a late proof may tell more than that it is late.
-            let suspected = self.session.suspect(cx.protocol).map(Close::from);
-            let is_late = why == Close::Refused(Refusal::HandshakeTimeout);
+            let suspected = self.session.suspect(cx.protocol).map(CloseReason::from);
+            let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
             let why = suspected.filter(|_| is_late).unwrap_or(why);
             self.session.give_up(reason, cx.aside);
             cx.outbox.append(cx.aside);
@@ -195,28 +195,28 @@ impl<N: Net, S: Service> Conn<N, S> {
             Phase::Talking => Ok(Visit::Rest),
             _ => self.wind_up(inbox, cx),
         });
-        visit.unwrap_or(Visit::Over(Close::Reset))
+        visit.unwrap_or(Visit::Over(CloseReason::Reset))
     }
 
     /// Has its turn: sends what waits, then reads, answers and sends until there is nothing more
     /// or the budget is used up. While anything waits to be sent, nothing is read.
     pub(super) fn pump(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> Visit {
         if self.signs.has(Signs::FAILED) {
-            return Visit::Over(self.reason(Close::Reset));
+            return Visit::Over(self.reason(CloseReason::Reset));
         }
         let visit = match self.phase.is_greeted() {
             true => self.turn(inbox, cx),
             false => self.arrive(inbox, cx),
         };
-        visit.unwrap_or_else(|_| Visit::Over(self.reason(Close::Reset)))
+        visit.unwrap_or_else(|_| Visit::Over(self.reason(CloseReason::Reset)))
     }
 
     /// The service has panicked: what it had said before is still sent, and then it is over.
     pub(super) fn recover(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> Visit {
         self.session.release();
-        self.close(Close::Panicked);
+        self.close(CloseReason::Panicked);
         let sent = self.send(cx).and_then(|_| self.wind_up(inbox, cx));
-        sent.unwrap_or(Visit::Over(Close::Panicked))
+        sent.unwrap_or(Visit::Over(CloseReason::Panicked))
     }
 
     fn turn(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<Visit> {
@@ -233,8 +233,8 @@ impl<N: Net, S: Service> Conn<N, S> {
                 if !cx.draining {
                     return Ok(Visit::Rest);
                 }
-                self.give_up(Reason::Busy, Close::Stopped, cx);
-                self.close(Close::Stopped);
+                self.give_up(Reason::Busy, CloseReason::Stopped, cx);
+                self.close(CloseReason::Stopped);
             } else if reads == 0 || cx.messages == 0 {
                 return Ok(Visit::Again);
             } else {
@@ -304,13 +304,13 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Takes what is at the front of the input, where that is no whole message.
     #[cold]
-    fn step(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) -> Option<Close> {
+    fn step(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) -> Option<CloseReason> {
         let event = self.session.next(cx.protocol, input, cx.aside);
         cx.outbox.append(cx.aside);
         match (event, &mut self.state) {
             (Ok(None), _) => None,
             (Ok(Some(Event::Message(message))), Some(state)) => cx.answer_alone(state, message),
-            (Ok(Some(Event::Message(_))), None) => Some(Close::Reset),
+            (Ok(Some(Event::Message(_))), None) => Some(CloseReason::Reset),
             (Ok(Some(Event::Open(opened))), _) => {
                 // A Python's last word is a write of its own, and its system holds back the first
                 // message until that has arrived: for 40 ms, if ours is as slow to say so.
@@ -328,10 +328,10 @@ impl<N: Net, S: Service> Conn<N, S> {
                 None
             }
             (Ok(Some(Event::Finished)), _) => {
-                self.phase = Phase::Closing { why: Close::Finished, at_once: true };
+                self.phase = Phase::Closing { why: CloseReason::Finished, at_once: true };
                 None
             }
-            (Ok(Some(Event::End)), _) => Some(Close::Answered),
+            (Ok(Some(Event::End)), _) => Some(CloseReason::Answered),
             (Err(refusal), _) => {
                 // One that isn't let in may have a word of ours to lose: the reason.
                 let at_once = self.visitor.is_some() && cx.outbox.len() == 0;
@@ -349,7 +349,8 @@ impl<N: Net, S: Service> Conn<N, S> {
             (Err(refusal), _) => Some(refusal.into()),
         };
         self.session.release();
-        self.phase = Phase::Closing { why: verdict.unwrap_or(Close::Finished), at_once: true };
+        self.phase =
+            Phase::Closing { why: verdict.unwrap_or(CloseReason::Finished), at_once: true };
         self.send(cx).map(|_| ())
     }
 
@@ -360,7 +361,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             cx.outbox.cut(sealed);
             // Nobody has finished, or been told good-bye, who lacks a reply.
             if let Phase::Talking | Phase::Closing { .. } = self.phase {
-                self.phase = Phase::Closing { why: Close::ReplyTooLong, at_once: false };
+                self.phase = Phase::Closing { why: CloseReason::ReplyTooLong, at_once: false };
             }
         }
         if self.has_unsent() {
@@ -440,7 +441,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                     self.phase = Phase::Lingering { why, left };
                 }
                 Phase::Lingering { why, .. } if !self.signs.has(Signs::READABLE) => {
-                    debug_assert!(why != Close::Finished, "the peer has not ended");
+                    debug_assert!(why != CloseReason::Finished, "the peer has not ended");
                     return Ok(Visit::Rest);
                 }
                 Phase::Lingering { why, left } => {
@@ -457,7 +458,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Why the connection ends, if it ends now and there was no reason before.
-    pub(super) fn reason(&self, otherwise: Close) -> Close {
+    pub(super) fn reason(&self, otherwise: CloseReason) -> CloseReason {
         self.phase.reason(otherwise)
     }
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::counters::Counters;
 use crate::contract::limits::Limits;
 use crate::contract::outbox::Outbox;
@@ -59,10 +59,10 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         visitor: Option<VisitorId>,
         opened: &Opened<'_>,
         (listener, since): (ListenerId, CompactInstant<10>),
-    ) -> (Option<S::State>, Option<Close>) {
+    ) -> (Option<S::State>, Option<CloseReason>) {
         let Some(address) = visitor.and_then(|visitor| self.visitors.leave(visitor)) else {
             debug_assert!(false, "a peer is let in once");
-            return (None, Some(Close::Reset));
+            return (None, Some(CloseReason::Reset));
         };
         self.counters.authenticated += 1;
         let Opened { key, dialect, form, is_protected, exporter } = opened;
@@ -91,7 +91,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         session: &Session,
         state: &mut S::State,
         input: &mut &[u8],
-    ) -> Option<Close> {
+    ) -> Option<CloseReason> {
         let mut verdict = None;
         session.each(
             self.protocol,
@@ -111,13 +111,13 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         &mut self,
         state: &mut S::State,
         message: Message<'_>,
-    ) -> Option<Close> {
+    ) -> Option<CloseReason> {
         self.answer(state, message)
     }
 
     // Inlined by force, as all on this way is: the reply then lies in registers.
     #[inline(always)]
-    fn answer(&mut self, state: &mut S::State, message: Message<'_>) -> Option<Close> {
+    fn answer(&mut self, state: &mut S::State, message: Message<'_>) -> Option<CloseReason> {
         self.messages -= 1;
         let (_, verdict) = self.call(
             message.form,
@@ -133,7 +133,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         &mut self,
         form: Form,
         call: impl FnOnce(&mut S, &mut Reply<'_>) -> R,
-    ) -> (R, Option<Close>) {
+    ) -> (R, Option<CloseReason>) {
         let room = self.outbox.room(self.limits.reply_max);
         let mut reply = Reply::new(room, form, self.wall);
         let value = call(self.service, &mut reply);
@@ -144,7 +144,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
 }
 
 /// Tells the service that a connection has ended; a panic there changes nothing any more.
-pub(super) fn closed<S: Service>(service: &mut S, state: S::State, why: Close) {
+pub(super) fn closed<S: Service>(service: &mut S, state: S::State, why: CloseReason) {
     // The hook has reported the panic, and the connection is gone already.
     let _ = catch_unwind(AssertUnwindSafe(|| service.close(state, why)));
 }

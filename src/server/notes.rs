@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::proto::refusal::{Opening, Refusal};
 use crate::server::instant::Instant;
@@ -73,17 +73,17 @@ impl fmt::Display for LeftOut {
 }
 
 /// What to do about it, where somebody has set something up in two ways that don't go together.
-fn remedy(why: Close) -> &'static str {
+fn remedy(why: CloseReason) -> &'static str {
     match why {
-        Close::Refused(Refusal::ProxyHeader) => {
+        CloseReason::Refused(Refusal::ProxyHeader) => {
             ": the header of the PROXY protocol is missing, or isn't one; have the balancer send \
              it (HAProxy: send-proxy-v2, nginx: proxy_protocol)"
         }
-        Close::Refused(Refusal::OtherDigest) => {
+        CloseReason::Refused(Refusal::OtherDigest) => {
             ": its proof is as long as an HMAC-MD5, or names another digest than SHA-256; see \
              --mac md5, and --rhel for Red Hat's Pythons"
         }
-        Close::Refused(Refusal::Foreign(Opening::Proxy)) => {
+        CloseReason::Refused(Refusal::Foreign(Opening::Proxy)) => {
             "; whose header is taken, --proxy-from says"
         }
         _ => "",
@@ -100,31 +100,31 @@ enum Level {
 }
 
 impl Level {
-    fn of(why: Close) -> Self {
+    fn of(why: CloseReason) -> Self {
         match why {
             // The log has told of its network already.
-            Close::Refused(Refusal::Throttled) => Self::Debug,
-            Close::Refused(_)
-            | Close::WriteTimeout
-            | Close::ReplyTooLong
-            | Close::Overloaded
-            | Close::Panicked
-            | Close::Unavailable => Self::Warn,
-            Close::Finished
-            | Close::Answered
-            | Close::Reset
-            | Close::Cut
-            | Close::Stopped
-            | Close::Dismissed
-            | Close::IdleTimeout
-            | Close::Revoked
-            | Close::TooOld => Self::Debug,
+            CloseReason::Refused(Refusal::Throttled) => Self::Debug,
+            CloseReason::Refused(_)
+            | CloseReason::WriteTimeout
+            | CloseReason::ReplyTooLong
+            | CloseReason::Overloaded
+            | CloseReason::Panicked
+            | CloseReason::Unavailable => Self::Warn,
+            CloseReason::Finished
+            | CloseReason::Answered
+            | CloseReason::Reset
+            | CloseReason::Cut
+            | CloseReason::Stopped
+            | CloseReason::Dismissed
+            | CloseReason::IdleTimeout
+            | CloseReason::Revoked
+            | CloseReason::TooOld => Self::Debug,
         }
     }
 }
 
 /// What has ended: in the log a refusal is what the counters call one, and nothing else is.
-fn event(why: Close) -> &'static str {
+fn event(why: CloseReason) -> &'static str {
     if why.is_refusal() { "refused" } else { "closed" }
 }
 
@@ -154,15 +154,15 @@ impl Notes {
         now: Instant,
         listener: &Listener,
         address: PeerAddress,
-        why: Close,
+        why: CloseReason,
     ) {
         let name = listener.name();
-        if why == Close::Refused(Refusal::Throttled) {
+        if why == CloseReason::Refused(Refusal::Throttled) {
             // Of its network was told already.
             say!(debug, peer:% = address, listener = name; "refused: {why}");
         } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
             let is_by_balancers =
-                why == Close::Refused(Refusal::Denied) && listener.is_by_balancers();
+                why == CloseReason::Refused(Refusal::Denied) && listener.is_by_balancers();
             let whom = if is_by_balancers { ": it is no balancer of ours" } else { "" };
             say!(warn, peer:% = address, listener = name;
                  "refused: {why}{whom}{left_out}");
@@ -224,11 +224,11 @@ pub(super) struct Ended<'a> {
     pub(super) listener: &'a str,
     /// From accept to the end.
     pub(super) lasted: Duration,
-    pub(super) why: Close,
+    pub(super) why: CloseReason,
 }
 
 impl Ended<'_> {
-    fn parts(&self) -> (PeerId, &str, Duration, Close) {
+    fn parts(&self) -> (PeerId, &str, Duration, CloseReason) {
         (self.peer, self.listener, self.lasted, self.why)
     }
 }
@@ -262,10 +262,16 @@ mod tests {
 
     #[test]
     fn a_peer_that_only_goes_away_is_no_warning() {
-        let routine = [Close::Reset, Close::Cut, Close::Finished, Close::Stopped, Close::Revoked];
+        let routine = [
+            CloseReason::Reset,
+            CloseReason::Cut,
+            CloseReason::Finished,
+            CloseReason::Stopped,
+            CloseReason::Revoked,
+        ];
         assert!(routine.into_iter().all(|why| Level::of(why) == Level::Debug));
-        for why in Close::ALL {
-            assert_eq!(event(why) == "refused", matches!(why, Close::Refused(_)), "{why}");
+        for why in CloseReason::ALL {
+            assert_eq!(event(why) == "refused", matches!(why, CloseReason::Refused(_)), "{why}");
             let is_warned = Level::of(why) == Level::Warn;
             assert!(!why.is_refusal() || is_warned || why == Refusal::Throttled.into(), "{why}");
         }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use countersign::{Close, Key, KeyRing, Limits, Protocol, Refusal, Reply, Service};
+use countersign::{CloseReason, Key, KeyRing, Limits, Protocol, Refusal, Reply, Service};
 
 use crate::ends::{
     CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_NONCE, SERVER_SEED, ring, server,
@@ -71,7 +71,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
         assert_eq!(take(&line), [5, 0, 0, 1, 2], "{what}");
         server.wait(Limits::default().handshake_timeout);
         let counters = server.engine.counters();
-        assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 1, "{what}");
+        assert_eq!(counters.closed(CloseReason::Refused(Refusal::UnknownKey)), 1, "{what}");
         assert_eq!(counters.authenticated, 0, "{what}");
     }
     // The same key on another ring is the same.
@@ -128,7 +128,7 @@ fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
         server.report(line, ready);
     }
     server.work();
-    assert_eq!(server.engine.counters().closed(Close::Revoked), 5);
+    assert_eq!(server.engine.counters().closed(CloseReason::Revoked), 5);
     assert_eq!(server.engine.counters().messages, 6);
 }
 
@@ -164,12 +164,12 @@ fn a_thousand_rings_lose_nothing() {
     }
     let counters = server.engine.counters();
     assert_eq!((counters.messages, counters.authenticated), (1000, 508));
-    assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 0);
+    assert_eq!(counters.closed(CloseReason::Refused(Refusal::UnknownKey)), 0);
     // Those who know one another by the ring still do.
     let line = server.connect([255; 32]);
     server.say(&line, &End::client(&crate::ends::server(), CLIENT_NONCE).hear(&[]));
     assert_eq!(take(&line), []);
-    assert_eq!(server.engine.counters().closed(Close::Refused(Refusal::Reflected)), 1);
+    assert_eq!(server.engine.counters().closed(CloseReason::Refused(Refusal::Reflected)), 1);
 }
 
 #[test]
@@ -218,8 +218,8 @@ fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
     assert_eq!(forger.to_client.open(&take(&line)), [(CLOSE, Vec::new())]);
     server.wait(Duration::from_secs(3600));
     let counters = server.engine.counters();
-    assert_eq!(counters.closed(Close::Refused(Refusal::UnknownKey)), 3);
-    assert_eq!((counters.closed(Close::Revoked), counters.messages), (3, 1));
+    assert_eq!(counters.closed(CloseReason::Refused(Refusal::UnknownKey)), 3);
+    assert_eq!((counters.closed(CloseReason::Revoked), counters.messages), (3, 1));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign::{Close, Limits, Refusal, Reply};
+use countersign::{CloseReason, Limits, Refusal, Reply};
 
 use crate::ends::{CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, client, server};
 use crate::forger::{CLOSE, DATA, Forger, PING, PONG};
@@ -128,7 +128,7 @@ fn a_server_hangs_up_on_what_breaks_the_rules_and_says_nothing_more() {
         assert_eq!(forger.to_client.open(&heard), [(DATA, b"one".to_vec())]);
         assert!(line.borrow().is_shut || line.borrow().is_closed);
         server.wait(Duration::from_secs(2));
-        assert_eq!(server.engine.counters().closed(Close::Refused(why)), 1);
+        assert_eq!(server.engine.counters().closed(CloseReason::Refused(why)), 1);
     }
 }
 

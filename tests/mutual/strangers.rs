@@ -3,7 +3,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use countersign::{Close, Dialect, Key, KeyRing, Limits, Protection, Protocol, Refusal, Reply};
+use countersign::{
+    CloseReason, Dialect, Key, KeyRing, Limits, Protection, Protocol, Refusal, Reply,
+};
 
 use crate::ends::{
     CHALLENGE, CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_HELLO, SERVER_NONCE, SERVER_SEED,
@@ -168,7 +170,7 @@ fn who_makes_room_for_itself_has_failed_all_the_same() {
         server.say(&line, &frame(3, &[guess; 32]));
         assert!(line.borrow().to_client.ends_with(&[5, 0, 0, 1, 2]));
         // All but the last have made room.
-        let failed = server.engine.counters().closed(Close::Refused(Refusal::WrongProof));
+        let failed = server.engine.counters().closed(CloseReason::Refused(Refusal::WrongProof));
         assert_eq!(failed, guess.into());
         server.wait(Duration::from_millis(20));
     }

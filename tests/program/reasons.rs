@@ -1,6 +1,6 @@
 //! The manual's table of why connections end.
 
-use countersign::Close;
+use countersign::CloseReason;
 
 const OPERATIONS: &str = include_str!("../../src/manual/operations.md");
 
@@ -11,9 +11,9 @@ fn every_reason_is_explained_in_the_manual_once() {
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
     let explained: Vec<&str> = rows.flat_map(|(names, _)| names.split(['`', ',', ' '])).collect();
     let explained: Vec<&str> = explained.into_iter().filter(|name| !name.is_empty()).collect();
-    for why in Close::ALL {
+    for why in CloseReason::ALL {
         let times = explained.iter().filter(|name| **name == why.name()).count();
         assert_eq!(times, 1, "{why}: {explained:?}");
     }
-    assert_eq!(explained.len(), Close::ALL.len(), "{explained:?}");
+    assert_eq!(explained.len(), CloseReason::ALL.len(), "{explained:?}");
 }

@@ -1,6 +1,6 @@
 //! The promises that are looked at when a connection is greeted, and when it ends.
 
-use countersign::{Close, Exchange, Refusal};
+use countersign::{CloseReason, Exchange, Refusal};
 
 use crate::failures::Reception;
 use crate::link::{Account, LINGER, Link, millis};
@@ -119,8 +119,14 @@ impl World {
     }
 
     /// A connection ends for a reason that is so, and not before its time.
-    pub(crate) fn check_close(&mut self, number: usize, why: Close) {
-        if !matches!(why, Close::Overloaded | Close::Reset | Close::TooOld | Close::Revoked) {
+    pub(crate) fn check_close(&mut self, number: usize, why: CloseReason) {
+        if !matches!(
+            why,
+            CloseReason::Overloaded
+                | CloseReason::Reset
+                | CloseReason::TooOld
+                | CloseReason::Revoked
+        ) {
             self.owe_pongs(number);
         }
         let is_so = self.is_so(number, why);
@@ -130,7 +136,7 @@ impl World {
         let is_stopped = self.stopping.is_some_and(|end| self.now >= end);
         // What breaks while it ends, still ends for the reason for which it began to.
         let is_rough = link.reset
-            || matches!(why, Close::Overloaded | Close::WriteTimeout)
+            || matches!(why, CloseReason::Overloaded | CloseReason::WriteTimeout)
             || is_timed_out
             || is_stopped;
         let unsent = link.account.due.len().saturating_sub(link.written.len());
@@ -150,35 +156,39 @@ impl World {
         }
     }
 
-    fn is_so(&self, number: usize, why: Close) -> bool {
+    fn is_so(&self, number: usize, why: CloseReason) -> bool {
         let (now, Terms { limits, protocol, is_tight, .. }) = (self.now, self.terms(number));
         let link = &self.links[number];
         let Account { oracle, fate, opened, last_read, last_message, .. } = &link.account;
         let is_partial = oracle.is_partial();
         let is_answered = oracle.messages.is_empty();
         match why {
-            Close::Finished if link.is_guarded() => oracle.finished && is_answered,
-            Close::Finished => link.end_read && !is_partial && is_answered && fate.is_none(),
-            Close::Cut => link.end_read && oracle.is_cut() && is_answered,
-            Close::Revoked => self.model(number).revoked.is_some() && link.dialect.authenticates(),
-            Close::Answered => protocol.exchange() != Exchange::Many,
-            Close::Reset => link.reset,
-            Close::Refused(Refusal::MessageTooLong | Refusal::BadLength | Refusal::BadRecord) => {
-                oracle.bad && is_answered
+            CloseReason::Finished if link.is_guarded() => oracle.finished && is_answered,
+            CloseReason::Finished => link.end_read && !is_partial && is_answered && fate.is_none(),
+            CloseReason::Cut => link.end_read && oracle.is_cut() && is_answered,
+            CloseReason::Revoked => {
+                self.model(number).revoked.is_some() && link.dialect.authenticates()
             }
-            Close::Refused(Refusal::MessageTimeout) => {
+            CloseReason::Answered => protocol.exchange() != Exchange::Many,
+            CloseReason::Reset => link.reset,
+            CloseReason::Refused(
+                Refusal::MessageTooLong | Refusal::BadLength | Refusal::BadRecord,
+            ) => oracle.bad && is_answered,
+            CloseReason::Refused(Refusal::MessageTimeout) => {
                 let since = link.account.partial_since.unwrap_or_default();
                 is_partial && is_answered && self.is_over(link.gate, since, |l| l.message_timeout)
             }
-            Close::IdleTimeout => {
+            CloseReason::IdleTimeout => {
                 let since = opened.unwrap_or_default().max(*last_read).max(*last_message);
                 !is_partial && is_answered && self.is_over(link.gate, since, |l| l.idle_timeout)
             }
-            Close::TooOld => self.is_too_old(link),
-            Close::WriteTimeout => link.deadline(limits) <= (now, "write"),
-            Close::ReplyTooLong | Close::Dismissed | Close::Panicked => *fate == Some(why),
-            Close::Overloaded => *is_tight && self.is_stuck_longest(number),
-            Close::Stopped => {
+            CloseReason::TooOld => self.is_too_old(link),
+            CloseReason::WriteTimeout => link.deadline(limits) <= (now, "write"),
+            CloseReason::ReplyTooLong | CloseReason::Dismissed | CloseReason::Panicked => {
+                *fate == Some(why)
+            }
+            CloseReason::Overloaded => *is_tight && self.is_stuck_longest(number),
+            CloseReason::Stopped => {
                 // Where the connection broke first, there was no good-bye.
                 let read = link.socket.shut.map_or(link.read, |_| link.account.read_at_shut);
                 let is_kept = read >= link.account.promised;

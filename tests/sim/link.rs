@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use countersign::{Close, Dialect, PeerId};
+use countersign::{CloseReason, Dialect, PeerId};
 
 use crate::balancer::Prelude;
 use crate::failures::Reception;
@@ -111,9 +111,9 @@ pub(crate) struct Account {
     /// Everything that the server has to write, in order.
     pub(crate) due: Vec<u8>,
     pub(crate) opened: Option<u64>,
-    pub(crate) closed: Option<(u64, Close)>,
+    pub(crate) closed: Option<(u64, CloseReason)>,
     /// How the service has decided that the connection ends.
-    pub(crate) fate: Option<Close>,
+    pub(crate) fate: Option<CloseReason>,
     /// The messages that the service was given.
     pub(crate) count: usize,
     pub(crate) last_read: u64,

@@ -33,7 +33,7 @@ mod world;
 use std::collections::HashMap;
 use std::sync::Once;
 
-use countersign::{Close, Refusal};
+use countersign::{CloseReason, Refusal};
 
 use crate::run::run;
 use crate::service::Expected;
@@ -47,9 +47,9 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Every ring is seeded here, and no seed draws the dialect `multiprocessing`.
-fn is_never_met(why: Close) -> bool {
+fn is_never_met(why: CloseReason) -> bool {
     use Refusal::{OtherDigest, Rejected, Unseeded};
-    matches!(why, Close::Refused(Unseeded | OtherDigest | Rejected(_)))
+    matches!(why, CloseReason::Refused(Unseeded | OtherDigest | Rejected(_)))
 }
 
 /// The service's own panics are part of the play, and need no report.
@@ -70,7 +70,7 @@ fn every_seed_keeps_the_promises() {
     silence_panics();
     let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
     let from = number("SIM_FROM").unwrap_or(0);
-    let mut ends: HashMap<Close, u64> = HashMap::new();
+    let mut ends: HashMap<CloseReason, u64> = HashMap::new();
     let (mut honest, mut pauses, mut failures, mut delays) = (0, 0, 0, 0);
     let (mut displaced, mut replaced) = (0, 0);
     for seed in from..from + seeds {
@@ -93,7 +93,7 @@ fn every_seed_keeps_the_promises() {
         // Promises about what never happens would be easily kept.
         assert!(honest > seeds && pauses > 0 && failures > 0 && delays > 0);
         assert!(displaced > 0 && replaced > 0);
-        for why in Close::ALL.into_iter().filter(|why| !is_never_met(*why)) {
+        for why in CloseReason::ALL.into_iter().filter(|why| !is_never_met(*why)) {
             assert!(ends[&why] > 0, "no connection ended for this reason: {why}");
         }
     }

@@ -1,7 +1,7 @@
 //! What `countersign/1` adds to a connection: a client that calls first, and bytes of the server's
 //! that follow from keys, told a second time by the forger.
 
-use countersign::{Close, Dialect, Protection, Protocol, Session};
+use countersign::{CloseReason, Dialect, Protection, Protocol, Session};
 
 use crate::forger::{CLOSE, DATA, Forger, PONG, frame};
 use crate::link::{CHALLENGE, Link};
@@ -320,8 +320,8 @@ impl World {
     }
 
     /// Whether the dialect's last word is there where it must be, and nowhere else.
-    pub(crate) fn check_goodbye(&mut self, number: usize, why: Close) {
-        use Close::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};
+    pub(crate) fn check_goodbye(&mut self, number: usize, why: CloseReason) {
+        use CloseReason::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};
         let is_due = matches!(
             why,
             Answered | Dismissed | Finished | IdleTimeout | Revoked | Stopped | TooOld

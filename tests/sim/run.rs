@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
 use countersign::server::instant::Instant;
-use countersign::{Close, Counters, Dialect, Exchange, Key, KeyRing, Listener, Memory};
+use countersign::{CloseReason, Counters, Dialect, Exchange, Key, KeyRing, Listener, Memory};
 
 use crate::clients::PATIENCE;
 use crate::link::{Link, millis};
@@ -319,7 +319,7 @@ impl World {
         let at = link.socket.dropped.unwrap_or_default();
         let why = match link.account.closed {
             Some((_, why)) => why,
-            None if link.account.fate == Some(Close::Panicked) => Close::Panicked,
+            None if link.account.fate == Some(CloseReason::Panicked) => CloseReason::Panicked,
             None if link.socket.accepted.is_none() && (is_gone || is_stopped) => return Ok(false),
             None if self.model(number).revoked.is_some() => return Ok(false),
             None => return Err("an honest client was not served".to_owned()),
@@ -329,17 +329,20 @@ impl World {
         let is_out_of_time = self.stopping.is_some_and(|end| at >= end);
         let is_right = match why {
             _ if is_out_of_time => true,
-            Close::Finished | Close::Answered => has_all && is_heard,
-            Close::Dismissed | Close::ReplyTooLong | Close::Panicked => has_all,
-            Close::Stopped => has_all,
-            Close::Overloaded | Close::TooOld | Close::Revoked => true,
+            CloseReason::Finished | CloseReason::Answered => has_all && is_heard,
+            CloseReason::Dismissed | CloseReason::ReplyTooLong | CloseReason::Panicked => has_all,
+            CloseReason::Stopped => has_all,
+            CloseReason::Overloaded | CloseReason::TooOld | CloseReason::Revoked => true,
             _ => false,
         };
         if is_right {
             let is_cut_short = is_out_of_time
                 || matches!(
                     why,
-                    Close::Overloaded | Close::Stopped | Close::TooOld | Close::Revoked
+                    CloseReason::Overloaded
+                        | CloseReason::Stopped
+                        | CloseReason::TooOld
+                        | CloseReason::Revoked
                 );
             return Ok(!is_cut_short);
         }

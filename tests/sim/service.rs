@@ -2,7 +2,7 @@
 
 use std::panic::panic_any;
 
-use countersign::{Close, Peer, Reply, Service};
+use countersign::{CloseReason, Peer, Reply, Service};
 
 use crate::oracle::Ending;
 use crate::script::Greeting;
@@ -19,7 +19,7 @@ pub(crate) struct Expected;
 #[derive(Debug, Default)]
 struct Answer {
     messages: Vec<Vec<u8>>,
-    fate: Option<Close>,
+    fate: Option<CloseReason>,
 }
 
 impl Service for Checker {
@@ -38,7 +38,7 @@ impl Service for Checker {
         answer.give(reply);
     }
 
-    fn close(&mut self, number: usize, why: Close) {
+    fn close(&mut self, number: usize, why: CloseReason) {
         let is_rough = self.0.borrow_mut().closed(number, why);
         if is_rough {
             panic_any(Expected);
@@ -59,8 +59,8 @@ impl Answer {
             }
         }
         match self.fate {
-            Some(Close::Dismissed) => reply.close(),
-            Some(Close::Panicked) => panic_any(Expected),
+            Some(CloseReason::Dismissed) => reply.close(),
+            Some(CloseReason::Panicked) => panic_any(Expected),
             _ => {}
         }
     }
@@ -91,9 +91,9 @@ impl World {
             Greeting::None => {}
             Greeting::Short => answer.messages.push(b"hello".to_vec()),
             Greeting::Long => answer.messages.push(vec![b'h'; max - 20]),
-            Greeting::TooLong => answer.end(vec![b'h'; max + 1], Close::ReplyTooLong),
-            Greeting::Dismissal => answer.end(b"no".to_vec(), Close::Dismissed),
-            Greeting::Panic => answer.end(b"oh".to_vec(), Close::Panicked),
+            Greeting::TooLong => answer.end(vec![b'h'; max + 1], CloseReason::ReplyTooLong),
+            Greeting::Dismissal => answer.end(b"no".to_vec(), CloseReason::Dismissed),
+            Greeting::Panic => answer.end(b"oh".to_vec(), CloseReason::Panicked),
         }
         let now = self.now;
         self.links[number].account.opened = Some(now);
@@ -134,7 +134,7 @@ impl World {
     /// Notes what the server has to write now.
     fn owe(&mut self, number: usize, answer: &Answer, ending: Ending) {
         self.links[number].account.fate = answer.fate;
-        if !matches!(answer.fate, Some(Close::ReplyTooLong | Close::Panicked)) {
+        if !matches!(answer.fate, Some(CloseReason::ReplyTooLong | CloseReason::Panicked)) {
             for message in &answer.messages {
                 self.owe_message(number, ending, message);
             }
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// Notes the end. Returns whether the service panics.
-    fn closed(&mut self, number: usize, why: Close) -> bool {
+    fn closed(&mut self, number: usize, why: CloseReason) -> bool {
         self.work += 1;
         self.say(format_args!("{number} is closed: {why}"));
         self.check_close(number, why);
@@ -156,7 +156,7 @@ impl World {
 }
 
 impl Answer {
-    fn end(&mut self, message: Vec<u8>, fate: Close) {
+    fn end(&mut self, message: Vec<u8>, fate: CloseReason) {
         self.messages.push(message);
         self.fate = Some(fate);
     }
@@ -180,12 +180,12 @@ impl Answer {
                 echo.resize(room, b'b');
                 answer.messages.push(echo);
             }
-            Some(b'o') => answer.end(vec![b'o'; max + 1], Close::ReplyTooLong),
+            Some(b'o') => answer.end(vec![b'o'; max + 1], CloseReason::ReplyTooLong),
             Some(b'c') => {
                 echo.truncate(room);
-                answer.end(echo, Close::Dismissed);
+                answer.end(echo, CloseReason::Dismissed);
             }
-            Some(b'p') => answer.end(b"oh".to_vec(), Close::Panicked),
+            Some(b'p') => answer.end(b"oh".to_vec(), CloseReason::Panicked),
             _ => {
                 echo.truncate(room);
                 answer.messages.push(echo);

@@ -1,7 +1,7 @@
 //! The promises that are looked at whenever a turn is over: what holds for each connection, and for
 //! each gate by itself.
 
-use countersign::{Close, Counters, Memory, Refusal};
+use countersign::{CloseReason, Counters, Memory, Refusal};
 
 use crate::failures::Reception;
 use crate::link::Link;
@@ -55,7 +55,7 @@ impl World {
         if !link.is_live() {
             // A service that panicked when it was to open has nothing to close.
             let is_open = account.opened.is_some() && account.closed.is_none();
-            let has_state = account.fate != Some(Close::Panicked) || account.count > 0;
+            let has_state = account.fate != Some(CloseReason::Panicked) || account.count > 0;
             return (is_open && has_state).then(|| "it was opened and never closed".to_owned());
         }
         let is_bad = !link.prelude.is_good && link.prelude_read == link.prelude.bytes.len();
@@ -137,7 +137,7 @@ impl World {
         if !is_so {
             return Some(format!("counted {counted:?}, which are {so:?}"));
         }
-        let closed = |refusal| figure.counters.closed(Close::Refused(refusal));
+        let closed = |refusal| figure.counters.closed(CloseReason::Refused(refusal));
         let failed = [Refusal::WrongProof, Refusal::UnknownKey, Refusal::WrongAudience];
         let failed = failed.map(closed).into_iter().sum();
         let counted = [delayed, failed, closed(Refusal::Throttled), closed(Refusal::Denied)];

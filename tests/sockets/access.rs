@@ -2,7 +2,9 @@
 //! enough.
 
 use countersign::services::Echo;
-use countersign::{Access, Close, Dialect, Limits, ListenerConfig, Protocol, Refusal, Server};
+use countersign::{
+    Access, CloseReason, Dialect, Limits, ListenerConfig, Protocol, Refusal, Server,
+};
 
 use crate::common::{Client, PATIENCE, Running, bracket, speaking, turn_until};
 use crate::unix_files::Folder;
@@ -12,7 +14,7 @@ fn access(allow: &str, deny: &str) -> Access {
 }
 
 fn denied(server: &Running) -> u64 {
-    server.counted().closed(Close::Refused(Refusal::Denied))
+    server.counted().closed(CloseReason::Refused(Refusal::Denied))
 }
 
 #[test]
@@ -48,7 +50,7 @@ fn who_may_not_connect_costs_no_visitor_its_place() {
     let mut outsider = Client::connect_from(2, server.address);
     assert_eq!(outsider.hear_all().0, b"");
     assert_eq!(denied(&server), 1);
-    assert_eq!(server.stop().closed(Close::Refused(Refusal::Crowded)), 0);
+    assert_eq!(server.stop().closed(CloseReason::Refused(Refusal::Crowded)), 0);
 }
 
 #[test]
@@ -75,7 +77,7 @@ fn another_list_holds_for_newcomers_and_those_who_are_in_stay() {
     turn_until(&mut server, |server| server.counters().messages == 1);
     server.replace_access(0, access("", "127.0.0.0/8"));
     let mut outside = Client::connect(address);
-    let refused = Close::Refused(Refusal::Denied);
+    let refused = CloseReason::Refused(Refusal::Denied);
     turn_until(&mut server, |server| server.counters().closed(refused) == 1);
     assert_eq!(outside.hear_all().0, b"");
     inside.say(b"two\n");

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use countersign::services::Echo;
 use countersign::{
-    Access, Address, Close, ListenerConfig, Peer, Protocol, Refusal, Reply, Server, Service,
+    Access, Address, CloseReason, ListenerConfig, Peer, Protocol, Refusal, Reply, Server, Service,
 };
 
 use crate::common::{Client, turn_until};
@@ -120,7 +120,7 @@ fn an_ipv4_peer_of_the_wildcard_is_one_of_ipv4_to_all() {
         assert_eq!(seen, local.to_string());
     }
     let _denied = Client::connect_from(2, (Ipv4Addr::LOCALHOST, port).into());
-    let denied = Close::Refused(Refusal::Denied);
+    let denied = CloseReason::Refused(Refusal::Denied);
     turn_until(&mut server, |server| server.counters().closed(denied) == 1);
 }
 

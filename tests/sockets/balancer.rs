@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::{
-    Access, Close, Counters, Dialect, Limits, ListenerConfig, Opening, Peer, Protocol, Refusal,
-    Reply, Server, Service,
+    Access, CloseReason, Counters, Dialect, Limits, ListenerConfig, Opening, Peer, Protocol,
+    Refusal, Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, now, speaking, turn_until};
@@ -61,7 +61,7 @@ fn call(host: u8, address: SocketAddr) -> Client {
 }
 
 fn closed(counters: &Counters, why: Refusal) -> u64 {
-    counters.closed(Close::Refused(why))
+    counters.closed(CloseReason::Refused(why))
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn a_server_that_stops_waits_for_no_header_and_for_nobodys_delay() {
     for client in [&mut delayed, &mut silent, &mut cut] {
         assert_eq!(client.hear_all().0, b"");
     }
-    assert_eq!(counters.closed(Close::Stopped), 3);
+    assert_eq!(counters.closed(CloseReason::Stopped), 3);
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn unfinished_headers_are_held_within_their_limit() {
     }
     let mut last = Client::connect(address);
     last.say(&whole[..1023]);
-    turn_until(&mut server, |server| server.counters().closed(Close::Overloaded) == 1);
+    turn_until(&mut server, |server| server.counters().closed(CloseReason::Overloaded) == 1);
     assert!(held.remove(0).hear_all().0.is_empty(), "the oldest makes room");
     held.push(last);
     assert!(server.listeners()[0].bytes_held() <= 10_000);

@@ -3,7 +3,7 @@
 use std::thread;
 
 use countersign::services::Echo;
-use countersign::{Close, Dialect, Exchange, Framing, Limits, Protocol, Refusal};
+use countersign::{CloseReason, Dialect, Exchange, Framing, Limits, Protocol, Refusal};
 use socket2::SockRef;
 
 use crate::common::{Client, End, IN_LINES, Running, bracket, speaking};
@@ -120,8 +120,8 @@ fn a_message_of_max_bytes_is_answered_and_a_longer_one_ends_the_connection() {
                 }
             }
             let counters = server.stop();
-            assert_eq!(counters.closed(Close::Refused(Refusal::MessageTooLong)), 4);
-            assert_eq!(counters.closed(Close::Finished), 8);
+            assert_eq!(counters.closed(CloseReason::Refused(Refusal::MessageTooLong)), 4);
+            assert_eq!(counters.closed(CloseReason::Finished), 8);
         }
     }
 }
@@ -159,12 +159,13 @@ fn lengths_that_no_message_can_have_are_refused() {
         (long(u64::MAX), Refusal::MessageTooLong),
     ];
     for (header, refusal) in &cases {
-        let before = server.until("counted", |c| c.open() == 0).closed(Close::Refused(*refusal));
+        let before =
+            server.until("counted", |c| c.open() == 0).closed(CloseReason::Refused(*refusal));
         let mut client = Client::connect(server.address);
         client.say(header);
         assert_eq!(client.hear_all().0, b"", "{header:?}");
         drop(client);
-        server.until("refused", |c| c.closed(Close::Refused(*refusal)) == before + 1);
+        server.until("refused", |c| c.closed(CloseReason::Refused(*refusal)) == before + 1);
     }
 }
 
@@ -188,7 +189,7 @@ fn what_was_sent_before_the_end_is_answered() {
             assert_eq!(client.hear_all(), (expected.to_vec(), End::Fin), "{dialect} {said:?}");
         }
         let counters = server.until("closed", |counters| counters.open() == 0);
-        assert_eq!(counters.closed(Close::Finished), 6);
+        assert_eq!(counters.closed(CloseReason::Finished), 6);
     }
 }
 
@@ -206,8 +207,8 @@ fn a_length_frame_that_is_cut_by_the_end_is_no_message() {
         assert_eq!(client.hear_all(), (replies[..expected].concat(), End::Fin), "{cut} bytes");
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(Close::Cut), frames.len() as u64 - 10);
-    assert_eq!(counters.closed(Close::Finished), 2);
+    assert_eq!(counters.closed(CloseReason::Cut), frames.len() as u64 - 10);
+    assert_eq!(counters.closed(CloseReason::Finished), 2);
 }
 
 #[test]
@@ -223,7 +224,7 @@ fn once_is_one_message_and_its_reply() {
             // The server ends it: the client has not.
             assert_eq!(client.hear_all(), (expected.into(), End::Fin), "{dialect} {said:?}");
         }
-        assert_eq!(server.stop().closed(Close::Answered), 3, "{dialect}");
+        assert_eq!(server.stop().closed(CloseReason::Answered), 3, "{dialect}");
     }
 }
 
@@ -249,7 +250,8 @@ fn verify_only_ends_after_the_proof_and_hears_no_message() {
             assert_eq!(client.hear_all(), (Vec::new(), End::Fin), "{dialect} {said:?}");
         }
         let counters = server.stop();
-        let seen = (counters.authenticated, counters.messages, counters.closed(Close::Answered));
+        let seen =
+            (counters.authenticated, counters.messages, counters.closed(CloseReason::Answered));
         assert_eq!(seen, (2, 0, 2), "{dialect}");
     }
 }

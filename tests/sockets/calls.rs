@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use countersign::{Close, Dialect, Limits, Protocol, Reason, Refusal};
+use countersign::{CloseReason, Dialect, Limits, Protocol, Reason, Refusal};
 
 use crate::caller::{Caller, Heard, guarded};
 use crate::common::{CHALLENGE, Client, End, Running, bracket, ring, speaking};
@@ -19,7 +19,7 @@ const BAD_CALL: &[u8] = b"\x9ecsgn/1\n\x01\x00\x00\x02\x01\x01";
 const CALL: u64 = 75;
 
 fn refused(server: &Running, refusal: Refusal) -> u64 {
-    server.until("closed", |counters| counters.open() == 0).closed(Close::Refused(refusal))
+    server.until("closed", |counters| counters.open() == 0).closed(CloseReason::Refused(refusal))
 }
 
 /// What stands behind the nonce.
@@ -152,7 +152,7 @@ fn a_stop_in_the_middle_of_a_handshake_is_told() {
     assert_eq!(answered.wire.hear_all(), (vec![5, 0, 0, 1, 3], End::Fin));
     drop((calling, answered));
     let counters = server.stop();
-    assert_eq!((counters.closed(Close::Stopped), counters.authenticated), (4, 0));
+    assert_eq!((counters.closed(CloseReason::Stopped), counters.authenticated), (4, 0));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_caller_that_gives_way_is_told_that_there_is_no_room() {
     newcomer.expect(b"[room]");
     expect_refusal(&mut oldest, 3);
     drop(second);
-    assert_eq!(server.counted().closed(Close::Refused(Refusal::Crowded)), 1);
+    assert_eq!(server.counted().closed(CloseReason::Refused(Refusal::Crowded)), 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::{self, Child, ChildStdout, Command, Stdio};
 use std::thread;
 
-use countersign::{Close, Counters};
+use countersign::{CloseReason, Counters};
 
 use crate::common::{PATIENCE, Running};
 
@@ -131,7 +131,7 @@ impl Counted {
         self.0[name]
     }
 
-    pub(crate) fn closed(&self, why: Close) -> u64 {
+    pub(crate) fn closed(&self, why: CloseReason) -> u64 {
         self.of(why.name())
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Address, Close, Dialect, Limits, ListenerConfig, Peer, PeerId, Protocol, Refusal, Reply,
+    Address, CloseReason, Dialect, Limits, ListenerConfig, Peer, PeerId, Protocol, Refusal, Reply,
 };
 use countersign::{Server, Service, TellError};
 
@@ -19,7 +19,7 @@ use crate::common::{Client, End, PATIENCE, bracket, ring, speaking, turn_until};
 #[derive(Default)]
 struct Register {
     peers: Vec<PeerId>,
-    left: Vec<Close>,
+    left: Vec<CloseReason>,
 }
 
 impl Service for Register {
@@ -33,7 +33,7 @@ impl Service for Register {
         reply.message(message);
     }
 
-    fn close(&mut self, (): (), why: Close) {
+    fn close(&mut self, (): (), why: CloseReason) {
         self.left.push(why);
     }
 }
@@ -159,7 +159,7 @@ fn nobody_is_told_anything_before_the_proof_or_after_the_end_has_begun() {
     assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
     drop(client);
     server.run().unwrap();
-    assert_eq!(server.service().left, [Close::Stopped]);
+    assert_eq!(server.service().left, [CloseReason::Stopped]);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn other_keys_are_for_newcomers_and_those_who_are_in_stay() {
     let proof = late.proof(&old);
     server.replace_keys(0, ring("the secret of the next year"));
     late.say(&proof);
-    let wrong = Close::Refused(Refusal::WrongProof);
+    let wrong = CloseReason::Refused(Refusal::WrongProof);
     turn_until(&mut server, |server| server.counters().closed(wrong) == 1);
     assert_eq!(late.hear_all().0, b"");
     let mut newcomer = let_in(&mut server, &new);
@@ -238,9 +238,11 @@ fn the_service_hears_how_each_connection_ended() {
     let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Register::default()).unwrap();
     let client = let_in(&mut server, &Protocol::open());
     client.finish();
-    turn_until(&mut server, |server| server.service().left == [Close::Finished]);
+    turn_until(&mut server, |server| server.service().left == [CloseReason::Finished]);
     let_in(&mut server, &Protocol::open()).reset();
-    turn_until(&mut server, |server| server.service().left == [Close::Finished, Close::Reset]);
+    turn_until(&mut server, |server| {
+        server.service().left == [CloseReason::Finished, CloseReason::Reset]
+    });
 }
 
 #[test]

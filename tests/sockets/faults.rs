@@ -4,7 +4,7 @@ use std::fs;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use countersign::{Close, Dialect, Limits};
+use countersign::{CloseReason, Dialect, Limits};
 
 use crate::child::{self, Served};
 use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, speaking};
@@ -55,7 +55,7 @@ fn interrupted_calls_are_made_again() {
     let counted = served.stop();
     assert_eq!(counted.of("messages"), 120);
     assert!(counted.of("accept-failures") > 0, "nothing was injected: {counted:?}");
-    assert_eq!(counted.closed(Close::Reset), 0);
+    assert_eq!(counted.closed(CloseReason::Reset), 0);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn without_randomness_there_is_no_challenge_and_the_server_lives() {
             inside.hear(CHALLENGE - 1);
             return exhaust(served, inside);
         }
-        assert_eq!(served.stop().closed(Close::Unavailable), 1);
+        assert_eq!(served.stop().closed(CloseReason::Unavailable), 1);
     }
     panic!("nobody was ever challenged");
 }
@@ -115,9 +115,9 @@ fn exhaust(served: Served, mut inside: Client) {
     assert_eq!(inside.hears_within(Duration::from_millis(50)), None);
     let counted = served.stop();
     assert!((1..200).contains(&challenged), "{challenged} were challenged");
-    assert_eq!(counted.closed(Close::Unavailable), 200 - challenged);
-    assert_eq!(counted.closed(Close::Cut), challenged);
-    assert_eq!(counted.closed(Close::Stopped), 1);
+    assert_eq!(counted.closed(CloseReason::Unavailable), 200 - challenged);
+    assert_eq!(counted.closed(CloseReason::Cut), challenged);
+    assert_eq!(counted.closed(CloseReason::Stopped), 1);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_socket_that_can_t_be_watched_is_closed_and_the_others_are_served() {
         }
     }
     assert!(inside.is_some());
-    assert!(served.stop().closed(Close::Unavailable) >= in_vain);
+    assert!(served.stop().closed(CloseReason::Unavailable) >= in_vain);
 }
 
 /// The processor time that a process has used, in hundredths of a second.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use countersign::{Close, Counters, Dialect, Limits, Protocol, Refusal};
+use countersign::{CloseReason, Counters, Dialect, Limits, Protocol, Refusal};
 
 use crate::common::{CHALLENGE, Client, End, Running, bracket, proof, ring, speaking};
 
 const GUARDED: [Dialect; 2] = [Dialect::Raw, Dialect::Hex];
 
 fn refused(counters: &Counters, refusal: Refusal) -> u64 {
-    counters.closed(Close::Refused(refusal))
+    counters.closed(CloseReason::Refused(refusal))
 }
 
 /// A server for `protocol`, to be attacked.
@@ -183,9 +183,9 @@ fn a_stream_may_end_at_any_byte() {
         }
         let counters = server.until("closed", |counters| counters.open() == 0);
         // Half of it is as long as an HMAC-MD5.
-        assert_eq!(counters.closed(Close::Cut), length as u64 - 1, "{dialect}");
-        assert_eq!(counters.closed(Close::Refused(Refusal::OtherDigest)), 1, "{dialect}");
-        assert_eq!(counters.closed(Close::Finished), 7, "{dialect}");
+        assert_eq!(counters.closed(CloseReason::Cut), length as u64 - 1, "{dialect}");
+        assert_eq!(counters.closed(CloseReason::Refused(Refusal::OtherDigest)), 1, "{dialect}");
+        assert_eq!(counters.closed(CloseReason::Finished), 7, "{dialect}");
     }
 }
 
@@ -207,7 +207,7 @@ fn a_connection_may_break_at_any_byte() {
         honest.say(b"still there?\n");
         honest.expect(b"[still there?]\n");
         let counters = server.until("one alone", |counters| counters.open() == 1);
-        let broken = counters.closed(Close::Reset) + counters.accept_failures;
+        let broken = counters.closed(CloseReason::Reset) + counters.accept_failures;
         // A connection that broke in the queue may be accepted, fail to be, or not be seen.
         assert!(broken >= length as u64 + 7, "{dialect} {counters:?}");
     }

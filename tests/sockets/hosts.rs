@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Close, Counters, Dialect, Handle, Limits, ListenerConfig, Protocol, Refusal, Reply, Server,
-    Service,
+    CloseReason, Counters, Dialect, Handle, Limits, ListenerConfig, Protocol, Refusal, Reply,
+    Server, Service,
 };
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -109,7 +109,7 @@ fn needs_the_descriptor_and_the_deadline_alone(host: Host<Echo>) {
     assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
     drop(client);
     let (rounds, counters) = running.join().unwrap();
-    assert_eq!(counters.closed(Close::Refused(Refusal::HandshakeTimeout)), 1);
+    assert_eq!(counters.closed(CloseReason::Refused(Refusal::HandshakeTimeout)), 1);
     assert!(rounds < 500, "the loop spun: {rounds} rounds");
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use countersign::services::{Discard, Echo};
-use countersign::{Close, Framing, Limits, ListenerConfig, Protocol, Reply, Server};
+use countersign::{CloseReason, Framing, Limits, ListenerConfig, Protocol, Reply, Server};
 
 use crate::child;
 use crate::common::{Client, PATIENCE, turn_until};
@@ -190,7 +190,7 @@ fn peers_fragment_the_memory() {
     }
     let memory = server.memory_max();
     println!("{used} bytes used of {} {:?}", memory.total, server.counters());
-    assert_eq!(server.counters().closed(Close::Overloaded), 0);
+    assert_eq!(server.counters().closed(CloseReason::Overloaded), 0);
     assert!(used <= memory.total, "{used} bytes are more than {memory:?}");
 }
 
@@ -207,7 +207,8 @@ fn whoever_was_stuck_longest_makes_room_for_others() {
             hoarder
         })
         .collect();
-    let overloaded = |server: &TestServer<Echo>| server.engine.counters().closed(Close::Overloaded);
+    let overloaded =
+        |server: &TestServer<Echo>| server.engine.counters().closed(CloseReason::Overloaded);
     let before = overloaded(&server);
     assert!(before > 0 && server.engine.bytes_held() <= 256 << 10);
     let gone = usize::try_from(before).unwrap();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Address, Close, Connections, Dialect, Limits, ListenerConfig, Peer, Protocol, Refusal, Reply,
-    Server, Service,
+    Address, CloseReason, Connections, Dialect, Limits, ListenerConfig, Peer, Protocol, Refusal,
+    Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, PATIENCE, ring, speaking, turn_until};
@@ -67,7 +67,7 @@ fn each_listener_has_a_protocol_limits_and_counters_of_its_own() {
     turn_until(&mut server, |server| server.counters().messages == 2);
     assert_eq!(proving.hear(2), b"0\n");
     proving.say(b"fifth\n");
-    let too_long = Close::Refused(Refusal::MessageTooLong);
+    let too_long = CloseReason::Refused(Refusal::MessageTooLong);
     turn_until(&mut server, |server| server.counters().closed(too_long) == 1);
     let [raw, open] = server.listeners() else { panic!("there are two") };
     assert_eq!((raw.counters().messages, open.counters().messages), (1, 1));
@@ -119,7 +119,7 @@ fn limits_that_are_replaced_hold_at_once_and_for_those_who_are_in() {
     turn_until(&mut server, |server| server.counters().messages == 2);
     assert_eq!(first.hear(6), b"hello\n");
     server.replace_limits(0, Limits { idle_timeout: Duration::from_millis(1), ..limits(1) });
-    turn_until(&mut server, |server| server.counters().closed(Close::IdleTimeout) == 2);
+    turn_until(&mut server, |server| server.counters().closed(CloseReason::IdleTimeout) == 2);
     assert_eq!(first.hear_all(), (Vec::new(), End::Fin));
 }
 
@@ -135,7 +135,7 @@ fn a_limit_on_the_age_that_comes_later_counts_from_then_and_one_that_goes_counts
     client.say(b"hello\n");
     turn_until(&mut server, |server| server.counters().messages == 1);
     server.replace_limits(0, aged(Duration::from_millis(40)));
-    turn_until(&mut server, |server| server.counters().closed(Close::TooOld) == 1);
+    turn_until(&mut server, |server| server.counters().closed(CloseReason::TooOld) == 1);
     assert_eq!(client.hear(6), b"hello\n");
     assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
 }
@@ -151,7 +151,7 @@ fn keys_are_replaced_at_one_listener_alone() {
         client.prove(&raw);
         turn_until(&mut server, |server| {
             let counters = server.listeners()[listener].counters();
-            counters.authenticated + counters.closed(Close::Refused(Refusal::WrongProof)) == 1
+            counters.authenticated + counters.closed(CloseReason::Refused(Refusal::WrongProof)) == 1
         });
         assert_eq!(server.listeners()[listener].counters().authenticated == 1, is_let_in);
     }

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use countersign::{Close, Counters, Dialect, Framing, Limits, Peer, Protocol, Refusal};
+use countersign::{CloseReason, Counters, Dialect, Framing, Limits, Peer, Protocol, Refusal};
 use countersign::{Reply, Service};
 
 use crate::common::{Client, End, IN_LINES, Running, bracket, speaking};
@@ -33,7 +33,7 @@ impl Service for Obedient {
 }
 
 /// Says many messages of which the second one is fatal, and sees what comes of it.
-fn ends_after(said: &str, expected: &str, why: Close) -> Counters {
+fn ends_after(said: &str, expected: &str, why: CloseReason) -> Counters {
     let protocol = speaking(Dialect::Raw);
     let server = Running::start(protocol.clone(), Limits::default(), Obedient);
     let mut witness = Client::enter(server.address, &protocol);
@@ -57,18 +57,18 @@ fn ends_after(said: &str, expected: &str, why: Close) -> Counters {
 
 #[test]
 fn a_service_that_panics_loses_that_connection_alone() {
-    let counters = ends_after("panic", "1\n", Close::Panicked);
+    let counters = ends_after("panic", "1\n", CloseReason::Panicked);
     assert_eq!(counters.messages, 7);
 }
 
 #[test]
 fn a_reply_that_is_too_long_is_not_sent_and_ends_the_connection() {
-    ends_after("flood", "1\n", Close::ReplyTooLong);
+    ends_after("flood", "1\n", CloseReason::ReplyTooLong);
 }
 
 #[test]
 fn a_service_that_closes_has_its_last_reply_sent() {
-    ends_after("close", "1\n2\n", Close::Dismissed);
+    ends_after("close", "1\n2\n", CloseReason::Dismissed);
 }
 
 /// Does something wrong as soon as somebody comes.
@@ -85,23 +85,23 @@ impl Service for Rude {
 
     fn message(&mut self, (): &mut (), _message: &[u8], _reply: &mut Reply<'_>) {}
 
-    fn close(&mut self, (): (), _why: Close) {
+    fn close(&mut self, (): (), _why: CloseReason) {
         panic!("in close as well");
     }
 }
 
 #[test]
 fn a_service_may_fail_or_close_when_somebody_comes() {
-    let cases: [(Rudeness, &[u8], Close); 3] = [
-        (|_| panic!("at the door"), b"", Close::Panicked),
-        (|reply| reply.message(&vec![0; 1 << 20]), b"", Close::ReplyTooLong),
+    let cases: [(Rudeness, &[u8], CloseReason); 3] = [
+        (|_| panic!("at the door"), b"", CloseReason::Panicked),
+        (|reply| reply.message(&vec![0; 1 << 20]), b"", CloseReason::ReplyTooLong),
         (
             |reply| {
                 reply.message(b"not today");
                 reply.close();
             },
             b"not today\n",
-            Close::Dismissed,
+            CloseReason::Dismissed,
         ),
     ];
     for dialect in IN_LINES {
@@ -140,7 +140,7 @@ fn who_drips_a_message_is_gone_at_the_deadline() {
         assert_eq!(ended, Some(false), "{framing}: the deadline has moved");
         drop(client);
         let counters = server.until("closed", |counters| counters.open() == 0);
-        assert_eq!(counters.closed(Close::Refused(Refusal::MessageTimeout)), 1, "{framing}");
+        assert_eq!(counters.closed(CloseReason::Refused(Refusal::MessageTimeout)), 1, "{framing}");
     }
 }
 
@@ -155,7 +155,7 @@ fn who_says_nothing_more_is_gone_after_the_idle_time() {
     assert_eq!(client.hear_all(), (b"[one]\n".to_vec(), End::Fin));
     assert_eq!(silent.hear_all(), (Vec::new(), End::Fin));
     drop((silent, client));
-    server.until("idle", |counters| counters.closed(Close::IdleTimeout) == 2);
+    server.until("idle", |counters| counters.closed(CloseReason::IdleTimeout) == 2);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_message_without_end_is_cut_off_and_what_came_before_is_answered() {
         let listens = (0..1024).take_while(|_| client.try_to_say(&endless)).count();
         assert!(listens < 1024, "{framing}");
         let counters = server.until("closed", |counters| counters.open() == 0);
-        assert_eq!(counters.closed(Close::Refused(Refusal::MessageTooLong)), 1, "{framing}");
+        assert_eq!(counters.closed(CloseReason::Refused(Refusal::MessageTooLong)), 1, "{framing}");
         assert!(counters.bytes_in < 4 << 20, "{framing}: {} bytes read", counters.bytes_in);
     }
 }
@@ -188,7 +188,7 @@ fn who_never_ends_its_stream_after_ours_is_hung_up_on() {
     assert_eq!(client.hear_all(), (b"hello stranger\n1\n".to_vec(), End::Fin));
     // The client is still there, and no other limit is as near as this.
     let counters = server.until("hung up", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(Close::Dismissed), 1, "{counters:?}");
+    assert_eq!(counters.closed(CloseReason::Dismissed), 1, "{counters:?}");
     drop(client);
 }
 
@@ -201,7 +201,7 @@ fn who_breaks_off_after_a_refusal_counts_as_refused() {
     assert_eq!(client.hear_all(), (b"[one]\n".to_vec(), End::Fin));
     client.reset();
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(Close::Refused(Refusal::MessageTooLong)), 1, "{counters:?}");
+    assert_eq!(counters.closed(CloseReason::Refused(Refusal::MessageTooLong)), 1, "{counters:?}");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_peer_may_break_off_while_its_reply_is_written() {
         client.reset();
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(Close::Reset), 20);
+    assert_eq!(counters.closed(CloseReason::Reset), 20);
     let mut honest = Client::enter(server.address, &protocol);
     honest.say(b"a\n");
     assert_eq!(honest.hear((1 << 20) + 1).last(), Some(&b'\n'));

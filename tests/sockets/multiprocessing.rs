@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::{
-    Close, Counters, Dialect, Event, Key, KeyRing, Limits, Protocol, Refusal, Reply, Session,
+    CloseReason, Counters, Dialect, Event, Key, KeyRing, Limits, Protocol, Refusal, Reply, Session,
 };
 
 use crate::common::{Client, End, Running, bracket, now};
@@ -66,7 +66,7 @@ impl Python {
 }
 
 fn refused(counters: &Counters, refusal: Refusal) -> u64 {
-    counters.closed(Close::Refused(refusal))
+    counters.closed(CloseReason::Refused(refusal))
 }
 
 /// Whether somebody honest is served.
@@ -88,7 +88,7 @@ fn whoever_holds_the_key_is_served_in_length_frames() {
     }
     client.finish();
     assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
-    assert_eq!(server.until("closed", |c| c.open() == 0).closed(Close::Finished), 1);
+    assert_eq!(server.until("closed", |c| c.open() == 0).closed(CloseReason::Finished), 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign::server::instant::Instant;
 use countersign::services::Echo;
-use countersign::{Close, Counters, Dialect, Limits, Protocol, Reply};
+use countersign::{CloseReason, Counters, Dialect, Limits, Protocol, Reply};
 
 use crate::common::{Client, End, Running, bracket, is_timeout, speaking};
 use crate::memory::TestServer;
@@ -96,7 +96,7 @@ fn a_slow_reader_is_not_cut_off_and_gets_every_byte() {
 /// Those who took nothing for too long. The system has the same deadline for what isn't
 /// acknowledged, and may be first.
 fn cut_off(counters: &Counters) -> u64 {
-    counters.closed(Close::WriteTimeout) + counters.closed(Close::Reset)
+    counters.closed(CloseReason::WriteTimeout) + counters.closed(CloseReason::Reset)
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_byte_taken_moves_the_deadline_for_taking_and_nothing_else_does() {
     assert_eq!(server.engine.counters().open(), 1);
     server.now = at(1900);
     server.work();
-    assert_eq!(server.engine.counters().closed(Close::WriteTimeout), 1);
+    assert_eq!(server.engine.counters().closed(CloseReason::WriteTimeout), 1);
     assert_eq!(line.borrow().to_client, b"r");
 }
 
@@ -179,7 +179,7 @@ fn what_all_keep_together_is_bounded_and_the_others_are_served() {
     for (number, client) in stuck.iter_mut().enumerate() {
         client.try_to_say(format!("{}\n", length(number)).repeat(32).as_bytes());
     }
-    server.until("overloaded", |counters| counters.closed(Close::Overloaded) >= 1);
+    server.until("overloaded", |counters| counters.closed(CloseReason::Overloaded) >= 1);
     let mut honest = Client::enter(server.address, &protocol);
     honest.say(b"3\n");
     honest.expect(b"xxx\n");
@@ -201,7 +201,7 @@ fn what_all_keep_together_is_bounded_and_the_others_are_served() {
         }
     });
     let counters = server.until("over", |counters| counters.open() == 1);
-    assert_eq!(counters.closed(Close::Overloaded), cut, "{counters:?}");
-    assert_eq!(counters.closed(Close::Finished), whole, "{counters:?}");
+    assert_eq!(counters.closed(CloseReason::Overloaded), cut, "{counters:?}");
+    assert_eq!(counters.closed(CloseReason::Finished), whole, "{counters:?}");
     assert!(whole >= 1, "{counters:?}");
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Close, Dialect, Exchange, Limits, Peer, PeerId, Protocol, Refusal, Reply, Server, Service,
-    TellError,
+    CloseReason, Dialect, Exchange, Limits, Peer, PeerId, Protocol, Refusal, Reply, Server,
+    Service, TellError,
 };
 
 use crate::caller::{Caller, Heard, guarded};
@@ -34,7 +34,7 @@ fn who_says_good_bye_gets_all_replies_and_a_good_bye() {
         }
         caller.expect_goodbye();
         let counters = server.until("closed", |counters| counters.open() == 0);
-        assert_eq!((counters.closed(Close::Finished), counters.messages), (1, 3000));
+        assert_eq!((counters.closed(CloseReason::Finished), counters.messages), (1, 3000));
     }
 }
 
@@ -51,7 +51,7 @@ fn who_ends_the_stream_without_a_good_bye_is_cut_and_hears_none() {
         assert_eq!(caller.hear(), Heard::End(End::Fin, Err(Refusal::Cut)));
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(Close::Cut), 3);
+    assert_eq!(counters.closed(CloseReason::Cut), 3);
     assert_eq!(counters.messages, 3);
 }
 
@@ -66,11 +66,11 @@ fn dismissing(message: &[u8], reply: &mut Reply<'_>) {
 #[test]
 fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
     let quick = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
-    let cases: [(Exchange, Limits, &[u8], Close); 4] = [
-        (Exchange::Many, Limits::default(), b"last", Close::Dismissed),
-        (Exchange::Many, quick, b"one", Close::IdleTimeout),
-        (Exchange::Once, Limits::default(), b"one", Close::Answered),
-        (Exchange::Many, Limits::default(), b"one", Close::Stopped),
+    let cases: [(Exchange, Limits, &[u8], CloseReason); 4] = [
+        (Exchange::Many, Limits::default(), b"last", CloseReason::Dismissed),
+        (Exchange::Many, quick, b"one", CloseReason::IdleTimeout),
+        (Exchange::Once, Limits::default(), b"one", CloseReason::Answered),
+        (Exchange::Many, Limits::default(), b"one", CloseReason::Stopped),
     ];
     for (exchange, limits, said, why) in cases {
         let protocol = protocol().with_exchange(exchange);
@@ -78,7 +78,7 @@ fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
         let mut caller = Caller::enter(server.address, &protocol);
         caller.say(said);
         caller.expect(said);
-        if why == Close::Stopped {
+        if why == CloseReason::Stopped {
             server.handle.stop().unwrap();
         }
         caller.expect_goodbye();
@@ -92,7 +92,7 @@ fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
     let mut caller = Caller::enter(server.address, &verify);
     caller.expect_goodbye();
     drop(caller);
-    assert_eq!(server.stop().closed(Close::Answered), 1);
+    assert_eq!(server.stop().closed(CloseReason::Answered), 1);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_has_arrived_before_a_stop_is_answered_in_records_too() {
     }
     drop(callers);
     let counters = server.stop();
-    assert_eq!((counters.closed(Close::Stopped), counters.messages), (20, 10_000));
+    assert_eq!((counters.closed(CloseReason::Stopped), counters.messages), (20, 10_000));
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn a_fault_ends_it_at_once_behind_the_replies_to_what_came_before() {
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
     assert_eq!(counters.messages, 5);
-    let refused = counters.closed(Close::Refused(Refusal::BadRecord))
-        + counters.closed(Close::Refused(Refusal::MessageTooLong));
+    let refused = counters.closed(CloseReason::Refused(Refusal::BadRecord))
+        + counters.closed(CloseReason::Refused(Refusal::MessageTooLong));
     assert_eq!(refused, 5);
 }
 
@@ -163,7 +163,7 @@ fn a_peer_that_reads_late_gets_every_record_in_order() {
     caller.say_goodbye();
     caller.expect_goodbye();
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(Close::Finished), 1);
+    assert_eq!(counters.closed(CloseReason::Finished), 1);
 }
 
 /// Remembers who came last.
@@ -242,7 +242,7 @@ fn a_reply_that_the_peer_does_not_take_is_never_sent() {
         assert_eq!(caller.hear(), Heard::End(End::Fin, Err(Refusal::Cut)), "{said:?}");
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(Close::ReplyTooLong), 6);
+    assert_eq!(counters.closed(CloseReason::ReplyTooLong), 6);
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn the_library_s_own_client_comes_to_a_clean_end() {
     }
     assert_eq!(client.receive().unwrap(), None);
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(Close::Finished), 1);
+    assert_eq!(counters.closed(CloseReason::Finished), 1);
 }
 
 #[test]
@@ -278,6 +278,6 @@ fn a_connection_may_break_at_any_byte_of_a_record() {
     caller.expect(b"[still there?]");
     drop(Client::connect(server.address));
     let counters = server.until("one alone", |counters| counters.open() == 1);
-    assert_eq!(counters.closed(Close::Refused(Refusal::BadRecord)), 0);
-    assert!(counters.closed(Close::Reset) >= 31, "{counters:?}");
+    assert_eq!(counters.closed(CloseReason::Refused(Refusal::BadRecord)), 0);
+    assert!(counters.closed(CloseReason::Reset) >= 31, "{counters:?}");
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Close, Counters, Dialect, Handle, Limits, ListenerConfig, Protocol, Reply, Server, Service,
+    CloseReason, Counters, Dialect, Handle, Limits, ListenerConfig, Protocol, Reply, Server,
+    Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, speaking};
@@ -68,7 +69,7 @@ fn what_has_arrived_is_answered_before_the_end() {
         }
         drop(clients);
         let counters = run.returns();
-        assert_eq!(counters.closed(Close::Stopped), 30, "{dialect}");
+        assert_eq!(counters.closed(CloseReason::Stopped), 30, "{dialect}");
         assert_eq!(counters.messages, 30 * 3001, "{dialect}");
     }
 }
@@ -113,7 +114,7 @@ fn nobody_is_let_in_any_more_and_the_port_is_free_at_once() {
     let refused = TcpStream::connect(run.address).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     drop(clients);
-    assert_eq!(run.returns().closed(Close::Stopped), 4);
+    assert_eq!(run.returns().closed(CloseReason::Stopped), 4);
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn peers_that_never_end_don_t_keep_the_server() {
     run.handle.stop().unwrap();
     // They are given a second to end, and the default drain timeout is five.
     let counters = run.returns();
-    assert_eq!(counters.closed(Close::Stopped), 5);
+    assert_eq!(counters.closed(CloseReason::Stopped), 5);
     drop(clients);
 }
 
@@ -192,7 +193,7 @@ fn output_that_is_taken_is_sent_to_its_end() {
     let (heard, end) = client.hear_all();
     assert_eq!((heard.len(), end), (32 * ((1 << 20) + 1) - 1, End::Fin));
     drop(client);
-    assert_eq!(run.returns().closed(Close::Stopped), 1);
+    assert_eq!(run.returns().closed(CloseReason::Stopped), 1);
 }
 
 #[test]
@@ -251,6 +252,6 @@ fn under_load_every_message_that_was_taken_is_answered_once_and_in_order() {
         let counters = server.stop();
         let heard: usize = ledgers.into_iter().map(|ledger| ledger.join().unwrap()).sum();
         assert_eq!(counters.messages, heard as u64, "stopped after {moment}");
-        assert_eq!(counters.closed(Close::Stopped), 8, "{counters:?}");
+        assert_eq!(counters.closed(CloseReason::Stopped), 8, "{counters:?}");
     }
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use countersign::{Close, Counters, Dialect, Limits, Protocol, Refusal};
+use countersign::{CloseReason, Counters, Dialect, Limits, Protocol, Refusal};
 
 use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, now, speaking};
 use crate::progress::Progress;
@@ -44,7 +44,7 @@ fn is_greeted(host: u8, address: SocketAddr) -> bool {
 }
 
 fn throttled(counters: &Counters) -> u64 {
-    counters.closed(Close::Refused(Refusal::Throttled))
+    counters.closed(CloseReason::Refused(Refusal::Throttled))
 }
 
 fn converse(client: &mut Client, protocol: &Protocol) {
@@ -71,7 +71,7 @@ fn the_first_failures_are_free_then_newcomers_wait_and_then_they_are_refused() {
     converse(&mut Client::connect_from(3, server.address), &protocol);
     let counters = server.stop();
     assert_eq!((counters.delayed, throttled(&counters)), (2, 1));
-    assert_eq!(counters.closed(Close::Refused(Refusal::WrongProof)), 5);
+    assert_eq!(counters.closed(CloseReason::Refused(Refusal::WrongProof)), 5);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn who_is_delayed_is_neither_greeted_nor_read_before_its_time_and_then_served() 
     early.hear(CHALLENGE);
     early.say(&[b'x'; 32]);
     assert_eq!(early.hear_all().0, b"");
-    assert_eq!(server.stop().closed(Close::Refused(Refusal::WrongProof)), 2);
+    assert_eq!(server.stop().closed(CloseReason::Refused(Refusal::WrongProof)), 2);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn the_time_for_the_handshake_begins_with_the_greeting() {
     let mut honest = Client::connect(server.address);
     converse(&mut honest, &protocol);
     assert_eq!(mute.hear_all().0.len(), CHALLENGE);
-    assert_eq!(server.stop().closed(Close::Refused(Refusal::HandshakeTimeout)), 1);
+    assert_eq!(server.stop().closed(CloseReason::Refused(Refusal::HandshakeTimeout)), 1);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn only_wrong_proofs_are_failures() {
     client.prove(&protocol);
     server.until("let in", |counters| counters.authenticated == 1);
     let counters = server.stop();
-    assert!(counters.closed(Close::Refused(Refusal::HandshakeTimeout)) >= 2, "{counters:?}");
+    assert!(counters.closed(CloseReason::Refused(Refusal::HandshakeTimeout)) >= 2, "{counters:?}");
     assert_eq!((counters.delayed, throttled(&counters)), (0, 0));
 }
 
@@ -178,7 +178,7 @@ fn who_is_delayed_is_a_visitor_and_makes_room_for_others() {
     converse(&mut Client::connect_from(3, server.address), &protocol);
     assert_eq!(delayed[0].hear_all().0, b"", "it has waited longest");
     assert_eq!(delayed[1].hears_within(A_MOMENT), None);
-    assert_eq!(server.stop().closed(Close::Refused(Refusal::Crowded)), 1);
+    assert_eq!(server.stop().closed(CloseReason::Refused(Refusal::Crowded)), 1);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_server_that_stops_waits_for_nobodys_delay() {
     server.until("delayed", |counters| counters.delayed == 1);
     let counters = server.stop();
     assert_eq!(delayed.hear_all().0, b"");
-    assert_eq!(counters.closed(Close::Stopped), 1);
+    assert_eq!(counters.closed(CloseReason::Stopped), 1);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_burst_of_failures_keeps_its_network_out_for_a_bounded_time() {
     let mut burst: Vec<Client> = (0..BURST).map(|_| Client::connect(server.address)).collect();
     burst.iter_mut().for_each(|client| drop(client.hear(CHALLENGE)));
     burst.iter_mut().for_each(|client| client.say(&[0; 32]));
-    let wrong = Close::Refused(Refusal::WrongProof);
+    let wrong = CloseReason::Refused(Refusal::WrongProof);
     server.until("failed", |counters| counters.closed(wrong) == BURST as u64);
     assert!(!is_greeted(1, server.address));
     let began = now();

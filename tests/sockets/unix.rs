@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Address, Client as Blocking, ClientError, Close, Counters, Dialect, Framing, Key, Limits,
+    Address, Client as Blocking, ClientError, CloseReason, Counters, Dialect, Framing, Key, Limits,
     ListenerConfig, Peer, PeerAddress, Protocol, Refusal, Reply, Server, Service,
 };
 
@@ -53,7 +53,7 @@ fn every_dialect_and_framing_is_spoken_there_and_over_tcp_at_once() {
                 assert_eq!(client.receive().unwrap(), None, "{dialect} {framing}");
             }
             let counters = server.stop();
-            assert_eq!(counters.closed(Close::Finished), 2, "{dialect} {framing}");
+            assert_eq!(counters.closed(CloseReason::Finished), 2, "{dialect} {framing}");
         }
     }
 }
@@ -75,7 +75,7 @@ fn a_wrong_key_is_refused_and_the_right_one_is_let_in() {
         let mut client = Blocking::connect(folder.address("socket"), right).unwrap();
         assert_eq!(client.ask(b"hello").unwrap(), b"hello");
         let counters = server.counted();
-        assert_eq!(counters.closed(Close::Refused(Refusal::WrongProof)), 1, "{dialect}");
+        assert_eq!(counters.closed(CloseReason::Refused(Refusal::WrongProof)), 1, "{dialect}");
     }
 }
 
@@ -103,7 +103,7 @@ fn who_takes_nothing_is_not_read_from_and_gets_every_byte_in_the_end() {
         sender.join().unwrap();
         assert!(heard == lines, "{dialect}: bytes have changed");
         assert_eq!(end, End::Fin);
-        assert_eq!(server.stop().closed(Close::Finished), 1, "{dialect}");
+        assert_eq!(server.stop().closed(CloseReason::Finished), 1, "{dialect}");
     }
 }
 
@@ -121,7 +121,7 @@ fn the_last_reply_reaches_who_has_said_more_than_was_read() {
         client.finish();
         assert_eq!(client.hear_all(), (b"only this\n".to_vec(), End::Fin));
     }
-    assert_eq!(server.stop().closed(Close::Dismissed), 50);
+    assert_eq!(server.stop().closed(CloseReason::Dismissed), 50);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_peer_has_no_address_but_that_it_is_here() {
 }
 
 fn throttled(counters: &Counters) -> u64 {
-    counters.closed(Close::Refused(Refusal::Throttled))
+    counters.closed(CloseReason::Refused(Refusal::Throttled))
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl AdminConnections {
 
 #[cfg(test)]
 mod tests {
-    use countersign::{Close, Loopback, Reply, Service};
+    use countersign::{CloseReason, Loopback, Reply, Service};
 
     use super::*;
     use crate::cli::system;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     fn somebody() -> PeerId {
-        Loopback::new(Name(None)).close(Close::Finished).0.unwrap()
+        Loopback::new(Name(None)).close(CloseReason::Finished).0.unwrap()
     }
 
     #[test]

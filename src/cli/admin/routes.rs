@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::{Close, Peer, Reply, Service};
+use countersign::{CloseReason, Peer, Reply, Service};
 
 use super::connections::AdminConnections;
 use super::http::{ANSWER_HEAD_MAX, Answer, Head, Request};
@@ -142,7 +142,7 @@ impl Service for Routes {
         reply.close();
     }
 
-    fn close(&mut self, asker: Asker, _why: Close) {
+    fn close(&mut self, asker: Asker, _why: CloseReason) {
         self.connections.closed(asker.number);
     }
 }
@@ -235,7 +235,7 @@ mod tests {
     fn exchanged(request: &[u8]) -> (String, bool) {
         let mut peer = Loopback::new(pages(&[fixture()], true));
         let said: Vec<Vec<u8>> = request.chunks(3).flat_map(|piece| peer.say(piece)).collect();
-        let ended = peer.verdict() == Some(Close::Dismissed);
+        let ended = peer.verdict() == Some(CloseReason::Dismissed);
         (String::from_utf8(said.concat()).unwrap(), ended)
     }
 

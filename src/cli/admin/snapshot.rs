@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use countersign::{Close, Connections, Counters, KeyCounters, KeyRing, LoopTimes, Server, Service};
+use countersign::{
+    CloseReason, Connections, Counters, KeyCounters, KeyRing, LoopTimes, Server, Service,
+};
 
 /// What one worker does at one moment, or the sum of several.
 #[derive(Debug, Clone, Default)]
@@ -87,7 +89,7 @@ pub(crate) struct Counts {
     pub(crate) accept_pauses: u64,
     pub(crate) accept_failures: u64,
     /// Every reason for which a connection can end, in the library's order.
-    pub(crate) ended: Vec<(Close, u64)>,
+    pub(crate) ended: Vec<(CloseReason, u64)>,
 }
 
 /// How long turns took.
@@ -179,8 +181,11 @@ impl Counts {
         self.ended_as(|why| !why.is_refusal())
     }
 
-    fn ended_as(&self, kind: fn(&Close) -> bool) -> impl Iterator<Item = (&'static str, u64)> {
-        let named = |(why, count): &(Close, u64)| (why.name(), *count);
+    fn ended_as(
+        &self,
+        kind: fn(&CloseReason) -> bool,
+    ) -> impl Iterator<Item = (&'static str, u64)> {
+        let named = |(why, count): &(CloseReason, u64)| (why.name(), *count);
         self.ended.iter().filter(move |(why, _)| kind(why)).map(named)
     }
 
@@ -286,8 +291,8 @@ pub(super) mod tests {
         counts.messages = 77;
         for (why, count) in &mut counts.ended {
             match why {
-                Close::Finished => *count = 2,
-                Close::Refused(Refusal::WrongProof) => *count = 3,
+                CloseReason::Finished => *count = 2,
+                CloseReason::Refused(Refusal::WrongProof) => *count = 3,
                 _ => {}
             }
         }
@@ -355,7 +360,7 @@ pub(super) mod tests {
         let counts = Counts::from(&Counters::default());
         let refused: Vec<_> = counts.refused().map(|(reason, _)| reason).collect();
         let closed: Vec<_> = counts.closed().map(|(reason, _)| reason).collect();
-        assert_eq!(refused.len() + closed.len(), Close::ALL.len());
+        assert_eq!(refused.len() + closed.len(), CloseReason::ALL.len());
         assert!(refused.contains(&"wrong-proof") && closed.contains(&"finished"));
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use countersign::{Admission, ClientError, Close, NoUsableKey, Refusal};
+use countersign::{Admission, ClientError, CloseReason, NoUsableKey, Refusal};
 use log::{debug, error, warn};
 
 use super::desk::Role;
@@ -153,16 +153,18 @@ pub(super) fn opened(whose: Whose, key: &str) {
 
 impl Why {
     /// The same as counters have it.
-    pub(super) fn close(&self) -> Close {
+    pub(super) fn close(&self) -> CloseReason {
         match self {
-            Self::Finished => Close::Finished,
-            Self::Cut => Close::Cut,
-            Self::Plain(_) | Self::Far(_) => Close::Reset,
+            Self::Finished => CloseReason::Finished,
+            Self::Cut => CloseReason::Cut,
+            Self::Plain(_) | Self::Far(_) => CloseReason::Reset,
             Self::Refused(refusal) => (*refusal).into(),
-            Self::Unreachable(_) | Self::NoKey(_) | Self::Unavailable(_) => Close::Unavailable,
-            Self::Idle => Close::IdleTimeout,
-            Self::Revoked => Close::Revoked,
-            Self::Stopped => Close::Stopped,
+            Self::Unreachable(_) | Self::NoKey(_) | Self::Unavailable(_) => {
+                CloseReason::Unavailable
+            }
+            Self::Idle => CloseReason::IdleTimeout,
+            Self::Revoked => CloseReason::Revoked,
+            Self::Stopped => CloseReason::Stopped,
         }
     }
 }

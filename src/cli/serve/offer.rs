@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::builder::PossibleValue;
 use countersign::services::{Echo, Timestamp};
-use countersign::{Close, Peer, Reply, Service};
+use countersign::{CloseReason, Peer, Reply, Service};
 use log::warn;
 
 use crate::cli::output::announce;
@@ -101,7 +101,7 @@ impl Service for Offered {
         }
     }
 
-    fn close(&mut self, _served: Served, _why: Close) {}
+    fn close(&mut self, _served: Served, _why: CloseReason) {}
 }
 
 /// chrono gives UTC for a zone that it can't find, and says nothing.

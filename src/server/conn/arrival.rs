@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::proto::refusal::Refusal;
 use crate::server::conn::{Conn, Phase, Stuck, Visit};
@@ -43,11 +43,11 @@ impl<N: Net, S: Service> Conn<N, S> {
                 Header::Partial if self.signs.has(Signs::READABLE) => {
                     match self.read(&mut inbox[length..HEADER_MAX], cx)? {
                         None => {}
-                        Some(0) => return Ok(Visit::Over(Close::Cut)),
+                        Some(0) => return Ok(Visit::Over(CloseReason::Cut)),
                         Some(more) => length += more,
                     }
                 }
-                Header::Partial if cx.draining => return Ok(Visit::Over(Close::Stopped)),
+                Header::Partial if cx.draining => return Ok(Visit::Over(CloseReason::Stopped)),
                 Header::Partial => {
                     self.keep_unread(&inbox[..length]);
                     return Ok(Visit::Rest);
@@ -77,7 +77,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         if matches!(self.phase, Phase::Delayed { is_watched: false })
             && cx.net.watch(&mut self.socket, cx.peer).is_err()
         {
-            return Visit::Over(Close::Unavailable);
+            return Visit::Over(CloseReason::Unavailable);
         }
         self.begin(inbox, cx)
     }

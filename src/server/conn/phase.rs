@@ -1,6 +1,6 @@
 //! How far a connection is on its way from accept to the end.
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::server::timers::Timer;
 
 /// How far a connection is on its way from accept to the end.
@@ -17,10 +17,10 @@ pub(in crate::server) enum Phase {
     Talking,
     /// What was written is still sent; then comes our good-bye, or we hang up `at_once`: on a peer
     /// that has said its own, or one that has nothing to lose.
-    Closing { why: Close, at_once: bool },
+    Closing { why: CloseReason, at_once: bool },
     /// We have said good-bye, and wait for the peer's: hanging up on input that wasn't read would
     /// reset the connection and could destroy the last reply on its way.
-    Lingering { why: Close, left: u16 },
+    Lingering { why: CloseReason, left: u16 },
 }
 
 impl Phase {
@@ -43,9 +43,9 @@ impl Phase {
 
     /// Why a connection ends, if it ends now. A reason that was found before holds, but nobody has
     /// finished who hasn't taken the last reply.
-    pub(super) fn reason(self, otherwise: Close) -> Close {
+    pub(super) fn reason(self, otherwise: CloseReason) -> CloseReason {
         match self {
-            Self::Closing { why: Close::Finished, .. } => otherwise,
+            Self::Closing { why: CloseReason::Finished, .. } => otherwise,
             Self::Closing { why, .. } | Self::Lingering { why, .. } => why,
             Self::Arriving | Self::Delayed { .. } | Self::Talking => otherwise,
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::SystemTime;
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::peer::{PeerAddress, PeerId, SLOTS_MAX};
 use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
@@ -78,7 +78,13 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// A newcomer isn't let in, and was no connection yet.
-    fn turn_away(&mut self, listener: ListenerId, address: PeerAddress, why: Close, now: Instant) {
+    fn turn_away(
+        &mut self,
+        listener: ListenerId,
+        address: PeerAddress,
+        why: CloseReason,
+        now: Instant,
+    ) {
         let listener = &mut self.listeners[usize::from(listener)];
         listener.counters.count(why);
         self.notes.turned_away(now, listener, address, why);
@@ -92,7 +98,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         address: PeerAddress,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<Phase, Close> {
+    ) -> Result<Phase, CloseReason> {
         let Listener { proxies, open, .. } = &self.listeners[usize::from(number)];
         let open = *open;
         let phase = if proxies.is_empty() {
@@ -118,7 +124,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         address: PeerAddress,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<Phase, Close> {
+    ) -> Result<Phase, CloseReason> {
         let Listener { access, throttle, limits, .. } = &self.listeners[usize::from(number)];
         let phase = match admission::receive(access, (throttle, limits), address, now) {
             Admission::Accept => Phase::Talking,
@@ -145,7 +151,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         match received {
             Err(why) => self.remove(slot, why, now),
             Ok(Phase::Delayed { .. }) if self.drain.is_some() => {
-                self.remove(slot, Close::Stopped, now);
+                self.remove(slot, CloseReason::Stopped, now);
             }
             Ok(Phase::Delayed { .. }) => {
                 counters.delayed += 1;
@@ -163,7 +169,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         address: PeerAddress,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<(), Close> {
+    ) -> Result<(), CloseReason> {
         let Listener { visitors, limits, .. } = &self.listeners[usize::from(number)];
         let since = |slot| self.timers.since(slot);
         if let Some(oldest) = admission::room_among((visitors, limits), address, now, since)? {
@@ -179,7 +185,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         number: ListenerId,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<(), Close> {
+    ) -> Result<(), CloseReason> {
         if self.listeners[usize::from(number)].is_full() {
             let oldest = self.oldest_visitor(number).ok_or(Refusal::Crowded)?;
             self.displace(oldest.0, now, wall);
@@ -191,7 +197,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// that was refused already is refused for what it did.
     fn displace(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         self.give_up(slot, Refusal::Crowded, now, wall);
-        self.drop_now(slot, Close::Refused(Refusal::Crowded), now);
+        self.drop_now(slot, CloseReason::Refused(Refusal::Crowded), now);
     }
 
     /// Gives a newcomer its place, and its challenge unless that is put off. Until then the system
@@ -218,7 +224,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         });
         if let Err(error) = watched {
             self.notes.unavailable(now, address, &error);
-            listener.counters.count(Close::Unavailable);
+            listener.counters.count(CloseReason::Unavailable);
             return;
         }
         self.generation = generation;

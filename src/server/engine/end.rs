@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
 use crate::proto::refusal::{Reason, Refusal};
@@ -36,7 +36,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         for listener in 0..self.listeners.len() {
             let listener = ListenerId::try_from(listener).unwrap_or_default();
             while let Some((visitor, _)) = self.timers.oldest(listener, Timer::Delay) {
-                self.remove(visitor, Close::Stopped, now);
+                self.remove(visitor, CloseReason::Stopped, now);
             }
         }
         // What has arrived may not have been reported: a turn sees a limited number of events.
@@ -76,9 +76,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         for _ in 0..EXPIRIES_PER_TURN {
             let Some((slot, timer)) = self.due(now) else { break };
             match timer {
-                Timer::Idle => self.part(slot, Close::IdleTimeout, now, wall),
+                Timer::Idle => self.part(slot, CloseReason::IdleTimeout, now, wall),
                 Timer::Message => {
-                    self.part(slot, Close::Refused(Refusal::MessageTimeout), now, wall);
+                    self.part(slot, CloseReason::Refused(Refusal::MessageTimeout), now, wall);
                 }
                 Timer::Delay => self.visit(slot, now, wall, Conn::greet_late),
                 Timer::Handshake => {
@@ -94,7 +94,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                     }
                 }
                 Timer::Write | Timer::Linger | Timer::Age => {
-                    self.drop_now(slot, Close::WriteTimeout, now);
+                    self.drop_now(slot, CloseReason::WriteTimeout, now);
                 }
             }
         }
@@ -111,7 +111,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             let due = self.ages.as_ref().and_then(|ages| ages.due(now, limits));
             let Some((slot, _)) = due else { break };
             self.forget_age(slot);
-            self.part(slot, Close::TooOld, now, wall);
+            self.part(slot, CloseReason::TooOld, now, wall);
         }
     }
 
@@ -138,12 +138,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn expire_all(&mut self, now: Instant) {
         let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
-            self.drop_now(slot, Close::Stopped, now);
+            self.drop_now(slot, CloseReason::Stopped, now);
         }
     }
 
     /// Says good-bye.
-    pub(super) fn part(&mut self, slot: usize, why: Close, now: Instant, wall: SystemTime) {
+    pub(super) fn part(&mut self, slot: usize, why: CloseReason, now: Instant, wall: SystemTime) {
         self.visit(slot, now, wall, |conn, inbox, cx| {
             conn.close(why);
             conn.pump(inbox, cx)
@@ -160,7 +160,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Hangs up; where the connection was ending already, it ends for that reason.
-    pub(super) fn drop_now(&mut self, slot: usize, otherwise: Close, now: Instant) {
+    pub(super) fn drop_now(&mut self, slot: usize, otherwise: CloseReason, now: Instant) {
         if let Some(why) = self.conns.get(slot).map(|conn| conn.reason(otherwise)) {
             self.remove(slot, why, now);
         }
@@ -191,7 +191,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             if !self.conns.contains(victim) {
                 break;
             }
-            self.remove(victim, Close::Overloaded, now);
+            self.remove(victim, CloseReason::Overloaded, now);
         }
     }
 
@@ -208,7 +208,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Closes a connection, and forgets all that was kept for it.
-    pub(super) fn remove(&mut self, slot: usize, why: Close, now: Instant) {
+    pub(super) fn remove(&mut self, slot: usize, why: CloseReason, now: Instant) {
         let Some(conn) = self.conns.try_remove(slot) else { return };
         self.timers.leave(slot);
         if conn.visitor.is_none() {

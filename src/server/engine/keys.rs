@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::contract::close::Close;
+use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
 use crate::server::engine::Engine;
@@ -43,7 +43,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             notes::revoked(slots.len());
         }
         for &slot in &slots {
-            self.part(slot, Close::Revoked, now, wall);
+            self.part(slot, CloseReason::Revoked, now, wall);
         }
         slots.len()
     }
