@@ -404,7 +404,7 @@ impl Client {
                 self.message.extend_from_slice(message.bytes);
                 Ok(Some(Heard::Message))
             }
-            Err(_) => Err(ClientError::Cut),
+            Err(_) => Err(ClientError::Truncated),
         }
     }
 

@@ -138,7 +138,7 @@ mod tests {
         let mut peer = Loopback::new(leave);
         assert_eq!(peer.verdict(), None);
         assert_eq!(peer.say("hello"), [b"bye"]);
-        assert_eq!(peer.verdict(), Some(CloseReason::Dismissed));
+        assert_eq!(peer.verdict(), Some(CloseReason::ClosedByService));
         assert!(peer.say("and?").is_empty(), "over is over");
         let flood = |_: &[u8], reply: &mut Reply<'_>| reply.message(&[0; 1 << 20]);
         let mut peer = Loopback::new(flood);

@@ -227,12 +227,12 @@ impl<'a> Player<'a> {
     fn end(mut self) -> Played {
         let is_cut = self.case.text("then") == "eof" && {
             let ended = self.session.finish(self.protocol);
-            assert!(matches!(ended, Ok(None) | Err(Refusal::Cut)), "{ended:?}");
+            assert!(matches!(ended, Ok(None) | Err(Refusal::Truncated)), "{ended:?}");
             ended.is_err()
         };
         let outcome = match self.refusal {
             Some(refusal) => self.outcome(refusal),
-            None if is_cut => "cut",
+            None if is_cut => "truncated",
             None if self.is_closed => "closed",
             None if self.is_open => "open",
             None => "waiting",

@@ -81,7 +81,7 @@ impl Failure {
             ClientError::Refused | ClientError::Unproven | ClientError::Rejected(_) => {
                 Kind::Refused
             }
-            ClientError::Cut | ClientError::Server(_) => Kind::Protocol,
+            ClientError::Truncated | ClientError::Server(_) => Kind::Protocol,
             _ => Kind::General,
         };
         let text = match error {

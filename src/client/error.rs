@@ -35,7 +35,7 @@ pub enum ClientError {
     Closed,
     /// The stream ended inside the handshake or inside a message, or without the good-bye that
     /// records end with.
-    Cut,
+    Truncated,
     /// The server ended the stream without a word, as one does that has a clone of the client's
     /// ring; and such a server was made in this program.
     SameRing,
@@ -63,10 +63,12 @@ impl ClientError {
     pub(super) fn in_handshake(self, dialect: Dialect, listens: bool) -> Self {
         match self {
             Self::Timeout => Self::HandshakeTimeout(dialect),
-            Self::Closed | Self::Cut if listens => Self::SameRing,
+            Self::Closed | Self::Truncated if listens => Self::SameRing,
             // What the server had not read of ours makes its hanging up a reset, or not: that is
             // chance, and no other failure.
-            Self::Io(error) if super::is_reset(&error) => Self::Cut.in_handshake(dialect, listens),
+            Self::Io(error) if super::is_reset(&error) => {
+                Self::Truncated.in_handshake(dialect, listens)
+            }
             other => other,
         }
     }
@@ -92,7 +94,7 @@ impl fmt::Display for ClientError {
                  connect there?",
             ),
             Self::Closed => f.write_str("the server closed the connection"),
-            Self::Cut => f.write_str(
+            Self::Truncated => f.write_str(
                 "the stream ended inside the handshake or a message, or without a good-bye; do \
                  both ends have the same dialect and framing, may this address connect there, \
                  without a balancer, and has it not failed to authenticate too often?",

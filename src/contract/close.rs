@@ -13,7 +13,7 @@ pub enum CloseReason {
     /// The exchange that the protocol is for is over.
     Answered,
     /// The stream ended inside the handshake or inside a message.
-    Cut,
+    Truncated,
     /// The connection broke: a reset, or an error of the socket.
     Reset,
     /// The peer did what it must not do.
@@ -30,7 +30,7 @@ pub enum CloseReason {
     /// longest: its message was unfinished, or its peer took nothing.
     Overloaded,
     /// The service asked for it, or its host.
-    Dismissed,
+    ClosedByService,
     /// The service panicked.
     Panicked,
     /// The server was told to stop.
@@ -42,7 +42,7 @@ pub enum CloseReason {
     Revoked,
     /// The connection was as old as
     /// [`Limits::session_age_max`](super::limits::Limits::session_age_max).
-    TooOld,
+    SessionAge,
 }
 
 impl CloseReason {
@@ -51,18 +51,18 @@ impl CloseReason {
     pub const ALL: [Self; 34] = [
         Self::Finished,
         Self::Reset,
-        Self::Cut,
+        Self::Truncated,
         Self::Answered,
         Self::IdleTimeout,
         Self::WriteTimeout,
         Self::ReplyTooLong,
         Self::Overloaded,
-        Self::Dismissed,
+        Self::ClosedByService,
         Self::Panicked,
         Self::Stopped,
         Self::Unavailable,
         Self::Revoked,
-        Self::TooOld,
+        Self::SessionAge,
         Self::Refused(Refusal::WrongProof),
         Self::Refused(Refusal::UnknownKey),
         Self::Refused(Refusal::WrongAudience),
@@ -79,7 +79,7 @@ impl CloseReason {
         Self::Refused(Refusal::Unseeded),
         Self::Refused(Refusal::HandshakeTimeout),
         Self::Refused(Refusal::MessageTimeout),
-        Self::Refused(Refusal::Crowded),
+        Self::Refused(Refusal::TooManyConnections),
         Self::Refused(Refusal::Throttled),
         Self::Refused(Refusal::Denied),
         Self::Refused(Refusal::ProxyHeader),
@@ -91,19 +91,19 @@ impl CloseReason {
         match self {
             Self::Finished => "finished",
             Self::Answered => "answered",
-            Self::Cut => "cut",
+            Self::Truncated => "truncated",
             Self::Reset => "reset",
             Self::Refused(refusal) => refusal.name(),
             Self::IdleTimeout => "idle-timeout",
             Self::WriteTimeout => "write-timeout",
             Self::ReplyTooLong => "reply-too-long",
             Self::Overloaded => "overloaded",
-            Self::Dismissed => "dismissed",
+            Self::ClosedByService => "closed-by-service",
             Self::Panicked => "panicked",
             Self::Stopped => "stopped",
             Self::Unavailable => "unavailable",
             Self::Revoked => "revoked",
-            Self::TooOld => "too-old",
+            Self::SessionAge => "session-age",
         }
     }
 
@@ -125,14 +125,19 @@ impl CloseReason {
 
     /// Whether the peer is told good-bye: it has all that it was owed.
     pub(crate) fn is_orderly(self) -> bool {
-        use CloseReason::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};
-        matches!(self, Answered | Dismissed | Finished | IdleTimeout | Revoked | Stopped | TooOld)
+        use CloseReason::{
+            Answered, ClosedByService, Finished, IdleTimeout, Revoked, SessionAge, Stopped,
+        };
+        matches!(
+            self,
+            Answered | ClosedByService | Finished | IdleTimeout | Revoked | Stopped | SessionAge
+        )
     }
 }
 
 impl From<Refusal> for CloseReason {
     fn from(refusal: Refusal) -> Self {
-        if refusal == Refusal::Cut { Self::Cut } else { Self::Refused(refusal) }
+        if refusal == Refusal::Truncated { Self::Truncated } else { Self::Refused(refusal) }
     }
 }
 

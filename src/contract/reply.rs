@@ -100,7 +100,7 @@ impl<'a> Reply<'a> {
             self.end();
         }
         match self.out {
-            Some(_) => (self.length, self.dismissed.then_some(CloseReason::Dismissed)),
+            Some(_) => (self.length, self.dismissed.then_some(CloseReason::ClosedByService)),
             None => (0, Some(CloseReason::ReplyTooLong)),
         }
     }
@@ -187,6 +187,9 @@ mod tests {
 
     #[test]
     fn a_service_can_ask_for_the_end() {
-        assert_eq!(written(Form::Chunk, 9, |reply| reply.close()).1, Some(CloseReason::Dismissed));
+        assert_eq!(
+            written(Form::Chunk, 9, |reply| reply.close()).1,
+            Some(CloseReason::ClosedByService)
+        );
     }
 }

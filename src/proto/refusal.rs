@@ -19,7 +19,7 @@ pub enum Refusal {
     WrongAudience,
     /// The stream ended inside the handshake or inside a message, or without the good-bye that
     /// records end with.
-    Cut,
+    Truncated,
     /// A message is longer than [`Protocol::message_max`](super::protocol::Protocol::message_max).
     MessageTooLong,
     /// A length field holds what no length can be.
@@ -47,7 +47,7 @@ pub enum Refusal {
     /// A message was not whole at its deadline.
     MessageTimeout,
     /// Too many were waiting to be authenticated, and this one had waited longest.
-    Crowded,
+    TooManyConnections,
     /// Too many wrong proofs had come from this one's network.
     Throttled,
     /// Its address is none that may connect here ([`Access`](crate::Access)), or none of those by
@@ -107,7 +107,7 @@ impl Refusal {
             Self::WrongProof => "wrong-proof",
             Self::UnknownKey => "unknown-key",
             Self::WrongAudience => "wrong-audience",
-            Self::Cut => "cut",
+            Self::Truncated => "truncated",
             Self::MessageTooLong => "message-too-long",
             Self::BadLength => "bad-length",
             Self::Foreign(_) => "foreign",
@@ -120,7 +120,7 @@ impl Refusal {
             Self::Rejected(_) => "rejected",
             Self::HandshakeTimeout => "handshake-timeout",
             Self::MessageTimeout => "message-timeout",
-            Self::Crowded => "crowded",
+            Self::TooManyConnections => "too-many-connections",
             Self::Throttled => "throttled",
             Self::Denied => "denied",
             Self::ProxyHeader => "proxy-header",
@@ -138,7 +138,7 @@ impl Refusal {
             Self::Version => Some(Reason::Version),
             Self::Malformed => Some(Reason::Malformed),
             Self::HandshakeTimeout => Some(Reason::TimedOut),
-            Self::Crowded | Self::Unseeded => Some(Reason::Busy),
+            Self::TooManyConnections | Self::Unseeded => Some(Reason::Busy),
             _ => None,
         }
     }
@@ -192,7 +192,7 @@ impl fmt::Display for Refusal {
             Self::WrongProof => "the proof fits no key",
             Self::UnknownKey => "no key of this id is in force here",
             Self::WrongAudience => "another service is meant",
-            Self::Cut => "the stream ended before it was over",
+            Self::Truncated => "the stream ended before it was over",
             Self::MessageTooLong => "a message is longer than the limit",
             Self::BadLength => "a length field is malformed",
             Self::Foreign(opening) => return write!(f, "the peer speaks {opening}"),
@@ -208,7 +208,7 @@ impl fmt::Display for Refusal {
             Self::Rejected(reason) => return write!(f, "the other end refuses: {reason}"),
             Self::HandshakeTimeout => "the handshake took too long",
             Self::MessageTimeout => "a message took too long to arrive",
-            Self::Crowded => "too many were waiting to be authenticated",
+            Self::TooManyConnections => "too many were waiting to be authenticated",
             Self::Throttled => "too many wrong proofs had come from its network",
             Self::Denied => "its address may not connect here",
             Self::ProxyHeader => "it doesn't begin with a header of the PROXY protocol",

@@ -52,8 +52,12 @@ pub(super) fn room_among(
     if !visitors.has_from(address, limits.unauthenticated_per_address) {
         return Ok(None);
     }
-    let oldest = visitors.oldest_from(address).ok_or(Refusal::Crowded)?;
-    if now < evictable(limits, since(oldest)) { Err(Refusal::Crowded) } else { Ok(Some(oldest)) }
+    let oldest = visitors.oldest_from(address).ok_or(Refusal::TooManyConnections)?;
+    if now < evictable(limits, since(oldest)) {
+        Err(Refusal::TooManyConnections)
+    } else {
+        Ok(Some(oldest))
+    }
 }
 
 /// When a connection may be evicted that has waited since then.
@@ -160,7 +164,7 @@ impl Unauthenticated {
                 Some((since, slot)) if evictable(&self.limits, *since) <= now => {
                     (admission, Some(*slot))
                 }
-                _ => (Admission::Reject(Refusal::Crowded), None),
+                _ => (Admission::Reject(Refusal::TooManyConnections), None),
             },
             Ok(None) => (admission, None),
         }
@@ -236,7 +240,7 @@ mod tests {
     #[test]
     fn the_one_that_has_waited_longest_is_evicted_once_it_has_had_its_time() {
         let mut all = unauthenticated();
-        let crowded = (Admission::Reject(Refusal::Crowded), None);
+        let crowded = (Admission::Reject(Refusal::TooManyConnections), None);
         all.enter(0, from(1), at(0));
         all.enter(1, from(1), at(10));
         // Of its own network first, where that has too many.

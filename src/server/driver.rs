@@ -296,7 +296,7 @@ impl<S: Service> Server<S> {
     }
 
     /// Closes a connection at once, as it is: what was written and not sent is lost. Its service is
-    /// told [`CloseReason::Dismissed`](crate::CloseReason::Dismissed). Returns whether there was such a
+    /// told [`CloseReason::ClosedByService`](crate::CloseReason::ClosedByService). Returns whether there was such a
     /// connection.
     pub fn dismiss(&mut self, peer: PeerId) -> bool {
         let now = self.now();

@@ -113,12 +113,12 @@ impl Level {
             CloseReason::Finished
             | CloseReason::Answered
             | CloseReason::Reset
-            | CloseReason::Cut
+            | CloseReason::Truncated
             | CloseReason::Stopped
-            | CloseReason::Dismissed
+            | CloseReason::ClosedByService
             | CloseReason::IdleTimeout
             | CloseReason::Revoked
-            | CloseReason::TooOld => Self::Debug,
+            | CloseReason::SessionAge => Self::Debug,
         }
     }
 }
@@ -264,7 +264,7 @@ mod tests {
     fn a_peer_that_only_goes_away_is_no_warning() {
         let routine = [
             CloseReason::Reset,
-            CloseReason::Cut,
+            CloseReason::Truncated,
             CloseReason::Finished,
             CloseReason::Stopped,
             CloseReason::Revoked,

@@ -86,7 +86,7 @@ fn every_bit_of_a_call_counts() {
         };
         assert_eq!(verdict, expected_of_call(at, &flipped), "bit {at} of byte {}", at / 8);
         assert!(!caller.is_open() && !listener.is_open(), "bit {at}");
-        assert!(verdict != Call::Waits || listener.end() == Err(Refusal::Cut), "bit {at}");
+        assert!(verdict != Call::Waits || listener.end() == Err(Refusal::Truncated), "bit {at}");
     }
 }
 
@@ -120,7 +120,7 @@ fn every_bit_of_an_answer_counts() {
         assert_eq!(caller.hear(&flipped), [], "bit {at}: a proof is given");
         assert_eq!(caller.refusal, expected_of_answer(at, &flipped), "bit {at}");
         assert!(!caller.is_open(), "bit {at}");
-        assert!(caller.refusal.is_some() || caller.end() == Err(Refusal::Cut), "bit {at}");
+        assert!(caller.refusal.is_some() || caller.end() == Err(Refusal::Truncated), "bit {at}");
     }
 }
 
@@ -176,7 +176,7 @@ fn a_stream_that_ends_within_the_handshake_is_cut() {
             let end = match length {
                 _ if length == talk.call.len() => Err(Refusal::WrongProof),
                 _ if is_plain && length == flight.len() => Ok(()),
-                _ => Err(Refusal::Cut),
+                _ => Err(Refusal::Truncated),
             };
             assert_eq!(listener.end(), end, "{length} bytes");
         }
@@ -187,7 +187,8 @@ fn a_stream_that_ends_within_the_handshake_is_cut() {
             let said = caller.hear(&flight[..length]);
             let expected = if length < talk.answer.len() { &[][..] } else { &talk.confirm };
             assert_eq!(said, expected, "{length} bytes");
-            let end = if is_plain && length == flight.len() { Ok(()) } else { Err(Refusal::Cut) };
+            let end =
+                if is_plain && length == flight.len() { Ok(()) } else { Err(Refusal::Truncated) };
             assert_eq!(caller.end(), end, "{length} bytes");
         }
     }

@@ -84,7 +84,7 @@ fn a_record_that_is_missing_doubled_moved_or_foreign_ends_it_there() {
                 let is_behind_close = first == 5;
                 assert_eq!(sent.end.refusal, why, "{what} at {number}");
                 if is_end_missing || is_close_cut {
-                    assert_eq!(sent.end.end(), Err(Refusal::Cut), "{what}");
+                    assert_eq!(sent.end.end(), Err(Refusal::Truncated), "{what}");
                 }
                 assert!(!is_behind_close || sent.end.heard.contains(&Heard::Finished));
             }
@@ -113,7 +113,7 @@ fn a_bit_that_is_turned_over_anywhere_is_seen() {
             check_front(end, before.count().min(4), "flipped");
             // A length that grew waits for what never comes.
             let ended = end.refusal.map_or_else(|| end.end(), Err);
-            let known = [Refusal::BadRecord, Refusal::MessageTooLong, Refusal::Cut];
+            let known = [Refusal::BadRecord, Refusal::MessageTooLong, Refusal::Truncated];
             assert!(ended.is_err_and(|why| known.contains(&why)), "bit {bit}: {ended:?}");
             flips += 1;
         }
@@ -136,7 +136,7 @@ fn a_stream_that_ends_anywhere_but_behind_the_good_bye_is_cut() {
             });
             check_front(&end, whole.count().min(4), "cut");
             assert_eq!(end.refusal, None);
-            let expected = if length == total { Ok(()) } else { Err(Refusal::Cut) };
+            let expected = if length == total { Ok(()) } else { Err(Refusal::Truncated) };
             assert_eq!(end.end(), expected, "{length} of {total} bytes");
         }
     }

@@ -401,7 +401,7 @@ fn nobody_waits_for_a_place_that_is_held_in_silence() {
         let of_admin = |line: &&str| line.contains("listener=admin ") && line.contains(reason);
         ran.err.lines().filter(of_admin).count()
     };
-    assert!(ends("closed: dismissed") > 24, "{}", ran.err);
+    assert!(ends("closed: closed-by-service") > 24, "{}", ran.err);
     assert_eq!(ends("closed: idle-timeout"), 0, "a place was had without waiting for its end");
 }
 

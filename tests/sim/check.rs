@@ -124,7 +124,7 @@ impl World {
             why,
             CloseReason::Overloaded
                 | CloseReason::Reset
-                | CloseReason::TooOld
+                | CloseReason::SessionAge
                 | CloseReason::Revoked
         ) {
             self.owe_pongs(number);
@@ -165,7 +165,7 @@ impl World {
         match why {
             CloseReason::Finished if link.is_guarded() => oracle.finished && is_answered,
             CloseReason::Finished => link.end_read && !is_partial && is_answered && fate.is_none(),
-            CloseReason::Cut => link.end_read && oracle.is_cut() && is_answered,
+            CloseReason::Truncated => link.end_read && oracle.is_cut() && is_answered,
             CloseReason::Revoked => {
                 self.model(number).revoked.is_some() && link.dialect.authenticates()
             }
@@ -182,9 +182,9 @@ impl World {
                 let since = opened.unwrap_or_default().max(*last_read).max(*last_message);
                 !is_partial && is_answered && self.is_over(link.gate, since, |l| l.idle_timeout)
             }
-            CloseReason::TooOld => self.is_too_old(link),
+            CloseReason::SessionAge => self.is_too_old(link),
             CloseReason::WriteTimeout => link.deadline(limits) <= (now, "write"),
-            CloseReason::ReplyTooLong | CloseReason::Dismissed | CloseReason::Panicked => {
+            CloseReason::ReplyTooLong | CloseReason::ClosedByService | CloseReason::Panicked => {
                 *fate == Some(why)
             }
             CloseReason::Overloaded => *is_tight && self.is_stuck_longest(number),

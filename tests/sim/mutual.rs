@@ -321,10 +321,12 @@ impl World {
 
     /// Whether the dialect's last word is there where it must be, and nowhere else.
     pub(crate) fn check_goodbye(&mut self, number: usize, why: CloseReason) {
-        use CloseReason::{Answered, Dismissed, Finished, IdleTimeout, Revoked, Stopped, TooOld};
+        use CloseReason::{
+            Answered, ClosedByService, Finished, IdleTimeout, Revoked, SessionAge, Stopped,
+        };
         let is_due = matches!(
             why,
-            Answered | Dismissed | Finished | IdleTimeout | Revoked | Stopped | TooOld
+            Answered | ClosedByService | Finished | IdleTimeout | Revoked | Stopped | SessionAge
         );
         let link = &self.links[number];
         if link.mutual.as_ref().is_some_and(|m| m.is_guarded && m.said_goodbye != is_due) {

@@ -330,9 +330,11 @@ impl World {
         let is_right = match why {
             _ if is_out_of_time => true,
             CloseReason::Finished | CloseReason::Answered => has_all && is_heard,
-            CloseReason::Dismissed | CloseReason::ReplyTooLong | CloseReason::Panicked => has_all,
+            CloseReason::ClosedByService | CloseReason::ReplyTooLong | CloseReason::Panicked => {
+                has_all
+            }
             CloseReason::Stopped => has_all,
-            CloseReason::Overloaded | CloseReason::TooOld | CloseReason::Revoked => true,
+            CloseReason::Overloaded | CloseReason::SessionAge | CloseReason::Revoked => true,
             _ => false,
         };
         if is_right {
@@ -341,7 +343,7 @@ impl World {
                     why,
                     CloseReason::Overloaded
                         | CloseReason::Stopped
-                        | CloseReason::TooOld
+                        | CloseReason::SessionAge
                         | CloseReason::Revoked
                 );
             return Ok(!is_cut_short);

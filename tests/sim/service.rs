@@ -59,7 +59,7 @@ impl Answer {
             }
         }
         match self.fate {
-            Some(CloseReason::Dismissed) => reply.close(),
+            Some(CloseReason::ClosedByService) => reply.close(),
             Some(CloseReason::Panicked) => panic_any(Expected),
             _ => {}
         }
@@ -92,7 +92,7 @@ impl World {
             Greeting::Short => answer.messages.push(b"hello".to_vec()),
             Greeting::Long => answer.messages.push(vec![b'h'; max - 20]),
             Greeting::TooLong => answer.end(vec![b'h'; max + 1], CloseReason::ReplyTooLong),
-            Greeting::Dismissal => answer.end(b"no".to_vec(), CloseReason::Dismissed),
+            Greeting::Dismissal => answer.end(b"no".to_vec(), CloseReason::ClosedByService),
             Greeting::Panic => answer.end(b"oh".to_vec(), CloseReason::Panicked),
         }
         let now = self.now;
@@ -183,7 +183,7 @@ impl Answer {
             Some(b'o') => answer.end(vec![b'o'; max + 1], CloseReason::ReplyTooLong),
             Some(b'c') => {
                 echo.truncate(room);
-                answer.end(echo, CloseReason::Dismissed);
+                answer.end(echo, CloseReason::ClosedByService);
             }
             Some(b'p') => answer.end(b"oh".to_vec(), CloseReason::Panicked),
             _ => {

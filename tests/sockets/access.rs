@@ -50,7 +50,7 @@ fn who_may_not_connect_costs_no_visitor_its_place() {
     let mut outsider = Client::connect_from(2, server.address);
     assert_eq!(outsider.hear_all().0, b"");
     assert_eq!(denied(&server), 1);
-    assert_eq!(server.stop().closed(CloseReason::Refused(Refusal::Crowded)), 0);
+    assert_eq!(server.stop().closed(CloseReason::Refused(Refusal::TooManyConnections)), 0);
 }
 
 #[test]

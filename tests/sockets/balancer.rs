@@ -224,7 +224,7 @@ fn a_client_that_comes_too_often_finds_no_room_and_others_of_the_same_balancer_d
     for client in &mut others {
         client.hear(CHALLENGE);
     }
-    assert_eq!(closed(&server.stop(), Refusal::Crowded), 1);
+    assert_eq!(closed(&server.stop(), Refusal::TooManyConnections), 1);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn those_who_have_not_said_who_they_are_share_the_limit_for_all() {
     let mut honest = call(7, server.address);
     honest.prove(&protocol);
     assert_eq!(silent[0].hear_all().0, b"", "it has waited longest");
-    assert_eq!(closed(&server.stop(), Refusal::Crowded), 1);
+    assert_eq!(closed(&server.stop(), Refusal::TooManyConnections), 1);
 }
 
 /// Comes by a balancer as 192.0.2.HOST, and proves wrongly once it is greeted.

@@ -207,7 +207,7 @@ fn a_length_frame_that_is_cut_by_the_end_is_no_message() {
         assert_eq!(client.hear_all(), (replies[..expected].concat(), End::Fin), "{cut} bytes");
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(CloseReason::Cut), frames.len() as u64 - 10);
+    assert_eq!(counters.closed(CloseReason::Truncated), frames.len() as u64 - 10);
     assert_eq!(counters.closed(CloseReason::Finished), 2);
 }
 

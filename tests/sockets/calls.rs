@@ -174,7 +174,7 @@ fn a_caller_that_gives_way_is_told_that_there_is_no_room() {
     newcomer.expect(b"[room]");
     expect_refusal(&mut oldest, 3);
     drop(second);
-    assert_eq!(server.counted().closed(CloseReason::Refused(Refusal::Crowded)), 1);
+    assert_eq!(server.counted().closed(CloseReason::Refused(Refusal::TooManyConnections)), 1);
 }
 
 #[test]

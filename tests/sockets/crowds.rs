@@ -13,7 +13,7 @@ use crate::common::{CHALLENGE, Client, IN_LINES, PATIENCE, Running, bracket, spe
 const A_MOMENT: Duration = Duration::from_millis(150);
 
 fn crowded(server: &Running) -> u64 {
-    server.counted().closed(CloseReason::Refused(Refusal::Crowded))
+    server.counted().closed(CloseReason::Refused(Refusal::TooManyConnections))
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn the_honest_are_served_while_one_address_floods_and_the_flood_is_gone_at_the_d
     }
     let counters = server.until("all drippers gone", |counters| {
         let timeouts = counters.closed(CloseReason::Refused(Refusal::HandshakeTimeout));
-        timeouts + counters.closed(CloseReason::Refused(Refusal::Crowded)) == 100
+        timeouts + counters.closed(CloseReason::Refused(Refusal::TooManyConnections)) == 100
     });
     assert_eq!(counters.authenticated, 50, "{counters:?}");
     for mut dripper in flood {
@@ -122,7 +122,7 @@ fn an_address_that_has_too_many_waiting_displaces_its_own() {
     let mut third = Client::connect_from(2, server.address);
     third.prove(&protocol);
     drop(waiting.pop());
-    server.until("one less", |counters| counters.closed(CloseReason::Cut) == 1);
+    server.until("one less", |counters| counters.closed(CloseReason::Truncated) == 1);
     Client::connect(server.address).hear(CHALLENGE);
 }
 

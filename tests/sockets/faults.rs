@@ -116,7 +116,7 @@ fn exhaust(served: Served, mut inside: Client) {
     let counted = served.stop();
     assert!((1..200).contains(&challenged), "{challenged} were challenged");
     assert_eq!(counted.closed(CloseReason::Unavailable), 200 - challenged);
-    assert_eq!(counted.closed(CloseReason::Cut), challenged);
+    assert_eq!(counted.closed(CloseReason::Truncated), challenged);
     assert_eq!(counted.closed(CloseReason::Stopped), 1);
 }
 

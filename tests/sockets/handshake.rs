@@ -183,7 +183,7 @@ fn a_stream_may_end_at_any_byte() {
         }
         let counters = server.until("closed", |counters| counters.open() == 0);
         // Half of it is as long as an HMAC-MD5.
-        assert_eq!(counters.closed(CloseReason::Cut), length as u64 - 1, "{dialect}");
+        assert_eq!(counters.closed(CloseReason::Truncated), length as u64 - 1, "{dialect}");
         assert_eq!(counters.closed(CloseReason::Refused(Refusal::OtherDigest)), 1, "{dialect}");
         assert_eq!(counters.closed(CloseReason::Finished), 7, "{dialect}");
     }

@@ -135,7 +135,7 @@ fn a_limit_on_the_age_that_comes_later_counts_from_then_and_one_that_goes_counts
     client.say(b"hello\n");
     turn_until(&mut server, |server| server.counters().messages == 1);
     server.replace_limits(0, aged(Duration::from_millis(40)));
-    turn_until(&mut server, |server| server.counters().closed(CloseReason::TooOld) == 1);
+    turn_until(&mut server, |server| server.counters().closed(CloseReason::SessionAge) == 1);
     assert_eq!(client.hear(6), b"hello\n");
     assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
 }

@@ -68,7 +68,7 @@ fn a_reply_that_is_too_long_is_not_sent_and_ends_the_connection() {
 
 #[test]
 fn a_service_that_closes_has_its_last_reply_sent() {
-    ends_after("close", "1\n2\n", CloseReason::Dismissed);
+    ends_after("close", "1\n2\n", CloseReason::ClosedByService);
 }
 
 /// Does something wrong as soon as somebody comes.
@@ -101,7 +101,7 @@ fn a_service_may_fail_or_close_when_somebody_comes() {
                 reply.close();
             },
             b"not today\n",
-            CloseReason::Dismissed,
+            CloseReason::ClosedByService,
         ),
     ];
     for dialect in IN_LINES {
@@ -188,7 +188,7 @@ fn who_never_ends_its_stream_after_ours_is_hung_up_on() {
     assert_eq!(client.hear_all(), (b"hello stranger\n1\n".to_vec(), End::Fin));
     // The client is still there, and no other limit is as near as this.
     let counters = server.until("hung up", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(CloseReason::Dismissed), 1, "{counters:?}");
+    assert_eq!(counters.closed(CloseReason::ClosedByService), 1, "{counters:?}");
     drop(client);
 }
 

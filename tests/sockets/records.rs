@@ -48,10 +48,10 @@ fn who_ends_the_stream_without_a_good_bye_is_cut_and_hears_none() {
         caller.wire.say(&record[..cut]);
         caller.wire.finish();
         caller.expect(b"[whole]");
-        assert_eq!(caller.hear(), Heard::End(End::Fin, Err(Refusal::Cut)));
+        assert_eq!(caller.hear(), Heard::End(End::Fin, Err(Refusal::Truncated)));
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
-    assert_eq!(counters.closed(CloseReason::Cut), 3);
+    assert_eq!(counters.closed(CloseReason::Truncated), 3);
     assert_eq!(counters.messages, 3);
 }
 
@@ -67,7 +67,7 @@ fn dismissing(message: &[u8], reply: &mut Reply<'_>) {
 fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
     let quick = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
     let cases: [(Exchange, Limits, &[u8], CloseReason); 4] = [
-        (Exchange::Many, Limits::default(), b"last", CloseReason::Dismissed),
+        (Exchange::Many, Limits::default(), b"last", CloseReason::ClosedByService),
         (Exchange::Many, quick, b"one", CloseReason::IdleTimeout),
         (Exchange::Once, Limits::default(), b"one", CloseReason::Answered),
         (Exchange::Many, Limits::default(), b"one", CloseReason::Stopped),
@@ -131,7 +131,7 @@ fn a_fault_ends_it_at_once_behind_the_replies_to_what_came_before() {
         caller.wire.say(&[said, behind].concat());
         caller.expect(b"[one]");
         // No good-bye: that would say that all is well.
-        assert!(matches!(caller.hear(), Heard::End(_, Err(Refusal::Cut))));
+        assert!(matches!(caller.hear(), Heard::End(_, Err(Refusal::Truncated))));
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
     assert_eq!(counters.messages, 5);
@@ -239,7 +239,7 @@ fn a_reply_that_the_peer_does_not_take_is_never_sent() {
         for length in &said[..*heard] {
             caller.expect(&vec![b'x'; *length]);
         }
-        assert_eq!(caller.hear(), Heard::End(End::Fin, Err(Refusal::Cut)), "{said:?}");
+        assert_eq!(caller.hear(), Heard::End(End::Fin, Err(Refusal::Truncated)), "{said:?}");
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
     assert_eq!(counters.closed(CloseReason::ReplyTooLong), 6);

@@ -178,7 +178,7 @@ fn who_is_delayed_is_a_visitor_and_makes_room_for_others() {
     converse(&mut Client::connect_from(3, server.address), &protocol);
     assert_eq!(delayed[0].hear_all().0, b"", "it has waited longest");
     assert_eq!(delayed[1].hears_within(A_MOMENT), None);
-    assert_eq!(server.stop().closed(CloseReason::Refused(Refusal::Crowded)), 1);
+    assert_eq!(server.stop().closed(CloseReason::Refused(Refusal::TooManyConnections)), 1);
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn the_last_reply_reaches_who_has_said_more_than_was_read() {
         client.finish();
         assert_eq!(client.hear_all(), (b"only this\n".to_vec(), End::Fin));
     }
-    assert_eq!(server.stop().closed(CloseReason::Dismissed), 50);
+    assert_eq!(server.stop().closed(CloseReason::ClosedByService), 50);
 }
 
 #[test]

@@ -83,10 +83,10 @@ def client_forms():
     for type in (0x00, 0x01, 0x04, 0x10):
         yield stops('a frame of type {:02x} in place of SH'.format(type),
                     reply=c.frame(type, x.sh[4:]))
-    yield x.case('the stream ends before SG', [], x.ch, 'cut', then='eof')
-    yield x.case('the stream ends within SG', [x.sg[:31]], x.ch, 'cut', then='eof')
-    yield stops('the stream ends behind SG', 'cut', b'', then='eof')
-    yield stops('the stream ends within SH', 'cut', x.sh[:-1], then='eof')
+    yield x.case('the stream ends before SG', [], x.ch, 'truncated', then='eof')
+    yield x.case('the stream ends within SG', [x.sg[:31]], x.ch, 'truncated', then='eof')
+    yield stops('the stream ends behind SG', 'truncated', b'', then='eof')
+    yield stops('the stream ends within SH', 'truncated', x.sh[:-1], then='eof')
 
 
 def client_refusals():
@@ -123,8 +123,8 @@ def client_welcomes():
         yield ends('SF whose header says {} bytes'.format(size), c.header(c.WELCOME, size),
                    note='a header is enough')
     yield ends('data in place of SF', x.s2c(0, c.DATA, b'\0'))
-    yield ends('the stream ends in place of SF', b'', 'cut', then='eof')
-    yield ends('the stream ends within SF', x.sf[:-1], 'cut', then='eof')
+    yield ends('the stream ends in place of SF', b'', 'truncated', then='eof')
+    yield ends('the stream ends within SF', x.sf[:-1], 'truncated', then='eof')
     plain = dict(client_flags=0, server_flags=0)
     x = Exchange(**plain)
     yield x.case('lines behind SF, in one segment', [x.sg, x.sh, x.sf + b'ti', b'me\n'],

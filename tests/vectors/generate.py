@@ -38,7 +38,7 @@ Bytes are lower-case hex, kids and messages too. A case:
                 silent      closed without another word: a foreign opening, our own instance
                 unproved    mac_s is wrong
                 violation   the connection is closed at once, nothing more is sent
-                cut         the stream ended where more was due
+                truncated   the stream ended where more was due
                 timeout     the deadline passed before anything could be answered
     messages    what was handed to the application, whatever the outcome
     say         messages that the side under test sends as soon as the handshake is done

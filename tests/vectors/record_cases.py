@@ -79,10 +79,10 @@ def record_ends(role):
     yield r.case('a ping and a close', [r.come(first, c.PING) + after], 'closed',
                  r.go(own, c.PONG) + r.go(own + 1, c.CLOSE))
     yield r.case('a close, which waits for its answer', [close], closes='never')
-    yield r.case('the stream ends behind the handshake', [], 'cut', then='eof')
-    yield r.case('the stream ends behind a message', [r.data(0, b'time')], 'cut', then='eof',
+    yield r.case('the stream ends behind the handshake', [], 'truncated', then='eof')
+    yield r.case('the stream ends behind a message', [r.data(0, b'time')], 'truncated', then='eof',
                  messages=[b'time'])
-    yield r.case('the stream ends within a message', [r.data(0, b'time')[:-1]], 'cut', then='eof')
+    yield r.case('the stream ends within a message', [r.data(0, b'time')[:-1]], 'truncated', then='eof')
     for what, record in (('a message', r.data(1, b'time')), ('a ping', r.come(first + 1, c.PING)),
                          ('a pong', r.come(first + 1, c.PONG)), ('another close', after)):
         yield r.case(what + ' behind a close', [close + record], 'violation', closes='never',
@@ -143,7 +143,7 @@ def client_only():
                  messages=[b'now'], **both)
     yield r.case('a ping after its own close is not answered',
                  [x.s2c(1, c.PING, b'?'), x.s2c(2, c.CLOSE)], 'closed', closed, **both)
-    yield r.case('the stream ends after its own close', [x.s2c(1, c.DATA, b'now')], 'cut', closed,
+    yield r.case('the stream ends after its own close', [x.s2c(1, c.DATA, b'now')], 'truncated', closed,
                  messages=[b'now'], then='eof', **both)
     s = ToServer()
     yield s.x.case('to the server: a message in the segment of the proof',

@@ -200,7 +200,7 @@ def server_strangers():
                  'refused: timeout', then='timeout')
     yield x.case('half the proof comes, then nothing', [x.ch, x.cf[:20]],
                  x.sg + x.sh + refusal(5), 'refused: timeout', then='timeout')
-    yield x.case('the stream ends at once', [], b'', 'cut', then='eof')
+    yield x.case('the stream ends at once', [], b'', 'truncated', then='eof')
 
 
 def server_plain():

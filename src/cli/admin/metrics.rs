@@ -395,7 +395,7 @@ mod tests {
         let lines = [
             "countersign_connections_accepted_total{listener=\"gate\"} 9",
             "countersign_refused_total{listener=\"gate\",reason=\"wrong-proof\"} 3",
-            "countersign_refused_total{listener=\"gate\",reason=\"crowded\"} 0",
+            "countersign_refused_total{listener=\"gate\",reason=\"too-many-connections\"} 0",
             "countersign_closed_total{listener=\"a\\\"\\\\n\\\\é\",reason=\"finished\"} 2",
             "countersign_key_connections{listener=\"gate\",key=\"garden\"} 2",
             "countersign_key_connections_authenticated_total{listener=\"gate\",key=\"shed\"} 0",

@@ -235,7 +235,7 @@ mod tests {
     fn exchanged(request: &[u8]) -> (String, bool) {
         let mut peer = Loopback::new(pages(&[fixture()], true));
         let said: Vec<Vec<u8>> = request.chunks(3).flat_map(|piece| peer.say(piece)).collect();
-        let ended = peer.verdict() == Some(CloseReason::Dismissed);
+        let ended = peer.verdict() == Some(CloseReason::ClosedByService);
         (String::from_utf8(said.concat()).unwrap(), ended)
     }
 

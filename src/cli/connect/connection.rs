@@ -346,7 +346,7 @@ impl<'a> Connection<'a> {
         };
         match error {
             ClientError::Io(error) if is_broken(error) => cut(&plain(error)),
-            ClientError::Cut if self.protocol.dialect() == Dialect::Countersign => {
+            ClientError::Truncated if self.protocol.dialect() == Dialect::Countersign => {
                 cut(&"it ended without a good-bye")
             }
             other => Failure::client(address, other),
@@ -390,7 +390,7 @@ fn is_passing(error: &ClientError) -> bool {
         | ClientError::Unanswered
         | ClientError::Timeout
         | ClientError::Closed
-        | ClientError::Cut => true,
+        | ClientError::Truncated => true,
         ClientError::Rejected(reason) => *reason == Reason::Busy,
         _ => false,
     }

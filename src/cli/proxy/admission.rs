@@ -181,6 +181,6 @@ impl Pair {
         self.session.give_up(Reason::Busy, &mut desk.words);
         // Where it takes nothing, it hears nothing.
         let _ = self.far.send(&desk.words);
-        Visit::Over(Why::Refused(Refusal::Crowded))
+        Visit::Over(Why::Refused(Refusal::TooManyConnections))
     }
 }

@@ -156,7 +156,7 @@ impl Why {
     pub(super) fn close(&self) -> CloseReason {
         match self {
             Self::Finished => CloseReason::Finished,
-            Self::Cut => CloseReason::Cut,
+            Self::Cut => CloseReason::Truncated,
             Self::Plain(_) | Self::Far(_) => CloseReason::Reset,
             Self::Refused(refusal) => (*refusal).into(),
             Self::Unreachable(_) | Self::NoKey(_) | Self::Unavailable(_) => {

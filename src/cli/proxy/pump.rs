@@ -134,7 +134,7 @@ impl Pair {
     /// The far end's stream has ended, without a good-bye.
     fn broken_off(&mut self, desk: &Desk) -> Why {
         match self.session.finish(&desk.protocol) {
-            Err(refusal) if refusal != Refusal::Cut => Why::Refused(refusal),
+            Err(refusal) if refusal != Refusal::Truncated => Why::Refused(refusal),
             _ => Why::Cut,
         }
     }

@@ -36,7 +36,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Cut`]: the handshake wasn't over, or a message wasn't whole. A client that leaves
+    /// [`Refusal::Truncated`]: the handshake wasn't over, or a message wasn't whole. A client that leaves
     /// upon our proof is refused for what its key lacks: it saw that before we could.
     /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
     /// LF followed.
@@ -58,9 +58,9 @@ impl Session {
             (Stage::Guarded(guarded), _) if guarded.is_over() => Ok(None),
             (Stage::Confirming(pending), None) => Err(pending.left()),
             (Stage::Challenged(_), Some(front)) => {
-                Err(handshake::suspect(protocol, front).unwrap_or(Refusal::Cut))
+                Err(handshake::suspect(protocol, front).unwrap_or(Refusal::Truncated))
             }
-            _ => Err(Refusal::Cut),
+            _ => Err(Refusal::Truncated),
         };
         if let Err(why) = ended {
             self.stage = Stage::Failed(self.stage.credential(), why);

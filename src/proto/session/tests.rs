@@ -101,7 +101,7 @@ fn a_wrong_proof_hears_nothing() {
             let stream = [&wrong[..], b"message\n"].concat();
             assert_eq!(heard(&protocol, &[&stream]), ["wrong-proof"], "{dialect} byte {at}");
             let is_as_long_as_by_md5 = at == right.len() / 2;
-            let cut = if is_as_long_as_by_md5 { "other-digest" } else { "cut" };
+            let cut = if is_as_long_as_by_md5 { "other-digest" } else { "truncated" };
             assert_eq!(heard(&protocol, &[&right[..at]]), [cut], "{dialect} {at} bytes");
         }
         assert_eq!(heard(&protocol, &[&right, b"m\n"]), ["open", "m Line(Lf)"]);
@@ -117,13 +117,13 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
     let hex = b"00112233445566778899aabbccddeeff".repeat(2);
     let foreign = |opening| Refusal::Foreign(opening);
     let cases: [(Dialect, &[u8], Refusal); 16] = [
-        (Dialect::Raw, &raw[..15], Refusal::Cut),
+        (Dialect::Raw, &raw[..15], Refusal::Truncated),
         (Dialect::Raw, &raw[..16], Refusal::OtherDigest),
         (Dialect::Raw, &raw, Refusal::WrongProof),
         (Dialect::Raw, &hex, foreign(Opening::Hex)),
         (Dialect::Raw, b"\0\0\0\x10", foreign(Opening::Multiprocessing)),
         (Dialect::Raw, b"\x9ecsgn/1\n\x01\0\0\x40", foreign(Opening::Countersign)),
-        (Dialect::Hex, &hex[..31], Refusal::Cut),
+        (Dialect::Hex, &hex[..31], Refusal::Truncated),
         (Dialect::Hex, &hex[..32], Refusal::OtherDigest),
         (Dialect::Hex, &hex, Refusal::WrongProof),
         (
@@ -134,8 +134,8 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
         (Dialect::Hex, &raw, foreign(Opening::Raw)),
         (Dialect::Hex, &raw[..16], foreign(Opening::Raw)),
         (Dialect::Hex, &[&raw[..], b"hello\n"].concat(), foreign(Opening::Raw)),
-        (Dialect::Hex, &raw[..15], Refusal::Cut),
-        (Dialect::Hex, b"a line of text that is no proof\n", Refusal::Cut),
+        (Dialect::Hex, &raw[..15], Refusal::Truncated),
+        (Dialect::Hex, b"a line of text that is no proof\n", Refusal::Truncated),
         (Dialect::Hex, b"GET / HTTP/1.0\r\n\r\n", foreign(Opening::Http)),
     ];
     for (dialect, stream, expected) in cases {
@@ -145,7 +145,7 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
         let told = late.next(&protocol, &mut &stream[..], &mut Vec::new()).err();
         // What is seen when a client waits for us is what is seen when it leaves.
         let suspected = told.or_else(|| late.suspect(&protocol));
-        assert_eq!(suspected.unwrap_or(Refusal::Cut), expected, "{dialect} {stream:?}");
+        assert_eq!(suspected.unwrap_or(Refusal::Truncated), expected, "{dialect} {stream:?}");
         for pieces in [&[stream][..], &stream.chunks(1).collect::<Vec<_>>()] {
             assert_eq!(heard(&protocol, pieces), [expected.name()], "{dialect} {stream:?}");
         }

@@ -43,7 +43,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                 Header::Partial if self.signs.has(Signs::READABLE) => {
                     match self.read(&mut inbox[length..HEADER_MAX], cx)? {
                         None => {}
-                        Some(0) => return Ok(Visit::Over(CloseReason::Cut)),
+                        Some(0) => return Ok(Visit::Over(CloseReason::Truncated)),
                         Some(more) => length += more,
                     }
                 }

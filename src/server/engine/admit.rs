@@ -187,7 +187,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) -> Result<(), CloseReason> {
         if self.listeners[usize::from(number)].is_full() {
-            let oldest = self.oldest_visitor(number).ok_or(Refusal::Crowded)?;
+            let oldest = self.oldest_visitor(number).ok_or(Refusal::TooManyConnections)?;
             self.displace(oldest.0, now, wall);
         }
         Ok(())
@@ -196,8 +196,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Tells a visitor that there is no room, and hangs up at once: the room is needed now. One
     /// that was refused already is refused for what it did.
     fn displace(&mut self, slot: usize, now: Instant, wall: SystemTime) {
-        self.give_up(slot, Refusal::Crowded, now, wall);
-        self.drop_now(slot, CloseReason::Refused(Refusal::Crowded), now);
+        self.give_up(slot, Refusal::TooManyConnections, now, wall);
+        self.drop_now(slot, CloseReason::Refused(Refusal::TooManyConnections), now);
     }
 
     /// Gives a newcomer its place, and its challenge unless that is put off. Until then the system

@@ -111,7 +111,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             let due = self.ages.as_ref().and_then(|ages| ages.due(now, limits));
             let Some((slot, _)) = due else { break };
             self.forget_age(slot);
-            self.part(slot, CloseReason::TooOld, now, wall);
+            self.part(slot, CloseReason::SessionAge, now, wall);
         }
     }
 

@@ -209,7 +209,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Closes a connection at once, as it is. See [`Server::dismiss`](crate::Server::dismiss).
     pub fn dismiss(&mut self, peer: PeerId, now: Instant) -> bool {
         let found = find(&mut self.conns, peer).map(|(slot, _)| slot);
-        found.inspect(|slot| self.remove(*slot, CloseReason::Dismissed, now)).is_some()
+        found.inspect(|slot| self.remove(*slot, CloseReason::ClosedByService, now)).is_some()
     }
 
     /// Serves within other limits from now on. Those who are in stay, even where they are more than

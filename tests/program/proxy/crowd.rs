@@ -38,7 +38,7 @@ fn a_silent_crowd_of_one_address_keeps_nobody_else_out() {
     for _ in 0..3 {
         assert_eq!(ask(&client.dial(), "hello"), "hello\n");
     }
-    server.err.with("WARN  refused: crowded peer=127.0.0.2:");
+    server.err.with("WARN  refused: too-many-connections peer=127.0.0.2:");
     assert_eq!(says(&server, "handshake"), 2);
     drop(crowd);
 }
@@ -55,7 +55,7 @@ fn who_has_waited_longest_gives_way_once_all_places_are_taken() {
     let client = home.proxy("client", server.address(), "");
     let stream = client.dial();
     assert_eq!(ask(&stream, "hello"), "hello\n");
-    server.err.with("WARN  refused: crowded peer=127.0.0.2:");
+    server.err.with("WARN  refused: too-many-connections peer=127.0.0.2:");
     let mut heard = Vec::new();
     first.read_to_end(&mut heard).unwrap();
     assert_eq!(heard[32..], [5, 0, 0, 1, 3], "behind the nonce: busy");
@@ -118,7 +118,8 @@ fn a_flood_of_silent_callers_does_not_keep_an_honest_one_waiting() {
         while !is_crowded || honest < 20 {
             assert_eq!(ask(&client.dial(), "hello"), "hello\n");
             honest += 1;
-            is_crowded |= server.err.ready().any(|line| line.contains("refused: crowded"));
+            is_crowded |=
+                server.err.ready().any(|line| line.contains("refused: too-many-connections"));
         }
         stop.send(()).unwrap();
     });

@@ -111,7 +111,7 @@ fn the_end_of_the_stream_within_is_a_cut() {
     let to_server = [&said[1][..], &said[3], &said[5]].concat();
     for length in 0..to_server.len() {
         let (_, told, ended) = told(&mut ends().0, &protocol(), &[&to_server[..length]]);
-        assert_eq!((told, ended), (Vec::new(), Err(Refusal::Cut)), "{length} bytes");
+        assert_eq!((told, ended), (Vec::new(), Err(Refusal::Truncated)), "{length} bytes");
     }
 }
 
