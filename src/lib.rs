@@ -70,7 +70,7 @@ pub use proto::{
     keys::fault::{KeyFault, KeyRingError},
     keys::key::{Key, Mac},
     protocol::{Exchange, NoUsableKey, Protection, Protocol},
-    refusal::{Opening, Reason, Refusal},
+    refusal::{ForeignProtocol, Reason, Refusal},
     session::Session,
     session::event::{Event, Message, Opened},
 };

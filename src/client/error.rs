@@ -6,7 +6,7 @@ use std::io;
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
 use crate::proto::protocol::NoUsableKey;
-use crate::proto::refusal::{Opening, Reason, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Reason, Refusal};
 
 /// Why a [`Client`](crate::Client) has failed.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl fmt::Display for ClientError {
                 f.write_str("timed out; do both ends have the same dialect and framing?")
             }
             Self::Over => f.write_str("the connection has ended or failed before; connect anew"),
-            Self::Server(Refusal::Foreign(Opening::Raw)) => f.write_str(
+            Self::Server(Refusal::Foreign(ForeignProtocol::Raw)) => f.write_str(
                 "the server begins with a challenge; it speaks raw or hex: use the same dialect",
             ),
             Self::Server(Refusal::Foreign(opening)) => {

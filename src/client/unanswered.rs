@@ -9,7 +9,7 @@ use crate::clock;
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
-use crate::proto::refusal::Opening;
+use crate::proto::refusal::ForeignProtocol;
 
 /// A server of `raw` and `hex` that refuses a proof or the first message closes the connection at
 /// once; one that closes it later had another reason.
@@ -57,11 +57,11 @@ impl Client {
 
 /// Whether a server begins with another dialect's challenge. A service of `open` may greet with
 /// anything, but hardly with 32 bytes that are neither text nor a line.
-pub(super) fn foreign(heard: &[u8], framing: Framing) -> Option<Opening> {
+pub(super) fn foreign(heard: &[u8], framing: Framing) -> Option<ForeignProtocol> {
     let is_challenge = heard.len() == CHALLENGE
         && framing == Framing::Lines
         && !heard.ends_with(b"\n")
         && std::str::from_utf8(heard).is_err();
-    let is_python = multiprocessing::begins(heard).then_some(Opening::Multiprocessing);
-    is_python.or(is_challenge.then_some(Opening::Raw))
+    let is_python = multiprocessing::begins(heard).then_some(ForeignProtocol::Multiprocessing);
+    is_python.or(is_challenge.then_some(ForeignProtocol::Raw))
 }

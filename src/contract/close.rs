@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::proto::refusal::{Opening, Reason, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Reason, Refusal};
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,7 +68,7 @@ impl CloseReason {
         Self::Refused(Refusal::WrongAudience),
         Self::Refused(Refusal::MessageTooLong),
         Self::Refused(Refusal::BadLength),
-        Self::Refused(Refusal::Foreign(Opening::Other)),
+        Self::Refused(Refusal::Foreign(ForeignProtocol::Other)),
         Self::Refused(Refusal::Malformed),
         Self::Refused(Refusal::Version),
         Self::Refused(Refusal::Protection),

@@ -108,7 +108,7 @@ fn place(why: CloseReason) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::refusal::{Opening, Refusal};
+    use crate::proto::refusal::{ForeignProtocol, Refusal};
 
     #[test]
     fn every_reason_has_a_count_of_its_own() {
@@ -120,7 +120,7 @@ mod tests {
         }
         assert!(counters.closed_by_reason().all(|(_, count)| count == 1));
         assert_eq!(counters.open(), 1);
-        let strangers = CloseReason::Refused(Refusal::Foreign(Opening::Http));
+        let strangers = CloseReason::Refused(Refusal::Foreign(ForeignProtocol::Http));
         counters.count(strangers);
         assert_eq!(counters.closed(strangers), 2);
         assert_eq!(counters.clone().and(&counters).closed(strangers), 4);

@@ -25,7 +25,7 @@ pub enum Refusal {
     /// A length field holds what no length can be.
     BadLength,
     /// The peer speaks another protocol.
-    Foreign(Opening),
+    Foreign(ForeignProtocol),
     /// A part of the handshake has a form that it must not have.
     Malformed,
     /// The peer speaks no version that we speak.
@@ -77,17 +77,17 @@ pub enum Reason {
     Other(u8),
 }
 
-/// What a stranger's first bytes look like.
+/// The protocol that a peer's first bytes belong to, where it isn't the one that is spoken here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Opening {
+pub enum ForeignProtocol {
     /// A TLS client hello.
     Tls,
-    /// A request of HTTP.
+    /// An HTTP request.
     Http,
     /// A header of the PROXY protocol, where none is expected.
     Proxy,
-    /// A length, as Python's `multiprocessing` begins with.
+    /// The length with which Python's `multiprocessing` begins.
     Multiprocessing,
     /// A hello of `countersign/1`.
     Countersign,
@@ -162,8 +162,8 @@ impl Reason {
     }
 }
 
-impl Opening {
-    /// What a stream that begins with these bytes looks like.
+impl ForeignProtocol {
+    /// The protocol of a stream that begins with these bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         const HTTP: [&[u8]; 6] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"PRI * "];
         const PROXY: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
@@ -230,7 +230,7 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Opening {
+impl fmt::Display for ForeignProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tls => "TLS",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
-use crate::proto::refusal::{Opening, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Refusal};
 use crate::server::instant::Instant;
 use crate::server::listener::Listener;
 use crate::server::throttle::Reception;
@@ -83,7 +83,7 @@ fn remedy(why: CloseReason) -> &'static str {
             ": its proof is as long as an HMAC-MD5, or names another digest than SHA-256; see \
              --mac md5, and --rhel for Red Hat's Pythons"
         }
-        CloseReason::Refused(Refusal::Foreign(Opening::Proxy)) => {
+        CloseReason::Refused(Refusal::Foreign(ForeignProtocol::Proxy)) => {
             "; whose header is taken, --proxy-from says"
         }
         _ => "",

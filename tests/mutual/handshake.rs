@@ -1,7 +1,7 @@
 //! The handshake on a network that changes it: no change goes unnoticed, and nobody who hasn't
 //! proved itself gets anything but the challenge, the server's hello and a refusal.
 
-use countersign::{Opening, Protection, Reason, Refusal};
+use countersign::{ForeignProtocol, Protection, Reason, Refusal};
 
 use crate::ends::{
     CHALLENGE, CLIENT_NONCE, End, SERVER_HELLO, SERVER_NONCE, Talk, both, client, server,
@@ -66,7 +66,7 @@ fn every_bit_of_a_call_counts() {
         let mut listener = End::server(&server(), SERVER_NONCE);
         let said = listener.hear(&flipped);
         let verdict = match (listener.refusal, &said[..]) {
-            (Some(Foreign(Opening::Other)), []) => Call::Silence,
+            (Some(Foreign(ForeignProtocol::Other)), []) => Call::Silence,
             (Some(_), said) => {
                 let code = said[said.len() - 1];
                 assert_eq!(said, [&SERVER_NONCE[..], &refusal(code)].concat(), "bit {at}");

@@ -42,9 +42,9 @@ fn what_comes_from_the_other_end_is_not_taken_from_this_one() {
     let talk = Talk::guarded();
     let Talk { call, answer, confirm, acceptance, .. } = &talk;
     let to_server: [(&[&[u8]], Refusal); 8] = [
-        (&[answer], Refusal::Foreign(countersign::Opening::Other)),
-        (&[&answer[CHALLENGE..]], Refusal::Foreign(countersign::Opening::Other)),
-        (&[confirm], Refusal::Foreign(countersign::Opening::Other)),
+        (&[answer], Refusal::Foreign(countersign::ForeignProtocol::Other)),
+        (&[&answer[CHALLENGE..]], Refusal::Foreign(countersign::ForeignProtocol::Other)),
+        (&[confirm], Refusal::Foreign(countersign::ForeignProtocol::Other)),
         (&[call, call], Refusal::Malformed),
         (&[call, &answer[CHALLENGE..]], Refusal::Malformed),
         (&[call, acceptance], Refusal::Malformed),

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::{
-    Access, CloseReason, Counters, Dialect, Limits, ListenerConfig, Opening, Peer, Protocol,
-    Refusal, Reply, Server, Service,
+    Access, CloseReason, Counters, Dialect, ForeignProtocol, Limits, ListenerConfig, Peer,
+    Protocol, Refusal, Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, now, speaking, turn_until};
@@ -343,5 +343,5 @@ fn where_nobody_is_a_balancer_a_header_is_a_strangers() {
         client.say(&header);
         assert_eq!(client.hear_all().0, b"");
     }
-    assert_eq!(closed(&server.stop(), Refusal::Foreign(Opening::Proxy)), 2);
+    assert_eq!(closed(&server.stop(), Refusal::Foreign(ForeignProtocol::Proxy)), 2);
 }

@@ -201,7 +201,7 @@ fn a_length_that_is_none_is_refused_at_every_stage_without_a_word() {
         (b"\x80\0\0\0", Refusal::BadLength),
         (b"\0\0\x01\x01", Refusal::MessageTooLong),
         (b"\x7f\xff\xff\xff", Refusal::MessageTooLong),
-        (b"GET / HTTP/1.1\r\n\r\n", Refusal::Foreign(countersign::Opening::Http)),
+        (b"GET / HTTP/1.1\r\n\r\n", Refusal::Foreign(countersign::ForeignProtocol::Http)),
     ];
     for (said, refusal) in cases {
         for (stages, due) in [(0, CHALLENGE), (1, WELCOME), (2, PROOF)] {

@@ -12,7 +12,7 @@ mod raw;
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::key::{Key, MD5_TAG, Mac};
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{Opening, Refusal, is_hex};
+use crate::proto::refusal::{ForeignProtocol, Refusal, is_hex};
 
 /// The bytes of a challenge.
 pub(crate) const CHALLENGE: usize = 32;
@@ -41,9 +41,9 @@ pub(crate) fn check<'k>(
         Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => return Ok(None),
     };
     // A stranger is told from someone who guesses.
-    let stranger = || match (Opening::of(proof), protocol.challenged()) {
-        (Opening::Other | Opening::Hex, Dialect::Hex) => by_md5(protocol, proof),
-        (Opening::Other, _) => None,
+    let stranger = || match (ForeignProtocol::of(proof), protocol.challenged()) {
+        (ForeignProtocol::Other | ForeignProtocol::Hex, Dialect::Hex) => by_md5(protocol, proof),
+        (ForeignProtocol::Other, _) => None,
         (opening, _) => Some(Refusal::Foreign(opening)),
     };
     key.ok_or_else(|| stranger().unwrap_or(Refusal::WrongProof)).map(Some)
@@ -65,11 +65,13 @@ pub(crate) fn suspect(protocol: &Protocol, front: &[u8]) -> Option<Refusal> {
     let is_short = front.len() == proof_length(dialect, MD5_TAG) && mac == Mac::Sha256;
     let shortest = front.get(..MD5_TAG);
     let is_raw = shortest.is_some_and(|front| std::str::from_utf8(front).is_err());
-    match (dialect, Opening::of(front)) {
+    match (dialect, ForeignProtocol::of(front)) {
         (Dialect::Raw, _) if is_short => Some(Refusal::OtherDigest),
-        (Dialect::Hex, Opening::Hex) => is_short.then_some(Refusal::OtherDigest),
-        (Dialect::Hex, Opening::Other) if is_raw => Some(Refusal::Foreign(Opening::Raw)),
-        (_, Opening::Other | Opening::Hex) => None,
+        (Dialect::Hex, ForeignProtocol::Hex) => is_short.then_some(Refusal::OtherDigest),
+        (Dialect::Hex, ForeignProtocol::Other) if is_raw => {
+            Some(Refusal::Foreign(ForeignProtocol::Raw))
+        }
+        (_, ForeignProtocol::Other | ForeignProtocol::Hex) => None,
         (_, opening) => Some(Refusal::Foreign(opening)),
     }
 }

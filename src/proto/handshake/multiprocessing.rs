@@ -15,7 +15,7 @@ use crate::proto::handshake::CHALLENGE;
 use crate::proto::held::{Extent, Taken, front, head};
 use crate::proto::keys::key::{Key, Mac};
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{Opening, Reason, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Reason, Refusal};
 use crate::proto::side::Side;
 
 /// The longest message of a handshake, without its header.
@@ -56,8 +56,8 @@ pub(crate) fn scan(taken: Taken<'_>, input: &[u8]) -> Result<Extent, Refusal> {
         Ok(_) => Refusal::MessageTooLong,
         Err(_) => Refusal::BadLength,
     };
-    Err(match Opening::of(&front::<16>(taken, input)) {
-        Opening::Other => fault,
+    Err(match ForeignProtocol::of(&front::<16>(taken, input)) {
+        ForeignProtocol::Other => fault,
         opening => Refusal::Foreign(opening),
     })
 }

@@ -3,7 +3,7 @@
 use crate::proto::handshake::{self, CHALLENGE, multiprocessing};
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{Opening, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Refusal};
 use crate::proto::session::event::{Event, Opened};
 use crate::proto::session::{Session, Stage};
 use crate::proto::side::Side;
@@ -48,7 +48,7 @@ impl Session {
         if let Some(key) = key {
             let Some(unit) = self.held.exactly(CHALLENGE, input) else { return Ok(None) };
             if multiprocessing::begins(unit) {
-                return Err(Refusal::Foreign(Opening::Multiprocessing));
+                return Err(Refusal::Foreign(ForeignProtocol::Multiprocessing));
             }
             handshake::answer(protocol, key, unit, out);
             self.held.release();

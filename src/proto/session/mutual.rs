@@ -11,7 +11,7 @@ use crate::proto::held::{Extent, front, head};
 use crate::proto::keys::key::{Credential, Key};
 use crate::proto::protocol::{Exchange, Protocol};
 use crate::proto::records::{Record, Records, TAG};
-use crate::proto::refusal::{Opening, Reason, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Reason, Refusal};
 use crate::proto::session::event::{Event, Message, Opened};
 use crate::proto::session::{Session, Stage, ends_with_one};
 use crate::proto::side::Side;
@@ -64,7 +64,7 @@ impl Session {
                 self.stage = Stage::Challenged(nonce);
                 return self.verify(protocol, &nonce, input);
             }
-            return Err(self.turn_away(None, Refusal::Foreign(Opening::of(&front)), out));
+            return Err(self.turn_away(None, Refusal::Foreign(ForeignProtocol::of(&front)), out));
         }
         let answered = self.answer_call(protocol, &nonce, is_sent, input, out);
         match answered {
@@ -176,7 +176,7 @@ impl Session {
         let extent = match head::<FRONT>(self.held.taken(), input) {
             None => Extent::Partial,
             Some(front) if multiprocessing::begins(&front) => {
-                return Err(Refusal::Foreign(Opening::Multiprocessing));
+                return Err(Refusal::Foreign(ForeignProtocol::Multiprocessing));
             }
             Some([.., kind, a, b, c]) => {
                 let header = Header::read([kind, a, b, c]);

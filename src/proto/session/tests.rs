@@ -4,7 +4,7 @@ use super::*;
 use crate::proto::framing::Ending;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
-use crate::proto::refusal::{Opening, Reason};
+use crate::proto::refusal::{ForeignProtocol, Reason};
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
 
@@ -120,9 +120,9 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
         (Dialect::Raw, &raw[..15], Refusal::Truncated),
         (Dialect::Raw, &raw[..16], Refusal::OtherDigest),
         (Dialect::Raw, &raw, Refusal::WrongProof),
-        (Dialect::Raw, &hex, foreign(Opening::Hex)),
-        (Dialect::Raw, b"\0\0\0\x10", foreign(Opening::Multiprocessing)),
-        (Dialect::Raw, b"\x9ecsgn/1\n\x01\0\0\x40", foreign(Opening::Countersign)),
+        (Dialect::Raw, &hex, foreign(ForeignProtocol::Hex)),
+        (Dialect::Raw, b"\0\0\0\x10", foreign(ForeignProtocol::Multiprocessing)),
+        (Dialect::Raw, b"\x9ecsgn/1\n\x01\0\0\x40", foreign(ForeignProtocol::Countersign)),
         (Dialect::Hex, &hex[..31], Refusal::Truncated),
         (Dialect::Hex, &hex[..32], Refusal::OtherDigest),
         (Dialect::Hex, &hex, Refusal::WrongProof),
@@ -131,12 +131,12 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
             &[&hex[..32], b"hello, how are you? I am well.\n\n\n"].concat(),
             Refusal::OtherDigest,
         ),
-        (Dialect::Hex, &raw, foreign(Opening::Raw)),
-        (Dialect::Hex, &raw[..16], foreign(Opening::Raw)),
-        (Dialect::Hex, &[&raw[..], b"hello\n"].concat(), foreign(Opening::Raw)),
+        (Dialect::Hex, &raw, foreign(ForeignProtocol::Raw)),
+        (Dialect::Hex, &raw[..16], foreign(ForeignProtocol::Raw)),
+        (Dialect::Hex, &[&raw[..], b"hello\n"].concat(), foreign(ForeignProtocol::Raw)),
         (Dialect::Hex, &raw[..15], Refusal::Truncated),
         (Dialect::Hex, b"a line of text that is no proof\n", Refusal::Truncated),
-        (Dialect::Hex, b"GET / HTTP/1.0\r\n\r\n", foreign(Opening::Http)),
+        (Dialect::Hex, b"GET / HTTP/1.0\r\n\r\n", foreign(ForeignProtocol::Http)),
     ];
     for (dialect, stream, expected) in cases {
         let protocol = protocol(dialect);
@@ -168,7 +168,7 @@ fn a_client_knows_a_server_of_multiprocessing_by_its_challenge() {
         for _ in 0..2 {
             let mut out = Vec::new();
             let told = client.next(&protocol, &mut &challenge[..], &mut out).unwrap_err();
-            assert_eq!(told, Refusal::Foreign(Opening::Multiprocessing), "{dialect}");
+            assert_eq!(told, Refusal::Foreign(ForeignProtocol::Multiprocessing), "{dialect}");
             assert!(out.is_empty(), "nothing is signed that another dialect has drawn");
         }
     }

@@ -98,10 +98,10 @@ fn what_is_longer_than_256_bytes_or_negative_is_judged_by_its_header() {
         assert_eq!(split, left, "{length}, cut");
         assert_eq!(scan(bytes[..2].into(), &bytes[2..3]), Ok(Extent::Partial));
     }
-    let strangers: [(&[u8], Opening); 3] = [
-        (b"\x16\x03\x01\x02\0\x01", Opening::Tls),
-        (b"GET / HTTP/1.1\r\n", Opening::Http),
-        (b"PROXY TCP4 192.0.2.1", Opening::Proxy),
+    let strangers: [(&[u8], ForeignProtocol); 3] = [
+        (b"\x16\x03\x01\x02\0\x01", ForeignProtocol::Tls),
+        (b"GET / HTTP/1.1\r\n", ForeignProtocol::Http),
+        (b"PROXY TCP4 192.0.2.1", ForeignProtocol::Proxy),
     ];
     for (bytes, opening) in strangers {
         assert_eq!(scan(Taken::default(), bytes), Err(Refusal::Foreign(opening)));
