@@ -70,7 +70,7 @@ pub use proto::{
     keys::fault::{KeyFault, KeyRingError},
     keys::key::{Key, Mac},
     protocol::{Exchange, NoUsableKey, Protection, Protocol},
-    refusal::{ForeignProtocol, Reason, Refusal},
+    refusal::{ForeignProtocol, Refusal, RefusalCode},
     session::Session,
     session::event::{Event, Message, Opened},
 };

@@ -10,8 +10,8 @@ mod test_server;
 
 use countersign::server::net::Readiness;
 use countersign::{
-    CloseReason, Dialect, Event, Framing, Key, KeyRing, Limits, Protection, Protocol, Reason,
-    Refusal, Reply, Session,
+    CloseReason, Dialect, Event, Framing, Key, KeyRing, Limits, Protection, Protocol, Refusal,
+    RefusalCode, Reply, Session,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
@@ -249,11 +249,11 @@ impl<'a> Player<'a> {
         match refusal {
             Foreign(_) | Reflected => "silent",
             WrongProof if !is_server && !self.is_open => "unproved",
-            Rejected(Reason::Version) => "refused: version",
-            Rejected(Reason::Refused) => "refused: refused",
-            Rejected(Reason::Busy) => "refused: busy",
-            Rejected(Reason::Malformed) => "refused: malformed",
-            Rejected(Reason::TimedOut) => "refused: timeout",
+            Rejected(RefusalCode::Version) => "refused: version",
+            Rejected(RefusalCode::Refused) => "refused: refused",
+            Rejected(RefusalCode::Busy) => "refused: busy",
+            Rejected(RefusalCode::Malformed) => "refused: malformed",
+            Rejected(RefusalCode::TimedOut) => "refused: timeout",
             Rejected(_) => "refused: unknown",
             Version if is_server => "refused: version",
             Malformed if is_server => "refused: malformed",

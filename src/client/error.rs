@@ -6,7 +6,7 @@ use std::io;
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
 use crate::proto::protocol::NoUsableKey;
-use crate::proto::refusal::{ForeignProtocol, Reason, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 
 /// Why a [`Client`](crate::Client) has failed.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub enum ClientError {
     /// The server didn't prove that it holds the key. Nothing was sent to it but our call.
     Unproven,
     /// The server refuses us, and says why. Nobody vouches for its word.
-    Rejected(Reason),
+    Rejected(RefusalCode),
     /// In `raw` and `hex`: the server ended the stream at once after our proof or the first
     /// message, without a word.
     Refused,

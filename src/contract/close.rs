@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::proto::refusal::{ForeignProtocol, Reason, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,7 +75,7 @@ impl CloseReason {
         Self::Refused(Refusal::OtherDigest),
         Self::Refused(Refusal::Reflected),
         Self::Refused(Refusal::BadRecord),
-        Self::Refused(Refusal::Rejected(Reason::Refused)),
+        Self::Refused(Refusal::Rejected(RefusalCode::Refused)),
         Self::Refused(Refusal::Unseeded),
         Self::Refused(Refusal::HandshakeTimeout),
         Self::Refused(Refusal::MessageTimeout),

@@ -23,7 +23,7 @@ use crate::load::schedule::Nanos;
 use crate::load::supply::Supply;
 use crate::proto::framing::Form;
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 
@@ -336,7 +336,7 @@ impl Caller {
                 Ok(Some(Event::Message(message))) => self.hear(message.bytes, now, desk),
                 Ok(Some(Event::Control)) => Visit::On,
                 Ok(Some(Event::Finished | Event::End)) => Visit::Lost(Failure::Closed),
-                Err(Refusal::Rejected(Reason::Busy)) => Visit::Lost(Failure::Busy),
+                Err(Refusal::Rejected(RefusalCode::Busy)) => Visit::Lost(Failure::Busy),
                 Err(Refusal::WrongProof | Refusal::Rejected(_)) => Visit::Lost(Failure::Refused),
                 Err(_) => Visit::Lost(Failure::Violation),
             };

@@ -41,7 +41,7 @@ pub enum Refusal {
     /// A record isn't the one that must come next, or has a form that it must not have.
     BadRecord,
     /// The other end has refused us, and says why. Nobody vouches for its word.
-    Rejected(Reason),
+    Rejected(RefusalCode),
     /// The handshake was not over at its deadline.
     HandshakeTimeout,
     /// A message was not whole at its deadline.
@@ -59,21 +59,21 @@ pub enum Refusal {
     Unseeded,
 }
 
-/// What a refusal says on the wire.
+/// The code by which an end tells the other why it refuses, a byte on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum RefusalCode {
     /// No version in common.
     Version,
-    /// Refused, for whatever reason the key has to do with.
+    /// Refused; the reason has to do with the key, and the code doesn't say which it is.
     Refused,
-    /// Busy, or about to stop: another time.
+    /// Busy, or about to stop: try again later.
     Busy,
     /// The handshake was malformed.
     Malformed,
     /// The handshake took too long.
     TimedOut,
-    /// A number that says nothing to us.
+    /// A code that isn't known here.
     Other(u8),
 }
 
@@ -130,22 +130,22 @@ impl Refusal {
 
     /// What the peer is told, where its dialect has a word for it. All that has to do with the key
     /// is one word.
-    pub(crate) fn reason(self) -> Option<Reason> {
+    pub(crate) fn code(self) -> Option<RefusalCode> {
         match self {
             Self::WrongProof | Self::UnknownKey | Self::WrongAudience | Self::Protection => {
-                Some(Reason::Refused)
+                Some(RefusalCode::Refused)
             }
-            Self::Version => Some(Reason::Version),
-            Self::Malformed => Some(Reason::Malformed),
-            Self::HandshakeTimeout => Some(Reason::TimedOut),
-            Self::TooManyConnections | Self::Unseeded => Some(Reason::Busy),
+            Self::Version => Some(RefusalCode::Version),
+            Self::Malformed => Some(RefusalCode::Malformed),
+            Self::HandshakeTimeout => Some(RefusalCode::TimedOut),
+            Self::TooManyConnections | Self::Unseeded => Some(RefusalCode::Busy),
             _ => None,
         }
     }
 }
 
-impl Reason {
-    pub(crate) fn code(self) -> u8 {
+impl RefusalCode {
+    pub(crate) fn to_byte(self) -> u8 {
         match self {
             Self::Version => 1,
             Self::Refused => 2,
@@ -156,9 +156,9 @@ impl Reason {
         }
     }
 
-    pub(crate) fn of(code: u8) -> Self {
+    pub(crate) fn from_byte(code: u8) -> Self {
         let known = [Self::Version, Self::Refused, Self::Busy, Self::Malformed, Self::TimedOut];
-        known.into_iter().find(|reason| reason.code() == code).unwrap_or(Self::Other(code))
+        known.into_iter().find(|known| known.to_byte() == code).unwrap_or(Self::Other(code))
     }
 }
 
@@ -217,7 +217,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RefusalCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Version => "it speaks no version that we speak",

@@ -12,7 +12,7 @@ use crate::proto::dialect::Dialect;
 use crate::proto::framing::Form;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 use crate::server::context::Context;
@@ -130,7 +130,12 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Ends a handshake of our own accord, without a word to those who weren't greeted.
-    pub(super) fn give_up(&mut self, reason: Reason, why: CloseReason, cx: &mut Context<'_, N, S>) {
+    pub(super) fn give_up(
+        &mut self,
+        reason: RefusalCode,
+        why: CloseReason,
+        cx: &mut Context<'_, N, S>,
+    ) {
         if !self.phase.is_greeted() {
             self.phase = Phase::Closing { why, at_once: true };
         }
@@ -233,7 +238,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                 if !cx.draining {
                     return Ok(Visit::Rest);
                 }
-                self.give_up(Reason::Busy, CloseReason::Stopped, cx);
+                self.give_up(RefusalCode::Busy, CloseReason::Stopped, cx);
                 self.close(CloseReason::Stopped);
             } else if reads == 0 || cx.messages == 0 {
                 return Ok(Visit::Again);

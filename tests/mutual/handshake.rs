@@ -1,7 +1,7 @@
 //! The handshake on a network that changes it: no change goes unnoticed, and nobody who hasn't
 //! proved itself gets anything but the challenge, the server's hello and a refusal.
 
-use countersign::{ForeignProtocol, Protection, Reason, Refusal};
+use countersign::{ForeignProtocol, Protection, Refusal, RefusalCode};
 
 use crate::ends::{
     CHALLENGE, CLIENT_NONCE, End, SERVER_HELLO, SERVER_NONCE, Talk, both, client, server,
@@ -198,13 +198,13 @@ fn a_stream_that_ends_within_the_handshake_is_cut() {
 fn a_refusal_is_told_to_a_client_wherever_it_may_stand_and_nowhere_else() {
     let talk = Talk::guarded();
     let reasons = [
-        (1, Reason::Version),
-        (2, Reason::Refused),
-        (3, Reason::Busy),
-        (4, Reason::Malformed),
-        (5, Reason::TimedOut),
-        (0, Reason::Other(0)),
-        (77, Reason::Other(77)),
+        (1, RefusalCode::Version),
+        (2, RefusalCode::Refused),
+        (3, RefusalCode::Busy),
+        (4, RefusalCode::Malformed),
+        (5, RefusalCode::TimedOut),
+        (0, RefusalCode::Other(0)),
+        (77, RefusalCode::Other(77)),
     ];
     for (code, reason) in reasons {
         let rejected = Some(Refusal::Rejected(reason));

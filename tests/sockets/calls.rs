@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use countersign::{CloseReason, Dialect, Limits, Protocol, Reason, Refusal};
+use countersign::{CloseReason, Dialect, Limits, Protocol, Refusal, RefusalCode};
 
 use crate::caller::{Caller, Heard, guarded};
 use crate::common::{CHALLENGE, Client, End, Running, bracket, ring, speaking};
@@ -129,7 +129,7 @@ fn the_reason_is_told_and_the_key_is_none_of_it() {
     assert_eq!(refused(&server, Refusal::WrongProof), 1);
     let plain = speaking(Dialect::Countersign);
     let mut caller = Caller::call(server.address, &plain);
-    assert_eq!(caller.hear(), Heard::Refused(Refusal::Rejected(Reason::Refused)));
+    assert_eq!(caller.hear(), Heard::Refused(Refusal::Rejected(RefusalCode::Refused)));
     drop(caller);
     assert_eq!(refused(&server, Refusal::Protection), 1);
 }

@@ -188,7 +188,7 @@ fn a_failure_told_to_us_ends_it_at_every_stage() {
     }
     serves(&server);
     let counters = server.stop();
-    let why = Refusal::Rejected(countersign::Reason::Refused);
+    let why = Refusal::Rejected(countersign::RefusalCode::Refused);
     assert_eq!((refused(&counters, why), counters.authenticated), (3, 1));
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use countersign::{Client, ClientError, Dialect, Framing, Protocol, Reason};
+use countersign::{Client, ClientError, Dialect, Framing, Protocol, RefusalCode};
 use rustix::event::PollFlags;
 
 use super::retry::Backoff;
@@ -391,7 +391,7 @@ fn is_passing(error: &ClientError) -> bool {
         | ClientError::Timeout
         | ClientError::Closed
         | ClientError::Truncated => true,
-        ClientError::Rejected(reason) => *reason == Reason::Busy,
+        ClientError::Rejected(reason) => *reason == RefusalCode::Busy,
         _ => false,
     }
 }

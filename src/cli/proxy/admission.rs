@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use countersign::server::instant;
-use countersign::{Admission, Limits, Reason, Refusal, Session, Unauthenticated};
+use countersign::{Admission, Limits, Refusal, RefusalCode, Session, Unauthenticated};
 use mio::net::TcpStream;
 
 use super::bounds::Bounds;
@@ -178,7 +178,7 @@ impl Pair {
             return Visit::Over(Why::Refused(refusal));
         }
         desk.words.clear();
-        self.session.give_up(Reason::Busy, &mut desk.words);
+        self.session.give_up(RefusalCode::Busy, &mut desk.words);
         // Where it takes nothing, it hears nothing.
         let _ = self.far.send(&desk.words);
         Visit::Over(Why::Refused(Refusal::TooManyConnections))

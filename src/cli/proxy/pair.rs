@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use std::sync::Arc;
 
-use countersign::{Address, Dial, Reason, Refusal, Session};
+use countersign::{Address, Dial, Refusal, RefusalCode, Session};
 use mio::event::Event;
 use mio::net::TcpStream;
 
@@ -236,7 +236,7 @@ impl Pair {
     /// Ends the handshake of somebody who took too long, or, for no refusal, because we stop.
     pub(super) fn give_up(&mut self, refusal: Option<Refusal>, desk: &mut Desk) -> Visit {
         desk.words.clear();
-        let reason = if refusal.is_some() { Reason::TimedOut } else { Reason::Busy };
+        let reason = if refusal.is_some() { RefusalCode::TimedOut } else { RefusalCode::Busy };
         self.session.give_up(reason, &mut desk.words);
         (self.stage, self.since) = (Stage::Leaving(refusal), desk.now);
         match self.far.send(&desk.words) {

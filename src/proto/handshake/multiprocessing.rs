@@ -15,7 +15,7 @@ use crate::proto::handshake::CHALLENGE;
 use crate::proto::held::{Extent, Taken, front, head};
 use crate::proto::keys::key::{Key, Mac};
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{ForeignProtocol, Reason, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 use crate::proto::side::Side;
 
 /// The longest message of a handshake, without its header.
@@ -173,7 +173,7 @@ pub(crate) fn welcomed(message: &[u8]) -> Result<(), Refusal> {
 
 /// Takes the word for one that doesn't, which may come at any time.
 pub(crate) fn heed(message: &[u8]) -> Result<(), Refusal> {
-    if message == FAILURE { Err(Refusal::Rejected(Reason::Refused)) } else { Ok(()) }
+    if message == FAILURE { Err(Refusal::Rejected(RefusalCode::Refused)) } else { Ok(()) }
 }
 
 /// Appends that word, unless the other end has said it.

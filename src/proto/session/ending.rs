@@ -5,7 +5,7 @@ use crate::proto::handshake;
 use crate::proto::handshake::countersign::frame::MAGIC;
 use crate::proto::handshake::countersign::server;
 use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::proto::session::event::Message;
 use crate::proto::session::{Session, Stage};
 
@@ -22,12 +22,12 @@ impl Session {
 
     /// As a server that ends a handshake of its own accord: appends the word for it, where the
     /// dialect has one and the peer speaks it. The session takes nothing more.
-    pub fn give_up(&mut self, reason: Reason, out: &mut Vec<u8>) {
+    pub fn give_up(&mut self, code: RefusalCode, out: &mut Vec<u8>) {
         match self.stage.end() {
             Stage::Called(nonce, is_sent) if self.held.taken().front.starts_with(&MAGIC) => {
-                server::refuse((!is_sent).then_some(&nonce), reason, out);
+                server::refuse((!is_sent).then_some(&nonce), code, out);
             }
-            Stage::Confirming(_) => server::refuse(None, reason, out),
+            Stage::Confirming(_) => server::refuse(None, code, out),
             _ => {}
         }
     }

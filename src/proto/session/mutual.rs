@@ -11,7 +11,7 @@ use crate::proto::held::{Extent, front, head};
 use crate::proto::keys::key::{Credential, Key};
 use crate::proto::protocol::{Exchange, Protocol};
 use crate::proto::records::{Record, Records, TAG};
-use crate::proto::refusal::{ForeignProtocol, Reason, Refusal};
+use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 use crate::proto::session::event::{Event, Message, Opened};
 use crate::proto::session::{Session, Stage, ends_with_one};
 use crate::proto::side::Side;
@@ -143,8 +143,8 @@ impl Session {
     /// Appends the word for a refusal, where there is one. Our nonce, if it isn't out yet, always
     /// precedes it.
     fn turn_away(&mut self, nonce: Option<&Nonce>, why: Refusal, out: &mut Vec<u8>) -> Refusal {
-        if let Some(reason) = why.reason() {
-            server::refuse(nonce, reason, out);
+        if let Some(code) = why.code() {
+            server::refuse(nonce, code, out);
         }
         self.fail(why)
     }
@@ -340,5 +340,7 @@ fn signing_key(protocol: &Protocol) -> Result<&Key, Refusal> {
 
 /// What a refusal of the server's says.
 fn rejected(unit: &[u8]) -> Refusal {
-    Refusal::Rejected(unit.last().map_or(Reason::Malformed, |code| Reason::of(*code)))
+    Refusal::Rejected(
+        unit.last().map_or(RefusalCode::Malformed, |code| RefusalCode::from_byte(*code)),
+    )
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::proto::framing::Ending;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
-use crate::proto::refusal::{ForeignProtocol, Reason};
+use crate::proto::refusal::{ForeignProtocol, RefusalCode};
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
 
@@ -59,7 +59,7 @@ fn over_is_over(session: &mut Session, protocol: &Protocol, refusal: Refusal) {
         assert_eq!(session.next(protocol, &mut input, &mut out).unwrap_err(), refusal);
         assert_eq!(session.finish(protocol).unwrap_err(), refusal);
         session.say_goodbye(&mut out);
-        session.give_up(Reason::Busy, &mut out);
+        session.give_up(RefusalCode::Busy, &mut out);
         assert!(out.is_empty());
     }
 }

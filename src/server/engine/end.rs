@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
-use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::server::conn::Conn;
 use crate::server::context;
 use crate::server::engine::Engine;
@@ -152,7 +152,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Ends a handshake of our own accord, with a word for it where the dialect has one.
     pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Instant, wall: SystemTime) {
-        let reason = why.reason().unwrap_or(Reason::Refused);
+        let reason = why.code().unwrap_or(RefusalCode::Refused);
         self.visit(slot, now, wall, |conn, inbox, cx| {
             conn.give_up(reason, why.into(), cx);
             conn.pump(inbox, cx)

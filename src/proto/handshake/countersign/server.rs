@@ -12,7 +12,7 @@ use crate::proto::keys::key::Key;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::{Protection, Protocol};
 use crate::proto::records::{Records, TAG};
-use crate::proto::refusal::{Reason, Refusal};
+use crate::proto::refusal::{Refusal, RefusalCode};
 
 /// A server that has answered, and awaits the proof.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Pending {
 }
 
 /// Appends a refusal, and before it our nonce, if it isn't out yet.
-pub(crate) fn refuse(nonce: Option<&Nonce>, reason: Reason, out: &mut Vec<u8>) {
+pub(crate) fn refuse(nonce: Option<&Nonce>, code: RefusalCode, out: &mut Vec<u8>) {
     out.extend(nonce.into_iter().flatten());
-    frame::write(frame::REFUSAL, &[reason.code()], out);
+    frame::write(frame::REFUSAL, &[code.to_byte()], out);
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Exchange;
-use crate::proto::refusal::Reason;
+use crate::proto::refusal::RefusalCode;
 
 fn key(secret: &[u8]) -> Key {
     Key::new("py", secret).unwrap().with_dialect(Dialect::Multiprocessing)
@@ -224,7 +224,7 @@ fn a_proof_is_good_for_no_other_connection() {
     let (said, told) = hear(&mut server, &protocol, &proof);
     assert_eq!(told, ["wrong-proof"]);
     let rejected = client.next(&stranger, &mut &said[..], &mut Vec::new()).unwrap_err();
-    assert_eq!(rejected, Refusal::Rejected(Reason::Refused));
+    assert_eq!(rejected, Refusal::Rejected(RefusalCode::Refused));
 }
 
 #[test]
