@@ -73,7 +73,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__check__subcmd__config)
-            opts="-h -V --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
+            opts="-h -V --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --buffered-max --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -207,7 +207,7 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --held-max)
+                --buffered-max)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -725,7 +725,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__serve)
-            opts="-h -V --config --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --held-max --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
+            opts="-h -V --config --busy-poll --workers --close-revoked --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --buffered-max --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -863,7 +863,7 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --held-max)
+                --buffered-max)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

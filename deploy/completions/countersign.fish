@@ -84,7 +84,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l messag
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l write-timeout -d 'While the peer takes nothing of what was written' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l session-max-age -d 'From the proof of a key until the connection is closed; 0s is never [default: 0s]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l drain-timeout -d 'From the signal to stop until the last connection is closed; 0s closes all at once' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l held-max -d 'What all connections together may keep of unfinished messages and unsent replies' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l buffered-max -d 'What all connections together may keep of unfinished messages and unsent replies' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-burst -d 'Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-limit -d 'Failed proofs from one network above which it is rejected' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
@@ -144,7 +144,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l write-timeout -d 'While the peer takes nothing of what was written' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l session-max-age -d 'From the proof of a key until the connection is closed; 0s is never [default: 0s]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l drain-timeout -d 'From the signal to stop until the last connection is closed; 0s closes all at once' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l held-max -d 'What all connections together may keep of unfinished messages and unsent replies' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l buffered-max -d 'What all connections together may keep of unfinished messages and unsent replies' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-burst -d 'Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-limit -d 'Failed proofs from one network above which it is rejected' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r

@@ -25,11 +25,11 @@ pub enum CloseReason {
     WriteTimeout,
     /// The service's reply passed [`Limits::reply_max`](super::limits::Limits::reply_max).
     ReplyTooLong,
-    /// Stuck connections together held more than
-    /// [`Limits::held_max`](super::limits::Limits::held_max) bytes, and this one had been stuck for
-    /// longest: its message was unfinished, or its peer took nothing.
+    /// All connections together buffered more than
+    /// [`Limits::buffered_max`](super::limits::Limits::buffered_max) bytes, and this one had been
+    /// blocked longest: its message was unfinished, or its peer took nothing.
     Overloaded,
-    /// The service asked for it, or its host.
+    /// The service or its host program closed it.
     ClosedByService,
     /// The service panicked.
     Panicked,

@@ -55,7 +55,7 @@ pub struct Limits {
     pub reply_max: usize,
     /// Bytes that all connections together may keep of unfinished messages and unsent replies, in
     /// blocks of 1 KiB. Past that, those are closed that have been stuck longest.
-    pub held_max: usize,
+    pub buffered_max: usize,
     /// Failed proofs from one network (an IPv4 address, an IPv6 /64) that have no consequence.
     /// While more of them count, new connections from that network are delayed.
     pub failure_burst: u32,
@@ -88,7 +88,7 @@ impl Default for Limits {
             session_age_max: None,
             drain_timeout: Duration::from_secs(5),
             reply_max: (64 << 10) + 64,
-            held_max: 64 << 20,
+            buffered_max: 64 << 20,
             failure_burst: 10,
             failure_limit: 100,
             failure_delay: Duration::from_secs(1),
@@ -121,10 +121,10 @@ pub struct Memory {
     /// What one connection takes while it isn't stuck.
     pub per_connection: usize,
     /// What one connection can keep of unfinished messages and unsent replies.
-    pub held_per_connection: usize,
+    pub buffered_per_connection: usize,
     /// What all connections together can keep of them.
-    pub held: usize,
-    /// The sum: `fixed`, `per_connection` for each connection, and `held`.
+    pub buffered: usize,
+    /// The sum: `fixed`, `per_connection` for each connection, and `buffered`.
     pub total: usize,
 }
 
@@ -134,8 +134,10 @@ impl Memory {
         Self {
             fixed: self.fixed.saturating_add(other.fixed),
             per_connection: self.per_connection.max(other.per_connection),
-            held_per_connection: self.held_per_connection.max(other.held_per_connection),
-            held: self.held.saturating_add(other.held),
+            buffered_per_connection: self
+                .buffered_per_connection
+                .max(other.buffered_per_connection),
+            buffered: self.buffered.saturating_add(other.buffered),
             total: self.total.saturating_add(other.total),
         }
     }

@@ -8,7 +8,8 @@ use crate::contract::reply::Reply;
 ///
 /// A closure `FnMut(&[u8], &mut Reply<'_>)` is a service without a state. All calls come from the
 /// thread that runs the loop, and while one runs, no other connection has its turn. A call that
-/// panics closes its connection with [`CloseReason::Panicked`]; where panics unwind, the loop lives on.
+/// panics closes its connection with [`CloseReason::Panicked`]; where panics unwind, the loop goes
+/// on.
 ///
 /// ```
 /// use countersign::{CloseReason, Peer, Reply, Service};

@@ -171,9 +171,9 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// The bytes that it keeps beside its entry.
-    pub(super) fn bytes_held(&self) -> usize {
+    pub(super) fn bytes_buffered(&self) -> usize {
         let stuck = self.stuck.as_ref();
-        self.session.bytes_held()
+        self.session.bytes_buffered()
             + stuck.map_or(0, |stuck| stuck.unsent.taken() + stuck.unread.taken())
     }
 

@@ -296,8 +296,8 @@ impl<S: Service> Server<S> {
     }
 
     /// Closes a connection at once, as it is: what was written and not sent is lost. Its service is
-    /// told [`CloseReason::ClosedByService`](crate::CloseReason::ClosedByService). Returns whether there was such a
-    /// connection.
+    /// told [`ClosedByService`](crate::CloseReason::ClosedByService). Returns whether there was such
+    /// a connection.
     pub fn dismiss(&mut self, peer: PeerId) -> bool {
         let now = self.now();
         self.engine.dismiss(peer, now)

@@ -70,8 +70,12 @@ fn a_flood_of_pings_is_kept_in_bounds_and_every_one_is_echoed() {
     }
     // As much as it will read, and it keeps to its sum whatever is on its way.
     server.say(&line, &flood);
-    let max = server.engine.memory_max().held_per_connection;
-    assert!((1..=max).contains(&server.engine.bytes_held()), "{}", server.engine.bytes_held());
+    let max = server.engine.memory_max().buffered_per_connection;
+    assert!(
+        (1..=max).contains(&server.engine.bytes_buffered()),
+        "{}",
+        server.engine.bytes_buffered()
+    );
     assert_eq!(line.borrow().to_client, []);
     let mut heard = Vec::new();
     for _ in 0..PINGS {
@@ -79,7 +83,7 @@ fn a_flood_of_pings_is_kept_in_bounds_and_every_one_is_echoed() {
         let ready = countersign::server::net::Readiness { writable: true, ..Default::default() };
         server.report(&line, ready);
         server.work();
-        assert!(server.engine.bytes_held() <= max);
+        assert!(server.engine.bytes_buffered() <= max);
         heard.append(&mut line.borrow_mut().to_client);
     }
     let records = forger.to_client.open(&heard);

@@ -63,7 +63,7 @@ proptest! {
         prop_assert_eq!(listener.messages(), said[0].clone());
         prop_assert_eq!(caller.messages(), said[1].clone());
         prop_assert_eq!((caller.refusal, listener.refusal), (None, None));
-        prop_assert_eq!(caller.session.bytes_held() + listener.session.bytes_held(), 0);
+        prop_assert_eq!(caller.session.bytes_buffered() + listener.session.bytes_buffered(), 0);
     }
 
     #[test]

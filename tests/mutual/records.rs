@@ -175,7 +175,7 @@ fn right_tags_don_t_help_wrong_forms() {
         assert_eq!(end.hear(&said), [], "{what}");
         assert_eq!(end.messages(), [[b'x'; 2000]], "{what}");
         assert_eq!(end.refusal, Some(why), "{what}");
-        assert!(end.session.bytes_held() < 100, "{what}");
+        assert!(end.session.bytes_buffered() < 100, "{what}");
     }
 }
 
@@ -197,7 +197,7 @@ fn a_claimed_length_keeps_no_more_than_what_has_come() {
     end.hear(b"ten bytes.");
     assert_eq!(end.refusal, None);
     // One block, and what leads to it.
-    assert!(end.session.bytes_held() < 1500, "{} bytes", end.session.bytes_held());
+    assert!(end.session.bytes_buffered() < 1500, "{} bytes", end.session.bytes_buffered());
 }
 
 #[test]

@@ -63,8 +63,8 @@ fn the_memory_bound_follows_the_limits() {
         assert_eq!(words[4].trim_end_matches(','), "MiB", "{line}");
         words[3].parse::<f64>().unwrap()
     };
-    let small = bound("--max-connections 500 --held-max 1m");
-    let large = bound("--max-connections 500 --held-max 11m");
+    let small = bound("--max-connections 500 --buffered-max 1m");
+    let large = bound("--max-connections 500 --buffered-max 11m");
     assert!((large - small - 10.0).abs() < 0.2, "{small} and {large}");
 }
 

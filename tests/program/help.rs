@@ -85,7 +85,7 @@ fn no_option_stands_under_a_heading_that_is_not_its_own() {
     for option in ["bind", "service", "log-format", "log-level"] {
         assert!((general..spoken).contains(&at(option)), "--{option}");
     }
-    for option in ["max-connections", "held-max"] {
+    for option in ["max-connections", "buffered-max"] {
         assert!(at(option) > limits, "--{option}");
     }
 }

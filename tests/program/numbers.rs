@@ -171,7 +171,7 @@ fn a_server_that_begins_with_the_greatest_numbers_serves() {
     let text = format!(
         "{LONGEST}dialect = \"open\"\nservice = \"echo\"\nbind = \"127.0.0.1:0\"\n\
          max-connections = \"10m\"\nmax-unauthenticated = \"10m\"\nmax-per-address = \"10m\"\n\
-         held-max = \"4294967296g\"\nmessage-max = \"1g\"\n"
+         buffered-max = \"4294967296g\"\nmessage-max = \"1g\"\n"
     );
     let file = home.write("garden.toml", text);
     let child = home.command(&format!("serve --config {}", file.display())).spawn().unwrap();

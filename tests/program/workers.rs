@@ -64,7 +64,7 @@ fn the_bound_on_memory_is_of_all_workers() {
     let home = Home::new();
     let bound = |workers: &str| {
         let server = home.serve(&format!(
-            "serve --dialect open --max-connections 500 --held-max 40m --workers {workers}"
+            "serve --dialect open --max-connections 500 --buffered-max 40m --workers {workers}"
         ));
         let line = server.err.with("  memory   at most ");
         assert!(line.contains(" MiB, with 500 connections"), "{line}");

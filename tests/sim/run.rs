@@ -144,7 +144,7 @@ impl Run {
         Figures {
             counters: self.engine.counters(),
             memory: self.engine.memory_max(),
-            held: self.engine.bytes_held(),
+            held: self.engine.bytes_buffered(),
             gates: self.engine.listeners().iter().map(figure).collect(),
         }
     }
@@ -227,7 +227,7 @@ impl Run {
             let mut world = self.world.borrow_mut();
             let next = world.setup.changes.iter().position(|change| now >= change.at);
             let Some(change) = next.map(|next| world.setup.changes.remove(next)) else { return };
-            let held = self.engine.listeners()[change.gate].bytes_held();
+            let held = self.engine.listeners()[change.gate].bytes_buffered();
             world.replace_limits(change.gate, &change.limits, held);
             drop(world);
             self.engine.replace_limits(change.gate, change.limits, instant(now));
@@ -367,11 +367,11 @@ fn check_memory(world: &Shared, all: Memory) {
     let gates: Vec<Listener> = world.borrow().setup.gates.iter().map(gate).collect();
     let connections: usize = gates.iter().map(|gate| gate.limits().connections).sum();
     let each: Vec<Memory> = gates.into_iter().map(|gate| alone(vec![gate])).collect();
-    let held = each.iter().map(|memory| memory.held).sum();
-    let held_by_one = each.iter().map(|memory| memory.held_per_connection).max().unwrap_or(0);
+    let held = each.iter().map(|memory| memory.buffered).sum();
+    let held_by_one = each.iter().map(|memory| memory.buffered_per_connection).max().unwrap_or(0);
     let total = all.fixed + all.per_connection * connections + held;
     let is_most = each.iter().all(|memory| memory.per_connection <= all.per_connection);
-    let is_so = (all.held, all.held_per_connection) == (held, held_by_one) && is_most;
+    let is_so = (all.buffered, all.buffered_per_connection) == (held, held_by_one) && is_most;
     // One per_connection is said for all, and it is the largest.
     if !is_so || all.total > total || (each.len() == 1 && all.total != total) {
         world.borrow_mut().fail(None, format_args!("the sum is {all:?}, of {each:?}"));
@@ -393,7 +393,7 @@ fn dated(keys: &KeyRing, end: SystemTime) -> KeyRing {
 }
 
 fn figure(gate: &Listener) -> Figure {
-    Figure { counters: gate.counters().clone(), held: gate.bytes_held() }
+    Figure { counters: gate.counters().clone(), held: gate.bytes_buffered() }
 }
 
 fn instant(millis: u64) -> Instant {

@@ -238,7 +238,7 @@ fn limits(
             64 if protocol.dialect() == Dialect::Countersign => 300,
             other => other,
         },
-        held_max: if is_tight { random.between(1, 40_000) } else { 64 << 20 },
+        buffered_max: if is_tight { random.between(1, 40_000) } else { 64 << 20 },
         failure_burst: random.pick(&[0, 0, 0, 1, 3]),
         failure_limit: random.pick(&[0, 1, 2, 4, 8, u32::MAX]),
         failure_delay,

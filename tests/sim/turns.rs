@@ -110,7 +110,7 @@ impl World {
         let is_so = now.live <= limits.connections.max(before.live)
             && now.visitors <= limits.unauthenticated.max(before.visitors)
             && now.at_one <= limits.unauthenticated_per_address.max(before.at_one)
-            && now.held <= limits.held_max.max(before.held)
+            && now.held <= limits.buffered_max.max(before.held)
             && now.held <= reason;
         (!is_so).then(|| format!("there are {now:?} with reason to hold {reason} bytes"))
     }
@@ -161,7 +161,7 @@ impl World {
         let sum = gates.iter().fold(Counters::default(), |sum, gate| sum.and(&gate.counters));
         let is_so = sum == *counters && *held == gates.iter().map(|gate| gate.held).sum::<usize>();
         // Those who came by higher limits may hold more than the limits of now come to.
-        let is_bound = *held <= memory.held || self.replaced > 0;
+        let is_bound = *held <= memory.buffered || self.replaced > 0;
         (!is_so || !is_bound).then(|| "the sums are wrong".to_owned())
     }
 

@@ -308,7 +308,7 @@ fn a_server_that_stops_waits_for_no_header_and_for_nobodys_delay() {
 
 #[test]
 fn unfinished_headers_are_held_within_their_limit() {
-    let limits = Limits { held_max: 10_000, ..Limits::default() };
+    let limits = Limits { buffered_max: 10_000, ..Limits::default() };
     let mut server = Server::new([behind(speaking(Dialect::Raw), limits)], bracket).unwrap();
     let address = server.addresses()[0].ip().unwrap();
     let whole = binary(0x21, 0x11, &[&addresses(7)[..], &[0; 1024 - 28]].concat());
@@ -318,7 +318,7 @@ fn unfinished_headers_are_held_within_their_limit() {
     for count in 1..=4 {
         let mut client = Client::connect(address);
         client.say(&whole[..1023]);
-        turn_until(&mut server, |server| server.listeners()[0].bytes_held() == 2048 * count);
+        turn_until(&mut server, |server| server.listeners()[0].bytes_buffered() == 2048 * count);
         held.push(client);
     }
     let mut last = Client::connect(address);
@@ -326,12 +326,12 @@ fn unfinished_headers_are_held_within_their_limit() {
     turn_until(&mut server, |server| server.counters().closed(CloseReason::Overloaded) == 1);
     assert!(held.remove(0).hear_all().0.is_empty(), "the oldest makes room");
     held.push(last);
-    assert!(server.listeners()[0].bytes_held() <= 10_000);
+    assert!(server.listeners()[0].bytes_buffered() <= 10_000);
     // With the last byte nothing of it is kept.
     for client in &mut held {
         client.say(&whole[1023..]);
     }
-    turn_until(&mut server, |server| server.listeners()[0].bytes_held() == 0);
+    turn_until(&mut server, |server| server.listeners()[0].bytes_buffered() == 0);
     held[0].hear(CHALLENGE);
 }
 

@@ -46,8 +46,8 @@ fn a_connection_keeps_no_more_than_the_sum_says() {
                     server.say(&line, piece.as_bytes());
                 }
             }
-            let (held, max) = (server.engine.bytes_held(), server.engine.memory_max());
-            assert!(held <= max.held_per_connection, "{what}: {held} of {max:?}");
+            let (held, max) = (server.engine.bytes_buffered(), server.engine.memory_max());
+            assert!(held <= max.buffered_per_connection, "{what}: {held} of {max:?}");
             assert!(held > 0 || room > 0, "{what}: the connection isn't stuck at all");
         }
     }
@@ -68,7 +68,7 @@ fn a_connection_that_is_not_stuck_keeps_nothing() {
                 server.say(line, piece.as_bytes());
             }
         }
-        assert_eq!(server.engine.bytes_held(), 0, "{framing}");
+        assert_eq!(server.engine.bytes_buffered(), 0, "{framing}");
     }
 }
 
@@ -76,13 +76,13 @@ fn a_connection_that_is_not_stuck_keeps_nothing() {
 fn a_length_that_is_only_claimed_takes_no_memory() {
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(1 << 30);
     // Or the limit on what is kept would close the connection, and hide it.
-    let limits = Limits { held_max: usize::MAX, ..Limits::default() };
+    let limits = Limits { buffered_max: usize::MAX, ..Limits::default() };
     let mut server = TestServer::new(protocol, limits, Discard);
     for header in [&b"\x3f\xff\xff\xff"[..], b"\xff\xff\xff\xff\0\0\0\0\x3f\xff\xff\xff"] {
         let line = server.connect(usize::MAX);
         server.say(&line, header);
         server.say(&line, b"ten bytes.");
-        let (held, open) = (server.engine.bytes_held(), server.engine.counters().open());
+        let (held, open) = (server.engine.bytes_buffered(), server.engine.counters().open());
         assert!(held as u64 <= 1024 * open, "{held} bytes");
     }
     assert_eq!(server.engine.counters().open(), 2);
@@ -118,7 +118,7 @@ fn every_peer_is_stuck() {
     if !child::is_child() {
         return;
     }
-    let limits = Limits { connections: PEERS, held_max: 8 << 20, ..Limits::default() };
+    let limits = Limits { connections: PEERS, buffered_max: 8 << 20, ..Limits::default() };
     let before = usage("RssAnon");
     let listener =
         ListenerConfig::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
@@ -153,8 +153,8 @@ fn the_process_stays_within_the_sum_while_peers_fragment_its_memory() {
 
 /// Peers that say so many bytes of a line each, and don't end it, until little more may be held.
 fn hoard(server: &mut Server<Discard>, clients: &mut Vec<Client>, length: usize) {
-    let held_max = server.listeners()[0].limits().held_max;
-    while server.listeners()[0].bytes_held() + 2 * length < held_max {
+    let buffered_max = server.listeners()[0].limits().buffered_max;
+    while server.listeners()[0].bytes_buffered() + 2 * length < buffered_max {
         let mut client = Client::connect(server.addresses()[0].ip().unwrap());
         client.say(&vec![b'x'; length]);
         let read = server.counters().bytes_in + length as u64;
@@ -170,7 +170,7 @@ fn peers_fragment_the_memory() {
         return;
     }
     rlimit::increase_nofile_limit(12_000).unwrap();
-    let limits = Limits { connections: 5_000, held_max: 16 << 20, ..Limits::default() };
+    let limits = Limits { connections: 5_000, buffered_max: 16 << 20, ..Limits::default() };
     let before = usage("RssAnon");
     let listener =
         ListenerConfig::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
@@ -197,7 +197,7 @@ fn peers_fragment_the_memory() {
 /// Peers of whom each says half a line, in a service that answers whole ones.
 #[test]
 fn whoever_was_stuck_longest_makes_room_for_others() {
-    let limits = Limits { held_max: 256 << 10, ..Limits::default() };
+    let limits = Limits { buffered_max: 256 << 10, ..Limits::default() };
     let mut server = TestServer::new(Protocol::open(), limits, Echo);
     let hoarders: Vec<_> = (0..20)
         .map(|_| {
@@ -210,7 +210,7 @@ fn whoever_was_stuck_longest_makes_room_for_others() {
     let overloaded =
         |server: &TestServer<Echo>| server.engine.counters().closed(CloseReason::Overloaded);
     let before = overloaded(&server);
-    assert!(before > 0 && server.engine.bytes_held() <= 256 << 10);
+    assert!(before > 0 && server.engine.bytes_buffered() <= 256 << 10);
     let gone = usize::try_from(before).unwrap();
     assert!(hoarders[..gone].iter().all(is_closed), "those who came first have gone");
     assert!(!hoarders[gone..].iter().any(is_closed), "the others have not");
@@ -229,7 +229,7 @@ fn whoever_was_stuck_longest_makes_room_for_others() {
     let deaf = server.connect(0);
     server.say(&deaf, &[&[b'z'; 60_000][..], b"\n"].concat());
     assert!(overloaded(&server) >= before + 3 && !is_closed(&deaf));
-    assert!(server.engine.bytes_held() <= 256 << 10);
+    assert!(server.engine.bytes_buffered() <= 256 << 10);
 }
 
 /// Whether the server has closed its end.
@@ -250,7 +250,7 @@ fn every_peer_claims_much() {
         return;
     }
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(64 << 20);
-    let limits = Limits { held_max: usize::MAX, ..Limits::default() };
+    let limits = Limits { buffered_max: usize::MAX, ..Limits::default() };
     let listener = ListenerConfig::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Discard).unwrap();
     let before = usage("VmSize");
@@ -283,7 +283,7 @@ fn the_greatest_limits_and_times_are_taken_as_they_are() {
         session_age_max: Some(most),
         drain_timeout: most,
         reply_max: usize::MAX,
-        held_max: usize::MAX,
+        buffered_max: usize::MAX,
         failure_burst: u32::MAX,
         failure_limit: u32::MAX,
         failure_delay: most,

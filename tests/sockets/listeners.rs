@@ -100,7 +100,7 @@ fn the_memory_of_several_listeners_is_the_sum() {
     // The buffers and the driver's are there once.
     let shared = one(10).total + one(20).total - both.total;
     assert!(shared > 0 && shared < one(10).fixed, "{both:?}");
-    assert_eq!(both.held, one(10).held + one(20).held);
+    assert_eq!(both.buffered, one(10).buffered + one(20).buffered);
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn who_ends_its_stream_and_takes_nothing_has_not_finished() {
 #[test]
 fn what_all_keep_together_is_bounded_and_the_others_are_served() {
     let protocol = speaking(Dialect::Raw);
-    let limits = Limits { reply_max: 1 << 20, held_max: 1_200_000, ..Limits::default() };
+    let limits = Limits { reply_max: 1 << 20, buffered_max: 1_200_000, ..Limits::default() };
     let of_that_length = |message: &[u8], reply: &mut Reply<'_>| {
         let length = str::from_utf8(message).unwrap().parse().unwrap();
         reply.message(&vec![b'x'; length]);

@@ -65,8 +65,8 @@ const COUNTERS: [Row; 8] = [
 
 const GAUGES: [Row; 4] = [
     ("connections_max", "The most connections that there can be.", |l| l.connections_max),
-    ("memory_held_bytes", "Bytes kept of unfinished messages and unsent replies.", |l| l.held),
-    ("memory_held_max_bytes", "The most bytes that are kept of them.", |l| l.held_max),
+    ("memory_buffered_bytes", "Bytes kept of unfinished messages and unsent replies.", |l| l.held),
+    ("memory_buffered_max_bytes", "The most bytes that are kept of them.", |l| l.buffered_max),
     (
         "throttled_networks",
         "Networks whose newcomers are delayed or refused for wrong proofs.",

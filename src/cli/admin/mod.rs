@@ -84,7 +84,7 @@ const AGE_MAX: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// What unread pages may take together.
-const HELD_MAX: usize = 2 << 20;
+const BUFFERED_MAX: usize = 2 << 20;
 
 /// What its service takes beside them: the heads of requests, two pages that are kept, and two that
 /// are being made, in buffers that grow by doubling.
@@ -184,7 +184,7 @@ fn limits() -> Limits {
         session_age_max: Some(AGE_MAX),
         drain_timeout: Duration::from_secs(1),
         reply_max: REPLY_MAX,
-        held_max: HELD_MAX,
+        buffered_max: BUFFERED_MAX,
         ..Limits::default()
     }
 }

@@ -49,8 +49,8 @@ pub(crate) struct Reloads {
 /// What is kept of unfinished messages and unsent replies, and what all the limits come to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Memory {
-    pub(crate) held_bytes: u64,
-    pub(crate) held_max_bytes: u64,
+    pub(crate) buffered_bytes: u64,
+    pub(crate) buffered_max_bytes: u64,
     pub(crate) limit_bytes: u64,
 }
 
@@ -91,8 +91,8 @@ pub(crate) struct Listener {
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) closed: BTreeMap<String, u64>,
     pub(crate) throttled_networks: u64,
-    pub(crate) held_bytes: u64,
-    pub(crate) held_max_bytes: u64,
+    pub(crate) buffered_bytes: u64,
+    pub(crate) buffered_max_bytes: u64,
     pub(crate) keys: Vec<Key>,
 }
 
@@ -146,8 +146,8 @@ impl Report {
                 in_force_since: units::date(look.in_force_since()),
             },
             memory: Memory {
-                held_bytes: listeners.iter().map(|each| each.held_bytes).sum(),
-                held_max_bytes: look.sum.held_max,
+                buffered_bytes: listeners.iter().map(|each| each.buffered_bytes).sum(),
+                buffered_max_bytes: look.sum.buffered_max,
                 limit_bytes: look.sum.memory_max,
             },
             turns: Turns::of(&look.sum.turns),
@@ -207,8 +207,8 @@ impl Listener {
             refused: come_about(counts.refused()),
             closed: come_about(counts.closed()),
             throttled_networks: source.throttled,
-            held_bytes: source.held,
-            held_max_bytes: source.held_max,
+            buffered_bytes: source.held,
+            buffered_max_bytes: source.buffered_max,
             keys: keys.map(|(key, counters)| Key::of(key, *counters, now)).collect(),
         }
     }
@@ -269,7 +269,7 @@ pub(in crate::cli) mod tests {
             (&gate["keys"][0]["open"], &gate["keys"][0]["authenticated"]),
             (&4.into(), &10.into())
         );
-        assert_eq!(value["memory"]["held_max_bytes"], 6 << 20);
+        assert_eq!(value["memory"]["buffered_max_bytes"], 6 << 20);
         assert_eq!(value["reloads"]["last_error"], "keys:3: no such option");
         assert_eq!(value["memory"]["limit_bytes"], 8 << 20);
         assert_eq!(value["turns"]["p99_seconds"], 4e-6);

@@ -16,7 +16,7 @@ pub(crate) struct Snapshot {
     /// The bytes that the limits come to, and the part of them that unfinished messages and unsent
     /// replies can take.
     pub(crate) memory_max: u64,
-    pub(crate) held_max: u64,
+    pub(crate) buffered_max: u64,
     pub(crate) is_draining: bool,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Listener {
     pub(crate) connections_max: u64,
     /// The bytes that are kept of unfinished messages and unsent replies, and the most of them.
     pub(crate) held: u64,
-    pub(crate) held_max: u64,
+    pub(crate) buffered_max: u64,
     /// Networks whose newcomers are delayed or refused.
     pub(crate) throttled: u64,
     /// Who came by which key, in the order of the info's.
@@ -113,8 +113,8 @@ impl Snapshot {
                     counts: gate.counters().into(),
                     connections,
                     connections_max: gate.limits().connections as u64,
-                    held: gate.bytes_held() as u64,
-                    held_max: gate.limits().held_max as u64,
+                    held: gate.bytes_buffered() as u64,
+                    buffered_max: gate.limits().buffered_max as u64,
                     throttled: server.throttled(place) as u64,
                     keys: gate.key_counters().map(|(_, counters)| counters).collect(),
                 }
@@ -124,7 +124,7 @@ impl Snapshot {
             listeners: gates.enumerate().map(listener).collect(),
             turns: server.loop_times().map(Turns::from).unwrap_or_default(),
             memory_max: memory.total as u64,
-            held_max: memory.held as u64,
+            buffered_max: memory.buffered as u64,
             is_draining: server.is_draining(),
         }
     }
@@ -139,7 +139,7 @@ impl Snapshot {
         }
         self.turns.add(&other.turns);
         self.memory_max = self.memory_max.saturating_add(other.memory_max);
-        self.held_max = self.held_max.saturating_add(other.held_max);
+        self.buffered_max = self.buffered_max.saturating_add(other.buffered_max);
         self.is_draining |= other.is_draining;
     }
 }
@@ -153,7 +153,7 @@ impl Listener {
         self.connections.closing += other.connections.closing;
         self.connections_max += other.connections_max;
         self.held += other.held;
-        self.held_max = self.held_max.saturating_add(other.held_max);
+        self.buffered_max = self.buffered_max.saturating_add(other.buffered_max);
         self.throttled += other.throttled;
         // While a reload is under way, one worker may have another ring than the next one.
         for (place, (key, counters)) in other.info.keys.iter().zip(&other.keys).enumerate() {
@@ -313,7 +313,7 @@ pub(super) mod tests {
             connections,
             connections_max: 100,
             held: 512,
-            held_max: 1 << 20,
+            buffered_max: 1 << 20,
             throttled: 1,
         };
         let micros = |micros| Some(Duration::from_micros(micros));
@@ -325,7 +325,7 @@ pub(super) mod tests {
                 longest: Duration::from_millis(7),
             },
             memory_max: 4 << 20,
-            held_max: 3 << 20,
+            buffered_max: 3 << 20,
             is_draining: false,
         }
     }

@@ -93,12 +93,12 @@ impl Relay {
             connections,
             connections_max: most as u64,
             held: held as u64,
-            held_max: (BUFFERS_MAX * most) as u64,
+            buffered_max: (BUFFERS_MAX * most) as u64,
             throttled: callers.throttled(*now) as u64,
             keys: keys.collect(),
         };
         Snapshot {
-            held_max: listener.held_max,
+            buffered_max: listener.buffered_max,
             listeners: vec![listener],
             turns: Turns::default(),
             memory_max: self.memory_max() as u64,

@@ -52,9 +52,9 @@ pub(super) struct Bounds {
           value_parser = units::time(units::ANY_TIME))]
     drain_timeout: Duration,
     /// What all connections together may keep of unfinished messages and unsent replies
-    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_HELD_MAX", default_value = "64m",
-          value_parser = units::size(HELD_LEAST..=HELD_MAX))]
-    held_max: usize,
+    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_BUFFERED_MAX", default_value = "64m",
+          value_parser = units::size(HELD_LEAST..=BUFFERED_MAX))]
+    buffered_max: usize,
     #[command(flatten)]
     failures: Failures,
 }
@@ -87,7 +87,7 @@ pub(crate) const CONNECTIONS_MAX: u64 = 10_000_000;
 const HELD_LEAST: usize = 4 << 10;
 
 /// More than any machine has.
-const HELD_MAX: usize = 1 << (usize::BITS - 2);
+const BUFFERED_MAX: usize = 1 << (usize::BITS - 2);
 
 /// What a record may carry whatever the limit on messages is.
 const RECORD_LEAST: usize = 1008;
@@ -129,7 +129,7 @@ pub(super) fn divided(limits: &Limits, workers: usize) -> Limits {
         connections: part(limits.connections),
         unauthenticated: part(limits.unauthenticated),
         unauthenticated_per_address: part(limits.unauthenticated_per_address),
-        held_max: part(limits.held_max),
+        buffered_max: part(limits.buffered_max),
         ..limits.clone()
     }
 }
@@ -157,7 +157,7 @@ impl Bounds {
             session_age_max: self.session_max_age.filter(|age| *age != units::NEVER),
             drain_timeout: self.drain_timeout,
             reply_max: message_max.max(RECORD_LEAST) + STAMP_AND_FRAME,
-            held_max: self.held_max,
+            buffered_max: self.buffered_max,
             ..Limits::default()
         };
         self.failures.within(limits)

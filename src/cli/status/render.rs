@@ -63,8 +63,12 @@ impl Renderer<'_> {
         let resident = process
             .resident_bytes
             .map_or(String::new(), |bytes| format!(", {} resident", size(bytes)));
-        let held = format!("{} of {} held", size(memory.held_bytes), size(memory.held_max_bytes));
-        row(text, "memory", &format!("{held}, at most {}{resident}", size(memory.limit_bytes)));
+        let buffered = format!(
+            "{} of {} buffered",
+            size(memory.buffered_bytes),
+            size(memory.buffered_max_bytes)
+        );
+        row(text, "memory", &format!("{buffered}, at most {}{resident}", size(memory.limit_bytes)));
         let mut figures = Vec::new();
         figures.extend(process.cpu_seconds.map(|seconds| format!("{seconds:.2} s of processor")));
         figures.extend(process.threads.map(|threads| counted(threads, "thread")));
@@ -118,8 +122,12 @@ impl Renderer<'_> {
                 ends.iter().map(|(why, count)| format!("{count} {}", Escaped(why))).collect();
             row(text, name, &if ends.is_empty() { "none".to_owned() } else { ends.join(", ") });
         }
-        let Listener { held_bytes, held_max_bytes, .. } = *listener;
-        row(text, "memory", &format!("{} of {} held", size(held_bytes), size(held_max_bytes)));
+        let Listener { buffered_bytes, buffered_max_bytes, .. } = *listener;
+        row(
+            text,
+            "memory",
+            &format!("{} of {} buffered", size(buffered_bytes), size(buffered_max_bytes)),
+        );
         let pauses = counted(listener.accept_pauses, "pause");
         let failures = counted(listener.accept_failures, "failure");
         if listener.accept_pauses + listener.accept_failures > 0 {
@@ -239,7 +247,7 @@ mod tests {
         let lines = [
             &format!("countersign {version} at 127.0.0.1:9529: serving, up 0s, pid "),
             "  reloads      0 done, 1 failed, in force since 2026-09-21T14:13:20Z; ",
-            "  memory       2 KiB of 6 MiB held, at most 8 MiB",
+            "  memory       2 KiB of 6 MiB buffered, at most 8 MiB",
             "  turns        200; half in 2 µs, 99 % in 4 µs, the longest 7.0 ms",
             "gate: echo at 127.0.0.1:9527, countersign/1, lines",
             "  connections  4 open, 2 in the handshake, 2 delayed, 0 closing, of 200",

@@ -36,8 +36,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Truncated`]: the handshake wasn't over, or a message wasn't whole. A client that leaves
-    /// upon our proof is refused for what its key lacks: it saw that before we could.
+    /// [`Refusal::Truncated`]: the handshake wasn't over, or a message wasn't whole. A client that
+    /// leaves upon our proof is refused for what its key lacks: it saw that before we could.
     /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
     /// LF followed.
     pub fn finish<'s>(&'s mut self, protocol: &Protocol) -> Result<Option<Message<'s>>, Refusal> {

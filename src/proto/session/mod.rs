@@ -358,7 +358,7 @@ impl Session {
 
     /// The bytes of memory that the session holds beside itself.
     #[must_use]
-    pub fn bytes_held(&self) -> usize {
+    pub fn bytes_buffered(&self) -> usize {
         self.held.memory()
     }
 

@@ -175,12 +175,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn relieve(
         &mut self,
         number: ListenerId,
-        held_max: usize,
+        buffered_max: usize,
         slot: usize,
         now: Instant,
     ) {
         let is_visitor = self.conns.get(slot).is_some_and(|conn| conn.visitor.is_some());
-        while self.listeners[usize::from(number)].held > held_max {
+        while self.listeners[usize::from(number)].held > buffered_max {
             let stuck =
                 [Timer::Message, Timer::Write].map(|timer| self.timers.oldest(number, timer));
             let longest = match is_visitor {
@@ -196,7 +196,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     fn holds(&self, slot: usize) -> bool {
-        self.conns.get(slot).is_some_and(|conn| conn.bytes_held() > 0)
+        self.conns.get(slot).is_some_and(|conn| conn.bytes_buffered() > 0)
     }
 
     /// Counts a failed proof against the network that it came from.
@@ -217,7 +217,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.acceptor.resume();
         let listener = &mut self.listeners[usize::from(conn.listener)];
         listener.open -= 1;
-        listener.held -= conn.bytes_held();
+        listener.held -= conn.bytes_buffered();
         listener.counters.count(why);
         let peer = PeerId::new(slot, conn.generation);
         let ended = Ended { peer, listener: &listener.name, lasted: conn.since.passed(now), why };

@@ -287,7 +287,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// The bytes that the connections keep now of unfinished messages and unsent replies.
     #[must_use]
-    pub fn bytes_held(&self) -> usize {
+    pub fn bytes_buffered(&self) -> usize {
         self.listeners.iter().map(|listener| listener.held).sum()
     }
 
@@ -309,7 +309,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// The part of a listener in it.
     fn memory_of(&self, listener: &Listener) -> Memory {
         let Listener { protocol, limits, throttle, .. } = listener;
-        let Limits { connections, unauthenticated, reply_max, held_max, .. } = *limits;
+        let Limits { connections, unauthenticated, reply_max, buffered_max, .. } = *limits;
         let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + Session::keys_max(protocol);
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
@@ -318,15 +318,15 @@ impl<N: Net, S: Service> Engine<N, S> {
         // An unfinished message, or the rest of a read; and what one visit can leave unsent, behind
         // which there may stand a good-bye.
         let unsent_max = BATCH.saturating_add(reply_max).saturating_add(ASIDE);
-        let held_per_connection = Blocks::taken_by(protocol.unit_max().max(INBOX))
+        let buffered_per_connection = Blocks::taken_by(protocol.unit_max().max(INBOX))
             .saturating_add(Blocks::taken_by(unsent_max));
-        // The limit on what is held is seen when it is passed, so one connection may lie above it.
-        let all_held = held_per_connection.saturating_mul(connections);
-        let held = all_held.min(held_max.saturating_add(held_per_connection));
+        // The limit is noticed once it is passed, so one connection may lie above it.
+        let all_buffered = buffered_per_connection.saturating_mul(connections);
+        let buffered = all_buffered.min(buffered_max.saturating_add(buffered_per_connection));
         let fixed = throttle.bytes() + unauthenticated * Visitors::ENTRY;
         let total = fixed.saturating_add(per_connection.saturating_mul(connections));
-        let total = total.saturating_add(held);
-        Memory { fixed, per_connection, held_per_connection, held, total }
+        let total = total.saturating_add(buffered);
+        Memory { fixed, per_connection, buffered_per_connection, buffered, total }
     }
 
     /// Gives a connection its turn, and sees to what came of it.
@@ -339,7 +339,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let listener = &mut self.listeners[usize::from(conn.listener)];
-        let held = conn.bytes_held();
+        let held = conn.bytes_buffered();
         let Counters { bytes_in, bytes_out, authenticated, .. } = listener.counters;
         self.outbox.clear();
         let mut cx = Context {
@@ -365,7 +365,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut cx));
         let (messages, controlled) = ((MESSAGES_PER_VISIT - cx.messages) as u64, cx.controlled);
         listener.counters.messages += messages;
-        let held_now = conn.bytes_held();
+        let held_now = conn.bytes_buffered();
         listener.held = listener.held - held + held_now;
         if let Some(ages) = &mut self.ages
             && listener.counters.authenticated > authenticated
@@ -379,7 +379,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             Visit::Again | Visit::Located | Visit::Rest => {}
         }
         // What limits that were lowered have left above them stays, but nothing is added to it.
-        let held_max = listener.limits.held_max.max(listener.held - held_now.saturating_sub(held));
+        let buffered_max =
+            listener.limits.buffered_max.max(listener.held - held_now.saturating_sub(held));
         let number = conn.listener;
         let timer = conn.timer();
         let progress = match timer {
@@ -395,7 +396,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             self.timers.enter(slot, number, timer, now);
         }
         if held_now > held {
-            self.relieve(number, held_max, slot, now);
+            self.relieve(number, buffered_max, slot, now);
         }
         if matches!(visit, Visit::Located) {
             self.receive_located(slot, now, wall);

@@ -165,7 +165,7 @@ impl Listener {
 
     /// The bytes that its connections keep now of unfinished messages and unsent replies.
     #[must_use]
-    pub fn bytes_held(&self) -> usize {
+    pub fn bytes_buffered(&self) -> usize {
         self.held
     }
 
