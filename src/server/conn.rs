@@ -121,8 +121,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         readiness.readable || readiness.failed || (readiness.writable && self.has_unsent())
     }
 
-    /// Ends the conversation as soon as what was written is sent. Who was not let in has no reply
-    /// to lose.
+    /// Closes once what was written is sent; an unauthenticated peer is owed nothing.
     pub(super) fn close(&mut self, why: CloseReason) {
         if self.phase.is_talking() {
             self.phase = Phase::Closing { why, at_once: self.visitor.is_some() };
@@ -132,7 +131,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Ends a handshake of our own accord, without a word to those who weren't greeted.
     pub(super) fn give_up(
         &mut self,
-        reason: RefusalCode,
+        code: RefusalCode,
         why: CloseReason,
         cx: &mut Context<'_, N, S>,
     ) {
@@ -144,7 +143,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             let suspected = self.session.suspect(cx.protocol).map(CloseReason::from);
             let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
             let why = suspected.filter(|_| is_late).unwrap_or(why);
-            self.session.give_up(reason, cx.aside);
+            self.session.give_up(code, cx.aside);
             cx.outbox.append(cx.aside);
             self.phase = Phase::Closing { why, at_once: cx.outbox.len() == 0 };
         }

@@ -295,9 +295,9 @@ impl<S: Service> Server<S> {
         self.engine.tell(peer, message, now, clock::wall())
     }
 
-    /// Closes a connection at once, as it is: what was written and not sent is lost. Its service is
-    /// told [`ClosedByService`](crate::CloseReason::ClosedByService). Returns whether there was such
-    /// a connection.
+    /// Closes a connection at once, as it is: what was written and not sent is lost. Its service
+    /// is told [`ClosedByService`](crate::CloseReason::ClosedByService). Returns whether there was
+    /// such a connection.
     pub fn dismiss(&mut self, peer: PeerId) -> bool {
         let now = self.now();
         self.engine.dismiss(peer, now)
