@@ -1,7 +1,6 @@
 //! `countersign serve`: a server in the foreground.
 
 mod bounds;
-mod crew;
 mod listening;
 mod mail;
 mod notified;
@@ -13,6 +12,7 @@ mod sources;
 mod stats_publisher;
 mod status;
 mod worker;
+mod workers;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,7 +36,6 @@ use super::system;
 use super::systemd::Passed;
 use super::units;
 pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, Failures, raise_descriptors};
-use crew::Crew;
 pub(crate) use listening::{Listening, Missing};
 use mail::{Mail, Reader};
 use notified::Notified;
@@ -46,6 +45,7 @@ use reload::{Reload, Source};
 use screen::Screen;
 use stats_publisher::{Publishing, StatsPublisher};
 use worker::{Commands, Worker};
+use workers::Workers;
 
 /// Serve those who hold a key
 ///
@@ -172,8 +172,8 @@ fn serve(
         Publishing { aggregate: Arc::clone(&aggregate), labels, progress: Arc::clone(&progress) }
     });
     let others = servers.into_iter().zip(mail.iter().skip(1).cloned()).collect();
-    let crew = Crew::begin(others, &first.handle(), publishing.as_ref())?;
-    let done = crew.done();
+    let others = Workers::begin(others, &first.handle(), publishing.as_ref())?;
+    let done = others.done();
     let reader = Reader { mail: Arc::clone(&mail[0]), worker: (workers > 1).then_some(0) };
     let publisher =
         publishing.map(|publishing| StatsPublisher::of(0, Arc::clone(&mail[0]), publishing));
@@ -189,7 +189,7 @@ fn serve(
         began,
         is_stopping: false,
     };
-    let mut worker = Worker::new(first).with(commands).with(reader).with(crew).with(notified);
+    let mut worker = Worker::new(first).with(commands).with(reader).with(others).with(notified);
     if let Some(publisher) = publisher {
         worker = worker.publisher(publisher);
     }

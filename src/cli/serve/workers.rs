@@ -15,13 +15,13 @@ use super::stats_publisher::{Publishing, StatsPublisher};
 use super::worker::{Beside, Worker};
 
 /// The workers beside the first. They stop when all do, and one that fails takes all with it.
-pub(super) struct Crew {
-    hands: Vec<Hand>,
+pub(super) struct Workers {
+    threads: Vec<WorkerThread>,
     /// What those have done that have ended.
     done: Rc<Cell<Counters>>,
 }
 
-struct Hand {
+struct WorkerThread {
     number: usize,
     has_ended: Arc<AtomicBool>,
     /// None once its end was seen.
@@ -29,12 +29,12 @@ struct Hand {
 }
 
 /// Tells the first worker that another has ended, in whatever way it did.
-struct Farewell {
+struct ExitGuard {
     has_ended: Arc<AtomicBool>,
     first: Handle,
 }
 
-impl Drop for Farewell {
+impl Drop for ExitGuard {
     fn drop(&mut self) {
         self.has_ended.store(true, Ordering::Release);
         // A loop that can't be woken sees it when it next wakes.
@@ -42,20 +42,20 @@ impl Drop for Farewell {
     }
 }
 
-impl Crew {
+impl Workers {
     /// Has the others serve, each with its mail.
     pub(super) fn begin(
         others: Vec<(Server<Offered>, Arc<Mail>)>,
         first: &Handle,
         publishing: Option<&Publishing>,
     ) -> io::Result<Self> {
-        let hands = (1..).zip(others).map(|(number, (server, mail))| {
+        let threads = (1..).zip(others).map(|(number, (server, mail))| {
             let has_ended = Arc::new(AtomicBool::new(false));
-            let farewell = Farewell { has_ended: Arc::clone(&has_ended), first: first.clone() };
+            let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: first.clone() };
             let publishing = publishing.cloned();
             let thread = thread::Builder::new().name(format!("worker {number}"));
             let thread = thread.spawn(move || {
-                let _farewell = farewell;
+                let _guard = guard;
                 let reader = Reader { mail: Arc::clone(&mail), worker: Some(number) };
                 let mut worker = Worker::new(server).with(reader);
                 if let Some(publishing) = publishing {
@@ -63,9 +63,9 @@ impl Crew {
                 }
                 worker.run().map(|it| it.counters())
             })?;
-            Ok(Hand { number, has_ended, thread: Some(thread) })
+            Ok(WorkerThread { number, has_ended, thread: Some(thread) })
         });
-        Ok(Self { hands: hands.collect::<io::Result<_>>()?, done: Rc::default() })
+        Ok(Self { threads: threads.collect::<io::Result<_>>()?, done: Rc::default() })
     }
 
     /// Where the counters of those will be that have ended.
@@ -74,14 +74,14 @@ impl Crew {
     }
 }
 
-impl Beside for Crew {
+impl Beside for Workers {
     fn turn(&mut self, _server: &mut Server<Offered>) -> io::Result<()> {
-        for hand in &mut self.hands {
-            if !hand.has_ended.load(Ordering::Relaxed) {
+        for worker in &mut self.threads {
+            if !worker.has_ended.load(Ordering::Relaxed) {
                 continue;
             }
-            let Some(thread) = hand.thread.take() else { continue };
-            let number = hand.number;
+            let Some(thread) = worker.thread.take() else { continue };
+            let number = worker.number;
             let failed = |text: &str| io::Error::other(format!("worker {number} {text}"));
             match thread.join() {
                 Ok(Ok(counters)) => self.done.set(self.done.take().and(&counters)),
@@ -93,7 +93,7 @@ impl Beside for Crew {
     }
 
     fn is_done(&self) -> bool {
-        self.hands.iter().all(|hand| hand.thread.is_none())
+        self.threads.iter().all(|worker| worker.thread.is_none())
     }
 }
 
@@ -102,19 +102,21 @@ mod tests {
     use super::*;
 
     /// What the first worker makes of another that ends in this way.
-    fn seen(end: impl FnOnce() -> io::Result<Counters> + Send + 'static) -> (io::Result<()>, Crew) {
+    fn seen(
+        end: impl FnOnce() -> io::Result<Counters> + Send + 'static,
+    ) -> (io::Result<()>, Workers) {
         let mut server = Server::new([], Offered::new(Vec::new())).unwrap();
         let has_ended = Arc::new(AtomicBool::new(false));
-        let farewell = Farewell { has_ended: Arc::clone(&has_ended), first: server.handle() };
+        let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: server.handle() };
         let thread = thread::spawn(move || {
-            let _farewell = farewell;
+            let _guard = guard;
             end()
         });
-        let hand = Hand { number: 1, has_ended, thread: Some(thread) };
-        let mut crew = Crew { hands: vec![hand], done: Rc::default() };
+        let thread = WorkerThread { number: 1, has_ended, thread: Some(thread) };
+        let mut workers = Workers { threads: vec![thread], done: Rc::default() };
         // It is woken, or this would last for ever.
         server.turn(None).unwrap();
-        (crew.turn(&mut server), crew)
+        (workers.turn(&mut server), workers)
     }
 
     #[test]
@@ -129,8 +131,8 @@ mod tests {
     fn what_a_worker_has_done_counts_when_it_has_stopped() {
         let mut counters = Counters::default();
         counters.accepted = 3;
-        let (seen, crew) = seen(move || Ok(counters));
-        assert!(seen.is_ok() && crew.is_done());
-        assert_eq!(crew.done().take().accepted, 3);
+        let (seen, workers) = seen(move || Ok(counters));
+        assert!(seen.is_ok() && workers.is_done());
+        assert_eq!(workers.done().take().accepted, 3);
     }
 }
