@@ -2,7 +2,7 @@
 
 mod bounds;
 mod listening;
-mod mail;
+mod mailbox;
 mod notified;
 mod offer;
 mod ready;
@@ -37,7 +37,7 @@ use super::systemd::Passed;
 use super::units;
 pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, Failures, raise_descriptors};
 pub(crate) use listening::{Listening, Missing};
-use mail::{Mail, Reader};
+use mailbox::{Mailbox, Receiver};
 use notified::Notified;
 use offer::Offered;
 pub(crate) use ready::{Ready, bound_of};
@@ -153,13 +153,13 @@ fn serve(
         server.set_busy_poll(busy_poll);
         server.set_close_expired(close_revoked);
     }
-    let mail: Vec<_> = servers.iter().map(Mail::to).collect();
+    let mailboxes: Vec<_> = servers.iter().map(Mailbox::to).collect();
     let mut first = servers.remove(0);
     // Before anybody hears that it listens: who hears of it may also stop it.
     let (signals, woken) = signals.watch()?;
     first.wake_on(woken)?;
-    let wake = |mail: &Arc<Mail>| Box::new(mail.handle().clone()) as Box<dyn Wake>;
-    let loops = mail.iter().map(wake).collect();
+    let wake = |mailbox: &Arc<Mailbox>| Box::new(mailbox.handle().clone()) as Box<dyn Wake>;
+    let loops = mailboxes.iter().map(wake).collect();
     let aggregate = Arc::new(Aggregate::new(workers, loops, system::wall(), began));
     let admin =
         wanted.process.admin.listen(Arc::clone(&aggregate) as _, passed_to_admin, &ports)?;
@@ -171,25 +171,26 @@ fn serve(
         aggregate.set_memory_beside(admin.memory_max());
         Publishing { aggregate: Arc::clone(&aggregate), labels, progress: Arc::clone(&progress) }
     });
-    let others = servers.into_iter().zip(mail.iter().skip(1).cloned()).collect();
+    let others = servers.into_iter().zip(mailboxes.iter().skip(1).cloned()).collect();
     let others = Workers::begin(others, &first.handle(), publishing.as_ref())?;
     let done = others.done();
-    let reader = Reader { mail: Arc::clone(&mail[0]), worker: (workers > 1).then_some(0) };
+    let receiver =
+        Receiver { mailbox: Arc::clone(&mailboxes[0]), worker: (workers > 1).then_some(0) };
     let publisher =
-        publishing.map(|publishing| StatsPublisher::of(0, Arc::clone(&mail[0]), publishing));
-    let reload = Reload { source, now: wanted, workers: mail.clone() };
+        publishing.map(|publishing| StatsPublisher::of(0, Arc::clone(&mailboxes[0]), publishing));
+    let reload = Reload { source, now: wanted, workers: mailboxes.clone() };
     let reloader = Reloader::new(reload, Arc::clone(&progress));
-    let notified = Notified::ready(Arc::clone(&progress), mail.clone());
+    let notified = Notified::ready(Arc::clone(&progress), mailboxes.clone());
     let commands = Commands {
         signals,
-        workers: mail,
+        workers: mailboxes,
         reloader,
         progress,
         aggregate,
         began,
         is_stopping: false,
     };
-    let mut worker = Worker::new(first).with(commands).with(reader).with(others).with(notified);
+    let mut worker = Worker::new(first).with(commands).with(receiver).with(others).with(notified);
     if let Some(publisher) = publisher {
         worker = worker.publisher(publisher);
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use countersign::Server;
 
-use super::mail::Mail;
+use super::mailbox::Mailbox;
 use super::offer::Offered;
 use super::worker::Beside;
 use crate::cli::reload::Progress;
@@ -15,12 +15,12 @@ use crate::cli::systemd;
 /// Tells the service manager of the worker that it has a turn beside, and of the others.
 pub(super) struct Notified {
     notified: systemd::Notified,
-    workers: Vec<Arc<Mail>>,
+    workers: Vec<Arc<Mailbox>>,
 }
 
 impl Notified {
     /// Tells that whoever connects from now on is served.
-    pub(super) fn ready(progress: Arc<Progress>, workers: Vec<Arc<Mail>>) -> Self {
+    pub(super) fn ready(progress: Arc<Progress>, workers: Vec<Arc<Mailbox>>) -> Self {
         Self { notified: systemd::Notified::ready(progress), workers }
     }
 }

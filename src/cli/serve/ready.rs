@@ -10,7 +10,7 @@ use countersign::{
 
 use super::bounds;
 use super::listening::{Listening, Made, Missing};
-use super::mail::Renewed;
+use super::mailbox::ListenerUpdate;
 use super::offer::{self, Offered, Served};
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::ports::{self, Ipv4Ports};
@@ -147,8 +147,8 @@ impl Ready {
     }
 
     /// What a server can be given anew of it, for one of so many workers.
-    pub(super) fn renewed(&self, workers: usize) -> Renewed {
-        Renewed {
+    pub(super) fn update(&self, workers: usize) -> ListenerUpdate {
+        ListenerUpdate {
             keys: self.protocol.keys().clone(),
             limits: bounds::divided(&self.limits, workers),
             access: self.listening.sources.access(),

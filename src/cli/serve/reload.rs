@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use log::warn;
 
 use super::listening::Missing;
-use super::mail::{Mail, Update};
+use super::mailbox::{ConfigUpdate, Mailbox};
 use super::ready::Ready;
 use super::{Settings, bounds};
 use crate::cli::config::{File, Wanted};
@@ -37,7 +37,7 @@ pub(super) struct Reload {
     pub(super) source: Source,
     /// What is served now.
     pub(super) now: Wanted,
-    pub(super) workers: Vec<Arc<Mail>>,
+    pub(super) workers: Vec<Arc<Mailbox>>,
 }
 
 /// The options that a reload can change, by their identifiers.
@@ -50,7 +50,7 @@ fn may_change() -> Vec<String> {
 
 impl Task for Reload {
     fn wake(&self) {
-        let _ = self.workers.first().map(|mail| mail.handle().wake());
+        let _ = self.workers.first().map(|mailbox| mailbox.handle().wake());
     }
 
     fn rings(&self) -> Vec<PathBuf> {
@@ -68,16 +68,16 @@ impl Task for Reload {
         let workers = self.workers.len();
         let ready = Ready::all(listeners, workers, Missing::Wrong)?;
         let (taken, takes) = channel();
-        let update = Arc::new(Update {
-            listeners: ready.iter().map(|ready| ready.renewed(workers)).collect(),
+        let update = Arc::new(ConfigUpdate {
+            listeners: ready.iter().map(|ready| ready.update(workers)).collect(),
             busy_poll: wanted.process.busy_poll,
             closes_revoked: wanted.process.close_revoked,
             taken,
         });
         wanted.process.logging.level.set();
-        for mail in &self.workers {
+        for mailbox in &self.workers {
             // One that can't be woken takes it when it next wakes.
-            let _ = mail.update(&update);
+            let _ = mailbox.update(&update);
         }
         wanted.listeners = ready.into_iter().map(|ready| ready.listening).collect();
         self.now = wanted;

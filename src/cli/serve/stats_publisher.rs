@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign::Server;
 
-use super::mail::Mail;
+use super::mailbox::Mailbox;
 use super::offer::Offered;
 use super::worker::Beside;
 use crate::cli::admin::{Aggregate, Labels, ListenerInfo, Snapshot};
@@ -24,7 +24,7 @@ pub(super) struct StatsPublisher {
     /// The number of the worker.
     worker: usize,
     publishing: Publishing,
-    mail: Arc<Mail>,
+    mailbox: Arc<Mailbox>,
     /// The listeners as they were at the last update.
     infos: Vec<Arc<ListenerInfo>>,
     /// How many updates the worker had taken when these were made.
@@ -32,8 +32,8 @@ pub(super) struct StatsPublisher {
 }
 
 impl StatsPublisher {
-    pub(super) fn of(worker: usize, mail: Arc<Mail>, publishing: Publishing) -> Self {
-        Self { worker, publishing, mail, infos: Vec::new(), updates: None }
+    pub(super) fn of(worker: usize, mailbox: Arc<Mailbox>, publishing: Publishing) -> Self {
+        Self { worker, publishing, mailbox, infos: Vec::new(), updates: None }
     }
 
     /// Publishes the first stats, before the worker's first turn.
@@ -44,7 +44,7 @@ impl StatsPublisher {
 
     fn show(&mut self, server: &Server<Offered>) {
         let Publishing { aggregate, labels, progress } = &self.publishing;
-        let updates = Some(self.mail.taken());
+        let updates = Some(self.mailbox.taken());
         if std::mem::replace(&mut self.updates, updates) != updates {
             let gates = server.listeners().iter().zip(labels);
             self.infos =

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use countersign::Server;
 
-use super::mail::Mail;
+use super::mailbox::Mailbox;
 use super::offer::Offered;
 use super::stats_publisher::StatsPublisher;
 use super::status;
@@ -90,7 +90,7 @@ impl Worker {
 /// The signals, on the first worker: they stop all workers, reload or ask how they are.
 pub(super) struct Commands {
     pub(super) signals: Signals,
-    pub(super) workers: Vec<Arc<Mail>>,
+    pub(super) workers: Vec<Arc<Mailbox>>,
     pub(super) reloader: Reloader,
     pub(super) progress: Arc<Progress>,
     pub(super) aggregate: Arc<Aggregate>,
@@ -113,8 +113,8 @@ impl Beside for Commands {
             self.aggregate.drain();
             // The first one drains, and the next one stops at once.
             let again = std::mem::replace(&mut self.is_stopping, true);
-            for mail in &self.workers {
-                let handle = mail.handle();
+            for mailbox in &self.workers {
+                let handle = mailbox.handle();
                 if again { handle.stop_now() } else { handle.stop() }?;
             }
         }
@@ -124,7 +124,7 @@ impl Beside for Commands {
         if status {
             let outcomes = self.progress.outcomes();
             status::log_process(server, self.workers.len(), self.began, &outcomes);
-            self.workers.iter().try_for_each(|mail| mail.ask_status())?;
+            self.workers.iter().try_for_each(|mailbox| mailbox.ask_status())?;
         }
         Ok(())
     }

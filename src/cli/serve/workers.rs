@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use countersign::{Counters, Handle, Server};
 
-use super::mail::{Mail, Reader};
+use super::mailbox::{Mailbox, Receiver};
 use super::offer::Offered;
 use super::stats_publisher::{Publishing, StatsPublisher};
 use super::worker::{Beside, Worker};
@@ -43,23 +43,23 @@ impl Drop for ExitGuard {
 }
 
 impl Workers {
-    /// Has the others serve, each with its mail.
+    /// Has the others serve, each with its mailbox.
     pub(super) fn begin(
-        others: Vec<(Server<Offered>, Arc<Mail>)>,
+        others: Vec<(Server<Offered>, Arc<Mailbox>)>,
         first: &Handle,
         publishing: Option<&Publishing>,
     ) -> io::Result<Self> {
-        let threads = (1..).zip(others).map(|(number, (server, mail))| {
+        let threads = (1..).zip(others).map(|(number, (server, mailbox))| {
             let has_ended = Arc::new(AtomicBool::new(false));
             let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: first.clone() };
             let publishing = publishing.cloned();
             let thread = thread::Builder::new().name(format!("worker {number}"));
             let thread = thread.spawn(move || {
                 let _guard = guard;
-                let reader = Reader { mail: Arc::clone(&mail), worker: Some(number) };
-                let mut worker = Worker::new(server).with(reader);
+                let receiver = Receiver { mailbox: Arc::clone(&mailbox), worker: Some(number) };
+                let mut worker = Worker::new(server).with(receiver);
                 if let Some(publishing) = publishing {
-                    worker = worker.publisher(StatsPublisher::of(number, mail, publishing));
+                    worker = worker.publisher(StatsPublisher::of(number, mailbox, publishing));
                 }
                 worker.run().map(|it| it.counters())
             })?;

@@ -14,9 +14,9 @@ use super::worker::Beside;
 
 /// What a reload brings; the same for every worker.
 #[derive(Debug)]
-pub(super) struct Update {
+pub(super) struct ConfigUpdate {
     /// Of each listener, in their order.
-    pub(super) listeners: Vec<Renewed>,
+    pub(super) listeners: Vec<ListenerUpdate>,
     pub(super) busy_poll: Duration,
     /// Whether those are closed whose keys are no longer valid.
     pub(super) closes_revoked: bool,
@@ -26,15 +26,15 @@ pub(super) struct Update {
 
 /// What a reload brings for one listener.
 #[derive(Debug)]
-pub(super) struct Renewed {
+pub(super) struct ListenerUpdate {
     pub(super) keys: KeyRing,
     pub(super) limits: Limits,
     pub(super) access: Access,
 }
 
-impl Update {
+impl ConfigUpdate {
     fn apply(&self, server: &mut Server<Offered>) {
-        for (place, Renewed { keys, limits, access }) in self.listeners.iter().enumerate() {
+        for (place, ListenerUpdate { keys, limits, access }) in self.listeners.iter().enumerate() {
             server.replace_keys(place, keys.clone());
             server.replace_limits(place, limits.clone());
             server.replace_access(place, access.clone());
@@ -51,9 +51,9 @@ impl Update {
 
 /// The way to one worker.
 #[derive(Debug)]
-pub(super) struct Mail {
+pub(super) struct Mailbox {
     handle: Handle,
-    letter: Mutex<Letter>,
+    control: Mutex<Control>,
     /// The updates that the worker has taken.
     taken: AtomicU64,
     /// The worker's loop has turned since it was called last.
@@ -61,17 +61,17 @@ pub(super) struct Mail {
 }
 
 #[derive(Debug, Default)]
-struct Letter {
+struct Control {
     /// The newest; an older one that wasn't taken is void.
-    update: Option<Arc<Update>>,
+    update: Option<Arc<ConfigUpdate>>,
     wants_status: bool,
 }
 
-impl Mail {
+impl Mailbox {
     pub(super) fn to(server: &Server<Offered>) -> Arc<Self> {
-        let (letter, taken) = (Mutex::default(), AtomicU64::new(0));
+        let (control, taken) = (Mutex::default(), AtomicU64::new(0));
         let has_turned = AtomicBool::new(true);
-        Arc::new(Self { handle: server.handle(), letter, taken, has_turned })
+        Arc::new(Self { handle: server.handle(), control, taken, has_turned })
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -79,8 +79,8 @@ impl Mail {
     }
 
     /// Has the worker take this before it serves anybody else.
-    pub(super) fn update(&self, update: &Arc<Update>) -> io::Result<()> {
-        self.send(|letter| letter.update = Some(Arc::clone(update)))
+    pub(super) fn update(&self, update: &Arc<ConfigUpdate>) -> io::Result<()> {
+        self.send(|control| control.update = Some(Arc::clone(update)))
     }
 
     /// How many updates the worker has taken: what is known of it from before may be old.
@@ -90,7 +90,7 @@ impl Mail {
 
     /// Has the worker say in the log how it is.
     pub(super) fn ask_status(&self) -> io::Result<()> {
-        self.send(|letter| letter.wants_status = true)
+        self.send(|control| control.wants_status = true)
     }
 
     /// Whether the worker's loop has turned since this was asked last. Wakes it, so that it turns
@@ -100,34 +100,34 @@ impl Mail {
         has_turned && self.handle.wake().is_ok()
     }
 
-    fn send(&self, write: impl FnOnce(&mut Letter)) -> io::Result<()> {
-        write(&mut self.letter());
+    fn send(&self, write: impl FnOnce(&mut Control)) -> io::Result<()> {
+        write(&mut self.control());
         self.handle.wake()
     }
 
-    fn take(&self) -> Letter {
-        std::mem::take(&mut *self.letter())
+    fn take(&self) -> Control {
+        std::mem::take(&mut *self.control())
     }
 
-    fn letter(&self) -> MutexGuard<'_, Letter> {
-        self.letter.lock().unwrap_or_else(PoisonError::into_inner)
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A worker at its mail.
-pub(super) struct Reader {
-    pub(super) mail: Arc<Mail>,
+/// A worker at its mailbox.
+pub(super) struct Receiver {
+    pub(super) mailbox: Arc<Mailbox>,
     /// Its number, where there are several.
     pub(super) worker: Option<usize>,
 }
 
-impl Beside for Reader {
+impl Beside for Receiver {
     fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
-        self.mail.has_turned.store(true, Ordering::Relaxed);
-        let Letter { update, wants_status } = self.mail.take();
+        self.mailbox.has_turned.store(true, Ordering::Relaxed);
+        let Control { update, wants_status } = self.mailbox.take();
         if let Some(update) = update {
             update.apply(server);
-            self.mail.taken.fetch_add(1, Ordering::Relaxed);
+            self.mailbox.taken.fetch_add(1, Ordering::Relaxed);
         }
         if wants_status {
             status::log(server, self.worker);
