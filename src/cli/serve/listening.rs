@@ -9,7 +9,7 @@ use countersign::{KeyRing, Limits, ListenerConfig, Protocol};
 use log::warn;
 
 use super::bounds::Bounds;
-use super::offer::{Offer, Served, offers};
+use super::builtin::{BuiltinService, ServiceState, builtin_services};
 use super::sources::Sources;
 use crate::cli::admin::Labels;
 use crate::cli::config::Origin;
@@ -47,8 +47,8 @@ pub(crate) struct Listening {
     pub(crate) unix_mode: u32,
     /// What is served
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_SERVICE", default_value = "timestamp",
-          value_parser = Choice(offers))]
-    service: Offer,
+          value_parser = Choice(builtin_services))]
+    service: BuiltinService,
     /// Stamp in UTC instead of local time
     #[arg(long, env = "COUNTERSIGN_UTC", value_parser = BoolishValueParser::new())]
     utc: bool,
@@ -94,13 +94,13 @@ pub(super) enum Made {
 }
 
 impl Listening {
-    pub(super) fn served(&self) -> Served {
+    pub(super) fn served(&self) -> ServiceState {
         match self.service {
-            _ if self.spoken.verify_only => Served::Verdict,
-            Offer::Timestamp if self.utc => Served::Utc,
-            Offer::Timestamp => Served::Local,
-            Offer::Echo => Served::Echo,
-            Offer::Discard => Served::Discard,
+            _ if self.spoken.verify_only => ServiceState::Verdict,
+            BuiltinService::Timestamp if self.utc => ServiceState::Utc,
+            BuiltinService::Timestamp => ServiceState::Local,
+            BuiltinService::Echo => ServiceState::Echo,
+            BuiltinService::Discard => ServiceState::Discard,
         }
     }
 
@@ -136,7 +136,7 @@ impl Listening {
 
     /// Whether a message has an answer.
     pub(crate) fn answers(&self) -> bool {
-        !matches!(self.served(), Served::Discard | Served::Verdict)
+        !matches!(self.served(), ServiceState::Discard | ServiceState::Verdict)
     }
 
     /// What is served, in a word.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use countersign::{Access, Handle, KeyRing, Limits, Server};
 
-use super::offer::Offered;
+use super::builtin::AnyService;
 use super::status;
 use super::worker::Beside;
 
@@ -33,7 +33,7 @@ pub(super) struct ListenerUpdate {
 }
 
 impl ConfigUpdate {
-    fn apply(&self, server: &mut Server<Offered>) {
+    fn apply(&self, server: &mut Server<AnyService>) {
         for (place, ListenerUpdate { keys, limits, access }) in self.listeners.iter().enumerate() {
             server.replace_keys(place, keys.clone());
             server.replace_limits(place, limits.clone());
@@ -68,7 +68,7 @@ struct Control {
 }
 
 impl Mailbox {
-    pub(super) fn to(server: &Server<Offered>) -> Arc<Self> {
+    pub(super) fn to(server: &Server<AnyService>) -> Arc<Self> {
         let (control, taken) = (Mutex::default(), AtomicU64::new(0));
         let has_turned = AtomicBool::new(true);
         Arc::new(Self { handle: server.handle(), control, taken, has_turned })
@@ -122,7 +122,7 @@ pub(super) struct Receiver {
 }
 
 impl Beside for Receiver {
-    fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
+    fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()> {
         self.mailbox.has_turned.store(true, Ordering::Relaxed);
         let Control { update, wants_status } = self.mailbox.take();
         if let Some(update) = update {

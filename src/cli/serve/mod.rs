@@ -1,10 +1,10 @@
 //! `countersign serve`: a server in the foreground.
 
 mod bounds;
+mod builtin;
 mod listening;
 mod mailbox;
 mod notified;
-mod offer;
 mod ready;
 mod reload;
 mod screen;
@@ -36,10 +36,10 @@ use super::system;
 use super::systemd::Passed;
 use super::units;
 pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, Failures, raise_descriptors};
+use builtin::AnyService;
 pub(crate) use listening::{Listening, Missing};
 use mailbox::{Mailbox, Receiver};
 use notified::Notified;
-use offer::Offered;
 pub(crate) use ready::{Ready, bound_of};
 use reload::{Reload, Source};
 use screen::Screen;
@@ -208,7 +208,7 @@ fn introduce(
     screen: &Screen,
     log: &Guard,
     format: Format,
-    server: &Server<Offered>,
+    server: &Server<AnyService>,
     admin: Option<&Admin>,
 ) {
     match format {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use countersign::Server;
 
+use super::builtin::AnyService;
 use super::mailbox::Mailbox;
-use super::offer::Offered;
 use super::worker::Beside;
 use crate::cli::reload::Progress;
 use crate::cli::systemd;
@@ -30,7 +30,7 @@ impl Beside for Notified {
         self.notified.due()
     }
 
-    fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
+    fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()> {
         let workers = &self.workers;
         // All are called, or a stuck one would spare the rest.
         let are_alive = || workers.iter().filter(|worker| !worker.has_turned()).count() == 0;

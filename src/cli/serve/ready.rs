@@ -9,9 +9,9 @@ use countersign::{
 };
 
 use super::bounds;
+use super::builtin::{self, AnyService, ServiceState};
 use super::listening::{Listening, Made, Missing};
 use super::mailbox::ListenerUpdate;
-use super::offer::{self, Offered, Served};
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::ports::{self, Ipv4Ports};
 use crate::cli::systemd::Passed;
@@ -175,12 +175,12 @@ pub(super) fn servers(
     workers: usize,
     passed: Passed,
     ports: &Ipv4Ports,
-) -> Result<Vec<Server<Offered>>, Failure> {
+) -> Result<Vec<Server<AnyService>>, Failure> {
     let served: Vec<_> = listeners.iter().map(|ready| ready.listening.served()).collect();
-    if served.contains(&Served::Local) {
-        offer::warn_of_unknown_zone();
+    if served.contains(&ServiceState::Local) {
+        builtin::warn_of_unknown_zone();
     }
-    let offered = || Offered::new(served.clone());
+    let service = || AnyService::new(served.clone());
     let names: Vec<_> = listeners.iter().map(|ready| ready.listening.name.as_deref()).collect();
     let passed = passed.share(&names)?;
     let was_passed: Vec<bool> = passed.iter().map(|sockets| !sockets.is_empty()).collect();
@@ -189,7 +189,7 @@ pub(super) fn servers(
     let bound = bound.collect::<Result<Vec<_>, _>>()?;
     let share = |_| bound.iter().map(ListenerConfig::share).collect::<io::Result<Vec<_>>>();
     let shared = (1..workers).map(share).collect::<io::Result<Vec<_>>>()?;
-    let first = Server::new(bound, offered())?;
+    let first = Server::new(bound, service())?;
     let mut servers = Vec::with_capacity(workers);
     for sockets in shared {
         let all = listeners.iter().zip(first.listeners()).zip(sockets).zip(&was_passed);
@@ -199,7 +199,7 @@ pub(super) fn servers(
                 false => ready.beside(workers, listener.addresses(), sockets, ports),
             })
             .collect::<Result<Vec<_>, _>>()?;
-        servers.push(Server::new(beside, offered())?);
+        servers.push(Server::new(beside, service())?);
     }
     servers.insert(0, first);
     Ok(servers)
@@ -211,7 +211,7 @@ fn memory<'r>(
     workers: usize,
 ) -> Result<usize, Failure> {
     let unbound = listeners.into_iter().map(|ready| ready.listener(workers));
-    Ok(workers * Server::new(unbound, Offered::new(Vec::new()))?.memory_max().total)
+    Ok(workers * Server::new(unbound, AnyService::new(Vec::new()))?.memory_max().total)
 }
 
 /// The bound on memory in words.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use countersign::{Address, Listener, Server};
 use log::info;
 
-use super::offer::Offered;
+use super::builtin::AnyService;
 use super::ready::{self, Ready};
 use crate::cli::admin::Admin;
 use crate::cli::escape::Escaped;
@@ -37,7 +37,7 @@ impl Screen {
     /// The server is one of so many workers'.
     pub(super) fn new(
         listeners: &[Ready],
-        server: &Server<Offered>,
+        server: &Server<AnyService>,
         workers: usize,
         admin: Option<&Admin>,
     ) -> Self {

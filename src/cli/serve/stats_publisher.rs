@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use countersign::Server;
 
+use super::builtin::AnyService;
 use super::mailbox::Mailbox;
-use super::offer::Offered;
 use super::worker::Beside;
 use crate::cli::admin::{Aggregate, Labels, ListenerInfo, Snapshot};
 use crate::cli::reload::Progress;
@@ -37,12 +37,12 @@ impl StatsPublisher {
     }
 
     /// Publishes the first stats, before the worker's first turn.
-    pub(super) fn begin(&mut self, server: &mut Server<Offered>) {
+    pub(super) fn begin(&mut self, server: &mut Server<AnyService>) {
         server.time_loop();
         self.show(server);
     }
 
-    fn show(&mut self, server: &Server<Offered>) {
+    fn show(&mut self, server: &Server<AnyService>) {
         let Publishing { aggregate, labels, progress } = &self.publishing;
         let updates = Some(self.mailbox.taken());
         if std::mem::replace(&mut self.updates, updates) != updates {
@@ -59,7 +59,7 @@ impl StatsPublisher {
 }
 
 impl Beside for StatsPublisher {
-    fn turn(&mut self, server: &mut Server<Offered>) -> std::io::Result<()> {
+    fn turn(&mut self, server: &mut Server<AnyService>) -> std::io::Result<()> {
         if self.publishing.aggregate.awaits(self.worker) || server.is_finished() {
             self.show(server);
         }

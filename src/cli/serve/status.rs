@@ -5,14 +5,14 @@ use std::time::Instant;
 use countersign::{Key, Listener, Server};
 use log::info;
 
-use super::offer::Offered;
+use super::builtin::AnyService;
 use crate::cli::reload::Outcomes;
 use crate::cli::version::VERSION;
 use crate::cli::{system, units};
 
 /// One line for the process, of which this is one worker's server.
 pub(super) fn log_process(
-    server: &Server<Offered>,
+    server: &Server<AnyService>,
     workers: usize,
     began: Instant,
     outcomes: &Outcomes,
@@ -34,7 +34,7 @@ pub(super) fn log_process(
 }
 
 /// One line for each listener.
-pub(super) fn log(server: &Server<Offered>, worker: Option<usize>) {
+pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
     for ((place, listener), connections) in
         server.listeners().iter().enumerate().zip(server.connections())
     {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use countersign::Server;
 
+use super::builtin::AnyService;
 use super::mailbox::Mailbox;
-use super::offer::Offered;
 use super::stats_publisher::StatsPublisher;
 use super::status;
 use crate::cli::admin::Aggregate;
@@ -24,7 +24,7 @@ pub(super) trait Beside {
 
     /// When something has woken the loop, or the time has come that one of them asked for, and once
     /// the server has finished; also where it was another that asked.
-    fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()>;
+    fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()>;
 
     /// The longest that the loop may sleep before this is asked whether it is
     /// [pending](Self::is_pending).
@@ -45,12 +45,12 @@ pub(super) trait Beside {
 
 /// A server on one thread, and what has a turn beside it.
 pub(super) struct Worker {
-    server: Server<Offered>,
+    server: Server<AnyService>,
     beside: Vec<Box<dyn Beside>>,
 }
 
 impl Worker {
-    pub(super) fn new(server: Server<Offered>) -> Self {
+    pub(super) fn new(server: Server<AnyService>) -> Self {
         Self { server, beside: Vec::new() }
     }
 
@@ -67,7 +67,7 @@ impl Worker {
     }
 
     /// Serves until the server was stopped and its last connection is closed.
-    pub(super) fn run(mut self) -> io::Result<Server<Offered>> {
+    pub(super) fn run(mut self) -> io::Result<Server<AnyService>> {
         let sleep_max = self.beside.iter().filter_map(|beside| beside.sleep_max()).min();
         while !(self.server.is_finished() && self.beside.iter().all(|it| it.is_done())) {
             let due = self.beside.iter().filter_map(|beside| beside.due()).min();
@@ -107,7 +107,7 @@ impl Beside for Commands {
         self.signals.have_come()
     }
 
-    fn turn(&mut self, server: &mut Server<Offered>) -> io::Result<()> {
+    fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()> {
         let Come { stop, reload, status } = self.signals.all();
         if stop {
             self.aggregate.drain();

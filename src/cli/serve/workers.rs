@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 
 use countersign::{Counters, Handle, Server};
 
+use super::builtin::AnyService;
 use super::mailbox::{Mailbox, Receiver};
-use super::offer::Offered;
 use super::stats_publisher::{Publishing, StatsPublisher};
 use super::worker::{Beside, Worker};
 
@@ -45,7 +45,7 @@ impl Drop for ExitGuard {
 impl Workers {
     /// Has the others serve, each with its mailbox.
     pub(super) fn begin(
-        others: Vec<(Server<Offered>, Arc<Mailbox>)>,
+        others: Vec<(Server<AnyService>, Arc<Mailbox>)>,
         first: &Handle,
         publishing: Option<&Publishing>,
     ) -> io::Result<Self> {
@@ -75,7 +75,7 @@ impl Workers {
 }
 
 impl Beside for Workers {
-    fn turn(&mut self, _server: &mut Server<Offered>) -> io::Result<()> {
+    fn turn(&mut self, _server: &mut Server<AnyService>) -> io::Result<()> {
         for worker in &mut self.threads {
             if !worker.has_ended.load(Ordering::Relaxed) {
                 continue;
@@ -105,7 +105,7 @@ mod tests {
     fn seen(
         end: impl FnOnce() -> io::Result<Counters> + Send + 'static,
     ) -> (io::Result<()>, Workers) {
-        let mut server = Server::new([], Offered::new(Vec::new())).unwrap();
+        let mut server = Server::new([], AnyService::new(Vec::new())).unwrap();
         let has_ended = Arc::new(AtomicBool::new(false));
         let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: server.handle() };
         let thread = thread::spawn(move || {

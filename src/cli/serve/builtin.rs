@@ -1,5 +1,4 @@
-//! The services that the program brings, as one: each connection is served what its listener
-//! offers.
+//! The services of the program, as one: a connection gets the service of its listener.
 
 use std::path::Path;
 
@@ -12,13 +11,13 @@ use crate::cli::output::announce;
 
 /// A service, by the name that is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(super) enum BuiltinService {
     Timestamp,
     Echo,
     Discard,
 }
 
-impl Offer {
+impl BuiltinService {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Timestamp => "timestamp",
@@ -28,18 +27,19 @@ impl Offer {
     }
 }
 
-pub(super) fn offers() -> Vec<(Offer, PossibleValue)> {
-    let offer = |offer: Offer, help| (offer, PossibleValue::new(offer.name()).help(help));
+pub(super) fn builtin_services() -> Vec<(BuiltinService, PossibleValue)> {
+    let value =
+        |service: BuiltinService, help| (service, PossibleValue::new(service.name()).help(help));
     vec![
-        offer(Offer::Timestamp, "each message comes back with the time in front"),
-        offer(Offer::Echo, "each message comes back"),
-        offer(Offer::Discard, "each message is dropped"),
+        value(BuiltinService::Timestamp, "each message comes back with the time in front"),
+        value(BuiltinService::Echo, "each message comes back"),
+        value(BuiltinService::Discard, "each message is dropped"),
     ]
 }
 
 /// What one listener serves; every connection keeps a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Served {
+pub(super) enum ServiceState {
     /// Stamps in local time.
     Local,
     /// Stamps in UTC.
@@ -52,41 +52,41 @@ pub(super) enum Served {
 
 /// The services of all listeners.
 #[derive(Debug)]
-pub(super) struct Offered {
+pub(super) struct AnyService {
     local: Timestamp,
     utc: Timestamp,
     /// What each listener serves, in their order.
-    served: Vec<Served>,
+    served: Vec<ServiceState>,
 }
 
-impl Offered {
-    pub(super) fn new(served: Vec<Served>) -> Self {
+impl AnyService {
+    pub(super) fn new(served: Vec<ServiceState>) -> Self {
         Self { local: Timestamp::local(), utc: Timestamp::utc(), served }
     }
 
     /// What isn't the default: apart, so that it doesn't keep that from becoming a part of the
     /// loop.
     #[inline(never)]
-    fn other(&mut self, served: Served, message: &[u8], reply: &mut Reply<'_>) {
+    fn other(&mut self, served: ServiceState, message: &[u8], reply: &mut Reply<'_>) {
         match served {
-            Served::Local | Served::Discard | Served::Verdict => {}
-            Served::Utc => self.utc.message(&mut (), message, reply),
-            Served::Echo => Echo.message(&mut (), message, reply),
+            ServiceState::Local | ServiceState::Discard | ServiceState::Verdict => {}
+            ServiceState::Utc => self.utc.message(&mut (), message, reply),
+            ServiceState::Echo => Echo.message(&mut (), message, reply),
         }
     }
 
     /// What the listener serves that a peer came by.
-    fn served_to(&self, peer: &Peer<'_>) -> Served {
-        self.served.get(peer.listener()).copied().unwrap_or(Served::Discard)
+    fn served_to(&self, peer: &Peer<'_>) -> ServiceState {
+        self.served.get(peer.listener()).copied().unwrap_or(ServiceState::Discard)
     }
 }
 
-impl Service for Offered {
-    type State = Served;
+impl Service for AnyService {
+    type State = ServiceState;
 
-    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> Served {
+    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> ServiceState {
         let served = self.served_to(peer);
-        if served == Served::Verdict {
+        if served == ServiceState::Verdict {
             let key = peer.key().unwrap_or("-");
             announce(format_args!("verified {} key={key}", peer.address()));
         }
@@ -94,14 +94,14 @@ impl Service for Offered {
     }
 
     #[inline(always)]
-    fn message(&mut self, served: &mut Served, message: &[u8], reply: &mut Reply<'_>) {
+    fn message(&mut self, served: &mut ServiceState, message: &[u8], reply: &mut Reply<'_>) {
         match served {
-            Served::Local => self.local.message(&mut (), message, reply),
+            ServiceState::Local => self.local.message(&mut (), message, reply),
             _ => self.other(*served, message, reply),
         }
     }
 
-    fn close(&mut self, _served: Served, _why: CloseReason) {}
+    fn close(&mut self, _served: ServiceState, _why: CloseReason) {}
 }
 
 /// chrono gives UTC for a zone that it can't find, and says nothing.
