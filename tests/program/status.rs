@@ -18,7 +18,7 @@ fn it_shows_the_server_and_its_listeners() {
     let served = home.serve("serve --admin 127.0.0.1:0 --service echo");
     let admin = served.admin();
     home.run(&format!("connect {}", served.address()), "a\n").printed("a\n");
-    // As the first screen writes it, too.
+    // As the banner writes it, too.
     for address in [admin.clone(), format!("http://{admin}"), format!("http://{admin}/")] {
         let ran = home.run(&format!("status {address}"), "");
         assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -1,5 +1,6 @@
 //! `countersign serve`: a server in the foreground.
 
+mod banner;
 mod bounds;
 mod builtin;
 mod listening;
@@ -7,7 +8,6 @@ mod mailbox;
 mod notified;
 mod ready;
 mod reload;
-mod screen;
 mod sources;
 mod stats_publisher;
 mod status;
@@ -35,6 +35,7 @@ use super::signals::Claimed;
 use super::system;
 use super::systemd::Passed;
 use super::units;
+use banner::Banner;
 pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, Failures, raise_descriptors};
 use builtin::AnyService;
 pub(crate) use listening::{Listening, Missing};
@@ -42,7 +43,6 @@ use mailbox::{Mailbox, Receiver};
 use notified::Notified;
 pub(crate) use ready::{Ready, bound_of};
 use reload::{Reload, Source};
-use screen::Screen;
 use stats_publisher::{Publishing, StatsPublisher};
 use worker::{Commands, Worker};
 use workers::Workers;
@@ -163,8 +163,8 @@ fn serve(
     let aggregate = Arc::new(Aggregate::new(workers, loops, system::wall(), began));
     let admin =
         wanted.process.admin.listen(Arc::clone(&aggregate) as _, passed_to_admin, &ports)?;
-    let screen = Screen::new(listeners, &first, workers, admin.as_ref());
-    introduce(&screen, log, logging.format, &first, admin.as_ref());
+    let banner = Banner::new(listeners, &first, workers, admin.as_ref());
+    introduce(&banner, log, logging.format, &first, admin.as_ref());
     let labels: Vec<_> = listeners.iter().map(|ready| ready.listening.labels()).collect();
     let progress: Arc<Progress> = Arc::default();
     let publishing = admin.as_ref().map(|admin| {
@@ -202,18 +202,18 @@ fn serve(
     Ok(())
 }
 
-/// The first screen on stderr, and on stdout where the server listens. Where nobody reads what it
+/// The banner on stderr, and on stdout where the server listens. Where nobody reads what it
 /// says, it serves all the same.
 fn introduce(
-    screen: &Screen,
+    banner: &Banner,
     log: &Guard,
     format: Format,
     server: &Server<AnyService>,
     admin: Option<&Admin>,
 ) {
     match format {
-        Format::Text => log.write(screen.text()),
-        Format::Json => screen.log(),
+        Format::Text => log.write(banner.text()),
+        Format::Json => banner.log(),
     }
     for address in server.addresses() {
         announce(format_args!("listening on {address}"));

@@ -28,7 +28,7 @@ impl Response {
     /// Asks for the page. Gives up without a word of its own as soon as `is_over` says so.
     pub(super) fn ask(status: &Status, is_over: &dyn Fn() -> bool) -> Result<Self, Failure> {
         let Status { address, timeout, .. } = status;
-        // As the first screen shows it.
+        // As the banner shows it.
         let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
         let unreached = |error: io::Error| Failure::client(address, &as_a_client(error));
         let now = system::monotonic();

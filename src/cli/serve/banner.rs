@@ -1,4 +1,4 @@
-//! The first screen: what is served, with which keys and how much memory, and how to connect.
+//! The banner: what is served, with which keys and how much memory, and how to connect.
 
 use std::fmt::Write as _;
 
@@ -12,8 +12,8 @@ use crate::cli::escape::Escaped;
 use crate::cli::options::quoted;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
-/// What the first screen says.
-pub(super) struct Screen {
+/// What the banner says.
+pub(super) struct Banner {
     listeners: Vec<Part>,
     memory: String,
     /// Where the pages are.
@@ -33,7 +33,7 @@ struct Part {
     connect: Vec<String>,
 }
 
-impl Screen {
+impl Banner {
     /// The server is one of so many workers'.
     pub(super) fn new(
         listeners: &[Ready],
