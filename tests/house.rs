@@ -50,7 +50,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "src/server/listener/socket_file.rs",
             "src/load/dial.rs",
             "src/cli/proxy/sockets.rs",
-            "src/cli/systemd/passed.rs",
+            "src/cli/systemd/listen_fds.rs",
         ],
     ),
     ("toml::", &["src/cli/config"]),

@@ -18,7 +18,7 @@ use crate::cli::exit::Failure;
 use crate::cli::reload::{self, PATIENCE, Progress, Reloader};
 use crate::cli::signals::{Come, Signals};
 use crate::cli::system;
-use crate::cli::systemd::Notified;
+use crate::cli::systemd::ServiceManager;
 
 /// A relay, and what has a turn beside it.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Daemon {
     progress: Arc<Progress>,
     /// Where keys arrive that were reloaded.
     keys: Receiver<Keys>,
-    notified: Notified,
+    manager: ServiceManager,
     /// None without an admin listener.
     publisher: Option<StatsPublisher>,
     began: Instant,
@@ -94,7 +94,7 @@ impl Daemon {
             signals,
             reloader: Reloader::new(task, Arc::clone(&progress)),
             keys,
-            notified: Notified::ready(Arc::clone(&progress)),
+            manager: ServiceManager::ready(Arc::clone(&progress)),
             progress,
             publisher,
             began,
@@ -105,7 +105,7 @@ impl Daemon {
     /// Carries until a signal drains it; the next one stops it at once.
     pub(super) fn run(mut self) -> io::Result<()> {
         while !self.is_stopping || self.relay.open() > 0 {
-            self.relay.turn(self.notified.due())?;
+            self.relay.turn(self.manager.due())?;
             self.heed();
             if let Ok(Keys { ring, taken }) = self.keys.try_recv() {
                 self.relay.replace_keys(ring);
@@ -116,7 +116,7 @@ impl Daemon {
                 publisher.turn(&self.relay, &self.progress);
             }
             let stopping = "stopping: what is open is carried to its end";
-            self.notified.turn(self.is_stopping, stopping, || true);
+            self.manager.turn(self.is_stopping, stopping, || true);
         }
         let Desk { counters, carried, .. } = &self.relay.desk;
         info!("stopped; {} connections, {carried}", counters.accepted);

@@ -5,7 +5,7 @@ mod bounds;
 mod builtin;
 mod listening;
 mod mailbox;
-mod notified;
+mod manager;
 mod ready;
 mod reload;
 mod sources;
@@ -33,14 +33,14 @@ use super::ports::Ipv4Ports;
 use super::reload::{Progress, Reloader};
 use super::signals::Claimed;
 use super::system;
-use super::systemd::Passed;
+use super::systemd::ListenFds;
 use super::units;
 use banner::Banner;
 pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, Failures, raise_descriptors};
 use builtin::AnyService;
 pub(crate) use listening::{Listening, Missing};
 use mailbox::{Mailbox, Receiver};
-use notified::Notified;
+use manager::ManagerHook;
 pub(crate) use ready::{Ready, bound_of};
 use reload::{Reload, Source};
 use stats_publisher::{Publishing, StatsPublisher};
@@ -126,7 +126,7 @@ impl Serve {
 
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         // Before there is a second thread, and before a file of ours can have one of the numbers.
-        let passed = Passed::take()?;
+        let passed = ListenFds::take()?;
         let source = self.source(&std::env::args_os().collect::<Vec<_>>());
         let wanted = source.read()?;
         let log = logging::begin(wanted.process.logging);
@@ -139,7 +139,7 @@ impl Serve {
 fn serve(
     (source, wanted): (Source, Wanted),
     listeners: &[Ready],
-    mut passed: Passed,
+    mut passed: ListenFds,
     log: &Guard,
     signals: Claimed,
 ) -> Result<(), Failure> {
@@ -180,7 +180,7 @@ fn serve(
         publishing.map(|publishing| StatsPublisher::of(0, Arc::clone(&mailboxes[0]), publishing));
     let reload = Reload { source, now: wanted, workers: mailboxes.clone() };
     let reloader = Reloader::new(reload, Arc::clone(&progress));
-    let notified = Notified::ready(Arc::clone(&progress), mailboxes.clone());
+    let manager = ManagerHook::ready(Arc::clone(&progress), mailboxes.clone());
     let commands = Commands {
         signals,
         workers: mailboxes,
@@ -190,7 +190,7 @@ fn serve(
         began,
         is_stopping: false,
     };
-    let mut worker = Worker::new(first).with(commands).with(receiver).with(others).with(notified);
+    let mut worker = Worker::new(first).with(commands).with(receiver).with(others).with(manager);
     if let Some(publisher) = publisher {
         worker = worker.publisher(publisher);
     }

@@ -14,7 +14,7 @@ use super::listening::{Listening, Made, Missing};
 use super::mailbox::ListenerUpdate;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::ports::{self, Ipv4Ports};
-use crate::cli::systemd::Passed;
+use crate::cli::systemd::ListenFds;
 use crate::cli::units;
 
 /// The descriptors of a worker beside the first, apart from its sockets: its poll and the like.
@@ -173,7 +173,7 @@ impl Ready {
 pub(super) fn servers(
     listeners: &[Ready],
     workers: usize,
-    passed: Passed,
+    passed: ListenFds,
     ports: &Ipv4Ports,
 ) -> Result<Vec<Server<AnyService>>, Failure> {
     let served: Vec<_> = listeners.iter().map(|ready| ready.listening.served()).collect();

@@ -1,9 +1,9 @@
 //! A service manager that started us: what it is told, and the sockets that it hands over.
 
-mod notice;
-mod notified;
-mod passed;
+mod listen_fds;
+mod manager;
+mod notify;
 
-use notice::Notifier;
-pub(crate) use notified::Notified;
-pub(crate) use passed::Passed;
+pub(crate) use listen_fds::ListenFds;
+pub(crate) use manager::ServiceManager;
+use notify::SdNotify;

@@ -1,5 +1,5 @@
 //! Under a service manager: what it is told, and the sockets and secrets that it hands over.
 
 mod credentials;
-mod notified;
-mod passed;
+mod listen_fds;
+mod notify;

@@ -13,9 +13,9 @@ use crate::cli::units;
 
 /// The sockets that were passed and have found no listener yet, each with its name.
 #[derive(Debug, Default)]
-pub(crate) struct Passed(Vec<(String, OwnedFd)>);
+pub(crate) struct ListenFds(Vec<(String, OwnedFd)>);
 
-impl Passed {
+impl ListenFds {
     /// Takes them, as `LISTEN_FDS`, `LISTEN_PID` and `LISTEN_FDNAMES` say. For once, and before
     /// there are threads: two of the variables are removed.
     pub(crate) fn take() -> Result<Self, Failure> {
@@ -126,9 +126,9 @@ mod tests {
     use super::*;
 
     /// What was passed under these names.
-    fn passed(names: &[&str]) -> Passed {
+    fn passed(names: &[&str]) -> ListenFds {
         let socket = || OwnedFd::from(std::os::unix::net::UnixDatagram::unbound().unwrap());
-        Passed(names.iter().map(|name| ((*name).to_owned(), socket())).collect())
+        ListenFds(names.iter().map(|name| ((*name).to_owned(), socket())).collect())
     }
 
     /// The places of the sockets that each listener gets.

@@ -19,22 +19,22 @@ use crate::cli::escape::Escaped;
 use crate::cli::exit::plain;
 use crate::cli::system;
 
-/// How many notices may wait for room. A manager that takes none of so many is past help.
+/// How many messages may wait for room. A manager that takes none of so many is past help.
 const WAITING: usize = 16;
 
-/// How long until a notice is tried again that found no room.
+/// How long until a message is tried again that found no room.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// Tells the service manager, if one has asked to be told.
 #[derive(Debug, Default)]
-pub(crate) struct Notifier {
+pub(crate) struct SdNotify {
     to: Option<To>,
     /// How often it is told that we are alive, and when next.
     alive: Option<(Duration, Instant)>,
     /// What found no room, and when it is tried again.
     waiting: VecDeque<String>,
     again: Option<Instant>,
-    /// It was told of that a notice came to nothing.
+    /// It was told of that a message came to nothing.
     has_failed: bool,
 }
 
@@ -44,26 +44,26 @@ struct To {
     address: SocketAddr,
 }
 
-impl Notifier {
+impl SdNotify {
     /// As `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` say. Without the first, it does
     /// nothing.
     pub(crate) fn from_environment() -> Self {
-        let mut notifier = Self::default();
+        let mut notify = Self::default();
         let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
-            return notifier;
+            return notify;
         };
         match To::open(&name) {
-            Ok(to) => notifier.to = Some(to),
-            Err(error) => notifier.failed(&error),
+            Ok(to) => notify.to = Some(to),
+            Err(error) => notify.failed(&error),
         }
         let first = |most| (interval(most), system::monotonic());
-        notifier.alive = sd_notify::watchdog_enabled().map(first);
-        notifier
+        notify.alive = sd_notify::watchdog_enabled().map(first);
+        notify
     }
 
     /// Whoever connects is served; at first, and after a reload.
     pub(crate) fn ready(&mut self, status: &str) {
-        // A line feed would begin another notice.
+        // A line feed would begin another message.
         let status = Escaped(status).to_string();
         self.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
     }
@@ -125,8 +125,8 @@ impl Notifier {
     /// Sends what waits, as far as there is room.
     fn send(&mut self) {
         let Some(To { socket, address }) = &self.to else { return };
-        while let Some(notice) = self.waiting.front() {
-            match socket.send_to_addr(notice.as_bytes(), address) {
+        while let Some(message) = self.waiting.front() {
+            match socket.send_to_addr(message.as_bytes(), address) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return self.again = Some(system::monotonic() + AGAIN);
@@ -172,9 +172,9 @@ fn interval(most: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    fn notifier(to: &str, most: Duration) -> Notifier {
+    fn notify(to: &str, most: Duration) -> SdNotify {
         let alive = Some((interval(most), system::monotonic()));
-        Notifier { to: Some(To::open(OsStr::new(to)).unwrap()), alive, ..Notifier::default() }
+        SdNotify { to: Some(To::open(OsStr::new(to)).unwrap()), alive, ..SdNotify::default() }
     }
 
     fn heard(manager: &UnixDatagram) -> Vec<String> {
@@ -197,48 +197,48 @@ mod tests {
 
     #[test]
     fn without_a_manager_nothing_is_due() {
-        let mut notifier = Notifier::default();
-        notifier.ready("serving");
-        notifier.turn(|| true);
-        assert_eq!((notifier.due(), notifier.waiting.len()), (None, 0));
+        let mut notify = SdNotify::default();
+        notify.ready("serving");
+        notify.turn(|| true);
+        assert_eq!((notify.due(), notify.waiting.len()), (None, 0));
     }
 
     #[test]
     fn a_manager_that_takes_nothing_hears_it_all_later_and_in_order() {
         let (manager, name) = manager("late");
-        let mut notifier = notifier(&name, Duration::from_secs(3600));
+        let mut notify = notify(&name, Duration::from_secs(3600));
         // Until its queue is full.
         let mut told = 0;
-        while notifier.waiting.is_empty() {
-            notifier.ready("again");
+        while notify.waiting.is_empty() {
+            notify.ready("again");
             told += 1;
         }
-        notifier.reloading();
-        notifier.stopping("draining");
-        assert!(notifier.due().is_some());
-        assert_eq!(heard(&manager).len() + notifier.waiting.len(), told + 2);
-        notifier.again = Some(system::monotonic());
-        notifier.turn(|| true);
+        notify.reloading();
+        notify.stopping("draining");
+        assert!(notify.due().is_some());
+        assert_eq!(heard(&manager).len() + notify.waiting.len(), told + 2);
+        notify.again = Some(system::monotonic());
+        notify.turn(|| true);
         let heard = heard(&manager);
         assert_eq!(heard[0], "READY=1\nSTATUS=again\n");
         let stamp = heard[1].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
         assert!(stamp.trim_end().parse::<u64>().unwrap() > 0);
         assert_eq!(heard[2], "STOPPING=1\nSTATUS=draining\n");
-        assert!(!notifier.has_failed);
+        assert!(!notify.has_failed);
     }
 
     #[test]
     fn what_waits_is_bounded_and_the_latest_stays() {
         let (manager, name) = manager("bounded");
-        let mut notifier = notifier(&name, Duration::from_secs(3600));
+        let mut notify = notify(&name, Duration::from_secs(3600));
         for number in 0..2000 {
-            notifier.ready(&number.to_string());
+            notify.ready(&number.to_string());
         }
-        assert_eq!((notifier.waiting.len(), notifier.has_failed), (WAITING, true));
+        assert_eq!((notify.waiting.len(), notify.has_failed), (WAITING, true));
         let mut last = None;
-        while !notifier.waiting.is_empty() {
+        while !notify.waiting.is_empty() {
             last = heard(&manager).pop();
-            notifier.send();
+            notify.send();
         }
         let last = heard(&manager).pop().or(last).unwrap();
         assert_eq!(last, "READY=1\nSTATUS=1999\n");
@@ -248,25 +248,25 @@ mod tests {
     fn a_manager_that_is_gone_is_no_harm() {
         let (manager, name) = manager("gone");
         drop(manager);
-        let mut notifier = notifier(&name, Duration::from_secs(3600));
-        notifier.ready("serving");
-        notifier.turn(|| true);
-        assert!(notifier.has_failed && notifier.waiting.is_empty());
+        let mut notify = notify(&name, Duration::from_secs(3600));
+        notify.ready("serving");
+        notify.turn(|| true);
+        assert!(notify.has_failed && notify.waiting.is_empty());
     }
 
     #[test]
     fn the_loop_is_told_of_when_that_is_due_and_not_before() {
         let (manager, name) = manager("alive");
-        let mut notifier = notifier(&name, Duration::from_secs(3600));
+        let mut notify = notify(&name, Duration::from_secs(3600));
         for _ in 0..3 {
-            notifier.turn(|| true);
+            notify.turn(|| true);
         }
         assert_eq!(heard(&manager), ["WATCHDOG=1\n"]);
         let soon = Some((Duration::from_secs(1200), system::monotonic()));
-        notifier.alive = soon;
-        notifier.turn(|| false);
+        notify.alive = soon;
+        notify.turn(|| false);
         assert!(heard(&manager).is_empty(), "another loop is stuck");
-        let due = notifier.due().unwrap().saturating_duration_since(system::monotonic());
+        let due = notify.due().unwrap().saturating_duration_since(system::monotonic());
         assert!(due < Duration::from_secs(1800), "less than half of what ends us");
         assert_eq!(interval(Duration::ZERO), Duration::from_millis(1));
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Notifier;
+use super::SdNotify;
 use crate::cli::reload::Progress;
 
 /// Tells the service manager of a daemon, in whose loop it has its turns.
 #[derive(Debug)]
-pub(crate) struct Notified {
-    notifier: Notifier,
+pub(crate) struct ServiceManager {
+    notify: SdNotify,
     progress: Arc<Progress>,
     /// How many reloads it has told of, and whether it owes the end of the last.
     reloads: u64,
@@ -17,18 +17,18 @@ pub(crate) struct Notified {
     is_stopping: bool,
 }
 
-impl Notified {
+impl ServiceManager {
     /// Tells that whoever connects from now on is served.
     pub(crate) fn ready(progress: Arc<Progress>) -> Self {
-        let mut notifier = Notifier::from_environment();
-        notifier.ready("serving");
+        let mut notify = SdNotify::from_environment();
+        notify.ready("serving");
         let (reloads, is_reloading, is_stopping) = (0, false, false);
-        Self { notifier, progress, reloads, is_reloading, is_stopping }
+        Self { notify, progress, reloads, is_reloading, is_stopping }
     }
 
     /// When it has something to do next.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.notifier.due()
+        self.notify.due()
     }
 
     /// Tells what has happened since the last turn, and that the loops are alive where they are.
@@ -42,10 +42,10 @@ impl Notified {
             self.reload();
             if is_draining {
                 self.is_stopping = true;
-                self.notifier.stopping(stopping);
+                self.notify.stopping(stopping);
             }
         }
-        self.notifier.turn(|| self.is_stopping || are_alive());
+        self.notify.turn(|| self.is_stopping || are_alive());
     }
 
     /// A reload that was over before this had its turn is told of too: the manager waits for it.
@@ -54,13 +54,13 @@ impl Notified {
         if asked > self.reloads {
             self.reloads = asked;
             self.is_reloading = true;
-            self.notifier.reloading();
+            self.notify.reloading();
         }
         if self.is_reloading && !self.progress.is_going() {
             self.is_reloading = false;
             match self.progress.outcomes().error {
-                None => self.notifier.ready("serving"),
-                Some(_) => self.notifier.ready("serving; the last reload failed, see the log"),
+                None => self.notify.ready("serving"),
+                Some(_) => self.notify.ready("serving; the last reload failed, see the log"),
             }
         }
     }

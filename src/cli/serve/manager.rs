@@ -10,24 +10,24 @@ use super::builtin::AnyService;
 use super::mailbox::Mailbox;
 use super::worker::Beside;
 use crate::cli::reload::Progress;
-use crate::cli::systemd;
+use crate::cli::systemd::ServiceManager;
 
 /// Tells the service manager of the worker that it has a turn beside, and of the others.
-pub(super) struct Notified {
-    notified: systemd::Notified,
+pub(super) struct ManagerHook {
+    manager: ServiceManager,
     workers: Vec<Arc<Mailbox>>,
 }
 
-impl Notified {
+impl ManagerHook {
     /// Tells that whoever connects from now on is served.
     pub(super) fn ready(progress: Arc<Progress>, workers: Vec<Arc<Mailbox>>) -> Self {
-        Self { notified: systemd::Notified::ready(progress), workers }
+        Self { manager: ServiceManager::ready(progress), workers }
     }
 }
 
-impl Beside for Notified {
+impl Beside for ManagerHook {
     fn due(&self) -> Option<Instant> {
-        self.notified.due()
+        self.manager.due()
     }
 
     fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()> {
@@ -35,7 +35,7 @@ impl Beside for Notified {
         // All are called, or a stuck one would spare the rest.
         let are_alive = || workers.iter().filter(|worker| !worker.has_turned()).count() == 0;
         let stopping = "stopping: what has arrived is answered";
-        self.notified.turn(server.is_draining(), stopping, are_alive);
+        self.manager.turn(server.is_draining(), stopping, are_alive);
         Ok(())
     }
 }
