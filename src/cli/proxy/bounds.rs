@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use countersign::Limits;
 
-use crate::cli::serve::Failures;
+use crate::cli::serve::ThrottleArgs;
 use crate::cli::{serve, units};
 
 /// What the proxy may use at most, and how long it waits.
@@ -42,7 +42,7 @@ pub(super) struct Bounds {
           value_parser = units::time(units::ANY_TIME))]
     pub(super) drain_timeout: Duration,
     #[command(flatten)]
-    failures: Failures,
+    failures: ThrottleArgs,
 }
 
 impl Bounds {

@@ -8,8 +8,8 @@ use clap::builder::BoolishValueParser;
 use countersign::{KeyRing, Limits, ListenerConfig, Protocol};
 use log::warn;
 
-use super::bounds::Bounds;
 use super::builtin::{BuiltinService, ServiceState, builtin_services};
+use super::limits::LimitArgs;
 use super::sources::Sources;
 use crate::cli::admin::Labels;
 use crate::cli::config::Origin;
@@ -67,7 +67,7 @@ pub(crate) struct Listening {
     #[command(flatten)]
     pub(crate) sources: Sources,
     #[command(flatten)]
-    pub(super) bounds: Bounds,
+    pub(super) limits: LimitArgs,
     /// Where it stands in the configuration file, if it does.
     #[arg(skip)]
     pub(crate) origin: Option<Origin>,

@@ -1,8 +1,8 @@
 //! `countersign serve`: a server in the foreground.
 
 mod banner;
-mod bounds;
 mod builtin;
+mod limits;
 mod listening;
 mod mailbox;
 mod manager;
@@ -36,8 +36,8 @@ use super::system;
 use super::systemd::ListenFds;
 use super::units;
 use banner::Banner;
-pub(crate) use bounds::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, Failures, raise_descriptors};
 use builtin::AnyService;
+pub(crate) use limits::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, ThrottleArgs, raise_descriptors};
 pub(crate) use listening::{Listening, Missing};
 use mailbox::{Mailbox, Receiver};
 use manager::ManagerHook;

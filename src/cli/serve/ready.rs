@@ -8,8 +8,8 @@ use countersign::{
     Address, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Protocol, Server, ToAddresses as _,
 };
 
-use super::bounds;
 use super::builtin::{self, AnyService, ServiceState};
+use super::limits;
 use super::listening::{Listening, Made, Missing};
 use super::mailbox::ListenerUpdate;
 use crate::cli::exit::{Failure, Kind};
@@ -41,11 +41,11 @@ impl Ready {
     ) -> Result<Vec<Self>, Failure> {
         let wanted: Vec<_> = listeners
             .iter()
-            .map(|listening| (&listening.bounds, listening.spoken.message_max))
+            .map(|listening| (&listening.limits, listening.spoken.message_max))
             .collect();
         let sockets: usize = listeners.iter().map(|listening| listening.bind.len()).sum();
         let beside = (workers - 1) * (OF_WORKER + sockets);
-        let limits = bounds::limits(&wanted, beside)?;
+        let limits = limits::limits(&wanted, beside)?;
         let (mut ready, mut failures) = (Vec::new(), Vec::new());
         for (listening, limits) in listeners.into_iter().zip(limits) {
             let origin = listening.origin.clone();
@@ -89,7 +89,7 @@ impl Ready {
 
     /// One worker's listener, of so many workers; it isn't bound yet.
     fn listener(&self, workers: usize) -> ListenerConfig {
-        let limits = bounds::divided(&self.limits, workers);
+        let limits = limits::divided(&self.limits, workers);
         self.listening.listener(self.protocol.clone(), limits).reuse_port(workers > 1)
     }
 
@@ -150,7 +150,7 @@ impl Ready {
     pub(super) fn update(&self, workers: usize) -> ListenerUpdate {
         ListenerUpdate {
             keys: self.protocol.keys().clone(),
-            limits: bounds::divided(&self.limits, workers),
+            limits: limits::divided(&self.limits, workers),
             access: self.listening.sources.access(),
         }
     }

@@ -9,7 +9,7 @@ use log::warn;
 use super::listening::Missing;
 use super::mailbox::{ConfigUpdate, Mailbox};
 use super::ready::Ready;
-use super::{Settings, bounds};
+use super::{Settings, limits};
 use crate::cli::config::{File, Wanted};
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::reload::{PATIENCE, Task};
@@ -43,7 +43,7 @@ pub(super) struct Reload {
 /// The options that a reload can change, by their identifiers.
 fn may_change() -> Vec<String> {
     let others = ["keys", "allow", "deny", "level", "busy_poll", "close_revoked"];
-    let mut all = bounds::options();
+    let mut all = limits::options();
     all.extend(others.map(str::to_owned));
     all
 }

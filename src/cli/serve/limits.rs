@@ -14,7 +14,7 @@ use crate::cli::units;
 /// What the server may use at most.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
-pub(super) struct Bounds {
+pub(super) struct LimitArgs {
     /// Connections at one time
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "10000",
           value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
@@ -56,12 +56,12 @@ pub(super) struct Bounds {
           value_parser = units::size(HELD_LEAST..=BUFFERED_MAX))]
     buffered_max: usize,
     #[command(flatten)]
-    failures: Failures,
+    failures: ThrottleArgs,
 }
 
 /// How networks with failed proofs are throttled.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Failures {
+pub(crate) struct ThrottleArgs {
     /// Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed
     #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_BURST", default_value = "10",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
@@ -98,10 +98,10 @@ pub(crate) const DESCRIPTORS_BESIDE: u64 = 64;
 /// The limits of each listener, which has messages of so many bytes at most; with descriptors
 /// enough for all of them and for so many beside, or as many as the system gives.
 pub(super) fn limits(
-    listeners: &[(&Bounds, usize)],
+    listeners: &[(&LimitArgs, usize)],
     beside: usize,
 ) -> Result<Vec<Limits>, Failure> {
-    let wanted = listeners.iter().map(|(bounds, _)| bounds.max_connections);
+    let wanted = listeners.iter().map(|(args, _)| args.max_connections);
     let wanted = wanted.fold(0, usize::saturating_add);
     let given = raise_descriptors(wanted.saturating_add(beside) as u64)?;
     let room = usize::try_from(given.saturating_sub(DESCRIPTORS_BESIDE)).unwrap_or(usize::MAX);
@@ -109,16 +109,16 @@ pub(super) fn limits(
     if room < wanted {
         warn!("{given} descriptors allow for {room} connections; raise ulimit -n");
     }
-    let limits = listeners.iter().map(|(bounds, message_max)| {
-        let connections = share(bounds.max_connections, wanted, room);
-        Limits { connections, ..bounds.limits(*message_max) }
+    let limits = listeners.iter().map(|(args, message_max)| {
+        let connections = share(args.max_connections, wanted, room);
+        Limits { connections, ..args.limits(*message_max) }
     });
     Ok(limits.collect())
 }
 
 /// The options, by their identifiers.
 pub(super) fn options() -> Vec<String> {
-    let command = Bounds::augment_args(Command::new("bounds"));
+    let command = LimitArgs::augment_args(Command::new("limits"));
     command.get_arguments().map(|arg| arg.get_id().to_string()).collect()
 }
 
@@ -143,7 +143,7 @@ fn share(wants: usize, wanted: usize, room: usize) -> usize {
     usize::try_from(share).unwrap_or(room).max(1)
 }
 
-impl Bounds {
+impl LimitArgs {
     fn limits(&self, message_max: usize) -> Limits {
         let half = self.max_unauthenticated.div_ceil(2);
         let limits = Limits {
@@ -164,7 +164,7 @@ impl Bounds {
     }
 }
 
-impl Failures {
+impl ThrottleArgs {
     /// The limits with these settings.
     pub(crate) fn within(&self, limits: Limits) -> Limits {
         let Self { failure_burst, failure_limit, failure_delay, failure_decay } = *self;
