@@ -8,7 +8,7 @@ use super::config::{File, Wanted};
 use super::exit::Failure;
 use super::logging;
 use super::output::stdout;
-use super::serve::{Missing, Ready, Settings, bound_of};
+use super::serve::{MissingRing, PreparedListener, Settings, bound_of};
 
 /// Check a configuration as serve reads it
 ///
@@ -39,14 +39,15 @@ impl CheckConfig {
         let logging = read.as_ref().map_or(settings.process.logging, |it| it.process.logging);
         let _log = logging::begin(logging);
         let Wanted { process, listeners, .. } = read?;
-        let listeners = Ready::all(listeners, process.workers, Missing::Left)?;
+        let listeners = PreparedListener::all(listeners, process.workers, MissingRing::Leave)?;
         let pages = process.admin.resolved().err().map(|failure| failure.at(&path.display()));
-        let resolved = listeners.iter().flat_map(Ready::unresolved).chain(pages).collect();
+        let resolved =
+            listeners.iter().flat_map(PreparedListener::unresolved).chain(pages).collect();
         if let Some(failure) = Failure::together(resolved) {
             return Err(failure);
         }
-        for ready in &listeners {
-            stdout().line(ready.shown(process.workers)?);
+        for listener in &listeners {
+            stdout().line(listener.shown(process.workers)?);
         }
         stdout().line(format_args!("memory: {}", bound_of(&listeners, process.workers)?));
         Ok(())

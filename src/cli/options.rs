@@ -22,10 +22,10 @@ const MESSAGE_MAX: usize = 64 << 10;
 /// What the library takes at most.
 pub(crate) const MESSAGE_MAX_CAP: usize = 1 << 30;
 
-/// What is spoken; the same at both ends.
+/// The protocol, which is the same at both ends.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "What is spoken (the same at both ends)")]
-pub(crate) struct Spoken {
+pub(crate) struct ProtocolArgs {
     /// The handshake
     #[arg(long = "dialect", value_name = "NAME", env = "COUNTERSIGN_DIALECT",
           default_value = "countersign/1", value_parser = Choice(handshakes))]
@@ -71,7 +71,7 @@ pub(crate) struct Spoken {
 /// What the longest reply has beyond its message: a stamp, and what frames it.
 pub(crate) const STAMP_AND_FRAME: usize = 64;
 
-impl Spoken {
+impl ProtocolArgs {
     /// The same for a client, which means one service and speaks one dialect.
     pub(crate) fn into_client(mut self) -> Self {
         self.audience.truncate(1);

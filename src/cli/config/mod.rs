@@ -22,7 +22,7 @@ use countersign::{FileFault, FileRules};
 
 use super::environment;
 use super::exit::{Failure, Kind, plain};
-use super::serve::{Listening, Process, Settings};
+use super::serve::{ListenerArgs, Process, Settings};
 use document::{Document, Entry, Fault, Table};
 use known::{Known, Place, Value};
 
@@ -38,7 +38,7 @@ pub(crate) struct File {
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) process: Process,
-    pub(crate) listeners: Vec<Listening>,
+    pub(crate) listeners: Vec<ListenerArgs>,
     /// Every option of each listener, and of the process, as it was written; none without a file,
     /// for then nothing of it can change.
     written: Vec<Vec<Written>>,
@@ -78,13 +78,13 @@ impl Wanted {
         }
         let mut changes = Vec::new();
         let both = self.written.iter().zip(&now.written).zip(&self.listeners);
-        for (place, ((wanted, now), listening)) in both.enumerate() {
+        for (place, ((wanted, now), listener)) in both.enumerate() {
             let fixed = |written: &&Written| {
                 !may_change.contains(&written.id) && (place == 0 || !written.is_process)
             };
             let differ = wanted.iter().filter(fixed).filter(|written| !now.contains(written));
             changes.extend(differ.map(|Written { name, is_process, .. }| {
-                let place = match &listening.origin {
+                let place = match &listener.origin {
                     // It stands somewhere at the top.
                     Some(origin) if *is_process => format!("{}: ", origin.path.display()),
                     Some(origin) => format!("{origin}: "),
@@ -106,8 +106,8 @@ impl Origin {
 
 impl From<Settings> for Wanted {
     /// Without a file there is one listener.
-    fn from(Settings { process, listening }: Settings) -> Self {
-        Self { process, listeners: vec![listening], written: Vec::new() }
+    fn from(Settings { process, listener }: Settings) -> Self {
+        Self { process, listeners: vec![listener], written: Vec::new() }
     }
 }
 
@@ -149,12 +149,12 @@ impl File {
             let bind = own.iter().chain(&top).find(|value| value.id == "bind");
             let bind = bind.map(|value| value.line);
             let matches = self.beaten(&top, own, tables.len())?;
-            let Settings { process, mut listening } =
+            let Settings { process, mut listener } =
                 Settings::from_arg_matches(&matches).map_err(usage)?;
             written.push(as_written(&matches));
             let path = self.path.clone();
-            listening.origin = Some(Origin { path, line: *line, bind });
-            listeners.push(listening);
+            listener.origin = Some(Origin { path, line: *line, bind });
+            listeners.push(listener);
             first.get_or_insert(process);
         }
         let process = first.ok_or_else(|| Failure::new(Kind::General, "there is no listener"))?;
@@ -261,20 +261,20 @@ pub(crate) fn keys() -> Vec<(clap::Arg, bool)> {
 
 fn known() -> Known {
     let process = Process::augment_args(Command::new("process"));
-    Known::new(&process, &Listening::augment_args(Command::new("listener")))
+    Known::new(&process, &ListenerArgs::augment_args(Command::new("listener")))
 }
 
 /// Listeners that have a name or an address in common, or the address of the pages.
-fn twins(listeners: &[Listening], admin: Option<&str>) -> Vec<Fault> {
+fn twins(listeners: &[ListenerArgs], admin: Option<&str>) -> Vec<Fault> {
     let admin = admin.and_then(identity);
     let mut faults = Vec::new();
     let mut seen: HashMap<(&str, String), usize> = HashMap::new();
-    for listening in listeners {
-        let Some(origin) = &listening.origin else { continue };
-        let name = listening.name.iter().map(|name| ("name", name.clone(), origin.line));
+    for listener in listeners {
+        let Some(origin) = &listener.origin else { continue };
+        let name = listener.name.iter().map(|name| ("name", name.clone(), origin.line));
         let line = origin.of_bind().line;
         let addresses =
-            listening.bind.iter().filter_map(|address| Some(("address", identity(address)?, line)));
+            listener.bind.iter().filter_map(|address| Some(("address", identity(address)?, line)));
         for (what, text, line) in name.chain(addresses) {
             if what == "address" && admin.as_ref() == Some(&text) {
                 let text = format!("the address {text} is that of --admin too");

@@ -53,7 +53,7 @@ fn every_option_can_stand_in_a_file() {
 #[test]
 fn what_is_a_listeners_can_stand_in_its_table_and_nothing_else() {
     let known = known();
-    let listener = Listening::augment_args(Command::new("listener"));
+    let listener = ListenerArgs::augment_args(Command::new("listener"));
     for (arg, _) in known.args() {
         let text = format!("[[listener]]\n{} = {}\n", arg.get_long().unwrap(), sample(arg));
         match listener.get_arguments().any(|each| each.get_id() == arg.get_id()) {
@@ -79,12 +79,12 @@ fn a_listener_has_what_stands_at_the_top_unless_it_has_its_own() {
     let text = "dialect = \"raw\"\nrhel = true\n[[listener]]\nbind = \"a:1\"\n\
                 [[listener]]\nbind = [\"b:1\", \"c:1\"]\ndialect = \"open\"\nrhel = false";
     let wanted = read(text).unwrap();
-    let spoken = |at: usize| {
-        let Listening { spoken, bind, .. } = &wanted.listeners[at];
-        (spoken.handshake(), spoken.rhel, bind.join(" "))
+    let protocol = |at: usize| {
+        let ListenerArgs { protocol: args, bind, .. } = &wanted.listeners[at];
+        (args.handshake(), args.rhel, bind.join(" "))
     };
-    assert_eq!(spoken(0), ("raw", true, "a:1".to_owned()));
-    assert_eq!(spoken(1), ("open", false, "b:1 c:1".to_owned()));
+    assert_eq!(protocol(0), ("raw", true, "a:1".to_owned()));
+    assert_eq!(protocol(1), ("open", false, "b:1 c:1".to_owned()));
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn what_was_typed_beats_the_file_for_every_listener() {
     let text = "dialect = \"raw\"\n[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"b:1\"\n\
                 dialect = \"hex\"";
     let wanted = file("--dialect open").wanted(text.as_bytes()).unwrap();
-    for listening in &wanted.listeners {
-        assert_eq!(listening.spoken.handshake(), "open");
+    for listener in &wanted.listeners {
+        assert_eq!(listener.protocol.handshake(), "open");
     }
 }
 
@@ -108,7 +108,7 @@ fn paths_are_taken_from_the_directory_of_the_file() {
     ] {
         assert_eq!(bound(written), meant);
     }
-    let keys = |text: &str| read(text).unwrap().listeners[0].spoken.keys.clone().unwrap();
+    let keys = |text: &str| read(text).unwrap().listeners[0].protocol.keys.clone().unwrap();
     assert_eq!(keys("keys = \"keys\""), Path::new("/etc/countersign/keys"));
     assert_eq!(keys("keys = \"/keys\""), Path::new("/keys"));
 }
@@ -199,7 +199,7 @@ fn a_mode_is_octal_and_other_numbers_are_what_they_are() {
         assert_eq!(one(text).unix_mode, 0o660, "{text}");
     }
     for text in ["message-max = \"1k\"", "message-max = 1024", "message-max = 0x400"] {
-        assert_eq!(one(text).spoken.message_max, 1024, "{text}");
+        assert_eq!(one(text).protocol.message_max, 1024, "{text}");
     }
 }
 

@@ -58,10 +58,10 @@ pub(super) enum Sent {
 
 impl<'a> Connection<'a> {
     pub(super) fn new(connect: &'a Connect, protocol: Protocol, is_prompt: bool) -> Self {
-        let Connect { spoken, retry, no_reply, .. } = connect;
+        let Connect { protocol: args, retry, no_reply, .. } = connect;
         // A chunk ends where the server's read does: the next waits until this was answered. At
         // the prompt a reply stands below its message.
-        let one = spoken.once || spoken.framing() == Framing::Chunks || is_prompt && !no_reply;
+        let one = args.once || args.framing() == Framing::Chunks || is_prompt && !no_reply;
         Self {
             connect,
             protocol,
@@ -111,12 +111,12 @@ impl<'a> Connection<'a> {
 
     /// Sends a message. Where nothing is on its way, a connection that is over is replaced first.
     pub(super) fn send(&mut self, message: &[u8]) -> Result<Sent, Failure> {
-        let most = self.connect.spoken.message_max;
+        let most = self.connect.protocol.message_max;
         if message.len() > most {
             return Ok(Sent::Refused(self.too_long()));
         }
         // A chunk of no bytes is none.
-        if message.is_empty() && self.connect.spoken.framing() == Framing::Chunks {
+        if message.is_empty() && self.connect.protocol.framing() == Framing::Chunks {
             return Ok(Sent::Queued);
         }
         if self.is_done() {
@@ -136,7 +136,7 @@ impl<'a> Connection<'a> {
     }
 
     pub(super) fn too_long(&self) -> Failure {
-        self.failed(&ClientError::TooLong(self.connect.spoken.message_max))
+        self.failed(&ClientError::TooLong(self.connect.protocol.message_max))
     }
 
     /// Makes sure that there is a connection, as far as can be seen.
@@ -171,7 +171,7 @@ impl<'a> Connection<'a> {
             if client.unsent() < unsent {
                 self.progress = system::monotonic();
             }
-            if self.connect.spoken.once && self.is_done() {
+            if self.connect.protocol.once && self.is_done() {
                 return self.leave();
             }
         }
@@ -192,7 +192,7 @@ impl<'a> Connection<'a> {
                     show(reply, self.is_escaped, &mut self.replies);
                     self.due = self.due.saturating_sub(1);
                     self.progress = system::monotonic();
-                    if self.connect.spoken.once && self.due == 0 {
+                    if self.connect.protocol.once && self.due == 0 {
                         return self.leave();
                     }
                 }

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use super::escape::Escaped;
 use super::exit::Failure;
-use super::options::{SERVER, STAMP_AND_FRAME, Spoken};
+use super::options::{ProtocolArgs, SERVER, STAMP_AND_FRAME};
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{system, units};
@@ -66,7 +66,7 @@ pub(crate) struct Connect {
     #[arg(long, env = "COUNTERSIGN_NO_REPLY", value_parser = BoolishValueParser::new())]
     no_reply: bool,
     #[command(flatten)]
-    spoken: Spoken,
+    protocol: ProtocolArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -80,24 +80,24 @@ Examples:
 
 impl Connect {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
-        let protocol = self.spoken.client_protocol()?;
+        let protocol = self.protocol.client_protocol()?;
         // The reply to the longest message is longer still.
-        let mut protocol = protocol.with_message_max(self.spoken.message_max + STAMP_AND_FRAME);
+        let mut protocol = protocol.with_message_max(self.protocol.message_max + STAMP_AND_FRAME);
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }
         let prompt = if io::stdin().is_terminal() { Terminal::open(signals)? } else { None };
         let mut connection = Connection::new(&self, protocol, prompt.is_some());
-        if self.spoken.exchange() == Exchange::VerifyOnly {
+        if self.protocol.exchange() == Exchange::VerifyOnly {
             return connection.verify();
         }
-        if self.spoken.exchange() == Exchange::Many {
+        if self.protocol.exchange() == Exchange::Many {
             // A server that isn't there is told of before anything is typed.
             connection.open()?;
         }
         let mut source = match prompt {
             Some(terminal) => Source::Prompt(terminal),
-            None => Source::Pipe(Input::new(self.spoken.message_max)),
+            None => Source::Pipe(Input::new(self.protocol.message_max)),
         };
         let done = converse(&mut connection, &mut source);
         // What was answered is shown, whatever came after it.

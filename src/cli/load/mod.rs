@@ -20,7 +20,7 @@ use countersign::load::{Arrival, HangUp, Plan, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::{Failure, Kind};
-use super::options::{MESSAGE_MAX_CAP, SERVER, Spoken};
+use super::options::{MESSAGE_MAX_CAP, ProtocolArgs, SERVER};
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{serve, units};
@@ -148,7 +148,7 @@ pub(crate) struct Load {
     #[arg(long, value_name = "CONDITION", env = "COUNTERSIGN_FAIL_IF", value_delimiter = ',')]
     fail_if: Vec<Threshold>,
     #[command(flatten)]
-    spoken: Spoken,
+    protocol: ProtocolArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -193,7 +193,7 @@ enum Ending {
 
 impl Load {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
-        let mut protocol = self.spoken.client_protocol()?;
+        let mut protocol = self.protocol.client_protocol()?;
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }
@@ -228,7 +228,7 @@ impl Load {
         Plan {
             connections: many(self.connections),
             idle: many(self.idle),
-            reconnect: self.reconnect || self.spoken.once,
+            reconnect: self.reconnect || self.protocol.once,
             depth: many(self.pipeline),
             size: self.size,
             count: self.count,

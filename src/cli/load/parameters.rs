@@ -16,7 +16,7 @@ pub(crate) struct Parameters(Vec<(&'static str, Value)>);
 impl Parameters {
     /// Those of a load that begins now.
     pub(super) fn of(load: &Load, plan: &Plan) -> Self {
-        let spoken = &load.spoken;
+        let args = &load.protocol;
         let seconds = |time: Duration| time.as_secs_f64();
         let some_seconds = |time: Option<Duration>| json!(time.map(seconds));
         let is_burst = load.rate.is_some() && load.arrival == Spacing::Burst;
@@ -29,12 +29,12 @@ impl Parameters {
             ("start", json!(units::date(system::wall()))),
             ("address", json!(load.address)),
             ("server", Value::Null),
-            ("dialect", json!(spoken.dialect().name())),
-            ("records", json!(spoken.records())),
-            ("audience", json!(spoken.audience())),
-            ("framing", json!(spoken.framing().name())),
-            ("mac", json!(spoken.mac.name())),
-            ("once", json!(spoken.once)),
+            ("dialect", json!(args.dialect().name())),
+            ("records", json!(args.records())),
+            ("audience", json!(args.audience())),
+            ("framing", json!(args.framing().name())),
+            ("mac", json!(args.mac.name())),
+            ("once", json!(args.once)),
             ("key", json!(load.key)),
             ("connections", json!(plan.connections)),
             ("idle", json!(plan.idle)),

@@ -12,7 +12,7 @@ use clap::builder::BoolishValueParser;
 use countersign::{Client, ClientError, Dial, Dialect, ToAddresses as _};
 
 use super::exit::{Failure, Kind};
-use super::options::{SERVER, Spoken};
+use super::options::{ProtocolArgs, SERVER};
 use super::output::{stderr, stdout};
 use super::{config, environment, system, units};
 use target::{Check, Target};
@@ -69,7 +69,7 @@ pub(crate) struct Ping {
     #[arg(short = 'q', long, env = "COUNTERSIGN_QUIET", value_parser = BoolishValueParser::new())]
     quiet: bool,
     #[command(flatten)]
-    spoken: Spoken,
+    protocol: ProtocolArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -115,8 +115,8 @@ impl Ping {
             }
             _ => SERVER,
         };
-        let check = Check::of(&self.spoken, self.message.clone(), self.no_message);
-        let mut target = Target::new(address.to_owned(), &self.spoken, check)?;
+        let check = Check::of(&self.protocol, self.message.clone(), self.no_message);
+        let mut target = Target::new(address.to_owned(), &self.protocol, check)?;
         target.has_header = self.proxy_header;
         Ok(vec![target])
     }

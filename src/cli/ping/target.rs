@@ -10,8 +10,8 @@ use std::path::Path;
 use countersign::{Address, Dialect, Protocol, ToAddresses as _};
 
 use crate::cli::exit::{Failure, Kind, plain};
-use crate::cli::options::{STAMP_AND_FRAME, Spoken};
-use crate::cli::serve::Listening;
+use crate::cli::options::{ProtocolArgs, STAMP_AND_FRAME};
+use crate::cli::serve::ListenerArgs;
 use crate::cli::{Verb, verb_of};
 
 /// Something that is to be pinged.
@@ -46,13 +46,13 @@ const MESSAGE: &str = "ping";
 
 impl Check {
     /// As far as something is proved, unless it was asked for more or less.
-    pub(super) fn of(spoken: &Spoken, message: Option<String>, no_message: bool) -> Self {
-        let proves = matches!(spoken.dialect(), Dialect::Countersign | Dialect::Multiprocessing);
+    pub(super) fn of(args: &ProtocolArgs, message: Option<String>, no_message: bool) -> Self {
+        let proves = matches!(args.dialect(), Dialect::Countersign | Dialect::Multiprocessing);
         match message {
             Some(message) if proves => Self::ProofAndAnswer(message),
             Some(message) => Self::Answer(message),
             None if proves => Self::Proof,
-            None if spoken.verify_only => Self::Verdict,
+            None if args.verify_only => Self::Verdict,
             None if no_message => Self::Stay,
             None => Self::Answer(MESSAGE.to_owned()),
         }
@@ -61,10 +61,10 @@ impl Check {
 
 impl Target {
     /// A server at an address, which speaks this.
-    pub(super) fn new(address: String, spoken: &Spoken, check: Check) -> Result<Self, Failure> {
-        let protocol = spoken.client_protocol()?;
+    pub(super) fn new(address: String, args: &ProtocolArgs, check: Check) -> Result<Self, Failure> {
+        let protocol = args.client_protocol()?;
         // The reply to the longest message is longer still.
-        let protocol = protocol.with_message_max(spoken.message_max + STAMP_AND_FRAME);
+        let protocol = protocol.with_message_max(args.message_max + STAMP_AND_FRAME);
         Ok(Self { address, protocol, check, has_header: false })
     }
 
@@ -93,15 +93,15 @@ impl Target {
         }
     }
 
-    fn of_listener(listening: &Listening) -> Result<Vec<Self>, Failure> {
-        let spoken = listening.spoken.clone().into_client();
+    fn of_listener(listener: &ListenerArgs) -> Result<Vec<Self>, Failure> {
+        let args = listener.protocol.clone().into_client();
         // A service that answers nothing has nothing to be asked.
-        let check = Check::of(&spoken, None, !listening.answers());
+        let check = Check::of(&args, None, !listener.answers());
         let mut targets = Vec::new();
-        for bind in &listening.bind {
+        for bind in &listener.bind {
             for address in reachable(bind)? {
-                let target = Self::new(address.to_string(), &spoken, check.clone())?;
-                targets.push(Self { has_header: listening.sources.has_proxies(), ..target });
+                let target = Self::new(address.to_string(), &args, check.clone())?;
+                targets.push(Self { has_header: listener.access.has_proxies(), ..target });
             }
         }
         Ok(targets)

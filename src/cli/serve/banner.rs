@@ -6,7 +6,7 @@ use countersign::{Address, Listener, Server};
 use log::info;
 
 use super::builtin::AnyService;
-use super::ready::{self, Ready};
+use super::prepared::{self, PreparedListener};
 use crate::cli::admin::Admin;
 use crate::cli::escape::Escaped;
 use crate::cli::options::quoted;
@@ -36,27 +36,27 @@ struct Part {
 impl Banner {
     /// The server is one of so many workers'.
     pub(super) fn new(
-        listeners: &[Ready],
+        listeners: &[PreparedListener],
         server: &Server<AnyService>,
         workers: usize,
         admin: Option<&Admin>,
     ) -> Self {
         let program = std::env::args().next().unwrap_or_else(|| "countersign".to_owned());
-        let part = |(ready, listener): (&Ready, &Listener)| {
-            let options = ready.listening.spoken.for_the_other_end();
+        let part = |(prepared, listener): (&PreparedListener, &Listener)| {
+            let options = prepared.args.protocol.for_the_other_end();
             let connect = |address| format!("{program} connect {}{options}", typed(address));
             Part {
                 name: (listeners.len() > 1).then(|| listener.name().to_owned()),
-                serves: ready.serves.clone(),
-                keys: ready.keys.clone(),
-                from: ready.listening.sources.shown(),
+                serves: prepared.serves.clone(),
+                keys: prepared.keys.clone(),
+                from: prepared.args.access.shown(),
                 connect: listener.addresses().iter().map(connect).collect(),
             }
         };
         let pages = admin.map_or(0, Admin::memory_max);
         Self {
             listeners: listeners.iter().zip(server.listeners()).map(part).collect(),
-            memory: ready::bound(listeners, workers * server.memory_max().total + pages),
+            memory: prepared::bound(listeners, workers * server.memory_max().total + pages),
             admin: admin.map(Admin::addresses).unwrap_or_default().iter().map(page).collect(),
         }
     }

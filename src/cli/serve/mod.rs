@@ -1,14 +1,14 @@
 //! `countersign serve`: a server in the foreground.
 
+mod access;
 mod banner;
 mod builtin;
 mod limits;
-mod listening;
+mod listener;
 mod mailbox;
 mod manager;
-mod ready;
+mod prepared;
 mod reload;
-mod sources;
 mod stats_publisher;
 mod status;
 mod worker;
@@ -38,10 +38,10 @@ use super::units;
 use banner::Banner;
 use builtin::AnyService;
 pub(crate) use limits::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, ThrottleArgs, raise_descriptors};
-pub(crate) use listening::{Listening, Missing};
+pub(crate) use listener::{ListenerArgs, MissingRing};
 use mailbox::{Mailbox, Receiver};
 use manager::ManagerHook;
-pub(crate) use ready::{Ready, bound_of};
+pub(crate) use prepared::{PreparedListener, bound_of};
 use reload::{Reload, Source};
 use stats_publisher::{Publishing, StatsPublisher};
 use worker::{Commands, Worker};
@@ -70,7 +70,7 @@ pub(crate) struct Settings {
     pub(crate) process: Process,
     // Behind all others, because its headings hold for what follows.
     #[command(flatten)]
-    pub(crate) listening: Listening,
+    pub(crate) listener: ListenerArgs,
 }
 
 /// What holds for the whole process.
@@ -113,7 +113,7 @@ Examples:
 
 impl Serve {
     /// The listeners, as this command line asks for them.
-    pub(crate) fn listeners(self, argv: &[OsString]) -> Result<Vec<Listening>, Failure> {
+    pub(crate) fn listeners(self, argv: &[OsString]) -> Result<Vec<ListenerArgs>, Failure> {
         Ok(self.source(argv).read()?.listeners)
     }
 
@@ -130,15 +130,18 @@ impl Serve {
         let source = self.source(&std::env::args_os().collect::<Vec<_>>());
         let wanted = source.read()?;
         let log = logging::begin(wanted.process.logging);
-        let listeners =
-            Ready::all(wanted.listeners.clone(), wanted.process.workers, Missing::Made)?;
+        let listeners = PreparedListener::all(
+            wanted.listeners.clone(),
+            wanted.process.workers,
+            MissingRing::Create,
+        )?;
         serve((source, wanted), &listeners, passed, &log, signals)
     }
 }
 
 fn serve(
     (source, wanted): (Source, Wanted),
-    listeners: &[Ready],
+    listeners: &[PreparedListener],
     mut passed: ListenFds,
     log: &Guard,
     signals: Claimed,
@@ -146,9 +149,9 @@ fn serve(
     let Process { workers, busy_poll, close_revoked, logging, .. } = wanted.process;
     let began = system::monotonic();
     let passed_to_admin = passed.named("admin");
-    let binds = listeners.iter().flat_map(|ready| &ready.listening.bind).map(String::as_str);
+    let binds = listeners.iter().flat_map(|prepared| &prepared.args.bind).map(String::as_str);
     let ports = Ipv4Ports::of(binds.chain(wanted.process.admin.address()));
-    let mut servers = ready::servers(listeners, workers, passed, &ports)?;
+    let mut servers = prepared::servers(listeners, workers, passed, &ports)?;
     for server in &mut servers {
         server.set_busy_poll(busy_poll);
         server.set_close_expired(close_revoked);
@@ -165,7 +168,7 @@ fn serve(
         wanted.process.admin.listen(Arc::clone(&aggregate) as _, passed_to_admin, &ports)?;
     let banner = Banner::new(listeners, &first, workers, admin.as_ref());
     introduce(&banner, log, logging.format, &first, admin.as_ref());
-    let labels: Vec<_> = listeners.iter().map(|ready| ready.listening.labels()).collect();
+    let labels: Vec<_> = listeners.iter().map(|prepared| prepared.args.labels()).collect();
     let progress: Arc<Progress> = Arc::default();
     let publishing = admin.as_ref().map(|admin| {
         aggregate.set_memory_beside(admin.memory_max());

@@ -6,9 +6,9 @@ use std::sync::mpsc::channel;
 
 use log::warn;
 
-use super::listening::Missing;
+use super::listener::MissingRing;
 use super::mailbox::{ConfigUpdate, Mailbox};
-use super::ready::Ready;
+use super::prepared::PreparedListener;
 use super::{Settings, limits};
 use crate::cli::config::{File, Wanted};
 use crate::cli::exit::{Failure, Kind};
@@ -55,7 +55,7 @@ impl Task for Reload {
 
     fn rings(&self) -> Vec<PathBuf> {
         let listeners = self.now.listeners.iter();
-        listeners.filter_map(|listening| listening.spoken.ring_path().ok()).collect()
+        listeners.filter_map(|args| args.protocol.ring_path().ok()).collect()
     }
 
     fn once(&mut self) -> Result<(), Failure> {
@@ -66,10 +66,10 @@ impl Task for Reload {
         }
         let listeners = std::mem::take(&mut wanted.listeners);
         let workers = self.workers.len();
-        let ready = Ready::all(listeners, workers, Missing::Wrong)?;
+        let prepared = PreparedListener::all(listeners, workers, MissingRing::Fail)?;
         let (taken, takes) = channel();
         let update = Arc::new(ConfigUpdate {
-            listeners: ready.iter().map(|ready| ready.update(workers)).collect(),
+            listeners: prepared.iter().map(|prepared| prepared.update(workers)).collect(),
             busy_poll: wanted.process.busy_poll,
             closes_revoked: wanted.process.close_revoked,
             taken,
@@ -79,7 +79,7 @@ impl Task for Reload {
             // One that can't be woken takes it when it next wakes.
             let _ = mailbox.update(&update);
         }
-        wanted.listeners = ready.into_iter().map(|ready| ready.listening).collect();
+        wanted.listeners = prepared.into_iter().map(|prepared| prepared.args).collect();
         self.now = wanted;
         // A newcomer finds what the log says, by whichever worker it comes.
         let late = (0..workers).find(|_| takes.recv_timeout(PATIENCE).is_err());

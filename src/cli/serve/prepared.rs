@@ -10,7 +10,7 @@ use countersign::{
 
 use super::builtin::{self, AnyService, ServiceState};
 use super::limits;
-use super::listening::{Listening, Made, Missing};
+use super::listener::{CreatedRing, ListenerArgs, MissingRing};
 use super::mailbox::ListenerUpdate;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::ports::{self, Ipv4Ports};
@@ -22,55 +22,53 @@ const OF_WORKER: usize = 4;
 
 /// A listener that can be bound.
 #[derive(Debug)]
-pub(crate) struct Ready {
-    pub(super) listening: Listening,
+pub(crate) struct PreparedListener {
+    pub(super) args: ListenerArgs,
     protocol: Protocol,
     pub(super) limits: Limits,
-    /// What is served and spoken, in words.
+    /// What is served and protocol, in words.
     pub(crate) serves: String,
     /// Where the keys are and which of them serve; none where the dialect needs none.
     pub(crate) keys: Option<String>,
 }
 
-impl Ready {
+impl PreparedListener {
     /// All of them for so many workers, or all that is wrong with them.
     pub(crate) fn all(
-        listeners: Vec<Listening>,
+        listeners: Vec<ListenerArgs>,
         workers: usize,
-        missing: Missing,
+        missing: MissingRing,
     ) -> Result<Vec<Self>, Failure> {
-        let wanted: Vec<_> = listeners
-            .iter()
-            .map(|listening| (&listening.limits, listening.spoken.message_max))
-            .collect();
-        let sockets: usize = listeners.iter().map(|listening| listening.bind.len()).sum();
+        let wanted: Vec<_> =
+            listeners.iter().map(|args| (&args.limits, args.protocol.message_max)).collect();
+        let sockets: usize = listeners.iter().map(|args| args.bind.len()).sum();
         let beside = (workers - 1) * (OF_WORKER + sockets);
         let limits = limits::limits(&wanted, beside)?;
-        let (mut ready, mut failures) = (Vec::new(), Vec::new());
-        for (listening, limits) in listeners.into_iter().zip(limits) {
-            let origin = listening.origin.clone();
-            match Self::new(listening, limits, missing) {
-                Ok(each) => ready.push(each),
+        let (mut prepared, mut failures) = (Vec::new(), Vec::new());
+        for (args, limits) in listeners.into_iter().zip(limits) {
+            let origin = args.origin.clone();
+            match Self::new(args, limits, missing) {
+                Ok(each) => prepared.push(each),
                 Err(failure) => failures.push(origin.iter().fold(failure, Failure::at)),
             }
         }
-        Failure::together(failures).map_or(Ok(ready), Err)
+        Failure::together(failures).map_or(Ok(prepared), Err)
     }
 
-    fn new(listening: Listening, limits: Limits, missing: Missing) -> Result<Self, Failure> {
-        if listening.bind.is_empty() {
+    fn new(args: ListenerArgs, limits: Limits, missing: MissingRing) -> Result<Self, Failure> {
+        if args.bind.is_empty() {
             return Err(Failure::new(Kind::Usage, "bind: write one address at least"));
         }
-        let (ring, made) = listening.ring(missing)?;
-        let protocol = listening.protocol(ring)?;
-        let serves = serves(&listening);
-        let keys = keys(&listening, protocol.keys(), made.as_ref())?;
-        Ok(Self { listening, protocol, limits, serves, keys })
+        let (ring, made) = args.ring(missing)?;
+        let protocol = args.protocol(ring)?;
+        let serves = serves(&args);
+        let keys = keys(&args, protocol.keys(), made.as_ref())?;
+        Ok(Self { args, protocol, limits, serves, keys })
     }
 
     /// What is wrong with its addresses.
     pub(crate) fn unresolved(&self) -> impl Iterator<Item = Failure> {
-        self.listening.bind.iter().filter_map(|address| {
+        self.args.bind.iter().filter_map(|address| {
             let resolved = address.to_addresses().and_then(|all| match all.first() {
                 // What no socket can have for its path.
                 Some(Address::Unix(path)) if all[0].file().is_some() => {
@@ -84,13 +82,13 @@ impl Ready {
 
     fn cannot_listen(&self, address: &str, error: &io::Error) -> Failure {
         let failure = ports::cannot_bind(address, error, ports::ANY);
-        self.listening.origin.iter().fold(failure, |failure, origin| failure.at(&origin.of_bind()))
+        self.args.origin.iter().fold(failure, |failure, origin| failure.at(&origin.of_bind()))
     }
 
     /// One worker's listener, of so many workers; it isn't bound yet.
     fn listener(&self, workers: usize) -> ListenerConfig {
         let limits = limits::divided(&self.limits, workers);
-        self.listening.listener(self.protocol.clone(), limits).reuse_port(workers > 1)
+        self.args.listener(self.protocol.clone(), limits).reuse_port(workers > 1)
     }
 
     /// The first worker's, with the sockets that were passed for it, or else at all its addresses.
@@ -106,7 +104,7 @@ impl Ready {
         if workers > 1 {
             self.probe(ports)?;
         }
-        self.listening.bind.iter().try_fold(self.listener(workers), |listener, address| {
+        self.args.bind.iter().try_fold(self.listener(workers), |listener, address| {
             ports.bind(listener, address).map_err(|error| self.cannot_listen(address, &error))
         })
     }
@@ -120,7 +118,7 @@ impl Ready {
     /// and nobody would hear of it. So its ports are taken for ourselves once, and given back.
     fn probe(&self, ports: &Ipv4Ports) -> Result<(), Failure> {
         let is_port = |address: &&String| !address.starts_with("unix:");
-        for address in self.listening.bind.iter().filter(is_port) {
+        for address in self.args.bind.iter().filter(is_port) {
             let probe = ports.bind(ListenerConfig::new(Protocol::open()), address);
             probe.map_err(|error| self.cannot_listen(address, &error))?;
         }
@@ -151,15 +149,15 @@ impl Ready {
         ListenerUpdate {
             keys: self.protocol.keys().clone(),
             limits: limits::divided(&self.limits, workers),
-            access: self.listening.sources.access(),
+            access: self.args.access.access(),
         }
     }
 
     /// All of it in one line.
     pub(crate) fn shown(&self, workers: usize) -> Result<String, Failure> {
-        let Self { listening, serves, keys, limits, .. } = self;
-        let addresses = listening.bind.join(", ");
-        let name = listening.name.as_ref().unwrap_or(&listening.bind[0]);
+        let Self { args, serves, keys, limits, .. } = self;
+        let addresses = args.bind.join(", ");
+        let name = args.name.as_ref().unwrap_or(&args.bind[0]);
         let keys = keys.as_deref().unwrap_or("none");
         let memory = units::shown(memory([self], workers)?);
         let most = limits.connections;
@@ -171,21 +169,21 @@ impl Ready {
 
 /// A server for each of so many workers. All listen at the same addresses.
 pub(super) fn servers(
-    listeners: &[Ready],
+    listeners: &[PreparedListener],
     workers: usize,
     passed: ListenFds,
     ports: &Ipv4Ports,
 ) -> Result<Vec<Server<AnyService>>, Failure> {
-    let served: Vec<_> = listeners.iter().map(|ready| ready.listening.served()).collect();
+    let served: Vec<_> = listeners.iter().map(|prepared| prepared.args.served()).collect();
     if served.contains(&ServiceState::Local) {
         builtin::warn_of_unknown_zone();
     }
     let service = || AnyService::new(served.clone());
-    let names: Vec<_> = listeners.iter().map(|ready| ready.listening.name.as_deref()).collect();
+    let names: Vec<_> = listeners.iter().map(|prepared| prepared.args.name.as_deref()).collect();
     let passed = passed.share(&names)?;
     let was_passed: Vec<bool> = passed.iter().map(|sockets| !sockets.is_empty()).collect();
     let bound = listeners.iter().zip(passed);
-    let bound = bound.map(|(ready, passed)| ready.bound(workers, passed, ports));
+    let bound = bound.map(|(prepared, passed)| prepared.bound(workers, passed, ports));
     let bound = bound.collect::<Result<Vec<_>, _>>()?;
     let share = |_| bound.iter().map(ListenerConfig::share).collect::<io::Result<Vec<_>>>();
     let shared = (1..workers).map(share).collect::<io::Result<Vec<_>>>()?;
@@ -194,9 +192,9 @@ pub(super) fn servers(
     for sockets in shared {
         let all = listeners.iter().zip(first.listeners()).zip(sockets).zip(&was_passed);
         let beside = all
-            .map(|(((ready, listener), sockets), was_passed)| match was_passed {
-                true => Ok(ready.by(workers, sockets)),
-                false => ready.beside(workers, listener.addresses(), sockets, ports),
+            .map(|(((prepared, listener), sockets), was_passed)| match was_passed {
+                true => Ok(prepared.by(workers, sockets)),
+                false => prepared.beside(workers, listener.addresses(), sockets, ports),
             })
             .collect::<Result<Vec<_>, _>>()?;
         servers.push(Server::new(beside, service())?);
@@ -207,41 +205,41 @@ pub(super) fn servers(
 
 /// The most memory that so many workers of them can use, in bytes.
 fn memory<'r>(
-    listeners: impl IntoIterator<Item = &'r Ready>,
+    listeners: impl IntoIterator<Item = &'r PreparedListener>,
     workers: usize,
 ) -> Result<usize, Failure> {
-    let unbound = listeners.into_iter().map(|ready| ready.listener(workers));
+    let unbound = listeners.into_iter().map(|prepared| prepared.listener(workers));
     Ok(workers * Server::new(unbound, AnyService::new(Vec::new()))?.memory_max().total)
 }
 
 /// The bound on memory in words.
-pub(super) fn bound(listeners: &[Ready], bytes: usize) -> String {
+pub(super) fn bound(listeners: &[PreparedListener], bytes: usize) -> String {
     let memory = units::shown(bytes);
-    let connections: usize = listeners.iter().map(|ready| ready.limits.connections).sum();
+    let connections: usize = listeners.iter().map(|prepared| prepared.limits.connections).sum();
     format!("at most {memory}, with {connections} connections, whatever peers do")
 }
 
 /// The same for a server that doesn't listen.
-pub(crate) fn bound_of(listeners: &[Ready], workers: usize) -> Result<String, Failure> {
+pub(crate) fn bound_of(listeners: &[PreparedListener], workers: usize) -> Result<String, Failure> {
     Ok(bound(listeners, memory(listeners, workers)?))
 }
 
-/// What is served and spoken, in words.
-fn serves(listening: &Listening) -> String {
-    let spoken = &listening.spoken;
-    let mac = match spoken.dialect() {
-        Dialect::Raw | Dialect::Hex => format!(" ({})", spoken.mac.name()),
-        Dialect::Multiprocessing if spoken.rhel => " (sha256, and that of Red Hat)".to_owned(),
-        Dialect::Multiprocessing if spoken.mac != Mac::Sha256 => {
-            format!(" (sha256 and {})", spoken.mac.name())
+/// What is served and protocol, in words.
+fn serves(args: &ListenerArgs) -> String {
+    let protocol = &args.protocol;
+    let mac = match protocol.dialect() {
+        Dialect::Raw | Dialect::Hex => format!(" ({})", protocol.mac.name()),
+        Dialect::Multiprocessing if protocol.rhel => " (sha256, and that of Red Hat)".to_owned(),
+        Dialect::Multiprocessing if protocol.mac != Mac::Sha256 => {
+            format!(" (sha256 and {})", protocol.mac.name())
         }
         Dialect::Multiprocessing => " (sha256)".to_owned(),
         _ => String::new(),
     };
-    let (what, dialect) = (listening.what(), spoken.handshake());
-    let (framing, longest) = (spoken.framing(), units::shown(spoken.message_max));
-    let told_apart = match spoken.records() {
-        Some(records) if spoken.may_be_plain() || spoken.dialects().count() > 1 => {
+    let (what, dialect) = (args.what(), protocol.handshake());
+    let (framing, longest) = (protocol.framing(), units::shown(protocol.message_max));
+    let told_apart = match protocol.records() {
+        Some(records) if protocol.may_be_plain() || protocol.dialects().count() > 1 => {
             format!("records {records}, framing {framing}")
         }
         // They have their own ends.
@@ -252,21 +250,21 @@ fn serves(listening: &Listening) -> String {
 }
 
 fn keys(
-    listening: &Listening,
+    args: &ListenerArgs,
     ring: &KeyRing,
-    made: Option<&Made>,
+    made: Option<&CreatedRing>,
 ) -> Result<Option<String>, Failure> {
-    let spoken = &listening.spoken;
-    if !spoken.dialect().authenticates() {
+    let protocol = &args.protocol;
+    if !protocol.dialect().authenticates() {
         return Ok(None);
     }
-    let path = spoken.ring_path()?;
+    let path = protocol.ring_path()?;
     let path = path.display();
-    let serves = |key: &&Key| ring.is_live(key) && spoken.dialects().any(|each| key.serves(each));
+    let serves = |key: &&Key| ring.is_live(key) && protocol.dialects().any(|each| key.serves(each));
     let ids = ring.keys().filter(serves).map(Key::id).collect::<Vec<_>>().join(", ");
     Ok(Some(match made {
-        Some(Made::Now(print)) => format!("{path} (new, with the key {ids} {print})"),
-        Some(Made::Later) => format!("{path} (not there yet; serve makes it)"),
+        Some(CreatedRing::Now(print)) => format!("{path} (new, with the key {ids} {print})"),
+        Some(CreatedRing::Later) => format!("{path} (not there yet; serve makes it)"),
         None => format!("{path} ({ids})"),
     }))
 }

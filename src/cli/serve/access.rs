@@ -6,7 +6,7 @@ use countersign::{Access, Networks};
 /// From where peers may come.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Who may connect")]
-pub(crate) struct Sources {
+pub(crate) struct AccessArgs {
     /// From where: addresses, networks such as 10.0.0.0/8, unix; may be given more than once
     /// [default: everywhere]
     #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_ALLOW", value_delimiter = ',')]
@@ -23,7 +23,7 @@ pub(crate) struct Sources {
     proxy_from: Vec<Networks>,
 }
 
-impl Sources {
+impl AccessArgs {
     /// Who may connect.
     pub(super) fn access(&self) -> Access {
         Access { allow: all(&self.allow), deny: all(&self.deny) }

@@ -8,13 +8,13 @@ use clap::builder::BoolishValueParser;
 use countersign::{KeyRing, Limits, ListenerConfig, Protocol};
 use log::warn;
 
+use super::access::AccessArgs;
 use super::builtin::{BuiltinService, ServiceState, builtin_services};
 use super::limits::LimitArgs;
-use super::sources::Sources;
 use crate::cli::admin::Labels;
 use crate::cli::config::Origin;
 use crate::cli::exit::Failure;
-use crate::cli::options::{Choice, SERVER, Spoken};
+use crate::cli::options::{Choice, ProtocolArgs, SERVER};
 use crate::cli::ring::{self, End, Purpose};
 use crate::cli::units;
 
@@ -27,7 +27,7 @@ const USER_TIMEOUT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_s
 /// One listener, as it is asked for.
 #[derive(Debug, Clone, Args)]
 #[command(next_display_order = 0)]
-pub(crate) struct Listening {
+pub(crate) struct ListenerArgs {
     /// What the log and the metrics call the listener [default: its first address]
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_NAME", value_parser = name)]
     pub(crate) name: Option<String>,
@@ -63,9 +63,9 @@ pub(crate) struct Listening {
     tcp_user_timeout: Option<Duration>,
     // Behind all others, because their headings hold for what follows.
     #[command(flatten)]
-    pub(crate) spoken: Spoken,
+    pub(crate) protocol: ProtocolArgs,
     #[command(flatten)]
-    pub(crate) sources: Sources,
+    pub(crate) access: AccessArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
     /// Where it stands in the configuration file, if it does.
@@ -73,30 +73,30 @@ pub(crate) struct Listening {
     pub(crate) origin: Option<Origin>,
 }
 
-/// What becomes of the ring that nobody has named, where it isn't there.
+/// What to do when the default key file does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// It is made, with one fresh key.
-    Made,
-    /// It is left alone: a server will make it.
-    Left,
-    /// It has gone, and that is an error.
-    Wrong,
+pub(crate) enum MissingRing {
+    /// Create it, with one fresh key.
+    Create,
+    /// Leave it: a server will create it.
+    Leave,
+    /// It was there before, so this is an error.
+    Fail,
 }
 
-/// A ring that wasn't there.
+/// A key file that did not exist.
 #[derive(Debug)]
-pub(super) enum Made {
-    /// Has been made, with a key of this fingerprint.
+pub(super) enum CreatedRing {
+    /// It was created, with a key of this fingerprint.
     Now(String),
-    /// Will be made.
+    /// It will be created.
     Later,
 }
 
-impl Listening {
+impl ListenerArgs {
     pub(super) fn served(&self) -> ServiceState {
         match self.service {
-            _ if self.spoken.verify_only => ServiceState::Verdict,
+            _ if self.protocol.verify_only => ServiceState::Verdict,
             BuiltinService::Timestamp if self.utc => ServiceState::Utc,
             BuiltinService::Timestamp => ServiceState::Local,
             BuiltinService::Echo => ServiceState::Echo,
@@ -108,8 +108,8 @@ impl Listening {
     pub(super) fn listener(&self, protocol: Protocol, limits: Limits) -> ListenerConfig {
         let mut listener = ListenerConfig::new(protocol)
             .limits(limits)
-            .access(self.sources.access())
-            .proxies(self.sources.proxies())
+            .access(self.access.access())
+            .proxies(self.access.proxies())
             .unix_mode(self.unix_mode)
             .keepalive(Some(self.tcp_keepalive).filter(|time| *time != units::NEVER));
         if let Some(timeout) = self.tcp_user_timeout {
@@ -124,11 +124,11 @@ impl Listening {
     /// What pages say of it.
     pub(super) fn labels(&self) -> Labels {
         Labels {
-            dialect: self.spoken.handshake(),
-            framing: match self.spoken.records() {
+            dialect: self.protocol.handshake(),
+            framing: match self.protocol.records() {
                 // They have their own ends.
-                Some(_) if !self.spoken.may_be_plain() => "records",
-                _ => self.spoken.framing().name(),
+                Some(_) if !self.protocol.may_be_plain() => "records",
+                _ => self.protocol.framing().name(),
             },
             service: self.what(),
         }
@@ -141,41 +141,46 @@ impl Listening {
 
     /// What is served, in a word.
     pub(super) fn what(&self) -> &'static str {
-        if self.spoken.verify_only { "verdicts" } else { self.service.name() }
+        if self.protocol.verify_only { "verdicts" } else { self.service.name() }
     }
 
-    /// The keys, and what became of a ring that nobody has named and that isn't there.
-    pub(super) fn ring(&self, missing: Missing) -> Result<(KeyRing, Option<Made>), Failure> {
-        let path = self.spoken.ring_path()?;
-        let may_be_made = self.spoken.dialect().authenticates() && self.spoken.keys.is_none();
+    /// The keys, and the key file that was created for them, if it was.
+    pub(super) fn ring(
+        &self,
+        missing: MissingRing,
+    ) -> Result<(KeyRing, Option<CreatedRing>), Failure> {
+        let path = self.protocol.ring_path()?;
+        let may_be_made = self.protocol.dialect().authenticates() && self.protocol.keys.is_none();
         if !may_be_made || path.exists() {
-            return Ok((self.spoken.ring(End::Server)?, None));
+            return Ok((self.protocol.ring(End::Server)?, None));
         }
-        let purpose = Purpose::of(self.spoken.dialect());
+        let purpose = Purpose::of(self.protocol.dialect());
         let made = match missing {
-            Missing::Left => return Ok((ring::fresh("default", &purpose)?, Some(Made::Later))),
-            Missing::Made => match ring::add(&path, "default", &purpose) {
+            MissingRing::Leave => {
+                return Ok((ring::fresh("default", &purpose)?, Some(CreatedRing::Later)));
+            }
+            MissingRing::Create => match ring::add(&path, "default", &purpose) {
                 // Another server has begun in the same moment, and made it.
                 Err(_) if path.exists() => None,
-                made => Some(Made::Now(made?.fingerprint())),
+                made => Some(CreatedRing::Now(made?.fingerprint())),
             },
-            Missing::Wrong => None,
+            MissingRing::Fail => None,
         };
-        Ok((self.spoken.ring(End::Server)?, made))
+        Ok((self.protocol.ring(End::Server)?, made))
     }
 
     /// What is spoken with these keys, once it is seen to serve somebody.
     pub(super) fn protocol(&self, ring: KeyRing) -> Result<Protocol, Failure> {
-        let serving = self.spoken.dialects().flat_map(|dialect| ring.serving(dialect));
+        let serving = self.protocol.dialects().flat_map(|dialect| ring.serving(dialect));
         for key in serving.filter(|key| key.is_short()) {
             let id = key.id();
             warn!(key:% = id; "the key has fewer than 16 bytes: who sees a proof can guess it");
         }
-        let protocol = self.spoken.protocol(ring)?;
-        if self.spoken.may_be_plain() {
+        let protocol = self.protocol.protocol(ring)?;
+        if self.protocol.may_be_plain() {
             warn!("where records are left out, whoever relays the handshake owns the connection");
         }
-        self.spoken.check(&protocol, End::Server)?;
+        self.protocol.check(&protocol, End::Server)?;
         Ok(protocol)
     }
 }
