@@ -26,7 +26,7 @@ const DAEMONS: [&str; 2] = ["serve", "proxy"];
 /// The longest that a loop sleeps without a look at its signals. What a signal sends to wake the
 /// loop can be lost, and the loop's own sleep isn't interrupted where another thread runs the
 /// handler.
-pub(crate) const LOOK: Duration = Duration::from_secs(1);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The signals by which a user, a terminal or a supervisor ends a program.
 const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
@@ -127,7 +127,8 @@ impl Claimed {
     }
 
     /// Has every signal of the verb raise a flag, and something arrive at the returned socket: it
-    /// wakes the loop, which then looks at the flags. The loop has to look once in [`LOOK`] too.
+    /// wakes the loop, which then looks at the flags. The loop has to look at them once in
+    /// [`POLL_INTERVAL`] too.
     pub(crate) fn watch(self) -> io::Result<(Signals, UnixStream)> {
         let (woken, mut waking) = UnixStream::pair()?;
         waking.set_nonblocking(true)?;
@@ -141,7 +142,7 @@ impl Claimed {
         }
         let Self { reload, status, .. } = self;
         let signals = Signals { stop, reload, status, woken: woken.try_clone()? };
-        if signals.have_come() {
+        if signals.is_pending() {
             // Before there was anything to wake.
             waking.write_all(b"!")?;
         }
@@ -176,28 +177,28 @@ pub(crate) struct Signals {
     woken: UnixStream,
 }
 
-/// What signals have come since this was last asked; each counts once.
+/// The signals that were received since this was last asked; each counts once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Come {
+pub(crate) struct SignalSet {
     pub(crate) stop: bool,
     pub(crate) reload: bool,
     pub(crate) status: bool,
 }
 
 impl Signals {
-    /// Whether [`all`](Self::all) has something to tell.
-    pub(crate) fn have_come(&self) -> bool {
+    /// Whether [`take`](Self::take) has a signal to return.
+    pub(crate) fn is_pending(&self) -> bool {
         [&self.stop, &self.reload, &self.status].into_iter().any(Flag::is_raised)
     }
 
     /// Waits until a time, or until a signal comes.
     pub(crate) fn wait_until(&self, time: Instant) -> io::Result<()> {
-        while !self.have_come() {
+        while !self.is_pending() {
             let left = time.saturating_duration_since(system::monotonic());
             if left.is_zero() {
                 break;
             }
-            let left = Timespec::try_from(left.min(LOOK)).map_err(io::Error::other)?;
+            let left = Timespec::try_from(left.min(POLL_INTERVAL)).map_err(io::Error::other)?;
             match poll(&mut [PollFd::new(&self.woken, PollFlags::IN)], Some(&left)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -206,15 +207,19 @@ impl Signals {
         Ok(())
     }
 
-    /// What has come since this was last asked.
-    pub(crate) fn all(&self) -> Come {
-        if !self.have_come() {
-            return Come::default();
+    /// The signals since this was last asked.
+    pub(crate) fn take(&self) -> SignalSet {
+        if !self.is_pending() {
+            return SignalSet::default();
         }
         // What has arrived is taken: by a full socket, a signal that another thread gets would wake
         // nobody. It is taken before the flags are lowered: one in between wakes us once too often.
         while (&self.woken).read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
-        Come { stop: self.stop.lower(), reload: self.reload.lower(), status: self.status.lower() }
+        SignalSet {
+            stop: self.stop.lower(),
+            reload: self.reload.lower(),
+            status: self.status.lower(),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::relay::Relay;
 use super::stats_publisher::StatsPublisher;
 use crate::cli::exit::Failure;
 use crate::cli::reload::{self, PATIENCE, Progress, Reloader};
-use crate::cli::signals::{Come, Signals};
+use crate::cli::signals::{SignalSet, Signals};
 use crate::cli::system;
 use crate::cli::systemd::ServiceManager;
 
@@ -106,7 +106,7 @@ impl Daemon {
     pub(super) fn run(mut self) -> io::Result<()> {
         while !self.is_stopping || self.relay.open() > 0 {
             self.relay.turn(self.manager.due())?;
-            self.heed();
+            self.handle_signals();
             if let Ok(Keys { ring, taken }) = self.keys.try_recv() {
                 self.relay.replace_keys(ring);
                 // Who has lost patience doesn't listen any more.
@@ -124,8 +124,8 @@ impl Daemon {
     }
 
     /// Does what signals have asked for.
-    fn heed(&mut self) {
-        let Come { stop, reload, status } = self.signals.all();
+    fn handle_signals(&mut self) {
+        let SignalSet { stop, reload, status } = self.signals.take();
         if stop {
             if std::mem::replace(&mut self.is_stopping, true) {
                 self.relay.halt();

@@ -24,7 +24,7 @@ use super::notes::{Notes, Why};
 use super::pair::{Pair, Stage, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
 use crate::cli::reload::Outcomes;
-use crate::cli::signals::LOOK;
+use crate::cli::signals::POLL_INTERVAL;
 use crate::cli::version::VERSION;
 use crate::cli::{system, units};
 
@@ -134,8 +134,8 @@ impl Relay {
     pub(super) fn turn(&mut self, due: Option<Instant>) -> io::Result<()> {
         let now = system::monotonic();
         let due = self.due(now).into_iter().chain(due).min();
-        let wait = due.map_or(LOOK, |due| due.saturating_duration_since(now));
-        match self.poll.poll(&mut self.events, Some(wait.min(LOOK))) {
+        let wait = due.map_or(POLL_INTERVAL, |due| due.saturating_duration_since(now));
+        match self.poll.poll(&mut self.events, Some(wait.min(POLL_INTERVAL))) {
             // By a signal. What was ready will be reported again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,

@@ -12,7 +12,7 @@ use super::stats_publisher::StatsPublisher;
 use super::status;
 use crate::cli::admin::Aggregate;
 use crate::cli::reload::{Progress, Reloader};
-use crate::cli::signals::{Come, LOOK, Signals};
+use crate::cli::signals::{POLL_INTERVAL, SignalSet, Signals};
 use crate::cli::system;
 
 /// What has a turn beside the server: signals, a timer, another server.
@@ -100,15 +100,15 @@ pub(super) struct Commands {
 
 impl Beside for Commands {
     fn sleep_max(&self) -> Option<Duration> {
-        Some(LOOK)
+        Some(POLL_INTERVAL)
     }
 
     fn is_pending(&self) -> bool {
-        self.signals.have_come()
+        self.signals.is_pending()
     }
 
     fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()> {
-        let Come { stop, reload, status } = self.signals.all();
+        let SignalSet { stop, reload, status } = self.signals.take();
         if stop {
             self.aggregate.drain();
             // The first one drains, and the next one stops at once.

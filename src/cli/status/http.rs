@@ -11,7 +11,7 @@ use httparse::EMPTY_HEADER;
 use super::Status;
 use crate::cli::admin::report::{PROGRAM, Report};
 use crate::cli::exit::{Failure, Kind};
-use crate::cli::signals::LOOK;
+use crate::cli::signals::POLL_INTERVAL;
 use crate::cli::system;
 
 /// More than any page has.
@@ -115,7 +115,7 @@ fn ask(
     let mut piece = [0; 16 << 10];
     while (answer.len() as u64) < ANSWER_MAX && !is_over() {
         // A signal that comes between the look above and the call doesn't interrupt the call.
-        stream.set_read_timeout(Some(left(deadline)?.min(LOOK)))?;
+        stream.set_read_timeout(Some(left(deadline)?.min(POLL_INTERVAL)))?;
         match stream.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => answer.extend_from_slice(&piece[..length]),

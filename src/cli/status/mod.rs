@@ -59,7 +59,7 @@ impl Status {
             return Ok(());
         };
         let (signals, _) = signals.watch()?;
-        let is_over = || signals.have_come() || stdout().has_failed();
+        let is_over = || signals.is_pending() || stdout().has_failed();
         let (mut before, mut is_reachable) = (None, true);
         while !is_over() {
             let next = system::monotonic() + pause;
