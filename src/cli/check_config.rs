@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::config::{File, Wanted};
+use super::config::{File, Settings};
 use super::exit::Failure;
 use super::logging;
 use super::output::stdout;
-use super::serve::{MissingRing, PreparedListener, Settings, bound_of};
+use super::serve::{ConfigArgs, MissingRing, PreparedListener, bound_of};
 
 /// Check a configuration as serve reads it
 ///
@@ -22,7 +22,7 @@ pub(crate) struct CheckConfig {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    settings: Settings,
+    settings: ConfigArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -38,7 +38,7 @@ impl CheckConfig {
         // A file that can't be read says nothing of how to log.
         let logging = read.as_ref().map_or(settings.process.logging, |it| it.process.logging);
         let _log = logging::begin(logging);
-        let Wanted { process, listeners, .. } = read?;
+        let Settings { process, listeners, .. } = read?;
         let listeners = PreparedListener::all(listeners, process.workers, MissingRing::Leave)?;
         let pages = process.admin.resolved().err().map(|failure| failure.at(&path.display()));
         let resolved =

@@ -11,20 +11,20 @@ const LISTENER: &str = "listener";
 
 /// What is wrong in a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fault {
+pub(super) struct ConfigFault {
     pub(super) line: usize,
     /// Of what is no TOML.
     column: Option<usize>,
     text: String,
 }
 
-impl Fault {
+impl ConfigFault {
     pub(super) fn at(line: usize, text: impl Into<String>) -> Self {
         Self { line, column: None, text: text.into() }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.line)?;
         if let Some(column) = self.column {
@@ -36,7 +36,7 @@ impl fmt::Display for Fault {
 
 /// A value as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Given {
+pub(super) enum TomlValue {
     Text(String),
     /// Digits with their sign, and their base.
     Number(String, u32),
@@ -51,7 +51,7 @@ pub(super) enum Given {
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) line: usize,
-    pub(super) value: Given,
+    pub(super) value: TomlValue,
 }
 
 /// The keys of one table, and the line where it begins.
@@ -71,10 +71,10 @@ pub(super) struct Document {
 
 impl Document {
     /// Reads a file's bytes.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Vec<Fault>> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Vec<ConfigFault>> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let lines = Lines(&bytes[..error.valid_up_to()]);
-            vec![Fault::at(lines.line(error.valid_up_to()), "this is no UTF-8")]
+            vec![ConfigFault::at(lines.line(error.valid_up_to()), "this is no UTF-8")]
         })?;
         let lines = Lines(bytes);
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -89,7 +89,7 @@ impl Document {
                     Some(listeners) => document.listeners = listeners,
                     None => {
                         let text = "write [[listener]], in two brackets: there may be several";
-                        faults.push(Fault::at(lines.line(key.span().start), text));
+                        faults.push(ConfigFault::at(lines.line(key.span().start), text));
                     }
                 }
             } else {
@@ -119,10 +119,10 @@ impl Lines<'_> {
         &self.0[..at.min(self.0.len())]
     }
 
-    fn fault(&self, error: &toml::de::Error) -> Fault {
+    fn fault(&self, error: &toml::de::Error) -> ConfigFault {
         let Range { start, .. } = error.span().unwrap_or_default();
         let text = error.message().replace('\n', " ");
-        Fault { line: self.line(start), column: Some(self.column(start)), text }
+        ConfigFault { line: self.line(start), column: Some(self.column(start)), text }
     }
 
     fn listeners(&self, value: &Spanned<DeValue<'_>>) -> Option<Vec<Table>> {
@@ -139,20 +139,20 @@ impl Lines<'_> {
 
     fn entry(&self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) -> Entry {
         let (line, key) = (self.line(key.span().start), key.get_ref().as_ref().to_owned());
-        Entry { key, line, value: given(value.get_ref()) }
+        Entry { key, line, value: toml_value(value.get_ref()) }
     }
 }
 
-fn given(value: &DeValue<'_>) -> Given {
+fn toml_value(value: &DeValue<'_>) -> TomlValue {
     match value {
-        DeValue::String(text) => Given::Text(text.clone().into_owned()),
-        DeValue::Integer(number) => Given::Number(number.as_str().to_owned(), number.radix()),
-        DeValue::Boolean(is_on) => Given::Switch(*is_on),
+        DeValue::String(text) => TomlValue::Text(text.clone().into_owned()),
+        DeValue::Integer(number) => TomlValue::Number(number.as_str().to_owned(), number.radix()),
+        DeValue::Boolean(is_on) => TomlValue::Switch(*is_on),
         DeValue::Array(values) => {
-            Given::Many(values.iter().map(|value| given(value.get_ref())).collect())
+            TomlValue::Many(values.iter().map(|value| toml_value(value.get_ref())).collect())
         }
-        DeValue::Float(_) => Given::Other("a float"),
-        DeValue::Datetime(_) => Given::Other("a date"),
-        DeValue::Table(_) => Given::Other("a table"),
+        DeValue::Float(_) => TomlValue::Other("a float"),
+        DeValue::Datetime(_) => TomlValue::Other("a date"),
+        DeValue::Table(_) => TomlValue::Other("a table"),
     }
 }

@@ -1,12 +1,12 @@
 //! The configuration file of `serve`: what can be typed as an option can stand there.
 //!
 //! A file's values become the defaults of the options, and the command line is read once more for
-//! each listener. So a file knows what the options know, reads it in the same way, and is beaten by
+//! each listener. So a file knows what the options know, reads it in the same way, and is overridden by
 //! the command line, without a second list of anything. The environment beats the top of a file but
 //! not the table of a listener: a variable is set for the process, and can't mean one of several.
 
 mod document;
-mod known;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +22,9 @@ use countersign::{FileFault, FileRules};
 
 use super::environment;
 use super::exit::{Failure, Kind, plain};
-use super::serve::{ListenerArgs, Process, Settings};
-use document::{Document, Entry, Fault, Table};
-use known::{Known, Place, Value};
+use super::serve::{ConfigArgs, ListenerArgs, ProcessArgs};
+use document::{ConfigFault, Document, Entry, Table};
+use schema::{Position, Schema, Value};
 
 /// A file, and the command line that beats it.
 #[derive(Debug, Clone)]
@@ -36,17 +36,17 @@ pub(crate) struct File {
 
 /// What was asked for, from all sources.
 #[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) process: Process,
+pub(crate) struct Settings {
+    pub(crate) process: ProcessArgs,
     pub(crate) listeners: Vec<ListenerArgs>,
     /// Every option of each listener, and of the process, as it was written; none without a file,
     /// for then nothing of it can change.
-    written: Vec<Vec<Written>>,
+    written: Vec<Vec<RawOption>>,
 }
 
 /// An option as it was written, wherever that was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Written {
+struct RawOption {
     id: String,
     name: String,
     words: Vec<OsString>,
@@ -62,14 +62,14 @@ struct Values {
 
 /// Where in a file a listener stands.
 #[derive(Debug, Clone)]
-pub(crate) struct Origin {
+pub(crate) struct Location {
     path: PathBuf,
     line: usize,
     /// The line of its addresses, if the file has them.
     bind: Option<usize>,
 }
 
-impl Wanted {
+impl Settings {
     /// What differs from what is served now, and can't while it is: all that isn't among these.
     pub(crate) fn fixed_changes(&self, now: &Self, may_change: &[String]) -> Vec<String> {
         if self.listeners.len() != now.listeners.len() {
@@ -79,15 +79,15 @@ impl Wanted {
         let mut changes = Vec::new();
         let both = self.written.iter().zip(&now.written).zip(&self.listeners);
         for (place, ((wanted, now), listener)) in both.enumerate() {
-            let fixed = |written: &&Written| {
+            let fixed = |written: &&RawOption| {
                 !may_change.contains(&written.id) && (place == 0 || !written.is_process)
             };
             let differ = wanted.iter().filter(fixed).filter(|written| !now.contains(written));
-            changes.extend(differ.map(|Written { name, is_process, .. }| {
-                let place = match &listener.origin {
+            changes.extend(differ.map(|RawOption { name, is_process, .. }| {
+                let place = match &listener.location {
                     // It stands somewhere at the top.
-                    Some(origin) if *is_process => format!("{}: ", origin.path.display()),
-                    Some(origin) => format!("{origin}: "),
+                    Some(location) if *is_process => format!("{}: ", location.path.display()),
+                    Some(location) => format!("{location}: "),
                     None => String::new(),
                 };
                 format!("{place}{name} can't change while it serves; restart it")
@@ -97,21 +97,21 @@ impl Wanted {
     }
 }
 
-impl Origin {
+impl Location {
     /// Where its addresses stand.
     pub(crate) fn of_bind(&self) -> Self {
         Self { line: self.bind.unwrap_or(self.line), ..self.clone() }
     }
 }
 
-impl From<Settings> for Wanted {
+impl From<ConfigArgs> for Settings {
     /// Without a file there is one listener.
-    fn from(Settings { process, listener }: Settings) -> Self {
+    fn from(ConfigArgs { process, listener }: ConfigArgs) -> Self {
         Self { process, listeners: vec![listener], written: Vec::new() }
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.path.display(), self.line)
     }
@@ -124,9 +124,9 @@ impl File {
     }
 
     /// Reads it, and everything that beats it. All that is wrong in it is said at once.
-    pub(crate) fn read(&self) -> Result<Wanted, Failure> {
+    pub(crate) fn read(&self) -> Result<Settings, Failure> {
         let read = FileRules::settings().read(&self.path);
-        self.wanted(&read.map_err(|fault| self.unreadable(&fault))?)
+        self.settings(&read.map_err(|fault| self.unreadable(&fault))?)
     }
 
     fn unreadable(&self, fault: &FileFault) -> Failure {
@@ -139,7 +139,7 @@ impl File {
         Failure::new(kind, text)
     }
 
-    fn wanted(&self, bytes: &[u8]) -> Result<Wanted, Failure> {
+    fn settings(&self, bytes: &[u8]) -> Result<Settings, Failure> {
         let document = Document::read(bytes).map_err(|faults| self.failure(faults))?;
         let Values { top, tables } =
             self.values(&document).map_err(|faults| self.failure(faults))?;
@@ -148,32 +148,32 @@ impl File {
         for (line, own) in &tables {
             let bind = own.iter().chain(&top).find(|value| value.id == "bind");
             let bind = bind.map(|value| value.line);
-            let matches = self.beaten(&top, own, tables.len())?;
-            let Settings { process, mut listener } =
-                Settings::from_arg_matches(&matches).map_err(usage)?;
+            let matches = self.overridden(&top, own, tables.len())?;
+            let ConfigArgs { process, mut listener } =
+                ConfigArgs::from_arg_matches(&matches).map_err(usage)?;
             written.push(as_written(&matches));
             let path = self.path.clone();
-            listener.origin = Some(Origin { path, line: *line, bind });
+            listener.location = Some(Location { path, line: *line, bind });
             listeners.push(listener);
             first.get_or_insert(process);
         }
         let process = first.ok_or_else(|| Failure::new(Kind::General, "there is no listener"))?;
-        let faults = twins(&listeners, process.admin.address());
+        let faults = duplicates(&listeners, process.admin.address());
         if !faults.is_empty() {
             return Err(self.failure(faults));
         }
-        Ok(Wanted { process, listeners, written })
+        Ok(Settings { process, listeners, written })
     }
 
     /// What stands at the top, and in each listener's table with its line.
-    fn values(&self, document: &Document) -> Result<Values, Vec<Fault>> {
-        let known = known();
+    fn values(&self, document: &Document) -> Result<Values, Vec<ConfigFault>> {
+        let schema = schema();
         let directory = self.path.parent().unwrap_or(Path::new(""));
         let mut faults = Vec::new();
         let mut read = |entries: &[Entry], place| {
             let mut values = Vec::new();
             for entry in entries {
-                match known.value(entry, place, directory) {
+                match schema.value(entry, place, directory) {
                     Ok(value) => values.push(value),
                     Err(fault) => faults.push(fault),
                 }
@@ -181,10 +181,10 @@ impl File {
             values
         };
         let is_alone = document.listeners.is_empty();
-        let top = read(&document.top, if is_alone { Place::Alone } else { Place::Above });
+        let top = read(&document.top, if is_alone { Position::Alone } else { Position::Above });
         let mut tables = Vec::new();
         for Table { line, entries } in &document.listeners {
-            tables.push((*line, read(entries, Place::Within)));
+            tables.push((*line, read(entries, Position::Within)));
         }
         if is_alone {
             tables.push((1, Vec::new()));
@@ -194,14 +194,14 @@ impl File {
 
     /// The settings of one of so many listeners. What was typed beats what its own table says, that
     /// beats the environment, and that beats the top of the file.
-    fn beaten(
+    fn overridden(
         &self,
         top: &[Value],
         own: &[Value],
         listeners: usize,
     ) -> Result<ArgMatches, Failure> {
         let program =
-            super::command().mut_subcommand(self.verb, |verb| known::inject(verb, top, own));
+            super::command().mut_subcommand(self.verb, |verb| schema::inject(verb, top, own));
         let mut matches = environment::parse(|| program.clone(), &self.argv).map_err(usage)?;
         let (_, matches) = matches
             .remove_subcommand()
@@ -230,7 +230,7 @@ impl File {
         Ok(())
     }
 
-    fn failure(&self, mut faults: Vec<Fault>) -> Failure {
+    fn failure(&self, mut faults: Vec<ConfigFault>) -> Failure {
         faults.sort();
         let path = self.path.display();
         let lines = faults.iter().map(|fault| format!("{path}:{fault}")).collect();
@@ -240,15 +240,15 @@ impl File {
 
 /// Wrong usage, in one line.
 pub(crate) fn usage(error: clap::Error) -> Failure {
-    Failure::new(Kind::Usage, known::in_one_line(&error))
+    Failure::new(Kind::Usage, schema::in_one_line(&error))
 }
 
-fn as_written(matches: &ArgMatches) -> Vec<Written> {
-    let known = known();
-    let written = known.args().filter_map(|(arg, is_process)| {
+fn as_written(matches: &ArgMatches) -> Vec<RawOption> {
+    let schema = schema();
+    let written = schema.args().filter_map(|(arg, is_process)| {
         let id = arg.get_id().to_string();
         let words = matches.get_raw(&id).into_iter().flatten().map(OsString::from).collect();
-        Some(Written { id, name: arg.get_long()?.to_owned(), words, is_process })
+        Some(RawOption { id, name: arg.get_long()?.to_owned(), words, is_process })
     });
     written.collect()
 }
@@ -256,33 +256,33 @@ fn as_written(matches: &ArgMatches) -> Vec<Written> {
 /// The options behind all keys, and whether each is the process's.
 #[cfg(test)]
 pub(crate) fn keys() -> Vec<(clap::Arg, bool)> {
-    known().args().map(|(arg, is_process)| (arg.clone(), is_process)).collect()
+    schema().args().map(|(arg, is_process)| (arg.clone(), is_process)).collect()
 }
 
-fn known() -> Known {
-    let process = Process::augment_args(Command::new("process"));
-    Known::new(&process, &ListenerArgs::augment_args(Command::new("listener")))
+fn schema() -> Schema {
+    let process = ProcessArgs::augment_args(Command::new("process"));
+    Schema::new(&process, &ListenerArgs::augment_args(Command::new("listener")))
 }
 
 /// Listeners that have a name or an address in common, or the address of the pages.
-fn twins(listeners: &[ListenerArgs], admin: Option<&str>) -> Vec<Fault> {
+fn duplicates(listeners: &[ListenerArgs], admin: Option<&str>) -> Vec<ConfigFault> {
     let admin = admin.and_then(identity);
     let mut faults = Vec::new();
     let mut seen: HashMap<(&str, String), usize> = HashMap::new();
     for listener in listeners {
-        let Some(origin) = &listener.origin else { continue };
-        let name = listener.name.iter().map(|name| ("name", name.clone(), origin.line));
-        let line = origin.of_bind().line;
+        let Some(location) = &listener.location else { continue };
+        let name = listener.name.iter().map(|name| ("name", name.clone(), location.line));
+        let line = location.of_bind().line;
         let addresses =
             listener.bind.iter().filter_map(|address| Some(("address", identity(address)?, line)));
         for (what, text, line) in name.chain(addresses) {
             if what == "address" && admin.as_ref() == Some(&text) {
                 let text = format!("the address {text} is that of --admin too");
-                faults.push(Fault::at(line, text));
+                faults.push(ConfigFault::at(line, text));
             }
             if let Some(other) = seen.insert((what, text.clone()), line) {
                 let text = format!("the {what} {text} is that of line {other} too");
-                faults.push(Fault::at(line, text));
+                faults.push(ConfigFault::at(line, text));
             }
         }
     }

@@ -13,8 +13,8 @@ fn file(typed: &str) -> File {
     }
 }
 
-fn read(text: &str) -> Result<Wanted, String> {
-    file("").wanted(text.as_bytes()).map_err(|failure| failure.to_string())
+fn read(text: &str) -> Result<Settings, String> {
+    file("").settings(text.as_bytes()).map_err(|failure| failure.to_string())
 }
 
 /// A value for an option, as it is written in a file.
@@ -39,9 +39,9 @@ fn sample(arg: &Arg) -> String {
 
 #[test]
 fn every_option_can_stand_in_a_file() {
-    let known = known();
+    let schema = schema();
     let mut whole = String::new();
-    for (arg, _) in known.args() {
+    for (arg, _) in schema.args() {
         let line = format!("{} = {}\n", arg.get_long().unwrap(), sample(arg));
         assert_eq!(read(&line).map(drop), Ok(()), "{line}");
         whole.push_str(&line);
@@ -52,9 +52,9 @@ fn every_option_can_stand_in_a_file() {
 
 #[test]
 fn what_is_a_listeners_can_stand_in_its_table_and_nothing_else() {
-    let known = known();
+    let schema = schema();
     let listener = ListenerArgs::augment_args(Command::new("listener"));
-    for (arg, _) in known.args() {
+    for (arg, _) in schema.args() {
         let text = format!("[[listener]]\n{} = {}\n", arg.get_long().unwrap(), sample(arg));
         match listener.get_arguments().any(|each| each.get_id() == arg.get_id()) {
             true => assert_eq!(read(&text).map(drop), Ok(()), "{text}"),
@@ -70,17 +70,17 @@ fn what_is_a_listeners_can_stand_in_its_table_and_nothing_else() {
 #[test]
 fn a_listener_has_what_stands_at_the_top_unless_it_has_its_own() {
     let text = "bind = \"a:1\"\nname = \"alone\"";
-    let wanted = read(text).unwrap();
-    assert_eq!(wanted.listeners.len(), 1, "no table is one listener");
+    let settings = read(text).unwrap();
+    assert_eq!(settings.listeners.len(), 1, "no table is one listener");
     assert_eq!(
-        (&*wanted.listeners[0].bind, wanted.listeners[0].name.as_deref()),
+        (&*settings.listeners[0].bind, settings.listeners[0].name.as_deref()),
         (&["a:1".to_owned()][..], Some("alone"))
     );
     let text = "dialect = \"raw\"\nrhel = true\n[[listener]]\nbind = \"a:1\"\n\
                 [[listener]]\nbind = [\"b:1\", \"c:1\"]\ndialect = \"open\"\nrhel = false";
-    let wanted = read(text).unwrap();
+    let settings = read(text).unwrap();
     let protocol = |at: usize| {
-        let ListenerArgs { protocol: args, bind, .. } = &wanted.listeners[at];
+        let ListenerArgs { protocol: args, bind, .. } = &settings.listeners[at];
         (args.handshake(), args.rhel, bind.join(" "))
     };
     assert_eq!(protocol(0), ("raw", true, "a:1".to_owned()));
@@ -91,8 +91,8 @@ fn a_listener_has_what_stands_at_the_top_unless_it_has_its_own() {
 fn what_was_typed_beats_the_file_for_every_listener() {
     let text = "dialect = \"raw\"\n[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"b:1\"\n\
                 dialect = \"hex\"";
-    let wanted = file("--dialect open").wanted(text.as_bytes()).unwrap();
-    for listener in &wanted.listeners {
+    let settings = file("--dialect open").settings(text.as_bytes()).unwrap();
+    for listener in &settings.listeners {
         assert_eq!(listener.protocol.handshake(), "open");
     }
 }
@@ -180,7 +180,7 @@ fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
         assert!(error.starts_with(&said), "{error}\n{said}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    let error = file("").wanted(b"utc = true\n\xff").unwrap_err().to_string();
+    let error = file("").settings(b"utc = true\n\xff").unwrap_err().to_string();
     assert_eq!(error, "/etc/countersign/garden.toml:2: this is no UTF-8");
 }
 
@@ -207,20 +207,20 @@ fn a_mode_is_octal_and_other_numbers_are_what_they_are() {
 fn what_is_one_listeners_is_not_typed_for_several() {
     let text = "[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"b:1\"";
     for (typed, said) in [("--bind c:1", "--bind is for one"), ("--name x", "--name is for one")] {
-        let error = file(typed).wanted(text.as_bytes()).unwrap_err().to_string();
+        let error = file(typed).settings(text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(said) && error.contains("write "), "{error}");
-        let one = file(typed).wanted(b"[[listener]]\nbind = \"a:1\"");
+        let one = file(typed).settings(b"[[listener]]\nbind = \"a:1\"");
         assert!(one.is_ok(), "{typed}");
     }
 }
 
 /// Pieces of files, right and wrong.
 fn piece() -> impl Strategy<Value = String> {
-    let known = known();
+    let schema = schema();
     let keys: Vec<_> =
-        known.args().filter_map(|(arg, _)| arg.get_long()).map(str::to_owned).collect();
+        schema.args().filter_map(|(arg, _)| arg.get_long()).map(str::to_owned).collect();
     let whole =
-        known.args().map(|(arg, _)| format!("{} = {}\n", arg.get_long().unwrap(), sample(arg)));
+        schema.args().map(|(arg, _)| format!("{} = {}\n", arg.get_long().unwrap(), sample(arg)));
     let signs = [
         "=",
         "\n",
@@ -265,7 +265,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_us_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        let _ = file("").wanted(&bytes);
+        let _ = file("").settings(&bytes);
     }
 }
 

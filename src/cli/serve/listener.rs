@@ -12,7 +12,7 @@ use super::access::AccessArgs;
 use super::builtin::{BuiltinService, ServiceState, builtin_services};
 use super::limits::LimitArgs;
 use crate::cli::admin::Labels;
-use crate::cli::config::Origin;
+use crate::cli::config::Location;
 use crate::cli::exit::Failure;
 use crate::cli::options::{Choice, ProtocolArgs, SERVER};
 use crate::cli::ring::{self, End, Purpose};
@@ -70,7 +70,7 @@ pub(crate) struct ListenerArgs {
     pub(super) limits: LimitArgs,
     /// Where it stands in the configuration file, if it does.
     #[arg(skip)]
-    pub(crate) origin: Option<Origin>,
+    pub(crate) location: Option<Location>,
 }
 
 /// What to do when the default key file does not exist.

@@ -25,7 +25,7 @@ use countersign::{Counters, Server};
 use log::info;
 
 use super::admin::{self, Admin, Aggregate, Wake};
-use super::config::{File, Wanted};
+use super::config::{File, Settings};
 use super::exit::Failure;
 use super::logging::{self, Format, Guard, Logging};
 use super::output::announce;
@@ -42,7 +42,7 @@ pub(crate) use listener::{ListenerArgs, MissingRing};
 use mailbox::{Mailbox, Receiver};
 use manager::ManagerHook;
 pub(crate) use prepared::{PreparedListener, bound_of};
-use reload::{Reload, Source};
+use reload::{ConfigSource, Reload};
 use stats_publisher::{Publishing, StatsPublisher};
 use worker::{Commands, Worker};
 use workers::Workers;
@@ -60,14 +60,14 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    settings: Settings,
+    settings: ConfigArgs,
 }
 
 /// What can be set: on the command line, in the environment and in a file.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Settings {
+pub(crate) struct ConfigArgs {
     #[command(flatten)]
-    pub(crate) process: Process,
+    pub(crate) process: ProcessArgs,
     // Behind all others, because its headings hold for what follows.
     #[command(flatten)]
     pub(crate) listener: ListenerArgs,
@@ -75,7 +75,7 @@ pub(crate) struct Settings {
 
 /// What holds for the whole process.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Process {
+pub(crate) struct ProcessArgs {
     /// Look for input for so long before sleeping: quicker answers, at the price of a busy core
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
           value_parser = units::time(units::ANY_TIME))]
@@ -117,10 +117,10 @@ impl Serve {
         Ok(self.source(argv).read()?.listeners)
     }
 
-    fn source(self, argv: &[OsString]) -> Source {
+    fn source(self, argv: &[OsString]) -> ConfigSource {
         match self.config {
-            Some(path) => Source::File(File::new(path, "serve", argv)),
-            None => Source::Typed(Box::new(self.settings)),
+            Some(path) => ConfigSource::File(File::new(path, "serve", argv)),
+            None => ConfigSource::Typed(Box::new(self.settings)),
         }
     }
 
@@ -128,29 +128,29 @@ impl Serve {
         // Before there is a second thread, and before a file of ours can have one of the numbers.
         let passed = ListenFds::take()?;
         let source = self.source(&std::env::args_os().collect::<Vec<_>>());
-        let wanted = source.read()?;
-        let log = logging::begin(wanted.process.logging);
+        let settings = source.read()?;
+        let log = logging::begin(settings.process.logging);
         let listeners = PreparedListener::all(
-            wanted.listeners.clone(),
-            wanted.process.workers,
+            settings.listeners.clone(),
+            settings.process.workers,
             MissingRing::Create,
         )?;
-        serve((source, wanted), &listeners, passed, &log, signals)
+        serve((source, settings), &listeners, passed, &log, signals)
     }
 }
 
 fn serve(
-    (source, wanted): (Source, Wanted),
+    (source, settings): (ConfigSource, Settings),
     listeners: &[PreparedListener],
     mut passed: ListenFds,
     log: &Guard,
     signals: Claimed,
 ) -> Result<(), Failure> {
-    let Process { workers, busy_poll, close_revoked, logging, .. } = wanted.process;
+    let ProcessArgs { workers, busy_poll, close_revoked, logging, .. } = settings.process;
     let began = system::monotonic();
     let passed_to_admin = passed.named("admin");
     let binds = listeners.iter().flat_map(|prepared| &prepared.args.bind).map(String::as_str);
-    let ports = Ipv4Ports::of(binds.chain(wanted.process.admin.address()));
+    let ports = Ipv4Ports::of(binds.chain(settings.process.admin.address()));
     let mut servers = prepared::servers(listeners, workers, passed, &ports)?;
     for server in &mut servers {
         server.set_busy_poll(busy_poll);
@@ -165,7 +165,7 @@ fn serve(
     let loops = mailboxes.iter().map(wake).collect();
     let aggregate = Arc::new(Aggregate::new(workers, loops, system::wall(), began));
     let admin =
-        wanted.process.admin.listen(Arc::clone(&aggregate) as _, passed_to_admin, &ports)?;
+        settings.process.admin.listen(Arc::clone(&aggregate) as _, passed_to_admin, &ports)?;
     let banner = Banner::new(listeners, &first, workers, admin.as_ref());
     introduce(&banner, log, logging.format, &first, admin.as_ref());
     let labels: Vec<_> = listeners.iter().map(|prepared| prepared.args.labels()).collect();
@@ -181,7 +181,7 @@ fn serve(
         Receiver { mailbox: Arc::clone(&mailboxes[0]), worker: (workers > 1).then_some(0) };
     let publisher =
         publishing.map(|publishing| StatsPublisher::of(0, Arc::clone(&mailboxes[0]), publishing));
-    let reload = Reload { source, now: wanted, workers: mailboxes.clone() };
+    let reload = Reload { source, now: settings, workers: mailboxes.clone() };
     let reloader = Reloader::new(reload, Arc::clone(&progress));
     let manager = ManagerHook::ready(Arc::clone(&progress), mailboxes.clone());
     let commands = Commands {

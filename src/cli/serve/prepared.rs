@@ -46,10 +46,10 @@ impl PreparedListener {
         let limits = limits::limits(&wanted, beside)?;
         let (mut prepared, mut failures) = (Vec::new(), Vec::new());
         for (args, limits) in listeners.into_iter().zip(limits) {
-            let origin = args.origin.clone();
+            let location = args.location.clone();
             match Self::new(args, limits, missing) {
                 Ok(each) => prepared.push(each),
-                Err(failure) => failures.push(origin.iter().fold(failure, Failure::at)),
+                Err(failure) => failures.push(location.iter().fold(failure, Failure::at)),
             }
         }
         Failure::together(failures).map_or(Ok(prepared), Err)
@@ -82,7 +82,7 @@ impl PreparedListener {
 
     fn cannot_listen(&self, address: &str, error: &io::Error) -> Failure {
         let failure = ports::cannot_bind(address, error, ports::ANY);
-        self.args.origin.iter().fold(failure, |failure, origin| failure.at(&origin.of_bind()))
+        self.args.location.iter().fold(failure, |failure, location| failure.at(&location.of_bind()))
     }
 
     /// One worker's listener, of so many workers; it isn't bound yet.

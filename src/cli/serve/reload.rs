@@ -9,24 +9,24 @@ use log::warn;
 use super::listener::MissingRing;
 use super::mailbox::{ConfigUpdate, Mailbox};
 use super::prepared::PreparedListener;
-use super::{Settings, limits};
-use crate::cli::config::{File, Wanted};
+use super::{ConfigArgs, limits};
+use crate::cli::config::{File, Settings};
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::reload::{PATIENCE, Task};
 
 /// Where the settings come from.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum ConfigSource {
     File(File),
     /// The command line and the environment alone, which stay as they are.
-    Typed(Box<Settings>),
+    Typed(Box<ConfigArgs>),
 }
 
-impl Source {
-    pub(super) fn read(&self) -> Result<Wanted, Failure> {
+impl ConfigSource {
+    pub(super) fn read(&self) -> Result<Settings, Failure> {
         match self {
             Self::File(file) => file.read(),
-            Self::Typed(settings) => Ok(Wanted::from((**settings).clone())),
+            Self::Typed(settings) => Ok(Settings::from((**settings).clone())),
         }
     }
 }
@@ -34,9 +34,9 @@ impl Source {
 /// What is reloaded, and for whom.
 #[derive(Debug)]
 pub(super) struct Reload {
-    pub(super) source: Source,
+    pub(super) source: ConfigSource,
     /// What is served now.
-    pub(super) now: Wanted,
+    pub(super) now: Settings,
     pub(super) workers: Vec<Arc<Mailbox>>,
 }
 
@@ -59,28 +59,28 @@ impl Task for Reload {
     }
 
     fn once(&mut self) -> Result<(), Failure> {
-        let mut wanted = self.source.read()?;
-        let changes = wanted.fixed_changes(&self.now, &may_change());
+        let mut settings = self.source.read()?;
+        let changes = settings.fixed_changes(&self.now, &may_change());
         if !changes.is_empty() {
             return Err(Failure::of_all(Kind::Configuration, changes));
         }
-        let listeners = std::mem::take(&mut wanted.listeners);
+        let listeners = std::mem::take(&mut settings.listeners);
         let workers = self.workers.len();
         let prepared = PreparedListener::all(listeners, workers, MissingRing::Fail)?;
         let (taken, takes) = channel();
         let update = Arc::new(ConfigUpdate {
             listeners: prepared.iter().map(|prepared| prepared.update(workers)).collect(),
-            busy_poll: wanted.process.busy_poll,
-            closes_revoked: wanted.process.close_revoked,
+            busy_poll: settings.process.busy_poll,
+            closes_revoked: settings.process.close_revoked,
             taken,
         });
-        wanted.process.logging.level.set();
+        settings.process.logging.level.set();
         for mailbox in &self.workers {
             // One that can't be woken takes it when it next wakes.
             let _ = mailbox.update(&update);
         }
-        wanted.listeners = prepared.into_iter().map(|prepared| prepared.args).collect();
-        self.now = wanted;
+        settings.listeners = prepared.into_iter().map(|prepared| prepared.args).collect();
+        self.now = settings;
         // A newcomer finds what the log says, by whichever worker it comes.
         let late = (0..workers).find(|_| takes.recv_timeout(PATIENCE).is_err());
         if late.is_some() {

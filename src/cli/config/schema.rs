@@ -9,11 +9,11 @@ use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command};
 
-use super::document::{Entry, Fault, Given};
+use super::document::{ConfigFault, Entry, TomlValue};
 
 /// Where a key may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// In front of all tables, and there are tables of listeners.
     Above,
     /// The same, and there are none: the file has one listener.
@@ -33,14 +33,14 @@ pub(super) struct Value {
 
 /// The options that a file may set.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Schema {
     process: Vec<Arg>,
     listener: Vec<Arg>,
     /// An option for each of them, to ask what a wrong key was meant to be.
     all: Command,
 }
 
-impl Known {
+impl Schema {
     pub(super) fn new(process: &Command, listener: &Command) -> Self {
         let args = |command: &Command| command.get_arguments().cloned().collect::<Vec<_>>();
         let (process, listener) = (args(process), args(listener));
@@ -59,27 +59,28 @@ impl Known {
     pub(super) fn value(
         &self,
         entry: &Entry,
-        place: Place,
+        place: Position,
         directory: &Path,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, ConfigFault> {
         let Entry { key, line, .. } = entry;
-        let fault = |text: String| Fault::at(*line, text);
+        let fault = |text: String| ConfigFault::at(*line, text);
         let arg = self.arg(key, place).map_err(fault)?;
         let words = words(arg, &entry.value).map_err(|text| fault(format!("{key}: {text}")))?;
-        let words: Vec<_> = words.into_iter().map(|word| anchored(arg, word, directory)).collect();
+        let words: Vec<_> =
+            words.into_iter().map(|word| relative_to_file(arg, word, directory)).collect();
         check(arg, &words).map_err(|text| fault(format!("{key}: {text}")))?;
         Ok(Value { id: arg.get_id().to_string(), line: *line, words })
     }
 
-    fn arg(&self, key: &str, place: Place) -> Result<&Arg, String> {
+    fn arg(&self, key: &str, place: Position) -> Result<&Arg, String> {
         let of = |args: &'_ [Arg]| args.iter().position(|arg| arg.get_long() == Some(key));
         match (of(&self.process), of(&self.listener), place) {
-            (Some(_), _, Place::Within) => Err(format!(
+            (Some(_), _, Position::Within) => Err(format!(
                 "{key:?} is the whole process's, and belongs at the top of the file, above all \
                  [[listener]]"
             )),
             (Some(at), ..) => Ok(&self.process[at]),
-            (_, Some(_), Place::Above) if key == "name" => {
+            (_, Some(_), Position::Above) if key == "name" => {
                 Err("\"name\" is one listener's, and belongs in its [[listener]]".to_owned())
             }
             (_, Some(at), _) => Ok(&self.listener[at]),
@@ -119,32 +120,36 @@ fn is_switch(arg: &Arg) -> bool {
 }
 
 /// The words of a value, each as it would be typed behind the option.
-fn words(arg: &Arg, value: &Given) -> Result<Vec<String>, String> {
+fn words(arg: &Arg, value: &TomlValue) -> Result<Vec<String>, String> {
     let takes_many = matches!(arg.get_action(), ArgAction::Append);
     match value {
-        Given::Switch(is_on) if is_switch(arg) => Ok(vec![is_on.to_string()]),
+        TomlValue::Switch(is_on) if is_switch(arg) => Ok(vec![is_on.to_string()]),
         _ if is_switch(arg) => Err("write true or false".to_owned()),
-        Given::Many(values) if takes_many => values.iter().map(|each| word(arg, each)).collect(),
-        Given::Many(_) => Err("this takes one value, and no array".to_owned()),
+        TomlValue::Many(values) if takes_many => {
+            values.iter().map(|each| word(arg, each)).collect()
+        }
+        TomlValue::Many(_) => Err("this takes one value, and no array".to_owned()),
         value => Ok(vec![word(arg, value)?]),
     }
 }
 
-fn word(arg: &Arg, value: &Given) -> Result<String, String> {
+fn word(arg: &Arg, value: &TomlValue) -> Result<String, String> {
     let is_octal = named(arg, "MODE");
     match value {
-        Given::Text(text) => Ok(text.clone()),
-        Given::Number(digits, 8) if is_octal => Ok(digits.clone()),
-        Given::Number(..) if is_octal => {
+        TomlValue::Text(text) => Ok(text.clone()),
+        TomlValue::Number(digits, 8) if is_octal => Ok(digits.clone()),
+        TomlValue::Number(..) if is_octal => {
             Err("a mode is octal; write it like \"0660\" or 0o660".to_owned())
         }
-        Given::Number(digits, base) => i64::from_str_radix(digits, *base)
+        TomlValue::Number(digits, base) => i64::from_str_radix(digits, *base)
             .map(|number| number.to_string())
             .map_err(|_| "the number is too large".to_owned()),
-        Given::Switch(is_on) if is_a::<bool>(arg) => Ok(is_on.to_string()),
-        Given::Switch(_) => Err("write a value in quotes; true or false says nothing".to_owned()),
-        Given::Many(_) => Err("an array within an array says nothing".to_owned()),
-        Given::Other(what) => Err(format!("write text or a whole number, and not {what}")),
+        TomlValue::Switch(is_on) if is_a::<bool>(arg) => Ok(is_on.to_string()),
+        TomlValue::Switch(_) => {
+            Err("write a value in quotes; true or false says nothing".to_owned())
+        }
+        TomlValue::Many(_) => Err("an array within an array says nothing".to_owned()),
+        TomlValue::Other(what) => Err(format!("write text or a whole number, and not {what}")),
     }
 }
 
@@ -158,7 +163,7 @@ fn named(arg: &Arg, name: &str) -> bool {
 }
 
 /// The word; a path, or that of a Unix socket, is taken from the directory.
-fn anchored(arg: &Arg, word: String, directory: &Path) -> OsString {
+fn relative_to_file(arg: &Arg, word: String, directory: &Path) -> OsString {
     if is_a::<PathBuf>(arg) && !word.is_empty() {
         return directory.join(word).into();
     }
