@@ -12,11 +12,11 @@ mod keys;
 mod load;
 mod logging;
 #[cfg(test)]
+mod man;
+#[cfg(test)]
 mod numbers;
 mod options;
 mod output;
-#[cfg(test)]
-mod pages;
 mod ping;
 mod ports;
 mod proxy;
