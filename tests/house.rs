@@ -65,7 +65,7 @@ const RESERVED: &[(&str, &[&str])] = &[
         &[
             "src/cli/connect",
             "src/cli/output",
-            "src/cli/ring/change.rs",
+            "src/cli/ring/edit.rs",
             "src/cli/signals.rs",
             "src/files.rs",
         ],

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::exit::Failure;
 use super::output::{stderr, stdout};
-use super::ring::{self, Purpose};
+use super::ring::{self, KeyOptions};
 
 /// Add a fresh random key to the ring
 ///
@@ -19,7 +19,7 @@ pub(crate) struct Keygen {
     #[arg(default_value = "default", value_parser = ring::id)]
     id: String,
     #[command(flatten)]
-    purpose: Purpose,
+    options: KeyOptions,
     /// The file of keys [default: countersign/keys in the user's configuration directory]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
     keys: Option<PathBuf>,
@@ -36,7 +36,7 @@ Examples:
 impl Keygen {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let path = self.keys.map_or_else(ring::default_path, Ok)?;
-        let key = ring::add(&path, &self.id, &self.purpose)?;
+        let key = ring::add(&path, &self.id, &self.options)?;
         stdout().line(format_args!("{} {}", key.id(), key.fingerprint()));
         stderr().line(format_args!("added to {}", path.display()));
         Ok(())

@@ -9,7 +9,7 @@ use clap::{Arg, Args, Command};
 use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
 
 use super::exit::{Failure, Kind};
-use super::ring::{self, End};
+use super::ring::{self, RingRole};
 use super::{system, units};
 
 /// Where a server listens and is looked for unless told otherwise: what a text leaves out of an
@@ -85,26 +85,26 @@ impl ProtocolArgs {
     }
 
     /// The keys, which the dialect `open` does without.
-    pub(crate) fn ring(&self, end: End) -> Result<KeyRing, Failure> {
+    pub(crate) fn ring(&self, role: RingRole) -> Result<KeyRing, Failure> {
         if !self.dialect().authenticates() {
             return Ok(KeyRing::new());
         }
-        let mut ring = end.read(&self.ring_path()?, self.dialect())?;
+        let mut ring = role.read(&self.ring_path()?, self.dialect())?;
         ring.set_time(system::wall());
         Ok(ring)
     }
 
     /// What a client speaks, with a key that can be used.
     pub(crate) fn client_protocol(&self) -> Result<Protocol, Failure> {
-        let protocol = self.protocol(self.ring(End::Client)?)?;
-        self.check(&protocol, End::Client)?;
+        let protocol = self.protocol(self.ring(RingRole::Client)?)?;
+        self.check(&protocol, RingRole::Client)?;
         Ok(protocol)
     }
 
     /// Whether there is a key for what is spoken.
-    pub(crate) fn check(&self, protocol: &Protocol, end: End) -> Result<(), Failure> {
+    pub(crate) fn check(&self, protocol: &Protocol, role: RingRole) -> Result<(), Failure> {
         if protocol.dialect().authenticates() {
-            end.check(protocol, &self.ring_path()?)?;
+            role.check(protocol, &self.ring_path()?)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The user's key ring: where it is, and adding to it.
 
-mod change;
-mod end;
+mod edit;
+mod role;
 
 use std::fmt::Write as _;
 use std::fs::DirBuilder;
@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 use super::exit::{Failure, Kind, plain};
 use super::system;
 use super::units::Reader;
-pub(crate) use change::Change;
-pub(crate) use end::End;
+pub(crate) use edit::KeyFileEdit;
+pub(crate) use role::RingRole;
 
 /// The bytes of a fresh secret: as many as the hash has, past which an HMAC gains nothing.
 const SECRET: usize = 32;
@@ -74,7 +74,7 @@ fn rules(path: &Path) -> FileRules {
 
 /// What a fresh key is for.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Purpose {
+pub(crate) struct KeyOptions {
     /// The dialects that the key serves: countersign/1, raw, hex, multiprocessing
     #[arg(long, value_name = "LIST", env = "COUNTERSIGN_DIALECTS",
           default_value = "countersign/1", value_delimiter = ',', value_parser = dialect)]
@@ -93,7 +93,7 @@ pub(crate) struct Purpose {
     not_after: Option<String>,
 }
 
-impl Purpose {
+impl KeyOptions {
     /// For a dialect, at any time.
     pub(crate) fn of(dialect: Dialect) -> Self {
         Self { dialects: vec![dialect], audience: None, not_before: None, not_after: None }
@@ -111,7 +111,7 @@ impl Purpose {
     }
 
     /// As it stands in a key file.
-    fn options(&self) -> String {
+    fn text(&self) -> String {
         let names: Vec<&str> = self.dialects.iter().map(|dialect| dialect.name()).collect();
         let mut options = format!("  dialects={}", names.join(","));
         let others = [
@@ -158,25 +158,25 @@ fn word(text: &str) -> Result<String, String> {
 }
 
 /// Adds a fresh random key to a file, which is made if it isn't there. Returns the key.
-pub(crate) fn add(path: &Path, id: &str, purpose: &Purpose) -> Result<Key, Failure> {
+pub(crate) fn add(path: &Path, id: &str, options: &KeyOptions) -> Result<Key, Failure> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|error| cannot_write(path, &error))?;
     }
-    let mut change = Change::begin(path)?;
-    if !change.text.is_empty() && !change.text.ends_with(b"\n") {
-        change.text.push(b'\n');
+    let mut edit = KeyFileEdit::begin(path)?;
+    if !edit.text.is_empty() && !edit.text.ends_with(b"\n") {
+        edit.text.push(b'\n');
     }
-    let end = change.text.len();
-    let key = change.insert_fresh(end, id, purpose)?;
-    change.commit()?;
+    let end = edit.text.len();
+    let key = edit.insert_fresh(end, id, options)?;
+    edit.commit()?;
     Ok(key)
 }
 
 /// A ring with a fresh key, such as [`add`] makes a file of.
-pub(crate) fn fresh(id: &str, purpose: &Purpose) -> Result<KeyRing, Failure> {
+pub(crate) fn fresh(id: &str, options: &KeyOptions) -> Result<KeyRing, Failure> {
     let secret = secret()?;
-    Ok(KeyRing::parse(&line(id, &secret, &purpose.options()))?)
+    Ok(KeyRing::parse(&line(id, &secret, &options.text()))?)
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

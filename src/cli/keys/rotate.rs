@@ -10,7 +10,7 @@ use countersign::Key;
 use super::{Where, validity};
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::output::{stderr, stdout};
-use crate::cli::ring::{self, Change, Purpose};
+use crate::cli::ring::{self, KeyFileEdit, KeyOptions};
 use crate::cli::{system, units};
 
 /// Add a fresh key for an old one, which runs out
@@ -71,8 +71,8 @@ impl Rotate {
 fn rotate(path: &Path, id: &str, until: SystemTime) -> Result<[Key; 2], Failure> {
     // It says what is missing, where a change would make it.
     ring::inspect(path)?;
-    let mut change = Change::begin(path)?;
-    let old = change.ring.key(id).cloned().ok_or_else(|| {
+    let mut edit = KeyFileEdit::begin(path)?;
+    let old = edit.ring.key(id).cloned().ok_or_else(|| {
         let remedy = "`countersign keys list` shows those that are";
         Failure::new(Kind::Configuration, format!("the key {id} is not on the ring; {remedy}"))
     })?;
@@ -82,27 +82,27 @@ fn rotate(path: &Path, id: &str, until: SystemTime) -> Result<[Key; 2], Failure>
             format!("the key {id} isn't valid before {beginning}; choose a longer --overlap");
         return Err(Failure::new(Kind::Usage, text));
     }
-    let fresh = successor(id, |id| change.ring.key(id).is_none());
-    let line = line(&change.text, id).ok_or_else(|| {
+    let fresh = successor(id, |id| edit.ring.key(id).is_none());
+    let line = line(&edit.text, id).ok_or_else(|| {
         let text = format!("{} was changed by somebody else just now; try again", path.display());
         Failure::new(Kind::General, text)
     })?;
-    let behind = match change.text[line.end..].iter().position(|&byte| byte == b'\n') {
+    let behind = match edit.text[line.end..].iter().position(|&byte| byte == b'\n') {
         Some(rest) => line.end + rest + 1,
         None => {
-            change.text.push(b'\n');
-            change.text.len()
+            edit.text.push(b'\n');
+            edit.text.len()
         }
     };
-    let new = change.insert_fresh(behind, &fresh, &Purpose::like(&old))?;
+    let new = edit.insert_fresh(behind, &fresh, &KeyOptions::like(&old))?;
     let old = match old.not_after() {
         Some(end) if end <= until => old,
         _ => {
-            run_out(&mut change, line, until);
+            run_out(&mut edit, line, until);
             old.with_not_after(until)
         }
     };
-    change.commit()?;
+    edit.commit()?;
     Ok([old, new])
 }
 
@@ -153,16 +153,16 @@ fn fields(line: &str) -> Vec<Range<usize>> {
 }
 
 /// Gives the key of a line an end, instead of the one that it has.
-fn run_out(change: &mut Change, line: Range<usize>, end: SystemTime) {
+fn run_out(edit: &mut KeyFileEdit, line: Range<usize>, end: SystemTime) {
     const OPTION: &str = "not-after=";
     let option = format!("{OPTION}{}", units::date(end));
-    let text = str::from_utf8(&change.text[line.clone()]).unwrap_or_default();
+    let text = str::from_utf8(&edit.text[line.clone()]).unwrap_or_default();
     let is_option = |range: &Range<usize>| text[range.clone()].starts_with(OPTION);
     // Behind the id and the secret.
     let old = fields(text).into_iter().skip(2).find(is_option);
     match old {
-        Some(old) => change.replace(line.start + old.start..line.start + old.end, &option),
-        None => change.insert(line.end, format!("  {option}").as_bytes()),
+        Some(old) => edit.replace(line.start + old.start..line.start + old.end, &option),
+        None => edit.insert(line.end, format!("  {option}").as_bytes()),
     }
 }
 

@@ -126,8 +126,8 @@ impl Tunnel {
         let Self { audience, key, .. } = self;
         let path = self.ring_path()?;
         let end = match role {
-            Role::Client => ring::End::Client,
-            Role::Server => ring::End::Server,
+            Role::Client => ring::RingRole::Client,
+            Role::Server => ring::RingRole::Server,
         };
         let ring = end.read(&path, Dialect::Countersign)?;
         let protocol = Protocol::new(Dialect::Countersign, ring).with_message_max(pump::RECORD);

@@ -15,7 +15,7 @@ use crate::cli::admin::Labels;
 use crate::cli::config::Location;
 use crate::cli::exit::Failure;
 use crate::cli::options::{Choice, ProtocolArgs, SERVER};
-use crate::cli::ring::{self, End, Purpose};
+use crate::cli::ring::{self, KeyOptions, RingRole};
 use crate::cli::units;
 
 /// Linux counts whole seconds in 15 bits.
@@ -152,21 +152,21 @@ impl ListenerArgs {
         let path = self.protocol.ring_path()?;
         let may_be_made = self.protocol.dialect().authenticates() && self.protocol.keys.is_none();
         if !may_be_made || path.exists() {
-            return Ok((self.protocol.ring(End::Server)?, None));
+            return Ok((self.protocol.ring(RingRole::Server)?, None));
         }
-        let purpose = Purpose::of(self.protocol.dialect());
+        let options = KeyOptions::of(self.protocol.dialect());
         let made = match missing {
             MissingRing::Leave => {
-                return Ok((ring::fresh("default", &purpose)?, Some(CreatedRing::Later)));
+                return Ok((ring::fresh("default", &options)?, Some(CreatedRing::Later)));
             }
-            MissingRing::Create => match ring::add(&path, "default", &purpose) {
+            MissingRing::Create => match ring::add(&path, "default", &options) {
                 // Another server has begun in the same moment, and made it.
                 Err(_) if path.exists() => None,
                 made => Some(CreatedRing::Now(made?.fingerprint())),
             },
             MissingRing::Fail => None,
         };
-        Ok((self.protocol.ring(End::Server)?, made))
+        Ok((self.protocol.ring(RingRole::Server)?, made))
     }
 
     /// What is spoken with these keys, once it is seen to serve somebody.
@@ -180,7 +180,7 @@ impl ListenerArgs {
         if self.protocol.may_be_plain() {
             warn!("where records are left out, whoever relays the handshake owns the connection");
         }
-        self.protocol.check(&protocol, End::Server)?;
+        self.protocol.check(&protocol, RingRole::Server)?;
         Ok(protocol)
     }
 }

@@ -10,14 +10,14 @@ use crate::cli::options::quoted;
 
 /// Who reads a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum RingRole {
     /// It makes keys.
     Server,
     /// It has a key of the server's, or is refused.
     Client,
 }
 
-impl End {
+impl RingRole {
     /// The keys of a file, for a dialect.
     pub(crate) fn read(self, path: &Path, dialect: Dialect) -> Result<KeyRing, Failure> {
         KeyRing::from_file_by(rules(path), path).map_err(|error| {

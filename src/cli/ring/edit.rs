@@ -15,13 +15,13 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
-use super::{MAINTAINED, Purpose, cannot_write, line, secret};
+use super::{KeyOptions, MAINTAINED, cannot_write, line, secret};
 use crate::cli::exit::{Failure, Kind, plain};
 use crate::cli::system;
 
 /// How long one who changes the ring waits for another who does, and how often it looks.
-const PATIENCE: Duration = Duration::from_secs(10);
-const GLANCE: Duration = Duration::from_millis(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// More than a change adds. A buffer that grows leaves copies behind that nobody wipes.
 const ROOM: usize = 1024;
@@ -29,22 +29,22 @@ const ROOM: usize = 1024;
 const HEADER: &str = "# Keys, one a line: id  encoding:secret  [option=value ...]\n";
 
 /// A change of a file of keys, which nobody else changes meanwhile.
-pub(crate) struct Change {
+pub(crate) struct KeyFileEdit {
     /// The file itself; a symbolic link to it stays.
     path: PathBuf,
-    draft: Draft,
+    file: AtomicFile,
     /// The keys.
     pub(crate) ring: KeyRing,
     /// What the file will be.
     pub(crate) text: Zeroizing<Vec<u8>>,
 }
 
-impl Change {
+impl KeyFileEdit {
     pub(crate) fn begin(path: &Path) -> Result<Self, Failure> {
         let path = followed(path).map_err(|error| cannot_write(path, &error))?;
-        let draft = Draft::new(&path)?;
+        let file = AtomicFile::new(&path)?;
         let (ring, text) = existing(&path)?;
-        Ok(Self { path, draft, ring, text })
+        Ok(Self { path, file, ring, text })
     }
 
     /// Adds a fresh random key, and its line at this place in the text.
@@ -52,12 +52,12 @@ impl Change {
         &mut self,
         at: usize,
         id: &str,
-        purpose: &Purpose,
+        options: &KeyOptions,
     ) -> Result<Key, Failure> {
         let path = self.path.display();
         let bad = |fault: &KeyFault| Failure::new(Kind::BadKeyFile, format!("{path}: {fault}"));
         let secret = secret()?;
-        let line = line(id, &secret, &purpose.options());
+        let line = line(id, &secret, &options.text());
         // The ring isn't at fault where what was asked for makes no key.
         let fresh = KeyRing::parse(&line)
             .map_err(|error| Failure::new(Kind::Usage, error.fault().to_string()))?;
@@ -83,7 +83,7 @@ impl Change {
     }
 
     pub(crate) fn commit(self) -> Result<(), Failure> {
-        let replaced = self.draft.replace(&self.path, &self.text);
+        let replaced = self.file.replace(&self.path, &self.text);
         replaced.map_err(|error| cannot_write(&self.path, &error))
     }
 }
@@ -124,24 +124,24 @@ fn existing(path: &Path) -> Result<(KeyRing, Zeroizing<Vec<u8>>), Failure> {
 /// Who writes to it holds a lock on it, for two at a time would lose a key. The system gives the
 /// lock back when its holder ends, however that comes about, and the next one takes over what it
 /// has left behind.
-struct Draft {
+struct AtomicFile {
     path: PathBuf,
     file: File,
     /// It has taken the other's place, and its name is free for the next.
     placed: bool,
 }
 
-impl Draft {
+impl AtomicFile {
     fn new(target: &Path) -> Result<Self, Failure> {
         let mut name = target.as_os_str().to_owned();
         name.push(".new");
         let path = PathBuf::from(name);
         let failed = |text: String| Failure::new(Kind::General, text);
-        let end = system::monotonic() + PATIENCE;
+        let end = system::monotonic() + LOCK_TIMEOUT;
         while system::monotonic() < end {
             match Self::locked(&path) {
                 Ok(Some(file)) => return Ok(Self { path, file, placed: false }),
-                Ok(None) => system::sleep(GLANCE),
+                Ok(None) => system::sleep(LOCK_RETRY),
                 Err(error) => {
                     let (path, error) = (path.display(), plain(&error));
                     return Err(failed(format!("cannot make {path}: {error}")));
@@ -201,7 +201,7 @@ fn keep_access(file: &File, old: &Metadata) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(old.mode() & 0o777))
 }
 
-impl Drop for Draft {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.placed {
             // What can't be removed is taken over by the next change.
