@@ -18,7 +18,7 @@ use crate::cli::system;
 
 /// How long is waited for a sign that the connection is over, before a message is sent which
 /// couldn't be sent again.
-const GLANCE: Duration = Duration::from_millis(1);
+const PROBE_TIME: Duration = Duration::from_millis(1);
 
 /// Messages may wait to be sent in so many bytes, and replies to be printed.
 const BATCH: usize = 64 << 10;
@@ -144,7 +144,7 @@ impl<'a> Connection<'a> {
         if self.connect.retry > 0
             && let Some(client) = &self.client
         {
-            super::wait(&[(client.as_fd(), PollFlags::IN)], Some(GLANCE))?;
+            super::wait(&[(client.as_fd(), PollFlags::IN)], Some(PROBE_TIME))?;
         }
         self.receive()?;
         self.notice = None;
@@ -324,7 +324,7 @@ impl<'a> Connection<'a> {
         let mut client = Client::connect_within(address, self.protocol.clone(), *timeout)?;
         if *retry > 0 {
             // A server that has no time for us may say so behind its own part of the handshake.
-            client.set_timeout(Some(GLANCE));
+            client.set_timeout(Some(PROBE_TIME));
             loop {
                 match client.receive() {
                     Ok(Some(message)) => show(message, self.is_escaped, &mut self.replies),

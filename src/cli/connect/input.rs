@@ -6,7 +6,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::stdio::stdin;
 
-use super::source::Next;
+use super::frontend::Next;
 
 /// What is read at once.
 const CHUNK: usize = 64 << 10;

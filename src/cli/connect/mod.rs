@@ -1,11 +1,11 @@
 //! `countersign connect`: a client at the prompt or in a pipe.
 
 mod connection;
-mod draft;
+mod frontend;
 mod input;
+mod line_buffer;
 mod modes;
 mod retry;
-mod source;
 mod terminal;
 
 use std::fmt::Display;
@@ -26,8 +26,8 @@ use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{system, units};
 use connection::{Connection, Sent};
+use frontend::{Frontend, Next};
 use input::Input;
-use source::{Next, Source};
 use terminal::Terminal;
 
 /// Talk to a server
@@ -95,50 +95,50 @@ impl Connect {
             // A server that isn't there is told of before anything is typed.
             connection.open()?;
         }
-        let mut source = match prompt {
-            Some(terminal) => Source::Prompt(terminal),
-            None => Source::Pipe(Input::new(self.protocol.message_max)),
+        let mut frontend = match prompt {
+            Some(terminal) => Frontend::Prompt(terminal),
+            None => Frontend::Pipe(Input::new(self.protocol.message_max)),
         };
-        let done = converse(&mut connection, &mut source);
+        let done = converse(&mut connection, &mut frontend);
         // What was answered is shown, whatever came after it.
-        source.print(connection.replies());
+        frontend.print(connection.replies());
         done
     }
 }
 
-/// Sends what comes from the source, and prints what comes from the server.
-fn converse(connection: &mut Connection<'_>, source: &mut Source) -> Result<(), Failure> {
+/// Sends what comes from the frontend, and prints what comes from the server.
+fn converse(connection: &mut Connection<'_>, frontend: &mut Frontend) -> Result<(), Failure> {
     let mut verdict = None;
     loop {
         let mut is_dry = false;
         while verdict.is_none() && !is_dry && connection.has_room() {
-            match source.take()? {
+            match frontend.take()? {
                 Next::Message(message) => match connection.send(message)? {
                     Sent::Queued => {}
-                    Sent::Refused(failure) if source.is_prompt() => source.tell(&failure),
+                    Sent::Refused(failure) if frontend.is_prompt() => frontend.tell(&failure),
                     Sent::Refused(failure) => verdict = Some(Err(failure)),
                 },
                 Next::TooLong => verdict = Some(Err(connection.too_long())),
                 Next::Nothing => is_dry = true,
                 Next::End => {
                     // Whoever has sent nothing hears all the same that the server isn't there.
-                    verdict = Some(if source.is_prompt() { Ok(()) } else { connection.reach() });
+                    verdict = Some(if frontend.is_prompt() { Ok(()) } else { connection.reach() });
                 }
                 Next::Interrupted => verdict = Some(Err(Failure::interrupted())),
             }
         }
         connection.go_on()?;
-        source.print(connection.replies());
-        if let Some(notice) = connection.take_notice().filter(|_| source.is_prompt()) {
-            source.tell(&notice);
+        frontend.print(connection.replies());
+        if let Some(notice) = connection.take_notice().filter(|_| frontend.is_prompt()) {
+            frontend.tell(&notice);
         }
         if stdout().has_failed() {
             return Ok(());
         }
         match verdict {
-            Some(verdict) if connection.is_done() => return end(connection, source, verdict),
+            Some(verdict) if connection.is_done() => return end(connection, frontend, verdict),
             None if !is_dry && connection.has_room() => {}
-            _ => wait_for(connection, source, is_dry && verdict.is_none())?,
+            _ => wait_for(connection, frontend, is_dry && verdict.is_none())?,
         }
     }
 }
@@ -146,18 +146,18 @@ fn converse(connection: &mut Connection<'_>, source: &mut Source) -> Result<(), 
 /// Leaves, and says how it went: what kept us from sending more comes first.
 fn end(
     connection: &mut Connection<'_>,
-    source: &Source,
+    frontend: &Frontend,
     verdict: Result<(), Failure>,
 ) -> Result<(), Failure> {
     let left = connection.leave();
     // At the prompt all replies were seen, so it is no matter whether the server is still there.
-    if source.is_prompt() { verdict } else { verdict.and(left) }
+    if frontend.is_prompt() { verdict } else { verdict.and(left) }
 }
 
-/// Waits until the server, or the source where that is wanted, has something for us.
+/// Waits until the server, or the frontend where that is wanted, has something for us.
 fn wait_for(
     connection: &Connection<'_>,
-    source: &mut Source,
+    frontend: &mut Frontend,
     is_wanted: bool,
 ) -> Result<(), Failure> {
     let deadline = connection.deadline();
@@ -165,10 +165,10 @@ fn wait_for(
     if connection.has_more() {
         time = Some(Duration::ZERO);
     }
-    let from_source = is_wanted.then(|| (source.fd(), PollFlags::IN));
+    let from_source = is_wanted.then(|| (frontend.fd(), PollFlags::IN));
     let interests: Vec<_> = from_source.into_iter().chain(connection.interest()).collect();
     let is_ready = wait(&interests, time)?;
-    if is_wanted && is_ready { source.read() } else { Ok(()) }
+    if is_wanted && is_ready { frontend.read() } else { Ok(()) }
 }
 
 /// Waits until one of these descriptors is ready, or for so long. Says whether the first is.

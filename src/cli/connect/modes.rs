@@ -8,12 +8,12 @@ use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// The modes that the terminal had when they were saved.
-pub(super) struct Modes {
+pub(super) struct TerminalModes {
     terminal: OwnedFd,
     saved: Termios,
 }
 
-impl Modes {
+impl TerminalModes {
     /// Saves those of the terminal at which lines are edited, if there is one.
     pub(super) fn save() -> Option<Self> {
         let terminal = match File::options().read(true).write(true).open("/dev/tty") {

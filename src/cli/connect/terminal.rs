@@ -24,9 +24,9 @@ use rustyline::{
     Helper, KeyEvent, Movement, RepeatCount,
 };
 
-use super::draft::Draft;
-use super::modes::Modes;
-use super::source::Next;
+use super::frontend::Next;
+use super::line_buffer::LineBuffer;
+use super::modes::TerminalModes;
 use crate::cli::exit::{Failure, Kind};
 use crate::cli::output::{Stream, stdout};
 use crate::cli::signals::Claimed;
@@ -48,15 +48,15 @@ pub(super) struct Terminal {
     message: String,
     /// Why no line follows.
     end: Option<ReadlineError>,
-    shown: Shown,
+    shown: ShownLine,
 }
 
 /// The line that is shown while it is edited.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Option<Draft>>>);
+struct ShownLine(Arc<Mutex<Option<LineBuffer>>>);
 
-impl Shown {
-    fn lock(&self) -> MutexGuard<'_, Option<Draft>> {
+impl ShownLine {
+    fn lock(&self) -> MutexGuard<'_, Option<LineBuffer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,7 +70,7 @@ impl Terminal {
         if !stdout().is_terminal() && !is_apart {
             return Ok(None);
         }
-        if let Some(modes) = Modes::save() {
+        if let Some(modes) = TerminalModes::save() {
             signals.before_the_end(|| modes.restore())?;
         }
         // The terminal itself, wherever stdout leads. A paste is taken line by line, as if typed.
@@ -80,13 +80,13 @@ impl Terminal {
         let mut editor = Editor::with_config(config).map_err(|error| failed(&error))?;
         let interrupt = EventHandler::Conditional(Box::new(Interrupt));
         editor.bind_sequence(KeyEvent::ctrl('C'), interrupt);
-        let shown = Shown::default();
-        editor.set_helper(Some(Teller(shown.clone())));
+        let shown = ShownLine::default();
+        editor.set_helper(Some(EditorHooks(shown.clone())));
         let (asks, asked) = channel();
         let (typing, typed) = channel();
         let (woken, wakes) = io::pipe()?;
-        let shown_there = if is_plain { Shown::default() } else { shown.clone() };
-        let mut editing = Editing { editor, shown: shown_there, wakes };
+        let shown_there = if is_plain { ShownLine::default() } else { shown.clone() };
+        let mut editing = EditorThread { editor, shown: shown_there, wakes };
         thread::Builder::new().spawn(move || editing.run(&asked, &typing))?;
         Ok(Some(Self {
             asks,
@@ -146,8 +146,8 @@ impl Terminal {
     /// Prints lines, above the prompt where both are on the terminal.
     pub(super) fn print(&self, stream: &Stream, lines: &[u8]) {
         match &*self.shown.lock() {
-            Some(draft) if stream.is_terminal() => {
-                stream.write(draft.below(lines, PROMPT, stream.columns()));
+            Some(line) if stream.is_terminal() => {
+                stream.write(line.below(lines, PROMPT, stream.columns()));
             }
             _ => stream.write(lines),
         }
@@ -160,13 +160,13 @@ fn is_plain() -> bool {
 }
 
 /// The editor, in its thread.
-struct Editing {
-    editor: Editor<Teller, DefaultHistory>,
-    shown: Shown,
+struct EditorThread {
+    editor: Editor<EditorHooks, DefaultHistory>,
+    shown: ShownLine,
     wakes: PipeWriter,
 }
 
-impl Editing {
+impl EditorThread {
     /// Has a line typed whenever it is asked for one.
     fn run(&mut self, asked: &Receiver<()>, typing: &Sender<Result<String, ReadlineError>>) {
         while let Ok(()) = asked.recv() {
@@ -180,7 +180,7 @@ impl Editing {
 
     fn line(&mut self) -> Result<String, ReadlineError> {
         loop {
-            *self.shown.lock() = Some(Draft::default());
+            *self.shown.lock() = Some(LineBuffer::default());
             let typed = self.editor.readline(PROMPT);
             *self.shown.lock() = None;
             match typed {
@@ -196,30 +196,30 @@ impl Editing {
 }
 
 /// Hears from the editor what it shows. Nothing is completed, hinted or coloured.
-struct Teller(Shown);
+struct EditorHooks(ShownLine);
 
-impl Highlighter for Teller {
+impl Highlighter for EditorHooks {
     /// Called before each change is shown. The whole line is drawn then, so that what was printed
     /// in between does no harm.
     fn highlight_char(&self, line: &str, position: usize, _kind: CmdKind) -> bool {
-        if let Some(draft) = &mut *self.0.lock() {
-            draft.set(line, position);
+        if let Some(shown) = &mut *self.0.lock() {
+            shown.set(line, position);
         }
         true
     }
 }
 
-impl Completer for Teller {
+impl Completer for EditorHooks {
     type Candidate = String;
 }
 
-impl Hinter for Teller {
+impl Hinter for EditorHooks {
     type Hint = String;
 }
 
-impl Validator for Teller {}
+impl Validator for EditorHooks {}
 
-impl Helper for Teller {}
+impl Helper for EditorHooks {}
 
 /// Ctrl-C: drops a line that was begun, and leaves where there is none.
 struct Interrupt;

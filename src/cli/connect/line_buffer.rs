@@ -6,13 +6,13 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// A line that is being edited.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct LineBuffer {
     line: String,
     /// Where the cursor is in it, in bytes.
     position: usize,
 }
 
-impl Draft {
+impl LineBuffer {
     pub(super) fn set(&mut self, line: &str, position: usize) {
         self.line.clear();
         self.line.push_str(line);
@@ -72,9 +72,9 @@ mod tests {
             ("芝麻", 3, "\r\x1b[Jtold\n>芝麻\r\x1b[3C"),
         ];
         for (line, position, expected) in cases {
-            let mut draft = Draft::default();
-            draft.set(line, position);
-            let drawn = String::from_utf8(draft.below(b"told\n", ">", 10)).unwrap();
+            let mut buffer = LineBuffer::default();
+            buffer.set(line, position);
+            let drawn = String::from_utf8(buffer.below(b"told\n", ">", 10)).unwrap();
             assert_eq!(drawn, expected, "{line:?} at {position}");
         }
     }

@@ -9,12 +9,12 @@ use crate::cli::exit::{Failure, Kind, plain};
 use crate::cli::output::{stderr, stdout};
 
 /// Where messages come from and replies go.
-pub(super) enum Source {
+pub(super) enum Frontend {
     Pipe(Input),
     Prompt(Terminal),
 }
 
-/// What comes next from a source.
+/// What comes next from a frontend.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<'a> {
     Message(&'a [u8]),
@@ -28,7 +28,7 @@ pub(super) enum Next<'a> {
     Interrupted,
 }
 
-impl Source {
+impl Frontend {
     pub(super) fn is_prompt(&self) -> bool {
         matches!(self, Self::Prompt(_))
     }
