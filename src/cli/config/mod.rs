@@ -1,9 +1,9 @@
-//! The configuration file of `serve`: what can be typed as an option can stand there.
+//! The configuration file of `serve`: every option of the command line can stand there.
 //!
-//! A file's values become the defaults of the options, and the command line is read once more for
-//! each listener. So a file knows what the options know, reads it in the same way, and is overridden by
-//! the command line, without a second list of anything. The environment beats the top of a file but
-//! not the table of a listener: a variable is set for the process, and can't mean one of several.
+//! The values of a file become the defaults of the options, and the command line is read once more
+//! for each listener. So a file takes what the options take, and reads it in the same way. The
+//! command line overrides the file. The environment overrides the top of a file but not the table
+//! of a listener: a variable is set for the process, and can't mean one of several.
 
 mod document;
 mod schema;
