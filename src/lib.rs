@@ -40,6 +40,7 @@ pub mod proto;
 mod random;
 pub mod server;
 pub mod services;
+pub mod stats;
 
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
@@ -52,10 +53,7 @@ pub use loopback::Loopback;
 pub use contract::{
     access::Access,
     close::CloseReason,
-    connections::Connections,
-    counters::{Counters, KeyCounters},
     limits::{Limits, Memory},
-    loop_times::LoopTimes,
     networks::{NetworkError, Networks},
     peer::{Peer, PeerAddress, PeerId},
     reply::Reply,
@@ -82,6 +80,10 @@ pub use server::{
     handle::Handle,
     listener::Listener,
     listener::config::ListenerConfig,
+};
+#[doc(inline)]
+pub use stats::{
+    Connections, Counters, KeyCounters, KeyInfo, ListenerInfo, ListenerStats, LoopTimes, Stats,
 };
 
 #[cfg(doctest)]

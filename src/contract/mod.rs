@@ -2,10 +2,7 @@
 
 pub mod access;
 pub mod close;
-pub mod connections;
-pub mod counters;
 pub mod limits;
-pub mod loop_times;
 pub mod networks;
 pub(crate) mod outbox;
 pub mod peer;

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
 use crate::contract::close::CloseReason;
-use crate::contract::counters::Counters;
 use crate::contract::limits::Limits;
 use crate::contract::outbox::Outbox;
 use crate::contract::peer::{Peer, PeerId};
@@ -22,6 +21,7 @@ use crate::server::listener::key_table::KeyTable;
 use crate::server::net::Net;
 use crate::server::notes;
 use crate::server::visitors::{VisitorId, Visitors};
+use crate::stats::counters::Counters;
 
 /// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
 pub(super) struct Context<'t, N: Net, S: Service> {

@@ -12,10 +12,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use crate::address::{Address, ToAddresses};
 use crate::clock;
 use crate::contract::access::Access;
-use crate::contract::connections::Connections;
-use crate::contract::counters::Counters;
 use crate::contract::limits::{Limits, Memory};
-use crate::contract::loop_times::LoopTimes;
 use crate::contract::peer::{PeerId, SLOTS_MAX};
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
@@ -27,6 +24,9 @@ use crate::server::listener::config::ListenerConfig;
 use crate::server::listener::{LISTENERS_MAX, Listener};
 use crate::server::mio_net::{ListeningSocket, MioNet};
 use crate::server::net::Readiness;
+use crate::stats::Stats;
+use crate::stats::counters::Counters;
+use crate::stats::loop_times::LoopTimes;
 
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;
@@ -264,15 +264,10 @@ impl<S: Service> Server<S> {
         std::mem::take(&mut self.is_woken)
     }
 
-    /// Takes the time of each turn from now on; it costs a look at the clock.
+    /// Takes the time of each turn from now on, for [`Stats::loop_times`]. It costs a look at the
+    /// clock in each turn.
     pub fn time_loop(&mut self) {
         self.loop_times.get_or_insert_default();
-    }
-
-    /// How long turns took, if they are [timed](Self::time_loop).
-    #[must_use]
-    pub fn loop_times(&self) -> Option<&LoopTimes> {
-        self.loop_times.as_ref()
     }
 
     /// Has each turn look for events for so long before it sleeps; zero, as it is at first, has it
@@ -351,18 +346,12 @@ impl<S: Service> Server<S> {
         self.engine.listeners()
     }
 
-    /// The connections that are open now, by their state; for each listener. It looks at every one
-    /// of them.
+    /// What the server has done since it began and what it does now. It looks at every connection.
     #[must_use]
-    pub fn connections(&self) -> Vec<Connections> {
-        self.engine.connections()
-    }
-
-    /// The networks whose newcomers a listener, by its place, delays or refuses, for too many
-    /// proofs from there were wrong.
-    #[must_use]
-    pub fn throttled(&self, listener: usize) -> usize {
-        self.engine.throttled(listener, self.now())
+    pub fn stats(&self) -> Stats {
+        let loop_times = self.loop_times.clone().unwrap_or_default();
+        let memory_max = self.memory_max();
+        Stats { loop_times, memory_max, ..self.engine.stats(self.now()) }
     }
 
     /// What all listeners have done since they began.

@@ -234,7 +234,8 @@ fn who_is_in_stays_past_the_end_of_its_key_where_the_host_says_so() {
     let (line, mut forger) = enter(&mut server, [1; 32]);
     server.wait(Duration::from_secs(100));
     assert!(is_served(&mut server, &line, &mut forger));
-    assert_eq!(server.engine.listeners()[0].key_counters().next().unwrap().1.open, 1);
+    let stats = server.engine.stats(server.now);
+    assert_eq!(stats.listeners[0].keys[0].open, 1);
     // What is over is over, until somebody asks who it is.
     server.engine.set_close_expired(true);
     server.work();

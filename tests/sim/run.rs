@@ -216,8 +216,8 @@ impl Run {
         let Some(Revocation { at, gate, by_date: true }) = world.setup.revocation else {
             return false;
         };
-        let counters = self.engine.listeners()[gate].key_counters();
-        let is_held = counters.map(|(_, counters)| counters.open).sum::<u64>() > 0;
+        let stats = self.engine.stats(instant(world.now));
+        let is_held = stats.listeners[gate].keys.iter().any(|counters| counters.open > 0);
         is_held && world.models[gate].revoked.is_none() && due.is_none_or(|due| due > at)
     }
 

@@ -158,7 +158,8 @@ impl World {
     /// What is said of all gates together is the sum of what is said of each.
     fn check_sums(&self, figures: &Figures) -> Option<String> {
         let Figures { counters, memory, held, gates } = figures;
-        let sum = gates.iter().fold(Counters::default(), |sum, gate| sum.and(&gate.counters));
+        let mut sum = Counters::default();
+        gates.iter().for_each(|gate| sum.merge(&gate.counters));
         let is_so = sum == *counters && *held == gates.iter().map(|gate| gate.held).sum::<usize>();
         // Those who came by higher limits may hold more than the limits of now come to.
         let is_bound = *held <= memory.buffered || self.replaced > 0;

@@ -1,114 +1,72 @@
-//! The page `/metrics`: the same for a monitoring system, in the text format of Prometheus.
+//! The page `/metrics`, in the text format of Prometheus.
 
 use std::time::SystemTime;
 
-use countersign::KeyCounters;
+use countersign::{Connections, KeyCounters, ListenerStats, LoopTimes};
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 use prometheus::{Encoder as _, TextEncoder};
 
-use super::aggregate::Look;
+use super::aggregate::Snapshot;
 use super::process::Process;
-use super::snapshot::{Counts, KeyInfo, Listener, Turns};
 use crate::cli::escape::Escaped;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
 /// The format's name: version 0.0.4, which is always UTF-8.
 pub(super) const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The page as it stands now.
-pub(super) fn page(look: &Look, process: &Process) -> Vec<u8> {
-    let mut page = Page::default();
-    page.of_the_program(look);
-    for (name, help, value) in COUNTERS {
-        page.counter(name, help, each(look, value));
-    }
-    for (name, help, value) in GAUGES {
-        page.gauge(name, help, each(look, value));
-    }
-    page.by_reason(look);
-    page.of_connections(look);
-    page.of_keys(look);
-    page.of_turns(&look.sum.turns);
-    page.of_the_process(process, look.started);
-    page.text()
-}
+/// One line of the page: its labels beside the listener's, and its value.
+type Sample<'a> = (Vec<(&'static str, &'a str)>, f64);
 
-/// A name, its help, and where the value of a listener is.
-type Row = (&'static str, &'static str, fn(&Listener) -> u64);
+/// A metric of each listener: its name, its help, and where its value is.
+type PerListener = (&'static str, &'static str, fn(&ListenerStats) -> u64);
 
-const COUNTERS: [Row; 8] = [
-    ("connections_accepted_total", "Connections that were accepted.", |l| l.counts.accepted),
+const PER_LISTENER: [PerListener; 12] = [
+    ("connections_accepted_total", "Connections that were accepted.", |l| l.counters.accepted),
     (
         "connections_authenticated_total",
         "Connections whose peer has proved that it holds a key, or needed none.",
-        |l| l.counts.authenticated,
+        |l| l.counters.authenticated,
     ),
     (
         "connections_delayed_total",
         "Connections that were greeted late, for wrong proofs from their network.",
-        |l| l.counts.delayed,
+        |l| l.counters.delayed,
     ),
-    ("messages_total", "Messages that the service was given.", |l| l.counts.messages),
-    ("received_bytes_total", "Bytes read.", |l| l.counts.received),
-    ("sent_bytes_total", "Bytes written.", |l| l.counts.sent),
+    ("messages_total", "Messages that the service was given.", |l| l.counters.messages),
+    ("received_bytes_total", "Bytes read.", |l| l.counters.bytes_in),
+    ("sent_bytes_total", "Bytes written.", |l| l.counters.bytes_out),
     (
         "accept_pauses_total",
         "Times that accepting failed for want of descriptors or memory, and paused.",
-        |l| l.counts.accept_pauses,
+        |l| l.counters.accept_pauses,
     ),
     ("accept_failures_total", "Accepts that failed for a reason of the connection's own.", |l| {
-        l.counts.accept_failures
+        l.counters.accept_failures
     }),
-];
-
-const GAUGES: [Row; 4] = [
-    ("connections_max", "The most connections that there can be.", |l| l.connections_max),
-    ("memory_buffered_bytes", "Bytes kept of unfinished messages and unsent replies.", |l| l.held),
-    ("memory_buffered_max_bytes", "The most bytes that are kept of them.", |l| l.buffered_max),
+    ("connections_max", "The most connections that there can be.", |l| l.connections_max as u64),
+    ("memory_buffered_bytes", "Bytes kept of unfinished messages and unsent replies.", |l| {
+        l.buffered as u64
+    }),
+    ("memory_buffered_max_bytes", "The most bytes that are kept of them.", |l| {
+        l.buffered_max as u64
+    }),
     (
         "throttled_networks",
         "Networks whose newcomers are delayed or refused for wrong proofs.",
-        |l| l.throttled,
+        |l| l.throttled as u64,
     ),
 ];
 
-fn each(look: &Look, value: fn(&Listener) -> u64) -> Vec<Metric> {
-    let line =
-        |listener: &Listener| Sample::of(&[("listener", &listener.info.name)], value(listener));
-    look.sum.listeners.iter().map(line).map(Sample::metric).collect()
-}
-
-/// One line of a counter or a gauge.
-struct Sample(Metric, f64);
-
-impl Sample {
-    fn of(labels: &[(&str, &str)], value: u64) -> Self {
-        Self(labelled(labels), value as f64)
-    }
-
-    /// With the value in both places; the family's type says which counts.
-    fn metric(self) -> Metric {
-        let Self(mut metric, value) = self;
-        let (mut counter, mut gauge) = (Counter::default(), Gauge::default());
-        counter.set_value(value);
-        gauge.set_value(value);
-        metric.set_counter(counter);
-        metric.set_gauge(gauge);
-        metric
-    }
-}
-
-fn labelled(labels: &[(&str, &str)]) -> Metric {
-    let pair = |(name, value): &(&str, &str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name((*name).to_owned());
-        // An id of a key may show a text in another order than it has.
-        pair.set_value(Escaped(value).to_string());
-        pair
-    };
-    Metric::from_label(labels.iter().map(pair).collect())
+/// The page as it stands now.
+pub(super) fn page(snapshot: &Snapshot, process: &Process) -> Vec<u8> {
+    let mut page = Page::default();
+    page.program(snapshot);
+    page.listeners(&snapshot.stats.listeners);
+    page.loop_times(&snapshot.stats.loop_times);
+    page.process(process, snapshot.started);
+    page.text()
 }
 
 /// The families of metrics, in the order in which they are shown.
@@ -116,29 +74,24 @@ fn labelled(labels: &[(&str, &str)]) -> Metric {
 struct Page(Vec<MetricFamily>);
 
 impl Page {
-    fn of_the_program(&mut self, look: &Look) {
+    fn program(&mut self, snapshot: &Snapshot) {
+        let (stats, reloads) = (&snapshot.stats, &snapshot.reloads);
         let features = FEATURES.replace(' ', ",");
-        let build = [("version", VERSION), ("commit", COMMIT), ("features", &features)];
-        self.gauge(
-            "build_info",
-            "The program that this is; always 1.",
-            vec![Sample::of(&build, 1).metric()],
-        );
-        self.single("workers", "Threads that serve.", look.workers as f64);
-        let draining = f64::from(u8::from(look.sum.is_draining));
+        let build = vec![("version", VERSION), ("commit", COMMIT), ("features", &*features)];
+        self.add("build_info", "The program that this is; always 1.", [(build, 1.0)]);
+        self.single("workers", "Threads that serve.", snapshot.workers as f64);
+        let draining = f64::from(u8::from(stats.is_draining));
         self.single("draining", "Whether the program is stopping: 1 or 0.", draining);
         self.single(
             "memory_limit_bytes",
             "The most memory that the limits come to, whatever peers do.",
-            look.sum.memory_max as f64,
+            stats.memory_max.total as f64,
         );
-        let reloads = &look.reloads;
         let results = [("success", reloads.succeeded), ("failure", reloads.failed)];
-        let results = results.map(|(result, count)| Sample::of(&[("result", result)], count));
-        self.counter(
+        self.add(
             "config_reloads_total",
             "Times that the configuration was loaded anew, by how it went.",
-            results.map(Sample::metric).into(),
+            results.map(|(result, count)| (vec![("result", result)], count as f64)),
         );
         self.single(
             "config_last_reload_successful",
@@ -148,132 +101,96 @@ impl Page {
         self.single(
             "config_last_reload_success_timestamp_seconds",
             "When the configuration that is in force was loaded, in seconds since 1970.",
-            unix(look.in_force_since()),
+            unix(snapshot.in_force_since()),
         );
     }
 
-    fn by_reason(&mut self, look: &Look) {
-        let all = |ends: fn(&Counts) -> Vec<(&'static str, u64)>| {
-            let listeners = look.sum.listeners.iter();
-            let of_one = |listener: &Listener| {
-                let name = &listener.info.name;
-                let line = |(reason, count)| {
-                    Sample::of(&[("listener", name), ("reason", reason)], count).metric()
-                };
-                ends(&listener.counts).into_iter().map(line).collect::<Vec<_>>()
-            };
-            listeners.flat_map(of_one).collect::<Vec<_>>()
+    fn listeners(&mut self, all: &[ListenerStats]) {
+        for (name, help, value) in PER_LISTENER {
+            self.each(all, name, help, |it| vec![(vec![], value(it) as f64)]);
+        }
+        let ended = |it: &ListenerStats, is_refusal| {
+            let reasons = it.counters.closed_by_reason();
+            let reasons = reasons.filter(|(why, _)| why.is_refusal() == is_refusal);
+            reasons.map(|(why, count)| (vec![("reason", why.name())], count as f64)).collect()
         };
-        self.counter(
+        self.each(
+            all,
             "refused_total",
             "Connections that ended because the peer did what it must not do, by reason.",
-            all(|counts| counts.refused().collect()),
+            |it| ended(it, true),
         );
-        self.counter(
+        self.each(
+            all,
             "closed_total",
             "Connections that ended for any other reason, by reason.",
-            all(|counts| counts.closed().collect()),
+            |it| ended(it, false),
         );
-    }
-
-    fn of_connections(&mut self, look: &Look) {
-        let states = |listener: &Listener| {
-            let of = listener.connections;
-            let states = [
-                ("delayed", of.delayed),
-                ("handshake", of.handshake),
-                ("open", of.open),
-                ("closing", of.closing),
-            ];
-            let name = &listener.info.name;
-            states.map(|(state, count)| {
-                Sample::of(&[("listener", name), ("state", state)], count as u64).metric()
-            })
-        };
-        self.gauge(
+        self.each(
+            all,
             "connections",
             "Connections that there are now, by how far they have come.",
-            look.sum.listeners.iter().flat_map(states).collect(),
+            |it| {
+                let Connections { delayed, handshake, open, closing, .. } = it.connections;
+                let states = [delayed, handshake, open, closing].map(|count| count as f64);
+                let names = ["delayed", "handshake", "open", "closing"];
+                names.map(|name| vec![("state", name)]).into_iter().zip(states).collect()
+            },
         );
-    }
-
-    fn of_keys(&mut self, look: &Look) {
-        let mut expiries = Vec::new();
-        for listener in &look.sum.listeners {
-            for key in &listener.info.keys {
-                let Some(end) = key.not_after else { continue };
-                let labels = [("listener", listener.info.name.as_str()), ("key", &key.id)];
-                expiries.push(Sample(labelled(&labels), unix(end)).metric());
-            }
-        }
-        self.gauge(
+        self.each(
+            all,
             "key_expiry_timestamp_seconds",
             "When a key runs out, in seconds since 1970; keys without an end are left out.",
-            expiries,
+            |it| {
+                let ends = it.info.keys.iter().filter_map(|key| Some((&*key.id, key.not_after?)));
+                ends.map(|(id, end)| (vec![("key", id)], unix(end))).collect()
+            },
         );
-        self.by_key(
-            look,
+        let by_key = |it, value: fn(&KeyCounters) -> u64| {
+            let keys = ListenerStats::by_key(it);
+            keys.map(|(key, counters)| (vec![("key", &*key.id)], value(counters) as f64)).collect()
+        };
+        self.each(
+            all,
             "key_connections",
             "Connections that are open now, by the key that their peers hold.",
-            |counters| counters.open,
+            |it| by_key(it, |counters| counters.open),
         );
-        self.by_key(
-            look,
+        self.each(
+            all,
             "key_connections_authenticated_total",
             "Connections whose peer has proved that it holds this key.",
-            |counters| counters.authenticated,
+            |it| by_key(it, |counters| counters.authenticated),
         );
     }
 
-    fn by_key(&mut self, look: &Look, name: &str, help: &str, value: fn(&KeyCounters) -> u64) {
-        let of_listener = |listener: &Listener| {
-            let name = &listener.info.name;
-            let line = |(key, counters): (&KeyInfo, &KeyCounters)| {
-                let labels = [("listener", name.as_str()), ("key", &key.id)];
-                Sample::of(&labels, value(counters)).metric()
-            };
-            listener.info.keys.iter().zip(&listener.keys).map(line).collect::<Vec<_>>()
-        };
-        let lines = look.sum.listeners.iter().flat_map(of_listener).collect();
-        match name.ends_with("_total") {
-            true => self.counter(name, help, lines),
-            false => self.gauge(name, help, lines),
-        }
-    }
-
-    fn of_turns(&mut self, turns: &Turns) {
+    fn loop_times(&mut self, times: &LoopTimes) {
         let mut seen = 0;
-        let bucket = |(bound, count): &(Option<std::time::Duration>, u64)| {
+        // The encoder writes the last bucket, which has no bound, from the count.
+        let buckets = times.buckets().filter_map(|(bound, count)| {
             seen += count;
             let mut bucket = Bucket::default();
-            bucket.set_upper_bound(bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64()));
+            bucket.set_upper_bound(bound?.as_secs_f64());
             bucket.set_cumulative_count(seen);
-            bucket
-        };
-        let buckets: Vec<_> = turns.buckets.iter().map(bucket).collect();
+            Some(bucket)
+        });
         let mut histogram = Histogram::default();
-        // The last one is written by the encoder, from the count.
-        histogram.set_bucket(
-            buckets.into_iter().filter(|each| each.upper_bound().is_finite()).collect(),
-        );
-        histogram.set_sample_count(turns.count());
-        histogram.set_sample_sum(turns.sum.as_secs_f64());
+        histogram.set_bucket(buckets.collect());
+        histogram.set_sample_count(times.count());
+        histogram.set_sample_sum(times.sum().as_secs_f64());
         let mut metric = Metric::default();
         metric.set_histogram(histogram);
-        self.family(
-            "countersign_turn_duration_seconds".to_owned(),
-            "How long the turns of the loop took, without what they slept.",
-            MetricType::HISTOGRAM,
-            vec![metric],
-        );
+        let help = "How long the turns of the loop took, without what they slept.";
+        let name = "countersign_turn_duration_seconds".to_owned();
+        self.family(name, help, MetricType::HISTOGRAM, vec![metric]);
     }
 
     /// By the names that the libraries of all languages give these.
-    fn of_the_process(&mut self, process: &Process, started: SystemTime) {
+    fn process(&mut self, process: &Process, started: SystemTime) {
         let whole = |number: Option<u64>| number.map(|number| number as f64);
-        let (cpu, start) = (process.cpu_seconds, Some(unix(started)));
+        let start = Some(unix(started));
         let rows = [
-            ("cpu_seconds_total", "Processor time used, in seconds.", cpu),
+            ("cpu_seconds_total", "Processor time used, in seconds.", process.cpu_seconds),
             ("start_time_seconds", "When the process began, in seconds since 1970.", start),
             ("resident_memory_bytes", "Memory in use.", whole(process.resident_bytes)),
             ("virtual_memory_bytes", "Addresses in use.", whole(process.virtual_bytes)),
@@ -282,27 +199,63 @@ impl Page {
             ("threads", "Threads.", whole(process.threads)),
         ];
         for (name, help, value) in rows {
-            let kind =
-                if name.ends_with("_total") { MetricType::COUNTER } else { MetricType::GAUGE };
-            let values = value.map(|value| Sample(Metric::default(), value).metric());
-            self.family(format!("process_{name}"), help, kind, values.into_iter().collect());
+            self.samples(format!("process_{name}"), help, value.map(|value| (vec![], value)));
         }
     }
 
+    /// Adds the samples of each listener under its name.
+    fn each<'a>(
+        &mut self,
+        listeners: &'a [ListenerStats],
+        name: &str,
+        help: &str,
+        samples: impl Fn(&'a ListenerStats) -> Vec<Sample<'a>>,
+    ) {
+        let of_one = |listener: &'a ListenerStats| {
+            let label = ("listener", listener.info.name.as_str());
+            samples(listener).into_iter().map(move |(mut labels, value)| {
+                labels.insert(0, label);
+                (labels, value)
+            })
+        };
+        self.add(name, help, listeners.iter().flat_map(of_one));
+    }
+
     fn single(&mut self, name: &str, help: &str, value: f64) {
-        self.gauge(name, help, vec![Sample(Metric::default(), value).metric()]);
+        self.add(name, help, [(vec![], value)]);
     }
 
-    fn counter(&mut self, name: &str, help: &str, metrics: Vec<Metric>) {
-        self.family(format!("countersign_{name}"), help, MetricType::COUNTER, metrics);
+    fn add<'a>(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = Sample<'a>>) {
+        self.samples(format!("countersign_{name}"), help, samples);
     }
 
-    fn gauge(&mut self, name: &str, help: &str, metrics: Vec<Metric>) {
-        self.family(format!("countersign_{name}"), help, MetricType::GAUGE, metrics);
+    /// Adds a counter or a gauge, which its name tells apart.
+    fn samples<'a>(
+        &mut self,
+        name: String,
+        help: &str,
+        samples: impl IntoIterator<Item = Sample<'a>>,
+    ) {
+        let is_counter = name.ends_with("_total");
+        let metric = |(labels, value): Sample<'_>| {
+            let mut metric = Metric::from_label(labels.into_iter().map(pair).collect());
+            if is_counter {
+                let mut counter = Counter::default();
+                counter.set_value(value);
+                metric.set_counter(counter);
+            } else {
+                let mut gauge = Gauge::default();
+                gauge.set_value(value);
+                metric.set_gauge(gauge);
+            }
+            metric
+        };
+        let kind = if is_counter { MetricType::COUNTER } else { MetricType::GAUGE };
+        self.family(name, help, kind, samples.into_iter().map(metric).collect());
     }
 
     fn family(&mut self, name: String, help: &str, kind: MetricType, metrics: Vec<Metric>) {
-        // A family without any metric is none that the format knows.
+        // The format knows no family without a metric.
         if metrics.is_empty() {
             return;
         }
@@ -322,6 +275,14 @@ impl Page {
     }
 }
 
+fn pair((name, value): (&str, &str)) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    // An id of a key may show a text in another order than it has.
+    pair.set_value(Escaped(value).to_string());
+    pair
+}
+
 fn unix(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
@@ -331,15 +292,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::cli::admin::aggregate::Aggregate;
-    use crate::cli::admin::snapshot::tests::fixture;
+    use crate::cli::admin::aggregate::tests::aggregate;
+    use crate::cli::admin::report::tests::stats;
     use crate::cli::system;
 
     fn text() -> String {
-        let now = system::monotonic();
-        let aggregate = Aggregate::new(1, Vec::new(), SystemTime::UNIX_EPOCH, now);
-        aggregate.publish(0, fixture(), false);
-        String::from_utf8(page(&aggregate.seen(now), &Process::now())).unwrap()
+        let snapshot = aggregate(1, &[stats()]).snapshot(system::monotonic());
+        String::from_utf8(page(&snapshot, &Process::now())).unwrap()
     }
 
     /// A metric as its name, its type and its labels.
@@ -404,7 +363,7 @@ mod tests {
             "countersign_turn_duration_seconds_bucket{le=\"0.000001\"} 10",
             "countersign_turn_duration_seconds_bucket{le=\"0.000002\"} 90",
             "countersign_turn_duration_seconds_bucket{le=\"+Inf\"} 100",
-            "countersign_turn_duration_seconds_sum 0.0003",
+            "countersign_turn_duration_seconds_sum 0.007197",
             "countersign_turn_duration_seconds_count 100",
             "countersign_draining 0",
             "countersign_config_last_reload_successful 1",

@@ -1,8 +1,8 @@
 //! The admin listener: pages about the program, for monitoring and for people.
 //!
 //! It is a second server of the library's own, on a thread of its own: without a handshake, with
-//! small limits, and with a service that takes the chunks which arrive for a request of HTTP. What
-//! the pages tell of is a [`Subject`].
+//! small limits, and with a service that takes the chunks which arrive for a request of HTTP. The
+//! pages show the sum of what the workers publish, which the [`Aggregate`] makes.
 
 mod aggregate;
 mod connections;
@@ -11,10 +11,8 @@ mod metrics;
 mod process;
 pub(crate) mod report;
 mod routes;
-mod snapshot;
 mod thread;
 
-use std::fmt::Debug;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -28,12 +26,9 @@ use countersign::{Address, Framing, Limits, ListenerConfig, Protocol, Server, To
 use super::exit::{Failure, Kind};
 use super::ports::{self, Ipv4Ports};
 use super::units;
-pub(crate) use aggregate::{Aggregate, Wake};
+pub(crate) use aggregate::{Aggregate, Labels, StatsPublisher, Wake};
 use connections::CONNECTIONS_MAX;
 use routes::{PAGE_MAX, REPLY_MAX, Routes};
-pub(crate) use snapshot::{
-    Counts, KeyInfo, Labels, Listener as ShownListener, ListenerInfo, Snapshot, Turns,
-};
 pub(crate) use thread::AdminThread;
 
 /// Where the pages are.
@@ -52,26 +47,6 @@ pub(crate) struct Options {
     #[arg(long, value_name = "MODE", env = "COUNTERSIGN_ADMIN_UNIX_MODE", default_value = "0600",
           value_parser = units::mode)]
     admin_unix_mode: u32,
-}
-
-/// What the pages tell of: a server, or a proxy. It is asked on the thread of the pages, and only
-/// when somebody asks for one.
-pub(crate) trait Subject: Debug + Send + Sync {
-    /// Looks anew, unless the last look is new enough. Returns the number of the look: pages of one
-    /// look are made once.
-    fn look(&self) -> u64;
-
-    /// Whether every loop turns; if not, which doesn't.
-    fn health(&self) -> Result<(), String>;
-
-    /// Whether newcomers are served; if not, why they aren't.
-    fn readiness(&self) -> Result<(), String>;
-
-    /// The page `/metrics`, in the text format of Prometheus.
-    fn metrics(&self) -> Vec<u8>;
-
-    /// The page `/status`, in JSON.
-    fn status(&self) -> serde_json::Result<String>;
 }
 
 /// Connections at one time. Those that stay leave room for as many who come in one turn.
@@ -101,7 +76,7 @@ impl Options {
     /// that were passed for it.
     pub(crate) fn listen(
         &self,
-        subject: Arc<dyn Subject>,
+        aggregate: Arc<Aggregate>,
         passed: Vec<OwnedFd>,
         ports: &Ipv4Ports,
     ) -> Result<Option<Admin>, Failure> {
@@ -124,7 +99,7 @@ impl Options {
         };
         // No page of a browser's reaches a Unix socket.
         let is_guarded = ips.iter().all(|ip| ip.is_some() && is_private(*ip));
-        let server = Server::new([listener], Routes::new(subject, is_guarded))?;
+        let server = Server::new([listener], Routes::new(aggregate, is_guarded))?;
         Ok(Some(Admin { server }))
     }
 

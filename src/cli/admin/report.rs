@@ -2,14 +2,13 @@
 //! back, so what it shows is what the page has.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use countersign::KeyCounters;
+use countersign::{KeyCounters, KeyInfo, ListenerStats, LoopTimes};
 use serde::{Deserialize, Serialize};
 
-use super::aggregate::Look;
+use super::aggregate::{Labels, Snapshot};
 use super::process::Process;
-use super::snapshot::{KeyInfo, Listener as Source, Turns as Times};
 use crate::cli::units;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
@@ -123,93 +122,92 @@ pub(crate) struct Key {
 }
 
 impl Report {
-    pub(super) fn of(look: &Look, process: Process, now: SystemTime) -> Self {
-        let listeners: Vec<_> =
-            look.sum.listeners.iter().map(|each| Listener::of(each, now)).collect();
+    pub(super) fn of(snapshot: &Snapshot, process: Process, now: SystemTime) -> Self {
+        let Snapshot { stats, labels, workers, reloads, started, uptime, .. } = snapshot;
+        let listeners = stats.listeners.iter().zip(labels);
         Self {
             program: PROGRAM.to_owned(),
             version: VERSION.to_owned(),
             commit: (COMMIT != "unknown").then(|| COMMIT.to_owned()),
             features: FEATURES.split_whitespace().map(str::to_owned).collect(),
             pid: std::process::id(),
-            started: units::date(look.started),
-            uptime_seconds: look.uptime.as_secs_f64(),
-            workers: look.workers,
-            ready: look.is_ready(),
-            draining: look.sum.is_draining,
+            started: units::date(*started),
+            uptime_seconds: uptime.as_secs_f64(),
+            workers: *workers,
+            ready: snapshot.is_ready(),
+            draining: stats.is_draining,
             reloads: Reloads {
-                succeeded: look.reloads.succeeded,
-                failed: look.reloads.failed,
-                last: look.reloads.last.map(units::date),
-                last_succeeded: look.reloads.error.is_none(),
-                last_error: look.reloads.error.clone(),
-                in_force_since: units::date(look.in_force_since()),
+                succeeded: reloads.succeeded,
+                failed: reloads.failed,
+                last: reloads.last.map(units::date),
+                last_succeeded: reloads.error.is_none(),
+                last_error: reloads.error.clone(),
+                in_force_since: units::date(snapshot.in_force_since()),
             },
             memory: Memory {
-                buffered_bytes: listeners.iter().map(|each| each.buffered_bytes).sum(),
-                buffered_max_bytes: look.sum.buffered_max,
-                limit_bytes: look.sum.memory_max,
+                buffered_bytes: stats.buffered() as u64,
+                buffered_max_bytes: stats.memory_max.buffered as u64,
+                limit_bytes: stats.memory_max.total as u64,
             },
-            turns: Turns::of(&look.sum.turns),
+            turns: Turns::from(&stats.loop_times),
             process,
-            listeners,
+            listeners: listeners.map(|(stats, labels)| Listener::of(stats, labels, now)).collect(),
         }
     }
 }
 
-impl Turns {
-    fn of(times: &Times) -> Self {
-        let seconds = |part| times.quantile(part).as_secs_f64();
-        let bucket = |(bound, count): &(Option<std::time::Duration>, u64)| Bucket {
+impl From<&LoopTimes> for Turns {
+    fn from(times: &LoopTimes) -> Self {
+        let bucket = |(bound, count): (Option<Duration>, u64)| Bucket {
             up_to_seconds: bound.map(|bound| bound.as_secs_f64()),
-            count: *count,
+            count,
         };
         Self {
             count: times.count(),
-            sum_seconds: times.sum.as_secs_f64(),
-            p50_seconds: seconds(0.5),
-            p99_seconds: seconds(0.99),
-            max_seconds: times.longest.as_secs_f64(),
-            buckets: times.buckets.iter().map(bucket).collect(),
+            sum_seconds: times.sum().as_secs_f64(),
+            p50_seconds: times.quantile(0.5).as_secs_f64(),
+            p99_seconds: times.quantile(0.99).as_secs_f64(),
+            max_seconds: times.longest().as_secs_f64(),
+            buckets: times.buckets().map(bucket).collect(),
         }
     }
 }
 
 impl Listener {
-    fn of(source: &Source, now: SystemTime) -> Self {
-        let Source { info, counts, connections, .. } = source;
-        let keys = info.keys.iter().zip(&source.keys);
-        fn come_about<'a>(ends: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> {
-            let some = ends.filter(|(_, count)| *count > 0);
-            some.map(|(reason, count)| (reason.to_owned(), count)).collect()
-        }
+    fn of(stats: &ListenerStats, labels: &Labels, now: SystemTime) -> Self {
+        let ListenerStats { info, counters, connections, .. } = stats;
+        let ended = |is_refusal| {
+            let some = counters.closed_by_reason().filter(|(_, count)| *count > 0);
+            let some = some.filter(|(why, _)| why.is_refusal() == is_refusal);
+            some.map(|(why, count)| (why.name().to_owned(), count)).collect()
+        };
         Self {
             name: info.name.clone(),
             addresses: info.addresses.clone(),
-            dialect: info.labels.dialect.to_owned(),
-            framing: info.labels.framing.to_owned(),
-            service: info.labels.service.to_owned(),
+            dialect: labels.dialect.to_owned(),
+            framing: labels.framing.to_owned(),
+            service: labels.service.to_owned(),
             connections: Connections {
                 delayed: connections.delayed as u64,
                 handshake: connections.handshake as u64,
                 open: connections.open as u64,
                 closing: connections.closing as u64,
-                max: source.connections_max,
+                max: stats.connections_max as u64,
             },
-            accepted: counts.accepted,
-            delayed: counts.delayed,
-            authenticated: counts.authenticated,
-            messages: counts.messages,
-            received_bytes: counts.received,
-            sent_bytes: counts.sent,
-            accept_pauses: counts.accept_pauses,
-            accept_failures: counts.accept_failures,
-            refused: come_about(counts.refused()),
-            closed: come_about(counts.closed()),
-            throttled_networks: source.throttled,
-            buffered_bytes: source.held,
-            buffered_max_bytes: source.buffered_max,
-            keys: keys.map(|(key, counters)| Key::of(key, *counters, now)).collect(),
+            accepted: counters.accepted,
+            delayed: counters.delayed,
+            authenticated: counters.authenticated,
+            messages: counters.messages,
+            received_bytes: counters.bytes_in,
+            sent_bytes: counters.bytes_out,
+            accept_pauses: counters.accept_pauses,
+            accept_failures: counters.accept_failures,
+            refused: ended(true),
+            closed: ended(false),
+            throttled_networks: stats.throttled as u64,
+            buffered_bytes: stats.buffered as u64,
+            buffered_max_bytes: stats.buffered_max as u64,
+            keys: stats.by_key().map(|(key, counters)| Key::of(key, *counters, now)).collect(),
         }
     }
 }
@@ -218,13 +216,13 @@ impl Key {
     fn of(key: &KeyInfo, counters: KeyCounters, now: SystemTime) -> Self {
         let state = match (key.not_before, key.not_after) {
             (Some(first), _) if now < first => "early",
-            (_, Some(last)) if now > last => "over",
+            (_, Some(end)) if now >= end => "over",
             _ => "live",
         };
         Self {
             id: key.id.clone(),
             fingerprint: key.fingerprint.clone(),
-            dialects: key.dialects.iter().map(|name| (*name).to_owned()).collect(),
+            dialects: key.dialects.iter().map(|dialect| dialect.name().to_owned()).collect(),
             audience: key.audience.clone(),
             not_before: key.not_before.map(units::date),
             not_after: key.not_after.map(units::date),
@@ -237,21 +235,58 @@ impl Key {
 
 #[cfg(test)]
 pub(in crate::cli) mod tests {
+    use std::sync::Arc;
+
+    use countersign::{CloseReason, Counters, Dialect, KeyRing, ListenerInfo, Refusal, Stats};
+
     use super::*;
-    use crate::cli::admin::aggregate::{Aggregate, Reloads};
-    use crate::cli::admin::snapshot::tests::fixture;
+    use crate::cli::admin::aggregate::tests::aggregate;
     use crate::cli::system;
 
-    /// A report on two listeners on which everything has happened.
+    /// The stats of a worker with two listeners on which everything has happened.
+    pub(in crate::cli::admin) fn stats() -> Stats {
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let key = |id, secret: &[u8]| countersign::Key::new(id, secret).unwrap();
+        let mut ring = KeyRing::from(key("garden", b"sixteen bytes or more").with_not_after(until));
+        ring.add(key("shed", b"other sixteen bytes").with_dialect(Dialect::Raw)).unwrap();
+        let mut counters = Counters::default();
+        (counters.accepted, counters.authenticated, counters.messages) = (9, 5, 77);
+        let wrong_proof = CloseReason::Refused(Refusal::WrongProof);
+        for why in
+            [CloseReason::Finished, CloseReason::Finished, wrong_proof, wrong_proof, wrong_proof]
+        {
+            counters.count(why);
+        }
+        let listener = |name: &str, ring: &KeyRing| {
+            let addresses = vec!["127.0.0.1:9527".to_owned()];
+            let mut stats = ListenerStats::new(Arc::new(ListenerInfo::new(name, addresses, ring)));
+            stats.counters = counters.clone();
+            let states = &mut stats.connections;
+            (states.delayed, states.handshake, states.open) = (1, 1, 2);
+            (stats.connections_max, stats.buffered, stats.buffered_max) = (100, 512, 1 << 20);
+            stats.throttled = 1;
+            if let Some(first) = stats.keys.first_mut() {
+                (first.authenticated, first.open) = (5, 2);
+            }
+            stats
+        };
+        let mut stats = Stats::default();
+        stats.listeners = vec![listener("gate", &ring), listener("a\"\n\\é", &KeyRing::default())];
+        (stats.memory_max.total, stats.memory_max.buffered) = (4 << 20, 3 << 20);
+        for (count, micros) in [(10, 1), (80, 2), (9, 3), (1, 7_000)] {
+            (0..count).for_each(|_| stats.loop_times.record(Duration::from_micros(micros)));
+        }
+        stats
+    }
+
+    /// A report on two such workers.
     pub(in crate::cli) fn report() -> Report {
-        let now = system::monotonic();
-        let wall = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
-        let aggregate = Aggregate::new(2, Vec::new(), wall, now);
-        aggregate.publish(0, fixture(), false);
-        aggregate.publish(1, fixture(), false);
-        let error = Some("keys:3: no such option".to_owned());
-        aggregate.set_reloads(Reloads { failed: 1, last: Some(wall), error, ..Reloads::default() });
-        Report::of(&aggregate.seen(now), Process::default(), wall)
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        let mut snapshot = aggregate(2, &[stats(), stats()]).snapshot(system::monotonic());
+        (snapshot.started, snapshot.uptime) = (wall, Duration::ZERO);
+        (snapshot.reloads.failed, snapshot.reloads.last) = (1, Some(wall));
+        snapshot.reloads.error = Some("keys:3: no such option".to_owned());
+        Report::of(&snapshot, Process::default(), wall)
     }
 
     #[test]
@@ -273,7 +308,7 @@ pub(in crate::cli) mod tests {
         assert_eq!(value["reloads"]["last_error"], "keys:3: no such option");
         assert_eq!(value["memory"]["limit_bytes"], 8 << 20);
         assert_eq!(value["turns"]["p99_seconds"], 4e-6);
-        assert_eq!(value["turns"]["buckets"][3]["up_to_seconds"], serde_json::Value::Null);
+        assert_eq!(value["turns"]["buckets"][21]["up_to_seconds"], serde_json::Value::Null);
     }
 
     #[test]

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use countersign::{CloseReason, Peer, Reply, Service};
 
+use super::aggregate::Aggregate;
 use super::connections::AdminConnections;
 use super::http::{ANSWER_HEAD_MAX, Answer, Head, Request};
-use super::{Subject, metrics};
+use super::metrics;
+use super::process::Process;
+use super::report::Report;
 use crate::cli::{escape, system};
 
 /// The longest page: enough for 60 listeners and 2,500 keys. It is memory that the system gives
@@ -26,7 +29,7 @@ const PAGES: &str = "\
 /// The pages.
 #[derive(Debug)]
 pub(super) struct Routes {
-    subject: Arc<dyn Subject>,
+    aggregate: Arc<Aggregate>,
     /// Only requests are answered that are addressed to an address or to localhost.
     is_guarded: bool,
     pub(super) connections: AdminConnections,
@@ -35,17 +38,17 @@ pub(super) struct Routes {
     status: Option<Kept>,
 }
 
-/// A page, and the look that it was made of.
+/// A page, and how often the workers had been asked when it was made.
 #[derive(Debug)]
 struct Kept {
-    look: u64,
+    generation: u64,
     page: Arc<Answer>,
 }
 
 impl Routes {
-    pub(super) fn new(subject: Arc<dyn Subject>, is_guarded: bool) -> Self {
+    pub(super) fn new(aggregate: Arc<Aggregate>, is_guarded: bool) -> Self {
         let connections = AdminConnections::default();
-        Self { subject, is_guarded, connections, metrics: None, status: None }
+        Self { aggregate, is_guarded, connections, metrics: None, status: None }
     }
 
     fn answer(&mut self, request: &Request) -> Arc<Answer> {
@@ -53,30 +56,34 @@ impl Routes {
             let text = "this is no host's page: ask for it by an IP address or localhost\n";
             return Answer::text(421, text).into();
         }
-        let subject = &*self.subject;
+        let aggregate = &*self.aggregate;
         match request.path.as_str() {
             "/" => Answer::text(200, PAGES).into(),
-            "/healthz" => told(subject.health(), "ok").into(),
-            "/readyz" => told(subject.readiness(), "ready").into(),
-            "/metrics" => Kept::page(&mut self.metrics, subject.look(), || Answer {
-                status: 200,
-                kind: metrics::KIND,
-                body: subject.metrics(),
-            }),
-            "/status" => Kept::page(&mut self.status, subject.look(), || status(subject)),
+            "/healthz" => told(aggregate.health(), "ok").into(),
+            "/readyz" => told(aggregate.readiness(), "ready").into(),
+            "/metrics" => {
+                Kept::page(&mut self.metrics, aggregate.refresh(), || metrics_page(aggregate))
+            }
+            "/status" => {
+                Kept::page(&mut self.status, aggregate.refresh(), || status_page(aggregate))
+            }
             _ => Answer::text(404, format!("there is no such page; there are:\n{PAGES}")).into(),
         }
     }
 }
 
 impl Kept {
-    /// The page of this look, which is made if it isn't there.
-    fn page(kept: &mut Option<Self>, look: u64, make: impl FnOnce() -> Answer) -> Arc<Answer> {
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.look == look) {
+    /// The page of this generation, which is made if it isn't there.
+    fn page(
+        kept: &mut Option<Self>,
+        generation: u64,
+        make: impl FnOnce() -> Answer,
+    ) -> Arc<Answer> {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.generation == generation) {
             return Arc::clone(&kept.page);
         }
         let page = Arc::new(bounded(make()));
-        *kept = Some(Self { look, page: Arc::clone(&page) });
+        *kept = Some(Self { generation, page: Arc::clone(&page) });
         page
     }
 }
@@ -102,8 +109,16 @@ fn told(answer: Result<(), String>, yes: &str) -> Answer {
     }
 }
 
-fn status(subject: &dyn Subject) -> Answer {
-    match subject.status() {
+fn metrics_page(aggregate: &Aggregate) -> Answer {
+    let snapshot = aggregate.snapshot(system::monotonic());
+    let body = metrics::page(&snapshot, &Process::now());
+    Answer { status: 200, kind: metrics::KIND, body }
+}
+
+fn status_page(aggregate: &Aggregate) -> Answer {
+    let snapshot = aggregate.snapshot(system::monotonic());
+    let report = Report::of(&snapshot, Process::now(), system::wall());
+    match serde_json::to_string_pretty(&report) {
         Ok(text) => {
             let body = escape::inside_json(&text) + "\n";
             Answer { status: 200, kind: "application/json", body: body.into_bytes() }
@@ -149,15 +164,15 @@ impl Service for Routes {
 
 #[cfg(test)]
 mod tests {
-    use countersign::Loopback;
+    use countersign::{ListenerInfo, Loopback, Stats};
 
     use super::*;
+    use crate::cli::admin::aggregate::StatsPublisher;
     use crate::cli::admin::aggregate::tests::aggregate;
-    use crate::cli::admin::snapshot::tests::fixture;
-    use crate::cli::admin::snapshot::{ListenerInfo, Snapshot};
+    use crate::cli::admin::report::tests::stats;
 
-    fn pages(snapshots: &[Snapshot], is_guarded: bool) -> Routes {
-        Routes::new(Arc::new(aggregate(1, snapshots)), is_guarded)
+    fn pages(published: &[Stats], is_guarded: bool) -> Routes {
+        Routes::new(Arc::new(aggregate(1, published)), is_guarded)
     }
 
     fn asked(pages: &mut Routes, path: &str, host: &str) -> Arc<Answer> {
@@ -166,8 +181,8 @@ mod tests {
         pages.answer(&request)
     }
 
-    fn shown(snapshots: &[Snapshot], path: &str) -> (u16, String) {
-        let answer = asked(&mut pages(snapshots, true), path, "localhost");
+    fn shown(published: &[Stats], path: &str) -> (u16, String) {
+        let answer = asked(&mut pages(published, true), path, "localhost");
         (answer.status, String::from_utf8(answer.body.clone()).unwrap())
     }
 
@@ -177,22 +192,22 @@ mod tests {
             shown(&[], "/readyz"),
             (503, "starting: 1 workers don't serve yet\n".to_owned())
         );
-        assert_eq!(shown(&[Snapshot::default()], "/readyz"), (200, "ready\n".to_owned()));
+        assert_eq!(shown(&[Stats::default()], "/readyz"), (200, "ready\n".to_owned()));
         assert_eq!(shown(&[], "/healthz"), (200, "ok\n".to_owned()));
     }
 
     #[test]
-    fn a_long_page_is_made_once_for_each_look() {
-        let aggregate = Arc::new(aggregate(1, &[fixture()]));
-        let mut pages = Routes::new(Arc::clone(&aggregate) as _, true);
+    fn a_long_page_is_made_once_each_time_that_the_workers_are_asked() {
+        let aggregate = Arc::new(aggregate(1, &[stats()]));
+        let mut pages = Routes::new(Arc::clone(&aggregate), true);
         for path in ["/metrics", "/status"] {
             let first = asked(&mut pages, path, "localhost");
-            aggregate.publish(0, Snapshot::default(), false);
+            StatsPublisher::begin(&aggregate, 0, Stats::default());
             assert!(Arc::ptr_eq(&first, &asked(&mut pages, path, "localhost")), "{path}");
             let kept = if path == "/status" { &mut pages.status } else { &mut pages.metrics };
-            kept.as_mut().unwrap().look -= 1;
+            kept.as_mut().unwrap().generation -= 1;
             assert_ne!(first.body, asked(&mut pages, path, "localhost").body, "{path}");
-            aggregate.publish(0, fixture(), false);
+            StatsPublisher::begin(&aggregate, 0, stats());
         }
     }
 
@@ -208,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_page_that_is_too_long_is_an_error_and_not_a_part_of_it() {
-        let mut long = fixture();
+        let mut long = stats();
         long.listeners = vec![long.listeners[0].clone(); 1000];
         for path in ["/metrics", "/status"] {
             let (status, text) = shown(&[long.clone()], path);
@@ -218,14 +233,14 @@ mod tests {
         // As many as the bound is for.
         long.listeners.truncate(60);
         let mut info = ListenerInfo::clone(&long.listeners[0].info);
-        info.keys = vec![info.keys[0].clone(); 2500];
-        long.listeners[0].info = Arc::new(info);
-        long.listeners[0].keys = vec![long.listeners[0].keys[0]; 2500];
-        for listener in &mut long.listeners[1..] {
-            let info = ListenerInfo::clone(&listener.info);
-            listener.info = Arc::new(ListenerInfo { keys: Vec::new(), ..info });
-            listener.keys.clear();
+        info.keys.truncate(0);
+        let none = Arc::new(info.clone());
+        info.keys = vec![long.listeners[0].info.keys[0].clone(); 2500];
+        for listener in &mut long.listeners {
+            (listener.info, listener.keys) = (Arc::clone(&none), Vec::new());
         }
+        long.listeners[0].keys = vec![stats().listeners[0].keys[0]; 2500];
+        long.listeners[0].info = Arc::new(info);
         for path in ["/metrics", "/status"] {
             assert_eq!(shown(&[long.clone()], path).0, 200, "{path}");
         }
@@ -233,7 +248,7 @@ mod tests {
 
     /// What goes out for what comes in, as one message, and whether it was the last.
     fn exchanged(request: &[u8]) -> (String, bool) {
-        let mut peer = Loopback::new(pages(&[fixture()], true));
+        let mut peer = Loopback::new(pages(&[stats()], true));
         let said: Vec<Vec<u8>> = request.chunks(3).flat_map(|piece| peer.say(piece)).collect();
         let ended = peer.verdict() == Some(CloseReason::ClosedByService);
         (String::from_utf8(said.concat()).unwrap(), ended)

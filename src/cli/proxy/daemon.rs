@@ -13,7 +13,7 @@ use mio::Waker;
 use super::Tunnel;
 use super::desk::{Desk, Role};
 use super::relay::Relay;
-use super::stats_publisher::StatsPublisher;
+use super::stats::RelayPublisher;
 use crate::cli::exit::Failure;
 use crate::cli::reload::{self, PATIENCE, Progress, Reloader};
 use crate::cli::signals::{SignalSet, Signals};
@@ -31,7 +31,7 @@ pub(super) struct Daemon {
     keys: Receiver<Keys>,
     manager: ServiceManager,
     /// None without an admin listener.
-    publisher: Option<StatsPublisher>,
+    publisher: Option<RelayPublisher>,
     began: Instant,
     is_stopping: bool,
 }
@@ -82,13 +82,13 @@ impl Daemon {
         relay: Relay,
         signals: Signals,
         tunnel: Tunnel,
-        publisher: Option<StatsPublisher>,
+        publisher: Option<RelayPublisher>,
+        progress: Arc<Progress>,
         began: Instant,
     ) -> Self {
         let (sender, keys) = sync_channel(1);
         let (role, waker) = (relay.role(), relay.waker());
         let task = Reload { tunnel, role, keys: sender, waker };
-        let progress: Arc<Progress> = Arc::default();
         Self {
             relay,
             signals,
@@ -113,7 +113,7 @@ impl Daemon {
                 let _ = taken.send(());
             }
             if let Some(publisher) = &self.publisher {
-                publisher.turn(&self.relay, &self.progress);
+                publisher.turn(&self.relay);
             }
             let stopping = "stopping: what is open is carried to its end";
             self.manager.turn(self.is_stopping, stopping, || true);
@@ -131,7 +131,7 @@ impl Daemon {
                 self.relay.halt();
             } else {
                 self.relay.drain();
-                self.publisher.iter().for_each(StatsPublisher::drain);
+                self.publisher.iter().for_each(RelayPublisher::drain);
             }
         }
         if reload {

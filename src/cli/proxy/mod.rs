@@ -14,7 +14,7 @@ mod pair;
 mod pump;
 mod relay;
 mod sockets;
-mod stats_publisher;
+mod stats;
 
 use std::io;
 use std::path::PathBuf;
@@ -30,6 +30,7 @@ use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
 use super::output::announce;
 use super::ports::Ipv4Ports;
+use super::reload::Progress;
 use super::signals::Claimed;
 use super::{ports, ring, serve, system, units};
 use bounds::Bounds;
@@ -37,7 +38,7 @@ use daemon::Daemon;
 use desk::Role;
 use lookup::Lookup;
 use relay::{Relay, Route};
-use stats_publisher::{RelayWaker, StatsPublisher};
+use stats::{RelayPublisher, RelayWaker};
 
 /// Carry the connections of other programs in countersign/1
 ///
@@ -163,9 +164,10 @@ impl Proxy {
         let route = Route { role: self.role, listeners, lookup, closes_revoked };
         let relay = Relay::new(route, protocol, bounds, woken)?;
         let loops: Vec<Box<dyn Wake>> = vec![Box::new(RelayWaker(relay.waker()))];
-        let aggregate = Arc::new(Aggregate::new(1, loops, system::wall(), began));
-        let pages = Arc::clone(&aggregate) as _;
-        let admin = self.admin.listen(pages, Vec::new(), &ports)?;
+        let (labels, progress) = (vec![self.role.labels()], Arc::<Progress>::default());
+        let start = (system::wall(), began);
+        let aggregate = Arc::new(Aggregate::new(loops, labels, Arc::clone(&progress), start));
+        let admin = self.admin.listen(Arc::clone(&aggregate), Vec::new(), &ports)?;
         let from = addresses.join(", ");
         match self.role {
             Role::Client => info!("from plain {from} to countersign/1 at {}", self.to),
@@ -181,11 +183,11 @@ impl Proxy {
         }
         let publisher = admin.as_ref().map(|admin| {
             aggregate.set_memory_beside(admin.memory_max());
-            StatsPublisher::begin(aggregate, addresses, &relay)
+            RelayPublisher::begin(aggregate, addresses, &relay)
         });
         // They go on until the last connection is closed.
         let _pages = admin.map(Admin::begin).transpose()?;
-        Ok(Daemon::begin(relay, signals, self.tunnel, publisher, began).run()?)
+        Ok(Daemon::begin(relay, signals, self.tunnel, publisher, progress, began).run()?)
     }
 
     /// Where it listens, and what is spoken there.

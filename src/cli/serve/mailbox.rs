@@ -1,7 +1,7 @@
 //! What a worker is told from outside its loop: to take new settings, to say how it is.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,8 +54,6 @@ impl ConfigUpdate {
 pub(super) struct Mailbox {
     handle: Handle,
     control: Mutex<Control>,
-    /// The updates that the worker has taken.
-    taken: AtomicU64,
     /// The worker's loop has turned since it was called last.
     has_turned: AtomicBool,
 }
@@ -69,9 +67,8 @@ struct Control {
 
 impl Mailbox {
     pub(super) fn to(server: &Server<AnyService>) -> Arc<Self> {
-        let (control, taken) = (Mutex::default(), AtomicU64::new(0));
         let has_turned = AtomicBool::new(true);
-        Arc::new(Self { handle: server.handle(), control, taken, has_turned })
+        Arc::new(Self { handle: server.handle(), control: Mutex::default(), has_turned })
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -81,11 +78,6 @@ impl Mailbox {
     /// Has the worker take this before it serves anybody else.
     pub(super) fn update(&self, update: &Arc<ConfigUpdate>) -> io::Result<()> {
         self.send(|control| control.update = Some(Arc::clone(update)))
-    }
-
-    /// How many updates the worker has taken: what is known of it from before may be old.
-    pub(super) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
     }
 
     /// Has the worker say in the log how it is.
@@ -127,7 +119,6 @@ impl Beside for Receiver {
         let Control { update, wants_status } = self.mailbox.take();
         if let Some(update) = update {
             update.apply(server);
-            self.mailbox.taken.fetch_add(1, Ordering::Relaxed);
         }
         if wants_status {
             status::log(server, self.worker);

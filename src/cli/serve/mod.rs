@@ -9,7 +9,6 @@ mod mailbox;
 mod manager;
 mod prepared;
 mod reload;
-mod stats_publisher;
 mod status;
 mod worker;
 mod workers;
@@ -43,7 +42,6 @@ use mailbox::{Mailbox, Receiver};
 use manager::ManagerHook;
 pub(crate) use prepared::{PreparedListener, bound_of};
 use reload::{ConfigSource, Reload};
-use stats_publisher::{Publishing, StatsPublisher};
 use worker::{Commands, Worker};
 use workers::Workers;
 
@@ -163,24 +161,22 @@ fn serve(
     first.wake_on(woken)?;
     let wake = |mailbox: &Arc<Mailbox>| Box::new(mailbox.handle().clone()) as Box<dyn Wake>;
     let loops = mailboxes.iter().map(wake).collect();
-    let aggregate = Arc::new(Aggregate::new(workers, loops, system::wall(), began));
-    let admin =
-        settings.process.admin.listen(Arc::clone(&aggregate) as _, passed_to_admin, &ports)?;
+    let labels = listeners.iter().map(|prepared| prepared.args.labels()).collect();
+    let progress: Arc<Progress> = Arc::default();
+    let start = (system::wall(), began);
+    let aggregate = Arc::new(Aggregate::new(loops, labels, Arc::clone(&progress), start));
+    let admin = settings.process.admin.listen(Arc::clone(&aggregate), passed_to_admin, &ports)?;
     let banner = Banner::new(listeners, &first, workers, admin.as_ref());
     introduce(&banner, log, logging.format, &first, admin.as_ref());
-    let labels: Vec<_> = listeners.iter().map(|prepared| prepared.args.labels()).collect();
-    let progress: Arc<Progress> = Arc::default();
-    let publishing = admin.as_ref().map(|admin| {
+    let published = admin.as_ref().map(|admin| {
         aggregate.set_memory_beside(admin.memory_max());
-        Publishing { aggregate: Arc::clone(&aggregate), labels, progress: Arc::clone(&progress) }
+        Arc::clone(&aggregate)
     });
     let others = servers.into_iter().zip(mailboxes.iter().skip(1).cloned()).collect();
-    let others = Workers::begin(others, &first.handle(), publishing.as_ref())?;
+    let others = Workers::begin(others, &first.handle(), published.as_ref())?;
     let done = others.done();
     let receiver =
         Receiver { mailbox: Arc::clone(&mailboxes[0]), worker: (workers > 1).then_some(0) };
-    let publisher =
-        publishing.map(|publishing| StatsPublisher::of(0, Arc::clone(&mailboxes[0]), publishing));
     let reload = Reload { source, now: settings, workers: mailboxes.clone() };
     let reloader = Reloader::new(reload, Arc::clone(&progress));
     let manager = ManagerHook::ready(Arc::clone(&progress), mailboxes.clone());
@@ -194,13 +190,15 @@ fn serve(
         is_stopping: false,
     };
     let mut worker = Worker::new(first).with(commands).with(receiver).with(others).with(manager);
-    if let Some(publisher) = publisher {
-        worker = worker.publisher(publisher);
+    if let Some(aggregate) = published {
+        worker = worker.publishing(&aggregate, 0);
     }
     // It goes on until the last connection is closed.
     let _pages = admin.map(Admin::begin).transpose()?;
     let first = worker.run()?;
-    let Counters { accepted, messages, .. } = first.counters().and(&done.take());
+    let mut total = done.take();
+    total.merge(&first.counters());
+    let Counters { accepted, messages, .. } = total;
     info!("stopped; {accepted} connections, {messages} messages");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use countersign::{Key, Listener, Server};
+use countersign::{Key, Listener, ListenerStats, Server};
 use log::info;
 
 use super::builtin::AnyService;
@@ -35,25 +35,23 @@ pub(super) fn log_process(
 
 /// One line for each listener.
 pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
-    for ((place, listener), connections) in
-        server.listeners().iter().enumerate().zip(server.connections())
-    {
-        let counters = listener.counters();
+    for (listener, stats) in server.listeners().iter().zip(server.stats().listeners) {
+        let ListenerStats { info, counters, connections, .. } = &stats;
         let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
         let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
         info!(
             worker,
-            listener = listener.name(),
-            addresses = addresses(listener),
+            listener = info.name.as_str(),
+            addresses = info.addresses.join(","),
             keys = keys(listener),
             delayed = connections.delayed,
             handshake = connections.handshake,
             open = connections.open,
             closing = connections.closing,
-            most = listener.limits().connections,
-            held = listener.bytes_buffered(),
-            buffered_max = listener.limits().buffered_max,
-            throttled = server.throttled(place),
+            most = stats.connections_max,
+            buffered = stats.buffered,
+            buffered_max = stats.buffered_max,
+            throttled = stats.throttled,
             accepted = counters.accepted,
             authenticated = counters.authenticated,
             messages = counters.messages,
@@ -64,10 +62,6 @@ pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
             "status of a listener"
         );
     }
-}
-
-fn addresses(listener: &Listener) -> String {
-    listener.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn keys(listener: &Listener) -> String {

@@ -8,9 +8,8 @@ use countersign::Server;
 
 use super::builtin::AnyService;
 use super::mailbox::Mailbox;
-use super::stats_publisher::StatsPublisher;
 use super::status;
-use crate::cli::admin::Aggregate;
+use crate::cli::admin::{Aggregate, StatsPublisher};
 use crate::cli::reload::{Progress, Reloader};
 use crate::cli::signals::{POLL_INTERVAL, SignalSet, Signals};
 use crate::cli::system;
@@ -54,9 +53,10 @@ impl Worker {
         Self { server, beside: Vec::new() }
     }
 
-    /// Makes the worker publish its stats.
-    pub(super) fn publisher(mut self, mut publisher: StatsPublisher) -> Self {
-        publisher.begin(&mut self.server);
+    /// Publishes the stats of this worker from now on.
+    pub(super) fn publishing(mut self, aggregate: &Arc<Aggregate>, number: usize) -> Self {
+        self.server.time_loop();
+        let publisher = StatsPublisher::begin(aggregate, number, self.server.stats());
         self.with(publisher)
     }
 
@@ -84,6 +84,13 @@ impl Worker {
             }
         }
         Ok(self.server)
+    }
+}
+
+impl Beside for StatsPublisher {
+    fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()> {
+        self.publish(server.is_finished(), || server.stats());
+        Ok(())
     }
 }
 

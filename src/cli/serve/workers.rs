@@ -11,8 +11,8 @@ use countersign::{Counters, Handle, Server};
 
 use super::builtin::AnyService;
 use super::mailbox::{Mailbox, Receiver};
-use super::stats_publisher::{Publishing, StatsPublisher};
 use super::worker::{Beside, Worker};
+use crate::cli::admin::Aggregate;
 
 /// The workers beside the first. They stop when all do, and one that fails takes all with it.
 pub(super) struct Workers {
@@ -47,19 +47,19 @@ impl Workers {
     pub(super) fn begin(
         others: Vec<(Server<AnyService>, Arc<Mailbox>)>,
         first: &Handle,
-        publishing: Option<&Publishing>,
+        published: Option<&Arc<Aggregate>>,
     ) -> io::Result<Self> {
         let threads = (1..).zip(others).map(|(number, (server, mailbox))| {
             let has_ended = Arc::new(AtomicBool::new(false));
             let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: first.clone() };
-            let publishing = publishing.cloned();
+            let published = published.cloned();
             let thread = thread::Builder::new().name(format!("worker {number}"));
             let thread = thread.spawn(move || {
                 let _guard = guard;
-                let receiver = Receiver { mailbox: Arc::clone(&mailbox), worker: Some(number) };
+                let receiver = Receiver { mailbox, worker: Some(number) };
                 let mut worker = Worker::new(server).with(receiver);
-                if let Some(publishing) = publishing {
-                    worker = worker.publisher(StatsPublisher::of(number, mailbox, publishing));
+                if let Some(aggregate) = published {
+                    worker = worker.publishing(&aggregate, number);
                 }
                 worker.run().map(|it| it.counters())
             })?;
@@ -84,7 +84,11 @@ impl Beside for Workers {
             let number = worker.number;
             let failed = |text: &str| io::Error::other(format!("worker {number} {text}"));
             match thread.join() {
-                Ok(Ok(counters)) => self.done.set(self.done.take().and(&counters)),
+                Ok(Ok(counters)) => {
+                    let mut done = self.done.take();
+                    done.merge(&counters);
+                    self.done.set(done);
+                }
                 Ok(Err(error)) => return Err(failed(&format!("has failed: {error}"))),
                 Err(_panic) => return Err(failed("has panicked")),
             }

@@ -13,8 +13,6 @@ use slab::Slab;
 
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
-use crate::contract::connections::Connections;
-use crate::contract::counters::Counters;
 use crate::contract::limits::{Limits, Memory};
 use crate::contract::outbox::Outbox;
 use crate::contract::peer::{PeerId, SLOTS_MAX};
@@ -34,6 +32,8 @@ use crate::server::notes::Notes;
 use crate::server::signs::Signs;
 use crate::server::timers::{Timer, Timers};
 use crate::server::visitors::Visitors;
+use crate::stats::Stats;
+use crate::stats::counters::Counters;
 
 /// What is read at once.
 const INBOX: usize = 16 << 10;
@@ -244,29 +244,26 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// What all listeners have done since they began.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.listeners.iter().fold(Counters::default(), |sum, listener| sum.and(&listener.counters))
+        let mut sum = Counters::default();
+        self.listeners.iter().for_each(|listener| sum.merge(&listener.counters));
+        sum
     }
 
-    /// The connections that are open now, by their state; for each listener.
+    /// What the engine has done since it began and what it does now. It looks at every connection.
     #[must_use]
-    pub fn connections(&self) -> Vec<Connections> {
-        let mut all = vec![Connections::default(); self.listeners.len()];
+    pub fn stats(&self, now: Instant) -> Stats {
+        let mut listeners: Vec<_> = self.listeners.iter().map(|each| each.stats(now)).collect();
         for (_, conn) in &self.conns {
-            let of_listener = &mut all[usize::from(conn.listener)];
+            let connections = &mut listeners[usize::from(conn.listener)].connections;
             *match conn.timer {
-                Timer::Delay => &mut of_listener.delayed,
-                _ if conn.is_talking() => &mut of_listener.open,
-                Timer::Handshake => &mut of_listener.handshake,
-                _ => &mut of_listener.closing,
+                Timer::Delay => &mut connections.delayed,
+                _ if conn.is_talking() => &mut connections.open,
+                Timer::Handshake => &mut connections.handshake,
+                _ => &mut connections.closing,
             } += 1;
         }
-        all
-    }
-
-    /// The networks whose newcomers a listener delays or refuses, for proofs from there were wrong.
-    #[must_use]
-    pub fn throttled(&self, listener: usize, now: Instant) -> usize {
-        self.listeners.get(listener).map_or(0, |listener| listener.throttled(now))
+        let (memory_max, is_draining) = (self.memory_max(), self.is_draining());
+        Stats { listeners, memory_max, is_draining, ..Stats::default() }
     }
 
     /// The service.

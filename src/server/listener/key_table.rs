@@ -1,8 +1,8 @@
 //! Who came by which key.
 
-use crate::contract::counters::KeyCounters;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::{Key, KeyNumber};
+use crate::stats::counters::KeyCounters;
 
 /// The connections that came by each key: those of the ring, and those that have gone from it while
 /// somebody who holds them is still in. So it is no longer than the ring and the connections.

@@ -6,21 +6,22 @@ pub(super) mod key_table;
 pub(super) mod socket;
 pub(super) mod socket_file;
 
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use crate::address::Address;
 use crate::contract::access::Access;
-use crate::contract::counters::{Counters, KeyCounters};
 use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
 use crate::proto::keys::KeyRing;
-use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
 use crate::server::instant::Instant;
 use crate::server::listener::expiry::Expiry;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::throttle::Throttle;
 use crate::server::visitors::Visitors;
+use crate::stats::counters::Counters;
+use crate::stats::listener::{ListenerInfo, ListenerStats};
 
 /// The tables are allocated whole at start for so many connections at most; past that they grow.
 pub(super) const ROOM_MAX: usize = 1 << 16;
@@ -50,6 +51,8 @@ pub struct Listener {
     pub(super) counters: Counters,
     /// The connections that each key has authenticated.
     pub(super) keys: KeyTable,
+    /// What its stats say of it, made when it is first asked for with this ring.
+    info: OnceLock<Arc<ListenerInfo>>,
     /// When the next key of the ring runs out.
     pub(super) expiry: Expiry,
     /// The connections that came by it and are open.
@@ -73,6 +76,7 @@ impl Listener {
             throttle: throttle(&protocol, &limits),
             counters: Counters::default(),
             keys: KeyTable::of(protocol.keys()),
+            info: OnceLock::new(),
             expiry: Expiry::of(protocol.keys()),
             open: 0,
             held: 0,
@@ -157,10 +161,21 @@ impl Listener {
         &self.counters
     }
 
-    /// The keys of its ring in their order, each with the connections that came by it. A key that
-    /// another ring has too keeps its numbers when that takes the place of this one.
-    pub fn key_counters(&self) -> impl Iterator<Item = (&Key, KeyCounters)> {
-        self.protocol.keys().keys().map(|key| (key, self.keys.counters(key.number())))
+    /// What it has done since it began and what it does now. The engine adds the connections.
+    pub(super) fn stats(&self, now: Instant) -> ListenerStats {
+        let keys = self.protocol.keys();
+        let info = self.info.get_or_init(|| {
+            let addresses = self.addresses.iter().map(ToString::to_string).collect();
+            Arc::new(ListenerInfo::new(&self.name, addresses, keys))
+        });
+        let mut stats = ListenerStats::new(Arc::clone(info));
+        stats.counters = self.counters.clone();
+        stats.connections_max = self.limits.connections;
+        stats.buffered = self.held;
+        stats.buffered_max = self.limits.buffered_max;
+        stats.throttled = self.throttle.count(now, &self.limits);
+        stats.keys = keys.keys().map(|key| self.keys.counters(key.number())).collect();
+        stats
     }
 
     /// The bytes that its connections keep now of unfinished messages and unsent replies.
@@ -182,6 +197,7 @@ impl Listener {
     pub(super) fn replace_keys(&mut self, keys: KeyRing) {
         self.protocol.replace_keys(keys);
         self.keys.replace(self.protocol.keys());
+        self.info.take();
         self.expiry = Expiry::of(self.protocol.keys());
     }
 
@@ -199,11 +215,6 @@ impl Listener {
     /// Whether a newcomer finds no room but that of another.
     pub(super) fn is_full(&self) -> bool {
         self.open >= self.limits.connections || self.visitors.count() >= self.limits.unauthenticated
-    }
-
-    /// The networks that are delayed or refused for their failed proofs.
-    pub(super) fn throttled(&self, now: Instant) -> usize {
-        self.throttle.count(now, &self.limits)
     }
 }
 

@@ -61,22 +61,17 @@ impl Counters {
         self.accepted - self.closed.iter().sum::<u64>()
     }
 
-    /// The sum of several.
-    #[must_use]
-    pub fn and(self, other: &Self) -> Self {
-        let mut closed = self.closed;
-        closed.iter_mut().zip(other.closed).for_each(|(count, more)| *count += more);
-        Self {
-            accepted: self.accepted + other.accepted,
-            delayed: self.delayed + other.delayed,
-            authenticated: self.authenticated + other.authenticated,
-            messages: self.messages + other.messages,
-            bytes_in: self.bytes_in + other.bytes_in,
-            bytes_out: self.bytes_out + other.bytes_out,
-            accept_pauses: self.accept_pauses + other.accept_pauses,
-            accept_failures: self.accept_failures + other.accept_failures,
-            closed,
-        }
+    /// Adds those of another server or listener.
+    pub fn merge(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.delayed += other.delayed;
+        self.authenticated += other.authenticated;
+        self.messages += other.messages;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.accept_pauses += other.accept_pauses;
+        self.accept_failures += other.accept_failures;
+        self.closed.iter_mut().zip(other.closed).for_each(|(count, more)| *count += more);
     }
 
     /// Counts the end of a connection, for a program that has a loop of its own.
@@ -97,6 +92,14 @@ pub struct KeyCounters {
     pub authenticated: u64,
     /// Those that are not closed.
     pub open: u64,
+}
+
+impl KeyCounters {
+    /// Adds those of the same key in another server.
+    pub fn merge(&mut self, other: &Self) {
+        self.authenticated += other.authenticated;
+        self.open += other.open;
+    }
 }
 
 /// The place of a reason's count. That strangers of every kind are one, only their name says.
@@ -123,6 +126,8 @@ mod tests {
         let strangers = CloseReason::Refused(Refusal::Foreign(ForeignProtocol::Http));
         counters.count(strangers);
         assert_eq!(counters.closed(strangers), 2);
-        assert_eq!(counters.clone().and(&counters).closed(strangers), 4);
+        let mut twice = counters.clone();
+        twice.merge(&counters);
+        assert_eq!((twice.closed(strangers), twice.accepted), (4, 2 * counters.accepted));
     }
 }

@@ -39,14 +39,29 @@ impl LoopTimes {
         (0..).map(bound).zip(self.counts)
     }
 
-    /// The sum of several.
+    /// The time within which this part of the turns, between 0 and 1, ended. It is the bound of a
+    /// bucket, so it is up to twice as long as it really was.
     #[must_use]
-    pub fn and(mut self, other: &Self) -> Self {
-        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
-        Self { sum: self.sum + other.sum, longest: self.longest.max(other.longest), ..self }
+    pub fn quantile(&self, part: f64) -> Duration {
+        let wanted = part * self.count() as f64;
+        let mut seen = 0;
+        let reached = self.buckets().find(|(_, count)| {
+            seen += count;
+            seen as f64 >= wanted
+        });
+        let bound = reached.and_then(|(bound, _)| bound);
+        bound.map_or(self.longest, |bound| bound.min(self.longest))
     }
 
-    pub(crate) fn record(&mut self, time: Duration) {
+    /// Adds those of another loop.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
+        self.sum += other.sum;
+        self.longest = self.longest.max(other.longest);
+    }
+
+    /// Counts one turn, for a program that has a loop of its own.
+    pub fn record(&mut self, time: Duration) {
         let micros = time.as_nanos().div_ceil(1_000).max(1);
         let bucket = (u128::BITS - (micros - 1).leading_zeros()) as usize;
         self.counts[bucket.min(BOUNDS)] += 1;
@@ -79,7 +94,23 @@ mod tests {
             assert_eq!(count, 1, "{nanos} ns");
             assert!(bound.is_none_or(|bound| time <= bound));
             assert_eq!((times.count(), times.sum(), times.longest()), (1, time, time));
-            assert_eq!(times.clone().and(&times).count(), 2);
+            let mut twice = times.clone();
+            twice.merge(&times);
+            assert_eq!((twice.count(), twice.longest()), (2, time));
         }
+    }
+
+    #[test]
+    fn a_part_of_the_turns_is_bounded_by_its_bucket_and_by_the_longest() {
+        let mut times = LoopTimes::default();
+        assert_eq!(times.quantile(0.5), Duration::ZERO);
+        for (count, micros) in [(10, 1), (80, 2), (9, 3), (1, 7_000)] {
+            (0..count).for_each(|_| times.record(Duration::from_micros(micros)));
+        }
+        let micros = |part| times.quantile(part).as_micros();
+        assert_eq!([micros(0.5), micros(0.9), micros(0.99), micros(1.0)], [2, 2, 4, 7000]);
+        let mut times = LoopTimes::default();
+        times.record(Duration::from_nanos(1500));
+        assert_eq!(times.quantile(0.99), times.longest());
     }
 }
