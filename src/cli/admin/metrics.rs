@@ -1,12 +1,9 @@
 //! The page `/metrics`, in the text format of Prometheus.
 
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use countersign::{Connections, KeyCounters, ListenerStats, LoopTimes};
-use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
-};
-use prometheus::{Encoder as _, TextEncoder};
+use countersign::{ListenerStats, LoopTimes};
 
 use super::aggregate::Snapshot;
 use super::process::Process;
@@ -16,47 +13,42 @@ use crate::cli::version::{COMMIT, FEATURES, VERSION};
 /// The format's name: version 0.0.4, which is always UTF-8.
 pub(super) const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// One line of the page: its labels beside the listener's, and its value.
-type Sample<'a> = (Vec<(&'static str, &'a str)>, f64);
-
 /// A metric of each listener: its name, its help, and where its value is.
 type PerListener = (&'static str, &'static str, fn(&ListenerStats) -> u64);
 
 const PER_LISTENER: [PerListener; 12] = [
-    ("connections_accepted_total", "Connections that were accepted.", |l| l.counters.accepted),
+    ("connections_accepted_total", "Accepted connections.", |l| l.counters.accepted),
     (
         "connections_authenticated_total",
-        "Connections whose peer has proved that it holds a key, or needed none.",
+        "Connections whose peer proved that it holds a key, or needed none.",
         |l| l.counters.authenticated,
     ),
     (
         "connections_delayed_total",
-        "Connections that were greeted late, for wrong proofs from their network.",
+        "Connections that were delayed because of failed proofs from their network.",
         |l| l.counters.delayed,
     ),
-    ("messages_total", "Messages that the service was given.", |l| l.counters.messages),
+    ("messages_total", "Messages passed to the service.", |l| l.counters.messages),
     ("received_bytes_total", "Bytes read.", |l| l.counters.bytes_in),
     ("sent_bytes_total", "Bytes written.", |l| l.counters.bytes_out),
     (
         "accept_pauses_total",
-        "Times that accepting failed for want of descriptors or memory, and paused.",
+        "Times that accepting paused for lack of descriptors or memory.",
         |l| l.counters.accept_pauses,
     ),
-    ("accept_failures_total", "Accepts that failed for a reason of the connection's own.", |l| {
-        l.counters.accept_failures
-    }),
-    ("connections_max", "The most connections that there can be.", |l| l.connections_max as u64),
-    ("memory_buffered_bytes", "Bytes kept of unfinished messages and unsent replies.", |l| {
+    (
+        "accept_failures_total",
+        "Accepts that failed for a reason that concerns only one connection.",
+        |l| l.counters.accept_failures,
+    ),
+    ("connections_max", "The limit on connections.", |l| l.connections_max as u64),
+    ("memory_buffered_bytes", "Bytes buffered for unfinished messages and unsent replies.", |l| {
         l.buffered as u64
     }),
-    ("memory_buffered_max_bytes", "The most bytes that are kept of them.", |l| {
-        l.buffered_max as u64
+    ("memory_buffered_max_bytes", "The limit on buffered bytes.", |l| l.buffered_max as u64),
+    ("throttled_networks", "Networks whose new connections are delayed or rejected.", |l| {
+        l.throttled as u64
     }),
-    (
-        "throttled_networks",
-        "Networks whose newcomers are delayed or refused for wrong proofs.",
-        |l| l.throttled as u64,
-    ),
 ];
 
 /// The page as it stands now.
@@ -64,223 +56,180 @@ pub(super) fn page(snapshot: &Snapshot, process: &Process) -> Vec<u8> {
     let mut page = Page::default();
     page.program(snapshot);
     page.listeners(&snapshot.stats.listeners);
+    page.keys(&snapshot.stats.listeners);
     page.loop_times(&snapshot.stats.loop_times);
     page.process(process, snapshot.started);
-    page.text()
+    page.text.into_bytes()
 }
 
-/// The families of metrics, in the order in which they are shown.
+/// The lines of the page so far.
 #[derive(Default)]
-struct Page(Vec<MetricFamily>);
+struct Page {
+    text: String,
+    /// The metric that is being written.
+    name: String,
+    /// Its first lines, which are written with its first sample: a metric needs one.
+    header: String,
+}
 
 impl Page {
     fn program(&mut self, snapshot: &Snapshot) {
         let (stats, reloads) = (&snapshot.stats, &snapshot.reloads);
+        self.metric("build_info", "The build of the program; always 1.");
         let features = FEATURES.replace(' ', ",");
-        let build = vec![("version", VERSION), ("commit", COMMIT), ("features", &*features)];
-        self.add("build_info", "The program that this is; always 1.", [(build, 1.0)]);
-        self.single("workers", "Threads that serve.", snapshot.workers as f64);
-        let draining = f64::from(u8::from(stats.is_draining));
-        self.single("draining", "Whether the program is stopping: 1 or 0.", draining);
+        self.sample(&[("version", VERSION), ("commit", COMMIT), ("features", &features)], 1);
+        self.single("workers", "Worker threads.", snapshot.workers);
+        let draining = u8::from(stats.is_draining);
+        self.single("draining", "1 while the program is stopping, else 0.", draining);
         self.single(
             "memory_limit_bytes",
-            "The most memory that the limits come to, whatever peers do.",
-            stats.memory_max.total as f64,
+            "The worst-case memory that follows from the limits.",
+            stats.memory_max.total,
         );
-        let results = [("success", reloads.succeeded), ("failure", reloads.failed)];
-        self.add(
-            "config_reloads_total",
-            "Times that the configuration was loaded anew, by how it went.",
-            results.map(|(result, count)| (vec![("result", result)], count as f64)),
-        );
+        self.metric("config_reloads_total", "Configuration reloads.");
+        self.sample(&[("result", "success")], reloads.succeeded);
+        self.sample(&[("result", "failure")], reloads.failed);
         self.single(
             "config_last_reload_successful",
-            "Whether what was configured last is in force: 1 or 0.",
-            f64::from(u8::from(reloads.error.is_none())),
+            "1 if the last reload succeeded or there was none, else 0.",
+            u8::from(reloads.error.is_none()),
         );
         self.single(
             "config_last_reload_success_timestamp_seconds",
-            "When the configuration that is in force was loaded, in seconds since 1970.",
+            "When the configuration in force was loaded, in seconds since 1970.",
             unix(snapshot.in_force_since()),
         );
     }
 
-    fn listeners(&mut self, all: &[ListenerStats]) {
+    fn listeners(&mut self, listeners: &[ListenerStats]) {
         for (name, help, value) in PER_LISTENER {
-            self.each(all, name, help, |it| vec![(vec![], value(it) as f64)]);
+            self.metric(name, help);
+            listeners.iter().for_each(|each| self.sample(&[of(each)], value(each)));
         }
-        let ended = |it: &ListenerStats, is_refusal| {
-            let reasons = it.counters.closed_by_reason();
-            let reasons = reasons.filter(|(why, _)| why.is_refusal() == is_refusal);
-            reasons.map(|(why, count)| (vec![("reason", why.name())], count as f64)).collect()
+        for (name, help, is_refusal) in [
+            (
+                "refused_total",
+                "Connections that ended because the peer did something that it must not do.",
+                true,
+            ),
+            ("closed_total", "Connections that ended for any other reason.", false),
+        ] {
+            self.metric(name, help);
+            for each in listeners {
+                let reasons = each.counters.closed_by_reason();
+                for (why, count) in reasons.filter(|(why, _)| why.is_refusal() == is_refusal) {
+                    self.sample(&[of(each), ("reason", why.name())], count);
+                }
+            }
+        }
+        self.metric("connections", "Current connections.");
+        for each in listeners {
+            let of_state = each.connections;
+            self.sample(&[of(each), ("state", "delayed")], of_state.delayed);
+            self.sample(&[of(each), ("state", "handshake")], of_state.handshake);
+            self.sample(&[of(each), ("state", "open")], of_state.open);
+            self.sample(&[of(each), ("state", "closing")], of_state.closing);
+        }
+    }
+
+    fn keys(&mut self, listeners: &[ListenerStats]) {
+        let keys = || {
+            let of_one = |each| ListenerStats::by_key(each).map(move |key| (of(each), key));
+            listeners.iter().flat_map(of_one)
         };
-        self.each(
-            all,
-            "refused_total",
-            "Connections that ended because the peer did what it must not do, by reason.",
-            |it| ended(it, true),
-        );
-        self.each(
-            all,
-            "closed_total",
-            "Connections that ended for any other reason, by reason.",
-            |it| ended(it, false),
-        );
-        self.each(
-            all,
-            "connections",
-            "Connections that there are now, by how far they have come.",
-            |it| {
-                let Connections { delayed, handshake, open, closing, .. } = it.connections;
-                let states = [delayed, handshake, open, closing].map(|count| count as f64);
-                let names = ["delayed", "handshake", "open", "closing"];
-                names.map(|name| vec![("state", name)]).into_iter().zip(states).collect()
-            },
-        );
-        self.each(
-            all,
-            "key_expiry_timestamp_seconds",
-            "When a key runs out, in seconds since 1970; keys without an end are left out.",
-            |it| {
-                let ends = it.info.keys.iter().filter_map(|key| Some((&*key.id, key.not_after?)));
-                ends.map(|(id, end)| (vec![("key", id)], unix(end))).collect()
-            },
-        );
-        let by_key = |it, value: fn(&KeyCounters) -> u64| {
-            let keys = ListenerStats::by_key(it);
-            keys.map(|(key, counters)| (vec![("key", &*key.id)], value(counters) as f64)).collect()
-        };
-        self.each(
-            all,
-            "key_connections",
-            "Connections that are open now, by the key that their peers hold.",
-            |it| by_key(it, |counters| counters.open),
-        );
-        self.each(
-            all,
+        self.metric("key_expiry_timestamp_seconds", "When a key expires, in seconds since 1970.");
+        for (listener, (key, _)) in keys() {
+            if let Some(end) = key.not_after {
+                self.sample(&[listener, ("key", &key.id)], unix(end));
+            }
+        }
+        self.metric("key_connections", "Open connections by the peer's key.");
+        for (listener, (key, counters)) in keys() {
+            self.sample(&[listener, ("key", &key.id)], counters.open);
+        }
+        self.metric(
             "key_connections_authenticated_total",
-            "Connections whose peer has proved that it holds this key.",
-            |it| by_key(it, |counters| counters.authenticated),
+            "Connections whose peer proved that it holds this key.",
         );
+        for (listener, (key, counters)) in keys() {
+            self.sample(&[listener, ("key", &key.id)], counters.authenticated);
+        }
     }
 
     fn loop_times(&mut self, times: &LoopTimes) {
+        let name = "countersign_turn_duration_seconds";
+        let help = "Duration of the loops' turns, without sleeping.";
+        self.begin(name, help, "histogram");
+        self.name = format!("{name}_bucket");
         let mut seen = 0;
-        // The encoder writes the last bucket, which has no bound, from the count.
-        let buckets = times.buckets().filter_map(|(bound, count)| {
+        for (bound, count) in times.buckets() {
             seen += count;
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(bound?.as_secs_f64());
-            bucket.set_cumulative_count(seen);
-            Some(bucket)
-        });
-        let mut histogram = Histogram::default();
-        histogram.set_bucket(buckets.collect());
-        histogram.set_sample_count(times.count());
-        histogram.set_sample_sum(times.sum().as_secs_f64());
-        let mut metric = Metric::default();
-        metric.set_histogram(histogram);
-        let help = "How long the turns of the loop took, without what they slept.";
-        let name = "countersign_turn_duration_seconds".to_owned();
-        self.family(name, help, MetricType::HISTOGRAM, vec![metric]);
+            let bound = bound.map(|bound| bound.as_secs_f64().to_string());
+            self.sample(&[("le", bound.as_deref().unwrap_or("+Inf"))], seen);
+        }
+        self.name = format!("{name}_sum");
+        self.sample(&[], times.sum().as_secs_f64());
+        self.name = format!("{name}_count");
+        self.sample(&[], seen);
     }
 
-    /// By the names that the libraries of all languages give these.
+    /// Under the names that Prometheus' own libraries give these.
     fn process(&mut self, process: &Process, started: SystemTime) {
         let whole = |number: Option<u64>| number.map(|number| number as f64);
-        let start = Some(unix(started));
-        let rows = [
-            ("cpu_seconds_total", "Processor time used, in seconds.", process.cpu_seconds),
-            ("start_time_seconds", "When the process began, in seconds since 1970.", start),
-            ("resident_memory_bytes", "Memory in use.", whole(process.resident_bytes)),
-            ("virtual_memory_bytes", "Addresses in use.", whole(process.virtual_bytes)),
-            ("open_fds", "Descriptors that are open.", whole(process.open_descriptors)),
-            ("max_fds", "Descriptors that may be open.", whole(process.max_descriptors)),
+        for (name, help, value) in [
+            ("cpu_seconds_total", "Processor time of all threads.", process.cpu_seconds),
+            ("start_time_seconds", "When the program started, since 1970.", Some(unix(started))),
+            ("resident_memory_bytes", "Resident memory.", whole(process.resident_bytes)),
+            ("virtual_memory_bytes", "Virtual memory.", whole(process.virtual_bytes)),
+            ("open_fds", "Open file descriptors.", whole(process.open_descriptors)),
+            ("max_fds", "Limit on open file descriptors.", whole(process.max_descriptors)),
             ("threads", "Threads.", whole(process.threads)),
-        ];
-        for (name, help, value) in rows {
-            self.samples(format!("process_{name}"), help, value.map(|value| (vec![], value)));
-        }
-    }
-
-    /// Adds the samples of each listener under its name.
-    fn each<'a>(
-        &mut self,
-        listeners: &'a [ListenerStats],
-        name: &str,
-        help: &str,
-        samples: impl Fn(&'a ListenerStats) -> Vec<Sample<'a>>,
-    ) {
-        let of_one = |listener: &'a ListenerStats| {
-            let label = ("listener", listener.info.name.as_str());
-            samples(listener).into_iter().map(move |(mut labels, value)| {
-                labels.insert(0, label);
-                (labels, value)
-            })
-        };
-        self.add(name, help, listeners.iter().flat_map(of_one));
-    }
-
-    fn single(&mut self, name: &str, help: &str, value: f64) {
-        self.add(name, help, [(vec![], value)]);
-    }
-
-    fn add<'a>(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = Sample<'a>>) {
-        self.samples(format!("countersign_{name}"), help, samples);
-    }
-
-    /// Adds a counter or a gauge, which its name tells apart.
-    fn samples<'a>(
-        &mut self,
-        name: String,
-        help: &str,
-        samples: impl IntoIterator<Item = Sample<'a>>,
-    ) {
-        let is_counter = name.ends_with("_total");
-        let metric = |(labels, value): Sample<'_>| {
-            let mut metric = Metric::from_label(labels.into_iter().map(pair).collect());
-            if is_counter {
-                let mut counter = Counter::default();
-                counter.set_value(value);
-                metric.set_counter(counter);
-            } else {
-                let mut gauge = Gauge::default();
-                gauge.set_value(value);
-                metric.set_gauge(gauge);
+        ] {
+            self.begin(&format!("process_{name}"), help, kind(name));
+            if let Some(value) = value {
+                self.sample(&[], value);
             }
-            metric
-        };
-        let kind = if is_counter { MetricType::COUNTER } else { MetricType::GAUGE };
-        self.family(name, help, kind, samples.into_iter().map(metric).collect());
-    }
-
-    fn family(&mut self, name: String, help: &str, kind: MetricType, metrics: Vec<Metric>) {
-        // The format knows no family without a metric.
-        if metrics.is_empty() {
-            return;
         }
-        let mut family = MetricFamily::default();
-        family.set_name(name);
-        family.set_help(help.to_owned());
-        family.set_field_type(kind);
-        family.set_metric(metrics);
-        self.0.push(family);
     }
 
-    fn text(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        let encoded = TextEncoder::new().encode(&self.0, &mut text);
-        debug_assert!(encoded.is_ok(), "every family has a name and a metric: {encoded:?}");
-        text
+    fn single(&mut self, name: &str, help: &str, value: impl ToString) {
+        self.metric(name, help);
+        self.sample(&[], value);
+    }
+
+    /// Begins a counter or a gauge of the program.
+    fn metric(&mut self, name: &str, help: &str) {
+        self.begin(&format!("countersign_{name}"), help, kind(name));
+    }
+
+    fn begin(&mut self, name: &str, help: &str, kind: &str) {
+        name.clone_into(&mut self.name);
+        self.header = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    /// One line of the metric that was begun last.
+    fn sample(&mut self, labels: &[(&str, &str)], value: impl ToString) {
+        self.text.push_str(&std::mem::take(&mut self.header));
+        self.text.push_str(&self.name);
+        for (place, (name, value)) in labels.iter().enumerate() {
+            // An id of a key may show a text in another order than it has.
+            let value = Escaped(value).to_string().replace('\\', "\\\\").replace('"', "\\\"");
+            let before = if place == 0 { '{' } else { ',' };
+            // Writing to a string succeeds.
+            let _ = write!(self.text, "{before}{name}=\"{value}\"");
+        }
+        let after = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.text, "{after} {}", value.to_string());
     }
 }
 
-fn pair((name, value): (&str, &str)) -> LabelPair {
-    let mut pair = LabelPair::default();
-    pair.set_name(name.to_owned());
-    // An id of a key may show a text in another order than it has.
-    pair.set_value(Escaped(value).to_string());
-    pair
+fn of(listener: &ListenerStats) -> (&'static str, &str) {
+    ("listener", &listener.info.name)
+}
+
+/// The names of counters, and no others, end in `_total`.
+fn kind(name: &str) -> &'static str {
+    if name.ends_with("_total") { "counter" } else { "gauge" }
 }
 
 fn unix(time: SystemTime) -> f64 {
