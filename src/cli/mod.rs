@@ -7,6 +7,7 @@ mod connect;
 mod environment;
 mod escape;
 mod exit;
+mod http;
 mod keygen;
 mod keys;
 mod load;

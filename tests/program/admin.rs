@@ -287,7 +287,7 @@ fn a_configuration_file_can_open_it_and_is_checked_for_it() {
                      [[listener]]\nname = 'shed'\nbind = '127.0.0.1:0'\nservice = 'echo'\n";
     let path = home.write("garden.toml", format!("admin = '0.0.0.0:0'\n{listeners}"));
     let ran = home.run(&format!("check-config {}", path.display()), "");
-    ran.failed(78, &["garden.toml: --admin 0.0.0.0:0: other machines reach this address"]);
+    ran.failed(78, &["garden.toml: --admin 0.0.0.0:0: other machines can reach this address"]);
     home.write("garden.toml", format!("admin = '127.0.0.1:0'\n{listeners}"));
     assert_eq!(home.run(&format!("check-config {}", path.display()), "").code, Some(0));
     let line = format!("serve --config {}", path.display());

@@ -153,15 +153,15 @@ fn what_cannot_be_reached_is_69_and_what_is_something_else_is_76() {
     ran.failed(69, &["no answer came in time"]);
     let served = home.serve("serve");
     let ran = home.run(&format!("status {}", served.address()), "");
-    ran.failed(76, &["this is no admin listener of countersign", "the address of serve's --admin"]);
+    ran.failed(76, &["not an admin listener of countersign", "the address of serve's --admin"]);
 }
 
 #[test]
 fn the_page_of_another_program_is_76() {
     let home = Home::new();
     let answers = [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "its answer is none of ours"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "its answer was cut"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "its answer is not a report"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "its answer was truncated"),
         ("SSH-2.0-OpenSSH_9.2\r\n", "it doesn't speak HTTP"),
     ];
     for (answer, said) in answers {

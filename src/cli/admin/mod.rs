@@ -1,12 +1,11 @@
-//! The admin listener: pages about the program, for monitoring and for people.
+//! The admin listener: HTTP pages about the program, for monitoring and for people.
 //!
 //! It is a second server of the library's own, on a thread of its own: without a handshake, with
-//! small limits, and with a service that takes the chunks which arrive for a request of HTTP. The
+//! small limits, and with a service that parses what arrives as an HTTP request. The
 //! pages show the sum of what the workers publish, which the [`Aggregate`] makes.
 
 mod aggregate;
 mod connections;
-mod http;
 mod metrics;
 mod process;
 pub(crate) mod report;
@@ -24,6 +23,7 @@ use clap::builder::BoolishValueParser;
 use countersign::{Address, Framing, Limits, ListenerConfig, Protocol, Server, ToAddresses as _};
 
 use super::exit::{Failure, Kind};
+use super::http;
 use super::ports::{self, Ipv4Ports};
 use super::units;
 pub(crate) use aggregate::{Aggregate, Labels, StatsPublisher, Wake};
@@ -49,31 +49,30 @@ pub(crate) struct Options {
     admin_unix_mode: u32,
 }
 
-/// Connections at one time. Those that stay leave room for as many who come in one turn.
+/// Connections at one time. One turn may accept as many again before any is evicted.
 const CONNECTIONS: usize = 2 * CONNECTIONS_MAX;
 
-/// From accept until the connection is closed, whatever it does.
+/// How long a connection may be open, whatever it does.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
-/// Without a byte in either direction.
+/// How long a connection may be without a byte in either direction.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// What unread pages may take together.
+/// The bytes that unread pages may take together.
 const BUFFERED_MAX: usize = 2 << 20;
 
-/// What its service takes beside them: the heads of requests, two pages that are kept, and two that
+/// What its service takes besides: the heads of requests, two pages that are cached, and two that
 /// are being made, in buffers that grow by doubling.
 const SERVICE: usize = 2 * CONNECTIONS * http::HEAD_MAX + 6 * PAGE_MAX;
 
-/// The server of the pages, which listens and doesn't serve yet.
+/// The server of the pages. It listens and doesn't serve yet.
 #[derive(Debug)]
 pub(crate) struct Admin {
     server: Server<Routes>,
 }
 
 impl Options {
-    /// The server of the pages, if there is to be one: where it was asked for, or by the sockets
-    /// that were passed for it.
+    /// Binds the server of the pages, if it was asked for or sockets were passed for it.
     pub(crate) fn listen(
         &self,
         aggregate: Arc<Aggregate>,
@@ -97,7 +96,7 @@ impl Options {
             }
             (passed.into_iter().fold(listener, ListenerConfig::socket), ips)
         };
-        // No page of a browser's reaches a Unix socket.
+        // A web page in a browser can't reach a Unix socket.
         let is_guarded = ips.iter().all(|ip| ip.is_some() && is_private(*ip));
         let server = Server::new([listener], Routes::new(aggregate, is_guarded))?;
         Ok(Some(Admin { server }))
@@ -108,11 +107,11 @@ impl Options {
         self.admin.as_deref()
     }
 
-    /// The address as it is written, and what it stands for.
+    /// The address as it is written, and what it resolves to.
     ///
     /// # Errors
     ///
-    /// It is none, or one that other machines reach though nobody has asked for that.
+    /// It can't be resolved, or other machines can reach it and --admin-exposed isn't given.
     pub(crate) fn resolved(&self) -> Result<Option<(&str, Vec<Address>)>, Failure> {
         let Some(address) = self.address() else { return Ok(None) };
         let addresses = address.to_addresses().map_err(|error| cannot_bind(address, &error))?;
@@ -122,19 +121,19 @@ impl Options {
         Ok(Some((address, addresses)))
     }
 
-    /// Whether it may be an address that others reach.
+    /// Checks that an address that other machines can reach is allowed.
     fn check_exposed(&self, given: &str) -> Result<(), Failure> {
         let text = format!(
-            "{given}: other machines reach this address, and nobody is asked who they are; write \
+            "{given}: other machines can reach this address, and it has no authentication; use \
              127.0.0.1:PORT or unix:/PATH, or add --admin-exposed"
         );
         if self.admin_exposed { Ok(()) } else { Err(Failure::new(Kind::Usage, text)) }
     }
 }
 
-/// Where a socket listens, if not at a path.
+/// The address of a socket, unless that is a path.
 fn ip(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
-    // It answers for any socket, and has no address of a Unix socket's.
+    // This works for any socket, and fails for a Unix socket.
     Ok(TcpListener::from(socket.try_clone()?).local_addr().ok())
 }
 
@@ -142,7 +141,7 @@ fn cannot_bind(address: &str, error: &io::Error) -> Failure {
     ports::cannot_bind(address, error, ports::ANY).at(&"--admin")
 }
 
-/// Whether only this machine reaches it.
+/// Whether only this machine can reach it.
 fn is_private(ip: Option<SocketAddr>) -> bool {
     ip.is_none_or(|address| address.ip().to_canonical().is_loopback())
 }
@@ -174,7 +173,7 @@ impl Admin {
         self.server.addresses()
     }
 
-    /// What it can come to, in bytes.
+    /// The most memory that it can take, in bytes.
     pub(crate) fn memory_max(&self) -> usize {
         self.server.memory_max().total + SERVICE
     }

@@ -1,4 +1,4 @@
-//! What is served at the admin listener.
+//! The pages of the admin listener, by path.
 
 use std::sync::Arc;
 
@@ -6,34 +6,34 @@ use countersign::{CloseReason, Peer, Reply, Service};
 
 use super::aggregate::Aggregate;
 use super::connections::AdminConnections;
-use super::http::{ANSWER_HEAD_MAX, Answer, Head, Request};
 use super::metrics;
 use super::process::Process;
 use super::report::Report;
+use crate::cli::http::{ANSWER_HEAD_MAX, Answer, Head, Request};
 use crate::cli::{escape, system};
 
-/// The longest page: enough for 60 listeners and 2,500 keys. It is memory that the system gives
-/// when it is used.
+/// The longest page: enough for 60 listeners and 2,500 keys. The system gives this memory only as
+/// it is used.
 pub(super) const PAGE_MAX: usize = 1 << 20;
 
-/// What frames an answer is no part of it.
+/// A page with its head, and what the framing adds.
 pub(super) const REPLY_MAX: usize = PAGE_MAX + ANSWER_HEAD_MAX + 64;
 
 const PAGES: &str = "\
 /metrics   for Prometheus
 /healthz   200 while every loop turns
-/readyz    200 while newcomers are served, 503 before and while the program stops
-/status    all that is known, as JSON; `countersign status` shows it
+/readyz    200 while new connections are served, 503 before and while the program stops
+/status    everything, as JSON; `countersign status` shows it
 ";
 
-/// The pages.
+/// The service of the admin listener.
 #[derive(Debug)]
 pub(super) struct Routes {
     aggregate: Arc<Aggregate>,
-    /// Only requests are answered that are addressed to an address or to localhost.
+    /// Only requests that name an IP address or localhost are answered.
     is_guarded: bool,
     pub(super) connections: AdminConnections,
-    /// The long pages, as they were made last.
+    /// The long pages, as they were last made.
     metrics: Option<Kept>,
     status: Option<Kept>,
 }
@@ -53,7 +53,7 @@ impl Routes {
 
     fn answer(&mut self, request: &Request) -> Arc<Answer> {
         if self.is_guarded && !request.means_this_machine() {
-            let text = "this is no host's page: ask for it by an IP address or localhost\n";
+            let text = "wrong host: use an IP address or localhost in the URL\n";
             return Answer::text(421, text).into();
         }
         let aggregate = &*self.aggregate;
@@ -67,7 +67,7 @@ impl Routes {
             "/status" => {
                 Kept::page(&mut self.status, aggregate.refresh(), || status_page(aggregate))
             }
-            _ => Answer::text(404, format!("there is no such page; there are:\n{PAGES}")).into(),
+            _ => Answer::text(404, format!("no such page; the pages are:\n{PAGES}")).into(),
         }
     }
 }
@@ -88,14 +88,14 @@ impl Kept {
     }
 }
 
-/// A page that was cut would be read as if it were whole.
+/// A truncated page would be read as if it were whole.
 fn bounded(answer: Answer) -> Answer {
     match answer.body.len() {
         ..=PAGE_MAX => answer,
         length => {
             let text = format!(
-                "the page would have {length} bytes, and has {PAGE_MAX} at most: there are too \
-                 many listeners, or too many keys\n"
+                "the page would have {length} bytes, more than {PAGE_MAX}: there are too many \
+                 listeners or keys\n"
             );
             Answer::text(500, text)
         }
@@ -123,11 +123,11 @@ fn status_page(aggregate: &Aggregate) -> Answer {
             let body = escape::inside_json(&text) + "\n";
             Answer { status: 200, kind: "application/json", body: body.into_bytes() }
         }
-        Err(error) => Answer::text(500, format!("the report can't be written: {error}\n")),
+        Err(error) => Answer::text(500, format!("cannot write the report: {error}\n")),
     }
 }
 
-/// A connection: its number among the connections, and the request so far.
+/// The state of a connection: its number, and the request so far.
 #[derive(Debug)]
 pub(super) struct Asker {
     number: u64,
@@ -153,7 +153,8 @@ impl Service for Routes {
         if !head_alone {
             reply.push(&answer.body);
         }
-        // What else arrives is read and dropped, so that it doesn't destroy the answer.
+        // What else arrives is read and dropped: unread input would reset the connection and
+        // destroy the answer.
         reply.close();
     }
 
@@ -228,7 +229,7 @@ mod tests {
         for path in ["/metrics", "/status"] {
             let (status, text) = shown(&[long.clone()], path);
             assert_eq!(status, 500);
-            assert!(text.contains("and has 1048576 at most"), "{text}");
+            assert!(text.contains("more than 1048576"), "{text}");
         }
         // As many as the bound is for.
         long.listeners.truncate(60);

@@ -1,4 +1,4 @@
-//! The page `/status`, asked for by a client that waits.
+//! The request for the page `/status`.
 
 use std::fmt::Display;
 use std::io::{self, Read as _, Write as _};
@@ -6,18 +6,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use countersign::{Address, ClientError, Dial, ToAddresses as _};
-use httparse::EMPTY_HEADER;
 
 use super::Status;
 use crate::cli::admin::report::{PROGRAM, Report};
 use crate::cli::exit::{Failure, Kind};
+use crate::cli::http;
 use crate::cli::signals::POLL_INTERVAL;
 use crate::cli::system;
 
-/// More than any page has.
+/// More than any page has, in bytes.
 const ANSWER_MAX: u64 = 8 << 20;
 
-/// The page, as it came and as it is understood.
+/// The page as text, and the report in it.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) text: String,
@@ -25,12 +25,12 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// Asks for the page. Gives up without a word of its own as soon as `is_over` says so.
+    /// Requests the page. Gives up as soon as `is_over` says so, and fails then.
     pub(super) fn ask(status: &Status, is_over: &dyn Fn() -> bool) -> Result<Self, Failure> {
         let Status { address, timeout, .. } = status;
         // As the banner shows it.
         let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
-        let unreached = |error: io::Error| Failure::client(address, &as_a_client(error));
+        let unreached = |error: io::Error| Failure::client(address, &client_error(error));
         let now = system::monotonic();
         let addresses = place.to_addresses().map_err(unreached)?;
         let dial = Dial::new(addresses, now, *timeout);
@@ -39,43 +39,23 @@ impl Response {
         let request = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         let answer = ask(&mut stream, request.as_bytes(), now + *timeout, is_over);
         let answer = answer.map_err(unreached)?;
-        Self::of(&answer).map_err(|why| foreign(address, &why))
+        Self::of(&answer).map_err(|why| not_admin(address, &why))
     }
 
     fn of(answer: &[u8]) -> Result<Self, String> {
-        let mut fields = [EMPTY_HEADER; 64];
-        let mut response = httparse::Response::new(&mut fields);
-        let head = match response.parse(answer) {
-            Ok(httparse::Status::Complete(head)) => head,
-            Ok(httparse::Status::Partial) if answer.is_empty() => return Err("it hung up".into()),
-            _ => return Err("it doesn't speak HTTP".into()),
-        };
-        let body = &answer[head..];
-        if let Some(code) = response.code.filter(|code| *code != 200) {
-            let text = String::from_utf8_lossy(body);
-            let first = text.lines().next().unwrap_or_default();
-            return Err(format!("it answers {code} {first}"));
-        }
-        let length = |field: &&httparse::Header<'_>| {
-            let number = str::from_utf8(field.value).ok()?;
-            field.name.eq_ignore_ascii_case("content-length").then(|| number.parse().ok())?
-        };
-        let expected: Option<usize> = response.headers.iter().find_map(|field| length(&field));
-        if expected.is_some_and(|length| length != body.len()) {
-            return Err("its answer was cut".into());
-        }
+        let body = http::body(answer)?;
         let report: Report = serde_json::from_slice(body)
-            .map_err(|error| format!("its answer is none of ours: {error}"))?;
+            .map_err(|error| format!("its answer is not a report: {error}"))?;
         match report.program == PROGRAM {
-            // Where an object of JSON was read, all is text.
+            // It parsed as JSON, so it is valid UTF-8.
             true => Ok(Self { text: String::from_utf8_lossy(body).into_owned(), report }),
             false => Err("its answer is another program's".into()),
         }
     }
 }
 
-/// The host that the request names, whatever was typed: the page is no host name's. A number of an
-/// interface means nothing to the other end.
+/// The host that the request names: the address that was reached, since the server rejects host
+/// names. The zone of an IPv6 address means nothing to the server.
 fn host(address: &Address) -> String {
     match address.ip() {
         Some(ip) => SocketAddr::new(ip.ip(), ip.port()).to_string(),
@@ -83,16 +63,15 @@ fn host(address: &Address) -> String {
     }
 }
 
-fn foreign(address: &str, why: &dyn Display) -> Failure {
+fn not_admin(address: &str, why: &dyn Display) -> Failure {
     let text = format!(
-        "{address}: this is no admin listener of countersign: {why}; give the address of serve's \
-         --admin"
+        "{address}: not an admin listener of countersign: {why}; use the address of serve's --admin"
     );
     Failure::new(Kind::Protocol, text)
 }
 
-/// Failures to connect have the words of those of `connect`.
-fn as_a_client(error: io::Error) -> ClientError {
+/// Failures to connect are reported as `connect` reports them.
+fn client_error(error: io::Error) -> ClientError {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             ClientError::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer came in time"))
@@ -101,8 +80,7 @@ fn as_a_client(error: io::Error) -> ClientError {
     }
 }
 
-/// Sends the request, and reads until the end of the answer, until the deadline, or until nobody
-/// waits for it any longer.
+/// Sends the request and reads until the answer ends, the deadline passes, or `is_over` says so.
 fn ask(
     stream: &mut TcpStream,
     request: &[u8],
@@ -114,7 +92,7 @@ fn ask(
     let mut answer = Vec::new();
     let mut piece = [0; 16 << 10];
     while (answer.len() as u64) < ANSWER_MAX && !is_over() {
-        // A signal that comes between the look above and the call doesn't interrupt the call.
+        // A signal that arrives between the check above and the call doesn't interrupt the call.
         stream.set_read_timeout(Some(left(deadline)?.min(POLL_INTERVAL)))?;
         match stream.read(&mut piece) {
             Ok(0) => break,
@@ -145,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_page_of_ours_is_one() {
+    fn only_a_report_of_countersign_is_accepted() {
         let text = serde_json::to_string(&report()).unwrap();
         let whole = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         assert_eq!(understood(&whole), Ok(report()));
@@ -155,8 +133,8 @@ mod tests {
             ("220 mail.example ESMTP\r\n".to_owned(), "it doesn't speak HTTP"),
             ("HTTP/1.1 200 OK\r\nA".to_owned(), "it doesn't speak HTTP"),
             ("HTTP/1.0 404 Not\r\n\r\nno \x1b such\nx".to_owned(), "answers 404 no \u{1b} such"),
-            (whole[..whole.len() - 1].to_owned(), "cut"),
-            ("HTTP/1.1 200 OK\r\n\r\n{\"a\": 1}".to_owned(), "none of ours"),
+            (whole[..whole.len() - 1].to_owned(), "truncated"),
+            ("HTTP/1.1 200 OK\r\n\r\n{\"a\": 1}".to_owned(), "not a report"),
             (format!("HTTP/1.1 200 OK\r\n\r\n{other}"), "another program's"),
         ];
         for (answer, said) in cases {

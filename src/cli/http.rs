@@ -1,4 +1,5 @@
-//! One request of HTTP and the answer to it: RFC 9110 and 9112, as much of them as pages need.
+//! HTTP: as much of RFC 9110 and 9112 as the pages need, and `countersign status`, which asks for
+//! one of them.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -7,31 +8,31 @@ use std::time::SystemTime;
 use httparse::{EMPTY_HEADER, Status};
 
 /// The longest head of a request.
-pub(super) const HEAD_MAX: usize = 8 << 10;
+pub(crate) const HEAD_MAX: usize = 8 << 10;
 
 /// The most header fields of a request.
 const FIELDS_MAX: usize = 64;
 
 /// The longest head of an answer.
-pub(super) const ANSWER_HEAD_MAX: usize = 512;
+pub(crate) const ANSWER_HEAD_MAX: usize = 512;
 
-/// What has arrived of a request. What follows its head is nothing that a page is asked with.
+/// What has arrived of a request. What follows the head is ignored: no page takes a body.
 #[derive(Debug, Default)]
-pub(super) struct Head(Vec<u8>);
+pub(crate) struct Head(Vec<u8>);
 
-/// What is asked for.
+/// A request whose head is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Request {
-    /// The head of the answer is enough.
-    pub(super) head_alone: bool,
-    pub(super) path: String,
-    /// To whom the request is addressed, without a port; HTTP/1.0 may leave it out.
-    pub(super) host: Option<String>,
+pub(crate) struct Request {
+    /// The method is HEAD: the answer has no body.
+    pub(crate) head_alone: bool,
+    pub(crate) path: String,
+    /// The host that the request names, without a port; HTTP/1.0 may leave it out.
+    pub(crate) host: Option<String>,
 }
 
-/// What can be wrong with a request.
+/// Why a request is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Malformed,
     Method,
     TargetTooLong,
@@ -40,9 +41,9 @@ pub(super) enum Fault {
 }
 
 impl Head {
-    /// Takes what has arrived; what is asked for, once the head is whole. How the request was cut
-    /// on its way changes nothing.
-    pub(super) fn take(&mut self, more: &[u8]) -> Option<Result<Request, Fault>> {
+    /// Takes what has arrived. Returns the request once its head is whole, however it was split on
+    /// its way.
+    pub(crate) fn take(&mut self, more: &[u8]) -> Option<Result<Request, Fault>> {
         let room = HEAD_MAX - self.0.len();
         self.0.extend_from_slice(&more[..more.len().min(room)]);
         let mut fields = [EMPTY_HEADER; FIELDS_MAX];
@@ -62,7 +63,7 @@ impl Head {
         if line_ended { Fault::HeadTooLong } else { Fault::TargetTooLong }
     }
 
-    /// Whether what stands in the place of the version is another one, and not something else.
+    /// Whether the request line names a version, though one that isn't supported.
     fn names_a_version(&self) -> bool {
         let mut words = self.0.trim_ascii_start().split(|byte| *byte == b' ');
         words.nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
@@ -77,7 +78,7 @@ impl Request {
             _ => return Err(Fault::Method),
         };
         let target = request.path.unwrap_or_default();
-        // RFC 9112, 3.2.2: a target may name the host too, and then it counts.
+        // RFC 9112, 3.2.2: a host in the target overrides the header field.
         let (named, target) = match target.strip_prefix("http://") {
             Some(rest) => {
                 let (host, _) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
@@ -88,7 +89,7 @@ impl Request {
         let mut hosts =
             request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host"));
         let host = hosts.next().map(|field| str::from_utf8(field.value).unwrap_or("?"));
-        // 3.2: there is one, and in HTTP/1.1 always.
+        // 3.2: there is at most one, and HTTP/1.1 requires it.
         if hosts.next().is_some() || (host.is_none() && request.version == Some(1)) {
             return Err(Fault::Malformed);
         }
@@ -100,9 +101,9 @@ impl Request {
         })
     }
 
-    /// Whether the request is addressed as those are who mean this machine. The name of a stranger
-    /// that was made to lead here (DNS rebinding) is none, whatever page of the browser's asks.
-    pub(super) fn means_this_machine(&self) -> bool {
+    /// Whether the request names this machine by an IP address or as localhost. A web page that
+    /// makes a browser ask by its own host name (DNS rebinding) is rejected.
+    pub(crate) fn means_this_machine(&self) -> bool {
         self.host.as_deref().is_none_or(|host| {
             let ip = host.trim_start_matches('[').trim_end_matches(']');
             host.is_empty()
@@ -112,7 +113,7 @@ impl Request {
     }
 }
 
-/// An IPv6 address has colons of its own, and stands in brackets where a port may follow.
+/// The host of `host:port`. An IPv6 address has colons too, and brackets if a port follows.
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -122,24 +123,24 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// An answer, without what all of them have in their heads.
+/// An answer, without the header fields that all answers have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) kind: &'static str,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) kind: &'static str,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Plain text, and nothing else.
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Answer {
-    pub(super) fn text(status: u16, text: impl Into<String>) -> Self {
+    pub(crate) fn text(status: u16, text: impl Into<String>) -> Self {
         Self { status, kind: TEXT, body: text.into().into_bytes() }
     }
 
-    /// The head with the blank line behind it.
-    pub(super) fn head(&self, now: SystemTime) -> Vec<u8> {
+    /// The head with the blank line that ends it.
+    pub(crate) fn head(&self, now: SystemTime) -> Vec<u8> {
         let Self { status, kind, body } = self;
         let reason = match status {
             200 => "OK",
@@ -171,12 +172,38 @@ impl Answer {
 impl From<Fault> for Answer {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Malformed => Self::text(400, "this is no request of HTTP\n"),
-            Fault::Method => Self::text(405, "pages are only read here: GET or HEAD\n"),
-            Fault::TargetTooLong => Self::text(414, "no page has such a long name\n"),
-            Fault::HeadTooLong => Self::text(431, "the head of a request has at most 8 KiB\n"),
-            Fault::Version => Self::text(505, "HTTP/1.0 and HTTP/1.1 are spoken here\n"),
+            Fault::Malformed => Self::text(400, "not an HTTP request\n"),
+            Fault::Method => Self::text(405, "only GET and HEAD are supported\n"),
+            Fault::TargetTooLong => Self::text(414, "the request target is too long\n"),
+            Fault::HeadTooLong => Self::text(431, "the request head is longer than 8 KiB\n"),
+            Fault::Version => Self::text(505, "only HTTP/1.0 and HTTP/1.1 are supported\n"),
         }
+    }
+}
+
+/// The body of an answer with the code 200; otherwise what is wrong with the answer.
+pub(crate) fn body(answer: &[u8]) -> Result<&[u8], String> {
+    let mut fields = [EMPTY_HEADER; FIELDS_MAX];
+    let mut response = httparse::Response::new(&mut fields);
+    let head = match response.parse(answer) {
+        Ok(Status::Complete(head)) => head,
+        Ok(Status::Partial) if answer.is_empty() => return Err("it hung up".into()),
+        _ => return Err("it doesn't speak HTTP".into()),
+    };
+    let body = &answer[head..];
+    if let Some(code) = response.code.filter(|code| *code != 200) {
+        let text = String::from_utf8_lossy(body);
+        let first = text.lines().next().unwrap_or_default();
+        return Err(format!("it answers {code} {first}"));
+    }
+    let length = |field: &httparse::Header<'_>| {
+        let number = str::from_utf8(field.value).ok()?;
+        field.name.eq_ignore_ascii_case("content-length").then(|| number.parse().ok())?
+    };
+    let expected: Option<usize> = response.headers.iter().find_map(length);
+    match expected.is_none_or(|length| length == body.len()) {
+        true => Ok(body),
+        false => Err("its answer was truncated".into()),
     }
 }
 
