@@ -116,6 +116,18 @@ impl CloseReason {
 }
 
 impl CloseReason {
+    /// Its place in [`ALL`](Self::ALL), where foreign protocols of all kinds are one reason, and so
+    /// are all codes that a peer refuses with.
+    pub(crate) fn index(self) -> Option<usize> {
+        let listed = match self {
+            Self::Refused(Refusal::Foreign(_)) => Refusal::Foreign(ForeignProtocol::Other).into(),
+            Self::Refused(Refusal::Rejected(_)) => Refusal::Rejected(RefusalCode::Refused).into(),
+            Self::Refused(refusal) => refusal.into(),
+            other => other,
+        };
+        Self::ALL.iter().position(|reason| *reason == listed)
+    }
+
     /// Whether the peer has failed to prove that it holds a key that it may use here. Whatever the
     /// reason is, it must come to the same, or the peer could tell which it is.
     pub(crate) fn is_failed_proof(self) -> bool {

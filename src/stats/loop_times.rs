@@ -1,11 +1,12 @@
-//! How long turns took.
+//! The histogram of the loop's turns.
 
 use std::time::Duration;
 
-/// The buckets but the last, which has all that is longer: up to 1 µs, 2 µs, … 2^20 µs.
+/// The buckets with a bound: 1 µs, 2 µs, … 2^20 µs. One more has all longer turns.
 const BOUNDS: usize = 21;
 
-/// How long turns took: counts by powers of two, from one microsecond to about a second.
+/// A histogram of how long the turns of a loop took, without sleeping. The buckets are powers of
+/// two, from one microsecond to about a second.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoopTimes {
     counts: [u64; BOUNDS + 1],
@@ -14,13 +15,13 @@ pub struct LoopTimes {
 }
 
 impl LoopTimes {
-    /// Turns that were timed.
+    /// How many turns were timed.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The time that all of them took together.
+    /// The time that all of them took.
     #[must_use]
     pub fn sum(&self) -> Duration {
         self.sum
@@ -32,8 +33,8 @@ impl LoopTimes {
         self.longest
     }
 
-    /// The buckets: the longest time that belongs to each, and how many turns took so long and
-    /// longer than the bucket before. The last has no bound.
+    /// The buckets in ascending order: the upper bound of each, and how many turns are in it. The
+    /// last has no bound.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
         let bound = |power| (power < BOUNDS).then(|| Duration::from_micros(1_u64 << power));
         (0..).map(bound).zip(self.counts)
