@@ -25,7 +25,7 @@ fn it_shows_the_server_and_its_listeners() {
         for text in [
             &format!("countersign {} at {address}: serving, ", env!("CARGO_PKG_VERSION")),
             &format!("{0}: echo at {0}, countersign/1, records\n", served.address()),
-            "  accepted     1, 1 let in\n",
+            "  accepted     1, 1 authenticated\n",
             "  messages     1\n",
             "  closed       1 finished\n",
             "  keys         default ",

@@ -15,7 +15,7 @@ use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{system, units};
 use http::Response;
-use render::Renderer;
+use render::render;
 
 /// Show what a server does
 ///
@@ -88,13 +88,8 @@ impl Status {
         if self.json {
             return stdout.write(escape::inside_json(&page.text));
         }
-        let screen = Renderer {
-            address: &self.address,
-            report: &page.report,
-            before: before.map(|page| &page.report),
-            is_coloured: stdout.is_coloured(),
-        };
-        let text = screen.text();
+        let before = before.map(|page| &page.report);
+        let text = render(&self.address, &page.report, before, stdout.is_coloured());
         stdout.write(match self.watch {
             Some(_) if stdout.is_terminal() => format!("{CLEAR}{text}"),
             Some(_) => format!("{text}\n"),

@@ -1,158 +1,152 @@
-//! A report as a person reads it.
+//! A report as text for a terminal.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use crate::cli::admin::report::{Key, Listener, Report};
 use crate::cli::escape::Escaped;
 use crate::cli::units;
 
-/// A report as a person reads it, beside the one before if there is one.
-#[derive(Debug)]
-pub(super) struct Renderer<'a> {
-    pub(super) address: &'a str,
-    pub(super) report: &'a Report,
-    pub(super) before: Option<&'a Report>,
-    pub(super) is_coloured: bool,
+/// The report as a person reads it; with rates if there is an earlier report of the same process.
+pub(super) fn render(
+    address: &str,
+    report: &Report,
+    before: Option<&Report>,
+    is_coloured: bool,
+) -> String {
+    let is_same = |it: &&Report| (it.pid, &it.started) == (report.pid, &report.started);
+    let before = before.filter(is_same);
+    let passed = before.map(|before| report.uptime_seconds - before.uptime_seconds);
+    let interval = passed.and_then(|passed| Duration::try_from_secs_f64(passed).ok());
+    let interval = interval.filter(|interval| !interval.is_zero());
+    let mut renderer = Renderer { text: String::new(), interval, is_coloured };
+    renderer.head(address, report, before);
+    for (place, listener) in report.listeners.iter().enumerate() {
+        let before = before.and_then(|before| before.listeners.get(place));
+        renderer.listener(listener, before.filter(|before| before.name == listener.name));
+    }
+    renderer.text
 }
 
-/// How a word is set off.
+/// The lines so far.
+struct Renderer {
+    text: String,
+    /// The time between the earlier report and this one.
+    interval: Option<Duration>,
+    is_coloured: bool,
+}
+
+/// How a word is highlighted: the codes of ECMA-48.
 #[derive(Debug, Clone, Copy)]
 enum Tone {
-    Bold,
-    Good,
-    Bad,
+    Bold = 1,
+    Good = 32,
+    Bad = 33,
 }
 
-impl Renderer<'_> {
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        self.head(&mut text);
-        for (place, listener) in self.report.listeners.iter().enumerate() {
-            let before = self.before_of(place, listener);
-            text.push('\n');
-            self.listener(&mut text, listener, before);
-        }
-        text
-    }
-
-    fn head(&self, text: &mut String) {
-        let Report { version, pid, workers, reloads, memory, turns, process, .. } = self.report;
-        let state = match self.report {
+impl Renderer {
+    fn head(&mut self, address: &str, report: &Report, before: Option<&Report>) {
+        let Report { version, pid, reloads, memory, turns, process, .. } = report;
+        let state = match report {
             Report { draining: true, .. } => self.tone(Tone::Bad, "draining"),
             Report { ready: true, .. } => self.tone(Tone::Good, "serving"),
             _ => self.tone(Tone::Bad, "starting"),
         };
-        let up = long(self.report.uptime_seconds);
-        let title = self.tone(Tone::Bold, &format!("countersign {}", Escaped(version)));
-        let threads = counted(*workers as u64, "worker");
-        let address = Escaped(self.address);
+        let title = self.tone(Tone::Bold, format_args!("countersign {}", Escaped(version)));
+        let (address, up) = (Escaped(address), long(report.uptime_seconds));
+        let workers = counted(report.workers as u64, "worker");
         // Writing to a string succeeds.
-        let _ = writeln!(text, "{title} at {address}: {state}, up {up}, pid {pid}, {threads}");
-        let mut loaded = format!(
-            "{} done, {} failed, in force since {}",
-            reloads.succeeded,
-            reloads.failed,
-            Escaped(&reloads.in_force_since)
-        );
+        let _ = writeln!(self.text, "{title} at {address}: {state}, up {up}, pid {pid}, {workers}");
+        let (done, failed) = (reloads.succeeded, reloads.failed);
+        let since = Escaped(&reloads.in_force_since);
+        let mut line = format!("{done} done, {failed} failed, in force since {since}");
         if let Some(error) = &reloads.last_error {
-            let failed = format!("the last failed: {}", Escaped(error));
-            let _ = write!(loaded, "; {}", self.tone(Tone::Bad, &failed));
+            line.push_str("; ");
+            line += &self.tone(Tone::Bad, format_args!("the last failed: {}", Escaped(error)));
         }
-        row(text, "reloads", &loaded);
-        let resident = process
-            .resident_bytes
-            .map_or(String::new(), |bytes| format!(", {} resident", size(bytes)));
-        let buffered = format!(
-            "{} of {} buffered",
-            size(memory.buffered_bytes),
-            size(memory.buffered_max_bytes)
-        );
-        row(text, "memory", &format!("{buffered}, at most {}{resident}", size(memory.limit_bytes)));
-        let mut figures = Vec::new();
-        figures.extend(process.cpu_seconds.map(|seconds| format!("{seconds:.2} s of processor")));
-        figures.extend(process.threads.map(|threads| counted(threads, "thread")));
-        if let (Some(open), Some(max)) = (process.open_descriptors, process.max_descriptors) {
-            figures.push(format!("{open} of {max} descriptors"));
+        self.row("reloads", line);
+        let mut line = buffered(memory.buffered_bytes, memory.buffered_max_bytes);
+        let _ = write!(line, ", at most {}", size(memory.limit_bytes));
+        if let Some(bytes) = process.resident_bytes {
+            let _ = write!(line, ", {} resident", size(bytes));
         }
+        self.row("memory", line);
+        let descriptors = process.open_descriptors.zip(process.max_descriptors);
+        let figures = [
+            process.cpu_seconds.map(|seconds| format!("{seconds:.2} s of processor")),
+            process.threads.map(|threads| counted(threads, "thread")),
+            descriptors.map(|(open, max)| format!("{open} of {max} descriptors")),
+        ];
+        let figures: Vec<String> = figures.into_iter().flatten().collect();
         if !figures.is_empty() {
-            row(text, "process", &figures.join(", "));
+            self.row("process", figures.join(", "));
         }
         let [p50, p99, max] = [turns.p50_seconds, turns.p99_seconds, turns.max_seconds].map(short);
-        let rate = self.rate(|report| report.turns.count);
-        let times = format!("half in {p50}, 99 % in {p99}, the longest {max}");
-        row(text, "turns", &format!("{}{rate}; {times}", turns.count));
+        let rate = self.rate(turns.count, before.map(|before| before.turns.count));
+        self.row("turns", format_args!("{}{rate}; p50 {p50}, p99 {p99}, max {max}", turns.count));
     }
 
-    fn listener(&self, text: &mut String, listener: &Listener, before: Option<&Listener>) {
-        let Listener { connections, refused, closed, .. } = listener;
-        let name = self.tone(Tone::Bold, &Escaped(&listener.name).to_string());
+    fn listener(&mut self, listener: &Listener, before: Option<&Listener>) {
+        let name = self.tone(Tone::Bold, Escaped(&listener.name));
         let addresses = listener.addresses.iter().map(|each| Escaped(each).to_string());
         let addresses = addresses.collect::<Vec<_>>().join(", ");
-        let speaks = format!("{}, {}", Escaped(&listener.dialect), Escaped(&listener.framing));
-        let _ = writeln!(text, "{name}: {} at {addresses}, {speaks}", Escaped(&listener.service));
-        let rate = |value: fn(&Listener) -> u64| {
-            self.per_second(before.map(|before| value(listener).saturating_sub(value(before))))
-        };
-        let states = format!(
-            "{} open, {} in the handshake, {} delayed, {} closing, of {}",
-            connections.open,
-            connections.handshake,
-            connections.delayed,
-            connections.closing,
-            connections.max
+        let (service, dialect) = (Escaped(&listener.service), Escaped(&listener.dialect));
+        let framing = Escaped(&listener.framing);
+        let _ = writeln!(self.text, "\n{name}: {service} at {addresses}, {dialect}, {framing}");
+        let of = &listener.connections;
+        self.row(
+            "connections",
+            format_args!(
+                "{} open, {} in the handshake, {} delayed, {} closing, of {}",
+                of.open, of.handshake, of.delayed, of.closing, of.max
+            ),
         );
-        row(text, "connections", &states);
-        let accepted = format!("{}{}", listener.accepted, rate(|of| of.accepted));
-        row(text, "accepted", &format!("{accepted}, {} let in", listener.authenticated));
-        row(text, "messages", &format!("{}{}", listener.messages, rate(|of| of.messages)));
-        let bytes = |name, total, value: fn(&Listener) -> u64| {
-            let passed = before.map(|before| value(listener).saturating_sub(value(before)));
-            let rate = passed.zip(self.interval()).map_or(String::new(), |(passed, interval)| {
-                let rate = u128::from(passed) * 1000 / interval.as_millis().max(1);
-                format!(" ({}/s)", size(u64::try_from(rate).unwrap_or(u64::MAX)))
-            });
-            format!("{} {name}{rate}", size(total))
-        };
-        let received = bytes("received", listener.received_bytes, |of| of.received_bytes);
-        let sent = bytes("sent", listener.sent_bytes, |of| of.sent_bytes);
-        row(text, "bytes", &format!("{received}, {sent}"));
-        for (name, ends) in [("refused", refused), ("closed", closed)] {
-            let ends: Vec<_> =
-                ends.iter().map(|(why, count)| format!("{count} {}", Escaped(why))).collect();
-            row(text, name, &if ends.is_empty() { "none".to_owned() } else { ends.join(", ") });
+        let (all, authenticated) = (listener.accepted, listener.authenticated);
+        let rate = self.rate(all, before.map(|before| before.accepted));
+        self.row("accepted", format_args!("{all}{rate}, {authenticated} authenticated"));
+        let rate = self.rate(listener.messages, before.map(|before| before.messages));
+        self.row("messages", format_args!("{}{rate}", listener.messages));
+        let (received, sent) = (listener.received_bytes, listener.sent_bytes);
+        let received_rate = self.byte_rate(received, before.map(|before| before.received_bytes));
+        let sent_rate = self.byte_rate(sent, before.map(|before| before.sent_bytes));
+        let (received, sent) = (size(received), size(sent));
+        self.row(
+            "bytes",
+            format_args!("{received} received{received_rate}, {sent} sent{sent_rate}"),
+        );
+        for (name, reasons) in [("refused", &listener.refused), ("closed", &listener.closed)] {
+            let reasons = reasons.iter().map(|(why, count)| format!("{count} {}", Escaped(why)));
+            let reasons = reasons.collect::<Vec<_>>().join(", ");
+            self.row(name, if reasons.is_empty() { "none" } else { &reasons });
         }
-        let Listener { buffered_bytes, buffered_max_bytes, .. } = *listener;
-        row(
-            text,
-            "memory",
-            &format!("{} of {} buffered", size(buffered_bytes), size(buffered_max_bytes)),
-        );
-        let pauses = counted(listener.accept_pauses, "pause");
-        let failures = counted(listener.accept_failures, "failure");
+        self.row("memory", buffered(listener.buffered_bytes, listener.buffered_max_bytes));
         if listener.accept_pauses + listener.accept_failures > 0 {
-            row(text, "accepting", &self.tone(Tone::Bad, &format!("{pauses}, {failures}")));
+            let pauses = counted(listener.accept_pauses, "pause");
+            let failures = counted(listener.accept_failures, "failure");
+            let line = self.tone(Tone::Bad, format_args!("{pauses}, {failures}"));
+            self.row("accepting", line);
         }
         if listener.throttled_networks > 0 {
             let networks = counted(listener.throttled_networks, "network");
-            let told = format!("{networks} now, {} greeted late", listener.delayed);
-            row(text, "throttled", &self.tone(Tone::Bad, &told));
+            let delayed = counted(listener.delayed, "connection");
+            let line = self.tone(Tone::Bad, format_args!("{networks} now, {delayed} delayed"));
+            self.row("throttled", line);
         }
         for (place, key) in listener.keys.iter().enumerate() {
-            row(text, if place == 0 { "keys" } else { "" }, &self.key(key));
+            let line = self.key(key);
+            self.row(if place == 0 { "keys" } else { "" }, line);
         }
     }
 
     fn key(&self, key: &Key) -> String {
-        let Key { id, fingerprint, not_before, not_after, state, .. } = key;
-        let state = Escaped(state).to_string();
+        let state = Escaped(&key.state).to_string();
         let tone = if state == "live" { Tone::Good } else { Tone::Bad };
-        let mut line = format!("{} {} ", Escaped(id), Escaped(fingerprint));
-        line.push_str(&self.tone(tone, &state));
-        if let Some(first) = not_before.as_deref().filter(|_| state == "early") {
+        let (id, fingerprint) = (Escaped(&key.id), Escaped(&key.fingerprint));
+        let mut line = format!("{id} {fingerprint} {}", self.tone(tone, &state));
+        if let Some(first) = key.not_before.as_deref().filter(|_| state == "early") {
             let _ = write!(line, " from {}", Escaped(first));
         }
-        if let Some(last) = not_after {
+        if let Some(last) = &key.not_after {
             let _ = write!(line, " until {}", Escaped(last));
         }
         if let (Some(open), Some(all)) = (key.open, key.authenticated) {
@@ -161,50 +155,38 @@ impl Renderer<'_> {
         line
     }
 
-    /// The same listener in the report before, if that is one of the same process.
-    fn before_of(&self, place: usize, listener: &Listener) -> Option<&Listener> {
-        let before = self.same_process()?.listeners.get(place)?;
-        (before.name == listener.name).then_some(before)
-    }
-
-    fn same_process(&self) -> Option<&Report> {
-        let same = |before: &&Report| {
-            (before.pid, &before.started) == (self.report.pid, &self.report.started)
-        };
-        self.before.filter(same)
-    }
-
-    fn rate(&self, value: fn(&Report) -> u64) -> String {
-        let before = self.same_process();
-        self.per_second(before.map(|before| value(self.report).saturating_sub(value(before))))
-    }
-
-    fn per_second(&self, passed: Option<u64>) -> String {
-        let passed = passed.zip(self.interval());
-        passed.map_or(String::new(), |(passed, interval)| {
-            format!(" ({:.1}/s)", passed as f64 / interval.as_secs_f64())
+    /// How often something has happened in a second since the earlier report.
+    fn rate(&self, now: u64, before: Option<u64>) -> String {
+        let passed = before.zip(self.interval);
+        passed.map_or(String::new(), |(before, interval)| {
+            let count = now.saturating_sub(before) as f64;
+            format!(" ({:.1}/s)", count / interval.as_secs_f64())
         })
     }
 
-    /// The time between the report before and this one.
-    fn interval(&self) -> Option<Duration> {
-        let seconds = self.report.uptime_seconds - self.same_process()?.uptime_seconds;
-        Duration::try_from_secs_f64(seconds).ok().filter(|interval| !interval.is_zero())
+    fn byte_rate(&self, now: u64, before: Option<u64>) -> String {
+        let passed = before.zip(self.interval);
+        passed.map_or(String::new(), |(before, interval)| {
+            let bytes = u128::from(now.saturating_sub(before));
+            let rate = bytes * 1000 / interval.as_millis().max(1);
+            format!(" ({}/s)", size(u64::try_from(rate).unwrap_or(u64::MAX)))
+        })
     }
 
-    fn tone(&self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            _ if !self.is_coloured => return text.to_owned(),
-            Tone::Bold => 1,
-            Tone::Good => 32,
-            Tone::Bad => 33,
-        };
-        format!("\x1b[{code}m{text}\x1b[0m")
+    fn row(&mut self, name: &str, value: impl Display) {
+        let _ = writeln!(self.text, "  {name:<12} {value}");
+    }
+
+    fn tone(&self, tone: Tone, text: impl Display) -> String {
+        match self.is_coloured {
+            true => format!("\x1b[{}m{text}\x1b[0m", tone as u8),
+            false => text.to_string(),
+        }
     }
 }
 
-fn row(text: &mut String, name: &str, value: &str) {
-    let _ = writeln!(text, "  {name:<12} {value}");
+fn buffered(bytes: u64, max: u64) -> String {
+    format!("{} of {} buffered", size(bytes), size(max))
 }
 
 fn counted(count: u64, name: &str) -> String {
@@ -221,7 +203,7 @@ fn long(seconds: f64) -> String {
     humantime::format_duration(Duration::from_secs(whole)).to_string()
 }
 
-/// A time of a moment, in the unit that suits it.
+/// A short time, in the unit that suits it.
 fn short(seconds: f64) -> String {
     match seconds {
         ..1e-3 => format!("{:.0} µs", seconds * 1e6),
@@ -237,24 +219,24 @@ mod tests {
     use crate::cli::version::VERSION;
 
     fn shown(report: &Report, before: Option<&Report>, is_coloured: bool) -> String {
-        Renderer { address: "127.0.0.1:9529", report, before, is_coloured }.text()
+        render("127.0.0.1:9529", report, before, is_coloured)
     }
 
     #[test]
-    fn all_that_matters_stands_on_it() {
+    fn a_report_is_shown_whole() {
         let (text, version) = (shown(&report(), None, false), VERSION);
         assert!(text.contains("; the last failed: keys:3: no such option\n"), "{text}");
         let lines = [
             &format!("countersign {version} at 127.0.0.1:9529: serving, up 0s, pid "),
             "  reloads      0 done, 1 failed, in force since 2026-09-21T14:13:20Z; ",
             "  memory       2 KiB of 6 MiB buffered, at most 8 MiB",
-            "  turns        200; half in 2 µs, 99 % in 4 µs, the longest 7.0 ms",
+            "  turns        200; p50 2 µs, p99 4 µs, max 7.0 ms",
             "gate: echo at 127.0.0.1:9527, countersign/1, lines",
             "  connections  4 open, 2 in the handshake, 2 delayed, 0 closing, of 200",
-            "  accepted     18, 10 let in",
+            "  accepted     18, 10 authenticated",
             "  refused      6 wrong-proof",
             "  closed       4 finished",
-            "  throttled    2 networks now, 0 greeted late",
+            "  throttled    2 networks now, 0 connections delayed",
             "  keys         garden 9c0e5fa31166ee20 live until 2027-01-15T08:00:00Z, 4 open, 10 in",
             "               shed 97b38ef587995590 live, 0 open, 0 in all",
             "a\"\\n\\é: echo",
@@ -266,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_between_two_looks_at_one_process() {
+    fn rates_are_between_two_reports_of_one_process() {
         let (before, mut after) = (report(), report());
         after.uptime_seconds = before.uptime_seconds + 2.0;
         let gate = &mut after.listeners[0];
@@ -283,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_there_if_it_is_asked_for_and_none_comes_from_elsewhere() {
+    fn colours_are_optional_and_none_come_from_the_report() {
         let mut report = report();
         report.draining = true;
         report.listeners[0].keys[0].id = "\x1b[31mred\n".to_owned();
