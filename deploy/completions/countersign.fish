@@ -40,8 +40,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l busy-p
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l workers -d 'Loops that serve, each on a thread of its own and with its part of the limits' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l close-revoked -d 'Close the connections whose keys have run out, or are gone or changed after a reload' -r -f -a "true\t''
 false\t''"
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin -d 'Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-unix-mode -d 'The mode of the Unix socket of --admin' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l log-format -d 'How log lines are written' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
 json\t'An object with ts, level, msg and the record\'s keys'"
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l log-level -d 'Which log lines are written' -r -f -a "error\t'What keeps the server from its work'
@@ -89,7 +89,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failur
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-limit -d 'Failed proofs from one network above which it is rejected' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-decay -d 'How long each failed proof counts against its network; 0s disables throttling' -r
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-exposed -d 'Let --admin be an address that other machines reach'
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-exposed -d 'Allow an --admin address that other machines can reach'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l utc -d 'Stamp in UTC instead of local time'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l once -d 'One message and its reply on each connection'
@@ -100,8 +100,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l workers -d 'Loops that serve, each on a thread of its own and with its part of the limits' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l close-revoked -d 'Close the connections whose keys have run out, or are gone or changed after a reload' -r -f -a "true\t''
 false\t''"
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin -d 'Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-unix-mode -d 'The mode of the Unix socket of --admin' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l log-format -d 'How log lines are written' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
 json\t'An object with ts, level, msg and the record\'s keys'"
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l log-level -d 'Which log lines are written' -r -f -a "error\t'What keeps the server from its work'
@@ -149,7 +149,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-limit -d 'Failed proofs from one network above which it is rejected' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-decay -d 'How long each failed proof counts against its network; 0s disables throttling' -r
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-exposed -d 'Let --admin be an address that other machines reach'
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-exposed -d 'Allow an --admin address that other machines can reach'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l utc -d 'Stamp in UTC instead of local time'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l rhel -d 'In multiprocessing, speak with Red Hat\'s Pythons up to 3.11, which do without MD5'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l once -d 'One message and its reply on each connection'
@@ -286,8 +286,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l role -
 server\t'From countersign/1 at --listen to plain at --to'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l listen -d 'Where to listen, as HOST:PORT: at all addresses of a name; port 0 is any free one' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l to -d 'Whom to dial for each connection, as HOST:PORT; a name is looked up anew each time' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin -d 'Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-unix-mode -d 'The mode of the file, where --admin is a Unix socket' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin -d 'Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-unix-mode -d 'The mode of the Unix socket of --admin' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l log-format -d 'How log lines are written' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
 json\t'An object with ts, level, msg and the record\'s keys'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l log-level -d 'Which log lines are written' -r -f -a "error\t'What keeps the server from its work'
@@ -312,11 +312,11 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failur
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-limit -d 'Failed proofs from one network above which it is rejected' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l failure-decay -d 'How long each failed proof counts against its network; 0s disables throttling' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-exposed -d 'Let --admin be an address that other machines reach'
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-exposed -d 'Allow an --admin address that other machines can reach'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -s V -l version -d 'Print version'
-complete -c countersign -n "__fish_countersign_using_subcommand status" -l watch -d 'Ask again and again, each time after so long [default: 1s]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand status" -l timeout -d 'How long an answer may take' -r
-complete -c countersign -n "__fish_countersign_using_subcommand status" -l json -d 'The report as it is, for programs'
+complete -c countersign -n "__fish_countersign_using_subcommand status" -l watch -d 'Refresh every TIME [default: 1s]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand status" -l timeout -d 'How long to wait for the answer' -r
+complete -c countersign -n "__fish_countersign_using_subcommand status" -l json -d 'Print the report as JSON'
 complete -c countersign -n "__fish_countersign_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand status" -s V -l version -d 'Print version'

@@ -110,7 +110,7 @@ fn watching_waits_as_long_as_it_says_and_survives_a_restart() {
     let complaints = Lines::of(child.stderr.take().unwrap());
     lines.with(&format!("pid {}", first.pid()));
     drop(first);
-    complaints.with("asking again");
+    complaints.with("trying again");
     let second = home.serve(&line);
     lines.with(&format!("pid {}", second.pid()));
     for child in [&child, &patient] {
@@ -123,7 +123,7 @@ fn watching_waits_as_long_as_it_says_and_survives_a_restart() {
         assert_eq!(child.wait().unwrap().code(), Some(0));
     }
     let rest = complaints.rest();
-    assert_eq!(rest.matches("asking again").count(), 0, "an outage is told once: {rest}");
+    assert_eq!(rest.matches("trying again").count(), 0, "an outage is told once: {rest}");
 }
 
 /// A server that takes the question and never answers doesn't keep Ctrl-C waiting.

@@ -1,21 +1,21 @@
-//! The connections to the pages, and which of them is evicted for others.
+//! The connections to the admin listener, and which of them is evicted when there are too many.
 //!
-//! A connection costs nothing to open, so those who ask for nothing must not keep out those who do.
-//! Past a number of connections, the one goes that has been silent longest; one that has asked goes
-//! only where all have.
+//! A connection costs nothing to open, so connections without a request must not keep out
+//! those with one. Past a limit, the connection that has been silent longest is evicted; one with a
+//! request is evicted only if all have one.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use countersign::PeerId;
 
-/// The connections that stay. A turn may accept as many more, and then they are too many.
+/// The limit. One turn may accept as many again before any is evicted.
 pub(super) const CONNECTIONS_MAX: usize = 32;
 
-/// From accept until the whole request is there.
+/// How long a request may take to arrive, from accept.
 const ASK: Duration = Duration::from_secs(5);
 
-/// The connections to the pages, in the order of their arrival.
+/// The connections to the admin listener, in the order of their arrival.
 #[derive(Debug, Default)]
 pub(super) struct AdminConnections {
     last: u64,
@@ -31,20 +31,20 @@ impl AdminConnections {
         self.last
     }
 
-    /// Its whole request has arrived.
+    /// The whole request of a connection has arrived.
     pub(super) fn asked(&mut self, number: u64) {
         if let Some((peer, _)) = self.silent.remove(&number) {
             self.asked.insert(number, peer);
         }
     }
 
-    /// It was closed.
+    /// A connection was closed.
     pub(super) fn closed(&mut self, number: u64) {
         self.silent.remove(&number);
         self.asked.remove(&number);
     }
 
-    /// The next one to evict, as long as there is one.
+    /// The next connection to evict, if there is one.
     pub(super) fn next_to_evict(&self, now: Instant) -> Option<PeerId> {
         let is_crowded = self.silent.len() + self.asked.len() > CONNECTIONS_MAX;
         match self.silent.first_key_value() {
@@ -56,7 +56,7 @@ impl AdminConnections {
         }
     }
 
-    /// When one has been silent for too long.
+    /// When the next connection will have been silent for too long.
     pub(super) fn due(&self) -> Option<Instant> {
         self.silent.first_key_value().and_then(|(_, (_, since))| since.checked_add(ASK))
     }

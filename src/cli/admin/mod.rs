@@ -31,19 +31,19 @@ use connections::CONNECTIONS_MAX;
 use routes::{PAGE_MAX, REPLY_MAX, Routes};
 pub(crate) use thread::AdminThread;
 
-/// Where the pages are.
+/// The options of the admin listener.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
-    /// Where pages for monitoring are: HOST:PORT or unix:/PATH [default: nowhere]
+    /// Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]
     ///
-    /// /metrics is for Prometheus, /status is what `countersign status` shows, /healthz and /readyz
-    /// are for supervisors. Nobody is asked who they are.
+    /// /metrics is for Prometheus, /status for `countersign status`, /healthz and /readyz for
+    /// supervisors. There is no authentication on this address.
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
     admin: Option<String>,
-    /// Let --admin be an address that other machines reach
+    /// Allow an --admin address that other machines can reach
     #[arg(long, env = "COUNTERSIGN_ADMIN_EXPOSED", value_parser = BoolishValueParser::new())]
     admin_exposed: bool,
-    /// The mode of the file, where --admin is a Unix socket
+    /// The mode of the Unix socket of --admin
     #[arg(long, value_name = "MODE", env = "COUNTERSIGN_ADMIN_UNIX_MODE", default_value = "0600",
           value_parser = units::mode)]
     admin_unix_mode: u32,

@@ -1,11 +1,11 @@
-//! What the system says of this process. Where it says nothing, as only Linux has these files, the
+//! The figures that the system has of this process. Only Linux has these files; elsewhere the
 //! figures are missing.
 
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-/// What the system says of this process.
+/// The figures of this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Process {
     pub(crate) cpu_seconds: Option<f64>,
@@ -37,7 +37,7 @@ fn field(status: &str, name: &str) -> Option<u64> {
 }
 
 /// The processor time of all threads: fields 14 and 15 of proc_pid_stat(5), in ticks. The second
-/// field is a name in which anything can stand, so what is counted begins behind its end.
+/// field is a name in parentheses that may contain anything, so the fields are counted after it.
 fn cpu_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
@@ -47,7 +47,7 @@ fn cpu_seconds() -> Option<f64> {
     Some((user + system) as f64 / ticks_a_second()? as f64)
 }
 
-/// The ticks of a second, which the system tells each program that it starts: getauxval(3).
+/// The ticks per second, which the system passes to each program at its start: getauxval(3).
 fn ticks_a_second() -> Option<usize> {
     const AT_CLKTCK: usize = 17;
     const WORD: usize = size_of::<usize>();
@@ -57,8 +57,8 @@ fn ticks_a_second() -> Option<usize> {
     vector.chunks_exact(2 * WORD).find_map(value).filter(|ticks| *ticks > 0)
 }
 
-/// Since Linux 6.2 the size of the directory is their number. Before, nothing but counting tells,
-/// which takes longer the more there are, and the loop has other things to do.
+/// Since Linux 6.2 the size of the directory is their number. Before, they have to be counted,
+/// which takes longer the more there are: past a limit the figure is missing.
 fn open_descriptors() -> Option<u64> {
     const COUNTED_MAX: usize = 1024;
     let known = fs::metadata("/proc/self/fd").ok()?.len();
@@ -66,7 +66,7 @@ fn open_descriptors() -> Option<u64> {
         return Some(known);
     }
     let counted = fs::read_dir("/proc/self/fd").ok()?.take(COUNTED_MAX + 1).count();
-    // The one by which they are counted is none of ours.
+    // One of them is open only for the count.
     (counted <= COUNTED_MAX).then(|| (counted as u64).saturating_sub(1))
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linux_tells_everything_and_it_is_likely() {
+    fn linux_has_all_figures_and_they_are_likely() {
         let before = Process::now();
         let kept = vec![1_u8; 64 << 20];
         let files: Vec<_> = (0..7).map(|_| fs::File::open("/dev/null").unwrap()).collect();

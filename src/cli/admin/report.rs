@@ -1,5 +1,5 @@
-//! The page `/status`: all that is known of the program, as JSON. `countersign status` reads it
-//! back, so what it shows is what the page has.
+//! The page `/status`: everything about the program, as JSON. `countersign status` parses it into
+//! the same types.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -12,10 +12,10 @@ use super::process::Process;
 use crate::cli::units;
 use crate::cli::version::{COMMIT, FEATURES, VERSION};
 
-/// What `program` says, by which a page of ours is known.
+/// The value of `program`, which identifies a report of countersign.
 pub(crate) const PROGRAM: &str = "countersign";
 
-/// All that is known of the program.
+/// The report on a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) program: String,
@@ -45,7 +45,7 @@ pub(crate) struct Reloads {
     pub(crate) in_force_since: String,
 }
 
-/// What is kept of unfinished messages and unsent replies, and what all the limits come to.
+/// The bytes buffered for unfinished messages and unsent replies, and the worst case of all memory.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Memory {
     pub(crate) buffered_bytes: u64,
@@ -63,7 +63,7 @@ pub(crate) struct Turns {
     pub(crate) buckets: Vec<Bucket>,
 }
 
-/// How many turns took longer than the bucket before, and at most so long; the last has no bound.
+/// How many turns took longer than the bucket before and at most this long; the last has no bound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bucket {
     pub(crate) up_to_seconds: Option<f64>,
@@ -86,7 +86,7 @@ pub(crate) struct Listener {
     pub(crate) sent_bytes: u64,
     pub(crate) accept_pauses: u64,
     pub(crate) accept_failures: u64,
-    /// By reason; those that have not come about are left out.
+    /// By reason; reasons that have not occurred are left out.
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) closed: BTreeMap<String, u64>,
     pub(crate) throttled_networks: u64,
@@ -113,8 +113,8 @@ pub(crate) struct Key {
     pub(crate) not_before: Option<String>,
     pub(crate) not_after: Option<String>,
     pub(crate) state: String,
-    /// Connections that are open now, and all that were authenticated by it. A server of an earlier
-    /// version doesn't tell.
+    /// Connections that are open now, and all that the key has authenticated. Absent in reports of
+    /// earlier versions.
     #[serde(default)]
     pub(crate) open: Option<u64>,
     #[serde(default)]

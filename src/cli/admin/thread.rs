@@ -1,4 +1,4 @@
-//! The thread of the pages.
+//! The thread that serves the pages.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::routes::Routes;
 use crate::cli::exit::plain;
 use crate::cli::system;
 
-/// The pages, which are served until this is dropped.
+/// The thread that serves the pages, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct AdminThread {
     handle: Handle,
@@ -26,8 +26,8 @@ impl AdminThread {
         let told = Arc::clone(&is_over);
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
             if let Err(error) = serve(server, &told) {
-                // Those who are served need no pages.
-                error!("the admin listener is closed, the system failed: {}", plain(&error));
+                // The clients of the server need no pages.
+                error!("the admin listener is closed: {}", plain(&error));
             }
         })?;
         Ok(Self { handle, is_over, thread: Some(thread) })
@@ -40,7 +40,7 @@ impl Drop for AdminThread {
         if let Some(thread) = self.thread.take()
             && self.handle.wake().is_ok()
         {
-            // A panic there was reported there.
+            // A panic of the thread was reported when it happened.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! `countersign status`: what the admin listener of a server tells, in a terminal.
+//! `countersign status`: shows the report of a server's admin listener in a terminal.
 
 mod http;
 mod render;
@@ -19,21 +19,21 @@ use render::render;
 
 /// Show what a server does
 ///
-/// It asks the admin listener, which `countersign serve --admin` opens. With --watch it asks again
-/// and again, and shows what has happened in a second since.
+/// Reads the status page of the admin listener, which `countersign serve --admin` opens. With
+/// --watch it refreshes the report and shows rates.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Status {
     /// The admin listener, as HOST:PORT or unix:/PATH
     address: String,
-    /// Ask again and again, each time after so long [default: 1s]
+    /// Refresh every TIME [default: 1s]
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WATCH", num_args = 0..=1,
           default_missing_value = "1s", value_parser = units::time(WATCH))]
     watch: Option<Duration>,
-    /// The report as it is, for programs
+    /// Print the report as JSON
     #[arg(long, env = "COUNTERSIGN_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
-    /// How long an answer may take
+    /// How long to wait for the answer
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     timeout: Duration,
@@ -46,10 +46,10 @@ Examples:
   countersign status unix:/run/garden-admin.sock --watch 5s
   countersign status 127.0.0.1:9529 --json";
 
-/// More often than that nobody can read it, and the server would be busy with us.
+/// Nobody can read it more often, and the server would be busy with it.
 const WATCH: RangeInclusive<Duration> = Duration::from_millis(10)..=units::TIME_MAX;
 
-/// Clears a terminal, and begins at its top.
+/// Clears the terminal and moves the cursor to its top.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 impl Status {
@@ -69,10 +69,10 @@ impl Status {
                     (before, is_reachable) = (Some(page), true);
                 }
                 Err(_) if is_over() => break,
-                // The address was an admin listener's, so a server is being restarted there.
+                // There was an admin listener before, so the server is being restarted.
                 Err(failure) if before.is_some() => {
                     if is_reachable {
-                        stderr().line(format_args!("countersign: {failure}; asking again"));
+                        stderr().line(format_args!("countersign: {failure}; trying again"));
                     }
                     is_reachable = false;
                 }
