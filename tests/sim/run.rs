@@ -16,7 +16,6 @@ use crate::random::Random;
 use crate::service::Checker;
 use crate::setup::{Revocation, Setup, Stop};
 use crate::terms::Terms;
-use crate::turns::{Figure, Figures};
 use crate::wire::Wire;
 use crate::world::{Heard, Shared, World};
 
@@ -124,12 +123,12 @@ impl Run {
         drop(world);
         self.expire(now);
         let turned = self.engine.turn(instant(now), wall(now));
-        let figures = self.figures();
+        let stats = self.engine.stats(instant(now));
         let mut world = self.world.borrow_mut();
         if turned.is_err() != (world.losses > losses) {
             world.fail(None, format_args!("the turn came to {turned:?}"));
         }
-        world.check_turn(&figures);
+        world.check_turn(&stats);
         let is_vain = due.is_some_and(|due| due <= now) && world.work == work;
         self.idle_turns = if is_vain { self.idle_turns + 1 } else { 0 };
         if self.idle_turns > IDLE_TURNS_MAX || turn > TURNS_MAX {
@@ -138,15 +137,6 @@ impl Run {
         let longest = world.setup.faults.turn_length;
         world.now += world.random.millis(0, longest);
         world.violation.take().map_or(Ok(()), Err)
-    }
-
-    fn figures(&self) -> Figures {
-        Figures {
-            counters: self.engine.counters(),
-            memory: self.engine.memory_max(),
-            held: self.engine.bytes_buffered(),
-            gates: self.engine.listeners().iter().map(figure).collect(),
-        }
     }
 
     fn stop_in_time(&mut self, now: u64) {
@@ -276,7 +266,7 @@ impl Run {
 
     /// The clients take what is on its way to them; then the last promises are checked.
     fn end(mut self) -> Result<Outcome, String> {
-        let figures = self.figures();
+        let stats = self.engine.stats(instant(self.world.borrow().now));
         drop(self.engine);
         let mut world = self.world.borrow_mut();
         while let Some(at) = world.next() {
@@ -284,7 +274,7 @@ impl Run {
             world.advance();
         }
         self.idle_turns = 0;
-        world.check_turn(&figures);
+        world.check_turn(&stats);
         let mut honest = 0;
         for number in 0..world.links.len() {
             match world.is_served(number) {
@@ -294,7 +284,7 @@ impl Run {
         }
         let displaced = world.models.iter().map(|model| model.failures.displaced).sum();
         let (replaced, trace) = (world.replaced, world.trace);
-        let outcome = Outcome { counters: figures.counters, honest, displaced, replaced, trace };
+        let outcome = Outcome { counters: stats.counters(), honest, displaced, replaced, trace };
         world.violation.take().map_or(Ok(outcome), Err)
     }
 }
@@ -390,10 +380,6 @@ fn dated(keys: &KeyRing, end: SystemTime) -> KeyRing {
     let mut ring = KeyRing::new();
     keys.keys().for_each(|key| ring.add(key.clone().with_not_after(end)).unwrap());
     ring
-}
-
-fn figure(gate: &Listener) -> Figure {
-    Figure { counters: gate.counters().clone(), held: gate.bytes_buffered() }
 }
 
 fn instant(millis: u64) -> Instant {

@@ -1,7 +1,7 @@
 //! The promises that are looked at whenever a turn is over: what holds for each connection, and for
 //! each gate by itself.
 
-use countersign::{CloseReason, Counters, Memory, Refusal};
+use countersign::{CloseReason, Connections, Counters, ListenerStats, Refusal, Stats};
 
 use crate::failures::Reception;
 use crate::link::Link;
@@ -9,26 +9,9 @@ use crate::model::Occupancy;
 use crate::wire::PAUSE;
 use crate::world::World;
 
-/// What the engine says of itself.
-#[derive(Debug)]
-pub(crate) struct Figures {
-    /// Of all gates together.
-    pub(crate) counters: Counters,
-    pub(crate) memory: Memory,
-    pub(crate) held: usize,
-    pub(crate) gates: Vec<Figure>,
-}
-
-/// What it says of a gate.
-#[derive(Debug)]
-pub(crate) struct Figure {
-    pub(crate) counters: Counters,
-    pub(crate) held: usize,
-}
-
 impl World {
     /// What must hold whenever a turn is over.
-    pub(crate) fn check_turn(&mut self, figures: &Figures) {
+    pub(crate) fn check_turn(&mut self, stats: &Stats) {
         self.settle();
         for number in 0..self.links.len() {
             self.begin_late(number);
@@ -36,16 +19,16 @@ impl World {
                 self.fail(Some(number), format_args!("{broken}"));
             }
         }
-        let of_gates = (0..).zip(&figures.gates).find_map(|(gate, figure)| {
-            let occupancy = self.occupancy(gate, figure);
+        let of_gates = (0..).zip(&stats.listeners).find_map(|(gate, listener)| {
+            let occupancy = self.occupancy(gate, listener);
             let broken = self.check_limits(gate, &occupancy);
-            let broken = broken.or_else(|| self.check_counters(gate, figure));
+            let broken = broken.or_else(|| self.check_counters(gate, listener));
             self.models[gate].occupancy = occupancy;
             broken.map(|broken| format!("gate {gate}: {broken}"))
         });
-        let broken = of_gates.or_else(|| self.check_sums(figures));
+        let broken = of_gates.or_else(|| self.check_sums(stats));
         if let Some(broken) = broken.or_else(|| self.check_door()) {
-            self.fail(None, format_args!("{broken}; {figures:?}"));
+            self.fail(None, format_args!("{broken}; {stats:?}"));
         }
     }
 
@@ -91,14 +74,14 @@ impl World {
         None
     }
 
-    fn occupancy(&self, gate: usize, figure: &Figure) -> Occupancy {
+    fn occupancy(&self, gate: usize, stats: &ListenerStats) -> Occupancy {
         let at = |host| self.visitors_at(gate).filter(|link| link.is_visitor_from(host)).count();
         let at_one = self.visitors_at(gate).map(|link| at(link.address.ip())).max();
         Occupancy {
             live: self.live_at(gate).count(),
             visitors: self.visitors_at(gate).count(),
             at_one: at_one.unwrap_or(0),
-            held: figure.held,
+            held: stats.buffered,
         }
     }
 
@@ -115,13 +98,13 @@ impl World {
         (!is_so).then(|| format!("there are {now:?} with reason to hold {reason} bytes"))
     }
 
-    fn check_counters(&self, gate: usize, figure: &Figure) -> Option<String> {
+    fn check_counters(&self, gate: usize, stats: &ListenerStats) -> Option<String> {
         let Counters { accepted, authenticated, messages, bytes_in, bytes_out, delayed, .. } =
-            figure.counters;
+            stats.counters;
         let links = || self.links.iter().filter(|link| link.gate == gate);
         let sum = |of: fn(&Link) -> usize| links().map(of).sum::<usize>() as u64;
         let counted =
-            [accepted, figure.counters.open(), authenticated, messages, bytes_in, bytes_out];
+            [accepted, stats.counters.open(), authenticated, messages, bytes_in, bytes_out];
         let so = [
             sum(|link| usize::from(link.socket.accepted.is_some())),
             sum(|link| usize::from(link.is_live())),
@@ -137,7 +120,7 @@ impl World {
         if !is_so {
             return Some(format!("counted {counted:?}, which are {so:?}"));
         }
-        let closed = |refusal| figure.counters.closed(CloseReason::Refused(refusal));
+        let closed = |refusal| stats.counters.closed(CloseReason::Refused(refusal));
         let failed = [Refusal::WrongProof, Refusal::UnknownKey, Refusal::WrongAudience];
         let failed = failed.map(closed).into_iter().sum();
         let counted = [delayed, failed, closed(Refusal::Throttled), closed(Refusal::Denied)];
@@ -155,14 +138,16 @@ impl World {
         (!is_so).then(|| format!("of wrong proofs are counted {counted:?}, not {so:?}"))
     }
 
-    /// What is said of all gates together is the sum of what is said of each.
-    fn check_sums(&self, figures: &Figures) -> Option<String> {
-        let Figures { counters, memory, held, gates } = figures;
-        let mut sum = Counters::default();
-        gates.iter().for_each(|gate| sum.merge(&gate.counters));
-        let is_so = sum == *counters && *held == gates.iter().map(|gate| gate.held).sum::<usize>();
+    /// The sums over all gates are right: of what is buffered, and of the connections by state.
+    fn check_sums(&self, stats: &Stats) -> Option<String> {
+        let open = |listener: &ListenerStats| {
+            let Connections { delayed, handshake, open, closing, .. } = listener.connections;
+            delayed + handshake + open + closing
+        };
+        let by_state = stats.listeners.iter().map(open).sum::<usize>() as u64;
+        let is_so = by_state == stats.counters().open();
         // Those who came by higher limits may hold more than the limits of now come to.
-        let is_bound = *held <= memory.buffered || self.replaced > 0;
+        let is_bound = stats.buffered() <= stats.memory_max.buffered || self.replaced > 0;
         (!is_so || !is_bound).then(|| "the sums are wrong".to_owned())
     }
 
