@@ -81,11 +81,6 @@ pub use server::{
     listener::Listener,
     listener::config::ListenerConfig,
 };
-#[doc(inline)]
-pub use stats::{
-    Connections, Counters, KeyCounters, KeyInfo, ListenerInfo, ListenerStats, LoopTimes, Stats,
-};
-
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use countersign::server::engine::Engine;
 use countersign::server::instant::Instant;
-use countersign::{CloseReason, Counters, Dialect, Exchange, Key, KeyRing, Listener, Memory};
+use countersign::stats::Counters;
+use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, Memory};
 
 use crate::clients::PATIENCE;
 use crate::link::{Link, millis};

@@ -1,7 +1,8 @@
 //! The promises that are looked at whenever a turn is over: what holds for each connection, and for
 //! each gate by itself.
 
-use countersign::{CloseReason, Connections, Counters, ListenerStats, Refusal, Stats};
+use countersign::stats::{Connections, Counters, ListenerStats, Stats};
+use countersign::{CloseReason, Refusal};
 
 use crate::failures::Reception;
 use crate::link::Link;

@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use countersign::stats::Counters;
 use countersign::{
-    Access, CloseReason, Counters, Dialect, ForeignProtocol, Limits, ListenerConfig, Peer,
-    Protocol, Refusal, Reply, Server, Service,
+    Access, CloseReason, Dialect, ForeignProtocol, Limits, ListenerConfig, Peer, Protocol, Refusal,
+    Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, now, speaking, turn_until};

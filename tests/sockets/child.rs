@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::process::{self, Child, ChildStdout, Command, Stdio};
 use std::thread;
 
-use countersign::{CloseReason, Counters};
+use countersign::CloseReason;
+use countersign::stats::Counters;
 
 use crate::common::{PATIENCE, Running};
 

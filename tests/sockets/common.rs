@@ -9,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use countersign::stats::Counters;
 use countersign::{
-    Address, Counters, Dialect, Handle, Key, KeyRing, Limits, ListenerConfig, Protection, Protocol,
-    Reply, Server, Service, Session,
+    Address, Dialect, Handle, Key, KeyRing, Limits, ListenerConfig, Protection, Protocol, Reply,
+    Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 

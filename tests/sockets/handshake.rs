@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use countersign::{CloseReason, Counters, Dialect, Limits, Protocol, Refusal};
+use countersign::stats::Counters;
+use countersign::{CloseReason, Dialect, Limits, Protocol, Refusal};
 
 use crate::common::{CHALLENGE, Client, End, Running, bracket, proof, ring, speaking};
 

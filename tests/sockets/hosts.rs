@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::services::Echo;
+use countersign::stats::Counters;
 use countersign::{
-    CloseReason, Counters, Dialect, Handle, Limits, ListenerConfig, Protocol, Refusal, Reply,
-    Server, Service,
+    CloseReason, Dialect, Handle, Limits, ListenerConfig, Protocol, Refusal, Reply, Server, Service,
 };
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};

@@ -5,9 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use countersign::services::Echo;
+use countersign::stats::{Connections, LoopTimes};
 use countersign::{
-    Address, CloseReason, Connections, Dialect, Limits, ListenerConfig, LoopTimes, Peer, Protocol,
-    Refusal, Reply, Server, Service,
+    Address, CloseReason, Dialect, Limits, ListenerConfig, Peer, Protocol, Refusal, Reply, Server,
+    Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, PATIENCE, ring, speaking, turn_until};

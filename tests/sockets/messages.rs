@@ -3,7 +3,8 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use countersign::{CloseReason, Counters, Dialect, Framing, Limits, Peer, Protocol, Refusal};
+use countersign::stats::Counters;
+use countersign::{CloseReason, Dialect, Framing, Limits, Peer, Protocol, Refusal};
 use countersign::{Reply, Service};
 
 use crate::common::{Client, End, IN_LINES, Running, bracket, speaking};

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use countersign::stats::Counters;
 use countersign::{
-    CloseReason, Counters, Dialect, Event, Key, KeyRing, Limits, Protocol, Refusal, Reply, Session,
+    CloseReason, Dialect, Event, Key, KeyRing, Limits, Protocol, Refusal, Reply, Session,
 };
 
 use crate::common::{Client, End, Running, bracket, now};

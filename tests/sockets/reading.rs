@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use countersign::server::instant::Instant;
 use countersign::services::Echo;
-use countersign::{CloseReason, Counters, Dialect, Limits, Protocol, Reply};
+use countersign::stats::Counters;
+use countersign::{CloseReason, Dialect, Limits, Protocol, Reply};
 
 use crate::common::{Client, End, Running, bracket, is_timeout, speaking};
 use crate::memory::TestServer;

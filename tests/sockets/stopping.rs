@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::services::Echo;
+use countersign::stats::Counters;
 use countersign::{
-    CloseReason, Counters, Dialect, Handle, Limits, ListenerConfig, Protocol, Reply, Server,
-    Service,
+    CloseReason, Dialect, Handle, Limits, ListenerConfig, Protocol, Reply, Server, Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, speaking};

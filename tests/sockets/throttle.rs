@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use countersign::{CloseReason, Counters, Dialect, Limits, Protocol, Refusal};
+use countersign::stats::Counters;
+use countersign::{CloseReason, Dialect, Limits, Protocol, Refusal};
 
 use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, now, speaking};
 use crate::progress::Progress;

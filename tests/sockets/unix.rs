@@ -4,8 +4,9 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use countersign::services::Echo;
+use countersign::stats::Counters;
 use countersign::{
-    Address, Client as Blocking, ClientError, CloseReason, Counters, Dialect, Framing, Key, Limits,
+    Address, Client as Blocking, ClientError, CloseReason, Dialect, Framing, Key, Limits,
     ListenerConfig, Peer, PeerAddress, Protocol, Refusal, Reply, Server, Service,
 };
 

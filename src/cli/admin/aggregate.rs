@@ -8,7 +8,8 @@ use std::fmt::Debug;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use countersign::{Handle, Stats};
+use countersign::Handle;
+use countersign::stats::Stats;
 
 use crate::cli::reload::{Outcomes, Progress};
 use crate::cli::system;

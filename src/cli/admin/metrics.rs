@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use countersign::{ListenerStats, LoopTimes};
+use countersign::stats::{ListenerStats, LoopTimes};
 
 use super::aggregate::Snapshot;
 use super::process::Process;

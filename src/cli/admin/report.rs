@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use countersign::{KeyCounters, KeyInfo, ListenerStats, LoopTimes};
+use countersign::stats::{KeyCounters, KeyInfo, ListenerStats, LoopTimes};
 use serde::{Deserialize, Serialize};
 
 use super::aggregate::{Labels, Snapshot};
@@ -237,7 +237,8 @@ impl Key {
 pub(in crate::cli) mod tests {
     use std::sync::Arc;
 
-    use countersign::{CloseReason, Counters, Dialect, KeyRing, ListenerInfo, Refusal, Stats};
+    use countersign::stats::{Counters, ListenerInfo, Stats};
+    use countersign::{CloseReason, Dialect, KeyRing, Refusal};
 
     use super::*;
     use crate::cli::admin::aggregate::tests::aggregate;

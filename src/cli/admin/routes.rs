@@ -165,7 +165,8 @@ impl Service for Routes {
 
 #[cfg(test)]
 mod tests {
-    use countersign::{ListenerInfo, Loopback, Stats};
+    use countersign::Loopback;
+    use countersign::stats::{ListenerInfo, Stats};
 
     use super::*;
     use crate::cli::admin::aggregate::StatsPublisher;

@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use countersign::{Counters, Protocol};
+use countersign::Protocol;
+use countersign::stats::Counters;
 use mio::Registry;
 
 use super::admission::Callers;

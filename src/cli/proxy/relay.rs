@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use countersign::{Counters, Key, KeyRing, Protocol};
+use countersign::stats::Counters;
+use countersign::{Key, KeyRing, Protocol};
 use log::info;
 use mio::event::Event;
 use mio::net::TcpListener;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::{Connections, KeyCounters, ListenerInfo, ListenerStats, Stats};
+use countersign::stats::{Connections, KeyCounters, ListenerInfo, ListenerStats, Stats};
 use mio::Waker;
 
 use super::desk::{Desk, Role};

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
-use countersign::{Counters, Server};
+use countersign::Server;
+use countersign::stats::Counters;
 use log::info;
 
 use super::admin::{self, Admin, Aggregate, Wake};

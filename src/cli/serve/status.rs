@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use countersign::{Key, Listener, ListenerStats, Server};
+use countersign::stats::ListenerStats;
+use countersign::{Key, Listener, Server};
 use log::info;
 
 use super::builtin::AnyService;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use countersign::{Counters, Handle, Server};
+use countersign::stats::Counters;
+use countersign::{Handle, Server};
 
 use super::builtin::AnyService;
 use super::mailbox::{Mailbox, Receiver};
