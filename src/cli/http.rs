@@ -13,18 +13,18 @@ pub(crate) const HEAD_MAX: usize = 8 << 10;
 /// The most header fields of a request.
 const FIELDS_MAX: usize = 64;
 
-/// The longest head of an answer.
-pub(crate) const ANSWER_HEAD_MAX: usize = 512;
+/// The longest head of a response.
+pub(crate) const RESPONSE_HEAD_MAX: usize = 512;
 
 /// What has arrived of a request. What follows the head is ignored: no page takes a body.
 #[derive(Debug, Default)]
-pub(crate) struct Head(Vec<u8>);
+pub(crate) struct RequestHead(Vec<u8>);
 
 /// A request whose head is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// The method is HEAD: the answer has no body.
-    pub(crate) head_alone: bool,
+    /// The method is HEAD: the response has no body.
+    pub(crate) is_head: bool,
     pub(crate) path: String,
     /// The host that the request names, without a port; HTTP/1.0 may leave it out.
     pub(crate) host: Option<String>,
@@ -32,7 +32,7 @@ pub(crate) struct Request {
 
 /// Why a request is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum RequestError {
     Malformed,
     Method,
     TargetTooLong,
@@ -40,10 +40,10 @@ pub(crate) enum Fault {
     Version,
 }
 
-impl Head {
+impl RequestHead {
     /// Takes what has arrived. Returns the request once its head is whole, however it was split on
     /// its way.
-    pub(crate) fn take(&mut self, more: &[u8]) -> Option<Result<Request, Fault>> {
+    pub(crate) fn take(&mut self, more: &[u8]) -> Option<Result<Request, RequestError>> {
         let room = HEAD_MAX - self.0.len();
         self.0.extend_from_slice(&more[..more.len().min(room)]);
         let mut fields = [EMPTY_HEADER; FIELDS_MAX];
@@ -52,15 +52,17 @@ impl Head {
             Ok(Status::Complete(_)) => Some(Request::of(&request)),
             Ok(Status::Partial) if self.0.len() < HEAD_MAX => None,
             Ok(Status::Partial) => Some(Err(self.too_long())),
-            Err(httparse::Error::TooManyHeaders) => Some(Err(Fault::HeadTooLong)),
-            Err(httparse::Error::Version) if self.names_a_version() => Some(Err(Fault::Version)),
-            Err(_) => Some(Err(Fault::Malformed)),
+            Err(httparse::Error::TooManyHeaders) => Some(Err(RequestError::HeadTooLong)),
+            Err(httparse::Error::Version) if self.names_a_version() => {
+                Some(Err(RequestError::Version))
+            }
+            Err(_) => Some(Err(RequestError::Malformed)),
         }
     }
 
-    fn too_long(&self) -> Fault {
+    fn too_long(&self) -> RequestError {
         let line_ended = self.0.trim_ascii_start().contains(&b'\n');
-        if line_ended { Fault::HeadTooLong } else { Fault::TargetTooLong }
+        if line_ended { RequestError::HeadTooLong } else { RequestError::TargetTooLong }
     }
 
     /// Whether the request line names a version, though one that isn't supported.
@@ -71,11 +73,11 @@ impl Head {
 }
 
 impl Request {
-    fn of(request: &httparse::Request<'_, '_>) -> Result<Self, Fault> {
-        let head_alone = match request.method {
+    fn of(request: &httparse::Request<'_, '_>) -> Result<Self, RequestError> {
+        let is_head = match request.method {
             Some("GET") => false,
             Some("HEAD") => true,
-            _ => return Err(Fault::Method),
+            _ => return Err(RequestError::Method),
         };
         let target = request.path.unwrap_or_default();
         // RFC 9112, 3.2.2: a host in the target overrides the header field.
@@ -91,11 +93,11 @@ impl Request {
         let host = hosts.next().map(|field| str::from_utf8(field.value).unwrap_or("?"));
         // 3.2: there is at most one, and HTTP/1.1 requires it.
         if hosts.next().is_some() || (host.is_none() && request.version == Some(1)) {
-            return Err(Fault::Malformed);
+            return Err(RequestError::Malformed);
         }
         let path = target.split(['?', '#']).next().unwrap_or_default();
         Ok(Self {
-            head_alone,
+            is_head,
             path: if path.is_empty() { "/" } else { path }.to_owned(),
             host: named.or(host).map(|host| without_port(host).to_owned()),
         })
@@ -123,9 +125,9 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// An answer, without the header fields that all answers have.
+/// A response, without the header fields that all responses have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) kind: &'static str,
     pub(crate) body: Vec<u8>,
@@ -134,7 +136,7 @@ pub(crate) struct Answer {
 /// Plain text, and nothing else.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
-impl Answer {
+impl Response {
     pub(crate) fn text(status: u16, text: impl Into<String>) -> Self {
         Self { status, kind: TEXT, body: text.into().into_bytes() }
     }
@@ -156,7 +158,7 @@ impl Answer {
         };
         let allow = if *status == 405 { "Allow: GET, HEAD\r\n" } else { "" };
         let (date, length) = (httpdate::fmt_http_date(now), body.len());
-        let mut head = Vec::with_capacity(ANSWER_HEAD_MAX);
+        let mut head = Vec::with_capacity(RESPONSE_HEAD_MAX);
         // Writing to a vector succeeds.
         let _ = write!(
             head,
@@ -164,33 +166,33 @@ impl Answer {
              Content-Length: {length}\r\nCache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\n{allow}Connection: close\r\n\r\n"
         );
-        debug_assert!(head.len() <= ANSWER_HEAD_MAX, "no part of it is a peer's");
+        debug_assert!(head.len() <= RESPONSE_HEAD_MAX, "no part of it is a peer's");
         head
     }
 }
 
-impl From<Fault> for Answer {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Malformed => Self::text(400, "not an HTTP request\n"),
-            Fault::Method => Self::text(405, "only GET and HEAD are supported\n"),
-            Fault::TargetTooLong => Self::text(414, "the request target is too long\n"),
-            Fault::HeadTooLong => Self::text(431, "the request head is longer than 8 KiB\n"),
-            Fault::Version => Self::text(505, "only HTTP/1.0 and HTTP/1.1 are supported\n"),
+impl From<RequestError> for Response {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Malformed => Self::text(400, "not an HTTP request\n"),
+            RequestError::Method => Self::text(405, "only GET and HEAD are supported\n"),
+            RequestError::TargetTooLong => Self::text(414, "the request target is too long\n"),
+            RequestError::HeadTooLong => Self::text(431, "the request head is longer than 8 KiB\n"),
+            RequestError::Version => Self::text(505, "only HTTP/1.0 and HTTP/1.1 are supported\n"),
         }
     }
 }
 
-/// The body of an answer with the code 200; otherwise what is wrong with the answer.
-pub(crate) fn body(answer: &[u8]) -> Result<&[u8], String> {
+/// The body of a response with the code 200; otherwise what is wrong with the response.
+pub(crate) fn body(bytes: &[u8]) -> Result<&[u8], String> {
     let mut fields = [EMPTY_HEADER; FIELDS_MAX];
     let mut response = httparse::Response::new(&mut fields);
-    let head = match response.parse(answer) {
+    let head = match response.parse(bytes) {
         Ok(Status::Complete(head)) => head,
-        Ok(Status::Partial) if answer.is_empty() => return Err("it hung up".into()),
+        Ok(Status::Partial) if bytes.is_empty() => return Err("it hung up".into()),
         _ => return Err("it doesn't speak HTTP".into()),
     };
-    let body = &answer[head..];
+    let body = &bytes[head..];
     if let Some(code) = response.code.filter(|code| *code != 200) {
         let text = String::from_utf8_lossy(body);
         let first = text.lines().next().unwrap_or_default();
@@ -213,35 +215,35 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a request that arrives in pieces of this length.
-    fn in_pieces(text: &[u8], length: usize) -> Option<Result<Request, Fault>> {
-        let mut head = Head::default();
+    /// The result of a request that arrives in pieces of this length.
+    fn in_pieces(text: &[u8], length: usize) -> Option<Result<Request, RequestError>> {
+        let mut head = RequestHead::default();
         text.chunks(length).find_map(|piece| head.take(piece))
     }
 
-    /// The same however it is cut, at each place and everywhere.
+    /// Checks that the result is the same wherever the request is split.
     #[track_caller]
-    fn taken(text: impl AsRef<[u8]>) -> Option<Result<Request, Fault>> {
+    fn parsed(text: impl AsRef<[u8]>) -> Option<Result<Request, RequestError>> {
         let text = text.as_ref();
         let whole = in_pieces(text, text.len().max(1));
         for length in [1, 2, 3, 7, 1024] {
             assert_eq!(in_pieces(text, length), whole, "in pieces of {length}");
         }
         for at in (0..text.len()).step_by((text.len() / 500).max(1)) {
-            let mut head = Head::default();
+            let mut head = RequestHead::default();
             let taken = head.take(&text[..at]).or_else(|| head.take(&text[at..]));
             assert_eq!(taken, whole, "cut at {at}");
         }
         whole
     }
 
-    fn page(path: &str, host: Option<&str>) -> Option<Result<Request, Fault>> {
+    fn page(path: &str, host: Option<&str>) -> Option<Result<Request, RequestError>> {
         let (path, host) = (path.to_owned(), host.map(str::to_owned));
-        Some(Ok(Request { head_alone: false, path, host }))
+        Some(Ok(Request { is_head: false, path, host }))
     }
 
     #[test]
-    fn a_request_is_the_same_however_it_is_cut() {
+    fn a_request_is_the_same_however_it_is_split() {
         let cases = [
             (
                 "GET /metrics HTTP/1.1\r\nHost: localhost:9529\r\n\r\n",
@@ -255,11 +257,11 @@ mod tests {
             ("GET http://h HTTP/1.1\r\nHost: i\r\n\r\n", "/", Some("h")),
         ];
         for (text, path, host) in cases {
-            assert_eq!(taken(text), page(path, host), "{text:?}");
+            assert_eq!(parsed(text), page(path, host), "{text:?}");
         }
-        let head = taken("HEAD /x HTTP/1.0\r\n\r\n").unwrap().unwrap();
-        assert!(head.head_alone);
-        assert_eq!(taken("GET / HTTP/1.1\r\nHost: a\r\n"), None);
+        let head = parsed("HEAD /x HTTP/1.0\r\n\r\n").unwrap().unwrap();
+        assert!(head.is_head);
+        assert_eq!(parsed("GET / HTTP/1.1\r\nHost: a\r\n"), None);
     }
 
     /// Pieces of requests, right and wrong.
@@ -294,58 +296,61 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_arrives_is_one_thing_however_it_is_cut(
+        fn input_is_parsed_the_same_however_it_is_split(
             pieces in prop::collection::vec(piece(), 0..12)
         ) {
-            taken(pieces.concat());
+            parsed(pieces.concat());
         }
     }
 
     #[test]
-    fn what_is_no_request_has_an_answer_of_its_kind() {
-        let cases: [(&[u8], Fault); 15] = [
-            (b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", Fault::Method),
-            (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Method),
-            (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", Fault::Method),
-            (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", Fault::Version),
-            (b"GET / HTTP/1.2\r\n\r\n", Fault::Version),
-            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Fault::Version),
-            (b"hello you there\r\n", Fault::Malformed),
-            (b"GET /\r\n", Fault::Malformed),
-            (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", Fault::Malformed),
-            (b"\0\0\0\0\0\0", Fault::Malformed),
-            (b"GET / HTTP/1.1\r\n\r\n", Fault::Malformed),
-            (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Fault::Malformed),
-            (b"GET / HTTP/1.1\r\nHo st: a\r\n\r\n", Fault::Malformed),
-            (b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", Fault::Malformed),
-            (b"GET / HTTP/1.1\rX", Fault::Malformed),
+    fn each_kind_of_wrong_request_has_its_error() {
+        let cases: [(&[u8], RequestError); 15] = [
+            (
+                b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+                RequestError::Method,
+            ),
+            (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", RequestError::Method),
+            (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", RequestError::Method),
+            (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", RequestError::Version),
+            (b"GET / HTTP/1.2\r\n\r\n", RequestError::Version),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", RequestError::Version),
+            (b"hello you there\r\n", RequestError::Malformed),
+            (b"GET /\r\n", RequestError::Malformed),
+            (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", RequestError::Malformed),
+            (b"\0\0\0\0\0\0", RequestError::Malformed),
+            (b"GET / HTTP/1.1\r\n\r\n", RequestError::Malformed),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", RequestError::Malformed),
+            (b"GET / HTTP/1.1\r\nHo st: a\r\n\r\n", RequestError::Malformed),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", RequestError::Malformed),
+            (b"GET / HTTP/1.1\rX", RequestError::Malformed),
         ];
-        for (text, fault) in cases {
+        for (text, error) in cases {
             let shown = String::from_utf8_lossy(text);
-            assert_eq!(taken(text), Some(Err(fault)), "{shown:?}");
+            assert_eq!(parsed(text), Some(Err(error)), "{shown:?}");
         }
     }
 
     #[test]
-    fn a_head_is_refused_at_its_limit_and_not_before() {
+    fn a_head_is_rejected_past_its_limit_and_not_before() {
         let filled = |length: usize| {
             let rest = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n".len();
             format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(length - rest))
         };
-        assert_eq!(taken(filled(HEAD_MAX)), page("/", Some("a")));
-        assert_eq!(taken(filled(HEAD_MAX + 1)), Some(Err(Fault::HeadTooLong)));
+        assert_eq!(parsed(filled(HEAD_MAX)), page("/", Some("a")));
+        assert_eq!(parsed(filled(HEAD_MAX + 1)), Some(Err(RequestError::HeadTooLong)));
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(HEAD_MAX));
-        assert_eq!(taken(long), Some(Err(Fault::TargetTooLong)));
+        assert_eq!(parsed(long), Some(Err(RequestError::TargetTooLong)));
         let many = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(FIELDS_MAX + 1));
-        assert_eq!(taken(many), Some(Err(Fault::HeadTooLong)));
+        assert_eq!(parsed(many), Some(Err(RequestError::HeadTooLong)));
         let fields = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(FIELDS_MAX));
-        assert_eq!(taken(fields), page("/", None));
-        // Blank lines without end are none either.
-        assert_eq!(taken("\r\n".repeat(HEAD_MAX)), Some(Err(Fault::TargetTooLong)));
+        assert_eq!(parsed(fields), page("/", None));
+        // An endless run of blank lines is an error too.
+        assert_eq!(parsed("\r\n".repeat(HEAD_MAX)), Some(Err(RequestError::TargetTooLong)));
     }
 
     #[test]
-    fn only_an_address_and_localhost_mean_this_machine() {
+    fn only_an_ip_address_or_localhost_means_this_machine() {
         let means = |host: &str| {
             let text = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
             in_pieces(text.as_bytes(), 999).unwrap().unwrap().means_this_machine()
@@ -362,15 +367,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_begins_with_all_that_it_must_say() {
+    fn a_response_head_has_all_fields() {
         let now = SystemTime::UNIX_EPOCH;
-        let head = String::from_utf8(Answer::text(200, "ok\n").head(now)).unwrap();
+        let head = String::from_utf8(Response::text(200, "ok\n").head(now)).unwrap();
         let expected = "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
                         Content-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n\
                         Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
                         Connection: close\r\n\r\n";
         assert_eq!(head, expected);
-        let head = String::from_utf8(Answer::from(Fault::Method).head(now)).unwrap();
+        let head = String::from_utf8(Response::from(RequestError::Method).head(now)).unwrap();
         assert!(head.contains("\r\nAllow: GET, HEAD\r\n"), "{head}");
     }
 }

@@ -1,8 +1,8 @@
-//! The stats of all workers. When somebody asks for a page, each worker is woken and publishes its
+//! The stats of all workers. When a page is requested, each worker is woken and publishes its
 //! stats, and the page is made of their sum.
 //!
-//! The workers are asked once a second at most, so that however many scrapers there are, they cost
-//! the clients of the server next to nothing.
+//! The workers are asked at most once a second, so that scrapers, however many, cost the clients of
+//! the server next to nothing.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use countersign::stats::Stats;
 use crate::cli::reload::{Outcomes, Progress};
 use crate::cli::system;
 
-/// Stats that are no older than this are new enough for everybody.
+/// Stats that are younger than this are new enough.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How long the workers are waited for. One that takes longer counts with its last stats.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// A worker that was asked and has published nothing for so long is stuck.
+/// A worker that has published nothing for this long since it was asked is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
 /// Wakes the loop of a worker.
@@ -80,7 +80,7 @@ struct Worker {
     stats: Option<Stats>,
     /// Since when it has published nothing though it was asked.
     asked: Option<Instant>,
-    /// It publishes nothing more.
+    /// Its server has stopped; it publishes nothing more.
     is_over: bool,
 }
 
@@ -119,7 +119,7 @@ impl Aggregate {
         self.state().workers.get(worker).is_some_and(|worker| worker.asked.is_some())
     }
 
-    /// Publishes the stats of a worker. One that is over is asked for nothing more.
+    /// Publishes the stats of a worker. One that is over is not asked again.
     fn publish(&self, worker: usize, stats: Stats, is_over: bool) {
         if let Some(worker) = self.state().workers.get_mut(worker) {
             *worker = Worker { stats: Some(stats), asked: None, is_over };
@@ -163,7 +163,7 @@ impl Aggregate {
     }
 
     /// Has the workers publish their stats, unless they have just done so. Returns how often they
-    /// were asked: a page is made once for each time.
+    /// were asked: a page is made once each time.
     pub(super) fn refresh(&self) -> u64 {
         let (generation, is_new) = self.ask(system::monotonic());
         if is_new {
@@ -244,8 +244,7 @@ impl StatsPublisher {
         Self { aggregate: Arc::clone(aggregate), worker }
     }
 
-    /// Publishes the stats of the worker if somebody asks for them, or it is over. What it has done
-    /// still counts then.
+    /// Publishes the stats of the worker if it was asked to or is over; the last stats still count.
     pub(crate) fn publish(&self, is_over: bool, stats: impl FnOnce() -> Stats) {
         if is_over || self.aggregate.awaits(self.worker) {
             self.aggregate.publish(self.worker, stats(), is_over);
@@ -288,7 +287,7 @@ pub(super) mod tests {
         aggregate.drain();
         assert_eq!(aggregate.readiness(), Err("draining".to_owned()));
         assert!(!aggregate.snapshot(system::monotonic()).is_ready());
-        // A worker that isn't there harms nobody.
+        // A worker that doesn't exist is ignored.
         aggregate.publish(2, Stats::default(), false);
         assert!(!aggregate.awaits(2));
     }

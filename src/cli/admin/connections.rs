@@ -13,14 +13,14 @@ use countersign::PeerId;
 pub(super) const CONNECTIONS_MAX: usize = 32;
 
 /// How long a request may take to arrive, from accept.
-const ASK: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connections to the admin listener, in the order of their arrival.
 #[derive(Debug, Default)]
 pub(super) struct AdminConnections {
     last: u64,
     silent: BTreeMap<u64, (PeerId, Instant)>,
-    asked: BTreeMap<u64, PeerId>,
+    requested: BTreeMap<u64, PeerId>,
 }
 
 impl AdminConnections {
@@ -32,33 +32,33 @@ impl AdminConnections {
     }
 
     /// The whole request of a connection has arrived.
-    pub(super) fn asked(&mut self, number: u64) {
+    pub(super) fn requested(&mut self, number: u64) {
         if let Some((peer, _)) = self.silent.remove(&number) {
-            self.asked.insert(number, peer);
+            self.requested.insert(number, peer);
         }
     }
 
     /// A connection was closed.
     pub(super) fn closed(&mut self, number: u64) {
         self.silent.remove(&number);
-        self.asked.remove(&number);
+        self.requested.remove(&number);
     }
 
     /// The next connection to evict, if there is one.
     pub(super) fn next_to_evict(&self, now: Instant) -> Option<PeerId> {
-        let is_crowded = self.silent.len() + self.asked.len() > CONNECTIONS_MAX;
+        let is_crowded = self.silent.len() + self.requested.len() > CONNECTIONS_MAX;
         match self.silent.first_key_value() {
             Some((_, (peer, since))) => {
-                let is_over = now.saturating_duration_since(*since) >= ASK;
+                let is_over = now.saturating_duration_since(*since) >= REQUEST_TIMEOUT;
                 (is_crowded || is_over).then_some(*peer)
             }
-            None => self.asked.first_key_value().filter(|_| is_crowded).map(|(_, peer)| *peer),
+            None => self.requested.first_key_value().filter(|_| is_crowded).map(|(_, peer)| *peer),
         }
     }
 
     /// When the next connection will have been silent for too long.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.silent.first_key_value().and_then(|(_, (_, since))| since.checked_add(ASK))
+        self.silent.first_key_value().and_then(|(_, (_, since))| since.checked_add(REQUEST_TIMEOUT))
     }
 }
 
@@ -87,13 +87,13 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_is_silent_longest_goes_and_one_that_has_asked_goes_last() {
+    fn the_longest_silent_is_evicted_first_and_one_with_a_request_last() {
         let (peer, now) = (somebody(), system::monotonic());
         let mut connections = AdminConnections::default();
         let numbers: Vec<u64> =
             (0..CONNECTIONS_MAX).map(|_| connections.opened(peer, now)).collect();
         assert_eq!(connections.next_to_evict(now), None);
-        connections.asked(numbers[0]);
+        connections.requested(numbers[0]);
         connections.opened(peer, now);
         assert_eq!(connections.next_to_evict(now), Some(peer));
         assert_eq!(
@@ -102,23 +102,30 @@ mod tests {
         );
         connections.closed(numbers[1]);
         assert_eq!(connections.next_to_evict(now), None);
-        numbers.iter().for_each(|number| connections.asked(*number));
+        numbers.iter().for_each(|number| connections.requested(*number));
         connections.closed(numbers[0]);
-        assert_eq!((connections.next_to_evict(now), connections.due()), (None, Some(now + ASK)));
-        assert_eq!(connections.next_to_evict(now + ASK), Some(peer), "it has had its time");
+        assert_eq!(
+            (connections.next_to_evict(now), connections.due()),
+            (None, Some(now + REQUEST_TIMEOUT))
+        );
+        assert_eq!(
+            connections.next_to_evict(now + REQUEST_TIMEOUT),
+            Some(peer),
+            "it has had its time"
+        );
         for _ in 0..2 {
             let number = connections.opened(peer, now);
-            connections.asked(number);
+            connections.requested(number);
         }
         let silent: Vec<u64> = connections.silent.keys().copied().collect();
         silent.iter().for_each(|number| connections.closed(*number));
         assert_eq!(
-            (connections.next_to_evict(now), connections.asked.len()),
+            (connections.next_to_evict(now), connections.requested.len()),
             (None, CONNECTIONS_MAX)
         );
         let number = connections.opened(peer, now);
-        connections.asked(number);
-        assert_eq!(connections.next_to_evict(now), Some(peer), "all have asked");
+        connections.requested(number);
+        assert_eq!(connections.next_to_evict(now), Some(peer), "all have requested a page");
         assert_eq!(connections.due(), None);
     }
 }

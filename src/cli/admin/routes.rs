@@ -9,7 +9,7 @@ use super::connections::AdminConnections;
 use super::metrics;
 use super::process::Process;
 use super::report::Report;
-use crate::cli::http::{ANSWER_HEAD_MAX, Answer, Head, Request};
+use crate::cli::http::{RESPONSE_HEAD_MAX, Request, RequestHead, Response};
 use crate::cli::{escape, system};
 
 /// The longest page: enough for 60 listeners and 2,500 keys. The system gives this memory only as
@@ -17,7 +17,7 @@ use crate::cli::{escape, system};
 pub(super) const PAGE_MAX: usize = 1 << 20;
 
 /// A page with its head, and what the framing adds.
-pub(super) const REPLY_MAX: usize = PAGE_MAX + ANSWER_HEAD_MAX + 64;
+pub(super) const REPLY_MAX: usize = PAGE_MAX + RESPONSE_HEAD_MAX + 64;
 
 const PAGES: &str = "\
 /metrics   for Prometheus
@@ -31,135 +31,135 @@ const PAGES: &str = "\
 pub(super) struct Routes {
     aggregate: Arc<Aggregate>,
     /// Only requests that name an IP address or localhost are answered.
-    is_guarded: bool,
+    checks_host: bool,
     pub(super) connections: AdminConnections,
     /// The long pages, as they were last made.
-    metrics: Option<Kept>,
-    status: Option<Kept>,
+    metrics: Option<CachedPage>,
+    status: Option<CachedPage>,
 }
 
 /// A page, and how often the workers had been asked when it was made.
 #[derive(Debug)]
-struct Kept {
+struct CachedPage {
     generation: u64,
-    page: Arc<Answer>,
+    page: Arc<Response>,
 }
 
 impl Routes {
-    pub(super) fn new(aggregate: Arc<Aggregate>, is_guarded: bool) -> Self {
+    pub(super) fn new(aggregate: Arc<Aggregate>, checks_host: bool) -> Self {
         let connections = AdminConnections::default();
-        Self { aggregate, is_guarded, connections, metrics: None, status: None }
+        Self { aggregate, checks_host, connections, metrics: None, status: None }
     }
 
-    fn answer(&mut self, request: &Request) -> Arc<Answer> {
-        if self.is_guarded && !request.means_this_machine() {
+    fn response(&mut self, request: &Request) -> Arc<Response> {
+        if self.checks_host && !request.means_this_machine() {
             let text = "wrong host: use an IP address or localhost in the URL\n";
-            return Answer::text(421, text).into();
+            return Response::text(421, text).into();
         }
         let aggregate = &*self.aggregate;
         match request.path.as_str() {
-            "/" => Answer::text(200, PAGES).into(),
-            "/healthz" => told(aggregate.health(), "ok").into(),
-            "/readyz" => told(aggregate.readiness(), "ready").into(),
+            "/" => Response::text(200, PAGES).into(),
+            "/healthz" => health_page(aggregate.health(), "ok").into(),
+            "/readyz" => health_page(aggregate.readiness(), "ready").into(),
             "/metrics" => {
-                Kept::page(&mut self.metrics, aggregate.refresh(), || metrics_page(aggregate))
+                CachedPage::page(&mut self.metrics, aggregate.refresh(), || metrics_page(aggregate))
             }
             "/status" => {
-                Kept::page(&mut self.status, aggregate.refresh(), || status_page(aggregate))
+                CachedPage::page(&mut self.status, aggregate.refresh(), || status_page(aggregate))
             }
-            _ => Answer::text(404, format!("no such page; the pages are:\n{PAGES}")).into(),
+            _ => Response::text(404, format!("no such page; the pages are:\n{PAGES}")).into(),
         }
     }
 }
 
-impl Kept {
+impl CachedPage {
     /// The page of this generation, which is made if it isn't there.
     fn page(
-        kept: &mut Option<Self>,
+        cached: &mut Option<Self>,
         generation: u64,
-        make: impl FnOnce() -> Answer,
-    ) -> Arc<Answer> {
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.generation == generation) {
-            return Arc::clone(&kept.page);
+        make: impl FnOnce() -> Response,
+    ) -> Arc<Response> {
+        if let Some(cached) = cached.as_ref().filter(|cached| cached.generation == generation) {
+            return Arc::clone(&cached.page);
         }
         let page = Arc::new(bounded(make()));
-        *kept = Some(Self { generation, page: Arc::clone(&page) });
+        *cached = Some(Self { generation, page: Arc::clone(&page) });
         page
     }
 }
 
 /// A truncated page would be read as if it were whole.
-fn bounded(answer: Answer) -> Answer {
-    match answer.body.len() {
-        ..=PAGE_MAX => answer,
+fn bounded(response: Response) -> Response {
+    match response.body.len() {
+        ..=PAGE_MAX => response,
         length => {
             let text = format!(
                 "the page would have {length} bytes, more than {PAGE_MAX}: there are too many \
                  listeners or keys\n"
             );
-            Answer::text(500, text)
+            Response::text(500, text)
         }
     }
 }
 
-fn told(answer: Result<(), String>, yes: &str) -> Answer {
-    match answer {
-        Ok(()) => Answer::text(200, format!("{yes}\n")),
-        Err(why) => Answer::text(503, format!("{why}\n")),
+fn health_page(response: Result<(), String>, yes: &str) -> Response {
+    match response {
+        Ok(()) => Response::text(200, format!("{yes}\n")),
+        Err(why) => Response::text(503, format!("{why}\n")),
     }
 }
 
-fn metrics_page(aggregate: &Aggregate) -> Answer {
+fn metrics_page(aggregate: &Aggregate) -> Response {
     let snapshot = aggregate.snapshot(system::monotonic());
     let body = metrics::page(&snapshot, &Process::now());
-    Answer { status: 200, kind: metrics::KIND, body }
+    Response { status: 200, kind: metrics::KIND, body }
 }
 
-fn status_page(aggregate: &Aggregate) -> Answer {
+fn status_page(aggregate: &Aggregate) -> Response {
     let snapshot = aggregate.snapshot(system::monotonic());
     let report = Report::of(&snapshot, Process::now(), system::wall());
     match serde_json::to_string_pretty(&report) {
         Ok(text) => {
             let body = escape::inside_json(&text) + "\n";
-            Answer { status: 200, kind: "application/json", body: body.into_bytes() }
+            Response { status: 200, kind: "application/json", body: body.into_bytes() }
         }
-        Err(error) => Answer::text(500, format!("cannot write the report: {error}\n")),
+        Err(error) => Response::text(500, format!("cannot write the report: {error}\n")),
     }
 }
 
 /// The state of a connection: its number, and the request so far.
 #[derive(Debug)]
-pub(super) struct Asker {
+pub(super) struct AdminConnection {
     number: u64,
-    head: Head,
+    head: RequestHead,
 }
 
 impl Service for Routes {
-    type State = Asker;
+    type State = AdminConnection;
 
-    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> Asker {
+    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> AdminConnection {
         let number = self.connections.opened(peer.id(), system::monotonic());
-        Asker { number, head: Head::default() }
+        AdminConnection { number, head: RequestHead::default() }
     }
 
-    fn message(&mut self, asker: &mut Asker, message: &[u8], reply: &mut Reply<'_>) {
-        let Some(request) = asker.head.take(message) else { return };
-        self.connections.asked(asker.number);
-        let (answer, head_alone) = match request {
-            Ok(request) => (self.answer(&request), request.head_alone),
-            Err(fault) => (Answer::from(fault).into(), false),
+    fn message(&mut self, connection: &mut AdminConnection, message: &[u8], reply: &mut Reply<'_>) {
+        let Some(request) = connection.head.take(message) else { return };
+        self.connections.requested(connection.number);
+        let (response, is_head) = match request {
+            Ok(request) => (self.response(&request), request.is_head),
+            Err(error) => (Response::from(error).into(), false),
         };
-        reply.push(&answer.head(reply.now()));
-        if !head_alone {
-            reply.push(&answer.body);
+        reply.push(&response.head(reply.now()));
+        if !is_head {
+            reply.push(&response.body);
         }
         // What else arrives is read and dropped: unread input would reset the connection and
-        // destroy the answer.
+        // destroy the response.
         reply.close();
     }
 
-    fn close(&mut self, asker: Asker, _why: CloseReason) {
-        self.connections.closed(asker.number);
+    fn close(&mut self, connection: AdminConnection, _why: CloseReason) {
+        self.connections.closed(connection.number);
     }
 }
 
@@ -173,23 +173,23 @@ mod tests {
     use crate::cli::admin::aggregate::tests::aggregate;
     use crate::cli::admin::report::tests::stats;
 
-    fn pages(published: &[Stats], is_guarded: bool) -> Routes {
-        Routes::new(Arc::new(aggregate(1, published)), is_guarded)
+    fn pages(published: &[Stats], checks_host: bool) -> Routes {
+        Routes::new(Arc::new(aggregate(1, published)), checks_host)
     }
 
-    fn asked(pages: &mut Routes, path: &str, host: &str) -> Arc<Answer> {
+    fn requested(pages: &mut Routes, path: &str, host: &str) -> Arc<Response> {
         let request =
-            Request { head_alone: false, path: path.to_owned(), host: Some(host.to_owned()) };
-        pages.answer(&request)
+            Request { is_head: false, path: path.to_owned(), host: Some(host.to_owned()) };
+        pages.response(&request)
     }
 
     fn shown(published: &[Stats], path: &str) -> (u16, String) {
-        let answer = asked(&mut pages(published, true), path, "localhost");
-        (answer.status, String::from_utf8(answer.body.clone()).unwrap())
+        let response = requested(&mut pages(published, true), path, "localhost");
+        (response.status, String::from_utf8(response.body.clone()).unwrap())
     }
 
     #[test]
-    fn what_is_well_is_200_and_what_is_not_says_why() {
+    fn a_health_page_is_200_or_says_why_not() {
         assert_eq!(
             shown(&[], "/readyz"),
             (503, "starting: 1 workers don't serve yet\n".to_owned())
@@ -203,28 +203,28 @@ mod tests {
         let aggregate = Arc::new(aggregate(1, &[stats()]));
         let mut pages = Routes::new(Arc::clone(&aggregate), true);
         for path in ["/metrics", "/status"] {
-            let first = asked(&mut pages, path, "localhost");
+            let first = requested(&mut pages, path, "localhost");
             StatsPublisher::begin(&aggregate, 0, Stats::default());
-            assert!(Arc::ptr_eq(&first, &asked(&mut pages, path, "localhost")), "{path}");
-            let kept = if path == "/status" { &mut pages.status } else { &mut pages.metrics };
-            kept.as_mut().unwrap().generation -= 1;
-            assert_ne!(first.body, asked(&mut pages, path, "localhost").body, "{path}");
+            assert!(Arc::ptr_eq(&first, &requested(&mut pages, path, "localhost")), "{path}");
+            let cached = if path == "/status" { &mut pages.status } else { &mut pages.metrics };
+            cached.as_mut().unwrap().generation -= 1;
+            assert_ne!(first.body, requested(&mut pages, path, "localhost").body, "{path}");
             StatsPublisher::begin(&aggregate, 0, stats());
         }
     }
 
     #[test]
-    fn the_name_of_a_stranger_is_answered_only_where_nobody_is_a_stranger() {
-        for (is_guarded, host, status) in
+    fn a_foreign_host_name_is_answered_only_where_other_machines_connect() {
+        for (checks_host, host, status) in
             [(true, "evil.example", 421), (true, "127.0.0.1", 200), (false, "node7", 200)]
         {
-            let mut pages = pages(&[], is_guarded);
-            assert_eq!(asked(&mut pages, "/metrics", host).status, status, "{host}");
+            let mut pages = pages(&[], checks_host);
+            assert_eq!(requested(&mut pages, "/metrics", host).status, status, "{host}");
         }
     }
 
     #[test]
-    fn a_page_that_is_too_long_is_an_error_and_not_a_part_of_it() {
+    fn a_page_that_is_too_long_is_an_error() {
         let mut long = stats();
         long.listeners = vec![long.listeners[0].clone(); 1000];
         for path in ["/metrics", "/status"] {
@@ -248,7 +248,7 @@ mod tests {
         }
     }
 
-    /// What goes out for what comes in, as one message, and whether it was the last.
+    /// The response to a request, and whether the connection is closed after it.
     fn exchanged(request: &[u8]) -> (String, bool) {
         let mut peer = Loopback::new(pages(&[stats()], true));
         let said: Vec<Vec<u8>> = request.chunks(3).flat_map(|piece| peer.say(piece)).collect();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_out_is_the_answer_and_nothing_else() {
+    fn a_connection_gets_one_response_and_is_closed() {
         let (got, ended) = exchanged(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let (head, body) = got.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && ended, "{head}");

@@ -19,12 +19,12 @@ const ANSWER_MAX: u64 = 8 << 20;
 
 /// The page as text, and the report in it.
 #[derive(Debug)]
-pub(super) struct Response {
+pub(super) struct StatusPage {
     pub(super) text: String,
     pub(super) report: Report,
 }
 
-impl Response {
+impl StatusPage {
     /// Requests the page. Gives up as soon as `is_over` says so, and fails then.
     pub(super) fn ask(status: &Status, is_over: &dyn Fn() -> bool) -> Result<Self, Failure> {
         let Status { address, timeout, .. } = status;
@@ -119,7 +119,7 @@ mod tests {
     use crate::cli::admin::report::tests::report;
 
     fn understood(answer: &str) -> Result<Report, String> {
-        Response::of(answer.as_bytes()).map(|page| page.report)
+        StatusPage::of(answer.as_bytes()).map(|page| page.report)
     }
 
     #[test]

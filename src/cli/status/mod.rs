@@ -14,7 +14,7 @@ use super::exit::Failure;
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{system, units};
-use http::Response;
+use http::StatusPage;
 use render::render;
 
 /// Show what a server does
@@ -55,7 +55,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 impl Status {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let Some(pause) = self.watch else {
-            self.show(&Response::ask(&self, &|| false)?, None);
+            self.show(&StatusPage::ask(&self, &|| false)?, None);
             return Ok(());
         };
         let (signals, _) = signals.watch()?;
@@ -63,7 +63,7 @@ impl Status {
         let (mut before, mut is_reachable) = (None, true);
         while !is_over() {
             let next = system::monotonic() + pause;
-            match Response::ask(&self, &is_over) {
+            match StatusPage::ask(&self, &is_over) {
                 Ok(page) => {
                     self.show(&page, before.as_ref());
                     (before, is_reachable) = (Some(page), true);
@@ -83,7 +83,7 @@ impl Status {
         Ok(())
     }
 
-    fn show(&self, page: &Response, before: Option<&Response>) {
+    fn show(&self, page: &StatusPage, before: Option<&StatusPage>) {
         let stdout = stdout();
         if self.json {
             return stdout.write(escape::inside_json(&page.text));
