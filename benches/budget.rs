@@ -1,12 +1,15 @@
-//! What a connection and a message cost: counts, which don't depend on the machine's mood.
+//! What a connection and a message cost: counts, which don't depend on the machine's speed.
 //!
 //! `cargo bench --bench budget`, or quicker with `-- --quick`. System calls are counted by strace,
 //! instructions and allocations by valgrind, each on the difference of two runs of the program, one
-//! twice as long as the other, so that starting and stopping don't count. Beside each figure stand
+//! twice as long as the other, so that starting and stopping don't count. The clients work in
+//! batches while the server is stopped, so that each turn of its loop has the same work. Beside each figure stand
 //! the goal, and the limit that it must not pass: past that, the bench exits with 1. A limit leaves
 //! room for noise, and none for one more call or copy.
 #![expect(clippy::unwrap_used, reason = "a bench may give up")]
 
+#[path = "common/batch.rs"]
+mod batch;
 #[path = "common/process.rs"]
 mod process;
 #[path = "../tests/common/progress.rs"]
@@ -18,11 +21,14 @@ mod tools;
 
 use std::process::ExitCode;
 
+use batch::{Batch, End, Work};
 use countersign::Dialect;
-use countersign::load::{HangUp, Plan};
-use process::{Process, Scratch, load, program};
+use process::{Process, Scratch, program};
 use run::Run;
 use tools::{Tool, now};
+
+/// The clients of a batch.
+const BATCH: usize = 64;
 
 /// A figure, what it shall be, and what it must not pass.
 struct Figure {
@@ -31,7 +37,9 @@ struct Figure {
     limit: f64,
     dialect: Dialect,
     tool: Tool,
-    plan: Plan,
+    /// The clients of a batch.
+    batch: usize,
+    work: Work,
     /// How often it is done in the shorter run.
     count: u64,
 }
@@ -39,33 +47,31 @@ struct Figure {
 fn figures() -> Vec<Figure> {
     use Tool::{Allocations, Calls, Instructions};
     let (raw, open, mutual) = (Dialect::Raw, Dialect::Open, Dialect::Countersign);
-    let connecting =
-        |connections, hang_up| Plan { connections, hang_up, reconnect: true, ..Plan::default() };
-    let (reset, fin) = (connecting(64, HangUp::Rst), connecting(64, HangUp::Fin));
-    let alone = connecting(1, HangUp::Fin);
-    let talking = |depth| Plan { depth, ..Plan::default() };
-    let (single, deep) = (talking(1), talking(16));
+    let (reset, fin) = (Work::Connections(End::Reset), Work::Connections(End::Fin));
+    let (single, deep) = (Work::Messages(1), Work::Messages(16));
     // Valgrind hides the processor's instructions for SHA-256, so connections are open there, and
     // what the compressions of a record take in their place is not counted. The
     // text of a new second allocates a few times, which a slow run sees in its allocations.
     let figures = [
-        ("calls/connection, reset", 6.05, 6.5, raw, Calls, &reset, 6_400),
-        ("calls/connection, fin", 7.05, 7.5, raw, Calls, &fin, 6_400),
-        ("calls/connection, alone", 10.0, 11.5, raw, Calls, &alone, 1_000),
-        ("calls/connection, countersign/1", 8.05, 8.5, mutual, Calls, &fin, 6_400),
-        ("calls/message", 2.03, 2.2, raw, Calls, &single, 10_000),
-        ("calls/message, 16 deep", 0.13, 0.2, raw, Calls, &deep, 160_000),
-        ("instructions/connection", 2_500.0, 3_300.0, open, Instructions, &reset, 1_280),
-        ("instructions/message", 600.0, 870.0, raw, Instructions, &single, 5_000),
-        ("instructions/message, 16 deep", 150.0, 235.0, raw, Instructions, &deep, 80_000),
-        ("instructions/record, both ways", 5_000.0, 2_000.0, mutual, Instructions, &deep, 16_000),
-        ("allocations/connection", 0.0, 0.05, raw, Allocations, &reset, 5_120),
-        ("allocations/message", 0.0, 0.05, raw, Allocations, &deep, 64_000),
-        ("allocations/record", 0.0, 0.05, mutual, Allocations, &deep, 64_000),
+        ("calls/connection, reset", 6.05, 6.3, raw, Calls, reset, 6_400),
+        ("calls/connection, fin", 7.05, 7.3, raw, Calls, fin, 6_400),
+        ("calls/connection, alone", 10.0, 12.3, raw, Calls, fin, 1_000),
+        ("calls/connection, countersign/1", 8.05, 8.3, mutual, Calls, fin, 6_400),
+        ("calls/message", 2.03, 2.1, raw, Calls, single, 10_240),
+        ("calls/message, 16 deep", 0.13, 0.15, raw, Calls, deep, 163_840),
+        ("instructions/connection", 2_500.0, 2_840.0, open, Instructions, reset, 1_280),
+        ("instructions/message", 600.0, 880.0, raw, Instructions, single, 5_120),
+        ("instructions/message, 16 deep", 150.0, 230.0, raw, Instructions, deep, 81_920),
+        ("instructions/record, both ways", 5_000.0, 1_190.0, mutual, Instructions, deep, 16_384),
+        ("allocations/connection", 0.0, 0.05, raw, Allocations, reset, 5_120),
+        ("allocations/message", 0.0, 0.05, raw, Allocations, deep, 65_536),
+        ("allocations/record", 0.0, 0.05, mutual, Allocations, deep, 65_536),
     ];
-    let figure = |(what, goal, limit, dialect, tool, plan, count): (_, _, _, _, _, &Plan, _)| {
-        Figure { what, goal, limit, dialect, tool, plan: plan.clone(), count }
-    };
+    let figure =
+        |(what, goal, limit, dialect, tool, work, count): (&'static str, _, _, _, _, _, _)| {
+            let batch = if what.ends_with("alone") { 1 } else { BATCH };
+            Figure { what, goal, limit, dialect, tool, batch, work, count }
+        };
     figures.map(figure).into()
 }
 
@@ -76,8 +82,9 @@ impl Figure {
         let protocol = scratch.protocol(self.dialect);
         let each = |tool: Tool| {
             let total = |count| {
-                let plan = Plan { count: Some(count), ..self.plan.clone() };
-                let work = |process: &Process| drop(load(process, &protocol, plan));
+                let work = |process: &Process| {
+                    Batch::new(process, &protocol, self.batch, self.work).run(count);
+                };
                 tool.counts(scratch, self.dialect, work)
             };
             let (short, long) = (total(count), total(2 * count));
