@@ -63,6 +63,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     (
         "rustix::",
         &[
+            "src/cli/admin/process.rs",
             "src/cli/connect",
             "src/cli/output",
             "src/cli/ring/edit.rs",

@@ -1,8 +1,9 @@
-//! The figures that the system has of this process. Only Linux has these files; elsewhere the
-//! figures are missing.
+//! The figures that the system has of this process. Most are from `/proc`, which only Linux has;
+//! elsewhere they are missing.
 
 use std::fs;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// The figures of this process.
@@ -21,7 +22,7 @@ impl Process {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let bytes = |name| field(&status, name).map(|kilobytes| kilobytes * 1024);
         Self {
-            cpu_seconds: cpu_seconds(),
+            cpu_seconds: Some(cpu_seconds()),
             resident_bytes: bytes("VmRSS:"),
             virtual_bytes: bytes("VmSize:"),
             open_descriptors: open_descriptors(),
@@ -36,25 +37,10 @@ fn field(status: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The processor time of all threads: fields 14 and 15 of proc_pid_stat(5), in ticks. The second
-/// field is a name in parentheses that may contain anything, so the fields are counted after it.
-fn cpu_seconds() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some((user + system) as f64 / ticks_a_second()? as f64)
-}
-
-/// The ticks per second, which the system passes to each program at its start: getauxval(3).
-fn ticks_a_second() -> Option<usize> {
-    const AT_CLKTCK: usize = 17;
-    const WORD: usize = size_of::<usize>();
-    let vector = fs::read("/proc/self/auxv").ok()?;
-    let word = |bytes: &[u8]| bytes.try_into().map(usize::from_ne_bytes).ok();
-    let value = |pair: &[u8]| (word(&pair[..WORD])? == AT_CLKTCK).then(|| word(&pair[WORD..]))?;
-    vector.chunks_exact(2 * WORD).find_map(value).filter(|ticks| *ticks > 0)
+/// The processor time of all threads, those that have ended included.
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Since Linux 6.2 the size of the directory is their number. Before, they have to be counted,
@@ -81,7 +67,6 @@ mod tests {
         let files: Vec<_> = (0..7).map(|_| fs::File::open("/dev/null").unwrap()).collect();
         let after = Process::now();
         assert_eq!((files.len(), kept.iter().map(|&byte| usize::from(byte)).sum()), (7, 64 << 20));
-        assert_eq!(ticks_a_second(), Some(100));
         assert!(after.cpu_seconds.unwrap() >= before.cpu_seconds.unwrap());
         assert!(after.resident_bytes.unwrap() > 32 << 20, "{after:?}");
         assert!(after.virtual_bytes >= after.resident_bytes, "{after:?}");
