@@ -29,7 +29,7 @@ use crate::proto::session::event::Event;
 
 /// What all clients share, lent to the one whose turn it is.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Shared {
     pub(super) plan: Plan,
     /// How messages are framed.
     pub(super) form: Form,
@@ -48,7 +48,7 @@ pub(super) struct Desk {
     pub(super) addresses: Arc<[Address]>,
 }
 
-impl Desk {
+impl Shared {
     fn instant(&self, now: Nanos) -> Instant {
         self.epoch + Duration::from_nanos(now)
     }
@@ -163,7 +163,7 @@ impl Caller {
         session: Session,
         now: Nanos,
         protocol: &Protocol,
-        desk: &mut Desk,
+        shared: &mut Shared,
     ) -> Visit {
         debug_assert!(self.sent.is_empty() && self.stage == Stage::Absent, "one at a time");
         self.generation = PeerId::generation_after(self.generation);
@@ -172,7 +172,7 @@ impl Caller {
         self.stage = Stage::Dialling;
         self.begun = now;
         self.first = self.next;
-        self.connect(slot, now, protocol, desk)
+        self.connect(slot, now, protocol, shared)
     }
 
     /// Ends it. Returns the socket. Its messages were taken out before.
@@ -216,9 +216,9 @@ impl Caller {
     }
 
     /// Whether it connects to the server, and another of its addresses is to be tried by now.
-    pub(super) fn has_dial_due(&self, now: Nanos, desk: &Desk) -> bool {
+    pub(super) fn has_dial_due(&self, now: Nanos, shared: &Shared) -> bool {
         let due = self.dial.as_ref().and_then(Dial::due);
-        due.is_some_and(|due| due <= desk.instant(now))
+        due.is_some_and(|due| due <= shared.instant(now))
     }
 
     /// Goes on connecting, and begins the handshake as soon as the connection stands.
@@ -227,28 +227,28 @@ impl Caller {
         slot: usize,
         now: Nanos,
         protocol: &Protocol,
-        desk: &mut Desk,
+        shared: &mut Shared,
     ) -> Visit {
         let Some(dial) = &mut self.dial else { return Visit::On };
         // What is late of an attempt that has lost is told to the winner, which finds nothing.
         let token = Token(PeerId::new(slot, self.generation).0);
         let interest = Interest::READABLE | Interest::WRITABLE;
         let watch = |socket: BorrowedFd<'_>| {
-            desk.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
+            shared.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
         };
-        let (stream, address) = match dial.turn(desk.epoch + Duration::from_nanos(now), watch) {
+        let (stream, address) = match dial.turn(shared.epoch + Duration::from_nanos(now), watch) {
             Ok(Some(connected)) => connected,
             Ok(None) => return Visit::On,
             Err(error) => return Visit::Lost(dial::why(&error)),
         };
-        desk.prefer(&address);
-        desk.report.connect.record(now - self.begun);
+        shared.prefer(&address);
+        shared.report.connect.record(now - self.begun);
         (self.dial, self.stream) = (None, Some(stream));
         (self.stage, self.connected) = (Stage::Greeting, now);
-        desk.outbox.clear();
+        shared.outbox.clear();
         // Where the server has nothing to say first, this is the whole handshake.
-        match self.digest(0, now, protocol, desk) {
-            Visit::On => self.send(desk).map_or_else(Visit::Lost, |()| Visit::On),
+        match self.digest(0, now, protocol, shared) {
+            Visit::On => self.send(shared).map_or_else(Visit::Lost, |()| Visit::On),
             over => over,
         }
     }
@@ -260,26 +260,26 @@ impl Caller {
         event: &Readiness,
         now: Nanos,
         protocol: &Protocol,
-        desk: &mut Desk,
+        shared: &mut Shared,
     ) -> Visit {
         if self.stage == Stage::Dialling {
-            let visit = self.connect(slot, now, protocol, desk);
+            let visit = self.connect(slot, now, protocol, shared);
             if visit != Visit::On || self.stage == Stage::Dialling {
                 return visit;
             }
         }
         let error = self.stream.as_ref().filter(|_| event.is_error()).map(TcpStream::take_error);
         if let Some(Ok(Some(_)) | Err(_)) = error {
-            return Visit::Lost(self.broken(desk));
+            return Visit::Lost(self.broken(shared));
         }
-        self.turn(event, now, protocol, desk).unwrap_or_else(Visit::Lost)
+        self.turn(event, now, protocol, shared).unwrap_or_else(Visit::Lost)
     }
 
     /// Says what is due.
-    pub(super) fn talk(&mut self, now: Nanos, desk: &mut Desk) -> Visit {
-        desk.outbox.clear();
-        self.say(now, desk);
-        self.send(desk).map_or_else(Visit::Lost, |()| Visit::On)
+    pub(super) fn talk(&mut self, now: Nanos, shared: &mut Shared) -> Visit {
+        shared.outbox.clear();
+        self.say(now, shared);
+        self.send(shared).map_or_else(Visit::Lost, |()| Visit::On)
     }
 
     fn turn(
@@ -287,30 +287,30 @@ impl Caller {
         event: &Readiness,
         now: Nanos,
         protocol: &Protocol,
-        desk: &mut Desk,
+        shared: &mut Shared,
     ) -> Result<Visit, Failure> {
-        desk.outbox.clear();
+        shared.outbox.clear();
         if event.is_writable() && !self.unsent.is_empty() {
-            self.send(desk)?;
+            self.send(shared)?;
         }
         while event.is_readable() {
-            let length = match self.read(&mut desk.inbox) {
+            let length = match self.read(&mut shared.inbox) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Err(self.broken(desk)),
-                Ok(0) => return Err(self.ended(desk)),
+                Err(_) => return Err(self.broken(shared)),
+                Ok(0) => return Err(self.ended(shared)),
                 Ok(length) => length,
             };
-            desk.report.bytes_in += length as u64;
-            match self.digest(length, now, protocol, desk) {
-                Visit::On => self.send(desk)?,
+            shared.report.bytes_in += length as u64;
+            match self.digest(length, now, protocol, shared) {
+                Visit::On => self.send(shared)?,
                 over => return Ok(over),
             }
-            if length < desk.inbox.len() && !event.is_read_closed() {
+            if length < shared.inbox.len() && !event.is_read_closed() {
                 break;
             }
         }
-        self.send(desk).map(|()| Visit::On)
+        self.send(shared).map(|()| Visit::On)
     }
 
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -318,22 +318,28 @@ impl Caller {
     }
 
     /// Takes what was read, and says what is due thereupon.
-    fn digest(&mut self, length: usize, now: Nanos, protocol: &Protocol, desk: &mut Desk) -> Visit {
+    fn digest(
+        &mut self,
+        length: usize,
+        now: Nanos,
+        protocol: &Protocol,
+        shared: &mut Shared,
+    ) -> Visit {
         let Some(mut session) = self.session.take() else { return Visit::On };
-        let inbox = std::mem::take(&mut desk.inbox);
+        let inbox = std::mem::take(&mut shared.inbox);
         let mut input = &inbox[..length];
         let mut visit = Visit::On;
         while visit == Visit::On {
-            visit = match session.next(protocol, &mut input, &mut desk.outbox) {
+            visit = match session.next(protocol, &mut input, &mut shared.outbox) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
-                    desk.form = opened.form;
-                    desk.report.handshake.record(now - self.connected);
-                    desk.report.connected += 1;
+                    shared.form = opened.form;
+                    shared.report.handshake.record(now - self.connected);
+                    shared.report.connected += 1;
                     self.stage = Stage::Talking;
                     Visit::On
                 }
-                Ok(Some(Event::Message(message))) => self.hear(message.bytes, now, desk),
+                Ok(Some(Event::Message(message))) => self.hear(message.bytes, now, shared),
                 Ok(Some(Event::Control)) => Visit::On,
                 Ok(Some(Event::Finished | Event::End)) => Visit::Lost(Failure::Closed),
                 Err(Refusal::Rejected(RefusalCode::Busy)) => Visit::Lost(Failure::Busy),
@@ -341,120 +347,120 @@ impl Caller {
                 Err(_) => Visit::Lost(Failure::Violation),
             };
         }
-        desk.inbox = inbox;
+        shared.inbox = inbox;
         // Who is lost has nothing to be told any more, least of all without what stood before it.
         self.session = (!matches!(visit, Visit::Lost(_))).then_some(session);
         if visit == Visit::On && self.stage == Stage::Talking {
-            self.say(now, desk);
+            self.say(now, shared);
         }
         visit
     }
 
     /// A reply has come.
-    fn hear(&mut self, reply: &[u8], now: Nanos, desk: &mut Desk) -> Visit {
+    fn hear(&mut self, reply: &[u8], now: Nanos, shared: &mut Shared) -> Visit {
         let number = self.next - self.sent.len() as u64;
         // One that nothing was said for answers nothing.
         let Some(message) = self.sent.front().copied() else {
             return Visit::Lost(Failure::Violation);
         };
-        if !desk.payload.answers(number, reply) {
+        if !shared.payload.answers(number, reply) {
             return Visit::Lost(Failure::WrongReply);
         }
         self.sent.pop_front();
-        if desk.supply.answer(message.due) {
+        if shared.supply.answer(message.due) {
             let latency = now.saturating_sub(message.due);
-            desk.report.answer(latency);
+            shared.report.answer(latency);
             if number == self.first {
-                desk.report.first_reply.record(latency);
+                shared.report.first_reply.record(latency);
             }
         }
-        if desk.plan.reconnect { Visit::Done } else { Visit::On }
+        if shared.plan.reconnect { Visit::Done } else { Visit::On }
     }
 
     /// Says the messages that are due, as many as may be on their way.
-    fn say(&mut self, now: Nanos, desk: &mut Desk) {
+    fn say(&mut self, now: Nanos, shared: &mut Shared) {
         if let Some(due) = self.reserved.take() {
-            if desk.plan.reconnect {
-                self.write(due, now, desk);
+            if shared.plan.reconnect {
+                self.write(due, now, shared);
                 // It is the only one: said at once, this costs neither end a further call.
                 if let Some(session) = &mut self.session {
-                    session.say_goodbye(&mut desk.outbox);
+                    session.say_goodbye(&mut shared.outbox);
                 }
             } else {
                 // Its latency counts from now, as that of all others here: a closed loop without
                 // reconnecting measures replies and not handshakes.
-                desk.supply.give_back(due);
+                shared.supply.give_back(due);
             }
         }
-        while !desk.plan.reconnect && self.may_talk(&desk.plan) {
-            let Some(due) = desk.supply.take(now) else { return self.spare = true };
-            self.write(due, now, desk);
+        while !shared.plan.reconnect && self.may_talk(&shared.plan) {
+            let Some(due) = shared.supply.take(now) else { return self.spare = true };
+            self.write(due, now, shared);
         }
     }
 
-    fn write(&mut self, due: Nanos, now: Nanos, desk: &mut Desk) {
+    fn write(&mut self, due: Nanos, now: Nanos, shared: &mut Shared) {
         self.sent.push_back(Message { due, sent: now });
-        let start = desk.outbox.len();
-        desk.form.begin(&mut desk.outbox);
-        desk.payload.write(self.next, &mut desk.outbox);
-        desk.form.end(&mut desk.outbox, start);
+        let start = shared.outbox.len();
+        shared.form.begin(&mut shared.outbox);
+        shared.payload.write(self.next, &mut shared.outbox);
+        shared.form.end(&mut shared.outbox, start);
         self.next += 1;
     }
 
     /// Says that nothing follows, where the dialect has a word for it. What the socket doesn't
     /// take of it is lost.
-    pub(super) fn say_goodbye(&mut self, desk: &mut Desk) {
-        desk.outbox.clear();
+    pub(super) fn say_goodbye(&mut self, shared: &mut Shared) {
+        shared.outbox.clear();
         if let Some(session) = self.session.as_mut().filter(|_| self.stage == Stage::Talking) {
-            session.say_goodbye(&mut desk.outbox);
-            let _ = self.send(desk);
+            session.say_goodbye(&mut shared.outbox);
+            let _ = self.send(shared);
         }
     }
 
     /// Sends the outbox behind what waits already.
-    fn send(&mut self, desk: &mut Desk) -> Result<(), Failure> {
+    fn send(&mut self, shared: &mut Shared) -> Result<(), Failure> {
         let session = self.session.as_mut();
-        let sealed = session.map_or(0, |session| session.seal(&mut desk.outbox));
-        if sealed < desk.outbox.len() {
+        let sealed = session.map_or(0, |session| session.seal(&mut shared.outbox));
+        if sealed < shared.outbox.len() {
             return Err(Failure::MessageTooLong);
         }
         if !self.unsent.is_empty() {
-            self.unsent.extend_from_slice(&desk.outbox);
-            std::mem::swap(&mut self.unsent, &mut desk.outbox);
+            self.unsent.extend_from_slice(&shared.outbox);
+            std::mem::swap(&mut self.unsent, &mut shared.outbox);
             self.unsent.clear();
         }
         let mut sent = 0;
         while let Some(stream) = &mut self.stream
-            && sent < desk.outbox.len()
+            && sent < shared.outbox.len()
         {
-            match stream.write(&desk.outbox[sent..]) {
+            match stream.write(&shared.outbox[sent..]) {
                 Ok(length) => sent += length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(self.broken(desk)),
+                Err(_) => return Err(self.broken(shared)),
             }
         }
-        self.unsent.extend_from_slice(&desk.outbox[sent..]);
-        desk.report.bytes_out += sent as u64;
-        desk.outbox.clear();
+        self.unsent.extend_from_slice(&shared.outbox[sent..]);
+        shared.report.bytes_out += sent as u64;
+        shared.outbox.clear();
         Ok(())
     }
 
     /// Whether the end of the connection is all that a refusal of our proof would look like.
-    fn seems_refused(&self, desk: &Desk) -> bool {
+    fn seems_refused(&self, shared: &Shared) -> bool {
         let has_said = self.next > self.first;
-        desk.refuses_silently && has_said && self.next == self.first + self.sent.len() as u64
+        shared.refuses_silently && has_said && self.next == self.first + self.sent.len() as u64
     }
 
     /// The server has ended the stream.
-    fn ended(&self, desk: &Desk) -> Failure {
-        if self.seems_refused(desk) { Failure::Refused } else { Failure::Closed }
+    fn ended(&self, shared: &Shared) -> Failure {
+        if self.seems_refused(shared) { Failure::Refused } else { Failure::Closed }
     }
 
     /// The connection is broken. A reset is also how a server hangs up on messages unread, as on
     /// those behind a proof that it doesn't accept.
-    fn broken(&self, desk: &Desk) -> Failure {
-        let may_be_refused = self.stage == Stage::Talking && self.seems_refused(desk);
+    fn broken(&self, shared: &Shared) -> Failure {
+        let may_be_refused = self.stage == Stage::Talking && self.seems_refused(shared);
         if may_be_refused { Failure::Refused } else { Failure::Reset }
     }
 }

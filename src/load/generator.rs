@@ -13,7 +13,7 @@ use crate::address::ToAddresses;
 use crate::clock;
 use crate::contract::peer::PeerId;
 use crate::dial::Dial;
-use crate::load::caller::{Caller, Desk, Visit};
+use crate::load::caller::{Caller, Shared, Visit};
 use crate::load::dial;
 use crate::load::failure::Failure;
 use crate::load::payload::{Payload, STAMP};
@@ -53,7 +53,7 @@ const SEED: u64 = 9527;
 pub struct Load {
     protocol: Protocol,
     random: Pool,
-    desk: Desk,
+    shared: Shared,
     poll: Poll,
     callers: Vec<Caller>,
     /// Those that are to dial.
@@ -119,7 +119,7 @@ impl Load {
             mute: 0,
             waited: 0,
             end,
-            desk: Desk {
+            shared: Shared {
                 payload: Payload::new(plan.size),
                 supply: Supply::new(schedule, plan.count, warm, end),
                 report: Report::default(),
@@ -145,9 +145,9 @@ impl Load {
     ///
     /// The system refuses what a loop needs. What goes wrong with a client is in the report.
     pub fn run(mut self, mut watch: impl FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
-        let warm = nanos(self.desk.plan.warmup);
+        let warm = nanos(self.shared.plan.warmup);
         let mut events = Events::with_capacity(EVENTS);
-        self.desk.epoch = clock::monotonic();
+        self.shared.epoch = clock::monotonic();
         let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
         while now < self.end && !self.is_done() {
             self.wait(&mut events, now, tick.min(self.end))?;
@@ -155,7 +155,7 @@ impl Load {
             if !is_warm && now >= warm {
                 is_warm = true;
                 self.waited = 0;
-                self.desk.report = Report::default();
+                self.shared.report = Report::default();
             }
             for event in &events {
                 self.event(event, now);
@@ -165,8 +165,8 @@ impl Load {
             if now >= tick {
                 tick = now + TICK;
                 self.give_up_on_the_slow(now);
-                self.desk.report.elapsed = Duration::from_nanos(now.saturating_sub(warm));
-                if watch(&self.desk.report).is_break() {
+                self.shared.report.elapsed = Duration::from_nanos(now.saturating_sub(warm));
+                if watch(&self.shared.report).is_break() {
                     break;
                 }
             }
@@ -178,9 +178,9 @@ impl Load {
     /// Accounts for the messages that have no answer, and ends all connections.
     fn finish(mut self, now: Nanos) -> Report {
         let gave_up = self.is_hopeless();
-        let rest = self.desk.supply.rest(now);
+        let rest = self.shared.supply.rest(now);
         let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
-        let Desk { supply, report, plan, addresses, .. } = &mut self.desk;
+        let Shared { supply, report, plan, addresses, .. } = &mut self.shared;
         for message in self.callers.iter_mut().flat_map(Caller::unanswered) {
             match supply.abandon(message.due) {
                 false => {}
@@ -207,27 +207,27 @@ impl Load {
         let accounted = report.answered + report.failed() + report.aborted + report.unsent;
         debug_assert_eq!(report.due, accounted, "each message is counted once");
         (0..self.callers.len()).for_each(|slot| self.hang_up(slot));
-        self.desk.report
+        self.shared.report
     }
 
     /// All has been said and answered, or nobody answers any more.
     fn is_done(&self) -> bool {
-        let ends_by_itself = self.desk.plan.lasts().is_some();
+        let ends_by_itself = self.shared.plan.lasts().is_some();
         let is_hopeless = self.is_hopeless() && !(ends_by_itself && self.has_connected);
-        self.desk.supply.is_settled() || is_hopeless
+        self.shared.supply.is_settled() || is_hopeless
     }
 
     /// The clients have failed often since a message was last answered.
     fn is_hopeless(&self) -> bool {
         let patience = if self.has_connected { 100 } else { 10 };
-        let talkers = self.desk.plan.connections;
+        let talkers = self.shared.plan.connections;
         self.fruitless >= patience * self.callers.len() || self.mute >= talkers
     }
 
     /// Waits for events, until something is due or this moment has come.
     fn wait(&mut self, events: &mut Events, now: Nanos, until: Nanos) -> io::Result<()> {
         let is_spare = |slot: &usize| self.callers[*slot].spare;
-        let message = self.spare.iter().any(is_spare).then(|| self.desk.supply.next()).flatten();
+        let message = self.spare.iter().any(is_spare).then(|| self.shared.supply.next()).flatten();
         let dial = self.next_dial();
         let rested = self.resting.front().map(|(end, _)| *end);
         let due = [message, dial, rested].into_iter().flatten().fold(until, Nanos::min);
@@ -248,7 +248,7 @@ impl Load {
     fn next_dial(&self) -> Option<Nanos> {
         let slot = *self.absent.front()?;
         let allowed = self.dials.next().unwrap_or_default();
-        let wanted = if self.calls_anew(slot) { self.desk.supply.next()? } else { 0 };
+        let wanted = if self.calls_anew(slot) { self.shared.supply.next()? } else { 0 };
         Some(allowed.max(wanted))
     }
 
@@ -256,13 +256,13 @@ impl Load {
     /// fails if the client can't connect. In an open loop, another client can say it, unless each
     /// message has a connection of its own.
     fn has_message(&self, slot: usize) -> bool {
-        let Plan { reconnect, arrival, .. } = self.desk.plan;
+        let Plan { reconnect, arrival, .. } = self.shared.plan;
         self.callers[slot].talks && (reconnect || arrival == Arrival::Closed)
     }
 
     /// Whether each message of this client has a connection of its own.
     fn calls_anew(&self, slot: usize) -> bool {
-        self.desk.plan.reconnect && self.callers[slot].talks
+        self.shared.plan.reconnect && self.callers[slot].talks
     }
 
     fn event(&mut self, event: &Event, now: Nanos) {
@@ -271,9 +271,9 @@ impl Load {
         if caller.generation as usize != name.generation() {
             return;
         }
-        let answered = self.desk.supply.answered();
-        let visit = caller.visit(name.slot(), event, now, &self.protocol, &mut self.desk);
-        if self.desk.supply.answered() > answered {
+        let answered = self.shared.supply.answered();
+        let visit = caller.visit(name.slot(), event, now, &self.protocol, &mut self.shared);
+        if self.shared.supply.answered() > answered {
             (self.fruitless, self.mute) = (0, 0);
         }
         self.settle(name.slot(), visit, now);
@@ -281,12 +281,12 @@ impl Load {
 
     /// Has those say something who wait for a message to be due.
     fn serve_spare(&mut self, now: Nanos) {
-        while self.desk.supply.is_due(now) {
+        while self.shared.supply.is_due(now) {
             let Some(slot) = self.spare.pop_front() else { break };
             let caller = &mut self.callers[slot];
             caller.listed = false;
             if std::mem::take(&mut caller.spare) {
-                let visit = caller.talk(now, &mut self.desk);
+                let visit = caller.talk(now, &mut self.shared);
                 self.settle(slot, visit, now);
             }
         }
@@ -294,7 +294,7 @@ impl Load {
 
     /// Sees to what came of a visit.
     fn settle(&mut self, slot: usize, visit: Visit, now: Nanos) {
-        self.has_connected |= self.desk.report.connected > 0;
+        self.has_connected |= self.shared.report.connected > 0;
         match visit {
             Visit::On => {
                 let caller = &mut self.callers[slot];
@@ -313,7 +313,7 @@ impl Load {
                     Failure::ConnectTimeout => !self.has_connected || self.lacks_clients(slot),
                     _ => false,
                 });
-                let Desk { supply, report, .. } = &mut self.desk;
+                let Shared { supply, report, .. } = &mut self.shared;
                 let (mut messages, mut counting) = (0, 0);
                 for message in self.callers[slot].unanswered() {
                     messages += 1;
@@ -333,11 +333,11 @@ impl Load {
     }
 
     fn hang_up(&mut self, slot: usize) {
-        if self.desk.plan.hang_up == HangUp::Fin {
-            self.callers[slot].say_goodbye(&mut self.desk);
+        if self.shared.plan.hang_up == HangUp::Fin {
+            self.callers[slot].say_goodbye(&mut self.shared);
         }
         if let Some(stream) = self.callers[slot].end() {
-            dial::hang_up(stream, self.desk.plan.hang_up);
+            dial::hang_up(stream, self.shared.plan.hang_up);
         }
     }
 
@@ -358,7 +358,7 @@ impl Load {
                 break;
             }
             let Some(slot) = self.absent.pop_front() else { break };
-            let due = self.has_message(slot).then(|| self.desk.supply.take(now)).flatten();
+            let due = self.has_message(slot).then(|| self.shared.supply.take(now)).flatten();
             self.callers[slot].reserve(due);
             let visit = self.begin(slot, now).unwrap_or_else(Visit::Lost);
             self.settle(slot, visit, now);
@@ -366,38 +366,38 @@ impl Load {
     }
 
     fn begin(&mut self, slot: usize, now: Nanos) -> Result<Visit, Failure> {
-        let sources = &self.desk.plan.sources;
+        let sources = &self.shared.plan.sources;
         let source = sources.get(self.dialled % sources.len().max(1)).copied();
         self.dialled += 1;
         let mut nonce = [0; CHALLENGE];
         self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
         let session = Session::client(&self.protocol, nonce).map_err(|_| Failure::Connect)?;
-        let (addresses, timeout) = (&self.desk.addresses, self.desk.plan.connect_timeout);
-        let begun = self.desk.epoch + Duration::from_nanos(now);
+        let (addresses, timeout) = (&self.shared.addresses, self.shared.plan.connect_timeout);
+        let begun = self.shared.epoch + Duration::from_nanos(now);
         let dial = Dial::new(Arc::clone(addresses), begun, timeout);
         let dial = source.into_iter().fold(dial, Dial::with_source);
         let caller = &mut self.callers[slot];
-        Ok(caller.begin(slot, dial, session, now, &self.protocol, &mut self.desk))
+        Ok(caller.begin(slot, dial, session, now, &self.protocol, &mut self.shared))
     }
 
     /// Looks for handshakes and replies that have taken too long, and for further addresses that
     /// are to be tried.
     fn give_up_on_the_slow(&mut self, now: Nanos) {
-        let connect = nanos(self.desk.plan.connect_timeout);
-        let reply = self.desk.plan.replies_within().map_or(Nanos::MAX, nanos);
+        let connect = nanos(self.shared.plan.connect_timeout);
+        let reply = self.shared.plan.replies_within().map_or(Nanos::MAX, nanos);
         for slot in 0..self.callers.len() {
             if let Some(failure) = self.callers[slot].timed_out(now, connect, reply) {
                 self.settle(slot, Visit::Lost(failure), now);
-            } else if self.callers[slot].has_dial_due(now, &self.desk) {
+            } else if self.callers[slot].has_dial_due(now, &self.shared) {
                 let caller = &mut self.callers[slot];
-                let visit = caller.connect(slot, now, &self.protocol, &mut self.desk);
+                let visit = caller.connect(slot, now, &self.protocol, &mut self.shared);
                 self.settle(slot, visit, now);
             }
         }
     }
 
     fn now(&self) -> Nanos {
-        nanos(clock::monotonic().saturating_duration_since(self.desk.epoch))
+        nanos(clock::monotonic().saturating_duration_since(self.shared.epoch))
     }
 }
 
