@@ -16,11 +16,11 @@ use crate::contract::peer::PeerId;
 use crate::dial::Dial;
 use crate::load::dial;
 use crate::load::failure::Failure;
+use crate::load::message_source::MessageSource;
 use crate::load::payload::Payload;
 use crate::load::plan::Plan;
 use crate::load::report::Report;
 use crate::load::schedule::Nanos;
-use crate::load::supply::Supply;
 use crate::proto::framing::Form;
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Refusal, RefusalCode};
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     /// The server says no word when it refuses us: it hangs up.
     pub(super) refuses_silently: bool,
     pub(super) payload: Payload,
-    pub(super) supply: Supply,
+    pub(super) message_source: MessageSource,
     pub(super) report: Report,
     pub(super) inbox: Box<[u8]>,
     pub(super) outbox: Vec<u8>,
@@ -367,7 +367,7 @@ impl Caller {
             return Visit::Lost(Failure::WrongReply);
         }
         self.sent.pop_front();
-        if shared.supply.answer(message.due) {
+        if shared.message_source.answer(message.due) {
             let latency = now.saturating_sub(message.due);
             shared.report.answer(latency);
             if number == self.first {
@@ -389,11 +389,11 @@ impl Caller {
             } else {
                 // Its latency counts from now, as that of all others here: a closed loop without
                 // reconnecting measures replies and not handshakes.
-                shared.supply.give_back(due);
+                shared.message_source.give_back(due);
             }
         }
         while !shared.plan.reconnect && self.may_talk(&shared.plan) {
-            let Some(due) = shared.supply.take(now) else { return self.spare = true };
+            let Some(due) = shared.message_source.take(now) else { return self.spare = true };
             self.write(due, now, shared);
         }
     }

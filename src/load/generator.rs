@@ -16,11 +16,11 @@ use crate::dial::Dial;
 use crate::load::caller::{Caller, Shared, Visit};
 use crate::load::dial;
 use crate::load::failure::Failure;
+use crate::load::message_source::MessageSource;
 use crate::load::payload::{Payload, STAMP};
 use crate::load::plan::{Arrival, HangUp, Plan, PlanError};
 use crate::load::report::Report;
 use crate::load::schedule::{Nanos, Schedule};
-use crate::load::supply::Supply;
 use crate::proto::dialect::Dialect;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::protocol::{NoUsableKey, Protocol};
@@ -121,7 +121,7 @@ impl Load {
             end,
             shared: Shared {
                 payload: Payload::new(plan.size),
-                supply: Supply::new(schedule, plan.count, warm, end),
+                message_source: MessageSource::new(schedule, plan.count, warm, end),
                 report: Report::default(),
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
@@ -178,11 +178,11 @@ impl Load {
     /// Accounts for the messages that have no answer, and ends all connections.
     fn finish(mut self, now: Nanos) -> Report {
         let gave_up = self.is_hopeless();
-        let rest = self.shared.supply.rest(now);
+        let rest = self.shared.message_source.rest(now);
         let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
-        let Shared { supply, report, plan, addresses, .. } = &mut self.shared;
+        let Shared { message_source, report, plan, addresses, .. } = &mut self.shared;
         for message in self.callers.iter_mut().flat_map(Caller::unanswered) {
-            match supply.abandon(message.due) {
+            match message_source.abandon(message.due) {
                 false => {}
                 true if message.is_sent => report.abort(since(message.due)),
                 true => report.leave_unsent(since(message.due), 1),
@@ -198,7 +198,7 @@ impl Load {
             false => report.leave_out(rest.unscheduled),
         }
         let elapsed = now.saturating_sub(nanos(plan.warmup));
-        report.due = supply.taken() + scheduled + rest.unscheduled;
+        report.due = message_source.taken() + scheduled + rest.unscheduled;
         report.elapsed = Duration::from_nanos(elapsed);
         report.busy = 1.0 - (self.waited as f64 / elapsed.max(1) as f64).min(1.0);
         report.rate_asked = plan.rate();
@@ -214,7 +214,7 @@ impl Load {
     fn is_done(&self) -> bool {
         let ends_by_itself = self.shared.plan.lasts().is_some();
         let is_hopeless = self.is_hopeless() && !(ends_by_itself && self.has_connected);
-        self.shared.supply.is_settled() || is_hopeless
+        self.shared.message_source.is_settled() || is_hopeless
     }
 
     /// The clients have failed often since a message was last answered.
@@ -227,7 +227,8 @@ impl Load {
     /// Waits for events, until something is due or this moment has come.
     fn wait(&mut self, events: &mut Events, now: Nanos, until: Nanos) -> io::Result<()> {
         let is_spare = |slot: &usize| self.callers[*slot].spare;
-        let message = self.spare.iter().any(is_spare).then(|| self.shared.supply.next()).flatten();
+        let message =
+            self.spare.iter().any(is_spare).then(|| self.shared.message_source.next()).flatten();
         let dial = self.next_dial();
         let rested = self.resting.front().map(|(end, _)| *end);
         let due = [message, dial, rested].into_iter().flatten().fold(until, Nanos::min);
@@ -248,7 +249,7 @@ impl Load {
     fn next_dial(&self) -> Option<Nanos> {
         let slot = *self.absent.front()?;
         let allowed = self.dials.next().unwrap_or_default();
-        let wanted = if self.calls_anew(slot) { self.shared.supply.next()? } else { 0 };
+        let wanted = if self.calls_anew(slot) { self.shared.message_source.next()? } else { 0 };
         Some(allowed.max(wanted))
     }
 
@@ -271,9 +272,9 @@ impl Load {
         if caller.generation as usize != name.generation() {
             return;
         }
-        let answered = self.shared.supply.answered();
+        let answered = self.shared.message_source.answered();
         let visit = caller.visit(name.slot(), event, now, &self.protocol, &mut self.shared);
-        if self.shared.supply.answered() > answered {
+        if self.shared.message_source.answered() > answered {
             (self.fruitless, self.mute) = (0, 0);
         }
         self.settle(name.slot(), visit, now);
@@ -281,7 +282,7 @@ impl Load {
 
     /// Has those say something who wait for a message to be due.
     fn serve_spare(&mut self, now: Nanos) {
-        while self.shared.supply.is_due(now) {
+        while self.shared.message_source.is_due(now) {
             let Some(slot) = self.spare.pop_front() else { break };
             let caller = &mut self.callers[slot];
             caller.listed = false;
@@ -313,11 +314,11 @@ impl Load {
                     Failure::ConnectTimeout => !self.has_connected || self.lacks_clients(slot),
                     _ => false,
                 });
-                let Shared { supply, report, .. } = &mut self.shared;
+                let Shared { message_source, report, .. } = &mut self.shared;
                 let (mut messages, mut counting) = (0, 0);
                 for message in self.callers[slot].unanswered() {
                     messages += 1;
-                    counting += u64::from(supply.abandon(message.due));
+                    counting += u64::from(message_source.abandon(message.due));
                 }
                 report.lose(failure, messages, counting);
                 self.hang_up(slot);
@@ -358,7 +359,8 @@ impl Load {
                 break;
             }
             let Some(slot) = self.absent.pop_front() else { break };
-            let due = self.has_message(slot).then(|| self.shared.supply.take(now)).flatten();
+            let due =
+                self.has_message(slot).then(|| self.shared.message_source.take(now)).flatten();
             self.callers[slot].reserve(due);
             let visit = self.begin(slot, now).unwrap_or_else(Visit::Lost);
             self.settle(slot, visit, now);

@@ -9,11 +9,11 @@ mod dial;
 mod failure;
 mod generator;
 mod latencies;
+mod message_source;
 mod payload;
 mod plan;
 mod report;
 mod schedule;
-mod supply;
 
 pub use failure::Failure;
 pub use generator::Load;

@@ -8,7 +8,7 @@ use crate::load::schedule::{Nanos, Schedule};
 
 /// The messages of a load.
 #[derive(Debug)]
-pub(super) struct Supply {
+pub(super) struct MessageSource {
     schedule: Schedule,
     /// How many may still be taken, if a count ends the load.
     left: Option<u64>,
@@ -26,7 +26,7 @@ pub(super) struct Supply {
     lag: Nanos,
 }
 
-/// What the end of a load leaves of a [`Supply`].
+/// What the end of a load leaves of a [`MessageSource`].
 #[derive(Debug, PartialEq)]
 pub(super) struct Rest {
     /// The messages that were due and never taken: since when, and how many.
@@ -37,7 +37,7 @@ pub(super) struct Rest {
     pub(super) behind: Nanos,
 }
 
-impl Supply {
+impl MessageSource {
     /// Messages by this schedule, at most so many, between the end of the warm-up and this time.
     pub(super) fn new(schedule: Schedule, count: Option<u64>, warm: Nanos, end: Nanos) -> Self {
         Self { schedule, left: count, warm, end, taken: 0, outstanding: 0, answered: 0, lag: 0 }
@@ -135,22 +135,22 @@ mod tests {
 
     const MILLI: Nanos = 1_000_000;
 
-    fn supply(arrival: Arrival, count: Option<u64>) -> Supply {
-        Supply::new(Schedule::new(arrival, 7), count, 10 * MILLI, 30 * MILLI)
+    fn source(arrival: Arrival, count: Option<u64>) -> MessageSource {
+        MessageSource::new(Schedule::new(arrival, 7), count, 10 * MILLI, 30 * MILLI)
     }
 
     #[test]
     fn what_was_due_was_taken_or_is_left_over_wherever_the_load_ends() {
         let arrivals = [Arrival::Even(3_000.0), Arrival::Poisson(3_000.0), Arrival::Burst(3e3, 7)];
         for arrival in arrivals {
-            let mut all = supply(arrival, None);
+            let mut all = source(arrival, None);
             while all.take(30 * MILLI).is_some() {}
             for taken in 0..all.taken() {
-                let mut supply = supply(arrival, None);
-                while supply.taken() < taken {
-                    assert!(supply.take(30 * MILLI).is_some());
+                let mut source = source(arrival, None);
+                while source.taken() < taken {
+                    assert!(source.take(30 * MILLI).is_some());
                 }
-                let rest = supply.rest(31 * MILLI);
+                let rest = source.rest(31 * MILLI);
                 let left: u64 = rest.scheduled.iter().map(|(_, count)| count).sum();
                 assert_eq!(taken + left, all.taken(), "{arrival:?}");
             }
@@ -161,16 +161,20 @@ mod tests {
     fn an_even_load_is_due_as_often_as_its_rate_says() {
         for rate in [1.0, 3.0, 7.0, 999.0, 3_000.0, 1e5] {
             let seconds = 1_000 * MILLI;
-            let mut supply =
-                Supply::new(Schedule::new(Arrival::Even(rate), 7), None, seconds, 3 * seconds);
-            while supply.take(4 * seconds).is_some() {}
-            assert!((supply.taken() as f64 - 2.0 * rate).abs() < 1e-9, "{rate}");
+            let mut source = MessageSource::new(
+                Schedule::new(Arrival::Even(rate), 7),
+                None,
+                seconds,
+                3 * seconds,
+            );
+            while source.take(4 * seconds).is_some() {}
+            assert!((source.taken() as f64 - 2.0 * rate).abs() < 1e-9, "{rate}");
         }
     }
 
     #[test]
     fn a_count_limits_what_is_due() {
-        let mut open = supply(Arrival::Even(1_000.0), Some(5));
+        let mut open = source(Arrival::Even(1_000.0), Some(5));
         let times: Vec<Nanos> = std::iter::from_fn(|| open.take(12 * MILLI)).collect();
         assert_eq!(times.len(), 13, "ten of the warm-up");
         assert_eq!(open.taken(), 3);
@@ -178,7 +182,7 @@ mod tests {
         let scheduled = vec![(13 * MILLI, 1), (14 * MILLI, 1)];
         assert_eq!(rest, Rest { scheduled, unscheduled: 0, behind: 17 * MILLI });
 
-        let mut closed = supply(Arrival::Closed, Some(5));
+        let mut closed = source(Arrival::Closed, Some(5));
         let due = closed.take(20 * MILLI).unwrap();
         closed.give_back(due);
         assert_eq!((closed.taken(), closed.take(20 * MILLI)), (0, Some(20 * MILLI)));
