@@ -72,7 +72,7 @@ const RESERVED: &[(&str, &[&str])] = &[
         ],
     ),
     ("rustyline::", &["src/cli/connect/terminal.rs"]),
-    ("rand::", &["src/random.rs", "src/load/schedule.rs", "src/cli/system.rs"]),
+    ("rand::", &["src/random.rs", "src/load/pacer.rs", "src/cli/system.rs"]),
     // Numbers are read within a range, whoever gives them.
     ("humantime::parse_duration", &["src/cli/units.rs"]),
     ("RangedU64ValueParser", &[]),

@@ -17,10 +17,10 @@ use crate::load::caller::{Caller, Shared, Visit};
 use crate::load::dial;
 use crate::load::failure::Failure;
 use crate::load::message_source::MessageSource;
+use crate::load::pacer::{Nanos, Pacer};
 use crate::load::payload::{Payload, STAMP};
 use crate::load::plan::{Arrival, HangUp, Plan, PlanError};
 use crate::load::report::Report;
-use crate::load::schedule::{Nanos, Schedule};
 use crate::proto::dialect::Dialect;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::protocol::{NoUsableKey, Protocol};
@@ -63,7 +63,7 @@ pub struct Load {
     /// Those that wait for a message to be due. One that isn't marked as spare is stale.
     spare: VecDeque<usize>,
     /// When connections may be begun.
-    dials: Schedule,
+    dials: Pacer,
     dialled: usize,
     /// Whether a handshake was ever gone through, also in the warm-up.
     has_connected: bool,
@@ -104,7 +104,7 @@ impl Load {
         let callers = plan.connections + plan.idle;
         let warm = nanos(plan.warmup);
         let end = plan.lasts().map_or(Nanos::MAX, |length| warm.saturating_add(nanos(length)));
-        let schedule = Schedule::new(plan.arrival, SEED);
+        let pacer = Pacer::new(plan.arrival, SEED);
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Even);
         let poll = Poll::new()?;
         Ok(Self {
@@ -112,7 +112,7 @@ impl Load {
             absent: (0..callers).collect(),
             resting: VecDeque::new(),
             spare: VecDeque::with_capacity(plan.connections),
-            dials: Schedule::new(dials, SEED),
+            dials: Pacer::new(dials, SEED),
             dialled: 0,
             has_connected: false,
             fruitless: 0,
@@ -121,7 +121,7 @@ impl Load {
             end,
             shared: Shared {
                 payload: Payload::new(plan.size),
-                message_source: MessageSource::new(schedule, plan.count, warm, end),
+                message_source: MessageSource::new(pacer, plan.count, warm, end),
                 report: Report::default(),
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),

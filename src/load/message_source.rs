@@ -4,12 +4,12 @@
 //! was neither taken nor settled when the load ends is known here too, so that every message that
 //! was due is counted exactly once.
 
-use crate::load::schedule::{Nanos, Schedule};
+use crate::load::pacer::{Nanos, Pacer};
 
 /// The messages of a load.
 #[derive(Debug)]
 pub(super) struct MessageSource {
-    schedule: Schedule,
+    pacer: Pacer,
     /// How many may still be taken, if a count ends the load.
     left: Option<u64>,
     /// The messages that are due earlier belong to the warm-up, and don't count.
@@ -38,14 +38,14 @@ pub(super) struct Rest {
 }
 
 impl MessageSource {
-    /// Messages by this schedule, at most so many, between the end of the warm-up and this time.
-    pub(super) fn new(schedule: Schedule, count: Option<u64>, warm: Nanos, end: Nanos) -> Self {
-        Self { schedule, left: count, warm, end, taken: 0, outstanding: 0, answered: 0, lag: 0 }
+    /// Messages that this pacer makes due, at most `count`, from the end of the warm-up to `end`.
+    pub(super) fn new(pacer: Pacer, count: Option<u64>, warm: Nanos, end: Nanos) -> Self {
+        Self { pacer, left: count, warm, end, taken: 0, outstanding: 0, answered: 0, lag: 0 }
     }
 
     /// Takes a message, if one is due: the time since when.
     pub(super) fn take(&mut self, now: Nanos) -> Option<Nanos> {
-        let due = self.is_due(now).then(|| self.schedule.take(now)).flatten()?;
+        let due = self.is_due(now).then(|| self.pacer.take(now)).flatten()?;
         self.lag = now - due;
         self.outstanding += 1;
         if self.counts(due) {
@@ -89,13 +89,13 @@ impl MessageSource {
     /// Whether there is one to be taken.
     pub(super) fn is_due(&self, now: Nanos) -> bool {
         // In a closed loop it is due now, and so no more after the end.
-        let due = self.schedule.next().unwrap_or(now);
+        let due = self.pacer.next().unwrap_or(now);
         self.left != Some(0) && due <= now && due < self.end
     }
 
     /// When the next is due; in a closed loop, at once.
     pub(super) fn next(&self) -> Option<Nanos> {
-        let next = self.schedule.next().unwrap_or_default();
+        let next = self.pacer.next().unwrap_or_default();
         (self.left != Some(0) && next < self.end).then_some(next)
     }
 
@@ -111,14 +111,14 @@ impl MessageSource {
 
     /// What is left over at the end of the load.
     pub(super) fn rest(&mut self, now: Nanos) -> Rest {
-        let Some(next) = self.schedule.next() else {
+        let Some(next) = self.pacer.next() else {
             let unscheduled = self.left.unwrap_or_default();
             return Rest { scheduled: Vec::new(), unscheduled, behind: 0 };
         };
         let end = self.end.min(now);
         let behind = if next < end && self.left != Some(0) { end - next } else { self.lag };
         let mut left = self.left.unwrap_or(u64::MAX);
-        let mut scheduled = self.schedule.drain_until(end);
+        let mut scheduled = self.pacer.drain_until(end);
         scheduled.retain_mut(|(due, count)| {
             *count = if *due >= self.warm { left.min(*count) } else { 0 };
             left -= *count;
@@ -136,7 +136,7 @@ mod tests {
     const MILLI: Nanos = 1_000_000;
 
     fn source(arrival: Arrival, count: Option<u64>) -> MessageSource {
-        MessageSource::new(Schedule::new(arrival, 7), count, 10 * MILLI, 30 * MILLI)
+        MessageSource::new(Pacer::new(arrival, 7), count, 10 * MILLI, 30 * MILLI)
     }
 
     #[test]
@@ -161,12 +161,8 @@ mod tests {
     fn an_even_load_is_due_as_often_as_its_rate_says() {
         for rate in [1.0, 3.0, 7.0, 999.0, 3_000.0, 1e5] {
             let seconds = 1_000 * MILLI;
-            let mut source = MessageSource::new(
-                Schedule::new(Arrival::Even(rate), 7),
-                None,
-                seconds,
-                3 * seconds,
-            );
+            let mut source =
+                MessageSource::new(Pacer::new(Arrival::Even(rate), 7), None, seconds, 3 * seconds);
             while source.take(4 * seconds).is_some() {}
             assert!((source.taken() as f64 - 2.0 * rate).abs() < 1e-9, "{rate}");
         }

@@ -10,10 +10,10 @@ mod failure;
 mod generator;
 mod latencies;
 mod message_source;
+mod pacer;
 mod payload;
 mod plan;
 mod report;
-mod schedule;
 
 pub use failure::Failure;
 pub use generator::Load;

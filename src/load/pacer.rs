@@ -1,6 +1,6 @@
 //! When messages are due.
 //!
-//! The schedule is a position, not a queue: a message that was due while no client was free is
+//! A pacer is a position, not a queue: a message that was due while no client was free is
 //! taken later, with the time at which it was due. So an open loop needs no memory however far it
 //! falls behind.
 
@@ -19,7 +19,7 @@ const STEPS: f64 = 1e5;
 
 /// When messages are due.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(super) struct Pacer {
     arrival: Arrival,
     /// The number of the next message. An even time is computed from it and not added up, so that
     /// rounding doesn't add up either.
@@ -29,7 +29,7 @@ pub(super) struct Schedule {
     random: Xoshiro256PlusPlus,
 }
 
-impl Schedule {
+impl Pacer {
     pub(super) fn new(arrival: Arrival, seed: u64) -> Self {
         let random = Xoshiro256PlusPlus::seed_from_u64(seed);
         Self { arrival, number: 0, random_due: 0.0, random }
@@ -100,8 +100,8 @@ mod tests {
     use super::*;
 
     fn taken(arrival: Arrival, until: Nanos) -> Vec<Nanos> {
-        let mut schedule = Schedule::new(arrival, 7);
-        std::iter::from_fn(|| schedule.take(until)).collect()
+        let mut pacer = Pacer::new(arrival, 7);
+        std::iter::from_fn(|| pacer.take(until)).collect()
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn what_was_never_taken_is_gone_through_in_bounded_steps() {
         for arrival in [Arrival::Even(1e9), Arrival::Poisson(1e9), Arrival::Burst(1e9, 10)] {
-            let drained = Schedule::new(arrival, 7).drain_until(60_000_000_000);
+            let drained = Pacer::new(arrival, 7).drain_until(60_000_000_000);
             let count: u64 = drained.iter().map(|(_, count)| count).sum();
             assert!(drained.len() < 200_000, "{arrival:?}: {} steps", drained.len());
             assert!(count.abs_diff(60_000_000_000) < 1_000_000, "{arrival:?}: {count}");
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_closed_loop_is_always_due() {
-        let mut schedule = Schedule::new(Arrival::Closed, 7);
-        assert_eq!((schedule.take(5), schedule.take(6), schedule.next()), (Some(5), Some(6), None));
+        let mut pacer = Pacer::new(Arrival::Closed, 7);
+        assert_eq!((pacer.take(5), pacer.take(6), pacer.next()), (Some(5), Some(6), None));
     }
 }
