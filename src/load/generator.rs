@@ -13,7 +13,7 @@ use crate::address::ToAddresses;
 use crate::clock;
 use crate::contract::peer::PeerId;
 use crate::dial::Dial;
-use crate::load::caller::{Caller, Shared, Visit};
+use crate::load::client::{LoadClient, Shared, Visit};
 use crate::load::dial;
 use crate::load::failure::Failure;
 use crate::load::message_source::MessageSource;
@@ -55,7 +55,7 @@ pub struct Load {
     random: Pool,
     shared: Shared,
     poll: Poll,
-    callers: Vec<Caller>,
+    clients: Vec<LoadClient>,
     /// Those that are to dial.
     absent: VecDeque<usize>,
     /// Those whose connection has failed, and until when they rest.
@@ -101,15 +101,15 @@ impl Load {
         // The reply to the longest message is longer by its stamp.
         let longest = protocol.message_max() + STAMP.len();
         let protocol = protocol.with_message_max(longest);
-        let callers = plan.connections + plan.idle;
+        let clients = plan.connections + plan.idle;
         let warm = nanos(plan.warmup);
         let end = plan.lasts().map_or(Nanos::MAX, |length| warm.saturating_add(nanos(length)));
         let pacer = Pacer::new(plan.arrival, SEED);
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Even);
         let poll = Poll::new()?;
         Ok(Self {
-            callers: (0..callers).map(|n| Caller::new(n >= plan.idle, plan.depth)).collect(),
-            absent: (0..callers).collect(),
+            clients: (0..clients).map(|n| LoadClient::new(n >= plan.idle, plan.depth)).collect(),
+            absent: (0..clients).collect(),
             resting: VecDeque::new(),
             spare: VecDeque::with_capacity(plan.connections),
             dials: Pacer::new(dials, SEED),
@@ -181,7 +181,7 @@ impl Load {
         let rest = self.shared.message_source.rest(now);
         let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
         let Shared { message_source, report, plan, addresses, .. } = &mut self.shared;
-        for message in self.callers.iter_mut().flat_map(Caller::unanswered) {
+        for message in self.clients.iter_mut().flat_map(LoadClient::unanswered) {
             match message_source.abandon(message.due) {
                 false => {}
                 true if message.is_sent => report.abort(since(message.due)),
@@ -206,7 +206,7 @@ impl Load {
         report.behind = Duration::from_nanos(rest.behind);
         let accounted = report.answered + report.failed() + report.aborted + report.unsent;
         debug_assert_eq!(report.due, accounted, "each message is counted once");
-        (0..self.callers.len()).for_each(|slot| self.hang_up(slot));
+        (0..self.clients.len()).for_each(|slot| self.hang_up(slot));
         self.shared.report
     }
 
@@ -221,12 +221,12 @@ impl Load {
     fn is_hopeless(&self) -> bool {
         let patience = if self.has_connected { 100 } else { 10 };
         let talkers = self.shared.plan.connections;
-        self.fruitless >= patience * self.callers.len() || self.mute >= talkers
+        self.fruitless >= patience * self.clients.len() || self.mute >= talkers
     }
 
     /// Waits for events, until something is due or this moment has come.
     fn wait(&mut self, events: &mut Events, now: Nanos, until: Nanos) -> io::Result<()> {
-        let is_spare = |slot: &usize| self.callers[*slot].spare;
+        let is_spare = |slot: &usize| self.clients[*slot].spare;
         let message =
             self.spare.iter().any(is_spare).then(|| self.shared.message_source.next()).flatten();
         let dial = self.next_dial();
@@ -258,22 +258,22 @@ impl Load {
     /// message has a connection of its own.
     fn has_message(&self, slot: usize) -> bool {
         let Plan { reconnect, arrival, .. } = self.shared.plan;
-        self.callers[slot].talks && (reconnect || arrival == Arrival::Closed)
+        self.clients[slot].talks && (reconnect || arrival == Arrival::Closed)
     }
 
     /// Whether each message of this client has a connection of its own.
     fn calls_anew(&self, slot: usize) -> bool {
-        self.shared.plan.reconnect && self.callers[slot].talks
+        self.shared.plan.reconnect && self.clients[slot].talks
     }
 
     fn event(&mut self, event: &Event, now: Nanos) {
         let name = PeerId(event.token().0);
-        let Some(caller) = self.callers.get_mut(name.slot()) else { return };
-        if caller.generation as usize != name.generation() {
+        let Some(client) = self.clients.get_mut(name.slot()) else { return };
+        if client.generation as usize != name.generation() {
             return;
         }
         let answered = self.shared.message_source.answered();
-        let visit = caller.visit(name.slot(), event, now, &self.protocol, &mut self.shared);
+        let visit = client.visit(name.slot(), event, now, &self.protocol, &mut self.shared);
         if self.shared.message_source.answered() > answered {
             (self.fruitless, self.mute) = (0, 0);
         }
@@ -284,10 +284,10 @@ impl Load {
     fn serve_spare(&mut self, now: Nanos) {
         while self.shared.message_source.is_due(now) {
             let Some(slot) = self.spare.pop_front() else { break };
-            let caller = &mut self.callers[slot];
-            caller.listed = false;
-            if std::mem::take(&mut caller.spare) {
-                let visit = caller.talk(now, &mut self.shared);
+            let client = &mut self.clients[slot];
+            client.listed = false;
+            if std::mem::take(&mut client.spare) {
+                let visit = client.talk(now, &mut self.shared);
                 self.settle(slot, visit, now);
             }
         }
@@ -298,8 +298,8 @@ impl Load {
         self.has_connected |= self.shared.report.connected > 0;
         match visit {
             Visit::On => {
-                let caller = &mut self.callers[slot];
-                if caller.spare && !std::mem::replace(&mut caller.listed, true) {
+                let client = &mut self.clients[slot];
+                if client.spare && !std::mem::replace(&mut client.listed, true) {
                     self.spare.push_back(slot);
                 }
             }
@@ -316,7 +316,7 @@ impl Load {
                 });
                 let Shared { message_source, report, .. } = &mut self.shared;
                 let (mut messages, mut counting) = (0, 0);
-                for message in self.callers[slot].unanswered() {
+                for message in self.clients[slot].unanswered() {
                     messages += 1;
                     counting += u64::from(message_source.abandon(message.due));
                 }
@@ -330,14 +330,14 @@ impl Load {
     /// Whether messages wait for this client to connect. They don't while another client that is
     /// connected has nothing to say: at a low rate, that one alone is enough.
     fn lacks_clients(&self, slot: usize) -> bool {
-        self.callers[slot].talks && !self.spare.iter().any(|slot| self.callers[*slot].spare)
+        self.clients[slot].talks && !self.spare.iter().any(|slot| self.clients[*slot].spare)
     }
 
     fn hang_up(&mut self, slot: usize) {
         if self.shared.plan.hang_up == HangUp::Fin {
-            self.callers[slot].say_goodbye(&mut self.shared);
+            self.clients[slot].say_goodbye(&mut self.shared);
         }
-        if let Some(stream) = self.callers[slot].end() {
+        if let Some(stream) = self.clients[slot].end() {
             dial::hang_up(stream, self.shared.plan.hang_up);
         }
     }
@@ -349,7 +349,7 @@ impl Load {
         {
             self.resting.pop_front();
             // One that says nothing doesn't wait behind those that wait for a message.
-            match self.callers[slot].talks {
+            match self.clients[slot].talks {
                 true => self.absent.push_back(slot),
                 false => self.absent.push_front(slot),
             }
@@ -361,7 +361,7 @@ impl Load {
             let Some(slot) = self.absent.pop_front() else { break };
             let due =
                 self.has_message(slot).then(|| self.shared.message_source.take(now)).flatten();
-            self.callers[slot].reserve(due);
+            self.clients[slot].reserve(due);
             let visit = self.begin(slot, now).unwrap_or_else(Visit::Lost);
             self.settle(slot, visit, now);
         }
@@ -378,8 +378,8 @@ impl Load {
         let begun = self.shared.epoch + Duration::from_nanos(now);
         let dial = Dial::new(Arc::clone(addresses), begun, timeout);
         let dial = source.into_iter().fold(dial, Dial::with_source);
-        let caller = &mut self.callers[slot];
-        Ok(caller.begin(slot, dial, session, now, &self.protocol, &mut self.shared))
+        let client = &mut self.clients[slot];
+        Ok(client.begin(slot, dial, session, now, &self.protocol, &mut self.shared))
     }
 
     /// Looks for handshakes and replies that have taken too long, and for further addresses that
@@ -387,12 +387,12 @@ impl Load {
     fn give_up_on_the_slow(&mut self, now: Nanos) {
         let connect = nanos(self.shared.plan.connect_timeout);
         let reply = self.shared.plan.replies_within().map_or(Nanos::MAX, nanos);
-        for slot in 0..self.callers.len() {
-            if let Some(failure) = self.callers[slot].timed_out(now, connect, reply) {
+        for slot in 0..self.clients.len() {
+            if let Some(failure) = self.clients[slot].timed_out(now, connect, reply) {
                 self.settle(slot, Visit::Lost(failure), now);
-            } else if self.callers[slot].has_dial_due(now, &self.shared) {
-                let caller = &mut self.callers[slot];
-                let visit = caller.connect(slot, now, &self.protocol, &mut self.shared);
+            } else if self.clients[slot].has_dial_due(now, &self.shared) {
+                let client = &mut self.clients[slot];
+                let visit = client.connect(slot, now, &self.protocol, &mut self.shared);
                 self.settle(slot, visit, now);
             }
         }

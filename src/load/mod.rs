@@ -4,7 +4,7 @@
 //! [`Report`] says how it went. Memory doesn't grow with the run: latencies go into
 //! histograms of a fixed size, and what isn't due yet isn't kept.
 
-mod caller;
+mod client;
 mod dial;
 mod failure;
 mod generator;

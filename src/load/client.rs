@@ -64,7 +64,7 @@ impl Shared {
 
 /// One client of a load.
 #[derive(Debug)]
-pub(super) struct Caller {
+pub(super) struct LoadClient {
     /// None between two connections, and while one is begun.
     stream: Option<TcpStream>,
     /// The attempts to connect, while a connection is begun.
@@ -128,7 +128,7 @@ pub(super) enum Visit {
     Lost(Failure),
 }
 
-impl Caller {
+impl LoadClient {
     /// A client that has not dialled yet, and will have so many messages on their way.
     pub(super) fn new(talks: bool, depth: usize) -> Self {
         Self {
