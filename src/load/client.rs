@@ -27,13 +27,13 @@ use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 
-/// What all clients share, lent to the one whose turn it is.
+/// What all clients share, lent to the one that is visited.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) plan: Plan,
     /// How messages are framed.
     pub(super) form: Form,
-    /// The server says no word when it refuses us: it hangs up.
+    /// The server closes the connection without a word when it refuses a client.
     pub(super) refuses_silently: bool,
     pub(super) payload: Payload,
     pub(super) message_source: MessageSource,
@@ -72,16 +72,16 @@ pub(super) struct LoadClient {
     /// Tells this connection from the ones before it, of which an event may be late.
     pub(super) generation: u32,
     session: Option<Session>,
-    stage: Stage,
-    /// It says something; the others are only there.
-    pub(super) talks: bool,
-    /// It waits for a message to be due.
-    pub(super) spare: bool,
-    /// It stands in the queue of those who do, or did.
+    state: State,
+    /// It sends messages; the others only stay connected.
+    pub(super) sends: bool,
+    /// It could send a message, and none is due.
+    pub(super) available: bool,
+    /// It is in the queue of available clients, perhaps from before it sent something.
     pub(super) listed: bool,
     /// When the connection was begun.
     begun: Nanos,
-    /// When it stood.
+    /// When it was established.
     connected: Nanos,
     /// The number of the next message.
     next: u64,
@@ -91,7 +91,7 @@ pub(super) struct LoadClient {
     reserved: Option<Nanos>,
     /// The messages that were sent and are not answered yet; the oldest first.
     sent: VecDeque<Message>,
-    /// What the socket has not taken yet.
+    /// What the socket has not accepted yet.
     unsent: Vec<u8>,
 }
 
@@ -110,11 +110,11 @@ pub(super) struct Unanswered {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Absent,
-    Dialling,
-    Greeting,
-    Talking,
+enum State {
+    Disconnected,
+    Connecting,
+    Handshake,
+    Established,
 }
 
 /// What a visit came to.
@@ -122,30 +122,30 @@ enum Stage {
 pub(super) enum Visit {
     /// The client goes on.
     On,
-    /// It has all that it called for.
+    /// It has its reply, and disconnects.
     Done,
-    /// Its connection is no more.
+    /// Its connection has failed.
     Lost(Failure),
 }
 
 impl LoadClient {
-    /// A client that has not dialled yet, and will have so many messages on their way.
-    pub(super) fn new(talks: bool, depth: usize) -> Self {
+    /// A client that has not dialled yet, with at most `depth` messages in flight.
+    pub(super) fn new(sends: bool, depth: usize) -> Self {
         Self {
             stream: None,
             dial: None,
             generation: 0,
             session: None,
-            stage: Stage::Absent,
-            talks,
-            spare: false,
+            state: State::Disconnected,
+            sends,
+            available: false,
             listed: false,
             begun: 0,
             connected: 0,
             next: 0,
             first: 0,
             reserved: None,
-            sent: VecDeque::with_capacity(if talks { depth } else { 0 }),
+            sent: VecDeque::with_capacity(if sends { depth } else { 0 }),
             unsent: Vec::new(),
         }
     }
@@ -155,7 +155,7 @@ impl LoadClient {
         self.reserved = due;
     }
 
-    /// Begins a connection. It may stand at once.
+    /// Begins a connection, which may be established at once.
     pub(super) fn begin(
         &mut self,
         slot: usize,
@@ -165,11 +165,11 @@ impl LoadClient {
         protocol: &Protocol,
         shared: &mut Shared,
     ) -> Visit {
-        debug_assert!(self.sent.is_empty() && self.stage == Stage::Absent, "one at a time");
+        debug_assert!(self.sent.is_empty() && self.state == State::Disconnected, "one at a time");
         self.generation = PeerId::generation_after(self.generation);
         self.dial = Some(dial);
         self.session = Some(session);
-        self.stage = Stage::Dialling;
+        self.state = State::Connecting;
         self.begun = now;
         self.first = self.next;
         self.connect(slot, now, protocol, shared)
@@ -181,8 +181,8 @@ impl LoadClient {
         self.unsent.clear();
         self.session = None;
         self.dial = None;
-        self.stage = Stage::Absent;
-        self.spare = false;
+        self.state = State::Disconnected;
+        self.available = false;
         self.stream.take()
     }
 
@@ -197,11 +197,11 @@ impl LoadClient {
     /// What has taken too long: its handshake, or a reply.
     pub(super) fn timed_out(&self, now: Nanos, connect: Nanos, reply: Nanos) -> Option<Failure> {
         let is_over = |since: Nanos, limit: Nanos| since.saturating_add(limit) <= now;
-        match self.stage {
-            Stage::Dialling | Stage::Greeting if is_over(self.begun, connect) => {
+        match self.state {
+            State::Connecting | State::Handshake if is_over(self.begun, connect) => {
                 Some(Failure::ConnectTimeout)
             }
-            Stage::Talking
+            State::Established
                 if self.sent.front().is_some_and(|oldest| is_over(oldest.sent, reply)) =>
             {
                 Some(Failure::ReplyTimeout)
@@ -210,9 +210,9 @@ impl LoadClient {
         }
     }
 
-    /// Whether the handshake is over and a further message may be said.
-    pub(super) fn may_talk(&self, plan: &Plan) -> bool {
-        self.stage == Stage::Talking && self.talks && self.sent.len() < plan.depth
+    /// Whether the handshake is over and a further message may be sent.
+    pub(super) fn may_send(&self, plan: &Plan) -> bool {
+        self.state == State::Established && self.sends && self.sent.len() < plan.depth
     }
 
     /// Whether it connects to the server, and another of its addresses is to be tried by now.
@@ -221,7 +221,7 @@ impl LoadClient {
         due.is_some_and(|due| due <= shared.instant(now))
     }
 
-    /// Goes on connecting, and begins the handshake as soon as the connection stands.
+    /// Goes on connecting, and begins the handshake as soon as the socket is connected.
     pub(super) fn connect(
         &mut self,
         slot: usize,
@@ -244,16 +244,16 @@ impl LoadClient {
         shared.prefer(&address);
         shared.report.connect.record(now - self.begun);
         (self.dial, self.stream) = (None, Some(stream));
-        (self.stage, self.connected) = (Stage::Greeting, now);
+        (self.state, self.connected) = (State::Handshake, now);
         shared.outbox.clear();
         // Where the server has nothing to say first, this is the whole handshake.
-        match self.digest(0, now, protocol, shared) {
+        match self.process_input(0, now, protocol, shared) {
             Visit::On => self.send(shared).map_or_else(Visit::Lost, |()| Visit::On),
             over => over,
         }
     }
 
-    /// Has its turn upon an event.
+    /// Handles an event.
     pub(super) fn visit(
         &mut self,
         slot: usize,
@@ -262,9 +262,9 @@ impl LoadClient {
         protocol: &Protocol,
         shared: &mut Shared,
     ) -> Visit {
-        if self.stage == Stage::Dialling {
+        if self.state == State::Connecting {
             let visit = self.connect(slot, now, protocol, shared);
-            if visit != Visit::On || self.stage == Stage::Dialling {
+            if visit != Visit::On || self.state == State::Connecting {
                 return visit;
             }
         }
@@ -275,10 +275,10 @@ impl LoadClient {
         self.turn(event, now, protocol, shared).unwrap_or_else(Visit::Lost)
     }
 
-    /// Says what is due.
-    pub(super) fn talk(&mut self, now: Nanos, shared: &mut Shared) -> Visit {
+    /// Sends the messages that are due.
+    pub(super) fn send_due(&mut self, now: Nanos, shared: &mut Shared) -> Visit {
         shared.outbox.clear();
-        self.say(now, shared);
+        self.queue_due(now, shared);
         self.send(shared).map_or_else(Visit::Lost, |()| Visit::On)
     }
 
@@ -302,7 +302,7 @@ impl LoadClient {
                 Ok(length) => length,
             };
             shared.report.bytes_in += length as u64;
-            match self.digest(length, now, protocol, shared) {
+            match self.process_input(length, now, protocol, shared) {
                 Visit::On => self.send(shared)?,
                 over => return Ok(over),
             }
@@ -317,8 +317,8 @@ impl LoadClient {
         self.stream.as_mut().map_or(Ok(0), |stream| stream.read(into))
     }
 
-    /// Takes what was read, and says what is due thereupon.
-    fn digest(
+    /// Processes what was read, and queues the messages that are due then.
+    fn process_input(
         &mut self,
         length: usize,
         now: Nanos,
@@ -336,10 +336,10 @@ impl LoadClient {
                     shared.form = opened.form;
                     shared.report.handshake.record(now - self.connected);
                     shared.report.connected += 1;
-                    self.stage = Stage::Talking;
+                    self.state = State::Established;
                     Visit::On
                 }
-                Ok(Some(Event::Message(message))) => self.hear(message.bytes, now, shared),
+                Ok(Some(Event::Message(message))) => self.receive(message.bytes, now, shared),
                 Ok(Some(Event::Control)) => Visit::On,
                 Ok(Some(Event::Finished | Event::End)) => Visit::Lost(Failure::Closed),
                 Err(Refusal::Rejected(RefusalCode::Busy)) => Visit::Lost(Failure::Busy),
@@ -348,18 +348,18 @@ impl LoadClient {
             };
         }
         shared.inbox = inbox;
-        // Who is lost has nothing to be told any more, least of all without what stood before it.
+        // After a failure nothing is sent any more, least of all without what stood before it.
         self.session = (!matches!(visit, Visit::Lost(_))).then_some(session);
-        if visit == Visit::On && self.stage == Stage::Talking {
-            self.say(now, shared);
+        if visit == Visit::On && self.state == State::Established {
+            self.queue_due(now, shared);
         }
         visit
     }
 
-    /// A reply has come.
-    fn hear(&mut self, reply: &[u8], now: Nanos, shared: &mut Shared) -> Visit {
+    /// Receives a reply.
+    fn receive(&mut self, reply: &[u8], now: Nanos, shared: &mut Shared) -> Visit {
         let number = self.next - self.sent.len() as u64;
-        // One that nothing was said for answers nothing.
+        // A reply to no message is a violation.
         let Some(message) = self.sent.front().copied() else {
             return Visit::Lost(Failure::Violation);
         };
@@ -377,11 +377,11 @@ impl LoadClient {
         if shared.plan.reconnect { Visit::Done } else { Visit::On }
     }
 
-    /// Says the messages that are due, as many as may be on their way.
-    fn say(&mut self, now: Nanos, shared: &mut Shared) {
+    /// Queues the messages that are due, as many as may be in flight.
+    fn queue_due(&mut self, now: Nanos, shared: &mut Shared) {
         if let Some(due) = self.reserved.take() {
             if shared.plan.reconnect {
-                self.write(due, now, shared);
+                self.queue(due, now, shared);
                 // It is the only one: said at once, this costs neither end a further call.
                 if let Some(session) = &mut self.session {
                     session.say_goodbye(&mut shared.outbox);
@@ -392,13 +392,13 @@ impl LoadClient {
                 shared.message_source.give_back(due);
             }
         }
-        while !shared.plan.reconnect && self.may_talk(&shared.plan) {
-            let Some(due) = shared.message_source.take(now) else { return self.spare = true };
-            self.write(due, now, shared);
+        while !shared.plan.reconnect && self.may_send(&shared.plan) {
+            let Some(due) = shared.message_source.take(now) else { return self.available = true };
+            self.queue(due, now, shared);
         }
     }
 
-    fn write(&mut self, due: Nanos, now: Nanos, shared: &mut Shared) {
+    fn queue(&mut self, due: Nanos, now: Nanos, shared: &mut Shared) {
         self.sent.push_back(Message { due, sent: now });
         let start = shared.outbox.len();
         shared.form.begin(&mut shared.outbox);
@@ -408,16 +408,16 @@ impl LoadClient {
     }
 
     /// Says that nothing follows, where the dialect has a word for it. What the socket doesn't
-    /// take of it is lost.
+    /// accept of it is lost.
     pub(super) fn say_goodbye(&mut self, shared: &mut Shared) {
         shared.outbox.clear();
-        if let Some(session) = self.session.as_mut().filter(|_| self.stage == Stage::Talking) {
+        if let Some(session) = self.session.as_mut().filter(|_| self.state == State::Established) {
             session.say_goodbye(&mut shared.outbox);
             let _ = self.send(shared);
         }
     }
 
-    /// Sends the outbox behind what waits already.
+    /// Sends the outbox after what is unsent already.
     fn send(&mut self, shared: &mut Shared) -> Result<(), Failure> {
         let session = self.session.as_mut();
         let sealed = session.map_or(0, |session| session.seal(&mut shared.outbox));
@@ -460,7 +460,7 @@ impl LoadClient {
     /// The connection is broken. A reset is also how a server hangs up on messages unread, as on
     /// those behind a proof that it doesn't accept.
     fn broken(&self, shared: &Shared) -> Failure {
-        let may_be_refused = self.stage == Stage::Talking && self.seems_refused(shared);
+        let may_be_refused = self.state == State::Established && self.seems_refused(shared);
         if may_be_refused { Failure::Refused } else { Failure::Reset }
     }
 }

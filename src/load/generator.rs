@@ -36,8 +36,8 @@ const INBOX: usize = 64 << 10;
 /// The connections that are begun before events are looked at again.
 const DIALS: usize = 64;
 
-/// How long a client rests whose connection has failed.
-const REST: Nanos = 100_000_000;
+/// How long a client waits after its connection has failed.
+const BACK_OFF: Nanos = 100_000_000;
 
 /// How often the watcher is called, and timeouts are looked for.
 const TICK: Nanos = 100_000_000;
@@ -56,21 +56,22 @@ pub struct Load {
     shared: Shared,
     poll: Poll,
     clients: Vec<LoadClient>,
-    /// Those that are to dial.
-    absent: VecDeque<usize>,
-    /// Those whose connection has failed, and until when they rest.
-    resting: VecDeque<(Nanos, usize)>,
-    /// Those that wait for a message to be due. One that isn't marked as spare is stale.
-    spare: VecDeque<usize>,
+    /// The clients that are to dial.
+    disconnected: VecDeque<usize>,
+    /// The clients whose connection has failed, and until when they wait.
+    backing_off: VecDeque<(Nanos, usize)>,
+    /// The clients that wait for a message to be due. An entry whose client isn't marked as
+    /// available is stale.
+    available: VecDeque<usize>,
     /// When connections may be begun.
     dials: Pacer,
     dialled: usize,
     /// Whether a handshake was ever gone through, also in the warm-up.
     has_connected: bool,
     /// Connections that have failed since a message was last answered.
-    fruitless: usize,
-    /// Those of them that ended because a reply, or the connection itself, didn't come in time.
-    mute: usize,
+    failed: usize,
+    /// How many of them ended because a reply, or the connection itself, didn't come in time.
+    timed_out: usize,
     /// When time ends the load.
     end: Nanos,
     /// How long the loop has waited for something to do.
@@ -109,14 +110,14 @@ impl Load {
         let poll = Poll::new()?;
         Ok(Self {
             clients: (0..clients).map(|n| LoadClient::new(n >= plan.idle, plan.depth)).collect(),
-            absent: (0..clients).collect(),
-            resting: VecDeque::new(),
-            spare: VecDeque::with_capacity(plan.connections),
+            disconnected: (0..clients).collect(),
+            backing_off: VecDeque::new(),
+            available: VecDeque::with_capacity(plan.connections),
             dials: Pacer::new(dials, SEED),
             dialled: 0,
             has_connected: false,
-            fruitless: 0,
-            mute: 0,
+            failed: 0,
+            timed_out: 0,
             waited: 0,
             end,
             shared: Shared {
@@ -160,7 +161,7 @@ impl Load {
             for event in &events {
                 self.event(event, now);
             }
-            self.serve_spare(now);
+            self.serve_available(now);
             self.dial(now);
             if now >= tick {
                 tick = now + TICK;
@@ -220,17 +221,21 @@ impl Load {
     /// The clients have failed often since a message was last answered.
     fn is_hopeless(&self) -> bool {
         let patience = if self.has_connected { 100 } else { 10 };
-        let talkers = self.shared.plan.connections;
-        self.fruitless >= patience * self.clients.len() || self.mute >= talkers
+        let senders = self.shared.plan.connections;
+        self.failed >= patience * self.clients.len() || self.timed_out >= senders
     }
 
     /// Waits for events, until something is due or this moment has come.
     fn wait(&mut self, events: &mut Events, now: Nanos, until: Nanos) -> io::Result<()> {
-        let is_spare = |slot: &usize| self.clients[*slot].spare;
-        let message =
-            self.spare.iter().any(is_spare).then(|| self.shared.message_source.next()).flatten();
+        let is_available = |slot: &usize| self.clients[*slot].available;
+        let message = self
+            .available
+            .iter()
+            .any(is_available)
+            .then(|| self.shared.message_source.next())
+            .flatten();
         let dial = self.next_dial();
-        let rested = self.resting.front().map(|(end, _)| *end);
+        let rested = self.backing_off.front().map(|(end, _)| *end);
         let due = [message, dial, rested].into_iter().flatten().fold(until, Nanos::min);
         let left = due.saturating_sub(now);
         let timeout = if left < MILLISECOND { 0 } else { left };
@@ -247,9 +252,9 @@ impl Load {
 
     /// When the next connection is to be begun.
     fn next_dial(&self) -> Option<Nanos> {
-        let slot = *self.absent.front()?;
+        let slot = *self.disconnected.front()?;
         let allowed = self.dials.next().unwrap_or_default();
-        let wanted = if self.calls_anew(slot) { self.shared.message_source.next()? } else { 0 };
+        let wanted = if self.reconnects(slot) { self.shared.message_source.next()? } else { 0 };
         Some(allowed.max(wanted))
     }
 
@@ -258,12 +263,12 @@ impl Load {
     /// message has a connection of its own.
     fn has_message(&self, slot: usize) -> bool {
         let Plan { reconnect, arrival, .. } = self.shared.plan;
-        self.clients[slot].talks && (reconnect || arrival == Arrival::Closed)
+        self.clients[slot].sends && (reconnect || arrival == Arrival::Closed)
     }
 
     /// Whether each message of this client has a connection of its own.
-    fn calls_anew(&self, slot: usize) -> bool {
-        self.shared.plan.reconnect && self.clients[slot].talks
+    fn reconnects(&self, slot: usize) -> bool {
+        self.shared.plan.reconnect && self.clients[slot].sends
     }
 
     fn event(&mut self, event: &Event, now: Nanos) {
@@ -275,41 +280,41 @@ impl Load {
         let answered = self.shared.message_source.answered();
         let visit = client.visit(name.slot(), event, now, &self.protocol, &mut self.shared);
         if self.shared.message_source.answered() > answered {
-            (self.fruitless, self.mute) = (0, 0);
+            (self.failed, self.timed_out) = (0, 0);
         }
         self.settle(name.slot(), visit, now);
     }
 
-    /// Has those say something who wait for a message to be due.
-    fn serve_spare(&mut self, now: Nanos) {
+    /// Sends the messages that are due on available clients.
+    fn serve_available(&mut self, now: Nanos) {
         while self.shared.message_source.is_due(now) {
-            let Some(slot) = self.spare.pop_front() else { break };
+            let Some(slot) = self.available.pop_front() else { break };
             let client = &mut self.clients[slot];
             client.listed = false;
-            if std::mem::take(&mut client.spare) {
-                let visit = client.talk(now, &mut self.shared);
+            if std::mem::take(&mut client.available) {
+                let visit = client.send_due(now, &mut self.shared);
                 self.settle(slot, visit, now);
             }
         }
     }
 
-    /// Sees to what came of a visit.
+    /// Handles what came of a visit.
     fn settle(&mut self, slot: usize, visit: Visit, now: Nanos) {
         self.has_connected |= self.shared.report.connected > 0;
         match visit {
             Visit::On => {
                 let client = &mut self.clients[slot];
-                if client.spare && !std::mem::replace(&mut client.listed, true) {
-                    self.spare.push_back(slot);
+                if client.available && !std::mem::replace(&mut client.listed, true) {
+                    self.available.push_back(slot);
                 }
             }
             Visit::Done => {
                 self.hang_up(slot);
-                self.absent.push_back(slot);
+                self.disconnected.push_back(slot);
             }
             Visit::Lost(failure) => {
-                self.fruitless += 1;
-                self.mute += usize::from(match failure {
+                self.failed += 1;
+                self.timed_out += usize::from(match failure {
                     Failure::ReplyTimeout => true,
                     Failure::ConnectTimeout => !self.has_connected || self.lacks_clients(slot),
                     _ => false,
@@ -322,7 +327,7 @@ impl Load {
                 }
                 report.lose(failure, messages, counting);
                 self.hang_up(slot);
-                self.resting.push_back((now + REST, slot));
+                self.backing_off.push_back((now + BACK_OFF, slot));
             }
         }
     }
@@ -330,7 +335,7 @@ impl Load {
     /// Whether messages wait for this client to connect. They don't while another client that is
     /// connected has nothing to say: at a low rate, that one alone is enough.
     fn lacks_clients(&self, slot: usize) -> bool {
-        self.clients[slot].talks && !self.spare.iter().any(|slot| self.clients[*slot].spare)
+        self.clients[slot].sends && !self.available.iter().any(|slot| self.clients[*slot].available)
     }
 
     fn hang_up(&mut self, slot: usize) {
@@ -344,21 +349,21 @@ impl Load {
 
     /// Begins the connections that are due.
     fn dial(&mut self, now: Nanos) {
-        while let Some(&(end, slot)) = self.resting.front()
+        while let Some(&(end, slot)) = self.backing_off.front()
             && end <= now
         {
-            self.resting.pop_front();
-            // One that says nothing doesn't wait behind those that wait for a message.
-            match self.clients[slot].talks {
-                true => self.absent.push_back(slot),
-                false => self.absent.push_front(slot),
+            self.backing_off.pop_front();
+            // An idle client doesn't wait behind those that wait for a message.
+            match self.clients[slot].sends {
+                true => self.disconnected.push_back(slot),
+                false => self.disconnected.push_front(slot),
             }
         }
         for _ in 0..DIALS {
             if self.next_dial().is_none_or(|due| due > now) || self.dials.take(now).is_none() {
                 break;
             }
-            let Some(slot) = self.absent.pop_front() else { break };
+            let Some(slot) = self.disconnected.pop_front() else { break };
             let due =
                 self.has_message(slot).then(|| self.shared.message_source.take(now)).flatten();
             self.clients[slot].reserve(due);
