@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
 use countersign::Dialect;
-use countersign::load::{HangUp, Load, Plan};
+use countersign::load::{Disconnect, Load, Plan};
 use ours::{Ours, protocol};
 use run::Run;
 use spread::Spread;
@@ -57,7 +57,7 @@ fn rate(address: SocketAddr, dialect: Dialect, in_flight: usize, count: u64) -> 
         reconnect: true,
         count: Some(count),
         // With a good-bye, the clients' ports would soon all be waiting for stray segments.
-        hang_up: HangUp::Rst,
+        disconnect: Disconnect::Rst,
         ..Plan::default()
     };
     let load = Load::new(address, protocol(dialect), plan).unwrap();

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign::load::{Arrival, HangUp, Plan, Report};
+use countersign::load::{Arrival, Disconnect, Plan, Report};
 use countersign::{Dialect, Key, Protocol, Session};
 use process::{Process, Scratch, load, program};
 use run::Run;
@@ -119,7 +119,7 @@ fn honest(process: &Process, protocol: &Protocol, tiny: bool) -> Report {
         reconnect: true,
         arrival: Arrival::Poisson(200.0),
         duration: Some(Duration::from_secs(if tiny { 1 } else { 5 })),
-        hang_up: HangUp::Rst,
+        disconnect: Disconnect::Rst,
         ..Plan::default()
     };
     load(process, protocol, plan)

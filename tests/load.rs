@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use countersign::load::{Arrival, Failure, HangUp, Load, Plan, Report};
+use countersign::load::{Arrival, Disconnect, Failure, Load, Plan, Report};
 use countersign::services::{Echo, Timestamp};
 use countersign::{
     Dialect, Exchange, Framing, Handle, Key, Limits, ListenerConfig, Protection, Protocol, Reply,
@@ -133,8 +133,8 @@ fn one_exchange_a_connection_is_loaded_by_connecting_anew() {
         let protocol = || keyed(dialect, b"sixteen bytes or more").with_exchange(Exchange::Once);
         let serving = Serving::start(&protocol(), Echo);
         let plan = Plan { reconnect: true, count: Some(300), size: 1, ..Plan::default() };
-        for hang_up in [HangUp::Fin, HangUp::Rst] {
-            let report = run(serving.address, &protocol(), Plan { hang_up, ..plan.clone() });
+        for disconnect in [Disconnect::Fin, Disconnect::Rst] {
+            let report = run(serving.address, &protocol(), Plan { disconnect, ..plan.clone() });
             assert_eq!((report.answered, report.failed()), (300, 0), "{dialect}");
         }
         let persistent = Plan::default();

@@ -86,7 +86,7 @@ impl<'p> Batch<'p> {
                 Work::Connections(end) => {
                     self.connect();
                     self.exchange();
-                    self.hang_up(end);
+                    self.disconnect(end);
                 }
                 Work::Messages(depth) => {
                     self.clients.iter_mut().for_each(|client| client.say(self.protocol, depth));
@@ -134,7 +134,7 @@ impl<'p> Batch<'p> {
     }
 
     /// Ends all connections.
-    fn hang_up(&mut self, end: End) {
+    fn disconnect(&mut self, end: End) {
         self.pause();
         for client in self.clients.drain(..) {
             if end == End::Reset {

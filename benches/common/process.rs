@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use countersign::load::{HangUp, Load, Plan, Report};
+use countersign::load::{Disconnect, Load, Plan, Report};
 use countersign::{Dialect, KeyRing, Protocol};
 
 /// A folder for key files and what the tools write; removed at the end.
@@ -86,8 +86,8 @@ impl Process {
         let sources = (1..=4).map(|host| [127, 0, 0, host].into()).collect();
         let (idle, wanted) = (connections, connections as u64 + 1);
         // With a good-bye, the ports of one measurement would be missing in the next.
-        let hang_up = HangUp::Rst;
-        let plan = Plan { connections: 1, idle, sources, hang_up, ..Plan::default() };
+        let disconnect = Disconnect::Rst;
+        let plan = Plan { connections: 1, idle, sources, disconnect, ..Plan::default() };
         let mut held = 0;
         let report = Load::new(&self.address, protocol.clone(), plan).unwrap().run(|report| {
             if report.connected < wanted {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::load::failure::Failure;
-use crate::load::plan::HangUp;
+use crate::load::plan::Disconnect;
 
 /// Whether clients can come from an address: it is one of this machine.
 pub(super) fn check_source(source: IpAddr) -> io::Result<()> {
@@ -43,8 +43,8 @@ pub(super) fn why(error: &io::Error) -> Failure {
 }
 
 /// Hangs up.
-pub(super) fn hang_up(stream: TcpStream, how: HangUp) {
-    if how == HangUp::Rst {
+pub(super) fn disconnect(stream: TcpStream, how: Disconnect) {
+    if how == Disconnect::Rst {
         // Where it can't be set, the peer sees a good-bye instead.
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     }

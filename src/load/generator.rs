@@ -19,7 +19,7 @@ use crate::load::failure::Failure;
 use crate::load::message_source::MessageSource;
 use crate::load::pacer::{Nanos, Pacer};
 use crate::load::payload::{Payload, STAMP};
-use crate::load::plan::{Arrival, HangUp, Plan, PlanError};
+use crate::load::plan::{Arrival, Disconnect, Plan, PlanError};
 use crate::load::report::Report;
 use crate::proto::dialect::Dialect;
 use crate::proto::handshake::CHALLENGE;
@@ -207,7 +207,7 @@ impl Load {
         report.behind = Duration::from_nanos(rest.behind);
         let accounted = report.answered + report.failed() + report.aborted + report.unsent;
         debug_assert_eq!(report.due, accounted, "each message is counted once");
-        (0..self.clients.len()).for_each(|slot| self.hang_up(slot));
+        (0..self.clients.len()).for_each(|slot| self.disconnect(slot));
         self.shared.report
     }
 
@@ -309,7 +309,7 @@ impl Load {
                 }
             }
             Visit::Done => {
-                self.hang_up(slot);
+                self.disconnect(slot);
                 self.disconnected.push_back(slot);
             }
             Visit::Lost(failure) => {
@@ -326,7 +326,7 @@ impl Load {
                     counting += u64::from(message_source.abandon(message.due));
                 }
                 report.lose(failure, messages, counting);
-                self.hang_up(slot);
+                self.disconnect(slot);
                 self.backing_off.push_back((now + BACK_OFF, slot));
             }
         }
@@ -338,12 +338,12 @@ impl Load {
         self.clients[slot].sends && !self.available.iter().any(|slot| self.clients[*slot].available)
     }
 
-    fn hang_up(&mut self, slot: usize) {
-        if self.shared.plan.hang_up == HangUp::Fin {
+    fn disconnect(&mut self, slot: usize) {
+        if self.shared.plan.disconnect == Disconnect::Fin {
             self.clients[slot].say_goodbye(&mut self.shared);
         }
         if let Some(stream) = self.clients[slot].end() {
-            dial::hang_up(stream, self.shared.plan.hang_up);
+            dial::disconnect(stream, self.shared.plan.disconnect);
         }
     }
 

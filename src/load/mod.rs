@@ -18,5 +18,5 @@ mod report;
 pub use failure::Failure;
 pub use generator::Load;
 pub use latencies::Latencies;
-pub use plan::{Arrival, HangUp, Plan, PlanError};
+pub use plan::{Arrival, Disconnect, Plan, PlanError};
 pub use report::Report;

@@ -60,7 +60,7 @@ pub struct Plan {
     /// go on for ever, and else no limit.
     pub reply_timeout: Option<Duration>,
     /// How a client hangs up.
-    pub hang_up: HangUp,
+    pub disconnect: Disconnect,
     /// The addresses that clients come from, in turn; with none, the system chooses.
     pub sources: Vec<IpAddr>,
 }
@@ -83,7 +83,7 @@ pub enum Arrival {
 /// How a client hangs up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum HangUp {
+pub enum Disconnect {
     /// With a good-bye, which keeps the client's port for a minute or so.
     #[default]
     Fin,
@@ -107,7 +107,7 @@ impl Default for Plan {
             connect_rate: None,
             connect_timeout: Duration::from_secs(5),
             reply_timeout: None,
-            hang_up: HangUp::Fin,
+            disconnect: Disconnect::Fin,
             sources: Vec::new(),
         }
     }

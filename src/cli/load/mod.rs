@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use countersign::load as library;
-use countersign::load::{Arrival, HangUp, Plan, Report};
+use countersign::load::{Arrival, Disconnect, Plan, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::{Failure, Kind};
@@ -243,9 +243,9 @@ impl Load {
             connect_rate: self.connect_rate.map(|rate| rate as f64),
             connect_timeout: self.connect_timeout,
             reply_timeout: self.reply_timeout,
-            hang_up: match self.close {
-                Ending::Fin => HangUp::Fin,
-                Ending::Rst => HangUp::Rst,
+            disconnect: match self.close {
+                Ending::Fin => Disconnect::Fin,
+                Ending::Rst => Disconnect::Rst,
             },
             sources: self.source.clone(),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::load::{HangUp, Plan, Report};
+use countersign::load::{Disconnect, Plan, Report};
 use serde_json::{Value, json};
 
 use super::{Load, Spacing};
@@ -47,7 +47,7 @@ impl Parameters {
             ("arrival", json!(arrival)),
             ("burst", json!(is_burst.then_some(load.burst))),
             ("reconnect", json!(plan.reconnect)),
-            ("close", json!(if plan.hang_up == HangUp::Rst { "rst" } else { "fin" })),
+            ("close", json!(if plan.disconnect == Disconnect::Rst { "rst" } else { "fin" })),
             ("source", json!(sources)),
             ("connectRate", json!(load.connect_rate)),
             ("connectTimeoutSeconds", json!(seconds(plan.connect_timeout))),
