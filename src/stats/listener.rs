@@ -144,7 +144,7 @@ mod tests {
         for id in ids {
             ring.add(Key::new(id, format!("the secret of {id}!!").as_bytes()).unwrap()).unwrap();
         }
-        let info = Arc::new(ListenerInfo::new("gate", vec!["127.0.0.1:9527".to_owned()], &ring));
+        let info = Arc::new(ListenerInfo::new("main", vec!["127.0.0.1:9527".to_owned()], &ring));
         let mut listener = ListenerStats::new(info);
         listener.counters.messages = 77;
         listener.connections.open = 2;
@@ -164,7 +164,7 @@ mod tests {
             sum.merge(&stats(&["garden", "shed"]));
         }
         let listener = &sum.listeners[0];
-        assert_eq!((listener.info.name.as_str(), listener.counters.messages), ("gate", 3 * 77));
+        assert_eq!((listener.info.name.as_str(), listener.counters.messages), ("main", 3 * 77));
         assert_eq!((listener.connections.open, sum.buffered()), (6, 3 * 512));
         assert_eq!((sum.memory_max.total, sum.counters().messages), (12 << 20, 3 * 77));
         let by_key = |sum: &Stats| {

@@ -301,14 +301,14 @@ mod tests {
     fn values_stand_behind_their_labels() {
         let text = text();
         let lines = [
-            "countersign_connections_accepted_total{listener=\"gate\"} 9",
-            "countersign_refused_total{listener=\"gate\",reason=\"wrong-proof\"} 3",
-            "countersign_refused_total{listener=\"gate\",reason=\"too-many-connections\"} 0",
+            "countersign_connections_accepted_total{listener=\"main\"} 9",
+            "countersign_refused_total{listener=\"main\",reason=\"wrong-proof\"} 3",
+            "countersign_refused_total{listener=\"main\",reason=\"too-many-connections\"} 0",
             "countersign_closed_total{listener=\"a\\\"\\\\n\\\\é\",reason=\"finished\"} 2",
-            "countersign_key_connections{listener=\"gate\",key=\"garden\"} 2",
-            "countersign_key_connections_authenticated_total{listener=\"gate\",key=\"shed\"} 0",
-            "countersign_connections{listener=\"gate\",state=\"open\"} 2",
-            "countersign_key_expiry_timestamp_seconds{listener=\"gate\",key=\"garden\"} 1800000000",
+            "countersign_key_connections{listener=\"main\",key=\"garden\"} 2",
+            "countersign_key_connections_authenticated_total{listener=\"main\",key=\"shed\"} 0",
+            "countersign_connections{listener=\"main\",state=\"open\"} 2",
+            "countersign_key_expiry_timestamp_seconds{listener=\"main\",key=\"garden\"} 1800000000",
             "countersign_turn_duration_seconds_bucket{le=\"0.000001\"} 10",
             "countersign_turn_duration_seconds_bucket{le=\"0.000002\"} 90",
             "countersign_turn_duration_seconds_bucket{le=\"+Inf\"} 100",

@@ -272,7 +272,7 @@ pub(in crate::cli) mod tests {
             stats
         };
         let mut stats = Stats::default();
-        stats.listeners = vec![listener("gate", &ring), listener("a\"\n\\é", &KeyRing::default())];
+        stats.listeners = vec![listener("main", &ring), listener("a\"\n\\é", &KeyRing::default())];
         (stats.memory_max.total, stats.memory_max.buffered) = (4 << 20, 3 << 20);
         for (count, micros) in [(10, 1), (80, 2), (9, 3), (1, 7_000)] {
             (0..count).for_each(|_| stats.loop_times.record(Duration::from_micros(micros)));
@@ -296,13 +296,13 @@ pub(in crate::cli) mod tests {
         let text = serde_json::to_string_pretty(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let gate = &value["listeners"][0];
-        assert_eq!(gate["refused"], serde_json::json!({ "wrong-proof": 6 }));
-        assert_eq!(gate["closed"], serde_json::json!({ "finished": 4 }));
-        assert_eq!(gate["keys"][0]["not_after"], "2027-01-15T08:00:00Z");
-        assert_eq!(gate["keys"][0]["state"], "live");
+        let main = &value["listeners"][0];
+        assert_eq!(main["refused"], serde_json::json!({ "wrong-proof": 6 }));
+        assert_eq!(main["closed"], serde_json::json!({ "finished": 4 }));
+        assert_eq!(main["keys"][0]["not_after"], "2027-01-15T08:00:00Z");
+        assert_eq!(main["keys"][0]["state"], "live");
         assert_eq!(
-            (&gate["keys"][0]["open"], &gate["keys"][0]["authenticated"]),
+            (&main["keys"][0]["open"], &main["keys"][0]["authenticated"]),
             (&4.into(), &10.into())
         );
         assert_eq!(value["memory"]["buffered_max_bytes"], 6 << 20);

@@ -231,7 +231,7 @@ mod tests {
             "  reloads      0 done, 1 failed, in force since 2026-09-21T14:13:20Z; ",
             "  memory       2 KiB of 6 MiB buffered, at most 8 MiB",
             "  turns        200; p50 2 µs, p99 4 µs, max 7.0 ms",
-            "gate: echo at 127.0.0.1:9527, countersign/1, lines",
+            "main: echo at 127.0.0.1:9527, countersign/1, lines",
             "  connections  4 open, 2 in the handshake, 2 delayed, 0 closing, of 200",
             "  accepted     18, 10 authenticated",
             "  refused      6 wrong-proof",
@@ -251,10 +251,10 @@ mod tests {
     fn rates_are_between_two_reports_of_one_process() {
         let (before, mut after) = (report(), report());
         after.uptime_seconds = before.uptime_seconds + 2.0;
-        let gate = &mut after.listeners[0];
-        gate.accepted += 5;
-        gate.messages += 3000;
-        gate.received_bytes += 4096;
+        let main = &mut after.listeners[0];
+        main.accepted += 5;
+        main.messages += 3000;
+        main.received_bytes += 4096;
         let text = shown(&after, Some(&before), false);
         for rate in ["23 (2.5/s)", "3154 (1500.0/s)", "4 KiB received (2 KiB/s)", "200 (0.0/s)"] {
             assert!(text.contains(rate), "{rate}\n{text}");
