@@ -205,10 +205,11 @@ impl Aggregate {
     /// Whether new connections are served; if not, why they aren't.
     pub(super) fn readiness(&self) -> Result<(), String> {
         let state = self.state();
-        match state.workers.iter().filter(|worker| worker.stats.is_none()).count() {
+        let all = state.workers.len();
+        match state.workers.iter().filter(|worker| worker.stats.is_some()).count() {
             _ if state.is_draining => Err("draining".to_owned()),
-            0 => Ok(()),
-            absent => Err(format!("starting: {absent} workers don't serve yet")),
+            serving if serving == all => Ok(()),
+            serving => Err(format!("starting: {serving} of {all} workers are ready")),
         }
     }
 
@@ -279,7 +280,7 @@ pub(super) mod tests {
     #[test]
     fn it_is_ready_when_every_worker_serves_until_it_is_told_to_stop() {
         let aggregate = aggregate(2, &[Stats::default()]);
-        assert_eq!(aggregate.readiness(), Err("starting: 1 workers don't serve yet".to_owned()));
+        assert_eq!(aggregate.readiness(), Err("starting: 1 of 2 workers are ready".to_owned()));
         assert!(!aggregate.snapshot(system::monotonic()).is_ready());
         aggregate.publish(1, Stats::default(), false);
         assert_eq!(aggregate.readiness(), Ok(()));

@@ -190,10 +190,7 @@ mod tests {
 
     #[test]
     fn a_health_page_is_200_or_says_why_not() {
-        assert_eq!(
-            shown(&[], "/readyz"),
-            (503, "starting: 1 workers don't serve yet\n".to_owned())
-        );
+        assert_eq!(shown(&[], "/readyz"), (503, "starting: 0 of 1 workers are ready\n".to_owned()));
         assert_eq!(shown(&[Stats::default()], "/readyz"), (200, "ready\n".to_owned()));
         assert_eq!(shown(&[], "/healthz"), (200, "ok\n".to_owned()));
     }
