@@ -34,7 +34,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.handle.stop_now().unwrap();
+        self.handle.stop().unwrap();
     }
 }
 

@@ -33,7 +33,7 @@ impl Ours {
 
 impl Drop for Ours {
     fn drop(&mut self) {
-        self.handle.stop_now().unwrap();
+        self.handle.stop().unwrap();
         self.thread.take().unwrap().join().unwrap();
     }
 }

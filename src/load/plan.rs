@@ -26,7 +26,7 @@ use crate::proto::protocol::{Exchange, Protocol};
 /// let report = Load::new(address, Protocol::open(), plan)?.run(|_| ControlFlow::Continue(()))?;
 /// assert_eq!((report.due, report.answered, report.failed()), (1000, 1000, 0));
 ///
-/// handle.stop()?;
+/// handle.drain()?;
 /// serving.join().unwrap()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

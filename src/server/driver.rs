@@ -18,7 +18,7 @@ use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
 use crate::server::engine::{Engine, TellError};
-use crate::server::handle::{Handle, Order};
+use crate::server::handle::{Handle, Request};
 use crate::server::instant::Instant;
 use crate::server::listener::config::ListenerConfig;
 use crate::server::listener::{LISTENERS_MAX, Listener};
@@ -173,12 +173,12 @@ impl<S: Service> Server<S> {
         self.has_more_events |= taken == EVENTS;
         let begun = clock::monotonic();
         let now = self.instant(begun);
-        match self.handle.given() {
-            Order::Run => {}
-            Order::Drain => self.drain(now),
-            Order::Halt => {
+        match self.handle.requested() {
+            Request::Run => {}
+            Request::Drain => self.drain(now),
+            Request::Stop => {
                 self.drain(now);
-                self.engine.halt(now);
+                self.engine.stop(now);
             }
         }
         let visits = self.engine.turn(now, clock::wall())?;

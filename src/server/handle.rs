@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use mio::Waker;
 
-/// What another thread has asked for.
+/// What the server was asked to do, from the mildest to the gravest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Order {
+pub(super) enum Request {
     Run,
     Drain,
-    Halt,
+    Stop,
 }
 
-impl Order {
-    const ALL: [Self; 3] = [Self::Run, Self::Drain, Self::Halt];
+impl Request {
+    const ALL: [Self; 3] = [Self::Run, Self::Drain, Self::Stop];
 }
 
 /// Stops or wakes a [`Server`](crate::Server) from another thread.
@@ -26,34 +26,34 @@ pub struct Handle {
 
 #[derive(Debug)]
 struct Shared {
-    /// The gravest [`Order`] so far.
-    order: AtomicU8,
+    /// The gravest [`Request`] so far.
+    request: AtomicU8,
     waker: Waker,
 }
 
 impl Handle {
     pub(super) fn new(waker: Waker) -> Self {
-        Self { shared: Arc::new(Shared { order: AtomicU8::new(Order::Run as u8), waker }) }
+        Self { shared: Arc::new(Shared { request: AtomicU8::new(Request::Run as u8), waker }) }
     }
 
-    /// Stops gracefully: nobody is let in any more, what has arrived is answered, and
+    /// Stops gracefully: the server accepts no more connections, answers what has arrived, and
     /// [`Server::run`](crate::Server::run) returns once every connection is closed, at the latest
     /// after [`Limits::drain_timeout`](crate::Limits::drain_timeout).
     ///
     /// # Errors
     ///
-    /// The loop could not be woken; it stops when it next wakes by itself.
-    pub fn stop(&self) -> io::Result<()> {
-        self.order(Order::Drain)
+    /// The loop could not be woken; it drains when it next wakes by itself.
+    pub fn drain(&self) -> io::Result<()> {
+        self.request(Request::Drain)
     }
 
     /// Stops at once: every connection is closed as it is.
     ///
     /// # Errors
     ///
-    /// As for [`stop`](Self::stop).
-    pub fn stop_now(&self) -> io::Result<()> {
-        self.order(Order::Halt)
+    /// As for [`drain`](Self::drain).
+    pub fn stop(&self) -> io::Result<()> {
+        self.request(Request::Stop)
     }
 
     /// Has [`Server::turn`](crate::Server::turn) return.
@@ -65,13 +65,14 @@ impl Handle {
         self.shared.waker.wake()
     }
 
-    fn order(&self, order: Order) -> io::Result<()> {
-        self.shared.order.fetch_max(order as u8, Ordering::Release);
+    fn request(&self, request: Request) -> io::Result<()> {
+        self.shared.request.fetch_max(request as u8, Ordering::Release);
         self.wake()
     }
 
-    pub(super) fn given(&self) -> Order {
-        let given = self.shared.order.load(Ordering::Acquire);
-        Order::ALL.into_iter().find(|order| *order as u8 == given).unwrap_or(Order::Run)
+    /// The gravest request so far.
+    pub(super) fn requested(&self) -> Request {
+        let requested = self.shared.request.load(Ordering::Acquire);
+        Request::ALL.into_iter().find(|each| *each as u8 == requested).unwrap_or(Request::Run)
     }
 }

@@ -149,14 +149,14 @@ impl Run {
         let drained = now + longest.map_or(0, millis);
         let end = match world.setup.stop {
             Stop::Drain(at) if now >= at => drained,
-            Stop::Halt(at) if now >= at => now,
+            Stop::AtOnce(at) if now >= at => now,
             Stop::Quiet if world.is_quiet() => drained,
             _ => return,
         };
         drop(world);
         self.world.borrow_mut().stops(end);
         match end {
-            end if end == now => self.engine.halt(instant(now)),
+            end if end == now => self.engine.stop(instant(now)),
             _ => self.engine.drain(instant(now)),
         }
     }
@@ -170,7 +170,7 @@ impl Run {
             return Err(format!("{live} connections are open, and nobody waits for anything"));
         }
         self.world.borrow_mut().stops(now);
-        self.engine.halt(instant(now));
+        self.engine.stop(instant(now));
         Ok(())
     }
 

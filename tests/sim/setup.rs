@@ -84,7 +84,7 @@ pub(crate) enum Stop {
     /// When nothing is left to do.
     Quiet,
     Drain(u64),
-    Halt(u64),
+    AtOnce(u64),
 }
 
 impl Setup {
@@ -128,7 +128,7 @@ impl Setup {
         }
         let stop = match random.number() % 4 {
             0 => Stop::Drain(random.millis(0, 400)),
-            1 if random.chance(200) => Stop::Halt(random.millis(0, 300)),
+            1 if random.chance(200) => Stop::AtOnce(random.millis(0, 300)),
             _ => Stop::Quiet,
         };
         setup.stop = stop;

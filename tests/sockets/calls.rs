@@ -145,7 +145,7 @@ fn a_stop_in_the_middle_of_a_handshake_is_told() {
     let mut answered = Caller::call(server.address, &protocol());
     answered.wire.hear(94);
     server.until("read", |counters| counters.bytes_in == 5 + 12 + CALL);
-    server.handle.stop().unwrap();
+    server.handle.drain().unwrap();
     assert_eq!(silent.hear_all().0, b"");
     assert_eq!(foreign.hear_all().0, b"");
     expect_refusal(&mut calling, 3);

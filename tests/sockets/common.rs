@@ -169,7 +169,7 @@ impl Running {
 
     /// Stops gracefully, and says what the server has done.
     pub(crate) fn stop(mut self) -> Counters {
-        self.handle.stop().unwrap();
+        self.handle.drain().unwrap();
         self.join();
         self.shared.turns.lock().unwrap().1.clone()
     }
@@ -182,7 +182,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let stopped = self.handle.stop_now();
+        let stopped = self.handle.stop();
         // A test that has failed says so, and nothing else.
         if !thread::panicking() {
             stopped.unwrap();

@@ -153,7 +153,7 @@ fn nobody_is_told_anything_before_the_proof_or_after_the_end_has_begun() {
     let mut server = Server::bind("127.0.0.1:0", protocol.clone(), Register::default()).unwrap();
     let mut client = let_in(&mut server, &protocol);
     let peer = server.service().peers[0];
-    server.handle().stop().unwrap();
+    server.handle().drain().unwrap();
     server.turn(Some(Duration::ZERO)).unwrap();
     assert_eq!(server.tell(peer, b"too late"), Err(TellError::Gone));
     assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
@@ -260,6 +260,6 @@ fn a_ring_that_was_cloned_into_both_ends_says_why_they_do_not_talk() {
     let mut client = connect(countersign::KeyRing::parse(text).unwrap()).unwrap();
     assert_eq!(client.ask(b"a").unwrap(), b"a");
     drop(client);
-    handle.stop().unwrap();
+    handle.drain().unwrap();
     served.join().unwrap().unwrap();
 }

@@ -105,7 +105,7 @@ fn needs_the_descriptor_and_the_deadline_alone(host: Host<Echo>) {
     }
     // No event tells of a deadline.
     assert_eq!(silent.hear_all().0.len(), CHALLENGE);
-    handle.stop().unwrap();
+    handle.drain().unwrap();
     assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
     drop(client);
     let (rounds, counters) = running.join().unwrap();
@@ -168,7 +168,7 @@ fn answers_all_that_are_ready_at_once(host: Host<Holding>) {
     for client in &mut crowd {
         client.expect(b"ready\n");
     }
-    handle.stop_now().unwrap();
+    handle.stop().unwrap();
     let (_, counters) = running.join().unwrap();
     assert_eq!(counters.messages, 2 * CROWD as u64 + 1);
 }

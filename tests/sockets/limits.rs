@@ -300,6 +300,6 @@ fn the_greatest_limits_and_times_are_taken_as_they_are() {
     client.set_timeout(Some(most));
     assert_eq!(client.ask(b"a").unwrap(), b"a");
     drop(client);
-    handle.stop().unwrap();
+    handle.drain().unwrap();
     served.join().unwrap().unwrap();
 }

@@ -79,7 +79,7 @@ fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
         caller.say(said);
         caller.expect(said);
         if why == CloseReason::Stopped {
-            server.handle.stop().unwrap();
+            server.handle.drain().unwrap();
         }
         caller.expect_goodbye();
         // It waits for ours, so that nothing on its way to us is lost.
@@ -107,7 +107,7 @@ fn what_has_arrived_before_a_stop_is_answered_in_records_too() {
         let half = caller.record(b"half");
         caller.wire.say(&[&records, &half[..9]].concat());
     }
-    server.handle.stop().unwrap();
+    server.handle.drain().unwrap();
     for caller in &mut callers {
         for number in 0..500_u16 {
             caller.expect(&[b"[", &number.to_be_bytes()[..], b"]"].concat());

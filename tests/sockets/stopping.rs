@@ -63,7 +63,7 @@ fn what_has_arrived_is_answered_before_the_end() {
         let said = b"line\n".repeat(3000);
         clients.iter_mut().for_each(|client| client.say(&said));
         clients.iter_mut().for_each(|client| client.say(b"half a li"));
-        run.handle.stop().unwrap();
+        run.handle.drain().unwrap();
         for client in &mut clients {
             assert_eq!(client.hear_all(), (b"[line]\n".repeat(3000), End::Fin), "{dialect}");
         }
@@ -87,7 +87,7 @@ fn what_has_arrived_is_answered_even_if_more_are_ready_than_one_turn_sees() {
         }
     }
     clients.iter_mut().for_each(|client| client.say(b"last\n"));
-    server.handle().stop().unwrap();
+    server.handle().drain().unwrap();
     let running = thread::spawn(move || server.run().unwrap());
     for (number, client) in clients.iter_mut().enumerate() {
         assert_eq!(client.hear_all(), (b"[last]\n".to_vec(), End::Fin), "client {number}");
@@ -103,7 +103,7 @@ fn nobody_is_let_in_any_more_and_the_port_is_free_at_once() {
     let mut clients = inside(run.address, &protocol, 3);
     let mut visitor = Client::connect(run.address);
     visitor.hear(CHALLENGE);
-    run.handle.stop().unwrap();
+    run.handle.drain().unwrap();
     assert_eq!(visitor.hear_all().0, b"", "who is not in has nothing to wait for");
     for client in &mut clients {
         assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
@@ -131,7 +131,7 @@ fn peers_that_never_end_don_t_keep_the_server() {
     let protocol = speaking(Dialect::Raw);
     let run = Run::start(protocol.clone(), Limits::default(), bracket);
     let clients = inside(run.address, &protocol, 5);
-    run.handle.stop().unwrap();
+    run.handle.drain().unwrap();
     // They are given a second to end, and the default drain timeout is five.
     let counters = run.returns();
     assert_eq!(counters.closed(CloseReason::Stopped), 5);
@@ -158,7 +158,7 @@ fn output_that_is_not_taken_keeps_the_server_until_the_drain_timeout_at_most() {
     let run = Run::start(protocol.clone(), limits, large);
     let mut clients = inside(run.address, &protocol, 2);
     clients.iter_mut().for_each(|client| client.say(&b"more\n".repeat(64)));
-    run.handle.stop().unwrap();
+    run.handle.drain().unwrap();
     run.returns();
     for client in &mut clients {
         assert!(client.hear_all().0.len() < 64 << 20);
@@ -175,7 +175,7 @@ fn a_firehose_keeps_the_server_until_the_drain_timeout_at_most() {
     let sender = thread::spawn(move || while firehose.try_to_say(&b"line\n".repeat(1000)) {});
     client.hear(100_000);
     let reader = thread::spawn(move || client.hear_all());
-    run.handle.stop().unwrap();
+    run.handle.drain().unwrap();
     run.returns();
     reader.join().unwrap();
     sender.join().unwrap();
@@ -189,7 +189,7 @@ fn output_that_is_taken_is_sent_to_its_end() {
     let mut client = inside(run.address, &protocol, 1).remove(0);
     client.say(&b"more\n".repeat(32));
     client.hear(1);
-    run.handle.stop().unwrap();
+    run.handle.drain().unwrap();
     let (heard, end) = client.hear_all();
     assert_eq!((heard.len(), end), (32 * ((1 << 20) + 1) - 1, End::Fin));
     drop(client);
@@ -197,7 +197,7 @@ fn output_that_is_taken_is_sent_to_its_end() {
 }
 
 #[test]
-fn stop_now_waits_for_nobody() {
+fn stop_does_not_wait() {
     let limits = Limits { drain_timeout: PATIENCE * 6, reply_max: 2 << 20, ..Limits::default() };
     let protocol = speaking(Dialect::Raw);
     let run = Run::start(protocol.clone(), limits, large);
@@ -206,8 +206,8 @@ fn stop_now_waits_for_nobody() {
     clients[1].say(b"half a li");
     clients.push(Client::connect(run.address));
     // A graceful stop that takes its time may be followed by this.
+    run.handle.drain().unwrap();
     run.handle.stop().unwrap();
-    run.handle.stop_now().unwrap();
     assert_eq!(run.returns().open(), 0);
     for client in &mut clients {
         client.hear_all();

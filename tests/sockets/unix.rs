@@ -226,7 +226,7 @@ fn a_name_that_is_no_file_is_served_too() {
     assert_eq!(client.ask(b"hello").unwrap(), b"hello");
     let error = Server::bind(&name, Protocol::open(), Echo).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
-    handle.stop_now().unwrap();
+    handle.stop().unwrap();
     running.join().unwrap();
 }
 

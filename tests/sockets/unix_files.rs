@@ -81,7 +81,7 @@ fn a_file_goes_with_its_server_however_that_ends() {
     drop(ListenerConfig::new(Protocol::open()).bind(&address).unwrap());
     assert!(folder.is_empty(), "it was never built");
     let mut server = bind(&address).unwrap();
-    server.handle().stop_now().unwrap();
+    server.handle().stop().unwrap();
     server.run().unwrap();
     assert!(folder.is_empty(), "it was stopped at once");
 }
@@ -96,7 +96,7 @@ fn a_graceful_stop_removes_the_file_before_the_last_connection_is_over() {
     client.say(b"first\n");
     client.expect(b"[first]\n");
     client.say(b"last\n");
-    server.handle.stop().unwrap();
+    server.handle.drain().unwrap();
     assert_eq!(client.hear_all(), (b"[last]\n".to_vec(), End::Fin));
     assert!(folder.is_empty());
     // The successor needn't wait for those who are still there.

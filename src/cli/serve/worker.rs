@@ -122,7 +122,7 @@ impl Beside for Commands {
             let again = std::mem::replace(&mut self.is_stopping, true);
             for mailbox in &self.workers {
                 let handle = mailbox.handle();
-                if again { handle.stop_now() } else { handle.stop() }?;
+                if again { handle.stop() } else { handle.drain() }?;
             }
         }
         if reload {

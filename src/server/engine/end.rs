@@ -20,7 +20,7 @@ use crate::server::timers::{Timer, Timers};
 const EXPIRIES_PER_TURN: usize = 256;
 
 impl<N: Net, S: Service> Engine<N, S> {
-    /// Stops gracefully: nobody is let in any more, what has arrived is answered, and every
+    /// Stops gracefully: no more connections are accepted, what has arrived is answered, and every
     /// connection is closed, at the latest when [`drain_timeout`] has passed.
     ///
     /// [`drain_timeout`]: crate::Limits::drain_timeout
@@ -50,13 +50,13 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Stops at once: every connection is closed as it is.
-    pub fn halt(&mut self, now: Instant) {
+    pub fn stop(&mut self, now: Instant) {
         self.drain(now);
         self.drain = Some(now);
         self.expire_all(now);
     }
 
-    /// Whether the engine was told to stop.
+    /// Whether the engine was told to drain or to stop.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.drain.is_some()
