@@ -74,7 +74,7 @@ pub use proto::{
 };
 #[doc(inline)]
 pub use server::{
-    admission::{Admission, Unauthenticated},
+    admission::{Admission, AdmissionControl},
     driver::Server,
     engine::TellError,
     handle::Handle,

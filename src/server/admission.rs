@@ -10,7 +10,7 @@ use crate::contract::peer::PeerAddress;
 use crate::proto::refusal::Refusal;
 use crate::server::instant::Instant;
 use crate::server::throttle::{Reception, Throttle};
-use crate::server::visitors::{VisitorId, Visitors};
+use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 
 /// A connection may be evicted once it has had this part of the handshake's time: an honest one is
 /// through by then.
@@ -44,15 +44,15 @@ pub(super) fn receive(
 /// Makes sure that there is room for a newcomer among those of its network: says which slot's
 /// connection has to be evicted for it, if one has.
 pub(super) fn room_among(
-    (visitors, limits): (&Visitors, &Limits),
+    (unauthenticated, limits): (&Unauthenticated, &Limits),
     address: PeerAddress,
     now: Instant,
     since: impl Fn(usize) -> Instant,
 ) -> Result<Option<usize>, Refusal> {
-    if !visitors.has_from(address, limits.unauthenticated_per_address) {
+    if !unauthenticated.has_from(address, limits.unauthenticated_per_address) {
         return Ok(None);
     }
-    let oldest = visitors.oldest_from(address).ok_or(Refusal::TooManyConnections)?;
+    let oldest = unauthenticated.oldest_from(address).ok_or(Refusal::TooManyConnections)?;
     if now < evictable(limits, since(oldest)) {
         Err(Refusal::TooManyConnections)
     } else {
@@ -80,9 +80,9 @@ impl From<Reception> for Admission {
 ///
 /// Connections go by the program's own numbers, its slots. Time is an argument.
 #[derive(Debug)]
-pub struct Unauthenticated {
+pub struct AdmissionControl {
     limits: Limits,
-    visitors: Visitors,
+    unauthenticated: Unauthenticated,
     throttle: Throttle,
     /// By slot.
     entries: HashMap<usize, Entry>,
@@ -93,18 +93,18 @@ pub struct Unauthenticated {
 /// One of them.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    name: VisitorId,
+    name: UnauthenticatedId,
     since: Instant,
 }
 
-impl Unauthenticated {
+impl AdmissionControl {
     /// None yet, of a listener with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let limits = limits.coherent();
         let counts = !limits.failure_decay.is_zero();
         Self {
-            visitors: Visitors::new(limits.unauthenticated),
+            unauthenticated: Unauthenticated::new(limits.unauthenticated),
             throttle: Throttle::new(if counts { limits.failure_networks } else { 0 }),
             entries: HashMap::new(),
             waiting: BTreeSet::new(),
@@ -116,13 +116,13 @@ impl Unauthenticated {
     #[must_use]
     pub fn memory_max(&self) -> usize {
         const ENTRY: usize = 4 * (size_of::<(usize, Entry)>() + size_of::<(Instant, usize)>());
-        self.throttle.bytes() + self.limits.unauthenticated * (Visitors::ENTRY + ENTRY)
+        self.throttle.bytes() + self.limits.unauthenticated * (Unauthenticated::ENTRY + ENTRY)
     }
 
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.visitors.count()
+        self.unauthenticated.count()
     }
 
     /// The networks whose newcomers are delayed or rejected for their wrong proofs.
@@ -157,7 +157,7 @@ impl Unauthenticated {
             return (admission, None);
         }
         let since = |slot| self.entries.get(&slot).map_or(now, |entry: &Entry| entry.since);
-        match room_among((&self.visitors, &self.limits), address, now, since) {
+        match room_among((&self.unauthenticated, &self.limits), address, now, since) {
             Err(refusal) => (Admission::Reject(refusal), None),
             Ok(Some(slot)) => (admission, Some(slot)),
             Ok(None) if self.is_full(open) => match self.waiting.first() {
@@ -172,7 +172,7 @@ impl Unauthenticated {
 
     /// A newcomer takes its place, and waits from now on.
     pub fn enter(&mut self, slot: usize, address: PeerAddress, now: Instant) {
-        let entry = Entry { name: self.visitors.enter(address, slot), since: now };
+        let entry = Entry { name: self.unauthenticated.enter(address, slot), since: now };
         let before = self.entries.insert(slot, entry);
         debug_assert!(before.is_none(), "a slot has one connection");
         self.waiting.insert((now, slot));
@@ -197,7 +197,7 @@ impl Unauthenticated {
     ) -> Option<Admission> {
         let Entry { name, since } = self.entries.remove(&slot)?;
         self.waiting.remove(&(since, slot));
-        let address = self.visitors.leave(name)?;
+        let address = self.unauthenticated.leave(name)?;
         let has_failed =
             refusal.is_some_and(|refusal| CloseReason::from(refusal).is_failed_proof());
         let worse = || self.throttle.fail(address, now, &self.limits);
@@ -225,8 +225,8 @@ mod tests {
     }
 
     /// Four connections, three of them unauthenticated, two of those from one address.
-    fn unauthenticated() -> Unauthenticated {
-        Unauthenticated::new(Limits {
+    fn unauthenticated() -> AdmissionControl {
+        AdmissionControl::new(Limits {
             connections: 4,
             unauthenticated: 3,
             unauthenticated_per_address: 2,

@@ -21,7 +21,7 @@ use crate::server::listener::ListenerId;
 use crate::server::net::{Net, Readiness};
 use crate::server::signs::Signs;
 use crate::server::timers::Timer;
-use crate::server::visitors::VisitorId;
+use crate::server::unauthenticated::UnauthenticatedId;
 
 pub(super) use phase::Phase;
 
@@ -58,8 +58,8 @@ pub(super) struct Conn<N: Net, S: Service> {
     /// What the connection is stuck with; none while it isn't.
     stuck: Option<Box<Stuck>>,
     phase: Phase,
-    /// The name among the visitors, until the peer is let in.
-    pub(super) visitor: Option<VisitorId>,
+    /// Its id among the unauthenticated connections, until it has authenticated.
+    pub(super) unauthenticated: Option<UnauthenticatedId>,
     pub(super) signs: Signs,
     /// The list in which it waits.
     pub(super) timer: Timer,
@@ -96,7 +96,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         socket: N::Socket,
         (listener, generation): (ListenerId, u32),
         session: Session,
-        visitor: VisitorId,
+        unauthenticated: UnauthenticatedId,
         phase: Phase,
         now: Instant,
     ) -> Self {
@@ -109,7 +109,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             state: None,
             stuck: None,
             phase,
-            visitor: Some(visitor),
+            unauthenticated: Some(unauthenticated),
             signs: Signs::default(),
             timer: phase.first_timer(),
         }
@@ -124,7 +124,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Closes once what was written is sent; an unauthenticated peer is owed nothing.
     pub(super) fn close(&mut self, why: CloseReason) {
         if self.phase.is_talking() {
-            self.phase = Phase::Closing { why, at_once: self.visitor.is_some() };
+            self.phase = Phase::Closing { why, at_once: self.unauthenticated.is_some() };
         }
     }
 
@@ -138,7 +138,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         if !self.phase.is_greeted() {
             self.phase = Phase::Closing { why, at_once: true };
         }
-        if self.phase.is_talking() && self.visitor.is_some() {
+        if self.phase.is_talking() && self.unauthenticated.is_some() {
             // What has arrived of a late proof may tell more than that it is late.
             let suspected = self.session.suspect(cx.protocol).map(CloseReason::from);
             let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
@@ -181,7 +181,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         match self.phase {
             Phase::Lingering { .. } => Timer::Linger,
             Phase::Delayed { .. } => Timer::Delay,
-            _ if self.visitor.is_some() => Timer::Handshake,
+            _ if self.unauthenticated.is_some() => Timer::Handshake,
             _ if self.has_unsent() => Timer::Write,
             _ if self.session.is_partial() => Timer::Message,
             _ => Timer::Idle,
@@ -322,7 +322,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                     cx.net.acknowledge(&mut self.socket);
                 }
                 let (state, verdict) =
-                    cx.open(self.visitor.take(), &opened, (self.listener, self.since));
+                    cx.open(self.unauthenticated.take(), &opened, (self.listener, self.since));
                 self.state = state;
                 verdict
             }
@@ -338,7 +338,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             (Ok(Some(Event::End)), _) => Some(CloseReason::Answered),
             (Err(refusal), _) => {
                 // One that isn't let in may have a word of ours to lose: the reason.
-                let at_once = self.visitor.is_some() && cx.outbox.len() == 0;
+                let at_once = self.unauthenticated.is_some() && cx.outbox.len() == 0;
                 self.phase = Phase::Closing { why: refusal.into(), at_once };
                 None
             }
@@ -440,7 +440,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                 Phase::Closing { why, .. } => {
                     self.stuck = None;
                     cx.net.shutdown(&mut self.socket)?;
-                    let is_inside = self.visitor.is_none();
+                    let is_inside = self.unauthenticated.is_none();
                     let left = if is_inside { LINGER_MAX } else { LINGER_MAX_OUTSIDE };
                     self.phase = Phase::Lingering { why, left };
                 }

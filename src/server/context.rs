@@ -20,7 +20,7 @@ use crate::server::listener::ListenerId;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::net::Net;
 use crate::server::notes;
-use crate::server::visitors::{VisitorId, Visitors};
+use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 use crate::stats::counters::Counters;
 
 /// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
@@ -29,7 +29,7 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) service: &'t mut S,
     pub(super) protocol: &'t Protocol,
     pub(super) limits: &'t Limits,
-    pub(super) visitors: &'t mut Visitors,
+    pub(super) unauthenticated: &'t mut Unauthenticated,
     pub(super) counters: &'t mut Counters,
     pub(super) keys: &'t mut KeyTable,
     /// What this connection has to send, until it is sent or the connection is stuck.
@@ -53,14 +53,16 @@ pub(super) struct Context<'t, N: Net, S: Service> {
 }
 
 impl<N: Net, S: Service> Context<'_, N, S> {
-    /// Lets a peer in that goes by this name among the visitors.
+    /// Has the service open the connection of a peer that has authenticated.
     pub(super) fn open(
         &mut self,
-        visitor: Option<VisitorId>,
+        unauthenticated: Option<UnauthenticatedId>,
         opened: &Opened<'_>,
         (listener, since): (ListenerId, CompactInstant<10>),
     ) -> (Option<S::State>, Option<CloseReason>) {
-        let Some(address) = visitor.and_then(|visitor| self.visitors.leave(visitor)) else {
+        let Some(address) =
+            unauthenticated.and_then(|unauthenticated| self.unauthenticated.leave(unauthenticated))
+        else {
             debug_assert!(false, "a peer is let in once");
             return (None, Some(CloseReason::Reset));
         };

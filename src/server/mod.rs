@@ -21,4 +21,4 @@ mod notes;
 mod signs;
 mod throttle;
 mod timers;
-mod visitors;
+mod unauthenticated;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use countersign::server::instant;
-use countersign::{Admission, Limits, Refusal, RefusalCode, Session, Unauthenticated};
+use countersign::{Admission, AdmissionControl, Limits, Refusal, RefusalCode, Session};
 use mio::net::TcpStream;
 
 use super::bounds::Bounds;
@@ -24,7 +24,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// reaches it is let through.
 #[derive(Debug)]
 pub(super) struct Callers {
-    rules: Option<Unauthenticated>,
+    rules: Option<AdmissionControl>,
     connections_max: usize,
     /// When the rules' clock began.
     epoch: Instant,
@@ -34,13 +34,13 @@ impl Callers {
     pub(super) fn new(role: Role, bounds: &Bounds, epoch: Instant) -> Self {
         let limits: Limits = bounds.limits();
         let connections_max = limits.connections;
-        let rules = (role == Role::Server).then(|| Unauthenticated::new(limits));
+        let rules = (role == Role::Server).then(|| AdmissionControl::new(limits));
         Self { rules, connections_max, epoch }
     }
 
     /// Bytes that the rules can take.
     pub(super) fn memory_max(&self) -> usize {
-        self.rules.as_ref().map_or(0, Unauthenticated::memory_max)
+        self.rules.as_ref().map_or(0, AdmissionControl::memory_max)
     }
 
     /// The networks whose callers are delayed or refused.

@@ -34,8 +34,8 @@ impl<N: Net, S: Service> Conn<N, S> {
             match Header::read(&inbox[..length]) {
                 Header::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
                 Header::Whole { length: header, source } => {
-                    if let (Some(visitor), Some(source)) = (self.visitor, source) {
-                        cx.visitors.locate(visitor, source);
+                    if let (Some(unauthenticated), Some(source)) = (self.unauthenticated, source) {
+                        cx.unauthenticated.locate(unauthenticated, source);
                     }
                     self.keep_unread(&inbox[header..length]);
                     return Ok(Visit::Located);

@@ -54,20 +54,21 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(())
     }
 
-    /// When a listener has room for one more: at once, when its oldest visitor may be displaced, or
-    /// not before a connection closes.
+    /// When a listener has room for one more: at once, when its oldest unauthenticated connection
+    /// may be evicted, or not before a connection closes.
     pub(super) fn room_at(&self, listener: ListenerId) -> Option<Instant> {
         if self.conns.len() >= SLOTS_MAX {
             None
         } else if self.listeners[usize::from(listener)].is_full() {
-            self.oldest_visitor(listener).map(|(_, since)| self.displaceable(listener, since))
+            self.oldest_unauthenticated(listener)
+                .map(|(_, since)| self.displaceable(listener, since))
         } else {
             Some(Instant::default())
         }
     }
 
-    /// The visitor of a listener that has waited longest for what it waits for, and since when.
-    pub(super) fn oldest_visitor(&self, listener: ListenerId) -> Option<(usize, Instant)> {
+    /// The unauthenticated connection of a listener that has waited longest, and since when.
+    pub(super) fn oldest_unauthenticated(&self, listener: ListenerId) -> Option<(usize, Instant)> {
         let oldest =
             [Timer::Delay, Timer::Handshake].map(|timer| self.timers.oldest(listener, timer));
         oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
@@ -129,7 +130,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let phase = match admission::receive(access, (throttle, limits), address, now) {
             Admission::Accept => Phase::Talking,
             Admission::Delay => Phase::Delayed { is_watched: false },
-            // Before it has cost a visitor its place.
+            // Before another connection is evicted for it.
             Admission::Reject(refusal) => return Err(refusal.into()),
         };
         self.make_room_among(number, address, now, wall)?;
@@ -142,12 +143,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     #[inline(never)]
     pub(super) fn receive_located(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         let Some(conn) = self.conns.get(slot) else { return };
-        let (number, Some(visitor)) = (conn.listener, conn.visitor) else { return };
-        let visitors = &self.listeners[usize::from(number)].visitors;
-        let Some(address) = visitors.address_of(visitor) else { return };
+        let (number, Some(id)) = (conn.listener, conn.unauthenticated) else { return };
+        let unauthenticated = &self.listeners[usize::from(number)].unauthenticated;
+        let Some(address) = unauthenticated.address_of(id) else { return };
         let received = self.receive(number, address, now, wall);
-        let Listener { visitors, counters, .. } = &mut self.listeners[usize::from(number)];
-        visitors.join(visitor);
+        let Listener { unauthenticated, counters, .. } = &mut self.listeners[usize::from(number)];
+        unauthenticated.join(id);
         match received {
             Err(why) => self.remove(slot, why, now),
             Ok(Phase::Delayed { .. }) if self.drain.is_some() => {
@@ -161,8 +162,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Makes room for a newcomer at the cost of the visitor that has waited longest of its network,
-    /// if that has too many.
+    /// Evicts the oldest unauthenticated connection of a newcomer's network, if that has too many.
     fn make_room_among(
         &mut self,
         number: ListenerId,
@@ -170,16 +170,16 @@ impl<N: Net, S: Service> Engine<N, S> {
         now: Instant,
         wall: SystemTime,
     ) -> Result<(), CloseReason> {
-        let Listener { visitors, limits, .. } = &self.listeners[usize::from(number)];
+        let Listener { unauthenticated, limits, .. } = &self.listeners[usize::from(number)];
         let since = |slot| self.timers.since(slot);
-        if let Some(oldest) = admission::room_among((visitors, limits), address, now, since)? {
+        if let Some(oldest) = admission::room_among((unauthenticated, limits), address, now, since)?
+        {
             self.displace(oldest, now, wall);
         }
         Ok(())
     }
 
-    /// Makes room for a newcomer at the cost of the visitor that has waited longest of all who came
-    /// by the listener, if they are too many.
+    /// Evicts the oldest unauthenticated connection of a listener that is full.
     fn make_room(
         &mut self,
         number: ListenerId,
@@ -187,14 +187,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) -> Result<(), CloseReason> {
         if self.listeners[usize::from(number)].is_full() {
-            let oldest = self.oldest_visitor(number).ok_or(Refusal::TooManyConnections)?;
+            let oldest = self.oldest_unauthenticated(number).ok_or(Refusal::TooManyConnections)?;
             self.displace(oldest.0, now, wall);
         }
         Ok(())
     }
 
-    /// Tells a visitor that there is no room, and hangs up at once: the room is needed now. One
-    /// that was refused already is refused for what it did.
+    /// Tells an unauthenticated connection that there is no room, and closes it at once, because
+    /// the room is needed now. If it was refused before, that reason stays.
     fn displace(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         self.give_up(slot, Refusal::TooManyConnections, now, wall);
         self.drop_now(slot, CloseReason::Refused(Refusal::TooManyConnections), now);
@@ -229,12 +229,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         self.generation = generation;
         let session = Session::server(&listener.protocol, nonce);
-        let visitor = match phase {
-            Phase::Arriving => listener.visitors.arrive(address, slot),
-            _ => listener.visitors.enter(address, slot),
+        let unauthenticated = match phase {
+            Phase::Arriving => listener.unauthenticated.enter_proxied(address, slot),
+            _ => listener.unauthenticated.enter(address, slot),
         };
         listener.open += 1;
-        let conn = Conn::new(socket, (number, generation), session, visitor, phase, now);
+        let conn = Conn::new(socket, (number, generation), session, unauthenticated, phase, now);
         let entered = self.conns.insert(conn);
         debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
         self.timers.enter(slot, number, phase.first_timer(), now);

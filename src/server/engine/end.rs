@@ -35,8 +35,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         // Those whose greeting is put off have nothing to be told.
         for listener in 0..self.listeners.len() {
             let listener = ListenerId::try_from(listener).unwrap_or_default();
-            while let Some((visitor, _)) = self.timers.oldest(listener, Timer::Delay) {
-                self.remove(visitor, CloseReason::Stopped, now);
+            while let Some((slot, _)) = self.timers.oldest(listener, Timer::Delay) {
+                self.remove(slot, CloseReason::Stopped, now);
             }
         }
         // What has arrived may not have been reported: a turn sees a limited number of events.
@@ -120,7 +120,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let room = self.conns.capacity();
         let ages = self.ages.get_or_insert_with(|| Timers::new(self.listeners.len(), room));
         for (slot, conn) in &self.conns {
-            if usize::from(conn.listener) == listener && conn.visitor.is_none() {
+            if usize::from(conn.listener) == listener && conn.unauthenticated.is_none() {
                 ages.leave(slot);
                 if counts {
                     ages.enter(slot, conn.listener, Timer::Age, now);
@@ -179,12 +179,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         slot: usize,
         now: Instant,
     ) {
-        let is_visitor = self.conns.get(slot).is_some_and(|conn| conn.visitor.is_some());
+        let is_unauthenticated =
+            self.conns.get(slot).is_some_and(|conn| conn.unauthenticated.is_some());
         while self.listeners[usize::from(number)].held > buffered_max {
             let stuck =
                 [Timer::Message, Timer::Write].map(|timer| self.timers.oldest(number, timer));
-            let longest = match is_visitor {
-                true => self.oldest_visitor(number).filter(|(slot, _)| self.holds(*slot)),
+            let longest = match is_unauthenticated {
+                true => self.oldest_unauthenticated(number).filter(|(slot, _)| self.holds(*slot)),
                 false => stuck.into_iter().flatten().min_by_key(|(_, since)| *since),
             };
             let victim = longest.map_or(slot, |(slot, _)| slot);
@@ -211,7 +212,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn remove(&mut self, slot: usize, why: CloseReason, now: Instant) {
         let Some(conn) = self.conns.try_remove(slot) else { return };
         self.timers.leave(slot);
-        if conn.visitor.is_none() {
+        if conn.unauthenticated.is_none() {
             self.forget_age(slot);
         }
         self.acceptor.resume();
@@ -221,7 +222,10 @@ impl<N: Net, S: Service> Engine<N, S> {
         listener.counters.count(why);
         let peer = PeerId::new(slot, conn.generation);
         let ended = Ended { peer, listener: &listener.name, lasted: conn.since.passed(now), why };
-        match conn.visitor.and_then(|visitor| listener.visitors.leave(visitor)) {
+        match conn
+            .unauthenticated
+            .and_then(|unauthenticated| listener.unauthenticated.leave(unauthenticated))
+        {
             Some(address) => {
                 self.notes.unauthenticated(now, &ended, address);
                 if why.is_failed_proof() {

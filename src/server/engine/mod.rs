@@ -31,7 +31,7 @@ use crate::server::net::{Net, Readiness};
 use crate::server::notes::Notes;
 use crate::server::signs::Signs;
 use crate::server::timers::{Timer, Timers};
-use crate::server::visitors::Visitors;
+use crate::server::unauthenticated::Unauthenticated;
 use crate::stats::Stats;
 use crate::stats::counters::Counters;
 
@@ -320,7 +320,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // The limit is noticed once it is passed, so one connection may lie above it.
         let all_buffered = buffered_per_connection.saturating_mul(connections);
         let buffered = all_buffered.min(buffered_max.saturating_add(buffered_per_connection));
-        let fixed = throttle.bytes() + unauthenticated * Visitors::ENTRY;
+        let fixed = throttle.bytes() + unauthenticated * Unauthenticated::ENTRY;
         let total = fixed.saturating_add(per_connection.saturating_mul(connections));
         let total = total.saturating_add(buffered);
         Memory { fixed, per_connection, buffered_per_connection, buffered, total }
@@ -344,7 +344,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             service: &mut self.service,
             protocol: &listener.protocol,
             limits: &listener.limits,
-            visitors: &mut listener.visitors,
+            unauthenticated: &mut listener.unauthenticated,
             counters: &mut listener.counters,
             keys: &mut listener.keys,
             outbox: &mut self.outbox,

@@ -19,7 +19,7 @@ use crate::server::instant::Instant;
 use crate::server::listener::expiry::Expiry;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::throttle::Throttle;
-use crate::server::visitors::Visitors;
+use crate::server::unauthenticated::Unauthenticated;
 use crate::stats::counters::Counters;
 use crate::stats::listener::{ListenerInfo, ListenerStats};
 
@@ -46,7 +46,7 @@ pub struct Listener {
     pub(super) access: Access,
     /// The load balancers that all connections come through; empty if clients connect directly.
     pub(super) proxies: Networks,
-    pub(super) visitors: Visitors,
+    pub(super) unauthenticated: Unauthenticated,
     pub(super) throttle: Throttle,
     pub(super) counters: Counters,
     /// The connections that each key has authenticated.
@@ -72,7 +72,7 @@ impl Listener {
             access: Access::default(),
             proxies: Networks::new(),
             sockets: 1,
-            visitors: Visitors::new(limits.unauthenticated.min(ROOM_MAX)),
+            unauthenticated: Unauthenticated::new(limits.unauthenticated.min(ROOM_MAX)),
             throttle: throttle(&protocol, &limits),
             counters: Counters::default(),
             keys: KeyTable::of(protocol.keys()),
@@ -214,7 +214,8 @@ impl Listener {
 
     /// Whether a newcomer finds no room but that of another.
     pub(super) fn is_full(&self) -> bool {
-        self.open >= self.limits.connections || self.visitors.count() >= self.limits.unauthenticated
+        self.open >= self.limits.connections
+            || self.unauthenticated.count() >= self.limits.unauthenticated
     }
 }
 
