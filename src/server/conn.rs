@@ -16,10 +16,10 @@ use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 use crate::server::context::Context;
+use crate::server::flags::Flags;
 use crate::server::instant::{CompactInstant, Instant};
 use crate::server::listener::ListenerId;
 use crate::server::net::{Net, Readiness};
-use crate::server::signs::Signs;
 use crate::server::timers::Timer;
 use crate::server::unauthenticated::UnauthenticatedId;
 
@@ -60,7 +60,7 @@ pub(super) struct Conn<N: Net, S: Service> {
     phase: Phase,
     /// Its id among the unauthenticated connections, until it has authenticated.
     pub(super) unauthenticated: Option<UnauthenticatedId>,
-    pub(super) signs: Signs,
+    pub(super) flags: Flags,
     /// The list in which it waits.
     pub(super) timer: Timer,
 }
@@ -110,14 +110,14 @@ impl<N: Net, S: Service> Conn<N, S> {
             stuck: None,
             phase,
             unauthenticated: Some(unauthenticated),
-            signs: Signs::default(),
+            flags: Flags::default(),
             timer: phase.first_timer(),
         }
     }
 
     /// Takes note of an event. Says whether it is worth a visit.
     pub(super) fn notice(&mut self, readiness: Readiness) -> bool {
-        self.signs.add(readiness.into());
+        self.flags.add(readiness.into());
         readiness.readable || readiness.failed || (readiness.writable && self.has_unsent())
     }
 
@@ -205,7 +205,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Has its turn: sends what waits, then reads, answers and sends until there is nothing more
     /// or the budget is used up. While anything waits to be sent, nothing is read.
     pub(super) fn pump(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> Visit {
-        if self.signs.has(Signs::FAILED) {
+        if self.flags.has(Flags::FAILED) {
             return Visit::Over(self.reason(CloseReason::Reset));
         }
         let visit = match self.phase.is_greeted() {
@@ -233,7 +233,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
         let mut reads = READS_PER_VISIT;
         while self.phase.is_talking() && self.stuck.is_none() {
-            if !self.signs.has(Signs::READABLE) {
+            if !self.flags.has(Flags::READABLE) {
                 if !cx.draining {
                     return Ok(Visit::Rest);
                 }
@@ -261,14 +261,14 @@ impl<N: Net, S: Service> Conn<N, S> {
         loop {
             match cx.net.read(&mut self.socket, inbox) {
                 Ok(length) => {
-                    let more = length == inbox.len() || self.signs.has(Signs::MORE);
-                    self.signs.set(Signs::READABLE, more);
+                    let more = length == inbox.len() || self.flags.has(Flags::MORE);
+                    self.flags.set(Flags::READABLE, more);
                     cx.counters.bytes_in += length as u64;
                     return Ok(Some(length));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.signs.set(Signs::READABLE, false);
-                    self.signs.set(Signs::URGENT, false);
+                    self.flags.set(Flags::READABLE, false);
+                    self.flags.set(Flags::URGENT, false);
                     return Ok(None);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -444,7 +444,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                     let left = if is_inside { LINGER_MAX } else { LINGER_MAX_OUTSIDE };
                     self.phase = Phase::Lingering { why, left };
                 }
-                Phase::Lingering { why, .. } if !self.signs.has(Signs::READABLE) => {
+                Phase::Lingering { why, .. } if !self.flags.has(Flags::READABLE) => {
                     debug_assert!(why != CloseReason::Finished, "the peer has not ended");
                     return Ok(Visit::Rest);
                 }

@@ -7,9 +7,9 @@ use crate::contract::service::Service;
 use crate::proto::refusal::Refusal;
 use crate::server::conn::{Conn, Phase, Stuck, Visit};
 use crate::server::context::Context;
+use crate::server::flags::Flags;
 use crate::server::header::{HEADER_MAX, Header};
 use crate::server::net::Net;
-use crate::server::signs::Signs;
 
 impl<N: Net, S: Service> Conn<N, S> {
     /// Whether its balancer hasn't said yet whose connection it is.
@@ -40,7 +40,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                     self.keep_unread(&inbox[header..length]);
                     return Ok(Visit::Located);
                 }
-                Header::Partial if self.signs.has(Signs::READABLE) => {
+                Header::Partial if self.flags.has(Flags::READABLE) => {
                     match self.read(&mut inbox[length..HEADER_MAX], cx)? {
                         None => {}
                         Some(0) => return Ok(Visit::Over(CloseReason::Truncated)),

@@ -9,11 +9,11 @@ use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::server::conn::Conn;
 use crate::server::context;
 use crate::server::engine::Engine;
+use crate::server::flags::Flags;
 use crate::server::instant::Instant;
 use crate::server::listener::{Listener, ListenerId};
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::{self, Ended};
-use crate::server::signs::Signs;
 use crate::server::timers::{Timer, Timers};
 
 /// The connections that one turn closes because their time is up.
@@ -43,7 +43,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let arrived = Readiness { readable: true, ..Readiness::default() };
         for (slot, conn) in &mut self.conns {
             conn.notice(arrived);
-            if !conn.signs.set(Signs::QUEUED, true) {
+            if !conn.flags.set(Flags::QUEUED, true) {
                 self.ready.push(slot);
             }
         }

@@ -25,11 +25,11 @@ use crate::proto::session::Session;
 use crate::server::acceptor::Acceptor;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::Context;
+use crate::server::flags::Flags;
 use crate::server::instant::Instant;
 use crate::server::listener::{LISTENERS_MAX, Listener, ListenerId, ROOM_MAX};
 use crate::server::net::{Net, Readiness};
 use crate::server::notes::Notes;
-use crate::server::signs::Signs;
 use crate::server::timers::{Timer, Timers};
 use crate::server::unauthenticated::Unauthenticated;
 use crate::stats::Stats;
@@ -122,7 +122,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Something has happened at a socket. An event for a connection that is gone is no harm.
     pub fn event(&mut self, peer: PeerId, readiness: Readiness) {
         let Some((slot, conn)) = find(&mut self.conns, peer) else { return };
-        if conn.notice(readiness) && !conn.signs.set(Signs::QUEUED, true) {
+        if conn.notice(readiness) && !conn.flags.set(Flags::QUEUED, true) {
             self.ready.push(slot);
         }
     }
@@ -141,7 +141,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         for at in 0..visits {
             let slot = self.ready[at];
             let conn = self.conns.get_mut(slot);
-            if conn.is_some_and(|conn| conn.signs.set(Signs::QUEUED, false)) {
+            if conn.is_some_and(|conn| conn.flags.set(Flags::QUEUED, false)) {
                 self.visit(slot, now, wall, Conn::pump);
             }
         }
@@ -372,7 +372,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         match visit {
             Visit::Over(why) => return self.remove(slot, why, now),
-            Visit::Again if !conn.signs.set(Signs::QUEUED, true) => self.again.push(slot),
+            Visit::Again if !conn.flags.set(Flags::QUEUED, true) => self.again.push(slot),
             Visit::Again | Visit::Located | Visit::Rest => {}
         }
         // What limits that were lowered have left above them stays, but nothing is added to it.
