@@ -13,7 +13,7 @@ use crate::address::{Address, ToAddresses};
 use crate::clock;
 use crate::dial::Dial;
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::Form;
+use crate::proto::framing::FrameFormat;
 use crate::proto::handshake::countersign::schedule::Exporter;
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::Refusal;
@@ -227,9 +227,9 @@ impl Client {
         self.check_idle()?;
         let form = self.session.form(&self.protocol);
         let carried = match form {
-            Form::Line(_) => !message.contains(&b'\n') && !message.ends_with(b"\r"),
-            Form::Chunk => !message.is_empty(),
-            Form::Length | Form::Record => true,
+            FrameFormat::Line(_) => !message.contains(&b'\n') && !message.ends_with(b"\r"),
+            FrameFormat::Chunk => !message.is_empty(),
+            FrameFormat::Length | FrameFormat::Record => true,
         };
         if !carried {
             return Err(ClientError::Unsendable(self.protocol.framing()));

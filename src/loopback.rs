@@ -9,7 +9,7 @@ use crate::contract::peer::{Peer, PeerId};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::{Form, Framing};
+use crate::proto::framing::{FrameFormat, Framing};
 use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
@@ -98,7 +98,7 @@ fn written<R>(
 ) -> (R, Vec<Vec<u8>>, Option<CloseReason>) {
     let max = Limits::default().reply_max;
     let mut out = vec![0; max];
-    let mut reply = Reply::new(&mut out, Form::Length, now);
+    let mut reply = Reply::new(&mut out, FrameFormat::Length, now);
     let value = call(&mut reply);
     let (length, verdict) = reply.finish();
     (value, messages(&out[..length], max), verdict)

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use countersign::services::Timestamp;
-use countersign::{Dialect, Event, Form, Framing, Key, Protocol, Server, Session};
+use countersign::{Dialect, Event, FrameFormat, Framing, Key, Protocol, Server, Session};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -25,7 +25,7 @@ struct Pair {
 struct Caller {
     stream: TcpStream,
     session: Session,
-    form: Form,
+    form: FrameFormat,
 }
 
 impl Pair {

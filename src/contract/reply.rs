@@ -4,7 +4,7 @@ use std::io;
 use std::time::SystemTime;
 
 use crate::contract::close::CloseReason;
-use crate::proto::framing::{FRAME_MAX, Form};
+use crate::proto::framing::{FRAME_MAX, FrameFormat};
 
 /// Takes what a service answers, in the connection's framing.
 ///
@@ -27,7 +27,7 @@ pub struct Reply<'a> {
     start: usize,
     /// A message is being written.
     open: bool,
-    form: Form,
+    form: FrameFormat,
     now: SystemTime,
     /// The service asked for the connection's end.
     dismissed: bool,
@@ -35,7 +35,7 @@ pub struct Reply<'a> {
 
 impl<'a> Reply<'a> {
     #[inline]
-    pub(crate) fn new(out: &'a mut [u8], form: Form, now: SystemTime) -> Self {
+    pub(crate) fn new(out: &'a mut [u8], form: FrameFormat, now: SystemTime) -> Self {
         let out = Some(out);
         Self { out, length: 0, start: 0, open: false, form, now, dismissed: false }
     }
@@ -125,7 +125,7 @@ mod tests {
     use crate::proto::framing::Ending;
 
     fn written(
-        form: Form,
+        form: FrameFormat,
         max: usize,
         write: impl FnOnce(&mut Reply<'_>),
     ) -> (Vec<u8>, Option<CloseReason>) {
@@ -144,12 +144,12 @@ mod tests {
             reply.push(b"t");
             reply.write_all(b"wo").unwrap();
         };
-        let cases: [(Form, &[u8]); 5] = [
-            (Form::Line(Ending::Lf), b"one\ntwo\n"),
-            (Form::Line(Ending::CrLf), b"one\r\ntwo\r\n"),
-            (Form::Line(Ending::None), b"onetwo"),
-            (Form::Chunk, b"onetwo"),
-            (Form::Length, b"\0\0\0\x03one\0\0\0\x03two"),
+        let cases: [(FrameFormat, &[u8]); 5] = [
+            (FrameFormat::Line(Ending::Lf), b"one\ntwo\n"),
+            (FrameFormat::Line(Ending::CrLf), b"one\r\ntwo\r\n"),
+            (FrameFormat::Line(Ending::None), b"onetwo"),
+            (FrameFormat::Chunk, b"onetwo"),
+            (FrameFormat::Length, b"\0\0\0\x03one\0\0\0\x03two"),
         ];
         for (form, expected) in cases {
             assert_eq!(written(form, 99, two), (expected.to_vec(), None), "{form:?}");
@@ -158,14 +158,14 @@ mod tests {
 
     #[test]
     fn an_empty_message_is_a_message_and_no_message_is_none() {
-        assert_eq!(written(Form::Length, 99, |reply| reply.message(b"")).0, b"\0\0\0\0");
-        assert_eq!(written(Form::Length, 99, |reply| reply.end()).0, b"\0\0\0\0");
-        assert_eq!(written(Form::Length, 99, |_| {}).0, b"");
+        assert_eq!(written(FrameFormat::Length, 99, |reply| reply.message(b"")).0, b"\0\0\0\0");
+        assert_eq!(written(FrameFormat::Length, 99, |reply| reply.end()).0, b"\0\0\0\0");
+        assert_eq!(written(FrameFormat::Length, 99, |_| {}).0, b"");
     }
 
     #[test]
     fn passing_the_limit_is_a_verdict_and_nothing_was_said() {
-        for form in [Form::Line(Ending::CrLf), Form::Chunk, Form::Length] {
+        for form in [FrameFormat::Line(Ending::CrLf), FrameFormat::Chunk, FrameFormat::Length] {
             let verdict = |length| written(form, 99, |reply| reply.message(&vec![0; length])).1;
             let longest = (0..99).rev().find(|&length| verdict(length).is_none()).unwrap();
             assert!((75..99).contains(&longest), "{form:?} {longest}");
@@ -175,7 +175,7 @@ mod tests {
                 let (out, verdict) =
                     written(form, 99, |reply| (0..1000).for_each(|_| flood(reply)));
                 assert_eq!(out, b"", "{form:?}");
-                let nothing = form == Form::Chunk && number > 0;
+                let nothing = form == FrameFormat::Chunk && number > 0;
                 assert_eq!(
                     verdict,
                     Some(CloseReason::ReplyTooLong).filter(|_| !nothing),
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_service_can_ask_for_the_end() {
         assert_eq!(
-            written(Form::Chunk, 9, |reply| reply.close()).1,
+            written(FrameFormat::Chunk, 9, |reply| reply.close()).1,
             Some(CloseReason::ClosedByService)
         );
     }

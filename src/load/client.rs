@@ -21,7 +21,7 @@ use crate::load::pacer::Nanos;
 use crate::load::payload::Payload;
 use crate::load::plan::Plan;
 use crate::load::report::Report;
-use crate::proto::framing::Form;
+use crate::proto::framing::FrameFormat;
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::proto::session::Session;
@@ -32,7 +32,7 @@ use crate::proto::session::event::Event;
 pub(super) struct Shared {
     pub(super) plan: Plan,
     /// How messages are framed.
-    pub(super) form: Form,
+    pub(super) form: FrameFormat,
     /// The server closes the connection without a word when it refuses a client.
     pub(super) refuses_silently: bool,
     pub(super) payload: Payload,

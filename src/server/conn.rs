@@ -9,7 +9,7 @@ use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::proto::blocks::Blocks;
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::Form;
+use crate::proto::framing::FrameFormat;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Refusal, RefusalCode};
@@ -155,7 +155,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// How a message of ours is framed.
-    pub(super) fn form(&self, protocol: &Protocol) -> Form {
+    pub(super) fn form(&self, protocol: &Protocol) -> FrameFormat {
         self.session.form(protocol)
     }
 

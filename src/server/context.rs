@@ -9,7 +9,7 @@ use crate::contract::outbox::Outbox;
 use crate::contract::peer::{Peer, PeerId};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
-use crate::proto::framing::Form;
+use crate::proto::framing::FrameFormat;
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
@@ -133,7 +133,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
     #[inline(always)]
     fn call<R>(
         &mut self,
-        form: Form,
+        form: FrameFormat,
         call: impl FnOnce(&mut S, &mut Reply<'_>) -> R,
     ) -> (R, Option<CloseReason>) {
         let room = self.outbox.room(self.limits.reply_max);

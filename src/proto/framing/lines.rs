@@ -5,7 +5,7 @@
 #[cfg(target_arch = "x86_64")]
 use memchr::arch::x86_64::sse2::memchr::One;
 
-use crate::proto::framing::{Ending, Form};
+use crate::proto::framing::{Ending, FrameFormat};
 use crate::proto::held::{Extent, Taken};
 use crate::proto::refusal::Refusal;
 
@@ -41,13 +41,13 @@ fn is_longest(taken: Taken<'_>, line: &[u8], max: usize) -> bool {
 
 /// Splits the terminator off; a line without one was ended by the stream.
 #[inline]
-pub(crate) fn open(unit: &[u8]) -> (&[u8], Form) {
+pub(crate) fn open(unit: &[u8]) -> (&[u8], FrameFormat) {
     let Some(line) = unit.strip_suffix(b"\n") else {
-        return (unit, Form::Line(Ending::None));
+        return (unit, FrameFormat::Line(Ending::None));
     };
     match line.strip_suffix(b"\r") {
-        Some(message) => (message, Form::Line(Ending::CrLf)),
-        None => (line, Form::Line(Ending::Lf)),
+        Some(message) => (message, FrameFormat::Line(Ending::CrLf)),
+        None => (line, FrameFormat::Line(Ending::Lf)),
     }
 }
 
@@ -95,9 +95,9 @@ mod tests {
 
     #[test]
     fn a_lone_cr_is_a_byte_of_the_message() {
-        assert_eq!(open(b"a\rb\n"), (&b"a\rb"[..], Form::Line(Ending::Lf)));
-        assert_eq!(open(b"a\r\r\n"), (&b"a\r"[..], Form::Line(Ending::CrLf)));
-        assert_eq!(open(b"a\r"), (&b"a\r"[..], Form::Line(Ending::None)));
-        assert_eq!(open(b"\n"), (&b""[..], Form::Line(Ending::Lf)));
+        assert_eq!(open(b"a\rb\n"), (&b"a\rb"[..], FrameFormat::Line(Ending::Lf)));
+        assert_eq!(open(b"a\r\r\n"), (&b"a\r"[..], FrameFormat::Line(Ending::CrLf)));
+        assert_eq!(open(b"a\r"), (&b"a\r"[..], FrameFormat::Line(Ending::None)));
+        assert_eq!(open(b"\n"), (&b""[..], FrameFormat::Line(Ending::Lf)));
     }
 }

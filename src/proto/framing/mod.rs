@@ -44,11 +44,11 @@ impl Framing {
 
     /// The form of a message that answers none: a greeting, a client's own.
     #[must_use]
-    pub fn form(self) -> Form {
+    pub fn form(self) -> FrameFormat {
         match self {
-            Self::Lines => Form::Line(Ending::Lf),
-            Self::Chunks => Form::Chunk,
-            Self::Length => Form::Length,
+            Self::Lines => FrameFormat::Line(Ending::Lf),
+            Self::Chunks => FrameFormat::Chunk,
+            Self::Length => FrameFormat::Length,
         }
     }
 
@@ -79,11 +79,11 @@ impl Framing {
 
     /// The message in a whole unit, and the form that its reply takes.
     #[inline]
-    pub(crate) fn open(self, unit: &[u8]) -> (&[u8], Form) {
+    pub(crate) fn open(self, unit: &[u8]) -> (&[u8], FrameFormat) {
         match self {
             Self::Lines => lines::open(unit),
-            Self::Chunks => (unit, Form::Chunk),
-            Self::Length => (length::open(unit), Form::Length),
+            Self::Chunks => (unit, FrameFormat::Chunk),
+            Self::Length => (length::open(unit), FrameFormat::Length),
         }
     }
 }
@@ -96,7 +96,7 @@ impl fmt::Display for Framing {
 
 /// What ended a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ending {
+pub enum LineEnding {
     /// `\n`.
     Lf,
     /// `\r\n`.
@@ -108,7 +108,7 @@ pub enum Ending {
 /// How one outgoing message is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Form {
+pub enum FrameFormat {
     /// The bytes, then the ending.
     Line(Ending),
     /// The bytes alone.
@@ -120,7 +120,7 @@ pub enum Form {
     Record,
 }
 
-impl Form {
+impl FrameFormat {
     /// Appends a message in this form. A line must not hold the line feed that ends it.
     pub fn frame(self, message: &[u8], out: &mut Vec<u8>) {
         let start = out.len();

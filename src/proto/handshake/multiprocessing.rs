@@ -10,7 +10,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::{Form, length};
+use crate::proto::framing::{FrameFormat, length};
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::held::{Extent, Taken, front, head};
 use crate::proto::keys::key::{Key, Mac};
@@ -186,9 +186,9 @@ pub(crate) fn fail(why: Refusal, out: &mut Vec<u8>) {
 /// Appends a message.
 fn say(parts: &[&[u8]], out: &mut Vec<u8>) {
     let start = out.len();
-    Form::Length.begin(out);
+    FrameFormat::Length.begin(out);
     parts.iter().for_each(|part| out.extend_from_slice(part));
-    Form::Length.end(out, start);
+    FrameFormat::Length.end(out, start);
 }
 
 #[cfg(test)]

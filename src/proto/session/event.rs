@@ -1,7 +1,7 @@
 //! What a session tells of.
 
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::Form;
+use crate::proto::framing::FrameFormat;
 use crate::proto::handshake::countersign::schedule::Exporter;
 use crate::proto::keys::key::Key;
 
@@ -31,7 +31,7 @@ pub struct Opened<'s> {
     /// The dialect that was spoken.
     pub dialect: Dialect,
     /// How messages of ours are framed that answer none.
-    pub form: Form,
+    pub form: FrameFormat,
     /// Whether each message is protected.
     pub is_protected: bool,
     /// What secrets for the host program derive from; `countersign/1` alone has it.
@@ -44,5 +44,5 @@ pub struct Message<'s> {
     /// Its bytes, without what framed it.
     pub bytes: &'s [u8],
     /// How a reply to it is framed.
-    pub form: Form,
+    pub form: FrameFormat,
 }

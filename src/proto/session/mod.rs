@@ -7,7 +7,7 @@ mod mutual;
 mod paired;
 
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::{Form, Framing, chunks, lines};
+use crate::proto::framing::{FrameFormat, Framing, chunks, lines};
 use crate::proto::handshake::countersign::{Nonce, server};
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
 use crate::proto::held::{Extent, Held, Taken};
@@ -299,16 +299,16 @@ impl Session {
 
     /// How a message of ours is framed that answers none.
     #[must_use]
-    pub fn form(&self, protocol: &Protocol) -> Form {
+    pub fn form(&self, protocol: &Protocol) -> FrameFormat {
         match &self.stage {
-            Stage::Guarded(_) => Form::Record,
-            Stage::Accepting(accepting) if !accepting.plain => Form::Record,
+            Stage::Guarded(_) => FrameFormat::Record,
+            Stage::Accepting(accepting) if !accepting.plain => FrameFormat::Record,
             _ => protocol.framing().form(),
         }
     }
 
     /// Makes what was appended ready to be sent: all that [`next`](Self::next) and
-    /// [`Form::frame`] have appended since the last time, in their order. In `countersign/1` this
+    /// [`FrameFormat::frame`] have appended since the last time, in their order. In `countersign/1` this
     /// protects each record; elsewhere there is nothing to be done.
     ///
     /// Returns how many bytes are to be sent: all, unless the peer doesn't take such a long
@@ -408,7 +408,7 @@ fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stag
 fn run<'i>(
     mut input: &'i [u8],
     scan: impl Fn(&[u8]) -> Result<Extent, Refusal>,
-    open: impl Fn(&'i [u8]) -> (&'i [u8], Form),
+    open: impl Fn(&'i [u8]) -> (&'i [u8], FrameFormat),
     mut take: impl FnMut(Message<'i>) -> bool,
 ) -> &'i [u8] {
     while let Ok(Extent::Whole(length)) = scan(input) {

@@ -1,7 +1,7 @@
 //! The steps of a session in `countersign/1`, at either end.
 
 use crate::proto::dialect::Dialect;
-use crate::proto::framing::Form;
+use crate::proto::framing::FrameFormat;
 use crate::proto::handshake::countersign::frame::{
     self, ACCEPT, CONFIRM, HEADER, HELLO, HELLO_MAX, Header, MAGIC, SERVER_HELLO,
 };
@@ -262,7 +262,7 @@ impl Session {
         Event::Open(Opened {
             key: Some(key),
             dialect: Dialect::Countersign,
-            form: if plain { protocol.framing().form() } else { Form::Record },
+            form: if plain { protocol.framing().form() } else { FrameFormat::Record },
             is_protected: !plain,
             exporter: Some(exporter),
         })
@@ -303,7 +303,7 @@ impl Session {
                 if ends_with_one(protocol, *side) {
                     *course = Course::Ending;
                 }
-                Event::Message(Message { bytes, form: Form::Record })
+                Event::Message(Message { bytes, form: FrameFormat::Record })
             }
             Record::Ping(payload) => {
                 records.echo(payload, out);

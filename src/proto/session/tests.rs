@@ -226,7 +226,7 @@ fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
         while let Some(event) = session.next(&protocol, &mut input, &mut Vec::new()).unwrap() {
             if let Event::Message(message) = event {
                 lengths.push(message.bytes.len());
-                assert_eq!(message.form, Form::Chunk);
+                assert_eq!(message.form, FrameFormat::Chunk);
             }
         }
         lengths
