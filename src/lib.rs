@@ -62,7 +62,7 @@ pub use contract::{
 #[doc(inline)]
 pub use proto::{
     dialect::Dialect,
-    framing::{Ending, FrameFormat, Framing},
+    framing::{FrameFormat, Framing, LineEnding},
     handshake::countersign::schedule::Exporter,
     keys::KeyRing,
     keys::fault::{KeyFault, KeyRingError},

@@ -122,7 +122,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::proto::framing::Ending;
+    use crate::proto::framing::LineEnding;
 
     fn written(
         form: FrameFormat,
@@ -145,9 +145,9 @@ mod tests {
             reply.write_all(b"wo").unwrap();
         };
         let cases: [(FrameFormat, &[u8]); 5] = [
-            (FrameFormat::Line(Ending::Lf), b"one\ntwo\n"),
-            (FrameFormat::Line(Ending::CrLf), b"one\r\ntwo\r\n"),
-            (FrameFormat::Line(Ending::None), b"onetwo"),
+            (FrameFormat::Line(LineEnding::Lf), b"one\ntwo\n"),
+            (FrameFormat::Line(LineEnding::CrLf), b"one\r\ntwo\r\n"),
+            (FrameFormat::Line(LineEnding::None), b"onetwo"),
             (FrameFormat::Chunk, b"onetwo"),
             (FrameFormat::Length, b"\0\0\0\x03one\0\0\0\x03two"),
         ];
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn passing_the_limit_is_a_verdict_and_nothing_was_said() {
-        for form in [FrameFormat::Line(Ending::CrLf), FrameFormat::Chunk, FrameFormat::Length] {
+        for form in [FrameFormat::Line(LineEnding::CrLf), FrameFormat::Chunk, FrameFormat::Length] {
             let verdict = |length| written(form, 99, |reply| reply.message(&vec![0; length])).1;
             let longest = (0..99).rev().find(|&length| verdict(length).is_none()).unwrap();
             assert!((75..99).contains(&longest), "{form:?} {longest}");

@@ -5,7 +5,7 @@
 #[cfg(target_arch = "x86_64")]
 use memchr::arch::x86_64::sse2::memchr::One;
 
-use crate::proto::framing::{Ending, FrameFormat};
+use crate::proto::framing::{FrameFormat, LineEnding};
 use crate::proto::held::{Extent, Taken};
 use crate::proto::refusal::Refusal;
 
@@ -43,11 +43,11 @@ fn is_longest(taken: Taken<'_>, line: &[u8], max: usize) -> bool {
 #[inline]
 pub(crate) fn open(unit: &[u8]) -> (&[u8], FrameFormat) {
     let Some(line) = unit.strip_suffix(b"\n") else {
-        return (unit, FrameFormat::Line(Ending::None));
+        return (unit, FrameFormat::Line(LineEnding::None));
     };
     match line.strip_suffix(b"\r") {
-        Some(message) => (message, FrameFormat::Line(Ending::CrLf)),
-        None => (line, FrameFormat::Line(Ending::Lf)),
+        Some(message) => (message, FrameFormat::Line(LineEnding::CrLf)),
+        None => (line, FrameFormat::Line(LineEnding::Lf)),
     }
 }
 
@@ -95,9 +95,9 @@ mod tests {
 
     #[test]
     fn a_lone_cr_is_a_byte_of_the_message() {
-        assert_eq!(open(b"a\rb\n"), (&b"a\rb"[..], FrameFormat::Line(Ending::Lf)));
-        assert_eq!(open(b"a\r\r\n"), (&b"a\r"[..], FrameFormat::Line(Ending::CrLf)));
-        assert_eq!(open(b"a\r"), (&b"a\r"[..], FrameFormat::Line(Ending::None)));
-        assert_eq!(open(b"\n"), (&b""[..], FrameFormat::Line(Ending::Lf)));
+        assert_eq!(open(b"a\rb\n"), (&b"a\rb"[..], FrameFormat::Line(LineEnding::Lf)));
+        assert_eq!(open(b"a\r\r\n"), (&b"a\r"[..], FrameFormat::Line(LineEnding::CrLf)));
+        assert_eq!(open(b"a\r"), (&b"a\r"[..], FrameFormat::Line(LineEnding::None)));
+        assert_eq!(open(b"\n"), (&b""[..], FrameFormat::Line(LineEnding::Lf)));
     }
 }

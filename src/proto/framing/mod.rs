@@ -46,7 +46,7 @@ impl Framing {
     #[must_use]
     pub fn form(self) -> FrameFormat {
         match self {
-            Self::Lines => FrameFormat::Line(Ending::Lf),
+            Self::Lines => FrameFormat::Line(LineEnding::Lf),
             Self::Chunks => FrameFormat::Chunk,
             Self::Length => FrameFormat::Length,
         }
@@ -110,7 +110,7 @@ pub enum LineEnding {
 #[non_exhaustive]
 pub enum FrameFormat {
     /// The bytes, then the ending.
-    Line(Ending),
+    Line(LineEnding),
     /// The bytes alone.
     Chunk,
     /// A length, then the bytes.
@@ -157,15 +157,15 @@ impl FrameFormat {
     #[inline(always)]
     pub(crate) fn close(self, out: &mut [u8], start: usize, end: usize) -> usize {
         match self {
-            Self::Line(Ending::Lf) => {
+            Self::Line(LineEnding::Lf) => {
                 out[end] = b'\n';
                 end + 1
             }
-            Self::Line(Ending::CrLf) => {
+            Self::Line(LineEnding::CrLf) => {
                 out[end..end + 2].copy_from_slice(b"\r\n");
                 end + 2
             }
-            Self::Line(Ending::None) | Self::Chunk => end,
+            Self::Line(LineEnding::None) | Self::Chunk => end,
             Self::Length => {
                 length::end(&mut out[start..end]);
                 end

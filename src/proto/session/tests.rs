@@ -1,7 +1,7 @@
 //! Sessions of `raw`, `hex` and `open`, and the framings behind them.
 
 use super::*;
-use crate::proto::framing::Ending;
+use crate::proto::framing::LineEnding;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
 use crate::proto::refusal::{ForeignProtocol, RefusalCode};
@@ -237,7 +237,9 @@ fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
 
 #[test]
 fn a_reply_ends_as_its_request_did() {
-    for (ending, form) in [("\n", Ending::Lf), ("\r\n", Ending::CrLf), ("", Ending::None)] {
+    for (ending, form) in
+        [("\n", LineEnding::Lf), ("\r\n", LineEnding::CrLf), ("", LineEnding::None)]
+    {
         let stream = format!("x{ending}");
         let heard = heard(&protocol(Dialect::Open), &[stream.as_bytes()]);
         assert_eq!(heard, ["open".to_owned(), format!("x Line({form:?})")]);
