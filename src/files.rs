@@ -36,10 +36,10 @@ const ROOT: u32 = 0;
 /// what it leads to is held to this. Reading never waits for ever, and takes 1 MiB at most.
 ///
 /// ```
-/// use countersign::{FileFault, FileRules};
+/// use countersign::{FileError, FileRules};
 ///
 /// let settings = FileRules::settings().read("/dev/zero");
-/// assert!(matches!(settings, Err(FileFault::NotAFile)));
+/// assert!(matches!(settings, Err(FileError::NotAFile)));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileRules {
@@ -82,28 +82,28 @@ impl FileRules {
     /// # Errors
     ///
     /// The file can't be read, or isn't what these rules ask for. The text names the remedy.
-    pub fn read(self, path: impl AsRef<Path>) -> Result<Zeroizing<Vec<u8>>, FileFault> {
+    pub fn read(self, path: impl AsRef<Path>) -> Result<Zeroizing<Vec<u8>>, FileError> {
         // To open a pipe without a writer would block.
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
         let is_pipe = metadata.file_type().is_fifo();
         if is_pipe && !self.is_secret {
-            return Err(FileFault::Pipe);
+            return Err(FileError::Pipe);
         }
         if !is_pipe && !metadata.is_file() {
-            return Err(FileFault::NotAFile);
+            return Err(FileError::NotAFile);
         }
         self.check(&metadata)?;
         let text = if is_pipe { read_pipe(file) } else { read_regular(file, metadata.len()) }?;
-        if is_utf16(&text) { Err(FileFault::Utf16) } else { Ok(text) }
+        if is_utf16(&text) { Err(FileError::Utf16) } else { Ok(text) }
     }
 
     /// Checks who has access.
-    fn check(self, metadata: &Metadata) -> Result<(), FileFault> {
+    fn check(self, metadata: &Metadata) -> Result<(), FileError> {
         let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
         if self.owner_matters && owner != ROOT && owner != geteuid().as_raw() {
-            return Err(FileFault::Foreign(owner));
+            return Err(FileError::Foreign(owner));
         }
         let excess = if self.is_secret {
             let lent = owner == ROOT && mode & GROUP_READS != 0 && self.may_lend(metadata.gid())?;
@@ -114,8 +114,8 @@ impl FileRules {
         };
         match excess {
             0 => Ok(()),
-            _ if self.is_secret => Err(FileFault::Exposed(mode)),
-            _ => Err(FileFault::Writable(mode)),
+            _ if self.is_secret => Err(FileError::Exposed(mode)),
+            _ => Err(FileError::Writable(mode)),
         }
     }
 
@@ -126,10 +126,10 @@ impl FileRules {
     }
 }
 
-fn read_regular(mut file: File, length: u64) -> Result<Zeroizing<Vec<u8>>, FileFault> {
+fn read_regular(mut file: File, length: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let length = usize::try_from(length).ok().filter(|length| *length <= LARGEST);
     // Room for all of it at once: a buffer that grows leaves copies behind that nobody wipes.
-    let room = length.ok_or(FileFault::TooLarge)? + 1;
+    let room = length.ok_or(FileError::TooLarge)? + 1;
     let mut text = Zeroizing::new(vec![0; room]);
     let length = fill(&mut file, &mut text)?;
     if length == room {
@@ -140,17 +140,17 @@ fn read_regular(mut file: File, length: u64) -> Result<Zeroizing<Vec<u8>>, FileF
 }
 
 /// A limit on each read alone would let a writer that sends a byte now and then hold the reader.
-fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileFault> {
+fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let mut text = Zeroizing::new(vec![0; LARGEST + 1]);
     let mut length = 0;
     let deadline = clock::after(PIPE_TIMEOUT);
     while length < text.len() {
         if !wait(&pipe, deadline)? {
             let is_silent = length == 0;
-            return Err(if is_silent { FileFault::SilentPipe } else { FileFault::UnfinishedPipe });
+            return Err(if is_silent { FileError::SilentPipe } else { FileError::UnfinishedPipe });
         }
         match pipe.read(&mut text[length..]) {
-            Ok(0) if length == 0 => return Err(FileFault::SilentPipe),
+            Ok(0) if length == 0 => return Err(FileError::SilentPipe),
             Ok(0) => break,
             Ok(n) => length += n,
             Err(error) if is_passing(&error) => {}
@@ -158,7 +158,7 @@ fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileFault> {
         }
     }
     if length == text.len() {
-        return Err(FileFault::TooLarge);
+        return Err(FileError::TooLarge);
     }
     text.truncate(length);
     Ok(text)
@@ -209,7 +209,7 @@ fn is_passing(error: &io::Error) -> bool {
 /// Why a file isn't believed. The text names the remedy.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum FileFault {
+pub enum FileError {
     /// The file can't be opened or read.
     Io(io::Error),
     /// It is a directory, a device or the like.
@@ -232,7 +232,7 @@ pub enum FileFault {
     Utf16,
 }
 
-impl FileFault {
+impl FileError {
     /// Whether there is no such file.
     #[must_use]
     pub fn is_missing(&self) -> bool {
@@ -240,7 +240,7 @@ impl FileFault {
     }
 }
 
-impl fmt::Display for FileFault {
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "can't be read: {}", os_error::describe(error)),
@@ -274,13 +274,13 @@ impl fmt::Display for FileFault {
     }
 }
 
-impl std::error::Error for FileFault {
+impl std::error::Error for FileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         if let Self::Io(error) = self { Some(error) } else { None }
     }
 }
 
-impl From<io::Error> for FileFault {
+impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }

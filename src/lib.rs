@@ -45,7 +45,7 @@ pub mod stats;
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
 pub use dial::Dial;
-pub use files::{FileFault, FileRules};
+pub use files::{FileError, FileRules};
 pub use loopback::Loopback;
 
 // Their modules are public, so without this the front page would only list where they are.
@@ -65,9 +65,9 @@ pub use proto::{
     framing::{FrameFormat, Framing, LineEnding},
     handshake::countersign::schedule::Exporter,
     keys::KeyRing,
-    keys::fault::{KeyFault, KeyRingError},
+    keys::fault::{KeyError, KeyRingError},
     keys::key::{Key, Mac},
-    protocol::{Exchange, NoUsableKey, Protection, Protocol},
+    protocol::{Exchange, NoUsableKeyError, Protection, Protocol},
     refusal::{ForeignProtocol, Refusal, RefusalCode},
     session::Session,
     session::event::{Event, Message, Opened},

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use countersign::{ClientError, KeyFault, KeyRingError, NoUsableKey};
+use countersign::{ClientError, KeyError, KeyRingError, NoUsableKeyError};
 
 /// A failure of the program's, with the line that is printed.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Failure {
     /// A connection that failed, and to what.
     pub(crate) fn client(address: &str, error: &ClientError) -> Self {
         let kind = match error {
-            ClientError::NoUsableKey(_) => Kind::Configuration,
+            ClientError::NoUsableKeyError(_) => Kind::Configuration,
             ClientError::Io(_)
             | ClientError::HandshakeTimeout(_)
             | ClientError::Unanswered
@@ -85,7 +85,7 @@ impl Failure {
             _ => Kind::General,
         };
         let text = match error {
-            ClientError::NoUsableKey(error) => error.to_string(),
+            ClientError::NoUsableKeyError(error) => error.to_string(),
             ClientError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 format!("cannot connect to {address}: nobody listens there; is the server running?")
             }
@@ -154,15 +154,15 @@ impl From<io::Error> for Failure {
 impl From<KeyRingError> for Failure {
     fn from(error: KeyRingError) -> Self {
         let kind = match error.fault() {
-            KeyFault::File(fault) if fault.is_missing() => Kind::NoFile,
+            KeyError::File(fault) if fault.is_missing() => Kind::NoFile,
             _ => Kind::BadKeyFile,
         };
         Self::new(kind, error.to_string())
     }
 }
 
-impl From<NoUsableKey> for Failure {
-    fn from(error: NoUsableKey) -> Self {
+impl From<NoUsableKeyError> for Failure {
+    fn from(error: NoUsableKeyError) -> Self {
         Self::new(Kind::Configuration, error.to_string())
     }
 }

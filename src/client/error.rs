@@ -5,7 +5,7 @@ use std::io;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
-use crate::proto::protocol::NoUsableKey;
+use crate::proto::protocol::NoUsableKeyError;
 use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 
 /// Why a [`Client`](crate::Client) has failed.
@@ -13,7 +13,7 @@ use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 #[non_exhaustive]
 pub enum ClientError {
     /// There is no key to sign with.
-    NoUsableKey(NoUsableKey),
+    NoUsableKeyError(NoUsableKeyError),
     /// The server can't be reached, or the connection broke.
     ///
     /// Before there is a connection, the kind of the error says what is wrong:
@@ -77,7 +77,7 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoUsableKey(error) => error.fmt(f),
+            Self::NoUsableKeyError(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::Unproven => f.write_str(
                 "the server did not prove that it holds the key; do both ends have the same key \
@@ -145,7 +145,7 @@ impl fmt::Display for ClientError {
 impl std::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoUsableKey(error) => Some(error),
+            Self::NoUsableKeyError(error) => Some(error),
             Self::Io(error) => Some(error),
             Self::Server(refusal) => Some(refusal),
             _ => None,
@@ -169,8 +169,8 @@ impl From<io::Error> for ClientError {
     }
 }
 
-impl From<NoUsableKey> for ClientError {
-    fn from(error: NoUsableKey) -> Self {
-        Self::NoUsableKey(error)
+impl From<NoUsableKeyError> for ClientError {
+    fn from(error: NoUsableKeyError) -> Self {
+        Self::NoUsableKeyError(error)
     }
 }

@@ -23,7 +23,7 @@ use crate::load::plan::{Arrival, Disconnect, Plan, PlanError};
 use crate::load::report::Report;
 use crate::proto::dialect::Dialect;
 use crate::proto::handshake::CHALLENGE;
-use crate::proto::protocol::{NoUsableKey, Protocol};
+use crate::proto::protocol::{NoUsableKeyError, Protocol};
 use crate::proto::session::Session;
 use crate::random::{self, Pool};
 
@@ -92,7 +92,7 @@ impl Load {
         plan: Plan,
     ) -> io::Result<Self> {
         let refused = |error: PlanError| io::Error::new(io::ErrorKind::InvalidInput, error);
-        let keyless = |error: NoUsableKey| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let keyless = |error: NoUsableKeyError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let mut protocol = protocol.into();
         protocol.prepare(clock::wall(), random::bytes)?;
         let addresses = address.to_addresses()?;

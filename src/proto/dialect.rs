@@ -51,24 +51,24 @@ impl fmt::Display for Dialect {
 }
 
 impl FromStr for Dialect {
-    type Err = UnknownDialect;
+    type Err = ParseDialectError;
 
-    fn from_str(name: &str) -> Result<Self, UnknownDialect> {
-        Self::ALL.into_iter().find(|dialect| dialect.name() == name).ok_or(UnknownDialect)
+    fn from_str(name: &str) -> Result<Self, ParseDialectError> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name).ok_or(ParseDialectError)
     }
 }
 
 /// The name is none of [`Dialect::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownDialect;
+pub struct ParseDialectError;
 
-impl fmt::Display for UnknownDialect {
+impl fmt::Display for ParseDialectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("unknown dialect (countersign/1, raw, hex, multiprocessing or open)")
     }
 }
 
-impl std::error::Error for UnknownDialect {}
+impl std::error::Error for ParseDialectError {}
 
 /// A set of dialects: those that a key may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -58,7 +58,7 @@ const PAYLOAD_LEAST: usize = hello::RECORD_LEAST as usize - TAG;
 ///     .with_framing(Framing::Length)
 ///     .with_message_max(4096);
 /// assert_eq!(protocol.message_max(), 4096);
-/// # Ok::<(), countersign::KeyFault>(())
+/// # Ok::<(), countersign::KeyError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Protocol {
@@ -313,7 +313,7 @@ impl Protocol {
     /// # Errors
     ///
     /// The dialect needs a key, and none on the ring serves it, or none at this time.
-    pub fn check_server(&self) -> Result<(), NoUsableKey> {
+    pub fn check_server(&self) -> Result<(), NoUsableKeyError> {
         let usable = !self.dialect.authenticates() || self.keys.serving(self.dialect).count() > 0;
         if usable { Ok(()) } else { Err(self.no_usable_key(None)) }
     }
@@ -324,7 +324,7 @@ impl Protocol {
     ///
     /// The dialect needs a key, and the one asked for, or every one, isn't on the ring, doesn't
     /// serve it, or isn't valid at this time.
-    pub fn signing_key(&self) -> Result<Option<&Key>, NoUsableKey> {
+    pub fn signing_key(&self) -> Result<Option<&Key>, NoUsableKeyError> {
         if !self.dialect.authenticates() {
             return Ok(None);
         }
@@ -333,12 +333,12 @@ impl Protocol {
         key.map(Some).ok_or_else(|| self.no_usable_key(id))
     }
 
-    fn no_usable_key(&self, id: Option<&str>) -> NoUsableKey {
+    fn no_usable_key(&self, id: Option<&str>) -> NoUsableKeyError {
         let dialect = self.dialect;
         let meant = |key: &Key| key.serves(dialect) && id.is_none_or(|id| id == key.id());
         // One that serves the dialect and yet isn't usable has a date.
         let is_dated = self.keys.keys().any(meant);
-        NoUsableKey { dialect, id: id.map(str::to_owned), is_dated }
+        NoUsableKeyError { dialect, id: id.map(str::to_owned), is_dated }
     }
 }
 
@@ -351,14 +351,14 @@ impl From<KeyRing> for Protocol {
 
 /// No key on the ring serves the dialect at this time, or not the one that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoUsableKey {
+pub struct NoUsableKeyError {
     dialect: Dialect,
     id: Option<String>,
     /// There is such a key, and it isn't valid yet or has run out.
     is_dated: bool,
 }
 
-impl fmt::Display for NoUsableKey {
+impl fmt::Display for NoUsableKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dialect, id, is_dated } = self;
         match (id, is_dated) {
@@ -376,7 +376,7 @@ impl fmt::Display for NoUsableKey {
     }
 }
 
-impl std::error::Error for NoUsableKey {}
+impl std::error::Error for NoUsableKeyError {}
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
-use countersign::{FileFault, FileRules};
+use countersign::{FileError, FileRules};
 
 use super::environment;
 use super::exit::{Failure, Kind, plain};
@@ -129,11 +129,11 @@ impl File {
         self.settings(&read.map_err(|fault| self.unreadable(&fault))?)
     }
 
-    fn unreadable(&self, fault: &FileFault) -> Failure {
+    fn unreadable(&self, fault: &FileError) -> Failure {
         let kind = if fault.is_missing() { Kind::NoFile } else { Kind::Configuration };
         let path = self.path.display();
         let text = match fault {
-            FileFault::Io(error) => format!("cannot read {path}: {}", plain(error)),
+            FileError::Io(error) => format!("cannot read {path}: {}", plain(error)),
             other => format!("{path}: {other}"),
         };
         Failure::new(kind, text)

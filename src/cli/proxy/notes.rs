@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use countersign::{Admission, ClientError, CloseReason, NoUsableKey, Refusal};
+use countersign::{Admission, ClientError, CloseReason, NoUsableKeyError, Refusal};
 use log::{debug, error, warn};
 
 use super::desk::Role;
@@ -33,7 +33,7 @@ pub(super) enum Why {
     /// Where we dial, nobody answers.
     Unreachable(io::Error),
     /// No key is valid at this time.
-    NoKey(NoUsableKey),
+    NoKey(NoUsableKeyError),
     /// Nothing was carried for too long.
     Idle,
     /// The key has gone from the ring, or has run out.

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign::{Key, KeyFault, KeyRing};
+use countersign::{Key, KeyError, KeyRing};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -55,15 +55,15 @@ impl KeyFileEdit {
         options: &KeyOptions,
     ) -> Result<Key, Failure> {
         let path = self.path.display();
-        let bad = |fault: &KeyFault| Failure::new(Kind::BadKeyFile, format!("{path}: {fault}"));
+        let bad = |fault: &KeyError| Failure::new(Kind::BadKeyFile, format!("{path}: {fault}"));
         let secret = secret()?;
         let line = line(id, &secret, &options.text());
         // The ring isn't at fault where what was asked for makes no key.
         let fresh = KeyRing::parse(&line)
             .map_err(|error| Failure::new(Kind::Usage, error.fault().to_string()))?;
-        let key = fresh.keys().next().ok_or_else(|| bad(&KeyFault::NoKeys))?;
+        let key = fresh.keys().next().ok_or_else(|| bad(&KeyError::NoKeys))?;
         self.ring.add(key.clone()).map_err(|fault| match fault {
-            KeyFault::DuplicateId(id) => taken(&self.path, &id),
+            KeyError::DuplicateId(id) => taken(&self.path, &id),
             fault => bad(&fault),
         })?;
         self.insert(at, &line);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign::{Dialect, KeyFault, KeyRing, NoUsableKey, Protocol};
+use countersign::{Dialect, KeyError, KeyRing, NoUsableKeyError, Protocol};
 
 use super::{default_path, rules};
 use crate::cli::exit::{Failure, Kind};
@@ -22,8 +22,8 @@ impl RingRole {
     pub(crate) fn read(self, path: &Path, dialect: Dialect) -> Result<KeyRing, Failure> {
         KeyRing::from_file_by(rules(path), path).map_err(|error| {
             let (kind, text) = match error.fault() {
-                KeyFault::File(fault) if fault.is_missing() => (Kind::NoFile, "no such file"),
-                KeyFault::NoKeys => (Kind::BadKeyFile, "holds no key"),
+                KeyError::File(fault) if fault.is_missing() => (Kind::NoFile, "no such file"),
+                KeyError::NoKeys => (Kind::BadKeyFile, "holds no key"),
                 _ => return error.into(),
             };
             let remedy = self.remedy(path, dialect, &KeyRing::new());
@@ -37,7 +37,7 @@ impl RingRole {
             Self::Server => protocol.check_server(),
             Self::Client => protocol.signing_key().map(drop),
         };
-        usable.map_err(|error: NoUsableKey| {
+        usable.map_err(|error: NoUsableKeyError| {
             let remedy = self.remedy(path, protocol.dialect(), protocol.keys());
             Failure::new(Kind::Configuration, format!("{error}; {remedy}"))
         })

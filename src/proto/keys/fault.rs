@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::files::FileFault;
+use crate::files::FileError;
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::KEYS_TRIED_MAX;
 use crate::proto::keys::key::SHORT;
@@ -13,9 +13,9 @@ pub(crate) const ID_MAX: usize = 64;
 
 /// What is wrong with a key or a key file. The text names the remedy, and never a secret.
 #[non_exhaustive]
-pub enum KeyFault {
+pub enum KeyError {
     /// The file can't be read, or isn't to be believed.
-    File(FileFault),
+    File(FileError),
     /// There is no key in it.
     NoKeys,
     /// The line isn't UTF-8.
@@ -57,7 +57,7 @@ pub enum KeyFault {
 const MIXED: &str = "a Python that is led astray signs what a server of raw or hex has drawn, so \
                      no key serves multiprocessing beside these; give each a key of its own";
 
-impl fmt::Display for KeyFault {
+impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(fault) if fault.is_missing() => f.write_str(
@@ -129,14 +129,14 @@ impl fmt::Display for KeyFault {
     }
 }
 
-impl fmt::Debug for KeyFault {
+impl fmt::Debug for KeyError {
     /// What a `main` that fails prints, so it is the text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for KeyFault {
+impl std::error::Error for KeyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         if let Self::File(fault) = self { Some(fault) } else { None }
     }
@@ -146,11 +146,11 @@ impl std::error::Error for KeyFault {
 pub struct KeyRingError {
     path: Option<PathBuf>,
     line: Option<usize>,
-    fault: KeyFault,
+    fault: KeyError,
 }
 
 impl KeyRingError {
-    pub(crate) fn new(fault: KeyFault) -> Self {
+    pub(crate) fn new(fault: KeyError) -> Self {
         Self { path: None, line: None, fault }
     }
 
@@ -166,7 +166,7 @@ impl KeyRingError {
 
     /// What is wrong.
     #[must_use]
-    pub fn fault(&self) -> &KeyFault {
+    pub fn fault(&self) -> &KeyError {
         &self.fault
     }
 

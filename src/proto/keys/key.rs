@@ -9,7 +9,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::proto::dialect::{Dialect, Dialects};
-use crate::proto::keys::fault::{ID_MAX, KeyFault};
+use crate::proto::keys::fault::{ID_MAX, KeyError};
 use crate::proto::keys::passphrase;
 use crate::proto::keys::span::Span;
 use crate::proto::keys::wipe;
@@ -70,7 +70,7 @@ impl Mac {
 /// assert!(key.serves(Dialect::Countersign) && !key.serves(Dialect::Raw));
 /// let key = Key::new("gate", b"short")?.with_dialect(Dialect::Raw);
 /// assert!(key.serves(Dialect::Raw) && !key.serves(Dialect::Countersign));
-/// # Ok::<(), countersign::KeyFault>(())
+/// # Ok::<(), countersign::KeyError>(())
 /// ```
 ///
 /// [`KeyRing`]: crate::KeyRing
@@ -118,14 +118,14 @@ impl Key {
     ///
     /// The id isn't one printable word of at most 64 bytes, or the secret is empty. A secret of
     /// zero bytes alone is empty too: an HMAC pads its key with zeros, so it can't tell them apart.
-    pub fn new(id: &str, secret: &[u8]) -> Result<Self, KeyFault> {
+    pub fn new(id: &str, secret: &[u8]) -> Result<Self, KeyError> {
         wipe::without_traces(|| Self::of_secret(id, secret))
     }
 
-    fn of_secret(id: &str, secret: &[u8]) -> Result<Self, KeyFault> {
+    fn of_secret(id: &str, secret: &[u8]) -> Result<Self, KeyError> {
         check_id(id)?;
         if secret.iter().all(|&byte| byte == 0) {
-            return Err(KeyFault::EmptySecret);
+            return Err(KeyError::EmptySecret);
         }
         let sha256: Hmac<Sha256> = keyed(secret)?;
         Ok(Self {
@@ -152,10 +152,10 @@ impl Key {
     /// # Errors
     ///
     /// The id isn't one printable word of at most 64 bytes, or the passphrase is empty.
-    pub fn from_passphrase(id: &str, passphrase: &[u8]) -> Result<Self, KeyFault> {
+    pub fn from_passphrase(id: &str, passphrase: &[u8]) -> Result<Self, KeyError> {
         check_id(id)?;
         if passphrase.is_empty() {
-            return Err(KeyFault::EmptySecret);
+            return Err(KeyError::EmptySecret);
         }
         wipe::without_traces(|| Self::of_secret(id, &passphrase::stretch(id, passphrase)?))
     }
@@ -173,9 +173,9 @@ impl Key {
     /// # Errors
     ///
     /// The name isn't one printable word of at most 64 bytes.
-    pub fn with_audience(mut self, audience: &str) -> Result<Self, KeyFault> {
+    pub fn with_audience(mut self, audience: &str) -> Result<Self, KeyError> {
         if !is_word(audience) {
-            return Err(KeyFault::BadAudience);
+            return Err(KeyError::BadAudience);
         }
         self.audience = audience.into();
         Ok(self)
@@ -257,14 +257,14 @@ impl Key {
     }
 
     /// What makes it a key that can't be on a ring.
-    pub(crate) fn check(&self) -> Result<(), KeyFault> {
+    pub(crate) fn check(&self) -> Result<(), KeyError> {
         if self.short && self.names(Dialect::Countersign) {
-            return Err(KeyFault::TooShort);
+            return Err(KeyError::TooShort);
         }
         if self.is_mixed() {
-            return Err(KeyFault::MixedDialects);
+            return Err(KeyError::MixedDialects);
         }
-        if self.validity.is_never() { Err(KeyFault::NeverValid) } else { Ok(()) }
+        if self.validity.is_never() { Err(KeyError::NeverValid) } else { Ok(()) }
     }
 
     fn names(&self, dialect: Dialect) -> bool {
@@ -339,8 +339,8 @@ impl Key {
     }
 }
 
-fn check_id(id: &str) -> Result<(), KeyFault> {
-    if is_word(id) && !id.starts_with('#') { Ok(()) } else { Err(KeyFault::BadId) }
+fn check_id(id: &str) -> Result<(), KeyError> {
+    if is_word(id) && !id.starts_with('#') { Ok(()) } else { Err(KeyError::BadId) }
 }
 
 /// One printable word of 1 to 64 bytes.
@@ -358,8 +358,8 @@ fn extract(secret: &[u8]) -> Zeroizing<[u8; PRK]> {
 }
 
 /// An HMAC takes a key of any length, so this fails for none.
-fn keyed<M: KeyInit>(secret: &[u8]) -> Result<M, KeyFault> {
-    M::new_from_slice(secret).map_err(|_| KeyFault::EmptySecret)
+fn keyed<M: KeyInit>(secret: &[u8]) -> Result<M, KeyError> {
+    M::new_from_slice(secret).map_err(|_| KeyError::EmptySecret)
 }
 
 fn tag<M: hmac::Mac + Clone>(keyed: &M, message: &[u8]) -> M {

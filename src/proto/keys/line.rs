@@ -4,7 +4,7 @@ use base64ct::{Base64, Base64Unpadded, Encoding};
 
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::date;
-use crate::proto::keys::fault::KeyFault;
+use crate::proto::keys::fault::KeyError;
 use crate::proto::keys::key::{Key, Secret};
 
 /// The mark that some editors put in front of UTF-8.
@@ -17,36 +17,36 @@ pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 /// The key of a line; none in a blank line and in a comment.
-pub(crate) fn parse(line: &[u8]) -> Result<Option<Key>, KeyFault> {
-    let line = str::from_utf8(line).map_err(|_| KeyFault::NotUtf8)?.trim();
+pub(crate) fn parse(line: &[u8]) -> Result<Option<Key>, KeyError> {
+    let line = str::from_utf8(line).map_err(|_| KeyError::NotUtf8)?.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
     let mut fields = line.split_whitespace();
     let (Some(id), Some(secret)) = (fields.next(), fields.next()) else {
-        return Err(KeyFault::NoSecret);
+        return Err(KeyError::NoSecret);
     };
     options(key(id, secret)?, fields).map(Some)
 }
 
-fn key(id: &str, secret: &str) -> Result<Key, KeyFault> {
-    let (encoding, text) = secret.split_once(':').ok_or(KeyFault::NoEncoding)?;
+fn key(id: &str, secret: &str) -> Result<Key, KeyError> {
+    let (encoding, text) = secret.split_once(':').ok_or(KeyError::NoEncoding)?;
     let bytes = match encoding {
         "passphrase" => return Key::from_passphrase(id, text.as_bytes()),
         "text" => Ok(text.as_bytes().to_vec()),
         "hex" => {
-            base16ct::mixed::decode_vec(text).map_err(|_| KeyFault::BadEncoding("hexadecimal"))
+            base16ct::mixed::decode_vec(text).map_err(|_| KeyError::BadEncoding("hexadecimal"))
         }
         "base64" => Base64::decode_vec(text)
             .or_else(|_| Base64Unpadded::decode_vec(text))
-            .map_err(|_| KeyFault::BadEncoding("base64")),
-        _ => Err(KeyFault::NoEncoding),
+            .map_err(|_| KeyError::BadEncoding("base64")),
+        _ => Err(KeyError::NoEncoding),
     };
     Key::new(id, &bytes.map(Secret::new)?)
 }
 
 /// What an unknown field holds is never repeated: it may be the rest of a secret.
-fn options<'a>(mut key: Key, fields: impl Iterator<Item = &'a str>) -> Result<Key, KeyFault> {
+fn options<'a>(mut key: Key, fields: impl Iterator<Item = &'a str>) -> Result<Key, KeyError> {
     let mut seen = Vec::new();
     for field in fields {
         let name;
@@ -54,27 +54,27 @@ fn options<'a>(mut key: Key, fields: impl Iterator<Item = &'a str>) -> Result<Ke
             Some((name @ "dialects", names)) => (name, dialects(key, names)?),
             Some((name @ "audience", service)) => (name, key.with_audience(service)?),
             Some((name @ "not-before", date)) => {
-                let moment = date::beginning(date).ok_or(KeyFault::BadDate("not-before"))?;
+                let moment = date::beginning(date).ok_or(KeyError::BadDate("not-before"))?;
                 (name, key.with_not_before(moment))
             }
             Some((name @ "not-after", date)) => {
-                let moment = date::end(date).ok_or(KeyFault::BadDate("not-after"))?;
+                let moment = date::end(date).ok_or(KeyError::BadDate("not-after"))?;
                 (name, key.with_not_after(moment))
             }
-            _ => return Err(KeyFault::UnknownOption),
+            _ => return Err(KeyError::UnknownOption),
         };
         if seen.contains(&name) {
-            return Err(KeyFault::RepeatedOption(name.into()));
+            return Err(KeyError::RepeatedOption(name.into()));
         }
         seen.push(name);
     }
     Ok(key)
 }
 
-fn dialects(key: Key, names: &str) -> Result<Key, KeyFault> {
+fn dialects(key: Key, names: &str) -> Result<Key, KeyError> {
     names.split(',').try_fold(key, |key, name| {
         let known = name.parse().ok().filter(|dialect: &Dialect| dialect.authenticates());
-        known.map(|dialect| key.with_dialect(dialect)).ok_or(KeyFault::BadDialects)
+        known.map(|dialect| key.with_dialect(dialect)).ok_or(KeyError::BadDialects)
     })
 }
 

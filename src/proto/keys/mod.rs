@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use crate::files::FileRules;
 use crate::proto::dialect::Dialect;
-use crate::proto::keys::fault::{KeyFault, KeyRingError};
+use crate::proto::keys::fault::{KeyError, KeyRingError};
 use crate::proto::keys::key::{Credential, Key, KeyNumber, Mac};
 use crate::proto::keys::seed::{RANDOM, Seed};
 
@@ -119,9 +119,9 @@ impl KeyRing {
     pub fn from_file_by(rules: FileRules, path: impl AsRef<Path>) -> Result<Self, KeyRingError> {
         let path = path.as_ref();
         let at_file = |fault| KeyRingError::new(fault).in_file(path);
-        let text = rules.read(path).map_err(|fault| at_file(KeyFault::File(fault)))?;
+        let text = rules.read(path).map_err(|fault| at_file(KeyError::File(fault)))?;
         let ring = Self::parse(&text).map_err(|error| error.in_file(path))?;
-        if ring.keys.is_empty() { Err(at_file(KeyFault::NoKeys)) } else { Ok(ring) }
+        if ring.keys.is_empty() { Err(at_file(KeyError::NoKeys)) } else { Ok(ring) }
     }
 
     /// Reads a ring from the text of such a file.
@@ -151,19 +151,19 @@ impl KeyRing {
     /// It is too short for `countersign/1`, or never valid, or serves `multiprocessing` beside
     /// `raw` or `hex`. Its id or its secret is on the ring already. It serves one of these three,
     /// and eight others do.
-    pub fn add(&mut self, key: Key) -> Result<(), KeyFault> {
+    pub fn add(&mut self, key: Key) -> Result<(), KeyError> {
         key.check()?;
         if self.keys.iter().any(|other| other.id() == key.id()) {
-            return Err(KeyFault::DuplicateId(key.id().into()));
+            return Err(KeyError::DuplicateId(key.id().into()));
         }
         if let Some(other) = self.keys.iter().find(|other| other.same_secret(&key)) {
-            return Err(KeyFault::DuplicateSecret(other.id().into()));
+            return Err(KeyError::DuplicateSecret(other.id().into()));
         }
         for dialect in NAMELESS {
             // Whatever the time is: a ring that is read today must be read tomorrow.
             let others = self.keys.iter().filter(|other| other.serves(dialect));
             if key.serves(dialect) && others.count() == KEYS_TRIED_MAX {
-                return Err(KeyFault::TooMany(dialect));
+                return Err(KeyError::TooMany(dialect));
             }
         }
         self.push(key);

@@ -3,7 +3,7 @@
 use hmac::Hmac;
 use sha2::Sha256;
 
-use crate::proto::keys::fault::KeyFault;
+use crate::proto::keys::fault::KeyError;
 use crate::proto::keys::key::Secret;
 
 /// What one guess costs; as OWASP's Password Storage Cheat Sheet asks of PBKDF2-HMAC-SHA256.
@@ -13,13 +13,13 @@ const SALT: &[u8] = b"countersign/1 pass";
 
 /// PBKDF2 (RFC 8018) of a passphrase, with the key's id in the salt. It takes a good part of a
 /// second on a small machine: that is its purpose.
-pub(crate) fn stretch(id: &str, passphrase: &[u8]) -> Result<Secret, KeyFault> {
+pub(crate) fn stretch(id: &str, passphrase: &[u8]) -> Result<Secret, KeyError> {
     // On the heap: what is handed on by value leaves a copy behind that nobody wipes.
     let mut stretched = Secret::new(vec![0; 32]);
     let salt = [SALT, id.as_bytes()].concat();
     // An HMAC takes a key of any length, so this fails for none.
     pbkdf2::pbkdf2::<Hmac<Sha256>>(passphrase, &salt, ROUNDS, &mut stretched[..])
-        .map_err(|_| KeyFault::EmptySecret)?;
+        .map_err(|_| KeyError::EmptySecret)?;
     Ok(stretched)
 }
 

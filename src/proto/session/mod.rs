@@ -12,7 +12,7 @@ use crate::proto::handshake::countersign::{Nonce, server};
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
 use crate::proto::held::{Extent, Held, Taken};
 use crate::proto::keys::key::Credential;
-use crate::proto::protocol::{Exchange, NoUsableKey, Protocol};
+use crate::proto::protocol::{Exchange, NoUsableKeyError, Protocol};
 use crate::proto::refusal::Refusal;
 use crate::proto::session::event::{Event, Message};
 use crate::proto::session::mutual::{Accepting, Course, Guarded};
@@ -175,7 +175,7 @@ impl Session {
     /// # Errors
     ///
     /// There is no key to sign with: see [`Protocol::signing_key`].
-    pub fn client(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Result<Self, NoUsableKey> {
+    pub fn client(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Result<Self, NoUsableKeyError> {
         protocol.signing_key()?;
         let stage = match protocol.dialect() {
             Dialect::Countersign => Stage::Silent(nonce),
@@ -308,8 +308,8 @@ impl Session {
     }
 
     /// Makes what was appended ready to be sent: all that [`next`](Self::next) and
-    /// [`FrameFormat::frame`] have appended since the last time, in their order. In `countersign/1` this
-    /// protects each record; elsewhere there is nothing to be done.
+    /// [`FrameFormat::frame`] have appended since the last time, in their order. In `countersign/1`
+    /// this protects each record; elsewhere there is nothing to be done.
     ///
     /// Returns how many bytes are to be sent: all, unless the peer doesn't take such a long
     /// message. Then send what stands before that one, and close.
