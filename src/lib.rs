@@ -67,6 +67,7 @@ pub use proto::{
     keys::KeyRing,
     keys::fault::{KeyError, KeyRingError},
     keys::key::{Key, Mac},
+    keys::validity::Validity,
     protocol::{Exchange, NoUsableKeyError, Protection, Protocol},
     refusal::{ForeignProtocol, Refusal, RefusalCode},
     session::Session,

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
+use crate::proto::keys::validity::{Validity, ValidityPeriod};
 use crate::stats::counters::{Counters, KeyCounters};
 
 /// What one listener has done since it began and what it does now.
@@ -117,6 +118,14 @@ impl ListenerInfo {
     #[must_use]
     pub fn new(name: impl Into<String>, addresses: Vec<String>, keys: &KeyRing) -> Self {
         Self { name: name.into(), addresses, keys: keys.keys().map(KeyInfo::from).collect() }
+    }
+}
+
+impl KeyInfo {
+    /// How the key stands at this time: see [`Key::validity_at`].
+    #[must_use]
+    pub fn validity_at(&self, now: SystemTime) -> Validity {
+        ValidityPeriod { from: self.not_before, until: self.not_after }.at(now)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use countersign::Validity;
 use countersign::stats::{KeyCounters, KeyInfo, ListenerStats, LoopTimes};
 use serde::{Deserialize, Serialize};
 
@@ -214,10 +215,10 @@ impl Listener {
 
 impl Key {
     fn of(key: &KeyInfo, counters: KeyCounters, now: SystemTime) -> Self {
-        let state = match (key.not_before, key.not_after) {
-            (Some(first), _) if now < first => "early",
-            (_, Some(end)) if now >= end => "over",
-            _ => "live",
+        let state = match key.validity_at(now) {
+            Validity::NotYet => "early",
+            Validity::Valid => "live",
+            Validity::Expired => "over",
         };
         Self {
             id: key.id.clone(),
@@ -288,6 +289,20 @@ pub(in crate::cli) mod tests {
         (snapshot.reloads.failed, snapshot.reloads.last) = (1, Some(wall));
         snapshot.reloads.error = Some("keys:3: no such option".to_owned());
         Report::of(&snapshot, Process::default(), wall)
+    }
+
+    #[test]
+    fn a_key_is_over_at_the_instant_of_its_expiry_as_on_the_ring() {
+        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let key = countersign::Key::new("garden", b"sixteen bytes or more").unwrap();
+        let key = key.with_not_before(at(10)).with_not_after(at(20));
+        let info = KeyInfo::from(&key);
+        for (second, state, is_taken) in
+            [(9, "early", false), (10, "live", true), (19, "live", true), (20, "over", false)]
+        {
+            let shown = Key::of(&info, KeyCounters::default(), at(second));
+            assert_eq!((shown.state.as_str(), key.is_valid_at(at(second))), (state, is_taken));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use countersign::Key;
+use countersign::{Key, Validity};
 
 use crate::cli::exit::Failure;
 use crate::cli::ring;
@@ -73,9 +73,9 @@ enum State {
 
 impl State {
     fn of(key: &Key, now: SystemTime) -> Self {
-        match (key.not_before(), key.not_after()) {
-            (_, Some(end)) if end <= now => Self::Over(end),
-            (Some(beginning), _) if now < beginning => Self::Early(beginning),
+        match (key.validity_at(now), key.not_before(), key.not_after()) {
+            (Validity::Expired, _, Some(end)) => Self::Over(end),
+            (Validity::NotYet, Some(beginning), _) => Self::Early(beginning),
             _ => Self::Live,
         }
     }

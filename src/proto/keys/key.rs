@@ -11,7 +11,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::proto::dialect::{Dialect, Dialects};
 use crate::proto::keys::fault::{ID_MAX, KeyError};
 use crate::proto::keys::passphrase;
-use crate::proto::keys::span::Span;
+use crate::proto::keys::validity::{Validity, ValidityPeriod};
 use crate::proto::keys::wipe;
 
 /// A secret shorter than this can be guessed (NIST SP 800-107 asks of an HMAC key that it be at
@@ -83,7 +83,7 @@ pub struct Key {
     /// What it lets into; empty for anything.
     audience: Box<str>,
     /// When it is taken.
-    validity: Span,
+    validity: ValidityPeriod,
     /// It is shorter than [`SHORT`].
     short: bool,
     /// What the ring counts it by.
@@ -132,7 +132,7 @@ impl Key {
             id: id.into(),
             dialects: Dialects::default(),
             audience: "".into(),
-            validity: Span::default(),
+            validity: ValidityPeriod::default(),
             short: secret.len() < SHORT,
             number: KeyNumber::default(),
             identity: tag(&sha256, b"countersign fingerprint").finalize().into_bytes().into(),
@@ -235,10 +235,16 @@ impl Key {
         self.validity.until
     }
 
-    /// Whether it is taken at this time.
+    /// How it stands at this time. A ring takes it while it is [valid](Validity::Valid).
     #[must_use]
-    pub fn is_valid_at(&self, time: SystemTime) -> bool {
-        self.validity.contains(time)
+    pub fn validity_at(&self, now: SystemTime) -> Validity {
+        self.validity.at(now)
+    }
+
+    /// Whether it is valid at this time.
+    #[must_use]
+    pub fn is_valid_at(&self, now: SystemTime) -> bool {
+        self.validity_at(now) == Validity::Valid
     }
 
     /// Whether the secret has fewer than 16 bytes, and so can be guessed by whoever saw a proof.
@@ -282,7 +288,7 @@ impl Key {
         challenged && self.names(Dialect::Multiprocessing)
     }
 
-    pub(crate) fn validity(&self) -> Span {
+    pub(crate) fn validity(&self) -> ValidityPeriod {
         self.validity
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod key;
 pub(crate) mod line;
 pub(crate) mod passphrase;
 pub(crate) mod seed;
-pub(crate) mod span;
+pub(crate) mod validity;
 pub(crate) mod wipe;
 
 use std::fmt;
