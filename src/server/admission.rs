@@ -29,7 +29,7 @@ pub enum Admission {
 }
 
 /// How a newcomer from this address is received, if there is room for it.
-pub(super) fn receive(
+pub(super) fn check_source(
     access: &Access,
     (throttle, limits): (&Throttle, &Limits),
     address: PeerAddress,

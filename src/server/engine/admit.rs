@@ -20,7 +20,7 @@ use crate::server::timers::Timer;
 /// The connections that one turn accepts, so that those who are in have their turns too.
 const ACCEPTS_PER_TURN: usize = 256;
 impl<N: Net, S: Service> Engine<N, S> {
-    pub(super) fn admit(&mut self, now: Instant, wall: SystemTime) -> io::Result<()> {
+    pub(super) fn accept(&mut self, now: Instant, wall: SystemTime) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
             let has_room = |listener| self.room_at(listener).is_some_and(|room| room <= now);
             let Some((socket, listener)) = self.acceptor.next(now, has_room) else { break };
@@ -29,9 +29,9 @@ impl<N: Net, S: Service> Engine<N, S> {
                 Ok((stream, address)) => {
                     self.acceptor.accepted(socket);
                     counters.accepted += 1;
-                    match self.meet(listener, address, now, wall) {
-                        Ok(phase) => self.welcome(stream, (listener, address), phase, now, wall),
-                        Err(why) => self.turn_away(listener, address, why, now),
+                    match self.admit(listener, address, now, wall) {
+                        Ok(phase) => self.register(stream, (listener, address), phase, now, wall),
+                        Err(why) => self.reject(listener, address, why, now),
                     }
                 }
                 Err(error) => match AcceptFailure::of(&error) {
@@ -60,8 +60,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         if self.conns.len() >= SLOTS_MAX {
             None
         } else if self.listeners[usize::from(listener)].is_full() {
-            self.oldest_unauthenticated(listener)
-                .map(|(_, since)| self.displaceable(listener, since))
+            self.oldest_unauthenticated(listener).map(|(_, since)| self.evictable(listener, since))
         } else {
             Some(Instant::default())
         }
@@ -74,12 +73,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
     }
 
-    fn displaceable(&self, listener: ListenerId, since: Instant) -> Instant {
+    fn evictable(&self, listener: ListenerId, since: Instant) -> Instant {
         admission::evictable(&self.listeners[usize::from(listener)].limits, since)
     }
 
     /// A newcomer isn't let in, and was no connection yet.
-    fn turn_away(
+    fn reject(
         &mut self,
         listener: ListenerId,
         address: PeerAddress,
@@ -93,7 +92,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Makes room for a newcomer, unless it isn't let in. Says how it begins: where everybody comes
     /// by balancers, it isn't known yet who it is.
-    fn meet(
+    fn admit(
         &mut self,
         number: ListenerId,
         address: PeerAddress,
@@ -103,7 +102,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let Listener { proxies, open, .. } = &self.listeners[usize::from(number)];
         let open = *open;
         let phase = if proxies.is_empty() {
-            self.receive(number, address, now, wall)?
+            self.check_source(number, address, now, wall)?
         } else if proxies.contains(address) {
             Phase::Arriving
         } else {
@@ -119,7 +118,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Looks where a newcomer comes from, and makes room for it among those who come from there.
     /// Says how it begins.
-    fn receive(
+    fn check_source(
         &mut self,
         number: ListenerId,
         address: PeerAddress,
@@ -127,7 +126,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) -> Result<Phase, CloseReason> {
         let Listener { access, throttle, limits, .. } = &self.listeners[usize::from(number)];
-        let phase = match admission::receive(access, (throttle, limits), address, now) {
+        let phase = match admission::check_source(access, (throttle, limits), address, now) {
             Admission::Accept => Phase::Talking,
             Admission::Delay => Phase::Delayed { is_watched: false },
             // Before another connection is evicted for it.
@@ -141,12 +140,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// been without one. It has its place among all already.
     #[cold]
     #[inline(never)]
-    pub(super) fn receive_located(&mut self, slot: usize, now: Instant, wall: SystemTime) {
+    pub(super) fn check_located_source(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         let Some(conn) = self.conns.get(slot) else { return };
         let (number, Some(id)) = (conn.listener, conn.unauthenticated) else { return };
         let unauthenticated = &self.listeners[usize::from(number)].unauthenticated;
         let Some(address) = unauthenticated.address_of(id) else { return };
-        let received = self.receive(number, address, now, wall);
+        let received = self.check_source(number, address, now, wall);
         let Listener { unauthenticated, counters, .. } = &mut self.listeners[usize::from(number)];
         unauthenticated.join(id);
         match received {
@@ -174,7 +173,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let since = |slot| self.timers.since(slot);
         if let Some(oldest) = admission::room_among((unauthenticated, limits), address, now, since)?
         {
-            self.displace(oldest, now, wall);
+            self.evict(oldest, now, wall);
         }
         Ok(())
     }
@@ -188,21 +187,21 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) -> Result<(), CloseReason> {
         if self.listeners[usize::from(number)].is_full() {
             let oldest = self.oldest_unauthenticated(number).ok_or(Refusal::TooManyConnections)?;
-            self.displace(oldest.0, now, wall);
+            self.evict(oldest.0, now, wall);
         }
         Ok(())
     }
 
     /// Tells an unauthenticated connection that there is no room, and closes it at once, because
     /// the room is needed now. If it was refused before, that reason stays.
-    fn displace(&mut self, slot: usize, now: Instant, wall: SystemTime) {
+    fn evict(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         self.give_up(slot, Refusal::TooManyConnections, now, wall);
-        self.drop_now(slot, CloseReason::Refused(Refusal::TooManyConnections), now);
+        self.close_now(slot, CloseReason::Refused(Refusal::TooManyConnections), now);
     }
 
     /// Gives a newcomer its place, and its challenge unless that is put off. Until then the system
     /// isn't asked to tell of it, so that no event needs to be checked for whom it is.
-    fn welcome(
+    fn register(
         &mut self,
         mut socket: N::Socket,
         (number, address): (ListenerId, PeerAddress),

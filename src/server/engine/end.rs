@@ -76,9 +76,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         for _ in 0..EXPIRIES_PER_TURN {
             let Some((slot, timer)) = self.due(now) else { break };
             match timer {
-                Timer::Idle => self.part(slot, CloseReason::IdleTimeout, now, wall),
+                Timer::Idle => self.close_gracefully(slot, CloseReason::IdleTimeout, now, wall),
                 Timer::Message => {
-                    self.part(slot, CloseReason::Refused(Refusal::MessageTimeout), now, wall);
+                    self.close_gracefully(
+                        slot,
+                        CloseReason::Refused(Refusal::MessageTimeout),
+                        now,
+                        wall,
+                    );
                 }
                 Timer::Delay => self.visit(slot, now, wall, Conn::greet_late),
                 Timer::Handshake => {
@@ -94,7 +99,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                     }
                 }
                 Timer::Write | Timer::Linger | Timer::Age => {
-                    self.drop_now(slot, CloseReason::WriteTimeout, now);
+                    self.close_now(slot, CloseReason::WriteTimeout, now);
                 }
             }
         }
@@ -105,13 +110,13 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Ends those who are too old.
-    pub(super) fn retire(&mut self, now: Instant, wall: SystemTime) {
+    pub(super) fn expire_ages(&mut self, now: Instant, wall: SystemTime) {
         for _ in 0..EXPIRIES_PER_TURN {
             let limits = self.listeners.iter().map(Listener::limits);
             let due = self.ages.as_ref().and_then(|ages| ages.due(now, limits));
             let Some((slot, _)) = due else { break };
             self.forget_age(slot);
-            self.part(slot, CloseReason::SessionAge, now, wall);
+            self.close_gracefully(slot, CloseReason::SessionAge, now, wall);
         }
     }
 
@@ -138,12 +143,18 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn expire_all(&mut self, now: Instant) {
         let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
-            self.drop_now(slot, CloseReason::Stopped, now);
+            self.close_now(slot, CloseReason::Stopped, now);
         }
     }
 
     /// Says good-bye.
-    pub(super) fn part(&mut self, slot: usize, why: CloseReason, now: Instant, wall: SystemTime) {
+    pub(super) fn close_gracefully(
+        &mut self,
+        slot: usize,
+        why: CloseReason,
+        now: Instant,
+        wall: SystemTime,
+    ) {
         self.visit(slot, now, wall, |conn, inbox, cx| {
             conn.close(why);
             conn.pump(inbox, cx)
@@ -160,7 +171,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Hangs up; where the connection was ending already, it ends for that reason.
-    pub(super) fn drop_now(&mut self, slot: usize, otherwise: CloseReason, now: Instant) {
+    pub(super) fn close_now(&mut self, slot: usize, otherwise: CloseReason, now: Instant) {
         if let Some(why) = self.conns.get(slot).map(|conn| conn.reason(otherwise)) {
             self.remove(slot, why, now);
         }
@@ -201,7 +212,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Counts a failed proof against the network that it came from.
-    fn mark_failure(&mut self, listener: ListenerId, from: PeerAddress, now: Instant) {
+    fn record_failure(&mut self, listener: ListenerId, from: PeerAddress, now: Instant) {
         let Listener { throttle, limits, name, .. } = &mut self.listeners[usize::from(listener)];
         if let Some(reception) = throttle.fail(from, now, limits) {
             self.notes.throttled(now, name, from, reception);
@@ -229,7 +240,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             Some(address) => {
                 self.notes.unauthenticated(now, &ended, address);
                 if why.is_failed_proof() {
-                    self.mark_failure(conn.listener, address, now);
+                    self.record_failure(conn.listener, address, now);
                 }
             }
             None => {

@@ -43,7 +43,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             notes::revoked(slots.len());
         }
         for &slot in &slots {
-            self.part(slot, CloseReason::Revoked, now, wall);
+            self.close_gracefully(slot, CloseReason::Revoked, now, wall);
         }
         slots.len()
     }

@@ -147,8 +147,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         self.ready.clear();
         self.expire(now, wall);
-        self.retire(now, wall);
-        self.admit(now, wall)?;
+        self.expire_ages(now, wall);
+        self.accept(now, wall)?;
         Ok(visits)
     }
 
@@ -396,7 +396,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             self.relieve(number, buffered_max, slot, now);
         }
         if matches!(visit, Visit::Located) {
-            self.receive_located(slot, now, wall);
+            self.check_located_source(slot, now, wall);
         }
     }
 }
