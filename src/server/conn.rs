@@ -56,7 +56,7 @@ pub(super) struct Conn<N: Net, S: Service> {
     /// The service's, once the peer is let in.
     pub(super) state: Option<S::State>,
     /// What the connection is stuck with; none while it isn't.
-    stuck: Option<Box<Stuck>>,
+    backlog: Option<Box<Backlog>>,
     phase: Phase,
     /// Its id among the unauthenticated connections, until it has authenticated.
     pub(super) unauthenticated: Option<UnauthenticatedId>,
@@ -67,7 +67,7 @@ pub(super) struct Conn<N: Net, S: Service> {
 
 /// What a connection keeps while its peer doesn't take what was written, or its visit is over.
 #[derive(Debug, Default)]
-struct Stuck {
+struct Backlog {
     /// What was written; the front of it, up to `sent`, is gone.
     unsent: Blocks,
     sent: usize,
@@ -90,7 +90,7 @@ pub(super) enum Visit {
 
 impl<N: Net, S: Service> Conn<N, S> {
     /// What a stuck connection takes beside the bytes that it keeps.
-    pub(super) const STUCK_MAX: usize = size_of::<Stuck>() + Session::CUT_MAX;
+    pub(super) const BACKLOG_MAX: usize = size_of::<Backlog>() + Session::CUT_MAX;
 
     pub(super) fn new(
         socket: N::Socket,
@@ -107,7 +107,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             listener,
             session,
             state: None,
-            stuck: None,
+            backlog: None,
             phase,
             unauthenticated: Some(unauthenticated),
             flags: Flags::default(),
@@ -123,7 +123,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Closes once what was written is sent; an unauthenticated peer is owed nothing.
     pub(super) fn close(&mut self, why: CloseReason) {
-        if self.phase.is_talking() {
+        if self.phase.is_open() {
             self.phase = Phase::Closing { why, at_once: self.unauthenticated.is_some() };
         }
     }
@@ -138,13 +138,13 @@ impl<N: Net, S: Service> Conn<N, S> {
         if !self.phase.is_greeted() {
             self.phase = Phase::Closing { why, at_once: true };
         }
-        if self.phase.is_talking() && self.unauthenticated.is_some() {
+        if self.phase.is_open() && self.unauthenticated.is_some() {
             // What has arrived of a late proof may tell more than that it is late.
             let suspected = self.session.suspect(cx.protocol).map(CloseReason::from);
             let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
             let why = suspected.filter(|_| is_late).unwrap_or(why);
-            self.session.give_up(code, cx.aside);
-            cx.outbox.append(cx.aside);
+            self.session.give_up(code, cx.control_out);
+            cx.outbox.append(cx.control_out);
             self.phase = Phase::Closing { why, at_once: cx.outbox.len() == 0 };
         }
     }
@@ -166,14 +166,14 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Whether messages are answered here, though the peer couldn't be let in any more.
     pub(super) fn is_revoked(&self, protocol: &Protocol) -> bool {
-        self.is_talking() && self.session.is_revoked(protocol)
+        self.is_open() && self.session.is_revoked(protocol)
     }
 
     /// The bytes that it keeps beside its entry.
     pub(super) fn bytes_buffered(&self) -> usize {
-        let stuck = self.stuck.as_ref();
+        let backlog = self.backlog.as_ref();
         self.session.bytes_buffered()
-            + stuck.map_or(0, |stuck| stuck.unsent.taken() + stuck.unread.taken())
+            + backlog.map_or(0, |backlog| backlog.unsent.taken() + backlog.unread.taken())
     }
 
     /// What it waits for now.
@@ -189,14 +189,14 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     fn has_unsent(&self) -> bool {
-        self.stuck.as_ref().is_some_and(|stuck| !stuck.unsent.is_empty())
+        self.backlog.as_ref().is_some_and(|backlog| !backlog.unsent.is_empty())
     }
 
     /// Says what the dialect begins with.
     pub(super) fn greet(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> Visit {
-        let greeted = self.digest(&[], cx);
+        let greeted = self.process_input(&[], cx);
         let visit = greeted.and_then(|()| match self.phase {
-            Phase::Talking => Ok(Visit::Rest),
+            Phase::Open => Ok(Visit::Rest),
             _ => self.wind_up(inbox, cx),
         });
         visit.unwrap_or(Visit::Over(CloseReason::Reset))
@@ -210,7 +210,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
         let visit = match self.phase.is_greeted() {
             true => self.turn(inbox, cx),
-            false => self.arrive(inbox, cx),
+            false => self.read_proxy_header(inbox, cx),
         };
         visit.unwrap_or_else(|_| Visit::Over(self.reason(CloseReason::Reset)))
     }
@@ -227,12 +227,12 @@ impl<N: Net, S: Service> Conn<N, S> {
         if !self.send_unsent(inbox, cx)? {
             return Ok(Visit::Rest);
         }
-        let unread = self.stuck.take().map_or(0, |stuck| stuck.unread.copy(0, inbox));
+        let unread = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
         if unread > 0 {
-            self.digest(&inbox[..unread], cx)?;
+            self.process_input(&inbox[..unread], cx)?;
         }
         let mut reads = READS_PER_VISIT;
-        while self.phase.is_talking() && self.stuck.is_none() {
+        while self.phase.is_open() && self.backlog.is_none() {
             if !self.flags.has(Flags::READABLE) {
                 if !cx.draining {
                     return Ok(Visit::Rest);
@@ -246,7 +246,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                 match self.read(inbox, cx)? {
                     None => {}
                     Some(0) => self.finish(cx)?,
-                    Some(length) => self.digest(&inbox[..length], cx)?,
+                    Some(length) => self.process_input(&inbox[..length], cx)?,
                 }
             }
         }
@@ -278,8 +278,8 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Answers what was read. What can't be answered now is kept.
-    fn digest(&mut self, mut input: &[u8], cx: &mut Context<'_, N, S>) -> io::Result<()> {
-        while self.phase.is_talking() && (!input.is_empty() || self.session.is_due()) {
+    fn process_input(&mut self, mut input: &[u8], cx: &mut Context<'_, N, S>) -> io::Result<()> {
+        while self.phase.is_open() && (!input.is_empty() || self.session.is_due()) {
             let before = cx.messages;
             let served = match &mut self.state {
                 Some(state) => cx.serve(&self.session, state, &mut input),
@@ -292,12 +292,12 @@ impl<N: Net, S: Service> Conn<N, S> {
             if let Some(why) = verdict {
                 self.close(why);
             }
-            if !self.phase.is_talking() {
+            if !self.phase.is_open() {
                 break;
             }
             let stop = cx.messages == 0 || (cx.outbox.len() >= BATCH && !self.send(cx)?);
             if stop && !input.is_empty() {
-                self.stuck.get_or_insert_default().unread = input.into();
+                self.backlog.get_or_insert_default().unread = input.into();
                 break;
             }
         }
@@ -309,8 +309,8 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Takes what is at the front of the input, where that is no whole message.
     #[cold]
     fn step(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) -> Option<CloseReason> {
-        let event = self.session.next(cx.protocol, input, cx.aside);
-        cx.outbox.append(cx.aside);
+        let event = self.session.next(cx.protocol, input, cx.control_out);
+        cx.outbox.append(cx.control_out);
         match (event, &mut self.state) {
             (Ok(None), _) => None,
             (Ok(Some(Event::Message(message))), Some(state)) => cx.answer_alone(state, message),
@@ -364,12 +364,12 @@ impl<N: Net, S: Service> Conn<N, S> {
         if sealed < cx.outbox.len() {
             cx.outbox.cut(sealed);
             // Nobody has finished, or been told good-bye, who lacks a reply.
-            if let Phase::Talking | Phase::Closing { .. } = self.phase {
+            if let Phase::Open | Phase::Closing { .. } = self.phase {
                 self.phase = Phase::Closing { why: CloseReason::ReplyTooLong, at_once: false };
             }
         }
         if self.has_unsent() {
-            self.stuck.get_or_insert_default().unsent.push(cx.outbox.bytes());
+            self.backlog.get_or_insert_default().unsent.push(cx.outbox.bytes());
             cx.outbox.clear();
             return Ok(false);
         }
@@ -377,7 +377,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         cx.counters.bytes_out += sent as u64;
         let all = sent == cx.outbox.len();
         if !all {
-            self.stuck.get_or_insert_default().unsent = cx.outbox.bytes()[sent..].into();
+            self.backlog.get_or_insert_default().unsent = cx.outbox.bytes()[sent..].into();
         }
         cx.outbox.clear();
         Ok(all)
@@ -386,19 +386,20 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Sends what waits from an earlier visit, by way of the inbox, which is free. Says whether all
     /// of it went.
     fn send_unsent(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<bool> {
-        let Some(stuck) = self.stuck.as_mut().filter(|stuck| !stuck.unsent.is_empty()) else {
+        let Some(backlog) = self.backlog.as_mut().filter(|backlog| !backlog.unsent.is_empty())
+        else {
             return Ok(true);
         };
         loop {
-            let length = stuck.unsent.copy(stuck.sent, inbox);
+            let length = backlog.unsent.copy(backlog.sent, inbox);
             if length == 0 {
-                stuck.unsent = Blocks::default();
-                stuck.sent = 0;
+                backlog.unsent = Blocks::default();
+                backlog.sent = 0;
                 return Ok(true);
             }
             let sent = write(cx.net, &mut self.socket, &inbox[..length])?;
             cx.counters.bytes_out += sent as u64;
-            stuck.sent += sent;
+            backlog.sent += sent;
             if sent < length {
                 return Ok(false);
             }
@@ -408,7 +409,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Sends a message of our own accord, which lies in the outbox. Says whether there was room:
     /// what waits unsent is limited to what one visit can leave.
     pub(super) fn tell(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
-        let waiting = self.stuck.as_ref().map_or(0, |stuck| stuck.unsent.len());
+        let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.len());
         if waiting + cx.outbox.len() > BATCH + cx.limits.reply_max {
             return Ok(false);
         }
@@ -416,8 +417,8 @@ impl<N: Net, S: Service> Conn<N, S> {
     }
 
     /// Whether messages are answered here.
-    pub(super) fn is_talking(&self) -> bool {
-        self.phase.is_talking() && self.state.is_some()
+    pub(super) fn is_open(&self) -> bool {
+        self.phase.is_open() && self.state.is_some()
     }
 
     /// Goes as far towards the end as it can: sends what waits, then says good-bye, then waits
@@ -426,19 +427,19 @@ impl<N: Net, S: Service> Conn<N, S> {
         if let Phase::Closing { why, .. } = self.phase
             && why.is_orderly()
         {
-            self.session.say_goodbye(cx.aside);
-            cx.outbox.append(cx.aside);
+            self.session.say_goodbye(cx.control_out);
+            cx.outbox.append(cx.control_out);
         }
         if !self.send(cx)? || self.has_unsent() {
             return Ok(Visit::Rest);
         }
         loop {
             match self.phase {
-                Phase::Arriving | Phase::Delayed { .. } => return Ok(Visit::Rest),
-                Phase::Talking => return Ok(Visit::Again),
+                Phase::AwaitingProxyHeader | Phase::Delayed { .. } => return Ok(Visit::Rest),
+                Phase::Open => return Ok(Visit::Again),
                 Phase::Closing { why, at_once: true } => return Ok(Visit::Over(why)),
                 Phase::Closing { why, .. } => {
-                    self.stuck = None;
+                    self.backlog = None;
                     cx.net.shutdown(&mut self.socket)?;
                     let is_inside = self.unauthenticated.is_none();
                     let left = if is_inside { LINGER_MAX } else { LINGER_MAX_OUTSIDE };

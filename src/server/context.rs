@@ -35,7 +35,7 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     /// What this connection has to send, until it is sent or the connection is stuck.
     pub(super) outbox: &'t mut Outbox,
     /// What the session has to say itself, on its way into the outbox.
-    pub(super) aside: &'t mut Vec<u8>,
+    pub(super) control_out: &'t mut Vec<u8>,
     /// How many messages may still be answered in this visit.
     pub(super) messages: usize,
     /// A record was whole that is no message.

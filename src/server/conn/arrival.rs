@@ -5,7 +5,7 @@ use std::io;
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::proto::refusal::Refusal;
-use crate::server::conn::{Conn, Phase, Stuck, Visit};
+use crate::server::conn::{Backlog, Conn, Phase, Visit};
 use crate::server::context::Context;
 use crate::server::flags::Flags;
 use crate::server::header::{HEADER_MAX, Header};
@@ -13,15 +13,15 @@ use crate::server::net::Net;
 
 impl<N: Net, S: Service> Conn<N, S> {
     /// Whether its balancer hasn't said yet whose connection it is.
-    pub(in crate::server) fn is_arriving(&self) -> bool {
-        matches!(self.phase, Phase::Arriving)
+    pub(in crate::server) fn awaits_proxy_header(&self) -> bool {
+        matches!(self.phase, Phase::AwaitingProxyHeader)
     }
 
     /// Reads the header that stands before everything else, and nothing is written meanwhile. What
     /// stands behind it is kept for the session. Nothing is read of one that is delayed.
     #[cold]
     #[inline(never)]
-    pub(super) fn arrive(
+    pub(super) fn read_proxy_header(
         &mut self,
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
@@ -29,7 +29,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         if matches!(self.phase, Phase::Delayed { .. }) {
             return Ok(Visit::Rest);
         }
-        let mut length = self.stuck.take().map_or(0, |stuck| stuck.unread.copy(0, inbox));
+        let mut length = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
         loop {
             match Header::read(&inbox[..length]) {
                 Header::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
@@ -58,7 +58,7 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     fn keep_unread(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.stuck = Some(Stuck { unread: bytes.into(), ..Stuck::default() }.into());
+            self.backlog = Some(Backlog { unread: bytes.into(), ..Backlog::default() }.into());
         }
     }
 
@@ -88,7 +88,7 @@ impl<N: Net, S: Service> Conn<N, S> {
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
     ) -> Visit {
-        self.phase = Phase::Talking;
+        self.phase = Phase::Open;
         match self.greet(inbox, cx) {
             Visit::Rest => self.pump(inbox, cx),
             visit => visit,

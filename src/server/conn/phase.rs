@@ -9,12 +9,12 @@ use crate::server::timers::Timer;
 pub(in crate::server) enum Phase {
     /// The header by which a balancer says whose connection it is, in front of everything else,
     /// isn't whole.
-    Arriving,
+    AwaitingProxyHeader,
     /// It is greeted later, and not read before. The system may tell of it already: it was read
     /// until it was known where it comes from.
     Delayed { is_watched: bool },
     /// The handshake goes on, and then messages are answered.
-    Talking,
+    Open,
     /// What was written is still sent; then comes our good-bye, or we hang up `at_once`: on a peer
     /// that has said its own, or one that has nothing to lose.
     Closing { why: CloseReason, at_once: bool },
@@ -32,13 +32,13 @@ impl Phase {
         }
     }
 
-    pub(super) fn is_talking(self) -> bool {
-        matches!(self, Self::Talking)
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Self::Open)
     }
 
     /// Whether its peer was greeted.
     pub(super) fn is_greeted(self) -> bool {
-        !matches!(self, Self::Arriving | Self::Delayed { .. })
+        !matches!(self, Self::AwaitingProxyHeader | Self::Delayed { .. })
     }
 
     /// Why a connection ends, if it ends now. A reason that was found before holds, but nobody has
@@ -47,7 +47,7 @@ impl Phase {
         match self {
             Self::Closing { why: CloseReason::Finished, .. } => otherwise,
             Self::Closing { why, .. } | Self::Lingering { why, .. } => why,
-            Self::Arriving | Self::Delayed { .. } | Self::Talking => otherwise,
+            Self::AwaitingProxyHeader | Self::Delayed { .. } | Self::Open => otherwise,
         }
     }
 }

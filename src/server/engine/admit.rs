@@ -104,7 +104,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let phase = if proxies.is_empty() {
             self.check_source(number, address, now, wall)?
         } else if proxies.contains(address) {
-            Phase::Arriving
+            Phase::AwaitingProxyHeader
         } else {
             return Err(Refusal::Denied.into());
         };
@@ -127,7 +127,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) -> Result<Phase, CloseReason> {
         let Listener { access, throttle, limits, .. } = &self.listeners[usize::from(number)];
         let phase = match admission::check_source(access, (throttle, limits), address, now) {
-            Admission::Accept => Phase::Talking,
+            Admission::Accept => Phase::Open,
             Admission::Delay => Phase::Delayed { is_watched: false },
             // Before another connection is evicted for it.
             Admission::Reject(refusal) => return Err(refusal.into()),
@@ -229,7 +229,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.generation = generation;
         let session = Session::server(&listener.protocol, nonce);
         let unauthenticated = match phase {
-            Phase::Arriving => listener.unauthenticated.enter_proxied(address, slot),
+            Phase::AwaitingProxyHeader => listener.unauthenticated.enter_proxied(address, slot),
             _ => listener.unauthenticated.enter(address, slot),
         };
         listener.open += 1;
@@ -238,7 +238,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
         self.timers.enter(slot, number, phase.first_timer(), now);
         match phase {
-            Phase::Arriving => {}
+            Phase::AwaitingProxyHeader => {}
             Phase::Delayed { .. } => listener.counters.delayed += 1,
             _ => self.visit(slot, now, wall, Conn::greet),
         }

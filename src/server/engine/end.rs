@@ -87,8 +87,9 @@ impl<N: Net, S: Service> Engine<N, S> {
                 }
                 Timer::Delay => self.visit(slot, now, wall, Conn::greet_late),
                 Timer::Handshake => {
-                    let is_arriving = self.conns.get(slot).is_some_and(Conn::is_arriving);
-                    let why = match is_arriving {
+                    let awaits_proxy_header =
+                        self.conns.get(slot).is_some_and(Conn::awaits_proxy_header);
+                    let why = match awaits_proxy_header {
                         true => Refusal::ProxyHeader,
                         false => Refusal::HandshakeTimeout,
                     };
@@ -193,11 +194,11 @@ impl<N: Net, S: Service> Engine<N, S> {
         let is_unauthenticated =
             self.conns.get(slot).is_some_and(|conn| conn.unauthenticated.is_some());
         while self.listeners[usize::from(number)].held > buffered_max {
-            let stuck =
+            let backlog =
                 [Timer::Message, Timer::Write].map(|timer| self.timers.oldest(number, timer));
             let longest = match is_unauthenticated {
                 true => self.oldest_unauthenticated(number).filter(|(slot, _)| self.holds(*slot)),
-                false => stuck.into_iter().flatten().min_by_key(|(_, since)| *since),
+                false => backlog.into_iter().flatten().min_by_key(|(_, since)| *since),
             };
             let victim = longest.map_or(slot, |(slot, _)| slot);
             if !self.conns.contains(victim) {

@@ -39,7 +39,7 @@ use crate::stats::counters::Counters;
 const INBOX: usize = 16 << 10;
 
 /// The most that a session has to say itself at once: a nonce and a hello.
-const ASIDE: usize = CHALLENGE + HELLO_MAX;
+const CONTROL_OUT: usize = CHALLENGE + HELLO_MAX;
 
 /// What the slab adds to an entry, at most.
 const SLAB_OVERHEAD: usize = size_of::<usize>();
@@ -70,7 +70,7 @@ pub struct Engine<N: Net, S: Service> {
     /// The one buffer that replies are written to.
     outbox: Outbox,
     /// What a session has to say itself, on its way into the outbox.
-    aside: Vec<u8>,
+    control_out: Vec<u8>,
     /// The generation of the latest connection.
     generation: u32,
     /// The server is stopping, and must have stopped by then.
@@ -102,7 +102,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             again: Vec::new(),
             inbox: vec![0; INBOX].into(),
             outbox: outbox(&listeners),
-            aside: Vec::with_capacity(ASIDE),
+            control_out: Vec::with_capacity(CONTROL_OUT),
             generation: 0,
             drain: None,
             closes_expired: true,
@@ -178,7 +178,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         now: Instant,
         wall: SystemTime,
     ) -> Result<(), TellError> {
-        let found = find(&mut self.conns, peer).filter(|(_, conn)| conn.is_talking());
+        let found = find(&mut self.conns, peer).filter(|(_, conn)| conn.is_open());
         let (slot, _) = found.ok_or(TellError::Gone)?;
         let mut told = Ok(());
         self.visit(slot, now, wall, |conn, _, cx| {
@@ -257,7 +257,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             let connections = &mut listeners[usize::from(conn.listener)].connections;
             *match conn.timer {
                 Timer::Delay => &mut connections.delayed,
-                _ if conn.is_talking() => &mut connections.open,
+                _ if conn.is_open() => &mut connections.open,
                 Timer::Handshake => &mut connections.handshake,
                 _ => &mut connections.closing,
             } += 1;
@@ -296,7 +296,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // A message that lies in several blocks is handed over in one piece, one at a time.
         let whole =
             self.listeners.iter().map(|listener| listener.protocol.unit_max()).max().unwrap_or(0);
-        let fixed = (INBOX + ASIDE + self.outbox.capacity()).saturating_add(whole);
+        let fixed = (INBOX + CONTROL_OUT + self.outbox.capacity()).saturating_add(whole);
         let start = Memory { fixed, ..Memory::default() };
         let sum =
             self.listeners.iter().map(|listener| self.memory_of(listener)).fold(start, Memory::and);
@@ -311,10 +311,10 @@ impl<N: Net, S: Service> Engine<N, S> {
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
         let ages = if self.ages.is_some() { Timers::NODE } else { 0 };
-        let per_connection = entry + Timers::NODE + ages + queues + Conn::<N, S>::STUCK_MAX;
+        let per_connection = entry + Timers::NODE + ages + queues + Conn::<N, S>::BACKLOG_MAX;
         // An unfinished message, or the rest of a read; and what one visit can leave unsent, behind
         // which there may stand a good-bye.
-        let unsent_max = BATCH.saturating_add(reply_max).saturating_add(ASIDE);
+        let unsent_max = BATCH.saturating_add(reply_max).saturating_add(CONTROL_OUT);
         let buffered_per_connection = Blocks::taken_by(protocol.unit_max().max(INBOX))
             .saturating_add(Blocks::taken_by(unsent_max));
         // The limit is noticed once it is passed, so one connection may lie above it.
@@ -348,7 +348,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             counters: &mut listener.counters,
             keys: &mut listener.keys,
             outbox: &mut self.outbox,
-            aside: &mut self.aside,
+            control_out: &mut self.control_out,
             messages: MESSAGES_PER_VISIT,
             controlled: false,
             peer: PeerId::new(slot, conn.generation),
@@ -415,7 +415,7 @@ fn outbox(listeners: &[Listener]) -> Outbox {
 
 fn outbox_room(listeners: &[Listener]) -> usize {
     let reply_max = listeners.iter().map(|listener| listener.limits.reply_max).max();
-    BATCH + reply_max.unwrap_or_default().max(ASIDE)
+    BATCH + reply_max.unwrap_or_default().max(CONTROL_OUT)
 }
 
 /// The connection of a name, if it is still that one.
