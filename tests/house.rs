@@ -59,7 +59,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("sd_notify::", &["src/cli/systemd"]),
     ("listenfd::", &["src/cli/systemd"]),
     ("signal_hook::", &["src/cli/signals.rs"]),
-    ("proxy_header::", &["src/server/header.rs"]),
+    ("proxy_header::", &["src/server/proxy_protocol.rs"]),
     (
         "rustix::",
         &[

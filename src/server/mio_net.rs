@@ -12,7 +12,7 @@ use socket2::SockRef;
 use crate::address::Address;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::random::Pool;
-use crate::server::listener::socket::Bound;
+use crate::server::listener::socket::BoundSocket;
 use crate::server::listener::socket_file::SocketFile;
 use crate::server::net::Net;
 
@@ -35,7 +35,7 @@ impl MioNet {
 pub(super) enum ListeningSocket {
     Tcp(TcpListener),
     Unix {
-        /// Goes before the socket does, as in [`Bound`].
+        /// Goes before the socket does, as in [`BoundSocket`].
         _file: Option<SocketFile>,
         socket: UnixListener,
     },
@@ -44,7 +44,7 @@ pub(super) enum ListeningSocket {
 impl ListeningSocket {
     /// Has the poll watch a socket that listens at this address and doesn't block.
     pub(super) fn watched(
-        Bound { file, socket, .. }: Bound,
+        BoundSocket { file, socket, .. }: BoundSocket,
         address: &Address,
         poll: &Poll,
         token: Token,

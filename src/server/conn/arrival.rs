@@ -8,8 +8,8 @@ use crate::proto::refusal::Refusal;
 use crate::server::conn::{Backlog, Conn, Phase, Visit};
 use crate::server::context::Context;
 use crate::server::flags::Flags;
-use crate::server::header::{HEADER_MAX, Header};
 use crate::server::net::Net;
+use crate::server::proxy_protocol::{HEADER_MAX, ProxyHeader};
 
 impl<N: Net, S: Service> Conn<N, S> {
     /// Whether its balancer hasn't said yet whose connection it is.
@@ -31,24 +31,26 @@ impl<N: Net, S: Service> Conn<N, S> {
         }
         let mut length = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
         loop {
-            match Header::read(&inbox[..length]) {
-                Header::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
-                Header::Whole { length: header, source } => {
+            match ProxyHeader::read(&inbox[..length]) {
+                ProxyHeader::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
+                ProxyHeader::Whole { length: header, source } => {
                     if let (Some(unauthenticated), Some(source)) = (self.unauthenticated, source) {
                         cx.unauthenticated.locate(unauthenticated, source);
                     }
                     self.keep_unread(&inbox[header..length]);
                     return Ok(Visit::Located);
                 }
-                Header::Partial if self.flags.has(Flags::READABLE) => {
+                ProxyHeader::Partial if self.flags.has(Flags::READABLE) => {
                     match self.read(&mut inbox[length..HEADER_MAX], cx)? {
                         None => {}
                         Some(0) => return Ok(Visit::Over(CloseReason::Truncated)),
                         Some(more) => length += more,
                     }
                 }
-                Header::Partial if cx.draining => return Ok(Visit::Over(CloseReason::Stopped)),
-                Header::Partial => {
+                ProxyHeader::Partial if cx.draining => {
+                    return Ok(Visit::Over(CloseReason::Stopped));
+                }
+                ProxyHeader::Partial => {
                     self.keep_unread(&inbox[..length]);
                     return Ok(Visit::Rest);
                 }

@@ -12,7 +12,7 @@ use crate::contract::networks::Networks;
 use crate::proto::protocol::Protocol;
 use crate::random;
 use crate::server::listener::Listener;
-use crate::server::listener::socket::{self, Bound, Options};
+use crate::server::listener::socket::{self, BoundSocket, Options};
 
 /// What one listener of a [`Server`](crate::Server) is given: what it speaks, within which limits,
 /// and any number of addresses.
@@ -39,7 +39,7 @@ pub struct ListenerConfig {
     /// What it is to become.
     listener: Listener,
     options: Options,
-    bound: Vec<Bound>,
+    bound: Vec<BoundSocket>,
 }
 
 impl ListenerConfig {
@@ -150,7 +150,7 @@ impl ListenerConfig {
     /// of a Unix socket is its maker's to remove.
     #[must_use]
     pub fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
-        self.bound.push(Bound::from(socket.into()));
+        self.bound.push(BoundSocket::from(socket.into()));
         self
     }
 
@@ -166,7 +166,7 @@ impl ListenerConfig {
     }
 
     /// The listener that it becomes, and a socket for each of its addresses.
-    pub(in crate::server) fn open(self) -> io::Result<(Listener, Vec<Bound>)> {
+    pub(in crate::server) fn open(self) -> io::Result<(Listener, Vec<BoundSocket>)> {
         let Self { mut listener, options, bound } = self;
         listener.protocol.prepare(clock::wall(), random::bytes)?;
         listener.protocol.keys().note_listener();

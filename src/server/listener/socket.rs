@@ -25,7 +25,7 @@ const PORT_TRIES: usize = 16;
 
 /// A socket that listens.
 #[derive(Debug)]
-pub(in crate::server) struct Bound {
+pub(in crate::server) struct BoundSocket {
     /// The file that we have made for it. It goes before the socket does: as long as somebody
     /// listens, nobody puts another in its place.
     pub(in crate::server) file: Option<SocketFile>,
@@ -34,7 +34,7 @@ pub(in crate::server) struct Bound {
     wildcard: Option<u16>,
 }
 
-impl Bound {
+impl BoundSocket {
     fn ip(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()?.as_socket()
     }
@@ -44,7 +44,7 @@ impl Bound {
     }
 }
 
-impl From<OwnedFd> for Bound {
+impl From<OwnedFd> for BoundSocket {
     fn from(descriptor: OwnedFd) -> Self {
         Self { file: None, socket: descriptor.into(), wildcard: None }
     }
@@ -83,7 +83,7 @@ impl Default for Options {
 pub(in crate::server) fn bind(
     addresses: &[Address],
     options: &Options,
-    bound: &mut Vec<Bound>,
+    bound: &mut Vec<BoundSocket>,
 ) -> io::Result<()> {
     let before = bound.len();
     let is_any_port = addresses.iter().filter_map(Address::ip).any(|ip| ip.port() == 0);
@@ -97,7 +97,11 @@ pub(in crate::server) fn bind(
     bind_all(addresses, options, bound)
 }
 
-fn bind_all(addresses: &[Address], options: &Options, bound: &mut Vec<Bound>) -> io::Result<()> {
+fn bind_all(
+    addresses: &[Address],
+    options: &Options,
+    bound: &mut Vec<BoundSocket>,
+) -> io::Result<()> {
     let before = bound.len();
     let mut port = None;
     let mut absent = None;
@@ -146,7 +150,11 @@ fn left_out(error: &io::Error) {
     let _ = error;
 }
 
-fn listen(ip: SocketAddr, options: &Options, bound: &mut Vec<Bound>) -> io::Result<Bound> {
+fn listen(
+    ip: SocketAddr,
+    options: &Options,
+    bound: &mut Vec<BoundSocket>,
+) -> io::Result<BoundSocket> {
     let is_wildcard = ip.ip() == Ipv6Addr::UNSPECIFIED;
     let is_ipv6_only = options.ipv6_only || bound.iter().any(|one| one.is_ipv4_at(ip.port()));
     if ip.is_ipv4() {
@@ -155,17 +163,17 @@ fn listen(ip: SocketAddr, options: &Options, bound: &mut Vec<Bound>) -> io::Resu
     let socket = open(ip, options, is_wildcard && is_ipv6_only)?;
     let wildcard = (is_wildcard && !is_ipv6_only).then(|| socket.local_addr());
     let wildcard = wildcard.transpose()?.and_then(|address| address.as_socket());
-    Ok(Bound { file: None, socket, wildcard: wildcard.map(|address| address.port()) })
+    Ok(BoundSocket { file: None, socket, wildcard: wildcard.map(|address| address.port()) })
 }
 
 /// By itself `[::]` takes IPv4 too, and leaves no room for an IPv4 address at its port. What the
 /// option says can't be changed of a socket that is bound, so it is bound anew.
-fn give_up_ipv4(port: u16, options: &Options, bound: &mut Vec<Bound>) -> io::Result<()> {
-    let takes_both = |one: &Bound| port != 0 && one.wildcard == Some(port);
+fn give_up_ipv4(port: u16, options: &Options, bound: &mut Vec<BoundSocket>) -> io::Result<()> {
+    let takes_both = |one: &BoundSocket| port != 0 && one.wildcard == Some(port);
     let Some(at) = bound.iter().position(takes_both) else { return Ok(()) };
     drop(bound.remove(at));
     let socket = open((Ipv6Addr::UNSPECIFIED, port).into(), options, true)?;
-    bound.insert(at, Bound { file: None, socket, wildcard: None });
+    bound.insert(at, BoundSocket { file: None, socket, wildcard: None });
     Ok(())
 }
 
@@ -184,7 +192,7 @@ fn open(ip: SocketAddr, options: &Options, is_ipv6_only: bool) -> io::Result<Soc
 }
 
 /// Nobody can connect before it listens, so the file's mode may change until then.
-fn listen_unix(address: &Address, mode: u32) -> io::Result<Bound> {
+fn listen_unix(address: &Address, mode: u32) -> io::Result<BoundSocket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let system = address.to_system()?;
     let file = match address.file() {
@@ -195,7 +203,7 @@ fn listen_unix(address: &Address, mode: u32) -> io::Result<Bound> {
         }
     };
     socket.listen(BACKLOG)?;
-    Ok(Bound { file, socket, wildcard: None })
+    Ok(BoundSocket { file, socket, wildcard: None })
 }
 
 /// Sets what accepted sockets inherit on Linux, so that it costs no call for each. Says where it

@@ -10,7 +10,7 @@
 //! that tells.
 
 use memchr::memchr;
-use proxy_header::{ParseConfig, Protocol, ProxyHeader};
+use proxy_header::{ParseConfig, Protocol};
 
 use crate::contract::peer::PeerAddress;
 
@@ -43,7 +43,7 @@ const UNIX: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x31";
 
 /// What the front of a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Header {
+pub(super) enum ProxyHeader {
     /// A header so far, if more follows.
     Partial,
     /// A header of so many bytes.
@@ -56,7 +56,7 @@ pub(super) enum Header {
     Malformed,
 }
 
-impl Header {
+impl ProxyHeader {
     /// What the first bytes of a stream are. Of all that there are together, the front decides: it
     /// is no other answer when more have come, unless it was `Partial`.
     pub(super) fn read(bytes: &[u8]) -> Self {
@@ -85,7 +85,7 @@ impl Header {
             return whole(None);
         }
         let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
-        match ProxyHeader::parse(header, config) {
+        match proxy_header::ProxyHeader::parse(header, config) {
             Ok((parsed, length)) if length == header.len() => match parsed.proxied_address() {
                 Some(way) if way.protocol == Protocol::Stream => whole(Some(way.source.into())),
                 Some(_) => Self::Malformed,

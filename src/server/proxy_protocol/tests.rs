@@ -53,12 +53,16 @@ fn headers() -> Vec<(Vec<u8>, Option<PeerAddress>)> {
 fn a_header_is_whole_with_its_last_byte_and_takes_nothing_behind_it() {
     for (header, source) in headers() {
         for cut in 0..header.len() {
-            assert_eq!(Header::read(&header[..cut]), Header::Partial, "{cut} of {header:?}");
+            assert_eq!(
+                ProxyHeader::read(&header[..cut]),
+                ProxyHeader::Partial,
+                "{cut} of {header:?}"
+            );
         }
-        let whole = Header::Whole { length: header.len(), source };
-        assert_eq!(Header::read(&header), whole, "{}", header.escape_ascii());
+        let whole = ProxyHeader::Whole { length: header.len(), source };
+        assert_eq!(ProxyHeader::read(&header), whole, "{}", header.escape_ascii());
         for behind in [b"PROXY ".to_vec(), vec![0; 2000], b"\r\n".to_vec()] {
-            assert_eq!(Header::read(&[&header[..], &behind].concat()), whole);
+            assert_eq!(ProxyHeader::read(&[&header[..], &behind].concat()), whole);
         }
     }
 }
@@ -101,8 +105,8 @@ fn the_first_byte_that_can_be_in_no_header_ends_it() {
     ];
     for case in cases {
         let (_, before) = case.split_last().unwrap();
-        assert_eq!(Header::read(case), Header::Malformed, "{}", case.escape_ascii());
-        assert_eq!(Header::read(before), Header::Partial, "{}", before.escape_ascii());
+        assert_eq!(ProxyHeader::read(case), ProxyHeader::Malformed, "{}", case.escape_ascii());
+        assert_eq!(ProxyHeader::read(before), ProxyHeader::Partial, "{}", before.escape_ascii());
     }
 }
 
@@ -127,15 +131,15 @@ proptest! {
     fn what_was_decided_stays_so_whatever_follows_and_never_passes_the_bound(stream in streams()) {
         let mut decided = None;
         for end in 0..=stream.len() {
-            let now = Header::read(&stream[..end]);
+            let now = ProxyHeader::read(&stream[..end]);
             if let Some(before) = decided {
                 prop_assert_eq!(now, before);
-            } else if let Header::Whole { length, .. } = now {
+            } else if let ProxyHeader::Whole { length, .. } = now {
                 prop_assert_eq!(length, end, "it is whole with its last byte");
                 let most = if stream[0] == b'P' { LINE_MAX } else { HEADER_MAX };
                 prop_assert!(length <= most);
             }
-            if now != Header::Partial {
+            if now != ProxyHeader::Partial {
                 decided = Some(now);
             }
             prop_assert!(decided.is_some() || end < HEADER_MAX);
