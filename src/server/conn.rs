@@ -487,7 +487,6 @@ fn write<N: Net>(net: &mut N, socket: &mut N::Socket, bytes: &[u8]) -> io::Resul
 mod tests {
     use super::*;
     use crate::server::mio_net::MioNet;
-    use crate::server::timers::Timers;
     use crate::services::Timestamp;
 
     #[test]
@@ -496,6 +495,6 @@ mod tests {
         let debug = if cfg!(debug_assertions) { 16 } else { 0 };
         assert!(size_of::<Phase>() <= 4, "{}", size_of::<Phase>());
         let entry = size_of::<Conn<MioNet, Timestamp>>() - debug;
-        assert!(entry + Timers::NODE <= 92, "{entry} and {}", Timers::NODE);
+        assert!(entry + crate::server::timers::Timers::NODE <= 92, "{entry}");
     }
 }

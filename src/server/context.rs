@@ -15,11 +15,11 @@ use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
 use crate::proto::session::event::{Message, Opened};
 use crate::server::conn::BATCH;
+use crate::server::event_log;
 use crate::server::instant::{CompactInstant, Instant};
 use crate::server::listener::ListenerId;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::net::Net;
-use crate::server::notes;
 use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 use crate::stats::counters::Counters;
 
@@ -80,7 +80,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
             address,
             listener: listener.into(),
         };
-        notes::opened(&peer, self.listener, since.passed(self.now));
+        event_log::opened(&peer, self.listener, since.passed(self.now));
         let (state, verdict) = self.call(*form, |service, reply| service.open(&peer, reply));
         (Some(state), verdict)
     }

@@ -9,9 +9,9 @@ use crate::contract::peer::PeerAddress;
 /// What counts as one place on the net: an IPv4 address, an IPv6 /64, and this machine for all who
 /// come through Unix sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(super) struct Network(u64);
+pub(super) struct SourceNetwork(u64);
 
-impl From<PeerAddress> for Network {
+impl From<PeerAddress> for SourceNetwork {
     fn from(address: PeerAddress) -> Self {
         match address {
             PeerAddress::Ip(SocketAddr::V4(v4)) => Self::of_v4(*v4.ip()),
@@ -25,7 +25,7 @@ impl From<PeerAddress> for Network {
     }
 }
 
-impl Network {
+impl SourceNetwork {
     /// Within ::ffff:0:0/96, from which no IPv6 network comes that has the same number.
     fn of_v4(v4: Ipv4Addr) -> Self {
         Self(0xffff_0000_0000 | u64::from(v4.to_bits()))
@@ -36,44 +36,44 @@ impl Network {
 /// than if dice were thrown (Dietzfelbinger and others, 1997), and nobody can choose networks that
 /// do. SipHash does no better here, and takes ten times as long.
 #[derive(Clone)]
-pub(super) struct Scatter {
+pub(super) struct BuildNetworkHasher {
     /// The secret, an odd number.
     factor: u64,
 }
 
-impl Scatter {
+impl BuildNetworkHasher {
     pub(super) fn new() -> Self {
         // The standard library's way to a number that nobody can foretell.
         Self { factor: RandomState::new().build_hasher().finish() | 1 }
     }
 
     /// A number of which the front is as good as thrown.
-    pub(super) fn hash(&self, network: Network) -> u64 {
+    pub(super) fn hash(&self, network: SourceNetwork) -> u64 {
         network.0.wrapping_mul(self.factor)
     }
 }
 
-impl BuildHasher for Scatter {
-    type Hasher = Scattered;
+impl BuildHasher for BuildNetworkHasher {
+    type Hasher = NetworkHasher;
 
-    fn build_hasher(&self) -> Scattered {
-        Scattered { scatter: self.clone(), hash: 0 }
+    fn build_hasher(&self) -> NetworkHasher {
+        NetworkHasher { hasher: self.clone(), hash: 0 }
     }
 }
 
 /// The hash of one network, for the standard library's tables.
-pub(super) struct Scattered {
-    scatter: Scatter,
+pub(super) struct NetworkHasher {
+    hasher: BuildNetworkHasher,
     hash: u64,
 }
 
-impl Hasher for Scattered {
+impl Hasher for NetworkHasher {
     fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
     }
 
     fn write_u64(&mut self, number: u64) {
-        self.hash = self.scatter.hash(Network(self.hash ^ number));
+        self.hash = self.hasher.hash(SourceNetwork(self.hash ^ number));
     }
 
     /// Those tables look at the back first.
@@ -82,10 +82,10 @@ impl Hasher for Scattered {
     }
 }
 
-impl fmt::Debug for Scatter {
+impl fmt::Debug for BuildNetworkHasher {
     /// The secret is nobody's business.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scatter").finish_non_exhaustive()
+        f.debug_struct("BuildNetworkHasher").finish_non_exhaustive()
     }
 }
 
@@ -97,12 +97,12 @@ mod tests {
     fn an_ipv6_network_is_one_place_and_a_mapped_ipv4_address_is_that_address() {
         let network = |text: &str| {
             let address = SocketAddr::new(text.parse().unwrap(), 9);
-            Network::from(PeerAddress::Ip(address))
+            SourceNetwork::from(PeerAddress::Ip(address))
         };
         assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:2"));
         assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_ne!(network("192.0.2.1"), Network::from(PeerAddress::Unix));
+        assert_ne!(network("192.0.2.1"), SourceNetwork::from(PeerAddress::Unix));
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
 use crate::server::instant::Instant;
-use crate::server::network::{Network, Scatter};
+use crate::server::network::{BuildNetworkHasher, SourceNetwork};
 use crate::server::timers::LONGEST;
 
 /// The places of a set, 64 bytes together.
@@ -31,13 +31,13 @@ const WAYS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Throttle {
     sets: Box<[[Place; WAYS]]>,
-    scatter: Scatter,
+    hasher: BuildNetworkHasher,
 }
 
 /// What is kept of a network. A place whose network is forgiven is free.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
-    network: Network,
+    network: SourceNetwork,
     /// When the last of its failures will have been forgiven.
     forgiven: Instant,
 }
@@ -57,7 +57,7 @@ impl Throttle {
     /// With places for so many networks, or a few more; with none, nothing is counted.
     pub(super) fn new(networks: usize) -> Self {
         let sets = vec![[Place::default(); WAYS]; networks.div_ceil(WAYS)];
-        Self { sets: sets.into(), scatter: Scatter::new() }
+        Self { sets: sets.into(), hasher: BuildNetworkHasher::new() }
     }
 
     /// What the table takes, whoever fails.
@@ -104,14 +104,14 @@ impl Throttle {
     }
 
     /// The set of a network, if there are any.
-    fn set_of(&self, network: Network) -> usize {
-        let mixed = u128::from(self.scatter.hash(network));
+    fn set_of(&self, network: SourceNetwork) -> usize {
+        let mixed = u128::from(self.hasher.hash(network));
         usize::try_from((mixed * self.sets.len() as u128) >> 64).unwrap_or(usize::MAX)
     }
 }
 
 impl Place {
-    fn holds(&self, network: Network, now: Instant) -> bool {
+    fn holds(&self, network: SourceNetwork, now: Instant) -> bool {
         self.network == network && self.forgiven > now
     }
 

@@ -11,14 +11,14 @@ use std::num::NonZeroU32;
 use slab::Slab;
 
 use crate::contract::peer::PeerAddress;
-use crate::server::network::{Network, Scatter};
+use crate::server::network::{BuildNetworkHasher, SourceNetwork};
 
 /// The unauthenticated connections of one listener.
 #[derive(Debug)]
 pub(super) struct Unauthenticated {
     entries: Slab<Entry>,
     /// The connections of each network that has any.
-    networks: HashMap<Network, Group, Scatter>,
+    networks: HashMap<SourceNetwork, Group, BuildNetworkHasher>,
 }
 
 /// One connection. All of this is needed until it has authenticated and not later, so it isn't kept
@@ -65,11 +65,11 @@ impl Unauthenticated {
     /// The bytes that a connection takes here, at most: its entry and its share of the table, which
     /// is at least half full when it has just grown.
     pub(super) const ENTRY: usize =
-        size_of::<Entry>() + size_of::<u64>() + 3 * (size_of::<(Network, Group)>() + 1);
+        size_of::<Entry>() + size_of::<u64>() + 3 * (size_of::<(SourceNetwork, Group)>() + 1);
 
     /// With room for so many, so that nothing is moved later.
     pub(super) fn new(count: usize) -> Self {
-        let networks = HashMap::with_capacity_and_hasher(count, Scatter::new());
+        let networks = HashMap::with_capacity_and_hasher(count, BuildNetworkHasher::new());
         Self { entries: Slab::with_capacity(count), networks }
     }
 

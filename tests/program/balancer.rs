@@ -133,7 +133,7 @@ fn who_calls_a_port_behind_a_balancer_directly_is_told_what_it_may_be() {
     // Who is no balancer gets not even so far.
     hears_nothing(dial_from(9, address.parse().unwrap()));
     let line = server.err.with("refused: denied");
-    assert!(line.contains("it is no balancer of ours peer=127.0.0.9:"), "{line}");
+    assert!(line.contains("it is not one of the load balancers peer=127.0.0.9:"), "{line}");
     // Last, for its many attempts are more than the log has lines for.
     let line = format!("load {address} -n 4 -c 1");
     home.run(&line, "").failed(69, &["nothing was answered: closed"]);

@@ -40,7 +40,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                     AcceptFailure::Pause => {
                         counters.accept_pauses += 1;
                         if self.acceptor.pause(now) {
-                            self.notes.paused(now, &error);
+                            self.log.paused(now, &error);
                         }
                         break;
                     }
@@ -87,7 +87,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) {
         let listener = &mut self.listeners[usize::from(listener)];
         listener.counters.count(why);
-        self.notes.turned_away(now, listener, address, why);
+        self.log.rejected(now, listener, address, why);
     }
 
     /// Makes room for a newcomer, unless it isn't let in. Says how it begins: where everybody comes
@@ -222,7 +222,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             _ => self.net.watch(&mut socket, PeerId::new(slot, generation)),
         });
         if let Err(error) = watched {
-            self.notes.unavailable(now, address, &error);
+            self.log.unavailable(now, address, &error);
             listener.counters.count(CloseReason::Unavailable);
             return;
         }

@@ -9,11 +9,11 @@ use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::server::conn::Conn;
 use crate::server::context;
 use crate::server::engine::Engine;
+use crate::server::event_log::{self, Ended};
 use crate::server::flags::Flags;
 use crate::server::instant::Instant;
 use crate::server::listener::{Listener, ListenerId};
 use crate::server::net::{Net, Readiness};
-use crate::server::notes::{self, Ended};
 use crate::server::timers::{Timer, Timers};
 
 /// The connections that one turn closes because their time is up.
@@ -28,7 +28,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         if self.drain.is_some() {
             return;
         }
-        notes::stopping(self.conns.len());
+        event_log::stopping(self.conns.len());
         let longest = self.listeners.iter().map(|listener| listener.limits.drain_timeout).max();
         self.drain = Some(now + longest.unwrap_or_default());
         self.acceptor.close();
@@ -216,7 +216,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn record_failure(&mut self, listener: ListenerId, from: PeerAddress, now: Instant) {
         let Listener { throttle, limits, name, .. } = &mut self.listeners[usize::from(listener)];
         if let Some(reception) = throttle.fail(from, now, limits) {
-            self.notes.throttled(now, name, from, reception);
+            self.log.throttled(now, name, from, reception);
         }
     }
 
@@ -239,14 +239,14 @@ impl<N: Net, S: Service> Engine<N, S> {
             .and_then(|unauthenticated| listener.unauthenticated.leave(unauthenticated))
         {
             Some(address) => {
-                self.notes.unauthenticated(now, &ended, address);
+                self.log.unauthenticated(now, &ended, address);
                 if why.is_failed_proof() {
                     self.record_failure(conn.listener, address, now);
                 }
             }
             None => {
                 let key = conn.key();
-                self.notes.authenticated(now, &ended, key.and_then(|key| listener.keys.id(key)));
+                self.log.authenticated(now, &ended, key.and_then(|key| listener.keys.id(key)));
                 key.into_iter().for_each(|key| listener.keys.closed(key));
             }
         }

@@ -6,9 +6,9 @@ use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
 use crate::server::engine::Engine;
+use crate::server::event_log;
 use crate::server::instant::Instant;
 use crate::server::net::Net;
-use crate::server::notes;
 
 /// How long the engine relies on the time of day going on as it did: somebody may set the clock.
 const CLOCK_TRUSTED: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             .filter(|(_, conn)| conn.is_revoked(&listeners[usize::from(conn.listener)].protocol));
         let slots: Vec<usize> = revoked.map(|(slot, _)| slot).collect();
         if !slots.is_empty() {
-            notes::revoked(slots.len());
+            event_log::revoked(slots.len());
         }
         for &slot in &slots {
             self.close_gracefully(slot, CloseReason::Revoked, now, wall);

@@ -25,11 +25,11 @@ use crate::proto::session::Session;
 use crate::server::acceptor::Acceptor;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::Context;
+use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
 use crate::server::instant::Instant;
 use crate::server::listener::{LISTENERS_MAX, Listener, ListenerId, ROOM_MAX};
 use crate::server::net::{Net, Readiness};
-use crate::server::notes::Notes;
 use crate::server::timers::{Timer, Timers};
 use crate::server::unauthenticated::Unauthenticated;
 use crate::stats::Stats;
@@ -79,7 +79,7 @@ pub struct Engine<N: Net, S: Service> {
     closes_expired: bool,
     /// When to look next whether a key has run out.
     key_expiry: Option<Instant>,
-    notes: Notes,
+    log: EventLog,
 }
 
 impl<N: Net, S: Service> Engine<N, S> {
@@ -107,7 +107,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             drain: None,
             closes_expired: true,
             key_expiry: None,
-            notes: Notes::default(),
+            log: EventLog::default(),
             net,
             service,
             listeners,

@@ -128,7 +128,7 @@ fn bind_all(
     match absent {
         Some(error) if bound.len() == before => Err(error),
         Some(error) => {
-            left_out(&error);
+            suppressed(&error);
             Ok(())
         }
         None if bound.len() == before => Err(io::ErrorKind::AddrNotAvailable.into()),
@@ -143,7 +143,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Tells of an address that nobody listens at, though others of its name are bound.
-fn left_out(error: &io::Error) {
+fn suppressed(error: &io::Error) {
     #[cfg(feature = "log")]
     log::warn!("{error}; the other addresses of the name are bound");
     #[cfg(not(feature = "log"))]

@@ -15,7 +15,7 @@ use crate::server::throttle::Reception;
 
 /// Writes a line with its keys, if there is a log.
 #[cfg(feature = "log")]
-macro_rules! say {
+macro_rules! event {
     ($level:ident; $($text:tt)+) => { log::$level!($($text)+) };
     ($level:ident, $($key:ident $(: $capture:tt)? = $value:expr),+; $($text:tt)+) => {
         log::$level!($($key $(: $capture)? = $value),+; $($text)+)
@@ -23,7 +23,7 @@ macro_rules! say {
 }
 
 #[cfg(not(feature = "log"))]
-macro_rules! say {
+macro_rules! event {
     ($level:ident $(, $key:ident $(: $capture:tt)? = $value:expr)*; $($text:tt)+) => {{
         let _ = ($(&$value,)* format_args!($($text)+));
     }};
@@ -34,41 +34,41 @@ const LINES_PER_SECOND: u32 = 10;
 
 /// How often each kind of line was written of late.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
-    refused: Tally,
-    broken: Tally,
-    paused: Tally,
-    throttled: Tally,
+pub(super) struct EventLog {
+    refused: RateLimit,
+    broken: RateLimit,
+    paused: RateLimit,
+    throttled: RateLimit,
 }
 
 /// One kind of line.
 #[derive(Debug, Default)]
-struct Tally {
+struct RateLimit {
     /// The second that is counted.
     since: Instant,
     /// The lines of this second, those left out included.
     lines: u32,
 }
 
-impl Tally {
+impl RateLimit {
     /// Whether a line may be written, and how many were left out before it.
     fn allows(&mut self, now: Instant) -> Option<u32> {
-        let mut left_out = 0;
+        let mut suppressed = 0;
         if now >= self.since + Duration::from_secs(1) {
-            left_out = self.lines.saturating_sub(LINES_PER_SECOND);
+            suppressed = self.lines.saturating_sub(LINES_PER_SECOND);
             *self = Self { since: now, lines: 0 };
         }
         self.lines = self.lines.saturating_add(1);
-        (self.lines <= LINES_PER_SECOND).then_some(left_out)
+        (self.lines <= LINES_PER_SECOND).then_some(suppressed)
     }
 }
 
 /// How many lines were left out, where it is worth a word.
-struct LeftOut(u32);
+struct Suppressed(u32);
 
-impl fmt::Display for LeftOut {
+impl fmt::Display for Suppressed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 { Ok(()) } else { write!(f, " (and {} more like it before)", self.0) }
+        if self.0 == 0 { Ok(()) } else { write!(f, " ({} similar messages suppressed)", self.0) }
     }
 }
 
@@ -124,11 +124,11 @@ impl Level {
 }
 
 /// What has ended: in the log a refusal is what the counters call one, and nothing else is.
-fn event(why: CloseReason) -> &'static str {
+fn kind(why: CloseReason) -> &'static str {
     if why.is_refusal() { "refused" } else { "closed" }
 }
 
-impl Notes {
+impl EventLog {
     /// A connection ended before its peer had authenticated.
     pub(super) fn unauthenticated(
         &mut self,
@@ -138,18 +138,18 @@ impl Notes {
     ) {
         let (conn, listener, lasted, why) = ended.parts();
         if Level::of(why) == Level::Debug {
-            say!(debug, peer:% = address, conn:% = conn, listener = listener,
+            event!(debug, peer:% = address, conn:% = conn, listener = listener,
                  secs = seconds(lasted);
-                 "{}: {why}", event(why));
-        } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
-            say!(warn, peer:% = address, conn:% = conn, listener = listener,
+                 "{}: {why}", kind(why));
+        } else if let Some(suppressed) = self.refused.allows(now).map(Suppressed) {
+            event!(warn, peer:% = address, conn:% = conn, listener = listener,
                  secs = seconds(lasted);
-                 "{}: {why}{}{left_out}", event(why), remedy(why));
+                 "{}: {why}{}{suppressed}", kind(why), remedy(why));
         }
     }
 
     /// A newcomer wasn't let in, and was no connection yet.
-    pub(super) fn turned_away(
+    pub(super) fn rejected(
         &mut self,
         now: Instant,
         listener: &Listener,
@@ -159,13 +159,13 @@ impl Notes {
         let name = listener.name();
         if why == CloseReason::Refused(Refusal::Throttled) {
             // Of its network was told already.
-            say!(debug, peer:% = address, listener = name; "refused: {why}");
-        } else if let Some(left_out) = self.refused.allows(now).map(LeftOut) {
+            event!(debug, peer:% = address, listener = name; "refused: {why}");
+        } else if let Some(suppressed) = self.refused.allows(now).map(Suppressed) {
             let is_by_balancers =
                 why == CloseReason::Refused(Refusal::Denied) && listener.is_by_balancers();
-            let whom = if is_by_balancers { ": it is no balancer of ours" } else { "" };
-            say!(warn, peer:% = address, listener = name;
-                 "refused: {why}{whom}{left_out}");
+            let whom = if is_by_balancers { ": it is not one of the load balancers" } else { "" };
+            event!(warn, peer:% = address, listener = name;
+                 "refused: {why}{whom}{suppressed}");
         }
     }
 
@@ -177,10 +177,10 @@ impl Notes {
         from: PeerAddress,
         reception: Reception,
     ) {
-        if let Some(left_out) = self.throttled.allows(now).map(LeftOut) {
+        if let Some(suppressed) = self.throttled.allows(now).map(Suppressed) {
             let place = from.ip().map_or(from.to_string(), |ip| ip.to_canonical().to_string());
-            say!(warn, listener = listener, address:% = place;
-                 "throttled: newcomers are {reception}{left_out}");
+            event!(warn, listener = listener, address:% = place;
+                 "throttled: newcomers are {reception}{suppressed}");
         }
     }
 
@@ -188,19 +188,19 @@ impl Notes {
     pub(super) fn authenticated(&mut self, now: Instant, ended: &Ended<'_>, key: Option<&str>) {
         let (conn, listener, lasted, why) = ended.parts();
         if Level::of(why) == Level::Debug {
-            say!(debug, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
-                 "{}: {why}", event(why));
-        } else if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
-            say!(warn, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
-                 "{}: {why}{left_out}", event(why));
+            event!(debug, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
+                 "{}: {why}", kind(why));
+        } else if let Some(suppressed) = self.broken.allows(now).map(Suppressed) {
+            event!(warn, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
+                 "{}: {why}{suppressed}", kind(why));
         }
     }
 
     /// Accepting has failed for want of something.
     pub(super) fn paused(&mut self, now: Instant, error: &std::io::Error) {
-        if let Some(left_out) = self.paused.allows(now).map(LeftOut) {
-            say!(error; "accepting pauses: {error}; raise the limit on descriptors, or lower that \
-                        on connections{left_out}");
+        if let Some(suppressed) = self.paused.allows(now).map(Suppressed) {
+            event!(error; "accepting pauses: {error}; raise the limit on descriptors, or lower \
+                          that on connections{suppressed}");
         }
     }
 
@@ -211,8 +211,8 @@ impl Notes {
         address: PeerAddress,
         error: &std::io::Error,
     ) {
-        if let Some(left_out) = self.broken.allows(now).map(LeftOut) {
-            say!(error, peer:% = address; "turned away, the system failed: {error}{left_out}");
+        if let Some(suppressed) = self.broken.allows(now).map(Suppressed) {
+            event!(error, peer:% = address; "rejected, the system failed: {error}{suppressed}");
         }
     }
 }
@@ -242,18 +242,18 @@ fn seconds(time: Duration) -> f64 {
 pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
     let (address, id, key) = (peer.address(), peer.id(), peer.key());
     let dialect = peer.dialect();
-    say!(debug, peer:% = address, conn:% = id, listener = listener, dialect:% = dialect,
+    event!(debug, peer:% = address, conn:% = id, listener = listener, dialect:% = dialect,
          secs = seconds(after), key = key; "let in");
 }
 
 /// The keys of so many who are in are taken no more.
 pub(super) fn revoked(connections: usize) {
-    say!(info; "closing {connections} connections whose keys are no longer valid");
+    event!(info; "closing {connections} connections whose keys are no longer valid");
 }
 
 /// Nobody is let in any more.
 pub(super) fn stopping(open: usize) {
-    say!(info; "stopping; {open} connections are open");
+    event!(info; "stopping; {open} connections are open");
 }
 
 #[cfg(test)]
@@ -271,20 +271,20 @@ mod tests {
         ];
         assert!(routine.into_iter().all(|why| Level::of(why) == Level::Debug));
         for why in CloseReason::ALL {
-            assert_eq!(event(why) == "refused", matches!(why, CloseReason::Refused(_)), "{why}");
+            assert_eq!(kind(why) == "refused", matches!(why, CloseReason::Refused(_)), "{why}");
             let is_warned = Level::of(why) == Level::Warn;
             assert!(!why.is_refusal() || is_warned || why == Refusal::Throttled.into(), "{why}");
         }
     }
 
     #[test]
-    fn lines_of_one_kind_are_limited_and_those_left_out_are_counted() {
+    fn lines_of_one_kind_are_limited_and_those_suppressed_are_counted() {
         let at = |millis| Instant::after(Duration::from_millis(millis));
-        let mut tally = Tally::default();
-        let written = (0..50).filter(|_| tally.allows(at(5)).is_some()).count();
+        let mut limit = RateLimit::default();
+        let written = (0..50).filter(|_| limit.allows(at(5)).is_some()).count();
         assert_eq!(written, LINES_PER_SECOND as usize);
-        assert_eq!(tally.allows(at(999)), None);
-        assert_eq!(tally.allows(at(1005)), Some(41));
-        assert_eq!(tally.allows(at(1006)), Some(0));
+        assert_eq!(limit.allows(at(999)), None);
+        assert_eq!(limit.allows(at(1005)), Some(41));
+        assert_eq!(limit.allows(at(1006)), Some(0));
     }
 }
