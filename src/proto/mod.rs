@@ -17,5 +17,5 @@ pub mod keys;
 pub mod protocol;
 pub(crate) mod records;
 pub mod refusal;
+pub(crate) mod role;
 pub mod session;
-pub(crate) mod side;

@@ -16,7 +16,7 @@ use crate::proto::held::{Extent, Taken, front, head};
 use crate::proto::keys::key::{Key, Mac};
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
-use crate::proto::side::Side;
+use crate::proto::role::Role;
 
 /// The longest message of a handshake, without its header.
 const MESSAGE_MAX: usize = 256;
@@ -68,22 +68,22 @@ pub(crate) fn begins(heard: &[u8]) -> bool {
 }
 
 /// Appends a challenge.
-pub(crate) fn challenge(side: Side, nonce: &[u8; CHALLENGE], out: &mut Vec<u8>) {
-    say(&[MARK, &made(side, nonce)], out);
+pub(crate) fn challenge(role: Role, nonce: &[u8; CHALLENGE], out: &mut Vec<u8>) {
+    say(&[MARK, &made(role, nonce)], out);
 }
 
 /// Python sends 40 random bytes. Ours are 32 of the system's, which is all that an HMAC of SHA-256
 /// can tell apart, and 8 that follow from them: these can be foretold no better, and take nothing
 /// from the others. They seal the challenge as one of ours, of this side.
-fn made(side: Side, nonce: &[u8; CHALLENGE]) -> Challenge {
+fn made(role: Role, nonce: &[u8; CHALLENGE]) -> Challenge {
     let mut made = [0; size_of::<Challenge>()];
     let (name, rest) = made.split_at_mut(SHA256.len());
     let (drawn, seal) = rest.split_at_mut(CHALLENGE);
     name.copy_from_slice(SHA256);
     drawn.copy_from_slice(nonce);
-    let label: &[u8] = match side {
-        Side::Server => b"countersign multiprocessing server",
-        Side::Client => b"countersign multiprocessing client",
+    let label: &[u8] = match role {
+        Role::Server => b"countersign multiprocessing server",
+        Role::Client => b"countersign multiprocessing client",
     };
     let digest = Sha256::new().chain_update(label).chain_update(nonce).finalize();
     seal.copy_from_slice(&digest[..SEAL]);
@@ -91,9 +91,9 @@ fn made(side: Side, nonce: &[u8; CHALLENGE]) -> Challenge {
 }
 
 /// Whether a side has made this challenge, in whichever of its connections.
-fn is_made(side: Side, challenge: &[u8]) -> bool {
+fn is_made(role: Role, challenge: &[u8]) -> bool {
     let nonce = challenge.get(SHA256.len()..).and_then(|rest| rest.first_chunk());
-    nonce.is_some_and(|nonce| made(side, nonce) == challenge)
+    nonce.is_some_and(|nonce| made(role, nonce) == challenge)
 }
 
 /// Appends the proof that answers a challenge.
@@ -102,7 +102,7 @@ fn is_made(side: Side, challenge: &[u8]) -> bool {
 /// connection, and the peer needs somebody to answer it.
 pub(crate) fn answer(
     protocol: &Protocol,
-    side: Side,
+    role: Role,
     key: &Key,
     message: &[u8],
     out: &mut Vec<u8>,
@@ -111,7 +111,7 @@ pub(crate) fn answer(
     let unnamed = protocol.unnamed_mac();
     let (name, mac) = match challenge {
         _ if challenge.len() < NAMELESS => return Err(Refusal::Malformed),
-        _ if is_made(side, challenge) => return Err(Refusal::Reflected),
+        _ if is_made(role, challenge) => return Err(Refusal::Reflected),
         _ if challenge.len() == NAMELESS => (&b""[..], unnamed),
         _ if challenge.starts_with(SHA256) => (SHA256, Some(Mac::Sha256)),
         // Who knows names takes an MD5 without one too.
@@ -128,16 +128,16 @@ pub(crate) fn answer(
 /// tries all that serve the dialect; a client means one.
 pub(crate) fn verify<'k>(
     protocol: &'k Protocol,
-    side: Side,
+    role: Role,
     nonce: &[u8; CHALLENGE],
     message: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<&'k Key, Refusal> {
     let (mac, tag) = proof(protocol, message)?;
-    let challenge = made(side, nonce);
-    let key = match side {
-        Side::Server => protocol.keys().prove(Dialect::Multiprocessing, mac, &challenge, tag),
-        Side::Client => {
+    let challenge = made(role, nonce);
+    let key = match role {
+        Role::Server => protocol.keys().prove(Dialect::Multiprocessing, mac, &challenge, tag),
+        Role::Client => {
             let key = protocol.signing_key().ok().flatten();
             key.filter(|key| key.verifies(mac, &challenge, tag))
         }

@@ -4,21 +4,21 @@ use crate::proto::handshake::{self, CHALLENGE, multiprocessing};
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{ForeignProtocol, Refusal};
+use crate::proto::role::Role;
 use crate::proto::session::event::{Event, Opened};
 use crate::proto::session::{Session, Stage};
-use crate::proto::side::Side;
 
 impl Session {
     /// Goes on without records.
     pub(super) fn begin<'s>(
         &mut self,
         protocol: &Protocol,
-        side: Side,
+        role: Role,
         key: Option<&'s Key>,
     ) -> Event<'s> {
         let dialect = protocol.challenged();
         let credential = key.map(|key| key.credential(dialect));
-        self.stage = Stage::talking(protocol, side, credential);
+        self.stage = Stage::talking(protocol, role, credential);
         let form = protocol.framing().form();
         Event::Open(Opened { key, dialect, form, is_protected: false, exporter: None })
     }
@@ -34,7 +34,7 @@ impl Session {
         let Some(proof) = self.held.exactly(length, input) else { return Ok(None) };
         let checked = handshake::check(protocol, challenge, proof);
         self.held.release();
-        checked.map(|key| Some(self.begin(protocol, Side::Server, key)))
+        checked.map(|key| Some(self.begin(protocol, Role::Server, key)))
     }
 
     /// As a client: awaits the challenge, and answers it.
@@ -53,6 +53,6 @@ impl Session {
             handshake::answer(protocol, key, unit, out);
             self.held.release();
         }
-        Ok(Some(self.begin(protocol, Side::Client, key)))
+        Ok(Some(self.begin(protocol, Role::Client, key)))
     }
 }

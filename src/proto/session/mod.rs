@@ -14,10 +14,10 @@ use crate::proto::held::{Extent, Held, Taken};
 use crate::proto::keys::key::Credential;
 use crate::proto::protocol::{Exchange, NoUsableKeyError, Protocol};
 use crate::proto::refusal::Refusal;
+use crate::proto::role::Role;
 use crate::proto::session::event::{Event, Message};
 use crate::proto::session::mutual::{Accepting, Course, Guarded};
 use crate::proto::session::paired::Kept;
-use crate::proto::side::Side;
 
 /// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
 ///
@@ -85,13 +85,13 @@ enum Stage {
     /// awaited.
     Accepting(Box<Accepting>),
     /// In `multiprocessing`: our challenge is out, and its proof is awaited.
-    AwaitingProof(Side, [u8; CHALLENGE]),
+    AwaitingProof(Role, [u8; CHALLENGE]),
     /// In `multiprocessing`: the other end's challenge is awaited.
     AwaitingChallenge(Kept),
     /// In `multiprocessing`: we have answered it, and the other end's word is awaited.
     AwaitingWord(Kept),
     /// The handshake is over, and messages are told apart. As a server, with the peer's key.
-    Talking(Side, Option<Credential>),
+    Talking(Role, Option<Credential>),
     /// The same in records.
     Guarded(Box<Guarded>),
     /// What the connection was for is done; the caller hasn't been told yet.
@@ -104,10 +104,10 @@ enum Stage {
 
 impl Stage {
     /// The handshake is over, and no records are spoken.
-    fn talking(protocol: &Protocol, side: Side, key: Option<Credential>) -> Self {
-        match (side, protocol.exchange()) {
-            (Side::Server, Exchange::VerifyOnly) => Self::Ending(key),
-            _ => Self::Talking(side, key),
+    fn talking(protocol: &Protocol, role: Role, key: Option<Credential>) -> Self {
+        match (role, protocol.exchange()) {
+            (Role::Server, Exchange::VerifyOnly) => Self::Ending(key),
+            _ => Self::Talking(role, key),
         }
     }
 
@@ -201,8 +201,8 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         self.held.release();
-        if let Stage::Talking(side, _) = self.stage {
-            return self.message(protocol, side, input);
+        if let Stage::Talking(role, _) = self.stage {
+            return self.message(protocol, role, input);
         }
         self.change(protocol, input, out)
     }
@@ -216,7 +216,7 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         match self.stage {
-            Stage::Unguarded => Ok(Some(self.begin(protocol, Side::Server, None))),
+            Stage::Unguarded => Ok(Some(self.begin(protocol, Role::Server, None))),
             Stage::Fresh(nonce) => {
                 self.stage = greet(protocol, nonce, out);
                 self.change(protocol, input, out)
@@ -269,9 +269,9 @@ impl Session {
         input: &mut &'i [u8],
         take: impl FnMut(Message<'i>) -> bool,
     ) {
-        let Stage::Talking(side, _) = self.stage else { return };
-        if self.held.is_empty() && !ends_with_one(protocol, side) {
-            let max = length_max(protocol, side);
+        let Stage::Talking(role, _) = self.stage else { return };
+        if self.held.is_empty() && !ends_with_one(protocol, role) {
+            let max = length_max(protocol, role);
             // What most connections speak has a run of its own, in which its form is known.
             *input = match protocol.framing() {
                 Framing::Lines => {
@@ -366,16 +366,16 @@ impl Session {
     fn message<'s, 'i: 's>(
         &'s mut self,
         protocol: &Protocol,
-        side: Side,
+        role: Role,
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
-        let (framing, max) = (protocol.framing(), length_max(protocol, side));
+        let (framing, max) = (protocol.framing(), length_max(protocol, role));
         let extent = framing.scan(self.held.taken(), input, max);
         let extent = extent.map_err(|why| self.fail(why))?;
         let Some(unit) = self.held.take(extent, input, protocol.unit_max()) else {
             return Ok(None);
         };
-        if ends_with_one(protocol, side) {
+        if ends_with_one(protocol, role) {
             self.stage = Stage::Ending(self.stage.credential());
         }
         let (bytes, form) = framing.open(unit);
@@ -393,8 +393,8 @@ fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stag
             Stage::Called(nonce, true)
         }
         Dialect::Multiprocessing => {
-            multiprocessing::challenge(Side::Server, &nonce, out);
-            Stage::AwaitingProof(Side::Server, nonce)
+            multiprocessing::challenge(Role::Server, &nonce, out);
+            Stage::AwaitingProof(Role::Server, nonce)
         }
         Dialect::Raw | Dialect::Hex | Dialect::Open => {
             out.extend_from_slice(&nonce);
@@ -423,16 +423,16 @@ fn run<'i>(
 }
 
 /// How long a message may be that arrives here.
-fn length_max(protocol: &Protocol, side: Side) -> usize {
-    match (protocol.framing(), side) {
-        (Framing::Chunks, Side::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
+fn length_max(protocol: &Protocol, role: Role) -> usize {
+    match (protocol.framing(), role) {
+        (Framing::Chunks, Role::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
         _ => protocol.message_max(),
     }
 }
 
 /// Whether the exchange is over with the first message that arrives here.
-fn ends_with_one(protocol: &Protocol, side: Side) -> bool {
-    side == Side::Server && protocol.exchange() == Exchange::Once
+fn ends_with_one(protocol: &Protocol, role: Role) -> bool {
+    role == Role::Server && protocol.exchange() == Exchange::Once
 }
 
 #[cfg(test)]

@@ -5,16 +5,18 @@ use crate::proto::framing::FrameFormat;
 use crate::proto::handshake::countersign::frame::{
     self, ACCEPT, CONFIRM, HEADER, HELLO, HELLO_MAX, Header, MAGIC, SERVER_HELLO,
 };
-use crate::proto::handshake::countersign::{Agreed, NONCE, Nonce, PROOF, STATUS, client, server};
+use crate::proto::handshake::countersign::{
+    NONCE, Negotiated, Nonce, PROOF, STATUS, client, server,
+};
 use crate::proto::handshake::multiprocessing;
 use crate::proto::held::{Extent, front, head};
 use crate::proto::keys::key::{Credential, Key};
 use crate::proto::protocol::{Exchange, Protocol};
 use crate::proto::records::{Record, Records, TAG};
 use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
+use crate::proto::role::Role;
 use crate::proto::session::event::{Event, Message, Opened};
 use crate::proto::session::{Session, Stage, ends_with_one};
-use crate::proto::side::Side;
 
 /// A client that has proved itself, and awaits the server's word.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub(super) struct Accepting {
 #[derive(Debug)]
 pub(super) struct Guarded {
     pub(super) records: Records,
-    pub(super) side: Side,
+    pub(super) role: Role,
     /// The peer's key, at a server.
     pub(super) key: Option<Credential>,
     pub(super) course: Course,
@@ -135,7 +137,7 @@ impl Session {
         };
         self.held.release();
         match confirmed {
-            Ok((key, agreed)) => Ok(Some(self.agree(protocol, Side::Server, key, agreed))),
+            Ok((key, negotiated)) => Ok(Some(self.agree(protocol, Role::Server, key, negotiated))),
             Err(refusal) => Err(self.turn_away(None, refusal, out)),
         }
     }
@@ -188,12 +190,12 @@ impl Session {
             return Ok(None);
         };
         let key = signing_key(protocol)?;
-        let agreed = match heard[NONCE] {
+        let negotiated = match heard[NONCE] {
             frame::REFUSAL => Err(rejected(heard)),
             _ => client::confirm(protocol, key, nonce, heard, out),
         };
         self.held.release();
-        Ok(Some(self.agree(protocol, Side::Client, key, agreed?)))
+        Ok(Some(self.agree(protocol, Role::Client, key, negotiated?)))
     }
 
     /// As a client: awaits the server's word, and then goes on.
@@ -232,32 +234,32 @@ impl Session {
         accepting.records.accept(unit)?;
         let Accepting { records, plain } = *accepting;
         self.stage = match plain {
-            true => Stage::Talking(Side::Client, None),
-            false => Guarded::begin(records, Side::Client, None, Course::Talking),
+            true => Stage::Talking(Role::Client, None),
+            false => Guarded::begin(records, Role::Client, None, Course::Talking),
         };
         Ok(true)
     }
 
-    /// Goes on as was agreed.
+    /// Goes on as was negotiated.
     fn agree<'s>(
         &mut self,
         protocol: &Protocol,
-        side: Side,
+        role: Role,
         key: &'s Key,
-        agreed: Agreed,
+        negotiated: Negotiated,
     ) -> Event<'s> {
-        let Agreed { records, plain, exporter } = agreed;
+        let Negotiated { records, plain, exporter } = negotiated;
         let credential = Some(key.credential(Dialect::Countersign));
-        self.stage = match (side, plain) {
-            (Side::Client, _) => Stage::Accepting(Box::new(Accepting { records, plain })),
-            (Side::Server, false) => {
+        self.stage = match (role, plain) {
+            (Role::Client, _) => Stage::Accepting(Box::new(Accepting { records, plain })),
+            (Role::Server, false) => {
                 let course = match protocol.exchange() {
                     Exchange::VerifyOnly => Course::Ending,
                     Exchange::Once | Exchange::Many => Course::Talking,
                 };
-                Guarded::begin(records, side, credential, course)
+                Guarded::begin(records, role, credential, course)
             }
-            (Side::Server, true) => Stage::talking(protocol, side, credential),
+            (Role::Server, true) => Stage::talking(protocol, role, credential),
         };
         Event::Open(Opened {
             key: Some(key),
@@ -288,7 +290,7 @@ impl Session {
             }
             Course::Failed(why) => return Err(why),
         }
-        let Guarded { records, side, course, .. } = &mut **guarded;
+        let Guarded { records, role, course, .. } = &mut **guarded;
         // After a fault there is no good-bye, and nothing more is heard.
         let mut failed = |why| {
             *course = Course::Failed(why);
@@ -300,7 +302,7 @@ impl Session {
         let record = records.open(unit).map_err(failed)?;
         Ok(Some(match record {
             Record::Data(bytes) => {
-                if ends_with_one(protocol, *side) {
+                if ends_with_one(protocol, *role) {
                     *course = Course::Ending;
                 }
                 Event::Message(Message { bytes, form: FrameFormat::Record })
@@ -329,8 +331,8 @@ impl Guarded {
         self.course == Course::Over || self.records.heard_close()
     }
 
-    fn begin(records: Records, side: Side, key: Option<Credential>, course: Course) -> Stage {
-        Stage::Guarded(Box::new(Self { records, side, key, course }))
+    fn begin(records: Records, role: Role, key: Option<Credential>, course: Course) -> Stage {
+        Stage::Guarded(Box::new(Self { records, role, key, course }))
     }
 }
 

@@ -9,9 +9,9 @@ use crate::proto::handshake::{CHALLENGE, multiprocessing};
 use crate::proto::keys::key::{Credential, Key, KeyNumber};
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::Refusal;
+use crate::proto::role::Role;
 use crate::proto::session::event::Event;
 use crate::proto::session::{Session, Stage};
-use crate::proto::side::Side;
 
 /// What an end keeps while it isn't challenging.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ enum Heard<'p> {
     /// The handshake goes on.
     Next(Stage),
     /// It is over.
-    Through(Side, &'p Key),
+    Through(Role, &'p Key),
 }
 
 impl Session {
@@ -50,8 +50,8 @@ impl Session {
             self.held.release();
             match heard.inspect_err(|why| multiprocessing::fail(*why, out))? {
                 Heard::Next(stage) => self.stage = stage,
-                Heard::Through(side, key) => {
-                    return Ok(Some(self.begin(protocol, side, Some(key))));
+                Heard::Through(role, key) => {
+                    return Ok(Some(self.begin(protocol, role, Some(key))));
                 }
             }
         }
@@ -67,24 +67,24 @@ impl Stage {
     ) -> Result<Heard<'p>, Refusal> {
         multiprocessing::heed(message)?;
         match self {
-            Self::AwaitingProof(side, nonce) => {
-                let key = multiprocessing::verify(protocol, side, &nonce, message, out)?;
-                Ok(match side {
-                    Side::Server => Heard::Next(Self::AwaitingChallenge(Kept::Key(key.number()))),
-                    Side::Client => Heard::Through(side, key),
+            Self::AwaitingProof(role, nonce) => {
+                let key = multiprocessing::verify(protocol, role, &nonce, message, out)?;
+                Ok(match role {
+                    Role::Server => Heard::Next(Self::AwaitingChallenge(Kept::Key(key.number()))),
+                    Role::Client => Heard::Through(role, key),
                 })
             }
             Self::AwaitingChallenge(kept) => {
-                let (side, key) = kept.signer(protocol)?;
-                multiprocessing::answer(protocol, side, key, message, out)?;
+                let (role, key) = kept.signer(protocol)?;
+                multiprocessing::answer(protocol, role, key, message, out)?;
                 Ok(Heard::Next(Self::AwaitingWord(kept)))
             }
             Self::AwaitingWord(kept) => {
                 multiprocessing::welcomed(message)?;
-                let (side, key) = kept.signer(protocol)?;
-                let Kept::Nonce(nonce) = kept else { return Ok(Heard::Through(side, key)) };
-                multiprocessing::challenge(side, &nonce, out);
-                Ok(Heard::Next(Self::AwaitingProof(side, nonce)))
+                let (role, key) = kept.signer(protocol)?;
+                let Kept::Nonce(nonce) = kept else { return Ok(Heard::Through(role, key)) };
+                multiprocessing::challenge(role, &nonce, out);
+                Ok(Heard::Next(Self::AwaitingProof(role, nonce)))
             }
             _ => Err(Refusal::Malformed),
         }
@@ -94,15 +94,15 @@ impl Stage {
 impl Kept {
     /// Who we are, and the key that we prove: as a server, the one that the client has proved, as
     /// long as that is taken.
-    fn signer(self, protocol: &Protocol) -> Result<(Side, &Key), Refusal> {
+    fn signer(self, protocol: &Protocol) -> Result<(Role, &Key), Refusal> {
         let dialect = Dialect::Multiprocessing;
-        let (side, key) = match self {
+        let (role, key) = match self {
             Self::Key(number) => {
-                (Side::Server, protocol.keys().accepted(Credential { number, dialect }))
+                (Role::Server, protocol.keys().accepted(Credential { number, dialect }))
             }
-            Self::Nonce(_) => (Side::Client, protocol.signing_key().ok().flatten()),
+            Self::Nonce(_) => (Role::Client, protocol.signing_key().ok().flatten()),
         };
-        key.map(|key| (side, key)).ok_or(Refusal::UnknownKey)
+        key.map(|key| (role, key)).ok_or(Refusal::UnknownKey)
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use crate::proto::handshake::countersign::frame::{self, CONFIRM, HEADER, Header, MAGIC};
 use crate::proto::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::proto::handshake::countersign::schedule::{Schedule, is_same, transcript};
-use crate::proto::handshake::countersign::{Agreed, NONCE, Nonce};
+use crate::proto::handshake::countersign::{NONCE, Negotiated, Nonce};
 use crate::proto::keys::key::Key;
 use crate::proto::keys::seed::Seed;
 use crate::proto::protocol::{Protection, Protocol};
@@ -43,7 +43,7 @@ pub(crate) fn confirm(
     nonce: &Nonce,
     heard: &[u8],
     out: &mut Vec<u8>,
-) -> Result<Agreed, Refusal> {
+) -> Result<Negotiated, Refusal> {
     let seed = protocol.keys().seeded().ok_or(Refusal::Unseeded)?;
     let (theirs, frame) = heard.split_first_chunk::<NONCE>().ok_or(Refusal::Malformed)?;
     let (hello, proof) = ServerHello::read(&frame[HEADER..], &[])?;
@@ -65,7 +65,7 @@ pub(crate) fn confirm(
     frame::write(CONFIRM, &schedule.client_proof(proof), out);
     let records = Records::new(schedule.to_server(), schedule.to_client(), hello.record_max);
     let records = records.behind(out.len());
-    Ok(Agreed { records, plain: !chosen, exporter: schedule.exporter() })
+    Ok(Negotiated { records, plain: !chosen, exporter: schedule.exporter() })
 }
 
 /// Judges the front of what a server answers to a call or a proof: the frame that is due, or a

@@ -26,9 +26,9 @@ pub(crate) const PROOF: usize = 32;
 /// The status with which a server goes on, in its hello and in its acceptance. There is no other.
 pub(crate) const STATUS: u8 = 0;
 
-/// What both ends have agreed upon.
+/// What both ends have negotiated.
 #[derive(Debug)]
-pub(crate) struct Agreed {
+pub(crate) struct Negotiated {
     pub(crate) records: Records,
     /// The conversation goes on without records; theirs seal the server's acceptance alone.
     pub(crate) plain: bool,

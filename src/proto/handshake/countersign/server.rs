@@ -6,7 +6,7 @@
 use crate::proto::handshake::countersign::frame::{self, HEADER, Header, MAGIC};
 use crate::proto::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::proto::handshake::countersign::schedule::{Schedule, is_same, transcript};
-use crate::proto::handshake::countersign::{Agreed, Nonce, PROOF, STATUS};
+use crate::proto::handshake::countersign::{Negotiated, Nonce, PROOF, STATUS};
 use crate::proto::keys::choice::{Caller, Choice};
 use crate::proto::keys::key::Key;
 use crate::proto::keys::key::KeyNumber;
@@ -21,7 +21,7 @@ pub(crate) struct Pending {
     proof: [u8; PROOF],
     /// Whose key it is, unless it was answered under the decoy.
     caller: Caller,
-    agreed: Agreed,
+    negotiated: Negotiated,
 }
 
 /// Answers a call: appends our nonce, if it wasn't `sent` before, and our hello.
@@ -61,13 +61,13 @@ pub(crate) fn answer(
     let schedule = Schedule::new(&prk, said);
     let proof = schedule.server_proof();
     out.extend_from_slice(&proof);
-    let agreed = Agreed {
+    let negotiated = Negotiated {
         records: Records::new(schedule.to_client(), schedule.to_server(), theirs.record_max),
         plain: flags & hello::RECORDS == 0,
         exporter: schedule.exporter(),
     };
     let proof = schedule.client_proof(&proof);
-    Ok(Pending { proof, caller, agreed })
+    Ok(Pending { proof, caller, negotiated })
 }
 
 impl Pending {
@@ -77,21 +77,21 @@ impl Pending {
         proof: &[u8],
         known: impl FnOnce(KeyNumber) -> Option<&'k Key>,
         out: &mut Vec<u8>,
-    ) -> Result<(&'k Key, Agreed), Refusal> {
+    ) -> Result<(&'k Key, Negotiated), Refusal> {
         let given = proof.try_into().map_err(|_| Refusal::Malformed)?;
         let number = self.caller.admit(is_same(&self.proof, given))?;
         let key = known(number).ok_or(Refusal::UnknownKey)?;
-        let mut agreed = self.agreed;
+        let mut negotiated = self.negotiated;
         let start = out.len();
         out.extend_from_slice(&Header { kind: frame::ACCEPT, length: 1 + TAG }.bytes());
         out.push(STATUS);
         out.extend_from_slice(&[0; TAG]);
-        if agreed.plain {
+        if negotiated.plain {
             // What follows is no record, so nothing else would seal this one.
-            agreed.records.seal_next(&mut out[start..]);
+            negotiated.records.seal_next(&mut out[start..]);
         }
-        agreed.records = agreed.records.behind(start);
-        Ok((key, agreed))
+        negotiated.records = negotiated.records.behind(start);
+        Ok((key, negotiated))
     }
 
     /// Why a client leaves that has seen our proof and gives none: it knows the key by another

@@ -30,13 +30,13 @@ fn said(out: &[u8]) -> &[u8] {
 /// The answer to a challenge.
 fn answered(protocol: &Protocol, challenge: &[u8]) -> Result<String, Refusal> {
     let (mut out, message) = (Vec::new(), [MARK, challenge].concat());
-    answer(protocol, Side::Client, &key(), &message, &mut out).map(|()| hex(said(&out)))
+    answer(protocol, Role::Client, &key(), &message, &mut out).map(|()| hex(said(&out)))
 }
 
 /// Whether a proof is taken that answers our challenge.
-fn verified(protocol: &Protocol, side: Side, proof: &[u8]) -> Result<(), Refusal> {
+fn verified(protocol: &Protocol, role: Role, proof: &[u8]) -> Result<(), Refusal> {
     let mut out = Vec::new();
-    let key = verify(protocol, side, &NONCE, proof, &mut out).map(Key::id);
+    let key = verify(protocol, role, &NONCE, proof, &mut out).map(Key::id);
     assert_eq!(key.map(|_| said(&out)), key.map(|_| WELCOME), "{out:?}");
     key.map(|id| assert_eq!(id, "py"))
 }
@@ -49,28 +49,28 @@ fn decoded(digits: &str) -> Vec<u8> {
 fn a_challenge_is_sealed_by_its_side_and_answered_as_python_does() {
     let cases = [
         (
-            Side::Server,
+            Role::Server,
             "2525d1db57227413",
             "d759b2e37ef59fa765f5a7d6a1373c823db6dbaab7bace3da474f9c38efebe6e",
         ),
         (
-            Side::Client,
+            Role::Client,
             "e02f58e9827c6694",
             "9e550436f81ff6f053720915bcce2d9d9d6498e6f02a36650bb0b065d5eaa81a",
         ),
     ];
-    for (side, seal, tag) in cases {
+    for (role, seal, tag) in cases {
         let mut out = Vec::new();
-        challenge(side, &NONCE, &mut out);
+        challenge(role, &NONCE, &mut out);
         let expected = [b"#CHALLENGE#{sha256}", &NONCE[..], &decoded(seal)].concat();
         assert_eq!(said(&out), expected);
         assert_eq!(said(&out).len(), 59);
         let proof = [SHA256, &decoded(tag)].concat();
-        assert_eq!(verified(&protocol(), side, &proof), Ok(()));
-        let (mut answer, other) = (Vec::new(), [Side::Client, Side::Server][side as usize]);
+        assert_eq!(verified(&protocol(), role, &proof), Ok(()));
+        let (mut answer, other) = (Vec::new(), [Role::Client, Role::Server][role as usize]);
         super::answer(&protocol(), other, &key(), said(&out), &mut answer).unwrap();
         assert_eq!(said(&answer), proof);
-        let reflected = super::answer(&protocol(), side, &key(), said(&out), &mut answer);
+        let reflected = super::answer(&protocol(), role, &key(), said(&out), &mut answer);
         assert_eq!(reflected, Err(Refusal::Reflected), "our own, from another connection");
     }
 }
@@ -132,7 +132,7 @@ fn a_challenge_without_the_right_name_is_answered_where_that_was_asked_for_alone
     }
     let mut out = Vec::new();
     let unmarked =
-        answer(&protocol(), Side::Client, &key(), &[SHA256, &[1; 40]].concat(), &mut out);
+        answer(&protocol(), Role::Client, &key(), &[SHA256, &[1; 40]].concat(), &mut out);
     assert_eq!((unmarked, &out[..]), (Err(Malformed), &b""[..]));
     let rhel = protocol().with_rhel();
     let tag = "0cd438c0f4f44637ddeba146b3b3a5f8b001fa08df58015ae8c37c942f929fba";
@@ -155,18 +155,18 @@ fn md5_is_given_and_taken_where_it_was_asked_for() {
         assert_eq!(answered(&md5, challenge).as_deref(), Ok(tag));
     }
     let proof = decoded("60b3fb65b53d5e60e1957faa3ba3ffb6");
-    assert_eq!(verified(&md5, Side::Server, &proof), Ok(()));
-    assert_eq!(verified(&protocol(), Side::Server, &proof), Err(Refusal::OtherDigest));
+    assert_eq!(verified(&md5, Role::Server, &proof), Ok(()));
+    assert_eq!(verified(&protocol(), Role::Server, &proof), Err(Refusal::OtherDigest));
     let named = [MD5, &proof].concat();
-    assert_eq!(verified(&md5, Side::Server, &named), Err(Refusal::OtherDigest));
+    assert_eq!(verified(&md5, Role::Server, &named), Err(Refusal::OtherDigest));
     let rhel = protocol().with_mac(Mac::Md5).with_rhel();
-    assert_eq!(verified(&rhel, Side::Server, &proof), Err(Refusal::OtherDigest));
+    assert_eq!(verified(&rhel, Role::Server, &proof), Err(Refusal::OtherDigest));
 }
 
 #[test]
 fn a_proof_has_one_form_and_that_of_red_hat_on_request() {
     use Refusal::{Malformed, OtherDigest, WrongProof};
-    let tag = key().sign(Mac::Sha256, &made(Side::Server, &NONCE));
+    let tag = key().sign(Mac::Sha256, &made(Role::Server, &NONCE));
     let right = [SHA256, &tag].concat();
     let mut wrong = right.clone();
     wrong[39] ^= 1;
@@ -184,13 +184,13 @@ fn a_proof_has_one_form_and_that_of_red_hat_on_request() {
         (b"", Malformed),
     ];
     for (proof, refusal) in cases {
-        let verified = verified(&protocol(), Side::Server, proof);
+        let verified = verified(&protocol(), Role::Server, proof);
         assert_eq!(verified, Err(refusal), "{}", proof.escape_ascii());
     }
     let rhel = protocol().with_rhel();
-    assert_eq!(verified(&rhel, Side::Server, &tag), Ok(()));
-    assert_eq!(verified(&rhel, Side::Server, &right), Ok(()));
-    assert_eq!(verified(&rhel, Side::Server, &wrong[8..]), Err(WrongProof));
+    assert_eq!(verified(&rhel, Role::Server, &tag), Ok(()));
+    assert_eq!(verified(&rhel, Role::Server, &right), Ok(()));
+    assert_eq!(verified(&rhel, Role::Server, &wrong[8..]), Err(WrongProof));
 }
 
 #[test]
@@ -202,13 +202,13 @@ fn a_server_tries_every_key_and_a_client_means_one() {
     }
     let protocol = Protocol::new(Dialect::Multiprocessing, ring).with_key("b");
     for id in ["a", "b", "c"] {
-        let proof = |side| {
-            let tag = protocol.keys().key(id).unwrap().sign(Mac::Sha256, &made(side, &NONCE));
+        let proof = |role| {
+            let tag = protocol.keys().key(id).unwrap().sign(Mac::Sha256, &made(role, &NONCE));
             [SHA256, &tag].concat()
         };
         let verify =
-            |side| verify(&protocol, side, &NONCE, &proof(side), &mut Vec::new()).map(Key::id).ok();
-        assert_eq!(verify(Side::Server), Some(id));
-        assert_eq!(verify(Side::Client), Some(id).filter(|id| *id == "b"));
+            |role| verify(&protocol, role, &NONCE, &proof(role), &mut Vec::new()).map(Key::id).ok();
+        assert_eq!(verify(Role::Server), Some(id));
+        assert_eq!(verify(Role::Client), Some(id).filter(|id| *id == "b"));
     }
 }

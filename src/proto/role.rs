@@ -2,7 +2,7 @@
 
 /// Which end of a connection this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum Role {
     Server,
     Client,
 }
