@@ -239,15 +239,15 @@ impl Protocol {
         if self.shares_raw() { Dialect::Raw } else { self.dialect }
     }
 
-    /// The most bytes that a unit may have: a message together with what frames it, or a hello.
-    pub(crate) fn unit_max(&self) -> usize {
-        let plain = self.framing.unit_max(self.message_max);
+    /// The most bytes that a frame may have: a message together with what frames it, or a hello.
+    pub(crate) fn frame_max(&self) -> usize {
+        let plain = self.framing.frame_max(self.message_max);
         match self.dialect {
             Dialect::Countersign => {
-                let record = records::unit_max(self.record_payload_max());
+                let record = records::frame_max(self.record_payload_max());
                 plain.max(record).max(frame::HELLO_MAX)
             }
-            Dialect::Multiprocessing => plain.max(multiprocessing::UNIT_MAX),
+            Dialect::Multiprocessing => plain.max(multiprocessing::FRAME_MAX),
             Dialect::Raw | Dialect::Hex | Dialect::Open => plain,
         }
     }

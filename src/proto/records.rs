@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use crate::proto::handshake::countersign::frame::{BODY_MAX, HEADER, Header};
 use crate::proto::handshake::countersign::schedule::keyed;
-use crate::proto::held::{Extent, Taken, head};
+use crate::proto::partial_frame::{FrameStatus, Taken, head};
 use crate::proto::refusal::Refusal;
 
 /// The bytes of a tag.
@@ -130,9 +130,9 @@ impl Records {
         taken: Taken<'_>,
         input: &[u8],
         message_max: usize,
-    ) -> Result<Extent, Refusal> {
+    ) -> Result<FrameStatus, Refusal> {
         let Some(header) = head(taken, input).map(Header::read) else {
-            return Ok(Extent::Partial);
+            return Ok(FrameStatus::Partial);
         };
         let payload = header.length.checked_sub(TAG).ok_or(Refusal::BadRecord)?;
         match header.kind {
@@ -142,21 +142,21 @@ impl Records {
             CLOSE if payload == 0 => Ok(()),
             _ => Err(Refusal::BadRecord),
         }?;
-        Ok(Extent::of(HEADER + header.length - taken.length, input))
+        Ok(FrameStatus::of(HEADER + header.length - taken.length, input))
     }
 
     /// Takes what stands before the first record of a server's.
-    pub(crate) fn accept(&mut self, unit: &[u8]) -> Result<(), Refusal> {
-        if self.theirs.opens(unit) { Ok(()) } else { Err(Refusal::BadRecord) }
+    pub(crate) fn accept(&mut self, frame: &[u8]) -> Result<(), Refusal> {
+        if self.theirs.opens(frame) { Ok(()) } else { Err(Refusal::BadRecord) }
     }
 
     /// What a whole record says, if its tag is that of the next one.
-    pub(crate) fn open<'a>(&mut self, unit: &'a [u8]) -> Result<Record<'a>, Refusal> {
-        if self.heard_close || !self.theirs.opens(unit) {
+    pub(crate) fn open<'a>(&mut self, frame: &'a [u8]) -> Result<Record<'a>, Refusal> {
+        if self.heard_close || !self.theirs.opens(frame) {
             return Err(Refusal::BadRecord);
         }
-        let payload = &unit[HEADER..unit.len() - TAG];
-        Ok(match unit[0] {
+        let payload = &frame[HEADER..frame.len() - TAG];
+        Ok(match frame[0] {
             DATA => Record::Data(payload),
             PING => Record::Ping(payload),
             PONG => Record::Pong(payload),
@@ -206,7 +206,7 @@ impl Records {
 }
 
 /// The bytes of a record with a message of so many, or of a ping.
-pub(crate) fn unit_max(message_max: usize) -> usize {
+pub(crate) fn frame_max(message_max: usize) -> usize {
     message_max.max(PING_MAX) + FRAME
 }
 

@@ -4,7 +4,7 @@
 //! 64-bit length follows, which is taken for any message within the limit. Every other negative
 //! length is refused. Nothing is allocated for what a length merely claims.
 
-use crate::proto::held::{Extent, Taken, head};
+use crate::proto::partial_frame::{FrameStatus, Taken, head};
 use crate::proto::refusal::Refusal;
 
 /// The longer of the two headers.
@@ -16,10 +16,10 @@ pub(crate) const HEADER: usize = 4;
 /// What stands in the short header where the long one is meant.
 const LONG: [u8; HEADER] = [0xff; HEADER];
 
-pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<Extent, Refusal> {
-    let Some(short) = head::<HEADER>(taken, input) else { return Ok(Extent::Partial) };
+pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<FrameStatus, Refusal> {
+    let Some(short) = head::<HEADER>(taken, input) else { return Ok(FrameStatus::Partial) };
     let (header, length) = if short == LONG {
-        let Some(long) = head::<HEADER_MAX>(taken, input) else { return Ok(Extent::Partial) };
+        let Some(long) = head::<HEADER_MAX>(taken, input) else { return Ok(FrameStatus::Partial) };
         let [.., a, b, c, d, e, f, g, h] = long;
         let length = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         (HEADER_MAX, usize::try_from(length).map_err(|_| Refusal::MessageTooLong)?)
@@ -30,13 +30,13 @@ pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<Extent,
     if length > max {
         return Err(Refusal::MessageTooLong);
     }
-    Ok(Extent::of(header + length - taken.length, input))
+    Ok(FrameStatus::of(header + length - taken.length, input))
 }
 
-/// The message in a whole unit.
-pub(crate) fn open(unit: &[u8]) -> &[u8] {
-    let header = if unit.starts_with(&LONG) { HEADER_MAX } else { HEADER };
-    &unit[header..]
+/// The message in a whole frame.
+pub(crate) fn open(frame: &[u8]) -> &[u8] {
+    let header = if frame.starts_with(&LONG) { HEADER_MAX } else { HEADER };
+    &frame[header..]
 }
 
 /// Fills in the header of a frame.
@@ -56,14 +56,14 @@ mod tests {
 
     #[test]
     fn a_frame_reaches_as_far_as_its_length_says() {
-        type Case<'a> = (&'a [u8], &'a [u8], Result<Extent, Refusal>);
+        type Case<'a> = (&'a [u8], &'a [u8], Result<FrameStatus, Refusal>);
         let cases: [Case<'_>; 9] = [
-            (b"", b"\0\0\0\x02ab", Ok(Extent::Whole(6))),
-            (b"", b"\0\0\0\0rest", Ok(Extent::Whole(4))),
-            (b"\0\0", b"\0\x02abc", Ok(Extent::Whole(4))),
-            (b"\0\0\0\x02a", b"b", Ok(Extent::Whole(1))),
-            (b"", b"\0\0\0", Ok(Extent::Partial)),
-            (b"", b"\0\0\0\x02a", Ok(Extent::Partial)),
+            (b"", b"\0\0\0\x02ab", Ok(FrameStatus::Whole(6))),
+            (b"", b"\0\0\0\0rest", Ok(FrameStatus::Whole(4))),
+            (b"\0\0", b"\0\x02abc", Ok(FrameStatus::Whole(4))),
+            (b"\0\0\0\x02a", b"b", Ok(FrameStatus::Whole(1))),
+            (b"", b"\0\0\0", Ok(FrameStatus::Partial)),
+            (b"", b"\0\0\0\x02a", Ok(FrameStatus::Partial)),
             (b"", b"\0\0\0\x05", Err(Refusal::MessageTooLong)),
             (b"", b"\xff\xff\xff\xfe", Err(Refusal::BadLength)),
             (b"", b"\x80\0\0\0", Err(Refusal::BadLength)),
@@ -80,14 +80,14 @@ mod tests {
             let (held, input) = frame.split_at(cut);
             assert_eq!(
                 scan(held.into(), input, 4),
-                Ok(Extent::Whole(frame.len() - cut)),
+                Ok(FrameStatus::Whole(frame.len() - cut)),
                 "cut at {cut}"
             );
         }
         assert_eq!(open(&frame), b"abc");
         assert_eq!(scan(Taken::default(), &long(5), 4), Err(Refusal::MessageTooLong));
         assert_eq!(scan(Taken::default(), &long(u64::MAX), 4), Err(Refusal::MessageTooLong));
-        assert_eq!(scan(Taken::default(), &LONG, 4), Ok(Extent::Partial));
+        assert_eq!(scan(Taken::default(), &LONG, 4), Ok(FrameStatus::Partial));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use memchr::arch::x86_64::sse2::memchr::One;
 
 use crate::proto::framing::{FrameFormat, LineEnding};
-use crate::proto::held::{Extent, Taken};
+use crate::proto::partial_frame::{FrameStatus, Taken};
 use crate::proto::refusal::Refusal;
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -20,10 +20,10 @@ pub(crate) const ENDING_MAX: usize = 2;
 /// Inlined by force: where nothing was taken, which is so for nearly every line, nothing is left of
 /// it, and a call would cost each message 60 instructions (budget "instructions/message").
 #[inline(always)]
-pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<Extent, Refusal> {
+pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<FrameStatus, Refusal> {
     let (line, extent) = match find(input) {
-        Some(at) => (&input[..at], Extent::Whole(at + 1)),
-        None => (input, Extent::Partial),
+        Some(at) => (&input[..at], FrameStatus::Whole(at + 1)),
+        None => (input, FrameStatus::Partial),
     };
     if taken.length + line.len() <= max || is_longest(taken, line, max) {
         Ok(extent)
@@ -41,9 +41,9 @@ fn is_longest(taken: Taken<'_>, line: &[u8], max: usize) -> bool {
 
 /// Splits the terminator off; a line without one was ended by the stream.
 #[inline]
-pub(crate) fn open(unit: &[u8]) -> (&[u8], FrameFormat) {
-    let Some(line) = unit.strip_suffix(b"\n") else {
-        return (unit, FrameFormat::Line(LineEnding::None));
+pub(crate) fn open(frame: &[u8]) -> (&[u8], FrameFormat) {
+    let Some(line) = frame.strip_suffix(b"\n") else {
+        return (frame, FrameFormat::Line(LineEnding::None));
     };
     match line.strip_suffix(b"\r") {
         Some(message) => (message, FrameFormat::Line(LineEnding::CrLf)),
@@ -74,13 +74,13 @@ mod tests {
     #[test]
     fn a_line_ends_where_its_terminator_does() {
         let scanned = |held: &str, input: &str| scan(held.as_bytes().into(), input.as_bytes(), 3);
-        assert_eq!(scanned("", "ab\ncd\n"), Ok(Extent::Whole(3)));
-        assert_eq!(scanned("", "abc\r\n"), Ok(Extent::Whole(5)));
-        assert_eq!(scanned("abc\r", "\n"), Ok(Extent::Whole(1)));
-        assert_eq!(scanned("", "abc"), Ok(Extent::Partial));
-        assert_eq!(scanned("", "abc\r"), Ok(Extent::Partial));
-        assert_eq!(scanned("abc\r", ""), Ok(Extent::Partial));
-        assert_eq!(scanned("", ""), Ok(Extent::Partial));
+        assert_eq!(scanned("", "ab\ncd\n"), Ok(FrameStatus::Whole(3)));
+        assert_eq!(scanned("", "abc\r\n"), Ok(FrameStatus::Whole(5)));
+        assert_eq!(scanned("abc\r", "\n"), Ok(FrameStatus::Whole(1)));
+        assert_eq!(scanned("", "abc"), Ok(FrameStatus::Partial));
+        assert_eq!(scanned("", "abc\r"), Ok(FrameStatus::Partial));
+        assert_eq!(scanned("abc\r", ""), Ok(FrameStatus::Partial));
+        assert_eq!(scanned("", ""), Ok(FrameStatus::Partial));
     }
 
     #[test]

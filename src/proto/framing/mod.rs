@@ -7,7 +7,7 @@ pub(crate) mod lines;
 use std::fmt;
 
 use crate::proto::handshake::countersign::frame;
-use crate::proto::held::{Extent, Taken};
+use crate::proto::partial_frame::{FrameStatus, Taken};
 use crate::proto::records;
 use crate::proto::refusal::Refusal;
 
@@ -52,9 +52,9 @@ impl Framing {
         }
     }
 
-    /// How long a unit (a message with what frames it) may be where messages have `message_max`.
+    /// How long a frame (a message with what frames it) may be where messages have `message_max`.
     #[inline]
-    pub(crate) fn unit_max(self, message_max: usize) -> usize {
+    pub(crate) fn frame_max(self, message_max: usize) -> usize {
         match self {
             Self::Lines => message_max + lines::ENDING_MAX,
             Self::Chunks => message_max,
@@ -62,14 +62,14 @@ impl Framing {
         }
     }
 
-    /// How far the unit reaches of which this was taken already.
+    /// How far the frame reaches of which this was taken already.
     #[inline(always)]
     pub(crate) fn scan(
         self,
         taken: Taken<'_>,
         input: &[u8],
         max: usize,
-    ) -> Result<Extent, Refusal> {
+    ) -> Result<FrameStatus, Refusal> {
         match self {
             Self::Lines => lines::scan(taken, input, max),
             Self::Chunks => Ok(chunks::scan(input, max)),
@@ -77,13 +77,13 @@ impl Framing {
         }
     }
 
-    /// The message in a whole unit, and the form that its reply takes.
+    /// The message in a whole frame, and the form that its reply takes.
     #[inline]
-    pub(crate) fn open(self, unit: &[u8]) -> (&[u8], FrameFormat) {
+    pub(crate) fn open(self, frame: &[u8]) -> (&[u8], FrameFormat) {
         match self {
-            Self::Lines => lines::open(unit),
-            Self::Chunks => (unit, FrameFormat::Chunk),
-            Self::Length => (length::open(unit), FrameFormat::Length),
+            Self::Lines => lines::open(frame),
+            Self::Chunks => (frame, FrameFormat::Chunk),
+            Self::Length => (length::open(frame), FrameFormat::Length),
         }
     }
 }

@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::{FrameFormat, length};
 use crate::proto::handshake::CHALLENGE;
-use crate::proto::held::{Extent, Taken, front, head};
 use crate::proto::keys::key::{Key, Mac};
+use crate::proto::partial_frame::{FrameStatus, Taken, front, head};
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 use crate::proto::role::Role;
@@ -22,7 +22,7 @@ use crate::proto::role::Role;
 const MESSAGE_MAX: usize = 256;
 
 /// The same with it.
-pub(crate) const UNIT_MAX: usize = length::HEADER + MESSAGE_MAX;
+pub(crate) const FRAME_MAX: usize = length::HEADER + MESSAGE_MAX;
 
 /// What a challenge begins with.
 const MARK: &[u8] = b"#CHALLENGE#";
@@ -46,12 +46,14 @@ const SEAL: usize = 8;
 type Challenge = [u8; SHA256.len() + CHALLENGE + SEAL];
 
 /// The reach of the message at the front of the input, judged by its header.
-pub(crate) fn scan(taken: Taken<'_>, input: &[u8]) -> Result<Extent, Refusal> {
-    let Some(header) = head::<{ length::HEADER }>(taken, input) else { return Ok(Extent::Partial) };
+pub(crate) fn scan(taken: Taken<'_>, input: &[u8]) -> Result<FrameStatus, Refusal> {
+    let Some(header) = head::<{ length::HEADER }>(taken, input) else {
+        return Ok(FrameStatus::Partial);
+    };
     // A length of -1, behind which a longer one stands, is none here.
     let fault = match usize::try_from(i32::from_be_bytes(header)) {
         Ok(length) if length <= MESSAGE_MAX => {
-            return Ok(Extent::of(length::HEADER + length - taken.length, input));
+            return Ok(FrameStatus::of(length::HEADER + length - taken.length, input));
         }
         Ok(_) => Refusal::MessageTooLong,
         Err(_) => Refusal::BadLength,

@@ -31,9 +31,9 @@ impl Session {
         input: &mut &[u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
         let length = handshake::proof_length(protocol.challenged(), protocol.mac().length());
-        let Some(proof) = self.held.exactly(length, input) else { return Ok(None) };
+        let Some(proof) = self.partial.exactly(length, input) else { return Ok(None) };
         let checked = handshake::check(protocol, challenge, proof);
-        self.held.release();
+        self.partial.release();
         checked.map(|key| Some(self.begin(protocol, Role::Server, key)))
     }
 
@@ -46,12 +46,12 @@ impl Session {
     ) -> Result<Option<Event<'s>>, Refusal> {
         let key = protocol.signing_key().map_err(|_| Refusal::WrongProof)?;
         if let Some(key) = key {
-            let Some(unit) = self.held.exactly(CHALLENGE, input) else { return Ok(None) };
-            if multiprocessing::begins(unit) {
+            let Some(frame) = self.partial.exactly(CHALLENGE, input) else { return Ok(None) };
+            if multiprocessing::begins(frame) {
                 return Err(Refusal::Foreign(ForeignProtocol::Multiprocessing));
             }
-            handshake::answer(protocol, key, unit, out);
-            self.held.release();
+            handshake::answer(protocol, key, frame, out);
+            self.partial.release();
         }
         Ok(Some(self.begin(protocol, Role::Client, key)))
     }

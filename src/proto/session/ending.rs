@@ -24,7 +24,7 @@ impl Session {
     /// dialect has one and the peer speaks it. The session takes nothing more.
     pub fn give_up(&mut self, code: RefusalCode, out: &mut Vec<u8>) {
         match self.stage.end() {
-            Stage::Called(nonce, is_sent) if self.held.taken().front.starts_with(&MAGIC) => {
+            Stage::Called(nonce, is_sent) if self.partial.taken().front.starts_with(&MAGIC) => {
                 server::refuse((!is_sent).then_some(&nonce), code, out);
             }
             Stage::Confirming(_) => server::refuse(None, code, out),
@@ -45,9 +45,9 @@ impl Session {
             return Err(why);
         }
         let stage = self.stage.end();
-        let ended = match (stage, self.held.take_rest()) {
-            (Stage::Talking(..), Some(unit)) if protocol.framing() == Framing::Lines => {
-                let (bytes, form) = Framing::Lines.open(unit);
+        let ended = match (stage, self.partial.take_rest()) {
+            (Stage::Talking(..), Some(frame)) if protocol.framing() == Framing::Lines => {
+                let (bytes, form) = Framing::Lines.open(frame);
                 if bytes.len() > protocol.message_max() {
                     return Err(Refusal::MessageTooLong);
                 }
@@ -72,7 +72,7 @@ impl Session {
     /// if that can be seen.
     pub(crate) fn suspect(&self, protocol: &Protocol) -> Option<Refusal> {
         match self.stage {
-            Stage::Challenged(_) => handshake::suspect(protocol, self.held.taken().front),
+            Stage::Challenged(_) => handshake::suspect(protocol, self.partial.taken().front),
             _ => None,
         }
     }

@@ -10,8 +10,8 @@ use crate::proto::dialect::Dialect;
 use crate::proto::framing::{FrameFormat, Framing, chunks, lines};
 use crate::proto::handshake::countersign::{Nonce, server};
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
-use crate::proto::held::{Extent, Held, Taken};
 use crate::proto::keys::key::Credential;
+use crate::proto::partial_frame::{FrameStatus, PartialFrame, Taken};
 use crate::proto::protocol::{Exchange, NoUsableKeyError, Protocol};
 use crate::proto::refusal::Refusal;
 use crate::proto::role::Role;
@@ -25,7 +25,7 @@ use crate::proto::session::paired::Kept;
 /// arrives, until it returns `None`. Messages of your own are framed in the session's
 /// [`form`](Self::form). Have what is to be sent [sealed](Self::seal), then send it; call
 /// [`finish`](Self::finish) at the end of the stream. Beside its keys, a session keeps the bytes
-/// of a unit that a read has cut, and nothing else.
+/// of a frame that a read has cut, and nothing else.
 ///
 /// ```
 /// use countersign::{Dialect, Event, Key, Protocol, Session};
@@ -59,7 +59,7 @@ use crate::proto::session::paired::Kept;
 pub struct Session {
     stage: Stage,
     /// The bytes of a proof or a message that a read has cut.
-    held: Held,
+    partial: PartialFrame,
 }
 
 /// How far a session has come.
@@ -142,8 +142,8 @@ impl Stage {
 }
 
 impl Session {
-    /// What a unit that a read has cut takes beside its bytes.
-    pub(crate) const CUT_MAX: usize = Held::BOX;
+    /// What a frame that a read has cut takes beside its bytes.
+    pub(crate) const CUT_MAX: usize = PartialFrame::BOX;
 
     /// What a session keeps outside itself for as long as it lasts.
     pub(crate) fn keys_max(protocol: &Protocol) -> usize {
@@ -163,7 +163,7 @@ impl Session {
             Dialect::Open => Stage::Unguarded,
             _ => Stage::Fresh(nonce),
         };
-        Self { stage, held: Held::default() }
+        Self { stage, partial: PartialFrame::default() }
     }
 
     /// The client's end.
@@ -182,7 +182,7 @@ impl Session {
             Dialect::Multiprocessing => Stage::AwaitingChallenge(Kept::Nonce(nonce)),
             Dialect::Raw | Dialect::Hex | Dialect::Open => Stage::Awaiting,
         };
-        Ok(Self { stage, held: Held::default() })
+        Ok(Self { stage, partial: PartialFrame::default() })
     }
 
     /// Takes the next event from the front of the input, and appends what the handshake has to
@@ -200,7 +200,7 @@ impl Session {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
-        self.held.release();
+        self.partial.release();
         if let Stage::Talking(role, _) = self.stage {
             return self.message(protocol, role, input);
         }
@@ -270,7 +270,7 @@ impl Session {
         take: impl FnMut(Message<'i>) -> bool,
     ) {
         let Stage::Talking(role, _) = self.stage else { return };
-        if self.held.is_empty() && !ends_with_one(protocol, role) {
+        if self.partial.is_empty() && !ends_with_one(protocol, role) {
             let max = length_max(protocol, role);
             // What most connections speak has a run of its own, in which its form is known.
             *input = match protocol.framing() {
@@ -347,19 +347,19 @@ impl Session {
     /// Whether a message, or a proof, has arrived in part.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        self.held.taken().length > 0
+        self.partial.taken().length > 0
     }
 
     /// Forgets the message that was given out last, where it was gathered here; the next call of
     /// [`next`](Self::next) would do so too, but may be far off.
     pub(crate) fn release(&mut self) {
-        self.held.release();
+        self.partial.release();
     }
 
     /// The bytes of memory that the session holds beside itself.
     #[must_use]
     pub fn bytes_buffered(&self) -> usize {
-        self.held.memory()
+        self.partial.memory()
     }
 
     #[inline]
@@ -370,15 +370,15 @@ impl Session {
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
         let (framing, max) = (protocol.framing(), length_max(protocol, role));
-        let extent = framing.scan(self.held.taken(), input, max);
+        let extent = framing.scan(self.partial.taken(), input, max);
         let extent = extent.map_err(|why| self.fail(why))?;
-        let Some(unit) = self.held.take(extent, input, protocol.unit_max()) else {
+        let Some(frame) = self.partial.take(extent, input, protocol.frame_max()) else {
             return Ok(None);
         };
         if ends_with_one(protocol, role) {
             self.stage = Stage::Ending(self.stage.credential());
         }
-        let (bytes, form) = framing.open(unit);
+        let (bytes, form) = framing.open(frame);
         Ok(Some(Event::Message(Message { bytes, form })))
     }
 }
@@ -407,14 +407,14 @@ fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stag
 #[inline(always)]
 fn run<'i>(
     mut input: &'i [u8],
-    scan: impl Fn(&[u8]) -> Result<Extent, Refusal>,
+    scan: impl Fn(&[u8]) -> Result<FrameStatus, Refusal>,
     open: impl Fn(&'i [u8]) -> (&'i [u8], FrameFormat),
     mut take: impl FnMut(Message<'i>) -> bool,
 ) -> &'i [u8] {
-    while let Ok(Extent::Whole(length)) = scan(input) {
-        let Some((unit, rest)) = input.split_at_checked(length) else { break };
+    while let Ok(FrameStatus::Whole(length)) = scan(input) {
+        let Some((frame, rest)) = input.split_at_checked(length) else { break };
         input = rest;
-        let (bytes, form) = open(unit);
+        let (bytes, form) = open(frame);
         if !take(Message { bytes, form }) {
             break;
         }

@@ -9,8 +9,8 @@ use crate::proto::handshake::countersign::{
     NONCE, Negotiated, Nonce, PROOF, STATUS, client, server,
 };
 use crate::proto::handshake::multiprocessing;
-use crate::proto::held::{Extent, front, head};
 use crate::proto::keys::key::{Credential, Key};
+use crate::proto::partial_frame::{FrameStatus, front, head};
 use crate::proto::protocol::{Exchange, Protocol};
 use crate::proto::records::{Record, Records, TAG};
 use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
@@ -81,9 +81,9 @@ impl Session {
 
     /// The first bytes of a peer, if they can't be those of a call.
     fn stranger(&self, input: &[u8]) -> Option<[u8; 16]> {
-        let bytes = self.held.taken().front.iter().chain(input);
+        let bytes = self.partial.taken().front.iter().chain(input);
         let differs = MAGIC.iter().zip(bytes).any(|(ours, theirs)| ours != theirs);
-        differs.then(|| front(self.held.taken(), input))
+        differs.then(|| front(self.partial.taken(), input))
     }
 
     fn answer_call(
@@ -94,19 +94,19 @@ impl Session {
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<server::Pending>, Refusal> {
-        let extent = match head::<FRONT>(self.held.taken(), input) {
-            None => Extent::Partial,
+        let extent = match head::<FRONT>(self.partial.taken(), input) {
+            None => FrameStatus::Partial,
             Some([.., kind, a, b, c]) => {
                 let header = Header::read([kind, a, b, c]);
                 if header.kind != HELLO || FRONT + header.length > HELLO_MAX {
                     return Err(Refusal::Malformed);
                 }
-                Extent::of(FRONT + header.length - self.held.taken().length, input)
+                FrameStatus::of(FRONT + header.length - self.partial.taken().length, input)
             }
         };
-        let Some(call) = self.held.take(extent, input, HELLO_MAX) else { return Ok(None) };
+        let Some(call) = self.partial.take(extent, input, HELLO_MAX) else { return Ok(None) };
         let answered = server::answer(protocol, nonce, is_sent, call, out);
-        self.held.release();
+        self.partial.release();
         answered.map(Some)
     }
 
@@ -117,25 +117,25 @@ impl Session {
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Step<'s> {
-        let header = head(self.held.taken(), input).map(Header::read);
+        let header = head(self.partial.taken(), input).map(Header::read);
         let due = Header { kind: CONFIRM, length: PROOF };
         let confirmed = match header {
             Some(header) if header != due => Err(Refusal::Malformed),
-            _ => match self.held.exactly(HEADER + PROOF, input) {
+            _ => match self.partial.exactly(HEADER + PROOF, input) {
                 None => return Ok(None),
-                Some(unit) => match self.stage.end() {
+                Some(frame) => match self.stage.end() {
                     // The ring may have been replaced since the call, or the key may have run out.
                     Stage::Confirming(pending) => {
                         let dialect = Dialect::Countersign;
                         let known =
                             |number| protocol.keys().accepted(Credential { number, dialect });
-                        pending.verify(&unit[HEADER..], known, out)
+                        pending.verify(&frame[HEADER..], known, out)
                     }
                     _ => Err(Refusal::Malformed),
                 },
             },
         };
-        self.held.release();
+        self.partial.release();
         match confirmed {
             Ok((key, negotiated)) => Ok(Some(self.agree(protocol, Role::Server, key, negotiated))),
             Err(refusal) => Err(self.turn_away(None, refusal, out)),
@@ -175,18 +175,18 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Step<'s> {
         const FRONT: usize = NONCE + HEADER;
-        let extent = match head::<FRONT>(self.held.taken(), input) {
-            None => Extent::Partial,
+        let extent = match head::<FRONT>(self.partial.taken(), input) {
+            None => FrameStatus::Partial,
             Some(front) if multiprocessing::begins(&front) => {
                 return Err(Refusal::Foreign(ForeignProtocol::Multiprocessing));
             }
             Some([.., kind, a, b, c]) => {
                 let header = Header::read([kind, a, b, c]);
                 client::judge(header, SERVER_HELLO, PROOF..=HELLO_MAX - HEADER)?;
-                Extent::of(FRONT + header.length - self.held.taken().length, input)
+                FrameStatus::of(FRONT + header.length - self.partial.taken().length, input)
             }
         };
-        let Some(heard) = self.held.take(extent, input, NONCE + HELLO_MAX) else {
+        let Some(heard) = self.partial.take(extent, input, NONCE + HELLO_MAX) else {
             return Ok(None);
         };
         let key = signing_key(protocol)?;
@@ -194,7 +194,7 @@ impl Session {
             frame::REFUSAL => Err(rejected(heard)),
             _ => client::confirm(protocol, key, nonce, heard, out),
         };
-        self.held.release();
+        self.partial.release();
         Ok(Some(self.agree(protocol, Role::Client, key, negotiated?)))
     }
 
@@ -214,24 +214,24 @@ impl Session {
 
     /// Takes the server's word that it accepts us. Says whether it is there.
     fn take_word(&mut self, input: &mut &[u8]) -> Result<bool, Refusal> {
-        let length = match head(self.held.taken(), input).map(Header::read) {
+        let length = match head(self.partial.taken(), input).map(Header::read) {
             None => HEADER + 1 + TAG,
             Some(header) => {
                 client::judge(header, ACCEPT, 1 + TAG..=1 + TAG)?;
                 HEADER + header.length
             }
         };
-        let Some(unit) = self.held.exactly(length, input) else { return Ok(false) };
-        if unit[0] == frame::REFUSAL {
-            return Err(rejected(unit));
+        let Some(frame) = self.partial.exactly(length, input) else { return Ok(false) };
+        if frame[0] == frame::REFUSAL {
+            return Err(rejected(frame));
         }
         let Stage::Accepting(mut accepting) = self.stage.end() else {
             return Err(Refusal::Malformed);
         };
-        if unit[HEADER] != STATUS {
+        if frame[HEADER] != STATUS {
             return Err(Refusal::Malformed);
         }
-        accepting.records.accept(unit)?;
+        accepting.records.accept(frame)?;
         let Accepting { records, plain } = *accepting;
         self.stage = match plain {
             true => Stage::Talking(Role::Client, None),
@@ -277,7 +277,7 @@ impl Session {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Step<'s> {
-        let Self { stage: Stage::Guarded(guarded), held } = self else { return Ok(None) };
+        let Self { stage: Stage::Guarded(guarded), partial } = self else { return Ok(None) };
         match guarded.course {
             Course::Talking => {}
             Course::Ending => {
@@ -296,10 +296,12 @@ impl Session {
             *course = Course::Failed(why);
             why
         };
-        let extent = Records::scan(held.taken(), input, protocol.record_payload_max());
+        let extent = Records::scan(partial.taken(), input, protocol.record_payload_max());
         let extent = extent.map_err(&mut failed)?;
-        let Some(unit) = held.take(extent, input, protocol.unit_max()) else { return Ok(None) };
-        let record = records.open(unit).map_err(failed)?;
+        let Some(frame) = partial.take(extent, input, protocol.frame_max()) else {
+            return Ok(None);
+        };
+        let record = records.open(frame).map_err(failed)?;
         Ok(Some(match record {
             Record::Data(bytes) => {
                 if ends_with_one(protocol, *role) {
@@ -341,8 +343,8 @@ fn signing_key(protocol: &Protocol) -> Result<&Key, Refusal> {
 }
 
 /// What a refusal of the server's says.
-fn rejected(unit: &[u8]) -> Refusal {
+fn rejected(frame: &[u8]) -> Refusal {
     Refusal::Rejected(
-        unit.last().map_or(RefusalCode::Malformed, |code| RefusalCode::from_byte(*code)),
+        frame.last().map_or(RefusalCode::Malformed, |code| RefusalCode::from_byte(*code)),
     )
 }

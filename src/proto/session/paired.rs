@@ -41,13 +41,13 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         loop {
-            let extent = multiprocessing::scan(self.held.taken(), input)?;
-            let Some(unit) = self.held.take(extent, input, multiprocessing::UNIT_MAX) else {
+            let extent = multiprocessing::scan(self.partial.taken(), input)?;
+            let Some(frame) = self.partial.take(extent, input, multiprocessing::FRAME_MAX) else {
                 return Ok(None);
             };
             let stage = self.stage.end();
-            let heard = stage.hear(protocol, length::open(unit), out);
-            self.held.release();
+            let heard = stage.hear(protocol, length::open(frame), out);
+            self.partial.release();
             match heard.inspect_err(|why| multiprocessing::fail(*why, out))? {
                 Heard::Next(stage) => self.stage = stage,
                 Heard::Through(role, key) => {

@@ -295,7 +295,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub fn memory_max(&self) -> Memory {
         // A message that lies in several blocks is handed over in one piece, one at a time.
         let whole =
-            self.listeners.iter().map(|listener| listener.protocol.unit_max()).max().unwrap_or(0);
+            self.listeners.iter().map(|listener| listener.protocol.frame_max()).max().unwrap_or(0);
         let fixed = (INBOX + CONTROL_OUT + self.outbox.capacity()).saturating_add(whole);
         let start = Memory { fixed, ..Memory::default() };
         let sum =
@@ -315,7 +315,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // An unfinished message, or the rest of a read; and what one visit can leave unsent, behind
         // which there may stand a good-bye.
         let unsent_max = BATCH.saturating_add(reply_max).saturating_add(CONTROL_OUT);
-        let buffered_per_connection = Blocks::taken_by(protocol.unit_max().max(INBOX))
+        let buffered_per_connection = Blocks::taken_by(protocol.frame_max().max(INBOX))
             .saturating_add(Blocks::taken_by(unsent_max));
         // The limit is noticed once it is passed, so one connection may lie above it.
         let all_buffered = buffered_per_connection.saturating_mul(connections);

@@ -77,10 +77,10 @@ fn a_challenge_is_sealed_by_its_side_and_answered_as_python_does() {
 
 #[test]
 fn what_is_longer_than_256_bytes_or_negative_is_judged_by_its_header() {
-    let cases: [(i32, Result<Extent, Refusal>); 8] = [
-        (0, Ok(Extent::Whole(4))),
-        (3, Ok(Extent::Whole(7))),
-        (256, Ok(Extent::Partial)),
+    let cases: [(i32, Result<FrameStatus, Refusal>); 8] = [
+        (0, Ok(FrameStatus::Whole(4))),
+        (3, Ok(FrameStatus::Whole(7))),
+        (256, Ok(FrameStatus::Partial)),
         (257, Err(Refusal::MessageTooLong)),
         (i32::MAX, Err(Refusal::MessageTooLong)),
         (-1, Err(Refusal::BadLength)),
@@ -92,11 +92,11 @@ fn what_is_longer_than_256_bytes_or_negative_is_judged_by_its_header() {
         assert_eq!(scan(Taken::default(), &bytes), expected, "{length}");
         let split = scan(bytes[..3].into(), &bytes[3..]);
         let left = expected.map(|extent| match extent {
-            Extent::Whole(length) => Extent::Whole(length - 3),
-            Extent::Partial => Extent::Partial,
+            FrameStatus::Whole(length) => FrameStatus::Whole(length - 3),
+            FrameStatus::Partial => FrameStatus::Partial,
         });
         assert_eq!(split, left, "{length}, cut");
-        assert_eq!(scan(bytes[..2].into(), &bytes[2..3]), Ok(Extent::Partial));
+        assert_eq!(scan(bytes[..2].into(), &bytes[2..3]), Ok(FrameStatus::Partial));
     }
     let strangers: [(&[u8], ForeignProtocol); 3] = [
         (b"\x16\x03\x01\x02\0\x01", ForeignProtocol::Tls),
