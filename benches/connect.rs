@@ -29,7 +29,7 @@ fn main() {
     let count = if run.tiny { 64 } else { 16_384 };
     run.row(["dialect, in flight", "connections/s", "to a bare loop", "to threads", "to raw"]);
     let raw = Ours::start(Dialect::Raw);
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::ALL.iter().copied() {
         let ours = Ours::start(dialect);
         let (bare, threads) = (bare_loop(dialect), thread_per_connection(protocol(dialect)));
         for in_flight in [1, 64, 1024] {

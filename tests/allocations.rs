@@ -112,7 +112,7 @@ fn neither_a_message_nor_a_connection_allocates() {
     let _turn = TURN.lock();
     let _profiler = dhat::Profiler::builder().testing().build();
     let message = b"thirty-two bytes of a message...";
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::ALL.iter().copied() {
         let mut pair = Pair::new(dialect, Framing::Lines);
         let mut out = Vec::with_capacity(512);
         for _ in 0..100 {

@@ -51,8 +51,10 @@ fn run(address: SocketAddr, protocol: &Protocol, plan: Plan) -> Report {
 /// Each dialect with each framing, and `countersign/1` also with plain messages.
 fn all_that_is_spoken() -> Vec<(Dialect, Framing, Protection)> {
     let mut all = Vec::new();
-    for framing in Framing::ALL {
-        all.extend(Dialect::ALL.map(|dialect| (dialect, framing, Protection::Required)));
+    for framing in Framing::ALL.iter().copied() {
+        all.extend(
+            Dialect::ALL.iter().copied().map(|dialect| (dialect, framing, Protection::Required)),
+        );
         if framing != Framing::Chunks {
             let plain = [Protection::Allowed, Protection::Off];
             all.extend(plain.map(|protection| (Dialect::Countersign, framing, protection)));
@@ -393,7 +395,7 @@ fn a_server_that_hangs_up_in_the_handshake_has_failed_each_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || listener.incoming().for_each(drop));
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::ALL.iter().copied() {
         let keyed = keyed(dialect, b"sixteen bytes or more");
         // The message of a connection of its own is due before it can be said.
         let plan = Plan { connections: 2, count: Some(4), reconnect: true, ..Plan::default() };

@@ -307,9 +307,10 @@ fn handshakes() -> Vec<(Handshake, PossibleValue)> {
         };
         (handshake, PossibleValue::new(handshake.name()).help(help))
     };
-    let alone = Dialect::ALL.map(|dialect| Handshake { dialect, shares_raw: false });
+    let alone =
+        Dialect::ALL.iter().copied().map(|dialect| Handshake { dialect, shares_raw: false });
     let both = Handshake { dialect: Dialect::Countersign, shares_raw: true };
-    let mut all = Vec::from(alone);
+    let mut all: Vec<_> = alone.collect();
     all.insert(1, both);
     all.into_iter().map(explained).collect()
 }
@@ -343,5 +344,5 @@ fn framings() -> Vec<(Framing, PossibleValue)> {
         };
         (framing, PossibleValue::new(framing.name()).help(help))
     };
-    Framing::ALL.map(explained).into()
+    Framing::ALL.iter().copied().map(explained).collect()
 }

@@ -48,7 +48,7 @@ pub enum CloseReason {
 impl CloseReason {
     /// All reasons, in the order in which counters are shown. Strangers of every kind are one,
     /// and so are those who refuse us.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: &[Self] = &[
         Self::Finished,
         Self::Reset,
         Self::Truncated,

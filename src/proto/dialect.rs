@@ -22,8 +22,8 @@ pub enum Dialect {
 
 impl Dialect {
     /// All dialects, in the order in which help texts name them.
-    pub const ALL: [Self; 5] =
-        [Self::Countersign, Self::Raw, Self::Hex, Self::Multiprocessing, Self::Open];
+    pub const ALL: &[Self] =
+        &[Self::Countersign, Self::Raw, Self::Hex, Self::Multiprocessing, Self::Open];
 
     /// The name, as it stands in key files and on the command line.
     #[must_use]
@@ -54,7 +54,7 @@ impl FromStr for Dialect {
     type Err = ParseDialectError;
 
     fn from_str(name: &str) -> Result<Self, ParseDialectError> {
-        Self::ALL.into_iter().find(|dialect| dialect.name() == name).ok_or(ParseDialectError)
+        Self::ALL.iter().copied().find(|dialect| dialect.name() == name).ok_or(ParseDialectError)
     }
 }
 

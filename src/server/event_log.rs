@@ -270,7 +270,7 @@ mod tests {
             CloseReason::Revoked,
         ];
         assert!(routine.into_iter().all(|why| Level::of(why) == Level::Debug));
-        for why in CloseReason::ALL {
+        for why in CloseReason::ALL.iter().copied() {
             assert_eq!(kind(why) == "refused", matches!(why, CloseReason::Refused(_)), "{why}");
             let is_warned = Level::of(why) == Level::Warn;
             assert!(!why.is_refusal() || is_warned || why == Refusal::Throttled.into(), "{why}");

@@ -45,7 +45,7 @@ impl Counters {
 
     /// Every reason with its count, in a fixed order.
     pub fn closed_by_reason(&self) -> impl Iterator<Item = (CloseReason, u64)> {
-        CloseReason::ALL.into_iter().zip(self.closed.0)
+        CloseReason::ALL.iter().copied().zip(self.closed.0)
     }
 
     /// Connections that are open now.

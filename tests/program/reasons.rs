@@ -11,7 +11,7 @@ fn every_reason_is_explained_in_the_manual_once() {
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
     let explained: Vec<&str> = rows.flat_map(|(names, _)| names.split(['`', ',', ' '])).collect();
     let explained: Vec<&str> = explained.into_iter().filter(|name| !name.is_empty()).collect();
-    for why in CloseReason::ALL {
+    for why in CloseReason::ALL.iter().copied() {
         let times = explained.iter().filter(|name| **name == why.name()).count();
         assert_eq!(times, 1, "{why}: {explained:?}");
     }

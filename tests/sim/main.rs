@@ -93,7 +93,7 @@ fn every_seed_keeps_the_promises() {
         // Promises about what never happens would be easily kept.
         assert!(honest > seeds && pauses > 0 && failures > 0 && delays > 0);
         assert!(displaced > 0 && replaced > 0);
-        for why in CloseReason::ALL.into_iter().filter(|why| !is_never_met(*why)) {
+        for why in CloseReason::ALL.iter().copied().filter(|why| !is_never_met(*why)) {
             assert!(ends[&why] > 0, "no connection ended for this reason: {why}");
         }
     }

@@ -59,7 +59,7 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn a_connection_that_is_not_stuck_keeps_nothing() {
-    for framing in Framing::ALL {
+    for framing in Framing::ALL.iter().copied() {
         let mut server =
             TestServer::new(Protocol::open().with_framing(framing), Limits::default(), Echo);
         let lines: Vec<_> = (0..100).map(|_| server.connect(usize::MAX)).collect();

@@ -226,7 +226,7 @@ fn a_peer_may_break_off_while_its_reply_is_written() {
 
 #[test]
 fn a_limit_of_nothing_on_messages_is_no_endless_loop() {
-    for framing in Framing::ALL {
+    for framing in Framing::ALL.iter().copied() {
         let protocol = Protocol::open().with_framing(framing).with_message_max(0);
         let server = Running::start(protocol, Limits::default(), bracket);
         let mut client = Client::connect(server.address);

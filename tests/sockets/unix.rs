@@ -34,8 +34,8 @@ fn keyed(dialect: Dialect, framing: Framing) -> Protocol {
 
 #[test]
 fn every_dialect_and_framing_is_spoken_there_and_over_tcp_at_once() {
-    for dialect in Dialect::ALL {
-        for framing in Framing::ALL {
+    for dialect in Dialect::ALL.iter().copied() {
+        for framing in Framing::ALL.iter().copied() {
             let folder = Folder::new();
             let server = start(&folder, &keyed(dialect, framing), Limits::default(), Echo);
             let addresses = [folder.address("socket"), server.address.into()];

@@ -30,7 +30,7 @@ pub enum Framing {
 
 impl Framing {
     /// All framings, in the order in which help texts name them.
-    pub const ALL: [Self; 3] = [Self::Lines, Self::Chunks, Self::Length];
+    pub const ALL: &[Self] = &[Self::Lines, Self::Chunks, Self::Length];
 
     /// The name, as it stands on the command line.
     #[must_use]

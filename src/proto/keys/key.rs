@@ -214,7 +214,7 @@ impl Key {
 
     /// The dialects that it may be used for.
     pub fn dialects(&self) -> impl Iterator<Item = Dialect> {
-        Dialect::ALL.into_iter().filter(|&dialect| self.serves(dialect))
+        Dialect::ALL.iter().copied().filter(|&dialect| self.serves(dialect))
     }
 
     /// The service that it lets into; empty for any.
