@@ -75,12 +75,8 @@ pub use proto::{
 };
 #[doc(inline)]
 pub use server::{
-    admission::{Admission, AdmissionControl},
-    driver::Server,
-    engine::TellError,
-    handle::Handle,
-    listener::Listener,
-    listener::config::ListenerConfig,
+    admission::Admission, admission_control::AdmissionControl, driver::Server, engine::TellError,
+    handle::Handle, listener::Listener, listener::config::ListenerConfig,
 };
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::proto::refusal::{ForeignProtocol, Refusal};
+use crate::server::admission::Admission;
 use crate::server::instant::Instant;
 use crate::server::listener::Listener;
-use crate::server::throttle::Reception;
 
 /// Writes a line with its keys, if there is a log.
 #[cfg(feature = "log")]
@@ -175,12 +175,12 @@ impl EventLog {
         now: Instant,
         listener: &str,
         from: PeerAddress,
-        reception: Reception,
+        admission: Admission,
     ) {
         if let Some(suppressed) = self.throttled.allows(now).map(Suppressed) {
             let place = from.ip().map_or(from.to_string(), |ip| ip.to_canonical().to_string());
             event!(warn, listener = listener, address:% = place;
-                 "throttled: newcomers are {reception}{suppressed}");
+                 "throttled: newcomers are {admission}{suppressed}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod acceptor;
 pub mod admission;
+pub mod admission_control;
 mod conn;
 mod context;
 pub mod driver;

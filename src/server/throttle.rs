@@ -15,11 +15,12 @@
 //! failure each then displaces its own kind, and never the worst. Were the newest failure the one
 //! not counted, a network that shares its set with four worse ones could guess without end.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
+use crate::proto::refusal::Refusal;
+use crate::server::admission::Admission;
 use crate::server::instant::Instant;
 use crate::server::network::{BuildNetworkHasher, SourceNetwork};
 use crate::server::timers::LONGEST;
@@ -42,17 +43,6 @@ struct Place {
     forgiven: Instant,
 }
 
-/// How newcomers from a network are received, from the best to the worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reception {
-    /// At once.
-    Greeted,
-    /// Once [`Limits::failure_delay`] has passed.
-    Delayed,
-    /// Not at all.
-    Refused,
-}
-
 impl Throttle {
     /// With places for so many networks, or a few more; with none, nothing is counted.
     pub(super) fn new(networks: usize) -> Self {
@@ -66,17 +56,17 @@ impl Throttle {
     }
 
     /// How a newcomer from this address is received.
-    pub(super) fn reception(&self, from: PeerAddress, now: Instant, limits: &Limits) -> Reception {
+    pub(super) fn admission(&self, from: PeerAddress, now: Instant, limits: &Limits) -> Admission {
         let network = from.into();
         let set = self.sets.get(self.set_of(network));
         let place = set.and_then(|set| set.iter().find(|place| place.holds(network, now)));
-        place.map_or(Reception::Greeted, |place| place.reception(now, limits))
+        place.map_or(Admission::Accept, |place| place.admission(now, limits))
     }
 
     /// The networks whose newcomers are delayed or refused.
     pub(super) fn count(&self, now: Instant, limits: &Limits) -> usize {
         let places = self.sets.iter().flatten();
-        let worse = |place: &&Place| place.reception(now, limits) > Reception::Greeted;
+        let worse = |place: &&Place| place.admission(now, limits) != Admission::Accept;
         places.filter(worse).count()
     }
 
@@ -86,8 +76,8 @@ impl Throttle {
         from: PeerAddress,
         now: Instant,
         limits: &Limits,
-    ) -> Option<Reception> {
-        let before = self.reception(from, now, limits);
+    ) -> Option<Admission> {
+        let before = self.admission(from, now, limits);
         let network = from.into();
         let set = self.set_of(network);
         let set = self.sets.get_mut(set)?;
@@ -99,8 +89,8 @@ impl Throttle {
         let since = if known.is_some() { place.forgiven } else { now };
         let latest = now + each(limits).saturating_mul(counted_max(limits));
         *place = Place { network, forgiven: (since + each(limits)).min(latest) };
-        let after = place.reception(now, limits);
-        (after > before).then_some(after)
+        let after = place.admission(now, limits);
+        (after.severity() > before.severity()).then_some(after)
     }
 
     /// The set of a network, if there are any.
@@ -115,25 +105,15 @@ impl Place {
         self.network == network && self.forgiven > now
     }
 
-    fn reception(&self, now: Instant, limits: &Limits) -> Reception {
+    fn admission(&self, now: Instant, limits: &Limits) -> Admission {
         let has_more_than = |failures| self.forgiven > now + each(limits).saturating_mul(failures);
         if has_more_than(limits.failure_limit) {
-            Reception::Refused
+            Admission::Reject(Refusal::Throttled)
         } else if has_more_than(limits.failure_burst) {
-            Reception::Delayed
+            Admission::Delay
         } else {
-            Reception::Greeted
+            Admission::Accept
         }
-    }
-}
-
-impl fmt::Display for Reception {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Greeted => "greeted",
-            Self::Delayed => "delayed",
-            Self::Refused => "refused",
-        })
     }
 }
 
@@ -157,6 +137,8 @@ mod tests {
 
     use super::*;
 
+    const REJECTED: Admission = Admission::Reject(Refusal::Throttled);
+
     fn at(millis: u64) -> Instant {
         Instant::after(Duration::from_millis(millis))
     }
@@ -177,53 +159,50 @@ mod tests {
 
     #[test]
     fn failures_mount_and_are_forgiven_one_by_one() {
-        use Reception::{Delayed, Greeted, Refused};
+        use Admission::{Accept, Delay};
         let (limits, mut throttle) = (limits(), Throttle::new(8));
         let news: Vec<_> = (0..5).map(|_| throttle.fail(host(1), at(5), &limits)).collect();
-        assert_eq!(news, [None, Some(Delayed), None, Some(Refused), None]);
-        let cases = [
-            (5, Refused),
-            (24, Refused),
-            (25, Delayed),
-            (44, Delayed),
-            (45, Greeted),
-            (55, Greeted),
-        ];
-        for (now, reception) in cases {
-            assert_eq!(throttle.reception(host(1), at(now), &limits), reception, "at {now} ms");
-            assert_eq!(throttle.reception(host(2), at(now), &limits), Greeted);
-            assert_eq!(throttle.count(at(now), &limits), usize::from(reception > Greeted));
+        assert_eq!(news, [None, Some(Delay), None, Some(REJECTED), None]);
+        let cases =
+            [(5, REJECTED), (24, REJECTED), (25, Delay), (44, Delay), (45, Accept), (55, Accept)];
+        for (now, admission) in cases {
+            assert_eq!(throttle.admission(host(1), at(now), &limits), admission, "at {now} ms");
+            assert_eq!(throttle.admission(host(2), at(now), &limits), Accept);
+            assert_eq!(throttle.count(at(now), &limits), usize::from(admission != Accept));
         }
         assert_eq!(throttle.fail(host(1), at(44), &limits), None, "it is delayed already");
-        assert_eq!(throttle.fail(host(1), at(44), &limits), Some(Refused));
+        assert_eq!(throttle.fail(host(1), at(44), &limits), Some(REJECTED));
     }
 
     #[test]
     fn a_burst_of_failures_keeps_its_network_out_for_ten_minutes() {
-        use Reception::{Delayed, Greeted, Refused};
+        use Admission::{Accept, Delay};
         let (limits, mut throttle) = (Limits::default(), Throttle::new(8));
         for _ in 0..1_500 {
             throttle.fail(host(1), at(5), &limits);
         }
         let minute = 60_000;
         let cases = [
-            (10 * minute + 4, Refused),
-            (10 * minute + 5, Delayed),
-            (19 * minute + 4, Delayed),
-            (19 * minute + 5, Greeted),
+            (10 * minute + 4, REJECTED),
+            (10 * minute + 5, Delay),
+            (19 * minute + 4, Delay),
+            (19 * minute + 5, Accept),
         ];
-        for (now, reception) in cases {
-            assert_eq!(throttle.reception(host(1), at(now), &limits), reception, "at {now} ms");
+        for (now, admission) in cases {
+            assert_eq!(throttle.admission(host(1), at(now), &limits), admission, "at {now} ms");
         }
     }
 
     #[test]
     fn one_failure_counts_also_where_none_is_allowed() {
         let (limits, mut throttle) = (Limits { failure_limit: 0, ..limits() }, Throttle::new(8));
-        assert_eq!(throttle.fail(host(1), at(5), &limits), Some(Reception::Refused));
+        assert_eq!(throttle.fail(host(1), at(5), &limits), Some(REJECTED));
         assert_eq!(throttle.fail(host(1), at(7), &limits), None);
-        assert_eq!(throttle.reception(host(1), at(16), &limits), Reception::Refused);
-        assert_eq!(throttle.reception(host(1), at(17), &limits), Reception::Greeted);
+        assert_eq!(
+            throttle.admission(host(1), at(16), &limits),
+            Admission::Reject(Refusal::Throttled)
+        );
+        assert_eq!(throttle.admission(host(1), at(17), &limits), Admission::Accept);
     }
 
     #[test]
@@ -233,7 +212,7 @@ mod tests {
             let mut throttle = Throttle::new(networks);
             for _ in 0..100 {
                 assert_eq!(throttle.fail(host(1), at(5), &limits), None);
-                assert_eq!(throttle.reception(host(1), at(5), &limits), Reception::Greeted);
+                assert_eq!(throttle.admission(host(1), at(5), &limits), Admission::Accept);
             }
         }
     }
@@ -243,7 +222,7 @@ mod tests {
         let limits = Limits { failure_limit: u32::MAX, failure_decay: Duration::MAX, ..limits() };
         let mut throttle = Throttle::new(1);
         let news = [0, 1, u64::MAX].map(|now| throttle.fail(host(1), at(now), &limits));
-        assert_eq!(news, [None, Some(Reception::Delayed), None]);
+        assert_eq!(news, [None, Some(Admission::Delay), None]);
         assert_eq!(Throttle::new(4).bytes(), 64);
     }
 
@@ -257,7 +236,10 @@ mod tests {
         for other in 2..1_000_000 {
             throttle.fail(host(other), at(1), &limits);
         }
-        assert_eq!(throttle.reception(host(1), at(1), &limits), Reception::Refused);
+        assert_eq!(
+            throttle.admission(host(1), at(1), &limits),
+            Admission::Reject(Refusal::Throttled)
+        );
         assert_eq!(throttle.bytes(), bytes);
     }
 
@@ -284,12 +266,12 @@ mod tests {
                 for (number, failures) in (0..).zip(&plain) {
                     let count = failures.iter().filter(|end| **end > now).count();
                     let expected = match count {
-                        0..=1 => Reception::Greeted,
-                        2..=3 => Reception::Delayed,
-                        _ => Reception::Refused,
+                        0..=1 => Admission::Accept,
+                        2..=3 => Admission::Delay,
+                        _ => Admission::Reject(Refusal::Throttled),
                     };
-                    let reception = throttle.reception(host(number), at(now), &limits);
-                    prop_assert_eq!(reception, expected);
+                    let admission = throttle.admission(host(number), at(now), &limits);
+                    prop_assert_eq!(admission, expected);
                 }
             }
         }

@@ -9,7 +9,8 @@ use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
-use crate::server::admission::{self, Admission};
+use crate::server::admission::Admission;
+use crate::server::admission_control;
 use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
 use crate::server::instant::Instant;
@@ -74,7 +75,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     fn evictable(&self, listener: ListenerId, since: Instant) -> Instant {
-        admission::evictable(&self.listeners[usize::from(listener)].limits, since)
+        admission_control::evictable(&self.listeners[usize::from(listener)].limits, since)
     }
 
     /// A newcomer isn't let in, and was no connection yet.
@@ -126,7 +127,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) -> Result<Phase, CloseReason> {
         let Listener { access, throttle, limits, .. } = &self.listeners[usize::from(number)];
-        let phase = match admission::check_source(access, (throttle, limits), address, now) {
+        let phase = match admission_control::check_source(access, (throttle, limits), address, now)
+        {
             Admission::Accept => Phase::Open,
             Admission::Delay => Phase::Delayed { is_watched: false },
             // Before another connection is evicted for it.
@@ -171,7 +173,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) -> Result<(), CloseReason> {
         let Listener { unauthenticated, limits, .. } = &self.listeners[usize::from(number)];
         let since = |slot| self.timers.since(slot);
-        if let Some(oldest) = admission::room_among((unauthenticated, limits), address, now, since)?
+        if let Some(oldest) =
+            admission_control::room_among((unauthenticated, limits), address, now, since)?
         {
             self.evict(oldest, now, wall);
         }

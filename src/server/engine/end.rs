@@ -215,8 +215,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Counts a failed proof against the network that it came from.
     fn record_failure(&mut self, listener: ListenerId, from: PeerAddress, now: Instant) {
         let Listener { throttle, limits, name, .. } = &mut self.listeners[usize::from(listener)];
-        if let Some(reception) = throttle.fail(from, now, limits) {
-            self.log.throttled(now, name, from, reception);
+        if let Some(admission) = throttle.fail(from, now, limits) {
+            self.log.throttled(now, name, from, admission);
         }
     }
 

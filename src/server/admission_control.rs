@@ -1,0 +1,270 @@
+//! Who is let in of those that have not authenticated: the rules of one listener, for the engine
+//! and for programs that have a loop of their own.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::contract::access::Access;
+use crate::contract::close::CloseReason;
+use crate::contract::limits::Limits;
+use crate::contract::peer::PeerAddress;
+use crate::proto::refusal::Refusal;
+use crate::server::admission::Admission;
+use crate::server::instant::Instant;
+use crate::server::throttle::Throttle;
+use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
+
+/// A connection may be evicted once it has had this part of the handshake's time: an honest one is
+/// through by then.
+const GRACE: u32 = 10;
+
+/// How a newcomer from this address is received, if there is room for it.
+pub(super) fn check_source(
+    access: &Access,
+    (throttle, limits): (&Throttle, &Limits),
+    address: PeerAddress,
+    now: Instant,
+) -> Admission {
+    if !access.permits(address) {
+        return Admission::Reject(Refusal::Denied);
+    }
+    throttle.admission(address, now, limits)
+}
+
+/// Makes sure that there is room for a newcomer among those of its network: says which slot's
+/// connection has to be evicted for it, if one has.
+pub(super) fn room_among(
+    (unauthenticated, limits): (&Unauthenticated, &Limits),
+    address: PeerAddress,
+    now: Instant,
+    since: impl Fn(usize) -> Instant,
+) -> Result<Option<usize>, Refusal> {
+    if !unauthenticated.has_from(address, limits.unauthenticated_per_address) {
+        return Ok(None);
+    }
+    let oldest = unauthenticated.oldest_from(address).ok_or(Refusal::TooManyConnections)?;
+    if now < evictable(limits, since(oldest)) {
+        Err(Refusal::TooManyConnections)
+    } else {
+        Ok(Some(oldest))
+    }
+}
+
+/// When a connection may be evicted that has waited since then.
+pub(super) fn evictable(limits: &Limits, since: Instant) -> Instant {
+    since + limits.handshake_timeout / GRACE
+}
+
+/// The connections of one listener that have not authenticated, for a program with a loop and
+/// sockets of its own. It admits, evicts and throttles as a [`Server`](crate::Server) does.
+///
+/// Connections go by the program's own numbers, its slots. Time is an argument.
+#[derive(Debug)]
+pub struct AdmissionControl {
+    limits: Limits,
+    unauthenticated: Unauthenticated,
+    throttle: Throttle,
+    /// By slot.
+    entries: HashMap<usize, Entry>,
+    /// By when each began to wait for what it waits for.
+    waiting: BTreeSet<(Instant, usize)>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    name: UnauthenticatedId,
+    since: Instant,
+}
+
+impl AdmissionControl {
+    /// None yet, of a listener with these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let limits = limits.coherent();
+        let counts = !limits.failure_decay.is_zero();
+        Self {
+            unauthenticated: Unauthenticated::new(limits.unauthenticated),
+            throttle: Throttle::new(if counts { limits.failure_networks } else { 0 }),
+            entries: HashMap::new(),
+            waiting: BTreeSet::new(),
+            limits,
+        }
+    }
+
+    /// Bytes that its tables can take.
+    #[must_use]
+    pub fn memory_max(&self) -> usize {
+        const ENTRY: usize = 4 * (size_of::<(usize, Entry)>() + size_of::<(Instant, usize)>());
+        self.throttle.bytes() + self.limits.unauthenticated * (Unauthenticated::ENTRY + ENTRY)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.unauthenticated.count()
+    }
+
+    /// The networks whose newcomers are delayed or rejected for their wrong proofs.
+    #[must_use]
+    pub fn throttled(&self, now: Instant) -> usize {
+        self.throttle.count(now, &self.limits)
+    }
+
+    /// When there is room for one more, where so many connections are open in all: at once, when
+    /// the one that has waited longest may be evicted, or not before a connection closes.
+    #[must_use]
+    pub fn room_at(&self, open: usize) -> Option<Instant> {
+        match self.is_full(open) {
+            false => Some(Instant::default()),
+            true => self.waiting.first().map(|(since, _)| evictable(&self.limits, *since)),
+        }
+    }
+
+    /// Decides on a newcomer, where so many connections are open in all. Also says which slot's
+    /// connection has to be evicted for it, if one has: close it before the newcomer
+    /// [enters](Self::enter).
+    #[must_use]
+    pub fn admit(
+        &self,
+        address: PeerAddress,
+        open: usize,
+        now: Instant,
+    ) -> (Admission, Option<usize>) {
+        let admission = self.throttle.admission(address, now, &self.limits);
+        if matches!(admission, Admission::Reject(_)) {
+            // Before it has cost another its place.
+            return (admission, None);
+        }
+        let since = |slot| self.entries.get(&slot).map_or(now, |entry: &Entry| entry.since);
+        match room_among((&self.unauthenticated, &self.limits), address, now, since) {
+            Err(refusal) => (Admission::Reject(refusal), None),
+            Ok(Some(slot)) => (admission, Some(slot)),
+            Ok(None) if self.is_full(open) => match self.waiting.first() {
+                Some((since, slot)) if evictable(&self.limits, *since) <= now => {
+                    (admission, Some(*slot))
+                }
+                _ => (Admission::Reject(Refusal::TooManyConnections), None),
+            },
+            Ok(None) => (admission, None),
+        }
+    }
+
+    /// A newcomer takes its place, and waits from now on.
+    pub fn enter(&mut self, slot: usize, address: PeerAddress, now: Instant) {
+        let entry = Entry { name: self.unauthenticated.enter(address, slot), since: now };
+        let before = self.entries.insert(slot, entry);
+        debug_assert!(before.is_none(), "a slot has one connection");
+        self.waiting.insert((now, slot));
+    }
+
+    /// The delay of a connection is over, and its handshake begins.
+    pub fn greet(&mut self, slot: usize, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&slot) {
+            self.waiting.remove(&(entry.since, slot));
+            entry.since = now;
+            self.waiting.insert((now, slot));
+        }
+    }
+
+    /// A connection has authenticated, or is over: for this refusal, if it was refused. Where that
+    /// makes its network's newcomers worse off, says how they are received from now on.
+    pub fn leave(
+        &mut self,
+        slot: usize,
+        refusal: Option<Refusal>,
+        now: Instant,
+    ) -> Option<Admission> {
+        let Entry { name, since } = self.entries.remove(&slot)?;
+        self.waiting.remove(&(since, slot));
+        let address = self.unauthenticated.leave(name)?;
+        let has_failed =
+            refusal.is_some_and(|refusal| CloseReason::from(refusal).is_failed_proof());
+        let worse = || self.throttle.fail(address, now, &self.limits);
+        has_failed.then(worse).flatten()
+    }
+
+    fn is_full(&self, open: usize) -> bool {
+        open >= self.limits.connections || self.count() >= self.limits.unauthenticated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn from(host: u8) -> PeerAddress {
+        SocketAddr::from(([127, 0, 0, host], 9)).into()
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::after(Duration::from_millis(millis))
+    }
+
+    /// Four connections, three of them unauthenticated, two of those from one address.
+    fn unauthenticated() -> AdmissionControl {
+        AdmissionControl::new(Limits {
+            connections: 4,
+            unauthenticated: 3,
+            unauthenticated_per_address: 2,
+            handshake_timeout: Duration::from_secs(1),
+            failure_burst: 1,
+            failure_limit: 3,
+            ..Limits::default()
+        })
+    }
+
+    #[test]
+    fn the_one_that_has_waited_longest_is_evicted_once_it_has_had_its_time() {
+        let mut all = unauthenticated();
+        let crowded = (Admission::Reject(Refusal::TooManyConnections), None);
+        all.enter(0, from(1), at(0));
+        all.enter(1, from(1), at(10));
+        // Of its own network first, where that has too many.
+        assert_eq!(all.admit(from(1), 2, at(99)), crowded);
+        assert_eq!(all.admit(from(1), 2, at(100)), (Admission::Accept, Some(0)));
+        assert_eq!(all.admit(from(2), 2, at(20)), (Admission::Accept, None));
+        all.enter(2, from(2), at(20));
+        assert_eq!(all.room_at(3), Some(at(100)));
+        assert_eq!(all.admit(from(3), 3, at(99)), crowded);
+        assert_eq!(all.admit(from(3), 3, at(100)), (Admission::Accept, Some(0)));
+        assert_eq!(all.leave(0, None, at(100)), None);
+        assert_eq!((all.count(), all.room_at(3)), (2, Some(at(0))));
+        // All places are taken, and not by these.
+        assert_eq!(all.room_at(4), Some(at(110)));
+        all.leave(1, None, at(100));
+        all.leave(2, None, at(100));
+        assert_eq!(all.room_at(4), None);
+    }
+
+    #[test]
+    fn wrong_proofs_delay_and_then_reject_newcomers_of_their_network() {
+        let mut all = unauthenticated();
+        let mut heard = Vec::new();
+        for slot in 0..4 {
+            all.enter(slot, from(1), at(0));
+            heard.extend(all.leave(slot, Some(Refusal::WrongProof), at(0)));
+        }
+        let rejected = Admission::Reject(Refusal::Throttled);
+        assert_eq!(heard, [Admission::Delay, rejected]);
+        assert_eq!(all.admit(from(1), 0, at(1)), (rejected, None));
+        assert_eq!(all.admit(from(2), 0, at(1)), (Admission::Accept, None));
+        assert_eq!(all.throttled(at(1)), 1);
+        // Nothing else counts.
+        all.enter(0, from(2), at(1));
+        assert_eq!(all.leave(0, Some(Refusal::HandshakeTimeout), at(1)), None);
+    }
+
+    #[test]
+    fn one_that_was_delayed_waits_from_its_greeting_on() {
+        let mut all = unauthenticated();
+        all.enter(0, from(1), at(0));
+        all.enter(1, from(2), at(5));
+        all.enter(2, from(3), at(6));
+        all.greet(0, at(50));
+        assert_eq!(all.admit(from(4), 3, at(105)), (Admission::Accept, Some(1)));
+        assert!(all.memory_max() > 0);
+    }
+}
