@@ -9,12 +9,12 @@ use countersign::{Admission, AdmissionControl, Limits, Refusal, RefusalCode, Ses
 use mio::net::TcpStream;
 
 use super::bounds::Bounds;
-use super::desk::{Desk, Role};
 use super::door::Accepted;
 use super::name::Name;
 use super::notes::{Whose, Why};
 use super::pair::{Pair, Visit};
 use super::relay::Relay;
+use super::shared::{Role, Shared};
 use crate::cli::system;
 
 /// The connections that one turn accepts, so that those who are in have their turns too.
@@ -98,7 +98,7 @@ impl Callers {
 impl Relay {
     /// Lets newcomers in, where there is room.
     pub(super) fn admit(&mut self) {
-        let now = self.desk.now;
+        let now = self.shared.now;
         for _ in 0..ACCEPTS_PER_TURN {
             if self.accept_due(now).is_none_or(|due| now < due) {
                 return;
@@ -106,9 +106,9 @@ impl Relay {
             match self.door.accept(now) {
                 Accepted::Newcomer(socket, address) => self.meet(socket, address),
                 Accepted::Nobody => return,
-                Accepted::Gone => self.desk.counters.accept_failures += 1,
+                Accepted::Gone => self.shared.counters.accept_failures += 1,
                 Accepted::Paused(error) => {
-                    self.desk.counters.accept_pauses += 1;
+                    self.shared.counters.accept_pauses += 1;
                     return self.notes.paused(now, &error);
                 }
             }
@@ -117,17 +117,17 @@ impl Relay {
 
     /// When the next accept is due, if somebody may be waiting.
     pub(super) fn accept_due(&self, now: Instant) -> Option<Instant> {
-        let room = self.desk.callers.room_at(self.pairs.len())?;
+        let room = self.shared.callers.room_at(self.pairs.len())?;
         self.door.due(now).map(|due| due.max(room))
     }
 
     /// Decides on a newcomer.
     fn meet(&mut self, socket: TcpStream, address: SocketAddr) {
-        let Desk { role, now, .. } = self.desk;
-        self.desk.counters.accepted += 1;
-        let number = self.desk.counters.accepted;
+        let Shared { role, now, .. } = self.shared;
+        self.shared.counters.accepted += 1;
+        let number = self.shared.counters.accepted;
         let whose = Whose { role, address, number, is_open: false };
-        let (admission, evicted) = self.desk.callers.admit(address, self.pairs.len(), now);
+        let (admission, evicted) = self.shared.callers.admit(address, self.pairs.len(), now);
         let is_delayed = admission == Admission::Delay;
         let session = match admission {
             Admission::Reject(refusal) => Err(Why::Refused(refusal)),
@@ -139,7 +139,7 @@ impl Relay {
         match session {
             Ok(session) => self.welcome(socket, whose, session, is_delayed),
             Err(why) => {
-                self.desk.counters.count(why.close());
+                self.shared.counters.count(why.close());
                 self.notes.ended(now, whose, &why);
             }
         }
@@ -147,40 +147,40 @@ impl Relay {
 
     fn session(&self) -> Result<Session, Why> {
         let nonce = system::random().map_err(Why::Unavailable)?;
-        match self.desk.role {
-            Role::Client => Session::client(&self.desk.protocol, nonce).map_err(Why::NoKey),
-            Role::Server => Ok(Session::server(&self.desk.protocol, nonce)),
+        match self.shared.role {
+            Role::Client => Session::client(&self.shared.protocol, nonce).map_err(Why::NoKey),
+            Role::Server => Ok(Session::server(&self.shared.protocol, nonce)),
         }
     }
 
     /// Gives a newcomer its place.
     fn welcome(&mut self, socket: TcpStream, whose: Whose, session: Session, is_delayed: bool) {
-        let now = self.desk.now;
+        let now = self.shared.now;
         self.generation = Name::generation_after(self.generation);
         let name = Name { slot: self.pairs.vacant_key(), generation: self.generation };
         let mut pair = Pair::new(name, (socket, whose), session, now);
         if is_delayed {
-            self.desk.counters.delayed += 1;
+            self.shared.counters.delayed += 1;
             pair.delay();
         }
         let slot = self.pairs.insert(pair);
         debug_assert_eq!(slot, name.slot, "the slab gives the slot that it promised");
-        self.desk.callers.enter(slot, whose.address, now);
-        self.visit(slot, |pair, desk| if is_delayed { Visit::Rest } else { pair.begin(desk) });
+        self.shared.callers.enter(slot, whose.address, now);
+        self.visit(slot, |pair, shared| if is_delayed { Visit::Rest } else { pair.begin(shared) });
     }
 }
 
 impl Pair {
     /// Tells a caller that there is no room, and closes it at once, because the room is needed. One
     /// that was refused already is refused for what it did.
-    fn evict(&mut self, desk: &mut Desk) -> Visit {
+    fn evict(&mut self, shared: &mut Shared) -> Visit {
         if let Some(refusal) = self.refusal() {
             return Visit::Over(Why::Refused(refusal));
         }
-        desk.words.clear();
-        self.session.give_up(RefusalCode::Busy, &mut desk.words);
+        shared.words.clear();
+        self.session.give_up(RefusalCode::Busy, &mut shared.words);
         // Where it takes nothing, it hears nothing.
-        let _ = self.far.send(&desk.words);
+        let _ = self.far.send(&shared.words);
         Visit::Over(Why::Refused(Refusal::TooManyConnections))
     }
 }

@@ -11,8 +11,8 @@ use log::{info, warn};
 use mio::Waker;
 
 use super::Tunnel;
-use super::desk::{Desk, Role};
 use super::relay::Relay;
+use super::shared::{Role, Shared};
 use super::stats::RelayPublisher;
 use crate::cli::exit::Failure;
 use crate::cli::reload::{self, PATIENCE, Progress, Reloader};
@@ -118,7 +118,7 @@ impl Daemon {
             let stopping = "stopping: what is open is carried to its end";
             self.manager.turn(self.is_stopping, stopping, || true);
         }
-        let Desk { counters, carried, .. } = &self.relay.desk;
+        let Shared { counters, carried, .. } = &self.relay.shared;
         info!("stopped; {} connections, {carried}", counters.accepted);
         Ok(())
     }

@@ -4,7 +4,6 @@ mod admission;
 mod alarms;
 mod bounds;
 mod daemon;
-mod desk;
 mod door;
 mod end;
 mod lookup;
@@ -13,6 +12,7 @@ mod notes;
 mod pair;
 mod pump;
 mod relay;
+mod shared;
 mod sockets;
 mod stats;
 
@@ -35,9 +35,9 @@ use super::signals::Claimed;
 use super::{ports, ring, serve, system, units};
 use bounds::Bounds;
 use daemon::Daemon;
-use desk::Role;
 use lookup::Lookup;
 use relay::{Relay, Route};
+use shared::Role;
 use stats::{RelayPublisher, RelayWaker};
 
 /// Carry the connections of other programs in countersign/1

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use countersign::{Admission, ClientError, CloseReason, NoUsableKeyError, Refusal};
 use log::{debug, error, warn};
 
-use super::desk::Role;
+use super::shared::Role;
 use crate::cli::exit::plain;
 
 /// How many lines of one kind a second may have.

@@ -8,10 +8,10 @@ use countersign::{Address, Dial, Refusal, RefusalCode, Session};
 use mio::event::Event;
 use mio::net::TcpStream;
 
-use super::desk::{Desk, Role};
 use super::end::End;
 use super::name::{Name, Side};
 use super::notes::{Whose, Why};
+use super::shared::{Role, Shared};
 use super::sockets;
 
 /// How often a pair may read each way before the others have their turns.
@@ -113,15 +113,15 @@ impl Pair {
     }
 
     /// Has its first turn.
-    pub(super) fn begin(&mut self, desk: &mut Desk) -> Visit {
-        let (side, caller) = match desk.role {
+    pub(super) fn begin(&mut self, shared: &mut Shared) -> Visit {
+        let (side, caller) = match shared.role {
             Role::Client => (Side::Plain, &mut self.plain),
             Role::Server => (Side::Far, &mut self.far),
         };
-        let watched = caller.watch(self.name.token(side), &desk.registry);
-        let begun = watched.map_err(Why::Unavailable).and_then(|()| match desk.role {
-            Role::Client => self.dial(desk),
-            Role::Server => self.digest(0, desk),
+        let watched = caller.watch(self.name.token(side), &shared.registry);
+        let begun = watched.map_err(Why::Unavailable).and_then(|()| match shared.role {
+            Role::Client => self.dial(shared),
+            Role::Server => self.digest(0, shared),
         });
         begun.map_or_else(Visit::Over, |()| Visit::Rest)
     }
@@ -135,8 +135,8 @@ impl Pair {
     }
 
     /// Has its turn: carries both ways until there is nothing more or the budget is used up.
-    pub(super) fn turn(&mut self, desk: &mut Desk) -> Visit {
-        match (self.act(desk), self.stage) {
+    pub(super) fn turn(&mut self, shared: &mut Shared) -> Visit {
+        match (self.act(shared), self.stage) {
             (Ok(visit), _) => visit,
             // Whatever they do who aren't let in, it was that which ended it.
             (Err(_), Stage::Leaving(refusal)) => Visit::Over(parted(refusal)),
@@ -144,17 +144,17 @@ impl Pair {
         }
     }
 
-    fn act(&mut self, desk: &mut Desk) -> Result<Visit, Why> {
+    fn act(&mut self, shared: &mut Shared) -> Result<Visit, Why> {
         self.plain.check().map_err(Why::Plain)?;
         self.far.check().map_err(Why::Far)?;
         if self.stage == Stage::Dialling {
-            self.arrive(desk)?;
+            self.arrive(shared)?;
         }
         for _ in 0..ROUNDS {
             if let Stage::Leaving(refusal) = self.stage {
-                return self.leave(refusal, desk);
+                return self.leave(refusal, shared);
             }
-            let (inward, outward) = (self.inward(desk)?, self.outward(desk)?);
+            let (inward, outward) = (self.inward(shared)?, self.outward(shared)?);
             if (self.inward, self.outward) == (Flow::Ended, Flow::Ended) {
                 return Ok(Visit::Over(Why::Finished));
             }
@@ -162,16 +162,16 @@ impl Pair {
                 return Ok(Visit::Rest);
             }
             if self.stage == Stage::Carrying {
-                self.since = desk.now;
+                self.since = shared.now;
             }
         }
         Ok(Visit::Again)
     }
 
     /// Dials the target as soon as its addresses are known.
-    pub(super) fn dial(&mut self, desk: &mut Desk) -> Result<(), Why> {
-        match desk.lookup.begin() {
-            Some(addresses) => self.dial_at(addresses, desk),
+    pub(super) fn dial(&mut self, shared: &mut Shared) -> Result<(), Why> {
+        match shared.lookup.begin() {
+            Some(addresses) => self.dial_at(addresses, shared),
             None => Ok(()),
         }
     }
@@ -185,46 +185,46 @@ impl Pair {
     pub(super) fn dial_at(
         &mut self,
         addresses: Arc<[Address]>,
-        desk: &mut Desk,
+        shared: &mut Shared,
     ) -> Result<(), Why> {
-        let spent = desk.now.saturating_duration_since(self.since);
-        let left = desk.bounds.connect_timeout.saturating_sub(spent);
-        self.dial = Some(Box::new(Dial::new(addresses, desk.now, left)));
-        self.arrive(desk)
+        let spent = shared.now.saturating_duration_since(self.since);
+        let left = shared.bounds.connect_timeout.saturating_sub(spent);
+        self.dial = Some(Box::new(Dial::new(addresses, shared.now, left)));
+        self.arrive(shared)
     }
 
     /// Goes on if the target has answered.
-    fn arrive(&mut self, desk: &mut Desk) -> Result<(), Why> {
+    fn arrive(&mut self, shared: &mut Shared) -> Result<(), Why> {
         let Some(dial) = &mut self.dial else { return Ok(()) };
-        let (side, dialled) = match desk.role {
+        let (side, dialled) = match shared.role {
             Role::Client => (Side::Far, &mut self.far),
             Role::Server => (Side::Plain, &mut self.plain),
         };
         let token = self.name.token(side);
-        let connected = dial.turn(desk.now, |socket| {
+        let connected = dial.turn(shared.now, |socket| {
             sockets::prepare(socket)?;
-            sockets::watch(socket, token, &desk.registry)
+            sockets::watch(socket, token, &shared.registry)
         });
         let Some((socket, _)) = connected.map_err(Why::Unreachable)? else { return Ok(()) };
         dialled.connect(TcpStream::from_std(socket));
-        (self.dial, self.since) = (None, desk.now);
-        if desk.role == Role::Server {
+        (self.dial, self.since) = (None, shared.now);
+        if shared.role == Role::Server {
             self.stage = Stage::Carrying;
             return Ok(());
         }
         self.stage = Stage::Greeting;
-        self.digest(0, desk)
+        self.digest(0, shared)
     }
 
     /// Waits until the far end has heard that it was refused.
-    fn leave(&mut self, refusal: Option<Refusal>, desk: &mut Desk) -> Result<Visit, Why> {
+    fn leave(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Result<Visit, Why> {
         self.far.flush().map_err(Why::Far)?;
         if self.far.waiting() > 0 {
             return Ok(Visit::Rest);
         }
         self.far.finish().map_err(Why::Far)?;
         for _ in 0..LINGER_READS {
-            match self.far.read(&mut desk.inbox).map_err(Why::Far)? {
+            match self.far.read(&mut shared.inbox).map_err(Why::Far)? {
                 None => return Ok(Visit::Rest),
                 Some(0) => break,
                 Some(_) => {}
@@ -234,47 +234,47 @@ impl Pair {
     }
 
     /// Ends the handshake of somebody who took too long, or, for no refusal, because we stop.
-    pub(super) fn give_up(&mut self, refusal: Option<Refusal>, desk: &mut Desk) -> Visit {
-        desk.words.clear();
+    pub(super) fn give_up(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Visit {
+        shared.words.clear();
         let reason = if refusal.is_some() { RefusalCode::TimedOut } else { RefusalCode::Busy };
-        self.session.give_up(reason, &mut desk.words);
-        (self.stage, self.since) = (Stage::Leaving(refusal), desk.now);
-        match self.far.send(&desk.words) {
-            Ok(()) if !desk.words.is_empty() => self.turn(desk),
+        self.session.give_up(reason, &mut shared.words);
+        (self.stage, self.since) = (Stage::Leaving(refusal), shared.now);
+        match self.far.send(&shared.words) {
+            Ok(()) if !shared.words.is_empty() => self.turn(shared),
             // Nothing is said to those who haven't called.
             _ => Visit::Over(parted(refusal)),
         }
     }
 
     /// When what it waits for is due.
-    pub(super) fn due(&self, desk: &Desk) -> Option<Instant> {
+    pub(super) fn due(&self, shared: &Shared) -> Option<Instant> {
         let wait = match self.stage {
             Stage::Dialling => {
-                let end = self.since.checked_add(desk.bounds.connect_timeout);
+                let end = self.since.checked_add(shared.bounds.connect_timeout);
                 let attempt = self.dial.as_ref().and_then(|dial| dial.due());
                 return end.into_iter().chain(attempt).min();
             }
-            Stage::Delayed => desk.failure_delay,
-            Stage::Greeting => desk.bounds.handshake_timeout,
-            Stage::Carrying => desk.bounds.idle_timeout?,
+            Stage::Delayed => shared.failure_delay,
+            Stage::Greeting => shared.bounds.handshake_timeout,
+            Stage::Carrying => shared.bounds.idle_timeout?,
             Stage::Leaving(_) => LINGER,
         };
         self.since.checked_add(wait)
     }
 
     /// What it waited for hasn't come.
-    pub(super) fn time_up(&mut self, desk: &mut Desk) -> Visit {
+    pub(super) fn time_up(&mut self, shared: &mut Shared) -> Visit {
         let late = Refusal::HandshakeTimeout;
         match self.stage {
             Stage::Delayed => {
-                (self.stage, self.since) = (Stage::Greeting, desk.now);
-                desk.callers.greet(self.name.slot, desk.now);
-                self.begin(desk)
+                (self.stage, self.since) = (Stage::Greeting, shared.now);
+                shared.callers.greet(self.name.slot, shared.now);
+                self.begin(shared)
             }
             // The next attempt is due, or that was the last.
-            Stage::Dialling if self.dial.is_some() => self.turn(desk),
+            Stage::Dialling if self.dial.is_some() => self.turn(shared),
             Stage::Dialling => Visit::Over(Why::Unreachable(std::io::ErrorKind::TimedOut.into())),
-            Stage::Greeting if desk.role == Role::Server => self.give_up(Some(late), desk),
+            Stage::Greeting if shared.role == Role::Server => self.give_up(Some(late), shared),
             Stage::Greeting => Visit::Over(Why::Refused(late)),
             Stage::Carrying => Visit::Over(Why::Idle),
             Stage::Leaving(refusal) => Visit::Over(parted(refusal)),

@@ -6,9 +6,9 @@
 
 use countersign::{Event, Key, Refusal, Session};
 
-use super::desk::{Desk, Role};
 use super::notes::{self, Why};
 use super::pair::{Flow, Pair, Stage};
+use super::shared::{Role, Shared};
 
 /// What a record carries at most.
 pub(super) const RECORD: usize = 16 << 10;
@@ -25,17 +25,17 @@ pub(super) const BUFFERS_MAX: usize = (FLOOD + INBOX) + INBOX + RECORD;
 
 impl Pair {
     /// Carries from the far end to the plain one. Says whether anything went.
-    pub(super) fn inward(&mut self, desk: &mut Desk) -> Result<bool, Why> {
+    pub(super) fn inward(&mut self, shared: &mut Shared) -> Result<bool, Why> {
         let went = self.plain.flush().map_err(Why::Plain)?;
         if self.plain.waiting() > 0 {
             return Ok(went);
         }
         match self.inward {
             Flow::Open if self.far.waiting() < FLOOD => {
-                match self.far.read(&mut desk.inbox).map_err(Why::Far)? {
+                match self.far.read(&mut shared.inbox).map_err(Why::Far)? {
                     None => Ok(went),
-                    Some(0) => Err(self.broken_off(desk)),
-                    Some(length) => self.digest(length, desk).map(|()| true),
+                    Some(0) => Err(self.broken_off(shared)),
+                    Some(length) => self.digest(length, shared).map(|()| true),
                 }
             }
             Flow::Ending if self.stage == Stage::Carrying => {
@@ -48,15 +48,15 @@ impl Pair {
     }
 
     /// Carries from the plain end to the far one. Says whether anything went.
-    pub(super) fn outward(&mut self, desk: &mut Desk) -> Result<bool, Why> {
+    pub(super) fn outward(&mut self, shared: &mut Shared) -> Result<bool, Why> {
         let went = self.far.flush().map_err(Why::Far)?;
         if self.far.waiting() > 0 || self.stage != Stage::Carrying {
             return Ok(went);
         }
         match self.outward {
-            Flow::Open => match self.plain.read(&mut desk.inbox).map_err(Why::Plain)? {
+            Flow::Open => match self.plain.read(&mut shared.inbox).map_err(Why::Plain)? {
                 None => Ok(went),
-                Some(length) => self.say(length, desk).map(|()| true),
+                Some(length) => self.say(length, shared).map(|()| true),
             },
             Flow::Ending => {
                 self.far.finish().map_err(Why::Far)?;
@@ -68,8 +68,8 @@ impl Pair {
     }
 
     /// Says to the far end what was read from the plain one; nothing read is its end.
-    fn say(&mut self, length: usize, desk: &mut Desk) -> Result<(), Why> {
-        let Desk { protocol, inbox, outbox, carried, .. } = desk;
+    fn say(&mut self, length: usize, shared: &mut Shared) -> Result<(), Why> {
+        let Shared { protocol, inbox, outbox, carried, .. } = shared;
         outbox.clear();
         let form = self.session.form(protocol);
         for part in inbox[..length].chunks(record_max(&self.session)) {
@@ -86,8 +86,8 @@ impl Pair {
     }
 
     /// Takes what was read from the far end; at first nothing, since a client has to begin.
-    pub(super) fn digest(&mut self, length: usize, desk: &mut Desk) -> Result<(), Why> {
-        let Desk { protocol, inbox, outbox, words, .. } = &mut *desk;
+    pub(super) fn digest(&mut self, length: usize, shared: &mut Shared) -> Result<(), Why> {
+        let Shared { protocol, inbox, outbox, words, .. } = &mut *shared;
         outbox.clear();
         words.clear();
         let mut input = &inbox[..length];
@@ -108,32 +108,32 @@ impl Pair {
         };
         let is_opened = opened.is_some();
         if let Some(key) = opened {
-            *desk.by_key.entry(Box::clone(&key)).or_default() += 1;
-            self.open(key, desk.now);
+            *shared.by_key.entry(Box::clone(&key)).or_default() += 1;
+            self.open(key, shared.now);
         }
         if let Err(refusal) = heard {
-            return self.turn_away(refusal, desk);
+            return self.turn_away(refusal, shared);
         }
-        let sealed = self.session.seal(&mut desk.words);
-        debug_assert_eq!(sealed, desk.words.len(), "no word is longer than any end takes");
-        self.far.send(&desk.words).map_err(Why::Far)?;
-        desk.carried.back += desk.outbox.len() as u64;
-        self.plain.send(&desk.outbox).map_err(Why::Plain)?;
-        if is_opened && desk.role == Role::Server { self.dial(desk) } else { Ok(()) }
+        let sealed = self.session.seal(&mut shared.words);
+        debug_assert_eq!(sealed, shared.words.len(), "no word is longer than any end takes");
+        self.far.send(&shared.words).map_err(Why::Far)?;
+        shared.carried.back += shared.outbox.len() as u64;
+        self.plain.send(&shared.outbox).map_err(Why::Plain)?;
+        if is_opened && shared.role == Role::Server { self.dial(shared) } else { Ok(()) }
     }
 
     /// The far end was refused. Where it is to hear of it, that is sent first.
-    fn turn_away(&mut self, refusal: Refusal, desk: &Desk) -> Result<(), Why> {
-        if !self.is_visitor() || desk.words.is_empty() {
+    fn turn_away(&mut self, refusal: Refusal, shared: &Shared) -> Result<(), Why> {
+        if !self.is_visitor() || shared.words.is_empty() {
             return Err(Why::Refused(refusal));
         }
-        (self.stage, self.since) = (Stage::Leaving(Some(refusal)), desk.now);
-        self.far.send(&desk.words).map_err(Why::Far)
+        (self.stage, self.since) = (Stage::Leaving(Some(refusal)), shared.now);
+        self.far.send(&shared.words).map_err(Why::Far)
     }
 
     /// The far end's stream has ended, without a good-bye.
-    fn broken_off(&mut self, desk: &Desk) -> Why {
-        match self.session.finish(&desk.protocol) {
+    fn broken_off(&mut self, shared: &Shared) -> Why {
+        match self.session.finish(&shared.protocol) {
             Err(refusal) if refusal != Refusal::Truncated => Why::Refused(refusal),
             _ => Why::Cut,
         }

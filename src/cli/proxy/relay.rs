@@ -17,13 +17,13 @@ use slab::Slab;
 use super::admission::Callers;
 use super::alarms::Alarms;
 use super::bounds::Bounds;
-use super::desk::{Carried, Desk, Role};
 use super::door::Door;
 use super::lookup::{Answer, Lookup};
 use super::name::Name;
 use super::notes::{Notes, Why};
 use super::pair::{Pair, Stage, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
+use super::shared::{Carried, Role, Shared};
 use crate::cli::reload::Outcomes;
 use crate::cli::signals::POLL_INTERVAL;
 use crate::cli::version::VERSION;
@@ -43,7 +43,7 @@ const LISTENERS: Token = Token(2);
 pub(super) struct Relay {
     poll: Poll,
     events: Events,
-    pub(super) desk: Desk,
+    pub(super) shared: Shared,
     pub(super) door: Door,
     pub(super) pairs: Slab<Pair>,
     /// Of the pair that came last.
@@ -99,7 +99,7 @@ impl Relay {
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
-            desk: Desk {
+            shared: Shared {
                 role,
                 protocol,
                 lookup,
@@ -141,7 +141,7 @@ impl Relay {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,
         }
-        self.desk.now = system::monotonic();
+        self.shared.now = system::monotonic();
         self.set_time(system::wall());
         for event in &self.events {
             match event.token() {
@@ -150,7 +150,7 @@ impl Relay {
                 _ => notice(&mut self.pairs, &mut self.ready, event),
             }
         }
-        if let Some(answer) = self.desk.lookup.answer() {
+        if let Some(answer) = self.shared.lookup.answer() {
             self.dial(answer);
         }
         // Those who have used up their budget stand behind those who have just become ready.
@@ -173,9 +173,9 @@ impl Relay {
         self.door.close();
         info!("stopping; {} connections are open", self.pairs.len());
         let now = system::monotonic();
-        self.drain = now.checked_add(self.desk.bounds.drain_timeout);
+        self.drain = now.checked_add(self.shared.bounds.drain_timeout);
         for slot in self.slots(Pair::is_visitor) {
-            self.visit(slot, |pair, desk| pair.give_up(None, desk));
+            self.visit(slot, |pair, shared| pair.give_up(None, shared));
         }
     }
 
@@ -190,7 +190,7 @@ impl Relay {
     /// Takes other keys for newcomers. Connections whose peers could not authenticate again are
     /// closed if that is wanted.
     pub(super) fn replace_keys(&mut self, keys: KeyRing) {
-        self.desk.protocol.replace_keys(keys);
+        self.shared.protocol.replace_keys(keys);
         // The next look at the time sees when these run out.
         self.key_expiry = Some(SystemTime::UNIX_EPOCH);
         self.set_time(system::wall());
@@ -198,15 +198,15 @@ impl Relay {
 
     /// Tells the ring the time, by which keys run out.
     fn set_time(&mut self, wall: SystemTime) {
-        self.desk.protocol.set_time(wall);
+        self.shared.protocol.set_time(wall);
         if self.key_expiry.is_none_or(|end| wall <= end) {
             return;
         }
-        self.key_expiry = next_expiry(&self.desk.protocol, wall);
+        self.key_expiry = next_expiry(&self.shared.protocol, wall);
         if !self.closes_revoked {
             return;
         }
-        let protocol = &self.desk.protocol;
+        let protocol = &self.shared.protocol;
         let revoked = self.slots(|pair| pair.session.is_revoked(protocol));
         if !revoked.is_empty() {
             info!("{} connections are closed, whose keys have gone or run out", revoked.len());
@@ -222,7 +222,7 @@ impl Relay {
     }
 
     pub(super) fn role(&self) -> Role {
-        self.desk.role
+        self.shared.role
     }
 
     /// What wakes the loop from another thread.
@@ -232,7 +232,7 @@ impl Relay {
 
     /// Says in the log how everything is.
     pub(super) fn log_status(&self, up: Duration, outcomes: &Outcomes) {
-        let Desk { role, bounds, carried, callers, counters, .. } = &self.desk;
+        let Shared { role, bounds, carried, callers, counters, .. } = &self.shared;
         let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
         let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
         let open = self.pairs.iter().filter(|(_, pair)| pair.stage == Stage::Carrying).count();
@@ -245,7 +245,7 @@ impl Relay {
             open,
             most = bounds.max_connections,
             memory_max = self.memory_max(),
-            throttled = callers.throttled(self.desk.now),
+            throttled = callers.throttled(self.shared.now),
             accepted = counters.accepted,
             authenticated = counters.authenticated,
             received = carried.out,
@@ -267,8 +267,8 @@ impl Relay {
 
     /// What connections come to at most, in bytes: no peer can make the proxy use more.
     pub(super) fn memory_max(&self) -> usize {
-        let pairs = (size_of::<Pair>() + BUFFERS_MAX) * self.desk.bounds.max_connections;
-        pairs.saturating_add(self.desk.callers.memory_max())
+        let pairs = (size_of::<Pair>() + BUFFERS_MAX) * self.shared.bounds.max_connections;
+        pairs.saturating_add(self.shared.callers.memory_max())
     }
 
     fn slots(&self, wanted: impl Fn(&Pair) -> bool) -> Vec<usize> {
@@ -282,21 +282,21 @@ impl Relay {
     }
 
     /// Gives a pair its turn, and sees to what came of it.
-    pub(super) fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Desk) -> Visit) {
+    pub(super) fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Shared) -> Visit) {
         let Some(pair) = self.pairs.get_mut(slot) else { return };
         let was_open = pair.whose().is_open;
-        let visit = act(pair, &mut self.desk);
+        let visit = act(pair, &mut self.shared);
         if !was_open && pair.whose().is_open {
-            self.desk.counters.authenticated += 1;
+            self.shared.counters.authenticated += 1;
             // It hasn't failed, so nobody is worse off for it.
-            let _ = self.desk.callers.leave(slot, None, self.desk.now);
+            let _ = self.shared.callers.leave(slot, None, self.shared.now);
         }
         match visit {
             Visit::Over(why) => return self.remove(slot, &why),
             Visit::Again if !std::mem::replace(&mut pair.queued, true) => self.again.push(slot),
             Visit::Again | Visit::Rest => {}
         }
-        let due = pair.due(&self.desk);
+        let due = pair.due(&self.shared);
         // One that rings too early is set anew when it rings.
         if pair.alarm.is_none() || due.is_none() || due < pair.alarm {
             self.alarms.set(slot, pair.alarm, due);
@@ -307,11 +307,11 @@ impl Relay {
     fn remove(&mut self, slot: usize, why: &Why) {
         let pair = self.pairs.remove(slot);
         self.alarms.set(slot, pair.alarm, None);
-        let (now, whose) = (self.desk.now, pair.whose());
-        self.desk.counters.count(why.close());
+        let (now, whose) = (self.shared.now, pair.whose());
+        self.shared.counters.count(why.close());
         self.notes.ended(now, whose, why);
         let refusal = if let Why::Refused(refusal) = why { Some(*refusal) } else { None };
-        if let Some(admission) = self.desk.callers.leave(slot, refusal, now) {
+        if let Some(admission) = self.shared.callers.leave(slot, refusal, now) {
             self.notes.throttled(now, whose.address, admission);
         }
         pair.end(why);
@@ -319,27 +319,27 @@ impl Relay {
 
     /// Looks at those whose alarm rings.
     fn ring(&mut self) {
-        let now = self.desk.now;
+        let now = self.shared.now;
         if self.drain.is_some_and(|end| end <= now) {
             self.halt();
         }
         while let Some(slot) = self.alarms.ringing(now) {
             let Some(pair) = self.pairs.get_mut(slot) else { return };
             self.alarms.set(slot, pair.alarm.take(), None);
-            let late = pair.due(&self.desk).is_some_and(|due| due <= now);
-            self.visit(slot, |pair, desk| if late { pair.time_up(desk) } else { Visit::Rest });
+            let late = pair.due(&self.shared).is_some_and(|due| due <= now);
+            self.visit(slot, |pair, shared| if late { pair.time_up(shared) } else { Visit::Rest });
         }
     }
 
     /// Has everyone dial who waits for the addresses of the target.
     fn dial(&mut self, Answer { addresses, failure }: Answer) {
         if let Some(failure) = failure {
-            self.notes.lookup_failed(self.desk.now, &failure);
+            self.notes.lookup_failed(self.shared.now, &failure);
         }
         for slot in self.slots(Pair::is_looking) {
             let addresses = Arc::clone(&addresses);
-            self.visit(slot, |pair, desk| {
-                pair.dial_at(addresses, desk).map_or_else(Visit::Over, |()| Visit::Rest)
+            self.visit(slot, |pair, shared| {
+                pair.dial_at(addresses, shared).map_or_else(Visit::Over, |()| Visit::Rest)
             });
         }
     }

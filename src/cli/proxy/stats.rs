@@ -5,10 +5,10 @@ use std::sync::Arc;
 use countersign::stats::{Connections, KeyCounters, ListenerInfo, ListenerStats, Stats};
 use mio::Waker;
 
-use super::desk::{Desk, Role};
 use super::pair::{Pair, Stage};
 use super::pump::BUFFERS_MAX;
 use super::relay::Relay;
+use super::shared::{Role, Shared};
 use crate::cli::admin::{Aggregate, Labels, StatsPublisher, Wake};
 
 /// Wakes the loop of the relay.
@@ -62,7 +62,7 @@ impl Role {
 impl Relay {
     /// What it has done and what it does now. It looks at every connection.
     fn stats(&self, addresses: &[String]) -> Stats {
-        let Desk { protocol, carried, counters, callers, now, .. } = &self.desk;
+        let Shared { protocol, carried, counters, callers, now, .. } = &self.shared;
         let info = Arc::new(ListenerInfo::new("proxy", addresses.to_vec(), protocol.keys()));
         let mut listener = ListenerStats::new(info);
         listener.counters = counters.clone();
@@ -77,14 +77,14 @@ impl Relay {
                 Stage::Leaving(_) => &mut *closing,
             } += 1;
         }
-        let most = self.desk.bounds.max_connections;
+        let most = self.shared.bounds.max_connections;
         (listener.connections_max, listener.buffered_max) = (most, BUFFERS_MAX * most);
         listener.throttled = callers.throttled(*now);
         for (key, KeyCounters { authenticated, open, .. }) in
             protocol.keys().keys().zip(&mut listener.keys)
         {
             let has_it = |pair: &&Pair| pair.key.as_deref() == Some(key.id());
-            *authenticated = self.desk.by_key.get(key.id()).copied().unwrap_or_default();
+            *authenticated = self.shared.by_key.get(key.id()).copied().unwrap_or_default();
             *open = self.pairs.iter().map(|(_, pair)| pair).filter(has_it).count() as u64;
         }
         let mut stats = Stats::default();

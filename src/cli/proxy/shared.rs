@@ -33,7 +33,7 @@ impl Role {
 
 /// What all pairs share.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Shared {
     pub(super) role: Role,
     pub(super) protocol: Protocol,
     /// Where pairs dial.
