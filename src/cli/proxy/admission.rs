@@ -8,8 +8,8 @@ use countersign::server::instant;
 use countersign::{Admission, AdmissionControl, Limits, Refusal, RefusalCode, Session};
 use mio::net::TcpStream;
 
+use super::acceptor::Accepted;
 use super::bounds::Bounds;
-use super::door::Accepted;
 use super::name::Name;
 use super::notes::{Whose, Why};
 use super::pair::{Pair, Visit};
@@ -103,10 +103,10 @@ impl Relay {
             if self.accept_due(now).is_none_or(|due| now < due) {
                 return;
             }
-            match self.door.accept(now) {
-                Accepted::Newcomer(socket, address) => self.meet(socket, address),
-                Accepted::Nobody => return,
-                Accepted::Gone => self.shared.counters.accept_failures += 1,
+            match self.acceptor.accept(now) {
+                Accepted::Connection(socket, address) => self.meet(socket, address),
+                Accepted::Empty => return,
+                Accepted::Aborted => self.shared.counters.accept_failures += 1,
                 Accepted::Paused(error) => {
                     self.shared.counters.accept_pauses += 1;
                     return self.notes.paused(now, &error);
@@ -118,7 +118,7 @@ impl Relay {
     /// When the next accept is due, if somebody may be waiting.
     pub(super) fn accept_due(&self, now: Instant) -> Option<Instant> {
         let room = self.shared.callers.room_at(self.pairs.len())?;
-        self.door.due(now).map(|due| due.max(room))
+        self.acceptor.due(now).map(|due| due.max(room))
     }
 
     /// Decides on a newcomer.

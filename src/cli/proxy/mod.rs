@@ -1,10 +1,10 @@
 //! `countersign proxy`: for programs that know nothing of us.
 
+mod acceptor;
 mod admission;
 mod alarms;
 mod bounds;
 mod daemon;
-mod door;
 mod end;
 mod lookup;
 mod name;

@@ -14,10 +14,10 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
+use super::acceptor::Acceptor;
 use super::admission::Callers;
 use super::alarms::Alarms;
 use super::bounds::Bounds;
-use super::door::Door;
 use super::lookup::{Answer, Lookup};
 use super::name::Name;
 use super::notes::{Notes, Why};
@@ -44,7 +44,7 @@ pub(super) struct Relay {
     poll: Poll,
     events: Events,
     pub(super) shared: Shared,
-    pub(super) door: Door,
+    pub(super) acceptor: Acceptor,
     pub(super) pairs: Slab<Pair>,
     /// Of the pair that came last.
     pub(super) generation: usize,
@@ -115,7 +115,7 @@ impl Relay {
                 counters: Counters::default(),
                 by_key: HashMap::new(),
             },
-            door: Door::new(listeners),
+            acceptor: Acceptor::new(listeners),
             pairs: Slab::new(),
             generation: 0,
             ready: Vec::new(),
@@ -146,7 +146,7 @@ impl Relay {
         for event in &self.events {
             match event.token() {
                 SIGNALS | WAKER => {}
-                token if Name::is_nobodys(token) => self.door.call(token.0 - LISTENERS.0),
+                token if Name::is_nobodys(token) => self.acceptor.ready(token.0 - LISTENERS.0),
                 _ => notice(&mut self.pairs, &mut self.ready, event),
             }
         }
@@ -170,7 +170,7 @@ impl Relay {
 
     /// Lets nobody in any more, and has what is open go on until the deadline.
     pub(super) fn drain(&mut self) {
-        self.door.close();
+        self.acceptor.close();
         info!("stopping; {} connections are open", self.pairs.len());
         let now = system::monotonic();
         self.drain = now.checked_add(self.shared.bounds.drain_timeout);
@@ -181,7 +181,7 @@ impl Relay {
 
     /// Cuts what is open.
     pub(super) fn halt(&mut self) {
-        self.door.close();
+        self.acceptor.close();
         for slot in self.slots(|_| true) {
             self.visit(slot, |_, _| Visit::Over(Why::Stopped));
         }
