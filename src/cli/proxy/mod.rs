@@ -2,7 +2,6 @@
 
 mod acceptor;
 mod admission;
-mod alarms;
 mod bounds;
 mod daemon;
 mod end;
@@ -15,6 +14,7 @@ mod relay;
 mod shared;
 mod sockets;
 mod stats;
+mod timers;
 
 use std::io;
 use std::path::PathBuf;

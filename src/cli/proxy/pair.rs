@@ -46,7 +46,7 @@ pub(super) struct Pair {
     /// It stands in the queue of the ready.
     pub(super) queued: bool,
     /// When it is looked at again by itself.
-    pub(super) alarm: Option<Instant>,
+    pub(super) timer: Option<Instant>,
 }
 
 /// How far a pair has come: a client dials and then greets, a server greets and then dials.
@@ -108,7 +108,7 @@ impl Pair {
             key: None,
             dial: None,
             queued: false,
-            alarm: None,
+            timer: None,
         }
     }
 

@@ -16,7 +16,6 @@ use slab::Slab;
 
 use super::acceptor::Acceptor;
 use super::admission::Callers;
-use super::alarms::Alarms;
 use super::bounds::Bounds;
 use super::lookup::{Answer, Lookup};
 use super::name::Name;
@@ -24,6 +23,7 @@ use super::notes::{Notes, Why};
 use super::pair::{Pair, Stage, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
 use super::shared::{Carried, Role, Shared};
+use super::timers::Timers;
 use crate::cli::reload::Outcomes;
 use crate::cli::signals::POLL_INTERVAL;
 use crate::cli::version::VERSION;
@@ -51,7 +51,7 @@ pub(super) struct Relay {
     /// The slots of those that have a turn now, and of those that have one after them.
     ready: Vec<usize>,
     again: Vec<usize>,
-    alarms: Alarms,
+    timers: Timers,
     pub(super) notes: Notes,
     /// Who could not come in again, because a key has gone or run out, is closed.
     closes_revoked: bool,
@@ -120,7 +120,7 @@ impl Relay {
             generation: 0,
             ready: Vec::new(),
             again: Vec::new(),
-            alarms: Alarms::default(),
+            timers: Timers::default(),
             notes: Notes::default(),
             closes_revoked,
             key_expiry,
@@ -163,7 +163,7 @@ impl Relay {
             }
         }
         self.ready.clear();
-        self.ring();
+        self.expire();
         self.admit();
         Ok(())
     }
@@ -278,7 +278,7 @@ impl Relay {
     /// When the next turn is due, if no event comes before.
     fn due(&self, now: Instant) -> Option<Instant> {
         let work = (!self.again.is_empty()).then_some(now);
-        [work, self.accept_due(now), self.alarms.next(), self.drain].into_iter().flatten().min()
+        [work, self.accept_due(now), self.timers.next(), self.drain].into_iter().flatten().min()
     }
 
     /// Gives a pair its turn, and sees to what came of it.
@@ -298,15 +298,15 @@ impl Relay {
         }
         let due = pair.due(&self.shared);
         // One that rings too early is set anew when it rings.
-        if pair.alarm.is_none() || due.is_none() || due < pair.alarm {
-            self.alarms.set(slot, pair.alarm, due);
-            pair.alarm = due;
+        if pair.timer.is_none() || due.is_none() || due < pair.timer {
+            self.timers.set(slot, pair.timer, due);
+            pair.timer = due;
         }
     }
 
     fn remove(&mut self, slot: usize, why: &Why) {
         let pair = self.pairs.remove(slot);
-        self.alarms.set(slot, pair.alarm, None);
+        self.timers.set(slot, pair.timer, None);
         let (now, whose) = (self.shared.now, pair.whose());
         self.shared.counters.count(why.close());
         self.notes.ended(now, whose, why);
@@ -317,15 +317,15 @@ impl Relay {
         pair.end(why);
     }
 
-    /// Looks at those whose alarm rings.
-    fn ring(&mut self) {
+    /// Looks at those whose timer rings.
+    fn expire(&mut self) {
         let now = self.shared.now;
         if self.drain.is_some_and(|end| end <= now) {
             self.halt();
         }
-        while let Some(slot) = self.alarms.ringing(now) {
+        while let Some(slot) = self.timers.expired(now) {
             let Some(pair) = self.pairs.get_mut(slot) else { return };
-            self.alarms.set(slot, pair.alarm.take(), None);
+            self.timers.set(slot, pair.timer.take(), None);
             let late = pair.due(&self.shared).is_some_and(|due| due <= now);
             self.visit(slot, |pair, shared| if late { pair.time_up(shared) } else { Visit::Rest });
         }

@@ -1,18 +1,18 @@
 //! When to look at whom again.
 //!
-//! A pair waits for one thing at a time, and has one alarm: no later than what it waits for is due,
+//! A pair waits for one thing at a time, and has one timer: no later than what it waits for is due,
 //! and perhaps sooner. Who has been busy in the meantime is given a new one when it rings, so that
 //! what is carried costs no bookkeeping.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-/// The alarms of all pairs, by slot.
+/// The timers of all pairs, by slot.
 #[derive(Debug, Default)]
-pub(super) struct Alarms(BTreeSet<(Instant, usize)>);
+pub(super) struct Timers(BTreeSet<(Instant, usize)>);
 
-impl Alarms {
-    /// Has the alarm of a slot ring at this moment, instead of when it was to.
+impl Timers {
+    /// Has the timer of a slot ring at this moment, instead of when it was to.
     pub(super) fn set(&mut self, slot: usize, old: Option<Instant>, new: Option<Instant>) {
         if let Some(old) = old {
             self.0.remove(&(old, slot));
@@ -22,12 +22,12 @@ impl Alarms {
         }
     }
 
-    /// A slot whose alarm rings now. It rings until another is set.
-    pub(super) fn ringing(&self, now: Instant) -> Option<usize> {
+    /// A slot whose timer rings now. It rings until another is set.
+    pub(super) fn expired(&self, now: Instant) -> Option<usize> {
         self.0.first().filter(|(when, _)| *when <= now).map(|(_, slot)| *slot)
     }
 
-    /// When the next alarm rings.
+    /// When the next timer rings.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.first().map(|(when, _)| *when)
     }
