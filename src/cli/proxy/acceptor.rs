@@ -1,7 +1,7 @@
-//! The acceptor: who waits to be let in, and whether to let them in now.
+//! Accepting: at which listening socket next, and when.
 //!
-//! The poll tells of a waiting connection once, so the door remembers it until an accept has said
-//! that nobody waits.
+//! The poll reports a waiting connection once, so the acceptor remembers each socket as ready until
+//! an accept finds nothing there.
 
 use std::io;
 use std::net::SocketAddr;

@@ -10,8 +10,8 @@ use mio::net::TcpStream;
 
 use super::acceptor::Accepted;
 use super::bounds::Bounds;
+use super::event_log::{Whose, Why};
 use super::name::Name;
-use super::notes::{Whose, Why};
 use super::pair::{Pair, Visit};
 use super::relay::Relay;
 use super::shared::{Role, Shared};
@@ -109,7 +109,7 @@ impl Relay {
                 Accepted::Aborted => self.shared.counters.accept_failures += 1,
                 Accepted::Paused(error) => {
                     self.shared.counters.accept_pauses += 1;
-                    return self.notes.paused(now, &error);
+                    return self.log.paused(now, &error);
                 }
             }
         }
@@ -140,7 +140,7 @@ impl Relay {
             Ok(session) => self.welcome(socket, whose, session, is_delayed),
             Err(why) => {
                 self.shared.counters.count(why.close());
-                self.notes.ended(now, whose, &why);
+                self.log.ended(now, whose, &why);
             }
         }
     }

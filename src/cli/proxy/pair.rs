@@ -9,8 +9,8 @@ use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::end::End;
+use super::event_log::{Whose, Why};
 use super::name::{Name, Side};
-use super::notes::{Whose, Why};
 use super::shared::{Role, Shared};
 use super::sockets;
 

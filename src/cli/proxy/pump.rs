@@ -6,7 +6,7 @@
 
 use countersign::{Event, Key, Refusal, Session};
 
-use super::notes::{self, Why};
+use super::event_log::{self, Why};
 use super::pair::{Flow, Pair, Stage};
 use super::shared::{Role, Shared};
 
@@ -97,7 +97,7 @@ impl Pair {
                 Ok(None) => break Ok(()),
                 Ok(Some(Event::Open(open))) => {
                     debug_assert!(open.is_protected, "records are required");
-                    notes::opened(whose, open.key.map_or("-", Key::id));
+                    event_log::opened(whose, open.key.map_or("-", Key::id));
                     opened = Some(Box::from(open.key.map_or("-", Key::id)));
                 }
                 Ok(Some(Event::Message(message))) => outbox.extend_from_slice(message.bytes),

@@ -17,9 +17,9 @@ use slab::Slab;
 use super::acceptor::Acceptor;
 use super::admission::Callers;
 use super::bounds::Bounds;
+use super::event_log::{EventLog, Why};
 use super::lookup::{Answer, Lookup};
 use super::name::Name;
-use super::notes::{Notes, Why};
 use super::pair::{Pair, Stage, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
 use super::shared::{Carried, Role, Shared};
@@ -52,7 +52,7 @@ pub(super) struct Relay {
     ready: Vec<usize>,
     again: Vec<usize>,
     timers: Timers,
-    pub(super) notes: Notes,
+    pub(super) log: EventLog,
     /// Who could not come in again, because a key has gone or run out, is closed.
     closes_revoked: bool,
     /// When the next key runs out.
@@ -121,7 +121,7 @@ impl Relay {
             ready: Vec::new(),
             again: Vec::new(),
             timers: Timers::default(),
-            notes: Notes::default(),
+            log: EventLog::default(),
             closes_revoked,
             key_expiry,
             drain: None,
@@ -297,7 +297,7 @@ impl Relay {
             Visit::Again | Visit::Rest => {}
         }
         let due = pair.due(&self.shared);
-        // One that rings too early is set anew when it rings.
+        // A timer that expires too early is set again then.
         if pair.timer.is_none() || due.is_none() || due < pair.timer {
             self.timers.set(slot, pair.timer, due);
             pair.timer = due;
@@ -309,15 +309,15 @@ impl Relay {
         self.timers.set(slot, pair.timer, None);
         let (now, whose) = (self.shared.now, pair.whose());
         self.shared.counters.count(why.close());
-        self.notes.ended(now, whose, why);
+        self.log.ended(now, whose, why);
         let refusal = if let Why::Refused(refusal) = why { Some(*refusal) } else { None };
         if let Some(admission) = self.shared.callers.leave(slot, refusal, now) {
-            self.notes.throttled(now, whose.address, admission);
+            self.log.throttled(now, whose.address, admission);
         }
         pair.end(why);
     }
 
-    /// Looks at those whose timer rings.
+    /// Visits the pairs whose timers have expired.
     fn expire(&mut self) {
         let now = self.shared.now;
         if self.drain.is_some_and(|end| end <= now) {
@@ -334,7 +334,7 @@ impl Relay {
     /// Has everyone dial who waits for the addresses of the target.
     fn dial(&mut self, Answer { addresses, failure }: Answer) {
         if let Some(failure) = failure {
-            self.notes.lookup_failed(self.shared.now, &failure);
+            self.log.lookup_failed(self.shared.now, &failure);
         }
         for slot in self.slots(Pair::is_looking) {
             let addresses = Arc::clone(&addresses);

@@ -1,8 +1,8 @@
-//! When to look at whom again.
+//! When to visit each pair again.
 //!
 //! A pair waits for one thing at a time, and has one timer: no later than what it waits for is due,
-//! and perhaps sooner. Who has been busy in the meantime is given a new one when it rings, so that
-//! what is carried costs no bookkeeping.
+//! and perhaps sooner. When it expires, a pair that has been
+//! busy in the meantime is given a new one, so that relaying costs no bookkeeping.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use std::time::Instant;
 pub(super) struct Timers(BTreeSet<(Instant, usize)>);
 
 impl Timers {
-    /// Has the timer of a slot ring at this moment, instead of when it was to.
+    /// Has the timer of a slot expire at `new` instead of `old`.
     pub(super) fn set(&mut self, slot: usize, old: Option<Instant>, new: Option<Instant>) {
         if let Some(old) = old {
             self.0.remove(&(old, slot));
@@ -22,12 +22,12 @@ impl Timers {
         }
     }
 
-    /// A slot whose timer rings now. It rings until another is set.
+    /// A slot whose timer has expired. It stays expired until another is set.
     pub(super) fn expired(&self, now: Instant) -> Option<usize> {
         self.0.first().filter(|(when, _)| *when <= now).map(|(_, slot)| *slot)
     }
 
-    /// When the next timer rings.
+    /// When the next timer expires.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.first().map(|(when, _)| *when)
     }

@@ -1,7 +1,7 @@
 //! What the proxy says in the log: one line an event, none for what is carried.
 //!
 //! Peers decide how often they are refused, so lines of one kind are limited to a few a second, and
-//! the next one says how many were left out.
+//! the next one says how many were suppressed.
 
 use std::fmt;
 use std::io;
@@ -56,22 +56,22 @@ pub(super) struct Whose {
     pub(super) is_open: bool,
 }
 
-/// How often each kind of line was written of late.
+/// The log of the proxy, with a rate limit for each kind of line.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
-    refused: Tally,
-    broken: Tally,
-    unreachable: Tally,
-    lookups: Tally,
-    throttled: Tally,
-    paused: Tally,
+pub(super) struct EventLog {
+    refused: RateLimit,
+    broken: RateLimit,
+    unreachable: RateLimit,
+    lookups: RateLimit,
+    throttled: RateLimit,
+    paused: RateLimit,
 }
 
-impl Notes {
+impl EventLog {
     /// A pair has ended.
     pub(super) fn ended(&mut self, now: Instant, whose: Whose, why: &Why) {
         let Whose { role, address, number, is_open } = whose;
-        let (tally, text) = match (why, role) {
+        let (limit, text) = match (why, role) {
             (Why::Refused(refusal), Role::Client) => {
                 // In the words that whoever dials by hand reads.
                 let reason = ClientError::from(*refusal);
@@ -110,35 +110,35 @@ impl Notes {
                 return;
             }
         };
-        if let Some(left_out) = tally.allows(now) {
-            warn!(peer:% = address, conn = number; "{text}{left_out}");
+        if let Some(suppressed) = limit.allows(now) {
+            warn!(peer:% = address, conn = number; "{text}{suppressed}");
         }
     }
 
     /// So many proofs from an address' network were wrong that callers are received like this.
     pub(super) fn throttled(&mut self, now: Instant, from: SocketAddr, admission: Admission) {
-        if let Some(left_out) = self.throttled.allows(now) {
+        if let Some(suppressed) = self.throttled.allows(now) {
             let address = from.ip().to_canonical();
             let received = if admission == Admission::Delay { "delayed" } else { "refused" };
-            warn!(address:% = address; "throttled: newcomers are {received}{left_out}");
+            warn!(address:% = address; "throttled: newcomers are {received}{suppressed}");
         }
     }
 
     /// The target could not be looked up.
     pub(super) fn lookup_failed(&mut self, now: Instant, reason: &io::Error) {
-        if let Some(left_out) = self.lookups.allows(now) {
+        if let Some(suppressed) = self.lookups.allows(now) {
             let reason = plain(reason);
-            warn!("cannot look up the target: {reason}; its last addresses are used{left_out}");
+            warn!("cannot look up the target: {reason}; its last addresses are used{suppressed}");
         }
     }
 
     /// Accepting has failed for want of something.
     pub(super) fn paused(&mut self, now: Instant, reason: &io::Error) {
-        if let Some(left_out) = self.paused.allows(now) {
+        if let Some(suppressed) = self.paused.allows(now) {
             let reason = plain(reason);
             error!(
                 "accepting pauses: {reason}; raise the limit on descriptors, or lower \
-                    --max-connections{left_out}"
+                    --max-connections{suppressed}"
             );
         }
     }
@@ -188,30 +188,30 @@ impl fmt::Display for Why {
 
 /// One kind of line.
 #[derive(Debug, Default)]
-struct Tally {
+struct RateLimit {
     /// When the second began that is counted.
     since: Option<Instant>,
-    /// The lines of this second, those left out included.
+    /// The lines of this second, with those that were suppressed.
     lines: u32,
 }
 
-/// How many lines were left out, where it is worth a word.
-struct LeftOut(u32);
+/// How many lines were suppressed, where there were any.
+struct Suppressed(u32);
 
-impl Tally {
-    /// Whether a line may be written, and how many were left out before it.
-    fn allows(&mut self, now: Instant) -> Option<LeftOut> {
-        let mut left_out = 0;
+impl RateLimit {
+    /// Whether a line may be written, and how many were suppressed before it.
+    fn allows(&mut self, now: Instant) -> Option<Suppressed> {
+        let mut suppressed = 0;
         if self.since.is_none_or(|since| now >= since + Duration::from_secs(1)) {
-            left_out = self.lines.saturating_sub(LINES_PER_SECOND);
+            suppressed = self.lines.saturating_sub(LINES_PER_SECOND);
             *self = Self { since: Some(now), lines: 0 };
         }
         self.lines = self.lines.saturating_add(1);
-        (self.lines <= LINES_PER_SECOND).then_some(LeftOut(left_out))
+        (self.lines <= LINES_PER_SECOND).then_some(Suppressed(suppressed))
     }
 }
 
-impl fmt::Display for LeftOut {
+impl fmt::Display for Suppressed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 { Ok(()) } else { write!(f, " (and {} more like it before)", self.0) }
     }
