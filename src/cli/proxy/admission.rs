@@ -11,8 +11,8 @@ use mio::net::TcpStream;
 use super::acceptor::Accepted;
 use super::bounds::Bounds;
 use super::event_log::{Whose, Why};
-use super::name::Name;
 use super::pair::{Pair, Visit};
+use super::pair_id::PairId;
 use super::relay::Relay;
 use super::shared::{Role, Shared};
 use crate::cli::system;
@@ -156,15 +156,15 @@ impl Relay {
     /// Gives a newcomer its place.
     fn welcome(&mut self, socket: TcpStream, whose: Whose, session: Session, is_delayed: bool) {
         let now = self.shared.now;
-        self.generation = Name::generation_after(self.generation);
-        let name = Name { slot: self.pairs.vacant_key(), generation: self.generation };
-        let mut pair = Pair::new(name, (socket, whose), session, now);
+        self.generation = PairId::generation_after(self.generation);
+        let id = PairId { slot: self.pairs.vacant_key(), generation: self.generation };
+        let mut pair = Pair::new(id, (socket, whose), session, now);
         if is_delayed {
             self.shared.counters.delayed += 1;
             pair.delay();
         }
         let slot = self.pairs.insert(pair);
-        debug_assert_eq!(slot, name.slot, "the slab gives the slot that it promised");
+        debug_assert_eq!(slot, id.slot, "the slab gives the slot that it promised");
         self.shared.callers.enter(slot, whose.address, now);
         self.visit(slot, |pair, shared| if is_delayed { Visit::Rest } else { pair.begin(shared) });
     }

@@ -7,8 +7,8 @@ mod daemon;
 mod end;
 mod event_log;
 mod lookup;
-mod name;
 mod pair;
+mod pair_id;
 mod pump;
 mod relay;
 mod shared;
@@ -204,7 +204,7 @@ impl Proxy {
         let wanted = self.bounds.max_connections;
         let given = serve::raise_descriptors(2 * wanted as u64)?;
         let room = usize::try_from(given.saturating_sub(serve::DESCRIPTORS_BESIDE) / 2);
-        let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(name::SLOTS_MAX));
+        let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(pair_id::SLOTS_MAX));
         if room < wanted {
             warn!("{given} descriptors allow for {room} connections; raise ulimit -n");
         }

@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 
 use super::end::End;
 use super::event_log::{Whose, Why};
-use super::name::{Name, Side};
+use super::pair_id::{Leg, PairId};
 use super::shared::{Role, Shared};
 use super::sockets;
 
@@ -26,7 +26,7 @@ const LINGER_READS: usize = 16;
 /// One connection that is carried.
 #[derive(Debug)]
 pub(super) struct Pair {
-    name: Name,
+    id: PairId,
     whose: Whose,
     pub(super) plain: End,
     /// The end that speaks `countersign/1`.
@@ -85,7 +85,7 @@ pub(super) enum Visit {
 impl Pair {
     /// A pair for somebody who has called.
     pub(super) fn new(
-        name: Name,
+        id: PairId,
         (socket, whose): (TcpStream, Whose),
         session: Session,
         now: Instant,
@@ -96,7 +96,7 @@ impl Pair {
             Role::Server => (End::default(), caller, Stage::Greeting),
         };
         Self {
-            name,
+            id,
             whose,
             plain,
             far,
@@ -114,11 +114,11 @@ impl Pair {
 
     /// Has its first turn.
     pub(super) fn begin(&mut self, shared: &mut Shared) -> Visit {
-        let (side, caller) = match shared.role {
-            Role::Client => (Side::Plain, &mut self.plain),
-            Role::Server => (Side::Far, &mut self.far),
+        let (leg, caller) = match shared.role {
+            Role::Client => (Leg::Plain, &mut self.plain),
+            Role::Server => (Leg::Secure, &mut self.far),
         };
-        let watched = caller.watch(self.name.token(side), &shared.registry);
+        let watched = caller.watch(self.id.token(leg), &shared.registry);
         let begun = watched.map_err(Why::Unavailable).and_then(|()| match shared.role {
             Role::Client => self.dial(shared),
             Role::Server => self.digest(0, shared),
@@ -127,10 +127,10 @@ impl Pair {
     }
 
     /// Takes note of an event.
-    pub(super) fn notice(&mut self, side: Side, event: &Event) {
-        match side {
-            Side::Plain => self.plain.notice(event),
-            Side::Far => self.far.notice(event),
+    pub(super) fn notice(&mut self, leg: Leg, event: &Event) {
+        match leg {
+            Leg::Plain => self.plain.notice(event),
+            Leg::Secure => self.far.notice(event),
         }
     }
 
@@ -196,11 +196,11 @@ impl Pair {
     /// Goes on if the target has answered.
     fn arrive(&mut self, shared: &mut Shared) -> Result<(), Why> {
         let Some(dial) = &mut self.dial else { return Ok(()) };
-        let (side, dialled) = match shared.role {
-            Role::Client => (Side::Far, &mut self.far),
-            Role::Server => (Side::Plain, &mut self.plain),
+        let (leg, dialled) = match shared.role {
+            Role::Client => (Leg::Secure, &mut self.far),
+            Role::Server => (Leg::Plain, &mut self.plain),
         };
-        let token = self.name.token(side);
+        let token = self.id.token(leg);
         let connected = dial.turn(shared.now, |socket| {
             sockets::prepare(socket)?;
             sockets::watch(socket, token, &shared.registry)
@@ -268,7 +268,7 @@ impl Pair {
         match self.stage {
             Stage::Delayed => {
                 (self.stage, self.since) = (Stage::Greeting, shared.now);
-                shared.callers.greet(self.name.slot, shared.now);
+                shared.callers.greet(self.id.slot, shared.now);
                 self.begin(shared)
             }
             // The next attempt is due, or that was the last.
@@ -325,9 +325,9 @@ impl Pair {
         }
     }
 
-    /// Whether it has this name, which may be that of one before it.
-    pub(super) fn is(&self, name: Name) -> bool {
-        self.name == name
+    /// Whether it has this id, which may be that of one before it.
+    pub(super) fn is(&self, id: PairId) -> bool {
+        self.id == id
     }
 }
 

@@ -19,8 +19,8 @@ use super::admission::Callers;
 use super::bounds::Bounds;
 use super::event_log::{EventLog, Why};
 use super::lookup::{Answer, Lookup};
-use super::name::Name;
 use super::pair::{Pair, Stage, Visit};
+use super::pair_id::PairId;
 use super::pump::{BUFFERS_MAX, INBOX};
 use super::shared::{Carried, Role, Shared};
 use super::timers::Timers;
@@ -146,7 +146,9 @@ impl Relay {
         for event in &self.events {
             match event.token() {
                 SIGNALS | WAKER => {}
-                token if Name::is_nobodys(token) => self.acceptor.ready(token.0 - LISTENERS.0),
+                token if PairId::belongs_to_no_pair(token) => {
+                    self.acceptor.ready(token.0 - LISTENERS.0)
+                }
                 _ => notice(&mut self.pairs, &mut self.ready, event),
             }
         }
@@ -352,12 +354,12 @@ fn next_expiry(protocol: &Protocol, wall: SystemTime) -> Option<SystemTime> {
 
 /// Tells a pair of an event. One for a pair that is gone is no harm.
 fn notice(pairs: &mut Slab<Pair>, ready: &mut Vec<usize>, event: &Event) {
-    let (name, side) = Name::told_by(event.token());
-    let found = pairs.get_mut(name.slot).filter(|pair| pair.is(name));
+    let (id, leg) = PairId::of(event.token());
+    let found = pairs.get_mut(id.slot).filter(|pair| pair.is(id));
     if let Some(pair) = found {
-        pair.notice(side, event);
+        pair.notice(leg, event);
         if !std::mem::replace(&mut pair.queued, true) {
-            ready.push(name.slot);
+            ready.push(id.slot);
         }
     }
 }

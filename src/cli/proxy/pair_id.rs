@@ -13,7 +13,7 @@ pub(super) const SLOTS_MAX: usize = 1 << (HALF - 1);
 
 /// Names one pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct PairId {
     pub(super) slot: usize,
     /// 0 is no pair's.
     pub(super) generation: usize,
@@ -21,28 +21,28 @@ pub(super) struct Name {
 
 /// Which of the two ends of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum Leg {
     Plain = 0,
-    Far = 1,
+    Secure = 1,
 }
 
-impl Name {
+impl PairId {
     /// The token of one of its ends.
-    pub(super) fn token(self, side: Side) -> Token {
+    pub(super) fn token(self, leg: Leg) -> Token {
         debug_assert!(self.slot < SLOTS_MAX, "the limit on connections is capped");
-        Token(self.generation << HALF | self.slot << 1 | side as usize)
+        Token(self.generation << HALF | self.slot << 1 | leg as usize)
     }
 
     /// Whom a token is for.
-    pub(super) fn told_by(Token(token): Token) -> (Self, Side) {
-        let side = if token & 1 == Side::Plain as usize { Side::Plain } else { Side::Far };
+    pub(super) fn of(Token(token): Token) -> (Self, Leg) {
+        let leg = if token & 1 == Leg::Plain as usize { Leg::Plain } else { Leg::Secure };
         let slot = (token & ((1 << HALF) - 1)) >> 1;
-        (Self { slot, generation: token >> HALF }, side)
+        (Self { slot, generation: token >> HALF }, leg)
     }
 
     /// Whether a token is for no pair.
-    pub(super) fn is_nobodys(token: Token) -> bool {
-        Self::told_by(token).0.generation == 0
+    pub(super) fn belongs_to_no_pair(token: Token) -> bool {
+        Self::of(token).0.generation == 0
     }
 
     /// The generation of the next pair. It wraps, past 0.
@@ -58,14 +58,17 @@ mod tests {
     #[test]
     fn a_token_tells_whom_it_is_for() {
         for (slot, generation) in [(0, 1), (7, 40_000), (SLOTS_MAX - 1, (1 << HALF) - 1)] {
-            for side in [Side::Plain, Side::Far] {
-                let name = Name { slot, generation };
-                assert_eq!(Name::told_by(name.token(side)), (name, side));
-                assert!(!Name::is_nobodys(name.token(side)));
+            for leg in [Leg::Plain, Leg::Secure] {
+                let id = PairId { slot, generation };
+                assert_eq!(PairId::of(id.token(leg)), (id, leg));
+                assert!(!PairId::belongs_to_no_pair(id.token(leg)));
             }
         }
-        assert!(Name::is_nobodys(Token(0)) && Name::is_nobodys(Token((1 << HALF) - 1)));
-        assert_eq!(Name::generation_after(0), 1);
-        assert_eq!(Name::generation_after((1 << HALF) - 1), 1, "0 is nobody's");
+        assert!(
+            PairId::belongs_to_no_pair(Token(0))
+                && PairId::belongs_to_no_pair(Token((1 << HALF) - 1))
+        );
+        assert_eq!(PairId::generation_after(0), 1);
+        assert_eq!(PairId::generation_after((1 << HALF) - 1), 1, "0 is nobody's");
     }
 }
