@@ -180,7 +180,7 @@ impl Pair {
         shared.words.clear();
         self.session.give_up(RefusalCode::Busy, &mut shared.words);
         // Where it takes nothing, it hears nothing.
-        let _ = self.far.send(&shared.words);
+        let _ = self.secure.send(&shared.words);
         Visit::Over(Why::Refused(Refusal::TooManyConnections))
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Why {
     /// The plain connection broke.
     Plain(io::Error),
     /// The connection to the far end broke.
-    Far(io::Error),
+    Secure(io::Error),
     /// The far end did what it must not do, or proved nothing, or refused us.
     Refused(Refusal),
     /// Where we dial, nobody answers.
@@ -89,7 +89,7 @@ impl EventLog {
                 (&mut self.refused, format!("refused: {}", refusal.name()))
             }
             (Why::NoKey(reason), _) => (&mut self.refused, reason.to_string()),
-            (Why::Cut | Why::Far(_), Role::Client) if !is_open => {
+            (Why::Cut | Why::Secure(_), Role::Client) if !is_open => {
                 let text = "refused: the far end hung up inside the handshake; does it speak \
                             countersign/1?";
                 (&mut self.refused, text.to_owned())
@@ -157,7 +157,7 @@ impl Why {
         match self {
             Self::Finished => CloseReason::Finished,
             Self::Cut => CloseReason::Truncated,
-            Self::Plain(_) | Self::Far(_) => CloseReason::Reset,
+            Self::Plain(_) | Self::Secure(_) => CloseReason::Reset,
             Self::Refused(refusal) => (*refusal).into(),
             Self::Unreachable(_) | Self::NoKey(_) | Self::Unavailable(_) => {
                 CloseReason::Unavailable
@@ -175,7 +175,7 @@ impl fmt::Display for Why {
             Self::Finished => f.write_str("finished"),
             Self::Cut => f.write_str("cut"),
             Self::Plain(error) => write!(f, "the plain end broke: {}", plain(error)),
-            Self::Far(error) => write!(f, "the far end broke: {}", plain(error)),
+            Self::Secure(error) => write!(f, "the far end broke: {}", plain(error)),
             Self::Refused(refusal) => f.write_str(refusal.name()),
             Self::Unreachable(error) | Self::Unavailable(error) => f.write_str(&plain(error)),
             Self::NoKey(error) => error.fmt(f),

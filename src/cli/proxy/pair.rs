@@ -30,7 +30,7 @@ pub(super) struct Pair {
     whose: Whose,
     pub(super) plain: End,
     /// The end that speaks `countersign/1`.
-    pub(super) far: End,
+    pub(super) secure: End,
     pub(super) session: Session,
     pub(super) stage: Stage,
     /// When the stage began, or anything was carried last.
@@ -91,7 +91,7 @@ impl Pair {
         now: Instant,
     ) -> Self {
         let caller = End::accepted(socket);
-        let (plain, far, stage) = match whose.role {
+        let (plain, secure, stage) = match whose.role {
             Role::Client => (caller, End::default(), Stage::Dialling),
             Role::Server => (End::default(), caller, Stage::Greeting),
         };
@@ -99,7 +99,7 @@ impl Pair {
             id,
             whose,
             plain,
-            far,
+            secure,
             session,
             stage,
             since: now,
@@ -116,7 +116,7 @@ impl Pair {
     pub(super) fn begin(&mut self, shared: &mut Shared) -> Visit {
         let (leg, caller) = match shared.role {
             Role::Client => (Leg::Plain, &mut self.plain),
-            Role::Server => (Leg::Secure, &mut self.far),
+            Role::Server => (Leg::Secure, &mut self.secure),
         };
         let watched = caller.watch(self.id.token(leg), &shared.registry);
         let begun = watched.map_err(Why::Unavailable).and_then(|()| match shared.role {
@@ -130,7 +130,7 @@ impl Pair {
     pub(super) fn notice(&mut self, leg: Leg, event: &Event) {
         match leg {
             Leg::Plain => self.plain.notice(event),
-            Leg::Secure => self.far.notice(event),
+            Leg::Secure => self.secure.notice(event),
         }
     }
 
@@ -146,7 +146,7 @@ impl Pair {
 
     fn act(&mut self, shared: &mut Shared) -> Result<Visit, Why> {
         self.plain.check().map_err(Why::Plain)?;
-        self.far.check().map_err(Why::Far)?;
+        self.secure.check().map_err(Why::Secure)?;
         if self.stage == Stage::Dialling {
             self.arrive(shared)?;
         }
@@ -197,7 +197,7 @@ impl Pair {
     fn arrive(&mut self, shared: &mut Shared) -> Result<(), Why> {
         let Some(dial) = &mut self.dial else { return Ok(()) };
         let (leg, dialled) = match shared.role {
-            Role::Client => (Leg::Secure, &mut self.far),
+            Role::Client => (Leg::Secure, &mut self.secure),
             Role::Server => (Leg::Plain, &mut self.plain),
         };
         let token = self.id.token(leg);
@@ -218,13 +218,13 @@ impl Pair {
 
     /// Waits until the far end has heard that it was refused.
     fn leave(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Result<Visit, Why> {
-        self.far.flush().map_err(Why::Far)?;
-        if self.far.waiting() > 0 {
+        self.secure.flush().map_err(Why::Secure)?;
+        if self.secure.waiting() > 0 {
             return Ok(Visit::Rest);
         }
-        self.far.finish().map_err(Why::Far)?;
+        self.secure.finish().map_err(Why::Secure)?;
         for _ in 0..LINGER_READS {
-            match self.far.read(&mut shared.inbox).map_err(Why::Far)? {
+            match self.secure.read(&mut shared.inbox).map_err(Why::Secure)? {
                 None => return Ok(Visit::Rest),
                 Some(0) => break,
                 Some(_) => {}
@@ -239,7 +239,7 @@ impl Pair {
         let reason = if refusal.is_some() { RefusalCode::TimedOut } else { RefusalCode::Busy };
         self.session.give_up(reason, &mut shared.words);
         (self.stage, self.since) = (Stage::Leaving(refusal), shared.now);
-        match self.far.send(&shared.words) {
+        match self.secure.send(&shared.words) {
             Ok(()) if !shared.words.is_empty() => self.turn(shared),
             // Nothing is said to those who haven't called.
             _ => Visit::Over(parted(refusal)),
@@ -321,7 +321,7 @@ impl Pair {
             self.plain.complete();
         }
         if is_finished || (!self.whose.is_open && matches!(why, Why::Refused(_))) {
-            self.far.complete();
+            self.secure.complete();
         }
     }
 

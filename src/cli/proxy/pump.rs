@@ -31,8 +31,8 @@ impl Pair {
             return Ok(went);
         }
         match self.inward {
-            Flow::Open if self.far.waiting() < FLOOD => {
-                match self.far.read(&mut shared.inbox).map_err(Why::Far)? {
+            Flow::Open if self.secure.waiting() < FLOOD => {
+                match self.secure.read(&mut shared.inbox).map_err(Why::Secure)? {
                     None => Ok(went),
                     Some(0) => Err(self.broken_off(shared)),
                     Some(length) => self.digest(length, shared).map(|()| true),
@@ -49,8 +49,8 @@ impl Pair {
 
     /// Carries from the plain end to the far one. Says whether anything went.
     pub(super) fn outward(&mut self, shared: &mut Shared) -> Result<bool, Why> {
-        let went = self.far.flush().map_err(Why::Far)?;
-        if self.far.waiting() > 0 || self.stage != Stage::Carrying {
+        let went = self.secure.flush().map_err(Why::Secure)?;
+        if self.secure.waiting() > 0 || self.stage != Stage::Carrying {
             return Ok(went);
         }
         match self.outward {
@@ -59,7 +59,7 @@ impl Pair {
                 Some(length) => self.say(length, shared).map(|()| true),
             },
             Flow::Ending => {
-                self.far.finish().map_err(Why::Far)?;
+                self.secure.finish().map_err(Why::Secure)?;
                 self.outward = Flow::Ended;
                 Ok(true)
             }
@@ -82,7 +82,7 @@ impl Pair {
         let sealed = self.session.seal(outbox);
         debug_assert_eq!(sealed, outbox.len(), "no record is longer than the far end takes");
         carried.out += length as u64;
-        self.far.send(outbox).map_err(Why::Far)
+        self.secure.send(outbox).map_err(Why::Secure)
     }
 
     /// Takes what was read from the far end; at first nothing, since a client has to begin.
@@ -116,7 +116,7 @@ impl Pair {
         }
         let sealed = self.session.seal(&mut shared.words);
         debug_assert_eq!(sealed, shared.words.len(), "no word is longer than any end takes");
-        self.far.send(&shared.words).map_err(Why::Far)?;
+        self.secure.send(&shared.words).map_err(Why::Secure)?;
         shared.carried.back += shared.outbox.len() as u64;
         self.plain.send(&shared.outbox).map_err(Why::Plain)?;
         if is_opened && shared.role == Role::Server { self.dial(shared) } else { Ok(()) }
@@ -128,7 +128,7 @@ impl Pair {
             return Err(Why::Refused(refusal));
         }
         (self.stage, self.since) = (Stage::Leaving(Some(refusal)), shared.now);
-        self.far.send(&shared.words).map_err(Why::Far)
+        self.secure.send(&shared.words).map_err(Why::Secure)
     }
 
     /// The far end's stream has ended, without a good-bye.

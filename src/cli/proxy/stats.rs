@@ -69,7 +69,7 @@ impl Relay {
         (listener.counters.bytes_in, listener.counters.bytes_out) = (carried.out, carried.back);
         let Connections { delayed, handshake, open, closing, .. } = &mut listener.connections;
         for (_, pair) in &self.pairs {
-            listener.buffered += pair.plain.waiting() + pair.far.waiting();
+            listener.buffered += pair.plain.waiting() + pair.secure.waiting();
             *match pair.stage {
                 Stage::Delayed => &mut *delayed,
                 Stage::Greeting | Stage::Dialling => &mut *handshake,
