@@ -36,9 +36,9 @@ pub(super) struct Pair {
     /// When the stage began, or anything was carried last.
     pub(super) since: Instant,
     /// From the plain end to the far one.
-    pub(super) outward: Flow,
+    pub(super) outward: Direction,
     /// From the far end to the plain one.
-    pub(super) inward: Flow,
+    pub(super) inward: Direction,
     /// The id of the key by which both ends have proved themselves.
     pub(super) key: Option<Box<str>>,
     /// The connection that is being dialled; none as well while the target is looked up.
@@ -65,7 +65,7 @@ pub(super) enum Stage {
 
 /// How far one direction has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
+pub(super) enum Direction {
     Open,
     /// Its source has ended; what waits is still to be sent, and then the end.
     Ending,
@@ -103,8 +103,8 @@ impl Pair {
             session,
             stage,
             since: now,
-            outward: Flow::Open,
-            inward: Flow::Open,
+            outward: Direction::Open,
+            inward: Direction::Open,
             key: None,
             dial: None,
             queued: false,
@@ -155,7 +155,7 @@ impl Pair {
                 return self.leave(refusal, shared);
             }
             let (inward, outward) = (self.inward(shared)?, self.outward(shared)?);
-            if (self.inward, self.outward) == (Flow::Ended, Flow::Ended) {
+            if (self.inward, self.outward) == (Direction::Ended, Direction::Ended) {
                 return Ok(Visit::Over(Why::Finished));
             }
             if !(inward || outward) {

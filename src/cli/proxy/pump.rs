@@ -7,7 +7,7 @@
 use countersign::{Event, Key, Refusal, Session};
 
 use super::event_log::{self, Why};
-use super::pair::{Flow, Pair, Stage};
+use super::pair::{Direction, Pair, Stage};
 use super::shared::{Role, Shared};
 
 /// What a record carries at most.
@@ -31,19 +31,19 @@ impl Pair {
             return Ok(went);
         }
         match self.inward {
-            Flow::Open if self.secure.waiting() < FLOOD => {
+            Direction::Open if self.secure.waiting() < FLOOD => {
                 match self.secure.read(&mut shared.inbox).map_err(Why::Secure)? {
                     None => Ok(went),
                     Some(0) => Err(self.broken_off(shared)),
                     Some(length) => self.digest(length, shared).map(|()| true),
                 }
             }
-            Flow::Ending if self.stage == Stage::Carrying => {
+            Direction::Ending if self.stage == Stage::Carrying => {
                 self.plain.finish().map_err(Why::Plain)?;
-                self.inward = Flow::Ended;
+                self.inward = Direction::Ended;
                 Ok(true)
             }
-            Flow::Open | Flow::Ending | Flow::Ended => Ok(went),
+            Direction::Open | Direction::Ending | Direction::Ended => Ok(went),
         }
     }
 
@@ -54,16 +54,16 @@ impl Pair {
             return Ok(went);
         }
         match self.outward {
-            Flow::Open => match self.plain.read(&mut shared.inbox).map_err(Why::Plain)? {
+            Direction::Open => match self.plain.read(&mut shared.inbox).map_err(Why::Plain)? {
                 None => Ok(went),
                 Some(length) => self.say(length, shared).map(|()| true),
             },
-            Flow::Ending => {
+            Direction::Ending => {
                 self.secure.finish().map_err(Why::Secure)?;
-                self.outward = Flow::Ended;
+                self.outward = Direction::Ended;
                 Ok(true)
             }
-            Flow::Ended => Ok(went),
+            Direction::Ended => Ok(went),
         }
     }
 
@@ -77,7 +77,7 @@ impl Pair {
         }
         if length == 0 {
             self.session.say_goodbye(outbox);
-            self.outward = Flow::Ending;
+            self.outward = Direction::Ending;
         }
         let sealed = self.session.seal(outbox);
         debug_assert_eq!(sealed, outbox.len(), "no record is longer than the far end takes");
@@ -101,7 +101,7 @@ impl Pair {
                     opened = Some(Box::from(open.key.map_or("-", Key::id)));
                 }
                 Ok(Some(Event::Message(message))) => outbox.extend_from_slice(message.bytes),
-                Ok(Some(Event::Finished)) => self.inward = Flow::Ending,
+                Ok(Some(Event::Finished)) => self.inward = Direction::Ending,
                 Ok(Some(_)) => {}
                 Err(refusal) => break Err(refusal),
             }
