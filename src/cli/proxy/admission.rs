@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 
 use super::acceptor::Accepted;
 use super::bounds::Bounds;
-use super::event_log::{Whose, Why};
+use super::event_log::{CloseCause, PairInfo};
 use super::pair::{Pair, Visit};
 use super::pair_id::PairId;
 use super::relay::Relay;
@@ -126,46 +126,48 @@ impl Relay {
         let Shared { role, now, .. } = self.shared;
         self.shared.counters.accepted += 1;
         let number = self.shared.counters.accepted;
-        let whose = Whose { role, address, number, is_open: false };
+        let info = PairInfo { role, address, number, is_open: false };
         let (admission, evicted) = self.shared.callers.admit(address, self.pairs.len(), now);
         let is_delayed = admission == Admission::Delay;
         let session = match admission {
-            Admission::Reject(refusal) => Err(Why::Refused(refusal)),
+            Admission::Reject(refusal) => Err(CloseCause::Refused(refusal)),
             Admission::Accept | Admission::Delay => self.session(),
         };
         if let Some(slot) = evicted {
             self.visit(slot, Pair::evict);
         }
         match session {
-            Ok(session) => self.welcome(socket, whose, session, is_delayed),
-            Err(why) => {
-                self.shared.counters.count(why.close());
-                self.log.ended(now, whose, &why);
+            Ok(session) => self.welcome(socket, info, session, is_delayed),
+            Err(cause) => {
+                self.shared.counters.count(cause.close());
+                self.log.ended(now, info, &cause);
             }
         }
     }
 
-    fn session(&self) -> Result<Session, Why> {
-        let nonce = system::random().map_err(Why::Unavailable)?;
+    fn session(&self) -> Result<Session, CloseCause> {
+        let nonce = system::random().map_err(CloseCause::Unavailable)?;
         match self.shared.role {
-            Role::Client => Session::client(&self.shared.protocol, nonce).map_err(Why::NoKey),
+            Role::Client => {
+                Session::client(&self.shared.protocol, nonce).map_err(CloseCause::NoKey)
+            }
             Role::Server => Ok(Session::server(&self.shared.protocol, nonce)),
         }
     }
 
     /// Gives a newcomer its place.
-    fn welcome(&mut self, socket: TcpStream, whose: Whose, session: Session, is_delayed: bool) {
+    fn welcome(&mut self, socket: TcpStream, info: PairInfo, session: Session, is_delayed: bool) {
         let now = self.shared.now;
         self.generation = PairId::generation_after(self.generation);
         let id = PairId { slot: self.pairs.vacant_key(), generation: self.generation };
-        let mut pair = Pair::new(id, (socket, whose), session, now);
+        let mut pair = Pair::new(id, (socket, info), session, now);
         if is_delayed {
             self.shared.counters.delayed += 1;
             pair.delay();
         }
         let slot = self.pairs.insert(pair);
         debug_assert_eq!(slot, id.slot, "the slab gives the slot that it promised");
-        self.shared.callers.enter(slot, whose.address, now);
+        self.shared.callers.enter(slot, info.address, now);
         self.visit(slot, |pair, shared| if is_delayed { Visit::Rest } else { pair.begin(shared) });
     }
 }
@@ -175,12 +177,12 @@ impl Pair {
     /// that was refused already is refused for what it did.
     fn evict(&mut self, shared: &mut Shared) -> Visit {
         if let Some(refusal) = self.refusal() {
-            return Visit::Over(Why::Refused(refusal));
+            return Visit::Over(CloseCause::Refused(refusal));
         }
         shared.words.clear();
         self.session.give_up(RefusalCode::Busy, &mut shared.words);
         // Where it takes nothing, it hears nothing.
         let _ = self.secure.send(&shared.words);
-        Visit::Over(Why::Refused(Refusal::TooManyConnections))
+        Visit::Over(CloseCause::Refused(Refusal::TooManyConnections))
     }
 }

@@ -118,8 +118,8 @@ impl Daemon {
             let stopping = "stopping: what is open is carried to its end";
             self.manager.turn(self.is_stopping, stopping, || true);
         }
-        let Shared { counters, carried, .. } = &self.relay.shared;
-        info!("stopped; {} connections, {carried}", counters.accepted);
+        let Shared { counters, bytes, .. } = &self.relay.shared;
+        info!("stopped; {} connections, {bytes}", counters.accepted);
         Ok(())
     }
 

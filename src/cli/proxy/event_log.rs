@@ -19,11 +19,11 @@ const LINES_PER_SECOND: u32 = 10;
 
 /// Why a pair has ended.
 #[derive(Debug)]
-pub(super) enum Why {
+pub(super) enum CloseCause {
     /// Both directions were carried to their ends.
     Finished,
     /// The far end's stream ended without a good-bye, so it may lack its end.
-    Cut,
+    Truncated,
     /// The plain connection broke.
     Plain(io::Error),
     /// The connection to the far end broke.
@@ -44,9 +44,9 @@ pub(super) enum Why {
     Unavailable(io::Error),
 }
 
-/// Whose line it is.
+/// What the log says about a pair.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Whose {
+pub(super) struct PairInfo {
     pub(super) role: Role,
     /// Who called.
     pub(super) address: SocketAddr,
@@ -69,40 +69,40 @@ pub(super) struct EventLog {
 
 impl EventLog {
     /// A pair has ended.
-    pub(super) fn ended(&mut self, now: Instant, whose: Whose, why: &Why) {
-        let Whose { role, address, number, is_open } = whose;
-        let (limit, text) = match (why, role) {
-            (Why::Refused(refusal), Role::Client) => {
+    pub(super) fn ended(&mut self, now: Instant, info: PairInfo, cause: &CloseCause) {
+        let PairInfo { role, address, number, is_open } = info;
+        let (limit, text) = match (cause, role) {
+            (CloseCause::Refused(refusal), Role::Client) => {
                 // In the words that whoever dials by hand reads.
                 let reason = ClientError::from(*refusal);
                 (&mut self.refused, format!("refused: {}: {reason}", refusal.name()))
             }
-            (Why::Refused(refusal), Role::Server) if is_open => {
+            (CloseCause::Refused(refusal), Role::Server) if is_open => {
                 (&mut self.broken, format!("cut: {}: {refusal}", refusal.name()))
             }
-            (Why::Refused(Refusal::Throttled), Role::Server) => {
+            (CloseCause::Refused(Refusal::Throttled), Role::Server) => {
                 // Of its network was told already.
-                debug!(peer:% = address, conn = number; "refused: {why}");
+                debug!(peer:% = address, conn = number; "refused: {cause}");
                 return;
             }
-            (Why::Refused(refusal), Role::Server) => {
+            (CloseCause::Refused(refusal), Role::Server) => {
                 (&mut self.refused, format!("refused: {}", refusal.name()))
             }
-            (Why::NoKey(reason), _) => (&mut self.refused, reason.to_string()),
-            (Why::Cut | Why::Secure(_), Role::Client) if !is_open => {
+            (CloseCause::NoKey(reason), _) => (&mut self.refused, reason.to_string()),
+            (CloseCause::Truncated | CloseCause::Secure(_), Role::Client) if !is_open => {
                 let text = "refused: the far end hung up inside the handshake; does it speak \
                             countersign/1?";
                 (&mut self.refused, text.to_owned())
             }
-            (Why::Cut, _) if is_open => {
+            (CloseCause::Truncated, _) if is_open => {
                 (&mut self.broken, "cut: the far end's stream lacks its end".to_owned())
             }
-            (Why::Unreachable(reason), _) => {
+            (CloseCause::Unreachable(reason), _) => {
                 let target = if role == Role::Client { "the far end" } else { "the target" };
                 let text = format!("cannot connect to {target}: {}", plain(reason));
                 (&mut self.unreachable, text)
             }
-            (Why::Unavailable(reason), _) => {
+            (CloseCause::Unavailable(reason), _) => {
                 (&mut self.broken, format!("turned away, the system failed: {}", plain(reason)))
             }
             (routine, _) => {
@@ -145,18 +145,18 @@ impl EventLog {
 }
 
 /// Both ends have proved themselves.
-pub(super) fn opened(whose: Whose, key: &str) {
-    let Whose { role, address, number, .. } = whose;
+pub(super) fn opened(info: PairInfo, key: &str) {
+    let PairInfo { role, address, number, .. } = info;
     let text = if role == Role::Client { "the far end has proved itself" } else { "let in" };
     debug!(peer:% = address, conn = number, key; "{text}");
 }
 
-impl Why {
+impl CloseCause {
     /// The same as counters have it.
     pub(super) fn close(&self) -> CloseReason {
         match self {
             Self::Finished => CloseReason::Finished,
-            Self::Cut => CloseReason::Truncated,
+            Self::Truncated => CloseReason::Truncated,
             Self::Plain(_) | Self::Secure(_) => CloseReason::Reset,
             Self::Refused(refusal) => (*refusal).into(),
             Self::Unreachable(_) | Self::NoKey(_) | Self::Unavailable(_) => {
@@ -169,11 +169,11 @@ impl Why {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for CloseCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finished => f.write_str("finished"),
-            Self::Cut => f.write_str("cut"),
+            Self::Truncated => f.write_str("cut"),
             Self::Plain(error) => write!(f, "the plain end broke: {}", plain(error)),
             Self::Secure(error) => write!(f, "the far end broke: {}", plain(error)),
             Self::Refused(refusal) => f.write_str(refusal.name()),

@@ -9,7 +9,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 
 use super::end::End;
-use super::event_log::{Whose, Why};
+use super::event_log::{CloseCause, PairInfo};
 use super::pair_id::{Leg, PairId};
 use super::shared::{Role, Shared};
 use super::sockets;
@@ -27,7 +27,7 @@ const LINGER_READS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Pair {
     id: PairId,
-    whose: Whose,
+    info: PairInfo,
     pub(super) plain: End,
     /// The end that speaks `countersign/1`.
     pub(super) secure: End,
@@ -79,25 +79,25 @@ pub(super) enum Visit {
     Rest,
     /// The budget is used up, and there may be more to do.
     Again,
-    Over(Why),
+    Over(CloseCause),
 }
 
 impl Pair {
     /// A pair for somebody who has called.
     pub(super) fn new(
         id: PairId,
-        (socket, whose): (TcpStream, Whose),
+        (socket, info): (TcpStream, PairInfo),
         session: Session,
         now: Instant,
     ) -> Self {
         let caller = End::accepted(socket);
-        let (plain, secure, stage) = match whose.role {
+        let (plain, secure, stage) = match info.role {
             Role::Client => (caller, End::default(), Stage::Dialling),
             Role::Server => (End::default(), caller, Stage::Greeting),
         };
         Self {
             id,
-            whose,
+            info,
             plain,
             secure,
             session,
@@ -119,7 +119,7 @@ impl Pair {
             Role::Server => (Leg::Secure, &mut self.secure),
         };
         let watched = caller.watch(self.id.token(leg), &shared.registry);
-        let begun = watched.map_err(Why::Unavailable).and_then(|()| match shared.role {
+        let begun = watched.map_err(CloseCause::Unavailable).and_then(|()| match shared.role {
             Role::Client => self.dial(shared),
             Role::Server => self.digest(0, shared),
         });
@@ -140,13 +140,13 @@ impl Pair {
             (Ok(visit), _) => visit,
             // Whatever they do who aren't let in, it was that which ended it.
             (Err(_), Stage::Leaving(refusal)) => Visit::Over(parted(refusal)),
-            (Err(why), _) => Visit::Over(why),
+            (Err(cause), _) => Visit::Over(cause),
         }
     }
 
-    fn act(&mut self, shared: &mut Shared) -> Result<Visit, Why> {
-        self.plain.check().map_err(Why::Plain)?;
-        self.secure.check().map_err(Why::Secure)?;
+    fn act(&mut self, shared: &mut Shared) -> Result<Visit, CloseCause> {
+        self.plain.check().map_err(CloseCause::Plain)?;
+        self.secure.check().map_err(CloseCause::Secure)?;
         if self.stage == Stage::Dialling {
             self.arrive(shared)?;
         }
@@ -156,7 +156,7 @@ impl Pair {
             }
             let (inward, outward) = (self.inward(shared)?, self.outward(shared)?);
             if (self.inward, self.outward) == (Direction::Ended, Direction::Ended) {
-                return Ok(Visit::Over(Why::Finished));
+                return Ok(Visit::Over(CloseCause::Finished));
             }
             if !(inward || outward) {
                 return Ok(Visit::Rest);
@@ -169,7 +169,7 @@ impl Pair {
     }
 
     /// Dials the target as soon as its addresses are known.
-    pub(super) fn dial(&mut self, shared: &mut Shared) -> Result<(), Why> {
+    pub(super) fn dial(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
         match shared.lookup.begin() {
             Some(addresses) => self.dial_at(addresses, shared),
             None => Ok(()),
@@ -186,7 +186,7 @@ impl Pair {
         &mut self,
         addresses: Arc<[Address]>,
         shared: &mut Shared,
-    ) -> Result<(), Why> {
+    ) -> Result<(), CloseCause> {
         let spent = shared.now.saturating_duration_since(self.since);
         let left = shared.bounds.connect_timeout.saturating_sub(spent);
         self.dial = Some(Box::new(Dial::new(addresses, shared.now, left)));
@@ -194,7 +194,7 @@ impl Pair {
     }
 
     /// Goes on if the target has answered.
-    fn arrive(&mut self, shared: &mut Shared) -> Result<(), Why> {
+    fn arrive(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
         let Some(dial) = &mut self.dial else { return Ok(()) };
         let (leg, dialled) = match shared.role {
             Role::Client => (Leg::Secure, &mut self.secure),
@@ -205,7 +205,7 @@ impl Pair {
             sockets::prepare(socket)?;
             sockets::watch(socket, token, &shared.registry)
         });
-        let Some((socket, _)) = connected.map_err(Why::Unreachable)? else { return Ok(()) };
+        let Some((socket, _)) = connected.map_err(CloseCause::Unreachable)? else { return Ok(()) };
         dialled.connect(TcpStream::from_std(socket));
         (self.dial, self.since) = (None, shared.now);
         if shared.role == Role::Server {
@@ -217,14 +217,18 @@ impl Pair {
     }
 
     /// Waits until the far end has heard that it was refused.
-    fn leave(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Result<Visit, Why> {
-        self.secure.flush().map_err(Why::Secure)?;
+    fn leave(
+        &mut self,
+        refusal: Option<Refusal>,
+        shared: &mut Shared,
+    ) -> Result<Visit, CloseCause> {
+        self.secure.flush().map_err(CloseCause::Secure)?;
         if self.secure.waiting() > 0 {
             return Ok(Visit::Rest);
         }
-        self.secure.finish().map_err(Why::Secure)?;
+        self.secure.finish().map_err(CloseCause::Secure)?;
         for _ in 0..LINGER_READS {
-            match self.secure.read(&mut shared.inbox).map_err(Why::Secure)? {
+            match self.secure.read(&mut shared.inbox).map_err(CloseCause::Secure)? {
                 None => return Ok(Visit::Rest),
                 Some(0) => break,
                 Some(_) => {}
@@ -273,10 +277,12 @@ impl Pair {
             }
             // The next attempt is due, or that was the last.
             Stage::Dialling if self.dial.is_some() => self.turn(shared),
-            Stage::Dialling => Visit::Over(Why::Unreachable(std::io::ErrorKind::TimedOut.into())),
+            Stage::Dialling => {
+                Visit::Over(CloseCause::Unreachable(std::io::ErrorKind::TimedOut.into()))
+            }
             Stage::Greeting if shared.role == Role::Server => self.give_up(Some(late), shared),
-            Stage::Greeting => Visit::Over(Why::Refused(late)),
-            Stage::Carrying => Visit::Over(Why::Idle),
+            Stage::Greeting => Visit::Over(CloseCause::Refused(late)),
+            Stage::Carrying => Visit::Over(CloseCause::Idle),
             Stage::Leaving(refusal) => Visit::Over(parted(refusal)),
         }
     }
@@ -284,7 +290,7 @@ impl Pair {
     /// Whether it is somebody who hasn't proved to be let in.
     pub(super) fn is_visitor(&self) -> bool {
         let is_before = matches!(self.stage, Stage::Greeting | Stage::Delayed);
-        self.whose.role == Role::Server && is_before
+        self.info.role == Role::Server && is_before
     }
 
     /// Why it is being refused, if it is.
@@ -297,17 +303,17 @@ impl Pair {
         self.stage = Stage::Delayed;
     }
 
-    /// Whose it is, for the log.
-    pub(super) fn whose(&self) -> Whose {
-        self.whose
+    /// What the log says about it.
+    pub(super) fn info(&self) -> PairInfo {
+        self.info
     }
 
     /// Both ends have proved themselves.
     pub(super) fn open(&mut self, key: Box<str>, now: Instant) {
         self.key = Some(key);
-        self.whose.is_open = true;
+        self.info.is_open = true;
         self.since = now;
-        self.stage = match self.whose.role {
+        self.stage = match self.info.role {
             Role::Client => Stage::Carrying,
             Role::Server => Stage::Dialling,
         };
@@ -315,12 +321,12 @@ impl Pair {
 
     /// Ends it. Unless both directions were carried to their ends, no peer may take what it has
     /// for the whole. Who is refused has nothing yet, and can tell why from an end in order.
-    pub(super) fn end(self, why: &Why) {
-        let is_finished = matches!(why, Why::Finished);
+    pub(super) fn end(self, cause: &CloseCause) {
+        let is_finished = matches!(cause, CloseCause::Finished);
         if is_finished {
             self.plain.complete();
         }
-        if is_finished || (!self.whose.is_open && matches!(why, Why::Refused(_))) {
+        if is_finished || (!self.info.is_open && matches!(cause, CloseCause::Refused(_))) {
             self.secure.complete();
         }
     }
@@ -331,7 +337,7 @@ impl Pair {
     }
 }
 
-/// Why somebody was not let in who was told so.
-fn parted(refusal: Option<Refusal>) -> Why {
-    refusal.map_or(Why::Stopped, Why::Refused)
+/// Why a peer that was told so was rejected.
+fn parted(refusal: Option<Refusal>) -> CloseCause {
+    refusal.map_or(CloseCause::Stopped, CloseCause::Refused)
 }

@@ -6,7 +6,7 @@
 
 use countersign::{Event, Key, Refusal, Session};
 
-use super::event_log::{self, Why};
+use super::event_log::{self, CloseCause};
 use super::pair::{Direction, Pair, Stage};
 use super::shared::{Role, Shared};
 
@@ -25,21 +25,21 @@ pub(super) const BUFFERS_MAX: usize = (FLOOD + INBOX) + INBOX + RECORD;
 
 impl Pair {
     /// Carries from the far end to the plain one. Says whether anything went.
-    pub(super) fn inward(&mut self, shared: &mut Shared) -> Result<bool, Why> {
-        let went = self.plain.flush().map_err(Why::Plain)?;
+    pub(super) fn inward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
+        let went = self.plain.flush().map_err(CloseCause::Plain)?;
         if self.plain.waiting() > 0 {
             return Ok(went);
         }
         match self.inward {
             Direction::Open if self.secure.waiting() < FLOOD => {
-                match self.secure.read(&mut shared.inbox).map_err(Why::Secure)? {
+                match self.secure.read(&mut shared.inbox).map_err(CloseCause::Secure)? {
                     None => Ok(went),
                     Some(0) => Err(self.broken_off(shared)),
                     Some(length) => self.digest(length, shared).map(|()| true),
                 }
             }
             Direction::Ending if self.stage == Stage::Carrying => {
-                self.plain.finish().map_err(Why::Plain)?;
+                self.plain.finish().map_err(CloseCause::Plain)?;
                 self.inward = Direction::Ended;
                 Ok(true)
             }
@@ -48,18 +48,20 @@ impl Pair {
     }
 
     /// Carries from the plain end to the far one. Says whether anything went.
-    pub(super) fn outward(&mut self, shared: &mut Shared) -> Result<bool, Why> {
-        let went = self.secure.flush().map_err(Why::Secure)?;
+    pub(super) fn outward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
+        let went = self.secure.flush().map_err(CloseCause::Secure)?;
         if self.secure.waiting() > 0 || self.stage != Stage::Carrying {
             return Ok(went);
         }
         match self.outward {
-            Direction::Open => match self.plain.read(&mut shared.inbox).map_err(Why::Plain)? {
-                None => Ok(went),
-                Some(length) => self.say(length, shared).map(|()| true),
-            },
+            Direction::Open => {
+                match self.plain.read(&mut shared.inbox).map_err(CloseCause::Plain)? {
+                    None => Ok(went),
+                    Some(length) => self.say(length, shared).map(|()| true),
+                }
+            }
             Direction::Ending => {
-                self.secure.finish().map_err(Why::Secure)?;
+                self.secure.finish().map_err(CloseCause::Secure)?;
                 self.outward = Direction::Ended;
                 Ok(true)
             }
@@ -68,8 +70,8 @@ impl Pair {
     }
 
     /// Says to the far end what was read from the plain one; nothing read is its end.
-    fn say(&mut self, length: usize, shared: &mut Shared) -> Result<(), Why> {
-        let Shared { protocol, inbox, outbox, carried, .. } = shared;
+    fn say(&mut self, length: usize, shared: &mut Shared) -> Result<(), CloseCause> {
+        let Shared { protocol, inbox, outbox, bytes, .. } = shared;
         outbox.clear();
         let form = self.session.form(protocol);
         for part in inbox[..length].chunks(record_max(&self.session)) {
@@ -81,23 +83,23 @@ impl Pair {
         }
         let sealed = self.session.seal(outbox);
         debug_assert_eq!(sealed, outbox.len(), "no record is longer than the far end takes");
-        carried.out += length as u64;
-        self.secure.send(outbox).map_err(Why::Secure)
+        bytes.out += length as u64;
+        self.secure.send(outbox).map_err(CloseCause::Secure)
     }
 
     /// Takes what was read from the far end; at first nothing, since a client has to begin.
-    pub(super) fn digest(&mut self, length: usize, shared: &mut Shared) -> Result<(), Why> {
+    pub(super) fn digest(&mut self, length: usize, shared: &mut Shared) -> Result<(), CloseCause> {
         let Shared { protocol, inbox, outbox, words, .. } = &mut *shared;
         outbox.clear();
         words.clear();
         let mut input = &inbox[..length];
-        let (whose, mut opened) = (self.whose(), None);
+        let (info, mut opened) = (self.info(), None);
         let heard = loop {
             match self.session.next(protocol, &mut input, words) {
                 Ok(None) => break Ok(()),
                 Ok(Some(Event::Open(open))) => {
                     debug_assert!(open.is_protected, "records are required");
-                    event_log::opened(whose, open.key.map_or("-", Key::id));
+                    event_log::opened(info, open.key.map_or("-", Key::id));
                     opened = Some(Box::from(open.key.map_or("-", Key::id)));
                 }
                 Ok(Some(Event::Message(message))) => outbox.extend_from_slice(message.bytes),
@@ -116,26 +118,26 @@ impl Pair {
         }
         let sealed = self.session.seal(&mut shared.words);
         debug_assert_eq!(sealed, shared.words.len(), "no word is longer than any end takes");
-        self.secure.send(&shared.words).map_err(Why::Secure)?;
-        shared.carried.back += shared.outbox.len() as u64;
-        self.plain.send(&shared.outbox).map_err(Why::Plain)?;
+        self.secure.send(&shared.words).map_err(CloseCause::Secure)?;
+        shared.bytes.back += shared.outbox.len() as u64;
+        self.plain.send(&shared.outbox).map_err(CloseCause::Plain)?;
         if is_opened && shared.role == Role::Server { self.dial(shared) } else { Ok(()) }
     }
 
     /// The far end was refused. Where it is to hear of it, that is sent first.
-    fn turn_away(&mut self, refusal: Refusal, shared: &Shared) -> Result<(), Why> {
+    fn turn_away(&mut self, refusal: Refusal, shared: &Shared) -> Result<(), CloseCause> {
         if !self.is_visitor() || shared.words.is_empty() {
-            return Err(Why::Refused(refusal));
+            return Err(CloseCause::Refused(refusal));
         }
         (self.stage, self.since) = (Stage::Leaving(Some(refusal)), shared.now);
-        self.secure.send(&shared.words).map_err(Why::Secure)
+        self.secure.send(&shared.words).map_err(CloseCause::Secure)
     }
 
     /// The far end's stream has ended, without a good-bye.
-    fn broken_off(&mut self, shared: &Shared) -> Why {
+    fn broken_off(&mut self, shared: &Shared) -> CloseCause {
         match self.session.finish(&shared.protocol) {
-            Err(refusal) if refusal != Refusal::Truncated => Why::Refused(refusal),
-            _ => Why::Cut,
+            Err(refusal) if refusal != Refusal::Truncated => CloseCause::Refused(refusal),
+            _ => CloseCause::Truncated,
         }
     }
 }

@@ -17,12 +17,12 @@ use slab::Slab;
 use super::acceptor::Acceptor;
 use super::admission::Callers;
 use super::bounds::Bounds;
-use super::event_log::{EventLog, Why};
+use super::event_log::{CloseCause, EventLog};
 use super::lookup::{Answer, Lookup};
 use super::pair::{Pair, Stage, Visit};
 use super::pair_id::PairId;
 use super::pump::{BUFFERS_MAX, INBOX};
-use super::shared::{Carried, Role, Shared};
+use super::shared::{ByteCounts, Role, Shared};
 use super::timers::Timers;
 use crate::cli::reload::Outcomes;
 use crate::cli::signals::POLL_INTERVAL;
@@ -110,7 +110,7 @@ impl Relay {
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
                 words: Vec::new(),
-                carried: Carried::default(),
+                bytes: ByteCounts::default(),
                 callers,
                 counters: Counters::default(),
                 by_key: HashMap::new(),
@@ -185,7 +185,7 @@ impl Relay {
     pub(super) fn halt(&mut self) {
         self.acceptor.close();
         for slot in self.slots(|_| true) {
-            self.visit(slot, |_, _| Visit::Over(Why::Stopped));
+            self.visit(slot, |_, _| Visit::Over(CloseCause::Stopped));
         }
     }
 
@@ -214,7 +214,7 @@ impl Relay {
             info!("{} connections are closed, whose keys have gone or run out", revoked.len());
         }
         for slot in revoked {
-            self.visit(slot, |_, _| Visit::Over(Why::Revoked));
+            self.visit(slot, |_, _| Visit::Over(CloseCause::Revoked));
         }
     }
 
@@ -234,9 +234,9 @@ impl Relay {
 
     /// Says in the log how everything is.
     pub(super) fn log_status(&self, up: Duration, outcomes: &Outcomes) {
-        let Shared { role, bounds, carried, callers, counters, .. } = &self.shared;
+        let Shared { role, bounds, bytes, callers, counters, .. } = &self.shared;
         let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
-        let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
+        let ended: Vec<_> = ended.map(|(cause, count)| format!("{cause}:{count}")).collect();
         let open = self.pairs.iter().filter(|(_, pair)| pair.stage == Stage::Carrying).count();
         info!(
             version = VERSION,
@@ -250,8 +250,8 @@ impl Relay {
             throttled = callers.throttled(self.shared.now),
             accepted = counters.accepted,
             authenticated = counters.authenticated,
-            received = carried.out,
-            sent = carried.back,
+            received = bytes.out,
+            sent = bytes.back,
             ended = ended.join(","),
             draining = self.drain.is_some(),
             reloads = outcomes.succeeded,
@@ -286,15 +286,15 @@ impl Relay {
     /// Gives a pair its turn, and sees to what came of it.
     pub(super) fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Shared) -> Visit) {
         let Some(pair) = self.pairs.get_mut(slot) else { return };
-        let was_open = pair.whose().is_open;
+        let was_open = pair.info().is_open;
         let visit = act(pair, &mut self.shared);
-        if !was_open && pair.whose().is_open {
+        if !was_open && pair.info().is_open {
             self.shared.counters.authenticated += 1;
             // It hasn't failed, so nobody is worse off for it.
             let _ = self.shared.callers.leave(slot, None, self.shared.now);
         }
         match visit {
-            Visit::Over(why) => return self.remove(slot, &why),
+            Visit::Over(cause) => return self.remove(slot, &cause),
             Visit::Again if !std::mem::replace(&mut pair.queued, true) => self.again.push(slot),
             Visit::Again | Visit::Rest => {}
         }
@@ -306,17 +306,17 @@ impl Relay {
         }
     }
 
-    fn remove(&mut self, slot: usize, why: &Why) {
+    fn remove(&mut self, slot: usize, cause: &CloseCause) {
         let pair = self.pairs.remove(slot);
         self.timers.set(slot, pair.timer, None);
-        let (now, whose) = (self.shared.now, pair.whose());
-        self.shared.counters.count(why.close());
-        self.log.ended(now, whose, why);
-        let refusal = if let Why::Refused(refusal) = why { Some(*refusal) } else { None };
+        let (now, info) = (self.shared.now, pair.info());
+        self.shared.counters.count(cause.close());
+        self.log.ended(now, info, cause);
+        let refusal = if let CloseCause::Refused(refusal) = cause { Some(*refusal) } else { None };
         if let Some(admission) = self.shared.callers.leave(slot, refusal, now) {
-            self.log.throttled(now, whose.address, admission);
+            self.log.throttled(now, info.address, admission);
         }
-        pair.end(why);
+        pair.end(cause);
     }
 
     /// Visits the pairs whose timers have expired.

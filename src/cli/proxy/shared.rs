@@ -50,7 +50,7 @@ pub(super) struct Shared {
     pub(super) outbox: Vec<u8>,
     /// What the session itself has to say to the far end.
     pub(super) words: Vec<u8>,
-    pub(super) carried: Carried,
+    pub(super) bytes: ByteCounts,
     /// The callers that have not authenticated.
     pub(super) callers: Callers,
     pub(super) counters: Counters,
@@ -60,14 +60,14 @@ pub(super) struct Shared {
 
 /// How much was carried, in bytes.
 #[derive(Debug, Default)]
-pub(super) struct Carried {
+pub(super) struct ByteCounts {
     /// From plain ends.
     pub(super) out: u64,
     /// To plain ends.
     pub(super) back: u64,
 }
 
-impl fmt::Display for Carried {
+impl fmt::Display for ByteCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { out, back } = self;
         write!(f, "{out} bytes out, {back} bytes back")

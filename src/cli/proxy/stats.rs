@@ -62,11 +62,11 @@ impl Role {
 impl Relay {
     /// What it has done and what it does now. It looks at every connection.
     fn stats(&self, addresses: &[String]) -> Stats {
-        let Shared { protocol, carried, counters, callers, now, .. } = &self.shared;
+        let Shared { protocol, bytes, counters, callers, now, .. } = &self.shared;
         let info = Arc::new(ListenerInfo::new("proxy", addresses.to_vec(), protocol.keys()));
         let mut listener = ListenerStats::new(info);
         listener.counters = counters.clone();
-        (listener.counters.bytes_in, listener.counters.bytes_out) = (carried.out, carried.back);
+        (listener.counters.bytes_in, listener.counters.bytes_out) = (bytes.out, bytes.back);
         let Connections { delayed, handshake, open, closing, .. } = &mut listener.connections;
         for (_, pair) in &self.pairs {
             listener.buffered += pair.plain.waiting() + pair.secure.waiting();

@@ -1,8 +1,8 @@
 //! When to visit each pair again.
 //!
-//! A pair waits for one thing at a time, and has one timer: no later than what it waits for is due,
-//! and perhaps sooner. When it expires, a pair that has been busy in the meantime is given a new one,
-//! so that relaying costs no bookkeeping.
+//! A pair waits for one thing at a time, and has one timer: it expires no later than what the pair
+//! waits for is due, and perhaps sooner. A pair that has been busy in the meantime is then given a
+//! new one, so that relaying costs no bookkeeping.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
