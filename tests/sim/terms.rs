@@ -122,7 +122,7 @@ fn protocol(random: &mut Random, gate: usize, instance: [u8; 16]) -> Protocol {
         ]),
         _ => Protection::Required,
     };
-    let framing = random.pick(&Framing::ALL);
+    let framing = random.pick(Framing::ALL);
     let is_plain = protection != Protection::Required && framing == Framing::Chunks;
     let protocol = Protocol::new(dialect, ring)
         .with_framing(if is_plain { Framing::Lines } else { framing })

@@ -147,7 +147,7 @@ impl Relay {
             match event.token() {
                 SIGNALS | WAKER => {}
                 token if PairId::belongs_to_no_pair(token) => {
-                    self.acceptor.ready(token.0 - LISTENERS.0)
+                    self.acceptor.ready(token.0 - LISTENERS.0);
                 }
                 _ => notice(&mut self.pairs, &mut self.ready, event),
             }
