@@ -13,7 +13,7 @@
 
 Written from the protocol's page alone, to check the other implementation and to be read beside it.
 A test's peer: a real program keeps its key out of its arguments, where others can read it.
-Exit codes of the client: 69 nobody listens, 74 cut, 75 timed out, 76 the server broke the
+Exit codes of the client: 69 nobody listens, 74 truncated, 75 timed out, 76 the server broke the
 protocol, 77 the server refused, 80 the server did not prove that it knows the key.
 """
 import argparse
@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 
-from stream import HANDSHAKE, PLAIN, Cut, Failure, Stream, Violation
+from stream import HANDSHAKE, PLAIN, Truncated, Failure, Stream, Violation
 
 MAGIC = b'\x9ecsgn/1\n'
 HELLO, ANSWER, PROOF, WELCOME, REFUSAL = 1, 2, 3, 4, 5
@@ -348,7 +348,7 @@ def converse(options, address):
 
 def show(reply):
     if reply is None:
-        raise Cut('the server closed before it had replied')
+        raise Truncated('the server closed before it had replied')
     sys.stdout.buffer.write(reply + b'\n')
     sys.stdout.buffer.flush()
 

@@ -12,7 +12,7 @@ class Failure(Exception):
     exit = 1
 
 
-class Cut(Failure):
+class Truncated(Failure):
     """The stream ended where more was due."""
     exit = 74
 
@@ -40,7 +40,7 @@ class Stream:
     def read(self, size):
         while len(self.inbox) < size:
             if not self.fill():
-                raise Cut('the peer closed the connection')
+                raise Truncated('the peer closed the connection')
         taken, self.inbox = self.inbox[:size], self.inbox[size:]
         return taken
 
@@ -64,7 +64,7 @@ class Stream:
         try:
             self.finish()
             self.read(DRAIN_MAX)
-        except (OSError, Cut):
+        except (OSError, Truncated):
             pass
         self.sock.close()
 

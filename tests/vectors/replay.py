@@ -32,7 +32,7 @@ class Script:
         return not self.left and self.dry()
 
     def dry(self):
-        raise {None: Pause, 'eof': c.Cut, 'timeout': socket.timeout}[self.then]()
+        raise {None: Pause, 'eof': c.Truncated, 'timeout': socket.timeout}[self.then]()
 
     def write(self, data):
         self.out += data
