@@ -1,5 +1,7 @@
 //! The counters of a listener and of a key.
 
+use std::iter::Sum;
+
 use crate::contract::close::CloseReason;
 
 /// What a server or a listener has done since it began. All numbers only increase.
@@ -74,6 +76,15 @@ impl Counters {
         if let Some(count) = index.and_then(|index| self.closed.0.get_mut(index)) {
             *count += 1;
         }
+    }
+}
+
+impl<'c> Sum<&'c Self> for Counters {
+    fn sum<I: Iterator<Item = &'c Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, each| {
+            sum.merge(each);
+            sum
+        })
     }
 }
 

@@ -46,9 +46,7 @@ impl Stats {
     /// What all listeners have done.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let mut sum = Counters::default();
-        self.listeners.iter().for_each(|listener| sum.merge(&listener.counters));
-        sum
+        self.listeners.iter().map(|listener| &listener.counters).sum()
     }
 
     /// The bytes that all listeners keep of unfinished messages and unsent replies.

@@ -244,9 +244,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// What all listeners have done since they began.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let mut sum = Counters::default();
-        self.listeners.iter().for_each(|listener| sum.merge(&listener.counters));
-        sum
+        self.listeners.iter().map(|listener| &listener.counters).sum()
     }
 
     /// What the engine has done since it began and what it does now. It looks at every connection.
