@@ -5,7 +5,7 @@ use std::fmt;
 use crate::proto::handshake::countersign::frame::MAGIC;
 use crate::proto::keys::key::MD5_TAG;
 
-/// Why a peer was turned away: its fault, as a value.
+/// Why a peer was rejected: its fault, as a value.
 ///
 /// Nothing that a peer sends is an error of ours, and nothing it sends can panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -49,7 +49,7 @@ pub(crate) struct Settings {
 struct RawOption {
     id: String,
     name: String,
-    words: Vec<OsString>,
+    raw_values: Vec<OsString>,
     is_process: bool,
 }
 
@@ -247,8 +247,8 @@ fn as_written(matches: &ArgMatches) -> Vec<RawOption> {
     let schema = schema();
     let written = schema.args().filter_map(|(arg, is_process)| {
         let id = arg.get_id().to_string();
-        let words = matches.get_raw(&id).into_iter().flatten().map(OsString::from).collect();
-        Some(RawOption { id, name: arg.get_long()?.to_owned(), words, is_process })
+        let raw_values = matches.get_raw(&id).into_iter().flatten().map(OsString::from).collect();
+        Some(RawOption { id, name: arg.get_long()?.to_owned(), raw_values, is_process })
     });
     written.collect()
 }

@@ -28,7 +28,7 @@ pub(super) struct Value {
     pub(super) id: String,
     pub(super) line: usize,
     /// Each as it would be typed.
-    words: Vec<OsString>,
+    raw_values: Vec<OsString>,
 }
 
 /// The options that a file may set.
@@ -65,11 +65,14 @@ impl Schema {
         let Entry { key, line, .. } = entry;
         let fault = |text: String| ConfigFault::at(*line, text);
         let arg = self.arg(key, place).map_err(fault)?;
-        let words = words(arg, &entry.value).map_err(|text| fault(format!("{key}: {text}")))?;
-        let words: Vec<_> =
-            words.into_iter().map(|word| relative_to_file(arg, word, directory)).collect();
-        check(arg, &words).map_err(|text| fault(format!("{key}: {text}")))?;
-        Ok(Value { id: arg.get_id().to_string(), line: *line, words })
+        let raw_values =
+            raw_values(arg, &entry.value).map_err(|text| fault(format!("{key}: {text}")))?;
+        let raw_values: Vec<_> = raw_values
+            .into_iter()
+            .map(|raw_value| relative_to_file(arg, raw_value, directory))
+            .collect();
+        check(arg, &raw_values).map_err(|text| fault(format!("{key}: {text}")))?;
+        Ok(Value { id: arg.get_id().to_string(), line: *line, raw_values })
     }
 
     fn arg(&self, key: &str, place: Position) -> Result<&Arg, String> {
@@ -119,21 +122,21 @@ fn is_switch(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::SetTrue)
 }
 
-/// The words of a value, each as it would be typed behind the option.
-fn words(arg: &Arg, value: &TomlValue) -> Result<Vec<String>, String> {
+/// The raw values of an entry, each as it would be typed after the option.
+fn raw_values(arg: &Arg, value: &TomlValue) -> Result<Vec<String>, String> {
     let takes_many = matches!(arg.get_action(), ArgAction::Append);
     match value {
         TomlValue::Switch(is_on) if is_switch(arg) => Ok(vec![is_on.to_string()]),
         _ if is_switch(arg) => Err("write true or false".to_owned()),
         TomlValue::Many(values) if takes_many => {
-            values.iter().map(|each| word(arg, each)).collect()
+            values.iter().map(|each| raw_value(arg, each)).collect()
         }
         TomlValue::Many(_) => Err("this takes one value, and no array".to_owned()),
-        value => Ok(vec![word(arg, value)?]),
+        value => Ok(vec![raw_value(arg, value)?]),
     }
 }
 
-fn word(arg: &Arg, value: &TomlValue) -> Result<String, String> {
+fn raw_value(arg: &Arg, value: &TomlValue) -> Result<String, String> {
     let is_octal = named(arg, "MODE");
     match value {
         TomlValue::Text(text) => Ok(text.clone()),
@@ -162,27 +165,27 @@ fn named(arg: &Arg, name: &str) -> bool {
     arg.get_value_names().is_some_and(|names| names.iter().any(|each| each == name))
 }
 
-/// The word; a path, or that of a Unix socket, is taken from the directory.
-fn relative_to_file(arg: &Arg, word: String, directory: &Path) -> OsString {
-    if is_a::<PathBuf>(arg) && !word.is_empty() {
-        return directory.join(word).into();
+/// The raw value. A relative path, or that of a Unix socket, is resolved against the directory.
+fn relative_to_file(arg: &Arg, raw_value: String, directory: &Path) -> OsString {
+    if is_a::<PathBuf>(arg) && !raw_value.is_empty() {
+        return directory.join(raw_value).into();
     }
-    match word.strip_prefix("unix:") {
+    match raw_value.strip_prefix("unix:") {
         Some(path) if named(arg, "ADDR") && !path.is_empty() && !path.starts_with('@') => {
             let mut address = OsString::from("unix:");
             address.push(directory.join(path));
             address
         }
-        _ => word.into(),
+        _ => raw_value.into(),
     }
 }
 
-/// Has clap read the words as it would on the command line.
-fn check(arg: &Arg, words: &[OsString]) -> Result<(), String> {
+/// Parses the raw values with clap, as on the command line.
+fn check(arg: &Arg, raw_values: &[OsString]) -> Result<(), String> {
     let Some(long) = arg.get_long().filter(|_| !is_switch(arg)) else { return Ok(()) };
-    let typed = words.iter().map(|word| {
+    let typed = raw_values.iter().map(|raw_value| {
         let mut typed = OsString::from(format!("--{long}="));
-        typed.push(word);
+        typed.push(raw_value);
         typed
     });
     let alone = Command::new("alone").arg(arg.clone().env(Resettable::Reset));
@@ -206,10 +209,10 @@ pub(super) fn in_one_line(error: &clap::Error) -> String {
 /// Has a command take the values for its defaults; where a listener has its own, the environment
 /// isn't asked.
 pub(super) fn inject(command: Command, top: &[Value], own: &[Value]) -> Command {
-    let command = top.iter().fold(command, |command, Value { id, words, .. }| {
-        command.mut_arg(id, |arg| arg.default_values(words))
+    let command = top.iter().fold(command, |command, Value { id, raw_values, .. }| {
+        command.mut_arg(id, |arg| arg.default_values(raw_values))
     });
-    own.iter().fold(command, |command, Value { id, words, .. }| {
-        command.mut_arg(id, |arg| arg.default_values(words).env(Resettable::Reset))
+    own.iter().fold(command, |command, Value { id, raw_values, .. }| {
+        command.mut_arg(id, |arg| arg.default_values(raw_values).env(Resettable::Reset))
     })
 }

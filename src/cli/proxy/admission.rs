@@ -137,7 +137,7 @@ impl Relay {
             self.visit(slot, Pair::evict);
         }
         match session {
-            Ok(session) => self.welcome(socket, info, session, is_delayed),
+            Ok(session) => self.register(socket, info, session, is_delayed),
             Err(cause) => {
                 self.shared.counters.count(cause.close());
                 self.log.ended(now, info, &cause);
@@ -156,7 +156,7 @@ impl Relay {
     }
 
     /// Gives a newcomer its place.
-    fn welcome(&mut self, socket: TcpStream, info: PairInfo, session: Session, is_delayed: bool) {
+    fn register(&mut self, socket: TcpStream, info: PairInfo, session: Session, is_delayed: bool) {
         let now = self.shared.now;
         self.generation = PairId::generation_after(self.generation);
         let id = PairId { slot: self.pairs.vacant_key(), generation: self.generation };

@@ -103,7 +103,7 @@ impl EventLog {
                 (&mut self.unreachable, text)
             }
             (CloseCause::Unavailable(reason), _) => {
-                (&mut self.broken, format!("turned away, the system failed: {}", plain(reason)))
+                (&mut self.broken, format!("rejected: system error: {}", plain(reason)))
             }
             (routine, _) => {
                 debug!(peer:% = address, conn = number; "closed: {routine}");

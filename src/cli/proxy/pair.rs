@@ -121,7 +121,7 @@ impl Pair {
         let watched = caller.watch(self.id.token(leg), &shared.registry);
         let begun = watched.map_err(CloseCause::Unavailable).and_then(|()| match shared.role {
             Role::Client => self.dial(shared),
-            Role::Server => self.digest(0, shared),
+            Role::Server => self.process_input(0, shared),
         });
         begun.map_or_else(Visit::Over, |()| Visit::Rest)
     }
@@ -213,7 +213,7 @@ impl Pair {
             return Ok(());
         }
         self.stage = Stage::Greeting;
-        self.digest(0, shared)
+        self.process_input(0, shared)
     }
 
     /// Waits until the far end has heard that it was refused.

@@ -35,7 +35,7 @@ impl Pair {
                 match self.secure.read(&mut shared.inbox).map_err(CloseCause::Secure)? {
                     None => Ok(went),
                     Some(0) => Err(self.broken_off(shared)),
-                    Some(length) => self.digest(length, shared).map(|()| true),
+                    Some(length) => self.process_input(length, shared).map(|()| true),
                 }
             }
             Direction::Ending if self.stage == Stage::Carrying => {
@@ -88,7 +88,11 @@ impl Pair {
     }
 
     /// Takes what was read from the far end; at first nothing, since a client has to begin.
-    pub(super) fn digest(&mut self, length: usize, shared: &mut Shared) -> Result<(), CloseCause> {
+    pub(super) fn process_input(
+        &mut self,
+        length: usize,
+        shared: &mut Shared,
+    ) -> Result<(), CloseCause> {
         let Shared { protocol, inbox, outbox, words, .. } = &mut *shared;
         outbox.clear();
         words.clear();
@@ -114,7 +118,7 @@ impl Pair {
             self.open(key, shared.now);
         }
         if let Err(refusal) = heard {
-            return self.turn_away(refusal, shared);
+            return self.reject(refusal, shared);
         }
         let sealed = self.session.seal(&mut shared.words);
         debug_assert_eq!(sealed, shared.words.len(), "no word is longer than any end takes");
@@ -125,7 +129,7 @@ impl Pair {
     }
 
     /// The far end was refused. Where it is to hear of it, that is sent first.
-    fn turn_away(&mut self, refusal: Refusal, shared: &Shared) -> Result<(), CloseCause> {
+    fn reject(&mut self, refusal: Refusal, shared: &Shared) -> Result<(), CloseCause> {
         if !self.is_visitor() || shared.words.is_empty() {
             return Err(CloseCause::Refused(refusal));
         }

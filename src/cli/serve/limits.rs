@@ -53,7 +53,7 @@ pub(super) struct LimitArgs {
     drain_timeout: Duration,
     /// What all connections together may keep of unfinished messages and unsent replies
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_BUFFERED_MAX", default_value = "64m",
-          value_parser = units::size(HELD_LEAST..=BUFFERED_MAX))]
+          value_parser = units::size(BUFFERED_LEAST..=BUFFERED_MAX))]
     buffered_max: usize,
     #[command(flatten)]
     failures: ThrottleArgs,
@@ -84,7 +84,7 @@ pub(crate) struct ThrottleArgs {
 pub(crate) const CONNECTIONS_MAX: u64 = 10_000_000;
 
 /// With less, hardly a message could be kept.
-const HELD_LEAST: usize = 4 << 10;
+const BUFFERED_LEAST: usize = 4 << 10;
 
 /// More than any machine has.
 const BUFFERED_MAX: usize = 1 << (usize::BITS - 2);

@@ -66,7 +66,7 @@ impl Session {
                 self.stage = Stage::Challenged(nonce);
                 return self.verify(protocol, &nonce, input);
             }
-            return Err(self.turn_away(None, Refusal::Foreign(ForeignProtocol::of(&front)), out));
+            return Err(self.reject(None, Refusal::Foreign(ForeignProtocol::of(&front)), out));
         }
         let answered = self.answer_call(protocol, &nonce, is_sent, input, out);
         match answered {
@@ -75,7 +75,7 @@ impl Session {
                 self.confirm(protocol, input, out)
             }
             Ok(None) => Ok(None),
-            Err(refusal) => Err(self.turn_away((!is_sent).then_some(&nonce), refusal, out)),
+            Err(refusal) => Err(self.reject((!is_sent).then_some(&nonce), refusal, out)),
         }
     }
 
@@ -138,13 +138,13 @@ impl Session {
         self.partial.release();
         match confirmed {
             Ok((key, negotiated)) => Ok(Some(self.agree(protocol, Role::Server, key, negotiated))),
-            Err(refusal) => Err(self.turn_away(None, refusal, out)),
+            Err(refusal) => Err(self.reject(None, refusal, out)),
         }
     }
 
     /// Appends the word for a refusal, where there is one. Our nonce, if it isn't out yet, always
     /// precedes it.
-    fn turn_away(&mut self, nonce: Option<&Nonce>, why: Refusal, out: &mut Vec<u8>) -> Refusal {
+    fn reject(&mut self, nonce: Option<&Nonce>, why: Refusal, out: &mut Vec<u8>) -> Refusal {
         if let Some(code) = why.code() {
             server::refuse(nonce, code, out);
         }
