@@ -21,7 +21,7 @@
 //! - [`manual`] is the manual: [protocol](manual::protocol), [embedding](manual::embedding),
 //!   [operations](manual::operations), [python](manual::python),
 //!   [performance](manual::performance), [security](manual::security),
-//!   [decisions](manual::decisions).
+//!   [architecture](manual::architecture), [decisions](manual::decisions).
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,5 +1,5 @@
-//! The manual, a page each: what is on the wire, how to embed, how to operate, how to come from
-//! Python, what it costs, what is and isn't secure, and why things are as they are.
+//! The manual. Start with [`operations`] to run the program, or with [`embedding`] to use the
+//! library; [`architecture`] explains the code.
 
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}
@@ -18,6 +18,9 @@ pub mod performance {}
 
 #[doc = include_str!("security.md")]
 pub mod security {}
+
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}
 
 #[doc = include_str!("decisions.md")]
 pub mod decisions {}
