@@ -1,8 +1,9 @@
-//! Let only those who know the key talk to your service.
+//! A small authentication server: only clients that hold a shared key reach your service, and they
+//! can verify that it really is yours.
 //!
-//! A server on one thread sends a fresh random challenge to whoever connects; the client proves
-//! with an HMAC that it holds the shared key; only then is it served. Memory is bounded by a
-//! formula, and nothing that a peer sends ends the loop.
+//! The server runs on one thread. Both ends prove with HMACs over fresh random bytes that they hold
+//! the key; then the service gets the client's messages. Memory is bounded by a formula, and
+//! nothing that a peer sends ends the loop.
 //!
 //! ```no_run
 //! use countersign::{KeyRing, Reply, Server};
@@ -15,9 +16,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`Server`] serves a [`Service`] to those who hold a key of a [`KeyRing`], within [`Limits`].
-//! - [`Client`] is the other end, blocking.
-//! - [`Session`] is one connection without a socket, for those who own theirs.
+//! Where to start:
+//!
+//! - [`Server`] runs a [`Service`] for clients that hold a key of a [`KeyRing`], within [`Limits`].
+//!   A closure is a service.
+//! - [`Client`] is the other end, with blocking calls.
+//! - [`Loopback`] tests a service without sockets.
+//! - [`Session`] is the protocol of one connection without a socket, for your own event loop.
 //! - [`manual`] is the manual: [protocol](manual::protocol), [embedding](manual::embedding),
 //!   [operations](manual::operations), [python](manual::python),
 //!   [performance](manual::performance), [security](manual::security),

@@ -1,11 +1,12 @@
-//! Who may connect, by where they come from.
+//! Access lists: which addresses may connect.
 
 use crate::contract::networks::Networks;
 use crate::contract::peer::PeerAddress;
 
-/// Who may connect, by where they come from. Whoever may not is hung up on before a byte is sent.
+/// The access lists of a listener: which addresses may connect. Other connections are closed before
+/// a byte is sent.
 ///
-/// It keeps noise away and is no proof of anything: whoever may connect still has to hold a key.
+/// They keep noise away and prove nothing: clients still have to hold a key.
 ///
 /// ```
 /// use countersign::{Access, PeerAddress};
@@ -20,14 +21,14 @@ use crate::contract::peer::PeerAddress;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
-    /// Those who may; if it is empty, everybody.
+    /// The networks that may connect; if the list is empty, all may.
     pub allow: Networks,
-    /// Those who may not, even if they are on the other list.
+    /// The networks that may not connect, even if `allow` contains them.
     pub deny: Networks,
 }
 
 impl Access {
-    /// Whether a peer from there may connect.
+    /// Whether a peer with this address may connect.
     #[must_use]
     pub fn permits(&self, peer: impl Into<PeerAddress>) -> bool {
         let peer = peer.into();

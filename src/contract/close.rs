@@ -4,30 +4,30 @@ use std::fmt;
 
 use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 
-/// Why a connection ended.
+/// The reason why a connection ended, as services, logs and counters report it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The peer ended the stream between two messages.
     Finished,
-    /// The exchange that the protocol is for is over.
+    /// The one exchange, or the handshake alone, that the listener is configured for is complete.
     Answered,
     /// The stream ended inside the handshake or inside a message.
     Truncated,
-    /// The connection broke: a reset, or an error of the socket.
+    /// The connection was reset, or the socket failed.
     Reset,
-    /// The peer did what it must not do.
+    /// The peer did something that it must not do.
     Refused(Refusal),
-    /// Nothing was said for [`Limits::idle_timeout`](super::limits::Limits::idle_timeout).
+    /// The peer sent nothing for [`Limits::idle_timeout`](super::limits::Limits::idle_timeout).
     IdleTimeout,
-    /// The peer took nothing of what was written for
+    /// The peer read nothing of what was sent for
     /// [`Limits::write_timeout`](super::limits::Limits::write_timeout).
     WriteTimeout,
-    /// The service's reply passed [`Limits::reply_max`](super::limits::Limits::reply_max).
+    /// The service's reply exceeded [`Limits::reply_max`](super::limits::Limits::reply_max).
     ReplyTooLong,
     /// All connections together buffered more than
     /// [`Limits::buffered_max`](super::limits::Limits::buffered_max) bytes, and this one had been
-    /// blocked longest: its message was unfinished, or its peer took nothing.
+    /// blocked longest, with an unfinished message or an unsent reply.
     Overloaded,
     /// The service or its host program closed it.
     ClosedByService,
@@ -35,10 +35,10 @@ pub enum CloseReason {
     Panicked,
     /// The server was told to stop.
     Stopped,
-    /// The operating system gave no random bytes, or would not watch the socket.
+    /// The operating system gave no random bytes, or could not watch the socket.
     Unavailable,
-    /// The peer's key has gone from the ring, has run out, or isn't for the same dialect and
-    /// audience any more.
+    /// The peer's key was removed from the ring, has expired, or no longer serves the dialect and
+    /// audience of the connection.
     Revoked,
     /// The connection was as old as
     /// [`Limits::session_age_max`](super::limits::Limits::session_age_max).
@@ -46,8 +46,8 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// All reasons, in the order in which counters are shown. Strangers of every kind are one,
-    /// and so are those who refuse us.
+    /// All reasons, in the order in which counters are shown. All foreign protocols are one reason,
+    /// and so are all refusals by the peer.
     pub const ALL: &[Self] = &[
         Self::Finished,
         Self::Reset,
@@ -85,7 +85,7 @@ impl CloseReason {
         Self::Refused(Refusal::ProxyHeader),
     ];
 
-    /// A word for logs and counters.
+    /// The word for this reason in logs and counters.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -107,8 +107,8 @@ impl CloseReason {
         }
     }
 
-    /// Whether the peer was refused: it did what it must not do. Every other end is of nobody's
-    /// making, or as it should be. Logs and metrics keep the two apart by this.
+    /// Whether the peer was refused because it did something that it must not do. All other reasons
+    /// are not its fault, or are normal. Logs and metrics distinguish the two.
     #[must_use]
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Refused(_))
@@ -128,14 +128,14 @@ impl CloseReason {
         Self::ALL.iter().position(|reason| *reason == listed)
     }
 
-    /// Whether the peer has failed to prove that it holds a key that it may use here. Whatever the
-    /// reason is, it must come to the same, or the peer could tell which it is.
+    /// Whether the peer failed to prove that it holds a key that it may use here. All these reasons
+    /// must have the same effect, or the peer could tell which one it is.
     pub(crate) fn is_failed_proof(self) -> bool {
         use Refusal::{UnknownKey, WrongAudience, WrongProof};
         matches!(self, Self::Refused(WrongProof | UnknownKey | WrongAudience))
     }
 
-    /// Whether the peer is told good-bye: it has all that it was owed.
+    /// Whether the peer is sent a close message: it has received everything that was due.
     pub(crate) fn is_orderly(self) -> bool {
         use CloseReason::{
             Answered, ClosedByService, Finished, IdleTimeout, Revoked, SessionAge, Stopped,

@@ -1,20 +1,19 @@
-//! What a server may use at most, and the memory that it comes to.
+//! The limits of a server, and the memory bound that follows from them.
 
 use std::time::Duration;
 
 use crate::contract::peer::SLOTS_MAX;
 
-/// Room for the longest reply is made when the server is.
+/// The server allocates room for the longest reply when it is created.
 const REPLY_MAX_CAP: usize = (1 << 30) + (64 << 10);
 
-/// So is the table of networks.
+/// The same for the table of networks.
 const FAILURE_NETWORKS_CAP: usize = 1 << 20;
 
-/// What a server may use at most, or one of its listeners where it has several. Every field can be
-/// set; the defaults suit a small machine. `Duration::MAX` is never; any other time longer than 48
-/// days counts as 48 days.
+/// The limits of a server, or of one of its listeners if it has several. The defaults suit a small
+/// machine. `Duration::MAX` means never; any other duration above 48 days counts as 48 days.
 ///
-/// [`Server::memory_max`](crate::Server::memory_max) is the sum that they come to.
+/// [`Server::memory_max`](crate::Server::memory_max) is the memory bound that follows from them.
 ///
 /// ```
 /// use countersign::Limits;
@@ -26,35 +25,33 @@ const FAILURE_NETWORKS_CAP: usize = 1 << 20;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at one time. While there are so many, nobody is accepted. At most 65,535 on
-    /// 32-bit machines.
+    /// Connections at the same time. When there are this many, new ones wait in the system's queue.
+    /// At most 65,535 on 32-bit machines.
     pub connections: usize,
-    /// Connections at one time that have not been authenticated. A newcomer takes the place of
-    /// the one that has waited longest, once that has had a tenth of the handshake's time.
+    /// Unauthenticated connections at the same time. For a new one, the oldest is evicted, once it
+    /// has had a tenth of the handshake timeout.
     pub unauthenticated: usize,
     /// The same from one address (of IPv6, one /64 network).
     pub unauthenticated_per_address: usize,
-    /// From accept, or from the end of its delay, until the peer has proved that it holds a key.
-    /// No byte moves it.
+    /// From accept, or from the end of its delay, until the peer has authenticated. Received data
+    /// does not extend it.
     pub handshake_timeout: Duration,
     /// From one message until the next begins.
     pub idle_timeout: Duration,
-    /// From a message's first byte until its last. No byte moves it.
+    /// From a message's first byte until its last. Received data does not extend it.
     pub message_timeout: Duration,
-    /// While replies wait, from one byte that the peer takes until the next; and what the system
-    /// waits for an acknowledgement (`TCP_USER_TIMEOUT`).
+    /// While replies wait, how long the peer may read none of them; and how long the system waits
+    /// for an acknowledgement (`TCP_USER_TIMEOUT`).
     pub write_timeout: Duration,
-    /// From the proof of a key until the connection is closed, whatever it does; without it, no
-    /// connection is too old. A key that runs out lets nobody in any more, and this ends those who
-    /// are in.
+    /// From authentication until the connection is closed, whatever it does; `None` is never. It
+    /// bounds how long a peer stays connected without proving its key again.
     pub session_age_max: Option<Duration>,
-    /// From the order to stop until the last connection is closed.
+    /// From the beginning of draining until the remaining connections are closed.
     pub drain_timeout: Duration,
-    /// Bytes that a service may write in answer to one message, with what frames them. At most
-    /// 1 GiB.
+    /// Bytes that a service may write in answer to one message, with their framing. At most 1 GiB.
     pub reply_max: usize,
-    /// Bytes that all connections together may keep of unfinished messages and unsent replies, in
-    /// blocks of 1 KiB. Past that, those are closed that have been stuck longest.
+    /// Bytes that all connections together may buffer of unfinished messages and unsent replies,
+    /// in blocks of 1 KiB. Beyond that, the connections that have been blocked longest are closed.
     pub buffered_max: usize,
     /// Failed proofs from one network (an IPv4 address, an IPv6 /64) that have no consequence.
     /// While more of them count, new connections from that network are delayed.
@@ -99,7 +96,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same, where no limit promises more than another gives.
+    /// The same limits, without contradictions between them.
     pub(crate) fn coherent(self) -> Self {
         let connections = self.connections.min(SLOTS_MAX);
         Self {
@@ -112,24 +109,24 @@ impl Limits {
     }
 }
 
-/// What the parts of a server's memory are, in bytes.
+/// The memory bound of a server by its parts, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Memory {
-    /// The loop's buffers and tables, whatever the connections do.
+    /// The loop's buffers and tables, independent of connections.
     pub fixed: usize,
-    /// What one connection takes while it isn't stuck.
+    /// The memory of one connection that is not blocked.
     pub per_connection: usize,
-    /// What one connection can keep of unfinished messages and unsent replies.
+    /// The most that one connection can buffer of unfinished messages and unsent replies.
     pub buffered_per_connection: usize,
-    /// What all connections together can keep of them.
+    /// The most that all connections together can buffer.
     pub buffered: usize,
     /// The sum: `fixed`, `per_connection` for each connection, and `buffered`.
     pub total: usize,
 }
 
 impl Memory {
-    /// The sum of two that share no connection.
+    /// The sum of the bounds of two servers or listeners.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             fixed: self.fixed.saturating_add(other.fixed),

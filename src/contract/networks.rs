@@ -1,4 +1,4 @@
-//! Lists of networks, as people write them.
+//! Lists of networks in text form.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,23 +6,23 @@ use std::str::FromStr;
 
 use crate::contract::peer::PeerAddress;
 
-/// What stands for all who come through Unix sockets.
+/// Stands for all peers at Unix sockets.
 const UNIX: &str = "unix";
 
-/// Every IPv4 address is also an IPv6 one, behind so many bits (RFC 4291, 2.5.5.2).
+/// The bits before an IPv4 address that is written as an IPv6 one (RFC 4291, 2.5.5.2).
 const MAPPED: u8 = 96;
 
-/// A list of networks: who may connect, or whose word is taken.
+/// A list of networks, for [`Access`](crate::Access) or the addresses of load balancers.
 ///
-/// | text | is |
+/// | text | meaning |
 /// | --- | --- |
 /// | `192.0.2.7`, `2001:db8::7` | one address |
 /// | `10.0.0.0/8`, `2001:db8::/32` | a network in CIDR notation (RFC 4632, 3.1) |
-/// | `unix` | all who come through Unix sockets |
+/// | `unix` | all peers at Unix sockets |
 ///
-/// An IPv6 address that stands for one of IPv4 (`::ffff:192.0.2.7`) is that one, on the list and
-/// when it is looked for. No other network of IPv6 has IPv4 addresses in it, so `::/0` is IPv6
-/// alone. Looking takes as long as the list is.
+/// An IPv4-mapped IPv6 address (`::ffff:192.0.2.7`) is treated as the IPv4 address, on the list and
+/// in a lookup. No other IPv6 network contains IPv4 addresses, so `::/0` is IPv6 only. A lookup
+/// takes time proportional to the length of the list.
 ///
 /// ```
 /// use countersign::Networks;
@@ -35,7 +35,7 @@ const MAPPED: u8 = 96;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks {
     listed: Vec<Network>,
-    /// Whether those who come through Unix sockets are on it.
+    /// Whether the list contains peers at Unix sockets.
     unix: bool,
 }
 
@@ -48,7 +48,7 @@ struct Network {
     prefix: u8,
 }
 
-/// A text that names no network. It says which, and the remedy.
+/// The error for a text that is not a network. It names the text and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkError {
     text: String,
@@ -60,18 +60,18 @@ enum Fault {
     NoAddress,
     /// The longest prefix that there can be.
     BadPrefix(u8),
-    /// Bits behind the prefix are set: the network that has it.
+    /// Bits after the prefix are set: the network that contains the address.
     HostBits(Network),
 }
 
 impl Networks {
-    /// A list of nothing.
+    /// An empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts one network on the list.
+    /// Adds one network to the list.
     ///
     /// # Errors
     ///
@@ -84,13 +84,13 @@ impl Networks {
         Ok(())
     }
 
-    /// Whether nothing is on the list.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.listed.is_empty() && !self.unix
     }
 
-    /// Whether a peer comes from one of the networks.
+    /// Whether a peer's address is in one of the networks.
     #[must_use]
     pub fn contains(&self, peer: impl Into<PeerAddress>) -> bool {
         match peer.into() {
@@ -107,7 +107,7 @@ impl Networks {
 impl FromStr for Networks {
     type Err = NetworkError;
 
-    /// Takes networks with commas between them; of nothing, it is a list of nothing.
+    /// Parses networks separated by commas; an empty text is an empty list.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let mut networks = Self::new();
         if !text.trim().is_empty() {
@@ -118,7 +118,7 @@ impl FromStr for Networks {
 }
 
 impl FromIterator<Self> for Networks {
-    /// All that is on one of several lists.
+    /// The union of several lists.
     fn from_iter<I: IntoIterator<Item = Self>>(lists: I) -> Self {
         let mut all = Self::new();
         for Self { listed, unix } in lists {
@@ -130,7 +130,7 @@ impl FromIterator<Self> for Networks {
 }
 
 impl fmt::Display for Networks {
-    /// As [`FromStr`] takes it.
+    /// In the form that [`FromStr`] parses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unix = self.unix.then(|| UNIX.to_owned());
         let listed = self.listed.iter().map(Network::to_string);
@@ -144,7 +144,7 @@ impl Network {
     }
 }
 
-/// The first address of a network with so many bits of this one.
+/// The first address of the network with this many bits of the address.
 fn first(ip: IpAddr, prefix: u8) -> IpAddr {
     match ip {
         IpAddr::V4(ip) => {

@@ -1,13 +1,13 @@
-//! The buffer that replies are written to.
+//! The loop's buffer for replies.
 
-/// The buffer that replies are written to, as long from the start as it will ever be.
+/// The loop's buffer for replies, allocated once with its full length.
 ///
-/// What is written behind the part that was kept counts only once it is kept too: a reply that is
-/// given up half-way, even by a panic, leaves nothing.
+/// Bytes written after the kept part count only once they are kept too: a reply that is abandoned
+/// half-way, even by a panic, leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     bytes: Box<[u8]>,
-    /// How much of it was kept.
+    /// The length of the kept part.
     length: usize,
 }
 
@@ -16,7 +16,7 @@ impl Outbox {
         Self { bytes: vec![0; capacity].into(), length: 0 }
     }
 
-    /// What is to be sent.
+    /// The bytes to send.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
@@ -28,7 +28,7 @@ impl Outbox {
         &mut self.bytes[..self.length]
     }
 
-    /// Forgets what stands behind so many bytes.
+    /// Discards everything after this many bytes.
     #[inline]
     pub(crate) fn cut(&mut self, length: usize) {
         self.length = self.length.min(length);
@@ -44,7 +44,7 @@ impl Outbox {
         self.length = 0;
     }
 
-    /// The room behind what was kept, at most so many bytes of it.
+    /// The room after the kept part, limited to this many bytes.
     #[inline(always)]
     pub(crate) fn room(&mut self, max: usize) -> &mut [u8] {
         let room = &mut self.bytes[self.length..];
@@ -52,13 +52,13 @@ impl Outbox {
         &mut room[..max]
     }
 
-    /// Keeps so many bytes of what was written to the room.
+    /// Keeps this many bytes of what was written to the room.
     #[inline(always)]
     pub(crate) fn keep(&mut self, length: usize) {
         self.length += length;
     }
 
-    /// Moves what the session has to say itself to the end.
+    /// Appends the session's own output, and empties it.
     pub(crate) fn append(&mut self, bytes: &mut Vec<u8>) {
         let length = bytes.len();
         self.room(length).copy_from_slice(bytes);

@@ -1,4 +1,4 @@
-//! Who is at the other end.
+//! The peer of a connection, as a service sees it.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -30,12 +30,12 @@ impl PeerId {
         self.0 & SLOTS_MAX
     }
 
-    /// 0 is no connection's.
+    /// No connection has generation 0.
     pub(crate) fn generation(self) -> usize {
         self.0 >> HALF
     }
 
-    /// The generation of the next connection. It wraps, past 0.
+    /// The generation of the next connection. It wraps around, skipping 0.
     pub(crate) fn generation_after(generation: u32) -> u32 {
         let last = u32::try_from(SLOTS_MAX).unwrap_or(u32::MAX);
         if generation >= last { 1 } else { generation + 1 }
@@ -48,7 +48,7 @@ impl fmt::Display for PeerId {
     }
 }
 
-/// Who is at the other end of a connection that has been authenticated.
+/// The peer of an authenticated connection: its key, its dialect and its address.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer<'a> {
     pub(crate) id: PeerId,
@@ -61,7 +61,7 @@ pub struct Peer<'a> {
 }
 
 impl<'a> Peer<'a> {
-    /// The connection's name, for [`Server::tell`](crate::Server::tell).
+    /// The id of the connection, for [`Server::tell`](crate::Server::tell).
     #[must_use]
     pub fn id(&self) -> PeerId {
         self.id
@@ -73,26 +73,26 @@ impl<'a> Peer<'a> {
         self.key
     }
 
-    /// The dialect that it came by.
+    /// The dialect of the connection.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// Whether each message is protected: in records of `countersign/1`.
+    /// Whether messages are protected, by the records of `countersign/1`.
     #[must_use]
     pub fn is_protected(&self) -> bool {
         self.is_protected
     }
 
-    /// The secret of this label, which the peer derives too and nobody else can; none unless it
-    /// came by `countersign/1`. See [`Exporter`].
+    /// The secret for this label, which only the two ends of this connection can derive; `None`
+    /// unless the dialect is `countersign/1`. See [`Exporter`].
     #[must_use]
     pub fn secret(&self, label: &[u8]) -> Option<[u8; 32]> {
         self.exporter.map(|exporter| exporter.secret(label))
     }
 
-    /// Where it came from; by a balancer, where that says that it came from.
+    /// The peer's address; behind a load balancer, the client's address as the balancer reports it.
     #[must_use]
     pub fn address(&self) -> PeerAddress {
         self.address
@@ -105,18 +105,18 @@ impl<'a> Peer<'a> {
     }
 }
 
-/// Where a peer came from.
+/// The address of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerAddress {
-    /// An address on the net.
+    /// An IP address and a port.
     Ip(SocketAddr),
-    /// This machine, through a Unix socket: such a peer has no address of its own.
+    /// A Unix socket of this machine: such a peer has no address of its own.
     Unix,
 }
 
 impl PeerAddress {
-    /// The IP address, if it came over the net.
+    /// The IP address; `None` for a Unix socket.
     #[must_use]
     pub fn ip(self) -> Option<IpAddr> {
         match self {
@@ -127,7 +127,7 @@ impl PeerAddress {
 }
 
 impl From<SocketAddr> for PeerAddress {
-    /// An IPv4 peer of a listener at `[::]` is called by its IPv4 address, as at any other.
+    /// An IPv4 peer of a listener at `[::]` has its IPv4 address, as at any other listener.
     fn from(address: SocketAddr) -> Self {
         let SocketAddr::V6(v6) = address else { return Self::Ip(address) };
         let mapped = v6.ip().to_ipv4_mapped();

@@ -1,4 +1,4 @@
-//! What a service writes, on its way into the loop's outbox.
+//! The replies of a service, written into the loop's outbox.
 
 use std::io;
 use std::time::SystemTime;
@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use crate::contract::close::CloseReason;
 use crate::proto::framing::{FRAME_MAX, FrameFormat};
 
-/// Takes what a service answers, in the connection's framing.
+/// Writes the replies of a service, in the connection's framing.
 ///
-/// Nothing here fails and, in steady state, nothing allocates: the bytes go straight into a buffer
-/// that the loop lends. A reply that would pass [`Limits::reply_max`] is dropped and closes the
+/// Its methods never fail and, in steady state, never allocate: the bytes go directly into a buffer
+/// that the loop lends. A reply that would exceed [`Limits::reply_max`] is discarded and closes the
 /// connection with [`CloseReason::ReplyTooLong`].
 ///
 /// A message is what stands between two calls of [`end`](Self::end); one that is still open when
@@ -19,17 +19,17 @@ use crate::proto::framing::{FRAME_MAX, FrameFormat};
 /// [`Limits::reply_max`]: crate::Limits::reply_max
 #[derive(Debug)]
 pub struct Reply<'a> {
-    /// The loop's buffer, as far as this reply may go; none once it has gone too far.
+    /// The part of the loop's buffer that this reply may use; `None` once the reply is too long.
     out: Option<&'a mut [u8]>,
     /// How much is written.
     length: usize,
-    /// Where the message begins that is being written.
+    /// Where the current message begins.
     start: usize,
     /// A message is being written.
     open: bool,
     form: FrameFormat,
     now: SystemTime,
-    /// The service asked for the connection's end.
+    /// The service asked to close the connection.
     dismissed: bool,
 }
 
@@ -40,14 +40,14 @@ impl<'a> Reply<'a> {
         Self { out, length: 0, start: 0, open: false, form, now, dismissed: false }
     }
 
-    /// Writes one message, or the end of the one that was begun with [`push`](Self::push).
+    /// Writes one message, or the last part of one that was begun with [`push`](Self::push).
     #[inline(always)]
     pub fn message(&mut self, bytes: &[u8]) {
         self.push(bytes);
         self.end();
     }
 
-    /// Writes a part of a message.
+    /// Writes part of a message.
     #[inline(always)]
     pub fn push(&mut self, bytes: &[u8]) {
         let Some(out) = &mut self.out else { return };
@@ -66,7 +66,7 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// Ends the message; where none was begun, it is an empty one.
+    /// Ends the message; if none was begun, writes an empty one.
     #[inline(always)]
     pub fn end(&mut self) {
         if !self.open {
@@ -78,14 +78,14 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// Asks the loop to close the connection once all that was written is sent.
+    /// Asks the loop to close the connection once everything that was written has been sent.
     pub fn close(&mut self) {
         self.dismissed = true;
     }
 
-    /// The time of day, as it was when the loop last woke.
+    /// The time of day when the loop last woke up.
     ///
-    /// One reading serves all messages of a turn.
+    /// All messages of a turn have the same time.
     #[must_use]
     #[inline]
     pub fn now(&self) -> SystemTime {

@@ -1,15 +1,15 @@
-//! What is served to those who are let in.
+//! The trait that a program implements to serve authenticated peers.
 
 use crate::contract::close::CloseReason;
 use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 
-/// What is served to those who are let in.
+/// A service: what a server does with the messages of authenticated peers.
 ///
-/// A closure `FnMut(&[u8], &mut Reply<'_>)` is a service without a state. All calls come from the
-/// thread that runs the loop, and while one runs, no other connection has its turn. A call that
-/// panics closes its connection with [`CloseReason::Panicked`]; where panics unwind, the loop goes
-/// on.
+/// A closure `FnMut(&[u8], &mut Reply<'_>)` is a service without state. All calls come from the
+/// thread that runs the loop, and while one runs, no other connection is served. If a call panics,
+/// its connection is closed with [`CloseReason::Panicked`]; where panics unwind, the loop
+/// continues.
 ///
 /// ```
 /// use countersign::{CloseReason, Peer, Reply, Service};
@@ -31,16 +31,16 @@ use crate::contract::reply::Reply;
 /// }
 /// ```
 pub trait Service {
-    /// What is kept for each connection; dropped with it.
+    /// The state of one connection, created by [`open`](Self::open).
     type State;
 
-    /// A peer has been authenticated. What is written here is a greeting.
+    /// Called when a peer has authenticated. A reply written here is a greeting.
     fn open(&mut self, peer: &Peer<'_>, reply: &mut Reply<'_>) -> Self::State;
 
-    /// A message has arrived.
+    /// Called for each message.
     fn message(&mut self, state: &mut Self::State, message: &[u8], reply: &mut Reply<'_>);
 
-    /// A connection that was opened has ended.
+    /// Called when a connection for which [`open`](Self::open) was called has ended.
     fn close(&mut self, state: Self::State, why: CloseReason) {
         let _ = (state, why);
     }

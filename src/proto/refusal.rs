@@ -100,7 +100,7 @@ pub enum ForeignProtocol {
 }
 
 impl Refusal {
-    /// A word for logs and counters.
+    /// The word for this reason in logs and counters.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,10 +1,10 @@
-//! `discard`: what comes is dropped.
+//! The service `discard`: messages are dropped.
 
 use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 
-/// Drops each message and answers none (after RFC 863).
+/// A service that drops each message and sends no replies (after RFC 863).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Discard;
 

@@ -1,10 +1,10 @@
-//! `echo`: what comes goes back.
+//! The service `echo`: messages are sent back.
 
 use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 
-/// Answers each message with itself (after RFC 862).
+/// A service that answers each message with itself (after RFC 862).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Echo;
 

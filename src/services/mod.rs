@@ -1,4 +1,4 @@
-//! Services that are ready to use.
+//! Ready-made services: [`Echo`], [`Discard`] and [`Timestamp`].
 
 mod discard;
 mod echo;

@@ -1,4 +1,4 @@
-//! `timestamp`: each message comes back with the time in front.
+//! The service `timestamp`: messages are sent back behind the time.
 
 use std::fmt;
 use std::io::Write as _;
@@ -10,10 +10,11 @@ use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 
-/// Answers each message with itself behind a time stamp: `[Thu May 10 22:00:19 2018] text`.
+/// A service that answers each message with itself behind a time stamp:
+/// `[Thu May 10 22:00:19 2018] text`.
 ///
-/// The stamp is that of C's and Python's `ctime()`: English names, the day padded with a blank.
-/// The text of a second is made once and kept for as long as the second lasts.
+/// The stamp has the format of C's and Python's `ctime()`: English names, the day padded with a
+/// blank. The text is formatted once a second.
 #[derive(Debug, Default)]
 pub struct Timestamp {
     zone: Zone,
@@ -28,14 +29,14 @@ enum Zone {
 }
 
 impl Timestamp {
-    /// In local time, which is that of `TZ` or of `/etc/localtime`. A zone that can't be found is
-    /// UTC.
+    /// Time stamps in local time, according to `TZ` or `/etc/localtime`. If the zone can't be
+    /// found, it is UTC.
     #[must_use]
     pub fn local() -> Self {
         Self::default()
     }
 
-    /// In UTC.
+    /// Time stamps in UTC.
     #[must_use]
     pub fn utc() -> Self {
         Self { zone: Zone::Utc, ..Self::default() }
@@ -55,19 +56,19 @@ impl Service for Timestamp {
     }
 }
 
-/// The text of one second.
+/// The formatted text of one second.
 #[derive(Debug)]
 struct Stamp {
-    /// The time that was last asked for. All messages of a turn have the same.
+    /// The time of the last call. All messages of a turn have the same.
     asked: Option<SystemTime>,
-    /// Its second, since 1970; none at first.
+    /// Its second since 1970; `None` at first.
     second: Option<i64>,
     text: [u8; Self::MAX],
     length: usize,
 }
 
 impl Stamp {
-    /// Enough for every year that chrono knows (six digits and a sign).
+    /// Enough for every year that chrono supports (six digits and a sign).
     const MAX: usize = 32;
 
     #[inline]
