@@ -1,7 +1,7 @@
 //! Listening sockets that were passed to us by whoever started us: socket activation.
 //!
-//! After sd_listen_fds(3). They listen before the server runs, so no client is refused while it starts,
-//! and the process that binds them may have rights that the server does without.
+//! After sd_listen_fds(3). They listen before the server runs, so no client is refused while it
+//! starts, and the process that binds them may have rights that the server does without.
 
 use std::os::fd::OwnedFd;
 
