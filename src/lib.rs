@@ -43,6 +43,8 @@ pub mod manual;
 mod os_error;
 pub mod proto;
 mod random;
+#[doc(hidden)]
+pub mod reactor;
 pub mod server;
 pub mod services;
 pub mod stats;

@@ -9,7 +9,7 @@ const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 500;
 
 /// The floor of each module at the top; a file names its own floor or lower ones.
-const FLOORS: [(&str, u32); 15] = [
+const FLOORS: [(&str, u32); 16] = [
     ("clock", 0),
     ("os_error", 0),
     ("files", 0),
@@ -22,6 +22,7 @@ const FLOORS: [(&str, u32); 15] = [
     ("loopback", 2),
     ("stats", 2),
     ("client", 2),
+    ("reactor", 0),
     ("server", 3),
     ("load", 3),
     ("cli", 4),

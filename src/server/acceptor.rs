@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::server::instant::Instant;
+use crate::reactor::instant::Instant;
 use crate::server::listener::ListenerId;
 
 /// How long accepting pauses when descriptors have run out, unless a connection closes.

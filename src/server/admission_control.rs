@@ -8,8 +8,8 @@ use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
 use crate::proto::refusal::Refusal;
+use crate::reactor::instant::Instant;
 use crate::server::admission::Admission;
-use crate::server::instant::Instant;
 use crate::server::throttle::Throttle;
 use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 

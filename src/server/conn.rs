@@ -15,12 +15,12 @@ use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
+use crate::reactor::instant::{CompactInstant, Instant};
 use crate::server::context::Context;
 use crate::server::flags::Flags;
-use crate::server::instant::{CompactInstant, Instant};
 use crate::server::listener::ListenerId;
 use crate::server::net::{Net, Readiness};
-use crate::server::timers::Timer;
+use crate::server::timer::Timer;
 use crate::server::unauthenticated::UnauthenticatedId;
 
 pub(super) use phase::Phase;
@@ -495,6 +495,6 @@ mod tests {
         let debug = if cfg!(debug_assertions) { 16 } else { 0 };
         assert!(size_of::<Phase>() <= 4, "{}", size_of::<Phase>());
         let entry = size_of::<Conn<MioNet, Timestamp>>() - debug;
-        assert!(entry + crate::server::timers::Timers::NODE <= 92, "{entry}");
+        assert!(entry + crate::reactor::timers::Timers::<Timer>::ENTRY <= 92, "{entry}");
     }
 }

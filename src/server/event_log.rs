@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::proto::refusal::{ForeignProtocol, Refusal};
+use crate::reactor::instant::Instant;
 use crate::server::admission::Admission;
-use crate::server::instant::Instant;
 use crate::server::listener::Listener;
 
 /// Writes a line with its keys, if there is a log.

@@ -14,12 +14,13 @@ pub mod engine;
 mod event_log;
 mod flags;
 pub mod handle;
-pub mod instant;
 pub mod listener;
 mod mio_net;
 pub mod net;
 mod network;
 mod proxy_protocol;
 mod throttle;
-mod timers;
+mod timer;
 mod unauthenticated;
+
+pub use crate::reactor::instant;

@@ -20,10 +20,10 @@ use std::time::Duration;
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
 use crate::proto::refusal::Refusal;
+use crate::reactor::instant::Instant;
+use crate::reactor::timers::LONGEST;
 use crate::server::admission::Admission;
-use crate::server::instant::Instant;
 use crate::server::network::{BuildNetworkHasher, SourceNetwork};
-use crate::server::timers::LONGEST;
 
 /// The places of a set, 64 bytes together.
 const WAYS: usize = 4;

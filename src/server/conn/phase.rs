@@ -1,7 +1,7 @@
 //! How far a connection is on its way from accept to the end.
 
 use crate::contract::close::CloseReason;
-use crate::server::timers::Timer;
+use crate::server::timer::Timer;
 
 /// How far a connection is on its way from accept to the end.
 // It is matched and never compared: comparing two of them takes a hundred instructions.

@@ -9,14 +9,14 @@ use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
+use crate::reactor::instant::Instant;
 use crate::server::admission::Admission;
 use crate::server::admission_control;
 use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
-use crate::server::instant::Instant;
 use crate::server::listener::{Listener, ListenerId};
 use crate::server::net::{AcceptFailure, Net};
-use crate::server::timers::Timer;
+use crate::server::timer::Timer;
 
 /// The connections that one turn accepts, so that those who are in have their turns too.
 const ACCEPTS_PER_TURN: usize = 256;
@@ -69,8 +69,8 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// The unauthenticated connection of a listener that has waited longest, and since when.
     pub(super) fn oldest_unauthenticated(&self, listener: ListenerId) -> Option<(usize, Instant)> {
-        let oldest =
-            [Timer::Delay, Timer::Handshake].map(|timer| self.timers.oldest(listener, timer));
+        let oldest = [Timer::Delay, Timer::Handshake]
+            .map(|timer| self.timers.oldest(listener.into(), timer));
         oldest.into_iter().flatten().min_by_key(|(_, since)| *since)
     }
 
@@ -239,7 +239,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let conn = Conn::new(socket, (number, generation), session, unauthenticated, phase, now);
         let entered = self.conns.insert(conn);
         debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
-        self.timers.enter(slot, number, phase.first_timer(), now);
+        self.timers.start(slot, (number.into(), phase.first_timer()), now);
         match phase {
             Phase::AwaitingProxyHeader => {}
             Phase::Delayed { .. } => listener.counters.delayed += 1,

@@ -1,20 +1,21 @@
 //! The ends of connections, and of the server.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
 use crate::proto::refusal::{Refusal, RefusalCode};
+use crate::reactor::instant::Instant;
+use crate::reactor::timers::Timers;
 use crate::server::conn::Conn;
 use crate::server::context;
 use crate::server::engine::Engine;
 use crate::server::event_log::{self, Ended};
 use crate::server::flags::Flags;
-use crate::server::instant::Instant;
 use crate::server::listener::{Listener, ListenerId};
 use crate::server::net::{Net, Readiness};
-use crate::server::timers::{Timer, Timers};
+use crate::server::timer::{SessionAge, Timer};
 
 /// The connections that one turn closes because their time is up.
 const EXPIRIES_PER_TURN: usize = 256;
@@ -35,7 +36,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // Those whose greeting is put off have nothing to be told.
         for listener in 0..self.listeners.len() {
             let listener = ListenerId::try_from(listener).unwrap_or_default();
-            while let Some((slot, _)) = self.timers.oldest(listener, Timer::Delay) {
+            while let Some((slot, _)) = self.timers.oldest(listener.into(), Timer::Delay) {
                 self.remove(slot, CloseReason::Stopped, now);
             }
         }
@@ -99,7 +100,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                         self.remove(slot, why.into(), now);
                     }
                 }
-                Timer::Write | Timer::Linger | Timer::Age => {
+                Timer::Write | Timer::Linger => {
                     self.close_now(slot, CloseReason::WriteTimeout, now);
                 }
             }
@@ -107,16 +108,27 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     fn due(&self, now: Instant) -> Option<(usize, Timer)> {
-        self.timers.due(now, self.listeners.iter().map(Listener::limits))
+        self.timers.expired(now, self.length())
+    }
+
+    /// How long a timer of a connection by a listener lasts.
+    pub(super) fn length(&self) -> impl Fn(usize, Timer) -> Option<Duration> {
+        |listener, timer| timer.length(&self.listeners[listener].limits)
+    }
+
+    /// How old a connection by a listener may become.
+    pub(super) fn age_max(&self) -> impl Fn(usize, SessionAge) -> Option<Duration> {
+        |listener, SessionAge| self.listeners[listener].limits.session_age_max
     }
 
     /// Ends those who are too old.
     pub(super) fn expire_ages(&mut self, now: Instant, wall: SystemTime) {
         for _ in 0..EXPIRIES_PER_TURN {
-            let limits = self.listeners.iter().map(Listener::limits);
-            let due = self.ages.as_ref().and_then(|ages| ages.due(now, limits));
+            let due = self.ages.as_ref().and_then(|ages| ages.expired(now, self.age_max()));
             let Some((slot, _)) = due else { break };
-            self.forget_age(slot);
+            if let Some(conn) = self.conns.get(slot) {
+                self.stop_age(slot, conn.listener);
+            }
             self.close_gracefully(slot, CloseReason::SessionAge, now, wall);
         }
     }
@@ -127,17 +139,17 @@ impl<N: Net, S: Service> Engine<N, S> {
         let ages = self.ages.get_or_insert_with(|| Timers::new(self.listeners.len(), room));
         for (slot, conn) in &self.conns {
             if usize::from(conn.listener) == listener && conn.unauthenticated.is_none() {
-                ages.leave(slot);
+                ages.stop(slot, (listener, SessionAge));
                 if counts {
-                    ages.enter(slot, conn.listener, Timer::Age, now);
+                    ages.start(slot, (listener, SessionAge), now);
                 }
             }
         }
     }
 
-    fn forget_age(&mut self, slot: usize) {
+    fn stop_age(&mut self, slot: usize, listener: ListenerId) {
         if let Some(ages) = &mut self.ages {
-            ages.leave(slot);
+            ages.stop(slot, (listener.into(), SessionAge));
         }
     }
 
@@ -194,8 +206,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let is_unauthenticated =
             self.conns.get(slot).is_some_and(|conn| conn.unauthenticated.is_some());
         while self.listeners[usize::from(number)].held > buffered_max {
-            let backlog =
-                [Timer::Message, Timer::Write].map(|timer| self.timers.oldest(number, timer));
+            let backlog = [Timer::Message, Timer::Write]
+                .map(|timer| self.timers.oldest(number.into(), timer));
             let longest = match is_unauthenticated {
                 true => self.oldest_unauthenticated(number).filter(|(slot, _)| self.holds(*slot)),
                 false => backlog.into_iter().flatten().min_by_key(|(_, since)| *since),
@@ -223,9 +235,9 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Closes a connection, and forgets all that was kept for it.
     pub(super) fn remove(&mut self, slot: usize, why: CloseReason, now: Instant) {
         let Some(conn) = self.conns.try_remove(slot) else { return };
-        self.timers.leave(slot);
+        self.timers.stop(slot, (conn.listener.into(), conn.timer));
         if conn.unauthenticated.is_none() {
-            self.forget_age(slot);
+            self.stop_age(slot, conn.listener);
         }
         self.acceptor.resume();
         let listener = &mut self.listeners[usize::from(conn.listener)];

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
+use crate::reactor::instant::Instant;
 use crate::server::engine::Engine;
 use crate::server::event_log;
-use crate::server::instant::Instant;
 use crate::server::net::Net;
 
 /// How long the engine relies on the time of day going on as it did: somebody may set the clock.

@@ -22,15 +22,16 @@ use crate::proto::blocks::Blocks;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::HELLO_MAX;
 use crate::proto::session::Session;
+use crate::reactor::instant::Instant;
+use crate::reactor::timers::Timers;
 use crate::server::acceptor::Acceptor;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::Context;
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
-use crate::server::instant::Instant;
 use crate::server::listener::{LISTENERS_MAX, Listener, ListenerId, ROOM_MAX};
 use crate::server::net::{Net, Readiness};
-use crate::server::timers::{Timer, Timers};
+use crate::server::timer::{SessionAge, Timer};
 use crate::server::unauthenticated::Unauthenticated;
 use crate::stats::Stats;
 use crate::stats::counters::Counters;
@@ -57,9 +58,9 @@ pub struct Engine<N: Net, S: Service> {
     service: S,
     listeners: Vec<Listener>,
     conns: Slab<Conn<N, S>>,
-    timers: Timers,
+    timers: Timers<Timer>,
     /// How old the connections are, where they may become too old.
-    ages: Option<Timers>,
+    ages: Option<Timers<SessionAge>>,
     acceptor: Acceptor,
     /// The slots that have a turn, in order. One whose connection isn't marked as queued is stale.
     ready: Vec<usize>,
@@ -159,10 +160,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         if !self.again.is_empty() || !self.ready.is_empty() {
             return Some(Instant::default());
         }
-        let limits = || self.listeners.iter().map(Listener::limits);
         let acceptor = self.acceptor.deadline(|listener| self.room_at(listener));
-        let age = self.ages.as_ref().and_then(|ages| ages.deadline(limits()));
-        let timers = self.timers.deadline(limits());
+        let age = self.ages.as_ref().and_then(|ages| ages.deadline(self.age_max()));
+        let timers = self.timers.deadline(self.length());
         [timers, age, acceptor, self.key_expiry, self.drain].into_iter().flatten().min()
     }
 
@@ -308,8 +308,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + Session::keys_max(protocol);
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
-        let ages = if self.ages.is_some() { Timers::NODE } else { 0 };
-        let per_connection = entry + Timers::NODE + ages + queues + Conn::<N, S>::BACKLOG_MAX;
+        let ages = if self.ages.is_some() { Timers::<SessionAge>::ENTRY } else { 0 };
+        let per_connection =
+            entry + Timers::<Timer>::ENTRY + ages + queues + Conn::<N, S>::BACKLOG_MAX;
         // An unfinished message, or the rest of a read; and what one visit can leave unsent, behind
         // which there may stand a good-bye.
         let unsent_max = BATCH.saturating_add(reply_max).saturating_add(CONTROL_OUT);
@@ -366,7 +367,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             && listener.counters.authenticated > authenticated
             && listener.limits.session_age_max.is_some()
         {
-            ages.enter(slot, conn.listener, Timer::Age, now);
+            ages.start(slot, (conn.listener.into(), SessionAge), now);
         }
         match visit {
             Visit::Over(why) => return self.remove(slot, why, now),
@@ -377,6 +378,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let buffered_max =
             listener.limits.buffered_max.max(listener.held - held_now.saturating_sub(held));
         let number = conn.listener;
+        let group = usize::from(number);
         let timer = conn.timer();
         let progress = match timer {
             // A visit may answer what an earlier one has read.
@@ -384,11 +386,12 @@ impl<N: Net, S: Service> Engine<N, S> {
             // What lies there in part now has just begun.
             Timer::Message => messages > 0 || controlled,
             Timer::Write => listener.counters.bytes_out > bytes_out,
-            Timer::Delay | Timer::Handshake | Timer::Linger | Timer::Age => false,
+            Timer::Delay | Timer::Handshake | Timer::Linger => false,
         };
-        if std::mem::replace(&mut conn.timer, timer) != timer || progress {
-            self.timers.leave(slot);
-            self.timers.enter(slot, number, timer, now);
+        let before = std::mem::replace(&mut conn.timer, timer);
+        if before != timer || progress {
+            self.timers.stop(slot, (group, before));
+            self.timers.start(slot, (group, timer), now);
         }
         if held_now > held {
             self.relieve(number, buffered_max, slot, now);

@@ -15,7 +15,7 @@ use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
-use crate::server::instant::Instant;
+use crate::reactor::instant::Instant;
 use crate::server::listener::expiry::Expiry;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::throttle::Throttle;

@@ -26,24 +26,24 @@ impl Instant {
 /// connection. It can be read for as long as [`REACH`](Self::REACH): 49 days with steps of 1 ms,
 /// 497 days with steps of 10 ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct CompactInstant<const STEP: u64>(u32);
+pub struct CompactInstant<const STEP: u64>(u32);
 
 impl<const STEP: u64> CompactInstant<STEP> {
     /// How far back it reaches, rounded down to whole days.
-    pub(super) const REACH: Duration = {
+    pub const REACH: Duration = {
         const DAY: u64 = 24 * 60 * 60;
         let seconds = (u32::MAX as u64 * STEP) / 1000;
         Duration::from_secs(seconds / DAY * DAY)
     };
 
     /// The time that has passed since then.
-    pub(super) fn passed(self, now: Instant) -> Duration {
+    pub fn passed(self, now: Instant) -> Duration {
         let steps = Self::from(now).0.wrapping_sub(self.0);
         Duration::from_millis(u64::from(steps) * STEP)
     }
 
     /// The whole instant, if that was no longer than [`REACH`](Self::REACH) before now.
-    pub(super) fn before(self, now: Instant) -> Instant {
+    pub fn before(self, now: Instant) -> Instant {
         let steps = Self::from(now).0.wrapping_sub(self.0);
         Instant(now.0 - u64::from(steps) * STEP)
     }
