@@ -97,13 +97,19 @@ impl World {
             let gives_way = self.gives_way(link);
             let is_bad_call = matches!(link.script.proof, Proof::BadCall(_)) && link.read > 0;
             let is_greeted = socket.begun.is_some();
-            let is_wrong = is_greeted && (link.account.oracle.proof_left == 0 || is_bad_call);
+            let is_refused = match &link.python {
+                Some(python) => python.is_refused(),
+                None => link.account.oracle.proof_left == 0 || is_bad_call,
+            };
+            let is_wrong = is_greeted && is_refused;
             let is_no_header = !link.prelude.is_good && link.prelude_read > 0;
             let is_own_fault = link.end_read || link.reset || is_wrong || is_no_header;
             let is_timed = is_greeted || link.is_arriving();
             let is_late = is_timed && self.is_over(link.gate, now - age, |l| l.handshake_timeout);
-            // Half a proof, or half a header, is held like half a message.
-            let is_overload = is_tight && link.read + link.prelude_read > 0;
+            // Half a proof, or half a header, is held like half a message; so is what was said
+            // to it and found no room.
+            let is_held = link.read + link.prelude_read > 0 || link.socket.blocked.is_some();
+            let is_overload = is_tight && is_held;
             let is_stopped = self.stopping.is_some();
             let unlucky = gives_way || is_overload || is_misfortune || is_stopped;
             let is_right = is_own_fault || is_late || unlucky;
@@ -115,6 +121,7 @@ impl World {
                 self.fail(Some(number), format_args!("hung up on without cause after {age} ms"));
             }
             self.check_refusal(number, is_late, is_excused);
+            self.check_failure(number, is_late, is_excused);
         }
     }
 

@@ -59,6 +59,9 @@ impl World {
         if self.links[number].mutual.is_some() {
             return self.compose_mutual(number);
         }
+        if self.links[number].python.is_some() {
+            return self.compose_python(number);
+        }
         let link = &self.links[number];
         let dialect = link.dialect;
         let mut said = Vec::new();
@@ -141,6 +144,9 @@ impl World {
         let (deadline, _) = link.deadline(limits);
         let waits = [limits.handshake_timeout, limits.idle_timeout, limits.message_timeout];
         let least = waits.into_iter().map(millis).min().unwrap_or_default();
+        // The handshake of multiprocessing goes to and fro three times.
+        let is_long = link.python.is_some() && link.account.opened.is_none();
+        let least = if is_long { millis(limits.handshake_timeout) } else { least };
         deadline < self.now + least * 3 / 4
     }
 

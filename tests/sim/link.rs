@@ -7,6 +7,7 @@ use countersign::{CloseReason, Dialect, PeerId};
 
 use crate::balancer::Prelude;
 use crate::failures::Reception;
+use crate::multiprocessing::Python;
 use crate::mutual::{Mutual, is_mutual};
 use crate::oracle::{Ending, Oracle};
 use crate::script::Script;
@@ -36,6 +37,8 @@ pub(crate) struct Link {
     pub(crate) dialect: Dialect,
     /// What countersign/1 adds.
     pub(crate) mutual: Option<Mutual>,
+    /// What multiprocessing adds.
+    pub(crate) python: Option<Python>,
     /// What the client says: the proof and the stream, once they are known.
     pub(crate) said: Vec<u8>,
     pub(crate) is_composed: bool,
@@ -145,6 +148,8 @@ impl Link {
         let mutual = is_mutual(dialect).then(|| Mutual::new(terms, script.proof, nonce));
         let proof = mutual.as_ref().map_or(proof_length(dialect), Mutual::proof_length);
         let is_guarded = mutual.as_ref().is_some_and(|mutual| mutual.is_guarded);
+        let is_python = dialect == Dialect::Multiprocessing;
+        let python = is_python.then(|| Python::new(terms, usize::from(address.port())));
         let account = Account {
             oracle: Oracle::new(&terms.protocol, proof, is_guarded),
             due: Vec::new(),
@@ -173,6 +178,7 @@ impl Link {
             script,
             dialect,
             mutual,
+            python,
             said: Vec::new(),
             is_composed: false,
             arrived: 0,
@@ -260,6 +266,9 @@ impl Link {
 
     /// Whether the client has proved itself by all that the server has read.
     pub(crate) fn is_proved(&self) -> bool {
+        if let Some(python) = &self.python {
+            return python.is_open();
+        }
         let right = self.script.proof == crate::script::Proof::Right
             && (self.mutual.is_none() || self.has_confirmed());
         !self.dialect.authenticates() || (right && self.account.oracle.proof_left == 0)
@@ -352,6 +361,8 @@ pub(crate) fn proof_length(dialect: Dialect) -> usize {
     match dialect {
         Dialect::Open => 0,
         Dialect::Hex => 64,
+        // Whether the handshake is over is not a matter of a number of bytes.
+        Dialect::Multiprocessing => 1,
         _ => 32,
     }
 }

@@ -129,6 +129,9 @@ impl Link {
 
     /// Whether the client has failed to prove itself, though it was asked to.
     pub(crate) fn has_failed(&self, is_proved: bool) -> bool {
+        if let Some(python) = &self.python {
+            return python.has_failed();
+        }
         let Some(mutual) = &self.mutual else {
             // What looks like a hello of TLS comes from a stranger, and is no guess.
             let is_guess = !self.said.starts_with(b"\x16\x03");

@@ -3,6 +3,7 @@
 use countersign::{Dialect, Exchange, Framing, Protocol};
 
 use crate::forger::{CLOSE, DATA, PING, PONG, frame};
+use crate::multiprocessing::{BAD_FRAMES, STAGES};
 use crate::mutual::BAD_CALLS;
 use crate::random::Random;
 
@@ -46,6 +47,8 @@ pub(crate) enum Proof {
     Elsewhere,
     /// A call that must be refused before anything is proved.
     BadCall(u8),
+    /// In multiprocessing: a message that is wrong, at this stage.
+    BadFrame(u8, u8),
 }
 
 /// What a client does once it has sent what it will.
@@ -154,6 +157,13 @@ impl Script {
                 call,
                 call,
             ]);
+        }
+        if dialect == Dialect::Multiprocessing && script.kind == Kind::Impostor {
+            let mut below =
+                |end: u8| u8::try_from(random.between(0, usize::from(end) - 1)).unwrap();
+            let bad = Proof::BadFrame(below(STAGES), below(BAD_FRAMES));
+            let guesses = [Proof::Wrong, Proof::Replayed, Proof::Unknown, Proof::Early];
+            script.proof = if random.chance(500) { bad } else { random.pick(&guesses) };
         }
         script
     }

@@ -23,6 +23,8 @@ pub(crate) struct Terms {
     pub(crate) elsewhere: Protocol,
     /// The secret of the key that clients sign with.
     pub(crate) secret: Vec<u8>,
+    /// In multiprocessing, Pythons of Red Hat's are served too.
+    pub(crate) is_rhel: bool,
     /// The instance of the gate's ring.
     pub(crate) instance: [u8; 16],
     pub(crate) limits: Limits,
@@ -44,6 +46,8 @@ impl Terms {
         let name = random.chance(500).then_some("here");
         let instance = [b'S' + u8::try_from(gate).unwrap(); 16];
         let protocol = named(protocol(random, gate, instance), name);
+        let is_rhel = protocol.dialect() == Dialect::Multiprocessing && random.chance(300);
+        let protocol = if is_rhel { protocol.with_rhel() } else { protocol };
         let room = (random.pick(&ROOMS), random.pick(&ROOMS));
         let is_tight = random.chance(250);
         let proxies: Networks = if random.chance(300) { TRUSTED } else { "" }.parse().unwrap();
@@ -60,6 +64,7 @@ impl Terms {
             stranger: named(stranger(&protocol, theirs, gate), name),
             elsewhere: elsewhere.with_audience("elsewhere"),
             secret: secret(&id),
+            is_rhel,
             instance,
             protocol,
             limits,
@@ -100,13 +105,15 @@ fn protocol(random: &mut Random, gate: usize, instance: [u8; 16]) -> Protocol {
         Dialect::Raw,
         Dialect::Hex,
         Dialect::Open,
+        Dialect::Multiprocessing,
+        Dialect::Multiprocessing,
         Dialect::Countersign,
         Dialect::Countersign,
         Dialect::Countersign,
     ]);
     let mut ring = KeyRing::new();
     for name in ["one", "two", "three"].into_iter().take(random.between(1, 3)) {
-        ring.add(key(&id(name, gate))).unwrap();
+        ring.add(key(&id(name, gate), dialect)).unwrap();
     }
     let mut seed = [0; 48];
     random.fill(&mut seed);
@@ -145,9 +152,14 @@ fn secret(id: &str) -> Vec<u8> {
     format!("the secret of {id}").into_bytes()
 }
 
-fn key(id: &str) -> Key {
+/// A key for a listener of this dialect, and for others that may share it.
+fn key(id: &str, dialect: Dialect) -> Key {
     let key = Key::new(id, &secret(id)).unwrap();
-    [Dialect::Countersign, Dialect::Raw, Dialect::Hex].into_iter().fold(key, Key::with_dialect)
+    let dialects: &[Dialect] = match dialect {
+        Dialect::Multiprocessing => &[Dialect::Multiprocessing],
+        _ => &[Dialect::Countersign, Dialect::Raw, Dialect::Hex],
+    };
+    dialects.iter().copied().fold(key, Key::with_dialect)
 }
 
 /// What clients ask for, so that both agree.
@@ -173,7 +185,7 @@ fn client_end(protocol: &Protocol, dialect: Dialect, protection: Protection) -> 
 
 /// Who knows a key of the next gate's, if there is one.
 fn stranger(protocol: &Protocol, protection: Protection, gate: usize) -> Protocol {
-    let ring = KeyRing::from(key(&id("one", gate + 1)));
+    let ring = KeyRing::from(key(&id("one", gate + 1), protocol.dialect()));
     ring.seed([b'N'; 48]);
     Protocol::new(protocol.dialect(), ring).with_message_max(1 << 20).with_protection(protection)
 }
@@ -213,7 +225,10 @@ fn limits(
     let mut wait = |low, high| Duration::from_millis(random.millis(low, high));
     // Often short, so that it can pass while many messages are answered.
     let idle_most = if wait(0, 2).is_zero() { 150 } else { 700 };
-    let (handshake_timeout, idle_timeout) = (wait(150, 600), wait(120, idle_most));
+    // The handshake of multiprocessing goes to and fro three times.
+    let longer = if protocol.dialect() == Dialect::Multiprocessing { 300 } else { 0 };
+    let (handshake_timeout, idle_timeout) =
+        (wait(150 + longer, 600 + longer), wait(120, idle_most));
     let (write_timeout, drain_timeout) = (wait(120, 700), wait(0, 400));
     // As many rounds as a message takes through so little room, and each round can be slow.
     let rounds = u64::try_from(protocol.message_max() / room).unwrap();

@@ -7,6 +7,7 @@ use countersign::{PeerAddress, PeerId};
 
 use crate::failures::Reception;
 use crate::link::{CHALLENGE, Link, millis};
+use crate::multiprocessing;
 use crate::oracle::Oracle;
 use crate::world::{Shared, World};
 
@@ -225,7 +226,9 @@ impl World {
         into[..front].copy_from_slice(&link.prelude.bytes[link.prelude_read..][..front]);
         let behind = length - front;
         into[front..length].copy_from_slice(&link.said[link.read..][..behind]);
-        link.account.lingered += if link.socket.shut.is_some() { length } else { 0 };
+        // The server counts in units of 16 bytes.
+        link.account.lingered +=
+            if link.socket.shut.is_some() { length.next_multiple_of(16) } else { 0 };
         link.prelude_read += front;
         link.read += behind;
         // A short read has emptied the buffer; an end, or an urgent byte, that nobody was told of
@@ -371,8 +374,12 @@ impl World {
 
     fn account_for_read(&mut self, number: usize, bytes: &[u8]) {
         let (now, has_said_bye) = (self.now, self.links[number].socket.shut.is_some());
-        let account = &mut self.links[number].account;
         if !has_said_bye {
+            let bytes = match self.links[number].account.opened {
+                None => self.read_python(number, bytes),
+                Some(_) => bytes,
+            };
+            let account = &mut self.links[number].account;
             account.last_read = now;
             let whole = |oracle: &Oracle| (oracle.messages.len(), oracle.records);
             let (before, was_partial) = (whole(&account.oracle), account.oracle.is_partial());
@@ -393,18 +400,30 @@ impl World {
         let link = &mut links[number];
         let start = link.written.len() - length;
         let is_challenged = authenticates && link.mutual.is_none();
-        let challenge = if is_challenged { CHALLENGE } else { 0 };
+        let challenge = match link.python {
+            Some(_) => multiprocessing::CHALLENGE,
+            None if is_challenged => CHALLENGE,
+            None => 0,
+        };
         if start < challenge && link.account.due.len() < challenge {
             let front = &link.written[..link.written.len().min(challenge)];
-            let Some(place) = nonces.iter().position(|nonce| nonce.starts_with(front)) else {
+            let made = |nonce: &[u8; CHALLENGE]| match &mut link.python {
+                Some(python) => python.challenge(nonce),
+                None => nonce.to_vec(),
+            };
+            let mut made = nonces.iter().map(made);
+            let Some((place, due)) = (0..).zip(&mut made).find(|(_, due)| due.starts_with(front))
+            else {
                 return self.fail(Some(number), format_args!("not a challenge is written"));
             };
-            link.account.due.extend_from_slice(&nonces.swap_remove(place));
+            nonces.swap_remove(place);
+            link.account.due.extend(due);
         }
         let due = link.account.due.get(start..link.written.len());
         if due != Some(&link.written[start..]) {
             let what = link.written[start..].escape_ascii().to_string();
             self.fail(Some(number), format_args!("what is not due is written: {what}"));
         }
+        self.read_early(number);
     }
 }

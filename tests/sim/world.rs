@@ -39,6 +39,7 @@ pub(crate) struct World {
     /// A right proof that somebody else has sent.
     pub(crate) overheard: Option<Vec<u8>>,
     pub(crate) overheard_confirm: Option<Vec<u8>>,
+    pub(crate) overheard_answer: Option<Vec<u8>>,
     /// The server is stopping, and must have stopped by then.
     pub(crate) stopping: Option<u64>,
     /// When accepting failed for want of something, unless a socket was closed since.
@@ -116,6 +117,7 @@ impl World {
             replaced: 0,
             overheard: None,
             overheard_confirm: None,
+            overheard_answer: None,
             stopping: None,
             short_since: None,
             misfortune: false,
