@@ -7,7 +7,7 @@
 //! HELLO
 //! ```
 
-use countersign::{KeyRing, Reply, Server};
+use countersign::{KeyRing, KeyRingExt as _, Reply, Server};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let keys = KeyRing::from_file(std::env::args().nth(1).unwrap_or("keys".into()))?;

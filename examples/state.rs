@@ -11,7 +11,7 @@
 
 use std::io::Write as _;
 
-use countersign::{CloseReason, KeyRing, Peer, Reply, Server, Service};
+use countersign::{CloseReason, KeyRing, KeyRingExt as _, Peer, Reply, Server, Service};
 
 /// The mean of some readings.
 #[derive(Debug, Default, Clone, Copy)]

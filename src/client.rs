@@ -20,19 +20,20 @@ use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
 use crate::random;
+use crate::unix_time::since_epoch;
 pub use error::ClientError;
 use wait::{is_reset, retried};
 
 /// What is read at once.
 const INBOX: usize = 16 << 10;
 
-/// How long connecting and the handshake may take together, unless told otherwise.
+/// How long connecting and the handshake may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A blocking client: one connection that has gone through the handshake.
 ///
 /// ```no_run
-/// use countersign::{Client, KeyRing};
+/// use countersign::{Client, KeyRing, KeyRingExt as _};
 ///
 /// let keys = KeyRing::from_file("keys")?;
 /// let mut client = Client::connect("127.0.0.1:9527", keys)?;
@@ -106,8 +107,7 @@ impl Client {
     ) -> Result<Self, ClientError> {
         let session = session(protocol.into())?;
         let deadline = clock::after(timeout);
-        let addresses = address.to_addresses()?;
-        let now = clock::monotonic();
+        let (addresses, now) = (address.to_addresses()?, clock::monotonic());
         let left = deadline.saturating_duration_since(now);
         let (stream, address) = Dial::new(addresses, now, left).wait()?;
         Self::begin(stream, address, session, deadline)
@@ -464,7 +464,7 @@ impl Client {
             return Ok(());
         }
         match self.stream.shutdown(Shutdown::Write) {
-            // The server has gone already; what it said last can still be received.
+            // The server has gone; what it said last can still be received.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             ended => Ok(ended?),
         }
@@ -473,7 +473,7 @@ impl Client {
 
 /// A session of now, with randomness of its own.
 fn session(mut protocol: Protocol) -> Result<(Protocol, Session), ClientError> {
-    protocol.prepare(clock::wall(), random::bytes)?;
+    protocol.prepare(since_epoch(clock::wall()), random::bytes)?;
     let session = Session::client(&protocol, random::bytes()?)?;
     Ok((protocol, session))
 }

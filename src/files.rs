@@ -14,7 +14,6 @@ use rustix::process::{getegid, geteuid, getgroups};
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::os_error;
 
 /// Far more than a ring of keys or a configuration needs.
 const LARGEST: usize = 1 << 20;
@@ -243,7 +242,7 @@ impl FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) => write!(f, "can't be read: {}", os_error::describe(error)),
+            Self::Io(_) => f.write_str("can't be read"),
             Self::NotAFile => f.write_str("is not a regular file; name one"),
             Self::Pipe => f.write_str("is a pipe, which can't be read again; name a regular file"),
             Self::SilentPipe => f.write_str(

@@ -6,7 +6,7 @@
 //! nothing that a peer sends ends the loop.
 //!
 //! ```no_run
-//! use countersign::{KeyRing, Reply, Server};
+//! use countersign::{KeyRing, KeyRingExt as _, Reply, Server};
 //!
 //! let keys = KeyRing::from_file("keys")?;
 //! let shout = |message: &[u8], reply: &mut Reply<'_>| {
@@ -36,6 +36,7 @@ mod clock;
 pub mod contract;
 mod dial;
 mod files;
+mod key_file;
 #[cfg(feature = "load")]
 pub mod load;
 mod loopback;
@@ -48,11 +49,14 @@ pub mod reactor;
 pub mod server;
 pub mod services;
 pub mod stats;
+mod unix_time;
 
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
 pub use dial::Dial;
 pub use files::{FileError, FileRules};
+pub use key_file::KeyRingExt;
+pub use key_file::error::{KeyFileError, KeyRingError};
 pub use loopback::Loopback;
 
 // Their modules are public, so without this the front page would only list where they are.
@@ -72,7 +76,7 @@ pub use proto::{
     framing::{FrameFormat, Framing, LineEnding},
     handshake::countersign::schedule::Exporter,
     keys::KeyRing,
-    keys::fault::{KeyError, KeyRingError},
+    keys::fault::KeyError,
     keys::key::{Key, Mac},
     keys::validity::Validity,
     protocol::{Exchange, NoUsableKeyError, Protection, Protocol},

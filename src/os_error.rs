@@ -1,5 +1,6 @@
-//! The text of an error of the system.
+//! The texts of errors.
 
+use std::error::Error;
 use std::io;
 
 /// The text of an error, without its number: messages for people have no use for that.
@@ -10,6 +11,16 @@ pub(crate) fn describe(error: &io::Error) -> String {
     }
     text.make_ascii_lowercase();
     text
+}
+
+/// The text of an error and of all that it comes from.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let text = error.downcast_ref::<io::Error>().map_or_else(|| error.to_string(), describe);
+    match error.source() {
+        // An error that came by way of std's is in its text already.
+        Some(source) if !error.is::<io::Error>() => format!("{text}: {}", chain(source)),
+        _ => text,
+    }
 }
 
 #[cfg(test)]

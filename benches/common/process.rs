@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use countersign::load::{Disconnect, Load, Plan, Report};
-use countersign::{Dialect, KeyRing, Protocol};
+use countersign::{Dialect, KeyRing, KeyRingExt as _, Protocol};
 
 /// A folder for key files and what the tools write; removed at the end.
 pub(crate) struct Scratch(PathBuf);

@@ -1,10 +1,11 @@
 //! What the program fails with: a line for the user, and an exit code after sysexits(3).
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use countersign::{ClientError, KeyError, KeyRingError, NoUsableKeyError};
+use countersign::{ClientError, KeyError, KeyFileError, KeyRingError, NoUsableKeyError};
 
 /// A failure of the program's, with the line that is printed.
 #[derive(Debug)]
@@ -139,6 +140,38 @@ pub(crate) fn plain(error: &io::Error) -> String {
     text.split(" (os error ").next().unwrap_or_default().to_lowercase()
 }
 
+/// The text of an error and of all that it comes from.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    match (error.downcast_ref::<io::Error>(), error.source()) {
+        (Some(error), _) => plain(error),
+        (None, Some(source)) => format!("{error}: {}", chain(source)),
+        (None, None) => error.to_string(),
+    }
+}
+
+/// What is wrong with a ring, and where.
+pub(crate) fn key_ring(error: &KeyRingError) -> String {
+    format!("{error}: {}", said(error.cause()))
+}
+
+/// What is wrong with a file of keys, or a line of it, with what this program can do about it.
+pub(crate) fn said(cause: &KeyFileError) -> String {
+    const FIRST: &str = "`countersign keygen --keys FILE` adds one for a server, and a client \
+                         needs the line of a key from there";
+    const GOOD: &str = "`countersign keygen ID` makes a key with a good one";
+    let text = chain(cause);
+    let problem = text.split(';').next().unwrap_or_default();
+    match cause {
+        KeyFileError::File(fault) if fault.is_missing() => format!("no such file; {FIRST}"),
+        KeyFileError::NoKeys => format!("{problem}; {FIRST}"),
+        KeyFileError::Key(KeyError::EmptySecret) => format!("{problem}; {GOOD}"),
+        KeyFileError::Key(KeyError::TooShort) => {
+            format!("{problem}; {GOOD}, or write dialects=raw,hex if it is for these alone")
+        }
+        _ => text,
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines.join("\n"))
@@ -153,11 +186,11 @@ impl From<io::Error> for Failure {
 
 impl From<KeyRingError> for Failure {
     fn from(error: KeyRingError) -> Self {
-        let kind = match error.fault() {
-            KeyError::File(fault) if fault.is_missing() => Kind::NoFile,
+        let kind = match error.cause() {
+            KeyFileError::File(fault) if fault.is_missing() => Kind::NoFile,
             _ => Kind::BadKeyFile,
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, key_ring(&error))
     }
 }
 

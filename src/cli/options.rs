@@ -90,7 +90,7 @@ impl ProtocolArgs {
             return Ok(KeyRing::new());
         }
         let mut ring = role.read(&self.ring_path()?, self.dialect())?;
-        ring.set_time(system::wall());
+        ring.set_time(system::unix_time());
         Ok(ring)
     }
 

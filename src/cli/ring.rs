@@ -10,11 +10,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use countersign::{Dialect, FileRules, Key, KeyRing};
+use countersign::{Dialect, FileRules, Key, KeyRing, KeyRingExt as _};
 use etcetera::BaseStrategy as _;
 use zeroize::Zeroizing;
 
-use super::exit::{Failure, Kind, plain};
+use super::exit::{Failure, Kind, plain, said};
 use super::system;
 use super::units::Reader;
 pub(crate) use edit::KeyFileEdit;
@@ -59,7 +59,7 @@ pub(crate) fn is_copied(path: &Path) -> bool {
 
 /// The keys of a file that is looked after.
 pub(crate) fn inspect(path: &Path) -> Result<KeyRing, Failure> {
-    Ok(KeyRing::from_file_by(MAINTAINED, path)?)
+    Ok(KeyRing::from_file_with(MAINTAINED, path)?)
 }
 
 /// An administrator looks after the rings of others, whose servers are in other groups.
@@ -147,7 +147,7 @@ fn option(name: &'static str) -> impl Reader<String> {
     move |text| {
         let text = word(text)?;
         let read = KeyRing::parse(&line("id", &[1; SECRET], &format!("  {name}={text}")));
-        read.map(|_| text).map_err(|error| error.fault().to_string())
+        read.map(|_| text).map_err(|error| said(error.cause()))
     }
 }
 

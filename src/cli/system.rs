@@ -12,10 +12,20 @@ pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// The time of day, for log lines and the dates of keys.
+/// The time of day, for log lines.
 #[expect(clippy::disallowed_methods, reason = "the program's one clock, beside the library's")]
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// The time of day as dates of keys are counted: since 1970 began.
+pub(crate) fn unix_time() -> Duration {
+    since_epoch(wall())
+}
+
+/// The time since 1970 began; zero for any time before.
+pub(crate) fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Fills in random bytes of the system's, that nobody can foretell.

@@ -6,6 +6,8 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
+use super::system;
+
 /// The last second that RFC 3339 can write.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
 
@@ -127,9 +129,13 @@ pub(crate) fn shown(bytes: usize) -> String {
 
 /// Writes a time in UTC to the second, after RFC 3339. One that it can't write is the nearest that
 /// it can.
-pub(crate) fn date(time: SystemTime) -> String {
-    let nearest = time.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + LAST);
-    humantime::format_rfc3339_seconds(nearest).to_string()
+pub(crate) fn date(since_epoch: Duration) -> String {
+    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since_epoch.min(LAST)).to_string()
+}
+
+/// Writes a time of day likewise.
+pub(crate) fn date_of(time: SystemTime) -> String {
+    date(system::since_epoch(time))
 }
 
 #[cfg(test)]
@@ -139,9 +145,9 @@ mod tests {
     #[test]
     fn a_time_is_written_whatever_it_is() {
         let cases = [
-            (SystemTime::UNIX_EPOCH + Duration::from_millis(1_801_440_000_999), "2027-02-01T00:00"),
-            (SystemTime::UNIX_EPOCH - Duration::from_secs(1), "1970-01-01T00:00:00Z"),
-            (SystemTime::UNIX_EPOCH + 2 * LAST, "9999-12-31T23:59:59Z"),
+            (Duration::from_millis(1_801_440_000_999), "2027-02-01T00:00"),
+            (Duration::ZERO, "1970-01-01T00:00:00Z"),
+            (2 * LAST, "9999-12-31T23:59:59Z"),
         ];
         for (time, expected) in cases {
             assert!(date(time).starts_with(expected), "{}", date(time));

@@ -26,6 +26,7 @@ use crate::proto::handshake::CHALLENGE;
 use crate::proto::protocol::{NoUsableKeyError, Protocol};
 use crate::proto::session::Session;
 use crate::random::{self, Pool};
+use crate::unix_time::since_epoch;
 
 /// The events that are taken from the system at once.
 const EVENTS: usize = 1024;
@@ -94,7 +95,7 @@ impl Load {
         let refused = |error: PlanError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let keyless = |error: NoUsableKeyError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let mut protocol = protocol.into();
-        protocol.prepare(clock::wall(), random::bytes)?;
+        protocol.prepare(since_epoch(clock::wall()), random::bytes)?;
         let addresses = address.to_addresses()?;
         plan.check(&protocol, &addresses).map_err(refused)?;
         plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;

@@ -1,7 +1,7 @@
 //! What one listener, or one client, speaks.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
@@ -291,14 +291,14 @@ impl Protocol {
 
     /// Tells the ring the time, by which keys become valid and run out: see [`KeyRing::set_time`].
     /// Who has sessions of their own tells it as time goes; a server does it by itself.
-    pub fn set_time(&mut self, now: SystemTime) {
+    pub fn set_time(&mut self, now: Duration) {
         self.keys.set_time(now);
     }
 
     /// Gives the ring what it needs from outside: the time, and random bytes.
     pub(crate) fn prepare<E>(
         &mut self,
-        now: SystemTime,
+        now: Duration,
         random: impl FnOnce() -> Result<[u8; RANDOM], E>,
     ) -> Result<(), E> {
         self.set_time(now);
@@ -380,13 +380,11 @@ impl std::error::Error for NoUsableKeyError {}
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use super::*;
 
     #[test]
     fn a_key_that_serves_nobody_is_told_of_with_the_reason() {
-        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let at = Duration::from_secs;
         let key = Key::new("garden", b"sixteen bytes or more").unwrap().with_not_after(at(9));
         let mut ring = KeyRing::from(key);
         let said = |dialect, ring: &KeyRing, id: &str| {

@@ -41,7 +41,7 @@ const DRIVER: usize = 32 << 10;
 /// A server on one thread: listeners, connections and a service.
 ///
 /// ```no_run
-/// use countersign::{KeyRing, Reply, Server};
+/// use countersign::{KeyRing, KeyRingExt as _, Reply, Server};
 ///
 /// let keys = KeyRing::from_file("keys")?;
 /// let shout = |message: &[u8], reply: &mut Reply<'_>| {

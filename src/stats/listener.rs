@@ -1,7 +1,7 @@
 //! The part of the stats that is about one listener.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::KeyRing;
@@ -56,9 +56,9 @@ pub struct KeyInfo {
     /// See [`Key::audience`].
     pub audience: String,
     /// See [`Key::not_before`].
-    pub not_before: Option<SystemTime>,
+    pub not_before: Option<Duration>,
     /// See [`Key::not_after`].
-    pub not_after: Option<SystemTime>,
+    pub not_after: Option<Duration>,
 }
 
 /// The connections that are open, by state.
@@ -124,7 +124,7 @@ impl ListenerInfo {
 impl KeyInfo {
     /// How the key stands at this time: see [`Key::validity_at`].
     #[must_use]
-    pub fn validity_at(&self, now: SystemTime) -> Validity {
+    pub fn validity_at(&self, now: Duration) -> Validity {
         ValidityPeriod { from: self.not_before, until: self.not_after }.at(now)
     }
 }

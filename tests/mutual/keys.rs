@@ -174,7 +174,7 @@ fn a_thousand_rings_lose_nothing() {
 
 #[test]
 fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
-    let until = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+    let until = Duration::from_secs;
     let key = Key::new("k1", SECRET).unwrap();
     let keys = KeyRing::from(key.with_not_before(until(10)).with_not_after(until(20)));
     keys.seed(SERVER_SEED);
@@ -210,10 +210,10 @@ fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
     assert_eq!(take(&pending.0), [5, 0, 0, 1, 2]);
     assert!(knock(&mut server, 4).is_none(), "it has run out");
     // The clock goes back, and it is taken again, until it runs out again.
-    server.wall = until(15);
+    server.wall = SystemTime::UNIX_EPOCH + until(15);
     let (line, mut forger) = knock(&mut server, 5).unwrap();
     // Whoever sets the clock tells nobody, and yet nothing is served that arrives from now on.
-    server.wall = until(3600);
+    server.wall = SystemTime::UNIX_EPOCH + until(3600);
     server.say(&line, &forger.to_server.record(DATA, b"late"));
     assert_eq!(forger.to_client.open(&take(&line)), [(CLOSE, Vec::new())]);
     server.wait(Duration::from_secs(3600));
@@ -224,7 +224,7 @@ fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
 
 #[test]
 fn who_is_in_stays_past_the_end_of_its_key_where_the_host_says_so() {
-    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(20);
+    let end = Duration::from_secs(20);
     let keys = KeyRing::from(Key::new("k1", SECRET).unwrap().with_not_after(end));
     keys.seed(SERVER_SEED);
     let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };

@@ -72,7 +72,10 @@ impl Run {
         let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
         let mut engine = Engine::new(wire, gates, service);
         if let Some(Revocation { at, gate, by_date: true }) = revocation {
-            engine.replace_keys(gate, dated(engine.listeners()[gate].protocol().keys(), wall(at)));
+            engine.replace_keys(
+                gate,
+                dated(engine.listeners()[gate].protocol().keys(), Duration::from_millis(at)),
+            );
         }
         check_memory(&world, engine.memory_max());
         Self { world, engine, idle_turns: 0 }
@@ -377,7 +380,7 @@ fn gate(terms: &Terms) -> Listener {
 }
 
 /// The same keys, which run out.
-fn dated(keys: &KeyRing, end: SystemTime) -> KeyRing {
+fn dated(keys: &KeyRing, end: Duration) -> KeyRing {
     let mut ring = KeyRing::new();
     keys.keys().for_each(|key| ring.add(key.clone().with_not_after(end)).unwrap());
     ring

@@ -248,7 +248,7 @@ fn the_service_hears_how_each_connection_ended() {
 #[test]
 fn a_ring_that_was_cloned_into_both_ends_says_why_they_do_not_talk() {
     let text = b"garden text:sixteen-bytes-and-more";
-    let ring = countersign::KeyRing::parse(text).unwrap();
+    let ring = <countersign::KeyRing as countersign::KeyRingExt>::parse(text).unwrap();
     let mut server = Server::bind("127.0.0.1:0", ring.clone(), Echo).unwrap();
     let (address, handle) = (server.addresses()[0].to_string(), server.handle());
     let served = std::thread::spawn(move || server.run());
@@ -257,7 +257,8 @@ fn a_ring_that_was_cloned_into_both_ends_says_why_they_do_not_talk() {
     assert!(matches!(error, countersign::ClientError::SameRing), "{error:?}");
     assert!(error.to_string().contains("read or parse the ring once more for the client"));
     // One that was read once more is another end, and so is any other client's.
-    let mut client = connect(countersign::KeyRing::parse(text).unwrap()).unwrap();
+    let mut client =
+        connect(<countersign::KeyRing as countersign::KeyRingExt>::parse(text).unwrap()).unwrap();
     assert_eq!(client.ask(b"a").unwrap(), b"a");
     drop(client);
     handle.drain().unwrap();

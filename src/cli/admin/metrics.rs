@@ -140,7 +140,7 @@ impl Page {
         self.metric("key_expiry_timestamp_seconds", "When a key expires, in seconds since 1970.");
         for (listener, (key, _)) in keys() {
             if let Some(end) = key.not_after {
-                self.sample(&[listener, ("key", &key.id)], unix(end));
+                self.sample(&[listener, ("key", &key.id)], end.as_secs_f64());
             }
         }
         self.metric("key_connections", "Open connections by the peer's key.");

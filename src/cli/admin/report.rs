@@ -2,7 +2,7 @@
 //! the same types.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use countersign::Validity;
 use countersign::stats::{KeyCounters, KeyInfo, ListenerStats, LoopTimes};
@@ -123,7 +123,7 @@ pub(crate) struct Key {
 }
 
 impl Report {
-    pub(super) fn of(snapshot: &Snapshot, process: Process, now: SystemTime) -> Self {
+    pub(super) fn of(snapshot: &Snapshot, process: Process, now: Duration) -> Self {
         let Snapshot { stats, labels, workers, reloads, started, uptime, .. } = snapshot;
         let listeners = stats.listeners.iter().zip(labels);
         Self {
@@ -132,7 +132,7 @@ impl Report {
             commit: (COMMIT != "unknown").then(|| COMMIT.to_owned()),
             features: FEATURES.split_whitespace().map(str::to_owned).collect(),
             pid: std::process::id(),
-            started: units::date(*started),
+            started: units::date_of(*started),
             uptime_seconds: uptime.as_secs_f64(),
             workers: *workers,
             ready: snapshot.is_ready(),
@@ -140,10 +140,10 @@ impl Report {
             reloads: Reloads {
                 succeeded: reloads.succeeded,
                 failed: reloads.failed,
-                last: reloads.last.map(units::date),
+                last: reloads.last.map(units::date_of),
                 last_succeeded: reloads.error.is_none(),
                 last_error: reloads.error.clone(),
-                in_force_since: units::date(snapshot.in_force_since()),
+                in_force_since: units::date_of(snapshot.in_force_since()),
             },
             memory: Memory {
                 buffered_bytes: stats.buffered() as u64,
@@ -175,7 +175,7 @@ impl From<&LoopTimes> for Turns {
 }
 
 impl Listener {
-    fn of(stats: &ListenerStats, labels: &Labels, now: SystemTime) -> Self {
+    fn of(stats: &ListenerStats, labels: &Labels, now: Duration) -> Self {
         let ListenerStats { info, counters, connections, .. } = stats;
         let ended = |is_refusal| {
             let some = counters.closed_by_reason().filter(|(_, count)| *count > 0);
@@ -214,7 +214,7 @@ impl Listener {
 }
 
 impl Key {
-    fn of(key: &KeyInfo, counters: KeyCounters, now: SystemTime) -> Self {
+    fn of(key: &KeyInfo, counters: KeyCounters, now: Duration) -> Self {
         let state = match key.validity_at(now) {
             Validity::NotYet => "early",
             Validity::Valid => "live",
@@ -237,6 +237,7 @@ impl Key {
 #[cfg(test)]
 pub(in crate::cli) mod tests {
     use std::sync::Arc;
+    use std::time::SystemTime;
 
     use countersign::stats::{Counters, ListenerInfo, Stats};
     use countersign::{CloseReason, Dialect, KeyRing, Refusal};
@@ -247,7 +248,7 @@ pub(in crate::cli) mod tests {
 
     /// The stats of a worker with two listeners on which everything has happened.
     pub(in crate::cli::admin) fn stats() -> Stats {
-        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let until = Duration::from_secs(1_800_000_000);
         let key = |id, secret: &[u8]| countersign::Key::new(id, secret).unwrap();
         let mut ring = KeyRing::from(key("garden", b"sixteen bytes or more").with_not_after(until));
         ring.add(key("shed", b"other sixteen bytes").with_dialect(Dialect::Raw)).unwrap();
@@ -288,12 +289,12 @@ pub(in crate::cli) mod tests {
         (snapshot.started, snapshot.uptime) = (wall, Duration::ZERO);
         (snapshot.reloads.failed, snapshot.reloads.last) = (1, Some(wall));
         snapshot.reloads.error = Some("keys:3: no such option".to_owned());
-        Report::of(&snapshot, Process::default(), wall)
+        Report::of(&snapshot, Process::default(), system::since_epoch(wall))
     }
 
     #[test]
     fn a_key_is_over_at_the_instant_of_its_expiry_as_on_the_ring() {
-        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let at = Duration::from_secs;
         let key = countersign::Key::new("garden", b"sixteen bytes or more").unwrap();
         let key = key.with_not_before(at(10)).with_not_after(at(20));
         let info = KeyInfo::from(&key);

@@ -117,7 +117,7 @@ fn metrics_page(aggregate: &Aggregate) -> Response {
 
 fn status_page(aggregate: &Aggregate) -> Response {
     let snapshot = aggregate.snapshot(system::monotonic());
-    let report = Report::of(&snapshot, Process::now(), system::wall());
+    let report = Report::of(&snapshot, Process::now(), system::unix_time());
     match serde_json::to_string_pretty(&report) {
         Ok(text) => {
             let body = escape::inside_json(&text) + "\n";

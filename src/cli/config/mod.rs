@@ -21,7 +21,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use countersign::{FileError, FileRules};
 
 use super::environment;
-use super::exit::{Failure, Kind, plain};
+use super::exit::{Failure, Kind, chain, plain};
 use super::serve::{ConfigArgs, ListenerArgs, ProcessArgs};
 use document::{ConfigFault, Document, Entry, Table};
 use schema::{Position, Schema, Value};
@@ -134,7 +134,7 @@ impl File {
         let path = self.path.display();
         let text = match fault {
             FileError::Io(error) => format!("cannot read {path}: {}", plain(error)),
-            other => format!("{path}: {other}"),
+            other => format!("{path}: {}", chain(other)),
         };
         Failure::new(kind, text)
     }

@@ -1,6 +1,6 @@
 //! `countersign keys list`: what is on the ring.
 
-use std::time::SystemTime;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -37,14 +37,14 @@ const HEAD: [&str; 5] = ["id", "fingerprint", "dialects", "audience", "validity"
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
         let ring = ring::inspect(&self.place.path()?)?;
-        let now = system::wall();
+        let now = system::unix_time();
         let text = if self.json { objects(&ring, now) } else { table(&ring, now) };
         stdout().write(text);
         Ok(())
     }
 }
 
-fn table(ring: &KeyRing, now: SystemTime) -> String {
+fn table(ring: &KeyRing, now: Duration) -> String {
     let head = HEAD.map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head).chain(ring.keys().map(|key| row(key, now))).collect();
     let width = |column: usize| {
@@ -59,7 +59,7 @@ fn table(ring: &KeyRing, now: SystemTime) -> String {
     rows.iter().map(line).collect()
 }
 
-fn row(key: &Key, now: SystemTime) -> [String; 5] {
+fn row(key: &Key, now: Duration) -> [String; 5] {
     let audience = if key.audience().is_empty() { "-" } else { key.audience() };
     let dialects: Vec<&str> = key.dialects().map(|dialect| dialect.name()).collect();
     [
@@ -71,12 +71,12 @@ fn row(key: &Key, now: SystemTime) -> [String; 5] {
     ]
 }
 
-fn objects(ring: &KeyRing, now: SystemTime) -> String {
+fn objects(ring: &KeyRing, now: Duration) -> String {
     let keys: Value = ring.keys().map(|key| object(key, now)).collect();
     escape::inside_json(&format!("{keys:#}\n"))
 }
 
-fn object(key: &Key, now: SystemTime) -> Value {
+fn object(key: &Key, now: Duration) -> Value {
     let state = match State::of(key, now) {
         State::Live => "live",
         State::Early(_) => "early",
@@ -96,7 +96,7 @@ fn object(key: &Key, now: SystemTime) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use countersign::KeyRingExt as _;
 
     use super::*;
 
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn the_table_has_a_line_for_each_key_and_no_secret() {
         let ring = KeyRing::parse(RING).unwrap();
-        let table = table(&ring, SystemTime::UNIX_EPOCH + NOW);
+        let table = table(&ring, NOW);
         let expected = "\
 id      fingerprint       dialects       audience  validity
 garden  ################  countersign/1  -         live until 2027-02-01T00:00:00Z
@@ -124,7 +124,7 @@ shed    ################  countersign/1  -         not before 2027-02-01T00:00:0
     #[test]
     fn the_objects_say_the_same() {
         let ring = KeyRing::parse(RING).unwrap();
-        let text = objects(&ring, SystemTime::UNIX_EPOCH + NOW);
+        let text = objects(&ring, NOW);
         let keys: Value = serde_json::from_str(&text).unwrap();
         let expected = json!({
             "id": "gate",

@@ -5,7 +5,7 @@ mod list;
 mod rotate;
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use countersign::{Key, Validity};
@@ -66,13 +66,13 @@ impl Where {
 enum State {
     Live,
     /// It isn't taken before that.
-    Early(SystemTime),
+    Early(Duration),
     /// It isn't taken since then.
-    Over(SystemTime),
+    Over(Duration),
 }
 
 impl State {
-    fn of(key: &Key, now: SystemTime) -> Self {
+    fn of(key: &Key, now: Duration) -> Self {
         match (key.validity_at(now), key.not_before(), key.not_after()) {
             (Validity::Expired, _, Some(end)) => Self::Over(end),
             (Validity::NotYet, Some(beginning), _) => Self::Early(beginning),
@@ -82,7 +82,7 @@ impl State {
 }
 
 /// The state in words.
-fn validity(key: &Key, now: SystemTime) -> String {
+fn validity(key: &Key, now: Duration) -> String {
     match (State::of(key, now), key.not_after()) {
         (State::Live, None) => "live".to_owned(),
         (State::Live, Some(end)) => format!("live until {}", units::date(end)),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Args;
 use countersign::Key;
@@ -43,7 +43,7 @@ const OVERLAP_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 impl Rotate {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let now = system::wall();
+        let now = system::unix_time();
         let path = self.place.path()?;
         let [old, new] = rotate(&path, &self.id, now + self.overlap)?;
         for key in [&old, &new] {
@@ -68,7 +68,7 @@ impl Rotate {
 }
 
 /// Adds a fresh key for an old one, which runs out at this time if not earlier. Returns both.
-fn rotate(path: &Path, id: &str, until: SystemTime) -> Result<[Key; 2], Failure> {
+fn rotate(path: &Path, id: &str, until: Duration) -> Result<[Key; 2], Failure> {
     // It says what is missing, where a change would make it.
     ring::inspect(path)?;
     let mut edit = KeyFileEdit::begin(path)?;
@@ -153,7 +153,7 @@ fn fields(line: &str) -> Vec<Range<usize>> {
 }
 
 /// Gives the key of a line an end, instead of the one that it has.
-fn run_out(edit: &mut KeyFileEdit, line: Range<usize>, end: SystemTime) {
+fn run_out(edit: &mut KeyFileEdit, line: Range<usize>, end: Duration) {
     const OPTION: &str = "not-after=";
     let option = format!("{OPTION}{}", units::date(end));
     let text = str::from_utf8(&edit.text[line.clone()]).unwrap_or_default();

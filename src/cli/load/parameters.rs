@@ -26,7 +26,7 @@ impl Parameters {
         Self(vec![
             ("version", json!(version::VERSION)),
             ("commit", json!(version::COMMIT)),
-            ("start", json!(units::date(system::wall()))),
+            ("start", json!(units::date(system::unix_time()))),
             ("address", json!(load.address)),
             ("server", Value::Null),
             ("dialect", json!(args.dialect().name())),

@@ -2,9 +2,11 @@
 //! one text, and behind it the keys that the parser knows.
 
 use clap::{Arg, ArgAction};
+use countersign::{KeyRing, KeyRingExt as _};
 use roff::{Inline, Roff, bold, roman};
 
 use crate::cli::config;
+use crate::cli::exit::said;
 use crate::cli::version::VERSION;
 
 const MANUAL: &str = include_str!("../../manual/operations.md");
@@ -157,7 +159,7 @@ fn the_page_of_keys_has_all_that_the_parser_takes() {
     let page = pages().next().unwrap().1.replace("\\-", "-");
     // The parser itself says what it takes.
     for wrong in ["a text:0123456789abcdef of=none", "a none:0123456789abcdef"] {
-        let remedy = countersign::KeyRing::parse(wrong.as_bytes()).unwrap_err().to_string();
+        let remedy = said(KeyRing::parse(wrong.as_bytes()).unwrap_err().cause());
         let words = remedy.split([' ', ',', ';']).filter(|word| word.ends_with(['=', ':']));
         let words: Vec<&str> = words.filter(|word| !word.starts_with(char::is_numeric)).collect();
         assert!(words.len() >= 4, "{remedy}");

@@ -137,7 +137,7 @@ impl Tunnel {
         if let Some(id) = key {
             protocol = protocol.with_key(id);
         }
-        protocol.set_time(system::wall());
+        protocol.set_time(system::unix_time());
         protocol.keys().seed(system::random()?);
         end.check(&protocol, &path)?;
         Ok(protocol)

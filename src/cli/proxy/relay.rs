@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use countersign::stats::Counters;
 use countersign::{Key, KeyRing, Protocol};
@@ -56,7 +56,7 @@ pub(super) struct Relay {
     /// Who could not come in again, because a key has gone or run out, is closed.
     closes_revoked: bool,
     /// When the next key runs out.
-    key_expiry: Option<SystemTime>,
+    key_expiry: Option<Duration>,
     /// We were told to stop, and what is open then is cut.
     drain: Option<Instant>,
     /// Wakes the loop from another thread.
@@ -95,7 +95,7 @@ impl Relay {
         let waker = Arc::new(Waker::new(&registry, WAKER)?);
         lookup.wake(Arc::clone(&waker));
         let callers = Callers::new(role, &bounds, system::monotonic());
-        let key_expiry = next_expiry(&protocol, system::wall());
+        let key_expiry = next_expiry(&protocol, system::unix_time());
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -142,7 +142,7 @@ impl Relay {
             polled => polled?,
         }
         self.shared.now = system::monotonic();
-        self.set_time(system::wall());
+        self.set_time(system::unix_time());
         for event in &self.events {
             match event.token() {
                 SIGNALS | WAKER => {}
@@ -194,17 +194,17 @@ impl Relay {
     pub(super) fn replace_keys(&mut self, keys: KeyRing) {
         self.shared.protocol.replace_keys(keys);
         // The next look at the time sees when these run out.
-        self.key_expiry = Some(SystemTime::UNIX_EPOCH);
-        self.set_time(system::wall());
+        self.key_expiry = Some(Duration::ZERO);
+        self.set_time(system::unix_time());
     }
 
     /// Tells the ring the time, by which keys run out.
-    fn set_time(&mut self, wall: SystemTime) {
-        self.shared.protocol.set_time(wall);
-        if self.key_expiry.is_none_or(|end| wall <= end) {
+    fn set_time(&mut self, now: Duration) {
+        self.shared.protocol.set_time(now);
+        if self.key_expiry.is_none_or(|end| now <= end) {
             return;
         }
-        self.key_expiry = next_expiry(&self.shared.protocol, wall);
+        self.key_expiry = next_expiry(&self.shared.protocol, now);
         if !self.closes_revoked {
             return;
         }
@@ -256,7 +256,7 @@ impl Relay {
             draining = self.drain.is_some(),
             reloads = outcomes.succeeded,
             reloads_failed = outcomes.failed,
-            last_reload = outcomes.last.map(units::date),
+            last_reload = outcomes.last.map(units::date_of),
             reload_error = outcomes.error.as_deref();
             "status"
         );
@@ -348,8 +348,8 @@ impl Relay {
 }
 
 /// When the next key of the ring runs out.
-fn next_expiry(protocol: &Protocol, wall: SystemTime) -> Option<SystemTime> {
-    protocol.keys().keys().filter_map(Key::not_after).filter(|end| *end >= wall).min()
+fn next_expiry(protocol: &Protocol, now: Duration) -> Option<Duration> {
+    protocol.keys().keys().filter_map(Key::not_after).filter(|end| *end >= now).min()
 }
 
 /// Tells a pair of an event. One for a pair that is gone is no harm.

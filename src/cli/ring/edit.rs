@@ -1,7 +1,6 @@
 //! A change of a file of keys: the new file is written beside the old one and takes its place, so
 //! that whoever reads sees one or the other.
 
-use std::fmt::Display;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::ops::Range;
@@ -9,14 +8,14 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign::{Key, KeyError, KeyRing};
+use countersign::{Key, KeyError, KeyFileError, KeyRing, KeyRingExt as _};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use super::{KeyOptions, MAINTAINED, cannot_write, line, secret};
-use crate::cli::exit::{Failure, Kind, plain};
+use crate::cli::exit::{Failure, Kind, chain, key_ring, plain, said};
 use crate::cli::system;
 
 /// How long one who changes the ring waits for another who does, and how often it looks.
@@ -55,16 +54,18 @@ impl KeyFileEdit {
         options: &KeyOptions,
     ) -> Result<Key, Failure> {
         let path = self.path.display();
-        let bad = |fault: &KeyError| Failure::new(Kind::BadKeyFile, format!("{path}: {fault}"));
+        let bad = |cause: KeyFileError| {
+            Failure::new(Kind::BadKeyFile, format!("{path}: {}", said(&cause)))
+        };
         let secret = secret()?;
         let line = line(id, &secret, &options.text());
         // The ring isn't at fault where what was asked for makes no key.
         let fresh = KeyRing::parse(&line)
-            .map_err(|error| Failure::new(Kind::Usage, error.fault().to_string()))?;
-        let key = fresh.keys().next().ok_or_else(|| bad(&KeyError::NoKeys))?;
+            .map_err(|error| Failure::new(Kind::Usage, said(error.cause())))?;
+        let key = fresh.keys().next().ok_or_else(|| bad(KeyFileError::NoKeys))?;
         self.ring.add(key.clone()).map_err(|fault| match fault {
             KeyError::DuplicateId(id) => taken(&self.path, &id),
-            fault => bad(&fault),
+            fault => bad(fault.into()),
         })?;
         self.insert(at, &line);
         Ok(key.clone())
@@ -107,13 +108,13 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
 
 /// The keys that are there, and the text in which they stand.
 fn existing(path: &Path) -> Result<(KeyRing, Zeroizing<Vec<u8>>), Failure> {
-    let named = |fault: &dyn Display| format!("{}: {fault}", path.display());
-    let bad = |fault: &dyn Display| Failure::new(Kind::BadKeyFile, named(fault));
+    let named = |text: String| format!("{}: {text}", path.display());
+    let bad = |text: String| Failure::new(Kind::BadKeyFile, named(text));
     let read = match MAINTAINED.read(path) {
         Err(fault) if fault.is_missing() => Zeroizing::new(HEADER.as_bytes().to_vec()),
-        read => read.map_err(|fault| bad(&fault))?,
+        read => read.map_err(|fault| bad(chain(&fault)))?,
     };
-    let ring = KeyRing::parse(&read).map_err(|error| bad(&error))?;
+    let ring = KeyRing::parse(&read).map_err(|error| bad(key_ring(&error)))?;
     let mut text = Zeroizing::new(Vec::with_capacity(read.len() + ROOM));
     text.extend_from_slice(&read);
     Ok((ring, text))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign::{Dialect, KeyError, KeyRing, NoUsableKeyError, Protocol};
+use countersign::{Dialect, KeyFileError, KeyRing, KeyRingExt as _, NoUsableKeyError, Protocol};
 
 use super::{default_path, rules};
 use crate::cli::exit::{Failure, Kind};
@@ -20,10 +20,10 @@ pub(crate) enum RingRole {
 impl RingRole {
     /// The keys of a file, for a dialect.
     pub(crate) fn read(self, path: &Path, dialect: Dialect) -> Result<KeyRing, Failure> {
-        KeyRing::from_file_by(rules(path), path).map_err(|error| {
-            let (kind, text) = match error.fault() {
-                KeyError::File(fault) if fault.is_missing() => (Kind::NoFile, "no such file"),
-                KeyError::NoKeys => (Kind::BadKeyFile, "holds no key"),
+        KeyRing::from_file_with(rules(path), path).map_err(|error| {
+            let (kind, text) = match error.cause() {
+                KeyFileError::File(fault) if fault.is_missing() => (Kind::NoFile, "no such file"),
+                KeyFileError::NoKeys => (Kind::BadKeyFile, "holds no key"),
                 _ => return error.into(),
             };
             let remedy = self.remedy(path, dialect, &KeyRing::new());

@@ -28,7 +28,7 @@ pub(super) fn log_process(
         draining = server.is_draining(),
         reloads = outcomes.succeeded,
         reloads_failed = outcomes.failed,
-        last_reload = outcomes.last.map(units::date),
+        last_reload = outcomes.last.map(units::date_of),
         reload_error = outcomes.error.as_deref();
         "status"
     );

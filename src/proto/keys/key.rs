@@ -1,7 +1,7 @@
 //! One key: a secret of which only the keyed states of the HMAC are kept.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac as _};
@@ -181,17 +181,17 @@ impl Key {
         Ok(self)
     }
 
-    /// The same key, taken from this moment on.
+    /// The same key, valid from an instant on: the time since 1970 began, in UTC.
     #[must_use]
-    pub fn with_not_before(mut self, moment: SystemTime) -> Self {
-        self.validity.from = Some(moment);
+    pub fn with_not_before(mut self, since_epoch: Duration) -> Self {
+        self.validity.from = Some(since_epoch);
         self
     }
 
-    /// The same key, taken until this moment.
+    /// The same key, valid until an instant: the time since 1970 began, in UTC.
     #[must_use]
-    pub fn with_not_after(mut self, moment: SystemTime) -> Self {
-        self.validity.until = Some(moment);
+    pub fn with_not_after(mut self, since_epoch: Duration) -> Self {
+        self.validity.until = Some(since_epoch);
         self
     }
 
@@ -223,27 +223,27 @@ impl Key {
         &self.audience
     }
 
-    /// From when on it is taken.
+    /// From when on it is valid: the time since 1970 began.
     #[must_use]
-    pub fn not_before(&self) -> Option<SystemTime> {
+    pub fn not_before(&self) -> Option<Duration> {
         self.validity.from
     }
 
-    /// Until when it is taken.
+    /// Until when it is valid: the time since 1970 began.
     #[must_use]
-    pub fn not_after(&self) -> Option<SystemTime> {
+    pub fn not_after(&self) -> Option<Duration> {
         self.validity.until
     }
 
     /// How it stands at this time. A ring takes it while it is [valid](Validity::Valid).
     #[must_use]
-    pub fn validity_at(&self, now: SystemTime) -> Validity {
+    pub fn validity_at(&self, now: Duration) -> Validity {
         self.validity.at(now)
     }
 
     /// Whether it is valid at this time.
     #[must_use]
-    pub fn is_valid_at(&self, now: SystemTime) -> bool {
+    pub fn is_valid_at(&self, now: Duration) -> bool {
         self.validity_at(now) == Validity::Valid
     }
 

@@ -1,24 +1,20 @@
 //! The key ring: the keys that a listener or a client holds.
 
 pub(crate) mod choice;
-pub(crate) mod date;
 pub(crate) mod fault;
 pub(crate) mod key;
-pub(crate) mod line;
 pub(crate) mod passphrase;
 pub(crate) mod seed;
 pub(crate) mod validity;
 pub(crate) mod wipe;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::Duration;
 
-use crate::files::FileRules;
 use crate::proto::dialect::Dialect;
-use crate::proto::keys::fault::{KeyError, KeyRingError};
+use crate::proto::keys::fault::KeyError;
 use crate::proto::keys::key::{Credential, Key, KeyNumber, Mac};
 use crate::proto::keys::seed::{RANDOM, Seed};
 
@@ -31,43 +27,15 @@ const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiproces
 
 /// The keys that a listener or a client holds, each under its id.
 ///
-/// # The file
-///
-/// One key a line, fields separated by blanks: `id  encoding:secret  [option=value …]`. A line that
-/// begins with `#` is a comment. The secret is written in one of four ways:
-///
-/// | encoding | the secret is |
-/// | --- | --- |
-/// | `hex:` | what the hexadecimal digits say |
-/// | `base64:` | what the base64 says, with or without `=` at its end |
-/// | `text:` | the text itself, which has no blanks, in UTF-8 |
-/// | `passphrase:` | what [`Key::from_passphrase`] makes of the text |
-///
-/// Each option may stand once:
-///
-/// | option | without it |
-/// | --- | --- |
-/// | `dialects=NAME,NAME`: what the key may be used for | `countersign/1` alone |
-/// | `audience=NAME`: the one service that it lets into | any |
-/// | `not-before=DATE`: from when on it is taken | since ever |
-/// | `not-after=DATE`: until when it is taken | for ever |
-///
-/// A date is one of RFC 3339, a day (`2027-01-31`, in UTC, all of which belongs to the time of
-/// validity) or a moment (`2027-01-31T12:00:00Z`, `2027-01-31T12:00:00+02:00`).
-///
 /// ```
-/// use countersign::{Dialect, KeyRing};
+/// use countersign::{Dialect, Key, KeyRing};
 ///
-/// let ring = KeyRing::parse(b"
-/// ## Keys of the house.
-/// garden  hex:9f86d081884c7d659a2feaa0c55ad015  audience=sprinkler
-/// gate    text:open-sesame                      dialects=raw,hex  not-after=2027-01-31
-/// shed    base64:AAECAwQFBgcICQoLDA0ODw==       not-before=2027-01-01T06:00:00+01:00
-/// ")?;
-/// let dialects: Vec<_> = ring.keys().map(|key| key.serves(Dialect::Countersign)).collect();
-/// assert_eq!(dialects, [true, false, true]);
+/// let mut ring = KeyRing::new();
+/// ring.add(Key::new("garden", b"sixteen bytes or more")?.with_audience("sprinkler")?)?;
+/// ring.add(Key::new("gate", b"open-sesame")?.with_dialect(Dialect::Raw))?;
+/// assert_eq!(ring.to_string(), "garden, gate");
 /// assert_eq!(ring.key("garden").map(|key| key.audience()), Some("sprinkler"));
-/// # Ok::<(), countersign::KeyRingError>(())
+/// # Ok::<(), countersign::KeyError>(())
 /// ```
 ///
 /// # Time
@@ -88,7 +56,7 @@ pub struct KeyRing {
     /// The number that was given last, on this ring or one that it replaced.
     last: KeyNumber,
     /// The time that it was told last.
-    time: Option<SystemTime>,
+    time: Option<Duration>,
     /// Drawn once; its clones and the rings that replace it have the same.
     seed: Arc<OnceLock<Seed>>,
 }
@@ -98,50 +66,6 @@ impl KeyRing {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Reads a ring from a file or a pipe that nobody but its owner can read, after the rules of
-    /// [`FileRules::secret`].
-    ///
-    /// # Errors
-    ///
-    /// The file can't be opened or isn't what the rules ask for, it holds no key, or a line of it
-    /// is at fault. The message says where, and how to mend it.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyRingError> {
-        Self::from_file_by(FileRules::secret(), path)
-    }
-
-    /// The same after other rules.
-    ///
-    /// # Errors
-    ///
-    /// As for [`from_file`](Self::from_file).
-    pub fn from_file_by(rules: FileRules, path: impl AsRef<Path>) -> Result<Self, KeyRingError> {
-        let path = path.as_ref();
-        let at_file = |fault| KeyRingError::new(fault).in_file(path);
-        let text = rules.read(path).map_err(|fault| at_file(KeyError::File(fault)))?;
-        let ring = Self::parse(&text).map_err(|error| error.in_file(path))?;
-        if ring.keys.is_empty() { Err(at_file(KeyError::NoKeys)) } else { Ok(ring) }
-    }
-
-    /// Reads a ring from the text of such a file.
-    ///
-    /// # Errors
-    ///
-    /// A line is at fault. The message says which, and how to mend it, and holds nothing secret.
-    pub fn parse(text: &[u8]) -> Result<Self, KeyRingError> {
-        wipe::without_traces(|| Self::parse_lines(text))
-    }
-
-    fn parse_lines(text: &[u8]) -> Result<Self, KeyRingError> {
-        let mut ring = Self::new();
-        for (number, line) in line::lines(text) {
-            let at_line = |fault| KeyRingError::new(fault).at_line(number);
-            if let Some(key) = line::parse(line).map_err(at_line)? {
-                ring.add(key).map_err(at_line)?;
-            }
-        }
-        Ok(ring)
     }
 
     /// Adds a key.
@@ -180,9 +104,9 @@ impl KeyRing {
         self.last
     }
 
-    /// Tells it the time, by which keys become valid and run out. It only makes a note of it, so it
-    /// can be told at every turn.
-    pub fn set_time(&mut self, now: SystemTime) {
+    /// Tells it the time since 1970 began, by which keys become valid and run out. It only makes a
+    /// note of it, so it can be told at every turn.
+    pub fn set_time(&mut self, now: Duration) {
         self.time = Some(now);
     }
 
@@ -271,7 +195,7 @@ impl KeyRing {
 
     /// When the next of the keys runs out that are still valid at this time; at the earliest of
     /// all times, the first that ever does.
-    pub(crate) fn next_expiry(&self, now: SystemTime) -> Option<SystemTime> {
+    pub(crate) fn next_expiry(&self, now: Duration) -> Option<Duration> {
         self.keys.iter().filter_map(Key::not_after).filter(|end| *end > now).min()
     }
 
@@ -312,39 +236,23 @@ impl fmt::Display for KeyRing {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
-    fn a_file_with_every_nicety_is_read() {
-        let text = "\u{feff}# keys\r\n\r\n  one\ttext:芝麻开门 dialects=raw\r\n\
-                    two hex:00ff00FF00ff00ff00ff00ff00ff00ff\n\
-                    three base64:AAECAwQFBgcICQoLDA0ODw== dialects=hex,raw";
-        let ring = KeyRing::parse(text.as_bytes()).unwrap();
-        assert_eq!(ring.to_string(), "one, two, three");
-        let serving = |dialect| ring.serving(dialect).map(Key::id).collect::<Vec<_>>();
-        assert_eq!(serving(Dialect::Raw), ["one", "three"]);
-        assert_eq!(serving(Dialect::Hex), ["three"]);
-        assert_eq!(serving(Dialect::Open), [""; 0]);
-        assert!(ring.key("one").unwrap().is_short());
-        assert!(!ring.key("two").unwrap().is_short());
-    }
-
-    #[test]
     fn at_most_eight_keys_serve_a_dialect_that_tries_each() {
-        let line = |n| format!("k{n} text:secret-{n} dialects=raw not-after=200{n}-01-01\n");
-        let eight: String = (0..8).map(line).collect();
-        assert!(KeyRing::parse(eight.as_bytes()).is_ok());
-        let nine: String = (0..9).map(line).collect();
-        let error = KeyRing::parse(nine.as_bytes()).unwrap_err().to_string();
-        assert!(error.starts_with("line 9: more than 8 keys serve raw"), "{error}");
-        let named: String = (0..99).map(|n| format!("k{n} text:sixteen-bytes-{n:04}\n")).collect();
-        assert!(KeyRing::parse(named.as_bytes()).is_ok());
+        let key = |n: u64, secret: &str| Key::new(&format!("k{n}"), secret.as_bytes()).unwrap();
+        let raw = |n| {
+            let key = key(n, &format!("secret-{n}")).with_dialect(Dialect::Raw);
+            key.with_not_after(at(10 * n + 1))
+        };
+        let mut eight = ring((0..8).map(raw));
+        let error = eight.add(raw(8)).unwrap_err().to_string();
+        assert!(error.starts_with("more than 8 keys serve raw"), "{error}");
+        ring((0..99).map(|n| key(n, &format!("sixteen-bytes-{n:04}"))));
     }
 
-    fn at(second: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(second)
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
     }
 
     fn dated(id: &str, from: Option<u64>, until: Option<u64>) -> Key {
@@ -477,7 +385,7 @@ mod tests {
 
     #[test]
     fn neither_debug_nor_display_shows_a_secret() {
-        let ring = KeyRing::parse(b"key text:s3cret dialects=raw").unwrap();
+        let ring = ring([Key::new("key", b"s3cret").unwrap().with_dialect(Dialect::Raw)]);
         ring.seed(*b"s3cret s3cret s3cret s3cret s3cret s3cret s3cret");
         let shown = format!("{ring:?} {ring}");
         assert!(!shown.contains("s3cret") && shown.contains("key"), "{shown}");

@@ -1,6 +1,6 @@
 //! When a key is valid: the one place that decides it.
 
-use std::time::SystemTime;
+use std::time::Duration;
 
 /// How a key stands at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,14 +17,14 @@ pub enum Validity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ValidityPeriod {
     /// Without it, the period has no beginning.
-    pub(crate) from: Option<SystemTime>,
+    pub(crate) from: Option<Duration>,
     /// Without it, the period has no end.
-    pub(crate) until: Option<SystemTime>,
+    pub(crate) until: Option<Duration>,
 }
 
 impl ValidityPeriod {
     /// How a key of this period stands at a time.
-    pub(crate) fn at(&self, now: SystemTime) -> Validity {
+    pub(crate) fn at(&self, now: Duration) -> Validity {
         if self.until.is_some_and(|until| until <= now) {
             Validity::Expired
         } else if self.from.is_some_and(|from| now < from) {
@@ -47,12 +47,10 @@ impl ValidityPeriod {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    fn at(second: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(second)
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
     }
 
     fn period(from: Option<u64>, until: Option<u64>) -> ValidityPeriod {

@@ -9,6 +9,7 @@ use crate::reactor::instant::Instant;
 use crate::server::engine::Engine;
 use crate::server::event_log;
 use crate::server::net::Net;
+use crate::unix_time::since_epoch;
 
 /// How long the engine relies on the time of day going on as it did: somebody may set the clock.
 const CLOCK_TRUSTED: Duration = Duration::from_secs(60);
@@ -31,7 +32,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         for listener in &mut self.listeners {
             // A ring that has just come was not told the time. All connections are looked at below,
             // so it doesn't matter whether a key has run out.
-            let _ = listener.set_time(wall);
+            let _ = listener.set_time(since_epoch(wall));
         }
         let listeners = &self.listeners;
         let revoked = self
@@ -59,10 +60,11 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// before anything that they have said is looked at.
     pub(super) fn set_time(&mut self, now: Instant, wall: SystemTime) {
         let (mut has_expired, mut next) = (false, None);
+        let time = since_epoch(wall);
         for listener in &mut self.listeners {
-            has_expired |= listener.set_time(wall);
+            has_expired |= listener.set_time(time);
             if listener.open > 0 {
-                next = next.into_iter().chain(listener.expiry.time_left(wall)).min();
+                next = next.into_iter().chain(listener.expiry.time_left(time)).min();
             }
         }
         if !self.closes_expired {

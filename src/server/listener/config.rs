@@ -13,6 +13,7 @@ use crate::proto::protocol::Protocol;
 use crate::random;
 use crate::server::listener::Listener;
 use crate::server::listener::socket::{self, BoundSocket, Options};
+use crate::unix_time::since_epoch;
 
 /// What one listener of a [`Server`](crate::Server) is given: what it speaks, within which limits,
 /// and any number of addresses.
@@ -168,7 +169,7 @@ impl ListenerConfig {
     /// The listener that it becomes, and a socket for each of its addresses.
     pub(in crate::server) fn open(self) -> io::Result<(Listener, Vec<BoundSocket>)> {
         let Self { mut listener, options, bound } = self;
-        listener.protocol.prepare(clock::wall(), random::bytes)?;
+        listener.protocol.prepare(since_epoch(clock::wall()), random::bytes)?;
         listener.protocol.keys().note_listener();
         let usable = listener.protocol.check_server();
         usable.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

@@ -1,6 +1,6 @@
 //! When the next key of a ring runs out.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::proto::keys::KeyRing;
 
@@ -8,20 +8,20 @@ use crate::proto::keys::KeyRing;
 /// the dates has come.
 #[derive(Debug)]
 pub(in crate::server) struct Expiry {
-    next: Option<SystemTime>,
+    next: Option<Duration>,
     /// The time that was told last.
-    seen: SystemTime,
+    seen: Duration,
 }
 
 impl Expiry {
     /// Of a ring that was told no time: the first key that ever runs out is the next.
     pub(in crate::server) fn of(ring: &KeyRing) -> Self {
-        let seen = SystemTime::UNIX_EPOCH;
+        let seen = Duration::ZERO;
         Self { next: ring.next_expiry(seen), seen }
     }
 
     /// Takes the time of day. Says whether a key has run out since it was told last.
-    pub(in crate::server) fn passes(&mut self, wall: SystemTime, ring: &KeyRing) -> bool {
+    pub(in crate::server) fn passes(&mut self, wall: Duration, ring: &KeyRing) -> bool {
         let has_come = self.next.is_some_and(|end| end <= wall);
         // A clock that was set back makes keys valid again, which run out another time.
         if has_come || wall < self.seen {
@@ -32,8 +32,8 @@ impl Expiry {
     }
 
     /// From now until then.
-    pub(in crate::server) fn time_left(&self, wall: SystemTime) -> Option<Duration> {
-        self.next.map(|end| end.duration_since(wall).unwrap_or_default())
+    pub(in crate::server) fn time_left(&self, wall: Duration) -> Option<Duration> {
+        self.next.map(|end| end.saturating_sub(wall))
     }
 }
 
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn every_end_is_seen_once_and_again_when_the_clock_was_set_back() {
-        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let at = Duration::from_secs;
         let mut ring = KeyRing::new();
         for (id, end) in [("a", Some(20)), ("b", None), ("c", Some(10)), ("d", Some(30))] {
             let key = Key::new(id, format!("the secret of {id}!!").as_bytes()).unwrap();

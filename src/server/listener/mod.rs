@@ -7,7 +7,7 @@ pub(super) mod socket;
 pub(super) mod socket_file;
 
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::contract::access::Access;
@@ -202,7 +202,7 @@ impl Listener {
     }
 
     /// Takes the time of day. Says whether a key has run out since it was told last.
-    pub(super) fn set_time(&mut self, wall: SystemTime) -> bool {
+    pub(super) fn set_time(&mut self, wall: Duration) -> bool {
         self.protocol.set_time(wall);
         self.expiry.passes(wall, self.protocol.keys())
     }

@@ -2,10 +2,12 @@
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
 
+use zeroize::Zeroizing;
+
+use crate::key_file::date;
+use crate::key_file::error::KeyFileError;
 use crate::proto::dialect::Dialect;
-use crate::proto::keys::date;
-use crate::proto::keys::fault::KeyError;
-use crate::proto::keys::key::{Key, Secret};
+use crate::proto::keys::key::Key;
 
 /// The mark that some editors put in front of UTF-8.
 const BOM: &[u8] = "\u{feff}".as_bytes();
@@ -17,36 +19,36 @@ pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 /// The key of a line; none in a blank line and in a comment.
-pub(crate) fn parse(line: &[u8]) -> Result<Option<Key>, KeyError> {
-    let line = str::from_utf8(line).map_err(|_| KeyError::NotUtf8)?.trim();
+pub(crate) fn parse(line: &[u8]) -> Result<Option<Key>, KeyFileError> {
+    let line = str::from_utf8(line).map_err(|_| KeyFileError::NotUtf8)?.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
     let mut fields = line.split_whitespace();
     let (Some(id), Some(secret)) = (fields.next(), fields.next()) else {
-        return Err(KeyError::NoSecret);
+        return Err(KeyFileError::NoSecret);
     };
     options(key(id, secret)?, fields).map(Some)
 }
 
-fn key(id: &str, secret: &str) -> Result<Key, KeyError> {
-    let (encoding, text) = secret.split_once(':').ok_or(KeyError::NoEncoding)?;
+fn key(id: &str, secret: &str) -> Result<Key, KeyFileError> {
+    let (encoding, text) = secret.split_once(':').ok_or(KeyFileError::NoEncoding)?;
     let bytes = match encoding {
-        "passphrase" => return Key::from_passphrase(id, text.as_bytes()),
+        "passphrase" => return Ok(Key::from_passphrase(id, text.as_bytes())?),
         "text" => Ok(text.as_bytes().to_vec()),
         "hex" => {
-            base16ct::mixed::decode_vec(text).map_err(|_| KeyError::BadEncoding("hexadecimal"))
+            base16ct::mixed::decode_vec(text).map_err(|_| KeyFileError::BadEncoding("hexadecimal"))
         }
         "base64" => Base64::decode_vec(text)
             .or_else(|_| Base64Unpadded::decode_vec(text))
-            .map_err(|_| KeyError::BadEncoding("base64")),
-        _ => Err(KeyError::NoEncoding),
+            .map_err(|_| KeyFileError::BadEncoding("base64")),
+        _ => Err(KeyFileError::NoEncoding),
     };
-    Key::new(id, &bytes.map(Secret::new)?)
+    Ok(Key::new(id, &bytes.map(Zeroizing::new)?)?)
 }
 
 /// What an unknown field holds is never repeated: it may be the rest of a secret.
-fn options<'a>(mut key: Key, fields: impl Iterator<Item = &'a str>) -> Result<Key, KeyError> {
+fn options<'a>(mut key: Key, fields: impl Iterator<Item = &'a str>) -> Result<Key, KeyFileError> {
     let mut seen = Vec::new();
     for field in fields {
         let name;
@@ -54,32 +56,34 @@ fn options<'a>(mut key: Key, fields: impl Iterator<Item = &'a str>) -> Result<Ke
             Some((name @ "dialects", names)) => (name, dialects(key, names)?),
             Some((name @ "audience", service)) => (name, key.with_audience(service)?),
             Some((name @ "not-before", date)) => {
-                let moment = date::beginning(date).ok_or(KeyError::BadDate("not-before"))?;
-                (name, key.with_not_before(moment))
+                let date = date::beginning(date).ok_or(KeyFileError::BadDate("not-before"))?;
+                (name, key.with_not_before(date))
             }
             Some((name @ "not-after", date)) => {
-                let moment = date::end(date).ok_or(KeyError::BadDate("not-after"))?;
-                (name, key.with_not_after(moment))
+                let date = date::end(date).ok_or(KeyFileError::BadDate("not-after"))?;
+                (name, key.with_not_after(date))
             }
-            _ => return Err(KeyError::UnknownOption),
+            _ => return Err(KeyFileError::UnknownOption),
         };
         if seen.contains(&name) {
-            return Err(KeyError::RepeatedOption(name.into()));
+            return Err(KeyFileError::RepeatedOption(name.into()));
         }
         seen.push(name);
     }
     Ok(key)
 }
 
-fn dialects(key: Key, names: &str) -> Result<Key, KeyError> {
+fn dialects(key: Key, names: &str) -> Result<Key, KeyFileError> {
     names.split(',').try_fold(key, |key, name| {
         let known = name.parse().ok().filter(|dialect: &Dialect| dialect.authenticates());
-        known.map(|dialect| key.with_dialect(dialect)).ok_or(KeyError::BadDialects)
+        known.map(|dialect| key.with_dialect(dialect)).ok_or(KeyFileError::BadDialects)
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::key_file::KeyRingExt as _;
+    use crate::os_error::chain;
     use crate::proto::keys::KeyRing;
 
     #[test]
@@ -124,7 +128,7 @@ mod tests {
             ),
             (
                 "k text:s3cret dialects=raw not-before=2027-01-02 not-after=2027-01-01",
-                "line 1: not-after= is no later than not-before=",
+                "line 1: the key expires before it becomes valid",
             ),
             ("k text:s3cret dialects=raw\nk text:other-secret-of-size", "line 2: the id k is on"),
             (
@@ -134,13 +138,13 @@ mod tests {
             ("a text:s3cret dialects=raw\nb hex:73336372657400 dialects=hex", "line 2: the secret"),
         ];
         for (text, expected) in cases {
-            let message = KeyRing::parse(text.as_bytes()).unwrap_err().to_string();
+            let message = chain(&KeyRing::parse(text.as_bytes()).unwrap_err());
             assert!(message.starts_with(expected), "{text:?}: {message}");
             assert!(message.contains(';'), "{text:?} has no remedy: {message}");
             assert!(!message.contains("s3"), "{message}");
         }
-        let binary =
-            KeyRing::parse(b"ok text:fine dialects=raw\nkey text:\xff").unwrap_err().to_string();
+        let binary = KeyRing::parse(b"ok text:fine dialects=raw\nkey text:\xff");
+        let binary = chain(&binary.unwrap_err());
         assert!(binary.starts_with("line 2: the line is not UTF-8"), "{binary}");
     }
 
@@ -152,7 +156,7 @@ mod tests {
         );
         for id in ["k".repeat(65), "a\u{7}b".into()] {
             let error = KeyRing::parse(format!("{id} text:secret").as_bytes()).unwrap_err();
-            assert!(error.to_string().starts_with("line 1: an id is"), "{error}");
+            assert!(chain(&error).starts_with("line 1: an id is"), "{error:?}");
         }
     }
 }

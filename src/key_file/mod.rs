@@ -1,0 +1,114 @@
+//! Key files: the text in which a [`KeyRing`] is kept, and reading it.
+
+pub(crate) mod date;
+pub(crate) mod error;
+pub(crate) mod line;
+
+use std::path::Path;
+
+use crate::files::FileRules;
+use crate::key_file::error::{KeyFileError, KeyRingError};
+use crate::proto::keys::KeyRing;
+use crate::proto::keys::wipe::without_traces;
+
+/// Reads a [`KeyRing`] from a key file.
+///
+/// # The file
+///
+/// One key a line, fields separated by blanks: `id  encoding:secret  [option=value …]`. A line that
+/// begins with `#` is a comment. The secret is written in one of four ways:
+///
+/// | encoding | the secret is |
+/// | --- | --- |
+/// | `hex:` | what the hexadecimal digits say |
+/// | `base64:` | what the base64 says, with or without `=` at its end |
+/// | `text:` | the text itself, which has no blanks, in UTF-8 |
+/// | `passphrase:` | what [`Key::from_passphrase`](crate::Key::from_passphrase) makes of the text |
+///
+/// Each option may stand once:
+///
+/// | option | without it |
+/// | --- | --- |
+/// | `dialects=NAME,NAME`: what the key may be used for | `countersign/1` alone |
+/// | `audience=NAME`: the one service that it lets into | any |
+/// | `not-before=DATE`: from when on it is taken | since ever |
+/// | `not-after=DATE`: until when it is taken | for ever |
+///
+/// A date is one of RFC 3339, a day (`2027-01-31`, in UTC, all of which belongs to the time of
+/// validity) or an instant (`2027-01-31T12:00:00Z`, `2027-01-31T12:00:00+02:00`). Dates before 1970
+/// count as its beginning.
+///
+/// ```
+/// use countersign::{Dialect, KeyRing, KeyRingExt as _};
+///
+/// let ring = KeyRing::parse(b"
+/// ## Keys of the house.
+/// garden  hex:9f86d081884c7d659a2feaa0c55ad015  audience=sprinkler
+/// gate    text:open-sesame                      dialects=raw,hex  not-after=2027-01-31
+/// shed    base64:AAECAwQFBgcICQoLDA0ODw==       not-before=2027-01-01T06:00:00+01:00
+/// ")?;
+/// let dialects: Vec<_> = ring.keys().map(|key| key.serves(Dialect::Countersign)).collect();
+/// assert_eq!(dialects, [true, false, true]);
+/// assert_eq!(ring.key("garden").map(|key| key.audience()), Some("sprinkler"));
+/// # Ok::<(), countersign::KeyRingError>(())
+/// ```
+pub trait KeyRingExt: Sized {
+    /// Reads a ring from a file or a pipe that nobody but its owner can read, after the rules of
+    /// [`FileRules::secret`].
+    ///
+    /// # Errors
+    ///
+    /// The file can't be opened or isn't what the rules ask for, it holds no key, or a line of it
+    /// is at fault. The error says where, and its source how to mend it.
+    fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyRingError> {
+        Self::from_file_with(FileRules::secret(), path)
+    }
+
+    /// Reads a ring from a file that is as other rules ask.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_file`](Self::from_file).
+    fn from_file_with(rules: FileRules, path: impl AsRef<Path>) -> Result<Self, KeyRingError>;
+
+    /// Reads a ring from the text of such a file.
+    ///
+    /// # Errors
+    ///
+    /// A line is at fault. The error says which, its source how to mend it, and neither holds
+    /// anything secret.
+    fn parse(text: &[u8]) -> Result<Self, KeyRingError>;
+}
+
+impl KeyRingExt for KeyRing {
+    fn from_file_with(rules: FileRules, path: impl AsRef<Path>) -> Result<Self, KeyRingError> {
+        let path = path.as_ref();
+        let text = rules.read(path).map_err(|error| KeyRingError::new(error).in_file(path))?;
+        let ring = Self::parse(&text).map_err(|error| error.in_file(path))?;
+        if ring.keys().next().is_none() {
+            return Err(KeyRingError::new(KeyFileError::NoKeys).in_file(path));
+        }
+        Ok(ring)
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, KeyRingError> {
+        without_traces(|| parse_lines(text))
+    }
+}
+
+fn parse_lines(text: &[u8]) -> Result<KeyRing, KeyRingError> {
+    let mut ring = KeyRing::new();
+    for (number, line) in line::lines(text) {
+        if let Some(key) = line::parse(line).map_err(|e| KeyRingError::new(e).at_line(number))? {
+            ring.add(key).map_err(|error| KeyRingError::new(error).at_line(number))?;
+        }
+    }
+    Ok(ring)
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod traces;
