@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
 use countersign::Dialect;
-use countersign::load::{Disconnect, Load, Plan};
+use countersign_load::{Disconnect, Load, Plan};
 use ours::{Ours, protocol};
 use run::Run;
 use spread::Spread;

@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign::load::{Arrival, Disconnect, Plan, Report};
 use countersign::{Dialect, Key, Protocol, Session};
+use countersign_load::{Arrival, Disconnect, Plan, Report};
 use process::{Process, Scratch, load, program};
 use run::Run;
 use socket2::{Domain, Socket, Type};

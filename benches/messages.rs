@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
 use countersign::Dialect;
-use countersign::load::{Load, Plan, Report};
+use countersign_load::{Load, Plan, Report};
 use ours::{Ours, protocol};
 use run::Run;
 use spread::Spread;

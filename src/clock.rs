@@ -4,20 +4,20 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The monotonic clock, for deadlines.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
-pub(crate) fn monotonic() -> Instant {
+pub fn monotonic() -> Instant {
     Instant::now()
 }
 
 /// The moment at which so much time will have passed. A time that the clock can't count is so long
 /// that nobody sees its end.
-pub(crate) fn after(time: Duration) -> Instant {
+pub fn after(time: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     monotonic() + time.min(CENTURY)
 }
 
 /// The time of day, for text.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
-pub(crate) fn wall() -> SystemTime {
+pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 

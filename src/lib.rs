@@ -32,24 +32,25 @@
 
 mod address;
 mod client;
-mod clock;
+#[doc(hidden)]
+pub mod clock;
 pub mod contract;
 mod dial;
 mod files;
 mod key_file;
-#[cfg(feature = "load")]
-pub mod load;
 mod loopback;
 pub mod manual;
 mod os_error;
 pub mod proto;
-mod random;
+#[doc(hidden)]
+pub mod random;
 #[doc(hidden)]
 pub mod reactor;
 pub mod server;
 pub mod services;
 pub mod stats;
-mod unix_time;
+#[doc(hidden)]
+pub mod unix_time;
 
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};

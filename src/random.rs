@@ -9,19 +9,19 @@ use rand::rngs::SysRng;
 const POOL: usize = 4096;
 
 /// Fills in random bytes that nobody can foretell.
-pub(crate) fn fill(bytes: &mut [u8]) -> io::Result<()> {
+pub fn fill(bytes: &mut [u8]) -> io::Result<()> {
     SysRng.try_fill_bytes(bytes).map_err(io::Error::other)
 }
 
 /// The same as an array.
-pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
+pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     fill(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Random bytes of the system's, fetched in bulk; each is given out once.
-pub(crate) struct Pool {
+pub struct Pool {
     bytes: Box<[u8; POOL]>,
     /// The bytes from here on have not been given out.
     next: usize,
@@ -35,7 +35,7 @@ impl Default for Pool {
 
 impl Pool {
     /// Fills in bytes that are given to nobody else.
-    pub(crate) fn take(&mut self, into: &mut [u8]) -> io::Result<()> {
+    pub fn take(&mut self, into: &mut [u8]) -> io::Result<()> {
         if self.bytes.len() - self.next < into.len() {
             fill(&mut self.bytes[..])?;
             self.next = 0;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// The time since 1970 began, in UTC; zero for any time before.
-pub(crate) fn since_epoch(time: SystemTime) -> Duration {
+#[must_use]
+pub fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

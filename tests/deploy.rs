@@ -11,7 +11,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 fn deploy(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
 }
 
 fn files(folder: &str) -> Vec<PathBuf> {

@@ -8,12 +8,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use countersign::load::{Arrival, Disconnect, Failure, Load, Plan, Report};
 use countersign::services::{Echo, Timestamp};
 use countersign::{
     Dialect, Exchange, Framing, Handle, Key, Limits, ListenerConfig, Protection, Protocol, Reply,
     Server, Service,
 };
+use countersign_load::{Arrival, Disconnect, Failure, Load, Plan, Report};
 
 /// A server on a thread, stopped when it goes out of scope.
 struct Serving {

@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 
-const PAIRS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/pairs.py");
-const MATRIX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/matrix.py");
-const BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python/beside.py");
-const WATCHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python/watched.py");
-const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/generate.py");
+const PAIRS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/pairs.py");
+const MATRIX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/matrix.py");
+const BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/python/beside.py");
+const WATCHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../benches/python/watched.py");
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/generate.py");
 
 /// Runs a program, whose output is seen. None where there is no Python.
 fn succeeds(what: &str, program: &str, arguments: &[&str]) -> Option<bool> {

@@ -7,8 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use countersign::load::{Disconnect, Load, Plan, Report};
 use countersign::{Dialect, KeyRing, KeyRingExt as _, Protocol};
+use countersign_load::{Disconnect, Load, Plan, Report};
 
 /// A folder for key files and what the tools write; removed at the end.
 pub(crate) struct Scratch(PathBuf);

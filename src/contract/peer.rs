@@ -18,25 +18,33 @@ pub(crate) const SLOTS_MAX: usize = (1 << HALF) - 1;
 /// event of the same batch, could hit the next tenant. A generation comes again only after four
 /// thousand million connections (65,534 on 32-bit machines).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerId(pub(crate) usize);
+pub struct PeerId(#[doc(hidden)] pub usize);
 
 impl PeerId {
-    pub(crate) fn new(slot: usize, generation: u32) -> Self {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new(slot: usize, generation: u32) -> Self {
         debug_assert!(slot <= SLOTS_MAX, "the limit on connections is capped");
         Self(slot | (generation as usize) << HALF)
     }
 
-    pub(crate) fn slot(self) -> usize {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn slot(self) -> usize {
         self.0 & SLOTS_MAX
     }
 
     /// No connection has generation 0.
-    pub(crate) fn generation(self) -> usize {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn generation(self) -> usize {
         self.0 >> HALF
     }
 
     /// The generation of the next connection. It wraps around, skipping 0.
-    pub(crate) fn generation_after(generation: u32) -> u32 {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn generation_after(generation: u32) -> u32 {
         let last = u32::try_from(SLOTS_MAX).unwrap_or(u32::MAX);
         if generation >= last { 1 } else { generation + 1 }
     }

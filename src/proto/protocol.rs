@@ -296,7 +296,11 @@ impl Protocol {
     }
 
     /// Gives the ring what it needs from outside: the time, and random bytes.
-    pub(crate) fn prepare<E>(
+    ///
+    /// # Errors
+    ///
+    /// The random source failed.
+    pub fn prepare<E>(
         &mut self,
         now: Duration,
         random: impl FnOnce() -> Result<[u8; RANDOM], E>,

@@ -257,7 +257,7 @@ fn other_peoples_parsers_take_the_page() {
     let (_served, admin) = serve(&home, "");
     let page = get(&admin, "/metrics");
     assert!(page.head.contains("Content-Type: text/plain; version=0.0.4"), "{}", page.head);
-    let parser = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/metrics.py");
+    let parser = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python/metrics.py");
     if takes("python3", &["-B", parser], &page.body).is_none() {
         skip("there is no python3 here");
     }

@@ -84,7 +84,6 @@ fn what_does_not_go_together_is_wrong_usage() {
     let cases = [
         ("--framing lines", framing),
         ("--framing chunks", framing),
-        #[cfg(feature = "legacy-md5")]
         ("--mac md5 --rhel", "leave out --mac, or --rhel"),
     ];
     for (options, said) in cases {

@@ -43,7 +43,7 @@ fn the_log_says_once_that_a_network_is_delayed_and_that_it_is_refused() {
 }
 
 /// The filter for fail2ban that is handed out.
-const FILTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/fail2ban/countersign.conf");
+const FILTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/fail2ban/countersign.conf");
 
 /// What fail2ban finds in these lines, or Python in its place. None where there is neither.
 fn banned(home: &Home, lines: &str) -> Option<String> {

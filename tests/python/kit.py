@@ -11,7 +11,6 @@ from contextlib import contextmanager
 PATIENCE, LONGEST = 30, 600
 # With its stamp, even the longest is what the seed's clients take for one reply: 1,024 bytes.
 MESSAGES = ['time', '百变星君', 'x' * 900]
-NO_MD5 = 'this build has no MD5: build it with --features legacy-md5'
 
 
 class Skip(Exception):
@@ -24,8 +23,6 @@ class Program:
     def __init__(self, path, directory):
         self.path = os.path.abspath(path)
         self.directory = directory
-        asked = self.run('connect', '127.0.0.1:1', '--mac', 'md5')
-        self.has_md5 = 'has no MD5' not in asked.stderr
 
     def keys(self, secret, dialect, *others):
         """A file with this key, and with the lines of others, which nobody else can read."""

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from kit import NO_MD5, Program, Skip, lines, run, same, server, until
+from kit import Program, Skip, lines, run, same, server, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 STOCK = os.path.join(HERE, 'stock.py')
@@ -51,8 +51,6 @@ class Python:
             return ['--rhel']
         if self.version >= (3, 12):
             return []
-        if not program.has_md5:
-            raise Skip(NO_MD5)
         return ['--mac', 'md5']
 
 
@@ -162,8 +160,6 @@ def examples(program):
     """Those that the manual shows, under the Python that runs this."""
     keys = program.keys(KEY, SPOKEN[1])
     options = [] if sys.version_info >= (3, 12) else ['--mac', 'md5']
-    if options and not program.has_md5:
-        raise Skip(NO_MD5)
     mark = ['env', 'AUTHKEY=' + KEY.split(':')[1], sys.executable, '-B']
     with program.serve('--bind', '127.0.0.1:0', *SPOKEN, *options, keys=keys) as ours:
         place = ours.address.split(':')

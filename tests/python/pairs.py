@@ -20,7 +20,7 @@ import time
 import mutual
 import seed
 
-from kit import MESSAGES, NO_MD5, Program, Skip, lines, run, same, server, stamped
+from kit import MESSAGES, Program, Skip, lines, run, same, server, stamped
 
 PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'peer.py')
 KEY, WRONG = 'base64:AAECAwQFBgcICQoLDA0ODw==', 'hex:ffeeddccbbaa99887766554433221100'
@@ -53,8 +53,6 @@ def peer_serves(program, python, dialect, framing, mac='sha256'):
 
 
 def conversation(program, dialect, framing, mac):
-    if mac == 'md5' and not program.has_md5:
-        raise Skip(NO_MD5)
     spoken = ['--dialect', dialect, '--framing', framing, '--mac', mac]
     keys = None if dialect == 'open' else program.keys(KEY, dialect)
     # A chunk of no bytes is none.
@@ -87,8 +85,8 @@ def version(python):
 
 def pairs(program):
     """The name of each pair, and how to run it."""
-    for what, pair, md5 in seed.PAIRS:
-        yield 'seed ' + what, lambda: seed.play(program, pair, md5)
+    for what, pair in seed.PAIRS:
+        yield 'seed ' + what, lambda: seed.play(program, pair)
     for plan in peer_plans():
         name = 'peer.py, Python {}, {}'.format(version(plan[0]), ' '.join(plan[1:]))
         yield name + ', its client', lambda: peer_connects(program, *plan)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from kit import LONGEST, MESSAGES, NO_MD5, Skip, lines, run, same, stamped, started, until
+from kit import LONGEST, MESSAGES, Skip, lines, run, same, stamped, started, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BESIDE = os.path.join(HERE, '..', '..', '..', 'shared', 'seed')
@@ -25,12 +25,10 @@ KEY_1, KEY_2 = 'text:老衲洗头用飘柔', 'text:芝麻开门'
 WRONG = 'text:another-key-altogether'
 
 
-def play(program, pair, md5):
+def play(program, pair):
     """Runs a pair on the seed's port, in a network of its own where the system gives one."""
     if not os.path.isdir(SEED):
         raise Skip('the seed is not in ' + SEED + '; set COUNTERSIGN_SEED')
-    if md5 and not program.has_md5:
-        raise Skip(NO_MD5)
     seed_python()
     private = enter_network()
     with socket.socket() as probe:
@@ -205,17 +203,17 @@ ALONE = [server_1, server_1_wrong, server_2, server_2_wrong, server_3]
 
 # What it is called, how it runs, and whether it needs MD5.
 PAIRS = [
-    ('1, its server, our client', server_1, True),
-    ('1, its server, our client with a wrong key', server_1_wrong, True),
-    ('2, its server, our client', server_2, True),
-    ('2, its server, our client with a wrong key', server_2_wrong, True),
-    ('4, its server, our client', server_4, False),
-    ('1, its client, our server', client_1, True),
-    ('1, its client, our server with a wrong key', client_1_wrong, True),
-    ('2, its client, our server', client_2, True),
-    ('2, its client, our server with a wrong key', client_2_wrong, True),
-    ('2, its client, our server of countersign/1 too', client_2_shared, True),
-    ('3, its client, our server', client_3, False),
-    ('4, its client, our server', client_4, False),
-    ('3, its server, our client', server_3, False),
+    ('1, its server, our client', server_1),
+    ('1, its server, our client with a wrong key', server_1_wrong),
+    ('2, its server, our client', server_2),
+    ('2, its server, our client with a wrong key', server_2_wrong),
+    ('4, its server, our client', server_4),
+    ('1, its client, our server', client_1),
+    ('1, its client, our server with a wrong key', client_1_wrong),
+    ('2, its client, our server', client_2),
+    ('2, its client, our server with a wrong key', client_2_wrong),
+    ('2, its client, our server of countersign/1 too', client_2_shared),
+    ('3, its client, our server', client_3),
+    ('4, its client, our server', client_4),
+    ('3, its server, our client', server_3),
 ]

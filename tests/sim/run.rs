@@ -54,7 +54,7 @@ pub(crate) fn run(seed: u64, aloud: bool) -> Result<Outcome, String> {
         Err(format!("panic: {}", text.or(panic.downcast_ref().copied()).unwrap_or("?")))
     });
     outcome.map_err(|what| {
-        let replay = "cargo test --no-default-features --test sim -- --nocapture";
+        let replay = "cargo test --test sim -- --nocapture";
         format!("seed {seed}: {what}\nreplay with: SIM_SEED={seed} {replay}")
     })
 }

@@ -6,7 +6,7 @@
 use crate::proto::partial_frame::FrameStatus;
 
 /// How much a server takes for one message.
-pub(crate) const CHUNK_MAX: usize = 1024;
+pub const CHUNK_MAX: usize = 1024;
 
 /// All that is there is the message, up to `max` bytes.
 pub(crate) fn scan(input: &[u8], max: usize) -> FrameStatus {

@@ -4,6 +4,8 @@ pub(crate) mod chunks;
 pub(crate) mod length;
 pub(crate) mod lines;
 
+pub use chunks::CHUNK_MAX;
+
 use std::fmt;
 
 use crate::proto::handshake::countersign::frame;
@@ -129,13 +131,13 @@ impl FrameFormat {
         self.end(out, start);
     }
 
-    /// Begins a message at the end of `out`.
-    pub(crate) fn begin(self, out: &mut Vec<u8>) {
+    /// Begins a message at the end of `out`, for a message that is written in place.
+    pub fn begin(self, out: &mut Vec<u8>) {
         out.resize(out.len() + self.before(), 0);
     }
 
-    /// Ends the message that was begun at `start`.
-    pub(crate) fn end(self, out: &mut Vec<u8>, start: usize) {
+    /// Ends the message that was begun when `out` had the length `start`.
+    pub fn end(self, out: &mut Vec<u8>, start: usize) {
         let end = out.len();
         out.resize(end + FRAME_MAX, 0);
         let end = self.close(out, start, end);

@@ -1,0 +1,335 @@
+//! The stats of all workers. When a page is requested, each worker is woken and publishes its
+//! stats, and the page is made of their sum.
+//!
+//! The workers are asked at most once a second, so that scrapers, however many, cost the clients of
+//! the server next to nothing.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use countersign::Handle;
+use countersign::stats::Stats;
+
+use crate::reload::{Outcomes, Progress};
+use crate::system;
+
+/// Stats that are younger than this are new enough.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long the workers are waited for. One that takes longer counts with its last stats.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A worker that has published nothing for this long since it was asked is stuck.
+const STUCK: Duration = Duration::from_secs(10);
+
+/// Wakes the loop of a worker.
+pub(crate) trait Wake: Debug + Send + Sync {
+    /// Makes the loop turn. One that can't be woken turns when it next wakes.
+    fn wake(&self);
+}
+
+impl Wake for Handle {
+    fn wake(&self) {
+        let _ = Self::wake(self);
+    }
+}
+
+/// What a listener serves and how, in the words of the command line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Labels {
+    pub(crate) dialect: &'static str,
+    pub(crate) framing: &'static str,
+    pub(crate) service: &'static str,
+}
+
+/// Where the workers publish their stats, and where the pages find the sum.
+#[derive(Debug)]
+pub(crate) struct Aggregate {
+    /// One for each worker.
+    loops: Vec<Box<dyn Wake>>,
+    /// One for each listener.
+    labels: Vec<Labels>,
+    progress: Arc<Progress>,
+    state: Mutex<State>,
+    /// Notified when a worker has published.
+    published: Condvar,
+    started: SystemTime,
+    epoch: Instant,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    workers: Vec<Worker>,
+    /// As they were when the workers were last asked: no newer than what those publish.
+    reloads: Outcomes,
+    /// The program was told to stop.
+    is_draining: bool,
+    /// What the admin listener comes to, in bytes at most.
+    memory_beside: usize,
+    /// When the workers were last asked.
+    asked: Option<Instant>,
+    /// How often they were.
+    generation: u64,
+}
+
+/// What one worker has published last.
+#[derive(Debug, Default)]
+struct Worker {
+    /// None until it serves.
+    stats: Option<Stats>,
+    /// Since when it has published nothing though it was asked.
+    asked: Option<Instant>,
+    /// Its server has stopped; it publishes nothing more.
+    is_over: bool,
+}
+
+/// The sum at one moment, with what is known of the program.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    /// The sum over the workers that serve.
+    pub(crate) stats: Stats,
+    /// One for each listener.
+    pub(crate) labels: Vec<Labels>,
+    pub(crate) workers: usize,
+    /// Workers that don't serve yet.
+    pub(crate) absent: usize,
+    /// The first worker that is stuck, and for how long it has been.
+    pub(crate) stuck: Option<(usize, Duration)>,
+    pub(crate) reloads: Outcomes,
+    pub(crate) started: SystemTime,
+    pub(crate) uptime: Duration,
+}
+
+impl Aggregate {
+    /// For one worker per loop, in a program that has just started.
+    pub(crate) fn new(
+        loops: Vec<Box<dyn Wake>>,
+        labels: Vec<Labels>,
+        progress: Arc<Progress>,
+        (started, epoch): (SystemTime, Instant),
+    ) -> Self {
+        let workers = loops.iter().map(|_| Worker::default()).collect();
+        let state = Mutex::new(State { workers, ..State::default() });
+        Self { loops, labels, progress, state, published: Condvar::new(), started, epoch }
+    }
+
+    /// Whether a worker is to publish its stats.
+    fn awaits(&self, worker: usize) -> bool {
+        self.state().workers.get(worker).is_some_and(|worker| worker.asked.is_some())
+    }
+
+    /// Publishes the stats of a worker. One that is over is not asked again.
+    fn publish(&self, worker: usize, stats: Stats, is_over: bool) {
+        if let Some(worker) = self.state().workers.get_mut(worker) {
+            *worker = Worker { stats: Some(stats), asked: None, is_over };
+        }
+        self.published.notify_all();
+    }
+
+    /// Adds what the admin listener can come to, in bytes, to the memory of the workers.
+    pub(crate) fn set_memory_beside(&self, bytes: usize) {
+        self.state().memory_beside = bytes;
+    }
+
+    /// From now on new connections are rejected.
+    pub(crate) fn drain(&self) {
+        self.state().is_draining = true;
+    }
+
+    /// The sum of what was published last.
+    pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
+        let state = self.state();
+        let mut stats = Stats::default();
+        state.workers.iter().filter_map(|worker| worker.stats.as_ref()).for_each(|each| {
+            stats.merge(each);
+        });
+        stats.is_draining |= state.is_draining;
+        stats.memory_max.total = stats.memory_max.total.saturating_add(state.memory_beside);
+        let silent = |(number, worker): (usize, &Worker)| {
+            let silent = now.saturating_duration_since(worker.asked?);
+            (worker.stats.is_some() && silent > STUCK).then_some((number, silent))
+        };
+        Snapshot {
+            stats,
+            labels: self.labels.clone(),
+            workers: state.workers.len(),
+            absent: state.workers.iter().filter(|worker| worker.stats.is_none()).count(),
+            stuck: state.workers.iter().enumerate().find_map(silent),
+            reloads: state.reloads.clone(),
+            started: self.started,
+            uptime: now.saturating_duration_since(self.epoch),
+        }
+    }
+
+    /// Has the workers publish their stats, unless they have just done so. Returns how often they
+    /// were asked: a page is made once each time.
+    pub(super) fn refresh(&self) -> u64 {
+        let (generation, is_new) = self.ask(system::monotonic());
+        if is_new {
+            self.loops.iter().for_each(|each| each.wake());
+            let is_awaited = |state: &mut State| state.workers.iter().any(|it| it.asked.is_some());
+            drop(self.published.wait_timeout_while(self.state(), PATIENCE, is_awaited));
+        }
+        generation
+    }
+
+    /// Asks the workers, unless they were asked just now. Returns how often they were asked, and
+    /// whether they were asked now.
+    fn ask(&self, now: Instant) -> (u64, bool) {
+        let mut state = self.state();
+        let is_fresh =
+            state.asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH);
+        if !is_fresh {
+            state.asked = Some(now);
+            state.generation += 1;
+            state.reloads = self.progress.outcomes();
+            for worker in state.workers.iter_mut().filter(|worker| !worker.is_over) {
+                worker.asked.get_or_insert(now);
+            }
+        }
+        (state.generation, !is_fresh)
+    }
+
+    /// Whether every loop turns; if not, which doesn't.
+    pub(super) fn health(&self) -> Result<(), String> {
+        self.refresh();
+        match self.snapshot(system::monotonic()).stuck {
+            None => Ok(()),
+            Some((worker, silent)) => {
+                Err(format!("worker {worker} has not turned for {} s", silent.as_secs()))
+            }
+        }
+    }
+
+    /// Whether new connections are served; if not, why they aren't.
+    pub(super) fn readiness(&self) -> Result<(), String> {
+        let state = self.state();
+        let all = state.workers.len();
+        match state.workers.iter().filter(|worker| worker.stats.is_some()).count() {
+            _ if state.is_draining => Err("draining".to_owned()),
+            serving if serving == all => Ok(()),
+            serving => Err(format!("starting: {serving} of {all} workers are ready")),
+        }
+    }
+
+    /// What is kept is whole whenever it isn't being written, so a panic elsewhere spoils nothing.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Snapshot {
+    /// When what is in force was loaded.
+    pub(crate) fn in_force_since(&self) -> SystemTime {
+        self.reloads.in_force_since.unwrap_or(self.started)
+    }
+
+    /// Whether new connections are served.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.absent == 0 && !self.stats.is_draining
+    }
+}
+
+/// Publishes the stats of one worker.
+#[derive(Debug)]
+pub(crate) struct StatsPublisher {
+    aggregate: Arc<Aggregate>,
+    worker: usize,
+}
+
+impl StatsPublisher {
+    /// Publishes the first stats of a worker, which serves from now on.
+    pub(crate) fn begin(aggregate: &Arc<Aggregate>, worker: usize, stats: Stats) -> Self {
+        aggregate.publish(worker, stats, false);
+        Self { aggregate: Arc::clone(aggregate), worker }
+    }
+
+    /// Publishes the stats of the worker if it was asked to or is over; the last stats still count.
+    pub(crate) fn publish(&self, is_over: bool, stats: impl FnOnce() -> Stats) {
+        if is_over || self.aggregate.awaits(self.worker) {
+            self.aggregate.publish(self.worker, stats(), is_over);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct NoLoop;
+
+    impl Wake for NoLoop {
+        fn wake(&self) {}
+    }
+
+    /// The sum of this many workers, the first of which have published these.
+    pub(crate) fn aggregate(workers: usize, published: &[Stats]) -> Aggregate {
+        let loops = (0..workers).map(|_| Box::new(NoLoop) as Box<dyn Wake>).collect();
+        let labels = Labels { dialect: "countersign/1", framing: "lines", service: "echo" };
+        let listeners = published.first().map_or(0, |stats| stats.listeners.len());
+        let start = (SystemTime::UNIX_EPOCH + Duration::from_secs(1), system::monotonic());
+        let aggregate = Aggregate::new(loops, vec![labels; listeners], Arc::default(), start);
+        for (worker, stats) in published.iter().enumerate() {
+            aggregate.publish(worker, stats.clone(), false);
+        }
+        aggregate
+    }
+
+    #[test]
+    fn it_is_ready_when_every_worker_serves_until_it_is_told_to_stop() {
+        let aggregate = aggregate(2, &[Stats::default()]);
+        assert_eq!(aggregate.readiness(), Err("starting: 1 of 2 workers are ready".to_owned()));
+        assert!(!aggregate.snapshot(system::monotonic()).is_ready());
+        aggregate.publish(1, Stats::default(), false);
+        assert_eq!(aggregate.readiness(), Ok(()));
+        assert!(aggregate.snapshot(system::monotonic()).is_ready());
+        aggregate.drain();
+        assert_eq!(aggregate.readiness(), Err("draining".to_owned()));
+        assert!(!aggregate.snapshot(system::monotonic()).is_ready());
+        // A worker that doesn't exist is ignored.
+        aggregate.publish(2, Stats::default(), false);
+        assert!(!aggregate.awaits(2));
+    }
+
+    #[test]
+    fn the_workers_are_asked_once_a_second_at_most() {
+        let aggregate = aggregate(2, &[Stats::default(), Stats::default()]);
+        let now = system::monotonic();
+        assert_eq!(aggregate.ask(now), (1, true));
+        assert!(aggregate.awaits(0) && aggregate.awaits(1));
+        aggregate.publish(0, Stats::default(), false);
+        assert!(!aggregate.awaits(0) && aggregate.awaits(1));
+        assert_eq!(aggregate.ask(now + FRESH / 2), (1, false));
+        assert!(!aggregate.awaits(0));
+        aggregate.publish(1, Stats::default(), true);
+        assert_eq!(aggregate.ask(now + FRESH), (2, true));
+        let (first, second) = (aggregate.awaits(0), aggregate.awaits(1));
+        assert!(first && !second, "one that is over is asked for nothing");
+    }
+
+    #[test]
+    fn a_worker_that_was_asked_long_ago_is_stuck() {
+        let aggregate = aggregate(2, &[Stats::default(), Stats::default()]);
+        let now = system::monotonic();
+        let later = now + STUCK + Duration::from_secs(1);
+        assert_eq!(aggregate.snapshot(later).stuck, None, "nobody has asked");
+        aggregate.ask(now);
+        aggregate.publish(0, Stats::default(), false);
+        aggregate.ask(now + STUCK);
+        assert_eq!(aggregate.snapshot(now + STUCK).stuck, None);
+        assert_eq!(aggregate.snapshot(later).stuck, Some((1, later - now)));
+        aggregate.publish(1, Stats::default(), false);
+        assert_eq!(aggregate.snapshot(later).stuck, None);
+    }
+
+    #[test]
+    fn what_was_loaded_at_the_start_is_in_force_until_a_reload_succeeds() {
+        let mut snapshot = aggregate(1, &[]).snapshot(system::monotonic());
+        assert_eq!(snapshot.in_force_since(), snapshot.started);
+        let later = snapshot.started + Duration::from_secs(2);
+        snapshot.reloads.in_force_since = Some(later);
+        assert_eq!(snapshot.in_force_since(), later);
+    }
+}

@@ -1,0 +1,336 @@
+//! The page `/status`: everything about the program, as JSON. `countersign status` parses it into
+//! the same types.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use countersign::Validity;
+use countersign::stats::{KeyCounters, KeyInfo, ListenerStats, LoopTimes};
+use serde::{Deserialize, Serialize};
+
+use super::aggregate::{Labels, Snapshot};
+use super::process::Process;
+use crate::units;
+use crate::version::{COMMIT, VERSION};
+
+/// The value of `program`, which identifies a report of countersign.
+pub(crate) const PROGRAM: &str = "countersign";
+
+/// The report on a program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) program: String,
+    pub(crate) version: String,
+    pub(crate) commit: Option<String>,
+    pub(crate) pid: u32,
+    pub(crate) started: String,
+    pub(crate) uptime_seconds: f64,
+    pub(crate) workers: usize,
+    pub(crate) ready: bool,
+    pub(crate) draining: bool,
+    pub(crate) reloads: Reloads,
+    pub(crate) memory: Memory,
+    pub(crate) turns: Turns,
+    pub(crate) process: Process,
+    pub(crate) listeners: Vec<Listener>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reloads {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    pub(crate) last: Option<String>,
+    pub(crate) last_succeeded: bool,
+    pub(crate) last_error: Option<String>,
+    pub(crate) in_force_since: String,
+}
+
+/// The bytes buffered for unfinished messages and unsent replies, and the worst case of all memory.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    pub(crate) buffered_bytes: u64,
+    pub(crate) buffered_max_bytes: u64,
+    pub(crate) limit_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Turns {
+    pub(crate) count: u64,
+    pub(crate) sum_seconds: f64,
+    pub(crate) p50_seconds: f64,
+    pub(crate) p99_seconds: f64,
+    pub(crate) max_seconds: f64,
+    pub(crate) buckets: Vec<Bucket>,
+}
+
+/// How many turns took longer than the bucket before and at most this long; the last has no bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bucket {
+    pub(crate) up_to_seconds: Option<f64>,
+    pub(crate) count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Listener {
+    pub(crate) name: String,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) dialect: String,
+    pub(crate) framing: String,
+    pub(crate) service: String,
+    pub(crate) connections: Connections,
+    pub(crate) accepted: u64,
+    pub(crate) delayed: u64,
+    pub(crate) authenticated: u64,
+    pub(crate) messages: u64,
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_bytes: u64,
+    pub(crate) accept_pauses: u64,
+    pub(crate) accept_failures: u64,
+    /// By reason; reasons that have not occurred are left out.
+    pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) closed: BTreeMap<String, u64>,
+    pub(crate) throttled_networks: u64,
+    pub(crate) buffered_bytes: u64,
+    pub(crate) buffered_max_bytes: u64,
+    pub(crate) keys: Vec<Key>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Connections {
+    pub(crate) delayed: u64,
+    pub(crate) handshake: u64,
+    pub(crate) open: u64,
+    pub(crate) closing: u64,
+    pub(crate) max: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) fingerprint: String,
+    pub(crate) dialects: Vec<String>,
+    pub(crate) audience: String,
+    pub(crate) not_before: Option<String>,
+    pub(crate) not_after: Option<String>,
+    pub(crate) state: String,
+    /// Connections that are open now, and all that the key has authenticated. Absent in reports of
+    /// earlier versions.
+    #[serde(default)]
+    pub(crate) open: Option<u64>,
+    #[serde(default)]
+    pub(crate) authenticated: Option<u64>,
+}
+
+impl Report {
+    pub(super) fn of(snapshot: &Snapshot, process: Process, now: Duration) -> Self {
+        let Snapshot { stats, labels, workers, reloads, started, uptime, .. } = snapshot;
+        let listeners = stats.listeners.iter().zip(labels);
+        Self {
+            program: PROGRAM.to_owned(),
+            version: VERSION.to_owned(),
+            commit: (COMMIT != "unknown").then(|| COMMIT.to_owned()),
+            pid: std::process::id(),
+            started: units::date_of(*started),
+            uptime_seconds: uptime.as_secs_f64(),
+            workers: *workers,
+            ready: snapshot.is_ready(),
+            draining: stats.is_draining,
+            reloads: Reloads {
+                succeeded: reloads.succeeded,
+                failed: reloads.failed,
+                last: reloads.last.map(units::date_of),
+                last_succeeded: reloads.error.is_none(),
+                last_error: reloads.error.clone(),
+                in_force_since: units::date_of(snapshot.in_force_since()),
+            },
+            memory: Memory {
+                buffered_bytes: stats.buffered() as u64,
+                buffered_max_bytes: stats.memory_max.buffered as u64,
+                limit_bytes: stats.memory_max.total as u64,
+            },
+            turns: Turns::from(&stats.loop_times),
+            process,
+            listeners: listeners.map(|(stats, labels)| Listener::of(stats, labels, now)).collect(),
+        }
+    }
+}
+
+impl From<&LoopTimes> for Turns {
+    fn from(times: &LoopTimes) -> Self {
+        let bucket = |(bound, count): (Option<Duration>, u64)| Bucket {
+            up_to_seconds: bound.map(|bound| bound.as_secs_f64()),
+            count,
+        };
+        Self {
+            count: times.count(),
+            sum_seconds: times.sum().as_secs_f64(),
+            p50_seconds: times.quantile(0.5).as_secs_f64(),
+            p99_seconds: times.quantile(0.99).as_secs_f64(),
+            max_seconds: times.longest().as_secs_f64(),
+            buckets: times.buckets().map(bucket).collect(),
+        }
+    }
+}
+
+impl Listener {
+    fn of(stats: &ListenerStats, labels: &Labels, now: Duration) -> Self {
+        let ListenerStats { info, counters, connections, .. } = stats;
+        let ended = |is_refusal| {
+            let some = counters.closed_by_reason().filter(|(_, count)| *count > 0);
+            let some = some.filter(|(why, _)| why.is_refusal() == is_refusal);
+            some.map(|(why, count)| (why.name().to_owned(), count)).collect()
+        };
+        Self {
+            name: info.name.clone(),
+            addresses: info.addresses.clone(),
+            dialect: labels.dialect.to_owned(),
+            framing: labels.framing.to_owned(),
+            service: labels.service.to_owned(),
+            connections: Connections {
+                delayed: connections.delayed as u64,
+                handshake: connections.handshake as u64,
+                open: connections.open as u64,
+                closing: connections.closing as u64,
+                max: stats.connections_max as u64,
+            },
+            accepted: counters.accepted,
+            delayed: counters.delayed,
+            authenticated: counters.authenticated,
+            messages: counters.messages,
+            received_bytes: counters.bytes_in,
+            sent_bytes: counters.bytes_out,
+            accept_pauses: counters.accept_pauses,
+            accept_failures: counters.accept_failures,
+            refused: ended(true),
+            closed: ended(false),
+            throttled_networks: stats.throttled as u64,
+            buffered_bytes: stats.buffered as u64,
+            buffered_max_bytes: stats.buffered_max as u64,
+            keys: stats.by_key().map(|(key, counters)| Key::of(key, *counters, now)).collect(),
+        }
+    }
+}
+
+impl Key {
+    fn of(key: &KeyInfo, counters: KeyCounters, now: Duration) -> Self {
+        let state = match key.validity_at(now) {
+            Validity::NotYet => "early",
+            Validity::Valid => "live",
+            Validity::Expired => "over",
+        };
+        Self {
+            id: key.id.clone(),
+            fingerprint: key.fingerprint.clone(),
+            dialects: key.dialects.iter().map(|dialect| dialect.name().to_owned()).collect(),
+            audience: key.audience.clone(),
+            not_before: key.not_before.map(units::date),
+            not_after: key.not_after.map(units::date),
+            state: state.to_owned(),
+            open: Some(counters.open),
+            authenticated: Some(counters.authenticated),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    use countersign::stats::{Counters, ListenerInfo, Stats};
+    use countersign::{CloseReason, Dialect, KeyRing, Refusal};
+
+    use super::*;
+    use crate::admin::aggregate::tests::aggregate;
+    use crate::system;
+
+    /// The stats of a worker with two listeners on which everything has happened.
+    pub(crate) fn stats() -> Stats {
+        let until = Duration::from_secs(1_800_000_000);
+        let key = |id, secret: &[u8]| countersign::Key::new(id, secret).unwrap();
+        let mut ring = KeyRing::from(key("garden", b"sixteen bytes or more").with_not_after(until));
+        ring.add(key("shed", b"other sixteen bytes").with_dialect(Dialect::Raw)).unwrap();
+        let mut counters = Counters::default();
+        (counters.accepted, counters.authenticated, counters.messages) = (9, 5, 77);
+        let wrong_proof = CloseReason::Refused(Refusal::WrongProof);
+        for why in
+            [CloseReason::Finished, CloseReason::Finished, wrong_proof, wrong_proof, wrong_proof]
+        {
+            counters.count(why);
+        }
+        let listener = |name: &str, ring: &KeyRing| {
+            let addresses = vec!["127.0.0.1:9527".to_owned()];
+            let mut stats = ListenerStats::new(Arc::new(ListenerInfo::new(name, addresses, ring)));
+            stats.counters = counters.clone();
+            let states = &mut stats.connections;
+            (states.delayed, states.handshake, states.open) = (1, 1, 2);
+            (stats.connections_max, stats.buffered, stats.buffered_max) = (100, 512, 1 << 20);
+            stats.throttled = 1;
+            if let Some(first) = stats.keys.first_mut() {
+                (first.authenticated, first.open) = (5, 2);
+            }
+            stats
+        };
+        let mut stats = Stats::default();
+        stats.listeners = vec![listener("main", &ring), listener("a\"\n\\é", &KeyRing::default())];
+        (stats.memory_max.total, stats.memory_max.buffered) = (4 << 20, 3 << 20);
+        for (count, micros) in [(10, 1), (80, 2), (9, 3), (1, 7_000)] {
+            (0..count).for_each(|_| stats.loop_times.record(Duration::from_micros(micros)));
+        }
+        stats
+    }
+
+    /// A report on two such workers.
+    pub(crate) fn report() -> Report {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        let mut snapshot = aggregate(2, &[stats(), stats()]).snapshot(system::monotonic());
+        (snapshot.started, snapshot.uptime) = (wall, Duration::ZERO);
+        (snapshot.reloads.failed, snapshot.reloads.last) = (1, Some(wall));
+        snapshot.reloads.error = Some("keys:3: no such option".to_owned());
+        Report::of(&snapshot, Process::default(), system::since_epoch(wall))
+    }
+
+    #[test]
+    fn a_key_is_over_at_the_instant_of_its_expiry_as_on_the_ring() {
+        let at = Duration::from_secs;
+        let key = countersign::Key::new("garden", b"sixteen bytes or more").unwrap();
+        let key = key.with_not_before(at(10)).with_not_after(at(20));
+        let info = KeyInfo::from(&key);
+        for (second, state, is_taken) in
+            [(9, "early", false), (10, "live", true), (19, "live", true), (20, "over", false)]
+        {
+            let shown = Key::of(&info, KeyCounters::default(), at(second));
+            assert_eq!((shown.state.as_str(), key.is_valid_at(at(second))), (state, is_taken));
+        }
+    }
+
+    #[test]
+    fn a_report_is_read_back_as_it_was_written() {
+        let report = report();
+        let text = serde_json::to_string_pretty(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let main = &value["listeners"][0];
+        assert_eq!(main["refused"], serde_json::json!({ "wrong-proof": 6 }));
+        assert_eq!(main["closed"], serde_json::json!({ "finished": 4 }));
+        assert_eq!(main["keys"][0]["not_after"], "2027-01-15T08:00:00Z");
+        assert_eq!(main["keys"][0]["state"], "live");
+        assert_eq!(
+            (&main["keys"][0]["open"], &main["keys"][0]["authenticated"]),
+            (&4.into(), &10.into())
+        );
+        assert_eq!(value["memory"]["buffered_max_bytes"], 6 << 20);
+        assert_eq!(value["reloads"]["last_error"], "keys:3: no such option");
+        assert_eq!(value["memory"]["limit_bytes"], 8 << 20);
+        assert_eq!(value["turns"]["p99_seconds"], 4e-6);
+        assert_eq!(value["turns"]["buckets"][21]["up_to_seconds"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn no_secret_is_in_it() {
+        let text = serde_json::to_string(&report()).unwrap();
+        for secret in ["sixteen", "7369787465656e", "c2l4dGVlbi"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The connection to the server: one, or one for each message.
+
+use std::fmt::Display;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use countersign::{Client, ClientError, Dialect, Framing, Protocol, RefusalCode};
+use rustix::event::PollFlags;
+
+use super::retry::Backoff;
+use super::{Connect, say};
+use crate::escape::Escaped;
+use crate::exit::{Failure, Kind, plain};
+use crate::output::{stderr, stdout};
+use crate::system;
+
+/// How long is waited for a sign that the connection is over, before a message is sent which
+/// couldn't be sent again.
+const PROBE_TIME: Duration = Duration::from_millis(1);
+
+/// Messages may wait to be sent in so many bytes, and replies to be printed.
+const BATCH: usize = 64 << 10;
+
+/// The connection to the server: one, or one for each message.
+pub(super) struct Connection<'a> {
+    connect: &'a Connect,
+    protocol: Protocol,
+    /// Whether a lost message ends the conversation.
+    is_forgiving: bool,
+    /// Messages that may await their replies at one time.
+    depth: u64,
+    client: Option<Client>,
+    /// Whether there ever was a connection.
+    was_open: bool,
+    /// Messages that await their replies.
+    due: u64,
+    /// When a reply, or what is sent, last made progress.
+    progress: Instant,
+    /// Why the connection is over, where nothing was on its way.
+    lost: Option<ClientError>,
+    /// The loss that the user wasn't told of.
+    notice: Option<String>,
+    /// Replies that were not printed yet.
+    replies: Vec<u8>,
+    is_escaped: bool,
+    /// More may have arrived than there was room for.
+    has_more: bool,
+}
+
+/// What has become of a message that was to be sent.
+pub(super) enum Sent {
+    Queued,
+    /// It can't be sent. The connection is as before.
+    Refused(Failure),
+}
+
+impl<'a> Connection<'a> {
+    pub(super) fn new(connect: &'a Connect, protocol: Protocol, is_prompt: bool) -> Self {
+        let Connect { protocol: args, retry, no_reply, .. } = connect;
+        // A chunk ends where the server's read does: the next waits until this was answered. At
+        // the prompt a reply stands below its message.
+        let one = args.once || args.framing() == Framing::Chunks || is_prompt && !no_reply;
+        Self {
+            connect,
+            protocol,
+            is_forgiving: is_prompt && *retry > 0,
+            depth: if one { 1 } else { u64::MAX },
+            client: None,
+            was_open: false,
+            due: 0,
+            progress: system::monotonic(),
+            lost: None,
+            notice: None,
+            replies: Vec::new(),
+            is_escaped: stdout().is_terminal(),
+            has_more: false,
+        }
+    }
+
+    /// Connects, if there is no connection.
+    pub(super) fn open(&mut self) -> Result<(), Failure> {
+        if self.client.is_none() {
+            let mut client = self.dial()?;
+            client.set_nonblocking(true).map_err(|error| self.failed(&error.into()))?;
+            self.client = Some(client);
+            self.was_open = true;
+        }
+        Ok(())
+    }
+
+    /// Connects, if nothing that was sent has shown whether the server is there.
+    pub(super) fn reach(&mut self) -> Result<(), Failure> {
+        if self.was_open { Ok(()) } else { self.open() }
+    }
+
+    /// Whether another message may be sent now.
+    pub(super) fn has_room(&self) -> bool {
+        let unsent = self.client.as_ref().map_or(0, Client::unsent);
+        match self.depth {
+            1 => self.due == 0 && unsent == 0,
+            depth => self.due < depth && unsent < BATCH,
+        }
+    }
+
+    /// Whether all that was to be sent was sent, and answered.
+    pub(super) fn is_done(&self) -> bool {
+        self.due == 0 && self.client.as_ref().is_none_or(|client| client.unsent() == 0)
+    }
+
+    /// Sends a message. Where nothing is on its way, a connection that is over is replaced first.
+    pub(super) fn send(&mut self, message: &[u8]) -> Result<Sent, Failure> {
+        let most = self.connect.protocol.message_max;
+        if message.len() > most {
+            return Ok(Sent::Refused(self.too_long()));
+        }
+        // A chunk of no bytes is none.
+        if message.is_empty() && self.connect.protocol.framing() == Framing::Chunks {
+            return Ok(Sent::Queued);
+        }
+        if self.is_done() {
+            self.renew()?;
+        }
+        let Some(client) = &mut self.client else { return Ok(Sent::Queued) };
+        match client.send(message) {
+            Ok(()) => {
+                if self.is_done() {
+                    self.progress = system::monotonic();
+                }
+                self.due += u64::from(!self.connect.no_reply);
+                Ok(Sent::Queued)
+            }
+            Err(error) => Ok(Sent::Refused(self.failed(&error))),
+        }
+    }
+
+    pub(super) fn too_long(&self) -> Failure {
+        self.failed(&ClientError::TooLong(self.connect.protocol.message_max))
+    }
+
+    /// Makes sure that there is a connection, as far as can be seen.
+    fn renew(&mut self) -> Result<(), Failure> {
+        if self.connect.retry > 0
+            && let Some(client) = &self.client
+        {
+            super::wait(&[(client.as_fd(), PollFlags::IN)], Some(PROBE_TIME))?;
+        }
+        self.receive()?;
+        self.notice = None;
+        if let Some(error) = self.lost.take() {
+            let failure = self.failed(&error);
+            if self.connect.retry == 0 || !is_passing(&error) {
+                return Err(failure);
+            }
+            say(&format_args!("{failure}; connecting anew"));
+        }
+        self.open()
+    }
+
+    /// Sends and receives what is possible at once.
+    pub(super) fn go_on(&mut self) -> Result<(), Failure> {
+        if let Some(client) = &mut self.client {
+            let unsent = client.unsent();
+            match client.flush() {
+                Ok(()) => {}
+                // Why it ended shows when reading.
+                Err(ClientError::Io(error)) if is_broken(&error) => {}
+                Err(error) => return self.over(error),
+            }
+            if client.unsent() < unsent {
+                self.progress = system::monotonic();
+            }
+            if self.connect.protocol.once && self.is_done() {
+                return self.leave();
+            }
+        }
+        self.receive()?;
+        let is_late = self.deadline().is_some_and(|deadline| deadline <= system::monotonic());
+        if is_late { self.over(ClientError::Timeout) } else { Ok(()) }
+    }
+
+    /// Takes the replies that have arrived, as far as there is room for them.
+    fn receive(&mut self) -> Result<(), Failure> {
+        while let Some(client) = &mut self.client {
+            self.has_more = self.replies.len() >= BATCH;
+            if self.has_more {
+                break;
+            }
+            match client.receive() {
+                Ok(Some(reply)) => {
+                    show(reply, self.is_escaped, &mut self.replies);
+                    self.due = self.due.saturating_sub(1);
+                    self.progress = system::monotonic();
+                    if self.connect.protocol.once && self.due == 0 {
+                        return self.leave();
+                    }
+                }
+                Ok(None) => return self.over(ClientError::Closed),
+                Err(ClientError::Timeout) => break,
+                Err(error) => return self.over(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection has ended.
+    fn over(&mut self, error: ClientError) -> Result<(), Failure> {
+        let unsent = self.client.take().map_or(0, |client| client.unsent());
+        let was_idle = std::mem::take(&mut self.due) == 0 && unsent == 0;
+        let failure = self.failed(&error);
+        if was_idle {
+            self.notice = Some(failure.to_string());
+            self.lost = Some(error);
+            return Ok(());
+        }
+        if !is_loss(&error) {
+            return Err(failure);
+        }
+        let failure = self.explained(failure);
+        if !self.is_forgiving {
+            return Err(failure);
+        }
+        say(&failure);
+        Ok(())
+    }
+
+    /// When waiting is over for a reply, or for the server to take what is sent.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.is_done() { None } else { self.progress.checked_add(self.connect.timeout) }
+    }
+
+    /// What to wait for, where there is room for what may arrive.
+    pub(super) fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        let client = self.client.as_ref()?;
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, !self.has_more());
+        flags.set(PollFlags::OUT, client.unsent() > 0);
+        (!flags.is_empty()).then(|| (client.as_fd(), flags))
+    }
+
+    /// Whether more may have arrived than there is room for.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Replies that are to be printed; who has printed them clears it.
+    pub(super) fn replies(&mut self) -> &mut Vec<u8> {
+        &mut self.replies
+    }
+
+    /// A loss that the user wasn't told of.
+    pub(super) fn take_notice(&mut self) -> Option<String> {
+        self.notice.take()
+    }
+
+    /// Ends the conversation. In `countersign/1` the server's good-bye is waited for: without it,
+    /// who knows what was cut off. So is the end of the stream, where no reply has said that
+    /// anything was received.
+    pub(super) fn leave(&mut self) -> Result<(), Failure> {
+        let is_told = self.protocol.dialect() == Dialect::Countersign;
+        match self.lost.take() {
+            None | Some(ClientError::Closed) => {}
+            Some(error) if is_told || self.connect.no_reply => return Err(self.failed(&error)),
+            Some(_) => {}
+        }
+        let Some(client) = self.client.take() else { return Ok(()) };
+        if !is_told && !self.connect.no_reply {
+            return Ok(());
+        }
+        match self.part(client) {
+            // Services of other programs may keep the stream open.
+            Err(ClientError::Timeout) if !is_told => Ok(()),
+            ended => ended.map_err(|error| self.failed(&error)),
+        }
+    }
+
+    /// Says good-bye, and hears what the server still has to say.
+    fn part(&mut self, mut client: Client) -> Result<(), ClientError> {
+        client.set_nonblocking(false)?;
+        match client.finish() {
+            // What the server said before it hung up can still be read.
+            Err(ClientError::Io(error)) if is_broken(&error) => {}
+            finished => finished?,
+        }
+        while let Some(reply) = client.receive()? {
+            show(reply, self.is_escaped, &mut self.replies);
+        }
+        Ok(())
+    }
+
+    /// Goes through the handshake and no further.
+    pub(super) fn verify(&mut self) -> Result<(), Failure> {
+        let mut client = self.dial()?;
+        let ended = client.finish().and_then(|()| client.receive().map(|_| ()));
+        ended.map_err(|error| self.failed(&error))?;
+        stderr().line(match self.protocol.dialect() {
+            Dialect::Countersign | Dialect::Multiprocessing => {
+                "the server holds the key, and has taken our proof"
+            }
+            _ => "the proof was sent; the verdict stays with the server",
+        });
+        Ok(())
+    }
+
+    /// Connects, again and again if that was asked for and may help.
+    fn dial(&mut self) -> Result<Client, Failure> {
+        let mut backoff = Backoff::new(self.connect.retry);
+        loop {
+            let error = match self.connect() {
+                Ok(client) => return Ok(client),
+                Err(error) => error,
+            };
+            let failure = Failure::client(&self.connect.address, &error);
+            let pause = if is_passing(&error) { backoff.pause()? } else { None };
+            let Some(pause) = pause else { return Err(failure) };
+            say(&format_args!("{failure}; trying again in {} ms", pause.as_millis()));
+            system::sleep(pause);
+        }
+    }
+
+    fn connect(&mut self) -> Result<Client, ClientError> {
+        let Connect { address, timeout, retry, .. } = self.connect;
+        let mut client = Client::connect_within(address, self.protocol.clone(), *timeout)?;
+        if *retry > 0 {
+            // A server that has no time for us may say so behind its own part of the handshake.
+            client.set_timeout(Some(PROBE_TIME));
+            loop {
+                match client.receive() {
+                    Ok(Some(message)) => show(message, self.is_escaped, &mut self.replies),
+                    Ok(None) => return Err(ClientError::Closed),
+                    Err(ClientError::Timeout) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        client.set_timeout(Some(*timeout));
+        Ok(client)
+    }
+
+    /// A failure of a connection that had come about.
+    fn failed(&self, error: &ClientError) -> Failure {
+        let address = &self.connect.address;
+        let cut = |how: &dyn Display| {
+            Failure::new(Kind::Unavailable, format!("{address}: the connection was cut: {how}"))
+        };
+        match error {
+            ClientError::Io(error) if is_broken(error) => cut(&plain(error)),
+            ClientError::Truncated if self.protocol.dialect() == Dialect::Countersign => {
+                cut(&"it ended without a good-bye")
+            }
+            other => Failure::client(address, other),
+        }
+    }
+
+    /// A message was on its way: says what becomes of it, to those who might expect otherwise.
+    fn explained(&self, failure: Failure) -> Failure {
+        match self.connect.retry {
+            0 => failure,
+            _ => failure.and("the message may have been received, so it isn't sent again"),
+        }
+    }
+}
+
+/// Appends a reply as a line: as it is, or so that it can't drive a terminal.
+fn show(reply: &[u8], is_escaped: bool, lines: &mut Vec<u8>) {
+    if is_escaped {
+        for chunk in reply.utf8_chunks() {
+            lines.extend_from_slice(Escaped(chunk.valid()).to_string().as_bytes());
+            lines.extend_from_slice(chunk.invalid().escape_ascii().to_string().as_bytes());
+        }
+    } else {
+        lines.extend_from_slice(reply);
+    }
+    lines.push(b'\n');
+}
+/// Whether it may be otherwise in a moment. What has to do with the key never is.
+fn is_passing(error: &ClientError) -> bool {
+    use io::ErrorKind::{
+        ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut,
+    };
+    match error {
+        ClientError::Io(error) => {
+            // Neither the file of a Unix socket nor a name need be there before their server is.
+            let unreached =
+                [ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut];
+            is_broken(error) || unreached.contains(&error.kind())
+        }
+        ClientError::HandshakeTimeout(_)
+        | ClientError::Unanswered
+        | ClientError::Timeout
+        | ClientError::Closed
+        | ClientError::Truncated => true,
+        ClientError::Rejected(reason) => *reason == RefusalCode::Busy,
+        _ => false,
+    }
+}
+
+/// Whether the connection is gone, and a message on it unanswered.
+fn is_loss(error: &ClientError) -> bool {
+    is_passing(error) || matches!(error, ClientError::Io(_))
+}
+
+fn is_broken(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
+}

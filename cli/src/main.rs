@@ -1,0 +1,174 @@
+//! The program `countersign`: see `countersign --help`.
+//!
+//! One file or folder a verb. It uses the public interface of the libraries alone.
+
+mod admin;
+mod check_config;
+mod config;
+mod connect;
+mod environment;
+mod escape;
+mod exit;
+mod http;
+mod keygen;
+mod keys;
+mod load;
+mod logging;
+#[cfg(test)]
+mod man;
+#[cfg(test)]
+mod numbers;
+mod options;
+mod output;
+mod ping;
+mod ports;
+mod proxy;
+mod reload;
+mod ring;
+mod serve;
+mod signals;
+mod status;
+mod system;
+mod systemd;
+mod units;
+mod version;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ContextValue;
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use environment::Origins;
+use escape::Escaped;
+use exit::{Failure, Kind};
+use output::{stderr, stdout};
+use signals::Claimed;
+
+/// Lets only those who know the key talk to your service.
+#[derive(Debug, Parser)]
+#[command(
+    name = "countersign",
+    version,
+    long_version = version::LONG,
+    before_long_help = EXAMPLES,
+    after_help = EXIT_CODES,
+    disable_help_subcommand = true,
+    propagate_version = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign serve                        serve time stamps on 127.0.0.1:9527
+  countersign connect 127.0.0.1:9527       talk to it
+  printf 'hello\\n' | countersign connect 127.0.0.1:9527
+  countersign check-config garden.toml     see whether a configuration is in order
+  countersign keygen garden                add a key to the ring
+  countersign keys list                    see what is on it
+  countersign load 127.0.0.1:9527 -z 10s   measure it
+  countersign ping 127.0.0.1:9527          see whether it serves
+  countersign proxy --help                 carry the connections of other programs";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such file of keys or
+configuration, 69 cannot bind or connect, 74 the output cannot be written, 76 protocol
+violated, 77 refused, 78 bad configuration or no such key on the ring, 130 left by Ctrl-C.
+Every option is also read from the environment, as COUNTERSIGN_ and its name.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Serve(serve::Serve),
+    CheckConfig(check_config::CheckConfig),
+    Connect(connect::Connect),
+    Keygen(keygen::Keygen),
+    Keys(keys::Keys),
+    Load(load::Load),
+    Ping(ping::Ping),
+    Proxy(proxy::Proxy),
+    Status(status::Status),
+}
+
+pub(crate) fn main() -> ExitCode {
+    // Before anything else: a signal may come at any time.
+    let signals = signals::claim();
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let mut origins = Origins::default();
+    let read = environment::parse(command, &argv).and_then(|matches| {
+        origins = Origins::of(&command(), &matches);
+        Arguments::from_arg_matches(&matches)
+    });
+    let verdict = match read {
+        Ok(arguments) => signals.map_err(Failure::from).and_then(|it| arguments.verb.run(it)),
+        Err(told) => tell(told),
+    };
+    // Decided before anything more is written; what was not written counts where nothing else does.
+    match verdict.and_then(|()| stdout().verdict()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure, &origins),
+    }
+}
+
+impl Verb {
+    fn run(self, signals: Claimed) -> Result<(), Failure> {
+        match self {
+            Self::Serve(serve) => serve.run(signals),
+            Self::CheckConfig(check) => check.run(),
+            Self::Connect(connect) => connect.run(signals),
+            Self::Keygen(keygen) => keygen.run(),
+            Self::Keys(keys) => keys.run(),
+            Self::Load(load) => load.run(signals),
+            Self::Ping(ping) => ping.run(),
+            Self::Proxy(proxy) => proxy.run(signals),
+            Self::Status(status) => status.run(signals),
+        }
+    }
+}
+
+/// Help and the version, which are results, or why the arguments can't be used.
+fn tell(mut told: clap::Error) -> Result<(), Failure> {
+    let stream = if told.use_stderr() { stderr() } else { stdout() };
+    // Arguments are quoted in it as they were typed.
+    let escaped = told.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(typed) => Some((kind, Escaped(typed).to_string())),
+        _ => None,
+    });
+    for (kind, typed) in escaped.collect::<Vec<_>>() {
+        told.insert(kind, ContextValue::String(typed));
+    }
+    let text = told.render();
+    let plain: String =
+        text.to_string().lines().map(|line| format!("{}\n", Escaped(line))).collect();
+    let is_safe = plain.trim_end() == text.to_string().trim_end();
+    stream.write(if is_safe && stream.is_coloured() { text.ansi().to_string() } else { plain });
+    if told.use_stderr() { Err(Failure::new(Kind::Usage, "").quiet()) } else { Ok(()) }
+}
+
+/// What another command line asks for.
+fn verb_of(argv: &[OsString]) -> Result<Verb, Failure> {
+    let read = environment::parse(command, argv);
+    let arguments = read.and_then(|matches| Arguments::from_arg_matches(&matches));
+    arguments.map(|arguments| arguments.verb).map_err(config::usage)
+}
+
+/// The options of the whole program.
+fn command() -> Command {
+    Arguments::command()
+}
+
+/// Each failure in one line with the remedy, and the variables that it is about.
+fn report(failure: &Failure, origins: &Origins) -> ExitCode {
+    let text = failure.to_string();
+    if !failure.is_quiet() {
+        for line in failure.lines() {
+            stderr().line(format_args!("countersign: {line}"));
+        }
+        for assignment in origins.behind(&text) {
+            stderr().line(format_args!("countersign: the environment has {assignment}"));
+        }
+    }
+    failure.code()
+}

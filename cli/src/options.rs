@@ -1,0 +1,345 @@
+//! The options that both ends of a connection share.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::builder::{BoolishValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Args, Command};
+use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
+
+use super::exit::{Failure, Kind};
+use super::ring::{self, RingRole};
+use super::{system, units};
+
+/// Where a server listens and is looked for unless told otherwise: what a text leaves out of an
+/// address is the same.
+pub(crate) const SERVER: &str = "127.0.0.1:9527";
+
+/// What `--message-max` is unless told otherwise.
+const MESSAGE_MAX: usize = 64 << 10;
+
+/// What the library takes at most.
+pub(crate) const MESSAGE_MAX_CAP: usize = 1 << 30;
+
+/// The protocol, which is the same at both ends.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "What is spoken (the same at both ends)")]
+pub(crate) struct ProtocolArgs {
+    /// The handshake
+    #[arg(long = "dialect", value_name = "NAME", env = "COUNTERSIGN_DIALECT",
+          default_value = "countersign/1", value_parser = Choice(handshakes))]
+    handshake: Handshake,
+    /// Whether each message is protected, in countersign/1
+    #[arg(long, value_name = "WHEN", env = "COUNTERSIGN_RECORDS", default_value = "required",
+          value_parser = Choice(protections))]
+    records: Protection,
+    /// The service that is meant, in countersign/1; a server may be several [default: none]
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
+          value_parser = audience)]
+    audience: Vec<String>,
+    /// Where a message ends; records have their own ends [default: lines]
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_FRAMING",
+          value_parser = Choice(framings))]
+    framing: Option<Framing>,
+    /// The hash under the HMAC of a proof in raw and hex: sha256 or md5
+    ///
+    /// md5 is for peers written before Python 3.8, and only in a build with the feature legacy-md5.
+    /// In multiprocessing it lets Pythons up to 3.11 use MD5, and the others go on with SHA-256.
+    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_MAC", default_value = "sha256",
+          value_parser = mac)]
+    pub(crate) mac: Mac,
+    /// In multiprocessing, speak with Red Hat's Pythons up to 3.11, which do without MD5
+    #[arg(long, env = "COUNTERSIGN_RHEL", value_parser = BoolishValueParser::new())]
+    pub(crate) rhel: bool,
+    /// One message and its reply on each connection
+    #[arg(long, env = "COUNTERSIGN_ONCE", value_parser = BoolishValueParser::new())]
+    pub(crate) once: bool,
+    /// The handshake alone: the server reports the verdict and closes; beats --once
+    #[arg(long, env = "COUNTERSIGN_VERIFY_ONLY",
+          value_parser = BoolishValueParser::new())]
+    pub(crate) verify_only: bool,
+    /// The longest message, in bytes
+    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_MESSAGE_MAX", default_value = "64k",
+          value_parser = units::size(1..=MESSAGE_MAX_CAP))]
+    pub(crate) message_max: usize,
+    /// The file of keys [default: countersign/keys in the user's configuration directory]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
+    pub(crate) keys: Option<PathBuf>,
+}
+
+/// What the longest reply has beyond its message: a stamp, and what frames it.
+pub(crate) const STAMP_AND_FRAME: usize = 64;
+
+impl ProtocolArgs {
+    /// The same for a client, which means one service and speaks one dialect.
+    pub(crate) fn into_client(mut self) -> Self {
+        self.audience.truncate(1);
+        self.handshake.shares_raw = false;
+        self
+    }
+
+    /// Where the keys are.
+    pub(crate) fn ring_path(&self) -> Result<PathBuf, Failure> {
+        self.keys.clone().map_or_else(ring::default_path, Ok)
+    }
+
+    /// The keys, which the dialect `open` does without.
+    pub(crate) fn ring(&self, role: RingRole) -> Result<KeyRing, Failure> {
+        if !self.dialect().authenticates() {
+            return Ok(KeyRing::new());
+        }
+        let mut ring = role.read(&self.ring_path()?, self.dialect())?;
+        ring.set_time(system::unix_time());
+        Ok(ring)
+    }
+
+    /// What a client speaks, with a key that can be used.
+    pub(crate) fn client_protocol(&self) -> Result<Protocol, Failure> {
+        let protocol = self.protocol(self.ring(RingRole::Client)?)?;
+        self.check(&protocol, RingRole::Client)?;
+        Ok(protocol)
+    }
+
+    /// Whether there is a key for what is spoken.
+    pub(crate) fn check(&self, protocol: &Protocol, role: RingRole) -> Result<(), Failure> {
+        if protocol.dialect().authenticates() {
+            role.check(protocol, &self.ring_path()?)?;
+        }
+        Ok(())
+    }
+
+    /// The dialect; the one that stands first, where two share a port.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.handshake.dialect
+    }
+
+    /// Every dialect of the port.
+    pub(crate) fn dialects(&self) -> impl Iterator<Item = Dialect> {
+        let second = self.handshake.shares_raw.then_some(Dialect::Raw);
+        [self.dialect()].into_iter().chain(second)
+    }
+
+    /// The dialects as they are written.
+    pub(crate) fn handshake(&self) -> &'static str {
+        self.handshake.name()
+    }
+
+    pub(crate) fn protocol(&self, ring: KeyRing) -> Result<Protocol, Failure> {
+        if let Some(text) = self.contradiction() {
+            return Err(Failure::new(Kind::Usage, text));
+        }
+        let protocol = Protocol::new(self.dialect(), ring)
+            .with_framing(self.framing())
+            .with_mac(self.mac)
+            .with_protection(self.records)
+            .with_exchange(self.exchange())
+            .with_message_max(self.message_max);
+        let protocol = if self.handshake.shares_raw { protocol.with_raw() } else { protocol };
+        let protocol = if self.rhel { protocol.with_rhel() } else { protocol };
+        Ok(self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name)))
+    }
+
+    /// The services that are meant, where the dialect knows them.
+    pub(crate) fn audience(&self) -> Option<&[String]> {
+        let has_some = self.dialect() == Dialect::Countersign && !self.audience.is_empty();
+        has_some.then_some(&self.audience)
+    }
+
+    /// Whether there are records, where the dialect knows them.
+    pub(crate) fn records(&self) -> Option<&'static str> {
+        (self.dialect() == Dialect::Countersign).then(|| shown(self.records))
+    }
+
+    /// What was asked for that doesn't go together, and the remedy.
+    fn contradiction(&self) -> Option<&'static str> {
+        let framing = self.framing;
+        if self.may_be_plain() && framing == Some(Framing::Chunks) {
+            let text = "in countersign/1 without records there are no chunks; write --framing \
+                        lines or length, or leave out --records";
+            return Some(text);
+        }
+        if self.dialect() != Dialect::Multiprocessing {
+            return None;
+        }
+        if framing.is_some_and(|framing| framing != Framing::Length) {
+            return Some("multiprocessing has length frames of its own; leave out --framing");
+        }
+        if self.rhel && self.mac != Mac::default() {
+            return Some("who names no digest means one; leave out --mac, or --rhel");
+        }
+        None
+    }
+
+    /// Where a message ends.
+    pub(crate) fn framing(&self) -> Framing {
+        match self.dialect() {
+            Dialect::Multiprocessing => Framing::Length,
+            _ => self.framing.unwrap_or_default(),
+        }
+    }
+
+    /// Whether messages may travel in `countersign/1` that nothing protects.
+    pub(crate) fn may_be_plain(&self) -> bool {
+        self.dialect() == Dialect::Countersign && self.records != Protection::Required
+    }
+
+    pub(crate) fn exchange(&self) -> Exchange {
+        match (self.verify_only, self.once) {
+            (true, _) => Exchange::VerifyOnly,
+            (_, true) => Exchange::Once,
+            _ => Exchange::Many,
+        }
+    }
+
+    /// The options that the other end has to be given, as they are typed.
+    pub(crate) fn for_the_other_end(&self) -> String {
+        let mut options = String::new();
+        let mut add = |differs: bool, option: &str, value: &str| {
+            if differs {
+                // Writing to a string succeeds.
+                let _ = write!(options, " --{option}{value}");
+            }
+        };
+        let default = Mac::default();
+        let other = self.dialect() != Dialect::Countersign;
+        add(other, "dialect ", self.dialect().name());
+        add(!other && self.records != Protection::Required, "records ", shown(self.records));
+        if let Some(name) = self.audience.first() {
+            add(!other, "audience ", &quoted(name));
+        }
+        if let Some(framing) = self.framing {
+            add(framing != Framing::Lines, "framing ", framing.name());
+        }
+        add(self.mac != default, "mac ", self.mac.name());
+        add(self.rhel, "rhel", "");
+        add(self.once, "once", "");
+        add(self.verify_only, "verify-only", "");
+        let size = self.message_max.to_string();
+        add(self.message_max != MESSAGE_MAX, "message-max ", &size);
+        if let Some(keys) = &self.keys {
+            add(self.dialect().authenticates(), "keys ", &quoted(&keys.display().to_string()));
+        }
+        options
+    }
+}
+
+/// As a shell takes it for one word.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    match word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// The handshakes of a port: one dialect, or `countersign/1` and `raw`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Handshake {
+    dialect: Dialect,
+    shares_raw: bool,
+}
+
+impl Handshake {
+    fn name(self) -> &'static str {
+        if self.shares_raw { "countersign/1+raw" } else { self.dialect.name() }
+    }
+}
+
+/// Reads the name of a service.
+pub(crate) fn audience(name: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&name.len());
+    fits.then(|| name.to_owned()).ok_or_else(|| "a name has 1 to 64 bytes".to_owned())
+}
+
+fn mac(name: &str) -> Result<Mac, String> {
+    match name {
+        "sha256" => Ok(Mac::Sha256),
+        "md5" => Ok(Mac::Md5),
+        _ => Err("write sha256 or md5".into()),
+    }
+}
+
+/// Reads one of a few names, each of which the help text explains.
+#[derive(Debug)]
+pub(crate) struct Choice<T: 'static>(pub(crate) fn() -> Vec<(T, PossibleValue)>);
+
+impl<T> Clone for Choice<T> {
+    fn clone(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+impl<T: Clone + Send + Sync> TypedValueParser for Choice<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<T, clap::Error> {
+        let names = PossibleValuesParser::new(self.0().into_iter().map(|(_, name)| name));
+        let name = names.parse_ref(command, arg, value)?;
+        let chosen = self.0().into_iter().find(|(_, each)| each.matches(&name, false));
+        chosen
+            .map(|(value, _)| value)
+            .ok_or_else(|| clap::Error::new(clap::error::ErrorKind::InvalidValue))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0().into_iter().map(|(_, name)| name)))
+    }
+}
+
+fn handshakes() -> Vec<(Handshake, PossibleValue)> {
+    let explained = |handshake: Handshake| {
+        let help = match handshake.dialect {
+            Dialect::Countersign if handshake.shares_raw => "the same, and raw at the same port",
+            Dialect::Countersign => "both ends prove that they hold the key",
+            Dialect::Raw => "a challenge, answered with its HMAC as bytes",
+            Dialect::Hex => "a challenge, answered with its HMAC in hexadecimal digits",
+            Dialect::Multiprocessing => "that of Python's multiprocessing.connection",
+            _ => "no handshake: whoever connects is served",
+        };
+        (handshake, PossibleValue::new(handshake.name()).help(help))
+    };
+    let alone =
+        Dialect::ALL.iter().copied().map(|dialect| Handshake { dialect, shares_raw: false });
+    let both = Handshake { dialect: Dialect::Countersign, shares_raw: true };
+    let mut all: Vec<_> = alone.collect();
+    all.insert(1, both);
+    all.into_iter().map(explained).collect()
+}
+
+fn shown(protection: Protection) -> &'static str {
+    match protection {
+        Protection::Required => "required",
+        Protection::Allowed => "allowed",
+        Protection::Off => "off",
+    }
+}
+
+fn protections() -> Vec<(Protection, PossibleValue)> {
+    let explained = |protection: Protection| {
+        let help = match protection {
+            Protection::Required => "always; who does without is refused",
+            Protection::Allowed => "if the other end does so too",
+            Protection::Off => "never; whoever relays the handshake owns the connection",
+        };
+        (protection, PossibleValue::new(shown(protection)).help(help))
+    };
+    [Protection::Required, Protection::Allowed, Protection::Off].map(explained).into()
+}
+
+fn framings() -> Vec<(Framing, PossibleValue)> {
+    let explained = |framing: Framing| {
+        let help = match framing {
+            Framing::Lines => "at LF or CRLF",
+            Framing::Chunks => "where a read ends, after at most 1,024 bytes",
+            _ => "after as many bytes as a 32-bit length in front says",
+        };
+        (framing, PossibleValue::new(framing.name()).help(help))
+    };
+    Framing::ALL.iter().copied().map(explained).collect()
+}

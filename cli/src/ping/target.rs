@@ -1,0 +1,159 @@
+//! What is pinged: an address, or all that a configuration or a process serves.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+
+use countersign::{Address, Dialect, Protocol, ToAddresses as _};
+
+use crate::exit::{Failure, Kind, plain};
+use crate::options::{ProtocolArgs, STAMP_AND_FRAME};
+use crate::serve::ListenerArgs;
+use crate::{Verb, verb_of};
+
+/// Something that is to be pinged.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) address: String,
+    pub(super) protocol: Protocol,
+    pub(super) check: Check,
+    /// Whether the listener is a balancer's, which takes nobody without a PROXY header.
+    pub(super) has_header: bool,
+}
+
+/// How far a ping goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Both ends have proved that they hold the key.
+    Proof,
+    /// A message has been answered; in these dialects that is all that can be known.
+    Answer(String),
+    /// Both: the proof, and the service behind it.
+    ProofAndAnswer(String),
+    /// The other end has proved that it holds the key; what is behind it isn't asked.
+    Handshake,
+    /// The proof was sent. Nobody says what became of it.
+    Verdict,
+    /// The connection has stayed for a moment.
+    Stay,
+}
+
+/// What is sent where a message is needed and none was given.
+const MESSAGE: &str = "ping";
+
+impl Check {
+    /// As far as something is proved, unless it was asked for more or less.
+    pub(super) fn of(args: &ProtocolArgs, message: Option<String>, no_message: bool) -> Self {
+        let proves = matches!(args.dialect(), Dialect::Countersign | Dialect::Multiprocessing);
+        match message {
+            Some(message) if proves => Self::ProofAndAnswer(message),
+            Some(message) => Self::Answer(message),
+            None if proves => Self::Proof,
+            None if args.verify_only => Self::Verdict,
+            None if no_message => Self::Stay,
+            None => Self::Answer(MESSAGE.to_owned()),
+        }
+    }
+}
+
+impl Target {
+    /// A server at an address, which speaks this.
+    pub(super) fn new(address: String, args: &ProtocolArgs, check: Check) -> Result<Self, Failure> {
+        let protocol = args.client_protocol()?;
+        // The reply to the longest message is longer still.
+        let protocol = protocol.with_message_max(args.message_max + STAMP_AND_FRAME);
+        Ok(Self { address, protocol, check, has_header: false })
+    }
+
+    /// All that is served by a command line of `serve` or `proxy`.
+    pub(super) fn all_of(argv: &[OsString]) -> Result<Vec<Self>, Failure> {
+        match verb_of(argv)? {
+            Verb::Serve(serve) => {
+                let listeners = serve.listeners(argv)?;
+                let targets: Result<Vec<_>, _> = listeners.iter().map(Self::of_listener).collect();
+                Ok(targets?.into_iter().flatten().collect())
+            }
+            Verb::Proxy(proxy) => {
+                let (listen, protocol) = proxy.front()?;
+                let is_plain = protocol.dialect() == Dialect::Open;
+                let check = if is_plain { Check::Stay } else { Check::Handshake };
+                let all = reachable(&listen)?;
+                let target = |address: Address| Self {
+                    address: address.to_string(),
+                    protocol: protocol.clone(),
+                    check: check.clone(),
+                    has_header: false,
+                };
+                Ok(all.into_iter().map(target).collect())
+            }
+            _ => Err(Failure::new(Kind::Usage, "only `serve` and `proxy` can be pinged")),
+        }
+    }
+
+    fn of_listener(listener: &ListenerArgs) -> Result<Vec<Self>, Failure> {
+        let args = listener.protocol.clone().into_client();
+        // A service that answers nothing has nothing to be asked.
+        let check = Check::of(&args, None, !listener.answers());
+        let mut targets = Vec::new();
+        for bind in &listener.bind {
+            for address in reachable(bind)? {
+                let target = Self::new(address.to_string(), &args, check.clone())?;
+                targets.push(Self { has_header: listener.access.has_proxies(), ..target });
+            }
+        }
+        Ok(targets)
+    }
+}
+
+/// The command line of a process that is this program, or of a child of it that is: in a container,
+/// an init may be process 1.
+pub(super) fn argv_of(pid: u32) -> Result<Vec<OsString>, Failure> {
+    let failed =
+        |why: &str| Failure::new(Kind::Unavailable, format!("cannot ping process {pid}: {why}"));
+    let own = cmdline(pid).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => failed("there is no such process"),
+        _ => failed(&plain(&error)),
+    })?;
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let children =
+        children.split_whitespace().filter_map(|child| cmdline(child.parse().ok()?).ok());
+    let is_ours = |argv: &Vec<OsString>| {
+        Path::new(&argv[0]).file_name().is_some_and(|name| name == "countersign")
+    };
+    let ours = [own].into_iter().chain(children).find(is_ours);
+    ours.ok_or_else(|| failed("it is another program than countersign, and so are its children"))
+}
+
+fn cmdline(pid: u32) -> io::Result<Vec<OsString>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline"))?;
+    let words = bytes.strip_suffix(b"\0").unwrap_or(&bytes).split(|byte| *byte == 0);
+    Ok(words.map(|word| OsString::from_vec(word.to_vec())).collect())
+}
+
+/// Where a listener that is bound like this can be reached from here.
+fn reachable(bind: &str) -> Result<Vec<Address>, Failure> {
+    let mut addresses = bind.to_addresses().map_err(|error| {
+        Failure::new(Kind::Unavailable, format!("cannot find {bind}: {}", plain(&error)))
+    })?;
+    for address in &mut addresses {
+        let Address::Ip(ip) = address else { continue };
+        if ip.port() == 0 {
+            let text = format!("{bind} is any free port, and nobody says which; write its number");
+            return Err(Failure::new(Kind::Configuration, text));
+        }
+        *ip = match *ip {
+            SocketAddr::V4(any) if any.ip().is_unspecified() => {
+                (Ipv4Addr::LOCALHOST, any.port()).into()
+            }
+            SocketAddr::V6(any) if any.ip().is_unspecified() => {
+                (Ipv6Addr::LOCALHOST, any.port()).into()
+            }
+            other => other,
+        };
+    }
+    Ok(addresses)
+}

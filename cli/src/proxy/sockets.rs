@@ -1,0 +1,68 @@
+//! Sockets with what all of ours have: they never block, delay nothing, find out who
+//! vanished, and reset their connections unless told otherwise.
+
+use std::io;
+use std::net::{self, IpAddr, SocketAddr};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use countersign::{ListenerConfig, Protocol, ToAddresses as _};
+use mio::net::{TcpListener, TcpStream};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::ports::Ipv4Ports;
+
+/// When nothing was heard of a peer for so long, the system asks whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Listens at all addresses of a name, with options that those whom they accept inherit on Linux.
+pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> io::Result<Vec<TcpListener>> {
+    let addresses = name.to_addresses()?;
+    if addresses.iter().any(|address| address.ip().is_none()) {
+        let text = "a proxy does not listen at Unix sockets";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses)?;
+    let prepared = |socket: OwnedFd| {
+        let socket = net::TcpListener::from(socket);
+        socket.set_nonblocking(true)?;
+        prepare(socket.as_fd())?;
+        Ok(TcpListener::from_std(socket))
+    };
+    listener.share()?.into_iter().map(prepared).collect()
+}
+
+/// The address of a peer. An IPv4 peer of a listener at `[::]` is called by its IPv4 address.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// Gives a socket the options that all of ours have.
+pub(super) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let socket = SockRef::from(&socket);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    // Urgent data is a byte of the stream like any other, or it would be lost.
+    socket.set_out_of_band_inline(true)?;
+    // From the first moment on, because the system closes it if the process is killed.
+    socket.set_linger(Some(Duration::ZERO))
+}
+
+/// Has the connection end in order when the socket is closed.
+pub(super) fn complete(socket: &TcpStream) {
+    // Where it can't be set, the connection is reset: no peer takes a part for the whole.
+    let _ = SockRef::from(socket).set_linger(None);
+}
+
+/// Has a socket watched, once and for all. Linux tells of urgent data, before which a read stops.
+pub(super) fn watch(socket: BorrowedFd<'_>, token: Token, registry: &Registry) -> io::Result<()> {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    #[cfg(target_os = "linux")]
+    let interest = interest | Interest::PRIORITY;
+    registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
+}

@@ -1,0 +1,97 @@
+//! The stats of the proxy, which the admin pages show.
+
+use std::sync::Arc;
+
+use countersign::stats::{Connections, KeyCounters, ListenerInfo, ListenerStats, Stats};
+use mio::Waker;
+
+use super::pair::{Pair, Stage};
+use super::pump::BUFFERS_MAX;
+use super::relay::Relay;
+use super::shared::{Role, Shared};
+use crate::admin::{Aggregate, Labels, StatsPublisher, Wake};
+
+/// Wakes the loop of the relay.
+#[derive(Debug)]
+pub(super) struct RelayWaker(pub(super) Arc<Waker>);
+
+impl Wake for RelayWaker {
+    fn wake(&self) {
+        let _ = self.0.wake();
+    }
+}
+
+/// Publishes the stats of the proxy.
+#[derive(Debug)]
+pub(super) struct RelayPublisher {
+    aggregate: Arc<Aggregate>,
+    publisher: StatsPublisher,
+    /// Where the proxy listens.
+    addresses: Vec<String>,
+}
+
+impl RelayPublisher {
+    /// Publishes the first stats of a proxy, which serves from now on.
+    pub(super) fn begin(aggregate: Arc<Aggregate>, addresses: Vec<String>, relay: &Relay) -> Self {
+        let publisher = StatsPublisher::begin(&aggregate, 0, relay.stats(&addresses));
+        Self { aggregate, publisher, addresses }
+    }
+
+    /// Publishes the stats if somebody asks for them.
+    pub(super) fn turn(&self, relay: &Relay) {
+        self.publisher.publish(false, || relay.stats(&self.addresses));
+    }
+
+    /// From now on new connections are rejected.
+    pub(super) fn drain(&self) {
+        self.aggregate.drain();
+    }
+}
+
+impl Role {
+    /// How the pages label a proxy in this role.
+    pub(super) fn labels(self) -> Labels {
+        let service = match self {
+            Self::Client => "proxy beside clients",
+            Self::Server => "proxy beside a server",
+        };
+        Labels { dialect: "countersign/1", framing: "records", service }
+    }
+}
+
+impl Relay {
+    /// What it has done and what it does now. It looks at every connection.
+    fn stats(&self, addresses: &[String]) -> Stats {
+        let Shared { protocol, bytes, counters, callers, now, .. } = &self.shared;
+        let info = Arc::new(ListenerInfo::new("proxy", addresses.to_vec(), protocol.keys()));
+        let mut listener = ListenerStats::new(info);
+        listener.counters = counters.clone();
+        (listener.counters.bytes_in, listener.counters.bytes_out) = (bytes.out, bytes.back);
+        let Connections { delayed, handshake, open, closing, .. } = &mut listener.connections;
+        for (_, pair) in &self.pairs {
+            listener.buffered += pair.plain.waiting() + pair.secure.waiting();
+            *match pair.stage {
+                Stage::Delayed => &mut *delayed,
+                Stage::Greeting | Stage::Dialling => &mut *handshake,
+                Stage::Carrying => &mut *open,
+                Stage::Leaving(_) => &mut *closing,
+            } += 1;
+        }
+        let most = self.shared.bounds.max_connections;
+        (listener.connections_max, listener.buffered_max) = (most, BUFFERS_MAX * most);
+        listener.throttled = callers.throttled(*now);
+        for (key, KeyCounters { authenticated, open, .. }) in
+            protocol.keys().keys().zip(&mut listener.keys)
+        {
+            let has_it = |pair: &&Pair| pair.key.as_deref() == Some(key.id());
+            *authenticated = self.shared.by_key.get(key.id()).copied().unwrap_or_default();
+            *open = self.pairs.iter().map(|(_, pair)| pair).filter(has_it).count() as u64;
+        }
+        let mut stats = Stats::default();
+        (stats.memory_max.total, stats.memory_max.buffered) =
+            (self.memory_max(), listener.buffered_max);
+        stats.listeners = vec![listener];
+        stats.is_draining = self.is_draining();
+        stats
+    }
+}

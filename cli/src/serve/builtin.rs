@@ -1,0 +1,118 @@
+//! The services of the program, as one: a connection gets the service of its listener.
+
+use std::path::Path;
+
+use clap::builder::PossibleValue;
+use countersign::services::{Echo, Timestamp};
+use countersign::{CloseReason, Peer, Reply, Service};
+use log::warn;
+
+use crate::output::announce;
+
+/// A service, by the name that is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BuiltinService {
+    Timestamp,
+    Echo,
+    Discard,
+}
+
+impl BuiltinService {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Timestamp => "timestamp",
+            Self::Echo => "echo",
+            Self::Discard => "discard",
+        }
+    }
+}
+
+pub(super) fn builtin_services() -> Vec<(BuiltinService, PossibleValue)> {
+    let value =
+        |service: BuiltinService, help| (service, PossibleValue::new(service.name()).help(help));
+    vec![
+        value(BuiltinService::Timestamp, "each message comes back with the time in front"),
+        value(BuiltinService::Echo, "each message comes back"),
+        value(BuiltinService::Discard, "each message is dropped"),
+    ]
+}
+
+/// What one listener serves; every connection keeps a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServiceState {
+    /// Stamps in local time.
+    Local,
+    /// Stamps in UTC.
+    Utc,
+    Echo,
+    Discard,
+    /// Nothing but the handshake: who was verified is said on stdout.
+    Verdict,
+}
+
+/// The services of all listeners.
+#[derive(Debug)]
+pub(super) struct AnyService {
+    local: Timestamp,
+    utc: Timestamp,
+    /// What each listener serves, in their order.
+    served: Vec<ServiceState>,
+}
+
+impl AnyService {
+    pub(super) fn new(served: Vec<ServiceState>) -> Self {
+        Self { local: Timestamp::local(), utc: Timestamp::utc(), served }
+    }
+
+    /// What isn't the default: apart, so that it doesn't keep that from becoming a part of the
+    /// loop.
+    #[inline(never)]
+    fn other(&mut self, served: ServiceState, message: &[u8], reply: &mut Reply<'_>) {
+        match served {
+            ServiceState::Local | ServiceState::Discard | ServiceState::Verdict => {}
+            ServiceState::Utc => self.utc.message(&mut (), message, reply),
+            ServiceState::Echo => Echo.message(&mut (), message, reply),
+        }
+    }
+
+    /// What the listener serves that a peer came by.
+    fn served_to(&self, peer: &Peer<'_>) -> ServiceState {
+        self.served.get(peer.listener()).copied().unwrap_or(ServiceState::Discard)
+    }
+}
+
+impl Service for AnyService {
+    type State = ServiceState;
+
+    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> ServiceState {
+        let served = self.served_to(peer);
+        if served == ServiceState::Verdict {
+            let key = peer.key().unwrap_or("-");
+            announce(format_args!("verified {} key={key}", peer.address()));
+        }
+        served
+    }
+
+    #[inline(always)]
+    fn message(&mut self, served: &mut ServiceState, message: &[u8], reply: &mut Reply<'_>) {
+        match served {
+            ServiceState::Local => self.local.message(&mut (), message, reply),
+            _ => self.other(*served, message, reply),
+        }
+    }
+
+    fn close(&mut self, _served: ServiceState, _why: CloseReason) {}
+}
+
+/// chrono gives UTC for a zone that it can't find, and says nothing.
+pub(super) fn warn_of_unknown_zone() {
+    let Ok(zone) = std::env::var("TZ") else { return };
+    let name = zone.trim_start_matches(':');
+    let posix = name.contains(|c: char| c.is_ascii_digit());
+    let found = ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"]
+        .iter()
+        .any(|directory| Path::new(directory).join(name).is_file());
+    if !(name.is_empty() || name == "UTC" || posix || found) {
+        warn!("the time zone {name} in TZ isn't known here: stamps are in UTC");
+    }
+}

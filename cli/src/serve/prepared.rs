@@ -1,0 +1,270 @@
+//! Listeners whose keys were read and whose options go together: what is left is to bind.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix;
+
+use countersign::{
+    Address, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Protocol, Server, ToAddresses as _,
+};
+
+use super::builtin::{self, AnyService, ServiceState};
+use super::limits;
+use super::listener::{CreatedRing, ListenerArgs, MissingRing};
+use super::mailbox::ListenerUpdate;
+use crate::exit::{Failure, Kind};
+use crate::ports::{self, Ipv4Ports};
+use crate::systemd::ListenFds;
+use crate::units;
+
+/// The descriptors of a worker beside the first, apart from its sockets: its poll and the like.
+const OF_WORKER: usize = 4;
+
+/// A listener that can be bound.
+#[derive(Debug)]
+pub(crate) struct PreparedListener {
+    pub(super) args: ListenerArgs,
+    protocol: Protocol,
+    pub(super) limits: Limits,
+    /// What is served and protocol, in words.
+    pub(crate) serves: String,
+    /// Where the keys are and which of them serve; none where the dialect needs none.
+    pub(crate) keys: Option<String>,
+}
+
+impl PreparedListener {
+    /// All of them for so many workers, or all that is wrong with them.
+    pub(crate) fn all(
+        listeners: Vec<ListenerArgs>,
+        workers: usize,
+        missing: MissingRing,
+    ) -> Result<Vec<Self>, Failure> {
+        let wanted: Vec<_> =
+            listeners.iter().map(|args| (&args.limits, args.protocol.message_max)).collect();
+        let sockets: usize = listeners.iter().map(|args| args.bind.len()).sum();
+        let beside = (workers - 1) * (OF_WORKER + sockets);
+        let limits = limits::limits(&wanted, beside)?;
+        let (mut prepared, mut failures) = (Vec::new(), Vec::new());
+        for (args, limits) in listeners.into_iter().zip(limits) {
+            let location = args.location.clone();
+            match Self::new(args, limits, missing) {
+                Ok(each) => prepared.push(each),
+                Err(failure) => failures.push(location.iter().fold(failure, Failure::at)),
+            }
+        }
+        Failure::together(failures).map_or(Ok(prepared), Err)
+    }
+
+    fn new(args: ListenerArgs, limits: Limits, missing: MissingRing) -> Result<Self, Failure> {
+        if args.bind.is_empty() {
+            return Err(Failure::new(Kind::Usage, "bind: write one address at least"));
+        }
+        let (ring, made) = args.ring(missing)?;
+        let protocol = args.protocol(ring)?;
+        let serves = serves(&args);
+        let keys = keys(&args, protocol.keys(), made.as_ref())?;
+        Ok(Self { args, protocol, limits, serves, keys })
+    }
+
+    /// What is wrong with its addresses.
+    pub(crate) fn unresolved(&self) -> impl Iterator<Item = Failure> {
+        self.args.bind.iter().filter_map(|address| {
+            let resolved = address.to_addresses().and_then(|all| match all.first() {
+                // What no socket can have for its path.
+                Some(Address::Unix(path)) if all[0].file().is_some() => {
+                    unix::net::SocketAddr::from_pathname(path).map(drop)
+                }
+                _ => Ok(()),
+            });
+            resolved.err().map(|error| self.cannot_listen(address, &error))
+        })
+    }
+
+    fn cannot_listen(&self, address: &str, error: &io::Error) -> Failure {
+        let failure = ports::cannot_bind(address, error, ports::ANY);
+        self.args.location.iter().fold(failure, |failure, location| failure.at(&location.of_bind()))
+    }
+
+    /// One worker's listener, of so many workers; it isn't bound yet.
+    fn listener(&self, workers: usize) -> ListenerConfig {
+        let limits = limits::divided(&self.limits, workers);
+        self.args.listener(self.protocol.clone(), limits).reuse_port(workers > 1)
+    }
+
+    /// The first worker's, with the sockets that were passed for it, or else at all its addresses.
+    fn bound(
+        &self,
+        workers: usize,
+        passed: Vec<OwnedFd>,
+        ports: &Ipv4Ports,
+    ) -> Result<ListenerConfig, Failure> {
+        if !passed.is_empty() {
+            return Ok(self.by(workers, passed));
+        }
+        if workers > 1 {
+            self.probe(ports)?;
+        }
+        self.args.bind.iter().try_fold(self.listener(workers), |listener, address| {
+            ports.bind(listener, address).map_err(|error| self.cannot_listen(address, &error))
+        })
+    }
+
+    /// A worker's, by sockets that listen already.
+    fn by(&self, workers: usize, sockets: Vec<OwnedFd>) -> ListenerConfig {
+        sockets.into_iter().fold(self.listener(workers), ListenerConfig::socket)
+    }
+
+    /// Where ports are shared, the system would let us in beside another server of the same user's,
+    /// and nobody would hear of it. So its ports are taken for ourselves once, and given back.
+    fn probe(&self, ports: &Ipv4Ports) -> Result<(), Failure> {
+        let is_port = |address: &&String| !address.starts_with("unix:");
+        for address in self.args.bind.iter().filter(is_port) {
+            let probe = ports.bind(ListenerConfig::new(Protocol::open()), address);
+            probe.map_err(|error| self.cannot_listen(address, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Another worker's, where the first has these addresses, by these sockets.
+    fn beside(
+        &self,
+        workers: usize,
+        addresses: &[Address],
+        sockets: Vec<OwnedFd>,
+        ports: &Ipv4Ports,
+    ) -> Result<ListenerConfig, Failure> {
+        let mut both = addresses.iter().zip(sockets);
+        both.try_fold(self.listener(workers), |listener, (address, socket)| match address {
+            Address::Ip(_) => {
+                let bound = ports.bind(listener, address);
+                bound.map_err(|error| self.cannot_listen(&address.to_string(), &error))
+            }
+            // Only one socket can be at a path.
+            _ => Ok(listener.socket(socket)),
+        })
+    }
+
+    /// What a server can be given anew of it, for one of so many workers.
+    pub(super) fn update(&self, workers: usize) -> ListenerUpdate {
+        ListenerUpdate {
+            keys: self.protocol.keys().clone(),
+            limits: limits::divided(&self.limits, workers),
+            access: self.args.access.access(),
+        }
+    }
+
+    /// All of it in one line.
+    pub(crate) fn shown(&self, workers: usize) -> Result<String, Failure> {
+        let Self { args, serves, keys, limits, .. } = self;
+        let addresses = args.bind.join(", ");
+        let name = args.name.as_ref().unwrap_or(&args.bind[0]);
+        let keys = keys.as_deref().unwrap_or("none");
+        let memory = units::shown(memory([self], workers)?);
+        let most = limits.connections;
+        Ok(format!(
+            "{name}: {addresses}; {serves}; keys {keys}; at most {memory}, with {most} connections"
+        ))
+    }
+}
+
+/// A server for each of so many workers. All listen at the same addresses.
+pub(super) fn servers(
+    listeners: &[PreparedListener],
+    workers: usize,
+    passed: ListenFds,
+    ports: &Ipv4Ports,
+) -> Result<Vec<Server<AnyService>>, Failure> {
+    let served: Vec<_> = listeners.iter().map(|prepared| prepared.args.served()).collect();
+    if served.contains(&ServiceState::Local) {
+        builtin::warn_of_unknown_zone();
+    }
+    let service = || AnyService::new(served.clone());
+    let names: Vec<_> = listeners.iter().map(|prepared| prepared.args.name.as_deref()).collect();
+    let passed = passed.share(&names)?;
+    let was_passed: Vec<bool> = passed.iter().map(|sockets| !sockets.is_empty()).collect();
+    let bound = listeners.iter().zip(passed);
+    let bound = bound.map(|(prepared, passed)| prepared.bound(workers, passed, ports));
+    let bound = bound.collect::<Result<Vec<_>, _>>()?;
+    let share = |_| bound.iter().map(ListenerConfig::share).collect::<io::Result<Vec<_>>>();
+    let shared = (1..workers).map(share).collect::<io::Result<Vec<_>>>()?;
+    let first = Server::new(bound, service())?;
+    let mut servers = Vec::with_capacity(workers);
+    for sockets in shared {
+        let all = listeners.iter().zip(first.listeners()).zip(sockets).zip(&was_passed);
+        let beside = all
+            .map(|(((prepared, listener), sockets), was_passed)| match was_passed {
+                true => Ok(prepared.by(workers, sockets)),
+                false => prepared.beside(workers, listener.addresses(), sockets, ports),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        servers.push(Server::new(beside, service())?);
+    }
+    servers.insert(0, first);
+    Ok(servers)
+}
+
+/// The most memory that so many workers of them can use, in bytes.
+fn memory<'r>(
+    listeners: impl IntoIterator<Item = &'r PreparedListener>,
+    workers: usize,
+) -> Result<usize, Failure> {
+    let unbound = listeners.into_iter().map(|prepared| prepared.listener(workers));
+    Ok(workers * Server::new(unbound, AnyService::new(Vec::new()))?.memory_max().total)
+}
+
+/// The bound on memory in words.
+pub(super) fn bound(listeners: &[PreparedListener], bytes: usize) -> String {
+    let memory = units::shown(bytes);
+    let connections: usize = listeners.iter().map(|prepared| prepared.limits.connections).sum();
+    format!("at most {memory}, with {connections} connections, whatever peers do")
+}
+
+/// The same for a server that doesn't listen.
+pub(crate) fn bound_of(listeners: &[PreparedListener], workers: usize) -> Result<String, Failure> {
+    Ok(bound(listeners, memory(listeners, workers)?))
+}
+
+/// What is served and protocol, in words.
+fn serves(args: &ListenerArgs) -> String {
+    let protocol = &args.protocol;
+    let mac = match protocol.dialect() {
+        Dialect::Raw | Dialect::Hex => format!(" ({})", protocol.mac.name()),
+        Dialect::Multiprocessing if protocol.rhel => " (sha256, and that of Red Hat)".to_owned(),
+        Dialect::Multiprocessing if protocol.mac != Mac::Sha256 => {
+            format!(" (sha256 and {})", protocol.mac.name())
+        }
+        Dialect::Multiprocessing => " (sha256)".to_owned(),
+        _ => String::new(),
+    };
+    let (what, dialect) = (args.what(), protocol.handshake());
+    let (framing, longest) = (protocol.framing(), units::shown(protocol.message_max));
+    let told_apart = match protocol.records() {
+        Some(records) if protocol.may_be_plain() || protocol.dialects().count() > 1 => {
+            format!("records {records}, framing {framing}")
+        }
+        // They have their own ends.
+        Some(records) => format!("records {records}"),
+        None => format!("framing {framing}"),
+    };
+    format!("{what}, dialect {dialect}{mac}, {told_apart}, messages up to {longest}")
+}
+
+fn keys(
+    args: &ListenerArgs,
+    ring: &KeyRing,
+    made: Option<&CreatedRing>,
+) -> Result<Option<String>, Failure> {
+    let protocol = &args.protocol;
+    if !protocol.dialect().authenticates() {
+        return Ok(None);
+    }
+    let path = protocol.ring_path()?;
+    let path = path.display();
+    let serves = |key: &&Key| ring.is_live(key) && protocol.dialects().any(|each| key.serves(each));
+    let ids = ring.keys().filter(serves).map(Key::id).collect::<Vec<_>>().join(", ");
+    Ok(Some(match made {
+        Some(CreatedRing::Now(print)) => format!("{path} (new, with the key {ids} {print})"),
+        Some(CreatedRing::Later) => format!("{path} (not there yet; serve makes it)"),
+        None => format!("{path} ({ids})"),
+    }))
+}

@@ -1,0 +1,71 @@
+//! What a worker says of itself in the log when it is asked.
+
+use std::time::Instant;
+
+use countersign::stats::ListenerStats;
+use countersign::{Key, Listener, Server};
+use log::info;
+
+use super::builtin::AnyService;
+use crate::reload::Outcomes;
+use crate::version::VERSION;
+use crate::{system, units};
+
+/// One line for the process, of which this is one worker's server.
+pub(super) fn log_process(
+    server: &Server<AnyService>,
+    workers: usize,
+    began: Instant,
+    outcomes: &Outcomes,
+) {
+    let up = system::monotonic().saturating_duration_since(began);
+    info!(
+        version = VERSION,
+        pid = std::process::id(),
+        uptime_s = up.as_secs(),
+        workers,
+        memory_max = workers * server.memory_max().total,
+        draining = server.is_draining(),
+        reloads = outcomes.succeeded,
+        reloads_failed = outcomes.failed,
+        last_reload = outcomes.last.map(units::date_of),
+        reload_error = outcomes.error.as_deref();
+        "status"
+    );
+}
+
+/// One line for each listener.
+pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
+    for (listener, stats) in server.listeners().iter().zip(server.stats().listeners) {
+        let ListenerStats { info, counters, connections, .. } = &stats;
+        let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
+        let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
+        info!(
+            worker,
+            listener = info.name.as_str(),
+            addresses = info.addresses.join(","),
+            keys = keys(listener),
+            delayed = connections.delayed,
+            handshake = connections.handshake,
+            open = connections.open,
+            closing = connections.closing,
+            most = stats.connections_max,
+            buffered = stats.buffered,
+            buffered_max = stats.buffered_max,
+            throttled = stats.throttled,
+            accepted = counters.accepted,
+            authenticated = counters.authenticated,
+            messages = counters.messages,
+            received = counters.bytes_in,
+            sent = counters.bytes_out,
+            accept_pauses = counters.accept_pauses,
+            ended = ended.join(",");
+            "status of a listener"
+        );
+    }
+}
+
+fn keys(listener: &Listener) -> String {
+    let ring = listener.protocol().keys();
+    ring.keys().filter(|key| ring.is_live(key)).map(Key::id).collect::<Vec<_>>().join(",")
+}

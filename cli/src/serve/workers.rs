@@ -1,0 +1,143 @@
+//! The workers: the first on the thread of the program, the others on threads of their own.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use countersign::stats::Counters;
+use countersign::{Handle, Server};
+
+use super::builtin::AnyService;
+use super::mailbox::{Mailbox, Receiver};
+use super::worker::{Beside, Worker};
+use crate::admin::Aggregate;
+
+/// The workers beside the first. They stop when all do, and one that fails takes all with it.
+pub(super) struct Workers {
+    threads: Vec<WorkerThread>,
+    /// What those have done that have ended.
+    done: Rc<Cell<Counters>>,
+}
+
+struct WorkerThread {
+    number: usize,
+    has_ended: Arc<AtomicBool>,
+    /// None once its end was seen.
+    thread: Option<JoinHandle<io::Result<Counters>>>,
+}
+
+/// Tells the first worker that another has ended, in whatever way it did.
+struct ExitGuard {
+    has_ended: Arc<AtomicBool>,
+    first: Handle,
+}
+
+impl Drop for ExitGuard {
+    fn drop(&mut self) {
+        self.has_ended.store(true, Ordering::Release);
+        // A loop that can't be woken sees it when it next wakes.
+        let _ = self.first.wake();
+    }
+}
+
+impl Workers {
+    /// Has the others serve, each with its mailbox.
+    pub(super) fn begin(
+        others: Vec<(Server<AnyService>, Arc<Mailbox>)>,
+        first: &Handle,
+        published: Option<&Arc<Aggregate>>,
+    ) -> io::Result<Self> {
+        let threads = (1..).zip(others).map(|(number, (server, mailbox))| {
+            let has_ended = Arc::new(AtomicBool::new(false));
+            let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: first.clone() };
+            let published = published.cloned();
+            let thread = thread::Builder::new().name(format!("worker {number}"));
+            let thread = thread.spawn(move || {
+                let _guard = guard;
+                let receiver = Receiver { mailbox, worker: Some(number) };
+                let mut worker = Worker::new(server).with(receiver);
+                if let Some(aggregate) = published {
+                    worker = worker.publishing(&aggregate, number);
+                }
+                worker.run().map(|it| it.counters())
+            })?;
+            Ok(WorkerThread { number, has_ended, thread: Some(thread) })
+        });
+        Ok(Self { threads: threads.collect::<io::Result<_>>()?, done: Rc::default() })
+    }
+
+    /// Where the counters of those will be that have ended.
+    pub(super) fn done(&self) -> Rc<Cell<Counters>> {
+        Rc::clone(&self.done)
+    }
+}
+
+impl Beside for Workers {
+    fn turn(&mut self, _server: &mut Server<AnyService>) -> io::Result<()> {
+        for worker in &mut self.threads {
+            if !worker.has_ended.load(Ordering::Relaxed) {
+                continue;
+            }
+            let Some(thread) = worker.thread.take() else { continue };
+            let number = worker.number;
+            let failed = |text: &str| io::Error::other(format!("worker {number} {text}"));
+            match thread.join() {
+                Ok(Ok(counters)) => {
+                    let mut done = self.done.take();
+                    done.merge(&counters);
+                    self.done.set(done);
+                }
+                Ok(Err(error)) => return Err(failed(&format!("has failed: {error}"))),
+                Err(_panic) => return Err(failed("has panicked")),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.threads.iter().all(|worker| worker.thread.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the first worker makes of another that ends in this way.
+    fn seen(
+        end: impl FnOnce() -> io::Result<Counters> + Send + 'static,
+    ) -> (io::Result<()>, Workers) {
+        let mut server = Server::new([], AnyService::new(Vec::new())).unwrap();
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: server.handle() };
+        let thread = thread::spawn(move || {
+            let _guard = guard;
+            end()
+        });
+        let thread = WorkerThread { number: 1, has_ended, thread: Some(thread) };
+        let mut workers = Workers { threads: vec![thread], done: Rc::default() };
+        // It is woken, or this would last for ever.
+        server.turn(None).unwrap();
+        (workers.turn(&mut server), workers)
+    }
+
+    #[test]
+    fn a_worker_that_fails_or_panics_ends_the_process_with_an_error() {
+        let error = seen(|| Err(io::Error::other("no poll"))).0.unwrap_err();
+        assert_eq!(error.to_string(), "worker 1 has failed: no poll");
+        let error = seen(|| std::panic::panic_any("a slip")).0.unwrap_err();
+        assert_eq!(error.to_string(), "worker 1 has panicked");
+    }
+
+    #[test]
+    fn what_a_worker_has_done_counts_when_it_has_stopped() {
+        let mut counters = Counters::default();
+        counters.accepted = 3;
+        let (seen, workers) = seen(move || Ok(counters));
+        assert!(seen.is_ok() && workers.is_done());
+        assert_eq!(workers.done().take().accepted, 3);
+    }
+}

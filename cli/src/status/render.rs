@@ -1,0 +1,289 @@
+//! A report as text for a terminal.
+
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use crate::admin::report::{Key, Listener, Report};
+use crate::escape::Escaped;
+use crate::units;
+
+/// The report as a person reads it; with rates if there is an earlier report of the same process.
+pub(super) fn render(
+    address: &str,
+    report: &Report,
+    before: Option<&Report>,
+    is_coloured: bool,
+) -> String {
+    let is_same = |it: &&Report| (it.pid, &it.started) == (report.pid, &report.started);
+    let before = before.filter(is_same);
+    let passed = before.map(|before| report.uptime_seconds - before.uptime_seconds);
+    let interval = passed.and_then(|passed| Duration::try_from_secs_f64(passed).ok());
+    let interval = interval.filter(|interval| !interval.is_zero());
+    let mut renderer = Renderer { text: String::new(), interval, is_coloured };
+    renderer.head(address, report, before);
+    for (place, listener) in report.listeners.iter().enumerate() {
+        let before = before.and_then(|before| before.listeners.get(place));
+        renderer.listener(listener, before.filter(|before| before.name == listener.name));
+    }
+    renderer.text
+}
+
+/// The lines so far.
+struct Renderer {
+    text: String,
+    /// The time between the earlier report and this one.
+    interval: Option<Duration>,
+    is_coloured: bool,
+}
+
+/// How a word is highlighted: the codes of ECMA-48.
+#[derive(Debug, Clone, Copy)]
+enum Tone {
+    Bold = 1,
+    Good = 32,
+    Bad = 33,
+}
+
+impl Renderer {
+    fn head(&mut self, address: &str, report: &Report, before: Option<&Report>) {
+        let Report { version, pid, reloads, memory, turns, process, .. } = report;
+        let state = match report {
+            Report { draining: true, .. } => self.tone(Tone::Bad, "draining"),
+            Report { ready: true, .. } => self.tone(Tone::Good, "serving"),
+            _ => self.tone(Tone::Bad, "starting"),
+        };
+        let title = self.tone(Tone::Bold, format_args!("countersign {}", Escaped(version)));
+        let (address, up) = (Escaped(address), long(report.uptime_seconds));
+        let workers = counted(report.workers as u64, "worker");
+        // Writing to a string succeeds.
+        let _ = writeln!(self.text, "{title} at {address}: {state}, up {up}, pid {pid}, {workers}");
+        let (done, failed) = (reloads.succeeded, reloads.failed);
+        let since = Escaped(&reloads.in_force_since);
+        let mut line = format!("{done} done, {failed} failed, in force since {since}");
+        if let Some(error) = &reloads.last_error {
+            line.push_str("; ");
+            line += &self.tone(Tone::Bad, format_args!("the last failed: {}", Escaped(error)));
+        }
+        self.row("reloads", line);
+        let mut line = buffered(memory.buffered_bytes, memory.buffered_max_bytes);
+        let _ = write!(line, ", at most {}", size(memory.limit_bytes));
+        if let Some(bytes) = process.resident_bytes {
+            let _ = write!(line, ", {} resident", size(bytes));
+        }
+        self.row("memory", line);
+        let descriptors = process.open_descriptors.zip(process.max_descriptors);
+        let figures = [
+            process.cpu_seconds.map(|seconds| format!("{seconds:.2} s of processor")),
+            process.threads.map(|threads| counted(threads, "thread")),
+            descriptors.map(|(open, max)| format!("{open} of {max} descriptors")),
+        ];
+        let figures: Vec<String> = figures.into_iter().flatten().collect();
+        if !figures.is_empty() {
+            self.row("process", figures.join(", "));
+        }
+        let [p50, p99, max] = [turns.p50_seconds, turns.p99_seconds, turns.max_seconds].map(short);
+        let rate = self.rate(turns.count, before.map(|before| before.turns.count));
+        self.row("turns", format_args!("{}{rate}; p50 {p50}, p99 {p99}, max {max}", turns.count));
+    }
+
+    fn listener(&mut self, listener: &Listener, before: Option<&Listener>) {
+        let name = self.tone(Tone::Bold, Escaped(&listener.name));
+        let addresses = listener.addresses.iter().map(|each| Escaped(each).to_string());
+        let addresses = addresses.collect::<Vec<_>>().join(", ");
+        let (service, dialect) = (Escaped(&listener.service), Escaped(&listener.dialect));
+        let framing = Escaped(&listener.framing);
+        let _ = writeln!(self.text, "\n{name}: {service} at {addresses}, {dialect}, {framing}");
+        let of = &listener.connections;
+        self.row(
+            "connections",
+            format_args!(
+                "{} open, {} in the handshake, {} delayed, {} closing, of {}",
+                of.open, of.handshake, of.delayed, of.closing, of.max
+            ),
+        );
+        let (all, authenticated) = (listener.accepted, listener.authenticated);
+        let rate = self.rate(all, before.map(|before| before.accepted));
+        self.row("accepted", format_args!("{all}{rate}, {authenticated} authenticated"));
+        let rate = self.rate(listener.messages, before.map(|before| before.messages));
+        self.row("messages", format_args!("{}{rate}", listener.messages));
+        let (received, sent) = (listener.received_bytes, listener.sent_bytes);
+        let received_rate = self.byte_rate(received, before.map(|before| before.received_bytes));
+        let sent_rate = self.byte_rate(sent, before.map(|before| before.sent_bytes));
+        let (received, sent) = (size(received), size(sent));
+        self.row(
+            "bytes",
+            format_args!("{received} received{received_rate}, {sent} sent{sent_rate}"),
+        );
+        for (name, reasons) in [("refused", &listener.refused), ("closed", &listener.closed)] {
+            let reasons = reasons.iter().map(|(why, count)| format!("{count} {}", Escaped(why)));
+            let reasons = reasons.collect::<Vec<_>>().join(", ");
+            self.row(name, if reasons.is_empty() { "none" } else { &reasons });
+        }
+        self.row("memory", buffered(listener.buffered_bytes, listener.buffered_max_bytes));
+        if listener.accept_pauses + listener.accept_failures > 0 {
+            let pauses = counted(listener.accept_pauses, "pause");
+            let failures = counted(listener.accept_failures, "failure");
+            let line = self.tone(Tone::Bad, format_args!("{pauses}, {failures}"));
+            self.row("accepting", line);
+        }
+        if listener.throttled_networks > 0 {
+            let networks = counted(listener.throttled_networks, "network");
+            let delayed = counted(listener.delayed, "connection");
+            let line = self.tone(Tone::Bad, format_args!("{networks} now, {delayed} delayed"));
+            self.row("throttled", line);
+        }
+        for (place, key) in listener.keys.iter().enumerate() {
+            let line = self.key(key);
+            self.row(if place == 0 { "keys" } else { "" }, line);
+        }
+    }
+
+    fn key(&self, key: &Key) -> String {
+        let state = Escaped(&key.state).to_string();
+        let tone = if state == "live" { Tone::Good } else { Tone::Bad };
+        let (id, fingerprint) = (Escaped(&key.id), Escaped(&key.fingerprint));
+        let mut line = format!("{id} {fingerprint} {}", self.tone(tone, &state));
+        if let Some(first) = key.not_before.as_deref().filter(|_| state == "early") {
+            let _ = write!(line, " from {}", Escaped(first));
+        }
+        if let Some(last) = &key.not_after {
+            let _ = write!(line, " until {}", Escaped(last));
+        }
+        if let (Some(open), Some(all)) = (key.open, key.authenticated) {
+            let _ = write!(line, ", {open} open, {all} in all");
+        }
+        line
+    }
+
+    /// How often something has happened in a second since the earlier report.
+    fn rate(&self, now: u64, before: Option<u64>) -> String {
+        let passed = before.zip(self.interval);
+        passed.map_or(String::new(), |(before, interval)| {
+            let count = now.saturating_sub(before) as f64;
+            format!(" ({:.1}/s)", count / interval.as_secs_f64())
+        })
+    }
+
+    fn byte_rate(&self, now: u64, before: Option<u64>) -> String {
+        let passed = before.zip(self.interval);
+        passed.map_or(String::new(), |(before, interval)| {
+            let bytes = u128::from(now.saturating_sub(before));
+            let rate = bytes * 1000 / interval.as_millis().max(1);
+            format!(" ({}/s)", size(u64::try_from(rate).unwrap_or(u64::MAX)))
+        })
+    }
+
+    fn row(&mut self, name: &str, value: impl Display) {
+        let _ = writeln!(self.text, "  {name:<12} {value}");
+    }
+
+    fn tone(&self, tone: Tone, text: impl Display) -> String {
+        match self.is_coloured {
+            true => format!("\x1b[{}m{text}\x1b[0m", tone as u8),
+            false => text.to_string(),
+        }
+    }
+}
+
+fn buffered(bytes: u64, max: u64) -> String {
+    format!("{} of {} buffered", size(bytes), size(max))
+}
+
+fn counted(count: u64, name: &str) -> String {
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
+fn size(bytes: u64) -> String {
+    units::shown(usize::try_from(bytes).unwrap_or(usize::MAX / 16))
+}
+
+/// A time of days or of seconds, to the second.
+fn long(seconds: f64) -> String {
+    let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+    humantime::format_duration(Duration::from_secs(whole)).to_string()
+}
+
+/// A short time, in the unit that suits it.
+fn short(seconds: f64) -> String {
+    match seconds {
+        ..1e-3 => format!("{:.0} µs", seconds * 1e6),
+        1e-3..1.0 => format!("{:.1} ms", seconds * 1e3),
+        _ => format!("{seconds:.2} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::report::tests::report;
+    use crate::version::VERSION;
+
+    fn shown(report: &Report, before: Option<&Report>, is_coloured: bool) -> String {
+        render("127.0.0.1:9529", report, before, is_coloured)
+    }
+
+    #[test]
+    fn a_report_is_shown_whole() {
+        let (text, version) = (shown(&report(), None, false), VERSION);
+        assert!(text.contains("; the last failed: keys:3: no such option\n"), "{text}");
+        let lines = [
+            &format!("countersign {version} at 127.0.0.1:9529: serving, up 0s, pid "),
+            "  reloads      0 done, 1 failed, in force since 2026-09-21T14:13:20Z; ",
+            "  memory       2 KiB of 6 MiB buffered, at most 8 MiB",
+            "  turns        200; p50 2 µs, p99 4 µs, max 7.0 ms",
+            "main: echo at 127.0.0.1:9527, countersign/1, lines",
+            "  connections  4 open, 2 in the handshake, 2 delayed, 0 closing, of 200",
+            "  accepted     18, 10 authenticated",
+            "  refused      6 wrong-proof",
+            "  closed       4 finished",
+            "  throttled    2 networks now, 0 connections delayed",
+            "  keys         garden 9c0e5fa31166ee20 live until 2027-01-15T08:00:00Z, 4 open, 10 in",
+            "               shed 97b38ef587995590 live, 0 open, 0 in all",
+            "a\"\\n\\é: echo",
+        ];
+        for line in lines {
+            assert!(text.lines().any(|each| each.starts_with(line)), "{line}\n{text}");
+        }
+        assert!(!text.contains('\x1b') && !text.contains("/s)"), "{text}");
+    }
+
+    #[test]
+    fn rates_are_between_two_reports_of_one_process() {
+        let (before, mut after) = (report(), report());
+        after.uptime_seconds = before.uptime_seconds + 2.0;
+        let main = &mut after.listeners[0];
+        main.accepted += 5;
+        main.messages += 3000;
+        main.received_bytes += 4096;
+        let text = shown(&after, Some(&before), false);
+        for rate in ["23 (2.5/s)", "3154 (1500.0/s)", "4 KiB received (2 KiB/s)", "200 (0.0/s)"] {
+            assert!(text.contains(rate), "{rate}\n{text}");
+        }
+        after.pid += 1;
+        let text = shown(&after, Some(&before), false);
+        assert!(!text.contains("/s)"), "another process is no base: {text}");
+    }
+
+    #[test]
+    fn colours_are_optional_and_none_come_from_the_report() {
+        let mut report = report();
+        report.draining = true;
+        report.listeners[0].keys[0].id = "\x1b[31mred\n".to_owned();
+        report.listeners[0].service = "\x07".to_owned();
+        let text = shown(&report, None, false);
+        assert!(!text.contains(['\x1b', '\x07']), "{text:?}");
+        assert!(text.contains("\\u{1b}[31mred\\n") && text.contains(": draining, "), "{text}");
+        let text = shown(&report, None, true);
+        assert!(text.contains("\x1b[33mdraining\x1b[0m"), "{text:?}");
+    }
+
+    #[test]
+    fn times_are_written_in_the_unit_that_suits_them() {
+        for (seconds, text) in [(4e-6, "4 µs"), (0.0071, "7.1 ms"), (1.5, "1.50 s"), (0.0, "0 µs")]
+        {
+            assert_eq!(short(seconds), text);
+        }
+        assert_eq!(long(90061.9), "1day 1h 1m 1s");
+        assert_eq!(long(-1.0), "0s");
+    }
+}

@@ -1,0 +1,461 @@
+//! One client of a load.
+
+use std::collections::VecDeque;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::{
+    Address, Dial, Event, FrameFormat, PeerId, Protocol, Refusal, RefusalCode, Session,
+};
+use mio::event::Event as Readiness;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use crate::dial;
+use crate::failure::Failure;
+use crate::message_source::MessageSource;
+use crate::pacer::Nanos;
+use crate::payload::Payload;
+use crate::plan::Plan;
+use crate::report::Report;
+
+/// What all clients share, lent to the one that is visited.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) plan: Plan,
+    /// How messages are framed.
+    pub(super) form: FrameFormat,
+    /// The server closes the connection without a word when it refuses a client.
+    pub(super) refuses_silently: bool,
+    pub(super) payload: Payload,
+    pub(super) message_source: MessageSource,
+    pub(super) report: Report,
+    pub(super) inbox: Box<[u8]>,
+    pub(super) outbox: Vec<u8>,
+    /// Where sockets are watched.
+    pub(super) registry: Registry,
+    /// When the load began.
+    pub(super) epoch: Instant,
+    /// Where the server may be; the address that was connected to last is the first.
+    pub(super) addresses: Arc<[Address]>,
+}
+
+impl Shared {
+    fn instant(&self, now: Nanos) -> Instant {
+        self.epoch + Duration::from_nanos(now)
+    }
+
+    /// The next client begins with an address that works.
+    fn prefer(&mut self, address: &Address) {
+        if self.addresses.first() != Some(address) {
+            let others = self.addresses.iter().filter(|other| *other != address);
+            self.addresses = [address].into_iter().chain(others).cloned().collect();
+        }
+    }
+}
+
+/// One client of a load.
+#[derive(Debug)]
+pub(super) struct LoadClient {
+    /// None between two connections, and while one is begun.
+    stream: Option<TcpStream>,
+    /// The attempts to connect, while a connection is begun.
+    dial: Option<Dial>,
+    /// Tells this connection from the ones before it, of which an event may be late.
+    pub(super) generation: u32,
+    session: Option<Session>,
+    state: State,
+    /// It sends messages; the others only stay connected.
+    pub(super) sends: bool,
+    /// It could send a message, and none is due.
+    pub(super) available: bool,
+    /// It is in the queue of available clients, perhaps from before it sent something.
+    pub(super) listed: bool,
+    /// When the connection was begun.
+    begun: Nanos,
+    /// When it was established.
+    connected: Nanos,
+    /// The number of the next message.
+    next: u64,
+    /// The number of the first message of this connection.
+    first: u64,
+    /// Since when the message is due for which this connection was begun, until it is sent.
+    reserved: Option<Nanos>,
+    /// The messages that were sent and are not answered yet; the oldest first.
+    sent: VecDeque<Message>,
+    /// What the socket has not accepted yet.
+    unsent: Vec<u8>,
+}
+
+/// A message that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Message {
+    due: Nanos,
+    sent: Nanos,
+}
+
+/// A message that gets no answer: since when it was due, and whether it was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unanswered {
+    pub(super) due: Nanos,
+    pub(super) is_sent: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Disconnected,
+    Connecting,
+    Handshake,
+    Established,
+}
+
+/// What a visit came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// The client goes on.
+    On,
+    /// It has its reply, and disconnects.
+    Done,
+    /// Its connection has failed.
+    Lost(Failure),
+}
+
+impl LoadClient {
+    /// A client that has not dialled yet, with at most `depth` messages in flight.
+    pub(super) fn new(sends: bool, depth: usize) -> Self {
+        Self {
+            stream: None,
+            dial: None,
+            generation: 0,
+            session: None,
+            state: State::Disconnected,
+            sends,
+            available: false,
+            listed: false,
+            begun: 0,
+            connected: 0,
+            next: 0,
+            first: 0,
+            reserved: None,
+            sent: VecDeque::with_capacity(if sends { depth } else { 0 }),
+            unsent: Vec::new(),
+        }
+    }
+
+    /// Keeps a message, which is due since then, for the connection that is begun next.
+    pub(super) fn reserve(&mut self, due: Option<Nanos>) {
+        self.reserved = due;
+    }
+
+    /// Begins a connection, which may be established at once.
+    pub(super) fn begin(
+        &mut self,
+        slot: usize,
+        dial: Dial,
+        session: Session,
+        now: Nanos,
+        protocol: &Protocol,
+        shared: &mut Shared,
+    ) -> Visit {
+        debug_assert!(self.sent.is_empty() && self.state == State::Disconnected, "one at a time");
+        self.generation = PeerId::generation_after(self.generation);
+        self.dial = Some(dial);
+        self.session = Some(session);
+        self.state = State::Connecting;
+        self.begun = now;
+        self.first = self.next;
+        self.connect(slot, now, protocol, shared)
+    }
+
+    /// Ends it. Returns the socket. Its messages were taken out before.
+    pub(super) fn end(&mut self) -> Option<TcpStream> {
+        debug_assert!(self.sent.is_empty() && self.reserved.is_none(), "each is accounted for");
+        self.unsent.clear();
+        self.session = None;
+        self.dial = None;
+        self.state = State::Disconnected;
+        self.available = false;
+        self.stream.take()
+    }
+
+    /// Takes out the messages that get no answer.
+    pub(super) fn unanswered(&mut self) -> impl Iterator<Item = Unanswered> {
+        let reserved = self.reserved.take().map(|due| Unanswered { due, is_sent: false });
+        let sent =
+            self.sent.drain(..).map(|message| Unanswered { due: message.due, is_sent: true });
+        sent.chain(reserved)
+    }
+
+    /// What has taken too long: its handshake, or a reply.
+    pub(super) fn timed_out(&self, now: Nanos, connect: Nanos, reply: Nanos) -> Option<Failure> {
+        let is_over = |since: Nanos, limit: Nanos| since.saturating_add(limit) <= now;
+        match self.state {
+            State::Connecting | State::Handshake if is_over(self.begun, connect) => {
+                Some(Failure::ConnectTimeout)
+            }
+            State::Established
+                if self.sent.front().is_some_and(|oldest| is_over(oldest.sent, reply)) =>
+            {
+                Some(Failure::ReplyTimeout)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the handshake is over and a further message may be sent.
+    pub(super) fn may_send(&self, plan: &Plan) -> bool {
+        self.state == State::Established && self.sends && self.sent.len() < plan.depth
+    }
+
+    /// Whether it connects to the server, and another of its addresses is to be tried by now.
+    pub(super) fn has_dial_due(&self, now: Nanos, shared: &Shared) -> bool {
+        let due = self.dial.as_ref().and_then(Dial::due);
+        due.is_some_and(|due| due <= shared.instant(now))
+    }
+
+    /// Goes on connecting, and begins the handshake as soon as the socket is connected.
+    pub(super) fn connect(
+        &mut self,
+        slot: usize,
+        now: Nanos,
+        protocol: &Protocol,
+        shared: &mut Shared,
+    ) -> Visit {
+        let Some(dial) = &mut self.dial else { return Visit::On };
+        // What is late of an attempt that has lost is told to the winner, which finds nothing.
+        let token = Token(PeerId::new(slot, self.generation).0);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let watch = |socket: BorrowedFd<'_>| {
+            shared.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
+        };
+        let (stream, address) = match dial.turn(shared.epoch + Duration::from_nanos(now), watch) {
+            Ok(Some(connected)) => connected,
+            Ok(None) => return Visit::On,
+            Err(error) => return Visit::Lost(dial::why(&error)),
+        };
+        shared.prefer(&address);
+        shared.report.connect.record(now - self.begun);
+        (self.dial, self.stream) = (None, Some(stream));
+        (self.state, self.connected) = (State::Handshake, now);
+        shared.outbox.clear();
+        // Where the server has nothing to say first, this is the whole handshake.
+        match self.process_input(0, now, protocol, shared) {
+            Visit::On => self.send(shared).map_or_else(Visit::Lost, |()| Visit::On),
+            over => over,
+        }
+    }
+
+    /// Handles an event.
+    pub(super) fn visit(
+        &mut self,
+        slot: usize,
+        event: &Readiness,
+        now: Nanos,
+        protocol: &Protocol,
+        shared: &mut Shared,
+    ) -> Visit {
+        if self.state == State::Connecting {
+            let visit = self.connect(slot, now, protocol, shared);
+            if visit != Visit::On || self.state == State::Connecting {
+                return visit;
+            }
+        }
+        let error = self.stream.as_ref().filter(|_| event.is_error()).map(TcpStream::take_error);
+        if let Some(Ok(Some(_)) | Err(_)) = error {
+            return Visit::Lost(self.broken(shared));
+        }
+        self.turn(event, now, protocol, shared).unwrap_or_else(Visit::Lost)
+    }
+
+    /// Sends the messages that are due.
+    pub(super) fn send_due(&mut self, now: Nanos, shared: &mut Shared) -> Visit {
+        shared.outbox.clear();
+        self.queue_due(now, shared);
+        self.send(shared).map_or_else(Visit::Lost, |()| Visit::On)
+    }
+
+    fn turn(
+        &mut self,
+        event: &Readiness,
+        now: Nanos,
+        protocol: &Protocol,
+        shared: &mut Shared,
+    ) -> Result<Visit, Failure> {
+        shared.outbox.clear();
+        if event.is_writable() && !self.unsent.is_empty() {
+            self.send(shared)?;
+        }
+        while event.is_readable() {
+            let length = match self.read(&mut shared.inbox) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return Err(self.broken(shared)),
+                Ok(0) => return Err(self.ended(shared)),
+                Ok(length) => length,
+            };
+            shared.report.bytes_in += length as u64;
+            match self.process_input(length, now, protocol, shared) {
+                Visit::On => self.send(shared)?,
+                over => return Ok(over),
+            }
+            if length < shared.inbox.len() && !event.is_read_closed() {
+                break;
+            }
+        }
+        self.send(shared).map(|()| Visit::On)
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.as_mut().map_or(Ok(0), |stream| stream.read(into))
+    }
+
+    /// Processes what was read, and queues the messages that are due then.
+    fn process_input(
+        &mut self,
+        length: usize,
+        now: Nanos,
+        protocol: &Protocol,
+        shared: &mut Shared,
+    ) -> Visit {
+        let Some(mut session) = self.session.take() else { return Visit::On };
+        let inbox = std::mem::take(&mut shared.inbox);
+        let mut input = &inbox[..length];
+        let mut visit = Visit::On;
+        while visit == Visit::On {
+            visit = match session.next(protocol, &mut input, &mut shared.outbox) {
+                Ok(None) => break,
+                Ok(Some(Event::Open(opened))) => {
+                    shared.form = opened.form;
+                    shared.report.handshake.record(now - self.connected);
+                    shared.report.connected += 1;
+                    self.state = State::Established;
+                    Visit::On
+                }
+                Ok(Some(Event::Message(message))) => self.receive(message.bytes, now, shared),
+                Ok(Some(Event::Finished | Event::End)) => Visit::Lost(Failure::Closed),
+                Ok(Some(_)) => Visit::On,
+                Err(Refusal::Rejected(RefusalCode::Busy)) => Visit::Lost(Failure::Busy),
+                Err(Refusal::WrongProof | Refusal::Rejected(_)) => Visit::Lost(Failure::Refused),
+                Err(_) => Visit::Lost(Failure::Violation),
+            };
+        }
+        shared.inbox = inbox;
+        // After a failure nothing is sent any more, least of all without what stood before it.
+        self.session = (!matches!(visit, Visit::Lost(_))).then_some(session);
+        if visit == Visit::On && self.state == State::Established {
+            self.queue_due(now, shared);
+        }
+        visit
+    }
+
+    /// Receives a reply.
+    fn receive(&mut self, reply: &[u8], now: Nanos, shared: &mut Shared) -> Visit {
+        let number = self.next - self.sent.len() as u64;
+        // A reply to no message is a violation.
+        let Some(message) = self.sent.front().copied() else {
+            return Visit::Lost(Failure::Violation);
+        };
+        if !shared.payload.answers(number, reply) {
+            return Visit::Lost(Failure::WrongReply);
+        }
+        self.sent.pop_front();
+        if shared.message_source.answer(message.due) {
+            let latency = now.saturating_sub(message.due);
+            shared.report.answer(latency);
+            if number == self.first {
+                shared.report.first_reply.record(latency);
+            }
+        }
+        if shared.plan.reconnect { Visit::Done } else { Visit::On }
+    }
+
+    /// Queues the messages that are due, as many as may be in flight.
+    fn queue_due(&mut self, now: Nanos, shared: &mut Shared) {
+        if let Some(due) = self.reserved.take() {
+            if shared.plan.reconnect {
+                self.queue(due, now, shared);
+                // It is the only one: said at once, this costs neither end a further call.
+                if let Some(session) = &mut self.session {
+                    session.say_goodbye(&mut shared.outbox);
+                }
+            } else {
+                // Its latency counts from now, as that of all others here: a closed loop without
+                // reconnecting measures replies and not handshakes.
+                shared.message_source.give_back(due);
+            }
+        }
+        while !shared.plan.reconnect && self.may_send(&shared.plan) {
+            let Some(due) = shared.message_source.take(now) else { return self.available = true };
+            self.queue(due, now, shared);
+        }
+    }
+
+    fn queue(&mut self, due: Nanos, now: Nanos, shared: &mut Shared) {
+        self.sent.push_back(Message { due, sent: now });
+        let start = shared.outbox.len();
+        shared.form.begin(&mut shared.outbox);
+        shared.payload.write(self.next, &mut shared.outbox);
+        shared.form.end(&mut shared.outbox, start);
+        self.next += 1;
+    }
+
+    /// Says that nothing follows, where the dialect has a word for it. What the socket doesn't
+    /// accept of it is lost.
+    pub(super) fn say_goodbye(&mut self, shared: &mut Shared) {
+        shared.outbox.clear();
+        if let Some(session) = self.session.as_mut().filter(|_| self.state == State::Established) {
+            session.say_goodbye(&mut shared.outbox);
+            let _ = self.send(shared);
+        }
+    }
+
+    /// Sends the outbox after what is unsent already.
+    fn send(&mut self, shared: &mut Shared) -> Result<(), Failure> {
+        let session = self.session.as_mut();
+        let sealed = session.map_or(0, |session| session.seal(&mut shared.outbox));
+        if sealed < shared.outbox.len() {
+            return Err(Failure::MessageTooLong);
+        }
+        if !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(&shared.outbox);
+            std::mem::swap(&mut self.unsent, &mut shared.outbox);
+            self.unsent.clear();
+        }
+        let mut sent = 0;
+        while let Some(stream) = &mut self.stream
+            && sent < shared.outbox.len()
+        {
+            match stream.write(&shared.outbox[sent..]) {
+                Ok(length) => sent += length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(self.broken(shared)),
+            }
+        }
+        self.unsent.extend_from_slice(&shared.outbox[sent..]);
+        shared.report.bytes_out += sent as u64;
+        shared.outbox.clear();
+        Ok(())
+    }
+
+    /// Whether the end of the connection is all that a refusal of our proof would look like.
+    fn seems_refused(&self, shared: &Shared) -> bool {
+        let has_said = self.next > self.first;
+        shared.refuses_silently && has_said && self.next == self.first + self.sent.len() as u64
+    }
+
+    /// The server has ended the stream.
+    fn ended(&self, shared: &Shared) -> Failure {
+        if self.seems_refused(shared) { Failure::Refused } else { Failure::Closed }
+    }
+
+    /// The connection is broken. A reset is also how a server hangs up on messages unread, as on
+    /// those behind a proof that it doesn't accept.
+    fn broken(&self, shared: &Shared) -> Failure {
+        let may_be_refused = self.state == State::Established && self.seems_refused(shared);
+        if may_be_refused { Failure::Refused } else { Failure::Reset }
+    }
+}

@@ -1,0 +1,65 @@
+//! The ends of a connection: why it can't be begun, and how it is closed.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::failure::Failure;
+use crate::plan::Disconnect;
+
+/// Whether clients can come from an address: it is one of this machine.
+pub(super) fn check_source(source: IpAddr) -> io::Result<()> {
+    let address = SocketAddr::new(source, 0);
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.bind(&address.into()).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            let text = format!("no client can come from {source}: it isn't this machine's");
+            io::Error::new(error.kind(), text)
+        }
+        _ => error,
+    })
+}
+
+/// What went wrong with connecting.
+pub(super) fn why(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return Failure::ConnectTimeout;
+    }
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => Failure::NobodyListens,
+        Some(libc::ENOENT | libc::ENOTDIR) => Failure::NoSocket,
+        Some(libc::EACCES | libc::EPERM) => Failure::PermissionDenied,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN | libc::EHOSTDOWN) => {
+            Failure::Unreachable
+        }
+        Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Failure::NoPort,
+        // The server, or what stands before it, has answered, and then broken the connection.
+        Some(libc::ECONNRESET | libc::ECONNABORTED) => Failure::Reset,
+        Some(libc::EMFILE | libc::ENFILE) => Failure::NoDescriptor,
+        _ => Failure::Connect,
+    }
+}
+
+/// Hangs up.
+pub(super) fn disconnect(stream: TcpStream, how: Disconnect) {
+    if how == Disconnect::Rst {
+        // Where it can't be set, the peer sees a good-bye instead.
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_while_connecting_is_called_one() {
+        let failure = |number| why(&io::Error::from_raw_os_error(number));
+        assert_eq!(failure(libc::ECONNRESET), Failure::Reset);
+        assert_eq!(failure(libc::ECONNABORTED), Failure::Reset);
+        assert_eq!(failure(libc::ECONNREFUSED), Failure::NobodyListens);
+        assert_eq!(failure(libc::EINVAL), Failure::Connect);
+    }
+}

@@ -1,0 +1,410 @@
+//! The loop that all clients of a load are on.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::random::{self, Pool};
+use countersign::unix_time::since_epoch;
+use countersign::{Dial, Dialect, NoUsableKeyError, PeerId, Protocol, Session, ToAddresses, clock};
+use mio::event::Event;
+use mio::{Events, Poll};
+
+use crate::client::{LoadClient, Shared, Visit};
+use crate::dial;
+use crate::failure::Failure;
+use crate::message_source::MessageSource;
+use crate::pacer::{Nanos, Pacer};
+use crate::payload::{Payload, STAMP};
+use crate::plan::{Arrival, Disconnect, Plan, PlanError};
+use crate::report::Report;
+
+/// The events that are taken from the system at once.
+const EVENTS: usize = 1024;
+
+/// The random bytes of a client's handshake.
+const NONCE: usize = 32;
+
+/// What is read at once.
+const INBOX: usize = 64 << 10;
+
+/// The connections that are begun before events are looked at again.
+const DIALS: usize = 64;
+
+/// How long a client waits after its connection has failed.
+const BACK_OFF: Nanos = 100_000_000;
+
+/// How often the watcher is called, and timeouts are looked for.
+const TICK: Nanos = 100_000_000;
+
+/// The system waits in whole milliseconds; what is due sooner is waited for awake.
+const MILLISECOND: Nanos = 1_000_000;
+
+/// The seed of random arrivals: the same load can be had twice.
+const SEED: u64 = 9527;
+
+/// Many clients on one loop.
+#[derive(Debug)]
+pub struct Load {
+    protocol: Protocol,
+    random: Pool,
+    shared: Shared,
+    poll: Poll,
+    clients: Vec<LoadClient>,
+    /// The clients that are to dial.
+    disconnected: VecDeque<usize>,
+    /// The clients whose connection has failed, and until when they wait.
+    backing_off: VecDeque<(Nanos, usize)>,
+    /// The clients that wait for a message to be due. An entry whose client isn't marked as
+    /// available is stale.
+    available: VecDeque<usize>,
+    /// When connections may be begun.
+    dials: Pacer,
+    dialled: usize,
+    /// Whether a handshake was ever gone through, also in the warm-up.
+    has_connected: bool,
+    /// Connections that have failed since a message was last answered.
+    failed: usize,
+    /// How many of them ended because a reply, or the connection itself, didn't come in time.
+    timed_out: usize,
+    /// When time ends the load.
+    end: Nanos,
+    /// How long the loop has waited for something to do.
+    waited: Nanos,
+}
+
+impl Load {
+    /// A load on the server at these addresses. Each client takes the first that works, as
+    /// [`Dial`] has it, and the next client begins with that one.
+    ///
+    /// # Errors
+    ///
+    /// The name has no address, the plan can't be carried out, a source is no address of this
+    /// machine, or there is no key to sign with.
+    pub fn new(
+        address: impl ToAddresses,
+        protocol: impl Into<Protocol>,
+        plan: Plan,
+    ) -> io::Result<Self> {
+        let refused = |error: PlanError| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let keyless = |error: NoUsableKeyError| io::Error::new(io::ErrorKind::InvalidInput, error);
+        let mut protocol = protocol.into();
+        protocol.prepare(since_epoch(clock::wall()), random::bytes)?;
+        let addresses = address.to_addresses()?;
+        plan.check(&protocol, &addresses).map_err(refused)?;
+        plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;
+        protocol.signing_key().map_err(keyless)?;
+        // The reply to the longest message is longer by its stamp.
+        let longest = protocol.message_max() + STAMP.len();
+        let protocol = protocol.with_message_max(longest);
+        let clients = plan.connections + plan.idle;
+        let warm = nanos(plan.warmup);
+        let end = plan.lasts().map_or(Nanos::MAX, |length| warm.saturating_add(nanos(length)));
+        let pacer = Pacer::new(plan.arrival, SEED);
+        let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Even);
+        let poll = Poll::new()?;
+        Ok(Self {
+            clients: (0..clients).map(|n| LoadClient::new(n >= plan.idle, plan.depth)).collect(),
+            disconnected: (0..clients).collect(),
+            backing_off: VecDeque::new(),
+            available: VecDeque::with_capacity(plan.connections),
+            dials: Pacer::new(dials, SEED),
+            dialled: 0,
+            has_connected: false,
+            failed: 0,
+            timed_out: 0,
+            waited: 0,
+            end,
+            shared: Shared {
+                payload: Payload::new(plan.size),
+                message_source: MessageSource::new(pacer, plan.count, warm, end),
+                report: Report::default(),
+                inbox: vec![0; INBOX].into(),
+                outbox: Vec::new(),
+                registry: poll.registry().try_clone()?,
+                epoch: clock::monotonic(),
+                addresses: addresses.into(),
+                form: protocol.framing().form(),
+                refuses_silently: protocol.dialect() != Dialect::Countersign,
+                plan,
+            },
+            poll,
+            protocol,
+            random: Pool::default(),
+        })
+    }
+
+    /// Has the clients do what the plan says. The watcher is called ten times a second with the
+    /// report as it stands, and can end the load.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses what a loop needs. What goes wrong with a client is in the report.
+    pub fn run(mut self, mut watch: impl FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
+        let warm = nanos(self.shared.plan.warmup);
+        let mut events = Events::with_capacity(EVENTS);
+        self.shared.epoch = clock::monotonic();
+        let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
+        while now < self.end && !self.is_done() {
+            self.wait(&mut events, now, tick.min(self.end))?;
+            now = self.now();
+            if !is_warm && now >= warm {
+                is_warm = true;
+                self.waited = 0;
+                self.shared.report = Report::default();
+            }
+            for event in &events {
+                self.event(event, now);
+            }
+            self.serve_available(now);
+            self.dial(now);
+            if now >= tick {
+                tick = now + TICK;
+                self.give_up_on_the_slow(now);
+                self.shared.report.elapsed = Duration::from_nanos(now.saturating_sub(warm));
+                if watch(&self.shared.report).is_break() {
+                    break;
+                }
+            }
+        }
+        let now = now.max(self.now());
+        Ok(self.finish(now))
+    }
+
+    /// Accounts for the messages that have no answer, and ends all connections.
+    fn finish(mut self, now: Nanos) -> Report {
+        let gave_up = self.is_hopeless();
+        let rest = self.shared.message_source.rest(now);
+        let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
+        let Shared { message_source, report, plan, addresses, .. } = &mut self.shared;
+        for message in self.clients.iter_mut().flat_map(LoadClient::unanswered) {
+            match message_source.abandon(message.due) {
+                false => {}
+                true if message.is_sent => report.abort(since(message.due)),
+                true => report.leave_unsent(since(message.due), 1),
+            }
+        }
+        let scheduled = rest.scheduled.iter().map(|(_, count)| count).sum::<u64>();
+        for (due, count) in rest.scheduled {
+            report.leave_unsent(since(due), count);
+        }
+        match gave_up {
+            // The rest of a count would have been said if the server had been any use.
+            true => report.leave_unsent(since(0), rest.unscheduled),
+            false => report.leave_out(rest.unscheduled),
+        }
+        let elapsed = now.saturating_sub(nanos(plan.warmup));
+        report.due = message_source.taken() + scheduled + rest.unscheduled;
+        report.elapsed = Duration::from_nanos(elapsed);
+        report.busy = 1.0 - (self.waited as f64 / elapsed.max(1) as f64).min(1.0);
+        report.rate_asked = plan.rate();
+        report.server = addresses.first().cloned().filter(|_| self.has_connected);
+        report.behind = Duration::from_nanos(rest.behind);
+        let accounted = report.answered + report.failed() + report.aborted + report.unsent;
+        debug_assert_eq!(report.due, accounted, "each message is counted once");
+        (0..self.clients.len()).for_each(|slot| self.disconnect(slot));
+        self.shared.report
+    }
+
+    /// All has been said and answered, or nobody answers any more.
+    fn is_done(&self) -> bool {
+        let ends_by_itself = self.shared.plan.lasts().is_some();
+        let is_hopeless = self.is_hopeless() && !(ends_by_itself && self.has_connected);
+        self.shared.message_source.is_settled() || is_hopeless
+    }
+
+    /// The clients have failed often since a message was last answered.
+    fn is_hopeless(&self) -> bool {
+        let patience = if self.has_connected { 100 } else { 10 };
+        let senders = self.shared.plan.connections;
+        self.failed >= patience * self.clients.len() || self.timed_out >= senders
+    }
+
+    /// Waits for events, until something is due or this moment has come.
+    fn wait(&mut self, events: &mut Events, now: Nanos, until: Nanos) -> io::Result<()> {
+        let is_available = |slot: &usize| self.clients[*slot].available;
+        let message = self
+            .available
+            .iter()
+            .any(is_available)
+            .then(|| self.shared.message_source.next())
+            .flatten();
+        let dial = self.next_dial();
+        let rested = self.backing_off.front().map(|(end, _)| *end);
+        let due = [message, dial, rested].into_iter().flatten().fold(until, Nanos::min);
+        let left = due.saturating_sub(now);
+        let timeout = if left < MILLISECOND { 0 } else { left };
+        let before = self.now();
+        let polled = self.poll.poll(events, Some(Duration::from_nanos(timeout)));
+        if timeout > 0 || events.is_empty() {
+            self.waited += self.now() - before;
+        }
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the next connection is to be begun.
+    fn next_dial(&self) -> Option<Nanos> {
+        let slot = *self.disconnected.front()?;
+        let allowed = self.dials.next().unwrap_or_default();
+        let wanted = if self.reconnects(slot) { self.shared.message_source.next()? } else { 0 };
+        Some(allowed.max(wanted))
+    }
+
+    /// Whether this client connects for a message that is due. In a closed loop one always is, and
+    /// fails if the client can't connect. In an open loop, another client can say it, unless each
+    /// message has a connection of its own.
+    fn has_message(&self, slot: usize) -> bool {
+        let Plan { reconnect, arrival, .. } = self.shared.plan;
+        self.clients[slot].sends && (reconnect || arrival == Arrival::Closed)
+    }
+
+    /// Whether each message of this client has a connection of its own.
+    fn reconnects(&self, slot: usize) -> bool {
+        self.shared.plan.reconnect && self.clients[slot].sends
+    }
+
+    fn event(&mut self, event: &Event, now: Nanos) {
+        let name = PeerId(event.token().0);
+        let Some(client) = self.clients.get_mut(name.slot()) else { return };
+        if client.generation as usize != name.generation() {
+            return;
+        }
+        let answered = self.shared.message_source.answered();
+        let visit = client.visit(name.slot(), event, now, &self.protocol, &mut self.shared);
+        if self.shared.message_source.answered() > answered {
+            (self.failed, self.timed_out) = (0, 0);
+        }
+        self.settle(name.slot(), visit, now);
+    }
+
+    /// Sends the messages that are due on available clients.
+    fn serve_available(&mut self, now: Nanos) {
+        while self.shared.message_source.is_due(now) {
+            let Some(slot) = self.available.pop_front() else { break };
+            let client = &mut self.clients[slot];
+            client.listed = false;
+            if std::mem::take(&mut client.available) {
+                let visit = client.send_due(now, &mut self.shared);
+                self.settle(slot, visit, now);
+            }
+        }
+    }
+
+    /// Handles what came of a visit.
+    fn settle(&mut self, slot: usize, visit: Visit, now: Nanos) {
+        self.has_connected |= self.shared.report.connected > 0;
+        match visit {
+            Visit::On => {
+                let client = &mut self.clients[slot];
+                if client.available && !std::mem::replace(&mut client.listed, true) {
+                    self.available.push_back(slot);
+                }
+            }
+            Visit::Done => {
+                self.disconnect(slot);
+                self.disconnected.push_back(slot);
+            }
+            Visit::Lost(failure) => {
+                self.failed += 1;
+                self.timed_out += usize::from(match failure {
+                    Failure::ReplyTimeout => true,
+                    Failure::ConnectTimeout => !self.has_connected || self.lacks_clients(slot),
+                    _ => false,
+                });
+                let Shared { message_source, report, .. } = &mut self.shared;
+                let (mut messages, mut counting) = (0, 0);
+                for message in self.clients[slot].unanswered() {
+                    messages += 1;
+                    counting += u64::from(message_source.abandon(message.due));
+                }
+                report.lose(failure, messages, counting);
+                self.disconnect(slot);
+                self.backing_off.push_back((now + BACK_OFF, slot));
+            }
+        }
+    }
+
+    /// Whether messages wait for this client to connect. They don't while another client that is
+    /// connected has nothing to say: at a low rate, that one alone is enough.
+    fn lacks_clients(&self, slot: usize) -> bool {
+        self.clients[slot].sends && !self.available.iter().any(|slot| self.clients[*slot].available)
+    }
+
+    fn disconnect(&mut self, slot: usize) {
+        if self.shared.plan.disconnect == Disconnect::Fin {
+            self.clients[slot].say_goodbye(&mut self.shared);
+        }
+        if let Some(stream) = self.clients[slot].end() {
+            dial::disconnect(stream, self.shared.plan.disconnect);
+        }
+    }
+
+    /// Begins the connections that are due.
+    fn dial(&mut self, now: Nanos) {
+        while let Some(&(end, slot)) = self.backing_off.front()
+            && end <= now
+        {
+            self.backing_off.pop_front();
+            // An idle client doesn't wait behind those that wait for a message.
+            match self.clients[slot].sends {
+                true => self.disconnected.push_back(slot),
+                false => self.disconnected.push_front(slot),
+            }
+        }
+        for _ in 0..DIALS {
+            if self.next_dial().is_none_or(|due| due > now) || self.dials.take(now).is_none() {
+                break;
+            }
+            let Some(slot) = self.disconnected.pop_front() else { break };
+            let due =
+                self.has_message(slot).then(|| self.shared.message_source.take(now)).flatten();
+            self.clients[slot].reserve(due);
+            let visit = self.begin(slot, now).unwrap_or_else(Visit::Lost);
+            self.settle(slot, visit, now);
+        }
+    }
+
+    fn begin(&mut self, slot: usize, now: Nanos) -> Result<Visit, Failure> {
+        let sources = &self.shared.plan.sources;
+        let source = sources.get(self.dialled % sources.len().max(1)).copied();
+        self.dialled += 1;
+        let mut nonce = [0; NONCE];
+        self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
+        let session = Session::client(&self.protocol, nonce).map_err(|_| Failure::Connect)?;
+        let (addresses, timeout) = (&self.shared.addresses, self.shared.plan.connect_timeout);
+        let begun = self.shared.epoch + Duration::from_nanos(now);
+        let dial = Dial::new(Arc::clone(addresses), begun, timeout);
+        let dial = source.into_iter().fold(dial, Dial::with_source);
+        let client = &mut self.clients[slot];
+        Ok(client.begin(slot, dial, session, now, &self.protocol, &mut self.shared))
+    }
+
+    /// Looks for handshakes and replies that have taken too long, and for further addresses that
+    /// are to be tried.
+    fn give_up_on_the_slow(&mut self, now: Nanos) {
+        let connect = nanos(self.shared.plan.connect_timeout);
+        let reply = self.shared.plan.replies_within().map_or(Nanos::MAX, nanos);
+        for slot in 0..self.clients.len() {
+            if let Some(failure) = self.clients[slot].timed_out(now, connect, reply) {
+                self.settle(slot, Visit::Lost(failure), now);
+            } else if self.clients[slot].has_dial_due(now, &self.shared) {
+                let client = &mut self.clients[slot];
+                let visit = client.connect(slot, now, &self.protocol, &mut self.shared);
+                self.settle(slot, visit, now);
+            }
+        }
+    }
+
+    fn now(&self) -> Nanos {
+        nanos(clock::monotonic().saturating_duration_since(self.shared.epoch))
+    }
+}
+
+fn nanos(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}

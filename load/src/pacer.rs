@@ -1,0 +1,140 @@
+//! When messages are due.
+//!
+//! A pacer is a position, not a queue: a message that was due while no client was free is
+//! taken later, with the time at which it was due. So an open loop needs no memory however far it
+//! falls behind.
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::plan::Arrival;
+
+/// Nanoseconds since the load began.
+pub(super) type Nanos = u64;
+
+const SECOND: f64 = 1e9;
+
+/// About the most steps in which what was never taken is gone through.
+const STEPS: f64 = 1e5;
+
+/// When messages are due.
+#[derive(Debug)]
+pub(super) struct Pacer {
+    arrival: Arrival,
+    /// The number of the next message. An even time is computed from it and not added up, so that
+    /// rounding doesn't add up either.
+    number: u64,
+    /// When the next is due, at random.
+    random_due: f64,
+    random: Xoshiro256PlusPlus,
+}
+
+impl Pacer {
+    pub(super) fn new(arrival: Arrival, seed: u64) -> Self {
+        let random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        Self { arrival, number: 0, random_due: 0.0, random }
+    }
+
+    /// Takes the next message, if it is due: the time from which its latency counts.
+    pub(super) fn take(&mut self, now: Nanos) -> Option<Nanos> {
+        if self.arrival == Arrival::Closed {
+            return Some(now);
+        }
+        let due = self.next().filter(|due| *due <= now)?;
+        self.advance();
+        Some(due)
+    }
+
+    /// When the next message is due; in a closed loop that is up to the clients.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+    pub(super) fn next(&self) -> Option<Nanos> {
+        let at = |number: u64, rate: f64| (number as f64 * SECOND / rate) as Nanos;
+        match self.arrival {
+            Arrival::Closed => None,
+            Arrival::Even(rate) => Some(at(self.number, rate)),
+            Arrival::Burst(rate, size) => {
+                Some(at(self.number - self.number % u64::from(size), rate))
+            }
+            Arrival::Poisson(_) => Some(self.random_due as Nanos),
+        }
+    }
+
+    fn advance(&mut self) {
+        self.number += 1;
+        if let Arrival::Poisson(rate) = self.arrival {
+            // The gaps of a Poisson process are exponentially distributed; 1 - u is never 0.
+            let gap = -(1.0 - self.random.random::<f64>()).ln();
+            self.random_due += gap * SECOND / rate;
+        }
+    }
+
+    /// Takes all that are due before this time, of an open loop: when, and how many. If they are
+    /// hundreds of thousands, several that follow each other count as due with the first of them,
+    /// and random gaps as the mean gap.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+    pub(super) fn drain_until(&mut self, end: Nanos) -> Vec<(Nanos, u64)> {
+        let mut drained = Vec::new();
+        let rate = match self.arrival {
+            Arrival::Closed => return drained,
+            Arrival::Even(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => rate,
+        };
+        let expected = |due: Nanos| (end - due) as f64 * rate / SECOND;
+        let step = self.next().filter(|due| *due < end).map_or(1.0, |due| expected(due) / STEPS);
+        while let Some(due) = self.next().filter(|due| *due < end) {
+            let several = step.floor().min(expected(due).ceil());
+            if several > 1.0 {
+                drained.push((due, several as u64));
+                self.number += several as u64;
+                self.random_due += several * SECOND / rate;
+            } else {
+                drained.push((due, 1));
+                self.advance();
+            }
+        }
+        drained
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(arrival: Arrival, until: Nanos) -> Vec<Nanos> {
+        let mut pacer = Pacer::new(arrival, 7);
+        std::iter::from_fn(|| pacer.take(until)).collect()
+    }
+
+    #[test]
+    fn an_open_loop_keeps_the_times_at_which_messages_were_due() {
+        let millis = |n: u64| n * 1_000_000;
+        assert_eq!(taken(Arrival::Even(1000.0), millis(3)), [0, 1, 2, 3].map(millis));
+        assert_eq!(taken(Arrival::Burst(1000.0, 2), millis(3)), [0, 0, 2, 2].map(millis));
+    }
+
+    #[test]
+    fn a_poisson_process_has_its_rate_and_is_uneven() {
+        let times = taken(Arrival::Poisson(1000.0), 100_000_000_000);
+        assert!((98_000..102_000).contains(&times.len()), "{}", times.len());
+        let gaps: Vec<Nanos> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let longer = gaps.iter().filter(|gap| **gap > 1_000_000).count();
+        // Of an exponential distribution, e^-1 lies above the mean.
+        let share = longer as f64 / gaps.len() as f64;
+        assert!((0.36..0.375).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn what_was_never_taken_is_gone_through_in_bounded_steps() {
+        for arrival in [Arrival::Even(1e9), Arrival::Poisson(1e9), Arrival::Burst(1e9, 10)] {
+            let drained = Pacer::new(arrival, 7).drain_until(60_000_000_000);
+            let count: u64 = drained.iter().map(|(_, count)| count).sum();
+            assert!(drained.len() < 200_000, "{arrival:?}: {} steps", drained.len());
+            assert!(count.abs_diff(60_000_000_000) < 1_000_000, "{arrival:?}: {count}");
+        }
+    }
+
+    #[test]
+    fn a_closed_loop_is_always_due() {
+        let mut pacer = Pacer::new(Arrival::Closed, 7);
+        assert_eq!((pacer.take(5), pacer.take(6), pacer.next()), (Some(5), Some(6), None));
+    }
+}

@@ -1,0 +1,227 @@
+//! What the clients of a load do.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use countersign::proto::framing::CHUNK_MAX;
+use countersign::{Address, Exchange, Framing, Protocol};
+
+/// What the clients of a load do.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use countersign_load::{Load, Plan};
+/// use countersign::services::Echo;
+/// use countersign::{Protocol, Server};
+///
+/// let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Echo)?;
+/// let (address, handle) = (server.addresses()[0].clone(), server.handle());
+/// let serving = std::thread::spawn(move || server.run());
+///
+/// let plan = Plan { connections: 4, depth: 8, count: Some(1000), ..Plan::default() };
+/// let report = Load::new(address, Protocol::open(), plan)?.run(|_| ControlFlow::Continue(()))?;
+/// assert_eq!((report.due, report.answered, report.failed()), (1000, 1000, 0));
+///
+/// handle.drain()?;
+/// serving.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Clients at one time.
+    pub connections: usize,
+    /// Clients beside them that go through the handshake and say nothing.
+    pub idle: usize,
+    /// Each client connects, says one message, hears the reply and hangs up, then connects anew.
+    pub reconnect: bool,
+    /// Messages that a client may have unanswered.
+    pub depth: usize,
+    /// Bytes of a message.
+    pub size: usize,
+    /// Ends when so many messages are answered or have failed.
+    pub count: Option<u64>,
+    /// Ends when so much time has passed, not counting the warm-up.
+    pub duration: Option<Duration>,
+    /// At first nothing is measured for so long.
+    pub warmup: Duration,
+    /// When messages are due.
+    pub arrival: Arrival,
+    /// Connections that are begun a second, at most.
+    pub connect_rate: Option<f64>,
+    /// From dialling until the handshake is over.
+    pub connect_timeout: Duration,
+    /// From sending a message until its reply. A client whose reply takes longer gives its
+    /// connection up, and its messages have failed. Zero is no limit. `None` is
+    /// [`REPLY_TIMEOUT`](Self::REPLY_TIMEOUT) if only a count ends the load, which could otherwise
+    /// go on for ever, and else no limit.
+    pub reply_timeout: Option<Duration>,
+    /// How a client hangs up.
+    pub disconnect: Disconnect,
+    /// The addresses that clients come from, in turn; with none, the system chooses.
+    pub sources: Vec<IpAddr>,
+}
+
+/// When messages are due.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// As soon as a client may say one: a closed loop, which slows down with the server.
+    Closed,
+    /// So many a second, evenly: an open loop. A reply's latency counts from when its message was
+    /// due, whether or not a client was free to send it then, so that a stall isn't hidden.
+    Even(f64),
+    /// So many a second on average, at random (a Poisson process).
+    Poisson(f64),
+    /// So many a second, so many at once.
+    Burst(f64, u32),
+}
+
+/// How a client hangs up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Disconnect {
+    /// With a good-bye, which keeps the client's port for a minute or so.
+    #[default]
+    Fin,
+    /// With a reset; a Unix socket knows none.
+    Rst,
+}
+
+impl Default for Plan {
+    /// 50 clients that say 32 bytes, one at a time, as often as they can, for ten seconds.
+    fn default() -> Self {
+        Self {
+            connections: 50,
+            idle: 0,
+            reconnect: false,
+            depth: 1,
+            size: 32,
+            count: None,
+            duration: None,
+            warmup: Duration::ZERO,
+            arrival: Arrival::Closed,
+            connect_rate: None,
+            connect_timeout: Duration::from_secs(5),
+            reply_timeout: None,
+            disconnect: Disconnect::Fin,
+            sources: Vec::new(),
+        }
+    }
+}
+
+impl Plan {
+    /// How long a load goes on if neither a count nor a duration ends it.
+    pub const DURATION: Duration = Duration::from_secs(10);
+
+    /// How long a reply may take if only a count ends the load.
+    pub const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// How long the load goes on after the warm-up; `None` if only its count ends it.
+    #[must_use]
+    pub fn lasts(&self) -> Option<Duration> {
+        self.duration.or(self.count.is_none().then_some(Self::DURATION))
+    }
+
+    /// How long a reply may take; `None` for any time.
+    #[must_use]
+    pub fn replies_within(&self) -> Option<Duration> {
+        let default = self.lasts().is_none().then_some(Self::REPLY_TIMEOUT);
+        self.reply_timeout.or(default).filter(|limit| !limit.is_zero())
+    }
+
+    /// The messages a second of all clients together, in an open loop.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        match self.arrival {
+            Arrival::Closed => None,
+            Arrival::Even(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => Some(rate),
+        }
+    }
+
+    /// Whether this can be done with such a protocol, to a server there.
+    pub(crate) fn check(&self, protocol: &Protocol, server: &[Address]) -> Result<(), PlanError> {
+        let positive = |rate: f64| rate.is_finite() && rate > 0.0;
+        if self.connections == 0 || self.depth == 0 {
+            Err(PlanError::Nobody)
+        } else if self.count == Some(0) || self.duration.is_some_and(|time| time.is_zero()) {
+            Err(PlanError::Nothing)
+        } else if !self.rate().is_none_or(positive)
+            || !self.connect_rate.is_none_or(positive)
+            || matches!(self.arrival, Arrival::Burst(_, 0))
+        {
+            Err(PlanError::Rate)
+        } else if self.size > protocol.message_max() || self.size == 0 {
+            Err(PlanError::Size(protocol.message_max()))
+        } else if protocol.framing() == Framing::Chunks && (self.depth > 1 || self.size > CHUNK_MAX)
+        {
+            Err(PlanError::Chunks)
+        } else if protocol.exchange() == Exchange::VerifyOnly {
+            Err(PlanError::NoReply)
+        } else if protocol.exchange() == Exchange::Once && !(self.reconnect && self.depth == 1) {
+            Err(PlanError::Once)
+        } else if !self.sources.is_empty() && server.iter().all(|address| address.ip().is_none()) {
+            Err(PlanError::Sources)
+        } else if !self.sources.iter().all(|source| reaches(*source, server)) {
+            Err(PlanError::SourceFamily)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Whether the server has an address of the family of a source.
+fn reaches(source: IpAddr, server: &[Address]) -> bool {
+    server.iter().filter_map(Address::ip).any(|server| server.is_ipv4() == source.is_ipv4())
+}
+
+/// Why a plan can't be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// No client, or none that may say anything.
+    Nobody,
+    /// It would end before a message is sent.
+    Nothing,
+    /// A rate or a burst isn't positive.
+    Rate,
+    /// A message has between 1 and so many bytes.
+    Size(usize),
+    /// Chunks can't be told apart when several are on their way, nor when they are long.
+    Chunks,
+    /// In a protocol that only verifies there is no reply to wait for.
+    NoReply,
+    /// A protocol for one exchange needs clients that connect anew for each.
+    Once,
+    /// Over a Unix socket, clients come from no address.
+    Sources,
+    /// A source is IPv4 and the server IPv6, or the other way round.
+    SourceFamily,
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => f.write_str("at least one connection and a depth of one are needed"),
+            Self::Nothing => f.write_str("a count and a duration have to be greater than zero"),
+            Self::Rate => f.write_str("a rate and a burst have to be greater than zero"),
+            Self::Size(max) => write!(f, "a message has between 1 and {max} bytes"),
+            Self::Chunks => write!(
+                f,
+                "the framing chunks carries one message at a time, of at most {CHUNK_MAX} bytes"
+            ),
+            Self::NoReply => f.write_str("a protocol that only verifies answers nothing"),
+            Self::Once => {
+                f.write_str("a protocol for one exchange needs reconnecting and a depth of one")
+            }
+            Self::Sources => f.write_str("clients of a Unix socket come from no address"),
+            Self::SourceFamily => f.write_str(
+                "the source addresses are of another family than the server's; give IPv4 sources \
+                 for an IPv4 server, and IPv6 sources for an IPv6 server",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}

@@ -1,9 +1,0 @@
-//! The program `countersign`: see `countersign --help`.
-
-mod cli;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::main()
-}
