@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use countersign::{ClientError, KeyError, KeyFileError, KeyRingError, NoUsableKeyError};
+use countersign::{ClientError, KeyError, KeyFileError, KeyRingError, NoUsableKeyError, Refusal};
 
 /// A failure of the program's, with the line that is printed.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Failure {
     /// A connection that failed, and to what.
     pub(crate) fn client(address: &str, error: &ClientError) -> Self {
         let kind = match error {
-            ClientError::NoUsableKeyError(_) => Kind::Configuration,
+            ClientError::NoUsableKey(_) => Kind::Configuration,
             ClientError::Io(_)
             | ClientError::HandshakeTimeout(_)
             | ClientError::Unanswered
@@ -86,14 +86,14 @@ impl Failure {
             _ => Kind::General,
         };
         let text = match error {
-            ClientError::NoUsableKeyError(error) => error.to_string(),
+            ClientError::NoUsableKey(error) => error.to_string(),
             ClientError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 format!("cannot connect to {address}: nobody listens there; is the server running?")
             }
             ClientError::Io(error) => {
                 format!("cannot connect to {address}: {}{}", plain(error), remedy(address, error))
             }
-            other => format!("{address}: {other}"),
+            other => format!("{address}: {}", client(other)),
         };
         Self::new(kind, text)
     }
@@ -146,6 +146,20 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         (Some(error), _) => plain(error),
         (None, Some(source)) => format!("{error}: {}", chain(source)),
         (None, None) => error.to_string(),
+    }
+}
+
+/// Why a client has failed, with what this program can do about it.
+pub(crate) fn client(error: &ClientError) -> String {
+    match error {
+        ClientError::Server(refusal @ Refusal::OtherDigest) => {
+            let remedy = "--mac md5 or --rhel at this end accepts it";
+            format!("the server is at fault: {refusal}; {remedy}")
+        }
+        ClientError::Server(refusal) if error.source().is_some() => {
+            format!("the server is at fault: {refusal}; do both ends have the same dialect?")
+        }
+        other => chain(other),
     }
 }
 

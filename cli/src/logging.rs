@@ -125,7 +125,8 @@ impl Log for Logger {
 impl Format {
     fn line(self, time: SystemTime, record: &Record<'_>) -> String {
         let time = humantime::format_rfc3339_millis(time);
-        let message = record.args().to_string();
+        let mut message = record.args().to_string();
+        message.push_str(remedy(&message));
         let mut line = match self {
             Self::Text => format!("{time} {:5} {}", record.level(), Escaped(&message)),
             Self::Json => {
@@ -138,6 +139,17 @@ impl Format {
         let _ = record.key_values().visit(&mut keys);
         line.push_str(if self == Self::Json { "}\n" } else { "\n" });
         line
+    }
+}
+
+/// What helps where the library tells of a refusal: it knows no options of ours.
+fn remedy(message: &str) -> &'static str {
+    if message.starts_with("refused: other-digest:") {
+        "; see --mac md5, and --rhel for Red Hat's Pythons"
+    } else if message.starts_with("refused: foreign (the PROXY protocol)") {
+        "; see --proxy-from"
+    } else {
+        ""
     }
 }
 

@@ -13,7 +13,7 @@ use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 #[non_exhaustive]
 pub enum ClientError {
     /// There is no key to sign with.
-    NoUsableKeyError(NoUsableKeyError),
+    NoUsableKey(NoUsableKeyError),
     /// The server can't be reached, or the connection broke.
     ///
     /// Before there is a connection, the kind of the error says what is wrong:
@@ -77,8 +77,8 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoUsableKeyError(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
+            Self::NoUsableKey(_) => f.write_str("there is no key to sign with"),
+            Self::Io(_) => f.write_str("the connection failed"),
             Self::Unproven => f.write_str(
                 "the server did not prove that it holds the key; do both ends have the same key \
                  under the same id, and is it in force there, for this audience?",
@@ -123,12 +123,7 @@ impl fmt::Display for ClientError {
             Self::Server(Refusal::Foreign(opening)) => {
                 write!(f, "the server speaks {opening}: use the same dialect at both ends")
             }
-            Self::Server(refusal @ Refusal::OtherDigest) => {
-                write!(f, "the server is at fault: {refusal}")
-            }
-            Self::Server(refusal) => {
-                write!(f, "the server is at fault: {refusal}; do both ends have the same dialect?")
-            }
+            Self::Server(_) => f.write_str("the server is at fault, or speaks another dialect"),
             Self::Unsendable(framing) => {
                 write!(f, "the framing {framing} can't carry this message; length carries any")
             }
@@ -145,8 +140,10 @@ impl fmt::Display for ClientError {
 impl std::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoUsableKeyError(error) => Some(error),
+            Self::NoUsableKey(error) => Some(error),
             Self::Io(error) => Some(error),
+            // Which protocol the server speaks is said already.
+            Self::Server(Refusal::Foreign(_)) => None,
             Self::Server(refusal) => Some(refusal),
             _ => None,
         }
@@ -171,6 +168,6 @@ impl From<io::Error> for ClientError {
 
 impl From<NoUsableKeyError> for ClientError {
     fn from(error: NoUsableKeyError) -> Self {
-        Self::NoUsableKeyError(error)
+        Self::NoUsableKey(error)
     }
 }

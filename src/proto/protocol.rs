@@ -374,8 +374,8 @@ impl fmt::Display for NoUsableKeyError {
             (None, true) => write!(f, "no key that serves {dialect} is valid at this time")?,
         }
         match is_dated {
-            true => f.write_str("; change its not-before= or not-after=, or add another key"),
-            false => write!(f, "; add a key with dialects={dialect}"),
+            true => f.write_str("; change its not-before or not-after date, or add another key"),
+            false => write!(f, "; add a key that serves {dialect}"),
         }
     }
 }
@@ -399,7 +399,7 @@ mod tests {
             (
                 Dialect::Raw,
                 "garden",
-                "the key garden is not on the ring, or doesn't serve raw; add a key with",
+                "the key garden is not on the ring, or doesn't serve raw; add a key that",
             ),
             (Dialect::Countersign, "shed", "the key shed is not on the ring"),
             (

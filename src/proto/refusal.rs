@@ -200,8 +200,8 @@ impl fmt::Display for Refusal {
             Self::Version => "no version in common",
             Self::Protection => "one end insists on records, the other does without",
             Self::OtherDigest => {
-                "it signs with another digest than SHA-256, as Pythons up to 3.11 do; --mac md5 or \
-                 --rhel at this end lets them"
+                "it signs with another digest than SHA-256, as Pythons up to 3.11 do, and that is \
+                 not accepted here"
             }
             Self::Reflected => "it turns our own words back to us: it is ourselves, or a mirror",
             Self::BadRecord => "a record is not the one that must come next",

@@ -80,11 +80,10 @@ fn remedy(why: CloseReason) -> &'static str {
              it (HAProxy: send-proxy-v2, nginx: proxy_protocol)"
         }
         CloseReason::Refused(Refusal::OtherDigest) => {
-            ": its proof is as long as an HMAC-MD5, or names another digest than SHA-256; see \
-             --mac md5, and --rhel for Red Hat's Pythons"
+            ": its proof is as long as an HMAC-MD5, or names another digest than SHA-256"
         }
         CloseReason::Refused(Refusal::Foreign(ForeignProtocol::Proxy)) => {
-            "; whose header is taken, --proxy-from says"
+            "; its address is not that of a trusted balancer"
         }
         _ => "",
     }

@@ -219,6 +219,7 @@ fn a_refusal_of_the_servers_is_77_and_says_what_it_is_about() {
 fn a_ring_without_a_key_for_the_dialect_is_78() {
     let home = Home::with_keys(KEY);
     for verb in ["serve --bind 127.0.0.1:0", "connect 127.0.0.1:1"] {
-        home.run(&format!("{verb} --dialect hex"), "").failed(78, &["hex", "dialects="]);
+        home.run(&format!("{verb} --dialect hex"), "")
+            .failed(78, &["no key on the ring serves hex", "; add a key"]);
     }
 }

@@ -120,7 +120,10 @@ fn what_a_key_is_for_stands_behind_it() {
     let faults = [
         ("--not-after 2027-02-29", "not-after= takes a date; write it as 2027-01-31"),
         ("--not-before soon", "not-before= takes a date"),
-        ("--not-before 2027-01-02 --not-after 2027-01-01", "is no later than not-before="),
+        (
+            "--not-before 2027-01-02 --not-after 2027-01-01",
+            "the key expires before it becomes valid",
+        ),
     ];
     for (options, said) in faults {
         home.run(&format!("keygen other {options}"), "").failed(2, &[said]);

@@ -162,7 +162,7 @@ fn both_keys_are_taken_while_the_overlap_lasts_and_then_the_new_one_alone() {
         );
         assert_eq!((lets_in("gate"), lets_in("gate-2")), (Some(77), Some(0)), "{dialect}");
         home.run(&format!("connect 127.0.0.1:1 --key gate --dialect {dialect}"), "")
-            .failed(78, &["the key gate isn't valid yet or has run out; change its not-before="]);
+            .failed(78, &["the key gate isn't valid yet or has run out; change its not-before"]);
     }
 }
 

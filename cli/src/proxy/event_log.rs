@@ -12,7 +12,7 @@ use countersign::{Admission, ClientError, CloseReason, NoUsableKeyError, Refusal
 use log::{debug, error, warn};
 
 use super::shared::Role;
-use crate::exit::plain;
+use crate::exit::{self, plain};
 
 /// How many lines of one kind a second may have.
 const LINES_PER_SECOND: u32 = 10;
@@ -74,7 +74,7 @@ impl EventLog {
         let (limit, text) = match (cause, role) {
             (CloseCause::Refused(refusal), Role::Client) => {
                 // In the words that whoever dials by hand reads.
-                let reason = ClientError::from(*refusal);
+                let reason = exit::client(&ClientError::from(*refusal));
                 (&mut self.refused, format!("refused: {}: {reason}", refusal.name()))
             }
             (CloseCause::Refused(refusal), Role::Server) if is_open => {
