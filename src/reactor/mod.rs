@@ -1,8 +1,11 @@
-//! What every event loop needs, whatever it serves: time, and lists and timers of constant cost.
+//! What every event loop needs, whatever it serves: time, lists and timers of constant cost,
+//! accepting, and limits on repeated log lines.
 //!
 //! The server uses these parts, and so do the loops of the program. They are no part of the stable
 //! API.
 
+pub mod acceptor;
 pub mod instant;
 pub mod linked_slab;
+pub mod rate_limit;
 pub mod timers;

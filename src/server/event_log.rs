@@ -3,13 +3,13 @@
 //! Peers decide how often they are refused, so lines of one kind are limited to a few a second, and
 //! the next one says how many were left out. All of it is nothing without the feature `log`.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::proto::refusal::{ForeignProtocol, Refusal};
 use crate::reactor::instant::Instant;
+use crate::reactor::rate_limit::RateLimit;
 use crate::server::admission::Admission;
 use crate::server::listener::Listener;
 
@@ -29,9 +29,6 @@ macro_rules! event {
     }};
 }
 
-/// How many lines of one kind a second may have.
-const LINES_PER_SECOND: u32 = 10;
-
 /// How often each kind of line was written of late.
 #[derive(Debug, Default)]
 pub(super) struct EventLog {
@@ -39,37 +36,6 @@ pub(super) struct EventLog {
     broken: RateLimit,
     paused: RateLimit,
     throttled: RateLimit,
-}
-
-/// One kind of line.
-#[derive(Debug, Default)]
-struct RateLimit {
-    /// The second that is counted.
-    since: Instant,
-    /// The lines of this second, those left out included.
-    lines: u32,
-}
-
-impl RateLimit {
-    /// Whether a line may be written, and how many were left out before it.
-    fn allows(&mut self, now: Instant) -> Option<u32> {
-        let mut suppressed = 0;
-        if now >= self.since + Duration::from_secs(1) {
-            suppressed = self.lines.saturating_sub(LINES_PER_SECOND);
-            *self = Self { since: now, lines: 0 };
-        }
-        self.lines = self.lines.saturating_add(1);
-        (self.lines <= LINES_PER_SECOND).then_some(suppressed)
-    }
-}
-
-/// How many lines were left out, where it is worth a word.
-struct Suppressed(u32);
-
-impl fmt::Display for Suppressed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 { Ok(()) } else { write!(f, " ({} similar messages suppressed)", self.0) }
-    }
 }
 
 /// What to do about it, where somebody has set something up in two ways that don't go together.
@@ -140,7 +106,7 @@ impl EventLog {
             event!(debug, peer:% = address, conn:% = conn, listener = listener,
                  secs = seconds(lasted);
                  "{}: {why}", kind(why));
-        } else if let Some(suppressed) = self.refused.allows(now).map(Suppressed) {
+        } else if let Some(suppressed) = self.refused.allows(now) {
             event!(warn, peer:% = address, conn:% = conn, listener = listener,
                  secs = seconds(lasted);
                  "{}: {why}{}{suppressed}", kind(why), remedy(why));
@@ -159,7 +125,7 @@ impl EventLog {
         if why == CloseReason::Refused(Refusal::Throttled) {
             // Of its network was told already.
             event!(debug, peer:% = address, listener = name; "refused: {why}");
-        } else if let Some(suppressed) = self.refused.allows(now).map(Suppressed) {
+        } else if let Some(suppressed) = self.refused.allows(now) {
             let is_by_balancers =
                 why == CloseReason::Refused(Refusal::Denied) && listener.is_by_balancers();
             let whom = if is_by_balancers { ": it is not one of the load balancers" } else { "" };
@@ -176,7 +142,7 @@ impl EventLog {
         from: PeerAddress,
         admission: Admission,
     ) {
-        if let Some(suppressed) = self.throttled.allows(now).map(Suppressed) {
+        if let Some(suppressed) = self.throttled.allows(now) {
             let place = from.ip().map_or(from.to_string(), |ip| ip.to_canonical().to_string());
             event!(warn, listener = listener, address:% = place;
                  "throttled: newcomers are {admission}{suppressed}");
@@ -189,7 +155,7 @@ impl EventLog {
         if Level::of(why) == Level::Debug {
             event!(debug, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
                  "{}: {why}", kind(why));
-        } else if let Some(suppressed) = self.broken.allows(now).map(Suppressed) {
+        } else if let Some(suppressed) = self.broken.allows(now) {
             event!(warn, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
                  "{}: {why}{suppressed}", kind(why));
         }
@@ -197,7 +163,7 @@ impl EventLog {
 
     /// Accepting has failed for want of something.
     pub(super) fn paused(&mut self, now: Instant, error: &std::io::Error) {
-        if let Some(suppressed) = self.paused.allows(now).map(Suppressed) {
+        if let Some(suppressed) = self.paused.allows(now) {
             event!(error; "accepting pauses: {error}; raise the limit on descriptors, or lower \
                           that on connections{suppressed}");
         }
@@ -210,7 +176,7 @@ impl EventLog {
         address: PeerAddress,
         error: &std::io::Error,
     ) {
-        if let Some(suppressed) = self.broken.allows(now).map(Suppressed) {
+        if let Some(suppressed) = self.broken.allows(now) {
             event!(error, peer:% = address; "rejected, the system failed: {error}{suppressed}");
         }
     }
@@ -274,16 +240,5 @@ mod tests {
             let is_warned = Level::of(why) == Level::Warn;
             assert!(!why.is_refusal() || is_warned || why == Refusal::Throttled.into(), "{why}");
         }
-    }
-
-    #[test]
-    fn lines_of_one_kind_are_limited_and_those_suppressed_are_counted() {
-        let at = |millis| Instant::after(Duration::from_millis(millis));
-        let mut limit = RateLimit::default();
-        let written = (0..50).filter(|_| limit.allows(at(5)).is_some()).count();
-        assert_eq!(written, LINES_PER_SECOND as usize);
-        assert_eq!(limit.allows(at(999)), None);
-        assert_eq!(limit.allows(at(1005)), Some(41));
-        assert_eq!(limit.allows(at(1006)), Some(0));
     }
 }

@@ -4,7 +4,6 @@
 //! clock and no randomness, which come as arguments. [`driver`] is the thin layer that gives it
 //! mio's sockets, and [`Server`](driver::Server) is both together.
 
-mod acceptor;
 pub mod admission;
 pub mod admission_control;
 mod conn;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use countersign::server::net::AcceptFailure;
+use countersign::reactor::acceptor::AcceptFailure;
 use mio::net::{TcpListener, TcpStream};
 
 use super::sockets;

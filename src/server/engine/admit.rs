@@ -9,13 +9,14 @@ use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
+use crate::reactor::acceptor::AcceptFailure;
 use crate::reactor::instant::Instant;
 use crate::server::admission::Admission;
 use crate::server::admission_control;
 use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
 use crate::server::listener::{Listener, ListenerId};
-use crate::server::net::{AcceptFailure, Net};
+use crate::server::net::Net;
 use crate::server::timer::Timer;
 
 /// The connections that one turn accepts, so that those who are in have their turns too.

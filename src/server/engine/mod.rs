@@ -22,9 +22,9 @@ use crate::proto::blocks::Blocks;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::handshake::countersign::frame::HELLO_MAX;
 use crate::proto::session::Session;
+use crate::reactor::acceptor::Acceptor;
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::Timers;
-use crate::server::acceptor::Acceptor;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::Context;
 use crate::server::event_log::EventLog;
@@ -61,7 +61,7 @@ pub struct Engine<N: Net, S: Service> {
     timers: Timers<Timer>,
     /// How old the connections are, where they may become too old.
     ages: Option<Timers<SessionAge>>,
-    acceptor: Acceptor,
+    acceptor: Acceptor<ListenerId>,
     /// The slots that have a turn, in order. One whose connection isn't marked as queued is stale.
     ready: Vec<usize>,
     /// Those that have another in the next.

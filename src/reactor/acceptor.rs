@@ -3,19 +3,19 @@
 //! The poll reports a waiting connection once. So the acceptor remembers each socket as ready until
 //! an accept finds nothing there, and after a pause it tries again by itself.
 
+use std::io;
 use std::time::Duration;
 
 use crate::reactor::instant::Instant;
-use crate::server::listener::ListenerId;
 
 /// How long accepting pauses when descriptors have run out, unless a connection closes.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A socket that listens.
 #[derive(Debug)]
-struct Socket {
+struct Socket<L> {
     /// The listener that it belongs to.
-    listener: ListenerId,
+    listener: L,
     /// A connection may be waiting there.
     is_ready: bool,
     /// The number of its last accept; 0 before the first.
@@ -23,9 +23,12 @@ struct Socket {
 }
 
 /// Accepts from the listening sockets in turn, and pauses when the system runs out of descriptors.
+///
+/// It knows the sockets by their numbers, and for each the listener that it belongs to: what the
+/// loop names with `L`.
 #[derive(Debug)]
-pub(super) struct Acceptor {
-    sockets: Vec<Socket>,
+pub struct Acceptor<L> {
+    sockets: Vec<Socket<L>>,
     /// The accepts so far. Sockets take turns by them; otherwise a crowd at the first would keep
     /// all others waiting for as long as there is little room.
     accepts: u64,
@@ -35,22 +38,23 @@ pub(super) struct Acceptor {
     is_short: bool,
 }
 
-impl Acceptor {
+impl<L: Copy> Acceptor<L> {
     /// The sockets, by the listeners that they belong to. All count as ready: connections may have
     /// arrived before the poll watched the socket.
-    pub(super) fn new(listeners: impl IntoIterator<Item = ListenerId>) -> Self {
+    #[must_use]
+    pub fn new(listeners: impl IntoIterator<Item = L>) -> Self {
         let socket = |listener| Socket { listener, is_ready: true, last_accept: 0 };
         let sockets = listeners.into_iter().map(socket).collect();
         Self { sockets, accepts: 0, paused_until: None, is_short: false }
     }
 
     /// A connection may be waiting at a socket.
-    pub(super) fn ready(&mut self, socket: usize) {
+    pub fn ready(&mut self, socket: usize) {
         self.set(socket, true);
     }
 
     /// No connection waits at a socket.
-    pub(super) fn drained(&mut self, socket: usize) {
+    pub fn drained(&mut self, socket: usize) {
         self.set(socket, false);
     }
 
@@ -66,11 +70,8 @@ impl Acceptor {
     /// Of several it is the one whose last accept was the longest ago. A round robin that goes on
     /// from the last accept would skip the sockets whose listener is full just then, and return to
     /// the same one each time that there is room.
-    pub(super) fn next(
-        &self,
-        now: Instant,
-        has_room: impl Fn(ListenerId) -> bool,
-    ) -> Option<(usize, ListenerId)> {
+    #[must_use]
+    pub fn next(&self, now: Instant, has_room: impl Fn(L) -> bool) -> Option<(usize, L)> {
         if self.paused_until.is_some_and(|end| now < end) {
             return None;
         }
@@ -82,13 +83,13 @@ impl Acceptor {
     }
 
     /// Pauses. Returns whether it is the first pause since an accept succeeded.
-    pub(super) fn pause(&mut self, now: Instant) -> bool {
+    pub fn pause(&mut self, now: Instant) -> bool {
         self.paused_until = Some(now + PAUSE);
         !std::mem::replace(&mut self.is_short, true)
     }
 
     /// An accept has succeeded.
-    pub(super) fn accepted(&mut self, socket: usize) {
+    pub fn accepted(&mut self, socket: usize) {
         self.is_short = false;
         self.accepts += 1;
         if let Some(socket) = self.sockets.get_mut(socket) {
@@ -97,23 +98,65 @@ impl Acceptor {
     }
 
     /// A connection has closed, so a descriptor is free.
-    pub(super) fn resume(&mut self) {
+    pub fn resume(&mut self) {
         self.paused_until = None;
     }
 
     /// Accepts no more connections.
-    pub(super) fn close(&mut self) {
+    pub fn close(&mut self) {
         self.sockets.clear();
     }
 
     /// When the next accept is due, where each listener says when it has room.
-    pub(super) fn deadline(
-        &self,
-        room_at: impl Fn(ListenerId) -> Option<Instant>,
-    ) -> Option<Instant> {
+    #[must_use]
+    pub fn deadline(&self, room_at: impl Fn(L) -> Option<Instant>) -> Option<Instant> {
         let ready = self.sockets.iter().filter(|socket| socket.is_ready);
         let room = ready.filter_map(|socket| room_at(socket.listener)).min();
         room.map(|room| room.max(self.paused_until.unwrap_or_default()))
+    }
+}
+
+/// What an accept that failed means for the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptFailure {
+    /// Nobody waits.
+    Nobody,
+    /// That one connection is gone, or the call was interrupted: the next may succeed.
+    Retry,
+    /// The system has run out of descriptors or memory: trying at once would spin.
+    Pause,
+    /// The listener is none any more: it will never accept again.
+    Gone,
+}
+
+impl AcceptFailure {
+    /// By the number, since `ErrorKind` doesn't tell these apart. Network errors that Linux passes
+    /// on from the new connection are treated as the connection's own (accept(2), "Error
+    /// handling"). A number that isn't known pauses: that neither spins nor gives up.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return Self::Nobody;
+        }
+        match error.raw_os_error() {
+            Some(
+                libc::EINTR
+                | libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ETIMEDOUT
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP,
+            ) => Self::Retry,
+            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => Self::Gone,
+            _ => Self::Pause,
+        }
     }
 }
 
@@ -121,7 +164,7 @@ impl Acceptor {
 mod tests {
     use super::*;
 
-    fn anywhere(_listener: ListenerId) -> bool {
+    fn anywhere(_listener: usize) -> bool {
         true
     }
 
@@ -131,7 +174,7 @@ mod tests {
 
     #[test]
     fn sockets_take_turns() {
-        let mut acceptor = Acceptor::new([0, 0, 0]);
+        let mut acceptor = Acceptor::new([0; 3]);
         acceptor.drained(1);
         let mut accepted = Vec::new();
         for _ in 0..4 {
@@ -181,5 +224,29 @@ mod tests {
         assert_eq!(acceptor.next(at(101), anywhere), Some((1, 0)));
         acceptor.drained(1);
         assert_eq!(acceptor.deadline(at_once), None);
+    }
+
+    #[test]
+    fn accept_errors_are_told_apart_by_number() {
+        let cases = [
+            (libc::EAGAIN, AcceptFailure::Nobody),
+            (libc::ECONNABORTED, AcceptFailure::Retry),
+            (libc::EINTR, AcceptFailure::Retry),
+            (libc::EPROTO, AcceptFailure::Retry),
+            (libc::EMFILE, AcceptFailure::Pause),
+            (libc::ENFILE, AcceptFailure::Pause),
+            (libc::ENOBUFS, AcceptFailure::Pause),
+            (libc::ENOMEM, AcceptFailure::Pause),
+            (9999, AcceptFailure::Pause),
+            (libc::EBADF, AcceptFailure::Gone),
+            (libc::EINVAL, AcceptFailure::Gone),
+        ];
+        for (number, failure) in cases {
+            assert_eq!(
+                AcceptFailure::of(&io::Error::from_raw_os_error(number)),
+                failure,
+                "{number}"
+            );
+        }
     }
 }
