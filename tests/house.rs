@@ -76,7 +76,7 @@ const RESERVED: &[(&str, &[&str])] = &[
         ],
     ),
     ("rustyline::", &["cli/src/connect/terminal.rs"]),
-    ("rand::", &["src/random.rs", "load/src/pacer.rs", "cli/src/system.rs"]),
+    ("rand::", &["src/random.rs", "load/src/pacer.rs"]),
     // Numbers are read within a range, whoever gives them.
     ("humantime::parse_duration", &["cli/src/units.rs"]),
     ("RangedU64ValueParser", &[]),
@@ -96,7 +96,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "src/server/listener/config.rs",
         ],
     ),
-    ("Instant::now", &["src/clock.rs", "cli/src/system.rs"]),
+    ("Instant::now", &["src/clock.rs"]),
 ];
 
 struct Source {
