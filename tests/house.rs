@@ -212,12 +212,38 @@ fn lines_functions_and_files_are_short() {
     hold(complaints);
 }
 
+/// Whether a function begins with this line, whoever may call it and however it runs.
+fn is_function(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let is_before = |word: &str| {
+        word.starts_with("pub")
+            || word.ends_with(')')
+            || word.starts_with('"')
+            || ["const", "async", "unsafe", "extern", "default"].contains(&word)
+    };
+    words.find(|word| !is_before(word)) == Some("fn")
+}
+
+#[test]
+fn functions_are_known_by_any_of_their_beginnings() {
+    let functions = [
+        "fn a() {",
+        "pub fn a() {",
+        "pub(crate) const fn a() {",
+        "pub(in crate::server) fn a() {",
+        "pub async fn a() {",
+        "const fn a() {",
+    ];
+    let others = ["fnord();", "pub struct A {", "call(|| fn_of(x));", "const A: fn(u8) = b;"];
+    assert!(functions.iter().all(|line| is_function(line)));
+    assert!(!others.iter().any(|line| is_function(line)));
+}
+
 /// The lines of the body of a function that begins here, which ends where its indentation does.
 fn function(lines: &[&str]) -> Option<usize> {
     let first = lines.first()?;
     let text = first.trim_start();
-    let keyword = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn "];
-    if !keyword.iter().any(|keyword| text.starts_with(keyword)) {
+    if !is_function(text) {
         return None;
     }
     let end = format!("{}}}", &first[..first.len() - text.len()]);
