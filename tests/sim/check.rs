@@ -2,6 +2,7 @@
 
 use countersign::{CloseReason, Exchange, Refusal};
 
+use crate::excuses::{Check, Excuse};
 use crate::failures::Reception;
 use crate::link::{Account, LINGER, Link, millis};
 use crate::script::Proof;
@@ -24,7 +25,10 @@ impl World {
         let is_inside = account.opened.is_some();
         let pending = if is_inside { account.oracle.messages.len() } else { 0 };
         let unsent = account.due.len().saturating_sub(written.len());
-        if unsent > 0 || (pending > 0 && account.fate.is_none() && !must_go) {
+        let is_answered = pending == 0 || account.fate.is_some();
+        let excuses = [(Excuse::AnsweredUnauthorized, must_go)];
+        let is_answered = self.excuses.check(Check::Answered, is_answered, &excuses);
+        if unsent > 0 || !is_answered {
             let what = format!("good-bye with {unsent} bytes unsent, {pending} unanswered");
             self.fail(Some(number), what);
         }
@@ -73,56 +77,96 @@ impl World {
         !link.is_arriving() && self.visitors_at(link.gate).filter(here).count() >= most
     }
 
-    /// A visitor that is hung up on has given cause for it, or had to make room.
+    /// An unauthenticated connection that is dropped has given cause for it, or there is an excuse.
     pub(crate) fn check_drop(&mut self, number: usize) {
         let is_misfortune = std::mem::take(&mut self.misfortune);
         let link = &self.links[number];
-        let (now, is_tight) = (self.now, self.terms(number).is_tight);
         let is_throttled = link.socket.reception == Reception::Never;
         let is_unwelcome = link.socket.is_denied || is_throttled || self.is_crowded_for(link);
         // A header's last piece may be too much to keep, or bring somebody who has come too late.
-        let has_cause = is_tight || self.stopping.is_some();
+        let has_cause = self.terms(number).is_tight || self.stopping.is_some();
         let is_put_off = link.is_brought && link.is_put_off() && has_cause;
         let is_turned_away = is_unwelcome || is_put_off || link.socket.peer.is_none();
         if link.socket.at_door && is_turned_away {
-            let is_right = is_misfortune || is_unwelcome || is_put_off;
-            let socket = &mut self.links[number].socket;
-            (socket.turned_away, socket.unlucky) = (true, true);
-            if !is_right {
-                self.fail(Some(number), format_args!("turned away without cause"));
-            }
+            self.check_rejected(number, is_misfortune, is_unwelcome, is_put_off);
         } else if link.account.opened.is_none() {
-            let socket = &link.socket;
-            let age = now - socket.waits_since().unwrap_or_default();
-            let gives_way = self.gives_way(link);
-            let is_bad_call = matches!(link.script.proof, Proof::BadCall(_)) && link.read > 0;
-            let is_greeted = socket.begun.is_some();
-            let is_refused = match &link.python {
-                Some(python) => python.is_refused(),
-                None => link.account.oracle.proof_left == 0 || is_bad_call,
-            };
-            let is_wrong = is_greeted && is_refused;
-            let is_no_header = !link.prelude.is_good && link.prelude_read > 0;
-            let is_own_fault = link.end_read || link.reset || is_wrong || is_no_header;
-            let is_timed = is_greeted || link.is_arriving();
-            let is_late = is_timed && self.is_over(link.gate, now - age, |l| l.handshake_timeout);
-            // Half a proof, or half a header, is held like half a message; so is what was said
-            // to it and found no room.
-            let is_held = link.read + link.prelude_read > 0 || link.socket.blocked.is_some();
-            let is_overload = is_tight && is_held;
-            let is_stopped = self.stopping.is_some();
-            let unlucky = gives_way || is_overload || is_misfortune || is_stopped;
-            let is_right = is_own_fault || is_late || unlucky;
-            let is_excused = unlucky || link.end_read;
-            let has_other_cause = is_own_fault || is_late || is_overload || is_misfortune;
-            self.gave_way |= gives_way && !has_other_cause && !is_stopped;
-            self.links[number].socket.unlucky = unlucky;
-            if !is_right {
-                self.fail(Some(number), format_args!("hung up on without cause after {age} ms"));
-            }
-            self.check_refusal(number, is_late, is_excused);
-            self.check_failure(number, is_late, is_excused);
+            self.check_hung_up(number, is_misfortune);
         }
+    }
+
+    fn check_rejected(
+        &mut self,
+        number: usize,
+        is_misfortune: bool,
+        is_unwelcome: bool,
+        is_put_off: bool,
+    ) {
+        let is_tight = self.terms(number).is_tight;
+        let excuses = [
+            (Excuse::DroppedSystem, is_misfortune),
+            (Excuse::DroppedBufferLimit, is_put_off && is_tight),
+            (Excuse::DroppedStopped, is_put_off),
+        ];
+        let is_right = self.excuses.check(Check::Dropped, is_unwelcome, &excuses);
+        let socket = &mut self.links[number].socket;
+        socket.turned_away = true;
+        socket.excuse = Some(match () {
+            () if is_unwelcome => Excuse::ServedRejected,
+            () if is_misfortune => Excuse::ServedSystem,
+            () if is_tight => Excuse::ServedBufferLimit,
+            () => Excuse::ServedStopped,
+        });
+        if !is_right {
+            self.fail(Some(number), format_args!("turned away without cause"));
+        }
+    }
+
+    fn check_hung_up(&mut self, number: usize, is_misfortune: bool) {
+        let link = &self.links[number];
+        let socket = &link.socket;
+        let age = self.now - socket.waits_since().unwrap_or_default();
+        let gives_way = self.gives_way(link);
+        let is_bad_call = matches!(link.script.proof, Proof::BadCall(_)) && link.read > 0;
+        let is_greeted = socket.begun.is_some();
+        let is_refused = match &link.python {
+            Some(python) => python.is_refused(),
+            None => link.account.oracle.proof_left == 0 || is_bad_call,
+        };
+        let is_wrong = is_greeted && is_refused;
+        let is_no_header = !link.prelude.is_good && link.prelude_read > 0;
+        let is_own_fault = link.end_read || link.reset || is_wrong || is_no_header;
+        let is_timed = is_greeted || link.is_arriving();
+        let begun = self.now - age;
+        let is_late = is_timed && self.is_over(link.gate, begun, |l| l.handshake_timeout);
+        // Half a proof, or half a header, is held like half a message; so is what was said
+        // to it and found no room.
+        let is_held = link.read + link.prelude_read > 0 || link.socket.blocked.is_some();
+        let is_overload = self.terms(number).is_tight && is_held;
+        let is_stopped = self.stopping.is_some();
+        let excuses = [
+            (Excuse::DroppedSystem, is_misfortune),
+            (Excuse::DroppedStopped, is_stopped),
+            (Excuse::DroppedBufferLimit, is_overload),
+            (Excuse::DroppedEvicted, gives_way),
+        ];
+        let is_right = self.excuses.check(Check::Dropped, is_own_fault || is_late, &excuses);
+        let served = [
+            Excuse::ServedSystem,
+            Excuse::ServedStopped,
+            Excuse::ServedBufferLimit,
+            Excuse::ServedEvicted,
+        ];
+        let served = served.into_iter().zip(excuses).find(|(_, (_, holds))| *holds);
+        let excuse = served.map(|(excuse, _)| excuse);
+        let is_excused = excuse.is_some() || link.end_read;
+        let has_other_cause = is_own_fault || is_late || is_overload || is_misfortune;
+        self.gave_way |= gives_way && !has_other_cause && !is_stopped;
+        self.links[number].socket.excuse = excuse;
+        if !is_right {
+            self.fail(Some(number), format_args!("hung up on without cause after {age} ms"));
+        }
+        self.check_refusal(number, is_late, is_excused);
+        self.check_failure(number, is_late, is_excused);
     }
 
     /// A connection ends for a reason that is so, and not before its time.
@@ -141,25 +185,29 @@ impl World {
         let (deadline, wait) = link.deadline(&self.terms(number).limits);
         let is_timed_out = wait == "write" && self.now >= deadline;
         let is_stopped = self.stopping.is_some_and(|end| self.now >= end);
-        // What breaks while it ends, still ends for the reason for which it began to.
-        let is_rough = link.reset
-            || matches!(why, CloseReason::Overloaded | CloseReason::WriteTimeout)
-            || is_timed_out
-            || is_stopped;
         let unsent = link.account.due.len().saturating_sub(link.written.len());
         let has_waited = link.socket.shut.is_some_and(|shut| self.now >= shut + LINGER)
             || link.account.lingered >= LINGER_MAX
             || link.account.oracle.finished;
+        let is_orderly = unsent == 0 && (link.end_read || has_waited) && link.is_told_goodbye(why);
+        // What breaks while it ends, still ends for the reason for which it began to.
+        let excuses = [
+            (Excuse::ClosedReset, link.reset),
+            (Excuse::ClosedBufferLimit, why == CloseReason::Overloaded),
+            (Excuse::ClosedWriteTimeout, why == CloseReason::WriteTimeout || is_timed_out),
+            (Excuse::ClosedStopped, is_stopped),
+        ];
+        let is_orderly = self.excuses.check(Check::Closed, is_orderly, &excuses);
         if !is_so {
-            let account = &link.account;
-            let what = format!("closed as {why}, which isn't so: {account:?}");
-            self.fail(Some(number), format_args!("{what}"));
-        } else if unsent > 0 && !is_rough {
-            self.fail(Some(number), format_args!("closed as {why} with {unsent} bytes unsent"));
-        } else if !link.end_read && !has_waited && !is_rough {
-            self.fail(Some(number), format_args!("closed as {why} without waiting"));
-        } else if !is_rough {
-            self.check_goodbye(number, why);
+            let account = format!("{:?}", link.account);
+            self.fail(
+                Some(number),
+                format_args!("closed as {why}, which isn't so: {account:.900}"),
+            );
+        } else if !is_orderly {
+            let (heard, waited) = (link.end_read, has_waited);
+            let what = format!("{unsent} unsent, end {heard}, waited {waited}");
+            self.fail(Some(number), format_args!("closed as {why} without order: {what}"));
         }
     }
 

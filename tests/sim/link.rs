@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use countersign::{CloseReason, Dialect, PeerId};
 
 use crate::balancer::Prelude;
+use crate::excuses::Excuse;
 use crate::failures::Reception;
 use crate::multiprocessing::Python;
 use crate::mutual::{Mutual, is_mutual};
@@ -102,9 +103,9 @@ pub(crate) struct Socket {
     /// How far the stream had come when the engine was told of it last.
     pub(crate) told: usize,
     /// Limits that were lowered have left it less time than it knows.
-    pub(crate) hurried: bool,
-    /// A fault of the system's, not of anybody's, has ended it.
-    pub(crate) unlucky: bool,
+    pub(crate) is_cut_short: bool,
+    /// Why it need not be served, if it was dropped before it was let in.
+    pub(crate) excuse: Option<Excuse>,
 }
 
 /// What is known of a connection's dealings with the service.
@@ -300,10 +301,16 @@ impl Link {
     pub(crate) fn stuck_since(&self) -> Option<(u64, u64)> {
         let Account { oracle, opened, last_message, last_write, .. } = &self.account;
         opened.as_ref()?;
+        if self.socket.shut.is_some() {
+            return None;
+        }
         if let Some(blocked) = self.socket.blocked {
             return Some((blocked, blocked.max(*last_write)));
         }
-        let since = self.account.partial_since.filter(|_| oracle.is_partial())?;
+        // What lies behind messages that wait for their turn was not looked at yet.
+        let is_reached = oracle.messages.iter().all(|(_, ending)| *ending == Ending::Ping);
+        let is_partial = oracle.is_partial() && is_reached;
+        let since = self.account.partial_since.filter(|_| is_partial)?;
         Some((since, since.max(*last_message).max(*last_write)))
     }
 

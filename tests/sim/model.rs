@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign::Limits;
 
+use crate::excuses::{Check, Excuse};
 use crate::failures::Failures;
 use crate::link::{Link, millis};
 use crate::world::World;
@@ -52,7 +53,7 @@ impl World {
         let live = self.links.iter_mut().filter(|link| link.is_live() && link.gate == gate);
         for link in live {
             // Who knows its time has less of it now, and may be cut short.
-            link.socket.hurried |= link.deadline(limits).0 < link.deadline(&before).0;
+            link.socket.is_cut_short |= link.deadline(limits).0 < link.deadline(&before).0;
         }
         model.failures.change(now, &before, limits, &terms.protocol);
         let ages_from = model.ages_from;
@@ -70,8 +71,10 @@ impl World {
     pub(crate) fn is_over(&self, gate: usize, since: u64, of: fn(&Limits) -> Duration) -> bool {
         let end = |limits: &Limits| since + millis(of(limits));
         let was_over = |past: &Past| end(&past.limits) <= past.until;
-        self.now >= end(&self.setup.gates[gate].limits)
-            || self.models[gate].past.iter().any(was_over)
+        let was_over = self.models[gate].past.iter().any(was_over);
+        let is_over = self.now >= end(&self.setup.gates[gate].limits);
+        let excuses = [(Excuse::TimeoutEarlierLimits, was_over)];
+        (is_over || was_over) && self.excuses.check(Check::Timeout, is_over, &excuses)
     }
 
     /// When a connection has lasted as long as it may.

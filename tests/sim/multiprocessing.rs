@@ -4,6 +4,7 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use crate::excuses::{Check, Excuse};
 use crate::link::Link;
 use crate::random::Random;
 use crate::script::Proof;
@@ -340,13 +341,16 @@ impl World {
     /// Whether a client that is refused was told so, and had the time to read it.
     pub(crate) fn check_failure(&mut self, number: usize, is_late: bool, is_excused: bool) {
         let Link { python, account, socket, written, reset, hung_up, .. } = &self.links[number];
-        if !python.as_ref().is_some_and(Python::is_told) || is_late || is_excused {
+        if !python.as_ref().is_some_and(Python::is_told) {
             return;
         }
         let is_broken = *reset || *hung_up || socket.blocked.is_some();
         let is_over = account.lingered >= LINGER_MAX
             || socket.shut.is_some_and(|shut| self.now >= shut + crate::link::LINGER);
-        if !is_broken && (written.len() < account.due.len() || !is_over) {
+        let is_told = written.len() == account.due.len() && is_over;
+        let excuses =
+            [(Excuse::RefusalUnsent, is_broken), (Excuse::RefusalDropped, is_late || is_excused)];
+        if !self.excuses.check(Check::Refusal, is_told, &excuses) {
             self.fail(Some(number), "hung up on before it could read of its failure");
         }
     }

@@ -3,6 +3,7 @@
 
 use countersign::{CloseReason, Dialect, Protection, Protocol, Session};
 
+use crate::excuses::{Check, Excuse};
 use crate::forger::{CLOSE, DATA, Forger, PONG, frame};
 use crate::link::{CHALLENGE, Link};
 use crate::oracle::{self, Ending};
@@ -121,6 +122,18 @@ impl Link {
         if let Some(forger) = self.mutual.as_mut().and_then(|mutual| mutual.forger.as_mut()) {
             forger.to_client.next = number;
         }
+    }
+
+    /// Whether the dialect's last word is there where it must be, and nowhere else.
+    pub(crate) fn is_told_goodbye(&self, why: CloseReason) -> bool {
+        use CloseReason::{
+            Answered, ClosedByService, Finished, IdleTimeout, Revoked, SessionAge, Stopped,
+        };
+        let is_due = matches!(
+            why,
+            Answered | ClosedByService | Finished | IdleTimeout | Revoked | Stopped | SessionAge
+        );
+        self.mutual.as_ref().is_none_or(|m| !m.is_guarded || m.said_goodbye == is_due)
     }
 
     fn has_called(&self) -> bool {
@@ -322,21 +335,6 @@ impl World {
         }
     }
 
-    /// Whether the dialect's last word is there where it must be, and nowhere else.
-    pub(crate) fn check_goodbye(&mut self, number: usize, why: CloseReason) {
-        use CloseReason::{
-            Answered, ClosedByService, Finished, IdleTimeout, Revoked, SessionAge, Stopped,
-        };
-        let is_due = matches!(
-            why,
-            Answered | ClosedByService | Finished | IdleTimeout | Revoked | Stopped | SessionAge
-        );
-        let link = &self.links[number];
-        if link.mutual.as_ref().is_some_and(|m| m.is_guarded && m.said_goodbye != is_due) {
-            self.fail(Some(number), format_args!("closed as {why}: good-bye is due: {is_due}"));
-        }
-    }
-
     /// Whether a visitor of countersign/1 that is hung up on was told what it was due.
     pub(crate) fn check_refusal(&mut self, number: usize, is_late: bool, unlucky: bool) {
         let link = &self.links[number];
@@ -350,14 +348,21 @@ impl World {
             _ => None,
         };
         let is_broken = link.reset || link.hung_up || link.socket.blocked.is_some();
-        let is_right = match mutual.refused {
-            None => is_broken || unlucky || due.is_none() && !(is_late && link.has_called()),
+        let is_told = match mutual.refused {
+            None => due.is_none() && !(is_late && link.has_called()),
             Some(3) => unlucky,
             Some(5) => is_late,
-            // The header alone may be enough to say no.
-            told => told == due || matches!(link.script.proof, Proof::BadCall(_)) && !is_read,
+            told => told == due,
         };
-        if !is_right {
+        let is_silent = mutual.refused.is_none();
+        let is_bad_call = matches!(link.script.proof, Proof::BadCall(_));
+        let excuses = [
+            (Excuse::RefusalUnsent, is_silent && is_broken),
+            (Excuse::RefusalDropped, is_silent && unlucky),
+            // The header alone may be enough to say no.
+            (Excuse::RefusalEarly, !is_silent && is_bad_call && !is_read),
+        ];
+        if !self.excuses.check(Check::Refusal, is_told, &excuses) {
             let refused = mutual.refused;
             let what = format!("it was told {refused:?}, and {due:?} was due");
             self.fail(Some(number), what);

@@ -1,6 +1,7 @@
 //! One run: the engine, the world around it, and the time that passes between them.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -11,6 +12,7 @@ use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, Memory};
 
 use crate::clients::PATIENCE;
+use crate::excuses::{Check, Excuse, Excuses};
 use crate::link::{Link, millis};
 use crate::oracle::Ending;
 use crate::random::Random;
@@ -31,11 +33,12 @@ const IDLE_TURNS_MAX: u32 = 3;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) counters: Counters,
-    /// Honest clients that were served to the end.
-    pub(crate) honest: u64,
+    /// Honest clients that were served to the end, by what they spoke.
+    pub(crate) honest: HashMap<Dialect, u64>,
     /// Hosts that were forgotten before their failures were forgiven.
     pub(crate) displaced: u64,
     pub(crate) replaced: u64,
+    pub(crate) excuses: Excuses,
     /// The same for two runs in which the same happened.
     pub(crate) trace: u64,
 }
@@ -54,7 +57,7 @@ pub(crate) fn run(seed: u64, aloud: bool) -> Result<Outcome, String> {
         Err(format!("panic: {}", text.or(panic.downcast_ref().copied()).unwrap_or("?")))
     });
     outcome.map_err(|what| {
-        let replay = "cargo test --test sim -- --nocapture";
+        let replay = "cargo test --test sim -- --nocapture --ignored replay";
         format!("seed {seed}: {what}\nreplay with: SIM_SEED={seed} {replay}")
     })
 }
@@ -279,16 +282,18 @@ impl Run {
         }
         self.idle_turns = 0;
         world.check_turn(&stats);
-        let mut honest = 0;
+        let mut honest = HashMap::new();
         for number in 0..world.links.len() {
             match world.is_served(number) {
-                Ok(is_served) => honest += u64::from(is_served),
+                Ok(true) => *honest.entry(world.links[number].dialect).or_default() += 1,
+                Ok(false) => {}
                 Err(what) => world.fail(Some(number), format_args!("{what}")),
             }
         }
         let displaced = world.models.iter().map(|model| model.failures.displaced).sum();
         let (replaced, trace) = (world.replaced, world.trace);
-        let outcome = Outcome { counters: stats.counters(), honest, displaced, replaced, trace };
+        let (counters, excuses) = (stats.counters(), std::mem::take(&mut world.excuses));
+        let outcome = Outcome { counters, honest, displaced, replaced, excuses, trace };
         world.violation.take().map_or(Ok(outcome), Err)
     }
 }
@@ -301,49 +306,52 @@ impl World {
         link.is_proved() && (has_key || link.account.opened.is_some())
     }
 
-    /// Whether an honest client got everything that it was due, unless bad luck was in the way.
+    /// Whether an honest client got everything that it was due; if not, there is an excuse.
     fn is_served(&self, number: usize) -> Result<bool, String> {
         let link = &self.links[number];
-        if !link.script.is_honest() || link.socket.unlucky || link.socket.hurried {
+        if !link.script.is_honest() {
             return Ok(false);
         }
         let exchange = self.terms(number).protocol.exchange();
-        let is_gone = self.listeners[link.listener].gone;
-        let is_stopped = self.setup.stop != Stop::Quiet;
         let at = link.socket.dropped.unwrap_or_default();
-        let why = match link.account.closed {
-            Some((_, why)) => why,
-            None if link.account.fate == Some(CloseReason::Panicked) => CloseReason::Panicked,
-            None if link.socket.accepted.is_none() && (is_gone || is_stopped) => return Ok(false),
-            None if self.model(number).revoked.is_some() => return Ok(false),
-            None => return Err("an honest client was not served".to_owned()),
-        };
+        let is_stopped = self.stopping.is_some_and(|end| at >= end);
+        let has_panicked = link.account.fate == Some(CloseReason::Panicked);
+        let why = link.account.closed.map(|(_, why)| why);
+        let why = why.or(has_panicked.then_some(CloseReason::Panicked));
         let has_all = link.received == link.account.due.len() && !link.lost;
         let is_heard = link.read == link.said.len() || exchange != Exchange::Many;
-        let is_out_of_time = self.stopping.is_some_and(|end| at >= end);
-        let is_right = match why {
-            _ if is_out_of_time => true,
-            CloseReason::Finished | CloseReason::Answered => has_all && is_heard,
-            CloseReason::ClosedByService | CloseReason::ReplyTooLong | CloseReason::Panicked => {
-                has_all
-            }
-            CloseReason::Stopped => has_all,
-            CloseReason::Overloaded | CloseReason::SessionAge | CloseReason::Revoked => true,
-            _ => false,
-        };
-        if is_right {
-            let is_cut_short = is_out_of_time
-                || matches!(
-                    why,
-                    CloseReason::Overloaded
-                        | CloseReason::Stopped
-                        | CloseReason::SessionAge
-                        | CloseReason::Revoked
-                );
-            return Ok(!is_cut_short);
+        let is_served = has_all
+            && match why {
+                Some(CloseReason::Finished | CloseReason::Answered) => is_heard,
+                Some(
+                    CloseReason::ClosedByService
+                    | CloseReason::ReplyTooLong
+                    | CloseReason::Panicked,
+                ) => true,
+                _ => false,
+            };
+        let is_never_in = why.is_none();
+        let was_accepted = link.socket.accepted.is_some();
+        let is_gone = self.listeners[link.listener].gone;
+        let has_left = link.account.opened.is_none() && self.model(number).revoked.is_some();
+        let early = link.socket.excuse;
+        let mut excuses: Vec<(Excuse, bool)> =
+            early.map(|excuse| (excuse, true)).into_iter().collect();
+        excuses.extend([
+            (Excuse::ServedLowerLimits, link.socket.is_cut_short),
+            (Excuse::ServedStopped, !is_never_in && is_stopped),
+            (Excuse::ServedStopped, why == Some(CloseReason::Stopped) && has_all),
+            (Excuse::ServedStopped, !was_accepted && self.setup.stop != Stop::Quiet),
+            (Excuse::ServedListenerLost, !was_accepted && is_gone),
+            (Excuse::ServedRevoked, why == Some(CloseReason::Revoked) || (is_never_in && has_left)),
+            (Excuse::ServedBufferLimit, why == Some(CloseReason::Overloaded)),
+            (Excuse::ServedSessionAge, why == Some(CloseReason::SessionAge)),
+        ]);
+        if !self.excuses.check(Check::Served, is_served, &excuses) {
+            let (received, due) = (link.received, link.account.due.len());
+            return Err(format!("an honest client got {received} of {due} bytes, and {why:?}"));
         }
-        let (received, due) = (link.received, link.account.due.len());
-        Err(format!("an honest client got {received} of {due} bytes, and {why}"))
+        Ok(is_served)
     }
 
     /// Nobody is connected, and nobody is going to be.

@@ -4,6 +4,7 @@
 use countersign::stats::{Connections, Counters, ListenerStats, Stats};
 use countersign::{CloseReason, Refusal};
 
+use crate::excuses::{Check, Excuse};
 use crate::failures::Reception;
 use crate::link::Link;
 use crate::model::Occupancy;
@@ -91,12 +92,18 @@ impl World {
         let limits = &self.setup.gates[gate].limits;
         let before = &self.models[gate].occupancy;
         let reason: usize = self.live_at(gate).map(Link::keeps).sum();
-        let is_so = now.live <= limits.connections.max(before.live)
-            && now.visitors <= limits.unauthenticated.max(before.visitors)
-            && now.at_one <= limits.unauthenticated_per_address.max(before.at_one)
-            && now.held <= limits.buffered_max.max(before.held)
-            && now.held <= reason;
-        (!is_so).then(|| format!("there are {now:?} with reason to hold {reason} bytes"))
+        let within = [
+            (now.live, limits.connections, before.live),
+            (now.visitors, limits.unauthenticated, before.visitors),
+            (now.at_one, limits.unauthenticated_per_address, before.at_one),
+            (now.held, limits.buffered_max, before.held),
+        ];
+        let is_within = within.iter().all(|(now, most, _)| now <= most);
+        let was_beyond = within.iter().all(|(now, most, before)| now <= most.max(before));
+        let excuses = [(Excuse::LimitsLowered, was_beyond)];
+        let is_within = self.excuses.check(Check::Limits, is_within, &excuses);
+        (!is_within || now.held > reason)
+            .then(|| format!("there are {now:?} with reason to hold {reason} bytes"))
     }
 
     fn check_counters(&self, gate: usize, stats: &ListenerStats) -> Option<String> {
@@ -114,11 +121,9 @@ impl World {
             sum(|link| link.read + link.prelude_read),
             sum(|link| link.written.len()),
         ];
-        let is_so = counted[..5] == so[..5]
-            && counted[5] <= so[5]
-            // What was written before a write that failed in the same breath isn't counted.
-            && (counted[5] == so[5] || links().any(|link| link.reset));
-        if !is_so {
+        let excuses = [(Excuse::CountersReset, counted[5] < so[5] && links().any(|it| it.reset))];
+        let is_sent = self.excuses.check(Check::Counters, counted[5] == so[5], &excuses);
+        if counted[..5] != so[..5] || !is_sent {
             return Some(format!("counted {counted:?}, which are {so:?}"));
         }
         let closed = |refusal| stats.counters.closed(CloseReason::Refused(refusal));
@@ -133,9 +138,10 @@ impl World {
             }),
             sum(|link| usize::from(link.socket.is_denied)),
         ];
-        // Who was too much to keep was not received at all.
-        let lacks = |at: usize| self.setup.gates[gate].is_tight && counted[at] <= so[at];
-        let is_so = counted[..2] == so[..2] && (2..4).all(|at| counted[at] == so[at] || lacks(at));
+        let lacks = (2..4).all(|at| counted[at] <= so[at]) && self.setup.gates[gate].is_tight;
+        let excuses = [(Excuse::CountersBufferLimit, lacks)];
+        let is_so = self.excuses.check(Check::Counters, counted[2..] == so[2..], &excuses)
+            && counted[..2] == so[..2];
         (!is_so).then(|| format!("of wrong proofs are counted {counted:?}, not {so:?}"))
     }
 
@@ -148,15 +154,19 @@ impl World {
         let by_state = stats.listeners.iter().map(open).sum::<usize>() as u64;
         let is_so = by_state == stats.counters().open();
         // Those who came by higher limits may hold more than the limits of now come to.
-        let is_bound = stats.buffered() <= stats.memory_max.buffered || self.replaced > 0;
+        let is_bound = stats.buffered() <= stats.memory_max.buffered;
+        let excuses = [(Excuse::LimitsLowered, self.replaced > 0)];
+        let is_bound = self.excuses.check(Check::Limits, is_bound, &excuses);
         (!is_so || !is_bound).then(|| "the sums are wrong".to_owned())
     }
 
     /// Who waits at the door is let in where there is room, whichever door it is.
     fn check_door(&self) -> Option<String> {
-        // A turn that finds a listener gone ends there.
-        let is_tried = self.short_since.is_some() || self.lost_in == self.turn;
-        if self.has_room_for_a_caller() && !is_tried {
+        let excuses = [
+            (Excuse::AcceptedListenerLost, self.lost_in == self.turn),
+            (Excuse::AcceptedPaused, self.short_since.is_some()),
+        ];
+        if !self.excuses.check(Check::Accepted, !self.has_room_for_a_caller(), &excuses) {
             return Some("somebody waits at the door".to_owned());
         }
         // In turn means that each of the others may come first once.

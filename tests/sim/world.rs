@@ -9,6 +9,7 @@ use std::rc::Rc;
 use countersign::server::net::Readiness;
 use countersign::{PeerAddress, PeerId};
 
+use crate::excuses::Excuses;
 use crate::link::{CHALLENGE, Link};
 use crate::model::Model;
 use crate::random::Random;
@@ -55,6 +56,8 @@ pub(crate) struct World {
     pub(crate) work: u64,
     /// The first promise that was seen broken.
     pub(crate) violation: Option<String>,
+    /// How often a promise was not kept, and why.
+    pub(crate) excuses: Excuses,
     /// A sum over everything that happened.
     pub(crate) trace: u64,
     aloud: bool,
@@ -126,6 +129,7 @@ impl World {
             lost_in: 0,
             work: 0,
             violation: None,
+            excuses: Excuses::default(),
             trace: 0,
             aloud,
             setup,
