@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::args::process::ConfigArgs;
 use super::config::{File, Settings};
 use super::exit::Failure;
 use super::logging;
 use super::output::stdout;
-use super::serve::{ConfigArgs, MissingRing, PreparedListener, bound_of};
+use super::serve::{MissingRing, PreparedListener, bound_of};
 
 /// Check a configuration as serve reads it
 ///

@@ -3,10 +3,10 @@
 //! One file or folder a verb. It uses the public interface of the libraries alone.
 
 mod admin;
+mod args;
 mod check_config;
 mod config;
 mod connect;
-mod environment;
 mod escape;
 mod exit;
 mod http;
@@ -18,7 +18,6 @@ mod logging;
 mod man;
 #[cfg(test)]
 mod numbers;
-mod options;
 mod output;
 mod ping;
 mod ports;
@@ -39,7 +38,7 @@ use std::process::ExitCode;
 use clap::error::ContextValue;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use environment::Origins;
+use args::environment::{self, Origins};
 use escape::Escaped;
 use exit::{Failure, Kind};
 use output::{stderr, stdout};

@@ -1,5 +1,7 @@
-//! What the program has from outside: the clocks and the random bytes of the library.
+//! What the program has from outside: the clocks and the random bytes of the library, and
+//! descriptors.
 
+use std::io;
 use std::time::Duration;
 
 pub(crate) use countersign::clock::{monotonic, wall};
@@ -15,4 +17,13 @@ pub(crate) fn unix_time() -> Duration {
 #[expect(clippy::disallowed_methods, reason = "there is no event to wait for, only time")]
 pub(crate) fn sleep(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// Files, pipes, polls, and the connections of the admin listener, beside those that are served.
+pub(crate) const DESCRIPTORS_BESIDE: u64 = 64;
+
+/// Raises our limit on descriptors to what so many connections need, or as far as the system lets
+/// us. Returns the limit.
+pub(crate) fn raise_descriptors(connections: u64) -> io::Result<u64> {
+    rlimit::increase_nofile_limit(connections.saturating_add(DESCRIPTORS_BESIDE))
 }

@@ -18,36 +18,16 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
-use clap::builder::BoolishValueParser;
 use countersign::{Address, Framing, Limits, ListenerConfig, Protocol, Server, ToAddresses as _};
 
+use super::args::admin::AdminArgs;
 use super::exit::{Failure, Kind};
 use super::http;
 use super::ports::{self, Ipv4Ports};
-use super::units;
 pub(crate) use aggregate::{Aggregate, Labels, StatsPublisher, Wake};
 use connections::CONNECTIONS_MAX;
 use routes::{PAGE_MAX, REPLY_MAX, Routes};
 pub(crate) use thread::AdminThread;
-
-/// The options of the admin listener.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Options {
-    /// Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]
-    ///
-    /// /metrics is for Prometheus, /status for `countersign status`, /healthz and /readyz for
-    /// supervisors. There is no authentication on this address.
-    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
-    admin: Option<String>,
-    /// Allow an --admin address that other machines can reach
-    #[arg(long, env = "COUNTERSIGN_ADMIN_EXPOSED", value_parser = BoolishValueParser::new())]
-    admin_exposed: bool,
-    /// The mode of the Unix socket of --admin
-    #[arg(long, value_name = "MODE", env = "COUNTERSIGN_ADMIN_UNIX_MODE", default_value = "0600",
-          value_parser = units::mode)]
-    admin_unix_mode: u32,
-}
 
 /// Connections at one time. One turn may accept as many again before any is evicted.
 const CONNECTIONS: usize = 2 * CONNECTIONS_MAX;
@@ -71,7 +51,7 @@ pub(crate) struct Admin {
     server: Server<Routes>,
 }
 
-impl Options {
+impl AdminArgs {
     /// Binds the server of the pages, if it was asked for or sockets were passed for it.
     pub(crate) fn listen(
         &self,

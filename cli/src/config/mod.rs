@@ -20,9 +20,10 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use countersign::{FileError, FileRules};
 
-use super::environment;
+use super::args::environment;
+use super::args::listener::ListenerArgs;
+use super::args::process::{ConfigArgs, ProcessArgs};
 use super::exit::{Failure, Kind, chain, plain};
-use super::serve::{ConfigArgs, ListenerArgs, ProcessArgs};
 use document::{ConfigFault, Document, Entry, Table};
 use schema::{Position, Schema, Value};
 

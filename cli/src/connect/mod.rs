@@ -19,9 +19,9 @@ use countersign::Exchange;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::args::protocol::{ProtocolArgs, SERVER, STAMP_AND_FRAME};
 use super::escape::Escaped;
 use super::exit::Failure;
-use super::options::{ProtocolArgs, SERVER, STAMP_AND_FRAME};
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{system, units};

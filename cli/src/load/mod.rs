@@ -19,11 +19,11 @@ use countersign_load as library;
 use countersign_load::{Arrival, Disconnect, Plan, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::args::protocol::{MESSAGE_MAX_CAP, ProtocolArgs, SERVER};
 use super::exit::{Failure, Kind};
-use super::options::{MESSAGE_MAX_CAP, ProtocolArgs, SERVER};
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
-use super::{serve, units};
+use super::{system, units};
 use output::Output;
 use parameters::Parameters;
 use threshold::Threshold;
@@ -199,7 +199,7 @@ impl Load {
         }
         protocol.signing_key()?;
         let plan = self.plan();
-        serve::raise_descriptors((plan.connections + plan.idle) as u64)?;
+        system::raise_descriptors((plan.connections + plan.idle) as u64)?;
         let unusable = |error: io::Error| {
             let kind = match error.kind() {
                 io::ErrorKind::InvalidInput => Kind::Usage,

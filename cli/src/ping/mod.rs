@@ -11,10 +11,11 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use countersign::{Client, ClientError, Dial, Dialect, ToAddresses as _};
 
+use super::args::environment;
+use super::args::protocol::{ProtocolArgs, SERVER};
 use super::exit::{Failure, Kind};
-use super::options::{ProtocolArgs, SERVER};
 use super::output::{stderr, stdout};
-use super::{config, environment, system, units};
+use super::{config, system, units};
 use target::{Check, Target};
 
 /// Check whether a server serves

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use countersign::{Address, Dialect, Protocol, ToAddresses as _};
 
+use crate::args::listener::ListenerArgs;
+use crate::args::protocol::{ProtocolArgs, STAMP_AND_FRAME};
 use crate::exit::{Failure, Kind, plain};
-use crate::options::{ProtocolArgs, STAMP_AND_FRAME};
-use crate::serve::ListenerArgs;
 use crate::{Verb, verb_of};
 
 /// Something that is to be pinged.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use countersign::Limits;
 
-use crate::serve::ThrottleArgs;
-use crate::{serve, units};
+use crate::args::limits::{CONNECTIONS_MAX, ThrottleArgs};
+use crate::units;
 
 /// What the proxy may use at most, and how long it waits.
 #[derive(Debug, Clone, Args)]
@@ -14,16 +14,16 @@ use crate::{serve, units};
 pub(super) struct Bounds {
     /// Connections at one time; newcomers wait until one closes
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "1000",
-          value_parser = units::count::<usize>(1..=serve::CONNECTIONS_MAX))]
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     pub(super) max_connections: usize,
     /// As a server, connections at one time that have not authenticated; past them, the oldest is
     /// evicted [default: as many as --max-connections]
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_UNAUTHENTICATED",
-          value_parser = units::count::<usize>(1..=serve::CONNECTIONS_MAX))]
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     max_unauthenticated: Option<usize>,
     /// The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
-          value_parser = units::count::<usize>(1..=serve::CONNECTIONS_MAX))]
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     max_per_address: Option<usize>,
     /// From dialling until whoever is at --to has answered
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",

@@ -25,14 +25,15 @@ use clap::{ArgAction, Args};
 use countersign::{Dialect, Protocol};
 use log::{info, warn};
 
-use super::admin::{self, Admin, Aggregate, Wake};
+use super::admin::{Admin, Aggregate, Wake};
+use super::args::admin::AdminArgs;
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
 use super::output::announce;
 use super::ports::Ipv4Ports;
 use super::reload::Progress;
 use super::signals::Claimed;
-use super::{ports, ring, serve, system, units};
+use super::{ports, ring, system, units};
 use bounds::Bounds;
 use daemon::Daemon;
 use lookup::Lookup;
@@ -62,7 +63,7 @@ pub(crate) struct Proxy {
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TO")]
     to: String,
     #[command(flatten)]
-    admin: admin::Options,
+    admin: AdminArgs,
     #[command(flatten)]
     logging: Logging,
     // Behind all others, because their headings hold for what follows.
@@ -84,7 +85,7 @@ Examples:
 struct Tunnel {
     /// The service that is meant; a server may be several [default: none]
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
-          value_parser = super::options::audience)]
+          value_parser = super::args::protocol::audience)]
     audience: Vec<String>,
     /// The file of keys [default: countersign/keys in the user's configuration directory]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
@@ -202,8 +203,8 @@ impl Proxy {
     /// For how many connections, of two sockets each, there are descriptors.
     fn room(&self) -> io::Result<usize> {
         let wanted = self.bounds.max_connections;
-        let given = serve::raise_descriptors(2 * wanted as u64)?;
-        let room = usize::try_from(given.saturating_sub(serve::DESCRIPTORS_BESIDE) / 2);
+        let given = system::raise_descriptors(2 * wanted as u64)?;
+        let room = usize::try_from(given.saturating_sub(system::DESCRIPTORS_BESIDE) / 2);
         let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(pair_id::SLOTS_MAX));
         if room < wanted {
             warn!("{given} descriptors allow for {room} connections; raise ulimit -n");

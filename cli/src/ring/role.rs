@@ -5,8 +5,8 @@ use std::path::Path;
 use countersign::{Dialect, KeyFileError, KeyRing, KeyRingExt as _, NoUsableKeyError, Protocol};
 
 use super::{default_path, rules};
+use crate::escape::quoted;
 use crate::exit::{Failure, Kind};
-use crate::options::quoted;
 
 /// Who reads a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

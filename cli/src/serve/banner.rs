@@ -8,8 +8,7 @@ use log::info;
 use super::builtin::AnyService;
 use super::prepared::{self, PreparedListener};
 use crate::admin::Admin;
-use crate::escape::Escaped;
-use crate::options::quoted;
+use crate::escape::{Escaped, quoted};
 use crate::version::{COMMIT, VERSION};
 
 /// What the banner says.

@@ -2,40 +2,11 @@
 
 use std::path::Path;
 
-use clap::builder::PossibleValue;
 use countersign::services::{Echo, Timestamp};
 use countersign::{CloseReason, Peer, Reply, Service};
 use log::warn;
 
 use crate::output::announce;
-
-/// A service, by the name that is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BuiltinService {
-    Timestamp,
-    Echo,
-    Discard,
-}
-
-impl BuiltinService {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Timestamp => "timestamp",
-            Self::Echo => "echo",
-            Self::Discard => "discard",
-        }
-    }
-}
-
-pub(super) fn builtin_services() -> Vec<(BuiltinService, PossibleValue)> {
-    let value =
-        |service: BuiltinService, help| (service, PossibleValue::new(service.name()).help(help));
-    vec![
-        value(BuiltinService::Timestamp, "each message comes back with the time in front"),
-        value(BuiltinService::Echo, "each message comes back"),
-        value(BuiltinService::Discard, "each message is dropped"),
-    ]
-}
 
 /// What one listener serves; every connection keeps a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! `countersign serve`: a server in the foreground.
 
-mod access;
 mod banner;
 mod builtin;
 mod limits;
@@ -16,29 +15,27 @@ mod workers;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::Args;
 use countersign::Server;
 use countersign::stats::Counters;
 use log::info;
 
-use super::admin::{self, Admin, Aggregate, Wake};
+use super::admin::{Admin, Aggregate, Wake};
+use super::args::listener::ListenerArgs;
+use super::args::process::{ConfigArgs, ProcessArgs};
 use super::config::{File, Settings};
 use super::exit::Failure;
-use super::logging::{self, Format, Guard, Logging};
+use super::logging::{self, Format, Guard};
 use super::output::announce;
 use super::ports::Ipv4Ports;
 use super::reload::{Progress, Reloader};
 use super::signals::Claimed;
 use super::system;
 use super::systemd::ListenFds;
-use super::units;
 use banner::Banner;
 use builtin::AnyService;
-pub(crate) use limits::{CONNECTIONS_MAX, DESCRIPTORS_BESIDE, ThrottleArgs, raise_descriptors};
-pub(crate) use listener::{ListenerArgs, MissingRing};
+pub(crate) use listener::MissingRing;
 use mailbox::{Mailbox, Receiver};
 use manager::ManagerHook;
 pub(crate) use prepared::{PreparedListener, bound_of};
@@ -61,40 +58,6 @@ pub(crate) struct Serve {
     #[command(flatten)]
     settings: ConfigArgs,
 }
-
-/// What can be set: on the command line, in the environment and in a file.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ConfigArgs {
-    #[command(flatten)]
-    pub(crate) process: ProcessArgs,
-    // Behind all others, because its headings hold for what follows.
-    #[command(flatten)]
-    pub(crate) listener: ListenerArgs,
-}
-
-/// What holds for the whole process.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ProcessArgs {
-    /// Look for input for so long before sleeping: quicker answers, at the price of a busy core
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
-          value_parser = units::time(units::ANY_TIME))]
-    busy_poll: Duration,
-    /// Loops that serve, each on a thread of its own and with its part of the limits
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_WORKERS", default_value = "1",
-          value_parser = units::count::<usize>(1..=WORKERS_MAX))]
-    pub(crate) workers: usize,
-    /// Close the connections whose keys have run out, or are gone or changed after a reload
-    #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
-          value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
-    close_revoked: bool,
-    #[command(flatten)]
-    pub(crate) admin: admin::Options,
-    #[command(flatten)]
-    pub(crate) logging: Logging,
-}
-
-/// More workers than this are a slip of the finger.
-const WORKERS_MAX: u64 = 256;
 
 /// Help tells of the listener first.
 const BEHIND_THE_LISTENER: usize = 100;

@@ -10,8 +10,9 @@ use countersign::{
 
 use super::builtin::{self, AnyService, ServiceState};
 use super::limits;
-use super::listener::{CreatedRing, ListenerArgs, MissingRing};
+use super::listener::{CreatedRing, MissingRing};
 use super::mailbox::ListenerUpdate;
+use crate::args::listener::ListenerArgs;
 use crate::exit::{Failure, Kind};
 use crate::ports::{self, Ipv4Ports};
 use crate::systemd::ListenFds;

@@ -25,12 +25,12 @@ pub(crate) struct AccessArgs {
 
 impl AccessArgs {
     /// Who may connect.
-    pub(super) fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         Access { allow: all(&self.allow), deny: all(&self.deny) }
     }
 
     /// The balancers by which everybody comes; none if everybody comes by themselves.
-    pub(super) fn proxies(&self) -> Networks {
+    pub(crate) fn proxies(&self) -> Networks {
         all(&self.proxy_from)
     }
 
@@ -40,7 +40,7 @@ impl AccessArgs {
     }
 
     /// In words, if not everybody may come from everywhere.
-    pub(super) fn shown(&self) -> Option<String> {
+    pub(crate) fn shown(&self) -> Option<String> {
         let Access { allow, deny } = self.access();
         let proxies = self.proxies();
         let mut parts = Vec::new();

@@ -1,16 +1,17 @@
 //! The options that both ends of a connection share.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::builder::{BoolishValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Arg, Args, Command};
+use clap::Args;
+use clap::builder::{BoolishValueParser, PossibleValue};
 use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
 
-use super::exit::{Failure, Kind};
-use super::ring::{self, RingRole};
-use super::{system, units};
+use super::choice::Choice;
+use crate::escape::quoted;
+use crate::exit::{Failure, Kind};
+use crate::ring::{self, RingRole};
+use crate::{system, units};
 
 /// Where a server listens and is looked for unless told otherwise: what a text leaves out of an
 /// address is the same.
@@ -224,15 +225,6 @@ impl ProtocolArgs {
     }
 }
 
-/// As a shell takes it for one word.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
-    match word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
 /// The handshakes of a port: one dialect, or `countersign/1` and `raw`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Handshake {
@@ -257,38 +249,6 @@ fn mac(name: &str) -> Result<Mac, String> {
         "sha256" => Ok(Mac::Sha256),
         "md5" => Ok(Mac::Md5),
         _ => Err("write sha256 or md5".into()),
-    }
-}
-
-/// Reads one of a few names, each of which the help text explains.
-#[derive(Debug)]
-pub(crate) struct Choice<T: 'static>(pub(crate) fn() -> Vec<(T, PossibleValue)>);
-
-impl<T> Clone for Choice<T> {
-    fn clone(&self) -> Self {
-        Self(self.0)
-    }
-}
-
-impl<T: Clone + Send + Sync> TypedValueParser for Choice<T> {
-    type Value = T;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        arg: Option<&Arg>,
-        value: &OsStr,
-    ) -> Result<T, clap::Error> {
-        let names = PossibleValuesParser::new(self.0().into_iter().map(|(_, name)| name));
-        let name = names.parse_ref(command, arg, value)?;
-        let chosen = self.0().into_iter().find(|(_, each)| each.matches(&name, false));
-        chosen
-            .map(|(value, _)| value)
-            .ok_or_else(|| clap::Error::new(clap::error::ErrorKind::InvalidValue))
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(self.0().into_iter().map(|(_, name)| name)))
     }
 }
 

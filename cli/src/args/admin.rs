@@ -1,0 +1,24 @@
+//! The options of the admin listener.
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+use crate::units;
+
+/// The options of the admin listener.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AdminArgs {
+    /// Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]
+    ///
+    /// /metrics is for Prometheus, /status for `countersign status`, /healthz and /readyz for
+    /// supervisors. There is no authentication on this address.
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
+    pub(crate) admin: Option<String>,
+    /// Allow an --admin address that other machines can reach
+    #[arg(long, env = "COUNTERSIGN_ADMIN_EXPOSED", value_parser = BoolishValueParser::new())]
+    pub(crate) admin_exposed: bool,
+    /// The mode of the Unix socket of --admin
+    #[arg(long, value_name = "MODE", env = "COUNTERSIGN_ADMIN_UNIX_MODE", default_value = "0600",
+          value_parser = units::mode)]
+    pub(crate) admin_unix_mode: u32,
+}

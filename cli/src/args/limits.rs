@@ -1,0 +1,126 @@
+//! The limits of `serve`.
+
+use std::time::Duration;
+
+use clap::{Args, Command};
+use countersign::Limits;
+
+use super::protocol::STAMP_AND_FRAME;
+use crate::units;
+
+/// What the server may use at most.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitArgs {
+    /// Connections at one time
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "10000",
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
+    pub(crate) max_connections: usize,
+    /// Connections at one time that have not proved themselves
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_UNAUTHENTICATED", default_value = "4096",
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
+    max_unauthenticated: usize,
+    /// The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
+          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
+    max_per_address: Option<usize>,
+    /// From accept, or from the end of its delay, until the peer has proved itself
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_HANDSHAKE_TIMEOUT", default_value = "5s",
+          value_parser = units::time(units::SOME_TIME))]
+    handshake_timeout: Duration,
+    /// From one message until the next begins; 0s is never
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_IDLE_TIMEOUT", default_value = "5m",
+          value_parser = units::time_or_never(units::SOME_TIME))]
+    idle_timeout: Duration,
+    /// From a message's first byte until its last; 0s is never
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_MESSAGE_TIMEOUT", default_value = "30s",
+          value_parser = units::time_or_never(units::SOME_TIME))]
+    message_timeout: Duration,
+    /// While the peer takes nothing of what was written
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WRITE_TIMEOUT", default_value = "30s",
+          value_parser = units::time(units::SOME_TIME))]
+    write_timeout: Duration,
+    /// From the proof of a key until the connection is closed; 0s is never [default: 0s]
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_SESSION_MAX_AGE",
+          value_parser = units::time_or_never(units::SOME_TIME))]
+    session_max_age: Option<Duration>,
+    /// From the signal to stop until the last connection is closed; 0s closes all at once
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_DRAIN_TIMEOUT", default_value = "5s",
+          value_parser = units::time(units::ANY_TIME))]
+    drain_timeout: Duration,
+    /// What all connections together may keep of unfinished messages and unsent replies
+    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_BUFFERED_MAX", default_value = "64m",
+          value_parser = units::size(BUFFERED_LEAST..=BUFFERED_MAX))]
+    buffered_max: usize,
+    #[command(flatten)]
+    failures: ThrottleArgs,
+}
+
+/// How networks with failed proofs are throttled.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ThrottleArgs {
+    /// Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_BURST", default_value = "10",
+          value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
+    failure_burst: u32,
+    /// Failed proofs from one network above which it is rejected
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_LIMIT", default_value = "100",
+          value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
+    failure_limit: u32,
+    /// Delay before the challenge is sent to a throttled network; 0s sends it at once
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_DELAY", default_value = "1s",
+          value_parser = units::time(units::ANY_TIME))]
+    failure_delay: Duration,
+    /// How long each failed proof counts against its network; 0s disables throttling
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_DECAY", default_value = "6s",
+          value_parser = units::time(units::ANY_TIME))]
+    failure_decay: Duration,
+}
+
+/// No machine has descriptors for more.
+pub(crate) const CONNECTIONS_MAX: u64 = 10_000_000;
+
+/// With less, hardly a message could be kept.
+const BUFFERED_LEAST: usize = 4 << 10;
+
+/// More than any machine has.
+const BUFFERED_MAX: usize = 1 << (usize::BITS - 2);
+
+/// What a record may carry whatever the limit on messages is.
+const RECORD_LEAST: usize = 1008;
+
+/// The options, by their identifiers.
+pub(crate) fn options() -> Vec<String> {
+    let command = LimitArgs::augment_args(Command::new("limits"));
+    command.get_arguments().map(|arg| arg.get_id().to_string()).collect()
+}
+
+impl LimitArgs {
+    /// The limits of a listener that has messages of so many bytes at most.
+    pub(crate) fn limits(&self, message_max: usize) -> Limits {
+        let half = self.max_unauthenticated.div_ceil(2);
+        let limits = Limits {
+            connections: self.max_connections,
+            unauthenticated: self.max_unauthenticated,
+            unauthenticated_per_address: self.max_per_address.unwrap_or(half),
+            handshake_timeout: self.handshake_timeout,
+            idle_timeout: self.idle_timeout,
+            message_timeout: self.message_timeout,
+            write_timeout: self.write_timeout,
+            session_age_max: self.session_max_age.filter(|age| *age != units::NEVER),
+            drain_timeout: self.drain_timeout,
+            reply_max: message_max.max(RECORD_LEAST) + STAMP_AND_FRAME,
+            buffered_max: self.buffered_max,
+            ..Limits::default()
+        };
+        self.failures.within(limits)
+    }
+}
+
+impl ThrottleArgs {
+    /// The limits with these settings.
+    pub(crate) fn within(&self, limits: Limits) -> Limits {
+        let Self { failure_burst, failure_limit, failure_delay, failure_decay } = *self;
+        Limits { failure_burst, failure_limit, failure_delay, failure_decay, ..limits }
+    }
+}

@@ -1,0 +1,11 @@
+//! The options that several verbs share, and where their values come from.
+
+pub(crate) mod access;
+pub(crate) mod admin;
+pub(crate) mod choice;
+pub(crate) mod environment;
+pub(crate) mod limits;
+pub(crate) mod listener;
+pub(crate) mod process;
+pub(crate) mod protocol;
+pub(crate) mod service;

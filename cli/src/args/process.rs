@@ -1,0 +1,45 @@
+//! The options of `serve`: those of the process, and those of a listener.
+
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+
+use super::admin::AdminArgs;
+use super::listener::ListenerArgs;
+use crate::logging::Logging;
+use crate::units;
+
+/// What can be set: on the command line, in the environment and in a file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+    // Behind all others, because its headings hold for what follows.
+    #[command(flatten)]
+    pub(crate) listener: ListenerArgs,
+}
+
+/// What holds for the whole process.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProcessArgs {
+    /// Look for input for so long before sleeping: quicker answers, at the price of a busy core
+    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
+          value_parser = units::time(units::ANY_TIME))]
+    pub(crate) busy_poll: Duration,
+    /// Loops that serve, each on a thread of its own and with its part of the limits
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_WORKERS", default_value = "1",
+          value_parser = units::count::<usize>(1..=WORKERS_MAX))]
+    pub(crate) workers: usize,
+    /// Close the connections whose keys have run out, or are gone or changed after a reload
+    #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
+          value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
+    pub(crate) close_revoked: bool,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+/// More workers than this are a slip of the finger.
+const WORKERS_MAX: u64 = 256;
