@@ -147,6 +147,24 @@ impl<T: Copy> LinkedSlab<T> {
         true
     }
 
+    /// Moves an entry of this list to its end. Where it was the first, which is so when all of them
+    /// take turns, the ring stays as it is and only begins one entry later.
+    #[inline]
+    pub fn move_to_back(&mut self, list: &mut List, key: usize) {
+        let at = number(key);
+        let Entry { previous, next, .. } = &self.entries[key];
+        let (previous, next) = (*previous, *next);
+        if list.front == at {
+            list.front = next;
+        } else if next != list.front {
+            self.entries[previous as usize].next = next;
+            self.entries[next as usize].previous = previous;
+            let entry = &mut self.entries[key];
+            (entry.previous, entry.next) = (at, at);
+            self.push_back(list, key);
+        }
+    }
+
     /// Removes the first entry from this list. Returns its key.
     pub fn pop_front(&mut self, list: &mut List) -> Option<usize> {
         let key = list.front()?;
@@ -224,7 +242,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_lists_are_what_plain_queues_are(
-            steps in prop::collection::vec((0..6u8, 0..LISTS, 0..64usize), 1..300)
+            steps in prop::collection::vec((0..7u8, 0..LISTS, 0..64usize), 1..300)
         ) {
             let mut slab = LinkedSlab::with_capacity(4);
             let mut lists = [List::default(); LISTS];
@@ -255,11 +273,16 @@ mod tests {
                         prop_assert_eq!(slab.pop_front(&mut lists[list]), key);
                         key.map(|key| model.unlink(key));
                     }
-                    (_, Some(key)) => {
+                    (5, Some(key)) => {
                         let was_in = model.unlink(key);
                         let list = was_in.unwrap_or(list);
                         prop_assert_eq!(slab.remove(&mut lists[list], key), was_in.is_some());
                     }
+                    (_, Some(key)) => if let Some(list) = model.entries[&key].1 {
+                        slab.move_to_back(&mut lists[list], key);
+                        model.lists[list].retain(|each| *each != key);
+                        model.lists[list].push_back(key);
+                    },
                     (_, None) => {}
                 }
                 for (list, expected) in lists.iter().zip(&model.lists) {

@@ -377,8 +377,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // What limits that were lowered have left above them stays, but nothing is added to it.
         let buffered_max =
             listener.limits.buffered_max.max(listener.held - held_now.saturating_sub(held));
-        let number = conn.listener;
-        let group = usize::from(number);
+        let (number, group) = (conn.listener, usize::from(conn.listener));
         let timer = conn.timer();
         let progress = match timer {
             // A visit may answer what an earlier one has read.
@@ -389,9 +388,11 @@ impl<N: Net, S: Service> Engine<N, S> {
             Timer::Delay | Timer::Handshake | Timer::Linger => false,
         };
         let before = std::mem::replace(&mut conn.timer, timer);
-        if before != timer || progress {
+        if before != timer {
             self.timers.stop(slot, (group, before));
             self.timers.start(slot, (group, timer), now);
+        } else if progress {
+            self.timers.restart(slot, (group, timer), now);
         }
         if held_now > held {
             self.relieve(number, buffered_max, slot, now);
