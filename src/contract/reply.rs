@@ -100,10 +100,17 @@ impl<'a> Reply<'a> {
             self.end();
         }
         match self.out {
-            Some(_) => (self.length, self.dismissed.then_some(CloseReason::ClosedByService)),
-            None => (0, Some(CloseReason::ReplyTooLong)),
+            Some(_) if !self.dismissed => (self.length, None),
+            Some(_) => (self.length, end(CloseReason::ClosedByService)),
+            None => (0, end(CloseReason::ReplyTooLong)),
         }
     }
+}
+
+/// Apart, so that a reply that ends nothing is not prepared for it.
+#[cold]
+fn end(why: CloseReason) -> Option<CloseReason> {
+    Some(why)
 }
 
 impl io::Write for Reply<'_> {

@@ -13,8 +13,8 @@ use crate::proto::framing::FrameFormat;
 use crate::proto::keys::key::KeyNumber;
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Refusal, RefusalCode};
-use crate::proto::session::Session;
 use crate::proto::session::event::Event;
+use crate::proto::session::{Session, Step};
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::server::context::Context;
 use crate::server::flags::Flags;
@@ -144,8 +144,8 @@ impl<N: Net, S: Service> Conn<N, S> {
             let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
             let why = suspected.filter(|_| is_late).unwrap_or(why);
             self.session.give_up(code, cx.control_out);
-            cx.outbox.append(cx.control_out);
-            self.phase = Phase::Closing { why, at_once: cx.outbox.len() == 0 };
+            cx.calls.outbox.append(cx.control_out);
+            self.phase = Phase::Closing { why, at_once: cx.calls.outbox.len() == 0 };
         }
     }
 
@@ -215,14 +215,6 @@ impl<N: Net, S: Service> Conn<N, S> {
         visit.unwrap_or_else(|_| Visit::Over(self.reason(CloseReason::Reset)))
     }
 
-    /// The service has panicked: what it had said before is still sent, and then it is over.
-    pub(super) fn recover(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> Visit {
-        self.session.release();
-        self.close(CloseReason::Panicked);
-        let sent = self.send(cx).and_then(|_| self.wind_up(inbox, cx));
-        sent.unwrap_or(Visit::Over(CloseReason::Panicked))
-    }
-
     fn turn(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<Visit> {
         if !self.send_unsent(inbox, cx)? {
             return Ok(Visit::Rest);
@@ -239,7 +231,7 @@ impl<N: Net, S: Service> Conn<N, S> {
                 }
                 self.give_up(RefusalCode::Busy, CloseReason::Stopped, cx);
                 self.close(CloseReason::Stopped);
-            } else if reads == 0 || cx.messages == 0 {
+            } else if reads == 0 || cx.calls.messages == 0 {
                 return Ok(Visit::Again);
             } else {
                 reads -= 1;
@@ -280,24 +272,18 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// Answers what was read. What can't be answered now is kept.
     fn process_input(&mut self, mut input: &[u8], cx: &mut Context<'_, N, S>) -> io::Result<()> {
         while self.phase.is_open() && (!input.is_empty() || self.session.is_due()) {
-            let before = cx.messages;
-            let served = match &mut self.state {
-                Some(state) => cx.serve(&self.session, state, &mut input),
-                None => None,
-            };
-            let verdict = match cx.messages {
-                left if left < before => served,
-                _ => self.step(&mut input, cx),
-            };
-            if let Some(why) = verdict {
-                self.close(why);
+            match &mut self.state {
+                Some(state) => {
+                    let step = cx.serve(&mut self.session, state, &mut input);
+                    self.follow(step, cx);
+                }
+                None => self.authenticate(&mut input, cx),
             }
-            if !self.phase.is_open() {
-                break;
-            }
-            let stop = cx.messages == 0 || (cx.outbox.len() >= BATCH && !self.send(cx)?);
-            if stop && !input.is_empty() {
-                self.backlog.get_or_insert_default().unread = input.into();
+            let is_full = cx.calls.outbox.len() >= BATCH && !self.send(cx)?;
+            if (is_full || cx.calls.messages == 0) && !input.is_empty() {
+                if self.phase.is_open() {
+                    self.backlog.get_or_insert_default().unread = input.into();
+                }
                 break;
             }
         }
@@ -306,41 +292,54 @@ impl<N: Net, S: Service> Conn<N, S> {
         self.send(cx).map(|_| ())
     }
 
-    /// Takes what is at the front of the input, where that is no whole message.
+    /// Does what the session has found beside messages.
+    #[inline]
+    fn follow(
+        &mut self,
+        step: Result<Step<Option<CloseReason>>, Refusal>,
+        cx: &mut Context<'_, N, S>,
+    ) {
+        if let Ok(Step::NeedsInput | Step::Stopped(None)) = step {
+            return debug_assert!(cx.control_out.is_empty(), "messages come without words of ours");
+        }
+        cx.calls.outbox.append(cx.control_out);
+        match step {
+            Ok(Step::NeedsInput | Step::Stopped(None)) => {}
+            // How many there can be, the reads of a visit limit.
+            Ok(Step::Control) => cx.controlled = true,
+            Ok(Step::Finished) => {
+                self.phase = Phase::Closing { why: CloseReason::Finished, at_once: true };
+            }
+            Ok(Step::End) => self.close(CloseReason::Answered),
+            Ok(Step::Stopped(Some(why))) => self.close(why),
+            Err(refusal) => self.close(refusal.into()),
+        }
+    }
+
+    /// Goes on with the handshake.
     #[cold]
-    fn step(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) -> Option<CloseReason> {
+    fn authenticate(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) {
         let event = self.session.next(cx.protocol, input, cx.control_out);
-        cx.outbox.append(cx.control_out);
-        match (event, &mut self.state) {
-            (Ok(None), _) => None,
-            (Ok(Some(Event::Message(message))), Some(state)) => cx.answer_alone(state, message),
-            (Ok(Some(Event::Message(_))), None) => Some(CloseReason::Reset),
-            (Ok(Some(Event::Open(opened))), _) => {
+        cx.calls.outbox.append(cx.control_out);
+        match event {
+            Ok(Some(Event::Open(opened))) => {
                 // A Python's last word is a write of its own, and its system holds back the first
                 // message until that has arrived: for 40 ms, if ours is as slow to say so.
                 if opened.dialect == Dialect::Multiprocessing && input.is_empty() {
                     cx.net.acknowledge(&mut self.socket);
                 }
-                let (state, verdict) =
+                let (state, end) =
                     cx.open(self.unauthenticated.take(), &opened, (self.listener, self.since));
                 self.state = state;
-                verdict
+                if let Some(why) = end {
+                    self.close(why);
+                }
             }
-            // How many there can be, the reads of a visit limit.
-            (Ok(Some(Event::Control)), _) => {
-                cx.controlled = true;
-                None
-            }
-            (Ok(Some(Event::Finished)), _) => {
-                self.phase = Phase::Closing { why: CloseReason::Finished, at_once: true };
-                None
-            }
-            (Ok(Some(Event::End)), _) => Some(CloseReason::Answered),
-            (Err(refusal), _) => {
+            Ok(event) => debug_assert!(event.is_none(), "a handshake precedes all else"),
+            Err(refusal) => {
                 // One that isn't let in may have a word of ours to lose: the reason.
-                let at_once = self.unauthenticated.is_some() && cx.outbox.len() == 0;
+                let at_once = cx.calls.outbox.len() == 0;
                 self.phase = Phase::Closing { why: refusal.into(), at_once };
-                None
             }
         }
     }
@@ -348,7 +347,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// The peer has ended its stream: what is left without a terminator is one last message.
     fn finish(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
         let verdict = match (self.session.finish(cx.protocol), &mut self.state) {
-            (Ok(Some(message)), Some(state)) => cx.answer_alone(state, message),
+            (Ok(Some(message)), Some(state)) => cx.answer_last(state, message),
             (Ok(_), _) => None,
             (Err(refusal), _) => Some(refusal.into()),
         };
@@ -360,26 +359,26 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Sends the outbox; what the socket doesn't take is kept. Says whether all of it went.
     fn send(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
-        let sealed = self.session.seal(cx.outbox.bytes_mut());
-        if sealed < cx.outbox.len() {
-            cx.outbox.cut(sealed);
+        let sealed = self.session.seal(cx.calls.outbox.bytes_mut());
+        if sealed < cx.calls.outbox.len() {
+            cx.calls.outbox.cut(sealed);
             // Nobody has finished, or been told good-bye, who lacks a reply.
             if let Phase::Open | Phase::Closing { .. } = self.phase {
                 self.phase = Phase::Closing { why: CloseReason::ReplyTooLong, at_once: false };
             }
         }
         if self.has_unsent() {
-            self.backlog.get_or_insert_default().unsent.push(cx.outbox.bytes());
-            cx.outbox.clear();
+            self.backlog.get_or_insert_default().unsent.push(cx.calls.outbox.bytes());
+            cx.calls.outbox.clear();
             return Ok(false);
         }
-        let sent = write(cx.net, &mut self.socket, cx.outbox.bytes())?;
+        let sent = write(cx.net, &mut self.socket, cx.calls.outbox.bytes())?;
         cx.counters.bytes_out += sent as u64;
-        let all = sent == cx.outbox.len();
+        let all = sent == cx.calls.outbox.len();
         if !all {
-            self.backlog.get_or_insert_default().unsent = cx.outbox.bytes()[sent..].into();
+            self.backlog.get_or_insert_default().unsent = cx.calls.outbox.bytes()[sent..].into();
         }
-        cx.outbox.clear();
+        cx.calls.outbox.clear();
         Ok(all)
     }
 
@@ -410,7 +409,7 @@ impl<N: Net, S: Service> Conn<N, S> {
     /// what waits unsent is limited to what one visit can leave.
     pub(super) fn tell(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
         let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.len());
-        if waiting + cx.outbox.len() > BATCH + cx.limits.reply_max {
+        if waiting + cx.calls.outbox.len() > BATCH + cx.limits.reply_max {
             return Ok(false);
         }
         self.send(cx).map(|_| true)
@@ -428,7 +427,7 @@ impl<N: Net, S: Service> Conn<N, S> {
             && why.is_orderly()
         {
             self.session.say_goodbye(cx.control_out);
-            cx.outbox.append(cx.control_out);
+            cx.calls.outbox.append(cx.control_out);
         }
         if !self.send(cx)? || self.has_unsent() {
             return Ok(Visit::Rest);

@@ -1,6 +1,7 @@
 //! What the loop lends to the connection whose turn it is.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::SystemTime;
 
 use crate::contract::close::CloseReason;
@@ -12,8 +13,9 @@ use crate::contract::service::Service;
 use crate::proto::framing::FrameFormat;
 use crate::proto::keys::key::Key;
 use crate::proto::protocol::Protocol;
-use crate::proto::session::Session;
+use crate::proto::refusal::Refusal;
 use crate::proto::session::event::{Message, Opened};
+use crate::proto::session::{Session, Step};
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::server::conn::BATCH;
 use crate::server::event_log;
@@ -26,18 +28,14 @@ use crate::stats::counters::Counters;
 /// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
 pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) net: &'t mut N,
-    pub(super) service: &'t mut S,
+    pub(super) calls: Calls<'t, S>,
     pub(super) protocol: &'t Protocol,
     pub(super) limits: &'t Limits,
     pub(super) unauthenticated: &'t mut Unauthenticated,
     pub(super) counters: &'t mut Counters,
     pub(super) keys: &'t mut KeyTable,
-    /// What this connection has to send, until it is sent or the connection is stuck.
-    pub(super) outbox: &'t mut Outbox,
     /// What the session has to say itself, on its way into the outbox.
     pub(super) control_out: &'t mut Vec<u8>,
-    /// How many messages may still be answered in this visit.
-    pub(super) messages: usize,
     /// A record was whole that is no message.
     pub(super) controlled: bool,
     /// The name of the connection.
@@ -46,10 +44,23 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) listener: &'t str,
     /// The time of this turn.
     pub(super) now: Instant,
-    /// The time of day of this turn.
-    pub(super) wall: SystemTime,
     /// The server is stopping: what has arrived is answered, and nothing else.
     pub(super) draining: bool,
+}
+
+/// What calls of the service need.
+pub(super) struct Calls<'t, S> {
+    pub(super) service: &'t mut S,
+    /// What this connection has to send, until it is sent or the connection is blocked.
+    pub(super) outbox: &'t mut Outbox,
+    /// The longest reply to one message.
+    pub(super) reply_max: usize,
+    /// The time of day of this turn.
+    pub(super) wall: SystemTime,
+    /// How many messages may still be answered in this visit.
+    pub(super) messages: usize,
+    /// The service is being called, so a panic is its own.
+    pub(super) is_calling: bool,
 }
 
 impl<N: Net, S: Service> Context<'_, N, S> {
@@ -81,67 +92,94 @@ impl<N: Net, S: Service> Context<'_, N, S> {
             listener: listener.into(),
         };
         event_log::opened(&peer, self.listener, since.passed(self.now));
-        let (state, verdict) = self.call(*form, |service, reply| service.open(&peer, reply));
-        (Some(state), verdict)
+        let opened = self.calls.guard(|calls| calls.call(*form, |it, reply| it.open(&peer, reply)));
+        opened.map_or_else(|panicked| (None, Some(panicked)), |(state, end)| (Some(state), end))
     }
 
-    /// Has the messages answered that lie whole at the front of the input, until one leads to a
-    /// verdict, so many are answered, or the outbox has to be sent.
+    /// Has the messages at the front of the input answered, until one ends the connection, so many
+    /// are answered, or the outbox has to be sent. Where it stops, says whether the connection ends
+    /// for that, and why.
     #[inline]
     pub(super) fn serve(
         &mut self,
-        session: &Session,
+        session: &mut Session,
         state: &mut S::State,
         input: &mut &[u8],
-    ) -> Option<CloseReason> {
-        let mut verdict = None;
-        session.each(
-            self.protocol,
-            input,
+    ) -> Result<Step<Option<CloseReason>>, Refusal> {
+        let Self { protocol, control_out, calls, .. } = self;
+        let processed = calls.guard(
             #[inline(always)]
-            |message| {
-                verdict = self.answer(state, message);
-                verdict.is_none() && self.messages > 0 && self.outbox.len() < BATCH
+            |calls| {
+                session.process(
+                    protocol,
+                    input,
+                    control_out,
+                    #[inline(always)]
+                    |message| match calls.answer(state, message) {
+                        None if calls.messages > 0 && calls.outbox.len() < BATCH => {
+                            ControlFlow::Continue(())
+                        }
+                        end => ControlFlow::Break(end),
+                    },
+                )
             },
         );
-        verdict
+        processed.unwrap_or_else(|panicked| Ok(Step::Stopped(Some(panicked))))
     }
 
-    /// Has one message answered that doesn't lie whole among others.
-    #[cold]
-    pub(super) fn answer_alone(
+    /// Has the message answered that the end of the stream has ended.
+    pub(super) fn answer_last(
         &mut self,
         state: &mut S::State,
         message: Message<'_>,
     ) -> Option<CloseReason> {
-        self.answer(state, message)
+        self.calls.guard(|calls| calls.answer(state, message)).unwrap_or_else(Some)
+    }
+}
+
+impl<S: Service> Calls<'_, S> {
+    /// Does something that calls the service. If the service panics, the connection must end: the
+    /// reply to that call is lost, and earlier ones are not.
+    ///
+    /// A guard for each call would cost a message 65 instructions (budget "instructions/message"),
+    /// so there is one for all calls of a read. Only a panic of the service ends here.
+    #[inline(always)]
+    fn guard<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> Result<R, CloseReason> {
+        let acted = catch_unwind(AssertUnwindSafe(|| act(self)));
+        acted.or_else(|panic| match std::mem::take(&mut self.is_calling) {
+            // The hook has reported it.
+            true => Err(CloseReason::Panicked),
+            false => resume_unwind(panic),
+        })
     }
 
     // Inlined by force, as all on this way is: the reply then lies in registers.
     #[inline(always)]
     fn answer(&mut self, state: &mut S::State, message: Message<'_>) -> Option<CloseReason> {
         self.messages -= 1;
-        let (_, verdict) = self.call(
+        let ((), end) = self.call(
             message.form,
             #[inline(always)]
             |service, reply| service.message(state, message.bytes, reply),
         );
-        verdict
+        end
     }
 
-    /// Calls the service; a call that writes too much, or panics, has said nothing.
+    /// Calls the service; a call that writes too much has said nothing.
     #[inline(always)]
     fn call<R>(
         &mut self,
         form: FrameFormat,
         call: impl FnOnce(&mut S, &mut Reply<'_>) -> R,
     ) -> (R, Option<CloseReason>) {
-        let room = self.outbox.room(self.limits.reply_max);
+        let room = self.outbox.room(self.reply_max);
         let mut reply = Reply::new(room, form, self.wall);
+        self.is_calling = true;
         let value = call(self.service, &mut reply);
-        let (said, verdict) = reply.finish();
+        self.is_calling = false;
+        let (said, end) = reply.finish();
         self.outbox.keep(said);
-        (value, verdict)
+        (value, end)
     }
 }
 

@@ -16,10 +16,6 @@ use memchr::memchr as find;
 pub(crate) const ENDING_MAX: usize = 2;
 
 /// Looks for the LF in the new bytes alone: what was taken already was searched before.
-///
-/// Inlined by force: where nothing was taken, which is so for nearly every line, nothing is left of
-/// it, and a call would cost each message 60 instructions (budget "instructions/message").
-#[inline(always)]
 pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<FrameStatus, Refusal> {
     let (line, extent) = match find(input) {
         Some(at) => (&input[..at], FrameStatus::Whole(at + 1)),
@@ -37,6 +33,25 @@ pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<FrameSt
 fn is_longest(taken: Taken<'_>, line: &[u8], max: usize) -> bool {
     let last = line.last().copied().or(taken.last);
     taken.length + line.len() == max + 1 && last == Some(b'\r')
+}
+
+/// Splits a line off that lies whole at the front of the input: the message in it, the form that
+/// its reply takes, and what follows the line. Does as [`scan`] and [`open`] do, without looking
+/// for the terminator twice.
+///
+/// Inlined by force: a call would cost each message 60 instructions (budget
+/// "instructions/message").
+#[inline(always)]
+pub(crate) fn split(input: &[u8], max: usize) -> Option<(&[u8], FrameFormat, &[u8])> {
+    let (line, terminated) = input.split_at_checked(find(input)?)?;
+    if line.len() > max && !is_longest(Taken::default(), line, max) {
+        return None;
+    }
+    let (message, ending) = match line.strip_suffix(b"\r") {
+        Some(message) => (message, LineEnding::CrLf),
+        None => (line, LineEnding::Lf),
+    };
+    Some((message, FrameFormat::Line(ending), &terminated[1..]))
 }
 
 /// Splits the terminator off; a line without one was ended by the stream.
@@ -90,6 +105,24 @@ mod tests {
         {
             let refused = scan(held.as_bytes().into(), input.as_bytes(), 3);
             assert_eq!(refused, Err(Refusal::MessageTooLong), "{held:?} {input:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_split_off_as_it_is_scanned_and_opened() {
+        let cases = [
+            "", "\n", "\r\n", "\r\r\n", "a", "ab\ncd\n", "abc\r\nd", "abc\r", "abc\rd\n", "abcd\n",
+            "abcd\r\n", "a\rb\n",
+        ];
+        for input in cases.map(str::as_bytes) {
+            let expected = match scan(Taken::default(), input, 3) {
+                Ok(FrameStatus::Whole(length)) => {
+                    let (message, form) = open(&input[..length]);
+                    Some((message, form, &input[length..]))
+                }
+                Ok(FrameStatus::Partial) | Err(_) => None,
+            };
+            assert_eq!(split(input, 3), expected, "{input:?}");
         }
     }
 

@@ -79,6 +79,18 @@ impl Framing {
         }
     }
 
+    /// Splits a message off that lies whole at the front of the input: its bytes, the form that its
+    /// reply takes, and what follows it.
+    #[inline(always)]
+    pub(crate) fn split(self, input: &[u8], max: usize) -> Option<(&[u8], FrameFormat, &[u8])> {
+        let Ok(FrameStatus::Whole(length)) = self.scan(Taken::default(), input, max) else {
+            return None;
+        };
+        let (frame, rest) = input.split_at_checked(length)?;
+        let (bytes, form) = self.open(frame);
+        Some((bytes, form, rest))
+    }
+
     /// The message in a whole frame, and the form that its reply takes.
     #[inline]
     pub(crate) fn open(self, frame: &[u8]) -> (&[u8], FrameFormat) {

@@ -6,12 +6,14 @@ pub(crate) mod event;
 mod mutual;
 mod paired;
 
+use std::ops::ControlFlow;
+
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::{FrameFormat, Framing, chunks, lines};
 use crate::proto::handshake::countersign::{Nonce, server};
 use crate::proto::handshake::{CHALLENGE, multiprocessing};
 use crate::proto::keys::key::Credential;
-use crate::proto::partial_frame::{FrameStatus, PartialFrame, Taken};
+use crate::proto::partial_frame::PartialFrame;
 use crate::proto::protocol::{Exchange, NoUsableKeyError, Protocol};
 use crate::proto::refusal::Refusal;
 use crate::proto::role::Role;
@@ -60,6 +62,21 @@ pub struct Session {
     stage: Stage,
     /// The bytes of a proof or a message that a read has cut.
     partial: PartialFrame,
+}
+
+/// Why [`Session::process`] has returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step<B> {
+    /// All of the input was taken, and more is needed.
+    NeedsInput,
+    /// No more messages are wanted, and this is why.
+    Stopped(B),
+    /// A record has arrived that is no message.
+    Control,
+    /// The peer has said that no message follows.
+    Finished,
+    /// The exchange that the protocol is for is over.
+    End,
 }
 
 /// How far a session has come.
@@ -257,33 +274,65 @@ impl Session {
         }
     }
 
-    /// Hands on the messages that lie whole at the front of the input, for as long as `take` wants
-    /// more of them.
+    /// Hands the messages at the front of the input to `take`, for as long as it wants more, and
+    /// keeps the rest of a message that a read has cut. This is [`next`](Self::next) for a session
+    /// whose handshake is over, and for many messages at once.
     ///
-    /// This is [`next`](Self::next) for many messages, without what needs to be looked at for one:
-    /// all that is no whole message, a refusal too, is left to it.
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next).
+    // Inlined by force: a message is then handed on in registers (budget "instructions/message").
     #[inline(always)]
-    pub(crate) fn each<'i>(
-        &self,
+    pub(crate) fn process<B>(
+        &mut self,
         protocol: &Protocol,
-        input: &mut &'i [u8],
-        take: impl FnMut(Message<'i>) -> bool,
-    ) {
-        let Stage::Talking(role, _) = self.stage else { return };
-        if self.partial.is_empty() && !ends_with_one(protocol, role) {
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
+    ) -> Result<Step<B>, Refusal> {
+        if let Stage::Talking(role, _) = self.stage
+            && self.partial.is_empty()
+            && !ends_with_one(protocol, role)
+        {
+            // What most connections speak lies whole in the input, and has a run of its own for
+            // each framing, in which the form of a message is known.
             let max = length_max(protocol, role);
-            // What most connections speak has a run of its own, in which its form is known.
-            *input = match protocol.framing() {
-                Framing::Lines => {
-                    run(input, |rest| lines::scan(Taken::default(), rest, max), lines::open, take)
-                }
-                other => run(
-                    input,
-                    |rest| other.scan(Taken::default(), rest, max),
-                    |u| other.open(u),
-                    take,
-                ),
+            let ran = match protocol.framing() {
+                Framing::Lines => run(input, |rest| lines::split(rest, max), &mut take),
+                other => run(input, |rest| other.split(rest, max), &mut take),
             };
+            match ran {
+                ControlFlow::Break(end) => return Ok(Step::Stopped(end)),
+                ControlFlow::Continue(()) if input.is_empty() => return Ok(Step::NeedsInput),
+                ControlFlow::Continue(()) => {}
+            }
+        }
+        self.process_one_by_one(protocol, input, out, take)
+    }
+
+    /// Hands on messages that don't lie whole among others: in records, or cut by a read.
+    #[cold]
+    fn process_one_by_one<B>(
+        &mut self,
+        protocol: &Protocol,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
+    ) -> Result<Step<B>, Refusal> {
+        loop {
+            let message = match self.next(protocol, input, out)? {
+                Some(Event::Message(message)) => message,
+                Some(Event::Control) => return Ok(Step::Control),
+                Some(Event::Finished) => return Ok(Step::Finished),
+                Some(Event::End) => return Ok(Step::End),
+                Some(Event::Open(_)) | None => return Ok(Step::NeedsInput),
+            };
+            debug_assert!(out.is_empty(), "no message comes with words of ours");
+            let taken = take(message);
+            self.partial.release();
+            if let ControlFlow::Break(end) = taken {
+                return Ok(Step::Stopped(end));
+            }
         }
     }
 
@@ -403,23 +452,24 @@ fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stag
     }
 }
 
-/// Hands on the whole messages of one framing, and returns what is left of the input.
+/// Hands on the whole messages of one framing, for as long as more of them are wanted, and leaves
+/// the rest of the input.
 #[inline(always)]
-fn run<'i>(
-    mut input: &'i [u8],
-    scan: impl Fn(&[u8]) -> Result<FrameStatus, Refusal>,
-    open: impl Fn(&'i [u8]) -> (&'i [u8], FrameFormat),
-    mut take: impl FnMut(Message<'i>) -> bool,
-) -> &'i [u8] {
-    while let Ok(FrameStatus::Whole(length)) = scan(input) {
-        let Some((frame, rest)) = input.split_at_checked(length) else { break };
-        input = rest;
-        let (bytes, form) = open(frame);
-        if !take(Message { bytes, form }) {
-            break;
-        }
+fn run<'i, B>(
+    input: &mut &'i [u8],
+    split: impl Fn(&'i [u8]) -> Option<(&'i [u8], FrameFormat, &'i [u8])>,
+    take: &mut impl FnMut(Message<'_>) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut rest = *input;
+    let mut taken = ControlFlow::Continue(());
+    while taken.is_continue()
+        && let Some((bytes, form, behind)) = split(rest)
+    {
+        rest = behind;
+        taken = take(Message { bytes, form });
     }
-    input
+    *input = rest;
+    taken
 }
 
 /// How long a message may be that arrives here.

@@ -6,7 +6,6 @@ mod keys;
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
 
 use slab::Slab;
@@ -26,7 +25,7 @@ use crate::reactor::acceptor::Acceptor;
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::Timers;
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
-use crate::server::context::Context;
+use crate::server::context::{Calls, Context};
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
 use crate::server::listener::{LISTENERS_MAX, Listener, ListenerId, ROOM_MAX};
@@ -183,10 +182,10 @@ impl<N: Net, S: Service> Engine<N, S> {
         let mut told = Ok(());
         self.visit(slot, now, wall, |conn, _, cx| {
             let form = conn.form(cx.protocol);
-            let mut reply = Reply::new(cx.outbox.room(cx.limits.reply_max), form, wall);
+            let mut reply = Reply::new(cx.calls.outbox.room(cx.limits.reply_max), form, wall);
             reply.message(message);
             let (said, verdict) = reply.finish();
-            cx.outbox.keep(said);
+            cx.calls.outbox.keep(said);
             if verdict.is_some() || !conn.takes(message.len()) {
                 told = Err(TellError::TooLong);
                 return Visit::Rest;
@@ -340,26 +339,29 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.outbox.clear();
         let mut cx = Context {
             net: &mut self.net,
-            service: &mut self.service,
+            calls: Calls {
+                service: &mut self.service,
+                outbox: &mut self.outbox,
+                reply_max: listener.limits.reply_max,
+                wall,
+                messages: MESSAGES_PER_VISIT,
+                is_calling: false,
+            },
             protocol: &listener.protocol,
             limits: &listener.limits,
             unauthenticated: &mut listener.unauthenticated,
             counters: &mut listener.counters,
             keys: &mut listener.keys,
-            outbox: &mut self.outbox,
             control_out: &mut self.control_out,
-            messages: MESSAGES_PER_VISIT,
             controlled: false,
             peer: PeerId::new(slot, conn.generation),
             listener: &listener.name,
             now,
-            wall,
             draining: self.drain.is_some(),
         };
-        // One guard for all that a visit calls. The loop's buffers are lent, so they aren't lost.
-        let acted = catch_unwind(AssertUnwindSafe(|| act(conn, &mut self.inbox, &mut cx)));
-        let visit = acted.unwrap_or_else(|_| conn.recover(&mut self.inbox, &mut cx));
-        let (messages, controlled) = ((MESSAGES_PER_VISIT - cx.messages) as u64, cx.controlled);
+        let visit = act(conn, &mut self.inbox, &mut cx);
+        let (left, controlled) = (cx.calls.messages, cx.controlled);
+        let messages = (MESSAGES_PER_VISIT - left) as u64;
         listener.counters.messages += messages;
         let held_now = conn.bytes_buffered();
         listener.held = listener.held - held + held_now;
