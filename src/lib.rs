@@ -66,6 +66,7 @@ pub use contract::{
     access::Access,
     close::CloseReason,
     limits::{Limits, Memory},
+    listener_id::{ListenerId, TooManyListenersError, UnknownListenerError},
     networks::{NetworkError, Networks},
     peer::{Peer, PeerAddress, PeerId},
     reply::Reply,

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
+use crate::contract::listener_id::ListenerId;
 use crate::contract::peer::{Peer, PeerId};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
@@ -53,7 +54,7 @@ impl<S: Service> Loopback<S> {
             is_protected: true,
             exporter: None,
             address,
-            listener: 0,
+            listener: ListenerId::FIRST,
         };
         let (state, greeting, verdict) = written(now, |reply| service.open(&peer, reply));
         Self { service, state, greeting, now, verdict }

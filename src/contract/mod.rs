@@ -3,6 +3,7 @@
 pub mod access;
 pub mod close;
 pub mod limits;
+pub mod listener_id;
 pub mod networks;
 pub(crate) mod outbox;
 pub mod peer;

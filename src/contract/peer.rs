@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::contract::listener_id::ListenerId;
 use crate::proto::dialect::Dialect;
 use crate::proto::handshake::countersign::schedule::Exporter;
 
@@ -65,7 +66,7 @@ pub struct Peer<'a> {
     pub(crate) is_protected: bool,
     pub(crate) exporter: Option<&'a Exporter>,
     pub(crate) address: PeerAddress,
-    pub(crate) listener: usize,
+    pub(crate) listener: ListenerId,
 }
 
 impl<'a> Peer<'a> {
@@ -106,9 +107,9 @@ impl<'a> Peer<'a> {
         self.address
     }
 
-    /// The listener that it came by: its place among those of the server, from 0.
+    /// The listener that the peer connected to.
     #[must_use]
-    pub fn listener(&self) -> usize {
+    pub fn listener(&self) -> ListenerId {
         self.listener
     }
 }

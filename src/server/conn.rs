@@ -6,6 +6,7 @@ mod phase;
 use std::io;
 
 use crate::contract::close::CloseReason;
+use crate::contract::listener_id::ListenerId;
 use crate::contract::service::Service;
 use crate::proto::blocks::Blocks;
 use crate::proto::dialect::Dialect;
@@ -18,7 +19,6 @@ use crate::proto::session::{Session, Step};
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::server::context::Context;
 use crate::server::flags::Flags;
-use crate::server::listener::ListenerId;
 use crate::server::net::{Net, Readiness};
 use crate::server::timer::Timer;
 use crate::server::unauthenticated::UnauthenticatedId;

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
+use crate::contract::listener_id::ListenerId;
 use crate::contract::outbox::Outbox;
 use crate::contract::peer::{Peer, PeerId};
 use crate::contract::reply::Reply;
@@ -19,7 +20,6 @@ use crate::proto::session::{Session, Step};
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::server::conn::BATCH;
 use crate::server::event_log;
-use crate::server::listener::ListenerId;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::net::Net;
 use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
@@ -89,7 +89,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
             is_protected: *is_protected,
             exporter: exporter.as_ref(),
             address,
-            listener: listener.into(),
+            listener,
         };
         event_log::opened(&peer, self.listener, since.passed(self.now));
         let opened = self.calls.guard(|calls| calls.call(*form, |it, reply| it.open(&peer, reply)));

@@ -13,6 +13,7 @@ use crate::address::{Address, ToAddresses};
 use crate::clock;
 use crate::contract::access::Access;
 use crate::contract::limits::{Limits, Memory};
+use crate::contract::listener_id::{ListenerId, UnknownListenerError};
 use crate::contract::peer::{PeerId, SLOTS_MAX};
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
@@ -20,8 +21,8 @@ use crate::proto::protocol::Protocol;
 use crate::reactor::instant::Instant;
 use crate::server::engine::{Engine, TellError};
 use crate::server::handle::{Handle, Request};
+use crate::server::listener::Listener;
 use crate::server::listener::config::ListenerConfig;
-use crate::server::listener::{LISTENERS_MAX, Listener};
 use crate::server::mio_net::{ListeningSocket, MioNet};
 use crate::server::net::Readiness;
 use crate::stats::Stats;
@@ -121,12 +122,10 @@ impl<S: Service> Server<S> {
             }
             listeners.push(listener);
         }
-        if listeners.len() > LISTENERS_MAX {
-            let text = format!("a server has at most {LISTENERS_MAX} listeners");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
+        let engine = Engine::new(MioNet::new(poll, sockets), listeners, service)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         Ok(Self {
-            engine: Engine::new(MioNet::new(poll, sockets), listeners, service),
+            engine,
             events: Events::with_capacity(EVENTS),
             handle: Handle::new(waker),
             busy_poll: Duration::ZERO,
@@ -298,24 +297,48 @@ impl<S: Service> Server<S> {
         self.engine.dismiss(peer, now)
     }
 
-    /// Serves the newcomers of a listener, by its place, with other keys. Those who are in stay.
-    pub fn replace_keys(&mut self, listener: usize, keys: KeyRing) {
-        self.engine.replace_keys(listener, keys);
+    /// Gives a listener other keys, for new connections. Open connections stay: see
+    /// [`close_revoked`](Self::close_revoked). A ring without a usable key keeps every client out.
+    ///
+    /// # Errors
+    ///
+    /// The server has no such listener; nothing is replaced.
+    pub fn replace_keys(
+        &mut self,
+        listener: ListenerId,
+        keys: KeyRing,
+    ) -> Result<(), UnknownListenerError> {
+        self.engine.replace_keys(listener, keys)
     }
 
-    /// Serves the peers of a listener, by its place, within other limits from now on. Those who are
-    /// in stay, even where they are more than these allow; where their age had no limit, it counts
-    /// from now. Until they are gone, they may hold more memory than these limits come to. The
-    /// limit on descriptors is the host's to raise.
-    pub fn replace_limits(&mut self, listener: usize, limits: Limits) {
+    /// Gives a listener other limits, from now on. Open connections stay, even if they are more
+    /// than the new limits allow, and may use more memory than [`memory_max`](Self::memory_max)
+    /// says until they have gone. If their age had no limit, it counts from now. You may have to
+    /// raise the process's limit on descriptors.
+    ///
+    /// # Errors
+    ///
+    /// The server has no such listener; nothing is replaced.
+    pub fn replace_limits(
+        &mut self,
+        listener: ListenerId,
+        limits: Limits,
+    ) -> Result<(), UnknownListenerError> {
         let now = self.now();
-        self.engine.replace_limits(listener, limits, now);
+        self.engine.replace_limits(listener, limits, now)
     }
 
-    /// Lets the newcomers of a listener, by its place, in by another list from now on. Those who
-    /// are in stay.
-    pub fn replace_access(&mut self, listener: usize, access: Access) {
-        self.engine.replace_access(listener, access);
+    /// Gives a listener other access lists, for new connections. Open connections stay.
+    ///
+    /// # Errors
+    ///
+    /// The server has no such listener; nothing is replaced.
+    pub fn replace_access(
+        &mut self,
+        listener: ListenerId,
+        access: Access,
+    ) -> Result<(), UnknownListenerError> {
+        self.engine.replace_access(listener, access)
     }
 
     /// Closes the connections whose peers could not authenticate again as they did: their keys have

@@ -24,6 +24,12 @@ fn take(line: &TestClient) -> Vec<u8> {
     std::mem::take(&mut line.borrow_mut().to_client)
 }
 
+/// The listener of a server gets other keys.
+fn replace_keys<S: Service>(server: &mut TestServer<S>, keys: KeyRing) {
+    let id = server.engine.listeners()[0].id();
+    server.engine.replace_keys(id, keys).unwrap();
+}
+
 /// Calls, and hears the answer.
 fn call<S: Service>(server: &mut TestServer<S>, nonce: [u8; 32]) -> (TestClient, Forger) {
     let line = server.connect(nonce);
@@ -66,7 +72,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
     for (what, keys) in others {
         let mut server = TestServer::new(server(), Limits::default(), echo);
         let (line, forger) = call(&mut server, SERVER_NONCE);
-        server.engine.replace_keys(0, keys);
+        replace_keys(&mut server, keys);
         server.say(&line, &forger.confirm);
         assert_eq!(take(&line), [5, 0, 0, 1, 2], "{what}");
         server.wait(Limits::default().handshake_timeout);
@@ -77,7 +83,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
     // The same key on another ring is the same.
     let mut server = TestServer::new(server(), Limits::default(), echo);
     let (line, mut forger) = call(&mut server, SERVER_NONCE);
-    server.engine.replace_keys(0, ring("k1", SECRET, [77; 48]));
+    replace_keys(&mut server, ring("k1", SECRET, [77; 48]));
     server.say(&line, &forger.confirm.clone());
     assert_eq!(take(&line), forger.to_client.record(4, &[0]));
     assert!(is_served(&mut server, &line, &mut forger));
@@ -96,7 +102,7 @@ fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
     server.say(&line, &confirm);
     two.hear(&take(&line));
     let visitor = call(&mut server, [100; 32]);
-    server.engine.replace_keys(0, ring("k2", b"another secret of some length", SERVER_SEED));
+    replace_keys(&mut server, ring("k2", b"another secret of some length", SERVER_SEED));
     for (line, forger) in &mut ones {
         assert!(is_served(&mut server, line, forger), "those who are in stay");
     }
@@ -145,7 +151,7 @@ fn a_thousand_rings_lose_nothing() {
         // The key stands anywhere among others that come and go.
         (0..round % 3).for_each(|at| keys.add(other(round + at + 2).unwrap()).unwrap());
         keys.add(Key::new("k1", SECRET).unwrap()).unwrap();
-        server.engine.replace_keys(0, keys);
+        replace_keys(&mut server, keys);
         assert_eq!(server.engine.close_revoked(server.now, server.wall), 0);
         let at = round as usize % inside.len();
         let (line, forger) = &mut inside[at];

@@ -102,7 +102,8 @@ pub(crate) struct TestServer<S: Service> {
 
 impl<S: Service> TestServer<S> {
     pub(crate) fn new(protocol: Protocol, limits: Limits, service: S) -> Self {
-        let engine = Engine::new(Network::default(), [Listener::new(protocol, limits)], service);
+        let listeners = [Listener::new(protocol, limits)];
+        let engine = Engine::new(Network::default(), listeners, service).unwrap();
         Self { engine, wall: SystemTime::UNIX_EPOCH, now: Instant::default() }
     }
 

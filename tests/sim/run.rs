@@ -73,12 +73,11 @@ impl Run {
         let revocation = setup.revocation;
         let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
         let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
-        let mut engine = Engine::new(wire, gates, service);
+        let mut engine = Engine::new(wire, gates, service).unwrap();
         if let Some(Revocation { at, gate, by_date: true }) = revocation {
-            engine.replace_keys(
-                gate,
-                dated(engine.listeners()[gate].protocol().keys(), Duration::from_millis(at)),
-            );
+            let listener = &engine.listeners()[gate];
+            let keys = dated(listener.protocol().keys(), Duration::from_millis(at));
+            engine.replace_keys(listener.id(), keys).unwrap();
         }
         check_memory(&world, engine.memory_max());
         Self { world, engine, idle_turns: 0 }
@@ -192,7 +191,8 @@ impl Run {
         world.say(format_args!("the key of gate {gate} is revoked"));
         drop(world);
         let other = Key::new("another", b"the secret of another").unwrap();
-        self.engine.replace_keys(gate, other.with_dialect(Dialect::Countersign).into());
+        let id = self.engine.listeners()[gate].id();
+        self.engine.replace_keys(id, other.with_dialect(Dialect::Countersign).into()).unwrap();
         self.engine.close_revoked(instant(now), wall(now));
     }
 
@@ -224,10 +224,11 @@ impl Run {
             let mut world = self.world.borrow_mut();
             let next = world.setup.changes.iter().position(|change| now >= change.at);
             let Some(change) = next.map(|next| world.setup.changes.remove(next)) else { return };
-            let held = self.engine.listeners()[change.gate].bytes_buffered();
-            world.replace_limits(change.gate, &change.limits, held);
+            let listener = &self.engine.listeners()[change.gate];
+            let id = listener.id();
+            world.replace_limits(change.gate, &change.limits, listener.bytes_buffered());
             drop(world);
-            self.engine.replace_limits(change.gate, change.limits, instant(now));
+            self.engine.replace_limits(id, change.limits, instant(now)).unwrap();
         }
     }
 
@@ -237,7 +238,8 @@ impl Run {
         for (gate, terms) in world.setup.gates.iter_mut().enumerate() {
             if let Some((_, access)) = terms.other_access.take_if(|(at, _)| now >= *at) {
                 terms.access = access.clone();
-                self.engine.replace_access(gate, access);
+                let id = self.engine.listeners()[gate].id();
+                self.engine.replace_access(id, access).unwrap();
             }
         }
     }
@@ -364,7 +366,8 @@ impl World {
 /// The memory of several gates is the sum of what each takes by itself, but for what they share.
 fn check_memory(world: &Shared, all: Memory) {
     let alone = |gates: Vec<Listener>| {
-        Engine::new(Wire(world.clone()), gates, Checker(world.clone())).memory_max()
+        let engine = Engine::new(Wire(world.clone()), gates, Checker(world.clone()));
+        engine.unwrap().memory_max()
     };
     let gates: Vec<Listener> = world.borrow().setup.gates.iter().map(gate).collect();
     let connections: usize = gates.iter().map(|gate| gate.limits().connections).sum();

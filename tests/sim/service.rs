@@ -73,7 +73,8 @@ impl World {
         let dialect = link.dialect;
         let is_allowed = self.is_proved(number) && link.account.opened.is_none();
         let (is_mutual, is_guarded) = (link.mutual.is_some(), link.is_guarded());
-        let is_there = peer.address() == link.address.into() && peer.listener() == link.gate;
+        let is_there =
+            peer.address() == link.address.into() && peer.listener().index() == link.gate;
         let is_it = is_there && Some(peer.id()) == link.socket.peer;
         if !is_allowed || !is_it || peer.dialect() != dialect {
             self.fail(Some(number), format_args!("{peer:?} is let in"));

@@ -6,7 +6,7 @@ use countersign::{
     Access, CloseReason, Dialect, Limits, ListenerConfig, Protocol, Refusal, Server,
 };
 
-use crate::common::{Client, PATIENCE, Running, bracket, speaking, turn_until};
+use crate::common::{Client, PATIENCE, Running, bracket, id_of, speaking, turn_until};
 use crate::unix_files::Folder;
 
 fn access(allow: &str, deny: &str) -> Access {
@@ -75,7 +75,8 @@ fn another_list_holds_for_newcomers_and_those_who_are_in_stay() {
     let mut inside = Client::connect(address);
     inside.say(b"one\n");
     turn_until(&mut server, |server| server.counters().messages == 1);
-    server.replace_access(0, access("", "127.0.0.0/8"));
+    let id = id_of(&server, 0);
+    server.replace_access(id, access("", "127.0.0.0/8")).unwrap();
     let mut outside = Client::connect(address);
     let refused = CloseReason::Refused(Refusal::Denied);
     turn_until(&mut server, |server| server.counters().closed(refused) == 1);

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use countersign::stats::Counters;
 use countersign::{
-    Address, Dialect, Handle, Key, KeyRing, Limits, ListenerConfig, Protection, Protocol, Reply,
-    Server, Service, Session,
+    Address, Dialect, Handle, Key, KeyRing, Limits, ListenerConfig, ListenerId, Protection,
+    Protocol, Reply, Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -29,6 +29,11 @@ const ACCEPTANCE: usize = 21;
 /// The dialects that speak in lines, where nobody asks for another framing.
 pub(crate) const IN_LINES: [Dialect; 4] =
     [Dialect::Countersign, Dialect::Raw, Dialect::Hex, Dialect::Open];
+
+/// The id of a listener, by its place.
+pub(crate) fn id_of<S: Service>(server: &Server<S>, place: usize) -> ListenerId {
+    server.listeners()[place].id()
+}
 
 /// A dialect with a key, if it needs one, and without records: messages travel as the framing says.
 pub(crate) fn speaking(dialect: Dialect) -> Protocol {

@@ -13,7 +13,7 @@ use countersign::{
 };
 use countersign::{Server, Service, TellError};
 
-use crate::common::{Client, End, PATIENCE, bracket, ring, speaking, turn_until};
+use crate::common::{Client, End, PATIENCE, bracket, id_of, ring, speaking, turn_until};
 
 /// Remembers who came, and answers with its key's name and the message.
 #[derive(Default)]
@@ -172,7 +172,8 @@ fn other_keys_are_for_newcomers_and_those_who_are_in_stay() {
     let mut late = Client::connect(server.addresses()[0].ip().unwrap());
     turn_until(&mut server, |server| server.counters().accepted == 2);
     let proof = late.proof(&old);
-    server.replace_keys(0, ring("the secret of the next year"));
+    let id = id_of(&server, 0);
+    server.replace_keys(id, ring("the secret of the next year")).unwrap();
     late.say(&proof);
     let wrong = CloseReason::Refused(Refusal::WrongProof);
     turn_until(&mut server, |server| server.counters().closed(wrong) == 1);

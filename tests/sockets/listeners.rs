@@ -7,11 +7,11 @@ use std::time::Duration;
 use countersign::services::Echo;
 use countersign::stats::{Connections, LoopTimes};
 use countersign::{
-    Address, CloseReason, Dialect, Limits, ListenerConfig, Peer, Protocol, Refusal, Reply, Server,
-    Service,
+    Access, Address, CloseReason, Dialect, Limits, ListenerConfig, Peer, Protocol, Refusal, Reply,
+    Server, Service,
 };
 
-use crate::common::{CHALLENGE, Client, End, PATIENCE, ring, speaking, turn_until};
+use crate::common::{CHALLENGE, Client, End, PATIENCE, id_of, ring, speaking, turn_until};
 
 /// Answers each message with the number of the listener that the peer came by.
 struct WhichListener;
@@ -20,7 +20,7 @@ impl Service for WhichListener {
     type State = usize;
 
     fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> usize {
-        peer.listener()
+        peer.listener().index()
     }
 
     fn message(&mut self, listener: &mut usize, _message: &[u8], reply: &mut Reply<'_>) {
@@ -108,19 +108,21 @@ fn the_memory_of_several_listeners_is_the_sum() {
 #[test]
 fn limits_that_are_replaced_hold_at_once_and_for_those_who_are_in() {
     let mut server = Server::new([here(Protocol::open()).limits(limits(1))], Echo).unwrap();
+    let id = id_of(&server, 0);
     let mut first = dial(&server, 0);
     let mut second = dial(&server, 0);
     second.say(b"hello\n");
     turn_until(&mut server, |server| server.counters().authenticated == 1);
-    server.replace_limits(0, limits(2));
+    server.replace_limits(id, limits(2)).unwrap();
     turn_until(&mut server, |server| server.counters().messages == 1);
     assert_eq!(second.hear(6), b"hello\n");
     // Fewer than there are: both stay.
-    server.replace_limits(0, limits(1));
+    server.replace_limits(id, limits(1)).unwrap();
     first.say(b"hello\n");
     turn_until(&mut server, |server| server.counters().messages == 2);
     assert_eq!(first.hear(6), b"hello\n");
-    server.replace_limits(0, Limits { idle_timeout: Duration::from_millis(1), ..limits(1) });
+    let short = Limits { idle_timeout: Duration::from_millis(1), ..limits(1) };
+    server.replace_limits(id, short).unwrap();
     turn_until(&mut server, |server| server.counters().closed(CloseReason::IdleTimeout) == 2);
     assert_eq!(first.hear_all(), (Vec::new(), End::Fin));
 }
@@ -128,15 +130,16 @@ fn limits_that_are_replaced_hold_at_once_and_for_those_who_are_in() {
 #[test]
 fn a_limit_on_the_age_that_comes_later_counts_from_then_and_one_that_goes_counts_no_more() {
     let mut server = Server::new([here(Protocol::open())], Echo).unwrap();
+    let id = id_of(&server, 0);
     let mut client = dial(&server, 0);
     turn_until(&mut server, |server| server.counters().authenticated == 1);
     let aged = |age| Limits { session_age_max: Some(age), ..limits(9) };
-    server.replace_limits(0, aged(Duration::from_millis(40)));
-    server.replace_limits(0, limits(9));
+    server.replace_limits(id, aged(Duration::from_millis(40))).unwrap();
+    server.replace_limits(id, limits(9)).unwrap();
     assert!(server.deadline().is_some_and(|due| due > crate::common::now() + PATIENCE));
     client.say(b"hello\n");
     turn_until(&mut server, |server| server.counters().messages == 1);
-    server.replace_limits(0, aged(Duration::from_millis(40)));
+    server.replace_limits(id, aged(Duration::from_millis(40))).unwrap();
     turn_until(&mut server, |server| server.counters().closed(CloseReason::SessionAge) == 1);
     assert_eq!(client.hear(6), b"hello\n");
     assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
@@ -146,7 +149,8 @@ fn a_limit_on_the_age_that_comes_later_counts_from_then_and_one_that_goes_counts
 fn keys_are_replaced_at_one_listener_alone() {
     let raw = speaking(Dialect::Raw);
     let mut server = Server::new([here(raw.clone()), here(raw.clone())], Echo).unwrap();
-    server.replace_keys(1, ring("the secret of the next year"));
+    let second = id_of(&server, 1);
+    server.replace_keys(second, ring("the secret of the next year")).unwrap();
     for (listener, is_let_in) in [(0, true), (1, false)] {
         let mut client = dial(&server, listener);
         turn_until(&mut server, |server| server.counters().accepted == listener as u64 + 1);
@@ -186,6 +190,28 @@ fn there_are_at_most_256_listeners() {
     assert!(Server::new(many(256), Echo).is_ok());
     let error = Server::new(many(257), Echo).unwrap_err();
     assert_eq!(error.to_string(), "a server has at most 256 listeners");
+}
+
+#[test]
+fn the_id_of_a_listener_that_the_server_does_not_have_is_an_error_and_replaces_nothing() {
+    let two = Server::new([here(Protocol::open()), here(Protocol::open())], Echo).unwrap();
+    let raw = speaking(Dialect::Raw);
+    let mut one = Server::new([here(raw.clone())], Echo).unwrap();
+    let (known, unknown) = (id_of(&two, 0), id_of(&two, 1));
+    assert_eq!(known, id_of(&one, 0), "the same place has the same id in every server");
+    let errors = [
+        one.replace_keys(unknown, ring("the secret of the next year")).unwrap_err(),
+        one.replace_limits(unknown, limits(7)).unwrap_err(),
+        one.replace_access(unknown, Access::default()).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.to_string(), "the server has no listener 1; use an id that it returned");
+    }
+    assert_eq!(one.listeners()[0].limits(), &Limits::default());
+    let mut client = dial(&one, 0);
+    turn_until(&mut one, |server| server.counters().accepted == 1);
+    client.prove(&raw);
+    turn_until(&mut one, |server| server.counters().authenticated == 1);
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl AnyService {
 
     /// What the listener serves that a peer came by.
     fn served_to(&self, peer: &Peer<'_>) -> ServiceState {
-        self.served.get(peer.listener()).copied().unwrap_or(ServiceState::Discard)
+        self.served.get(peer.listener().index()).copied().unwrap_or(ServiceState::Discard)
     }
 }
 

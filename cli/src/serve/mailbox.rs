@@ -6,7 +6,10 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use countersign::{Access, Handle, KeyRing, Limits, Server};
+use countersign::{
+    Access, Handle, KeyRing, Limits, Listener, ListenerId, Server, UnknownListenerError,
+};
+use log::error;
 
 use super::builtin::AnyService;
 use super::status;
@@ -34,10 +37,12 @@ pub(super) struct ListenerUpdate {
 
 impl ConfigUpdate {
     fn apply(&self, server: &mut Server<AnyService>) {
-        for (place, ListenerUpdate { keys, limits, access }) in self.listeners.iter().enumerate() {
-            server.replace_keys(place, keys.clone());
-            server.replace_limits(place, limits.clone());
-            server.replace_access(place, access.clone());
+        let ids: Vec<ListenerId> = server.listeners().iter().map(Listener::id).collect();
+        for (id, update) in ids.into_iter().zip(&self.listeners) {
+            if let Err(error) = update.apply(server, id) {
+                // Nobody is told that it was taken.
+                return error!("{error}");
+            }
         }
         server.set_busy_poll(self.busy_poll);
         server.set_close_expired(self.closes_revoked);
@@ -46,6 +51,18 @@ impl ConfigUpdate {
         }
         // Who has lost patience doesn't listen any more.
         let _ = self.taken.send(());
+    }
+}
+
+impl ListenerUpdate {
+    fn apply(
+        &self,
+        server: &mut Server<AnyService>,
+        id: ListenerId,
+    ) -> Result<(), UnknownListenerError> {
+        server.replace_keys(id, self.keys.clone())?;
+        server.replace_limits(id, self.limits.clone())?;
+        server.replace_access(id, self.access.clone())
     }
 }
 

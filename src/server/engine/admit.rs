@@ -4,6 +4,7 @@ use std::io;
 use std::time::SystemTime;
 
 use crate::contract::close::CloseReason;
+use crate::contract::listener_id::ListenerId;
 use crate::contract::peer::{PeerAddress, PeerId, SLOTS_MAX};
 use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
@@ -15,7 +16,7 @@ use crate::server::admission::Admission;
 use crate::server::admission_control;
 use crate::server::conn::{Conn, Phase};
 use crate::server::engine::Engine;
-use crate::server::listener::{Listener, ListenerId};
+use crate::server::listener::Listener;
 use crate::server::net::Net;
 use crate::server::timer::Timer;
 

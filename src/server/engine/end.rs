@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::contract::close::CloseReason;
+use crate::contract::listener_id::ListenerId;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
 use crate::proto::refusal::{Refusal, RefusalCode};
@@ -13,7 +14,7 @@ use crate::server::context;
 use crate::server::engine::Engine;
 use crate::server::event_log::{self, Ended};
 use crate::server::flags::Flags;
-use crate::server::listener::{Listener, ListenerId};
+use crate::server::listener::Listener;
 use crate::server::net::{Net, Readiness};
 use crate::server::timer::{SessionAge, Timer};
 
@@ -35,8 +36,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.acceptor.close();
         // Those whose greeting is put off have nothing to be told.
         for listener in 0..self.listeners.len() {
-            let listener = ListenerId::try_from(listener).unwrap_or_default();
-            while let Some((slot, _)) = self.timers.oldest(listener.into(), Timer::Delay) {
+            while let Some((slot, _)) = self.timers.oldest(listener, Timer::Delay) {
                 self.remove(slot, CloseReason::Stopped, now);
             }
         }

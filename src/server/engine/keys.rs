@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::contract::close::CloseReason;
+use crate::contract::listener_id::{ListenerId, UnknownListenerError};
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
 use crate::reactor::instant::Instant;
@@ -17,12 +18,19 @@ const CLOCK_TRUSTED: Duration = Duration::from_secs(60);
 impl<N: Net, S: Service> Engine<N, S> {
     /// Serves a listener's newcomers with other keys. Those who are in stay, until
     /// [`close_revoked`](Self::close_revoked) looks at them or a key of the new ring runs out.
-    pub fn replace_keys(&mut self, listener: usize, keys: KeyRing) {
-        if let Some(listener) = self.listeners.get_mut(listener) {
-            listener.replace_keys(keys);
-            // The next turn sees when these run out.
-            self.key_expiry = Some(Instant::default());
-        }
+    ///
+    /// # Errors
+    ///
+    /// The engine has no such listener.
+    pub fn replace_keys(
+        &mut self,
+        id: ListenerId,
+        keys: KeyRing,
+    ) -> Result<(), UnknownListenerError> {
+        self.listener_mut(id)?.replace_keys(keys);
+        // The next turn sees when these run out.
+        self.key_expiry = Some(Instant::default());
+        Ok(())
     }
 
     /// Closes the connections whose peers could not authenticate again as they did: their keys have

@@ -13,6 +13,7 @@ use slab::Slab;
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
 use crate::contract::limits::{Limits, Memory};
+use crate::contract::listener_id::{ListenerId, TooManyListenersError, UnknownListenerError};
 use crate::contract::outbox::Outbox;
 use crate::contract::peer::{PeerId, SLOTS_MAX};
 use crate::contract::reply::Reply;
@@ -28,7 +29,7 @@ use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::{Calls, Context};
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
-use crate::server::listener::{LISTENERS_MAX, Listener, ListenerId, ROOM_MAX};
+use crate::server::listener::{Listener, ROOM_MAX};
 use crate::server::net::{Net, Readiness};
 use crate::server::timer::{SessionAge, Timer};
 use crate::server::unauthenticated::Unauthenticated;
@@ -83,17 +84,24 @@ pub struct Engine<N: Net, S: Service> {
 }
 
 impl<N: Net, S: Service> Engine<N, S> {
-    /// An engine with these listeners. Listeners are numbered from 0, and so are the sockets that
-    /// listen for them, in the order of the listeners.
+    /// An engine with these listeners, which get their ids in this order. The sockets that listen
+    /// for them are numbered from 0, in the order of the listeners.
     ///
-    /// There are at most 256 listeners; more are left out.
-    pub fn new(net: N, listeners: impl IntoIterator<Item = Listener>, service: S) -> Self {
-        let listeners: Vec<Listener> = listeners.into_iter().take(LISTENERS_MAX).collect();
+    /// # Errors
+    ///
+    /// There are more than 256 listeners.
+    pub fn new(
+        net: N,
+        listeners: impl IntoIterator<Item = Listener>,
+        service: S,
+    ) -> Result<Self, TooManyListenersError> {
+        let numbered = listeners.into_iter().enumerate();
+        let identified = numbered.map(|(place, each)| Ok(each.identified(ListenerId::at(place)?)));
+        let listeners = identified.collect::<Result<Vec<_>, _>>()?;
         let room = connections(&listeners).min(ROOM_MAX);
-        let sockets = (0..=ListenerId::MAX).zip(&listeners);
-        let sockets = sockets.flat_map(|(number, listener)| vec![number; listener.sockets]);
+        let sockets = listeners.iter().flat_map(|each| vec![each.id; each.sockets]);
         let ages = listeners.iter().any(|listener| listener.limits.session_age_max.is_some());
-        Self {
+        Ok(Self {
             conns: Slab::with_capacity(room),
             timers: Timers::new(listeners.len(), room),
             ages: ages.then(|| Timers::new(listeners.len(), room)),
@@ -111,7 +119,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             net,
             service,
             listeners,
-        }
+        })
     }
 
     /// A connection may be waiting at a listening socket.
@@ -214,24 +222,45 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Serves within other limits from now on. Those who are in stay, even where they are more than
     /// a listener's limits allow; where their age had no limit, it counts from now. Until they are
     /// gone, they may hold more than [`memory_max`](Self::memory_max) says by then.
-    pub fn replace_limits(&mut self, listener: usize, limits: Limits, now: Instant) {
-        let Some(replaced) = self.listeners.get_mut(listener) else { return };
+    ///
+    /// # Errors
+    ///
+    /// The engine has no such listener.
+    pub fn replace_limits(
+        &mut self,
+        id: ListenerId,
+        limits: Limits,
+        now: Instant,
+    ) -> Result<(), UnknownListenerError> {
+        let replaced = self.listener_mut(id)?;
         let ages_before = replaced.limits.session_age_max.is_some();
         replaced.replace_limits(limits);
         let ages_now = replaced.limits.session_age_max.is_some();
         if ages_before != ages_now {
-            self.change_ages(listener, ages_now, now);
+            self.change_ages(id.index(), ages_now, now);
         }
         if outbox_room(&self.listeners) > self.outbox.capacity() {
             self.outbox = outbox(&self.listeners);
         }
+        Ok(())
     }
 
     /// Lets a listener's newcomers in by another list from now on. Those who are in stay.
-    pub fn replace_access(&mut self, listener: usize, access: Access) {
-        if let Some(listener) = self.listeners.get_mut(listener) {
-            listener.access = access;
-        }
+    ///
+    /// # Errors
+    ///
+    /// The engine has no such listener.
+    pub fn replace_access(
+        &mut self,
+        id: ListenerId,
+        access: Access,
+    ) -> Result<(), UnknownListenerError> {
+        self.listener_mut(id)?.access = access;
+        Ok(())
+    }
+
+    fn listener_mut(&mut self, id: ListenerId) -> Result<&mut Listener, UnknownListenerError> {
+        self.listeners.get_mut(id.index()).ok_or(UnknownListenerError(id))
     }
 
     /// The listeners, as they are now.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::contract::access::Access;
 use crate::contract::limits::Limits;
+use crate::contract::listener_id::ListenerId;
 use crate::contract::networks::Networks;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
@@ -26,17 +27,13 @@ use crate::stats::listener::{ListenerInfo, ListenerStats};
 /// The tables are allocated whole at start for so many connections at most; past that they grow.
 pub(super) const ROOM_MAX: usize = 1 << 16;
 
-/// The place of a listener among the server's, from 0.
-pub(super) type ListenerId = u8;
-
-/// The most listeners that a server has.
-pub(super) const LISTENERS_MAX: usize = 1 << ListenerId::BITS;
-
 /// One listener of a server: what it speaks, to how many, and what came of it so far.
 ///
 /// Listeners share the loop and nothing else: each has keys, limits and counters of its own.
 #[derive(Debug)]
 pub struct Listener {
+    /// Its place among the engine's listeners, which the engine sets.
+    pub(super) id: ListenerId,
     pub(super) name: String,
     addresses: Vec<Address>,
     /// How many sockets listen for it.
@@ -67,6 +64,7 @@ impl Listener {
     pub fn new(protocol: impl Into<Protocol>, limits: Limits) -> Self {
         let (protocol, limits) = (protocol.into(), limits.coherent());
         Self {
+            id: ListenerId::FIRST,
             name: String::new(),
             addresses: Vec::new(),
             access: Access::default(),
@@ -90,6 +88,11 @@ impl Listener {
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
+    }
+
+    /// The same as one of an engine's.
+    pub(super) fn identified(self, id: ListenerId) -> Self {
+        Self { id, ..self }
     }
 
     /// The same with other limits, as long as nobody has come.
@@ -129,6 +132,12 @@ impl Listener {
     pub fn proxies(mut self, from: Networks) -> Self {
         self.proxies = from;
         self
+    }
+
+    /// The id, with which a server replaces its keys, limits or access lists.
+    #[must_use]
+    pub fn id(&self) -> ListenerId {
+        self.id
     }
 
     /// The name; the first address, if none was given.
