@@ -11,15 +11,15 @@ use super::logging;
 use super::output::stdout;
 use super::serve::{MissingRing, PreparedListener, bound_of};
 
-/// Check a configuration as serve reads it
+/// Check a configuration file
 ///
-/// Reads the file and all keys, and looks up the addresses, but binds none and makes no ring. What
-/// is wrong is said in one line each, and sets the exit code. A file that is in order is shown as
-/// it would be served: one line for each listener, and the bound on memory.
+/// Reads the file and all keys as `serve` does, and resolves the addresses, but binds no address
+/// and creates no key file. Each error is printed on one line; the first one determines the exit
+/// code. For a valid file, it prints one line for each listener, and the maximum memory.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct CheckConfig {
-    /// The configuration
+    /// The configuration file
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

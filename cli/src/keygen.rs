@@ -8,19 +8,19 @@ use super::exit::Failure;
 use super::output::{stderr, stdout};
 use super::ring::{self, KeyOptions};
 
-/// Add a fresh random key to the ring
+/// Add a fresh random key to the key file
 ///
-/// Prints the key's id and fingerprint, never the key. Copy its line of the file to the ring of
-/// whoever shall hold it too, by a way that nobody listens to.
+/// Prints the id and the fingerprint of the key, but not the key. To share the key with the other
+/// end, copy its line of the file there over a secure channel.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Keygen {
-    /// What the key is called
+    /// Id of the key
     #[arg(default_value = "default", value_parser = ring::id)]
     id: String,
     #[command(flatten)]
     options: KeyOptions,
-    /// The file of keys [default: countersign/keys in the user's configuration directory]
+    /// The key file [default: countersign/keys in the user's configuration directory]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
     keys: Option<PathBuf>,
 }
@@ -30,7 +30,7 @@ Examples:
   countersign keygen garden                          a key for the dialect countersign/1
   countersign keygen gate --dialects raw,hex         a key for the dialects without ids
   countersign keygen py --dialects multiprocessing   a key for Python programs
-  countersign keygen guest --not-after 2027-01-31    a key that runs out
+  countersign keygen guest --not-after 2027-01-31    a key that expires
   countersign keygen shed --audience pump --keys /etc/shed/keys";
 
 impl Keygen {

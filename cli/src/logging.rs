@@ -17,7 +17,7 @@ use super::system;
 /// The options of verbs that log.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Logging {
-    /// How log lines are written
+    /// Format of log lines
     #[arg(
         long = "log-format",
         value_name = "FORMAT",
@@ -26,7 +26,7 @@ pub(crate) struct Logging {
         value_enum
     )]
     pub(crate) format: Format,
-    /// Which log lines are written
+    /// Which events are logged
     #[arg(
         long = "log-level",
         value_name = "LEVEL",
@@ -42,20 +42,20 @@ pub(crate) struct Logging {
 pub(crate) enum Format {
     /// `2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`
     Text,
-    /// An object with ts, level, msg and the record's keys
+    /// A JSON object with ts, level, msg and the fields of the event
     Json,
 }
 
 /// Which lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
-    /// What keeps the server from its work
+    /// Errors that keep the server from working
     Error,
-    /// And who was refused
+    /// Also refusals
     Warn,
-    /// And what the server does
+    /// Also what the server does
     Info,
-    /// And every connection
+    /// Also every connection
     Debug,
 }
 

@@ -44,7 +44,7 @@ use exit::{Failure, Kind};
 use output::{stderr, stdout};
 use signals::Claimed;
 
-/// Lets only those who know the key talk to your service.
+/// A small authentication server: only clients that hold a shared key reach your service.
 #[derive(Debug, Parser)]
 #[command(
     name = "countersign",
@@ -62,21 +62,21 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  countersign serve                        serve time stamps on 127.0.0.1:9527
-  countersign connect 127.0.0.1:9527       talk to it
+  countersign serve                        serve timestamps on 127.0.0.1:9527
+  countersign connect 127.0.0.1:9527       send messages to the server
   printf 'hello\\n' | countersign connect 127.0.0.1:9527
-  countersign check-config garden.toml     see whether a configuration is in order
-  countersign keygen garden                add a key to the ring
-  countersign keys list                    see what is on it
-  countersign load 127.0.0.1:9527 -z 10s   measure it
-  countersign ping 127.0.0.1:9527          see whether it serves
-  countersign proxy --help                 carry the connections of other programs";
+  countersign check-config garden.toml     check a configuration file
+  countersign keygen garden                add a key to the key file
+  countersign keys list                    list the keys
+  countersign load 127.0.0.1:9527 -z 10s   measure the server
+  countersign ping 127.0.0.1:9527          check whether the server works
+  countersign proxy --help                 tunnel the connections of other programs";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 65 bad key file, 66 no such file of keys or
-configuration, 69 cannot bind or connect, 74 the output cannot be written, 76 protocol
-violated, 77 refused, 78 bad configuration or no such key on the ring, 130 left by Ctrl-C.
-Every option is also read from the environment, as COUNTERSIGN_ and its name.";
+Exit codes: 0 success, 1 failure, 2 wrong usage, 65 bad key file, 66 key or configuration file
+not found, 69 cannot bind or connect, 74 cannot write output, 76 protocol violation, 77 refused,
+78 bad configuration or key not found, 130 interrupted by Ctrl-C.
+Every option can also be set in the environment, as COUNTERSIGN_ and its name.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

@@ -10,7 +10,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use countersign::{Dialect, FileRules, Key, KeyRing, KeyRingExt as _};
+use countersign::{Dialect, FileRules, Key, KeyRing, KeyRingExt as _, Validity};
 use etcetera::BaseStrategy as _;
 use zeroize::Zeroizing;
 
@@ -72,22 +72,31 @@ fn rules(path: &Path) -> FileRules {
     if is_credential { FileRules::secret().lent() } else { FileRules::secret() }
 }
 
+/// The name of a validity, in tables, JSON and metrics.
+pub(crate) fn validity_name(validity: Validity) -> &'static str {
+    match validity {
+        Validity::NotYet => "not-yet-valid",
+        Validity::Valid => "valid",
+        Validity::Expired => "expired",
+    }
+}
+
 /// What a fresh key is for.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KeyOptions {
-    /// The dialects that the key serves: countersign/1, raw, hex, multiprocessing
+    /// Dialects that the key is valid for: countersign/1, raw, hex, multiprocessing
     #[arg(long, value_name = "LIST", env = "COUNTERSIGN_DIALECTS",
           default_value = "countersign/1", value_delimiter = ',', value_parser = dialect)]
     dialects: Vec<Dialect>,
-    /// The one service that the key lets into, by the name that both ends know it by
+    /// The only audience that the key is valid for
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE",
           value_parser = option("audience"))]
     audience: Option<String>,
-    /// From when on the key is taken: 2027-01-31, or 2027-01-31T12:00:00Z
+    /// The key is valid from this date: 2027-01-31, or 2027-01-31T12:00:00Z
     #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_BEFORE",
           value_parser = option("not-before"))]
     not_before: Option<String>,
-    /// Until when the key is taken; a day counts to its end
+    /// The key is valid until this date; a day is included to its end
     #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_AFTER",
           value_parser = option("not-after"))]
     not_after: Option<String>,

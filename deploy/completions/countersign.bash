@@ -537,7 +537,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__ping)
-            opts="-c -i -q -h -V --config --process --proxy-header --key --count --interval --timeout --message --no-message --quiet --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
+            opts="-c -i -q -h -V --config --pid --proxy-header --key --count --interval --timeout --message --no-message --quiet --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -547,7 +547,7 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --process)
+                --pid)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -230,7 +230,7 @@ fn connections_are_counted_by_the_key_that_their_peers_hold() {
     wait_until(|| counts("new\\\\u{202e}") == (1.0, 1.0));
     let ran = home.run(&format!("status {admin}"), "");
     assert!(ran.out.contains("  keys         old "), "{}", ran.out);
-    assert!(ran.out.contains(" live, 2 open, 5 in all\n"), "{}", ran.out);
+    assert!(ran.out.contains(" valid, 2 open, 5 in all\n"), "{}", ran.out);
     assert!(ran.out.contains("new\\u{202e} ") && ran.out.contains(", 1 open, 1 in all\n"));
     drop(news);
     drop(olds);

@@ -1,4 +1,4 @@
-//! `ping --config` and `ping --process`: a health check that fits whatever is served.
+//! `ping --config` and `ping --pid`: a health check that fits whatever is served.
 
 use super::home::Home;
 use super::served::{Served, free_port};
@@ -27,7 +27,7 @@ fn a_process_is_pinged_as_it_serves() {
     {
         let socket = home.path(&format!("socket-{number}"));
         let server = home.serve(&format!("serve --bind unix:{} {options}", socket.display()));
-        let ping = format!("ping --process {}", server.id());
+        let ping = format!("ping --pid {}", server.id());
         let ran = home.run(&format!("{ping} --quiet"), "");
         assert_eq!((ran.code, &*ran.out), (Some(0), ""), "{options}: {}", ran.err);
         drop(server);
@@ -43,7 +43,7 @@ fn ports_are_those_of_the_command_line_and_the_environment() {
         let line = format!("COUNTERSIGN_BIND={bind} serve --proxy-from 127.0.0.1");
         let server = home.serve(&line);
         // The image of a container gives both the same environment.
-        let ping = format!("COUNTERSIGN_BIND={bind} ping --process {}", server.id());
+        let ping = format!("COUNTERSIGN_BIND={bind} ping --pid {}", server.id());
         let ran = home.run(&ping, "");
         assert_eq!(ran.code, Some(0), "{bind}: {}", ran.err);
         assert!(ran.out.starts_with("127.0.0.1:"), "{}", ran.out);
@@ -53,7 +53,7 @@ fn ports_are_those_of_the_command_line_and_the_environment() {
         assert_eq!(home.run(&format!("ping {port} --proxy-header"), "").code, Some(0));
     }
     let server = home.serve("serve");
-    let ran = home.run(&format!("ping --process {}", server.id()), "");
+    let ran = home.run(&format!("ping --pid {}", server.id()), "");
     ran.failed(78, &["any free port"]);
 }
 
@@ -70,7 +70,7 @@ fn every_listener_of_a_configuration_is_pinged() {
     let lines = [
         format!("ping --config {file}"),
         format!("COUNTERSIGN_CONFIG={file} ping"),
-        format!("ping --process {}", server.id()),
+        format!("ping --pid {}", server.id()),
     ];
     for line in &lines {
         let ran = home.run(line, "");
@@ -96,12 +96,12 @@ fn a_proxy_is_pinged_as_far_as_its_other_end() {
         Served::started(home.command(&line).spawn().unwrap(), 1)
     };
     let server = proxy("server", far, 9);
-    let ran = home.run(&format!("ping --process {}", server.id()), "");
+    let ran = home.run(&format!("ping --pid {}", server.id()), "");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(ran.out.contains("countersign/1, key default: its target wasn't asked"), "{ran:?}");
     drop(server);
     let client = proxy("client", near, far);
-    let ran = home.run(&format!("ping --process {}", client.id()), "");
+    let ran = home.run(&format!("ping --pid {}", client.id()), "");
     assert_ne!(ran.code, Some(0), "nobody is at the other end: {}", ran.out);
 }
 
@@ -112,9 +112,9 @@ fn options_that_would_do_nothing_are_refused_beside_a_configuration() {
     let file = home.write("served.toml", text).display().to_string();
     let serve = home.command(&format!("serve --config {file}"));
     let server = Served::started({ serve }.spawn().unwrap(), 1);
-    let process = format!("--process {}", server.id());
+    let process = format!("--pid {}", server.id());
     let config = format!("--config {file}");
-    for (source, name) in [(&process, "--process"), (&config, "--config")] {
+    for (source, name) in [(&process, "--pid"), (&config, "--config")] {
         for option in [
             "--dialect hex",
             "--records off",
@@ -158,7 +158,7 @@ fn options_that_would_do_nothing_are_refused_beside_a_configuration() {
 #[test]
 fn what_serves_nothing_is_not_pinged() {
     let home = Home::new();
-    let ran = home.run(&format!("ping --process {}", std::process::id()), "");
+    let ran = home.run(&format!("ping --pid {}", std::process::id()), "");
     ran.failed(69, &["it is another program than countersign"]);
     home.run("ping --config /no/file", "").failed(66, &["/no/file"]);
 }

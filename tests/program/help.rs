@@ -83,7 +83,7 @@ fn every_example_of_the_help_is_understood() {
 fn no_option_stands_under_a_heading_that_is_not_its_own() {
     let help = Home::new().run("serve -h", "").out;
     let (general, limits) = (help.find("\nOptions:").unwrap(), help.find("\nLimits:").unwrap());
-    let spoken = help.find("\nWhat is spoken").unwrap();
+    let spoken = help.find("\nProtocol").unwrap();
     let at = |option: &str| help.find(&format!("  --{option} ")).unwrap();
     for option in ["bind", "service", "log-format", "log-level"] {
         assert!((general..spoken).contains(&at(option)), "--{option}");

@@ -223,7 +223,7 @@ fn who_is_in_goes_when_its_key_runs_out_unless_told_otherwise() {
             })
             .collect();
         // The loops have nothing to do meanwhile but what they are asked here.
-        wait_until(|| open().1 == "over");
+        wait_until(|| open().1 == "expired");
         for client in &mut clients {
             assert_eq!(client.ask(b"still").is_ok(), stays, "{options}");
         }

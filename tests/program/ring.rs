@@ -24,10 +24,13 @@ fn the_list_has_a_line_for_each_key_and_no_secret() {
     let lines = words(&ran.out);
     let heads: Vec<&str> = lines.iter().map(|words| words[0]).collect();
     assert_eq!(heads, ["id", "garden", "gate", "old", "later"]);
-    assert_eq!(lines[1][2..], ["countersign/1", "pump", "live"]);
-    assert_eq!(lines[2][2..], ["raw,hex", "-", "live"]);
-    assert_eq!(lines[3][2..], ["countersign/1", "-", "ran", "out", "2020-02-01T00:00:00Z"]);
-    assert_eq!(lines[4][2..], ["countersign/1", "-", "not", "before", "2099-01-31T00:00:00Z"]);
+    assert_eq!(lines[1][2..], ["countersign/1", "pump", "valid"]);
+    assert_eq!(lines[2][2..], ["raw,hex", "-", "valid"]);
+    assert_eq!(lines[3][2..], ["countersign/1", "-", "expired", "at", "2020-02-01T00:00:00Z"]);
+    assert_eq!(
+        lines[4][2..],
+        ["countersign/1", "-", "not", "valid", "before", "2099-01-31T00:00:00Z"]
+    );
     let json = home.run("keys list --json", "");
     assert_eq!(home.run("COUNTERSIGN_JSON=1 keys list", "").out, json.out);
     for line in &lines[1..] {
@@ -52,9 +55,10 @@ fn a_ring_in_order_is_told_of_and_what_its_owner_should_know_is_warned_of() {
     let ran = home.run("keys check", "");
     ran.printed(&format!("{}: 4 keys, 2 valid now\n", home.ring().display()));
     let expected = [
-        "warning: the key gate has fewer than 16 bytes: who sees a proof can guess it; rotate it",
-        "warning: the key old ran out 2020-02-01T00:00:00Z, and is of no use; remove its line",
-        "warning: the key later is of no use before 2099-01-31T00:00:00Z",
+        "warning: the key gate is shorter than 16 bytes: anyone who sees a proof can guess it; \
+         rotate it",
+        "warning: the key old expired at 2020-02-01T00:00:00Z; remove its line",
+        "warning: the key later is not valid before 2099-01-31T00:00:00Z",
     ];
     assert_eq!(ran.err.lines().collect::<Vec<_>>(), expected);
     let keys = home.write("keys", "one  text:sixteen-bytes-and-more\n");
@@ -82,11 +86,11 @@ fn a_rotation_adds_a_key_behind_the_old_one_which_runs_out() {
     let home = Home::with_keys(RING);
     let ran = home.run("keys rotate garden --overlap 400d", "");
     let [old, new] = &words(&ran.out)[..] else { panic!("{ran:?}") };
-    let ["garden", print, "live", "until", end] = old[..] else { panic!("{ran:?}") };
-    let ["garden-2", new_print, "live"] = new[..] else { panic!("{ran:?}") };
+    let ["garden", print, "valid", "until", end] = old[..] else { panic!("{ran:?}") };
+    let ["garden-2", new_print, "valid"] = new[..] else { panic!("{ran:?}") };
     let ring = home.ring().display().to_string();
     let expected = format!(
-        "copy the line of garden-2 from {ring} to everyone who holds garden, in the place of \
+        "copy the line of garden-2 from {ring} to everyone who holds garden, to replace \
              the line of garden, before {end}\n"
     );
     assert_eq!(ran.err, expected);
@@ -154,9 +158,9 @@ fn both_keys_are_taken_while_the_overlap_lasts_and_then_the_new_one_alone() {
         };
         assert_eq!((lets_in("gate"), lets_in("gate-2")), (Some(0), Some(0)), "{dialect}");
         let ran = home.run("keys rotate gate --overlap 0s", "");
-        assert!(ran.out.starts_with("gate ") && ran.out.contains(" ran out 20"), "{}", ran.out);
+        assert!(ran.out.starts_with("gate ") && ran.out.contains(" expired at 20"), "{}", ran.out);
         assert!(
-            ran.err.contains(" to everyone who holds gate, in the place of its line; gate is no"),
+            ran.err.contains(" to everyone who holds gate, to replace its line; gate is no"),
             "{}",
             ran.err
         );
@@ -179,7 +183,7 @@ fn a_ring_whose_keys_have_all_run_out_serves_nobody() {
 fn what_can_not_be_rotated_stays_as_it_is() {
     let home = Home::with_keys(RING);
     let cases = [
-        ("shed", 78, "the key shed is not on the ring; `countersign keys list` shows those"),
+        ("shed", 78, "there is no key shed in the key file; `countersign keys list` shows its"),
         ("later", 2, "isn't valid before 2099-01-31T00:00:00Z; choose a longer --overlap"),
     ];
     for (id, code, said) in cases {

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use countersign::Validity;
 use countersign::stats::{KeyCounters, KeyInfo, ListenerStats, LoopTimes};
 use serde::{Deserialize, Serialize};
 
 use super::aggregate::{Labels, Snapshot};
 use super::process::Process;
-use crate::units;
 use crate::version::{COMMIT, VERSION};
+use crate::{ring, units};
 
 /// The value of `program`, which identifies a report of countersign.
 pub(crate) const PROGRAM: &str = "countersign";
@@ -213,11 +212,7 @@ impl Listener {
 
 impl Key {
     fn of(key: &KeyInfo, counters: KeyCounters, now: Duration) -> Self {
-        let state = match key.validity_at(now) {
-            Validity::NotYet => "early",
-            Validity::Valid => "live",
-            Validity::Expired => "over",
-        };
+        let state = ring::validity_name(key.validity_at(now));
         Self {
             id: key.id.clone(),
             fingerprint: key.fingerprint.clone(),
@@ -296,9 +291,12 @@ pub(crate) mod tests {
         let key = countersign::Key::new("garden", b"sixteen bytes or more").unwrap();
         let key = key.with_not_before(at(10)).with_not_after(at(20));
         let info = KeyInfo::from(&key);
-        for (second, state, is_taken) in
-            [(9, "early", false), (10, "live", true), (19, "live", true), (20, "over", false)]
-        {
+        for (second, state, is_taken) in [
+            (9, "not-yet-valid", false),
+            (10, "valid", true),
+            (19, "valid", true),
+            (20, "expired", false),
+        ] {
             let shown = Key::of(&info, KeyCounters::default(), at(second));
             assert_eq!((shown.state.as_str(), key.is_valid_at(at(second))), (state, is_taken));
         }
@@ -314,7 +312,7 @@ pub(crate) mod tests {
         assert_eq!(main["refused"], serde_json::json!({ "wrong-proof": 6 }));
         assert_eq!(main["closed"], serde_json::json!({ "finished": 4 }));
         assert_eq!(main["keys"][0]["not_after"], "2027-01-15T08:00:00Z");
-        assert_eq!(main["keys"][0]["state"], "live");
+        assert_eq!(main["keys"][0]["state"], "valid");
         assert_eq!(
             (&main["keys"][0]["open"], &main["keys"][0]["authenticated"]),
             (&4.into(), &10.into())

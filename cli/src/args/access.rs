@@ -5,20 +5,20 @@ use countersign::{Access, Networks};
 
 /// From where peers may come.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Who may connect")]
+#[command(next_help_heading = "Access control")]
 pub(crate) struct AccessArgs {
-    /// From where: addresses, networks such as 10.0.0.0/8, unix; may be given more than once
-    /// [default: everywhere]
+    /// Sources that can connect: addresses, networks such as 10.0.0.0/8, or unix; can be repeated
+    /// [default: all]
     #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_ALLOW", value_delimiter = ',')]
     allow: Vec<Networks>,
-    /// From where nobody may, even if --allow says otherwise
+    /// Sources that cannot connect, even if --allow includes them
     #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_DENY", value_delimiter = ',')]
     deny: Vec<Networks>,
-    /// The balancers by which everybody has to come; they send PROXY headers, version 1 or 2, and
-    /// the addresses in these count
+    /// Load balancers that all connections must come through; the client's address is taken from
+    /// their PROXY header, version 1 or 2
     ///
-    /// HAProxy sends the header by send-proxy-v2 or send-proxy, nginx by proxy_protocol. Whoever
-    /// may write it says where a client comes from: name nobody but the balancers.
+    /// HAProxy sends the header with send-proxy-v2 or send-proxy, nginx with proxy_protocol. A
+    /// sender of this header can claim any client address, so list only the load balancers.
     #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_PROXY_FROM", value_delimiter = ',')]
     proxy_from: Vec<Networks>,
 }

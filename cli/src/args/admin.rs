@@ -17,7 +17,7 @@ pub(crate) struct AdminArgs {
     /// Allow an --admin address that other machines can reach
     #[arg(long, env = "COUNTERSIGN_ADMIN_EXPOSED", value_parser = BoolishValueParser::new())]
     pub(crate) admin_exposed: bool,
-    /// The mode of the Unix socket of --admin
+    /// File mode of the --admin Unix socket
     #[arg(long, value_name = "MODE", env = "COUNTERSIGN_ADMIN_UNIX_MODE", default_value = "0600",
           value_parser = units::mode)]
     pub(crate) admin_unix_mode: u32,

@@ -12,43 +12,43 @@ use crate::units;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
-    /// Connections at one time
+    /// Maximum number of open connections
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "10000",
           value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     pub(crate) max_connections: usize,
-    /// Connections at one time that have not proved themselves
+    /// Maximum number of connections that have not authenticated
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_UNAUTHENTICATED", default_value = "4096",
           value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     max_unauthenticated: usize,
-    /// The same from one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]
+    /// The same for one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
           value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     max_per_address: Option<usize>,
-    /// From accept, or from the end of its delay, until the peer has proved itself
+    /// Time limit from accept, or from the end of the delay, until the peer has authenticated
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_HANDSHAKE_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     handshake_timeout: Duration,
-    /// From one message until the next begins; 0s is never
+    /// Time limit from the end of one message to the start of the next; 0s means no limit
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_IDLE_TIMEOUT", default_value = "5m",
           value_parser = units::time_or_never(units::SOME_TIME))]
     idle_timeout: Duration,
-    /// From a message's first byte until its last; 0s is never
+    /// Time limit from the first byte of a message to its last; 0s means no limit
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_MESSAGE_TIMEOUT", default_value = "30s",
           value_parser = units::time_or_never(units::SOME_TIME))]
     message_timeout: Duration,
-    /// While the peer takes nothing of what was written
+    /// Time limit while the peer accepts no output
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WRITE_TIMEOUT", default_value = "30s",
           value_parser = units::time(units::SOME_TIME))]
     write_timeout: Duration,
-    /// From the proof of a key until the connection is closed; 0s is never [default: 0s]
+    /// Time limit for an authenticated connection; 0s means no limit [default: 0s]
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_SESSION_MAX_AGE",
           value_parser = units::time_or_never(units::SOME_TIME))]
     session_max_age: Option<Duration>,
-    /// From the signal to stop until the last connection is closed; 0s closes all at once
+    /// Time limit for open connections after a signal to stop; 0s closes them at once
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_DRAIN_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::ANY_TIME))]
     drain_timeout: Duration,
-    /// What all connections together may keep of unfinished messages and unsent replies
+    /// Maximum memory for unfinished messages and unsent replies of all connections together
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_BUFFERED_MAX", default_value = "64m",
           value_parser = units::size(BUFFERED_LEAST..=BUFFERED_MAX))]
     buffered_max: usize,
@@ -59,11 +59,11 @@ pub(crate) struct LimitArgs {
 /// How networks with failed proofs are throttled.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ThrottleArgs {
-    /// Failed proofs from one IPv4 address or IPv6 /64 without consequence; above, it is delayed
+    /// Number of failed proofs above which one IPv4 address or IPv6 /64 is delayed
     #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_BURST", default_value = "10",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
     failure_burst: u32,
-    /// Failed proofs from one network above which it is rejected
+    /// Number of failed proofs above which it is rejected
     #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_LIMIT", default_value = "100",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
     failure_limit: u32,

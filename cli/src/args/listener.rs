@@ -24,11 +24,11 @@ const USER_TIMEOUT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_s
 #[derive(Debug, Clone, Args)]
 #[command(next_display_order = 0)]
 pub(crate) struct ListenerArgs {
-    /// What the log and the metrics call the listener [default: its first address]
+    /// Name of the listener in the log and in metrics [default: its first address]
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_NAME", value_parser = name)]
     pub(crate) name: Option<String>,
-    /// Where to listen: HOST:PORT, HOST, PORT or unix:/PATH; may be given more than once, and port
-    /// 0 is any free one
+    /// Address to listen on: HOST:PORT, HOST, PORT or unix:/PATH; can be repeated; port 0 means any
+    /// free port
     #[arg(
         long,
         value_name = "ADDR",
@@ -37,23 +37,23 @@ pub(crate) struct ListenerArgs {
         value_delimiter = ','
     )]
     pub(crate) bind: Vec<String>,
-    /// The mode of the files of Unix sockets: who may write, may connect
+    /// File mode of Unix sockets: anyone with write permission can connect
     #[arg(long, value_name = "MODE", env = "COUNTERSIGN_UNIX_MODE", default_value = "0600",
           value_parser = units::mode)]
     pub(crate) unix_mode: u32,
-    /// What is served
+    /// The service to run
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_SERVICE", default_value = "timestamp",
           value_parser = Choice(builtin_services))]
     pub(crate) service: BuiltinService,
-    /// Stamp in UTC instead of local time
+    /// Write timestamps in UTC instead of local time
     #[arg(long, env = "COUNTERSIGN_UTC", value_parser = BoolishValueParser::new())]
     pub(crate) utc: bool,
-    /// When nothing was heard of a peer over TCP for so long, ask whether it is there; 0s is never
+    /// Send TCP keepalive probes after this time without input; 0s disables them
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TCP_KEEPALIVE", default_value = "1m",
           value_parser = units::time_or_never(KEEPALIVE))]
     pub(crate) tcp_keepalive: Duration,
-    /// How long what was sent over TCP may lack its acknowledgement, and questions their answer;
-    /// 0s leaves it to the system [default: --write-timeout]
+    /// TCP_USER_TIMEOUT: how long sent data and keepalive probes may go unacknowledged; 0s uses the
+    /// system's default [default: --write-timeout]
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TCP_USER_TIMEOUT",
           value_parser = units::time(USER_TIMEOUT))]
     pub(crate) tcp_user_timeout: Option<Duration>,

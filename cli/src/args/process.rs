@@ -23,15 +23,15 @@ pub(crate) struct ConfigArgs {
 /// What holds for the whole process.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProcessArgs {
-    /// Look for input for so long before sleeping: quicker answers, at the price of a busy core
+    /// Spin for TIME before sleeping: replies are faster, but a core is always busy
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
           value_parser = units::time(units::ANY_TIME))]
     pub(crate) busy_poll: Duration,
-    /// Loops that serve, each on a thread of its own and with its part of the limits
+    /// Number of event loops, each on its own thread and with its share of the limits
     #[arg(long, value_name = "N", env = "COUNTERSIGN_WORKERS", default_value = "1",
           value_parser = units::count::<usize>(1..=WORKERS_MAX))]
     pub(crate) workers: usize,
-    /// Close the connections whose keys have run out, or are gone or changed after a reload
+    /// Close connections whose keys have expired, or were removed or changed by a reload
     #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub(crate) close_revoked: bool,

@@ -25,46 +25,47 @@ pub(crate) const MESSAGE_MAX_CAP: usize = 1 << 30;
 
 /// The protocol, which is the same at both ends.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "What is spoken (the same at both ends)")]
+#[command(next_help_heading = "Protocol (the same at both ends)")]
 pub(crate) struct ProtocolArgs {
     /// The handshake
     #[arg(long = "dialect", value_name = "NAME", env = "COUNTERSIGN_DIALECT",
           default_value = "countersign/1", value_parser = Choice(handshakes))]
     handshake: Handshake,
-    /// Whether each message is protected, in countersign/1
+    /// Protection of each message, in countersign/1
     #[arg(long, value_name = "WHEN", env = "COUNTERSIGN_RECORDS", default_value = "required",
           value_parser = Choice(protections))]
     records: Protection,
-    /// The service that is meant, in countersign/1; a server may be several [default: none]
+    /// Name of the service, in countersign/1: the client's must be one of the server's [default:
+    /// none]
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
           value_parser = audience)]
     audience: Vec<String>,
-    /// Where a message ends; records have their own ends [default: lines]
+    /// How messages are delimited; records have their own framing [default: lines]
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_FRAMING",
           value_parser = Choice(framings))]
     framing: Option<Framing>,
-    /// The hash under the HMAC of a proof in raw and hex: sha256 or md5
+    /// Hash function of the HMAC in raw and hex: sha256 or md5
     ///
-    /// md5 is for peers written before Python 3.8, and only in a build with the feature legacy-md5.
-    /// In multiprocessing it lets Pythons up to 3.11 use MD5, and the others go on with SHA-256.
+    /// md5 is for peers written for Python before 3.8. In multiprocessing, md5 accepts MD5 from
+    /// Python up to 3.11; later versions still use SHA-256.
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_MAC", default_value = "sha256",
           value_parser = mac)]
     pub(crate) mac: Mac,
-    /// In multiprocessing, speak with Red Hat's Pythons up to 3.11, which do without MD5
+    /// In multiprocessing, support Red Hat's builds of Python up to 3.11, which lack MD5
     #[arg(long, env = "COUNTERSIGN_RHEL", value_parser = BoolishValueParser::new())]
     pub(crate) rhel: bool,
-    /// One message and its reply on each connection
+    /// Exchange one message and its reply per connection
     #[arg(long, env = "COUNTERSIGN_ONCE", value_parser = BoolishValueParser::new())]
     pub(crate) once: bool,
-    /// The handshake alone: the server reports the verdict and closes; beats --once
+    /// Do only the handshake: the server reports the result and closes; overrides --once
     #[arg(long, env = "COUNTERSIGN_VERIFY_ONLY",
           value_parser = BoolishValueParser::new())]
     pub(crate) verify_only: bool,
-    /// The longest message, in bytes
+    /// Maximum size of a message, in bytes
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_MESSAGE_MAX", default_value = "64k",
           value_parser = units::size(1..=MESSAGE_MAX_CAP))]
     pub(crate) message_max: usize,
-    /// The file of keys [default: countersign/keys in the user's configuration directory]
+    /// The key file [default: countersign/keys in the user's configuration directory]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
     pub(crate) keys: Option<PathBuf>,
 }
@@ -255,12 +256,12 @@ fn mac(name: &str) -> Result<Mac, String> {
 fn handshakes() -> Vec<(Handshake, PossibleValue)> {
     let explained = |handshake: Handshake| {
         let help = match handshake.dialect {
-            Dialect::Countersign if handshake.shares_raw => "the same, and raw at the same port",
+            Dialect::Countersign if handshake.shares_raw => "the same, and raw on the same port",
             Dialect::Countersign => "both ends prove that they hold the key",
-            Dialect::Raw => "a challenge, answered with its HMAC as bytes",
-            Dialect::Hex => "a challenge, answered with its HMAC in hexadecimal digits",
-            Dialect::Multiprocessing => "that of Python's multiprocessing.connection",
-            _ => "no handshake: whoever connects is served",
+            Dialect::Raw => "the client answers a challenge with its HMAC, in binary",
+            Dialect::Hex => "the client answers a challenge with its HMAC, in hexadecimal",
+            Dialect::Multiprocessing => "the handshake of Python's multiprocessing.connection",
+            _ => "no handshake: every client is served",
         };
         (handshake, PossibleValue::new(handshake.name()).help(help))
     };
@@ -283,9 +284,9 @@ fn shown(protection: Protection) -> &'static str {
 fn protections() -> Vec<(Protection, PossibleValue)> {
     let explained = |protection: Protection| {
         let help = match protection {
-            Protection::Required => "always; who does without is refused",
-            Protection::Allowed => "if the other end does so too",
-            Protection::Off => "never; whoever relays the handshake owns the connection",
+            Protection::Required => "always; a peer without it is refused",
+            Protection::Allowed => "if the other end supports it too",
+            Protection::Off => "never; a relay of the handshake can take over the connection",
         };
         (protection, PossibleValue::new(shown(protection)).help(help))
     };
@@ -295,9 +296,9 @@ fn protections() -> Vec<(Protection, PossibleValue)> {
 fn framings() -> Vec<(Framing, PossibleValue)> {
     let explained = |framing: Framing| {
         let help = match framing {
-            Framing::Lines => "at LF or CRLF",
-            Framing::Chunks => "where a read ends, after at most 1,024 bytes",
-            _ => "after as many bytes as a 32-bit length in front says",
+            Framing::Lines => "LF or CRLF ends a message",
+            Framing::Chunks => "each read is a message, of at most 1,024 bytes",
+            _ => "a 32-bit length precedes each message",
         };
         (framing, PossibleValue::new(framing.name()).help(help))
     };

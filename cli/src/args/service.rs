@@ -24,8 +24,8 @@ pub(crate) fn builtin_services() -> Vec<(BuiltinService, PossibleValue)> {
     let value =
         |service: BuiltinService, help| (service, PossibleValue::new(service.name()).help(help));
     vec![
-        value(BuiltinService::Timestamp, "each message comes back with the time in front"),
-        value(BuiltinService::Echo, "each message comes back"),
-        value(BuiltinService::Discard, "each message is dropped"),
+        value(BuiltinService::Timestamp, "returns each message with the time in front"),
+        value(BuiltinService::Echo, "returns each message"),
+        value(BuiltinService::Discard, "drops each message"),
     ]
 }

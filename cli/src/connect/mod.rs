@@ -30,39 +30,39 @@ use frontend::{Frontend, Next};
 use input::Input;
 use terminal::Terminal;
 
-/// Talk to a server
+/// Connect to a server and exchange messages
 ///
-/// On a terminal it prompts: `quit` or the end of input leaves. Ctrl-C drops a line that was begun,
-/// and leaves where there is none. In a pipe each line is one message and each reply is printed on
-/// a line; many messages may be on their way, and it ends when all are answered. On a terminal,
-/// replies are shown with their control characters escaped.
+/// On a terminal it shows a prompt; `quit` or the end of input leaves it. Ctrl-C deletes the line,
+/// or leaves if the line is empty. In a pipe, each line is one message, and each reply is printed
+/// on one line. Many messages can be in flight; it ends when all are answered. On a terminal,
+/// control characters in replies are escaped.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Connect {
-    /// Where the server listens: HOST:PORT, HOST, PORT or unix:/PATH
+    /// Address of the server: HOST:PORT, HOST, PORT or unix:/PATH
     #[arg(default_value = SERVER)]
     address: String,
-    /// Sign with the key of this id [default: the first that serves the dialect]
+    /// Id of the key to authenticate with [default: the first key for the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
     key: Option<String>,
-    /// How long connecting, and each reply, may take; 0s is without end
+    /// Time limit for connecting, and for each reply; 0s means no limit
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "10s",
           value_parser = units::time_or_never(units::SOME_TIME))]
     timeout: Duration,
-    /// Try again so many times while the server can't be reached or is busy
+    /// Retry up to N times while the server can't be reached or is busy
     ///
-    /// A pause is a random time: at first up to 100 ms, then up to twice as much each time, and
-    /// never more than 10 s. There is no second try after a refusal that has to do with the key.
-    /// A connection that was lost between two messages is made anew, but no message is sent again
-    /// that may have been received.
+    /// The pause before each attempt is random: at first up to 100 ms, then up to twice as long
+    /// each time, and at most 10 s. A refusal because of the key is not retried. A connection that
+    /// was lost between two messages is opened again, but a message that may have been received is
+    /// not sent again.
     #[arg(long, value_name = "N", env = "COUNTERSIGN_RETRY", default_value = "0",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
     retry: u32,
     /// Don't wait for replies, for a service that doesn't answer each message
     ///
-    /// What the server says is printed all the same. In a pipe it ends when the server has closed
-    /// the connection, or has said nothing for as long as --timeout. In raw, hex and open, nothing
-    /// tells then whether the server took the messages.
+    /// Messages from the server are still printed. In a pipe, it ends when the server closes the
+    /// connection or sends nothing for --timeout. In raw, hex and open, you then can't tell whether
+    /// the server has accepted the messages.
     #[arg(long, env = "COUNTERSIGN_NO_REPLY", value_parser = BoolishValueParser::new())]
     no_reply: bool,
     #[command(flatten)]

@@ -1,27 +1,27 @@
-//! `countersign keys check`: whether the ring is in order.
+//! `countersign keys check`: errors and warnings about a key file.
 
 use std::time::Duration;
 
 use clap::Args;
-use countersign::Key;
+use countersign::{Key, Validity};
 
-use super::{State, Where};
+use super::{KeyFileArg, validity};
 use crate::exit::Failure;
 use crate::output::{stderr, stdout};
 use crate::{ring, system, units};
 
-/// A key that runs out within this time is warned of.
+/// There is a warning about a key that expires within this time.
 const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Check the ring as a server reads it
+/// Check the key file as a server reads it
 ///
-/// A ring that can't be used fails with 65, and the first line at fault. One that can is warned of
-/// on stderr where a key is short, runs out within 30 days, or is of no use to anybody.
+/// If the file can't be used, the first error is printed, and the exit code is 65. Otherwise there
+/// is a warning on stderr for each key that is short, expires within 30 days, or is not valid now.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(super) struct Check {
     #[command(flatten)]
-    place: Where,
+    file: KeyFileArg,
 }
 
 const EXAMPLES: &str = "\
@@ -31,7 +31,7 @@ Examples:
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let path = self.place.path()?;
+        let path = self.file.path()?;
         let ring = ring::inspect(&path)?;
         let now = system::unix_time();
         for key in ring.keys() {
@@ -39,35 +39,30 @@ impl Check {
                 stderr().line(format_args!("warning: the key {} {warning}", key.id()));
             }
         }
-        let live = ring.keys().filter(|key| key.is_valid_at(now)).count();
+        let valid = ring.keys().filter(|key| key.is_valid_at(now)).count();
         let all = ring.keys().count();
         let keys = if all == 1 { "key" } else { "keys" };
-        stdout().line(format_args!("{}: {all} {keys}, {live} valid now", path.display()));
+        stdout().line(format_args!("{}: {all} {keys}, {valid} valid now", path.display()));
         Ok(())
     }
 }
 
-/// What its owner should know of a key.
+/// The warnings about a key.
 fn warnings(key: &Key, now: Duration) -> Vec<String> {
     let mut warnings = Vec::new();
     if key.is_short() {
-        let text = "has fewer than 16 bytes: who sees a proof can guess it; rotate it";
+        let text = "is shorter than 16 bytes: anyone who sees a proof can guess it; rotate it";
         warnings.push(text.to_owned());
     }
-    match (State::of(key, now), key.not_after()) {
-        (State::Early(beginning), _) => {
-            warnings.push(format!("is of no use before {}", units::date(beginning)));
-        }
-        (State::Over(end), _) => {
+    let dated = validity(key, now);
+    match (key.validity_at(now), key.not_after()) {
+        (Validity::NotYet, _) => warnings.push(format!("is {dated}")),
+        (Validity::Expired, _) => warnings.push(format!("{dated}; remove its line")),
+        (Validity::Valid, Some(end)) if end <= now + SOON => {
             let end = units::date(end);
-            warnings.push(format!("ran out {end}, and is of no use; remove its line"));
+            warnings.push(format!("expires at {end}; rotate it, unless you have done so"));
         }
-        (State::Live, Some(end)) if end <= now + SOON => {
-            let end = units::date(end);
-            let remedy = "rotate it, unless that is done";
-            warnings.push(format!("runs out {end}; {remedy}"));
-        }
-        (State::Live, _) => {}
+        (Validity::Valid, _) => {}
     }
     warnings
 }
@@ -85,16 +80,16 @@ mod tests {
         let now = 20_819 * day;
         let cases: [(&str, &[&str]); 8] = [
             ("text:sixteen-bytes-and-more", &[]),
-            ("text:short dialects=raw", &["has fewer than 16 bytes"]),
+            ("text:short dialects=raw", &["is shorter than 16 bytes"]),
             (
                 "text:sixteen-bytes-and-more not-after=2027-01-31T00:00:00Z",
-                &["runs out 2027-01-31"],
+                &["expires at 2027-01-31"],
             ),
             ("text:sixteen-bytes-and-more not-after=2027-01-31T00:00:01Z", &[]),
-            ("text:sixteen-bytes-and-more not-after=2026-12-31", &["ran out 2027-01-01"]),
+            ("text:sixteen-bytes-and-more not-after=2026-12-31", &["expired at 2027-01-01"]),
             ("text:sixteen-bytes-and-more not-before=2027-01-01", &[]),
-            ("text:sixteen-bytes-and-more not-before=2027-01-02", &["is of no use before 2027-01"]),
-            ("text:s not-after=2026-12-30 dialects=raw", &["has fewer", "ran out 2026-12-31"]),
+            ("text:sixteen-bytes-and-more not-before=2027-01-02", &["is not valid before 2027-01"]),
+            ("text:s not-after=2026-12-30 dialects=raw", &["is shorter", "expired at 2026-12-31"]),
         ];
         for (line, expected) in cases {
             let ring = KeyRing::parse(format!("key {line}").as_bytes()).unwrap();

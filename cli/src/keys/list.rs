@@ -1,4 +1,4 @@
-//! `countersign keys list`: what is on the ring.
+//! `countersign keys list`: the keys of a file as a table or as JSON, without their secrets.
 
 use std::time::Duration;
 
@@ -7,24 +7,23 @@ use clap::builder::BoolishValueParser;
 use countersign::{Key, KeyRing};
 use serde_json::{Value, json};
 
-use super::{State, Where, validity};
+use super::{KeyFileArg, validity};
 use crate::escape::{self, Escaped};
 use crate::exit::Failure;
 use crate::output::stdout;
 use crate::{ring, system, units};
 
-/// List the keys of the ring, without their secrets
+/// List the keys of the key file, without their secrets
 ///
-/// A fingerprint is for two people to find out that they hold the same key. A validity has the
-/// time in UTC.
+/// Two people can compare fingerprints to check that they hold the same key. Dates are in UTC.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(super) struct List {
-    /// An array of objects instead of a table
+    /// Print a JSON array instead of a table
     #[arg(long, env = "COUNTERSIGN_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
     #[command(flatten)]
-    place: Where,
+    file: KeyFileArg,
 }
 
 const EXAMPLES: &str = "\
@@ -36,7 +35,7 @@ const HEAD: [&str; 5] = ["id", "fingerprint", "dialects", "audience", "validity"
 
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let ring = ring::inspect(&self.place.path()?)?;
+        let ring = ring::inspect(&self.file.path()?)?;
         let now = system::unix_time();
         let text = if self.json { objects(&ring, now) } else { table(&ring, now) };
         stdout().write(text);
@@ -77,11 +76,6 @@ fn objects(ring: &KeyRing, now: Duration) -> String {
 }
 
 fn object(key: &Key, now: Duration) -> Value {
-    let state = match State::of(key, now) {
-        State::Live => "live",
-        State::Early(_) => "early",
-        State::Over(_) => "over",
-    };
     json!({
         "id": key.id(),
         "fingerprint": key.fingerprint(),
@@ -89,7 +83,7 @@ fn object(key: &Key, now: Duration) -> Value {
         "audience": key.audience(),
         "not_before": key.not_before().map(units::date),
         "not_after": key.not_after().map(units::date),
-        "state": state,
+        "state": ring::validity_name(key.validity_at(now)),
         "short": key.is_short(),
     })
 }
@@ -113,9 +107,9 @@ mod tests {
         let table = table(&ring, NOW);
         let expected = "\
 id      fingerprint       dialects       audience  validity
-garden  ################  countersign/1  -         live until 2027-02-01T00:00:00Z
-gate    ################  raw,hex        door      ran out 2027-01-01T00:00:00Z
-shed    ################  countersign/1  -         not before 2027-02-01T00:00:00Z
+garden  ################  countersign/1  -         valid until 2027-02-01T00:00:00Z
+gate    ################  raw,hex        door      expired at 2027-01-01T00:00:00Z
+shed    ################  countersign/1  -         not valid before 2027-02-01T00:00:00Z
 ";
         let hidden = |text: String, key: &Key| text.replace(&key.fingerprint(), &"#".repeat(16));
         assert_eq!(ring.keys().fold(table, hidden), expected);
@@ -133,11 +127,14 @@ shed    ################  countersign/1  -         not before 2027-02-01T00:00:0
             "audience": "door",
             "not_before": null,
             "not_after": "2027-01-01T00:00:00Z",
-            "state": "over",
+            "state": "expired",
             "short": true,
         });
         assert_eq!(keys[1], expected);
-        assert_eq!((&keys[0]["state"], &keys[2]["state"]), (&json!("live"), &json!("early")));
+        assert_eq!(
+            (&keys[0]["state"], &keys[2]["state"]),
+            (&json!("valid"), &json!("not-yet-valid"))
+        );
         assert_eq!(keys.as_array().map(Vec::len), Some(3));
     }
 }

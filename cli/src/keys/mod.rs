@@ -1,4 +1,4 @@
-//! `countersign keys`: what is on the ring, whether it is in order, and a fresh key for an old one.
+//! `countersign keys`: lists, checks and rotates the keys of a key file.
 
 mod check;
 mod list;
@@ -14,9 +14,9 @@ use crate::exit::Failure;
 use crate::ring;
 use crate::units;
 
-/// List, check and rotate the keys of the ring
+/// List, check and rotate keys
 ///
-/// No secret is ever shown.
+/// Secrets are never shown.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Keys {
@@ -26,9 +26,9 @@ pub(crate) struct Keys {
 
 const EXAMPLES: &str = "\
 Examples:
-  countersign keys list                         what is on the ring
-  countersign keys check                        whether it is in order
-  countersign keys rotate garden --overlap 7d   a fresh key for an old one";
+  countersign keys list                         list the keys
+  countersign keys check                        check the key file
+  countersign keys rotate garden --overlap 7d   replace a key";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -47,46 +47,27 @@ impl Keys {
     }
 }
 
-/// Which ring it is about.
+/// The option that names the key file.
 #[derive(Debug, Args)]
-struct Where {
-    /// The file of keys [default: countersign/keys in the user's configuration directory]
+struct KeyFileArg {
+    /// The key file [default: countersign/keys in the user's configuration directory]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
     keys: Option<PathBuf>,
 }
 
-impl Where {
+impl KeyFileArg {
     fn path(self) -> Result<PathBuf, Failure> {
         self.keys.map_or_else(ring::default_path, Ok)
     }
 }
 
-/// How a key stands at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Live,
-    /// It isn't taken before that.
-    Early(Duration),
-    /// It isn't taken since then.
-    Over(Duration),
-}
-
-impl State {
-    fn of(key: &Key, now: Duration) -> Self {
-        match (key.validity_at(now), key.not_before(), key.not_after()) {
-            (Validity::Expired, _, Some(end)) => Self::Over(end),
-            (Validity::NotYet, Some(beginning), _) => Self::Early(beginning),
-            _ => Self::Live,
-        }
-    }
-}
-
-/// The state in words.
+/// Whether a key is valid, with the date when that changes.
 fn validity(key: &Key, now: Duration) -> String {
-    match (State::of(key, now), key.not_after()) {
-        (State::Live, None) => "live".to_owned(),
-        (State::Live, Some(end)) => format!("live until {}", units::date(end)),
-        (State::Early(beginning), _) => format!("not before {}", units::date(beginning)),
-        (State::Over(end), _) => format!("ran out {}", units::date(end)),
+    let [start, end] = [key.not_before(), key.not_after()].map(|date| date.map(units::date));
+    match (key.validity_at(now), start, end) {
+        (Validity::NotYet, Some(start), _) => format!("not valid before {start}"),
+        (Validity::Expired, _, Some(end)) => format!("expired at {end}"),
+        (Validity::Valid, _, Some(end)) => format!("valid until {end}"),
+        (validity, ..) => ring::validity_name(validity).to_owned(),
     }
 }

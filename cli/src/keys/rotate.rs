@@ -1,4 +1,4 @@
-//! `countersign keys rotate`: a fresh key for an old one, and some time in which both are taken.
+//! `countersign keys rotate`: replaces a key; for some time, both keys are valid.
 
 use std::ops::Range;
 use std::path::Path;
@@ -7,44 +7,44 @@ use std::time::Duration;
 use clap::Args;
 use countersign::Key;
 
-use super::{Where, validity};
+use super::{KeyFileArg, validity};
 use crate::exit::{Failure, Kind};
 use crate::output::{stderr, stdout};
 use crate::ring::{self, KeyFileEdit, KeyOptions};
 use crate::{system, units};
 
-/// Add a fresh key for an old one, which runs out
+/// Replace a key with a fresh one, and let the old one expire
 ///
-/// The fresh key stands behind the old one in the ring, with the same dialects and audience and the
-/// next id that is free: garden, garden-2, garden-3. The old key runs out when the overlap is over,
-/// or earlier if it would have. Prints the ids and fingerprints of both, never a key.
+/// The fresh key is added after the old one, with the same dialects and audience and the next free
+/// id: garden, garden-2, garden-3. The old key expires after the overlap, or at its own end if that
+/// is earlier. Prints the ids and fingerprints of both keys, but not the keys.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(super) struct Rotate {
-    /// The key that is to be replaced
+    /// Id of the key to replace
     #[arg(value_parser = ring::id)]
     id: String,
-    /// How long the old key is still taken; 0s if others know it
+    /// How long the old key stays valid; use 0s if it has leaked
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_OVERLAP", default_value = "7d",
           value_parser = units::time(Duration::ZERO..=OVERLAP_MAX))]
     overlap: Duration,
     #[command(flatten)]
-    place: Where,
+    file: KeyFileArg,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   countersign keys rotate garden
   countersign keys rotate garden --overlap 30d
-  countersign keys rotate garden --overlap 0s     the old key is known to others";
+  countersign keys rotate garden --overlap 0s     the old key has leaked";
 
-/// Past this nobody remembers that there is something left to do.
+/// After this time, nobody remembers that the old key is still valid.
 const OVERLAP_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 impl Rotate {
     pub(super) fn run(self) -> Result<(), Failure> {
         let now = system::unix_time();
-        let path = self.place.path()?;
+        let path = self.file.path()?;
         let [old, new] = rotate(&path, &self.id, now + self.overlap)?;
         for key in [&old, &new] {
             let shown = format!("{} {} {}", key.id(), key.fingerprint(), validity(key, now));
@@ -53,28 +53,22 @@ impl Rotate {
         let (old, new, end) = (old.id(), new.id(), old.not_after().filter(|end| *end > now));
         let path = path.display();
         let copy = format!("copy the line of {new} from {path} to everyone who holds {old}");
-        match end.map(units::date) {
-            Some(end) => {
-                let text = format!("{copy}, in the place of the line of {old}, before {end}");
-                stderr().line(text);
-            }
-            None => {
-                let text = format!("{copy}, in the place of its line; {old} is no longer accepted");
-                stderr().line(text);
-            }
-        }
+        stderr().line(match end.map(units::date) {
+            Some(end) => format!("{copy}, to replace the line of {old}, before {end}"),
+            None => format!("{copy}, to replace its line; {old} is no longer accepted"),
+        });
         Ok(())
     }
 }
 
-/// Adds a fresh key for an old one, which runs out at this time if not earlier. Returns both.
+/// Adds a fresh key for an old one, which expires at this time or earlier. Returns both.
 fn rotate(path: &Path, id: &str, until: Duration) -> Result<[Key; 2], Failure> {
-    // It says what is missing, where a change would make it.
+    // An edit would create a missing file, where rotating must fail.
     ring::inspect(path)?;
     let mut edit = KeyFileEdit::begin(path)?;
     let old = edit.ring.key(id).cloned().ok_or_else(|| {
-        let remedy = "`countersign keys list` shows those that are";
-        Failure::new(Kind::Configuration, format!("the key {id} is not on the ring; {remedy}"))
+        let remedy = "`countersign keys list` shows its keys";
+        Failure::new(Kind::Configuration, format!("there is no key {id} in the key file; {remedy}"))
     })?;
     if let Some(beginning) = old.not_before().filter(|beginning| until <= *beginning) {
         let beginning = units::date(beginning);
@@ -84,7 +78,8 @@ fn rotate(path: &Path, id: &str, until: Duration) -> Result<[Key; 2], Failure> {
     }
     let fresh = successor(id, |id| edit.ring.key(id).is_none());
     let line = line(&edit.text, id).ok_or_else(|| {
-        let text = format!("{} was changed by somebody else just now; try again", path.display());
+        let text =
+            format!("{} was changed by another program meanwhile; try again", path.display());
         Failure::new(Kind::General, text)
     })?;
     let behind = match edit.text[line.end..].iter().position(|&byte| byte == b'\n') {
@@ -98,7 +93,7 @@ fn rotate(path: &Path, id: &str, until: Duration) -> Result<[Key; 2], Failure> {
     let old = match old.not_after() {
         Some(end) if end <= until => old,
         _ => {
-            run_out(&mut edit, line, until);
+            set_not_after(&mut edit, line, until);
             old.with_not_after(until)
         }
     };
@@ -109,8 +104,7 @@ fn rotate(path: &Path, id: &str, until: Duration) -> Result<[Key; 2], Failure> {
 /// The longest id that a key can have, in bytes.
 const ID_MAX: usize = 64;
 
-/// The next id that is free: garden, garden-2, garden-3. The front of one that is long is cut, so
-/// that the number has room.
+/// The next free id: garden, garden-2, garden-3. A long id is shortened, so that the number fits.
 fn successor(id: &str, is_free: impl Fn(&str) -> bool) -> String {
     let numbered = id.rsplit_once('-').and_then(|(stem, number)| {
         let number = number.parse::<u32>().ok()?;
@@ -125,7 +119,7 @@ fn successor(id: &str, is_free: impl Fn(&str) -> bool) -> String {
     next.into_iter().find(|id| is_free(id)).unwrap_or_default()
 }
 
-/// The mark that some editors put in front of UTF-8.
+/// The byte order mark that some editors put in front of UTF-8.
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// Where the line of a key is, from its beginning to its last option.
@@ -152,8 +146,8 @@ fn fields(line: &str) -> Vec<Range<usize>> {
     ranges.filter(|range| !range.is_empty()).collect()
 }
 
-/// Gives the key of a line an end, instead of the one that it has.
-fn run_out(edit: &mut KeyFileEdit, line: Range<usize>, end: Duration) {
+/// Sets the date on which the key of a line expires.
+fn set_not_after(edit: &mut KeyFileEdit, line: Range<usize>, end: Duration) {
     const OPTION: &str = "not-after=";
     let option = format!("{OPTION}{}", units::date(end));
     let text = str::from_utf8(&edit.text[line.clone()]).unwrap_or_default();

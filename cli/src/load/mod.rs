@@ -45,36 +45,36 @@ const STEPS: u64 = 1000;
 
 /// Measure a server with many clients
 ///
-/// Every reply is checked. Without -q it is a closed loop: a client says the next message when it
-/// has heard the reply. With -q it is an open loop: messages are due at a rate, and latency counts
-/// from when they were due, so that a stall of the server shows.
+/// Every reply is checked. Without -q it is a closed loop: a client sends the next message when it
+/// has received the reply. With -q it is an open loop: messages are due at a fixed rate, and
+/// latency is measured from when they were due, so that stalls of the server show.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, after_help = EXITS)]
 pub(crate) struct Load {
-    /// Where the server listens: HOST:PORT, HOST, PORT or unix:/PATH
+    /// Address of the server: HOST:PORT, HOST, PORT or unix:/PATH
     #[arg(default_value = SERVER)]
     address: String,
-    /// Clients at one time
+    /// Number of clients
     #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_CONNECTIONS",
           default_value = "50", value_parser = units::count::<u64>(1..=CLIENTS_MAX))]
     connections: u64,
-    /// End when so many messages are answered or have failed
+    /// Stop after N messages were answered or have failed
     #[arg(short = 'n', long, value_name = "N", env = "COUNTERSIGN_COUNT",
           value_parser = units::count::<u64>(1..=COUNT_MAX))]
     count: Option<u64>,
-    /// End after so much time [default: 10s, if there is no -n]
+    /// Stop after this time [default: 10s, without -n]
     #[arg(short = 'z', long, value_name = "TIME", env = "COUNTERSIGN_DURATION",
           value_parser = units::time(units::SOME_TIME))]
     duration: Option<Duration>,
-    /// Messages that each client may have on their way
+    /// Messages that each client can have in flight
     #[arg(short = 'P', long, value_name = "DEPTH", env = "COUNTERSIGN_PIPELINE",
           default_value = "1", value_parser = units::count::<u64>(1..=PIPELINE_MAX))]
     pipeline: u64,
-    /// Messages a second, of all clients together
+    /// Messages per second, of all clients together
     #[arg(short = 'q', long, value_name = "RATE", env = "COUNTERSIGN_RATE",
           value_parser = units::count::<u64>(1..=RATE_MAX))]
     rate: Option<u64>,
-    /// With -q: when messages are due
+    /// With -q: how the messages are spaced
     #[arg(
         long,
         value_name = "NAME",
@@ -83,52 +83,53 @@ pub(crate) struct Load {
         value_enum
     )]
     arrival: Spacing,
-    /// With --arrival burst: how many are due at once
+    /// With --arrival burst: messages per burst
     #[arg(long, value_name = "N", env = "COUNTERSIGN_BURST", default_value = "10",
           value_parser = units::count::<u32>(1..=RATE_MAX))]
     burst: u32,
-    /// Bytes of a message
+    /// Size of a message, in bytes
     #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_SIZE", default_value = "32",
           value_parser = units::size(1..=MESSAGE_MAX_CAP))]
     size: usize,
-    /// Connect anew for each message
+    /// Open a new connection for each message
     #[arg(long, env = "COUNTERSIGN_RECONNECT", value_parser = BoolishValueParser::new())]
     reconnect: bool,
-    /// Clients beside the others that go through the handshake and say nothing
+    /// Number of additional clients that authenticate and send nothing
     #[arg(long, value_name = "N", env = "COUNTERSIGN_IDLE", default_value = "0",
           value_parser = units::count::<u64>(0..=CLIENTS_MAX))]
     idle: u64,
-    /// Measure nothing for so long at first
+    /// Time at the start that is not measured
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WARMUP", default_value = "0s",
           value_parser = units::time(units::ANY_TIME))]
     warmup: Duration,
-    /// How clients hang up: with a good-bye, which keeps their port for a while, or with a reset
+    /// How clients close connections: with FIN, which keeps the local port in use for a while, or
+    /// with RST
     #[arg(long, value_name = "HOW", env = "COUNTERSIGN_CLOSE", default_value = "fin", value_enum)]
     close: Ending,
-    /// Addresses that clients come from, in turn; for more connections than one has ports
+    /// Source addresses of the clients, in turn; for more connections than one address has ports
     #[arg(long, value_name = "IP", env = "COUNTERSIGN_SOURCE", value_delimiter = ',')]
     source: Vec<IpAddr>,
-    /// Connections that are begun a second, at most
+    /// Maximum number of new connections per second
     #[arg(long, value_name = "RATE", env = "COUNTERSIGN_CONNECT_RATE",
           value_parser = units::count::<u64>(1..=RATE_MAX))]
     connect_rate: Option<u64>,
-    /// From dialling until the handshake is over
+    /// Time limit for connecting and the handshake
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     connect_timeout: Duration,
-    /// How long a reply may take; 0s is no limit [default: 10s with -n alone]
+    /// Time limit for a reply; 0s means no limit [default: 10s with -n alone]
     ///
-    /// It counts from when the message is sent. A client whose reply takes longer gives up its
-    /// connection, and the messages that it waits for have failed. If time ends the load, there is
-    /// no limit unless you set one: a late reply is measured, and one that hasn't come at the end
-    /// counts as never answered.
+    /// It is measured from when the message is sent. If a reply takes longer, the client closes the
+    /// connection, and the messages that it waits for count as failed. If -z ends the load, there
+    /// is no limit unless you set one: a late reply is measured, and a reply that is missing at the
+    /// end counts as never answered.
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_REPLY_TIMEOUT",
           value_parser = units::time(units::ANY_TIME))]
     reply_timeout: Option<Duration>,
-    /// Sign with the key of this id [default: the first that serves the dialect]
+    /// Id of the key to authenticate with [default: the first key for the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
     key: Option<String>,
-    /// How the report is written
+    /// Format of the report
     #[arg(
         long,
         value_name = "FORMAT",
@@ -137,14 +138,15 @@ pub(crate) struct Load {
         value_enum
     )]
     output: Output,
-    /// Where the report is written [default: stdout]
+    /// File to write the report to [default: stdout]
     #[arg(short = 'o', long, value_name = "FILE", env = "COUNTERSIGN_OUTPUT_FILE")]
     output_file: Option<PathBuf>,
-    /// Exit with 1 if this holds; may be given more than once
+    /// Exit with 1 if this condition holds; can be repeated
     ///
-    /// A figure, < or >, and a value: p50, p99.9, mean or max with a time, errors or success with a
-    /// share, rate with a number. 'p99>5ms', 'errors>0.1%', 'rate<10k'. The figures are those of
-    /// the messages that were due: if 1 % of them were never answered, p99 is above any time.
+    /// A condition is a figure, < or >, and a value, such as 'p99>5ms', 'errors>0.1%' or
+    /// 'rate<10k'. p50, p99.9, mean and max take a time, errors and success a share, rate a number.
+    /// The figures cover all messages that were due: if 1 % of them were never answered, p99 is
+    /// above any time.
     #[arg(long, value_name = "CONDITION", env = "COUNTERSIGN_FAIL_IF", value_delimiter = ',')]
     fail_if: Vec<Threshold>,
     #[command(flatten)]
@@ -154,22 +156,22 @@ pub(crate) struct Load {
 const EXAMPLES: &str = "\
 Examples:
   countersign load 127.0.0.1:9527 -c 50 -z 10s          as fast as the server answers
-  countersign load 127.0.0.1:9527 -c 50 -P 16 -n 1m     with 16 messages on their way each
-  countersign load 127.0.0.1:9527 --reconnect -c 64     connections a second
-  countersign load 127.0.0.1:9527 -q 10k -z 30s         10,000 messages a second, open loop
+  countersign load 127.0.0.1:9527 -c 50 -P 16 -n 1m     with 16 messages in flight each
+  countersign load 127.0.0.1:9527 --reconnect -c 64     connections per second
+  countersign load 127.0.0.1:9527 -q 10k -z 30s         10,000 messages per second, open loop
   countersign load unix:/run/garden.sock -z 10s         over a Unix socket
   countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'";
 
 const EXITS: &str = "\
-Exit code 1 if a --fail-if holds. If nothing was answered: 77 if the server refused most
-connections, 76 if most replies were wrong, else 69.";
+Exit code 1 if a --fail-if condition holds. If nothing was answered: 77 if the server refused
+most connections, 76 if most replies were wrong, 69 otherwise.";
 
 /// When messages of an open loop are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Spacing {
-    /// At equal distances
+    /// At equal intervals
     Even,
-    /// At random, as many independent users would
+    /// At random intervals, as from many independent users
     Poisson,
     /// Several at once
     Burst,

@@ -13,13 +13,13 @@ use crate::escape;
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// For people
+    /// Readable text
     Text,
-    /// One object
+    /// A JSON object
     Json,
     /// A line of names and a line of values
     Csv,
-    /// Nothing; the exit code says it
+    /// Nothing; only the exit code
     Quiet,
 }
 

@@ -18,55 +18,56 @@ use super::output::{stderr, stdout};
 use super::{config, system, units};
 use target::{Check, Target};
 
-/// Check whether a server serves
+/// Check whether a server works
 ///
-/// Each ping is a connection of its own, which goes as far as something is proved: in countersign/1
-/// and in multiprocessing both ends prove that they hold the key. In raw, hex and open the server
-/// proves nothing, so a message is sent and its answer awaited. Exit code 0 says that every ping
-/// was answered.
+/// Each ping is a new connection. In countersign/1 and multiprocessing, a ping succeeds when both
+/// ends have proved that they hold the key. In raw, hex and open, the server proves nothing, so
+/// ping sends a message and waits for the reply. Exit code 0 means that every ping was answered.
 ///
-/// With --config or --process, every listener is pinged as it is configured: its addresses,
-/// dialect, keys and audience are those of the server, and a balancer's listener is sent a PROXY
-/// header. Options that say the same are refused beside them.
+/// With --config or --pid, every listener is pinged with its own addresses, dialect, keys and
+/// audience, and a listener behind a load balancer is sent a PROXY header. Options that set these
+/// things can't be combined with --config or --pid.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Ping {
-    /// Where the server listens: HOST:PORT, HOST, PORT or unix:/PATH [default: 127.0.0.1:9527]
+    /// Address of the server: HOST:PORT, HOST, PORT or unix:/PATH [default: 127.0.0.1:9527]
     address: Option<String>,
-    /// Ping all that `serve --config FILE` serves; an ADDRESS beats it
+    /// Ping all listeners of `serve --config FILE`; ADDRESS overrides it
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
-    /// Ping all that the process of this number serves or carries, by its command line; an ADDRESS
-    /// beats it
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_PROCESS",
+    /// Ping all listeners of the process with this id, according to its command line; ADDRESS
+    /// overrides it
+    #[arg(long, value_name = "N", env = "COUNTERSIGN_PID",
           value_parser = units::count::<u32>(1..=PID_MAX))]
-    process: Option<u32>,
-    /// Send a PROXY header first, as a balancer's own health check does
+    pid: Option<u32>,
+    /// Send a PROXY header first, as the health check of a load balancer does
     #[arg(long, env = "COUNTERSIGN_PROXY_HEADER", value_parser = BoolishValueParser::new())]
     proxy_header: bool,
-    /// Sign with the key of this id [default: the first that serves the dialect]
+    /// Id of the key to authenticate with [default: the first key for the dialect]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
     key: Option<String>,
-    /// How many times
+    /// Number of pings
     #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_COUNT", default_value = "1",
           value_parser = units::count::<u64>(1..=1_000_000_000))]
     count: u64,
-    /// From the end of one ping until the next begins; 0s is at once
+    /// Pause between pings; 0s means none
     #[arg(short = 'i', long, value_name = "TIME", env = "COUNTERSIGN_INTERVAL",
           default_value = "1s", value_parser = units::time(units::ANY_TIME))]
     interval: Duration,
-    /// How long one ping may take
+    /// Time limit for one ping
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "2s",
           value_parser = units::time(units::SOME_TIME))]
     timeout: Duration,
-    /// Send this and await the answer, in any dialect [default: `ping`, in raw, hex and open]
+    /// Send this text and wait for the reply, in any dialect [default: `ping`, in raw, hex and
+    /// open]
     #[arg(long, value_name = "TEXT", env = "COUNTERSIGN_MESSAGE")]
     message: Option<String>,
-    /// Send no message: in raw, hex and open it is enough that the connection stays for a moment
+    /// Send no message: in raw, hex and open, check only that the connection stays open for a
+    /// moment
     #[arg(long, env = "COUNTERSIGN_NO_MESSAGE", value_parser = BoolishValueParser::new(),
           conflicts_with = "message")]
     no_message: bool,
-    /// Print nothing; the exit code says it
+    /// Print nothing; only set the exit code
     #[arg(short = 'q', long, env = "COUNTERSIGN_QUIET", value_parser = BoolishValueParser::new())]
     quiet: bool,
     #[command(flatten)]
@@ -81,7 +82,7 @@ Examples:
   countersign ping 127.0.0.1:9527 --dialect raw --no-message
   countersign ping unix:/run/garden.sock
   countersign ping --config /etc/countersign/countersign.toml
-  countersign ping --process 1 --quiet";
+  countersign ping --pid 1 --quiet";
 
 /// Linux has no greater number for a process.
 const PID_MAX: u64 = 1 << 22;
@@ -92,7 +93,7 @@ const MOMENT: Duration = Duration::from_millis(250);
 /// The header of a connection that is the balancer's own: version 2, LOCAL, and no address.
 const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
-/// The options that say how to ping what --config or --process names. The others say what it is,
+/// The options that say how to ping what --config or --pid names. The others say what it is,
 /// which is known then.
 const HOW: [&str; 5] = ["--key", "--count", "--interval", "--timeout", "--quiet"];
 
@@ -103,10 +104,10 @@ impl Ping {
     }
 
     fn targets(&self) -> Result<Vec<Target>, Failure> {
-        let address = match (&self.address, self.process, &self.config) {
+        let address = match (&self.address, self.pid, &self.config) {
             (Some(address), ..) => address,
             (_, Some(pid), _) => {
-                refuse_beside("--process")?;
+                refuse_beside("--pid")?;
                 return Target::all_of(&target::argv_of(pid)?);
             }
             (_, _, Some(file)) => {
@@ -225,7 +226,7 @@ impl Ping {
     }
 }
 
-/// Refuses options that were typed beside --config or --process and would do nothing. A variable
+/// Refuses options that were typed beside --config or --pid and would do nothing. A variable
 /// may be set for others.
 fn refuse_beside(source: &str) -> Result<(), Failure> {
     let argv: Vec<_> = std::env::args_os().collect();

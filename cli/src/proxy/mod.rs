@@ -41,25 +41,27 @@ use relay::{Relay, Route};
 use shared::Role;
 use stats::{RelayPublisher, RelayWaker};
 
-/// Carry the connections of other programs in countersign/1
+/// Tunnel the connections of other programs through countersign/1
 ///
-/// One proxy stands beside the client and one beside the server; both have the same key. Between
-/// them both ends prove that they hold the key, and nobody can change, repeat, drop or cut off
-/// bytes without its being noticed. Everybody can read them. There is no way to fall back to less.
+/// One proxy runs beside the client and one beside the server, and both hold the same key. Each
+/// proves to the other that it holds the key. Nobody between them can change, repeat, drop or
+/// truncate data unnoticed, but anyone on the path can read it. There is no fallback to less
+/// protection.
 ///
-/// SIGINT and SIGTERM stop gracefully: nobody is let in any more, and what is open goes on until
-/// its end or --drain-timeout. A second one stops at once. SIGHUP reads the keys again, SIGUSR1 has
-/// the log say how everything is.
+/// SIGINT and SIGTERM stop the proxy gracefully: it accepts no new connections, and open ones
+/// continue until they end or --drain-timeout passes. A second signal stops it at once. SIGHUP
+/// reloads the keys. SIGUSR1 logs a status report.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Proxy {
-    /// Which end of countersign/1 this is
+    /// Which end of the tunnel this is
     #[arg(long, value_name = "ROLE", env = "COUNTERSIGN_ROLE", value_enum)]
     role: Role,
-    /// Where to listen, as HOST:PORT: at all addresses of a name; port 0 is any free one
+    /// Address to listen on, as HOST:PORT; a name stands for all its addresses; port 0 means any
+    /// free port
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
     listen: String,
-    /// Whom to dial for each connection, as HOST:PORT; a name is looked up anew each time
+    /// Address to connect to, as HOST:PORT; a name is resolved for each connection
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TO")]
     to: String,
     #[command(flatten)]
@@ -83,17 +85,18 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Between the proxies (the same at both ends)")]
 struct Tunnel {
-    /// The service that is meant; a server may be several [default: none]
+    /// Name of the service: the client's must be one of the server's [default: none]
     #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
           value_parser = super::args::protocol::audience)]
     audience: Vec<String>,
-    /// The file of keys [default: countersign/keys in the user's configuration directory]
+    /// The key file [default: countersign/keys in the user's configuration directory]
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
     keys: Option<PathBuf>,
-    /// As a client, the id of the key to use [default: the first for countersign/1]
+    /// For the client: id of the key to authenticate with [default: the first key for
+    /// countersign/1]
     #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
     key: Option<String>,
-    /// Close the connections whose keys go at a reload, or run out
+    /// Close connections whose keys have expired, or were removed or changed by a reload
     #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     close_revoked: bool,

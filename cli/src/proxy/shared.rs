@@ -16,9 +16,9 @@ use super::lookup::Lookup;
 /// Which end of `countersign/1` this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Role {
-    /// From plain at --listen to countersign/1 at --to
+    /// Accepts plain connections at --listen, and connects to --to in countersign/1
     Client,
-    /// From countersign/1 at --listen to plain at --to
+    /// Accepts countersign/1 at --listen, and connects to --to in plain TCP
     Server,
 }
 

@@ -43,16 +43,17 @@ use reload::{ConfigSource, Reload};
 use worker::{Commands, Worker};
 use workers::Workers;
 
-/// Serve those who hold a key
+/// Serve clients that hold a key
 ///
-/// Without --keys, the ring in the user's configuration directory is used, and made with one fresh
-/// key if it isn't there. SIGINT and SIGTERM stop gracefully: what has arrived is answered. A
-/// second one stops at once. SIGHUP reads the configuration and the keys again, SIGUSR1 has the
-/// log say how everything is.
+/// Without --keys, the server uses the key file in the user's configuration directory, and creates
+/// it with one fresh key if it does not exist. SIGINT and SIGTERM stop the server gracefully: it
+/// answers the messages that have arrived. A second signal stops it at once. SIGHUP reloads the
+/// configuration and the keys. SIGUSR1 logs a status report.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, next_display_order = BEHIND_THE_LISTENER)]
 pub(crate) struct Serve {
-    /// A file with any of these options, and with several listeners; see `countersign check-config`
+    /// A configuration file with any of these options, and with one or more listeners; see
+    /// `countersign check-config`
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]

@@ -17,7 +17,7 @@ use super::{system, units};
 use http::StatusPage;
 use render::render;
 
-/// Show what a server does
+/// Show the status of a server
 ///
 /// Reads the status page of the admin listener, which `countersign serve --admin` opens. With
 /// --watch it refreshes the report and shows rates.
@@ -33,7 +33,7 @@ pub(crate) struct Status {
     /// Print the report as JSON
     #[arg(long, env = "COUNTERSIGN_JSON", value_parser = BoolishValueParser::new())]
     json: bool,
-    /// How long to wait for the answer
+    /// Time limit for the answer
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     timeout: Duration,

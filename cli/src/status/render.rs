@@ -140,10 +140,10 @@ impl Renderer {
 
     fn key(&self, key: &Key) -> String {
         let state = Escaped(&key.state).to_string();
-        let tone = if state == "live" { Tone::Good } else { Tone::Bad };
+        let tone = if state == "valid" { Tone::Good } else { Tone::Bad };
         let (id, fingerprint) = (Escaped(&key.id), Escaped(&key.fingerprint));
         let mut line = format!("{id} {fingerprint} {}", self.tone(tone, &state));
-        if let Some(first) = key.not_before.as_deref().filter(|_| state == "early") {
+        if let Some(first) = key.not_before.as_deref().filter(|_| state == "not-yet-valid") {
             let _ = write!(line, " from {}", Escaped(first));
         }
         if let Some(last) = &key.not_after {
@@ -237,8 +237,8 @@ mod tests {
             "  refused      6 wrong-proof",
             "  closed       4 finished",
             "  throttled    2 networks now, 0 connections delayed",
-            "  keys         garden 9c0e5fa31166ee20 live until 2027-01-15T08:00:00Z, 4 open, 10 in",
-            "               shed 97b38ef587995590 live, 0 open, 0 in all",
+            "  keys         garden 9c0e5fa31166ee20 valid until 2027-01-15T08:00:00Z, 4 open, 10",
+            "               shed 97b38ef587995590 valid, 0 open, 0 in all",
             "a\"\\n\\é: echo",
         ];
         for line in lines {
