@@ -14,6 +14,7 @@ use crate::proto::framing::{FrameFormat, Framing};
 use crate::proto::protocol::Protocol;
 use crate::proto::session::Session;
 use crate::proto::session::event::Event;
+use crate::reactor::token::Token;
 
 /// Tries a service without sockets: one peer that is let in at once.
 ///
@@ -48,7 +49,7 @@ impl<S: Service> Loopback<S> {
     pub fn at(mut service: S, now: SystemTime) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).into();
         let peer = Peer {
-            id: PeerId(1),
+            id: PeerId(Token::from(1)),
             key: Some("loopback"),
             dialect: Dialect::Countersign,
             is_protected: true,

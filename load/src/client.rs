@@ -7,12 +7,11 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign::{
-    Address, Dial, Event, FrameFormat, PeerId, Protocol, Refusal, RefusalCode, Session,
-};
+use countersign::reactor::token::Token;
+use countersign::{Address, Dial, Event, FrameFormat, Protocol, Refusal, RefusalCode, Session};
 use mio::event::Event as Readiness;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 
 use crate::dial;
 use crate::failure::Failure;
@@ -161,7 +160,7 @@ impl LoadClient {
         shared: &mut Shared,
     ) -> Visit {
         debug_assert!(self.sent.is_empty() && self.state == State::Disconnected, "one at a time");
-        self.generation = PeerId::generation_after(self.generation);
+        self.generation = Token::generation_after(self.generation);
         self.dial = Some(dial);
         self.session = Some(session);
         self.state = State::Connecting;
@@ -226,7 +225,7 @@ impl LoadClient {
     ) -> Visit {
         let Some(dial) = &mut self.dial else { return Visit::On };
         // What is late of an attempt that has lost is told to the winner, which finds nothing.
-        let token = Token(PeerId::new(slot, self.generation).0);
+        let token = mio::Token(Token::new(slot, self.generation).into());
         let interest = Interest::READABLE | Interest::WRITABLE;
         let watch = |socket: BorrowedFd<'_>| {
             shared.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)

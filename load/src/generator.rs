@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::random::{self, Pool};
+use countersign::reactor::token::Token;
 use countersign::unix_time::since_epoch;
-use countersign::{Dial, Dialect, NoUsableKeyError, PeerId, Protocol, Session, ToAddresses, clock};
+use countersign::{Dial, Dialect, NoUsableKeyError, Protocol, Session, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
@@ -269,17 +270,17 @@ impl Load {
     }
 
     fn event(&mut self, event: &Event, now: Nanos) {
-        let name = PeerId(event.token().0);
-        let Some(client) = self.clients.get_mut(name.slot()) else { return };
-        if client.generation as usize != name.generation() {
+        let token = Token::from(event.token().0);
+        let Some(client) = self.clients.get_mut(token.slot()) else { return };
+        if client.generation != token.generation() {
             return;
         }
         let answered = self.shared.message_source.answered();
-        let visit = client.visit(name.slot(), event, now, &self.protocol, &mut self.shared);
+        let visit = client.visit(token.slot(), event, now, &self.protocol, &mut self.shared);
         if self.shared.message_source.answered() > answered {
             (self.failed, self.timed_out) = (0, 0);
         }
-        self.settle(name.slot(), visit, now);
+        self.settle(token.slot(), visit, now);
     }
 
     /// Sends the messages that are due on available clients.

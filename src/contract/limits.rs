@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::contract::peer::SLOTS_MAX;
+use crate::reactor::token::SLOTS_MAX;
 
 /// The server allocates room for the longest reply when it is created.
 const REPLY_MAX_CAP: usize = (1 << 30) + (64 << 10);

@@ -6,54 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use crate::contract::listener_id::ListenerId;
 use crate::proto::dialect::Dialect;
 use crate::proto::handshake::countersign::schedule::Exporter;
+use crate::reactor::token::Token;
 
-/// Half of a name's bits are the slot, half the generation.
-const HALF: u32 = usize::BITS / 2;
-
-/// The most slots that a name can tell apart, and a slot that no connection has.
-pub(crate) const SLOTS_MAX: usize = (1 << HALF) - 1;
-
-/// Names one connection: its slot in the loop's slab, and the generation of the slot's tenant.
-///
-/// The slab gives a slot anew as soon as it is free, so what is said of a slot alone, such as an
-/// event of the same batch, could hit the next tenant. A generation comes again only after four
-/// thousand million connections (65,534 on 32-bit machines).
+/// Names one connection. No other connection of the server has the same name, not even a later one
+/// in the same slot, until four thousand million others have come (65,534 on 32-bit machines).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerId(#[doc(hidden)] pub usize);
-
-impl PeerId {
-    #[doc(hidden)]
-    #[must_use]
-    pub fn new(slot: usize, generation: u32) -> Self {
-        debug_assert!(slot <= SLOTS_MAX, "the limit on connections is capped");
-        Self(slot | (generation as usize) << HALF)
-    }
-
-    #[doc(hidden)]
-    #[must_use]
-    pub fn slot(self) -> usize {
-        self.0 & SLOTS_MAX
-    }
-
-    /// No connection has generation 0.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn generation(self) -> usize {
-        self.0 >> HALF
-    }
-
-    /// The generation of the next connection. It wraps around, skipping 0.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn generation_after(generation: u32) -> u32 {
-        let last = u32::try_from(SLOTS_MAX).unwrap_or(u32::MAX);
-        if generation >= last { 1 } else { generation + 1 }
-    }
-}
+pub struct PeerId(pub(crate) Token);
 
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.generation(), self.slot())
+        write!(f, "{}.{}", self.0.generation(), self.0.slot())
     }
 }
 
@@ -158,12 +120,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_its_slot_and_its_generation() {
-        for (slot, generation) in [(0, 1), (7, 40_000), (SLOTS_MAX, 1)] {
-            let name = PeerId::new(slot, generation);
-            assert_eq!((name.slot(), name.generation()), (slot, generation as usize));
-        }
-        assert_eq!(PeerId::new(7, 3).to_string(), "3.7");
+    fn a_name_shows_the_generation_and_the_slot() {
+        assert_eq!(PeerId(Token::new(7, 3)).to_string(), "3.7");
     }
 
     #[test]
@@ -178,12 +136,5 @@ mod tests {
             let given: SocketAddr = given.parse().unwrap();
             assert_eq!(PeerAddress::from(given).to_string(), named);
         }
-    }
-
-    #[test]
-    fn generations_wrap_past_that_of_nobody() {
-        let last = PeerId(usize::MAX).generation();
-        assert_eq!(PeerId::generation_after(0), 1);
-        assert_eq!(PeerId::generation_after(u32::try_from(last).unwrap()), 1);
     }
 }

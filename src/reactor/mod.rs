@@ -1,5 +1,5 @@
-//! What every event loop needs, whatever it serves: time, lists and timers of constant cost,
-//! accepting, and limits on repeated log lines.
+//! What every event loop needs, whatever it serves: time, timers and lists of constant cost, names
+//! of entries, accepting, and limits on repeated log lines.
 //!
 //! The server uses these parts, and so do the loops of the program. They are no part of the stable
 //! API.
@@ -9,3 +9,4 @@ pub mod instant;
 pub mod linked_slab;
 pub mod rate_limit;
 pub mod timers;
+pub mod token;

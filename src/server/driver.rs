@@ -14,11 +14,12 @@ use crate::clock;
 use crate::contract::access::Access;
 use crate::contract::limits::{Limits, Memory};
 use crate::contract::listener_id::{ListenerId, UnknownListenerError};
-use crate::contract::peer::{PeerId, SLOTS_MAX};
+use crate::contract::peer::PeerId;
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
 use crate::reactor::instant::Instant;
+use crate::reactor::token::{self, SLOTS_MAX};
 use crate::server::engine::{Engine, TellError};
 use crate::server::handle::{Handle, Request};
 use crate::server::listener::Listener;
@@ -413,12 +414,12 @@ impl<S: Service> Server<S> {
 
 /// Tells the engine of an event. Says whether it was one that only wakes the loop.
 fn report<S: Service>(engine: &mut Engine<MioNet, S>, event: &Event) -> bool {
-    let peer = PeerId(event.token().0);
-    match (peer.generation(), peer.slot()) {
+    let token = token::Token::from(event.token().0);
+    match (token.generation(), token.slot()) {
         (0, WAKER) => return true,
         (0, socket) => engine.listener_ready(socket),
         _ => engine.event(
-            peer,
+            PeerId(token),
             Readiness {
                 readable: event.is_readable() || event.is_read_closed(),
                 ended: event.is_read_closed(),

@@ -90,8 +90,8 @@ impl Net for MioNet {
         }
     }
 
-    fn watch(&mut self, socket: &mut TcpStream, PeerId(name): PeerId) -> io::Result<()> {
-        self.poll.registry().register(socket, Token(name), interest())
+    fn watch(&mut self, socket: &mut TcpStream, PeerId(token): PeerId) -> io::Result<()> {
+        self.poll.registry().register(socket, Token(token.into()), interest())
     }
 
     fn read(&mut self, socket: &mut TcpStream, into: &mut [u8]) -> io::Result<usize> {

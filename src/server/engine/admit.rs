@@ -5,13 +5,14 @@ use std::time::SystemTime;
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
-use crate::contract::peer::{PeerAddress, PeerId, SLOTS_MAX};
+use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
 use crate::proto::handshake::CHALLENGE;
 use crate::proto::refusal::Refusal;
 use crate::proto::session::Session;
 use crate::reactor::acceptor::AcceptFailure;
 use crate::reactor::instant::Instant;
+use crate::reactor::token::SLOTS_MAX;
 use crate::server::admission::Admission;
 use crate::server::admission_control;
 use crate::server::conn::{Conn, Phase};
@@ -215,8 +216,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         wall: SystemTime,
     ) {
         let listener = &mut self.listeners[usize::from(number)];
-        let generation = PeerId::generation_after(self.generation);
-        let slot = self.conns.vacant_key();
+        let token = self.conns.next_token();
         let mut nonce = [0; CHALLENGE];
         let random = match listener.protocol.dialect().authenticates() {
             true => self.net.random(&mut nonce),
@@ -224,23 +224,24 @@ impl<N: Net, S: Service> Engine<N, S> {
         };
         let watched = random.and_then(|()| match phase {
             Phase::Delayed { .. } => Ok(()),
-            _ => self.net.watch(&mut socket, PeerId::new(slot, generation)),
+            _ => self.net.watch(&mut socket, PeerId(token)),
         });
         if let Err(error) = watched {
             self.log.unavailable(now, address, &error);
             listener.counters.count(CloseReason::Unavailable);
             return;
         }
-        self.generation = generation;
         let session = Session::server(&listener.protocol, nonce);
         let unauthenticated = match phase {
-            Phase::AwaitingProxyHeader => listener.unauthenticated.enter_proxied(address, slot),
-            _ => listener.unauthenticated.enter(address, slot),
+            Phase::AwaitingProxyHeader => {
+                listener.unauthenticated.enter_proxied(address, token.slot())
+            }
+            _ => listener.unauthenticated.enter(address, token.slot()),
         };
         listener.open += 1;
-        let conn = Conn::new(socket, (number, generation), session, unauthenticated, phase, now);
-        let entered = self.conns.insert(conn);
-        debug_assert_eq!(entered, slot, "the slab gives the slot that it promised");
+        let tenant = (number, token.generation());
+        let conn = Conn::new(socket, tenant, session, unauthenticated, phase, now);
+        let slot = self.conns.insert(conn);
         self.timers.start(slot, (number.into(), phase.first_timer()), now);
         match phase {
             Phase::AwaitingProxyHeader => {}

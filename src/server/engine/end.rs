@@ -9,6 +9,7 @@ use crate::contract::service::Service;
 use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::Timers;
+use crate::reactor::token::Token;
 use crate::server::conn::Conn;
 use crate::server::context;
 use crate::server::engine::Engine;
@@ -42,7 +43,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         // What has arrived may not have been reported: a turn sees a limited number of events.
         let arrived = Readiness { readable: true, ..Readiness::default() };
-        for (slot, conn) in &mut self.conns {
+        for (slot, conn) in self.conns.iter_mut() {
             conn.notice(arrived);
             if !conn.flags.set(Flags::QUEUED, true) {
                 self.ready.push(slot);
@@ -137,7 +138,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn change_ages(&mut self, listener: usize, counts: bool, now: Instant) {
         let room = self.conns.capacity();
         let ages = self.ages.get_or_insert_with(|| Timers::new(self.listeners.len(), room));
-        for (slot, conn) in &self.conns {
+        for (slot, conn) in self.conns.iter() {
             if usize::from(conn.listener) == listener && conn.unauthenticated.is_none() {
                 ages.stop(slot, (listener, SessionAge));
                 if counts {
@@ -244,7 +245,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         listener.open -= 1;
         listener.held -= conn.bytes_buffered();
         listener.counters.count(why);
-        let peer = PeerId::new(slot, conn.generation);
+        let peer = PeerId(Token::new(slot, conn.generation));
         let ended = Ended { peer, listener: &listener.name, lasted: conn.since.passed(now), why };
         match conn
             .unauthenticated

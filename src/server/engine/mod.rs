@@ -8,14 +8,12 @@ use std::fmt;
 use std::io;
 use std::time::SystemTime;
 
-use slab::Slab;
-
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
 use crate::contract::limits::{Limits, Memory};
 use crate::contract::listener_id::{ListenerId, TooManyListenersError, UnknownListenerError};
 use crate::contract::outbox::Outbox;
-use crate::contract::peer::{PeerId, SLOTS_MAX};
+use crate::contract::peer::PeerId;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 use crate::proto::blocks::Blocks;
@@ -25,6 +23,7 @@ use crate::proto::session::Session;
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::Timers;
+use crate::reactor::token::{SLOTS_MAX, Token, TokenSlab, Tokened};
 use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
 use crate::server::context::{Calls, Context};
 use crate::server::event_log::EventLog;
@@ -57,7 +56,7 @@ pub struct Engine<N: Net, S: Service> {
     net: N,
     service: S,
     listeners: Vec<Listener>,
-    conns: Slab<Conn<N, S>>,
+    conns: TokenSlab<Conn<N, S>>,
     timers: Timers<Timer>,
     /// How old the connections are, where they may become too old.
     ages: Option<Timers<SessionAge>>,
@@ -72,8 +71,6 @@ pub struct Engine<N: Net, S: Service> {
     outbox: Outbox,
     /// What a session has to say itself, on its way into the outbox.
     control_out: Vec<u8>,
-    /// The generation of the latest connection.
-    generation: u32,
     /// The server is stopping, and must have stopped by then.
     drain: Option<Instant>,
     /// Sessions end as their keys run out.
@@ -102,7 +99,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let sockets = listeners.iter().flat_map(|each| vec![each.id; each.sockets]);
         let ages = listeners.iter().any(|listener| listener.limits.session_age_max.is_some());
         Ok(Self {
-            conns: Slab::with_capacity(room),
+            conns: TokenSlab::with_capacity(room),
             timers: Timers::new(listeners.len(), room),
             ages: ages.then(|| Timers::new(listeners.len(), room)),
             acceptor: Acceptor::new(sockets),
@@ -111,7 +108,6 @@ impl<N: Net, S: Service> Engine<N, S> {
             inbox: vec![0; INBOX].into(),
             outbox: outbox(&listeners),
             control_out: Vec::with_capacity(CONTROL_OUT),
-            generation: 0,
             drain: None,
             closes_expired: true,
             key_expiry: None,
@@ -129,9 +125,9 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Something has happened at a socket. An event for a connection that is gone is no harm.
     pub fn event(&mut self, peer: PeerId, readiness: Readiness) {
-        let Some((slot, conn)) = find(&mut self.conns, peer) else { return };
+        let Some(conn) = self.conns.find(peer.0) else { return };
         if conn.notice(readiness) && !conn.flags.set(Flags::QUEUED, true) {
-            self.ready.push(slot);
+            self.ready.push(peer.0.slot());
         }
     }
 
@@ -185,8 +181,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         now: Instant,
         wall: SystemTime,
     ) -> Result<(), TellError> {
-        let found = find(&mut self.conns, peer).filter(|(_, conn)| conn.is_open());
-        let (slot, _) = found.ok_or(TellError::Gone)?;
+        let found = self.conns.find(peer.0).filter(|conn| conn.is_open());
+        let slot = found.map(|_| peer.0.slot()).ok_or(TellError::Gone)?;
         let mut told = Ok(());
         self.visit(slot, now, wall, |conn, _, cx| {
             let form = conn.form(cx.protocol);
@@ -215,7 +211,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Closes a connection at once, as it is. See [`Server::dismiss`](crate::Server::dismiss).
     pub fn dismiss(&mut self, peer: PeerId, now: Instant) -> bool {
-        let found = find(&mut self.conns, peer).map(|(slot, _)| slot);
+        let found = self.conns.find(peer.0).map(|_| peer.0.slot());
         found.inspect(|slot| self.remove(*slot, CloseReason::ClosedByService, now)).is_some()
     }
 
@@ -279,7 +275,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     #[must_use]
     pub fn stats(&self, now: Instant) -> Stats {
         let mut listeners: Vec<_> = self.listeners.iter().map(|each| each.stats(now)).collect();
-        for (_, conn) in &self.conns {
+        for (_, conn) in self.conns.iter() {
             let connections = &mut listeners[usize::from(conn.listener)].connections;
             *match conn.timer {
                 Timer::Delay => &mut connections.delayed,
@@ -383,7 +379,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             keys: &mut listener.keys,
             control_out: &mut self.control_out,
             controlled: false,
-            peer: PeerId::new(slot, conn.generation),
+            peer: PeerId(Token::new(slot, conn.generation)),
             listener: &listener.name,
             now,
             draining: self.drain.is_some(),
@@ -451,13 +447,10 @@ fn outbox_room(listeners: &[Listener]) -> usize {
     BATCH + reply_max.unwrap_or_default().max(CONTROL_OUT)
 }
 
-/// The connection of a name, if it is still that one.
-fn find<N: Net, S: Service>(
-    conns: &mut Slab<Conn<N, S>>,
-    peer: PeerId,
-) -> Option<(usize, &mut Conn<N, S>)> {
-    let conn = conns.get_mut(peer.slot())?;
-    (conn.generation as usize == peer.generation()).then_some((peer.slot(), conn))
+impl<N: Net, S: Service> Tokened for Conn<N, S> {
+    fn generation(&self) -> u32 {
+        self.generation
+    }
 }
 
 impl<N: Net, S: Service> fmt::Debug for Engine<N, S> {
