@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use countersign::{Dialect, Key, KeyRing, Protocol, Refusal, Session};
+use countersign::{Dialect, Key, KeyRing, Protocol, Refusal, RingSecrets, Session};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use run::Run;
 use sha2::Sha256;
@@ -33,9 +33,8 @@ const PARTS: [f64; 4] = [0.25, 0.5, 0.75, 0.9];
 const FIRST: usize = 10_000;
 
 fn ring(id: &str, secret: String, seed: u8) -> KeyRing {
-    let ring = KeyRing::from(Key::new(id, secret.as_bytes()).unwrap());
-    ring.seed([seed; 48]);
-    ring
+    let key = Key::new(id, secret.as_bytes()).unwrap();
+    KeyRing::new(RingSecrets::new([seed; 48])).with(key).unwrap()
 }
 
 fn secret(id: &str) -> String {
@@ -43,12 +42,11 @@ fn secret(id: &str) -> String {
 }
 
 fn server() -> Protocol {
-    let mut keys = KeyRing::new();
+    let mut keys = KeyRing::new(RingSecrets::new([1; 48]));
     for number in 0..KEYS {
         let id = format!("k{number:02}");
         keys.add(Key::new(&id, secret(&id).as_bytes()).unwrap()).unwrap();
     }
-    keys.seed([1; 48]);
     Protocol::new(Dialect::Countersign, keys)
 }
 

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign::{Dialect, Key, Protocol, Session};
+use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Protocol, Session};
 use countersign_load::{Arrival, Disconnect, Plan, Report};
 use process::{Process, Scratch, load, program};
 use run::Run;
@@ -151,8 +151,8 @@ fn first_words(dialect: Dialect) -> Vec<u8> {
     if dialect != Dialect::Countersign {
         return vec![b'x'; 32];
     }
-    let protocol = Protocol::new(dialect, Key::new("bench", b"another key's secret").unwrap());
-    protocol.keys().seed([5; 48]);
+    let key = Key::new("bench", b"another key's secret").unwrap();
+    let protocol = Protocol::new(dialect, KeyRing::from_key(key).unwrap());
     let mut said = Vec::new();
     let mut session = Session::client(&protocol, [5; 32]).unwrap();
     session.next(&protocol, &mut &[][..], &mut said).unwrap();

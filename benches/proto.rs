@@ -12,7 +12,7 @@ mod spread;
 use std::hint::black_box;
 use std::time::Instant;
 
-use countersign::{Dialect, Event, Key, Protocol, Session};
+use countersign::{Dialect, Event, Key, KeyRing, KeyRingExt as _, Protocol, Session};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use run::Run;
 use sha2::Sha256;
@@ -33,7 +33,7 @@ fn main() {
     };
     for dialect in [Dialect::Raw, Dialect::Hex] {
         let key = Key::new("bench", SECRET).unwrap().with_dialect(dialect);
-        let protocol = Protocol::new(dialect, key);
+        let protocol = Protocol::new(dialect, KeyRing::from_key(key).unwrap());
         let mut proof = Vec::new();
         let mut prove = || {
             proof.clear();

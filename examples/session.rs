@@ -20,7 +20,6 @@ use rand::rngs::SysRng;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut keys = KeyRing::from_file(std::env::args().nth(1).unwrap_or("keys".into()))?;
     keys.set_time(SystemTime::UNIX_EPOCH.elapsed()?);
-    keys.seed(random()?);
     let protocol = Protocol::from(keys);
     let listener = TcpListener::bind("127.0.0.1:9527")?;
     for stream in listener.incoming() {

@@ -17,8 +17,7 @@ use crate::proto::framing::FrameFormat;
 use crate::proto::handshake::countersign::schedule::Exporter;
 use crate::proto::protocol::Protocol;
 use crate::proto::refusal::Refusal;
-use crate::proto::session::Session;
-use crate::proto::session::event::Event;
+use crate::proto::session::{Session, event::Event};
 use crate::random;
 use crate::unix_time::since_epoch;
 pub use error::ClientError;
@@ -161,8 +160,7 @@ impl Client {
             Ok(_) => ClientError::Closed,
             Err(error) => error,
         };
-        let (dialect, keys) = (client.protocol.dialect(), client.protocol.keys());
-        Err(error.in_handshake(dialect, dialect == Dialect::Countersign && keys.listens()))
+        Err(error.in_handshake(&client.protocol))
     }
 
     /// How long one call may take from now on, whatever it does; without it, for ever.
@@ -471,9 +469,9 @@ impl Client {
     }
 }
 
-/// A session of now, with randomness of its own.
+/// A session of now.
 fn session(mut protocol: Protocol) -> Result<(Protocol, Session), ClientError> {
-    protocol.prepare(since_epoch(clock::wall()), random::bytes)?;
+    protocol.set_time(since_epoch(clock::wall()));
     let session = Session::client(&protocol, random::bytes()?)?;
     Ok((protocol, session))
 }

@@ -80,6 +80,7 @@ pub use proto::{
     keys::KeyRing,
     keys::fault::KeyError,
     keys::key::{Key, Mac},
+    keys::secrets::RingSecrets,
     keys::validity::Validity,
     protocol::{Exchange, NoUsableKeyError, Protection, Protocol},
     refusal::{ForeignProtocol, Refusal, RefusalCode},

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use countersign::services::Timestamp;
-use countersign::{Dialect, Event, FrameFormat, Framing, Key, Protocol, Server, Session};
+use countersign::{
+    Dialect, Event, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Protocol, Server, Session,
+};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -32,11 +34,10 @@ impl Pair {
     fn new(dialect: Dialect, framing: Framing) -> Self {
         let protocol = || {
             let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
-            Protocol::new(dialect, key).with_framing(framing)
+            Protocol::new(dialect, KeyRing::from_key(key).unwrap()).with_framing(framing)
         };
         let server = Server::bind("127.0.0.1:0", protocol(), Timestamp::utc()).unwrap();
         let protocol = protocol();
-        protocol.keys().seed([9; 48]);
         Self { server, protocol }
     }
 

@@ -21,7 +21,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("key_file", 1),
     ("contract", 1),
     ("address", 2),
-    ("random", 2),
+    ("random", 0),
     ("dial", 2),
     ("services", 2),
     ("loopback", 2),

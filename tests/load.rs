@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use countersign::services::{Echo, Timestamp};
 use countersign::{
-    Dialect, Exchange, Framing, Handle, Key, Limits, ListenerConfig, Protection, Protocol, Reply,
-    Server, Service,
+    Dialect, Exchange, Framing, Handle, Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig,
+    Protection, Protocol, Reply, Server, Service,
 };
 use countersign_load::{Arrival, Disconnect, Failure, Load, Plan, Report};
 
@@ -40,7 +40,8 @@ impl Drop for Serving {
 
 /// A ring of its own each time: whoever shares one with the server is the server itself.
 fn keyed(dialect: Dialect, secret: &[u8]) -> Protocol {
-    Protocol::new(dialect, Key::new("key", secret).unwrap().with_dialect(dialect))
+    let key = Key::new("key", secret).unwrap().with_dialect(dialect);
+    Protocol::new(dialect, KeyRing::from_key(key).unwrap())
 }
 
 fn run(address: SocketAddr, protocol: &Protocol, plan: Plan) -> Report {

@@ -11,7 +11,7 @@ mod test_server;
 use countersign::server::net::Readiness;
 use countersign::{
     CloseReason, Dialect, Event, Framing, Key, KeyRing, Limits, Protection, Protocol, Refusal,
-    RefusalCode, Reply, Session,
+    RefusalCode, Reply, RingSecrets, Session,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
@@ -94,7 +94,11 @@ impl Case {
     }
 
     fn protocol(&self) -> Protocol {
-        let mut ring = KeyRing::new();
+        let secrets = match self.is_server() {
+            true => [self.bytes("instance_s"), self.bytes("decoy")],
+            false => [self.bytes("instance_c"), vec![0; 32]],
+        };
+        let mut ring = KeyRing::new(RingSecrets::new(array(&secrets.concat())));
         let mut add = |kid: &[u8], secret: &[u8]| {
             ring.add(Key::new(str::from_utf8(kid).unwrap(), secret).unwrap()).unwrap();
         };
@@ -102,10 +106,8 @@ impl Case {
             for (kid, secret) in self.field("ring").as_object().unwrap() {
                 add(&unhex(kid), &unhex(secret.as_str().unwrap()));
             }
-            ring.seed(array(&[self.bytes("instance_s"), self.bytes("decoy")].concat()));
         } else {
             add(&self.bytes("kid"), &self.bytes("key"));
-            ring.seed(array(&[self.bytes("instance_c"), vec![0; 32]].concat()));
         }
         let record_max =
             self.number(if self.is_server() { "server_max_record" } else { "client_max_record" });

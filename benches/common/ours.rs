@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 
 use countersign::services::Echo;
-use countersign::{Dialect, Handle, Key, Limits, ListenerConfig, Protocol, Server};
+use countersign::{
+    Dialect, Handle, Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig, Protocol, Server,
+};
 
 /// What is spoken. Each call makes a key ring of its own, as each end of a line has.
 pub(crate) fn protocol(dialect: Dialect) -> Protocol {
     let key = Key::new("bench", b"sixteen bytes or more").unwrap().with_dialect(dialect);
-    Protocol::new(dialect, key)
+    Protocol::new(dialect, KeyRing::from_key(key).unwrap())
 }
 
 /// `countersign` itself, echoing, on a thread of its own.

@@ -14,7 +14,6 @@ pub(crate) fn thread_per_connection(protocol: Protocol) -> SocketAddr {
     let listener = listen();
     listener.set_nonblocking(false).unwrap();
     let address = listener.local_addr().unwrap();
-    protocol.keys().seed([5; 48]);
     thread::spawn(move || {
         for (number, stream) in (1..).zip(listener.incoming().flatten()) {
             let protocol = protocol.clone();

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::random::{self, Pool};
+use countersign::random::Pool;
 use countersign::reactor::token::Token;
 use countersign::unix_time::since_epoch;
 use countersign::{Dial, Dialect, NoUsableKeyError, Protocol, Session, ToAddresses, clock};
@@ -92,7 +92,7 @@ impl Load {
         let refused = |error: PlanError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let keyless = |error: NoUsableKeyError| io::Error::new(io::ErrorKind::InvalidInput, error);
         let mut protocol = protocol.into();
-        protocol.prepare(since_epoch(clock::wall()), random::bytes)?;
+        protocol.set_time(since_epoch(clock::wall()));
         let addresses = address.to_addresses()?;
         plan.check(&protocol, &addresses).map_err(refused)?;
         plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;

@@ -5,7 +5,8 @@ use std::io;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::framing::Framing;
-use crate::proto::protocol::NoUsableKeyError;
+use crate::proto::keys::KeyRing;
+use crate::proto::protocol::{NoUsableKeyError, Protocol};
 use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 
 /// Why a [`Client`](crate::Client) has failed.
@@ -58,17 +59,18 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// What an error is in the handshake of this dialect, where a server of this program may have
-    /// our ring.
-    pub(super) fn in_handshake(self, dialect: Dialect, listens: bool) -> Self {
+    /// What an error is in the handshake, where a server of this program may have our ring.
+    pub(super) fn in_handshake(self, protocol: &Protocol) -> Self {
+        let dialect = protocol.dialect();
+        let listens = || protocol.keys().is_some_and(KeyRing::listens);
         match self {
             Self::Timeout => Self::HandshakeTimeout(dialect),
-            Self::Closed | Self::Truncated if listens => Self::SameRing,
+            Self::Closed | Self::Truncated if dialect == Dialect::Countersign && listens() => {
+                Self::SameRing
+            }
             // What the server had not read of ours makes its hanging up a reset, or not: that is
             // chance, and no other failure.
-            Self::Io(error) if super::is_reset(&error) => {
-                Self::Truncated.in_handshake(dialect, listens)
-            }
+            Self::Io(error) if super::is_reset(&error) => Self::Truncated.in_handshake(protocol),
             other => other,
         }
     }

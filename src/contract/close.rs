@@ -76,7 +76,6 @@ impl CloseReason {
         Self::Refused(Refusal::Reflected),
         Self::Refused(Refusal::BadRecord),
         Self::Refused(Refusal::Rejected(RefusalCode::Refused)),
-        Self::Refused(Refusal::Unseeded),
         Self::Refused(Refusal::HandshakeTimeout),
         Self::Refused(Refusal::MessageTimeout),
         Self::Refused(Refusal::TooManyConnections),

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files::FileError;
@@ -40,8 +41,10 @@ pub enum KeyFileError {
     BadDialects,
     /// The option is no date: its name.
     BadDate(&'static str),
-    /// The line is well-formed, and its key can't be on the ring.
+    /// The key can't be on the ring.
     Key(KeyError),
+    /// The system has no random bytes, of which every ring needs some.
+    Random(io::Error),
 }
 
 impl KeyRingError {
@@ -84,7 +87,7 @@ impl fmt::Display for KeyRingError {
             (Some(path), Some(line)) => write!(f, "{}: line {line}", path.display()),
             (Some(path), None) => write!(f, "{}", path.display()),
             (None, Some(line)) => write!(f, "line {line}"),
-            (None, None) => f.write_str("invalid keys"),
+            (None, None) => f.write_str("no key ring can be made"),
         }
     }
 }
@@ -134,6 +137,7 @@ impl fmt::Display for KeyFileError {
                  2027-01-31T12:00:00Z"
             ),
             Self::Key(error) => error.fmt(f),
+            Self::Random(_) => f.write_str("no random bytes can be had"),
         }
     }
 }
@@ -143,8 +147,15 @@ impl Error for KeyFileError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::File(error) => error.source(),
+            Self::Random(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<KeyError> for KeyRingError {
+    fn from(error: KeyError) -> Self {
+        Self::new(error)
     }
 }
 

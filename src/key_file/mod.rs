@@ -4,14 +4,18 @@ pub(crate) mod date;
 pub(crate) mod error;
 pub(crate) mod line;
 
+use std::io;
 use std::path::Path;
 
 use crate::files::FileRules;
 use crate::key_file::error::{KeyFileError, KeyRingError};
 use crate::proto::keys::KeyRing;
+use crate::proto::keys::key::Key;
+use crate::proto::keys::secrets::RingSecrets;
 use crate::proto::keys::wipe::without_traces;
+use crate::random;
 
-/// Reads a [`KeyRing`] from a key file.
+/// Makes a [`KeyRing`], with random bytes of the system's: from a key file, a key or nothing.
 ///
 /// # The file
 ///
@@ -78,6 +82,20 @@ pub trait KeyRingExt: Sized {
     /// A line is at fault. The error says which, its source how to mend it, and neither holds
     /// anything secret.
     fn parse(text: &[u8]) -> Result<Self, KeyRingError>;
+
+    /// The ring with this key alone.
+    ///
+    /// # Errors
+    ///
+    /// No ring can have the key: see [`KeyRing::add`].
+    fn from_key(key: Key) -> Result<Self, KeyRingError>;
+
+    /// A ring without keys.
+    ///
+    /// # Errors
+    ///
+    /// The system has no random bytes, of which every ring needs some.
+    fn empty() -> io::Result<Self>;
 }
 
 impl KeyRingExt for KeyRing {
@@ -94,10 +112,22 @@ impl KeyRingExt for KeyRing {
     fn parse(text: &[u8]) -> Result<Self, KeyRingError> {
         without_traces(|| parse_lines(text))
     }
+
+    fn from_key(key: Key) -> Result<Self, KeyRingError> {
+        Ok(fresh()?.with(key)?)
+    }
+
+    fn empty() -> io::Result<Self> {
+        Ok(Self::new(RingSecrets::new(random::bytes()?)))
+    }
+}
+
+fn fresh() -> Result<KeyRing, KeyRingError> {
+    KeyRing::empty().map_err(|error| KeyRingError::new(KeyFileError::Random(error)))
 }
 
 fn parse_lines(text: &[u8]) -> Result<KeyRing, KeyRingError> {
-    let mut ring = KeyRing::new();
+    let mut ring = fresh()?;
     for (number, line) in line::lines(text) {
         if let Some(key) = line::parse(line).map_err(|e| KeyRingError::new(e).at_line(number))? {
             ring.add(key).map_err(|error| KeyRingError::new(error).at_line(number))?;

@@ -9,8 +9,7 @@ use crate::proto::handshake::countersign::{frame, hello};
 use crate::proto::handshake::multiprocessing;
 use crate::proto::keys::KeyRing;
 use crate::proto::keys::choice::Choice;
-use crate::proto::keys::key::{Key, Mac};
-use crate::proto::keys::seed::{RANDOM, Seed};
+use crate::proto::keys::key::{Credential, Key, Mac};
 use crate::proto::records::{self, TAG};
 
 /// 64 KiB.
@@ -51,14 +50,14 @@ const PAYLOAD_LEAST: usize = hello::RECORD_LEAST as usize - TAG;
 /// message. Both ends of a connection are set up alike.
 ///
 /// ```
-/// use countersign::{Dialect, Framing, Key, Protocol};
+/// use countersign::{Dialect, Framing, Key, KeyRing, KeyRingExt as _, Protocol};
 ///
 /// let key = Key::new("garden", b"sixteen bytes or more")?.with_dialect(Dialect::Hex);
-/// let protocol = Protocol::new(Dialect::Hex, key)
+/// let protocol = Protocol::new(Dialect::Hex, KeyRing::from_key(key)?)
 ///     .with_framing(Framing::Length)
 ///     .with_message_max(4096);
 /// assert_eq!(protocol.message_max(), 4096);
-/// # Ok::<(), countersign::KeyError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Protocol {
@@ -74,7 +73,8 @@ pub struct Protocol {
     red_hat: bool,
     /// The services that a listener is, or that a client means; none is the one without a name.
     audiences: Vec<Box<str>>,
-    keys: KeyRing,
+    /// None where nobody has to prove anything.
+    keys: Option<KeyRing>,
     /// The key that a client signs with; without it, the first that serves the dialect.
     key: Option<Box<str>>,
 }
@@ -83,7 +83,11 @@ impl Protocol {
     /// A dialect over `lines` (`multiprocessing`: over `length`) with messages of at most 64 KiB,
     /// HMAC-SHA256 where the dialect signs, and any number of messages on a connection.
     #[must_use]
-    pub fn new(dialect: Dialect, keys: impl Into<KeyRing>) -> Self {
+    pub fn new(dialect: Dialect, keys: KeyRing) -> Self {
+        Self::of(dialect, Some(keys))
+    }
+
+    fn of(dialect: Dialect, keys: Option<KeyRing>) -> Self {
         Self {
             dialect,
             framing: match dialect {
@@ -97,7 +101,7 @@ impl Protocol {
             shares_raw: false,
             red_hat: false,
             audiences: Vec::new(),
-            keys: keys.into(),
+            keys,
             key: None,
         }
     }
@@ -105,7 +109,7 @@ impl Protocol {
     /// No handshake: whoever connects is served.
     #[must_use]
     pub fn open() -> Self {
-        Self::new(Dialect::Open, KeyRing::new())
+        Self::of(Dialect::Open, None)
     }
 
     /// With another framing than `lines`. `multiprocessing` has its own, whatever is asked for.
@@ -263,10 +267,10 @@ impl Protocol {
     }
 
     /// As a server: the key of a caller who names it and the service that it means, or the decoy.
-    pub(crate) fn choose(&self, id: &[u8], audience: &[u8], seed: &Seed) -> Choice {
+    pub(crate) fn choose(&self, ring: &KeyRing, id: &[u8], audience: &[u8]) -> Choice {
         let served = self.audiences.iter().any(|name| name.as_bytes() == audience)
             || (self.audiences.is_empty() && audience.is_empty());
-        self.keys.choose(id, audience, served, &seed.decoy)
+        ring.choose(id, audience, served)
     }
 
     /// As a client: the service that we mean with a key.
@@ -274,10 +278,31 @@ impl Protocol {
         self.audiences.first().map_or(key.audience(), |name| name).as_bytes()
     }
 
-    /// The keys.
+    /// The keys; none where [nobody](Self::open) has to prove anything.
     #[must_use]
-    pub fn keys(&self) -> &KeyRing {
-        &self.keys
+    pub fn keys(&self) -> Option<&KeyRing> {
+        self.keys.as_ref()
+    }
+
+    /// The keys that serve a dialect at this time.
+    fn serving(&self, dialect: Dialect) -> impl Iterator<Item = &Key> {
+        self.keys.iter().flat_map(move |keys| keys.serving(dialect))
+    }
+
+    /// The key whose proof this is: see [`KeyRing::prove`].
+    pub(crate) fn prove(
+        &self,
+        dialect: Dialect,
+        mac: Mac,
+        challenge: &[u8],
+        proof: &[u8],
+    ) -> Option<&Key> {
+        self.keys.as_ref()?.prove(dialect, mac, challenge, proof)
+    }
+
+    /// The key that a peer has authenticated with: see [`KeyRing::accepted`].
+    pub(crate) fn accepted(&self, credential: Credential) -> Option<&Key> {
+        self.keys.as_ref()?.accepted(credential)
     }
 
     /// Takes other keys. Sessions go on, and [`Session::is_revoked`] says whose key is gone; a
@@ -285,31 +310,14 @@ impl Protocol {
     ///
     /// [`Session::is_revoked`]: crate::Session::is_revoked
     pub fn replace_keys(&mut self, mut keys: KeyRing) {
-        keys.inherit(&self.keys);
-        self.keys = keys;
+        self.keys.iter().for_each(|old| keys.inherit(old));
+        self.keys = Some(keys);
     }
 
     /// Tells the ring the time, by which keys become valid and run out: see [`KeyRing::set_time`].
     /// Who has sessions of their own tells it as time goes; a server does it by itself.
     pub fn set_time(&mut self, now: Duration) {
-        self.keys.set_time(now);
-    }
-
-    /// Gives the ring what it needs from outside: the time, and random bytes.
-    ///
-    /// # Errors
-    ///
-    /// The random source failed.
-    pub fn prepare<E>(
-        &mut self,
-        now: Duration,
-        random: impl FnOnce() -> Result<[u8; RANDOM], E>,
-    ) -> Result<(), E> {
-        self.set_time(now);
-        if !self.keys.is_seeded() {
-            self.keys.seed(random()?);
-        }
-        Ok(())
+        self.keys.iter_mut().for_each(|keys| keys.set_time(now));
     }
 
     /// As a server: can anybody be served?
@@ -318,7 +326,7 @@ impl Protocol {
     ///
     /// The dialect needs a key, and none on the ring serves it, or none at this time.
     pub fn check_server(&self) -> Result<(), NoUsableKeyError> {
-        let usable = !self.dialect.authenticates() || self.keys.serving(self.dialect).count() > 0;
+        let usable = !self.dialect.authenticates() || self.serving(self.dialect).count() > 0;
         if usable { Ok(()) } else { Err(self.no_usable_key(None)) }
     }
 
@@ -333,7 +341,7 @@ impl Protocol {
             return Ok(None);
         }
         let id = self.key.as_deref();
-        let key = self.keys.serving(self.dialect).find(|key| id.is_none_or(|id| id == key.id()));
+        let key = self.serving(self.dialect).find(|key| id.is_none_or(|id| id == key.id()));
         key.map(Some).ok_or_else(|| self.no_usable_key(id))
     }
 
@@ -341,7 +349,7 @@ impl Protocol {
         let dialect = self.dialect;
         let meant = |key: &Key| key.serves(dialect) && id.is_none_or(|id| id == key.id());
         // One that serves the dialect and yet isn't usable has a date.
-        let is_dated = self.keys.keys().any(meant);
+        let is_dated = self.keys.iter().flat_map(KeyRing::keys).any(meant);
         NoUsableKeyError { dialect, id: id.map(str::to_owned), is_dated }
     }
 }
@@ -385,12 +393,13 @@ impl std::error::Error for NoUsableKeyError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::keys::tests::ring_of;
 
     #[test]
     fn a_key_that_serves_nobody_is_told_of_with_the_reason() {
         let at = Duration::from_secs;
         let key = Key::new("garden", b"sixteen bytes or more").unwrap().with_not_after(at(9));
-        let mut ring = KeyRing::from(key);
+        let mut ring = ring_of(1, [key]);
         let said = |dialect, ring: &KeyRing, id: &str| {
             let error = Protocol::new(dialect, ring.clone()).with_key(id).signing_key().err();
             error.map(|error| error.to_string()).unwrap_or_default()

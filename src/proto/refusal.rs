@@ -55,8 +55,6 @@ pub enum Refusal {
     Denied,
     /// The connection doesn't begin with the header of the PROXY protocol that it must begin with.
     ProxyHeader,
-    /// Our own fault: the key ring was given no [seed](crate::KeyRing::seed).
-    Unseeded,
 }
 
 /// The code by which an end tells the other why it refuses, a byte on the wire.
@@ -124,7 +122,6 @@ impl Refusal {
             Self::Throttled => "throttled",
             Self::Denied => "denied",
             Self::ProxyHeader => "proxy-header",
-            Self::Unseeded => "unseeded",
         }
     }
 
@@ -138,7 +135,7 @@ impl Refusal {
             Self::Version => Some(RefusalCode::Version),
             Self::Malformed => Some(RefusalCode::Malformed),
             Self::HandshakeTimeout => Some(RefusalCode::TimedOut),
-            Self::TooManyConnections | Self::Unseeded => Some(RefusalCode::Busy),
+            Self::TooManyConnections => Some(RefusalCode::Busy),
             _ => None,
         }
     }
@@ -212,7 +209,6 @@ impl fmt::Display for Refusal {
             Self::Throttled => "too many wrong proofs had come from its network",
             Self::Denied => "its address may not connect here",
             Self::ProxyHeader => "it doesn't begin with a header of the PROXY protocol",
-            Self::Unseeded => "our key ring has no seed",
         })
     }
 }

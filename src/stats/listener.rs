@@ -116,8 +116,9 @@ impl ListenerStats {
 impl ListenerInfo {
     /// A listener of this name at these addresses, with these keys.
     #[must_use]
-    pub fn new(name: impl Into<String>, addresses: Vec<String>, keys: &KeyRing) -> Self {
-        Self { name: name.into(), addresses, keys: keys.keys().map(KeyInfo::from).collect() }
+    pub fn new(name: impl Into<String>, addresses: Vec<String>, keys: Option<&KeyRing>) -> Self {
+        let keys = keys.into_iter().flat_map(KeyRing::keys).map(KeyInfo::from).collect();
+        Self { name: name.into(), addresses, keys }
     }
 }
 
@@ -146,14 +147,16 @@ impl From<&Key> for KeyInfo {
 mod tests {
     use super::*;
     use crate::contract::limits::Memory;
+    use crate::key_file::KeyRingExt as _;
     use crate::stats::Stats;
 
     fn stats(ids: &[&str]) -> Stats {
-        let mut ring = KeyRing::new();
+        let mut ring = KeyRing::empty().unwrap();
         for id in ids {
             ring.add(Key::new(id, format!("the secret of {id}!!").as_bytes()).unwrap()).unwrap();
         }
-        let info = Arc::new(ListenerInfo::new("main", vec!["127.0.0.1:9527".to_owned()], &ring));
+        let info =
+            Arc::new(ListenerInfo::new("main", vec!["127.0.0.1:9527".to_owned()], Some(&ring)));
         let mut listener = ListenerStats::new(info);
         listener.counters.messages = 77;
         listener.connections.open = 2;

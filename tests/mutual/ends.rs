@@ -1,6 +1,8 @@
 //! Both ends of a connection, without a socket between them.
 
-use countersign::{Dialect, Event, Exporter, Key, KeyRing, Protection, Protocol, Refusal, Session};
+use countersign::{
+    Dialect, Event, Exporter, Key, KeyRing, Protection, Protocol, Refusal, RingSecrets, Session,
+};
 
 use crate::forger::Way;
 
@@ -21,9 +23,8 @@ pub(crate) const CONFIRM: usize = 36;
 pub(crate) const ACCEPTANCE: usize = 21;
 
 pub(crate) fn ring(id: &str, secret: &[u8], seed: [u8; 48]) -> KeyRing {
-    let ring = KeyRing::from(Key::new(id, secret).unwrap());
-    ring.seed(seed);
-    ring
+    let key = Key::new(id, secret).unwrap();
+    KeyRing::new(RingSecrets::new(seed)).with(key).unwrap()
 }
 
 pub(crate) fn server() -> Protocol {

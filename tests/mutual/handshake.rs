@@ -226,17 +226,3 @@ fn a_refusal_is_told_to_a_client_wherever_it_may_stand_and_nowhere_else() {
         assert_eq!(caller.refusal, Some(Refusal::BadRecord));
     }
 }
-
-#[test]
-fn without_a_seed_nobody_begins() {
-    let protocol = || {
-        let key = countersign::Key::new("k1", crate::ends::SECRET).unwrap();
-        countersign::Protocol::new(countersign::Dialect::Countersign, key)
-    };
-    let mut caller = End::client(&protocol(), CLIENT_NONCE);
-    assert_eq!(caller.hear(&[]), []);
-    assert_eq!(caller.refusal, Some(Refusal::Unseeded));
-    let mut listener = End::server(&protocol(), SERVER_NONCE);
-    assert_eq!(listener.hear(&Talk::guarded().call), [&SERVER_NONCE[..], &refusal(3)].concat());
-    assert_eq!(listener.refusal, Some(Refusal::Unseeded));
-}

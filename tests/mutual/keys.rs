@@ -3,7 +3,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use countersign::{CloseReason, Key, KeyRing, Limits, Protocol, Refusal, Reply, Service};
+use countersign::{
+    CloseReason, Key, KeyRing, Limits, Protocol, Refusal, Reply, RingSecrets, Service,
+};
 
 use crate::ends::{
     CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_NONCE, SERVER_SEED, ring, server,
@@ -67,7 +69,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
         ("off the ring", ring("k2", b"another secret of some length", SERVER_SEED)),
         ("another secret", ring("k1", b"another secret of some length", SERVER_SEED)),
         ("another name", ring("k2", SECRET, SERVER_SEED)),
-        ("an empty ring", KeyRing::new()),
+        ("an empty ring", KeyRing::new(RingSecrets::new(SERVER_SEED))),
     ];
     for (what, keys) in others {
         let mut server = TestServer::new(server(), Limits::default(), echo);
@@ -147,7 +149,7 @@ fn a_thousand_rings_lose_nothing() {
     };
     let mut entering = None;
     for round in 0..1000_u32 {
-        let mut keys = KeyRing::new();
+        let mut keys = KeyRing::new(RingSecrets::new(SERVER_SEED));
         // The key stands anywhere among others that come and go.
         (0..round % 3).for_each(|at| keys.add(other(round + at + 2).unwrap()).unwrap());
         keys.add(Key::new("k1", SECRET).unwrap()).unwrap();
@@ -182,8 +184,8 @@ fn a_thousand_rings_lose_nothing() {
 fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
     let until = Duration::from_secs;
     let key = Key::new("k1", SECRET).unwrap();
-    let keys = KeyRing::from(key.with_not_before(until(10)).with_not_after(until(20)));
-    keys.seed(SERVER_SEED);
+    let key = key.with_not_before(until(10)).with_not_after(until(20));
+    let keys = KeyRing::new(RingSecrets::new(SERVER_SEED)).with(key).unwrap();
     let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };
     let mut server = TestServer::new(Protocol::from(keys), limits, echo);
     let knock = |server: &mut TestServer<_>, nonce: u8| {
@@ -231,8 +233,8 @@ fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
 #[test]
 fn who_is_in_stays_past_the_end_of_its_key_where_the_host_says_so() {
     let end = Duration::from_secs(20);
-    let keys = KeyRing::from(Key::new("k1", SECRET).unwrap().with_not_after(end));
-    keys.seed(SERVER_SEED);
+    let key = Key::new("k1", SECRET).unwrap().with_not_after(end);
+    let keys = KeyRing::new(RingSecrets::new(SERVER_SEED)).with(key).unwrap();
     let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };
     let mut server = TestServer::new(Protocol::from(keys), limits, echo);
     server.engine.set_close_expired(false);

@@ -231,12 +231,13 @@ fn a_call_and_a_foreseen_proof_in_one_segment_are_answered_together() {
 fn a_shared_port_is_never_raw_again_behind_the_magic() {
     let key = countersign::Key::new("k1", SECRET).unwrap();
     let key = key.with_dialect(countersign::Dialect::Countersign);
-    let keys = countersign::KeyRing::from(key.with_dialect(countersign::Dialect::Raw));
-    keys.seed(SERVER_SEED);
+    let keys = countersign::KeyRing::new(countersign::RingSecrets::new(SERVER_SEED));
+    let keys = keys.with(key.with_dialect(countersign::Dialect::Raw)).unwrap();
     let server = countersign::Protocol::from(keys).with_raw();
     let talk = Talk::guarded();
     let mut raw = Vec::new();
-    let signer = countersign::Protocol::new(countersign::Dialect::Raw, server.keys().clone());
+    let signer =
+        countersign::Protocol::new(countersign::Dialect::Raw, server.keys().unwrap().clone());
     let mut session = countersign::Session::client(&signer, CLIENT_NONCE).unwrap();
     session.next(&signer, &mut &SERVER_NONCE[..], &mut raw).unwrap();
     // A right proof is let in, and one that begins with the magic would be a call.

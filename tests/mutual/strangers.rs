@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use countersign::{
-    CloseReason, Dialect, Key, KeyRing, Limits, Protection, Protocol, Refusal, Reply,
+    CloseReason, Dialect, Key, KeyRing, Limits, Protection, Protocol, Refusal, Reply, RingSecrets,
 };
 
 use crate::ends::{
@@ -24,7 +24,7 @@ fn at(second: u64) -> Duration {
 fn server() -> Protocol {
     let key =
         |id: &str| Key::new(id, format!("the secret of {id}, which is long").as_bytes()).unwrap();
-    let mut keys = KeyRing::new();
+    let mut keys = KeyRing::new(RingSecrets::new(SERVER_SEED));
     let all = [
         Key::new("k1", SECRET).unwrap(),
         key("gone").with_not_after(at(99)),
@@ -33,7 +33,6 @@ fn server() -> Protocol {
         key("raw").with_dialect(Dialect::Raw),
     ];
     all.into_iter().for_each(|key| keys.add(key).unwrap());
-    keys.seed(SERVER_SEED);
     keys.set_time(at(100));
     Protocol::from(keys).with_audience("time").with_audience("date")
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use countersign::{Client, ClientError, Dialect, Key, Protocol};
+use countersign::{Client, ClientError, Key, KeyRing, KeyRingExt as _, Protocol};
 
 use super::home::{PATIENCE, Ran};
 use super::progress::Progress;
@@ -14,7 +14,8 @@ pub(crate) const KEY: &str = "garden text:sixteen-bytes-and-more\n";
 
 /// The other end of `KEY`.
 pub(crate) fn protocol() -> Protocol {
-    Protocol::new(Dialect::Countersign, Key::new("garden", b"sixteen-bytes-and-more").unwrap())
+    let key = Key::new("garden", b"sixteen-bytes-and-more").unwrap();
+    Protocol::from(KeyRing::from_key(key).unwrap())
 }
 
 /// The messages on one connection, after which the client comes anew.

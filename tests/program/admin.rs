@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use countersign::{Client, Dialect, Key, Protocol};
+use countersign::{Client, Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
 
 use super::home::{Home, PATIENCE, mode, skip};
 use super::progress::Progress;
@@ -200,7 +200,8 @@ fn connections_are_counted_by_the_key_that_their_peers_hold() {
     let address = served.address().to_owned();
     let connect = |id: &str, secret: &[u8]| {
         let key = Key::new(id, secret).unwrap().with_dialect(Dialect::Raw);
-        let mut client = Client::connect(&address[..], Protocol::new(Dialect::Raw, key)).unwrap();
+        let protocol = Protocol::new(Dialect::Raw, KeyRing::from_key(key).unwrap());
+        let mut client = Client::connect(&address[..], protocol).unwrap();
         assert_eq!(client.ask(b"in").unwrap(), b"in");
         client
     };

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 
 use std::time::{Duration, SystemTime};
 
-use countersign::{Client, Dialect, Key, Protocol};
+use countersign::{Client, Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
 
 use super::admin::{get, wait_until};
 use super::home::{Home, finish};
@@ -74,7 +74,7 @@ const PYTHONS: &[u8] = b"sixteen-bytes-of-python";
 fn client(dialect: Dialect, id: &str, secret: &[u8]) -> Protocol {
     let key = Key::new(id, secret).unwrap().with_dialect(dialect);
     // A listener that names no service takes those who name none.
-    Protocol::new(dialect, key)
+    Protocol::new(dialect, KeyRing::from_key(key).unwrap())
 }
 
 /// A server with a listener for each dialect, and the dialects in which clients come there.

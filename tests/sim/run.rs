@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use countersign::server::engine::Engine;
 use countersign::server::instant::Instant;
 use countersign::stats::Counters;
-use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, Memory};
+use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, Memory, RingSecrets};
 
 use crate::clients::PATIENCE;
 use crate::excuses::{Check, Excuse, Excuses};
@@ -76,7 +76,7 @@ impl Run {
         let mut engine = Engine::new(wire, gates, service).unwrap();
         if let Some(Revocation { at, gate, by_date: true }) = revocation {
             let listener = &engine.listeners()[gate];
-            let keys = dated(listener.protocol().keys(), Duration::from_millis(at));
+            let keys = dated(listener.protocol().keys().unwrap(), Duration::from_millis(at));
             engine.replace_keys(listener.id(), keys).unwrap();
         }
         check_memory(&world, engine.memory_max());
@@ -192,7 +192,9 @@ impl Run {
         drop(world);
         let other = Key::new("another", b"the secret of another").unwrap();
         let id = self.engine.listeners()[gate].id();
-        self.engine.replace_keys(id, other.with_dialect(Dialect::Countersign).into()).unwrap();
+        let ring = KeyRing::new(RingSecrets::new([b'O'; 48]));
+        let ring = ring.with(other.with_dialect(Dialect::Countersign)).unwrap();
+        self.engine.replace_keys(id, ring).unwrap();
         self.engine.close_revoked(instant(now), wall(now));
     }
 
@@ -392,7 +394,7 @@ fn gate(terms: &Terms) -> Listener {
 
 /// The same keys, which run out.
 fn dated(keys: &KeyRing, end: Duration) -> KeyRing {
-    let mut ring = KeyRing::new();
+    let mut ring = KeyRing::new(RingSecrets::new([b'D'; 48]));
     keys.keys().for_each(|key| ring.add(key.clone().with_not_after(end)).unwrap());
     ring
 }

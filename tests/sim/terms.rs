@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign::{
     Access, Dialect, Exchange, Framing, Key, KeyRing, Limits, Networks, Protection, Protocol,
+    RingSecrets,
 };
 
 use crate::balancer::TRUSTED;
@@ -54,7 +55,11 @@ impl Terms {
         let limits = limits(random, &protocol, room.0, (is_tight, is_wide));
         let limits = waiting(limits, &proxies);
         let id = id(random.pick(&["one", "two"]), gate);
-        let id = if protocol.keys().key(&id).is_some() { id } else { self::id("one", gate) };
+        let id = if protocol.keys().is_some_and(|keys| keys.key(&id).is_some()) {
+            id
+        } else {
+            self::id("one", gate)
+        };
         let theirs = signing_protection(random, protocol.protection());
         let signing = |dialect| client_end(&protocol, dialect, theirs).with_key(&id);
         let elsewhere = signing(protocol.dialect());
@@ -111,14 +116,13 @@ fn protocol(random: &mut Random, gate: usize, instance: [u8; 16]) -> Protocol {
         Dialect::Countersign,
         Dialect::Countersign,
     ]);
-    let mut ring = KeyRing::new();
+    let mut secrets = [0; 48];
+    random.fill(&mut secrets);
+    secrets[..16].copy_from_slice(&instance);
+    let mut ring = KeyRing::new(RingSecrets::new(secrets));
     for name in ["one", "two", "three"].into_iter().take(random.between(1, 3)) {
         ring.add(key(&id(name, gate), dialect)).unwrap();
     }
-    let mut seed = [0; 48];
-    random.fill(&mut seed);
-    seed[..16].copy_from_slice(&instance);
-    ring.seed(seed);
     let exchanges = [Exchange::Many, Exchange::Many, Exchange::Once, Exchange::VerifyOnly];
     let protection = match dialect {
         Dialect::Countersign => random.pick(&[
@@ -174,9 +178,8 @@ fn signing_protection(random: &mut Random, ours: Protection) -> Protection {
 
 /// The clients' end: the same keys on a ring of their own. They take replies of any length.
 fn client_end(protocol: &Protocol, dialect: Dialect, protection: Protection) -> Protocol {
-    let mut ring = KeyRing::new();
-    protocol.keys().keys().for_each(|key| ring.add(key.clone()).unwrap());
-    ring.seed([b'C'; 48]);
+    let mut ring = KeyRing::new(RingSecrets::new([b'C'; 48]));
+    protocol.keys().unwrap().keys().for_each(|key| ring.add(key.clone()).unwrap());
     Protocol::new(dialect, ring)
         .with_framing(protocol.framing())
         .with_message_max(1 << 20)
@@ -185,8 +188,8 @@ fn client_end(protocol: &Protocol, dialect: Dialect, protection: Protection) -> 
 
 /// Who knows a key of the next gate's, if there is one.
 fn stranger(protocol: &Protocol, protection: Protection, gate: usize) -> Protocol {
-    let ring = KeyRing::from(key(&id("one", gate + 1), protocol.dialect()));
-    ring.seed([b'N'; 48]);
+    let key = key(&id("one", gate + 1), protocol.dialect());
+    let ring = KeyRing::new(RingSecrets::new([b'N'; 48])).with(key).unwrap();
     Protocol::new(protocol.dialect(), ring).with_message_max(1 << 20).with_protection(protection)
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use countersign::stats::Counters;
 use countersign::{
-    Address, Dialect, Handle, Key, KeyRing, Limits, ListenerConfig, ListenerId, Protection,
-    Protocol, Reply, Server, Service, Session,
+    Address, Dialect, Handle, Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig, ListenerId,
+    Protection, Protocol, Reply, Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -42,18 +42,21 @@ pub(crate) fn speaking(dialect: Dialect) -> Protocol {
 
 /// A ring with one key that serves every dialect but Python's, which shares none with `raw`.
 pub(crate) fn ring(secret: &str) -> KeyRing {
+    KeyRing::from_key(key(secret)).unwrap()
+}
+
+/// Its key.
+pub(crate) fn key(secret: &str) -> Key {
     let key = Key::new("key", secret.as_bytes()).unwrap();
-    [Dialect::Countersign, Dialect::Raw, Dialect::Hex]
-        .into_iter()
-        .fold(key, Key::with_dialect)
-        .into()
+    let dialects = [Dialect::Countersign, Dialect::Raw, Dialect::Hex];
+    dialects.into_iter().fold(key, Key::with_dialect)
 }
 
 /// The same for the client's end. Clones of a ring are one program's, and don't talk to themselves.
 pub(crate) fn other_end(protocol: &Protocol) -> Protocol {
-    let mut ring = KeyRing::new();
-    protocol.keys().keys().for_each(|key| ring.add(key.clone()).unwrap());
-    ring.seed([8; 48]);
+    let mut ring = KeyRing::empty().unwrap();
+    let keys = protocol.keys().into_iter().flat_map(KeyRing::keys);
+    keys.for_each(|key| ring.add(key.clone()).unwrap());
     Protocol::new(protocol.dialect(), ring)
         .with_framing(protocol.framing())
         .with_protection(protocol.protection())

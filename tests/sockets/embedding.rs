@@ -89,7 +89,10 @@ fn several_listeners_are_one_server() {
 
 #[test]
 fn a_server_without_a_key_that_serves_its_dialect_is_an_error() {
-    let nobody = Protocol::new(Dialect::Raw, countersign::KeyRing::new());
+    let nobody = Protocol::new(
+        Dialect::Raw,
+        <countersign::KeyRing as countersign::KeyRingExt>::empty().unwrap(),
+    );
     let error = Server::bind("127.0.0.1:0", nobody, Echo).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use countersign::stats::Counters;
 use countersign::{
-    CloseReason, Dialect, Event, Key, KeyRing, Limits, Protocol, Refusal, Reply, Session,
+    CloseReason, Dialect, Event, Key, KeyRing, KeyRingExt as _, Limits, Protocol, Refusal, Reply,
+    Session,
 };
 
 use crate::common::{Client, End, Running, bracket, now};
@@ -19,7 +20,7 @@ const FAILURE: &[u8] = b"\0\0\0\x09#FAILURE#";
 
 fn speaking(secret: &[u8]) -> Protocol {
     let key = Key::new("py", secret).unwrap().with_dialect(Dialect::Multiprocessing);
-    Protocol::new(Dialect::Multiprocessing, key)
+    Protocol::new(Dialect::Multiprocessing, KeyRing::from_key(key).unwrap())
 }
 
 fn protocol() -> Protocol {
@@ -300,7 +301,7 @@ fn wrong_proofs_count_against_their_network() {
 
 #[test]
 fn any_of_eight_keys_opens_and_a_service_hears_which() {
-    let mut ring = KeyRing::new();
+    let mut ring = KeyRing::empty().unwrap();
     for number in 0..8 {
         let key = Key::new(&format!("k{number}"), format!("secret {number}").as_bytes()).unwrap();
         ring.add(key.with_dialect(Dialect::Multiprocessing)).unwrap();

@@ -6,8 +6,9 @@ use std::time::Duration;
 use countersign::services::Echo;
 use countersign::stats::Counters;
 use countersign::{
-    Address, Client as Blocking, ClientError, CloseReason, Dialect, Framing, Key, Limits,
-    ListenerConfig, Peer, PeerAddress, Protocol, Refusal, Reply, Server, Service,
+    Address, Client as Blocking, ClientError, CloseReason, Dialect, Framing, Key, KeyRing,
+    KeyRingExt as _, Limits, ListenerConfig, Peer, PeerAddress, Protocol, Refusal, Reply, Server,
+    Service,
 };
 
 use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, ring, speaking};
@@ -29,7 +30,7 @@ where
 /// Rings that hold the same key, each a program's own.
 fn keyed(dialect: Dialect, framing: Framing) -> Protocol {
     let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
-    Protocol::new(dialect, key).with_framing(framing)
+    Protocol::new(dialect, KeyRing::from_key(key).unwrap()).with_framing(framing)
 }
 
 #[test]

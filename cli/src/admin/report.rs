@@ -233,7 +233,7 @@ pub(crate) mod tests {
     use std::time::SystemTime;
 
     use countersign::stats::{Counters, ListenerInfo, Stats};
-    use countersign::{CloseReason, Dialect, KeyRing, Refusal};
+    use countersign::{CloseReason, Dialect, KeyRing, KeyRingExt as _, Refusal};
 
     use super::*;
     use crate::admin::aggregate::tests::aggregate;
@@ -243,7 +243,8 @@ pub(crate) mod tests {
     pub(crate) fn stats() -> Stats {
         let until = Duration::from_secs(1_800_000_000);
         let key = |id, secret: &[u8]| countersign::Key::new(id, secret).unwrap();
-        let mut ring = KeyRing::from(key("garden", b"sixteen bytes or more").with_not_after(until));
+        let garden = key("garden", b"sixteen bytes or more").with_not_after(until);
+        let mut ring = KeyRing::from_key(garden).unwrap();
         ring.add(key("shed", b"other sixteen bytes").with_dialect(Dialect::Raw)).unwrap();
         let mut counters = Counters::default();
         (counters.accepted, counters.authenticated, counters.messages) = (9, 5, 77);
@@ -253,7 +254,7 @@ pub(crate) mod tests {
         {
             counters.count(why);
         }
-        let listener = |name: &str, ring: &KeyRing| {
+        let listener = |name: &str, ring: Option<&KeyRing>| {
             let addresses = vec!["127.0.0.1:9527".to_owned()];
             let mut stats = ListenerStats::new(Arc::new(ListenerInfo::new(name, addresses, ring)));
             stats.counters = counters.clone();
@@ -267,7 +268,7 @@ pub(crate) mod tests {
             stats
         };
         let mut stats = Stats::default();
-        stats.listeners = vec![listener("main", &ring), listener("a\"\n\\é", &KeyRing::default())];
+        stats.listeners = vec![listener("main", Some(&ring)), listener("a\"\n\\é", None)];
         (stats.memory_max.total, stats.memory_max.buffered) = (4 << 20, 3 << 20);
         for (count, micros) in [(10, 1), (80, 2), (9, 3), (1, 7_000)] {
             (0..count).for_each(|_| stats.loop_times.record(Duration::from_micros(micros)));

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{BoolishValueParser, PossibleValue};
-use countersign::{Dialect, Exchange, Framing, KeyRing, Mac, Protection, Protocol};
+use countersign::{
+    Dialect, Exchange, Framing, KeyRing, KeyRingExt as _, Mac, Protection, Protocol,
+};
 
 use super::choice::Choice;
 use crate::escape::quoted;
@@ -89,7 +91,7 @@ impl ProtocolArgs {
     /// The keys, which the dialect `open` does without.
     pub(crate) fn ring(&self, role: RingRole) -> Result<KeyRing, Failure> {
         if !self.dialect().authenticates() {
-            return Ok(KeyRing::new());
+            return Ok(KeyRing::empty()?);
         }
         let mut ring = role.read(&self.ring_path()?, self.dialect())?;
         ring.set_time(system::unix_time());

@@ -55,7 +55,8 @@ struct Reload {
 
 impl reload::Task for Reload {
     fn once(&mut self) -> Result<(), Failure> {
-        let ring = self.tunnel.protocol(self.role)?.keys().clone();
+        let protocol = self.tunnel.protocol(self.role)?;
+        let Some(ring) = protocol.keys().cloned() else { return Ok(()) };
         let (taken, takes) = channel();
         // There is room: the relay has taken those before, or it is past help.
         let sent = self.keys.try_send(Keys { ring, taken });

@@ -142,7 +142,6 @@ impl Tunnel {
             protocol = protocol.with_key(id);
         }
         protocol.set_time(system::unix_time());
-        protocol.keys().seed(system::random()?);
         end.check(&protocol, &path)?;
         Ok(protocol)
     }

@@ -349,7 +349,8 @@ impl Relay {
 
 /// When the next key of the ring runs out.
 fn next_expiry(protocol: &Protocol, now: Duration) -> Option<Duration> {
-    protocol.keys().keys().filter_map(Key::not_after).filter(|end| *end >= now).min()
+    let keys = protocol.keys().into_iter().flat_map(KeyRing::keys);
+    keys.filter_map(Key::not_after).filter(|end| *end >= now).min()
 }
 
 /// Tells a pair of an event. One for a pair that is gone is no harm.

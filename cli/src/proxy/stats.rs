@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use countersign::KeyRing;
 use countersign::stats::{Connections, KeyCounters, ListenerInfo, ListenerStats, Stats};
 use mio::Waker;
 
@@ -81,7 +82,7 @@ impl Relay {
         (listener.connections_max, listener.buffered_max) = (most, BUFFERS_MAX * most);
         listener.throttled = callers.throttled(*now);
         for (key, KeyCounters { authenticated, open, .. }) in
-            protocol.keys().keys().zip(&mut listener.keys)
+            protocol.keys().into_iter().flat_map(KeyRing::keys).zip(&mut listener.keys)
         {
             let has_it = |pair: &&Pair| pair.key.as_deref() == Some(key.id());
             *authenticated = self.shared.by_key.get(key.id()).copied().unwrap_or_default();

@@ -26,7 +26,7 @@ impl RingRole {
                 KeyFileError::NoKeys => (Kind::BadKeyFile, "holds no key"),
                 _ => return error.into(),
             };
-            let remedy = self.remedy(path, dialect, &KeyRing::new());
+            let remedy = self.remedy(path, dialect, None);
             Failure::new(kind, format!("{}: {text}; {remedy}", path.display()))
         })
     }
@@ -44,12 +44,12 @@ impl RingRole {
     }
 
     /// How a ring comes by a key for a dialect.
-    fn remedy(self, path: &Path, dialect: Dialect, ring: &KeyRing) -> String {
+    fn remedy(self, path: &Path, dialect: Dialect, ring: Option<&KeyRing>) -> String {
         let shown = quoted(&path.display().to_string());
         match self {
             Self::Server => {
                 let name = if dialect == Dialect::Countersign { "default" } else { dialect.name() };
-                let is_free = |id: &String| ring.key(id).is_none();
+                let is_free = |id: &String| ring.and_then(|ring| ring.key(id)).is_none();
                 let others = (2..).map(|number| format!("{name}-{number}"));
                 let id = [name.to_owned()].into_iter().chain(others).find(is_free);
                 let is_usual = default_path().is_ok_and(|usual| usual == path);

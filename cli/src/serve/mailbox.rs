@@ -30,7 +30,8 @@ pub(super) struct ConfigUpdate {
 /// What a reload brings for one listener.
 #[derive(Debug)]
 pub(super) struct ListenerUpdate {
-    pub(super) keys: KeyRing,
+    /// None where nobody has to prove anything.
+    pub(super) keys: Option<KeyRing>,
     pub(super) limits: Limits,
     pub(super) access: Access,
 }
@@ -60,7 +61,9 @@ impl ListenerUpdate {
         server: &mut Server<AnyService>,
         id: ListenerId,
     ) -> Result<(), UnknownListenerError> {
-        server.replace_keys(id, self.keys.clone())?;
+        if let Some(keys) = &self.keys {
+            server.replace_keys(id, keys.clone())?;
+        }
         server.replace_limits(id, self.limits.clone())?;
         server.replace_access(id, self.access.clone())
     }

@@ -148,7 +148,7 @@ impl PreparedListener {
     /// What a server can be given anew of it, for one of so many workers.
     pub(super) fn update(&self, workers: usize) -> ListenerUpdate {
         ListenerUpdate {
-            keys: self.protocol.keys().clone(),
+            keys: self.protocol.keys().cloned(),
             limits: limits::divided(&self.limits, workers),
             access: self.args.access.access(),
         }
@@ -252,14 +252,14 @@ fn serves(args: &ListenerArgs) -> String {
 
 fn keys(
     args: &ListenerArgs,
-    ring: &KeyRing,
+    ring: Option<&KeyRing>,
     made: Option<&CreatedRing>,
 ) -> Result<Option<String>, Failure> {
     let protocol = &args.protocol;
     if !protocol.dialect().authenticates() {
         return Ok(None);
     }
-    let path = protocol.ring_path()?;
+    let (path, Some(ring)) = (protocol.ring_path()?, ring) else { return Ok(None) };
     let path = path.display();
     let serves = |key: &&Key| ring.is_live(key) && protocol.dialects().any(|each| key.serves(each));
     let ids = ring.keys().filter(serves).map(Key::id).collect::<Vec<_>>().join(", ");

@@ -66,6 +66,6 @@ pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
 }
 
 fn keys(listener: &Listener) -> String {
-    let ring = listener.protocol().keys();
+    let Some(ring) = listener.protocol().keys() else { return String::new() };
     ring.keys().filter(|key| ring.is_live(key)).map(Key::id).collect::<Vec<_>>().join(",")
 }

@@ -138,7 +138,7 @@ pub(crate) fn verify<'k>(
     let (mac, tag) = proof(protocol, message)?;
     let challenge = made(role, nonce);
     let key = match role {
-        Role::Server => protocol.keys().prove(Dialect::Multiprocessing, mac, &challenge, tag),
+        Role::Server => protocol.prove(Dialect::Multiprocessing, mac, &challenge, tag),
         Role::Client => {
             let key = protocol.signing_key().ok().flatten();
             key.filter(|key| key.verifies(mac, &challenge, tag))

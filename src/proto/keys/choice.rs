@@ -45,16 +45,10 @@ impl Caller {
 impl KeyRing {
     /// Chooses the key that a peer names, if that is live and lets into this audience, which is
     /// `served` here or not; else the decoy.
-    pub(crate) fn choose(
-        &self,
-        id: &[u8],
-        audience: &[u8],
-        served: bool,
-        decoy: &[u8; PRK],
-    ) -> Choice {
+    pub(crate) fn choose(&self, id: &[u8], audience: &[u8], served: bool) -> Choice {
         const REFUSALS: [Refusal; 3] =
             [Refusal::UnknownKey, Refusal::WrongAudience, Refusal::WrongProof];
-        let mut prk = Zeroizing::new(*decoy);
+        let mut prk = self.secrets().decoy.clone();
         let (mut number, mut named, mut known) = (0, 0, 0);
         for key in self.keys() {
             let bound = key.audience().as_bytes();

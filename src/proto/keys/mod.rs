@@ -4,19 +4,18 @@ pub(crate) mod choice;
 pub(crate) mod fault;
 pub(crate) mod key;
 pub(crate) mod passphrase;
-pub(crate) mod seed;
+pub(crate) mod secrets;
 pub(crate) mod validity;
 pub(crate) mod wipe;
 
 use std::fmt;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::proto::dialect::Dialect;
 use crate::proto::keys::fault::KeyError;
 use crate::proto::keys::key::{Credential, Key, KeyNumber, Mac};
-use crate::proto::keys::seed::{RANDOM, Seed};
+use crate::proto::keys::secrets::RingSecrets;
 
 /// How many keys may serve one dialect in which the peer doesn't name its key: each of them is
 /// tried for every proof.
@@ -28,11 +27,12 @@ const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiproces
 /// The keys that a listener or a client holds, each under its id.
 ///
 /// ```
-/// use countersign::{Dialect, Key, KeyRing};
+/// use countersign::{Dialect, Key, KeyRing, RingSecrets};
 ///
-/// let mut ring = KeyRing::new();
-/// ring.add(Key::new("garden", b"sixteen bytes or more")?.with_audience("sprinkler")?)?;
-/// ring.add(Key::new("gate", b"open-sesame")?.with_dialect(Dialect::Raw))?;
+/// let secrets = RingSecrets::new([7; 48]); // from the system's random source
+/// let ring = KeyRing::new(secrets)
+///     .with(Key::new("garden", b"sixteen bytes or more")?.with_audience("sprinkler")?)?
+///     .with(Key::new("gate", b"open-sesame")?.with_dialect(Dialect::Raw))?;
 /// assert_eq!(ring.to_string(), "garden, gate");
 /// assert_eq!(ring.key("garden").map(|key| key.audience()), Some("sprinkler"));
 /// # Ok::<(), countersign::KeyError>(())
@@ -49,7 +49,7 @@ const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiproces
 /// closes the connection of a client that has a clone of its ring, and the client fails with
 /// [`ClientError::SameRing`](crate::ClientError::SameRing). Read or parse the ring once for each
 /// end.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct KeyRing {
     /// In the order of the file; ids and secrets are unique.
     keys: Vec<Key>,
@@ -58,14 +58,26 @@ pub struct KeyRing {
     /// The time that it was told last.
     time: Option<Duration>,
     /// Drawn once; its clones and the rings that replace it have the same.
-    seed: Arc<OnceLock<Seed>>,
+    secrets: Arc<RingSecrets>,
 }
 
 impl KeyRing {
-    /// A ring without keys, which serves the dialect `open` alone.
+    /// A ring without keys. With an operating system,
+    /// [`KeyRingExt::empty`](crate::KeyRingExt::empty) draws the secrets.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(secrets: RingSecrets) -> Self {
+        let last = KeyNumber::default();
+        Self { keys: Vec::new(), last, time: None, secrets: Arc::new(secrets) }
+    }
+
+    /// The same ring with one more key.
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](Self::add).
+    pub fn with(mut self, key: Key) -> Result<Self, KeyError> {
+        self.add(key)?;
+        Ok(self)
     }
 
     /// Adds a key.
@@ -75,7 +87,7 @@ impl KeyRing {
     /// It is too short for `countersign/1`, or never valid, or serves `multiprocessing` beside
     /// `raw` or `hex`. Its id or its secret is on the ring already. It serves one of these three,
     /// and eight others do.
-    pub fn add(&mut self, key: Key) -> Result<(), KeyError> {
+    pub fn add(&mut self, mut key: Key) -> Result<(), KeyError> {
         key.check()?;
         if self.keys.iter().any(|other| other.id() == key.id()) {
             return Err(KeyError::DuplicateId(key.id().into()));
@@ -90,13 +102,9 @@ impl KeyRing {
                 return Err(KeyError::TooMany(dialect));
             }
         }
-        self.push(key);
-        Ok(())
-    }
-
-    fn push(&mut self, mut key: Key) {
         key.set_number(self.fresh_number());
         self.keys.push(key);
+        Ok(())
     }
 
     fn fresh_number(&mut self) -> KeyNumber {
@@ -117,19 +125,6 @@ impl KeyRing {
             Some(now) => key.is_valid_at(now),
             None => key.validity().is_always(),
         }
-    }
-
-    /// Gives it the random bytes that listeners and clients of one ring have in common. They must
-    /// come from the system's random source. Only the first call has an effect, and it has that on
-    /// all clones of the ring; a server does it by itself.
-    pub fn seed(&self, random: [u8; RANDOM]) {
-        self.seed.get_or_init(|| Seed::new(&random));
-    }
-
-    /// Whether it has its random bytes.
-    #[must_use]
-    pub fn is_seeded(&self) -> bool {
-        self.seed.get().is_some()
     }
 
     /// The keys, in the order of the file.
@@ -163,7 +158,7 @@ impl KeyRing {
     }
 
     /// Takes another ring's place: keys that were on it keep their numbers, and the time and the
-    /// seed go on.
+    /// secrets go on.
     pub(crate) fn inherit(&mut self, old: &Self) {
         self.last = self.last.max(old.last);
         for at in 0..self.keys.len() {
@@ -174,9 +169,7 @@ impl KeyRing {
             self.keys[at].set_number(number);
         }
         self.time = self.time.max(old.time);
-        if old.is_seeded() || !self.is_seeded() {
-            self.seed = Arc::clone(&old.seed);
-        }
+        self.secrets = Arc::clone(&old.secrets);
     }
 }
 
@@ -201,27 +194,16 @@ impl KeyRing {
 
     /// Makes a note that a listener of this process has this ring, or a clone.
     pub(crate) fn note_listener(&self) {
-        if let Some(seed) = self.seed.get() {
-            seed.listens.store(true, Ordering::Relaxed);
-        }
+        self.secrets.note_listener();
     }
 
     /// Whether a listener of this process has it.
     pub(crate) fn listens(&self) -> bool {
-        self.seed.get().is_some_and(|seed| seed.listens.load(Ordering::Relaxed))
+        self.secrets.listens()
     }
 
-    pub(crate) fn seeded(&self) -> Option<&Seed> {
-        self.seed.get()
-    }
-}
-
-impl From<Key> for KeyRing {
-    /// The ring with this key alone. One that can't be [added](Self::add) serves nobody.
-    fn from(key: Key) -> Self {
-        let mut ring = Self::new();
-        ring.push(key);
-        ring
+    pub(crate) fn secrets(&self) -> &RingSecrets {
+        &self.secrets
     }
 }
 
@@ -235,8 +217,14 @@ impl fmt::Display for KeyRing {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A ring of these keys, with secrets of one byte.
+    pub(crate) fn ring_of(random: u8, keys: impl IntoIterator<Item = Key>) -> KeyRing {
+        let empty = KeyRing::new(RingSecrets::new([random; RingSecrets::LENGTH]));
+        keys.into_iter().fold(empty, |ring, key| ring.with(key).unwrap())
+    }
 
     #[test]
     fn at_most_eight_keys_serve_a_dialect_that_tries_each() {
@@ -262,10 +250,7 @@ mod tests {
     }
 
     fn ring(keys: impl IntoIterator<Item = Key>) -> KeyRing {
-        keys.into_iter().fold(KeyRing::new(), |mut ring, key| {
-            ring.add(key).unwrap();
-            ring
-        })
+        ring_of(1, keys)
     }
 
     fn live(ring: &KeyRing) -> Vec<&str> {
@@ -328,14 +313,14 @@ mod tests {
             ("", "", false),
         ];
         for (id, audience, found) in cases {
-            let choose = |served| ring.choose(id.as_bytes(), audience.as_bytes(), served, &[9; 32]);
+            let choose = |served| ring.choose(id.as_bytes(), audience.as_bytes(), served);
             let chosen = choose(true);
             let admitted = chosen.caller.admit(true).ok().and_then(|number| ring.numbered(number));
             assert_eq!(admitted.map(Key::id), found.then_some(id), "{id} for {audience:?}");
-            assert_eq!(*chosen.prk, admitted.map_or([9; 32], |key| *key.prk()));
+            assert_eq!(*chosen.prk, admitted.map_or([1; 32], |key| *key.prk()));
             assert!(chosen.caller.admit(false).is_err());
             // Another service than this one is meant.
-            assert_eq!(*choose(false).prk, [9; 32]);
+            assert_eq!(*choose(false).prk, [1; 32]);
             assert!(choose(false).caller.admit(true).is_err());
         }
         assert!(ring.numbered(ring.key("over").unwrap().number()).is_some());
@@ -361,22 +346,12 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_and_the_time_go_on_from_ring_to_ring() {
-        let old = KeyRing::new();
-        let clone = old.clone();
-        assert!(!clone.is_seeded());
-        old.seed([1; RANDOM]);
-        clone.seed([2; RANDOM]);
-        let mut new = ring([dated("late", Some(10), None)]);
-        new.seed([3; RANDOM]);
-        new.inherit(&clone);
-        let seed = new.seeded().unwrap();
-        assert_eq!(seed.instance, [1; 16], "the first call counts");
-        assert_eq!(format!("{seed:?}"), "Seed { .. }");
-        assert_eq!(*seed.decoy, [1; 32]);
-        new.inherit(&KeyRing::new());
-        assert!(new.is_seeded(), "a ring without a seed takes none away");
-        let mut told = KeyRing::new();
+    fn the_secrets_and_the_time_go_on_from_ring_to_ring() {
+        let mut new = ring_of(3, [dated("late", Some(10), None)]);
+        new.inherit(&ring_of(4, []));
+        let secrets = new.secrets();
+        assert_eq!((secrets.instance, *secrets.decoy), ([4; 16], [4; 32]));
+        let mut told = ring_of(5, []);
         told.set_time(at(1));
         told.set_time(at(11));
         new.inherit(&told);
@@ -385,8 +360,9 @@ mod tests {
 
     #[test]
     fn neither_debug_nor_display_shows_a_secret() {
-        let ring = ring([Key::new("key", b"s3cret").unwrap().with_dialect(Dialect::Raw)]);
-        ring.seed(*b"s3cret s3cret s3cret s3cret s3cret s3cret s3cret");
+        let secrets = RingSecrets::new(*b"s3cret s3cret s3cret s3cret s3cret s3cret s3cret");
+        let key = Key::new("key", b"s3cret").unwrap().with_dialect(Dialect::Raw);
+        let ring = KeyRing::new(secrets).with(key).unwrap();
         let shown = format!("{ring:?} {ring}");
         assert!(!shown.contains("s3cret") && shown.contains("key"), "{shown}");
     }

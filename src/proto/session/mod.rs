@@ -30,13 +30,12 @@ use crate::proto::session::paired::Kept;
 /// of a frame that a read has cut, and nothing else.
 ///
 /// ```
-/// use countersign::{Dialect, Event, Key, Protocol, Session};
+/// use countersign::{Event, Key, KeyRing, Protocol, RingSecrets, Session};
 ///
 /// let key = Key::new("garden", b"sixteen bytes or more")?;
-/// let protocol = Protocol::new(Dialect::Countersign, key);
-/// protocol.keys().seed([3; 48]); // this and the nonces from the system's random source
-/// let theirs = Protocol::new(Dialect::Countersign, Key::new("garden", b"sixteen bytes or more")?);
-/// theirs.keys().seed([4; 48]);
+/// // This and the nonces come from the system's random source.
+/// let ring = |random| KeyRing::new(RingSecrets::new(random)).with(key.clone());
+/// let (protocol, theirs) = (Protocol::from(ring([3; 48])?), Protocol::from(ring([4; 48])?));
 ///
 /// let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
 /// let mut server = Session::server(&protocol, [7; 32]);
@@ -385,7 +384,7 @@ impl Session {
     /// audience any more.
     #[must_use]
     pub fn is_revoked(&self, protocol: &Protocol) -> bool {
-        self.credential().is_some_and(|credential| protocol.keys().accepted(credential).is_none())
+        self.credential().is_some_and(|credential| protocol.accepted(credential).is_none())
     }
 
     /// As a server: what the peer has authenticated with.

@@ -9,6 +9,7 @@ use crate::proto::handshake::countersign::{
     NONCE, Negotiated, Nonce, PROOF, STATUS, client, server,
 };
 use crate::proto::handshake::multiprocessing;
+use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::{Credential, Key};
 use crate::proto::partial_frame::{FrameStatus, front, head};
 use crate::proto::protocol::{Exchange, Protocol};
@@ -127,8 +128,7 @@ impl Session {
                     // The ring may have been replaced since the call, or the key may have run out.
                     Stage::Confirming(pending) => {
                         let dialect = Dialect::Countersign;
-                        let known =
-                            |number| protocol.keys().accepted(Credential { number, dialect });
+                        let known = |number| protocol.accepted(Credential { number, dialect });
                         pending.verify(&frame[HEADER..], known, out)
                     }
                     _ => Err(Refusal::Malformed),
@@ -159,9 +159,7 @@ impl Session {
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Step<'s> {
-        let seed = protocol.keys().seeded().ok_or(Refusal::Unseeded)?;
-        let key = signing_key(protocol)?;
-        client::call(protocol, key, seed, &nonce, out);
+        client::call(protocol, signing_key(protocol)?, &nonce, out);
         self.stage = Stage::Calling(nonce);
         self.hear(protocol, &nonce, input, out)
     }
@@ -189,10 +187,10 @@ impl Session {
         let Some(heard) = self.partial.take(extent, input, NONCE + HELLO_MAX) else {
             return Ok(None);
         };
-        let key = signing_key(protocol)?;
+        let (ring, key) = signing_key(protocol)?;
         let negotiated = match heard[NONCE] {
             frame::REFUSAL => Err(rejected(heard)),
-            _ => client::confirm(protocol, key, nonce, heard, out),
+            _ => client::confirm(protocol, (ring, key), nonce, heard, out),
         };
         self.partial.release();
         Ok(Some(self.agree(protocol, Role::Client, key, negotiated?)))
@@ -338,8 +336,10 @@ impl Guarded {
     }
 }
 
-fn signing_key(protocol: &Protocol) -> Result<&Key, Refusal> {
-    protocol.signing_key().ok().flatten().ok_or(Refusal::UnknownKey)
+/// The key that we prove as a client, and the ring that it is on.
+fn signing_key(protocol: &Protocol) -> Result<(&KeyRing, &Key), Refusal> {
+    let key = protocol.signing_key().ok().flatten();
+    protocol.keys().zip(key).ok_or(Refusal::UnknownKey)
 }
 
 /// What a refusal of the server's says.

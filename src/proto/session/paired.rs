@@ -97,9 +97,7 @@ impl Kept {
     fn signer(self, protocol: &Protocol) -> Result<(Role, &Key), Refusal> {
         let dialect = Dialect::Multiprocessing;
         let (role, key) = match self {
-            Self::Key(number) => {
-                (Role::Server, protocol.keys().accepted(Credential { number, dialect }))
-            }
+            Self::Key(number) => (Role::Server, protocol.accepted(Credential { number, dialect })),
             Self::Nonce(_) => (Role::Client, protocol.signing_key().ok().flatten()),
         };
         key.map(|key| (role, key)).ok_or(Refusal::UnknownKey)

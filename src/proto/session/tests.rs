@@ -2,16 +2,16 @@
 
 use super::*;
 use crate::proto::framing::LineEnding;
-use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
+use crate::proto::keys::tests::ring_of;
 use crate::proto::refusal::{ForeignProtocol, RefusalCode};
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
 
 fn protocol(dialect: Dialect) -> Protocol {
     let key = Key::new("key", b"sixteen bytes or more").unwrap();
-    Protocol::new(dialect, key.with_dialect(Dialect::Raw).with_dialect(Dialect::Hex))
-        .with_message_max(8)
+    let key = key.with_dialect(Dialect::Raw).with_dialect(Dialect::Hex);
+    Protocol::new(dialect, ring_of(1, [key])).with_message_max(8)
 }
 
 fn proof(protocol: &Protocol) -> Vec<u8> {
@@ -155,14 +155,13 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
 #[test]
 fn a_client_knows_a_server_of_multiprocessing_by_its_challenge() {
     let python = Key::new("py", b"sixteen bytes or more").unwrap();
-    let python =
-        Protocol::new(Dialect::Multiprocessing, python.with_dialect(Dialect::Multiprocessing));
+    let python = ring_of(1, [python.with_dialect(Dialect::Multiprocessing)]);
+    let python = Protocol::new(Dialect::Multiprocessing, python);
     let mut challenge = Vec::new();
     Session::server(&python, NONCE).next(&python, &mut &b""[..], &mut challenge).unwrap();
     for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Countersign] {
         let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
-        let protocol = Protocol::new(dialect, key);
-        protocol.keys().seed([7; 48]);
+        let protocol = Protocol::new(dialect, ring_of(7, [key]));
         let mut client = Session::client(&protocol, NONCE).unwrap();
         client.next(&protocol, &mut &b""[..], &mut Vec::new()).unwrap();
         for _ in 0..2 {
@@ -176,7 +175,7 @@ fn a_client_knows_a_server_of_multiprocessing_by_its_challenge() {
 
 #[test]
 fn any_key_of_the_dialect_opens_and_is_named() {
-    let mut ring = KeyRing::new();
+    let mut ring = ring_of(1, []);
     for id in ["a", "b", "c"] {
         ring.add(Key::new(id, id.as_bytes()).unwrap().with_dialect(Dialect::Raw)).unwrap();
     }
@@ -189,7 +188,7 @@ fn any_key_of_the_dialect_opens_and_is_named() {
         assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == id));
     }
     let other = Key::new("other", b"hex alone").unwrap().with_dialect(Dialect::Raw);
-    let proof = proof(&Protocol::new(Dialect::Raw, other));
+    let proof = proof(&Protocol::new(Dialect::Raw, ring_of(1, [other])));
     assert_eq!(heard(&server, &[&proof]), ["wrong-proof"], "a key of another dialect");
 }
 

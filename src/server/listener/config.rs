@@ -9,8 +9,8 @@ use crate::clock;
 use crate::contract::access::Access;
 use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
+use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
-use crate::random;
 use crate::server::listener::Listener;
 use crate::server::listener::socket::{self, BoundSocket, Options};
 use crate::unix_time::since_epoch;
@@ -22,9 +22,9 @@ use crate::unix_time::since_epoch;
 ///
 /// ```
 /// use countersign::services::Timestamp;
-/// use countersign::{Key, KeyRing, Limits, ListenerConfig, Protocol, Server};
+/// use countersign::{Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig, Protocol, Server};
 ///
-/// let keys = KeyRing::from(Key::new("garden", b"sixteen bytes or more")?);
+/// let keys = KeyRing::from_key(Key::new("garden", b"sixteen bytes or more")?)?;
 /// let few = Limits { connections: 100, ..Limits::default() };
 /// let listeners = [
 ///     ListenerConfig::new(keys).named("garden").bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
@@ -169,8 +169,8 @@ impl ListenerConfig {
     /// The listener that it becomes, and a socket for each of its addresses.
     pub(in crate::server) fn open(self) -> io::Result<(Listener, Vec<BoundSocket>)> {
         let Self { mut listener, options, bound } = self;
-        listener.protocol.prepare(since_epoch(clock::wall()), random::bytes)?;
-        listener.protocol.keys().note_listener();
+        listener.protocol.set_time(since_epoch(clock::wall()));
+        listener.protocol.keys().into_iter().for_each(KeyRing::note_listener);
         let usable = listener.protocol.check_server();
         usable.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let limits = listener.limits();

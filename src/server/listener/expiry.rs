@@ -15,17 +15,17 @@ pub(in crate::server) struct Expiry {
 
 impl Expiry {
     /// Of a ring that was told no time: the first key that ever runs out is the next.
-    pub(in crate::server) fn of(ring: &KeyRing) -> Self {
+    pub(in crate::server) fn of(ring: Option<&KeyRing>) -> Self {
         let seen = Duration::ZERO;
-        Self { next: ring.next_expiry(seen), seen }
+        Self { next: ring.and_then(|ring| ring.next_expiry(seen)), seen }
     }
 
     /// Takes the time of day. Says whether a key has run out since it was told last.
-    pub(in crate::server) fn passes(&mut self, wall: Duration, ring: &KeyRing) -> bool {
+    pub(in crate::server) fn passes(&mut self, wall: Duration, ring: Option<&KeyRing>) -> bool {
         let has_come = self.next.is_some_and(|end| end <= wall);
         // A clock that was set back makes keys valid again, which run out another time.
         if has_come || wall < self.seen {
-            self.next = ring.next_expiry(wall);
+            self.next = ring.and_then(|ring| ring.next_expiry(wall));
         }
         self.seen = wall;
         has_come
@@ -40,18 +40,19 @@ impl Expiry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_file::KeyRingExt as _;
     use crate::proto::keys::key::Key;
 
     #[test]
     fn every_end_is_seen_once_and_again_when_the_clock_was_set_back() {
         let at = Duration::from_secs;
-        let mut ring = KeyRing::new();
+        let mut ring = KeyRing::empty().unwrap();
         for (id, end) in [("a", Some(20)), ("b", None), ("c", Some(10)), ("d", Some(30))] {
             let key = Key::new(id, format!("the secret of {id}!!").as_bytes()).unwrap();
             let key = end.into_iter().fold(key, |key, end| key.with_not_after(at(end)));
             ring.add(key).unwrap();
         }
-        let mut expiry = Expiry::of(&ring);
+        let mut expiry = Expiry::of(Some(&ring));
         for (second, has_expired, left) in [
             (9, false, Some(1)),
             (10, true, Some(10)),
@@ -64,9 +65,9 @@ mod tests {
             (25, false, Some(5)),
             (30, true, None),
         ] {
-            assert_eq!(expiry.passes(at(second), &ring), has_expired, "at {second}");
+            assert_eq!(expiry.passes(at(second), Some(&ring)), has_expired, "at {second}");
             assert_eq!(expiry.time_left(at(second)), left.map(Duration::from_secs), "at {second}");
         }
-        assert!(!Expiry::of(&KeyRing::new()).passes(at(99), &KeyRing::new()));
+        assert!(!Expiry::of(None).passes(at(99), None));
     }
 }

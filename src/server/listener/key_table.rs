@@ -23,9 +23,9 @@ struct Entry {
 
 impl KeyTable {
     /// For the keys of a ring, by which nobody has come.
-    pub(in crate::server) fn of(ring: &KeyRing) -> Self {
+    pub(in crate::server) fn of(ring: Option<&KeyRing>) -> Self {
         let mut table = Self::default();
-        table.replace(ring);
+        ring.into_iter().for_each(|ring| table.replace(ring));
         table
     }
 
@@ -89,9 +89,10 @@ impl KeyTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_file::KeyRingExt as _;
 
     fn ring(ids: &[&str], old: Option<&KeyRing>) -> KeyRing {
-        let mut ring = KeyRing::new();
+        let mut ring = KeyRing::empty().unwrap();
         for id in ids {
             ring.add(Key::new(id, format!("the secret of {id}!!").as_bytes()).unwrap()).unwrap();
         }
@@ -104,7 +105,7 @@ mod tests {
         let first = ring(&["a", "b", "c"], None);
         let number = |ring: &KeyRing, id: &str| ring.key(id).map(Key::number).unwrap();
         let [a, b, c] = ["a", "b", "c"].map(|id| number(&first, id));
-        let mut table = KeyTable::of(&first);
+        let mut table = KeyTable::of(Some(&first));
         for key in [a, a, b, c] {
             table.opened(key);
         }

@@ -183,7 +183,8 @@ impl Listener {
         stats.buffered = self.held;
         stats.buffered_max = self.limits.buffered_max;
         stats.throttled = self.throttle.count(now, &self.limits);
-        stats.keys = keys.keys().map(|key| self.keys.counters(key.number())).collect();
+        let keys = keys.into_iter().flat_map(KeyRing::keys);
+        stats.keys = keys.map(|key| self.keys.counters(key.number())).collect();
         stats
     }
 
@@ -205,7 +206,7 @@ impl Listener {
     /// Serves newcomers with other keys.
     pub(super) fn replace_keys(&mut self, keys: KeyRing) {
         self.protocol.replace_keys(keys);
-        self.keys.replace(self.protocol.keys());
+        self.protocol.keys().into_iter().for_each(|ring| self.keys.replace(ring));
         self.info.take();
         self.expiry = Expiry::of(self.protocol.keys());
     }

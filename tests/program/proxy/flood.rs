@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use countersign::{Dialect, Event, Key, Protocol, Session};
+use countersign::{Event, Key, KeyRing, KeyRingExt as _, Protocol, Session};
 
 use super::{Home, KEY, PATIENCE, Target, dial};
 
@@ -22,8 +22,7 @@ impl Far {
     /// One that has called, and been let in.
     fn new(address: &str) -> Self {
         let key = Key::new("default", b"sixteen-bytes-and-more").unwrap();
-        let protocol = Protocol::new(Dialect::Countersign, key);
-        protocol.keys().seed([5; 48]);
+        let protocol = Protocol::from(KeyRing::from_key(key).unwrap());
         let session = Session::client(&protocol, [6; 32]).unwrap();
         let mut far = Self { stream: dial(address), protocol, session };
         // Its word and the proof: the call is answered by 32 bytes and a hello.

@@ -7,14 +7,19 @@ use crate::proto::handshake::countersign::frame::{self, CONFIRM, HEADER, Header,
 use crate::proto::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::proto::handshake::countersign::schedule::{Schedule, is_same, transcript};
 use crate::proto::handshake::countersign::{NONCE, Negotiated, Nonce};
+use crate::proto::keys::KeyRing;
 use crate::proto::keys::key::Key;
-use crate::proto::keys::seed::Seed;
 use crate::proto::protocol::{Protection, Protocol};
 use crate::proto::records::Records;
 use crate::proto::refusal::Refusal;
 
 /// Appends the call: the magic, and our hello.
-pub(crate) fn call(protocol: &Protocol, key: &Key, seed: &Seed, nonce: &Nonce, out: &mut Vec<u8>) {
+pub(crate) fn call(
+    protocol: &Protocol,
+    (ring, key): (&KeyRing, &Key),
+    nonce: &Nonce,
+    out: &mut Vec<u8>,
+) {
     let hello = Hello {
         flags: match protocol.protection() {
             Protection::Required => hello::RECORDS | hello::RECORDS_REQUIRED,
@@ -23,7 +28,7 @@ pub(crate) fn call(protocol: &Protocol, key: &Key, seed: &Seed, nonce: &Nonce, o
         },
         record_max: protocol.record_max(),
         nonce: *nonce,
-        instance: seed.instance,
+        instance: ring.secrets().instance,
         key_id: key.id().as_bytes(),
         audience: protocol.audience_for(key),
         extensions: &[],
@@ -39,24 +44,23 @@ pub(crate) fn call(protocol: &Protocol, key: &Key, seed: &Seed, nonce: &Nonce, o
 /// Takes the server's nonce and its hello, which `heard` is; verifies its proof, and appends ours.
 pub(crate) fn confirm(
     protocol: &Protocol,
-    key: &Key,
+    (ring, key): (&KeyRing, &Key),
     nonce: &Nonce,
     heard: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Negotiated, Refusal> {
-    let seed = protocol.keys().seeded().ok_or(Refusal::Unseeded)?;
     let (theirs, frame) = heard.split_first_chunk::<NONCE>().ok_or(Refusal::Malformed)?;
     let (hello, proof) = ServerHello::read(&frame[HEADER..], &[])?;
     let chosen = hello.flags & hello::RECORDS != 0;
     match protocol.protection() {
         Protection::Required if !chosen => return Err(Refusal::Protection),
         Protection::Off if chosen => return Err(Refusal::Protection),
-        _ if hello.instance == seed.instance => return Err(Refusal::Reflected),
+        _ if hello.instance == ring.secrets().instance => return Err(Refusal::Reflected),
         _ => {}
     }
     // What we called is what the same arguments give again, so that nobody has to keep it.
     let mut called = Vec::with_capacity(frame::HELLO_MAX);
-    call(protocol, key, seed, nonce, &mut called);
+    call(protocol, (ring, key), nonce, &mut called);
     let said = &frame[..frame.len() - proof.len()];
     let schedule = Schedule::new(key.prk(), transcript(theirs, &called, said));
     if !is_same(&schedule.server_proof(), proof) {

@@ -32,9 +32,10 @@ pub(crate) fn answer(
     call: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Pending, Refusal> {
-    let seed = protocol.keys().seeded().ok_or(Refusal::Unseeded)?;
+    let ring = protocol.keys().ok_or(Refusal::UnknownKey)?;
+    let secrets = ring.secrets();
     let theirs = Hello::read(&call[MAGIC.len() + HEADER..])?;
-    if theirs.instance == seed.instance {
+    if theirs.instance == secrets.instance {
         return Err(Refusal::Reflected);
     }
     let flags = match protocol.protection() {
@@ -43,11 +44,11 @@ pub(crate) fn answer(
         Protection::Off => Ok(0),
         Protection::Required | Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
     }?;
-    let Choice { prk, caller } = protocol.choose(theirs.key_id, theirs.audience, seed);
+    let Choice { prk, caller } = protocol.choose(ring, theirs.key_id, theirs.audience);
     let ours = ServerHello {
         flags,
         record_max: protocol.record_max(),
-        instance: seed.instance,
+        instance: secrets.instance,
         extensions: &[],
     };
     if !sent {

@@ -2,7 +2,7 @@
 //! key `00 01 … 1f`.
 
 use super::*;
-use crate::proto::keys::KeyRing;
+use crate::proto::keys::tests::ring_of;
 
 const NONCE: [u8; CHALLENGE] = *b"\xa0\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xaa\xab\xac\xad\xae\xaf\
                                   \xb0\xb1\xb2\xb3\xb4\xb5\xb6\xb7\xb8\xb9\xba\xbb\xbc\xbd\xbe\xbf";
@@ -13,7 +13,7 @@ fn key() -> Key {
 }
 
 fn protocol() -> Protocol {
-    Protocol::new(Dialect::Multiprocessing, key())
+    Protocol::new(Dialect::Multiprocessing, ring_of(1, [key()]))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -195,7 +195,7 @@ fn a_proof_has_one_form_and_that_of_red_hat_on_request() {
 
 #[test]
 fn a_server_tries_every_key_and_a_client_means_one() {
-    let mut ring = KeyRing::new();
+    let mut ring = ring_of(1, []);
     for id in ["a", "b", "c"] {
         let key = Key::new(id, id.as_bytes()).unwrap();
         ring.add(key.with_dialect(Dialect::Multiprocessing)).unwrap();
@@ -203,7 +203,8 @@ fn a_server_tries_every_key_and_a_client_means_one() {
     let protocol = Protocol::new(Dialect::Multiprocessing, ring).with_key("b");
     for id in ["a", "b", "c"] {
         let proof = |role| {
-            let tag = protocol.keys().key(id).unwrap().sign(Mac::Sha256, &made(role, &NONCE));
+            let tag =
+                protocol.keys().unwrap().key(id).unwrap().sign(Mac::Sha256, &made(role, &NONCE));
             [SHA256, &tag].concat()
         };
         let verify =

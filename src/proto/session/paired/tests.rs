@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::proto::dialect::Dialect;
-use crate::proto::keys::KeyRing;
+use crate::proto::keys::tests::ring_of;
 use crate::proto::protocol::Exchange;
 use crate::proto::refusal::RefusalCode;
 
@@ -11,7 +11,8 @@ fn key(secret: &[u8]) -> Key {
 }
 
 fn protocol() -> Protocol {
-    Protocol::new(Dialect::Multiprocessing, key(b"sixteen bytes or more")).with_message_max(8)
+    let ring = ring_of(1, [key(b"sixteen bytes or more")]);
+    Protocol::new(Dialect::Multiprocessing, ring).with_message_max(8)
 }
 
 fn ends() -> (Session, Session) {
@@ -217,7 +218,7 @@ fn a_proof_is_good_for_no_other_connection() {
     let mut other = Session::server(&protocol, [9; 32]);
     hear(&mut other, &protocol, &[]);
     assert_eq!(hear(&mut other, &protocol, &talk()[1]).1, ["wrong-proof"]);
-    let stranger = Protocol::new(Dialect::Multiprocessing, key(b"another secret"));
+    let stranger = Protocol::new(Dialect::Multiprocessing, ring_of(1, [key(b"another secret")]));
     let (mut server, mut client) = (ends().0, Session::client(&stranger, [2; 32]).unwrap());
     let (challenge, _) = hear(&mut server, &protocol, &[]);
     let (proof, _) = hear(&mut client, &stranger, &challenge);
@@ -231,7 +232,7 @@ fn a_proof_is_good_for_no_other_connection() {
 fn who_is_off_the_ring_before_it_is_over_is_not_let_in() {
     let (said, mut protocol, (mut server, _)) = (talk(), protocol(), ends());
     hear(&mut server, &protocol, &[said[1].clone(), said[3].clone()].concat());
-    protocol.replace_keys(KeyRing::from(key(b"another secret")));
+    protocol.replace_keys(ring_of(1, [key(b"another secret")]));
     assert_eq!(hear(&mut server, &protocol, &said[5]).1, ["unknown-key"]);
 }
 
