@@ -135,7 +135,7 @@ impl Attack {
     fn start(address: SocketAddr, dialect: Dialect) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
-        let thread = thread::spawn(move || attack(address, &first_words(dialect), &told));
+        let thread = thread::spawn(move || attack(address, &first_bytes(dialect), &told));
         Self { stop, thread }
     }
 
@@ -147,7 +147,7 @@ impl Attack {
 }
 
 /// What somebody says who has another key.
-fn first_words(dialect: Dialect) -> Vec<u8> {
+fn first_bytes(dialect: Dialect) -> Vec<u8> {
     if dialect != Dialect::Countersign {
         return vec![b'x'; 32];
     }

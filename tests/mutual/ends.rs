@@ -4,7 +4,7 @@ use countersign::{
     Dialect, Event, Exporter, Key, KeyRing, Protection, Protocol, Refusal, RingSecrets, Session,
 };
 
-use crate::forger::Way;
+use crate::forger::Direction;
 
 /// The secret that both ends hold.
 pub(crate) const SECRET: &[u8] = b"sixteen bytes or more";
@@ -168,12 +168,12 @@ impl Talk {
     }
 
     /// In records.
-    pub(crate) fn guarded() -> Self {
+    pub(crate) fn with_records() -> Self {
         Self::new(&client(), &server(), (CLIENT_NONCE, SERVER_NONCE))
     }
 }
 
-impl Way {
+impl Direction {
     /// Takes the records apart that must be there, and nothing else.
     pub(crate) fn open(&mut self, mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
         let mut records = Vec::new();

@@ -26,12 +26,12 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 
 /// One direction: its key, and the number of the next record.
 #[derive(Debug, Clone)]
-pub(crate) struct Way {
+pub(crate) struct Direction {
     key: [u8; 32],
     pub(crate) next: u64,
 }
 
-impl Way {
+impl Direction {
     pub(crate) fn record(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut record = frame(kind, &[payload, &[0; 16]].concat());
         let front = record.len() - 16;
@@ -47,8 +47,8 @@ impl Way {
 pub(crate) struct Forger {
     pub(crate) server_proof: [u8; 32],
     pub(crate) confirm: Vec<u8>,
-    pub(crate) to_client: Way,
-    pub(crate) to_server: Way,
+    pub(crate) to_client: Direction,
+    pub(crate) to_server: Direction,
 }
 
 impl Forger {
@@ -72,8 +72,8 @@ impl Forger {
             server_proof,
             confirm: frame(3, &client_proof),
             // The acceptance is the first record of the server's.
-            to_client: Way { key: key(2), next: 0 },
-            to_server: Way { key: key(3), next: 0 },
+            to_client: Direction { key: key(2), next: 0 },
+            to_server: Direction { key: key(3), next: 0 },
         }
     }
 }

@@ -58,7 +58,7 @@ fn expected_of_call(at: usize, flipped: &[u8]) -> Call {
 
 #[test]
 fn every_bit_of_a_call_counts() {
-    let genuine = Talk::guarded();
+    let genuine = Talk::with_records();
     assert_eq!(genuine.call.len(), 74);
     for (at, flipped) in flips(&genuine.call) {
         let mut caller = End::client(&client(), CLIENT_NONCE);
@@ -113,7 +113,7 @@ fn expected_of_answer(at: usize, flipped: &[u8]) -> Option<Refusal> {
 
 #[test]
 fn every_bit_of_an_answer_counts() {
-    let genuine = Talk::guarded();
+    let genuine = Talk::with_records();
     for (at, flipped) in flips(&genuine.answer) {
         let mut caller = End::client(&client(), CLIENT_NONCE);
         caller.hear(&[]);
@@ -126,12 +126,12 @@ fn every_bit_of_an_answer_counts() {
 
 #[test]
 fn every_bit_of_a_proof_counts() {
-    let genuine = Talk::guarded();
+    let genuine = Talk::with_records();
     for (at, flipped) in flips(&genuine.confirm) {
         let mut listener = End::server(&server(), SERVER_NONCE);
         assert_eq!(listener.hear(&genuine.call), genuine.answer);
         // With a record behind it that the right proof would let in.
-        let said = [&flipped[..], &Talk::guarded().client.say(b"too early")].concat();
+        let said = [&flipped[..], &Talk::with_records().client.say(b"too early")].concat();
         let (code, why) = if at / 8 < 4 { (4, Malformed) } else { (2, WrongProof) };
         assert_eq!(listener.hear(&said), refusal(code), "bit {at}");
         assert_eq!(listener.refusal, Some(why), "bit {at}");
@@ -196,7 +196,7 @@ fn a_stream_that_ends_within_the_handshake_is_cut() {
 
 #[test]
 fn a_refusal_is_told_to_a_client_wherever_it_may_stand_and_nowhere_else() {
-    let talk = Talk::guarded();
+    let talk = Talk::with_records();
     let reasons = [
         (1, RefusalCode::Version),
         (2, RefusalCode::Refused),
@@ -221,7 +221,7 @@ fn a_refusal_is_told_to_a_client_wherever_it_may_stand_and_nowhere_else() {
         caller.hear(&[]);
         caller.hear(&[&refusal(code), &[0; 64][..]].concat());
         assert_eq!(caller.refusal, Some(Malformed));
-        let mut caller = Talk::guarded().client;
+        let mut caller = Talk::with_records().client;
         caller.hear(&[&refusal(code), &[0; 64][..]].concat());
         assert_eq!(caller.refusal, Some(Refusal::BadRecord));
     }

@@ -39,7 +39,7 @@ fn nobody_talks_to_itself() {
 
 #[test]
 fn what_comes_from_the_other_end_is_not_taken_from_this_one() {
-    let talk = Talk::guarded();
+    let talk = Talk::with_records();
     let Talk { call, answer, confirm, acceptance, .. } = &talk;
     let to_server: [(&[&[u8]], Refusal); 8] = [
         (&[answer], Refusal::Foreign(countersign::ForeignProtocol::Other)),
@@ -99,7 +99,7 @@ fn a_flight_that_was_recorded_opens_nothing_else() {
 #[test]
 fn a_proof_is_good_for_its_own_connection_alone() {
     // Two connections of the same two programs at the same time, and the network swaps the proofs.
-    let first = Talk::guarded();
+    let first = Talk::with_records();
     let second = Talk::new(&client(), &server(), (OTHER_NONCE, OTHER_NONCE));
     let mut listener = End::server(&server(), SERVER_NONCE);
     listener.hear(&first.call);
@@ -120,7 +120,7 @@ fn a_proof_is_good_for_its_own_connection_alone() {
 
 #[test]
 fn the_forger_of_these_tests_is_one_of_the_trade() {
-    let mut talk = Talk::guarded();
+    let mut talk = Talk::with_records();
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     assert_eq!(forger.server_proof, talk.answer[talk.answer.len() - 32..]);
     assert_eq!(forger.confirm, talk.confirm);
@@ -131,12 +131,12 @@ fn the_forger_of_these_tests_is_one_of_the_trade() {
 
 #[test]
 fn whoever_relays_records_is_a_wire_and_no_more() {
-    let mut talk = Talk::guarded();
+    let mut talk = Talk::with_records();
     let said = talk.client.say(b"one");
     talk.server.hear(&said);
     assert_eq!(talk.server.messages(), [b"one"]);
     for injected in [&b"two\n"[..], &said, &talk.acceptance, &[0x10, 0, 0, 16], &[0; 20]] {
-        let mut talk = Talk::guarded();
+        let mut talk = Talk::with_records();
         let said = talk.client.say(b"one");
         talk.server.hear(&[&said, injected, &talk.client.say(b"three")[..]].concat());
         assert_eq!(talk.server.messages(), [b"one"]);
@@ -234,7 +234,7 @@ fn a_shared_port_is_never_raw_again_behind_the_magic() {
     let keys = countersign::KeyRing::new(countersign::RingSecrets::new(SERVER_SEED));
     let keys = keys.with(key.with_dialect(countersign::Dialect::Raw)).unwrap();
     let server = countersign::Protocol::from(keys).with_raw();
-    let talk = Talk::guarded();
+    let talk = Talk::with_records();
     let mut raw = Vec::new();
     let signer =
         countersign::Protocol::new(countersign::Dialect::Raw, server.keys().unwrap().clone());

@@ -17,7 +17,7 @@ fn echo(message: &[u8], reply: &mut Reply<'_>) {
 #[test]
 fn a_ping_comes_back_with_what_it_held_at_either_end() {
     let lengths = [0, 1, 124, 125];
-    let mut talk = Talk::guarded();
+    let mut talk = Talk::with_records();
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     for length in lengths {
@@ -41,7 +41,7 @@ fn a_ping_comes_back_with_what_it_held_at_either_end() {
 
 #[test]
 fn nothing_follows_our_good_bye_and_what_comes_behind_it_is_still_heard() {
-    let mut talk = Talk::guarded();
+    let mut talk = Talk::with_records();
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     let said = talk.client.say_goodbye();

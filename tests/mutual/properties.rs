@@ -74,7 +74,7 @@ proptest! {
         bytes in vec(any::<u8>(), 1..40),
         cut in any::<Index>(),
     ) {
-        let mut talk = Talk::guarded();
+        let mut talk = Talk::with_records();
         let said: Vec<Vec<u8>> = messages.iter().map(|message| talk.client.say(message)).collect();
         let mut stream = said.concat();
         stream.extend(talk.client.say_goodbye());
@@ -105,7 +105,7 @@ proptest! {
         noise in vec(any::<u8>(), 0..600),
         behind in 0..5_usize,
     ) {
-        let talk = Talk::guarded();
+        let talk = Talk::with_records();
         let fronts: [&[u8]; 5] =
             [&[], &talk.call[..8], &talk.call[..9], &talk.call[..12], &talk.call];
         let mut listener = End::server(&server(), SERVER_NONCE);

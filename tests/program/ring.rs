@@ -12,7 +12,7 @@ const RING: &str = "# mine\n\
     later   text:one-more-of-that-size  not-before=2099-01-31\n";
 
 /// The words of each line.
-fn words(text: &str) -> Vec<Vec<&str>> {
+fn fields(text: &str) -> Vec<Vec<&str>> {
     text.lines().map(|line| line.split_whitespace().collect()).collect()
 }
 
@@ -21,7 +21,7 @@ fn the_list_has_a_line_for_each_key_and_no_secret() {
     let home = Home::with_keys(RING);
     let ran = home.run("keys list", "");
     assert_eq!((ran.code, &ran.err[..]), (Some(0), ""));
-    let lines = words(&ran.out);
+    let lines = fields(&ran.out);
     let heads: Vec<&str> = lines.iter().map(|words| words[0]).collect();
     assert_eq!(heads, ["id", "garden", "gate", "old", "later"]);
     assert_eq!(lines[1][2..], ["countersign/1", "pump", "valid"]);
@@ -46,7 +46,7 @@ fn the_fingerprint_is_that_which_keygen_printed() {
     let home = Home::new();
     let printed = home.run("keygen garden", "").out;
     let listed = home.run("keys list", "").out;
-    assert_eq!(words(&printed)[0][..2], words(&listed)[1][..2]);
+    assert_eq!(fields(&printed)[0][..2], fields(&listed)[1][..2]);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_ring_that_can_not_be_read_is_refused_as_a_server_would() {
 fn a_rotation_adds_a_key_behind_the_old_one_which_runs_out() {
     let home = Home::with_keys(RING);
     let ran = home.run("keys rotate garden --overlap 400d", "");
-    let [old, new] = &words(&ran.out)[..] else { panic!("{ran:?}") };
+    let [old, new] = &fields(&ran.out)[..] else { panic!("{ran:?}") };
     let ["garden", print, "valid", "until", end] = old[..] else { panic!("{ran:?}") };
     let ["garden-2", new_print, "valid"] = new[..] else { panic!("{ran:?}") };
     let ring = home.ring().display().to_string();
@@ -106,13 +106,13 @@ fn a_rotation_adds_a_key_behind_the_old_one_which_runs_out() {
     let secret = lines[2].split("hex:").nth(1).unwrap().split(' ').next().unwrap();
     assert!(!ran.out.contains(&secret[..16]) && !ran.err.contains(&secret[..16]));
     let listed = home.run("keys list", "").out;
-    let listed: Vec<&str> = words(&listed)[1..3].iter().map(|words| words[1]).collect();
+    let listed: Vec<&str> = fields(&listed)[1..3].iter().map(|words| words[1]).collect();
     assert_eq!(listed, [print, new_print]);
     // Once more, and of either: the next id that is free.
     let ran = home.run("keys rotate garden-2", "");
-    assert_eq!(words(&ran.out)[1][0], "garden-3");
+    assert_eq!(fields(&ran.out)[1][0], "garden-3");
     let ran = home.run("keys rotate garden", "");
-    assert_eq!(words(&ran.out)[1][0], "garden-4");
+    assert_eq!(fields(&ran.out)[1][0], "garden-4");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn an_end_that_is_earlier_stays_and_a_later_one_is_replaced() {
             let home = Home::with_keys(&format!("\u{feff}{KEY}{options}{ending}"));
             let ran = home.run("keys rotate not-after=2999", "");
             assert_eq!(ran.code, Some(0), "{options:?}: {}", ran.err);
-            let end = words(&ran.out)[0].last().copied().unwrap();
+            let end = fields(&ran.out)[0].last().copied().unwrap();
             let text = home.ring_text();
             let mut lines = text.lines();
             let old = format!("\u{feff}{KEY}{}", expected.replace("END", end));

@@ -46,7 +46,7 @@ fn a_peer_that_waits_is_let_go_and_the_server_ends() {
 }
 
 /// A peer that asks for much and takes nothing, until the server has stopped to read from it.
-fn stuck(server: &Served) -> TcpStream {
+fn blocked_peer(server: &Served) -> TcpStream {
     let mut peer = server.dial();
     peer.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     let text = "message\n".repeat(8 << 10);
@@ -58,7 +58,7 @@ fn stuck(server: &Served) -> TcpStream {
 fn a_second_signal_stops_at_once() {
     let home = Home::new();
     let server = home.serve("serve --dialect open --service echo --drain-timeout 1h");
-    let peer = stuck(&server);
+    let peer = blocked_peer(&server);
     server.signal("TERM");
     server.err.with("stopping; 1 connections are open");
     // It drains: newcomers are turned away, and it is still there to be told again.
@@ -73,7 +73,7 @@ fn a_second_signal_stops_at_once() {
 fn draining_has_an_end() {
     let home = Home::new();
     let server = home.serve("serve --dialect open --service echo --drain-timeout 100ms");
-    let peer = stuck(&server);
+    let peer = blocked_peer(&server);
     let ran = server.stop();
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     drop(peer);

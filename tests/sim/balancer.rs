@@ -17,7 +17,7 @@ const REST_MAX: usize = 1024 - 16;
 
 /// What comes before all that a client says itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Prelude {
+pub(crate) struct ProxyHeader {
     pub(crate) bytes: Vec<u8>,
     /// How much of it is sent. Who sends less, or no header, says nothing behind it.
     pub(crate) goal: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Prelude {
     pub(crate) is_named: bool,
 }
 
-impl Prelude {
+impl ProxyHeader {
     /// That of a client that comes by itself.
     pub(crate) fn none() -> Self {
         Self { bytes: Vec::new(), goal: 0, is_good: true, is_named: true }
@@ -41,12 +41,12 @@ impl Prelude {
         is_honest: bool,
         room: usize,
     ) -> Self {
-        let is_good = is_honest || random.chance(750);
+        let is_good = is_honest || random.per_mille(750);
         if !is_good {
             let bytes = bad(random, client);
             return Self { goal: bytes.len(), bytes, is_good, is_named: false };
         }
-        let is_named = random.chance(850);
+        let is_named = random.per_mille(850);
         let most = if is_honest && room < 2_000 { 3 } else { REST_MAX - addresses(client).len() };
         let fields = field(random.pick(&[0, 0, 3, most]));
         let bytes = match random.number() % 3 {
@@ -56,12 +56,12 @@ impl Prelude {
             1 => binary(0x21, 0x00, &fields),
             _ => binary(0x20, random.pick(&[0x00, 0x11, 0x12]), &addresses(client)),
         };
-        let is_cut = !is_honest && random.chance(200);
+        let is_cut = !is_honest && random.per_mille(200);
         let goal = if is_cut { random.between(0, bytes.len() - 1) } else { bytes.len() };
         Self { bytes, goal, is_good, is_named }
     }
 
-    /// Whether the client's own words follow.
+    /// Whether the client's own bytes follow.
     pub(crate) fn is_whole(&self) -> bool {
         self.is_good && self.goal == self.bytes.len()
     }
@@ -69,7 +69,7 @@ impl Prelude {
 
 /// Where a balancer's sockets come from; one that nobody trusts is among them.
 pub(crate) fn host(random: &mut Random, is_honest: bool) -> IpAddr {
-    match is_honest || random.chance(900) {
+    match is_honest || random.per_mille(900) {
         true => IpAddr::from([10, 1, 0, random.pick(&[1, 2])]),
         false => IpAddr::from([10, 2, 0, 1]),
     }

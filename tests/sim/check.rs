@@ -3,7 +3,7 @@
 use countersign::{CloseReason, Exchange, Refusal};
 
 use crate::excuses::{Check, Excuse};
-use crate::failures::Reception;
+use crate::failures::Admission;
 use crate::link::{Account, LINGER, Link, millis};
 use crate::script::Proof;
 use crate::terms::Terms;
@@ -39,71 +39,70 @@ impl World {
         self.model(number).revoked.is_some() || self.is_too_old(&self.links[number])
     }
 
-    /// A newcomer is greeted when its host has deserved it.
+    /// A new connection is greeted when its host has deserved it.
     pub(crate) fn check_watch(&mut self, number: usize) {
         let socket = &self.links[number].socket;
         let delay = millis(self.terms(number).limits.failure_delay);
-        let is_in_time = match socket.reception {
+        let is_in_time = match socket.admission {
             _ if socket.is_denied || socket.peer.is_some() => false,
-            Reception::AtOnce => socket.at_door,
-            Reception::Late => socket.accepted.is_some_and(|at| self.now >= at + delay),
-            Reception::Never => false,
+            Admission::Accept => socket.in_admission,
+            Admission::Delay => socket.accepted.is_some_and(|at| self.now >= at + delay),
+            Admission::Reject => false,
         };
         if !is_in_time || socket.begun.is_some() {
-            let what = format!("{:?} was due, and it is greeted now", socket.reception);
+            let what = format!("{:?} was due, and it is greeted now", socket.admission);
             self.fail(Some(number), format_args!("{what}"));
         }
     }
 
-    /// Whether a visitor may be hung up on for the sake of a newcomer: of one who can be let in,
-    /// and needs no second place.
-    pub(crate) fn gives_way(&self, link: &Link) -> bool {
-        let limits = &self.setup.gates[link.gate].limits;
-        let is_needed = self
-            .live_at(link.gate)
-            .map(|other| &other.socket)
-            .any(|other| other.at_door && !other.is_denied && other.reception != Reception::Never);
-        let age = self.now - link.socket.waits_since().unwrap_or_default();
+    /// Whether an unauthenticated connection may be evicted for a new one, which can be let in and
+    /// needs no second place.
+    pub(crate) fn may_be_evicted(&self, link: &Link) -> bool {
+        let limits = &self.setup.listeners[link.listener].limits;
+        let is_needed = self.live_at(link.listener).map(|other| &other.socket).any(|other| {
+            other.in_admission && !other.is_denied && other.admission != Admission::Reject
+        });
+        let age = self.now - link.socket.waiting_since().unwrap_or_default();
         is_needed
-            && !self.gave_way
+            && !self.has_evicted
             && age >= millis(limits.handshake_timeout / 10)
-            && (self.is_crowded_for(link) || !self.has_room(link.gate))
+            && (self.is_beyond_share(link) || !self.has_room(link.listener))
     }
 
-    /// Whether there are as many visitors from where a link comes as there may be.
-    fn is_crowded_for(&self, link: &Link) -> bool {
-        let most = self.setup.gates[link.gate].limits.unauthenticated_per_address;
-        let here = |other: &&Link| other.is_visitor_from(link.address.ip());
-        !link.is_arriving() && self.visitors_at(link.gate).filter(here).count() >= most
+    /// Whether as many unauthenticated connections come from a link's address as may.
+    fn is_beyond_share(&self, link: &Link) -> bool {
+        let most = self.setup.listeners[link.listener].limits.unauthenticated_per_address;
+        let here = |other: &&Link| other.is_unauthenticated_from(link.address.ip());
+        !link.is_arriving() && self.unauthenticated_at(link.listener).filter(here).count() >= most
     }
 
     /// An unauthenticated connection that is dropped has given cause for it, or there is an excuse.
     pub(crate) fn check_drop(&mut self, number: usize) {
-        let is_misfortune = std::mem::take(&mut self.misfortune);
+        let is_system = std::mem::take(&mut self.system_failed);
         let link = &self.links[number];
-        let is_throttled = link.socket.reception == Reception::Never;
-        let is_unwelcome = link.socket.is_denied || is_throttled || self.is_crowded_for(link);
+        let is_throttled = link.socket.admission == Admission::Reject;
+        let is_unwelcome = link.socket.is_denied || is_throttled || self.is_beyond_share(link);
         // A header's last piece may be too much to keep, or bring somebody who has come too late.
         let has_cause = self.terms(number).is_tight || self.stopping.is_some();
-        let is_put_off = link.is_brought && link.is_put_off() && has_cause;
+        let is_put_off = link.is_proxied && link.is_put_off() && has_cause;
         let is_turned_away = is_unwelcome || is_put_off || link.socket.peer.is_none();
-        if link.socket.at_door && is_turned_away {
-            self.check_rejected(number, is_misfortune, is_unwelcome, is_put_off);
+        if link.socket.in_admission && is_turned_away {
+            self.check_rejected(number, is_system, is_unwelcome, is_put_off);
         } else if link.account.opened.is_none() {
-            self.check_hung_up(number, is_misfortune);
+            self.check_hung_up(number, is_system);
         }
     }
 
     fn check_rejected(
         &mut self,
         number: usize,
-        is_misfortune: bool,
+        is_system: bool,
         is_unwelcome: bool,
         is_put_off: bool,
     ) {
         let is_tight = self.terms(number).is_tight;
         let excuses = [
-            (Excuse::DroppedSystem, is_misfortune),
+            (Excuse::DroppedSystem, is_system),
             (Excuse::DroppedBufferLimit, is_put_off && is_tight),
             (Excuse::DroppedStopped, is_put_off),
         ];
@@ -112,7 +111,7 @@ impl World {
         socket.turned_away = true;
         socket.excuse = Some(match () {
             () if is_unwelcome => Excuse::ServedRejected,
-            () if is_misfortune => Excuse::ServedSystem,
+            () if is_system => Excuse::ServedSystem,
             () if is_tight => Excuse::ServedBufferLimit,
             () => Excuse::ServedStopped,
         });
@@ -121,11 +120,11 @@ impl World {
         }
     }
 
-    fn check_hung_up(&mut self, number: usize, is_misfortune: bool) {
+    fn check_hung_up(&mut self, number: usize, is_system: bool) {
         let link = &self.links[number];
         let socket = &link.socket;
-        let age = self.now - socket.waits_since().unwrap_or_default();
-        let gives_way = self.gives_way(link);
+        let age = self.now - socket.waiting_since().unwrap_or_default();
+        let may_be_evicted = self.may_be_evicted(link);
         let is_bad_call = matches!(link.script.proof, Proof::BadCall(_)) && link.read > 0;
         let is_greeted = socket.begun.is_some();
         let is_refused = match &link.python {
@@ -133,21 +132,21 @@ impl World {
             None => link.account.oracle.proof_left == 0 || is_bad_call,
         };
         let is_wrong = is_greeted && is_refused;
-        let is_no_header = !link.prelude.is_good && link.prelude_read > 0;
+        let is_no_header = !link.proxy_header.is_good && link.proxy_header_read > 0;
         let is_own_fault = link.end_read || link.reset || is_wrong || is_no_header;
         let is_timed = is_greeted || link.is_arriving();
         let begun = self.now - age;
-        let is_late = is_timed && self.is_over(link.gate, begun, |l| l.handshake_timeout);
+        let is_late = is_timed && self.is_over(link.listener, begun, |l| l.handshake_timeout);
         // Half a proof, or half a header, is held like half a message; so is what was said
         // to it and found no room.
-        let is_held = link.read + link.prelude_read > 0 || link.socket.blocked.is_some();
+        let is_held = link.read + link.proxy_header_read > 0 || link.socket.blocked.is_some();
         let is_overload = self.terms(number).is_tight && is_held;
         let is_stopped = self.stopping.is_some();
         let excuses = [
-            (Excuse::DroppedSystem, is_misfortune),
+            (Excuse::DroppedSystem, is_system),
             (Excuse::DroppedStopped, is_stopped),
             (Excuse::DroppedBufferLimit, is_overload),
-            (Excuse::DroppedEvicted, gives_way),
+            (Excuse::DroppedEvicted, may_be_evicted),
         ];
         let is_right = self.excuses.check(Check::Dropped, is_own_fault || is_late, &excuses);
         let served = [
@@ -159,8 +158,8 @@ impl World {
         let served = served.into_iter().zip(excuses).find(|(_, (_, holds))| *holds);
         let excuse = served.map(|(excuse, _)| excuse);
         let is_excused = excuse.is_some() || link.end_read;
-        let has_other_cause = is_own_fault || is_late || is_overload || is_misfortune;
-        self.gave_way |= gives_way && !has_other_cause && !is_stopped;
+        let has_other_cause = is_own_fault || is_late || is_overload || is_system;
+        self.has_evicted |= may_be_evicted && !has_other_cause && !is_stopped;
         self.links[number].socket.excuse = excuse;
         if !is_right {
             self.fail(Some(number), format_args!("hung up on without cause after {age} ms"));
@@ -218,7 +217,7 @@ impl World {
         let is_partial = oracle.is_partial();
         let is_answered = oracle.messages.is_empty();
         match why {
-            CloseReason::Finished if link.is_guarded() => oracle.finished && is_answered,
+            CloseReason::Finished if link.has_records() => oracle.finished && is_answered,
             CloseReason::Finished => link.end_read && !is_partial && is_answered && fate.is_none(),
             CloseReason::Truncated => link.end_read && oracle.is_cut() && is_answered,
             CloseReason::Revoked => {
@@ -231,18 +230,20 @@ impl World {
             ) => oracle.bad && is_answered,
             CloseReason::Refused(Refusal::MessageTimeout) => {
                 let since = link.account.partial_since.unwrap_or_default();
-                is_partial && is_answered && self.is_over(link.gate, since, |l| l.message_timeout)
+                is_partial
+                    && is_answered
+                    && self.is_over(link.listener, since, |l| l.message_timeout)
             }
             CloseReason::IdleTimeout => {
                 let since = opened.unwrap_or_default().max(*last_read).max(*last_message);
-                !is_partial && is_answered && self.is_over(link.gate, since, |l| l.idle_timeout)
+                !is_partial && is_answered && self.is_over(link.listener, since, |l| l.idle_timeout)
             }
             CloseReason::SessionAge => self.is_too_old(link),
             CloseReason::WriteTimeout => link.deadline(limits) <= (now, "write"),
             CloseReason::ReplyTooLong | CloseReason::ClosedByService | CloseReason::Panicked => {
                 *fate == Some(why)
             }
-            CloseReason::Overloaded => *is_tight && self.is_stuck_longest(number),
+            CloseReason::Overloaded => *is_tight && self.is_blocked_longest(number),
             CloseReason::Stopped => {
                 // Where the connection broke first, there was no good-bye.
                 let read = link.socket.shut.map_or(link.read, |_| link.account.read_at_shut);
@@ -253,12 +254,12 @@ impl World {
         }
     }
 
-    /// Whether nobody else who came by the gate has surely been stuck for longer.
-    fn is_stuck_longest(&self, number: usize) -> bool {
+    /// Whether nobody else who came by the listener has surely been blocked for longer.
+    fn is_blocked_longest(&self, number: usize) -> bool {
         let link = &self.links[number];
-        let since = link.stuck_since().map_or(self.now, |(earliest, _)| earliest);
-        let others = self.live_at(link.gate).filter(|other| other.address != link.address);
-        others.filter_map(Link::stuck_since).all(|(_, latest)| since <= latest)
+        let since = link.blocked_since().map_or(self.now, |(earliest, _)| earliest);
+        let others = self.live_at(link.listener).filter(|other| other.address != link.address);
+        others.filter_map(Link::blocked_since).all(|(_, latest)| since <= latest)
     }
 
     /// The server is told to stop: what it knows to have arrived, it must still answer.
@@ -268,8 +269,8 @@ impl World {
         for link in self.links.iter_mut().filter(|link| link.is_live()) {
             link.account.promised = link.socket.told;
         }
-        for listener in &mut self.listeners {
-            for link in std::mem::take(&mut listener.backlog) {
+        for socket in &mut self.listen_sockets {
+            for link in std::mem::take(&mut socket.backlog) {
                 self.links[link].lost = true;
             }
         }

@@ -15,7 +15,7 @@ impl World {
         self.receive(number);
         let link = &self.links[number];
         // Who reads nothing would never see that the server is gone.
-        let is_blind = link.script.sip == 0 && link.socket.dropped.is_some();
+        let is_blind = link.script.read_max == 0 && link.socket.dropped.is_some();
         if link.lost || link.done || is_blind {
             self.links[number].done = true;
             return None;
@@ -38,12 +38,12 @@ impl World {
         let link = &mut self.links[number];
         let waiting = link.written.len() - link.received;
         // Who takes a byte now and then may do so for as long as it likes: here, for a while.
-        let is_hungry = self.now > PATIENCE && link.script.sip > 0;
-        let taken = if is_hungry { waiting } else { waiting.min(link.script.sip) };
+        let is_hungry = self.now > PATIENCE && link.script.read_max > 0;
+        let taken = if is_hungry { waiting } else { waiting.min(link.script.read_max) };
         link.received += taken;
         let is_dry = link.received == link.written.len();
         // Like a system's, ours tells of room once it is worth it, and always once all is gone.
-        let is_worth_it = is_dry || self.random.chance(500);
+        let is_worth_it = is_dry || self.random.per_mille(500);
         let link = &self.links[number];
         if taken > 0 && link.is_live() && link.socket.blocked.is_some() {
             if was_full && !is_worth_it {
@@ -81,7 +81,7 @@ impl World {
             match link.script.proof {
                 Proof::Replayed => {
                     let other = self.overheard.clone().unwrap_or_default();
-                    // Another gate's may be of another length, or dialect.
+                    // Another listener's may be of another length, or dialect.
                     let are_digits = |proof: &[u8]| proof.iter().all(u8::is_ascii_hexdigit);
                     let fits = other.len() == said.len() && are_digits(&other) == are_digits(&said);
                     said = if fits { other } else { vec![7; said.len()] };
@@ -102,9 +102,9 @@ impl World {
     /// Sends the next piece, as far as there is room for it.
     fn send(&mut self, number: usize) {
         let link = &self.links[number];
-        let front = link.prelude.goal - link.prelude_arrived;
+        let front = link.proxy_header.goal - link.proxy_header_arrived;
         let behind =
-            if link.prelude.is_whole() { link.goal().saturating_sub(link.arrived) } else { 0 };
+            if link.proxy_header.is_whole() { link.goal().saturating_sub(link.arrived) } else { 0 };
         let left = front + behind;
         // Who sees that the other has ended says no more.
         let has_seen_end = self.sees_end(number) && link.script.is_honest();
@@ -116,20 +116,20 @@ impl World {
             return;
         }
         let wish = match (link.script.is_honest(), self.is_late(number)) {
-            (true, false) if link.script.kind != Kind::Crumbs && self.random.chance(500) => {
+            (true, false) if link.script.kind != Kind::Crumbs && self.random.per_mille(500) => {
                 self.random.between(1, left)
             }
             (true, _) => left,
             (false, _) if self.now > PATIENCE => left,
-            (false, _) => left.min(self.links[number].script.piece),
+            (false, _) => left.min(self.links[number].script.send_max),
         };
         let sent = wish.min(self.room_in(number));
         if sent > 0 {
             let link = &mut self.links[number];
-            link.prelude_arrived += sent.min(front);
+            link.proxy_header_arrived += sent.min(front);
             link.arrived += sent.saturating_sub(front);
             let often = self.setup.faults.urgent;
-            if sent > front && self.random.chance(often) {
+            if sent > front && self.random.per_mille(often) {
                 let link = &mut self.links[number];
                 link.urgent = Some(link.arrived - 1);
             }
@@ -171,8 +171,8 @@ impl World {
             return;
         }
         let has_more = !link.is_composed && link.script.goal > link.said.len();
-        let is_behind = link.prelude.is_whole() && (has_more || link.arrived < link.goal());
-        if is_behind || link.prelude_arrived < link.prelude.goal || link.ended {
+        let is_behind = link.proxy_header.is_whole() && (has_more || link.arrived < link.goal());
+        if is_behind || link.proxy_header_arrived < link.proxy_header.goal || link.ended {
             return;
         }
         match link.script.end {

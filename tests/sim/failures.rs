@@ -7,13 +7,13 @@ use countersign::{Limits, Protocol};
 
 use crate::link::millis;
 
-/// How a newcomer is to be received, for all that its host has done.
+/// How a new connection is to be received, for all that its host has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Reception {
+pub(crate) enum Admission {
     #[default]
-    AtOnce,
-    Late,
-    Never,
+    Accept,
+    Delay,
+    Reject,
 }
 
 /// The hosts that one set of the engine's table has places for.
@@ -27,7 +27,7 @@ pub(crate) struct Failures {
     /// All that there were.
     pub(crate) count: u64,
     /// Hosts that were forgotten with failures that were not forgiven.
-    pub(crate) displaced: u64,
+    pub(crate) forgotten: u64,
 }
 
 #[derive(Debug, Default)]
@@ -49,13 +49,13 @@ impl Place {
 }
 
 impl Failures {
-    pub(crate) fn reception(&self, host: IpAddr, now: u64, limits: &Limits) -> Reception {
+    pub(crate) fn admission(&self, host: IpAddr, now: u64, limits: &Limits) -> Admission {
         let place = self.places.iter().find(|place| place.holds(host, now));
         let left = |place: &Place| place.ends.iter().filter(|end| **end > now).count();
         match u32::try_from(place.map_or(0, left)).unwrap() {
-            left if left > limits.failure_limit => Reception::Never,
-            left if left > limits.failure_burst => Reception::Late,
-            _ => Reception::AtOnce,
+            left if left > limits.failure_limit => Admission::Reject,
+            left if left > limits.failure_burst => Admission::Delay,
+            _ => Admission::Accept,
         }
     }
 
@@ -81,7 +81,7 @@ impl Failures {
         let known = self.places.iter().position(|place| place.holds(host, now));
         let at = known.unwrap_or_else(|| {
             let least = (0..PLACES).min_by_key(|at| self.places[*at].end()).unwrap();
-            self.displaced += u64::from(self.places[least].end() > now);
+            self.forgotten += u64::from(self.places[least].end() > now);
             self.places[least] = Place { host: Some(host), ends: Vec::new() };
             least
         });

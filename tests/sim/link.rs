@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use countersign::{CloseReason, Dialect, PeerId};
 
-use crate::balancer::Prelude;
+use crate::balancer::ProxyHeader;
 use crate::excuses::Excuse;
-use crate::failures::Reception;
+use crate::failures::Admission;
 use crate::multiprocessing::Python;
 use crate::mutual::{Mutual, is_mutual};
 use crate::oracle::{Ending, Oracle};
@@ -25,15 +25,15 @@ pub(crate) struct Link {
     /// Where its socket comes from.
     pub(crate) from: SocketAddr,
     /// It comes by a balancer.
-    pub(crate) is_brought: bool,
+    pub(crate) is_proxied: bool,
     /// What comes before all that it says, and how much of that lies or lay in the server's buffer,
     /// and was read.
-    pub(crate) prelude: Prelude,
-    pub(crate) prelude_arrived: usize,
-    pub(crate) prelude_read: usize,
-    /// The socket that it calls at, and that socket's gate.
+    pub(crate) proxy_header: ProxyHeader,
+    pub(crate) proxy_header_arrived: usize,
+    pub(crate) proxy_header_read: usize,
+    /// The socket that it calls at, and that socket's listener.
+    pub(crate) listen_socket: usize,
     pub(crate) listener: usize,
-    pub(crate) gate: usize,
     pub(crate) script: Script,
     pub(crate) dialect: Dialect,
     /// What countersign/1 adds.
@@ -80,9 +80,9 @@ pub(crate) struct Socket {
     /// It may not connect from where it comes.
     pub(crate) is_denied: bool,
     /// How its host had deserved that it was received when it was located.
-    pub(crate) reception: Reception,
+    pub(crate) admission: Admission,
     /// It was accepted or located, and the engine may still turn it away.
-    pub(crate) at_door: bool,
+    pub(crate) in_admission: bool,
     pub(crate) turned_away: bool,
     /// When its handshake began: with the greeting, or behind a balancer with the accept.
     pub(crate) begun: Option<u64>,
@@ -90,8 +90,8 @@ pub(crate) struct Socket {
     pub(crate) dropped: Option<u64>,
     /// Since when a write has found no room.
     pub(crate) blocked: Option<u64>,
-    /// How much was written when what is due got stuck, until all of it is written.
-    pub(crate) stuck_from: Option<usize>,
+    /// How much was written when what is due got blocked, until all of it is written.
+    pub(crate) unsent_from: Option<usize>,
     /// The engine was told of something to read, and hasn't read all of it since.
     pub(crate) told_readable: bool,
     /// The engine was told that the stream has ended.
@@ -136,23 +136,33 @@ pub(crate) struct Account {
 }
 
 impl Socket {
-    /// Since when it waits for what it waits for as a visitor.
-    pub(crate) fn waits_since(&self) -> Option<u64> {
+    /// Since when it waits for what it waits for as an unauthenticated connection.
+    pub(crate) fn waiting_since(&self) -> Option<u64> {
         self.begun.or(self.located).or(self.accepted)
     }
 }
 
 impl Link {
     pub(crate) fn new(client: Client, setup: &Setup) -> Self {
-        let Client { address, from, prelude, listener, gate, script, dialect, nonce, .. } = client;
-        let terms = &setup.gates[gate];
+        let Client {
+            address,
+            from,
+            proxy_header,
+            listen_socket,
+            listener,
+            script,
+            dialect,
+            nonce,
+            ..
+        } = client;
+        let terms = &setup.listeners[listener];
         let mutual = is_mutual(dialect).then(|| Mutual::new(terms, script.proof, nonce));
         let proof = mutual.as_ref().map_or(proof_length(dialect), Mutual::proof_length);
-        let is_guarded = mutual.as_ref().is_some_and(|mutual| mutual.is_guarded);
+        let has_records = mutual.as_ref().is_some_and(|mutual| mutual.has_records);
         let is_python = dialect == Dialect::Multiprocessing;
         let python = is_python.then(|| Python::new(terms, usize::from(address.port())));
         let account = Account {
-            oracle: Oracle::new(&terms.protocol, proof, is_guarded),
+            oracle: Oracle::new(&terms.protocol, proof, has_records),
             due: Vec::new(),
             opened: None,
             closed: None,
@@ -170,12 +180,12 @@ impl Link {
         Self {
             address,
             from,
-            is_brought: !terms.proxies.is_empty(),
-            prelude,
-            prelude_arrived: 0,
-            prelude_read: 0,
+            is_proxied: !terms.proxies.is_empty(),
+            proxy_header,
+            proxy_header_arrived: 0,
+            proxy_header_read: 0,
+            listen_socket,
             listener,
-            gate,
             script,
             dialect,
             mutual,
@@ -225,19 +235,19 @@ impl Link {
         self.socket.accepted.is_some() && self.socket.dropped.is_none()
     }
 
-    /// Whether it counts as a visitor.
-    pub(crate) fn is_visitor(&self) -> bool {
-        self.is_live() && !self.socket.at_door && self.account.opened.is_none()
+    /// Whether it counts as an unauthenticated connection.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        self.is_live() && !self.socket.in_admission && self.account.opened.is_none()
     }
 
     /// Whether it isn't known yet where it comes from.
     pub(crate) fn is_arriving(&self) -> bool {
-        self.is_brought && self.socket.located.is_none()
+        self.is_proxied && self.socket.located.is_none()
     }
 
     /// Whether it counts among those of its host.
-    pub(crate) fn is_visitor_from(&self, host: IpAddr) -> bool {
-        self.is_visitor() && !self.is_arriving() && self.address.ip() == host
+    pub(crate) fn is_unauthenticated_from(&self, host: IpAddr) -> bool {
+        self.is_unauthenticated() && !self.is_arriving() && self.address.ip() == host
     }
 
     /// Whether it is located, and its greeting put off.
@@ -247,12 +257,12 @@ impl Link {
 
     /// How many bytes lie in the server's buffer.
     pub(crate) fn waiting(&self) -> usize {
-        self.prelude_arrived - self.prelude_read + self.arrived - self.read
+        self.proxy_header_arrived - self.proxy_header_read + self.arrived - self.read
     }
 
     /// Whether its greeting was put off.
     pub(crate) fn is_or_was_delayed(&self) -> bool {
-        self.socket.reception == Reception::Late && !self.socket.turned_away
+        self.socket.admission == Admission::Delay && !self.socket.turned_away
     }
 
     /// Whether a read would find anything.
@@ -279,9 +289,9 @@ impl Link {
     /// what was read either the rest of one read or a message in part. Each is kept in blocks.
     pub(crate) fn keeps(&self) -> usize {
         let Account { oracle, due, .. } = &self.account;
-        let unsent = self.socket.stuck_from.map_or(0, |from| due.len().saturating_sub(from));
+        let unsent = self.socket.unsent_from.map_or(0, |from| due.len().saturating_sub(from));
         let proof = if self.account.opened.is_none() { blocks(self.read) } else { 0 };
-        let header = if self.is_arriving() { blocks(self.prelude_read) } else { 0 };
+        let header = if self.is_arriving() { blocks(self.proxy_header_read) } else { 0 };
         let is_over = oracle.bad || oracle.messages_left == 0;
         let input = match oracle.messages.is_empty() {
             _ if is_over => blocks(READ.max(oracle.unit_max())),
@@ -297,8 +307,8 @@ impl Link {
         blocks(unsent + aside + echoes) + header + proof + input
     }
 
-    /// Since when it has been stuck, at the earliest and at the latest, if it is.
-    pub(crate) fn stuck_since(&self) -> Option<(u64, u64)> {
+    /// Since when it has been blocked, at the earliest and at the latest, if it is.
+    pub(crate) fn blocked_since(&self) -> Option<(u64, u64)> {
         let Account { oracle, opened, last_message, last_write, .. } = &self.account;
         opened.as_ref()?;
         if self.socket.shut.is_some() {

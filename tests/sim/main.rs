@@ -27,6 +27,7 @@ mod link;
 mod model;
 mod multiprocessing;
 mod mutual;
+mod net;
 mod oracle;
 mod random;
 mod run;
@@ -35,7 +36,6 @@ mod service;
 mod setup;
 mod terms;
 mod turns;
-mod wire;
 mod world;
 
 use std::collections::HashMap;
@@ -76,7 +76,7 @@ fn every_seed_keeps_the_promises() {
     let mut ends: HashMap<CloseReason, u64> = HashMap::new();
     let mut honest: HashMap<Dialect, u64> = HashMap::new();
     let (mut pauses, mut failures, mut delays) = (0, 0, 0);
-    let (mut displaced, mut replaced) = (0, 0);
+    let (mut forgotten, mut replaced) = (0, 0);
     let excuses = Excuses::default();
     for seed in from..from + seeds {
         let outcome = run(seed, false).unwrap_or_else(|what| panic!("{what}"));
@@ -89,20 +89,20 @@ fn every_seed_keeps_the_promises() {
         pauses += outcome.counters.accept_pauses;
         failures += outcome.counters.accept_failures;
         delays += outcome.counters.delayed;
-        displaced += outcome.displaced;
+        forgotten += outcome.forgotten;
         replaced += outcome.replaced;
         excuses.add(&outcome.excuses);
     }
     println!(
         "honest clients served: {honest:?}; {pauses} pauses, {failures} failures, {delays} delays"
     );
-    println!("{displaced} hosts with failures forgotten, {replaced} limits replaced; {ends:?}");
+    println!("{forgotten} hosts with failures forgotten, {replaced} limits replaced; {ends:?}");
     println!("{excuses}");
     if seeds >= SEEDS {
         // Promises about what never happens would be easily kept.
         assert!(Dialect::ALL.iter().all(|dialect| honest[dialect] > seeds / 20), "{honest:?}");
         assert!(pauses > 0 && failures > 0 && delays > 0);
-        assert!(displaced > 0 && replaced > 0);
+        assert!(forgotten > 0 && replaced > 0);
         assert_eq!(excuses.excesses(), [""; 0]);
         for why in CloseReason::ALL {
             assert!(ends[why] > 0, "no connection ended for this reason: {why}");

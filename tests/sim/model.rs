@@ -1,4 +1,4 @@
-//! What is known of each gate beside its terms, and how its limits change while it is open.
+//! What is known of each listener beside its terms, and how its limits change while it is open.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::failures::Failures;
 use crate::link::{Link, millis};
 use crate::world::World;
 
-/// What is known of a gate.
+/// What is known of a listener.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     /// What every host has failed there.
@@ -29,8 +29,8 @@ pub(crate) struct Model {
 #[derive(Debug, Default)]
 pub(crate) struct Occupancy {
     pub(crate) live: usize,
-    pub(crate) visitors: usize,
-    /// The most visitors from one address.
+    pub(crate) unauthenticated: usize,
+    /// The most unauthenticated from one address.
     pub(crate) at_one: usize,
     pub(crate) held: usize,
 }
@@ -45,12 +45,13 @@ struct Past {
 }
 
 impl World {
-    /// A gate gets other limits while so many bytes are held.
-    pub(crate) fn replace_limits(&mut self, gate: usize, limits: &Limits, held: usize) {
-        self.say(format_args!("gate {gate} gets other limits: {limits:?}"));
-        let (now, terms, model) = (self.now, &mut self.setup.gates[gate], &mut self.models[gate]);
+    /// A listener gets other limits while so many bytes are held.
+    pub(crate) fn replace_limits(&mut self, listener: usize, limits: &Limits, held: usize) {
+        self.say(format_args!("listener {listener} gets other limits: {limits:?}"));
+        let (now, terms, model) =
+            (self.now, &mut self.setup.listeners[listener], &mut self.models[listener]);
         let before = std::mem::replace(&mut terms.limits, limits.clone());
-        let live = self.links.iter_mut().filter(|link| link.is_live() && link.gate == gate);
+        let live = self.links.iter_mut().filter(|link| link.is_live() && link.listener == listener);
         for link in live {
             // Who knows its time has less of it now, and may be cut short.
             link.socket.is_cut_short |= link.deadline(limits).0 < link.deadline(&before).0;
@@ -68,18 +69,18 @@ impl World {
 
     /// Whether a time that began then is over; or was by earlier limits, by which the end then
     /// began.
-    pub(crate) fn is_over(&self, gate: usize, since: u64, of: fn(&Limits) -> Duration) -> bool {
+    pub(crate) fn is_over(&self, listener: usize, since: u64, of: fn(&Limits) -> Duration) -> bool {
         let end = |limits: &Limits| since + millis(of(limits));
         let was_over = |past: &Past| end(&past.limits) <= past.until;
-        let was_over = self.models[gate].past.iter().any(was_over);
-        let is_over = self.now >= end(&self.setup.gates[gate].limits);
+        let was_over = self.models[listener].past.iter().any(was_over);
+        let is_over = self.now >= end(&self.setup.listeners[listener].limits);
         let excuses = [(Excuse::TimeoutEarlierLimits, was_over)];
         (is_over || was_over) && self.excuses.check(Check::Timeout, is_over, &excuses)
     }
 
     /// When a connection has lasted as long as it may.
     pub(crate) fn age_end(&self, link: &Link) -> Option<u64> {
-        let (terms, model) = (&self.setup.gates[link.gate], &self.models[link.gate]);
+        let (terms, model) = (&self.setup.listeners[link.listener], &self.models[link.listener]);
         age_end(link, &terms.limits, model.ages_from)
     }
 
@@ -89,7 +90,7 @@ impl World {
             age_end(link, &past.limits, past.ages_from).is_some_and(|end| end <= past.until)
         };
         self.age_end(link).is_some_and(|end| end <= self.now)
-            || self.models[link.gate].past.iter().any(was_too_old)
+            || self.models[link.listener].past.iter().any(was_too_old)
     }
 }
 

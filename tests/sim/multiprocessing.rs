@@ -1,4 +1,4 @@
-//! What `multiprocessing` adds to a connection: a client that goes through three stages, and the
+//! What `multiprocessing` adds to a connection: a client that goes through three steps, and the
 //! server's handshake told a second time, message by message.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -28,15 +28,15 @@ const NAMELESS: usize = 20;
 /// What the server reads and drops after a refusal, in units of 16 bytes.
 const LINGER_MAX: usize = 4096;
 
-/// The stages of a client: its proof, its challenge, and its welcome.
-pub(crate) const STAGES: u8 = 3;
+/// The steps of a client: its proof, its challenge, and its welcome.
+pub(crate) const STEPS: u8 = 3;
 
-/// The messages that are wrong at one stage at least.
+/// The messages that are wrong at one step at least.
 pub(crate) const BAD_FRAMES: u8 = 13;
 
 /// How far the server has come with a client, by what it has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum State {
     AwaitingProof,
     AwaitingChallenge,
     AwaitingWelcome,
@@ -56,7 +56,7 @@ struct Refused {
 /// The multiprocessing side of a connection.
 #[derive(Debug)]
 pub(crate) struct Python {
-    stage: Stage,
+    state: State,
     /// A Python of Red Hat's, which names no digest and means SHA-256.
     is_rhel: bool,
     /// What the client has said so far, in messages.
@@ -72,7 +72,7 @@ pub(crate) struct Python {
 impl Python {
     pub(crate) fn new(terms: &Terms, number: usize) -> Self {
         Self {
-            stage: Stage::AwaitingProof,
+            state: State::AwaitingProof,
             is_rhel: terms.is_rhel && number % 2 == 1,
             said: 0,
             rest: Vec::new(),
@@ -82,22 +82,22 @@ impl Python {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        self.state == State::Open
     }
 
     /// Whether the server has reason to end the handshake.
     pub(crate) fn is_refused(&self) -> bool {
-        matches!(self.stage, Stage::Refused(_))
+        matches!(self.state, State::Refused(_))
     }
 
     /// Whether it has read a proof that holds for no key of its ring.
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.stage, Stage::Refused(Refused { is_wrong_proof: true, .. }))
+        matches!(self.state, State::Refused(Refused { is_wrong_proof: true, .. }))
     }
 
     /// Whether the client must be told of the refusal.
     fn is_told(&self) -> bool {
-        matches!(self.stage, Stage::Refused(Refused { is_told: true, .. }))
+        matches!(self.state, State::Refused(Refused { is_told: true, .. }))
     }
 
     /// The server's challenge, made of what was drawn for it: 40 bytes, of which the last 8 follow
@@ -146,7 +146,7 @@ impl Python {
     }
 
     fn refuse(&mut self, is_told: bool, is_wrong_proof: bool) {
-        self.stage = Stage::Refused(Refused { is_told, is_wrong_proof });
+        self.state = State::Refused(Refused { is_told, is_wrong_proof });
     }
 
     /// The server has read a whole message. Returns its answer, if it goes on and has one.
@@ -155,8 +155,8 @@ impl Python {
             self.refuse(false, false);
             return None;
         }
-        match self.stage {
-            Stage::AwaitingProof => {
+        match self.state {
+            State::AwaitingProof => {
                 let named = message.strip_prefix(SHA256).filter(|tag| tag.len() == 32);
                 let nameless = Some(message).filter(|tag| terms.is_rhel && tag.len() == 32);
                 match named.or(nameless) {
@@ -165,35 +165,35 @@ impl Python {
                         self.refuse(true, true);
                     }
                     Some(_) => {
-                        self.stage = Stage::AwaitingChallenge;
+                        self.state = State::AwaitingChallenge;
                         return Some(WELCOME.to_vec());
                     }
                 }
             }
-            Stage::AwaitingChallenge if !has_key => self.refuse(true, true),
-            Stage::AwaitingChallenge => {
+            State::AwaitingChallenge if !has_key => self.refuse(true, true),
+            State::AwaitingChallenge => {
                 let challenge = message.strip_prefix(MARK).unwrap_or_default();
                 let is_long = challenge.len() > NAMELESS && challenge != self.challenge;
                 let tag = sign(&terms.secret, challenge);
                 if is_long && challenge.starts_with(SHA256) {
-                    self.stage = Stage::AwaitingWelcome;
+                    self.state = State::AwaitingWelcome;
                     return Some([SHA256, &tag].concat());
                 }
                 if challenge.len() == NAMELESS && terms.is_rhel {
-                    self.stage = Stage::AwaitingWelcome;
+                    self.state = State::AwaitingWelcome;
                     return Some(tag.to_vec());
                 }
                 self.refuse(true, false);
             }
-            Stage::AwaitingWelcome if message != WELCOME => self.refuse(true, false),
-            Stage::AwaitingWelcome if !has_key => self.refuse(true, true),
-            Stage::AwaitingWelcome => self.stage = Stage::Open,
-            Stage::Open | Stage::Refused(_) => {}
+            State::AwaitingWelcome if message != WELCOME => self.refuse(true, false),
+            State::AwaitingWelcome if !has_key => self.refuse(true, true),
+            State::AwaitingWelcome => self.state = State::Open,
+            State::Open | State::Refused(_) => {}
         }
         None
     }
 
-    /// What the client says at its next stage, if it has read enough for it. Nothing is said to a
+    /// What the client says at its next step, if it has read enough for it. Nothing is said to a
     /// failure.
     fn next(&self, heard: &[Vec<u8>], secret: &[u8], random: &mut Random) -> Option<Vec<u8>> {
         let last = heard.get(usize::from(self.said))?;
@@ -243,7 +243,7 @@ fn sign(secret: &[u8], challenge: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// A message that is wrong at some stage, and what is glued to it.
+/// A message that is wrong at some step, and what is glued to it.
 fn bad(fault: u8, challenge: &[u8]) -> Vec<u8> {
     let header = |length: i32| length.to_be_bytes().to_vec();
     let mut said = match fault {
@@ -270,10 +270,10 @@ impl World {
     pub(crate) fn compose_python(&mut self, number: usize) {
         let Self { links, setup, random, overheard_answer, .. } = self;
         let link = &mut links[number];
-        let terms = &setup.gates[link.gate];
+        let terms = &setup.listeners[link.listener];
         let Some(python) = &mut link.python else { return };
         let heard = messages(&link.written[..link.received]);
-        let (proof, stage) = (link.script.proof, python.said);
+        let (proof, state) = (link.script.proof, python.said);
         if proof == Proof::Early {
             link.said = frame(&[SHA256, &[0x80; 32]].concat());
             link.said.extend_from_slice(&link.script.stream);
@@ -285,23 +285,23 @@ impl World {
         python.said += 1;
         match proof {
             _ if said.is_empty() => link.is_composed = true,
-            Proof::Wrong if stage == 0 => {
+            Proof::Wrong if state == 0 => {
                 let at = random.between(said.len() - 32, said.len() - 1);
                 said[at] ^= 1 << random.between(0, 7);
             }
-            Proof::Replayed if stage == 0 => {
+            Proof::Replayed if state == 0 => {
                 let other = overheard_answer.clone();
                 said = other.unwrap_or_else(|| frame(&[SHA256, &[7; 32]].concat()));
             }
-            Proof::BadFrame(at, fault) if stage == at => {
+            Proof::BadFrame(at, fault) if state == at => {
                 said = bad(fault, &python.challenge);
                 link.is_composed = true;
             }
-            Proof::Right if stage == 0 => *overheard_answer = Some(said.clone()),
+            Proof::Right if state == 0 => *overheard_answer = Some(said.clone()),
             _ => {}
         }
         // Whoever doesn't hold the key glues its messages to the proof.
-        let is_last = python.said == STAGES;
+        let is_last = python.said == STEPS;
         let is_glued = matches!(proof, Proof::Wrong | Proof::Replayed | Proof::Unknown);
         if !link.is_composed && (is_last || is_glued) {
             said.extend_from_slice(&link.script.stream);
@@ -315,13 +315,13 @@ impl World {
     pub(crate) fn read_python<'b>(&mut self, number: usize, bytes: &'b [u8]) -> &'b [u8] {
         let Self { links, setup, models, .. } = self;
         let link = &mut links[number];
-        let has_key = models[link.gate].revoked.is_none();
+        let has_key = models[link.listener].revoked.is_none();
         let Some(python) = &mut link.python else { return bytes };
         if link.written.len() < CHALLENGE {
             python.early.extend_from_slice(bytes);
             return &[];
         }
-        let (due, behind) = python.read(bytes, &setup.gates[link.gate], has_key);
+        let (due, behind) = python.read(bytes, &setup.listeners[link.listener], has_key);
         link.account.due.extend(due);
         if python.is_open() {
             link.account.oracle.proof_left = 0;

@@ -30,7 +30,7 @@ pub(crate) struct Mutual {
     /// What both derive, once the server's hello was due.
     pub(crate) forger: Option<Forger>,
     /// The conversation goes on in records.
-    pub(crate) is_guarded: bool,
+    pub(crate) has_records: bool,
     /// The server has said good-bye.
     pub(crate) said_goodbye: bool,
     /// Where a refusal began to be written, and what it says.
@@ -52,7 +52,7 @@ impl Mutual {
             spoil(&mut call, fault, terms);
         }
         Self {
-            is_guarded: terms.is_guarded(),
+            has_records: terms.has_records(),
             protocol,
             session,
             call,
@@ -97,8 +97,8 @@ fn refusal_of(fault: u8, protection: Protection) -> Option<u8> {
 }
 
 impl Link {
-    pub(crate) fn is_guarded(&self) -> bool {
-        self.mutual.as_ref().is_some_and(|mutual| mutual.is_guarded)
+    pub(crate) fn has_records(&self) -> bool {
+        self.mutual.as_ref().is_some_and(|mutual| mutual.has_records)
     }
 
     /// Whether the proof that the server has read is the right one.
@@ -133,7 +133,7 @@ impl Link {
             why,
             Answered | ClosedByService | Finished | IdleTimeout | Revoked | Stopped | SessionAge
         );
-        self.mutual.as_ref().is_none_or(|m| !m.is_guarded || m.said_goodbye == is_due)
+        self.mutual.as_ref().is_none_or(|m| !m.has_records || m.said_goodbye == is_due)
     }
 
     fn has_called(&self) -> bool {
@@ -160,7 +160,7 @@ impl World {
     /// What a client of countersign/1 says next: its call, and once the answer is there the rest.
     pub(crate) fn compose_mutual(&mut self, number: usize) {
         let wrong_bit = self.random.between(0, 8 * (CONFIRM - 4) - 1);
-        let leaves = self.random.chance(300);
+        let leaves = self.random.per_mille(300);
         let Self { links, overheard_confirm, .. } = self;
         let link = &mut links[number];
         let Some(mutual) = &mut link.mutual else { return };
@@ -176,7 +176,7 @@ impl World {
             return;
         }
         link.is_composed = true;
-        let Mutual { protocol, session, is_guarded, .. } = mutual;
+        let Mutual { protocol, session, has_records, .. } = mutual;
         let mut said = Vec::new();
         let answered = session.next(protocol, &mut &link.written[..ANSWER], &mut said);
         let is_right = answered.is_ok();
@@ -194,7 +194,7 @@ impl World {
         }
         let (whole, rest) = link.script.stream.split_at(link.script.whole);
         said.extend_from_slice(whole);
-        if *is_guarded && is_right {
+        if *has_records && is_right {
             assert_eq!(session.seal(&mut said), said.len());
         }
         said.extend_from_slice(rest);
@@ -235,13 +235,13 @@ impl World {
     /// The server's hello, once the whole call was read.
     fn hello(&mut self, number: usize) -> Option<Vec<u8>> {
         let link = &mut self.links[number];
-        let (terms, model) = (&self.setup.gates[link.gate], &self.models[link.gate]);
+        let (terms, model) = (&self.setup.listeners[link.listener], &self.models[link.listener]);
         let mutual = link.mutual.as_mut()?;
         if link.read < mutual.call.len() || matches!(link.script.proof, Proof::BadCall(_)) {
             return None;
         }
         let record_max = u32::try_from(terms.protocol.message_max().max(1008) + 16).unwrap();
-        let mut hello = vec![2, 0, 0, 58, 1, 0, 0, mutual.is_guarded.into()];
+        let mut hello = vec![2, 0, 0, 58, 1, 0, 0, mutual.has_records.into()];
         hello.extend_from_slice(&record_max.to_be_bytes());
         hello.extend_from_slice(&terms.instance);
         hello.extend_from_slice(&[0, 0]);
@@ -250,7 +250,7 @@ impl World {
         let is_known = matches!(link.script.proof, Proof::Right | Proof::Wrong | Proof::Replayed);
         if is_known && model.revoked.is_none() {
             hello.extend_from_slice(&forger.server_proof);
-            link.account.oracle.way = Some(forger.to_server.clone());
+            link.account.oracle.direction = Some(forger.to_server.clone());
         } else {
             // A decoy's: the client sees that it isn't the key's.
             let shown = link.written.get(ANSWER - 32..ANSWER.min(link.written.len()));
@@ -307,7 +307,7 @@ impl World {
 
     fn goodbye(&mut self, number: usize) -> Option<Vec<u8>> {
         let mutual = self.links[number].mutual.as_mut()?;
-        if !mutual.is_guarded || std::mem::replace(&mut mutual.said_goodbye, true) {
+        if !mutual.has_records || std::mem::replace(&mut mutual.said_goodbye, true) {
             return None;
         }
         Some(mutual.forger.as_mut()?.to_client.record(CLOSE, &[]))
@@ -326,7 +326,7 @@ impl World {
     pub(crate) fn owe_message(&mut self, number: usize, ending: Ending, message: &[u8]) {
         let framing = self.terms(number).protocol.framing();
         let link = &mut self.links[number];
-        match link.mutual.as_mut().filter(|mutual| mutual.is_guarded) {
+        match link.mutual.as_mut().filter(|mutual| mutual.has_records) {
             Some(mutual) => {
                 let forger = mutual.forger.as_mut().unwrap();
                 link.account.due.extend(forger.to_client.record(DATA, message));
@@ -335,7 +335,7 @@ impl World {
         }
     }
 
-    /// Whether a visitor of countersign/1 that is hung up on was told what it was due.
+    /// Whether a client of countersign/1 that is dropped before it has authenticated was told why.
     pub(crate) fn check_refusal(&mut self, number: usize, is_late: bool, unlucky: bool) {
         let link = &self.links[number];
         let Some(mutual) = &link.mutual else { return };

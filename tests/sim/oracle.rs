@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use countersign::{Exchange, Framing, Protocol};
 
-use crate::forger::{CLOSE, DATA, PING, PONG, Way};
+use crate::forger::{CLOSE, DATA, Direction, PING, PONG};
 
 /// What a client sends for one message, and how its reply ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(crate) struct Oracle {
     framing: Framing,
     max: usize,
     /// Messages come in records, whose tags follow from this.
-    guarded: bool,
-    pub(crate) way: Option<Way>,
+    has_records: bool,
+    pub(crate) direction: Option<Direction>,
     /// The client has said good-bye, in records.
     pub(crate) finished: bool,
     /// The bytes of the proof.
@@ -44,13 +44,13 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(protocol: &Protocol, proof: usize, guarded: bool) -> Self {
-        let least = if guarded { 1008 } else { 0 };
+    pub(crate) fn new(protocol: &Protocol, proof: usize, has_records: bool) -> Self {
+        let least = if has_records { 1008 } else { 0 };
         Self {
             framing: protocol.framing(),
             max: protocol.message_max().max(least),
-            guarded,
-            way: None,
+            has_records,
+            direction: None,
             finished: false,
             proof,
             proof_left: proof,
@@ -72,18 +72,18 @@ impl Oracle {
         self.proof_left -= proof;
         self.rest.extend_from_slice(&bytes[proof..]);
         let mut at = 0;
-        while self.guarded && !self.bad && !self.finished && self.messages_left > 0 {
+        while self.has_records && !self.bad && !self.finished && self.messages_left > 0 {
             let Some(unit) = self.record(at) else { break };
             at += unit;
         }
-        while !self.guarded && !self.bad && self.messages_left > 0 {
+        while !self.has_records && !self.bad && self.messages_left > 0 {
             let Some((unit, message, ending)) = self.first(&self.rest[at..]) else { break };
             self.messages.push_back((message, ending));
             self.messages_left -= 1;
             at += unit;
         }
         self.rest.drain(..at);
-        self.bad |= !self.guarded && self.messages_left > 0 && self.refuses();
+        self.bad |= !self.has_records && self.messages_left > 0 && self.refuses();
         if self.bad || self.finished || self.messages_left == 0 {
             self.rest.clear();
         }
@@ -91,7 +91,7 @@ impl Oracle {
 
     /// The server has read the end of the stream.
     pub(crate) fn end(&mut self) {
-        if !self.guarded && self.framing == Framing::Lines && self.is_partial() {
+        if !self.has_records && self.framing == Framing::Lines && self.is_partial() {
             // A CR at the limit could have been that of a CRLF, and is one byte too many.
             self.bad = self.rest.len() > self.max;
             if self.bad {
@@ -103,7 +103,7 @@ impl Oracle {
 
     /// Whether the end of the stream, if it came now, would have come too early.
     pub(crate) fn is_cut(&self) -> bool {
-        if self.guarded { !self.finished && !self.bad } else { self.is_partial() }
+        if self.has_records { !self.finished && !self.bad } else { self.is_partial() }
     }
 
     /// The most bytes of a unit.
@@ -129,7 +129,7 @@ impl Oracle {
         }
         let unit = rest.get(..4 + length)?;
         let message = unit[4..length - 12].to_vec();
-        self.bad = self.way.as_mut()?.record(kind, &message) != unit;
+        self.bad = self.direction.as_mut()?.record(kind, &message) != unit;
         match kind {
             _ if self.bad => return None,
             DATA => {

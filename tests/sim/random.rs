@@ -31,7 +31,7 @@ impl Random {
     }
 
     /// Whether something happens that happens so many times in a thousand.
-    pub(crate) fn chance(&mut self, per_mille: u64) -> bool {
+    pub(crate) fn per_mille(&mut self, per_mille: u64) -> bool {
         per_mille > 0 && self.number() % 1000 < per_mille
     }
 

@@ -14,12 +14,12 @@ use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, Memory
 use crate::clients::PATIENCE;
 use crate::excuses::{Check, Excuse, Excuses};
 use crate::link::{Link, millis};
+use crate::net::SimNet;
 use crate::oracle::Ending;
 use crate::random::Random;
 use crate::service::Checker;
 use crate::setup::{Revocation, Setup, Stop};
 use crate::terms::Terms;
-use crate::wire::Wire;
 use crate::world::{Heard, Shared, World};
 
 /// No run is longer: everybody has a deadline, and nobody has so many.
@@ -36,7 +36,7 @@ pub(crate) struct Outcome {
     /// Honest clients that were served to the end, by what they spoke.
     pub(crate) honest: HashMap<Dialect, u64>,
     /// Hosts that were forgotten before their failures were forgiven.
-    pub(crate) displaced: u64,
+    pub(crate) forgotten: u64,
     pub(crate) replaced: u64,
     pub(crate) excuses: Excuses,
     /// The same for two runs in which the same happened.
@@ -45,7 +45,7 @@ pub(crate) struct Outcome {
 
 struct Run {
     world: Shared,
-    engine: Engine<Wire, Checker>,
+    engine: Engine<SimNet, Checker>,
     idle_turns: u32,
 }
 
@@ -69,13 +69,13 @@ impl Run {
         if aloud {
             println!("{setup:#?}");
         }
-        let gates: Vec<Listener> = setup.gates.iter().map(gate).collect();
+        let listeners: Vec<Listener> = setup.listeners.iter().map(listener_of).collect();
         let revocation = setup.revocation;
         let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
-        let (wire, service) = (Wire(world.clone()), Checker(world.clone()));
-        let mut engine = Engine::new(wire, gates, service).unwrap();
-        if let Some(Revocation { at, gate, by_date: true }) = revocation {
-            let listener = &engine.listeners()[gate];
+        let (net, service) = (SimNet(world.clone()), Checker(world.clone()));
+        let mut engine = Engine::new(net, listeners, service).unwrap();
+        if let Some(Revocation { at, listener, by_date: true }) = revocation {
+            let listener = &engine.listeners()[listener];
             let keys = dated(listener.protocol().keys().unwrap(), Duration::from_millis(at));
             engine.replace_keys(listener.id(), keys).unwrap();
         }
@@ -106,7 +106,7 @@ impl Run {
             let is_idle = heard.is_empty() && due.is_none_or(|due| due > now);
             for each in heard {
                 match each {
-                    Heard::Call(listener) => self.engine.listener_ready(listener),
+                    Heard::Call(socket) => self.engine.listener_ready(socket),
                     Heard::Event(peer, readiness) => self.engine.event(peer, readiness),
                 }
             }
@@ -115,7 +115,7 @@ impl Run {
             self.replace_limits(now);
             self.replace_access(now);
             self.tell(now);
-            if !is_idle || self.world.borrow_mut().random.chance(100) {
+            if !is_idle || self.world.borrow_mut().random.per_mille(100) {
                 self.turn(now, due)?;
             }
         }
@@ -150,7 +150,7 @@ impl Run {
         if world.stopping.is_some() {
             return;
         }
-        let longest = world.setup.gates.iter().map(|terms| terms.limits.drain_timeout).max();
+        let longest = world.setup.listeners.iter().map(|terms| terms.limits.drain_timeout).max();
         let drained = now + longest.map_or(0, millis);
         let end = match world.setup.stop {
             Stop::Drain(at) if now >= at => drained,
@@ -183,52 +183,54 @@ impl Run {
     fn revoke(&mut self, now: u64) {
         let mut world = self.world.borrow_mut();
         let revocation = world.setup.revocation.filter(|it| now >= it.at && !it.by_date);
-        let Some(Revocation { gate, .. }) = revocation else { return };
-        if world.models[gate].revoked.is_some() || world.stopping.is_some() {
+        let Some(Revocation { listener, .. }) = revocation else { return };
+        if world.models[listener].revoked.is_some() || world.stopping.is_some() {
             return;
         }
-        world.models[gate].revoked = Some(now);
-        world.say(format_args!("the key of gate {gate} is revoked"));
+        world.models[listener].revoked = Some(now);
+        world.say(format_args!("the key of listener {listener} is revoked"));
         drop(world);
         let other = Key::new("another", b"the secret of another").unwrap();
-        let id = self.engine.listeners()[gate].id();
+        let id = self.engine.listeners()[listener].id();
         let ring = KeyRing::new(RingSecrets::new([b'O'; 48]));
         let ring = ring.with(other.with_dialect(Dialect::Countersign)).unwrap();
         self.engine.replace_keys(id, ring).unwrap();
         self.engine.close_revoked(instant(now), wall(now));
     }
 
-    /// The keys of a gate run out, of which the turn that begins is not told. It must have been
+    /// The keys of a listener run out, of which the turn that begins is not told. It must have been
     /// asked for in time, if anybody is in who holds one.
     fn expire(&self, now: u64) {
         let mut world = self.world.borrow_mut();
-        let Some(Revocation { at, gate, by_date: true }) = world.setup.revocation else { return };
-        if now >= at && world.models[gate].revoked.is_none() {
-            world.models[gate].revoked = Some(now);
-            world.say(format_args!("the keys of gate {gate} have run out"));
+        let Some(Revocation { at, listener, by_date: true }) = world.setup.revocation else {
+            return;
+        };
+        if now >= at && world.models[listener].revoked.is_none() {
+            world.models[listener].revoked = Some(now);
+            world.say(format_args!("the keys of listener {listener} have run out"));
         }
     }
 
     /// Whether the engine forgets to ask for a turn when keys run out that somebody holds.
     fn forgets_expiry(&self, due: Option<u64>) -> bool {
         let world = self.world.borrow();
-        let Some(Revocation { at, gate, by_date: true }) = world.setup.revocation else {
+        let Some(Revocation { at, listener, by_date: true }) = world.setup.revocation else {
             return false;
         };
         let stats = self.engine.stats(instant(world.now));
-        let is_held = stats.listeners[gate].keys.iter().any(|counters| counters.open > 0);
-        is_held && world.models[gate].revoked.is_none() && due.is_none_or(|due| due > at)
+        let is_held = stats.listeners[listener].keys.iter().any(|counters| counters.open > 0);
+        is_held && world.models[listener].revoked.is_none() && due.is_none_or(|due| due > at)
     }
 
-    /// A gate gets other limits, once it is time.
+    /// A listener gets other limits, once it is time.
     fn replace_limits(&mut self, now: u64) {
         loop {
             let mut world = self.world.borrow_mut();
             let next = world.setup.changes.iter().position(|change| now >= change.at);
             let Some(change) = next.map(|next| world.setup.changes.remove(next)) else { return };
-            let listener = &self.engine.listeners()[change.gate];
+            let listener = &self.engine.listeners()[change.listener];
             let id = listener.id();
-            world.replace_limits(change.gate, &change.limits, listener.bytes_buffered());
+            world.replace_limits(change.listener, &change.limits, listener.bytes_buffered());
             drop(world);
             self.engine.replace_limits(id, change.limits, instant(now)).unwrap();
         }
@@ -237,10 +239,10 @@ impl Run {
     /// From now on others may connect.
     fn replace_access(&mut self, now: u64) {
         let mut world = self.world.borrow_mut();
-        for (gate, terms) in world.setup.gates.iter_mut().enumerate() {
+        for (listener, terms) in world.setup.listeners.iter_mut().enumerate() {
             if let Some((_, access)) = terms.other_access.take_if(|(at, _)| now >= *at) {
                 terms.access = access.clone();
-                let id = self.engine.listeners()[gate].id();
+                let id = self.engine.listeners()[listener].id();
                 self.engine.replace_access(id, access).unwrap();
             }
         }
@@ -250,7 +252,7 @@ impl Run {
     fn tell(&mut self, now: u64) {
         let mut guard = self.world.borrow_mut();
         let world = &mut *guard;
-        if now > PATIENCE || !world.random.chance(world.setup.faults.tell) {
+        if now > PATIENCE || !world.random.per_mille(world.setup.faults.tell) {
             return;
         }
         let number = world.random.between(0, world.links.len() - 1);
@@ -294,10 +296,10 @@ impl Run {
                 Err(what) => world.fail(Some(number), format_args!("{what}")),
             }
         }
-        let displaced = world.models.iter().map(|model| model.failures.displaced).sum();
+        let forgotten = world.models.iter().map(|model| model.failures.forgotten).sum();
         let (replaced, trace) = (world.replaced, world.trace);
         let (counters, excuses) = (stats.counters(), std::mem::take(&mut world.excuses));
-        let outcome = Outcome { counters, honest, displaced, replaced, excuses, trace };
+        let outcome = Outcome { counters, honest, forgotten, replaced, excuses, trace };
         world.violation.take().map_or(Ok(outcome), Err)
     }
 }
@@ -336,7 +338,7 @@ impl World {
             };
         let is_never_in = why.is_none();
         let was_accepted = link.socket.accepted.is_some();
-        let is_gone = self.listeners[link.listener].gone;
+        let is_gone = self.listen_sockets[link.listen_socket].gone;
         let has_left = link.account.opened.is_none() && self.model(number).revoked.is_some();
         let early = link.socket.excuse;
         let mut excuses: Vec<(Excuse, bool)> =
@@ -365,15 +367,15 @@ impl World {
     }
 }
 
-/// The memory of several gates is the sum of what each takes by itself, but for what they share.
+/// The memory of several listeners is the sum of what each takes, but for what they share.
 fn check_memory(world: &Shared, all: Memory) {
-    let alone = |gates: Vec<Listener>| {
-        let engine = Engine::new(Wire(world.clone()), gates, Checker(world.clone()));
+    let alone = |listeners: Vec<Listener>| {
+        let engine = Engine::new(SimNet(world.clone()), listeners, Checker(world.clone()));
         engine.unwrap().memory_max()
     };
-    let gates: Vec<Listener> = world.borrow().setup.gates.iter().map(gate).collect();
-    let connections: usize = gates.iter().map(|gate| gate.limits().connections).sum();
-    let each: Vec<Memory> = gates.into_iter().map(|gate| alone(vec![gate])).collect();
+    let listeners: Vec<Listener> = world.borrow().setup.listeners.iter().map(listener_of).collect();
+    let connections: usize = listeners.iter().map(|listener| listener.limits().connections).sum();
+    let each: Vec<Memory> = listeners.into_iter().map(|listener| alone(vec![listener])).collect();
     let held = each.iter().map(|memory| memory.buffered).sum();
     let held_by_one = each.iter().map(|memory| memory.buffered_per_connection).max().unwrap_or(0);
     let total = all.fixed + all.per_connection * connections + held;
@@ -385,7 +387,7 @@ fn check_memory(world: &Shared, all: Memory) {
     }
 }
 
-fn gate(terms: &Terms) -> Listener {
+fn listener_of(terms: &Terms) -> Listener {
     Listener::new(terms.protocol.clone(), terms.limits.clone())
         .access(terms.access.clone())
         .proxies(terms.proxies.clone())

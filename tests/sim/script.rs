@@ -3,7 +3,7 @@
 use countersign::{Dialect, Exchange, Framing, Protocol};
 
 use crate::forger::{CLOSE, DATA, PING, PONG, frame};
-use crate::multiprocessing::{BAD_FRAMES, STAGES};
+use crate::multiprocessing::{BAD_FRAMES, STEPS};
 use crate::mutual::BAD_CALLS;
 use crate::random::Random;
 
@@ -47,7 +47,7 @@ pub(crate) enum Proof {
     Elsewhere,
     /// A call that must be refused before anything is proved.
     BadCall(u8),
-    /// In multiprocessing: a message that is wrong, at this stage.
+    /// In multiprocessing: a message that is wrong, at this step.
     BadFrame(u8, u8),
 }
 
@@ -90,9 +90,9 @@ pub(crate) struct Script {
     /// The least and the most milliseconds between two of its steps.
     pub(crate) pace: (u64, u64),
     /// The most bytes that it sends in one step.
-    pub(crate) piece: usize,
+    pub(crate) send_max: usize,
     /// The most bytes that it reads in one step.
-    pub(crate) sip: usize,
+    pub(crate) read_max: usize,
     pub(crate) greeting: Greeting,
 }
 
@@ -103,7 +103,7 @@ impl Script {
 
     pub(crate) fn draw(
         random: &mut Random,
-        (protocol, dialect, manner): (&Protocol, Dialect, Option<Framing>),
+        (protocol, dialect, framing): (&Protocol, Dialect, Option<Framing>),
         room: (usize, usize),
         fatal: bool,
         is_siege: bool,
@@ -126,24 +126,24 @@ impl Script {
             goal: usize::MAX,
             end: End::HalfClose,
             pace: (0, random.millis(0, 10)),
-            piece: usize::MAX,
-            sip: usize::MAX,
+            send_max: usize::MAX,
+            read_max: usize::MAX,
             greeting: greeting(random, fatal),
         };
         let count = random.between(0, 12);
         // What fits through little room in bearable time is little.
         let much = if room.0.min(room.1) < 2_000 { 4_000 } else { 150_000 };
-        let mut words = Words { random, protocol, manner, fatal };
+        let mut writer = StreamWriter { random, protocol, framing, fatal };
         match kind {
-            Crumbs => script.stream = words.crumbs(),
-            Greedy => script.stream = words.many(much),
-            Deaf => script.stream = words.many(much / 2),
-            _ => script.stream = words.some(count),
+            Crumbs => script.stream = writer.crumbs(),
+            Greedy => script.stream = writer.many(much),
+            Deaf => script.stream = writer.many(much / 2),
+            _ => script.stream = writer.some(count),
         }
         let shares_raw = protocol.shares_raw();
         script.whole = script.stream.len();
-        script.spoil(random, protocol, manner);
-        if manner.is_none() {
+        script.spoil(random, protocol, framing);
+        if framing.is_none() {
             script.part(random);
         }
         if dialect == Dialect::Countersign && script.kind == Kind::Impostor {
@@ -161,34 +161,34 @@ impl Script {
         if dialect == Dialect::Multiprocessing && script.kind == Kind::Impostor {
             let mut below =
                 |end: u8| u8::try_from(random.between(0, usize::from(end) - 1)).unwrap();
-            let bad = Proof::BadFrame(below(STAGES), below(BAD_FRAMES));
+            let bad = Proof::BadFrame(below(STEPS), below(BAD_FRAMES));
             let guesses = [Proof::Wrong, Proof::Replayed, Proof::Unknown, Proof::Early];
-            script.proof = if random.chance(500) { bad } else { random.pick(&guesses) };
+            script.proof = if random.per_mille(500) { bad } else { random.pick(&guesses) };
         }
         script
     }
 
     /// What sets this kind apart from an honest client.
-    fn spoil(&mut self, random: &mut Random, protocol: &Protocol, manner: Option<Framing>) {
+    fn spoil(&mut self, random: &mut Random, protocol: &Protocol, framing: Option<Framing>) {
         match self.kind {
             Kind::Honest | Kind::Greedy | Kind::Crumbs => {
                 let is_enough = match protocol.exchange() {
                     Exchange::Many => false,
-                    Exchange::Once if manner.is_none() => false,
+                    Exchange::Once if framing.is_none() => false,
                     Exchange::Once if protocol.framing() == Framing::Lines => {
                         self.stream.contains(&b'\n')
                     }
                     Exchange::Once => !self.stream.is_empty(),
                     Exchange::VerifyOnly => true,
                 };
-                if is_enough && random.chance(500) {
+                if is_enough && random.per_mille(500) {
                     self.end = End::Stay;
                 }
             }
             Kind::Slow => {
                 self.pace = (10, random.pick(&[20, 90, 300]));
-                self.piece = random.pick(&[1, 1, 7]);
-                self.sip = random.pick(&[1, 40, usize::MAX]);
+                self.send_max = random.pick(&[1, 1, 7]);
+                self.read_max = random.pick(&[1, 40, usize::MAX]);
                 self.end = random.pick(&[End::HalfClose, End::Stay]);
             }
             Kind::Mute => {
@@ -205,31 +205,31 @@ impl Script {
                 self.end = random.pick(&[End::HalfClose, End::HangUp, End::Reset]);
             }
             Kind::Deaf => {
-                self.sip = random.pick(&[0, 0, 1]);
+                self.read_max = random.pick(&[0, 0, 1]);
                 self.pace = (1, 40);
                 self.end = End::Stay;
             }
             Kind::Endless => {
-                let mut words = Words { random, protocol, manner, fatal: false };
-                words.endless(&mut self.stream);
+                let mut writer = StreamWriter { random, protocol, framing, fatal: false };
+                writer.endless(&mut self.stream);
                 self.end = End::Stay;
                 self.pace = (5, 40);
-                self.piece = random.between(1, 100);
+                self.send_max = random.between(1, 100);
             }
             Kind::Oversize => {
-                let mut words = Words { random, protocol, manner, fatal: false };
-                words.oversize(&mut self.stream);
+                let mut writer = StreamWriter { random, protocol, framing, fatal: false };
+                writer.oversize(&mut self.stream);
             }
         }
     }
 
     /// Ends a stream of records, more often than not with a good-bye.
     fn part(&mut self, random: &mut Random) {
-        if self.stream.len() == self.whole && (self.is_honest() || random.chance(700)) {
+        if self.stream.len() == self.whole && (self.is_honest() || random.per_mille(700)) {
             record(CLOSE, &[], &mut self.stream);
             self.whole = self.stream.len();
             // The server ends it, whatever comes of the stream.
-            if self.is_honest() && random.chance(300) {
+            if self.is_honest() && random.per_mille(300) {
                 self.end = End::Stay;
             }
         }
@@ -253,23 +253,23 @@ fn greeting(random: &mut Random, fatal: bool) -> Greeting {
 }
 
 /// Writes what clients send.
-struct Words<'a> {
+struct StreamWriter<'a> {
     random: &'a mut Random,
     protocol: &'a Protocol,
     /// How messages are told apart; records have no framing.
-    manner: Option<Framing>,
+    framing: Option<Framing>,
     /// Some messages make the service end the connection.
     fatal: bool,
 }
 
-impl Words<'_> {
+impl StreamWriter<'_> {
     fn some(&mut self, count: usize) -> Vec<u8> {
         let mut stream = Vec::new();
         for _ in 0..count {
             let length = self.random.length(self.protocol.message_max());
             self.message(length, &mut stream);
         }
-        if self.random.chance(200) && stream.last() == Some(&b'\n') {
+        if self.random.per_mille(200) && stream.last() == Some(&b'\n') {
             stream.pop();
             // Left alone, the CR of a CRLF would be a byte of the message, perhaps one too many.
             if stream.last() == Some(&b'\r') {
@@ -294,7 +294,7 @@ impl Words<'_> {
     fn crumbs(&mut self) -> Vec<u8> {
         let mut stream = Vec::new();
         while stream.len() < 18_000 {
-            match self.manner {
+            match self.framing {
                 Some(Framing::Lines) => stream.push(b'\n'),
                 _ => self.frame(b"q", &mut stream),
             }
@@ -322,17 +322,17 @@ impl Words<'_> {
     }
 
     fn frame(&mut self, message: &[u8], out: &mut Vec<u8>) {
-        if self.manner.is_none() {
-            while self.random.chance(80) {
+        if self.framing.is_none() {
+            while self.random.per_mille(80) {
                 let length = self.random.pick(&[0, 1, 40, 125]);
                 let kind = self.random.pick(&[PING, PING, PONG]);
                 record(kind, &vec![b'p'; length], out);
             }
             return record(DATA, message, out);
         }
-        if self.manner == Some(Framing::Length) {
+        if self.framing == Some(Framing::Length) {
             let length = message.len() as u64;
-            if self.random.chance(100) {
+            if self.random.per_mille(100) {
                 out.extend_from_slice(&[0xff; 4]);
                 out.extend_from_slice(&length.to_be_bytes());
             } else {
@@ -340,23 +340,23 @@ impl Words<'_> {
             }
         }
         out.extend_from_slice(message);
-        if self.manner == Some(Framing::Lines) {
-            let ending: &[u8] = if self.random.chance(300) { b"\r\n" } else { b"\n" };
+        if self.framing == Some(Framing::Lines) {
+            let ending: &[u8] = if self.random.per_mille(300) { b"\r\n" } else { b"\n" };
             out.extend_from_slice(ending);
         }
     }
 
     fn endless(&mut self, out: &mut Vec<u8>) {
         let max = self.protocol.message_max();
-        if self.manner.is_none() {
+        if self.framing.is_none() {
             out.extend_from_slice(&[DATA, 0, 4, 0]);
             return out.resize(out.len() + self.random.between(0, 1_000), b'e');
         }
-        if self.manner == Some(Framing::Length) {
+        if self.framing == Some(Framing::Length) {
             out.extend_from_slice(&u32::try_from(max).unwrap().to_be_bytes());
         }
         out.resize(out.len() + self.random.between(1, max) - 1, b'e');
-        if self.random.chance(300) {
+        if self.random.per_mille(300) {
             let long = self.random.between(max, 3 * max);
             out.resize(out.len() + long, b'e');
         }
@@ -364,10 +364,10 @@ impl Words<'_> {
 
     fn oversize(&mut self, out: &mut Vec<u8>) {
         let over = self.protocol.message_max() + 1;
-        if self.manner.is_none() {
+        if self.framing.is_none() {
             return self.unsound(over.max(1009), out);
         }
-        if self.protocol.framing() != Framing::Length || self.random.chance(300) {
+        if self.protocol.framing() != Framing::Length || self.random.per_mille(300) {
             return self.frame(&vec![b'e'; over], out);
         }
         let header = self.random.pick(&[-2, i32::MIN, i32::MAX, -1]);

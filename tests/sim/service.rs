@@ -72,15 +72,15 @@ impl World {
         let link = &self.links[number];
         let dialect = link.dialect;
         let is_allowed = self.is_proved(number) && link.account.opened.is_none();
-        let (is_mutual, is_guarded) = (link.mutual.is_some(), link.is_guarded());
+        let (is_mutual, has_records) = (link.mutual.is_some(), link.has_records());
         let is_there =
-            peer.address() == link.address.into() && peer.listener().index() == link.gate;
+            peer.address() == link.address.into() && peer.listener().index() == link.listener;
         let is_it = is_there && Some(peer.id()) == link.socket.peer;
         if !is_allowed || !is_it || peer.dialect() != dialect {
             self.fail(Some(number), format_args!("{peer:?} is let in"));
         }
         let has_secret = peer.secret(b"label").is_some();
-        if peer.is_protected() != is_guarded || has_secret != is_mutual {
+        if peer.is_protected() != has_records || has_secret != is_mutual {
             self.fail(Some(number), format_args!("{peer:?} is let in as if it were another"));
         }
         if dialect.authenticates() != peer.key().is_some() {
@@ -152,7 +152,7 @@ impl World {
         if account.opened.is_none() || account.closed.replace((now, why)).is_some() {
             self.fail(Some(number), format_args!("closed once too often"));
         }
-        self.random.chance(20)
+        self.random.per_mille(20)
     }
 }
 

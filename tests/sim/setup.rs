@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use countersign::{Dialect, Limits};
 
-use crate::balancer::{self, BALANCERS, Prelude};
+use crate::balancer::{self, BALANCERS, ProxyHeader};
 use crate::failures::PLACES;
 use crate::random::Random;
 use crate::script::Script;
@@ -13,30 +13,30 @@ use crate::terms::Terms;
 /// All that a seed decides before the first millisecond.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    pub(crate) gates: Vec<Terms>,
-    /// When a gate's keys are no longer valid, and those who hold them are to go.
+    pub(crate) listeners: Vec<Terms>,
+    /// When a listener's keys are no longer valid, and those who hold them are to go.
     pub(crate) revocation: Option<Revocation>,
-    /// The limits that a gate gets later, one after the other.
+    /// The limits that a listener gets later, one after the other.
     pub(crate) changes: Vec<Change>,
     pub(crate) faults: Faults,
     pub(crate) clients: Vec<Client>,
     pub(crate) stop: Stop,
 }
 
-/// The end of a gate's keys, and when it comes.
+/// The end of a listener's keys, and when it comes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Revocation {
     pub(crate) at: u64,
-    pub(crate) gate: usize,
+    pub(crate) listener: usize,
     /// They run out by themselves, and nobody says so. Otherwise they are taken from the ring.
     pub(crate) by_date: bool,
 }
 
-/// Other limits for a gate, and when it gets them.
+/// Other limits for a listener, and when it gets them.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) at: u64,
-    pub(crate) gate: usize,
+    pub(crate) listener: usize,
     pub(crate) limits: Limits,
 }
 
@@ -44,13 +44,13 @@ pub(crate) struct Change {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) at: u64,
-    /// The socket that it calls at, and that socket's gate.
+    /// The socket that it calls at, and that socket's listener.
+    pub(crate) listen_socket: usize,
     pub(crate) listener: usize,
-    pub(crate) gate: usize,
     pub(crate) address: SocketAddr,
     /// Where its socket comes from, which is a balancer's or its own.
     pub(crate) from: SocketAddr,
-    pub(crate) prelude: Prelude,
+    pub(crate) proxy_header: ProxyHeader,
     pub(crate) script: Script,
     pub(crate) dialect: Dialect,
     pub(crate) nonce: [u8; 32],
@@ -89,16 +89,19 @@ pub(crate) enum Stop {
 
 impl Setup {
     pub(crate) fn draw(random: &mut Random) -> Self {
-        let gates = random.pick(&[1, 1, 1, 2, 2, 3]);
+        let listeners = random.pick(&[1, 1, 1, 2, 2, 3]);
         // Where a table has more than one set, hosts are so few that each has a place in any.
-        let is_wide = random.chance(330);
-        let gates: Vec<Terms> = (0..gates).map(|gate| Terms::draw(random, gate, is_wide)).collect();
-        let sockets: Vec<usize> =
-            (0..).zip(&gates).flat_map(|(gate, terms)| vec![gate; terms.sockets]).collect();
-        let fatal = random.chance(500);
+        let is_wide = random.per_mille(330);
+        let listeners: Vec<Terms> =
+            (0..listeners).map(|listener| Terms::draw(random, listener, is_wide)).collect();
+        let sockets: Vec<usize> = (0..)
+            .zip(&listeners)
+            .flat_map(|(listener, terms)| vec![listener; terms.sockets])
+            .collect();
+        let fatal = random.per_mille(500);
         // Many prove wrongly, and so much later than others that the others have failed already.
-        let is_siege = random.chance(300);
-        let is_by_balancers = gates.iter().any(|terms| !terms.proxies.is_empty());
+        let is_siege = random.per_mille(300);
+        let is_by_balancers = listeners.iter().any(|terms| !terms.proxies.is_empty());
         let hosts = match (is_wide, is_siege) {
             (true, _) if is_by_balancers => random.between(1, PLACES - BALANCERS),
             (true, _) => random.between(1, PLACES),
@@ -107,28 +110,28 @@ impl Setup {
         };
         let rush = if is_siege { random.pick(&[100, 1_500]) } else { random.pick(&[0, 20, 300]) };
         let count = random.pick(&[1, 4, 8, 12, 12, 30]);
-        let revoked = random.between(0, gates.len() - 1);
+        let revoked = random.between(0, listeners.len() - 1);
         let mut setup = Self {
-            revocation: random.chance(100).then(|| Revocation {
+            revocation: random.per_mille(100).then(|| Revocation {
                 at: random.millis(20, 400),
-                gate: revoked,
-                by_date: random.chance(500),
+                listener: revoked,
+                by_date: random.per_mille(500),
             }),
-            changes: changes(random, &gates, is_wide),
-            gates,
+            changes: changes(random, &listeners, is_wide),
+            listeners,
             faults: Faults::draw(random),
             clients: Vec::new(),
             stop: Stop::Quiet,
         };
         for number in 0..random.between(1, count) {
-            let listener = random.between(0, sockets.len() - 1);
-            let place = (listener, sockets[listener]);
+            let listen_socket = random.between(0, sockets.len() - 1);
+            let place = (listen_socket, sockets[listen_socket]);
             let client = setup.client(random, (number, place), (hosts, rush), (fatal, is_siege));
             setup.clients.push(client);
         }
         let stop = match random.number() % 4 {
             0 => Stop::Drain(random.millis(0, 400)),
-            1 if random.chance(200) => Stop::AtOnce(random.millis(0, 300)),
+            1 if random.per_mille(200) => Stop::AtOnce(random.millis(0, 300)),
             _ => Stop::Quiet,
         };
         setup.stop = stop;
@@ -138,14 +141,14 @@ impl Setup {
     fn client(
         &self,
         random: &mut Random,
-        (number, (listener, gate)): (usize, (usize, usize)),
+        (number, (listen_socket, listener)): (usize, (usize, usize)),
         (hosts, rush): (usize, u64),
         (fatal, is_siege): (bool, bool),
     ) -> Client {
-        let terms = &self.gates[gate];
+        let terms = &self.listeners[listener];
         let dialect = terms.client_dialect(random);
-        let is_guarded = dialect == Dialect::Countersign && terms.is_guarded();
-        let manner = (!is_guarded).then(|| terms.protocol.framing());
+        let has_records = dialect == Dialect::Countersign && terms.has_records();
+        let framing = (!has_records).then(|| terms.protocol.framing());
         let mut nonce = [0; 32];
         random.fill(&mut nonce);
         let at = random.millis(0, rush);
@@ -153,24 +156,24 @@ impl Setup {
         let port = 1_000 + u16::try_from(number).unwrap();
         let host = u8::try_from(random.between(1, hosts)).unwrap();
         let mut address = SocketAddr::from(([10, 0, 0, host], port));
-        let spoken = (&terms.protocol, dialect, manner);
+        let spoken = (&terms.protocol, dialect, framing);
         let script = Script::draw(random, spoken, terms.room, fatal, is_siege);
-        let (mut from, mut prelude) = (address, Prelude::none());
+        let (mut from, mut proxy_header) = (address, ProxyHeader::none());
         if !terms.proxies.is_empty() {
             from = SocketAddr::new(balancer::host(random, script.is_honest()), port);
-            prelude = Prelude::draw(random, address, script.is_honest(), terms.room.0);
-            address = if prelude.is_named { address } else { from };
+            proxy_header = ProxyHeader::draw(random, address, script.is_honest(), terms.room.0);
+            address = if proxy_header.is_named { address } else { from };
         }
-        Client { at, listener, gate, address, from, prelude, script, dialect, nonce }
+        Client { at, listen_socket, listener, address, from, proxy_header, script, dialect, nonce }
     }
 }
 
-fn changes(random: &mut Random, gates: &[Terms], is_wide: bool) -> Vec<Change> {
+fn changes(random: &mut Random, listeners: &[Terms], is_wide: bool) -> Vec<Change> {
     let count = random.pick(&[0, 0, 0, 1, 2, 3]);
-    let gate = random.between(0, gates.len() - 1);
+    let listener = random.between(0, listeners.len() - 1);
     let mut change = || {
-        let limits = gates[gate].other_limits(random, is_wide);
-        Change { at: random.millis(0, 500), gate, limits }
+        let limits = listeners[listener].other_limits(random, is_wide);
+        Change { at: random.millis(0, 500), listener, limits }
     };
     (0..count).map(|_| change()).collect()
 }
@@ -178,14 +181,14 @@ fn changes(random: &mut Random, gates: &[Terms], is_wide: bool) -> Vec<Change> {
 impl Faults {
     /// Each fault is absent in every other seed, so that no fault always hides behind another.
     fn draw(random: &mut Random) -> Self {
-        let mut often = |most: u64| if random.chance(500) { random.millis(1, most) } else { 0 };
+        let mut often = |most: u64| if random.per_mille(500) { random.millis(1, most) } else { 0 };
         let (accept, watch, failing) = (often(300), often(100), often(100));
         let (interrupt, overtake, spurious) = (often(300), often(200), often(300));
         let (stale, duplicate, gone, tell) = (often(500), often(200), often(10), often(200));
         let urgent = often(300);
         let (event_delay, turn_length) = (often(10), often(20));
-        let descriptors = if random.chance(200) { random.between(1, 6) } else { usize::MAX };
-        let gone = if random.chance(100) { gone } else { 0 };
+        let descriptors = if random.per_mille(200) { random.between(1, 6) } else { usize::MAX };
+        let gone = if random.per_mille(100) { gone } else { 0 };
         Self {
             accept,
             watch,

@@ -1,4 +1,4 @@
-//! On what terms one gate lets in: what a seed decides for each of them.
+//! On what terms one listener lets in: what a seed decides for each of them.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use countersign::{
 use crate::balancer::TRUSTED;
 use crate::random::Random;
 
-/// On what terms one gate lets in, and what its clients know of it.
+/// On what terms one listener lets in, and what its clients know of it.
 #[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) protocol: Protocol,
@@ -18,15 +18,15 @@ pub(crate) struct Terms {
     pub(crate) signing: Protocol,
     /// The same for those who speak raw at a port that is shared.
     pub(crate) signing_raw: Protocol,
-    /// What those sign with who have a key that is not on this gate's ring, though it may be on the
-    /// next one's, or mean another service.
+    /// What those sign with who have a key that is not on this listener's ring, though it may be on
+    /// the next one's, or mean another service.
     pub(crate) stranger: Protocol,
     pub(crate) elsewhere: Protocol,
     /// The secret of the key that clients sign with.
     pub(crate) secret: Vec<u8>,
     /// In multiprocessing, Pythons of Red Hat's are served too.
     pub(crate) is_rhel: bool,
-    /// The instance of the gate's ring.
+    /// The instance of the listener's ring.
     pub(crate) instance: [u8; 16],
     pub(crate) limits: Limits,
     pub(crate) access: Access,
@@ -43,22 +43,22 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    pub(crate) fn draw(random: &mut Random, gate: usize, is_wide: bool) -> Self {
-        let name = random.chance(500).then_some("here");
-        let instance = [b'S' + u8::try_from(gate).unwrap(); 16];
-        let protocol = named(protocol(random, gate, instance), name);
-        let is_rhel = protocol.dialect() == Dialect::Multiprocessing && random.chance(300);
+    pub(crate) fn draw(random: &mut Random, listener: usize, is_wide: bool) -> Self {
+        let name = random.per_mille(500).then_some("here");
+        let instance = [b'S' + u8::try_from(listener).unwrap(); 16];
+        let protocol = named(protocol(random, listener, instance), name);
+        let is_rhel = protocol.dialect() == Dialect::Multiprocessing && random.per_mille(300);
         let protocol = if is_rhel { protocol.with_rhel() } else { protocol };
         let room = (random.pick(&ROOMS), random.pick(&ROOMS));
-        let is_tight = random.chance(250);
-        let proxies: Networks = if random.chance(300) { TRUSTED } else { "" }.parse().unwrap();
+        let is_tight = random.per_mille(250);
+        let proxies: Networks = if random.per_mille(300) { TRUSTED } else { "" }.parse().unwrap();
         let limits = limits(random, &protocol, room.0, (is_tight, is_wide));
         let limits = waiting(limits, &proxies);
-        let id = id(random.pick(&["one", "two"]), gate);
+        let id = id(random.pick(&["one", "two"]), listener);
         let id = if protocol.keys().is_some_and(|keys| keys.key(&id).is_some()) {
             id
         } else {
-            self::id("one", gate)
+            self::id("one", listener)
         };
         let theirs = signing_protection(random, protocol.protection());
         let signing = |dialect| client_end(&protocol, dialect, theirs).with_key(&id);
@@ -66,7 +66,7 @@ impl Terms {
         Self {
             signing: named(signing(protocol.dialect()), name),
             signing_raw: signing(Dialect::Raw),
-            stranger: named(stranger(&protocol, theirs, gate), name),
+            stranger: named(stranger(&protocol, theirs, listener), name),
             elsewhere: elsewhere.with_audience("elsewhere"),
             secret: secret(&id),
             is_rhel,
@@ -74,7 +74,7 @@ impl Terms {
             protocol,
             limits,
             access: access(random),
-            other_access: random.chance(100).then(|| (random.millis(1, 300), access(random))),
+            other_access: random.per_mille(100).then(|| (random.millis(1, 300), access(random))),
             proxies,
             sockets: random.between(1, 2),
             room,
@@ -87,25 +87,25 @@ impl Terms {
         let limits = limits(random, &self.protocol, self.room.0, (self.is_tight, is_wide));
         let limits = waiting(limits, &self.proxies);
         // Often enough that an age limit goes, and one comes again.
-        let age = random.chance(500).then(|| Duration::from_millis(random.millis(1, 900)));
+        let age = random.per_mille(500).then(|| Duration::from_millis(random.millis(1, 900)));
         Limits { session_age_max: age, ..limits }
     }
 
     /// Whether a conversation of countersign/1 goes on in records.
-    pub(crate) fn is_guarded(&self) -> bool {
+    pub(crate) fn has_records(&self) -> bool {
         let both = [self.protocol.protection(), self.signing.protection()];
         self.protocol.dialect() == Dialect::Countersign && !both.contains(&Protection::Off)
     }
 
     pub(crate) fn client_dialect(&self, random: &mut Random) -> Dialect {
-        let is_raw = self.protocol.shares_raw() && random.chance(400);
+        let is_raw = self.protocol.shares_raw() && random.per_mille(400);
         if is_raw { Dialect::Raw } else { self.protocol.dialect() }
     }
 }
 
 const ROOMS: [usize; 6] = [40, 300, 2_000, 20_000, 70_000, 70_000];
 
-fn protocol(random: &mut Random, gate: usize, instance: [u8; 16]) -> Protocol {
+fn protocol(random: &mut Random, listener: usize, instance: [u8; 16]) -> Protocol {
     let dialect = random.pick(&[
         Dialect::Raw,
         Dialect::Hex,
@@ -121,7 +121,7 @@ fn protocol(random: &mut Random, gate: usize, instance: [u8; 16]) -> Protocol {
     secrets[..16].copy_from_slice(&instance);
     let mut ring = KeyRing::new(RingSecrets::new(secrets));
     for name in ["one", "two", "three"].into_iter().take(random.between(1, 3)) {
-        ring.add(key(&id(name, gate), dialect)).unwrap();
+        ring.add(key(&id(name, listener), dialect)).unwrap();
     }
     let exchanges = [Exchange::Many, Exchange::Many, Exchange::Once, Exchange::VerifyOnly];
     let protection = match dialect {
@@ -140,16 +140,16 @@ fn protocol(random: &mut Random, gate: usize, instance: [u8; 16]) -> Protocol {
         .with_exchange(random.pick(&exchanges))
         .with_message_max(random.pick(&[1, 30, 300, 300, 2_000, 20_000]))
         .with_protection(protection);
-    if dialect == Dialect::Countersign && random.chance(300) {
+    if dialect == Dialect::Countersign && random.per_mille(300) {
         protocol.with_raw()
     } else {
         protocol
     }
 }
 
-/// Each gate has keys of its own.
-fn id(name: &str, gate: usize) -> String {
-    format!("{name}-{gate}")
+/// Each listener has keys of its own.
+fn id(name: &str, listener: usize) -> String {
+    format!("{name}-{listener}")
 }
 
 fn secret(id: &str) -> Vec<u8> {
@@ -186,9 +186,9 @@ fn client_end(protocol: &Protocol, dialect: Dialect, protection: Protection) -> 
         .with_protection(protection)
 }
 
-/// Who knows a key of the next gate's, if there is one.
-fn stranger(protocol: &Protocol, protection: Protection, gate: usize) -> Protocol {
-    let key = key(&id("one", gate + 1), protocol.dialect());
+/// Who knows a key of the next listener's, if there is one.
+fn stranger(protocol: &Protocol, protection: Protection, listener: usize) -> Protocol {
+    let key = key(&id("one", listener + 1), protocol.dialect());
     let ring = KeyRing::new(RingSecrets::new([b'N'; 48])).with(key).unwrap();
     Protocol::new(protocol.dialect(), ring).with_message_max(1 << 20).with_protection(protection)
 }
@@ -200,7 +200,7 @@ fn named(protocol: Protocol, name: Option<&str>) -> Protocol {
 
 /// Who may connect: mostly everybody.
 fn access(random: &mut Random) -> Access {
-    if random.chance(800) {
+    if random.per_mille(800) {
         return Access::default();
     }
     let (allow, deny) = random.pick(&[
@@ -212,8 +212,8 @@ fn access(random: &mut Random) -> Access {
     Access { allow: allow.parse().unwrap(), deny: deny.parse().unwrap() }
 }
 
-/// The limits of a gate with such balancers: what is put off for no time at all is over in the turn
-/// that puts it off.
+/// The limits of a listener with such balancers: what is put off for no time at all is over in the
+/// turn that puts it off.
 fn waiting(limits: Limits, proxies: &Networks) -> Limits {
     let least = Duration::from_millis(if proxies.is_empty() { 0 } else { 1 });
     Limits { failure_delay: limits.failure_delay.max(least), ..limits }
@@ -236,7 +236,7 @@ fn limits(
     // As many rounds as a message takes through so little room, and each round can be slow.
     let rounds = u64::try_from(protocol.message_max() / room).unwrap();
     let message_timeout = Duration::from_millis(random.millis(150, 600) + 50 * rounds);
-    let age = random.chance(200).then(|| random.millis(1, 900));
+    let age = random.per_mille(200).then(|| random.millis(1, 900));
     let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
     let unauthenticated = random.between(1, connections);
     let failure_delay = Duration::from_millis(random.millis(0, 250));

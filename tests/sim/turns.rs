@@ -1,14 +1,14 @@
 //! The promises that are looked at whenever a turn is over: what holds for each connection, and for
-//! each gate by itself.
+//! each listener by itself.
 
 use countersign::stats::{Connections, Counters, ListenerStats, Stats};
 use countersign::{CloseReason, Refusal};
 
 use crate::excuses::{Check, Excuse};
-use crate::failures::Reception;
+use crate::failures::Admission;
 use crate::link::Link;
 use crate::model::Occupancy;
-use crate::wire::PAUSE;
+use crate::net::PAUSE;
 use crate::world::World;
 
 impl World {
@@ -21,15 +21,15 @@ impl World {
                 self.fail(Some(number), format_args!("{broken}"));
             }
         }
-        let of_gates = (0..).zip(&stats.listeners).find_map(|(gate, listener)| {
-            let occupancy = self.occupancy(gate, listener);
-            let broken = self.check_limits(gate, &occupancy);
-            let broken = broken.or_else(|| self.check_counters(gate, listener));
-            self.models[gate].occupancy = occupancy;
-            broken.map(|broken| format!("gate {gate}: {broken}"))
+        let of_listeners = (0..).zip(&stats.listeners).find_map(|(listener, stats)| {
+            let occupancy = self.occupancy(listener, stats);
+            let broken = self.check_limits(listener, &occupancy);
+            let broken = broken.or_else(|| self.check_counters(listener, stats));
+            self.models[listener].occupancy = occupancy;
+            broken.map(|broken| format!("listener {listener}: {broken}"))
         });
-        let broken = of_gates.or_else(|| self.check_sums(stats));
-        if let Some(broken) = broken.or_else(|| self.check_door()) {
+        let broken = of_listeners.or_else(|| self.check_sums(stats));
+        if let Some(broken) = broken.or_else(|| self.check_accepts()) {
             self.fail(None, format_args!("{broken}; {stats:?}"));
         }
     }
@@ -43,14 +43,15 @@ impl World {
             let has_state = account.fate != Some(CloseReason::Panicked) || account.count > 0;
             return (is_open && has_state).then(|| "it was opened and never closed".to_owned());
         }
-        let is_bad = !link.prelude.is_good && link.prelude_read == link.prelude.bytes.len();
+        let is_bad =
+            !link.proxy_header.is_good && link.proxy_header_read == link.proxy_header.bytes.len();
         if socket.is_denied || is_bad {
             return Some("it has no business here".to_owned());
         }
-        if link.is_put_off() && socket.reception != Reception::Late {
-            return Some(format!("{:?} was due, and it isn't greeted", socket.reception));
+        if link.is_put_off() && socket.admission != Admission::Delay {
+            return Some(format!("{:?} was due, and it isn't greeted", socket.admission));
         }
-        let (deadline, wait) = link.deadline(&self.setup.gates[link.gate].limits);
+        let (deadline, wait) = link.deadline(&self.setup.listeners[link.listener].limits);
         // A delay of no time at all is over in the turn after that of the accept.
         let has_just_come = wait == "delay" && socket.accepted == Some(self.now);
         if self.now >= deadline && !has_just_come {
@@ -76,25 +77,29 @@ impl World {
         None
     }
 
-    fn occupancy(&self, gate: usize, stats: &ListenerStats) -> Occupancy {
-        let at = |host| self.visitors_at(gate).filter(|link| link.is_visitor_from(host)).count();
-        let at_one = self.visitors_at(gate).map(|link| at(link.address.ip())).max();
+    fn occupancy(&self, listener: usize, stats: &ListenerStats) -> Occupancy {
+        let at = |host| {
+            self.unauthenticated_at(listener)
+                .filter(|link| link.is_unauthenticated_from(host))
+                .count()
+        };
+        let at_one = self.unauthenticated_at(listener).map(|link| at(link.address.ip())).max();
         Occupancy {
-            live: self.live_at(gate).count(),
-            visitors: self.visitors_at(gate).count(),
+            live: self.live_at(listener).count(),
+            unauthenticated: self.unauthenticated_at(listener).count(),
             at_one: at_one.unwrap_or(0),
             held: stats.buffered,
         }
     }
 
     /// No more are in than may be, or than were already.
-    fn check_limits(&self, gate: usize, now: &Occupancy) -> Option<String> {
-        let limits = &self.setup.gates[gate].limits;
-        let before = &self.models[gate].occupancy;
-        let reason: usize = self.live_at(gate).map(Link::keeps).sum();
+    fn check_limits(&self, listener: usize, now: &Occupancy) -> Option<String> {
+        let limits = &self.setup.listeners[listener].limits;
+        let before = &self.models[listener].occupancy;
+        let reason: usize = self.live_at(listener).map(Link::keeps).sum();
         let within = [
             (now.live, limits.connections, before.live),
-            (now.visitors, limits.unauthenticated, before.visitors),
+            (now.unauthenticated, limits.unauthenticated, before.unauthenticated),
             (now.at_one, limits.unauthenticated_per_address, before.at_one),
             (now.held, limits.buffered_max, before.held),
         ];
@@ -106,10 +111,10 @@ impl World {
             .then(|| format!("there are {now:?} with reason to hold {reason} bytes"))
     }
 
-    fn check_counters(&self, gate: usize, stats: &ListenerStats) -> Option<String> {
+    fn check_counters(&self, listener: usize, stats: &ListenerStats) -> Option<String> {
         let Counters { accepted, authenticated, messages, bytes_in, bytes_out, delayed, .. } =
             stats.counters;
-        let links = || self.links.iter().filter(|link| link.gate == gate);
+        let links = || self.links.iter().filter(|link| link.listener == listener);
         let sum = |of: fn(&Link) -> usize| links().map(of).sum::<usize>() as u64;
         let counted =
             [accepted, stats.counters.open(), authenticated, messages, bytes_in, bytes_out];
@@ -118,7 +123,7 @@ impl World {
             sum(|link| usize::from(link.is_live())),
             sum(|link| usize::from(link.account.opened.is_some())),
             sum(|link| link.account.count),
-            sum(|link| link.read + link.prelude_read),
+            sum(|link| link.read + link.proxy_header_read),
             sum(|link| link.written.len()),
         ];
         let excuses = [(Excuse::CountersReset, counted[5] < so[5] && links().any(|it| it.reset))];
@@ -132,20 +137,21 @@ impl World {
         let counted = [delayed, failed, closed(Refusal::Throttled), closed(Refusal::Denied)];
         let so = [
             sum(|link| usize::from(link.is_or_was_delayed())),
-            self.models[gate].failures.count,
+            self.models[listener].failures.count,
             sum(|Link { socket, .. }| {
-                usize::from(!socket.is_denied && socket.reception == Reception::Never)
+                usize::from(!socket.is_denied && socket.admission == Admission::Reject)
             }),
             sum(|link| usize::from(link.socket.is_denied)),
         ];
-        let lacks = (2..4).all(|at| counted[at] <= so[at]) && self.setup.gates[gate].is_tight;
+        let lacks =
+            (2..4).all(|at| counted[at] <= so[at]) && self.setup.listeners[listener].is_tight;
         let excuses = [(Excuse::CountersBufferLimit, lacks)];
         let is_so = self.excuses.check(Check::Counters, counted[2..] == so[2..], &excuses)
             && counted[..2] == so[..2];
         (!is_so).then(|| format!("of wrong proofs are counted {counted:?}, not {so:?}"))
     }
 
-    /// The sums over all gates are right: of what is buffered, and of the connections by state.
+    /// The sums over all listeners are right: of what is buffered, and of the connections by state.
     fn check_sums(&self, stats: &Stats) -> Option<String> {
         let open = |listener: &ListenerStats| {
             let Connections { delayed, handshake, open, closing, .. } = listener.connections;
@@ -160,31 +166,34 @@ impl World {
         (!is_so || !is_bound).then(|| "the sums are wrong".to_owned())
     }
 
-    /// Who waits at the door is let in where there is room, whichever door it is.
-    fn check_door(&self) -> Option<String> {
+    /// Connections that wait are accepted where there is room, at whichever socket.
+    fn check_accepts(&self) -> Option<String> {
         let excuses = [
             (Excuse::AcceptedListenerLost, self.lost_in == self.turn),
-            (Excuse::AcceptedPaused, self.short_since.is_some()),
+            (Excuse::AcceptedPaused, self.paused_since.is_some()),
         ];
         if !self.excuses.check(Check::Accepted, !self.has_room_for_a_caller(), &excuses) {
-            return Some("somebody waits at the door".to_owned());
+            return Some("somebody waits to be accepted".to_owned());
         }
         // In turn means that each of the others may come first once.
-        let longest = self.listeners.iter().map(|listener| listener.passed_over).max();
-        let is_unfair = longest.is_some_and(|longest| longest >= self.listeners.len());
+        let longest = self.listen_sockets.iter().map(|socket| socket.passed_over).max();
+        let is_unfair = longest.is_some_and(|longest| longest >= self.listen_sockets.len());
         is_unfair.then(|| "a listener is passed over".to_owned())
     }
 
     fn has_room_for_a_caller(&self) -> bool {
         self.stopping.is_none()
-            && self.listeners.iter().any(|waits| waits.has_caller() && self.has_room(waits.gate))
+            && self
+                .listen_sockets
+                .iter()
+                .any(|waits| waits.has_caller() && self.has_room(waits.listener))
     }
 
     /// The engine asks for a turn in time for all that it must do by itself.
     pub(crate) fn check_due(&mut self, due: Option<u64>) {
-        let door = self.short_since.map_or(self.now, |since| since + PAUSE);
+        let door = self.paused_since.map_or(self.now, |since| since + PAUSE);
         let door = self.has_room_for_a_caller().then_some(door);
-        let end = |link: &Link| link.deadline(&self.setup.gates[link.gate].limits).0;
+        let end = |link: &Link| link.deadline(&self.setup.listeners[link.listener].limits).0;
         let ages = self.live().filter(|link| link.can_part());
         let ages = ages.filter_map(|link| self.age_end(link));
         let ends = self.live().map(end).chain(ages);

@@ -27,13 +27,13 @@ pub(crate) struct World {
     pub(crate) setup: Setup,
     pub(crate) random: Random,
     pub(crate) links: Vec<Link>,
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) listen_sockets: Vec<ListenSocket>,
     timeline: BinaryHeap<Reverse<(u64, u64, What)>>,
     /// Numbers what is to happen, so that it happens in order.
     sequence: u64,
     /// Challenges that were drawn and not sent yet.
     pub(crate) nonces: Vec<[u8; CHALLENGE]>,
-    /// What is known of each gate.
+    /// What is known of each listener.
     pub(crate) models: Vec<Model>,
     /// How often limits were replaced.
     pub(crate) replaced: u64,
@@ -44,12 +44,12 @@ pub(crate) struct World {
     /// The server is stopping, and must have stopped by then.
     pub(crate) stopping: Option<u64>,
     /// When accepting failed for want of something, unless a socket was closed since.
-    pub(crate) short_since: Option<u64>,
+    pub(crate) paused_since: Option<u64>,
     /// Chance or a watch has failed for the socket that is closed next.
-    pub(crate) misfortune: bool,
-    /// Somebody has given way to the newcomer that was accepted or located last.
-    pub(crate) gave_way: bool,
-    /// The accepts at listeners that are gone, and the turn of the last.
+    pub(crate) system_failed: bool,
+    /// A connection was evicted for the one that was accepted or located last.
+    pub(crate) has_evicted: bool,
+    /// The accepts at sockets that are gone, and the turn of the last.
     pub(crate) losses: u32,
     pub(crate) lost_in: u64,
     /// The calls that the engine has made.
@@ -65,8 +65,8 @@ pub(crate) struct World {
 
 /// A socket that listens, and who waits there to be accepted.
 #[derive(Debug, Default)]
-pub(crate) struct Listener {
-    pub(crate) gate: usize,
+pub(crate) struct ListenSocket {
+    pub(crate) listener: usize,
     pub(crate) backlog: VecDeque<usize>,
     /// The engine was told that somebody waits, and has not been told since that nobody does.
     pub(crate) told: bool,
@@ -84,7 +84,7 @@ enum What {
     Step(usize),
     /// The engine hears of a socket: the link, and what was so when the event began its way.
     Report(usize, [bool; 5]),
-    /// The engine hears of a listener.
+    /// The engine hears of a socket that listens.
     Call(usize),
 }
 
@@ -95,7 +95,7 @@ pub(crate) enum Heard {
     Event(PeerId, Readiness),
 }
 
-impl Listener {
+impl ListenSocket {
     /// Whether somebody waits, and the engine knows.
     pub(crate) fn has_caller(&self) -> bool {
         self.told && !self.backlog.is_empty()
@@ -105,26 +105,28 @@ impl Listener {
 impl World {
     pub(crate) fn new(mut setup: Setup, random: Random, aloud: bool) -> Self {
         let clients = std::mem::take(&mut setup.clients);
-        let sockets = (0..).zip(&setup.gates).flat_map(|(gate, terms)| vec![gate; terms.sockets]);
-        let listeners = sockets.map(|gate| Listener { gate, ..Listener::default() }).collect();
+        let sockets =
+            (0..).zip(&setup.listeners).flat_map(|(listener, terms)| vec![listener; terms.sockets]);
+        let listen_sockets =
+            sockets.map(|listener| ListenSocket { listener, ..ListenSocket::default() }).collect();
         let mut world = Self {
             now: 0,
             turn: 0,
             random,
             links: Vec::new(),
-            listeners,
+            listen_sockets,
             timeline: BinaryHeap::new(),
             sequence: 0,
             nonces: Vec::new(),
-            models: setup.gates.iter().map(|_| Model::default()).collect(),
+            models: setup.listeners.iter().map(|_| Model::default()).collect(),
             replaced: 0,
             overheard: None,
             overheard_confirm: None,
             overheard_answer: None,
             stopping: None,
-            short_since: None,
-            misfortune: false,
-            gave_way: false,
+            paused_since: None,
+            system_failed: false,
+            has_evicted: false,
             losses: 0,
             lost_in: 0,
             work: 0,
@@ -165,9 +167,9 @@ impl World {
                         self.later(at, What::Step(link));
                     }
                 }
-                What::Call(listener) => {
-                    self.listeners[listener].told = true;
-                    heard.push(Heard::Call(listener));
+                What::Call(listen_socket) => {
+                    self.listen_sockets[listen_socket].told = true;
+                    heard.push(Heard::Call(listen_socket));
                 }
                 What::Report(link, then) => heard.extend(self.tell_of(link, then)),
             }
@@ -178,16 +180,16 @@ impl World {
     }
 
     fn connect(&mut self, link: usize) {
-        let listener = self.links[link].listener;
-        if self.stopping.is_some() || self.listeners[listener].gone {
+        let listen_socket = self.links[link].listen_socket;
+        if self.stopping.is_some() || self.listen_sockets[listen_socket].gone {
             self.links[link].done = true;
             return;
         }
         let kind = self.links[link].script.kind;
         self.say(format_args!("{link} calls: {kind:?}"));
-        self.listeners[listener].backlog.push_back(link);
+        self.listen_sockets[listen_socket].backlog.push_back(link);
         let (call, step) = (self.event_time(), self.now);
-        self.later(call, What::Call(listener));
+        self.later(call, What::Call(listen_socket));
         self.later(step, What::Step(link));
     }
 
@@ -204,7 +206,7 @@ impl World {
     pub(crate) fn edge(&mut self, link: usize) {
         if self.links[link].socket.peer.is_some() {
             let then = self.state(link);
-            let copies = 1 + usize::from(self.random.chance(self.setup.faults.duplicate));
+            let copies = 1 + usize::from(self.random.per_mille(self.setup.faults.duplicate));
             for _ in 0..copies {
                 let at = self.event_time();
                 self.later(at, What::Report(link, then));
@@ -223,7 +225,7 @@ impl World {
     fn tell_of(&mut self, number: usize, then: [bool; 5]) -> Option<Heard> {
         let peer = self.links[number].socket.peer?;
         let now = self.state(number);
-        let is_fresh = self.links[number].is_live() && self.random.chance(500);
+        let is_fresh = self.links[number].is_live() && self.random.per_mille(500);
         let [readable, ended, writable, urgent, failed] = if is_fresh { now } else { then };
         let readable = readable || ended || failed;
         let link = &mut self.links[number];
@@ -246,14 +248,14 @@ impl World {
         let Some(peer) = self.links[number].socket.peer else { return };
         let (dead, live) = (self.setup.faults.stale, self.setup.faults.spurious);
         if self.links[number].socket.dropped.is_some() {
-            if self.random.chance(dead) {
+            if self.random.per_mille(dead) {
                 let [readable, ended, writable, urgent, failed] =
-                    std::array::from_fn(|_| self.random.chance(500));
+                    std::array::from_fn(|_| self.random.per_mille(500));
                 let readiness = Readiness { readable, ended, writable, urgent, failed };
                 heard.push(Heard::Event(peer, readiness));
             }
-        } else if self.random.chance(live) {
-            let (readable, writable) = (self.random.chance(500), self.random.chance(500));
+        } else if self.random.per_mille(live) {
+            let (readable, writable) = (self.random.per_mille(500), self.random.per_mille(500));
             let readiness = Readiness { readable, writable, ..Readiness::default() };
             if readable {
                 let link = &mut self.links[number];
@@ -282,14 +284,14 @@ impl World {
         self.terms(number).room.1.saturating_sub(link.written.len() - link.received)
     }
 
-    /// What the gate of a link is like.
+    /// What the listener of a link is like.
     pub(crate) fn terms(&self, number: usize) -> &Terms {
-        &self.setup.gates[self.links[number].gate]
+        &self.setup.listeners[self.links[number].listener]
     }
 
     /// What is known of it.
     pub(crate) fn model(&self, number: usize) -> &Model {
-        &self.models[self.links[number].gate]
+        &self.models[self.links[number].listener]
     }
 
     /// The connections for which the server holds a socket.
@@ -297,21 +299,21 @@ impl World {
         self.links.iter().filter(|link| link.is_live())
     }
 
-    /// Those of one gate.
-    pub(crate) fn live_at(&self, gate: usize) -> impl Iterator<Item = &Link> {
-        self.live().filter(move |link| link.gate == gate)
+    /// Those of one listener.
+    pub(crate) fn live_at(&self, listener: usize) -> impl Iterator<Item = &Link> {
+        self.live().filter(move |link| link.listener == listener)
     }
 
     /// Those of them that have not proved themselves.
-    pub(crate) fn visitors_at(&self, gate: usize) -> impl Iterator<Item = &Link> {
-        self.live_at(gate).filter(|link| link.is_visitor())
+    pub(crate) fn unauthenticated_at(&self, listener: usize) -> impl Iterator<Item = &Link> {
+        self.live_at(listener).filter(|link| link.is_unauthenticated())
     }
 
-    /// Whether a gate has room for one more.
-    pub(crate) fn has_room(&self, gate: usize) -> bool {
-        let limits = &self.setup.gates[gate].limits;
-        self.live_at(gate).count() < limits.connections
-            && self.visitors_at(gate).count() < limits.unauthenticated
+    /// Whether a listener has room for one more.
+    pub(crate) fn has_room(&self, listener: usize) -> bool {
+        let limits = &self.setup.listeners[listener].limits;
+        self.live_at(listener).count() < limits.connections
+            && self.unauthenticated_at(listener).count() < limits.unauthenticated
     }
 
     /// Notes that a promise is broken. The first that is seen counts.

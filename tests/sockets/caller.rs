@@ -8,7 +8,7 @@ use countersign::{Event, Protection, Protocol, Refusal, Session};
 use crate::common::{Client, End, other_end};
 
 /// Both ends in records.
-pub(crate) fn guarded(protocol: Protocol) -> Protocol {
+pub(crate) fn with_records(protocol: Protocol) -> Protocol {
     protocol.with_protection(Protection::Required)
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use countersign::{ClientError, CloseReason, Dialect, Limits, Protocol, Refusal, RefusalCode};
 
-use crate::caller::{Caller, Heard, guarded};
+use crate::caller::{Caller, Heard, with_records};
 use crate::common::{CHALLENGE, Client, End, Running, bracket, ring, speaking};
 
 fn protocol() -> Protocol {
-    guarded(speaking(Dialect::Countersign))
+    with_records(speaking(Dialect::Countersign))
 }
 
 /// The magic and a hello that is none.
@@ -119,7 +119,7 @@ fn a_refusal_arrives_however_much_the_caller_goes_on_to_say() {
 fn the_reason_is_told_and_the_key_is_none_of_it() {
     let server = Running::start(protocol(), Limits::default(), bracket);
     let stranger =
-        guarded(Protocol::new(Dialect::Countersign, ring("another secret of some length")));
+        with_records(Protocol::new(Dialect::Countersign, ring("another secret of some length")));
     let mut caller = Caller::call(server.address, &stranger);
     let answer = caller.wire.hear(94);
     assert_eq!(answer[CHALLENGE..][..4], [2, 0, 0, 58]);

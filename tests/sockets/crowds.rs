@@ -12,7 +12,7 @@ use crate::common::{CHALLENGE, Client, IN_LINES, PATIENCE, Running, bracket, spe
 
 const A_MOMENT: Duration = Duration::from_millis(150);
 
-fn crowded(server: &Running) -> u64 {
+fn too_many(server: &Running) -> u64 {
     server.counted().closed(CloseReason::Refused(Refusal::TooManyConnections))
 }
 
@@ -96,7 +96,7 @@ fn a_flood_from_many_addresses_gives_way_to_the_honest() {
     honest.prove(&protocol);
     honest.say(b"at last\n");
     honest.expect(b"[at last]\n");
-    assert!(crowded(&server) > 0);
+    assert!(too_many(&server) > 0);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn an_address_that_has_too_many_waiting_displaces_its_own() {
     waiting.iter_mut().for_each(|client| drop(client.hear(CHALLENGE)));
     // Nobody is displaced so early, so the third is turned away, without a challenge.
     assert_eq!(Client::connect(server.address).hear_all().0, b"");
-    assert_eq!(crowded(&server), 1);
+    assert_eq!(too_many(&server), 1);
     // Other addresses don't notice.
     let mut other = Client::connect_from(2, server.address);
     other.prove(&protocol);

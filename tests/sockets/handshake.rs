@@ -14,7 +14,7 @@ fn refused(counters: &Counters, refusal: Refusal) -> u64 {
 }
 
 /// A server for `protocol`, to be attacked.
-fn guarded(protocol: &Protocol) -> Running {
+fn with_records(protocol: &Protocol) -> Running {
     Running::start(protocol.clone(), Limits::default(), bracket)
 }
 
@@ -22,7 +22,7 @@ fn guarded(protocol: &Protocol) -> Running {
 fn a_proof_and_the_first_message_may_come_in_one_segment() {
     for dialect in GUARDED {
         let protocol = speaking(dialect);
-        let server = guarded(&protocol);
+        let server = with_records(&protocol);
         let mut client = Client::connect(server.address);
         let opening = [&client.proof(&protocol), &b"one\ntwo\n"[..]].concat();
         client.say(&opening);
@@ -37,7 +37,7 @@ type Forgery = fn(&[u8], Vec<u8>, Vec<u8>) -> Vec<u8>;
 fn a_wrong_proof_hears_nothing() {
     for dialect in GUARDED {
         let protocol = speaking(dialect);
-        let server = guarded(&protocol);
+        let server = with_records(&protocol);
         let stranger = Protocol::new(dialect, ring("another secret of some length"));
         let wrongs: [(&str, Forgery); 8] = [
             ("one bit", |_, mut right, _| {
@@ -76,7 +76,7 @@ fn a_wrong_proof_hears_nothing() {
 #[test]
 fn digits_in_upper_case_are_a_wrong_proof() {
     let protocol = speaking(Dialect::Hex);
-    let server = guarded(&protocol);
+    let server = with_records(&protocol);
     let mut client = Client::connect(server.address);
     let upper = client.proof(&protocol).to_ascii_uppercase();
     client.say(&upper);
@@ -87,7 +87,7 @@ fn digits_in_upper_case_are_a_wrong_proof() {
 #[test]
 fn a_proof_of_the_other_dialect_is_a_wrong_one() {
     for (spoken, served) in [(Dialect::Raw, Dialect::Hex), (Dialect::Hex, Dialect::Raw)] {
-        let server = guarded(&speaking(served));
+        let server = with_records(&speaking(served));
         let mut client = Client::connect(server.address);
         // More than either dialect's proof has, so that the verdict doesn't wait for more.
         let said = [client.proof(&speaking(spoken)), b"message\n".repeat(10)].concat();
@@ -101,7 +101,7 @@ fn a_proof_of_the_other_dialect_is_a_wrong_one() {
 fn a_proof_opens_no_other_connection() {
     for dialect in GUARDED {
         let protocol = speaking(dialect);
-        let server = guarded(&protocol);
+        let server = with_records(&protocol);
         let mut spied_on = Client::connect(server.address);
         let mut thief = Client::connect(server.address);
         let stolen = spied_on.proof(&protocol);
@@ -126,7 +126,7 @@ fn a_proof_opens_no_other_connection() {
 
 #[test]
 fn a_challenge_is_never_sent_twice() {
-    let server = guarded(&speaking(Dialect::Raw));
+    let server = with_records(&speaking(Dialect::Raw));
     let mut seen: Vec<Vec<u8>> =
         (0..300).map(|_| Client::connect(server.address).hear(CHALLENGE)).collect();
     seen.sort();
@@ -168,7 +168,7 @@ fn who_says_nothing_is_gone_at_the_deadline() {
 fn a_stream_may_end_at_any_byte() {
     for dialect in GUARDED {
         let protocol = speaking(dialect);
-        let server = guarded(&protocol);
+        let server = with_records(&protocol);
         let length = if dialect == Dialect::Raw { 32 } else { 64 };
         for cut in 0..=length + 6 {
             let mut client = Client::connect(server.address);
@@ -194,7 +194,7 @@ fn a_stream_may_end_at_any_byte() {
 fn a_connection_may_break_at_any_byte() {
     for dialect in GUARDED {
         let protocol = speaking(dialect);
-        let server = guarded(&protocol);
+        let server = with_records(&protocol);
         let length = if dialect == Dialect::Raw { 32 } else { 64 };
         for cut in 0..=length + 6 {
             let mut client = Client::connect(server.address);

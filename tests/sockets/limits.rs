@@ -152,7 +152,7 @@ fn the_process_stays_within_the_sum_while_peers_fragment_its_memory() {
 }
 
 /// Peers that say so many bytes of a line each, and don't end it, until little more may be held.
-fn hoard(server: &mut Server<Discard>, clients: &mut Vec<Client>, length: usize) {
+fn hold_partial_messages(server: &mut Server<Discard>, clients: &mut Vec<Client>, length: usize) {
     let buffered_max = server.listeners()[0].limits().buffered_max;
     while server.listeners()[0].bytes_buffered() + 2 * length < buffered_max {
         let mut client = Client::connect(server.addresses()[0].ip().unwrap());
@@ -179,7 +179,7 @@ fn peers_fragment_the_memory() {
     // Each crowd is of longer lines than the one before it, of which every third stays: buffers of
     // those lengths would find no place between the ones that stay.
     for length in [3_900, 5_000, 7_900, 10_000, 15_900, 20_000, 31_900, 40_000, 60_000] {
-        hoard(&mut server, &mut clients, length);
+        hold_partial_messages(&mut server, &mut clients, length);
         used = used.max(usage("RssAnon") - before);
         let mut number = 0;
         clients.retain(|_| {
@@ -199,12 +199,12 @@ fn peers_fragment_the_memory() {
 fn whoever_was_stuck_longest_makes_room_for_others() {
     let limits = Limits { buffered_max: 256 << 10, ..Limits::default() };
     let mut server = TestServer::new(Protocol::open(), limits, Echo);
-    let hoarders: Vec<_> = (0..20)
+    let holders: Vec<_> = (0..20)
         .map(|_| {
-            let hoarder = server.connect(usize::MAX);
-            server.say(&hoarder, &[b'x'; 16_000]);
+            let holder = server.connect(usize::MAX);
+            server.say(&holder, &[b'x'; 16_000]);
             server.pass(Duration::from_millis(1));
-            hoarder
+            holder
         })
         .collect();
     let overloaded =
@@ -212,9 +212,9 @@ fn whoever_was_stuck_longest_makes_room_for_others() {
     let before = overloaded(&server);
     assert!(before > 0 && server.engine.bytes_buffered() <= 256 << 10);
     let gone = usize::try_from(before).unwrap();
-    assert!(hoarders[..gone].iter().all(is_closed), "those who came first have gone");
-    assert!(!hoarders[gone..].iter().any(is_closed), "the others have not");
-    // More than is free: another hoarder goes, and nobody who is served.
+    assert!(holders[..gone].iter().all(is_closed), "those who came first have gone");
+    assert!(!holders[gone..].iter().any(is_closed), "the others have not");
+    // More than is free: another holder goes, and nobody who is served.
     for _ in 0..5 {
         let honest = server.connect(usize::MAX);
         server.say(&honest, &[b'y'; 16_000]);

@@ -10,11 +10,11 @@ use countersign::{
     Service, TellError,
 };
 
-use crate::caller::{Caller, Heard, guarded};
+use crate::caller::{Caller, Heard, with_records};
 use crate::common::{Client, End, PATIENCE, Running, bracket, speaking};
 
 fn protocol() -> Protocol {
-    guarded(speaking(Dialect::Countersign))
+    with_records(speaking(Dialect::Countersign))
 }
 
 #[test]

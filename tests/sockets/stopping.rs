@@ -215,7 +215,7 @@ fn stop_does_not_wait() {
 }
 
 /// Asks in bursts of numbered lines until the end; returns the replies that were right.
-fn keep_a_ledger(mut client: Client, answered: &AtomicUsize) -> usize {
+fn count_answers(mut client: Client, answered: &AtomicUsize) -> usize {
     const BURST: usize = 10;
     let mut heard = 0;
     loop {
@@ -240,17 +240,17 @@ fn under_load_every_message_that_was_taken_is_answered_once_and_in_order() {
         let protocol = speaking(Dialect::Raw);
         let server = Running::start(protocol.clone(), Limits::default(), Echo);
         let answered = Arc::new(AtomicUsize::new(0));
-        let ledgers: Vec<_> = (0..8)
+        let counts: Vec<_> = (0..8)
             .map(|_| {
                 let client = Client::enter(server.address, &protocol);
                 let answered = Arc::clone(&answered);
-                thread::spawn(move || keep_a_ledger(client, &answered))
+                thread::spawn(move || count_answers(client, &answered))
             })
             .collect();
         server.until("so far", |counters| counters.messages >= moment);
         server.until("all in", |counters| counters.authenticated == 8);
         let counters = server.stop();
-        let heard: usize = ledgers.into_iter().map(|ledger| ledger.join().unwrap()).sum();
+        let heard: usize = counts.into_iter().map(|count| count.join().unwrap()).sum();
         assert_eq!(counters.messages, heard as u64, "stopped after {moment}");
         assert_eq!(counters.closed(CloseReason::Stopped), 8, "{counters:?}");
     }

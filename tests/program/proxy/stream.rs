@@ -46,7 +46,7 @@ fn send(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Sends as much as is taken before nothing was taken for a while. Returns how much.
-fn send_until_stuck(mut stream: &TcpStream, bytes: &[u8]) -> usize {
+fn send_until_blocked(mut stream: &TcpStream, bytes: &[u8]) -> usize {
     stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let mut sent = 0;
     while sent < bytes.len() {
@@ -64,7 +64,7 @@ fn send_until_stuck(mut stream: &TcpStream, bytes: &[u8]) -> usize {
 /// what they can without being heard. Returns how much that was.
 fn talk(stream: &TcpStream, own: u32, other: u32, length: usize, both: &Barrier) -> usize {
     let sent = pattern(own, length);
-    let taken = send_until_stuck(stream, &sent);
+    let taken = send_until_blocked(stream, &sent);
     both.wait();
     thread::scope(|scope| {
         let writer = scope.spawn(|| send(stream, &sent[taken..]));

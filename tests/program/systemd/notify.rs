@@ -172,7 +172,7 @@ fn ready_is_told_before_the_first_turn_only_once_all_listen() {
 
 /// The pings of a server of so many workers, while the thread of this name is held up in its poll,
 /// and when it goes on.
-fn gets_stuck(workers: u32, thread: &str) {
+fn stops_turning(workers: u32, thread: &str) {
     let home = Home::new();
     let manager = Manager::new(&home);
     let line = format!("WATCHDOG_USEC=150000 serve --dialect open --workers {workers}");
@@ -203,13 +203,13 @@ fn gets_stuck(workers: u32, thread: &str) {
 
 #[test]
 fn a_loop_that_turns_says_so_and_one_that_is_stuck_does_not() {
-    gets_stuck(1, "countersign");
+    stops_turning(1, "countersign");
 }
 
 #[test]
 fn no_loop_says_that_all_turn_while_another_is_stuck() {
     for thread in ["countersign", "worker 1"] {
-        gets_stuck(2, thread);
+        stops_turning(2, thread);
     }
 }
 

@@ -1,18 +1,18 @@
-//! The network that the engine is given: sockets and listeners of the world's.
+//! The network that the engine is given: sockets that listen and sockets of peers.
 
 use std::io;
 
 use countersign::server::net::Net;
 use countersign::{PeerAddress, PeerId};
 
-use crate::failures::Reception;
+use crate::failures::Admission;
 use crate::link::{CHALLENGE, Link, millis};
 use crate::multiprocessing;
 use crate::oracle::Oracle;
 use crate::world::{Shared, World};
 
 /// The network that the engine is given.
-pub(crate) struct Wire(pub(crate) Shared);
+pub(crate) struct SimNet(pub(crate) Shared);
 
 /// The server's end of a link. Dropping it closes it.
 pub(crate) struct Socket {
@@ -29,11 +29,11 @@ impl Drop for Socket {
 /// How long accepting must rest where the system has run out of something.
 pub(crate) const PAUSE: u64 = 100;
 
-impl Net for Wire {
+impl Net for SimNet {
     type Socket = Socket;
 
-    fn accept(&mut self, listener: usize) -> io::Result<(Socket, PeerAddress)> {
-        let link = self.0.borrow_mut().accept(listener)?;
+    fn accept(&mut self, listen_socket: usize) -> io::Result<(Socket, PeerAddress)> {
+        let link = self.0.borrow_mut().accept(listen_socket)?;
         let address = self.0.borrow().links[link].from;
         Ok((Socket { link, world: self.0.clone() }, address.into()))
     }
@@ -57,8 +57,8 @@ impl Net for Wire {
     fn random(&mut self, into: &mut [u8]) -> io::Result<()> {
         let mut world = self.0.borrow_mut();
         let often = world.setup.faults.random;
-        if world.random.chance(often) {
-            world.misfortune = true;
+        if world.random.per_mille(often) {
+            world.system_failed = true;
             return Err(number(libc::EIO));
         }
         world.random.fill(into);
@@ -69,7 +69,7 @@ impl Net for Wire {
 
 /// Whether all of a link's header was read.
 fn link_is_located(link: &Link) -> bool {
-    link.prelude.is_good && link.prelude_read == link.prelude.bytes.len()
+    link.proxy_header.is_good && link.proxy_header_read == link.proxy_header.bytes.len()
 }
 
 fn number(error: i32) -> io::Error {
@@ -77,50 +77,50 @@ fn number(error: i32) -> io::Error {
 }
 
 impl World {
-    fn accept(&mut self, listener: usize) -> io::Result<usize> {
+    fn accept(&mut self, listen_socket: usize) -> io::Result<usize> {
         self.work += 1;
         self.settle();
         if self.stopping.is_some() {
             self.fail(None, format_args!("a server that stops accepts"));
         }
-        let gate = self.listeners[listener].gate;
-        if !self.has_room(gate) && !self.can_make_room(gate) {
-            self.fail(None, format_args!("accepting at gate {gate}, which is full"));
+        let listener = self.listen_sockets[listen_socket].listener;
+        if !self.has_room(listener) && !self.can_make_room(listener) {
+            self.fail(None, format_args!("accepting at listener {listener}, which is full"));
         }
-        if self.short_since.is_some_and(|since| self.now < since + PAUSE) {
+        if self.paused_since.is_some_and(|since| self.now < since + PAUSE) {
             self.fail(None, format_args!("accepting is tried again at once"));
         }
-        if let Some(error) = self.accept_fault(listener) {
-            self.say(format_args!("accept at {listener}: {error}"));
+        if let Some(error) = self.accept_fault(listen_socket) {
+            self.say(format_args!("accept at {listen_socket}: {error}"));
             return Err(error);
         }
-        let Some(link) = self.listeners[listener].backlog.pop_front() else {
-            self.listeners[listener].told = false;
+        let Some(link) = self.listen_sockets[listen_socket].backlog.pop_front() else {
+            self.listen_sockets[listen_socket].told = false;
             return Err(io::ErrorKind::WouldBlock.into());
         };
-        if self.links[link].reset && self.random.chance(500) {
+        if self.links[link].reset && self.random.per_mille(500) {
             self.links[link].done = true;
             return Err(number(libc::ECONNABORTED));
         }
-        self.look_for_the_passed_over(listener);
-        self.short_since = None;
+        self.look_for_the_passed_over(listen_socket);
+        self.paused_since = None;
         let is_trusted = self.terms(link).proxies.contains(self.links[link].from);
-        let newcomer = &mut self.links[link];
-        newcomer.socket.accepted = Some(self.now);
-        newcomer.socket.at_door = true;
-        newcomer.socket.is_denied = newcomer.is_brought && !is_trusted;
+        let connection = &mut self.links[link];
+        connection.socket.accepted = Some(self.now);
+        connection.socket.in_admission = true;
+        connection.socket.is_denied = connection.is_proxied && !is_trusted;
         self.say(format_args!("{link} is accepted"));
-        if !self.links[link].is_brought {
+        if !self.links[link].is_proxied {
             self.locate(link);
         }
         Ok(link)
     }
 
-    /// Whether a gate that is full has a visitor that may be displaced.
-    fn can_make_room(&self, gate: usize) -> bool {
-        let grace = millis(self.setup.gates[gate].limits.handshake_timeout / 10);
-        self.visitors_at(gate).any(|Link { socket, .. }| {
-            let since = socket.waits_since();
+    /// Whether a listener that is full has an unauthenticated connection that may be evicted.
+    fn can_make_room(&self, listener: usize) -> bool {
+        let grace = millis(self.setup.listeners[listener].limits.handshake_timeout / 10);
+        self.unauthenticated_at(listener).any(|Link { socket, .. }| {
+            let since = socket.waiting_since();
             socket.shut.is_none() && since.is_some_and(|since| self.now >= since + grace)
         })
     }
@@ -130,35 +130,36 @@ impl World {
         self.settle();
         let (link, terms) = (&self.links[number], self.terms(number));
         let (address, failures) = (link.address, &self.model(number).failures);
-        let reception = failures.reception(address.ip(), self.now, &terms.limits);
+        let admission = failures.admission(address.ip(), self.now, &terms.limits);
         let is_denied = !terms.access.permits(address);
-        let Link { socket, is_brought, .. } = &mut self.links[number];
-        (socket.located, socket.reception, socket.at_door) = (Some(self.now), reception, true);
+        let Link { socket, is_proxied, .. } = &mut self.links[number];
+        (socket.located, socket.admission, socket.in_admission) = (Some(self.now), admission, true);
         socket.is_denied = is_denied;
-        if *is_brought && reception == Reception::AtOnce {
+        if *is_proxied && admission == Admission::Accept {
             socket.begun = socket.accepted;
         }
-        self.say(format_args!("{number} is located, to be received {reception:?}"));
+        self.say(format_args!("{number} is located, to be received {admission:?}"));
     }
 
-    /// Somebody who waits at another listener must not wait for ever for this one's sake.
-    fn look_for_the_passed_over(&mut self, listener: usize) {
-        self.listeners[listener].passed_over = 0;
-        for other in 0..self.listeners.len() {
-            let waits = &self.listeners[other];
-            if other != listener && waits.has_caller() && self.has_room(waits.gate) {
-                self.listeners[other].passed_over += 1;
+    /// Somebody who waits at another socket must not wait for ever for this one's sake.
+    fn look_for_the_passed_over(&mut self, listen_socket: usize) {
+        self.listen_sockets[listen_socket].passed_over = 0;
+        for other in 0..self.listen_sockets.len() {
+            let waits = &self.listen_sockets[other];
+            if other != listen_socket && waits.has_caller() && self.has_room(waits.listener) {
+                self.listen_sockets[other].passed_over += 1;
             }
         }
     }
 
-    fn accept_fault(&mut self, listener: usize) -> Option<io::Error> {
-        if self.listeners[listener].gone || self.random.chance(self.setup.faults.gone) {
+    fn accept_fault(&mut self, listen_socket: usize) -> Option<io::Error> {
+        if self.listen_sockets[listen_socket].gone || self.random.per_mille(self.setup.faults.gone)
+        {
             self.losses += 1;
             self.lost_in = self.turn;
-            self.listeners[listener].gone = true;
-            self.listeners[listener].told = false;
-            for link in std::mem::take(&mut self.listeners[listener].backlog) {
+            self.listen_sockets[listen_socket].gone = true;
+            self.listen_sockets[listen_socket].told = false;
+            for link in std::mem::take(&mut self.listen_sockets[listen_socket].backlog) {
                 self.links[link].lost = true;
             }
             return Some(number(libc::EINVAL));
@@ -166,7 +167,7 @@ impl World {
         let open = self.live().count();
         let error = if open >= self.setup.faults.descriptors {
             libc::EMFILE
-        } else if self.random.chance(self.setup.faults.accept) {
+        } else if self.random.per_mille(self.setup.faults.accept) {
             self.random.pick(&[
                 libc::EINTR,
                 libc::EPROTO,
@@ -182,24 +183,24 @@ impl World {
             return None;
         };
         if !matches!(error, libc::EINTR | libc::EPROTO | libc::ECONNABORTED) {
-            self.short_since = Some(self.now);
+            self.paused_since = Some(self.now);
         }
         Some(number(error))
     }
 
     fn watch(&mut self, link: usize, peer: PeerId) -> io::Result<()> {
-        let live = self.live_at(self.links[link].gate).count();
+        let live = self.live_at(self.links[link].listener).count();
         if live > self.terms(link).limits.connections.max(self.model(link).occupancy.live) {
             self.fail(Some(link), format_args!("{live} connections are too many"));
         }
         self.check_watch(link);
-        if self.random.chance(self.setup.faults.watch) {
-            self.misfortune = true;
+        if self.random.per_mille(self.setup.faults.watch) {
+            self.system_failed = true;
             return Err(number(libc::ENOSPC));
         }
         let watched = &mut self.links[link];
-        (watched.socket.peer, watched.socket.at_door) = (Some(peer), false);
-        if !watched.is_brought {
+        (watched.socket.peer, watched.socket.in_admission) = (Some(peer), false);
+        if !watched.is_proxied {
             watched.socket.begun = Some(self.now);
         }
         self.edge(link);
@@ -222,14 +223,14 @@ impl World {
             self.say(format_args!("{number}: the end is read"));
             return Ok(0);
         }
-        let front = length.min(link.prelude_arrived - link.prelude_read);
-        into[..front].copy_from_slice(&link.prelude.bytes[link.prelude_read..][..front]);
+        let front = length.min(link.proxy_header_arrived - link.proxy_header_read);
+        into[..front].copy_from_slice(&link.proxy_header.bytes[link.proxy_header_read..][..front]);
         let behind = length - front;
         into[front..length].copy_from_slice(&link.said[link.read..][..behind]);
         // The server counts in units of 16 bytes.
         link.account.lingered +=
             if link.socket.shut.is_some() { length.next_multiple_of(16) } else { 0 };
-        link.prelude_read += front;
+        link.proxy_header_read += front;
         link.read += behind;
         // A short read has emptied the buffer; an end, or an urgent byte, that nobody was told of
         // has an event to come.
@@ -259,7 +260,7 @@ impl World {
         link.socket.told_writable = false;
         if length == 0 {
             link.socket.blocked.get_or_insert(self.now);
-            link.socket.stuck_from.get_or_insert(link.written.len());
+            link.socket.unsent_from.get_or_insert(link.written.len());
             self.say(format_args!("{number}: no room to write"));
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -269,7 +270,7 @@ impl World {
         self.check_written(number, length);
         let link = &mut self.links[number];
         if link.written.len() == link.account.due.len() && length == from.len() {
-            link.socket.stuck_from = None;
+            link.socket.unsent_from = None;
         }
         self.say(format_args!("{number}: {length} bytes are written"));
         self.overtake(number);
@@ -287,7 +288,7 @@ impl World {
     /// What can happen to any call on a socket.
     fn meet(&mut self, number: usize, reads: bool) -> io::Result<()> {
         let often = self.setup.faults.interrupt;
-        if self.random.chance(often) {
+        if self.random.per_mille(often) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         self.meet_dead(number, reads)
@@ -307,7 +308,7 @@ impl World {
         if self.links[number].socket.begun.is_none() && !is_awaited {
             self.fail(Some(number), format_args!("it is not greeted yet, and used"));
         }
-        self.links[number].socket.at_door &= reads;
+        self.links[number].socket.in_admission &= reads;
         if self.links[number].reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -317,15 +318,15 @@ impl World {
     /// The client is faster than we are: it has its step before our call returns.
     fn overtake(&mut self, number: usize) {
         let often = self.setup.faults.overtake;
-        if self.random.chance(often) && !self.links[number].done {
+        if self.random.per_mille(often) && !self.links[number].done {
             self.step(number);
         }
     }
 
     fn drop_socket(&mut self, number: usize) {
         self.work += 1;
-        // Who has to go before newcomers has gone before its greeting was due.
-        if !self.gives_way(&self.links[number]) {
+        // Who has to go before new connections has gone before its greeting was due.
+        if !self.may_be_evicted(&self.links[number]) {
             self.begin_late(number);
         }
         self.check_drop(number);
@@ -334,7 +335,7 @@ impl World {
         link.socket.dropped = Some(self.now);
         // What the server has not read when it closes resets the connection.
         link.lost |= link.waiting() > 0;
-        self.short_since = None;
+        self.paused_since = None;
         self.say(format_args!("{number}: the socket is closed"));
     }
 
@@ -344,7 +345,7 @@ impl World {
         let delay = millis(self.terms(number).limits.failure_delay);
         let link = &mut self.links[number];
         let is_due = link.socket.located.is_some_and(|located| self.now >= located + delay);
-        let is_put_off = link.is_brought && link.is_live() && link.is_put_off();
+        let is_put_off = link.is_proxied && link.is_live() && link.is_put_off();
         if is_put_off && !link.socket.is_denied && is_due && self.stopping.is_none() {
             link.socket.begun = Some(self.now);
         }
@@ -352,9 +353,9 @@ impl World {
 
     /// Who was accepted before now has been received or turned away.
     pub(crate) fn settle(&mut self) {
-        self.gave_way = false;
+        self.has_evicted = false;
         for link in &mut self.links {
-            link.socket.at_door = false;
+            link.socket.in_admission = false;
         }
     }
 
@@ -363,10 +364,10 @@ impl World {
         let is_proved = self.is_proved(number);
         let Self { setup, links, models, now, .. } = self;
         let link = &links[number];
-        let (terms, model) = (&setup.gates[link.gate], &mut models[link.gate]);
+        let (terms, model) = (&setup.listeners[link.listener], &mut models[link.listener]);
         let is_inside = link.account.opened.is_some();
         // Nobody is asked in silence.
-        let was_asked = link.socket.begun.is_some() && !link.socket.at_door;
+        let was_asked = link.socket.begun.is_some() && !link.socket.in_admission;
         if !is_inside && was_asked && link.has_failed(is_proved) {
             model.failures.add(link.address.ip(), *now, &terms.limits, &terms.protocol);
         }
