@@ -1,12 +1,23 @@
 //! The rules of the house, held over all sources: floors, home paths, sizes.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "house/circles.rs"]
+mod circles;
+#[path = "house/names.rs"]
+mod names;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const COLUMNS: usize = 100;
 const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 500;
+
+/// The names that `use countersign::…` gives without a module. To become 50.
+const ROOT_NAMES: usize = 54;
+
+/// What the program may have, without tests. To become 8,500.
+const CLI_LINES: usize = 10_200;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.
 const CRATES: [&str; 3] = ["src", "load/src", "cli/src"];
@@ -109,6 +120,30 @@ impl Source {
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let code = |(_, line): &(usize, &str)| !line.trim_start().starts_with("//");
         (1..).zip(self.text.lines()).filter(code)
+    }
+
+    /// The text without comments, and without what only tests compile: what stands behind an
+    /// attribute for tests, up to the brace that the formatter puts into its column.
+    fn code_without_tests(&self) -> String {
+        let mut code = String::new();
+        let (mut is_due, mut brace) = (false, None);
+        for (_, line) in self.code() {
+            let text = line.trim_start();
+            if let Some(end) = &brace {
+                brace = if line.starts_with(end) { None } else { brace };
+            } else if text.starts_with("#[cfg(test)]") || text.starts_with("#[test]") {
+                is_due = true;
+            } else if is_due && !text.starts_with("#[") {
+                is_due = false;
+                let is_whole = line.ends_with(';') || line.ends_with('}');
+                let indent = &line[..line.len() - text.len()];
+                brace = (!is_whole).then(|| format!("{indent}}}"));
+            } else if !is_due {
+                code.push_str(line);
+                code.push('\n');
+            }
+        }
+        code
     }
 
     fn module(&self) -> &str {
@@ -237,6 +272,34 @@ fn functions_are_known_by_any_of_their_beginnings() {
     let others = ["fnord();", "pub struct A {", "call(|| fn_of(x));", "const A: fn(u8) = b;"];
     assert!(functions.iter().all(|line| is_function(line)));
     assert!(!others.iter().any(|line| is_function(line)));
+}
+
+/// The lines that are neither blank, nor comments, nor tests.
+fn lines_of_code(source: &Source) -> usize {
+    let is_code = !source.path.ends_with("tests.rs");
+    let code = if is_code { source.code_without_tests() } else { String::new() };
+    code.lines().filter(|line| !line.trim().is_empty()).count()
+}
+
+#[test]
+fn the_program_is_small() {
+    let lines: usize = sources(&["cli/src"]).iter().map(lines_of_code).sum();
+    assert!(lines <= CLI_LINES, "{lines} lines are more than {CLI_LINES}");
+}
+
+#[test]
+fn the_library_has_few_names_at_its_root() {
+    let root = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs"));
+    let root = root.unwrap();
+    let mut names = Vec::new();
+    for reexport in root.split("\npub use ").skip(1) {
+        let paths = reexport.split(';').next().unwrap().split([',', '{', '}']).map(str::trim);
+        // What stands before a brace is the way there.
+        let paths = paths.filter(|path| !path.is_empty() && !path.ends_with("::"));
+        names.extend(paths.map(|path| path.rsplit("::").next().unwrap().to_owned()));
+    }
+    assert!(names.iter().any(|name| name == "Server"), "{names:?}");
+    assert!(names.len() <= ROOT_NAMES, "{} names: {names:?}", names.len());
 }
 
 /// The lines of the body of a function that begins here, which ends where its indentation does.
