@@ -1,7 +1,7 @@
 //! Points on the monotonic clock.
 
 use std::ops::Add;
-use std::time::Duration;
+use std::time::{self, Duration};
 
 /// A point on the monotonic clock: whole milliseconds since the engine's clock began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
@@ -19,6 +19,38 @@ impl Instant {
     #[must_use]
     pub fn elapsed(self) -> Duration {
         Duration::from_millis(self.0)
+    }
+
+    /// The time that has passed since an earlier instant, or zero.
+    #[must_use]
+    pub fn saturating_duration_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A loop's clock: the system's monotonic clock, counted from an epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    epoch: time::Instant,
+}
+
+impl Clock {
+    /// A clock that begins at this time.
+    #[must_use]
+    pub fn new(epoch: time::Instant) -> Self {
+        Self { epoch }
+    }
+
+    /// The instant of a time of the system's clock, rounded down.
+    #[must_use]
+    pub fn instant(self, at: time::Instant) -> Instant {
+        Instant::after(at.saturating_duration_since(self.epoch))
+    }
+
+    /// The time of an instant on the system's clock; the epoch if that is too far away to be told.
+    #[must_use]
+    pub fn time(self, at: Instant) -> time::Instant {
+        self.epoch.checked_add(at.elapsed()).unwrap_or(self.epoch)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::proto::protocol::Protocol;
 use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::proto::session::event::Event;
 use crate::proto::session::{Session, Step};
+use crate::reactor::buffered_stream::write_until_blocked;
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::server::context::Context;
 use crate::server::flags::Flags;
@@ -372,7 +373,9 @@ impl<N: Net, S: Service> Conn<N, S> {
             cx.calls.outbox.clear();
             return Ok(false);
         }
-        let sent = write(cx.net, &mut self.socket, cx.calls.outbox.bytes())?;
+        let sent = write_until_blocked(cx.calls.outbox.bytes(), |bytes| {
+            cx.net.write(&mut self.socket, bytes)
+        })?;
         cx.counters.bytes_out += sent as u64;
         let all = sent == cx.calls.outbox.len();
         if !all {
@@ -396,7 +399,9 @@ impl<N: Net, S: Service> Conn<N, S> {
                 backlog.sent = 0;
                 return Ok(true);
             }
-            let sent = write(cx.net, &mut self.socket, &inbox[..length])?;
+            let sent = write_until_blocked(&inbox[..length], |bytes| {
+                cx.net.write(&mut self.socket, bytes)
+            })?;
             cx.counters.bytes_out += sent as u64;
             backlog.sent += sent;
             if sent < length {
@@ -465,21 +470,6 @@ impl<N: Net, S: Service> Conn<N, S> {
     pub(super) fn reason(&self, otherwise: CloseReason) -> CloseReason {
         self.phase.reason(otherwise)
     }
-}
-
-/// Writes until all is written or the socket takes no more: only that brings an event later.
-fn write<N: Net>(net: &mut N, socket: &mut N::Socket, bytes: &[u8]) -> io::Result<usize> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match net.write(socket, &bytes[written..]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(length) => written += length,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(written)
 }
 
 #[cfg(test)]

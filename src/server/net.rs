@@ -4,6 +4,8 @@ use std::io;
 
 use crate::contract::peer::{PeerAddress, PeerId};
 
+pub use crate::reactor::readiness::Readiness;
+
 /// A network: listening sockets by number, and sockets that neither block nor lose an edge.
 ///
 /// The rules are those of edge-triggered readiness: an event says that something may be possible
@@ -64,19 +66,4 @@ pub trait Net {
     ///
     /// There are none: the connection is closed, for a weaker challenge is none.
     fn random(&mut self, into: &mut [u8]) -> io::Result<()>;
-}
-
-/// What an event says of a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Readiness {
-    /// There may be something to read, the end of the stream included.
-    pub readable: bool,
-    /// The peer has ended its stream: behind what there is to read stands its end.
-    pub ended: bool,
-    /// There may be room to write.
-    pub writable: bool,
-    /// Urgent data of TCP has arrived. It is read in line, as any byte, but a read stops before it.
-    pub urgent: bool,
-    /// The connection is broken. What had arrived before is void (RFC 9293, 3.10.7.4).
-    pub failed: bool,
 }

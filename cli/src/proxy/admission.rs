@@ -1,133 +1,92 @@
-//! Letting callers in: last in a turn, a few at a time, and as the library's rules have it for
-//! those that have not authenticated.
+//! Accepting connections: last in a turn, a few at a time, and, where peers have to authenticate,
+//! by the same rules as a server.
 
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::io;
+use std::os::fd::AsFd as _;
 
-use countersign::server::instant;
-use countersign::{Admission, AdmissionControl, Limits, Refusal, RefusalCode, Session};
-use mio::net::TcpStream;
+use countersign::reactor::acceptor::AcceptFailure;
+use countersign::reactor::instant::Instant;
+use countersign::{Admission, PeerAddress, Refusal, RefusalCode, Session};
+use mio::net::{TcpListener, TcpStream};
 
-use super::acceptor::Accepted;
-use super::bounds::Bounds;
 use super::event_log::{CloseCause, PairInfo};
 use super::pair::{Pair, Visit};
-use super::pair_id::PairId;
 use super::relay::Relay;
 use super::shared::{Role, Shared};
+use super::sockets;
 use crate::system;
 
-/// The connections that one turn accepts, so that those who are in have their turns too.
+/// The connections that one turn accepts, so that those that are open have their turns too.
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// The callers that have not authenticated, by slot. At a client's proxy there are none: whoever
-/// reaches it is let through.
+/// A socket that listens.
 #[derive(Debug)]
-pub(super) struct Callers {
-    rules: Option<AdmissionControl>,
-    connections_max: usize,
-    /// When the rules' clock began.
-    epoch: Instant,
+pub(super) struct RelayListener {
+    socket: TcpListener,
+    /// The connections that wait may be older than the socket's options, and so lack them.
+    is_fresh: bool,
 }
 
-impl Callers {
-    pub(super) fn new(role: Role, bounds: &Bounds, epoch: Instant) -> Self {
-        let limits: Limits = bounds.limits();
-        let connections_max = limits.connections;
-        let rules = (role == Role::Server).then(|| AdmissionControl::new(limits));
-        Self { rules, connections_max, epoch }
+impl RelayListener {
+    pub(super) fn new(socket: TcpListener) -> Self {
+        Self { socket, is_fresh: true }
     }
 
-    /// Bytes that the rules can take.
-    pub(super) fn memory_max(&self) -> usize {
-        self.rules.as_ref().map_or(0, AdmissionControl::memory_max)
-    }
-
-    /// The networks whose callers are delayed or refused.
-    pub(super) fn throttled(&self, now: Instant) -> usize {
-        self.rules.as_ref().map_or(0, |rules| rules.throttled(self.engine_time(now)))
-    }
-
-    /// When there is room for one more, where so many are open; none before one closes.
-    pub(super) fn room_at(&self, open: usize) -> Option<Instant> {
-        match &self.rules {
-            Some(rules) => rules.room_at(open).map(|at| self.epoch + at.elapsed()),
-            None => (open < self.connections_max).then_some(self.epoch),
+    fn accept(&self) -> io::Result<(TcpStream, PeerAddress)> {
+        let (socket, address) = self.socket.accept()?;
+        if self.is_fresh {
+            // Some systems refuse this if the peer has gone already.
+            let gone = |_| io::Error::from_raw_os_error(libc::ECONNABORTED);
+            sockets::prepare(socket.as_fd()).map_err(gone)?;
         }
-    }
-
-    fn admit(&self, from: SocketAddr, open: usize, now: Instant) -> (Admission, Option<usize>) {
-        let accepted = (Admission::Accept, None);
-        self.rules
-            .as_ref()
-            .map_or(accepted, |it| it.admit(from.into(), open, self.engine_time(now)))
-    }
-
-    fn enter(&mut self, slot: usize, from: SocketAddr, now: Instant) {
-        let now = self.engine_time(now);
-        if let Some(rules) = &mut self.rules {
-            rules.enter(slot, from.into(), now);
-        }
-    }
-
-    /// The delay of a caller is over.
-    pub(super) fn greet(&mut self, slot: usize, now: Instant) {
-        let now = self.engine_time(now);
-        if let Some(rules) = &mut self.rules {
-            rules.greet(slot, now);
-        }
-    }
-
-    /// A caller has authenticated, or is over, perhaps for a refusal. Says how callers from its
-    /// network are received from now on, if that is worse.
-    pub(super) fn leave(
-        &mut self,
-        slot: usize,
-        refusal: Option<Refusal>,
-        now: Instant,
-    ) -> Option<Admission> {
-        let now = self.engine_time(now);
-        self.rules.as_mut()?.leave(slot, refusal, now)
-    }
-
-    fn engine_time(&self, now: Instant) -> instant::Instant {
-        instant::Instant::after(now.saturating_duration_since(self.epoch))
+        Ok((socket, address.into()))
     }
 }
 
 impl Relay {
-    /// Lets newcomers in, where there is room.
-    pub(super) fn admit(&mut self) {
+    /// Accepts connections, if there is room.
+    pub(super) fn accept(&mut self) {
         let now = self.shared.now;
         for _ in 0..ACCEPTS_PER_TURN {
-            if self.accept_due(now).is_none_or(|due| now < due) {
-                return;
-            }
-            match self.acceptor.accept(now) {
-                Accepted::Connection(socket, address) => self.meet(socket, address),
-                Accepted::Empty => return,
-                Accepted::Aborted => self.shared.counters.accept_failures += 1,
-                Accepted::Paused(error) => {
-                    self.shared.counters.accept_pauses += 1;
-                    return self.log.paused(now, &error);
+            let has_room = |()| self.room_at().is_some_and(|room| room <= now);
+            let Some((number, ())) = self.acceptor.next(now, has_room) else { return };
+            let Some(listener) = self.listeners.get_mut(number) else { return };
+            match listener.accept() {
+                Ok((socket, address)) => {
+                    self.acceptor.accepted(number);
+                    self.receive(socket, address);
                 }
+                Err(error) => match AcceptFailure::of(&error) {
+                    AcceptFailure::Nobody => {
+                        listener.is_fresh = false;
+                        self.acceptor.drained(number);
+                    }
+                    AcceptFailure::Retry => self.shared.counters.accept_failures += 1,
+                    // A proxy keeps its connections, even without its listener.
+                    _ => {
+                        self.shared.counters.accept_pauses += 1;
+                        if self.acceptor.pause(now) {
+                            self.log.paused(now, &error);
+                        }
+                        return;
+                    }
+                },
             }
         }
     }
 
-    /// When the next accept is due, if somebody may be waiting.
-    pub(super) fn accept_due(&self, now: Instant) -> Option<Instant> {
-        let room = self.shared.callers.room_at(self.pairs.len())?;
-        self.acceptor.due(now).map(|due| due.max(room))
+    /// When there is room for one more connection; `None` before one closes.
+    pub(super) fn room_at(&self) -> Option<Instant> {
+        self.shared.admission.room_at(self.pairs.len())
     }
 
-    /// Decides on a newcomer.
-    fn meet(&mut self, socket: TcpStream, address: SocketAddr) {
+    /// Decides on a connection that was accepted.
+    fn receive(&mut self, socket: TcpStream, address: PeerAddress) {
         let Shared { role, now, .. } = self.shared;
         self.shared.counters.accepted += 1;
         let number = self.shared.counters.accepted;
         let info = PairInfo { role, address, number, is_open: false };
-        let (admission, evicted) = self.shared.callers.admit(address, self.pairs.len(), now);
+        let (admission, evicted) = self.shared.admission.admit(address, self.pairs.len(), now);
         let is_delayed = admission == Admission::Delay;
         let session = match admission {
             Admission::Reject(refusal) => Err(CloseCause::Refused(refusal)),
@@ -139,7 +98,7 @@ impl Relay {
         match session {
             Ok(session) => self.register(socket, info, session, is_delayed),
             Err(cause) => {
-                self.shared.counters.count(cause.close());
+                self.shared.counters.count(cause.reason());
                 self.log.ended(now, info, &cause);
             }
         }
@@ -155,34 +114,33 @@ impl Relay {
         }
     }
 
-    /// Gives a newcomer its place.
+    /// Adds a pair for a connection that was admitted.
     fn register(&mut self, socket: TcpStream, info: PairInfo, session: Session, is_delayed: bool) {
         let now = self.shared.now;
-        self.generation = PairId::generation_after(self.generation);
-        let id = PairId { slot: self.pairs.vacant_key(), generation: self.generation };
-        let mut pair = Pair::new(id, (socket, info), session, now);
+        let mut pair = Pair::new(self.pairs.next_token(), (socket, info), session, now);
         if is_delayed {
             self.shared.counters.delayed += 1;
             pair.delay();
         }
         let slot = self.pairs.insert(pair);
-        debug_assert_eq!(slot, id.slot, "the slab gives the slot that it promised");
-        self.shared.callers.enter(slot, info.address, now);
+        if info.role == Role::Server {
+            self.shared.admission.enter(slot, info.address, now);
+        }
         self.visit(slot, |pair, shared| if is_delayed { Visit::Rest } else { pair.begin(shared) });
     }
 }
 
 impl Pair {
-    /// Tells a caller that there is no room, and closes it at once, because the room is needed. One
-    /// that was refused already is refused for what it did.
+    /// Tells an unauthenticated peer that there is no room, and closes its connection at once,
+    /// because the room is needed. If it was refused before, that reason stays.
     fn evict(&mut self, shared: &mut Shared) -> Visit {
         if let Some(refusal) = self.refusal() {
             return Visit::Over(CloseCause::Refused(refusal));
         }
-        shared.words.clear();
-        self.session.give_up(RefusalCode::Busy, &mut shared.words);
-        // Where it takes nothing, it hears nothing.
-        let _ = self.secure.send(&shared.words);
+        shared.control_out.clear();
+        self.session.give_up(RefusalCode::Busy, &mut shared.control_out);
+        // What the socket does not take now is lost.
+        let _ = self.secure.send(&shared.control_out);
         Visit::Over(CloseCause::Refused(Refusal::TooManyConnections))
     }
 }

@@ -7,12 +7,13 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
 use countersign::KeyRing;
+use countersign::stats::Counters;
 use log::{info, warn};
 use mio::Waker;
 
 use super::Tunnel;
 use super::relay::Relay;
-use super::shared::{Role, Shared};
+use super::shared::Role;
 use super::stats::RelayPublisher;
 use crate::exit::Failure;
 use crate::reload::{self, PATIENCE, Progress, Reloader};
@@ -119,8 +120,8 @@ impl Daemon {
             let stopping = "stopping: what is open is carried to its end";
             self.manager.turn(self.is_stopping, stopping, || true);
         }
-        let Shared { counters, bytes, .. } = &self.relay.shared;
-        info!("stopped; {} connections, {bytes}", counters.accepted);
+        let Counters { accepted, bytes_in, bytes_out, .. } = &self.relay.shared.counters;
+        info!("stopped; {accepted} connections, {bytes_in} bytes out, {bytes_out} bytes back");
         Ok(())
     }
 
@@ -129,7 +130,7 @@ impl Daemon {
         let SignalSet { stop, reload, status } = self.signals.take();
         if stop {
             if std::mem::replace(&mut self.is_stopping, true) {
-                self.relay.halt();
+                self.relay.stop();
             } else {
                 self.relay.drain();
                 self.publisher.iter().for_each(RelayPublisher::drain);

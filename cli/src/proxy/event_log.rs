@@ -1,21 +1,17 @@
 //! What the proxy says in the log: one line an event, none for what is carried.
 //!
-//! Peers decide how often they are refused, so lines of one kind are limited to a few a second, and
-//! the next one says how many were suppressed.
+//! Peers decide how often they are refused, so lines of one kind have a rate limit.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
-use countersign::{Admission, ClientError, CloseReason, NoUsableKeyError, Refusal};
+use countersign::reactor::instant::Instant;
+use countersign::reactor::rate_limit::RateLimit;
+use countersign::{Admission, ClientError, CloseReason, NoUsableKeyError, PeerAddress, Refusal};
 use log::{debug, error, warn};
 
 use super::shared::Role;
 use crate::exit::{self, plain};
-
-/// How many lines of one kind a second may have.
-const LINES_PER_SECOND: u32 = 10;
 
 /// Why a pair has ended.
 #[derive(Debug)]
@@ -48,8 +44,8 @@ pub(super) enum CloseCause {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PairInfo {
     pub(super) role: Role,
-    /// Who called.
-    pub(super) address: SocketAddr,
+    /// The peer that connected.
+    pub(super) address: PeerAddress,
     /// Which connection it is, from 1 on.
     pub(super) number: u64,
     /// The handshake was over.
@@ -116,9 +112,9 @@ impl EventLog {
     }
 
     /// So many proofs from an address' network were wrong that callers are received like this.
-    pub(super) fn throttled(&mut self, now: Instant, from: SocketAddr, admission: Admission) {
+    pub(super) fn throttled(&mut self, now: Instant, from: PeerAddress, admission: Admission) {
         if let Some(suppressed) = self.throttled.allows(now) {
-            let address = from.ip().to_canonical();
+            let address = from.ip().map_or_else(|| from.to_string(), |ip| ip.to_string());
             let received = if admission == Admission::Delay { "delayed" } else { "refused" };
             warn!(address:% = address; "throttled: newcomers are {received}{suppressed}");
         }
@@ -152,8 +148,8 @@ pub(super) fn opened(info: PairInfo, key: &str) {
 }
 
 impl CloseCause {
-    /// The same as counters have it.
-    pub(super) fn close(&self) -> CloseReason {
+    /// The reason that counters have for it.
+    pub(super) fn reason(&self) -> CloseReason {
         match self {
             Self::Finished => CloseReason::Finished,
             Self::Truncated => CloseReason::Truncated,
@@ -183,36 +179,5 @@ impl fmt::Display for CloseCause {
             Self::Revoked => f.write_str("revoked"),
             Self::Stopped => f.write_str("stopped"),
         }
-    }
-}
-
-/// One kind of line.
-#[derive(Debug, Default)]
-struct RateLimit {
-    /// When the second began that is counted.
-    since: Option<Instant>,
-    /// The lines of this second, with those that were suppressed.
-    lines: u32,
-}
-
-/// How many lines were suppressed, where there were any.
-struct Suppressed(u32);
-
-impl RateLimit {
-    /// Whether a line may be written, and how many were suppressed before it.
-    fn allows(&mut self, now: Instant) -> Option<Suppressed> {
-        let mut suppressed = 0;
-        if self.since.is_none_or(|since| now >= since + Duration::from_secs(1)) {
-            suppressed = self.lines.saturating_sub(LINES_PER_SECOND);
-            *self = Self { since: Some(now), lines: 0 };
-        }
-        self.lines = self.lines.saturating_add(1);
-        (self.lines <= LINES_PER_SECOND).then_some(Suppressed(suppressed))
-    }
-}
-
-impl fmt::Display for Suppressed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 { Ok(()) } else { write!(f, " (and {} more like it before)", self.0) }
     }
 }

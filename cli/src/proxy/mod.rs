@@ -1,20 +1,16 @@
 //! `countersign proxy`: for programs that know nothing of us.
 
-mod acceptor;
 mod admission;
-mod bounds;
 mod daemon;
-mod end;
 mod event_log;
+mod limits;
 mod lookup;
 mod pair;
-mod pair_id;
 mod pump;
 mod relay;
 mod shared;
 mod sockets;
 mod stats;
-mod timers;
 
 use std::io;
 use std::path::PathBuf;
@@ -34,8 +30,8 @@ use super::ports::Ipv4Ports;
 use super::reload::Progress;
 use super::signals::Claimed;
 use super::{ports, ring, system, units};
-use bounds::Bounds;
 use daemon::Daemon;
+use limits::RelayLimits;
 use lookup::Lookup;
 use relay::{Relay, Route};
 use shared::Role;
@@ -72,7 +68,7 @@ pub(crate) struct Proxy {
     #[command(flatten)]
     tunnel: Tunnel,
     #[command(flatten)]
-    bounds: Bounds,
+    limits: RelayLimits,
 }
 
 const EXAMPLES: &str = "\
@@ -152,8 +148,8 @@ impl Proxy {
         let _log = logging::begin(self.logging);
         let began = system::monotonic();
         let protocol = self.tunnel.protocol(self.role)?;
-        let mut bounds = self.bounds.clone();
-        bounds.max_connections = self.room()?;
+        let mut limits = self.limits.clone();
+        limits.max_connections = self.room()?;
         let lookup = Lookup::new(&self.to).map_err(|error| self.no_target(&error))?;
         let ports = Ipv4Ports::of([&*self.listen].into_iter().chain(self.admin.address()));
         let listeners = sockets::listen(&self.listen, &ports);
@@ -165,7 +161,7 @@ impl Proxy {
         let (signals, woken) = signals.watch()?;
         let closes_revoked = self.tunnel.close_revoked;
         let route = Route { role: self.role, listeners, lookup, closes_revoked };
-        let relay = Relay::new(route, protocol, bounds, woken)?;
+        let relay = Relay::new(route, protocol, limits, woken)?;
         let loops: Vec<Box<dyn Wake>> = vec![Box::new(RelayWaker(relay.waker()))];
         let (labels, progress) = (vec![self.role.labels()], Arc::<Progress>::default());
         let start = (system::wall(), began);
@@ -204,10 +200,10 @@ impl Proxy {
 
     /// For how many connections, of two sockets each, there are descriptors.
     fn room(&self) -> io::Result<usize> {
-        let wanted = self.bounds.max_connections;
+        let wanted = self.limits.max_connections;
         let given = system::raise_descriptors(2 * wanted as u64)?;
         let room = usize::try_from(given.saturating_sub(system::DESCRIPTORS_BESIDE) / 2);
-        let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(pair_id::SLOTS_MAX));
+        let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(pair::PAIRS_MAX));
         if room < wanted {
             warn!("{given} descriptors allow for {room} connections; raise ulimit -n");
         }

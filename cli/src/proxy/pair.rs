@@ -1,39 +1,48 @@
-//! One connection that is carried: a plain end, a far end, and the session between them.
-
-use std::time::{Duration, Instant};
+//! One connection that is relayed: a plain end, a far end, and the session between them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use countersign::reactor::buffered_stream::BufferedStream;
+use countersign::reactor::instant::Instant;
+use countersign::reactor::readiness::Readiness;
+use countersign::reactor::timers::TimerKind;
+use countersign::reactor::token::{SLOTS_MAX, Token, Tokened};
 use countersign::{Address, Dial, Refusal, RefusalCode, Session};
-use mio::event::Event;
 use mio::net::TcpStream;
 
-use super::end::End;
 use super::event_log::{CloseCause, PairInfo};
-use super::pair_id::{Leg, PairId};
+use super::limits::RelayLimits;
 use super::shared::{Role, Shared};
 use super::sockets;
+
+/// The most pairs that tokens can tell apart: each has a token for each of its ends.
+pub(super) const PAIRS_MAX: usize = SLOTS_MAX / 2;
 
 /// How often a pair may read each way before the others have their turns.
 const ROUNDS: usize = 8;
 
-/// How long whom we refuse may take to hear it.
+/// How long a peer that is refused may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How often we read of what such a peer still says, so that our word isn't lost by a reset.
+/// How often such a peer's input is read, so that a reset does not destroy the refusal.
 const LINGER_READS: usize = 16;
 
-/// One connection that is carried.
+/// How often a dial with several addresses is looked at: the shortest time between two attempts.
+const ATTEMPT: Duration = Duration::from_millis(10);
+
+/// One connection that is relayed.
 #[derive(Debug)]
 pub(super) struct Pair {
-    id: PairId,
+    /// Its slot, and the generation of the tokens of its ends.
+    token: Token,
     info: PairInfo,
-    pub(super) plain: End,
+    pub(super) plain: BufferedStream<TcpStream>,
     /// The end that speaks `countersign/1`.
-    pub(super) secure: End,
+    pub(super) secure: BufferedStream<TcpStream>,
     pub(super) session: Session,
-    pub(super) stage: Stage,
-    /// When the stage began, or anything was carried last.
+    pub(super) state: PairState,
+    /// When the state began, or anything was relayed last.
     pub(super) since: Instant,
     /// From the plain end to the far one.
     pub(super) outward: Direction,
@@ -41,26 +50,41 @@ pub(super) struct Pair {
     pub(super) inward: Direction,
     /// The id of the key by which both ends have proved themselves.
     pub(super) key: Option<Box<str>>,
-    /// The connection that is being dialled; none as well while the target is looked up.
-    dial: Option<Box<Dial>>,
-    /// It stands in the queue of the ready.
-    pub(super) queued: bool,
-    /// When it is looked at again by itself.
-    pub(super) timer: Option<Instant>,
+    /// It is in the queue of the ready.
+    pub(super) is_queued: bool,
+    /// The timer that runs, and the value of `since` for which it was started.
+    pub(super) timer: Option<(PairTimer, Instant)>,
 }
 
-/// How far a pair has come: a client dials and then greets, a server greets and then dials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Its handshake begins later, because too many proofs from its network were wrong.
+/// How far a pair has come. At a client's proxy it connects and then goes through the handshake,
+/// at a server's the other way round.
+#[derive(Debug)]
+pub(super) enum PairState {
+    /// The handshake begins later, because too many proofs from the peer's network were wrong.
     Delayed,
-    /// The handshake is going on.
-    Greeting,
-    /// Whom we dial hasn't answered yet.
-    Dialling,
-    Carrying,
-    /// The far end is told that it isn't let in: for this reason, or because we stop.
-    Leaving(Option<Refusal>),
+    Handshake,
+    /// It waits for the addresses of the target.
+    LookingUp,
+    Connecting {
+        dial: Box<Dial>,
+        has_alternatives: bool,
+    },
+    Established,
+    /// The far end is told that it is refused: for this reason, or because the proxy stops.
+    Rejected(Option<Refusal>),
+}
+
+/// What a pair waits for: one thing at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PairTimer {
+    Delay,
+    Handshake,
+    Connect,
+    /// The time to look at a dial with several addresses, which then knows whether the next attempt
+    /// is due and when all have failed.
+    Attempt,
+    Idle,
+    Linger,
 }
 
 /// How far one direction has come.
@@ -72,7 +96,14 @@ pub(super) enum Direction {
     Ended,
 }
 
-/// What a turn came to.
+/// Which of the two ends of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leg {
+    Plain = 0,
+    Secure = 1,
+}
+
+/// What a visit came to.
 #[derive(Debug)]
 pub(super) enum Visit {
     /// There is nothing to do until something happens.
@@ -82,77 +113,116 @@ pub(super) enum Visit {
     Over(CloseCause),
 }
 
+impl PairTimer {
+    /// How long it lasts; `None` for ever.
+    pub(super) fn length(self, limits: &RelayLimits) -> Option<Duration> {
+        Some(match self {
+            Self::Delay => limits.failure_delay(),
+            Self::Handshake => limits.handshake_timeout,
+            Self::Connect => limits.connect_timeout,
+            Self::Attempt => ATTEMPT,
+            Self::Idle => limits.idle_timeout?,
+            Self::Linger => LINGER,
+        })
+    }
+}
+
+impl TimerKind for PairTimer {
+    const ALL: &'static [Self] =
+        &[Self::Delay, Self::Handshake, Self::Connect, Self::Attempt, Self::Idle, Self::Linger];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Tokened for Pair {
+    fn generation(&self) -> u32 {
+        self.token.generation()
+    }
+}
+
 impl Pair {
-    /// A pair for somebody who has called.
+    /// A pair for a connection that was accepted.
     pub(super) fn new(
-        id: PairId,
+        token: Token,
         (socket, info): (TcpStream, PairInfo),
         session: Session,
         now: Instant,
     ) -> Self {
-        let caller = End::accepted(socket);
-        let (plain, secure, stage) = match info.role {
-            Role::Client => (caller, End::default(), Stage::Dialling),
-            Role::Server => (End::default(), caller, Stage::Greeting),
+        let accepted = BufferedStream::new(socket);
+        let (plain, secure, state) = match info.role {
+            Role::Client => (accepted, BufferedStream::default(), PairState::LookingUp),
+            Role::Server => (BufferedStream::default(), accepted, PairState::Handshake),
         };
         Self {
-            id,
+            token,
             info,
             plain,
             secure,
             session,
-            stage,
+            state,
             since: now,
             outward: Direction::Open,
             inward: Direction::Open,
             key: None,
-            dial: None,
-            queued: false,
+            is_queued: false,
             timer: None,
         }
     }
 
-    /// Has its first turn.
+    /// The pair and the end that an event's token is for.
+    pub(super) fn of_event(token: Token) -> (Token, Leg) {
+        let (slot, leg) = (token.slot() >> 1, token.slot() & 1);
+        let leg = if leg == Leg::Plain as usize { Leg::Plain } else { Leg::Secure };
+        (Token::new(slot, token.generation()), leg)
+    }
+
+    /// The token of one of its ends.
+    fn event_token(&self, leg: Leg) -> mio::Token {
+        let slot = self.token.slot() << 1 | leg as usize;
+        mio::Token(Token::new(slot, self.token.generation()).into())
+    }
+
+    /// Begins, once its connection is registered.
     pub(super) fn begin(&mut self, shared: &mut Shared) -> Visit {
-        let (leg, caller) = match shared.role {
-            Role::Client => (Leg::Plain, &mut self.plain),
-            Role::Server => (Leg::Secure, &mut self.secure),
+        let (leg, accepted) = match shared.role {
+            Role::Client => (Leg::Plain, &self.plain),
+            Role::Server => (Leg::Secure, &self.secure),
         };
-        let watched = caller.watch(self.id.token(leg), &shared.registry);
+        let watched = sockets::watch_stream(accepted, self.event_token(leg), &shared.registry);
         let begun = watched.map_err(CloseCause::Unavailable).and_then(|()| match shared.role {
-            Role::Client => self.dial(shared),
+            Role::Client => self.look_up(shared),
             Role::Server => self.process_input(0, shared),
         });
         begun.map_or_else(Visit::Over, |()| Visit::Rest)
     }
 
     /// Takes note of an event.
-    pub(super) fn notice(&mut self, leg: Leg, event: &Event) {
+    pub(super) fn notice(&mut self, leg: Leg, readiness: Readiness) {
         match leg {
-            Leg::Plain => self.plain.notice(event),
-            Leg::Secure => self.secure.notice(event),
+            Leg::Plain => self.plain.notice(readiness),
+            Leg::Secure => self.secure.notice(readiness),
         }
     }
 
-    /// Has its turn: carries both ways until there is nothing more or the budget is used up.
+    /// Has its turn: relays both ways until there is nothing more or the budget is used up.
     pub(super) fn turn(&mut self, shared: &mut Shared) -> Visit {
-        match (self.act(shared), self.stage) {
+        match (self.act(shared), &self.state) {
             (Ok(visit), _) => visit,
-            // Whatever they do who aren't let in, it was that which ended it.
-            (Err(_), Stage::Leaving(refusal)) => Visit::Over(parted(refusal)),
+            // Whatever a peer does that was refused, the refusal ended the connection.
+            (Err(_), PairState::Rejected(refusal)) => Visit::Over(rejection(*refusal)),
             (Err(cause), _) => Visit::Over(cause),
         }
     }
 
     fn act(&mut self, shared: &mut Shared) -> Result<Visit, CloseCause> {
-        self.plain.check().map_err(CloseCause::Plain)?;
-        self.secure.check().map_err(CloseCause::Secure)?;
-        if self.stage == Stage::Dialling {
-            self.arrive(shared)?;
-        }
+        sockets::check(&self.plain).map_err(CloseCause::Plain)?;
+        sockets::check(&self.secure).map_err(CloseCause::Secure)?;
+        self.connect(shared)?;
         for _ in 0..ROUNDS {
-            if let Stage::Leaving(refusal) = self.stage {
-                return self.leave(refusal, shared);
+            if let PairState::Rejected(refusal) = self.state {
+                return self.linger(refusal, shared);
             }
             let (inward, outward) = (self.inward(shared)?, self.outward(shared)?);
             if (self.inward, self.outward) == (Direction::Ended, Direction::Ended) {
@@ -161,7 +231,7 @@ impl Pair {
             if !(inward || outward) {
                 return Ok(Visit::Rest);
             }
-            if self.stage == Stage::Carrying {
+            if self.is_established() {
                 self.since = shared.now;
             }
         }
@@ -169,64 +239,63 @@ impl Pair {
     }
 
     /// Dials the target as soon as its addresses are known.
-    pub(super) fn dial(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
+    pub(super) fn look_up(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
         match shared.lookup.begin() {
-            Some(addresses) => self.dial_at(addresses, shared),
+            Some(addresses) => self.dial(addresses, shared),
             None => Ok(()),
         }
     }
 
-    /// Whether it waits for the addresses of the target.
-    pub(super) fn is_looking(&self) -> bool {
-        self.stage == Stage::Dialling && self.dial.is_none()
-    }
-
-    /// Dials the target, whose addresses these are.
-    pub(super) fn dial_at(
+    /// Dials the target, which has these addresses.
+    pub(super) fn dial(
         &mut self,
         addresses: Arc<[Address]>,
         shared: &mut Shared,
     ) -> Result<(), CloseCause> {
-        let spent = shared.now.saturating_duration_since(self.since);
-        let left = shared.bounds.connect_timeout.saturating_sub(spent);
-        self.dial = Some(Box::new(Dial::new(addresses, shared.now, left)));
-        self.arrive(shared)
+        let has_alternatives = addresses.len() > 1;
+        let began = shared.clock.time(self.since);
+        let dial = Box::new(Dial::new(addresses, began, shared.limits.connect_timeout));
+        self.state = PairState::Connecting { dial, has_alternatives };
+        self.connect(shared)
     }
 
-    /// Goes on if the target has answered.
-    fn arrive(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
-        let Some(dial) = &mut self.dial else { return Ok(()) };
-        let (leg, dialled) = match shared.role {
-            Role::Client => (Leg::Secure, &mut self.secure),
-            Role::Server => (Leg::Plain, &mut self.plain),
+    /// Goes on connecting, if it does. Goes on to what follows once the target has answered.
+    fn connect(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
+        let (leg, is_client) = match shared.role {
+            Role::Client => (Leg::Secure, true),
+            Role::Server => (Leg::Plain, false),
         };
-        let token = self.id.token(leg);
-        let connected = dial.turn(shared.now, |socket| {
+        let token = self.event_token(leg);
+        let PairState::Connecting { dial, .. } = &mut self.state else { return Ok(()) };
+        let connected = dial.turn(shared.clock.time(shared.now), |socket| {
             sockets::prepare(socket)?;
             sockets::watch(socket, token, &shared.registry)
         });
         let Some((socket, _)) = connected.map_err(CloseCause::Unreachable)? else { return Ok(()) };
-        dialled.connect(TcpStream::from_std(socket));
-        (self.dial, self.since) = (None, shared.now);
-        if shared.role == Role::Server {
-            self.stage = Stage::Carrying;
-            return Ok(());
+        let socket = TcpStream::from_std(socket);
+        self.since = shared.now;
+        if is_client {
+            self.secure.connect(socket);
+            self.state = PairState::Handshake;
+            self.process_input(0, shared)
+        } else {
+            self.plain.connect(socket);
+            self.state = PairState::Established;
+            Ok(())
         }
-        self.stage = Stage::Greeting;
-        self.process_input(0, shared)
     }
 
-    /// Waits until the far end has heard that it was refused.
-    fn leave(
+    /// Waits until the far end has read that it was refused.
+    fn linger(
         &mut self,
         refusal: Option<Refusal>,
         shared: &mut Shared,
     ) -> Result<Visit, CloseCause> {
         self.secure.flush().map_err(CloseCause::Secure)?;
-        if self.secure.waiting() > 0 {
+        if self.secure.buffered() > 0 {
             return Ok(Visit::Rest);
         }
-        self.secure.finish().map_err(CloseCause::Secure)?;
+        sockets::finish(&self.secure).map_err(CloseCause::Secure)?;
         for _ in 0..LINGER_READS {
             match self.secure.read(&mut shared.inbox).map_err(CloseCause::Secure)? {
                 None => return Ok(Visit::Rest),
@@ -234,73 +303,77 @@ impl Pair {
                 Some(_) => {}
             }
         }
-        Ok(Visit::Over(parted(refusal)))
+        Ok(Visit::Over(rejection(refusal)))
     }
 
-    /// Ends the handshake of somebody who took too long, or, for no refusal, because we stop.
+    /// Ends the handshake of a peer that took too long, or, with no refusal, because the proxy
+    /// stops.
     pub(super) fn give_up(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Visit {
-        shared.words.clear();
-        let reason = if refusal.is_some() { RefusalCode::TimedOut } else { RefusalCode::Busy };
-        self.session.give_up(reason, &mut shared.words);
-        (self.stage, self.since) = (Stage::Leaving(refusal), shared.now);
-        match self.secure.send(&shared.words) {
-            Ok(()) if !shared.words.is_empty() => self.turn(shared),
-            // Nothing is said to those who haven't called.
-            _ => Visit::Over(parted(refusal)),
+        shared.control_out.clear();
+        let code = if refusal.is_some() { RefusalCode::TimedOut } else { RefusalCode::Busy };
+        self.session.give_up(code, &mut shared.control_out);
+        (self.state, self.since) = (PairState::Rejected(refusal), shared.now);
+        match self.secure.send(&shared.control_out) {
+            Ok(_) if !shared.control_out.is_empty() => self.turn(shared),
+            // A peer that has sent nothing is told nothing.
+            _ => Visit::Over(rejection(refusal)),
         }
     }
 
-    /// When what it waits for is due.
-    pub(super) fn due(&self, shared: &Shared) -> Option<Instant> {
-        let wait = match self.stage {
-            Stage::Dialling => {
-                let end = self.since.checked_add(shared.bounds.connect_timeout);
-                let attempt = self.dial.as_ref().and_then(|dial| dial.due());
-                return end.into_iter().chain(attempt).min();
-            }
-            Stage::Delayed => shared.failure_delay,
-            Stage::Greeting => shared.bounds.handshake_timeout,
-            Stage::Carrying => shared.bounds.idle_timeout?,
-            Stage::Leaving(_) => LINGER,
-        };
-        self.since.checked_add(wait)
+    /// The timer of what it waits for.
+    pub(super) fn running_timer(&self) -> PairTimer {
+        match self.state {
+            PairState::Delayed => PairTimer::Delay,
+            PairState::Handshake => PairTimer::Handshake,
+            PairState::Connecting { has_alternatives: true, .. } => PairTimer::Attempt,
+            PairState::LookingUp | PairState::Connecting { .. } => PairTimer::Connect,
+            PairState::Established => PairTimer::Idle,
+            PairState::Rejected(_) => PairTimer::Linger,
+        }
     }
 
-    /// What it waited for hasn't come.
-    pub(super) fn time_up(&mut self, shared: &mut Shared) -> Visit {
+    /// Its timer has expired.
+    pub(super) fn expire(&mut self, shared: &mut Shared) -> Visit {
         let late = Refusal::HandshakeTimeout;
-        match self.stage {
-            Stage::Delayed => {
-                (self.stage, self.since) = (Stage::Greeting, shared.now);
-                shared.callers.greet(self.id.slot, shared.now);
+        match &self.state {
+            PairState::Delayed => {
+                (self.state, self.since) = (PairState::Handshake, shared.now);
+                shared.admission.greet(self.token.slot(), shared.now);
                 self.begin(shared)
             }
-            // The next attempt is due, or that was the last.
-            Stage::Dialling if self.dial.is_some() => self.turn(shared),
-            Stage::Dialling => {
+            PairState::LookingUp => {
                 Visit::Over(CloseCause::Unreachable(std::io::ErrorKind::TimedOut.into()))
             }
-            Stage::Greeting if shared.role == Role::Server => self.give_up(Some(late), shared),
-            Stage::Greeting => Visit::Over(CloseCause::Refused(late)),
-            Stage::Carrying => Visit::Over(CloseCause::Idle),
-            Stage::Leaving(refusal) => Visit::Over(parted(refusal)),
+            PairState::Connecting { dial, .. } => {
+                let now = shared.clock.time(shared.now);
+                let is_due = dial.due().is_some_and(|due| due <= now);
+                if is_due { self.turn(shared) } else { Visit::Rest }
+            }
+            PairState::Handshake if shared.role == Role::Server => self.give_up(Some(late), shared),
+            PairState::Handshake => Visit::Over(CloseCause::Refused(late)),
+            PairState::Established => Visit::Over(CloseCause::Idle),
+            PairState::Rejected(refusal) => Visit::Over(rejection(*refusal)),
         }
     }
 
-    /// Whether it is somebody who hasn't proved to be let in.
-    pub(super) fn is_visitor(&self) -> bool {
-        let is_before = matches!(self.stage, Stage::Greeting | Stage::Delayed);
+    /// Whether its peer has yet to authenticate, as peers of a server's proxy do.
+    pub(super) fn is_unauthenticated(&self) -> bool {
+        let is_before = matches!(self.state, PairState::Handshake | PairState::Delayed);
         self.info.role == Role::Server && is_before
+    }
+
+    pub(super) fn is_established(&self) -> bool {
+        matches!(self.state, PairState::Established)
     }
 
     /// Why it is being refused, if it is.
     pub(super) fn refusal(&self) -> Option<Refusal> {
-        if let Stage::Leaving(refusal) = self.stage { refusal } else { None }
+        if let PairState::Rejected(refusal) = self.state { refusal } else { None }
     }
 
     /// Has its handshake begin later.
     pub(super) fn delay(&mut self) {
-        self.stage = Stage::Delayed;
+        self.state = PairState::Delayed;
     }
 
     /// What the log says about it.
@@ -313,31 +386,38 @@ impl Pair {
         self.key = Some(key);
         self.info.is_open = true;
         self.since = now;
-        self.stage = match self.info.role {
-            Role::Client => Stage::Carrying,
-            Role::Server => Stage::Dialling,
+        self.state = match self.info.role {
+            Role::Client => PairState::Established,
+            Role::Server => PairState::LookingUp,
         };
     }
 
-    /// Ends it. Unless both directions were carried to their ends, no peer may take what it has
-    /// for the whole. Who is refused has nothing yet, and can tell why from an end in order.
-    pub(super) fn end(self, cause: &CloseCause) {
+    /// Closes it. Unless both directions were relayed to their ends, no peer may take what it has
+    /// for the whole. A peer that is refused has nothing yet, and its stream ends in order.
+    pub(super) fn close(self, cause: &CloseCause) {
         let is_finished = matches!(cause, CloseCause::Finished);
         if is_finished {
-            self.plain.complete();
+            sockets::complete(&self.plain);
         }
         if is_finished || (!self.info.is_open && matches!(cause, CloseCause::Refused(_))) {
-            self.secure.complete();
+            sockets::complete(&self.secure);
         }
-    }
-
-    /// Whether it has this id, which may be that of one before it.
-    pub(super) fn is(&self, id: PairId) -> bool {
-        self.id == id
     }
 }
 
-/// Why a peer that was told so was rejected.
-fn parted(refusal: Option<Refusal>) -> CloseCause {
+/// Why a connection ends whose peer was told so.
+fn rejection(refusal: Option<Refusal>) -> CloseCause {
     refusal.map_or(CloseCause::Stopped, CloseCause::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_timer_stands_at_its_index() {
+        for (index, timer) in PairTimer::ALL.iter().enumerate() {
+            assert_eq!(timer.index(), index);
+        }
+    }
 }

@@ -7,8 +7,9 @@
 use countersign::{Event, Key, Refusal, Session};
 
 use super::event_log::{self, CloseCause};
-use super::pair::{Direction, Pair, Stage};
+use super::pair::{Direction, Pair, PairState};
 use super::shared::{Role, Shared};
+use super::sockets;
 
 /// What a record carries at most.
 pub(super) const RECORD: usize = 16 << 10;
@@ -24,22 +25,22 @@ const FLOOD: usize = 2 * INBOX;
 pub(super) const BUFFERS_MAX: usize = (FLOOD + INBOX) + INBOX + RECORD;
 
 impl Pair {
-    /// Carries from the far end to the plain one. Says whether anything went.
+    /// Relays from the far end to the plain one. Returns whether anything did.
     pub(super) fn inward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
-        let went = self.plain.flush().map_err(CloseCause::Plain)?;
-        if self.plain.waiting() > 0 {
+        let went = self.plain.flush().map_err(CloseCause::Plain)? > 0;
+        if self.plain.buffered() > 0 {
             return Ok(went);
         }
         match self.inward {
-            Direction::Open if self.secure.waiting() < FLOOD => {
+            Direction::Open if self.secure.buffered() < FLOOD => {
                 match self.secure.read(&mut shared.inbox).map_err(CloseCause::Secure)? {
                     None => Ok(went),
                     Some(0) => Err(self.broken_off(shared)),
                     Some(length) => self.process_input(length, shared).map(|()| true),
                 }
             }
-            Direction::Ending if self.stage == Stage::Carrying => {
-                self.plain.finish().map_err(CloseCause::Plain)?;
+            Direction::Ending if self.is_established() => {
+                sockets::finish(&self.plain).map_err(CloseCause::Plain)?;
                 self.inward = Direction::Ended;
                 Ok(true)
             }
@@ -47,21 +48,21 @@ impl Pair {
         }
     }
 
-    /// Carries from the plain end to the far one. Says whether anything went.
+    /// Relays from the plain end to the far one. Returns whether anything did.
     pub(super) fn outward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
-        let went = self.secure.flush().map_err(CloseCause::Secure)?;
-        if self.secure.waiting() > 0 || self.stage != Stage::Carrying {
+        let went = self.secure.flush().map_err(CloseCause::Secure)? > 0;
+        if self.secure.buffered() > 0 || !self.is_established() {
             return Ok(went);
         }
         match self.outward {
             Direction::Open => {
                 match self.plain.read(&mut shared.inbox).map_err(CloseCause::Plain)? {
                     None => Ok(went),
-                    Some(length) => self.say(length, shared).map(|()| true),
+                    Some(length) => self.send_records(length, shared).map(|()| true),
                 }
             }
             Direction::Ending => {
-                self.secure.finish().map_err(CloseCause::Secure)?;
+                sockets::finish(&self.secure).map_err(CloseCause::Secure)?;
                 self.outward = Direction::Ended;
                 Ok(true)
             }
@@ -69,9 +70,9 @@ impl Pair {
         }
     }
 
-    /// Says to the far end what was read from the plain one; nothing read is its end.
-    fn say(&mut self, length: usize, shared: &mut Shared) -> Result<(), CloseCause> {
-        let Shared { protocol, inbox, outbox, bytes, .. } = shared;
+    /// Sends to the far end what was read from the plain one; nothing read is its end.
+    fn send_records(&mut self, length: usize, shared: &mut Shared) -> Result<(), CloseCause> {
+        let Shared { protocol, inbox, outbox, counters, .. } = shared;
         outbox.clear();
         let form = self.session.form(protocol);
         for part in inbox[..length].chunks(record_max(&self.session)) {
@@ -83,23 +84,23 @@ impl Pair {
         }
         let sealed = self.session.seal(outbox);
         debug_assert_eq!(sealed, outbox.len(), "no record is longer than the far end takes");
-        bytes.out += length as u64;
-        self.secure.send(outbox).map_err(CloseCause::Secure)
+        counters.bytes_in += length as u64;
+        self.secure.send(outbox).map(|_| ()).map_err(CloseCause::Secure)
     }
 
-    /// Takes what was read from the far end; at first nothing, since a client has to begin.
+    /// Processes what was read from the far end; at first nothing, since a client has to begin.
     pub(super) fn process_input(
         &mut self,
         length: usize,
         shared: &mut Shared,
     ) -> Result<(), CloseCause> {
-        let Shared { protocol, inbox, outbox, words, .. } = &mut *shared;
+        let Shared { protocol, inbox, outbox, control_out, .. } = &mut *shared;
         outbox.clear();
-        words.clear();
+        control_out.clear();
         let mut input = &inbox[..length];
         let (info, mut opened) = (self.info(), None);
-        let heard = loop {
-            match self.session.next(protocol, &mut input, words) {
+        let processed = loop {
+            match self.session.next(protocol, &mut input, control_out) {
                 Ok(None) => break Ok(()),
                 Ok(Some(Event::Open(open))) => {
                     debug_assert!(open.is_protected, "records are required");
@@ -117,24 +118,24 @@ impl Pair {
             *shared.by_key.entry(Box::clone(&key)).or_default() += 1;
             self.open(key, shared.now);
         }
-        if let Err(refusal) = heard {
+        if let Err(refusal) = processed {
             return self.reject(refusal, shared);
         }
-        let sealed = self.session.seal(&mut shared.words);
-        debug_assert_eq!(sealed, shared.words.len(), "no word is longer than any end takes");
-        self.secure.send(&shared.words).map_err(CloseCause::Secure)?;
-        shared.bytes.back += shared.outbox.len() as u64;
+        let sealed = self.session.seal(&mut shared.control_out);
+        debug_assert_eq!(sealed, shared.control_out.len(), "every end takes control frames");
+        self.secure.send(&shared.control_out).map_err(CloseCause::Secure)?;
+        shared.counters.bytes_out += shared.outbox.len() as u64;
         self.plain.send(&shared.outbox).map_err(CloseCause::Plain)?;
-        if is_opened && shared.role == Role::Server { self.dial(shared) } else { Ok(()) }
+        if is_opened && shared.role == Role::Server { self.look_up(shared) } else { Ok(()) }
     }
 
-    /// The far end was refused. Where it is to hear of it, that is sent first.
+    /// The far end was refused. If it is to be told, that is sent first.
     fn reject(&mut self, refusal: Refusal, shared: &Shared) -> Result<(), CloseCause> {
-        if !self.is_visitor() || shared.words.is_empty() {
+        if !self.is_unauthenticated() || shared.control_out.is_empty() {
             return Err(CloseCause::Refused(refusal));
         }
-        (self.stage, self.since) = (Stage::Leaving(Some(refusal)), shared.now);
-        self.secure.send(&shared.words).map_err(CloseCause::Secure)
+        (self.state, self.since) = (PairState::Rejected(Some(refusal)), shared.now);
+        self.secure.send(&shared.control_out).map(|_| ()).map_err(CloseCause::Secure)
     }
 
     /// The far end's stream has ended, without a good-bye.

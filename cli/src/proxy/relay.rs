@@ -4,26 +4,27 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{self, Duration};
 
+use countersign::reactor::acceptor::Acceptor;
+use countersign::reactor::instant::{Clock, Instant};
+use countersign::reactor::readiness::Readiness;
+use countersign::reactor::timers::Timers;
+use countersign::reactor::token::{Token, TokenSlab};
 use countersign::stats::Counters;
 use countersign::{Key, KeyRing, Protocol};
 use log::info;
 use mio::event::Event;
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token, Waker};
-use slab::Slab;
+use mio::{Events, Interest, Poll, Waker};
 
-use super::acceptor::Acceptor;
-use super::admission::Callers;
-use super::bounds::Bounds;
+use super::admission::RelayListener;
 use super::event_log::{CloseCause, EventLog};
+use super::limits::RelayLimits;
 use super::lookup::{Answer, Lookup};
-use super::pair::{Pair, Stage, Visit};
-use super::pair_id::PairId;
+use super::pair::{Pair, PairState, PairTimer, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
-use super::shared::{ByteCounts, Role, Shared};
-use super::timers::Timers;
+use super::shared::{self, Role, Shared};
 use crate::reload::Outcomes;
 use crate::signals::POLL_INTERVAL;
 use crate::version::VERSION;
@@ -32,11 +33,11 @@ use crate::{system, units};
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;
 
-/// These tokens are of the generation that is nobody's.
-const SIGNALS: Token = Token(0);
-const WAKER: Token = Token(1);
+/// The tokens of what is no pair: their generation is 0.
+const SIGNALS: mio::Token = mio::Token(0);
+const WAKER: mio::Token = mio::Token(1);
 /// The first of the sockets that listen; the others follow, of which a name has but a few.
-const LISTENERS: Token = Token(2);
+const LISTENERS: usize = 2;
 
 /// All pairs on one loop.
 #[derive(Debug)]
@@ -44,20 +45,21 @@ pub(super) struct Relay {
     poll: Poll,
     events: Events,
     pub(super) shared: Shared,
-    pub(super) acceptor: Acceptor,
-    pub(super) pairs: Slab<Pair>,
-    /// Of the pair that came last.
-    pub(super) generation: usize,
-    /// The slots of those that have a turn now, and of those that have one after them.
+    /// Empty once no connection is accepted any more.
+    pub(super) listeners: Vec<RelayListener>,
+    pub(super) acceptor: Acceptor<()>,
+    pub(super) pairs: TokenSlab<Pair>,
+    /// The slots of the pairs that have a turn now, and of those that have one after them.
     ready: Vec<usize>,
     again: Vec<usize>,
-    timers: Timers,
+    timers: Timers<PairTimer>,
     pub(super) log: EventLog,
-    /// Who could not come in again, because a key has gone or run out, is closed.
+    /// Whether connections are closed whose peers could not authenticate again, because a key has
+    /// gone or expired.
     closes_revoked: bool,
-    /// When the next key runs out.
+    /// When the next key expires.
     key_expiry: Option<Duration>,
-    /// We were told to stop, and what is open then is cut.
+    /// The proxy stops, and what is open then is closed.
     drain: Option<Instant>,
     /// Wakes the loop from another thread.
     waker: Arc<Waker>,
@@ -65,7 +67,7 @@ pub(super) struct Relay {
     _woken: mio::net::UnixStream,
 }
 
-/// Where a relay listens, and whom it dials.
+/// Where a relay listens, and what it dials.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) role: Role,
@@ -75,79 +77,79 @@ pub(super) struct Route {
 }
 
 impl Relay {
-    /// A relay that lets people in from its first turn, and wakes when something arrives at
-    /// `woken`.
+    /// A relay that accepts from its first turn, and wakes when something arrives at `woken`.
     pub(super) fn new(
         route: Route,
         protocol: Protocol,
-        bounds: Bounds,
+        limits: RelayLimits,
         woken: UnixStream,
     ) -> io::Result<Self> {
         let Route { role, mut listeners, mut lookup, closes_revoked } = route;
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        for (number, listener) in listeners.iter_mut().enumerate() {
-            registry.register(listener, Token(LISTENERS.0 + number), Interest::READABLE)?;
+        for (number, listener) in (LISTENERS..).zip(&mut listeners) {
+            registry.register(listener, mio::Token(number), Interest::READABLE)?;
         }
         woken.set_nonblocking(true)?;
         let mut woken = mio::net::UnixStream::from_std(woken);
         registry.register(&mut woken, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(&registry, WAKER)?);
         lookup.wake(Arc::clone(&waker));
-        let callers = Callers::new(role, &bounds, system::monotonic());
         let key_expiry = next_expiry(&protocol, system::unix_time());
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
-            shared: Shared {
-                role,
-                protocol,
-                lookup,
-                failure_delay: bounds.limits().failure_delay,
-                bounds,
-                registry,
-                now: system::monotonic(),
-                inbox: vec![0; INBOX].into(),
-                outbox: Vec::new(),
-                words: Vec::new(),
-                bytes: ByteCounts::default(),
-                callers,
-                counters: Counters::default(),
-                by_key: HashMap::new(),
-            },
-            acceptor: Acceptor::new(listeners),
-            pairs: Slab::new(),
-            generation: 0,
+            acceptor: Acceptor::new(listeners.iter().map(|_| ())),
+            listeners: listeners.into_iter().map(RelayListener::new).collect(),
+            pairs: TokenSlab::with_capacity(0),
             ready: Vec::new(),
             again: Vec::new(),
-            timers: Timers::default(),
+            timers: Timers::new(1, 0),
             log: EventLog::default(),
             closes_revoked,
             key_expiry,
             drain: None,
             waker,
             _woken: woken,
+            shared: Shared {
+                role,
+                protocol,
+                lookup,
+                admission: shared::admission(role, &limits),
+                limits,
+                registry,
+                clock: Clock::new(system::monotonic()),
+                now: Instant::default(),
+                inbox: vec![0; INBOX].into(),
+                outbox: Vec::new(),
+                control_out: Vec::new(),
+                counters: Counters::default(),
+                by_key: HashMap::new(),
+            },
         })
     }
 
     /// One pass: waits until something happens or is due, here or for the caller, and serves
-    /// everyone whom it concerns.
-    pub(super) fn turn(&mut self, due: Option<Instant>) -> io::Result<()> {
-        let now = system::monotonic();
-        let due = self.due(now).into_iter().chain(due).min();
-        let wait = due.map_or(POLL_INTERVAL, |due| due.saturating_duration_since(now));
-        match self.poll.poll(&mut self.events, Some(wait.min(POLL_INTERVAL))) {
+    /// everything that it concerns.
+    pub(super) fn turn(&mut self, due: Option<time::Instant>) -> io::Result<()> {
+        let start = system::monotonic();
+        let now = self.shared.clock.instant(start);
+        let own = self.due(now).map(|due| due.saturating_duration_since(now));
+        let others = due.map(|due| due.saturating_duration_since(start));
+        let wait = own.into_iter().chain(others).fold(POLL_INTERVAL, Duration::min);
+        match self.poll.poll(&mut self.events, Some(wait)) {
             // By a signal. What was ready will be reported again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,
         }
-        self.shared.now = system::monotonic();
+        self.shared.now = self.shared.clock.instant(system::monotonic());
         self.set_time(system::unix_time());
         for event in &self.events {
+            let token = Token::from(event.token().0);
             match event.token() {
                 SIGNALS | WAKER => {}
-                token if PairId::belongs_to_no_pair(token) => {
-                    self.acceptor.ready(token.0 - LISTENERS.0);
+                mio::Token(number) if token.generation() == 0 => {
+                    self.acceptor.ready(number - LISTENERS);
                 }
                 _ => notice(&mut self.pairs, &mut self.ready, event),
             }
@@ -159,38 +161,44 @@ impl Relay {
         self.ready.append(&mut self.again);
         for at in 0..self.ready.len() {
             let slot = self.ready[at];
-            let waiting = self.pairs.get_mut(slot).map(|pair| &mut pair.queued);
-            if waiting.is_some_and(std::mem::take) {
+            let is_queued = self.pairs.get_mut(slot).map(|pair| &mut pair.is_queued);
+            if is_queued.is_some_and(std::mem::take) {
                 self.visit(slot, Pair::turn);
             }
         }
         self.ready.clear();
         self.expire();
-        self.admit();
+        self.accept();
         Ok(())
     }
 
-    /// Lets nobody in any more, and has what is open go on until the deadline.
+    /// Accepts no more connections, and has what is open go on until the deadline.
     pub(super) fn drain(&mut self) {
-        self.acceptor.close();
+        self.close_listeners();
         info!("stopping; {} connections are open", self.pairs.len());
-        let now = system::monotonic();
-        self.drain = now.checked_add(self.shared.bounds.drain_timeout);
-        for slot in self.slots(Pair::is_visitor) {
+        let now = self.shared.clock.instant(system::monotonic());
+        self.drain = Some(now + self.shared.limits.drain_timeout);
+        for slot in self.slots(Pair::is_unauthenticated) {
             self.visit(slot, |pair, shared| pair.give_up(None, shared));
         }
     }
 
-    /// Cuts what is open.
-    pub(super) fn halt(&mut self) {
-        self.acceptor.close();
+    /// Closes what is open.
+    pub(super) fn stop(&mut self) {
+        self.close_listeners();
         for slot in self.slots(|_| true) {
             self.visit(slot, |_, _| Visit::Over(CloseCause::Stopped));
         }
     }
 
-    /// Takes other keys for newcomers. Connections whose peers could not authenticate again are
-    /// closed if that is wanted.
+    /// From now on the system refuses connections, and a successor can take the port.
+    fn close_listeners(&mut self) {
+        self.acceptor.close();
+        self.listeners.clear();
+    }
+
+    /// Takes other keys for new connections. Connections whose peers could not authenticate again
+    /// are closed if that is wanted.
     pub(super) fn replace_keys(&mut self, keys: KeyRing) {
         self.shared.protocol.replace_keys(keys);
         // The next look at the time sees when these run out.
@@ -198,7 +206,7 @@ impl Relay {
         self.set_time(system::unix_time());
     }
 
-    /// Tells the ring the time, by which keys run out.
+    /// Tells the ring the time, by which keys expire.
     fn set_time(&mut self, now: Duration) {
         self.shared.protocol.set_time(now);
         if self.key_expiry.is_none_or(|end| now <= end) {
@@ -234,10 +242,10 @@ impl Relay {
 
     /// Says in the log how everything is.
     pub(super) fn log_status(&self, up: Duration, outcomes: &Outcomes) {
-        let Shared { role, bounds, bytes, callers, counters, .. } = &self.shared;
+        let Shared { role, limits, admission, counters, .. } = &self.shared;
         let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
         let ended: Vec<_> = ended.map(|(cause, count)| format!("{cause}:{count}")).collect();
-        let open = self.pairs.iter().filter(|(_, pair)| pair.stage == Stage::Carrying).count();
+        let open = self.pairs.iter().filter(|(_, pair)| pair.is_established()).count();
         info!(
             version = VERSION,
             pid = std::process::id(),
@@ -245,13 +253,13 @@ impl Relay {
             role = role.name(),
             handshake = self.pairs.len() - open,
             open,
-            most = bounds.max_connections,
+            most = limits.max_connections,
             memory_max = self.memory_max(),
-            throttled = callers.throttled(self.shared.now),
+            throttled = admission.throttled(self.shared.now),
             accepted = counters.accepted,
             authenticated = counters.authenticated,
-            received = bytes.out,
-            sent = bytes.back,
+            received = counters.bytes_in,
+            sent = counters.bytes_out,
             ended = ended.join(","),
             draining = self.drain.is_some(),
             reloads = outcomes.succeeded,
@@ -269,8 +277,12 @@ impl Relay {
 
     /// What connections come to at most, in bytes: no peer can make the proxy use more.
     pub(super) fn memory_max(&self) -> usize {
-        let pairs = (size_of::<Pair>() + BUFFERS_MAX) * self.shared.bounds.max_connections;
-        pairs.saturating_add(self.shared.callers.memory_max())
+        let pairs = (size_of::<Pair>() + BUFFERS_MAX) * self.shared.limits.max_connections;
+        let admission = match self.shared.role {
+            Role::Client => 0,
+            Role::Server => self.shared.admission.memory_max(),
+        };
+        pairs.saturating_add(admission)
     }
 
     fn slots(&self, wanted: impl Fn(&Pair) -> bool) -> Vec<usize> {
@@ -280,7 +292,9 @@ impl Relay {
     /// When the next turn is due, if no event comes before.
     fn due(&self, now: Instant) -> Option<Instant> {
         let work = (!self.again.is_empty()).then_some(now);
-        [work, self.accept_due(now), self.timers.next(), self.drain].into_iter().flatten().min()
+        let accept = self.acceptor.deadline(|()| self.room_at());
+        let timers = self.timers.deadline(|_, timer| timer.length(&self.shared.limits));
+        [work, accept, timers, self.drain].into_iter().flatten().min()
     }
 
     /// Gives a pair its turn, and sees to what came of it.
@@ -288,79 +302,93 @@ impl Relay {
         let Some(pair) = self.pairs.get_mut(slot) else { return };
         let was_open = pair.info().is_open;
         let visit = act(pair, &mut self.shared);
+        let now = self.shared.now;
         if !was_open && pair.info().is_open {
             self.shared.counters.authenticated += 1;
-            // It hasn't failed, so nobody is worse off for it.
-            let _ = self.shared.callers.leave(slot, None, self.shared.now);
+            // It has not failed, so its network is not throttled for it.
+            let _ = self.shared.admission.leave(slot, None, now);
         }
         match visit {
             Visit::Over(cause) => return self.remove(slot, &cause),
-            Visit::Again if !std::mem::replace(&mut pair.queued, true) => self.again.push(slot),
+            Visit::Again if !std::mem::replace(&mut pair.is_queued, true) => self.again.push(slot),
             Visit::Again | Visit::Rest => {}
         }
-        let due = pair.due(&self.shared);
-        // A timer that expires too early is set again then.
-        if pair.timer.is_none() || due.is_none() || due < pair.timer {
-            self.timers.set(slot, pair.timer, due);
-            pair.timer = due;
+        let (timer, since) = (pair.running_timer(), pair.since);
+        let before = pair.timer.replace((timer, since));
+        match before {
+            Some(before) if before == (timer, since) => {}
+            Some((before, _)) if before == timer => self.timers.restart(slot, (0, timer), now),
+            before => {
+                before.map(|(timer, _)| self.timers.stop(slot, (0, timer)));
+                self.timers.start(slot, (0, timer), now);
+            }
         }
     }
 
     fn remove(&mut self, slot: usize, cause: &CloseCause) {
-        let pair = self.pairs.remove(slot);
-        self.timers.set(slot, pair.timer, None);
+        let Some(pair) = self.pairs.try_remove(slot) else { return };
+        pair.timer.map(|(timer, _)| self.timers.stop(slot, (0, timer)));
         let (now, info) = (self.shared.now, pair.info());
-        self.shared.counters.count(cause.close());
+        self.shared.counters.count(cause.reason());
         self.log.ended(now, info, cause);
         let refusal = if let CloseCause::Refused(refusal) = cause { Some(*refusal) } else { None };
-        if let Some(admission) = self.shared.callers.leave(slot, refusal, now) {
+        if let Some(admission) = self.shared.admission.leave(slot, refusal, now) {
             self.log.throttled(now, info.address, admission);
         }
-        pair.end(cause);
+        pair.close(cause);
+        self.acceptor.resume();
     }
 
     /// Visits the pairs whose timers have expired.
     fn expire(&mut self) {
         let now = self.shared.now;
         if self.drain.is_some_and(|end| end <= now) {
-            self.halt();
+            self.stop();
         }
-        while let Some(slot) = self.timers.expired(now) {
-            let Some(pair) = self.pairs.get_mut(slot) else { return };
-            self.timers.set(slot, pair.timer.take(), None);
-            let late = pair.due(&self.shared).is_some_and(|due| due <= now);
-            self.visit(slot, |pair, shared| if late { pair.time_up(shared) } else { Visit::Rest });
+        while let Some((slot, timer)) =
+            self.timers.expired(now, |_, timer| timer.length(&self.shared.limits))
+        {
+            self.timers.stop(slot, (0, timer));
+            self.visit(slot, |pair, shared| {
+                pair.timer = None;
+                pair.expire(shared)
+            });
         }
     }
 
-    /// Has everyone dial who waits for the addresses of the target.
+    /// Has all pairs dial that wait for the addresses of the target.
     fn dial(&mut self, Answer { addresses, failure }: Answer) {
         if let Some(failure) = failure {
             self.log.lookup_failed(self.shared.now, &failure);
         }
-        for slot in self.slots(Pair::is_looking) {
+        for slot in self.slots(|pair| matches!(pair.state, PairState::LookingUp)) {
             let addresses = Arc::clone(&addresses);
             self.visit(slot, |pair, shared| {
-                pair.dial_at(addresses, shared).map_or_else(Visit::Over, |()| Visit::Rest)
+                pair.dial(addresses, shared).map_or_else(Visit::Over, |()| Visit::Rest)
             });
         }
     }
 }
 
-/// When the next key of the ring runs out.
+/// When the next key of the ring expires.
 fn next_expiry(protocol: &Protocol, now: Duration) -> Option<Duration> {
     let keys = protocol.keys().into_iter().flat_map(KeyRing::keys);
     keys.filter_map(Key::not_after).filter(|end| *end >= now).min()
 }
 
-/// Tells a pair of an event. One for a pair that is gone is no harm.
-fn notice(pairs: &mut Slab<Pair>, ready: &mut Vec<usize>, event: &Event) {
-    let (id, leg) = PairId::of(event.token());
-    let found = pairs.get_mut(id.slot).filter(|pair| pair.is(id));
-    if let Some(pair) = found {
-        pair.notice(leg, event);
-        if !std::mem::replace(&mut pair.queued, true) {
-            ready.push(id.slot);
-        }
+/// Tells a pair of an event, unless the pair is gone.
+fn notice(pairs: &mut TokenSlab<Pair>, ready: &mut Vec<usize>, event: &Event) {
+    let (token, leg) = Pair::of_event(Token::from(event.token().0));
+    let Some(pair) = pairs.find(token) else { return };
+    let readiness = Readiness {
+        readable: event.is_readable() || event.is_read_closed(),
+        ended: event.is_read_closed(),
+        writable: event.is_writable(),
+        urgent: event.is_priority(),
+        failed: event.is_error(),
+    };
+    pair.notice(leg, readiness);
+    if !std::mem::replace(&mut pair.is_queued, true) {
+        ready.push(token.slot());
     }
 }

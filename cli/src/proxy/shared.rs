@@ -1,16 +1,14 @@
 //! What all pairs share, lent to the one whose turn it is.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use countersign::Protocol;
+use countersign::reactor::instant::{Clock, Instant};
 use countersign::stats::Counters;
+use countersign::{AdmissionControl, Limits, Protocol};
 use mio::Registry;
 
-use super::admission::Callers;
-use super::bounds::Bounds;
+use super::limits::RelayLimits;
 use super::lookup::Lookup;
 
 /// Which end of `countersign/1` this is.
@@ -38,38 +36,31 @@ pub(super) struct Shared {
     pub(super) protocol: Protocol,
     /// Where pairs dial.
     pub(super) lookup: Lookup,
-    pub(super) bounds: Bounds,
-    /// How long a caller is delayed whose network has failed too often.
-    pub(super) failure_delay: Duration,
+    pub(super) limits: RelayLimits,
     pub(super) registry: Registry,
+    pub(super) clock: Clock,
     /// When this turn began.
     pub(super) now: Instant,
     /// What was read.
     pub(super) inbox: Box<[u8]>,
-    /// What is carried on.
+    /// What is relayed.
     pub(super) outbox: Vec<u8>,
-    /// What the session itself has to say to the far end.
-    pub(super) words: Vec<u8>,
-    pub(super) bytes: ByteCounts,
-    /// The callers that have not authenticated.
-    pub(super) callers: Callers,
+    /// What the session itself sends to the far end.
+    pub(super) control_out: Vec<u8>,
+    /// The peers that have not authenticated, by slot. A proxy beside clients has none: its peers
+    /// need not authenticate.
+    pub(super) admission: AdmissionControl,
+    /// Received are the bytes from plain ends, sent those to plain ends.
     pub(super) counters: Counters,
     /// Connections by the key that was proved, since the start.
     pub(super) by_key: HashMap<Box<str>, u64>,
 }
 
-/// How much was carried, in bytes.
-#[derive(Debug, Default)]
-pub(super) struct ByteCounts {
-    /// From plain ends.
-    pub(super) out: u64,
-    /// To plain ends.
-    pub(super) back: u64,
-}
-
-impl fmt::Display for ByteCounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { out, back } = self;
-        write!(f, "{out} bytes out, {back} bytes back")
-    }
+/// The rules for peers that have to authenticate, if they do in this role.
+pub(super) fn admission(role: Role, limits: &RelayLimits) -> AdmissionControl {
+    let limits = limits.admission();
+    AdmissionControl::new(match role {
+        Role::Client => Limits { unauthenticated: 1, failure_networks: 0, ..limits },
+        Role::Server => limits,
+    })
 }

@@ -2,10 +2,11 @@
 //! vanished, and reset their connections unless told otherwise.
 
 use std::io;
-use std::net::{self, IpAddr, SocketAddr};
+use std::net::{self, Shutdown};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use countersign::reactor::buffered_stream::BufferedStream;
 use countersign::{ListenerConfig, Protocol, ToAddresses as _};
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
@@ -34,14 +35,6 @@ pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> io::Result<Vec<TcpListene
     listener.share()?.into_iter().map(prepared).collect()
 }
 
-/// The address of a peer. An IPv4 peer of a listener at `[::]` is called by its IPv4 address.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
-    match address.ip().to_canonical() {
-        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
-        IpAddr::V6(_) => address,
-    }
-}
-
 /// Gives a socket the options that all of ours have.
 pub(super) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
     let socket = SockRef::from(&socket);
@@ -53,10 +46,37 @@ pub(super) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
     socket.set_linger(Some(Duration::ZERO))
 }
 
-/// Has the connection end in order when the socket is closed.
-pub(super) fn complete(socket: &TcpStream) {
-    // Where it can't be set, the connection is reset: no peer takes a part for the whole.
-    let _ = SockRef::from(socket).set_linger(None);
+/// Fails if the connection is broken.
+pub(super) fn check(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
+    match stream.socket().filter(|_| stream.has_failed()) {
+        None => Ok(()),
+        Some(socket) => {
+            Err(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()))
+        }
+    }
+}
+
+/// Ends our stream to the peer, which may still go on with its own.
+pub(super) fn finish(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
+    stream.socket().map_or(Ok(()), |socket| socket.shutdown(Shutdown::Write))
+}
+
+/// Has the connection end in order when the socket is closed. Otherwise it is reset, so that the
+/// peer does not take the stream for whole.
+pub(super) fn complete(stream: &BufferedStream<TcpStream>) {
+    if let Some(socket) = stream.socket() {
+        // Where it can't be set, the connection is reset: no peer takes a part for the whole.
+        let _ = SockRef::from(socket).set_linger(None);
+    }
+}
+
+/// Has the socket of a stream watched, if there is one.
+pub(super) fn watch_stream(
+    stream: &BufferedStream<TcpStream>,
+    token: Token,
+    registry: &Registry,
+) -> io::Result<()> {
+    stream.socket().map_or(Ok(()), |socket| watch(socket.as_fd(), token, registry))
 }
 
 /// Has a socket watched, once and for all. Linux tells of urgent data, before which a read stops.

@@ -6,7 +6,7 @@ use countersign::KeyRing;
 use countersign::stats::{Connections, KeyCounters, ListenerInfo, ListenerStats, Stats};
 use mio::Waker;
 
-use super::pair::{Pair, Stage};
+use super::pair::{Pair, PairState};
 use super::pump::BUFFERS_MAX;
 use super::relay::Relay;
 use super::shared::{Role, Shared};
@@ -63,24 +63,25 @@ impl Role {
 impl Relay {
     /// What it has done and what it does now. It looks at every connection.
     fn stats(&self, addresses: &[String]) -> Stats {
-        let Shared { protocol, bytes, counters, callers, now, .. } = &self.shared;
+        let Shared { protocol, counters, admission, now, .. } = &self.shared;
         let info = Arc::new(ListenerInfo::new("proxy", addresses.to_vec(), protocol.keys()));
         let mut listener = ListenerStats::new(info);
         listener.counters = counters.clone();
-        (listener.counters.bytes_in, listener.counters.bytes_out) = (bytes.out, bytes.back);
         let Connections { delayed, handshake, open, closing, .. } = &mut listener.connections;
-        for (_, pair) in &self.pairs {
-            listener.buffered += pair.plain.waiting() + pair.secure.waiting();
-            *match pair.stage {
-                Stage::Delayed => &mut *delayed,
-                Stage::Greeting | Stage::Dialling => &mut *handshake,
-                Stage::Carrying => &mut *open,
-                Stage::Leaving(_) => &mut *closing,
+        for (_, pair) in self.pairs.iter() {
+            listener.buffered += pair.plain.buffered() + pair.secure.buffered();
+            *match pair.state {
+                PairState::Delayed => &mut *delayed,
+                PairState::Handshake | PairState::LookingUp | PairState::Connecting { .. } => {
+                    &mut *handshake
+                }
+                PairState::Established => &mut *open,
+                PairState::Rejected(_) => &mut *closing,
             } += 1;
         }
-        let most = self.shared.bounds.max_connections;
+        let most = self.shared.limits.max_connections;
         (listener.connections_max, listener.buffered_max) = (most, BUFFERS_MAX * most);
-        listener.throttled = callers.throttled(*now);
+        listener.throttled = admission.throttled(*now);
         for (key, KeyCounters { authenticated, open, .. }) in
             protocol.keys().into_iter().flat_map(KeyRing::keys).zip(&mut listener.keys)
         {

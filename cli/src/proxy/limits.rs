@@ -11,7 +11,7 @@ use crate::units;
 /// What the proxy may use at most, and how long it waits.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
-pub(super) struct Bounds {
+pub(super) struct RelayLimits {
     /// Maximum number of open connections; new ones wait until one closes
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "1000",
           value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
@@ -45,9 +45,14 @@ pub(super) struct Bounds {
     failures: ThrottleArgs,
 }
 
-impl Bounds {
-    /// What holds for callers that have to authenticate.
-    pub(super) fn limits(&self) -> Limits {
+impl RelayLimits {
+    /// How long a peer is delayed whose network has failed too often.
+    pub(super) fn failure_delay(&self) -> Duration {
+        self.admission().failure_delay
+    }
+
+    /// What holds for peers that have to authenticate.
+    pub(super) fn admission(&self) -> Limits {
         let connections = self.max_connections;
         let unauthenticated = self.max_unauthenticated.unwrap_or(connections);
         self.failures.within(Limits {
