@@ -1,15 +1,15 @@
 //! One client of a load.
 
 use std::collections::VecDeque;
-use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use countersign::reactor::buffered_stream::BufferedStream;
+use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
 use countersign::{Address, Dial, Event, FrameFormat, Protocol, Refusal, RefusalCode, Session};
-use mio::event::Event as Readiness;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
@@ -59,8 +59,8 @@ impl Shared {
 /// One client of a load.
 #[derive(Debug)]
 pub(super) struct LoadClient {
-    /// None between two connections, and while one is begun.
-    stream: Option<TcpStream>,
+    /// Without a socket between two connections, and while one is begun.
+    stream: BufferedStream<TcpStream>,
     /// The attempts to connect, while a connection is begun.
     dial: Option<Dial>,
     /// Tells this connection from the ones before it, of which an event may be late.
@@ -85,8 +85,6 @@ pub(super) struct LoadClient {
     reserved: Option<Nanos>,
     /// The messages that were sent and are not answered yet; the oldest first.
     sent: VecDeque<Message>,
-    /// What the socket has not accepted yet.
-    unsent: Vec<u8>,
 }
 
 /// A message that was sent.
@@ -126,7 +124,7 @@ impl LoadClient {
     /// A client that has not dialled yet, with at most `depth` messages in flight.
     pub(super) fn new(sends: bool, depth: usize) -> Self {
         Self {
-            stream: None,
+            stream: BufferedStream::default(),
             dial: None,
             generation: 0,
             session: None,
@@ -140,7 +138,6 @@ impl LoadClient {
             first: 0,
             reserved: None,
             sent: VecDeque::with_capacity(if sends { depth } else { 0 }),
-            unsent: Vec::new(),
         }
     }
 
@@ -172,12 +169,11 @@ impl LoadClient {
     /// Ends it. Returns the socket. Its messages were taken out before.
     pub(super) fn end(&mut self) -> Option<TcpStream> {
         debug_assert!(self.sent.is_empty() && self.reserved.is_none(), "each is accounted for");
-        self.unsent.clear();
         self.session = None;
         self.dial = None;
         self.state = State::Disconnected;
         self.available = false;
-        self.stream.take()
+        std::mem::take(&mut self.stream).into_socket()
     }
 
     /// Takes out the messages that get no answer.
@@ -237,7 +233,7 @@ impl LoadClient {
         };
         shared.prefer(&address);
         shared.report.connect.record(now - self.begun);
-        (self.dial, self.stream) = (None, Some(stream));
+        (self.dial, self.stream) = (None, BufferedStream::new(stream));
         (self.state, self.connected) = (State::Handshake, now);
         shared.outbox.clear();
         // Where the server has nothing to say first, this is the whole handshake.
@@ -251,7 +247,7 @@ impl LoadClient {
     pub(super) fn visit(
         &mut self,
         slot: usize,
-        event: &Readiness,
+        readiness: Readiness,
         now: Nanos,
         protocol: &Protocol,
         shared: &mut Shared,
@@ -262,11 +258,12 @@ impl LoadClient {
                 return visit;
             }
         }
-        let error = self.stream.as_ref().filter(|_| event.is_error()).map(TcpStream::take_error);
+        let error = self.stream.socket().filter(|_| readiness.failed).map(TcpStream::take_error);
         if let Some(Ok(Some(_)) | Err(_)) = error {
             return Visit::Lost(self.broken(shared));
         }
-        self.turn(event, now, protocol, shared).unwrap_or_else(Visit::Lost)
+        self.stream.notice(readiness);
+        self.turn(readiness, now, protocol, shared).unwrap_or_else(Visit::Lost)
     }
 
     /// Sends the messages that are due.
@@ -278,37 +275,29 @@ impl LoadClient {
 
     fn turn(
         &mut self,
-        event: &Readiness,
+        readiness: Readiness,
         now: Nanos,
         protocol: &Protocol,
         shared: &mut Shared,
     ) -> Result<Visit, Failure> {
         shared.outbox.clear();
-        if event.is_writable() && !self.unsent.is_empty() {
-            self.send(shared)?;
+        if readiness.writable {
+            let sent = self.stream.flush().map_err(|_| self.broken(shared))?;
+            shared.report.bytes_out += sent as u64;
         }
-        while event.is_readable() {
-            let length = match self.read(&mut shared.inbox) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return Err(self.broken(shared)),
-                Ok(0) => return Err(self.ended(shared)),
-                Ok(length) => length,
-            };
+        loop {
+            let read = self.stream.read(&mut shared.inbox).map_err(|_| self.broken(shared))?;
+            let Some(length) = read else { break };
+            if length == 0 {
+                return Err(self.ended(shared));
+            }
             shared.report.bytes_in += length as u64;
             match self.process_input(length, now, protocol, shared) {
                 Visit::On => self.send(shared)?,
                 over => return Ok(over),
             }
-            if length < shared.inbox.len() && !event.is_read_closed() {
-                break;
-            }
         }
-        self.send(shared).map(|()| Visit::On)
-    }
-
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.stream.as_mut().map_or(Ok(0), |stream| stream.read(into))
+        Ok(Visit::On)
     }
 
     /// Processes what was read, and queues the messages that are due then.
@@ -418,23 +407,7 @@ impl LoadClient {
         if sealed < shared.outbox.len() {
             return Err(Failure::MessageTooLong);
         }
-        if !self.unsent.is_empty() {
-            self.unsent.extend_from_slice(&shared.outbox);
-            std::mem::swap(&mut self.unsent, &mut shared.outbox);
-            self.unsent.clear();
-        }
-        let mut sent = 0;
-        while let Some(stream) = &mut self.stream
-            && sent < shared.outbox.len()
-        {
-            match stream.write(&shared.outbox[sent..]) {
-                Ok(length) => sent += length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(self.broken(shared)),
-            }
-        }
-        self.unsent.extend_from_slice(&shared.outbox[sent..]);
+        let sent = self.stream.send(&shared.outbox).map_err(|_| self.broken(shared))?;
         shared.report.bytes_out += sent as u64;
         shared.outbox.clear();
         Ok(())

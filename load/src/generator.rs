@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::random::Pool;
+use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
 use countersign::unix_time::since_epoch;
 use countersign::{Dial, Dialect, NoUsableKeyError, Protocol, Session, ToAddresses, clock};
@@ -276,7 +277,14 @@ impl Load {
             return;
         }
         let answered = self.shared.message_source.answered();
-        let visit = client.visit(token.slot(), event, now, &self.protocol, &mut self.shared);
+        let readiness = Readiness {
+            readable: event.is_readable() || event.is_read_closed(),
+            ended: event.is_read_closed(),
+            writable: event.is_writable(),
+            failed: event.is_error(),
+            ..Readiness::default()
+        };
+        let visit = client.visit(token.slot(), readiness, now, &self.protocol, &mut self.shared);
         if self.shared.message_source.answered() > answered {
             (self.failed, self.timed_out) = (0, 0);
         }
