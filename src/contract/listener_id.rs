@@ -5,8 +5,7 @@ use std::fmt;
 
 /// Identifies a listener of a server.
 ///
-/// [`ServerBuilder::listen`](crate::ServerBuilder::listen) and
-/// [`Listener::id`](crate::Listener::id) return it, and [`Peer::listener`](crate::Peer::listener)
+/// [`Listener::id`](crate::Listener::id) returns it, and [`Peer::listener`](crate::Peer::listener)
 /// tells a service which listener a peer connected to. It is the listener's place among those of
 /// its server, so servers that were given the same listeners in the same order, such as one on each
 /// of several threads, share their ids.

@@ -44,7 +44,7 @@ pub struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    /// A listener with the default [`Limits`] that speaks this; a [`KeyRing`](crate::KeyRing) alone
+    /// A listener with the default [`Limits`] that speaks this; a [`KeyRing`] alone
     /// stands for the dialect `countersign/1`.
     #[must_use]
     pub fn new(protocol: impl Into<Protocol>) -> Self {
