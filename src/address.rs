@@ -69,7 +69,7 @@ impl Address {
             }
             Self::Unix(path) => SockAddr::unix(path).map_err(|_| {
                 let (length, most) = (bytes(path).len(), PATH_MAX);
-                invalid(format!("the path has {length} bytes, and a socket's {most} at most"))
+                invalid(format!("the path has {length} bytes, more than the {most} of a socket"))
             }),
         }
     }
@@ -266,7 +266,7 @@ fn scoped(host: &str) -> (&str, Option<&str>) {
 }
 
 fn malformed(text: &str) -> io::Error {
-    let text = format!("{text:?} isn't an address");
+    let text = format!("{text:?} is not an address");
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
@@ -419,7 +419,7 @@ mod tests {
         let longest = Address::Unix("x".repeat(PATH_MAX).into());
         assert!(longest.to_system().is_ok());
         let cases = [
-            ("x".repeat(PATH_MAX + 1), "bytes, and a socket's"),
+            ("x".repeat(PATH_MAX + 1), "bytes, more than the"),
             (String::new(), "empty"),
             ("a\0b".to_owned(), "zero byte"),
         ];

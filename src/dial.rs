@@ -130,7 +130,7 @@ impl Dial {
             self.attempts.push(attempt);
         }
         if self.is_over(now) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer came in time"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within the time limit"));
         }
         if self.attempts.is_empty() && self.next == self.addresses.len() {
             let nowhere = || io::Error::from(io::ErrorKind::AddrNotAvailable);

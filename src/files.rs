@@ -246,8 +246,8 @@ impl fmt::Display for FileError {
             Self::NotAFile => f.write_str("is not a regular file; name one"),
             Self::Pipe => f.write_str("is a pipe, which can't be read again; name a regular file"),
             Self::SilentPipe => f.write_str(
-                "nothing comes from this pipe; a pipe can be read once, so name a regular file if \
-                 it is to be read again",
+                "no data arrives from this pipe; a pipe can be read only once, so use a regular \
+                 file if it must be read again",
             ),
             Self::UnfinishedPipe => write!(
                 f,
@@ -257,7 +257,8 @@ impl fmt::Display for FileError {
             ),
             Self::Foreign(owner) => write!(
                 f,
-                "belongs to the user {owner}, and not to root or to the user that reads it (user \
+                "belongs to the user {owner}, but must belong to root or to the user that reads \
+                 it (user \
                  {}); `chown` it",
                 geteuid().as_raw()
             ),

@@ -88,7 +88,7 @@ impl Failure {
         let text = match error {
             ClientError::NoUsableKey(error) => error.to_string(),
             ClientError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                format!("cannot connect to {address}: nobody listens there; is the server running?")
+                format!("cannot connect to {address}: connection refused; is the server running?")
             }
             ClientError::Io(error) => {
                 format!("cannot connect to {address}: {}{}", plain(error), remedy(address, error))
@@ -154,10 +154,13 @@ pub(crate) fn client(error: &ClientError) -> String {
     match error {
         ClientError::Server(refusal @ Refusal::OtherDigest) => {
             let remedy = "--mac md5 or --rhel at this end accepts it";
-            format!("the server is at fault: {refusal}; {remedy}")
+            format!("the server violated the protocol: {refusal}; {remedy}")
         }
         ClientError::Server(refusal) if error.source().is_some() => {
-            format!("the server is at fault: {refusal}; do both ends have the same dialect?")
+            format!(
+                "the server violated the protocol: {refusal}; do both ends have the same \
+                     dialect?"
+            )
         }
         other => chain(other),
     }
@@ -170,8 +173,8 @@ pub(crate) fn key_ring(error: &KeyRingError) -> String {
 
 /// What is wrong with a file of keys, or a line of it, with what this program can do about it.
 pub(crate) fn said(cause: &KeyFileError) -> String {
-    const FIRST: &str = "`countersign keygen --keys FILE` adds one for a server, and a client \
-                         needs the line of a key from there";
+    const FIRST: &str = "`countersign keygen --keys FILE` adds one on a server; a client needs a \
+                         copy of a key's line from there";
     const GOOD: &str = "`countersign keygen ID` makes a key with a good one";
     let text = chain(cause);
     let problem = text.split(';').next().unwrap_or_default();
@@ -180,7 +183,7 @@ pub(crate) fn said(cause: &KeyFileError) -> String {
         KeyFileError::NoKeys => format!("{problem}; {FIRST}"),
         KeyFileError::Key(KeyError::EmptySecret) => format!("{problem}; {GOOD}"),
         KeyFileError::Key(KeyError::TooShort) => {
-            format!("{problem}; {GOOD}, or write dialects=raw,hex if it is for these alone")
+            format!("{problem}; {GOOD}, or write dialects=raw,hex if it is only for these")
         }
         _ => text,
     }

@@ -189,7 +189,7 @@ pub(crate) fn body(bytes: &[u8]) -> Result<&[u8], String> {
     let mut response = httparse::Response::new(&mut fields);
     let head = match response.parse(bytes) {
         Ok(Status::Complete(head)) => head,
-        Ok(Status::Partial) if bytes.is_empty() => return Err("it hung up".into()),
+        Ok(Status::Partial) if bytes.is_empty() => return Err("it closed the connection".into()),
         _ => return Err("it doesn't speak HTTP".into()),
     };
     let body = &bytes[head..];

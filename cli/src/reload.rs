@@ -143,12 +143,12 @@ impl Reloader {
             let thread = thread::Builder::new().name("reload".to_owned());
             match thread.spawn(move || run(task, &progress, &asked)) {
                 Ok(_) => self.asks = Some(asks),
-                Err(error) => error!("cannot start the thread that reloads: {}", plain(&error)),
+                Err(error) => error!("cannot start the reload thread: {}", plain(&error)),
             }
         }
         let asked = self.asks.as_ref().map(|asks| asks.try_send(()));
         if matches!(asked, None | Some(Err(TrySendError::Disconnected(())))) {
-            let text = "the thread that reloads has gone; restart the program";
+            let text = "the reload thread has ended; restart the program";
             self.progress.note(Err(Failure::new(Kind::General, text)));
             let asked = self.progress.asked.load(Ordering::Acquire);
             self.progress.over.store(asked, Ordering::Release);

@@ -34,7 +34,7 @@ pub(crate) fn default_path() -> Result<PathBuf, Failure> {
     match etcetera::choose_base_strategy() {
         Ok(base) => Ok(base.config_dir().join("countersign").join("keys")),
         Err(_) => {
-            let text = "this user has no home directory; say where the keys are with --keys FILE";
+            let text = "this user has no home directory; name the key file with --keys FILE";
             Err(Failure::new(Kind::Configuration, text))
         }
     }
@@ -140,7 +140,7 @@ impl KeyOptions {
 
 fn dialect(name: &str) -> Result<Dialect, String> {
     let known = name.parse().ok().filter(|dialect: &Dialect| dialect.authenticates());
-    let remedy = "write countersign/1, raw, hex or multiprocessing, with commas between them";
+    let remedy = "write countersign/1, raw, hex or multiprocessing, separated by commas";
     known.ok_or_else(|| remedy.to_owned())
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn time_or_never(range: RangeInclusive<Duration>) -> impl Reader<Dura
     let within = time(range);
     move |text| match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Ok(NEVER),
-        _ => within(text).map_err(|remedy| format!("{remedy}; 0s is never")),
+        _ => within(text).map_err(|remedy| format!("{remedy}, or 0s for none")),
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
             let remedy = "write a time from 1ms to 48d, like 500ms, 5s or 1h";
             assert_eq!(some(text).unwrap_err(), remedy, "{text}");
             let refused = time_or_never(SOME_TIME)(text).unwrap_err();
-            assert_eq!(refused, format!("{remedy}; 0s is never"), "{text}");
+            assert_eq!(refused, format!("{remedy}, or 0s for none"), "{text}");
         }
         for none in ["0", "0s", "0ms"] {
             assert!(some(none).is_err(), "{none}");

@@ -15,7 +15,10 @@ pub(super) fn check_source(source: IpAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.bind(&address.into()).map_err(|error| match error.kind() {
         io::ErrorKind::AddrNotAvailable => {
-            let text = format!("no client can come from {source}: it isn't this machine's");
+            let text = format!(
+                "clients can't use the source address {source}: it isn't an \
+                                address of this machine"
+            );
             io::Error::new(error.kind(), text)
         }
         _ => error,

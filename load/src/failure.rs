@@ -63,7 +63,7 @@ impl Failure {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::NobodyListens => "nobody listens there",
+            Self::NobodyListens => "connection refused",
             Self::NoSocket => "no such socket",
             Self::PermissionDenied => "permission denied",
             Self::Unreachable => "unreachable",

@@ -194,7 +194,7 @@ pub enum PlanError {
     NoReply,
     /// A protocol for one exchange needs clients that connect anew for each.
     Once,
-    /// Over a Unix socket, clients come from no address.
+    /// Over a Unix socket, clients have no source address.
     Sources,
     /// A source is IPv4 and the server IPv6, or the other way round.
     SourceFamily,
@@ -211,13 +211,13 @@ impl fmt::Display for PlanError {
                 f,
                 "the framing chunks carries one message at a time, of at most {CHUNK_MAX} bytes"
             ),
-            Self::NoReply => f.write_str("a protocol that only verifies answers nothing"),
+            Self::NoReply => f.write_str("a protocol that only verifies sends no replies"),
             Self::Once => {
                 f.write_str("a protocol for one exchange needs reconnecting and a depth of one")
             }
-            Self::Sources => f.write_str("clients of a Unix socket come from no address"),
+            Self::Sources => f.write_str("clients of a Unix socket have no source address"),
             Self::SourceFamily => f.write_str(
-                "the source addresses are of another family than the server's; give IPv4 sources \
+                "the source addresses are of another family than the server's; use IPv4 sources \
                  for an IPv4 server, and IPv6 sources for an IPv6 server",
             ),
         }

@@ -83,12 +83,12 @@ impl fmt::Display for ClientError {
             Self::Io(_) => f.write_str("the connection failed"),
             Self::Unproven => f.write_str(
                 "the server did not prove that it holds the key; do both ends have the same key \
-                 under the same id, and is it in force there, for this audience?",
+                 under the same id, and is it valid there, for this audience?",
             ),
             Self::Rejected(reason) => write!(f, "the server refuses: {reason}"),
             Self::Refused => f.write_str(
-                "the server closed the connection after our proof; do both ends have the same key, \
-                 dialect and MAC, and does it take a message as long as the first?",
+                "the server closed the connection after the client's proof; do both ends have the \
+                 same key, dialect and MAC, and does the server accept messages of this length?",
             ),
             Self::Unanswered => f.write_str(
                 "the server closed the connection before it answered anything; was it idle for too \
@@ -97,14 +97,15 @@ impl fmt::Display for ClientError {
             ),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Truncated => f.write_str(
-                "the stream ended inside the handshake or a message, or without a good-bye; do \
-                 both ends have the same dialect and framing, may this address connect there, \
-                 without a balancer, and has it not failed to authenticate too often?",
+                "the stream was truncated in the handshake or in a message, or lacks its \
+                 good-bye; do \
+                 both ends have the same dialect and framing, may this address connect without a \
+                 load balancer, and has it failed to authenticate too often?",
             ),
             Self::SameRing => f.write_str(
-                "the server closed the connection without a word; if it is the one in this \
-                 program, it has a clone of the client's ring, and a ring does not talk to itself: \
-                 read or parse the ring once more for the client",
+                "the server closed the connection without a message; if the server is in this \
+                 program, its key ring must not be a clone of the client's: read or parse the \
+                 keys again for the client",
             ),
             Self::HandshakeTimeout(dialect) => {
                 f.write_str("the handshake timed out; do both ends have the same dialect, ")?;
@@ -118,14 +119,17 @@ impl fmt::Display for ClientError {
             Self::Timeout => {
                 f.write_str("timed out; do both ends have the same dialect and framing?")
             }
-            Self::Over => f.write_str("the connection has ended or failed before; connect anew"),
+            Self::Over => f.write_str("the connection has ended or failed before; connect again"),
             Self::Server(Refusal::Foreign(ForeignProtocol::Raw)) => f.write_str(
                 "the server begins with a challenge; it speaks raw or hex: use the same dialect",
             ),
             Self::Server(Refusal::Foreign(opening)) => {
                 write!(f, "the server speaks {opening}: use the same dialect at both ends")
             }
-            Self::Server(_) => f.write_str("the server is at fault, or speaks another dialect"),
+            Self::Server(_) => f.write_str(
+                "the server violated the protocol, or speaks another \
+                                            dialect",
+            ),
             Self::Unsendable(framing) => {
                 write!(f, "the framing {framing} can't carry this message; length carries any")
             }
@@ -133,7 +137,7 @@ impl fmt::Display for ClientError {
                 write!(f, "the message is longer than the limit, {limit} bytes")
             }
             Self::TooLongForServer => f.write_str(
-                "the message is longer than the server takes; raise its limit, or send less",
+                "the message is longer than the server accepts; raise its limit, or send less",
             ),
         }
     }

@@ -208,16 +208,15 @@ impl fmt::Display for NetworkError {
         match fault {
             Fault::NoAddress => write!(
                 f,
-                "{text:?} is no network; write an address such as 192.0.2.7, a network such as \
+                "{text:?} is not a network; write an address such as 192.0.2.7, a network such as \
                  10.0.0.0/8 or 2001:db8::/32, or {UNIX}"
             ),
             Fault::BadPrefix(most) => write!(
                 f,
-                "{text:?} is no network; behind the slash stands how many bits its addresses have \
-                 in common, a number from 0 to {most}"
+                "{text:?} is not a network; write a prefix length from 0 to {most} after the slash"
             ),
             Fault::HostBits(network) => {
-                write!(f, "{text:?} has bits behind its prefix; write {network}")
+                write!(f, "{text:?} has bits set after its prefix; write {network}")
             }
         }
     }
@@ -292,15 +291,15 @@ mod tests {
     #[test]
     fn what_is_no_network_is_refused_with_the_remedy() {
         let cases = [
-            ("10.0.0.1/8", "\"10.0.0.1/8\" has bits behind its prefix; write 10.0.0.0/8"),
+            ("10.0.0.1/8", "\"10.0.0.1/8\" has bits set after its prefix; write 10.0.0.0/8"),
             ("2001:db8::1/32", "write 2001:db8::/32"),
-            ("10.0.0.0/33", "a number from 0 to 32"),
-            ("::/129", "a number from 0 to 128"),
-            ("10.0.0.0/+8", "a number from 0 to 32"),
-            ("10.0.0.0/", "a number from 0 to 32"),
-            ("10.0.0.0/255.0.0.0", "a number from 0 to 32"),
-            ("10.0.0.0/8,,unix", "\"\" is no network"),
-            ("localhost", "\"localhost\" is no network; write an address such as"),
+            ("10.0.0.0/33", "write a prefix length from 0 to 32"),
+            ("::/129", "write a prefix length from 0 to 128"),
+            ("10.0.0.0/+8", "write a prefix length from 0 to 32"),
+            ("10.0.0.0/", "write a prefix length from 0 to 32"),
+            ("10.0.0.0/255.0.0.0", "write a prefix length from 0 to 32"),
+            ("10.0.0.0/8,,unix", "\"\" is not a network"),
+            ("localhost", "\"localhost\" is not a network; write an address such as"),
             ("10.0.0", "an address such as"),
         ];
         for (list, said) in cases {

@@ -118,18 +118,18 @@ impl fmt::Display for KeyFileError {
                 "the secret has no encoding; write hex:, base64:, text: or passphrase: before it",
             ),
             Self::BadEncoding(name) => {
-                write!(f, "the secret is no {name} text; mend it or choose another encoding")
+                write!(f, "the secret is not valid {name}; correct it or choose another encoding")
             }
             Self::UnknownOption => f.write_str(
                 "options are dialects=, audience=, not-before= and not-after=; write a text: \
                  secret with blanks as hex: or base64:",
             ),
             Self::RepeatedOption(name) => {
-                write!(f, "{name}= stands twice; write all that it says in one, or remove one")
+                write!(f, "{name}= is given twice; combine the two, or remove one")
             }
             Self::BadDialects => f.write_str(
                 "dialects= takes countersign/1, raw, hex and multiprocessing; write one, or \
-                 several with commas between them",
+                 several separated by commas",
             ),
             Self::BadDate(name) => write!(
                 f,

@@ -92,9 +92,9 @@ mod tests {
             ("key", "line 1: a key needs an id and a secret"),
             ("key s3cret", "line 1: the secret has no encoding"),
             ("key rot13:s3cret", "line 1: the secret has no encoding"),
-            ("key hex:s3cret", "line 1: the secret is no hexadecimal text"),
-            ("key hex:abc", "line 1: the secret is no hexadecimal text"),
-            ("key base64:s3!cret", "line 1: the secret is no base64 text"),
+            ("key hex:s3cret", "line 1: the secret is not valid hexadecimal"),
+            ("key hex:abc", "line 1: the secret is not valid hexadecimal"),
+            ("key base64:s3!cret", "line 1: the secret is not valid base64"),
             ("key text:", "line 1: the secret is empty"),
             ("key hex:", "line 1: the secret is empty"),
             ("key hex:0000", "line 1: the secret is empty"),
@@ -111,11 +111,14 @@ mod tests {
             ("key text:s3cret dialects=", "line 1: dialects= takes"),
             ("key text:s3cret dialects=raw,", "line 1: dialects= takes"),
             ("key text:s3cret dialects=open", "line 1: dialects= takes"),
-            ("key text:s3cret dialects=raw dialects=hex", "line 1: dialects= stands twice"),
-            ("key text:s3cret dialects=raw,multiprocessing", "line 1: a Python that is led astray"),
+            ("key text:s3cret dialects=raw dialects=hex", "line 1: dialects= is given twice"),
+            (
+                "key text:s3cret dialects=raw,multiprocessing",
+                "line 1: a Python program can be tricked",
+            ),
             ("key text:s3cret audience=", "line 1: an audience is one printable word"),
             ("key text:s3cret audience=a\u{7}b", "line 1: an audience is one printable word"),
-            ("key text:s3cret audience=a audience=b", "line 1: audience= stands twice"),
+            ("key text:s3cret audience=a audience=b", "line 1: audience= is given twice"),
             ("key text:s3cret not-before=s3cret", "line 1: not-before= takes a date"),
             ("key text:s3cret not-after=2027-02-29", "line 1: not-after= takes a date"),
             (
@@ -124,18 +127,15 @@ mod tests {
             ),
             (
                 "key text:s3cret not-after=2027-01-01 not-after=2027-01-01",
-                "line 1: not-after= stands twice",
+                "line 1: not-after= is given twice",
             ),
             (
                 "k text:s3cret dialects=raw not-before=2027-01-02 not-after=2027-01-01",
                 "line 1: the key expires before it becomes valid",
             ),
-            ("k text:s3cret dialects=raw\nk text:other-secret-of-size", "line 2: the id k is on"),
-            (
-                "a text:s3cret dialects=raw\nb text:s3cret dialects=raw",
-                "line 2: the secret is that",
-            ),
-            ("a text:s3cret dialects=raw\nb hex:73336372657400 dialects=hex", "line 2: the secret"),
+            ("k text:s3cret dialects=raw\nk text:other-secret-of-size", "line 2: the id k is used"),
+            ("a text:s3cret dialects=raw\nb text:s3cret dialects=raw", "line 2: the key"),
+            ("a text:s3cret dialects=raw\nb hex:73336372657400 dialects=hex", "line 2: the key"),
         ];
         for (text, expected) in cases {
             let message = chain(&KeyRing::parse(text.as_bytes()).unwrap_err());

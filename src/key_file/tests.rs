@@ -28,7 +28,7 @@ fn at_most_eight_keys_serve_a_dialect_that_tries_each() {
     assert!(KeyRing::parse(eight.as_bytes()).is_ok());
     let nine: String = (0..9).map(line).collect();
     let error = chain(&KeyRing::parse(nine.as_bytes()).unwrap_err());
-    assert!(error.starts_with("line 9: more than 8 keys serve raw"), "{error}");
+    assert!(error.starts_with("line 9: more than 8 keys are for raw"), "{error}");
     let named: String = (0..99).map(|n| format!("k{n} text:sixteen-bytes-{n:04}\n")).collect();
     assert!(KeyRing::parse(named.as_bytes()).is_ok());
 }

@@ -375,15 +375,15 @@ impl fmt::Display for NoUsableKeyError {
         let Self { dialect, id, is_dated } = self;
         match (id, is_dated) {
             (Some(id), false) => {
-                write!(f, "the key {id} is not on the ring, or doesn't serve {dialect}")?;
+                write!(f, "there is no key {id} for {dialect}")?;
             }
-            (None, false) => write!(f, "no key on the ring serves {dialect}")?,
-            (Some(id), true) => write!(f, "the key {id} isn't valid yet or has run out")?,
-            (None, true) => write!(f, "no key that serves {dialect} is valid at this time")?,
+            (None, false) => write!(f, "there is no key for {dialect}")?,
+            (Some(id), true) => write!(f, "the key {id} is not yet valid or has expired")?,
+            (None, true) => write!(f, "no key for {dialect} is valid now")?,
         }
         match is_dated {
             true => f.write_str("; change its not-before or not-after date, or add another key"),
-            false => write!(f, "; add a key that serves {dialect}"),
+            false => write!(f, "; add a key for {dialect}"),
         }
     }
 }
@@ -405,16 +405,12 @@ mod tests {
             error.map(|error| error.to_string()).unwrap_or_default()
         };
         let cases = [
-            (
-                Dialect::Raw,
-                "garden",
-                "the key garden is not on the ring, or doesn't serve raw; add a key that",
-            ),
-            (Dialect::Countersign, "shed", "the key shed is not on the ring"),
+            (Dialect::Raw, "garden", "there is no key garden for raw; add a key"),
+            (Dialect::Countersign, "shed", "there is no key shed for"),
             (
                 Dialect::Countersign,
                 "garden",
-                "the key garden isn't valid yet or has run out; change",
+                "the key garden is not yet valid or has expired; change",
             ),
         ];
         for (dialect, id, expected) in cases {
@@ -423,7 +419,7 @@ mod tests {
         }
         let server = Protocol::new(Dialect::Countersign, ring.clone());
         let said_by_server = server.check_server().unwrap_err().to_string();
-        assert!(said_by_server.starts_with("no key that serves countersign/1 is valid at this"));
+        assert!(said_by_server.starts_with("no key for countersign/1 is valid now"));
         ring.set_time(at(8));
         assert_eq!(said(Dialect::Countersign, &ring, "garden"), "");
     }

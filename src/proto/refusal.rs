@@ -186,29 +186,29 @@ pub(crate) fn is_hex(bytes: &[u8]) -> bool {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::WrongProof => "the proof fits no key",
-            Self::UnknownKey => "no key of this id is in force here",
-            Self::WrongAudience => "another service is meant",
-            Self::Truncated => "the stream ended before it was over",
+            Self::WrongProof => "the proof matches no key",
+            Self::UnknownKey => "there is no valid key with this id",
+            Self::WrongAudience => "the audience is another service",
+            Self::Truncated => "the stream was truncated",
             Self::MessageTooLong => "a message is longer than the limit",
             Self::BadLength => "a length field is malformed",
             Self::Foreign(opening) => return write!(f, "the peer speaks {opening}"),
             Self::Malformed => "the handshake is malformed",
             Self::Version => "no version in common",
-            Self::Protection => "one end insists on records, the other does without",
+            Self::Protection => "one end requires records, the other does not use them",
             Self::OtherDigest => {
-                "it signs with another digest than SHA-256, as Pythons up to 3.11 do, and that is \
-                 not accepted here"
+                "it uses another digest than SHA-256, as Python up to 3.11 does, which is not \
+                 accepted here"
             }
-            Self::Reflected => "it turns our own words back to us: it is ourselves, or a mirror",
-            Self::BadRecord => "a record is not the one that must come next",
+            Self::Reflected => "it reflected our own challenge; are you connecting to yourself?",
+            Self::BadRecord => "a record is forged, repeated or out of order",
             Self::Rejected(reason) => return write!(f, "the other end refuses: {reason}"),
             Self::HandshakeTimeout => "the handshake took too long",
             Self::MessageTimeout => "a message took too long to arrive",
-            Self::TooManyConnections => "too many were waiting to be authenticated",
-            Self::Throttled => "too many wrong proofs had come from its network",
-            Self::Denied => "its address may not connect here",
-            Self::ProxyHeader => "it doesn't begin with a header of the PROXY protocol",
+            Self::TooManyConnections => "too many connections had not authenticated",
+            Self::Throttled => "too many failed proofs came from its network",
+            Self::Denied => "its address is not allowed to connect",
+            Self::ProxyHeader => "it does not begin with a PROXY header",
         })
     }
 }
@@ -216,12 +216,12 @@ impl fmt::Display for Refusal {
 impl fmt::Display for RefusalCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Version => "it speaks no version that we speak",
-            Self::Refused => "it doesn't take this key, for this service, in this way",
-            Self::Busy => "it is busy, or about to stop",
-            Self::Malformed => "it calls our handshake malformed",
+            Self::Version => "it supports none of our versions",
+            Self::Refused => "it does not accept this key for this service with these options",
+            Self::Busy => "it is busy or stopping",
+            Self::Malformed => "it considers our handshake malformed",
             Self::TimedOut => "our handshake took too long",
-            Self::Other(code) => return write!(f, "reason {code}, which is unknown here"),
+            Self::Other(code) => return write!(f, "unknown reason {code}"),
         })
     }
 }

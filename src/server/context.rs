@@ -44,7 +44,7 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) listener: &'t str,
     /// The time of this turn.
     pub(super) now: Instant,
-    /// The server is stopping: what has arrived is answered, and nothing else.
+    /// The server is stopping: answering what has arrived, and nothing else.
     pub(super) draining: bool,
 }
 

@@ -42,14 +42,14 @@ pub(super) struct EventLog {
 fn remedy(why: CloseReason) -> &'static str {
     match why {
         CloseReason::Refused(Refusal::ProxyHeader) => {
-            ": the header of the PROXY protocol is missing, or isn't one; have the balancer send \
-             it (HAProxy: send-proxy-v2, nginx: proxy_protocol)"
+            ": the PROXY header is missing or malformed; configure the load balancer to send it \
+             (HAProxy: send-proxy-v2, nginx: proxy_protocol)"
         }
         CloseReason::Refused(Refusal::OtherDigest) => {
             ": its proof is as long as an HMAC-MD5, or names another digest than SHA-256"
         }
         CloseReason::Refused(Refusal::Foreign(ForeignProtocol::Proxy)) => {
-            "; its address is not that of a trusted balancer"
+            "; its address is not that of a trusted load balancer"
         }
         _ => "",
     }
@@ -145,7 +145,7 @@ impl EventLog {
         if let Some(suppressed) = self.throttled.allows(now) {
             let place = from.ip().map_or(from.to_string(), |ip| ip.to_canonical().to_string());
             event!(warn, listener = listener, address:% = place;
-                 "throttled: newcomers are {admission}{suppressed}");
+                 "throttled: new connections are {admission}{suppressed}");
         }
     }
 
@@ -177,7 +177,7 @@ impl EventLog {
         error: &std::io::Error,
     ) {
         if let Some(suppressed) = self.broken.allows(now) {
-            event!(error, peer:% = address; "rejected, the system failed: {error}{suppressed}");
+            event!(error, peer:% = address; "rejected: system error: {error}{suppressed}");
         }
     }
 }

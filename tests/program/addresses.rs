@@ -102,7 +102,7 @@ fn an_address_that_does_not_answer_does_not_hold_up_another() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     // Alone it is told from a server that is there and says nothing.
     let ran = home.run(&format!("ping 127.0.0.1:{port} --dialect open --timeout 300ms"), "");
-    ran.failed(69, &["no answer came in time; is the address right"]);
+    ran.failed(69, &["no answer within the time limit; is the address right"]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_name_that_becomes_known_is_found_by_those_who_try_again() {
     ran.failed(69, &[&format!("cannot connect to {later}: cannot resolve later.test: ")]);
     let mut client = home.talk(&format!("connect {later} --dialect open --retry 50"));
     client.say("a");
-    let line = client.err.with("; trying again in ");
+    let line = client.err.with("; retrying in ");
     assert!(line.contains("cannot resolve later.test"), "{line}");
     home.write("hosts", "127.0.0.1 localhost later.test\n");
     client.ask("b", "a");
@@ -247,7 +247,7 @@ fn a_proxy_and_its_admin_pages_can_have_one_port_for_both_kinds_of_addresses() {
     }
     let taken = target.address();
     let ran = home.run(&format!("proxy --role client --listen {taken} --to {taken}"), "");
-    ran.failed(69, &[&format!("cannot bind {taken}: "), "take another port"]);
+    ran.failed(69, &[&format!("cannot bind {taken}: "), "use another port"]);
 }
 
 #[test]

@@ -75,14 +75,18 @@ fn wrong_usage_is_2_and_names_what_is_right() {
         ("serve --idle-timeout soon", "--idle-timeout <TIME>"),
         (
             "serve --tcp-keepalive 1ms",
-            "write a time from 1s to 9h, like 500ms, 5s or 1h; 0s is never",
+            "write a time from 1s to 9h, like 500ms, 5s or 1h, or 0s for none",
         ),
         (
             "serve --tcp-keepalive 10h",
-            "write a time from 1s to 9h, like 500ms, 5s or 1h; 0s is never",
+            "write a time from 1s to 9h, like 500ms, 5s or 1h, or 0s for none",
         ),
         ("status", "<ADDRESS>"),
-        ("keygen id --dialects open", "write countersign/1, raw, hex or multiprocessing, with"),
+        (
+            "keygen id --dialects open",
+            "write countersign/1, raw, hex or multiprocessing, \
+          separated",
+        ),
         ("keygen id --audience=", "write one word"),
         ("keys", "Usage: countersign keys"),
         ("keys rotate", "<ID>"),
@@ -121,7 +125,7 @@ fn a_port_that_is_taken_is_69() {
     let server = home.serve("serve");
     let ran = home.run(&format!("serve --bind {}", server.address()), "");
     let said = format!("countersign: cannot bind {}: address already in use;", server.address());
-    ran.failed(69, &[&said, "stop it or take another port"]);
+    ran.failed(69, &[&said, "stop it or use another port"]);
     assert_eq!(ran.out, "");
 }
 
@@ -142,7 +146,7 @@ fn a_server_that_is_not_there_is_69() {
     let home = Home::with_keys(KEY);
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ran = home.run(&format!("connect {gone}"), "a\n");
-    ran.failed(69, &[&format!("cannot connect to {gone}: nobody listens there"), "running?"]);
+    ran.failed(69, &[&format!("cannot connect to {gone}: connection refused"), "running?"]);
     for address in ["127.0.0.1:", "127.0.0.1:99999"] {
         let ran = home.run(&format!("connect {address}"), "a\n");
         ran.failed(69, &[&format!("cannot connect to {address}: "), "; write HOST:PORT"]);
@@ -178,13 +182,13 @@ pub(super) fn mute_after(spoken: Vec<u8>) -> (String, JoinHandle<()>) {
 fn a_server_that_breaks_the_protocol_is_76() {
     let home = Home::with_keys(KEY);
     let cases: [(&[u8], &str, &[&str]); 6] = [
-        (b"ten bytes!", "", &["the stream ended inside the handshake", "same dialect"]),
-        (b"ten bytes!", "--dialect raw", &["the stream ended inside the handshake"]),
+        (b"ten bytes!", "", &["the stream was truncated in the handshake", "same dialect"]),
+        (b"ten bytes!", "--dialect raw", &["the stream was truncated in the handshake"]),
         // What another's server says first is never a hello of ours.
-        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n", "", &["the server is at fault"]),
-        (&[0; 64], "", &["the server is at fault"]),
-        (b"\x80\0\0\0", "--dialect open --framing length", &["the server is at fault"]),
-        (b"\0\0\0\x09cut", "--dialect open --framing length", &["the stream ended inside"]),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n", "", &["the server violated the protocol"]),
+        (&[0; 64], "", &["the server violated the protocol"]),
+        (b"\x80\0\0\0", "--dialect open --framing length", &["the server violated the protocol"]),
+        (b"\0\0\0\x09cut", "--dialect open --framing length", &["the stream was truncated in"]),
     ];
     for (spoken, options, said) in cases {
         let (address, server) = mute_after(spoken.to_vec());
@@ -200,7 +204,7 @@ fn a_key_that_the_server_does_not_know_is_77() {
     let other = home.write("other", other);
     let cases = [
         ("countersign/1", "the server did not prove that it holds the key; do both ends have"),
-        ("raw", "the server closed the connection after our proof; do both ends have"),
+        ("raw", "the server closed the connection after the client's proof; do both ends have"),
     ];
     for (dialect, said) in cases {
         let server = home.serve(&format!("serve --dialect {dialect}"));
@@ -215,12 +219,12 @@ fn a_key_that_the_server_does_not_know_is_77() {
 fn a_refusal_of_the_servers_is_77_and_says_what_it_is_about() {
     let home = Home::with_keys(KEY);
     let cases = [
-        (1, "the server refuses: it speaks no version that we speak"),
-        (2, "the server refuses: it doesn't take this key, for this service, in this way"),
-        (3, "the server refuses: it is busy, or about to stop"),
-        (4, "the server refuses: it calls our handshake malformed"),
+        (1, "the server refuses: it supports none of our versions"),
+        (2, "the server refuses: it does not accept this key for this service with these options"),
+        (3, "the server refuses: it is busy or stopping"),
+        (4, "the server refuses: it considers our handshake malformed"),
         (5, "the server refuses: our handshake took too long"),
-        (9, "the server refuses: reason 9, which is unknown here"),
+        (9, "the server refuses: unknown reason 9"),
     ];
     for (code, said) in cases {
         // A nonce, and a refusal in the place of the server's hello.
@@ -236,6 +240,6 @@ fn a_ring_without_a_key_for_the_dialect_is_78() {
     let home = Home::with_keys(KEY);
     for verb in ["serve --bind 127.0.0.1:0", "connect 127.0.0.1:1"] {
         home.run(&format!("{verb} --dialect hex"), "")
-            .failed(78, &["no key on the ring serves hex", "; add a key"]);
+            .failed(78, &["there is no key for hex", "; add a key"]);
     }
 }

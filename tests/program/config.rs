@@ -93,7 +93,7 @@ fn check_config_takes_the_options_of_serve_and_makes_no_ring() {
     let ran = home.run(&format!("check-config {file} --service discard --bind 127.0.0.1:7"), "");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.starts_with("127.0.0.1:7: 127.0.0.1:7; discard, "), "{}", ran.out);
-    assert!(ran.out.contains("keys (not there yet; serve makes it);"), "{}", ran.out);
+    assert!(ran.out.contains("keys (does not exist yet; serve creates it);"), "{}", ran.out);
     assert!(!home.ring().exists());
 }
 
@@ -110,7 +110,7 @@ fn a_bad_configuration_is_78_and_none_is_66() {
             "\n[[listener]]\ndialect = \"multiprocessing\"\nframing = \"lines\"",
             "2: multiprocessing has",
         ),
-        ("bind = []", "1: bind: write one address at least"),
+        ("bind = []", "1: bind: write at least one address"),
         ("dialect = \"multiprocessing\"", "1: "),
     ];
     for (text, said) in cases {
@@ -154,11 +154,11 @@ fn an_address_is_not_typed_for_several_listeners() {
     for (line, said) in [
         (
             format!("serve --config {} --bind 127.0.0.1:3", file.display()),
-            "--bind is for one listener",
+            "--bind applies to one listener",
         ),
         (
             format!("COUNTERSIGN_BIND=127.0.0.1:3 serve --config {}", silent.display()),
-            "COUNTERSIGN_BIND is for one listener",
+            "COUNTERSIGN_BIND applies to one listener",
         ),
     ] {
         home.run(&line, "").failed(2, &[said, "has 2; write bind in each [[listener]]"]);

@@ -82,8 +82,8 @@ fn a_server_that_serves_once_is_told_of_when_more_is_asked() {
 fn verify_only_reports_the_verdict_on_the_servers_stdout() {
     let home = Home::with_keys(KEY);
     let cases = [
-        ("countersign/1", "the server holds the key, and has taken our proof\n", 77),
-        ("hex", "the proof was sent; the verdict stays with the server\n", 0),
+        ("countersign/1", "the server holds the key and has accepted the client's proof\n", 77),
+        ("hex", "the proof was sent; the server does not report whether it accepts it\n", 0),
     ];
     for (dialect, said, refused) in cases {
         let spoken = format!("--dialect {dialect} --verify-only");
@@ -244,7 +244,7 @@ fn a_server_that_is_not_there_is_told_of_before_anything_is_typed() {
     child.stdin = None;
     let err = super::served::Lines::of(child.stderr.take().unwrap());
     let said = err.rest();
-    assert!(said.contains("nobody listens there"), "{said}");
+    assert!(said.contains("connection refused"), "{said}");
     assert_eq!(child.wait().unwrap().code(), Some(69));
     drop(stdin);
 }
@@ -256,7 +256,7 @@ fn an_empty_pipe_tells_whether_the_server_is_there_too() {
     for options in ["", "--once"] {
         home.run(&format!("connect {} {options}", server.address()), "").printed("");
         let ran = home.run(&format!("connect 127.0.0.1:1 {options}"), "");
-        ran.failed(69, &["nobody listens there"]);
+        ran.failed(69, &["connection refused"]);
     }
     let ran = server.stop();
     assert!(ran.err.contains("stopped; 2 connections, 0 messages"), "{}", ran.err);

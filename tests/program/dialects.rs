@@ -13,11 +13,11 @@ const KEYS: &str = "all  text:sixteen-bytes-and-more  dialects=countersign/1,raw
 /// What a client says, where the server waits for it to speak first or has closed the connection.
 const SILENT: &str = "the handshake timed out; do both ends have the same dialect";
 const REFUSED: &str =
-    "the server closed the connection after our proof; do both ends have the same";
+    "the server closed the connection after the client's proof; do both ends have the same";
 const UNANSWERED: &str = "closed the connection before it answered anything; was it idle";
 const PYTHON: &str = "the server speaks Python's multiprocessing: use the same dialect";
 const CHALLENGE: &str = "the server begins with a challenge; it speaks raw or hex";
-const CUT: &str = "the stream ended inside the handshake or a message";
+const CUT: &str = "the stream was truncated in the handshake or in a message";
 const FAULT: &str = "do both ends have the same dialect?";
 
 /// The server's dialect and the client's, and what each says; a server that heard nothing of its

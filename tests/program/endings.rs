@@ -15,7 +15,7 @@ fn pair(options: &str) -> (Home, Served, Talk) {
     (home, server, client)
 }
 
-const CUT: &str = ": the connection was cut: ";
+const CUT: &str = ": the connection was lost: ";
 
 #[test]
 fn both_ends_say_good_bye() {

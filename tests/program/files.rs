@@ -89,7 +89,7 @@ fn a_pipe_is_a_ring_at_start_and_at_reload_the_old_one_is_kept() {
     shell(&home, "head -c 2000000 /dev/zero | $CS keys check --keys /dev/stdin")
         .failed(65, &["/dev/stdin: is larger than 1 MiB; name another file"]);
     shell(&home, ": | $CS keys check --keys /dev/stdin")
-        .failed(65, &["nothing comes from this pipe"]);
+        .failed(65, &["no data arrives from this pipe"]);
     let script = "exec $CS serve --service echo --bind 127.0.0.1:0 --keys <(cat ~/keys)";
     let mut command = Command::new("bash");
     home.prepare(&mut command);
@@ -99,7 +99,7 @@ fn a_pipe_is_a_ring_at_start_and_at_reload_the_old_one_is_kept() {
     home.run(&connect, "a\n").printed("a\n");
     server.signal("HUP");
     let said = server.err.with("reload failed: ");
-    assert!(said.contains("a pipe can be read once, so name a regular file"), "{said}");
+    assert!(said.contains("a pipe can be read only once, so use a regular file"), "{said}");
     assert!(said.contains("the old configuration is kept"), "{said}");
     home.run(&connect, "b\n").printed("b\n");
 }

@@ -98,7 +98,7 @@ fn a_proxy_is_pinged_as_far_as_its_other_end() {
     let server = proxy("server", far, 9);
     let ran = home.run(&format!("ping --pid {}", server.id()), "");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.out.contains("countersign/1, key default: its target wasn't asked"), "{ran:?}");
+    assert!(ran.out.contains("countersign/1, key default: target not checked"), "{ran:?}");
     drop(server);
     let client = proxy("client", near, far);
     let ran = home.run(&format!("ping --pid {}", client.id()), "");
@@ -131,8 +131,7 @@ fn options_that_would_do_nothing_are_refused_beside_a_configuration() {
             "--proxy-header",
         ] {
             let ran = home.run(&format!("ping {source} {option}"), "");
-            let named =
-                format!("leave out {}, or write an ADDRESS", &option.split(' ').next().unwrap());
+            let named = format!("remove {}, or use an ADDRESS", &option.split(' ').next().unwrap());
             ran.failed(2, &[name, &named]);
         }
         // These say how to ping, whatever it is.
@@ -145,11 +144,11 @@ fn options_that_would_do_nothing_are_refused_beside_a_configuration() {
         let ran = home.run(&format!("{environment} ping {source}"), "");
         assert_eq!(ran.code, Some(0), "{}", ran.err);
     }
-    home.run(&format!("ping {process} {config}"), "").failed(2, &["leave out --config,"]);
+    home.run(&format!("ping {process} {config}"), "").failed(2, &["remove --config,"]);
     let ran = home.run(&format!("COUNTERSIGN_CONFIG={file} ping {process}"), "");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let ran = home.run(&format!("COUNTERSIGN_CONFIG={file} ping --dialect raw"), "");
-    ran.failed(2, &["leave out --dialect,", "the environment has COUNTERSIGN_CONFIG="]);
+    ran.failed(2, &["remove --dialect,", "the environment has COUNTERSIGN_CONFIG="]);
     let address = format!("unix:{}", home.path("a").display());
     let ran = home.run(&format!("COUNTERSIGN_CONFIG={file} ping {address} --dialect raw"), "");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -159,6 +158,6 @@ fn options_that_would_do_nothing_are_refused_beside_a_configuration() {
 fn what_serves_nothing_is_not_pinged() {
     let home = Home::new();
     let ran = home.run(&format!("ping --pid {}", std::process::id()), "");
-    ran.failed(69, &["it is another program than countersign"]);
+    ran.failed(69, &["neither it nor one of its children is"]);
     home.run("ping --config /no/file", "").failed(66, &["/no/file"]);
 }

@@ -58,7 +58,7 @@ fn an_id_that_is_taken_is_refused() {
     home.run("keygen garden", "");
     let before = home.ring_text();
     let ran = home.run("keygen garden", "");
-    ran.failed(65, &["the id garden is on the ring already", "`countersign keys rotate garden`"]);
+    ran.failed(65, &["there is already a key garden", "`countersign keys rotate garden`"]);
     assert_eq!(home.ring_text(), before);
 }
 
@@ -89,10 +89,10 @@ fn an_id_that_could_not_be_read_back_is_refused() {
     for id in ["", "#hidden", &"x".repeat(65), "two words", "two\nlines"] {
         let mut command = home.command("keygen");
         let ran = finish(command.arg(id).spawn().unwrap(), b"");
-        ran.failed(2, &["for '[ID]'", "an id is one printable word of 1 to 64 bytes; give it"]);
+        ran.failed(2, &["for '[ID]'", "an id is one printable word of 1 to 64 bytes; choose"]);
         assert!(!home.ring().exists(), "{id}");
         let ran = finish(home.command("keys rotate").arg(id).spawn().unwrap(), b"");
-        ran.failed(2, &["for '<ID>'", "an id is one printable word of 1 to 64 bytes; give it"]);
+        ran.failed(2, &["for '<ID>'", "an id is one printable word of 1 to 64 bytes; choose"]);
     }
 }
 

@@ -44,8 +44,8 @@ fn what_holds_no_ring_of_keys_is_refused() {
         (b"one\n", "line 1: ", "write `id  hex:00112233"),
         (b"# first\none  secret\n", "line 2: the secret has no encoding", "write hex:, base64:"),
         (b"one  rot13:frperg\n", "line 1: the secret has no encoding", "write hex:"),
-        (b"one  hex:0011zz\n", "line 1: the secret is no hexadecimal text", "mend it"),
-        (b"one  base64:!!!!\n", "line 1: the secret is no base64 text", "mend it"),
+        (b"one  hex:0011zz\n", "line 1: the secret is not valid hexadecimal", "correct it"),
+        (b"one  base64:!!!!\n", "line 1: the secret is not valid base64", "correct it"),
         (
             b"one  text:\n",
             "line 1: the secret is empty",
@@ -74,8 +74,8 @@ fn what_holds_no_ring_of_keys_is_refused() {
         ),
         (
             b"one  text:a dialects=raw\none  text:b dialects=raw\n",
-            "line 2: the id one is on the ring",
-            "give one of them",
+            "line 2: the id one is used twice",
+            "change one of them",
         ),
         (b"one  text:\xff\n", "line 1: the line is not UTF-8", "write such a secret as hex:"),
     ];

@@ -116,14 +116,14 @@ fn each_reason_that_nothing_was_answered_has_its_remedy() {
     };
     let unix = |name: &str| format!("unix:{}", home.path(name).display());
     let server = served(&home);
-    load(&absent.to_string(), "").failed(69, &["nobody listens there; is the server running?"]);
+    load(&absent.to_string(), "").failed(69, &["connection refused; is the server running?"]);
     load(&unix("none"), "").failed(69, &["no such socket; is the server running?"]);
-    load(&unix("stale"), "").failed(69, &["nobody listens there; is the server running?"]);
+    load(&unix("stale"), "").failed(69, &["connection refused; is the server running?"]);
     let foreign = load(server.address(), "--source 203.0.113.9");
-    foreign.failed(69, &["no client can come from 203.0.113.9: it isn't this machine's"]);
+    foreign.failed(69, &["clients can't use the source address 203.0.113.9: it isn't an address"]);
     assert!(!foreign.err.contains("port"), "{}", foreign.err);
     load(server.address(), "--source ::1").failed(2, &["of another family than the server's"]);
-    load(&unix("stale"), "--source 127.0.0.1").failed(2, &["come from no address"]);
+    load(&unix("stale"), "--source 127.0.0.1").failed(2, &["have no source address"]);
 }
 
 #[test]

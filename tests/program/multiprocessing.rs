@@ -44,11 +44,11 @@ fn a_verdict_is_known_at_both_ends() {
     let line = format!("connect {} --dialect multiprocessing --verify-only", server.address());
     let ran = home.run(&line, "");
     ran.printed("");
-    assert_eq!(ran.err, "the server holds the key, and has taken our proof\n");
+    assert_eq!(ran.err, "the server holds the key and has accepted the client's proof\n");
     assert!(server.out.next().unwrap().ends_with(" key=py"));
     let wrong = home.write("wrong", KEY.replace("sixteen", "seventeen"));
     let ran = home.run(&format!("{line} --keys {}", wrong.display()), "");
-    ran.failed(77, &["the server refuses: it doesn't take this key"]);
+    ran.failed(77, &["the server refuses: it does not accept this key"]);
     server.err.with("refused: wrong-proof");
 }
 
@@ -61,13 +61,18 @@ fn a_server_that_does_not_prove_itself_is_no_server_of_ours() {
     let proof = frame(&[b"{sha256}", &[0; 32][..]].concat());
     let cases = [
         (after(&[&welcome, &proof]), 77, "the server did not prove that it holds the key"),
-        (after(&[&frame(b"#FAILURE#")]), 77, "the server refuses: it doesn't take this key"),
-        (after(&[&frame(b"#SALUTE#")]), 76, "the server is at fault: the handshake is malformed"),
-        (after(&[]), 76, "the stream ended inside the handshake"),
+        (after(&[&frame(b"#FAILURE#")]), 77, "the server refuses: it does not accept this key"),
+        (
+            after(&[&frame(b"#SALUTE#")]),
+            76,
+            "the server violated the protocol: the handshake is \
+                          malformed",
+        ),
+        (after(&[]), 76, "the stream was truncated in the handshake"),
         (frame(b"#CHALLENGE#twenty bytes of text"), 76, "--mac md5 or --rhel at this end"),
         // Other dialects' servers.
-        (vec![0x7b; 32], 76, "the server is at fault"),
-        (vec![0xfe; 32], 76, "the server is at fault: a length field is malformed"),
+        (vec![0x7b; 32], 76, "the server violated the protocol"),
+        (vec![0xfe; 32], 76, "the server violated the protocol: a length field is malformed"),
     ];
     for (spoken, code, said) in cases {
         let (address, server) = mute_after(spoken);
@@ -80,11 +85,11 @@ fn a_server_that_does_not_prove_itself_is_no_server_of_ours() {
 #[test]
 fn what_does_not_go_together_is_wrong_usage() {
     let home = Home::with_keys(KEY);
-    let framing = "multiprocessing has length frames of its own; leave out --framing";
+    let framing = "multiprocessing has its own framing; remove --framing";
     let cases = [
         ("--framing lines", framing),
         ("--framing chunks", framing),
-        ("--mac md5 --rhel", "leave out --mac, or --rhel"),
+        ("--mac md5 --rhel", "--mac and --rhel can't be combined"),
     ];
     for (options, said) in cases {
         for verb in ["serve --bind 127.0.0.1:0", "connect 127.0.0.1:1", "load 127.0.0.1:1"] {
@@ -101,7 +106,7 @@ fn what_does_not_go_together_is_wrong_usage() {
 #[test]
 fn a_key_serves_no_challenge_that_a_python_could_be_made_to_answer() {
     let home = Home::new();
-    let said = ["no key serves multiprocessing beside these; give each a key of its own"];
+    let said = ["so a key for multiprocessing can't be for raw or hex too; use separate keys"];
     let line = "keygen py --dialects multiprocessing,raw";
     home.run(line, "").failed(2, &said);
     assert!(!home.ring().exists());

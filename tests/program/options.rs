@@ -104,7 +104,7 @@ fn stamps_are_in_the_zone_of_tz_or_in_utc() {
 fn a_zone_that_is_not_known_is_warned_about() {
     let home = Home::new();
     let ran = home.serve("TZ=Mars/Olympus serve --dialect open").stop();
-    assert!(ran.err.contains("WARN  the time zone Mars/Olympus in TZ isn't known"), "{}", ran.err);
+    assert!(ran.err.contains("WARN  unknown time zone Mars/Olympus in TZ"), "{}", ran.err);
     for line in ["TZ=UTC serve", "TZ=AAA-8 serve", "serve", "TZ=Mars/Olympus serve --utc"] {
         let ran = home.serve(&format!("{line} --dialect open")).stop();
         assert!(!ran.err.contains("WARN"), "{line}: {}", ran.err);

@@ -277,7 +277,7 @@ fn with_retry_the_prompt_goes_on_with_the_next_line() {
     server.signal("STOP");
     terminal.type_keys("lost\r");
     terminal.expect("timed out");
-    terminal.expect("the message may have been received, so it isn't sent again");
+    terminal.expect("the message may have been received, so it is not sent again");
     terminal.expect(">>>");
     server.signal("CONT");
     terminal.type_keys("next\r");

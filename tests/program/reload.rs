@@ -244,11 +244,11 @@ fn what_is_wrong_changes_nothing_and_is_said() {
     let cases = [
         ("garden.toml", "idle-timout = 1", "garden.toml:4: unknown key \"idle-timout\""),
         ("garden.toml", "idle-timeout = \"soon\"", "garden.toml:4: idle-timeout: invalid value"),
-        ("garden.toml", "unix-mode = \"0660\"", "unix-mode can't change while it serves; restart"),
+        ("garden.toml", "unix-mode = \"0660\"", "unix-mode cannot be changed by a reload; restart"),
         (
             "garden.toml",
             "workers = 2",
-            "garden.toml: workers can't change while it serves; restart it",
+            "garden.toml: workers cannot be changed by a reload; restart the server",
         ),
         ("garden.toml", "[[listener]]\n[[listener]]\nbind = \"a:1\"", "2 listeners instead of 1"),
         ("keys", "two", "keys: line 1"),
@@ -324,7 +324,7 @@ fn who_may_connect_is_read_again_and_by_which_balancer_is_not() {
     assert!((0..8).all(|_| is_let_in(&home, &server, "one")));
     config("proxy-from = \"127.0.0.1\"");
     server.signal("HUP");
-    server.err.with("proxy-from can't change while it serves; restart it");
+    server.err.with("proxy-from cannot be changed by a reload; restart the server");
     assert!(is_let_in(&home, &server, "one"));
 }
 

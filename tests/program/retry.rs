@@ -9,7 +9,7 @@ use std::thread;
 use super::home::Home;
 use super::served::Served;
 
-const AGAIN: &str = "; trying again in ";
+const AGAIN: &str = "; retrying in ";
 
 /// An address where nobody listens.
 fn nowhere() -> String {
@@ -25,7 +25,7 @@ fn a_server_that_starts_late_is_reached() {
         let mut client = home.talk(&format!("connect {address} --retry 50 {options}"));
         client.say("a");
         let line = client.err.with(AGAIN);
-        assert!(line.contains("nobody listens there"), "{line}");
+        assert!(line.contains("connection refused"), "{line}");
         client.err.with(AGAIN);
         let server = home.serve(&format!("serve --service echo --bind {address} {options}"));
         client.ask("b", "a");
@@ -56,7 +56,7 @@ fn a_server_that_was_restarted_is_connected_to_anew() {
         client.ask("b", "b");
         let ran = client.leave();
         assert_eq!(ran.code, Some(0), "{}", ran.err);
-        assert!(ran.err.contains("; connecting anew\n"), "{options} {how}: {}", ran.err);
+        assert!(ran.err.contains("; reconnecting\n"), "{options} {how}: {}", ran.err);
         assert!(server.stop().err.contains("stopped; 1 connections, 1 messages"));
     }
 }
@@ -106,7 +106,7 @@ fn a_message_that_may_have_been_received_is_not_sent_again() {
         wire.cut.store(true, Ordering::Release);
         client.say("b");
         let ran = client.end();
-        ran.failed(69, &["the message may have been received, so it isn't sent again"]);
+        ran.failed(69, &["the message may have been received, so it is not sent again"]);
         assert_eq!(ran.out, "");
         wire.listener.set_nonblocking(true).unwrap();
         assert!(wire.listener.accept().is_err(), "{options}: it called again");
@@ -119,7 +119,7 @@ fn a_message_without_a_reply_in_time_is_not_sent_again() {
     let server = home.serve("serve --service discard");
     let line = format!("connect {} --retry 50 --timeout 500ms", server.address());
     let ran = home.run(&line, "a\nb\n");
-    ran.failed(69, &["timed out", "so it isn't sent again"]);
+    ran.failed(69, &["timed out", "so it is not sent again"]);
     assert!(server.stop().err.contains("stopped; 1 connections, 2 messages"), "{}", ran.err);
 }
 
@@ -130,7 +130,7 @@ fn what_has_to_do_with_the_key_is_not_tried_again() {
     let wrong = home.write("wrong", keys.replace("sixteen", "another"));
     let cases = [
         ("", "", "did not prove"),
-        ("--dialect raw", "", "after our proof"),
+        ("--dialect raw", "", "after the client's proof"),
         ("", "--audience other", "did not prove"),
         ("--records off", "", "the server refuses"),
     ];
@@ -161,7 +161,7 @@ fn it_is_tried_as_often_as_asked_and_then_it_fails() {
             false => format!("connect {address} {options}"),
         };
         let ran = home.run(&line, "a\n");
-        ran.failed(69, &["nobody listens there; is the server running?\n"]);
+        ran.failed(69, &["connection refused; is the server running?\n"]);
         assert_eq!(ran.err.matches(AGAIN).count(), tries, "{options}: {}", ran.err);
     }
 }
@@ -183,7 +183,7 @@ fn a_server_that_says_nothing_or_is_busy_is_tried_again() {
         }
     });
     let ran = home.run(&format!("connect {address} --retry 9"), "a\n");
-    ran.failed(77, &["it is busy, or about to stop; trying again in ", "it doesn't take this key"]);
+    ran.failed(77, &["it is busy or stopping; retrying in ", "it does not accept this key"]);
     assert_eq!(ran.err.matches(AGAIN).count(), 2, "{}", ran.err);
     server.join().unwrap();
 

@@ -166,17 +166,15 @@ fn both_keys_are_taken_while_the_overlap_lasts_and_then_the_new_one_alone() {
         );
         assert_eq!((lets_in("gate"), lets_in("gate-2")), (Some(77), Some(0)), "{dialect}");
         home.run(&format!("connect 127.0.0.1:1 --key gate --dialect {dialect}"), "")
-            .failed(78, &["the key gate isn't valid yet or has run out; change its not-before"]);
+            .failed(78, &["the key gate is not yet valid or has expired; change its not-before"]);
     }
 }
 
 #[test]
 fn a_ring_whose_keys_have_all_run_out_serves_nobody() {
     let home = Home::with_keys("gate  text:sixteen-bytes-and-more  not-after=2020-01-01\n");
-    home.run("serve --dialect countersign/1", "").failed(
-        78,
-        &["no key that serves countersign/1 is valid at this time", "countersign keygen"],
-    );
+    home.run("serve --dialect countersign/1", "")
+        .failed(78, &["no key for countersign/1 is valid now", "countersign keygen"]);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn watching_waits_as_long_as_it_says_and_survives_a_restart() {
     let complaints = Lines::of(child.stderr.take().unwrap());
     lines.with(&format!("pid {}", first.pid()));
     drop(first);
-    complaints.with("trying again");
+    complaints.with("retrying");
     let second = home.serve(&line);
     lines.with(&format!("pid {}", second.pid()));
     for child in [&child, &patient] {
@@ -123,7 +123,7 @@ fn watching_waits_as_long_as_it_says_and_survives_a_restart() {
         assert_eq!(child.wait().unwrap().code(), Some(0));
     }
     let rest = complaints.rest();
-    assert_eq!(rest.matches("trying again").count(), 0, "an outage is told once: {rest}");
+    assert_eq!(rest.matches("retrying").count(), 0, "an outage is told once: {rest}");
 }
 
 /// A server that takes the question and never answers doesn't keep Ctrl-C waiting.
@@ -143,14 +143,21 @@ fn a_signal_ends_the_wait_for_an_answer_too() {
 fn what_cannot_be_reached_is_69_and_what_is_something_else_is_76() {
     let home = Home::new();
     let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    home.run(&format!("status {nowhere}"), "").failed(69, &["cannot connect", "nobody listens"]);
+    home.run(&format!("status {nowhere}"), "").failed(
+        69,
+        &[
+            "cannot connect",
+            "connection \
+                       refused",
+        ],
+    );
     home.run("status unix:/nowhere/at/all", "").failed(69, &["is the server running?"]);
     home.run("status no.such.name.invalid:1", "").failed(69, &["cannot resolve"]);
     home.run("status here:there", "").failed(69, &["write HOST:PORT or unix:/PATH"]);
     // The system takes the connection, and nobody ever answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let ran = home.run(&format!("status {} --timeout 50ms", silent.local_addr().unwrap()), "");
-    ran.failed(69, &["no answer came in time"]);
+    ran.failed(69, &["no answer within the time limit"]);
     let served = home.serve("serve");
     let ran = home.run(&format!("status {}", served.address()), "");
     ran.failed(76, &["not an admin listener of countersign", "the address of serve's --admin"]);

@@ -34,7 +34,8 @@ fn the_log_says_once_that_a_network_is_delayed_and_that_it_is_refused() {
     let ran = server.stop();
     let told: Vec<&str> = ran.err.lines().filter(|line| line.contains("throttled")).collect();
     let shown = ["are delayed", "are refused"].map(|state| {
-        let (_, line) = manual(&format!("Z WARN  throttled: newcomers {state}")).split_once(' ')?;
+        let (_, line) =
+            manual(&format!("Z WARN  throttled: new connections {state}")).split_once(' ')?;
         Some(line.replace("127.0.0.1:9527", &listener).replace("192.0.2.7", "127.0.0.1"))
     });
     let said: Vec<_> = told.iter().map(|line| Some(line.split_once(' ')?.1.to_owned())).collect();

@@ -103,10 +103,10 @@ fn where_it_cannot_listen_is_69_with_the_remedy() {
     home.write("file", "precious");
     let other = |name: &str| format!("unix:{}", home.path(name).display());
     let cases = [
-        (address, "address already in use; another program listens there, stop it or take another"),
-        (other("file"), "what lies there is no socket; move it away, or take another path"),
-        (other("no/where"), "no such file or directory; make the directory first"),
-        (other(&"x".repeat(200)), "bytes, and a socket's 107 at most"),
+        (address, "address already in use; another program listens there; stop it or use another"),
+        (other("file"), "the existing file is not a socket; move it away, or use another path"),
+        (other("no/where"), "no such file or directory; create the directory first"),
+        (other(&"x".repeat(200)), "bytes, more than the 107 of a socket"),
         ("unix:".to_owned(), "the path is empty"),
     ];
     for (address, said) in cases {
@@ -123,8 +123,8 @@ fn a_server_that_is_not_there_is_69_with_the_remedy() {
     drop(UnixListener::bind(home.path("stale")).unwrap());
     let cases = [
         (at("none"), "no such file or directory; is the server running?"),
-        (at("stale"), "nobody listens there; is the server running?"),
-        (at(&"x".repeat(200)), "bytes, and a socket's 107 at most"),
+        (at("stale"), "connection refused; is the server running?"),
+        (at(&"x".repeat(200)), "bytes, more than the 107 of a socket"),
     ];
     for (address, said) in cases {
         let ran = home.run(&format!("connect {address} --dialect open"), "a\n");
@@ -133,7 +133,7 @@ fn a_server_that_is_not_there_is_69_with_the_remedy() {
     let ran = home.run(&format!("load {} --dialect open -n 1 -c 1", at("none")), "");
     ran.failed(69, &["nothing was answered: no such socket"]);
     let ran = home.run(&format!("load {} --dialect open --source 127.0.0.2", at("none")), "");
-    ran.failed(2, &["clients of a Unix socket come from no address"]);
+    ran.failed(2, &["clients of a Unix socket have no source address"]);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn two_listeners_share_a_port_where_the_one_at_the_wildcard_is_ipv6_alone() {
     let port = self::port(&both);
     let error = open().bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    assert!(error.to_string().contains("another listener of this one"), "{error}");
+    assert!(error.to_string().contains("or another listener uses the port"), "{error}");
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn a_ring_that_was_cloned_into_both_ends_says_why_they_do_not_talk() {
     let connect = |ring| countersign::Client::connect_within(&*address, ring, PATIENCE);
     let error = connect(ring).unwrap_err();
     assert!(matches!(error, countersign::ClientError::SameRing), "{error:?}");
-    assert!(error.to_string().contains("read or parse the ring once more for the client"));
+    assert!(error.to_string().contains("read or parse the keys again for the client"));
     // One that was read once more is another end, and so is any other client's.
     let mut client =
         connect(<countersign::KeyRing as countersign::KeyRingExt>::parse(text).unwrap()).unwrap();

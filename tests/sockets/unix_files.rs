@@ -174,8 +174,8 @@ fn a_file_that_another_has_put_in_the_place_is_left_alone() {
 fn a_path_that_no_socket_can_have_is_an_error_in_words() {
     let folder = Folder::new();
     let cases = [
-        ("x".repeat(200), ErrorKind::InvalidInput, "bytes, and a socket's"),
-        ("no/such/folder".to_owned(), ErrorKind::NotFound, "make the directory first"),
+        ("x".repeat(200), ErrorKind::InvalidInput, "bytes, more than the"),
+        ("no/such/folder".to_owned(), ErrorKind::NotFound, "create the directory first"),
     ];
     for (name, kind, said) in cases {
         let address = folder.address(&name);

@@ -197,7 +197,7 @@ impl Aggregate {
         match self.snapshot(system::monotonic()).stuck {
             None => Ok(()),
             Some((worker, silent)) => {
-                Err(format!("worker {worker} has not turned for {} s", silent.as_secs()))
+                Err(format!("worker {worker} has not finished a turn for {} s", silent.as_secs()))
             }
         }
     }

@@ -51,7 +51,7 @@ impl AccessArgs {
             parts.push(format!("not from {deny}"));
         }
         if !proxies.is_empty() {
-            parts.push(format!("through the balancers at {proxies}"));
+            parts.push(format!("through the load balancers at {proxies}"));
         }
         (!parts.is_empty()).then(|| parts.join(", "))
     }

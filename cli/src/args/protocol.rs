@@ -159,18 +159,18 @@ impl ProtocolArgs {
     fn contradiction(&self) -> Option<&'static str> {
         let framing = self.framing;
         if self.may_be_plain() && framing == Some(Framing::Chunks) {
-            let text = "in countersign/1 without records there are no chunks; write --framing \
-                        lines or length, or leave out --records";
+            let text = "in countersign/1, --framing chunks needs records; write --framing lines \
+                        or length, or remove --records";
             return Some(text);
         }
         if self.dialect() != Dialect::Multiprocessing {
             return None;
         }
         if framing.is_some_and(|framing| framing != Framing::Length) {
-            return Some("multiprocessing has length frames of its own; leave out --framing");
+            return Some("multiprocessing has its own framing; remove --framing");
         }
         if self.rhel && self.mac != Mac::default() {
-            return Some("who names no digest means one; leave out --mac, or --rhel");
+            return Some("--mac and --rhel can't be combined; remove one of them");
         }
         None
     }

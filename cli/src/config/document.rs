@@ -74,7 +74,7 @@ impl Document {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Vec<ConfigFault>> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let lines = Lines(&bytes[..error.valid_up_to()]);
-            vec![ConfigFault::at(lines.line(error.valid_up_to()), "this is no UTF-8")]
+            vec![ConfigFault::at(lines.line(error.valid_up_to()), "not valid UTF-8")]
         })?;
         let lines = Lines(bytes);
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -88,7 +88,7 @@ impl Document {
                 match lines.listeners(value) {
                     Some(listeners) => document.listeners = listeners,
                     None => {
-                        let text = "write [[listener]], in two brackets: there may be several";
+                        let text = "write [[listener]] with two brackets; there can be several";
                         faults.push(ConfigFault::at(lines.line(key.span().start), text));
                     }
                 }

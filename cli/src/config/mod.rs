@@ -75,7 +75,10 @@ impl Settings {
     pub(crate) fn fixed_changes(&self, now: &Self, may_change: &[String]) -> Vec<String> {
         if self.listeners.len() != now.listeners.len() {
             let (wanted, now) = (self.listeners.len(), now.listeners.len());
-            return vec![format!("there are {wanted} listeners instead of {now}; restart it")];
+            return vec![format!(
+                "there are {wanted} listeners instead of {now}; restart the \
+                                 server"
+            )];
         }
         let mut changes = Vec::new();
         let both = self.written.iter().zip(&now.written).zip(&self.listeners);
@@ -91,7 +94,7 @@ impl Settings {
                     Some(location) => format!("{location}: "),
                     None => String::new(),
                 };
-                format!("{place}{name} can't change while it serves; restart it")
+                format!("{place}{name} cannot be changed by a reload; restart the server")
             }));
         }
         changes
@@ -222,7 +225,7 @@ impl File {
                 _ => continue,
             };
             let text = format!(
-                "{said} is for one listener, and {} has {listeners}; write {id} in each \
+                "{said} applies to one listener, but {} has {listeners}; write {id} in each \
                  [[listener]]",
                 self.path.display()
             );
@@ -278,11 +281,11 @@ fn duplicates(listeners: &[ListenerArgs], admin: Option<&str>) -> Vec<ConfigFaul
             listener.bind.iter().filter_map(|address| Some(("address", identity(address)?, line)));
         for (what, text, line) in name.chain(addresses) {
             if what == "address" && admin.as_ref() == Some(&text) {
-                let text = format!("the address {text} is that of --admin too");
+                let text = format!("the address {text} is also the --admin address");
                 faults.push(ConfigFault::at(line, text));
             }
             if let Some(other) = seen.insert((what, text.clone()), line) {
-                let text = format!("the {what} {text} is that of line {other} too");
+                let text = format!("the {what} {text} is already used on line {other}");
                 faults.push(ConfigFault::at(line, text));
             }
         }

@@ -79,12 +79,12 @@ impl Schema {
         let of = |args: &'_ [Arg]| args.iter().position(|arg| arg.get_long() == Some(key));
         match (of(&self.process), of(&self.listener), place) {
             (Some(_), _, Position::Within) => Err(format!(
-                "{key:?} is the whole process's, and belongs at the top of the file, above all \
+                "{key:?} applies to the whole process; move it to the top of the file, before any \
                  [[listener]]"
             )),
             (Some(at), ..) => Ok(&self.process[at]),
             (_, Some(_), Position::Above) if key == "name" => {
-                Err("\"name\" is one listener's, and belongs in its [[listener]]".to_owned())
+                Err("\"name\" belongs to one listener; move it into its [[listener]]".to_owned())
             }
             (_, Some(at), _) => Ok(&self.listener[at]),
             (None, None, _) => Err(self.unknown(key)),
@@ -93,8 +93,12 @@ impl Schema {
 
     fn unknown(&self, key: &str) -> String {
         match key {
-            "config" => return "a file can't name another one; leave \"config\" out".to_owned(),
-            "help" | "version" => return format!("{key:?} makes no sense in a file; leave it out"),
+            "config" => {
+                return "a configuration file can't name another one; remove \
+             \"config\""
+                    .to_owned();
+            }
+            "help" | "version" => return format!("{key:?} can't be set in a file; remove it"),
             _ => {}
         }
         let meant = self.meant(key).map(|name| format!("; did you mean {name:?}?"));
@@ -131,7 +135,7 @@ fn raw_values(arg: &Arg, value: &TomlValue) -> Result<Vec<String>, String> {
         TomlValue::Many(values) if takes_many => {
             values.iter().map(|each| raw_value(arg, each)).collect()
         }
-        TomlValue::Many(_) => Err("this takes one value, and no array".to_owned()),
+        TomlValue::Many(_) => Err("this takes one value, not an array".to_owned()),
         value => Ok(vec![raw_value(arg, value)?]),
     }
 }
@@ -148,11 +152,9 @@ fn raw_value(arg: &Arg, value: &TomlValue) -> Result<String, String> {
             .map(|number| number.to_string())
             .map_err(|_| "the number is too large".to_owned()),
         TomlValue::Switch(is_on) if is_a::<bool>(arg) => Ok(is_on.to_string()),
-        TomlValue::Switch(_) => {
-            Err("write a value in quotes; true or false says nothing".to_owned())
-        }
-        TomlValue::Many(_) => Err("an array within an array says nothing".to_owned()),
-        TomlValue::Other(what) => Err(format!("write text or a whole number, and not {what}")),
+        TomlValue::Switch(_) => Err("write a value in quotes, not true or false".to_owned()),
+        TomlValue::Many(_) => Err("nested arrays are not supported".to_owned()),
+        TomlValue::Other(what) => Err(format!("write text or a whole number, not {what}")),
     }
 }
 

@@ -61,7 +61,7 @@ fn what_is_a_listeners_can_stand_in_its_table_and_nothing_else() {
             false => {
                 let said = read(&text).unwrap_err();
                 assert!(said.starts_with("/etc/countersign/garden.toml:2: "), "{said}");
-                assert!(said.contains("belongs at the top of the file"), "{said}");
+                assert!(said.contains("move it to the top of the file"), "{said}");
             }
         }
     }
@@ -126,17 +126,17 @@ fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
         ),
         ("\"\" = 1", "1: unknown key \"\"; `countersign serve --help` lists the keys"),
         ("limits.x = 1", "1: unknown key \"limits\"; `countersign serve --help` lists the keys"),
-        ("config = \"x\"", "1: a file can't name another one; leave \"config\" out"),
-        ("help = true", "1: \"help\" makes no sense in a file; leave it out"),
+        ("config = \"x\"", "1: a configuration file can't name another one; remove \"config\""),
+        ("help = true", "1: \"help\" can't be set in a file; remove it"),
         (
             "name = \"x\"\n[[listener]]",
-            "1: \"name\" is one listener's, and belongs in its [[listener]]",
+            "1: \"name\" belongs to one listener; move it into its [[listener]]",
         ),
         ("name = \"a b\"", "1: name: invalid value 'a b': write a word of up to 64 letters"),
         (
             "idle-timeout = \"soon\"",
             "1: idle-timeout: invalid value 'soon': write a time from 1ms to 48d, like 500ms, 5s \
-             or 1h; 0s is never",
+             or 1h, or 0s for none",
         ),
         ("idle-timeout = 5", "1: idle-timeout: invalid value '5': write a time from 1ms to 48d"),
         (
@@ -146,32 +146,29 @@ fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
         ),
         ("utc = \"yes\"", "1: utc: write true or false"),
         ("records = true", "1: records: write a value in quotes"),
-        ("buffered-max = 1.5", "1: buffered-max: write text or a whole number, and not a float"),
-        (
-            "buffered-max = 2018-05-10",
-            "1: buffered-max: write text or a whole number, and not a date",
-        ),
-        ("buffered-max = {}", "1: buffered-max: write text or a whole number, and not a table"),
+        ("buffered-max = 1.5", "1: buffered-max: write text or a whole number, not a float"),
+        ("buffered-max = 2018-05-10", "1: buffered-max: write text or a whole number, not a date"),
+        ("buffered-max = {}", "1: buffered-max: write text or a whole number, not a table"),
         ("buffered-max = 99999999999999999999", "1: buffered-max: the number is too large"),
-        ("buffered-max = [1]", "1: buffered-max: this takes one value, and no array"),
-        ("bind = [[\"a:1\"]]", "1: bind: an array within an array says nothing"),
+        ("buffered-max = [1]", "1: buffered-max: this takes one value, not an array"),
+        ("bind = [[\"a:1\"]]", "1: bind: nested arrays are not supported"),
         ("unix-mode = 660", "1: unix-mode: a mode is octal; write it like \"0660\" or 0o660"),
         (
             "[listener]\nbind = \"a:1\"",
-            "1: write [[listener]], in two brackets: there may be several",
+            "1: write [[listener]] with two brackets; there can be several",
         ),
-        ("listener = [1]", "1: write [[listener]], in two brackets: there may be several"),
+        ("listener = [1]", "1: write [[listener]] with two brackets; there can be several"),
         ("bind = \"a:1", "1:12: invalid basic string, expected `\"`"),
         ("\nutc = true\nutc = true", "3:1: duplicate key"),
         (
             "[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"a:1\"",
-            "4: the address a:1 is that of line 2 too",
+            "4: the address a:1 is already used on line 2",
         ),
-        ("[[listener]]\n[[listener]]", "2: the address 127.0.0.1:9527 is that of line 1 too"),
-        ("bind = [\"a:1\", \"a:1\"]", "1: the address a:1 is that of line 1 too"),
+        ("[[listener]]\n[[listener]]", "2: the address 127.0.0.1:9527 is already used on line 1"),
+        ("bind = [\"a:1\", \"a:1\"]", "1: the address a:1 is already used on line 1"),
         (
             "[[listener]]\nname = \"x\"\nbind = \"a:1\"\n[[listener]]\nname = \"x\"",
-            "4: the name x is that of line 1 too",
+            "4: the name x is already used on line 1",
         ),
     ];
     for (text, said) in cases {
@@ -181,7 +178,7 @@ fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
         assert_eq!(error.lines().count(), 1, "{error}");
     }
     let error = file("").settings(b"utc = true\n\xff").unwrap_err().to_string();
-    assert_eq!(error, "/etc/countersign/garden.toml:2: this is no UTF-8");
+    assert_eq!(error, "/etc/countersign/garden.toml:2: not valid UTF-8");
 }
 
 #[test]
@@ -206,7 +203,14 @@ fn a_mode_is_octal_and_other_numbers_are_what_they_are() {
 #[test]
 fn what_is_one_listeners_is_not_typed_for_several() {
     let text = "[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"b:1\"";
-    for (typed, said) in [("--bind c:1", "--bind is for one"), ("--name x", "--name is for one")] {
+    for (typed, said) in [
+        ("--bind c:1", "--bind applies to one"),
+        (
+            "--name x",
+            "--name applies \
+                            to one",
+        ),
+    ] {
         let error = file(typed).settings(text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(said) && error.contains("write "), "{error}");
         let one = file(typed).settings(b"[[listener]]\nbind = \"a:1\"");
@@ -274,12 +278,12 @@ fn no_listener_has_the_address_of_the_pages() {
     for (text, said) in [
         (
             "admin = \"127.0.0.1:9527\"\nbind = [\"a:1\", \"127.0.0.1:9527\"]",
-            "2: the address 127.0.0.1:9527 is that of --admin too",
+            "2: the address 127.0.0.1:9527 is also the --admin address",
         ),
-        ("admin = \"127.0.0.1:9527\"", "1: the address 127.0.0.1:9527 is that of --admin too"),
+        ("admin = \"127.0.0.1:9527\"", "1: the address 127.0.0.1:9527 is also the --admin address"),
         (
             "admin = \"unix:a\"\n[[listener]]\nbind = \"unix:a\"",
-            "3: the address unix:/etc/countersign/a is that of --admin too",
+            "3: the address unix:/etc/countersign/a is also the --admin address",
         ),
     ] {
         let error = read(text).unwrap_err();

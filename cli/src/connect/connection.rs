@@ -153,7 +153,7 @@ impl<'a> Connection<'a> {
             if self.connect.retry == 0 || !is_passing(&error) {
                 return Err(failure);
             }
-            say(&format_args!("{failure}; connecting anew"));
+            say(&format_args!("{failure}; reconnecting"));
         }
         self.open()
     }
@@ -296,9 +296,9 @@ impl<'a> Connection<'a> {
         ended.map_err(|error| self.failed(&error))?;
         stderr().line(match self.protocol.dialect() {
             Dialect::Countersign | Dialect::Multiprocessing => {
-                "the server holds the key, and has taken our proof"
+                "the server holds the key and has accepted the client's proof"
             }
-            _ => "the proof was sent; the verdict stays with the server",
+            _ => "the proof was sent; the server does not report whether it accepts it",
         });
         Ok(())
     }
@@ -314,7 +314,7 @@ impl<'a> Connection<'a> {
             let failure = Failure::client(&self.connect.address, &error);
             let pause = if is_passing(&error) { backoff.pause()? } else { None };
             let Some(pause) = pause else { return Err(failure) };
-            say(&format_args!("{failure}; trying again in {} ms", pause.as_millis()));
+            say(&format_args!("{failure}; retrying in {} ms", pause.as_millis()));
             system::sleep(pause);
         }
     }
@@ -342,7 +342,7 @@ impl<'a> Connection<'a> {
     fn failed(&self, error: &ClientError) -> Failure {
         let address = &self.connect.address;
         let cut = |how: &dyn Display| {
-            Failure::new(Kind::Unavailable, format!("{address}: the connection was cut: {how}"))
+            Failure::new(Kind::Unavailable, format!("{address}: the connection was lost: {how}"))
         };
         match error {
             ClientError::Io(error) if is_broken(error) => cut(&plain(error)),
@@ -357,7 +357,7 @@ impl<'a> Connection<'a> {
     fn explained(&self, failure: Failure) -> Failure {
         match self.connect.retry {
             0 => failure,
-            _ => failure.and("the message may have been received, so it isn't sent again"),
+            _ => failure.and("the message may have been received, so it is not sent again"),
         }
     }
 }

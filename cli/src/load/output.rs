@@ -104,7 +104,7 @@ fn asked(report: &Report) -> String {
 }
 
 fn limited(report: &Report) -> &'static str {
-    if report.busy > BUSY { ": the load was limited by itself, not by the server" } else { "" }
+    if report.busy > BUSY { ": the load generator was the limit, not the server" } else { "" }
 }
 
 fn histogram(latencies: &Latencies) -> String {

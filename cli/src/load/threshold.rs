@@ -59,11 +59,11 @@ impl Figure {
     fn shown(self, value: f64) -> String {
         match self {
             _ if value.is_infinite() => {
-                "never reached: too many messages have no answer".to_owned()
+                "never reached: too many messages were not answered".to_owned()
             }
             Self::Percentile(_) | Self::Mean | Self::Max => format!("{:.3} ms", value * 1e3),
             Self::Errors | Self::Success => format!("{:.3}%", value * 1e2),
-            Self::Rate => format!("{value:.0} a second"),
+            Self::Rate => format!("{value:.0}/s"),
         }
     }
 }
@@ -93,7 +93,7 @@ impl FromStr for Threshold {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong =
-            || format!("{text:?} is no condition; write 'p99>5ms', 'errors>0.1%' or 'rate<10k'");
+            || format!("{text:?} is not a condition; write 'p99>5ms', 'errors>0.1%' or 'rate<10k'");
         let at = text.find(['<', '>']).ok_or_else(wrong)?;
         let (name, bound) = (text[..at].trim(), text[at + 1..].trim());
         let percentile =

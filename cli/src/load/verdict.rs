@@ -26,8 +26,8 @@ fn unanswered(address: &str, report: &Report) -> Failure {
     let Some((most, _)) = failed.max_by_key(|(_, count)| *count) else {
         let what = match report.connected {
             _ if report.due == 0 => "no message was due",
-            0 => "no handshake was over",
-            _ => "no reply came",
+            0 => "no handshake was completed",
+            _ => "no reply arrived",
         };
         let time = report.elapsed.as_secs_f64();
         let text = format!("{address}: nothing was answered: {what} in {time:.1} s");

@@ -193,18 +193,18 @@ impl Ping {
             Check::Handshake => {
                 // Whether anybody behind it takes that is no matter here.
                 let _ = client.finish();
-                Ok("its target wasn't asked: ")
+                Ok("target not checked: ")
             }
             Check::Verdict => {
                 client.finish()?;
                 client.receive()?;
-                Ok("the proof was sent, the verdict stays there: ")
+                Ok("proof sent, its result is unknown: ")
             }
             Check::Stay => {
                 client.set_timeout(Some(MOMENT.min(self.timeout)));
                 match client.receive() {
-                    Err(ClientError::Timeout) => Ok("connected, nothing more is known: "),
-                    Ok(Some(_)) => Ok("connected and greeted, nothing more is known: "),
+                    Err(ClientError::Timeout) => Ok("connected, nothing else was checked: "),
+                    Ok(Some(_)) => Ok("connected and received data, nothing else was checked: "),
                     Ok(None) => Err(ClientError::Closed),
                     Err(error) => Err(error),
                 }
@@ -237,8 +237,8 @@ fn refuse_beside(source: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let text = format!(
-        "{source} says by itself what to ping and how to speak to it; leave out {}, or write an \
-         ADDRESS instead of {source}",
+        "{source} already says what to ping and how; remove {}, or use an ADDRESS instead of \
+         {source}",
         idle.join(", ")
     );
     Err(Failure::new(Kind::Usage, text))

@@ -125,7 +125,7 @@ pub(super) fn argv_of(pid: u32) -> Result<Vec<OsString>, Failure> {
         Path::new(&argv[0]).file_name().is_some_and(|name| name == "countersign")
     };
     let ours = [own].into_iter().chain(children).find(is_ours);
-    ours.ok_or_else(|| failed("it is another program than countersign, and so are its children"))
+    ours.ok_or_else(|| failed("neither it nor one of its children is countersign"))
 }
 
 fn cmdline(pid: u32) -> io::Result<Vec<OsString>> {
@@ -142,7 +142,10 @@ fn reachable(bind: &str) -> Result<Vec<Address>, Failure> {
     for address in &mut addresses {
         let Address::Ip(ip) = address else { continue };
         if ip.port() == 0 {
-            let text = format!("{bind} is any free port, and nobody says which; write its number");
+            let text = format!(
+                "{bind} means any free port, which is unknown here; use a fixed \
+                                port"
+            );
             return Err(Failure::new(Kind::Configuration, text));
         }
         *ip = match *ip {

@@ -63,7 +63,7 @@ impl reload::Task for Reload {
         let sent = self.keys.try_send(Keys { ring, taken });
         self.wake();
         if sent.is_err() || takes.recv_timeout(PATIENCE).is_err() {
-            warn!("the relay has not taken the new keys after {} s", PATIENCE.as_secs());
+            warn!("the relay has not applied the new keys after {} s", PATIENCE.as_secs());
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Daemon {
             if let Some(publisher) = &self.publisher {
                 publisher.turn(&self.relay);
             }
-            let stopping = "stopping: what is open is carried to its end";
+            let stopping = "stopping: open connections continue to their end";
             self.manager.turn(self.is_stopping, stopping, || true);
         }
         let Counters { accepted, bytes_in, bytes_out, .. } = &self.relay.shared.counters;

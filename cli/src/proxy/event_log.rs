@@ -86,7 +86,8 @@ impl EventLog {
             }
             (CloseCause::NoKey(reason), _) => (&mut self.refused, reason.to_string()),
             (CloseCause::Truncated | CloseCause::Secure(_), Role::Client) if !is_open => {
-                let text = "refused: the far end hung up inside the handshake; does it speak \
+                let text = "refused: the far end closed the connection during the handshake; does \
+                            it speak \
                             countersign/1?";
                 (&mut self.refused, text.to_owned())
             }
@@ -116,7 +117,7 @@ impl EventLog {
         if let Some(suppressed) = self.throttled.allows(now) {
             let address = from.ip().map_or_else(|| from.to_string(), |ip| ip.to_string());
             let received = if admission == Admission::Delay { "delayed" } else { "refused" };
-            warn!(address:% = address; "throttled: newcomers are {received}{suppressed}");
+            warn!(address:% = address; "throttled: new connections are {received}{suppressed}");
         }
     }
 
@@ -124,7 +125,7 @@ impl EventLog {
     pub(super) fn lookup_failed(&mut self, now: Instant, reason: &io::Error) {
         if let Some(suppressed) = self.lookups.allows(now) {
             let reason = plain(reason);
-            warn!("cannot look up the target: {reason}; its last addresses are used{suppressed}");
+            warn!("cannot look up the target: {reason}; using its last addresses{suppressed}");
         }
     }
 
@@ -143,7 +144,7 @@ impl EventLog {
 /// Both ends have proved themselves.
 pub(super) fn opened(info: PairInfo, key: &str) {
     let PairInfo { role, address, number, .. } = info;
-    let text = if role == Role::Client { "the far end has proved itself" } else { "let in" };
+    let text = if role == Role::Client { "the far end has authenticated" } else { "let in" };
     debug!(peer:% = address, conn = number, key; "{text}");
 }
 
@@ -170,8 +171,10 @@ impl fmt::Display for CloseCause {
         match self {
             Self::Finished => f.write_str("finished"),
             Self::Truncated => f.write_str("cut"),
-            Self::Plain(error) => write!(f, "the plain end broke: {}", plain(error)),
-            Self::Secure(error) => write!(f, "the far end broke: {}", plain(error)),
+            Self::Plain(error) => write!(f, "the plain connection failed: {}", plain(error)),
+            Self::Secure(error) => {
+                write!(f, "the countersign/1 connection failed: {}", plain(error))
+            }
             Self::Refused(refusal) => f.write_str(refusal.name()),
             Self::Unreachable(error) | Self::Unavailable(error) => f.write_str(&plain(error)),
             Self::NoKey(error) => error.fmt(f),

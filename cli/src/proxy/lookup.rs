@@ -98,7 +98,10 @@ impl Lookup {
             }
             Ok(Err(error)) => Some(error),
             Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => Some(io::Error::other("the resolver has gone")),
+            Err(TryRecvError::Disconnected) => Some(io::Error::other(
+                "the resolver thread has \
+                ended",
+            )),
         };
         resolver.is_asked = false;
         Some(Answer { addresses: Arc::clone(&self.known), failure })

@@ -109,11 +109,11 @@ struct Records;
 
 fn dialect(name: &str) -> Result<Dialect, &'static str> {
     let right = name == Dialect::Countersign.name();
-    right.then_some(Dialect::Countersign).ok_or("a proxy carries records, which countersign/1 has")
+    right.then_some(Dialect::Countersign).ok_or("a proxy always speaks countersign/1")
 }
 
 fn records(when: &str) -> Result<Records, &'static str> {
-    (when == "required").then_some(Records).ok_or("a proxy carries records, always: required")
+    (when == "required").then_some(Records).ok_or("a proxy always requires records")
 }
 
 impl Tunnel {

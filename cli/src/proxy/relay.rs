@@ -219,7 +219,7 @@ impl Relay {
         let protocol = &self.shared.protocol;
         let revoked = self.slots(|pair| pair.session.is_revoked(protocol));
         if !revoked.is_empty() {
-            info!("{} connections are closed, whose keys have gone or run out", revoked.len());
+            info!("closing {} connections whose keys are no longer valid", revoked.len());
         }
         for slot in revoked {
             self.visit(slot, |_, _| Visit::Over(CloseCause::Revoked));

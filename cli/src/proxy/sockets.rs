@@ -22,7 +22,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> io::Result<Vec<TcpListener>> {
     let addresses = name.to_addresses()?;
     if addresses.iter().any(|address| address.ip().is_none()) {
-        let text = "a proxy does not listen at Unix sockets";
+        let text = "a proxy does not listen on Unix sockets";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses)?;

@@ -91,8 +91,8 @@ impl KeyFileEdit {
 
 fn taken(path: &Path, id: &str) -> Failure {
     let text = format!(
-        "{}: the id {id} is on the ring already; choose another id, or have `countersign keys \
-         rotate {id}` add a fresh key in its place",
+        "{}: there is already a key {id}; choose another id, or replace the key with `countersign \
+         keys rotate {id}`",
         path.display()
     );
     Failure::new(Kind::BadKeyFile, text)
@@ -150,7 +150,7 @@ impl AtomicFile {
             }
         }
         let target = target.display();
-        Err(failed(format!("another program is changing {target}; try again when it has ended")))
+        Err(failed(format!("another program is changing {target}; try again later")))
     }
 
     /// The file at this path, if nobody else has it.
@@ -160,7 +160,7 @@ impl AtomicFile {
         let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
         let ours = file.metadata()?;
         if !ours.is_file() || ours.uid() != geteuid().as_raw() || ours.nlink() > 1 {
-            return Err(io::Error::other("it isn't a file of ours; remove it"));
+            return Err(io::Error::other("it is not a regular file of this user; remove it"));
         }
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => return Ok(None),

@@ -63,7 +63,8 @@ impl RingRole {
                 let directory = quoted(&directory.display().to_string());
                 // The whole id, and no pattern: neither garden-2 nor gardens comes along.
                 format!(
-                    "copy the line of a key over a secure channel from the server's ring, such as \
+                    "copy the line of a key over a secure channel from the server's key file, \
+                     such as \
                      with `(umask 077; mkdir -p {directory}; ssh SERVER \"awk '\\$1 == \\\"ID\\\"' \
                      FILE\" >>{shown})`"
                 )

@@ -84,6 +84,6 @@ pub(super) fn warn_of_unknown_zone() {
         .iter()
         .any(|directory| Path::new(directory).join(name).is_file());
     if !(name.is_empty() || name == "UTC" || posix || found) {
-        warn!("the time zone {name} in TZ isn't known here: stamps are in UTC");
+        warn!("unknown time zone {name} in TZ: timestamps are in UTC");
     }
 }

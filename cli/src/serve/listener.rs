@@ -112,11 +112,12 @@ impl ListenerArgs {
         let serving = self.protocol.dialects().flat_map(|dialect| ring.serving(dialect));
         for key in serving.filter(|key| key.is_short()) {
             let id = key.id();
-            warn!(key:% = id; "the key has fewer than 16 bytes: who sees a proof can guess it");
+            warn!(key:% = id; "the key has fewer than 16 bytes: anyone who sees a proof can guess \
+                               it");
         }
         let protocol = self.protocol.protocol(ring)?;
         if self.protocol.may_be_plain() {
-            warn!("where records are left out, whoever relays the handshake owns the connection");
+            warn!("without records, a relay of the handshake can take over the connection");
         }
         self.protocol.check(&protocol, RingRole::Server)?;
         Ok(protocol)

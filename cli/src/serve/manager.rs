@@ -34,7 +34,7 @@ impl Beside for ManagerHook {
         let workers = &self.workers;
         // All are called, or a stuck one would spare the rest.
         let are_alive = || workers.iter().filter(|worker| !worker.has_turned()).count() == 0;
-        let stopping = "stopping: what has arrived is answered";
+        let stopping = "stopping: answering what has arrived";
         self.manager.turn(server.is_draining(), stopping, are_alive);
         Ok(())
     }

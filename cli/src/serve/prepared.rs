@@ -58,7 +58,7 @@ impl PreparedListener {
 
     fn new(args: ListenerArgs, limits: Limits, missing: MissingRing) -> Result<Self, Failure> {
         if args.bind.is_empty() {
-            return Err(Failure::new(Kind::Usage, "bind: write one address at least"));
+            return Err(Failure::new(Kind::Usage, "bind: write at least one address"));
         }
         let (ring, made) = args.ring(missing)?;
         let protocol = args.protocol(ring)?;
@@ -230,7 +230,7 @@ fn serves(args: &ListenerArgs) -> String {
     let protocol = &args.protocol;
     let mac = match protocol.dialect() {
         Dialect::Raw | Dialect::Hex => format!(" ({})", protocol.mac.name()),
-        Dialect::Multiprocessing if protocol.rhel => " (sha256, and that of Red Hat)".to_owned(),
+        Dialect::Multiprocessing if protocol.rhel => " (sha256, and Red Hat's)".to_owned(),
         Dialect::Multiprocessing if protocol.mac != Mac::Sha256 => {
             format!(" (sha256 and {})", protocol.mac.name())
         }
@@ -265,7 +265,7 @@ fn keys(
     let ids = ring.keys().filter(serves).map(Key::id).collect::<Vec<_>>().join(", ");
     Ok(Some(match made {
         Some(CreatedRing::Now(print)) => format!("{path} (new, with the key {ids} {print})"),
-        Some(CreatedRing::Later) => format!("{path} (not there yet; serve makes it)"),
+        Some(CreatedRing::Later) => format!("{path} (does not exist yet; serve creates it)"),
         None => format!("{path} ({ids})"),
     }))
 }

@@ -85,7 +85,7 @@ impl Task for Reload {
         // A newcomer finds what the log says, by whichever worker it comes.
         let late = (0..workers).find(|_| takes.recv_timeout(PATIENCE).is_err());
         if late.is_some() {
-            warn!("a worker has not taken the new settings after {} s", PATIENCE.as_secs());
+            warn!("a worker has not applied the new settings after {} s", PATIENCE.as_secs());
         }
         Ok(())
     }

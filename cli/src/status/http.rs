@@ -49,7 +49,7 @@ impl StatusPage {
         match report.program == PROGRAM {
             // It parsed as JSON, so it is valid UTF-8.
             true => Ok(Self { text: String::from_utf8_lossy(body).into_owned(), report }),
-            false => Err("its answer is another program's".into()),
+            false => Err("its answer comes from another program".into()),
         }
     }
 }
@@ -73,9 +73,11 @@ fn not_admin(address: &str, why: &dyn Display) -> Failure {
 /// Failures to connect are reported as `connect` reports them.
 fn client_error(error: io::Error) -> ClientError {
     match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            ClientError::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer came in time"))
-        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ClientError::Io(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "no answer within the time \
+                limit",
+        )),
         _ => ClientError::Io(error),
     }
 }
@@ -129,13 +131,13 @@ mod tests {
         assert_eq!(understood(&whole), Ok(report()));
         let other = text.replace("\"program\":\"countersign\"", "\"program\":\"other\"");
         let cases = [
-            (String::new(), "it hung up"),
+            (String::new(), "it closed the connection"),
             ("220 mail.example ESMTP\r\n".to_owned(), "it doesn't speak HTTP"),
             ("HTTP/1.1 200 OK\r\nA".to_owned(), "it doesn't speak HTTP"),
             ("HTTP/1.0 404 Not\r\n\r\nno \x1b such\nx".to_owned(), "answers 404 no \u{1b} such"),
             (whole[..whole.len() - 1].to_owned(), "truncated"),
             ("HTTP/1.1 200 OK\r\n\r\n{\"a\": 1}".to_owned(), "not a report"),
-            (format!("HTTP/1.1 200 OK\r\n\r\n{other}"), "another program's"),
+            (format!("HTTP/1.1 200 OK\r\n\r\n{other}"), "another program"),
         ];
         for (answer, said) in cases {
             let error = understood(&answer).unwrap_err();

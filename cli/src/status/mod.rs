@@ -72,7 +72,7 @@ impl Status {
                 // There was an admin listener before, so the server is being restarted.
                 Err(failure) if before.is_some() => {
                     if is_reachable {
-                        stderr().line(format_args!("countersign: {failure}; trying again"));
+                        stderr().line(format_args!("countersign: {failure}; retrying"));
                     }
                     is_reachable = false;
                 }

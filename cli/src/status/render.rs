@@ -73,7 +73,7 @@ impl Renderer {
         self.row("memory", line);
         let descriptors = process.open_descriptors.zip(process.max_descriptors);
         let figures = [
-            process.cpu_seconds.map(|seconds| format!("{seconds:.2} s of processor")),
+            process.cpu_seconds.map(|seconds| format!("{seconds:.2} s of CPU time")),
             process.threads.map(|threads| counted(threads, "thread")),
             descriptors.map(|(open, max)| format!("{open} of {max} descriptors")),
         ];

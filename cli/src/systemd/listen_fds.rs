@@ -102,7 +102,7 @@ fn listening(passed: &mut ListenFd, index: usize) -> Option<OwnedFd> {
 
 fn no_listener(index: usize, name: &str) -> Failure {
     let text = format!(
-        "socket {} that was passed ({name}) is no stream socket that listens; in the socket unit, \
+        "the passed socket {} ({name}) is not a listening stream socket; in the socket unit, \
          write ListenStream= and Accept=no",
         index + 1
     );
@@ -112,8 +112,8 @@ fn no_listener(index: usize, name: &str) -> Failure {
 fn nobodys(name: &str, names: &[Option<&str>]) -> Failure {
     let names: Vec<&str> = names.iter().copied().flatten().collect();
     let text = format!(
-        "a socket named {name} was passed, and no listener has that name; in the socket unit, \
-         write FileDescriptorName= with that of a listener ({})",
+        "a socket named {name} was passed, but no listener has that name; in the socket unit, set \
+         FileDescriptorName= to the name of a listener ({})",
         names.join(", ")
     );
     Failure::new(Kind::Configuration, text)

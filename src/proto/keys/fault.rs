@@ -32,20 +32,21 @@ pub enum KeyError {
     TooMany(Dialect),
 }
 
-const MIXED: &str = "a Python that is led astray signs what a server of raw or hex has drawn, so \
-                     no key serves multiprocessing beside these; give each a key of its own";
+const MIXED: &str = "a Python program can be tricked into signing the challenge of a raw or hex \
+                     server, so a key for multiprocessing can't be for raw or hex too; use \
+                     separate keys";
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadId => {
-                write!(f, "an id is one printable word of 1 to {ID_MAX} bytes; give it another")
+                write!(f, "an id is one printable word of 1 to {ID_MAX} bytes; choose another")
             }
             Self::EmptySecret => f.write_str("the secret is empty; use 32 random bytes"),
             Self::TooShort => write!(
                 f,
                 "the secret has fewer than {SHORT} bytes, too few for countersign/1; use 32 random \
-                 bytes, or give the key to the dialects raw and hex alone"
+                 bytes, or use the key for raw and hex only"
             ),
             Self::MixedDialects => f.write_str(MIXED),
             Self::BadAudience => {
@@ -55,15 +56,15 @@ impl fmt::Display for KeyError {
                 f.write_str("the key expires before it becomes valid; change one of the dates")
             }
             Self::DuplicateId(id) => {
-                write!(f, "the id {id} is on the ring already; give one of them another")
+                write!(f, "the id {id} is used twice; change one of them")
             }
             Self::DuplicateSecret(id) => {
-                write!(f, "the secret is that of the key {id}; remove one of them")
+                write!(f, "the key {id} has the same secret; remove one of them")
             }
             Self::TooMany(dialect) => write!(
                 f,
-                "more than {KEYS_TRIED_MAX} keys serve {dialect}, and each is tried for every \
-                 proof; take {dialect} from the dialects of one"
+                "more than {KEYS_TRIED_MAX} keys are for {dialect}, and each is tried for every \
+                 proof; remove {dialect} from the dialects of one"
             ),
         }
     }

@@ -235,7 +235,7 @@ pub(crate) mod tests {
         };
         let mut eight = ring((0..8).map(raw));
         let error = eight.add(raw(8)).unwrap_err().to_string();
-        assert!(error.starts_with("more than 8 keys serve raw"), "{error}");
+        assert!(error.starts_with("more than 8 keys are for raw"), "{error}");
         ring((0..99).map(|n| key(n, &format!("sixteen-bytes-{n:04}"))));
     }
 

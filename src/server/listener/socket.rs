@@ -213,7 +213,7 @@ pub(in crate::server) fn prepare(
     options: &Options,
     limits: &Limits,
 ) -> io::Result<Address> {
-    let stranger = || io::Error::new(io::ErrorKind::InvalidInput, "this is no stream socket");
+    let stranger = || io::Error::new(io::ErrorKind::InvalidInput, "not a stream socket");
     let address = Address::from_system(&socket.local_addr()?).ok_or_else(stranger)?;
     socket.set_nonblocking(true)?;
     if address.ip().is_some() {
@@ -241,14 +241,13 @@ fn explained(address: &Address, error: &io::Error) -> io::Error {
     let is_ip = address.ip().is_some();
     let remedy = match error.kind() {
         AddrInUse if is_ip => {
-            "; another program or another listener of this one has the port, stop it or take \
-             another port"
+            "; another program or another listener uses the port; stop it or use another port"
         }
-        AddrInUse => "; another program listens there, stop it or take another path",
-        AlreadyExists => "; move it away, or take another path",
-        NotFound => "; make the directory first",
-        PermissionDenied if is_ip => "; ports below 1024 are the administrator's",
-        PermissionDenied => "; the directory, or what lies there, is another user's",
+        AddrInUse => "; another program listens there; stop it or use another path",
+        AlreadyExists => "; move it away, or use another path",
+        NotFound => "; create the directory first",
+        PermissionDenied if is_ip => "; ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        PermissionDenied => "; the directory or the file belongs to another user",
         AddrNotAvailable if is_ip => "; no interface of this machine has the address",
         _ => "",
     };

@@ -56,7 +56,7 @@ impl SocketFile {
 fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     if !found.file_type().is_socket() {
-        let text = "what lies there is no socket";
+        let text = "the existing file is not a socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     let knock = Socket::new(Domain::UNIX, Type::STREAM, None)?;

@@ -79,12 +79,12 @@ fn wrong_proofs_delay_and_then_refuse_those_of_their_network() {
         breaks(&wrong.dial(), b"hello");
         server.err.with("WARN  refused: wrong-proof");
     }
-    server.err.with("WARN  throttled: newcomers are delayed address=127.0.0.1");
+    server.err.with("WARN  throttled: new connections are delayed address=127.0.0.1");
     assert_eq!(ask(&right.dial(), "hello"), "hello\n");
     for _ in 0..2 {
         breaks(&wrong.dial(), b"hello");
     }
-    server.err.with("WARN  throttled: newcomers are refused address=127.0.0.1");
+    server.err.with("WARN  throttled: new connections are refused address=127.0.0.1");
     breaks(&right.dial(), b"hello");
     assert_eq!(says(&server, "throttled"), 1);
     // Another network is another matter.

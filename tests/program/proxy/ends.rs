@@ -64,7 +64,7 @@ fn a_proxy_that_is_killed_leaves_no_stream_that_looks_whole() {
         // Its own plain leg, and the one behind the other proxy.
         is_reset(&stream);
         assert_eq!(target.ended().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-        alive.err.with("closed: the far end broke");
+        alive.err.with("closed: the countersign/1 connection failed");
     }
 }
 
@@ -155,8 +155,8 @@ fn a_plain_end_that_breaks_breaks_the_other_one() {
     stream.read_exact(&mut [0; 7]).unwrap();
     reset(stream);
     assert_eq!(target.ended().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-    chain.client.err.with("closed: the plain end broke");
-    chain.server.err.with("closed: the far end broke");
+    chain.client.err.with("closed: the plain connection failed");
+    chain.server.err.with("closed: the countersign/1 connection failed");
     // And the other way round.
     let target = Target::new(|mut stream| {
         stream.read_exact(&mut [0; 7])?;

@@ -73,7 +73,7 @@ fn a_unix_socket_is_neither_target_nor_listener() {
     let home = Home::with_keys(KEY);
     for (listen, to, said) in [
         ("127.0.0.1:0", "unix:/tmp/a", "a connection to a unix socket can't be reset"),
-        ("unix:/tmp/a", "127.0.0.1:1", "a proxy does not listen at Unix sockets"),
+        ("unix:/tmp/a", "127.0.0.1:1", "a proxy does not listen on Unix sockets"),
     ] {
         let line = format!("proxy --role server --listen {listen} --to {to}");
         home.run(&line, "").failed(69, &[said, "write HOST:PORT"]);

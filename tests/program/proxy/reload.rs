@@ -52,7 +52,7 @@ fn whose_key_has_gone_is_cut_unless_it_is_said_otherwise() {
         home.write(".config/countersign/keys", "new  text:another-sixteen-bytes\n");
         server.signal("HUP");
         if is_cut {
-            server.err.with("INFO  1 connections are closed, whose keys have gone");
+            server.err.with("INFO  closing 1 connections whose keys are no longer valid");
             is_reset(&stream);
             assert!(target.ended().is_err());
         } else {
@@ -99,6 +99,6 @@ fn a_stream_whose_key_runs_out_is_cut_then() {
     let other = "other  text:another-sixteen-bytes\n";
     home.write(".config/countersign/keys", format!("{line}{other}"));
     server.signal("HUP");
-    server.err.with("whose keys have gone or run out");
+    server.err.with("whose keys are no longer valid");
     is_reset(&stream);
 }

@@ -90,7 +90,7 @@ fn who_has_not_been_let_in_does_not_hold_up_the_end() {
     server.signal("TERM");
     let mut heard = Vec::new();
     visitor.read_to_end(&mut heard).unwrap();
-    assert_eq!(heard[32..], [5, 0, 0, 1, 3], "busy or about to stop");
+    assert_eq!(heard[32..], [5, 0, 0, 1, 3], "busy or stopping");
     drop(visitor);
     assert_eq!(server.end().code, Some(0));
 }

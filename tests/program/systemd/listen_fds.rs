@@ -99,7 +99,7 @@ fn each_listener_gets_the_sockets_of_its_name() {
     for sockets in ["echoes=tcp other=tcp", "x=tcp y=tcp z=tcp"] {
         let Some(child) = activated(&home, sockets, &line) else { return };
         let said = "a socket named ";
-        let remedy = "FileDescriptorName= with that of a listener (stamps, echoes)";
+        let remedy = "FileDescriptorName= to the name of a listener (stamps, echoes)";
         finish(child, b"").failed(78, &[said, remedy]);
     }
 }
@@ -149,11 +149,11 @@ fn sockets_of_another_process_are_not_ours() {
 #[test]
 fn what_is_no_listener_is_refused_with_the_remedy() {
     let home = Home::new();
-    let said = "is no stream socket that listens; in the socket unit, write ListenStream=";
+    let said = "is not a listening stream socket; in the socket unit, write ListenStream=";
     for (sockets, which) in [
-        ("a=udp", "socket 1 that was passed (a)"),
-        ("a=tcp b=udp", "socket 2 that was passed (b)"),
-        ("a=bound", "socket 1 that was passed (a)"),
+        ("a=udp", "the passed socket 1 (a)"),
+        ("a=tcp b=udp", "the passed socket 2 (b)"),
+        ("a=bound", "the passed socket 1 (a)"),
     ] {
         let Some(child) = activated(&home, sockets, "serve --dialect open") else { return };
         finish(child, b"").failed(78, &[which, said]);
