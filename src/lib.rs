@@ -22,6 +22,7 @@
 //!   A closure is a service.
 //! - [`Client`] is the other end, with blocking calls.
 //! - [`Loopback`] tests a service without sockets.
+//! - `testing`, behind the feature of that name, is a server in memory with a clock of the test's.
 //! - [`Session`] is the protocol of one connection without a socket, for your own event loop.
 //! - [`manual`] is the manual: [protocol](manual::protocol), [embedding](manual::embedding),
 //!   [operations](manual::operations), [python](manual::python),
@@ -49,6 +50,8 @@ pub mod reactor;
 pub mod server;
 pub mod services;
 pub mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[doc(hidden)]
 pub mod unix_time;
 

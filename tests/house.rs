@@ -40,6 +40,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("client", 2),
     ("reactor", 0),
     ("server", 3),
+    ("testing", 4),
 ];
 
 /// What only some places may use.

@@ -5,19 +5,15 @@
 //! `tests/vectors/generate.py`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
-#[path = "mutual/test_server.rs"]
-mod test_server;
-
 use countersign::server::net::Readiness;
+use countersign::testing::TestServer;
 use countersign::{
-    CloseReason, Dialect, Event, Framing, Key, KeyRing, Limits, Protection, Protocol, Refusal,
-    RefusalCode, Reply, RingSecrets, Session,
+    CloseReason, Dialect, Event, Framing, Key, KeyRing, Limits, Listener, Protection, Protocol,
+    Refusal, RefusalCode, Reply, RingSecrets, Session,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
-
-use crate::test_server::TestServer;
 
 /// A case, with the defaults filled in.
 struct Case {
@@ -360,26 +356,28 @@ fn every_case_of_the_clock_comes_out_byte_for_byte() {
         }
         played += 1;
         let nobody = |_: &[u8], _: &mut Reply<'_>| panic!("nobody is let in");
-        let mut server = TestServer::new(case.protocol(), Limits::default(), nobody);
-        let line = server.connect(array(&case.bytes("sg")));
+        let mut server =
+            TestServer::new([Listener::new(case.protocol(), Limits::default())], nobody).unwrap();
+        server.engine.net_mut().draw_next(array(&case.bytes("sg")));
+        let line = server.connect();
         if is_busy {
             server.arrive(&line, &case.input());
             server.engine.drain(server.now);
             server.work();
         } else {
-            case.list("in").iter().for_each(|piece| server.say(&line, piece));
-            server.wait(Limits::default().handshake_timeout);
+            case.list("in").iter().for_each(|piece| server.send(&line, piece));
+            server.pass(Limits::default().handshake_timeout);
         }
         let name = case.text("name");
         if is_busy {
             // What has arrived is answered; then the refusal stands in place of the acceptance.
-            let (to_client, out) = (line.borrow().to_client.clone(), case.bytes("out"));
+            let (to_client, out) = (line.written(), case.bytes("out"));
             assert!(to_client.starts_with(&out[..32]) && to_client.ends_with(&out[32..]), "{name}");
         } else {
-            assert_eq!(line.borrow().to_client, case.bytes("out"), "{name}");
+            assert_eq!(line.written(), case.bytes("out"), "{name}");
         }
         // What was written is taken before the connection goes.
-        assert!(line.borrow().is_shut || line.borrow().is_closed, "{name}");
+        assert!(line.is_shut(), "{name}");
         server.report(&line, Readiness { failed: true, ..Readiness::default() });
         server.work();
         let why = if is_busy {

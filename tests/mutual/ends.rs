@@ -1,7 +1,9 @@
 //! Both ends of a connection, without a socket between them.
 
+use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{
-    Dialect, Event, Exporter, Key, KeyRing, Protection, Protocol, Refusal, RingSecrets, Session,
+    Dialect, Event, Exporter, Key, KeyRing, Limits, Listener, Protection, Protocol, Refusal,
+    RingSecrets, Service, Session,
 };
 
 use crate::forger::Direction;
@@ -33,6 +35,21 @@ pub(crate) fn server() -> Protocol {
 
 pub(crate) fn client() -> Protocol {
     Protocol::new(Dialect::Countersign, ring("k1", SECRET, CLIENT_SEED))
+}
+
+/// A server in memory with one listener.
+pub(crate) fn in_memory<S: Service>(
+    protocol: Protocol,
+    limits: Limits,
+    service: S,
+) -> TestServer<S> {
+    TestServer::new([Listener::new(protocol, limits)], service).unwrap()
+}
+
+/// Connects, and has the server draw this nonce for it.
+pub(crate) fn connect<S: Service>(server: &mut TestServer<S>, nonce: [u8; 32]) -> MemoryPeer {
+    server.engine.net_mut().draw_next(nonce);
+    server.connect()
 }
 
 /// Both ends, the client's first, with as much protection.

@@ -11,4 +11,3 @@ mod pings;
 mod properties;
 mod records;
 mod strangers;
-mod test_server;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use countersign::{CloseReason, Limits, Refusal, Reply};
 
-use crate::ends::{CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, client, server};
+use crate::ends::{
+    CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, client, in_memory, server,
+};
 use crate::forger::{CLOSE, DATA, Forger, PING, PONG};
 use crate::keys::enter;
-use crate::test_server::TestServer;
 
 fn echo(message: &[u8], reply: &mut Reply<'_>) {
     reply.message(message);
@@ -60,31 +61,31 @@ fn nothing_follows_our_good_bye_and_what_comes_behind_it_is_still_heard() {
 #[test]
 fn a_flood_of_pings_is_kept_in_bounds_and_every_one_is_echoed() {
     const PINGS: usize = 5_000;
-    let mut server = TestServer::new(server(), Limits::default(), echo);
+    let mut server = in_memory(server(), Limits::default(), echo);
     let (line, mut forger) = enter(&mut server, SERVER_NONCE);
-    line.borrow_mut().room = 0;
+    line.set_room(0);
     let mut flood = Vec::new();
     for number in 0..PINGS {
         let kind = if number % 100 == 99 { DATA } else { PING };
         flood.extend(forger.to_server.record(kind, number.to_string().as_bytes()));
     }
     // As much as it will read, and it keeps to its sum whatever is on its way.
-    server.say(&line, &flood);
+    server.send(&line, &flood);
     let max = server.engine.memory_max().buffered_per_connection;
     assert!(
         (1..=max).contains(&server.engine.bytes_buffered()),
         "{}",
         server.engine.bytes_buffered()
     );
-    assert_eq!(line.borrow().to_client, []);
+    assert_eq!(line.written(), []);
     let mut heard = Vec::new();
     for _ in 0..PINGS {
-        line.borrow_mut().room = 1000;
+        line.set_room(1000);
         let ready = countersign::server::net::Readiness { writable: true, ..Default::default() };
         server.report(&line, ready);
         server.work();
         assert!(server.engine.bytes_buffered() <= max);
-        heard.append(&mut line.borrow_mut().to_client);
+        heard.extend(line.take());
     }
     let records = forger.to_client.open(&heard);
     assert_eq!(records.len(), PINGS);
@@ -96,7 +97,7 @@ fn a_flood_of_pings_is_kept_in_bounds_and_every_one_is_echoed() {
 
 #[test]
 fn pings_count_in_a_visit_and_keep_nobody_else_waiting() {
-    let mut server = TestServer::new(server(), Limits::default(), echo);
+    let mut server = in_memory(server(), Limits::default(), echo);
     let (flooder, mut flood) = enter(&mut server, SERVER_NONCE);
     let (polite, mut other) = enter(&mut server, [7; 32]);
     let mut pings = Vec::new();
@@ -104,12 +105,12 @@ fn pings_count_in_a_visit_and_keep_nobody_else_waiting() {
     server.arrive(&flooder, &pings);
     server.arrive(&polite, &other.to_server.record(DATA, b"please"));
     server.engine.turn(server.now, server.wall).unwrap();
-    let said = std::mem::take(&mut polite.borrow_mut().to_client);
+    let said = polite.take();
     assert_eq!(other.to_client.open(&said), [(DATA, b"please".to_vec())]);
-    let pongs = flooder.borrow().to_client.len() / 20;
+    let pongs = flooder.written().len() / 20;
     assert!((1..5_000).contains(&pongs), "{pongs} pongs in one turn");
     server.work();
-    let said = std::mem::take(&mut flooder.borrow_mut().to_client);
+    let said = flooder.take();
     assert_eq!(flood.to_client.open(&said).len(), 5_000);
 }
 
@@ -122,16 +123,16 @@ fn a_server_hangs_up_on_what_breaks_the_rules_and_says_nothing_more() {
         (|forger| forger.to_client.record(DATA, b"x"), Refusal::BadRecord),
     ];
     for (fault, why) in faults {
-        let mut server = TestServer::new(server(), Limits::default(), echo);
+        let mut server = in_memory(server(), Limits::default(), echo);
         let (line, mut forger) = enter(&mut server, SERVER_NONCE);
         let next = forger.to_client.next;
         let said = [forger.to_server.record(DATA, b"one"), fault(&mut forger)].concat();
         forger.to_client.next = next;
-        server.say(&line, &said);
-        let heard = std::mem::take(&mut line.borrow_mut().to_client);
+        server.send(&line, &said);
+        let heard = line.take();
         assert_eq!(forger.to_client.open(&heard), [(DATA, b"one".to_vec())]);
-        assert!(line.borrow().is_shut || line.borrow().is_closed);
-        server.wait(Duration::from_secs(2));
+        assert!(line.is_shut());
+        server.pass(Duration::from_secs(2));
         assert_eq!(server.engine.counters().closed(CloseReason::Refused(why)), 1);
     }
 }
@@ -154,16 +155,16 @@ fn a_client_that_waits_for_its_acceptance_may_speak_already() {
 #[test]
 fn a_message_behind_a_ping_has_its_whole_time() {
     let limits = Limits { message_timeout: Duration::from_secs(1), ..Limits::default() };
-    let mut server = TestServer::new(server(), limits, echo);
+    let mut server = in_memory(server(), limits, echo);
     let (line, mut forger) = enter(&mut server, SERVER_NONCE);
     let ping = forger.to_server.record(PING, b"ping");
     let message = forger.to_server.record(DATA, b"slow");
-    server.say(&line, &ping[..9]);
-    server.wait(Duration::from_millis(900));
-    server.say(&line, &[&ping[9..], &message[..9]].concat());
-    server.wait(Duration::from_millis(900));
-    server.say(&line, &message[9..]);
-    let said = std::mem::take(&mut line.borrow_mut().to_client);
+    server.send(&line, &ping[..9]);
+    server.pass(Duration::from_millis(900));
+    server.send(&line, &[&ping[9..], &message[..9]].concat());
+    server.pass(Duration::from_millis(900));
+    server.send(&line, &message[9..]);
+    let said = line.take();
     let heard = [(PONG, b"ping".to_vec()), (DATA, b"slow".to_vec())];
     assert_eq!(forger.to_client.open(&said), heard);
 }

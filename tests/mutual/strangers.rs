@@ -9,10 +9,9 @@ use countersign::{
 
 use crate::ends::{
     CHALLENGE, CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_HELLO, SERVER_NONCE, SERVER_SEED,
-    ring,
+    connect, in_memory, ring,
 };
 use crate::forger::frame;
-use crate::test_server::TestServer;
 
 const OTHER: &[u8] = b"another secret of some length";
 
@@ -161,16 +160,16 @@ fn who_makes_room_for_itself_has_failed_all_the_same() {
         ..Limits::default()
     };
     let echo = |message: &[u8], reply: &mut Reply<'_>| reply.message(message);
-    let mut server = TestServer::new(Protocol::from(ring("k1", SECRET, SERVER_SEED)), limits, echo);
+    let mut server = in_memory(Protocol::from(ring("k1", SECRET, SERVER_SEED)), limits, echo);
     for guess in 0..5 {
-        let line = server.connect([guess; 32]);
+        let line = connect(&mut server, [guess; 32]);
         let call = End::client(&crate::ends::client(), CLIENT_NONCE).hear(&[]);
-        server.say(&line, &call);
-        server.say(&line, &frame(3, &[guess; 32]));
-        assert!(line.borrow().to_client.ends_with(&[5, 0, 0, 1, 2]));
+        server.send(&line, &call);
+        server.send(&line, &frame(3, &[guess; 32]));
+        assert!(line.written().ends_with(&[5, 0, 0, 1, 2]));
         // All but the last have made room.
         let failed = server.engine.counters().closed(CloseReason::Refused(Refusal::WrongProof));
         assert_eq!(failed, guess.into());
-        server.wait(Duration::from_millis(20));
+        server.pass(Duration::from_millis(20));
     }
 }

@@ -10,9 +10,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use countersign::stats::Counters;
+use countersign::testing::TestServer;
 use countersign::{
-    Address, Dialect, Handle, Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig, ListenerId,
-    Protection, Protocol, Reply, Server, Service, Session,
+    Address, Dialect, Handle, Key, KeyRing, KeyRingExt as _, Limits, Listener, ListenerConfig,
+    ListenerId, Protection, Protocol, Reply, Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -74,6 +75,15 @@ pub(crate) fn turn_until<S: Service>(
         server.turn(Some(Duration::from_millis(50))).unwrap();
         assert!(progress.continues(server.counters()), "it never came to that");
     }
+}
+
+/// A server in memory with one listener.
+pub(crate) fn in_memory<S: Service>(
+    protocol: Protocol,
+    limits: Limits,
+    service: S,
+) -> TestServer<S> {
+    TestServer::new([Listener::new(protocol, limits)], service).unwrap()
 }
 
 /// A service: each message in brackets, so that it shows where one ends.

@@ -1,15 +1,14 @@
 //! Memory: no more than the limits come to, and nothing for what a peer merely claims.
 
 use std::fs;
-use std::rc::Rc;
 use std::time::Duration;
 
 use countersign::services::{Discard, Echo};
 use countersign::{CloseReason, Framing, Limits, ListenerConfig, Protocol, Reply, Server};
 
 use crate::child;
-use crate::common::{Client, PATIENCE, turn_until};
-use crate::memory::{TestClient, TestServer};
+use crate::common::{Client, PATIENCE, in_memory, turn_until};
+use countersign::testing::{MemoryPeer, TestServer};
 
 /// Takes what it is given for a length, and answers with so many bytes.
 fn of_that_length(message: &[u8], reply: &mut Reply<'_>) {
@@ -36,14 +35,15 @@ fn a_connection_keeps_no_more_than_the_sum_says() {
     ];
     for (what, said) in cases {
         for room in [0, 1, 5000, 16_384] {
-            let mut server = TestServer::new(Protocol::open(), limits.clone(), of_that_length);
-            let line = server.connect(room);
+            let mut server = in_memory(Protocol::open(), limits.clone(), of_that_length);
+            let line = server.connect();
+            line.set_room(room);
             for piece in &said {
                 if *piece == "held" {
                     let rest = [&long.as_bytes()[60_000..], short.as_bytes()].concat();
-                    server.say(&line, &rest);
+                    server.send(&line, &rest);
                 } else {
-                    server.say(&line, piece.as_bytes());
+                    server.send(&line, piece.as_bytes());
                 }
             }
             let (held, max) = (server.engine.bytes_buffered(), server.engine.memory_max());
@@ -60,12 +60,11 @@ fn text(bytes: &[u8]) -> &str {
 #[test]
 fn a_connection_that_is_not_stuck_keeps_nothing() {
     for framing in Framing::ALL.iter().copied() {
-        let mut server =
-            TestServer::new(Protocol::open().with_framing(framing), Limits::default(), Echo);
-        let lines: Vec<_> = (0..100).map(|_| server.connect(usize::MAX)).collect();
+        let mut server = in_memory(Protocol::open().with_framing(framing), Limits::default(), Echo);
+        let lines: Vec<_> = (0..100).map(|_| server.connect()).collect();
         for line in &lines {
             for piece in ["\0\0\0\x06long\r", "\n", "\0\0\0\x02\r\n"] {
-                server.say(line, piece.as_bytes());
+                server.send(line, piece.as_bytes());
             }
         }
         assert_eq!(server.engine.bytes_buffered(), 0, "{framing}");
@@ -77,11 +76,11 @@ fn a_length_that_is_only_claimed_takes_no_memory() {
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(1 << 30);
     // Or the limit on what is kept would close the connection, and hide it.
     let limits = Limits { buffered_max: usize::MAX, ..Limits::default() };
-    let mut server = TestServer::new(protocol, limits, Discard);
+    let mut server = in_memory(protocol, limits, Discard);
     for header in [&b"\x3f\xff\xff\xff"[..], b"\xff\xff\xff\xff\0\0\0\0\x3f\xff\xff\xff"] {
-        let line = server.connect(usize::MAX);
-        server.say(&line, header);
-        server.say(&line, b"ten bytes.");
+        let line = server.connect();
+        server.send(&line, header);
+        server.send(&line, b"ten bytes.");
         let (held, open) = (server.engine.bytes_buffered(), server.engine.counters().open());
         assert!(held as u64 <= 1024 * open, "{held} bytes");
     }
@@ -198,11 +197,11 @@ fn peers_fragment_the_memory() {
 #[test]
 fn whoever_was_stuck_longest_makes_room_for_others() {
     let limits = Limits { buffered_max: 256 << 10, ..Limits::default() };
-    let mut server = TestServer::new(Protocol::open(), limits, Echo);
+    let mut server = in_memory(Protocol::open(), limits, Echo);
     let holders: Vec<_> = (0..20)
         .map(|_| {
-            let holder = server.connect(usize::MAX);
-            server.say(&holder, &[b'x'; 16_000]);
+            let holder = server.connect();
+            server.send(&holder, &[b'x'; 16_000]);
             server.pass(Duration::from_millis(1));
             holder
         })
@@ -212,29 +211,25 @@ fn whoever_was_stuck_longest_makes_room_for_others() {
     let before = overloaded(&server);
     assert!(before > 0 && server.engine.bytes_buffered() <= 256 << 10);
     let gone = usize::try_from(before).unwrap();
-    assert!(holders[..gone].iter().all(is_closed), "those who came first have gone");
-    assert!(!holders[gone..].iter().any(is_closed), "the others have not");
+    assert!(holders[..gone].iter().all(MemoryPeer::is_closed), "those who came first have gone");
+    assert!(!holders[gone..].iter().any(MemoryPeer::is_closed), "the others have not");
     // More than is free: another holder goes, and nobody who is served.
     for _ in 0..5 {
-        let honest = server.connect(usize::MAX);
-        server.say(&honest, &[b'y'; 16_000]);
+        let honest = server.connect();
+        server.send(&honest, &[b'y'; 16_000]);
         server.pass(Duration::from_millis(1));
-        server.say(&honest, b"\n");
-        assert_eq!(honest.borrow().to_client.len(), 16_001);
-        assert!(!is_closed(&honest));
+        server.send(&honest, b"\n");
+        assert_eq!(honest.written().len(), 16_001);
+        assert!(!honest.is_closed());
     }
     assert!((before..before + 2).contains(&(overloaded(&server) - 1)), "{}", overloaded(&server));
     // So does a reply that its peer doesn't take.
     let before = overloaded(&server);
-    let deaf = server.connect(0);
-    server.say(&deaf, &[&[b'z'; 60_000][..], b"\n"].concat());
-    assert!(overloaded(&server) >= before + 3 && !is_closed(&deaf));
+    let deaf = server.connect();
+    deaf.set_room(0);
+    server.send(&deaf, &[&[b'z'; 60_000][..], b"\n"].concat());
+    assert!(overloaded(&server) >= before + 3 && !deaf.is_closed());
     assert!(server.engine.bytes_buffered() <= 256 << 10);
-}
-
-/// Whether the server has closed its end.
-fn is_closed(line: &TestClient) -> bool {
-    Rc::strong_count(line) == 1
 }
 
 #[test]

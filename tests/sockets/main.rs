@@ -26,7 +26,6 @@ mod handshake;
 mod hosts;
 mod limits;
 mod listeners;
-mod memory;
 mod messages;
 mod multiprocessing;
 #[path = "../common/progress.rs"]

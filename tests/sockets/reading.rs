@@ -9,8 +9,7 @@ use countersign::services::Echo;
 use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Limits, Protocol, Reply};
 
-use crate::common::{Client, End, Running, bracket, is_timeout, speaking};
-use crate::memory::TestServer;
+use crate::common::{Client, End, Running, bracket, in_memory, is_timeout, speaking};
 
 /// More than the system's buffers take at both ends, and what a connection may keep.
 const MUCH: usize = 64 << 20;
@@ -124,21 +123,22 @@ fn who_takes_nothing_for_too_long_is_cut_off() {
 fn a_byte_taken_moves_the_deadline_for_taking_and_nothing_else_does() {
     let at = |millis| Instant::after(Duration::from_millis(millis));
     let limits = Limits { write_timeout: Duration::from_secs(1), ..Limits::default() };
-    let mut server = TestServer::new(Protocol::open(), limits, Echo);
-    let line = server.connect(0);
-    server.say(&line, b"reply\n");
+    let mut server = in_memory(Protocol::open(), limits, Echo);
+    let line = server.connect();
+    line.set_room(0);
+    server.send(&line, b"reply\n");
     server.now = at(900);
-    server.take(&line, 1);
+    server.make_room(&line, 1);
     server.now = at(1800);
-    server.say(&line, b"more\n");
-    server.take(&line, 0);
+    server.send(&line, b"more\n");
+    server.make_room(&line, 0);
     server.now = at(1899);
     server.work();
     assert_eq!(server.engine.counters().open(), 1);
     server.now = at(1900);
     server.work();
     assert_eq!(server.engine.counters().closed(CloseReason::WriteTimeout), 1);
-    assert_eq!(line.borrow().to_client, b"r");
+    assert_eq!(line.written(), b"r");
 }
 
 #[test]

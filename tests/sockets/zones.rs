@@ -9,7 +9,7 @@ use countersign::services::Timestamp;
 use countersign::{Limits, Protocol};
 
 use crate::child;
-use crate::memory::TestServer;
+use crate::common::in_memory;
 
 /// Zones with something odd about them: halves and quarters of hours, summer time of half an hour,
 /// of winter and of the south, a day left out, a rule without a file.
@@ -63,13 +63,13 @@ fn stamps() {
     if !child::is_child() {
         return;
     }
-    let mut server = TestServer::new(Protocol::open(), Limits::default(), Timestamp::local());
-    let line = server.connect(usize::MAX);
+    let mut server = in_memory(Protocol::open(), Limits::default(), Timestamp::local());
+    let line = server.connect();
     for time in sample() {
         server.wall = UNIX_EPOCH + Duration::from_secs(time);
-        server.say(&line, b"x\n");
+        server.send(&line, b"x\n");
     }
-    println!("\n{}", str::from_utf8(&line.borrow().to_client).unwrap());
+    println!("\n{}", str::from_utf8(&line.written()).unwrap());
 }
 
 /// What Python makes of the sample.
