@@ -1,6 +1,6 @@
 //! `countersign connect`: a client at the prompt or in a pipe.
 
-mod connection;
+mod conversation;
 mod frontend;
 mod input;
 mod line_buffer;
@@ -25,7 +25,7 @@ use super::exit::Failure;
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{system, units};
-use connection::{Connection, Sent};
+use conversation::{Conversation, Sent};
 use frontend::{Frontend, Next};
 use input::Input;
 use terminal::Terminal;
@@ -87,7 +87,7 @@ impl Connect {
             protocol = protocol.with_key(id);
         }
         let prompt = if io::stdin().is_terminal() { Terminal::open(signals)? } else { None };
-        let mut connection = Connection::new(&self, protocol, prompt.is_some());
+        let mut connection = Conversation::new(&self, protocol, prompt.is_some());
         if self.protocol.exchange() == Exchange::VerifyOnly {
             return connection.verify();
         }
@@ -107,7 +107,7 @@ impl Connect {
 }
 
 /// Sends what comes from the frontend, and prints what comes from the server.
-fn converse(connection: &mut Connection<'_>, frontend: &mut Frontend) -> Result<(), Failure> {
+fn converse(connection: &mut Conversation<'_>, frontend: &mut Frontend) -> Result<(), Failure> {
     let mut verdict = None;
     loop {
         let mut is_dry = false;
@@ -145,7 +145,7 @@ fn converse(connection: &mut Connection<'_>, frontend: &mut Frontend) -> Result<
 
 /// Leaves, and says how it went: what kept us from sending more comes first.
 fn end(
-    connection: &mut Connection<'_>,
+    connection: &mut Conversation<'_>,
     frontend: &Frontend,
     verdict: Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -156,7 +156,7 @@ fn end(
 
 /// Waits until the server, or the frontend where that is wanted, has something for us.
 fn wait_for(
-    connection: &Connection<'_>,
+    connection: &Conversation<'_>,
     frontend: &mut Frontend,
     is_wanted: bool,
 ) -> Result<(), Failure> {

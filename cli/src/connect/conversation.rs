@@ -1,4 +1,4 @@
-//! The connection to the server: one, or one for each message.
+//! A conversation with the server: over one connection, or one for each message.
 
 use std::fmt::Display;
 use std::io;
@@ -23,8 +23,8 @@ const PROBE_TIME: Duration = Duration::from_millis(1);
 /// Messages may wait to be sent in so many bytes, and replies to be printed.
 const BATCH: usize = 64 << 10;
 
-/// The connection to the server: one, or one for each message.
-pub(super) struct Connection<'a> {
+/// A conversation with the server: over one connection, or one for each message.
+pub(super) struct Conversation<'a> {
     connect: &'a Connect,
     protocol: Protocol,
     /// Whether a lost message ends the conversation.
@@ -56,7 +56,7 @@ pub(super) enum Sent {
     Refused(Failure),
 }
 
-impl<'a> Connection<'a> {
+impl<'a> Conversation<'a> {
     pub(super) fn new(connect: &'a Connect, protocol: Protocol, is_prompt: bool) -> Self {
         let Connect { protocol: args, retry, no_reply, .. } = connect;
         // A chunk ends where the server's read does: the next waits until this was answered. At
