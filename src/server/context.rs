@@ -18,12 +18,17 @@ use crate::proto::refusal::Refusal;
 use crate::proto::session::event::{Message, Opened};
 use crate::proto::session::{Session, Step};
 use crate::reactor::instant::{CompactInstant, Instant};
-use crate::server::conn::BATCH;
 use crate::server::event_log;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::net::Net;
 use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 use crate::stats::counters::Counters;
+
+/// Once so much waits in the outbox, it is sent before more is answered.
+pub(super) const BATCH: usize = 16 << 10;
+
+/// The messages that a connection may have answered in one visit.
+pub(super) const MESSAGES_PER_VISIT: usize = 1024;
 
 /// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
 pub(super) struct Context<'t, N: Net, S: Service> {
@@ -64,18 +69,17 @@ pub(super) struct Calls<'t, S> {
 }
 
 impl<N: Net, S: Service> Context<'_, N, S> {
-    /// Has the service open the connection of a peer that has authenticated.
+    /// Has the service open the connection of a peer that has authenticated. Returns the service's
+    /// state, and why the connection ends, if it does.
     pub(super) fn open(
         &mut self,
-        unauthenticated: Option<UnauthenticatedId>,
+        id: UnauthenticatedId,
         opened: &Opened<'_>,
         (listener, since): (ListenerId, CompactInstant<10>),
-    ) -> (Option<S::State>, Option<CloseReason>) {
-        let Some(address) =
-            unauthenticated.and_then(|unauthenticated| self.unauthenticated.leave(unauthenticated))
-        else {
+    ) -> Result<(S::State, Option<CloseReason>), CloseReason> {
+        let Some(address) = self.unauthenticated.leave(id) else {
             debug_assert!(false, "a peer is let in once");
-            return (None, Some(CloseReason::Reset));
+            return Err(CloseReason::Reset);
         };
         self.counters.authenticated += 1;
         let Opened { key, dialect, form, is_protected, exporter } = opened;
@@ -92,8 +96,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
             listener,
         };
         event_log::opened(&peer, self.listener, since.passed(self.now));
-        let opened = self.calls.guard(|calls| calls.call(*form, |it, reply| it.open(&peer, reply)));
-        opened.map_or_else(|panicked| (None, Some(panicked)), |(state, end)| (Some(state), end))
+        self.calls.guard(|calls| calls.call(*form, |service, reply| service.open(&peer, reply)))
     }
 
     /// Has the messages at the front of the input answered, until one ends the connection, so many
@@ -137,7 +140,17 @@ impl<N: Net, S: Service> Context<'_, N, S> {
     }
 }
 
-impl<S: Service> Calls<'_, S> {
+impl<'t, S: Service> Calls<'t, S> {
+    pub(super) fn new(
+        service: &'t mut S,
+        outbox: &'t mut Outbox,
+        limits: &Limits,
+        wall: SystemTime,
+    ) -> Self {
+        let (reply_max, messages) = (limits.reply_max, MESSAGES_PER_VISIT);
+        Self { service, outbox, reply_max, wall, messages, is_calling: false }
+    }
+
     /// Does something that calls the service. If the service panics, the connection must end: the
     /// reply to that call is lost, and earlier ones are not.
     ///

@@ -6,7 +6,7 @@
 
 pub mod admission;
 pub mod admission_control;
-mod conn;
+mod connection;
 mod context;
 pub mod driver;
 pub mod engine;

@@ -6,7 +6,6 @@
 //! address. Once a connection has authenticated, nothing is kept of it here.
 
 use std::collections::hash_map::{self, HashMap};
-use std::num::NonZeroU32;
 
 use slab::Slab;
 
@@ -37,19 +36,19 @@ struct Entry {
     newer: Option<UnauthenticatedId>,
 }
 
-/// The id of an unauthenticated connection.
+/// The id of an unauthenticated connection: a number, in bytes so that it can stand anywhere in the
+/// state of a connection, which is 4 bytes smaller for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct UnauthenticatedId(NonZeroU32);
+pub(super) struct UnauthenticatedId([u8; 4]);
 
 impl UnauthenticatedId {
     fn of(key: usize) -> Self {
-        // There are fewer slots than half a PeerId counts, so the key and one more fit.
-        let number = u32::try_from(key + 1).ok().and_then(NonZeroU32::new);
-        Self(number.unwrap_or(NonZeroU32::MAX))
+        // There are fewer slots than half a PeerId counts, so the key fits.
+        Self(u32::try_from(key).unwrap_or(u32::MAX).to_ne_bytes())
     }
 
     fn key(self) -> usize {
-        self.0.get() as usize - 1
+        u32::from_ne_bytes(self.0) as usize
     }
 }
 

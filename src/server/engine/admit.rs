@@ -15,7 +15,7 @@ use crate::reactor::instant::Instant;
 use crate::reactor::token::SLOTS_MAX;
 use crate::server::admission::Admission;
 use crate::server::admission_control;
-use crate::server::conn::{Conn, Phase};
+use crate::server::connection::{Connection, State};
 use crate::server::engine::Engine;
 use crate::server::listener::Listener;
 use crate::server::net::Net;
@@ -23,6 +23,16 @@ use crate::server::timer::Timer;
 
 /// The connections that one turn accepts, so that those who are in have their turns too.
 const ACCEPTS_PER_TURN: usize = 256;
+
+/// How a connection begins that is let in.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    /// It isn't known yet whose connection it is.
+    AwaitProxyHeader,
+    Delay,
+    Handshake,
+}
+
 impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn accept(&mut self, now: Instant, wall: SystemTime) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
@@ -34,7 +44,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                     self.acceptor.accepted(socket);
                     counters.accepted += 1;
                     match self.admit(listener, address, now, wall) {
-                        Ok(phase) => self.register(stream, (listener, address), phase, now, wall),
+                        Ok(start) => self.register(stream, (listener, address), start, now, wall),
                         Err(why) => self.reject(listener, address, why, now),
                     }
                 }
@@ -102,13 +112,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         address: PeerAddress,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<Phase, CloseReason> {
+    ) -> Result<Start, CloseReason> {
         let Listener { proxies, open, .. } = &self.listeners[usize::from(number)];
         let open = *open;
-        let phase = if proxies.is_empty() {
+        let start = if proxies.is_empty() {
             self.check_source(number, address, now, wall)?
         } else if proxies.contains(address) {
-            Phase::AwaitingProxyHeader
+            Start::AwaitProxyHeader
         } else {
             return Err(Refusal::Denied.into());
         };
@@ -117,7 +127,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         if self.listeners[usize::from(number)].open == open {
             self.make_room(number, now, wall)?;
         }
-        Ok(phase)
+        Ok(start)
     }
 
     /// Looks where a newcomer comes from, and makes room for it among those who come from there.
@@ -128,17 +138,17 @@ impl<N: Net, S: Service> Engine<N, S> {
         address: PeerAddress,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<Phase, CloseReason> {
+    ) -> Result<Start, CloseReason> {
         let Listener { access, throttle, limits, .. } = &self.listeners[usize::from(number)];
-        let phase = match admission_control::check_source(access, (throttle, limits), address, now)
+        let start = match admission_control::check_source(access, (throttle, limits), address, now)
         {
-            Admission::Accept => Phase::Open,
-            Admission::Delay => Phase::Delayed { is_watched: false },
+            Admission::Accept => Start::Handshake,
+            Admission::Delay => Start::Delay,
             // Before another connection is evicted for it.
             Admission::Reject(refusal) => return Err(refusal.into()),
         };
         self.make_room_among(number, address, now, wall)?;
-        Ok(phase)
+        Ok(start)
     }
 
     /// Receives a connection of whom its balancer has said where it comes from, as it would have
@@ -147,7 +157,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     #[inline(never)]
     pub(super) fn check_located_source(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         let Some(conn) = self.conns.get(slot) else { return };
-        let (number, Some(id)) = (conn.listener, conn.unauthenticated) else { return };
+        let (number, Some(id)) = (conn.listener, conn.state.unauthenticated()) else { return };
         let unauthenticated = &self.listeners[usize::from(number)].unauthenticated;
         let Some(address) = unauthenticated.address_of(id) else { return };
         let received = self.check_source(number, address, now, wall);
@@ -155,14 +165,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         unauthenticated.join(id);
         match received {
             Err(why) => self.remove(slot, why, now),
-            Ok(Phase::Delayed { .. }) if self.drain.is_some() => {
+            Ok(Start::Delay) if self.drain.is_some() => {
                 self.remove(slot, CloseReason::Stopped, now);
             }
-            Ok(Phase::Delayed { .. }) => {
+            Ok(Start::Delay) => {
                 counters.delayed += 1;
                 self.visit(slot, now, wall, |conn, _, _| conn.delay());
             }
-            Ok(_) => self.visit(slot, now, wall, Conn::begin),
+            Ok(_) => self.visit(slot, now, wall, Connection::begin),
         }
     }
 
@@ -211,7 +221,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         &mut self,
         mut socket: N::Socket,
         (number, address): (ListenerId, PeerAddress),
-        phase: Phase,
+        start: Start,
         now: Instant,
         wall: SystemTime,
     ) {
@@ -222,9 +232,11 @@ impl<N: Net, S: Service> Engine<N, S> {
             true => self.net.random(&mut nonce),
             false => Ok(()),
         };
-        let watched = random.and_then(|()| match phase {
-            Phase::Delayed { .. } => Ok(()),
-            _ => self.net.watch(&mut socket, PeerId(token)),
+        let watched = random.and_then(|()| match start {
+            Start::Delay => Ok(()),
+            Start::AwaitProxyHeader | Start::Handshake => {
+                self.net.watch(&mut socket, PeerId(token))
+            }
         });
         if let Err(error) = watched {
             self.log.unavailable(now, address, &error);
@@ -232,21 +244,26 @@ impl<N: Net, S: Service> Engine<N, S> {
             return;
         }
         let session = Session::server(&listener.protocol, nonce);
-        let unauthenticated = match phase {
-            Phase::AwaitingProxyHeader => {
-                listener.unauthenticated.enter_proxied(address, token.slot())
+        let (unauthenticated, slot) = (&mut listener.unauthenticated, token.slot());
+        let state = match start {
+            Start::AwaitProxyHeader => {
+                State::AwaitingProxyHeader(unauthenticated.enter_proxied(address, slot))
             }
-            _ => listener.unauthenticated.enter(address, token.slot()),
+            Start::Delay => {
+                State::Delayed { id: unauthenticated.enter(address, slot), is_watched: false }
+            }
+            Start::Handshake => State::Handshake(unauthenticated.enter(address, slot)),
         };
         listener.open += 1;
         let tenant = (number, token.generation());
-        let conn = Conn::new(socket, tenant, session, unauthenticated, phase, now);
+        let conn = Connection::new(socket, tenant, session, state, now);
+        let timer = conn.timer;
         let slot = self.conns.insert(conn);
-        self.timers.start(slot, (number.into(), phase.first_timer()), now);
-        match phase {
-            Phase::AwaitingProxyHeader => {}
-            Phase::Delayed { .. } => listener.counters.delayed += 1,
-            _ => self.visit(slot, now, wall, Conn::greet),
+        self.timers.start(slot, (number.into(), timer), now);
+        match start {
+            Start::AwaitProxyHeader => {}
+            Start::Delay => listener.counters.delayed += 1,
+            Start::Handshake => self.visit(slot, now, wall, Connection::greet),
         }
     }
 }

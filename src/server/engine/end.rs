@@ -10,7 +10,7 @@ use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::Token;
-use crate::server::conn::Conn;
+use crate::server::connection::{Connection, Former};
 use crate::server::context;
 use crate::server::engine::Engine;
 use crate::server::event_log::{self, Ended};
@@ -87,10 +87,10 @@ impl<N: Net, S: Service> Engine<N, S> {
                         wall,
                     );
                 }
-                Timer::Delay => self.visit(slot, now, wall, Conn::greet_late),
+                Timer::Delay => self.visit(slot, now, wall, Connection::begin),
                 Timer::Handshake => {
                     let awaits_proxy_header =
-                        self.conns.get(slot).is_some_and(Conn::awaits_proxy_header);
+                        self.conns.get(slot).is_some_and(Connection::awaits_proxy_header);
                     let why = match awaits_proxy_header {
                         true => Refusal::ProxyHeader,
                         false => Refusal::HandshakeTimeout,
@@ -139,7 +139,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let room = self.conns.capacity();
         let ages = self.ages.get_or_insert_with(|| Timers::new(self.listeners.len(), room));
         for (slot, conn) in self.conns.iter() {
-            if usize::from(conn.listener) == listener && conn.unauthenticated.is_none() {
+            if usize::from(conn.listener) == listener && conn.is_authenticated() {
                 ages.stop(slot, (listener, SessionAge));
                 if counts {
                     ages.start(slot, (listener, SessionAge), now);
@@ -204,8 +204,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         slot: usize,
         now: Instant,
     ) {
-        let is_unauthenticated =
-            self.conns.get(slot).is_some_and(|conn| conn.unauthenticated.is_some());
+        let is_unauthenticated = self.conns.get(slot).is_some_and(|conn| !conn.is_authenticated());
         while self.listeners[usize::from(number)].held > buffered_max {
             let backlog = [Timer::Message, Timer::Write]
                 .map(|timer| self.timers.oldest(number.into(), timer));
@@ -235,9 +234,9 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Closes a connection, and forgets all that was kept for it.
     pub(super) fn remove(&mut self, slot: usize, why: CloseReason, now: Instant) {
-        let Some(conn) = self.conns.try_remove(slot) else { return };
+        let Some(mut conn) = self.conns.try_remove(slot) else { return };
         self.timers.stop(slot, (conn.listener.into(), conn.timer));
-        if conn.unauthenticated.is_none() {
+        if conn.is_authenticated() {
             self.stop_age(slot, conn.listener);
         }
         self.acceptor.resume();
@@ -247,25 +246,22 @@ impl<N: Net, S: Service> Engine<N, S> {
         listener.counters.count(why);
         let peer = PeerId(Token::new(slot, conn.generation));
         let ended = Ended { peer, listener: &listener.name, lasted: conn.since.passed(now), why };
-        match conn
-            .unauthenticated
-            .and_then(|unauthenticated| listener.unauthenticated.leave(unauthenticated))
-        {
-            Some(address) => {
+        match conn.state.leave() {
+            Former::Unauthenticated(id) => {
+                let Some(address) = listener.unauthenticated.leave(id) else { return };
                 self.log.unauthenticated(now, &ended, address);
                 if why.is_failed_proof() {
                     self.record_failure(conn.listener, address, now);
                 }
             }
-            None => {
+            Former::Authenticated(state) => {
                 let key = conn.key();
                 self.log.authenticated(now, &ended, key.and_then(|key| listener.keys.id(key)));
                 key.into_iter().for_each(|key| listener.keys.closed(key));
+                if let Some(state) = state {
+                    context::closed(&mut self.service, state, why);
+                }
             }
-        }
-        let Conn { state, .. } = conn;
-        if let Some(state) = state {
-            context::closed(&mut self.service, state, why);
         }
     }
 }

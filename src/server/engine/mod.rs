@@ -24,8 +24,8 @@ use crate::reactor::acceptor::Acceptor;
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{SLOTS_MAX, Token, TokenSlab, Tokened};
-use crate::server::conn::{BATCH, Conn, MESSAGES_PER_VISIT, Visit};
-use crate::server::context::{Calls, Context};
+use crate::server::connection::{Connection, Visit};
+use crate::server::context::{BATCH, Calls, Context, MESSAGES_PER_VISIT};
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
 use crate::server::listener::{Listener, ROOM_MAX};
@@ -56,7 +56,7 @@ pub struct Engine<N: Net, S: Service> {
     net: N,
     service: S,
     listeners: Vec<Listener>,
-    conns: TokenSlab<Conn<N, S>>,
+    conns: TokenSlab<Connection<N, S>>,
     timers: Timers<Timer>,
     /// How old the connections are, where they may become too old.
     ages: Option<Timers<SessionAge>>,
@@ -146,7 +146,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             let slot = self.ready[at];
             let conn = self.conns.get_mut(slot);
             if conn.is_some_and(|conn| conn.flags.set(Flags::QUEUED, false)) {
-                self.visit(slot, now, wall, Conn::pump);
+                self.visit(slot, now, wall, Connection::pump);
             }
         }
         self.ready.clear();
@@ -329,12 +329,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn memory_of(&self, listener: &Listener) -> Memory {
         let Listener { protocol, limits, throttle, .. } = listener;
         let Limits { connections, unauthenticated, reply_max, buffered_max, .. } = *limits;
-        let entry = size_of::<Conn<N, S>>() + SLAB_OVERHEAD + Session::keys_max(protocol);
+        let entry = size_of::<Connection<N, S>>() + SLAB_OVERHEAD + Session::keys_max(protocol);
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
         let ages = if self.ages.is_some() { Timers::<SessionAge>::ENTRY } else { 0 };
         let per_connection =
-            entry + Timers::<Timer>::ENTRY + ages + queues + Conn::<N, S>::BACKLOG_MAX;
+            entry + Timers::<Timer>::ENTRY + ages + queues + Connection::<N, S>::BACKLOG_MAX;
         // An unfinished message, or the rest of a read; and what one visit can leave unsent, behind
         // which there may stand a good-bye.
         let unsent_max = BATCH.saturating_add(reply_max).saturating_add(CONTROL_OUT);
@@ -355,7 +355,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         slot: usize,
         now: Instant,
         wall: SystemTime,
-        act: impl FnOnce(&mut Conn<N, S>, &mut [u8], &mut Context<'_, N, S>) -> Visit,
+        act: impl FnOnce(&mut Connection<N, S>, &mut [u8], &mut Context<'_, N, S>) -> Visit,
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let listener = &mut self.listeners[usize::from(conn.listener)];
@@ -364,14 +364,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.outbox.clear();
         let mut cx = Context {
             net: &mut self.net,
-            calls: Calls {
-                service: &mut self.service,
-                outbox: &mut self.outbox,
-                reply_max: listener.limits.reply_max,
-                wall,
-                messages: MESSAGES_PER_VISIT,
-                is_calling: false,
-            },
+            calls: Calls::new(&mut self.service, &mut self.outbox, &listener.limits, wall),
             protocol: &listener.protocol,
             limits: &listener.limits,
             unauthenticated: &mut listener.unauthenticated,
@@ -385,8 +378,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             draining: self.drain.is_some(),
         };
         let visit = act(conn, &mut self.inbox, &mut cx);
-        let (left, controlled) = (cx.calls.messages, cx.controlled);
-        let messages = (MESSAGES_PER_VISIT - left) as u64;
+        let (messages, controlled) =
+            ((MESSAGES_PER_VISIT - cx.calls.messages) as u64, cx.controlled);
         listener.counters.messages += messages;
         let held_now = conn.bytes_buffered();
         listener.held = listener.held - held + held_now;
@@ -404,6 +397,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         // What limits that were lowered have left above them stays, but nothing is added to it.
         let buffered_max =
             listener.limits.buffered_max.max(listener.held - held_now.saturating_sub(held));
+        conn.check();
         let (number, group) = (conn.listener, usize::from(conn.listener));
         let timer = conn.timer();
         let progress = match timer {
@@ -447,7 +441,7 @@ fn outbox_room(listeners: &[Listener]) -> usize {
     BATCH + reply_max.unwrap_or_default().max(CONTROL_OUT)
 }
 
-impl<N: Net, S: Service> Tokened for Conn<N, S> {
+impl<N: Net, S: Service> Tokened for Connection<N, S> {
     fn generation(&self) -> u32 {
         self.generation
     }

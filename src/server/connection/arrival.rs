@@ -5,37 +5,36 @@ use std::io;
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::proto::refusal::Refusal;
-use crate::server::conn::{Backlog, Conn, Phase, Visit};
+use crate::server::connection::{Backlog, Connection, State, Visit};
 use crate::server::context::Context;
 use crate::server::flags::Flags;
 use crate::server::net::Net;
 use crate::server::proxy_protocol::{HEADER_MAX, ProxyHeader};
+use crate::server::unauthenticated::UnauthenticatedId;
 
-impl<N: Net, S: Service> Conn<N, S> {
+impl<N: Net, S: Service> Connection<N, S> {
     /// Whether its balancer hasn't said yet whose connection it is.
     pub(in crate::server) fn awaits_proxy_header(&self) -> bool {
-        matches!(self.phase, Phase::AwaitingProxyHeader)
+        matches!(self.state, State::AwaitingProxyHeader(_))
     }
 
     /// Reads the header that stands before everything else, and nothing is written meanwhile. What
-    /// stands behind it is kept for the session. Nothing is read of one that is delayed.
+    /// stands behind it is kept for the session.
     #[cold]
     #[inline(never)]
     pub(super) fn read_proxy_header(
         &mut self,
+        id: UnauthenticatedId,
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
     ) -> io::Result<Visit> {
-        if matches!(self.phase, Phase::Delayed { .. }) {
-            return Ok(Visit::Rest);
-        }
         let mut length = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
         loop {
             match ProxyHeader::read(&inbox[..length]) {
                 ProxyHeader::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
                 ProxyHeader::Whole { length: header, source } => {
-                    if let (Some(unauthenticated), Some(source)) = (self.unauthenticated, source) {
-                        cx.unauthenticated.locate(unauthenticated, source);
+                    if let Some(source) = source {
+                        cx.unauthenticated.locate(id, source);
                     }
                     self.keep_unread(&inbox[header..length]);
                     return Ok(Visit::Located);
@@ -66,31 +65,29 @@ impl<N: Net, S: Service> Conn<N, S> {
 
     /// Puts the greeting off, and with it whatever has arrived.
     pub(in crate::server) fn delay(&mut self) -> Visit {
-        self.phase = Phase::Delayed { is_watched: true };
+        if let State::AwaitingProxyHeader(id) = self.state {
+            self.state = State::Delayed { id, is_watched: true };
+        }
         Visit::Rest
     }
 
-    /// Begins what was put off: from now on we hear of the socket.
-    pub(in crate::server) fn greet_late(
-        &mut self,
-        inbox: &mut [u8],
-        cx: &mut Context<'_, N, S>,
-    ) -> Visit {
-        if matches!(self.phase, Phase::Delayed { is_watched: false })
-            && cx.net.watch(&mut self.socket, cx.peer).is_err()
-        {
-            return Visit::Over(CloseReason::Unavailable);
-        }
-        self.begin(inbox, cx)
-    }
-
-    /// Greets, and goes on with what has arrived before.
+    /// Greets a peer whose greeting was put off, or whose balancer has named it, and goes on with
+    /// what has arrived before.
     pub(in crate::server) fn begin(
         &mut self,
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
     ) -> Visit {
-        self.phase = Phase::Open;
+        let (id, is_watched) = match self.state {
+            State::Delayed { id, is_watched } => (id, is_watched),
+            State::AwaitingProxyHeader(id) => (id, true),
+            _ => return Visit::Rest,
+        };
+        // From now on we hear of the socket.
+        if !is_watched && cx.net.watch(&mut self.socket, cx.peer).is_err() {
+            return Visit::Over(CloseReason::Unavailable);
+        }
+        self.state = State::Handshake(id);
         match self.greet(inbox, cx) {
             Visit::Rest => self.pump(inbox, cx),
             visit => visit,

@@ -1,0 +1,220 @@
+//! One connection: a socket, its session, its state, and what it is blocked with.
+
+mod arrival;
+mod output;
+mod state;
+mod visit;
+
+use crate::contract::close::CloseReason;
+use crate::contract::listener_id::ListenerId;
+use crate::contract::service::Service;
+use crate::proto::blocks::Blocks;
+use crate::proto::framing::FrameFormat;
+use crate::proto::keys::key::KeyNumber;
+use crate::proto::protocol::Protocol;
+use crate::proto::refusal::{Refusal, RefusalCode};
+use crate::proto::session::Session;
+use crate::reactor::instant::{CompactInstant, Instant};
+use crate::server::context::Context;
+use crate::server::flags::Flags;
+use crate::server::net::{Net, Readiness};
+use crate::server::timer::Timer;
+
+pub(super) use state::{Former, State};
+
+/// One connection, an entry of the slab.
+pub(super) struct Connection<N: Net, S: Service> {
+    socket: N::Socket,
+    /// Tells this tenant of the slot from the ones before it.
+    pub(super) generation: u32,
+    /// When it was accepted.
+    pub(super) since: CompactInstant<10>,
+    /// The listener that it came by.
+    pub(super) listener: ListenerId,
+    /// What the events of its socket have said.
+    pub(super) flags: Flags,
+    /// The timer that runs for it: what [`timer`](Self::timer) was after the last visit.
+    pub(super) timer: Timer,
+    /// Its handshake and then its framing. It lasts from accept to the end.
+    session: Session,
+    pub(super) state: State<S::State>,
+    /// What the connection is blocked with; none while it isn't.
+    backlog: Option<Box<Backlog>>,
+}
+
+/// What a connection keeps while its peer doesn't take what was written, or its visit is over.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// What was written; the front of it, up to `sent`, is gone.
+    unsent: Blocks,
+    sent: usize,
+    /// What was read and not looked at yet: the rest of one read.
+    unread: Blocks,
+}
+
+/// What a visit came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Visit {
+    /// Nothing more can be done before the next event.
+    Rest,
+    /// It is known where the connection comes from, and not decided yet what that comes to.
+    Located,
+    /// The budget is used up: more can be done at once.
+    Again,
+    /// The connection is to be closed now.
+    Over(CloseReason),
+}
+
+impl<N: Net, S: Service> Connection<N, S> {
+    /// What a blocked connection takes beside the bytes that it keeps.
+    pub(super) const BACKLOG_MAX: usize = size_of::<Backlog>() + Session::CUT_MAX;
+
+    pub(super) fn new(
+        socket: N::Socket,
+        (listener, generation): (ListenerId, u32),
+        session: Session,
+        state: State<S::State>,
+        now: Instant,
+    ) -> Self {
+        let timer = match state {
+            State::Delayed { .. } => Timer::Delay,
+            _ => Timer::Handshake,
+        };
+        Self {
+            socket,
+            generation,
+            since: now.into(),
+            listener,
+            flags: Flags::default(),
+            timer,
+            session,
+            state,
+            backlog: None,
+        }
+    }
+
+    /// Takes note of an event. Says whether it is worth a visit.
+    pub(super) fn notice(&mut self, readiness: Readiness) -> bool {
+        self.flags.add(readiness.into());
+        readiness.readable || readiness.failed || (readiness.writable && self.has_unsent())
+    }
+
+    /// The timer that must run for it now.
+    pub(super) fn timer(&self) -> Timer {
+        match &self.state {
+            State::Delayed { .. } => Timer::Delay,
+            State::AwaitingProxyHeader(_)
+            | State::Handshake(_)
+            | State::Closing { former: Former::Unauthenticated(_), .. } => Timer::Handshake,
+            State::Open(_) | State::Closing { .. } if self.has_unsent() => Timer::Write,
+            State::Open(_) | State::Closing { .. } if self.session.is_partial() => Timer::Message,
+            State::Open(_) | State::Closing { .. } => Timer::Idle,
+            State::Lingering { .. } | State::Closed => Timer::Linger,
+        }
+    }
+
+    /// Whether its peer has authenticated.
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.state.unauthenticated().is_none()
+    }
+
+    /// Whether messages are answered here.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Closes once what was written is sent; an unauthenticated peer is owed nothing.
+    pub(super) fn close(&mut self, why: CloseReason) {
+        if self.state.is_active() {
+            self.state.close(why, !self.is_authenticated());
+        }
+    }
+
+    /// Ends a handshake of our own accord, without a word to those who weren't greeted.
+    pub(super) fn give_up(
+        &mut self,
+        code: RefusalCode,
+        why: CloseReason,
+        cx: &mut Context<'_, N, S>,
+    ) {
+        match self.state {
+            State::AwaitingProxyHeader(_) | State::Delayed { .. } => self.state.close(why, true),
+            State::Handshake(_) => {
+                // What has arrived of a late proof may tell more than that it is late.
+                let suspected = self.session.suspect(cx.protocol).map(CloseReason::from);
+                let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
+                let why = suspected.filter(|_| is_late).unwrap_or(why);
+                self.session.give_up(code, cx.control_out);
+                cx.calls.outbox.append(cx.control_out);
+                self.state.close(why, cx.calls.outbox.len() == 0);
+            }
+            State::Open(_) | State::Closing { .. } | State::Lingering { .. } | State::Closed => {}
+        }
+    }
+
+    /// Whether the peer takes a message of so many bytes.
+    pub(super) fn takes(&self, length: usize) -> bool {
+        self.session.takes(length)
+    }
+
+    /// How a message of ours is framed.
+    pub(super) fn form(&self, protocol: &Protocol) -> FrameFormat {
+        self.session.form(protocol)
+    }
+
+    /// The key that the peer has proved.
+    pub(super) fn key(&self) -> Option<KeyNumber> {
+        self.session.credential().map(|credential| credential.number)
+    }
+
+    /// Whether messages are answered here, though the peer couldn't be let in any more.
+    pub(super) fn is_revoked(&self, protocol: &Protocol) -> bool {
+        self.is_open() && self.session.is_revoked(protocol)
+    }
+
+    /// The bytes that it keeps beside its entry.
+    pub(super) fn bytes_buffered(&self) -> usize {
+        let backlog = self.backlog.as_ref();
+        self.session.bytes_buffered()
+            + backlog.map_or(0, |backlog| backlog.unsent.taken() + backlog.unread.taken())
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.backlog.as_ref().is_some_and(|backlog| !backlog.unsent.is_empty())
+    }
+
+    /// Why the connection ends, if it ends now and there was no reason before.
+    pub(super) fn reason(&self, otherwise: CloseReason) -> CloseReason {
+        self.state.reason(otherwise)
+    }
+
+    /// What holds between two visits.
+    pub(super) fn check(&self) {
+        debug_assert!(!matches!(self.state, State::Closed), "a closed connection is removed");
+        let owes = self.has_unsent();
+        let has_written = match self.state {
+            State::AwaitingProxyHeader(_) | State::Delayed { .. } | State::Lingering { .. } => {
+                false
+            }
+            State::Handshake(_) | State::Open(_) | State::Closing { .. } | State::Closed => true,
+        };
+        debug_assert!(has_written || !owes, "nothing is sent before the greeting or after the end");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::timers::Timers;
+    use crate::server::mio_net::MioNet;
+    use crate::services::Timestamp;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // In debug builds, mio's sockets carry the number of their poll, which may hide more.
+        let debug = if cfg!(debug_assertions) { 16 } else { 0 };
+        assert!(size_of::<State<()>>() <= 12, "{}", size_of::<State<()>>());
+        let entry = size_of::<Connection<MioNet, Timestamp>>() - debug;
+        assert!(entry + Timers::<Timer>::ENTRY <= 92, "{entry}");
+    }
+}

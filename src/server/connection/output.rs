@@ -1,0 +1,129 @@
+//! What a connection sends: replies, what was left unsent, and the way to the end.
+
+use std::io;
+
+use crate::contract::close::CloseReason;
+use crate::contract::service::Service;
+use crate::proto::blocks::Blocks;
+use crate::reactor::buffered_stream::write_until_blocked;
+use crate::server::connection::state::LINGER_UNIT;
+use crate::server::connection::{Connection, State, Visit};
+use crate::server::context::{BATCH, Context};
+use crate::server::flags::Flags;
+use crate::server::net::Net;
+
+impl<N: Net, S: Service> Connection<N, S> {
+    /// Sends the outbox; what the socket doesn't take is kept. Says whether all of it went.
+    pub(super) fn send(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
+        let sealed = self.session.seal(cx.calls.outbox.bytes_mut());
+        if sealed < cx.calls.outbox.len() {
+            cx.calls.outbox.cut(sealed);
+            // Nobody has finished, or been told good-bye, who lacks a reply.
+            if let State::Handshake(_) | State::Open(_) | State::Closing { .. } = self.state {
+                self.state.close(CloseReason::ReplyTooLong, false);
+            }
+        }
+        if self.has_unsent() {
+            self.backlog.get_or_insert_default().unsent.push(cx.calls.outbox.bytes());
+            cx.calls.outbox.clear();
+            return Ok(false);
+        }
+        let sent = write_until_blocked(cx.calls.outbox.bytes(), |bytes| {
+            cx.net.write(&mut self.socket, bytes)
+        })?;
+        cx.counters.bytes_out += sent as u64;
+        let all = sent == cx.calls.outbox.len();
+        if !all {
+            self.backlog.get_or_insert_default().unsent = cx.calls.outbox.bytes()[sent..].into();
+        }
+        cx.calls.outbox.clear();
+        Ok(all)
+    }
+
+    /// Sends what waits from an earlier visit, by way of the inbox, which is free. Says whether all
+    /// of it went.
+    pub(super) fn send_unsent(
+        &mut self,
+        inbox: &mut [u8],
+        cx: &mut Context<'_, N, S>,
+    ) -> io::Result<bool> {
+        let Some(backlog) = self.backlog.as_mut().filter(|backlog| !backlog.unsent.is_empty())
+        else {
+            return Ok(true);
+        };
+        loop {
+            let length = backlog.unsent.copy(backlog.sent, inbox);
+            if length == 0 {
+                backlog.unsent = Blocks::default();
+                backlog.sent = 0;
+                return Ok(true);
+            }
+            let sent = write_until_blocked(&inbox[..length], |bytes| {
+                cx.net.write(&mut self.socket, bytes)
+            })?;
+            cx.counters.bytes_out += sent as u64;
+            backlog.sent += sent;
+            if sent < length {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Sends a message of our own accord, which lies in the outbox. Says whether there was room:
+    /// what waits unsent is limited to what one visit can leave.
+    pub(in crate::server) fn tell(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
+        let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.len());
+        if waiting + cx.calls.outbox.len() > BATCH + cx.limits.reply_max {
+            return Ok(false);
+        }
+        self.send(cx).map(|_| true)
+    }
+
+    /// Goes as far towards the end as it can: sends what waits, then says good-bye, then waits
+    /// for the peer's.
+    pub(super) fn wind_up(
+        &mut self,
+        inbox: &mut [u8],
+        cx: &mut Context<'_, N, S>,
+    ) -> io::Result<Visit> {
+        if let State::Closing { why, .. } = &self.state
+            && why.is_orderly()
+        {
+            self.session.say_goodbye(cx.control_out);
+            cx.calls.outbox.append(cx.control_out);
+        }
+        if !self.send(cx)? || self.has_unsent() {
+            return Ok(Visit::Rest);
+        }
+        loop {
+            match &mut self.state {
+                State::AwaitingProxyHeader(_) | State::Delayed { .. } => return Ok(Visit::Rest),
+                State::Handshake(_) | State::Open(_) | State::Closed => return Ok(Visit::Again),
+                State::Closing { why, at_once: true, .. } => return Ok(Visit::Over(*why)),
+                State::Closing { .. } => {
+                    self.backlog = None;
+                    cx.net.shutdown(&mut self.socket)?;
+                    self.state.linger();
+                }
+                State::Lingering { why, .. } if !self.flags.has(Flags::READABLE) => {
+                    debug_assert!(*why != CloseReason::Finished, "the peer has not ended");
+                    return Ok(Visit::Rest);
+                }
+                State::Lingering { .. } => {
+                    let length = self.read(inbox, cx)?;
+                    if self.linger_on(length) {
+                        return Ok(Visit::Over(self.reason(CloseReason::Reset)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts what a peer says after our good-bye. Says whether that was its end, or too much.
+    fn linger_on(&mut self, length: Option<usize>) -> bool {
+        let State::Lingering { left, .. } = &mut self.state else { return false };
+        let units = length.unwrap_or_default().div_ceil(LINGER_UNIT);
+        *left = left.saturating_sub(u16::try_from(units).unwrap_or(u16::MAX));
+        *left == 0 || length == Some(0)
+    }
+}

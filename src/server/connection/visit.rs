@@ -1,0 +1,200 @@
+//! The visit of a connection: it sends what is unsent, then reads, answers and sends.
+
+use std::io;
+
+use crate::contract::close::CloseReason;
+use crate::contract::service::Service;
+use crate::proto::dialect::Dialect;
+use crate::proto::refusal::{Refusal, RefusalCode};
+use crate::proto::session::Step;
+use crate::proto::session::event::Event;
+use crate::server::connection::{Connection, Former, State, Visit};
+use crate::server::context::{BATCH, Context};
+use crate::server::flags::Flags;
+use crate::server::net::Net;
+
+/// The reads that a connection may make in one visit.
+const READS_PER_VISIT: usize = 4;
+
+impl<N: Net, S: Service> Connection<N, S> {
+    /// Sends what is unsent, then reads, answers and sends until there is nothing more or the
+    /// budget is used up. While anything waits to be sent, nothing is read.
+    pub(in crate::server) fn pump(
+        &mut self,
+        inbox: &mut [u8],
+        cx: &mut Context<'_, N, S>,
+    ) -> Visit {
+        if self.flags.has(Flags::FAILED) {
+            return Visit::Over(self.reason(CloseReason::Reset));
+        }
+        let visit = match self.state {
+            State::AwaitingProxyHeader(id) => self.read_proxy_header(id, inbox, cx),
+            // Nothing is read before the greeting.
+            State::Delayed { .. } => Ok(Visit::Rest),
+            _ => self.turn(inbox, cx),
+        };
+        visit.unwrap_or_else(|_| Visit::Over(self.reason(CloseReason::Reset)))
+    }
+
+    fn turn(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<Visit> {
+        if !self.send_unsent(inbox, cx)? {
+            return Ok(Visit::Rest);
+        }
+        let unread = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
+        if unread > 0 {
+            self.process_input(&inbox[..unread], cx)?;
+        }
+        let mut reads = READS_PER_VISIT;
+        while self.state.is_active() && self.backlog.is_none() {
+            if !self.flags.has(Flags::READABLE) {
+                if !cx.draining {
+                    return Ok(Visit::Rest);
+                }
+                self.give_up(RefusalCode::Busy, CloseReason::Stopped, cx);
+                self.close(CloseReason::Stopped);
+            } else if reads == 0 || cx.calls.messages == 0 {
+                return Ok(Visit::Again);
+            } else {
+                reads -= 1;
+                match self.read(inbox, cx)? {
+                    None => {}
+                    Some(0) => self.finish(cx)?,
+                    Some(length) => self.process_input(&inbox[..length], cx)?,
+                }
+            }
+        }
+        self.wind_up(inbox, cx)
+    }
+
+    /// Says what the dialect begins with.
+    pub(in crate::server) fn greet(
+        &mut self,
+        inbox: &mut [u8],
+        cx: &mut Context<'_, N, S>,
+    ) -> Visit {
+        let greeted = self.process_input(&[], cx);
+        let visit = greeted.and_then(|()| match self.state.is_active() {
+            true => Ok(Visit::Rest),
+            false => self.wind_up(inbox, cx),
+        });
+        visit.unwrap_or(Visit::Over(CloseReason::Reset))
+    }
+
+    /// Reads once. A short read has emptied the socket, so a second that only says so is saved;
+    /// the end of the stream, though, may have come with the very event that told of the bytes, and
+    /// so may urgent data, before which the system stops a read.
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        inbox: &mut [u8],
+        cx: &mut Context<'_, N, S>,
+    ) -> io::Result<Option<usize>> {
+        loop {
+            match cx.net.read(&mut self.socket, inbox) {
+                Ok(length) => {
+                    let more = length == inbox.len() || self.flags.has(Flags::MORE);
+                    self.flags.set(Flags::READABLE, more);
+                    cx.counters.bytes_in += length as u64;
+                    return Ok(Some(length));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.flags.set(Flags::READABLE, false);
+                    self.flags.set(Flags::URGENT, false);
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Answers what was read. What can't be answered now is kept.
+    fn process_input(&mut self, mut input: &[u8], cx: &mut Context<'_, N, S>) -> io::Result<()> {
+        while !input.is_empty() || self.session.is_due() {
+            match &mut self.state {
+                State::Open(state) => {
+                    let step = cx.serve(&mut self.session, state, &mut input);
+                    self.follow(step, cx);
+                }
+                State::Handshake(_) => self.authenticate(&mut input, cx),
+                _ => break,
+            }
+            let is_full = cx.calls.outbox.len() >= BATCH && !self.send(cx)?;
+            if (is_full || cx.calls.messages == 0) && !input.is_empty() {
+                if self.state.is_active() {
+                    self.backlog.get_or_insert_default().unread = input.into();
+                }
+                break;
+            }
+        }
+        // What keeps bytes from now on is the reply or the rest of the input, not the message.
+        self.session.release();
+        self.send(cx).map(|_| ())
+    }
+
+    /// Does what the session has found beside messages.
+    #[inline]
+    fn follow(
+        &mut self,
+        step: Result<Step<Option<CloseReason>>, Refusal>,
+        cx: &mut Context<'_, N, S>,
+    ) {
+        if let Ok(Step::NeedsInput | Step::Stopped(None)) = step {
+            return debug_assert!(cx.control_out.is_empty(), "messages come without words of ours");
+        }
+        cx.calls.outbox.append(cx.control_out);
+        match step {
+            Ok(Step::NeedsInput | Step::Stopped(None)) => {}
+            // How many there can be, the reads of a visit limit.
+            Ok(Step::Control) => cx.controlled = true,
+            Ok(Step::Finished) => self.state.close(CloseReason::Finished, true),
+            Ok(Step::End) => self.close(CloseReason::Answered),
+            Ok(Step::Stopped(Some(why))) => self.close(why),
+            Err(refusal) => self.close(refusal.into()),
+        }
+    }
+
+    /// Goes on with the handshake.
+    #[cold]
+    fn authenticate(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) {
+        let event = self.session.next(cx.protocol, input, cx.control_out);
+        cx.calls.outbox.append(cx.control_out);
+        match (event, &self.state) {
+            (Ok(Some(Event::Open(opened))), State::Handshake(id)) => {
+                // A Python's last word is a write of its own, and its system holds back the first
+                // message until that has arrived: for 40 ms, if ours is as slow to say so.
+                if opened.dialect == Dialect::Multiprocessing && input.is_empty() {
+                    cx.net.acknowledge(&mut self.socket);
+                }
+                let (state, end) = match cx.open(*id, &opened, (self.listener, self.since)) {
+                    Ok((state, end)) => (State::Open(state), end),
+                    Err(why) => {
+                        let former = Former::Authenticated(None);
+                        (State::Closing { former, why, at_once: false }, None)
+                    }
+                };
+                self.state = state;
+                if let Some(why) = end {
+                    self.close(why);
+                }
+            }
+            (Ok(event), _) => debug_assert!(event.is_none(), "a handshake precedes all else"),
+            (Err(refusal), _) => {
+                // One that isn't let in may have a word of ours to lose: the reason.
+                self.state.close(refusal.into(), cx.calls.outbox.len() == 0);
+            }
+        }
+    }
+
+    /// The peer has ended its stream: what is left without a terminator is one last message.
+    fn finish(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
+        let end = match (self.session.finish(cx.protocol), &mut self.state) {
+            (Ok(Some(message)), State::Open(state)) => cx.answer_last(state, message),
+            (Ok(_), _) => None,
+            (Err(refusal), _) => Some(refusal.into()),
+        };
+        self.session.release();
+        self.state.close(end.unwrap_or(CloseReason::Finished), true);
+        self.send(cx).map(|_| ())
+    }
+}
