@@ -153,7 +153,7 @@ fn a_file_of_another_kind_is_never_touched() {
         let before = kind(&folder.path(name));
         let error = bind(&folder.address(name)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{name}: {error}");
-        assert!(error.to_string().contains("no socket; move it away"), "{name}: {error}");
+        assert!(error.to_string().contains("not a socket; move it away"), "{name}: {error}");
         assert_eq!(kind(&folder.path(name)), before, "{name}");
     }
     assert_eq!(fs::read(folder.path("file")).unwrap(), b"precious");
