@@ -13,7 +13,7 @@ use countersign::{
     Dialect, Exchange, Framing, Handle, Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig,
     Protection, Protocol, Reply, Server, Service,
 };
-use countersign_load::{Arrival, Disconnect, Failure, Load, Plan, Report};
+use countersign_load::{Arrival, Disconnect, Failure, Load, LoadError, Plan, PlanError, Report};
 
 /// A server on a thread, stopped when it goes out of scope.
 struct Serving {
@@ -125,7 +125,9 @@ fn the_longest_message_is_answered_though_the_stamp_makes_its_reply_longer() {
             let plan = Plan { size: 2000, count: Some(100), ..Plan::default() };
             let report = run(serving.address, &protocol(), plan.clone());
             assert_eq!((report.answered, report.failed()), (100, 0), "{dialect} {framing}");
-            assert!(Load::new(serving.address, protocol(), Plan { size: 2001, ..plan }).is_err());
+            let plan = Plan { size: 2001, ..plan };
+            let error = Load::new(serving.address, protocol(), plan).unwrap_err();
+            assert!(matches!(error, LoadError::Plan(PlanError::Size(2000))), "{error}");
         }
     }
 }
@@ -141,7 +143,8 @@ fn one_exchange_a_connection_is_loaded_by_connecting_anew() {
             assert_eq!((report.answered, report.failed()), (300, 0), "{dialect}");
         }
         let persistent = Plan::default();
-        assert!(Load::new(serving.address, protocol(), persistent).is_err());
+        let error = Load::new(serving.address, protocol(), persistent).unwrap_err();
+        assert!(matches!(error, LoadError::Plan(PlanError::Once)), "{error}");
     }
 }
 

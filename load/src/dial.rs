@@ -6,22 +6,17 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::error::LoadError;
 use crate::failure::Failure;
 use crate::plan::Disconnect;
 
 /// Whether clients can come from an address: it is one of this machine.
-pub(super) fn check_source(source: IpAddr) -> io::Result<()> {
+pub(super) fn check_source(source: IpAddr) -> Result<(), LoadError> {
     let address = SocketAddr::new(source, 0);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.bind(&address.into()).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrNotAvailable => {
-            let text = format!(
-                "clients can't use the source address {source}: it isn't an \
-                                address of this machine"
-            );
-            io::Error::new(error.kind(), text)
-        }
-        _ => error,
+        io::ErrorKind::AddrNotAvailable => LoadError::Source(source),
+        _ => error.into(),
     })
 }
 

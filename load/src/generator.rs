@@ -10,17 +10,18 @@ use countersign::random::Pool;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
 use countersign::unix_time::since_epoch;
-use countersign::{Dial, Dialect, NoUsableKeyError, Protocol, Session, ToAddresses, clock};
+use countersign::{Dial, Dialect, Protocol, Session, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::client::{LoadClient, Shared, Visit};
 use crate::dial;
+use crate::error::LoadError;
 use crate::failure::Failure;
 use crate::message_source::MessageSource;
 use crate::pacer::{Nanos, Pacer};
 use crate::payload::{Payload, STAMP};
-use crate::plan::{Arrival, Disconnect, Plan, PlanError};
+use crate::plan::{Arrival, Disconnect, Plan};
 use crate::report::Report;
 
 /// The events that are taken from the system at once.
@@ -89,15 +90,13 @@ impl Load {
         address: impl ToAddresses,
         protocol: impl Into<Protocol>,
         plan: Plan,
-    ) -> io::Result<Self> {
-        let refused = |error: PlanError| io::Error::new(io::ErrorKind::InvalidInput, error);
-        let keyless = |error: NoUsableKeyError| io::Error::new(io::ErrorKind::InvalidInput, error);
+    ) -> Result<Self, LoadError> {
         let mut protocol = protocol.into();
         protocol.set_time(since_epoch(clock::wall()));
         let addresses = address.to_addresses()?;
-        plan.check(&protocol, &addresses).map_err(refused)?;
+        plan.check(&protocol, &addresses)?;
         plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;
-        protocol.signing_key().map_err(keyless)?;
+        protocol.signing_key()?;
         // The reply to the longest message is longer by its stamp.
         let longest = protocol.message_max() + STAMP.len();
         let protocol = protocol.with_message_max(longest);

@@ -6,6 +6,7 @@
 
 mod client;
 mod dial;
+mod error;
 mod failure;
 mod generator;
 mod latencies;
@@ -15,8 +16,24 @@ mod payload;
 mod plan;
 mod report;
 
+pub use error::LoadError;
 pub use failure::Failure;
 pub use generator::Load;
 pub use latencies::Latencies;
 pub use plan::{Arrival, Disconnect, Plan, PlanError};
 pub use report::Report;
+
+// What an embedder moves to a thread of its own, or shares.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send::<Load>();
+    is_send_and_sync::<Arrival>();
+    is_send_and_sync::<Disconnect>();
+    is_send_and_sync::<Failure>();
+    is_send_and_sync::<Latencies>();
+    is_send_and_sync::<LoadError>();
+    is_send_and_sync::<Plan>();
+    is_send_and_sync::<PlanError>();
+    is_send_and_sync::<Report>();
+};

@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn the_share_that_went_right_counts_failures() {
         let mut report = answered(3);
-        Failure::ALL.into_iter().for_each(|failure| report.lose(failure, 1, 1));
+        Failure::ALL.iter().for_each(|failure| report.lose(*failure, 1, 1));
         assert!(report.by_failure().all(|(_, count)| count == 1));
         let all = 3 + Failure::ALL.len();
         assert!((report.success_rate() - 3.0 / all as f64).abs() < 1e-9);

@@ -30,9 +30,6 @@ const TWICE: &[&str] = &[
 const LEFT: &[(&str, &str)] = &[
     ("cli/src/config", "meant"),
     ("cli/src", "blame"),
-    ("cli/src/proxy", "Stage"),
-    ("cli/src/proxy", "halt"),
-    ("cli/src/proxy", "is_visitor"),
     ("src/proto/session", "Course"),
     ("src/proto/session", "Guarded"),
     ("src/proto/session", "Stage"),

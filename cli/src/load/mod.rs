@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use countersign_load as library;
-use countersign_load::{Arrival, Disconnect, Plan, Report};
+use countersign_load::{Arrival, Disconnect, LoadError, Plan, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::protocol::{MESSAGE_MAX_CAP, ProtocolArgs, SERVER};
@@ -202,9 +202,10 @@ impl Load {
         protocol.signing_key()?;
         let plan = self.plan();
         system::raise_descriptors((plan.connections + plan.idle) as u64)?;
-        let unusable = |error: io::Error| {
-            let kind = match error.kind() {
-                io::ErrorKind::InvalidInput => Kind::Usage,
+        let unusable = |error: LoadError| {
+            let kind = match &error {
+                LoadError::Plan(_) | LoadError::NoUsableKey(_) => Kind::Usage,
+                LoadError::Io(error) if error.kind() == io::ErrorKind::InvalidInput => Kind::Usage,
                 _ => Kind::Unavailable,
             };
             let text = error.to_string();
