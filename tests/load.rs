@@ -246,7 +246,8 @@ fn a_server_that_is_cut_off_behind_our_proof_has_not_refused_it() {
 fn an_open_loop_says_as_many_as_are_due_and_holds_idle_ones_beside() {
     let protocol = || keyed(Dialect::Countersign, b"sixteen bytes or more");
     let serving = Serving::start(&protocol(), Echo);
-    for arrival in [Arrival::Even(2000.0), Arrival::Poisson(2000.0), Arrival::Burst(2000.0, 50)] {
+    for arrival in [Arrival::Constant(2000.0), Arrival::Poisson(2000.0), Arrival::Burst(2000.0, 50)]
+    {
         let plan = Plan {
             connections: 3,
             idle: 100,

@@ -442,7 +442,7 @@ _countersign() {
                     return 0
                     ;;
                 --arrival)
-                    COMPREPLY=($(compgen -W "even poisson burst" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "constant poisson burst" -- "${cur}"))
                     return 0
                     ;;
                 --burst)

@@ -104,7 +104,7 @@ impl Load {
         let warm = nanos(plan.warmup);
         let end = plan.lasts().map_or(Nanos::MAX, |length| warm.saturating_add(nanos(length)));
         let pacer = Pacer::new(plan.arrival, SEED);
-        let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Even);
+        let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Constant);
         let poll = Poll::new()?;
         Ok(Self {
             clients: (0..clients).map(|n| LoadClient::new(n >= plan.idle, plan.depth)).collect(),

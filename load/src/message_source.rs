@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn what_was_due_was_taken_or_is_left_over_wherever_the_load_ends() {
-        let arrivals = [Arrival::Even(3_000.0), Arrival::Poisson(3_000.0), Arrival::Burst(3e3, 7)];
+        let arrivals =
+            [Arrival::Constant(3_000.0), Arrival::Poisson(3_000.0), Arrival::Burst(3e3, 7)];
         for arrival in arrivals {
             let mut all = source(arrival, None);
             while all.take(30 * MILLI).is_some() {}
@@ -158,11 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn an_even_load_is_due_as_often_as_its_rate_says() {
+    fn a_constant_rate_is_due_as_often_as_its_rate_says() {
         for rate in [1.0, 3.0, 7.0, 999.0, 3_000.0, 1e5] {
             let seconds = 1_000 * MILLI;
-            let mut source =
-                MessageSource::new(Pacer::new(Arrival::Even(rate), 7), None, seconds, 3 * seconds);
+            let mut source = MessageSource::new(
+                Pacer::new(Arrival::Constant(rate), 7),
+                None,
+                seconds,
+                3 * seconds,
+            );
             while source.take(4 * seconds).is_some() {}
             assert!((source.taken() as f64 - 2.0 * rate).abs() < 1e-9, "{rate}");
         }
@@ -170,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_count_limits_what_is_due() {
-        let mut open = source(Arrival::Even(1_000.0), Some(5));
+        let mut open = source(Arrival::Constant(1_000.0), Some(5));
         let times: Vec<Nanos> = std::iter::from_fn(|| open.take(12 * MILLI)).collect();
         assert_eq!(times.len(), 13, "ten of the warm-up");
         assert_eq!(open.taken(), 3);

@@ -21,8 +21,8 @@ const STEPS: f64 = 1e5;
 #[derive(Debug)]
 pub(super) struct Pacer {
     arrival: Arrival,
-    /// The number of the next message. An even time is computed from it and not added up, so that
-    /// rounding doesn't add up either.
+    /// The number of the next message. At a constant rate its time is computed from the number, so
+    /// that rounding errors don't add up.
     number: u64,
     /// When the next is due, at random.
     random_due: f64,
@@ -51,7 +51,7 @@ impl Pacer {
         let at = |number: u64, rate: f64| (number as f64 * SECOND / rate) as Nanos;
         match self.arrival {
             Arrival::Closed => None,
-            Arrival::Even(rate) => Some(at(self.number, rate)),
+            Arrival::Constant(rate) => Some(at(self.number, rate)),
             Arrival::Burst(rate, size) => {
                 Some(at(self.number - self.number % u64::from(size), rate))
             }
@@ -76,7 +76,7 @@ impl Pacer {
         let mut drained = Vec::new();
         let rate = match self.arrival {
             Arrival::Closed => return drained,
-            Arrival::Even(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => rate,
+            Arrival::Constant(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => rate,
         };
         let expected = |due: Nanos| (end - due) as f64 * rate / SECOND;
         let step = self.next().filter(|due| *due < end).map_or(1.0, |due| expected(due) / STEPS);
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn an_open_loop_keeps_the_times_at_which_messages_were_due() {
         let millis = |n: u64| n * 1_000_000;
-        assert_eq!(taken(Arrival::Even(1000.0), millis(3)), [0, 1, 2, 3].map(millis));
+        assert_eq!(taken(Arrival::Constant(1000.0), millis(3)), [0, 1, 2, 3].map(millis));
         assert_eq!(taken(Arrival::Burst(1000.0, 2), millis(3)), [0, 0, 2, 2].map(millis));
     }
 
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_was_never_taken_is_gone_through_in_bounded_steps() {
-        for arrival in [Arrival::Even(1e9), Arrival::Poisson(1e9), Arrival::Burst(1e9, 10)] {
+        for arrival in [Arrival::Constant(1e9), Arrival::Poisson(1e9), Arrival::Burst(1e9, 10)] {
             let drained = Pacer::new(arrival, 7).drain_until(60_000_000_000);
             let count: u64 = drained.iter().map(|(_, count)| count).sum();
             assert!(drained.len() < 200_000, "{arrival:?}: {} steps", drained.len());

@@ -71,7 +71,7 @@ pub enum Arrival {
     Closed,
     /// So many a second, evenly: an open loop. A reply's latency counts from when its message was
     /// due, whether or not a client was free to send it then, so that a stall isn't hidden.
-    Even(f64),
+    Constant(f64),
     /// So many a second on average, at random (a Poisson process).
     Poisson(f64),
     /// So many a second, so many at once.
@@ -136,7 +136,9 @@ impl Plan {
     pub fn rate(&self) -> Option<f64> {
         match self.arrival {
             Arrival::Closed => None,
-            Arrival::Even(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => Some(rate),
+            Arrival::Constant(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => {
+                Some(rate)
+            }
         }
     }
 

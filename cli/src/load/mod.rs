@@ -79,7 +79,7 @@ pub(crate) struct Load {
         long,
         value_name = "NAME",
         env = "COUNTERSIGN_ARRIVAL",
-        default_value = "even",
+        default_value = "constant",
         value_enum
     )]
     arrival: Spacing,
@@ -170,7 +170,7 @@ most connections, 76 if most replies were wrong, 69 otherwise.";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Spacing {
     /// At equal intervals
-    Even,
+    Constant,
     /// At random intervals, as from many independent users
     Poisson,
     /// Several at once
@@ -180,7 +180,7 @@ enum Spacing {
 impl Spacing {
     fn name(self) -> &'static str {
         match self {
-            Self::Even => "even",
+            Self::Constant => "constant",
             Self::Poisson => "poisson",
             Self::Burst => "burst",
         }
@@ -239,7 +239,7 @@ impl Load {
             warmup: self.warmup,
             arrival: match (self.rate.map(|rate| rate as f64), self.arrival) {
                 (None, _) => Arrival::Closed,
-                (Some(rate), Spacing::Even) => Arrival::Even(rate),
+                (Some(rate), Spacing::Constant) => Arrival::Constant(rate),
                 (Some(rate), Spacing::Poisson) => Arrival::Poisson(rate),
                 (Some(rate), Spacing::Burst) => Arrival::Burst(rate, self.burst),
             },
