@@ -615,7 +615,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__proxy)
-            opts="-h -V --role --listen --to --admin --admin-exposed --admin-unix-mode --log-format --log-level --audience --keys --key --close-revoked --dialect --records --max-connections --max-unauthenticated --max-per-address --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
+            opts="-h -V --role --listen --target --admin --admin-exposed --admin-unix-mode --log-format --log-level --audience --keys --key --close-revoked --dialect --records --max-connections --max-unauthenticated --max-per-address --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -629,7 +629,7 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --to)
+                --target)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -282,10 +282,10 @@ complete -c countersign -n "__fish_countersign_using_subcommand ping" -l once -d
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l verify-only -d 'Do only the handshake: the server reports the result and closes; overrides --once'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s V -l version -d 'Print version'
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l role -d 'Which end of the tunnel this is' -r -f -a "client\t'Accepts plain connections at --listen, and connects to --to in countersign/1'
-server\t'Accepts countersign/1 at --listen, and connects to --to in plain TCP'"
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l role -d 'Which end of the tunnel this is' -r -f -a "client\t'Accepts plain connections at --listen, and connects to --target in countersign/1'
+server\t'Accepts countersign/1 at --listen, and connects to --target in plain TCP'"
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l listen -d 'Address to listen on, as HOST:PORT; a name stands for all its addresses; port 0 means any free port' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l to -d 'Address to connect to, as HOST:PORT; a name is resolved for each connection' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l target -d 'Address to connect to, as HOST:PORT; a name is resolved for each connection' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin -d 'Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l admin-unix-mode -d 'File mode of the --admin Unix socket' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l log-format -d 'Format of log lines' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
@@ -304,7 +304,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l record
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-connections -d 'Maximum number of open connections; new ones wait until one closes' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-unauthenticated -d 'For the server: maximum number of connections that have not authenticated; above it, the oldest is evicted [default: --max-connections]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-per-address -d 'The same for one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l connect-timeout -d 'Time limit for connecting to --to' -r
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l connect-timeout -d 'Time limit for connecting to --target' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l handshake-timeout -d 'Time limit from connecting until both ends have authenticated' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l idle-timeout -d 'Time limit without data in either direction; 0s means no limit [default: 0s]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l drain-timeout -d 'Time limit for open connections after a signal to stop; 0s closes them at once' -r

@@ -203,10 +203,11 @@ fn a_proxy_listens_at_all_addresses_of_a_name() {
     let proxy = |line: &str, binds| {
         Served::started(home.command(&format!("proxy {line}")).spawn().unwrap(), binds)
     };
-    let far = proxy(&format!("--role server --listen both.test:0 --to {}", target.address()), 2);
+    let far =
+        proxy(&format!("--role server --listen both.test:0 --target {}", target.address()), 2);
     assert_eq!(port(&far.addresses[0]), port(&far.addresses[1]));
     for far in &far.addresses {
-        let near = format!("--role client --listen both.test:0 --to {far} --admin both.test:0");
+        let near = format!("--role client --listen both.test:0 --target {far} --admin both.test:0");
         let near = proxy(&near, 2);
         // In turn, so that none of them is forgotten once another was served.
         for address in near.addresses.iter().chain(&near.addresses) {
@@ -218,7 +219,7 @@ fn a_proxy_listens_at_all_addresses_of_a_name() {
             assert!(shown.out.contains(&**address), "{shown:?}");
         }
     }
-    let one = proxy("--role client --listen left.test:0 --to 127.0.0.1:1", 1);
+    let one = proxy("--role client --listen left.test:0 --target 127.0.0.1:1", 1);
     one.err.with("WARN  cannot bind 192.0.2.1:0: ");
     drop(dial(one.address()));
 }
@@ -230,13 +231,14 @@ fn a_proxy_and_its_admin_pages_can_have_one_port_for_both_kinds_of_addresses() {
     }
     let home = Home::with_keys("default  text:sixteen-bytes-and-more\n");
     let target = home.serve("serve --service echo --dialect open");
-    let line = format!("proxy --role server --listen 127.0.0.1:0 --to {}", target.address());
+    let line = format!("proxy --role server --listen 127.0.0.1:0 --target {}", target.address());
     let far = Served::started(home.command(&line).spawn().unwrap(), 1);
     let free = free_port();
     for (listen, admin, served) in
         [("[::]", "0.0.0.0", "[::1]"), ("0.0.0.0", "[::]", "127.0.0.1"), ("[::]", "", "127.0.0.1")]
     {
-        let line = format!("proxy --role client --listen {listen}:{free} --to {}", far.address());
+        let line =
+            format!("proxy --role client --listen {listen}:{free} --target {}", far.address());
         let mut command = home.command(&line);
         if !admin.is_empty() {
             command.args(["--admin-exposed", "--admin"]).arg(format!("{admin}:{free}"));
@@ -246,7 +248,7 @@ fn a_proxy_and_its_admin_pages_can_have_one_port_for_both_kinds_of_addresses() {
         assert_eq!(near.stop().code, Some(0));
     }
     let taken = target.address();
-    let ran = home.run(&format!("proxy --role client --listen {taken} --to {taken}"), "");
+    let ran = home.run(&format!("proxy --role client --listen {taken} --target {taken}"), "");
     ran.failed(69, &[&format!("cannot bind {taken}: "), "use another port"]);
 }
 

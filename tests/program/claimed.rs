@@ -14,7 +14,7 @@ use super::served::{Served, ask, dial, signal};
 /// The two daemons, each at a free port.
 const DAEMONS: [&str; 2] = [
     "serve --service echo --bind 127.0.0.1:0",
-    "proxy --role server --listen 127.0.0.1:0 --to 127.0.0.1:1",
+    "proxy --role server --listen 127.0.0.1:0 --target 127.0.0.1:1",
 ];
 
 const NUMBERS: [(&str, i32); 4] = [("HUP", 1), ("INT", 2), ("USR1", 10), ("TERM", 15)];

@@ -274,7 +274,7 @@ fn a_client_without_a_key_is_told_how_to_bring_it_over() {
             fs::create_dir_all(home.ring().parent().unwrap()).unwrap();
             home.write(".config/countersign/keys", text);
         }
-        for verb in ["ping", "load", "proxy --role client --listen 127.0.0.1:0 --to"] {
+        for verb in ["ping", "load", "proxy --role client --listen 127.0.0.1:0 --target"] {
             home.run(&format!("{verb} {}", server.address()), "")
                 .failed(code, &[said, "ssh SERVER"]);
         }

@@ -48,7 +48,7 @@ fn a_daemon_begins_where_all_its_variables_are_empty() {
     let home = Home::with_keys(KEY);
     for (verb, rest) in [
         ("serve", "--bind 127.0.0.1:0"),
-        ("proxy", "--role server --listen 127.0.0.1:0 --to 127.0.0.1:9"),
+        ("proxy", "--role server --listen 127.0.0.1:0 --target 127.0.0.1:9"),
     ] {
         let mut command = home.command(&format!("{verb} {rest}"));
         command.envs(variables(verb).iter().map(|name| (name, "")));
@@ -100,7 +100,7 @@ fn a_flag_is_on_or_off_and_nothing_else() {
     let home = Home::with_keys(KEY);
     for (verb, flags) in [
         ("serve", "ADMIN_EXPOSED UTC RHEL ONCE VERIFY_ONLY CLOSE_REVOKED"),
-        ("proxy --role server --listen a:1 --to a:2", "ADMIN_EXPOSED CLOSE_REVOKED"),
+        ("proxy --role server --listen a:1 --target a:2", "ADMIN_EXPOSED CLOSE_REVOKED"),
         ("ping a:1", "PROXY_HEADER NO_MESSAGE QUIET RHEL ONCE VERIFY_ONLY"),
         ("connect a:1", "NO_REPLY RHEL ONCE VERIFY_ONLY"),
         ("load a:1", "RECONNECT RHEL ONCE VERIFY_ONLY"),

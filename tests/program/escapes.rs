@@ -68,7 +68,7 @@ fn arguments_and_variables_are_escaped_in_every_error() {
         "keys rotate nobody",
         "load 127.0.0.1:1 -n 1",
         "ping 127.0.0.1:1",
-        "proxy --role client --listen 127.0.0.1:99999 --to 127.0.0.1:1",
+        "proxy --role client --listen 127.0.0.1:99999 --target 127.0.0.1:1",
         "status 127.0.0.1:1",
     ] {
         let words: Vec<&str> = verb.split(' ').collect();

@@ -92,7 +92,8 @@ fn a_proxy_is_pinged_as_far_as_its_other_end() {
     let [near, far] = [free_port(), free_port()];
     // Its target isn't there, which is no fault of its own.
     let proxy = |role: &str, listen: u16, to: u16| {
-        let line = format!("proxy --role {role} --listen 127.0.0.1:{listen} --to 127.0.0.1:{to}");
+        let line =
+            format!("proxy --role {role} --listen 127.0.0.1:{listen} --target 127.0.0.1:{to}");
         Served::started(home.command(&line).spawn().unwrap(), 1)
     };
     let server = proxy("server", far, 9);

@@ -69,7 +69,7 @@ fn what_is_no_number_in_range_is_refused_in_option_and_environment_alike() {
         ("ping", "ping 127.0.0.1:1"),
         ("load", "load 127.0.0.1:1"),
         ("status", "status 127.0.0.1:1"),
-        ("proxy", "proxy --role server --listen 127.0.0.1:0 --to 127.0.0.1:1"),
+        ("proxy", "proxy --role server --listen 127.0.0.1:0 --target 127.0.0.1:1"),
         ("keys rotate", "keys rotate garden"),
     ];
     for (verb, line) in verbs {

@@ -52,7 +52,7 @@ fn a_failure_keeps_its_code_whatever_becomes_of_the_output() {
         ("--nonsense".to_owned(), 2),
         ("serve --mac sha1".to_owned(), 2),
         (format!("serve --bind 127.0.0.1:0 {bad_keys}"), 65),
-        (format!("proxy --role client --listen 127.0.0.1:0 --to 127.0.0.1:1 {bad_keys}"), 65),
+        (format!("proxy --role client --listen 127.0.0.1:0 --target 127.0.0.1:1 {bad_keys}"), 65),
         (format!("check-config {}", wrong.display()), 78),
         ("keygen default".to_owned(), 65),
         (format!("keys list {bad_keys}"), 65),

@@ -25,7 +25,7 @@ pub(super) struct RelayLimits {
     #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
           value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
     max_per_address: Option<usize>,
-    /// Time limit for connecting to --to
+    /// Time limit for connecting to --target
     #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     pub(super) connect_timeout: Duration,

@@ -58,8 +58,8 @@ pub(crate) struct Proxy {
     #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
     listen: String,
     /// Address to connect to, as HOST:PORT; a name is resolved for each connection
-    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TO")]
-    to: String,
+    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TARGET")]
+    target: String,
     #[command(flatten)]
     admin: AdminArgs,
     #[command(flatten)]
@@ -73,9 +73,9 @@ pub(crate) struct Proxy {
 
 const EXAMPLES: &str = "\
 Examples:
-  countersign proxy --role server --listen 0.0.0.0:9528 --to 127.0.0.1:5432
-  countersign proxy --role client --listen 127.0.0.1:5432 --to db.example:9528
-  countersign proxy --role client --listen 127.0.0.1:5432 --to db.example:9528 --key garden";
+  countersign proxy --role server --listen 0.0.0.0:9528 --target 127.0.0.1:5432
+  countersign proxy --role client --listen 127.0.0.1:5432 --target db.example:9528
+  countersign proxy --role client --listen 127.0.0.1:5432 --target db.example:9528 --key garden";
 
 /// What is spoken between the proxies.
 #[derive(Debug, Clone, Args)]
@@ -150,7 +150,7 @@ impl Proxy {
         let protocol = self.tunnel.protocol(self.role)?;
         let mut limits = self.limits.clone();
         limits.max_connections = self.room()?;
-        let lookup = Lookup::new(&self.to).map_err(|error| self.no_target(&error))?;
+        let lookup = Lookup::new(&self.target).map_err(|error| self.no_target(&error))?;
         let ports = Ipv4Ports::of([&*self.listen].into_iter().chain(self.admin.address()));
         let listeners = sockets::listen(&self.listen, &ports);
         let listeners =
@@ -169,8 +169,8 @@ impl Proxy {
         let admin = self.admin.listen(Arc::clone(&aggregate), Vec::new(), &ports)?;
         let from = addresses.join(", ");
         match self.role {
-            Role::Client => info!("from plain {from} to countersign/1 at {}", self.to),
-            Role::Server => info!("from countersign/1 at {from} to plain {}", self.to),
+            Role::Client => info!("from plain {from} to countersign/1 at {}", self.target),
+            Role::Server => info!("from countersign/1 at {from} to plain {}", self.target),
         }
         let memory = units::shown(relay.memory_max());
         info!("at most {memory} of memory for connections, whatever peers do");
@@ -211,7 +211,7 @@ impl Proxy {
     }
 
     fn no_target(&self, error: &io::Error) -> Failure {
-        let text = format!("cannot find {}: {}; write HOST:PORT", self.to, plain(error));
+        let text = format!("cannot find {}: {}; write HOST:PORT", self.target, plain(error));
         Failure::new(Kind::Unavailable, text)
     }
 }

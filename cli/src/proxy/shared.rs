@@ -14,9 +14,9 @@ use super::lookup::Lookup;
 /// Which end of `countersign/1` this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Role {
-    /// Accepts plain connections at --listen, and connects to --to in countersign/1
+    /// Accepts plain connections at --listen, and connects to --target in countersign/1
     Client,
-    /// Accepts countersign/1 at --listen, and connects to --to in plain TCP
+    /// Accepts countersign/1 at --listen, and connects to --target in plain TCP
     Server,
 }
 

@@ -128,7 +128,7 @@ fn a_flood_of_silent_callers_does_not_keep_an_honest_one_waiting() {
 #[test]
 fn a_caller_of_ipv4_is_one_also_where_the_proxy_listens_at_both() {
     let home = Home::with_keys(KEY);
-    let line = "proxy --role server --listen [::]:0 --to 127.0.0.1:1";
+    let line = "proxy --role server --listen [::]:0 --target 127.0.0.1:1";
     let server = Served::started(home.command(line).spawn().unwrap(), 1);
     let port = server.address().rsplit_once(':').unwrap().1;
     let mut stranger = dial_from(2, &format!("127.0.0.1:{port}"));

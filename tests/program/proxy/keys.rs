@@ -109,7 +109,7 @@ fn newcomers_wait_while_there_is_no_room() {
 #[test]
 fn nothing_less_than_records_is_spoken() {
     let home = Home::with_keys(KEY);
-    let proxy = "proxy --role client --listen 127.0.0.1:0 --to 127.0.0.1:1";
+    let proxy = "proxy --role client --listen 127.0.0.1:0 --target 127.0.0.1:1";
     let cases = [
         ("--dialect raw", "a proxy always speaks countersign/1"),
         ("--dialect open", "a proxy always speaks countersign/1"),
@@ -119,10 +119,10 @@ fn nothing_less_than_records_is_spoken() {
         home.run(&format!("{proxy} {option}"), "").failed(2, &[said]);
     }
     home.run("COUNTERSIGN_DIALECT=hex proxy", "").failed(2, &["always speaks countersign/1"]);
-    home.run("proxy --listen 127.0.0.1:0 --to 127.0.0.1:1", "").failed(2, &["--role"]);
+    home.run("proxy --listen 127.0.0.1:0 --target 127.0.0.1:1", "").failed(2, &["--role"]);
     let raw = home.write("raw", "old  text:sixteen-bytes-and-more  dialects=raw\n");
     let line = format!("{proxy} --keys {}", raw.display());
     home.run(&line, "").failed(78, &["there is no key for countersign/1"]);
-    home.run("proxy --role client --listen 127.0.0.1:0 --to nowhere", "")
+    home.run("proxy --role client --listen 127.0.0.1:0 --target nowhere", "")
         .failed(69, &["cannot find nowhere: ", "write HOST:PORT"]);
 }

@@ -33,7 +33,7 @@ impl Home {
     /// Starts a proxy, on a free port.
     #[track_caller]
     fn proxy(&self, role: &str, to: &str, options: &str) -> Served {
-        let line = format!("proxy --role {role} --listen 127.0.0.1:0 --to {to} {options}");
+        let line = format!("proxy --role {role} --listen 127.0.0.1:0 --target {to} {options}");
         Served::started(self.command(&line).spawn().unwrap(), 1)
     }
 

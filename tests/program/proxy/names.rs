@@ -43,7 +43,7 @@ fn a_name_is_looked_up_for_each_connection() {
     let port = named("127.0.0.1:0");
     assert_eq!(named(&format!("127.0.0.2:{port}")), port);
     let hosts = home.write("hosts", "127.0.0.1 moving.test\n");
-    let line = format!("proxy --role server --listen 127.0.0.1:0 --to moving.test:{port}");
+    let line = format!("proxy --role server --listen 127.0.0.1:0 --target moving.test:{port}");
     let server = with_hosts(&home, &hosts.display().to_string(), &line).spawn().unwrap();
     let server = Served::started(server, 1);
     let client = home.proxy("client", server.address(), "");
@@ -75,7 +75,7 @@ fn a_unix_socket_is_neither_target_nor_listener() {
         ("127.0.0.1:0", "unix:/tmp/a", "a connection to a unix socket can't be reset"),
         ("unix:/tmp/a", "127.0.0.1:1", "a proxy does not listen on Unix sockets"),
     ] {
-        let line = format!("proxy --role server --listen {listen} --to {to}");
+        let line = format!("proxy --role server --listen {listen} --target {to}");
         home.run(&line, "").failed(69, &[said, "write HOST:PORT"]);
     }
 }

@@ -41,7 +41,7 @@ fn a_reload_says_that_a_credential_stays_as_it_was() {
     let secrets = format!("CREDENTIALS_DIRECTORY={}", home.path("secrets").display());
     for (environment, is_copied) in [(&*credentials, true), (&secrets, false), ("", false)] {
         let bind = "serve --bind 127.0.0.1:0";
-        let listen = "proxy --role server --listen 127.0.0.1:0 --to 127.0.0.1:1";
+        let listen = "proxy --role server --listen 127.0.0.1:0 --target 127.0.0.1:1";
         for verb in [bind, listen] {
             let command = home.command(&format!("{environment} {verb}")).spawn();
             let server = Served::started(command.unwrap(), 1);

@@ -118,7 +118,7 @@ fn a_proxy_tells_its_manager_what_a_server_does() {
     let home = Home::with_keys("default  text:sixteen-bytes-and-more\n");
     for role in ["server", "client"] {
         let manager = Manager::new(&home);
-        let line = format!("proxy --role {role} --listen 127.0.0.1:0 --to 127.0.0.1:1");
+        let line = format!("proxy --role {role} --listen 127.0.0.1:0 --target 127.0.0.1:1");
         let line = format!("WATCHDOG_USEC=3000000 {line}");
         let proxy = home.command(&notifying(&home, &line)).spawn().unwrap();
         assert_eq!(manager.next(), "READY=1\nSTATUS=serving\n");
