@@ -24,7 +24,8 @@ struct Serving {
 impl Serving {
     fn start<S: Service<State: Send> + Send + 'static>(protocol: &Protocol, service: S) -> Self {
         let limits = Limits { connections: 500, ..Limits::default() };
-        let listener = ListenerConfig::new(protocol.clone()).limits(limits).bind("127.0.0.1:0");
+        let listener =
+            ListenerConfig::new(protocol.clone()).with_limits(limits).bind("127.0.0.1:0");
         let mut server = Server::new([listener.unwrap()], service).unwrap();
         let (address, handle) = (server.addresses()[0].ip().unwrap(), server.handle());
         thread::spawn(move || server.run());

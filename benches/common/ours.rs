@@ -24,7 +24,7 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn start(dialect: Dialect) -> Self {
         let limits = Limits { connections: 4096, ..Limits::default() };
-        let listener = ListenerConfig::new(protocol(dialect)).limits(limits);
+        let listener = ListenerConfig::new(protocol(dialect)).with_limits(limits);
         let listener = listener.bind("127.0.0.1:0").unwrap();
         let mut server = Server::new([listener], Echo).unwrap();
         let (address, handle) = (server.addresses()[0].ip().unwrap(), server.handle());

@@ -34,7 +34,7 @@ impl Ipv4Ports {
         let addresses = name.to_addresses()?;
         let ips = addresses.iter().filter_map(Address::ip);
         let is_shared = ips.filter(SocketAddr::is_ipv6).any(|ip| self.0.contains(&ip.port()));
-        listener.ipv6_only(is_shared).bind(addresses)
+        listener.with_ipv6_only(is_shared).bind(addresses)
     }
 }
 

@@ -91,7 +91,7 @@ impl<S: Service> Server<S> {
         Self::new([ListenerConfig::new(protocol).bind(address)?], service)
     }
 
-    /// Listens with a socket that is bound and listens already, as [`ListenerConfig::socket`] does.
+    /// Listens with a socket that is bound and listens already, as [`ListenerConfig::with_socket`] does.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl<S: Service> Server<S> {
         protocol: impl Into<Protocol>,
         service: S,
     ) -> io::Result<Self> {
-        Self::new([ListenerConfig::new(protocol).socket(socket)], service)
+        Self::new([ListenerConfig::new(protocol).with_socket(socket)], service)
     }
 
     /// Serves by one or more listeners, which answer from the first turn on.

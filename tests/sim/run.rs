@@ -389,8 +389,8 @@ fn check_memory(world: &Shared, all: Memory) {
 
 fn listener_of(terms: &Terms) -> Listener {
     Listener::new(terms.protocol.clone(), terms.limits.clone())
-        .access(terms.access.clone())
-        .proxies(terms.proxies.clone())
+        .with_access(terms.access.clone())
+        .with_proxies(terms.proxies.clone())
         .with_sockets(terms.sockets)
 }
 

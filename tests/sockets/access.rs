@@ -21,7 +21,8 @@ fn denied(server: &Running) -> u64 {
 fn who_may_not_connect_hears_nothing_and_all_others_are_served() {
     let protocol = speaking(Dialect::Raw);
     let list = access("127.0.0.0/29", "127.0.0.3");
-    let listener = ListenerConfig::new(protocol.clone()).access(list).bind("127.0.0.1:0").unwrap();
+    let listener =
+        ListenerConfig::new(protocol.clone()).with_access(list).bind("127.0.0.1:0").unwrap();
     let server = Running::start_at(listener, bracket);
     for (host, may) in [(1, true), (3, false), (7, true), (8, false), (2, true)] {
         let mut client = Client::connect_from(host, server.address);
@@ -41,8 +42,8 @@ fn who_may_not_connect_hears_nothing_and_all_others_are_served() {
 #[test]
 fn who_may_not_connect_costs_no_visitor_its_place() {
     let limits = Limits { unauthenticated: 1, ..Limits::default() };
-    let listener = ListenerConfig::new(speaking(Dialect::Raw)).limits(limits);
-    let listener = listener.access(access("", "127.0.0.2")).bind("127.0.0.1:0").unwrap();
+    let listener = ListenerConfig::new(speaking(Dialect::Raw)).with_limits(limits);
+    let listener = listener.with_access(access("", "127.0.0.2")).bind("127.0.0.1:0").unwrap();
     let server = Running::start_at(listener, bracket);
     let mut visitor = Client::connect(server.address);
     assert_eq!(visitor.hears_within(PATIENCE), Some(true));
@@ -57,7 +58,7 @@ fn who_may_not_connect_costs_no_visitor_its_place() {
 fn those_of_unix_sockets_have_a_word_of_their_own() {
     let folder = Folder::new();
     let path = format!("unix:{}", folder.path("socket").display());
-    let listener = ListenerConfig::new(Protocol::open()).access(access("unix", ""));
+    let listener = ListenerConfig::new(Protocol::open()).with_access(access("unix", ""));
     let listener = listener.bind("127.0.0.1:0").unwrap().bind(path.as_str()).unwrap();
     let server = Running::start_at(listener, bracket);
     assert_eq!(Client::connect(server.address).hear_all().0, b"");

@@ -93,7 +93,7 @@ fn two_listeners_share_a_port_where_the_one_at_the_wildcard_is_ipv6_alone() {
     if !has_ipv6("two_listeners_share_a_port_where_the_one_at_the_wildcard_is_ipv6_alone") {
         return;
     }
-    let six = open().ipv6_only(true).bind("[::]:0").unwrap();
+    let six = open().with_ipv6_only(true).bind("[::]:0").unwrap();
     let port = port(&six);
     let four = open().bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).unwrap();
     let server = Server::new([six, four], Echo).unwrap();
@@ -112,7 +112,7 @@ fn an_ipv4_peer_of_the_wildcard_is_one_of_ipv4_to_all() {
         return;
     }
     let deny = Access { deny: "127.0.0.2".parse().unwrap(), ..Access::default() };
-    let listener = open().access(deny).bind("[::]:0").unwrap();
+    let listener = open().with_access(deny).bind("[::]:0").unwrap();
     let port = port(&listener);
     let mut server = Server::new([listener], WhereFrom).unwrap();
     for host in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {

@@ -35,7 +35,11 @@ impl Service for Whence {
 /// A listener of which 127.0.0.1 and 127.0.0.2 are the balancers.
 fn behind(protocol: Protocol, limits: Limits) -> ListenerConfig {
     let balancers = "127.0.0.1,127.0.0.2".parse().unwrap();
-    ListenerConfig::new(protocol).limits(limits).proxies(balancers).bind("127.0.0.1:0").unwrap()
+    ListenerConfig::new(protocol)
+        .with_limits(limits)
+        .with_proxies(balancers)
+        .bind("127.0.0.1:0")
+        .unwrap()
 }
 
 /// A header of version 1 for 192.0.2.HOST.
@@ -142,7 +146,7 @@ fn only_balancers_may_connect() {
 fn a_balancer_may_come_by_a_unix_socket() {
     let folder = Folder::new();
     let path = format!("unix:{}", folder.path("socket").display());
-    let listener = ListenerConfig::new(Protocol::open()).proxies("unix".parse().unwrap());
+    let listener = ListenerConfig::new(Protocol::open()).with_proxies("unix".parse().unwrap());
     let listener = listener.bind("127.0.0.1:0").unwrap().bind(path.as_str()).unwrap();
     let server = Running::start_at(listener, Whence);
     let mut client = Client::connect_unix(folder.path("socket"));
@@ -156,7 +160,7 @@ fn the_list_of_those_who_may_connect_is_about_clients() {
     let protocol = speaking(Dialect::Raw);
     let deny = "192.0.2.8,127.0.0.2".parse().unwrap();
     let access = Access { deny, ..Access::default() };
-    let server = behind(protocol.clone(), Limits::default()).access(access);
+    let server = behind(protocol.clone(), Limits::default()).with_access(access);
     let server = Running::start_at(server, bracket);
     assert_eq!(call(8, server.address).hear_all().0, b"");
     call(7, server.address).prove(&protocol);

@@ -127,7 +127,8 @@ impl Running {
     where
         S: Service + Send + 'static,
     {
-        let listener = ListenerConfig::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+        let listener =
+            ListenerConfig::new(protocol).with_limits(limits).bind("127.0.0.1:0").unwrap();
         let listener = addresses.iter().try_fold(listener, ListenerConfig::bind).unwrap();
         Self::start_at(listener, service)
     }

@@ -78,7 +78,7 @@ fn several_listeners_are_one_server() {
         eprintln!("SKIP the half of several_listeners_are_one_server that is for ::1: no IPv6");
         here()
     });
-    let mut server = Server::new([listener.socket(own)], bracket).unwrap();
+    let mut server = Server::new([listener.with_socket(own)], bracket).unwrap();
     let addresses = server.addresses();
     let ips = addresses.iter().filter_map(Address::ip);
     let mut clients: Vec<Client> = ips.map(Client::connect).collect();
@@ -224,7 +224,7 @@ fn a_descriptor_of_the_host_s_ends_a_wait_as_often_as_something_arrives() {
 fn a_busy_server_answers_and_heeds_its_deadlines() {
     let limits = Limits { idle_timeout: Duration::from_millis(50), ..Limits::default() };
     let listener =
-        ListenerConfig::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
+        ListenerConfig::new(Protocol::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Echo).unwrap();
     server.set_busy_poll(Duration::from_secs(60));
     let mut client = Client::connect(server.addresses()[0].ip().unwrap());

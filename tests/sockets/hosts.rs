@@ -95,7 +95,7 @@ fn needs_the_descriptor_and_the_deadline_alone(host: Host<Echo>) {
     let protocol = speaking(Dialect::Raw);
     let limits = Limits { handshake_timeout: Duration::from_millis(300), ..Limits::default() };
     let listener =
-        ListenerConfig::new(protocol.clone()).limits(limits).bind("127.0.0.1:0").unwrap();
+        ListenerConfig::new(protocol.clone()).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let (running, handle, address) = start(host, listener, Echo);
     let mut silent = Client::connect(address);
     let mut client = Client::enter(address, &protocol);

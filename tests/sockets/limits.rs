@@ -120,7 +120,7 @@ fn every_peer_is_stuck() {
     let limits = Limits { connections: PEERS, buffered_max: 8 << 20, ..Limits::default() };
     let before = usage("RssAnon");
     let listener =
-        ListenerConfig::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
+        ListenerConfig::new(Protocol::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], of_that_length).unwrap();
     let mut clients = Vec::new();
     for number in 0..PEERS {
@@ -172,7 +172,7 @@ fn peers_fragment_the_memory() {
     let limits = Limits { connections: 5_000, buffered_max: 16 << 20, ..Limits::default() };
     let before = usage("RssAnon");
     let listener =
-        ListenerConfig::new(Protocol::open()).limits(limits).bind("127.0.0.1:0").unwrap();
+        ListenerConfig::new(Protocol::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Discard).unwrap();
     let (mut clients, mut used) = (Vec::new(), 0);
     // Each crowd is of longer lines than the one before it, of which every third stays: buffers of
@@ -246,7 +246,7 @@ fn every_peer_claims_much() {
     }
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(64 << 20);
     let limits = Limits { buffered_max: usize::MAX, ..Limits::default() };
-    let listener = ListenerConfig::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+    let listener = ListenerConfig::new(protocol).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Discard).unwrap();
     let before = usage("VmSize");
     let mut clients = Vec::new();
@@ -285,7 +285,8 @@ fn the_greatest_limits_and_times_are_taken_as_they_are() {
         failure_decay: most,
         failure_networks: usize::MAX,
     };
-    let listener = ListenerConfig::new(Protocol::open()).limits(limits).user_timeout(most);
+    let listener =
+        ListenerConfig::new(Protocol::open()).with_limits(limits).with_user_timeout(most);
     let mut server = Server::new([listener.bind("127.0.0.1:0").unwrap()], Echo).unwrap();
     server.set_busy_poll(most);
     let (address, handle) = (server.addresses()[0].to_string(), server.handle());

@@ -44,8 +44,8 @@ fn dial<S: Service>(server: &Server<S>, listener: usize) -> Client {
 fn each_listener_has_a_protocol_limits_and_counters_of_its_own() {
     let raw = speaking(Dialect::Raw).with_message_max(4);
     let listeners = [
-        here(raw.clone()).named("raw").bind("127.0.0.1:0").unwrap(),
-        here(Protocol::open()).limits(limits(7)),
+        here(raw.clone()).with_name("raw").bind("127.0.0.1:0").unwrap(),
+        here(Protocol::open()).with_limits(limits(7)),
     ];
     let mut server = Server::new(listeners, WhichListener).unwrap();
     let addresses = server.addresses();
@@ -79,7 +79,7 @@ fn each_listener_has_a_protocol_limits_and_counters_of_its_own() {
 
 #[test]
 fn a_listener_that_is_full_keeps_nobody_from_another() {
-    let listeners = [here(Protocol::open()).limits(limits(1)), here(Protocol::open())];
+    let listeners = [here(Protocol::open()).with_limits(limits(1)), here(Protocol::open())];
     let mut server = Server::new(listeners, WhichListener).unwrap();
     let _first = dial(&server, 0);
     let _waits = dial(&server, 0);
@@ -94,10 +94,11 @@ fn a_listener_that_is_full_keeps_nobody_from_another() {
 #[test]
 fn the_memory_of_several_listeners_is_the_sum() {
     let one = |connections| {
-        let listener = here(Protocol::open()).limits(limits(connections));
+        let listener = here(Protocol::open()).with_limits(limits(connections));
         Server::new([listener], Echo).unwrap().memory_max()
     };
-    let listeners = [limits(10), limits(20)].map(|limits| here(Protocol::open()).limits(limits));
+    let listeners =
+        [limits(10), limits(20)].map(|limits| here(Protocol::open()).with_limits(limits));
     let both = Server::new(listeners, Echo).unwrap().memory_max();
     // The buffers and the driver's are there once.
     let shared = one(10).total + one(20).total - both.total;
@@ -107,7 +108,7 @@ fn the_memory_of_several_listeners_is_the_sum() {
 
 #[test]
 fn limits_that_are_replaced_hold_at_once_and_for_those_who_are_in() {
-    let mut server = Server::new([here(Protocol::open()).limits(limits(1))], Echo).unwrap();
+    let mut server = Server::new([here(Protocol::open()).with_limits(limits(1))], Echo).unwrap();
     let id = id_of(&server, 0);
     let mut first = dial(&server, 0);
     let mut second = dial(&server, 0);
@@ -220,7 +221,7 @@ fn a_socket_is_shared_by_two_servers_and_outlives_the_first() {
     let first = here(Protocol::open()).bind(Address::Unix(path.clone())).unwrap();
     let shared = first.share().unwrap();
     let second =
-        shared.into_iter().fold(ListenerConfig::new(Protocol::open()), ListenerConfig::socket);
+        shared.into_iter().fold(ListenerConfig::new(Protocol::open()), ListenerConfig::with_socket);
     let first = Server::new([first], Echo).unwrap();
     let mut second = Server::new([second], Echo).unwrap();
     assert_eq!(first.addresses(), second.addresses());

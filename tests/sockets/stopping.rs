@@ -30,7 +30,7 @@ impl Run {
         let (returning, returned) = mpsc::channel();
         thread::spawn(move || {
             let listener =
-                ListenerConfig::new(protocol).limits(limits).bind("127.0.0.1:0").unwrap();
+                ListenerConfig::new(protocol).with_limits(limits).bind("127.0.0.1:0").unwrap();
             let mut server = Server::new([listener], service).unwrap();
             started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
             server.run().unwrap();

@@ -206,7 +206,8 @@ fn a_listener_from_elsewhere_is_taken_as_it_is() {
     // Somebody may have called before the server was there.
     let mut client = Client::connect_unix(folder.path("own"));
     client.say(b"early\n");
-    let listener = ListenerConfig::new(Protocol::open()).socket(own).bind("127.0.0.1:0").unwrap();
+    let listener =
+        ListenerConfig::new(Protocol::open()).with_socket(own).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], bracket).unwrap();
     assert_eq!(server.addresses()[0], folder.address("own"));
     while server.counters().messages == 0 {

@@ -60,8 +60,8 @@ fn kind(path: &Path) -> FileType {
 fn only_the_owner_may_connect_unless_told_otherwise() {
     let folder = Folder::new();
     let listener = ListenerConfig::new(Protocol::open()).bind(folder.address("own")).unwrap();
-    let listener = listener.unix_mode(0o666).bind(folder.address("all")).unwrap();
-    let listener = listener.unix_mode(0o660).bind(folder.address("group")).unwrap();
+    let listener = listener.with_unix_mode(0o666).bind(folder.address("all")).unwrap();
+    let listener = listener.with_unix_mode(0o660).bind(folder.address("group")).unwrap();
     let server = Server::new([listener], bracket).unwrap();
     for (name, mode) in [("own", 0o600), ("all", 0o666), ("group", 0o660)] {
         let found = fs::metadata(folder.path(name)).unwrap();

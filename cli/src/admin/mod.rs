@@ -60,9 +60,9 @@ impl AdminArgs {
         ports: &Ipv4Ports,
     ) -> Result<Option<Admin>, Failure> {
         let listener = ListenerConfig::new(Protocol::open().with_framing(Framing::Chunks))
-            .named("admin")
-            .limits(limits())
-            .unix_mode(self.admin_unix_mode);
+            .with_name("admin")
+            .with_limits(limits())
+            .with_unix_mode(self.admin_unix_mode);
         let (listener, ips) = if passed.is_empty() {
             let Some((address, addresses)) = self.resolved()? else { return Ok(None) };
             let ips = addresses.iter().map(Address::ip).collect();
@@ -74,7 +74,7 @@ impl AdminArgs {
                 let given = format!("the socket admin that was passed, at {exposed}");
                 self.check_exposed(&given)?;
             }
-            (passed.into_iter().fold(listener, ListenerConfig::socket), ips)
+            (passed.into_iter().fold(listener, ListenerConfig::with_socket), ips)
         };
         // A web page in a browser can't reach a Unix socket.
         let is_guarded = ips.iter().all(|ip| ip.is_some() && is_private(*ip));

@@ -45,16 +45,16 @@ impl ListenerArgs {
     /// A listener that speaks this, within these limits, and has no address yet.
     pub(super) fn listener(&self, protocol: Protocol, limits: Limits) -> ListenerConfig {
         let mut listener = ListenerConfig::new(protocol)
-            .limits(limits)
-            .access(self.access.access())
-            .proxies(self.access.proxies())
-            .unix_mode(self.unix_mode)
-            .keepalive(Some(self.tcp_keepalive).filter(|time| *time != units::NEVER));
+            .with_limits(limits)
+            .with_access(self.access.access())
+            .with_proxies(self.access.proxies())
+            .with_unix_mode(self.unix_mode)
+            .with_keepalive(Some(self.tcp_keepalive).filter(|time| *time != units::NEVER));
         if let Some(timeout) = self.tcp_user_timeout {
-            listener = listener.user_timeout(timeout);
+            listener = listener.with_user_timeout(timeout);
         }
         match &self.name {
-            Some(name) => listener.named(name),
+            Some(name) => listener.with_name(name),
             None => listener,
         }
     }

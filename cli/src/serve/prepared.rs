@@ -89,7 +89,7 @@ impl PreparedListener {
     /// One worker's listener, of so many workers; it isn't bound yet.
     fn listener(&self, workers: usize) -> ListenerConfig {
         let limits = limits::divided(&self.limits, workers);
-        self.args.listener(self.protocol.clone(), limits).reuse_port(workers > 1)
+        self.args.listener(self.protocol.clone(), limits).with_reuse_port(workers > 1)
     }
 
     /// The first worker's, with the sockets that were passed for it, or else at all its addresses.
@@ -112,7 +112,7 @@ impl PreparedListener {
 
     /// A worker's, by sockets that listen already.
     fn by(&self, workers: usize, sockets: Vec<OwnedFd>) -> ListenerConfig {
-        sockets.into_iter().fold(self.listener(workers), ListenerConfig::socket)
+        sockets.into_iter().fold(self.listener(workers), ListenerConfig::with_socket)
     }
 
     /// Where ports are shared, the system would let us in beside another server of the same user's,
@@ -141,7 +141,7 @@ impl PreparedListener {
                 bound.map_err(|error| self.cannot_listen(&address.to_string(), &error))
             }
             // Only one socket can be at a path.
-            _ => Ok(listener.socket(socket)),
+            _ => Ok(listener.with_socket(socket)),
         })
     }
 

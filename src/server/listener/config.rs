@@ -27,8 +27,8 @@ use crate::unix_time::since_epoch;
 /// let keys = KeyRing::from_key(Key::new("garden", b"sixteen bytes or more")?)?;
 /// let few = Limits { connections: 100, ..Limits::default() };
 /// let listeners = [
-///     ListenerConfig::new(keys).named("garden").bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
-///     ListenerConfig::new(Protocol::open()).named("open").limits(few).bind("127.0.0.1:0")?,
+///     ListenerConfig::new(keys).with_name("garden").bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
+///     ListenerConfig::new(Protocol::open()).with_name("open").with_limits(few).bind("127.0.0.1:0")?,
 /// ];
 /// let server = Server::new(listeners, Timestamp::local())?;
 /// assert_eq!(server.addresses().len(), 3);
@@ -54,21 +54,21 @@ impl ListenerConfig {
 
     /// Under a name, for logs and metrics; without one, it goes by its first address.
     #[must_use]
-    pub fn named(self, name: impl Into<String>) -> Self {
-        Self { listener: self.listener.named(name), ..self }
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self { listener: self.listener.with_name(name), ..self }
     }
 
     /// With other limits than the default ones.
     #[must_use]
-    pub fn limits(self, limits: Limits) -> Self {
+    pub fn with_limits(self, limits: Limits) -> Self {
         Self { listener: self.listener.within(limits), ..self }
     }
 
     /// For those alone who may connect by where they come from; at first everybody may. Who may
     /// not is hung up on at once and in silence ([`Refusal::Denied`](crate::Refusal::Denied)).
     #[must_use]
-    pub fn access(self, access: Access) -> Self {
-        Self { listener: self.listener.access(access), ..self }
+    pub fn with_access(self, access: Access) -> Self {
+        Self { listener: self.listener.with_access(access), ..self }
     }
 
     /// For those who come by these balancers, which say whose connection it is by a header of the
@@ -77,18 +77,18 @@ impl ListenerConfig {
     ///
     /// The header is required, and nothing is written before it is whole
     /// ([`Refusal::ProxyHeader`](crate::Refusal::ProxyHeader)). It names the address that counts:
-    /// for the limits of an address, the delay of those who guess, [`access`](Self::access) and
+    /// for the limits of an address, the delay of those who guess, [`with_access`](Self::with_access) and
     /// [`Peer::address`](crate::Peer::address). Where it names none, the balancer's own does. Who
     /// comes from elsewhere is hung up on ([`Refusal::Denied`](crate::Refusal::Denied)).
     #[must_use]
-    pub fn proxies(self, from: Networks) -> Self {
-        Self { listener: self.listener.proxies(from), ..self }
+    pub fn with_proxies(self, from: Networks) -> Self {
+        Self { listener: self.listener.with_proxies(from), ..self }
     }
 
     /// Who may connect to the Unix sockets that are bound after this, as the mode of their files:
     /// whoever may write. At first it is `0o600`, the owner alone.
     #[must_use]
-    pub fn unix_mode(mut self, mode: u32) -> Self {
+    pub fn with_unix_mode(mut self, mode: u32) -> Self {
         self.options.unix_mode = mode;
         self
     }
@@ -96,7 +96,7 @@ impl ListenerConfig {
     /// Whether other sockets of ours may listen at the IP addresses that are bound after this, and
     /// the system deals the newcomers out among them (`SO_REUSEPORT`). At first they may not.
     #[must_use]
-    pub fn reuse_port(mut self, reuses: bool) -> Self {
+    pub fn with_reuse_port(mut self, reuses: bool) -> Self {
         self.options.reuse_port = reuses;
         self
     }
@@ -104,7 +104,7 @@ impl ListenerConfig {
     /// How long nothing is heard of a peer over TCP until the system asks whether it is still there
     /// (`SO_KEEPALIVE`); never with `None`. At first it is a minute.
     #[must_use]
-    pub fn keepalive(mut self, after: Option<Duration>) -> Self {
+    pub fn with_keepalive(mut self, after: Option<Duration>) -> Self {
         self.options.keepalive = after;
         self
     }
@@ -112,7 +112,7 @@ impl ListenerConfig {
     /// How long what was sent over TCP may lack its acknowledgement until the system gives the
     /// connection up (`TCP_USER_TIMEOUT`, on Linux). At first it is [`Limits::write_timeout`].
     #[must_use]
-    pub fn user_timeout(mut self, after: Duration) -> Self {
+    pub fn with_user_timeout(mut self, after: Duration) -> Self {
         self.options.user_timeout = Some(after);
         self
     }
@@ -122,7 +122,7 @@ impl ListenerConfig {
     ///
     /// Another listener at such an address would find the port taken, so set it then.
     #[must_use]
-    pub fn ipv6_only(mut self, is_ipv6_only: bool) -> Self {
+    pub fn with_ipv6_only(mut self, is_ipv6_only: bool) -> Self {
         self.options.ipv6_only = is_ipv6_only;
         self
     }
@@ -150,12 +150,12 @@ impl ListenerConfig {
     /// [`bind`](Self::bind) are: not blocking, and over TCP `TCP_NODELAY` and keepalive. The file
     /// of a Unix socket is its maker's to remove.
     #[must_use]
-    pub fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
+    pub fn with_socket(mut self, socket: impl Into<OwnedFd>) -> Self {
         self.bound.push(BoundSocket::from(socket.into()));
         self
     }
 
-    /// Duplicates of the sockets that listen so far, for [`socket`](Self::socket) of another
+    /// Duplicates of the sockets that listen so far, for [`socket`](Self::with_socket) of another
     /// server's listener: whoever accepts first has the newcomer. The files of Unix sockets stay
     /// this one's to remove.
     ///

@@ -85,7 +85,7 @@ impl Listener {
 
     /// The same under a name, for logs and metrics.
     #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
@@ -121,15 +121,15 @@ impl Listener {
 
     /// The same for those alone who may connect.
     #[must_use]
-    pub fn access(mut self, access: Access) -> Self {
+    pub fn with_access(mut self, access: Access) -> Self {
         self.access = access;
         self
     }
 
     /// The same for those who come by these balancers. See
-    /// [`ListenerConfig::proxies`](crate::ListenerConfig::proxies).
+    /// [`ListenerConfig::with_proxies`](crate::ListenerConfig::with_proxies).
     #[must_use]
-    pub fn proxies(mut self, from: Networks) -> Self {
+    pub fn with_proxies(mut self, from: Networks) -> Self {
         self.proxies = from;
         self
     }
