@@ -69,7 +69,7 @@ pub use contract::{
     access::Access,
     close::CloseReason,
     limits::{Limits, Memory},
-    listener_id::{ListenerId, TooManyListenersError, UnknownListenerError},
+    listener_id::{ListenerId, UnknownListenerError},
     networks::{NetworkError, Networks},
     peer::{Peer, PeerAddress, PeerId},
     reply::Reply,
@@ -92,7 +92,7 @@ pub use proto::{
 };
 #[doc(inline)]
 pub use server::{
-    admission::Admission, admission_control::AdmissionControl, driver::Server, engine::TellError,
+    bind_error::BindError, builder::ServerBuilder, driver::Server, engine::TellError,
     handle::Handle, listener::Listener, listener::config::ListenerConfig,
 };
 #[cfg(doctest)]

@@ -5,7 +5,9 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use countersign::{ClientError, KeyError, KeyFileError, KeyRingError, NoUsableKeyError, Refusal};
+use countersign::{
+    BindError, ClientError, KeyError, KeyFileError, KeyRingError, NoUsableKeyError, Refusal,
+};
 
 /// A failure of the program's, with the line that is printed.
 #[derive(Debug)]
@@ -208,6 +210,15 @@ impl From<KeyRingError> for Failure {
             _ => Kind::BadKeyFile,
         };
         Self::new(kind, key_ring(&error))
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::NoUsableKey(error) => error.into(),
+            other => Self::new(Kind::General, chain(&other)),
+        }
     }
 }
 

@@ -2,12 +2,11 @@
 //! is said of an address that can't be bound.
 
 use std::collections::HashSet;
-use std::io;
 use std::net::SocketAddr;
 
-use countersign::{Address, ListenerConfig, ToAddresses};
+use countersign::{Address, BindError, ListenerConfig, ToAddresses};
 
-use super::exit::{Failure, Kind};
+use super::exit::{Failure, Kind, chain};
 
 /// The ports at which a process listens at an address of IPv4, by any of its listeners.
 ///
@@ -30,8 +29,8 @@ impl Ipv4Ports {
         &self,
         listener: ListenerConfig,
         name: impl ToAddresses,
-    ) -> io::Result<ListenerConfig> {
-        let addresses = name.to_addresses()?;
+    ) -> Result<ListenerConfig, BindError> {
+        let addresses = name.to_addresses().map_err(BindError::Lookup)?;
         let ips = addresses.iter().filter_map(Address::ip);
         let is_shared = ips.filter(SocketAddr::is_ipv6).any(|ip| self.0.contains(&ip.port()));
         listener.with_ipv6_only(is_shared).bind(addresses)
@@ -42,10 +41,11 @@ impl Ipv4Ports {
 pub(crate) const ANY: &str = "HOST:PORT or unix:/PATH";
 
 /// What is wrong with a name that is to be bound, and what it may look like.
-pub(crate) fn cannot_bind(name: &str, error: &io::Error, forms: &str) -> Failure {
-    let text = match error.to_string() {
-        named if named.starts_with("cannot bind") => named,
-        other => format!("cannot bind {name}: {other}; write {forms}"),
+pub(crate) fn cannot_bind(name: &str, error: &BindError, forms: &str) -> Failure {
+    let text = match error {
+        BindError::Lookup(error) => format!("cannot bind {name}: {error}; write {forms}"),
+        BindError::Address(..) => chain(error),
+        other => format!("cannot bind {name}: {}", chain(other)),
     };
     Failure::new(Kind::Unavailable, text)
 }

@@ -9,7 +9,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::address::{Address, ToAddresses};
+use crate::address::Address;
 use crate::clock;
 use crate::contract::access::Access;
 use crate::contract::limits::{Limits, Memory};
@@ -17,13 +17,13 @@ use crate::contract::listener_id::{ListenerId, UnknownListenerError};
 use crate::contract::peer::PeerId;
 use crate::contract::service::Service;
 use crate::proto::keys::KeyRing;
-use crate::proto::protocol::Protocol;
 use crate::reactor::instant::Instant;
 use crate::reactor::token::{self, SLOTS_MAX};
+use crate::server::bind_error::BindError;
 use crate::server::engine::{Engine, TellError};
 use crate::server::handle::{Handle, Request};
 use crate::server::listener::Listener;
-use crate::server::listener::config::ListenerConfig;
+use crate::server::listener::socket::BoundSocket;
 use crate::server::mio_net::{ListeningSocket, MioNet};
 use crate::server::net::Readiness;
 use crate::stats::Stats;
@@ -77,56 +77,23 @@ pub struct Server<S: Service> {
 }
 
 impl<S: Service> Server<S> {
-    /// Listens at an address, such as `127.0.0.1:9527` or `unix:/run/garden.sock`, with the
-    /// default [`Limits`]. A [`KeyRing`] alone stands for the dialect `countersign/1`.
-    ///
-    /// # Errors
-    ///
-    /// The address can't be bound, the keys serve nobody, or the system refuses what a loop needs.
-    pub fn bind(
-        address: impl ToAddresses,
-        protocol: impl Into<Protocol>,
+    /// A server with these listeners, and their sockets.
+    pub(super) fn over(
+        all: Vec<(Listener, Vec<BoundSocket>)>,
         service: S,
-    ) -> io::Result<Self> {
-        Self::new([ListenerConfig::new(protocol).bind(address)?], service)
-    }
-
-    /// Listens with a socket that is bound and listens already, as [`ListenerConfig::with_socket`] does.
-    ///
-    /// # Errors
-    ///
-    /// As for [`bind`](Self::bind).
-    pub fn from_std(
-        socket: impl Into<OwnedFd>,
-        protocol: impl Into<Protocol>,
-        service: S,
-    ) -> io::Result<Self> {
-        Self::new([ListenerConfig::new(protocol).with_socket(socket)], service)
-    }
-
-    /// Serves by one or more listeners, which answer from the first turn on.
-    /// [`Peer::listener`](crate::Peer::listener) tells the service by which of them a peer came.
-    ///
-    /// # Errors
-    ///
-    /// There are more than 256 listeners, the keys of one serve nobody, or the system refuses what
-    /// a loop needs.
-    pub fn new(configs: impl IntoIterator<Item = ListenerConfig>, service: S) -> io::Result<Self> {
+    ) -> Result<Self, BindError> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Token(WAKER))?;
         let (mut listeners, mut sockets) = (Vec::new(), Vec::new());
-        for config in configs {
-            let (listener, bound) = config.open()?;
+        for (listener, bound) in all {
             for (bound, address) in bound.into_iter().zip(listener.addresses()) {
                 let token = Token(sockets.len());
                 sockets.push(ListeningSocket::watched(bound, address, &poll, token)?);
             }
             listeners.push(listener);
         }
-        let engine = Engine::new(MioNet::new(poll, sockets), listeners, service)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         Ok(Self {
-            engine,
+            engine: Engine::new(MioNet::new(poll, sockets), listeners, service)?,
             events: Events::with_capacity(EVENTS),
             handle: Handle::new(waker),
             busy_poll: Duration::ZERO,

@@ -6,6 +6,8 @@
 
 pub mod admission;
 pub mod admission_control;
+pub mod bind_error;
+pub mod builder;
 mod connection;
 mod context;
 pub mod driver;

@@ -8,7 +8,7 @@ use countersign::{
     Access, Address, CloseReason, ListenerConfig, Peer, Protocol, Refusal, Reply, Server, Service,
 };
 
-use crate::common::{Client, turn_until};
+use crate::common::{Client, chain, kind_of, turn_until};
 
 /// Answers each message with the address of its peer.
 struct WhereFrom;
@@ -102,8 +102,8 @@ fn two_listeners_share_a_port_where_the_one_at_the_wildcard_is_ipv6_alone() {
     let both = open().bind("[::]:0").unwrap();
     let port = self::port(&both);
     let error = open().bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    assert!(error.to_string().contains("or another listener uses the port"), "{error}");
+    assert_eq!(kind_of(&error), io::ErrorKind::AddrInUse);
+    assert!(chain(&error).contains("or another listener uses the port"), "{error}");
 }
 
 #[test]
@@ -154,10 +154,10 @@ fn an_address_that_is_no_interfaces_is_left_out_beside_others_alone() {
     assert_eq!(bound.ip(), Ipv4Addr::LOCALHOST);
     for name in [vec![absent.clone()], vec![absent.clone(), absent], vec![]] {
         let error = open().bind(name).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable, "{error}");
+        assert_eq!(kind_of(&error), io::ErrorKind::AddrNotAvailable, "{error}");
     }
     // One that is taken is no such address: somebody else is meant to have it.
     let taken = Address::Ip(bound);
     let error = open().bind(vec![ip("127.0.0.2:0"), taken]).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}");
+    assert_eq!(kind_of(&error), io::ErrorKind::AddrInUse, "{error}");
 }

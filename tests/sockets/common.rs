@@ -12,8 +12,8 @@ use std::time::Duration;
 use countersign::stats::Counters;
 use countersign::testing::TestServer;
 use countersign::{
-    Address, Dialect, Handle, Key, KeyRing, KeyRingExt as _, Limits, Listener, ListenerConfig,
-    ListenerId, Protection, Protocol, Reply, Server, Service, Session,
+    Address, BindError, Dialect, Handle, Key, KeyRing, KeyRingExt as _, Limits, Listener,
+    ListenerConfig, ListenerId, Protection, Protocol, Reply, Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -30,6 +30,17 @@ const ACCEPTANCE: usize = 21;
 /// The dialects that speak in lines, where nobody asks for another framing.
 pub(crate) const IN_LINES: [Dialect; 4] =
     [Dialect::Countersign, Dialect::Raw, Dialect::Hex, Dialect::Open];
+
+/// The kind of the system's error behind one of binding.
+pub(crate) fn kind_of(error: &BindError) -> ErrorKind {
+    error.io_error().map(std::io::Error::kind).unwrap()
+}
+
+/// The text of an error and of all that it comes from.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
 
 /// The id of a listener, by its place.
 pub(crate) fn id_of<S: Service>(server: &Server<S>, place: usize) -> ListenerId {

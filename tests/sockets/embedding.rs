@@ -1,6 +1,7 @@
 //! A server inside somebody else's loop.
 
-use std::io::{self, Write as _};
+use std::error::Error as _;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Address, CloseReason, Dialect, Limits, ListenerConfig, Peer, PeerId, Protocol, Refusal, Reply,
+    Address, BindError, CloseReason, Dialect, Limits, ListenerConfig, Peer, PeerId, Protocol,
+    Refusal, Reply,
 };
 use countersign::{Server, Service, TellError};
 
@@ -94,7 +96,8 @@ fn a_server_without_a_key_that_serves_its_dialect_is_an_error() {
         <countersign::KeyRing as countersign::KeyRingExt>::empty().unwrap(),
     );
     let error = Server::bind("127.0.0.1:0", nobody, Echo).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(matches!(error, BindError::NoUsableKey(_)), "{error}");
+    assert!(error.source().is_none(), "{error:?}");
 }
 
 #[test]

@@ -15,7 +15,9 @@ use countersign::{
     CloseReason, Dialect, Handle, Limits, ListenerConfig, Protocol, Reply, Server, Service,
 };
 
-use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, speaking};
+use crate::common::{
+    CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, chain, kind_of, speaking,
+};
 
 /// A server in `Server::run`, of which we hear when it returns.
 struct Run {
@@ -122,8 +124,8 @@ fn a_port_that_is_taken_is_an_error_with_the_address_in_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let error = Server::bind(address, Protocol::open(), bracket).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AddrInUse);
-    assert!(error.to_string().contains(&address.to_string()), "{error}");
+    assert_eq!(kind_of(&error), ErrorKind::AddrInUse);
+    assert!(chain(&error).contains(&address.to_string()), "{error}");
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use countersign::{Address, Limits, ListenerConfig, Protocol, Server};
+use countersign::{Address, BindError, Limits, ListenerConfig, Protocol, Server};
 
-use crate::common::{Client, End, Running, bracket};
+use crate::common::{Client, End, Running, bracket, chain, kind_of};
 
 static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
@@ -48,7 +48,7 @@ impl Drop for Folder {
 
 type Bound = Server<fn(&[u8], &mut countersign::Reply<'_>)>;
 
-fn bind(address: &Address) -> std::io::Result<Bound> {
+fn bind(address: &Address) -> Result<Bound, BindError> {
     Server::bind(address, Protocol::open(), bracket as fn(&[u8], &mut countersign::Reply<'_>))
 }
 
@@ -129,16 +129,16 @@ fn a_socket_that_somebody_listens_at_is_in_use() {
     let address = folder.address("socket");
     let server = bind(&address).unwrap();
     let error = bind(&address).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert_eq!(kind_of(&error), ErrorKind::AddrInUse);
     let said = format!("cannot bind {address}: address already in use; another program listens");
-    assert!(error.to_string().starts_with(&said), "{error}");
+    assert!(chain(&error).starts_with(&said), "{error}");
     assert!(kind(&folder.path("socket")).is_socket(), "the first one's is still there");
     drop(server);
     // One that has no time for newcomers lives too.
     let full = UnixListener::bind(folder.path("socket")).unwrap();
     socket2::SockRef::from(&full).listen(0).unwrap();
     let _waiting = Client::connect_unix(folder.path("socket"));
-    assert_eq!(bind(&address).unwrap_err().kind(), ErrorKind::AddrInUse);
+    assert_eq!(kind_of(&bind(&address).unwrap_err()), ErrorKind::AddrInUse);
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn a_file_of_another_kind_is_never_touched() {
     for name in ["file", "folder", "link", "dangling"] {
         let before = kind(&folder.path(name));
         let error = bind(&folder.address(name)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{name}: {error}");
-        assert!(error.to_string().contains("not a socket; move it away"), "{name}: {error}");
+        assert_eq!(kind_of(&error), ErrorKind::AlreadyExists, "{name}: {error}");
+        assert!(chain(&error).contains("not a socket; move it away"), "{name}: {error}");
         assert_eq!(kind(&folder.path(name)), before, "{name}");
     }
     assert_eq!(fs::read(folder.path("file")).unwrap(), b"precious");
@@ -180,9 +180,9 @@ fn a_path_that_no_socket_can_have_is_an_error_in_words() {
     for (name, kind, said) in cases {
         let address = folder.address(&name);
         let error = bind(&address).unwrap_err();
-        assert_eq!(error.kind(), kind);
-        assert!(error.to_string().starts_with(&format!("cannot bind {address}: ")), "{error}");
-        assert!(error.to_string().contains(said), "{error}");
+        assert_eq!(kind_of(&error), kind);
+        assert!(chain(&error).starts_with(&format!("cannot bind {address}: ")), "{error}");
+        assert!(chain(&error).contains(said), "{error}");
     }
     assert!(folder.is_empty());
 }

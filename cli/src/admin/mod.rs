@@ -18,7 +18,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::{Address, Framing, Limits, ListenerConfig, Protocol, Server, ToAddresses as _};
+use countersign::{
+    Address, BindError, Framing, Limits, ListenerConfig, Protocol, Server, ToAddresses as _,
+};
 
 use super::args::admin::AdminArgs;
 use super::exit::{Failure, Kind};
@@ -94,7 +96,8 @@ impl AdminArgs {
     /// It can't be resolved, or other machines can reach it and --admin-exposed isn't given.
     pub(crate) fn resolved(&self) -> Result<Option<(&str, Vec<Address>)>, Failure> {
         let Some(address) = self.address() else { return Ok(None) };
-        let addresses = address.to_addresses().map_err(|error| cannot_bind(address, &error))?;
+        let lookup = address.to_addresses().map_err(BindError::Lookup);
+        let addresses = lookup.map_err(|error| cannot_bind(address, &error))?;
         if !addresses.iter().all(|address| is_private(address.ip())) {
             self.check_exposed(&format!("--admin {address}"))?;
         }
@@ -117,7 +120,7 @@ fn ip(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
     Ok(TcpListener::from(socket.try_clone()?).local_addr().ok())
 }
 
-fn cannot_bind(address: &str, error: &io::Error) -> Failure {
+fn cannot_bind(address: &str, error: &BindError) -> Failure {
     ports::cannot_bind(address, error, ports::ANY).at(&"--admin")
 }
 

@@ -6,7 +6,8 @@ use std::os::fd::AsFd as _;
 
 use countersign::reactor::acceptor::AcceptFailure;
 use countersign::reactor::instant::Instant;
-use countersign::{Admission, PeerAddress, Refusal, RefusalCode, Session};
+use countersign::server::admission::Admission;
+use countersign::{PeerAddress, Refusal, RefusalCode, Session};
 use mio::net::{TcpListener, TcpStream};
 
 use super::event_log::{CloseCause, PairInfo};

@@ -7,7 +7,8 @@ use std::io;
 
 use countersign::reactor::instant::Instant;
 use countersign::reactor::rate_limit::RateLimit;
-use countersign::{Admission, ClientError, CloseReason, NoUsableKeyError, PeerAddress, Refusal};
+use countersign::server::admission::Admission;
+use countersign::{ClientError, CloseReason, NoUsableKeyError, PeerAddress, Refusal};
 use log::{debug, error, warn};
 
 use super::shared::Role;

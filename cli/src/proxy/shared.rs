@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use clap::ValueEnum;
 use countersign::reactor::instant::{Clock, Instant};
+use countersign::server::admission_control::AdmissionControl;
 use countersign::stats::Counters;
-use countersign::{AdmissionControl, Limits, Protocol};
+use countersign::{Limits, Protocol};
 use mio::Registry;
 
 use super::limits::RelayLimits;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use countersign::reactor::buffered_stream::BufferedStream;
-use countersign::{ListenerConfig, Protocol, ToAddresses as _};
+use countersign::{BindError, ListenerConfig, Protocol, ToAddresses as _};
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -19,11 +19,12 @@ use crate::ports::Ipv4Ports;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Listens at all addresses of a name, with options that those whom they accept inherit on Linux.
-pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> io::Result<Vec<TcpListener>> {
-    let addresses = name.to_addresses()?;
+pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, BindError> {
+    let addresses = name.to_addresses().map_err(BindError::Lookup)?;
     if addresses.iter().any(|address| address.ip().is_none()) {
         let text = "a proxy does not listen on Unix sockets";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        let error = io::Error::new(io::ErrorKind::InvalidInput, text);
+        return Err(BindError::Lookup(error));
     }
     let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses)?;
     let prepared = |socket: OwnedFd| {

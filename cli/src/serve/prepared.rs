@@ -5,7 +5,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix;
 
 use countersign::{
-    Address, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Protocol, Server, ToAddresses as _,
+    Address, BindError, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Protocol, Server,
+    ToAddresses as _,
 };
 
 use super::builtin::{self, AnyService, ServiceState};
@@ -77,11 +78,11 @@ impl PreparedListener {
                 }
                 _ => Ok(()),
             });
-            resolved.err().map(|error| self.cannot_listen(address, &error))
+            resolved.err().map(|error| self.cannot_listen(address, &BindError::Lookup(error)))
         })
     }
 
-    fn cannot_listen(&self, address: &str, error: &io::Error) -> Failure {
+    fn cannot_listen(&self, address: &str, error: &BindError) -> Failure {
         let failure = ports::cannot_bind(address, error, ports::ANY);
         self.args.location.iter().fold(failure, |failure, location| failure.at(&location.of_bind()))
     }

@@ -1,4 +1,4 @@
-//! What a listener is given before it listens.
+//! The configuration of a listener, and the sockets that it is bound to.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,14 +11,15 @@ use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
 use crate::proto::keys::KeyRing;
 use crate::proto::protocol::Protocol;
+use crate::server::bind_error::BindError;
 use crate::server::listener::Listener;
 use crate::server::listener::socket::{self, BoundSocket, Options};
 use crate::unix_time::since_epoch;
 
-/// What one listener of a [`Server`](crate::Server) is given: what it speaks, within which limits,
-/// and any number of addresses.
+/// The configuration of one listener of a [`Server`](crate::Server): its protocol and limits, and
+/// the sockets that it accepts connections from.
 ///
-/// Each has keys, limits and counters of its own; all share the loop and the service.
+/// Each listener has its own keys, limits and counters; all share the loop and the service.
 ///
 /// ```
 /// use countersign::services::Timestamp;
@@ -26,9 +27,11 @@ use crate::unix_time::since_epoch;
 ///
 /// let keys = KeyRing::from_key(Key::new("garden", b"sixteen bytes or more")?)?;
 /// let few = Limits { connections: 100, ..Limits::default() };
+/// let garden = ListenerConfig::new(keys).with_name("garden");
+/// let open = ListenerConfig::new(Protocol::open()).with_name("open").with_limits(few);
 /// let listeners = [
-///     ListenerConfig::new(keys).with_name("garden").bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
-///     ListenerConfig::new(Protocol::open()).with_name("open").with_limits(few).bind("127.0.0.1:0")?,
+///     garden.bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
+///     open.bind("127.0.0.1:0")?,
 /// ];
 /// let server = Server::new(listeners, Timestamp::local())?;
 /// assert_eq!(server.addresses().len(), 3);
@@ -44,138 +47,141 @@ pub struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    /// A listener with the default [`Limits`] that speaks this; a [`KeyRing`] alone
-    /// stands for the dialect `countersign/1`.
+    /// A listener with the default [`Limits`] and no socket yet. A [`KeyRing`] by itself
+    /// means the dialect `countersign/1`.
     #[must_use]
     pub fn new(protocol: impl Into<Protocol>) -> Self {
         let listener = Listener::new(protocol, Limits::default());
         Self { listener, options: Options::default(), bound: Vec::new() }
     }
 
-    /// Under a name, for logs and metrics; without one, it goes by its first address.
+    /// Sets the name, for logs and metrics. The default is the first address.
     #[must_use]
     pub fn with_name(self, name: impl Into<String>) -> Self {
         Self { listener: self.listener.with_name(name), ..self }
     }
 
-    /// With other limits than the default ones.
+    /// Sets the limits. The default is [`Limits::default`].
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { listener: self.listener.within(limits), ..self }
     }
 
-    /// For those alone who may connect by where they come from; at first everybody may. Who may
-    /// not is hung up on at once and in silence ([`Refusal::Denied`](crate::Refusal::Denied)).
+    /// Sets the access lists: which addresses may connect. By default all may. Other connections
+    /// are closed at once, before anything is sent ([`Refusal::Denied`](crate::Refusal::Denied)).
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
         Self { listener: self.listener.with_access(access), ..self }
     }
 
-    /// For those who come by these balancers, which say whose connection it is by a header of the
-    /// PROXY protocol, version 1 or 2. With an empty list, as at first, everybody comes by
-    /// themselves, and such a header is a stranger's.
+    /// Sets the load balancers that all connections must come through. Each connection begins with
+    /// a header of the PROXY protocol, version 1 or 2. With an empty list, which is the default,
+    /// clients connect directly, and such a header is refused.
     ///
-    /// The header is required, and nothing is written before it is whole
-    /// ([`Refusal::ProxyHeader`](crate::Refusal::ProxyHeader)). It names the address that counts:
-    /// for the limits of an address, the delay of those who guess, [`with_access`](Self::with_access) and
-    /// [`Peer::address`](crate::Peer::address). Where it names none, the balancer's own does. Who
-    /// comes from elsewhere is hung up on ([`Refusal::Denied`](crate::Refusal::Denied)).
+    /// Nothing is sent before the header is complete
+    /// ([`Refusal::ProxyHeader`](crate::Refusal::ProxyHeader)). The address in it is the client's:
+    /// the limits of an address, the throttle, [`with_access`](Self::with_access) and
+    /// [`Peer::address`](crate::Peer::address) use it. If the header has no address, they use the
+    /// balancer's. Connections from other addresses are closed
+    /// ([`Refusal::Denied`](crate::Refusal::Denied)).
     #[must_use]
     pub fn with_proxies(self, from: Networks) -> Self {
         Self { listener: self.listener.with_proxies(from), ..self }
     }
 
-    /// Who may connect to the Unix sockets that are bound after this, as the mode of their files:
-    /// whoever may write. At first it is `0o600`, the owner alone.
+    /// Sets the mode of the files of Unix sockets that are bound after this: who may write to the
+    /// file may connect. The default is `0o600`, the owner alone.
     #[must_use]
     pub fn with_unix_mode(mut self, mode: u32) -> Self {
         self.options.unix_mode = mode;
         self
     }
 
-    /// Whether other sockets of ours may listen at the IP addresses that are bound after this, and
-    /// the system deals the newcomers out among them (`SO_REUSEPORT`). At first they may not.
+    /// Sets whether other sockets of the same user may listen at the IP addresses that are bound
+    /// after this, so that the system distributes new connections among them (`SO_REUSEPORT`). By
+    /// default they may not.
     #[must_use]
     pub fn with_reuse_port(mut self, reuses: bool) -> Self {
         self.options.reuse_port = reuses;
         self
     }
 
-    /// How long nothing is heard of a peer over TCP until the system asks whether it is still there
-    /// (`SO_KEEPALIVE`); never with `None`. At first it is a minute.
+    /// Sets how long a TCP connection may be silent until the system probes whether the peer is
+    /// still there (`SO_KEEPALIVE`); `None` is never. The default is a minute.
     #[must_use]
     pub fn with_keepalive(mut self, after: Option<Duration>) -> Self {
         self.options.keepalive = after;
         self
     }
 
-    /// How long what was sent over TCP may lack its acknowledgement until the system gives the
-    /// connection up (`TCP_USER_TIMEOUT`, on Linux). At first it is [`Limits::write_timeout`].
+    /// Sets how long data sent over TCP may remain unacknowledged until the system closes the
+    /// connection (`TCP_USER_TIMEOUT`, on Linux). The default is [`Limits::write_timeout`].
     #[must_use]
     pub fn with_user_timeout(mut self, after: Duration) -> Self {
         self.options.user_timeout = Some(after);
         self
     }
 
-    /// Whether `[::]`, where it is bound after this, is IPv6 alone. At first it takes IPv4 too,
-    /// unless this listener is bound to an IPv4 address at the same port, before or after it.
+    /// Sets whether `[::]`, if it is bound after this, accepts IPv6 only. By default it accepts
+    /// IPv4 too, unless this listener is bound to an IPv4 address at the same port, before or
+    /// after it.
     ///
-    /// Another listener at such an address would find the port taken, so set it then.
+    /// Another listener at such an address would find the port in use, so set it then.
     #[must_use]
     pub fn with_ipv6_only(mut self, is_ipv6_only: bool) -> Self {
         self.options.ipv6_only = is_ipv6_only;
         self
     }
 
-    /// Listens at all addresses of a name; port 0 is any free one, and `unix:/path` a Unix socket.
+    /// Listens at all addresses of a name. Port 0 is any free port, and `unix:/path` a Unix socket.
     ///
-    /// An address that no interface of this machine has is left out, as long as another one can be
-    /// bound: [`Server::addresses`](crate::Server::addresses) are those that are. With port 0, all
-    /// addresses get the same port.
+    /// An address that no interface of this machine has is left out if another one of the name can
+    /// be bound: [`Server::addresses`](crate::Server::addresses) returns those that are. With port
+    /// 0, all addresses get the same port.
     ///
-    /// What a dead server has left at the path is replaced, but no file of another kind and no
-    /// socket that somebody listens at. When the server stops, it removes its file.
+    /// A socket file that a dead server has left is replaced; files of other kinds, and a socket at
+    /// which another process listens, are not. When the server stops, it removes its file.
     ///
     /// # Errors
     ///
-    /// An address can't be bound.
-    pub fn bind(mut self, address: impl ToAddresses) -> io::Result<Self> {
-        socket::bind(&address.to_addresses()?, &self.options, &mut self.bound)?;
+    /// The name can't be resolved, or one of its addresses can't be bound.
+    pub fn bind(mut self, address: impl ToAddresses) -> Result<Self, BindError> {
+        let addresses = address.to_addresses().map_err(BindError::Lookup)?;
+        socket::bind(&addresses, &self.options, &mut self.bound)?;
         Ok(self)
     }
 
-    /// Listens with a socket that is bound and listens already: a
-    /// [`TcpListener`](std::net::TcpListener) of std's or a
-    /// [`UnixListener`](std::os::unix::net::UnixListener). Its options are set as those of
-    /// [`bind`](Self::bind) are: not blocking, and over TCP `TCP_NODELAY` and keepalive. The file
-    /// of a Unix socket is its maker's to remove.
+    /// Listens with a socket that is already bound and listening: a
+    /// [`TcpListener`](std::net::TcpListener) or a
+    /// [`UnixListener`](std::os::unix::net::UnixListener) of std, or a descriptor. The server sets
+    /// its options as for [`bind`](Self::bind): non-blocking and, over TCP, `TCP_NODELAY` and
+    /// keepalive. It does not remove the file of such a Unix socket.
     #[must_use]
     pub fn with_socket(mut self, socket: impl Into<OwnedFd>) -> Self {
         self.bound.push(BoundSocket::from(socket.into()));
         self
     }
 
-    /// Duplicates of the sockets that listen so far, for [`socket`](Self::with_socket) of another
-    /// server's listener: whoever accepts first has the newcomer. The files of Unix sockets stay
-    /// this one's to remove.
+    /// Duplicates the sockets that are bound so far, for [`with_socket`](Self::with_socket) of
+    /// another server's listener: the server that accepts a connection first has it. This
+    /// listener's server removes the files of Unix sockets.
     ///
     /// # Errors
     ///
-    /// There is no descriptor left.
+    /// The process has no descriptor left.
     pub fn share(&self) -> io::Result<Vec<OwnedFd>> {
         self.bound.iter().map(|bound| bound.socket.try_clone().map(OwnedFd::from)).collect()
     }
 
     /// The listener that it becomes, and a socket for each of its addresses.
-    pub(in crate::server) fn open(self) -> io::Result<(Listener, Vec<BoundSocket>)> {
+    pub(in crate::server) fn open(self) -> Result<(Listener, Vec<BoundSocket>), BindError> {
         let Self { mut listener, options, bound } = self;
         listener.protocol.set_time(since_epoch(clock::wall()));
         listener.protocol.keys().into_iter().for_each(KeyRing::note_listener);
-        let usable = listener.protocol.check_server();
-        usable.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        listener.protocol.check_server()?;
         let limits = listener.limits();
         let prepared = bound.iter().map(|bound| socket::prepare(&bound.socket, &options, limits));
-        let addresses = prepared.collect::<io::Result<Vec<_>>>()?;
+        let addresses = prepared.collect::<Result<Vec<_>, _>>()?;
         Ok((listener.at(addresses), bound))
     }
 }

@@ -10,6 +10,7 @@ use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use crate::address::Address;
 use crate::contract::limits::Limits;
 use crate::os_error;
+use crate::server::bind_error::BindError;
 use crate::server::listener::socket_file::SocketFile;
 
 /// How many connections the system may keep for us. It lowers the number to its own limit.
@@ -84,13 +85,15 @@ pub(in crate::server) fn bind(
     addresses: &[Address],
     options: &Options,
     bound: &mut Vec<BoundSocket>,
-) -> io::Result<()> {
+) -> Result<(), BindError> {
     let before = bound.len();
     let is_any_port = addresses.iter().filter_map(Address::ip).any(|ip| ip.port() == 0);
     let tries = if is_any_port { PORT_TRIES } else { 1 };
     for _ in 1..tries {
         match bind_all(addresses, options, bound) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => bound.truncate(before),
+            Err(BindError::Address(_, error)) if error.kind() == io::ErrorKind::AddrInUse => {
+                bound.truncate(before);
+            }
             done => return done,
         }
     }
@@ -101,7 +104,7 @@ fn bind_all(
     addresses: &[Address],
     options: &Options,
     bound: &mut Vec<BoundSocket>,
-) -> io::Result<()> {
+) -> Result<(), BindError> {
     let before = bound.len();
     let mut port = None;
     let mut absent = None;
@@ -131,7 +134,9 @@ fn bind_all(
             suppressed(&error);
             Ok(())
         }
-        None if bound.len() == before => Err(io::ErrorKind::AddrNotAvailable.into()),
+        None if bound.len() == before => {
+            Err(BindError::Lookup(io::ErrorKind::AddrNotAvailable.into()))
+        }
         None => Ok(()),
     }
 }
@@ -143,9 +148,9 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Tells of an address that nobody listens at, though others of its name are bound.
-fn suppressed(error: &io::Error) {
+fn suppressed(error: &BindError) {
     #[cfg(feature = "log")]
-    log::warn!("{error}; the other addresses of the name are bound");
+    log::warn!("{}; the other addresses of the name are bound", os_error::chain(error));
     #[cfg(not(feature = "log"))]
     let _ = error;
 }
@@ -212,7 +217,11 @@ pub(in crate::server) fn prepare(
     socket: &Socket,
     options: &Options,
     limits: &Limits,
-) -> io::Result<Address> {
+) -> Result<Address, BindError> {
+    set_options(socket, options, limits).map_err(BindError::Socket)
+}
+
+fn set_options(socket: &Socket, options: &Options, limits: &Limits) -> io::Result<Address> {
     let stranger = || io::Error::new(io::ErrorKind::InvalidInput, "not a stream socket");
     let address = Address::from_system(&socket.local_addr()?).ok_or_else(stranger)?;
     socket.set_nonblocking(true)?;
@@ -236,7 +245,7 @@ pub(in crate::server) fn prepare(
 }
 
 /// Names the address, and the remedy where there is one.
-fn explained(address: &Address, error: &io::Error) -> io::Error {
+fn explained(address: &Address, error: &io::Error) -> BindError {
     use io::ErrorKind::{AddrInUse, AddrNotAvailable, AlreadyExists, NotFound, PermissionDenied};
     let is_ip = address.ip().is_some();
     let remedy = match error.kind() {
@@ -252,5 +261,5 @@ fn explained(address: &Address, error: &io::Error) -> io::Error {
         _ => "",
     };
     let why = os_error::describe(error);
-    io::Error::new(error.kind(), format!("cannot bind {address}: {why}{remedy}"))
+    BindError::Address(address.clone(), io::Error::new(error.kind(), format!("{why}{remedy}")))
 }

@@ -1,0 +1,86 @@
+//! Why a server could not be made.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use crate::address::Address;
+use crate::contract::listener_id::TooManyListenersError;
+use crate::proto::protocol::NoUsableKeyError;
+
+/// The error for a server that could not be made: an address that could not be bound, or a listener
+/// that could not be used.
+///
+/// Its text says what failed, and its [source](Error::source) why, with the remedy where there is
+/// one. Neither repeats the other.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The name is malformed ([`InvalidInput`](io::ErrorKind::InvalidInput)) or can't be resolved
+    /// ([`NotFound`](io::ErrorKind::NotFound)).
+    Lookup(io::Error),
+    /// The address can't be bound.
+    Address(Address, io::Error),
+    /// The socket that was handed over is not one that listens for streams, or the system refuses
+    /// an option of it.
+    Socket(io::Error),
+    /// The dialect of a listener needs a key, and none of its keys can be used now.
+    NoUsableKey(NoUsableKeyError),
+    /// There are too many listeners.
+    TooManyListeners(TooManyListenersError),
+    /// The system refuses what a server needs besides: random bytes, or a poll.
+    System(io::Error),
+}
+
+impl BindError {
+    /// The system's error, if it is behind this one. Its [kind](io::Error::kind) tells a port in
+    /// use, which may be free again soon, from what will not change by itself.
+    #[must_use]
+    pub fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Lookup(error)
+            | Self::Address(_, error)
+            | Self::Socket(error)
+            | Self::System(error) => Some(error),
+            Self::NoUsableKey(_) | Self::TooManyListeners(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lookup(_) => f.write_str("cannot resolve the address"),
+            Self::Address(address, _) => write!(f, "cannot bind {address}"),
+            Self::Socket(_) => f.write_str("cannot listen with the socket"),
+            Self::NoUsableKey(error) => error.fmt(f),
+            Self::TooManyListeners(error) => error.fmt(f),
+            Self::System(_) => f.write_str("cannot make a server"),
+        }
+    }
+}
+
+impl Error for BindError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.io_error().map(|error| error as &(dyn Error + 'static))
+    }
+}
+
+impl From<NoUsableKeyError> for BindError {
+    fn from(error: NoUsableKeyError) -> Self {
+        Self::NoUsableKey(error)
+    }
+}
+
+impl From<TooManyListenersError> for BindError {
+    fn from(error: TooManyListenersError) -> Self {
+        Self::TooManyListeners(error)
+    }
+}
+
+/// Without an address, it is the system that failed.
+impl From<io::Error> for BindError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
