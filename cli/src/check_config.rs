@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::args::process::ConfigArgs;
-use super::config::{File, Settings};
+use super::config::{Config, Settings};
 use super::exit::Failure;
 use super::logging;
 use super::output::stdout;
@@ -34,12 +34,12 @@ Examples:
 impl CheckConfig {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let Self { file: path, settings } = self;
-        let argv: Vec<_> = std::env::args_os().collect();
-        let read = File::new(path.clone(), "check-config", &argv).read();
+        let typed = settings.process.logging;
+        let read = Config::new(Some(path.clone()), settings).read();
         // A file that can't be read says nothing of how to log.
-        let logging = read.as_ref().map_or(settings.process.logging, |it| it.process.logging);
+        let logging = read.as_ref().map_or(typed, |it| it.process.logging);
         let _log = logging::begin(logging);
-        let Settings { process, listeners, .. } = read?;
+        let Settings { process, listeners } = read?;
         let listeners = PreparedListener::all(listeners, process.workers, MissingRing::Leave)?;
         let pages = process.admin.resolved().err().map(|failure| failure.at(&path.display()));
         let resolved =

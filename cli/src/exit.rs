@@ -66,6 +66,12 @@ impl Failure {
         Self::of_all(kind, self.lines)
     }
 
+    /// The same, with more lines about it.
+    pub(crate) fn and_lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.lines.extend(lines);
+        self
+    }
+
     /// The lines that are printed.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(String::as_str)

@@ -18,22 +18,10 @@ use super::system;
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Logging {
     /// Format of log lines
-    #[arg(
-        long = "log-format",
-        value_name = "FORMAT",
-        env = "COUNTERSIGN_LOG_FORMAT",
-        default_value = "text",
-        value_enum
-    )]
+    #[arg(long = "log-format", value_name = "FORMAT", default_value = "text", value_enum)]
     pub(crate) format: Format,
     /// Which events are logged
-    #[arg(
-        long = "log-level",
-        value_name = "LEVEL",
-        env = "COUNTERSIGN_LOG_LEVEL",
-        default_value = "info",
-        value_enum
-    )]
+    #[arg(long = "log-level", value_name = "LEVEL", default_value = "info", value_enum)]
     pub(crate) level: Level,
 }
 

@@ -38,7 +38,8 @@ use std::process::ExitCode;
 use clap::error::ContextValue;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use args::environment::{self, Origins};
+use args::environment::{self, with_variables};
+use args::origins::Origins;
 use escape::Escaped;
 use exit::{Failure, Kind};
 use output::{stderr, stdout};
@@ -96,8 +97,8 @@ pub(crate) fn main() -> ExitCode {
     let signals = signals::claim();
     let argv: Vec<OsString> = std::env::args_os().collect();
     let mut origins = Origins::default();
-    let read = environment::parse(command, &argv).and_then(|matches| {
-        origins = Origins::of(&command(), &matches);
+    let read = environment::parse(&command(), &argv).and_then(|matches| {
+        origins = environment::origins(&command(), &matches);
         Arguments::from_arg_matches(&matches)
     });
     let verdict = match read {
@@ -148,14 +149,14 @@ fn tell(mut told: clap::Error) -> Result<(), Failure> {
 
 /// What another command line asks for.
 fn verb_of(argv: &[OsString]) -> Result<Verb, Failure> {
-    let read = environment::parse(command, argv);
+    let read = environment::parse(&command(), argv);
     let arguments = read.and_then(|matches| Arguments::from_arg_matches(&matches));
-    arguments.map(|arguments| arguments.verb).map_err(config::usage)
+    arguments.map(|arguments| arguments.verb).map_err(environment::usage)
 }
 
 /// The options of the whole program.
 fn command() -> Command {
-    Arguments::command()
+    with_variables(Arguments::command())
 }
 
 /// Each failure in one line with the remedy, and the variables that it is about.
@@ -165,8 +166,8 @@ fn report(failure: &Failure, origins: &Origins) -> ExitCode {
         for line in failure.lines() {
             stderr().line(format_args!("countersign: {line}"));
         }
-        for assignment in origins.behind(&text) {
-            stderr().line(format_args!("countersign: the environment has {assignment}"));
+        for assignment in origins.behind(&text).iter().filter(|it| !text.contains(*it)) {
+            stderr().line(format_args!("countersign: {assignment}"));
         }
     }
     failure.code()

@@ -66,6 +66,21 @@ pub(crate) fn time_or_never(range: RangeInclusive<Duration>) -> impl Reader<Dura
     }
 }
 
+/// Reads any time.
+pub(crate) fn any_time(text: &str) -> Result<Duration, String> {
+    time(ANY_TIME)(text)
+}
+
+/// Reads any time that passes.
+pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
+    time(SOME_TIME)(text)
+}
+
+/// Reads any time that passes, or `0s`, which stands for [`NEVER`].
+pub(crate) fn some_time_or_never(text: &str) -> Result<Duration, String> {
+    time_or_never(SOME_TIME)(text)
+}
+
 /// What reads the value of an option for clap.
 pub(crate) trait Reader<T>:
     Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static

@@ -28,8 +28,6 @@ const TWICE: &[&str] = &[
 
 /// The coined names that are there still: a file, or a folder, and a name. The same holds for them.
 const LEFT: &[(&str, &str)] = &[
-    ("cli/src/config", "meant"),
-    ("cli/src", "blame"),
     ("src/proto/session", "Course"),
     ("src/proto/session", "Guarded"),
     ("src/proto/session", "Stage"),

@@ -121,6 +121,19 @@ fn a_bad_configuration_is_78_and_none_is_66() {
             assert_eq!(ran.out, "");
         }
     }
+    // What has set the value that a message is about is said in a line of its own.
+    home.write("garden.toml", "dialect = \"multiprocessing\"\nframing = \"lines\"\n");
+    for (variables, said) in [
+        ("", format!("countersign: {name}:2 has framing = \"lines\"\n")),
+        (
+            "COUNTERSIGN_FRAMING=chunks ",
+            "countersign: the environment has COUNTERSIGN_FRAMING=chunks\n".to_owned(),
+        ),
+    ] {
+        let ran = home.run(&format!("{variables}check-config {name}"), "");
+        ran.failed(78, &["; remove --framing\n", &said]);
+        assert_eq!(ran.err.lines().count(), 2, "{}", ran.err);
+    }
     for verb in [format!("check-config {missing}"), format!("serve --config {missing}")] {
         let said = format!("countersign: cannot read {missing}: no such file or directory");
         home.run(&verb, "").failed(66, &[&said]);

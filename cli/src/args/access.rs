@@ -9,18 +9,18 @@ use countersign::{Access, Networks};
 pub(crate) struct AccessArgs {
     /// Sources that can connect: addresses, networks such as 10.0.0.0/8, or unix; can be repeated
     /// [default: all]
-    #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_ALLOW", value_delimiter = ',')]
-    allow: Vec<Networks>,
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) allow: Vec<Networks>,
     /// Sources that cannot connect, even if --allow includes them
-    #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_DENY", value_delimiter = ',')]
-    deny: Vec<Networks>,
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) deny: Vec<Networks>,
     /// Load balancers that all connections must come through; the client's address is taken from
     /// their PROXY header, version 1 or 2
     ///
     /// HAProxy sends the header with send-proxy-v2 or send-proxy, nginx with proxy_protocol. A
     /// sender of this header can claim any client address, so list only the load balancers.
-    #[arg(long, value_name = "CIDR", env = "COUNTERSIGN_PROXY_FROM", value_delimiter = ',')]
-    proxy_from: Vec<Networks>,
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) proxy_from: Vec<Networks>,
 }
 
 impl AccessArgs {

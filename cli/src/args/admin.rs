@@ -12,13 +12,12 @@ pub(crate) struct AdminArgs {
     ///
     /// /metrics is for Prometheus, /status for `countersign status`, /healthz and /readyz for
     /// supervisors. There is no authentication on this address.
-    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_ADMIN")]
+    #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<String>,
     /// Allow an --admin address that other machines can reach
-    #[arg(long, env = "COUNTERSIGN_ADMIN_EXPOSED", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) admin_exposed: bool,
     /// File mode of the --admin Unix socket
-    #[arg(long, value_name = "MODE", env = "COUNTERSIGN_ADMIN_UNIX_MODE", default_value = "0600",
-          value_parser = units::mode)]
+    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = units::mode)]
     pub(crate) admin_unix_mode: u32,
 }

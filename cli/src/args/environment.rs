@@ -1,50 +1,55 @@
-//! The environment as a source of options: an empty variable is as if it weren't set, and an error
-//! names the variable that a value came from.
+//! The environment as a source of options: each has a variable, an empty variable is as if it
+//! weren't set, and an error names the variable that a value came from.
 
 use std::env;
 use std::ffi::OsString;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
-use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, Error};
 
-/// Reads a command line, and the environment behind it.
-pub(crate) fn parse(command: impl Fn() -> Command, argv: &[OsString]) -> Result<ArgMatches, Error> {
-    let is_empty = |variable: &str| env::var_os(variable).is_some_and(|value| value.is_empty());
-    // A walk over all options costs as much as reading them does.
-    let has_empty = env::vars_os().any(|(_, value)| value.is_empty());
-    let command = || if has_empty { without(command(), &is_empty) } else { command() };
-    command().try_get_matches_from(argv).map_err(|error| blame(error, &command(), argv))
+use super::origins::{Origins, Source, variable};
+use crate::exit::{Failure, Kind};
+
+/// Has the options of a command and its verbs read from their variables too.
+pub(crate) fn with_variables(command: Command) -> Command {
+    reading(command, &|_| true)
 }
 
-/// The command with some variables left unread, in all its verbs.
-fn without(command: Command, is_left: &impl Fn(&str) -> bool) -> Command {
-    let unread = |arg: Arg| match variable(&arg) {
-        Some(name) if is_left(name) => arg.env(Resettable::Reset),
-        _ => arg,
+/// Parses a command line, and the environment behind it.
+pub(crate) fn parse(command: &Command, argv: &[OsString]) -> Result<ArgMatches, Error> {
+    let parsed = reading(command.clone(), &is_not_empty).try_get_matches_from(argv);
+    parsed.map_err(|error| name_variables(error, command, argv))
+}
+
+/// The options, with the variables of some.
+fn reading(command: Command, is_read: &impl Fn(&str) -> bool) -> Command {
+    let read = |arg: Arg| match arg.get_long().map(variable) {
+        Some(name) if is_read(&name) => arg.env(name),
+        _ => arg.env(Resettable::Reset),
     };
-    command.mut_args(unread).mut_subcommands(|verb| without(verb, is_left))
+    command.mut_args(read).mut_subcommands(|verb| reading(verb, is_read))
 }
 
-fn variable(arg: &Arg) -> Option<&str> {
-    arg.get_env()?.to_str()
+fn is_not_empty(variable: &str) -> bool {
+    env::var_os(variable).is_none_or(|value| !value.is_empty())
 }
 
 /// Names the variables in the place of the options that nobody has typed.
-fn blame(mut error: Error, command: &Command, argv: &[OsString]) -> Error {
+fn name_variables(mut error: Error, command: &Command, argv: &[OsString]) -> Error {
     let mut built = command.clone();
     built.build();
     let said = error.to_string();
     for kind in [ContextKind::InvalidArg, ContextKind::PriorArg] {
         let named = |shown: &String| {
             // What is typed is at fault without the variable too.
-            let is_behind = |name: &&str| {
-                let read = without(command.clone(), &|other| other == *name);
-                read.try_get_matches_from(argv).err().is_none_or(|error| error.to_string() != said)
+            let is_behind = |name: &String| {
+                let others =
+                    reading(command.clone(), &|other| other != name && is_not_empty(other));
+                let parsed = others.try_get_matches_from(argv);
+                parsed.err().is_none_or(|error| error.to_string() != said)
             };
-            let found = variables(&built, shown).into_iter().find(is_behind);
-            found.map_or_else(|| shown.clone(), str::to_owned)
+            variables(&built, shown).into_iter().find(is_behind).unwrap_or_else(|| shown.clone())
         };
         let named = match error.get(kind) {
             Some(ContextValue::String(shown)) => ContextValue::String(named(shown)),
@@ -59,89 +64,40 @@ fn blame(mut error: Error, command: &Command, argv: &[OsString]) -> Error {
 }
 
 /// The variables of the options that clap shows like this, in any verb.
-fn variables<'a>(command: &'a Command, shown: &str) -> Vec<&'a str> {
-    let own = command.get_arguments().filter(|arg| arg.to_string() == shown).filter_map(variable);
+fn variables(command: &Command, shown: &str) -> Vec<String> {
+    let own = command.get_arguments().filter(|arg| arg.to_string() == shown);
+    let own = own.filter_map(|arg| arg.get_long().map(variable));
     own.chain(command.get_subcommands().flat_map(|verb| variables(verb, shown))).collect()
 }
 
-/// The options that were typed behind the verb of a command line, each as `--name`.
-pub(crate) fn typed(command: Command, argv: &[OsString]) -> Result<Vec<String>, Error> {
-    let matches = parse(|| command.clone(), argv)?;
-    let mut typed = Vec::new();
-    for (verb, matches) in verbs(&command, &matches) {
-        let is_typed = |arg: &&Arg| {
-            matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
-        };
-        let args = verb.get_arguments().filter(is_typed).filter_map(Arg::get_long);
-        typed.extend(args.map(|name| format!("--{name}")));
-    }
-    Ok(typed)
-}
-
-/// The verb that was called, and the verb behind it, if there is one.
-fn verbs<'a>(
-    mut command: &'a Command,
-    mut matches: &'a ArgMatches,
-) -> Vec<(&'a Command, &'a ArgMatches)> {
-    let mut verbs = Vec::new();
+/// Where the values of the options come from that stand behind the verb of a command line.
+pub(crate) fn origins(mut command: &Command, mut matches: &ArgMatches) -> Origins {
+    let mut origins = Origins::default();
     while let Some((name, of_verb)) = matches.subcommand() {
         let Some(verb) = command.find_subcommand(name) else { break };
         (command, matches) = (verb, of_verb);
-        verbs.push((command, matches));
+        origins.extend(Origins::of(command, matches));
     }
-    verbs
+    origins
 }
 
-/// The options that the environment has set, for what fails later.
-#[derive(Debug, Default)]
-pub(crate) struct Origins(Vec<Origin>);
-
-#[derive(Debug)]
-struct Origin {
-    option: String,
-    /// The variable and its value, as a shell would show them.
-    assignment: String,
-    /// Where the value is what an error would show: a file or an address.
-    places: Vec<String>,
+/// The options that were typed behind the verb of a command line, each as `--name`.
+pub(crate) fn typed(command: &Command, argv: &[OsString]) -> Result<Vec<String>, Error> {
+    let origins = origins(command, &parse(command, argv)?);
+    let typed = origins.names().filter(|name| *origins.source(name) == Source::CommandLine);
+    Ok(typed.map(|name| format!("--{name}")).collect())
 }
 
-impl Origins {
-    /// Those of the verb that was called.
-    pub(crate) fn of(command: &Command, matches: &ArgMatches) -> Self {
-        let mut origins = Self::default();
-        for (verb, matches) in verbs(command, matches) {
-            origins.add(verb, matches);
-        }
-        origins
-    }
+/// Wrong usage, in one line.
+pub(crate) fn usage(error: Error) -> Failure {
+    Failure::new(Kind::Usage, in_one_line(&error))
+}
 
-    fn add(&mut self, command: &Command, matches: &ArgMatches) {
-        for arg in command.get_arguments() {
-            let id = arg.get_id().as_str();
-            let is_set = matches.value_source(id) == Some(ValueSource::EnvVariable);
-            let (Some(option), Some(name), true) = (arg.get_long(), variable(arg), is_set) else {
-                continue;
-            };
-            let value = env::var_os(name).unwrap_or_default();
-            let names = arg.get_value_names().unwrap_or_default();
-            let is_place = names.iter().any(|name| ["FILE", "ADDR"].contains(&name.as_str()));
-            let raw = matches.get_raw(id).filter(|_| is_place).into_iter().flatten();
-            self.0.push(Origin {
-                option: format!("--{option}"),
-                assignment: format!("{name}={}", value.display()),
-                places: raw.map(|value| value.display().to_string()).collect(),
-            });
-        }
-    }
-
-    /// The assignments behind what an error tells of.
-    pub(crate) fn behind<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
-        let is_told_of = |origin: &&Origin| {
-            let mut words =
-                text.split_whitespace().map(|word| word.trim_end_matches([',', ';', ':']));
-            words.any(|word| word == origin.option)
-                || origin.places.iter().any(|place| text.contains(place.as_str()))
-        };
-        self.0.iter().filter(is_told_of).map(|origin| &*origin.assignment)
-    }
+/// What clap says, without its colours and the hint at help.
+pub(crate) fn in_one_line(error: &Error) -> String {
+    let text = error.render().to_string();
+    let said = text.lines().take_while(|line| !line.starts_with("For more information"));
+    let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = said.join(" ").replace(" tip: ", "; ");
+    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
 }

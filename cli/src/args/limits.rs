@@ -13,68 +13,56 @@ use crate::units;
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
     /// Maximum number of open connections
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_CONNECTIONS", default_value = "10000",
-          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = connections)]
     pub(crate) max_connections: usize,
     /// Maximum number of connections that have not authenticated
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_UNAUTHENTICATED", default_value = "4096",
-          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
-    max_unauthenticated: usize,
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = connections)]
+    pub(crate) max_unauthenticated: usize,
     /// The same for one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_MAX_PER_ADDRESS",
-          value_parser = units::count::<usize>(1..=CONNECTIONS_MAX))]
-    max_per_address: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = connections)]
+    pub(crate) max_per_address: Option<usize>,
     /// Time limit from accept, or from the end of the delay, until the peer has authenticated
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_HANDSHAKE_TIMEOUT", default_value = "5s",
-          value_parser = units::time(units::SOME_TIME))]
-    handshake_timeout: Duration,
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::some_time)]
+    pub(crate) handshake_timeout: Duration,
     /// Time limit from the end of one message to the start of the next; 0s means no limit
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_IDLE_TIMEOUT", default_value = "5m",
-          value_parser = units::time_or_never(units::SOME_TIME))]
-    idle_timeout: Duration,
+    #[arg(long, value_name = "TIME", default_value = "5m",
+          value_parser = units::some_time_or_never)]
+    pub(crate) idle_timeout: Duration,
     /// Time limit from the first byte of a message to its last; 0s means no limit
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_MESSAGE_TIMEOUT", default_value = "30s",
-          value_parser = units::time_or_never(units::SOME_TIME))]
-    message_timeout: Duration,
+    #[arg(long, value_name = "TIME", default_value = "30s",
+          value_parser = units::some_time_or_never)]
+    pub(crate) message_timeout: Duration,
     /// Time limit while the peer accepts no output
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WRITE_TIMEOUT", default_value = "30s",
-          value_parser = units::time(units::SOME_TIME))]
-    write_timeout: Duration,
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::some_time)]
+    pub(crate) write_timeout: Duration,
     /// Time limit for an authenticated connection; 0s means no limit [default: 0s]
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_SESSION_MAX_AGE",
-          value_parser = units::time_or_never(units::SOME_TIME))]
-    session_max_age: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = units::some_time_or_never)]
+    pub(crate) session_max_age: Option<Duration>,
     /// Time limit for open connections after a signal to stop; 0s closes them at once
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_DRAIN_TIMEOUT", default_value = "5s",
-          value_parser = units::time(units::ANY_TIME))]
-    drain_timeout: Duration,
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::any_time)]
+    pub(crate) drain_timeout: Duration,
     /// Maximum memory for unfinished messages and unsent replies of all connections together
-    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_BUFFERED_MAX", default_value = "64m",
-          value_parser = units::size(BUFFERED_LEAST..=BUFFERED_MAX))]
-    buffered_max: usize,
+    #[arg(long, value_name = "SIZE", default_value = "64m", value_parser = buffered_max)]
+    pub(crate) buffered_max: usize,
     #[command(flatten)]
-    failures: ThrottleArgs,
+    pub(crate) failures: ThrottleArgs,
 }
 
 /// How networks with failed proofs are throttled.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ThrottleArgs {
     /// Number of failed proofs above which one IPv4 address or IPv6 /64 is delayed
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_BURST", default_value = "10",
-          value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
-    failure_burst: u32,
+    #[arg(long, value_name = "N", default_value = "10", value_parser = failures)]
+    pub(crate) failure_burst: u32,
     /// Number of failed proofs above which it is rejected
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_FAILURE_LIMIT", default_value = "100",
-          value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
-    failure_limit: u32,
+    #[arg(long, value_name = "N", default_value = "100", value_parser = failures)]
+    pub(crate) failure_limit: u32,
     /// Delay before the challenge is sent to a throttled network; 0s sends it at once
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_DELAY", default_value = "1s",
-          value_parser = units::time(units::ANY_TIME))]
-    failure_delay: Duration,
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::any_time)]
+    pub(crate) failure_delay: Duration,
     /// How long each failed proof counts against its network; 0s disables throttling
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_FAILURE_DECAY", default_value = "6s",
-          value_parser = units::time(units::ANY_TIME))]
-    failure_decay: Duration,
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = units::any_time)]
+    pub(crate) failure_decay: Duration,
 }
 
 /// No machine has descriptors for more.
@@ -89,10 +77,25 @@ const BUFFERED_MAX: usize = 1 << (usize::BITS - 2);
 /// What a record may carry whatever the limit on messages is.
 const RECORD_LEAST: usize = 1008;
 
-/// The options, by their identifiers.
+/// The options, by their names.
 pub(crate) fn options() -> Vec<String> {
     let command = LimitArgs::augment_args(Command::new("limits"));
-    command.get_arguments().map(|arg| arg.get_id().to_string()).collect()
+    command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
+}
+
+/// Reads a number of connections.
+pub(crate) fn connections(text: &str) -> Result<usize, String> {
+    units::count(1..=CONNECTIONS_MAX)(text)
+}
+
+/// Reads the bytes that may be buffered.
+pub(crate) fn buffered_max(text: &str) -> Result<usize, String> {
+    units::size(BUFFERED_LEAST..=BUFFERED_MAX)(text)
+}
+
+/// Reads a number of failed proofs.
+pub(crate) fn failures(text: &str) -> Result<u32, String> {
+    units::count(0..=u64::from(u32::MAX))(text)
 }
 
 impl LimitArgs {

@@ -6,6 +6,7 @@ pub(crate) mod choice;
 pub(crate) mod environment;
 pub(crate) mod limits;
 pub(crate) mod listener;
+pub(crate) mod origins;
 pub(crate) mod process;
 pub(crate) mod protocol;
 pub(crate) mod service;

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::admin::AdminArgs;
 use super::listener::ListenerArgs;
+use super::origins::Origins;
 use crate::logging::Logging;
 use crate::units;
 
 /// What can be set: on the command line, in the environment and in a file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
+    // Before all others, which take their values.
+    #[command(flatten)]
+    pub(crate) origins: Origins,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
     // Behind all others, because its headings hold for what follows.
@@ -24,15 +28,13 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProcessArgs {
     /// Spin for TIME before sleeping: replies are faster, but a core is always busy
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_BUSY_POLL", default_value = "0s",
-          value_parser = units::time(units::ANY_TIME))]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::any_time)]
     pub(crate) busy_poll: Duration,
     /// Number of event loops, each on its own thread and with its share of the limits
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_WORKERS", default_value = "1",
-          value_parser = units::count::<usize>(1..=WORKERS_MAX))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = workers)]
     pub(crate) workers: usize,
     /// Close connections whose keys have expired, or were removed or changed by a reload
-    #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
+    #[arg(long, value_name = "BOOL", default_value = "true",
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub(crate) close_revoked: bool,
     #[command(flatten)]
@@ -43,3 +45,30 @@ pub(crate) struct ProcessArgs {
 
 /// More workers than this are a slip of the finger.
 const WORKERS_MAX: u64 = 256;
+
+/// Reads a number of workers.
+pub(crate) fn workers(text: &str) -> Result<usize, String> {
+    units::count(1..=WORKERS_MAX)(text)
+}
+
+/// No options of its own, but the origins of all.
+impl Args for Origins {
+    fn augment_args(command: Command) -> Command {
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command
+    }
+}
+
+impl FromArgMatches for Origins {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self::of(&ConfigArgs::augment_args(Command::new("serve")), matches))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

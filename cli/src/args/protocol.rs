@@ -30,45 +30,40 @@ pub(crate) const MESSAGE_MAX_CAP: usize = 1 << 30;
 #[command(next_help_heading = "Protocol (the same at both ends)")]
 pub(crate) struct ProtocolArgs {
     /// The handshake
-    #[arg(long = "dialect", value_name = "NAME", env = "COUNTERSIGN_DIALECT",
+    #[arg(long = "dialect", value_name = "NAME",
           default_value = "countersign/1", value_parser = Choice(handshakes))]
-    handshake: Handshake,
+    pub(crate) handshake: Handshake,
     /// Protection of each message, in countersign/1
-    #[arg(long, value_name = "WHEN", env = "COUNTERSIGN_RECORDS", default_value = "required",
+    #[arg(long, value_name = "WHEN", default_value = "required",
           value_parser = Choice(protections))]
-    records: Protection,
+    pub(crate) records: Protection,
     /// Name of the service, in countersign/1: the client's must be one of the server's [default:
     /// none]
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
-          value_parser = audience)]
-    audience: Vec<String>,
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = audience)]
+    pub(crate) audience: Vec<String>,
     /// How messages are delimited; records have their own framing [default: lines]
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_FRAMING",
-          value_parser = Choice(framings))]
-    framing: Option<Framing>,
+    #[arg(long, value_name = "NAME", value_parser = Choice(framings))]
+    pub(crate) framing: Option<Framing>,
     /// Hash function of the HMAC in raw and hex: sha256 or md5
     ///
     /// md5 is for peers written for Python before 3.8. In multiprocessing, md5 accepts MD5 from
     /// Python up to 3.11; later versions still use SHA-256.
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_MAC", default_value = "sha256",
-          value_parser = mac)]
+    #[arg(long, value_name = "NAME", default_value = "sha256", value_parser = mac)]
     pub(crate) mac: Mac,
     /// In multiprocessing, support Red Hat's builds of Python up to 3.11, which lack MD5
-    #[arg(long, env = "COUNTERSIGN_RHEL", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) rhel: bool,
     /// Exchange one message and its reply per connection
-    #[arg(long, env = "COUNTERSIGN_ONCE", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) once: bool,
     /// Do only the handshake: the server reports the result and closes; overrides --once
-    #[arg(long, env = "COUNTERSIGN_VERIFY_ONLY",
-          value_parser = BoolishValueParser::new())]
+    #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) verify_only: bool,
     /// Maximum size of a message, in bytes
-    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_MESSAGE_MAX", default_value = "64k",
-          value_parser = units::size(1..=MESSAGE_MAX_CAP))]
+    #[arg(long, value_name = "SIZE", default_value = "64k", value_parser = message_max)]
     pub(crate) message_max: usize,
     /// The key file [default: countersign/keys in the user's configuration directory]
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
 }
 
@@ -230,7 +225,7 @@ impl ProtocolArgs {
 
 /// The handshakes of a port: one dialect, or `countersign/1` and `raw`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Handshake {
+pub(crate) struct Handshake {
     dialect: Dialect,
     shares_raw: bool,
 }
@@ -247,7 +242,13 @@ pub(crate) fn audience(name: &str) -> Result<String, String> {
     fits.then(|| name.to_owned()).ok_or_else(|| "a name has 1 to 64 bytes".to_owned())
 }
 
-fn mac(name: &str) -> Result<Mac, String> {
+/// Reads the length of the longest message.
+pub(crate) fn message_max(text: &str) -> Result<usize, String> {
+    units::size(1..=MESSAGE_MAX_CAP)(text)
+}
+
+/// Reads the name of a hash.
+pub(crate) fn mac(name: &str) -> Result<Mac, String> {
     match name {
         "sha256" => Ok(Mac::Sha256),
         "md5" => Ok(Mac::Md5),
@@ -255,7 +256,7 @@ fn mac(name: &str) -> Result<Mac, String> {
     }
 }
 
-fn handshakes() -> Vec<(Handshake, PossibleValue)> {
+pub(crate) fn handshakes() -> Vec<(Handshake, PossibleValue)> {
     let explained = |handshake: Handshake| {
         let help = match handshake.dialect {
             Dialect::Countersign if handshake.shares_raw => "the same, and raw on the same port",
@@ -283,7 +284,7 @@ fn shown(protection: Protection) -> &'static str {
     }
 }
 
-fn protections() -> Vec<(Protection, PossibleValue)> {
+pub(crate) fn protections() -> Vec<(Protection, PossibleValue)> {
     let explained = |protection: Protection| {
         let help = match protection {
             Protection::Required => "always; a peer without it is refused",
@@ -295,7 +296,7 @@ fn protections() -> Vec<(Protection, PossibleValue)> {
     [Protection::Required, Protection::Allowed, Protection::Off].map(explained).into()
 }
 
-fn framings() -> Vec<(Framing, PossibleValue)> {
+pub(crate) fn framings() -> Vec<(Framing, PossibleValue)> {
     let explained = |framing: Framing| {
         let help = match framing {
             Framing::Lines => "LF or CRLF ends a message",

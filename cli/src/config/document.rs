@@ -13,7 +13,7 @@ const LISTENER: &str = "listener";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ConfigFault {
     pub(super) line: usize,
-    /// Of what is no TOML.
+    /// Of a syntax error.
     column: Option<usize>,
     text: String,
 }
@@ -34,77 +34,57 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// A value as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum TomlValue {
-    Text(String),
-    /// Digits with their sign, and their base.
-    Number(String, u32),
-    Switch(bool),
-    Many(Vec<Self>),
-    /// Nothing that an option takes, and what TOML calls it.
-    Other(&'static str),
-}
-
 /// A key, its value and their line.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
+#[derive(Debug)]
+pub(super) struct Entry<'t> {
     pub(super) key: String,
     pub(super) line: usize,
-    pub(super) value: TomlValue,
+    pub(super) value: DeValue<'t>,
 }
 
 /// The keys of one table, and the line where it begins.
-#[derive(Debug, Clone)]
-pub(super) struct Table {
+#[derive(Debug)]
+pub(super) struct Table<'t> {
     pub(super) line: usize,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry<'t>>,
 }
 
 /// A file of keys.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(super) struct Document<'t> {
     /// What stands in front of all tables.
-    pub(super) top: Vec<Entry>,
-    pub(super) listeners: Vec<Table>,
+    pub(super) top: Vec<Entry<'t>>,
+    pub(super) listeners: Vec<Table<'t>>,
 }
 
-impl Document {
-    /// Reads a file's bytes.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Vec<ConfigFault>> {
+impl<'t> Document<'t> {
+    /// Parses a file's bytes.
+    pub(super) fn parse(bytes: &'t [u8]) -> Result<Self, Vec<ConfigFault>> {
+        let positions = Positions(bytes);
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            let lines = Lines(&bytes[..error.valid_up_to()]);
-            vec![ConfigFault::at(lines.line(error.valid_up_to()), "not valid UTF-8")]
+            let line = positions.line(error.valid_up_to());
+            vec![ConfigFault::at(line, "not valid UTF-8")]
         })?;
-        let lines = Lines(bytes);
-        let (table, errors) = DeTable::parse_recoverable(text);
+        let (mut table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            return Err(errors.iter().map(|error| lines.fault(error)).collect());
+            return Err(errors.iter().map(|error| positions.fault(error)).collect());
         }
-        let mut document = Self { top: Vec::new(), listeners: Vec::new() };
-        let mut faults = Vec::new();
-        for (key, value) in table.get_ref() {
-            if key.get_ref() == LISTENER {
-                match lines.listeners(value) {
-                    Some(listeners) => document.listeners = listeners,
-                    None => {
-                        let text = "write [[listener]] with two brackets; there can be several";
-                        faults.push(ConfigFault::at(lines.line(key.span().start), text));
-                    }
-                }
-            } else {
-                document.top.push(lines.entry(key, value));
-            }
-        }
-        document.top.sort_by_key(|entry| entry.line);
-        if faults.is_empty() { Ok(document) } else { Err(faults) }
+        let (at, tables) = match table.get_mut().remove_entry(LISTENER) {
+            Some((key, value)) => (key.span().start, positions.tables(value)),
+            None => (0, Some(Vec::new())),
+        };
+        let listeners = tables.ok_or_else(|| {
+            let text = "write [[listener]] with two brackets; there can be several";
+            vec![ConfigFault::at(positions.line(at), text)]
+        })?;
+        Ok(Self { top: positions.entries(table.into_inner()), listeners })
     }
 }
 
-/// The bytes of a file, in which places are found.
-struct Lines<'a>(&'a [u8]);
+/// The bytes of a file, in which lines and columns are counted.
+struct Positions<'t>(&'t [u8]);
 
-impl Lines<'_> {
+impl Positions<'_> {
     /// The number of the line, from 1.
     fn line(&self, at: usize) -> usize {
         self.before(at).iter().filter(|byte| **byte == b'\n').count() + 1
@@ -125,34 +105,28 @@ impl Lines<'_> {
         ConfigFault { line: self.line(start), column: Some(self.column(start)), text }
     }
 
-    fn listeners(&self, value: &Spanned<DeValue<'_>>) -> Option<Vec<Table>> {
-        let tables = value.get_ref().as_array()?;
-        tables.iter().map(|table| self.table(table)).collect()
+    /// The tables of an array that holds nothing else.
+    fn tables<'t>(&self, value: Spanned<DeValue<'t>>) -> Option<Vec<Table<'t>>> {
+        let DeValue::Array(tables) = value.into_inner() else { return None };
+        let table = |table: Spanned<DeValue<'t>>| {
+            let line = self.line(table.span().start);
+            let DeValue::Table(table) = table.into_inner() else { return None };
+            Some(Table { line, entries: self.entries(table) })
+        };
+        tables.into_iter().map(table).collect()
     }
 
-    fn table(&self, value: &Spanned<DeValue<'_>>) -> Option<Table> {
-        let table = value.get_ref().as_table()?;
-        let mut entries: Vec<_> = table.iter().map(|(key, value)| self.entry(key, value)).collect();
+    /// The entries in the order of their lines.
+    fn entries<'t>(&self, table: DeTable<'t>) -> Vec<Entry<'t>> {
+        let mut entries: Vec<_> = table
+            .into_iter()
+            .map(|(key, value)| Entry {
+                line: self.line(key.span().start),
+                key: key.into_inner().into_owned(),
+                value: value.into_inner(),
+            })
+            .collect();
         entries.sort_by_key(|entry| entry.line);
-        Some(Table { line: self.line(value.span().start), entries })
-    }
-
-    fn entry(&self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) -> Entry {
-        let (line, key) = (self.line(key.span().start), key.get_ref().as_ref().to_owned());
-        Entry { key, line, value: toml_value(value.get_ref()) }
-    }
-}
-
-fn toml_value(value: &DeValue<'_>) -> TomlValue {
-    match value {
-        DeValue::String(text) => TomlValue::Text(text.clone().into_owned()),
-        DeValue::Integer(number) => TomlValue::Number(number.as_str().to_owned(), number.radix()),
-        DeValue::Boolean(is_on) => TomlValue::Switch(*is_on),
-        DeValue::Array(values) => {
-            TomlValue::Many(values.iter().map(|value| toml_value(value.get_ref())).collect())
-        }
-        DeValue::Float(_) => TomlValue::Other("a float"),
-        DeValue::Datetime(_) => TomlValue::Other("a date"),
-        DeValue::Table(_) => TomlValue::Other("a table"),
+        entries
     }
 }

@@ -1,15 +1,37 @@
-//! The keys that a file may have: the long names of the options, read as the options are.
+//! The keys that a file may have: the long names of the options of `serve`.
 
-use std::any::TypeId;
-use std::ffi::OsString;
-use std::iter;
-use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 
-use clap::builder::Resettable;
+use clap::builder::EnumValueParser;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, ArgAction, Command};
+use clap::{Args as _, Command};
+use countersign::Networks;
 
-use super::document::{ConfigFault, Entry, TomlValue};
+use super::value::{Value, ValueTexts};
+use crate::args::choice::Choice;
+use crate::args::limits::{self, LimitArgs, buffered_max, connections, failures};
+use crate::args::listener::{ListenerArgs, keepalive, name, user_timeout};
+use crate::args::process::{ConfigArgs, ProcessArgs, workers};
+use crate::args::protocol::{
+    ProtocolArgs, audience, framings, handshakes, mac, message_max, protections,
+};
+use crate::args::service::builtin_services;
+use crate::units::{any_time, some_time, some_time_or_never};
+
+/// The keys that are the process's. All others are a listener's.
+pub(super) const PROCESS: [&str; 8] = [
+    "admin",
+    "admin-exposed",
+    "admin-unix-mode",
+    "busy-poll",
+    "close-revoked",
+    "log-format",
+    "log-level",
+    "workers",
+];
+
+/// The keys that a reload can change, beside the limits.
+const RELOADED: [&str; 6] = ["allow", "busy-poll", "close-revoked", "deny", "keys", "log-level"];
 
 /// Where a key may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,199 +44,129 @@ pub(super) enum Position {
     Within,
 }
 
-/// An option's identifier in clap, and what a file gives it.
-#[derive(Debug, Clone)]
-pub(super) struct Value {
-    pub(super) id: String,
-    pub(super) line: usize,
-    /// Each as it would be typed.
-    raw_values: Vec<OsString>,
+/// Sets an option by its key: the value is parsed by the function that parses the option's. None if
+/// there is no such key.
+pub(super) fn set(args: &mut ConfigArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
+    let ConfigArgs { process, listener, .. } = args;
+    set_process(process, key, value).or_else(|| set_listener(listener, key, value))
 }
 
-/// The options that a file may set.
-#[derive(Debug)]
-pub(super) struct Schema {
-    process: Vec<Arg>,
-    listener: Vec<Arg>,
-    /// An option for each of them, to ask what a wrong key was meant to be.
-    all: Command,
-}
-
-impl Schema {
-    pub(super) fn new(process: &Command, listener: &Command) -> Self {
-        let args = |command: &Command| command.get_arguments().cloned().collect::<Vec<_>>();
-        let (process, listener) = (args(process), args(listener));
-        let all = Command::new("all").disable_help_flag(true).disable_version_flag(true);
-        let all = all.args(process.iter().chain(&listener).cloned());
-        Self { process, listener, all }
-    }
-
-    /// The options behind all keys, and whether each is the process's.
-    pub(super) fn args(&self) -> impl Iterator<Item = (&Arg, bool)> {
-        let listener = self.listener.iter().map(|arg| (arg, false));
-        self.process.iter().map(|arg| (arg, true)).chain(listener)
-    }
-
-    /// Reads a key and its value. Paths are taken from the directory.
-    pub(super) fn value(
-        &self,
-        entry: &Entry,
-        place: Position,
-        directory: &Path,
-    ) -> Result<Value, ConfigFault> {
-        let Entry { key, line, .. } = entry;
-        let fault = |text: String| ConfigFault::at(*line, text);
-        let arg = self.arg(key, place).map_err(fault)?;
-        let raw_values =
-            raw_values(arg, &entry.value).map_err(|text| fault(format!("{key}: {text}")))?;
-        let raw_values: Vec<_> = raw_values
-            .into_iter()
-            .map(|raw_value| relative_to_file(arg, raw_value, directory))
-            .collect();
-        check(arg, &raw_values).map_err(|text| fault(format!("{key}: {text}")))?;
-        Ok(Value { id: arg.get_id().to_string(), line: *line, raw_values })
-    }
-
-    fn arg(&self, key: &str, place: Position) -> Result<&Arg, String> {
-        let of = |args: &'_ [Arg]| args.iter().position(|arg| arg.get_long() == Some(key));
-        match (of(&self.process), of(&self.listener), place) {
-            (Some(_), _, Position::Within) => Err(format!(
-                "{key:?} applies to the whole process; move it to the top of the file, before any \
-                 [[listener]]"
-            )),
-            (Some(at), ..) => Ok(&self.process[at]),
-            (_, Some(_), Position::Above) if key == "name" => {
-                Err("\"name\" belongs to one listener; move it into its [[listener]]".to_owned())
-            }
-            (_, Some(at), _) => Ok(&self.listener[at]),
-            (None, None, _) => Err(self.unknown(key)),
-        }
-    }
-
-    fn unknown(&self, key: &str) -> String {
-        match key {
-            "config" => {
-                return "a configuration file can't name another one; remove \
-             \"config\""
-                    .to_owned();
-            }
-            "help" | "version" => return format!("{key:?} can't be set in a file; remove it"),
-            _ => {}
-        }
-        let meant = self.meant(key).map(|name| format!("; did you mean {name:?}?"));
-        let remedy = || "; `countersign serve --help` lists the keys".to_owned();
-        format!("unknown key {key:?}{}", meant.unwrap_or_else(remedy))
-    }
-
-    /// The key that is most like this one, as clap finds it for an option.
-    fn meant(&self, key: &str) -> Option<String> {
-        let is_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-        if key.is_empty() || !key.chars().all(is_word) {
-            return None;
-        }
-        let argv = ["all".to_owned(), format!("--{key}")];
-        let error = self.all.clone().try_get_matches_from(argv).err()?;
-        match error.get(ContextKind::SuggestedArg)? {
-            ContextValue::String(name) => Some(name.trim_start_matches('-').to_owned()),
-            _ => None,
-        }
-    }
-}
-
-/// Whether an option is on or off.
-fn is_switch(arg: &Arg) -> bool {
-    matches!(arg.get_action(), ArgAction::SetTrue)
-}
-
-/// The raw values of an entry, each as it would be typed after the option.
-fn raw_values(arg: &Arg, value: &TomlValue) -> Result<Vec<String>, String> {
-    let takes_many = matches!(arg.get_action(), ArgAction::Append);
-    match value {
-        TomlValue::Switch(is_on) if is_switch(arg) => Ok(vec![is_on.to_string()]),
-        _ if is_switch(arg) => Err("write true or false".to_owned()),
-        TomlValue::Many(values) if takes_many => {
-            values.iter().map(|each| raw_value(arg, each)).collect()
-        }
-        TomlValue::Many(_) => Err("this takes one value, not an array".to_owned()),
-        value => Ok(vec![raw_value(arg, value)?]),
-    }
-}
-
-fn raw_value(arg: &Arg, value: &TomlValue) -> Result<String, String> {
-    let is_octal = named(arg, "MODE");
-    match value {
-        TomlValue::Text(text) => Ok(text.clone()),
-        TomlValue::Number(digits, 8) if is_octal => Ok(digits.clone()),
-        TomlValue::Number(..) if is_octal => {
-            Err("a mode is octal; write it like \"0660\" or 0o660".to_owned())
-        }
-        TomlValue::Number(digits, base) => i64::from_str_radix(digits, *base)
-            .map(|number| number.to_string())
-            .map_err(|_| "the number is too large".to_owned()),
-        TomlValue::Switch(is_on) if is_a::<bool>(arg) => Ok(is_on.to_string()),
-        TomlValue::Switch(_) => Err("write a value in quotes, not true or false".to_owned()),
-        TomlValue::Many(_) => Err("nested arrays are not supported".to_owned()),
-        TomlValue::Other(what) => Err(format!("write text or a whole number, not {what}")),
-    }
-}
-
-/// Whether values of the option are of this type.
-fn is_a<T: 'static>(arg: &Arg) -> bool {
-    arg.get_value_parser().type_id() == TypeId::of::<T>()
-}
-
-fn named(arg: &Arg, name: &str) -> bool {
-    arg.get_value_names().is_some_and(|names| names.iter().any(|each| each == name))
-}
-
-/// The raw value. A relative path, or that of a Unix socket, is resolved against the directory.
-fn relative_to_file(arg: &Arg, raw_value: String, directory: &Path) -> OsString {
-    if is_a::<PathBuf>(arg) && !raw_value.is_empty() {
-        return directory.join(raw_value).into();
-    }
-    match raw_value.strip_prefix("unix:") {
-        Some(path) if named(arg, "ADDR") && !path.is_empty() && !path.starts_with('@') => {
-            let mut address = OsString::from("unix:");
-            address.push(directory.join(path));
-            address
-        }
-        _ => raw_value.into(),
-    }
-}
-
-/// Parses the raw values with clap, as on the command line.
-fn check(arg: &Arg, raw_values: &[OsString]) -> Result<(), String> {
-    let Some(long) = arg.get_long().filter(|_| !is_switch(arg)) else { return Ok(()) };
-    let typed = raw_values.iter().map(|raw_value| {
-        let mut typed = OsString::from(format!("--{long}="));
-        typed.push(raw_value);
-        typed
-    });
-    let alone = Command::new("alone").arg(arg.clone().env(Resettable::Reset));
-    let read = alone.try_get_matches_from(iter::once("alone".into()).chain(typed));
-    read.map(drop).map_err(|error| {
-        // The key stands in front already.
-        let option = error.get(ContextKind::InvalidArg).map(|arg| format!(" for '{arg}'"));
-        in_one_line(&error).replace(&option.unwrap_or_default(), "")
+fn set_process(args: &mut ProcessArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
+    let ProcessArgs { admin, logging, .. } = args;
+    Some(match key {
+        "admin" => value.address(&mut admin.admin),
+        "admin-exposed" => value.switch(&mut admin.admin_exposed),
+        "admin-unix-mode" => value.mode(&mut admin.admin_unix_mode),
+        "busy-poll" => value.one(any_time, &mut args.busy_poll),
+        "close-revoked" => value.boolean(&mut args.close_revoked),
+        "log-format" => value.one(EnumValueParser::new(), &mut logging.format),
+        "log-level" => value.one(EnumValueParser::new(), &mut logging.level),
+        "workers" => value.one(workers, &mut args.workers),
+        _ => return None,
     })
 }
 
-/// What clap says, without its colours and the hint at help.
-pub(super) fn in_one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let said = text.lines().take_while(|line| !line.starts_with("For more information"));
-    let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
-    let said = said.join(" ").replace(" tip: ", "; ");
-    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
+fn set_listener(args: &mut ListenerArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
+    let ListenerArgs { access, protocol, limits, .. } = args;
+    Some(match key {
+        "name" => value.one(name, &mut args.name),
+        "bind" => value.addresses(&mut args.bind),
+        "unix-mode" => value.mode(&mut args.unix_mode),
+        "service" => value.one(Choice(builtin_services), &mut args.service),
+        "utc" => value.switch(&mut args.utc),
+        "tcp-keepalive" => value.one(keepalive, &mut args.tcp_keepalive),
+        "tcp-user-timeout" => value.one(user_timeout, &mut args.tcp_user_timeout),
+        "allow" => value.many(Networks::from_str, &mut access.allow),
+        "deny" => value.many(Networks::from_str, &mut access.deny),
+        "proxy-from" => value.many(Networks::from_str, &mut access.proxy_from),
+        _ => {
+            let protocol = set_protocol(protocol, key, value);
+            return protocol.or_else(|| set_limit(limits, key, value));
+        }
+    })
 }
 
-/// Has a command take the values for its defaults; where a listener has its own, the environment
-/// isn't asked.
-pub(super) fn inject(command: Command, top: &[Value], own: &[Value]) -> Command {
-    let command = top.iter().fold(command, |command, Value { id, raw_values, .. }| {
-        command.mut_arg(id, |arg| arg.default_values(raw_values))
-    });
-    own.iter().fold(command, |command, Value { id, raw_values, .. }| {
-        command.mut_arg(id, |arg| arg.default_values(raw_values).env(Resettable::Reset))
+fn set_protocol(args: &mut ProtocolArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
+    Some(match key {
+        "dialect" => value.one(Choice(handshakes), &mut args.handshake),
+        "records" => value.one(Choice(protections), &mut args.records),
+        "audience" => value.many(audience, &mut args.audience),
+        "framing" => value.one(Choice(framings), &mut args.framing),
+        "mac" => value.one(mac, &mut args.mac),
+        "rhel" => value.switch(&mut args.rhel),
+        "once" => value.switch(&mut args.once),
+        "verify-only" => value.switch(&mut args.verify_only),
+        "message-max" => value.one(message_max, &mut args.message_max),
+        "keys" => value.path(&mut args.keys),
+        _ => return None,
     })
+}
+
+fn set_limit(args: &mut LimitArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
+    let throttle = &mut args.failures;
+    Some(match key {
+        "max-connections" => value.one(connections, &mut args.max_connections),
+        "max-unauthenticated" => value.one(connections, &mut args.max_unauthenticated),
+        "max-per-address" => value.one(connections, &mut args.max_per_address),
+        "handshake-timeout" => value.one(some_time, &mut args.handshake_timeout),
+        "idle-timeout" => value.one(some_time_or_never, &mut args.idle_timeout),
+        "message-timeout" => value.one(some_time_or_never, &mut args.message_timeout),
+        "write-timeout" => value.one(some_time, &mut args.write_timeout),
+        "session-max-age" => value.one(some_time_or_never, &mut args.session_max_age),
+        "drain-timeout" => value.one(any_time, &mut args.drain_timeout),
+        "buffered-max" => value.one(buffered_max, &mut args.buffered_max),
+        "failure-burst" => value.one(failures, &mut throttle.failure_burst),
+        "failure-limit" => value.one(failures, &mut throttle.failure_limit),
+        "failure-delay" => value.one(any_time, &mut throttle.failure_delay),
+        "failure-decay" => value.one(any_time, &mut throttle.failure_decay),
+        _ => return None,
+    })
+}
+
+/// Whether a reload can change it.
+pub(super) fn is_reloaded(key: &str) -> bool {
+    RELOADED.contains(&key) || limits::options().iter().any(|option| option == key)
+}
+
+/// Why a key can't stand there, if it can't anywhere or not there.
+pub(super) fn misplaced(key: &str, position: Position) -> Option<String> {
+    match position {
+        Position::Within if PROCESS.contains(&key) => Some(format!(
+            "{key:?} applies to the whole process; move it to the top of the file, before any \
+             [[listener]]"
+        )),
+        Position::Above if key == "name" => {
+            Some("\"name\" belongs to one listener; move it into its [[listener]]".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What is said of a key that there isn't.
+pub(super) fn unknown(key: &str) -> String {
+    match key {
+        "config" => {
+            return "a configuration file can't name another one; remove \"config\"".to_owned();
+        }
+        "help" | "version" => return format!("{key:?} can't be set in a file; remove it"),
+        _ => {}
+    }
+    let similar = similar(key).map(|name| format!("; did you mean {name:?}?"));
+    let remedy = || "; `countersign serve --help` lists the keys".to_owned();
+    format!("unknown key {key:?}{}", similar.unwrap_or_else(remedy))
+}
+
+/// The key that is most like this one, as clap finds it for an option.
+fn similar(key: &str) -> Option<String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if key.is_empty() || !key.chars().all(is_word) {
+        return None;
+    }
+    let all = Command::new("all").disable_help_flag(true).disable_version_flag(true);
+    let all = ConfigArgs::augment_args(all);
+    let error = all.try_get_matches_from(["all".to_owned(), format!("--{key}")]).err()?;
+    match error.get(ContextKind::SuggestedArg)? {
+        ContextValue::String(name) => Some(name.trim_start_matches('-').to_owned()),
+        _ => None,
+    }
 }

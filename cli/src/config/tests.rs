@@ -1,20 +1,33 @@
 use clap::builder::PossibleValue;
-use clap::{Arg, ArgAction};
+use clap::error::ContextKind;
+use clap::{Arg, ArgAction, Args as _, Parser};
 use proptest::prelude::*;
 
 use super::*;
+use crate::args::environment::in_one_line;
 
-fn file(typed: &str) -> File {
-    let argv = ["countersign", "serve"].into_iter().chain(typed.split_whitespace());
-    File {
-        path: "/etc/countersign/garden.toml".into(),
-        verb: "serve",
-        argv: argv.map(OsString::from).collect(),
-    }
+#[derive(Debug, Parser)]
+struct Typed {
+    #[command(flatten)]
+    args: ConfigArgs,
+}
+
+/// The settings of a file's text behind what was typed.
+fn settings(typed: &str, text: &[u8]) -> Result<Settings, Failure> {
+    let argv = ["serve"].into_iter().chain(typed.split_whitespace());
+    let Typed { args } = Typed::try_parse_from(argv).unwrap();
+    let path = Arc::from(Path::new("/etc/countersign/garden.toml"));
+    File { path: &path, args: &args }.settings(text)
 }
 
 fn read(text: &str) -> Result<Settings, String> {
-    file("").settings(text.as_bytes()).map_err(|failure| failure.to_string())
+    settings("", text.as_bytes()).map_err(|failure| failure.to_string())
+}
+
+/// The options behind all keys.
+fn options() -> Vec<Arg> {
+    let command = ConfigArgs::augment_args(Command::new("serve"));
+    command.get_arguments().cloned().collect()
 }
 
 /// A value for an option, as it is written in a file.
@@ -39,9 +52,8 @@ fn sample(arg: &Arg) -> String {
 
 #[test]
 fn every_option_can_stand_in_a_file() {
-    let schema = schema();
     let mut whole = String::new();
-    for (arg, _) in schema.args() {
+    for arg in &options() {
         let line = format!("{} = {}\n", arg.get_long().unwrap(), sample(arg));
         assert_eq!(read(&line).map(drop), Ok(()), "{line}");
         whole.push_str(&line);
@@ -52,19 +64,58 @@ fn every_option_can_stand_in_a_file() {
 
 #[test]
 fn what_is_a_listeners_can_stand_in_its_table_and_nothing_else() {
-    let schema = schema();
-    let listener = ListenerArgs::augment_args(Command::new("listener"));
-    for (arg, _) in schema.args() {
-        let text = format!("[[listener]]\n{} = {}\n", arg.get_long().unwrap(), sample(arg));
-        match listener.get_arguments().any(|each| each.get_id() == arg.get_id()) {
-            true => assert_eq!(read(&text).map(drop), Ok(()), "{text}"),
-            false => {
+    let process = ProcessArgs::augment_args(Command::new("process"));
+    for arg in &options() {
+        let name = arg.get_long().unwrap();
+        let text = format!("[[listener]]\n{name} = {}\n", sample(arg));
+        let is_process = process.get_arguments().any(|each| each.get_id() == arg.get_id());
+        assert_eq!(is_process, schema::PROCESS.contains(&name), "{name}");
+        match is_process {
+            false => assert_eq!(read(&text).map(drop), Ok(()), "{text}"),
+            true => {
                 let said = read(&text).unwrap_err();
                 assert!(said.starts_with("/etc/countersign/garden.toml:2: "), "{said}");
                 assert!(said.contains("move it to the top of the file"), "{said}");
             }
         }
     }
+}
+
+#[test]
+fn a_value_is_right_or_wrong_as_on_the_command_line() {
+    let numbers = ["0", "1", "7", "4k", "1g", "2g", "10m", "11m", "5s", "0s", "1ms", "48d", "49d"];
+    let words = ["", "x", "-1", "a b", "echo", "raw", "sha256", "md5", "length", "off", "json"];
+    let others =
+        ["true", "no", "maybe", "10.0.0.0/8", "10.0.0.1/8", "0660", "9999", "unix", "warn"];
+    for arg in options().iter().filter(|arg| !matches!(arg.get_action(), ArgAction::SetTrue)) {
+        let name = arg.get_long().unwrap();
+        for text in numbers.iter().chain(&words).chain(&others) {
+            let typed = Typed::try_parse_from(["serve".to_owned(), format!("--{name}={text}")]);
+            let typed = typed.map(drop).map_err(|error| {
+                let option = error.get(ContextKind::InvalidArg).map(|arg| format!(" for '{arg}'"));
+                let said = in_one_line(&error).replace(&option.unwrap_or_default(), "");
+                format!("/etc/countersign/garden.toml:1: {name}: {said}")
+            });
+            assert_eq!(read(&format!("{name} = {text:?}")).map(drop), typed, "{name} = {text}");
+        }
+    }
+}
+
+#[test]
+fn what_has_set_a_value_is_known() {
+    let text = "idle-timeout = \"1m\"\ndeny = [\"::1\", \"unix\"]\n[[listener]]\n\
+                framing = \"lines\"\nidle-timeout = \"2m\"";
+    let settings = settings("--idle-timeout 3m", text.as_bytes()).unwrap();
+    let origins = &settings.listeners[0].origins;
+    assert_eq!(*origins.source("idle-timeout"), Source::CommandLine);
+    assert_eq!(*origins.source("dialect"), Source::Default);
+    assert_eq!(origins.written("dialect"), ["countersign/1"]);
+    let behind = origins.behind("leave out --framing, --idle-timeout, or --dialect; or --deny");
+    let expected = [
+        "/etc/countersign/garden.toml:2 has deny = [\"::1\", \"unix\"]",
+        "/etc/countersign/garden.toml:4 has framing = \"lines\"",
+    ];
+    assert_eq!(behind, expected);
 }
 
 #[test]
@@ -91,7 +142,7 @@ fn a_listener_has_what_stands_at_the_top_unless_it_has_its_own() {
 fn what_was_typed_beats_the_file_for_every_listener() {
     let text = "dialect = \"raw\"\n[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"b:1\"\n\
                 dialect = \"hex\"";
-    let settings = file("--dialect open").settings(text.as_bytes()).unwrap();
+    let settings = settings("--dialect open", text.as_bytes()).unwrap();
     for listener in &settings.listeners {
         assert_eq!(listener.protocol.handshake(), "open");
     }
@@ -177,7 +228,7 @@ fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
         assert!(error.starts_with(&said), "{error}\n{said}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    let error = file("").settings(b"utc = true\n\xff").unwrap_err().to_string();
+    let error = settings("", b"utc = true\n\xff").unwrap_err().to_string();
     assert_eq!(error, "/etc/countersign/garden.toml:2: not valid UTF-8");
 }
 
@@ -203,28 +254,24 @@ fn a_mode_is_octal_and_other_numbers_are_what_they_are() {
 #[test]
 fn what_is_one_listeners_is_not_typed_for_several() {
     let text = "[[listener]]\nbind = \"a:1\"\n[[listener]]\nbind = \"b:1\"";
-    for (typed, said) in [
-        ("--bind c:1", "--bind applies to one"),
-        (
-            "--name x",
-            "--name applies \
-                            to one",
-        ),
-    ] {
-        let error = file(typed).settings(text.as_bytes()).unwrap_err().to_string();
+    for (typed, said) in
+        [("--bind c:1", "--bind applies to one"), ("--name x", "--name applies to one")]
+    {
+        let error = settings(typed, text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(said) && error.contains("write "), "{error}");
-        let one = file(typed).settings(b"[[listener]]\nbind = \"a:1\"");
+        let one = settings(typed, b"[[listener]]\nbind = \"a:1\"");
         assert!(one.is_ok(), "{typed}");
     }
 }
 
 /// Pieces of files, right and wrong.
 fn piece() -> impl Strategy<Value = String> {
-    let schema = schema();
     let keys: Vec<_> =
-        schema.args().filter_map(|(arg, _)| arg.get_long()).map(str::to_owned).collect();
-    let whole =
-        schema.args().map(|(arg, _)| format!("{} = {}\n", arg.get_long().unwrap(), sample(arg)));
+        options().iter().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
+    let whole: Vec<_> = options()
+        .iter()
+        .map(|arg| format!("{} = {}\n", arg.get_long().unwrap(), sample(arg)))
+        .collect();
     let signs = [
         "=",
         "\n",
@@ -249,7 +296,7 @@ fn piece() -> impl Strategy<Value = String> {
         "é",
     ];
     prop_oneof![
-        3 => proptest::sample::select(whole.collect::<Vec<_>>()),
+        3 => proptest::sample::select(whole),
         2 => proptest::sample::select(keys),
         4 => proptest::sample::select(signs.map(str::to_owned).to_vec()),
         1 => any::<String>(),
@@ -269,7 +316,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_us_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        let _ = file("").settings(&bytes);
+        let _ = settings("", &bytes);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The pages of section 5: what stands in the files. They are chapters of the manual, so there is
 //! one text, and behind it the keys that the parser knows.
 
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, Args as _, Command};
 use countersign::{KeyRing, KeyRingExt as _};
 use roff::{Inline, Roff, bold, roman};
 
-use crate::config;
+use crate::args::listener::ListenerArgs;
+use crate::args::process::ProcessArgs;
 use crate::exit::said;
 use crate::version::VERSION;
 
@@ -121,8 +122,10 @@ fn inline(text: &str) -> Vec<Inline> {
 fn add_keys(page: &mut Roff) {
     for (title, of_process) in [("KEYS OF THE PROCESS", true), ("KEYS OF A LISTENER", false)] {
         page.control("SH", [title]);
-        let all = config::keys();
-        for (arg, _) in all.iter().filter(|(_, is_process)| *is_process == of_process) {
+        let process = ProcessArgs::augment_args(Command::new("process"));
+        let listener = ListenerArgs::augment_args(Command::new("listener"));
+        let keys = if of_process { process } else { listener };
+        for arg in keys.get_arguments() {
             page.control("TP", []);
             page.text([bold(arg.get_long().unwrap()), roman(" = "), roman(value(arg))]);
             let help = arg.get_long_help().or(arg.get_help()).unwrap().to_string();

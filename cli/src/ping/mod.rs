@@ -15,7 +15,7 @@ use super::args::environment;
 use super::args::protocol::{ProtocolArgs, SERVER};
 use super::exit::{Failure, Kind};
 use super::output::{stderr, stdout};
-use super::{config, system, units};
+use super::{system, units};
 use target::{Check, Target};
 
 /// Check whether a server works
@@ -230,7 +230,7 @@ impl Ping {
 /// may be set for others.
 fn refuse_beside(source: &str) -> Result<(), Failure> {
     let argv: Vec<_> = std::env::args_os().collect();
-    let typed = environment::typed(super::command(), &argv).map_err(config::usage)?;
+    let typed = environment::typed(&super::command(), &argv).map_err(environment::usage)?;
     let is_idle = |option: &&String| **option != source && !HOW.contains(&option.as_str());
     let idle: Vec<_> = typed.iter().filter(is_idle).map(String::as_str).collect();
     if idle.is_empty() {

@@ -72,7 +72,7 @@ impl Target {
     pub(super) fn all_of(argv: &[OsString]) -> Result<Vec<Self>, Failure> {
         match verb_of(argv)? {
             Verb::Serve(serve) => {
-                let listeners = serve.listeners(argv)?;
+                let listeners = serve.listeners()?;
                 let targets: Result<Vec<_>, _> = listeners.iter().map(Self::of_listener).collect();
                 Ok(targets?.into_iter().flatten().collect())
             }

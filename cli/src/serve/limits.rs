@@ -3,27 +3,27 @@
 use countersign::Limits;
 use log::warn;
 
-use crate::args::limits::LimitArgs;
+use crate::args::listener::ListenerArgs;
 use crate::exit::Failure;
 use crate::system::{DESCRIPTORS_BESIDE, raise_descriptors};
 
-/// The limits of each listener, which has messages of so many bytes at most; with descriptors
-/// enough for all of them and for so many beside, or as many as the system gives.
-pub(super) fn limits(
-    listeners: &[(&LimitArgs, usize)],
-    beside: usize,
-) -> Result<Vec<Limits>, Failure> {
-    let wanted = listeners.iter().map(|(args, _)| args.max_connections);
+/// The limits of each listener, with descriptors enough for all of them and for
+/// so many beside, or as many as the system gives.
+pub(super) fn limits(listeners: &[ListenerArgs], beside: usize) -> Result<Vec<Limits>, Failure> {
+    let wanted = listeners.iter().map(|args| args.limits.max_connections);
     let wanted = wanted.fold(0, usize::saturating_add);
     let given = raise_descriptors(wanted.saturating_add(beside) as u64)?;
     let room = usize::try_from(given.saturating_sub(DESCRIPTORS_BESIDE)).unwrap_or(usize::MAX);
     let room = room.saturating_sub(beside);
     if room < wanted {
-        warn!("{given} descriptors allow for {room} connections; raise ulimit -n");
+        let set = |args: &ListenerArgs| args.origins.assignment("max-connections");
+        let set: String =
+            listeners.iter().filter_map(set).map(|assignment| format!("; {assignment}")).collect();
+        warn!("{given} descriptors allow for {room} connections; raise ulimit -n{set}");
     }
-    let limits = listeners.iter().map(|(args, message_max)| {
-        let connections = share(args.max_connections, wanted, room);
-        Limits { connections, ..args.limits(*message_max) }
+    let limits = listeners.iter().map(|ListenerArgs { limits, protocol, .. }| {
+        let connections = share(limits.max_connections, wanted, room);
+        Limits { connections, ..limits.limits(protocol.message_max) }
     });
     Ok(limits.collect())
 }

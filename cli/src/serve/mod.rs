@@ -12,7 +12,6 @@ mod status;
 mod worker;
 mod workers;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ use log::info;
 use super::admin::{Admin, Aggregate, Wake};
 use super::args::listener::ListenerArgs;
 use super::args::process::{ConfigArgs, ProcessArgs};
-use super::config::{File, Settings};
+use super::config::{Config, Settings};
 use super::exit::Failure;
 use super::logging::{self, Format, Guard};
 use super::output::announce;
@@ -39,7 +38,7 @@ pub(crate) use listener::MissingRing;
 use mailbox::{Mailbox, Receiver};
 use manager::ManagerHook;
 pub(crate) use prepared::{PreparedListener, bound_of};
-use reload::{ConfigSource, Reload};
+use reload::Reload;
 use worker::{Commands, Worker};
 use workers::Workers;
 
@@ -54,7 +53,7 @@ use workers::Workers;
 pub(crate) struct Serve {
     /// A configuration file with any of these options, and with one or more listeners; see
     /// `countersign check-config`
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     settings: ConfigArgs,
@@ -76,34 +75,27 @@ Examples:
 
 impl Serve {
     /// The listeners, as this command line asks for them.
-    pub(crate) fn listeners(self, argv: &[OsString]) -> Result<Vec<ListenerArgs>, Failure> {
-        Ok(self.source(argv).read()?.listeners)
-    }
-
-    fn source(self, argv: &[OsString]) -> ConfigSource {
-        match self.config {
-            Some(path) => ConfigSource::File(File::new(path, "serve", argv)),
-            None => ConfigSource::Typed(Box::new(self.settings)),
-        }
+    pub(crate) fn listeners(self) -> Result<Vec<ListenerArgs>, Failure> {
+        Ok(Config::new(self.config, self.settings).read()?.listeners)
     }
 
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         // Before there is a second thread, and before a file of ours can have one of the numbers.
         let passed = ListenFds::take()?;
-        let source = self.source(&std::env::args_os().collect::<Vec<_>>());
-        let settings = source.read()?;
+        let config = Config::new(self.config, self.settings);
+        let settings = config.read()?;
         let log = logging::begin(settings.process.logging);
         let listeners = PreparedListener::all(
             settings.listeners.clone(),
             settings.process.workers,
             MissingRing::Create,
         )?;
-        serve((source, settings), &listeners, passed, &log, signals)
+        serve((config, settings), &listeners, passed, &log, signals)
     }
 }
 
 fn serve(
-    (source, settings): (ConfigSource, Settings),
+    (config, settings): (Config, Settings),
     listeners: &[PreparedListener],
     mut passed: ListenFds,
     log: &Guard,
@@ -142,7 +134,7 @@ fn serve(
     let done = others.done();
     let receiver =
         Receiver { mailbox: Arc::clone(&mailboxes[0]), worker: (workers > 1).then_some(0) };
-    let reload = Reload { source, now: settings, workers: mailboxes.clone() };
+    let reload = Reload { config, now: settings, workers: mailboxes.clone() };
     let reloader = Reloader::new(reload, Arc::clone(&progress));
     let manager = ManagerHook::ready(Arc::clone(&progress), mailboxes.clone());
     let commands = Commands {

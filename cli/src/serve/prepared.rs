@@ -41,17 +41,19 @@ impl PreparedListener {
         workers: usize,
         missing: MissingRing,
     ) -> Result<Vec<Self>, Failure> {
-        let wanted: Vec<_> =
-            listeners.iter().map(|args| (&args.limits, args.protocol.message_max)).collect();
         let sockets: usize = listeners.iter().map(|args| args.bind.len()).sum();
         let beside = (workers - 1) * (OF_WORKER + sockets);
-        let limits = limits::limits(&wanted, beside)?;
+        let limits = limits::limits(&listeners, beside)?;
         let (mut prepared, mut failures) = (Vec::new(), Vec::new());
         for (args, limits) in listeners.into_iter().zip(limits) {
-            let location = args.location.clone();
+            let (location, origins) = (args.location.clone(), args.origins.clone());
             match Self::new(args, limits, missing) {
                 Ok(each) => prepared.push(each),
-                Err(failure) => failures.push(location.iter().fold(failure, Failure::at)),
+                Err(failure) => {
+                    let failure = location.iter().fold(failure, Failure::at);
+                    let behind = origins.behind(&failure.to_string());
+                    failures.push(failure.and_lines(behind));
+                }
             }
         }
         Failure::together(failures).map_or(Ok(prepared), Err)
@@ -84,7 +86,7 @@ impl PreparedListener {
 
     fn cannot_listen(&self, address: &str, error: &BindError) -> Failure {
         let failure = ports::cannot_bind(address, error, ports::ANY);
-        self.args.location.iter().fold(failure, |failure, location| failure.at(&location.of_bind()))
+        self.args.of_bind().into_iter().fold(failure, Failure::at)
     }
 
     /// One worker's listener, of so many workers; it isn't bound yet.

@@ -9,44 +9,17 @@ use log::warn;
 use super::listener::MissingRing;
 use super::mailbox::{ConfigUpdate, Mailbox};
 use super::prepared::PreparedListener;
-use crate::args::limits;
-use crate::args::process::ConfigArgs;
-use crate::config::{File, Settings};
+use crate::config::{Config, Settings};
 use crate::exit::{Failure, Kind};
 use crate::reload::{PATIENCE, Task};
-
-/// Where the settings come from.
-#[derive(Debug)]
-pub(super) enum ConfigSource {
-    File(File),
-    /// The command line and the environment alone, which stay as they are.
-    Typed(Box<ConfigArgs>),
-}
-
-impl ConfigSource {
-    pub(super) fn read(&self) -> Result<Settings, Failure> {
-        match self {
-            Self::File(file) => file.read(),
-            Self::Typed(settings) => Ok(Settings::from((**settings).clone())),
-        }
-    }
-}
 
 /// What is reloaded, and for whom.
 #[derive(Debug)]
 pub(super) struct Reload {
-    pub(super) source: ConfigSource,
+    pub(super) config: Config,
     /// What is served now.
     pub(super) now: Settings,
     pub(super) workers: Vec<Arc<Mailbox>>,
-}
-
-/// The options that a reload can change, by their identifiers.
-fn may_change() -> Vec<String> {
-    let others = ["keys", "allow", "deny", "level", "busy_poll", "close_revoked"];
-    let mut all = limits::options();
-    all.extend(others.map(str::to_owned));
-    all
 }
 
 impl Task for Reload {
@@ -60,8 +33,8 @@ impl Task for Reload {
     }
 
     fn once(&mut self) -> Result<(), Failure> {
-        let mut settings = self.source.read()?;
-        let changes = settings.fixed_changes(&self.now, &may_change());
+        let mut settings = self.config.read()?;
+        let changes = settings.fixed_changes(&self.now);
         if !changes.is_empty() {
             return Err(Failure::of_all(Kind::Configuration, changes));
         }
