@@ -3,10 +3,14 @@
 use std::thread;
 use std::time::Duration;
 
-use countersign::{ClientError, CloseReason, Dialect, Limits, Protocol, Refusal, RefusalCode};
+use countersign::{
+    ClientError, CloseReason, Dialect, Limits, Protocol, Refusal, RefusalCode, Session,
+};
 
 use crate::caller::{Caller, Heard, with_records};
-use crate::common::{CHALLENGE, Client, End, Running, bracket, ring, speaking};
+use crate::common::{
+    CHALLENGE, Client, End, Running, bracket, in_memory, other_end, ring, speaking,
+};
 
 fn protocol() -> Protocol {
     with_records(speaking(Dialect::Countersign))
@@ -156,25 +160,35 @@ fn a_stop_in_the_middle_of_a_handshake_is_told() {
 }
 
 #[test]
-fn a_caller_that_gives_way_is_told_that_there_is_no_room() {
+fn an_evicted_caller_is_told_that_there_is_no_room() {
     let limits = Limits {
         unauthenticated_per_address: 2,
         handshake_timeout: Duration::from_secs(5),
         ..Limits::default()
     };
-    let server = Running::start(protocol(), limits, bracket);
-    let mut oldest = Client::connect(server.address);
-    oldest.say(&BAD_CALL[..10]);
-    let second = Caller::call(server.address, &protocol());
-    server.until("both are there", |counters| counters.bytes_in == 10 + CALL);
+    let mut server = in_memory(protocol(), limits, bracket);
+    let oldest = server.connect();
+    server.send(&oldest, &BAD_CALL[..10]);
+    server.pass(Duration::from_millis(1));
+    let second = server.connect();
     // A tenth of the handshake's time is everyone's.
-    thread::park_timeout(Duration::from_millis(600));
-    let mut newcomer = Caller::enter(server.address, &protocol());
-    newcomer.say(b"room");
-    newcomer.expect(b"[room]");
-    expect_refusal(&mut oldest, 3);
-    drop(second);
-    assert_eq!(server.counted().closed(CloseReason::Refused(Refusal::TooManyConnections)), 1);
+    server.pass(Duration::from_millis(498));
+    assert!(server.connect().is_closed(), "there was no room");
+    assert!(!oldest.is_shut());
+    server.pass(Duration::from_millis(1));
+    let newest = server.connect();
+    assert_eq!(oldest.take()[CHALLENGE..], [5, 0, 0, 1, 3]);
+    assert!(oldest.is_closed() && !second.is_shut() && !newest.is_shut());
+    let client = other_end(&protocol());
+    let mut session = Session::client(&client, [7; 32]).unwrap();
+    let mut said = Vec::new();
+    session.next(&client, &mut &[][..], &mut said).unwrap();
+    server.send(&newest, &std::mem::take(&mut said));
+    session.next(&client, &mut &newest.take()[..], &mut said).unwrap();
+    server.send(&newest, &said);
+    let counters = server.engine.counters();
+    let evicted = counters.closed(CloseReason::Refused(Refusal::TooManyConnections));
+    assert_eq!((counters.authenticated, evicted), (1, 2));
 }
 
 #[test]

@@ -383,6 +383,12 @@ pub(crate) fn is_timeout(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
+/// Lets time pass where the system's own clock is what is tested.
+#[expect(clippy::disallowed_methods, reason = "the peer is slow, or waits for nothing to come")]
+pub(crate) fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
 /// The monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "a host's loop has a clock of its own")]
 pub(crate) fn now() -> std::time::Instant {

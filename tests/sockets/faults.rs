@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign::{CloseReason, Dialect, KeyRing, Limits, Protocol, RingSecrets};
 
 use crate::child::{self, Served};
-use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, key, speaking};
+use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, key, now, speaking};
 
 const SERVE: &str = "faults::serve";
 
@@ -170,6 +170,7 @@ fn without_descriptors_the_server_waits_quietly_and_then_serves_the_rest() {
     }
     let served = Served::start(&["prlimit".into(), "--nofile=20:20".into()], SERVE);
     let protocol = speaking(Dialect::Raw);
+    let since = now();
     let mut clients: Vec<Client> = (0..40).map(|_| Client::connect(served.address)).collect();
     // They are accepted in the order in which they came; the first that hears nothing is outside.
     let full = clients.iter_mut().position(|client| {
@@ -185,10 +186,11 @@ fn without_descriptors_the_server_waits_quietly_and_then_serves_the_rest() {
     });
     let mut outside = clients.split_off(full.expect("everybody found a place"));
     assert!(clients.len() > 5, "{} are in", clients.len());
+    // Whoever spins takes all of a processor, however busy that is otherwise.
     let before = ticks(served.pid());
-    assert_eq!(outside[0].hears_within(Duration::from_millis(1500)), None);
+    assert_eq!(outside[0].hears_within(Duration::from_millis(500)), None);
     let used = ticks(served.pid()) - before;
-    assert!(used * 10 <= 75, "{used} ticks in 1.5 seconds are more than 5 %");
+    assert!(used <= 5, "{used} ticks in half a second are more than 10 %");
     // Those who are in notice nothing.
     clients[0].say(b"quiet\n");
     clients[0].expect(b"[quiet]\n");
@@ -200,5 +202,7 @@ fn without_descriptors_the_server_waits_quietly_and_then_serves_the_rest() {
     }
     let counted = served.stop();
     assert_eq!(counted.of("accepted"), 40);
-    assert!(counted.of("accept-pauses") > 0);
+    // It tries again ten times a second, and whenever somebody leaves.
+    let tries = since.elapsed().as_secs() * 10 + 10 + 40;
+    assert!((1..=tries).contains(&counted.of("accept-pauses")), "{counted:?}");
 }
