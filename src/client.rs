@@ -9,15 +9,11 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use countersign_proto::{Dialect, Event, Exporter, ForeignProtocol, Protocol, Refusal, Session};
+
 use crate::address::{Address, ToAddresses};
 use crate::clock;
 use crate::dial::Dial;
-use crate::proto::dialect::Dialect;
-use crate::proto::framing::FrameFormat;
-use crate::proto::handshake::countersign::schedule::Exporter;
-use crate::proto::protocol::Protocol;
-use crate::proto::refusal::Refusal;
-use crate::proto::session::{Session, event::Event};
 use crate::random;
 use crate::unix_time::since_epoch;
 pub use error::ClientError;
@@ -224,12 +220,7 @@ impl Client {
         }
         self.check_idle()?;
         let form = self.session.form(&self.protocol);
-        let carried = match form {
-            FrameFormat::Line(_) => !message.contains(&b'\n') && !message.ends_with(b"\r"),
-            FrameFormat::Chunk => !message.is_empty(),
-            FrameFormat::Length | FrameFormat::Record => true,
-        };
-        if !carried {
+        if !form.carries(message) {
             return Err(ClientError::Unsendable(self.protocol.framing()));
         }
         if message.len() > self.protocol.message_max() {
@@ -362,8 +353,8 @@ impl Client {
                     self.message.extend_from_slice(message.bytes);
                     Heard::Message
                 }
-                Some(Event::Control) => Heard::Control,
                 Some(Event::Finished | Event::End) => Heard::End,
+                Some(_) => Heard::Control,
                 None => Heard::Nothing,
             };
             self.next = self.inbox.len() - input.len();
@@ -416,7 +407,9 @@ impl Client {
         });
         self.inbox.truncate(*read.as_ref().unwrap_or(&0));
         let is_first = self.protocol.dialect() == Dialect::Open && !self.known;
-        match is_first.then(|| unanswered::foreign(&self.inbox, self.protocol.framing())).flatten()
+        match is_first
+            .then(|| ForeignProtocol::of_challenge(&self.inbox, self.protocol.framing()))
+            .flatten()
         {
             Some(opening) => Err(Refusal::Foreign(opening).into()),
             None => read,

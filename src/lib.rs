@@ -42,7 +42,6 @@ mod key_file;
 mod loopback;
 pub mod manual;
 mod os_error;
-pub mod proto;
 #[doc(hidden)]
 pub mod random;
 #[doc(hidden)]
@@ -76,19 +75,10 @@ pub use contract::{
     service::Service,
 };
 #[doc(inline)]
-pub use proto::{
-    dialect::Dialect,
-    framing::{FrameFormat, Framing, LineEnding},
-    handshake::countersign::schedule::Exporter,
-    keys::KeyRing,
-    keys::fault::KeyError,
-    keys::key::{Key, Mac},
-    keys::secrets::RingSecrets,
-    keys::validity::Validity,
-    protocol::{Exchange, NoUsableKeyError, Protection, Protocol},
-    refusal::{ForeignProtocol, Refusal, RefusalCode},
-    session::Session,
-    session::event::{Event, Message, Opened},
+pub use countersign_proto::{
+    Dialect, Event, Exchange, Exporter, ForeignProtocol, FrameFormat, Framing, Key, KeyError,
+    KeyRing, LineEnding, Mac, Message, NoUsableKeyError, Opened, Protection, Protocol, Refusal,
+    RefusalCode, RingSecrets, Session, Validity,
 };
 #[doc(inline)]
 pub use server::{

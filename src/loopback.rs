@@ -3,17 +3,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
+use countersign_proto::{Dialect, Event, FrameFormat, Framing, Protocol, Session};
+
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::listener_id::ListenerId;
 use crate::contract::peer::{Peer, PeerId};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
-use crate::proto::dialect::Dialect;
-use crate::proto::framing::{FrameFormat, Framing};
-use crate::proto::protocol::Protocol;
-use crate::proto::session::Session;
-use crate::proto::session::event::Event;
 use crate::reactor::token::Token;
 
 /// Tries a service without sockets: one peer that is let in at once.

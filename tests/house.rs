@@ -20,7 +20,7 @@ const ROOT_NAMES: usize = 53;
 const CLI_LINES: usize = 10_200;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.
-const CRATES: [&str; 3] = ["src", "load/src", "cli/src"];
+const CRATES: [&str; 4] = ["proto/src", "src", "load/src", "cli/src"];
 
 /// The floor of each module of the library; a file names its own floor or lower ones.
 const FLOORS: &[(&str, u32)] = &[
@@ -28,7 +28,6 @@ const FLOORS: &[(&str, u32)] = &[
     ("os_error", 0),
     ("files", 0),
     ("unix_time", 0),
-    ("proto", 0),
     ("key_file", 1),
     ("contract", 1),
     ("address", 2),
@@ -333,32 +332,50 @@ fn lints_are_expected_with_a_reason_and_nothing_is_unsafe() {
 }
 
 #[test]
-fn the_library_alone_depends_on_little() {
-    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
-    let manifest = manifest.unwrap();
+fn the_protocols_need_no_operating_system() {
+    let mut complaints = Vec::new();
+    for source in sources(&["proto/src"]).iter().filter(|source| !source.path.ends_with("tests.rs"))
+    {
+        let is_of_tests = |(_, line): &(usize, &str)| line.ends_with("mod tests {");
+        for (number, line) in source.code().take_while(|line| !is_of_tests(line)) {
+            if line.contains("std::") {
+                complaints.push(source.complain(number, "names std"));
+            }
+        }
+    }
+    hold(complaints);
+}
+
+/// What a package depends on, whatever its features are.
+fn dependencies(package: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(package).join("Cargo.toml");
+    let manifest = fs::read_to_string(path).unwrap();
     let section = manifest.split("\n[").find(|part| part.starts_with("dependencies]")).unwrap();
-    let always: Vec<&str> = section
+    section
         .lines()
         .filter(|line| line.contains(" = ") && !line.contains("optional = true"))
-        .filter_map(|line| line.split(' ').next())
-        .collect();
-    let expected = [
+        .filter_map(|line| line.split(' ').next().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn the_library_alone_depends_on_little() {
+    let protocols = ["base16ct", "hkdf", "hmac", "memchr", "pbkdf2", "sha2", "zeroize"];
+    assert_eq!(dependencies("proto"), protocols);
+    let library = [
+        "countersign-proto",
         "base16ct",
         "base64ct",
         "chrono",
-        "hkdf",
-        "hmac",
         "libc",
         "memchr",
         "mio",
-        "pbkdf2",
         "proxy-header",
         "rand",
         "rustix",
-        "sha2",
         "slab",
         "socket2",
         "zeroize",
     ];
-    assert_eq!(always, expected);
+    assert_eq!(dependencies("."), library);
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use countersign::proto::framing::CHUNK_MAX;
 use countersign::{Address, Exchange, Framing, Protocol};
+use countersign_proto::CHUNK_MAX;
 
 /// What the clients of a load do.
 ///

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::io;
 
-use crate::proto::dialect::Dialect;
-use crate::proto::framing::Framing;
-use crate::proto::keys::KeyRing;
-use crate::proto::protocol::{NoUsableKeyError, Protocol};
-use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
+use countersign_proto::{
+    Dialect, ForeignProtocol, Framing, KeyRing, NoUsableKeyError, Protocol, Refusal, RefusalCode,
+};
 
 /// Why a [`Client`](crate::Client) has failed.
 #[derive(Debug)]

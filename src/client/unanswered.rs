@@ -3,13 +3,11 @@
 
 use std::time::Duration;
 
+use countersign_proto::Dialect;
+
 use crate::client::wait::is_reset;
 use crate::client::{Client, ClientError};
 use crate::clock;
-use crate::proto::dialect::Dialect;
-use crate::proto::framing::Framing;
-use crate::proto::handshake::{CHALLENGE, multiprocessing};
-use crate::proto::refusal::ForeignProtocol;
 
 /// A server of `raw` and `hex` that refuses a proof or the first message closes the connection at
 /// once; one that closes it later had another reason.
@@ -53,15 +51,4 @@ impl Client {
             _ => Ok(()),
         }
     }
-}
-
-/// Whether a server begins with another dialect's challenge. A service of `open` may greet with
-/// anything, but hardly with 32 bytes that are neither text nor a line.
-pub(super) fn foreign(heard: &[u8], framing: Framing) -> Option<ForeignProtocol> {
-    let is_challenge = heard.len() == CHALLENGE
-        && framing == Framing::Lines
-        && !heard.ends_with(b"\n")
-        && std::str::from_utf8(heard).is_err();
-    let is_python = multiprocessing::begins(heard).then_some(ForeignProtocol::Multiprocessing);
-    is_python.or(is_challenge.then_some(ForeignProtocol::Raw))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
+use countersign_proto::{ForeignProtocol, Refusal, RefusalCode};
 
 /// The reason why a connection ended, as services, logs and counters report it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use countersign_proto::{Dialect, Exporter};
+
 use crate::contract::listener_id::ListenerId;
-use crate::proto::dialect::Dialect;
-use crate::proto::handshake::countersign::schedule::Exporter;
 use crate::reactor::token::Token;
 
 /// Names one connection. No other connection of the server has the same name, not even a later one

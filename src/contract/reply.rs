@@ -3,8 +3,9 @@
 use std::io;
 use std::time::SystemTime;
 
+use countersign_proto::{FRAME_MAX, FrameFormat};
+
 use crate::contract::close::CloseReason;
-use crate::proto::framing::{FRAME_MAX, FrameFormat};
 
 /// Writes the replies of a service, in the connection's framing.
 ///
@@ -126,10 +127,11 @@ impl io::Write for Reply<'_> {
 
 #[cfg(test)]
 mod tests {
+    use countersign_proto::LineEnding;
+
     use std::io::Write as _;
 
     use super::*;
-    use crate::proto::framing::LineEnding;
 
     fn written(
         form: FrameFormat,

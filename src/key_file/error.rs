@@ -5,9 +5,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use countersign_proto::KeyError;
+
 use crate::files::FileError;
 use crate::os_error;
-use crate::proto::keys::fault::KeyError;
 
 /// A key ring that can't be read: the file and the line at fault. Its
 /// [source](std::error::Error::source) is the [cause](Self::cause), which names the remedy.

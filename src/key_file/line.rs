@@ -1,13 +1,12 @@
 //! One line of a key file: `id  encoding:secret  [option=value …]`.
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
+use countersign_proto::{Dialect, Key};
 
 use zeroize::Zeroizing;
 
 use crate::key_file::date;
 use crate::key_file::error::KeyFileError;
-use crate::proto::dialect::Dialect;
-use crate::proto::keys::key::Key;
 
 /// The mark that some editors put in front of UTF-8.
 const BOM: &[u8] = "\u{feff}".as_bytes();
@@ -82,9 +81,10 @@ fn dialects(key: Key, names: &str) -> Result<Key, KeyFileError> {
 
 #[cfg(test)]
 mod tests {
+    use countersign_proto::KeyRing;
+
     use crate::key_file::KeyRingExt as _;
     use crate::os_error::chain;
-    use crate::proto::keys::KeyRing;
 
     #[test]
     fn a_faulty_line_is_named_with_a_remedy_and_without_its_secret() {

@@ -7,12 +7,10 @@ pub(crate) mod line;
 use std::io;
 use std::path::Path;
 
+use countersign_proto::{Key, KeyRing, RingSecrets, without_traces};
+
 use crate::files::FileRules;
 use crate::key_file::error::{KeyFileError, KeyRingError};
-use crate::proto::keys::KeyRing;
-use crate::proto::keys::key::Key;
-use crate::proto::keys::secrets::RingSecrets;
-use crate::proto::keys::wipe::without_traces;
 use crate::random;
 
 /// Makes a [`KeyRing`], with random bytes of the system's: from a key file, a key or nothing.

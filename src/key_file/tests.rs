@@ -1,10 +1,9 @@
 //! Whole key files.
 
+use countersign_proto::{Dialect, Key, KeyRing};
+
 use crate::key_file::KeyRingExt as _;
 use crate::os_error::chain;
-use crate::proto::dialect::Dialect;
-use crate::proto::keys::KeyRing;
-use crate::proto::keys::key::Key;
 
 #[test]
 fn a_file_with_every_nicety_is_read() {

@@ -3,11 +3,10 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 
+use countersign_proto::{Key, KeyRing};
 use memchr::memmem;
 
 use crate::key_file::KeyRingExt as _;
-use crate::proto::keys::KeyRing;
-use crate::proto::keys::key::Key;
 
 /// A secret, and what would be left of it: as long as a half, for frames overlap.
 const PASSPHRASE: &[u8] = b"correct-horse-battery-staple";

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::proto::refusal::Refusal;
+use countersign_proto::Refusal;
 
 /// What becomes of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use countersign_proto::Refusal;
+
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
-use crate::proto::refusal::Refusal;
 use crate::reactor::instant::Instant;
 use crate::server::admission::Admission;
 use crate::server::throttle::Throttle;

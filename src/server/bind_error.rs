@@ -4,9 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use countersign_proto::NoUsableKeyError;
+
 use crate::address::Address;
 use crate::contract::listener_id::TooManyListenersError;
-use crate::proto::protocol::NoUsableKeyError;
 
 /// The error for a server that could not be made: an address that could not be bound, or a listener
 /// that could not be used.

@@ -2,10 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
+use countersign_proto::Protocol;
+
 use crate::address::ToAddresses;
 use crate::contract::listener_id::ListenerId;
 use crate::contract::service::Service;
-use crate::proto::protocol::Protocol;
 use crate::server::bind_error::BindError;
 use crate::server::driver::Server;
 use crate::server::listener::Listener;

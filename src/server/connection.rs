@@ -5,15 +5,11 @@ mod output;
 mod state;
 mod visit;
 
+use countersign_proto::{Blocks, FrameFormat, KeyNumber, Protocol, Refusal, RefusalCode, Session};
+
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
 use crate::contract::service::Service;
-use crate::proto::blocks::Blocks;
-use crate::proto::framing::FrameFormat;
-use crate::proto::keys::key::KeyNumber;
-use crate::proto::protocol::Protocol;
-use crate::proto::refusal::{Refusal, RefusalCode};
-use crate::proto::session::Session;
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::server::context::Context;
 use crate::server::flags::Flags;

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::SystemTime;
 
+use countersign_proto::{FrameFormat, Key, Message, Opened, Protocol, Refusal, Session, Step};
+
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::listener_id::ListenerId;
@@ -11,12 +13,6 @@ use crate::contract::outbox::Outbox;
 use crate::contract::peer::{Peer, PeerId};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
-use crate::proto::framing::FrameFormat;
-use crate::proto::keys::key::Key;
-use crate::proto::protocol::Protocol;
-use crate::proto::refusal::Refusal;
-use crate::proto::session::event::{Message, Opened};
-use crate::proto::session::{Session, Step};
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::server::event_log;
 use crate::server::listener::key_table::KeyTable;
@@ -82,7 +78,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
             return Err(CloseReason::Reset);
         };
         self.counters.authenticated += 1;
-        let Opened { key, dialect, form, is_protected, exporter } = opened;
+        let Opened { key, dialect, form, is_protected, exporter, .. } = opened;
         if let Some(key) = key {
             self.keys.opened(key.number());
         }

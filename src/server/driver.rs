@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{self, Duration};
 
+use countersign_proto::KeyRing;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -16,7 +17,6 @@ use crate::contract::limits::{Limits, Memory};
 use crate::contract::listener_id::{ListenerId, UnknownListenerError};
 use crate::contract::peer::PeerId;
 use crate::contract::service::Service;
-use crate::proto::keys::KeyRing;
 use crate::reactor::instant::Instant;
 use crate::reactor::token::{self, SLOTS_MAX};
 use crate::server::bind_error::BindError;

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use countersign_proto::{ForeignProtocol, Refusal};
+
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
-use crate::proto::refusal::{ForeignProtocol, Refusal};
 use crate::reactor::instant::Instant;
 use crate::reactor::rate_limit::RateLimit;
 use crate::server::admission::Admission;

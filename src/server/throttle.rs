@@ -17,9 +17,10 @@
 
 use std::time::Duration;
 
+use countersign_proto::Refusal;
+
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
-use crate::proto::refusal::Refusal;
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::LONGEST;
 use crate::server::admission::Admission;

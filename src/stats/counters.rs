@@ -108,8 +108,9 @@ impl KeyCounters {
 
 #[cfg(test)]
 mod tests {
+    use countersign_proto::{ForeignProtocol, Refusal, RefusalCode};
+
     use super::*;
-    use crate::proto::refusal::{ForeignProtocol, Refusal, RefusalCode};
 
     #[test]
     fn every_reason_has_a_count_of_its_own() {

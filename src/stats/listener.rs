@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::proto::dialect::Dialect;
-use crate::proto::keys::KeyRing;
-use crate::proto::keys::key::Key;
-use crate::proto::keys::validity::{Validity, ValidityPeriod};
+use countersign_proto::{Dialect, Key, KeyRing, Validity};
+
 use crate::stats::counters::{Counters, KeyCounters};
 
 /// What one listener has done since it began and what it does now.
@@ -126,7 +124,7 @@ impl KeyInfo {
     /// How the key stands at this time: see [`Key::validity_at`].
     #[must_use]
     pub fn validity_at(&self, now: Duration) -> Validity {
-        ValidityPeriod { from: self.not_before, until: self.not_after }.at(now)
+        Validity::of(self.not_before, self.not_after, now)
     }
 }
 

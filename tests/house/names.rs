@@ -28,10 +28,10 @@ const TWICE: &[&str] = &[
 
 /// The coined names that are there still: a file, or a folder, and a name. The same holds for them.
 const LEFT: &[(&str, &str)] = &[
-    ("src/proto/session", "Course"),
-    ("src/proto/session", "Guarded"),
-    ("src/proto/session", "Stage"),
-    ("src/proto/session", "talking"),
+    ("proto/src/session", "Course"),
+    ("proto/src/session", "Guarded"),
+    ("proto/src/session", "Stage"),
+    ("proto/src/session", "talking"),
 ];
 
 /// Words that are nobody's but ours, with what the field says. None is a part of the name of a

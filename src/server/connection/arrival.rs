@@ -2,9 +2,10 @@
 
 use std::io;
 
+use countersign_proto::Refusal;
+
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
-use crate::proto::refusal::Refusal;
 use crate::server::connection::{Backlog, Connection, State, Visit};
 use crate::server::context::Context;
 use crate::server::flags::Flags;

@@ -2,9 +2,10 @@
 
 use std::io;
 
+use countersign_proto::Blocks;
+
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
-use crate::proto::blocks::Blocks;
 use crate::reactor::buffered_stream::write_until_blocked;
 use crate::server::connection::state::LINGER_UNIT;
 use crate::server::connection::{Connection, State, Visit};

@@ -2,12 +2,10 @@
 
 use std::io;
 
+use countersign_proto::{Dialect, Event, Refusal, RefusalCode, Step};
+
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
-use crate::proto::dialect::Dialect;
-use crate::proto::refusal::{Refusal, RefusalCode};
-use crate::proto::session::Step;
-use crate::proto::session::event::Event;
 use crate::server::connection::{Connection, Former, State, Visit};
 use crate::server::context::{BATCH, Context};
 use crate::server::flags::Flags;

@@ -3,13 +3,12 @@
 use std::io;
 use std::time::SystemTime;
 
+use countersign_proto::{CHALLENGE, Refusal, Session};
+
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
-use crate::proto::handshake::CHALLENGE;
-use crate::proto::refusal::Refusal;
-use crate::proto::session::Session;
 use crate::reactor::acceptor::AcceptFailure;
 use crate::reactor::instant::Instant;
 use crate::reactor::token::SLOTS_MAX;

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use countersign_proto::{Refusal, RefusalCode};
+
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
-use crate::proto::refusal::{Refusal, RefusalCode};
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::Token;

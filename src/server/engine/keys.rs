@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use countersign_proto::KeyRing;
+
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::{ListenerId, UnknownListenerError};
 use crate::contract::service::Service;
-use crate::proto::keys::KeyRing;
 use crate::reactor::instant::Instant;
 use crate::server::engine::Engine;
 use crate::server::event_log;

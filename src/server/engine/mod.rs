@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::time::SystemTime;
 
+use countersign_proto::{Blocks, CHALLENGE, HELLO_MAX, Session};
+
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
 use crate::contract::limits::{Limits, Memory};
@@ -16,10 +18,6 @@ use crate::contract::outbox::Outbox;
 use crate::contract::peer::PeerId;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
-use crate::proto::blocks::Blocks;
-use crate::proto::handshake::CHALLENGE;
-use crate::proto::handshake::countersign::frame::HELLO_MAX;
-use crate::proto::session::Session;
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::instant::Instant;
 use crate::reactor::timers::Timers;

@@ -4,13 +4,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use countersign_proto::{KeyRing, Protocol};
+
 use crate::address::ToAddresses;
 use crate::clock;
 use crate::contract::access::Access;
 use crate::contract::limits::Limits;
 use crate::contract::networks::Networks;
-use crate::proto::keys::KeyRing;
-use crate::proto::protocol::Protocol;
 use crate::server::bind_error::BindError;
 use crate::server::listener::Listener;
 use crate::server::listener::socket::{self, BoundSocket, Options};

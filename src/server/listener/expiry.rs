@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::proto::keys::KeyRing;
+use countersign_proto::KeyRing;
 
 /// When the next key of a ring runs out. Dates are compared once a turn, and keys only when one of
 /// the dates has come.
@@ -39,9 +39,10 @@ impl Expiry {
 
 #[cfg(test)]
 mod tests {
+    use countersign_proto::Key;
+
     use super::*;
     use crate::key_file::KeyRingExt as _;
-    use crate::proto::keys::key::Key;
 
     #[test]
     fn every_end_is_seen_once_and_again_when_the_clock_was_set_back() {

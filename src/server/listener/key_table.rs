@@ -1,7 +1,7 @@
 //! Who came by which key.
 
-use crate::proto::keys::KeyRing;
-use crate::proto::keys::key::{Key, KeyNumber};
+use countersign_proto::{Key, KeyNumber, KeyRing};
+
 use crate::stats::counters::KeyCounters;
 
 /// The connections that came by each key: those of the ring, and those that have gone from it while

@@ -9,13 +9,13 @@ pub(super) mod socket_file;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use countersign_proto::{KeyRing, Protocol};
+
 use crate::address::Address;
 use crate::contract::access::Access;
 use crate::contract::limits::Limits;
 use crate::contract::listener_id::ListenerId;
 use crate::contract::networks::Networks;
-use crate::proto::keys::KeyRing;
-use crate::proto::protocol::Protocol;
 use crate::reactor::instant::Instant;
 use crate::server::listener::expiry::Expiry;
 use crate::server::listener::key_table::KeyTable;

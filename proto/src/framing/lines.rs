@@ -1,0 +1,140 @@
+//! Lines: a message ends with LF or CRLF.
+//!
+//! A lone CR is a byte like any other. The terminator does not count towards the limit.
+
+#[cfg(target_arch = "x86_64")]
+use memchr::arch::x86_64::sse2::memchr::One;
+
+use crate::framing::{FrameFormat, LineEnding};
+use crate::partial_frame::{FrameStatus, Taken};
+use crate::refusal::Refusal;
+
+/// The longest terminator.
+pub(crate) const ENDING_MAX: usize = 2;
+
+/// Looks for the LF in the new bytes alone: what was taken already was searched before.
+pub(crate) fn scan(taken: Taken<'_>, input: &[u8], max: usize) -> Result<FrameStatus, Refusal> {
+    let (line, extent) = match find(input) {
+        Some(at) => (&input[..at], FrameStatus::Whole(at + 1)),
+        None => (input, FrameStatus::Partial),
+    };
+    if taken.length + line.len() <= max || is_longest(taken, line, max) {
+        Ok(extent)
+    } else {
+        Err(Refusal::MessageTooLong)
+    }
+}
+
+/// The one byte over the limit is the CR of a CRLF, or may be.
+#[cold]
+fn is_longest(taken: Taken<'_>, line: &[u8], max: usize) -> bool {
+    let last = line.last().copied().or(taken.last);
+    taken.length + line.len() == max + 1 && last == Some(b'\r')
+}
+
+/// Splits a line off that lies whole at the front of the input: the message in it, the form that
+/// its reply takes, and what follows the line. Does as [`scan`] and [`open`] do, without looking
+/// for the terminator twice.
+///
+/// Inlined by force: a call would cost each message 60 instructions (budget
+/// "instructions/message").
+#[inline(always)]
+pub(crate) fn split(input: &[u8], max: usize) -> Option<(&[u8], FrameFormat, &[u8])> {
+    let (line, terminated) = input.split_at_checked(find(input)?)?;
+    if line.len() > max && !is_longest(Taken::default(), line, max) {
+        return None;
+    }
+    let (message, ending) = match line.strip_suffix(b"\r") {
+        Some(message) => (message, LineEnding::CrLf),
+        None => (line, LineEnding::Lf),
+    };
+    Some((message, FrameFormat::Line(ending), &terminated[1..]))
+}
+
+/// Splits the terminator off; a line without one was ended by the stream.
+#[inline]
+pub(crate) fn open(frame: &[u8]) -> (&[u8], FrameFormat) {
+    let Some(line) = frame.strip_suffix(b"\n") else {
+        return (frame, FrameFormat::Line(LineEnding::None));
+    };
+    match line.strip_suffix(b"\r") {
+        Some(message) => (message, FrameFormat::Line(LineEnding::CrLf)),
+        None => (line, FrameFormat::Line(LineEnding::Lf)),
+    }
+}
+
+/// Where the first LF is.
+///
+/// On x86-64 the crate's own way in asks the processor what it can do, and calls what it found.
+/// That takes longer than to find the end of a short line, so the first bytes are searched here.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn find(input: &[u8]) -> Option<usize> {
+    /// So few that the simplest of the crate's loops does it.
+    const NEAR: usize = 63;
+    let (near, far) = input.split_at(input.len().min(NEAR));
+    match One::new(b'\n').and_then(|lf| lf.find(near)) {
+        None if !far.is_empty() => memchr::memchr(b'\n', far).map(|at| near.len() + at),
+        found => found,
+    }
+}
+
+/// Where the first LF is.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn find(input: &[u8]) -> Option<usize> {
+    memchr::memchr(b'\n', input)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_where_its_terminator_does() {
+        let scanned = |held: &str, input: &str| scan(held.as_bytes().into(), input.as_bytes(), 3);
+        assert_eq!(scanned("", "ab\ncd\n"), Ok(FrameStatus::Whole(3)));
+        assert_eq!(scanned("", "abc\r\n"), Ok(FrameStatus::Whole(5)));
+        assert_eq!(scanned("abc\r", "\n"), Ok(FrameStatus::Whole(1)));
+        assert_eq!(scanned("", "abc"), Ok(FrameStatus::Partial));
+        assert_eq!(scanned("", "abc\r"), Ok(FrameStatus::Partial));
+        assert_eq!(scanned("abc\r", ""), Ok(FrameStatus::Partial));
+        assert_eq!(scanned("", ""), Ok(FrameStatus::Partial));
+    }
+
+    #[test]
+    fn a_line_is_refused_at_one_byte_more_than_the_limit() {
+        for (held, input) in
+            [("", "abcd\n"), ("", "abcd\r\n"), ("abcd\r", "\n"), ("abc", "\r\r"), ("", "abcd")]
+        {
+            let refused = scan(held.as_bytes().into(), input.as_bytes(), 3);
+            assert_eq!(refused, Err(Refusal::MessageTooLong), "{held:?} {input:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_split_off_as_it_is_scanned_and_opened() {
+        let cases = [
+            "", "\n", "\r\n", "\r\r\n", "a", "ab\ncd\n", "abc\r\nd", "abc\r", "abc\rd\n", "abcd\n",
+            "abcd\r\n", "a\rb\n",
+        ];
+        for input in cases.map(str::as_bytes) {
+            let expected = match scan(Taken::default(), input, 3) {
+                Ok(FrameStatus::Whole(length)) => {
+                    let (message, form) = open(&input[..length]);
+                    Some((message, form, &input[length..]))
+                }
+                Ok(FrameStatus::Partial) | Err(_) => None,
+            };
+            assert_eq!(split(input, 3), expected, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_lone_cr_is_a_byte_of_the_message() {
+        assert_eq!(open(b"a\rb\n"), (&b"a\rb"[..], FrameFormat::Line(LineEnding::Lf)));
+        assert_eq!(open(b"a\r\r\n"), (&b"a\r"[..], FrameFormat::Line(LineEnding::CrLf)));
+        assert_eq!(open(b"a\r"), (&b"a\r"[..], FrameFormat::Line(LineEnding::None)));
+        assert_eq!(open(b"\n"), (&b""[..], FrameFormat::Line(LineEnding::Lf)));
+    }
+}

@@ -1,0 +1,201 @@
+//! The framings: where one message ends and the next begins. Bytes are never decoded.
+
+pub(crate) mod chunks;
+pub(crate) mod length;
+pub(crate) mod lines;
+
+pub use chunks::CHUNK_MAX;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::handshake::countersign::frame;
+use crate::partial_frame::{FrameStatus, Taken};
+use crate::records;
+use crate::refusal::Refusal;
+
+/// What frames an outgoing message takes at most this, before it and behind it together.
+pub const FRAME_MAX: usize = records::FRAME;
+
+/// How messages are told apart in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Framing {
+    /// A message ends with LF or CRLF, and its reply ends the same way. What is left at the end
+    /// of the stream without a terminator is one last message.
+    #[default]
+    Lines,
+    /// What one read returns, at most 1,024 bytes, is one message; a reply has no terminator.
+    Chunks,
+    /// A signed 32-bit big-endian length, then so many bytes.
+    Length,
+}
+
+impl Framing {
+    /// All framings, in the order in which help texts name them.
+    pub const ALL: &[Self] = &[Self::Lines, Self::Chunks, Self::Length];
+
+    /// The name, as it stands on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::Chunks => "chunks",
+            Self::Length => "length",
+        }
+    }
+
+    /// The form of a message that answers none: a greeting, a client's own.
+    #[must_use]
+    pub fn form(self) -> FrameFormat {
+        match self {
+            Self::Lines => FrameFormat::Line(LineEnding::Lf),
+            Self::Chunks => FrameFormat::Chunk,
+            Self::Length => FrameFormat::Length,
+        }
+    }
+
+    /// How long a frame (a message with what frames it) may be where messages have `message_max`.
+    #[inline]
+    pub(crate) fn frame_max(self, message_max: usize) -> usize {
+        match self {
+            Self::Lines => message_max + lines::ENDING_MAX,
+            Self::Chunks => message_max,
+            Self::Length => message_max + length::HEADER_MAX,
+        }
+    }
+
+    /// How far the frame reaches of which this was taken already.
+    #[inline(always)]
+    pub(crate) fn scan(
+        self,
+        taken: Taken<'_>,
+        input: &[u8],
+        max: usize,
+    ) -> Result<FrameStatus, Refusal> {
+        match self {
+            Self::Lines => lines::scan(taken, input, max),
+            Self::Chunks => Ok(chunks::scan(input, max)),
+            Self::Length => length::scan(taken, input, max),
+        }
+    }
+
+    /// Splits a message off that lies whole at the front of the input: its bytes, the form that its
+    /// reply takes, and what follows it.
+    #[inline(always)]
+    pub(crate) fn split(self, input: &[u8], max: usize) -> Option<(&[u8], FrameFormat, &[u8])> {
+        let Ok(FrameStatus::Whole(length)) = self.scan(Taken::default(), input, max) else {
+            return None;
+        };
+        let (frame, rest) = input.split_at_checked(length)?;
+        let (bytes, form) = self.open(frame);
+        Some((bytes, form, rest))
+    }
+
+    /// The message in a whole frame, and the form that its reply takes.
+    #[inline]
+    pub(crate) fn open(self, frame: &[u8]) -> (&[u8], FrameFormat) {
+        match self {
+            Self::Lines => lines::open(frame),
+            Self::Chunks => (frame, FrameFormat::Chunk),
+            Self::Length => (length::open(frame), FrameFormat::Length),
+        }
+    }
+}
+
+impl fmt::Display for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What ended a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LineEnding {
+    /// `\n`.
+    Lf,
+    /// `\r\n`.
+    CrLf,
+    /// The end of the stream.
+    None,
+}
+
+/// How one outgoing message is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FrameFormat {
+    /// The bytes, then the ending.
+    Line(LineEnding),
+    /// The bytes alone.
+    Chunk,
+    /// A length, then the bytes.
+    Length,
+    /// A record of `countersign/1`: a header, the bytes, and room for the tag, which
+    /// [`Session::seal`](crate::Session::seal) fills in.
+    Record,
+}
+
+impl FrameFormat {
+    /// Whether a message can be sent in this form: the other end would read it as it is.
+    #[must_use]
+    pub fn carries(self, message: &[u8]) -> bool {
+        match self {
+            Self::Line(_) => !message.contains(&b'\n') && !message.ends_with(b"\r"),
+            Self::Chunk => !message.is_empty(),
+            Self::Length | Self::Record => true,
+        }
+    }
+
+    /// Appends a message in this form. A line must not hold the line feed that ends it.
+    pub fn frame(self, message: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        self.begin(out);
+        out.extend_from_slice(message);
+        self.end(out, start);
+    }
+
+    /// Begins a message at the end of `out`, for a message that is written in place.
+    pub fn begin(self, out: &mut Vec<u8>) {
+        out.resize(out.len() + self.before(), 0);
+    }
+
+    /// Ends the message that was begun when `out` had the length `start`.
+    pub fn end(self, out: &mut Vec<u8>, start: usize) {
+        let end = out.len();
+        out.resize(end + FRAME_MAX, 0);
+        let end = self.close(out, start, end);
+        out.truncate(end);
+    }
+
+    /// How much room is left before the message for what frames it.
+    #[inline(always)]
+    pub fn before(self) -> usize {
+        match self {
+            Self::Length => length::HEADER,
+            Self::Record => frame::HEADER,
+            Self::Line(_) | Self::Chunk => 0,
+        }
+    }
+
+    /// Frames the message that lies in `out` from `start`, where the room before it begins, to
+    /// `end`, behind which there is room too. Returns where the frame ends.
+    #[inline(always)]
+    pub fn close(self, out: &mut [u8], start: usize, end: usize) -> usize {
+        match self {
+            Self::Line(LineEnding::Lf) => {
+                out[end] = b'\n';
+                end + 1
+            }
+            Self::Line(LineEnding::CrLf) => {
+                out[end..end + 2].copy_from_slice(b"\r\n");
+                end + 2
+            }
+            Self::Line(LineEnding::None) | Self::Chunk => end,
+            Self::Length => {
+                length::end(&mut out[start..end]);
+                end
+            }
+            Self::Record => records::end(out, start, end),
+        }
+    }
+}

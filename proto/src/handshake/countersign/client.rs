@@ -1,0 +1,88 @@
+//! The client's end: it calls, verifies that the server holds the key, and only then proves that
+//! it does so itself.
+
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use crate::handshake::countersign::frame::{self, CONFIRM, HEADER, Header, MAGIC};
+use crate::handshake::countersign::hello::{self, Hello, ServerHello};
+use crate::handshake::countersign::schedule::{Schedule, is_same, transcript};
+use crate::handshake::countersign::{NONCE, Negotiated, Nonce};
+use crate::keys::KeyRing;
+use crate::keys::key::Key;
+use crate::protocol::{Protection, Protocol};
+use crate::records::Records;
+use crate::refusal::Refusal;
+
+/// Appends the call: the magic, and our hello.
+pub(crate) fn call(
+    protocol: &Protocol,
+    (ring, key): (&KeyRing, &Key),
+    nonce: &Nonce,
+    out: &mut Vec<u8>,
+) {
+    let hello = Hello {
+        flags: match protocol.protection() {
+            Protection::Required => hello::RECORDS | hello::RECORDS_REQUIRED,
+            Protection::Allowed => hello::RECORDS,
+            Protection::Off => 0,
+        },
+        record_max: protocol.record_max(),
+        nonce: *nonce,
+        instance: ring.secrets().instance,
+        key_id: key.id().as_bytes(),
+        audience: protocol.audience_for(key),
+        extensions: &[],
+    };
+    out.extend_from_slice(&MAGIC);
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    hello.write(out);
+    let header = Header { kind: frame::HELLO, length: out.len() - start - HEADER };
+    out[start..][..HEADER].copy_from_slice(&header.bytes());
+}
+
+/// Takes the server's nonce and its hello, which `heard` is; verifies its proof, and appends ours.
+pub(crate) fn confirm(
+    protocol: &Protocol,
+    (ring, key): (&KeyRing, &Key),
+    nonce: &Nonce,
+    heard: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Negotiated, Refusal> {
+    let (theirs, frame) = heard.split_first_chunk::<NONCE>().ok_or(Refusal::Malformed)?;
+    let (hello, proof) = ServerHello::read(&frame[HEADER..], &[])?;
+    let chosen = hello.flags & hello::RECORDS != 0;
+    match protocol.protection() {
+        Protection::Required if !chosen => return Err(Refusal::Protection),
+        Protection::Off if chosen => return Err(Refusal::Protection),
+        _ if hello.instance == ring.secrets().instance => return Err(Refusal::Reflected),
+        _ => {}
+    }
+    // What we called is what the same arguments give again, so that nobody has to keep it.
+    let mut called = Vec::with_capacity(frame::HELLO_MAX);
+    call(protocol, (ring, key), nonce, &mut called);
+    let said = &frame[..frame.len() - proof.len()];
+    let schedule = Schedule::new(key.prk(), transcript(theirs, &called, said));
+    if !is_same(&schedule.server_proof(), proof) {
+        return Err(Refusal::WrongProof);
+    }
+    frame::write(CONFIRM, &schedule.client_proof(proof), out);
+    let records = Records::new(schedule.to_server(), schedule.to_client(), hello.record_max);
+    let records = records.behind(out.len());
+    Ok(Negotiated { records, plain: !chosen, exporter: schedule.exporter() })
+}
+
+/// Judges the front of what a server answers to a call or a proof: the frame that is due, or a
+/// refusal in its place.
+pub(crate) fn judge(
+    header: Header,
+    due: u8,
+    lengths: RangeInclusive<usize>,
+) -> Result<(), Refusal> {
+    match header {
+        Header { kind, length } if kind == due && lengths.contains(&length) => Ok(()),
+        Header { kind: frame::REFUSAL, length: 1 } => Ok(()),
+        _ => Err(Refusal::Malformed),
+    }
+}

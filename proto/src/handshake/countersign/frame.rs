@@ -1,0 +1,50 @@
+//! What everything travels in: a type, a length of three bytes, a body.
+
+use alloc::vec::Vec;
+
+/// What a client's call begins with: no other protocol's, and neither text nor TLS.
+pub(crate) const MAGIC: [u8; 8] = *b"\x9ecsgn/1\n";
+
+/// Type and length.
+pub(crate) const HEADER: usize = 4;
+
+/// The longest call, with the magic, and the longest hello of a server, with its header.
+pub const HELLO_MAX: usize = 512;
+
+/// The longest body that a length can tell.
+pub(crate) const BODY_MAX: usize = (1 << 24) - 1;
+
+/// The types of the handshake.
+pub(crate) const HELLO: u8 = 0x01;
+pub(crate) const SERVER_HELLO: u8 = 0x02;
+pub(crate) const CONFIRM: u8 = 0x03;
+pub(crate) const ACCEPT: u8 = 0x04;
+pub(crate) const REFUSAL: u8 = 0x05;
+
+/// The front of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) kind: u8,
+    /// The bytes of the body.
+    pub(crate) length: usize,
+}
+
+impl Header {
+    pub(crate) fn read([kind, a, b, c]: [u8; HEADER]) -> Self {
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        Self { kind, length }
+    }
+
+    /// A length past [`BODY_MAX`] can't be told; limits keep to it.
+    pub(crate) fn bytes(self) -> [u8; HEADER] {
+        debug_assert!(self.length <= BODY_MAX, "limits are capped below what a length can tell");
+        let [.., a, b, c] = self.length.to_be_bytes();
+        [self.kind, a, b, c]
+    }
+}
+
+/// Appends a frame.
+pub(crate) fn write(kind: u8, body: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&Header { kind, length: body.len() }.bytes());
+    out.extend_from_slice(body);
+}

@@ -1,0 +1,121 @@
+//! From what both ends have said to the keys of a session (HKDF, RFC 5869).
+
+use hkdf::Hkdf;
+use hmac::digest::CtOutput;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::handshake::countersign::{Nonce, PROOF};
+use crate::keys::key::PRK;
+use crate::records::Direction;
+
+/// The hash of all that was said before a proof.
+pub(crate) type Transcript = [u8; 32];
+
+/// The bytes of each key.
+const KEY: usize = 32;
+
+/// The hash of the server's nonce, the client's call and the server's hello without its proof, each
+/// with its header.
+pub(crate) fn transcript(nonce: &Nonce, call: &[u8], server_hello: &[u8]) -> Transcript {
+    let mut hash = Sha256::new();
+    for part in [b"countersign/1 th", &nonce[..], call, server_hello] {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// The keys of a session. Each has one use: who knows one learns nothing of the others.
+pub(crate) struct Schedule {
+    transcript: Transcript,
+    okm: Zeroizing<[u8; 5 * KEY]>,
+}
+
+impl Schedule {
+    /// The keys that a shared key and a transcript come to.
+    pub(crate) fn new(prk: &[u8; PRK], transcript: Transcript) -> Self {
+        let mut okm = Zeroizing::new([0; 5 * KEY]);
+        let info: [&[u8]; 2] = [b"countersign/1 keys", &transcript];
+        let expanded = Hkdf::<Sha256>::from_prk(prk)
+            .is_ok_and(|key| key.expand_multi_info(&info, &mut okm[..]).is_ok());
+        debug_assert!(expanded, "a prk is as long as a hash, and HKDF gives 255 times as much");
+        Self { transcript, okm }
+    }
+
+    /// What only a server that holds the key can say.
+    pub(crate) fn server_proof(&self) -> [u8; PROOF] {
+        hmac(self.key(0), &[b"countersign/1 server", &self.transcript])
+    }
+
+    /// What only a client that holds the key, and has seen the server's proof, can say.
+    pub(crate) fn client_proof(&self, server_proof: &[u8; PROOF]) -> [u8; PROOF] {
+        hmac(self.key(1), &[b"countersign/1 client", &self.transcript, server_proof])
+    }
+
+    /// What protects the records from server to client.
+    pub(crate) fn to_client(&self) -> Direction {
+        Direction::new(self.key(2))
+    }
+
+    /// What protects the records from client to server.
+    pub(crate) fn to_server(&self) -> Direction {
+        Direction::new(self.key(3))
+    }
+
+    /// What the host program may derive secrets from.
+    pub(crate) fn exporter(&self) -> Exporter {
+        Exporter(Zeroizing::new(*self.key(4)))
+    }
+
+    fn key(&self, at: usize) -> &[u8; KEY] {
+        let (keys, _) = self.okm.as_chunks();
+        &keys[at]
+    }
+}
+
+/// The HMAC of the parts together.
+fn hmac(key: &[u8; KEY], parts: &[&[u8]]) -> [u8; PROOF] {
+    let mut mac = keyed(key);
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
+/// The HMAC with its key absorbed, which it pads with zeros to a block of the hash.
+pub(crate) fn keyed(key: &[u8; KEY]) -> Hmac<Sha256> {
+    let mut block = Zeroizing::new([0; 2 * KEY]);
+    block[..KEY].copy_from_slice(key);
+    Hmac::new((&*block).into())
+}
+
+/// Whether two proofs are the same; compared in constant time.
+pub(crate) fn is_same(one: &[u8; PROOF], other: &[u8; PROOF]) -> bool {
+    let output = |proof: &[u8; PROOF]| CtOutput::<Hmac<Sha256>>::new((*proof).into());
+    output(one) == output(other)
+}
+
+/// Secrets that both ends of one `countersign/1` connection share, and nobody else.
+///
+/// They are bound to the connection: to bind another protocol to it (channel binding), or to
+/// encrypt what it carries, derive a secret at both ends with the same label. Nothing of it is ever
+/// sent.
+#[derive(Clone)]
+pub struct Exporter(Zeroizing<[u8; KEY]>);
+
+impl Exporter {
+    /// The secret of this label: HMAC-SHA256(exporter, label).
+    #[must_use]
+    pub fn secret(&self, label: &[u8]) -> [u8; 32] {
+        hmac(&self.0, &[label])
+    }
+}
+
+impl core::fmt::Debug for Exporter {
+    /// A secret is nobody's business.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Exporter(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The exchanges of the protocol's page, with all that lies between key and record.
+
+use serde_json::Value;
+
+use super::*;
+use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC};
+use crate::handshake::countersign::hello::{Hello, ServerHello};
+use crate::keys::key::Key;
+use crate::records::{Records, TAG};
+
+struct Set(Value);
+
+impl Set {
+    fn all() -> Vec<Self> {
+        let file = include_str!("../../../../../tests/vectors/countersign-1.json");
+        let file: Value = serde_json::from_str(file).unwrap();
+        file["sets"].as_array().unwrap().iter().cloned().map(Self).collect()
+    }
+
+    fn hex(&self, name: &str) -> Vec<u8> {
+        unhex(self.0[name].as_str().unwrap())
+    }
+
+    fn array<const N: usize>(&self, name: &str) -> [u8; N] {
+        self.hex(name).try_into().unwrap()
+    }
+
+    fn number<N: TryFrom<u64, Error: std::fmt::Debug>>(&self, name: &str) -> N {
+        N::try_from(self.0[name].as_u64().unwrap()).unwrap()
+    }
+
+    fn key(&self) -> Key {
+        Key::new(str::from_utf8(&self.hex("kid")).unwrap(), &self.hex("key")).unwrap()
+    }
+
+    fn schedule(&self) -> Schedule {
+        let said = transcript(&self.array("sg"), &self.hex("ch"), &self.hex("sh_unsigned"));
+        Schedule::new(self.key().prk(), said)
+    }
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    base16ct::lower::decode_vec(digits).unwrap()
+}
+
+#[test]
+fn the_hellos_are_those_of_the_page() {
+    for set in Set::all() {
+        let (kid, aud, ext) = (set.hex("kid"), set.hex("aud"), set.hex("client_ext"));
+        let hello = Hello {
+            flags: set.number("client_flags"),
+            record_max: set.number("client_max_record"),
+            nonce: set.array("nonce_c"),
+            instance: set.array("instance_c"),
+            key_id: &kid,
+            audience: &aud,
+            extensions: &ext,
+        };
+        let (mut call, mut body) = (MAGIC.to_vec(), Vec::new());
+        hello.write(&mut body);
+        assert_eq!(Hello::read(&body), Ok(hello));
+        frame::write(frame::HELLO, &body, &mut call);
+        assert_eq!(call, set.hex("ch"));
+        let answered = set.hex("server_ext");
+        let ours = ServerHello {
+            flags: set.number("server_flags"),
+            record_max: set.number("server_max_record"),
+            instance: set.array("instance_s"),
+            extensions: &answered,
+        };
+        let mut body = Vec::new();
+        ours.write(&mut body);
+        body.extend(set.hex("mac_s"));
+        assert_eq!(ServerHello::read(&body, &ext), Ok((ours, &set.array("mac_s"))));
+        let mut frame = Vec::new();
+        frame::write(frame::SERVER_HELLO, &body, &mut frame);
+        assert_eq!(frame, set.hex("sh"));
+        assert_eq!(frame[..frame.len() - PROOF], set.hex("sh_unsigned"));
+    }
+}
+
+#[test]
+fn the_keys_and_proofs_are_those_of_the_page() {
+    for set in Set::all() {
+        assert_eq!(set.key().prk()[..], set.hex("prk"));
+        let schedule = set.schedule();
+        assert_eq!(schedule.transcript[..], set.hex("th"));
+        let names = ["ks_fin", "kc_fin", "k_s2c", "k_c2s", "exporter"];
+        for (name, key) in names.into_iter().zip(schedule.okm.chunks(KEY)) {
+            assert_eq!(key, set.hex(name), "{name}");
+        }
+        assert_eq!(schedule.server_proof()[..], set.hex("mac_s"));
+        assert_eq!(schedule.client_proof(&set.array("mac_s"))[..], set.hex("mac_c"));
+        assert_eq!(schedule.exporter().secret(b"label"), hmac(&set.array("exporter"), &[b"label"]));
+    }
+}
+
+#[test]
+fn the_records_are_those_of_the_page() {
+    let mut sealed = 0;
+    for set in Set::all() {
+        let schedule = set.schedule();
+        let mut server = Records::new(schedule.to_client(), schedule.to_server(), 1 << 20);
+        let mut client = Records::new(schedule.to_server(), schedule.to_client(), 1 << 20);
+        let record = |kind: u8, payload: &[u8]| {
+            let header = Header { kind, length: payload.len() + TAG };
+            [&header.bytes(), payload, &[0; TAG]].concat()
+        };
+        let mut out = record(frame::ACCEPT, &[0]);
+        assert_eq!(server.seal(&mut out), out.len());
+        assert_eq!(out, set.hex("sf"));
+        client.accept(&out).unwrap();
+        for said in set.0["sealed"].as_array().unwrap() {
+            let text = |name: &str| unhex(said[name].as_str().unwrap());
+            let kind = u8::try_from(said["type"].as_u64().unwrap()).unwrap();
+            let mut out = record(kind, &text("payload"));
+            let (from, to) = match said["from"].as_str() {
+                Some("client") => (&mut client, &mut server),
+                _ => (&mut server, &mut client),
+            };
+            assert_eq!(from.seal(&mut out), out.len());
+            assert_eq!(out, text("record"));
+            assert_eq!(out[HEADER..out.len() - TAG], text("payload"));
+            to.open(&out).unwrap();
+            sealed += 1;
+        }
+    }
+    assert_eq!(sealed, 4);
+}

@@ -1,0 +1,111 @@
+//! The server's end: it answers a call, and then verifies the proof.
+//!
+//! A caller whose key isn't on the ring is answered too, under a decoy: with the same work, in the
+//! same bytes. Who doesn't hold the key can't tell whether anybody does.
+
+use alloc::vec::Vec;
+
+use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC};
+use crate::handshake::countersign::hello::{self, Hello, ServerHello};
+use crate::handshake::countersign::schedule::{Schedule, is_same, transcript};
+use crate::handshake::countersign::{Negotiated, Nonce, PROOF, STATUS};
+use crate::keys::choice::{Caller, Choice};
+use crate::keys::key::Key;
+use crate::keys::key::KeyNumber;
+use crate::protocol::{Protection, Protocol};
+use crate::records::{Records, TAG};
+use crate::refusal::{Refusal, RefusalCode};
+
+/// A server that has answered, and awaits the proof.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// The proof that a client must give.
+    proof: [u8; PROOF],
+    /// Whose key it is, unless it was answered under the decoy.
+    caller: Caller,
+    negotiated: Negotiated,
+}
+
+/// Answers a call: appends our nonce, if it wasn't `sent` before, and our hello.
+pub(crate) fn answer(
+    protocol: &Protocol,
+    nonce: &Nonce,
+    sent: bool,
+    call: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Pending, Refusal> {
+    let ring = protocol.keys().ok_or(Refusal::UnknownKey)?;
+    let secrets = ring.secrets();
+    let theirs = Hello::read(&call[MAGIC.len() + HEADER..])?;
+    if theirs.instance == secrets.instance {
+        return Err(Refusal::Reflected);
+    }
+    let flags = match protocol.protection() {
+        Protection::Off if theirs.flags & hello::RECORDS_REQUIRED != 0 => Err(Refusal::Protection),
+        Protection::Required if theirs.flags & hello::RECORDS == 0 => Err(Refusal::Protection),
+        Protection::Off => Ok(0),
+        Protection::Required | Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
+    }?;
+    let Choice { prk, caller } = protocol.choose(ring, theirs.key_id, theirs.audience);
+    let ours = ServerHello {
+        flags,
+        record_max: protocol.record_max(),
+        instance: secrets.instance,
+        extensions: &[],
+    };
+    if !sent {
+        out.extend_from_slice(nonce);
+    }
+    let start = out.len();
+    let length = hello::SERVER_HELLO_BARE + PROOF;
+    out.extend_from_slice(&Header { kind: frame::SERVER_HELLO, length }.bytes());
+    ours.write(out);
+    let said = transcript(nonce, call, &out[start..]);
+    let schedule = Schedule::new(&prk, said);
+    let proof = schedule.server_proof();
+    out.extend_from_slice(&proof);
+    let negotiated = Negotiated {
+        records: Records::new(schedule.to_client(), schedule.to_server(), theirs.record_max),
+        plain: flags & hello::RECORDS == 0,
+        exporter: schedule.exporter(),
+    };
+    let proof = schedule.client_proof(&proof);
+    Ok(Pending { proof, caller, negotiated })
+}
+
+impl Pending {
+    /// Verifies the client's proof, and appends that we accept, if the key is still `known`.
+    pub(crate) fn verify<'k>(
+        self,
+        proof: &[u8],
+        known: impl FnOnce(KeyNumber) -> Option<&'k Key>,
+        out: &mut Vec<u8>,
+    ) -> Result<(&'k Key, Negotiated), Refusal> {
+        let given = proof.try_into().map_err(|_| Refusal::Malformed)?;
+        let number = self.caller.admit(is_same(&self.proof, given))?;
+        let key = known(number).ok_or(Refusal::UnknownKey)?;
+        let mut negotiated = self.negotiated;
+        let start = out.len();
+        out.extend_from_slice(&Header { kind: frame::ACCEPT, length: 1 + TAG }.bytes());
+        out.push(STATUS);
+        out.extend_from_slice(&[0; TAG]);
+        if negotiated.plain {
+            // What follows is no record, so nothing else would seal this one.
+            negotiated.records.seal_next(&mut out[start..]);
+        }
+        negotiated.records = negotiated.records.behind(start);
+        Ok((key, negotiated))
+    }
+
+    /// Why a client leaves that has seen our proof and gives none: it knows the key by another
+    /// secret, or we have none for it.
+    pub(crate) fn left(&self) -> Refusal {
+        self.caller.refusal()
+    }
+}
+
+/// Appends a refusal, and before it our nonce, if it isn't out yet.
+pub(crate) fn refuse(nonce: Option<&Nonce>, code: RefusalCode, out: &mut Vec<u8>) {
+    out.extend(nonce.into_iter().flatten());
+    frame::write(frame::REFUSAL, &[code.to_byte()], out);
+}

@@ -1,0 +1,31 @@
+//! `hex`: the proof is the HMAC in lower-case hexadecimal digits. Upper case is a wrong proof.
+
+use alloc::vec::Vec;
+
+use crate::dialect::Dialect;
+use crate::handshake::{CHALLENGE, PROOF_MAX, raw};
+use crate::keys::key::{Key, Mac};
+use crate::protocol::Protocol;
+
+/// Two digits a byte.
+pub(super) fn length(tag: usize) -> usize {
+    2 * tag
+}
+
+/// Decodes in constant time. What isn't hexadecimal goes the same way as what is: it is compared
+/// as an empty proof, which fits no key.
+pub(super) fn check<'k>(
+    protocol: &'k Protocol,
+    challenge: &[u8; CHALLENGE],
+    proof: &[u8],
+) -> Option<&'k Key> {
+    let mut bytes = [0; PROOF_MAX / 2];
+    let proof = base16ct::lower::decode(proof, &mut bytes).unwrap_or_default();
+    raw::check(protocol, Dialect::Hex, challenge, proof)
+}
+
+pub(super) fn write(mac: Mac, tag: &[u8; 32], out: &mut Vec<u8>) {
+    let mut digits = [0; PROOF_MAX];
+    let digits = base16ct::lower::encode(&tag[..mac.length()], &mut digits).unwrap_or_default();
+    out.extend_from_slice(digits);
+}

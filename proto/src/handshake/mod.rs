@@ -1,0 +1,105 @@
+//! The handshakes by challenge and response: one file a dialect, or a folder.
+//!
+//! In `raw` and `hex`, which this file joins, the server sends 32 random bytes and the client
+//! answers with their HMAC in the dialect's form. No word of success follows; a wrong proof closes
+//! the connection.
+
+pub(crate) mod countersign;
+mod hex;
+pub(crate) mod multiprocessing;
+mod raw;
+
+use alloc::vec::Vec;
+
+use crate::dialect::Dialect;
+use crate::framing::Framing;
+use crate::keys::key::{Key, MD5_TAG, Mac};
+use crate::protocol::Protocol;
+use crate::refusal::{ForeignProtocol, Refusal, is_hex};
+
+/// The bytes of a challenge.
+pub const CHALLENGE: usize = 32;
+
+/// The longest proof: SHA-256 in hexadecimal digits.
+pub(crate) const PROOF_MAX: usize = 64;
+
+/// The bytes of a proof whose tag has so many.
+pub(crate) fn proof_length(dialect: Dialect, tag: usize) -> usize {
+    match dialect {
+        Dialect::Raw => tag,
+        Dialect::Hex => hex::length(tag),
+        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => 0,
+    }
+}
+
+/// The key whose proof this is.
+pub(crate) fn check<'k>(
+    protocol: &'k Protocol,
+    challenge: &[u8; CHALLENGE],
+    proof: &[u8],
+) -> Result<Option<&'k Key>, Refusal> {
+    let key = match protocol.challenged() {
+        Dialect::Raw => raw::check(protocol, Dialect::Raw, challenge, proof),
+        Dialect::Hex => hex::check(protocol, challenge, proof),
+        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => return Ok(None),
+    };
+    // A stranger is told from someone who guesses.
+    let stranger = || match (ForeignProtocol::of(proof), protocol.challenged()) {
+        (ForeignProtocol::Other | ForeignProtocol::Hex, Dialect::Hex) => by_md5(protocol, proof),
+        (ForeignProtocol::Other, _) => None,
+        (opening, _) => Some(Refusal::Foreign(opening)),
+    };
+    key.ok_or_else(|| stranger().unwrap_or(Refusal::WrongProof)).map(Some)
+}
+
+/// In `hex`, a proof by MD5 and what stands behind it, where one by SHA-256 is awaited.
+fn by_md5(protocol: &Protocol, proof: &[u8]) -> Option<Refusal> {
+    let (front, rest) = proof.split_at_checked(hex::length(MD5_TAG))?;
+    // A digit that was mistyped makes no message.
+    let others = rest.iter().filter(|byte| !is_hex(core::slice::from_ref(byte))).count();
+    let is_shorter = protocol.mac() == Mac::Sha256 && is_hex(front) && others > rest.len() / 2;
+    is_shorter.then_some(Refusal::OtherDigest)
+}
+
+/// What is wrong with the front of a proof that doesn't become whole, where its length or its bytes
+/// tell: the peer waits too, and this is all that anybody learns of it.
+pub(crate) fn suspect(protocol: &Protocol, front: &[u8]) -> Option<Refusal> {
+    let (dialect, mac) = (protocol.challenged(), protocol.mac());
+    let is_short = front.len() == proof_length(dialect, MD5_TAG) && mac == Mac::Sha256;
+    let shortest = front.get(..MD5_TAG);
+    let is_raw = shortest.is_some_and(|front| core::str::from_utf8(front).is_err());
+    match (dialect, ForeignProtocol::of(front)) {
+        (Dialect::Raw, _) if is_short => Some(Refusal::OtherDigest),
+        (Dialect::Hex, ForeignProtocol::Hex) => is_short.then_some(Refusal::OtherDigest),
+        (Dialect::Hex, ForeignProtocol::Other) if is_raw => {
+            Some(Refusal::Foreign(ForeignProtocol::Raw))
+        }
+        (_, ForeignProtocol::Other | ForeignProtocol::Hex) => None,
+        (_, opening) => Some(Refusal::Foreign(opening)),
+    }
+}
+
+/// Appends the proof that answers a challenge.
+pub(crate) fn answer(protocol: &Protocol, key: &Key, challenge: &[u8], out: &mut Vec<u8>) {
+    let mac = protocol.mac();
+    let tag = key.sign(mac, challenge);
+    match protocol.dialect() {
+        Dialect::Raw => raw::write(mac, &tag, out),
+        Dialect::Hex => hex::write(mac, &tag, out),
+        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => {}
+    }
+}
+
+impl ForeignProtocol {
+    /// The dialect whose challenge these first bytes of a server of `open` are, if they are one. A
+    /// service may greet with anything, but hardly with 32 bytes that are neither text nor a line.
+    #[must_use]
+    pub fn of_challenge(heard: &[u8], framing: Framing) -> Option<Self> {
+        let is_challenge = heard.len() == CHALLENGE
+            && framing == Framing::Lines
+            && !heard.ends_with(b"\n")
+            && core::str::from_utf8(heard).is_err();
+        let is_python = multiprocessing::begins(heard).then_some(Self::Multiprocessing);
+        is_python.or(is_challenge.then_some(Self::Raw))
+    }
+}

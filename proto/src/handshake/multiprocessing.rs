@@ -1,0 +1,199 @@
+//! `multiprocessing`: what every Python's `multiprocessing.connection` speaks.
+//!
+//! Each end challenges the other, the server first, and is answered with an HMAC of the whole
+//! challenge; the name of the digest is part of it, so nobody can exchange that on the way. Each
+//! message is a length frame of at most 256 bytes.
+//!
+//! Pythons up to 3.11 name no digest and mean MD5, and Red Hat's, which have none, mean SHA-256.
+//! They are known by the lengths of what they say, and served where the protocol says so.
+
+use alloc::vec::Vec;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::dialect::Dialect;
+use crate::framing::{FrameFormat, length};
+use crate::handshake::CHALLENGE;
+use crate::keys::key::{Key, Mac};
+use crate::partial_frame::{FrameStatus, Taken, front, head};
+use crate::protocol::Protocol;
+use crate::refusal::{ForeignProtocol, Refusal, RefusalCode};
+use crate::role::Role;
+
+/// The longest message of a handshake, without its header.
+const MESSAGE_MAX: usize = 256;
+
+/// The same with it.
+pub(crate) const FRAME_MAX: usize = length::HEADER + MESSAGE_MAX;
+
+/// What a challenge begins with.
+const MARK: &[u8] = b"#CHALLENGE#";
+const WELCOME: &[u8] = b"#WELCOME#";
+const FAILURE: &[u8] = b"#FAILURE#";
+
+/// The name of the digest, before a challenge and before a proof.
+const SHA256: &[u8] = b"{sha256}";
+const MD5: &[u8] = b"{md5}";
+
+/// The longest name of a digest, with its braces.
+const NAME_MAX: usize = 10;
+
+/// The bytes of a challenge that names no digest, whatever it begins with; no other is shorter.
+const NAMELESS: usize = 20;
+
+/// What tells our own challenges from others.
+const SEAL: usize = 8;
+
+/// A challenge of ours: a name, 32 bytes that were drawn, and 8 that are made of these.
+type Challenge = [u8; SHA256.len() + CHALLENGE + SEAL];
+
+/// The reach of the message at the front of the input, judged by its header.
+pub(crate) fn scan(taken: Taken<'_>, input: &[u8]) -> Result<FrameStatus, Refusal> {
+    let Some(header) = head::<{ length::HEADER }>(taken, input) else {
+        return Ok(FrameStatus::Partial);
+    };
+    // A length of -1, behind which a longer one stands, is none here.
+    let fault = match usize::try_from(i32::from_be_bytes(header)) {
+        Ok(length) if length <= MESSAGE_MAX => {
+            return Ok(FrameStatus::of(length::HEADER + length - taken.length, input));
+        }
+        Ok(_) => Refusal::MessageTooLong,
+        Err(_) => Refusal::BadLength,
+    };
+    Err(match ForeignProtocol::of(&front::<16>(taken, input)) {
+        ForeignProtocol::Other => fault,
+        opening => Refusal::Foreign(opening),
+    })
+}
+
+/// Whether a server that should speak another dialect begins with a challenge of this one.
+pub(crate) fn begins(heard: &[u8]) -> bool {
+    heard.get(length::HEADER..).is_some_and(|message| message.starts_with(MARK))
+}
+
+/// Appends a challenge.
+pub(crate) fn challenge(role: Role, nonce: &[u8; CHALLENGE], out: &mut Vec<u8>) {
+    say(&[MARK, &made(role, nonce)], out);
+}
+
+/// Python sends 40 random bytes. Ours are 32 of the system's, which is all that an HMAC of SHA-256
+/// can tell apart, and 8 that follow from them: these can be foretold no better, and take nothing
+/// from the others. They seal the challenge as one of ours, of this side.
+fn made(role: Role, nonce: &[u8; CHALLENGE]) -> Challenge {
+    let mut made = [0; size_of::<Challenge>()];
+    let (name, rest) = made.split_at_mut(SHA256.len());
+    let (drawn, seal) = rest.split_at_mut(CHALLENGE);
+    name.copy_from_slice(SHA256);
+    drawn.copy_from_slice(nonce);
+    let label: &[u8] = match role {
+        Role::Server => b"countersign multiprocessing server",
+        Role::Client => b"countersign multiprocessing client",
+    };
+    let digest = Sha256::new().chain_update(label).chain_update(nonce).finalize();
+    seal.copy_from_slice(&digest[..SEAL]);
+    made
+}
+
+/// Whether a side has made this challenge, in whichever of its connections.
+fn is_made(role: Role, challenge: &[u8]) -> bool {
+    let nonce = challenge.get(SHA256.len()..).and_then(|rest| rest.first_chunk());
+    nonce.is_some_and(|nonce| made(role, nonce) == challenge)
+}
+
+/// Appends the proof that answers a challenge.
+///
+/// A challenge that comes from our own side is not answered: it was given to the peer in another
+/// connection, and the peer needs somebody to answer it.
+pub(crate) fn answer(
+    protocol: &Protocol,
+    role: Role,
+    key: &Key,
+    message: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    let challenge = message.strip_prefix(MARK).ok_or(Refusal::Malformed)?;
+    let unnamed = protocol.unnamed_mac();
+    let (name, mac) = match challenge {
+        _ if challenge.len() < NAMELESS => return Err(Refusal::Malformed),
+        _ if is_made(role, challenge) => return Err(Refusal::Reflected),
+        _ if challenge.len() == NAMELESS => (&b""[..], unnamed),
+        _ if challenge.starts_with(SHA256) => (SHA256, Some(Mac::Sha256)),
+        // Who knows names takes an MD5 without one too.
+        _ if challenge.starts_with(MD5) => (&b""[..], unnamed.filter(|mac| *mac != Mac::Sha256)),
+        _ => (&b""[..], None),
+    };
+    let mac = mac.ok_or_else(|| other(challenge))?;
+    let tag = key.sign(mac, challenge);
+    say(&[name, &tag[..mac.length()]], out);
+    Ok(())
+}
+
+/// The key by which the other end has answered our challenge, which is welcomed then. A server
+/// tries all that serve the dialect; a client means one.
+pub(crate) fn verify<'k>(
+    protocol: &'k Protocol,
+    role: Role,
+    nonce: &[u8; CHALLENGE],
+    message: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<&'k Key, Refusal> {
+    let (mac, tag) = proof(protocol, message)?;
+    let challenge = made(role, nonce);
+    let key = match role {
+        Role::Server => protocol.prove(Dialect::Multiprocessing, mac, &challenge, tag),
+        Role::Client => {
+            let key = protocol.signing_key().ok().flatten();
+            key.filter(|key| key.verifies(mac, &challenge, tag))
+        }
+    };
+    let key = key.ok_or(Refusal::WrongProof)?;
+    say(&[WELCOME], out);
+    Ok(key)
+}
+
+/// The parts of a proof: the hash that it says it is by, and the tag.
+fn proof<'m>(protocol: &Protocol, message: &'m [u8]) -> Result<(Mac, &'m [u8]), Refusal> {
+    let fits = |mac: Mac, tag: &&[u8]| tag.len() == mac.length();
+    let named = message.strip_prefix(SHA256).filter(|tag| fits(Mac::Sha256, tag));
+    let named = named.map(|tag| (Mac::Sha256, tag));
+    let unnamed = protocol.unnamed_mac().filter(|mac| fits(*mac, &message));
+    named.or(unnamed.map(|mac| (mac, message))).ok_or_else(|| other(message))
+}
+
+/// What is wrong with a challenge or a proof of another form.
+fn other(message: &[u8]) -> Refusal {
+    let is_nameless = [16, NAMELESS, 32].contains(&message.len());
+    let is_named = message.starts_with(b"{") && message.iter().take(NAME_MAX).any(|&b| b == b'}');
+    match is_nameless || (is_named && !message.starts_with(SHA256)) {
+        true => Refusal::OtherDigest,
+        false => Refusal::Malformed,
+    }
+}
+
+/// Takes the word for a proof that holds.
+pub(crate) fn welcomed(message: &[u8]) -> Result<(), Refusal> {
+    if message == WELCOME { Ok(()) } else { Err(Refusal::Malformed) }
+}
+
+/// Takes the word for one that doesn't, which may come at any time.
+pub(crate) fn heed(message: &[u8]) -> Result<(), Refusal> {
+    if message == FAILURE { Err(Refusal::Rejected(RefusalCode::Refused)) } else { Ok(()) }
+}
+
+/// Appends that word, unless the other end has said it.
+pub(crate) fn fail(why: Refusal, out: &mut Vec<u8>) {
+    if !matches!(why, Refusal::Rejected(_)) {
+        say(&[FAILURE], out);
+    }
+}
+
+/// Appends a message.
+fn say(parts: &[&[u8]], out: &mut Vec<u8>) {
+    let start = out.len();
+    FrameFormat::Length.begin(out);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    FrameFormat::Length.end(out, start);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,469 @@
+//! One key: a secret of which only the keyed states of the HMAC are kept.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac as _};
+use sha2::Sha256;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::dialect::{Dialect, Dialects};
+use crate::keys::fault::{ID_MAX, KeyError};
+use crate::keys::passphrase;
+use crate::keys::validity::{Validity, ValidityPeriod};
+use crate::keys::wipe;
+
+/// A secret shorter than this can be guessed (NIST SP 800-107 asks of an HMAC key that it be at
+/// least as long as the security strength, 16 bytes for 128 bits).
+pub(crate) const SHORT: usize = 16;
+
+/// The bytes of what HKDF extracts from a secret.
+pub(crate) const PRK: usize = 32;
+
+/// The bytes of an HMAC-MD5, which is recognized also where the feature to compute it is off.
+pub(crate) const MD5_TAG: usize = 16;
+
+/// The hash under the HMAC of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Mac {
+    /// HMAC-SHA256: a tag of 32 bytes.
+    #[default]
+    Sha256,
+    /// HMAC-MD5: a tag of 16 bytes, for programs written before Python 3.8.
+    #[cfg(feature = "legacy-md5")]
+    Md5,
+}
+
+impl Mac {
+    /// The bytes of a tag.
+    #[must_use]
+    pub fn length(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            #[cfg(feature = "legacy-md5")]
+            Self::Md5 => MD5_TAG,
+        }
+    }
+
+    /// The name, as it stands on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            #[cfg(feature = "legacy-md5")]
+            Self::Md5 => "md5",
+        }
+    }
+}
+
+/// A secret that both ends share, and the id under which it stands on the [`KeyRing`].
+///
+/// The secret itself isn't kept: the HMAC's keyed states are, computed once and cloned for each
+/// proof. They are wiped when the key is dropped, and shown by no `Debug`.
+///
+/// ```
+/// use countersign_proto::{Dialect, Key};
+///
+/// let key = Key::new("garden", b"sixteen bytes or more")?;
+/// assert!(key.serves(Dialect::Countersign) && !key.serves(Dialect::Raw));
+/// let key = Key::new("gate", b"short")?.with_dialect(Dialect::Raw);
+/// assert!(key.serves(Dialect::Raw) && !key.serves(Dialect::Countersign));
+/// # Ok::<(), countersign_proto::KeyError>(())
+/// ```
+///
+/// [`KeyRing`]: crate::KeyRing
+#[derive(Clone)]
+pub struct Key {
+    /// What the ring, the logs and the service call it.
+    id: Box<str>,
+    /// What it may be used for; none stands for `countersign/1` alone.
+    dialects: Dialects,
+    /// What it lets into; empty for anything.
+    audience: Box<str>,
+    /// When it is taken.
+    validity: ValidityPeriod,
+    /// It is shorter than [`SHORT`].
+    short: bool,
+    /// What the ring counts it by.
+    number: KeyNumber,
+    /// By which an HMAC tells it from others.
+    identity: [u8; 32],
+    /// What HKDF (RFC 5869) has extracted from the secret.
+    prk: Zeroizing<[u8; PRK]>,
+    /// HMAC-SHA256 with the pads absorbed.
+    sha256: Hmac<Sha256>,
+    /// HMAC-MD5 likewise.
+    #[cfg(feature = "legacy-md5")]
+    md5: Hmac<md5::Md5>,
+}
+
+/// Tells a key from all that stood under its id before, and from those that will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct KeyNumber(pub(crate) u32);
+
+/// What a peer has authenticated with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential {
+    /// The key, by its number on the ring.
+    pub number: KeyNumber,
+    /// The dialect that was spoken.
+    pub dialect: Dialect,
+}
+
+impl Key {
+    /// A key for the dialect `countersign/1`, unless [`with_dialect`](Self::with_dialect) names
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// The id isn't one printable word of at most 64 bytes, or the secret is empty. A secret of
+    /// zero bytes alone is empty too: an HMAC pads its key with zeros, so it can't tell them apart.
+    pub fn new(id: &str, secret: &[u8]) -> Result<Self, KeyError> {
+        wipe::without_traces(|| Self::of_secret(id, secret))
+    }
+
+    fn of_secret(id: &str, secret: &[u8]) -> Result<Self, KeyError> {
+        check_id(id)?;
+        if secret.iter().all(|&byte| byte == 0) {
+            return Err(KeyError::EmptySecret);
+        }
+        let sha256: Hmac<Sha256> = keyed(secret)?;
+        Ok(Self {
+            id: id.into(),
+            dialects: Dialects::default(),
+            audience: "".into(),
+            validity: ValidityPeriod::default(),
+            short: secret.len() < SHORT,
+            number: KeyNumber::default(),
+            identity: tag(&sha256, b"countersign fingerprint").finalize().into_bytes().into(),
+            prk: extract(secret),
+            sha256,
+            #[cfg(feature = "legacy-md5")]
+            md5: keyed(secret)?,
+        })
+    }
+
+    /// A key from a secret that people can remember: PBKDF2-HMAC-SHA256 of it with 600,000 rounds
+    /// and the id in the salt, 32 bytes. It takes a good part of a second.
+    ///
+    /// Whoever knows the id can try guesses without asking anybody, so a passphrase is for a key
+    /// that must be told by word of mouth: take five words or more that a die has chosen.
+    ///
+    /// # Errors
+    ///
+    /// The id isn't one printable word of at most 64 bytes, or the passphrase is empty.
+    pub fn from_passphrase(id: &str, passphrase: &[u8]) -> Result<Self, KeyError> {
+        check_id(id)?;
+        if passphrase.is_empty() {
+            return Err(KeyError::EmptySecret);
+        }
+        wipe::without_traces(|| Self::of_secret(id, &passphrase::stretch(id, passphrase)?))
+    }
+
+    /// The same key for a dialect, and for those that were named before, instead of
+    /// `countersign/1` alone.
+    #[must_use]
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialects = self.dialects.with(dialect);
+        self
+    }
+
+    /// The same key for one service alone, which both ends call by this name.
+    ///
+    /// # Errors
+    ///
+    /// The name isn't one printable word of at most 64 bytes.
+    pub fn with_audience(mut self, audience: &str) -> Result<Self, KeyError> {
+        if !is_word(audience) {
+            return Err(KeyError::BadAudience);
+        }
+        self.audience = audience.into();
+        Ok(self)
+    }
+
+    /// The same key, valid from an instant on: the time since 1970 began, in UTC.
+    #[must_use]
+    pub fn with_not_before(mut self, since_epoch: Duration) -> Self {
+        self.validity.from = Some(since_epoch);
+        self
+    }
+
+    /// The same key, valid until an instant: the time since 1970 began, in UTC.
+    #[must_use]
+    pub fn with_not_after(mut self, since_epoch: Duration) -> Self {
+        self.validity.until = Some(since_epoch);
+        self
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether the key may be used for a dialect. For `countersign/1`, its secret must have 16
+    /// bytes at least; with `multiprocessing` beside `raw` or `hex`, it serves none of these.
+    #[must_use]
+    pub fn serves(&self, dialect: Dialect) -> bool {
+        self.names(dialect)
+            && match dialect {
+                Dialect::Countersign => !self.short,
+                _ => !self.is_mixed(),
+            }
+    }
+
+    /// The dialects that it may be used for.
+    pub fn dialects(&self) -> impl Iterator<Item = Dialect> {
+        Dialect::ALL.iter().copied().filter(|&dialect| self.serves(dialect))
+    }
+
+    /// The service that it lets into; empty for any.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// From when on it is valid: the time since 1970 began.
+    #[must_use]
+    pub fn not_before(&self) -> Option<Duration> {
+        self.validity.from
+    }
+
+    /// Until when it is valid: the time since 1970 began.
+    #[must_use]
+    pub fn not_after(&self) -> Option<Duration> {
+        self.validity.until
+    }
+
+    /// How it stands at this time. A ring takes it while it is [valid](Validity::Valid).
+    #[must_use]
+    pub fn validity_at(&self, now: Duration) -> Validity {
+        self.validity.at(now)
+    }
+
+    /// Whether it is valid at this time.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Duration) -> bool {
+        self.validity_at(now) == Validity::Valid
+    }
+
+    /// Whether the secret has fewer than 16 bytes, and so can be guessed by whoever saw a proof.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.short
+    }
+
+    /// 16 hexadecimal digits by which two people can compare a key without showing it.
+    ///
+    /// They are the front of HMAC-SHA256(secret, "countersign fingerprint"). Of a secret that can
+    /// be guessed, they confirm the guess.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        base16ct::lower::encode_string(&self.identity[..8])
+    }
+
+    /// What makes it a key that can't be on a ring.
+    pub(crate) fn check(&self) -> Result<(), KeyError> {
+        if self.short && self.names(Dialect::Countersign) {
+            return Err(KeyError::TooShort);
+        }
+        if self.is_mixed() {
+            return Err(KeyError::MixedDialects);
+        }
+        if self.validity.is_never() { Err(KeyError::NeverValid) } else { Ok(()) }
+    }
+
+    fn names(&self, dialect: Dialect) -> bool {
+        match self.dialects.is_empty() {
+            true => dialect == Dialect::Countersign,
+            false => self.dialects.contains(dialect),
+        }
+    }
+
+    /// Whether one dialect's clients could be made to answer another's challenge: a Python up to
+    /// 3.11 that dials a false server signs any bytes, and so those that a server of `raw` has just
+    /// drawn.
+    fn is_mixed(&self) -> bool {
+        let challenged = self.names(Dialect::Raw) || self.names(Dialect::Hex);
+        challenged && self.names(Dialect::Multiprocessing)
+    }
+
+    pub(crate) fn validity(&self) -> ValidityPeriod {
+        self.validity
+    }
+
+    /// The number that its ring has given it.
+    #[must_use]
+    pub fn number(&self) -> KeyNumber {
+        self.number
+    }
+
+    pub(crate) fn credential(&self, dialect: Dialect) -> Credential {
+        Credential { number: self.number, dialect }
+    }
+
+    pub(crate) fn set_number(&mut self, number: KeyNumber) {
+        self.number = number;
+    }
+
+    /// What expands into the keys of a session: HKDF-Extract was done once, with the salt
+    /// "countersign/1 psk".
+    pub(crate) fn prk(&self) -> &[u8; PRK] {
+        &self.prk
+    }
+
+    /// Whether an HMAC can't tell the two apart, as with "k" and "k\0".
+    pub(crate) fn same_secret(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+
+    /// Whether those whom this key has let in could be let in by the new one too: it has the same
+    /// id and secret, and its audience is the same or any.
+    pub(crate) fn lets_in_as(&self, new: &Self) -> bool {
+        let is_for_it = new.audience.is_empty() || new.audience == self.audience;
+        self.id == new.id && self.same_secret(new) && is_for_it
+    }
+
+    /// The HMAC of a message; the bytes past [`Mac::length`] are zero.
+    pub(crate) fn sign(&self, mac: Mac, message: &[u8]) -> [u8; 32] {
+        match mac {
+            Mac::Sha256 => tag(&self.sha256, message).finalize().into_bytes().into(),
+            #[cfg(feature = "legacy-md5")]
+            Mac::Md5 => {
+                let mut padded = [0; 32];
+                padded[..16].copy_from_slice(&tag(&self.md5, message).finalize().into_bytes());
+                padded
+            }
+        }
+    }
+
+    /// Whether this is the HMAC of the message; compared in constant time.
+    pub(crate) fn verifies(&self, mac: Mac, message: &[u8], proof: &[u8]) -> bool {
+        match mac {
+            Mac::Sha256 => tag(&self.sha256, message).verify_slice(proof).is_ok(),
+            #[cfg(feature = "legacy-md5")]
+            Mac::Md5 => tag(&self.md5, message).verify_slice(proof).is_ok(),
+        }
+    }
+}
+
+fn check_id(id: &str) -> Result<(), KeyError> {
+    if is_word(id) && !id.starts_with('#') { Ok(()) } else { Err(KeyError::BadId) }
+}
+
+/// One printable word of 1 to 64 bytes.
+fn is_word(text: &str) -> bool {
+    let printable = |c: char| !c.is_whitespace() && !c.is_control();
+    (1..=ID_MAX).contains(&text.len()) && text.chars().all(printable)
+}
+
+fn extract(secret: &[u8]) -> Zeroizing<[u8; PRK]> {
+    let (mut extracted, _) = Hkdf::<Sha256>::extract(Some(b"countersign/1 psk"), secret);
+    let mut prk = Zeroizing::new([0; PRK]);
+    prk.copy_from_slice(&extracted);
+    extracted.as_mut_slice().zeroize();
+    prk
+}
+
+/// An HMAC takes a key of any length, so this fails for none.
+fn keyed<M: KeyInit>(secret: &[u8]) -> Result<M, KeyError> {
+    M::new_from_slice(secret).map_err(|_| KeyError::EmptySecret)
+}
+
+fn tag<M: hmac::Mac + Clone>(keyed: &M, message: &[u8]) -> M {
+    let mut mac = keyed.clone();
+    mac.update(message);
+    mac
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that are wiped when they are dropped.
+pub(crate) type Secret = Zeroizing<Vec<u8>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        base16ct::lower::encode_string(bytes)
+    }
+
+    #[test]
+    fn hmac_sha256_is_that_of_rfc_4231() {
+        let key = Key::new("case-2", b"Jefe").unwrap();
+        let tag = key.sign(Mac::Sha256, b"what do ya want for nothing?");
+        assert_eq!(hex(&tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        let key = Key::new("case-6", &[0xaa; 131]).unwrap();
+        let tag = key.sign(Mac::Sha256, b"Test Using Larger Than Block-Size Key - Hash Key First");
+        assert_eq!(hex(&tag), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    }
+
+    #[cfg(feature = "legacy-md5")]
+    #[test]
+    fn hmac_md5_is_that_of_rfc_2202() {
+        let key = Key::new("case-2", b"Jefe").unwrap();
+        let tag = key.sign(Mac::Md5, b"what do ya want for nothing?");
+        assert_eq!(hex(&tag[..16]), "750c783e6ab0b503eaa86e310a5db738");
+        assert_eq!(tag[16..], [0; 16]);
+    }
+
+    #[test]
+    fn the_prk_is_what_is_extracted_from_the_secret() {
+        let prk = "5c6202c1a070b97805c8ca39afbd316d44ecf926204dd8a17797639bb746dba3";
+        let prk = base16ct::lower::decode_vec(prk).unwrap();
+        let secret: Vec<u8> = (0..32).collect();
+        let key = Key::new("k1", &secret).unwrap();
+        assert_eq!(key.prk()[..], prk);
+    }
+
+    #[test]
+    fn a_key_serves_countersign_alone_unless_it_names_its_dialects() {
+        let key = |length| Key::new("key", &vec![1; length]).unwrap();
+        let (raw, hex, python) = (Dialect::Raw, Dialect::Hex, Dialect::Multiprocessing);
+        let both = vec![Dialect::Countersign, python];
+        let cases = [
+            (key(16), vec![Dialect::Countersign], true),
+            (key(16).with_dialect(raw), vec![raw], true),
+            (key(16).with_dialect(hex).with_dialect(raw), vec![raw, hex], true),
+            (key(15), vec![], false),
+            (key(15).with_dialect(raw), vec![raw], true),
+            (key(15).with_dialect(raw).with_dialect(Dialect::Countersign), vec![raw], false),
+            (key(15).with_dialect(python), vec![python], true),
+            (key(16).with_dialect(python).with_dialect(Dialect::Countersign), both, true),
+            (key(16).with_dialect(python).with_dialect(raw), vec![], false),
+            (key(16).with_dialect(hex).with_dialect(python), vec![], false),
+        ];
+        for (key, dialects, fits) in cases {
+            assert_eq!(key.dialects().collect::<Vec<_>>(), dialects);
+            assert_eq!(key.check().is_ok(), fits, "{dialects:?}");
+        }
+    }
+
+    #[test]
+    fn a_proof_of_another_length_is_wrong() {
+        let key = Key::new("key", b"secret").unwrap();
+        let tag = key.sign(Mac::Sha256, b"challenge");
+        assert!(key.verifies(Mac::Sha256, b"challenge", &tag));
+        assert!(!key.verifies(Mac::Sha256, b"challenge", &tag[..31]));
+        assert!(!key.verifies(Mac::Sha256, b"challenge", &[&tag[..], b"\0"].concat()));
+        assert!(!key.verifies(Mac::Sha256, b"challenge", b""));
+    }
+
+    #[test]
+    fn fingerprints_tell_keys_apart() {
+        let fingerprint = |secret: &[u8]| Key::new("key", secret).unwrap().fingerprint();
+        assert_eq!(fingerprint(b"secret").len(), 16);
+        assert_ne!(fingerprint(b"secret"), fingerprint(b"secreu"));
+        assert_eq!(fingerprint(b"secret"), fingerprint(b"secret\0"), "one key to an HMAC");
+    }
+}

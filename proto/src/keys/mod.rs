@@ -1,0 +1,373 @@
+//! The key ring: the keys that a listener or a client holds.
+
+pub(crate) mod choice;
+pub(crate) mod fault;
+pub(crate) mod key;
+pub(crate) mod passphrase;
+pub(crate) mod secrets;
+pub(crate) mod validity;
+pub(crate) mod wipe;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::dialect::Dialect;
+use crate::keys::fault::KeyError;
+use crate::keys::key::{Credential, Key, KeyNumber, Mac};
+use crate::keys::secrets::RingSecrets;
+
+/// How many keys may serve one dialect in which the peer doesn't name its key: each of them is
+/// tried for every proof.
+pub const KEYS_TRIED_MAX: usize = 8;
+
+/// The dialects in which the peer doesn't name its key.
+const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiprocessing];
+
+/// The keys that a listener or a client holds, each under its id.
+///
+/// ```
+/// use countersign_proto::{Dialect, Key, KeyRing, RingSecrets};
+///
+/// let secrets = RingSecrets::new([7; 48]); // from the system's random source
+/// let ring = KeyRing::new(secrets)
+///     .with(Key::new("garden", b"sixteen bytes or more")?.with_audience("sprinkler")?)?
+///     .with(Key::new("gate", b"open-sesame")?.with_dialect(Dialect::Raw))?;
+/// assert_eq!(ring.to_string(), "garden, gate");
+/// assert_eq!(ring.key("garden").map(|key| key.audience()), Some("sprinkler"));
+/// # Ok::<(), countersign_proto::KeyError>(())
+/// ```
+///
+/// # Time
+///
+/// A ring reads no clock: [`set_time`](Self::set_time) tells it the time, and a server does so
+/// by itself. Until then, keys with a date are not taken.
+///
+/// # Both ends in one program
+///
+/// In `countersign/1` a ring and its clones are one end, which doesn't talk to itself: a server
+/// closes the connection of a client that has a clone of its ring, and the client fails with
+/// `ClientError::SameRing`. Read or parse the ring once for each
+/// end.
+#[derive(Debug, Clone)]
+pub struct KeyRing {
+    /// In the order of the file; ids and secrets are unique.
+    keys: Vec<Key>,
+    /// The number that was given last, on this ring or one that it replaced.
+    last: KeyNumber,
+    /// The time that it was told last.
+    time: Option<Duration>,
+    /// Drawn once; its clones and the rings that replace it have the same.
+    secrets: Arc<RingSecrets>,
+}
+
+impl KeyRing {
+    /// A ring without keys. With an operating system,
+    /// `KeyRingExt::empty` of the crate `countersign` draws the secrets.
+    #[must_use]
+    pub fn new(secrets: RingSecrets) -> Self {
+        let last = KeyNumber::default();
+        Self { keys: Vec::new(), last, time: None, secrets: Arc::new(secrets) }
+    }
+
+    /// The same ring with one more key.
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](Self::add).
+    pub fn with(mut self, key: Key) -> Result<Self, KeyError> {
+        self.add(key)?;
+        Ok(self)
+    }
+
+    /// Adds a key.
+    ///
+    /// # Errors
+    ///
+    /// It is too short for `countersign/1`, or never valid, or serves `multiprocessing` beside
+    /// `raw` or `hex`. Its id or its secret is on the ring already. It serves one of these three,
+    /// and eight others do.
+    pub fn add(&mut self, mut key: Key) -> Result<(), KeyError> {
+        key.check()?;
+        if self.keys.iter().any(|other| other.id() == key.id()) {
+            return Err(KeyError::DuplicateId(key.id().into()));
+        }
+        if let Some(other) = self.keys.iter().find(|other| other.same_secret(&key)) {
+            return Err(KeyError::DuplicateSecret(other.id().into()));
+        }
+        for dialect in NAMELESS {
+            // Whatever the time is: a ring that is read today must be read tomorrow.
+            let others = self.keys.iter().filter(|other| other.serves(dialect));
+            if key.serves(dialect) && others.count() == KEYS_TRIED_MAX {
+                return Err(KeyError::TooMany(dialect));
+            }
+        }
+        key.set_number(self.fresh_number());
+        self.keys.push(key);
+        Ok(())
+    }
+
+    fn fresh_number(&mut self) -> KeyNumber {
+        self.last = KeyNumber(self.last.0.wrapping_add(1));
+        self.last
+    }
+
+    /// Tells it the time since 1970 began, by which keys become valid and run out. It only makes a
+    /// note of it, so it can be told at every turn.
+    pub fn set_time(&mut self, now: Duration) {
+        self.time = Some(now);
+    }
+
+    /// Whether a key is valid at the time that was told.
+    #[must_use]
+    pub fn is_live(&self, key: &Key) -> bool {
+        match self.time {
+            Some(now) => key.is_valid_at(now),
+            None => key.validity().is_always(),
+        }
+    }
+
+    /// The keys, in the order of the file.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter()
+    }
+
+    /// The keys that serve a dialect, at the time that was [told](Self::set_time).
+    pub fn serving(&self, dialect: Dialect) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(move |key| key.serves(dialect) && self.is_live(key))
+    }
+
+    /// The key with this id.
+    #[must_use]
+    pub fn key(&self, id: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.id() == id)
+    }
+
+    /// The key whose proof this is. Each is tried, whatever the ones before it said, so that the
+    /// time tells nobody how many there are before the one that fits.
+    pub(crate) fn prove(
+        &self,
+        dialect: Dialect,
+        mac: Mac,
+        challenge: &[u8],
+        proof: &[u8],
+    ) -> Option<&Key> {
+        self.serving(dialect).fold(None, |found, key| {
+            if key.verifies(mac, challenge, proof) { Some(key) } else { found }
+        })
+    }
+
+    /// Takes another ring's place: keys that were on it keep their numbers, and the time and the
+    /// secrets go on.
+    pub fn inherit(&mut self, old: &Self) {
+        self.last = self.last.max(old.last);
+        for at in 0..self.keys.len() {
+            let key = &self.keys[at];
+            let same = old.keys.iter().find(|old| old.lets_in_as(key));
+            let number = same.map(Key::number);
+            let number = number.unwrap_or_else(|| self.fresh_number());
+            self.keys[at].set_number(number);
+        }
+        self.time = self.time.max(old.time);
+        self.secrets = Arc::clone(&old.secrets);
+    }
+}
+
+impl KeyRing {
+    /// The key of this number; none once it is off the ring, or another secret stands there.
+    #[must_use]
+    pub fn numbered(&self, number: KeyNumber) -> Option<&Key> {
+        self.keys.iter().find(|key| key.number() == number)
+    }
+
+    /// The key that a peer has authenticated with, for as long as the peer could do so again: it is
+    /// on the ring, valid at the time that was told, and for the same dialect and audience.
+    pub(crate) fn accepted(&self, credential: Credential) -> Option<&Key> {
+        let key = self.numbered(credential.number)?;
+        (key.serves(credential.dialect) && self.is_live(key)).then_some(key)
+    }
+
+    /// When the next of the keys runs out that are still valid at this time; at the earliest of
+    /// all times, the first that ever does.
+    #[must_use]
+    pub fn next_expiry(&self, now: Duration) -> Option<Duration> {
+        self.keys.iter().filter_map(Key::not_after).filter(|end| *end > now).min()
+    }
+
+    /// Makes a note that a listener of this process has this ring, or a clone.
+    pub fn note_listener(&self) {
+        self.secrets.note_listener();
+    }
+
+    /// Whether a listener of this process has it.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.secrets.listens()
+    }
+
+    pub(crate) fn secrets(&self) -> &RingSecrets {
+        &self.secrets
+    }
+}
+
+impl fmt::Display for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, key) in self.keys.iter().enumerate() {
+            write!(f, "{}{}", if n == 0 { "" } else { ", " }, key.id())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A ring of these keys, with secrets of one byte.
+    pub(crate) fn ring_of(random: u8, keys: impl IntoIterator<Item = Key>) -> KeyRing {
+        let empty = KeyRing::new(RingSecrets::new([random; RingSecrets::LENGTH]));
+        keys.into_iter().fold(empty, |ring, key| ring.with(key).unwrap())
+    }
+
+    #[test]
+    fn at_most_eight_keys_serve_a_dialect_that_tries_each() {
+        let key = |n: u64, secret: &str| Key::new(&format!("k{n}"), secret.as_bytes()).unwrap();
+        let raw = |n| {
+            let key = key(n, &format!("secret-{n}")).with_dialect(Dialect::Raw);
+            key.with_not_after(at(10 * n + 1))
+        };
+        let mut eight = ring((0..8).map(raw));
+        let error = eight.add(raw(8)).unwrap_err().to_string();
+        assert!(error.starts_with("more than 8 keys are for raw"), "{error}");
+        ring((0..99).map(|n| key(n, &format!("sixteen-bytes-{n:04}"))));
+    }
+
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
+    }
+
+    fn dated(id: &str, from: Option<u64>, until: Option<u64>) -> Key {
+        let key = Key::new(id, format!("the secret of {id}!!").as_bytes()).unwrap();
+        let key = from.into_iter().fold(key, |key, second| key.with_not_before(at(second)));
+        until.into_iter().fold(key, |key, second| key.with_not_after(at(second)))
+    }
+
+    fn ring(keys: impl IntoIterator<Item = Key>) -> KeyRing {
+        ring_of(1, keys)
+    }
+
+    fn live(ring: &KeyRing) -> Vec<&str> {
+        ring.serving(Dialect::Countersign).map(Key::id).collect()
+    }
+
+    #[test]
+    fn a_key_is_live_from_its_first_moment_until_its_last() {
+        let keys = [
+            dated("ever", None, None),
+            dated("early", None, Some(20)),
+            dated("late", Some(10), None),
+            dated("brief", Some(15), Some(20)),
+        ];
+        let mut ring = ring(keys);
+        assert_eq!(live(&ring), ["ever"], "before the time is known");
+        let cases: [(u64, &[&str]); 8] = [
+            (9, &["ever", "early"]),
+            (10, &["ever", "early", "late"]),
+            (14, &["ever", "early", "late"]),
+            (15, &["ever", "early", "late", "brief"]),
+            (19, &["ever", "early", "late", "brief"]),
+            (20, &["ever", "late"]),
+            (99, &["ever", "late"]),
+            (0, &["ever", "early"]),
+        ];
+        for (second, expected) in cases {
+            ring.set_time(at(second));
+            assert_eq!(live(&ring), expected, "{second}");
+        }
+        ring.add(dated("more", Some(5), None)).unwrap();
+        assert_eq!(live(&ring), ["ever", "early"]);
+        ring.set_time(at(5));
+        assert_eq!(
+            live(&ring),
+            ["ever", "early", "more"],
+            "a key that came later has its time too"
+        );
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_id_and_its_audience() {
+        let key = |id| dated(id, None, None);
+        let mut ring = ring([
+            key("any"),
+            key("time").with_audience("time").unwrap(),
+            key("raw").with_dialect(Dialect::Raw),
+            dated("over", None, Some(10)),
+        ]);
+        ring.set_time(at(10));
+        let cases = [
+            ("any", "", true),
+            ("any", "time", true),
+            ("time", "time", true),
+            ("time", "", false),
+            ("time", "timer", false),
+            ("raw", "", false),
+            ("over", "", false),
+            ("none", "", false),
+            ("", "", false),
+        ];
+        for (id, audience, found) in cases {
+            let choose = |served| ring.choose(id.as_bytes(), audience.as_bytes(), served);
+            let chosen = choose(true);
+            let admitted = chosen.caller.admit(true).ok().and_then(|number| ring.numbered(number));
+            assert_eq!(admitted.map(Key::id), found.then_some(id), "{id} for {audience:?}");
+            assert_eq!(*chosen.prk, admitted.map_or([1; 32], |key| *key.prk()));
+            assert!(chosen.caller.admit(false).is_err());
+            // Another service than this one is meant.
+            assert_eq!(*choose(false).prk, [1; 32]);
+            assert!(choose(false).caller.admit(true).is_err());
+        }
+        assert!(ring.numbered(ring.key("over").unwrap().number()).is_some());
+    }
+
+    #[test]
+    fn a_key_keeps_its_number_for_as_long_as_its_secret_stays() {
+        let numbers = |ring: &KeyRing| ring.keys().map(Key::number).collect::<Vec<_>>();
+        let key = |id: &str, secret: &str| Key::new(id, format!("{secret:16}").as_bytes()).unwrap();
+        let first = ring([key("a", "1"), key("b", "2"), key("c", "3")]);
+        let mut second = ring([key("c", "3"), key("b", "new"), key("d", "2"), key("a", "1")]);
+        second.inherit(&first);
+        let ([a, b, c], [c_again, b_new, d, a_again]) =
+            (numbers(&first)[..].try_into().unwrap(), numbers(&second)[..].try_into().unwrap());
+        assert_eq!((a_again, c_again), (a, c));
+        assert!(![a, b, c].contains(&b_new) && ![a, b, c, b_new].contains(&d));
+        assert!(second.numbered(b).is_none(), "its secret is another");
+        assert_eq!(second.numbered(a).map(Key::id), Some("a"));
+        // What was off the ring in between is another key.
+        let mut third = ring([key("b", "2")]);
+        third.inherit(&second);
+        assert!(![a, b, c, b_new, d].contains(&numbers(&third)[0]));
+    }
+
+    #[test]
+    fn the_secrets_and_the_time_go_on_from_ring_to_ring() {
+        let mut new = ring_of(3, [dated("late", Some(10), None)]);
+        new.inherit(&ring_of(4, []));
+        let secrets = new.secrets();
+        assert_eq!((secrets.instance, *secrets.decoy), ([4; 16], [4; 32]));
+        let mut told = ring_of(5, []);
+        told.set_time(at(1));
+        told.set_time(at(11));
+        new.inherit(&told);
+        assert_eq!(live(&new), ["late"]);
+    }
+
+    #[test]
+    fn neither_debug_nor_display_shows_a_secret() {
+        let secrets = RingSecrets::new(*b"s3cret s3cret s3cret s3cret s3cret s3cret s3cret");
+        let key = Key::new("key", b"s3cret").unwrap().with_dialect(Dialect::Raw);
+        let ring = KeyRing::new(secrets).with(key).unwrap();
+        let shown = format!("{ring:?} {ring}");
+        assert!(!shown.contains("s3cret") && shown.contains("key"), "{shown}");
+    }
+}

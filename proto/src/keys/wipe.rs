@@ -1,0 +1,30 @@
+//! Secrets that were handled leave copies on the stack, where nobody wipes them: in the frames of
+//! functions that are over, and wherever a value was before it was handed on.
+
+use core::hint::black_box;
+
+use zeroize::Zeroize as _;
+
+/// As deep as a call that handles a secret goes. Where there is no operating system, nothing reads
+/// files, and stacks are small.
+const DEPTH: usize = if cfg!(target_os = "none") { 4 << 10 } else { 16 << 10 };
+
+/// Calls a function, and wipes what it leaves behind on the stack.
+pub fn without_traces<T>(call: impl FnOnce() -> T) -> T {
+    let result = called(call);
+    wipe();
+    result
+}
+
+/// In a frame of its own, so that the next call's lies over it.
+#[inline(never)]
+fn called<T>(call: impl FnOnce() -> T) -> T {
+    black_box(call())
+}
+
+#[inline(never)]
+fn wipe() {
+    let mut frame = [0_u8; DEPTH];
+    frame.zeroize();
+    black_box(&frame);
+}

@@ -1,0 +1,239 @@
+//! The bytes of a frame (a proof, a message) that has arrived only in part.
+//!
+//! A frame that lies whole in the input is lent from there and never copied. Only one that a read
+//! has cut is buffered here, in blocks of one size, and those are freed once the frame was
+//! delivered: a connection owns bytes only while it is blocked.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::blocks::Blocks;
+
+/// Whether the frame at the front of the input is whole, as `httparse::Status` says it of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameStatus {
+    /// With the next so many bytes it is whole.
+    Whole(usize),
+    /// All that is there belongs to it, and it is not whole.
+    Partial,
+}
+
+impl FrameStatus {
+    /// The extent of a frame of which `missing` bytes have not been taken yet.
+    pub(crate) fn of(missing: usize, input: &[u8]) -> Self {
+        if missing <= input.len() { Self::Whole(missing) } else { Self::Partial }
+    }
+}
+
+/// What is known of the part of a frame that was taken already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Taken<'a> {
+    /// Its front: all of it, where it is no longer than a frame of a handshake.
+    pub(crate) front: &'a [u8],
+    /// Its length.
+    pub(crate) length: usize,
+    /// Its last byte.
+    pub(crate) last: Option<u8>,
+}
+
+#[cfg(test)]
+impl<'a> From<&'a [u8]> for Taken<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { front: bytes, length: bytes.len(), last: bytes.last().copied() }
+    }
+}
+
+/// The first `N` bytes of a frame of which this was taken already, wherever they lie.
+pub(crate) fn head<const N: usize>(taken: Taken<'_>, input: &[u8]) -> Option<[u8; N]> {
+    if let Some(head) = taken.front.first_chunk() {
+        return Some(*head);
+    }
+    let mut head = [0; N];
+    let (old, new) = head.split_at_mut(taken.front.len());
+    old.copy_from_slice(taken.front);
+    new.copy_from_slice(input.get(..new.len())?);
+    Some(head)
+}
+
+/// The first `N` bytes of it that are there, and zeros behind them.
+pub(crate) fn front<const N: usize>(taken: Taken<'_>, input: &[u8]) -> [u8; N] {
+    let mut front = [0; N];
+    let bytes = taken.front.iter().chain(input);
+    front.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+    front
+}
+
+/// The frame that a read has cut, or nothing.
+#[derive(Debug, Default)]
+pub(crate) struct PartialFrame(Option<Box<FrameBuffer>>);
+
+/// The buffered bytes of a frame.
+#[derive(Debug, Default)]
+struct FrameBuffer {
+    /// The frame's bytes so far.
+    bytes: Blocks,
+    /// The whole frame in one piece, for as long as it is lent, where one block has no room for it.
+    whole: Vec<u8>,
+    /// The frame is whole and was lent to the caller: the next call drops it.
+    delivered: bool,
+}
+
+impl PartialFrame {
+    /// What a cut frame takes beside its bytes.
+    pub(crate) const BOX: usize = size_of::<FrameBuffer>();
+
+    /// What is there of an unfinished frame.
+    #[inline]
+    pub(crate) fn taken(&self) -> Taken<'_> {
+        match &self.0 {
+            Some(buffer) if !buffer.delivered => {
+                let FrameBuffer { bytes, .. } = &**buffer;
+                Taken { front: bytes.front(), length: bytes.len(), last: bytes.last() }
+            }
+            _ => Taken::default(),
+        }
+    }
+
+    /// Whether nothing is kept, not even a frame that was delivered.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The bytes of memory in use.
+    pub(crate) fn memory(&self) -> usize {
+        let taken = |buffer: &FrameBuffer| buffer.bytes.taken() + buffer.whole.capacity();
+        self.0.as_deref().map_or(0, taken)
+    }
+
+    /// Forgets a frame that was delivered; to be called before the next one is sought.
+    #[inline]
+    pub(crate) fn release(&mut self) {
+        if self.0.as_ref().is_some_and(|buffer| buffer.delivered) {
+            self.0 = None;
+        }
+    }
+
+    /// Takes the frame at the front of the input, which is nowhere longer than `max` bytes.
+    ///
+    /// Returns `None`, and has taken all of the input, while the frame isn't whole.
+    #[inline]
+    pub(crate) fn take<'s, 'i: 's>(
+        &'s mut self,
+        extent: FrameStatus,
+        input: &mut &'i [u8],
+        max: usize,
+    ) -> Option<&'s [u8]> {
+        let (frame, whole) = match extent {
+            FrameStatus::Whole(length) => (input.split_off(..length)?, true),
+            FrameStatus::Partial => (core::mem::take(input), false),
+        };
+        match &mut self.0 {
+            None if whole => Some(frame),
+            None if frame.is_empty() => None,
+            held => {
+                let buffer = held.get_or_insert_default();
+                let length = buffer.bytes.len() + frame.len();
+                debug_assert!(
+                    length <= max,
+                    "the framings refuse a longer frame before it is kept"
+                );
+                if whole {
+                    return Some(buffer.deliver(frame));
+                }
+                buffer.bytes.push(frame);
+                None
+            }
+        }
+    }
+
+    /// Takes a frame of exactly `length` bytes, as [`take`](Self::take) does.
+    pub(crate) fn exactly<'s, 'i: 's>(
+        &'s mut self,
+        length: usize,
+        input: &mut &'i [u8],
+    ) -> Option<&'s [u8]> {
+        let missing = length - self.taken().length;
+        self.take(FrameStatus::of(missing, input), input, length)
+    }
+
+    /// Takes what is held as the last frame of the stream.
+    pub(crate) fn take_rest(&mut self) -> Option<&[u8]> {
+        let buffer = self.0.as_mut().filter(|buffer| !buffer.delivered)?;
+        Some(buffer.deliver(&[]))
+    }
+}
+
+impl FrameBuffer {
+    /// The whole frame, of which this is the rest. Where it doesn't lie in one block, it is copied
+    /// to a buffer that goes when the frame was looked at: there is one at a time.
+    fn deliver(&mut self, rest: &[u8]) -> &[u8] {
+        self.delivered = true;
+        let length = self.bytes.len() + rest.len();
+        if Blocks::fit_one(length) {
+            self.bytes.push(rest);
+            return self.bytes.front();
+        }
+        self.whole.reserve_exact(length);
+        self.whole.resize(self.bytes.len(), 0);
+        self.bytes.copy(0, &mut self.whole);
+        self.whole.extend_from_slice(rest);
+        self.bytes = Blocks::default();
+        &self.whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_unit_is_lent_from_the_input() {
+        let bytes = *b"abcdef";
+        let mut input = &bytes[..];
+        let mut held = PartialFrame::default();
+        let frame = held.take(FrameStatus::Whole(4), &mut input, 8).unwrap();
+        assert_eq!(frame.as_ptr(), bytes.as_ptr());
+        assert_eq!(input, b"ef");
+        assert_eq!(held.memory(), 0);
+    }
+
+    #[test]
+    fn a_cut_unit_is_gathered_and_its_buffer_goes_after_delivery() {
+        let mut held = PartialFrame::default();
+        assert_eq!(held.take(FrameStatus::Partial, &mut &b"abc"[..], 8), None);
+        let mut input = &b"defg"[..];
+        assert_eq!(held.take(FrameStatus::Whole(2), &mut input, 8), Some(&b"abcde"[..]));
+        assert_eq!(input, b"fg");
+        assert_eq!(held.taken().length, 0, "a delivered frame is no partial one");
+        held.release();
+        assert_eq!(held.memory(), 0);
+    }
+
+    #[test]
+    fn a_unit_of_many_blocks_is_delivered_in_one_piece() {
+        let frame: Vec<u8> =
+            (0..10_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+        for cut in [1, 999, 1_000, 1_001, 5_000, 9_999] {
+            let mut held = PartialFrame::default();
+            for piece in frame[..cut].chunks(700) {
+                assert_eq!(held.take(FrameStatus::Partial, &mut &piece[..], 10_000), None);
+            }
+            assert_eq!(held.memory(), Blocks::taken_by(cut));
+            assert_eq!(held.taken().length, cut);
+            let rest = FrameStatus::Whole(frame.len() - cut);
+            let delivered = held.take(rest, &mut &frame[cut..], 10_000);
+            assert!(delivered == Some(&frame[..]), "cut at {cut}");
+            held.release();
+            assert_eq!(held.memory(), 0);
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_nothing() {
+        let mut held = PartialFrame::default();
+        assert_eq!(held.take(FrameStatus::Partial, &mut &b""[..], 8), None);
+        assert_eq!(held.memory(), 0);
+        assert_eq!(held.take_rest(), None);
+    }
+}

@@ -1,0 +1,245 @@
+//! What a peer can do wrong.
+
+use core::fmt;
+
+use crate::handshake::countersign::frame::MAGIC;
+use crate::keys::key::MD5_TAG;
+
+/// Why a peer was rejected: its fault, as a value.
+///
+/// Nothing that a peer sends is an error of ours, and nothing it sends can panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The proof is not that of any key, or not of the key that was named.
+    WrongProof,
+    /// No key of this id is on the ring, in force and for the dialect.
+    UnknownKey,
+    /// The service that the peer means isn't this one, or not the one that its key is for.
+    WrongAudience,
+    /// The stream ended inside the handshake or inside a message, or without the good-bye that
+    /// records end with.
+    Truncated,
+    /// A message is longer than [`Protocol::message_max`](super::protocol::Protocol::message_max).
+    MessageTooLong,
+    /// A length field holds what no length can be.
+    BadLength,
+    /// The peer speaks another protocol.
+    Foreign(ForeignProtocol),
+    /// A part of the handshake has a form that it must not have.
+    Malformed,
+    /// The peer speaks no version that we speak.
+    Version,
+    /// One end insists on records, and the other does without.
+    Protection,
+    /// The peer signs with another digest than is accepted here, or in `multiprocessing` asks for
+    /// one. In `raw` and `hex`, its proof is as long as an HMAC-MD5. Pythons up to 3.11 know MD5
+    /// alone.
+    OtherDigest,
+    /// The peer is ourselves, or holds up a mirror.
+    Reflected,
+    /// A record isn't the one that must come next, or has a form that it must not have.
+    BadRecord,
+    /// The other end has refused us, and says why. Nobody vouches for its word.
+    Rejected(RefusalCode),
+    /// The handshake was not over at its deadline.
+    HandshakeTimeout,
+    /// A message was not whole at its deadline.
+    MessageTimeout,
+    /// Too many were waiting to be authenticated, and this one had waited longest.
+    TooManyConnections,
+    /// Too many wrong proofs had come from this one's network.
+    Throttled,
+    /// Its address is none that may connect here (`Access`), or none of those by
+    /// which everybody has to come.
+    Denied,
+    /// The connection doesn't begin with the header of the PROXY protocol that it must begin with.
+    ProxyHeader,
+}
+
+/// The code by which an end tells the other why it refuses, a byte on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalCode {
+    /// No version in common.
+    Version,
+    /// Refused; the reason has to do with the key, and the code doesn't say which it is.
+    Refused,
+    /// Busy, or about to stop: try again later.
+    Busy,
+    /// The handshake was malformed.
+    Malformed,
+    /// The handshake took too long.
+    TimedOut,
+    /// A code that isn't known here.
+    Other(u8),
+}
+
+/// The protocol that a peer's first bytes belong to, where it isn't the one that is spoken here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ForeignProtocol {
+    /// A TLS client hello.
+    Tls,
+    /// An HTTP request.
+    Http,
+    /// A header of the PROXY protocol, where none is expected.
+    Proxy,
+    /// The length with which Python's `multiprocessing` begins.
+    Multiprocessing,
+    /// A hello of `countersign/1`.
+    Countersign,
+    /// Hexadecimal digits, as a proof of `hex`.
+    Hex,
+    /// Bytes that are as long as a proof of `raw`, where one of `hex` is awaited.
+    Raw,
+    /// None of these.
+    Other,
+}
+
+impl Refusal {
+    /// The word for this reason in logs and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WrongProof => "wrong-proof",
+            Self::UnknownKey => "unknown-key",
+            Self::WrongAudience => "wrong-audience",
+            Self::Truncated => "truncated",
+            Self::MessageTooLong => "message-too-long",
+            Self::BadLength => "bad-length",
+            Self::Foreign(_) => "foreign",
+            Self::Malformed => "malformed",
+            Self::Version => "version",
+            Self::Protection => "protection",
+            Self::OtherDigest => "other-digest",
+            Self::Reflected => "reflected",
+            Self::BadRecord => "bad-record",
+            Self::Rejected(_) => "rejected",
+            Self::HandshakeTimeout => "handshake-timeout",
+            Self::MessageTimeout => "message-timeout",
+            Self::TooManyConnections => "too-many-connections",
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::ProxyHeader => "proxy-header",
+        }
+    }
+
+    /// What the peer is told, where its dialect has a word for it. All that has to do with the key
+    /// is one word.
+    #[must_use]
+    pub fn code(self) -> Option<RefusalCode> {
+        match self {
+            Self::WrongProof | Self::UnknownKey | Self::WrongAudience | Self::Protection => {
+                Some(RefusalCode::Refused)
+            }
+            Self::Version => Some(RefusalCode::Version),
+            Self::Malformed => Some(RefusalCode::Malformed),
+            Self::HandshakeTimeout => Some(RefusalCode::TimedOut),
+            Self::TooManyConnections => Some(RefusalCode::Busy),
+            _ => None,
+        }
+    }
+}
+
+impl RefusalCode {
+    pub(crate) fn to_byte(self) -> u8 {
+        match self {
+            Self::Version => 1,
+            Self::Refused => 2,
+            Self::Busy => 3,
+            Self::Malformed => 4,
+            Self::TimedOut => 5,
+            Self::Other(code) => code,
+        }
+    }
+
+    pub(crate) fn from_byte(code: u8) -> Self {
+        let known = [Self::Version, Self::Refused, Self::Busy, Self::Malformed, Self::TimedOut];
+        known.into_iter().find(|known| known.to_byte() == code).unwrap_or(Self::Other(code))
+    }
+}
+
+impl ForeignProtocol {
+    /// The protocol of a stream that begins with these bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        const HTTP: [&[u8]; 6] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"PRI * "];
+        const PROXY: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
+        let begins = |known: &&[u8]| bytes.starts_with(known);
+        match bytes {
+            [0x16, 3, ..] => Self::Tls,
+            // Its handshake knows no message past 256 bytes, and none without any.
+            [0, 0, 0, 1..=0xff, ..] | [0, 0, 1, 0, ..] => Self::Multiprocessing,
+            _ if bytes.starts_with(&MAGIC) => Self::Countersign,
+            _ if bytes.len() >= MD5_TAG && is_hex(bytes) => Self::Hex,
+            _ if HTTP.iter().any(begins) => Self::Http,
+            _ if PROXY.iter().any(begins) => Self::Proxy,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether bytes are lower-case hexadecimal digits, as a proof of `hex` is.
+pub(crate) fn is_hex(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WrongProof => "the proof matches no key",
+            Self::UnknownKey => "there is no valid key with this id",
+            Self::WrongAudience => "the audience is another service",
+            Self::Truncated => "the stream was truncated",
+            Self::MessageTooLong => "a message is longer than the limit",
+            Self::BadLength => "a length field is malformed",
+            Self::Foreign(opening) => return write!(f, "the peer speaks {opening}"),
+            Self::Malformed => "the handshake is malformed",
+            Self::Version => "no version in common",
+            Self::Protection => "one end requires records, the other does not use them",
+            Self::OtherDigest => {
+                "it uses another digest than SHA-256, as Python up to 3.11 does, which is not \
+                 accepted here"
+            }
+            Self::Reflected => "it reflected our own challenge; are you connecting to yourself?",
+            Self::BadRecord => "a record is forged, repeated or out of order",
+            Self::Rejected(reason) => return write!(f, "the other end refuses: {reason}"),
+            Self::HandshakeTimeout => "the handshake took too long",
+            Self::MessageTimeout => "a message took too long to arrive",
+            Self::TooManyConnections => "too many connections had not authenticated",
+            Self::Throttled => "too many failed proofs came from its network",
+            Self::Denied => "its address is not allowed to connect",
+            Self::ProxyHeader => "it does not begin with a PROXY header",
+        })
+    }
+}
+
+impl fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Version => "it supports none of our versions",
+            Self::Refused => "it does not accept this key for this service with these options",
+            Self::Busy => "it is busy or stopping",
+            Self::Malformed => "it considers our handshake malformed",
+            Self::TimedOut => "our handshake took too long",
+            Self::Other(code) => return write!(f, "unknown reason {code}"),
+        })
+    }
+}
+
+impl fmt::Display for ForeignProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls => "TLS",
+            Self::Http => "HTTP",
+            Self::Proxy => "the PROXY protocol",
+            Self::Multiprocessing => "Python's multiprocessing",
+            Self::Countersign => "countersign/1",
+            Self::Hex => "the dialect hex",
+            Self::Raw => "the dialect raw",
+            Self::Other => "another protocol",
+        })
+    }
+}
+
+impl core::error::Error for Refusal {}

@@ -1,0 +1,490 @@
+//! One connection: a handshake and then a framing, without a socket.
+
+mod challenged;
+mod ending;
+pub(crate) mod event;
+mod mutual;
+mod paired;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use crate::dialect::Dialect;
+use crate::framing::{FrameFormat, Framing, chunks, lines};
+use crate::handshake::countersign::{Nonce, server};
+use crate::handshake::{CHALLENGE, multiprocessing};
+use crate::keys::key::Credential;
+use crate::partial_frame::PartialFrame;
+use crate::protocol::{Exchange, NoUsableKeyError, Protocol};
+use crate::refusal::Refusal;
+use crate::role::Role;
+use crate::session::event::{Event, Message};
+use crate::session::mutual::{Accepting, Course, Guarded};
+use crate::session::paired::Kept;
+
+/// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
+///
+/// Call [`next`](Self::next) with nothing at first, since one end has to begin, and then with what
+/// arrives, until it returns `None`. Messages of your own are framed in the session's
+/// [`form`](Self::form). Have what is to be sent [sealed](Self::seal), then send it; call
+/// [`finish`](Self::finish) at the end of the stream. Beside its keys, a session keeps the bytes
+/// of a frame that a read has cut, and nothing else.
+///
+/// ```
+/// use countersign_proto::{Event, Key, KeyRing, Protocol, RingSecrets, Session};
+///
+/// let key = Key::new("garden", b"sixteen bytes or more")?;
+/// // This and the nonces come from the system's random source.
+/// let ring = |random| KeyRing::new(RingSecrets::new(random)).with(key.clone());
+/// let (protocol, theirs) = (Protocol::from(ring([3; 48])?), Protocol::from(ring([4; 48])?));
+///
+/// let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
+/// let mut server = Session::server(&protocol, [7; 32]);
+/// let mut client = Session::client(&theirs, [8; 32])?;
+///
+/// assert!(client.next(&theirs, &mut &[][..], &mut to_server)?.is_none());
+/// assert!(server.next(&protocol, &mut &to_server[..], &mut to_client)?.is_none());
+/// to_server.clear();
+/// let opened = client.next(&theirs, &mut &to_client[..], &mut to_server)?;
+/// assert!(matches!(opened, Some(Event::Open(_))));
+/// client.form(&theirs).frame(b"hello", &mut to_server);
+/// client.seal(&mut to_server);
+///
+/// let (mut input, mut out) = (&to_server[..], Vec::new());
+/// let opened = server.next(&protocol, &mut input, &mut out)?;
+/// assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == "garden"));
+/// let message = server.next(&protocol, &mut input, &mut out)?;
+/// assert!(matches!(message, Some(Event::Message(message)) if message.bytes == b"hello"));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    stage: Stage,
+    /// The bytes of a proof or a message that a read has cut.
+    partial: PartialFrame,
+}
+
+/// Why [`Session::process`] has returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<B> {
+    /// All of the input was taken, and more is needed.
+    NeedsInput,
+    /// No more messages are wanted, and this is why.
+    Stopped(B),
+    /// A record has arrived that is no message.
+    Control,
+    /// The peer has said that no message follows.
+    Finished,
+    /// The exchange that the protocol is for is over.
+    End,
+}
+
+/// How far a session has come.
+#[derive(Debug)]
+enum Stage {
+    /// As a server of `open`: nothing has to be proved.
+    Unguarded,
+    /// As a server: the challenge isn't out yet.
+    Fresh([u8; CHALLENGE]),
+    /// As a server: the challenge is out, and its proof is awaited.
+    Challenged([u8; CHALLENGE]),
+    /// As a client: the challenge is awaited.
+    Awaiting,
+    /// As a server of `countersign/1`: a call is awaited. The nonce may be out already.
+    Called(Nonce, bool),
+    /// As a server of `countersign/1`: we have answered, and the client's proof is awaited.
+    Confirming(Box<server::Pending>),
+    /// As a client of `countersign/1`: we haven't called yet.
+    Silent(Nonce),
+    /// As a client of `countersign/1`: we have called, and the server's proof is awaited.
+    Calling(Nonce),
+    /// As a client of `countersign/1`: both have proved themselves, and the server's word is
+    /// awaited.
+    Accepting(Box<Accepting>),
+    /// In `multiprocessing`: our challenge is out, and its proof is awaited.
+    AwaitingProof(Role, [u8; CHALLENGE]),
+    /// In `multiprocessing`: the other end's challenge is awaited.
+    AwaitingChallenge(Kept),
+    /// In `multiprocessing`: we have answered it, and the other end's word is awaited.
+    AwaitingWord(Kept),
+    /// The handshake is over, and messages are told apart. As a server, with the peer's key.
+    Talking(Role, Option<Credential>),
+    /// The same in records.
+    Guarded(Box<Guarded>),
+    /// What the connection was for is done; the caller hasn't been told yet.
+    Ending(Option<Credential>),
+    /// Nothing more is expected of this connection. The credential is kept for those who count.
+    Over(Option<Credential>),
+    /// The peer did what it must not do, or its stream was cut.
+    Failed(Option<Credential>, Refusal),
+}
+
+impl Stage {
+    /// The handshake is over, and no records are spoken.
+    fn talking(protocol: &Protocol, role: Role, key: Option<Credential>) -> Self {
+        match (role, protocol.exchange()) {
+            (Role::Server, Exchange::VerifyOnly) => Self::Ending(key),
+            _ => Self::Talking(role, key),
+        }
+    }
+
+    /// As a server: what the peer has authenticated with.
+    fn credential(&self) -> Option<Credential> {
+        match self {
+            Self::Talking(_, key) | Self::Ending(key) | Self::Over(key) | Self::Failed(key, _) => {
+                *key
+            }
+            Self::Guarded(guarded) => guarded.key,
+            _ => None,
+        }
+    }
+
+    /// Expects nothing more of the connection. Returns how far it had come.
+    fn end(&mut self) -> Self {
+        let over = match self {
+            Self::Failed(key, why) => Self::Failed(*key, *why),
+            _ => Self::Over(self.credential()),
+        };
+        core::mem::replace(self, over)
+    }
+
+    /// What has ended the connection, if it was not ended in order.
+    fn failure(&self) -> Option<Refusal> {
+        match self {
+            Self::Failed(_, why) => Some(*why),
+            Self::Guarded(guarded) => guarded.failure(),
+            _ => None,
+        }
+    }
+}
+
+impl Session {
+    /// What a frame that a read has cut takes beside its bytes.
+    pub const CUT_MAX: usize = PartialFrame::BOX;
+
+    /// What a session keeps outside itself for as long as it lasts.
+    pub fn keys_max(protocol: &Protocol) -> usize {
+        match protocol.dialect() {
+            Dialect::Countersign => size_of::<server::Pending>().max(size_of::<Guarded>()),
+            Dialect::Raw | Dialect::Hex | Dialect::Multiprocessing | Dialect::Open => 0,
+        }
+    }
+
+    /// The server's end.
+    ///
+    /// `nonce` is the challenge, where the dialect has one. It must come from the system's random
+    /// source and be used for no other session.
+    #[must_use]
+    pub fn server(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Self {
+        let stage = match protocol.dialect() {
+            Dialect::Open => Stage::Unguarded,
+            _ => Stage::Fresh(nonce),
+        };
+        Self { stage, partial: PartialFrame::default() }
+    }
+
+    /// The client's end.
+    ///
+    /// `nonce` is what makes the session's keys its own, in `countersign/1`, and our challenge in
+    /// `multiprocessing`. It must come from the system's random source and be used for no other
+    /// session.
+    ///
+    /// # Errors
+    ///
+    /// There is no key to sign with: see [`Protocol::signing_key`].
+    pub fn client(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Result<Self, NoUsableKeyError> {
+        protocol.signing_key()?;
+        let stage = match protocol.dialect() {
+            Dialect::Countersign => Stage::Silent(nonce),
+            Dialect::Multiprocessing => Stage::AwaitingChallenge(Kept::Nonce(nonce)),
+            Dialect::Raw | Dialect::Hex | Dialect::Open => Stage::Awaiting,
+        };
+        Ok(Self { stage, partial: PartialFrame::default() })
+    }
+
+    /// Takes the next event from the front of the input, and appends what the handshake has to
+    /// say to `out`. `None` says that all of the input was taken and more is needed.
+    ///
+    /// Nothing behind a proof is looked at before the proof holds.
+    ///
+    /// # Errors
+    ///
+    /// The peer did what it must not do. Close the connection: each later call returns the same.
+    #[inline]
+    pub fn next<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        self.partial.release();
+        if let Stage::Talking(role, _) = self.stage {
+            return self.message(protocol, role, input);
+        }
+        self.change(protocol, input, out)
+    }
+
+    /// Takes an event that is no message, or one in a record.
+    #[cold]
+    fn change<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        match self.stage {
+            Stage::Unguarded => Ok(Some(self.begin(protocol, Role::Server, None))),
+            Stage::Fresh(nonce) => {
+                self.stage = greet(protocol, nonce, out);
+                self.change(protocol, input, out)
+            }
+            Stage::Challenged(challenge) => {
+                let verified = self.verify(protocol, &challenge, input);
+                verified.map_err(|why| self.fail(why))
+            }
+            Stage::Called(nonce, is_sent) => self.called(protocol, (nonce, is_sent), input, out),
+            Stage::Confirming(_) => self.confirm(protocol, input, out),
+            Stage::Awaiting => {
+                let answered = self.answer(protocol, input, out);
+                answered.map_err(|why| self.fail(why))
+            }
+            Stage::AwaitingProof(..) | Stage::AwaitingChallenge(_) | Stage::AwaitingWord(_) => {
+                let heard = self.pair(protocol, input, out);
+                heard.map_err(|why| self.fail(why))
+            }
+            Stage::Silent(nonce) => {
+                let called = self.call(protocol, nonce, input, out);
+                called.map_err(|why| self.fail(why))
+            }
+            Stage::Calling(nonce) => {
+                let heard = self.hear(protocol, &nonce, input, out);
+                heard.map_err(|why| self.fail(why))
+            }
+            Stage::Accepting(_) => self.accept(protocol, input, out),
+            Stage::Guarded(_) => self.record(protocol, input, out),
+            Stage::Ending(_) => {
+                self.stage.end();
+                Ok(Some(Event::End))
+            }
+            Stage::Failed(_, why) => Err(why),
+            Stage::Talking(..) | Stage::Over(_) => {
+                *input = &[];
+                Ok(None)
+            }
+        }
+    }
+
+    /// Hands the messages at the front of the input to `take`, for as long as it wants more, and
+    /// keeps the rest of a message that a read has cut. This is [`next`](Self::next) for a session
+    /// whose handshake is over, and for many messages at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next).
+    // Inlined by force: a message is then handed on in registers (budget "instructions/message").
+    #[inline(always)]
+    pub fn process<B>(
+        &mut self,
+        protocol: &Protocol,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
+    ) -> Result<Step<B>, Refusal> {
+        if let Stage::Talking(role, _) = self.stage
+            && self.partial.is_empty()
+            && !ends_with_one(protocol, role)
+        {
+            // What most connections speak lies whole in the input, and has a run of its own for
+            // each framing, in which the form of a message is known.
+            let max = length_max(protocol, role);
+            let ran = match protocol.framing() {
+                Framing::Lines => run(input, |rest| lines::split(rest, max), &mut take),
+                other => run(input, |rest| other.split(rest, max), &mut take),
+            };
+            match ran {
+                ControlFlow::Break(end) => return Ok(Step::Stopped(end)),
+                ControlFlow::Continue(()) if input.is_empty() => return Ok(Step::NeedsInput),
+                ControlFlow::Continue(()) => {}
+            }
+        }
+        self.process_one_by_one(protocol, input, out, take)
+    }
+
+    /// Hands on messages that don't lie whole among others: in records, or cut by a read.
+    #[cold]
+    fn process_one_by_one<B>(
+        &mut self,
+        protocol: &Protocol,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
+    ) -> Result<Step<B>, Refusal> {
+        loop {
+            let message = match self.next(protocol, input, out)? {
+                Some(Event::Message(message)) => message,
+                Some(Event::Control) => return Ok(Step::Control),
+                Some(Event::Finished) => return Ok(Step::Finished),
+                Some(Event::End) => return Ok(Step::End),
+                Some(Event::Open(_)) | None => return Ok(Step::NeedsInput),
+            };
+            debug_assert!(out.is_empty(), "no message comes with words of ours");
+            let taken = take(message);
+            self.partial.release();
+            if let ControlFlow::Break(end) = taken {
+                return Ok(Step::Stopped(end));
+            }
+        }
+    }
+
+    /// Whether [`next`](Self::next) has something to say though nothing more has arrived.
+    #[inline]
+    pub fn is_due(&self) -> bool {
+        match &self.stage {
+            Stage::Unguarded | Stage::Fresh(_) | Stage::Ending(_) => true,
+            Stage::Guarded(guarded) => guarded.course == Course::Ending,
+            _ => false,
+        }
+    }
+
+    /// How a message of ours is framed that answers none.
+    #[must_use]
+    pub fn form(&self, protocol: &Protocol) -> FrameFormat {
+        match &self.stage {
+            Stage::Guarded(_) => FrameFormat::Record,
+            Stage::Accepting(accepting) if !accepting.plain => FrameFormat::Record,
+            _ => protocol.framing().form(),
+        }
+    }
+
+    /// Makes what was appended ready to be sent: all that [`next`](Self::next) and
+    /// [`FrameFormat::frame`] have appended since the last time, in their order. In `countersign/1`
+    /// this protects each record; elsewhere there is nothing to be done.
+    ///
+    /// Returns how many bytes are to be sent: all, unless the peer doesn't take such a long
+    /// message. Then send what stands before that one, and close.
+    pub fn seal(&mut self, out: &mut [u8]) -> usize {
+        match &mut self.stage {
+            Stage::Guarded(guarded) => guarded.records.seal(out),
+            Stage::Accepting(accepting) if !accepting.plain => accepting.records.seal(out),
+            _ => out.len(),
+        }
+    }
+
+    /// Whether the peer takes a message of so many bytes, as far as it has told.
+    #[must_use]
+    pub fn takes(&self, length: usize) -> bool {
+        match &self.stage {
+            Stage::Guarded(guarded) => guarded.records.takes(length),
+            Stage::Accepting(accepting) if !accepting.plain => accepting.records.takes(length),
+            _ => true,
+        }
+    }
+
+    /// As a server: whether the peer could not be let in any more as it was. Its key has gone from
+    /// the ring since, or has run out, has another secret, or isn't for the same dialect and
+    /// audience any more.
+    #[must_use]
+    pub fn is_revoked(&self, protocol: &Protocol) -> bool {
+        self.credential().is_some_and(|credential| protocol.accepted(credential).is_none())
+    }
+
+    /// As a server: what the peer has authenticated with.
+    pub fn credential(&self) -> Option<Credential> {
+        self.stage.credential()
+    }
+
+    /// Whether a message, or a proof, has arrived in part.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.partial.taken().length > 0
+    }
+
+    /// Forgets the message that was given out last, where it was gathered here; the next call of
+    /// [`next`](Self::next) would do so too, but may be far off.
+    pub fn release(&mut self) {
+        self.partial.release();
+    }
+
+    /// The bytes of memory that the session holds beside itself.
+    #[must_use]
+    pub fn bytes_buffered(&self) -> usize {
+        self.partial.memory()
+    }
+
+    #[inline]
+    fn message<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &Protocol,
+        role: Role,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        let (framing, max) = (protocol.framing(), length_max(protocol, role));
+        let extent = framing.scan(self.partial.taken(), input, max);
+        let extent = extent.map_err(|why| self.fail(why))?;
+        let Some(frame) = self.partial.take(extent, input, protocol.frame_max()) else {
+            return Ok(None);
+        };
+        if ends_with_one(protocol, role) {
+            self.stage = Stage::Ending(self.stage.credential());
+        }
+        let (bytes, form) = framing.open(frame);
+        Ok(Some(Event::Message(Message { bytes, form })))
+    }
+}
+
+/// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
+/// until it is called, so that it is silent to those who only look.
+fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stage {
+    match protocol.dialect() {
+        Dialect::Countersign if !protocol.shares_raw() => Stage::Called(nonce, false),
+        Dialect::Countersign => {
+            out.extend_from_slice(&nonce);
+            Stage::Called(nonce, true)
+        }
+        Dialect::Multiprocessing => {
+            multiprocessing::challenge(Role::Server, &nonce, out);
+            Stage::AwaitingProof(Role::Server, nonce)
+        }
+        Dialect::Raw | Dialect::Hex | Dialect::Open => {
+            out.extend_from_slice(&nonce);
+            Stage::Challenged(nonce)
+        }
+    }
+}
+
+/// Hands on the whole messages of one framing, for as long as more of them are wanted, and leaves
+/// the rest of the input.
+#[inline(always)]
+fn run<'i, B>(
+    input: &mut &'i [u8],
+    split: impl Fn(&'i [u8]) -> Option<(&'i [u8], FrameFormat, &'i [u8])>,
+    take: &mut impl FnMut(Message<'_>) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut rest = *input;
+    let mut taken = ControlFlow::Continue(());
+    while taken.is_continue()
+        && let Some((bytes, form, behind)) = split(rest)
+    {
+        rest = behind;
+        taken = take(Message { bytes, form });
+    }
+    *input = rest;
+    taken
+}
+
+/// How long a message may be that arrives here.
+fn length_max(protocol: &Protocol, role: Role) -> usize {
+    match (protocol.framing(), role) {
+        (Framing::Chunks, Role::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
+        _ => protocol.message_max(),
+    }
+}
+
+/// Whether the exchange is over with the first message that arrives here.
+fn ends_with_one(protocol: &Protocol, role: Role) -> bool {
+    role == Role::Server && protocol.exchange() == Exchange::Once
+}
+
+#[cfg(test)]
+mod tests;

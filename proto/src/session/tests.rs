@@ -1,0 +1,251 @@
+//! Sessions of `raw`, `hex` and `open`, and the framings behind them.
+
+use super::*;
+use crate::framing::LineEnding;
+use crate::keys::key::Key;
+use crate::keys::tests::ring_of;
+use crate::refusal::{ForeignProtocol, RefusalCode};
+
+const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
+
+fn protocol(dialect: Dialect) -> Protocol {
+    let key = Key::new("key", b"sixteen bytes or more").unwrap();
+    let key = key.with_dialect(Dialect::Raw).with_dialect(Dialect::Hex);
+    Protocol::new(dialect, ring_of(1, [key])).with_message_max(8)
+}
+
+fn proof(protocol: &Protocol) -> Vec<u8> {
+    let mut proof = Vec::new();
+    Session::client(protocol, NONCE).unwrap().next(protocol, &mut &NONCE[..], &mut proof).unwrap();
+    proof
+}
+
+/// What a server makes of a stream that arrives in these pieces and then ends.
+fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
+    let mut session = Session::server(protocol, NONCE);
+    let mut heard = Vec::new();
+    for mut piece in pieces.iter().copied() {
+        loop {
+            match session.next(protocol, &mut piece, &mut Vec::new()) {
+                Ok(None) => break,
+                Ok(Some(Event::Open(_))) => heard.push("open".to_owned()),
+                Ok(Some(Event::Message(message))) => heard.push(shown(message)),
+                Ok(Some(Event::End)) => heard.push("end".to_owned()),
+                Ok(Some(Event::Control)) => heard.push("control".to_owned()),
+                Ok(Some(Event::Finished)) => heard.push("finished".to_owned()),
+                Err(refusal) => {
+                    heard.push(refusal.name().to_owned());
+                    over_is_over(&mut session, protocol, refusal);
+                    return heard;
+                }
+            }
+        }
+        assert!(piece.is_empty(), "what is not needed yet was taken");
+    }
+    match session.finish(protocol) {
+        Ok(message) => heard.extend(message.map(shown)),
+        Err(refusal) => {
+            heard.push(refusal.name().to_owned());
+            over_is_over(&mut session, protocol, refusal);
+        }
+    }
+    heard
+}
+
+/// After a refusal, each later call is refused in the same way, whatever arrives.
+fn over_is_over(session: &mut Session, protocol: &Protocol, refusal: Refusal) {
+    for mut input in [&b""[..], b"a\n", &proof(protocol), &[0; 64]] {
+        let mut out = Vec::new();
+        assert_eq!(session.next(protocol, &mut input, &mut out).unwrap_err(), refusal);
+        assert_eq!(session.finish(protocol).unwrap_err(), refusal);
+        session.say_goodbye(&mut out);
+        session.give_up(RefusalCode::Busy, &mut out);
+        assert!(out.is_empty());
+    }
+}
+
+fn shown(message: Message<'_>) -> String {
+    format!("{} {:?}", message.bytes.escape_ascii(), message.form)
+}
+
+#[test]
+fn every_cut_of_a_stream_gives_the_same_messages() {
+    let lines = b"a\n\r\nb\r\r\n12345678\r\n\0\xff\nrest\r";
+    let frames = b"\0\0\0\x01a\0\0\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\x02bc\0\0\0\x0812345678";
+    for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Open] {
+        for (framing, stream) in [(Framing::Lines, &lines[..]), (Framing::Length, frames)] {
+            let protocol = protocol(dialect).with_framing(framing);
+            let opening = if dialect.authenticates() { proof(&protocol) } else { Vec::new() };
+            let stream = [&opening[..], stream].concat();
+            let whole = heard(&protocol, &[&stream]);
+            let expected = if framing == Framing::Lines { 7 } else { 5 };
+            assert_eq!(whole.len(), expected, "{whole:?}");
+            for cut in 0..=stream.len() {
+                let (front, back) = stream.split_at(cut);
+                assert_eq!(heard(&protocol, &[front, back]), whole, "{dialect} cut at {cut}");
+            }
+            let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+            assert_eq!(heard(&protocol, &bytes), whole, "{dialect} byte by byte");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_proof_hears_nothing() {
+    for dialect in [Dialect::Raw, Dialect::Hex] {
+        let protocol = protocol(dialect);
+        let right = proof(&protocol);
+        for at in 0..right.len() {
+            let mut wrong = right.clone();
+            wrong[at] ^= 1;
+            let stream = [&wrong[..], b"message\n"].concat();
+            assert_eq!(heard(&protocol, &[&stream]), ["wrong-proof"], "{dialect} byte {at}");
+            let is_as_long_as_by_md5 = at == right.len() / 2;
+            let cut = if is_as_long_as_by_md5 { "other-digest" } else { "truncated" };
+            assert_eq!(heard(&protocol, &[&right[..at]]), [cut], "{dialect} {at} bytes");
+        }
+        assert_eq!(heard(&protocol, &[&right, b"m\n"]), ["open", "m Line(Lf)"]);
+    }
+    let protocol = protocol(Dialect::Hex);
+    let upper = proof(&protocol).to_ascii_uppercase();
+    assert_eq!(heard(&protocol, &[&upper]), ["wrong-proof"]);
+}
+
+#[test]
+fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
+    let raw = [[0xab, 3], [7, 200]].concat().repeat(8);
+    let hex = b"00112233445566778899aabbccddeeff".repeat(2);
+    let foreign = |opening| Refusal::Foreign(opening);
+    let cases: [(Dialect, &[u8], Refusal); 16] = [
+        (Dialect::Raw, &raw[..15], Refusal::Truncated),
+        (Dialect::Raw, &raw[..16], Refusal::OtherDigest),
+        (Dialect::Raw, &raw, Refusal::WrongProof),
+        (Dialect::Raw, &hex, foreign(ForeignProtocol::Hex)),
+        (Dialect::Raw, b"\0\0\0\x10", foreign(ForeignProtocol::Multiprocessing)),
+        (Dialect::Raw, b"\x9ecsgn/1\n\x01\0\0\x40", foreign(ForeignProtocol::Countersign)),
+        (Dialect::Hex, &hex[..31], Refusal::Truncated),
+        (Dialect::Hex, &hex[..32], Refusal::OtherDigest),
+        (Dialect::Hex, &hex, Refusal::WrongProof),
+        (
+            Dialect::Hex,
+            &[&hex[..32], b"hello, how are you? I am well.\n\n\n"].concat(),
+            Refusal::OtherDigest,
+        ),
+        (Dialect::Hex, &raw, foreign(ForeignProtocol::Raw)),
+        (Dialect::Hex, &raw[..16], foreign(ForeignProtocol::Raw)),
+        (Dialect::Hex, &[&raw[..], b"hello\n"].concat(), foreign(ForeignProtocol::Raw)),
+        (Dialect::Hex, &raw[..15], Refusal::Truncated),
+        (Dialect::Hex, b"a line of text that is no proof\n", Refusal::Truncated),
+        (Dialect::Hex, b"GET / HTTP/1.0\r\n\r\n", foreign(ForeignProtocol::Http)),
+    ];
+    for (dialect, stream, expected) in cases {
+        let protocol = protocol(dialect);
+        let mut late = Session::server(&protocol, NONCE);
+        late.next(&protocol, &mut &b""[..], &mut Vec::new()).unwrap();
+        let told = late.next(&protocol, &mut &stream[..], &mut Vec::new()).err();
+        // What is seen when a client waits for us is what is seen when it leaves.
+        let suspected = told.or_else(|| late.suspect(&protocol));
+        assert_eq!(suspected.unwrap_or(Refusal::Truncated), expected, "{dialect} {stream:?}");
+        for pieces in [&[stream][..], &stream.chunks(1).collect::<Vec<_>>()] {
+            assert_eq!(heard(&protocol, pieces), [expected.name()], "{dialect} {stream:?}");
+        }
+    }
+}
+
+#[test]
+fn a_client_knows_a_server_of_multiprocessing_by_its_challenge() {
+    let python = Key::new("py", b"sixteen bytes or more").unwrap();
+    let python = ring_of(1, [python.with_dialect(Dialect::Multiprocessing)]);
+    let python = Protocol::new(Dialect::Multiprocessing, python);
+    let mut challenge = Vec::new();
+    Session::server(&python, NONCE).next(&python, &mut &b""[..], &mut challenge).unwrap();
+    for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Countersign] {
+        let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
+        let protocol = Protocol::new(dialect, ring_of(7, [key]));
+        let mut client = Session::client(&protocol, NONCE).unwrap();
+        client.next(&protocol, &mut &b""[..], &mut Vec::new()).unwrap();
+        for _ in 0..2 {
+            let mut out = Vec::new();
+            let told = client.next(&protocol, &mut &challenge[..], &mut out).unwrap_err();
+            assert_eq!(told, Refusal::Foreign(ForeignProtocol::Multiprocessing), "{dialect}");
+            assert!(out.is_empty(), "nothing is signed that another dialect has drawn");
+        }
+    }
+}
+
+#[test]
+fn any_key_of_the_dialect_opens_and_is_named() {
+    let mut ring = ring_of(1, []);
+    for id in ["a", "b", "c"] {
+        ring.add(Key::new(id, id.as_bytes()).unwrap().with_dialect(Dialect::Raw)).unwrap();
+    }
+    ring.add(Key::new("other", b"hex alone").unwrap().with_dialect(Dialect::Hex)).unwrap();
+    let server = Protocol::new(Dialect::Raw, ring);
+    for id in ["a", "b", "c"] {
+        let proof = proof(&server.clone().with_key(id));
+        let mut session = Session::server(&server, NONCE);
+        let opened = session.next(&server, &mut &proof[..], &mut Vec::new()).unwrap();
+        assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == id));
+    }
+    let other = Key::new("other", b"hex alone").unwrap().with_dialect(Dialect::Raw);
+    let proof = proof(&Protocol::new(Dialect::Raw, ring_of(1, [other])));
+    assert_eq!(heard(&server, &[&proof]), ["wrong-proof"], "a key of another dialect");
+}
+
+#[test]
+fn a_message_is_refused_at_one_byte_more_than_the_limit() {
+    let lines = protocol(Dialect::Open);
+    for length in [7, 8, 9] {
+        for ending in ["\n", "\r\n", ""] {
+            let stream = format!("{}{ending}", "x".repeat(length));
+            let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+            for pieces in [&[stream.as_bytes()][..], &bytes] {
+                let refused = heard(&lines, pieces).contains(&"message-too-long".to_owned());
+                assert_eq!(refused, length > 8, "{length} {ending:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn once_is_one_message_and_verify_only_is_none() {
+    let once = protocol(Dialect::Open).with_exchange(Exchange::Once);
+    assert_eq!(heard(&once, &[b"a\nb\nc"]), ["open", "a Line(Lf)", "end"]);
+    assert_eq!(heard(&once, &[b"a"]), ["open", "a Line(None)"]);
+    let verify = protocol(Dialect::Hex).with_exchange(Exchange::VerifyOnly);
+    assert_eq!(heard(&verify, &[&proof(&verify), b"a\n"]), ["open", "end"]);
+}
+
+#[test]
+fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
+    let protocol = protocol(Dialect::Open).with_message_max(4096).with_framing(Framing::Chunks);
+    let bytes = [b'x'; 1500];
+    let lengths = |mut session: Session| {
+        let (mut input, mut lengths) = (&bytes[..], Vec::new());
+        while let Some(event) = session.next(&protocol, &mut input, &mut Vec::new()).unwrap() {
+            if let Event::Message(message) = event {
+                lengths.push(message.bytes.len());
+                assert_eq!(message.form, FrameFormat::Chunk);
+            }
+        }
+        lengths
+    };
+    assert_eq!(lengths(Session::server(&protocol, NONCE)), [1024, 476]);
+    assert_eq!(lengths(Session::client(&protocol, NONCE).unwrap()), [1500]);
+}
+
+#[test]
+fn a_reply_ends_as_its_request_did() {
+    for (ending, form) in
+        [("\n", LineEnding::Lf), ("\r\n", LineEnding::CrLf), ("", LineEnding::None)]
+    {
+        let stream = format!("x{ending}");
+        let heard = heard(&protocol(Dialect::Open), &[stream.as_bytes()]);
+        assert_eq!(heard, ["open".to_owned(), format!("x Line({form:?})")]);
+    }
+}
+
+#[test]
+fn a_session_is_small() {
+    assert!(size_of::<Session>() <= 48, "{}", size_of::<Session>());
+}
