@@ -79,7 +79,7 @@ def to_seed(program, spoken, keys, messages):
     connection only."""
     address = 'localhost:{}'.format(PORT)
     return until(lambda: program.run('connect', address, *spoken, messages=messages, keys=keys),
-                 lambda done: done.returncode != 69 or 'nobody listens' not in done.stderr,
+                 lambda done: done.returncode != 69 or 'connection refused' not in done.stderr,
                  lambda: '')
 
 
