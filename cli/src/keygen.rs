@@ -21,7 +21,7 @@ pub(crate) struct Keygen {
     #[command(flatten)]
     options: KeyOptions,
     /// The key file [default: countersign/keys in the user's configuration directory]
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
+    #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 }
 

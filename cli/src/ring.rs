@@ -85,20 +85,17 @@ pub(crate) fn validity_name(validity: Validity) -> &'static str {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KeyOptions {
     /// Dialects that the key is valid for: countersign/1, raw, hex, multiprocessing
-    #[arg(long, value_name = "LIST", env = "COUNTERSIGN_DIALECTS",
-          default_value = "countersign/1", value_delimiter = ',', value_parser = dialect)]
+    #[arg(long, value_name = "LIST", default_value = "countersign/1", value_delimiter = ',',
+          value_parser = dialect)]
     dialects: Vec<Dialect>,
     /// The only audience that the key is valid for
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE",
-          value_parser = option("audience"))]
+    #[arg(long, value_name = "NAME", value_parser = option("audience"))]
     audience: Option<String>,
     /// The key is valid from this date: 2027-01-31, or 2027-01-31T12:00:00Z
-    #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_BEFORE",
-          value_parser = option("not-before"))]
+    #[arg(long, value_name = "DATE", value_parser = option("not-before"))]
     not_before: Option<String>,
     /// The key is valid until this date; a day is included to its end
-    #[arg(long, value_name = "DATE", env = "COUNTERSIGN_NOT_AFTER",
-          value_parser = option("not-after"))]
+    #[arg(long, value_name = "DATE", value_parser = option("not-after"))]
     not_after: Option<String>,
 }
 

@@ -14,7 +14,6 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use countersign::Exchange;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -43,10 +42,10 @@ pub(crate) struct Connect {
     #[arg(default_value = SERVER)]
     address: String,
     /// Id of the key to authenticate with [default: the first key for the dialect]
-    #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
+    #[arg(long, value_name = "ID")]
     key: Option<String>,
     /// Time limit for connecting, and for each reply; 0s means no limit
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "10s",
+    #[arg(long, value_name = "TIME", default_value = "10s",
           value_parser = units::time_or_never(units::SOME_TIME))]
     timeout: Duration,
     /// Retry up to N times while the server can't be reached or is busy
@@ -55,7 +54,7 @@ pub(crate) struct Connect {
     /// each time, and at most 10 s. A refusal because of the key is not retried. A connection that
     /// was lost between two messages is opened again, but a message that may have been received is
     /// not sent again.
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_RETRY", default_value = "0",
+    #[arg(long, value_name = "N", default_value = "0",
           value_parser = units::count::<u32>(0..=u64::from(u32::MAX)))]
     retry: u32,
     /// Don't wait for replies, for a service that doesn't answer each message
@@ -63,7 +62,7 @@ pub(crate) struct Connect {
     /// Messages from the server are still printed. In a pipe, it ends when the server closes the
     /// connection or sends nothing for --timeout. In raw, hex and open, you then can't tell whether
     /// the server has accepted the messages.
-    #[arg(long, env = "COUNTERSIGN_NO_REPLY", value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     no_reply: bool,
     #[command(flatten)]
     protocol: ProtocolArgs,

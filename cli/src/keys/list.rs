@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use countersign::{Key, KeyRing};
 use serde_json::{Value, json};
 
@@ -20,7 +19,7 @@ use crate::{ring, system, units};
 #[command(before_long_help = EXAMPLES)]
 pub(super) struct List {
     /// Print a JSON array instead of a table
-    #[arg(long, env = "COUNTERSIGN_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     json: bool,
     #[command(flatten)]
     file: KeyFileArg,

@@ -51,7 +51,7 @@ impl Keys {
 #[derive(Debug, Args)]
 struct KeyFileArg {
     /// The key file [default: countersign/keys in the user's configuration directory]
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
+    #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Rotate {
     #[arg(value_parser = ring::id)]
     id: String,
     /// How long the old key stays valid; use 0s if it has leaked
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_OVERLAP", default_value = "7d",
+    #[arg(long, value_name = "TIME", default_value = "7d",
           value_parser = units::time(Duration::ZERO..=OVERLAP_MAX))]
     overlap: Duration,
     #[command(flatten)]

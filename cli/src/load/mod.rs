@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use countersign_load as library;
 use countersign_load::{Arrival, Disconnect, LoadError, Plan, Report};
@@ -55,66 +54,56 @@ pub(crate) struct Load {
     #[arg(default_value = SERVER)]
     address: String,
     /// Number of clients
-    #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_CONNECTIONS",
-          default_value = "50", value_parser = units::count::<u64>(1..=CLIENTS_MAX))]
+    #[arg(short = 'c', long, value_name = "N", default_value = "50",
+          value_parser = units::count::<u64>(1..=CLIENTS_MAX))]
     connections: u64,
     /// Stop after N messages were answered or have failed
-    #[arg(short = 'n', long, value_name = "N", env = "COUNTERSIGN_COUNT",
-          value_parser = units::count::<u64>(1..=COUNT_MAX))]
+    #[arg(short = 'n', long, value_name = "N", value_parser = units::count::<u64>(1..=COUNT_MAX))]
     count: Option<u64>,
     /// Stop after this time [default: 10s, without -n]
-    #[arg(short = 'z', long, value_name = "TIME", env = "COUNTERSIGN_DURATION",
-          value_parser = units::time(units::SOME_TIME))]
+    #[arg(short = 'z', long, value_name = "TIME", value_parser = units::time(units::SOME_TIME))]
     duration: Option<Duration>,
     /// Messages that each client can have in flight
-    #[arg(short = 'P', long, value_name = "DEPTH", env = "COUNTERSIGN_PIPELINE",
-          default_value = "1", value_parser = units::count::<u64>(1..=PIPELINE_MAX))]
+    #[arg(short = 'P', long, value_name = "DEPTH", default_value = "1",
+          value_parser = units::count::<u64>(1..=PIPELINE_MAX))]
     pipeline: u64,
     /// Messages per second, of all clients together
-    #[arg(short = 'q', long, value_name = "RATE", env = "COUNTERSIGN_RATE",
-          value_parser = units::count::<u64>(1..=RATE_MAX))]
+    #[arg(short = 'q', long, value_name = "RATE", value_parser = units::count::<u64>(1..=RATE_MAX))]
     rate: Option<u64>,
     /// With -q: how the messages are spaced
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "COUNTERSIGN_ARRIVAL",
-        default_value = "constant",
-        value_enum
-    )]
+    #[arg(long, value_name = "NAME", default_value = "constant", value_enum)]
     arrival: Spacing,
     /// With --arrival burst: messages per burst
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_BURST", default_value = "10",
+    #[arg(long, value_name = "N", default_value = "10",
           value_parser = units::count::<u32>(1..=RATE_MAX))]
     burst: u32,
     /// Size of a message, in bytes
-    #[arg(long, value_name = "SIZE", env = "COUNTERSIGN_SIZE", default_value = "32",
+    #[arg(long, value_name = "SIZE", default_value = "32",
           value_parser = units::size(1..=MESSAGE_MAX_CAP))]
     size: usize,
     /// Open a new connection for each message
-    #[arg(long, env = "COUNTERSIGN_RECONNECT", value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     reconnect: bool,
     /// Number of additional clients that authenticate and send nothing
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_IDLE", default_value = "0",
+    #[arg(long, value_name = "N", default_value = "0",
           value_parser = units::count::<u64>(0..=CLIENTS_MAX))]
     idle: u64,
     /// Time at the start that is not measured
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WARMUP", default_value = "0s",
+    #[arg(long, value_name = "TIME", default_value = "0s",
           value_parser = units::time(units::ANY_TIME))]
     warmup: Duration,
     /// How clients close connections: with FIN, which keeps the local port in use for a while, or
     /// with RST
-    #[arg(long, value_name = "HOW", env = "COUNTERSIGN_CLOSE", default_value = "fin", value_enum)]
+    #[arg(long, value_name = "HOW", default_value = "fin", value_enum)]
     close: Ending,
     /// Source addresses of the clients, in turn; for more connections than one address has ports
-    #[arg(long, value_name = "IP", env = "COUNTERSIGN_SOURCE", value_delimiter = ',')]
+    #[arg(long, value_name = "IP", value_delimiter = ',')]
     source: Vec<IpAddr>,
     /// Maximum number of new connections per second
-    #[arg(long, value_name = "RATE", env = "COUNTERSIGN_CONNECT_RATE",
-          value_parser = units::count::<u64>(1..=RATE_MAX))]
+    #[arg(long, value_name = "RATE", value_parser = units::count::<u64>(1..=RATE_MAX))]
     connect_rate: Option<u64>,
     /// Time limit for connecting and the handshake
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_CONNECT_TIMEOUT", default_value = "5s",
+    #[arg(long, value_name = "TIME", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     connect_timeout: Duration,
     /// Time limit for a reply; 0s means no limit [default: 10s with -n alone]
@@ -123,23 +112,16 @@ pub(crate) struct Load {
     /// connection, and the messages that it waits for count as failed. If -z ends the load, there
     /// is no limit unless you set one: a late reply is measured, and a reply that is missing at the
     /// end counts as never answered.
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_REPLY_TIMEOUT",
-          value_parser = units::time(units::ANY_TIME))]
+    #[arg(long, value_name = "TIME", value_parser = units::time(units::ANY_TIME))]
     reply_timeout: Option<Duration>,
     /// Id of the key to authenticate with [default: the first key for the dialect]
-    #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
+    #[arg(long, value_name = "ID")]
     key: Option<String>,
     /// Format of the report
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "COUNTERSIGN_OUTPUT",
-        default_value = "text",
-        value_enum
-    )]
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
     output: Output,
     /// File to write the report to [default: stdout]
-    #[arg(short = 'o', long, value_name = "FILE", env = "COUNTERSIGN_OUTPUT_FILE")]
+    #[arg(short = 'o', long, value_name = "FILE")]
     output_file: Option<PathBuf>,
     /// Exit with 1 if this condition holds; can be repeated
     ///
@@ -147,7 +129,7 @@ pub(crate) struct Load {
     /// 'rate<10k'. p50, p99.9, mean and max take a time, errors and success a share, rate a number.
     /// The figures cover all messages that were due: if 1 % of them were never answered, p99 is
     /// above any time.
-    #[arg(long, value_name = "CONDITION", env = "COUNTERSIGN_FAIL_IF", value_delimiter = ',')]
+    #[arg(long, value_name = "CONDITION", value_delimiter = ',')]
     fail_if: Vec<Threshold>,
     #[command(flatten)]
     protocol: ProtocolArgs,

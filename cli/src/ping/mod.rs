@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use countersign::{Client, ClientError, Dial, Dialect, ToAddresses as _};
 
 use super::args::environment;
@@ -33,42 +32,40 @@ pub(crate) struct Ping {
     /// Address of the server: HOST:PORT, HOST, PORT or unix:/PATH [default: 127.0.0.1:9527]
     address: Option<String>,
     /// Ping all listeners of `serve --config FILE`; ADDRESS overrides it
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Ping all listeners of the process with this id, according to its command line; ADDRESS
     /// overrides it
-    #[arg(long, value_name = "N", env = "COUNTERSIGN_PID",
-          value_parser = units::count::<u32>(1..=PID_MAX))]
+    #[arg(long, value_name = "N", value_parser = units::count::<u32>(1..=PID_MAX))]
     pid: Option<u32>,
     /// Send a PROXY header first, as the health check of a load balancer does
-    #[arg(long, env = "COUNTERSIGN_PROXY_HEADER", value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     proxy_header: bool,
     /// Id of the key to authenticate with [default: the first key for the dialect]
-    #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
+    #[arg(long, value_name = "ID")]
     key: Option<String>,
     /// Number of pings
-    #[arg(short = 'c', long, value_name = "N", env = "COUNTERSIGN_COUNT", default_value = "1",
+    #[arg(short = 'c', long, value_name = "N", default_value = "1",
           value_parser = units::count::<u64>(1..=1_000_000_000))]
     count: u64,
     /// Pause between pings; 0s means none
-    #[arg(short = 'i', long, value_name = "TIME", env = "COUNTERSIGN_INTERVAL",
-          default_value = "1s", value_parser = units::time(units::ANY_TIME))]
+    #[arg(short = 'i', long, value_name = "TIME", default_value = "1s",
+          value_parser = units::time(units::ANY_TIME))]
     interval: Duration,
     /// Time limit for one ping
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "2s",
+    #[arg(long, value_name = "TIME", default_value = "2s",
           value_parser = units::time(units::SOME_TIME))]
     timeout: Duration,
     /// Send this text and wait for the reply, in any dialect [default: `ping`, in raw, hex and
     /// open]
-    #[arg(long, value_name = "TEXT", env = "COUNTERSIGN_MESSAGE")]
+    #[arg(long, value_name = "TEXT")]
     message: Option<String>,
     /// Send no message: in raw, hex and open, check only that the connection stays open for a
     /// moment
-    #[arg(long, env = "COUNTERSIGN_NO_MESSAGE", value_parser = BoolishValueParser::new(),
-          conflicts_with = "message")]
+    #[arg(long, conflicts_with = "message")]
     no_message: bool,
     /// Print nothing; only set the exit code
-    #[arg(short = 'q', long, env = "COUNTERSIGN_QUIET", value_parser = BoolishValueParser::new())]
+    #[arg(short = 'q', long)]
     quiet: bool,
     #[command(flatten)]
     protocol: ProtocolArgs,

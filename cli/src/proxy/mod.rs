@@ -51,14 +51,14 @@ use stats::{RelayPublisher, RelayWaker};
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Proxy {
     /// Which end of the tunnel this is
-    #[arg(long, value_name = "ROLE", env = "COUNTERSIGN_ROLE", value_enum)]
+    #[arg(long, value_name = "ROLE", value_enum)]
     role: Role,
     /// Address to listen on, as HOST:PORT; a name stands for all its addresses; port 0 means any
     /// free port
-    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_LISTEN")]
+    #[arg(long, value_name = "ADDR")]
     listen: String,
     /// Address to connect to, as HOST:PORT; a name is resolved for each connection
-    #[arg(long, value_name = "ADDR", env = "COUNTERSIGN_TARGET")]
+    #[arg(long, value_name = "ADDR")]
     target: String,
     #[command(flatten)]
     admin: AdminArgs,
@@ -82,24 +82,24 @@ Examples:
 #[command(next_help_heading = "Between the proxies (the same at both ends)")]
 struct Tunnel {
     /// Name of the service: the client's must be one of the server's [default: none]
-    #[arg(long, value_name = "NAME", env = "COUNTERSIGN_AUDIENCE", value_delimiter = ',',
+    #[arg(long, value_name = "NAME", value_delimiter = ',',
           value_parser = super::args::protocol::audience)]
     audience: Vec<String>,
     /// The key file [default: countersign/keys in the user's configuration directory]
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_KEYS")]
+    #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// For the client: id of the key to authenticate with [default: the first key for
     /// countersign/1]
-    #[arg(long, value_name = "ID", env = "COUNTERSIGN_KEY")]
+    #[arg(long, value_name = "ID")]
     key: Option<String>,
     /// Close connections whose keys have expired, or were removed or changed by a reload
-    #[arg(long, value_name = "BOOL", env = "COUNTERSIGN_CLOSE_REVOKED", default_value = "true",
+    #[arg(long, value_name = "BOOL", default_value = "true",
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     close_revoked: bool,
     // There is no choice. They are known so that who asks for less hears why there is no less.
-    #[arg(long, env = "COUNTERSIGN_DIALECT", hide = true, value_parser = dialect)]
+    #[arg(long, hide = true, value_parser = dialect)]
     dialect: Option<Dialect>,
-    #[arg(long, env = "COUNTERSIGN_RECORDS", hide = true, value_parser = records)]
+    #[arg(long, hide = true, value_parser = records)]
     records: Option<Records>,
 }
 

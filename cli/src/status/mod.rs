@@ -7,7 +7,6 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 
 use super::escape;
 use super::exit::Failure;
@@ -27,14 +26,14 @@ pub(crate) struct Status {
     /// The admin listener, as HOST:PORT or unix:/PATH
     address: String,
     /// Refresh every TIME [default: 1s]
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_WATCH", num_args = 0..=1,
-          default_missing_value = "1s", value_parser = units::time(WATCH))]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s",
+          value_parser = units::time(WATCH))]
     watch: Option<Duration>,
     /// Print the report as JSON
-    #[arg(long, env = "COUNTERSIGN_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     json: bool,
     /// Time limit for the answer
-    #[arg(long, value_name = "TIME", env = "COUNTERSIGN_TIMEOUT", default_value = "5s",
+    #[arg(long, value_name = "TIME", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     timeout: Duration,
 }
