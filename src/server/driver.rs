@@ -209,13 +209,13 @@ impl<S: Service> Server<S> {
         self.handle.clone()
     }
 
-    /// Has [`turn`](Self::turn) return also when something arrives at a descriptor of the host's: a
-    /// pipe that a signal writes to, a timer, another server. The server watches it, leaves what
-    /// arrives alone, and says by [`was_woken`](Self::was_woken) that there is something.
+    /// Has [`turn`](Self::turn) return also when a descriptor of yours becomes readable: a pipe that
+    /// a signal handler writes to, a timer, another server. The server watches it and reads nothing
+    /// from it; [`take_woken`](Self::take_woken) says that it was readable.
     ///
     /// # Errors
     ///
-    /// The system won't watch it.
+    /// The system can't watch the descriptor.
     pub fn wake_on(&mut self, descriptor: impl Into<OwnedFd>) -> io::Result<()> {
         let descriptor = descriptor.into();
         let raw = descriptor.as_raw_fd();
@@ -225,9 +225,10 @@ impl<S: Service> Server<S> {
         Ok(())
     }
 
-    /// Whether something has arrived at a descriptor of [`wake_on`](Self::wake_on), or a [`Handle`]
-    /// has woken the loop, since this was last asked.
-    pub fn was_woken(&mut self) -> bool {
+    /// Whether a descriptor of [`wake_on`](Self::wake_on) or a [`Handle`] has woken the loop since
+    /// this was last called. It clears the flag, so a second call returns `false`.
+    #[must_use]
+    pub fn take_woken(&mut self) -> bool {
         std::mem::take(&mut self.is_woken)
     }
 
@@ -352,8 +353,14 @@ impl<S: Service> Server<S> {
     }
 
     /// The service.
-    pub fn service(&mut self) -> &mut S {
+    #[must_use]
+    pub fn service(&self) -> &S {
         self.engine.service()
+    }
+
+    /// The service, to change it.
+    pub fn service_mut(&mut self) -> &mut S {
+        self.engine.service_mut()
     }
 
     /// What the limits come to, in bytes: no peer can make the server use more. What a service

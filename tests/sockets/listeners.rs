@@ -171,15 +171,15 @@ fn a_server_says_what_has_woken_it_and_how_long_its_turns_took() {
     let (woken, mut waking) = UnixStream::pair().unwrap();
     server.wake_on(woken).unwrap();
     server.turn(Some(Duration::ZERO)).unwrap();
-    assert!(!server.was_woken());
+    assert!(!server.take_woken());
     assert_eq!(server.stats().loop_times, LoopTimes::default());
     server.time_loop();
     waking.write_all(b"!").unwrap();
     server.turn(Some(PATIENCE)).unwrap();
-    assert!(server.was_woken() && !server.was_woken());
+    assert!(server.take_woken() && !server.take_woken());
     server.handle().wake().unwrap();
     server.turn(Some(PATIENCE)).unwrap();
-    assert!(server.was_woken());
+    assert!(server.take_woken());
     let times = server.stats().loop_times;
     assert_eq!(times.count(), 2);
     assert!(times.longest() <= times.sum());

@@ -50,7 +50,7 @@ fn serve(mut server: Server<Routes>, is_over: &AtomicBool) -> io::Result<()> {
     while !is_over.load(Ordering::Acquire) {
         let due = server.service().connections.due();
         server.turn(due.map(|due| due.saturating_duration_since(system::monotonic())))?;
-        while let Some(peer) = server.service().connections.next_to_evict(system::monotonic()) {
+        while let Some(peer) = server.service_mut().connections.next_to_evict(system::monotonic()) {
             if !server.dismiss(peer) {
                 break;
             }

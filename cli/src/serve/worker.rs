@@ -77,7 +77,7 @@ impl Worker {
             let is_time = due.is_some_and(|due| due <= system::monotonic());
             let is_pending = self.beside.iter().any(|beside| beside.is_pending());
             // A server that is busy with its peers asks for no more than that.
-            if self.server.was_woken() || is_time || is_pending || self.server.is_finished() {
+            if self.server.take_woken() || is_time || is_pending || self.server.is_finished() {
                 for beside in &mut self.beside {
                     beside.turn(&mut self.server)?;
                 }

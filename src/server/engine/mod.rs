@@ -287,7 +287,13 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// The service.
-    pub fn service(&mut self) -> &mut S {
+    #[must_use]
+    pub fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// The service, to change it.
+    pub fn service_mut(&mut self) -> &mut S {
         &mut self.service
     }
 
@@ -297,7 +303,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         &self.net
     }
 
-    /// The network, to be changed.
+    /// The network, to change it.
     pub fn net_mut(&mut self) -> &mut N {
         &mut self.net
     }
