@@ -35,7 +35,7 @@ mod address;
 mod client;
 #[doc(hidden)]
 pub mod clock;
-pub mod contract;
+mod contract;
 mod dial;
 mod files;
 mod key_file;
@@ -46,7 +46,7 @@ mod os_error;
 pub mod random;
 #[doc(hidden)]
 pub mod reactor;
-pub mod server;
+mod server;
 pub mod services;
 pub mod stats;
 #[cfg(feature = "testing")]
@@ -62,8 +62,6 @@ pub use key_file::KeyRingExt;
 pub use key_file::error::{KeyFileError, KeyRingError};
 pub use loopback::Loopback;
 
-// Their modules are public, so without this the front page would only list where they are.
-#[doc(inline)]
 pub use contract::{
     access::Access,
     close::CloseReason,
@@ -74,17 +72,33 @@ pub use contract::{
     reply::Reply,
     service::Service,
 };
+// Its module is public, so without this the front page would only list where they are.
 #[doc(inline)]
 pub use countersign_proto::{
     Dialect, Event, Exchange, Exporter, ForeignProtocol, FrameFormat, Framing, Key, KeyError,
     KeyRing, LineEnding, Mac, Message, NoUsableKeyError, Opened, Protection, Protocol, Refusal,
     RefusalCode, RingSecrets, Session, Validity,
 };
-#[doc(inline)]
 pub use server::{
     bind_error::BindError, builder::ServerBuilder, driver::Server, engine::TellError,
     handle::Handle, listener::Listener, listener::config::ListenerConfig,
 };
+
+pub mod engine {
+    //! The reactor without the system's sockets: for sockets of another kind, or a simulation.
+    //!
+    //! An [`Engine`] makes all decisions of a [`Server`](crate::Server) over any [`Net`]. It reads
+    //! no clock and draws no random bytes. [`AdmissionControl`] is the part that a program with a
+    //! loop of its own can use by itself.
+
+    pub use crate::contract::listener_id::TooManyListenersError;
+    #[doc(inline)]
+    pub use crate::reactor::{instant::Instant, readiness::Readiness};
+    pub use crate::server::{
+        admission::Admission, admission_control::AdmissionControl, engine::Engine, net::Net,
+    };
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -15,7 +15,7 @@
 //! assert_eq!(peer.take(), b"hello\n");
 //! server.pass(Duration::from_secs(60));
 //! assert!(peer.is_shut(), "the server has closed an idle connection");
-//! # Ok::<(), countersign::TooManyListenersError>(())
+//! # Ok::<(), countersign::engine::TooManyListenersError>(())
 //! ```
 
 use std::cell::{Ref, RefCell, RefMut};
@@ -29,10 +29,11 @@ use std::time::{Duration, SystemTime};
 use crate::contract::listener_id::TooManyListenersError;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
+use crate::reactor::instant::Instant;
+use crate::reactor::readiness::Readiness;
 use crate::server::engine::Engine;
-use crate::server::instant::Instant;
 use crate::server::listener::Listener;
-use crate::server::net::{Net, Readiness};
+use crate::server::net::Net;
 
 /// What lies between the ends of a connection.
 #[derive(Debug)]

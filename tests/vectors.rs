@@ -5,7 +5,7 @@
 //! `tests/vectors/generate.py`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
-use countersign::server::net::Readiness;
+use countersign::engine::Readiness;
 use countersign::testing::TestServer;
 use countersign::{
     CloseReason, Dialect, Event, Framing, Key, KeyRing, Limits, Listener, Protection, Protocol,

@@ -1,11 +1,11 @@
 //! The contract between the loop and the program that it serves: services, replies, limits.
 
-pub mod access;
-pub mod close;
-pub mod limits;
-pub mod listener_id;
-pub mod networks;
+pub(crate) mod access;
+pub(crate) mod close;
+pub(crate) mod limits;
+pub(crate) mod listener_id;
+pub(crate) mod networks;
 pub(crate) mod outbox;
-pub mod peer;
-pub mod reply;
-pub mod service;
+pub(crate) mod peer;
+pub(crate) mod reply;
+pub(crate) mod service;

@@ -11,9 +11,10 @@ use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
 use crate::contract::service::Service;
 use crate::reactor::instant::{CompactInstant, Instant};
+use crate::reactor::readiness::Readiness;
 use crate::server::context::Context;
 use crate::server::flags::Flags;
-use crate::server::net::{Net, Readiness};
+use crate::server::net::Net;
 use crate::server::timer::Timer;
 
 pub(super) use state::{Former, State};

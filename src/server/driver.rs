@@ -18,6 +18,7 @@ use crate::contract::listener_id::{ListenerId, UnknownListenerError};
 use crate::contract::peer::PeerId;
 use crate::contract::service::Service;
 use crate::reactor::instant::Instant;
+use crate::reactor::readiness::Readiness;
 use crate::reactor::token::{self, SLOTS_MAX};
 use crate::server::bind_error::BindError;
 use crate::server::engine::{Engine, TellError};
@@ -25,7 +26,6 @@ use crate::server::handle::{Handle, Request};
 use crate::server::listener::Listener;
 use crate::server::listener::socket::BoundSocket;
 use crate::server::mio_net::{ListeningSocket, MioNet};
-use crate::server::net::Readiness;
 use crate::stats::Stats;
 use crate::stats::counters::Counters;
 use crate::stats::loop_times::LoopTimes;
@@ -209,9 +209,9 @@ impl<S: Service> Server<S> {
         self.handle.clone()
     }
 
-    /// Has [`turn`](Self::turn) return also when a descriptor of yours becomes readable: a pipe that
-    /// a signal handler writes to, a timer, another server. The server watches it and reads nothing
-    /// from it; [`take_woken`](Self::take_woken) says that it was readable.
+    /// Has [`turn`](Self::turn) return also when a descriptor of yours becomes readable: a pipe
+    /// that a signal handler writes to, a timer, another server. The server watches it and reads
+    /// nothing from it; [`take_woken`](Self::take_woken) says that it was readable.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! What events say of a connection, one bit each to keep its entry small.
 
-use crate::server::net::Readiness;
+use crate::reactor::readiness::Readiness;
 
 /// The readiness of a connection, and whether it is queued, as a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

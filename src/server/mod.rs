@@ -4,24 +4,22 @@
 //! clock and no randomness, which come as arguments. [`driver`] is the thin layer that gives it
 //! mio's sockets, and [`Server`](driver::Server) is both together.
 
-pub mod admission;
-pub mod admission_control;
-pub mod bind_error;
-pub mod builder;
+pub(crate) mod admission;
+pub(crate) mod admission_control;
+pub(crate) mod bind_error;
+pub(crate) mod builder;
 mod connection;
 mod context;
-pub mod driver;
-pub mod engine;
+pub(crate) mod driver;
+pub(crate) mod engine;
 mod event_log;
 mod flags;
-pub mod handle;
-pub mod listener;
+pub(crate) mod handle;
+pub(crate) mod listener;
 mod mio_net;
-pub mod net;
+pub(crate) mod net;
 mod network;
 mod proxy_protocol;
 mod throttle;
 mod timer;
 mod unauthenticated;
-
-pub use crate::reactor::instant;

@@ -4,15 +4,14 @@ use std::io;
 
 use crate::contract::peer::{PeerAddress, PeerId};
 
-pub use crate::reactor::readiness::Readiness;
-
 /// A network: listening sockets by number, and sockets that neither block nor lose an edge.
 ///
 /// The rules are those of edge-triggered readiness: an event says that something may be possible
 /// that wasn't before, and is not repeated until it was tried in vain ([`WouldBlock`]) or, for a
-/// read, gave less than was asked for. A read may stop short before [urgent](Readiness::urgent)
-/// data without having taken all.
+/// read, gave less than was asked for. A read may stop short before [urgent] data without having
+/// taken all.
 ///
+/// [urgent]: crate::engine::Readiness::urgent
 /// [`WouldBlock`]: io::ErrorKind::WouldBlock
 pub trait Net {
     /// A connection to a peer; dropping it closes it.

@@ -125,11 +125,8 @@ fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
     assert_eq!(visitor.0.take(), [5, 0, 0, 1, 2]);
     for (line, _) in &ones {
         line.finish();
-        let ready = countersign::server::net::Readiness {
-            readable: true,
-            ended: true,
-            ..Default::default()
-        };
+        let ready =
+            countersign::engine::Readiness { readable: true, ended: true, ..Default::default() };
         server.report(line, ready);
     }
     server.work();

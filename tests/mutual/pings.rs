@@ -81,7 +81,7 @@ fn a_flood_of_pings_is_kept_in_bounds_and_every_one_is_echoed() {
     let mut heard = Vec::new();
     for _ in 0..PINGS {
         line.set_room(1000);
-        let ready = countersign::server::net::Readiness { writable: true, ..Default::default() };
+        let ready = countersign::engine::Readiness { writable: true, ..Default::default() };
         server.report(&line, ready);
         server.work();
         assert!(server.engine.bytes_buffered() <= max);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use countersign::server::net::Net;
+use countersign::engine::Net;
 use countersign::{PeerAddress, PeerId};
 
 use crate::failures::Admission;

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use countersign::server::engine::Engine;
-use countersign::server::instant::Instant;
+use countersign::engine::Engine;
+use countersign::engine::Instant;
 use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, Memory, RingSecrets};
 

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 
-use countersign::server::net::Readiness;
+use countersign::engine::Readiness;
 use countersign::{PeerAddress, PeerId};
 
 use crate::excuses::Excuses;

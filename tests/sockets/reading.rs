@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 
-use countersign::server::instant::Instant;
+use countersign::engine::Instant;
 use countersign::services::Echo;
 use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Limits, Protocol, Reply};

@@ -4,9 +4,9 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
+use countersign::engine::Admission;
 use countersign::reactor::acceptor::AcceptFailure;
 use countersign::reactor::instant::Instant;
-use countersign::server::admission::Admission;
 use countersign::{PeerAddress, Refusal, RefusalCode, Session};
 use mio::net::{TcpListener, TcpStream};
 

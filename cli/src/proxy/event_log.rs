@@ -5,9 +5,9 @@
 use std::fmt;
 use std::io;
 
+use countersign::engine::Admission;
 use countersign::reactor::instant::Instant;
 use countersign::reactor::rate_limit::RateLimit;
-use countersign::server::admission::Admission;
 use countersign::{ClientError, CloseReason, NoUsableKeyError, PeerAddress, Refusal};
 use log::{debug, error, warn};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use clap::ValueEnum;
+use countersign::engine::AdmissionControl;
 use countersign::reactor::instant::{Clock, Instant};
-use countersign::server::admission_control::AdmissionControl;
 use countersign::stats::Counters;
 use countersign::{Limits, Protocol};
 use mio::Registry;

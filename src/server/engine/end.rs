@@ -9,6 +9,7 @@ use crate::contract::listener_id::ListenerId;
 use crate::contract::peer::{PeerAddress, PeerId};
 use crate::contract::service::Service;
 use crate::reactor::instant::Instant;
+use crate::reactor::readiness::Readiness;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::Token;
 use crate::server::connection::{Connection, Former};
@@ -17,7 +18,7 @@ use crate::server::engine::Engine;
 use crate::server::event_log::{self, Ended};
 use crate::server::flags::Flags;
 use crate::server::listener::Listener;
-use crate::server::net::{Net, Readiness};
+use crate::server::net::Net;
 use crate::server::timer::{SessionAge, Timer};
 
 /// The connections that one turn closes because their time is up.

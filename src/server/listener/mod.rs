@@ -1,6 +1,6 @@
 //! A listener: what it is configured to accept, and what has come of it so far.
 
-pub mod config;
+pub(crate) mod config;
 mod expiry;
 pub(super) mod key_table;
 pub(super) mod socket;
