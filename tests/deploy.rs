@@ -1,14 +1,18 @@
 //! What is installed beside the program: held against the tools that read it, where they are.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread;
 
 use serde_json::{Value, json};
+
+use crate::skip::skip;
 
 fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
@@ -37,15 +41,6 @@ fn scratch(name: &str) -> PathBuf {
 /// Runs a tool to its end. Says loudly that it isn't here.
 fn run(tool: &str, options: &[&str]) -> Option<Output> {
     output(Command::new(tool).args(options))
-}
-
-/// Says loudly what isn't tested here.
-///
-/// Written to the descriptor itself: what a macro prints is kept from sight.
-fn skip(reason: &str) {
-    let name = thread::current().name().unwrap_or("?").to_owned();
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "SKIP  {name}: {reason}").unwrap();
 }
 
 fn output(command: &mut Command) -> Option<Output> {

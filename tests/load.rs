@@ -1,42 +1,30 @@
 //! The load generator: what it counts, and that an open loop shows a stall that a closed one hides.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+#[path = "common/progress.rs"]
+mod progress;
+#[path = "common/server_thread.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod server_thread;
+
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use countersign::services::{Echo, Timestamp};
 use countersign::{
-    Dialect, Exchange, Framing, Handle, Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig,
-    Protection, Protocol, Reply, Server, Service,
+    Dialect, Exchange, Framing, Key, KeyRing, KeyRingExt as _, Limits, Protection, Protocol, Reply,
+    Service,
 };
 use countersign_load::{Arrival, Disconnect, Failure, Load, LoadError, Plan, PlanError, Report};
 
-/// A server on a thread, stopped when it goes out of scope.
-struct Serving {
-    address: SocketAddr,
-    handle: Handle,
-}
+use crate::server_thread::ServerThread;
 
-impl Serving {
-    fn start<S: Service<State: Send> + Send + 'static>(protocol: &Protocol, service: S) -> Self {
-        let limits = Limits { connections: 500, ..Limits::default() };
-        let listener =
-            ListenerConfig::new(protocol.clone()).with_limits(limits).bind("127.0.0.1:0");
-        let mut server = Server::new([listener.unwrap()], service).unwrap();
-        let (address, handle) = (server.addresses()[0].ip().unwrap(), server.handle());
-        thread::spawn(move || server.run());
-        Self { address, handle }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.handle.stop().unwrap();
-    }
+fn serve<S: Service + Send + 'static>(protocol: &Protocol, service: S) -> ServerThread {
+    let limits = Limits { connections: 500, ..Limits::default() };
+    ServerThread::start(protocol.clone(), limits, service)
 }
 
 /// A ring of its own each time: whoever shares one with the server is the server itself.
@@ -71,11 +59,11 @@ fn every_message_is_answered_in_every_dialect_framing_and_shape() {
         let (dialect, framing, protection) = spoken;
         let keyed = || keyed(dialect, b"sixteen bytes or more");
         let protocol = || keyed().with_framing(framing).with_protection(protection);
-        let serving = Serving::start(&protocol(), Timestamp::utc());
+        let server = serve(&protocol(), Timestamp::utc());
         let depth = if framing == Framing::Chunks { 1 } else { 7 };
         let plan = Plan { connections: 5, depth, count: Some(1001), ..Plan::default() };
         for reconnect in [false, true] {
-            let report = run(serving.address, &protocol(), Plan { reconnect, ..plan.clone() });
+            let report = run(server.address, &protocol(), Plan { reconnect, ..plan.clone() });
             let counts = (report.answered, report.failed(), report.aborted);
             assert_eq!(counts, (1001, 0, 0), "{spoken:?} {reconnect}");
             assert_eq!(report.connected, if reconnect { 1001 } else { 5 });
@@ -92,9 +80,9 @@ fn records_take_the_bytes_that_they_take_and_no_more() {
             let keyed = keyed(Dialect::Countersign, b"sixteen bytes or more");
             keyed.with_framing(Framing::Length).with_protection(protection)
         };
-        let serving = Serving::start(&protocol(), Echo);
+        let server = serve(&protocol(), Echo);
         let plan = Plan { connections: 1, size: 100, count: Some(50), ..Plan::default() };
-        let report = run(serving.address, &protocol(), plan);
+        let report = run(server.address, &protocol(), plan);
         assert_eq!((report.answered, report.failed()), (50, 0));
         (report.bytes_out, report.bytes_in)
     };
@@ -109,9 +97,9 @@ fn records_take_the_bytes_that_they_take_and_no_more() {
 #[test]
 fn a_load_with_the_servers_own_ring_is_refused_as_talking_to_oneself() {
     let protocol = keyed(Dialect::Countersign, b"sixteen bytes or more");
-    let serving = Serving::start(&protocol, Echo);
+    let server = serve(&protocol, Echo);
     let plan = Plan { connections: 1, count: Some(3), ..Plan::default() };
-    let report = run(serving.address, &protocol, plan);
+    let report = run(server.address, &protocol, plan);
     assert_eq!(report.answered, 0);
     assert!(report.failed() > 0);
 }
@@ -122,12 +110,12 @@ fn the_longest_message_is_answered_though_the_stamp_makes_its_reply_longer() {
         for framing in [Framing::Lines, Framing::Length] {
             let keyed = || keyed(dialect, b"sixteen bytes or more").with_framing(framing);
             let protocol = || keyed().with_message_max(2000);
-            let serving = Serving::start(&protocol(), Timestamp::utc());
+            let server = serve(&protocol(), Timestamp::utc());
             let plan = Plan { size: 2000, count: Some(100), ..Plan::default() };
-            let report = run(serving.address, &protocol(), plan.clone());
+            let report = run(server.address, &protocol(), plan.clone());
             assert_eq!((report.answered, report.failed()), (100, 0), "{dialect} {framing}");
             let plan = Plan { size: 2001, ..plan };
-            let error = Load::new(serving.address, protocol(), plan).unwrap_err();
+            let error = Load::new(server.address, protocol(), plan).unwrap_err();
             assert!(matches!(error, LoadError::Plan(PlanError::Size(2000))), "{error}");
         }
     }
@@ -137,14 +125,14 @@ fn the_longest_message_is_answered_though_the_stamp_makes_its_reply_longer() {
 fn one_exchange_a_connection_is_loaded_by_connecting_anew() {
     for dialect in [Dialect::Countersign, Dialect::Open] {
         let protocol = || keyed(dialect, b"sixteen bytes or more").with_exchange(Exchange::Once);
-        let serving = Serving::start(&protocol(), Echo);
+        let server = serve(&protocol(), Echo);
         let plan = Plan { reconnect: true, count: Some(300), size: 1, ..Plan::default() };
         for disconnect in [Disconnect::Fin, Disconnect::Rst] {
-            let report = run(serving.address, &protocol(), Plan { disconnect, ..plan.clone() });
+            let report = run(server.address, &protocol(), Plan { disconnect, ..plan.clone() });
             assert_eq!((report.answered, report.failed()), (300, 0), "{dialect}");
         }
         let persistent = Plan::default();
-        let error = Load::new(serving.address, protocol(), persistent).unwrap_err();
+        let error = Load::new(server.address, protocol(), persistent).unwrap_err();
         assert!(matches!(error, LoadError::Plan(PlanError::Once)), "{error}");
     }
 }
@@ -157,9 +145,9 @@ fn a_wrong_reply_is_counted_as_one() {
         count += 1;
         if count % 10 == 0 { reply.message(b"what?") } else { reply.message(message) }
     };
-    let serving = Serving::start(&protocol, sometimes_wrong);
+    let server = serve(&protocol, sometimes_wrong);
     let plan = Plan { connections: 1, count: Some(100), ..Plan::default() };
-    let report = run(serving.address, &protocol, plan);
+    let report = run(server.address, &protocol, plan);
     assert_eq!((report.answered, report.failures(Failure::WrongReply)), (90, 10));
     assert_eq!(report.failed(), 10);
 }
@@ -171,9 +159,9 @@ fn an_unasked_reply_violates_the_protocol() {
         reply.message(message);
         reply.message(message);
     };
-    let serving = Serving::start(&protocol, twice);
+    let server = serve(&protocol, twice);
     let plan = Plan { connections: 1, count: Some(3), ..Plan::default() };
-    let report = run(serving.address, &protocol, plan);
+    let report = run(server.address, &protocol, plan);
     // The message is answered; the connection is not trusted any further.
     let lost: Vec<_> = report.connections_by_failure().filter(|(_, count)| *count > 0).collect();
     assert!(matches!(lost[..], [(Failure::Violation, 1..)]), "{report:?}");
@@ -184,8 +172,8 @@ fn an_unasked_reply_violates_the_protocol() {
 fn refusals_are_told_from_connections_that_do_not_come_about() {
     let plan = Plan { connections: 2, count: Some(10), ..Plan::default() };
     for dialect in [Dialect::Countersign, Dialect::Raw, Dialect::Hex] {
-        let serving = Serving::start(&keyed(dialect, b"the key of the server"), Echo);
-        let report = run(serving.address, &keyed(dialect, b"another key than that"), plan.clone());
+        let server = serve(&keyed(dialect, b"the key of the server"), Echo);
+        let report = run(server.address, &keyed(dialect, b"another key than that"), plan.clone());
         assert_eq!(report.answered, 0, "{dialect}");
         assert!(report.failed() > 0, "{dialect}");
         assert_eq!(report.failures(Failure::Refused), report.failed(), "{dialect}");
@@ -193,8 +181,8 @@ fn refusals_are_told_from_connections_that_do_not_come_about() {
 
     // A server that has no use for records refuses after its nonce.
     let wrong = || keyed(Dialect::Countersign, b"another key than that");
-    let serving = Serving::start(&wrong().with_protection(Protection::Off), Echo);
-    let report = run(serving.address, &wrong(), plan.clone());
+    let server = serve(&wrong().with_protection(Protection::Off), Echo);
+    let report = run(server.address, &wrong(), plan.clone());
     assert_eq!((report.answered, report.failures(Failure::Refused)), (0, report.failed()));
 
     let wrong = wrong();
@@ -216,8 +204,8 @@ fn a_server_that_is_cut_off_behind_our_proof_has_not_refused_it() {
         [(Dialect::Countersign, Failure::Closed), (Dialect::Raw, Failure::Refused)]
     {
         let protocol = || keyed(dialect, b"sixteen bytes or more");
-        let serving = Serving::start(&protocol(), Echo);
-        let (wire, upstream) = (TcpListener::bind("127.0.0.1:0").unwrap(), serving.address);
+        let server = serve(&protocol(), Echo);
+        let (wire, upstream) = (TcpListener::bind("127.0.0.1:0").unwrap(), server.address);
         let address = wire.local_addr().unwrap();
         thread::spawn(move || {
             // Up to the client's proof all is carried, and nothing that comes after it.
@@ -246,7 +234,7 @@ fn a_server_that_is_cut_off_behind_our_proof_has_not_refused_it() {
 #[test]
 fn an_open_loop_says_as_many_as_are_due_and_holds_idle_ones_beside() {
     let protocol = || keyed(Dialect::Countersign, b"sixteen bytes or more");
-    let serving = Serving::start(&protocol(), Echo);
+    let server = serve(&protocol(), Echo);
     for arrival in [Arrival::Constant(2000.0), Arrival::Poisson(2000.0), Arrival::Burst(2000.0, 50)]
     {
         let plan = Plan {
@@ -258,7 +246,7 @@ fn an_open_loop_says_as_many_as_are_due_and_holds_idle_ones_beside() {
             sources: vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()],
             ..Plan::default()
         };
-        let report = run(serving.address, &protocol(), plan);
+        let report = run(server.address, &protocol(), plan);
         assert_eq!((report.answered, report.failed()), (200, 0), "{arrival:?}");
         assert!(report.elapsed >= Duration::from_millis(50), "{arrival:?} {:?}", report.elapsed);
     }
@@ -267,43 +255,15 @@ fn an_open_loop_says_as_many_as_are_due_and_holds_idle_ones_beside() {
 #[test]
 fn the_warm_up_is_left_out_and_what_is_on_its_way_is_no_failure() {
     let protocol = Protocol::open();
-    let serving = Serving::start(&protocol, Echo);
+    let server = serve(&protocol, Echo);
     let plan = Plan {
         warmup: Duration::from_millis(100),
         duration: Some(Duration::from_millis(200)),
         ..Plan::default()
     };
-    let report = run(serving.address, &protocol, plan);
+    let report = run(server.address, &protocol, plan);
     assert_eq!((report.connected, report.failed()), (0, 0), "they connected before");
     assert!(report.answered > 0 && report.aborted <= 50);
-}
-
-/// The program as a server in a process of its own.
-struct Process {
-    child: Child,
-    address: String,
-}
-
-impl Process {
-    fn serve() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(["serve", "--bind", "127.0.0.1:0", "--dialect", "open"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Self { child, address }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
 }
 
 /// An echo that stands still for once, before it answers this message.
@@ -326,9 +286,9 @@ fn stall() {
 #[test]
 fn an_open_loop_shows_a_stall_that_a_closed_loop_hides() {
     let p99 = |plan: Plan| {
-        let serving = Serving::start(&Protocol::open(), stalls_before(700));
+        let server = serve(&Protocol::open(), stalls_before(700));
         let plan = Plan { connections: 1, count: Some(2_000), ..plan };
-        let report = run(serving.address, &Protocol::open(), plan);
+        let report = run(server.address, &Protocol::open(), plan);
         // On a busy machine an open loop may never catch up; then this was never reached.
         report.reply_within(0.99).unwrap_or(Duration::MAX)
     };
@@ -339,28 +299,6 @@ fn an_open_loop_shows_a_stall_that_a_closed_loop_hides() {
     let closed = p99(Plan::default());
     assert!(open > Duration::from_millis(100), "{open:?}");
     assert!(closed < open / 2, "closed {closed:?}, open {open:?}");
-}
-
-#[test]
-fn the_report_is_written_as_asked_and_thresholds_set_the_exit_code() {
-    let server = Process::serve();
-    let load = |options: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(["load", &server.address, "--dialect", "open", "-n", "500"]);
-        command.args(options).output().unwrap()
-    };
-    let text = load(&[]);
-    assert!(text.status.success() && text.stderr.is_empty(), "no bar in a pipe");
-    let text = String::from_utf8(text.stdout).unwrap();
-    for part in ["Success rate: 100.00%", "Answered:     500", "Percentiles:", "99.99%"] {
-        assert!(text.contains(part), "{part} is missing in\n{text}");
-    }
-    let csv = String::from_utf8(load(&["--output", "csv"]).stdout).unwrap();
-    assert_eq!(csv.lines().count(), 2);
-    assert!(load(&["--output", "quiet", "--fail-if", "errors>0"]).status.success());
-    let held = load(&["--output", "quiet", "--fail-if", "max>0ms"]);
-    assert_eq!(held.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&held.stderr).contains("max>0ms holds"), "{held:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::clients::{Clients, KEY, accepted, protocol};
 use super::home::{Home, PATIENCE, Ran, finish, skip};
-use super::served::Served;
+use super::served::ServerProcess;
 
 const SERVERS: usize = 3;
 
@@ -20,7 +20,7 @@ struct Haproxy(Child);
 
 impl Haproxy {
     /// In front of these servers, at an address that is free; none where it isn't installed.
-    fn start(home: &Home, servers: &[Served]) -> Option<(Self, String)> {
+    fn start(home: &Home, servers: &[ServerProcess]) -> Option<(Self, String)> {
         Command::new("haproxy").arg("-v").output().ok()?;
         // The port is that of a listener which is gone, so it is free.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -49,7 +49,7 @@ impl Drop for Haproxy {
     }
 }
 
-fn serve(home: &Home, address: &str) -> Served {
+fn serve(home: &Home, address: &str) -> ServerProcess {
     let options = "--service echo --proxy-from 127.0.0.1 --log-level debug";
     home.serve(&format!("serve --bind {address} {options}"))
 }
@@ -80,7 +80,8 @@ fn copy(from: &mut TcpStream, into: &mut TcpStream) {
 #[test]
 fn servers_behind_haproxy_are_restarted_and_no_message_is_lost_or_doubled() {
     let home = Home::with_keys(KEY);
-    let mut servers: Vec<Served> = (0..SERVERS).map(|_| serve(&home, "127.0.0.1:0")).collect();
+    let mut servers: Vec<ServerProcess> =
+        (0..SERVERS).map(|_| serve(&home, "127.0.0.1:0")).collect();
     let Some((_haproxy, address)) = Haproxy::start(&home, &servers) else {
         return skip("there is no haproxy here");
     };

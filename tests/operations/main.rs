@@ -14,3 +14,5 @@ mod reloads;
 #[path = "../program/served.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod served;
+#[path = "../common/skip.rs"]
+mod skip;

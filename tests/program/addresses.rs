@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Socket, Type};
 
 use super::home::{Home, skip};
-use super::served::{Served, ask, dial, free_port};
+use super::served::{ServerProcess, ask, dial, free_port};
 
 const UNKNOWN: &str = "the file of names can't be replaced for one program here";
 
@@ -145,7 +145,7 @@ fn one_port_can_be_had_for_both_kinds_of_addresses_in_any_order() {
         for bind in binds {
             command.arg("--bind").arg(format!("{bind}:{free}"));
         }
-        let server = Served::started(command.spawn().unwrap(), binds.len());
+        let server = ServerProcess::started(command.spawn().unwrap(), binds.len());
         for host in served {
             let peer = dial(&format!("{host}:{free}"));
             assert_eq!(ask(&peer, "a"), "a\n", "{options} {binds:?} {host}");
@@ -161,7 +161,7 @@ fn one_port_can_be_had_for_both_kinds_of_addresses_in_any_order() {
         let file = ["one", "two"].into_iter().zip(order).map(listener).collect::<String>();
         let file = home.write("both.toml", file);
         let mut command = home.command("serve --log-level debug --config");
-        let server = Served::started(command.arg(file).spawn().unwrap(), 2);
+        let server = ServerProcess::started(command.arg(file).spawn().unwrap(), 2);
         let (four, six) = if order[0] == "[::]" { ("two", "one") } else { ("one", "two") };
         for (host, name) in [("127.0.0.1", four), ("[::1]", six)] {
             drop(dial(&format!("{host}:{free}")));
@@ -177,7 +177,7 @@ fn all_addresses_of_a_name_are_listened_at() {
         "::1 both.test\n127.0.0.1 localhost both.test\n192.0.2.1 left.test\n127.0.0.1 left.test\n";
     let Some(home) = knowing(names) else { return };
     let child = home.command("serve --dialect open --bind both.test:0 --admin both.test:0");
-    let server = Served::started({ child }.spawn().unwrap(), 2);
+    let server = ServerProcess::started({ child }.spawn().unwrap(), 2);
     assert_eq!(port(&server.addresses[0]), port(&server.addresses[1]));
     let admin = [server.admin(), server.admin()];
     assert_eq!(port(&admin[0]), port(&admin[1]));
@@ -186,7 +186,7 @@ fn all_addresses_of_a_name_are_listened_at() {
     }
     // One that this machine hasn't got is told of, and keeps the others from nothing.
     let mut command = home.command("serve --dialect open --bind left.test:0");
-    let server = Served::started(command.spawn().unwrap(), 1);
+    let server = ServerProcess::started(command.spawn().unwrap(), 1);
     server.err.with("WARN  cannot bind 192.0.2.1:0: ");
     drop(dial(server.address()));
 }
@@ -201,7 +201,7 @@ fn a_proxy_listens_at_all_addresses_of_a_name() {
     };
     let target = home.serve("serve --service echo --dialect open");
     let proxy = |line: &str, binds| {
-        Served::started(home.command(&format!("proxy {line}")).spawn().unwrap(), binds)
+        ServerProcess::started(home.command(&format!("proxy {line}")).spawn().unwrap(), binds)
     };
     let far =
         proxy(&format!("--role server --listen both.test:0 --target {}", target.address()), 2);
@@ -232,7 +232,7 @@ fn a_proxy_and_its_admin_pages_can_have_one_port_for_both_kinds_of_addresses() {
     let home = Home::with_keys("default  text:sixteen-bytes-and-more\n");
     let target = home.serve("serve --service echo --dialect open");
     let line = format!("proxy --role server --listen 127.0.0.1:0 --target {}", target.address());
-    let far = Served::started(home.command(&line).spawn().unwrap(), 1);
+    let far = ServerProcess::started(home.command(&line).spawn().unwrap(), 1);
     let free = free_port();
     for (listen, admin, served) in
         [("[::]", "0.0.0.0", "[::1]"), ("0.0.0.0", "[::]", "127.0.0.1"), ("[::]", "", "127.0.0.1")]
@@ -243,7 +243,7 @@ fn a_proxy_and_its_admin_pages_can_have_one_port_for_both_kinds_of_addresses() {
         if !admin.is_empty() {
             command.args(["--admin-exposed", "--admin"]).arg(format!("{admin}:{free}"));
         }
-        let near = Served::started(command.spawn().unwrap(), 1);
+        let near = ServerProcess::started(command.spawn().unwrap(), 1);
         assert_eq!(ask(&dial(&format!("{served}:{free}")), "a"), "a\n", "{listen} {admin}");
         assert_eq!(near.stop().code, Some(0));
     }

@@ -10,7 +10,7 @@ use countersign::{Client, Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
 
 use super::home::{Home, PATIENCE, mode, skip};
 use super::progress::Progress;
-use super::served::{Served, ask, dial};
+use super::served::{ServerProcess, ask, dial};
 
 const KEY: &str = "default  text:sixteen-bytes-and-more  not-after=2100-01-01\n";
 
@@ -62,7 +62,7 @@ pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn serve(home: &Home, options: &str) -> (Served, String) {
+fn serve(home: &Home, options: &str) -> (ServerProcess, String) {
     let served = home.serve(&format!("serve --admin 127.0.0.1:0 {options}"));
     let admin = served.admin();
     (served, admin)
@@ -292,7 +292,7 @@ fn a_configuration_file_can_open_it_and_is_checked_for_it() {
     home.write("garden.toml", format!("admin = '127.0.0.1:0'\n{listeners}"));
     assert_eq!(home.run(&format!("check-config {}", path.display()), "").code, Some(0));
     let line = format!("serve --config {}", path.display());
-    let served = Served::started(home.command(&line).spawn().unwrap(), 2);
+    let served = ServerProcess::started(home.command(&line).spawn().unwrap(), 2);
     let admin = served.admin();
     home.run(&format!("connect {}", served.addresses[1]), "a\n").printed("a\n");
     for (name, messages) in [("gate", 0.0), ("shed", 1.0)] {

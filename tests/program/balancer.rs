@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use socket2::{Domain, Socket, Type};
 
 use super::home::{Home, PATIENCE, skip};
-use super::served::{Served, ask};
+use super::served::{ServerProcess, ask};
 
 /// HAProxy in front of a server, with this option for the server. It ends with this.
 struct Balancer {
@@ -19,7 +19,7 @@ struct Balancer {
 
 impl Balancer {
     /// None where HAProxy isn't installed.
-    fn start(home: &Home, server: &Served, option: &str) -> Option<Self> {
+    fn start(home: &Home, server: &ServerProcess, option: &str) -> Option<Self> {
         // It listens with its standard input, so that no other program takes the port before.
         let listening = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listening.local_addr().unwrap();

@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::thread::{sleep, yield_now};
 use std::time::Duration;
 
-use super::home::{Home, skip};
+use super::home::{Home, KillOnDrop, skip};
 use super::progress::Progress;
-use super::served::{Served, ask, dial, signal};
+use super::served::{ServerProcess, ask, dial, signal};
 
 /// The two daemons, each at a free port.
 const DAEMONS: [&str; 2] = [
@@ -32,10 +32,7 @@ fn quick_home() -> Home {
     Home::with_keys("default  text:sixteen-bytes-and-more\n")
 }
 
-/// A process that is killed when the test is over, however that ends.
-struct Running(Child);
-
-impl Running {
+impl KillOnDrop {
     fn new(mut command: Command) -> Self {
         Self(command.spawn().unwrap())
     }
@@ -47,13 +44,6 @@ impl Running {
     #[track_caller]
     fn end(&mut self) -> ExitStatus {
         until("the end of the process", || self.0.try_wait().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -107,7 +97,7 @@ fn a_daemon_claims_its_signals_before_it_does_anything_else() {
         for name in ["HUP", "USR1", "HUP"] {
             signal(name, pid);
         }
-        let server = Served::started(child, 1);
+        let server = ServerProcess::started(child, 1);
         let at_last = ticks(pid);
         assert!(at_first * 3 < at_last, "{line}: {at_first} of {at_last} ticks were over");
         assert_eq!(server.stop().code, Some(0), "{line}");
@@ -126,7 +116,7 @@ fn orders_of_the_first_half_second_are_carried_out_and_end_no_daemon() {
                 claimed(child.id());
                 pause(*delay);
                 signal(name, child.id());
-                let server = Served::started(child, 1);
+                let server = ServerProcess::started(child, 1);
                 dial(server.address());
                 server.err.with(if name == "HUP" { "reloaded" } else { "status" });
                 let ran = server.stop();
@@ -142,7 +132,7 @@ fn who_is_told_to_stop_in_the_first_half_second_stops() {
     for line in DAEMONS {
         for name in ["TERM", "INT"] {
             for delay in [0, 1, 3, 10, 30, 100, 250, 500] {
-                let mut running = Running::new(home.command(line));
+                let mut running = KillOnDrop::new(home.command(line));
                 pause(delay);
                 signal(name, running.pid());
                 let status = running.end();
@@ -155,7 +145,7 @@ fn who_is_told_to_stop_in_the_first_half_second_stops() {
 
 /// A verb in a namespace of its own, whose first process it is.
 struct First {
-    outside: Running,
+    outside: KillOnDrop,
     pid: u32,
 }
 
@@ -165,7 +155,7 @@ impl First {
         home.prepare(&mut command);
         command.args(["--pid", "--fork", "--kill-child", super::home::PROGRAM]);
         command.args(line.split_whitespace());
-        let outside = Running::new(command);
+        let outside = KillOnDrop::new(command);
         let parent = outside.pid();
         let children = format!("/proc/{parent}/task/{parent}/children");
         let child = || fs::read_to_string(&children).ok()?.trim().parse().ok();
@@ -231,7 +221,7 @@ fn every_verb_ends_by_sigterm_and_sigint_as_any_other_process() {
     let pages = server.admin();
     for name in ["TERM", "INT"] {
         for line in long_verbs(server.address(), &pages) {
-            let mut running = Running::new(home.command(&line));
+            let mut running = KillOnDrop::new(home.command(&line));
             pause(20);
             signal(name, running.pid());
             let status = running.end();
@@ -274,7 +264,7 @@ fn a_signal_is_heard_also_where_it_can_not_wake_the_loop() {
             command.args(lost).args(inject).arg(super::home::PROGRAM);
             let child = command.args(line.split_whitespace()).spawn().unwrap();
             let children = format!("/proc/{0}/task/{0}/children", child.id());
-            let server = Served::started(child, 1);
+            let server = ServerProcess::started(child, 1);
             let pid = fs::read_to_string(children).unwrap().trim().parse().unwrap();
             signal("USR1", pid);
             server.err.with("status");
@@ -289,7 +279,7 @@ fn what_is_no_daemon_ends_by_sighup() {
     let home = Home::new();
     let server = home.serve("serve --dialect open --service echo");
     let line = format!("connect {} --dialect open", server.address());
-    let mut running = Running::new(home.command(&line));
+    let mut running = KillOnDrop::new(home.command(&line));
     pause(20);
     signal("HUP", running.pid());
     assert_eq!(running.end().signal(), Some(1));

@@ -21,7 +21,8 @@ fn flags_beat_the_environment_which_beats_the_file_which_beats_the_default() {
         ),
     ];
     for (line, service) in cases {
-        let ran = super::served::Served::started(home.command(&line).spawn().unwrap(), 1).stop();
+        let ran =
+            super::served::ServerProcess::started(home.command(&line).spawn().unwrap(), 1).stop();
         assert!(ran.err.contains(&format!("  serves   {service}, ")), "{line}: {}", ran.err);
     }
 }
@@ -32,7 +33,8 @@ fn a_switch_of_the_file_is_off_where_the_environment_says_so() {
     let file = home.write("open.toml", "dialect = \"open\"\nonce = true\nbind = \"127.0.0.1:0\"");
     for (once, is_on) in [("1", true), ("0", false)] {
         let line = format!("COUNTERSIGN_ONCE={once} serve --config {}", file.display());
-        let ran = super::served::Served::started(home.command(&line).spawn().unwrap(), 1).stop();
+        let ran =
+            super::served::ServerProcess::started(home.command(&line).spawn().unwrap(), 1).stop();
         assert_eq!(ran.err.contains(" --once"), is_on, "{}", ran.err);
     }
 }
@@ -46,7 +48,8 @@ fn what_the_file_says_is_served() {
     let file = home.write("garden.toml", text);
     let mut command = home.command(&format!("serve --config {}", file.display()));
     // Its paths are its directory's, wherever the server is started.
-    let server = super::served::Served::started(command.current_dir("/").spawn().unwrap(), 2);
+    let server =
+        super::served::ServerProcess::started(command.current_dir("/").spawn().unwrap(), 2);
     assert_eq!(server.addresses[1], format!("unix:{}", home.path("sock").display()));
     for address in &server.addresses {
         let line = format!("connect {address} --dialect hex --framing length --keys");
@@ -210,7 +213,7 @@ fn several_listeners_are_served_on_one_loop_each_in_its_own_way() {
                 framing = \"length\"\nbind = [\"127.0.0.1:0\", \"unix:sock\"]\n";
     let file = home.write("garden.toml", text);
     let line = format!("serve --config {}", file.display());
-    let server = super::served::Served::started(home.command(&line).spawn().unwrap(), 4);
+    let server = super::served::ServerProcess::started(home.command(&line).spawn().unwrap(), 4);
     let [stamps, echo, open, socket] = &server.addresses[..] else { panic!("four addresses") };
     let ran = home.run(&format!("connect {stamps}"), "a\n");
     assert!(ran.out.starts_with('[') && ran.out.ends_with("] a\n"), "{ran:?}");

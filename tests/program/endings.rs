@@ -1,12 +1,12 @@
 //! How a conversation in `countersign/1` ends: with a good-bye, or it was cut.
 
 use super::home::Home;
-use super::served::Served;
+use super::served::ServerProcess;
 use super::talk::Talk;
 
 /// A client and a server, which hold a key and have said nothing yet. The server doesn't wait long
 /// for those who don't leave.
-fn pair(options: &str) -> (Home, Served, Talk) {
+fn pair(options: &str) -> (Home, ServerProcess, Talk) {
     let home = Home::new();
     let server = home
         .serve(&format!("serve --service echo --drain-timeout 100ms --log-level debug {options}"));

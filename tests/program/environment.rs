@@ -52,7 +52,7 @@ fn a_daemon_begins_where_all_its_variables_are_empty() {
     ] {
         let mut command = home.command(&format!("{verb} {rest}"));
         command.envs(variables(verb).iter().map(|name| (name, "")));
-        let server = super::served::Served::started(command.spawn().unwrap(), 1);
+        let server = super::served::ServerProcess::started(command.spawn().unwrap(), 1);
         assert_eq!(server.stop().code, Some(0), "{verb}");
     }
 }

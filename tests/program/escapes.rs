@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 
 use super::home::{Home, Ran, finish};
-use super::served::Served;
+use super::served::ServerProcess;
 
 /// An escape sequence by either introducer, marks of direction, ends of lines, and a line of ours.
 const BAD: &str = "\u{1b}]0;t\u{7}\u{9b}31m\u{61c}\u{200e}\u{200f}\u{202e}\u{2066}\u{2028}\u{2029}\
@@ -148,7 +148,7 @@ fn a_server_says_nothing_that_misleads_wherever_its_files_are() {
     for format in ["text", "json"] {
         let mut command = home.command("serve --service echo --log-level debug --log-format");
         command.args([format, "--bind", &socket, "--admin", &admin]).arg("--keys").arg(&ring);
-        let served = Served::started(command.spawn().unwrap(), 1);
+        let served = ServerProcess::started(command.spawn().unwrap(), 1);
         is_harmless("where it listens", served.address());
         let told = served.out.with("admin on ");
         is_harmless("where its pages are", &told);

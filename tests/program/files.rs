@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::home::{Home, PROGRAM, Ran, finish, mode, skip};
-use super::served::Served;
+use super::served::ServerProcess;
 
 const KEY: &str = "one  text:sixteen-bytes-and-more  dialects=countersign/1,raw\n";
 const OTHER: &str = "two  text:another-sixteen-bytes  dialects=countersign/1,raw\n";
@@ -94,7 +94,7 @@ fn a_pipe_is_a_ring_at_start_and_at_reload_the_old_one_is_kept() {
     let mut command = Command::new("bash");
     home.prepare(&mut command);
     let child = command.env("CS", PROGRAM).arg("-c").arg(script).spawn().unwrap();
-    let server = Served::started(child, 1);
+    let server = ServerProcess::started(child, 1);
     let connect = format!("connect {} --keys {}", server.address(), home.path("keys").display());
     home.run(&connect, "a\n").printed("a\n");
     server.signal("HUP");
@@ -139,7 +139,7 @@ fn a_configuration_that_has_become_a_pipe_or_a_device_is_told_of_and_the_old_one
     let text = "dialect = \"open\"\nservice = \"echo\"\nbind = \"127.0.0.1:0\"\n";
     let file = home.write("garden.toml", text);
     let line = format!("serve --config {}", file.display());
-    let server = Served::started(home.command(&line).spawn().unwrap(), 1);
+    let server = ServerProcess::started(home.command(&line).spawn().unwrap(), 1);
     let connect = format!("connect {} --dialect open", server.address());
     fs::remove_file(&file).unwrap();
     make_fifo(&home, "garden.toml");

@@ -1,7 +1,7 @@
 //! `ping --config` and `ping --pid`: a health check that fits whatever is served.
 
 use super::home::Home;
-use super::served::{Served, free_port};
+use super::served::{ServerProcess, free_port};
 
 const KEYS: &str = "default  text:sixteen-bytes-and-more  dialects=countersign/1,raw,hex\n\
                     python   text:other-sixteen-bytes  dialects=multiprocessing\n";
@@ -66,7 +66,7 @@ fn every_listener_of_a_configuration_is_pinged() {
                 [[listener]]\nname = \"c\"\nbind = \"unix:c\"\ndialect = \"raw\"\n";
     let file = home.write("served.toml", text).display().to_string();
     let serve = home.command(&format!("serve --config {file}"));
-    let server = Served::started({ serve }.spawn().unwrap(), 3);
+    let server = ServerProcess::started({ serve }.spawn().unwrap(), 3);
     let lines = [
         format!("ping --config {file}"),
         format!("COUNTERSIGN_CONFIG={file} ping"),
@@ -94,7 +94,7 @@ fn a_proxy_is_pinged_as_far_as_its_other_end() {
     let proxy = |role: &str, listen: u16, to: u16| {
         let line =
             format!("proxy --role {role} --listen 127.0.0.1:{listen} --target 127.0.0.1:{to}");
-        Served::started(home.command(&line).spawn().unwrap(), 1)
+        ServerProcess::started(home.command(&line).spawn().unwrap(), 1)
     };
     let server = proxy("server", far, 9);
     let ran = home.run(&format!("ping --pid {}", server.id()), "");
@@ -112,7 +112,7 @@ fn options_that_would_do_nothing_are_refused_beside_a_configuration() {
     let text = "keys = \".config/countersign/keys\"\nbind = \"unix:a\"\ndialect = \"raw\"\n";
     let file = home.write("served.toml", text).display().to_string();
     let serve = home.command(&format!("serve --config {file}"));
-    let server = Served::started({ serve }.spawn().unwrap(), 1);
+    let server = ServerProcess::started({ serve }.spawn().unwrap(), 1);
     let process = format!("--pid {}", server.id());
     let config = format!("--config {file}");
     for (source, name) in [(&process, "--pid"), (&config, "--config")] {

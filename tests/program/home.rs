@@ -12,6 +12,7 @@ use std::time::Duration;
 
 pub(crate) use crate::progress::PATIENCE;
 use crate::progress::Progress;
+pub(crate) use crate::skip::skip;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 
@@ -187,11 +188,13 @@ pub(crate) fn mode(path: impl AsRef<Path>) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Says that a test can't be run here, and why.
-///
-/// Written to the descriptor itself: what a macro prints is kept from sight.
-pub(crate) fn skip(reason: &str) {
-    let name = thread::current().name().unwrap_or("?").to_owned();
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "SKIP  {name}: {reason}").unwrap();
+/// A process that is killed when the test is over, however that ends.
+pub(crate) struct KillOnDrop(pub(crate) Child);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::admin::{get, wait_until};
 use super::home::Home;
-use super::served::{Lines, Served, ask};
+use super::served::{Lines, ServerProcess, ask};
 
 const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=raw\n";
 
 /// Offers a proof that is wrong, and waits until the server has hung up. Returns our address.
-pub(crate) fn offend(server: &Served) -> String {
+pub(crate) fn offend(server: &ServerProcess) -> String {
     let mut peer = server.dial();
     peer.read_exact(&mut [0; 32]).unwrap();
     // 32 bytes that no log may show.
@@ -144,7 +144,7 @@ fn the_level_says_which_lines_are_written() {
 }
 
 /// Every way of going away that a prober has, and some that nobody should have.
-fn go_away(server: &Served) {
+fn go_away(server: &ServerProcess) {
     let reset = |peer: &TcpStream| {
         socket2::SockRef::from(peer).set_linger(Some(Duration::ZERO)).unwrap();
     };
@@ -228,11 +228,11 @@ fn the_log_calls_an_end_what_the_metrics_call_it_in_every_dialect() {
 }
 
 /// A server whose stderr is a pipe, and the end that nobody reads.
-fn unread_log(home: &Home) -> (Served, PipeReader) {
+fn unread_log(home: &Home) -> (ServerProcess, PipeReader) {
     let mut command = home.command("serve --dialect open --service echo --log-level debug");
     let (unread, writer) = std::io::pipe().unwrap();
     command.args(["--bind", "127.0.0.1:0"]).stderr(writer);
-    (Served::started(command.spawn().unwrap(), 1), unread)
+    (ServerProcess::started(command.spawn().unwrap(), 1), unread)
 }
 
 #[test]

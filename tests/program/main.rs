@@ -39,6 +39,8 @@ mod ring;
 mod secrets;
 mod served;
 mod signals;
+#[path = "../common/skip.rs"]
+mod skip;
 mod status;
 mod stock;
 mod systemd;

@@ -7,9 +7,9 @@ use std::os::unix::net::UnixListener;
 use serde_json::Value;
 
 use super::home::{Home, skip};
-use super::served::Served;
+use super::served::ServerProcess;
 
-fn served(home: &Home) -> Served {
+fn served(home: &Home) -> ServerProcess {
     home.serve("serve --service echo --dialect open")
 }
 
@@ -54,6 +54,24 @@ fn a_report_replaces_the_last_one_when_there_is_a_report() {
     home.run(&load, "").printed("");
     let report: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(report["summary"]["answered"], 5);
+}
+
+#[test]
+fn a_report_has_the_form_that_was_asked_for_and_thresholds_set_the_exit_code() {
+    let home = Home::new();
+    let server = served(&home);
+    let load = |options: &str| {
+        let address = server.address();
+        home.run(&format!("load {address} --dialect open -n 500 {options}"), "")
+    };
+    let text = load("");
+    assert_eq!((text.code, &text.err[..]), (Some(0), ""), "no bar in a pipe");
+    for part in ["Success rate: 100.00%", "Answered:     500", "Percentiles:", "99.99%"] {
+        assert!(text.out.contains(part), "{part} is missing in\n{}", text.out);
+    }
+    assert_eq!(load("--output csv").out.lines().count(), 2);
+    load("--output quiet --fail-if errors>0").printed("");
+    load("--output quiet --fail-if max>0ms").failed(1, &["max>0ms holds"]);
 }
 
 #[test]

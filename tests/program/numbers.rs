@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 
 use super::home::Home;
-use super::served::{Served, ask, dial};
+use super::served::{ServerProcess, ask, dial};
 
 /// What help calls a number.
 const NAMES: [&str; 5] = ["TIME", "N", "SIZE", "RATE", "DEPTH"];
@@ -140,7 +140,7 @@ fn the_longest_times_end_no_server_when_they_are_read_again() {
     let plain = "dialect = \"open\"\nservice = \"echo\"\nbind = \"127.0.0.1:0\"\n";
     let file = home.write("garden.toml", plain);
     let line = format!("serve --config {} --admin 127.0.0.1:0", file.display());
-    let server = Served::started(home.command(&line).spawn().unwrap(), 1);
+    let server = ServerProcess::started(home.command(&line).spawn().unwrap(), 1);
     let admin = server.admin();
     home.write(
         "garden.toml",
@@ -175,7 +175,7 @@ fn a_server_that_begins_with_the_greatest_numbers_serves() {
     );
     let file = home.write("garden.toml", text);
     let child = home.command(&format!("serve --config {}", file.display())).spawn().unwrap();
-    let server = Served::started(child, 1);
+    let server = ServerProcess::started(child, 1);
     let peer = dial(server.address());
     assert_eq!(ask(&peer, "a"), "a\n");
     peer.shutdown(std::net::Shutdown::Write).unwrap();

@@ -32,7 +32,7 @@ fn several_addresses_in_the_environment_are_several_binds() {
     let home = Home::new();
     let mut command = home.command("serve --dialect open");
     let child = command.env("COUNTERSIGN_BIND", "127.0.0.1:0,127.0.0.1:0").spawn().unwrap();
-    let server = super::served::Served::started(child, 2);
+    let server = super::served::ServerProcess::started(child, 2);
     assert_eq!(server.addresses.len(), 2);
     assert_eq!(server.stop().code, Some(0));
 }

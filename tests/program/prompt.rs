@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use super::home::{Home, PATIENCE, PROGRAM, skip};
-use super::served::{Served, signal};
+use super::served::{ServerProcess, signal};
 
 /// A client on a terminal of its own, which util-linux's script(1) makes.
 struct Terminal {
@@ -18,7 +18,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn open(home: &Home, server: &Served, options: &str) -> Option<Self> {
+    fn open(home: &Home, server: &ServerProcess, options: &str) -> Option<Self> {
         Self::at(home, server.address(), options)
     }
 

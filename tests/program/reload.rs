@@ -8,13 +8,13 @@ use countersign::{Client, Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
 
 use super::admin::{get, wait_until};
 use super::home::{Home, finish};
-use super::served::{Served, ask};
+use super::served::{ServerProcess, ask};
 
 const ONE: &str = "one  text:sixteen-bytes-and-more  dialects=raw,countersign/1\n";
 const TWO: &str = "two  text:another-sixteen-bytes  dialects=raw,countersign/1\n";
 
 /// Whether the key of a file is let in.
-fn is_let_in(home: &Home, server: &Served, keys: &str) -> bool {
+fn is_let_in(home: &Home, server: &ServerProcess, keys: &str) -> bool {
     let line = format!("connect {} --keys {}", server.address(), home.path(keys).display());
     let ran = home.run(&line, "a\n");
     assert!(matches!(ran.code, Some(0 | 77)), "{ran:?}");
@@ -78,7 +78,7 @@ fn client(dialect: Dialect, id: &str, secret: &[u8]) -> Protocol {
 }
 
 /// A server with a listener for each dialect, and the dialects in which clients come there.
-fn server_of_all_dialects(home: &Home, options: &str) -> (Served, Vec<Dialect>) {
+fn server_of_all_dialects(home: &Home, options: &str) -> (ServerProcess, Vec<Dialect>) {
     let dialects = [
         ("countersign/1", Dialect::Countersign),
         ("countersign/1+raw", Dialect::Countersign),
@@ -99,7 +99,7 @@ fn server_of_all_dialects(home: &Home, options: &str) -> (Served, Vec<Dialect>) 
         }
     }
     let line = format!("serve --config {}", home.write("garden.toml", text).display());
-    let server = Served::started(home.command(&line).spawn().unwrap(), dialects.len());
+    let server = ServerProcess::started(home.command(&line).spawn().unwrap(), dialects.len());
     (server, dialects.map(|(_, dialect)| dialect).into())
 }
 
@@ -112,7 +112,7 @@ fn ring(changed: &str, python: &str) -> String {
 }
 
 /// Takes what the file of keys says now.
-fn reload(home: &Home, server: &Served, ring: &str) {
+fn reload(home: &Home, server: &ServerProcess, ring: &str) {
     home.write("ring", ring);
     server.signal("HUP");
     server.err.with("INFO  reloaded");
@@ -240,7 +240,7 @@ fn what_is_wrong_changes_nothing_and_is_said() {
     };
     home.write("keys", ONE);
     let line = format!("serve --config {}", config("").display());
-    let server = Served::started(home.command(&line).spawn().unwrap(), 1);
+    let server = ServerProcess::started(home.command(&line).spawn().unwrap(), 1);
     let cases = [
         ("garden.toml", "idle-timout = 1", "garden.toml:4: unknown key \"idle-timout\""),
         ("garden.toml", "idle-timeout = \"soon\"", "garden.toml:4: idle-timeout: invalid value"),
@@ -292,7 +292,7 @@ fn limits_hold_for_newcomers_after_a_reload() {
         home.write("garden.toml", text)
     };
     let line = format!("serve --config {}", config("log-level = \"debug\"").display());
-    let server = Served::started(home.command(&line).spawn().unwrap(), 1);
+    let server = ServerProcess::started(home.command(&line).spawn().unwrap(), 1);
     config("idle-timeout = \"50ms\"\nlog-level = \"debug\"");
     server.signal("HUP");
     server.err.with("INFO  reloaded");
@@ -310,7 +310,7 @@ fn who_may_connect_is_read_again_and_by_which_balancer_is_not() {
         home.write("garden.toml", text)
     };
     let line = format!("serve --config {} --workers 2", config("").display());
-    let server = Served::started(home.command(&line).spawn().unwrap(), 1);
+    let server = ServerProcess::started(home.command(&line).spawn().unwrap(), 1);
     assert!(is_let_in(&home, &server, "one"));
     let connect = format!("connect {}", server.address());
     config("deny = \"127.0.0.0/8\"");
@@ -335,7 +335,7 @@ fn a_status_has_a_line_for_the_process_and_one_for_each_listener() {
                 name = \"open\"\nbind = \"127.0.0.1:0\"\ndialect = \"open\"\nservice = \"echo\"";
     let file = home.write("garden.toml", text);
     let line = format!("serve --config {}", file.display());
-    let server = Served::started(home.command(&line).spawn().unwrap(), 2);
+    let server = ServerProcess::started(home.command(&line).spawn().unwrap(), 2);
     let peer = super::served::dial(&server.addresses[1]);
     assert_eq!(ask(&peer, "a"), "a\n");
     server.signal("USR1");

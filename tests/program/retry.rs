@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::home::Home;
-use super::served::Served;
+use super::served::ServerProcess;
 
 const AGAIN: &str = "; retrying in ";
 
@@ -69,7 +69,7 @@ struct Wire {
 }
 
 impl Wire {
-    fn to(server: &Served) -> Self {
+    fn to(server: &ServerProcess) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let cut = Arc::new(AtomicBool::new(false));

@@ -10,7 +10,7 @@ use std::thread;
 use super::home::{Home, PATIENCE, Ran};
 
 /// A server that runs until it is told to stop, or until the test is over.
-pub(crate) struct Served {
+pub(crate) struct ServerProcess {
     child: Child,
     pub(crate) out: Lines,
     pub(crate) err: Lines,
@@ -21,17 +21,17 @@ pub(crate) struct Served {
 impl Home {
     /// Starts a server, on a free port unless the line says where.
     #[track_caller]
-    pub(crate) fn serve(&self, line: &str) -> Served {
+    pub(crate) fn serve(&self, line: &str) -> ServerProcess {
         let mut command = self.command(line);
         if !line.to_ascii_lowercase().contains("bind") {
             command.arg("--bind").arg("127.0.0.1:0");
         }
         let child = command.spawn().unwrap();
-        Served::started(child, line.matches("--bind").count().max(1))
+        ServerProcess::started(child, line.matches("--bind").count().max(1))
     }
 }
 
-impl Served {
+impl ServerProcess {
     /// Waits until the server has said where it listens, so many times.
     #[track_caller]
     pub(crate) fn started(mut child: Child, binds: usize) -> Self {
@@ -105,7 +105,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();

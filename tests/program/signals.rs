@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::home::Home;
-use super::served::{Served, ask, dial};
+use super::served::{ServerProcess, ask, dial};
 
 #[test]
 fn what_has_arrived_is_answered_before_the_end() {
@@ -46,7 +46,7 @@ fn a_peer_that_waits_is_let_go_and_the_server_ends() {
 }
 
 /// A peer that asks for much and takes nothing, until the server has stopped to read from it.
-fn blocked_peer(server: &Served) -> TcpStream {
+fn blocked_peer(server: &ServerProcess) -> TcpStream {
     let mut peer = server.dial();
     peer.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     let text = "message\n".repeat(8 << 10);

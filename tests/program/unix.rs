@@ -6,11 +6,11 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use super::home::{Home, finish, mode, skip};
-use super::served::Served;
+use super::served::ServerProcess;
 use super::stock::shell;
 
 /// A server at a socket in a home of its own, and what it is called by.
-fn serve(home: &Home, options: &str) -> (Served, String) {
+fn serve(home: &Home, options: &str) -> (ServerProcess, String) {
     let address = format!("unix:{}", home.path("s").display());
     let server = home.serve(&format!("serve --service echo --bind {address} {options}"));
     (server, address)
@@ -39,7 +39,7 @@ fn a_path_with_blanks_is_shown_as_a_shell_takes_it() {
     let home = Home::new();
     let mut command = home.command("serve --service echo --dialect open --bind");
     command.arg(format!("unix:{}", home.path("a b").display()));
-    let server = Served::started(command.spawn().unwrap(), 1);
+    let server = ServerProcess::started(command.spawn().unwrap(), 1);
     let line = server.err.with("  connect  ");
     let line = line.trim_start().strip_prefix("connect ").unwrap();
     assert_eq!(shell(&home, &format!("echo a | {line}")), "a\n");

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use super::home::{Home, PROGRAM, skip};
-use super::served::Served;
+use super::served::ServerProcess;
 
 /// A host of our own with a loopback interface, whose packets can be dropped.
 struct Host(String);
@@ -65,7 +65,7 @@ fn a_peer_that_vanishes_is_given_up_at_the_deadline() {
     home.prepare(&mut command);
     command.args(["serve", "--bind", "127.0.0.1:0", "--dialect", "open", "--service", "echo"]);
     command.args(["--idle-timeout", "1s", "--write-timeout", "2s", "--log-level", "debug"]);
-    let server = Served::started(command.spawn().unwrap(), 1);
+    let server = ServerProcess::started(command.spawn().unwrap(), 1);
     // One says nothing more; the other has said much, and takes nothing of the replies.
     let much = "s.setblocking(False)\ntry:\n while 1: s.send(b'x'*999+b'\\n')\n\
                 except BlockingIOError: pass";
@@ -119,7 +119,7 @@ fn the_system_is_told_when_to_look_for_those_who_vanish() {
         command.args(["-D", "-f", "-e", "trace=setsockopt", "-o"]).arg(&trace).arg(PROGRAM);
         command.args(["serve", "--bind", "127.0.0.1:0", "--dialect", "open"]);
         let child = command.args(options.split_whitespace()).spawn().unwrap();
-        assert_eq!(Served::started(child, 1).stop().code, Some(0));
+        assert_eq!(ServerProcess::started(child, 1).stop().code, Some(0));
         let asked = std::fs::read_to_string(&trace).unwrap();
         for said in said {
             assert!(asked.contains(said), "{options}: {said}: {asked}");

@@ -6,14 +6,15 @@ use countersign::{
     Access, CloseReason, Dialect, Limits, ListenerConfig, Protocol, Refusal, Server,
 };
 
-use crate::common::{Client, PATIENCE, Running, bracket, id_of, speaking, turn_until};
+use crate::common::{Client, PATIENCE, bracket, id_of, speaking, turn_until};
+use crate::server_thread::ServerThread;
 use crate::unix_files::Folder;
 
 fn access(allow: &str, deny: &str) -> Access {
     Access { allow: allow.parse().unwrap(), deny: deny.parse().unwrap() }
 }
 
-fn denied(server: &Running) -> u64 {
+fn denied(server: &ServerThread) -> u64 {
     server.counted().closed(CloseReason::Refused(Refusal::Denied))
 }
 
@@ -23,7 +24,7 @@ fn who_may_not_connect_hears_nothing_and_all_others_are_served() {
     let list = access("127.0.0.0/29", "127.0.0.3");
     let listener =
         ListenerConfig::new(protocol.clone()).with_access(list).bind("127.0.0.1:0").unwrap();
-    let server = Running::start_at(listener, bracket);
+    let server = ServerThread::start_at(listener, bracket);
     for (host, may) in [(1, true), (3, false), (7, true), (8, false), (2, true)] {
         let mut client = Client::connect_from(host, server.address);
         if may {
@@ -44,7 +45,7 @@ fn who_may_not_connect_costs_no_visitor_its_place() {
     let limits = Limits { unauthenticated: 1, ..Limits::default() };
     let listener = ListenerConfig::new(speaking(Dialect::Raw)).with_limits(limits);
     let listener = listener.with_access(access("", "127.0.0.2")).bind("127.0.0.1:0").unwrap();
-    let server = Running::start_at(listener, bracket);
+    let server = ServerThread::start_at(listener, bracket);
     let mut visitor = Client::connect(server.address);
     assert_eq!(visitor.hears_within(PATIENCE), Some(true));
     // While the server is full, nobody is accepted before the visitor has had its time.
@@ -60,7 +61,7 @@ fn those_of_unix_sockets_have_a_word_of_their_own() {
     let path = format!("unix:{}", folder.path("socket").display());
     let listener = ListenerConfig::new(Protocol::open()).with_access(access("unix", ""));
     let listener = listener.bind("127.0.0.1:0").unwrap().bind(path.as_str()).unwrap();
-    let server = Running::start_at(listener, bracket);
+    let server = ServerThread::start_at(listener, bracket);
     assert_eq!(Client::connect(server.address).hear_all().0, b"");
     let mut local = Client::connect_unix(folder.path("socket"));
     local.say(b"in\n");

@@ -10,7 +10,8 @@ use countersign::{
     Reply, Server, Service,
 };
 
-use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, now, speaking, turn_until};
+use crate::common::{CHALLENGE, Client, PATIENCE, bracket, now, speaking, turn_until};
+use crate::server_thread::ServerThread;
 use crate::unix_files::Folder;
 
 const A_MOMENT: Duration = Duration::from_millis(50);
@@ -71,7 +72,7 @@ fn closed(counters: &Counters, why: Refusal) -> u64 {
 
 #[test]
 fn the_peers_address_is_the_one_that_the_header_names() {
-    let server = Running::start_at(behind(Protocol::open(), Limits::default()), Whence);
+    let server = ServerThread::start_at(behind(Protocol::open(), Limits::default()), Whence);
     let six = b"PROXY TCP6 2001:db8::7 2001:db8::1 4200 9527\r\n".to_vec();
     let fields = [&addresses(7)[..], &[0xe0, 0, 2, 1, 2]].concat();
     let mut ipv6 = vec![0; 36];
@@ -105,7 +106,7 @@ fn the_peers_address_is_the_one_that_the_header_names() {
 fn nothing_is_said_before_the_header_is_whole() {
     for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Open] {
         let protocol = speaking(dialect);
-        let server = Running::start_at(behind(protocol.clone(), Limits::default()), Greeter);
+        let server = ServerThread::start_at(behind(protocol.clone(), Limits::default()), Greeter);
         for header in [line(7), binary(0x21, 0x11, &addresses(7)), binary(0x20, 0, &[])] {
             let (last, front) = header.split_last().unwrap();
             let mut client = Client::connect(server.address);
@@ -134,7 +135,7 @@ impl Service for Greeter {
 #[test]
 fn only_balancers_may_connect() {
     let protocol = speaking(Dialect::Raw);
-    let server = Running::start_at(behind(protocol, Limits::default()), bracket);
+    let server = ServerThread::start_at(behind(protocol, Limits::default()), bracket);
     let mut stranger = Client::connect_from(3, server.address);
     stranger.try_to_say(&line(7));
     assert_eq!(stranger.hear_all().0, b"");
@@ -148,7 +149,7 @@ fn a_balancer_may_come_by_a_unix_socket() {
     let path = format!("unix:{}", folder.path("socket").display());
     let listener = ListenerConfig::new(Protocol::open()).with_proxies("unix".parse().unwrap());
     let listener = listener.bind("127.0.0.1:0").unwrap().bind(path.as_str()).unwrap();
-    let server = Running::start_at(listener, Whence);
+    let server = ServerThread::start_at(listener, Whence);
     let mut client = Client::connect_unix(folder.path("socket"));
     client.say(&[&line(7)[..], b"whence?\n"].concat());
     client.expect(b"192.0.2.7:4200\n");
@@ -161,7 +162,7 @@ fn the_list_of_those_who_may_connect_is_about_clients() {
     let deny = "192.0.2.8,127.0.0.2".parse().unwrap();
     let access = Access { deny, ..Access::default() };
     let server = behind(protocol.clone(), Limits::default()).with_access(access);
-    let server = Running::start_at(server, bracket);
+    let server = ServerThread::start_at(server, bracket);
     assert_eq!(call(8, server.address).hear_all().0, b"");
     call(7, server.address).prove(&protocol);
     // Where the balancer itself is the client, it is about the balancer.
@@ -177,7 +178,7 @@ fn the_list_of_those_who_may_connect_is_about_clients() {
 #[test]
 fn what_is_no_header_ends_the_connection_without_a_word() {
     for dialect in [Dialect::Countersign, Dialect::Raw, Dialect::Open] {
-        let server = Running::start_at(behind(speaking(dialect), Limits::default()), Greeter);
+        let server = ServerThread::start_at(behind(speaking(dialect), Limits::default()), Greeter);
         let no_headers: [&[u8]; 5] = [
             b"GET / HTTP/1.1\r\n",
             b"\x9ecsgn/1\n",
@@ -197,7 +198,7 @@ fn what_is_no_header_ends_the_connection_without_a_word() {
 #[test]
 fn the_time_for_the_handshake_begins_with_the_accept_and_no_byte_moves_it() {
     let limits = Limits { handshake_timeout: Duration::from_secs(3), ..Limits::default() };
-    let server = Running::start_at(behind(speaking(Dialect::Raw), limits), bracket);
+    let server = ServerThread::start_at(behind(speaking(Dialect::Raw), limits), bracket);
     let mut silent = Client::connect(server.address);
     let mut dripping = Client::connect(server.address);
     let mut located = Client::connect(server.address);
@@ -219,7 +220,7 @@ fn the_time_for_the_handshake_begins_with_the_accept_and_no_byte_moves_it() {
 #[test]
 fn a_client_that_comes_too_often_finds_no_room_and_others_of_the_same_balancer_do() {
     let limits = Limits { unauthenticated_per_address: 2, ..Limits::default() };
-    let server = Running::start_at(behind(speaking(Dialect::Raw), limits), bracket);
+    let server = ServerThread::start_at(behind(speaking(Dialect::Raw), limits), bracket);
     let mut first = [(); 2].map(|()| call(7, server.address));
     for client in &mut first {
         client.hear(CHALLENGE);
@@ -240,7 +241,7 @@ fn those_who_have_not_said_who_they_are_share_the_limit_for_all() {
         ..Limits::default()
     };
     let protocol = speaking(Dialect::Raw);
-    let server = Running::start_at(behind(protocol.clone(), limits), bracket);
+    let server = ServerThread::start_at(behind(protocol.clone(), limits), bracket);
     let mut silent = [(); 3].map(|()| Client::connect(server.address));
     let mut honest = call(7, server.address);
     honest.prove(&protocol);
@@ -267,7 +268,7 @@ fn who_guesses_is_delayed_and_refused_and_others_of_the_same_balancer_are_not() 
         ..Limits::default()
     };
     let protocol = speaking(Dialect::Raw);
-    let server = Running::start_at(behind(protocol.clone(), limits), bracket);
+    let server = ServerThread::start_at(behind(protocol.clone(), limits), bracket);
     fail(7, server.address);
     let began = now();
     let mut delayed = call(7, server.address);
@@ -297,7 +298,7 @@ fn a_server_that_stops_waits_for_no_header_and_for_nobodys_delay() {
         drain_timeout: LONG,
         ..Limits::default()
     };
-    let server = Running::start_at(behind(speaking(Dialect::Raw), limits), bracket);
+    let server = ServerThread::start_at(behind(speaking(Dialect::Raw), limits), bracket);
     fail(7, server.address);
     let mut delayed = call(7, server.address);
     let mut silent = Client::connect(server.address);
@@ -342,7 +343,7 @@ fn unfinished_headers_are_held_within_their_limit() {
 
 #[test]
 fn where_nobody_is_a_balancer_a_header_is_a_strangers() {
-    let server = Running::start(speaking(Dialect::Countersign), Limits::default(), bracket);
+    let server = ServerThread::start(speaking(Dialect::Countersign), Limits::default(), bracket);
     for header in [line(7), binary(0x21, 0x11, &addresses(7))] {
         let mut client = Client::connect(server.address);
         client.say(&header);

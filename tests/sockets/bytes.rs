@@ -6,7 +6,8 @@ use countersign::services::Echo;
 use countersign::{CloseReason, Dialect, Exchange, Framing, Limits, Protocol, Refusal};
 use socket2::SockRef;
 
-use crate::common::{Client, End, IN_LINES, Running, bracket, speaking};
+use crate::common::{Client, End, IN_LINES, bracket, speaking};
+use crate::server_thread::ServerThread;
 use crate::style::Style;
 
 /// Messages that trip up whoever takes bytes for text.
@@ -33,7 +34,7 @@ fn any_bytes_come_back_in_every_dialect_framing_and_cut() {
     for dialect in IN_LINES {
         for style in Style::ALL {
             let protocol = speaking(dialect).with_framing(style.framing());
-            let server = Running::start(protocol.clone(), Limits::default(), bracket);
+            let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
             let messages: Vec<_> = awkward().into_iter().filter(|m| style.can_hold(m)).collect();
             let said: Vec<u8> = messages.iter().flat_map(|m| style.frame(m)).collect();
             let expected: Vec<u8> = messages.iter().flat_map(|m| style.reply(m)).collect();
@@ -63,7 +64,7 @@ fn any_bytes_come_back_in_every_dialect_framing_and_cut() {
 fn chunks_come_back_in_every_dialect_that_has_them() {
     for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Open] {
         let protocol = speaking(dialect).with_framing(Framing::Chunks);
-        let server = Running::start(protocol.clone(), Limits::default(), Echo);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
         let mut client = Client::connect(server.address);
         let said = awkward().concat();
         let opening = [&client.proof(&protocol), &said[..5000]].concat();
@@ -82,7 +83,7 @@ fn chunks_come_back_in_every_dialect_that_has_them() {
 #[test]
 fn a_chunk_has_at_most_1024_bytes() {
     let protocol = Protocol::open().with_framing(Framing::Chunks);
-    let server = Running::start(protocol, Limits::default(), bracket);
+    let server = ServerThread::start(protocol, Limits::default(), bracket);
     let mut client = Client::connect(server.address);
     client.say(&[b'x'; 4096]);
     client.finish();
@@ -98,7 +99,7 @@ fn a_message_of_max_bytes_is_answered_and_a_longer_one_ends_the_connection() {
         for max in [4, 1000, 65_536] {
             let protocol = Protocol::open().with_framing(style.framing()).with_message_max(max);
             let limits = Limits { reply_max: max + 100, ..Limits::default() };
-            let server = Running::start(protocol, limits, bracket);
+            let server = ServerThread::start(protocol, limits, bracket);
             for length in [max - 1, max, max + 1] {
                 let message = vec![b'x'; length];
                 let mut said = style.frame(b"1st");
@@ -128,7 +129,8 @@ fn a_message_of_max_bytes_is_answered_and_a_longer_one_ends_the_connection() {
 
 #[test]
 fn a_last_line_without_terminator_obeys_the_limit_too() {
-    let server = Running::start(Protocol::open().with_message_max(4), Limits::default(), bracket);
+    let server =
+        ServerThread::start(Protocol::open().with_message_max(4), Limits::default(), bracket);
     let cases: [(&[u8], &[u8]); 5] = [
         (b"abc", b"[abc]"),
         (b"abcd", b"[abcd]"),
@@ -148,7 +150,7 @@ fn a_last_line_without_terminator_obeys_the_limit_too() {
 #[test]
 fn lengths_that_no_message_can_have_are_refused() {
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(1000);
-    let server = Running::start(protocol, Limits::default(), bracket);
+    let server = ServerThread::start(protocol, Limits::default(), bracket);
     let long = |length: u64| [&[0xff; 4], &length.to_be_bytes()[..]].concat();
     let cases: [(Vec<u8>, Refusal); 6] = [
         (vec![0xff, 0xff, 0xff, 0xfe], Refusal::BadLength),
@@ -173,7 +175,7 @@ fn lengths_that_no_message_can_have_are_refused() {
 fn what_was_sent_before_the_end_is_answered() {
     for dialect in IN_LINES {
         let protocol = speaking(dialect);
-        let server = Running::start(protocol.clone(), Limits::default(), bracket);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
         let cases: [(&[u8], &[u8]); 6] = [
             (b"", b""),
             (b"a", b"[a]"),
@@ -196,7 +198,7 @@ fn what_was_sent_before_the_end_is_answered() {
 #[test]
 fn a_length_frame_that_is_cut_by_the_end_is_no_message() {
     let protocol = Protocol::open().with_framing(Framing::Length);
-    let server = Running::start(protocol, Limits::default(), bracket);
+    let server = ServerThread::start(protocol, Limits::default(), bracket);
     let frames = [Style::Length.frame(b"whole"), Style::LongLength.frame(b"cut")].concat();
     for cut in 9..=frames.len() {
         let mut client = Client::connect(server.address);
@@ -215,7 +217,7 @@ fn a_length_frame_that_is_cut_by_the_end_is_no_message() {
 fn once_is_one_message_and_its_reply() {
     for dialect in IN_LINES {
         let protocol = speaking(dialect).with_exchange(Exchange::Once);
-        let server = Running::start(protocol.clone(), Limits::default(), bracket);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
         for (said, expected) in [("a\n", "[a]\n"), ("a\nb\n", "[a]\n"), ("a\nb", "[a]\n")] {
             let mut client = Client::connect(server.address);
             let opening = [&client.proof(&protocol), said.as_bytes()].concat();
@@ -231,7 +233,7 @@ fn once_is_one_message_and_its_reply() {
 #[test]
 fn once_may_be_a_line_that_the_end_of_the_stream_ends() {
     let protocol = Protocol::open().with_exchange(Exchange::Once);
-    let server = Running::start(protocol, Limits::default(), bracket);
+    let server = ServerThread::start(protocol, Limits::default(), bracket);
     let mut client = Client::connect(server.address);
     client.say(b"a");
     client.finish();
@@ -242,7 +244,7 @@ fn once_may_be_a_line_that_the_end_of_the_stream_ends() {
 fn verify_only_ends_after_the_proof_and_hears_no_message() {
     for dialect in [Dialect::Raw, Dialect::Hex] {
         let protocol = speaking(dialect).with_exchange(Exchange::VerifyOnly);
-        let server = Running::start(protocol.clone(), Limits::default(), bracket);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
         for said in ["", "a\n"] {
             let mut client = Client::connect(server.address);
             let opening = [&client.proof(&protocol), said.as_bytes()].concat();
@@ -260,7 +262,7 @@ fn verify_only_ends_after_the_proof_and_hears_no_message() {
 fn ten_thousand_messages_at_once_are_answered_in_order() {
     for style in Style::ALL {
         let protocol = speaking(Dialect::Raw).with_framing(style.framing());
-        let server = Running::start(protocol.clone(), Limits::default(), bracket);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
         let numbers = || (0..10_000).map(|number: u32| number.to_string().into_bytes());
         let said: Vec<u8> = numbers().flat_map(|number| style.frame(&number)).collect();
         let expected: Vec<u8> = numbers().flat_map(|number| style.reply(&number)).collect();
@@ -288,7 +290,7 @@ fn say_urgently(client: &Client, bytes: &[u8]) {
 fn an_urgent_byte_is_one_like_any_other() {
     for dialect in IN_LINES {
         let protocol = speaking(dialect);
-        let server = Running::start(protocol.clone(), Limits::default(), bracket);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
         let mut client = Client::connect(server.address);
         let proof = client.proof(&protocol);
         // The end of the proof, if the dialect has one.

@@ -8,9 +8,8 @@ use countersign::{
 };
 
 use crate::caller::{Caller, Heard, with_records};
-use crate::common::{
-    CHALLENGE, Client, End, Running, bracket, in_memory, other_end, ring, speaking,
-};
+use crate::common::{CHALLENGE, Client, End, bracket, in_memory, other_end, ring, speaking};
+use crate::server_thread::ServerThread;
 
 fn protocol() -> Protocol {
     with_records(speaking(Dialect::Countersign))
@@ -22,7 +21,7 @@ const BAD_CALL: &[u8] = b"\x9ecsgn/1\n\x01\x00\x00\x02\x01\x01";
 /// The bytes of a good one, with the key of these tests.
 const CALL: u64 = 75;
 
-fn refused(server: &Running, refusal: Refusal) -> u64 {
+fn refused(server: &ServerThread, refusal: Refusal) -> u64 {
     server.until("closed", |counters| counters.open() == 0).closed(CloseReason::Refused(refusal))
 }
 
@@ -37,7 +36,7 @@ fn expect_refusal(client: &mut Client, code: u8) {
 #[test]
 fn a_listener_is_silent_until_it_is_called() {
     let wait = Limits { handshake_timeout: Duration::from_millis(300), ..Limits::default() };
-    let server = Running::start(protocol(), wait.clone(), bracket);
+    let server = ServerThread::start(protocol(), wait.clone(), bracket);
     let mut client = Client::connect(server.address);
     assert_eq!(client.hear_all().0, b"");
     let mut client = Client::connect(server.address);
@@ -45,7 +44,7 @@ fn a_listener_is_silent_until_it_is_called() {
     assert_eq!(client.hear_all().0, b"");
     assert_eq!(refused(&server, Refusal::HandshakeTimeout), 2);
     // Where raw is served beside it, the nonce comes at once.
-    let server = Running::start(protocol().with_raw(), wait, bracket);
+    let server = ServerThread::start(protocol().with_raw(), wait, bracket);
     let mut client = Client::connect(server.address);
     let nonce = client.hear(CHALLENGE);
     let mut other = Client::connect(server.address);
@@ -70,7 +69,7 @@ fn a_listener_is_silent_until_it_is_called() {
 fn who_falls_silent_behind_the_magic_is_told_that_it_took_too_long() {
     let wait = Duration::from_millis(300);
     let limits = Limits { handshake_timeout: wait, ..Limits::default() };
-    let server = Running::start(protocol(), limits, bracket);
+    let server = ServerThread::start(protocol(), limits, bracket);
     for length in [8, 9, 12, 13] {
         let mut client = Client::connect(server.address);
         client.say(&BAD_CALL[..length]);
@@ -93,7 +92,7 @@ fn who_falls_silent_behind_the_magic_is_told_that_it_took_too_long() {
 
 #[test]
 fn a_refusal_arrives_however_much_the_caller_goes_on_to_say() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     // In one piece with the call, and in drops behind it while the refusal is on its way.
     for behind in [0, 1, 3000] {
         let mut client = Client::connect(server.address);
@@ -121,7 +120,7 @@ fn a_refusal_arrives_however_much_the_caller_goes_on_to_say() {
 
 #[test]
 fn the_reason_is_told_and_the_key_is_none_of_it() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let stranger =
         with_records(Protocol::new(Dialect::Countersign, ring("another secret of some length")));
     let mut caller = Caller::call(server.address, &stranger);
@@ -140,7 +139,7 @@ fn the_reason_is_told_and_the_key_is_none_of_it() {
 
 #[test]
 fn a_stop_in_the_middle_of_a_handshake_is_told() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let mut silent = Client::connect(server.address);
     let mut foreign = Client::connect(server.address);
     foreign.say(&BAD_CALL[..5]);
@@ -194,7 +193,7 @@ fn an_evicted_caller_is_told_that_there_is_no_room() {
 #[test]
 fn a_server_does_not_call_itself() {
     let shared = protocol();
-    let server = Running::start(shared.clone(), Limits::default(), bracket);
+    let server = ServerThread::start(shared.clone(), Limits::default(), bracket);
     // The ring is the server's own, seed and all.
     server.counted();
     let error = countersign::Client::connect(server.address, shared).unwrap_err();

@@ -10,7 +10,8 @@ use std::thread;
 use countersign::CloseReason;
 use countersign::stats::Counters;
 
-use crate::common::{PATIENCE, Running};
+use crate::common::PATIENCE;
+use crate::server_thread::ServerThread;
 
 /// Says to a test that it is such a process.
 const MARK: &str = "COUNTERSIGN_TEST_CHILD";
@@ -46,7 +47,7 @@ pub(crate) fn can_run(tool: &str, words: &[&str], test: &str) -> bool {
 }
 
 /// Serves until the standard input ends; to be called by a test in a process of its own.
-pub(crate) fn serve(server: Running) {
+pub(crate) fn serve(server: ServerThread) {
     println!("\nlistening on {}", server.address);
     // The parent's end closes even if the parent is killed.
     io::stdin().read_to_end(&mut Vec::new()).unwrap();
@@ -67,13 +68,13 @@ pub(crate) fn serve(server: Running) {
 }
 
 /// A server in a process of its own.
-pub(crate) struct Served {
+pub(crate) struct ServingChild {
     pub(crate) address: SocketAddr,
     process: Child,
     lines: BufReader<ChildStdout>,
 }
 
-impl Served {
+impl ServingChild {
     pub(crate) fn start(before: &[String], test: &str) -> Self {
         let started = Self::try_start(before, test);
         started.unwrap_or_else(|| panic!("{before:?} has not begun to listen"))
@@ -115,7 +116,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServingChild {
     fn drop(&mut self) {
         // Its input ends, and so does it. A tool between us would leave it behind if it was killed.
         drop(self.process.stdin.take());

@@ -14,7 +14,8 @@ use countersign::{
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::common::{PATIENCE, Running, is_timeout, other_end, speaking};
+use crate::common::{PATIENCE, is_timeout, other_end, speaking};
+use crate::server_thread::ServerThread;
 
 const MOMENT: Duration = Duration::from_millis(100);
 const SHORT: Duration = Duration::from_millis(10);
@@ -63,7 +64,7 @@ fn every_address_of_a_name_is_tried() {
     let ((_queue, mute), absent) = (mute(), absent());
     for dialect in [Dialect::Open, Dialect::Raw, Dialect::Countersign] {
         let protocol = speaking(dialect);
-        let server = Running::start(protocol.clone(), Limits::default(), Echo);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
         let here = server.address;
         for addresses in [vec![absent, here], vec![mute, here], vec![mute, absent, here, mute]] {
             let mut client = Client::connect(Name(addresses), other_end(&protocol)).unwrap();
@@ -104,7 +105,7 @@ fn a_server_that_can_not_be_reached_is_told_from_one_that_does_not_answer() {
 
 #[test]
 fn no_number_makes_a_timeout_panic() {
-    let server = Running::start(Protocol::open(), Limits::default(), Echo);
+    let server = ServerThread::start(Protocol::open(), Limits::default(), Echo);
     for timeout in [Duration::MAX, Duration::from_secs(1 << 40)] {
         let mut client = Client::connect_within(server.address, Protocol::open(), timeout).unwrap();
         client.set_timeout(Some(timeout));
@@ -205,7 +206,7 @@ fn over_is_over() {
 
 #[test]
 fn behind_the_good_bye_nothing_is_sent_and_all_is_received() {
-    let server = Running::start(speaking(Dialect::Countersign), Limits::default(), Echo);
+    let server = ServerThread::start(speaking(Dialect::Countersign), Limits::default(), Echo);
     let protocol = other_end(&speaking(Dialect::Countersign));
     let mut client = Client::connect(server.address, protocol).unwrap();
     client.send(b"one").unwrap();
@@ -216,7 +217,7 @@ fn behind_the_good_bye_nothing_is_sent_and_all_is_received() {
         assert!(client.receive().unwrap().is_none(), "an end is no failure");
     }
     drop(client);
-    let discarding = Running::start(Protocol::open(), Limits::default(), Discard);
+    let discarding = ServerThread::start(Protocol::open(), Limits::default(), Discard);
     let mut client = Client::connect(discarding.address, Protocol::open()).unwrap();
     client.finish().unwrap();
     assert!(matches!(client.ask(b"two"), Err(ClientError::Over)));
@@ -227,7 +228,7 @@ fn without_waiting_many_messages_are_on_their_way_and_none_is_lost() {
     const MESSAGES: u32 = 100_000;
     for dialect in [Dialect::Open, Dialect::Raw, Dialect::Countersign] {
         let protocol = speaking(dialect);
-        let server = Running::start(protocol.clone(), Limits::default(), Echo);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
         let mut client = Client::connect(server.address, other_end(&protocol)).unwrap();
         client.set_nonblocking(true).unwrap();
         let (mut sent, mut received, mut most) = (0, 0, 0);
@@ -285,7 +286,7 @@ fn without_waiting_what_the_socket_refuses_stays_unsent() {
 fn a_call_that_waits_first_sends_what_was_left_unsent() {
     for dialect in [Dialect::Open, Dialect::Raw, Dialect::Countersign] {
         let protocol = speaking(dialect);
-        let server = Running::start(protocol.clone(), Limits::default(), Echo);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
         let mut client = Client::connect(server.address, other_end(&protocol)).unwrap();
         client.set_timeout(Some(PATIENCE));
         client.set_nonblocking(true).unwrap();

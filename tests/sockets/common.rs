@@ -1,19 +1,17 @@
-//! A server on a thread of its own, and a client that says exactly the bytes it is told to.
+//! A client that says exactly the bytes it is told to, and what else these tests share.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread::{self};
 use std::time::Duration;
 
-use countersign::stats::Counters;
 use countersign::testing::TestServer;
 use countersign::{
-    Address, BindError, Dialect, Handle, Key, KeyRing, KeyRingExt as _, Limits, Listener,
-    ListenerConfig, ListenerId, Protection, Protocol, Reply, Server, Service, Session,
+    BindError, Dialect, Key, KeyRing, KeyRingExt as _, Limits, Listener, ListenerId, Protection,
+    Protocol, Reply, Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -102,123 +100,6 @@ pub(crate) fn bracket(message: &[u8], reply: &mut Reply<'_>) {
     reply.push(b"[");
     reply.push(message);
     reply.message(b"]");
-}
-
-/// A server on a thread of its own, which ends with this.
-pub(crate) struct Running {
-    pub(crate) address: SocketAddr,
-    pub(crate) handle: Handle,
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// What the server's thread publishes after every turn.
-#[derive(Default)]
-struct Shared {
-    /// How many turns there were, and what was counted in them.
-    turns: Mutex<(u64, Counters)>,
-    changed: Condvar,
-}
-
-impl Running {
-    pub(crate) fn start<S>(protocol: Protocol, limits: Limits, service: S) -> Self
-    where
-        S: Service + Send + 'static,
-    {
-        Self::start_also_at(Vec::new(), protocol, limits, service)
-    }
-
-    /// One that listens at these addresses too.
-    pub(crate) fn start_also_at<S>(
-        addresses: Vec<Address>,
-        protocol: Protocol,
-        limits: Limits,
-        service: S,
-    ) -> Self
-    where
-        S: Service + Send + 'static,
-    {
-        let listener =
-            ListenerConfig::new(protocol).with_limits(limits).bind("127.0.0.1:0").unwrap();
-        let listener = addresses.iter().try_fold(listener, ListenerConfig::bind).unwrap();
-        Self::start_at(listener, service)
-    }
-
-    /// One with this listener, whose first address is one of IP.
-    pub(crate) fn start_at<S>(listener: ListenerConfig, service: S) -> Self
-    where
-        S: Service + Send + 'static,
-    {
-        let (started, starting) = mpsc::channel();
-        let shared = Arc::new(Shared::default());
-        let publisher = Arc::clone(&shared);
-        let thread = thread::spawn(move || {
-            let mut server = Server::new([listener], service).unwrap();
-            started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
-            while !server.is_finished() {
-                server.turn(None).unwrap();
-                let mut turns = publisher.turns.lock().unwrap();
-                *turns = (turns.0 + 1, server.counters());
-                publisher.changed.notify_all();
-            }
-        });
-        let (address, handle) = starting.recv_timeout(PATIENCE).unwrap();
-        Self { address, handle, shared, thread: Some(thread) }
-    }
-
-    /// Waits until the counters are so.
-    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&Counters) -> bool) -> Counters {
-        // The turn that is under way may have looked before the caller did what it did.
-        for _ in 0..2 {
-            let before = self.shared.turns.lock().unwrap().0;
-            self.handle.wake().unwrap();
-            self.wait("another turn", |(turns, _)| *turns > before);
-        }
-        self.wait(what, |(_, counters)| is_so(counters))
-    }
-
-    fn wait(&self, what: &str, is_so: impl Fn(&(u64, Counters)) -> bool) -> Counters {
-        let mut turns = self.shared.turns.lock().unwrap();
-        let mut progress = Progress::since(turns.1.clone());
-        let mut continues = true;
-        while !is_so(&turns) && continues {
-            (turns, _) = self.shared.changed.wait_timeout(turns, PATIENCE).unwrap();
-            continues = progress.continues(turns.1.clone());
-        }
-        let (came, counters) = (is_so(&turns), turns.1.clone());
-        // A thread that panics with the lock in its hand takes the server's down with it.
-        drop(turns);
-        assert!(came, "never {what}: {counters:?}");
-        counters
-    }
-
-    /// What is counted, with all that has happened until now.
-    pub(crate) fn counted(&self) -> Counters {
-        self.until("", |_| true)
-    }
-
-    /// Stops gracefully, and says what the server has done.
-    pub(crate) fn stop(mut self) -> Counters {
-        self.handle.drain().unwrap();
-        self.join();
-        self.shared.turns.lock().unwrap().1.clone()
-    }
-
-    fn join(&mut self) {
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(!matches!(ended, Some(Err(_))), "the server's thread has panicked");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let stopped = self.handle.stop();
-        // A test that has failed says so, and nothing else.
-        if !thread::panicking() {
-            stopped.unwrap();
-            self.join();
-        }
-    }
 }
 
 /// How a stream ended.

@@ -8,11 +8,12 @@ use std::time::Duration;
 use countersign::services::Echo;
 use countersign::{CloseReason, Dialect, Limits, ListenerConfig, Protocol, Refusal, Reply, Server};
 
-use crate::common::{CHALLENGE, Client, IN_LINES, PATIENCE, Running, bracket, speaking};
+use crate::common::{CHALLENGE, Client, IN_LINES, PATIENCE, bracket, speaking};
+use crate::server_thread::ServerThread;
 
 const A_MOMENT: Duration = Duration::from_millis(150);
 
-fn too_many(server: &Running) -> u64 {
+fn too_many(server: &ServerThread) -> u64 {
     server.counted().closed(CloseReason::Refused(Refusal::TooManyConnections))
 }
 
@@ -21,7 +22,7 @@ fn while_the_server_is_full_the_next_one_waits_and_is_then_served() {
     for dialect in IN_LINES {
         let protocol = speaking(dialect);
         let limits = Limits { connections: 2, ..Limits::default() };
-        let server = Running::start(protocol.clone(), limits, bracket);
+        let server = ServerThread::start(protocol.clone(), limits, bracket);
         let mut inside: Vec<Client> = (0..2)
             .map(|_| {
                 let mut client = Client::enter(server.address, &protocol);
@@ -56,7 +57,7 @@ fn the_honest_are_served_while_one_address_floods_and_the_flood_is_gone_at_the_d
         handshake_timeout: Duration::from_secs(1),
         ..Limits::default()
     };
-    let server = Running::start(protocol.clone(), limits, bracket);
+    let server = ServerThread::start(protocol.clone(), limits, bracket);
     let flood: Vec<Client> = (0..100)
         .map(|_| {
             let mut dripper = Client::connect(server.address);
@@ -89,7 +90,7 @@ fn a_flood_from_many_addresses_gives_way_to_the_honest() {
         handshake_timeout: Duration::from_secs(2),
         ..Limits::default()
     };
-    let server = Running::start(protocol.clone(), limits, bracket);
+    let server = ServerThread::start(protocol.clone(), limits, bracket);
     let _flood: Vec<Client> =
         (0..60).map(|number| Client::connect_from(10 + number % 30, server.address)).collect();
     let mut honest = Client::connect(server.address);
@@ -107,7 +108,7 @@ fn an_address_that_has_too_many_waiting_displaces_its_own() {
         handshake_timeout: Duration::from_secs(30),
         ..Limits::default()
     };
-    let server = Running::start(protocol.clone(), limits, bracket);
+    let server = ServerThread::start(protocol.clone(), limits, bracket);
     let mut waiting: Vec<Client> = (0..2).map(|_| Client::connect(server.address)).collect();
     waiting.iter_mut().for_each(|client| drop(client.hear(CHALLENGE)));
     // Nobody is displaced so early, so the third is turned away, without a challenge.
@@ -133,7 +134,7 @@ fn one_that_has_waited_long_gives_way_to_a_newcomer_from_its_address() {
         handshake_timeout: Duration::from_secs(5),
         ..Limits::default()
     };
-    let server = Running::start(speaking(Dialect::Raw), limits, bracket);
+    let server = ServerThread::start(speaking(Dialect::Raw), limits, bracket);
     let mut oldest = Client::connect(server.address);
     oldest.hear(CHALLENGE);
     let mut second = Client::connect(server.address);
@@ -183,7 +184,7 @@ fn a_firehose_gets_no_more_than_its_turn() {
 #[test]
 fn the_polite_are_served_beside_a_firehose() {
     let protocol = speaking(Dialect::Raw);
-    let server = Running::start(protocol.clone(), Limits::default(), Echo);
+    let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
     let mut drain = Client::enter(server.address, &protocol);
     let mut firehose = drain.twin();
     let enough = Arc::new(AtomicBool::new(false));
@@ -234,7 +235,7 @@ fn a_flood_at_one_listener_keeps_nobody_at_another_waiting() {
 #[test]
 fn a_burst_of_connections_is_served() {
     let protocol = speaking(Dialect::Raw);
-    let server = Running::start(protocol.clone(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
     let mut clients: Vec<Client> = (0..600).map(|_| Client::connect(server.address)).collect();
     clients.iter_mut().for_each(|client| client.prove(&protocol));
     clients.iter_mut().for_each(|client| client.say(b"a\n"));

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use countersign::{CloseReason, Dialect, KeyRing, Limits, Protocol, RingSecrets};
 
-use crate::child::{self, Served};
-use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, key, now, speaking};
+use crate::child::{self, ServingChild};
+use crate::common::{CHALLENGE, Client, PATIENCE, bracket, key, now, speaking};
+use crate::server_thread::ServerThread;
 
 const SERVE: &str = "faults::serve";
 
@@ -19,13 +20,13 @@ fn serve() {
         let ring = KeyRing::new(RingSecrets::new([9; 48]));
         let ring = ring.with(key("sixteen bytes or more")).unwrap();
         let protocol = Protocol::new(Dialect::Raw, ring);
-        child::serve(Running::start(protocol, Limits::default(), bracket));
+        child::serve(ServerThread::start(protocol, Limits::default(), bracket));
     }
 }
 
 /// A server whose calls fail as strace is told.
-fn injured(faults: &[&str], test: &str) -> Option<Served> {
-    injured_by(faults, test).map(|words| Served::start(&words, SERVE))
+fn injured(faults: &[&str], test: &str) -> Option<ServingChild> {
+    injured_by(faults, test).map(|words| ServingChild::start(&words, SERVE))
 }
 
 /// The words that have it so.
@@ -39,7 +40,7 @@ fn injured_by(faults: &[&str], test: &str) -> Option<Vec<String>> {
 }
 
 /// Comes in and has messages answered, so many times.
-fn converse(served: &Served, times: usize) {
+fn converse(served: &ServingChild, times: usize) {
     let protocol = speaking(Dialect::Raw);
     for time in 0..times {
         let mut client = Client::enter(served.address, &protocol);
@@ -92,7 +93,7 @@ fn without_randomness_there_is_no_challenge_and_the_server_lives() {
         let Some(words) = injured_by(&[&format!("getrandom:error=EIO:when={first}+")], NAME) else {
             return;
         };
-        let Some(served) = Served::try_start(&words, SERVE) else { continue };
+        let Some(served) = ServingChild::try_start(&words, SERVE) else { continue };
         let mut inside = Client::connect(served.address);
         if inside.hears_within(PATIENCE) == Some(true) {
             inside.hear(CHALLENGE - 1);
@@ -104,7 +105,7 @@ fn without_randomness_there_is_no_challenge_and_the_server_lives() {
 }
 
 /// Calls until there are no challenges any more, of which one call fetches 128.
-fn exhaust(served: Served, mut inside: Client) {
+fn exhaust(served: ServingChild, mut inside: Client) {
     let mut challenged = 0;
     for _ in 0..200 {
         let mut client = Client::connect(served.address);
@@ -168,7 +169,7 @@ fn without_descriptors_the_server_waits_quietly_and_then_serves_the_rest() {
     if !child::can_run("prlimit", &["--nofile=20:20", "true"], NAME) {
         return;
     }
-    let served = Served::start(&["prlimit".into(), "--nofile=20:20".into()], SERVE);
+    let served = ServingChild::start(&["prlimit".into(), "--nofile=20:20".into()], SERVE);
     let protocol = speaking(Dialect::Raw);
     let since = now();
     let mut clients: Vec<Client> = (0..40).map(|_| Client::connect(served.address)).collect();

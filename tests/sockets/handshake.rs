@@ -5,7 +5,8 @@ use std::time::Duration;
 use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Limits, Protocol, Refusal};
 
-use crate::common::{CHALLENGE, Client, End, Running, bracket, proof, ring, speaking};
+use crate::common::{CHALLENGE, Client, End, bracket, proof, ring, speaking};
+use crate::server_thread::ServerThread;
 
 const GUARDED: [Dialect; 2] = [Dialect::Raw, Dialect::Hex];
 
@@ -14,8 +15,8 @@ fn refused(counters: &Counters, refusal: Refusal) -> u64 {
 }
 
 /// A server for `protocol`, to be attacked.
-fn with_records(protocol: &Protocol) -> Running {
-    Running::start(protocol.clone(), Limits::default(), bracket)
+fn with_records(protocol: &Protocol) -> ServerThread {
+    ServerThread::start(protocol.clone(), Limits::default(), bracket)
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn who_drips_a_proof_is_gone_at_the_deadline() {
         let protocol = speaking(dialect);
         let wait = Duration::from_millis(200);
         let limits = Limits { handshake_timeout: wait, ..Limits::default() };
-        let server = Running::start(protocol.clone(), limits, bracket);
+        let server = ServerThread::start(protocol.clone(), limits, bracket);
         let mut client = Client::connect(server.address);
         let proof = client.proof(&protocol);
         // Never far apart, and far more time in all than the deadline gives.
@@ -158,7 +159,7 @@ fn who_drips_a_proof_is_gone_at_the_deadline() {
 fn who_says_nothing_is_gone_at_the_deadline() {
     let wait = Duration::from_millis(200);
     let limits = Limits { handshake_timeout: wait, ..Limits::default() };
-    let server = Running::start(speaking(Dialect::Raw), limits, bracket);
+    let server = ServerThread::start(speaking(Dialect::Raw), limits, bracket);
     let mut client = Client::connect(server.address);
     assert_eq!(client.hear_all().0.len(), CHALLENGE);
     assert_eq!(refused(&server.stop(), Refusal::HandshakeTimeout), 1);

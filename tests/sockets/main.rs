@@ -32,6 +32,8 @@ mod multiprocessing;
 mod progress;
 mod reading;
 mod records;
+#[path = "../common/server_thread.rs"]
+mod server_thread;
 mod stopping;
 mod style;
 mod throttle;

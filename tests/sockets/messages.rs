@@ -7,7 +7,8 @@ use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Framing, Limits, Peer, Protocol, Refusal};
 use countersign::{Reply, Service};
 
-use crate::common::{Client, End, IN_LINES, Running, bracket, speaking};
+use crate::common::{Client, End, IN_LINES, bracket, speaking};
+use crate::server_thread::ServerThread;
 
 /// Does what a message says, and answers it.
 struct Obedient;
@@ -36,7 +37,7 @@ impl Service for Obedient {
 /// Says many messages of which the second one is fatal, and sees what comes of it.
 fn ends_after(said: &str, expected: &str, why: CloseReason) -> Counters {
     let protocol = speaking(Dialect::Raw);
-    let server = Running::start(protocol.clone(), Limits::default(), Obedient);
+    let server = ServerThread::start(protocol.clone(), Limits::default(), Obedient);
     let mut witness = Client::enter(server.address, &protocol);
     witness.expect(b"hello key\n");
     for _ in 0..3 {
@@ -108,7 +109,7 @@ fn a_service_may_fail_or_close_when_somebody_comes() {
     for dialect in IN_LINES {
         let protocol = speaking(dialect);
         for (rudeness, expected, why) in cases {
-            let server = Running::start(protocol.clone(), Limits::default(), Rude(rudeness));
+            let server = ServerThread::start(protocol.clone(), Limits::default(), Rude(rudeness));
             for _ in 0..3 {
                 let mut client = Client::enter(server.address, &protocol);
                 assert_eq!(client.hear_all(), (expected.to_vec(), End::Fin), "{dialect} {why}");
@@ -127,7 +128,7 @@ fn who_drips_a_message_is_gone_at_the_deadline() {
     for (framing, whole, reply) in cases {
         let protocol = speaking(Dialect::Raw).with_framing(framing);
         let limits = Limits { message_timeout: Duration::from_millis(300), ..Limits::default() };
-        let server = Running::start(protocol.clone(), limits, bracket);
+        let server = ServerThread::start(protocol.clone(), limits, bracket);
         let mut client = Client::enter(server.address, &protocol);
         client.say(whole);
         client.expect(reply);
@@ -149,7 +150,7 @@ fn who_drips_a_message_is_gone_at_the_deadline() {
 fn who_says_nothing_more_is_gone_after_the_idle_time() {
     let limits = Limits { idle_timeout: Duration::from_millis(200), ..Limits::default() };
     let protocol = speaking(Dialect::Raw);
-    let server = Running::start(protocol.clone(), limits, bracket);
+    let server = ServerThread::start(protocol.clone(), limits, bracket);
     let mut silent = Client::enter(server.address, &protocol);
     let mut client = Client::enter(server.address, &protocol);
     client.say(b"one\n");
@@ -167,7 +168,7 @@ fn a_message_without_end_is_cut_off_and_what_came_before_is_answered() {
     ];
     for (framing, said, reply) in cases {
         let protocol = speaking(Dialect::Raw).with_framing(framing);
-        let server = Running::start(protocol.clone(), Limits::default(), bracket);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
         let mut client = Client::enter(server.address, &protocol);
         client.say(said);
         client.expect(reply);
@@ -183,7 +184,7 @@ fn a_message_without_end_is_cut_off_and_what_came_before_is_answered() {
 
 #[test]
 fn who_never_ends_its_stream_after_ours_is_hung_up_on() {
-    let server = Running::start(Protocol::open(), Limits::default(), Obedient);
+    let server = ServerThread::start(Protocol::open(), Limits::default(), Obedient);
     let mut client = Client::connect(server.address);
     client.say(b"close\n");
     assert_eq!(client.hear_all(), (b"hello stranger\n1\n".to_vec(), End::Fin));
@@ -195,7 +196,8 @@ fn who_never_ends_its_stream_after_ours_is_hung_up_on() {
 
 #[test]
 fn who_breaks_off_after_a_refusal_counts_as_refused() {
-    let server = Running::start(Protocol::open().with_message_max(8), Limits::default(), bracket);
+    let server =
+        ServerThread::start(Protocol::open().with_message_max(8), Limits::default(), bracket);
     let mut client = Client::connect(server.address);
     client.say(b"one\nmore than eight bytes\n");
     // The server has said good-bye, and waits for ours.
@@ -210,7 +212,7 @@ fn a_peer_may_break_off_while_its_reply_is_written() {
     let protocol = speaking(Dialect::Raw);
     let limits = Limits { reply_max: 2 << 20, ..Limits::default() };
     let large = |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; 1 << 20]);
-    let server = Running::start(protocol.clone(), limits, large);
+    let server = ServerThread::start(protocol.clone(), limits, large);
     for _ in 0..20 {
         let mut client = Client::enter(server.address, &protocol);
         client.say(b"a\nb\nc\nd\ne\nf\ng\nh\n");
@@ -228,7 +230,7 @@ fn a_peer_may_break_off_while_its_reply_is_written() {
 fn a_limit_of_nothing_on_messages_is_no_endless_loop() {
     for framing in Framing::ALL.iter().copied() {
         let protocol = Protocol::open().with_framing(framing).with_message_max(0);
-        let server = Running::start(protocol, Limits::default(), bracket);
+        let server = ServerThread::start(protocol, Limits::default(), bracket);
         let mut client = Client::connect(server.address);
         client.say(b"abc");
         client.finish();

@@ -9,7 +9,8 @@ use countersign::{
     Session,
 };
 
-use crate::common::{Client, End, Running, bracket, now};
+use crate::common::{Client, End, bracket, now};
+use crate::server_thread::ServerThread;
 
 /// A server's challenge, a proof and a welcome, with their headers.
 const CHALLENGE: usize = 4 + 59;
@@ -73,7 +74,7 @@ fn refused(counters: &Counters, refusal: Refusal) -> u64 {
 
 /// Whether somebody honest is served.
 #[track_caller]
-fn serves(server: &Running) {
+fn serves(server: &ServerThread) {
     let mut client = Python::enter(server.address, protocol());
     client.say(&frame(b"still there?"));
     client.expect(&frame(b"[still there?]"));
@@ -81,7 +82,7 @@ fn serves(server: &Running) {
 
 #[test]
 fn whoever_holds_the_key_is_served_in_length_frames() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let mut client = Python::enter(server.address, protocol());
     for length in [0, 1, 16_384, 16_385, 65_536] {
         let message = vec![b'x'; length];
@@ -95,7 +96,7 @@ fn whoever_holds_the_key_is_served_in_length_frames() {
 
 #[test]
 fn the_last_word_and_the_first_messages_may_come_in_one_segment() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let mut python = Python::connect(server.address, protocol());
     python.go(2);
     let last = [python.answer(PROOF), frame(b"one"), frame(b""), frame(b"two")].concat();
@@ -107,7 +108,7 @@ fn the_last_word_and_the_first_messages_may_come_in_one_segment() {
 /// Linux puts off for at least 40 ms unless it is told otherwise.
 #[test]
 fn a_client_that_gathers_its_writes_is_not_kept_waiting() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let is_prompt = || {
         let mut python = Python::connect(server.address, protocol());
         python.wire.0.set_nodelay(false).unwrap();
@@ -124,7 +125,7 @@ fn a_client_that_gathers_its_writes_is_not_kept_waiting() {
 
 #[test]
 fn a_wrong_proof_hears_of_a_failure_and_the_end() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let mut tag = Python::connect(server.address, protocol());
     let right = tag.answer(CHALLENGE);
     let stranger = Python::connect(server.address, speaking(b"another secret")).answer(CHALLENGE);
@@ -157,7 +158,7 @@ fn a_wrong_proof_hears_of_a_failure_and_the_end() {
 
 #[test]
 fn a_challenge_that_is_not_answered_is_a_failure_too() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let cases: [(&[u8], Refusal); 5] = [
         (b"#CHALLENGE#{sha256}twelve bytes", Refusal::OtherDigest),
         (b"#CHALLENGE#twenty bytes of text", Refusal::OtherDigest),
@@ -180,7 +181,7 @@ fn a_challenge_that_is_not_answered_is_a_failure_too() {
 
 #[test]
 fn a_failure_told_to_us_ends_it_at_every_stage() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     for (stages, due) in [(0, CHALLENGE), (1, WELCOME), (2, PROOF)] {
         let mut python = Python::connect(server.address, protocol());
         python.go(stages);
@@ -196,7 +197,7 @@ fn a_failure_told_to_us_ends_it_at_every_stage() {
 
 #[test]
 fn a_length_that_is_none_is_refused_at_every_stage_without_a_word() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let cases: [(&[u8], Refusal); 6] = [
         (b"\xff\xff\xff\xff\0\0\0\0\0\0\0\x28", Refusal::BadLength),
         (b"\xff\xff\xff\xfe", Refusal::BadLength),
@@ -223,7 +224,7 @@ fn a_length_that_is_none_is_refused_at_every_stage_without_a_word() {
 fn a_promise_that_is_not_kept_is_over_at_the_deadline() {
     let wait = Duration::from_millis(200);
     let limits = Limits { handshake_timeout: wait, ..Limits::default() };
-    let server = Running::start(protocol(), limits, bracket);
+    let server = ServerThread::start(protocol(), limits, bracket);
     let mut waiting: Vec<Client> = (0..200)
         .map(|stage| {
             let mut python = Python::connect(server.address, protocol());
@@ -246,7 +247,7 @@ fn a_promise_that_is_not_kept_is_over_at_the_deadline() {
 fn who_drips_a_handshake_is_gone_at_the_deadline() {
     let wait = Duration::from_millis(200);
     let limits = Limits { handshake_timeout: wait, ..Limits::default() };
-    let server = Running::start(protocol(), limits, bracket);
+    let server = ServerThread::start(protocol(), limits, bracket);
     let mut python = Python::connect(server.address, protocol());
     let proof = python.answer(CHALLENGE);
     let ended = proof[..proof.len() - 1].iter().find_map(|byte| {
@@ -258,7 +259,7 @@ fn who_drips_a_handshake_is_gone_at_the_deadline() {
 
 #[test]
 fn a_frame_past_the_limit_is_refused_behind_the_handshake() {
-    let server = Running::start(protocol().with_message_max(100), Limits::default(), bracket);
+    let server = ServerThread::start(protocol().with_message_max(100), Limits::default(), bracket);
     // The handshake's own messages are not bound by it.
     let cases: [(&[u8], Refusal); 4] = [
         (b"\0\0\0\x65", Refusal::MessageTooLong),
@@ -288,7 +289,7 @@ fn wrong_proofs_count_against_their_network() {
         failure_delay: Duration::ZERO,
         ..Limits::default()
     };
-    let server = Running::start(protocol(), limits, bracket);
+    let server = ServerThread::start(protocol(), limits, bracket);
     for _ in 0..4 {
         let mut python = Python::connect(server.address, speaking(b"another secret"));
         python.go(1);
@@ -307,7 +308,7 @@ fn any_of_eight_keys_opens_and_a_service_hears_which() {
         ring.add(key.with_dialect(Dialect::Multiprocessing)).unwrap();
     }
     let all = Protocol::new(Dialect::Multiprocessing, ring);
-    let server = Running::start(all.clone(), Limits::default(), Whose);
+    let server = ServerThread::start(all.clone(), Limits::default(), Whose);
     for number in 0..8 {
         let id = format!("k{number}");
         let mut client = Python::enter(server.address, all.clone().with_key(&id));

@@ -9,7 +9,8 @@ use countersign::services::Echo;
 use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Limits, Protocol, Reply};
 
-use crate::common::{Client, End, Running, in_memory, is_timeout, pause, speaking};
+use crate::common::{Client, End, in_memory, is_timeout, pause, speaking};
+use crate::server_thread::ServerThread;
 
 /// More than the system's buffers take at both ends, and what a connection may keep.
 const MUCH: usize = 64 << 20;
@@ -47,7 +48,7 @@ pub(crate) fn say_until_blocked(client: &mut Client, bytes: &[u8]) -> usize {
 #[test]
 fn a_peer_that_never_reads_is_not_read_from_and_gets_every_byte_when_it_does() {
     let protocol = speaking(Dialect::Raw);
-    let server = Running::start(protocol.clone(), Limits::default(), Echo);
+    let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
     let mut client = Client::enter(server.address, &protocol);
     let lines = numbered(MUCH);
     let said = say_until_blocked(&mut client, &lines);
@@ -75,7 +76,7 @@ fn a_slow_reader_is_not_cut_off_and_gets_every_byte() {
     let protocol = speaking(Dialect::Raw);
     // The whole takes longer than this; each step is far shorter.
     let limits = Limits { write_timeout: Duration::from_millis(1500), ..Limits::default() };
-    let server = Running::start(protocol.clone(), limits, Echo);
+    let server = ServerThread::start(protocol.clone(), limits, Echo);
     let mut client = Client::enter(server.address, &protocol);
     let lines = numbered(32 << 20);
     let (mut twin, said) = (client.twin(), lines.clone());
@@ -103,7 +104,7 @@ fn who_takes_nothing_for_too_long_is_cut_off() {
         ..Limits::default()
     };
     let large = |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; 1 << 20]);
-    let server = Running::start(Protocol::open(), limits, large);
+    let server = ServerThread::start(Protocol::open(), limits, large);
     let mut client = Client::connect(server.address);
     client.say(&b"\n".repeat(64));
     let counters = server.until("cut off", |counters| cut_off(counters) == 1);
@@ -146,7 +147,7 @@ fn who_ends_its_stream_and_takes_nothing_has_not_finished() {
     };
     let larger_than_buffers =
         |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; MUCH / 2]);
-    let server = Running::start(Protocol::open(), limits, larger_than_buffers);
+    let server = ServerThread::start(Protocol::open(), limits, larger_than_buffers);
     for breaks_off in [false, true] {
         let before = server.counted().messages;
         let mut client = Client::connect(server.address);
@@ -171,7 +172,7 @@ fn what_all_keep_together_is_bounded_and_the_others_are_served() {
         let length = str::from_utf8(message).unwrap().parse().unwrap();
         reply.message(&vec![b'x'; length]);
     };
-    let server = Running::start(protocol.clone(), limits, of_that_length);
+    let server = ServerThread::start(protocol.clone(), limits, of_that_length);
     let mut stuck: Vec<Client> =
         (0..12).map(|_| Client::enter(server.address, &protocol)).collect();
     // Different lengths, so that what the system doesn't take of them differs too.

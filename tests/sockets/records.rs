@@ -11,7 +11,8 @@ use countersign::{
 };
 
 use crate::caller::{Caller, Heard, with_records};
-use crate::common::{Client, End, PATIENCE, Running, bracket, speaking};
+use crate::common::{Client, End, PATIENCE, bracket, speaking};
+use crate::server_thread::ServerThread;
 
 fn protocol() -> Protocol {
     with_records(speaking(Dialect::Countersign))
@@ -20,7 +21,7 @@ fn protocol() -> Protocol {
 #[test]
 fn who_says_good_bye_gets_all_replies_and_a_good_bye() {
     for is_shut_too in [false, true] {
-        let server = Running::start(protocol(), Limits::default(), bracket);
+        let server = ServerThread::start(protocol(), Limits::default(), bracket);
         let mut caller = Caller::enter(server.address, &protocol());
         let records: Vec<u8> =
             (0..3000).flat_map(|n: u32| caller.record(&n.to_be_bytes())).collect();
@@ -40,7 +41,7 @@ fn who_says_good_bye_gets_all_replies_and_a_good_bye() {
 
 #[test]
 fn who_ends_the_stream_without_a_good_bye_is_cut_and_hears_none() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     for cut in [0, 1, 20] {
         let mut caller = Caller::enter(server.address, &protocol());
         caller.say(b"whole");
@@ -74,7 +75,7 @@ fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
     ];
     for (exchange, limits, said, why) in cases {
         let protocol = protocol().with_exchange(exchange);
-        let server = Running::start(protocol.clone(), limits, dismissing);
+        let server = ServerThread::start(protocol.clone(), limits, dismissing);
         let mut caller = Caller::enter(server.address, &protocol);
         caller.say(said);
         caller.expect(said);
@@ -88,7 +89,7 @@ fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
         assert_eq!(server.stop().closed(why), 1, "{why}");
     }
     let verify = protocol().with_exchange(Exchange::VerifyOnly);
-    let server = Running::start(verify.clone(), Limits::default(), bracket);
+    let server = ServerThread::start(verify.clone(), Limits::default(), bracket);
     let mut caller = Caller::enter(server.address, &verify);
     caller.expect_goodbye();
     drop(caller);
@@ -97,7 +98,7 @@ fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
 
 #[test]
 fn what_has_arrived_before_a_stop_is_answered_in_records_too() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let mut callers: Vec<Caller> =
         (0..20).map(|_| Caller::enter(server.address, &protocol())).collect();
     server.until("in", |counters| counters.authenticated == 20);
@@ -121,7 +122,7 @@ fn what_has_arrived_before_a_stop_is_answered_in_records_too() {
 
 #[test]
 fn a_fault_ends_it_at_once_behind_the_replies_to_what_came_before() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     for at in [0, 1, 4, 10, 20] {
         let mut caller = Caller::enter(server.address, &protocol());
         let mut said = [caller.record(b"one"), caller.record(b"two")].concat();
@@ -147,7 +148,7 @@ fn a_peer_that_reads_late_gets_every_record_in_order() {
         reply.message(&[message, &[b'x'; 500]].concat());
     };
     let limits = Limits { write_timeout: PATIENCE * 2, ..Limits::default() };
-    let server = Running::start(protocol(), limits, large);
+    let server = ServerThread::start(protocol(), limits, large);
     let mut caller = Caller::enter(server.address, &protocol());
     let records: Vec<u8> =
         (0..MESSAGES).flat_map(|number| caller.record(&number.to_be_bytes())).collect();
@@ -224,7 +225,7 @@ fn a_reply_that_the_peer_does_not_take_is_never_sent() {
     };
     // The least that an end may take is a payload of 1,008 bytes.
     let small = protocol().with_message_max(4);
-    let server = Running::start(protocol(), Limits::default(), of_that_length);
+    let server = ServerThread::start(protocol(), Limits::default(), of_that_length);
     let cases = [(vec![1008, 1009, 5], 1), (vec![5, 1008, 1010], 2), (vec![9000], 0)];
     for (parts, (said, heard)) in cases.iter().flat_map(|case| [(false, case), (true, case)]) {
         let mut caller = Caller::call(server.address, &small);
@@ -247,7 +248,7 @@ fn a_reply_that_the_peer_does_not_take_is_never_sent() {
 
 #[test]
 fn the_library_s_own_client_comes_to_a_clean_end() {
-    let server = Running::start(protocol(), Limits::default(), Echo);
+    let server = ServerThread::start(protocol(), Limits::default(), Echo);
     let keys = crate::common::ring("sixteen bytes or more");
     let mut client = countersign::Client::connect(server.address, Protocol::from(keys)).unwrap();
     assert_eq!(client.ask(b"one\ntwo\r").unwrap(), b"one\ntwo\r");
@@ -265,7 +266,7 @@ fn the_library_s_own_client_comes_to_a_clean_end() {
 
 #[test]
 fn a_connection_may_break_at_any_byte_of_a_record() {
-    let server = Running::start(protocol(), Limits::default(), bracket);
+    let server = ServerThread::start(protocol(), Limits::default(), bracket);
     for cut in 0..=30 {
         let mut caller = Caller::enter(server.address, &protocol());
         let record = caller.record(b"ten bytes.");

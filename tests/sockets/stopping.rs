@@ -16,17 +16,18 @@ use countersign::{
 };
 
 use crate::common::{
-    CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, chain, kind_of, speaking,
+    CHALLENGE, Client, End, IN_LINES, PATIENCE, bracket, chain, kind_of, speaking,
 };
+use crate::server_thread::ServerThread;
 
 /// A server in `Server::run`, of which we hear when it returns.
-struct Run {
+struct RunningServer {
     address: SocketAddr,
     handle: Handle,
     returned: Receiver<Counters>,
 }
 
-impl Run {
+impl RunningServer {
     fn start<S: Service + Send + 'static>(protocol: Protocol, limits: Limits, service: S) -> Self {
         let (started, starting) = mpsc::channel();
         let (returning, returned) = mpsc::channel();
@@ -59,7 +60,7 @@ fn inside(address: SocketAddr, protocol: &Protocol, count: usize) -> Vec<Client>
 fn what_has_arrived_is_answered_before_the_end() {
     for dialect in IN_LINES {
         let protocol = speaking(dialect);
-        let run = Run::start(protocol.clone(), Limits::default(), bracket);
+        let run = RunningServer::start(protocol.clone(), Limits::default(), bracket);
         let mut clients = inside(run.address, &protocol, 30);
         // More than one visit's budget of messages, and a line that isn't whole.
         let said = b"line\n".repeat(3000);
@@ -101,7 +102,7 @@ fn what_has_arrived_is_answered_even_if_more_are_ready_than_one_turn_sees() {
 #[test]
 fn nobody_is_let_in_any_more_and_the_port_is_free_at_once() {
     let protocol = speaking(Dialect::Raw);
-    let run = Run::start(protocol.clone(), Limits::default(), bracket);
+    let run = RunningServer::start(protocol.clone(), Limits::default(), bracket);
     let mut clients = inside(run.address, &protocol, 3);
     let mut visitor = Client::connect(run.address);
     visitor.hear(CHALLENGE);
@@ -131,7 +132,7 @@ fn a_port_that_is_taken_is_an_error_with_the_address_in_it() {
 #[test]
 fn peers_that_never_end_don_t_keep_the_server() {
     let protocol = speaking(Dialect::Raw);
-    let run = Run::start(protocol.clone(), Limits::default(), bracket);
+    let run = RunningServer::start(protocol.clone(), Limits::default(), bracket);
     let clients = inside(run.address, &protocol, 5);
     run.handle.drain().unwrap();
     // They are given a second to end, and the default drain timeout is five.
@@ -157,7 +158,7 @@ fn output_that_is_not_taken_keeps_the_server_until_the_drain_timeout_at_most() {
         ..Limits::default()
     };
     let protocol = speaking(Dialect::Raw);
-    let run = Run::start(protocol.clone(), limits, large);
+    let run = RunningServer::start(protocol.clone(), limits, large);
     let mut clients = inside(run.address, &protocol, 2);
     clients.iter_mut().for_each(|client| client.say(&b"more\n".repeat(64)));
     run.handle.drain().unwrap();
@@ -171,7 +172,7 @@ fn output_that_is_not_taken_keeps_the_server_until_the_drain_timeout_at_most() {
 fn a_firehose_keeps_the_server_until_the_drain_timeout_at_most() {
     let limits = Limits { drain_timeout: Duration::from_millis(500), ..Limits::default() };
     let protocol = speaking(Dialect::Raw);
-    let run = Run::start(protocol.clone(), limits, bracket);
+    let run = RunningServer::start(protocol.clone(), limits, bracket);
     let mut client = inside(run.address, &protocol, 1).remove(0);
     let mut firehose = client.twin();
     let sender = thread::spawn(move || while firehose.try_to_say(&b"line\n".repeat(1000)) {});
@@ -187,7 +188,7 @@ fn a_firehose_keeps_the_server_until_the_drain_timeout_at_most() {
 fn output_that_is_taken_is_sent_to_its_end() {
     let limits = Limits { drain_timeout: PATIENCE * 6, reply_max: 2 << 20, ..Limits::default() };
     let protocol = speaking(Dialect::Raw);
-    let run = Run::start(protocol.clone(), limits, large);
+    let run = RunningServer::start(protocol.clone(), limits, large);
     let mut client = inside(run.address, &protocol, 1).remove(0);
     client.say(&b"more\n".repeat(32));
     client.hear(1);
@@ -202,7 +203,7 @@ fn output_that_is_taken_is_sent_to_its_end() {
 fn stop_does_not_wait() {
     let limits = Limits { drain_timeout: PATIENCE * 6, reply_max: 2 << 20, ..Limits::default() };
     let protocol = speaking(Dialect::Raw);
-    let run = Run::start(protocol.clone(), limits, large);
+    let run = RunningServer::start(protocol.clone(), limits, large);
     let mut clients = inside(run.address, &protocol, 5);
     clients[0].say(&b"more\n".repeat(64));
     clients[1].say(b"half a li");
@@ -240,7 +241,7 @@ fn count_answers(mut client: Client, answered: &AtomicUsize) -> usize {
 fn under_load_every_message_that_was_taken_is_answered_once_and_in_order() {
     for moment in [0, 10, 500, 2000, 5000] {
         let protocol = speaking(Dialect::Raw);
-        let server = Running::start(protocol.clone(), Limits::default(), Echo);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
         let answered = Arc::new(AtomicUsize::new(0));
         let counts: Vec<_> = (0..8)
             .map(|_| {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Limits, Protocol, Refusal};
 
-use crate::common::{CHALLENGE, Client, PATIENCE, Running, bracket, now, speaking};
+use crate::common::{CHALLENGE, Client, PATIENCE, bracket, now, speaking};
 use crate::progress::Progress;
+use crate::server_thread::ServerThread;
 
 const LONG: Duration = Duration::from_secs(3600);
 const A_MOMENT: Duration = Duration::from_millis(50);
@@ -26,9 +27,9 @@ fn limits(free: u32, max: u32, delay: Duration) -> Limits {
     }
 }
 
-fn start(limits: Limits) -> (Running, Protocol) {
+fn start(limits: Limits) -> (ServerThread, Protocol) {
     let protocol = speaking(Dialect::Raw);
-    (Running::start(protocol.clone(), limits, bracket), protocol)
+    (ServerThread::start(protocol.clone(), limits, bracket), protocol)
 }
 
 /// Comes from 127.0.0.HOST, and proves wrongly once it is greeted.

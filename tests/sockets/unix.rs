@@ -11,22 +11,21 @@ use countersign::{
     Service,
 };
 
-use crate::common::{
-    CHALLENGE, Client, End, IN_LINES, PATIENCE, Running, bracket, kind_of, ring, speaking,
-};
+use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, bracket, kind_of, ring, speaking};
 use crate::reading::{KEPT_MAX, numbered, say_until_blocked};
+use crate::server_thread::ServerThread;
 use crate::unix_files::Folder;
 
 /// More than the system's buffers take at both ends, and what a connection may keep.
 const MUCH: usize = 4 << 20;
 
 /// A server at a TCP port and at the Unix socket of a folder.
-fn start<S>(folder: &Folder, protocol: &Protocol, limits: Limits, service: S) -> Running
+fn start<S>(folder: &Folder, protocol: &Protocol, limits: Limits, service: S) -> ServerThread
 where
     S: Service + Send + 'static,
 {
     let addresses = vec![folder.address("socket")];
-    Running::start_also_at(addresses, protocol.clone(), limits, service)
+    ServerThread::start_also_at(addresses, protocol.clone(), limits, service)
 }
 
 /// Rings that hold the same key, each a program's own.

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use countersign::{Address, BindError, Limits, ListenerConfig, Protocol, Server};
 
-use crate::common::{Client, End, Running, bracket, chain, kind_of};
+use crate::common::{Client, End, bracket, chain, kind_of};
+use crate::server_thread::ServerThread;
 
 static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
@@ -91,7 +92,7 @@ fn a_graceful_stop_removes_the_file_before_the_last_connection_is_over() {
     let folder = Folder::new();
     let limits = Limits { drain_timeout: Duration::from_secs(60), ..Limits::default() };
     let addresses = vec![folder.address("socket")];
-    let server = Running::start_also_at(addresses, Protocol::open(), limits, bracket);
+    let server = ServerThread::start_also_at(addresses, Protocol::open(), limits, bracket);
     let mut client = Client::connect_unix(folder.path("socket"));
     client.say(b"first\n");
     client.expect(b"[first]\n");
@@ -115,7 +116,8 @@ fn what_a_dead_server_has_left_is_replaced() {
     drop(UnixListener::bind(folder.path("socket")).unwrap());
     assert!(kind(&folder.path("socket")).is_socket());
     let addresses = vec![folder.address("socket")];
-    let server = Running::start_also_at(addresses, Protocol::open(), Limits::default(), bracket);
+    let server =
+        ServerThread::start_also_at(addresses, Protocol::open(), Limits::default(), bracket);
     let mut client = Client::connect_unix(folder.path("socket"));
     client.say(b"a\n");
     client.expect(b"[a]\n");

@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::{Home, KEY, Target, breaks};
 use crate::home::PATIENCE;
-use crate::served::{Served, ask};
+use crate::served::{ServerProcess, ask};
 
 /// A connection from this address of the machine's own.
 fn dial_from(host: u8, to: &str) -> TcpStream {
@@ -20,7 +20,7 @@ fn dial_from(host: u8, to: &str) -> TcpStream {
 }
 
 /// A number of the proxy's state, as it says it.
-fn says(server: &Served, field: &str) -> u64 {
+fn says(server: &ServerProcess, field: &str) -> u64 {
     server.signal("USR1");
     let status = server.err.with("INFO  status ");
     let words = status.split(' ').find_map(|word| word.strip_prefix(field)?.strip_prefix('='));
@@ -129,7 +129,7 @@ fn a_flood_of_silent_callers_does_not_keep_an_honest_one_waiting() {
 fn a_caller_of_ipv4_is_one_also_where_the_proxy_listens_at_both() {
     let home = Home::with_keys(KEY);
     let line = "proxy --role server --listen [::]:0 --target 127.0.0.1:1";
-    let server = Served::started(home.command(line).spawn().unwrap(), 1);
+    let server = ServerProcess::started(home.command(line).spawn().unwrap(), 1);
     let port = server.address().rsplit_once(':').unwrap().1;
     let mut stranger = dial_from(2, &format!("127.0.0.1:{port}"));
     stranger.write_all(b"GET / HTTP/1.1\r\n").unwrap();

@@ -19,22 +19,22 @@ use std::thread;
 use std::time::Duration;
 
 use super::home::{Home, PATIENCE};
-use super::served::{Served, dial};
+use super::served::{ServerProcess, dial};
 
 const KEY: &str = "default  text:sixteen-bytes-and-more\n";
 
 /// A proxy beside the client and one beside the target.
 struct Chain {
-    client: Served,
-    server: Served,
+    client: ServerProcess,
+    server: ServerProcess,
 }
 
 impl Home {
     /// Starts a proxy, on a free port.
     #[track_caller]
-    fn proxy(&self, role: &str, to: &str, options: &str) -> Served {
+    fn proxy(&self, role: &str, to: &str, options: &str) -> ServerProcess {
         let line = format!("proxy --role {role} --listen 127.0.0.1:0 --target {to} {options}");
-        Served::started(self.command(&line).spawn().unwrap(), 1)
+        ServerProcess::started(self.command(&line).spawn().unwrap(), 1)
     }
 
     /// Starts a proxy beside a target, and one beside its clients.

@@ -8,7 +8,7 @@ use std::thread;
 
 use super::{Home, KEY};
 use crate::home::{PROGRAM, skip};
-use crate::served::{Served, dial};
+use crate::served::{ServerProcess, dial};
 
 /// Listens at this address, and tells everybody its name.
 fn named(address: &str) -> u16 {
@@ -45,7 +45,7 @@ fn a_name_is_looked_up_for_each_connection() {
     let hosts = home.write("hosts", "127.0.0.1 moving.test\n");
     let line = format!("proxy --role server --listen 127.0.0.1:0 --target moving.test:{port}");
     let server = with_hosts(&home, &hosts.display().to_string(), &line).spawn().unwrap();
-    let server = Served::started(server, 1);
+    let server = ServerProcess::started(server, 1);
     let client = home.proxy("client", server.address(), "");
     let address = client.address();
     let answer = || {

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 use super::{Home, KEY, Target, breaks, is_reset, rest};
-use crate::served::Served;
+use crate::served::ServerProcess;
 
 /// Carries a few bytes there and back.
 #[track_caller]
@@ -16,7 +16,7 @@ fn carries(mut stream: &TcpStream) {
 }
 
 #[track_caller]
-fn reloads(proxy: &Served) {
+fn reloads(proxy: &ServerProcess) {
     proxy.signal("HUP");
     proxy.err.with("INFO  reloaded");
 }

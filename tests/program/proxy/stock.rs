@@ -3,23 +3,12 @@
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Duration;
 
 use super::{Home, KEY};
-use crate::home::skip;
+use crate::home::{KillOnDrop, skip};
 use crate::stock::shell;
-
-/// A program that is ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A port of 127.0.0.1 at which nobody listens any more.
 fn free() -> String {
@@ -52,7 +41,7 @@ fn socat_talks_to_socat() {
     let listen = format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork");
     let mut socat = Command::new("socat");
     home.prepare(&mut socat);
-    let _socat = Running(socat.args([&listen, "EXEC:cat"]).spawn().unwrap());
+    let _socat = KillOnDrop(socat.args([&listen, "EXEC:cat"]).spawn().unwrap());
     until_there(&port);
     let chain = home.chain(&format!("127.0.0.1:{port}"), "");
     let address = chain.client.address();
@@ -82,7 +71,7 @@ fn haproxy_is_carried_in_front_and_behind() {
     let config = home.write("haproxy.cfg", config);
     let mut haproxy = Command::new("haproxy");
     home.prepare(&mut haproxy);
-    let _haproxy = Running(haproxy.arg("-db").arg("-f").arg(config).spawn().unwrap());
+    let _haproxy = KillOnDrop(haproxy.arg("-db").arg("-f").arg(config).spawn().unwrap());
     until_there(&back);
     until_there(&front);
     let connect = format!("connect 127.0.0.1:{front} --dialect open");

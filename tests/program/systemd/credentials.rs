@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
 use crate::home::{Home, skip};
-use crate::served::Served;
+use crate::served::ServerProcess;
 
 /// A directory of credentials with a ring of this mode.
 fn credentials(home: &Home, mode: u32) -> String {
@@ -44,7 +44,7 @@ fn a_reload_says_that_a_credential_stays_as_it_was() {
         let listen = "proxy --role server --listen 127.0.0.1:0 --target 127.0.0.1:1";
         for verb in [bind, listen] {
             let command = home.command(&format!("{environment} {verb}")).spawn();
-            let server = Served::started(command.unwrap(), 1);
+            let server = ServerProcess::started(command.unwrap(), 1);
             server.signal("HUP");
             let said = server.err.with("INFO  reloaded");
             assert_eq!(said.contains("restart the service to change them"), is_copied, "{said}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use crate::home::{Home, finish, skip};
-use crate::served::{Lines, Served, ask, dial};
+use crate::served::{Lines, ServerProcess, ask, dial};
 
 /// A parent that passes sockets of the kinds `tcp`, `any`, `unix:PATH`, `udp` and `bound`, each
 /// with a name. It prints nothing, and then it is the program.
@@ -64,7 +64,7 @@ fn sockets_that_were_passed_are_served_and_nothing_else_is_bound() {
     let bind = taken.local_addr().unwrap();
     let line = format!("serve --dialect open --service echo --bind {bind}");
     let Some(child) = activated(&home, &sockets, &line) else { return };
-    let server = Served::started(child, 2);
+    let server = ServerProcess::started(child, 2);
     assert_eq!(server.addresses[1], format!("unix:{}", path.display()));
     assert_eq!(ask(&server.dial(), "a"), "a\n");
     let connect = |address: &str| home.run(&format!("connect {address} --dialect open"), "b\n");
@@ -90,7 +90,7 @@ fn each_listener_gets_the_sockets_of_its_name() {
         ("stamps=tcp stamps=tcp", [false, false]),
     ] {
         let Some(child) = activated(&home, sockets, &line) else { return };
-        let server = Served::started(child, sockets.matches("stamps").count().max(1) + 1);
+        let server = ServerProcess::started(child, sockets.matches("stamps").count().max(1) + 1);
         for (address, is_echo) in server.addresses.iter().zip(is_echo) {
             assert_eq!(ask(&dial(address), "a") == "a\n", is_echo, "{sockets}");
         }
@@ -109,7 +109,7 @@ fn the_admin_listener_gets_the_sockets_of_its_name() {
     let home = Home::new();
     let line = "serve --dialect open --service echo";
     let Some(child) = activated(&home, "admin=tcp x=tcp", line) else { return };
-    let server = Served::started(child, 1);
+    let server = ServerProcess::started(child, 1);
     let admin = server.out.next().unwrap();
     let mut page = dial(admin.strip_prefix("admin on ").unwrap());
     page.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -123,7 +123,7 @@ fn the_admin_listener_gets_the_sockets_of_its_name() {
     finish(child, b"").failed(2, &["the socket admin that was passed, at 0.0.0.0:", "exposed"]);
     let line = format!("{line} --admin-exposed");
     let Some(child) = activated(&home, "admin=any x=tcp", &line) else { return };
-    assert_eq!(Served::started(child, 1).stop().code, Some(0));
+    assert_eq!(ServerProcess::started(child, 1).stop().code, Some(0));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn all_workers_serve_at_a_socket_that_was_passed() {
     let home = Home::new();
     let line = "serve --dialect open --service echo --workers 3";
     let Some(child) = activated(&home, "a=tcp", line) else { return };
-    let server = Served::started(child, 1);
+    let server = ServerProcess::started(child, 1);
     for _ in 0..50 {
         assert_eq!(ask(&server.dial(), "a"), "a\n");
     }
@@ -184,7 +184,7 @@ fn the_tool_of_systemd_hands_its_sockets_over() {
     said.with("Listening on ");
     let stream = dial(&port.to_string());
     assert_eq!(ask(&stream, "a"), "a\n");
-    let server = Served::started(child, 1);
+    let server = ServerProcess::started(child, 1);
     assert_eq!(server.address(), port.to_string());
     assert_eq!(server.stop().code, Some(0));
     // Until here: the tool dies if nobody hears what it says.

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use crate::home::{Home, PATIENCE, skip};
-use crate::served::{Served, ask, dial};
+use crate::served::{ServerProcess, ask, dial};
 
 /// A service manager, as far as it is told something.
 struct Manager(UnixDatagram);
@@ -123,7 +123,7 @@ fn a_proxy_tells_its_manager_what_a_server_does() {
         let proxy = home.command(&notifying(&home, &line)).spawn().unwrap();
         assert_eq!(manager.next(), "READY=1\nSTATUS=serving\n");
         assert_eq!(manager.next(), "WATCHDOG=1\n");
-        let proxy = Served::started(proxy, 1);
+        let proxy = ServerProcess::started(proxy, 1);
         proxy.signal("HUP");
         let next = || Some(manager.next()).filter(|notice| notice != "WATCHDOG=1\n");
         let heard = || std::iter::from_fn(|| Some(next())).flatten().next().unwrap();
@@ -164,7 +164,7 @@ fn ready_is_told_before_the_first_turn_only_once_all_listen() {
         // At once, and the last that was bound.
         assert!(TcpStream::connect(port).is_ok(), "{ready}");
         assert!(ready.starts_with("READY=1\n"), "{ready}");
-        assert_eq!(Served::started(child, 2).stop().code, Some(0));
+        assert_eq!(ServerProcess::started(child, 2).stop().code, Some(0));
         drop(manager);
         std::fs::remove_file(home.path("notify")).unwrap();
     }
