@@ -1,168 +1,222 @@
-//! Reloading: what SIGHUP does, on a thread of its own.
+//! Reloading: what SIGHUP does.
 //!
-//! Reading takes its time: the keys of passphrases are stretched. So the loops go on meanwhile, and
-//! are handed what was read as a whole once all of it is seen to be right.
+//! Reading takes time: the keys of passphrases are stretched. So a thread reads while the loops go
+//! on, and the loops are handed the whole once all of it is right.
 
-use std::fmt::Debug;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use log::{error, info};
+use log::{error, info, warn};
+use serde::{Deserialize, Serialize};
 
 use super::exit::{Failure, Kind, plain};
+use super::units::Date;
 use super::{ring, system};
 
-/// How long a loop may take for its turn, until the log says that it takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the loops may take to apply what was read, until the log says so.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is done at each reload.
-pub(crate) trait Task: Debug + Send + 'static {
-    /// Reads everything again and hands it to the loops: all or nothing, so what can fail comes
-    /// first.
-    fn once(&mut self) -> Result<(), Failure>;
+/// Wakes a loop from another thread. A loop that can't be woken looks when it next wakes.
+pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 
-    /// The files that the keys in force are from.
-    fn rings(&self) -> Vec<PathBuf>;
-
-    /// Wakes the loop in which the end of the reload is waited for.
-    fn wake(&self);
-}
-
-/// How far reloading is, for those who ask on other threads.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Reloads that were asked for, and those of them that are over.
-    asked: AtomicU64,
-    over: AtomicU64,
-    outcomes: Mutex<Outcomes>,
-}
-
-impl Progress {
-    /// How many were asked for.
-    pub(crate) fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Acquire)
-    }
-
-    /// Whether one that was asked for isn't over.
-    pub(crate) fn is_going(&self) -> bool {
-        self.over.load(Ordering::Acquire) < self.asked.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn outcomes(&self) -> Outcomes {
-        self.held().clone()
-    }
-
-    fn held(&self) -> MutexGuard<'_, Outcomes> {
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, outcome: Result<Taken, Failure>) {
-        let mut outcomes = self.held();
-        outcomes.last = Some(system::wall());
-        match outcome {
-            Ok(taken) => {
-                outcomes.succeeded += 1;
-                outcomes.in_force_since = outcomes.last;
-                outcomes.error = None;
-                info!("{}", taken.text());
-            }
-            Err(failure) => {
-                let text = failure.lines().collect::<Vec<_>>().join("; ");
-                error!("reload failed: {text}; the old configuration is kept");
-                outcomes.failed += 1;
-                outcomes.error = Some(text);
-            }
-        }
-    }
-}
-
-/// What was taken at a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    Everything,
+/// How a reload has ended.
+#[derive(Debug)]
+enum Outcome {
+    Applied,
     /// All but the keys: a service manager has copied them when it started the service.
-    AllButCredentials,
+    AppliedWithoutCredentials,
+    Failed(Failure),
 }
 
-impl Taken {
-    fn with_rings(rings: &[PathBuf]) -> Self {
+impl Outcome {
+    /// The keys of these files were applied.
+    fn applied(rings: &[PathBuf]) -> Self {
         match rings.iter().any(|path| ring::is_copied(path)) {
-            true => Self::AllButCredentials,
-            false => Self::Everything,
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Everything => "reloaded",
-            Self::AllButCredentials => {
-                "reloaded, but the keys are a credential, which systemd copied when the service \
-                 started: restart the service to change them"
-            }
+            true => Self::AppliedWithoutCredentials,
+            false => Self::Applied,
         }
     }
 }
 
-/// How reloading has gone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Outcomes {
+/// The reloads so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reloads {
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
-    /// When it was tried last.
-    pub(crate) last: Option<SystemTime>,
-    /// When it succeeded last.
-    pub(crate) in_force_since: Option<SystemTime>,
-    /// Why the last try has failed, if it has.
-    pub(crate) error: Option<String>,
+    /// When the last ended.
+    pub(crate) last: Option<Date>,
+    pub(crate) last_succeeded: bool,
+    pub(crate) last_error: Option<String>,
+    /// When what is in force was loaded.
+    pub(crate) in_force_since: Date,
 }
 
-/// Has the thread reload. It begins with the first time.
-#[derive(Debug)]
-pub(crate) struct Reloader {
-    asks: Option<SyncSender<()>>,
-    progress: Arc<Progress>,
-    /// None once the thread has it.
-    task: Option<Box<dyn Task>>,
-}
-
-impl Reloader {
-    pub(crate) fn new(task: impl Task, progress: Arc<Progress>) -> Self {
-        Self { asks: None, progress, task: Some(Box::new(task)) }
+impl Reloads {
+    /// None yet, in a program that has started at this time.
+    pub(crate) fn none(started: SystemTime) -> Self {
+        Self {
+            succeeded: 0,
+            failed: 0,
+            last: None,
+            last_succeeded: true,
+            last_error: None,
+            in_force_since: Date(started),
+        }
     }
 
-    /// Reloads soon: once for all who ask before it has begun.
-    pub(crate) fn ask(&mut self) {
-        self.progress.asked.fetch_add(1, Ordering::AcqRel);
-        if let Some(task) = self.task.take() {
-            let (asks, asked) = sync_channel(1);
-            let progress = Arc::clone(&self.progress);
-            let thread = thread::Builder::new().name("reload".to_owned());
-            match thread.spawn(move || run(task, &progress, &asked)) {
-                Ok(_) => self.asks = Some(asks),
-                Err(error) => error!("cannot start the reload thread: {}", plain(&error)),
+    /// Counts and logs a reload.
+    fn record(&mut self, outcome: &Outcome) {
+        let now = Date(system::wall());
+        self.last = Some(now);
+        self.last_succeeded = !matches!(outcome, Outcome::Failed(_));
+        self.last_error = None;
+        match outcome {
+            Outcome::Applied => info!("reloaded"),
+            Outcome::AppliedWithoutCredentials => info!(
+                "reloaded, but the keys are a credential, which systemd copied when the service \
+                 started: restart the service to change them"
+            ),
+            Outcome::Failed(failure) => {
+                let text = failure.lines().collect::<Vec<_>>().join("; ");
+                error!("reload failed: {text}; the old configuration is kept");
+                self.last_error = Some(text);
             }
         }
-        let asked = self.asks.as_ref().map(|asks| asks.try_send(()));
-        if matches!(asked, None | Some(Err(TrySendError::Disconnected(())))) {
-            let text = "the reload thread has ended; restart the program";
-            self.progress.note(Err(Failure::new(Kind::General, text)));
-            let asked = self.progress.asked.load(Ordering::Acquire);
-            self.progress.over.store(asked, Ordering::Release);
+        match self.last_succeeded {
+            true => (self.succeeded, self.in_force_since) = (self.succeeded + 1, now),
+            false => self.failed += 1,
         }
     }
 }
 
-fn run(mut task: Box<dyn Task>, progress: &Progress, asked: &Receiver<()>) {
-    for () in asked {
-        let now = progress.asked.load(Ordering::Acquire);
-        let outcome = task.once();
-        progress.note(outcome.map(|()| Taken::with_rings(&task.rings())));
-        progress.over.store(now, Ordering::Release);
-        task.wake();
+/// The reloads of a daemon: each reads a `T` on a thread, which the loops then apply.
+pub(crate) struct Reloader<T> {
+    state: State<T>,
+    /// One was requested, and has not begun.
+    is_requested: bool,
+    /// The last has ended, and nobody was told yet.
+    has_ended: bool,
+    reloads: Reloads,
+}
+
+enum State<T> {
+    Idle,
+    /// A thread reads.
+    Reading(Receiver<Result<T, Failure>>),
+    /// The loops apply what was read, with the keys of these files. The other end of `pending` is
+    /// dropped when all have, or says what has failed.
+    Applying {
+        pending: Receiver<Failure>,
+        rings: Vec<PathBuf>,
+        late: Instant,
+    },
+}
+
+/// Wakes the loop when the thread ends, in whatever way it does.
+struct WakeOnDrop(Wake);
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        self.0();
+    }
+}
+
+impl<T: Send + 'static> Reloader<T> {
+    pub(crate) fn new(started: SystemTime) -> Self {
+        let reloads = Reloads::none(started);
+        Self { state: State::Idle, is_requested: false, has_ended: false, reloads }
+    }
+
+    /// The reloads so far.
+    pub(crate) fn reloads(&self) -> &Reloads {
+        &self.reloads
+    }
+
+    /// Requests a reload: one for all requests until it begins.
+    pub(crate) fn request(&mut self) {
+        self.is_requested = true;
+    }
+
+    /// Whether one was requested that can begin, because none is going on.
+    pub(crate) fn is_due(&self) -> bool {
+        self.is_requested && matches!(self.state, State::Idle)
+    }
+
+    /// When the loops are late.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Applying { late, .. } => Some(late),
+            State::Idle | State::Reading(_) => None,
+        }
+    }
+
+    /// Begins a reload. The loop is woken when everything was read.
+    pub(crate) fn begin(
+        &mut self,
+        wake: Wake,
+        read: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) {
+        self.is_requested = false;
+        let (sender, result) = channel();
+        let guard = WakeOnDrop(wake);
+        let thread = thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            // The loop is woken after the sender is dropped.
+            let (_guard, sender) = (guard, sender);
+            // A loop that has ended doesn't listen any more.
+            let _ = sender.send(read());
+        });
+        match thread {
+            Ok(_) => self.state = State::Reading(result),
+            Err(error) => {
+                let text = format!("cannot start the thread that reads: {}", plain(&error));
+                self.end(&Outcome::Failed(Failure::new(Kind::General, text)));
+            }
+        }
+    }
+
+    /// What was read, for the loops to apply. A failure ends the reload.
+    pub(crate) fn read(&mut self) -> Option<T> {
+        let State::Reading(result) = &self.state else { return None };
+        let result = match result.try_recv() {
+            Ok(result) => result,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => {
+                Err(Failure::new(Kind::General, "the thread that reads has panicked"))
+            }
+        };
+        result.map_err(|failure| self.end(&Outcome::Failed(failure))).ok()
+    }
+
+    /// The loops apply what was read, with the keys of these files. Each of them drops its share of
+    /// the sender when it has, and wakes this loop.
+    pub(crate) fn applying(&mut self, pending: Receiver<Failure>, rings: Vec<PathBuf>) {
+        let late = system::monotonic() + PATIENCE;
+        self.state = State::Applying { pending, rings, late };
+    }
+
+    /// The reloads so far, once after each has ended.
+    pub(crate) fn ended(&mut self) -> Option<&Reloads> {
+        if let State::Applying { pending, rings, late } = &self.state {
+            let outcome = match pending.try_recv() {
+                Ok(failure) => Some(Outcome::Failed(failure)),
+                Err(TryRecvError::Disconnected) => Some(Outcome::applied(rings)),
+                Err(TryRecvError::Empty) if system::monotonic() < *late => None,
+                Err(TryRecvError::Empty) => {
+                    warn!("a loop has not applied the new settings after {} s", PATIENCE.as_secs());
+                    Some(Outcome::applied(rings))
+                }
+            };
+            outcome.iter().for_each(|outcome| self.end(outcome));
+        }
+        std::mem::take(&mut self.has_ended).then_some(&self.reloads)
+    }
+
+    fn end(&mut self, outcome: &Outcome) {
+        (self.state, self.has_ended) = (State::Idle, true);
+        self.reloads.record(outcome);
     }
 }
 
@@ -170,29 +224,64 @@ fn run(mut task: Box<dyn Task>, progress: &Progress, asked: &Receiver<()>) {
 mod tests {
     use super::*;
 
+    /// What the loop gets of the reload that is going on.
+    fn read(reloader: &mut Reloader<u8>) -> Option<u8> {
+        while reloader.ended().is_none() {
+            if let Some(read) = reloader.read() {
+                return Some(read);
+            }
+            thread::yield_now();
+        }
+        None
+    }
+
     #[test]
-    fn a_reload_goes_on_until_the_last_that_was_asked_for_is_over() {
-        let progress = Progress::default();
-        assert!(!progress.is_going());
-        progress.asked.fetch_add(2, Ordering::AcqRel);
-        progress.over.store(1, Ordering::Release);
-        assert!(progress.is_going());
-        progress.over.store(2, Ordering::Release);
-        assert!(!progress.is_going());
+    fn a_reload_ends_when_every_loop_has_applied_it_and_the_next_waits_for_that() {
+        let mut reloader = Reloader::new(system::wall());
+        reloader.request();
+        reloader.request();
+        assert!(reloader.is_due());
+        reloader.begin(Arc::new(|| {}), || Ok(7));
+        reloader.request();
+        assert!(!reloader.is_due(), "one is going on");
+        assert_eq!(read(&mut reloader), Some(7));
+        let (sender, pending) = channel();
+        let other = sender.clone();
+        reloader.applying(pending, Vec::new());
+        drop(sender);
+        assert!(reloader.ended().is_none() && reloader.due().is_some());
+        drop(other);
+        let reloads = reloader.ended().unwrap();
+        assert_eq!((reloads.succeeded, reloads.failed), (1, 0));
+        assert!(reloader.ended().is_none(), "it is told once");
+        assert!(reloader.is_due() && reloader.due().is_none());
     }
 
     #[test]
     fn a_failure_is_remembered_until_a_reload_succeeds() {
-        let progress = Progress::default();
-        let lines = vec!["garden.toml:1: a".to_owned(), "garden.toml:2: b".to_owned()];
-        progress.note(Err(Failure::of_all(Kind::Configuration, lines)));
-        let outcomes = progress.outcomes();
-        assert_eq!((outcomes.succeeded, outcomes.failed), (0, 1));
-        assert!(outcomes.last.is_some() && outcomes.in_force_since.is_none());
-        assert_eq!(outcomes.error.as_deref(), Some("garden.toml:1: a; garden.toml:2: b"));
-        progress.note(Ok(Taken::Everything));
-        let outcomes = progress.outcomes();
-        assert_eq!((outcomes.succeeded, outcomes.failed, outcomes.error), (1, 1, None));
-        assert_eq!(outcomes.in_force_since, outcomes.last);
+        let mut reloader = Reloader::new(SystemTime::UNIX_EPOCH);
+        let lines = || vec!["garden.toml:1: a".to_owned(), "garden.toml:2: b".to_owned()];
+        let failure = move || Err(Failure::of_all(Kind::Configuration, lines()));
+        reloader.begin(Arc::new(|| {}), failure);
+        assert_eq!(read(&mut reloader), None);
+        let reloads = reloader.reloads();
+        assert_eq!((reloads.succeeded, reloads.failed, reloads.last_succeeded), (0, 1, false));
+        assert_eq!(reloads.last_error.as_deref(), Some("garden.toml:1: a; garden.toml:2: b"));
+        assert_eq!(reloads.in_force_since, Date(SystemTime::UNIX_EPOCH));
+        reloader.begin(Arc::new(|| {}), || Ok(7));
+        assert_eq!(read(&mut reloader), Some(7));
+        reloader.applying(channel().1, Vec::new());
+        let reloads = reloader.ended().unwrap();
+        assert_eq!((reloads.succeeded, reloads.failed, reloads.last_succeeded), (1, 1, true));
+        assert_eq!((&reloads.last_error, reloads.last), (&None, Some(reloads.in_force_since)));
+    }
+
+    #[test]
+    fn a_thread_that_panics_fails_the_reload() {
+        let mut reloader = Reloader::<u8>::new(system::wall());
+        reloader.begin(Arc::new(|| {}), || std::panic::panic_any("a slip"));
+        assert_eq!(read(&mut reloader), None);
+        let error = reloader.reloads().last_error.as_deref();
+        assert_eq!(error, Some("the thread that reads has panicked"));
     }
 }

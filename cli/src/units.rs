@@ -3,8 +3,11 @@
 //! Every number that a user can give is read here, whether as an option, in a file or in the
 //! environment, and each within a range. So no number is too large for what is done with it later.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 use super::system;
 
@@ -151,6 +154,31 @@ pub(crate) fn date(since_epoch: Duration) -> String {
 /// Writes a time of day likewise.
 pub(crate) fn date_of(time: SystemTime) -> String {
     date(system::since_epoch(time))
+}
+
+/// A time of day that is written likewise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) struct Date(pub(crate) SystemTime);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&date_of(self.0))
+    }
+}
+
+impl From<Date> for String {
+    fn from(date: Date) -> Self {
+        date.to_string()
+    }
+}
+
+impl TryFrom<String> for Date {
+    type Error = humantime::TimestampError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        humantime::parse_rfc3339(&text).map(Self)
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("cli/src/connect/frontend.rs", "cli/src/connect/terminal.rs"),
     ("cli/src/proxy/shared.rs", "cli/src/proxy/admission.rs"),
     ("cli/src/proxy/relay.rs", "cli/src/proxy/admission.rs"),
-    ("cli/src/serve/mailbox.rs", "cli/src/serve/worker.rs"),
     ("proto/src/handshake/countersign/schedule.rs", "proto/src/handshake/countersign/mod.rs"),
     ("proto/src/records.rs", "proto/src/handshake/countersign/schedule.rs"),
     ("proto/src/protocol.rs", "proto/src/handshake/multiprocessing.rs"),

@@ -4,14 +4,12 @@
 //! The workers are asked at most once a second, so that scrapers, however many, cost the clients of
 //! the server next to nothing.
 
-use std::fmt::Debug;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use countersign::Handle;
 use countersign::stats::Stats;
 
-use crate::reload::{Outcomes, Progress};
+use crate::reload::{Reloads, Wake};
 use crate::system;
 
 /// Stats that are younger than this are new enough.
@@ -23,18 +21,6 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A worker that has published nothing for this long since it was asked is stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
-/// Wakes the loop of a worker.
-pub(crate) trait Wake: Debug + Send + Sync {
-    /// Makes the loop turn. One that can't be woken turns when it next wakes.
-    fn wake(&self);
-}
-
-impl Wake for Handle {
-    fn wake(&self) {
-        let _ = Self::wake(self);
-    }
-}
-
 /// What a listener serves and how, in the words of the command line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Labels {
@@ -44,13 +30,11 @@ pub(crate) struct Labels {
 }
 
 /// Where the workers publish their stats, and where the pages find the sum.
-#[derive(Debug)]
 pub(crate) struct Aggregate {
     /// One for each worker.
-    loops: Vec<Box<dyn Wake>>,
+    loops: Vec<Wake>,
     /// One for each listener.
     labels: Vec<Labels>,
-    progress: Arc<Progress>,
     state: Mutex<State>,
     /// Notified when a worker has published.
     published: Condvar,
@@ -58,11 +42,13 @@ pub(crate) struct Aggregate {
     epoch: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     workers: Vec<Worker>,
     /// As they were when the workers were last asked: no newer than what those publish.
-    reloads: Outcomes,
+    reloads: Reloads,
+    /// As they are now.
+    newest_reloads: Reloads,
     /// The program was told to stop.
     is_draining: bool,
     /// What the admin listener comes to, in bytes at most.
@@ -96,7 +82,7 @@ pub(crate) struct Snapshot {
     pub(crate) absent: usize,
     /// The first worker that is stuck, and for how long it has been.
     pub(crate) stuck: Option<(usize, Duration)>,
-    pub(crate) reloads: Outcomes,
+    pub(crate) reloads: Reloads,
     pub(crate) started: SystemTime,
     pub(crate) uptime: Duration,
 }
@@ -104,14 +90,22 @@ pub(crate) struct Snapshot {
 impl Aggregate {
     /// For one worker per loop, in a program that has just started.
     pub(crate) fn new(
-        loops: Vec<Box<dyn Wake>>,
+        loops: Vec<Wake>,
         labels: Vec<Labels>,
-        progress: Arc<Progress>,
         (started, epoch): (SystemTime, Instant),
     ) -> Self {
         let workers = loops.iter().map(|_| Worker::default()).collect();
-        let state = Mutex::new(State { workers, ..State::default() });
-        Self { loops, labels, progress, state, published: Condvar::new(), started, epoch }
+        let reloads = Reloads::none(started);
+        let state = Mutex::new(State {
+            workers,
+            newest_reloads: reloads.clone(),
+            reloads,
+            is_draining: false,
+            memory_beside: 0,
+            asked: None,
+            generation: 0,
+        });
+        Self { loops, labels, state, published: Condvar::new(), started, epoch }
     }
 
     /// Whether a worker is to publish its stats.
@@ -130,6 +124,11 @@ impl Aggregate {
     /// Adds what the admin listener can come to, in bytes, to the memory of the workers.
     pub(crate) fn set_memory_beside(&self, bytes: usize) {
         self.state().memory_beside = bytes;
+    }
+
+    /// The program has been reloaded, or has failed to be.
+    pub(crate) fn set_reloads(&self, reloads: Reloads) {
+        self.state().newest_reloads = reloads;
     }
 
     /// From now on new connections are rejected.
@@ -167,7 +166,7 @@ impl Aggregate {
     pub(super) fn refresh(&self) -> u64 {
         let (generation, is_new) = self.ask(system::monotonic());
         if is_new {
-            self.loops.iter().for_each(|each| each.wake());
+            self.loops.iter().for_each(|wake| wake());
             let is_awaited = |state: &mut State| state.workers.iter().any(|it| it.asked.is_some());
             drop(self.published.wait_timeout_while(self.state(), PATIENCE, is_awaited));
         }
@@ -183,7 +182,7 @@ impl Aggregate {
         if !is_fresh {
             state.asked = Some(now);
             state.generation += 1;
-            state.reloads = self.progress.outcomes();
+            state.reloads = state.newest_reloads.clone();
             for worker in state.workers.iter_mut().filter(|worker| !worker.is_over) {
                 worker.asked.get_or_insert(now);
             }
@@ -220,11 +219,6 @@ impl Aggregate {
 }
 
 impl Snapshot {
-    /// When what is in force was loaded.
-    pub(crate) fn in_force_since(&self) -> SystemTime {
-        self.reloads.in_force_since.unwrap_or(self.started)
-    }
-
     /// Whether new connections are served.
     pub(crate) fn is_ready(&self) -> bool {
         self.absent == 0 && !self.stats.is_draining
@@ -232,7 +226,6 @@ impl Snapshot {
 }
 
 /// Publishes the stats of one worker.
-#[derive(Debug)]
 pub(crate) struct StatsPublisher {
     aggregate: Arc<Aggregate>,
     worker: usize,
@@ -257,20 +250,13 @@ impl StatsPublisher {
 pub(super) mod tests {
     use super::*;
 
-    #[derive(Debug)]
-    struct NoLoop;
-
-    impl Wake for NoLoop {
-        fn wake(&self) {}
-    }
-
     /// The sum of this many workers, the first of which have published these.
     pub(crate) fn aggregate(workers: usize, published: &[Stats]) -> Aggregate {
-        let loops = (0..workers).map(|_| Box::new(NoLoop) as Box<dyn Wake>).collect();
+        let loops = (0..workers).map(|_| Arc::new(|| {}) as Wake).collect();
         let labels = Labels { dialect: "countersign/1", framing: "lines", service: "echo" };
         let listeners = published.first().map_or(0, |stats| stats.listeners.len());
         let start = (SystemTime::UNIX_EPOCH + Duration::from_secs(1), system::monotonic());
-        let aggregate = Aggregate::new(loops, vec![labels; listeners], Arc::default(), start);
+        let aggregate = Aggregate::new(loops, vec![labels; listeners], start);
         for (worker, stats) in published.iter().enumerate() {
             aggregate.publish(worker, stats.clone(), false);
         }
@@ -322,14 +308,5 @@ pub(super) mod tests {
         assert_eq!(aggregate.snapshot(later).stuck, Some((1, later - now)));
         aggregate.publish(1, Stats::default(), false);
         assert_eq!(aggregate.snapshot(later).stuck, None);
-    }
-
-    #[test]
-    fn what_was_loaded_at_the_start_is_in_force_until_a_reload_succeeds() {
-        let mut snapshot = aggregate(1, &[]).snapshot(system::monotonic());
-        assert_eq!(snapshot.in_force_since(), snapshot.started);
-        let later = snapshot.started + Duration::from_secs(2);
-        snapshot.reloads.in_force_since = Some(later);
-        assert_eq!(snapshot.in_force_since(), later);
     }
 }

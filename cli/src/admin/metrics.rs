@@ -91,12 +91,12 @@ impl Page {
         self.single(
             "config_last_reload_successful",
             "1 if the last reload succeeded or there was none, else 0.",
-            u8::from(reloads.error.is_none()),
+            u8::from(reloads.last_succeeded),
         );
         self.single(
             "config_last_reload_success_timestamp_seconds",
             "When the configuration in force was loaded, in seconds since 1970.",
-            unix(snapshot.in_force_since()),
+            unix(reloads.in_force_since.0),
         );
     }
 

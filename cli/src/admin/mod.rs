@@ -26,7 +26,7 @@ use super::args::admin::AdminArgs;
 use super::exit::{Failure, Kind};
 use super::http;
 use super::ports::{self, Ipv4Ports};
-pub(crate) use aggregate::{Aggregate, Labels, StatsPublisher, Wake};
+pub(crate) use aggregate::{Aggregate, Labels, StatsPublisher};
 use connections::CONNECTIONS_MAX;
 use routes::{PAGE_MAX, REPLY_MAX, Routes};
 pub(crate) use thread::AdminThread;
@@ -48,7 +48,6 @@ const BUFFERED_MAX: usize = 2 << 20;
 const SERVICE: usize = 2 * CONNECTIONS * http::HEAD_MAX + 6 * PAGE_MAX;
 
 /// The server of the pages. It listens and doesn't serve yet.
-#[derive(Debug)]
 pub(crate) struct Admin {
     server: Server<Routes>,
 }

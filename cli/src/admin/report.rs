@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregate::{Labels, Snapshot};
 use super::process::Process;
+use crate::reload::Reloads;
 use crate::version::{COMMIT, VERSION};
 use crate::{ring, units};
 
@@ -32,16 +33,6 @@ pub(crate) struct Report {
     pub(crate) turns: Turns,
     pub(crate) process: Process,
     pub(crate) listeners: Vec<Listener>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Reloads {
-    pub(crate) succeeded: u64,
-    pub(crate) failed: u64,
-    pub(crate) last: Option<String>,
-    pub(crate) last_succeeded: bool,
-    pub(crate) last_error: Option<String>,
-    pub(crate) in_force_since: String,
 }
 
 /// The bytes buffered for unfinished messages and unsent replies, and the worst case of all memory.
@@ -134,14 +125,7 @@ impl Report {
             workers: *workers,
             ready: snapshot.is_ready(),
             draining: stats.is_draining,
-            reloads: Reloads {
-                succeeded: reloads.succeeded,
-                failed: reloads.failed,
-                last: reloads.last.map(units::date_of),
-                last_succeeded: reloads.error.is_none(),
-                last_error: reloads.error.clone(),
-                in_force_since: units::date_of(snapshot.in_force_since()),
-            },
+            reloads: reloads.clone(),
             memory: Memory {
                 buffered_bytes: stats.buffered() as u64,
                 buffered_max_bytes: stats.memory_max.buffered as u64,
@@ -238,6 +222,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::admin::aggregate::tests::aggregate;
     use crate::system;
+    use crate::units::Date;
 
     /// The stats of a worker with two listeners on which everything has happened.
     pub(crate) fn stats() -> Stats {
@@ -281,8 +266,10 @@ pub(crate) mod tests {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let mut snapshot = aggregate(2, &[stats(), stats()]).snapshot(system::monotonic());
         (snapshot.started, snapshot.uptime) = (wall, Duration::ZERO);
-        (snapshot.reloads.failed, snapshot.reloads.last) = (1, Some(wall));
-        snapshot.reloads.error = Some("keys:3: no such option".to_owned());
+        snapshot.reloads = Reloads::none(wall);
+        (snapshot.reloads.failed, snapshot.reloads.last) = (1, Some(Date(wall)));
+        snapshot.reloads.last_error = Some("keys:3: no such option".to_owned());
+        snapshot.reloads.last_succeeded = false;
         Report::of(&snapshot, Process::default(), system::since_epoch(wall))
     }
 

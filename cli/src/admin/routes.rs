@@ -27,7 +27,6 @@ const PAGES: &str = "\
 ";
 
 /// The service of the admin listener.
-#[derive(Debug)]
 pub(super) struct Routes {
     aggregate: Arc<Aggregate>,
     /// Only requests that name an IP address or localhost are answered.

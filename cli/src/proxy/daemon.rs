@@ -1,35 +1,28 @@
 //! What has a turn beside the relay: signals, reloads and the service manager.
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::time::Instant;
+use std::sync::mpsc::channel;
+use std::time::{Instant, SystemTime};
 
 use countersign::KeyRing;
 use countersign::stats::Counters;
-use log::{info, warn};
-use mio::Waker;
+use log::info;
 
 use super::Tunnel;
 use super::relay::Relay;
-use super::shared::Role;
 use super::stats::RelayPublisher;
-use crate::exit::Failure;
-use crate::reload::{self, PATIENCE, Progress, Reloader};
+use crate::reload::Reloader;
 use crate::signals::{SignalSet, Signals};
 use crate::system;
 use crate::systemd::ServiceManager;
 
 /// A relay, and what has a turn beside it.
-#[derive(Debug)]
 pub(super) struct Daemon {
     relay: Relay,
     signals: Signals,
-    reloader: Reloader,
-    progress: Arc<Progress>,
-    /// Where keys arrive that were reloaded.
-    keys: Receiver<Keys>,
+    tunnel: Tunnel,
+    /// Reads the keys again, which there are none of where no protocol has them.
+    reloader: Reloader<Option<KeyRing>>,
     manager: ServiceManager,
     /// None without an admin listener.
     publisher: Option<RelayPublisher>,
@@ -37,71 +30,17 @@ pub(super) struct Daemon {
     is_stopping: bool,
 }
 
-/// Keys that were reloaded.
-#[derive(Debug)]
-struct Keys {
-    ring: KeyRing,
-    /// Here the relay says that it has them.
-    taken: Sender<()>,
-}
-
-/// Reads the keys again.
-#[derive(Debug)]
-struct Reload {
-    tunnel: Tunnel,
-    role: Role,
-    keys: SyncSender<Keys>,
-    waker: Arc<Waker>,
-}
-
-impl reload::Task for Reload {
-    fn once(&mut self) -> Result<(), Failure> {
-        let protocol = self.tunnel.protocol(self.role)?;
-        let Some(ring) = protocol.keys().cloned() else { return Ok(()) };
-        let (taken, takes) = channel();
-        // There is room: the relay has taken those before, or it is past help.
-        let sent = self.keys.try_send(Keys { ring, taken });
-        self.wake();
-        if sent.is_err() || takes.recv_timeout(PATIENCE).is_err() {
-            warn!("the relay has not applied the new keys after {} s", PATIENCE.as_secs());
-        }
-        Ok(())
-    }
-
-    fn rings(&self) -> Vec<PathBuf> {
-        self.tunnel.ring_path().into_iter().collect()
-    }
-
-    fn wake(&self) {
-        // A loop that can't be woken looks when it next wakes.
-        let _ = self.waker.wake();
-    }
-}
-
 impl Daemon {
-    /// Begins: the service manager hears that whoever connects is served.
+    /// Begins: the service manager hears that new connections are served.
     pub(super) fn begin(
         relay: Relay,
         signals: Signals,
         tunnel: Tunnel,
         publisher: Option<RelayPublisher>,
-        progress: Arc<Progress>,
-        began: Instant,
+        (started, began): (SystemTime, Instant),
     ) -> Self {
-        let (sender, keys) = sync_channel(1);
-        let (role, waker) = (relay.role(), relay.waker());
-        let task = Reload { tunnel, role, keys: sender, waker };
-        Self {
-            relay,
-            signals,
-            reloader: Reloader::new(task, Arc::clone(&progress)),
-            keys,
-            manager: ServiceManager::ready(Arc::clone(&progress)),
-            progress,
-            publisher,
-            began,
-            is_stopping: false,
-        }
+        let (reloader, manager) = (Reloader::new(started), ServiceManager::ready());
+        Self { relay, signals, tunnel, reloader, manager, publisher, began, is_stopping: false }
     }
 
     /// Carries until a signal drains it; the next one stops it at once.
@@ -109,11 +48,7 @@ impl Daemon {
         while !self.is_stopping || self.relay.open() > 0 {
             self.relay.turn(self.manager.due())?;
             self.handle_signals();
-            if let Ok(Keys { ring, taken }) = self.keys.try_recv() {
-                self.relay.replace_keys(ring);
-                // Who has lost patience doesn't listen any more.
-                let _ = taken.send(());
-            }
+            self.reload();
             if let Some(publisher) = &self.publisher {
                 publisher.turn(&self.relay);
             }
@@ -123,6 +58,26 @@ impl Daemon {
         let Counters { accepted, bytes_in, bytes_out, .. } = &self.relay.shared.counters;
         info!("stopped; {accepted} connections, {bytes_in} bytes out, {bytes_out} bytes back");
         Ok(())
+    }
+
+    /// Goes on with the reload, and begins the next.
+    fn reload(&mut self) {
+        if let Some(keys) = self.reloader.read() {
+            keys.into_iter().for_each(|keys| self.relay.replace_keys(keys));
+            // There is no other loop to wait for.
+            let rings = self.tunnel.ring_path().into_iter().collect();
+            self.reloader.applying(channel().1, rings);
+        }
+        if let Some(reloads) = self.reloader.ended() {
+            self.manager.reloaded(reloads);
+            self.publisher.iter().for_each(|publisher| publisher.reloaded(reloads));
+        }
+        if self.reloader.is_due() {
+            self.manager.reloading();
+            let (tunnel, role) = (self.tunnel.clone(), self.relay.role());
+            let read = move || Ok(tunnel.protocol(role)?.keys().cloned());
+            self.reloader.begin(self.relay.wake(), read);
+        }
     }
 
     /// Does what signals have asked for.
@@ -137,11 +92,11 @@ impl Daemon {
             }
         }
         if reload {
-            self.reloader.ask();
+            self.reloader.request();
         }
         if status {
             let up = system::monotonic().saturating_duration_since(self.began);
-            self.relay.log_status(up, &self.progress.outcomes());
+            self.relay.log_status(up, self.reloader.reloads());
         }
     }
 }

@@ -21,13 +21,12 @@ use clap::{ArgAction, Args};
 use countersign::{Dialect, Protocol};
 use log::{info, warn};
 
-use super::admin::{Admin, Aggregate, Wake};
+use super::admin::{Admin, Aggregate};
 use super::args::admin::AdminArgs;
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
 use super::output::announce;
 use super::ports::Ipv4Ports;
-use super::reload::Progress;
 use super::signals::Claimed;
 use super::{ports, ring, system, units};
 use daemon::Daemon;
@@ -35,7 +34,7 @@ use limits::RelayLimits;
 use lookup::Lookup;
 use relay::{Relay, Route};
 use shared::Role;
-use stats::{RelayPublisher, RelayWaker};
+use stats::RelayPublisher;
 
 /// Tunnel the connections of other programs through countersign/1
 ///
@@ -162,10 +161,9 @@ impl Proxy {
         let closes_revoked = self.tunnel.close_revoked;
         let route = Route { role: self.role, listeners, lookup, closes_revoked };
         let relay = Relay::new(route, protocol, limits, woken)?;
-        let loops: Vec<Box<dyn Wake>> = vec![Box::new(RelayWaker(relay.waker()))];
-        let (labels, progress) = (vec![self.role.labels()], Arc::<Progress>::default());
-        let start = (system::wall(), began);
-        let aggregate = Arc::new(Aggregate::new(loops, labels, Arc::clone(&progress), start));
+        let (loops, labels) = (vec![relay.wake()], vec![self.role.labels()]);
+        let started = system::wall();
+        let aggregate = Arc::new(Aggregate::new(loops, labels, (started, began)));
         let admin = self.admin.listen(Arc::clone(&aggregate), Vec::new(), &ports)?;
         let from = addresses.join(", ");
         match self.role {
@@ -186,7 +184,7 @@ impl Proxy {
         });
         // They go on until the last connection is closed.
         let _pages = admin.map(Admin::begin).transpose()?;
-        Ok(Daemon::begin(relay, signals, self.tunnel, publisher, progress, began).run()?)
+        Ok(Daemon::begin(relay, signals, self.tunnel, publisher, (started, began)).run()?)
     }
 
     /// Where it listens, and what is spoken there.

@@ -25,10 +25,10 @@ use super::lookup::{Answer, Lookup};
 use super::pair::{Pair, PairState, PairTimer, Visit};
 use super::pump::{BUFFERS_MAX, INBOX};
 use super::shared::{self, Role, Shared};
-use crate::reload::Outcomes;
+use crate::reload::{Reloads, Wake};
 use crate::signals::POLL_INTERVAL;
+use crate::system;
 use crate::version::VERSION;
-use crate::{system, units};
 
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;
@@ -235,13 +235,14 @@ impl Relay {
         self.shared.role
     }
 
-    /// What wakes the loop from another thread.
-    pub(super) fn waker(&self) -> Arc<Waker> {
-        Arc::clone(&self.waker)
+    /// Wakes the loop from another thread.
+    pub(super) fn wake(&self) -> Wake {
+        let waker = Arc::clone(&self.waker);
+        Arc::new(move || drop(waker.wake()))
     }
 
     /// Says in the log how everything is.
-    pub(super) fn log_status(&self, up: Duration, outcomes: &Outcomes) {
+    pub(super) fn log_status(&self, up: Duration, reloads: &Reloads) {
         let Shared { role, limits, admission, counters, .. } = &self.shared;
         let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
         let ended: Vec<_> = ended.map(|(cause, count)| format!("{cause}:{count}")).collect();
@@ -262,10 +263,10 @@ impl Relay {
             sent = counters.bytes_out,
             ended = ended.join(","),
             draining = self.drain.is_some(),
-            reloads = outcomes.succeeded,
-            reloads_failed = outcomes.failed,
-            last_reload = outcomes.last.map(units::date_of),
-            reload_error = outcomes.error.as_deref();
+            reloads = reloads.succeeded,
+            reloads_failed = reloads.failed,
+            last_reload = reloads.last.map(|date| date.to_string()),
+            reload_error = reloads.last_error.as_deref();
             "status"
         );
     }

@@ -4,26 +4,15 @@ use std::sync::Arc;
 
 use countersign::KeyRing;
 use countersign::stats::{Connections, KeyCounters, ListenerInfo, ListenerStats, Stats};
-use mio::Waker;
 
 use super::pair::{Pair, PairState};
 use super::pump::BUFFERS_MAX;
 use super::relay::Relay;
 use super::shared::{Role, Shared};
-use crate::admin::{Aggregate, Labels, StatsPublisher, Wake};
-
-/// Wakes the loop of the relay.
-#[derive(Debug)]
-pub(super) struct RelayWaker(pub(super) Arc<Waker>);
-
-impl Wake for RelayWaker {
-    fn wake(&self) {
-        let _ = self.0.wake();
-    }
-}
+use crate::admin::{Aggregate, Labels, StatsPublisher};
+use crate::reload::Reloads;
 
 /// Publishes the stats of the proxy.
-#[derive(Debug)]
 pub(super) struct RelayPublisher {
     aggregate: Arc<Aggregate>,
     publisher: StatsPublisher,
@@ -41,6 +30,11 @@ impl RelayPublisher {
     /// Publishes the stats if somebody asks for them.
     pub(super) fn turn(&self, relay: &Relay) {
         self.publisher.publish(false, || relay.stats(&self.addresses));
+    }
+
+    /// The proxy has been reloaded, or has failed to be.
+    pub(super) fn reloaded(&self, reloads: &Reloads) {
+        self.aggregate.set_reloads(reloads.clone());
     }
 
     /// From now on new connections are rejected.

@@ -4,11 +4,11 @@ mod banner;
 mod builtin;
 mod limits;
 mod listener;
-mod mailbox;
-mod manager;
 mod prepared;
 mod reload;
+mod runtime;
 mod status;
+mod update;
 mod worker;
 mod workers;
 
@@ -20,7 +20,7 @@ use countersign::Server;
 use countersign::stats::Counters;
 use log::info;
 
-use super::admin::{Admin, Aggregate, Wake};
+use super::admin::{Admin, Aggregate};
 use super::args::listener::ListenerArgs;
 use super::args::process::{ConfigArgs, ProcessArgs};
 use super::config::{Config, Settings};
@@ -28,18 +28,16 @@ use super::exit::Failure;
 use super::logging::{self, Format, Guard};
 use super::output::announce;
 use super::ports::Ipv4Ports;
-use super::reload::{Progress, Reloader};
+use super::reload::{Reloader, Wake};
 use super::signals::Claimed;
 use super::system;
-use super::systemd::ListenFds;
+use super::systemd::{ListenFds, ServiceManager};
 use banner::Banner;
 use builtin::AnyService;
 pub(crate) use listener::MissingRing;
-use mailbox::{Mailbox, Receiver};
-use manager::ManagerHook;
 pub(crate) use prepared::{PreparedListener, bound_of};
-use reload::Reload;
-use worker::{Commands, Worker};
+use runtime::Runtime;
+use worker::{Mailbox, Worker};
 use workers::Workers;
 
 /// Serve clients that hold a key
@@ -116,12 +114,14 @@ fn serve(
     // Before anybody hears that it listens: who hears of it may also stop it.
     let (signals, woken) = signals.watch()?;
     first.wake_on(woken)?;
-    let wake = |mailbox: &Arc<Mailbox>| Box::new(mailbox.handle().clone()) as Box<dyn Wake>;
+    let wake = |mailbox: &Arc<Mailbox>| -> Wake {
+        let handle = mailbox.handle().clone();
+        Arc::new(move || drop(handle.wake()))
+    };
     let loops = mailboxes.iter().map(wake).collect();
     let labels = listeners.iter().map(|prepared| prepared.args.labels()).collect();
-    let progress: Arc<Progress> = Arc::default();
-    let start = (system::wall(), began);
-    let aggregate = Arc::new(Aggregate::new(loops, labels, Arc::clone(&progress), start));
+    let started = system::wall();
+    let aggregate = Arc::new(Aggregate::new(loops, labels, (started, began)));
     let admin = settings.process.admin.listen(Arc::clone(&aggregate), passed_to_admin, &ports)?;
     let banner = Banner::new(listeners, &first, workers, admin.as_ref());
     introduce(&banner, log, logging.format, &first, admin.as_ref());
@@ -131,31 +131,24 @@ fn serve(
     });
     let others = servers.into_iter().zip(mailboxes.iter().skip(1).cloned()).collect();
     let others = Workers::begin(others, &first.handle(), published.as_ref())?;
-    let done = others.done();
-    let receiver =
-        Receiver { mailbox: Arc::clone(&mailboxes[0]), worker: (workers > 1).then_some(0) };
-    let reload = Reload { config, now: settings, workers: mailboxes.clone() };
-    let reloader = Reloader::new(reload, Arc::clone(&progress));
-    let manager = ManagerHook::ready(Arc::clone(&progress), mailboxes.clone());
-    let commands = Commands {
+    let number = (workers > 1).then_some(0);
+    let first = Worker::new(first, Arc::clone(&mailboxes[0]), number, published.as_ref());
+    let runtime = Runtime {
+        first,
+        others,
+        mailboxes,
         signals,
-        workers: mailboxes,
-        reloader,
-        progress,
+        config,
+        settings: Arc::new(settings),
+        reloader: Reloader::new(started),
+        manager: ServiceManager::ready(),
         aggregate,
         began,
         is_stopping: false,
     };
-    let mut worker = Worker::new(first).with(commands).with(receiver).with(others).with(manager);
-    if let Some(aggregate) = published {
-        worker = worker.publishing(&aggregate, 0);
-    }
     // It goes on until the last connection is closed.
     let _pages = admin.map(Admin::begin).transpose()?;
-    let first = worker.run()?;
-    let mut total = done.take();
-    total.merge(&first.counters());
-    let Counters { accepted, messages, .. } = total;
+    let Counters { accepted, messages, .. } = runtime.run()?;
     info!("stopped; {accepted} connections, {messages} messages");
     Ok(())
 }

@@ -12,7 +12,7 @@ use countersign::{
 use super::builtin::{self, AnyService, ServiceState};
 use super::limits;
 use super::listener::{CreatedRing, MissingRing};
-use super::mailbox::ListenerUpdate;
+use super::update::ListenerUpdate;
 use crate::args::listener::ListenerArgs;
 use crate::exit::{Failure, Kind};
 use crate::ports::{self, Ipv4Ports};

@@ -7,16 +7,16 @@ use countersign::{Key, Listener, Server};
 use log::info;
 
 use super::builtin::AnyService;
-use crate::reload::Outcomes;
+use crate::reload::Reloads;
+use crate::system;
 use crate::version::VERSION;
-use crate::{system, units};
 
 /// One line for the process, of which this is one worker's server.
 pub(super) fn log_process(
     server: &Server<AnyService>,
     workers: usize,
     began: Instant,
-    outcomes: &Outcomes,
+    reloads: &Reloads,
 ) {
     let up = system::monotonic().saturating_duration_since(began);
     info!(
@@ -26,10 +26,10 @@ pub(super) fn log_process(
         workers,
         memory_max = workers * server.memory_max().total,
         draining = server.is_draining(),
-        reloads = outcomes.succeeded,
-        reloads_failed = outcomes.failed,
-        last_reload = outcomes.last.map(units::date_of),
-        reload_error = outcomes.error.as_deref();
+        reloads = reloads.succeeded,
+        reloads_failed = reloads.failed,
+        last_reload = reloads.last.map(|date| date.to_string()),
+        reload_error = reloads.last_error.as_deref();
         "status"
     );
 }

@@ -1,138 +1,123 @@
-//! One worker: a server on one thread, and whatever else has a turn on it.
+//! One worker: a server on one thread, and what it is told from outside its loop.
 
 use std::io;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use countersign::Server;
+use countersign::stats::Counters;
+use countersign::{Handle, Server};
 
 use super::builtin::AnyService;
-use super::mailbox::Mailbox;
 use super::status;
+use super::update::ConfigUpdate;
 use crate::admin::{Aggregate, StatsPublisher};
-use crate::reload::{Progress, Reloader};
-use crate::signals::{POLL_INTERVAL, SignalSet, Signals};
-use crate::system;
 
-/// What has a turn beside the server: signals, a timer, another server.
-pub(super) trait Beside {
-    /// When it wants its turn, should nothing wake the loop before.
-    fn due(&self) -> Option<Instant> {
-        None
+/// The way to one worker.
+pub(super) struct Mailbox {
+    handle: Handle,
+    control: Mutex<Control>,
+    /// The worker's loop has turned since it was called last.
+    has_turned: AtomicBool,
+}
+
+#[derive(Default)]
+struct Control {
+    /// The newest; an older one that wasn't taken is void.
+    update: Option<Arc<ConfigUpdate>>,
+    wants_status: bool,
+}
+
+impl Mailbox {
+    pub(super) fn to(server: &Server<AnyService>) -> Arc<Self> {
+        let has_turned = AtomicBool::new(true);
+        Arc::new(Self { handle: server.handle(), control: Mutex::default(), has_turned })
     }
 
-    /// When something has woken the loop, or the time has come that one of them asked for, and once
-    /// the server has finished; also where it was another that asked.
-    fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()>;
-
-    /// The longest that the loop may sleep before this is asked whether it is
-    /// [pending](Self::is_pending).
-    fn sleep_max(&self) -> Option<Duration> {
-        None
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
-    /// Whether it has something to do now, though perhaps nothing has woken the loop.
-    fn is_pending(&self) -> bool {
-        false
+    /// Has the worker apply this before it serves anybody else.
+    pub(super) fn update(&self, update: &Arc<ConfigUpdate>) -> io::Result<()> {
+        self.send(|control| control.update = Some(Arc::clone(update)))
     }
 
-    /// Whether the worker may end for all of it.
-    fn is_done(&self) -> bool {
-        true
+    /// Has the worker log its status.
+    pub(super) fn ask_status(&self) -> io::Result<()> {
+        self.send(|control| control.wants_status = true)
+    }
+
+    /// Whether the worker's loop has turned since this was asked last. Wakes it, so that it turns
+    /// until this is asked again, if it isn't stuck.
+    pub(super) fn has_turned(&self) -> bool {
+        let has_turned = self.has_turned.swap(false, Ordering::Relaxed);
+        has_turned && self.handle.wake().is_ok()
+    }
+
+    fn send(&self, write: impl FnOnce(&mut Control)) -> io::Result<()> {
+        write(&mut self.control());
+        self.handle.wake()
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A server on one thread, and what has a turn beside it.
+/// A server on one thread.
 pub(super) struct Worker {
-    server: Server<AnyService>,
-    beside: Vec<Box<dyn Beside>>,
+    pub(super) server: Server<AnyService>,
+    mailbox: Arc<Mailbox>,
+    /// Its number, where there are several.
+    number: Option<usize>,
+    /// None without an admin listener.
+    publisher: Option<StatsPublisher>,
 }
 
 impl Worker {
-    pub(super) fn new(server: Server<AnyService>) -> Self {
-        Self { server, beside: Vec::new() }
-    }
-
-    /// Publishes the stats of this worker from now on.
-    pub(super) fn publishing(mut self, aggregate: &Arc<Aggregate>, number: usize) -> Self {
-        self.server.time_loop();
-        let publisher = StatsPublisher::begin(aggregate, number, self.server.stats());
-        self.with(publisher)
-    }
-
-    /// Gives this a turn too. What wakes it goes to [`Server::wake_on`].
-    pub(super) fn with(mut self, beside: impl Beside + 'static) -> Self {
-        self.beside.push(Box::new(beside));
-        self
+    pub(super) fn new(
+        mut server: Server<AnyService>,
+        mailbox: Arc<Mailbox>,
+        number: Option<usize>,
+        published: Option<&Arc<Aggregate>>,
+    ) -> Self {
+        let publisher = published.map(|aggregate| {
+            server.time_loop();
+            StatsPublisher::begin(aggregate, number.unwrap_or(0), server.stats())
+        });
+        Self { server, mailbox, number, publisher }
     }
 
     /// Serves until the server was stopped and its last connection is closed.
-    pub(super) fn run(mut self) -> io::Result<Server<AnyService>> {
-        let sleep_max = self.beside.iter().filter_map(|beside| beside.sleep_max()).min();
-        while !(self.server.is_finished() && self.beside.iter().all(|it| it.is_done())) {
-            let due = self.beside.iter().filter_map(|beside| beside.due()).min();
-            // The clock is read only for those who ask for a time.
-            let wait = due.map(|due| due.saturating_duration_since(system::monotonic()));
-            self.server.turn(wait.into_iter().chain(sleep_max).min())?;
-            let is_time = due.is_some_and(|due| due <= system::monotonic());
-            let is_pending = self.beside.iter().any(|beside| beside.is_pending());
+    pub(super) fn run(mut self) -> io::Result<Counters> {
+        while !self.server.is_finished() {
+            self.server.turn(None)?;
             // A server that is busy with its peers asks for no more than that.
-            if self.server.take_woken() || is_time || is_pending || self.server.is_finished() {
-                for beside in &mut self.beside {
-                    beside.turn(&mut self.server)?;
-                }
+            if self.server.take_woken() || self.server.is_finished() {
+                self.receive();
+                self.publish();
             }
         }
-        Ok(self.server)
-    }
-}
-
-impl Beside for StatsPublisher {
-    fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()> {
-        self.publish(server.is_finished(), || server.stats());
-        Ok(())
-    }
-}
-
-/// The signals, on the first worker: they stop all workers, reload or ask how they are.
-pub(super) struct Commands {
-    pub(super) signals: Signals,
-    pub(super) workers: Vec<Arc<Mailbox>>,
-    pub(super) reloader: Reloader,
-    pub(super) progress: Arc<Progress>,
-    pub(super) aggregate: Arc<Aggregate>,
-    pub(super) began: Instant,
-    pub(super) is_stopping: bool,
-}
-
-impl Beside for Commands {
-    fn sleep_max(&self) -> Option<Duration> {
-        Some(POLL_INTERVAL)
+        Ok(self.server.counters())
     }
 
-    fn is_pending(&self) -> bool {
-        self.signals.is_pending()
-    }
-
-    fn turn(&mut self, server: &mut Server<AnyService>) -> io::Result<()> {
-        let SignalSet { stop, reload, status } = self.signals.take();
-        if stop {
-            self.aggregate.drain();
-            // The first one drains, and the next one stops at once.
-            let again = std::mem::replace(&mut self.is_stopping, true);
-            for mailbox in &self.workers {
-                let handle = mailbox.handle();
-                if again { handle.stop() } else { handle.drain() }?;
-            }
+    /// Does what its mailbox asks for.
+    pub(super) fn receive(&mut self) {
+        self.mailbox.has_turned.store(true, Ordering::Relaxed);
+        let Control { update, wants_status } = std::mem::take(&mut *self.mailbox.control());
+        if let Some(update) = update {
+            update.apply(&mut self.server);
+            ConfigUpdate::applied(update);
         }
-        if reload {
-            self.reloader.ask();
+        if wants_status {
+            status::log(&self.server, self.number);
         }
-        if status {
-            let outcomes = self.progress.outcomes();
-            status::log_process(server, self.workers.len(), self.began, &outcomes);
-            self.workers.iter().try_for_each(|mailbox| mailbox.ask_status())?;
+    }
+
+    /// Publishes the stats, if they are asked for.
+    pub(super) fn publish(&self) {
+        if let Some(publisher) = &self.publisher {
+            publisher.publish(self.server.is_finished(), || self.server.stats());
         }
-        Ok(())
     }
 }

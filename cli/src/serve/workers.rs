@@ -1,8 +1,6 @@
 //! The workers: the first on the thread of the program, the others on threads of their own.
 
-use std::cell::Cell;
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -11,15 +9,14 @@ use countersign::stats::Counters;
 use countersign::{Handle, Server};
 
 use super::builtin::AnyService;
-use super::mailbox::{Mailbox, Receiver};
-use super::worker::{Beside, Worker};
+use super::worker::{Mailbox, Worker};
 use crate::admin::Aggregate;
 
 /// The workers beside the first. They stop when all do, and one that fails takes all with it.
 pub(super) struct Workers {
     threads: Vec<WorkerThread>,
     /// What those have done that have ended.
-    done: Rc<Cell<Counters>>,
+    pub(super) counters: Counters,
 }
 
 struct WorkerThread {
@@ -57,26 +54,15 @@ impl Workers {
             let thread = thread::Builder::new().name(format!("worker {number}"));
             let thread = thread.spawn(move || {
                 let _guard = guard;
-                let receiver = Receiver { mailbox, worker: Some(number) };
-                let mut worker = Worker::new(server).with(receiver);
-                if let Some(aggregate) = published {
-                    worker = worker.publishing(&aggregate, number);
-                }
-                worker.run().map(|it| it.counters())
+                Worker::new(server, mailbox, Some(number), published.as_ref()).run()
             })?;
             Ok(WorkerThread { number, has_ended, thread: Some(thread) })
         });
-        Ok(Self { threads: threads.collect::<io::Result<_>>()?, done: Rc::default() })
+        Ok(Self { threads: threads.collect::<io::Result<_>>()?, counters: Counters::default() })
     }
 
-    /// Where the counters of those will be that have ended.
-    pub(super) fn done(&self) -> Rc<Cell<Counters>> {
-        Rc::clone(&self.done)
-    }
-}
-
-impl Beside for Workers {
-    fn turn(&mut self, _server: &mut Server<AnyService>) -> io::Result<()> {
+    /// Takes the counters of those that have ended; fails if one has failed.
+    pub(super) fn join(&mut self) -> io::Result<()> {
         for worker in &mut self.threads {
             if !worker.has_ended.load(Ordering::Relaxed) {
                 continue;
@@ -85,11 +71,7 @@ impl Beside for Workers {
             let number = worker.number;
             let failed = |text: &str| io::Error::other(format!("worker {number} {text}"));
             match thread.join() {
-                Ok(Ok(counters)) => {
-                    let mut done = self.done.take();
-                    done.merge(&counters);
-                    self.done.set(done);
-                }
+                Ok(Ok(counters)) => self.counters.merge(&counters),
                 Ok(Err(error)) => return Err(failed(&format!("has failed: {error}"))),
                 Err(_panic) => return Err(failed("has panicked")),
             }
@@ -97,7 +79,8 @@ impl Beside for Workers {
         Ok(())
     }
 
-    fn is_done(&self) -> bool {
+    /// Whether all have ended.
+    pub(super) fn are_done(&self) -> bool {
         self.threads.iter().all(|worker| worker.thread.is_none())
     }
 }
@@ -118,10 +101,10 @@ mod tests {
             end()
         });
         let thread = WorkerThread { number: 1, has_ended, thread: Some(thread) };
-        let mut workers = Workers { threads: vec![thread], done: Rc::default() };
+        let mut workers = Workers { threads: vec![thread], counters: Counters::default() };
         // It is woken, or this would last for ever.
         server.turn(None).unwrap();
-        (workers.turn(&mut server), workers)
+        (workers.join(), workers)
     }
 
     #[test]
@@ -137,7 +120,7 @@ mod tests {
         let mut counters = Counters::default();
         counters.accepted = 3;
         let (seen, workers) = seen(move || Ok(counters));
-        assert!(seen.is_ok() && workers.is_done());
-        assert_eq!(workers.done().take().accepted, 3);
+        assert!(seen.is_ok() && workers.are_done());
+        assert_eq!(workers.counters.accepted, 3);
     }
 }

@@ -58,7 +58,7 @@ impl Renderer {
         // Writing to a string succeeds.
         let _ = writeln!(self.text, "{title} at {address}: {state}, up {up}, pid {pid}, {workers}");
         let (done, failed) = (reloads.succeeded, reloads.failed);
-        let since = Escaped(&reloads.in_force_since);
+        let since = reloads.in_force_since;
         let mut line = format!("{done} done, {failed} failed, in force since {since}");
         if let Some(error) = &reloads.last_error {
             line.push_str("; ");

@@ -1,29 +1,40 @@
 //! What the service manager hears of a daemon: that it serves, reloads, stops, and turns.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::SdNotify;
-use crate::reload::Progress;
+use crate::reload::Reloads;
 
 /// Tells the service manager of a daemon, in whose loop it has its turns.
 #[derive(Debug)]
 pub(crate) struct ServiceManager {
     notify: SdNotify,
-    progress: Arc<Progress>,
-    /// How many reloads it has told of, and whether it owes the end of the last.
-    reloads: u64,
-    is_reloading: bool,
     is_stopping: bool,
 }
 
 impl ServiceManager {
-    /// Tells that whoever connects from now on is served.
-    pub(crate) fn ready(progress: Arc<Progress>) -> Self {
+    /// Tells that new connections are served from now on.
+    pub(crate) fn ready() -> Self {
         let mut notify = SdNotify::from_environment();
         notify.ready("serving");
-        let (reloads, is_reloading, is_stopping) = (0, false, false);
-        Self { notify, progress, reloads, is_reloading, is_stopping }
+        Self { notify, is_stopping: false }
+    }
+
+    /// Tells that a reload begins.
+    pub(crate) fn reloading(&mut self) {
+        if !self.is_stopping {
+            self.notify.reloading();
+        }
+    }
+
+    /// Tells that a reload has ended.
+    pub(crate) fn reloaded(&mut self, reloads: &Reloads) {
+        if !self.is_stopping {
+            self.notify.ready(match reloads.last_succeeded {
+                true => "serving",
+                false => "serving; the last reload failed, see the log",
+            });
+        }
     }
 
     /// When it has something to do next.
@@ -38,30 +49,10 @@ impl ServiceManager {
         stopping: &str,
         are_alive: impl FnOnce() -> bool,
     ) {
-        if !self.is_stopping {
-            self.reload();
-            if is_draining {
-                self.is_stopping = true;
-                self.notify.stopping(stopping);
-            }
+        if is_draining && !self.is_stopping {
+            self.is_stopping = true;
+            self.notify.stopping(stopping);
         }
         self.notify.turn(|| self.is_stopping || are_alive());
-    }
-
-    /// A reload that was over before this had its turn is told of too: the manager waits for it.
-    fn reload(&mut self) {
-        let asked = self.progress.asked();
-        if asked > self.reloads {
-            self.reloads = asked;
-            self.is_reloading = true;
-            self.notify.reloading();
-        }
-        if self.is_reloading && !self.progress.is_going() {
-            self.is_reloading = false;
-            match self.progress.outcomes().error {
-                None => self.notify.ready("serving"),
-                Some(_) => self.notify.ready("serving; the last reload failed, see the log"),
-            }
-        }
     }
 }

@@ -1,0 +1,72 @@
+//! What a reload changes of a worker's server.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use countersign::{Access, KeyRing, Limits, Listener, ListenerId, Server, UnknownListenerError};
+
+use super::builtin::AnyService;
+use crate::exit::{Failure, Kind};
+use crate::reload::Wake;
+
+/// What a reload brings; the same for every worker.
+pub(super) struct ConfigUpdate {
+    /// Of each listener, in their order.
+    pub(super) listeners: Vec<ListenerUpdate>,
+    pub(super) busy_poll: Duration,
+    /// Whether connections whose keys are no longer valid are closed.
+    pub(super) closes_revoked: bool,
+    /// Dropped when every worker has applied it; says what has failed.
+    pub(super) pending: Sender<Failure>,
+    /// Wakes the loop that waits for that.
+    pub(super) wake: Wake,
+}
+
+/// What a reload brings for one listener.
+#[derive(Debug)]
+pub(super) struct ListenerUpdate {
+    /// None where nobody has to prove anything.
+    pub(super) keys: Option<KeyRing>,
+    pub(super) limits: Limits,
+    pub(super) access: Access,
+}
+
+impl ConfigUpdate {
+    /// Has a worker's server serve by it from now on.
+    pub(super) fn apply(&self, server: &mut Server<AnyService>) {
+        let ids: Vec<ListenerId> = server.listeners().iter().map(Listener::id).collect();
+        for (id, update) in ids.into_iter().zip(&self.listeners) {
+            if let Err(error) = update.apply(server, id) {
+                // A loop that has waited for too long listens no more.
+                let _ = self.pending.send(Failure::new(Kind::General, error.to_string()));
+            }
+        }
+        server.set_busy_poll(self.busy_poll);
+        server.set_close_expired(self.closes_revoked);
+        if self.closes_revoked {
+            server.close_revoked();
+        }
+    }
+
+    /// A worker has applied it: the last one ends the reload.
+    pub(super) fn applied(update: Arc<Self>) {
+        let wake = Arc::clone(&update.wake);
+        drop(update);
+        wake();
+    }
+}
+
+impl ListenerUpdate {
+    fn apply(
+        &self,
+        server: &mut Server<AnyService>,
+        id: ListenerId,
+    ) -> Result<(), UnknownListenerError> {
+        if let Some(keys) = &self.keys {
+            server.replace_keys(id, keys.clone())?;
+        }
+        server.replace_limits(id, self.limits.clone())?;
+        server.replace_access(id, self.access.clone())
+    }
+}
