@@ -1,7 +1,6 @@
 //! The options of the admin listener.
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 
 use crate::units;
 
@@ -15,7 +14,7 @@ pub(crate) struct AdminArgs {
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<String>,
     /// Allow an --admin address that other machines can reach
-    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     pub(crate) admin_exposed: bool,
     /// File mode of the --admin Unix socket
     #[arg(long, value_name = "MODE", default_value = "0600", value_parser = units::mode)]

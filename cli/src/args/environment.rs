@@ -4,9 +4,9 @@
 use std::env;
 use std::ffi::OsString;
 
-use clap::builder::Resettable;
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, ArgMatches, Command, Error};
+use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 
 use super::origins::{Origins, Source, variable};
 use crate::exit::{Failure, Kind};
@@ -22,11 +22,17 @@ pub(crate) fn parse(command: &Command, argv: &[OsString]) -> Result<ArgMatches, 
     parsed.map_err(|error| name_variables(error, command, argv))
 }
 
-/// The options, with the variables of some.
+/// The options, with the variables of some. That of a switch may say `1`, `no` and the like.
 fn reading(command: Command, is_read: &impl Fn(&str) -> bool) -> Command {
-    let read = |arg: Arg| match arg.get_long().map(variable) {
-        Some(name) if is_read(&name) => arg.env(name),
-        _ => arg.env(Resettable::Reset),
+    let read = |arg: Arg| {
+        let arg = match arg.get_action() {
+            ArgAction::SetTrue => arg.value_parser(BoolishValueParser::new()),
+            _ => arg,
+        };
+        match arg.get_long().map(variable) {
+            Some(name) if is_read(&name) => arg.env(name),
+            _ => arg.env(Resettable::Reset),
+        }
     };
     command.mut_args(read).mut_subcommands(|verb| reading(verb, is_read))
 }

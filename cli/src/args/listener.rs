@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 
 use super::access::AccessArgs;
 use super::choice::Choice;
@@ -39,7 +38,7 @@ pub(crate) struct ListenerArgs {
           value_parser = Choice(builtin_services))]
     pub(crate) service: BuiltinService,
     /// Write timestamps in UTC instead of local time
-    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     pub(crate) utc: bool,
     /// Send TCP keepalive probes after this time without input; 0s disables them
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = keepalive)]

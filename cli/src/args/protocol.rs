@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{BoolishValueParser, PossibleValue};
+use clap::builder::PossibleValue;
 use countersign::{
     Dialect, Exchange, Framing, KeyRing, KeyRingExt as _, Mac, Protection, Protocol,
 };
@@ -51,13 +51,13 @@ pub(crate) struct ProtocolArgs {
     #[arg(long, value_name = "NAME", default_value = "sha256", value_parser = mac)]
     pub(crate) mac: Mac,
     /// In multiprocessing, support Red Hat's builds of Python up to 3.11, which lack MD5
-    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     pub(crate) rhel: bool,
     /// Exchange one message and its reply per connection
-    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     pub(crate) once: bool,
     /// Do only the handshake: the server reports the result and closes; overrides --once
-    #[arg(long, value_parser = BoolishValueParser::new())]
+    #[arg(long)]
     pub(crate) verify_only: bool,
     /// Maximum size of a message, in bytes
     #[arg(long, value_name = "SIZE", default_value = "64k", value_parser = message_max)]
