@@ -12,7 +12,7 @@ use crate::contract::listener_id::ListenerId;
 use crate::contract::service::Service;
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::reactor::readiness::Readiness;
-use crate::server::context::Context;
+use crate::server::context::{Context, Done};
 use crate::server::flags::Flags;
 use crate::server::net::Net;
 use crate::server::timer::Timer;
@@ -49,17 +49,45 @@ struct Backlog {
     unread: Blocks,
 }
 
-/// What a visit came to.
+/// What a visit did, and what comes next.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) done: Done,
+    /// The messages that were answered.
+    pub(super) answered: usize,
+    /// The bytes that the connection kept before the visit, beside its entry.
+    pub(super) buffered_before: usize,
+    /// The bytes that it keeps now.
+    pub(super) buffered: usize,
+    pub(super) next: NextStep,
+}
+
+/// What comes after a visit.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Visit {
+pub(super) enum NextStep {
     /// Nothing more can be done before the next event.
-    Rest,
+    Wait,
     /// It is known where the connection comes from, and not decided yet what that comes to.
-    Located,
+    CheckSource,
     /// The budget is used up: more can be done at once.
-    Again,
+    Continue,
     /// The connection is to be closed now.
-    Over(CloseReason),
+    Close(CloseReason),
+}
+
+impl Visit {
+    /// Whether it did what a timer of this kind waits for, so that the next wait of the same kind
+    /// begins anew. What is to happen by an absolute time never does.
+    pub(super) fn restarts(&self, timer: Timer) -> bool {
+        match timer {
+            // A visit may answer what an earlier one has read.
+            Timer::Idle => self.done.read > 0 || self.answered > 0,
+            // What lies there in part now has just begun.
+            Timer::Message => self.answered > 0 || self.done.has_control,
+            Timer::Write => self.done.written > 0,
+            Timer::Delay | Timer::Handshake | Timer::Linger => false,
+        }
+    }
 }
 
 impl<N: Net, S: Service> Connection<N, S> {
@@ -186,8 +214,8 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// What holds between two visits.
-    pub(super) fn check(&self) {
-        debug_assert!(!matches!(self.state, State::Closed), "a closed connection is removed");
+    fn check(&self) {
+        debug_assert!(!matches!(self.state, State::Closed), "what is over is removed");
         let owes = self.has_unsent();
         let has_written = match self.state {
             State::AwaitingProxyHeader(_) | State::Delayed { .. } | State::Lingering { .. } => {

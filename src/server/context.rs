@@ -18,13 +18,12 @@ use crate::server::event_log;
 use crate::server::listener::key_table::KeyTable;
 use crate::server::net::Net;
 use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
-use crate::stats::counters::Counters;
 
 /// Once so much waits in the outbox, it is sent before more is answered.
 pub(super) const BATCH: usize = 16 << 10;
 
 /// The messages that a connection may have answered in one visit.
-pub(super) const MESSAGES_PER_VISIT: usize = 1024;
+const MESSAGES_PER_VISIT: usize = 1024;
 
 /// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
 pub(super) struct Context<'t, N: Net, S: Service> {
@@ -33,12 +32,11 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) protocol: &'t Protocol,
     pub(super) limits: &'t Limits,
     pub(super) unauthenticated: &'t mut Unauthenticated,
-    pub(super) counters: &'t mut Counters,
     pub(super) keys: &'t mut KeyTable,
     /// What the session has to say itself, on its way into the outbox.
     pub(super) control_out: &'t mut Vec<u8>,
-    /// A record was whole that is no message.
-    pub(super) controlled: bool,
+    /// What this visit has done so far.
+    pub(super) done: Done,
     /// The name of the connection.
     pub(super) peer: PeerId,
     /// The name of the listener that it came by.
@@ -47,6 +45,19 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) now: Instant,
     /// The server is stopping: answering what has arrived, and nothing else.
     pub(super) draining: bool,
+}
+
+/// What a visit has done.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Done {
+    /// The bytes that were read.
+    pub(super) read: usize,
+    /// The bytes that were written.
+    pub(super) written: usize,
+    /// A record was whole that is no message.
+    pub(super) has_control: bool,
+    /// The peer has authenticated.
+    pub(super) has_authenticated: bool,
 }
 
 /// What calls of the service need.
@@ -58,8 +69,8 @@ pub(super) struct Calls<'t, S> {
     pub(super) reply_max: usize,
     /// The time of day of this turn.
     pub(super) wall: SystemTime,
-    /// How many messages may still be answered in this visit.
-    pub(super) messages: usize,
+    /// The messages that were answered in this visit.
+    pub(super) answered: usize,
     /// The service is being called, so a panic is its own.
     pub(super) is_calling: bool,
 }
@@ -77,7 +88,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
             debug_assert!(false, "a peer is let in once");
             return Err(CloseReason::Reset);
         };
-        self.counters.authenticated += 1;
+        self.done.has_authenticated = true;
         let Opened { key, dialect, form, is_protected, exporter, .. } = opened;
         if let Some(key) = key {
             self.keys.opened(key.number());
@@ -115,7 +126,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
                     control_out,
                     #[inline(always)]
                     |message| match calls.answer(state, message) {
-                        None if calls.messages > 0 && calls.outbox.len() < BATCH => {
+                        None if !calls.is_exhausted() && calls.outbox.len() < BATCH => {
                             ControlFlow::Continue(())
                         }
                         end => ControlFlow::Break(end),
@@ -143,8 +154,13 @@ impl<'t, S: Service> Calls<'t, S> {
         limits: &Limits,
         wall: SystemTime,
     ) -> Self {
-        let (reply_max, messages) = (limits.reply_max, MESSAGES_PER_VISIT);
-        Self { service, outbox, reply_max, wall, messages, is_calling: false }
+        let reply_max = limits.reply_max;
+        Self { service, outbox, reply_max, wall, answered: 0, is_calling: false }
+    }
+
+    /// Whether no more messages may be answered in this visit.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.answered >= MESSAGES_PER_VISIT
     }
 
     /// Does something that calls the service. If the service panics, the connection must end: the
@@ -165,7 +181,7 @@ impl<'t, S: Service> Calls<'t, S> {
     // Inlined by force, as all on this way is: the reply then lies in registers.
     #[inline(always)]
     fn answer(&mut self, state: &mut S::State, message: Message<'_>) -> Option<CloseReason> {
-        self.messages -= 1;
+        self.answered += 1;
         let ((), end) = self.call(
             message.form,
             #[inline(always)]

@@ -6,7 +6,7 @@ use countersign_proto::Refusal;
 
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
-use crate::server::connection::{Backlog, Connection, State, Visit};
+use crate::server::connection::{Backlog, Connection, NextStep, State};
 use crate::server::context::Context;
 use crate::server::flags::Flags;
 use crate::server::net::Net;
@@ -28,31 +28,31 @@ impl<N: Net, S: Service> Connection<N, S> {
         id: UnauthenticatedId,
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
-    ) -> io::Result<Visit> {
+    ) -> io::Result<NextStep> {
         let mut length = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
         loop {
             match ProxyHeader::read(&inbox[..length]) {
-                ProxyHeader::Malformed => return Ok(Visit::Over(Refusal::ProxyHeader.into())),
+                ProxyHeader::Malformed => return Ok(NextStep::Close(Refusal::ProxyHeader.into())),
                 ProxyHeader::Whole { length: header, source } => {
                     if let Some(source) = source {
                         cx.unauthenticated.locate(id, source);
                     }
                     self.keep_unread(&inbox[header..length]);
-                    return Ok(Visit::Located);
+                    return Ok(NextStep::CheckSource);
                 }
                 ProxyHeader::Partial if self.flags.has(Flags::READABLE) => {
                     match self.read(&mut inbox[length..HEADER_MAX], cx)? {
                         None => {}
-                        Some(0) => return Ok(Visit::Over(CloseReason::Truncated)),
+                        Some(0) => return Ok(NextStep::Close(CloseReason::Truncated)),
                         Some(more) => length += more,
                     }
                 }
                 ProxyHeader::Partial if cx.draining => {
-                    return Ok(Visit::Over(CloseReason::Stopped));
+                    return Ok(NextStep::Close(CloseReason::Stopped));
                 }
                 ProxyHeader::Partial => {
                     self.keep_unread(&inbox[..length]);
-                    return Ok(Visit::Rest);
+                    return Ok(NextStep::Wait);
                 }
             }
         }
@@ -65,11 +65,10 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// Puts the greeting off, and with it whatever has arrived.
-    pub(in crate::server) fn delay(&mut self) -> Visit {
+    pub(in crate::server) fn delay(&mut self) {
         if let State::AwaitingProxyHeader(id) = self.state {
             self.state = State::Delayed { id, is_watched: true };
         }
-        Visit::Rest
     }
 
     /// Greets a peer whose greeting was put off, or whose balancer has named it, and goes on with
@@ -78,20 +77,20 @@ impl<N: Net, S: Service> Connection<N, S> {
         &mut self,
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
-    ) -> Visit {
+    ) -> io::Result<NextStep> {
         let (id, is_watched) = match self.state {
             State::Delayed { id, is_watched } => (id, is_watched),
             State::AwaitingProxyHeader(id) => (id, true),
-            _ => return Visit::Rest,
+            _ => return Ok(NextStep::Wait),
         };
         // From now on we hear of the socket.
         if !is_watched && cx.net.watch(&mut self.socket, cx.peer).is_err() {
-            return Visit::Over(CloseReason::Unavailable);
+            return Ok(NextStep::Close(CloseReason::Unavailable));
         }
         self.state = State::Handshake(id);
-        match self.greet(inbox, cx) {
-            Visit::Rest => self.pump(inbox, cx),
-            visit => visit,
+        match self.greet(inbox, cx)? {
+            NextStep::Wait => self.pump(inbox, cx),
+            next => Ok(next),
         }
     }
 }

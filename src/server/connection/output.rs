@@ -8,7 +8,7 @@ use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::reactor::buffered_stream::write_until_blocked;
 use crate::server::connection::state::LINGER_UNIT;
-use crate::server::connection::{Connection, State, Visit};
+use crate::server::connection::{Connection, NextStep, State};
 use crate::server::context::{BATCH, Context};
 use crate::server::flags::Flags;
 use crate::server::net::Net;
@@ -32,7 +32,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         let sent = write_until_blocked(cx.calls.outbox.bytes(), |bytes| {
             cx.net.write(&mut self.socket, bytes)
         })?;
-        cx.counters.bytes_out += sent as u64;
+        cx.done.written += sent;
         let all = sent == cx.calls.outbox.len();
         if !all {
             self.backlog.get_or_insert_default().unsent = cx.calls.outbox.bytes()[sent..].into();
@@ -62,7 +62,7 @@ impl<N: Net, S: Service> Connection<N, S> {
             let sent = write_until_blocked(&inbox[..length], |bytes| {
                 cx.net.write(&mut self.socket, bytes)
             })?;
-            cx.counters.bytes_out += sent as u64;
+            cx.done.written += sent;
             backlog.sent += sent;
             if sent < length {
                 return Ok(false);
@@ -86,7 +86,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         &mut self,
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
-    ) -> io::Result<Visit> {
+    ) -> io::Result<NextStep> {
         if let State::Closing { why, .. } = &self.state
             && why.is_orderly()
         {
@@ -94,13 +94,15 @@ impl<N: Net, S: Service> Connection<N, S> {
             cx.calls.outbox.append(cx.control_out);
         }
         if !self.send(cx)? || self.has_unsent() {
-            return Ok(Visit::Rest);
+            return Ok(NextStep::Wait);
         }
         loop {
             match &mut self.state {
-                State::AwaitingProxyHeader(_) | State::Delayed { .. } => return Ok(Visit::Rest),
-                State::Handshake(_) | State::Open(_) | State::Closed => return Ok(Visit::Again),
-                State::Closing { why, at_once: true, .. } => return Ok(Visit::Over(*why)),
+                State::AwaitingProxyHeader(_) | State::Delayed { .. } => return Ok(NextStep::Wait),
+                State::Handshake(_) | State::Open(_) | State::Closed => {
+                    return Ok(NextStep::Continue);
+                }
+                State::Closing { why, at_once: true, .. } => return Ok(NextStep::Close(*why)),
                 State::Closing { .. } => {
                     self.backlog = None;
                     cx.net.shutdown(&mut self.socket)?;
@@ -108,12 +110,12 @@ impl<N: Net, S: Service> Connection<N, S> {
                 }
                 State::Lingering { why, .. } if !self.flags.has(Flags::READABLE) => {
                     debug_assert!(*why != CloseReason::Finished, "the peer has not ended");
-                    return Ok(Visit::Rest);
+                    return Ok(NextStep::Wait);
                 }
                 State::Lingering { .. } => {
                     let length = self.read(inbox, cx)?;
                     if self.linger_on(length) {
-                        return Ok(Visit::Over(self.reason(CloseReason::Reset)));
+                        return Ok(NextStep::Close(self.reason(CloseReason::Reset)));
                     }
                 }
             }

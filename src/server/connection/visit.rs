@@ -6,7 +6,7 @@ use countersign_proto::{Dialect, Event, Refusal, RefusalCode, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
-use crate::server::connection::{Connection, Former, State, Visit};
+use crate::server::connection::{Connection, Former, NextStep, State, Visit};
 use crate::server::context::{BATCH, Context};
 use crate::server::flags::Flags;
 use crate::server::net::Net;
@@ -15,28 +15,44 @@ use crate::server::net::Net;
 const READS_PER_VISIT: usize = 4;
 
 impl<N: Net, S: Service> Connection<N, S> {
+    /// Lets the connection do something, within the budget of one visit.
+    pub(in crate::server) fn visit(
+        &mut self,
+        inbox: &mut [u8],
+        mut cx: Context<'_, N, S>,
+        act: impl FnOnce(&mut Self, &mut [u8], &mut Context<'_, N, S>) -> io::Result<NextStep>,
+    ) -> Visit {
+        let buffered_before = self.bytes_buffered();
+        let next = act(self, inbox, &mut cx);
+        let next = next.unwrap_or_else(|_| NextStep::Close(self.reason(CloseReason::Reset)));
+        self.check();
+        Visit {
+            done: cx.done,
+            answered: cx.calls.answered,
+            buffered_before,
+            buffered: self.bytes_buffered(),
+            next,
+        }
+    }
+
     /// Sends what is unsent, then reads, answers and sends until there is nothing more or the
     /// budget is used up. While anything waits to be sent, nothing is read.
     pub(in crate::server) fn pump(
         &mut self,
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
-    ) -> Visit {
+    ) -> io::Result<NextStep> {
         if self.flags.has(Flags::FAILED) {
-            return Visit::Over(self.reason(CloseReason::Reset));
+            return Ok(NextStep::Close(self.reason(CloseReason::Reset)));
         }
-        let visit = match self.state {
-            State::AwaitingProxyHeader(id) => self.read_proxy_header(id, inbox, cx),
+        match self.state {
+            State::AwaitingProxyHeader(id) => return self.read_proxy_header(id, inbox, cx),
             // Nothing is read before the greeting.
-            State::Delayed { .. } => Ok(Visit::Rest),
-            _ => self.turn(inbox, cx),
-        };
-        visit.unwrap_or_else(|_| Visit::Over(self.reason(CloseReason::Reset)))
-    }
-
-    fn turn(&mut self, inbox: &mut [u8], cx: &mut Context<'_, N, S>) -> io::Result<Visit> {
+            State::Delayed { .. } => return Ok(NextStep::Wait),
+            _ => {}
+        }
         if !self.send_unsent(inbox, cx)? {
-            return Ok(Visit::Rest);
+            return Ok(NextStep::Wait);
         }
         let unread = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
         if unread > 0 {
@@ -46,12 +62,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         while self.state.is_active() && self.backlog.is_none() {
             if !self.flags.has(Flags::READABLE) {
                 if !cx.draining {
-                    return Ok(Visit::Rest);
+                    return Ok(NextStep::Wait);
                 }
                 self.give_up(RefusalCode::Busy, CloseReason::Stopped, cx);
                 self.close(CloseReason::Stopped);
-            } else if reads == 0 || cx.calls.messages == 0 {
-                return Ok(Visit::Again);
+            } else if reads == 0 || cx.calls.is_exhausted() {
+                return Ok(NextStep::Continue);
             } else {
                 reads -= 1;
                 match self.read(inbox, cx)? {
@@ -69,13 +85,13 @@ impl<N: Net, S: Service> Connection<N, S> {
         &mut self,
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
-    ) -> Visit {
+    ) -> io::Result<NextStep> {
         let greeted = self.process_input(&[], cx);
-        let visit = greeted.and_then(|()| match self.state.is_active() {
-            true => Ok(Visit::Rest),
+        let next = greeted.and_then(|()| match self.state.is_active() {
+            true => Ok(NextStep::Wait),
             false => self.wind_up(inbox, cx),
         });
-        visit.unwrap_or(Visit::Over(CloseReason::Reset))
+        next.or(Ok(NextStep::Close(CloseReason::Reset)))
     }
 
     /// Reads once. A short read has emptied the socket, so a second that only says so is saved;
@@ -92,7 +108,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                 Ok(length) => {
                     let more = length == inbox.len() || self.flags.has(Flags::MORE);
                     self.flags.set(Flags::READABLE, more);
-                    cx.counters.bytes_in += length as u64;
+                    cx.done.read += length;
                     return Ok(Some(length));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -118,7 +134,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                 _ => break,
             }
             let is_full = cx.calls.outbox.len() >= BATCH && !self.send(cx)?;
-            if (is_full || cx.calls.messages == 0) && !input.is_empty() {
+            if (is_full || cx.calls.is_exhausted()) && !input.is_empty() {
                 if self.state.is_active() {
                     self.backlog.get_or_insert_default().unread = input.into();
                 }
@@ -144,7 +160,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         match step {
             Ok(Step::NeedsInput | Step::Stopped(None)) => {}
             // How many there can be, the reads of a visit limit.
-            Ok(Step::Control) => cx.controlled = true,
+            Ok(Step::Control) => cx.done.has_control = true,
             Ok(Step::Finished) => self.state.close(CloseReason::Finished, true),
             Ok(Step::End) => self.close(CloseReason::Answered),
             Ok(Step::Stopped(Some(why))) => self.close(why),

@@ -14,7 +14,7 @@ use crate::reactor::instant::Instant;
 use crate::reactor::token::SLOTS_MAX;
 use crate::server::admission::Admission;
 use crate::server::admission_control;
-use crate::server::connection::{Connection, State};
+use crate::server::connection::{Connection, NextStep, State};
 use crate::server::engine::Engine;
 use crate::server::listener::Listener;
 use crate::server::net::Net;
@@ -169,7 +169,10 @@ impl<N: Net, S: Service> Engine<N, S> {
             }
             Ok(Start::Delay) => {
                 counters.delayed += 1;
-                self.visit(slot, now, wall, |conn, _, _| conn.delay());
+                self.visit(slot, now, wall, |conn, _, _| {
+                    conn.delay();
+                    Ok(NextStep::Wait)
+                });
             }
             Ok(_) => self.visit(slot, now, wall, Connection::begin),
         }

@@ -23,8 +23,8 @@ use crate::reactor::instant::Instant;
 use crate::reactor::readiness::Readiness;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{SLOTS_MAX, Token, TokenSlab, Tokened};
-use crate::server::connection::{Connection, Visit};
-use crate::server::context::{BATCH, Calls, Context, MESSAGES_PER_VISIT};
+use crate::server::connection::{Connection, NextStep, Visit};
+use crate::server::context::{BATCH, Calls, Context, Done};
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
 use crate::server::listener::{Listener, ROOM_MAX};
@@ -191,19 +191,17 @@ impl<N: Net, S: Service> Engine<N, S> {
             cx.calls.outbox.keep(said);
             if verdict.is_some() || !conn.takes(message.len()) {
                 told = Err(TellError::TooLong);
-                return Visit::Rest;
+                return Ok(NextStep::Wait);
             }
             match conn.tell(cx) {
-                Ok(true) => Visit::Rest,
-                Ok(false) => {
-                    told = Err(TellError::Full);
-                    Visit::Rest
-                }
+                Ok(true) => {}
+                Ok(false) => told = Err(TellError::Full),
                 Err(_) => {
                     told = Err(TellError::Gone);
-                    Visit::Over(CloseReason::Reset)
+                    return Ok(NextStep::Close(CloseReason::Reset));
                 }
             }
+            Ok(NextStep::Wait)
         });
         told
     }
@@ -360,73 +358,71 @@ impl<N: Net, S: Service> Engine<N, S> {
         slot: usize,
         now: Instant,
         wall: SystemTime,
-        act: impl FnOnce(&mut Connection<N, S>, &mut [u8], &mut Context<'_, N, S>) -> Visit,
+        act: impl FnOnce(
+            &mut Connection<N, S>,
+            &mut [u8],
+            &mut Context<'_, N, S>,
+        ) -> io::Result<NextStep>,
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let listener = &mut self.listeners[usize::from(conn.listener)];
-        let held = conn.bytes_buffered();
-        let Counters { bytes_in, bytes_out, authenticated, .. } = listener.counters;
         self.outbox.clear();
-        let mut cx = Context {
+        let cx = Context {
             net: &mut self.net,
             calls: Calls::new(&mut self.service, &mut self.outbox, &listener.limits, wall),
             protocol: &listener.protocol,
             limits: &listener.limits,
             unauthenticated: &mut listener.unauthenticated,
-            counters: &mut listener.counters,
             keys: &mut listener.keys,
             control_out: &mut self.control_out,
-            controlled: false,
+            done: Done::default(),
             peer: PeerId(Token::new(slot, conn.generation)),
             listener: &listener.name,
             now,
             draining: self.drain.is_some(),
         };
-        let visit = act(conn, &mut self.inbox, &mut cx);
-        let (messages, controlled) =
-            ((MESSAGES_PER_VISIT - cx.calls.messages) as u64, cx.controlled);
-        listener.counters.messages += messages;
-        let held_now = conn.bytes_buffered();
-        listener.held = listener.held - held + held_now;
+        let visit = conn.visit(&mut self.inbox, cx, act);
+        count(listener, &visit);
+        let (number, group) = (conn.listener, usize::from(conn.listener));
         if let Some(ages) = &mut self.ages
-            && listener.counters.authenticated > authenticated
+            && visit.done.has_authenticated
             && listener.limits.session_age_max.is_some()
         {
-            ages.start(slot, (conn.listener.into(), SessionAge), now);
+            ages.start(slot, (group, SessionAge), now);
         }
-        match visit {
-            Visit::Over(why) => return self.remove(slot, why, now),
-            Visit::Again if !conn.flags.set(Flags::QUEUED, true) => self.again.push(slot),
-            Visit::Again | Visit::Located | Visit::Rest => {}
+        match visit.next {
+            NextStep::Close(why) => return self.remove(slot, why, now),
+            NextStep::Continue if !conn.flags.set(Flags::QUEUED, true) => self.again.push(slot),
+            NextStep::Continue | NextStep::CheckSource | NextStep::Wait => {}
         }
-        // What limits that were lowered have left above them stays, but nothing is added to it.
-        let buffered_max =
-            listener.limits.buffered_max.max(listener.held - held_now.saturating_sub(held));
-        conn.check();
-        let (number, group) = (conn.listener, usize::from(conn.listener));
         let timer = conn.timer();
-        let progress = match timer {
-            // A visit may answer what an earlier one has read.
-            Timer::Idle => listener.counters.bytes_in > bytes_in || messages > 0,
-            // What lies there in part now has just begun.
-            Timer::Message => messages > 0 || controlled,
-            Timer::Write => listener.counters.bytes_out > bytes_out,
-            Timer::Delay | Timer::Handshake | Timer::Linger => false,
-        };
         let before = std::mem::replace(&mut conn.timer, timer);
         if before != timer {
             self.timers.stop(slot, (group, before));
             self.timers.start(slot, (group, timer), now);
-        } else if progress {
+        } else if visit.restarts(timer) {
             self.timers.restart(slot, (group, timer), now);
         }
-        if held_now > held {
+        if visit.buffered > visit.buffered_before {
+            // What lowered limits have left above them stays, and nothing is added to it.
+            let others = listener.held - (visit.buffered - visit.buffered_before);
+            let buffered_max = listener.limits.buffered_max.max(others);
             self.relieve(number, buffered_max, slot, now);
         }
-        if matches!(visit, Visit::Located) {
+        if let NextStep::CheckSource = visit.next {
             self.check_located_source(slot, now, wall);
         }
     }
+}
+
+/// Adds what a visit did to what its listener has done.
+fn count(listener: &mut Listener, visit: &Visit) {
+    let Done { read, written, has_authenticated, .. } = visit.done;
+    listener.counters.bytes_in += read as u64;
+    listener.counters.bytes_out += written as u64;
+    listener.counters.messages += visit.answered as u64;
+    listener.counters.authenticated += u64::from(has_authenticated);
+    listener.held = listener.held - visit.buffered_before + visit.buffered;
 }
 
 /// The connections that all listeners together let in.
