@@ -23,6 +23,14 @@ use crate::server::timer::Timer;
 /// The connections that one turn accepts, so that those who are in have their turns too.
 const ACCEPTS_PER_TURN: usize = 256;
 
+/// What became of a connection that was let in.
+#[derive(Debug, Clone, Copy)]
+struct Admitted {
+    start: Start,
+    /// The slot of the connection that was evicted for it, if one was.
+    evicted: Option<usize>,
+}
+
 /// How a connection begins that is let in.
 #[derive(Debug, Clone, Copy)]
 enum Start {
@@ -43,7 +51,9 @@ impl<N: Net, S: Service> Engine<N, S> {
                     self.acceptor.accepted(socket);
                     counters.accepted += 1;
                     match self.admit(listener, address, now, wall) {
-                        Ok(start) => self.register(stream, (listener, address), start, now, wall),
+                        Ok(Admitted { start, .. }) => {
+                            self.register(stream, (listener, address), start, now, wall);
+                        }
                         Err(why) => self.reject(listener, address, why, now),
                     }
                 }
@@ -103,41 +113,40 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.log.rejected(now, listener, address, why);
     }
 
-    /// Makes room for a newcomer, unless it isn't let in. Says how it begins: where everybody comes
-    /// by balancers, it isn't known yet who it is.
+    /// Decides on a newcomer, and makes room for it if it is let in. Where everybody comes by
+    /// balancers, it isn't known yet who it is.
     fn admit(
         &mut self,
         number: ListenerId,
         address: PeerAddress,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<Start, CloseReason> {
-        let Listener { proxies, open, .. } = &self.listeners[usize::from(number)];
-        let open = *open;
-        let start = if proxies.is_empty() {
+    ) -> Result<Admitted, CloseReason> {
+        let Listener { proxies, .. } = &self.listeners[usize::from(number)];
+        let mut admitted = if proxies.is_empty() {
             self.check_source(number, address, now, wall)?
         } else if proxies.contains(address) {
-            Start::AwaitProxyHeader
+            Admitted { start: Start::AwaitProxyHeader, evicted: None }
         } else {
             return Err(Refusal::Denied.into());
         };
         // Who has taken the place of one from its own network takes no second one's, where limits
         // were lowered and it is still full.
-        if self.listeners[usize::from(number)].open == open {
-            self.make_room(number, now, wall)?;
+        if admitted.evicted.is_none() {
+            admitted.evicted = self.make_room(number, now, wall)?;
         }
-        Ok(start)
+        Ok(admitted)
     }
 
-    /// Looks where a newcomer comes from, and makes room for it among those who come from there.
-    /// Says how it begins.
+    /// Decides on a newcomer by where it comes from, and makes room for it among those who come
+    /// from there.
     fn check_source(
         &mut self,
         number: ListenerId,
         address: PeerAddress,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<Start, CloseReason> {
+    ) -> Result<Admitted, CloseReason> {
         let Listener { access, throttle, limits, .. } = &self.listeners[usize::from(number)];
         let start = match admission_control::check_source(access, (throttle, limits), address, now)
         {
@@ -146,8 +155,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             // Before another connection is evicted for it.
             Admission::Reject(refusal) => return Err(refusal.into()),
         };
-        self.make_room_among(number, address, now, wall)?;
-        Ok(start)
+        let evicted = self.make_room_among(number, address, now, wall)?;
+        Ok(Admitted { start, evicted })
     }
 
     /// Receives a connection of whom its balancer has said where it comes from, as it would have
@@ -159,10 +168,10 @@ impl<N: Net, S: Service> Engine<N, S> {
         let (number, Some(id)) = (conn.listener, conn.state.unauthenticated()) else { return };
         let unauthenticated = &self.listeners[usize::from(number)].unauthenticated;
         let Some(address) = unauthenticated.address_of(id) else { return };
-        let received = self.check_source(number, address, now, wall);
+        let decision = self.check_source(number, address, now, wall);
         let Listener { unauthenticated, counters, .. } = &mut self.listeners[usize::from(number)];
         unauthenticated.join(id);
-        match received {
+        match decision.map(|admitted| admitted.start) {
             Err(why) => self.remove(slot, why, now),
             Ok(Start::Delay) if self.drain.is_some() => {
                 self.remove(slot, CloseReason::Stopped, now);
@@ -174,40 +183,41 @@ impl<N: Net, S: Service> Engine<N, S> {
                     Ok(NextStep::Wait)
                 });
             }
-            Ok(_) => self.visit(slot, now, wall, Connection::begin),
+            Ok(Start::AwaitProxyHeader | Start::Handshake) => {
+                self.visit(slot, now, wall, Connection::begin);
+            }
         }
     }
 
     /// Evicts the oldest unauthenticated connection of a newcomer's network, if that has too many.
+    /// Returns the slot that it had.
     fn make_room_among(
         &mut self,
         number: ListenerId,
         address: PeerAddress,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<Option<usize>, CloseReason> {
         let Listener { unauthenticated, limits, .. } = &self.listeners[usize::from(number)];
         let since = |slot| self.timers.since(slot);
-        if let Some(oldest) =
-            admission_control::room_among((unauthenticated, limits), address, now, since)?
-        {
-            self.evict(oldest, now, wall);
-        }
-        Ok(())
+        let oldest = admission_control::room_among((unauthenticated, limits), address, now, since)?;
+        Ok(oldest.inspect(|slot| self.evict(*slot, now, wall)))
     }
 
-    /// Evicts the oldest unauthenticated connection of a listener that is full.
+    /// Evicts the oldest unauthenticated connection of a listener that is full. Returns the slot
+    /// that it had.
     fn make_room(
         &mut self,
         number: ListenerId,
         now: Instant,
         wall: SystemTime,
-    ) -> Result<(), CloseReason> {
-        if self.listeners[usize::from(number)].is_full() {
-            let oldest = self.oldest_unauthenticated(number).ok_or(Refusal::TooManyConnections)?;
-            self.evict(oldest.0, now, wall);
+    ) -> Result<Option<usize>, CloseReason> {
+        if !self.listeners[usize::from(number)].is_full() {
+            return Ok(None);
         }
-        Ok(())
+        let (slot, _) = self.oldest_unauthenticated(number).ok_or(Refusal::TooManyConnections)?;
+        self.evict(slot, now, wall);
+        Ok(Some(slot))
     }
 
     /// Tells an unauthenticated connection that there is no room, and closes it at once, because
