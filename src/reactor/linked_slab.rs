@@ -20,6 +20,8 @@ pub struct LinkedSlab<T> {
     entries: Vec<Entry<T>>,
     /// The entries that were taken, whose keys are given again.
     vacant: List,
+    /// How many entries there are that were not taken.
+    length: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +66,7 @@ impl<T: Copy> LinkedSlab<T> {
     /// No entries yet, with room for so many, so that nothing is moved later.
     #[must_use]
     pub fn with_capacity(entries: usize) -> Self {
-        Self { entries: Vec::with_capacity(entries), vacant: List::default() }
+        Self { entries: Vec::with_capacity(entries), vacant: List::default(), length: 0 }
     }
 
     /// Adds an entry in no list. Returns its key.
@@ -72,11 +74,24 @@ impl<T: Copy> LinkedSlab<T> {
         let mut vacant = self.vacant;
         let key = self.pop_front(&mut vacant);
         self.vacant = vacant;
+        self.length += 1;
         match key {
             Some(key) => self[key] = value,
             None => self.push(value),
         }
         key.unwrap_or(self.entries.len() - 1)
+    }
+
+    /// How many entries were inserted and not taken.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether no entries were inserted that were not taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
     }
 
     /// Takes an entry that is in no list. Its key is given again.
@@ -85,6 +100,7 @@ impl<T: Copy> LinkedSlab<T> {
         let mut vacant = self.vacant;
         self.push_back(&mut vacant, key);
         self.vacant = vacant;
+        self.length -= 1;
         self[key]
     }
 
@@ -246,7 +262,7 @@ mod tests {
         ) {
             let mut slab = LinkedSlab::with_capacity(4);
             let mut lists = [List::default(); LISTS];
-            let mut model = Model::default();
+            let (mut model, mut most) = (Model::default(), 0);
             for (value, (step, list, which)) in (0..).zip(steps) {
                 match (step, model.pick(which)) {
                     (0 | 1, _) => {
@@ -292,7 +308,9 @@ mod tests {
                 for (key, (value, _)) in &model.entries {
                     prop_assert_eq!(slab[*key], *value);
                 }
-                prop_assert!(slab.entries.len() <= 300, "keys are given again");
+                prop_assert_eq!(slab.len(), model.entries.len());
+                most = most.max(slab.len());
+                prop_assert_eq!(slab.entries.len(), most, "keys are given again");
             }
         }
     }

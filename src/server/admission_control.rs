@@ -177,7 +177,7 @@ impl AdmissionControl {
     ) -> Option<Admission> {
         let Entry { name, since } = self.entries.remove(&slot)?;
         self.waiting.remove(&(since, slot));
-        let address = self.unauthenticated.leave(name)?;
+        let address = self.unauthenticated.leave(name);
         let has_failed =
             refusal.is_some_and(|refusal| CloseReason::from(refusal).is_failed_proof());
         let worse = || self.throttle.fail(address, now, &self.limits);

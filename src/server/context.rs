@@ -84,10 +84,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         opened: &Opened<'_>,
         (listener, since): (ListenerId, CompactInstant<10>),
     ) -> Result<(S::State, Option<CloseReason>), CloseReason> {
-        let Some(address) = self.unauthenticated.leave(id) else {
-            debug_assert!(false, "a peer is let in once");
-            return Err(CloseReason::Reset);
-        };
+        let address = self.unauthenticated.leave(id);
         self.done.has_authenticated = true;
         let Opened { key, dialect, form, is_protected, exporter, .. } = opened;
         if let Some(key) = key {

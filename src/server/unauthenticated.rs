@@ -7,33 +7,26 @@
 
 use std::collections::hash_map::{self, HashMap};
 
-use slab::Slab;
-
 use crate::contract::peer::PeerAddress;
+use crate::reactor::linked_slab::{LinkedSlab, List};
 use crate::server::network::{BuildNetworkHasher, SourceNetwork};
 
 /// The unauthenticated connections of one listener.
 #[derive(Debug)]
 pub(super) struct Unauthenticated {
-    entries: Slab<Entry>,
+    entries: LinkedSlab<Entry>,
     /// The connections of each network that has any.
     networks: HashMap<SourceNetwork, Group, BuildNetworkHasher>,
 }
 
 /// One connection. All of this is needed until it has authenticated and not later, so it isn't kept
 /// with the connection.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Entry {
     /// The client's, or the load balancer's until that has named the client's.
     address: PeerAddress,
     /// The slot of its connection.
     slot: u32,
-    /// It counts among those of its network.
-    is_grouped: bool,
-    /// The one before it in its network.
-    older: Option<UnauthenticatedId>,
-    /// The one after it.
-    newer: Option<UnauthenticatedId>,
 }
 
 /// The id of an unauthenticated connection: a number, in bytes so that it can stand anywhere in the
@@ -52,24 +45,23 @@ impl UnauthenticatedId {
     }
 }
 
-/// The connections of one network.
-#[derive(Debug, Clone, Copy)]
+/// The connections of one network, the oldest first.
+#[derive(Debug, Clone, Copy, Default)]
 struct Group {
-    oldest: UnauthenticatedId,
-    newest: UnauthenticatedId,
-    count: usize,
+    list: List,
+    count: u32,
 }
 
 impl Unauthenticated {
     /// The bytes that a connection takes here, at most: its entry and its share of the table, which
     /// is at least half full when it has just grown.
     pub(super) const ENTRY: usize =
-        size_of::<Entry>() + size_of::<u64>() + 3 * (size_of::<(SourceNetwork, Group)>() + 1);
+        LinkedSlab::<Entry>::ENTRY + 3 * (size_of::<(SourceNetwork, Group)>() + 1);
 
     /// With room for so many, so that nothing is moved later.
     pub(super) fn new(count: usize) -> Self {
         let networks = HashMap::with_capacity_and_hasher(count, BuildNetworkHasher::new());
-        Self { entries: Slab::with_capacity(count), networks }
+        Self { entries: LinkedSlab::with_capacity(count), networks }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -83,19 +75,19 @@ impl Unauthenticated {
     }
 
     fn count_from(&self, address: PeerAddress) -> usize {
-        self.networks.get(&address.into()).map_or(0, |group| group.count)
+        self.networks.get(&address.into()).map_or(0, |group| group.count as usize)
     }
 
     /// The slot of the oldest in the network of this address.
     pub(super) fn oldest_from(&self, address: PeerAddress) -> Option<usize> {
         let group = self.networks.get(&address.into())?;
-        self.entries.get(group.oldest.key()).map(|entry| entry.slot as usize)
+        group.list.front().map(|key| self.entries[key].slot as usize)
     }
 
     /// Adds a connection from this address. Returns its id.
     pub(super) fn enter(&mut self, address: PeerAddress, slot: usize) -> UnauthenticatedId {
-        let id = self.add(address, slot, true);
-        self.group(id, address);
+        let id = self.enter_proxied(address, slot);
+        self.join(id);
         id
     }
 
@@ -105,74 +97,43 @@ impl Unauthenticated {
         balancer: PeerAddress,
         slot: usize,
     ) -> UnauthenticatedId {
-        self.add(balancer, slot, false)
-    }
-
-    fn add(&mut self, address: PeerAddress, slot: usize, is_grouped: bool) -> UnauthenticatedId {
         // There are fewer slots than half a PeerId counts, so they fit.
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-        let entry = Entry { address, slot, is_grouped, older: None, newer: None };
-        UnauthenticatedId::of(self.entries.insert(entry))
+        UnauthenticatedId::of(self.entries.insert(Entry { address: balancer, slot }))
     }
 
-    /// The load balancer has named the client's address.
+    /// The load balancer has named the client's address. The connection has not joined its network.
     pub(super) fn locate(&mut self, id: UnauthenticatedId, address: PeerAddress) {
-        if let Some(entry) = self.entries.get_mut(id.key()) {
-            debug_assert!(!entry.is_grouped, "it counts in the network of another address");
-            entry.address = address;
-        }
+        self.entries[id.key()].address = address;
     }
 
     /// The address of a connection, as far as it is known.
-    pub(super) fn address_of(&self, id: UnauthenticatedId) -> Option<PeerAddress> {
-        self.entries.get(id.key()).map(|entry| entry.address)
+    pub(super) fn address_of(&self, id: UnauthenticatedId) -> PeerAddress {
+        self.entries[id.key()].address
     }
 
     /// Counts a connection among those of its network from now on.
     pub(super) fn join(&mut self, id: UnauthenticatedId) {
-        let Some(entry) = self.entries.get_mut(id.key()) else { return };
-        debug_assert!(!entry.is_grouped, "a connection joins its network once");
-        entry.is_grouped = true;
-        let address = entry.address;
-        self.group(id, address);
-    }
-
-    /// Appends a connection to those of its network.
-    fn group(&mut self, id: UnauthenticatedId, address: PeerAddress) {
-        let alone = Group { oldest: id, newest: id, count: 0 };
-        let group = self.networks.entry(address.into()).or_insert(alone);
+        let group = self.networks.entry(self.address_of(id).into()).or_default();
         group.count += 1;
-        let before = std::mem::replace(&mut group.newest, id);
-        if before != id {
-            self.entries[id.key()].older = Some(before);
-            self.entries[before.key()].newer = Some(id);
-        }
+        self.entries.push_back(&mut group.list, id.key());
     }
 
     /// Removes a connection, which is closed or has authenticated. Returns its address.
-    pub(super) fn leave(&mut self, id: UnauthenticatedId) -> Option<PeerAddress> {
-        let entry = self.entries.try_remove(id.key())?;
-        let Entry { address, is_grouped, older, newer, .. } = entry;
-        if !is_grouped {
-            return Some(address);
-        }
-        if let Some(older) = older {
-            self.entries[older.key()].newer = newer;
-        }
-        if let Some(newer) = newer {
-            self.entries[newer.key()].older = older;
-        }
+    pub(super) fn leave(&mut self, id: UnauthenticatedId) -> PeerAddress {
+        let address = self.address_of(id);
         if let hash_map::Entry::Occupied(mut place) = self.networks.entry(address.into()) {
             let group = place.get_mut();
-            group.count -= 1;
-            match (older, newer) {
-                (None, None) => drop(place.remove()),
-                (None, Some(newer)) => group.oldest = newer,
-                (Some(older), None) => group.newest = older,
-                (Some(_), Some(_)) => {}
+            // One whose balancer has not named its address yet is in no network.
+            if self.entries.remove(&mut group.list, id.key()) {
+                group.count -= 1;
+            }
+            if group.list.is_empty() {
+                place.remove();
             }
         }
-        Some(address)
+        self.entries.take(id.key());
+        address
     }
 }
 
@@ -203,17 +164,17 @@ mod tests {
                     1 => arrived.push((all.enter_proxied(balancer, slot), slot)),
                     2 if !arrived.is_empty() => {
                         let (name, slot) = arrived.remove(which % arrived.len());
-                        prop_assert_eq!(all.address_of(name), Some(balancer));
+                        prop_assert_eq!(all.address_of(name), balancer);
                         all.locate(name, address(host));
                         all.join(name);
                         plain.push((name, host, slot));
                     }
                     _ if !plain.is_empty() => {
                         let (name, host, _) = plain.remove(which % plain.len());
-                        prop_assert_eq!(all.leave(name), Some(address(host)));
+                        prop_assert_eq!(all.leave(name), address(host));
                     }
                     _ => if let Some((name, _)) = arrived.pop() {
-                        prop_assert_eq!(all.leave(name), Some(balancer));
+                        prop_assert_eq!(all.leave(name), balancer);
                     },
                 }
                 prop_assert_eq!(all.count(), plain.len() + arrived.len());

@@ -167,7 +167,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let Some(conn) = self.conns.get(slot) else { return };
         let (number, Some(id)) = (conn.listener, conn.state.unauthenticated()) else { return };
         let unauthenticated = &self.listeners[usize::from(number)].unauthenticated;
-        let Some(address) = unauthenticated.address_of(id) else { return };
+        let address = unauthenticated.address_of(id);
         let decision = self.check_source(number, address, now, wall);
         let Listener { unauthenticated, counters, .. } = &mut self.listeners[usize::from(number)];
         unauthenticated.join(id);

@@ -250,7 +250,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let ended = Ended { peer, listener: &listener.name, lasted: conn.since.passed(now), why };
         match conn.state.leave() {
             Former::Unauthenticated(id) => {
-                let Some(address) = listener.unauthenticated.leave(id) else { return };
+                let address = listener.unauthenticated.leave(id);
                 self.log.unauthenticated(now, &ended, address);
                 if why.is_failed_proof() {
                     self.record_failure(conn.listener, address, now);
