@@ -122,11 +122,19 @@ impl<N: Net, S: Service> Context<'_, N, S> {
                     input,
                     control_out,
                     #[inline(always)]
-                    |message| match calls.answer(state, message) {
-                        None if !calls.is_exhausted() && calls.outbox.len() < BATCH => {
-                            ControlFlow::Continue(())
+                    |message| {
+                        calls.answered += 1;
+                        let ((), end) = calls.call(
+                            message.form,
+                            #[inline(always)]
+                            |service, reply| service.message(state, message.bytes, reply),
+                        );
+                        match end {
+                            None if !calls.is_exhausted() && calls.outbox.len() < BATCH => {
+                                ControlFlow::Continue(())
+                            }
+                            end => ControlFlow::Break(end),
                         }
-                        end => ControlFlow::Break(end),
                     },
                 )
             },
@@ -140,7 +148,12 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         state: &mut S::State,
         message: Message<'_>,
     ) -> Option<CloseReason> {
-        self.calls.guard(|calls| calls.answer(state, message)).unwrap_or_else(Some)
+        let Message { bytes, form, .. } = message;
+        self.calls.answered += 1;
+        let called = self
+            .calls
+            .guard(|calls| calls.call(form, |service, reply| service.message(state, bytes, reply)));
+        called.map_or_else(Some, |((), end)| end)
     }
 }
 
@@ -175,19 +188,9 @@ impl<'t, S: Service> Calls<'t, S> {
         })
     }
 
-    // Inlined by force, as all on this way is: the reply then lies in registers.
-    #[inline(always)]
-    fn answer(&mut self, state: &mut S::State, message: Message<'_>) -> Option<CloseReason> {
-        self.answered += 1;
-        let ((), end) = self.call(
-            message.form,
-            #[inline(always)]
-            |service, reply| service.message(state, message.bytes, reply),
-        );
-        end
-    }
-
     /// Calls the service; a call that writes too much has said nothing.
+    // Inlined by force, as all on this way is: the reply then lies in registers (budget
+    // "instructions/message").
     #[inline(always)]
     fn call<R>(
         &mut self,
