@@ -300,8 +300,8 @@ impl Client {
         self.receive_until(deadline)?.ok_or(ClientError::Closed)
     }
 
-    /// The secret of this label, which the server derives too and nobody else can; none unless
-    /// the dialect is `countersign/1`. See [`Exporter`].
+    /// The secret of this label, which only the server can derive too; none unless the dialect is
+    /// `countersign/1`. See [`Exporter`].
     #[must_use]
     pub fn secret(&self, label: &[u8]) -> Option<[u8; 32]> {
         self.exporter.as_ref().map(|exporter| exporter.secret(label))

@@ -1,5 +1,5 @@
-//! Files that are believed: what is checked is the open file and not its name, so that nobody can
-//! put another in its place in between.
+//! Files that are trusted: the open file is checked and not its name, so that it can't be replaced
+//! in between.
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -48,8 +48,8 @@ pub struct FileRules {
 }
 
 impl FileRules {
-    /// A file that everybody may read: a regular one, which others can't write to. The group may
-    /// write if it is that of the process or of root.
+    /// The rules for a public file: a regular file that others can't write to. Its group can write
+    /// if it is the group of the process or of root.
     #[must_use]
     pub const fn settings() -> Self {
         Self { is_secret: false, owner_matters: true, is_lent: false }
@@ -62,8 +62,8 @@ impl FileRules {
         Self { is_secret: true, owner_matters: true, is_lent: false }
     }
 
-    /// The same, whoever owns the file: for programs with which an administrator looks after the
-    /// files of others.
+    /// The same for a file of any owner: for programs with which an administrator manages files of
+    /// other users.
     #[must_use]
     pub const fn of_any_owner(self) -> Self {
         Self { owner_matters: false, ..self }
@@ -215,7 +215,7 @@ pub enum FileError {
     NotAFile,
     /// It is a pipe, where what is read must be there when it is read again.
     Pipe,
-    /// Nothing came from the pipe: nobody writes to it, or it was read before.
+    /// No data came from the pipe: it has no writer, or was read before.
     SilentPipe,
     /// The pipe's end did not come in time.
     UnfinishedPipe,

@@ -13,7 +13,7 @@ use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 use crate::reactor::token::Token;
 
-/// Tries a service without sockets: one peer that is let in at once.
+/// Runs a service without sockets, for one peer that is authenticated at once.
 ///
 /// ```
 /// use countersign::{Loopback, Reply};
@@ -58,7 +58,7 @@ impl<S: Service> Loopback<S> {
         Self { service, state, greeting, now, verdict }
     }
 
-    /// What the service wrote when the peer was let in.
+    /// What the service wrote when the connection was opened.
     #[must_use]
     pub fn greeting(&self) -> &[Vec<u8>] {
         &self.greeting

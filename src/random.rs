@@ -8,7 +8,7 @@ use rand::rngs::SysRng;
 /// The random bytes that are fetched at once: 128 challenges, for one system call.
 const POOL: usize = 4096;
 
-/// Fills in random bytes that nobody can foretell.
+/// Fills the buffer with unpredictable random bytes of the system.
 pub fn fill(bytes: &mut [u8]) -> io::Result<()> {
     SysRng.try_fill_bytes(bytes).map_err(io::Error::other)
 }
@@ -34,7 +34,7 @@ impl Default for Pool {
 }
 
 impl Pool {
-    /// Fills in bytes that are given to nobody else.
+    /// Fills the buffer with random bytes that are used only once.
     pub fn take(&mut self, into: &mut [u8]) -> io::Result<()> {
         if self.bytes.len() - self.next < into.len() {
             fill(&mut self.bytes[..])?;

@@ -139,7 +139,7 @@ impl MemorySocket {
     }
 }
 
-/// A network in memory, for an [`Engine`]: who connects, and what is drawn as random bytes.
+/// A network in memory, for an [`Engine`]: the peers that connect, and the random bytes.
 #[derive(Debug, Default)]
 pub struct MemoryNet {
     /// Who waits to be accepted, and the number of the socket that it has connected to.
@@ -291,7 +291,7 @@ impl<S: Service> TestServer<S> {
         self.work();
     }
 
-    /// Gives the server room to write so many bytes to a peer.
+    /// Lets the server write this many bytes to a peer.
     pub fn make_room(&mut self, peer: &MemoryPeer, bytes: usize) {
         peer.set_room(bytes);
         self.report(peer, Readiness { writable: true, ..Readiness::default() });

@@ -41,7 +41,7 @@ impl Failure {
         Self::of_all(kind, vec![text.into()])
     }
 
-    /// Nothing more is to be said to the user who has left.
+    /// The user has interrupted the program, so nothing is printed.
     pub(crate) fn interrupted() -> Self {
         Self::new(Kind::Interrupted, "interrupted").quiet()
     }

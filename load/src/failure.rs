@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
-    /// Nobody listens at the address.
+    /// The connection was refused.
     NobodyListens,
     /// There is no socket at the path.
     NoSocket,

@@ -92,8 +92,8 @@ impl Latencies {
         Duration::from_secs_f64(self.0.as_ref().map_or(0.0, Histogram::mean) / 1e9)
     }
 
-    /// How many lie in each of so many equally wide steps from the least to the greatest: the
-    /// upper end of each step, and the count.
+    /// A histogram with this many equal steps from the least to the greatest value: the upper end
+    /// of each step, and the count.
     #[must_use]
     pub fn bars(&self, steps: u32) -> Vec<(Duration, u64)> {
         let (least, greatest) = (self.min(), self.max());

@@ -1,4 +1,4 @@
-//! What the clients say, and what they must hear.
+//! The messages of the clients, and the expected replies.
 //!
 //! Each message of a client begins with its number, as far as there is room for it, so that a reply
 //! that was lost, doubled or exchanged is seen.

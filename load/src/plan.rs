@@ -34,13 +34,14 @@ pub struct Plan {
     pub connections: usize,
     /// Clients beside them that go through the handshake and say nothing.
     pub idle: usize,
-    /// Each client connects, says one message, hears the reply and hangs up, then connects anew.
+    /// Each client connects, sends one message, receives the reply, closes the connection, and
+    /// connects again.
     pub reconnect: bool,
     /// Messages that a client may have unanswered.
     pub depth: usize,
     /// Bytes of a message.
     pub size: usize,
-    /// Ends when so many messages are answered or have failed.
+    /// Ends the load when this many messages are answered or have failed.
     pub count: Option<u64>,
     /// Ends when so much time has passed, not counting the warm-up.
     pub duration: Option<Duration>,
@@ -52,10 +53,10 @@ pub struct Plan {
     pub connect_rate: Option<f64>,
     /// From dialling until the handshake is over.
     pub connect_timeout: Duration,
-    /// From sending a message until its reply. A client whose reply takes longer gives its
-    /// connection up, and its messages have failed. Zero is no limit. `None` is
-    /// [`REPLY_TIMEOUT`](Self::REPLY_TIMEOUT) if only a count ends the load, which could otherwise
-    /// go on for ever, and else no limit.
+    /// Time limit from sending a message until its reply. If a reply takes longer, the client
+    /// closes the connection, and its messages count as failed. Zero means no limit. `None` means
+    /// [`REPLY_TIMEOUT`](Self::REPLY_TIMEOUT) if only a count ends the load, which might otherwise
+    /// never end, and no limit if time does.
     pub reply_timeout: Option<Duration>,
     /// How a client hangs up.
     pub disconnect: Disconnect,
@@ -74,7 +75,7 @@ pub enum Arrival {
     Constant(f64),
     /// So many a second on average, at random (a Poisson process).
     Poisson(f64),
-    /// So many a second, so many at once.
+    /// A rate per second, in bursts of this size.
     Burst(f64, u32),
 }
 
@@ -188,13 +189,13 @@ pub enum PlanError {
     Nothing,
     /// A rate or a burst isn't positive.
     Rate,
-    /// A message has between 1 and so many bytes.
+    /// The size of a message is out of range: it has between 1 and this many bytes.
     Size(usize),
     /// Chunks can't be told apart when several are on their way, nor when they are long.
     Chunks,
     /// In a protocol that only verifies there is no reply to wait for.
     NoReply,
-    /// A protocol for one exchange needs clients that connect anew for each.
+    /// A protocol for one exchange needs clients that reconnect for each message.
     Once,
     /// Over a Unix socket, clients have no source address.
     Sources,

@@ -119,7 +119,7 @@ impl Report {
     }
 
     /// The time within which this share (0 to 1) of the messages that were due was answered; `None`
-    /// if so many never were.
+    /// if a smaller share was answered at all.
     ///
     /// A message that has failed or is [`overdue`](Self::overdue) was never answered. Another that
     /// had no answer at the end counts with the time that it had waited, if no reply took as long;

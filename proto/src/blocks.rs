@@ -30,7 +30,7 @@ struct Block {
 }
 
 impl Blocks {
-    /// What so many bytes count for.
+    /// What this many bytes count for.
     #[must_use]
     pub const fn taken_by(length: usize) -> usize {
         length.div_ceil(ROOM).saturating_mul(BLOCK)
@@ -67,7 +67,7 @@ impl Blocks {
         Some(block.bytes[(self.length - 1) % ROOM])
     }
 
-    /// Whether one block has room for so many bytes.
+    /// Whether one block has room for this many bytes.
     #[must_use]
     pub fn fit_one(length: usize) -> bool {
         length <= ROOM

@@ -16,7 +16,7 @@ pub enum Dialect {
     /// Python's `multiprocessing.connection`: each end challenges the other, and messages travel in
     /// its length frames.
     Multiprocessing,
-    /// No handshake: whoever connects is served.
+    /// No handshake: every client is served.
     Open,
 }
 

@@ -12,7 +12,7 @@ use crate::blocks::Blocks;
 /// Whether the frame at the front of the input is whole, as `httparse::Status` says it of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FrameStatus {
-    /// With the next so many bytes it is whole.
+    /// The frame is complete with this many more bytes.
     Whole(usize),
     /// All that is there belongs to it, and it is not whole.
     Partial,

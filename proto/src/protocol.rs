@@ -30,20 +30,20 @@ pub enum Exchange {
     Many,
     /// One message and its reply, then the server closes.
     Once,
-    /// The handshake alone, then the server closes: whoever asks wants the verdict.
+    /// The handshake alone; then the server closes. For clients that only need the result.
     VerifyOnly,
 }
 
 /// Whether each message is protected, where the dialect knows records (`countersign/1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Protection {
-    /// Always: who does without is refused.
+    /// Always: a peer without records is refused.
     #[default]
     Required,
-    /// If the other end does so too. Whoever stands between the two can't change that.
+    /// If the other end supports records too. An attacker between the two can't change that.
     Allowed,
-    /// Never: after the handshake, messages travel as the framing says, and whoever relays the
-    /// handshake owns the connection.
+    /// Never: after the handshake, messages are only framed, and a relay of the handshake can take
+    /// over the connection.
     Off,
 }
 
@@ -111,7 +111,7 @@ impl Protocol {
         }
     }
 
-    /// No handshake: whoever connects is served.
+    /// No handshake: every client is served.
     #[must_use]
     pub fn open() -> Self {
         Self::of(Dialect::Open, None)
@@ -284,7 +284,7 @@ impl Protocol {
         self.audiences.first().map_or(key.audience(), |name| name).as_bytes()
     }
 
-    /// The keys; none where [nobody](Self::open) has to prove anything.
+    /// The keys; none in the dialect [`open`](Self::open).
     #[must_use]
     pub fn keys(&self) -> Option<&KeyRing> {
         self.keys.as_ref()
@@ -320,8 +320,8 @@ impl Protocol {
         self.keys = Some(keys);
     }
 
-    /// Tells the ring the time, by which keys become valid and run out: see [`KeyRing::set_time`].
-    /// Who has sessions of their own tells it as time goes; a server does it by itself.
+    /// Sets the time of the ring, by which keys become valid and expire: see [`KeyRing::set_time`].
+    /// Call it regularly if you run sessions of your own; a server does so itself.
     pub fn set_time(&mut self, now: Duration) {
         self.keys.iter_mut().for_each(|keys| keys.set_time(now));
     }

@@ -7,7 +7,7 @@ use crate::keys::key::MD5_TAG;
 
 /// Why a peer was rejected: its fault, as a value.
 ///
-/// Nothing that a peer sends is an error of ours, and nothing it sends can panic.
+/// What a peer sends is never an error of this library, and never causes a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -40,7 +40,7 @@ pub enum Refusal {
     Reflected,
     /// A record isn't the one that must come next, or has a form that it must not have.
     BadRecord,
-    /// The other end has refused us, and says why. Nobody vouches for its word.
+    /// The other end has refused, with this reason. The reason is not authenticated.
     Rejected(RefusalCode),
     /// The handshake was not over at its deadline.
     HandshakeTimeout,
@@ -50,8 +50,8 @@ pub enum Refusal {
     TooManyConnections,
     /// Too many wrong proofs had come from this one's network.
     Throttled,
-    /// Its address is none that may connect here (`Access`), or none of those by
-    /// which everybody has to come.
+    /// Its address is not allowed to connect (`Access`), or is not one of the load balancers that
+    /// all connections must come through.
     Denied,
     /// The connection doesn't begin with the header of the PROXY protocol that it must begin with.
     ProxyHeader,

@@ -22,13 +22,13 @@ pub enum ClientError {
     Io(io::Error),
     /// The server didn't prove that it holds the key. Nothing was sent to it but our call.
     Unproven,
-    /// The server refuses us, and says why. Nobody vouches for its word.
+    /// The server refuses, with this reason. The reason is not authenticated.
     Rejected(RefusalCode),
     /// In `raw` and `hex`: the server ended the stream at once after our proof or the first
     /// message, without a word.
     Refused,
-    /// In `raw`, `hex` and `open`: the server ended the stream before it had answered anything, but
-    /// not because of our proof. Connecting anew may help.
+    /// In `raw`, `hex` and `open`: the server ended the stream before it answered anything, but not
+    /// because of the proof. Connecting again may help.
     Unanswered,
     /// The server ended the stream when something was due.
     Closed,
@@ -43,8 +43,8 @@ pub enum ClientError {
     /// The call was not over in time; [`Client::set_timeout`](crate::Client::set_timeout) says
     /// what may be called again.
     Timeout,
-    /// The call can't succeed, since an earlier one has failed or has
-    /// [finished](crate::Client::finish) the stream. Connect anew.
+    /// The call can't succeed, because an earlier one has failed or has
+    /// [finished](crate::Client::finish) the stream. Connect again.
     Over,
     /// The server did what it must not do.
     Server(Refusal),

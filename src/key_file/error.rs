@@ -40,7 +40,7 @@ pub enum KeyFileError {
     RepeatedOption(String),
     /// `dialects=` names none, or one that takes no key.
     BadDialects,
-    /// The option is no date: its name.
+    /// The option, with this name, is not a date.
     BadDate(&'static str),
     /// The key can't be on the ring.
     Key(KeyError),

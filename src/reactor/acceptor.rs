@@ -120,7 +120,7 @@ impl<L: Copy> Acceptor<L> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptFailure {
-    /// Nobody waits.
+    /// There is nothing to accept.
     Nobody,
     /// That one connection is gone, or the call was interrupted: the next may succeed.
     Retry,

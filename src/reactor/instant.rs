@@ -54,9 +54,9 @@ impl Clock {
     }
 }
 
-/// An instant in four bytes, in steps of so many milliseconds, for tables with an entry for each
-/// connection. It can be read for as long as [`REACH`](Self::REACH): 49 days with steps of 1 ms,
-/// 497 days with steps of 10 ms.
+/// An instant in four bytes, in steps of `STEP` milliseconds, for tables with an entry for each
+/// connection. It is valid for [`REACH`](Self::REACH): 49 days with steps of 1 ms, 497 days with
+/// steps of 10 ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CompactInstant<const STEP: u64>(u32);
 

@@ -63,7 +63,7 @@ impl<T: Copy> LinkedSlab<T> {
     /// The bytes that an entry takes.
     pub const ENTRY: usize = size_of::<Entry<T>>();
 
-    /// No entries yet, with room for so many, so that nothing is moved later.
+    /// An empty slab with room for this many entries, so that nothing is reallocated later.
     #[must_use]
     pub fn with_capacity(entries: usize) -> Self {
         Self { entries: Vec::with_capacity(entries), vacant: List::default(), length: 0 }

@@ -1,4 +1,4 @@
-//! Timers: for each kind, a queue of those who wait, in the order in which they began.
+//! Timers: a queue for each kind, in the order in which the waits began.
 //!
 //! All timers of one kind are equally long, so the first in the queue is the first that expires:
 //! queues are exact where a wheel rounds, and every step is O(1) where a heap takes log n. An entry
@@ -45,7 +45,7 @@ impl<K: TimerKind> Timers<K> {
     /// The bytes that a connection takes here.
     pub const ENTRY: usize = LinkedSlab::<CompactInstant<1>>::ENTRY;
 
-    /// With room for so many connections, so that nothing is moved later.
+    /// Timers with room for this many connections, so that nothing is reallocated later.
     #[must_use]
     pub fn new(groups: usize, connections: usize) -> Self {
         Self {

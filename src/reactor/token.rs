@@ -76,7 +76,7 @@ pub struct TokenSlab<T> {
 }
 
 impl<T: Tokened> TokenSlab<T> {
-    /// No entries yet, with room for so many, so that nothing is moved later.
+    /// An empty slab with room for this many entries, so that nothing is reallocated later.
     #[must_use]
     pub fn with_capacity(entries: usize) -> Self {
         Self { entries: Slab::with_capacity(entries), generation: 0 }

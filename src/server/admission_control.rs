@@ -1,5 +1,5 @@
-//! Who is let in of those that have not authenticated: the rules of one listener, for the engine
-//! and for programs that have a loop of their own.
+//! The admission of unauthenticated connections: the rules of one listener, for the engine and for
+//! programs with a loop of their own.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -105,14 +105,15 @@ impl AdmissionControl {
         self.unauthenticated.count()
     }
 
-    /// The networks whose newcomers are delayed or rejected for their wrong proofs.
+    /// The number of networks whose new connections are delayed or rejected because of failed
+    /// proofs.
     #[must_use]
     pub fn throttled(&self, now: Instant) -> usize {
         self.throttle.count(now, &self.limits)
     }
 
-    /// When there is room for one more, where so many connections are open in all: at once, when
-    /// the one that has waited longest may be evicted, or not before a connection closes.
+    /// When there is room for one more connection, given the number of all open ones: at once, when
+    /// the one that has waited longest can be evicted, or not before a connection closes.
     #[must_use]
     pub fn room_at(&self, open: usize) -> Option<Instant> {
         match self.is_full(open) {
@@ -121,8 +122,8 @@ impl AdmissionControl {
         }
     }
 
-    /// Decides on a newcomer, where so many connections are open in all. Also says which slot's
-    /// connection has to be evicted for it, if one has: close it before the newcomer
+    /// Decides on a new connection, given the number of all open connections. Also returns the slot
+    /// of the connection to evict, if there is one: close it before the new one
     /// [enters](Self::enter).
     #[must_use]
     pub fn admit(
@@ -150,7 +151,7 @@ impl AdmissionControl {
         }
     }
 
-    /// A newcomer takes its place, and waits from now on.
+    /// Adds a new connection, which waits to authenticate from now on.
     pub fn enter(&mut self, slot: usize, address: PeerAddress, now: Instant) {
         let entry = Entry { name: self.unauthenticated.enter(address, slot), since: now };
         let before = self.entries.insert(slot, entry);
@@ -167,8 +168,8 @@ impl AdmissionControl {
         }
     }
 
-    /// A connection has authenticated, or is over: for this refusal, if it was refused. Where that
-    /// makes its network's newcomers worse off, says how they are received from now on.
+    /// Records that a connection has authenticated or ended: with this refusal, if it was refused.
+    /// If that changes the admission of its network for the worse, returns the new admission.
     pub fn leave(
         &mut self,
         slot: usize,

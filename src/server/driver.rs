@@ -117,8 +117,8 @@ impl<S: Service> Server<S> {
         Ok(())
     }
 
-    /// One pass: waits for events, at most as long as this and never past the
-    /// [`deadline`](Self::deadline), and serves everyone who is ready. Returns the number of
+    /// Runs one pass: waits for events, at most for this time and never past the
+    /// [`deadline`](Self::deadline), and serves each ready connection. Returns the number of
     /// connections that had a turn.
     ///
     /// # Errors
@@ -310,18 +310,17 @@ impl<S: Service> Server<S> {
         self.engine.replace_access(listener, access)
     }
 
-    /// Closes the connections whose peers could not authenticate again as they did: their keys have
-    /// gone from the ring, have other secrets, have run out, or are not for the same dialect and
-    /// audience any more. [`replace_keys`](Self::replace_keys) by itself closes none. Returns how
-    /// many were closed.
+    /// Closes the connections whose peers could no longer authenticate as they did, because their
+    /// keys were removed from the ring, have other secrets, have expired, or are no longer for the
+    /// same dialect and audience. [`replace_keys`](Self::replace_keys) alone closes none. Returns
+    /// how many were closed.
     pub fn close_revoked(&mut self) -> usize {
         let now = self.now();
         self.engine.close_revoked(now, clock::wall())
     }
 
-    /// Whether connections are closed as their keys run out. They are unless this says otherwise.
-    /// Those whose keys have run out before it is turned on stay until
-    /// [`close_revoked`](Self::close_revoked).
+    /// Sets whether connections are closed when their keys expire; the default is yes. Connections
+    /// whose keys expired before it is turned on stay until [`close_revoked`](Self::close_revoked).
     pub fn set_close_expired(&mut self, closes: bool) {
         self.engine.set_close_expired(closes);
     }

@@ -1,8 +1,8 @@
 //! The reactor: one thread, one loop, every connection in a slab.
 //!
-//! [`engine`] decides who has a turn, how long and why a connection ends; it knows no socket, no
-//! clock and no randomness, which come as arguments. [`driver`] is the thin layer that gives it
-//! mio's sockets, and [`Server`](driver::Server) is both together.
+//! [`engine`] decides which connection has a turn, for how long, and why it ends; sockets, clock
+//! and randomness are its arguments. [`driver`] is the thin layer that gives it mio's sockets, and
+//! [`Server`](driver::Server) is both together.
 
 pub(crate) mod admission;
 pub(crate) mod admission_control;

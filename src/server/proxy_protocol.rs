@@ -46,7 +46,7 @@ const UNIX: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x31";
 pub(super) enum ProxyHeader {
     /// A header so far, if more follows.
     Partial,
-    /// A header of so many bytes.
+    /// A header of this many bytes.
     Whole {
         length: usize,
         /// Where the connection comes from; none if it is the balancer's own, or nobody knows.

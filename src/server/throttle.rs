@@ -1,10 +1,10 @@
 //! Failed proofs, counted by the network that they came from, so that guessing takes long.
 //!
-//! A network is forgiven one failure at a time, as a bucket leaks. All that is kept of it is the
-//! instant at which it will have been forgiven everything; how many failures are left follows from
-//! that and the time. The more are left, the worse its newcomers are received. How many can be
-//! left has a limit: connections that are open at once can fail at once, and one such burst must
-//! not lock everybody who shares the guesser's address out for hours.
+//! The failures of a network decay one at a time: a leaky bucket. The table stores only the instant
+//! at which none will be left; the number of failures follows from that and the time. The more are
+//! left, the worse new connections of the network are treated. The number has a limit: connections
+//! that are open at the same time can fail at the same time, and one such burst must not lock out
+//! everyone who shares the address for hours.
 //!
 //! The table has places in sets of four, and a network may stand in one set only, which its hash
 //! names. So the table never grows, and a look takes the same time however many networks there

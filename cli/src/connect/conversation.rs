@@ -244,7 +244,7 @@ impl<'a> Conversation<'a> {
         self.has_more
     }
 
-    /// Replies that are to be printed; who has printed them clears it.
+    /// Replies to print; the caller clears them after printing.
     pub(super) fn replies(&mut self) -> &mut Vec<u8> {
         &mut self.replies
     }
@@ -275,7 +275,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Says good-bye, and hears what the server still has to say.
+    /// Closes the client's side, and receives what the server still sends.
     fn part(&mut self, mut client: Client) -> Result<(), ClientError> {
         client.set_nonblocking(false)?;
         match client.finish() {

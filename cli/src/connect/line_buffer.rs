@@ -19,8 +19,8 @@ impl LineBuffer {
         self.position = position;
     }
 
-    /// What takes the prompt and the line away, prints lines in their place, and draws both anew
-    /// below.
+    /// The bytes that erase the prompt and the line, print lines in their place, and draw both
+    /// again below.
     pub(super) fn below(&self, lines: &[u8], prompt: &str, columns: usize) -> Vec<u8> {
         let before = self.line.get(..self.position).unwrap_or(&self.line);
         let cursor = prompt.width() + before.width();
@@ -48,7 +48,7 @@ impl LineBuffer {
     }
 }
 
-/// Moves the cursor up so many rows.
+/// Moves the cursor up by this many rows.
 fn up(rows: usize) -> String {
     if rows == 0 { String::new() } else { format!("\x1b[{rows}A") }
 }

@@ -62,8 +62,8 @@ impl ShownLine {
 }
 
 impl Terminal {
-    /// None where the prompt could only be shown in an stdout that is no terminal. A signal that
-    /// ends the program leaves the terminal as it was.
+    /// Opens the terminal; none if the prompt could only be shown on an stdout that isn't a
+    /// terminal. A signal that ends the program restores the modes of the terminal.
     pub(super) fn open(signals: Claimed) -> Result<Option<Self>, Failure> {
         let is_plain = is_plain();
         let is_apart = !is_plain && File::options().write(true).open("/dev/tty").is_ok();

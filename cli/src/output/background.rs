@@ -36,7 +36,7 @@ struct Shared {
 struct Queue {
     /// The first of them is being written.
     lines: VecDeque<String>,
-    /// Lines that were dropped and that nobody was told of.
+    /// Lines that were dropped and not yet reported.
     dropped: u64,
 }
 
@@ -87,8 +87,8 @@ impl Background {
         self.shared.lock().lines.len() >= WAITING
     }
 
-    /// Waits until all is written, for as long as lines are taken: the program ends also where
-    /// nobody reads.
+    /// Waits until all lines are written, as long as there is progress: the program ends even if
+    /// nothing reads the stream.
     pub(crate) fn finish(&self) {
         if self.is_begun.get().is_none() {
             return;

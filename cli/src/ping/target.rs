@@ -20,7 +20,7 @@ pub(super) struct Target {
     pub(super) address: String,
     pub(super) protocol: Protocol,
     pub(super) check: Check,
-    /// Whether the listener is a balancer's, which takes nobody without a PROXY header.
+    /// Whether the listener is behind a load balancer, and so requires a PROXY header.
     pub(super) has_header: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Check {
     ProofAndAnswer(String),
     /// The other end has proved that it holds the key; what is behind it isn't asked.
     Handshake,
-    /// The proof was sent. Nobody says what became of it.
+    /// The proof was sent. Its result is not reported.
     Verdict,
     /// The connection has stayed for a moment.
     Stay,

@@ -1,4 +1,4 @@
-//! Where the target is: looked up anew for each connection, and never by the loop itself.
+//! The addresses of the target: resolved for each connection, on a thread of its own.
 //!
 //! The system's resolver blocks for as long as it needs, so it runs on a thread of its own, which
 //! begins with the first lookup. Connections that come while it works share its answer.

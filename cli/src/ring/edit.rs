@@ -1,5 +1,5 @@
-//! A change of a file of keys: the new file is written beside the old one and takes its place, so
-//! that whoever reads sees one or the other.
+//! Changing a key file: the new file is written beside the old one and then replaces it, so that
+//! readers see one or the other.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -18,16 +18,16 @@ use super::{KeyOptions, MAINTAINED, cannot_write, line, secret};
 use crate::exit::{Failure, Kind, chain, key_ring, plain, said};
 use crate::system;
 
-/// How long one who changes the ring waits for another who does, and how often it looks.
+/// How long to wait for another program that changes the file, and how often to retry.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_RETRY: Duration = Duration::from_millis(10);
 
-/// More than a change adds. A buffer that grows leaves copies behind that nobody wipes.
+/// More bytes than a change adds: a buffer that grows leaves copies behind that are not wiped.
 const ROOM: usize = 1024;
 
 const HEADER: &str = "# Keys, one a line: id  encoding:secret  [option=value ...]\n";
 
-/// A change of a file of keys, which nobody else changes meanwhile.
+/// A change of a key file, under a lock.
 pub(crate) struct KeyFileEdit {
     /// The file itself; a symbolic link to it stays.
     path: PathBuf,
@@ -153,7 +153,7 @@ impl AtomicFile {
         Err(failed(format!("another program is changing {target}; try again later")))
     }
 
-    /// The file at this path, if nobody else has it.
+    /// The file at this path, if no other program has locked it.
     fn locked(path: &Path) -> io::Result<Option<File>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);

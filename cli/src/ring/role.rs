@@ -8,7 +8,7 @@ use super::{default_path, rules};
 use crate::escape::quoted;
 use crate::exit::{Failure, Kind};
 
-/// Who reads a ring.
+/// The end of a connection that reads a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RingRole {
     /// It makes keys.

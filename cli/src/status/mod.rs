@@ -45,7 +45,7 @@ Examples:
   countersign status unix:/run/garden-admin.sock --watch 5s
   countersign status 127.0.0.1:9529 --json";
 
-/// Nobody can read it more often, and the server would be busy with it.
+/// More often than this is unreadable, and a load for the server.
 const WATCH: RangeInclusive<Duration> = Duration::from_millis(10)..=units::TIME_MAX;
 
 /// Clears the terminal and moves the cursor to its top.

@@ -1,4 +1,4 @@
-//! Listening sockets that were passed to us by whoever started us: socket activation.
+//! Socket activation: listening sockets that the service manager passes to the program.
 //!
 //! After sd_listen_fds(3). They listen before the server runs, so no client is refused while it
 //! starts, and the process that binds them may have rights that the server does without.

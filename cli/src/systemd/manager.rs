@@ -1,4 +1,4 @@
-//! What the service manager hears of a daemon: that it serves, reloads, stops, and turns.
+//! Notifications to the service manager: ready, reloading, stopping, and the watchdog.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Chunks: what one read returns is one message.
 //!
-//! This is no framing at all: where a message is cut is up to the network. It is what programs do
-//! that call `recv(1024)` and take what they get for one message, and it serves those.
+//! This is not a real framing: the network decides where a message ends. It serves programs that
+//! call `recv(1024)` and take the result as one message.
 
 use crate::partial_frame::FrameStatus;
 

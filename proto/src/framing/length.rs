@@ -1,4 +1,4 @@
-//! Length frames: a signed 32-bit big-endian length, then so many bytes.
+//! Length frames: a signed 32-bit big-endian length, followed by that many bytes.
 //!
 //! The form is that of Python's `multiprocessing.connection`: a length of -1 says that an unsigned
 //! 64-bit length follows, which is taken for any message within the limit. Every other negative

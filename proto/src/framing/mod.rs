@@ -27,7 +27,7 @@ pub enum Framing {
     Lines,
     /// What one read returns, at most 1,024 bytes, is one message; a reply has no terminator.
     Chunks,
-    /// A signed 32-bit big-endian length, then so many bytes.
+    /// A signed 32-bit big-endian length, followed by that many bytes.
     Length,
 }
 

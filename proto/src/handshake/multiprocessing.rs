@@ -1,8 +1,8 @@
 //! `multiprocessing`: what every Python's `multiprocessing.connection` speaks.
 //!
-//! Each end challenges the other, the server first, and is answered with an HMAC of the whole
-//! challenge; the name of the digest is part of it, so nobody can exchange that on the way. Each
-//! message is a length frame of at most 256 bytes.
+//! Each end challenges the other, the server first, and the other answers with an HMAC of the whole
+//! challenge. The name of the digest is part of the challenge, so it can't be changed on the path.
+//! Each message is a length frame of at most 256 bytes.
 //!
 //! Pythons up to 3.11 name no digest and mean MD5, and Red Hat's, which have none, mean SHA-256.
 //! They are known by the lengths of what they say, and served where the protocol says so.

@@ -23,7 +23,7 @@ pub enum KeyError {
     MixedDialects,
     /// The audience isn't one printable word of at most 64 bytes.
     BadAudience,
-    /// The key's last instant is no later than its first.
+    /// The key expires before it becomes valid.
     NeverValid,
     /// Another key has this id.
     DuplicateId(String),

@@ -151,8 +151,8 @@ impl Key {
     /// A key from a secret that people can remember: PBKDF2-HMAC-SHA256 of it with 600,000 rounds
     /// and the id in the salt, 32 bytes. It takes a good part of a second.
     ///
-    /// Whoever knows the id can try guesses without asking anybody, so a passphrase is for a key
-    /// that must be told by word of mouth: take five words or more that a die has chosen.
+    /// Anyone who knows the id can test guesses offline, so use a passphrase only for a key that
+    /// must be spoken: five or more words, chosen with dice.
     ///
     /// # Errors
     ///
@@ -252,7 +252,8 @@ impl Key {
         self.validity_at(now) == Validity::Valid
     }
 
-    /// Whether the secret has fewer than 16 bytes, and so can be guessed by whoever saw a proof.
+    /// Whether the secret has fewer than 16 bytes, so that anyone who has seen a proof can guess
+    /// it.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.short

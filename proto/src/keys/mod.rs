@@ -113,8 +113,8 @@ impl KeyRing {
         self.last
     }
 
-    /// Tells it the time since 1970 began, by which keys become valid and run out. It only makes a
-    /// note of it, so it can be told at every turn.
+    /// Sets the time since 1970, by which keys become valid and expire. It only stores the time, so
+    /// it can be called at every turn.
     pub fn set_time(&mut self, now: Duration) {
         self.time = Some(now);
     }
@@ -188,8 +188,8 @@ impl KeyRing {
         (key.serves(credential.dialect) && self.is_live(key)).then_some(key)
     }
 
-    /// When the next of the keys runs out that are still valid at this time; at the earliest of
-    /// all times, the first that ever does.
+    /// When the next key expires, of those that are still valid at this time; without a time, the
+    /// first that ever expires.
     #[must_use]
     pub fn next_expiry(&self, now: Duration) -> Option<Duration> {
         self.keys.iter().filter_map(Key::not_after).filter(|end| *end > now).min()

@@ -10,8 +10,7 @@ use crate::keys::key::PRK;
 /// The bytes that tell one ring from another.
 pub(crate) const INSTANCE: usize = 16;
 
-/// The random bytes of a [`KeyRing`](crate::KeyRing), which its listeners and clients have in
-/// common and nobody can guess.
+/// The secret random bytes of a [`KeyRing`](crate::KeyRing), which its listeners and clients share.
 pub struct RingSecrets {
     /// By which they know one another, so that none talks to itself.
     pub(crate) instance: [u8; INSTANCE],

@@ -9,7 +9,7 @@ pub enum Validity {
     NotYet,
     /// It is valid.
     Valid,
-    /// Its `not-after=` has come. At that very instant the key is no longer valid.
+    /// The key has reached its `not-after=`. At that very instant it is no longer valid.
     Expired,
 }
 

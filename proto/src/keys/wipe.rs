@@ -1,5 +1,5 @@
-//! Secrets that were handled leave copies on the stack, where nobody wipes them: in the frames of
-//! functions that are over, and wherever a value was before it was handed on.
+//! Wiping the stack: handling a secret leaves copies of it there, in the frames of functions that
+//! have returned, and wherever a value was before it was moved.
 
 use core::hint::black_box;
 

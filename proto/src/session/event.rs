@@ -13,7 +13,7 @@ pub enum Event<'s> {
     Open(Opened<'s>),
     /// A message has arrived.
     Message(Message<'s>),
-    /// A record has arrived that is no message: a ping, whose answer was appended, or a pong.
+    /// A record has arrived that isn't a message: a ping, whose answer was appended, or a pong.
     Control,
     /// The peer has said that no message follows. Send what is due, say good-bye, and close.
     Finished,
@@ -30,7 +30,7 @@ pub struct Opened<'s> {
     pub key: Option<&'s Key>,
     /// The dialect that was spoken.
     pub dialect: Dialect,
-    /// How messages of ours are framed that answer none.
+    /// How to frame messages that aren't replies.
     pub form: FrameFormat,
     /// Whether each message is protected.
     pub is_protected: bool,

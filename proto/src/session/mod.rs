@@ -72,7 +72,7 @@ pub enum Step<B> {
     NeedsInput,
     /// No more messages are wanted, and this is why.
     Stopped(B),
-    /// A record has arrived that is no message.
+    /// A record has arrived that isn't a message.
     Control,
     /// The peer has said that no message follows.
     Finished,
@@ -114,7 +114,7 @@ enum Stage {
     Guarded(Box<Guarded>),
     /// What the connection was for is done; the caller hasn't been told yet.
     Ending(Option<Credential>),
-    /// Nothing more is expected of this connection. The credential is kept for those who count.
+    /// The connection is done. The credential is kept for counting.
     Over(Option<Credential>),
     /// The peer did what it must not do, or its stream was cut.
     Failed(Option<Credential>, Refusal),
@@ -347,7 +347,7 @@ impl Session {
         }
     }
 
-    /// How a message of ours is framed that answers none.
+    /// How to frame a message that isn't a reply.
     #[must_use]
     pub fn form(&self, protocol: &Protocol) -> FrameFormat {
         match &self.stage {
@@ -371,7 +371,7 @@ impl Session {
         }
     }
 
-    /// Whether the peer takes a message of so many bytes, as far as it has told.
+    /// Whether the peer accepts a message of this many bytes, as far as is known.
     #[must_use]
     pub fn takes(&self, length: usize) -> bool {
         match &self.stage {
@@ -381,9 +381,9 @@ impl Session {
         }
     }
 
-    /// As a server: whether the peer could not be let in any more as it was. Its key has gone from
-    /// the ring since, or has run out, has another secret, or isn't for the same dialect and
-    /// audience any more.
+    /// As a server: whether the peer could no longer authenticate as it did, because its key was
+    /// removed from the ring, has expired, has another secret, or is no longer for the same dialect
+    /// and audience.
     #[must_use]
     pub fn is_revoked(&self, protocol: &Protocol) -> bool {
         self.credential().is_some_and(|credential| protocol.accepted(credential).is_none())

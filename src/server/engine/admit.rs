@@ -1,4 +1,4 @@
-//! Letting newcomers in: last in a turn, a few at a time, and only where there is room.
+//! Accepting connections: last in a turn, a few at a time, and only while there is room.
 
 use std::io;
 use std::time::SystemTime;

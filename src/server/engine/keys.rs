@@ -1,4 +1,4 @@
-//! Keys that come and go, and what becomes of those who hold them.
+//! Replacing keys, and closing the connections of keys that are no longer valid.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,8 +17,8 @@ use crate::unix_time::since_epoch;
 const CLOCK_TRUSTED: Duration = Duration::from_secs(60);
 
 impl<N: Net, S: Service> Engine<N, S> {
-    /// Serves a listener's newcomers with other keys. Those who are in stay, until
-    /// [`close_revoked`](Self::close_revoked) looks at them or a key of the new ring runs out.
+    /// Replaces a listener's keys. They apply to new connections; open ones stay until
+    /// [`close_revoked`](Self::close_revoked) checks them or a key of the new ring expires.
     ///
     /// # Errors
     ///
@@ -34,9 +34,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(())
     }
 
-    /// Closes the connections whose peers could not authenticate again as they did: their keys have
-    /// gone from the ring, have other secrets, have run out, or aren't for the same dialect and
-    /// audience any more. Returns how many.
+    /// Closes the connections whose peers could no longer authenticate as they did, because their
+    /// keys were removed from the ring, have other secrets, have expired, or are no longer for the
+    /// same dialect and audience. Returns how many were closed.
     pub fn close_revoked(&mut self, now: Instant, wall: SystemTime) -> usize {
         for listener in &mut self.listeners {
             // A ring that has just come was not told the time. All connections are looked at below,
@@ -58,8 +58,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         slots.len()
     }
 
-    /// Whether connections are closed as their keys run out, as they are at first. Those whose keys
-    /// have run out before it is turned on stay until [`close_revoked`](Self::close_revoked).
+    /// Sets whether connections are closed when their keys expire; the default is yes. Connections
+    /// whose keys expired before it is turned on stay until [`close_revoked`](Self::close_revoked).
     pub fn set_close_expired(&mut self, closes: bool) {
         self.closes_expired = closes;
         self.key_expiry = closes.then(Instant::default);

@@ -1,4 +1,4 @@
-//! The engine: who has a turn, for how long, and when a connection ends.
+//! The engine: which connection has a turn, for how long, and when a connection ends.
 
 mod admit;
 mod end;
@@ -122,7 +122,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.acceptor.ready(socket);
     }
 
-    /// Something has happened at a socket. An event for a connection that is gone is no harm.
+    /// Takes an event of a socket. An event of a closed connection does no harm.
     pub fn event(&mut self, peer: PeerId, readiness: Readiness) {
         let Some(conn) = self.conns.find(peer.0) else { return };
         if conn.notice(readiness) && !conn.flags.set(Flags::QUEUED, true) {
@@ -130,8 +130,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// One pass: everyone who is ready has a turn, those whose time is up are closed, and last
-    /// newcomers are let in. Returns the number of connections that had a turn.
+    /// Runs one pass: serves each ready connection, closes those that have timed out, and then
+    /// accepts new ones. Returns the number of connections that had a turn.
     ///
     /// # Errors
     ///
@@ -155,8 +155,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(visits)
     }
 
-    /// When the next turn is due, if no event comes before: at once if there is work left over,
-    /// never if nobody waits for anything.
+    /// When the next turn is due, if no event comes before: at once if there is work left, never if
+    /// no timer is running.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         if !self.again.is_empty() || !self.ready.is_empty() {
@@ -212,9 +212,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         found.inspect(|slot| self.remove(*slot, CloseReason::ClosedByService, now)).is_some()
     }
 
-    /// Serves within other limits from now on. Those who are in stay, even where they are more than
-    /// a listener's limits allow; where their age had no limit, it counts from now. Until they are
-    /// gone, they may hold more than [`memory_max`](Self::memory_max) says by then.
+    /// Replaces a listener's limits. Open connections stay, even if they are more than the new
+    /// limits allow; if their age had no limit, it counts from now. Until they have closed, they
+    /// can use more than the new [`memory_max`](Self::memory_max).
     ///
     /// # Errors
     ///
@@ -238,7 +238,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(())
     }
 
-    /// Lets a listener's newcomers in by another list from now on. Those who are in stay.
+    /// Replaces a listener's access list. It applies to new connections; open ones stay.
     ///
     /// # Errors
     ///

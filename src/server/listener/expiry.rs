@@ -1,4 +1,4 @@
-//! When the next key of a ring runs out.
+//! When the next key of a ring expires.
 
 use std::time::Duration;
 

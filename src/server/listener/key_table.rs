@@ -1,4 +1,4 @@
-//! Who came by which key.
+//! The connections and counters of each key.
 
 use countersign_proto::{Key, KeyNumber, KeyRing};
 

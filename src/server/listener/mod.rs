@@ -112,7 +112,7 @@ impl Listener {
         self
     }
 
-    /// The same with so many sockets, where they have no addresses. Without this it has one.
+    /// The same with this many sockets, if they have no addresses. The default is one.
     #[must_use]
     pub fn with_sockets(mut self, count: usize) -> Self {
         self.sockets = count;
@@ -126,7 +126,7 @@ impl Listener {
         self
     }
 
-    /// The same for those who come by these balancers. See
+    /// The same for connections through these load balancers. See
     /// [`ListenerConfig::with_proxies`](crate::ListenerConfig::with_proxies).
     #[must_use]
     pub fn with_proxies(mut self, from: Networks) -> Self {

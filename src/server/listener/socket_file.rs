@@ -1,4 +1,4 @@
-//! The file by which a Unix socket is found: who makes it, who may use it, and who removes it.
+//! The file of a Unix socket: creating it, its mode, and removing it.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;

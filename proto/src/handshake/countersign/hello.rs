@@ -1,4 +1,4 @@
-//! The two hellos: what each end offers, and who it is.
+//! The two hellos: what each end offers, and its identity.
 //!
 //! A body must be used up exactly. Extensions that nobody knows are skipped, but their form is
 //! checked, and they are part of the transcript like everything else.

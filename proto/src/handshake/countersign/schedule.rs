@@ -94,7 +94,7 @@ pub(crate) fn is_same(one: &[u8; PROOF], other: &[u8; PROOF]) -> bool {
     output(one) == output(other)
 }
 
-/// Secrets that both ends of one `countersign/1` connection share, and nobody else.
+/// Secrets that only the two ends of one `countersign/1` connection share.
 ///
 /// They are bound to the connection: to bind another protocol to it (channel binding), or to
 /// encrypt what it carries, derive a secret at both ends with the same label. Nothing of it is ever

@@ -1,7 +1,7 @@
 //! The server's end: it answers a call, and then verifies the proof.
 //!
-//! A caller whose key isn't on the ring is answered too, under a decoy: with the same work, in the
-//! same bytes. Who doesn't hold the key can't tell whether anybody does.
+//! A caller whose key isn't on the ring is answered too, with a decoy key: the work and the bytes
+//! are the same, so a caller without the key can't tell whether the key exists.
 
 use alloc::vec::Vec;
 
