@@ -25,6 +25,9 @@ pub enum CloseReason {
     WriteTimeout,
     /// The service's reply exceeded [`Limits::reply_max`](super::limits::Limits::reply_max).
     ReplyTooLong,
+    /// The service's reply can't be sent in the connection's framing: a line with a line feed
+    /// inside.
+    ReplyUnsendable,
     /// All connections together buffered more than
     /// [`Limits::buffered_max`](super::limits::Limits::buffered_max) bytes, and this one had been
     /// blocked longest, with an unfinished message or an unsent reply.
@@ -56,6 +59,7 @@ impl CloseReason {
         Self::IdleTimeout,
         Self::WriteTimeout,
         Self::ReplyTooLong,
+        Self::ReplyUnsendable,
         Self::Overloaded,
         Self::ClosedByService,
         Self::Panicked,
@@ -96,6 +100,7 @@ impl CloseReason {
             Self::IdleTimeout => "idle-timeout",
             Self::WriteTimeout => "write-timeout",
             Self::ReplyTooLong => "reply-too-long",
+            Self::ReplyUnsendable => "reply-unsendable",
             Self::Overloaded => "overloaded",
             Self::ClosedByService => "closed-by-service",
             Self::Panicked => "panicked",

@@ -4,6 +4,7 @@ use std::io;
 use std::time::SystemTime;
 
 use countersign_proto::{FRAME_MAX, FrameFormat};
+use memchr::memchr;
 
 use crate::contract::close::CloseReason;
 
@@ -14,14 +15,15 @@ use crate::contract::close::CloseReason;
 /// connection with [`CloseReason::ReplyTooLong`].
 ///
 /// A message is what stands between two calls of [`end`](Self::end); one that is still open when
-/// the service returns is ended then. In the framing `lines` nothing keeps a service from putting
-/// a line feed into a message: its peer then sees two.
+/// the service returns is ended then. In the framing `lines` without records, a message can't hold
+/// a line feed, or the peer would see two: such a reply is discarded and closes the connection with
+/// [`CloseReason::ReplyUnsendable`].
 ///
 /// [`Limits::reply_max`]: crate::Limits::reply_max
 #[derive(Debug)]
 pub struct Reply<'a> {
-    /// The part of the loop's buffer that this reply may use; `None` once the reply is too long.
-    out: Option<&'a mut [u8]>,
+    /// The part of the loop's buffer that this reply may use, or why it is discarded.
+    out: Result<&'a mut [u8], Fault>,
     /// How much is written.
     length: usize,
     /// Where the current message begins.
@@ -34,10 +36,18 @@ pub struct Reply<'a> {
     dismissed: bool,
 }
 
+/// Why a reply is discarded.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    TooLong,
+    /// A line has a line feed inside.
+    Unsendable,
+}
+
 impl<'a> Reply<'a> {
     #[inline]
     pub(crate) fn new(out: &'a mut [u8], form: FrameFormat, now: SystemTime) -> Self {
-        let out = Some(out);
+        let out = Ok(out);
         Self { out, length: 0, start: 0, open: false, form, now, dismissed: false }
     }
 
@@ -51,7 +61,25 @@ impl<'a> Reply<'a> {
     /// Writes part of a message.
     #[inline(always)]
     pub fn push(&mut self, bytes: &[u8]) {
-        let Some(out) = &mut self.out else { return };
+        if matches!(self.form, FrameFormat::Line(_)) && memchr(b'\n', bytes).is_some() {
+            self.discard();
+        }
+        self.append(bytes);
+    }
+
+    /// Writes one message that has come in the framing of the reply, or is the last part of one,
+    /// like [`message`](Self::message). A line that was received has no line feed inside: to look
+    /// for one would cost each message 30 instructions (budget "instructions/message").
+    #[inline(always)]
+    pub(crate) fn echo(&mut self, received: &[u8]) {
+        self.append(received);
+        self.end();
+    }
+
+    /// Writes part of a message that is known to have no line feed inside.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        let Ok(out) = &mut self.out else { return };
         let before = if self.open { 0 } else { self.form.before() };
         // With room for what frames the message, before and behind: so it can always be ended.
         if let Some((place, rest)) = out[self.length..].split_at_mut_checked(before + bytes.len())
@@ -63,7 +91,7 @@ impl<'a> Reply<'a> {
             }
             self.length += before + bytes.len();
         } else {
-            self.out = None;
+            self.out = Err(Fault::TooLong);
         }
     }
 
@@ -71,11 +99,18 @@ impl<'a> Reply<'a> {
     #[inline(always)]
     pub fn end(&mut self) {
         if !self.open {
-            self.push(&[]);
+            self.append(&[]);
         }
-        if let Some(out) = &mut self.out {
+        if let Ok(out) = &mut self.out {
             self.length = self.form.close(out, self.start, self.length);
             self.open = false;
+        }
+    }
+
+    #[cold]
+    fn discard(&mut self) {
+        if self.out.is_ok() {
+            self.out = Err(Fault::Unsendable);
         }
     }
 
@@ -101,9 +136,10 @@ impl<'a> Reply<'a> {
             self.end();
         }
         match self.out {
-            Some(_) if !self.dismissed => (self.length, None),
-            Some(_) => (self.length, end(CloseReason::ClosedByService)),
-            None => (0, end(CloseReason::ReplyTooLong)),
+            Ok(_) if !self.dismissed => (self.length, None),
+            Ok(_) => (self.length, end(CloseReason::ClosedByService)),
+            Err(Fault::TooLong) => (0, end(CloseReason::ReplyTooLong)),
+            Err(Fault::Unsendable) => (0, end(CloseReason::ReplyUnsendable)),
         }
     }
 }
@@ -191,6 +227,30 @@ mod tests {
                     "{form:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_line_feed_in_a_line_is_a_verdict_and_nothing_was_said() {
+        let writes: [fn(&mut Reply<'_>); 4] = [
+            |reply| reply.message(b"one\ntwo"),
+            |reply| reply.message(b"one\n"),
+            |reply| {
+                reply.message(b"whole");
+                reply.push(b"t");
+                reply.push(b"\n");
+                reply.push(&[0; 1000]);
+            },
+            |reply| writeln!(reply, "one").unwrap(),
+        ];
+        for write in writes {
+            for ending in [LineEnding::Lf, LineEnding::CrLf, LineEnding::None] {
+                let unsendable = (Vec::new(), Some(CloseReason::ReplyUnsendable));
+                assert_eq!(written(FrameFormat::Line(ending), 99, write), unsendable);
+            }
+        }
+        for form in [FrameFormat::Chunk, FrameFormat::Length, FrameFormat::Record] {
+            assert_eq!(written(form, 99, writes[0]).1, None, "{form:?} carries any byte");
         }
     }
 

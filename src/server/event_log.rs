@@ -73,6 +73,7 @@ impl Level {
             CloseReason::Refused(_)
             | CloseReason::WriteTimeout
             | CloseReason::ReplyTooLong
+            | CloseReason::ReplyUnsendable
             | CloseReason::Overloaded
             | CloseReason::Panicked
             | CloseReason::Unavailable => Self::Warn,

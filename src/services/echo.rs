@@ -15,6 +15,6 @@ impl Service for Echo {
 
     #[inline]
     fn message(&mut self, (): &mut (), message: &[u8], reply: &mut Reply<'_>) {
-        reply.message(message);
+        reply.echo(message);
     }
 }

@@ -51,8 +51,8 @@ impl Service for Timestamp {
     #[inline(always)]
     fn message(&mut self, (): &mut (), message: &[u8], reply: &mut Reply<'_>) {
         let now = reply.now();
-        reply.push(self.stamp.at(now, self.zone));
-        reply.message(message);
+        reply.append(self.stamp.at(now, self.zone));
+        reply.echo(message);
     }
 }
 

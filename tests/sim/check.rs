@@ -240,9 +240,10 @@ impl World {
             }
             CloseReason::SessionAge => self.is_too_old(link),
             CloseReason::WriteTimeout => link.deadline(limits) <= (now, "write"),
-            CloseReason::ReplyTooLong | CloseReason::ClosedByService | CloseReason::Panicked => {
-                *fate == Some(why)
-            }
+            CloseReason::ReplyTooLong
+            | CloseReason::ReplyUnsendable
+            | CloseReason::ClosedByService
+            | CloseReason::Panicked => *fate == Some(why),
             CloseReason::Overloaded => *is_tight && self.is_blocked_longest(number),
             CloseReason::Stopped => {
                 // Where the connection broke first, there was no good-bye.

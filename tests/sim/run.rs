@@ -332,6 +332,7 @@ impl World {
                 Some(
                     CloseReason::ClosedByService
                     | CloseReason::ReplyTooLong
+                    | CloseReason::ReplyUnsendable
                     | CloseReason::Panicked,
                 ) => true,
                 _ => false,

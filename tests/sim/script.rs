@@ -313,6 +313,7 @@ impl StreamWriter<'_> {
             20 if self.fatal => b'o',
             21 if self.fatal => b'c',
             22 if self.fatal => b'p',
+            23 if self.fatal => b'l',
             _ => b'e',
         };
         if let Some(first) = bytes.first_mut() {

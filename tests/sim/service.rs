@@ -2,7 +2,7 @@
 
 use std::panic::panic_any;
 
-use countersign::{CloseReason, Peer, Reply, Service};
+use countersign::{CloseReason, Framing, Peer, Reply, Service};
 
 use crate::oracle::Ending;
 use crate::script::Greeting;
@@ -127,7 +127,10 @@ impl World {
             self.fail(Some(number), format_args!("served before or after: {fate:?}"));
         }
         self.say(format_args!("{number}: message {count} of {} bytes", message.len()));
-        let answer = Answer::to(message, count, self.terms(number).limits.reply_max);
+        let terms = self.terms(number);
+        let is_line =
+            terms.protocol.framing() == Framing::Lines && !self.links[number].has_records();
+        let answer = Answer::to(message, count, terms.limits.reply_max, is_line);
         self.owe(number, &answer, *ending);
         answer
     }
@@ -135,7 +138,8 @@ impl World {
     /// Notes what the server has to write now.
     fn owe(&mut self, number: usize, answer: &Answer, ending: Ending) {
         self.links[number].account.fate = answer.fate;
-        if !matches!(answer.fate, Some(CloseReason::ReplyTooLong | CloseReason::Panicked)) {
+        use CloseReason::{Panicked, ReplyTooLong, ReplyUnsendable};
+        if !matches!(answer.fate, Some(ReplyTooLong | ReplyUnsendable | Panicked)) {
             for message in &answer.messages {
                 self.owe_message(number, ending, message);
             }
@@ -162,7 +166,7 @@ impl Answer {
         self.fate = Some(fate);
     }
 
-    fn to(message: &[u8], count: usize, max: usize) -> Self {
+    fn to(message: &[u8], count: usize, max: usize, is_line: bool) -> Self {
         let mut answer = Self::default();
         let mut echo = format!("{count}:").into_bytes();
         echo.extend_from_slice(message);
@@ -187,6 +191,9 @@ impl Answer {
                 answer.end(echo, CloseReason::ClosedByService);
             }
             Some(b'p') => answer.end(b"oh".to_vec(), CloseReason::Panicked),
+            Some(b'l') if is_line => {
+                answer.end(b"l\nl".to_vec(), CloseReason::ReplyUnsendable);
+            }
             _ => {
                 echo.truncate(room);
                 answer.messages.push(echo);

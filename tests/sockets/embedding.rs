@@ -143,6 +143,7 @@ fn a_peer_that_takes_nothing_is_full_and_gets_what_was_accepted_whole() {
     });
     assert_eq!(full, Some(TellError::Full));
     assert_eq!(server.tell(peer, &[b'x'; 100_000]), Err(TellError::TooLong), "past reply_max");
+    assert_eq!(server.tell(peer, b"two\nlines"), Err(TellError::Unsendable));
     let length = expected.len();
     let reader = thread::spawn(move || (client.hear(length), client));
     turn_until(&mut server, |server| server.counters().bytes_out == length as u64);

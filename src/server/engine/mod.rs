@@ -190,7 +190,10 @@ impl<N: Net, S: Service> Engine<N, S> {
             let (said, verdict) = reply.finish();
             cx.calls.outbox.keep(said);
             if verdict.is_some() || !conn.takes(message.len()) {
-                told = Err(TellError::TooLong);
+                told = Err(match verdict {
+                    Some(CloseReason::ReplyUnsendable) => TellError::Unsendable,
+                    _ => TellError::TooLong,
+                });
                 return Ok(NextStep::Wait);
             }
             match conn.tell(cx) {
@@ -469,6 +472,8 @@ pub enum TellError {
     /// The message, with its frame, is longer than [`Limits::reply_max`] or than the peer takes. It
     /// will never fit: split it, or raise the limit.
     TooLong,
+    /// The message has a line feed inside, and the connection's framing is `lines` without records.
+    Unsendable,
 }
 
 impl fmt::Display for TellError {
@@ -477,6 +482,7 @@ impl fmt::Display for TellError {
             Self::Gone => "the connection is closed or closing",
             Self::Full => "the peer has not yet taken what was written before; try again later",
             Self::TooLong => "the message is longer than reply_max or than the peer takes",
+            Self::Unsendable => "the message has a line feed inside, and the framing is lines",
         })
     }
 }
