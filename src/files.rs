@@ -35,7 +35,7 @@ const ROOT: u32 = 0;
 /// what it leads to is held to this. Reading never waits for ever, and takes 1 MiB at most.
 ///
 /// ```
-/// use countersign::{FileError, FileRules};
+/// use countersign::files::{FileError, FileRules};
 ///
 /// let settings = FileRules::settings().read("/dev/zero");
 /// assert!(matches!(settings, Err(FileError::NotAFile)));

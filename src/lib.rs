@@ -37,7 +37,7 @@ mod client;
 pub mod clock;
 mod contract;
 mod dial;
-mod files;
+pub mod files;
 mod key_file;
 mod loopback;
 pub mod manual;
@@ -57,10 +57,9 @@ pub mod unix_time;
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
 pub use dial::Dial;
-pub use files::{FileError, FileRules};
 pub use key_file::KeyRingExt;
 pub use key_file::error::{KeyFileError, KeyRingError};
-pub use loopback::Loopback;
+pub use loopback::{Loopback, LoopbackBuilder};
 
 pub use contract::{
     access::Access,

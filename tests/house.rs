@@ -14,7 +14,7 @@ const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 500;
 
 /// The names that `use countersign::…` gives without a module. To become 50.
-const ROOT_NAMES: usize = 53;
+const ROOT_NAMES: usize = 52;
 
 /// What the program may have, without tests. To become 8,500.
 const CLI_LINES: usize = 10_200;

@@ -10,7 +10,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use countersign::{Dialect, FileRules, Key, KeyRing, KeyRingExt as _, Validity};
+use countersign::files::FileRules;
+use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Validity};
 use etcetera::BaseStrategy as _;
 use zeroize::Zeroizing;
 

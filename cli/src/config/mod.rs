@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Command;
-use countersign::{FileError, FileRules};
+use countersign::files::{FileError, FileRules};
 
 use crate::args::listener::ListenerArgs;
 use crate::args::origins::{Location, Source};
