@@ -1,7 +1,7 @@
 //! The log: one line an event on stderr, as text or as JSON.
 //!
-//! A back end of our own for the facade `log`, because none that is small keeps both promises: the
-//! keys of a record become keys in JSON, and a stderr that nobody reads never blocks the loop.
+//! It is a back end of its own for the facade `log`, because no small one does both: write the keys
+//! of a record as keys in JSON, and never block the loop if nothing reads stderr.
 
 use std::fmt::{self, Display, Write as _};
 use std::time::SystemTime;
@@ -130,7 +130,8 @@ impl Format {
     }
 }
 
-/// What helps where the library tells of a refusal: it knows no options of ours.
+/// The option that helps against a refusal that the library logs, since the library knows no
+/// options.
 fn remedy(message: &str) -> &'static str {
     if message.starts_with("refused: other-digest:") {
         "; see --mac md5, and --rhel for Red Hat's Pythons"

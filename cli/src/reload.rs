@@ -97,7 +97,7 @@ pub(crate) struct Reloader<T> {
     state: State<T>,
     /// One was requested, and has not begun.
     is_requested: bool,
-    /// The last has ended, and nobody was told yet.
+    /// The last reload has ended, and this was not reported yet.
     has_ended: bool,
     reloads: Reloads,
 }

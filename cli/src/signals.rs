@@ -56,7 +56,7 @@ pub(crate) struct Claimed {
     reload: Flag,
     status: Flag,
     is_daemon: bool,
-    /// While it is raised, SIGINT and SIGTERM end the process by handlers of ours.
+    /// While it is set, SIGINT and SIGTERM end the process through the program's own handlers.
     ends: Arc<AtomicBool>,
 }
 

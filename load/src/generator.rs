@@ -209,7 +209,7 @@ impl Load {
         self.shared.report
     }
 
-    /// All has been said and answered, or nobody answers any more.
+    /// Every message was sent and answered, or no client is left.
     fn is_done(&self) -> bool {
         let ends_by_itself = self.shared.plan.lasts().is_some();
         let is_hopeless = self.is_hopeless() && !(ends_by_itself && self.has_connected);

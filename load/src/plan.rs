@@ -193,7 +193,7 @@ pub enum PlanError {
     Size(usize),
     /// Chunks can't be told apart when several are on their way, nor when they are long.
     Chunks,
-    /// In a protocol that only verifies there is no reply to wait for.
+    /// A protocol that only verifies sends no replies.
     NoReply,
     /// A protocol for one exchange needs clients that reconnect for each message.
     Once,

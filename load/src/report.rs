@@ -34,7 +34,7 @@ pub struct Report {
     pub due: u64,
     /// Messages that were answered rightly.
     pub answered: u64,
-    /// Messages that were on their way when it ended. That alone is no failure.
+    /// Messages in flight when the load ended. That alone isn't a failure.
     pub aborted: u64,
     /// Messages that were due when it ended and had not been sent.
     pub unsent: u64,
@@ -194,13 +194,13 @@ impl Report {
         }
     }
 
-    /// The load has ended, and nobody was late with so many messages which nobody sent.
+    /// Counts messages that were due and not sent when the load ended.
     pub(super) fn leave_out(&mut self, messages: u64) {
         self.unsent += messages;
     }
 }
 
-/// Which of so many is the least that this share of them doesn't exceed, counted from 1.
+/// The rank, from 1, of the least value that this share of all values doesn't exceed.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
 fn rank(share: f64, of: u64) -> u64 {
     // A percentage isn't exact: 99.9 % of 1000 is the 999th, and not the one behind it.

@@ -78,7 +78,7 @@ pub struct Protocol {
     red_hat: bool,
     /// The services that a listener is, or that a client means; none is the one without a name.
     audiences: Vec<Box<str>>,
-    /// None where nobody has to prove anything.
+    /// None in the dialect `open`.
     keys: Option<KeyRing>,
     /// The key that a client signs with; without it, the first that serves the dialect.
     key: Option<Box<str>>,

@@ -32,9 +32,9 @@ pub struct Acceptor<L> {
     /// The accepts so far. Sockets take turns by them; otherwise a crowd at the first would keep
     /// all others waiting for as long as there is little room.
     accepts: u64,
-    /// The system has run out of something: accepting pauses until then.
+    /// The system has run out of descriptors or memory: accepting pauses until then.
     paused_until: Option<Instant>,
-    /// It has run out, and no accept has succeeded since.
+    /// Descriptors have run out, and no accept has succeeded since.
     is_short: bool,
 }
 

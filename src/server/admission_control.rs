@@ -18,7 +18,7 @@ use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 /// through by then.
 const GRACE: u32 = 10;
 
-/// How a newcomer from this address is received, if there is room for it.
+/// The admission of a new connection from this address, if there is room for it.
 pub(super) fn check_source(
     access: &Access,
     (throttle, limits): (&Throttle, &Limits),
@@ -31,8 +31,8 @@ pub(super) fn check_source(
     throttle.admission(address, now, limits)
 }
 
-/// Makes sure that there is room for a newcomer among those of its network: says which slot's
-/// connection has to be evicted for it, if one has.
+/// Makes room for a new connection among those of its network: returns the slot of the connection
+/// to evict, if there is one.
 pub(super) fn room_among(
     (unauthenticated, limits): (&Unauthenticated, &Limits),
     address: PeerAddress,

@@ -155,7 +155,8 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
-    /// Ends a handshake of our own accord, without a word to those who weren't greeted.
+    /// Ends a handshake on the server's side, without a message to a peer that was not sent a
+    /// challenge.
     pub(super) fn give_up(
         &mut self,
         code: RefusalCode,
@@ -177,12 +178,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
-    /// Whether the peer takes a message of so many bytes.
+    /// Whether the peer accepts a message of this many bytes.
     pub(super) fn takes(&self, length: usize) -> bool {
         self.session.takes(length)
     }
 
-    /// How a message of ours is framed.
+    /// How to frame a message of the server.
     pub(super) fn form(&self, protocol: &Protocol) -> FrameFormat {
         self.session.form(protocol)
     }
@@ -192,7 +193,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         self.session.credential().map(|credential| credential.number)
     }
 
-    /// Whether messages are answered here, though the peer couldn't be let in any more.
+    /// Whether messages are still answered, though the peer could no longer authenticate.
     pub(super) fn is_revoked(&self, protocol: &Protocol) -> bool {
         self.is_open() && self.session.is_revoked(protocol)
     }

@@ -54,7 +54,7 @@ pub(super) struct Done {
     pub(super) read: usize,
     /// The bytes that were written.
     pub(super) written: usize,
-    /// A record was whole that is no message.
+    /// A complete record has arrived that isn't a message.
     pub(super) has_control: bool,
     /// The peer has authenticated.
     pub(super) has_authenticated: bool,
@@ -103,9 +103,9 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         self.calls.guard(|calls| calls.call(*form, |service, reply| service.open(&peer, reply)))
     }
 
-    /// Has the messages at the front of the input answered, until one ends the connection, so many
-    /// are answered, or the outbox has to be sent. Where it stops, says whether the connection ends
-    /// for that, and why.
+    /// Passes messages at the front of the input to the service, until one ends the connection, the
+    /// maximum number is answered, or the outbox has to be sent. Returns why the connection ends,
+    /// if it does.
     #[inline]
     pub(super) fn serve(
         &mut self,

@@ -115,7 +115,7 @@ impl EventLog {
         }
     }
 
-    /// A newcomer wasn't let in, and was no connection yet.
+    /// Rejects a connection before it is registered.
     pub(super) fn rejected(
         &mut self,
         now: Instant,
@@ -136,7 +136,7 @@ impl EventLog {
         }
     }
 
-    /// So many proofs from an address' network were wrong that newcomers are received like this.
+    /// Logs that new connections of a network are delayed or rejected because of failed proofs.
     pub(super) fn throttled(
         &mut self,
         now: Instant,
@@ -213,12 +213,12 @@ pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
          secs = seconds(after), key = key; "let in");
 }
 
-/// The keys of so many who are in are taken no more.
+/// Logs how many connections are closed because their keys are no longer valid.
 pub(super) fn revoked(connections: usize) {
     event!(info; "closing {connections} connections whose keys are no longer valid");
 }
 
-/// Nobody is let in any more.
+/// No connection is accepted any more.
 pub(super) fn stopping(open: usize) {
     event!(info; "stopping; {open} connections are open");
 }

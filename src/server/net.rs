@@ -59,7 +59,7 @@ pub trait Net {
         let _ = socket;
     }
 
-    /// Fills in random bytes of the system's, which nobody can foretell and none is given twice.
+    /// Fills the buffer with unpredictable random bytes of the system, each used only once.
     ///
     /// # Errors
     ///

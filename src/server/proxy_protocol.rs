@@ -49,7 +49,7 @@ pub(super) enum ProxyHeader {
     /// A header of this many bytes.
     Whole {
         length: usize,
-        /// Where the connection comes from; none if it is the balancer's own, or nobody knows.
+        /// The source of the connection; none if it is the load balancer's own, or unknown.
         source: Option<PeerAddress>,
     },
     /// No header, whatever follows.

@@ -45,18 +45,18 @@ struct Place {
 }
 
 impl Throttle {
-    /// With places for so many networks, or a few more; with none, nothing is counted.
+    /// A table for at least this many networks; with zero, nothing is counted.
     pub(super) fn new(networks: usize) -> Self {
         let sets = vec![[Place::default(); WAYS]; networks.div_ceil(WAYS)];
         Self { sets: sets.into(), hasher: BuildNetworkHasher::new() }
     }
 
-    /// What the table takes, whoever fails.
+    /// The memory of the table, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.sets)
     }
 
-    /// How a newcomer from this address is received.
+    /// The admission of a new connection from this address.
     pub(super) fn admission(&self, from: PeerAddress, now: Instant, limits: &Limits) -> Admission {
         let network = from.into();
         let set = self.sets.get(self.set_of(network));
@@ -64,14 +64,15 @@ impl Throttle {
         place.map_or(Admission::Accept, |place| place.admission(now, limits))
     }
 
-    /// The networks whose newcomers are delayed or refused.
+    /// The number of networks whose new connections are delayed or rejected.
     pub(super) fn count(&self, now: Instant, limits: &Limits) -> usize {
         let places = self.sets.iter().flatten();
         let worse = |place: &&Place| place.admission(now, limits) != Admission::Accept;
         places.filter(worse).count()
     }
 
-    /// Counts a failed proof. Says how newcomers are received from now on, if that is worse.
+    /// Counts a failed proof. Returns the admission of new connections, if it changes for the
+    /// worse.
     pub(super) fn fail(
         &mut self,
         from: PeerAddress,

@@ -58,7 +58,7 @@ impl Unauthenticated {
     pub(super) const ENTRY: usize =
         LinkedSlab::<Entry>::ENTRY + 3 * (size_of::<(SourceNetwork, Group)>() + 1);
 
-    /// With room for so many, so that nothing is moved later.
+    /// With room for this many, so that nothing is reallocated later.
     pub(super) fn new(count: usize) -> Self {
         let networks = HashMap::with_capacity_and_hasher(count, BuildNetworkHasher::new());
         Self { entries: LinkedSlab::with_capacity(count), networks }
@@ -68,7 +68,7 @@ impl Unauthenticated {
         self.entries.len()
     }
 
-    /// Whether the network of this address has so many.
+    /// Whether the network of this address has reached this number.
     pub(super) fn has_from(&self, address: PeerAddress, many: usize) -> bool {
         // Mostly there are fewer in all, and no network has to be looked up.
         self.count() >= many && self.count_from(address) >= many

@@ -29,17 +29,17 @@ impl AccessArgs {
         Access { allow: all(&self.allow), deny: all(&self.deny) }
     }
 
-    /// The balancers by which everybody comes; none if everybody comes by themselves.
+    /// The load balancers that all connections come through; none if clients connect directly.
     pub(crate) fn proxies(&self) -> Networks {
         all(&self.proxy_from)
     }
 
-    /// Whether everybody comes by balancers, with PROXY headers.
+    /// Whether all connections come through load balancers, with PROXY headers.
     pub(crate) fn has_proxies(&self) -> bool {
         !self.proxy_from.is_empty()
     }
 
-    /// In words, if not everybody may come from everywhere.
+    /// The access rules as text, if there are any.
     pub(crate) fn shown(&self) -> Option<String> {
         let Access { allow, deny } = self.access();
         let proxies = self.proxies();

@@ -41,7 +41,7 @@ fn is_not_empty(variable: &str) -> bool {
     env::var_os(variable).is_none_or(|value| !value.is_empty())
 }
 
-/// Names the variables in the place of the options that nobody has typed.
+/// Names the variable instead of the option, if the option was not typed.
 fn name_variables(mut error: Error, command: &Command, argv: &[OsString]) -> Error {
     let mut built = command.clone();
     built.build();

@@ -99,7 +99,7 @@ pub(crate) fn failures(text: &str) -> Result<u32, String> {
 }
 
 impl LimitArgs {
-    /// The limits of a listener that has messages of so many bytes at most.
+    /// The limits of a listener whose messages have at most this many bytes.
     pub(crate) fn limits(&self, message_max: usize) -> Limits {
         let half = self.max_unauthenticated.div_ceil(2);
         let limits = Limits {

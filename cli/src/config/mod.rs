@@ -223,7 +223,7 @@ fn duplicates(listeners: &[ListenerArgs], admin: Option<&str>) -> Vec<ConfigFaul
     faults
 }
 
-/// What is the same for the same address. Any free port is nobody else's.
+/// A key that is equal for equal addresses. Port 0 is never equal to another.
 fn identity(address: &str) -> Option<String> {
     match address.parse::<SocketAddr>() {
         Ok(ip) if ip.port() == 0 => None,

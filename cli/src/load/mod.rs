@@ -33,7 +33,7 @@ const CLIENTS_MAX: u64 = 1_000_000;
 /// More messages than anybody waits for.
 const COUNT_MAX: u64 = 1_000_000_000_000;
 
-/// Each client has room for so many.
+/// Each client has room for this many messages.
 const PIPELINE_MAX: u64 = 10_000;
 
 /// One a nanosecond.

@@ -1,4 +1,4 @@
-//! Lines that a thread writes, so that who calls never waits for a reader or for a disk.
+//! Lines that a thread writes, so that the caller never waits for a reader or a disk.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;

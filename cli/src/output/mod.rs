@@ -107,8 +107,8 @@ impl Stream {
         self.failure.get().is_some()
     }
 
-    /// The result of a command that has succeeded otherwise. A reader that has seen enough is no
-    /// failure.
+    /// The result of a command that has otherwise succeeded. A reader that has closed its end is
+    /// not an error.
     pub(crate) fn verdict(&self) -> Result<(), Failure> {
         match self.failure.get() {
             None => Ok(()),

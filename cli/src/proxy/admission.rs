@@ -132,8 +132,8 @@ impl Relay {
 }
 
 impl Pair {
-    /// Tells an unauthenticated peer that there is no room, and closes its connection at once,
-    /// because the room is needed. If it was refused before, that reason stays.
+    /// Evicts an unauthenticated peer: tells it that there is no room, and closes its connection at
+    /// once. If it was already refused, that reason stays.
     fn evict(&mut self, shared: &mut Shared) -> Visit {
         if let Some(refusal) = self.refusal() {
             return Visit::Over(CloseCause::Refused(refusal));

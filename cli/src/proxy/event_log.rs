@@ -27,13 +27,13 @@ pub(super) enum CloseCause {
     Secure(io::Error),
     /// The far end did what it must not do, or proved nothing, or refused us.
     Refused(Refusal),
-    /// Where we dial, nobody answers.
+    /// The target does not answer.
     Unreachable(io::Error),
     /// No key is valid at this time.
     NoKey(NoUsableKeyError),
     /// Nothing was carried for too long.
     Idle,
-    /// The key has gone from the ring, or has run out.
+    /// The key was removed from the ring, or has expired.
     Revoked,
     /// We were told to stop.
     Stopped,

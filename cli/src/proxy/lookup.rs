@@ -48,8 +48,8 @@ impl Lookup {
     ///
     /// # Errors
     ///
-    /// It is no address and no name, or one that isn't known, or a Unix socket: a proxy that is
-    /// killed couldn't reset a connection there, and a part of a stream would look whole.
+    /// The target is invalid or unknown, or a Unix socket: a killed proxy can't reset a connection
+    /// there, so a truncated stream would look complete.
     pub(super) fn new(target: &str) -> io::Result<Self> {
         let known = target.to_addresses()?;
         if known.iter().any(|address| address.ip().is_none()) {

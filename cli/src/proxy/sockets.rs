@@ -1,5 +1,5 @@
-//! Sockets with what all of ours have: they never block, delay nothing, find out who
-//! vanished, and reset their connections unless told otherwise.
+//! The sockets of the proxy: non-blocking, with TCP_NODELAY and keepalive, and reset on close
+//! unless ended gracefully.
 
 use std::io;
 use std::net::{self, Shutdown};
@@ -18,7 +18,7 @@ use crate::ports::Ipv4Ports;
 /// When nothing was heard of a peer for so long, the system asks whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// Listens at all addresses of a name, with options that those whom they accept inherit on Linux.
+/// Listens at all addresses of a name, with options that accepted sockets inherit on Linux.
 pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, BindError> {
     let addresses = name.to_addresses().map_err(BindError::Lookup)?;
     if addresses.iter().any(|address| address.ip().is_none()) {
@@ -36,7 +36,7 @@ pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, 
     listener.share()?.into_iter().map(prepared).collect()
 }
 
-/// Gives a socket the options that all of ours have.
+/// Sets the options that all sockets of the proxy have.
 pub(super) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
     let socket = SockRef::from(&socket);
     socket.set_tcp_nodelay(true)?;

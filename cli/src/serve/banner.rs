@@ -33,7 +33,7 @@ struct Part {
 }
 
 impl Banner {
-    /// The server is one of so many workers'.
+    /// The number of workers, of which this server is one.
     pub(super) fn new(
         listeners: &[PreparedListener],
         server: &Server<AnyService>,

@@ -17,7 +17,7 @@ pub(super) enum ServiceState {
     Utc,
     Echo,
     Discard,
-    /// Nothing but the handshake: who was verified is said on stdout.
+    /// Only the handshake: verified peers are printed on stdout.
     Verdict,
 }
 

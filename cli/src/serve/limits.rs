@@ -7,8 +7,8 @@ use crate::args::listener::ListenerArgs;
 use crate::exit::Failure;
 use crate::system::{DESCRIPTORS_BESIDE, raise_descriptors};
 
-/// The limits of each listener, with descriptors enough for all of them and for
-/// so many beside, or as many as the system gives.
+/// The limits of each listener, with enough descriptors for all of them and this many more, or as
+/// many as the system allows.
 pub(super) fn limits(listeners: &[ListenerArgs], beside: usize) -> Result<Vec<Limits>, Failure> {
     let wanted = listeners.iter().map(|args| args.limits.max_connections);
     let wanted = wanted.fold(0, usize::saturating_add);
@@ -28,7 +28,7 @@ pub(super) fn limits(listeners: &[ListenerArgs], beside: usize) -> Result<Vec<Li
     Ok(limits.collect())
 }
 
-/// What each of so many workers has of the limits, together no less than the whole.
+/// The share of the limits for each of this many workers; together no less than the whole.
 pub(super) fn divided(limits: &Limits, workers: usize) -> Limits {
     let part = |whole: usize| whole.div_ceil(workers);
     Limits {

@@ -153,8 +153,8 @@ fn serve(
     Ok(())
 }
 
-/// The banner on stderr, and on stdout where the server listens. Where nobody reads what it
-/// says, it serves all the same.
+/// Prints the banner on stderr, and the addresses on stdout. If nothing reads them, the server
+/// still runs.
 fn introduce(
     banner: &Banner,
     log: &Guard,

@@ -35,7 +35,7 @@ pub(crate) struct PreparedListener {
 }
 
 impl PreparedListener {
-    /// All of them for so many workers, or all that is wrong with them.
+    /// Prepares all listeners for this many workers, or returns all errors.
     pub(crate) fn all(
         listeners: Vec<ListenerArgs>,
         workers: usize,
@@ -89,7 +89,7 @@ impl PreparedListener {
         self.args.of_bind().into_iter().fold(failure, Failure::at)
     }
 
-    /// One worker's listener, of so many workers; it isn't bound yet.
+    /// The listener of one of this many workers, not yet bound.
     fn listener(&self, workers: usize) -> ListenerConfig {
         let limits = limits::divided(&self.limits, workers);
         self.args.listener(self.protocol.clone(), limits).with_reuse_port(workers > 1)
@@ -148,7 +148,7 @@ impl PreparedListener {
         })
     }
 
-    /// What a server can be given anew of it, for one of so many workers.
+    /// The parts that a running server can replace, for one of this many workers.
     pub(super) fn update(&self, workers: usize) -> ListenerUpdate {
         ListenerUpdate {
             keys: self.protocol.keys().cloned(),
@@ -171,7 +171,7 @@ impl PreparedListener {
     }
 }
 
-/// A server for each of so many workers. All listen at the same addresses.
+/// Builds a server for each worker. All listen at the same addresses.
 pub(super) fn servers(
     listeners: &[PreparedListener],
     workers: usize,
@@ -207,7 +207,7 @@ pub(super) fn servers(
     Ok(servers)
 }
 
-/// The most memory that so many workers of them can use, in bytes.
+/// The maximum memory of the listeners with this many workers, in bytes.
 fn memory<'r>(
     listeners: impl IntoIterator<Item = &'r PreparedListener>,
     workers: usize,

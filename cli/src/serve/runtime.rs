@@ -138,7 +138,7 @@ impl Runtime {
         let mailboxes = &self.mailboxes;
         // All are called, or a stuck one would spare the rest.
         let are_alive = || mailboxes.iter().filter(|mailbox| !mailbox.has_turned()).count() == 0;
-        let stopping = "stopping: what has arrived is answered";
+        let stopping = "stopping: answering what has arrived";
         self.manager.turn(self.first.server.is_draining(), stopping, are_alive);
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct ConfigUpdate {
 /// What a reload brings for one listener.
 #[derive(Debug)]
 pub(super) struct ListenerUpdate {
-    /// None where nobody has to prove anything.
+    /// None in the dialect `open`.
     pub(super) keys: Option<KeyRing>,
     pub(super) limits: Limits,
     pub(super) access: Access,

@@ -42,7 +42,7 @@ impl ListenFds {
     ///
     /// # Errors
     ///
-    /// There is one that nobody takes.
+    /// There is a socket that no listener uses.
     pub(crate) fn share(mut self, names: &[Option<&str>]) -> Result<Vec<Vec<OwnedFd>>, Failure> {
         let fits = |(name, _): &(String, OwnedFd)| names.contains(&Some(name));
         if !self.0.iter().any(fits) && (names.len() == 1 || self.0.len() <= names.len()) {

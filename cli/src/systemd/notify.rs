@@ -19,7 +19,7 @@ use crate::escape::Escaped;
 use crate::exit::plain;
 use crate::system;
 
-/// How many messages may wait for room. A manager that takes none of so many is past help.
+/// The maximum number of waiting messages. If the manager accepts none of these, it is stuck.
 const WAITING: usize = 16;
 
 /// How long until a message is tried again that found no room.
@@ -61,7 +61,7 @@ impl SdNotify {
         notify
     }
 
-    /// Whoever connects is served; at first, and after a reload.
+    /// Ready: connections are served, at start and after a reload.
     pub(crate) fn ready(&mut self, status: &str) {
         // A line feed would begin another message.
         let status = Escaped(status).to_string();
@@ -76,7 +76,7 @@ impl SdNotify {
         }
     }
 
-    /// Nobody is let in any more.
+    /// No connection is accepted any more.
     pub(crate) fn stopping(&mut self, status: &str) {
         self.tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
     }
@@ -149,7 +149,7 @@ impl SdNotify {
 }
 
 impl To {
-    /// A path, or a name that is no file and begins with `@`.
+    /// A path, or an abstract name, which begins with `@`.
     fn open(name: &OsStr) -> io::Result<Self> {
         let address = match name.as_bytes() {
             #[cfg(target_os = "linux")]
@@ -162,8 +162,8 @@ impl To {
     }
 }
 
-/// How often to say that we are alive, where silence for so long ends us: three times as often, so
-/// that one that comes late is no harm.
+/// How often to notify the watchdog: three times in its period, so that one late notification does
+/// no harm.
 fn interval(most: Duration) -> Duration {
     (most / 3).max(Duration::from_millis(1))
 }

@@ -20,10 +20,10 @@ use crate::server::listener::Listener;
 use crate::server::net::Net;
 use crate::server::timer::Timer;
 
-/// The connections that one turn accepts, so that those who are in have their turns too.
+/// The maximum number of connections that one turn accepts, so that open ones have their turns.
 const ACCEPTS_PER_TURN: usize = 256;
 
-/// What became of a connection that was let in.
+/// What became of an accepted connection.
 #[derive(Debug, Clone, Copy)]
 struct Admitted {
     start: Start,
@@ -31,7 +31,7 @@ struct Admitted {
     evicted: Option<usize>,
 }
 
-/// How a connection begins that is let in.
+/// How an accepted connection begins.
 #[derive(Debug, Clone, Copy)]
 enum Start {
     /// It isn't known yet whose connection it is.
@@ -100,7 +100,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         admission_control::evictable(&self.listeners[usize::from(listener)].limits, since)
     }
 
-    /// A newcomer isn't let in, and was no connection yet.
+    /// Rejects a connection before it is registered.
     fn reject(
         &mut self,
         listener: ListenerId,
@@ -113,8 +113,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.log.rejected(now, listener, address, why);
     }
 
-    /// Decides on a newcomer, and makes room for it if it is let in. Where everybody comes by
-    /// balancers, it isn't known yet who it is.
+    /// Decides on a new connection, and makes room for it if it is accepted. Behind a load
+    /// balancer, its source is not known yet.
     fn admit(
         &mut self,
         number: ListenerId,
@@ -138,8 +138,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(admitted)
     }
 
-    /// Decides on a newcomer by where it comes from, and makes room for it among those who come
-    /// from there.
+    /// Decides on a new connection by its source, and makes room for it among those of the same
+    /// network.
     fn check_source(
         &mut self,
         number: ListenerId,
@@ -159,8 +159,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(Admitted { start, evicted })
     }
 
-    /// Receives a connection of whom its balancer has said where it comes from, as it would have
-    /// been without one. It has its place among all already.
+    /// Admits a registered connection whose source the load balancer has reported, as if it had
+    /// come directly.
     #[cold]
     #[inline(never)]
     pub(super) fn check_located_source(&mut self, slot: usize, now: Instant, wall: SystemTime) {
@@ -189,8 +189,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Evicts the oldest unauthenticated connection of a newcomer's network, if that has too many.
-    /// Returns the slot that it had.
+    /// Evicts the oldest unauthenticated connection of a network that has too many. Returns its
+    /// slot.
     fn make_room_among(
         &mut self,
         number: ListenerId,
@@ -220,15 +220,15 @@ impl<N: Net, S: Service> Engine<N, S> {
         Ok(Some(slot))
     }
 
-    /// Tells an unauthenticated connection that there is no room, and closes it at once, because
-    /// the room is needed now. If it was refused before, that reason stays.
+    /// Evicts an unauthenticated connection: tells it that there is no room, and closes it at once.
+    /// If it was already refused, that reason stays.
     fn evict(&mut self, slot: usize, now: Instant, wall: SystemTime) {
         self.give_up(slot, Refusal::TooManyConnections, now, wall);
         self.close_now(slot, CloseReason::Refused(Refusal::TooManyConnections), now);
     }
 
-    /// Gives a newcomer its place, and its challenge unless that is put off. Until then the system
-    /// isn't asked to tell of it, so that no event needs to be checked for whom it is.
+    /// Registers a new connection, and sends the challenge unless that is delayed. Until then, its
+    /// socket has no events, so no event needs to be checked.
     fn register(
         &mut self,
         mut socket: N::Socket,

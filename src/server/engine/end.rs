@@ -124,7 +124,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         |listener, SessionAge| self.listeners[listener].limits.session_age_max
     }
 
-    /// Ends those who are too old.
+    /// Closes the connections that have reached the maximum age.
     pub(super) fn expire_ages(&mut self, now: Instant, wall: SystemTime) {
         for _ in 0..EXPIRIES_PER_TURN {
             let due = self.ages.as_ref().and_then(|ages| ages.expired(now, self.age_max()));
@@ -136,7 +136,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Counts the ages of those who came by a listener and are in, from now on; or no more.
+    /// Starts or stops counting the age of a listener's authenticated connections.
     pub(super) fn change_ages(&mut self, listener: usize, counts: bool, now: Instant) {
         let room = self.conns.capacity();
         let ages = self.ages.get_or_insert_with(|| Timers::new(self.listeners.len(), room));

@@ -65,8 +65,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.key_expiry = closes.then(Instant::default);
     }
 
-    /// Tells the listeners the time of day, and ends the sessions whose keys have run out by it:
-    /// before anything that they have said is looked at.
+    /// Sets the listeners' time of day, and closes the connections whose keys have expired, before
+    /// their input is processed.
     pub(super) fn set_time(&mut self, now: Instant, wall: SystemTime) {
         let (mut has_expired, mut next) = (false, None);
         let time = since_epoch(wall);

@@ -72,9 +72,9 @@ pub struct Engine<N: Net, S: Service> {
     control_out: Vec<u8>,
     /// The server is stopping, and must have stopped by then.
     drain: Option<Instant>,
-    /// Sessions end as their keys run out.
+    /// Connections are closed when their keys expire.
     closes_expired: bool,
-    /// When to look next whether a key has run out.
+    /// When to check next whether a key has expired.
     key_expiry: Option<Instant>,
     log: EventLog,
 }
@@ -428,7 +428,7 @@ fn count(listener: &mut Listener, visit: &Visit) {
     listener.held = listener.held - visit.buffered_before + visit.buffered;
 }
 
-/// The connections that all listeners together let in.
+/// The maximum number of connections of all listeners.
 fn connections(listeners: &[Listener]) -> usize {
     let limits = listeners.iter().map(|listener| listener.limits.connections);
     limits.fold(0, usize::saturating_add).min(SLOTS_MAX)

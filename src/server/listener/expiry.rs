@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use countersign_proto::KeyRing;
 
-/// When the next key of a ring runs out. Dates are compared once a turn, and keys only when one of
-/// the dates has come.
+/// When the next key of a ring expires. The date is compared once per turn, and keys only when it
+/// has come.
 #[derive(Debug)]
 pub(in crate::server) struct Expiry {
     next: Option<Duration>,
@@ -14,13 +14,13 @@ pub(in crate::server) struct Expiry {
 }
 
 impl Expiry {
-    /// Of a ring that was told no time: the first key that ever runs out is the next.
+    /// For a ring without a time: the next key is the first that ever expires.
     pub(in crate::server) fn of(ring: Option<&KeyRing>) -> Self {
         let seen = Duration::ZERO;
         Self { next: ring.and_then(|ring| ring.next_expiry(seen)), seen }
     }
 
-    /// Takes the time of day. Says whether a key has run out since it was told last.
+    /// Sets the time of day. Returns whether a key has expired since the last call.
     pub(in crate::server) fn passes(&mut self, wall: Duration, ring: Option<&KeyRing>) -> bool {
         let has_come = self.next.is_some_and(|end| end <= wall);
         // A clock that was set back makes keys valid again, which run out another time.

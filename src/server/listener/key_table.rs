@@ -22,7 +22,7 @@ struct Entry {
 }
 
 impl KeyTable {
-    /// For the keys of a ring, by which nobody has come.
+    /// A table for the keys of a ring, without connections.
     pub(in crate::server) fn of(ring: Option<&KeyRing>) -> Self {
         let mut table = Self::default();
         ring.into_iter().for_each(|ring| table.replace(ring));

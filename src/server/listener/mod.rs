@@ -24,7 +24,7 @@ use crate::server::unauthenticated::Unauthenticated;
 use crate::stats::counters::Counters;
 use crate::stats::listener::{ListenerInfo, ListenerStats};
 
-/// The tables are allocated whole at start for so many connections at most; past that they grow.
+/// The tables are allocated at start for at most this many connections, and grow beyond that.
 pub(super) const ROOM_MAX: usize = 1 << 16;
 
 /// One listener of a server: what it speaks, to how many, and what came of it so far.
@@ -50,7 +50,7 @@ pub struct Listener {
     pub(super) keys: KeyTable,
     /// What its stats say of it, made when it is first asked for with this ring.
     info: OnceLock<Arc<ListenerInfo>>,
-    /// When the next key of the ring runs out.
+    /// When the next key of the ring expires.
     pub(super) expiry: Expiry,
     /// The connections that came by it and are open.
     pub(super) open: usize,
@@ -95,7 +95,7 @@ impl Listener {
         Self { id, ..self }
     }
 
-    /// The same with other limits, as long as nobody has come.
+    /// The same with other limits, before the first connection.
     pub(super) fn within(self, limits: Limits) -> Self {
         let Self { name, protocol, access, proxies, .. } = self;
         Self { name, access, proxies, ..Self::new(protocol, limits) }
@@ -194,8 +194,8 @@ impl Listener {
         self.held
     }
 
-    /// Lets newcomers in by other limits. What is kept stays, but for the table of failed proofs
-    /// where it changes its size.
+    /// Replaces the limits, which apply to new connections. Everything is kept, except the table of
+    /// failed proofs if its size changes.
     pub(super) fn replace_limits(&mut self, limits: Limits) {
         let before = std::mem::replace(&mut self.limits, limits.coherent());
         if remembered(&self.protocol, &before) != remembered(&self.protocol, &self.limits) {
@@ -203,7 +203,7 @@ impl Listener {
         }
     }
 
-    /// Serves newcomers with other keys.
+    /// Replaces the keys, which apply to new connections.
     pub(super) fn replace_keys(&mut self, keys: KeyRing) {
         self.protocol.replace_keys(keys);
         self.protocol.keys().into_iter().for_each(|ring| self.keys.replace(ring));
@@ -211,18 +211,18 @@ impl Listener {
         self.expiry = Expiry::of(self.protocol.keys());
     }
 
-    /// Takes the time of day. Says whether a key has run out since it was told last.
+    /// Sets the time of day. Returns whether a key has expired since the last call.
     pub(super) fn set_time(&mut self, wall: Duration) -> bool {
         self.protocol.set_time(wall);
         self.expiry.passes(wall, self.protocol.keys())
     }
 
-    /// Whether everybody comes by a balancer.
+    /// Whether all connections come through a load balancer.
     pub(super) fn is_by_balancers(&self) -> bool {
         !self.proxies.is_empty()
     }
 
-    /// Whether a newcomer finds no room but that of another.
+    /// Whether a new connection needs another to be evicted.
     pub(super) fn is_full(&self) -> bool {
         self.open >= self.limits.connections
             || self.unauthenticated.count() >= self.limits.unauthenticated

@@ -20,8 +20,8 @@ const BACKLOG: i32 = 4096;
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// How often addresses that are to have one and the same free port are bound anew, when one of them
-/// was given a port that another one's neighbour has.
+/// How often to retry binding several addresses to one free port, if the port is in use at one of
+/// them.
 const PORT_TRIES: usize = 16;
 
 /// A socket that listens.
@@ -147,7 +147,7 @@ fn is_absent(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
-/// Tells of an address that nobody listens at, though others of its name are bound.
+/// Logs an address of a name that could not be bound, though others are.
 fn suppressed(error: &BindError) {
     #[cfg(feature = "log")]
     log::warn!("{}; the other addresses of the name are bound", os_error::chain(error));
@@ -196,7 +196,7 @@ fn open(ip: SocketAddr, options: &Options, is_ipv6_only: bool) -> io::Result<Soc
     Ok(socket)
 }
 
-/// Nobody can connect before it listens, so the file's mode may change until then.
+/// No client can connect before the socket listens, so the mode of the file can change until then.
 fn listen_unix(address: &Address, mode: u32) -> io::Result<BoundSocket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let system = address.to_system()?;

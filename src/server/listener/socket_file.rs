@@ -24,8 +24,8 @@ fn number(found: &Metadata) -> Number {
 }
 
 impl SocketFile {
-    /// Binds a socket at this path, and lets those connect whom the mode lets write. What a dead
-    /// server has left there is replaced.
+    /// Binds a socket at this path; users with write permission by the mode can connect. A file
+    /// that a dead server has left is replaced.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl SocketFile {
     }
 }
 
-/// Removes a socket at which nobody listens any more.
+/// Removes the file of a socket without a listener.
 fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     if !found.file_type().is_socket() {
