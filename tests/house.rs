@@ -17,7 +17,7 @@ const FILE_LINES: usize = 500;
 const ROOT_NAMES: usize = 52;
 
 /// What the program may have, without tests. To become 8,500.
-const CLI_LINES: usize = 10_200;
+const CLI_LINES: usize = 9_800;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.
 const CRATES: [&str; 4] = ["proto/src", "src", "load/src", "cli/src"];
@@ -276,7 +276,10 @@ fn functions_are_known_by_any_of_their_beginnings() {
 
 /// The lines that are neither blank, nor comments, nor tests.
 fn lines_of_code(source: &Source) -> usize {
-    let is_code = !source.path.ends_with("tests.rs");
+    let is_test = |part: std::path::Component<'_>| {
+        [Some("tests"), Some("tests.rs")].contains(&part.as_os_str().to_str())
+    };
+    let is_code = !source.path.components().any(is_test);
     let code = if is_code { source.code_without_tests() } else { String::new() };
     code.lines().filter(|line| !line.trim().is_empty()).count()
 }

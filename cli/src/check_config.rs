@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::args::origins::Origins;
 use super::args::process::ConfigArgs;
 use super::config::{Config, Settings};
 use super::exit::Failure;
@@ -32,10 +33,10 @@ Examples:
   countersign check-config garden.toml --keys keys --log-level error";
 
 impl CheckConfig {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, origins: &Origins) -> Result<(), Failure> {
         let Self { file: path, settings } = self;
         let typed = settings.process.logging;
-        let read = Config::new(Some(path.clone()), settings).read();
+        let read = Config::new(Some(path.clone()), settings, origins).read();
         // A file that can't be read says nothing of how to log.
         let logging = read.as_ref().map_or(typed, |it| it.process.logging);
         let _log = logging::begin(logging);

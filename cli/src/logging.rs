@@ -122,7 +122,7 @@ impl Format {
                 format!(r#"{{"ts":"{time}","level":"{level}","msg":{}"#, escape::json(&message))
             }
         };
-        let mut keys = Keys { format: self, line: &mut line };
+        let mut keys = KeyWriter { format: self, line: &mut line };
         // The visitor fails only where writing to a string does.
         let _ = record.key_values().visit(&mut keys);
         line.push_str(if self == Self::Json { "}\n" } else { "\n" });
@@ -143,36 +143,36 @@ fn remedy(message: &str) -> &'static str {
 }
 
 /// Appends the keys of a record.
-struct Keys<'a> {
+struct KeyWriter<'a> {
     format: Format,
     line: &'a mut String,
 }
 
-impl<'kvs> VisitSource<'kvs> for Keys<'_> {
+impl<'kvs> VisitSource<'kvs> for KeyWriter<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
         let Self { format, line } = self;
         match format {
             Format::Text => write!(line, " {key}=")?,
             Format::Json => write!(line, ",{}:", escape::json(&key.as_str()))?,
         }
-        value.visit(Written { format: *format, line })
+        value.visit(ValueWriter { format: *format, line })
     }
 }
 
 /// Appends a value: numbers and truths as they are, so that a reader of JSON can reckon with them,
 /// and all else as text.
-struct Written<'a> {
+struct ValueWriter<'a> {
     format: Format,
     line: &'a mut String,
 }
 
-impl Written<'_> {
+impl ValueWriter<'_> {
     fn bare(&mut self, value: impl Display) -> Result<(), Error> {
         Ok(write!(self.line, "{value}")?)
     }
 }
 
-impl<'v> VisitValue<'v> for Written<'_> {
+impl<'v> VisitValue<'v> for ValueWriter<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
         self.visit_str(&value.to_string())
     }

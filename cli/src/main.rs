@@ -14,10 +14,6 @@ mod keygen;
 mod keys;
 mod load;
 mod logging;
-#[cfg(test)]
-mod man;
-#[cfg(test)]
-mod numbers;
 mod output;
 mod ping;
 mod ports;
@@ -29,6 +25,8 @@ mod signals;
 mod status;
 mod system;
 mod systemd;
+#[cfg(test)]
+mod tests;
 mod units;
 mod version;
 
@@ -43,6 +41,7 @@ use args::origins::Origins;
 use escape::Escaped;
 use exit::{Failure, Kind};
 use output::{stderr, stdout};
+use ping::Served;
 use signals::Claimed;
 
 /// A small authentication server: only clients that hold a shared key reach your service.
@@ -102,8 +101,10 @@ pub(crate) fn main() -> ExitCode {
         Arguments::from_arg_matches(&matches)
     });
     let verdict = match read {
-        Ok(arguments) => signals.map_err(Failure::from).and_then(|it| arguments.verb.run(it)),
-        Err(told) => tell(told),
+        Ok(Arguments { verb }) => {
+            signals.map_err(Failure::from).and_then(|signals| verb.run(signals, &origins))
+        }
+        Err(error) => print_usage(error),
     };
     // Decided before anything more is written; what was not written counts where nothing else does.
     match verdict.and_then(|()| stdout().verdict()) {
@@ -113,15 +114,15 @@ pub(crate) fn main() -> ExitCode {
 }
 
 impl Verb {
-    fn run(self, signals: Claimed) -> Result<(), Failure> {
+    fn run(self, signals: Claimed, origins: &Origins) -> Result<(), Failure> {
         match self {
-            Self::Serve(serve) => serve.run(signals),
-            Self::CheckConfig(check) => check.run(),
+            Self::Serve(serve) => serve.run(signals, origins),
+            Self::CheckConfig(check) => check.run(origins),
             Self::Connect(connect) => connect.run(signals),
             Self::Keygen(keygen) => keygen.run(),
             Self::Keys(keys) => keys.run(),
             Self::Load(load) => load.run(signals),
-            Self::Ping(ping) => ping.run(),
+            Self::Ping(ping) => ping.run(origins, served),
             Self::Proxy(proxy) => proxy.run(signals),
             Self::Status(status) => status.run(signals),
         }
@@ -129,29 +130,37 @@ impl Verb {
 }
 
 /// Help and the version, which are results, or why the arguments can't be used.
-fn tell(mut told: clap::Error) -> Result<(), Failure> {
-    let stream = if told.use_stderr() { stderr() } else { stdout() };
+fn print_usage(mut error: clap::Error) -> Result<(), Failure> {
+    let stream = if error.use_stderr() { stderr() } else { stdout() };
     // Arguments are quoted in it as they were typed.
-    let escaped = told.context().filter_map(|(kind, value)| match value {
+    let escaped = error.context().filter_map(|(kind, value)| match value {
         ContextValue::String(typed) => Some((kind, Escaped(typed).to_string())),
         _ => None,
     });
     for (kind, typed) in escaped.collect::<Vec<_>>() {
-        told.insert(kind, ContextValue::String(typed));
+        error.insert(kind, ContextValue::String(typed));
     }
-    let text = told.render();
+    let text = error.render();
     let plain: String =
         text.to_string().lines().map(|line| format!("{}\n", Escaped(line))).collect();
     let is_safe = plain.trim_end() == text.to_string().trim_end();
     stream.write(if is_safe && stream.is_coloured() { text.ansi().to_string() } else { plain });
-    if told.use_stderr() { Err(Failure::new(Kind::Usage, "").quiet()) } else { Ok(()) }
+    if error.use_stderr() { Err(Failure::new(Kind::Usage, "").quiet()) } else { Ok(()) }
 }
 
-/// What another command line asks for.
-fn verb_of(argv: &[OsString]) -> Result<Verb, Failure> {
-    let read = environment::parse(&command(), argv);
-    let arguments = read.and_then(|matches| Arguments::from_arg_matches(&matches));
-    arguments.map(|arguments| arguments.verb).map_err(environment::usage)
+/// What another command line serves.
+fn served(argv: &[OsString]) -> Result<Served, Failure> {
+    let command = command();
+    let matches = environment::parse(&command, argv).map_err(environment::usage)?;
+    let arguments = Arguments::from_arg_matches(&matches).map_err(environment::usage)?;
+    match arguments.verb {
+        Verb::Serve(serve) => {
+            let origins = environment::origins(&command, &matches);
+            serve.listeners(&origins).map(Served::Listeners)
+        }
+        Verb::Proxy(proxy) => proxy.front().map(|(listen, front)| Served::Proxy(listen, front)),
+        _ => Err(Failure::new(Kind::Usage, "only `serve` and `proxy` can be pinged")),
+    }
 }
 
 /// The options of the whole program.

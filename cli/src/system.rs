@@ -20,10 +20,10 @@ pub(crate) fn sleep(time: Duration) {
 }
 
 /// Files, pipes, polls, and the connections of the admin listener, beside those that are served.
-pub(crate) const DESCRIPTORS_BESIDE: u64 = 64;
+pub(crate) const DESCRIPTORS_RESERVED: u64 = 64;
 
 /// Raises our limit on descriptors to what so many connections need, or as far as the system lets
 /// us. Returns the limit.
 pub(crate) fn raise_descriptors(connections: u64) -> io::Result<u64> {
-    rlimit::increase_nofile_limit(connections.saturating_add(DESCRIPTORS_BESIDE))
+    rlimit::increase_nofile_limit(connections.saturating_add(DESCRIPTORS_RESERVED))
 }

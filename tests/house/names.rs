@@ -7,16 +7,11 @@ use crate::{CRATES, Source, hold, sources};
 /// The names that more than one public type has still. To be undone, and never added to.
 const TWICE: &[&str] = &[
     "Check",
-    "Choice",
-    "Connections",
     "Direction",
     "EventLog",
     "Failure",
-    "Key",
     "List",
-    "Listener",
     "Load",
-    "Memory",
     "Report",
     "Request",
     "Role",

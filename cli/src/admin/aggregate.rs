@@ -35,7 +35,7 @@ pub(crate) struct Aggregate {
     loops: Vec<Wake>,
     /// One for each listener.
     labels: Vec<Labels>,
-    state: Mutex<State>,
+    state: Mutex<AggregateState>,
     /// Notified when a worker has published.
     published: Condvar,
     started: SystemTime,
@@ -43,8 +43,8 @@ pub(crate) struct Aggregate {
 }
 
 #[derive(Debug)]
-struct State {
-    workers: Vec<Worker>,
+struct AggregateState {
+    workers: Vec<PublishedStats>,
     /// As they were when the workers were last asked: no newer than what those publish.
     reloads: Reloads,
     /// As they are now.
@@ -52,7 +52,7 @@ struct State {
     /// The program was told to stop.
     is_draining: bool,
     /// What the admin listener comes to, in bytes at most.
-    memory_beside: usize,
+    admin_memory: usize,
     /// When the workers were last asked.
     asked: Option<Instant>,
     /// How often they were.
@@ -61,7 +61,7 @@ struct State {
 
 /// What one worker has published last.
 #[derive(Debug, Default)]
-struct Worker {
+struct PublishedStats {
     /// None until it serves.
     stats: Option<Stats>,
     /// Since when it has published nothing though it was asked.
@@ -94,14 +94,14 @@ impl Aggregate {
         labels: Vec<Labels>,
         (started, epoch): (SystemTime, Instant),
     ) -> Self {
-        let workers = loops.iter().map(|_| Worker::default()).collect();
+        let workers = loops.iter().map(|_| PublishedStats::default()).collect();
         let reloads = Reloads::none(started);
-        let state = Mutex::new(State {
+        let state = Mutex::new(AggregateState {
             workers,
             newest_reloads: reloads.clone(),
             reloads,
             is_draining: false,
-            memory_beside: 0,
+            admin_memory: 0,
             asked: None,
             generation: 0,
         });
@@ -116,14 +116,14 @@ impl Aggregate {
     /// Publishes the stats of a worker. One that is over is not asked again.
     fn publish(&self, worker: usize, stats: Stats, is_over: bool) {
         if let Some(worker) = self.state().workers.get_mut(worker) {
-            *worker = Worker { stats: Some(stats), asked: None, is_over };
+            *worker = PublishedStats { stats: Some(stats), asked: None, is_over };
         }
         self.published.notify_all();
     }
 
     /// Adds what the admin listener can come to, in bytes, to the memory of the workers.
-    pub(crate) fn set_memory_beside(&self, bytes: usize) {
-        self.state().memory_beside = bytes;
+    pub(crate) fn set_admin_memory(&self, bytes: usize) {
+        self.state().admin_memory = bytes;
     }
 
     /// The program has been reloaded, or has failed to be.
@@ -144,8 +144,8 @@ impl Aggregate {
             stats.merge(each);
         });
         stats.is_draining |= state.is_draining;
-        stats.memory_max.total = stats.memory_max.total.saturating_add(state.memory_beside);
-        let silent = |(number, worker): (usize, &Worker)| {
+        stats.memory_max.total = stats.memory_max.total.saturating_add(state.admin_memory);
+        let silent = |(number, worker): (usize, &PublishedStats)| {
             let silent = now.saturating_duration_since(worker.asked?);
             (worker.stats.is_some() && silent > STUCK).then_some((number, silent))
         };
@@ -167,7 +167,8 @@ impl Aggregate {
         let (generation, is_new) = self.ask(system::monotonic());
         if is_new {
             self.loops.iter().for_each(|wake| wake());
-            let is_awaited = |state: &mut State| state.workers.iter().any(|it| it.asked.is_some());
+            let is_awaited =
+                |state: &mut AggregateState| state.workers.iter().any(|it| it.asked.is_some());
             drop(self.published.wait_timeout_while(self.state(), PATIENCE, is_awaited));
         }
         generation
@@ -213,7 +214,7 @@ impl Aggregate {
     }
 
     /// What is kept is whole whenever it isn't being written, so a panic elsewhere spoils nothing.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, AggregateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,15 +29,15 @@ pub(crate) struct Report {
     pub(crate) ready: bool,
     pub(crate) draining: bool,
     pub(crate) reloads: Reloads,
-    pub(crate) memory: Memory,
+    pub(crate) memory: MemoryReport,
     pub(crate) turns: Turns,
     pub(crate) process: Process,
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) listeners: Vec<ListenerReport>,
 }
 
 /// The bytes buffered for unfinished messages and unsent replies, and the worst case of all memory.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Memory {
+pub(crate) struct MemoryReport {
     pub(crate) buffered_bytes: u64,
     pub(crate) buffered_max_bytes: u64,
     pub(crate) limit_bytes: u64,
@@ -61,13 +61,13 @@ pub(crate) struct Bucket {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Listener {
+pub(crate) struct ListenerReport {
     pub(crate) name: String,
     pub(crate) addresses: Vec<String>,
     pub(crate) dialect: String,
     pub(crate) framing: String,
     pub(crate) service: String,
-    pub(crate) connections: Connections,
+    pub(crate) connections: ConnectionsReport,
     pub(crate) accepted: u64,
     pub(crate) delayed: u64,
     pub(crate) authenticated: u64,
@@ -82,11 +82,11 @@ pub(crate) struct Listener {
     pub(crate) throttled_networks: u64,
     pub(crate) buffered_bytes: u64,
     pub(crate) buffered_max_bytes: u64,
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Vec<KeyReport>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Connections {
+pub(crate) struct ConnectionsReport {
     pub(crate) delayed: u64,
     pub(crate) handshake: u64,
     pub(crate) open: u64,
@@ -95,7 +95,7 @@ pub(crate) struct Connections {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Key {
+pub(crate) struct KeyReport {
     pub(crate) id: String,
     pub(crate) fingerprint: String,
     pub(crate) dialects: Vec<String>,
@@ -126,14 +126,16 @@ impl Report {
             ready: snapshot.is_ready(),
             draining: stats.is_draining,
             reloads: reloads.clone(),
-            memory: Memory {
+            memory: MemoryReport {
                 buffered_bytes: stats.buffered() as u64,
                 buffered_max_bytes: stats.memory_max.buffered as u64,
                 limit_bytes: stats.memory_max.total as u64,
             },
             turns: Turns::from(&stats.loop_times),
             process,
-            listeners: listeners.map(|(stats, labels)| Listener::of(stats, labels, now)).collect(),
+            listeners: listeners
+                .map(|(stats, labels)| ListenerReport::of(stats, labels, now))
+                .collect(),
         }
     }
 }
@@ -155,7 +157,7 @@ impl From<&LoopTimes> for Turns {
     }
 }
 
-impl Listener {
+impl ListenerReport {
     fn of(stats: &ListenerStats, labels: &Labels, now: Duration) -> Self {
         let ListenerStats { info, counters, connections, .. } = stats;
         let ended = |is_refusal| {
@@ -169,7 +171,7 @@ impl Listener {
             dialect: labels.dialect.to_owned(),
             framing: labels.framing.to_owned(),
             service: labels.service.to_owned(),
-            connections: Connections {
+            connections: ConnectionsReport {
                 delayed: connections.delayed as u64,
                 handshake: connections.handshake as u64,
                 open: connections.open as u64,
@@ -189,12 +191,15 @@ impl Listener {
             throttled_networks: stats.throttled as u64,
             buffered_bytes: stats.buffered as u64,
             buffered_max_bytes: stats.buffered_max as u64,
-            keys: stats.by_key().map(|(key, counters)| Key::of(key, *counters, now)).collect(),
+            keys: stats
+                .by_key()
+                .map(|(key, counters)| KeyReport::of(key, *counters, now))
+                .collect(),
         }
     }
 }
 
-impl Key {
+impl KeyReport {
     fn of(key: &KeyInfo, counters: KeyCounters, now: Duration) -> Self {
         let state = ring::validity_name(key.validity_at(now));
         Self {
@@ -285,7 +290,7 @@ pub(crate) mod tests {
             (19, "valid", true),
             (20, "expired", false),
         ] {
-            let shown = Key::of(&info, KeyCounters::default(), at(second));
+            let shown = KeyReport::of(&info, KeyCounters::default(), at(second));
             assert_eq!((shown.state.as_str(), key.is_valid_at(at(second))), (state, is_taken));
         }
     }

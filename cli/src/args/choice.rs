@@ -7,15 +7,15 @@ use clap::{Arg, Command};
 
 /// Reads one of a few names, each of which the help text explains.
 #[derive(Debug)]
-pub(crate) struct Choice<T: 'static>(pub(crate) fn() -> Vec<(T, PossibleValue)>);
+pub(crate) struct NamedValueParser<T: 'static>(pub(crate) fn() -> Vec<(T, PossibleValue)>);
 
-impl<T> Clone for Choice<T> {
+impl<T> Clone for NamedValueParser<T> {
     fn clone(&self) -> Self {
         Self(self.0)
     }
 }
 
-impl<T: Clone + Send + Sync> TypedValueParser for Choice<T> {
+impl<T: Clone + Send + Sync> TypedValueParser for NamedValueParser<T> {
     type Value = T;
 
     fn parse_ref(

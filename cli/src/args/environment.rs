@@ -8,7 +8,7 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 
-use super::origins::{Origins, Source, variable};
+use super::origins::{Origins, variable};
 use crate::exit::{Failure, Kind};
 
 /// Has the options of a command and its verbs read from their variables too.
@@ -85,13 +85,6 @@ pub(crate) fn origins(mut command: &Command, mut matches: &ArgMatches) -> Origin
         origins.extend(Origins::of(command, matches));
     }
     origins
-}
-
-/// The options that were typed behind the verb of a command line, each as `--name`.
-pub(crate) fn typed(command: &Command, argv: &[OsString]) -> Result<Vec<String>, Error> {
-    let origins = origins(command, &parse(command, argv)?);
-    let typed = origins.names().filter(|name| *origins.source(name) == Source::CommandLine);
-    Ok(typed.map(|name| format!("--{name}")).collect())
 }
 
 /// Wrong usage, in one line.

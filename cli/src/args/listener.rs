@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::access::AccessArgs;
-use super::choice::Choice;
+use super::choice::NamedValueParser;
 use super::limits::LimitArgs;
 use super::origins::{Location, Origins, Source};
 use super::protocol::{ProtocolArgs, SERVER};
@@ -35,7 +35,7 @@ pub(crate) struct ListenerArgs {
     pub(crate) unix_mode: u32,
     /// The service to run
     #[arg(long, value_name = "NAME", default_value = "timestamp",
-          value_parser = Choice(builtin_services))]
+          value_parser = NamedValueParser(builtin_services))]
     pub(crate) service: BuiltinService,
     /// Write timestamps in UTC instead of local time
     #[arg(long)]

@@ -3,20 +3,16 @@
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgAction, Args};
 
 use super::admin::AdminArgs;
 use super::listener::ListenerArgs;
-use super::origins::Origins;
 use crate::logging::Logging;
 use crate::units;
 
 /// What can be set: on the command line, in the environment and in a file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
-    // Before all others, which take their values.
-    #[command(flatten)]
-    pub(crate) origins: Origins,
     #[command(flatten)]
     pub(crate) process: ProcessArgs,
     // Behind all others, because its headings hold for what follows.
@@ -49,26 +45,4 @@ const WORKERS_MAX: u64 = 256;
 /// Reads a number of workers.
 pub(crate) fn workers(text: &str) -> Result<usize, String> {
     units::count(1..=WORKERS_MAX)(text)
-}
-
-/// No options of its own, but the origins of all.
-impl Args for Origins {
-    fn augment_args(command: Command) -> Command {
-        command
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        command
-    }
-}
-
-impl FromArgMatches for Origins {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self::of(&ConfigArgs::augment_args(Command::new("serve")), matches))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
 }

@@ -9,7 +9,7 @@ use countersign::{
     Dialect, Exchange, Framing, KeyRing, KeyRingExt as _, Mac, Protection, Protocol,
 };
 
-use super::choice::Choice;
+use super::choice::NamedValueParser;
 use crate::escape::quoted;
 use crate::exit::{Failure, Kind};
 use crate::ring::{self, RingRole};
@@ -31,18 +31,18 @@ pub(crate) const MESSAGE_MAX_CAP: usize = 1 << 30;
 pub(crate) struct ProtocolArgs {
     /// The handshake
     #[arg(long = "dialect", value_name = "NAME",
-          default_value = "countersign/1", value_parser = Choice(handshakes))]
+          default_value = "countersign/1", value_parser = NamedValueParser(handshakes))]
     pub(crate) handshake: Handshake,
     /// Protection of each message, in countersign/1
     #[arg(long, value_name = "WHEN", default_value = "required",
-          value_parser = Choice(protections))]
+          value_parser = NamedValueParser(protections))]
     pub(crate) records: Protection,
     /// Name of the service, in countersign/1: the client's must be one of the server's [default:
     /// none]
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = audience)]
     pub(crate) audience: Vec<String>,
     /// How messages are delimited; records have their own framing [default: lines]
-    #[arg(long, value_name = "NAME", value_parser = Choice(framings))]
+    #[arg(long, value_name = "NAME", value_parser = NamedValueParser(framings))]
     pub(crate) framing: Option<Framing>,
     /// Hash function of the HMAC in raw and hex: sha256 or md5
     ///

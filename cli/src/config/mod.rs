@@ -19,7 +19,7 @@ use clap::Command;
 use countersign::files::{FileError, FileRules};
 
 use crate::args::listener::ListenerArgs;
-use crate::args::origins::{Location, Source};
+use crate::args::origins::{Location, Origins, Source};
 use crate::args::process::{ConfigArgs, ProcessArgs};
 use crate::exit::{Failure, Kind, chain, plain};
 use document::{ConfigFault, Document, Entry, Table};
@@ -74,15 +74,20 @@ impl Settings {
 }
 
 impl Config {
-    pub(crate) fn new(path: Option<PathBuf>, args: ConfigArgs) -> Self {
+    /// The file, and the options of a command line.
+    pub(crate) fn new(path: Option<PathBuf>, args: ConfigArgs, origins: &Origins) -> Self {
+        let args = ConfigArgs {
+            listener: ListenerArgs { origins: origins.clone(), ..args.listener },
+            ..args
+        };
         Self { path: path.map(Arc::from), args }
     }
 
     /// Reads the file, and everything that overrides it. All that is wrong in it is said at once.
     pub(crate) fn read(&self) -> Result<Settings, Failure> {
         let Some(path) = &self.path else {
-            let ConfigArgs { process, listener, origins } = self.args.clone();
-            return Ok(Settings { process, listeners: vec![ListenerArgs { origins, ..listener }] });
+            let ConfigArgs { process, listener } = self.args.clone();
+            return Ok(Settings { process, listeners: vec![listener] });
         };
         let bytes = FileRules::settings().read(path).map_err(|fault| unreadable(path, &fault))?;
         File { path, args: &self.args }.settings(&bytes)
@@ -122,8 +127,7 @@ impl File<'_> {
             for entry in &entries {
                 faults.extend(self.set(&mut own, entry, Position::Within).err());
             }
-            let (location, origins) = (Some(self.location(line)), own.origins);
-            listeners.push(ListenerArgs { location, origins, ..own.listener });
+            listeners.push(ListenerArgs { location: Some(self.location(line)), ..own.listener });
         }
         if faults.is_empty() {
             self.refuse_of_one(&listeners)?;
@@ -153,13 +157,13 @@ impl File<'_> {
         let written = schema::set(&mut changed, key, &value);
         let written = written.ok_or_else(|| fault(schema::unknown(key)))?;
         let written = written.map_err(|text| fault(format!("{key}: {text}")))?;
-        let is_overridden = match args.origins.source(key) {
+        let is_overridden = match args.listener.origins.source(key) {
             Source::CommandLine => true,
             Source::Environment => position != Position::Within,
             Source::File(_) | Source::Default => false,
         };
         if !is_overridden {
-            changed.origins.set(key, self.location(*line), written);
+            changed.listener.origins.set(key, self.location(*line), written);
             *args = changed;
         }
         Ok(())

@@ -8,7 +8,7 @@ use clap::{Args as _, Command};
 use countersign::Networks;
 
 use super::value::{Value, ValueTexts};
-use crate::args::choice::Choice;
+use crate::args::choice::NamedValueParser;
 use crate::args::limits::{self, LimitArgs, buffered_max, connections, failures};
 use crate::args::listener::{ListenerArgs, keepalive, name, user_timeout};
 use crate::args::process::{ConfigArgs, ProcessArgs, workers};
@@ -47,7 +47,7 @@ pub(super) enum Position {
 /// Sets an option by its key: the value is parsed by the function that parses the option's. None if
 /// there is no such key.
 pub(super) fn set(args: &mut ConfigArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
-    let ConfigArgs { process, listener, .. } = args;
+    let ConfigArgs { process, listener } = args;
     set_process(process, key, value).or_else(|| set_listener(listener, key, value))
 }
 
@@ -72,7 +72,7 @@ fn set_listener(args: &mut ListenerArgs, key: &str, value: &Value<'_>) -> Option
         "name" => value.one(name, &mut args.name),
         "bind" => value.addresses(&mut args.bind),
         "unix-mode" => value.mode(&mut args.unix_mode),
-        "service" => value.one(Choice(builtin_services), &mut args.service),
+        "service" => value.one(NamedValueParser(builtin_services), &mut args.service),
         "utc" => value.switch(&mut args.utc),
         "tcp-keepalive" => value.one(keepalive, &mut args.tcp_keepalive),
         "tcp-user-timeout" => value.one(user_timeout, &mut args.tcp_user_timeout),
@@ -88,10 +88,10 @@ fn set_listener(args: &mut ListenerArgs, key: &str, value: &Value<'_>) -> Option
 
 fn set_protocol(args: &mut ProtocolArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
     Some(match key {
-        "dialect" => value.one(Choice(handshakes), &mut args.handshake),
-        "records" => value.one(Choice(protections), &mut args.records),
+        "dialect" => value.one(NamedValueParser(handshakes), &mut args.handshake),
+        "records" => value.one(NamedValueParser(protections), &mut args.records),
         "audience" => value.many(audience, &mut args.audience),
-        "framing" => value.one(Choice(framings), &mut args.framing),
+        "framing" => value.one(NamedValueParser(framings), &mut args.framing),
         "mac" => value.one(mac, &mut args.mac),
         "rhel" => value.switch(&mut args.rhel),
         "once" => value.switch(&mut args.once),

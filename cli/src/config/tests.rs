@@ -1,6 +1,6 @@
 use clap::builder::PossibleValue;
 use clap::error::ContextKind;
-use clap::{Arg, ArgAction, Args as _, Parser};
+use clap::{Arg, ArgAction, Args as _, CommandFactory as _, FromArgMatches as _, Parser};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,9 +15,13 @@ struct Typed {
 /// The settings of a file's text behind what was typed.
 fn settings(typed: &str, text: &[u8]) -> Result<Settings, Failure> {
     let argv = ["serve"].into_iter().chain(typed.split_whitespace());
-    let Typed { args } = Typed::try_parse_from(argv).unwrap();
-    let path = Arc::from(Path::new("/etc/countersign/garden.toml"));
-    File { path: &path, args: &args }.settings(text)
+    let command = Typed::command();
+    let matches = command.clone().get_matches_from(argv);
+    let Typed { args } = Typed::from_arg_matches(&matches).unwrap();
+    let origins = Origins::of(&command, &matches);
+    let path = Path::new("/etc/countersign/garden.toml");
+    let Config { args, .. } = Config::new(None, args, &origins);
+    File { path: &Arc::from(path), args: &args }.settings(text)
 }
 
 fn read(text: &str) -> Result<Settings, String> {

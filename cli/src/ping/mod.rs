@@ -10,11 +10,12 @@ use std::time::Duration;
 use clap::Args;
 use countersign::{Client, ClientError, Dial, Dialect, ToAddresses as _};
 
-use super::args::environment;
+use super::args::origins::{Origins, Source};
 use super::args::protocol::{ProtocolArgs, SERVER};
 use super::exit::{Failure, Kind};
 use super::output::{stderr, stdout};
 use super::{system, units};
+pub(crate) use target::Served;
 use target::{Check, Target};
 
 /// Check whether a server works
@@ -92,25 +93,33 @@ const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
 /// The options that say how to ping what --config or --pid names. The others say what it is,
 /// which is known then.
-const HOW: [&str; 5] = ["--key", "--count", "--interval", "--timeout", "--quiet"];
+const HOW: [&str; 5] = ["key", "count", "interval", "timeout", "quiet"];
 
 impl Ping {
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        let done = self.targets().and_then(|targets| self.pings(&targets));
+    pub(crate) fn run(
+        self,
+        origins: &Origins,
+        served: impl Fn(&[OsString]) -> Result<Served, Failure>,
+    ) -> Result<(), Failure> {
+        let done = self.targets(origins, served).and_then(|targets| self.pings(&targets));
         if self.quiet { done.map_err(Failure::quiet) } else { done }
     }
 
-    fn targets(&self) -> Result<Vec<Target>, Failure> {
+    fn targets(
+        &self,
+        origins: &Origins,
+        served: impl Fn(&[OsString]) -> Result<Served, Failure>,
+    ) -> Result<Vec<Target>, Failure> {
         let address = match (&self.address, self.pid, &self.config) {
             (Some(address), ..) => address,
             (_, Some(pid), _) => {
-                refuse_beside("--pid")?;
-                return Target::all_of(&target::argv_of(pid)?);
+                refuse_beside("pid", origins)?;
+                return Target::all_of(served(&target::argv_of(pid)?)?);
             }
             (_, _, Some(file)) => {
-                refuse_beside("--config")?;
+                refuse_beside("config", origins)?;
                 let serve = ["countersign", "serve", "--config"].map(OsString::from);
-                return Target::all_of(&[&serve[..], &[file.into()]].concat());
+                return Target::all_of(served(&[&serve[..], &[file.into()]].concat())?);
             }
             _ => SERVER,
         };
@@ -225,17 +234,16 @@ impl Ping {
 
 /// Refuses options that were typed beside --config or --pid and would do nothing. A variable
 /// may be set for others.
-fn refuse_beside(source: &str) -> Result<(), Failure> {
-    let argv: Vec<_> = std::env::args_os().collect();
-    let typed = environment::typed(&super::command(), &argv).map_err(environment::usage)?;
-    let is_idle = |option: &&String| **option != source && !HOW.contains(&option.as_str());
-    let idle: Vec<_> = typed.iter().filter(is_idle).map(String::as_str).collect();
+fn refuse_beside(source: &str, origins: &Origins) -> Result<(), Failure> {
+    let typed = origins.names().filter(|name| *origins.source(name) == Source::CommandLine);
+    let idle = typed.filter(|name| *name != source && !HOW.contains(name));
+    let idle: Vec<String> = idle.map(|name| format!("--{name}")).collect();
     if idle.is_empty() {
         return Ok(());
     }
     let text = format!(
-        "{source} already says what to ping and how; remove {}, or use an ADDRESS instead of \
-         {source}",
+        "--{source} already says what to ping and how; remove {}, or use an ADDRESS instead of \
+         --{source}",
         idle.join(", ")
     );
     Err(Failure::new(Kind::Usage, text))

@@ -12,7 +12,6 @@ use countersign::{Address, Dialect, Protocol, ToAddresses as _};
 use crate::args::listener::ListenerArgs;
 use crate::args::protocol::{ProtocolArgs, STAMP_AND_FRAME};
 use crate::exit::{Failure, Kind, plain};
-use crate::{Verb, verb_of};
 
 /// Something that is to be pinged.
 #[derive(Clone)]
@@ -22,6 +21,13 @@ pub(super) struct Target {
     pub(super) check: Check,
     /// Whether the listener is behind a load balancer, and so requires a PROXY header.
     pub(super) has_header: bool,
+}
+
+/// What a command line of `serve` or `proxy` serves.
+pub(crate) enum Served {
+    Listeners(Vec<ListenerArgs>),
+    /// Where it listens, and what is spoken there.
+    Proxy(String, Protocol),
 }
 
 /// How far a ping goes.
@@ -69,15 +75,13 @@ impl Target {
     }
 
     /// All that is served by a command line of `serve` or `proxy`.
-    pub(super) fn all_of(argv: &[OsString]) -> Result<Vec<Self>, Failure> {
-        match verb_of(argv)? {
-            Verb::Serve(serve) => {
-                let listeners = serve.listeners()?;
+    pub(super) fn all_of(served: Served) -> Result<Vec<Self>, Failure> {
+        match served {
+            Served::Listeners(listeners) => {
                 let targets: Result<Vec<_>, _> = listeners.iter().map(Self::of_listener).collect();
                 Ok(targets?.into_iter().flatten().collect())
             }
-            Verb::Proxy(proxy) => {
-                let (listen, protocol) = proxy.front()?;
+            Served::Proxy(listen, protocol) => {
                 let is_plain = protocol.dialect() == Dialect::Open;
                 let check = if is_plain { Check::Stay } else { Check::Handshake };
                 let all = reachable(&listen)?;
@@ -89,7 +93,6 @@ impl Target {
                 };
                 Ok(all.into_iter().map(target).collect())
             }
-            _ => Err(Failure::new(Kind::Usage, "only `serve` and `proxy` can be pinged")),
         }
     }
 

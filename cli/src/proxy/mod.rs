@@ -179,7 +179,7 @@ impl Proxy {
             announce(format_args!("admin on {address}"));
         }
         let publisher = admin.as_ref().map(|admin| {
-            aggregate.set_memory_beside(admin.memory_max());
+            aggregate.set_admin_memory(admin.memory_max());
             RelayPublisher::begin(aggregate, addresses, &relay)
         });
         // They go on until the last connection is closed.
@@ -200,7 +200,7 @@ impl Proxy {
     fn room(&self) -> io::Result<usize> {
         let wanted = self.limits.max_connections;
         let given = system::raise_descriptors(2 * wanted as u64)?;
-        let room = usize::try_from(given.saturating_sub(system::DESCRIPTORS_BESIDE) / 2);
+        let room = usize::try_from(given.saturating_sub(system::DESCRIPTORS_RESERVED) / 2);
         let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(pair::PAIRS_MAX));
         if room < wanted {
             warn!("{given} descriptors allow for {room} connections; raise ulimit -n");

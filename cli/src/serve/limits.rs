@@ -5,7 +5,7 @@ use log::warn;
 
 use crate::args::listener::ListenerArgs;
 use crate::exit::Failure;
-use crate::system::{DESCRIPTORS_BESIDE, raise_descriptors};
+use crate::system::{DESCRIPTORS_RESERVED, raise_descriptors};
 
 /// The limits of each listener, with enough descriptors for all of them and this many more, or as
 /// many as the system allows.
@@ -13,7 +13,7 @@ pub(super) fn limits(listeners: &[ListenerArgs], beside: usize) -> Result<Vec<Li
     let wanted = listeners.iter().map(|args| args.limits.max_connections);
     let wanted = wanted.fold(0, usize::saturating_add);
     let given = raise_descriptors(wanted.saturating_add(beside) as u64)?;
-    let room = usize::try_from(given.saturating_sub(DESCRIPTORS_BESIDE)).unwrap_or(usize::MAX);
+    let room = usize::try_from(given.saturating_sub(DESCRIPTORS_RESERVED)).unwrap_or(usize::MAX);
     let room = room.saturating_sub(beside);
     if room < wanted {
         let set = |args: &ListenerArgs| args.origins.assignment("max-connections");

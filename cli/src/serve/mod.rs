@@ -22,6 +22,7 @@ use log::info;
 
 use super::admin::{Admin, Aggregate};
 use super::args::listener::ListenerArgs;
+use super::args::origins::Origins;
 use super::args::process::{ConfigArgs, ProcessArgs};
 use super::config::{Config, Settings};
 use super::exit::Failure;
@@ -47,7 +48,7 @@ use workers::Workers;
 /// answers the messages that have arrived. A second signal stops it at once. SIGHUP reloads the
 /// configuration and the keys. SIGUSR1 logs a status report.
 #[derive(Debug, Args)]
-#[command(before_long_help = EXAMPLES, next_display_order = BEHIND_THE_LISTENER)]
+#[command(before_long_help = EXAMPLES, next_display_order = DISPLAY_ORDER)]
 pub(crate) struct Serve {
     /// A configuration file with any of these options, and with one or more listeners; see
     /// `countersign check-config`
@@ -58,7 +59,7 @@ pub(crate) struct Serve {
 }
 
 /// Help tells of the listener first.
-const BEHIND_THE_LISTENER: usize = 100;
+const DISPLAY_ORDER: usize = 100;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,14 +74,14 @@ Examples:
 
 impl Serve {
     /// The listeners, as this command line asks for them.
-    pub(crate) fn listeners(self) -> Result<Vec<ListenerArgs>, Failure> {
-        Ok(Config::new(self.config, self.settings).read()?.listeners)
+    pub(crate) fn listeners(self, origins: &Origins) -> Result<Vec<ListenerArgs>, Failure> {
+        Ok(Config::new(self.config, self.settings, origins).read()?.listeners)
     }
 
-    pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
+    pub(crate) fn run(self, signals: Claimed, origins: &Origins) -> Result<(), Failure> {
         // Before there is a second thread, and before a file of ours can have one of the numbers.
         let passed = ListenFds::take()?;
-        let config = Config::new(self.config, self.settings);
+        let config = Config::new(self.config, self.settings, origins);
         let settings = config.read()?;
         let log = logging::begin(settings.process.logging);
         let listeners = PreparedListener::all(
@@ -126,7 +127,7 @@ fn serve(
     let banner = Banner::new(listeners, &first, workers, admin.as_ref());
     introduce(&banner, log, logging.format, &first, admin.as_ref());
     let published = admin.as_ref().map(|admin| {
-        aggregate.set_memory_beside(admin.memory_max());
+        aggregate.set_admin_memory(admin.memory_max());
         Arc::clone(&aggregate)
     });
     let others = servers.into_iter().zip(mailboxes.iter().skip(1).cloned()).collect();

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use crate::admin::report::{Key, Listener, Report};
+use crate::admin::report::{KeyReport, ListenerReport, Report};
 use crate::escape::Escaped;
 use crate::units;
 
@@ -86,7 +86,7 @@ impl Renderer {
         self.row("turns", format_args!("{}{rate}; p50 {p50}, p99 {p99}, max {max}", turns.count));
     }
 
-    fn listener(&mut self, listener: &Listener, before: Option<&Listener>) {
+    fn listener(&mut self, listener: &ListenerReport, before: Option<&ListenerReport>) {
         let name = self.tone(Tone::Bold, Escaped(&listener.name));
         let addresses = listener.addresses.iter().map(|each| Escaped(each).to_string());
         let addresses = addresses.collect::<Vec<_>>().join(", ");
@@ -138,7 +138,7 @@ impl Renderer {
         }
     }
 
-    fn key(&self, key: &Key) -> String {
+    fn key(&self, key: &KeyReport) -> String {
         let state = Escaped(&key.state).to_string();
         let tone = if state == "valid" { Tone::Good } else { Tone::Bad };
         let (id, fingerprint) = (Escaped(&key.id), Escaped(&key.fingerprint));

@@ -48,7 +48,7 @@ fn read(arg: &Arg, value: &str) -> Result<(), String> {
 
 #[test]
 fn every_number_has_a_range_and_a_remedy() {
-    let all = numbers(&super::command());
+    let all = numbers(&crate::command());
     assert!(all.len() > 30, "{}", all.len());
     let senseless = ["", "-1", "-5s", "NaN", "nan", "inf", "1e99", "0x10", "1.5", "1_000", " 5"];
     let overflowing = [
@@ -73,7 +73,7 @@ fn every_number_has_a_range_and_a_remedy() {
 
 #[test]
 fn help_says_what_0s_means_where_it_is_taken() {
-    for (verb, arg) in numbers(&super::command()) {
+    for (verb, arg) in numbers(&crate::command()) {
         let is_time = arg.get_value_parser().type_id() == TypeId::of::<Duration>();
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let default = arg.get_default_values().iter().any(|value| value == "0s");

@@ -16,14 +16,14 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use roff::{Roff, roman};
 
-use super::version::VERSION;
+use crate::version::VERSION;
 
 /// The pages by their paths in `deploy/`.
 type Pages = BTreeMap<String, String>;
 
 fn command() -> Command {
     // The commit is not the page's.
-    let mut command = super::command().long_version(None);
+    let mut command = crate::command().long_version(None);
     command.build();
     command
 }
@@ -129,7 +129,7 @@ fn the_pages_and_completions_are_those_of_the_options() {
 fn every_option_is_on_a_page_and_no_page_has_a_commit() {
     let pages = pages();
     for (name, text) in &pages {
-        assert!(!text.contains(super::version::COMMIT), "{name}");
+        assert!(!text.contains(crate::version::COMMIT), "{name}");
     }
     let serve = &pages["man/countersign-serve.1"];
     for option in ["\\-\\-bind", "COUNTERSIGN_BIND", "\\-\\-max\\-connections"] {

@@ -10,7 +10,7 @@ use crate::args::process::ProcessArgs;
 use crate::exit::said;
 use crate::version::VERSION;
 
-const MANUAL: &str = include_str!("../../../src/manual/operations.md");
+const MANUAL: &str = include_str!("../../../../src/manual/operations.md");
 
 /// Each page's name, what it is about, the chapter that it is made of, and what else to see.
 const PAGES: [(&str, &str, &str, &str); 2] = [
