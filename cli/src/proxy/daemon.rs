@@ -14,7 +14,7 @@ use super::stats::RelayPublisher;
 use crate::reload::Reloader;
 use crate::signals::{SignalSet, Signals};
 use crate::system;
-use crate::systemd::ServiceManager;
+use crate::systemd::SdNotify;
 
 /// A relay, and what has a turn beside it.
 pub(super) struct Daemon {
@@ -23,7 +23,7 @@ pub(super) struct Daemon {
     tunnel: Tunnel,
     /// Reads the keys again, which there are none of where no protocol has them.
     reloader: Reloader<Option<KeyRing>>,
-    manager: ServiceManager,
+    manager: SdNotify,
     /// None without an admin listener.
     publisher: Option<RelayPublisher>,
     began: Instant,
@@ -39,7 +39,7 @@ impl Daemon {
         publisher: Option<RelayPublisher>,
         (started, began): (SystemTime, Instant),
     ) -> Self {
-        let (reloader, manager) = (Reloader::new(started), ServiceManager::ready());
+        let (reloader, manager) = (Reloader::new(started), SdNotify::ready());
         Self { relay, signals, tunnel, reloader, manager, publisher, began, is_stopping: false }
     }
 

@@ -32,7 +32,7 @@ use super::ports::Ipv4Ports;
 use super::reload::{Reloader, Wake};
 use super::signals::Claimed;
 use super::system;
-use super::systemd::{ListenFds, ServiceManager};
+use super::systemd::{ListenFds, SdNotify};
 use banner::Banner;
 use builtin::AnyService;
 pub(crate) use listener::MissingRing;
@@ -142,7 +142,7 @@ fn serve(
         config,
         settings: Arc::new(settings),
         reloader: Reloader::new(started),
-        manager: ServiceManager::ready(),
+        manager: SdNotify::ready(),
         aggregate,
         began,
         is_stopping: false,

@@ -17,7 +17,7 @@ use crate::config::{Config, Settings};
 use crate::reload::{Reloader, Wake};
 use crate::signals::{POLL_INTERVAL, SignalSet, Signals};
 use crate::system;
-use crate::systemd::ServiceManager;
+use crate::systemd::SdNotify;
 
 /// The server of the process. Its first worker is on this thread.
 pub(super) struct Runtime {
@@ -30,7 +30,7 @@ pub(super) struct Runtime {
     /// What is served now.
     pub(super) settings: Arc<Settings>,
     pub(super) reloader: Reloader<Reload>,
-    pub(super) manager: ServiceManager,
+    pub(super) manager: SdNotify,
     pub(super) aggregate: Arc<Aggregate>,
     pub(super) began: Instant,
     pub(super) is_stopping: bool,

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use log::warn;
 use sd_notify::NotifyState;
 
-use crate::escape::Escaped;
 use crate::exit::plain;
+use crate::reload::Reloads;
 use crate::system;
 
 /// The maximum number of waiting messages. If the manager accepts none of these, it is stuck.
@@ -25,7 +25,8 @@ const WAITING: usize = 16;
 /// How long until a message is tried again that found no room.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Tells the service manager, if one has asked to be told.
+/// Notifies the service manager of a daemon, in whose loop it has its turns. It does nothing if no
+/// service manager has asked for it.
 #[derive(Debug, Default)]
 pub(crate) struct SdNotify {
     to: Option<To>,
@@ -36,6 +37,8 @@ pub(crate) struct SdNotify {
     again: Option<Instant>,
     /// It was told of that a message came to nothing.
     has_failed: bool,
+    /// It was told that we stop; reloads are no matter any more.
+    is_stopping: bool,
 }
 
 #[derive(Debug)]
@@ -45,9 +48,9 @@ struct To {
 }
 
 impl SdNotify {
-    /// As `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` say. Without the first, it does
-    /// nothing.
-    pub(crate) fn from_environment() -> Self {
+    /// Tells the manager that `NOTIFY_SOCKET` names that new connections are served from now on.
+    /// `WATCHDOG_USEC` and `WATCHDOG_PID` say how often it has to hear that we are alive.
+    pub(crate) fn ready() -> Self {
         let mut notify = Self::default();
         let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
             return notify;
@@ -58,27 +61,33 @@ impl SdNotify {
         }
         let first = |most| (interval(most), system::monotonic());
         notify.alive = sd_notify::watchdog_enabled().map(first);
+        notify.serving("serving");
         notify
     }
 
-    /// Ready: connections are served, at start and after a reload.
-    pub(crate) fn ready(&mut self, status: &str) {
-        // A line feed would begin another message.
-        let status = Escaped(status).to_string();
-        self.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    fn serving(&mut self, status: &str) {
+        self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// A reload has begun; [`ready`](Self::ready) ends it, however it went.
+    /// A reload has begun.
     pub(crate) fn reloading(&mut self) {
+        if self.is_stopping {
+            return;
+        }
         match NotifyState::monotonic_usec_now() {
             Ok(stamp) => self.tell(&[NotifyState::Reloading, stamp]),
             Err(error) => self.failed(&error),
         }
     }
 
-    /// No connection is accepted any more.
-    pub(crate) fn stopping(&mut self, status: &str) {
-        self.tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+    /// A reload has ended.
+    pub(crate) fn reloaded(&mut self, reloads: &Reloads) {
+        if !self.is_stopping {
+            self.serving(match reloads.last_succeeded {
+                true => "serving",
+                false => "serving; the last reload failed, see the log",
+            });
+        }
     }
 
     /// When [`turn`](Self::turn) has something to do next.
@@ -87,9 +96,19 @@ impl SdNotify {
         self.alive.map(|(_, next)| next).into_iter().chain(self.again).min()
     }
 
-    /// Tells that the loops turn, when that is due and they do, and what found no room before. It
-    /// is for a loop itself to call: one that is stuck is not alive.
-    pub(crate) fn turn(&mut self, are_alive: impl FnOnce() -> bool) {
+    /// Tells what has happened since the last turn: that no new connections are served any more,
+    /// that the loops turn, when that is due and they do, and what found no room before. It is for
+    /// a loop itself to call: one that is stuck is not alive.
+    pub(crate) fn turn(
+        &mut self,
+        is_draining: bool,
+        stopping: &str,
+        are_alive: impl FnOnce() -> bool,
+    ) {
+        if is_draining && !self.is_stopping {
+            self.is_stopping = true;
+            self.tell(&[NotifyState::Stopping, NotifyState::Status(stopping)]);
+        }
         // The clock is read only for those who have asked.
         let Some(due) = self.due() else { return };
         let now = system::monotonic();
@@ -104,7 +123,7 @@ impl SdNotify {
         {
             *next = now + *interval;
             // What still waits says as much when it comes.
-            if are_alive() && self.waiting.is_empty() {
+            if (self.is_stopping || are_alive()) && self.waiting.is_empty() {
                 self.tell(&[NotifyState::Watchdog]);
             }
         }
@@ -198,8 +217,8 @@ mod tests {
     #[test]
     fn without_a_manager_nothing_is_due() {
         let mut notify = SdNotify::default();
-        notify.ready("serving");
-        notify.turn(|| true);
+        notify.serving("serving");
+        notify.turn(false, "", || true);
         assert_eq!((notify.due(), notify.waiting.len()), (None, 0));
     }
 
@@ -210,15 +229,15 @@ mod tests {
         // Until its queue is full.
         let mut told = 0;
         while notify.waiting.is_empty() {
-            notify.ready("again");
+            notify.serving("again");
             told += 1;
         }
         notify.reloading();
-        notify.stopping("draining");
+        notify.turn(true, "draining", || true);
         assert!(notify.due().is_some());
         assert_eq!(heard(&manager).len() + notify.waiting.len(), told + 2);
         notify.again = Some(system::monotonic());
-        notify.turn(|| true);
+        notify.turn(false, "", || true);
         let heard = heard(&manager);
         assert_eq!(heard[0], "READY=1\nSTATUS=again\n");
         let stamp = heard[1].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
@@ -232,7 +251,7 @@ mod tests {
         let (manager, name) = manager("bounded");
         let mut notify = notify(&name, Duration::from_secs(3600));
         for number in 0..2000 {
-            notify.ready(&number.to_string());
+            notify.serving(&number.to_string());
         }
         assert_eq!((notify.waiting.len(), notify.has_failed), (WAITING, true));
         let mut last = None;
@@ -249,8 +268,8 @@ mod tests {
         let (manager, name) = manager("gone");
         drop(manager);
         let mut notify = notify(&name, Duration::from_secs(3600));
-        notify.ready("serving");
-        notify.turn(|| true);
+        notify.serving("serving");
+        notify.turn(false, "", || true);
         assert!(notify.has_failed && notify.waiting.is_empty());
     }
 
@@ -259,12 +278,12 @@ mod tests {
         let (manager, name) = manager("alive");
         let mut notify = notify(&name, Duration::from_secs(3600));
         for _ in 0..3 {
-            notify.turn(|| true);
+            notify.turn(false, "", || true);
         }
         assert_eq!(heard(&manager), ["WATCHDOG=1\n"]);
         let soon = Some((Duration::from_secs(1200), system::monotonic()));
         notify.alive = soon;
-        notify.turn(|| false);
+        notify.turn(false, "", || false);
         assert!(heard(&manager).is_empty(), "another loop is stuck");
         let due = notify.due().unwrap().saturating_duration_since(system::monotonic());
         assert!(due < Duration::from_secs(1800), "less than half of what ends us");
