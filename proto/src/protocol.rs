@@ -12,9 +12,10 @@ use crate::framing::Framing;
 use crate::handshake::countersign::{frame, hello};
 use crate::handshake::multiprocessing;
 use crate::keys::KeyRing;
-use crate::keys::choice::Choice;
+use crate::keys::candidate::Candidate;
 use crate::keys::key::{Credential, Key, Mac};
 use crate::records::{self, TAG};
+use crate::role::Role;
 
 /// 64 KiB.
 const MESSAGE_MAX_DEFAULT: usize = 64 << 10;
@@ -233,6 +234,11 @@ impl Protocol {
         self.shares_raw && self.dialect == Dialect::Countersign
     }
 
+    /// Whether the exchange is over with the first message that arrives at this end.
+    pub(crate) fn ends_with_one(&self, role: Role) -> bool {
+        role == Role::Server && self.exchange == Exchange::Once
+    }
+
     /// In `multiprocessing`: the hash that those mean who name none, if they are spoken with.
     pub(crate) fn unnamed_mac(&self) -> Option<Mac> {
         match self.mac {
@@ -272,11 +278,11 @@ impl Protocol {
         self.message_max.clamp(PAYLOAD_LEAST, frame::BODY_MAX - TAG)
     }
 
-    /// As a server: the key of a caller who names it and the service that it means, or the decoy.
-    pub(crate) fn choose(&self, ring: &KeyRing, id: &[u8], audience: &[u8]) -> Choice {
+    /// As a server: the key of a prover who names it and the service that it means, or the decoy.
+    pub(crate) fn select(&self, ring: &KeyRing, id: &[u8], audience: &[u8]) -> Candidate {
         let served = self.audiences.iter().any(|name| name.as_bytes() == audience)
             || (self.audiences.is_empty() && audience.is_empty());
-        ring.choose(id, audience, served)
+        ring.select(id, audience, served)
     }
 
     /// As a client: the service that we mean with a key.
@@ -295,15 +301,15 @@ impl Protocol {
         self.keys.iter().flat_map(move |keys| keys.serving(dialect))
     }
 
-    /// The key whose proof this is: see [`KeyRing::prove`].
-    pub(crate) fn prove(
+    /// The key whose proof this is: see [`KeyRing::verify`].
+    pub(crate) fn verify(
         &self,
         dialect: Dialect,
         mac: Mac,
         challenge: &[u8],
         proof: &[u8],
     ) -> Option<&Key> {
-        self.keys.as_ref()?.prove(dialect, mac, challenge, proof)
+        self.keys.as_ref()?.verify(dialect, mac, challenge, proof)
     }
 
     /// The key that a peer has authenticated with: see [`KeyRing::accepted`].

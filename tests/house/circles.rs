@@ -18,8 +18,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("proto/src/keys/fault.rs", "proto/src/keys/key.rs"),
     ("proto/src/keys/fault.rs", "proto/src/keys/mod.rs"),
     ("proto/src/keys/passphrase.rs", "proto/src/keys/key.rs"),
-    ("proto/src/session/mod.rs", "proto/src/session/mutual.rs"),
-    ("proto/src/session/mod.rs", "proto/src/session/paired.rs"),
 ];
 
 /// The files of a crate by the paths of their modules, and what each of them names.

@@ -20,12 +20,7 @@ const TWICE: &[&str] = &[
 ];
 
 /// The coined names that are there still: a file, or a folder, and a name. The same holds for them.
-const LEFT: &[(&str, &str)] = &[
-    ("proto/src/session", "Course"),
-    ("proto/src/session", "Guarded"),
-    ("proto/src/session", "Stage"),
-    ("proto/src/session", "talking"),
-];
+const LEFT: &[(&str, &str)] = &[];
 
 /// Words that are nobody's but ours, with what the field says. None is a part of the name of a
 /// module, a type, a function or an option.

@@ -17,6 +17,15 @@ use crate::keys::key::{Key, MD5_TAG, Mac};
 use crate::protocol::Protocol;
 use crate::refusal::{ForeignProtocol, Refusal, is_hex};
 
+/// How far the handshake of `raw` or `hex` has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ChallengeState {
+    /// As a server: the challenge is out, and its proof is awaited.
+    AwaitingProof([u8; CHALLENGE]),
+    /// As a client: the challenge is awaited.
+    AwaitingChallenge,
+}
+
 /// The bytes of a challenge.
 pub const CHALLENGE: usize = 32;
 

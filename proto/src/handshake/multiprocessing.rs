@@ -66,20 +66,41 @@ pub(crate) fn scan(taken: Taken<'_>, input: &[u8]) -> Result<FrameStatus, Refusa
     })
 }
 
+/// How far the handshake of `multiprocessing` has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MultiprocessingState {
+    /// Our challenge is out, and its proof is awaited.
+    SentChallenge(Role, [u8; CHALLENGE]),
+    /// The other end's challenge is awaited.
+    AwaitingChallenge(Retained),
+    /// We have answered it, and the other end's welcome is awaited.
+    SentProof(Retained),
+}
+
+/// What an end retains while it isn't challenging.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Retained {
+    /// A server: the number of the key that the client has proved, in bytes. Aligned, it would
+    /// make every session longer.
+    Key([u8; 4]),
+    /// A client: what its challenge will be made of.
+    Nonce([u8; CHALLENGE]),
+}
+
 /// Whether a server that should speak another dialect begins with a challenge of this one.
 pub(crate) fn begins(heard: &[u8]) -> bool {
     heard.get(length::HEADER..).is_some_and(|message| message.starts_with(MARK))
 }
 
 /// Appends a challenge.
-pub(crate) fn challenge(role: Role, nonce: &[u8; CHALLENGE], out: &mut Vec<u8>) {
-    say(&[MARK, &made(role, nonce)], out);
+pub(crate) fn write_challenge(role: Role, nonce: &[u8; CHALLENGE], out: &mut Vec<u8>) {
+    write_message(&[MARK, &challenge_text(role, nonce)], out);
 }
 
 /// Python sends 40 random bytes. Ours are 32 of the system's, which is all that an HMAC of SHA-256
 /// can tell apart, and 8 that follow from them: these can be foretold no better, and take nothing
 /// from the others. They seal the challenge as one of ours, of this side.
-fn made(role: Role, nonce: &[u8; CHALLENGE]) -> Challenge {
+fn challenge_text(role: Role, nonce: &[u8; CHALLENGE]) -> Challenge {
     let mut made = [0; size_of::<Challenge>()];
     let (name, rest) = made.split_at_mut(SHA256.len());
     let (drawn, seal) = rest.split_at_mut(CHALLENGE);
@@ -95,9 +116,9 @@ fn made(role: Role, nonce: &[u8; CHALLENGE]) -> Challenge {
 }
 
 /// Whether a side has made this challenge, in whichever of its connections.
-fn is_made(role: Role, challenge: &[u8]) -> bool {
+fn is_own_challenge(role: Role, challenge: &[u8]) -> bool {
     let nonce = challenge.get(SHA256.len()..).and_then(|rest| rest.first_chunk());
-    nonce.is_some_and(|nonce| made(role, nonce) == challenge)
+    nonce.is_some_and(|nonce| challenge_text(role, nonce) == challenge)
 }
 
 /// Appends the proof that answers a challenge.
@@ -115,7 +136,7 @@ pub(crate) fn answer(
     let unnamed = protocol.unnamed_mac();
     let (name, mac) = match challenge {
         _ if challenge.len() < NAMELESS => return Err(Refusal::Malformed),
-        _ if is_made(role, challenge) => return Err(Refusal::Reflected),
+        _ if is_own_challenge(role, challenge) => return Err(Refusal::Reflected),
         _ if challenge.len() == NAMELESS => (&b""[..], unnamed),
         _ if challenge.starts_with(SHA256) => (SHA256, Some(Mac::Sha256)),
         // Who knows names takes an MD5 without one too.
@@ -124,11 +145,11 @@ pub(crate) fn answer(
     };
     let mac = mac.ok_or_else(|| other(challenge))?;
     let tag = key.sign(mac, challenge);
-    say(&[name, &tag[..mac.length()]], out);
+    write_message(&[name, &tag[..mac.length()]], out);
     Ok(())
 }
 
-/// The key by which the other end has answered our challenge, which is welcomed then. A server
+/// The key by which the other end has answered our challenge, which is confirmed then. A server
 /// tries all that serve the dialect; a client means one.
 pub(crate) fn verify<'k>(
     protocol: &'k Protocol,
@@ -138,16 +159,16 @@ pub(crate) fn verify<'k>(
     out: &mut Vec<u8>,
 ) -> Result<&'k Key, Refusal> {
     let (mac, tag) = proof(protocol, message)?;
-    let challenge = made(role, nonce);
+    let challenge = challenge_text(role, nonce);
     let key = match role {
-        Role::Server => protocol.prove(Dialect::Multiprocessing, mac, &challenge, tag),
+        Role::Server => protocol.verify(Dialect::Multiprocessing, mac, &challenge, tag),
         Role::Client => {
             let key = protocol.signing_key().ok().flatten();
             key.filter(|key| key.verifies(mac, &challenge, tag))
         }
     };
     let key = key.ok_or(Refusal::WrongProof)?;
-    say(&[WELCOME], out);
+    write_message(&[WELCOME], out);
     Ok(key)
 }
 
@@ -171,24 +192,24 @@ fn other(message: &[u8]) -> Refusal {
 }
 
 /// Takes the word for a proof that holds.
-pub(crate) fn welcomed(message: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn check_welcome(message: &[u8]) -> Result<(), Refusal> {
     if message == WELCOME { Ok(()) } else { Err(Refusal::Malformed) }
 }
 
 /// Takes the word for one that doesn't, which may come at any time.
-pub(crate) fn heed(message: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn check_failure(message: &[u8]) -> Result<(), Refusal> {
     if message == FAILURE { Err(Refusal::Rejected(RefusalCode::Refused)) } else { Ok(()) }
 }
 
 /// Appends that word, unless the other end has said it.
-pub(crate) fn fail(why: Refusal, out: &mut Vec<u8>) {
+pub(crate) fn write_failure(why: Refusal, out: &mut Vec<u8>) {
     if !matches!(why, Refusal::Rejected(_)) {
-        say(&[FAILURE], out);
+        write_message(&[FAILURE], out);
     }
 }
 
 /// Appends a message.
-fn say(parts: &[&[u8]], out: &mut Vec<u8>) {
+fn write_message(parts: &[&[u8]], out: &mut Vec<u8>) {
     let start = out.len();
     FrameFormat::Length.begin(out);
     parts.iter().for_each(|part| out.extend_from_slice(part));

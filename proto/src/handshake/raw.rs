@@ -14,7 +14,7 @@ pub(super) fn check<'k>(
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
 ) -> Option<&'k Key> {
-    protocol.prove(dialect, protocol.mac(), challenge, proof)
+    protocol.verify(dialect, protocol.mac(), challenge, proof)
 }
 
 pub(super) fn write(mac: Mac, tag: &[u8; 32], out: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
 //! The key ring: the keys that a listener or a client holds.
 
-pub(crate) mod choice;
+pub(crate) mod candidate;
 pub(crate) mod fault;
 pub(crate) mod key;
 pub(crate) mod passphrase;
@@ -146,7 +146,7 @@ impl KeyRing {
 
     /// The key whose proof this is. Each is tried, whatever the ones before it said, so that the
     /// time tells nobody how many there are before the one that fits.
-    pub(crate) fn prove(
+    pub(crate) fn verify(
         &self,
         dialect: Dialect,
         mac: Mac,
@@ -177,14 +177,14 @@ impl KeyRing {
 impl KeyRing {
     /// The key of this number; none once it is off the ring, or another secret stands there.
     #[must_use]
-    pub fn numbered(&self, number: KeyNumber) -> Option<&Key> {
+    pub fn by_number(&self, number: KeyNumber) -> Option<&Key> {
         self.keys.iter().find(|key| key.number() == number)
     }
 
     /// The key that a peer has authenticated with, for as long as the peer could do so again: it is
     /// on the ring, valid at the time that was told, and for the same dialect and audience.
     pub(crate) fn accepted(&self, credential: Credential) -> Option<&Key> {
-        let key = self.numbered(credential.number)?;
+        let key = self.by_number(credential.number)?;
         (key.serves(credential.dialect) && self.is_live(key)).then_some(key)
     }
 
@@ -317,17 +317,17 @@ pub(crate) mod tests {
             ("", "", false),
         ];
         for (id, audience, found) in cases {
-            let choose = |served| ring.choose(id.as_bytes(), audience.as_bytes(), served);
-            let chosen = choose(true);
-            let admitted = chosen.caller.admit(true).ok().and_then(|number| ring.numbered(number));
+            let select = |served| ring.select(id.as_bytes(), audience.as_bytes(), served);
+            let chosen = select(true);
+            let admitted = chosen.prover.admit(true).ok().and_then(|number| ring.by_number(number));
             assert_eq!(admitted.map(Key::id), found.then_some(id), "{id} for {audience:?}");
             assert_eq!(*chosen.prk, admitted.map_or([1; 32], |key| *key.prk()));
-            assert!(chosen.caller.admit(false).is_err());
+            assert!(chosen.prover.admit(false).is_err());
             // Another service than this one is meant.
-            assert_eq!(*choose(false).prk, [1; 32]);
-            assert!(choose(false).caller.admit(true).is_err());
+            assert_eq!(*select(false).prk, [1; 32]);
+            assert!(select(false).prover.admit(true).is_err());
         }
-        assert!(ring.numbered(ring.key("over").unwrap().number()).is_some());
+        assert!(ring.by_number(ring.key("over").unwrap().number()).is_some());
     }
 
     #[test]
@@ -341,8 +341,8 @@ pub(crate) mod tests {
             (numbers(&first)[..].try_into().unwrap(), numbers(&second)[..].try_into().unwrap());
         assert_eq!((a_again, c_again), (a, c));
         assert!(![a, b, c].contains(&b_new) && ![a, b, c, b_new].contains(&d));
-        assert!(second.numbered(b).is_none(), "its secret is another");
-        assert_eq!(second.numbered(a).map(Key::id), Some("a"));
+        assert!(second.by_number(b).is_none(), "its secret is another");
+        assert_eq!(second.by_number(a).map(Key::id), Some("a"));
         // What was off the ring in between is another key.
         let mut third = ring([key("b", "2")]);
         third.inherit(&second);

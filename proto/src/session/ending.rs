@@ -3,33 +3,36 @@
 use alloc::vec::Vec;
 
 use crate::framing::Framing;
-use crate::handshake;
 use crate::handshake::countersign::frame::MAGIC;
 use crate::handshake::countersign::server;
+use crate::handshake::countersign::state::CountersignState;
+use crate::handshake::{self, ChallengeState};
 use crate::protocol::Protocol;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::session::Session;
 use crate::session::event::Message;
-use crate::session::{Session, Stage};
+use crate::session::state::SessionState;
 
 impl Session {
     /// Appends what tells the peer that no message follows, where the dialect has a word for it.
     /// Then end the stream.
     pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
-        match &mut self.stage {
-            Stage::Guarded(guarded) => guarded.records.say_close(out),
-            Stage::Accepting(accepting) if !accepting.plain => accepting.records.say_close(out),
-            _ => {}
-        }
+        self.state.records_mut().into_iter().for_each(|records| records.say_close(out));
     }
 
     /// As a server that ends a handshake of its own accord: appends the word for it, where the
     /// dialect has one and the peer speaks it. The session takes nothing more.
     pub fn give_up(&mut self, code: RefusalCode, out: &mut Vec<u8>) {
-        match self.stage.end() {
-            Stage::Called(nonce, is_sent) if self.partial.taken().front.starts_with(&MAGIC) => {
-                server::refuse((!is_sent).then_some(&nonce), code, out);
+        let is_hello = |session: &Self| session.partial.taken().front.starts_with(&MAGIC);
+        let SessionState::Countersign(state) = self.state.end() else { return };
+        match state {
+            CountersignState::AwaitingHello(nonce) if is_hello(self) => {
+                server::refuse(Some(&nonce), code, out);
             }
-            Stage::Confirming(_) => server::refuse(None, code, out),
+            CountersignState::AwaitingHelloOrProof(_) if is_hello(self) => {
+                server::refuse(None, code, out);
+            }
+            CountersignState::AwaitingProof(_) => server::refuse(None, code, out),
             _ => {}
         }
     }
@@ -43,29 +46,33 @@ impl Session {
     /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
     /// LF followed.
     pub fn finish<'s>(&'s mut self, protocol: &Protocol) -> Result<Option<Message<'s>>, Refusal> {
-        if let Some(why) = self.stage.failure() {
+        if let Some(why) = self.state.failure() {
             return Err(why);
         }
-        let stage = self.stage.end();
-        let ended = match (stage, self.partial.take_rest()) {
-            (Stage::Talking(..), Some(frame)) if protocol.framing() == Framing::Lines => {
+        let state = self.state.end();
+        let ended = match (state, self.partial.take_rest()) {
+            (SessionState::Established(..), Some(frame))
+                if protocol.framing() == Framing::Lines =>
+            {
                 let (bytes, form) = Framing::Lines.open(frame);
                 if bytes.len() > protocol.message_max() {
                     return Err(Refusal::MessageTooLong);
                 }
                 Ok(Some(Message { bytes, form }))
             }
-            (Stage::Talking(..), None) => Ok(None),
-            (Stage::Unguarded | Stage::Ending(_) | Stage::Over(_), _) => Ok(None),
-            (Stage::Guarded(guarded), _) if guarded.is_over() => Ok(None),
-            (Stage::Confirming(pending), None) => Err(pending.left()),
-            (Stage::Challenged(_), Some(front)) => {
+            (SessionState::Established(..), None) => Ok(None),
+            (SessionState::Open | SessionState::Ending(_) | SessionState::Over(_), _) => Ok(None),
+            (SessionState::Protected(protected), _) if protected.is_over() => Ok(None),
+            (SessionState::Countersign(CountersignState::AwaitingProof(pending)), None) => {
+                Err(pending.left())
+            }
+            (SessionState::Challenge(ChallengeState::AwaitingProof(_)), Some(front)) => {
                 Err(handshake::suspect(protocol, front).unwrap_or(Refusal::Truncated))
             }
             _ => Err(Refusal::Truncated),
         };
         if let Err(why) = ended {
-            self.stage = Stage::Failed(self.stage.credential(), why);
+            self.state = SessionState::Failed(self.state.credential(), why);
         }
         ended
     }
@@ -73,15 +80,17 @@ impl Session {
     /// As a server whose client is late with its proof: what is wrong with what has arrived of it,
     /// if that can be seen.
     pub fn suspect(&self, protocol: &Protocol) -> Option<Refusal> {
-        match self.stage {
-            Stage::Challenged(_) => handshake::suspect(protocol, self.partial.taken().front),
+        match self.state {
+            SessionState::Challenge(ChallengeState::AwaitingProof(_)) => {
+                handshake::suspect(protocol, self.partial.taken().front)
+            }
             _ => None,
         }
     }
 
     /// The peer did what it must not do, so the session is over, and each later call says so.
     pub(super) fn fail(&mut self, why: Refusal) -> Refusal {
-        self.stage = Stage::Failed(self.stage.credential(), why);
+        self.state = SessionState::Failed(self.state.credential(), why);
         why
     }
 }

@@ -1,27 +1,30 @@
 //! One connection: a handshake and then a framing, without a socket.
 
-mod challenged;
+mod challenge;
+mod countersign;
 mod ending;
 pub(crate) mod event;
-mod mutual;
-mod paired;
+mod multiprocessing;
+mod protected;
+mod state;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use crate::dialect::Dialect;
 use crate::framing::{FrameFormat, Framing, chunks, lines};
-use crate::handshake::countersign::{Nonce, server};
-use crate::handshake::{CHALLENGE, multiprocessing};
+use crate::handshake::countersign::server;
+use crate::handshake::countersign::state::CountersignState;
+use crate::handshake::multiprocessing::{MultiprocessingState, Retained, write_challenge};
+use crate::handshake::{CHALLENGE, ChallengeState};
 use crate::keys::key::Credential;
 use crate::partial_frame::PartialFrame;
-use crate::protocol::{Exchange, NoUsableKeyError, Protocol};
+use crate::protocol::{NoUsableKeyError, Protocol};
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::session::event::{Event, Message};
-use crate::session::mutual::{Accepting, Course, Guarded};
-use crate::session::paired::Kept;
+use crate::session::protected::{Protected, RecordsState};
+use crate::session::state::SessionState;
 
 /// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
 ///
@@ -60,7 +63,7 @@ use crate::session::paired::Kept;
 /// ```
 #[derive(Debug)]
 pub struct Session {
-    stage: Stage,
+    state: SessionState,
     /// The bytes of a proof or a message that a read has cut.
     partial: PartialFrame,
 }
@@ -80,85 +83,6 @@ pub enum Step<B> {
     End,
 }
 
-/// How far a session has come.
-#[derive(Debug)]
-enum Stage {
-    /// As a server of `open`: nothing has to be proved.
-    Unguarded,
-    /// As a server: the challenge isn't out yet.
-    Fresh([u8; CHALLENGE]),
-    /// As a server: the challenge is out, and its proof is awaited.
-    Challenged([u8; CHALLENGE]),
-    /// As a client: the challenge is awaited.
-    Awaiting,
-    /// As a server of `countersign/1`: a call is awaited. The nonce may be out already.
-    Called(Nonce, bool),
-    /// As a server of `countersign/1`: we have answered, and the client's proof is awaited.
-    Confirming(Box<server::Pending>),
-    /// As a client of `countersign/1`: we haven't called yet.
-    Silent(Nonce),
-    /// As a client of `countersign/1`: we have called, and the server's proof is awaited.
-    Calling(Nonce),
-    /// As a client of `countersign/1`: both have proved themselves, and the server's word is
-    /// awaited.
-    Accepting(Box<Accepting>),
-    /// In `multiprocessing`: our challenge is out, and its proof is awaited.
-    AwaitingProof(Role, [u8; CHALLENGE]),
-    /// In `multiprocessing`: the other end's challenge is awaited.
-    AwaitingChallenge(Kept),
-    /// In `multiprocessing`: we have answered it, and the other end's word is awaited.
-    AwaitingWord(Kept),
-    /// The handshake is over, and messages are told apart. As a server, with the peer's key.
-    Talking(Role, Option<Credential>),
-    /// The same in records.
-    Guarded(Box<Guarded>),
-    /// What the connection was for is done; the caller hasn't been told yet.
-    Ending(Option<Credential>),
-    /// The connection is done. The credential is kept for counting.
-    Over(Option<Credential>),
-    /// The peer did what it must not do, or its stream was cut.
-    Failed(Option<Credential>, Refusal),
-}
-
-impl Stage {
-    /// The handshake is over, and no records are spoken.
-    fn talking(protocol: &Protocol, role: Role, key: Option<Credential>) -> Self {
-        match (role, protocol.exchange()) {
-            (Role::Server, Exchange::VerifyOnly) => Self::Ending(key),
-            _ => Self::Talking(role, key),
-        }
-    }
-
-    /// As a server: what the peer has authenticated with.
-    fn credential(&self) -> Option<Credential> {
-        match self {
-            Self::Talking(_, key) | Self::Ending(key) | Self::Over(key) | Self::Failed(key, _) => {
-                *key
-            }
-            Self::Guarded(guarded) => guarded.key,
-            _ => None,
-        }
-    }
-
-    /// Expects nothing more of the connection. Returns how far it had come.
-    fn end(&mut self) -> Self {
-        let over = match self {
-            Self::Failed(key, why) => Self::Failed(*key, *why),
-            _ => Self::Over(self.credential()),
-        };
-        core::mem::replace(self, over)
-    }
-
-    /// What has ended the connection, if it was not ended in order.
-    fn failure(&self) -> Option<Refusal> {
-        match self {
-            Self::Failed(_, why) => Some(*why),
-            Self::Guarded(guarded) => guarded.failure(),
-            _ => None,
-        }
-    }
-}
-
 impl Session {
     /// What a frame that a read has cut takes beside its bytes.
     pub const CUT_MAX: usize = PartialFrame::BOX;
@@ -166,7 +90,7 @@ impl Session {
     /// What a session keeps outside itself for as long as it lasts.
     pub fn keys_max(protocol: &Protocol) -> usize {
         match protocol.dialect() {
-            Dialect::Countersign => size_of::<server::Pending>().max(size_of::<Guarded>()),
+            Dialect::Countersign => size_of::<server::Pending>().max(size_of::<Protected>()),
             Dialect::Raw | Dialect::Hex | Dialect::Multiprocessing | Dialect::Open => 0,
         }
     }
@@ -177,11 +101,11 @@ impl Session {
     /// source and be used for no other session.
     #[must_use]
     pub fn server(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Self {
-        let stage = match protocol.dialect() {
-            Dialect::Open => Stage::Unguarded,
-            _ => Stage::Fresh(nonce),
+        let state = match protocol.dialect() {
+            Dialect::Open => SessionState::Open,
+            _ => SessionState::Unsent(nonce),
         };
-        Self { stage, partial: PartialFrame::default() }
+        Self { state, partial: PartialFrame::default() }
     }
 
     /// The client's end.
@@ -195,12 +119,16 @@ impl Session {
     /// There is no key to sign with: see [`Protocol::signing_key`].
     pub fn client(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Result<Self, NoUsableKeyError> {
         protocol.signing_key()?;
-        let stage = match protocol.dialect() {
-            Dialect::Countersign => Stage::Silent(nonce),
-            Dialect::Multiprocessing => Stage::AwaitingChallenge(Kept::Nonce(nonce)),
-            Dialect::Raw | Dialect::Hex | Dialect::Open => Stage::Awaiting,
+        let state = match protocol.dialect() {
+            Dialect::Countersign => SessionState::Countersign(CountersignState::Start(nonce)),
+            Dialect::Multiprocessing => SessionState::Multiprocessing(
+                MultiprocessingState::AwaitingChallenge(Retained::Nonce(nonce)),
+            ),
+            Dialect::Raw | Dialect::Hex | Dialect::Open => {
+                SessionState::Challenge(ChallengeState::AwaitingChallenge)
+            }
         };
-        Ok(Self { stage, partial: PartialFrame::default() })
+        Ok(Self { state, partial: PartialFrame::default() })
     }
 
     /// Takes the next event from the front of the input, and appends what the handshake has to
@@ -219,7 +147,7 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         self.partial.release();
-        if let Stage::Talking(role, _) = self.stage {
+        if let SessionState::Established(role, _) = self.state {
             return self.message(protocol, role, input);
         }
         self.change(protocol, input, out)
@@ -233,42 +161,34 @@ impl Session {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
-        match self.stage {
-            Stage::Unguarded => Ok(Some(self.begin(protocol, Role::Server, None))),
-            Stage::Fresh(nonce) => {
-                self.stage = greet(protocol, nonce, out);
+        match self.state {
+            SessionState::Open => Ok(Some(self.establish(protocol, Role::Server, None))),
+            SessionState::Unsent(nonce) => {
+                self.state = greet(protocol, nonce, out);
                 self.change(protocol, input, out)
             }
-            Stage::Challenged(challenge) => {
-                let verified = self.verify(protocol, &challenge, input);
+            SessionState::Challenge(ChallengeState::AwaitingProof(challenge)) => {
+                let verified = self.receive_answer(protocol, &challenge, input);
                 verified.map_err(|why| self.fail(why))
             }
-            Stage::Called(nonce, is_sent) => self.called(protocol, (nonce, is_sent), input, out),
-            Stage::Confirming(_) => self.confirm(protocol, input, out),
-            Stage::Awaiting => {
-                let answered = self.answer(protocol, input, out);
+            SessionState::Challenge(ChallengeState::AwaitingChallenge) => {
+                let answered = self.answer_challenge(protocol, input, out);
                 answered.map_err(|why| self.fail(why))
             }
-            Stage::AwaitingProof(..) | Stage::AwaitingChallenge(_) | Stage::AwaitingWord(_) => {
-                let heard = self.pair(protocol, input, out);
-                heard.map_err(|why| self.fail(why))
+            SessionState::Countersign(_) => self.advance_countersign(protocol, input, out),
+            SessionState::Multiprocessing(_) => {
+                let received = self.exchange_challenges(protocol, input, out);
+                received.map_err(|why| self.fail(why))
             }
-            Stage::Silent(nonce) => {
-                let called = self.call(protocol, nonce, input, out);
-                called.map_err(|why| self.fail(why))
+            SessionState::Protected(ref mut protected) => {
+                protected.next(&mut self.partial, protocol, input, out)
             }
-            Stage::Calling(nonce) => {
-                let heard = self.hear(protocol, &nonce, input, out);
-                heard.map_err(|why| self.fail(why))
-            }
-            Stage::Accepting(_) => self.accept(protocol, input, out),
-            Stage::Guarded(_) => self.record(protocol, input, out),
-            Stage::Ending(_) => {
-                self.stage.end();
+            SessionState::Ending(_) => {
+                self.state.end();
                 Ok(Some(Event::End))
             }
-            Stage::Failed(_, why) => Err(why),
-            Stage::Talking(..) | Stage::Over(_) => {
+            SessionState::Failed(_, why) => Err(why),
+            SessionState::Established(..) | SessionState::Over(_) => {
                 *input = &[];
                 Ok(None)
             }
@@ -291,9 +211,9 @@ impl Session {
         out: &mut Vec<u8>,
         mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
     ) -> Result<Step<B>, Refusal> {
-        if let Stage::Talking(role, _) = self.stage
+        if let SessionState::Established(role, _) = self.state
             && self.partial.is_empty()
-            && !ends_with_one(protocol, role)
+            && !protocol.ends_with_one(role)
         {
             // What most connections speak lies whole in the input, and has a run of its own for
             // each framing, in which the form of a message is known.
@@ -340,9 +260,9 @@ impl Session {
     /// Whether [`next`](Self::next) has something to say though nothing more has arrived.
     #[inline]
     pub fn is_due(&self) -> bool {
-        match &self.stage {
-            Stage::Unguarded | Stage::Fresh(_) | Stage::Ending(_) => true,
-            Stage::Guarded(guarded) => guarded.course == Course::Ending,
+        match &self.state {
+            SessionState::Open | SessionState::Unsent(_) | SessionState::Ending(_) => true,
+            SessionState::Protected(protected) => protected.state == RecordsState::Ending,
             _ => false,
         }
     }
@@ -350,11 +270,7 @@ impl Session {
     /// How to frame a message that isn't a reply.
     #[must_use]
     pub fn form(&self, protocol: &Protocol) -> FrameFormat {
-        match &self.stage {
-            Stage::Guarded(_) => FrameFormat::Record,
-            Stage::Accepting(accepting) if !accepting.plain => FrameFormat::Record,
-            _ => protocol.framing().form(),
-        }
+        self.state.records().map_or(protocol.framing().form(), |_| FrameFormat::Record)
     }
 
     /// Makes what was appended ready to be sent: all that [`next`](Self::next) and
@@ -364,21 +280,16 @@ impl Session {
     /// Returns how many bytes are to be sent: all, unless the peer doesn't take such a long
     /// message. Then send what stands before that one, and close.
     pub fn seal(&mut self, out: &mut [u8]) -> usize {
-        match &mut self.stage {
-            Stage::Guarded(guarded) => guarded.records.seal(out),
-            Stage::Accepting(accepting) if !accepting.plain => accepting.records.seal(out),
-            _ => out.len(),
+        match self.state.records_mut() {
+            Some(records) => records.seal(out),
+            None => out.len(),
         }
     }
 
     /// Whether the peer accepts a message of this many bytes, as far as is known.
     #[must_use]
     pub fn takes(&self, length: usize) -> bool {
-        match &self.stage {
-            Stage::Guarded(guarded) => guarded.records.takes(length),
-            Stage::Accepting(accepting) if !accepting.plain => accepting.records.takes(length),
-            _ => true,
-        }
+        self.state.records().is_none_or(|records| records.takes(length))
     }
 
     /// As a server: whether the peer could no longer authenticate as it did, because its key was
@@ -391,7 +302,7 @@ impl Session {
 
     /// As a server: what the peer has authenticated with.
     pub fn credential(&self) -> Option<Credential> {
-        self.stage.credential()
+        self.state.credential()
     }
 
     /// Whether a message, or a proof, has arrived in part.
@@ -425,8 +336,8 @@ impl Session {
         let Some(frame) = self.partial.take(extent, input, protocol.frame_max()) else {
             return Ok(None);
         };
-        if ends_with_one(protocol, role) {
-            self.stage = Stage::Ending(self.stage.credential());
+        if protocol.ends_with_one(role) {
+            self.state = SessionState::Ending(self.state.credential());
         }
         let (bytes, form) = framing.open(frame);
         Ok(Some(Event::Message(Message { bytes, form })))
@@ -435,20 +346,22 @@ impl Session {
 
 /// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
 /// until it is called, so that it is silent to those who only look.
-fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Stage {
+fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> SessionState {
     match protocol.dialect() {
-        Dialect::Countersign if !protocol.shares_raw() => Stage::Called(nonce, false),
+        Dialect::Countersign if !protocol.shares_raw() => {
+            SessionState::Countersign(CountersignState::AwaitingHello(nonce))
+        }
         Dialect::Countersign => {
             out.extend_from_slice(&nonce);
-            Stage::Called(nonce, true)
+            SessionState::Countersign(CountersignState::AwaitingHelloOrProof(nonce))
         }
         Dialect::Multiprocessing => {
-            multiprocessing::challenge(Role::Server, &nonce, out);
-            Stage::AwaitingProof(Role::Server, nonce)
+            write_challenge(Role::Server, &nonce, out);
+            SessionState::Multiprocessing(MultiprocessingState::SentChallenge(Role::Server, nonce))
         }
         Dialect::Raw | Dialect::Hex | Dialect::Open => {
             out.extend_from_slice(&nonce);
-            Stage::Challenged(nonce)
+            SessionState::Challenge(ChallengeState::AwaitingProof(nonce))
         }
     }
 }
@@ -479,11 +392,6 @@ fn length_max(protocol: &Protocol, role: Role) -> usize {
         (Framing::Chunks, Role::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
         _ => protocol.message_max(),
     }
-}
-
-/// Whether the exchange is over with the first message that arrives here.
-fn ends_with_one(protocol: &Protocol, role: Role) -> bool {
-    role == Role::Server && protocol.exchange() == Exchange::Once
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::*;
 use crate::framing::LineEnding;
 use crate::keys::key::Key;
 use crate::keys::tests::ring_of;
+use crate::protocol::Exchange;
 use crate::refusal::{ForeignProtocol, RefusalCode};
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];

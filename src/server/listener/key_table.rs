@@ -46,7 +46,7 @@ impl KeyTable {
         let mut entries: Vec<Entry> = ring.keys().map(entry).collect();
         let gone = old
             .into_iter()
-            .filter(|entry| entry.counters.open > 0 && ring.numbered(entry.number).is_none());
+            .filter(|entry| entry.counters.open > 0 && ring.by_number(entry.number).is_none());
         entries.extend(gone.map(|entry| Entry { is_on_ring: false, ..entry }));
         entries.sort_unstable_by_key(|entry| entry.number);
         self.entries = entries;

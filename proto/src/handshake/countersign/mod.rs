@@ -10,6 +10,7 @@ pub(crate) mod frame;
 pub(crate) mod hello;
 pub(crate) mod schedule;
 pub(crate) mod server;
+pub(crate) mod state;
 
 use crate::handshake::countersign::schedule::Exporter;
 use crate::records::Records;

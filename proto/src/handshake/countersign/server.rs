@@ -9,7 +9,7 @@ use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC};
 use crate::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::handshake::countersign::schedule::{Schedule, is_same, transcript};
 use crate::handshake::countersign::{Negotiated, Nonce, PROOF, STATUS};
-use crate::keys::choice::{Caller, Choice};
+use crate::keys::candidate::{Candidate, Prover};
 use crate::keys::key::Key;
 use crate::keys::key::KeyNumber;
 use crate::protocol::{Protection, Protocol};
@@ -22,7 +22,7 @@ pub(crate) struct Pending {
     /// The proof that a client must give.
     proof: [u8; PROOF],
     /// Whose key it is, unless it was answered under the decoy.
-    caller: Caller,
+    prover: Prover,
     negotiated: Negotiated,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn answer(
         Protection::Off => Ok(0),
         Protection::Required | Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
     }?;
-    let Choice { prk, caller } = protocol.choose(ring, theirs.key_id, theirs.audience);
+    let Candidate { prk, prover } = protocol.select(ring, theirs.key_id, theirs.audience);
     let ours = ServerHello {
         flags,
         record_max: protocol.record_max(),
@@ -70,7 +70,7 @@ pub(crate) fn answer(
         exporter: schedule.exporter(),
     };
     let proof = schedule.client_proof(&proof);
-    Ok(Pending { proof, caller, negotiated })
+    Ok(Pending { proof, prover, negotiated })
 }
 
 impl Pending {
@@ -82,7 +82,7 @@ impl Pending {
         out: &mut Vec<u8>,
     ) -> Result<(&'k Key, Negotiated), Refusal> {
         let given = proof.try_into().map_err(|_| Refusal::Malformed)?;
-        let number = self.caller.admit(is_same(&self.proof, given))?;
+        let number = self.prover.admit(is_same(&self.proof, given))?;
         let key = known(number).ok_or(Refusal::UnknownKey)?;
         let mut negotiated = self.negotiated;
         let start = out.len();
@@ -100,7 +100,7 @@ impl Pending {
     /// Why a client leaves that has seen our proof and gives none: it knows the key by another
     /// secret, or we have none for it.
     pub(crate) fn left(&self) -> Refusal {
-        self.caller.refusal()
+        self.prover.refusal()
     }
 }
 

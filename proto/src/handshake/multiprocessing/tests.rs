@@ -61,7 +61,7 @@ fn a_challenge_is_sealed_by_its_side_and_answered_as_python_does() {
     ];
     for (role, seal, tag) in cases {
         let mut out = Vec::new();
-        challenge(role, &NONCE, &mut out);
+        write_challenge(role, &NONCE, &mut out);
         let expected = [b"#CHALLENGE#{sha256}", &NONCE[..], &decoded(seal)].concat();
         assert_eq!(said(&out), expected);
         assert_eq!(said(&out).len(), 59);
@@ -166,7 +166,7 @@ fn md5_is_given_and_taken_where_it_was_asked_for() {
 #[test]
 fn a_proof_has_one_form_and_that_of_red_hat_on_request() {
     use Refusal::{Malformed, OtherDigest, WrongProof};
-    let tag = key().sign(Mac::Sha256, &made(Role::Server, &NONCE));
+    let tag = key().sign(Mac::Sha256, &challenge_text(Role::Server, &NONCE));
     let right = [SHA256, &tag].concat();
     let mut wrong = right.clone();
     wrong[39] ^= 1;
@@ -203,8 +203,12 @@ fn a_server_tries_every_key_and_a_client_means_one() {
     let protocol = Protocol::new(Dialect::Multiprocessing, ring).with_key("b");
     for id in ["a", "b", "c"] {
         let proof = |role| {
-            let tag =
-                protocol.keys().unwrap().key(id).unwrap().sign(Mac::Sha256, &made(role, &NONCE));
+            let tag = protocol
+                .keys()
+                .unwrap()
+                .key(id)
+                .unwrap()
+                .sign(Mac::Sha256, &challenge_text(role, &NONCE));
             [SHA256, &tag].concat()
         };
         let verify =

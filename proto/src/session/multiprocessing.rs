@@ -7,36 +7,28 @@ use alloc::vec::Vec;
 
 use crate::dialect::Dialect;
 use crate::framing::length;
-use crate::handshake::{CHALLENGE, multiprocessing};
+use crate::handshake::multiprocessing::{self, MultiprocessingState, Retained};
 use crate::keys::key::{Credential, Key, KeyNumber};
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::role::Role;
+use crate::session::Session;
 use crate::session::event::Event;
-use crate::session::{Session, Stage};
-
-/// What an end keeps while it isn't challenging.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kept {
-    /// A server: the key that the client has proved.
-    Key(KeyNumber),
-    /// A client: what its challenge will be made of.
-    Nonce([u8; CHALLENGE]),
-}
+use crate::session::state::SessionState;
 
 /// What a message has led to.
-enum Heard<'p> {
+enum Received<'p> {
     /// The handshake goes on.
-    Next(Stage),
+    Next(MultiprocessingState),
     /// It is over.
-    Through(Role, &'p Key),
+    Established(Role, &'p Key),
 }
 
 impl Session {
     /// Awaits what the other end owes, and says what is due thereupon.
     // Inlined, it would make every dialect's steps pay for the registers and the stack it needs.
     #[inline(never)]
-    pub(super) fn pair<'s>(
+    pub(super) fn exchange_challenges<'s>(
         &mut self,
         protocol: &'s Protocol,
         input: &mut &[u8],
@@ -47,59 +39,68 @@ impl Session {
             let Some(frame) = self.partial.take(extent, input, multiprocessing::FRAME_MAX) else {
                 return Ok(None);
             };
-            let stage = self.stage.end();
-            let heard = stage.hear(protocol, length::open(frame), out);
+            let SessionState::Multiprocessing(state) = self.state else {
+                return Err(Refusal::Malformed);
+            };
+            let received = state.receive(protocol, length::open(frame), out);
             self.partial.release();
-            match heard.inspect_err(|why| multiprocessing::fail(*why, out))? {
-                Heard::Next(stage) => self.stage = stage,
-                Heard::Through(role, key) => {
-                    return Ok(Some(self.begin(protocol, role, Some(key))));
+            match received.inspect_err(|why| multiprocessing::write_failure(*why, out))? {
+                Received::Next(state) => self.state = SessionState::Multiprocessing(state),
+                Received::Established(role, key) => {
+                    return Ok(Some(self.establish(protocol, role, Some(key))));
                 }
             }
         }
     }
 }
 
-impl Stage {
-    fn hear<'p>(
+impl MultiprocessingState {
+    fn receive<'p>(
         self,
         protocol: &'p Protocol,
         message: &[u8],
         out: &mut Vec<u8>,
-    ) -> Result<Heard<'p>, Refusal> {
-        multiprocessing::heed(message)?;
+    ) -> Result<Received<'p>, Refusal> {
+        multiprocessing::check_failure(message)?;
         match self {
-            Self::AwaitingProof(role, nonce) => {
+            Self::SentChallenge(role, nonce) => {
                 let key = multiprocessing::verify(protocol, role, &nonce, message, out)?;
                 Ok(match role {
-                    Role::Server => Heard::Next(Self::AwaitingChallenge(Kept::Key(key.number()))),
-                    Role::Client => Heard::Through(role, key),
+                    Role::Server => {
+                        let number = Retained::Key(key.number().0.to_ne_bytes());
+                        Received::Next(Self::AwaitingChallenge(number))
+                    }
+                    Role::Client => Received::Established(role, key),
                 })
             }
-            Self::AwaitingChallenge(kept) => {
-                let (role, key) = kept.signer(protocol)?;
+            Self::AwaitingChallenge(retained) => {
+                let (role, key) = retained.signer(protocol)?;
                 multiprocessing::answer(protocol, role, key, message, out)?;
-                Ok(Heard::Next(Self::AwaitingWord(kept)))
+                Ok(Received::Next(Self::SentProof(retained)))
             }
-            Self::AwaitingWord(kept) => {
-                multiprocessing::welcomed(message)?;
-                let (role, key) = kept.signer(protocol)?;
-                let Kept::Nonce(nonce) = kept else { return Ok(Heard::Through(role, key)) };
-                multiprocessing::challenge(role, &nonce, out);
-                Ok(Heard::Next(Self::AwaitingProof(role, nonce)))
+            Self::SentProof(retained) => {
+                multiprocessing::check_welcome(message)?;
+                let (role, key) = retained.signer(protocol)?;
+                let Retained::Nonce(nonce) = retained else {
+                    return Ok(Received::Established(role, key));
+                };
+                multiprocessing::write_challenge(role, &nonce, out);
+                Ok(Received::Next(Self::SentChallenge(role, nonce)))
             }
-            _ => Err(Refusal::Malformed),
         }
     }
 }
 
-impl Kept {
+impl Retained {
     /// Who we are, and the key that we prove: as a server, the one that the client has proved, as
     /// long as that is taken.
     fn signer(self, protocol: &Protocol) -> Result<(Role, &Key), Refusal> {
         let dialect = Dialect::Multiprocessing;
         let (role, key) = match self {
-            Self::Key(number) => (Role::Server, protocol.accepted(Credential { number, dialect })),
+            Self::Key(number) => {
+                let number = KeyNumber(u32::from_ne_bytes(number));
+                (Role::Server, protocol.accepted(Credential { number, dialect }))
+            }
             Self::Nonce(_) => (Role::Client, protocol.signing_key().ok().flatten()),
         };
         key.map(|key| (role, key)).ok_or(Refusal::UnknownKey)

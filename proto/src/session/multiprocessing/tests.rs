@@ -35,7 +35,7 @@ fn hear(session: &mut Session, protocol: &Protocol, mut bytes: &[u8]) -> (Vec<u8
             Ok(Some(other)) => told.push(format!("{other:?}")),
             Err(refusal) => {
                 told.push(refusal.name().to_owned());
-                assert!(matches!(session.stage, Stage::Failed(..)), "{refusal}");
+                assert!(matches!(session.state, SessionState::Failed(..)), "{refusal}");
                 return (out, told);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! All keys are looked at, each in the same way, and what is chosen is put together without a
 //! branch or an address that depends on it: time, and what lies in the processor's caches, are the
-//! same whether the key that a caller names is on the ring, in force and for this service, or not.
+//! same whether the key that a prover names is on the ring, in force and for this service, or not.
 
 use core::hint::black_box;
 
@@ -14,29 +14,29 @@ use crate::keys::key::{KeyNumber, PRK};
 use crate::refusal::Refusal;
 
 /// What a handshake goes on with.
-pub(crate) struct Choice {
+pub(crate) struct Candidate {
     /// The key's, or the decoy's.
     pub(crate) prk: Zeroizing<[u8; PRK]>,
-    pub(crate) caller: Caller,
+    pub(crate) prover: Prover,
 }
 
 /// Who calls.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Caller {
+pub(crate) struct Prover {
     number: KeyNumber,
-    /// The caller may be let in.
+    /// The prover may be let in.
     is_known: bool,
-    /// What a caller without the right proof is refused for.
+    /// What a prover without the right proof is refused for.
     refusal: Refusal,
 }
 
-impl Caller {
+impl Prover {
     /// The key's number, if the proof that was given holds; a decoy's holds for nobody.
     pub(crate) fn admit(self, holds: bool) -> Result<KeyNumber, Refusal> {
         if holds & self.is_known { Ok(self.number) } else { Err(self.refusal) }
     }
 
-    /// Why a caller is refused that gives no proof.
+    /// Why a prover is refused that gives no proof.
     pub(crate) fn refusal(self) -> Refusal {
         self.refusal
     }
@@ -45,7 +45,7 @@ impl Caller {
 impl KeyRing {
     /// Chooses the key that a peer names, if that is live and lets into this audience, which is
     /// `served` here or not; else the decoy.
-    pub(crate) fn choose(&self, id: &[u8], audience: &[u8], served: bool) -> Choice {
+    pub(crate) fn select(&self, id: &[u8], audience: &[u8], served: bool) -> Candidate {
         const REFUSALS: [Refusal; 3] =
             [Refusal::UnknownKey, Refusal::WrongAudience, Refusal::WrongProof];
         let mut prk = self.secrets().decoy.clone();
@@ -67,8 +67,8 @@ impl KeyRing {
             known |= mask & 1;
         }
         let refusal = REFUSALS[usize::from(black_box(named + known))];
-        let caller = Caller { number: KeyNumber(number), is_known: known == 1, refusal };
-        Choice { prk, caller }
+        let prover = Prover { number: KeyNumber(number), is_known: known == 1, refusal };
+        Candidate { prk, prover }
     }
 }
 

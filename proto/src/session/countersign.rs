@@ -8,87 +8,90 @@ use crate::framing::FrameFormat;
 use crate::handshake::countersign::frame::{
     self, ACCEPT, CONFIRM, HEADER, HELLO, HELLO_MAX, Header, MAGIC, SERVER_HELLO,
 };
+use crate::handshake::countersign::state::{Accepting, CountersignState};
 use crate::handshake::countersign::{NONCE, Negotiated, Nonce, PROOF, STATUS, client, server};
-use crate::handshake::multiprocessing;
+use crate::handshake::{ChallengeState, multiprocessing};
 use crate::keys::KeyRing;
 use crate::keys::key::{Credential, Key};
 use crate::partial_frame::{FrameStatus, front, head};
 use crate::protocol::{Exchange, Protocol};
-use crate::records::{Record, Records, TAG};
+use crate::records::TAG;
 use crate::refusal::{ForeignProtocol, Refusal, RefusalCode};
 use crate::role::Role;
-use crate::session::event::{Event, Message, Opened};
-use crate::session::{Session, Stage, ends_with_one};
+use crate::session::Session;
+use crate::session::event::{Event, Opened};
+use crate::session::protected::RecordsState;
+use crate::session::state::SessionState;
 
-/// A client that has proved itself, and awaits the server's word.
-#[derive(Debug)]
-pub(super) struct Accepting {
-    pub(super) records: Records,
-    pub(super) plain: bool,
-}
-
-/// A conversation in records.
-#[derive(Debug)]
-pub(super) struct Guarded {
-    pub(super) records: Records,
-    pub(super) role: Role,
-    /// The peer's key, at a server.
-    pub(super) key: Option<Credential>,
-    pub(super) course: Course,
-}
-
-/// How far a conversation in records has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Course {
-    Talking,
-    /// What the connection was for is done; the caller hasn't been told yet.
-    Ending,
-    /// Nothing more is expected of the peer.
-    Over,
-    /// A record was not the one that must come next, or not well-formed.
-    Failed(Refusal),
-}
-
-type Step<'s> = Result<Option<Event<'s>>, Refusal>;
+type Advanced<'s> = Result<Option<Event<'s>>, Refusal>;
 
 /// The bytes of the magic and the header behind it.
 const FRONT: usize = MAGIC.len() + HEADER;
 
 impl Session {
-    /// As a server: awaits a call, or, where `raw` is served too, anything that is none.
-    pub(super) fn called<'s>(
+    /// Takes the next step of the handshake.
+    pub(super) fn advance_countersign<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Advanced<'s> {
+        let SessionState::Countersign(state) = &self.state else { return Ok(None) };
+        match *state {
+            CountersignState::AwaitingHello(nonce) => {
+                self.receive_hello(protocol, (nonce, false), input, out)
+            }
+            CountersignState::AwaitingHelloOrProof(nonce) => {
+                self.receive_hello(protocol, (nonce, true), input, out)
+            }
+            CountersignState::AwaitingProof(_) => self.receive_proof(protocol, input, out),
+            CountersignState::Start(nonce) => {
+                let received = self.send_hello(protocol, nonce, input, out);
+                received.map_err(|why| self.fail(why))
+            }
+            CountersignState::AwaitingServerHello(nonce) => {
+                let received = self.receive_server_hello(protocol, &nonce, input, out);
+                received.map_err(|why| self.fail(why))
+            }
+            CountersignState::AwaitingAccept(_) => self.receive_accept(protocol, input, out),
+        }
+    }
+
+    /// As a server: awaits a hello, or, where `raw` is served too, anything that is none.
+    fn receive_hello<'s>(
         &'s mut self,
         protocol: &'s Protocol,
         (nonce, is_sent): (Nonce, bool),
         input: &mut &[u8],
         out: &mut Vec<u8>,
-    ) -> Step<'s> {
-        if let Some(front) = self.stranger(input) {
+    ) -> Advanced<'s> {
+        if let Some(front) = self.foreign(input) {
             if protocol.shares_raw() {
-                self.stage = Stage::Challenged(nonce);
-                return self.verify(protocol, &nonce, input);
+                self.state = SessionState::Challenge(ChallengeState::AwaitingProof(nonce));
+                return self.receive_answer(protocol, &nonce, input);
             }
             return Err(self.reject(None, Refusal::Foreign(ForeignProtocol::of(&front)), out));
         }
-        let answered = self.answer_call(protocol, &nonce, is_sent, input, out);
+        let answered = self.answer_hello(protocol, &nonce, is_sent, input, out);
         match answered {
             Ok(Some(pending)) => {
-                self.stage = Stage::Confirming(Box::new(pending));
-                self.confirm(protocol, input, out)
+                self.state =
+                    SessionState::Countersign(CountersignState::AwaitingProof(Box::new(pending)));
+                self.receive_proof(protocol, input, out)
             }
             Ok(None) => Ok(None),
             Err(refusal) => Err(self.reject((!is_sent).then_some(&nonce), refusal, out)),
         }
     }
 
-    /// The first bytes of a peer, if they can't be those of a call.
-    fn stranger(&self, input: &[u8]) -> Option<[u8; 16]> {
+    /// The first bytes of a peer, if they can't be those of a hello.
+    fn foreign(&self, input: &[u8]) -> Option<[u8; 16]> {
         let bytes = self.partial.taken().front.iter().chain(input);
         let differs = MAGIC.iter().zip(bytes).any(|(ours, theirs)| ours != theirs);
         differs.then(|| front(self.partial.taken(), input))
     }
 
-    fn answer_call(
+    fn answer_hello(
         &mut self,
         protocol: &Protocol,
         nonce: &Nonce,
@@ -113,21 +116,21 @@ impl Session {
     }
 
     /// As a server: awaits the client's proof.
-    pub(super) fn confirm<'s>(
+    fn receive_proof<'s>(
         &'s mut self,
         protocol: &'s Protocol,
         input: &mut &[u8],
         out: &mut Vec<u8>,
-    ) -> Step<'s> {
+    ) -> Advanced<'s> {
         let header = head(self.partial.taken(), input).map(Header::read);
         let due = Header { kind: CONFIRM, length: PROOF };
         let confirmed = match header {
             Some(header) if header != due => Err(Refusal::Malformed),
             _ => match self.partial.exactly(HEADER + PROOF, input) {
                 None => return Ok(None),
-                Some(frame) => match self.stage.end() {
+                Some(frame) => match self.state.end() {
                     // The ring may have been replaced since the call, or the key may have run out.
-                    Stage::Confirming(pending) => {
+                    SessionState::Countersign(CountersignState::AwaitingProof(pending)) => {
                         let dialect = Dialect::Countersign;
                         let known = |number| protocol.accepted(Credential { number, dialect });
                         pending.verify(&frame[HEADER..], known, out)
@@ -138,7 +141,9 @@ impl Session {
         };
         self.partial.release();
         match confirmed {
-            Ok((key, negotiated)) => Ok(Some(self.agree(protocol, Role::Server, key, negotiated))),
+            Ok((key, negotiated)) => {
+                Ok(Some(self.negotiated(protocol, Role::Server, key, negotiated)))
+            }
             Err(refusal) => Err(self.reject(None, refusal, out)),
         }
     }
@@ -152,27 +157,27 @@ impl Session {
         self.fail(why)
     }
 
-    /// As a client: calls.
-    pub(super) fn call<'s>(
+    /// As a client: sends the hello.
+    fn send_hello<'s>(
         &mut self,
         protocol: &'s Protocol,
         nonce: Nonce,
         input: &mut &[u8],
         out: &mut Vec<u8>,
-    ) -> Step<'s> {
+    ) -> Advanced<'s> {
         client::call(protocol, signing_key(protocol)?, &nonce, out);
-        self.stage = Stage::Calling(nonce);
-        self.hear(protocol, &nonce, input, out)
+        self.state = SessionState::Countersign(CountersignState::AwaitingServerHello(nonce));
+        self.receive_server_hello(protocol, &nonce, input, out)
     }
 
     /// As a client: awaits the server's nonce and hello.
-    pub(super) fn hear<'s>(
+    fn receive_server_hello<'s>(
         &mut self,
         protocol: &'s Protocol,
         nonce: &Nonce,
         input: &mut &[u8],
         out: &mut Vec<u8>,
-    ) -> Step<'s> {
+    ) -> Advanced<'s> {
         const FRONT: usize = NONCE + HEADER;
         let extent = match head::<FRONT>(self.partial.taken(), input) {
             None => FrameStatus::Partial,
@@ -185,26 +190,26 @@ impl Session {
                 FrameStatus::of(FRONT + header.length - self.partial.taken().length, input)
             }
         };
-        let Some(heard) = self.partial.take(extent, input, NONCE + HELLO_MAX) else {
+        let Some(received) = self.partial.take(extent, input, NONCE + HELLO_MAX) else {
             return Ok(None);
         };
         let (ring, key) = signing_key(protocol)?;
-        let negotiated = match heard[NONCE] {
-            frame::REFUSAL => Err(rejected(heard)),
-            _ => client::confirm(protocol, (ring, key), nonce, heard, out),
+        let negotiated = match received[NONCE] {
+            frame::REFUSAL => Err(rejected(received)),
+            _ => client::confirm(protocol, (ring, key), nonce, received, out),
         };
         self.partial.release();
-        Ok(Some(self.agree(protocol, Role::Client, key, negotiated?)))
+        Ok(Some(self.negotiated(protocol, Role::Client, key, negotiated?)))
     }
 
     /// As a client: awaits the server's word, and then goes on.
-    pub(super) fn accept<'s, 'i: 's>(
+    fn receive_accept<'s, 'i: 's>(
         &'s mut self,
         protocol: &'s Protocol,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
-    ) -> Step<'s> {
-        match self.take_word(input) {
+    ) -> Advanced<'s> {
+        match self.take_accept(input) {
             Ok(true) => self.next(protocol, input, out),
             Ok(false) => Ok(None),
             Err(why) => Err(self.fail(why)),
@@ -212,7 +217,7 @@ impl Session {
     }
 
     /// Takes the server's word that it accepts us. Says whether it is there.
-    fn take_word(&mut self, input: &mut &[u8]) -> Result<bool, Refusal> {
+    fn take_accept(&mut self, input: &mut &[u8]) -> Result<bool, Refusal> {
         let length = match head(self.partial.taken(), input).map(Header::read) {
             None => HEADER + 1 + TAG,
             Some(header) => {
@@ -224,7 +229,9 @@ impl Session {
         if frame[0] == frame::REFUSAL {
             return Err(rejected(frame));
         }
-        let Stage::Accepting(mut accepting) = self.stage.end() else {
+        let SessionState::Countersign(CountersignState::AwaitingAccept(mut accepting)) =
+            self.state.end()
+        else {
             return Err(Refusal::Malformed);
         };
         if frame[HEADER] != STATUS {
@@ -232,15 +239,17 @@ impl Session {
         }
         accepting.records.accept(frame)?;
         let Accepting { records, plain } = *accepting;
-        self.stage = match plain {
-            true => Stage::Talking(Role::Client, None),
-            false => Guarded::begin(records, Role::Client, None, Course::Talking),
+        self.state = match plain {
+            true => SessionState::Established(Role::Client, None),
+            false => {
+                SessionState::protected(records, Role::Client, None, RecordsState::Established)
+            }
         };
         Ok(true)
     }
 
     /// Goes on as was negotiated.
-    fn agree<'s>(
+    fn negotiated<'s>(
         &mut self,
         protocol: &Protocol,
         role: Role,
@@ -249,17 +258,20 @@ impl Session {
     ) -> Event<'s> {
         let Negotiated { records, plain, exporter } = negotiated;
         let credential = Some(key.credential(Dialect::Countersign));
-        self.stage = match (role, plain) {
-            (Role::Client, _) => Stage::Accepting(Box::new(Accepting { records, plain })),
-            (Role::Server, false) => {
-                let course = match protocol.exchange() {
-                    Exchange::VerifyOnly => Course::Ending,
-                    Exchange::Once | Exchange::Many => Course::Talking,
-                };
-                Guarded::begin(records, role, credential, course)
-            }
-            (Role::Server, true) => Stage::talking(protocol, role, credential),
-        };
+        self.state =
+            match (role, plain) {
+                (Role::Client, _) => SessionState::Countersign(CountersignState::AwaitingAccept(
+                    Box::new(Accepting { records, plain }),
+                )),
+                (Role::Server, false) => {
+                    let state = match protocol.exchange() {
+                        Exchange::VerifyOnly => RecordsState::Ending,
+                        Exchange::Once | Exchange::Many => RecordsState::Established,
+                    };
+                    SessionState::protected(records, role, credential, state)
+                }
+                (Role::Server, true) => SessionState::established(protocol, role, credential),
+            };
         Event::Open(Opened {
             key: Some(key),
             dialect: Dialect::Countersign,
@@ -267,73 +279,6 @@ impl Session {
             is_protected: !plain,
             exporter: Some(exporter),
         })
-    }
-
-    /// Takes the next record.
-    pub(super) fn record<'s, 'i: 's>(
-        &'s mut self,
-        protocol: &Protocol,
-        input: &mut &'i [u8],
-        out: &mut Vec<u8>,
-    ) -> Step<'s> {
-        let Self { stage: Stage::Guarded(guarded), partial } = self else { return Ok(None) };
-        match guarded.course {
-            Course::Talking => {}
-            Course::Ending => {
-                guarded.course = Course::Over;
-                return Ok(Some(Event::End));
-            }
-            Course::Over => {
-                *input = &[];
-                return Ok(None);
-            }
-            Course::Failed(why) => return Err(why),
-        }
-        let Guarded { records, role, course, .. } = &mut **guarded;
-        // After a fault there is no good-bye, and nothing more is heard.
-        let mut failed = |why| {
-            *course = Course::Failed(why);
-            why
-        };
-        let extent = Records::scan(partial.taken(), input, protocol.record_payload_max());
-        let extent = extent.map_err(&mut failed)?;
-        let Some(frame) = partial.take(extent, input, protocol.frame_max()) else {
-            return Ok(None);
-        };
-        let record = records.open(frame).map_err(failed)?;
-        Ok(Some(match record {
-            Record::Data(bytes) => {
-                if ends_with_one(protocol, *role) {
-                    *course = Course::Ending;
-                }
-                Event::Message(Message { bytes, form: FrameFormat::Record })
-            }
-            Record::Ping(payload) => {
-                records.echo(payload, out);
-                Event::Control
-            }
-            Record::Pong(_) => Event::Control,
-            Record::Close => Event::Finished,
-        }))
-    }
-}
-
-impl Guarded {
-    /// What has ended the conversation, if it was not ended in order.
-    pub(super) fn failure(&self) -> Option<Refusal> {
-        match self.course {
-            Course::Failed(why) => Some(why),
-            Course::Talking | Course::Ending | Course::Over => None,
-        }
-    }
-
-    /// Whether the end of the stream is no loss.
-    pub(super) fn is_over(&self) -> bool {
-        self.course == Course::Over || self.records.heard_close()
-    }
-
-    fn begin(records: Records, role: Role, key: Option<Credential>, course: Course) -> Stage {
-        Stage::Guarded(Box::new(Self { records, role, key, course }))
     }
 }
 

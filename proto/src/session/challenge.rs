@@ -7,12 +7,13 @@ use crate::keys::key::Key;
 use crate::protocol::Protocol;
 use crate::refusal::{ForeignProtocol, Refusal};
 use crate::role::Role;
+use crate::session::Session;
 use crate::session::event::{Event, Opened};
-use crate::session::{Session, Stage};
+use crate::session::state::SessionState;
 
 impl Session {
     /// Goes on without records.
-    pub(super) fn begin<'s>(
+    pub(super) fn establish<'s>(
         &mut self,
         protocol: &Protocol,
         role: Role,
@@ -20,13 +21,13 @@ impl Session {
     ) -> Event<'s> {
         let dialect = protocol.challenged();
         let credential = key.map(|key| key.credential(dialect));
-        self.stage = Stage::talking(protocol, role, credential);
+        self.state = SessionState::established(protocol, role, credential);
         let form = protocol.framing().form();
         Event::Open(Opened { key, dialect, form, is_protected: false, exporter: None })
     }
 
     /// As a server: awaits the proof that answers our challenge.
-    pub(super) fn verify<'s>(
+    pub(super) fn receive_answer<'s>(
         &mut self,
         protocol: &'s Protocol,
         challenge: &[u8; CHALLENGE],
@@ -36,11 +37,11 @@ impl Session {
         let Some(proof) = self.partial.exactly(length, input) else { return Ok(None) };
         let checked = handshake::check(protocol, challenge, proof);
         self.partial.release();
-        checked.map(|key| Some(self.begin(protocol, Role::Server, key)))
+        checked.map(|key| Some(self.establish(protocol, Role::Server, key)))
     }
 
     /// As a client: awaits the challenge, and answers it.
-    pub(super) fn answer<'s>(
+    pub(super) fn answer_challenge<'s>(
         &mut self,
         protocol: &'s Protocol,
         input: &mut &[u8],
@@ -55,6 +56,6 @@ impl Session {
             handshake::answer(protocol, key, frame, out);
             self.partial.release();
         }
-        Ok(Some(self.begin(protocol, Role::Client, key)))
+        Ok(Some(self.establish(protocol, Role::Client, key)))
     }
 }

@@ -1,0 +1,110 @@
+//! How far a session has come.
+
+use alloc::boxed::Box;
+
+use crate::handshake::countersign::state::CountersignState;
+use crate::handshake::multiprocessing::MultiprocessingState;
+use crate::handshake::{CHALLENGE, ChallengeState};
+use crate::keys::key::Credential;
+use crate::protocol::{Exchange, Protocol};
+use crate::records::Records;
+use crate::refusal::Refusal;
+use crate::role::Role;
+use crate::session::protected::{Protected, RecordsState};
+
+/// How far a session has come: in the handshake as its dialect says, and then in one of the two
+/// states of an established connection, until it ends.
+#[derive(Debug)]
+pub(super) enum SessionState {
+    /// As a server of `open`: nothing has to be proved.
+    Open,
+    /// As a server: nothing has been said yet.
+    Unsent([u8; CHALLENGE]),
+    /// In the handshake of `raw` or `hex`.
+    Challenge(ChallengeState),
+    /// In the handshake of `countersign/1`.
+    Countersign(CountersignState),
+    /// In the handshake of `multiprocessing`.
+    Multiprocessing(MultiprocessingState),
+    /// The handshake is over, and messages are told apart. As a server, with the peer's key.
+    Established(Role, Option<Credential>),
+    /// The same in records.
+    Protected(Box<Protected>),
+    /// What the connection was for is done; the caller hasn't been told yet.
+    Ending(Option<Credential>),
+    /// The connection is done. The credential is kept for counting.
+    Over(Option<Credential>),
+    /// The peer did what it must not do, or its stream was cut.
+    Failed(Option<Credential>, Refusal),
+}
+
+impl SessionState {
+    /// The handshake is over, and no records are spoken.
+    pub(super) fn established(protocol: &Protocol, role: Role, key: Option<Credential>) -> Self {
+        match (role, protocol.exchange()) {
+            (Role::Server, Exchange::VerifyOnly) => Self::Ending(key),
+            _ => Self::Established(role, key),
+        }
+    }
+
+    /// The same in records.
+    pub(super) fn protected(
+        records: Records,
+        role: Role,
+        key: Option<Credential>,
+        state: RecordsState,
+    ) -> Self {
+        Self::Protected(Box::new(Protected { records, role, key, state }))
+    }
+
+    /// As a server: what the peer has authenticated with.
+    pub(super) fn credential(&self) -> Option<Credential> {
+        match self {
+            Self::Established(_, key)
+            | Self::Ending(key)
+            | Self::Over(key)
+            | Self::Failed(key, _) => *key,
+            Self::Protected(protected) => protected.key,
+            _ => None,
+        }
+    }
+
+    /// The records in which messages travel, also while a client awaits the server's acceptance.
+    pub(super) fn records(&self) -> Option<&Records> {
+        match self {
+            Self::Protected(protected) => Some(&protected.records),
+            Self::Countersign(CountersignState::AwaitingAccept(accepting)) => {
+                (!accepting.plain).then_some(&accepting.records)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn records_mut(&mut self) -> Option<&mut Records> {
+        match self {
+            Self::Protected(protected) => Some(&mut protected.records),
+            Self::Countersign(CountersignState::AwaitingAccept(accepting)) => {
+                (!accepting.plain).then_some(&mut accepting.records)
+            }
+            _ => None,
+        }
+    }
+
+    /// Expects nothing more of the connection. Returns how far it had come.
+    pub(super) fn end(&mut self) -> Self {
+        let over = match self {
+            Self::Failed(key, why) => Self::Failed(*key, *why),
+            _ => Self::Over(self.credential()),
+        };
+        core::mem::replace(self, over)
+    }
+
+    /// What has ended the connection, if it was not ended in order.
+    pub(super) fn failure(&self) -> Option<Refusal> {
+        match self {
+            Self::Failed(_, why) => Some(*why),
+            Self::Protected(protected) => protected.failure(),
+            _ => None,
+        }
+    }
+}
