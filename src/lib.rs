@@ -32,6 +32,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod address;
+mod auto_traits;
 mod client;
 #[doc(hidden)]
 pub mod clock;
@@ -64,7 +65,7 @@ pub use loopback::{Loopback, LoopbackBuilder};
 pub use contract::{
     access::Access,
     close::CloseReason,
-    limits::{Limits, Memory},
+    limits::Limits,
     listener_id::{ListenerId, UnknownListenerError},
     networks::{NetworkError, Networks},
     peer::{Peer, PeerAddress, PeerId},

@@ -14,7 +14,7 @@ const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 500;
 
 /// The names that `use countersign::…` gives without a module. To become 50.
-const ROOT_NAMES: usize = 52;
+const ROOT_NAMES: usize = 51;
 
 /// What the program may have, without tests. To become 8,500.
 const CLI_LINES: usize = 9_800;
@@ -39,6 +39,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("client", 2),
     ("reactor", 0),
     ("server", 3),
+    ("auto_traits", 4),
     ("testing", 4),
 ];
 

@@ -6,7 +6,8 @@ use crate::contract::peer::PeerAddress;
 /// The access lists of a listener: which addresses may connect. Other connections are closed before
 /// a byte is sent.
 ///
-/// They keep noise away and prove nothing: clients still have to hold a key.
+/// They keep noise away and prove nothing: clients still have to hold a key. Later versions may
+/// have more lists, so end a list of fields with `..Access::default()`, unless you set all.
 ///
 /// ```
 /// use countersign::{Access, PeerAddress};

@@ -15,6 +15,8 @@ const FAILURE_NETWORKS_CAP: usize = 1 << 20;
 ///
 /// [`Server::memory_max`](crate::Server::memory_max) is the memory bound that follows from them.
 ///
+/// Later versions may have more limits, so end a list of fields with `..Limits::default()`.
+///
 /// ```
 /// use countersign::Limits;
 /// use std::time::Duration;

@@ -12,7 +12,7 @@ pub use counters::{Counters, KeyCounters};
 pub use listener::{Connections, KeyInfo, ListenerInfo, ListenerStats};
 pub use loop_times::LoopTimes;
 
-use crate::contract::limits::Memory;
+pub use crate::contract::limits::Memory;
 
 /// What a server has done since it began and what it does now, or the sum of several servers.
 #[derive(Debug, Clone, Default)]

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use countersign::engine::Engine;
 use countersign::engine::Instant;
-use countersign::stats::Counters;
-use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, Memory, RingSecrets};
+use countersign::stats::{Counters, Memory};
+use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, RingSecrets};
 
 use crate::clients::PATIENCE;
 use crate::excuses::{Check, Excuse, Excuses};
