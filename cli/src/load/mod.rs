@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use countersign_load as library;
 use countersign_load::{Arrival, Disconnect, LoadError, Plan, Report};
@@ -94,8 +95,9 @@ pub(crate) struct Load {
     warmup: Duration,
     /// How clients close connections: with FIN, which keeps the local port in use for a while, or
     /// with RST
-    #[arg(long, value_name = "HOW", default_value = "fin", value_enum)]
-    close: Ending,
+    #[arg(long, value_name = "HOW", default_value = "fin",
+          value_parser = PossibleValuesParser::new(["fin", "rst"]).map(disconnect))]
+    close: Disconnect,
     /// Source addresses of the clients, in turn; for more connections than one address has ports
     #[arg(long, value_name = "IP", value_delimiter = ',')]
     source: Vec<IpAddr>,
@@ -159,20 +161,8 @@ enum Spacing {
     Burst,
 }
 
-impl Spacing {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Poisson => "poisson",
-            Self::Burst => "burst",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Ending {
-    Fin,
-    Rst,
+fn disconnect(name: String) -> Disconnect {
+    if name == "rst" { Disconnect::Rst } else { Disconnect::Fin }
 }
 
 impl Load {
@@ -228,10 +218,7 @@ impl Load {
             connect_rate: self.connect_rate.map(|rate| rate as f64),
             connect_timeout: self.connect_timeout,
             reply_timeout: self.reply_timeout,
-            disconnect: match self.close {
-                Ending::Fin => Disconnect::Fin,
-                Ending::Rst => Disconnect::Rst,
-            },
+            disconnect: self.close,
             sources: self.source.clone(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use countersign_load::{Disconnect, Plan, Report};
 use serde_json::{Value, json};
 
@@ -20,7 +21,8 @@ impl Parameters {
         let seconds = |time: Duration| time.as_secs_f64();
         let some_seconds = |time: Option<Duration>| json!(time.map(seconds));
         let is_burst = load.rate.is_some() && load.arrival == Spacing::Burst;
-        let arrival = load.rate.map(|_| load.arrival.name());
+        let spacing = load.rate.and_then(|_| load.arrival.to_possible_value());
+        let arrival = spacing.map(|value| value.get_name().to_owned());
         let sources: Vec<String> = load.source.iter().map(ToString::to_string).collect();
         let conditions: Vec<&str> = load.fail_if.iter().map(|each| each.text()).collect();
         Self(vec![
