@@ -1,12 +1,10 @@
 //! `countersign keygen`: adds a fresh random key to a ring.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::exit::Failure;
 use super::output::{stderr, stdout};
-use super::ring::{self, KeyOptions};
+use super::ring::{self, KeyFileArg, KeyOptions};
 
 /// Add a fresh random key to the key file
 ///
@@ -20,9 +18,8 @@ pub(crate) struct Keygen {
     id: String,
     #[command(flatten)]
     options: KeyOptions,
-    /// The key file [default: countersign/keys in the user's configuration directory]
-    #[arg(long, value_name = "FILE")]
-    keys: Option<PathBuf>,
+    #[command(flatten)]
+    file: KeyFileArg,
 }
 
 const EXAMPLES: &str = "\
@@ -35,7 +32,7 @@ Examples:
 
 impl Keygen {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let path = self.keys.map_or_else(ring::default_path, Ok)?;
+        let path = self.file.path()?;
         let key = ring::add(&path, &self.id, &self.options)?;
         stdout().line(format_args!("{} {}", key.id(), key.fingerprint()));
         stderr().line(format_args!("added to {}", path.display()));

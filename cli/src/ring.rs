@@ -41,6 +41,20 @@ pub(crate) fn default_path() -> Result<PathBuf, Failure> {
     }
 }
 
+/// The option that names the key file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KeyFileArg {
+    /// The key file [default: countersign/keys in the user's configuration directory]
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+}
+
+impl KeyFileArg {
+    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
+        self.keys.clone().map_or_else(default_path, Ok)
+    }
+}
+
 /// The credential that is a ring: `LoadCredential=keys:/etc/countersign/keys`.
 const CREDENTIAL: &str = "keys";
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::Args;
 use countersign::{Key, Validity};
 
-use super::{KeyFileArg, validity};
+use super::validity;
 use crate::exit::Failure;
 use crate::output::{stderr, stdout};
-use crate::{ring, system, units};
+use crate::ring::{self, KeyFileArg};
+use crate::{system, units};
 
 /// There is a warning about a key that expires within this time.
 const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -6,11 +6,12 @@ use clap::Args;
 use countersign::{Key, KeyRing};
 use serde_json::{Value, json};
 
-use super::{KeyFileArg, validity};
+use super::validity;
 use crate::escape::{self, Escaped};
 use crate::exit::Failure;
 use crate::output::stdout;
-use crate::{ring, system, units};
+use crate::ring::{self, KeyFileArg};
+use crate::{system, units};
 
 /// List the keys of the key file, without their secrets
 ///

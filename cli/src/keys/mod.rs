@@ -4,7 +4,6 @@ mod check;
 mod list;
 mod rotate;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -44,20 +43,6 @@ impl Keys {
             Verb::Check(check) => check.run(),
             Verb::Rotate(rotate) => rotate.run(),
         }
-    }
-}
-
-/// The option that names the key file.
-#[derive(Debug, Args)]
-struct KeyFileArg {
-    /// The key file [default: countersign/keys in the user's configuration directory]
-    #[arg(long, value_name = "FILE")]
-    keys: Option<PathBuf>,
-}
-
-impl KeyFileArg {
-    fn path(self) -> Result<PathBuf, Failure> {
-        self.keys.map_or_else(ring::default_path, Ok)
     }
 }
 

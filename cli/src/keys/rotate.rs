@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::Args;
 use countersign::Key;
 
-use super::{KeyFileArg, validity};
+use super::validity;
 use crate::exit::{Failure, Kind};
 use crate::output::{stderr, stdout};
-use crate::ring::{self, KeyFileEdit, KeyOptions};
+use crate::ring::{self, KeyFileArg, KeyFileEdit, KeyOptions};
 use crate::{system, units};
 
 /// Replace a key with a fresh one, and let the old one expire

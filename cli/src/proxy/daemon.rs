@@ -65,7 +65,7 @@ impl Daemon {
         if let Some(keys) = self.reloader.read() {
             keys.into_iter().for_each(|keys| self.relay.replace_keys(keys));
             // There is no other loop to wait for.
-            let rings = self.tunnel.ring_path().into_iter().collect();
+            let rings = self.tunnel.file.path().into_iter().collect();
             self.reloader.applying(channel().1, rings);
         }
         if let Some(reloads) = self.reloader.ended() {

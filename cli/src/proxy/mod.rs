@@ -13,7 +13,6 @@ mod sockets;
 mod stats;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::builder::BoolishValueParser;
@@ -84,9 +83,8 @@ struct Tunnel {
     #[arg(long, value_name = "NAME", value_delimiter = ',',
           value_parser = super::args::protocol::audience)]
     audience: Vec<String>,
-    /// The key file [default: countersign/keys in the user's configuration directory]
-    #[arg(long, value_name = "FILE")]
-    keys: Option<PathBuf>,
+    #[command(flatten)]
+    file: ring::KeyFileArg,
     /// For the client: id of the key to authenticate with [default: the first key for
     /// countersign/1]
     #[arg(long, value_name = "ID")]
@@ -95,7 +93,7 @@ struct Tunnel {
     #[arg(long, value_name = "BOOL", default_value = "true",
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     close_revoked: bool,
-    // There is no choice. They are known so that who asks for less hears why there is no less.
+    // There is only one value. Another one is refused with the reason.
     #[arg(long, hide = true, value_parser = dialect)]
     dialect: Option<Dialect>,
     #[arg(long, hide = true, value_parser = records)]
@@ -116,15 +114,10 @@ fn records(when: &str) -> Result<Records, &'static str> {
 }
 
 impl Tunnel {
-    /// Where the keys are.
-    fn ring_path(&self) -> Result<PathBuf, Failure> {
-        self.keys.clone().map_or_else(ring::default_path, Ok)
-    }
-
     /// What is spoken with the far end.
     fn protocol(&self, role: Role) -> Result<Protocol, Failure> {
         let Self { audience, key, .. } = self;
-        let path = self.ring_path()?;
+        let path = self.file.path()?;
         let end = match role {
             Role::Client => ring::RingRole::Client,
             Role::Server => ring::RingRole::Server,
