@@ -71,6 +71,9 @@ const RESERVED: &[(&str, &[&str])] = &[
         ],
     ),
     ("toml::", &["cli/src/config"]),
+    // The options stand below the configuration, and that below the verbs.
+    ("crate::config", &["cli/src/serve"]),
+    ("crate::serve::", &[]),
     ("httparse::", &["cli/src/http.rs"]),
     ("sd_notify::", &["cli/src/systemd"]),
     ("listenfd::", &["cli/src/systemd"]),

@@ -19,8 +19,8 @@ use crate::ports::{self, Ipv4Ports};
 use crate::systemd::ListenFds;
 use crate::units;
 
-/// The descriptors of a worker beside the first, apart from its sockets: its poll and the like.
-const OF_WORKER: usize = 4;
+/// The descriptors of a worker other than the first, apart from its sockets: its poll and the like.
+const WORKER_DESCRIPTORS: usize = 4;
 
 /// A listener that can be bound.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl PreparedListener {
         missing: MissingRing,
     ) -> Result<Vec<Self>, Failure> {
         let sockets: usize = listeners.iter().map(|args| args.bind.len()).sum();
-        let beside = (workers - 1) * (OF_WORKER + sockets);
+        let beside = (workers - 1) * (WORKER_DESCRIPTORS + sockets);
         let limits = limits::limits(&listeners, beside)?;
         let (mut prepared, mut failures) = (Vec::new(), Vec::new());
         for (args, limits) in listeners.into_iter().zip(limits) {
@@ -80,11 +80,11 @@ impl PreparedListener {
                 }
                 _ => Ok(()),
             });
-            resolved.err().map(|error| self.cannot_listen(address, &BindError::Lookup(error)))
+            resolved.err().map(|error| self.cannot_bind(address, &BindError::Lookup(error)))
         })
     }
 
-    fn cannot_listen(&self, address: &str, error: &BindError) -> Failure {
+    fn cannot_bind(&self, address: &str, error: &BindError) -> Failure {
         let failure = ports::cannot_bind(address, error, ports::ANY);
         self.args.of_bind().into_iter().fold(failure, Failure::at)
     }
@@ -103,18 +103,18 @@ impl PreparedListener {
         ports: &Ipv4Ports,
     ) -> Result<ListenerConfig, Failure> {
         if !passed.is_empty() {
-            return Ok(self.by(workers, passed));
+            return Ok(self.with_sockets(workers, passed));
         }
         if workers > 1 {
             self.probe(ports)?;
         }
         self.args.bind.iter().try_fold(self.listener(workers), |listener, address| {
-            ports.bind(listener, address).map_err(|error| self.cannot_listen(address, &error))
+            ports.bind(listener, address).map_err(|error| self.cannot_bind(address, &error))
         })
     }
 
-    /// A worker's, by sockets that listen already.
-    fn by(&self, workers: usize, sockets: Vec<OwnedFd>) -> ListenerConfig {
+    /// A worker's listener, on sockets that listen already.
+    fn with_sockets(&self, workers: usize, sockets: Vec<OwnedFd>) -> ListenerConfig {
         sockets.into_iter().fold(self.listener(workers), ListenerConfig::with_socket)
     }
 
@@ -124,13 +124,13 @@ impl PreparedListener {
         let is_port = |address: &&String| !address.starts_with("unix:");
         for address in self.args.bind.iter().filter(is_port) {
             let probe = ports.bind(ListenerConfig::new(Protocol::open()), address);
-            probe.map_err(|error| self.cannot_listen(address, &error))?;
+            probe.map_err(|error| self.cannot_bind(address, &error))?;
         }
         Ok(())
     }
 
-    /// Another worker's, where the first has these addresses, by these sockets.
-    fn beside(
+    /// The listener of a worker other than the first, which has these addresses and sockets.
+    fn of_other_worker(
         &self,
         workers: usize,
         addresses: &[Address],
@@ -141,7 +141,7 @@ impl PreparedListener {
         both.try_fold(self.listener(workers), |listener, (address, socket)| match address {
             Address::Ip(_) => {
                 let bound = ports.bind(listener, address);
-                bound.map_err(|error| self.cannot_listen(&address.to_string(), &error))
+                bound.map_err(|error| self.cannot_bind(&address.to_string(), &error))
             }
             // Only one socket can be at a path.
             _ => Ok(listener.with_socket(socket)),
@@ -197,8 +197,8 @@ pub(super) fn servers(
         let all = listeners.iter().zip(first.listeners()).zip(sockets).zip(&was_passed);
         let beside = all
             .map(|(((prepared, listener), sockets), was_passed)| match was_passed {
-                true => Ok(prepared.by(workers, sockets)),
-                false => prepared.beside(workers, listener.addresses(), sockets, ports),
+                true => Ok(prepared.with_sockets(workers, sockets)),
+                false => prepared.of_other_worker(workers, listener.addresses(), sockets, ports),
             })
             .collect::<Result<Vec<_>, _>>()?;
         servers.push(Server::new(beside, service())?);

@@ -56,7 +56,7 @@ impl ListenFds {
         let shares = names.iter().map(&mut own).collect();
         match self.0.first() {
             None => Ok(shares),
-            Some((name, _)) => Err(nobodys(name, names)),
+            Some((name, _)) => Err(not_taken(name, names)),
         }
     }
 
@@ -109,7 +109,7 @@ fn no_listener(index: usize, name: &str) -> Failure {
     Failure::new(Kind::Configuration, text)
 }
 
-fn nobodys(name: &str, names: &[Option<&str>]) -> Failure {
+fn not_taken(name: &str, names: &[Option<&str>]) -> Failure {
     let names: Vec<&str> = names.iter().copied().flatten().collect();
     let text = format!(
         "a socket named {name} was passed, but no listener has that name; in the socket unit, set \
