@@ -1,6 +1,7 @@
 //! What has a turn beside the relay: signals, reloads and the service manager.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Instant, SystemTime};
 
@@ -10,7 +11,7 @@ use log::info;
 
 use super::Tunnel;
 use super::relay::Relay;
-use super::stats::RelayPublisher;
+use crate::admin::{Aggregate, StatsPublisher};
 use crate::reload::Reloader;
 use crate::signals::{SignalSet, Signals};
 use crate::system;
@@ -25,7 +26,8 @@ pub(super) struct Daemon {
     reloader: Reloader<Option<KeyRing>>,
     manager: SdNotify,
     /// None without an admin listener.
-    publisher: Option<RelayPublisher>,
+    publisher: Option<StatsPublisher>,
+    aggregate: Arc<Aggregate>,
     began: Instant,
     is_stopping: bool,
 }
@@ -36,11 +38,20 @@ impl Daemon {
         relay: Relay,
         signals: Signals,
         tunnel: Tunnel,
-        publisher: Option<RelayPublisher>,
+        (publisher, aggregate): (Option<StatsPublisher>, Arc<Aggregate>),
         (started, began): (SystemTime, Instant),
     ) -> Self {
-        let (reloader, manager) = (Reloader::new(started), SdNotify::ready());
-        Self { relay, signals, tunnel, reloader, manager, publisher, began, is_stopping: false }
+        Self {
+            relay,
+            signals,
+            tunnel,
+            reloader: Reloader::new(started),
+            manager: SdNotify::ready(),
+            publisher,
+            aggregate,
+            began,
+            is_stopping: false,
+        }
     }
 
     /// Carries until a signal drains it; the next one stops it at once.
@@ -50,7 +61,7 @@ impl Daemon {
             self.handle_signals();
             self.reload();
             if let Some(publisher) = &self.publisher {
-                publisher.turn(&self.relay);
+                publisher.publish(false, || self.relay.stats());
             }
             let stopping = "stopping: open connections continue to their end";
             self.manager.turn(self.is_stopping, stopping, || true);
@@ -70,7 +81,7 @@ impl Daemon {
         }
         if let Some(reloads) = self.reloader.ended() {
             self.manager.reloaded(reloads);
-            self.publisher.iter().for_each(|publisher| publisher.reloaded(reloads));
+            self.aggregate.set_reloads(reloads.clone());
         }
         if self.reloader.is_due() {
             self.manager.reloading();
@@ -88,7 +99,7 @@ impl Daemon {
                 self.relay.stop();
             } else {
                 self.relay.drain();
-                self.publisher.iter().for_each(RelayPublisher::drain);
+                self.aggregate.drain();
             }
         }
         if reload {

@@ -88,8 +88,7 @@ impl EventLog {
             (CloseCause::NoKey(reason), _) => (&mut self.refused, reason.to_string()),
             (CloseCause::Truncated | CloseCause::Secure(_), Role::Client) if !is_open => {
                 let text = "refused: the far end closed the connection during the handshake; does \
-                            it speak \
-                            countersign/1?";
+                            it speak countersign/1?";
                 (&mut self.refused, text.to_owned())
             }
             (CloseCause::Truncated, _) if is_open => {
@@ -170,18 +169,11 @@ impl CloseCause {
 impl fmt::Display for CloseCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Finished => f.write_str("finished"),
-            Self::Truncated => f.write_str("cut"),
             Self::Plain(error) => write!(f, "the plain connection failed: {}", plain(error)),
             Self::Secure(error) => {
                 write!(f, "the countersign/1 connection failed: {}", plain(error))
             }
-            Self::Refused(refusal) => f.write_str(refusal.name()),
-            Self::Unreachable(error) | Self::Unavailable(error) => f.write_str(&plain(error)),
-            Self::NoKey(error) => error.fmt(f),
-            Self::Idle => f.write_str("idle-timeout"),
-            Self::Revoked => f.write_str("revoked"),
-            Self::Stopped => f.write_str("stopped"),
+            other => other.reason().fmt(f),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The addresses of the target: resolved for each connection, on a thread of its own.
 //!
-//! The system's resolver blocks for as long as it needs, so it runs on a thread of its own, which
-//! begins with the first lookup. Connections that come while it works share its answer.
+//! The system's resolver blocks for as long as it needs, so each lookup has a thread of its own.
+//! Connections that come while it works share its answer.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::thread;
 
 use countersign::{Address, ToAddresses as _};
@@ -22,17 +22,8 @@ pub(super) struct Lookup {
     is_fixed: bool,
     /// Wakes the loop when there is an answer; none until there is a loop.
     waker: Option<Arc<Waker>>,
-    /// None until the first lookup.
-    resolver: Option<Resolver>,
-}
-
-/// The thread that looks up.
-#[derive(Debug)]
-struct Resolver {
-    asks: SyncSender<()>,
-    answers: Receiver<io::Result<Vec<Address>>>,
-    /// An answer is awaited.
-    is_asked: bool,
+    /// Where the answer arrives, while a lookup goes on.
+    pending: Option<Receiver<io::Result<Vec<Address>>>>,
 }
 
 /// What a lookup has come to.
@@ -61,7 +52,7 @@ impl Lookup {
             known: known.into(),
             is_fixed: target.parse::<SocketAddr>().is_ok(),
             waker: None,
-            resolver: None,
+            pending: None,
         })
     }
 
@@ -73,25 +64,29 @@ impl Lookup {
     /// The addresses, if they are known at once. Otherwise a lookup has begun, whose
     /// [answer](Self::answer) there will be when the loop is woken.
     pub(super) fn begin(&mut self) -> Option<Arc<[Address]>> {
-        if !self.is_fixed {
-            let resolver = match &mut self.resolver {
-                Some(resolver) => Some(resolver),
-                // Without a thread, what is known has to do.
-                none => Resolver::begin(&self.target, self.waker.as_ref())
-                    .ok()
-                    .map(|new| none.insert(new)),
-            };
-            if resolver.is_some_and(Resolver::ask) {
-                return None;
-            }
+        if !self.is_fixed && self.pending.is_none() {
+            // Without a thread, what is known has to do.
+            self.pending = self.start().ok();
         }
-        Some(Arc::clone(&self.known))
+        self.pending.is_none().then(|| Arc::clone(&self.known))
+    }
+
+    fn start(&self) -> io::Result<Receiver<io::Result<Vec<Address>>>> {
+        // With room for the answer, the thread never waits for the loop.
+        let (answer, answers) = sync_channel(1);
+        let (target, waker) = (self.target.clone(), self.waker.clone());
+        thread::Builder::new().name("lookup".to_owned()).spawn(move || {
+            // The loop may have ended, which then needs no answer.
+            let _ = answer.send(target.to_addresses());
+            // A loop that can't be woken looks when it next wakes.
+            let _ = waker.map(|waker| waker.wake());
+        })?;
+        Ok(answers)
     }
 
     /// The answer that is awaited, if it is there.
     pub(super) fn answer(&mut self) -> Option<Answer> {
-        let resolver = self.resolver.as_mut().filter(|resolver| resolver.is_asked)?;
-        let failure = match resolver.answers.try_recv() {
+        let failure = match self.pending.as_ref()?.try_recv() {
             Ok(Ok(found)) => {
                 self.known = found.into();
                 None
@@ -103,32 +98,7 @@ impl Lookup {
                 ended",
             )),
         };
-        resolver.is_asked = false;
+        self.pending = None;
         Some(Answer { addresses: Arc::clone(&self.known), failure })
-    }
-}
-
-impl Resolver {
-    fn begin(target: &str, waker: Option<&Arc<Waker>>) -> io::Result<Self> {
-        // As many as there are questions at one time, so that neither end ever waits for room.
-        let ((asks, asked), (answer, answers)) = (sync_channel(1), sync_channel(1));
-        let (target, waker) = (target.to_owned(), waker.cloned());
-        thread::Builder::new().name("lookup".to_owned()).spawn(move || {
-            for () in asked {
-                let found = target.to_addresses();
-                if answer.send(found).is_err() {
-                    return;
-                }
-                // A loop that can't be woken looks when it next wakes.
-                let _ = waker.as_ref().map(|waker| waker.wake());
-            }
-        })?;
-        Ok(Self { asks, answers, is_asked: false })
-    }
-
-    /// Asks, unless an answer is awaited already. Says whether there will be one.
-    fn ask(&mut self) -> bool {
-        self.is_asked = self.is_asked || self.asks.try_send(()).is_ok();
-        self.is_asked
     }
 }

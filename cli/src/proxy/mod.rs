@@ -20,7 +20,7 @@ use clap::{ArgAction, Args};
 use countersign::{Dialect, Protocol};
 use log::{info, warn};
 
-use super::admin::{Admin, Aggregate};
+use super::admin::{Admin, Aggregate, StatsPublisher};
 use super::args::admin::AdminArgs;
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
@@ -33,7 +33,6 @@ use limits::RelayLimits;
 use lookup::Lookup;
 use relay::{Relay, Route};
 use shared::Role;
-use stats::RelayPublisher;
 
 /// Tunnel the connections of other programs through countersign/1
 ///
@@ -147,8 +146,6 @@ impl Proxy {
         let listeners = sockets::listen(&self.listen, &ports);
         let listeners =
             listeners.map_err(|error| ports::cannot_bind(&self.listen, &error, "HOST:PORT"))?;
-        let addresses = listeners.iter().map(|listener| Ok(listener.local_addr()?.to_string()));
-        let addresses = addresses.collect::<io::Result<Vec<_>>>()?;
         // Before anybody hears that it listens: who hears of it may also stop it.
         let (signals, woken) = signals.watch()?;
         let closes_revoked = self.tunnel.close_revoked;
@@ -158,14 +155,14 @@ impl Proxy {
         let started = system::wall();
         let aggregate = Arc::new(Aggregate::new(loops, labels, (started, began)));
         let admin = self.admin.listen(Arc::clone(&aggregate), Vec::new(), &ports)?;
-        let from = addresses.join(", ");
+        let from = relay.addresses.join(", ");
         match self.role {
             Role::Client => info!("from plain {from} to countersign/1 at {}", self.target),
             Role::Server => info!("from countersign/1 at {from} to plain {}", self.target),
         }
         let memory = units::shown(relay.memory_max());
         info!("at most {memory} of memory for connections, whatever peers do");
-        for address in &addresses {
+        for address in &relay.addresses {
             announce(format_args!("listening on {address}"));
         }
         for address in admin.as_ref().map(Admin::addresses).unwrap_or_default() {
@@ -173,11 +170,12 @@ impl Proxy {
         }
         let publisher = admin.as_ref().map(|admin| {
             aggregate.set_admin_memory(admin.memory_max());
-            RelayPublisher::begin(aggregate, addresses, &relay)
+            StatsPublisher::begin(&aggregate, 0, relay.stats())
         });
         // They go on until the last connection is closed.
         let _pages = admin.map(Admin::begin).transpose()?;
-        Ok(Daemon::begin(relay, signals, self.tunnel, publisher, (started, began)).run()?)
+        let (stats, start) = ((publisher, aggregate), (started, began));
+        Ok(Daemon::begin(relay, signals, self.tunnel, stats, start).run()?)
     }
 
     /// Where it listens, and what is spoken there.

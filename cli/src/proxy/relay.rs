@@ -45,6 +45,8 @@ pub(super) struct Relay {
     poll: Poll,
     events: Events,
     pub(super) shared: Shared,
+    /// Where it listens.
+    pub(super) addresses: Vec<String>,
     /// Empty once no connection is accepted any more.
     pub(super) listeners: Vec<RelayListener>,
     pub(super) acceptor: Acceptor<()>,
@@ -87,7 +89,9 @@ impl Relay {
         let Route { role, mut listeners, mut lookup, closes_revoked } = route;
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
+        let mut addresses = Vec::new();
         for (number, listener) in (LISTENERS..).zip(&mut listeners) {
+            addresses.push(listener.local_addr()?.to_string());
             registry.register(listener, mio::Token(number), Interest::READABLE)?;
         }
         woken.set_nonblocking(true)?;
@@ -99,6 +103,7 @@ impl Relay {
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
+            addresses,
             acceptor: Acceptor::new(listeners.iter().map(|_| ())),
             listeners: listeners.into_iter().map(RelayListener::new).collect(),
             pairs: TokenSlab::with_capacity(0),

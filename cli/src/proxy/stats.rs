@@ -9,39 +9,7 @@ use super::pair::{Pair, PairState};
 use super::pump::BUFFERS_MAX;
 use super::relay::Relay;
 use super::shared::{Role, Shared};
-use crate::admin::{Aggregate, Labels, StatsPublisher};
-use crate::reload::Reloads;
-
-/// Publishes the stats of the proxy.
-pub(super) struct RelayPublisher {
-    aggregate: Arc<Aggregate>,
-    publisher: StatsPublisher,
-    /// Where the proxy listens.
-    addresses: Vec<String>,
-}
-
-impl RelayPublisher {
-    /// Publishes the first stats of a proxy, which serves from now on.
-    pub(super) fn begin(aggregate: Arc<Aggregate>, addresses: Vec<String>, relay: &Relay) -> Self {
-        let publisher = StatsPublisher::begin(&aggregate, 0, relay.stats(&addresses));
-        Self { aggregate, publisher, addresses }
-    }
-
-    /// Publishes the stats if somebody asks for them.
-    pub(super) fn turn(&self, relay: &Relay) {
-        self.publisher.publish(false, || relay.stats(&self.addresses));
-    }
-
-    /// The proxy has been reloaded, or has failed to be.
-    pub(super) fn reloaded(&self, reloads: &Reloads) {
-        self.aggregate.set_reloads(reloads.clone());
-    }
-
-    /// From now on new connections are rejected.
-    pub(super) fn drain(&self) {
-        self.aggregate.drain();
-    }
-}
+use crate::admin::Labels;
 
 impl Role {
     /// How the pages label a proxy in this role.
@@ -56,9 +24,9 @@ impl Role {
 
 impl Relay {
     /// What it has done and what it does now. It looks at every connection.
-    fn stats(&self, addresses: &[String]) -> Stats {
+    pub(super) fn stats(&self) -> Stats {
         let Shared { protocol, counters, admission, now, .. } = &self.shared;
-        let info = Arc::new(ListenerInfo::new("proxy", addresses.to_vec(), protocol.keys()));
+        let info = Arc::new(ListenerInfo::new("proxy", self.addresses.clone(), protocol.keys()));
         let mut listener = ListenerStats::new(info);
         listener.counters = counters.clone();
         let Connections { delayed, handshake, open, closing, .. } = &mut listener.connections;
