@@ -6,8 +6,7 @@ use crate::contract::peer::PeerAddress;
 /// The access lists of a listener: which addresses may connect. Other connections are closed before
 /// a byte is sent.
 ///
-/// They keep noise away and prove nothing: clients still have to hold a key. Later versions may
-/// have more lists, so end a list of fields with `..Access::default()`, unless you set all.
+/// They keep noise away and prove nothing: clients still have to hold a key.
 ///
 /// ```
 /// use countersign::{Access, PeerAddress};

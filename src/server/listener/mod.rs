@@ -59,7 +59,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A listener without connections.
+    /// A listener for an [`Engine`](crate::engine::Engine), without connections. A
+    /// [`Server`](crate::Server) makes its own of each [`ListenerConfig`](crate::ListenerConfig).
     #[must_use]
     pub fn new(protocol: impl Into<Protocol>, limits: Limits) -> Self {
         let (protocol, limits) = (protocol.into(), limits.coherent());
@@ -83,7 +84,7 @@ impl Listener {
         }
     }
 
-    /// The same under a name, for logs and metrics.
+    /// Sets the name, for logs and metrics.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -112,21 +113,21 @@ impl Listener {
         self
     }
 
-    /// The same with this many sockets, if they have no addresses. The default is one.
+    /// Sets how many sockets listen for it. The default is one.
     #[must_use]
     pub fn with_sockets(mut self, count: usize) -> Self {
         self.sockets = count;
         self
     }
 
-    /// The same for those alone who may connect.
+    /// Sets the access lists: which addresses may connect. By default all may.
     #[must_use]
     pub fn with_access(mut self, access: Access) -> Self {
         self.access = access;
         self
     }
 
-    /// The same for connections through these load balancers. See
+    /// Sets the load balancers that all connections must come through: see
     /// [`ListenerConfig::with_proxies`](crate::ListenerConfig::with_proxies).
     #[must_use]
     pub fn with_proxies(mut self, from: Networks) -> Self {
