@@ -1,10 +1,11 @@
 //! The pages of the admin listener, by path.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use countersign::{CloseReason, Peer, Reply, Service};
 
-use super::aggregate::Aggregate;
+use super::aggregate::{Aggregate, Snapshot};
 use super::connections::AdminConnections;
 use super::metrics;
 use super::process::Process;
@@ -32,22 +33,15 @@ pub(super) struct Routes {
     /// Only requests that name an IP address or localhost are answered.
     checks_host: bool,
     pub(super) connections: AdminConnections,
-    /// The long pages, as they were last made.
-    metrics: Option<CachedPage>,
-    status: Option<CachedPage>,
-}
-
-/// A page, and how often the workers had been asked when it was made.
-#[derive(Debug)]
-struct CachedPage {
-    generation: u64,
-    page: Arc<Response>,
+    /// The long pages by their paths: as they were last made, and how often the workers had been
+    /// asked by then.
+    cached: BTreeMap<&'static str, (u64, Arc<Response>)>,
 }
 
 impl Routes {
     pub(super) fn new(aggregate: Arc<Aggregate>, checks_host: bool) -> Self {
         let connections = AdminConnections::default();
-        Self { aggregate, checks_host, connections, metrics: None, status: None }
+        Self { aggregate, checks_host, connections, cached: BTreeMap::new() }
     }
 
     fn response(&mut self, request: &Request) -> Arc<Response> {
@@ -60,29 +54,22 @@ impl Routes {
             "/" => Response::text(200, PAGES).into(),
             "/healthz" => health_page(aggregate.health(), "ok").into(),
             "/readyz" => health_page(aggregate.readiness(), "ready").into(),
-            "/metrics" => {
-                CachedPage::page(&mut self.metrics, aggregate.refresh(), || metrics_page(aggregate))
-            }
-            "/status" => {
-                CachedPage::page(&mut self.status, aggregate.refresh(), || status_page(aggregate))
-            }
+            "/metrics" => self.long_page("/metrics", metrics_page),
+            "/status" => self.long_page("/status", status_page),
             _ => Response::text(404, format!("no such page; the pages are:\n{PAGES}")).into(),
         }
     }
-}
 
-impl CachedPage {
-    /// The page of this generation, which is made if it isn't there.
-    fn page(
-        cached: &mut Option<Self>,
-        generation: u64,
-        make: impl FnOnce() -> Response,
-    ) -> Arc<Response> {
-        if let Some(cached) = cached.as_ref().filter(|cached| cached.generation == generation) {
-            return Arc::clone(&cached.page);
+    /// A page that is made once each time that the workers are asked.
+    fn long_page(&mut self, path: &'static str, make: fn(&Snapshot) -> Response) -> Arc<Response> {
+        let generation = self.aggregate.refresh();
+        if let Some((made, page)) = self.cached.get(path)
+            && *made == generation
+        {
+            return Arc::clone(page);
         }
-        let page = Arc::new(bounded(make()));
-        *cached = Some(Self { generation, page: Arc::clone(&page) });
+        let page = Arc::new(bounded(make(&self.aggregate.snapshot(system::monotonic()))));
+        self.cached.insert(path, (generation, Arc::clone(&page)));
         page
     }
 }
@@ -108,15 +95,13 @@ fn health_page(response: Result<(), String>, yes: &str) -> Response {
     }
 }
 
-fn metrics_page(aggregate: &Aggregate) -> Response {
-    let snapshot = aggregate.snapshot(system::monotonic());
-    let body = metrics::page(&snapshot, &Process::now());
+fn metrics_page(snapshot: &Snapshot) -> Response {
+    let body = metrics::page(snapshot, &Process::now());
     Response { status: 200, kind: metrics::KIND, body }
 }
 
-fn status_page(aggregate: &Aggregate) -> Response {
-    let snapshot = aggregate.snapshot(system::monotonic());
-    let report = Report::of(&snapshot, Process::now(), system::unix_time());
+fn status_page(snapshot: &Snapshot) -> Response {
+    let report = Report::of(snapshot, Process::now(), system::unix_time());
     match serde_json::to_string_pretty(&report) {
         Ok(text) => {
             let body = escape::inside_json(&text) + "\n";
@@ -202,8 +187,7 @@ mod tests {
             let first = requested(&mut pages, path, "localhost");
             StatsPublisher::begin(&aggregate, 0, Stats::default());
             assert!(Arc::ptr_eq(&first, &requested(&mut pages, path, "localhost")), "{path}");
-            let cached = if path == "/status" { &mut pages.status } else { &mut pages.metrics };
-            cached.as_mut().unwrap().generation -= 1;
+            pages.cached.get_mut(path).unwrap().0 -= 1;
             assert_ne!(first.body, requested(&mut pages, path, "localhost").body, "{path}");
             StatsPublisher::begin(&aggregate, 0, stats());
         }
