@@ -1,6 +1,6 @@
 //! The page `/metrics`, in the text format of Prometheus.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
 use countersign::stats::{ListenerStats, LoopTimes};
@@ -13,70 +13,30 @@ use crate::version::{COMMIT, VERSION};
 /// The format's name: version 0.0.4, which is always UTF-8.
 pub(super) const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A metric of each listener: its name, its help, and where its value is.
-type PerListener = (&'static str, &'static str, fn(&ListenerStats) -> u64);
-
-const PER_LISTENER: [PerListener; 12] = [
-    ("connections_accepted_total", "Accepted connections.", |l| l.counters.accepted),
-    (
-        "connections_authenticated_total",
-        "Connections whose peer proved that it holds a key, or needed none.",
-        |l| l.counters.authenticated,
-    ),
-    (
-        "connections_delayed_total",
-        "Connections that were delayed because of failed proofs from their network.",
-        |l| l.counters.delayed,
-    ),
-    ("messages_total", "Messages passed to the service.", |l| l.counters.messages),
-    ("received_bytes_total", "Bytes read.", |l| l.counters.bytes_in),
-    ("sent_bytes_total", "Bytes written.", |l| l.counters.bytes_out),
-    (
-        "accept_pauses_total",
-        "Times that accepting paused for lack of descriptors or memory.",
-        |l| l.counters.accept_pauses,
-    ),
-    (
-        "accept_failures_total",
-        "Accepts that failed for a reason that concerns only one connection.",
-        |l| l.counters.accept_failures,
-    ),
-    ("connections_max", "The limit on connections.", |l| l.connections_max as u64),
-    ("memory_buffered_bytes", "Bytes buffered for unfinished messages and unsent replies.", |l| {
-        l.buffered as u64
-    }),
-    ("memory_buffered_max_bytes", "The limit on buffered bytes.", |l| l.buffered_max as u64),
-    ("throttled_networks", "Networks whose new connections are delayed or rejected.", |l| {
-        l.throttled as u64
-    }),
-];
-
 /// The page as it stands now.
 pub(super) fn page(snapshot: &Snapshot, process: &Process) -> Vec<u8> {
     let mut page = Page::default();
     page.program(snapshot);
     page.listeners(&snapshot.stats.listeners);
+    page.ends(&snapshot.stats.listeners);
     page.keys(&snapshot.stats.listeners);
     page.loop_times(&snapshot.stats.loop_times);
     page.process(process, snapshot.started);
-    page.text.into_bytes()
+    page.0.into_bytes()
 }
 
 /// The lines of the page so far.
 #[derive(Default)]
-struct Page {
-    text: String,
-    /// The metric that is being written.
-    name: String,
-    /// Its first lines, which are written with its first sample: a metric needs one.
-    header: String,
-}
+struct Page(String);
+
+/// The name of a label, and its value.
+type Label<'a> = (&'static str, &'a str);
 
 impl Page {
     fn program(&mut self, snapshot: &Snapshot) {
         let (stats, reloads) = (&snapshot.stats, &snapshot.reloads);
-        self.metric("build_info", "The build of the program; always 1.");
-        self.sample(&[("version", VERSION), ("commit", COMMIT)], 1);
+        let build = [("version", VERSION), ("commit", COMMIT)];
+        self.metric("build_info", "The build of the program; always 1.", [(build, 1)]);
         self.single("workers", "Worker threads.", snapshot.workers);
         let draining = u8::from(stats.is_draining);
         self.single("draining", "1 while the program is stopping, else 0.", draining);
@@ -85,9 +45,9 @@ impl Page {
             "The worst-case memory that follows from the limits.",
             stats.memory_max.total,
         );
-        self.metric("config_reloads_total", "Configuration reloads.");
-        self.sample(&[("result", "success")], reloads.succeeded);
-        self.sample(&[("result", "failure")], reloads.failed);
+        let results = [("success", reloads.succeeded), ("failure", reloads.failed)];
+        let results = results.map(|(result, count)| ([("result", result)], count));
+        self.metric("config_reloads_total", "Configuration reloads.", results);
         self.single(
             "config_last_reload_successful",
             "1 if the last reload succeeded or there was none, else 0.",
@@ -101,75 +61,85 @@ impl Page {
     }
 
     fn listeners(&mut self, listeners: &[ListenerStats]) {
-        for (name, help, value) in PER_LISTENER {
-            self.metric(name, help);
-            listeners.iter().for_each(|each| self.sample(&[of(each)], value(each)));
-        }
-        for (name, help, is_refusal) in [
-            (
-                "refused_total",
-                "Connections that ended because the peer did something that it must not do.",
-                true,
-            ),
-            ("closed_total", "Connections that ended for any other reason.", false),
-        ] {
-            self.metric(name, help);
-            for each in listeners {
+        let mut each = |name: &str, help: &str, value: fn(&ListenerStats) -> u64| {
+            self.metric(name, help, listeners.iter().map(|each| ([of(each)], value(each))));
+        };
+        each("connections_accepted_total", "Accepted connections.", |l| l.counters.accepted);
+        let help = "Connections whose peer proved that it holds a key, or needed none.";
+        each("connections_authenticated_total", help, |l| l.counters.authenticated);
+        let help = "Connections that were delayed because of failed proofs from their network.";
+        each("connections_delayed_total", help, |l| l.counters.delayed);
+        each("messages_total", "Messages passed to the service.", |l| l.counters.messages);
+        each("received_bytes_total", "Bytes read.", |l| l.counters.bytes_in);
+        each("sent_bytes_total", "Bytes written.", |l| l.counters.bytes_out);
+        let help = "Times that accepting paused for lack of descriptors or memory.";
+        each("accept_pauses_total", help, |l| l.counters.accept_pauses);
+        let help = "Accepts that failed for a reason that concerns only one connection.";
+        each("accept_failures_total", help, |l| l.counters.accept_failures);
+        each("connections_max", "The limit on connections.", |l| l.connections_max as u64);
+        let help = "Bytes buffered for unfinished messages and unsent replies.";
+        each("memory_buffered_bytes", help, |l| l.buffered as u64);
+        let help = "The limit on buffered bytes.";
+        each("memory_buffered_max_bytes", help, |l| l.buffered_max as u64);
+        let help = "Networks whose new connections are delayed or rejected.";
+        each("throttled_networks", help, |l| l.throttled as u64);
+    }
+
+    fn ends(&mut self, listeners: &[ListenerStats]) {
+        let mut ended = |name: &str, help: &str, is_refusal| {
+            let samples = listeners.iter().flat_map(|each| {
                 let reasons = each.counters.closed_by_reason();
-                for (why, count) in reasons.filter(|(why, _)| why.is_refusal() == is_refusal) {
-                    self.sample(&[of(each), ("reason", why.name())], count);
-                }
-            }
-        }
-        self.metric("connections", "Current connections.");
-        for each in listeners {
-            let of_state = each.connections;
-            self.sample(&[of(each), ("state", "delayed")], of_state.delayed);
-            self.sample(&[of(each), ("state", "handshake")], of_state.handshake);
-            self.sample(&[of(each), ("state", "open")], of_state.open);
-            self.sample(&[of(each), ("state", "closing")], of_state.closing);
-        }
+                let reasons = reasons.filter(|(why, _)| why.is_refusal() == is_refusal);
+                reasons.map(|(why, count)| ([of(each), ("reason", why.name())], count))
+            });
+            self.metric(name, help, samples);
+        };
+        let help = "Connections that ended because the peer did something that it must not do.";
+        ended("refused_total", help, true);
+        ended("closed_total", "Connections that ended for any other reason.", false);
+        let states = listeners.iter().flat_map(|each| {
+            let it = each.connections;
+            let states = [
+                ("delayed", it.delayed),
+                ("handshake", it.handshake),
+                ("open", it.open),
+                ("closing", it.closing),
+            ];
+            states.map(|(state, count)| ([of(each), ("state", state)], count))
+        });
+        self.metric("connections", "Current connections.", states);
     }
 
     fn keys(&mut self, listeners: &[ListenerStats]) {
-        let keys = || {
-            let of_one = |each| ListenerStats::by_key(each).map(move |key| (of(each), key));
-            listeners.iter().flat_map(of_one)
+        let of_one = |listener| {
+            let keys = ListenerStats::by_key(listener);
+            keys.map(move |(key, counters)| ([of(listener), ("key", &*key.id)], key, counters))
         };
-        self.metric("key_expiry_timestamp_seconds", "When a key expires, in seconds since 1970.");
-        for (listener, (key, _)) in keys() {
-            if let Some(end) = key.not_after {
-                self.sample(&[listener, ("key", &key.id)], end.as_secs_f64());
-            }
-        }
-        self.metric("key_connections", "Open connections by the peer's key.");
-        for (listener, (key, counters)) in keys() {
-            self.sample(&[listener, ("key", &key.id)], counters.open);
-        }
-        self.metric(
-            "key_connections_authenticated_total",
-            "Connections whose peer proved that it holds this key.",
-        );
-        for (listener, (key, counters)) in keys() {
-            self.sample(&[listener, ("key", &key.id)], counters.authenticated);
-        }
+        let keys: Vec<_> = listeners.iter().flat_map(of_one).collect();
+        let ends = keys
+            .iter()
+            .filter_map(|(labels, key, _)| key.not_after.map(|end| (*labels, end.as_secs_f64())));
+        let help = "When a key expires, in seconds since 1970.";
+        self.metric("key_expiry_timestamp_seconds", help, ends);
+        let open = keys.iter().map(|(labels, _, counters)| (*labels, counters.open));
+        self.metric("key_connections", "Open connections by the peer's key.", open);
+        let all = keys.iter().map(|(labels, _, counters)| (*labels, counters.authenticated));
+        let help = "Connections whose peer proved that it holds this key.";
+        self.metric("key_connections_authenticated_total", help, all);
     }
 
     fn loop_times(&mut self, times: &LoopTimes) {
         let name = "countersign_turn_duration_seconds";
-        let help = "Duration of the loops' turns, without sleeping.";
-        self.begin(name, help, "histogram");
-        self.name = format!("{name}_bucket");
+        self.begin(name, "Duration of the loops' turns, without sleeping.", "histogram");
         let mut seen = 0;
         for (bound, count) in times.buckets() {
             seen += count;
             let bound = bound.map(|bound| bound.as_secs_f64().to_string());
-            self.sample(&[("le", bound.as_deref().unwrap_or("+Inf"))], seen);
+            let bound = bound.as_deref().unwrap_or("+Inf");
+            self.sample(&format!("{name}_bucket"), &[("le", bound)], seen);
         }
-        self.name = format!("{name}_sum");
-        self.sample(&[], times.sum().as_secs_f64());
-        self.name = format!("{name}_count");
-        self.sample(&[], seen);
+        self.sample(&format!("{name}_sum"), &[], times.sum().as_secs_f64());
+        self.sample(&format!("{name}_count"), &[], seen);
     }
 
     /// Under the names that Prometheus' own libraries give these.
@@ -184,51 +154,63 @@ impl Page {
             ("max_fds", "Limit on open file descriptors.", whole(process.max_descriptors)),
             ("threads", "Threads.", whole(process.threads)),
         ] {
-            self.begin(&format!("process_{name}"), help, kind(name));
-            if let Some(value) = value {
-                self.sample(&[], value);
-            }
+            self.family(&format!("process_{name}"), help, value.map(|value| ([], value)));
         }
     }
 
-    fn single(&mut self, name: &str, help: &str, value: impl ToString) {
-        self.metric(name, help);
-        self.sample(&[], value);
+    fn single(&mut self, name: &str, help: &str, value: impl Display) {
+        self.metric(name, help, [([], value)]);
     }
 
-    /// Begins a counter or a gauge of the program.
-    fn metric(&mut self, name: &str, help: &str) {
-        self.begin(&format!("countersign_{name}"), help, kind(name));
+    /// Adds a counter or a gauge of the program.
+    fn metric<'a, const N: usize, V: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = ([Label<'a>; N], V)>,
+    ) {
+        self.family(&format!("countersign_{name}"), help, samples);
+    }
+
+    /// Adds a counter or a gauge with its samples. Without a sample, it is left out.
+    fn family<'a, const N: usize, V: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = ([Label<'a>; N], V)>,
+    ) {
+        // The names of counters, and no others, end in `_total`.
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        for (place, (labels, value)) in samples.into_iter().enumerate() {
+            if place == 0 {
+                self.begin(name, help, kind);
+            }
+            self.sample(name, &labels, value);
+        }
     }
 
     fn begin(&mut self, name: &str, help: &str, kind: &str) {
-        name.clone_into(&mut self.name);
-        self.header = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        // Writing to a string succeeds.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    /// One line of the metric that was begun last.
-    fn sample(&mut self, labels: &[(&str, &str)], value: impl ToString) {
-        self.text.push_str(&std::mem::take(&mut self.header));
-        self.text.push_str(&self.name);
-        for (place, (name, value)) in labels.iter().enumerate() {
+    /// Adds one line of the metric that was begun last.
+    fn sample(&mut self, name: &str, labels: &[Label<'_>], value: impl Display) {
+        let label = |(name, value): &Label<'_>| {
             // An id of a key may show a text in another order than it has.
             let value = Escaped(value).to_string().replace('\\', "\\\\").replace('"', "\\\"");
-            let before = if place == 0 { '{' } else { ',' };
-            // Writing to a string succeeds.
-            let _ = write!(self.text, "{before}{name}=\"{value}\"");
-        }
-        let after = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.text, "{after} {}", value.to_string());
+            format!("{name}=\"{value}\"")
+        };
+        let labels: Vec<String> = labels.iter().map(label).collect();
+        let _ = match labels.is_empty() {
+            true => writeln!(self.0, "{name} {value}"),
+            false => writeln!(self.0, "{name}{{{}}} {value}", labels.join(",")),
+        };
     }
 }
 
-fn of(listener: &ListenerStats) -> (&'static str, &str) {
+fn of(listener: &ListenerStats) -> Label<'_> {
     ("listener", &listener.info.name)
-}
-
-/// The names of counters, and no others, end in `_total`.
-fn kind(name: &str) -> &'static str {
-    if name.ends_with("_total") { "counter" } else { "gauge" }
 }
 
 fn unix(time: SystemTime) -> f64 {
