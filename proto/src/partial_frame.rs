@@ -114,6 +114,11 @@ impl PartialFrame {
         }
     }
 
+    /// Forgets all of it: the frame won't be finished.
+    pub(crate) fn discard(&mut self) {
+        self.0 = None;
+    }
+
     /// Takes the frame at the front of the input, which is nowhere longer than `max` bytes.
     ///
     /// Returns `None`, and has taken all of the input, while the frame isn't whole.

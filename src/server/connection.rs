@@ -225,6 +225,11 @@ impl<N: Net, S: Service> Connection<N, S> {
             State::Handshake(_) | State::Open(_) | State::Closing { .. } | State::Closed => true,
         };
         debug_assert!(has_written || !owes, "nothing is sent before the greeting or after the end");
+        let lingers = matches!(self.state, State::Lingering { .. });
+        debug_assert!(
+            !lingers || self.bytes_buffered() == 0,
+            "our good-bye leaves nothing to keep"
+        );
     }
 }
 

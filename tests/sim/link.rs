@@ -287,7 +287,11 @@ impl Link {
 
     /// The bytes that the server has reason to keep for it: replies that found no room, and of
     /// what was read either the rest of one read or a message in part. Each is kept in blocks.
+    /// After its good-bye it has no reason to keep anything.
     pub(crate) fn keeps(&self) -> usize {
+        if self.socket.shut.is_some() {
+            return 0;
+        }
         let Account { oracle, due, .. } = &self.account;
         let unsent = self.socket.unsent_from.map_or(0, |from| due.len().saturating_sub(from));
         let proof = if self.account.opened.is_none() { blocks(self.read) } else { 0 };

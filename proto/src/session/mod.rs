@@ -317,6 +317,12 @@ impl Session {
         self.partial.release();
     }
 
+    /// Forgets what has arrived of an unfinished message, or proof. Only for a connection that
+    /// takes no more input: without it, what comes next is misunderstood.
+    pub fn discard_partial(&mut self) {
+        self.partial.discard();
+    }
+
     /// The bytes of memory that the session holds beside itself.
     #[must_use]
     pub fn bytes_buffered(&self) -> usize {

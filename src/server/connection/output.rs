@@ -104,7 +104,10 @@ impl<N: Net, S: Service> Connection<N, S> {
                 }
                 State::Closing { why, at_once: true, .. } => return Ok(NextStep::Close(*why)),
                 State::Closing { .. } => {
+                    // Nobody looks at it any more, and `relieve`, which goes by the timers of
+                    // messages and writes, could not find it here.
                     self.backlog = None;
+                    self.session.discard_partial();
                     cx.net.shutdown(&mut self.socket)?;
                     self.state.linger();
                 }
