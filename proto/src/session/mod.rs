@@ -279,6 +279,7 @@ impl Session {
     ///
     /// Returns how many bytes are to be sent: all, unless the peer doesn't take such a long
     /// message. Then send what stands before that one, and close.
+    #[inline]
     pub fn seal(&mut self, out: &mut [u8]) -> usize {
         match self.state.records_mut() {
             Some(records) => records.seal(out),
