@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use countersign::files::FileRules;
-use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Validity};
+use countersign::{Dialect, Key, KeyRing, KeyRingExt as _};
 use etcetera::BaseStrategy as _;
 use zeroize::Zeroizing;
 
@@ -85,15 +85,6 @@ const MAINTAINED: FileRules = FileRules::secret().of_any_owner().lent();
 fn rules(path: &Path) -> FileRules {
     let is_credential = credentials().is_some_and(|directory| path.parent() == Some(&directory));
     if is_credential { FileRules::secret().lent() } else { FileRules::secret() }
-}
-
-/// The name of a validity, in tables, JSON and metrics.
-pub(crate) fn validity_name(validity: Validity) -> &'static str {
-    match validity {
-        Validity::NotYet => "not-yet-valid",
-        Validity::Valid => "valid",
-        Validity::Expired => "expired",
-    }
 }
 
 /// What a fresh key is for.

@@ -48,6 +48,21 @@ pub enum Protection {
     Off,
 }
 
+impl Protection {
+    /// Every choice, from the strictest on.
+    pub const ALL: &'static [Self] = &[Self::Required, Self::Allowed, Self::Off];
+
+    /// The name, in lower case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Allowed => "allowed",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// What the shortest of the longest records carries.
 const PAYLOAD_LEAST: usize = hello::RECORD_LEAST as usize - TAG;
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::aggregate::{Labels, Snapshot};
 use super::process::Process;
 use crate::reload::Reloads;
+use crate::units;
 use crate::version::{COMMIT, VERSION};
-use crate::{ring, units};
 
 /// The value of `program`, which identifies a report of countersign.
 pub(crate) const PROGRAM: &str = "countersign";
@@ -201,7 +201,6 @@ impl ListenerReport {
 
 impl KeyReport {
     fn of(key: &KeyInfo, counters: KeyCounters, now: Duration) -> Self {
-        let state = ring::validity_name(key.validity_at(now));
         Self {
             id: key.id.clone(),
             fingerprint: key.fingerprint.clone(),
@@ -209,7 +208,7 @@ impl KeyReport {
             audience: key.audience.clone(),
             not_before: key.not_before.map(units::date),
             not_after: key.not_after.map(units::date),
-            state: state.to_owned(),
+            state: key.validity_at(now).name().to_owned(),
             open: Some(counters.open),
             authenticated: Some(counters.authenticated),
         }

@@ -147,7 +147,7 @@ impl ProtocolArgs {
 
     /// Whether there are records, where the dialect knows them.
     pub(crate) fn records(&self) -> Option<&'static str> {
-        (self.dialect() == Dialect::Countersign).then(|| shown(self.records))
+        (self.dialect() == Dialect::Countersign).then(|| self.records.name())
     }
 
     /// What was asked for that doesn't go together, and the remedy.
@@ -203,7 +203,7 @@ impl ProtocolArgs {
         let default = Mac::default();
         let other = self.dialect() != Dialect::Countersign;
         add(other, "dialect ", self.dialect().name());
-        add(!other && self.records != Protection::Required, "records ", shown(self.records));
+        add(!other && self.records != Protection::Required, "records ", self.records.name());
         if let Some(name) = self.audience.first() {
             add(!other, "audience ", &quoted(name));
         }
@@ -276,14 +276,6 @@ pub(crate) fn handshakes() -> Vec<(Handshake, PossibleValue)> {
     all.into_iter().map(explained).collect()
 }
 
-fn shown(protection: Protection) -> &'static str {
-    match protection {
-        Protection::Required => "required",
-        Protection::Allowed => "allowed",
-        Protection::Off => "off",
-    }
-}
-
 pub(crate) fn protections() -> Vec<(Protection, PossibleValue)> {
     let explained = |protection: Protection| {
         let help = match protection {
@@ -291,9 +283,9 @@ pub(crate) fn protections() -> Vec<(Protection, PossibleValue)> {
             Protection::Allowed => "if the other end supports it too",
             Protection::Off => "never; a relay of the handshake can take over the connection",
         };
-        (protection, PossibleValue::new(shown(protection)).help(help))
+        (protection, PossibleValue::new(protection.name()).help(help))
     };
-    [Protection::Required, Protection::Allowed, Protection::Off].map(explained).into()
+    Protection::ALL.iter().copied().map(explained).collect()
 }
 
 pub(crate) fn framings() -> Vec<(Framing, PossibleValue)> {

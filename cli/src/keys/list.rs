@@ -83,7 +83,7 @@ fn object(key: &Key, now: Duration) -> Value {
         "audience": key.audience(),
         "not_before": key.not_before().map(units::date),
         "not_after": key.not_after().map(units::date),
-        "state": ring::validity_name(key.validity_at(now)),
+        "state": key.validity_at(now).name(),
         "short": key.is_short(),
     })
 }

@@ -10,7 +10,6 @@ use clap::{Args, Subcommand};
 use countersign::{Key, Validity};
 
 use crate::exit::Failure;
-use crate::ring;
 use crate::units;
 
 /// List, check and rotate keys
@@ -53,6 +52,6 @@ fn validity(key: &Key, now: Duration) -> String {
         (Validity::NotYet, Some(start), _) => format!("not valid before {start}"),
         (Validity::Expired, _, Some(end)) => format!("expired at {end}"),
         (Validity::Valid, _, Some(end)) => format!("valid until {end}"),
-        (validity, ..) => ring::validity_name(validity).to_owned(),
+        (validity, ..) => validity.name().to_owned(),
     }
 }

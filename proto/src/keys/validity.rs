@@ -14,6 +14,16 @@ pub enum Validity {
 }
 
 impl Validity {
+    /// The name, in lower case: `not-yet-valid`, `valid` or `expired`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotYet => "not-yet-valid",
+            Self::Valid => "valid",
+            Self::Expired => "expired",
+        }
+    }
+
     /// How a key with these dates stands at a time, all counted since 1970 began.
     #[must_use]
     pub fn of(not_before: Option<Duration>, not_after: Option<Duration>, now: Duration) -> Self {
