@@ -98,6 +98,20 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The share of each of this many servers that listen at the same addresses, such as one on
+    /// each thread. Together they have no less than the whole.
+    #[must_use]
+    pub fn divided(&self, servers: usize) -> Self {
+        let part = |whole: usize| whole.div_ceil(servers.max(1));
+        Self {
+            connections: part(self.connections),
+            unauthenticated: part(self.unauthenticated),
+            unauthenticated_per_address: part(self.unauthenticated_per_address),
+            buffered_max: part(self.buffered_max),
+            ..self.clone()
+        }
+    }
+
     /// The same limits, without contradictions between them.
     pub(crate) fn coherent(self) -> Self {
         let connections = self.connections.min(SLOTS_MAX);

@@ -28,18 +28,6 @@ pub(super) fn limits(listeners: &[ListenerArgs], beside: usize) -> Result<Vec<Li
     Ok(limits.collect())
 }
 
-/// The share of the limits for each of this many workers; together no less than the whole.
-pub(super) fn divided(limits: &Limits, workers: usize) -> Limits {
-    let part = |whole: usize| whole.div_ceil(workers);
-    Limits {
-        connections: part(limits.connections),
-        unauthenticated: part(limits.unauthenticated),
-        unauthenticated_per_address: part(limits.unauthenticated_per_address),
-        buffered_max: part(limits.buffered_max),
-        ..limits.clone()
-    }
-}
-
 /// What one has of the room who wants so much of all that is wanted: something, in any case.
 fn share(wants: usize, wanted: usize, room: usize) -> usize {
     if wanted <= room {

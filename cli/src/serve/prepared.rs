@@ -91,7 +91,7 @@ impl PreparedListener {
 
     /// The listener of one of this many workers, not yet bound.
     fn listener(&self, workers: usize) -> ListenerConfig {
-        let limits = limits::divided(&self.limits, workers);
+        let limits = self.limits.divided(workers);
         self.args.listener(self.protocol.clone(), limits).with_reuse_port(workers > 1)
     }
 
@@ -152,7 +152,7 @@ impl PreparedListener {
     pub(super) fn update(&self, workers: usize) -> ListenerUpdate {
         ListenerUpdate {
             keys: self.protocol.keys().cloned(),
-            limits: limits::divided(&self.limits, workers),
+            limits: self.limits.divided(workers),
             access: self.args.access.access(),
         }
     }
