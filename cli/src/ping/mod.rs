@@ -177,22 +177,17 @@ impl Ping {
     fn check(&self, target: &Target) -> Result<&'static str, ClientError> {
         let mut client = self.connect(target)?;
         client.set_timeout(Some(self.timeout));
-        if let Check::Answer(message) | Check::ProofAndAnswer(message) = &target.check {
+        if let Check::Answer(message) | Check::Proof(Some(message)) = &target.check {
             client.ask(message.as_bytes())?;
         }
         match target.check {
-            // The server has said in the handshake that it takes our proof, and what has accepted
-            // us may keep the connection for as long as it likes.
-            Check::Proof | Check::ProofAndAnswer(_)
-                if target.protocol.dialect() == Dialect::Multiprocessing =>
-            {
+            Check::Proof(_) => {
                 client.finish()?;
-                Ok("")
-            }
-            // Whether the server takes our proof too, it says at the latest with its good-bye.
-            Check::Proof | Check::ProofAndAnswer(_) => {
-                client.finish()?;
-                while client.receive()?.is_some() {}
+                // Whether the server takes our proof too, it says at the latest with its good-bye.
+                // In multiprocessing it has said so in the handshake, and what has accepted us may
+                // keep the connection for as long as it likes.
+                let has_said = target.protocol.dialect() == Dialect::Multiprocessing;
+                while !has_said && client.receive()?.is_some() {}
                 Ok("")
             }
             Check::Answer(_) => Ok(""),

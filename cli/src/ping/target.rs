@@ -34,11 +34,11 @@ pub(crate) enum Served {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Check {
     /// Both ends have proved that they hold the key.
-    Proof,
+    ///
+    /// With a message, the service behind it has answered that too.
+    Proof(Option<String>),
     /// A message has been answered; in these dialects that is all that can be known.
     Answer(String),
-    /// Both: the proof, and the service behind it.
-    ProofAndAnswer(String),
     /// The other end has proved that it holds the key; what is behind it isn't asked.
     Handshake,
     /// The proof was sent. Its result is not reported.
@@ -55,9 +55,8 @@ impl Check {
     pub(super) fn of(args: &ProtocolArgs, message: Option<String>, no_message: bool) -> Self {
         let proves = matches!(args.dialect(), Dialect::Countersign | Dialect::Multiprocessing);
         match message {
-            Some(message) if proves => Self::ProofAndAnswer(message),
+            message if proves => Self::Proof(message),
             Some(message) => Self::Answer(message),
-            None if proves => Self::Proof,
             None if args.verify_only => Self::Verdict,
             None if no_message => Self::Stay,
             None => Self::Answer(MESSAGE.to_owned()),
