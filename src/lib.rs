@@ -42,7 +42,8 @@ pub mod files;
 mod key_file;
 mod loopback;
 pub mod manual;
-mod os_error;
+#[doc(hidden)]
+pub mod os_error;
 #[doc(hidden)]
 pub mod random;
 #[doc(hidden)]

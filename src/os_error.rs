@@ -4,7 +4,8 @@ use std::error::Error;
 use std::io;
 
 /// The text of an error, without its number: messages for people have no use for that.
-pub(crate) fn describe(error: &io::Error) -> String {
+#[must_use]
+pub fn describe(error: &io::Error) -> String {
     let mut text = error.to_string();
     if let Some(end) = error.raw_os_error().and_then(|_| text.rfind('(')) {
         text.truncate(text[..end].trim_end().len());
@@ -14,7 +15,8 @@ pub(crate) fn describe(error: &io::Error) -> String {
 }
 
 /// The text of an error and of all that it comes from.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let text = error.downcast_ref::<io::Error>().map_or_else(|| error.to_string(), describe);
     match error.source() {
         // An error that came by way of std's is in its text already.

@@ -17,10 +17,10 @@ const FILE_LINES: usize = 500;
 const ROOT_NAMES: usize = 51;
 
 /// What the program may have, without tests. To become 8,500.
-const CLI_LINES: usize = 9_800;
+const CLI_LINES: usize = 8_500;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.
-const CRATES: [&str; 4] = ["proto/src", "src", "load/src", "cli/src"];
+const CRATES: [&str; 5] = ["proto/src", "src", "load/src", "relay/src", "cli/src"];
 
 /// The floor of each module of the library; a file names its own floor or lower ones.
 const FLOORS: &[(&str, u32)] = &[
@@ -54,7 +54,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "src/server/mio_net.rs",
             "src/server/handle.rs",
             "load/src",
-            "cli/src/proxy",
+            "relay/src",
         ],
     ),
     (
@@ -66,7 +66,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "src/server/mio_net.rs",
             "src/server/listener/socket_file.rs",
             "load/src/dial.rs",
-            "cli/src/proxy/sockets.rs",
+            "relay/src/sockets.rs",
             "cli/src/systemd/listen_fds.rs",
         ],
     ),

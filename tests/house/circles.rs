@@ -11,7 +11,7 @@ use crate::{CRATES, Source, hold, sources};
 const KNOWN: &[(&str, &str)] = &[
     ("cli/src/connect/frontend.rs", "cli/src/connect/input.rs"),
     ("cli/src/connect/frontend.rs", "cli/src/connect/terminal.rs"),
-    ("cli/src/proxy/relay.rs", "cli/src/proxy/admission.rs"),
+    ("relay/src/relay.rs", "relay/src/admission.rs"),
     ("proto/src/handshake/countersign/schedule.rs", "proto/src/handshake/countersign/mod.rs"),
     ("proto/src/records.rs", "proto/src/handshake/countersign/schedule.rs"),
     ("proto/src/protocol.rs", "proto/src/handshake/multiprocessing.rs"),

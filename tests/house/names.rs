@@ -14,7 +14,6 @@ const TWICE: &[&str] = &[
     "Load",
     "Report",
     "Request",
-    "Role",
     "Shared",
     "Visit",
 ];

@@ -3,19 +3,20 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use countersign::KeyRing;
-use countersign::stats::Counters;
+use countersign::stats::{Counters, ListenerStats};
+use countersign_relay::Relay;
 use log::info;
 
 use super::Tunnel;
-use super::relay::Relay;
 use crate::admin::{Aggregate, StatsPublisher};
 use crate::reload::Reloader;
-use crate::signals::{SignalSet, Signals};
+use crate::signals::{POLL_INTERVAL, SignalSet, Signals};
 use crate::system;
 use crate::systemd::SdNotify;
+use crate::version::VERSION;
 
 /// A relay, and what has a turn beside it.
 pub(super) struct Daemon {
@@ -57,7 +58,9 @@ impl Daemon {
     /// Carries until a signal drains it; the next one stops it at once.
     pub(super) fn run(mut self) -> io::Result<()> {
         while !self.is_stopping || self.relay.open() > 0 {
-            self.relay.turn(self.manager.due())?;
+            let latest = system::monotonic() + POLL_INTERVAL;
+            let due = self.manager.due().map_or(latest, |due| due.min(latest));
+            self.relay.turn(Some(due))?;
             self.handle_signals();
             self.reload();
             if let Some(publisher) = &self.publisher {
@@ -66,7 +69,7 @@ impl Daemon {
             let stopping = "stopping: open connections continue to their end";
             self.manager.turn(self.is_stopping, stopping, || true);
         }
-        let Counters { accepted, bytes_in, bytes_out, .. } = &self.relay.shared.counters;
+        let Counters { accepted, bytes_in, bytes_out, .. } = self.relay.counters();
         info!("stopped; {accepted} connections, {bytes_in} bytes out, {bytes_out} bytes back");
         Ok(())
     }
@@ -87,7 +90,7 @@ impl Daemon {
             self.manager.reloading();
             let (tunnel, role) = (self.tunnel.clone(), self.relay.role());
             let read = move || Ok(tunnel.protocol(role)?.keys().cloned());
-            self.reloader.begin(self.relay.wake(), read);
+            self.reloader.begin(self.relay.waker(), read);
         }
     }
 
@@ -107,7 +110,38 @@ impl Daemon {
         }
         if status {
             let up = system::monotonic().saturating_duration_since(self.began);
-            self.relay.log_status(up, self.reloader.reloads());
+            self.log_status(up);
         }
+    }
+
+    /// Says in the log how everything is.
+    fn log_status(&self, up: Duration) {
+        let (stats, reloads) = (self.relay.stats(), self.reloader.reloads());
+        let Some(listener) = stats.listeners.first() else { return };
+        let ListenerStats { counters, connections, .. } = listener;
+        let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
+        let ended: Vec<_> = ended.map(|(cause, count)| format!("{cause}:{count}")).collect();
+        info!(
+            version = VERSION,
+            pid = std::process::id(),
+            uptime_s = up.as_secs(),
+            role = self.relay.role().name(),
+            handshake = connections.delayed + connections.handshake + connections.closing,
+            open = connections.open,
+            most = listener.connections_max,
+            memory_max = self.relay.memory_max(),
+            throttled = listener.throttled,
+            accepted = counters.accepted,
+            authenticated = counters.authenticated,
+            received = counters.bytes_in,
+            sent = counters.bytes_out,
+            ended = ended.join(","),
+            draining = stats.is_draining,
+            reloads = reloads.succeeded,
+            reloads_failed = reloads.failed,
+            last_reload = reloads.last.map(|date| date.to_string()),
+            reload_error = reloads.last_error.as_deref();
+            "status"
+        );
     }
 }

@@ -1,27 +1,21 @@
 //! `countersign proxy`: for programs that know nothing of us.
 
-mod admission;
 mod daemon;
-mod event_log;
 mod limits;
-mod lookup;
-mod pair;
-mod pump;
-mod relay;
-mod shared;
-mod sockets;
-mod stats;
 
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PossibleValue};
 use clap::{ArgAction, Args};
-use countersign::{Dialect, Protocol};
+use countersign::{BindError, Dialect, ListenerConfig, Protocol, ToAddresses as _};
+use countersign_relay::{PAIRS_MAX, RECORD, Relay, RelayRole, RelayTarget, Route};
 use log::{info, warn};
 
-use super::admin::{Admin, Aggregate, StatsPublisher};
+use super::admin::{Admin, Aggregate, Labels, StatsPublisher};
 use super::args::admin::AdminArgs;
+use super::args::choice::NamedValueParser;
 use super::exit::{Failure, Kind, plain};
 use super::logging::{self, Logging};
 use super::output::announce;
@@ -29,10 +23,7 @@ use super::ports::Ipv4Ports;
 use super::signals::Claimed;
 use super::{ports, ring, system, units};
 use daemon::Daemon;
-use limits::RelayLimits;
-use lookup::Lookup;
-use relay::{Relay, Route};
-use shared::Role;
+use limits::RelayLimitArgs;
 
 /// Tunnel the connections of other programs through countersign/1
 ///
@@ -48,8 +39,8 @@ use shared::Role;
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct Proxy {
     /// Which end of the tunnel this is
-    #[arg(long, value_name = "ROLE", value_enum)]
-    role: Role,
+    #[arg(long, value_name = "ROLE", value_parser = NamedValueParser(roles))]
+    role: RelayRole,
     /// Address to listen on, as HOST:PORT; a name stands for all its addresses; port 0 means any
     /// free port
     #[arg(long, value_name = "ADDR")]
@@ -65,7 +56,7 @@ pub(crate) struct Proxy {
     #[command(flatten)]
     tunnel: Tunnel,
     #[command(flatten)]
-    limits: RelayLimits,
+    limits: RelayLimitArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -73,6 +64,35 @@ Examples:
   countersign proxy --role server --listen 0.0.0.0:9528 --target 127.0.0.1:5432
   countersign proxy --role client --listen 127.0.0.1:5432 --target db.example:9528
   countersign proxy --role client --listen 127.0.0.1:5432 --target db.example:9528 --key garden";
+
+fn roles() -> Vec<(RelayRole, PossibleValue)> {
+    let client = "Accepts plain connections at --listen, and connects to --target in countersign/1";
+    let server = "Accepts countersign/1 at --listen, and connects to --target in plain TCP";
+    [(RelayRole::Client, client), (RelayRole::Server, server)]
+        .map(|(role, help)| (role, PossibleValue::new(role.name()).help(help)))
+        .into()
+}
+
+/// How the pages label a proxy in this role.
+fn labels(role: RelayRole) -> Labels {
+    let service = match role {
+        RelayRole::Client => "proxy beside clients",
+        RelayRole::Server => "proxy beside a server",
+    };
+    Labels { dialect: "countersign/1", framing: "records", service }
+}
+
+/// Listens at all addresses of a name.
+fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, BindError> {
+    let addresses = name.to_addresses().map_err(BindError::Lookup)?;
+    if addresses.iter().any(|address| address.ip().is_none()) {
+        let text = "a proxy does not listen on Unix sockets";
+        let error = io::Error::new(io::ErrorKind::InvalidInput, text);
+        return Err(BindError::Lookup(error));
+    }
+    let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses)?;
+    Ok(listener.share()?.into_iter().map(TcpListener::from).collect())
+}
 
 /// What is spoken between the proxies.
 #[derive(Debug, Clone, Args)]
@@ -114,15 +134,15 @@ fn records(when: &str) -> Result<Records, &'static str> {
 
 impl Tunnel {
     /// What is spoken with the far end.
-    fn protocol(&self, role: Role) -> Result<Protocol, Failure> {
+    fn protocol(&self, role: RelayRole) -> Result<Protocol, Failure> {
         let Self { audience, key, .. } = self;
         let path = self.file.path()?;
         let end = match role {
-            Role::Client => ring::RingRole::Client,
-            Role::Server => ring::RingRole::Server,
+            RelayRole::Client => ring::RingRole::Client,
+            RelayRole::Server => ring::RingRole::Server,
         };
         let ring = end.read(&path, Dialect::Countersign)?;
-        let protocol = Protocol::new(Dialect::Countersign, ring).with_message_max(pump::RECORD);
+        let protocol = Protocol::new(Dialect::Countersign, ring).with_message_max(RECORD);
         let mut protocol =
             audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name));
         if let Some(id) = key {
@@ -139,30 +159,29 @@ impl Proxy {
         let _log = logging::begin(self.logging);
         let began = system::monotonic();
         let protocol = self.tunnel.protocol(self.role)?;
-        let mut limits = self.limits.clone();
-        limits.max_connections = self.room()?;
-        let lookup = Lookup::new(&self.target).map_err(|error| self.no_target(&error))?;
+        let limits = self.limits.limits(self.room()?);
+        let target = RelayTarget::new(&self.target).map_err(|error| self.no_target(&error))?;
         let ports = Ipv4Ports::of([&*self.listen].into_iter().chain(self.admin.address()));
-        let listeners = sockets::listen(&self.listen, &ports);
+        let listeners = listen(&self.listen, &ports);
         let listeners =
             listeners.map_err(|error| ports::cannot_bind(&self.listen, &error, "HOST:PORT"))?;
         // Before anybody hears that it listens: who hears of it may also stop it.
         let (signals, woken) = signals.watch()?;
         let closes_revoked = self.tunnel.close_revoked;
-        let route = Route { role: self.role, listeners, lookup, closes_revoked };
+        let route = Route { role: self.role, listeners, target, closes_revoked };
         let relay = Relay::new(route, protocol, limits, woken)?;
-        let (loops, labels) = (vec![relay.wake()], vec![self.role.labels()]);
+        let (loops, labels) = (vec![relay.waker()], vec![labels(self.role)]);
         let started = system::wall();
         let aggregate = Arc::new(Aggregate::new(loops, labels, (started, began)));
         let admin = self.admin.listen(Arc::clone(&aggregate), Vec::new(), &ports)?;
-        let from = relay.addresses.join(", ");
+        let from = relay.addresses().join(", ");
         match self.role {
-            Role::Client => info!("from plain {from} to countersign/1 at {}", self.target),
-            Role::Server => info!("from countersign/1 at {from} to plain {}", self.target),
+            RelayRole::Client => info!("from plain {from} to countersign/1 at {}", self.target),
+            RelayRole::Server => info!("from countersign/1 at {from} to plain {}", self.target),
         }
         let memory = units::shown(relay.memory_max());
         info!("at most {memory} of memory for connections, whatever peers do");
-        for address in &relay.addresses {
+        for address in relay.addresses() {
             announce(format_args!("listening on {address}"));
         }
         for address in admin.as_ref().map(Admin::addresses).unwrap_or_default() {
@@ -181,8 +200,8 @@ impl Proxy {
     /// Where it listens, and what is spoken there.
     pub(crate) fn front(&self) -> Result<(String, Protocol), Failure> {
         let protocol = match self.role {
-            Role::Client => Protocol::open(),
-            Role::Server => self.tunnel.protocol(self.role)?,
+            RelayRole::Client => Protocol::open(),
+            RelayRole::Server => self.tunnel.protocol(self.role)?,
         };
         Ok((self.listen.clone(), protocol))
     }
@@ -192,7 +211,7 @@ impl Proxy {
         let wanted = self.limits.max_connections;
         let given = system::raise_descriptors(2 * wanted as u64)?;
         let room = usize::try_from(given.saturating_sub(system::DESCRIPTORS_RESERVED) / 2);
-        let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(pair::PAIRS_MAX));
+        let room = room.unwrap_or(usize::MAX).clamp(1, wanted.min(PAIRS_MAX));
         if room < wanted {
             warn!("{given} descriptors allow for {room} connections; raise ulimit -n");
         }

@@ -7,29 +7,28 @@ use std::os::fd::AsFd as _;
 use countersign::engine::Admission;
 use countersign::reactor::acceptor::AcceptFailure;
 use countersign::reactor::instant::Instant;
-use countersign::{PeerAddress, Refusal, RefusalCode, Session};
+use countersign::{PeerAddress, Refusal, RefusalCode, Session, random};
 use mio::net::{TcpListener, TcpStream};
 
-use super::event_log::{CloseCause, PairInfo};
-use super::pair::{Pair, Visit};
-use super::relay::Relay;
-use super::shared::{Role, Shared};
-use super::sockets;
-use crate::system;
+use crate::event_log::{CloseCause, PairInfo};
+use crate::pair::{Pair, Visit};
+use crate::relay::Relay;
+use crate::shared::{RelayRole, Shared};
+use crate::sockets;
 
 /// The connections that one turn accepts, so that those that are open have their turns too.
 const ACCEPTS_PER_TURN: usize = 64;
 
 /// A socket that listens.
 #[derive(Debug)]
-pub(super) struct RelayListener {
+pub(crate) struct RelayListener {
     socket: TcpListener,
     /// The connections that wait may be older than the socket's options, and so lack them.
     is_fresh: bool,
 }
 
 impl RelayListener {
-    pub(super) fn new(socket: TcpListener) -> Self {
+    pub(crate) fn new(socket: TcpListener) -> Self {
         Self { socket, is_fresh: true }
     }
 
@@ -46,7 +45,7 @@ impl RelayListener {
 
 impl Relay {
     /// Accepts connections, if there is room.
-    pub(super) fn accept(&mut self) {
+    pub(crate) fn accept(&mut self) {
         let now = self.shared.now;
         for _ in 0..ACCEPTS_PER_TURN {
             let has_room = |()| self.room_at().is_some_and(|room| room <= now);
@@ -77,7 +76,7 @@ impl Relay {
     }
 
     /// When there is room for one more connection; `None` before one closes.
-    pub(super) fn room_at(&self) -> Option<Instant> {
+    pub(crate) fn room_at(&self) -> Option<Instant> {
         self.shared.admission.room_at(self.pairs.len())
     }
 
@@ -106,12 +105,12 @@ impl Relay {
     }
 
     fn session(&self) -> Result<Session, CloseCause> {
-        let nonce = system::random().map_err(CloseCause::Unavailable)?;
+        let nonce = random::bytes().map_err(CloseCause::Unavailable)?;
         match self.shared.role {
-            Role::Client => {
+            RelayRole::Client => {
                 Session::client(&self.shared.protocol, nonce).map_err(CloseCause::NoKey)
             }
-            Role::Server => Ok(Session::server(&self.shared.protocol, nonce)),
+            RelayRole::Server => Ok(Session::server(&self.shared.protocol, nonce)),
         }
     }
 
@@ -124,7 +123,7 @@ impl Relay {
             pair.delay();
         }
         let slot = self.pairs.insert(pair);
-        if info.role == Role::Server {
+        if info.role == RelayRole::Server {
             self.shared.admission.enter(slot, info.address, now);
         }
         self.visit(slot, |pair, shared| if is_delayed { Visit::Rest } else { pair.begin(shared) });

@@ -6,27 +6,27 @@
 
 use countersign::{Event, Key, Refusal, Session};
 
-use super::event_log::{self, CloseCause};
-use super::pair::{Direction, Pair, PairState};
-use super::shared::{Role, Shared};
-use super::sockets;
+use crate::event_log::{self, CloseCause};
+use crate::pair::{Direction, Pair, PairState};
+use crate::shared::{RelayRole, Shared};
+use crate::sockets;
 
 /// What a record carries at most.
-pub(super) const RECORD: usize = 16 << 10;
+pub const RECORD: usize = 16 << 10;
 
 /// What is read at once.
-pub(super) const INBOX: usize = 32 << 10;
+pub(crate) const INBOX: usize = 32 << 10;
 
 /// The far end isn't read while so much waits for it. What is carried leaves no more than a read's
 /// worth; only the answers to pings can come to this, and whoever sends those has to take them.
 const FLOOD: usize = 2 * INBOX;
 
 /// What the buffers of one pair come to at most: what waits for either end, and a record in part.
-pub(super) const BUFFERS_MAX: usize = (FLOOD + INBOX) + INBOX + RECORD;
+pub(crate) const BUFFERS_MAX: usize = (FLOOD + INBOX) + INBOX + RECORD;
 
 impl Pair {
     /// Relays from the far end to the plain one. Returns whether anything did.
-    pub(super) fn inward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
+    pub(crate) fn inward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
         let went = self.plain.flush().map_err(CloseCause::Plain)? > 0;
         if self.plain.buffered() > 0 {
             return Ok(went);
@@ -49,7 +49,7 @@ impl Pair {
     }
 
     /// Relays from the plain end to the far one. Returns whether anything did.
-    pub(super) fn outward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
+    pub(crate) fn outward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
         let went = self.secure.flush().map_err(CloseCause::Secure)? > 0;
         if self.secure.buffered() > 0 || !self.is_established() {
             return Ok(went);
@@ -89,7 +89,7 @@ impl Pair {
     }
 
     /// Processes what was read from the far end; at first nothing, since a client has to begin.
-    pub(super) fn process_input(
+    pub(crate) fn process_input(
         &mut self,
         length: usize,
         shared: &mut Shared,
@@ -126,7 +126,7 @@ impl Pair {
         self.secure.send(&shared.control_out).map_err(CloseCause::Secure)?;
         shared.counters.bytes_out += shared.outbox.len() as u64;
         self.plain.send(&shared.outbox).map_err(CloseCause::Plain)?;
-        if is_opened && shared.role == Role::Server { self.look_up(shared) } else { Ok(()) }
+        if is_opened && shared.role == RelayRole::Server { self.look_up(shared) } else { Ok(()) }
     }
 
     /// The far end was refused. If it is to be told, that is sent first.

@@ -3,41 +3,27 @@
 
 use std::io;
 use std::net::{self, Shutdown};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
 use countersign::reactor::buffered_stream::BufferedStream;
-use countersign::{BindError, ListenerConfig, Protocol, ToAddresses as _};
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::ports::Ipv4Ports;
-
 /// When nothing was heard of a peer for so long, the system asks whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// Listens at all addresses of a name, with options that accepted sockets inherit on Linux.
-pub(super) fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, BindError> {
-    let addresses = name.to_addresses().map_err(BindError::Lookup)?;
-    if addresses.iter().any(|address| address.ip().is_none()) {
-        let text = "a proxy does not listen on Unix sockets";
-        let error = io::Error::new(io::ErrorKind::InvalidInput, text);
-        return Err(BindError::Lookup(error));
-    }
-    let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses)?;
-    let prepared = |socket: OwnedFd| {
-        let socket = net::TcpListener::from(socket);
-        socket.set_nonblocking(true)?;
-        prepare(socket.as_fd())?;
-        Ok(TcpListener::from_std(socket))
-    };
-    listener.share()?.into_iter().map(prepared).collect()
+/// Has a socket listen for a relay: sets the options that accepted sockets inherit on Linux.
+pub(crate) fn listening(socket: net::TcpListener) -> io::Result<TcpListener> {
+    socket.set_nonblocking(true)?;
+    prepare(socket.as_fd())?;
+    Ok(TcpListener::from_std(socket))
 }
 
 /// Sets the options that all sockets of the proxy have.
-pub(super) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
     let socket = SockRef::from(&socket);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
@@ -48,7 +34,7 @@ pub(super) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Fails if the connection is broken.
-pub(super) fn check(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
+pub(crate) fn check(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
     match stream.socket().filter(|_| stream.has_failed()) {
         None => Ok(()),
         Some(socket) => {
@@ -58,13 +44,13 @@ pub(super) fn check(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
 }
 
 /// Ends our stream to the peer, which may still go on with its own.
-pub(super) fn finish(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
+pub(crate) fn finish(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
     stream.socket().map_or(Ok(()), |socket| socket.shutdown(Shutdown::Write))
 }
 
 /// Has the connection end in order when the socket is closed. Otherwise it is reset, so that the
 /// peer does not take the stream for whole.
-pub(super) fn complete(stream: &BufferedStream<TcpStream>) {
+pub(crate) fn complete(stream: &BufferedStream<TcpStream>) {
     if let Some(socket) = stream.socket() {
         // Where it can't be set, the connection is reset: no peer takes a part for the whole.
         let _ = SockRef::from(socket).set_linger(None);
@@ -72,7 +58,7 @@ pub(super) fn complete(stream: &BufferedStream<TcpStream>) {
 }
 
 /// Has the socket of a stream watched, if there is one.
-pub(super) fn watch_stream(
+pub(crate) fn watch_stream(
     stream: &BufferedStream<TcpStream>,
     token: Token,
     registry: &Registry,
@@ -81,7 +67,7 @@ pub(super) fn watch_stream(
 }
 
 /// Has a socket watched, once and for all. Linux tells of urgent data, before which a read stops.
-pub(super) fn watch(socket: BorrowedFd<'_>, token: Token, registry: &Registry) -> io::Result<()> {
+pub(crate) fn watch(socket: BorrowedFd<'_>, token: Token, registry: &Registry) -> io::Result<()> {
     let interest = Interest::READABLE | Interest::WRITABLE;
     #[cfg(target_os = "linux")]
     let interest = interest | Interest::PRIORITY;

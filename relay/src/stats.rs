@@ -5,28 +5,17 @@ use std::sync::Arc;
 use countersign::KeyRing;
 use countersign::stats::{Connections, KeyCounters, ListenerInfo, ListenerStats, Stats};
 
-use super::pair::{Pair, PairState};
-use super::pump::BUFFERS_MAX;
-use super::relay::Relay;
-use super::shared::{Role, Shared};
-use crate::admin::Labels;
-
-impl Role {
-    /// How the pages label a proxy in this role.
-    pub(super) fn labels(self) -> Labels {
-        let service = match self {
-            Self::Client => "proxy beside clients",
-            Self::Server => "proxy beside a server",
-        };
-        Labels { dialect: "countersign/1", framing: "records", service }
-    }
-}
+use crate::pair::{Pair, PairState};
+use crate::pump::BUFFERS_MAX;
+use crate::relay::Relay;
+use crate::shared::Shared;
 
 impl Relay {
     /// What it has done and what it does now. It looks at every connection.
-    pub(super) fn stats(&self) -> Stats {
+    #[must_use]
+    pub fn stats(&self) -> Stats {
         let Shared { protocol, counters, admission, now, .. } = &self.shared;
-        let info = Arc::new(ListenerInfo::new("proxy", self.addresses.clone(), protocol.keys()));
+        let info = Arc::new(ListenerInfo::new("proxy", self.addresses().to_vec(), protocol.keys()));
         let mut listener = ListenerStats::new(info);
         listener.counters = counters.clone();
         let Connections { delayed, handshake, open, closing, .. } = &mut listener.connections;
@@ -41,7 +30,7 @@ impl Relay {
                 PairState::Rejected(_) => &mut *closing,
             } += 1;
         }
-        let most = self.shared.limits.max_connections;
+        let most = self.shared.limits.admission.connections;
         (listener.connections_max, listener.buffered_max) = (most, BUFFERS_MAX * most);
         listener.throttled = admission.throttled(*now);
         for (key, KeyCounters { authenticated, open, .. }) in

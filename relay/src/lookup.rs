@@ -14,7 +14,7 @@ use mio::Waker;
 
 /// The target, and what is known of its addresses.
 #[derive(Debug)]
-pub(super) struct Lookup {
+pub struct RelayTarget {
     target: String,
     /// What the last lookup that succeeded has found.
     known: Arc<[Address]>,
@@ -28,20 +28,20 @@ pub(super) struct Lookup {
 
 /// What a lookup has come to.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) addresses: Arc<[Address]>,
+pub(crate) struct Answer {
+    pub(crate) addresses: Arc<[Address]>,
     /// Why they are those of an earlier lookup, if they are.
-    pub(super) failure: Option<io::Error>,
+    pub(crate) failure: Option<io::Error>,
 }
 
-impl Lookup {
+impl RelayTarget {
     /// Looks the target up for the first time, which may block.
     ///
     /// # Errors
     ///
     /// The target is invalid or unknown, or a Unix socket: a killed proxy can't reset a connection
     /// there, so a truncated stream would look complete.
-    pub(super) fn new(target: &str) -> io::Result<Self> {
+    pub fn new(target: &str) -> io::Result<Self> {
         let known = target.to_addresses()?;
         if known.iter().any(|address| address.ip().is_none()) {
             let text = "a connection to a Unix socket can't be reset";
@@ -57,13 +57,13 @@ impl Lookup {
     }
 
     /// Has the loop woken by this when there is an answer.
-    pub(super) fn wake(&mut self, waker: Arc<Waker>) {
+    pub(crate) fn wake(&mut self, waker: Arc<Waker>) {
         self.waker = Some(waker);
     }
 
     /// The addresses, if they are known at once. Otherwise a lookup has begun, whose
     /// [answer](Self::answer) there will be when the loop is woken.
-    pub(super) fn begin(&mut self) -> Option<Arc<[Address]>> {
+    pub(crate) fn begin(&mut self) -> Option<Arc<[Address]>> {
         if !self.is_fixed && self.pending.is_none() {
             // Without a thread, what is known has to do.
             self.pending = self.start().ok();
@@ -85,7 +85,7 @@ impl Lookup {
     }
 
     /// The answer that is awaited, if it is there.
-    pub(super) fn answer(&mut self) -> Option<Answer> {
+    pub(crate) fn answer(&mut self) -> Option<Answer> {
         let failure = match self.pending.as_ref()?.try_recv() {
             Ok(Ok(found)) => {
                 self.known = found.into();

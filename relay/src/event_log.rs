@@ -6,17 +6,17 @@ use std::fmt;
 use std::io;
 
 use countersign::engine::Admission;
+use countersign::os_error::{chain, describe};
 use countersign::reactor::instant::Instant;
 use countersign::reactor::rate_limit::RateLimit;
 use countersign::{ClientError, CloseReason, NoUsableKeyError, PeerAddress, Refusal};
 use log::{debug, error, warn};
 
-use super::shared::Role;
-use crate::exit::{self, plain};
+use crate::shared::RelayRole;
 
 /// Why a pair has ended.
 #[derive(Debug)]
-pub(super) enum CloseCause {
+pub(crate) enum CloseCause {
     /// Both directions were carried to their ends.
     Finished,
     /// The far end's stream ended without a good-bye, so it may lack its end.
@@ -43,19 +43,19 @@ pub(super) enum CloseCause {
 
 /// What the log says about a pair.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PairInfo {
-    pub(super) role: Role,
+pub(crate) struct PairInfo {
+    pub(crate) role: RelayRole,
     /// The peer that connected.
-    pub(super) address: PeerAddress,
+    pub(crate) address: PeerAddress,
     /// Which connection it is, from 1 on.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// The handshake was over.
-    pub(super) is_open: bool,
+    pub(crate) is_open: bool,
 }
 
 /// The log of the proxy, with a rate limit for each kind of line.
 #[derive(Debug, Default)]
-pub(super) struct EventLog {
+pub(crate) struct EventLog {
     refused: RateLimit,
     broken: RateLimit,
     unreachable: RateLimit,
@@ -66,27 +66,26 @@ pub(super) struct EventLog {
 
 impl EventLog {
     /// A pair has ended.
-    pub(super) fn ended(&mut self, now: Instant, info: PairInfo, cause: &CloseCause) {
+    pub(crate) fn ended(&mut self, now: Instant, info: PairInfo, cause: &CloseCause) {
         let PairInfo { role, address, number, is_open } = info;
         let (limit, text) = match (cause, role) {
-            (CloseCause::Refused(refusal), Role::Client) => {
-                // In the words that whoever dials by hand reads.
-                let reason = exit::client(&ClientError::from(*refusal));
+            (CloseCause::Refused(refusal), RelayRole::Client) => {
+                let reason = chain(&ClientError::from(*refusal));
                 (&mut self.refused, format!("refused: {}: {reason}", refusal.name()))
             }
-            (CloseCause::Refused(refusal), Role::Server) if is_open => {
+            (CloseCause::Refused(refusal), RelayRole::Server) if is_open => {
                 (&mut self.broken, format!("cut: {}: {refusal}", refusal.name()))
             }
-            (CloseCause::Refused(Refusal::Throttled), Role::Server) => {
+            (CloseCause::Refused(Refusal::Throttled), RelayRole::Server) => {
                 // Of its network was told already.
                 debug!(peer:% = address, conn = number; "refused: {cause}");
                 return;
             }
-            (CloseCause::Refused(refusal), Role::Server) => {
+            (CloseCause::Refused(refusal), RelayRole::Server) => {
                 (&mut self.refused, format!("refused: {}", refusal.name()))
             }
             (CloseCause::NoKey(reason), _) => (&mut self.refused, reason.to_string()),
-            (CloseCause::Truncated | CloseCause::Secure(_), Role::Client) if !is_open => {
+            (CloseCause::Truncated | CloseCause::Secure(_), RelayRole::Client) if !is_open => {
                 let text = "refused: the far end closed the connection during the handshake; does \
                             it speak countersign/1?";
                 (&mut self.refused, text.to_owned())
@@ -95,12 +94,12 @@ impl EventLog {
                 (&mut self.broken, "cut: the far end's stream lacks its end".to_owned())
             }
             (CloseCause::Unreachable(reason), _) => {
-                let target = if role == Role::Client { "the far end" } else { "the target" };
-                let text = format!("cannot connect to {target}: {}", plain(reason));
+                let target = if role == RelayRole::Client { "the far end" } else { "the target" };
+                let text = format!("cannot connect to {target}: {}", describe(reason));
                 (&mut self.unreachable, text)
             }
             (CloseCause::Unavailable(reason), _) => {
-                (&mut self.broken, format!("rejected: system error: {}", plain(reason)))
+                (&mut self.broken, format!("rejected: system error: {}", describe(reason)))
             }
             (routine, _) => {
                 debug!(peer:% = address, conn = number; "closed: {routine}");
@@ -113,7 +112,7 @@ impl EventLog {
     }
 
     /// So many proofs from an address' network were wrong that callers are received like this.
-    pub(super) fn throttled(&mut self, now: Instant, from: PeerAddress, admission: Admission) {
+    pub(crate) fn throttled(&mut self, now: Instant, from: PeerAddress, admission: Admission) {
         if let Some(suppressed) = self.throttled.allows(now) {
             let address = from.ip().map_or_else(|| from.to_string(), |ip| ip.to_string());
             let received = if admission == Admission::Delay { "delayed" } else { "refused" };
@@ -122,17 +121,17 @@ impl EventLog {
     }
 
     /// The target could not be looked up.
-    pub(super) fn lookup_failed(&mut self, now: Instant, reason: &io::Error) {
+    pub(crate) fn lookup_failed(&mut self, now: Instant, reason: &io::Error) {
         if let Some(suppressed) = self.lookups.allows(now) {
-            let reason = plain(reason);
+            let reason = describe(reason);
             warn!("cannot look up the target: {reason}; using its last addresses{suppressed}");
         }
     }
 
     /// Accepting has failed for want of something.
-    pub(super) fn paused(&mut self, now: Instant, reason: &io::Error) {
+    pub(crate) fn paused(&mut self, now: Instant, reason: &io::Error) {
         if let Some(suppressed) = self.paused.allows(now) {
-            let reason = plain(reason);
+            let reason = describe(reason);
             error!(
                 "accepting pauses: {reason}; raise the limit on descriptors, or lower \
                     --max-connections{suppressed}"
@@ -142,15 +141,15 @@ impl EventLog {
 }
 
 /// Both ends have proved themselves.
-pub(super) fn opened(info: PairInfo, key: &str) {
+pub(crate) fn opened(info: PairInfo, key: &str) {
     let PairInfo { role, address, number, .. } = info;
-    let text = if role == Role::Client { "the far end has authenticated" } else { "let in" };
+    let text = if role == RelayRole::Client { "the far end has authenticated" } else { "let in" };
     debug!(peer:% = address, conn = number, key; "{text}");
 }
 
 impl CloseCause {
     /// The reason that counters have for it.
-    pub(super) fn reason(&self) -> CloseReason {
+    pub(crate) fn reason(&self) -> CloseReason {
         match self {
             Self::Finished => CloseReason::Finished,
             Self::Truncated => CloseReason::Truncated,
@@ -169,9 +168,9 @@ impl CloseCause {
 impl fmt::Display for CloseCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Plain(error) => write!(f, "the plain connection failed: {}", plain(error)),
+            Self::Plain(error) => write!(f, "the plain connection failed: {}", describe(error)),
             Self::Secure(error) => {
-                write!(f, "the countersign/1 connection failed: {}", plain(error))
+                write!(f, "the countersign/1 connection failed: {}", describe(error))
             }
             other => other.reason().fmt(f),
         }

@@ -11,13 +11,13 @@ use countersign::reactor::token::{SLOTS_MAX, Token, Tokened};
 use countersign::{Address, Dial, Refusal, RefusalCode, Session};
 use mio::net::TcpStream;
 
-use super::event_log::{CloseCause, PairInfo};
-use super::limits::RelayLimits;
-use super::shared::{Role, Shared};
-use super::sockets;
+use crate::event_log::{CloseCause, PairInfo};
+use crate::limits::RelayLimits;
+use crate::shared::{RelayRole, Shared};
+use crate::sockets;
 
 /// The most pairs that tokens can tell apart: each has a token for each of its ends.
-pub(super) const PAIRS_MAX: usize = SLOTS_MAX / 2;
+pub const PAIRS_MAX: usize = SLOTS_MAX / 2;
 
 /// How often a pair may read each way before the others have their turns.
 const ROUNDS: usize = 8;
@@ -33,33 +33,33 @@ const ATTEMPT: Duration = Duration::from_millis(10);
 
 /// One connection that is relayed.
 #[derive(Debug)]
-pub(super) struct Pair {
+pub(crate) struct Pair {
     /// Its slot, and the generation of the tokens of its ends.
     token: Token,
     info: PairInfo,
-    pub(super) plain: BufferedStream<TcpStream>,
+    pub(crate) plain: BufferedStream<TcpStream>,
     /// The end that speaks `countersign/1`.
-    pub(super) secure: BufferedStream<TcpStream>,
-    pub(super) session: Session,
-    pub(super) state: PairState,
+    pub(crate) secure: BufferedStream<TcpStream>,
+    pub(crate) session: Session,
+    pub(crate) state: PairState,
     /// When the state began, or anything was relayed last.
-    pub(super) since: Instant,
+    pub(crate) since: Instant,
     /// From the plain end to the far one.
-    pub(super) outward: Direction,
+    pub(crate) outward: Direction,
     /// From the far end to the plain one.
-    pub(super) inward: Direction,
+    pub(crate) inward: Direction,
     /// The id of the key by which both ends have proved themselves.
-    pub(super) key: Option<Box<str>>,
+    pub(crate) key: Option<Box<str>>,
     /// It is in the queue of the ready.
-    pub(super) is_queued: bool,
+    pub(crate) is_queued: bool,
     /// The timer that runs, and the value of `since` for which it was started.
-    pub(super) timer: Option<(PairTimer, Instant)>,
+    pub(crate) timer: Option<(PairTimer, Instant)>,
 }
 
 /// How far a pair has come. At a client's proxy it connects and then goes through the handshake,
 /// at a server's the other way round.
 #[derive(Debug)]
-pub(super) enum PairState {
+pub(crate) enum PairState {
     /// The handshake begins later, because too many proofs from the peer's network were wrong.
     Delayed,
     Handshake,
@@ -76,7 +76,7 @@ pub(super) enum PairState {
 
 /// What a pair waits for: one thing at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PairTimer {
+pub(crate) enum PairTimer {
     Delay,
     Handshake,
     Connect,
@@ -89,7 +89,7 @@ pub(super) enum PairTimer {
 
 /// How far one direction has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     Open,
     /// Its source has ended; what waits is still to be sent, and then the end.
     Ending,
@@ -98,14 +98,14 @@ pub(super) enum Direction {
 
 /// Which of the two ends of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leg {
+pub(crate) enum Leg {
     Plain = 0,
     Secure = 1,
 }
 
 /// What a visit came to.
 #[derive(Debug)]
-pub(super) enum Visit {
+pub(crate) enum Visit {
     /// There is nothing to do until something happens.
     Rest,
     /// The budget is used up, and there may be more to do.
@@ -115,10 +115,10 @@ pub(super) enum Visit {
 
 impl PairTimer {
     /// How long it lasts; `None` for ever.
-    pub(super) fn length(self, limits: &RelayLimits) -> Option<Duration> {
+    pub(crate) fn length(self, limits: &RelayLimits) -> Option<Duration> {
         Some(match self {
-            Self::Delay => limits.failure_delay(),
-            Self::Handshake => limits.handshake_timeout,
+            Self::Delay => limits.admission.failure_delay,
+            Self::Handshake => limits.admission.handshake_timeout,
             Self::Connect => limits.connect_timeout,
             Self::Attempt => ATTEMPT,
             Self::Idle => limits.idle_timeout?,
@@ -144,7 +144,7 @@ impl Tokened for Pair {
 
 impl Pair {
     /// A pair for a connection that was accepted.
-    pub(super) fn new(
+    pub(crate) fn new(
         token: Token,
         (socket, info): (TcpStream, PairInfo),
         session: Session,
@@ -152,8 +152,8 @@ impl Pair {
     ) -> Self {
         let accepted = BufferedStream::new(socket);
         let (plain, secure, state) = match info.role {
-            Role::Client => (accepted, BufferedStream::default(), PairState::LookingUp),
-            Role::Server => (BufferedStream::default(), accepted, PairState::Handshake),
+            RelayRole::Client => (accepted, BufferedStream::default(), PairState::LookingUp),
+            RelayRole::Server => (BufferedStream::default(), accepted, PairState::Handshake),
         };
         Self {
             token,
@@ -172,7 +172,7 @@ impl Pair {
     }
 
     /// The pair and the end that an event's token is for.
-    pub(super) fn of_event(token: Token) -> (Token, Leg) {
+    pub(crate) fn of_event(token: Token) -> (Token, Leg) {
         let (slot, leg) = (token.slot() >> 1, token.slot() & 1);
         let leg = if leg == Leg::Plain as usize { Leg::Plain } else { Leg::Secure };
         (Token::new(slot, token.generation()), leg)
@@ -185,21 +185,21 @@ impl Pair {
     }
 
     /// Begins, once its connection is registered.
-    pub(super) fn begin(&mut self, shared: &mut Shared) -> Visit {
+    pub(crate) fn begin(&mut self, shared: &mut Shared) -> Visit {
         let (leg, accepted) = match shared.role {
-            Role::Client => (Leg::Plain, &self.plain),
-            Role::Server => (Leg::Secure, &self.secure),
+            RelayRole::Client => (Leg::Plain, &self.plain),
+            RelayRole::Server => (Leg::Secure, &self.secure),
         };
         let watched = sockets::watch_stream(accepted, self.event_token(leg), &shared.registry);
         let begun = watched.map_err(CloseCause::Unavailable).and_then(|()| match shared.role {
-            Role::Client => self.look_up(shared),
-            Role::Server => self.process_input(0, shared),
+            RelayRole::Client => self.look_up(shared),
+            RelayRole::Server => self.process_input(0, shared),
         });
         begun.map_or_else(Visit::Over, |()| Visit::Rest)
     }
 
     /// Takes note of an event.
-    pub(super) fn notice(&mut self, leg: Leg, readiness: Readiness) {
+    pub(crate) fn notice(&mut self, leg: Leg, readiness: Readiness) {
         match leg {
             Leg::Plain => self.plain.notice(readiness),
             Leg::Secure => self.secure.notice(readiness),
@@ -207,7 +207,7 @@ impl Pair {
     }
 
     /// Has its turn: relays both ways until there is nothing more or the budget is used up.
-    pub(super) fn turn(&mut self, shared: &mut Shared) -> Visit {
+    pub(crate) fn turn(&mut self, shared: &mut Shared) -> Visit {
         match (self.act(shared), &self.state) {
             (Ok(visit), _) => visit,
             // Whatever a peer does that was refused, the refusal ended the connection.
@@ -239,7 +239,7 @@ impl Pair {
     }
 
     /// Dials the target as soon as its addresses are known.
-    pub(super) fn look_up(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
+    pub(crate) fn look_up(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
         match shared.lookup.begin() {
             Some(addresses) => self.dial(addresses, shared),
             None => Ok(()),
@@ -247,7 +247,7 @@ impl Pair {
     }
 
     /// Dials the target, which has these addresses.
-    pub(super) fn dial(
+    pub(crate) fn dial(
         &mut self,
         addresses: Arc<[Address]>,
         shared: &mut Shared,
@@ -262,8 +262,8 @@ impl Pair {
     /// Goes on connecting, if it does. Goes on to what follows once the target has answered.
     fn connect(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
         let (leg, is_client) = match shared.role {
-            Role::Client => (Leg::Secure, true),
-            Role::Server => (Leg::Plain, false),
+            RelayRole::Client => (Leg::Secure, true),
+            RelayRole::Server => (Leg::Plain, false),
         };
         let token = self.event_token(leg);
         let PairState::Connecting { dial, .. } = &mut self.state else { return Ok(()) };
@@ -308,7 +308,7 @@ impl Pair {
 
     /// Ends the handshake of a peer that took too long, or, with no refusal, because the proxy
     /// stops.
-    pub(super) fn give_up(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Visit {
+    pub(crate) fn give_up(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Visit {
         shared.control_out.clear();
         let code = if refusal.is_some() { RefusalCode::TimedOut } else { RefusalCode::Busy };
         self.session.give_up(code, &mut shared.control_out);
@@ -321,7 +321,7 @@ impl Pair {
     }
 
     /// The timer of what it waits for.
-    pub(super) fn running_timer(&self) -> PairTimer {
+    pub(crate) fn running_timer(&self) -> PairTimer {
         match self.state {
             PairState::Delayed => PairTimer::Delay,
             PairState::Handshake => PairTimer::Handshake,
@@ -333,7 +333,7 @@ impl Pair {
     }
 
     /// Its timer has expired.
-    pub(super) fn expire(&mut self, shared: &mut Shared) -> Visit {
+    pub(crate) fn expire(&mut self, shared: &mut Shared) -> Visit {
         let late = Refusal::HandshakeTimeout;
         match &self.state {
             PairState::Delayed => {
@@ -349,7 +349,9 @@ impl Pair {
                 let is_due = dial.due().is_some_and(|due| due <= now);
                 if is_due { self.turn(shared) } else { Visit::Rest }
             }
-            PairState::Handshake if shared.role == Role::Server => self.give_up(Some(late), shared),
+            PairState::Handshake if shared.role == RelayRole::Server => {
+                self.give_up(Some(late), shared)
+            }
             PairState::Handshake => Visit::Over(CloseCause::Refused(late)),
             PairState::Established => Visit::Over(CloseCause::Idle),
             PairState::Rejected(refusal) => Visit::Over(rejection(*refusal)),
@@ -357,44 +359,44 @@ impl Pair {
     }
 
     /// Whether its peer has yet to authenticate, as peers of a server's proxy do.
-    pub(super) fn is_unauthenticated(&self) -> bool {
+    pub(crate) fn is_unauthenticated(&self) -> bool {
         let is_before = matches!(self.state, PairState::Handshake | PairState::Delayed);
-        self.info.role == Role::Server && is_before
+        self.info.role == RelayRole::Server && is_before
     }
 
-    pub(super) fn is_established(&self) -> bool {
+    pub(crate) fn is_established(&self) -> bool {
         matches!(self.state, PairState::Established)
     }
 
     /// Why it is being refused, if it is.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
         if let PairState::Rejected(refusal) = self.state { refusal } else { None }
     }
 
     /// Has its handshake begin later.
-    pub(super) fn delay(&mut self) {
+    pub(crate) fn delay(&mut self) {
         self.state = PairState::Delayed;
     }
 
     /// What the log says about it.
-    pub(super) fn info(&self) -> PairInfo {
+    pub(crate) fn info(&self) -> PairInfo {
         self.info
     }
 
     /// Both ends have proved themselves.
-    pub(super) fn open(&mut self, key: Box<str>, now: Instant) {
+    pub(crate) fn open(&mut self, key: Box<str>, now: Instant) {
         self.key = Some(key);
         self.info.is_open = true;
         self.since = now;
         self.state = match self.info.role {
-            Role::Client => PairState::Established,
-            Role::Server => PairState::LookingUp,
+            RelayRole::Client => PairState::Established,
+            RelayRole::Server => PairState::LookingUp,
         };
     }
 
     /// Closes it. Unless both directions were relayed to their ends, no peer may take what it has
     /// for the whole. A peer that is refused has nothing yet, and its stream ends in order.
-    pub(super) fn close(self, cause: &CloseCause) {
+    pub(crate) fn close(self, cause: &CloseCause) {
         let is_finished = matches!(cause, CloseCause::Finished);
         if is_finished {
             sockets::complete(&self.plain);

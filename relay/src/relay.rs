@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{self, Duration};
@@ -12,23 +13,20 @@ use countersign::reactor::readiness::Readiness;
 use countersign::reactor::timers::Timers;
 use countersign::reactor::token::{Token, TokenSlab};
 use countersign::stats::Counters;
-use countersign::{Key, KeyRing, Protocol};
+use countersign::unix_time::since_epoch;
+use countersign::{Key, KeyRing, Protocol, clock};
 use log::info;
 use mio::event::Event;
-use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Waker};
 
-use super::admission::RelayListener;
-use super::event_log::{CloseCause, EventLog};
-use super::limits::RelayLimits;
-use super::lookup::{Answer, Lookup};
-use super::pair::{Pair, PairState, PairTimer, Visit};
-use super::pump::{BUFFERS_MAX, INBOX};
-use super::shared::{self, Role, Shared};
-use crate::reload::{Reloads, Wake};
-use crate::signals::POLL_INTERVAL;
-use crate::system;
-use crate::version::VERSION;
+use crate::admission::RelayListener;
+use crate::event_log::{CloseCause, EventLog};
+use crate::limits::RelayLimits;
+use crate::lookup::{Answer, RelayTarget};
+use crate::pair::{Pair, PairState, PairTimer, Visit};
+use crate::pump::{BUFFERS_MAX, INBOX};
+use crate::shared::{self, RelayRole, Shared};
+use crate::sockets;
 
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;
@@ -41,21 +39,20 @@ const LISTENERS: usize = 2;
 
 /// All pairs on one loop.
 #[derive(Debug)]
-pub(super) struct Relay {
+pub struct Relay {
     poll: Poll,
     events: Events,
-    pub(super) shared: Shared,
-    /// Where it listens.
-    pub(super) addresses: Vec<String>,
+    pub(crate) shared: Shared,
+    addresses: Vec<String>,
     /// Empty once no connection is accepted any more.
-    pub(super) listeners: Vec<RelayListener>,
-    pub(super) acceptor: Acceptor<()>,
-    pub(super) pairs: TokenSlab<Pair>,
+    pub(crate) listeners: Vec<RelayListener>,
+    pub(crate) acceptor: Acceptor<()>,
+    pub(crate) pairs: TokenSlab<Pair>,
     /// The slots of the pairs that have a turn now, and of those that have one after them.
     ready: Vec<usize>,
     again: Vec<usize>,
     timers: Timers<PairTimer>,
-    pub(super) log: EventLog,
+    pub(crate) log: EventLog,
     /// Whether connections are closed whose peers could not authenticate again, because a key has
     /// gone or expired.
     closes_revoked: bool,
@@ -71,22 +68,33 @@ pub(super) struct Relay {
 
 /// Where a relay listens, and what it dials.
 #[derive(Debug)]
-pub(super) struct Route {
-    pub(super) role: Role,
-    pub(super) listeners: Vec<TcpListener>,
-    pub(super) lookup: Lookup,
-    pub(super) closes_revoked: bool,
+pub struct Route {
+    /// Which end of `countersign/1` it is.
+    pub role: RelayRole,
+    /// Sockets that are bound and listen.
+    pub listeners: Vec<TcpListener>,
+    /// The target.
+    pub target: RelayTarget,
+    /// Whether connections are closed whose keys are no longer valid.
+    pub closes_revoked: bool,
 }
 
 impl Relay {
-    /// A relay that accepts from its first turn, and wakes when something arrives at `woken`.
-    pub(super) fn new(
+    /// A relay that accepts from its first turn, and wakes when something arrives at `woken`. Its
+    /// messages must have room for [`RECORD`](crate::RECORD) bytes.
+    ///
+    /// # Errors
+    ///
+    /// The system lacks what a loop needs, or a socket does not listen.
+    pub fn new(
         route: Route,
         protocol: Protocol,
         limits: RelayLimits,
         woken: UnixStream,
     ) -> io::Result<Self> {
-        let Route { role, mut listeners, mut lookup, closes_revoked } = route;
+        let Route { role, listeners, target: mut lookup, closes_revoked } = route;
+        let listeners = listeners.into_iter().map(sockets::listening);
+        let mut listeners = listeners.collect::<io::Result<Vec<_>>>()?;
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let mut addresses = Vec::new();
@@ -99,7 +107,7 @@ impl Relay {
         registry.register(&mut woken, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(&registry, WAKER)?);
         lookup.wake(Arc::clone(&waker));
-        let key_expiry = next_expiry(&protocol, system::unix_time());
+        let key_expiry = next_expiry(&protocol, since_epoch(clock::wall()));
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -123,7 +131,7 @@ impl Relay {
                 admission: shared::admission(role, &limits),
                 limits,
                 registry,
-                clock: Clock::new(system::monotonic()),
+                clock: Clock::new(clock::monotonic()),
                 now: Instant::default(),
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
@@ -136,19 +144,22 @@ impl Relay {
 
     /// One pass: waits until something happens or is due, here or for the caller, and serves
     /// everything that it concerns.
-    pub(super) fn turn(&mut self, due: Option<time::Instant>) -> io::Result<()> {
-        let start = system::monotonic();
+    ///
+    /// # Errors
+    ///
+    /// The system can't poll.
+    pub fn turn(&mut self, due: Option<time::Instant>) -> io::Result<()> {
+        let start = clock::monotonic();
         let now = self.shared.clock.instant(start);
         let own = self.due(now).map(|due| due.saturating_duration_since(now));
         let others = due.map(|due| due.saturating_duration_since(start));
-        let wait = own.into_iter().chain(others).fold(POLL_INTERVAL, Duration::min);
-        match self.poll.poll(&mut self.events, Some(wait)) {
+        match self.poll.poll(&mut self.events, own.into_iter().chain(others).min()) {
             // By a signal. What was ready will be reported again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,
         }
-        self.shared.now = self.shared.clock.instant(system::monotonic());
-        self.set_time(system::unix_time());
+        self.shared.now = self.shared.clock.instant(clock::monotonic());
+        self.set_time(since_epoch(clock::wall()));
         for event in &self.events {
             let token = Token::from(event.token().0);
             match event.token() {
@@ -178,18 +189,18 @@ impl Relay {
     }
 
     /// Accepts no more connections, and has what is open go on until the deadline.
-    pub(super) fn drain(&mut self) {
+    pub fn drain(&mut self) {
         self.close_listeners();
         info!("stopping; {} connections are open", self.pairs.len());
-        let now = self.shared.clock.instant(system::monotonic());
-        self.drain = Some(now + self.shared.limits.drain_timeout);
+        let now = self.shared.clock.instant(clock::monotonic());
+        self.drain = Some(now + self.shared.limits.admission.drain_timeout);
         for slot in self.slots(Pair::is_unauthenticated) {
             self.visit(slot, |pair, shared| pair.give_up(None, shared));
         }
     }
 
     /// Closes what is open.
-    pub(super) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.close_listeners();
         for slot in self.slots(|_| true) {
             self.visit(slot, |_, _| Visit::Over(CloseCause::Stopped));
@@ -204,11 +215,11 @@ impl Relay {
 
     /// Takes other keys for new connections. Connections whose peers could not authenticate again
     /// are closed if that is wanted.
-    pub(super) fn replace_keys(&mut self, keys: KeyRing) {
+    pub fn replace_keys(&mut self, keys: KeyRing) {
         self.shared.protocol.replace_keys(keys);
         // The next look at the time sees when these run out.
         self.key_expiry = Some(Duration::ZERO);
-        self.set_time(system::unix_time());
+        self.set_time(since_epoch(clock::wall()));
     }
 
     /// Tells the ring the time, by which keys expire.
@@ -232,61 +243,48 @@ impl Relay {
     }
 
     /// Whether it was told to stop.
-    pub(super) fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.drain.is_some()
     }
 
-    pub(super) fn role(&self) -> Role {
+    /// Which end of `countersign/1` it is.
+    #[must_use]
+    pub fn role(&self) -> RelayRole {
         self.shared.role
     }
 
-    /// Wakes the loop from another thread.
-    pub(super) fn wake(&self) -> Wake {
+    /// What wakes the loop from another thread.
+    #[must_use]
+    pub fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
         let waker = Arc::clone(&self.waker);
         Arc::new(move || drop(waker.wake()))
     }
 
-    /// Says in the log how everything is.
-    pub(super) fn log_status(&self, up: Duration, reloads: &Reloads) {
-        let Shared { role, limits, admission, counters, .. } = &self.shared;
-        let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
-        let ended: Vec<_> = ended.map(|(cause, count)| format!("{cause}:{count}")).collect();
-        let open = self.pairs.iter().filter(|(_, pair)| pair.is_established()).count();
-        info!(
-            version = VERSION,
-            pid = std::process::id(),
-            uptime_s = up.as_secs(),
-            role = role.name(),
-            handshake = self.pairs.len() - open,
-            open,
-            most = limits.max_connections,
-            memory_max = self.memory_max(),
-            throttled = admission.throttled(self.shared.now),
-            accepted = counters.accepted,
-            authenticated = counters.authenticated,
-            received = counters.bytes_in,
-            sent = counters.bytes_out,
-            ended = ended.join(","),
-            draining = self.drain.is_some(),
-            reloads = reloads.succeeded,
-            reloads_failed = reloads.failed,
-            last_reload = reloads.last.map(|date| date.to_string()),
-            reload_error = reloads.last_error.as_deref();
-            "status"
-        );
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// What it has counted since its start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
     }
 
     /// How many connections there are.
-    pub(super) fn open(&self) -> usize {
+    #[must_use]
+    pub fn open(&self) -> usize {
         self.pairs.len()
     }
 
     /// What connections come to at most, in bytes: no peer can make the proxy use more.
-    pub(super) fn memory_max(&self) -> usize {
-        let pairs = (size_of::<Pair>() + BUFFERS_MAX) * self.shared.limits.max_connections;
+    #[must_use]
+    pub fn memory_max(&self) -> usize {
+        let pairs = (size_of::<Pair>() + BUFFERS_MAX) * self.shared.limits.admission.connections;
         let admission = match self.shared.role {
-            Role::Client => 0,
-            Role::Server => self.shared.admission.memory_max(),
+            RelayRole::Client => 0,
+            RelayRole::Server => self.shared.admission.memory_max(),
         };
         pairs.saturating_add(admission)
     }
@@ -304,7 +302,7 @@ impl Relay {
     }
 
     /// Gives a pair its turn, and sees to what came of it.
-    pub(super) fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Shared) -> Visit) {
+    pub(crate) fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Shared) -> Visit) {
         let Some(pair) = self.pairs.get_mut(slot) else { return };
         let was_open = pair.info().is_open;
         let visit = act(pair, &mut self.shared);
