@@ -15,50 +15,53 @@ pub(super) const CONNECTIONS_MAX: usize = 32;
 /// How long a request may take to arrive, from accept.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The connections to the admin listener, in the order of their arrival.
+/// The connections to the admin listener.
 #[derive(Debug, Default)]
 pub(super) struct AdminConnections {
     last: u64,
-    silent: BTreeMap<u64, (PeerId, Instant)>,
-    requested: BTreeMap<u64, PeerId>,
+    /// Those without a request first, and each of the two kinds in the order of arrival: the first
+    /// of all is the next to evict. With the instant of accept.
+    open: BTreeMap<(Kind, u64), (PeerId, Instant)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Silent,
+    Requested,
 }
 
 impl AdminConnections {
     /// A connection was opened. Returns its number here.
     pub(super) fn opened(&mut self, peer: PeerId, now: Instant) -> u64 {
         self.last += 1;
-        self.silent.insert(self.last, (peer, now));
+        self.open.insert((Kind::Silent, self.last), (peer, now));
         self.last
     }
 
     /// The whole request of a connection has arrived.
     pub(super) fn requested(&mut self, number: u64) {
-        if let Some((peer, _)) = self.silent.remove(&number) {
-            self.requested.insert(number, peer);
+        if let Some(connection) = self.open.remove(&(Kind::Silent, number)) {
+            self.open.insert((Kind::Requested, number), connection);
         }
     }
 
     /// A connection was closed.
     pub(super) fn closed(&mut self, number: u64) {
-        self.silent.remove(&number);
-        self.requested.remove(&number);
+        self.open.remove(&(Kind::Silent, number));
+        self.open.remove(&(Kind::Requested, number));
     }
 
     /// The next connection to evict, if there is one.
     pub(super) fn next_to_evict(&self, now: Instant) -> Option<PeerId> {
-        let is_crowded = self.silent.len() + self.requested.len() > CONNECTIONS_MAX;
-        match self.silent.first_key_value() {
-            Some((_, (peer, since))) => {
-                let is_over = now.saturating_duration_since(*since) >= REQUEST_TIMEOUT;
-                (is_crowded || is_over).then_some(*peer)
-            }
-            None => self.requested.first_key_value().filter(|_| is_crowded).map(|(_, peer)| *peer),
-        }
+        let is_over = self.due().is_some_and(|due| due <= now);
+        let (_, (peer, _)) = self.open.first_key_value()?;
+        (is_over || self.open.len() > CONNECTIONS_MAX).then_some(*peer)
     }
 
     /// When the next connection will have been silent for too long.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.silent.first_key_value().and_then(|(_, (_, since))| since.checked_add(REQUEST_TIMEOUT))
+        let ((kind, _), (_, since)) = self.open.first_key_value()?;
+        since.checked_add(REQUEST_TIMEOUT).filter(|_| *kind == Kind::Silent)
     }
 }
 
@@ -97,8 +100,8 @@ mod tests {
         connections.opened(peer, now);
         assert_eq!(connections.next_to_evict(now), Some(peer));
         assert_eq!(
-            connections.silent.first_key_value().map(|(number, _)| *number),
-            Some(numbers[1])
+            connections.open.first_key_value().map(|(place, _)| *place),
+            Some((Kind::Silent, numbers[1]))
         );
         connections.closed(numbers[1]);
         assert_eq!(connections.next_to_evict(now), None);
@@ -117,10 +120,11 @@ mod tests {
             let number = connections.opened(peer, now);
             connections.requested(number);
         }
-        let silent: Vec<u64> = connections.silent.keys().copied().collect();
+        let silent = connections.open.keys().filter(|(kind, _)| *kind == Kind::Silent);
+        let silent: Vec<u64> = silent.map(|(_, number)| *number).collect();
         silent.iter().for_each(|number| connections.closed(*number));
         assert_eq!(
-            (connections.next_to_evict(now), connections.requested.len()),
+            (connections.next_to_evict(now), connections.open.len()),
             (None, CONNECTIONS_MAX)
         );
         let number = connections.opened(peer, now);
