@@ -1,7 +1,7 @@
 //! The request for the page `/status`.
 
 use std::fmt::Display;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,12 @@ impl StatusPage {
         let Status { address, timeout, .. } = status;
         // As the banner shows it.
         let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
-        let unreached = |error: io::Error| Failure::client(address, &client_error(error));
+        // Failures to connect are reported as `connect` reports them.
+        let unreached = |error: io::Error| {
+            let is_late = matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock);
+            let late = || io::Error::new(ErrorKind::TimedOut, "no answer within the time limit");
+            Failure::client(address, &ClientError::Io(if is_late { late() } else { error }))
+        };
         let now = system::monotonic();
         let addresses = place.to_addresses().map_err(unreached)?;
         let dial = Dial::new(addresses, now, *timeout);
@@ -70,18 +75,6 @@ fn not_admin(address: &str, why: &dyn Display) -> Failure {
     Failure::new(Kind::Protocol, text)
 }
 
-/// Failures to connect are reported as `connect` reports them.
-fn client_error(error: io::Error) -> ClientError {
-    match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ClientError::Io(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "no answer within the time \
-                limit",
-        )),
-        _ => ClientError::Io(error),
-    }
-}
-
 /// Sends the request and reads until the answer ends, the deadline passes, or `is_over` says so.
 fn ask(
     stream: &mut TcpStream,
@@ -100,9 +93,9 @@ fn ask(
             Ok(0) => break,
             Ok(length) => answer.extend_from_slice(&piece[..length]),
             Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {}
+                ErrorKind::Interrupted | ErrorKind::WouldBlock => {}
                 // What came before the reset may be a whole answer.
-                io::ErrorKind::ConnectionReset => break,
+                ErrorKind::ConnectionReset => break,
                 _ => return Err(error),
             },
         }
@@ -112,7 +105,7 @@ fn ask(
 
 fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(system::monotonic());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 #[cfg(test)]
