@@ -25,6 +25,7 @@ const MESSAGE_MAX_CAP: usize = 1 << 30;
 
 /// How much of a conversation a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Exchange {
     /// Messages until either end has enough.
     #[default]
@@ -37,6 +38,7 @@ pub enum Exchange {
 
 /// Whether each message is protected, where the dialect knows records (`countersign/1`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Protection {
     /// Always: a peer without records is refused.
     #[default]

@@ -74,7 +74,7 @@ fn spoil(call: &mut [u8], fault: u8, terms: &Terms) {
     let flags = match terms.protocol.protection() {
         Protection::Required => 0,
         Protection::Allowed => 2,
-        Protection::Off => 3,
+        _ => 3,
     };
     match fault {
         0 => call[8] = 0x42,

@@ -57,7 +57,7 @@ impl Oracle {
             messages_left: match protocol.exchange() {
                 Exchange::Many => usize::MAX,
                 Exchange::Once => 1,
-                Exchange::VerifyOnly => 0,
+                _ => 0,
             },
             rest: Vec::new(),
             messages: VecDeque::new(),

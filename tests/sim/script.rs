@@ -179,7 +179,7 @@ impl Script {
                         self.stream.contains(&b'\n')
                     }
                     Exchange::Once => !self.stream.is_empty(),
-                    Exchange::VerifyOnly => true,
+                    _ => true,
                 };
                 if is_enough && random.per_mille(500) {
                     self.end = End::Stay;

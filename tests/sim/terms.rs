@@ -172,7 +172,7 @@ fn signing_protection(random: &mut Random, ours: Protection) -> Protection {
     match ours {
         Required => random.pick(&[Required, Allowed]),
         Allowed => random.pick(&[Required, Allowed, Off]),
-        Off => random.pick(&[Off, Allowed]),
+        _ => random.pick(&[Off, Allowed]),
     }
 }
 

@@ -281,7 +281,7 @@ pub(crate) fn protections() -> Vec<(Protection, PossibleValue)> {
         let help = match protection {
             Protection::Required => "always; a peer without it is refused",
             Protection::Allowed => "if the other end supports it too",
-            Protection::Off => "never; a relay of the handshake can take over the connection",
+            _ => "never; a relay of the handshake can take over the connection",
         };
         (protection, PossibleValue::new(protection.name()).help(help))
     };

@@ -63,7 +63,7 @@ fn warnings(key: &Key, now: Duration) -> Vec<String> {
             let end = units::date(end);
             warnings.push(format!("expires at {end}; rotate it, unless you have done so"));
         }
-        (Validity::Valid, _) => {}
+        _ => {}
     }
     warnings
 }

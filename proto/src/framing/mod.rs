@@ -111,6 +111,7 @@ impl fmt::Display for Framing {
 
 /// What ended a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LineEnding {
     /// `\n`.
     Lf,

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 /// How a key stands at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Validity {
     /// Its `not-before=` has not come.
     NotYet,
