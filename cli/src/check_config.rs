@@ -19,7 +19,7 @@ use super::serve::{MissingRing, PreparedListener, bound_of};
 /// code. For a valid file, it prints one line for each listener, and the maximum memory.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(crate) struct CheckConfig {
+pub(crate) struct CheckConfigArgs {
     /// The configuration file
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -32,7 +32,7 @@ Examples:
   countersign check-config /etc/countersign/garden.toml
   countersign check-config garden.toml --keys keys --log-level error";
 
-impl CheckConfig {
+impl CheckConfigArgs {
     pub(crate) fn run(self, origins: &Origins) -> Result<(), Failure> {
         let Self { file: path, settings } = self;
         let typed = settings.process.logging;

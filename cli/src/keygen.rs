@@ -12,7 +12,7 @@ use super::ring::{self, KeyFileArg, KeyOptions};
 /// end, copy its line of the file there over a secure channel.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(crate) struct Keygen {
+pub(crate) struct KeygenArgs {
     /// Id of the key
     #[arg(default_value = "default", value_parser = ring::id)]
     id: String,
@@ -30,7 +30,7 @@ Examples:
   countersign keygen guest --not-after 2027-01-31    a key that expires
   countersign keygen shed --audience pump --keys /etc/shed/keys";
 
-impl Keygen {
+impl KeygenArgs {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let path = self.file.path()?;
         let key = ring::add(&path, &self.id, &self.options)?;

@@ -80,15 +80,15 @@ Every option can also be set in the environment, as COUNTERSIGN_ and its name.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Serve(serve::Serve),
-    CheckConfig(check_config::CheckConfig),
-    Connect(connect::Connect),
-    Keygen(keygen::Keygen),
-    Keys(keys::Keys),
-    Load(load::Load),
-    Ping(ping::Ping),
+    Serve(serve::ServeArgs),
+    CheckConfig(check_config::CheckConfigArgs),
+    Connect(connect::ConnectArgs),
+    Keygen(keygen::KeygenArgs),
+    Keys(keys::KeysArgs),
+    Load(load::LoadArgs),
+    Ping(ping::PingArgs),
     Proxy(proxy::Proxy),
-    Status(status::Status),
+    Status(status::StatusArgs),
 }
 
 pub(crate) fn main() -> ExitCode {

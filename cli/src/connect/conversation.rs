@@ -10,7 +10,7 @@ use countersign::{Client, ClientError, Dialect, Framing, Protocol, RefusalCode};
 use rustix::event::PollFlags;
 
 use super::retry::Backoff;
-use super::{Connect, say};
+use super::{ConnectArgs, say};
 use crate::escape::Escaped;
 use crate::exit::{Failure, Kind, plain};
 use crate::output::{stderr, stdout};
@@ -25,7 +25,7 @@ const BATCH: usize = 64 << 10;
 
 /// A conversation with the server: over one connection, or one for each message.
 pub(super) struct Conversation<'a> {
-    connect: &'a Connect,
+    connect: &'a ConnectArgs,
     protocol: Protocol,
     /// Whether a lost message ends the conversation.
     is_forgiving: bool,
@@ -57,8 +57,8 @@ pub(super) enum Sent {
 }
 
 impl<'a> Conversation<'a> {
-    pub(super) fn new(connect: &'a Connect, protocol: Protocol, is_prompt: bool) -> Self {
-        let Connect { protocol: args, retry, no_reply, .. } = connect;
+    pub(super) fn new(connect: &'a ConnectArgs, protocol: Protocol, is_prompt: bool) -> Self {
+        let ConnectArgs { protocol: args, retry, no_reply, .. } = connect;
         // A chunk ends where the server's read does: the next waits until this was answered. At
         // the prompt a reply stands below its message.
         let one = args.once || args.framing() == Framing::Chunks || is_prompt && !no_reply;
@@ -320,7 +320,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn connect(&mut self) -> Result<Client, ClientError> {
-        let Connect { address, timeout, retry, .. } = self.connect;
+        let ConnectArgs { address, timeout, retry, .. } = self.connect;
         let mut client = Client::connect_within(address, self.protocol.clone(), *timeout)?;
         if *retry > 0 {
             // A server that has no time for us may say so behind its own part of the handshake.

@@ -37,7 +37,7 @@ use terminal::Terminal;
 /// control characters in replies are escaped.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(crate) struct Connect {
+pub(crate) struct ConnectArgs {
     /// Address of the server: HOST:PORT, HOST, PORT or unix:/PATH
     #[arg(default_value = SERVER)]
     address: String,
@@ -77,7 +77,7 @@ Examples:
   countersign connect 127.0.0.1:9527 --dialect open --framing chunks --once
   countersign connect 127.0.0.1:9528 --dialect multiprocessing";
 
-impl Connect {
+impl ConnectArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let protocol = self.protocol.client_protocol()?;
         // The reply to the longest message is longer still.

@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// is a warning on stderr for each key that is short, expires within 30 days, or is not valid now.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     #[command(flatten)]
     file: KeyFileArg,
 }
@@ -30,7 +30,7 @@ Examples:
   countersign keys check
   countersign keys check --keys /etc/countersign/keys";
 
-impl Check {
+impl CheckArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let path = self.file.path()?;
         let ring = ring::inspect(&path)?;

@@ -18,7 +18,7 @@ use crate::{system, units};
 /// Two people can compare fingerprints to check that they hold the same key. Dates are in UTC.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(super) struct List {
+pub(super) struct ListArgs {
     /// Print a JSON array instead of a table
     #[arg(long)]
     json: bool,
@@ -33,7 +33,7 @@ Examples:
 
 const HEAD: [&str; 5] = ["id", "fingerprint", "dialects", "audience", "validity"];
 
-impl List {
+impl ListArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let ring = ring::inspect(&self.file.path()?)?;
         let now = system::unix_time();

@@ -17,7 +17,7 @@ use crate::units;
 /// Secrets are never shown.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, disable_help_subcommand = true)]
-pub(crate) struct Keys {
+pub(crate) struct KeysArgs {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -30,12 +30,12 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    List(list::List),
-    Check(check::Check),
-    Rotate(rotate::Rotate),
+    List(list::ListArgs),
+    Check(check::CheckArgs),
+    Rotate(rotate::RotateArgs),
 }
 
-impl Keys {
+impl KeysArgs {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.verb {
             Verb::List(list) => list.run(),

@@ -20,7 +20,7 @@ use crate::{system, units};
 /// is earlier. Prints the ids and fingerprints of both keys, but not the keys.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(super) struct Rotate {
+pub(super) struct RotateArgs {
     /// Id of the key to replace
     #[arg(value_parser = ring::id)]
     id: String,
@@ -41,7 +41,7 @@ Examples:
 /// After this time, nobody remembers that the old key is still valid.
 const OVERLAP_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
-impl Rotate {
+impl RotateArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let now = system::unix_time();
         let path = self.file.path()?;

@@ -50,7 +50,7 @@ const STEPS: u64 = 1000;
 /// latency is measured from when they were due, so that stalls of the server show.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, after_help = EXITS)]
-pub(crate) struct Load {
+pub(crate) struct LoadArgs {
     /// Address of the server: HOST:PORT, HOST, PORT or unix:/PATH
     #[arg(default_value = SERVER)]
     address: String,
@@ -165,7 +165,7 @@ fn disconnect(name: String) -> Disconnect {
     if name == "rst" { Disconnect::Rst } else { Disconnect::Fin }
 }
 
-impl Load {
+impl LoadArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let mut protocol = self.protocol.client_protocol()?;
         if let Some(id) = &self.key {

@@ -6,7 +6,7 @@ use clap::ValueEnum as _;
 use countersign_load::{Disconnect, Plan, Report};
 use serde_json::{Value, json};
 
-use super::{Load, Spacing};
+use super::{LoadArgs, Spacing};
 use crate::escape::Escaped;
 use crate::{system, units, version};
 
@@ -16,7 +16,7 @@ pub(crate) struct Parameters(Vec<(&'static str, Value)>);
 
 impl Parameters {
     /// Those of a load that begins now.
-    pub(super) fn of(load: &Load, plan: &Plan) -> Self {
+    pub(super) fn of(load: &LoadArgs, plan: &Plan) -> Self {
         let args = &load.protocol;
         let seconds = |time: Duration| time.as_secs_f64();
         let some_seconds = |time: Option<Duration>| json!(time.map(seconds));

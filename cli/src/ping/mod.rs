@@ -29,7 +29,7 @@ use target::{Check, Target};
 /// things can't be combined with --config or --pid.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(crate) struct Ping {
+pub(crate) struct PingArgs {
     /// Address of the server: HOST:PORT, HOST, PORT or unix:/PATH [default: 127.0.0.1:9527]
     address: Option<String>,
     /// Ping all listeners of `serve --config FILE`; ADDRESS overrides it
@@ -95,7 +95,7 @@ const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 /// which is known then.
 const HOW: [&str; 5] = ["key", "count", "interval", "timeout", "quiet"];
 
-impl Ping {
+impl PingArgs {
     pub(crate) fn run(
         self,
         origins: &Origins,

@@ -49,7 +49,7 @@ use workers::Workers;
 /// configuration and the keys. SIGUSR1 logs a status report.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES, next_display_order = DISPLAY_ORDER)]
-pub(crate) struct Serve {
+pub(crate) struct ServeArgs {
     /// A configuration file with any of these options, and with one or more listeners; see
     /// `countersign check-config`
     #[arg(long, value_name = "FILE")]
@@ -72,7 +72,7 @@ Examples:
   countersign serve --admin 127.0.0.1:9529
   countersign serve --config /etc/countersign/garden.toml";
 
-impl Serve {
+impl ServeArgs {
     /// The listeners, as this command line asks for them.
     pub(crate) fn listeners(self, origins: &Origins) -> Result<Vec<ListenerArgs>, Failure> {
         Ok(Config::new(self.config, self.settings, origins).read()?.listeners)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use countersign::{Address, ClientError, Dial, ToAddresses as _};
 
-use super::Status;
+use super::StatusArgs;
 use crate::admin::report::{PROGRAM, Report};
 use crate::exit::{Failure, Kind};
 use crate::http;
@@ -26,8 +26,8 @@ pub(super) struct StatusPage {
 
 impl StatusPage {
     /// Requests the page. Gives up as soon as `is_over` says so, and fails then.
-    pub(super) fn ask(status: &Status, is_over: &dyn Fn() -> bool) -> Result<Self, Failure> {
-        let Status { address, timeout, .. } = status;
+    pub(super) fn ask(status: &StatusArgs, is_over: &dyn Fn() -> bool) -> Result<Self, Failure> {
+        let StatusArgs { address, timeout, .. } = status;
         // As the banner shows it.
         let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
         // Failures to connect are reported as `connect` reports them.

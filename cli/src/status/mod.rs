@@ -22,7 +22,7 @@ use render::render;
 /// --watch it refreshes the report and shows rates.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(crate) struct Status {
+pub(crate) struct StatusArgs {
     /// The admin listener, as HOST:PORT or unix:/PATH
     address: String,
     /// Refresh every TIME [default: 1s]
@@ -51,7 +51,7 @@ const WATCH: RangeInclusive<Duration> = Duration::from_millis(10)..=units::TIME_
 /// Clears the terminal and moves the cursor to its top.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-impl Status {
+impl StatusArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let Some(pause) = self.watch else {
             self.show(&StatusPage::ask(&self, &|| false)?, None);
