@@ -18,7 +18,7 @@ pub(crate) const PROGRAM: &str = "countersign";
 
 /// The report on a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Report {
+pub(crate) struct StatusReport {
     pub(crate) program: String,
     pub(crate) version: String,
     pub(crate) commit: Option<String>,
@@ -111,7 +111,7 @@ pub(crate) struct KeyReport {
     pub(crate) authenticated: Option<u64>,
 }
 
-impl Report {
+impl StatusReport {
     pub(super) fn of(snapshot: &Snapshot, process: Process, now: Duration) -> Self {
         let Snapshot { stats, labels, workers, reloads, started, uptime, .. } = snapshot;
         let listeners = stats.listeners.iter().zip(labels);
@@ -266,7 +266,7 @@ pub(crate) mod tests {
     }
 
     /// A report on two such workers.
-    pub(crate) fn report() -> Report {
+    pub(crate) fn report() -> StatusReport {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
         let mut snapshot = aggregate(2, &[stats(), stats()]).snapshot(system::monotonic());
         (snapshot.started, snapshot.uptime) = (wall, Duration::ZERO);
@@ -274,7 +274,7 @@ pub(crate) mod tests {
         (snapshot.reloads.failed, snapshot.reloads.last) = (1, Some(Date(wall)));
         snapshot.reloads.last_error = Some("keys:3: no such option".to_owned());
         snapshot.reloads.last_succeeded = false;
-        Report::of(&snapshot, Process::default(), system::since_epoch(wall))
+        StatusReport::of(&snapshot, Process::default(), system::since_epoch(wall))
     }
 
     #[test]
@@ -298,7 +298,7 @@ pub(crate) mod tests {
     fn a_report_is_read_back_as_it_was_written() {
         let report = report();
         let text = serde_json::to_string_pretty(&report).unwrap();
-        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+        assert_eq!(serde_json::from_str::<StatusReport>(&text).unwrap(), report);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let main = &value["listeners"][0];
         assert_eq!(main["refused"], serde_json::json!({ "wrong-proof": 6 }));

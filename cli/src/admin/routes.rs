@@ -9,7 +9,7 @@ use super::aggregate::{Aggregate, Snapshot};
 use super::connections::AdminConnections;
 use super::metrics;
 use super::process::Process;
-use super::report::Report;
+use super::report::StatusReport;
 use crate::http::{RESPONSE_HEAD_MAX, Request, RequestHead, Response};
 use crate::{escape, system};
 
@@ -101,7 +101,7 @@ fn metrics_page(snapshot: &Snapshot) -> Response {
 }
 
 fn status_page(snapshot: &Snapshot) -> Response {
-    let report = Report::of(snapshot, Process::now(), system::unix_time());
+    let report = StatusReport::of(snapshot, Process::now(), system::unix_time());
     match serde_json::to_string_pretty(&report) {
         Ok(text) => {
             let body = escape::inside_json(&text) + "\n";

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use countersign::{Address, ClientError, Dial, ToAddresses as _};
 
 use super::StatusArgs;
-use crate::admin::report::{PROGRAM, Report};
+use crate::admin::report::{PROGRAM, StatusReport};
 use crate::exit::{Failure, Kind};
 use crate::http;
 use crate::signals::POLL_INTERVAL;
@@ -21,7 +21,7 @@ const ANSWER_MAX: u64 = 8 << 20;
 #[derive(Debug)]
 pub(super) struct StatusPage {
     pub(super) text: String,
-    pub(super) report: Report,
+    pub(super) report: StatusReport,
 }
 
 impl StatusPage {
@@ -49,7 +49,7 @@ impl StatusPage {
 
     fn of(answer: &[u8]) -> Result<Self, String> {
         let body = http::body(answer)?;
-        let report: Report = serde_json::from_slice(body)
+        let report: StatusReport = serde_json::from_slice(body)
             .map_err(|error| format!("its answer is not a report: {error}"))?;
         match report.program == PROGRAM {
             // It parsed as JSON, so it is valid UTF-8.
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::admin::report::tests::report;
 
-    fn understood(answer: &str) -> Result<Report, String> {
+    fn understood(answer: &str) -> Result<StatusReport, String> {
         StatusPage::of(answer.as_bytes()).map(|page| page.report)
     }
 

@@ -3,18 +3,18 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use crate::admin::report::{KeyReport, ListenerReport, Report};
+use crate::admin::report::{KeyReport, ListenerReport, StatusReport};
 use crate::escape::Escaped;
 use crate::units;
 
 /// The report as a person reads it; with rates if there is an earlier report of the same process.
 pub(super) fn render(
     address: &str,
-    report: &Report,
-    before: Option<&Report>,
+    report: &StatusReport,
+    before: Option<&StatusReport>,
     is_coloured: bool,
 ) -> String {
-    let is_same = |it: &&Report| (it.pid, &it.started) == (report.pid, &report.started);
+    let is_same = |it: &&StatusReport| (it.pid, &it.started) == (report.pid, &report.started);
     let before = before.filter(is_same);
     let passed = before.map(|before| report.uptime_seconds - before.uptime_seconds);
     let interval = passed.and_then(|passed| Duration::try_from_secs_f64(passed).ok());
@@ -45,11 +45,11 @@ enum Tone {
 }
 
 impl Renderer {
-    fn head(&mut self, address: &str, report: &Report, before: Option<&Report>) {
-        let Report { version, pid, reloads, memory, turns, process, .. } = report;
+    fn head(&mut self, address: &str, report: &StatusReport, before: Option<&StatusReport>) {
+        let StatusReport { version, pid, reloads, memory, turns, process, .. } = report;
         let state = match report {
-            Report { draining: true, .. } => self.tone(Tone::Bad, "draining"),
-            Report { ready: true, .. } => self.tone(Tone::Good, "serving"),
+            StatusReport { draining: true, .. } => self.tone(Tone::Bad, "draining"),
+            StatusReport { ready: true, .. } => self.tone(Tone::Good, "serving"),
             _ => self.tone(Tone::Bad, "starting"),
         };
         let title = self.tone(Tone::Bold, format_args!("countersign {}", Escaped(version)));
@@ -218,7 +218,7 @@ mod tests {
     use crate::admin::report::tests::report;
     use crate::version::VERSION;
 
-    fn shown(report: &Report, before: Option<&Report>, is_coloured: bool) -> String {
+    fn shown(report: &StatusReport, before: Option<&StatusReport>, is_coloured: bool) -> String {
         render("127.0.0.1:9529", report, before, is_coloured)
     }
 
