@@ -22,7 +22,7 @@ use crate::reactor::readiness::Readiness;
 use crate::reactor::token::{self, SLOTS_MAX};
 use crate::server::bind_error::BindError;
 use crate::server::engine::{Engine, TellError};
-use crate::server::handle::{Handle, Request};
+use crate::server::handle::{Command, Handle};
 use crate::server::listener::Listener;
 use crate::server::listener::socket::BoundSocket;
 use crate::server::mio_net::{ListeningSocket, MioNet};
@@ -140,10 +140,10 @@ impl<S: Service> Server<S> {
         self.has_more_events |= taken == EVENTS;
         let begun = clock::monotonic();
         let now = self.instant(begun);
-        match self.handle.requested() {
-            Request::Run => {}
-            Request::Drain => self.drain(now),
-            Request::Stop => {
+        match self.handle.command() {
+            Command::Run => {}
+            Command::Drain => self.drain(now),
+            Command::Stop => {
                 self.drain(now);
                 self.engine.stop(now);
             }

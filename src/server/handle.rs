@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use mio::Waker;
 
-/// What the server was asked to do, from the mildest to the gravest.
+/// What the server was told to do, from the mildest to the gravest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Request {
+pub(super) enum Command {
     Run,
     Drain,
     Stop,
 }
 
-impl Request {
+impl Command {
     const ALL: [Self; 3] = [Self::Run, Self::Drain, Self::Stop];
 }
 
@@ -26,14 +26,14 @@ pub struct Handle {
 
 #[derive(Debug)]
 struct Shared {
-    /// The gravest [`Request`] so far.
-    request: AtomicU8,
+    /// The gravest [`Command`] so far.
+    command: AtomicU8,
     waker: Waker,
 }
 
 impl Handle {
     pub(super) fn new(waker: Waker) -> Self {
-        Self { shared: Arc::new(Shared { request: AtomicU8::new(Request::Run as u8), waker }) }
+        Self { shared: Arc::new(Shared { command: AtomicU8::new(Command::Run as u8), waker }) }
     }
 
     /// Stops gracefully: the server accepts no more connections, answers what has arrived, and
@@ -44,7 +44,7 @@ impl Handle {
     ///
     /// The loop could not be woken; it drains when it next wakes by itself.
     pub fn drain(&self) -> io::Result<()> {
-        self.request(Request::Drain)
+        self.tell(Command::Drain)
     }
 
     /// Stops at once: every connection is closed as it is.
@@ -53,7 +53,7 @@ impl Handle {
     ///
     /// As for [`drain`](Self::drain).
     pub fn stop(&self) -> io::Result<()> {
-        self.request(Request::Stop)
+        self.tell(Command::Stop)
     }
 
     /// Has [`Server::turn`](crate::Server::turn) return.
@@ -65,14 +65,14 @@ impl Handle {
         self.shared.waker.wake()
     }
 
-    fn request(&self, request: Request) -> io::Result<()> {
-        self.shared.request.fetch_max(request as u8, Ordering::Release);
+    fn tell(&self, command: Command) -> io::Result<()> {
+        self.shared.command.fetch_max(command as u8, Ordering::Release);
         self.wake()
     }
 
-    /// The gravest request so far.
-    pub(super) fn requested(&self) -> Request {
-        let requested = self.shared.request.load(Ordering::Acquire);
-        Request::ALL.into_iter().find(|each| *each as u8 == requested).unwrap_or(Request::Run)
+    /// The gravest command so far.
+    pub(super) fn command(&self) -> Command {
+        let command = self.shared.command.load(Ordering::Acquire);
+        Command::ALL.into_iter().find(|each| *each as u8 == command).unwrap_or(Command::Run)
     }
 }
