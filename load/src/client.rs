@@ -109,9 +109,9 @@ enum State {
     Established,
 }
 
-/// What a visit came to.
+/// What a visit to a client came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Visit {
+pub(super) enum ClientOutcome {
     /// The client goes on.
     On,
     /// It has its reply, and disconnects.
@@ -155,7 +155,7 @@ impl LoadClient {
         now: Nanos,
         protocol: &Protocol,
         shared: &mut Shared,
-    ) -> Visit {
+    ) -> ClientOutcome {
         debug_assert!(self.sent.is_empty() && self.state == State::Disconnected, "one at a time");
         self.generation = Token::generation_after(self.generation);
         self.dial = Some(dial);
@@ -218,8 +218,8 @@ impl LoadClient {
         now: Nanos,
         protocol: &Protocol,
         shared: &mut Shared,
-    ) -> Visit {
-        let Some(dial) = &mut self.dial else { return Visit::On };
+    ) -> ClientOutcome {
+        let Some(dial) = &mut self.dial else { return ClientOutcome::On };
         // What is late of an attempt that has lost is told to the winner, which finds nothing.
         let token = mio::Token(Token::new(slot, self.generation).into());
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -228,8 +228,8 @@ impl LoadClient {
         };
         let (stream, address) = match dial.turn(shared.epoch + Duration::from_nanos(now), watch) {
             Ok(Some(connected)) => connected,
-            Ok(None) => return Visit::On,
-            Err(error) => return Visit::Lost(dial::why(&error)),
+            Ok(None) => return ClientOutcome::On,
+            Err(error) => return ClientOutcome::Lost(dial::why(&error)),
         };
         shared.prefer(&address);
         shared.report.connect.record(now - self.begun);
@@ -238,7 +238,9 @@ impl LoadClient {
         shared.outbox.clear();
         // Where the server has nothing to say first, this is the whole handshake.
         match self.process_input(0, now, protocol, shared) {
-            Visit::On => self.send(shared).map_or_else(Visit::Lost, |()| Visit::On),
+            ClientOutcome::On => {
+                self.send(shared).map_or_else(ClientOutcome::Lost, |()| ClientOutcome::On)
+            }
             over => over,
         }
     }
@@ -251,26 +253,26 @@ impl LoadClient {
         now: Nanos,
         protocol: &Protocol,
         shared: &mut Shared,
-    ) -> Visit {
+    ) -> ClientOutcome {
         if self.state == State::Connecting {
             let visit = self.connect(slot, now, protocol, shared);
-            if visit != Visit::On || self.state == State::Connecting {
+            if visit != ClientOutcome::On || self.state == State::Connecting {
                 return visit;
             }
         }
         let error = self.stream.socket().filter(|_| readiness.failed).map(TcpStream::take_error);
         if let Some(Ok(Some(_)) | Err(_)) = error {
-            return Visit::Lost(self.broken(shared));
+            return ClientOutcome::Lost(self.broken(shared));
         }
         self.stream.notice(readiness);
-        self.turn(readiness, now, protocol, shared).unwrap_or_else(Visit::Lost)
+        self.turn(readiness, now, protocol, shared).unwrap_or_else(ClientOutcome::Lost)
     }
 
     /// Sends the messages that are due.
-    pub(super) fn send_due(&mut self, now: Nanos, shared: &mut Shared) -> Visit {
+    pub(super) fn send_due(&mut self, now: Nanos, shared: &mut Shared) -> ClientOutcome {
         shared.outbox.clear();
         self.queue_due(now, shared);
-        self.send(shared).map_or_else(Visit::Lost, |()| Visit::On)
+        self.send(shared).map_or_else(ClientOutcome::Lost, |()| ClientOutcome::On)
     }
 
     fn turn(
@@ -279,7 +281,7 @@ impl LoadClient {
         now: Nanos,
         protocol: &Protocol,
         shared: &mut Shared,
-    ) -> Result<Visit, Failure> {
+    ) -> Result<ClientOutcome, Failure> {
         shared.outbox.clear();
         if readiness.writable {
             let sent = self.stream.flush().map_err(|_| self.broken(shared))?;
@@ -293,11 +295,11 @@ impl LoadClient {
             }
             shared.report.bytes_in += length as u64;
             match self.process_input(length, now, protocol, shared) {
-                Visit::On => self.send(shared)?,
+                ClientOutcome::On => self.send(shared)?,
                 over => return Ok(over),
             }
         }
-        Ok(Visit::On)
+        Ok(ClientOutcome::On)
     }
 
     /// Processes what was read, and queues the messages that are due then.
@@ -307,12 +309,12 @@ impl LoadClient {
         now: Nanos,
         protocol: &Protocol,
         shared: &mut Shared,
-    ) -> Visit {
-        let Some(mut session) = self.session.take() else { return Visit::On };
+    ) -> ClientOutcome {
+        let Some(mut session) = self.session.take() else { return ClientOutcome::On };
         let inbox = std::mem::take(&mut shared.inbox);
         let mut input = &inbox[..length];
-        let mut visit = Visit::On;
-        while visit == Visit::On {
+        let mut visit = ClientOutcome::On;
+        while visit == ClientOutcome::On {
             visit = match session.next(protocol, &mut input, &mut shared.outbox) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
@@ -320,34 +322,36 @@ impl LoadClient {
                     shared.report.handshake.record(now - self.connected);
                     shared.report.connected += 1;
                     self.state = State::Established;
-                    Visit::On
+                    ClientOutcome::On
                 }
                 Ok(Some(Event::Message(message))) => self.receive(message.bytes, now, shared),
-                Ok(Some(Event::Finished | Event::End)) => Visit::Lost(Failure::Closed),
-                Ok(Some(_)) => Visit::On,
-                Err(Refusal::Rejected(RefusalCode::Busy)) => Visit::Lost(Failure::Busy),
-                Err(Refusal::WrongProof | Refusal::Rejected(_)) => Visit::Lost(Failure::Refused),
-                Err(_) => Visit::Lost(Failure::Violation),
+                Ok(Some(Event::Finished | Event::End)) => ClientOutcome::Lost(Failure::Closed),
+                Ok(Some(_)) => ClientOutcome::On,
+                Err(Refusal::Rejected(RefusalCode::Busy)) => ClientOutcome::Lost(Failure::Busy),
+                Err(Refusal::WrongProof | Refusal::Rejected(_)) => {
+                    ClientOutcome::Lost(Failure::Refused)
+                }
+                Err(_) => ClientOutcome::Lost(Failure::Violation),
             };
         }
         shared.inbox = inbox;
         // After a failure nothing is sent any more, least of all without what stood before it.
-        self.session = (!matches!(visit, Visit::Lost(_))).then_some(session);
-        if visit == Visit::On && self.state == State::Established {
+        self.session = (!matches!(visit, ClientOutcome::Lost(_))).then_some(session);
+        if visit == ClientOutcome::On && self.state == State::Established {
             self.queue_due(now, shared);
         }
         visit
     }
 
     /// Receives a reply.
-    fn receive(&mut self, reply: &[u8], now: Nanos, shared: &mut Shared) -> Visit {
+    fn receive(&mut self, reply: &[u8], now: Nanos, shared: &mut Shared) -> ClientOutcome {
         let number = self.next - self.sent.len() as u64;
         // A reply to no message is a violation.
         let Some(message) = self.sent.front().copied() else {
-            return Visit::Lost(Failure::Violation);
+            return ClientOutcome::Lost(Failure::Violation);
         };
         if !shared.payload.answers(number, reply) {
-            return Visit::Lost(Failure::WrongReply);
+            return ClientOutcome::Lost(Failure::WrongReply);
         }
         self.sent.pop_front();
         if shared.message_source.answer(message.due) {
@@ -357,7 +361,7 @@ impl LoadClient {
                 shared.report.first_reply.record(latency);
             }
         }
-        if shared.plan.reconnect { Visit::Done } else { Visit::On }
+        if shared.plan.reconnect { ClientOutcome::Done } else { ClientOutcome::On }
     }
 
     /// Queues the messages that are due, as many as may be in flight.

@@ -14,7 +14,7 @@ use countersign::{Dial, Dialect, Protocol, Session, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
-use crate::client::{LoadClient, Shared, Visit};
+use crate::client::{ClientOutcome, LoadClient, Shared};
 use crate::dial;
 use crate::error::LoadError;
 use crate::failure::Failure;
@@ -304,20 +304,20 @@ impl Load {
     }
 
     /// Handles what came of a visit.
-    fn settle(&mut self, slot: usize, visit: Visit, now: Nanos) {
+    fn settle(&mut self, slot: usize, visit: ClientOutcome, now: Nanos) {
         self.has_connected |= self.shared.report.connected > 0;
         match visit {
-            Visit::On => {
+            ClientOutcome::On => {
                 let client = &mut self.clients[slot];
                 if client.available && !std::mem::replace(&mut client.listed, true) {
                     self.available.push_back(slot);
                 }
             }
-            Visit::Done => {
+            ClientOutcome::Done => {
                 self.disconnect(slot);
                 self.disconnected.push_back(slot);
             }
-            Visit::Lost(failure) => {
+            ClientOutcome::Lost(failure) => {
                 self.failed += 1;
                 self.timed_out += usize::from(match failure {
                     Failure::ReplyTimeout => true,
@@ -372,12 +372,12 @@ impl Load {
             let due =
                 self.has_message(slot).then(|| self.shared.message_source.take(now)).flatten();
             self.clients[slot].reserve(due);
-            let visit = self.begin(slot, now).unwrap_or_else(Visit::Lost);
+            let visit = self.begin(slot, now).unwrap_or_else(ClientOutcome::Lost);
             self.settle(slot, visit, now);
         }
     }
 
-    fn begin(&mut self, slot: usize, now: Nanos) -> Result<Visit, Failure> {
+    fn begin(&mut self, slot: usize, now: Nanos) -> Result<ClientOutcome, Failure> {
         let sources = &self.shared.plan.sources;
         let source = sources.get(self.dialled % sources.len().max(1)).copied();
         self.dialled += 1;
@@ -399,7 +399,7 @@ impl Load {
         let reply = self.shared.plan.replies_within().map_or(Nanos::MAX, nanos);
         for slot in 0..self.clients.len() {
             if let Some(failure) = self.clients[slot].timed_out(now, connect, reply) {
-                self.settle(slot, Visit::Lost(failure), now);
+                self.settle(slot, ClientOutcome::Lost(failure), now);
             } else if self.clients[slot].has_dial_due(now, &self.shared) {
                 let client = &mut self.clients[slot];
                 let visit = client.connect(slot, now, &self.protocol, &mut self.shared);

@@ -51,7 +51,7 @@ struct Backlog {
 
 /// What a visit did, and what comes next.
 #[derive(Debug)]
-pub(super) struct Visit {
+pub(super) struct VisitOutcome {
     pub(super) done: Done,
     /// The messages that were answered.
     pub(super) answered: usize,
@@ -75,7 +75,7 @@ pub(super) enum NextStep {
     Close(CloseReason),
 }
 
-impl Visit {
+impl VisitOutcome {
     /// Whether it did what a timer of this kind waits for, so that the next wait of the same kind
     /// begins anew. What is to happen by an absolute time never does.
     pub(super) fn restarts(&self, timer: Timer) -> bool {

@@ -6,7 +6,7 @@ use countersign_proto::{Dialect, Event, Refusal, RefusalCode, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
-use crate::server::connection::{Connection, Former, NextStep, State, Visit};
+use crate::server::connection::{Connection, Former, NextStep, State, VisitOutcome};
 use crate::server::context::{BATCH, Context};
 use crate::server::flags::Flags;
 use crate::server::net::Net;
@@ -21,12 +21,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         inbox: &mut [u8],
         mut cx: Context<'_, N, S>,
         act: impl FnOnce(&mut Self, &mut [u8], &mut Context<'_, N, S>) -> io::Result<NextStep>,
-    ) -> Visit {
+    ) -> VisitOutcome {
         let buffered_before = self.bytes_buffered();
         let next = act(self, inbox, &mut cx);
         let next = next.unwrap_or_else(|_| NextStep::Close(self.reason(CloseReason::Reset)));
         self.check();
-        Visit {
+        VisitOutcome {
             done: cx.done,
             answered: cx.calls.answered,
             buffered_before,

@@ -23,7 +23,7 @@ use crate::reactor::instant::Instant;
 use crate::reactor::readiness::Readiness;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{SLOTS_MAX, Token, TokenSlab, Tokened};
-use crate::server::connection::{Connection, NextStep, Visit};
+use crate::server::connection::{Connection, NextStep, VisitOutcome};
 use crate::server::context::{BATCH, Calls, Context, Done};
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
@@ -419,7 +419,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 }
 
 /// Adds what a visit did to what its listener has done.
-fn count(listener: &mut Listener, visit: &Visit) {
+fn count(listener: &mut Listener, visit: &VisitOutcome) {
     let Done { read, written, has_authenticated, .. } = visit.done;
     listener.counters.bytes_in += read as u64;
     listener.counters.bytes_out += written as u64;
