@@ -18,7 +18,9 @@ use countersign::{
     Dialect, Exchange, Framing, Key, KeyRing, KeyRingExt as _, Limits, Protection, Protocol, Reply,
     Service,
 };
-use countersign_load::{Arrival, Disconnect, Failure, Load, LoadError, Plan, PlanError, Report};
+use countersign_load::{
+    Arrival, Disconnect, FailureKind, Load, LoadError, Plan, PlanError, Report,
+};
 
 use crate::server_thread::ServerThread;
 
@@ -148,7 +150,7 @@ fn a_wrong_reply_is_counted_as_one() {
     let server = serve(&protocol, sometimes_wrong);
     let plan = Plan { connections: 1, count: Some(100), ..Plan::default() };
     let report = run(server.address, &protocol, plan);
-    assert_eq!((report.answered, report.failures(Failure::WrongReply)), (90, 10));
+    assert_eq!((report.answered, report.failures(FailureKind::WrongReply)), (90, 10));
     assert_eq!(report.failed(), 10);
 }
 
@@ -164,7 +166,7 @@ fn an_unasked_reply_violates_the_protocol() {
     let report = run(server.address, &protocol, plan);
     // The message is answered; the connection is not trusted any further.
     let lost: Vec<_> = report.connections_by_failure().filter(|(_, count)| *count > 0).collect();
-    assert!(matches!(lost[..], [(Failure::Violation, 1..)]), "{report:?}");
+    assert!(matches!(lost[..], [(FailureKind::Violation, 1..)]), "{report:?}");
     assert!(report.success_rate() < 1.0, "{report:?}");
 }
 
@@ -176,32 +178,35 @@ fn refusals_are_told_from_connections_that_do_not_come_about() {
         let report = run(server.address, &keyed(dialect, b"another key than that"), plan.clone());
         assert_eq!(report.answered, 0, "{dialect}");
         assert!(report.failed() > 0, "{dialect}");
-        assert_eq!(report.failures(Failure::Refused), report.failed(), "{dialect}");
+        assert_eq!(report.failures(FailureKind::Refused), report.failed(), "{dialect}");
     }
 
     // A server that has no use for records refuses after its nonce.
     let wrong = || keyed(Dialect::Countersign, b"another key than that");
     let server = serve(&wrong().with_protection(Protection::Off), Echo);
     let report = run(server.address, &wrong(), plan.clone());
-    assert_eq!((report.answered, report.failures(Failure::Refused)), (0, report.failed()));
+    assert_eq!((report.answered, report.failures(FailureKind::Refused)), (0, report.failed()));
 
     let wrong = wrong();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let report = run(nobody, &wrong, plan.clone());
-    assert_eq!((report.answered, report.failures(Failure::NobodyListens)), (0, report.failed()));
+    assert_eq!(
+        (report.answered, report.failures(FailureKind::NobodyListens)),
+        (0, report.failed())
+    );
 
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let connect_timeout = Duration::from_millis(1);
     let plan = Plan { connect_timeout, ..plan };
     let report = run(silent.local_addr().unwrap(), &wrong, plan);
-    assert_eq!(report.failures(Failure::ConnectTimeout), report.failed());
+    assert_eq!(report.failures(FailureKind::ConnectTimeout), report.failed());
 }
 
 #[test]
 fn a_server_that_is_cut_off_behind_our_proof_has_not_refused_it() {
     // In countersign/1 a refusal is said; in raw nobody could tell it from this.
     for (dialect, failure) in
-        [(Dialect::Countersign, Failure::Closed), (Dialect::Raw, Failure::Refused)]
+        [(Dialect::Countersign, FailureKind::Closed), (Dialect::Raw, FailureKind::Refused)]
     {
         let protocol = || keyed(dialect, b"sixteen bytes or more");
         let server = serve(&protocol(), Echo);

@@ -14,7 +14,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
 use crate::dial;
-use crate::failure::Failure;
+use crate::failure::FailureKind;
 use crate::message_source::MessageSource;
 use crate::pacer::Nanos;
 use crate::payload::Payload;
@@ -117,7 +117,7 @@ pub(super) enum ClientOutcome {
     /// It has its reply, and disconnects.
     Done,
     /// Its connection has failed.
-    Lost(Failure),
+    Lost(FailureKind),
 }
 
 impl LoadClient {
@@ -185,16 +185,21 @@ impl LoadClient {
     }
 
     /// What has taken too long: its handshake, or a reply.
-    pub(super) fn timed_out(&self, now: Nanos, connect: Nanos, reply: Nanos) -> Option<Failure> {
+    pub(super) fn timed_out(
+        &self,
+        now: Nanos,
+        connect: Nanos,
+        reply: Nanos,
+    ) -> Option<FailureKind> {
         let is_over = |since: Nanos, limit: Nanos| since.saturating_add(limit) <= now;
         match self.state {
             State::Connecting | State::Handshake if is_over(self.begun, connect) => {
-                Some(Failure::ConnectTimeout)
+                Some(FailureKind::ConnectTimeout)
             }
             State::Established
                 if self.sent.front().is_some_and(|oldest| is_over(oldest.sent, reply)) =>
             {
-                Some(Failure::ReplyTimeout)
+                Some(FailureKind::ReplyTimeout)
             }
             _ => None,
         }
@@ -281,7 +286,7 @@ impl LoadClient {
         now: Nanos,
         protocol: &Protocol,
         shared: &mut Shared,
-    ) -> Result<ClientOutcome, Failure> {
+    ) -> Result<ClientOutcome, FailureKind> {
         shared.outbox.clear();
         if readiness.writable {
             let sent = self.stream.flush().map_err(|_| self.broken(shared))?;
@@ -325,13 +330,13 @@ impl LoadClient {
                     ClientOutcome::On
                 }
                 Ok(Some(Event::Message(message))) => self.receive(message.bytes, now, shared),
-                Ok(Some(Event::Finished | Event::End)) => ClientOutcome::Lost(Failure::Closed),
+                Ok(Some(Event::Finished | Event::End)) => ClientOutcome::Lost(FailureKind::Closed),
                 Ok(Some(_)) => ClientOutcome::On,
-                Err(Refusal::Rejected(RefusalCode::Busy)) => ClientOutcome::Lost(Failure::Busy),
+                Err(Refusal::Rejected(RefusalCode::Busy)) => ClientOutcome::Lost(FailureKind::Busy),
                 Err(Refusal::WrongProof | Refusal::Rejected(_)) => {
-                    ClientOutcome::Lost(Failure::Refused)
+                    ClientOutcome::Lost(FailureKind::Refused)
                 }
-                Err(_) => ClientOutcome::Lost(Failure::Violation),
+                Err(_) => ClientOutcome::Lost(FailureKind::Violation),
             };
         }
         shared.inbox = inbox;
@@ -348,10 +353,10 @@ impl LoadClient {
         let number = self.next - self.sent.len() as u64;
         // A reply to no message is a violation.
         let Some(message) = self.sent.front().copied() else {
-            return ClientOutcome::Lost(Failure::Violation);
+            return ClientOutcome::Lost(FailureKind::Violation);
         };
         if !shared.payload.answers(number, reply) {
-            return ClientOutcome::Lost(Failure::WrongReply);
+            return ClientOutcome::Lost(FailureKind::WrongReply);
         }
         self.sent.pop_front();
         if shared.message_source.answer(message.due) {
@@ -405,11 +410,11 @@ impl LoadClient {
     }
 
     /// Sends the outbox after what is unsent already.
-    fn send(&mut self, shared: &mut Shared) -> Result<(), Failure> {
+    fn send(&mut self, shared: &mut Shared) -> Result<(), FailureKind> {
         let session = self.session.as_mut();
         let sealed = session.map_or(0, |session| session.seal(&mut shared.outbox));
         if sealed < shared.outbox.len() {
-            return Err(Failure::MessageTooLong);
+            return Err(FailureKind::MessageTooLong);
         }
         let sent = self.stream.send(&shared.outbox).map_err(|_| self.broken(shared))?;
         shared.report.bytes_out += sent as u64;
@@ -424,14 +429,14 @@ impl LoadClient {
     }
 
     /// The server has ended the stream.
-    fn ended(&self, shared: &Shared) -> Failure {
-        if self.seems_refused(shared) { Failure::Refused } else { Failure::Closed }
+    fn ended(&self, shared: &Shared) -> FailureKind {
+        if self.seems_refused(shared) { FailureKind::Refused } else { FailureKind::Closed }
     }
 
     /// The connection is broken. A reset is also how a server hangs up on messages unread, as on
     /// those behind a proof that it doesn't accept.
-    fn broken(&self, shared: &Shared) -> Failure {
+    fn broken(&self, shared: &Shared) -> FailureKind {
         let may_be_refused = self.state == State::Established && self.seems_refused(shared);
-        if may_be_refused { Failure::Refused } else { Failure::Reset }
+        if may_be_refused { FailureKind::Refused } else { FailureKind::Reset }
     }
 }

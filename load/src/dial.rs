@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::error::LoadError;
-use crate::failure::Failure;
+use crate::failure::FailureKind;
 use crate::plan::Disconnect;
 
 /// Whether clients can come from an address: it is one of this machine.
@@ -21,22 +21,22 @@ pub(super) fn check_source(source: IpAddr) -> Result<(), LoadError> {
 }
 
 /// What went wrong with connecting.
-pub(super) fn why(error: &io::Error) -> Failure {
+pub(super) fn why(error: &io::Error) -> FailureKind {
     if error.kind() == io::ErrorKind::TimedOut {
-        return Failure::ConnectTimeout;
+        return FailureKind::ConnectTimeout;
     }
     match error.raw_os_error() {
-        Some(libc::ECONNREFUSED) => Failure::NobodyListens,
-        Some(libc::ENOENT | libc::ENOTDIR) => Failure::NoSocket,
-        Some(libc::EACCES | libc::EPERM) => Failure::PermissionDenied,
+        Some(libc::ECONNREFUSED) => FailureKind::NobodyListens,
+        Some(libc::ENOENT | libc::ENOTDIR) => FailureKind::NoSocket,
+        Some(libc::EACCES | libc::EPERM) => FailureKind::PermissionDenied,
         Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN | libc::EHOSTDOWN) => {
-            Failure::Unreachable
+            FailureKind::Unreachable
         }
-        Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Failure::NoPort,
+        Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => FailureKind::NoPort,
         // The server, or what stands before it, has answered, and then broken the connection.
-        Some(libc::ECONNRESET | libc::ECONNABORTED) => Failure::Reset,
-        Some(libc::EMFILE | libc::ENFILE) => Failure::NoDescriptor,
-        _ => Failure::Connect,
+        Some(libc::ECONNRESET | libc::ECONNABORTED) => FailureKind::Reset,
+        Some(libc::EMFILE | libc::ENFILE) => FailureKind::NoDescriptor,
+        _ => FailureKind::Connect,
     }
 }
 
@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn a_reset_while_connecting_is_called_one() {
         let failure = |number| why(&io::Error::from_raw_os_error(number));
-        assert_eq!(failure(libc::ECONNRESET), Failure::Reset);
-        assert_eq!(failure(libc::ECONNABORTED), Failure::Reset);
-        assert_eq!(failure(libc::ECONNREFUSED), Failure::NobodyListens);
-        assert_eq!(failure(libc::EINVAL), Failure::Connect);
+        assert_eq!(failure(libc::ECONNRESET), FailureKind::Reset);
+        assert_eq!(failure(libc::ECONNABORTED), FailureKind::Reset);
+        assert_eq!(failure(libc::ECONNREFUSED), FailureKind::NobodyListens);
+        assert_eq!(failure(libc::EINVAL), FailureKind::Connect);
     }
 }

@@ -3,7 +3,7 @@
 /// What can go wrong with a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Failure {
+pub enum FailureKind {
     /// The connection was refused.
     NobodyListens,
     /// There is no socket at the path.
@@ -38,7 +38,7 @@ pub enum Failure {
     Violation,
 }
 
-impl Failure {
+impl FailureKind {
     /// All of them, in the order in which they are reported.
     pub const ALL: &'static [Self] = &[
         Self::NobodyListens,
@@ -85,17 +85,17 @@ impl Failure {
 
 /// How often something went wrong in each way.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failures([u64; Failure::ALL.len()]);
+pub(super) struct Failures([u64; FailureKind::ALL.len()]);
 
 impl Failures {
-    pub(super) fn add(&mut self, failure: Failure, times: u64) {
+    pub(super) fn add(&mut self, failure: FailureKind, times: u64) {
         if let Some(count) = self.0.get_mut(failure as usize) {
             *count += times;
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Failure, u64)> {
-        Failure::ALL.iter().copied().zip(self.0)
+    pub(super) fn iter(&self) -> impl Iterator<Item = (FailureKind, u64)> {
+        FailureKind::ALL.iter().copied().zip(self.0)
     }
 
     pub(super) fn total(&self) -> u64 {
@@ -110,15 +110,15 @@ mod tests {
     #[test]
     fn each_way_has_its_own_count_and_name() {
         let mut failures = Failures::default();
-        for (times, failure) in (1..).zip(Failure::ALL.iter().copied()) {
+        for (times, failure) in (1..).zip(FailureKind::ALL.iter().copied()) {
             failures.add(failure, times);
         }
         for (times, (failure, count)) in (1..).zip(failures.iter()) {
             assert_eq!(count, times, "{failure:?}");
         }
-        assert_eq!(failures.total(), (1..=Failure::ALL.len() as u64).sum::<u64>());
+        assert_eq!(failures.total(), (1..=FailureKind::ALL.len() as u64).sum::<u64>());
         let names: std::collections::HashSet<_> =
-            Failure::ALL.iter().map(|failure| failure.name()).collect();
-        assert_eq!(names.len(), Failure::ALL.len());
+            FailureKind::ALL.iter().map(|failure| failure.name()).collect();
+        assert_eq!(names.len(), FailureKind::ALL.len());
     }
 }

@@ -17,7 +17,7 @@ use mio::{Events, Poll};
 use crate::client::{ClientOutcome, LoadClient, Shared};
 use crate::dial;
 use crate::error::LoadError;
-use crate::failure::Failure;
+use crate::failure::FailureKind;
 use crate::message_source::MessageSource;
 use crate::pacer::{Nanos, Pacer};
 use crate::payload::{Payload, STAMP};
@@ -320,8 +320,8 @@ impl Load {
             ClientOutcome::Lost(failure) => {
                 self.failed += 1;
                 self.timed_out += usize::from(match failure {
-                    Failure::ReplyTimeout => true,
-                    Failure::ConnectTimeout => !self.has_connected || self.lacks_clients(slot),
+                    FailureKind::ReplyTimeout => true,
+                    FailureKind::ConnectTimeout => !self.has_connected || self.lacks_clients(slot),
                     _ => false,
                 });
                 let Shared { message_source, report, .. } = &mut self.shared;
@@ -377,13 +377,13 @@ impl Load {
         }
     }
 
-    fn begin(&mut self, slot: usize, now: Nanos) -> Result<ClientOutcome, Failure> {
+    fn begin(&mut self, slot: usize, now: Nanos) -> Result<ClientOutcome, FailureKind> {
         let sources = &self.shared.plan.sources;
         let source = sources.get(self.dialled % sources.len().max(1)).copied();
         self.dialled += 1;
         let mut nonce = [0; NONCE];
         self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
-        let session = Session::client(&self.protocol, nonce).map_err(|_| Failure::Connect)?;
+        let session = Session::client(&self.protocol, nonce).map_err(|_| FailureKind::Connect)?;
         let (addresses, timeout) = (&self.shared.addresses, self.shared.plan.connect_timeout);
         let begun = self.shared.epoch + Duration::from_nanos(now);
         let dial = Dial::new(Arc::clone(addresses), begun, timeout);

@@ -17,7 +17,7 @@ mod plan;
 mod report;
 
 pub use error::LoadError;
-pub use failure::Failure;
+pub use failure::FailureKind;
 pub use generator::Load;
 pub use latencies::Latencies;
 pub use plan::{Arrival, Disconnect, Plan, PlanError};
@@ -30,7 +30,7 @@ const _: () = {
     is_send::<Load>();
     is_send_and_sync::<Arrival>();
     is_send_and_sync::<Disconnect>();
-    is_send_and_sync::<Failure>();
+    is_send_and_sync::<FailureKind>();
     is_send_and_sync::<Latencies>();
     is_send_and_sync::<LoadError>();
     is_send_and_sync::<Plan>();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::Address;
 
-use crate::failure::{Failure, Failures};
+use crate::failure::{FailureKind, Failures};
 use crate::latencies::Latencies;
 
 /// What a load could have sent for so long and hasn't, counts as never answered.
@@ -73,12 +73,12 @@ pub struct Report {
 impl Report {
     /// How many messages failed in this way.
     #[must_use]
-    pub fn failures(&self, failure: Failure) -> u64 {
+    pub fn failures(&self, failure: FailureKind) -> u64 {
         self.by_failure().find(|(each, _)| *each == failure).map_or(0, |(_, count)| count)
     }
 
     /// Every way in which a message can fail, with its count.
-    pub fn by_failure(&self) -> impl Iterator<Item = (Failure, u64)> {
+    pub fn by_failure(&self) -> impl Iterator<Item = (FailureKind, u64)> {
         self.failures.iter()
     }
 
@@ -90,7 +90,7 @@ impl Report {
 
     /// Every way in which a connection can fail or be lost, with its count. A connection may have
     /// lost several messages, or none.
-    pub fn connections_by_failure(&self) -> impl Iterator<Item = (Failure, u64)> {
+    pub fn connections_by_failure(&self) -> impl Iterator<Item = (FailureKind, u64)> {
         self.connection_failures.iter()
     }
 
@@ -167,7 +167,7 @@ impl Report {
     }
 
     /// A connection was lost, and so many messages with it of which some count.
-    pub(super) fn lose(&mut self, failure: Failure, messages: u64, counting: u64) {
+    pub(super) fn lose(&mut self, failure: FailureKind, messages: u64, counting: u64) {
         self.connection_failures.add(failure, 1);
         self.lost_without_message += u64::from(messages == 0);
         self.failures.add(failure, counting);
@@ -232,9 +232,9 @@ mod tests {
     #[test]
     fn the_share_that_went_right_counts_failures() {
         let mut report = answered(3);
-        Failure::ALL.iter().for_each(|failure| report.lose(*failure, 1, 1));
+        FailureKind::ALL.iter().for_each(|failure| report.lose(*failure, 1, 1));
         assert!(report.by_failure().all(|(_, count)| count == 1));
-        let all = 3 + Failure::ALL.len();
+        let all = 3 + FailureKind::ALL.len();
         assert!((report.success_rate() - 3.0 / all as f64).abs() < 1e-9);
     }
 
@@ -242,7 +242,7 @@ mod tests {
     fn a_percentile_that_was_never_reached_is_none() {
         let mut report = answered(99);
         assert_eq!(millis(&report, 100.0), Some(1));
-        report.lose(Failure::Closed, 1, 1);
+        report.lose(FailureKind::Closed, 1, 1);
         assert_eq!([99.0, 99.1, 100.0].map(|at| millis(&report, at)), [Some(1), None, None]);
         assert_eq!(millis(&answered(0), 50.0), None);
         assert_eq!(millis(&answered(1000), 99.9), Some(1));
@@ -291,18 +291,18 @@ mod tests {
         let behind = Report { behind: 101 * MILLI, ..asked(answered(100)) };
         assert_eq!(behind.rate_reached(), Some(false));
         let mut failing = asked(answered(98));
-        failing.lose(Failure::Closed, 2, 2);
+        failing.lose(FailureKind::Closed, 2, 2);
         assert_eq!(failing.rate_reached(), Some(false));
     }
 
     #[test]
     fn a_connection_that_is_lost_alone_is_an_error_and_no_failed_message() {
         let mut report = answered(99);
-        report.lose(Failure::Closed, 0, 0);
+        report.lose(FailureKind::Closed, 0, 0);
         assert_eq!((report.failed(), report.connections_failed()), (0, 1));
         assert!((report.success_rate() - 0.99).abs() < 1e-9);
         // A message of the warm-up doesn't count, and nor does its connection.
-        report.lose(Failure::Reset, 1, 0);
+        report.lose(FailureKind::Reset, 1, 0);
         assert!((report.success_rate() - 0.99).abs() < 1e-9);
     }
 }

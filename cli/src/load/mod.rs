@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
-use countersign_load as library;
-use countersign_load::{Arrival, Disconnect, LoadError, Plan, Report};
+use countersign_load::{Arrival, Disconnect, Load, LoadError, Plan, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::protocol::{MESSAGE_MAX_CAP, ProtocolArgs, SERVER};
@@ -185,7 +184,7 @@ impl LoadArgs {
             Failure::new(kind, format!("{}: {text}", self.address))
         };
         let mut parameters = Parameters::of(&self, &plan);
-        let load = library::Load::new(&self.address, protocol, plan).map_err(unusable)?;
+        let load = Load::new(&self.address, protocol, plan).map_err(unusable)?;
         // A run may take hours: that its report can't be written has to show before.
         let file = self.output_file.as_deref().map(create).transpose()?;
         let (report, interrupted) = self.watched(load, signals)?;
@@ -225,7 +224,7 @@ impl LoadArgs {
 
     /// Runs it, with a bar on a terminal. SIGINT and SIGTERM end it early, and the report is
     /// written.
-    fn watched(&self, load: library::Load, signals: Claimed) -> io::Result<(Report, bool)> {
+    fn watched(&self, load: Load, signals: Claimed) -> io::Result<(Report, bool)> {
         let interrupted = signals.into_stop_flag()?;
         let (bar, length) = (bar(), self.plan().lasts().unwrap_or(Duration::MAX));
         let report = load.run(|report| {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use countersign_load::{Failure, Latencies, Report};
+use countersign_load::{FailureKind, Latencies, Report};
 use serde_json::{Map, Value, json};
 
 use super::parameters::Parameters;
@@ -147,7 +147,7 @@ fn kinds(report: &Report) -> Vec<(&'static str, &Latencies)> {
     all.into_iter().filter(|(_, latencies)| latencies.count() > 0).collect()
 }
 
-fn failures(title: &str, failures: impl Iterator<Item = (Failure, u64)>) -> String {
+fn failures(title: &str, failures: impl Iterator<Item = (FailureKind, u64)>) -> String {
     let lines = failures.filter(|(_, count)| *count > 0);
     let lines: String =
         lines.map(|(failure, count)| format!("  [{count}] {}\n", failure.name())).collect();
@@ -155,7 +155,7 @@ fn failures(title: &str, failures: impl Iterator<Item = (Failure, u64)>) -> Stri
 }
 
 /// Every count that isn't zero, by its reason.
-fn distribution(failures: impl Iterator<Item = (Failure, u64)>) -> Map<String, Value> {
+fn distribution(failures: impl Iterator<Item = (FailureKind, u64)>) -> Map<String, Value> {
     let some = failures.filter(|(_, count)| *count > 0);
     some.map(|(failure, count)| (failure.name().to_owned(), json!(count))).collect()
 }

@@ -1,6 +1,6 @@
 //! What the exit code of a load says.
 
-use countersign_load::{Failure as Lost, Report};
+use countersign_load::{FailureKind, Report};
 
 use super::threshold::Threshold;
 use crate::exit::{Failure, Kind};
@@ -36,11 +36,17 @@ fn unanswered(address: &str, report: &Report) -> Failure {
     // A server that has refused clients lets the next ones wait.
     let was_refused = report
         .connections_by_failure()
-        .any(|(failure, count)| failure == Lost::Refused && count > 0);
-    let failure = if most == Lost::ConnectTimeout && was_refused { Lost::Refused } else { most };
+        .any(|(failure, count)| failure == FailureKind::Refused && count > 0);
+    let failure = if most == FailureKind::ConnectTimeout && was_refused {
+        FailureKind::Refused
+    } else {
+        most
+    };
     let kind = match failure {
-        Lost::Refused | Lost::Busy => Kind::Refused,
-        Lost::WrongReply | Lost::Violation | Lost::MessageTooLong => Kind::Protocol,
+        FailureKind::Refused | FailureKind::Busy => Kind::Refused,
+        FailureKind::WrongReply | FailureKind::Violation | FailureKind::MessageTooLong => {
+            Kind::Protocol
+        }
         _ => Kind::Unavailable,
     };
     let (name, remedy) = (failure.name(), remedy(failure));
@@ -48,17 +54,18 @@ fn unanswered(address: &str, report: &Report) -> Failure {
 }
 
 /// What helps against a failure, if there is an answer for most cases.
-fn remedy(failure: Lost) -> &'static str {
+fn remedy(failure: FailureKind) -> &'static str {
     match failure {
-        Lost::NobodyListens | Lost::NoSocket => "; is the server running?",
-        Lost::PermissionDenied => "; see `countersign serve --unix-mode`",
-        Lost::NoPort => "; use --close rst, or several addresses with --source",
-        Lost::NoDescriptor => "; raise the limit on open files, or use fewer clients",
-        Lost::ConnectTimeout | Lost::ReplyTimeout | Lost::Closed | Lost::Violation => {
-            "; do both ends have the same dialect and framing?"
-        }
-        Lost::Refused => "; do both ends have the same key, dialect and framing?",
-        Lost::MessageTooLong => "; see --size, and --message-max at the server",
+        FailureKind::NobodyListens | FailureKind::NoSocket => "; is the server running?",
+        FailureKind::PermissionDenied => "; see `countersign serve --unix-mode`",
+        FailureKind::NoPort => "; use --close rst, or several addresses with --source",
+        FailureKind::NoDescriptor => "; raise the limit on open files, or use fewer clients",
+        FailureKind::ConnectTimeout
+        | FailureKind::ReplyTimeout
+        | FailureKind::Closed
+        | FailureKind::Violation => "; do both ends have the same dialect and framing?",
+        FailureKind::Refused => "; do both ends have the same key, dialect and framing?",
+        FailureKind::MessageTooLong => "; see --size, and --message-max at the server",
         _ => "",
     }
 }
