@@ -213,3 +213,48 @@ pub(super) fn closed<S: Service>(service: &mut S, state: S::State, why: CloseRea
     // The hook has reported the panic, and the connection is gone already.
     let _ = catch_unwind(AssertUnwindSafe(|| service.close(state, why)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::Echo;
+
+    fn panicked(act: impl FnOnce()) -> Option<&'static str> {
+        let panic = catch_unwind(AssertUnwindSafe(act)).err()?;
+        panic.downcast_ref().copied()
+    }
+
+    #[test]
+    fn only_a_panic_of_the_service_ends_at_the_guard() {
+        let (mut service, mut outbox) = (Echo, Outbox::new(64));
+        let mut calls =
+            Calls::new(&mut service, &mut outbox, &Limits::default(), SystemTime::UNIX_EPOCH);
+        let form = FrameFormat::Record;
+        let outside = |calls: &mut Calls<'_, Echo>| {
+            panicked(|| {
+                let _ = calls.guard(|_| panic!("not the service"));
+            })
+        };
+        assert_eq!(outside(&mut calls), Some("not the service"), "before the first call");
+        let answered = calls.guard(|calls| calls.call(form, |_, reply| reply.message(b"one")));
+        assert_eq!(answered, Ok(((), None)));
+        let written = calls.outbox.len();
+        assert_eq!(outside(&mut calls), Some("not the service"), "after a call");
+        let lost = calls.guard(|calls| {
+            calls.call(form, |_, reply| {
+                reply.message(b"two");
+                panic!("the service");
+            })
+        });
+        assert_eq!(lost, Err::<((), _), _>(CloseReason::Panicked));
+        assert_eq!(calls.outbox.len(), written, "the reply is lost, and the one before is not");
+        assert_eq!(outside(&mut calls), Some("not the service"), "after a call that panicked");
+        let behind = panicked(|| {
+            let _ = calls.guard(|calls| {
+                let _ = calls.call(form, |_, _| ());
+                panic!("behind a call")
+            });
+        });
+        assert_eq!(behind, Some("behind a call"));
+    }
+}

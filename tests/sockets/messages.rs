@@ -1,13 +1,14 @@
 //! Peers that were let in and then behave badly, and services that do.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::stats::Counters;
-use countersign::{CloseReason, Dialect, Framing, Limits, Peer, Protocol, Refusal};
+use countersign::{CloseReason, Dialect, Framing, Limits, Peer, PeerAddress, Protocol, Refusal};
 use countersign::{Reply, Service};
 
-use crate::common::{Client, End, IN_LINES, bracket, speaking};
+use crate::common::{Client, End, IN_LINES, bracket, in_memory, speaking};
 use crate::server_thread::ServerThread;
 
 /// Does what a message says, and answers it.
@@ -116,6 +117,69 @@ fn a_service_may_fail_or_close_when_somebody_comes() {
             }
             assert_eq!(server.stop().closed(why), 3, "{dialect}");
         }
+    }
+}
+
+/// Panics in one of its methods, for the peer from one port.
+struct Fragile(&'static str);
+
+/// That port.
+const DOOMED: u16 = 13;
+
+impl Fragile {
+    fn call(&self, method: &str, is_doomed: bool) {
+        assert!(!is_doomed || method != self.0, "panics in {method}");
+    }
+}
+
+impl Service for Fragile {
+    type State = bool;
+
+    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> bool {
+        let PeerAddress::Ip(address) = peer.address() else { return false };
+        let is_doomed = address.port() == DOOMED;
+        self.call("open", is_doomed);
+        is_doomed
+    }
+
+    fn message(&mut self, is_doomed: &mut bool, message: &[u8], reply: &mut Reply<'_>) {
+        let method = if message == b"last" { "message at the end" } else { "message" };
+        self.call(method, *is_doomed);
+        reply.message(message);
+    }
+
+    fn close(&mut self, is_doomed: bool, _why: CloseReason) {
+        self.call("close", is_doomed);
+    }
+}
+
+#[test]
+fn a_panic_in_any_method_ends_the_connection_that_it_served_and_no_other() {
+    // In `close` it comes too late to be the reason.
+    let cases = [
+        ("open", CloseReason::Panicked, ""),
+        ("message", CloseReason::Panicked, ""),
+        ("message at the end", CloseReason::Panicked, "one\n"),
+        ("close", CloseReason::Finished, "one\nlast"),
+    ];
+    for (method, why, answered) in cases {
+        let mut server = in_memory(Protocol::open(), Limits::default(), Fragile(method));
+        let from = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let witnesses = [1, 2].map(|port| server.connect_from(from(port), 0));
+        let doomed = server.connect_from(from(DOOMED), 0);
+        server.send(&doomed, b"one\nlast");
+        server.finish(&doomed);
+        assert_eq!(doomed.take(), answered.as_bytes(), "{method}");
+        assert!(doomed.is_closed(), "{method}");
+        for witness in &witnesses {
+            server.send(witness, b"still here\n");
+            assert_eq!(witness.take(), b"still here\n", "{method}");
+        }
+        let late = server.connect();
+        server.send(&late, b"come later\n");
+        assert_eq!(late.take(), b"come later\n", "{method}");
+        let counters = server.engine.counters();
+        assert_eq!((counters.closed(why), counters.open()), (1, 3), "{method}");
     }
 }
 
