@@ -1,7 +1,7 @@
 //! The admission of unauthenticated connections: the rules of one listener, for the engine and for
 //! programs with a loop of their own.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use countersign_proto::Refusal;
 
@@ -10,8 +10,10 @@ use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::peer::PeerAddress;
 use crate::reactor::instant::Instant;
+use crate::reactor::timers::Timers;
 use crate::server::admission::Admission;
 use crate::server::throttle::Throttle;
+use crate::server::timer::Timer;
 use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 
 /// A connection may be evicted once it has had this part of the handshake's time: an honest one is
@@ -65,17 +67,13 @@ pub struct AdmissionControl {
     unauthenticated: Unauthenticated,
     throttle: Throttle,
     /// By slot.
-    entries: HashMap<usize, Entry>,
-    /// By when each began to wait for what it waits for.
-    waiting: BTreeSet<(Instant, usize)>,
+    ids: HashMap<usize, UnauthenticatedId>,
+    /// Since when each waits for what it waits for, by the keys of the ids: slots may be many more.
+    waiting: Timers<Timer>,
 }
 
-/// One of them.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    name: UnauthenticatedId,
-    since: Instant,
-}
+/// The one queue of those that wait, for the end of a delay or for a proof.
+const QUEUE: (usize, Timer) = (0, Timer::Handshake);
 
 impl AdmissionControl {
     /// None yet, of a listener with these limits.
@@ -86,8 +84,8 @@ impl AdmissionControl {
         Self {
             unauthenticated: Unauthenticated::new(limits.unauthenticated),
             throttle: Throttle::new(if counts { limits.failure_networks } else { 0 }),
-            entries: HashMap::new(),
-            waiting: BTreeSet::new(),
+            ids: HashMap::with_capacity(limits.unauthenticated),
+            waiting: Timers::new(1, limits.unauthenticated),
             limits,
         }
     }
@@ -95,7 +93,9 @@ impl AdmissionControl {
     /// Bytes that its tables can take.
     #[must_use]
     pub fn memory_max(&self) -> usize {
-        const ENTRY: usize = 4 * (size_of::<(usize, Entry)>() + size_of::<(Instant, usize)>());
+        // A table is at least half full when it has just grown.
+        const ENTRY: usize =
+            3 * (size_of::<(usize, UnauthenticatedId)>() + 1) + Timers::<Timer>::ENTRY;
         self.throttle.bytes() + self.limits.unauthenticated * (Unauthenticated::ENTRY + ENTRY)
     }
 
@@ -118,7 +118,7 @@ impl AdmissionControl {
     pub fn room_at(&self, open: usize) -> Option<Instant> {
         match self.is_full(open) {
             false => Some(Instant::default()),
-            true => self.waiting.first().map(|(since, _)| evictable(&self.limits, *since)),
+            true => self.oldest().map(|(_, since)| evictable(&self.limits, since)),
         }
     }
 
@@ -137,13 +137,13 @@ impl AdmissionControl {
             // Before it has cost another its place.
             return (admission, None);
         }
-        let since = |slot| self.entries.get(&slot).map_or(now, |entry: &Entry| entry.since);
+        let since = |slot| self.ids.get(&slot).map_or(now, |id| self.waiting.since(id.key()));
         match room_among((&self.unauthenticated, &self.limits), address, now, since) {
             Err(refusal) => (Admission::Reject(refusal), None),
             Ok(Some(slot)) => (admission, Some(slot)),
-            Ok(None) if self.is_full(open) => match self.waiting.first() {
-                Some((since, slot)) if evictable(&self.limits, *since) <= now => {
-                    (admission, Some(*slot))
+            Ok(None) if self.is_full(open) => match self.oldest() {
+                Some((slot, since)) if evictable(&self.limits, since) <= now => {
+                    (admission, Some(slot))
                 }
                 _ => (Admission::Reject(Refusal::TooManyConnections), None),
             },
@@ -153,18 +153,16 @@ impl AdmissionControl {
 
     /// Adds a new connection, which waits to authenticate from now on.
     pub fn enter(&mut self, slot: usize, address: PeerAddress, now: Instant) {
-        let entry = Entry { name: self.unauthenticated.enter(address, slot), since: now };
-        let before = self.entries.insert(slot, entry);
+        let id = self.unauthenticated.enter(address, slot);
+        let before = self.ids.insert(slot, id);
         debug_assert!(before.is_none(), "a slot has one connection");
-        self.waiting.insert((now, slot));
+        self.waiting.start(id.key(), QUEUE, now);
     }
 
     /// The delay of a connection is over, and its handshake begins.
     pub fn greet(&mut self, slot: usize, now: Instant) {
-        if let Some(entry) = self.entries.get_mut(&slot) {
-            self.waiting.remove(&(entry.since, slot));
-            entry.since = now;
-            self.waiting.insert((now, slot));
+        if let Some(id) = self.ids.get(&slot) {
+            self.waiting.restart(id.key(), QUEUE, now);
         }
     }
 
@@ -176,13 +174,20 @@ impl AdmissionControl {
         refusal: Option<Refusal>,
         now: Instant,
     ) -> Option<Admission> {
-        let Entry { name, since } = self.entries.remove(&slot)?;
-        self.waiting.remove(&(since, slot));
-        let address = self.unauthenticated.leave(name);
+        let id = self.ids.remove(&slot)?;
+        self.waiting.stop(id.key(), QUEUE);
+        let address = self.unauthenticated.leave(id);
         let has_failed =
             refusal.is_some_and(|refusal| CloseReason::from(refusal).is_failed_proof());
         let worse = || self.throttle.fail(address, now, &self.limits);
         has_failed.then(worse).flatten()
+    }
+
+    /// The slot of the connection that has waited longest, and since when.
+    fn oldest(&self) -> Option<(usize, Instant)> {
+        let (group, timer) = QUEUE;
+        let (key, since) = self.waiting.oldest(group, timer)?;
+        Some((self.unauthenticated.slot_of(UnauthenticatedId::of(key)), since))
     }
 
     fn is_full(&self, open: usize) -> bool {

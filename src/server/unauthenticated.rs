@@ -35,12 +35,14 @@ struct Entry {
 pub(super) struct UnauthenticatedId([u8; 4]);
 
 impl UnauthenticatedId {
-    fn of(key: usize) -> Self {
+    /// The id of a connection with this [`key`](Self::key).
+    pub(super) fn of(key: usize) -> Self {
         // There are fewer slots than half a PeerId counts, so the key fits.
         Self(u32::try_from(key).unwrap_or(u32::MAX).to_ne_bytes())
     }
 
-    fn key(self) -> usize {
+    /// The number: less than there can be unauthenticated connections.
+    pub(super) fn key(self) -> usize {
         u32::from_ne_bytes(self.0) as usize
     }
 }
@@ -82,6 +84,11 @@ impl Unauthenticated {
     pub(super) fn oldest_from(&self, address: PeerAddress) -> Option<usize> {
         let group = self.networks.get(&address.into())?;
         group.list.front().map(|key| self.entries[key].slot as usize)
+    }
+
+    /// The slot of a connection.
+    pub(super) fn slot_of(&self, id: UnauthenticatedId) -> usize {
+        self.entries[id.key()].slot as usize
     }
 
     /// Adds a connection from this address. Returns its id.
