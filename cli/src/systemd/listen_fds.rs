@@ -34,7 +34,8 @@ impl ListenFds {
 
     /// Those of this name.
     pub(crate) fn named(&mut self, name: &str) -> Vec<OwnedFd> {
-        self.take_if(|(other, _)| other == name)
+        let own = self.0.extract_if(.., |(other, _)| other == name);
+        own.map(|(_, socket)| socket).collect()
     }
 
     /// Those of each of these listeners: by their names, or in order if no name fits. One listener
@@ -58,13 +59,6 @@ impl ListenFds {
             None => Ok(shares),
             Some((name, _)) => Err(not_taken(name, names)),
         }
-    }
-
-    fn take_if(&mut self, fits: impl Fn(&(String, OwnedFd)) -> bool) -> Vec<OwnedFd> {
-        let (taken, left) = std::mem::take(&mut self.0).into_iter().partition(fits);
-        self.0 = left;
-        let taken: Vec<(String, OwnedFd)> = taken;
-        taken.into_iter().map(|(_, socket)| socket).collect()
     }
 }
 
