@@ -34,14 +34,14 @@ const CLOSE: u8 = 0x13;
 type HmacSha256 = Hmac<Sha256>;
 type Core = <HmacSha256 as CoreProxy>::Core;
 
-/// The key of one direction, and the number of its next record.
-pub(crate) struct Direction {
+/// What authenticates the records of one direction: its key, and the number of the next record.
+pub(crate) struct RecordMac {
     /// The HMAC with the pads absorbed, without the buffer that it needs only at work.
     keyed: Core,
     next: u64,
 }
 
-impl Direction {
+impl RecordMac {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let (keyed, _) = keyed(key).decompose();
         Self { keyed, next: 0 }
@@ -75,8 +75,8 @@ impl Direction {
 /// Both directions of a connection, from one end's point of view.
 #[derive(Debug)]
 pub(crate) struct Records {
-    ours: Direction,
-    theirs: Direction,
+    ours: RecordMac,
+    theirs: RecordMac,
     /// The longest record that the other end takes.
     record_max: usize,
     /// What of the handshake's stands in front of all that is sealed first, and is ready as it is.
@@ -103,7 +103,7 @@ pub(crate) enum Record<'a> {
 impl Records {
     /// What both ends have agreed upon: a key for each direction, and the longest record that the
     /// other end takes.
-    pub(crate) fn new(ours: Direction, theirs: Direction, record_max: u32) -> Self {
+    pub(crate) fn new(ours: RecordMac, theirs: RecordMac, record_max: u32) -> Self {
         let record_max = usize::try_from(record_max).unwrap_or(usize::MAX).min(BODY_MAX);
         Self { ours, theirs, record_max, front: 0, said_close: false, heard_close: false }
     }
@@ -227,9 +227,9 @@ fn write(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&[0; TAG]);
 }
 
-impl fmt::Debug for Direction {
+impl fmt::Debug for RecordMac {
     /// A key is nobody's business.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Direction").field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("RecordMac").field("next", &self.next).finish_non_exhaustive()
     }
 }
