@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use hmac::digest::block_api::{Buffer, CoreProxy};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::handshake::countersign::frame::{BODY_MAX, HEADER, Header};
-use crate::handshake::countersign::schedule::keyed;
 use crate::partial_frame::{FrameStatus, Taken, head};
 use crate::refusal::Refusal;
 
@@ -70,6 +70,13 @@ impl RecordMac {
         let split = record.split_last_chunk::<TAG>();
         split.is_some_and(|(front, tag)| self.mac(front).verify_truncated_left(tag).is_ok())
     }
+}
+
+/// The HMAC with its key absorbed, which it pads with zeros to a block of the hash.
+pub(crate) fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key);
+    Hmac::new((&*block).into())
 }
 
 /// Both directions of a connection, from one end's point of view.

@@ -12,8 +12,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("cli/src/connect/frontend.rs", "cli/src/connect/input.rs"),
     ("cli/src/connect/frontend.rs", "cli/src/connect/terminal.rs"),
     ("relay/src/relay.rs", "relay/src/admission.rs"),
-    ("proto/src/handshake/countersign/schedule.rs", "proto/src/handshake/countersign/mod.rs"),
-    ("proto/src/records.rs", "proto/src/handshake/countersign/schedule.rs"),
     ("proto/src/protocol.rs", "proto/src/handshake/multiprocessing.rs"),
     ("proto/src/keys/fault.rs", "proto/src/keys/key.rs"),
     ("proto/src/keys/fault.rs", "proto/src/keys/mod.rs"),

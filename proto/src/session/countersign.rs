@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use crate::dialect::Dialect;
 use crate::framing::FrameFormat;
 use crate::handshake::countersign::frame::{
-    self, ACCEPT, CONFIRM, HEADER, HELLO, HELLO_MAX, Header, MAGIC, SERVER_HELLO,
+    self, ACCEPT, CONFIRM, HEADER, HELLO, HELLO_MAX, Header, MAGIC, NONCE, Nonce, PROOF,
+    SERVER_HELLO, STATUS,
 };
 use crate::handshake::countersign::state::{Accepting, CountersignState};
-use crate::handshake::countersign::{NONCE, Negotiated, Nonce, PROOF, STATUS, client, server};
+use crate::handshake::countersign::{Negotiated, client, server};
 use crate::handshake::{ChallengeState, multiprocessing};
 use crate::keys::KeyRing;
 use crate::keys::key::{Credential, Key};

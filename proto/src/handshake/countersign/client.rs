@@ -4,10 +4,10 @@
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use crate::handshake::countersign::frame::{self, CONFIRM, HEADER, Header, MAGIC};
+use crate::handshake::countersign::Negotiated;
+use crate::handshake::countersign::frame::{self, CONFIRM, HEADER, Header, MAGIC, NONCE, Nonce};
 use crate::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::handshake::countersign::schedule::{Schedule, is_same, transcript};
-use crate::handshake::countersign::{NONCE, Negotiated, Nonce};
 use crate::keys::KeyRing;
 use crate::keys::key::Key;
 use crate::protocol::{Protection, Protocol};

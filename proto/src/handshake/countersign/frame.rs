@@ -1,9 +1,25 @@
-//! What everything travels in: a type, a length of three bytes, a body.
+//! What everything travels in: a type, a length of three bytes, a body; and the parts of fixed size
+//! that stand in it.
 
 use alloc::vec::Vec;
 
 /// What a client's call begins with: no other protocol's, and neither text nor TLS.
 pub(crate) const MAGIC: [u8; 8] = *b"\x9ecsgn/1\n";
+
+/// The one version there is.
+pub(crate) const VERSION: u8 = 1;
+
+/// The bytes of a nonce, of either end.
+pub(crate) const NONCE: usize = 32;
+
+/// The bytes of a proof, of either end.
+pub(crate) const PROOF: usize = 32;
+
+/// The status with which a server goes on, in its hello and in its acceptance. There is no other.
+pub(crate) const STATUS: u8 = 0;
+
+/// What a server says first: its nonce, without a header.
+pub(crate) type Nonce = [u8; NONCE];
 
 /// Type and length.
 pub(crate) const HEADER: usize = 4;

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use crate::handshake::countersign::{NONCE, PROOF, STATUS, VERSION};
+use crate::handshake::countersign::frame::{NONCE, PROOF, STATUS, VERSION};
 use crate::keys::fault::ID_MAX;
 use crate::refusal::Refusal;
 

@@ -15,18 +15,6 @@ pub(crate) mod state;
 use crate::handshake::countersign::schedule::Exporter;
 use crate::records::Records;
 
-/// The one version there is.
-pub(crate) const VERSION: u8 = 1;
-
-/// The bytes of a nonce, of either end.
-pub(crate) const NONCE: usize = 32;
-
-/// The bytes of a proof, of either end.
-pub(crate) const PROOF: usize = 32;
-
-/// The status with which a server goes on, in its hello and in its acceptance. There is no other.
-pub(crate) const STATUS: u8 = 0;
-
 /// What both ends have negotiated.
 #[derive(Debug)]
 pub(crate) struct Negotiated {
@@ -35,6 +23,3 @@ pub(crate) struct Negotiated {
     pub(crate) plain: bool,
     pub(crate) exporter: Exporter,
 }
-
-/// What a server says first: its nonce, without a header.
-pub(crate) type Nonce = [u8; NONCE];

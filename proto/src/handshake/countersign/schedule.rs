@@ -2,13 +2,13 @@
 
 use hkdf::Hkdf;
 use hmac::digest::CtOutput;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::handshake::countersign::{Nonce, PROOF};
+use crate::handshake::countersign::frame::{Nonce, PROOF};
 use crate::keys::key::PRK;
-use crate::records::RecordMac;
+use crate::records::{RecordMac, keyed};
 
 /// The hash of all that was said before a proof.
 pub(crate) type Transcript = [u8; 32];
@@ -79,13 +79,6 @@ fn hmac(key: &[u8; KEY], parts: &[&[u8]]) -> [u8; PROOF] {
     let mut mac = keyed(key);
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
-}
-
-/// The HMAC with its key absorbed, which it pads with zeros to a block of the hash.
-pub(crate) fn keyed(key: &[u8; KEY]) -> Hmac<Sha256> {
-    let mut block = Zeroizing::new([0; 2 * KEY]);
-    block[..KEY].copy_from_slice(key);
-    Hmac::new((&*block).into())
 }
 
 /// Whether two proofs are the same; compared in constant time.

@@ -5,10 +5,10 @@
 
 use alloc::vec::Vec;
 
-use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC};
+use crate::handshake::countersign::Negotiated;
+use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC, Nonce, PROOF, STATUS};
 use crate::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::handshake::countersign::schedule::{Schedule, is_same, transcript};
-use crate::handshake::countersign::{Negotiated, Nonce, PROOF, STATUS};
 use crate::keys::candidate::{Candidate, Prover};
 use crate::keys::key::Key;
 use crate::keys::key::KeyNumber;

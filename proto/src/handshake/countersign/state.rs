@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::handshake::countersign::Nonce;
+use crate::handshake::countersign::frame::Nonce;
 use crate::handshake::countersign::server::Pending;
 use crate::records::Records;
 
