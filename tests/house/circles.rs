@@ -13,9 +13,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("cli/src/connect/frontend.rs", "cli/src/connect/terminal.rs"),
     ("relay/src/relay.rs", "relay/src/admission.rs"),
     ("proto/src/protocol.rs", "proto/src/handshake/multiprocessing.rs"),
-    ("proto/src/keys/fault.rs", "proto/src/keys/key.rs"),
-    ("proto/src/keys/fault.rs", "proto/src/keys/mod.rs"),
-    ("proto/src/keys/passphrase.rs", "proto/src/keys/key.rs"),
 ];
 
 /// The files of a crate by the paths of their modules, and what each of them names.

@@ -1,14 +1,20 @@
-//! What can be wrong with a key.
+//! What can be wrong with a key, and the limits that it must keep.
 
 use alloc::string::String;
 use core::fmt;
 
 use crate::dialect::Dialect;
-use crate::keys::KEYS_TRIED_MAX;
-use crate::keys::key::SHORT;
 
 /// The longest id, and the longest audience.
 pub(crate) const ID_MAX: usize = 64;
+
+/// A secret shorter than this can be guessed (NIST SP 800-107 asks of an HMAC key that it be at
+/// least as long as the security strength, 16 bytes for 128 bits).
+pub(crate) const SHORT: usize = 16;
+
+/// How many keys may serve one dialect in which the peer doesn't name its key: each of them is
+/// tried for every proof.
+pub const KEYS_TRIED_MAX: usize = 8;
 
 /// What is wrong with a key. The text names the remedy, and never a secret.
 #[non_exhaustive]

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -12,14 +11,10 @@ use sha2::Sha256;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::dialect::{Dialect, Dialects};
-use crate::keys::fault::{ID_MAX, KeyError};
+use crate::keys::fault::{ID_MAX, KeyError, SHORT};
 use crate::keys::passphrase;
 use crate::keys::validity::{Validity, ValidityPeriod};
 use crate::keys::wipe;
-
-/// A secret shorter than this can be guessed (NIST SP 800-107 asks of an HMAC key that it be at
-/// least as long as the security strength, 16 bytes for 128 bits).
-pub(crate) const SHORT: usize = 16;
 
 /// The bytes of what HKDF extracts from a secret.
 pub(crate) const PRK: usize = 32;
@@ -388,11 +383,10 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Bytes that are wiped when they are dropped.
-pub(crate) type Secret = Zeroizing<Vec<u8>>;
-
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     fn hex(bytes: &[u8]) -> String {

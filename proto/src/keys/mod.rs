@@ -14,13 +14,9 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::dialect::Dialect;
-use crate::keys::fault::KeyError;
+use crate::keys::fault::{KEYS_TRIED_MAX, KeyError};
 use crate::keys::key::{Credential, Key, KeyNumber, Mac};
 use crate::keys::secrets::RingSecrets;
-
-/// How many keys may serve one dialect in which the peer doesn't name its key: each of them is
-/// tried for every proof.
-pub const KEYS_TRIED_MAX: usize = 8;
 
 /// The dialects in which the peer doesn't name its key.
 const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiprocessing];

@@ -6,7 +6,7 @@ use hmac::Hmac;
 use sha2::Sha256;
 
 use crate::keys::fault::KeyError;
-use crate::keys::key::Secret;
+use crate::keys::wipe::Secret;
 
 /// What one guess costs; as OWASP's Password Storage Cheat Sheet asks of PBKDF2-HMAC-SHA256.
 const ROUNDS: u32 = 600_000;

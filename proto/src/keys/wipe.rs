@@ -1,13 +1,18 @@
-//! Wiping the stack: handling a secret leaves copies of it there, in the frames of functions that
-//! have returned, and wherever a value was before it was moved.
+//! Wiping secrets: on the heap when they are dropped, and on the stack after a call. Handling a
+//! secret leaves copies of it there, in the frames of functions that have returned, and wherever a
+//! value was before it was moved.
 
+use alloc::vec::Vec;
 use core::hint::black_box;
 
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// As deep as a call that handles a secret goes. Where there is no operating system, nothing reads
 /// files, and stacks are small.
 const DEPTH: usize = if cfg!(target_os = "none") { 4 << 10 } else { 16 << 10 };
+
+/// Bytes that are wiped when they are dropped.
+pub(crate) type Secret = Zeroizing<Vec<u8>>;
 
 /// Calls a function, and wipes what it leaves behind on the stack.
 pub fn without_traces<T>(call: impl FnOnce() -> T) -> T {
