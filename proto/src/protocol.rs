@@ -10,7 +10,7 @@ use core::time::Duration;
 use crate::dialect::Dialect;
 use crate::framing::Framing;
 use crate::handshake::countersign::{frame, hello};
-use crate::handshake::multiprocessing;
+use crate::handshake::multiprocessing::frame::FRAME_MAX;
 use crate::keys::KeyRing;
 use crate::keys::candidate::Candidate;
 use crate::keys::key::{Credential, Key, Mac};
@@ -280,7 +280,7 @@ impl Protocol {
                 let record = records::frame_max(self.record_payload_max());
                 plain.max(record).max(frame::HELLO_MAX)
             }
-            Dialect::Multiprocessing => plain.max(multiprocessing::FRAME_MAX),
+            Dialect::Multiprocessing => plain.max(FRAME_MAX),
             Dialect::Raw | Dialect::Hex | Dialect::Open => plain,
         }
     }

@@ -12,7 +12,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("cli/src/connect/frontend.rs", "cli/src/connect/input.rs"),
     ("cli/src/connect/frontend.rs", "cli/src/connect/terminal.rs"),
     ("relay/src/relay.rs", "relay/src/admission.rs"),
-    ("proto/src/protocol.rs", "proto/src/handshake/multiprocessing.rs"),
 ];
 
 /// The files of a crate by the paths of their modules, and what each of them names.

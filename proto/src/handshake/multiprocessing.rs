@@ -2,29 +2,25 @@
 //!
 //! Each end challenges the other, the server first, and the other answers with an HMAC of the whole
 //! challenge. The name of the digest is part of the challenge, so it can't be changed on the path.
-//! Each message is a length frame of at most 256 bytes.
+//! Each message is a [frame] of at most 256 bytes.
 //!
 //! Pythons up to 3.11 name no digest and mean MD5, and Red Hat's, which have none, mean SHA-256.
 //! They are known by the lengths of what they say, and served where the protocol says so.
+
+pub(crate) mod frame;
 
 use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::dialect::Dialect;
-use crate::framing::{FrameFormat, length};
+use crate::framing::length;
 use crate::handshake::CHALLENGE;
+use crate::handshake::multiprocessing::frame::write_message;
 use crate::keys::key::{Key, Mac};
-use crate::partial_frame::{FrameStatus, Taken, front, head};
 use crate::protocol::Protocol;
-use crate::refusal::{ForeignProtocol, Refusal, RefusalCode};
+use crate::refusal::{Refusal, RefusalCode};
 use crate::role::Role;
-
-/// The longest message of a handshake, without its header.
-const MESSAGE_MAX: usize = 256;
-
-/// The same with it.
-pub(crate) const FRAME_MAX: usize = length::HEADER + MESSAGE_MAX;
 
 /// What a challenge begins with.
 const MARK: &[u8] = b"#CHALLENGE#";
@@ -46,25 +42,6 @@ const SEAL: usize = 8;
 
 /// A challenge of ours: a name, 32 bytes that were drawn, and 8 that are made of these.
 type Challenge = [u8; SHA256.len() + CHALLENGE + SEAL];
-
-/// The reach of the message at the front of the input, judged by its header.
-pub(crate) fn scan(taken: Taken<'_>, input: &[u8]) -> Result<FrameStatus, Refusal> {
-    let Some(header) = head::<{ length::HEADER }>(taken, input) else {
-        return Ok(FrameStatus::Partial);
-    };
-    // A length of -1, behind which a longer one stands, is none here.
-    let fault = match usize::try_from(i32::from_be_bytes(header)) {
-        Ok(length) if length <= MESSAGE_MAX => {
-            return Ok(FrameStatus::of(length::HEADER + length - taken.length, input));
-        }
-        Ok(_) => Refusal::MessageTooLong,
-        Err(_) => Refusal::BadLength,
-    };
-    Err(match ForeignProtocol::of(&front::<16>(taken, input)) {
-        ForeignProtocol::Other => fault,
-        opening => Refusal::Foreign(opening),
-    })
-}
 
 /// How far the handshake of `multiprocessing` has come.
 #[derive(Debug, Clone, Copy)]
@@ -206,14 +183,6 @@ pub(crate) fn write_failure(why: Refusal, out: &mut Vec<u8>) {
     if !matches!(why, Refusal::Rejected(_)) {
         write_message(&[FAILURE], out);
     }
-}
-
-/// Appends a message.
-fn write_message(parts: &[&[u8]], out: &mut Vec<u8>) {
-    let start = out.len();
-    FrameFormat::Length.begin(out);
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-    FrameFormat::Length.end(out, start);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use crate::dialect::Dialect;
 use crate::framing::length;
+use crate::handshake::multiprocessing::frame::{FRAME_MAX, scan};
 use crate::handshake::multiprocessing::{self, MultiprocessingState, Retained};
 use crate::keys::key::{Credential, Key, KeyNumber};
 use crate::protocol::Protocol;
@@ -35,8 +36,8 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         loop {
-            let extent = multiprocessing::scan(self.partial.taken(), input)?;
-            let Some(frame) = self.partial.take(extent, input, multiprocessing::FRAME_MAX) else {
+            let extent = scan(self.partial.taken(), input)?;
+            let Some(frame) = self.partial.take(extent, input, FRAME_MAX) else {
                 return Ok(None);
             };
             let SessionState::Multiprocessing(state) = self.state else {

@@ -2,7 +2,10 @@
 //! key `00 01 … 1f`.
 
 use super::*;
+use crate::handshake::multiprocessing::frame::scan;
 use crate::keys::tests::ring_of;
+use crate::partial_frame::{FrameStatus, Taken};
+use crate::refusal::ForeignProtocol;
 
 const NONCE: [u8; CHALLENGE] = *b"\xa0\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xaa\xab\xac\xad\xae\xaf\
                                   \xb0\xb1\xb2\xb3\xb4\xb5\xb6\xb7\xb8\xb9\xba\xbb\xbc\xbd\xbe\xbf";
