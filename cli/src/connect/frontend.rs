@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::os::fd::BorrowedFd;
 
-use super::input::Input;
+use super::input::{Input, Next};
 use super::terminal::Terminal;
 use crate::exit::{Failure, Kind, plain};
 use crate::output::{stderr, stdout};
@@ -12,20 +12,6 @@ use crate::output::{stderr, stdout};
 pub(super) enum Frontend {
     Pipe(Input),
     Prompt(Terminal),
-}
-
-/// What comes next from a frontend.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
-    Message(&'a [u8]),
-    /// Something has to be read first.
-    Nothing,
-    /// It is longer than a message may be.
-    TooLong,
-    /// The user leaves.
-    End,
-    /// The user leaves by an interrupt.
-    Interrupted,
 }
 
 impl Frontend {

@@ -6,10 +6,22 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::stdio::stdin;
 
-use super::frontend::Next;
-
 /// What is read at once.
 const CHUNK: usize = 64 << 10;
+
+/// What comes next from the user or the pipe.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<'a> {
+    Message(&'a [u8]),
+    /// Something has to be read first.
+    Nothing,
+    /// It is longer than a message may be.
+    TooLong,
+    /// The user leaves.
+    End,
+    /// The user leaves by an interrupt.
+    Interrupted,
+}
 
 /// The lines of stdin. It keeps no more of them than one read and the longest message.
 #[derive(Debug)]

@@ -25,8 +25,8 @@ use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::{system, units};
 use conversation::{Conversation, Sent};
-use frontend::{Frontend, Next};
-use input::Input;
+use frontend::Frontend;
+use input::{Input, Next};
 use terminal::Terminal;
 
 /// Connect to a server and exchange messages

@@ -24,7 +24,7 @@ use rustyline::{
     Helper, KeyEvent, Movement, RepeatCount,
 };
 
-use super::frontend::Next;
+use super::input::Next;
 use super::line_buffer::LineBuffer;
 use super::modes::TerminalModes;
 use crate::exit::{Failure, Kind};
