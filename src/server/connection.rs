@@ -242,10 +242,14 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
-        // In debug builds, mio's sockets carry the number of their poll, which may hide more.
-        let debug = if cfg!(debug_assertions) { 16 } else { 0 };
-        assert!(size_of::<State<()>>() <= 12, "{}", size_of::<State<()>>());
-        let entry = size_of::<Connection<MioNet, Timestamp>>() - debug;
-        assert!(entry + Timers::<Timer>::ENTRY <= 92, "{entry}");
+        assert!(size_of::<State<()>>() <= 10, "{}", size_of::<State<()>>());
+        // In debug builds, mio's sockets carry the number of their poll, so its connection tells
+        // less than the sum of the parts: a socket, two numbers, and three bytes.
+        let parts = size_of::<Session>() + size_of::<Option<Box<Backlog>>>() + 3 * 4 + 3;
+        let entry = (parts + size_of::<State<()>>()).next_multiple_of(8);
+        // Of the 88 bytes, 7 are padding.
+        assert!(entry + Timers::<Timer>::ENTRY <= 100, "{entry}");
+        let whole = size_of::<Connection<MioNet, Timestamp>>();
+        assert!(whole <= entry || cfg!(debug_assertions), "{whole}");
     }
 }
