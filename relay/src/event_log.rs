@@ -53,9 +53,9 @@ pub(crate) struct PairInfo {
     pub(crate) is_open: bool,
 }
 
-/// The log of the proxy, with a rate limit for each kind of line.
+/// The log of the relay, with a rate limit for each kind of line.
 #[derive(Debug, Default)]
-pub(crate) struct EventLog {
+pub(crate) struct RelayLog {
     refused: RateLimit,
     broken: RateLimit,
     unreachable: RateLimit,
@@ -64,7 +64,7 @@ pub(crate) struct EventLog {
     paused: RateLimit,
 }
 
-impl EventLog {
+impl RelayLog {
     /// A pair has ended.
     pub(crate) fn ended(&mut self, now: Instant, info: PairInfo, cause: &CloseCause) {
         let PairInfo { role, address, number, is_open } = info;

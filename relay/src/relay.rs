@@ -20,7 +20,7 @@ use mio::event::Event;
 use mio::{Events, Interest, Poll, Waker};
 
 use crate::admission::RelayListener;
-use crate::event_log::{CloseCause, EventLog};
+use crate::event_log::{CloseCause, RelayLog};
 use crate::limits::RelayLimits;
 use crate::lookup::{Answer, RelayTarget};
 use crate::pair::{Pair, PairState, PairTimer, Visit};
@@ -52,7 +52,7 @@ pub struct Relay {
     ready: Vec<usize>,
     again: Vec<usize>,
     timers: Timers<PairTimer>,
-    pub(crate) log: EventLog,
+    pub(crate) log: RelayLog,
     /// Whether connections are closed whose peers could not authenticate again, because a key has
     /// gone or expired.
     closes_revoked: bool,
@@ -118,7 +118,7 @@ impl Relay {
             ready: Vec::new(),
             again: Vec::new(),
             timers: Timers::new(1, 0),
-            log: EventLog::default(),
+            log: RelayLog::default(),
             closes_revoked,
             key_expiry,
             drain: None,
