@@ -23,7 +23,7 @@ use crate::report::Report;
 
 /// What all clients share, lent to the one that is visited.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct LoadContext {
     pub(super) plan: Plan,
     /// How messages are framed.
     pub(super) form: FrameFormat,
@@ -42,7 +42,7 @@ pub(super) struct Shared {
     pub(super) addresses: Arc<[Address]>,
 }
 
-impl Shared {
+impl LoadContext {
     fn instant(&self, now: Nanos) -> Instant {
         self.epoch + Duration::from_nanos(now)
     }
@@ -154,7 +154,7 @@ impl LoadClient {
         session: Session,
         now: Nanos,
         protocol: &Protocol,
-        shared: &mut Shared,
+        cx: &mut LoadContext,
     ) -> ClientOutcome {
         debug_assert!(self.sent.is_empty() && self.state == State::Disconnected, "one at a time");
         self.generation = Token::generation_after(self.generation);
@@ -163,7 +163,7 @@ impl LoadClient {
         self.state = State::Connecting;
         self.begun = now;
         self.first = self.next;
-        self.connect(slot, now, protocol, shared)
+        self.connect(slot, now, protocol, cx)
     }
 
     /// Ends it. Returns the socket. Its messages were taken out before.
@@ -211,9 +211,9 @@ impl LoadClient {
     }
 
     /// Whether it connects to the server, and another of its addresses is to be tried by now.
-    pub(super) fn has_dial_due(&self, now: Nanos, shared: &Shared) -> bool {
+    pub(super) fn has_dial_due(&self, now: Nanos, cx: &LoadContext) -> bool {
         let due = self.dial.as_ref().and_then(Dial::due);
-        due.is_some_and(|due| due <= shared.instant(now))
+        due.is_some_and(|due| due <= cx.instant(now))
     }
 
     /// Goes on connecting, and begins the handshake as soon as the socket is connected.
@@ -222,29 +222,29 @@ impl LoadClient {
         slot: usize,
         now: Nanos,
         protocol: &Protocol,
-        shared: &mut Shared,
+        cx: &mut LoadContext,
     ) -> ClientOutcome {
         let Some(dial) = &mut self.dial else { return ClientOutcome::On };
         // What is late of an attempt that has lost is told to the winner, which finds nothing.
         let token = mio::Token(Token::new(slot, self.generation).into());
         let interest = Interest::READABLE | Interest::WRITABLE;
         let watch = |socket: BorrowedFd<'_>| {
-            shared.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
+            cx.registry.register(&mut SourceFd(&socket.as_raw_fd()), token, interest)
         };
-        let (stream, address) = match dial.turn(shared.epoch + Duration::from_nanos(now), watch) {
+        let (stream, address) = match dial.turn(cx.epoch + Duration::from_nanos(now), watch) {
             Ok(Some(connected)) => connected,
             Ok(None) => return ClientOutcome::On,
             Err(error) => return ClientOutcome::Lost(dial::why(&error)),
         };
-        shared.prefer(&address);
-        shared.report.connect.record(now - self.begun);
+        cx.prefer(&address);
+        cx.report.connect.record(now - self.begun);
         (self.dial, self.stream) = (None, BufferedStream::new(stream));
         (self.state, self.connected) = (State::Handshake, now);
-        shared.outbox.clear();
+        cx.outbox.clear();
         // Where the server has nothing to say first, this is the whole handshake.
-        match self.process_input(0, now, protocol, shared) {
+        match self.process_input(0, now, protocol, cx) {
             ClientOutcome::On => {
-                self.send(shared).map_or_else(ClientOutcome::Lost, |()| ClientOutcome::On)
+                self.send(cx).map_or_else(ClientOutcome::Lost, |()| ClientOutcome::On)
             }
             over => over,
         }
@@ -257,27 +257,27 @@ impl LoadClient {
         readiness: Readiness,
         now: Nanos,
         protocol: &Protocol,
-        shared: &mut Shared,
+        cx: &mut LoadContext,
     ) -> ClientOutcome {
         if self.state == State::Connecting {
-            let visit = self.connect(slot, now, protocol, shared);
+            let visit = self.connect(slot, now, protocol, cx);
             if visit != ClientOutcome::On || self.state == State::Connecting {
                 return visit;
             }
         }
         let error = self.stream.socket().filter(|_| readiness.failed).map(TcpStream::take_error);
         if let Some(Ok(Some(_)) | Err(_)) = error {
-            return ClientOutcome::Lost(self.broken(shared));
+            return ClientOutcome::Lost(self.broken(cx));
         }
         self.stream.notice(readiness);
-        self.turn(readiness, now, protocol, shared).unwrap_or_else(ClientOutcome::Lost)
+        self.turn(readiness, now, protocol, cx).unwrap_or_else(ClientOutcome::Lost)
     }
 
     /// Sends the messages that are due.
-    pub(super) fn send_due(&mut self, now: Nanos, shared: &mut Shared) -> ClientOutcome {
-        shared.outbox.clear();
-        self.queue_due(now, shared);
-        self.send(shared).map_or_else(ClientOutcome::Lost, |()| ClientOutcome::On)
+    pub(super) fn send_due(&mut self, now: Nanos, cx: &mut LoadContext) -> ClientOutcome {
+        cx.outbox.clear();
+        self.queue_due(now, cx);
+        self.send(cx).map_or_else(ClientOutcome::Lost, |()| ClientOutcome::On)
     }
 
     fn turn(
@@ -285,22 +285,22 @@ impl LoadClient {
         readiness: Readiness,
         now: Nanos,
         protocol: &Protocol,
-        shared: &mut Shared,
+        cx: &mut LoadContext,
     ) -> Result<ClientOutcome, FailureKind> {
-        shared.outbox.clear();
+        cx.outbox.clear();
         if readiness.writable {
-            let sent = self.stream.flush().map_err(|_| self.broken(shared))?;
-            shared.report.bytes_out += sent as u64;
+            let sent = self.stream.flush().map_err(|_| self.broken(cx))?;
+            cx.report.bytes_out += sent as u64;
         }
         loop {
-            let read = self.stream.read(&mut shared.inbox).map_err(|_| self.broken(shared))?;
+            let read = self.stream.read(&mut cx.inbox).map_err(|_| self.broken(cx))?;
             let Some(length) = read else { break };
             if length == 0 {
-                return Err(self.ended(shared));
+                return Err(self.ended(cx));
             }
-            shared.report.bytes_in += length as u64;
-            match self.process_input(length, now, protocol, shared) {
-                ClientOutcome::On => self.send(shared)?,
+            cx.report.bytes_in += length as u64;
+            match self.process_input(length, now, protocol, cx) {
+                ClientOutcome::On => self.send(cx)?,
                 over => return Ok(over),
             }
         }
@@ -313,23 +313,23 @@ impl LoadClient {
         length: usize,
         now: Nanos,
         protocol: &Protocol,
-        shared: &mut Shared,
+        cx: &mut LoadContext,
     ) -> ClientOutcome {
         let Some(mut session) = self.session.take() else { return ClientOutcome::On };
-        let inbox = std::mem::take(&mut shared.inbox);
+        let inbox = std::mem::take(&mut cx.inbox);
         let mut input = &inbox[..length];
         let mut visit = ClientOutcome::On;
         while visit == ClientOutcome::On {
-            visit = match session.next(protocol, &mut input, &mut shared.outbox) {
+            visit = match session.next(protocol, &mut input, &mut cx.outbox) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
-                    shared.form = opened.form;
-                    shared.report.handshake.record(now - self.connected);
-                    shared.report.connected += 1;
+                    cx.form = opened.form;
+                    cx.report.handshake.record(now - self.connected);
+                    cx.report.connected += 1;
                     self.state = State::Established;
                     ClientOutcome::On
                 }
-                Ok(Some(Event::Message(message))) => self.receive(message.bytes, now, shared),
+                Ok(Some(Event::Message(message))) => self.receive(message.bytes, now, cx),
                 Ok(Some(Event::Finished | Event::End)) => ClientOutcome::Lost(FailureKind::Closed),
                 Ok(Some(_)) => ClientOutcome::On,
                 Err(Refusal::Rejected(RefusalCode::Busy)) => ClientOutcome::Lost(FailureKind::Busy),
@@ -339,104 +339,104 @@ impl LoadClient {
                 Err(_) => ClientOutcome::Lost(FailureKind::Violation),
             };
         }
-        shared.inbox = inbox;
+        cx.inbox = inbox;
         // After a failure nothing is sent any more, least of all without what stood before it.
         self.session = (!matches!(visit, ClientOutcome::Lost(_))).then_some(session);
         if visit == ClientOutcome::On && self.state == State::Established {
-            self.queue_due(now, shared);
+            self.queue_due(now, cx);
         }
         visit
     }
 
     /// Receives a reply.
-    fn receive(&mut self, reply: &[u8], now: Nanos, shared: &mut Shared) -> ClientOutcome {
+    fn receive(&mut self, reply: &[u8], now: Nanos, cx: &mut LoadContext) -> ClientOutcome {
         let number = self.next - self.sent.len() as u64;
         // A reply to no message is a violation.
         let Some(message) = self.sent.front().copied() else {
             return ClientOutcome::Lost(FailureKind::Violation);
         };
-        if !shared.payload.answers(number, reply) {
+        if !cx.payload.answers(number, reply) {
             return ClientOutcome::Lost(FailureKind::WrongReply);
         }
         self.sent.pop_front();
-        if shared.message_source.answer(message.due) {
+        if cx.message_source.answer(message.due) {
             let latency = now.saturating_sub(message.due);
-            shared.report.answer(latency);
+            cx.report.answer(latency);
             if number == self.first {
-                shared.report.first_reply.record(latency);
+                cx.report.first_reply.record(latency);
             }
         }
-        if shared.plan.reconnect { ClientOutcome::Done } else { ClientOutcome::On }
+        if cx.plan.reconnect { ClientOutcome::Done } else { ClientOutcome::On }
     }
 
     /// Queues the messages that are due, as many as may be in flight.
-    fn queue_due(&mut self, now: Nanos, shared: &mut Shared) {
+    fn queue_due(&mut self, now: Nanos, cx: &mut LoadContext) {
         if let Some(due) = self.reserved.take() {
-            if shared.plan.reconnect {
-                self.queue(due, now, shared);
+            if cx.plan.reconnect {
+                self.queue(due, now, cx);
                 // It is the only one: said at once, this costs neither end a further call.
                 if let Some(session) = &mut self.session {
-                    session.say_goodbye(&mut shared.outbox);
+                    session.say_goodbye(&mut cx.outbox);
                 }
             } else {
                 // Its latency counts from now, as that of all others here: a closed loop without
                 // reconnecting measures replies and not handshakes.
-                shared.message_source.give_back(due);
+                cx.message_source.give_back(due);
             }
         }
-        while !shared.plan.reconnect && self.may_send(&shared.plan) {
-            let Some(due) = shared.message_source.take(now) else { return self.available = true };
-            self.queue(due, now, shared);
+        while !cx.plan.reconnect && self.may_send(&cx.plan) {
+            let Some(due) = cx.message_source.take(now) else { return self.available = true };
+            self.queue(due, now, cx);
         }
     }
 
-    fn queue(&mut self, due: Nanos, now: Nanos, shared: &mut Shared) {
+    fn queue(&mut self, due: Nanos, now: Nanos, cx: &mut LoadContext) {
         self.sent.push_back(Message { due, sent: now });
-        let start = shared.outbox.len();
-        shared.form.begin(&mut shared.outbox);
-        shared.payload.write(self.next, &mut shared.outbox);
-        shared.form.end(&mut shared.outbox, start);
+        let start = cx.outbox.len();
+        cx.form.begin(&mut cx.outbox);
+        cx.payload.write(self.next, &mut cx.outbox);
+        cx.form.end(&mut cx.outbox, start);
         self.next += 1;
     }
 
     /// Says that nothing follows, where the dialect has a word for it. What the socket doesn't
     /// accept of it is lost.
-    pub(super) fn say_goodbye(&mut self, shared: &mut Shared) {
-        shared.outbox.clear();
+    pub(super) fn say_goodbye(&mut self, cx: &mut LoadContext) {
+        cx.outbox.clear();
         if let Some(session) = self.session.as_mut().filter(|_| self.state == State::Established) {
-            session.say_goodbye(&mut shared.outbox);
-            let _ = self.send(shared);
+            session.say_goodbye(&mut cx.outbox);
+            let _ = self.send(cx);
         }
     }
 
     /// Sends the outbox after what is unsent already.
-    fn send(&mut self, shared: &mut Shared) -> Result<(), FailureKind> {
+    fn send(&mut self, cx: &mut LoadContext) -> Result<(), FailureKind> {
         let session = self.session.as_mut();
-        let sealed = session.map_or(0, |session| session.seal(&mut shared.outbox));
-        if sealed < shared.outbox.len() {
+        let sealed = session.map_or(0, |session| session.seal(&mut cx.outbox));
+        if sealed < cx.outbox.len() {
             return Err(FailureKind::MessageTooLong);
         }
-        let sent = self.stream.send(&shared.outbox).map_err(|_| self.broken(shared))?;
-        shared.report.bytes_out += sent as u64;
-        shared.outbox.clear();
+        let sent = self.stream.send(&cx.outbox).map_err(|_| self.broken(cx))?;
+        cx.report.bytes_out += sent as u64;
+        cx.outbox.clear();
         Ok(())
     }
 
     /// Whether the end of the connection is all that a refusal of our proof would look like.
-    fn seems_refused(&self, shared: &Shared) -> bool {
+    fn seems_refused(&self, cx: &LoadContext) -> bool {
         let has_said = self.next > self.first;
-        shared.refuses_silently && has_said && self.next == self.first + self.sent.len() as u64
+        cx.refuses_silently && has_said && self.next == self.first + self.sent.len() as u64
     }
 
     /// The server has ended the stream.
-    fn ended(&self, shared: &Shared) -> FailureKind {
-        if self.seems_refused(shared) { FailureKind::Refused } else { FailureKind::Closed }
+    fn ended(&self, cx: &LoadContext) -> FailureKind {
+        if self.seems_refused(cx) { FailureKind::Refused } else { FailureKind::Closed }
     }
 
     /// The connection is broken. A reset is also how a server hangs up on messages unread, as on
     /// those behind a proof that it doesn't accept.
-    fn broken(&self, shared: &Shared) -> FailureKind {
-        let may_be_refused = self.state == State::Established && self.seems_refused(shared);
+    fn broken(&self, cx: &LoadContext) -> FailureKind {
+        let may_be_refused = self.state == State::Established && self.seems_refused(cx);
         if may_be_refused { FailureKind::Refused } else { FailureKind::Reset }
     }
 }

@@ -14,7 +14,7 @@ use countersign::{Dial, Dialect, Protocol, Session, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
-use crate::client::{ClientOutcome, LoadClient, Shared};
+use crate::client::{ClientOutcome, LoadClient, LoadContext};
 use crate::dial;
 use crate::error::LoadError;
 use crate::failure::FailureKind;
@@ -53,7 +53,7 @@ const SEED: u64 = 9527;
 pub struct Load {
     protocol: Protocol,
     random: Pool,
-    shared: Shared,
+    cx: LoadContext,
     poll: Poll,
     clients: Vec<LoadClient>,
     /// The clients that are to dial.
@@ -118,7 +118,7 @@ impl Load {
             timed_out: 0,
             waited: 0,
             end,
-            shared: Shared {
+            cx: LoadContext {
                 payload: Payload::new(plan.size),
                 message_source: MessageSource::new(pacer, plan.count, warm, end),
                 report: Report::default(),
@@ -144,9 +144,9 @@ impl Load {
     ///
     /// The system refuses what a loop needs. What goes wrong with a client is in the report.
     pub fn run(mut self, mut watch: impl FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
-        let warm = nanos(self.shared.plan.warmup);
+        let warm = nanos(self.cx.plan.warmup);
         let mut events = Events::with_capacity(EVENTS);
-        self.shared.epoch = clock::monotonic();
+        self.cx.epoch = clock::monotonic();
         let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
         while now < self.end && !self.is_done() {
             self.wait(&mut events, now, tick.min(self.end))?;
@@ -154,7 +154,7 @@ impl Load {
             if !is_warm && now >= warm {
                 is_warm = true;
                 self.waited = 0;
-                self.shared.report = Report::default();
+                self.cx.report = Report::default();
             }
             for event in &events {
                 self.event(event, now);
@@ -164,8 +164,8 @@ impl Load {
             if now >= tick {
                 tick = now + TICK;
                 self.give_up_on_the_slow(now);
-                self.shared.report.elapsed = Duration::from_nanos(now.saturating_sub(warm));
-                if watch(&self.shared.report).is_break() {
+                self.cx.report.elapsed = Duration::from_nanos(now.saturating_sub(warm));
+                if watch(&self.cx.report).is_break() {
                     break;
                 }
             }
@@ -177,9 +177,9 @@ impl Load {
     /// Accounts for the messages that have no answer, and ends all connections.
     fn finish(mut self, now: Nanos) -> Report {
         let gave_up = self.is_hopeless();
-        let rest = self.shared.message_source.rest(now);
+        let rest = self.cx.message_source.rest(now);
         let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
-        let Shared { message_source, report, plan, addresses, .. } = &mut self.shared;
+        let LoadContext { message_source, report, plan, addresses, .. } = &mut self.cx;
         for message in self.clients.iter_mut().flat_map(LoadClient::unanswered) {
             match message_source.abandon(message.due) {
                 false => {}
@@ -206,20 +206,20 @@ impl Load {
         let accounted = report.answered + report.failed() + report.aborted + report.unsent;
         debug_assert_eq!(report.due, accounted, "each message is counted once");
         (0..self.clients.len()).for_each(|slot| self.disconnect(slot));
-        self.shared.report
+        self.cx.report
     }
 
     /// Every message was sent and answered, or no client is left.
     fn is_done(&self) -> bool {
-        let ends_by_itself = self.shared.plan.lasts().is_some();
+        let ends_by_itself = self.cx.plan.lasts().is_some();
         let is_hopeless = self.is_hopeless() && !(ends_by_itself && self.has_connected);
-        self.shared.message_source.is_settled() || is_hopeless
+        self.cx.message_source.is_settled() || is_hopeless
     }
 
     /// The clients have failed often since a message was last answered.
     fn is_hopeless(&self) -> bool {
         let patience = if self.has_connected { 100 } else { 10 };
-        let senders = self.shared.plan.connections;
+        let senders = self.cx.plan.connections;
         self.failed >= patience * self.clients.len() || self.timed_out >= senders
     }
 
@@ -230,7 +230,7 @@ impl Load {
             .available
             .iter()
             .any(is_available)
-            .then(|| self.shared.message_source.next())
+            .then(|| self.cx.message_source.next())
             .flatten();
         let dial = self.next_dial();
         let rested = self.backing_off.front().map(|(end, _)| *end);
@@ -252,7 +252,7 @@ impl Load {
     fn next_dial(&self) -> Option<Nanos> {
         let slot = *self.disconnected.front()?;
         let allowed = self.dials.next().unwrap_or_default();
-        let wanted = if self.reconnects(slot) { self.shared.message_source.next()? } else { 0 };
+        let wanted = if self.reconnects(slot) { self.cx.message_source.next()? } else { 0 };
         Some(allowed.max(wanted))
     }
 
@@ -260,13 +260,13 @@ impl Load {
     /// fails if the client can't connect. In an open loop, another client can say it, unless each
     /// message has a connection of its own.
     fn has_message(&self, slot: usize) -> bool {
-        let Plan { reconnect, arrival, .. } = self.shared.plan;
+        let Plan { reconnect, arrival, .. } = self.cx.plan;
         self.clients[slot].sends && (reconnect || arrival == Arrival::Closed)
     }
 
     /// Whether each message of this client has a connection of its own.
     fn reconnects(&self, slot: usize) -> bool {
-        self.shared.plan.reconnect && self.clients[slot].sends
+        self.cx.plan.reconnect && self.clients[slot].sends
     }
 
     fn event(&mut self, event: &Event, now: Nanos) {
@@ -275,7 +275,7 @@ impl Load {
         if client.generation != token.generation() {
             return;
         }
-        let answered = self.shared.message_source.answered();
+        let answered = self.cx.message_source.answered();
         let readiness = Readiness {
             readable: event.is_readable() || event.is_read_closed(),
             ended: event.is_read_closed(),
@@ -283,8 +283,8 @@ impl Load {
             failed: event.is_error(),
             ..Readiness::default()
         };
-        let visit = client.visit(token.slot(), readiness, now, &self.protocol, &mut self.shared);
-        if self.shared.message_source.answered() > answered {
+        let visit = client.visit(token.slot(), readiness, now, &self.protocol, &mut self.cx);
+        if self.cx.message_source.answered() > answered {
             (self.failed, self.timed_out) = (0, 0);
         }
         self.settle(token.slot(), visit, now);
@@ -292,12 +292,12 @@ impl Load {
 
     /// Sends the messages that are due on available clients.
     fn serve_available(&mut self, now: Nanos) {
-        while self.shared.message_source.is_due(now) {
+        while self.cx.message_source.is_due(now) {
             let Some(slot) = self.available.pop_front() else { break };
             let client = &mut self.clients[slot];
             client.listed = false;
             if std::mem::take(&mut client.available) {
-                let visit = client.send_due(now, &mut self.shared);
+                let visit = client.send_due(now, &mut self.cx);
                 self.settle(slot, visit, now);
             }
         }
@@ -305,7 +305,7 @@ impl Load {
 
     /// Handles what came of a visit.
     fn settle(&mut self, slot: usize, visit: ClientOutcome, now: Nanos) {
-        self.has_connected |= self.shared.report.connected > 0;
+        self.has_connected |= self.cx.report.connected > 0;
         match visit {
             ClientOutcome::On => {
                 let client = &mut self.clients[slot];
@@ -324,7 +324,7 @@ impl Load {
                     FailureKind::ConnectTimeout => !self.has_connected || self.lacks_clients(slot),
                     _ => false,
                 });
-                let Shared { message_source, report, .. } = &mut self.shared;
+                let LoadContext { message_source, report, .. } = &mut self.cx;
                 let (mut messages, mut counting) = (0, 0);
                 for message in self.clients[slot].unanswered() {
                     messages += 1;
@@ -344,11 +344,11 @@ impl Load {
     }
 
     fn disconnect(&mut self, slot: usize) {
-        if self.shared.plan.disconnect == Disconnect::Fin {
-            self.clients[slot].say_goodbye(&mut self.shared);
+        if self.cx.plan.disconnect == Disconnect::Fin {
+            self.clients[slot].say_goodbye(&mut self.cx);
         }
         if let Some(stream) = self.clients[slot].end() {
-            dial::disconnect(stream, self.shared.plan.disconnect);
+            dial::disconnect(stream, self.cx.plan.disconnect);
         }
     }
 
@@ -369,8 +369,7 @@ impl Load {
                 break;
             }
             let Some(slot) = self.disconnected.pop_front() else { break };
-            let due =
-                self.has_message(slot).then(|| self.shared.message_source.take(now)).flatten();
+            let due = self.has_message(slot).then(|| self.cx.message_source.take(now)).flatten();
             self.clients[slot].reserve(due);
             let visit = self.begin(slot, now).unwrap_or_else(ClientOutcome::Lost);
             self.settle(slot, visit, now);
@@ -378,38 +377,38 @@ impl Load {
     }
 
     fn begin(&mut self, slot: usize, now: Nanos) -> Result<ClientOutcome, FailureKind> {
-        let sources = &self.shared.plan.sources;
+        let sources = &self.cx.plan.sources;
         let source = sources.get(self.dialled % sources.len().max(1)).copied();
         self.dialled += 1;
         let mut nonce = [0; NONCE];
         self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
         let session = Session::client(&self.protocol, nonce).map_err(|_| FailureKind::Connect)?;
-        let (addresses, timeout) = (&self.shared.addresses, self.shared.plan.connect_timeout);
-        let begun = self.shared.epoch + Duration::from_nanos(now);
+        let (addresses, timeout) = (&self.cx.addresses, self.cx.plan.connect_timeout);
+        let begun = self.cx.epoch + Duration::from_nanos(now);
         let dial = Dial::new(Arc::clone(addresses), begun, timeout);
         let dial = source.into_iter().fold(dial, Dial::with_source);
         let client = &mut self.clients[slot];
-        Ok(client.begin(slot, dial, session, now, &self.protocol, &mut self.shared))
+        Ok(client.begin(slot, dial, session, now, &self.protocol, &mut self.cx))
     }
 
     /// Looks for handshakes and replies that have taken too long, and for further addresses that
     /// are to be tried.
     fn give_up_on_the_slow(&mut self, now: Nanos) {
-        let connect = nanos(self.shared.plan.connect_timeout);
-        let reply = self.shared.plan.replies_within().map_or(Nanos::MAX, nanos);
+        let connect = nanos(self.cx.plan.connect_timeout);
+        let reply = self.cx.plan.replies_within().map_or(Nanos::MAX, nanos);
         for slot in 0..self.clients.len() {
             if let Some(failure) = self.clients[slot].timed_out(now, connect, reply) {
                 self.settle(slot, ClientOutcome::Lost(failure), now);
-            } else if self.clients[slot].has_dial_due(now, &self.shared) {
+            } else if self.clients[slot].has_dial_due(now, &self.cx) {
                 let client = &mut self.clients[slot];
-                let visit = client.connect(slot, now, &self.protocol, &mut self.shared);
+                let visit = client.connect(slot, now, &self.protocol, &mut self.cx);
                 self.settle(slot, visit, now);
             }
         }
     }
 
     fn now(&self) -> Nanos {
-        nanos(clock::monotonic().saturating_duration_since(self.shared.epoch))
+        nanos(clock::monotonic().saturating_duration_since(self.cx.epoch))
     }
 }
 

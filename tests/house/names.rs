@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{CRATES, Source, hold, sources};
 
-/// The names that more than one public type has still. To be undone, and never added to.
-const TWICE: &[&str] = &["Shared"];
+/// The names that more than one public type may have: none.
+const TWICE: &[&str] = &[];
 
 /// The coined names that are there still: a file, or a folder, and a name. The same holds for them.
 const LEFT: &[(&str, &str)] = &[];
