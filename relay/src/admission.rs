@@ -1,47 +1,19 @@
 //! Accepting connections: last in a turn, a few at a time, and, where peers have to authenticate,
 //! by the same rules as a server.
 
-use std::io;
-use std::os::fd::AsFd as _;
-
 use countersign::engine::Admission;
 use countersign::reactor::acceptor::AcceptFailure;
 use countersign::reactor::instant::Instant;
 use countersign::{PeerAddress, Refusal, RefusalCode, Session, random};
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 
 use crate::event_log::{CloseCause, PairInfo};
 use crate::pair::{Pair, Visit};
 use crate::relay::Relay;
 use crate::shared::{RelayRole, Shared};
-use crate::sockets;
 
 /// The connections that one turn accepts, so that those that are open have their turns too.
 const ACCEPTS_PER_TURN: usize = 64;
-
-/// A socket that listens.
-#[derive(Debug)]
-pub(crate) struct RelayListener {
-    socket: TcpListener,
-    /// The connections that wait may be older than the socket's options, and so lack them.
-    is_fresh: bool,
-}
-
-impl RelayListener {
-    pub(crate) fn new(socket: TcpListener) -> Self {
-        Self { socket, is_fresh: true }
-    }
-
-    fn accept(&self) -> io::Result<(TcpStream, PeerAddress)> {
-        let (socket, address) = self.socket.accept()?;
-        if self.is_fresh {
-            // Some systems refuse this if the peer has gone already.
-            let gone = |_| io::Error::from_raw_os_error(libc::ECONNABORTED);
-            sockets::prepare(socket.as_fd()).map_err(gone)?;
-        }
-        Ok((socket, address.into()))
-    }
-}
 
 impl Relay {
     /// Accepts connections, if there is room.
@@ -58,7 +30,7 @@ impl Relay {
                 }
                 Err(error) => match AcceptFailure::of(&error) {
                     AcceptFailure::Nobody => {
-                        listener.is_fresh = false;
+                        listener.drained();
                         self.acceptor.drained(number);
                     }
                     AcceptFailure::Retry => self.shared.counters.accept_failures += 1,

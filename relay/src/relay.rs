@@ -19,14 +19,13 @@ use log::info;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Waker};
 
-use crate::admission::RelayListener;
 use crate::event_log::{CloseCause, RelayLog};
 use crate::limits::RelayLimits;
 use crate::lookup::{Answer, RelayTarget};
 use crate::pair::{Pair, PairState, PairTimer, Visit};
 use crate::pump::{BUFFERS_MAX, INBOX};
 use crate::shared::{self, RelayRole, Shared};
-use crate::sockets;
+use crate::sockets::{self, RelayListener};
 
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;

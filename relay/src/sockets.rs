@@ -6,6 +6,7 @@ use std::net::{self, Shutdown};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
+use countersign::PeerAddress;
 use countersign::reactor::buffered_stream::BufferedStream;
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
@@ -14,6 +15,36 @@ use socket2::{SockRef, TcpKeepalive};
 
 /// When nothing was heard of a peer for so long, the system asks whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct RelayListener {
+    socket: TcpListener,
+    /// The connections that wait may be older than the socket's options, and so lack them.
+    is_fresh: bool,
+}
+
+impl RelayListener {
+    pub(crate) fn new(socket: TcpListener) -> Self {
+        Self { socket, is_fresh: true }
+    }
+
+    /// Takes the next connection that waits.
+    pub(crate) fn accept(&self) -> io::Result<(TcpStream, PeerAddress)> {
+        let (socket, address) = self.socket.accept()?;
+        if self.is_fresh {
+            // Some systems refuse this if the peer has gone already.
+            let gone = |_| io::Error::from_raw_os_error(libc::ECONNABORTED);
+            prepare(socket.as_fd()).map_err(gone)?;
+        }
+        Ok((socket, address.into()))
+    }
+
+    /// No connection waits: those that come have the options from their beginning.
+    pub(crate) fn drained(&mut self) {
+        self.is_fresh = false;
+    }
+}
 
 /// Has a socket listen for a relay: sets the options that accepted sockets inherit on Linux.
 pub(crate) fn listening(socket: net::TcpListener) -> io::Result<TcpListener> {
