@@ -34,7 +34,8 @@ const QUEUE_PAUSE: Duration = Duration::from_millis(10);
 /// ```
 /// use std::time::{Duration, Instant};
 ///
-/// use countersign::{Dial, ToAddresses};
+/// use countersign::ToAddresses;
+/// use countersign::engine::Dial;
 ///
 /// let server = std::net::TcpListener::bind("127.0.0.1:0")?;
 /// let addresses = server.local_addr()?.to_addresses()?;

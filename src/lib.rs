@@ -58,7 +58,6 @@ pub mod unix_time;
 
 pub use address::{Address, ToAddresses};
 pub use client::{Client, ClientError};
-pub use dial::Dial;
 pub use key_file::KeyRingExt;
 pub use key_file::error::{KeyFileError, KeyRingError};
 pub use loopback::{Loopback, LoopbackBuilder};
@@ -90,9 +89,10 @@ pub mod engine {
     //!
     //! An [`Engine`] makes all decisions of a [`Server`](crate::Server) over any [`Net`]. It reads
     //! no clock and draws no random bytes. [`AdmissionControl`] is the part that a program with a
-    //! loop of its own can use by itself.
+    //! loop of its own can use by itself, and [`Dial`] connects for it without blocking.
 
     pub use crate::contract::listener_id::TooManyListenersError;
+    pub use crate::dial::Dial;
     #[doc(inline)]
     pub use crate::reactor::{instant::Instant, readiness::Readiness};
     pub use crate::server::{

@@ -13,8 +13,8 @@ const COLUMNS: usize = 100;
 const FUNCTION_LINES: usize = 70;
 const FILE_LINES: usize = 500;
 
-/// The names that `use countersign::…` gives without a module. To become 50.
-const ROOT_NAMES: usize = 51;
+/// The most names that `use countersign::…` gives without a module.
+const ROOT_NAMES: usize = 50;
 
 /// What the program may have, without tests. To become 8,500.
 const CLI_LINES: usize = 8_500;

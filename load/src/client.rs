@@ -6,10 +6,11 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use countersign::engine::Dial;
 use countersign::reactor::buffered_stream::BufferedStream;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
-use countersign::{Address, Dial, Event, FrameFormat, Protocol, Refusal, RefusalCode, Session};
+use countersign::{Address, Event, FrameFormat, Protocol, Refusal, RefusalCode, Session};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 

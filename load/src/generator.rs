@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::engine::Dial;
 use countersign::random::Pool;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
 use countersign::unix_time::since_epoch;
-use countersign::{Dial, Dialect, Protocol, Session, ToAddresses, clock};
+use countersign::{Dialect, Protocol, Session, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::engine::Dial;
 use countersign::reactor::buffered_stream::BufferedStream;
 use countersign::reactor::instant::Instant;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::timers::TimerKind;
 use countersign::reactor::token::{SLOTS_MAX, Token, Tokened};
-use countersign::{Address, Dial, Refusal, RefusalCode, Session};
+use countersign::{Address, Refusal, RefusalCode, Session};
 use mio::net::TcpStream;
 
 use crate::event_log::{CloseCause, PairInfo};

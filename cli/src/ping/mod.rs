@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use countersign::{Client, ClientError, Dial, Dialect, ToAddresses as _};
+use countersign::engine::Dial;
+use countersign::{Client, ClientError, Dialect, ToAddresses as _};
 
 use super::args::origins::{Origins, Source};
 use super::args::protocol::{ProtocolArgs, SERVER};

@@ -5,7 +5,8 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use countersign::{Address, ClientError, Dial, ToAddresses as _};
+use countersign::engine::Dial;
+use countersign::{Address, ClientError, ToAddresses as _};
 
 use super::StatusArgs;
 use crate::admin::report::{PROGRAM, StatusReport};
