@@ -16,7 +16,7 @@ const FILE_LINES: usize = 500;
 /// The most names that `use countersign::…` gives without a module.
 const ROOT_NAMES: usize = 50;
 
-/// What the program may have, without tests. To become 8,500.
+/// The most lines of code that the program may have, without tests.
 const CLI_LINES: usize = 8_500;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.

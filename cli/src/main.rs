@@ -96,10 +96,13 @@ pub(crate) fn main() -> ExitCode {
     let signals = signals::claim();
     let argv: Vec<OsString> = std::env::args_os().collect();
     let mut origins = Origins::default();
-    let read = environment::parse(&command(), &argv).and_then(|matches| {
-        origins = environment::origins(&command(), &matches);
+    let command = command();
+    let read = environment::parse(&command, &argv).and_then(|matches| {
+        origins = environment::origins(&command, &matches);
         Arguments::from_arg_matches(&matches)
     });
+    // What it takes is more than most verbs use.
+    drop(command);
     let verdict = match read {
         Ok(Arguments { verb }) => {
             signals.map_err(Failure::from).and_then(|signals| verb.run(signals, &origins))
