@@ -12,7 +12,8 @@ mod spread;
 use std::hint::black_box;
 use std::time::Instant;
 
-use countersign::{Dialect, Event, Key, KeyRing, KeyRingExt as _, Protocol, Session};
+use countersign::session::Event;
+use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Protocol, Session};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use run::Run;
 use sha2::Sha256;

@@ -13,7 +13,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::SystemTime;
 
-use countersign::{Event, KeyRing, KeyRingExt as _, Protocol, Refusal, Session};
+use countersign::session::Event;
+use countersign::{KeyRing, KeyRingExt as _, Protocol, Session};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
@@ -40,40 +41,43 @@ fn serve(mut stream: TcpStream, protocol: &Protocol) -> io::Result<()> {
     let mut session = Session::server(protocol, random()?);
     let (mut inbox, mut length, mut out) = ([0; 4096], 0, Vec::new());
     loop {
-        let heard = hear(&mut session, protocol, &inbox[..length], &mut out);
-        if let Ok(false) = heard {
-            session.say_goodbye(&mut out);
-        }
-        session.seal(&mut out);
+        let answered = answer(&mut session, protocol, &inbox[..length], &mut out);
         stream.write_all(&out)?;
         out.clear();
-        if !heard.map_err(io::Error::other)? {
+        if !answered? {
             return Ok(());
         }
         length = stream.read(&mut inbox)?;
         if length == 0 {
-            if let Some(last) = session.finish(protocol).map_err(io::Error::other)? {
-                last.form.frame(last.bytes, &mut out);
+            if let Some(last) = session.input_ended(protocol).map_err(io::Error::other)? {
+                let (form, reply) = (last.form, last.bytes.to_vec());
+                session.reply(form, &reply, &mut out).map_err(io::Error::other)?;
             }
             return stream.write_all(&out);
         }
     }
 }
 
-/// Answers what was heard. Says whether more is to come.
-fn hear(
+/// Answers what has arrived. Returns whether more may come.
+fn answer(
     session: &mut Session,
     protocol: &Protocol,
     mut input: &[u8],
     out: &mut Vec<u8>,
-) -> Result<bool, Refusal> {
-    while let Some(event) = session.next(protocol, &mut input, out)? {
+) -> io::Result<bool> {
+    while let Some(event) = session.process(protocol, &mut input, out).map_err(io::Error::other)? {
         match event {
             Event::Open(opened) => {
                 println!("let in: {}", opened.key.map_or("-", |key| key.id()));
             }
-            Event::Message(message) => message.form.frame(message.bytes, out),
-            Event::Finished | Event::End => return Ok(false),
+            Event::Message(message) => {
+                let (form, reply) = (message.form, message.bytes.to_vec());
+                session.reply(form, &reply, out).map_err(io::Error::other)?;
+            }
+            Event::Finished | Event::End => {
+                session.finish(out);
+                return Ok(false);
+            }
             _ => {}
         }
     }

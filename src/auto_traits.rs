@@ -1,7 +1,9 @@
 //! Which public types may move to another thread, and which may be shared. The compiler derives
 //! it from private fields, so it could change without being noticed; here it is asserted.
 
-use countersign_proto::{Event, Exporter, Key, KeyRing, Opened, Protocol, RingSecrets, Session};
+use countersign_proto::{
+    Event, Exporter, Key, KeyRing, Opened, Protocol, RingSecrets, SendError, Session,
+};
 
 use crate::address::Address;
 use crate::client::{Client, ClientError};
@@ -77,6 +79,7 @@ const _: () = {
     is_error::<TooManyListenersError>();
     is_error::<TellError>();
     is_error::<ClientError>();
+    is_error::<SendError>();
     is_error::<NetworkError>();
     is_error::<FileError>();
     is_error::<KeyFileError>();

@@ -9,7 +9,9 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use countersign_proto::{Dialect, Event, Exporter, ForeignProtocol, Protocol, Refusal, Session};
+use countersign_proto::{
+    Dialect, Event, Exporter, ForeignProtocol, Protocol, Refusal, SendError, Session,
+};
 
 use crate::address::{Address, ToAddresses};
 use crate::clock;
@@ -219,19 +221,15 @@ impl Client {
             return Err(ClientError::Over);
         }
         self.check_idle()?;
-        let form = self.session.form(&self.protocol);
-        if !form.carries(message) {
-            return Err(ClientError::Unsendable(self.protocol.framing()));
-        }
         if message.len() > self.protocol.message_max() {
             return Err(ClientError::TooLong(self.protocol.message_max()));
         }
-        let start = self.make_room();
-        form.frame(message, &mut self.out);
-        if !self.seal(start) {
-            self.out.truncate(start);
-            return Err(ClientError::TooLongForServer);
-        }
+        self.make_room();
+        self.session.send(&self.protocol, message, &mut self.out).map_err(|error| match error {
+            SendError::Unframeable => ClientError::Unsendable(self.protocol.framing()),
+            SendError::TooLong => ClientError::TooLongForServer,
+            _ => ClientError::Over,
+        })?;
         if self.is_unanswered() {
             self.asked = clock::monotonic();
         }
@@ -248,9 +246,8 @@ impl Client {
             return Err(ClientError::Over);
         }
         self.finished = true;
-        let start = self.make_room();
-        self.session.say_goodbye(&mut self.out);
-        self.seal(start);
+        self.make_room();
+        self.session.finish(&mut self.out);
         if self.is_nonblocking { Ok(()) } else { self.flush() }
     }
 
@@ -334,7 +331,7 @@ impl Client {
         loop {
             let mut input = &self.inbox[self.next..];
             let start = self.out.len();
-            let event = self.session.next(&self.protocol, &mut input, &mut self.out);
+            let event = self.session.process(&self.protocol, &mut input, &mut self.out);
             let event = match event {
                 Ok(event) => event,
                 Err(refusal) => {
@@ -359,7 +356,6 @@ impl Client {
             };
             self.next = self.inbox.len() - input.len();
             if self.out.len() > start {
-                self.seal(start);
                 self.flush_until(deadline)?;
             }
             match heard {
@@ -386,7 +382,7 @@ impl Client {
 
     /// The stream has ended, perhaps with a line that has no terminator.
     fn last(&mut self) -> Result<Option<Heard>, ClientError> {
-        match self.session.finish(&self.protocol) {
+        match self.session.input_ended(&self.protocol) {
             Ok(None) => Ok(None),
             Ok(Some(message)) => {
                 self.message.clear();
@@ -416,20 +412,13 @@ impl Client {
         }
     }
 
-    /// Says where the next of what is to be written begins.
-    fn make_room(&mut self) -> usize {
+    /// Makes room for the next of what is to be written.
+    fn make_room(&mut self) {
         // What was written is dropped as soon as that moves no more than it frees.
         if self.sent >= self.unsent() {
             self.out.drain(..self.sent);
             self.sent = 0;
         }
-        self.out.len()
-    }
-
-    /// Makes what begins there ready to be written. Says whether the server takes all of it.
-    fn seal(&mut self, start: usize) -> bool {
-        let out = &mut self.out[start..];
-        self.session.seal(out) == out.len()
     }
 
     /// Writes what is ready. Where that fails, part of a message may be out: nothing may follow it.

@@ -23,7 +23,8 @@
 //! - [`Client`] is the other end, with blocking calls.
 //! - [`Loopback`] tests a service without sockets.
 //! - `testing`, behind the feature of that name, is a server in memory with a clock of the test's.
-//! - [`Session`] is the protocol of one connection without a socket, for your own event loop.
+//! - [`Session`] is the protocol of one connection without a socket, for your own event loop;
+//!   [`session`] has what goes in and out of it.
 //! - [`manual`] is the manual: [protocol](manual::protocol), [embedding](manual::embedding),
 //!   [operations](manual::operations), [python](manual::python),
 //!   [performance](manual::performance), [security](manual::security),
@@ -75,14 +76,21 @@ pub use contract::{
 // Its module is public, so without this the front page would only list where they are.
 #[doc(inline)]
 pub use countersign_proto::{
-    Dialect, Event, Exchange, Exporter, ForeignProtocol, FrameFormat, Framing, Key, KeyError,
-    KeyRing, LineEnding, Mac, Message, NoUsableKeyError, Opened, Protection, Protocol, Refusal,
-    RefusalCode, RingSecrets, Session, Validity,
+    Dialect, Exchange, Exporter, ForeignProtocol, FrameFormat, Framing, Key, KeyError, KeyRing,
+    LineEnding, Mac, NoUsableKeyError, Protection, Protocol, Refusal, RefusalCode, RingSecrets,
+    Session, Validity,
 };
 pub use server::{
     bind_error::BindError, builder::ServerBuilder, driver::Server, engine::TellError,
     handle::Handle, listener::Listener, listener::config::ListenerConfig,
 };
+
+pub mod session {
+    //! What goes in and out of a [`Session`](crate::Session): the protocol of one connection
+    //! without a socket.
+
+    pub use countersign_proto::{Event, Message, Opened, SendError};
+}
 
 pub mod engine {
     //! The reactor without the system's sockets: for sockets of another kind, or a simulation.

@@ -7,8 +7,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use countersign::services::Timestamp;
+use countersign::session::Event;
 use countersign::{
-    Dialect, Event, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Protocol, Server, Session,
+    Dialect, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Protocol, Server, Session,
 };
 
 #[global_allocator]

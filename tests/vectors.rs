@@ -6,10 +6,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use countersign::engine::Readiness;
+use countersign::session::Event;
 use countersign::testing::TestServer;
 use countersign::{
-    CloseReason, Dialect, Event, Framing, Key, KeyRing, Limits, Listener, Protection, Protocol,
-    Refusal, RefusalCode, Reply, RingSecrets, Session,
+    CloseReason, Dialect, Framing, Key, KeyRing, Limits, Listener, Protection, Protocol, Refusal,
+    RefusalCode, Reply, RingSecrets, Session,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
@@ -224,7 +225,7 @@ impl<'a> Player<'a> {
 
     fn end(mut self) -> Played {
         let is_cut = self.case.text("then") == "eof" && {
-            let ended = self.session.finish(self.protocol);
+            let ended = self.session.input_ended(self.protocol);
             assert!(matches!(ended, Ok(None) | Err(Refusal::Truncated)), "{ended:?}");
             ended.is_err()
         };

@@ -9,7 +9,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use countersign::{Event, Protocol, Session};
+use countersign::session::Event;
+use countersign::{Protocol, Session};
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::SockRef;
 

@@ -10,7 +10,8 @@ use countersign::engine::Dial;
 use countersign::reactor::buffered_stream::BufferedStream;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
-use countersign::{Address, Event, FrameFormat, Protocol, Refusal, RefusalCode, Session};
+use countersign::session::Event;
+use countersign::{Address, FrameFormat, Protocol, Refusal, RefusalCode, Session};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 

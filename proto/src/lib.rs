@@ -40,4 +40,5 @@ pub use keys::wipe::without_traces;
 pub use protocol::{Exchange, NoUsableKeyError, Protection, Protocol};
 pub use refusal::{ForeignProtocol, Refusal, RefusalCode};
 pub use session::event::{Event, Message, Opened};
+pub use session::send::SendError;
 pub use session::{Session, Step};

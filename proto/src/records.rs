@@ -126,6 +126,11 @@ impl Records {
         length + TAG <= self.record_max
     }
 
+    /// Whether our good-bye is said, which nothing may follow.
+    pub(crate) fn said_close(&self) -> bool {
+        self.said_close
+    }
+
     /// Whether the other end has said that no record follows.
     pub(crate) fn heard_close(&self) -> bool {
         self.heard_close
@@ -191,6 +196,13 @@ impl Records {
         }
         debug_assert!(at == out.len(), "what is sent are whole frames");
         at
+    }
+
+    /// Fills in the tags of records that were appended just now, behind what is ready.
+    pub(crate) fn seal_appended(&mut self, records: &mut [u8]) {
+        self.front = 0;
+        let sealed = self.seal(records);
+        debug_assert!(sealed == records.len(), "no record is longer than the other end takes");
     }
 
     /// Fills in the tag of our next record.

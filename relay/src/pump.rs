@@ -4,7 +4,8 @@
 //! one read's worth each way, and a reader that is slow is felt by the writer behind the tunnel.
 //! Where records end means nothing; they are as long as what was read, up to [`RECORD`].
 
-use countersign::{Event, Key, Refusal, Session};
+use countersign::session::Event;
+use countersign::{Key, Refusal, Session};
 
 use crate::event_log::{self, CloseCause};
 use crate::pair::{Direction, Pair, PairState};
@@ -140,7 +141,7 @@ impl Pair {
 
     /// The far end's stream has ended, without a good-bye.
     fn broken_off(&mut self, shared: &Shared) -> CloseCause {
-        match self.session.finish(&shared.protocol) {
+        match self.session.input_ended(&shared.protocol) {
             Err(refusal) if refusal != Refusal::Truncated => CloseCause::Refused(refusal),
             _ => CloseCause::Truncated,
         }

@@ -117,7 +117,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         let processed = calls.guard(
             #[inline(always)]
             |calls| {
-                session.process(
+                session.process_messages(
                     protocol,
                     input,
                     control_out,

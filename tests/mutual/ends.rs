@@ -1,9 +1,10 @@
 //! Both ends of a connection, without a socket between them.
 
+use countersign::session::Event;
 use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{
-    Dialect, Event, Exporter, Key, KeyRing, Limits, Listener, Protection, Protocol, Refusal,
-    RingSecrets, Service, Session,
+    Dialect, Exporter, Key, KeyRing, Limits, Listener, Protection, Protocol, Refusal, RingSecrets,
+    Service, Session,
 };
 
 use crate::forger::Direction;
@@ -94,7 +95,7 @@ impl End {
     pub(crate) fn hear(&mut self, mut bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         while self.refusal.is_none() {
-            let heard = match self.session.next(&self.protocol, &mut bytes, &mut out) {
+            let heard = match self.session.process(&self.protocol, &mut bytes, &mut out) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
                     self.exporter = opened.exporter;
@@ -114,34 +115,31 @@ impl End {
         if self.refusal.is_some() {
             self.is_silent_now();
         }
-        assert_eq!(self.session.seal(&mut out), out.len());
         out
     }
 
     /// Whatever comes behind a refusal leads to nothing.
     fn is_silent_now(&mut self) {
         let (mut bytes, mut out) = (&[0x10, 0, 0, 16][..], Vec::new());
-        let event = self.session.next(&self.protocol, &mut bytes, &mut out);
+        let event = self.session.process(&self.protocol, &mut bytes, &mut out);
         assert!(matches!(event, Ok(None) | Err(_)) && out.is_empty());
     }
 
     pub(crate) fn say(&mut self, message: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        self.session.form(&self.protocol).frame(message, &mut out);
-        assert_eq!(self.session.seal(&mut out), out.len());
+        self.session.send(&self.protocol, message, &mut out).unwrap();
         out
     }
 
     pub(crate) fn say_goodbye(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.session.say_goodbye(&mut out);
-        assert_eq!(self.session.seal(&mut out), out.len());
+        self.session.finish(&mut out);
         out
     }
 
     /// The stream has ended here.
     pub(crate) fn end(&mut self) -> Result<(), Refusal> {
-        self.session.finish(&self.protocol).map(|rest| assert_eq!(rest, None))
+        self.session.input_ended(&self.protocol).map(|rest| assert_eq!(rest, None))
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -3,7 +3,8 @@
 use std::io::Read as _;
 use std::net::SocketAddr;
 
-use countersign::{Event, Protection, Protocol, Refusal, Session};
+use countersign::session::Event;
+use countersign::{Protection, Protocol, Refusal, Session};
 
 use crate::common::{Client, End, other_end};
 
@@ -108,7 +109,8 @@ impl Caller {
                 return heard;
             }
             if let Err(end) = self.read() {
-                let ended = self.session.finish(&self.protocol).map(|rest| assert_eq!(rest, None));
+                let ended =
+                    self.session.input_ended(&self.protocol).map(|rest| assert_eq!(rest, None));
                 return Heard::End(end, ended);
             }
         }

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use countersign::session::Event;
 use countersign::stats::Counters;
 use countersign::{
-    CloseReason, Dialect, Event, Key, KeyRing, KeyRingExt as _, Limits, Protocol, Refusal, Reply,
-    Session,
+    CloseReason, Dialect, Key, KeyRing, KeyRingExt as _, Limits, Protocol, Refusal, Reply, Session,
 };
 
 use crate::common::{Client, End, bracket, now};

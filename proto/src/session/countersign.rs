@@ -218,7 +218,7 @@ impl Session {
     }
 
     /// Takes the server's word that it accepts us. Says whether it is there.
-    fn take_accept(&mut self, input: &mut &[u8]) -> Result<bool, Refusal> {
+    pub(super) fn take_accept(&mut self, input: &mut &[u8]) -> Result<bool, Refusal> {
         let length = match head(self.partial.taken(), input).map(Header::read) {
             None => HEADER + 1 + TAG,
             Some(header) => {

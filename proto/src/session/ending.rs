@@ -11,17 +11,44 @@ use crate::protocol::Protocol;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::session::Session;
 use crate::session::event::Message;
+use crate::session::protected::RecordsState;
 use crate::session::state::SessionState;
 
 impl Session {
-    /// Appends what tells the peer that no message follows, where the dialect has a word for it.
-    /// Then end the stream.
+    /// Says that no message follows: appends the good-bye, where the dialect has one. Send it, then
+    /// end your stream. What the peer still sends is received as before.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let records = self.state.failure().is_none().then(|| self.state.records_mut()).flatten();
+        if let Some(records) = records {
+            let start = out.len();
+            records.say_close(out);
+            records.seal_appended(&mut out[start..]);
+        }
+    }
+
+    /// Refuses the peer: appends what tells it why, or that no message follows, where the dialect
+    /// has a word for it. Send it, and close the connection: each later call returns this refusal.
+    pub fn close(&mut self, why: Refusal, out: &mut Vec<u8>) {
+        if self.state.failure().is_some() {
+            return;
+        }
+        match why.code() {
+            _ if self.state.records().is_some() => self.finish(out),
+            Some(code) => self.give_up(code, out),
+            None => {}
+        }
+        self.partial.discard();
+        self.fail(why);
+    }
+
+    /// [`finish`](Self::finish) without [sealing](Self::seal).
     pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
         self.state.records_mut().into_iter().for_each(|records| records.say_close(out));
     }
 
     /// As a server that ends a handshake of its own accord: appends the word for it, where the
-    /// dialect has one and the peer speaks it. The session takes nothing more.
+    /// dialect has one and the peer speaks it. The session takes nothing more. Unlike
+    /// [`close`](Self::close), it says nothing to a peer that has authenticated.
     pub fn give_up(&mut self, code: RefusalCode, out: &mut Vec<u8>) {
         let is_hello = |session: &Self| session.partial.taken().front.starts_with(&MAGIC);
         let SessionState::Countersign(state) = self.state.end() else { return };
@@ -37,7 +64,8 @@ impl Session {
         }
     }
 
-    /// The stream has ended: takes the last message, where its end is the end of the stream.
+    /// The peer has ended its stream: takes the last message, where its end is the end
+    /// of the stream.
     ///
     /// # Errors
     ///
@@ -45,7 +73,10 @@ impl Session {
     /// leaves upon our proof is refused for what its key lacks: it saw that before we could.
     /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
     /// LF followed.
-    pub fn finish<'s>(&'s mut self, protocol: &Protocol) -> Result<Option<Message<'s>>, Refusal> {
+    pub fn input_ended<'s>(
+        &'s mut self,
+        protocol: &Protocol,
+    ) -> Result<Option<Message<'s>>, Refusal> {
         if let Some(why) = self.state.failure() {
             return Err(why);
         }
@@ -62,7 +93,12 @@ impl Session {
             }
             (SessionState::Established(..), None) => Ok(None),
             (SessionState::Open | SessionState::Ending(_) | SessionState::Over(_), _) => Ok(None),
-            (SessionState::Protected(protected), _) if protected.is_over() => Ok(None),
+            // Our replies and our good-bye may still follow.
+            (SessionState::Protected(mut protected), _) if protected.is_over() => {
+                protected.state = RecordsState::Over;
+                self.state = SessionState::Protected(protected);
+                Ok(None)
+            }
             (SessionState::Countersign(CountersignState::AwaitingProof(pending)), None) => {
                 Err(pending.left())
             }

@@ -5,7 +5,7 @@ use crate::framing::FrameFormat;
 use crate::handshake::countersign::schedule::Exporter;
 use crate::keys::key::Key;
 
-/// What [`Session::next`](super::Session::next) found.
+/// What [`Session::process`](super::Session::process) found.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'s> {

@@ -6,6 +6,7 @@ mod ending;
 pub(crate) mod event;
 mod multiprocessing;
 mod protected;
+pub(crate) mod send;
 mod state;
 
 use alloc::vec::Vec;
@@ -28,11 +29,13 @@ use crate::session::state::SessionState;
 
 /// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
 ///
-/// Call [`next`](Self::next) with nothing at first, since one end has to begin, and then with what
-/// arrives, until it returns `None`. Messages of your own are framed in the session's
-/// [`form`](Self::form). Have what is to be sent [sealed](Self::seal), then send it; call
-/// [`finish`](Self::finish) at the end of the stream. Beside its keys, a session keeps the bytes
-/// of a frame that a read has cut, and nothing else.
+/// Call [`process`](Self::process) with what has arrived until it returns `None`, and then send
+/// what it has appended to the output; begin with an empty input, since one end has to speak first.
+/// [`send`](Self::send) and [`reply`](Self::reply) append messages of your own,
+/// [`finish`](Self::finish) says that none follows, and [`close`](Self::close) refuses the peer.
+/// When the peer has ended its stream, call [`input_ended`](Self::input_ended). What these append
+/// is ready to be sent. Beside its keys, a session keeps the bytes of a frame that a read has cut,
+/// and nothing else.
 ///
 /// ```
 /// use countersign_proto::{Event, Key, KeyRing, Protocol, RingSecrets, Session};
@@ -46,21 +49,32 @@ use crate::session::state::SessionState;
 /// let mut server = Session::server(&protocol, [7; 32]);
 /// let mut client = Session::client(&theirs, [8; 32])?;
 ///
-/// assert!(client.next(&theirs, &mut &[][..], &mut to_server)?.is_none());
-/// assert!(server.next(&protocol, &mut &to_server[..], &mut to_client)?.is_none());
+/// assert!(client.process(&theirs, &mut &[][..], &mut to_server)?.is_none());
+/// assert!(server.process(&protocol, &mut &to_server[..], &mut to_client)?.is_none());
 /// to_server.clear();
-/// let opened = client.next(&theirs, &mut &to_client[..], &mut to_server)?;
+/// let opened = client.process(&theirs, &mut &to_client[..], &mut to_server)?;
 /// assert!(matches!(opened, Some(Event::Open(_))));
-/// client.form(&theirs).frame(b"hello", &mut to_server);
-/// client.seal(&mut to_server);
+/// client.send(&theirs, b"hello", &mut to_server)?;
+/// client.finish(&mut to_server);
 ///
 /// let (mut input, mut out) = (&to_server[..], Vec::new());
-/// let opened = server.next(&protocol, &mut input, &mut out)?;
+/// let opened = server.process(&protocol, &mut input, &mut out)?;
 /// assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == "garden"));
-/// let message = server.next(&protocol, &mut input, &mut out)?;
+/// let message = server.process(&protocol, &mut input, &mut out)?;
 /// assert!(matches!(message, Some(Event::Message(message)) if message.bytes == b"hello"));
+/// let finished = server.process(&protocol, &mut input, &mut out)?;
+/// assert!(matches!(finished, Some(Event::Finished)));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
+///
+/// # Many messages in one write
+///
+/// A loop that serves many connections writes its replies in place, one behind the other, and makes
+/// them ready together. For it there are [`next`](Self::next) and
+/// [`process_messages`](Self::process_messages), [`FrameFormat`],
+/// [`say_goodbye`](Self::say_goodbye) and [`give_up`](Self::give_up), which append without sealing,
+/// and [`seal`](Self::seal), which has to be called with all that was appended before it is sent.
+/// Use these or those above for a session, not both.
 #[derive(Debug)]
 pub struct Session {
     state: SessionState,
@@ -68,7 +82,7 @@ pub struct Session {
     partial: PartialFrame,
 }
 
-/// Why [`Session::process`] has returned.
+/// Why [`Session::process_messages`] has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<B> {
     /// All of the input was taken, and more is needed.
@@ -131,14 +145,44 @@ impl Session {
         Ok(Self { state, partial: PartialFrame::default() })
     }
 
-    /// Takes the next event from the front of the input, and appends what the handshake has to
-    /// say to `out`. `None` says that all of the input was taken and more is needed.
+    /// Takes the next event from the front of the input, and appends what is to be sent for it to
+    /// `out`. `None` says that all of the input was taken and more is needed.
     ///
     /// Nothing behind a proof is looked at before the proof holds.
     ///
     /// # Errors
     ///
-    /// The peer did what it must not do. Close the connection: each later call returns the same.
+    /// The peer did what it must not do. Send what was appended, which may tell it so, and close
+    /// the connection: each later call returns the same.
+    pub fn process<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        self.partial.release();
+        if let SessionState::Countersign(CountersignState::AwaitingAccept(_)) = self.state
+            && !self.take_accept(input).map_err(|why| self.fail(why))?
+        {
+            return Ok(None);
+        }
+        if let SessionState::Protected(protected) = &mut self.state {
+            // The acceptance may have been gathered here.
+            self.partial.release();
+            let start = out.len();
+            let event = protected.next(&mut self.partial, protocol, input, out);
+            protected.records.seal_appended(&mut out[start..]);
+            return event;
+        }
+        // Nothing else that is appended is a record, but the acceptance, which is sealed already.
+        self.next(protocol, input, out)
+    }
+
+    /// The same without sealing: [`seal`](Self::seal) what was appended before you send it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`process`](Self::process).
     #[inline]
     pub fn next<'s, 'i: 's>(
         &'s mut self,
@@ -197,14 +241,14 @@ impl Session {
 
     /// Hands the messages at the front of the input to `take`, for as long as it wants more, and
     /// keeps the rest of a message that a read has cut. This is [`next`](Self::next) for a session
-    /// whose handshake is over, and for many messages at once.
+    /// whose handshake is over, and for many messages at once; nothing is sealed.
     ///
     /// # Errors
     ///
     /// As for [`next`](Self::next).
     // Inlined by force: a message is then handed on in registers (budget "instructions/message").
     #[inline(always)]
-    pub fn process<B>(
+    pub fn process_messages<B>(
         &mut self,
         protocol: &Protocol,
         input: &mut &[u8],
@@ -257,7 +301,7 @@ impl Session {
         }
     }
 
-    /// Whether [`next`](Self::next) has something to say though nothing more has arrived.
+    /// Whether [`process`](Self::process) has something to say though nothing more has arrived.
     #[inline]
     pub fn is_due(&self) -> bool {
         match &self.state {
@@ -273,9 +317,9 @@ impl Session {
         self.state.records().map_or(protocol.framing().form(), |_| FrameFormat::Record)
     }
 
-    /// Makes what was appended ready to be sent: all that [`next`](Self::next) and
-    /// [`FrameFormat::frame`] have appended since the last time, in their order. In `countersign/1`
-    /// this protects each record; elsewhere there is nothing to be done.
+    /// Makes what was appended without sealing ready to be sent: all that [`next`](Self::next),
+    /// [`FrameFormat::frame`] and the like have appended since the last time, in their order. In
+    /// `countersign/1` this protects each record; elsewhere there is nothing to be done.
     ///
     /// Returns how many bytes are to be sent: all, unless the peer doesn't take such a long
     /// message. Then send what stands before that one, and close.
@@ -313,7 +357,7 @@ impl Session {
     }
 
     /// Forgets the message that was given out last, where it was gathered here; the next call of
-    /// [`next`](Self::next) would do so too, but may be far off.
+    /// [`process`](Self::process) would do so too, but may be far off.
     pub fn release(&mut self) {
         self.partial.release();
     }

@@ -94,6 +94,21 @@ impl SessionState {
         }
     }
 
+    /// Whether messages of ours may follow: the handshake is over, and nothing has failed. A reply
+    /// to the last message may.
+    pub(super) fn may_send(&self) -> bool {
+        match self {
+            Self::Established(..) | Self::Ending(_) | Self::Over(_) => true,
+            Self::Protected(protected) => {
+                protected.failure().is_none() && !protected.records.said_close()
+            }
+            Self::Countersign(CountersignState::AwaitingAccept(accepting)) => {
+                !accepting.records.said_close()
+            }
+            _ => false,
+        }
+    }
+
     /// Expects nothing more of the connection. Returns how far it had come.
     pub(super) fn end(&mut self) -> Self {
         let over = match self {

@@ -6,6 +6,7 @@ use crate::keys::key::Key;
 use crate::keys::tests::ring_of;
 use crate::protocol::Exchange;
 use crate::refusal::{ForeignProtocol, RefusalCode};
+use crate::session::send::SendError;
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
 
@@ -43,7 +44,7 @@ fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
         }
         assert!(piece.is_empty(), "what is not needed yet was taken");
     }
-    match session.finish(protocol) {
+    match session.input_ended(protocol) {
         Ok(message) => heard.extend(message.map(shown)),
         Err(refusal) => {
             heard.push(refusal.name().to_owned());
@@ -58,7 +59,7 @@ fn over_is_over(session: &mut Session, protocol: &Protocol, refusal: Refusal) {
     for mut input in [&b""[..], b"a\n", &proof(protocol), &[0; 64]] {
         let mut out = Vec::new();
         assert_eq!(session.next(protocol, &mut input, &mut out).unwrap_err(), refusal);
-        assert_eq!(session.finish(protocol).unwrap_err(), refusal);
+        assert_eq!(session.input_ended(protocol).unwrap_err(), refusal);
         session.say_goodbye(&mut out);
         session.give_up(RefusalCode::Busy, &mut out);
         assert!(out.is_empty());
@@ -243,6 +244,98 @@ fn a_reply_ends_as_its_request_did() {
         let stream = format!("x{ending}");
         let heard = heard(&protocol(Dialect::Open), &[stream.as_bytes()]);
         assert_eq!(heard, ["open".to_owned(), format!("x Line({form:?})")]);
+    }
+}
+
+/// Both ends of `countersign/1`, of which the client has sent its proof, and that proof.
+fn called(server: &Protocol, client: &Protocol) -> (Session, Session, Vec<u8>) {
+    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+    let mut ends = (Session::server(server, NONCE), Session::client(client, [8; 32]).unwrap());
+    assert_eq!(ends.1.send(client, b"early", &mut to_server), Err(SendError::NotOpen));
+    ends.1.process(client, &mut &b""[..], &mut to_server).unwrap();
+    ends.0.process(server, &mut &to_server[..], &mut to_client).unwrap();
+    to_server.clear();
+    ends.1.process(client, &mut &to_client[..], &mut to_server).unwrap();
+    (ends.0, ends.1, to_server)
+}
+
+fn countersign(secret: u8) -> Protocol {
+    let key = Key::new("key", b"sixteen bytes or more").unwrap();
+    Protocol::from(ring_of(secret, [key]))
+}
+
+#[test]
+fn what_cannot_be_sent_appends_nothing() {
+    let lines = protocol(Dialect::Open);
+    let mut session = Session::server(&lines, NONCE);
+    let mut out = Vec::new();
+    assert_eq!(session.send(&lines, b"early", &mut out), Err(SendError::NotOpen));
+    session.process(&lines, &mut &b""[..], &mut out).unwrap();
+    assert_eq!(session.send(&lines, b"two\nlines", &mut out), Err(SendError::Unframeable));
+    assert!(out.is_empty());
+    session.send(&lines, b"one", &mut out).unwrap();
+    session.reply(FrameFormat::Line(LineEnding::CrLf), b"two", &mut out).unwrap();
+    assert_eq!(out, b"one\ntwo\r\n");
+
+    let (server, client) = (countersign(1), countersign(2).with_message_max(2000));
+    let (mut ours, _, proof) = called(&server, &client);
+    let mut out = Vec::new();
+    ours.process(&server, &mut &proof[..], &mut out).unwrap();
+    let before = out.clone();
+    assert_eq!(ours.send(&server, &[b'x'; 2001], &mut out), Err(SendError::TooLong));
+    assert_eq!(out, before);
+    ours.send(&server, &[b'x'; 2000], &mut out).unwrap();
+    ours.finish(&mut out);
+    let before = out.clone();
+    ours.finish(&mut out);
+    assert_eq!(ours.send(&server, b"late", &mut out), Err(SendError::NotOpen));
+    assert_eq!(out, before);
+}
+
+#[test]
+fn a_reply_and_the_good_bye_may_follow_the_peers_end() {
+    let (server, client) = (countersign(1), countersign(2));
+    let (mut ours, mut theirs, mut to_server) = called(&server, &client);
+    theirs.send(&client, b"hello", &mut to_server).unwrap();
+    theirs.finish(&mut to_server);
+    let (mut input, mut out) = (&to_server[..], Vec::new());
+    while ours.process(&server, &mut input, &mut out).unwrap().is_some() {}
+    assert_eq!(ours.input_ended(&server), Ok(None));
+    ours.send(&server, b"reply", &mut out).unwrap();
+    ours.finish(&mut out);
+    let mut input = &out[..];
+    let event = theirs.process(&client, &mut input, &mut to_server).unwrap();
+    assert!(matches!(event, Some(Event::Message(message)) if message.bytes == b"reply"));
+    let event = theirs.process(&client, &mut input, &mut to_server).unwrap();
+    assert!(matches!(event, Some(Event::Finished)));
+    assert_eq!(theirs.input_ended(&client), Ok(None));
+}
+
+#[test]
+fn a_session_that_is_closed_says_why_and_nothing_more() {
+    let busy = Refusal::TooManyConnections;
+    let (server, client) = (countersign(1), countersign(2));
+    let (mut ours, mut theirs, _) = called(&server, &client);
+    let mut out = Vec::new();
+    ours.close(busy, &mut out);
+    let told = theirs.process(&client, &mut &out[..], &mut Vec::new()).unwrap_err();
+    assert_eq!(told, Refusal::Rejected(RefusalCode::Busy));
+
+    let (mut open, mut theirs, proof) = called(&server, &client);
+    let mut words = Vec::new();
+    open.process(&server, &mut &proof[..], &mut words).unwrap();
+    open.close(Refusal::MessageTimeout, &mut words);
+    let event = theirs.process(&client, &mut &words[..], &mut Vec::new()).unwrap();
+    assert!(matches!(event, Some(Event::Finished)), "an open connection hears a good-bye");
+
+    for (mut session, why) in [(ours, busy), (open, Refusal::MessageTimeout)] {
+        let mut out = Vec::new();
+        assert_eq!(session.process(&server, &mut &b"x"[..], &mut out).unwrap_err(), why);
+        assert_eq!(session.input_ended(&server), Err(why));
+        assert_eq!(session.send(&server, b"late", &mut out), Err(SendError::NotOpen));
+        session.finish(&mut out);
+        session.close(Refusal::Malformed, &mut out);
+        assert!(out.is_empty());
     }
 }
 

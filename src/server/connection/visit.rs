@@ -202,7 +202,7 @@ impl<N: Net, S: Service> Connection<N, S> {
 
     /// The peer has ended its stream: what is left without a terminator is one last message.
     fn finish(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
-        let end = match (self.session.finish(cx.protocol), &mut self.state) {
+        let end = match (self.session.input_ended(cx.protocol), &mut self.state) {
             (Ok(Some(message)), State::Open(state)) => cx.answer_last(state, message),
             (Ok(_), _) => None,
             (Err(refusal), _) => Some(refusal.into()),

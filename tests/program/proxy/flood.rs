@@ -4,7 +4,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use countersign::{Event, Key, KeyRing, KeyRingExt as _, Protocol, Session};
+use countersign::session::Event;
+use countersign::{Key, KeyRing, KeyRingExt as _, Protocol, Session};
 
 use super::{Home, KEY, PATIENCE, Target, dial};
 

@@ -89,11 +89,8 @@ impl Pending {
         out.extend_from_slice(&Header { kind: frame::ACCEPT, length: 1 + TAG }.bytes());
         out.push(STATUS);
         out.extend_from_slice(&[0; TAG]);
-        if negotiated.plain {
-            // What follows is no record, so nothing else would seal this one.
-            negotiated.records.seal_next(&mut out[start..]);
-        }
-        negotiated.records = negotiated.records.behind(start);
+        negotiated.records.seal_next(&mut out[start..]);
+        negotiated.records = negotiated.records.behind(out.len());
         Ok((key, negotiated))
     }
 

@@ -82,7 +82,7 @@ fn told(
         out.extend(said);
         told.extend(events);
     }
-    (out, told, end.finish(protocol).map(|rest| rest.is_some()))
+    (out, told, end.input_ended(protocol).map(|rest| rest.is_some()))
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! Sending messages.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::framing::FrameFormat;
+use crate::protocol::Protocol;
+use crate::session::Session;
+
+/// Why a message can't be sent. Nothing was appended, and the session goes on as before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The handshake is not over, or the session has failed or [finished](Session::finish).
+    NotOpen,
+    /// The framing can't carry such a message: see [`FrameFormat::carries`].
+    Unframeable,
+    /// The peer does not accept a message of this length.
+    TooLong,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOpen => "the handshake is not over, or the session has ended",
+            Self::Unframeable => "the framing can't carry such a message",
+            Self::TooLong => "the message is longer than the peer accepts",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
+impl Session {
+    /// Appends a message of our own accord, ready to be sent.
+    ///
+    /// # Errors
+    ///
+    /// The message can't be sent: see [`SendError`].
+    pub fn send(
+        &mut self,
+        protocol: &Protocol,
+        message: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.reply(self.form(protocol), message, out)
+    }
+
+    /// Appends a reply, ready to be sent, to a message that has arrived in this
+    /// [form](crate::Message::form): in `lines`, a reply ends as its request did.
+    ///
+    /// # Errors
+    ///
+    /// The message can't be sent: see [`SendError`].
+    pub fn reply(
+        &mut self,
+        form: FrameFormat,
+        message: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        if !self.state.may_send() {
+            return Err(SendError::NotOpen);
+        }
+        if !form.carries(message) {
+            return Err(SendError::Unframeable);
+        }
+        if !self.takes(message.len()) {
+            return Err(SendError::TooLong);
+        }
+        let start = out.len();
+        form.frame(message, out);
+        if let Some(records) = self.state.records_mut() {
+            debug_assert!(
+                form == FrameFormat::Record,
+                "it is the form of a message of this session"
+            );
+            records.seal_appended(&mut out[start..]);
+        }
+        Ok(())
+    }
+}
