@@ -19,7 +19,8 @@ use crate::dial::Dial;
 use crate::random;
 use crate::unix_time::since_epoch;
 pub use error::ClientError;
-use wait::{is_reset, retried};
+use error::is_reset;
+use wait::retried;
 
 /// What is read at once.
 const INBOX: usize = 16 << 10;

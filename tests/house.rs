@@ -135,7 +135,10 @@ impl Source {
             let text = line.trim_start();
             if let Some(end) = &brace {
                 brace = if line.starts_with(end) { None } else { brace };
-            } else if text.starts_with("#[cfg(test)]") || text.starts_with("#[test]") {
+            } else if ["#[cfg(test)]", "#[cfg(all(test,", "#[test]"]
+                .iter()
+                .any(|each| text.starts_with(each))
+            {
                 is_due = true;
             } else if is_due && !text.starts_with("#[") {
                 is_due = false;

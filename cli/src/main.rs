@@ -87,7 +87,7 @@ enum Verb {
     Keys(keys::KeysArgs),
     Load(load::LoadArgs),
     Ping(ping::PingArgs),
-    Proxy(proxy::Proxy),
+    Proxy(proxy::ProxyArgs),
     Status(status::StatusArgs),
 }
 

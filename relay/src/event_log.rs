@@ -74,7 +74,7 @@ impl RelayLog {
                 (&mut self.refused, format!("refused: {}: {reason}", refusal.name()))
             }
             (CloseCause::Refused(refusal), RelayRole::Server) if is_open => {
-                (&mut self.broken, format!("cut: {}: {refusal}", refusal.name()))
+                (&mut self.broken, format!("closed: {}: {refusal}", refusal.name()))
             }
             (CloseCause::Refused(Refusal::Throttled), RelayRole::Server) => {
                 // Of its network was told already.
@@ -91,7 +91,7 @@ impl RelayLog {
                 (&mut self.refused, text.to_owned())
             }
             (CloseCause::Truncated, _) if is_open => {
-                (&mut self.broken, "cut: the far end's stream lacks its end".to_owned())
+                (&mut self.broken, "truncated: the far end's stream lacks its end".to_owned())
             }
             (CloseCause::Unreachable(reason), _) => {
                 let target = if role == RelayRole::Client { "the far end" } else { "the target" };

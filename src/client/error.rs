@@ -68,7 +68,7 @@ impl ClientError {
             }
             // What the server had not read of ours makes its hanging up a reset, or not: that is
             // chance, and no other failure.
-            Self::Io(error) if super::is_reset(&error) => Self::Truncated.in_handshake(protocol),
+            Self::Io(error) if is_reset(&error) => Self::Truncated.in_handshake(protocol),
             other => other,
         }
     }
@@ -174,4 +174,10 @@ impl From<NoUsableKeyError> for ClientError {
     fn from(error: NoUsableKeyError) -> Self {
         Self::NoUsableKey(error)
     }
+}
+
+/// Whether the peer has broken the connection.
+pub(super) fn is_reset(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
 }

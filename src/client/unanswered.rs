@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign_proto::Dialect;
 
-use crate::client::wait::is_reset;
+use crate::client::error::is_reset;
 use crate::client::{Client, ClientError};
 use crate::clock;
 

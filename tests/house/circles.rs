@@ -71,7 +71,8 @@ fn module(root: &str, path: &Path) -> Vec<String> {
     parts
 }
 
-/// The paths in this text that begin at the crate, or at a module above this one.
+/// The paths in this text that begin at the crate, at a module above this one, or, in a `use`, at a
+/// module inside it.
 fn paths(text: &str, module: &[String]) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     let parent = &module[..module.len().saturating_sub(1)];
@@ -81,6 +82,15 @@ fn paths(text: &str, module: &[String]) -> Vec<Vec<String>> {
             if is_word {
                 tree(&mut &text[at + word.len()..], front.to_vec(), &mut paths);
             }
+        }
+    }
+    for line in text.lines() {
+        let used = line.trim_start().trim_start_matches("pub ").strip_prefix("use ");
+        let used =
+            used.filter(|used| !["crate::", "super::"].iter().any(|at| used.starts_with(at)));
+        // What is no module inside this one leads to this file, which may name itself.
+        if let Some(mut used) = used {
+            tree(&mut used, module.to_vec(), &mut paths);
         }
     }
     paths
@@ -184,10 +194,11 @@ fn there_is_no_circle_of_files() {
 
 #[test]
 fn paths_are_read_as_the_compiler_reads_them() {
-    let text = "use crate::a::{b::{self, C}, d as e, f::*}; super::g::H::new(crate::i::J);";
+    let text = "use crate::a::{b::{self, C}, d as e, f::*}; super::g::H::new(crate::i::J);\n
+                use m::N;";
     let module = ["k".to_owned(), "l".to_owned()];
     let mut read: Vec<String> =
         paths(text, &module).into_iter().map(|path| path.join("::")).collect();
     read.sort();
-    assert_eq!(read, ["a::b", "a::b::C", "a::d", "a::f", "i::J", "k::g::H::new"]);
+    assert_eq!(read, ["a::b", "a::b::C", "a::d", "a::f", "i::J", "k::g::H::new", "k::l::m::N"]);
 }

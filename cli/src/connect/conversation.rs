@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use countersign::{Client, ClientError, Dialect, Framing, Protocol, RefusalCode};
 use rustix::event::PollFlags;
 
+use super::args::ConnectArgs;
+use super::frontend::say;
 use super::retry::Backoff;
-use super::{ConnectArgs, say};
+use super::wait::wait;
 use crate::escape::Escaped;
 use crate::exit::{Failure, Kind, plain};
 use crate::output::{stderr, stdout};
@@ -144,7 +146,7 @@ impl<'a> Conversation<'a> {
         if self.connect.retry > 0
             && let Some(client) = &self.client
         {
-            super::wait(&[(client.as_fd(), PollFlags::IN)], Some(PROBE_TIME))?;
+            wait(&[(client.as_fd(), PollFlags::IN)], Some(PROBE_TIME))?;
         }
         self.receive()?;
         self.notice = None;

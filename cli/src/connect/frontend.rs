@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use super::input::{Input, Next};
 use super::terminal::Terminal;
+use crate::escape::Escaped;
 use crate::exit::{Failure, Kind, plain};
 use crate::output::{stderr, stdout};
 
@@ -59,8 +60,17 @@ impl Frontend {
     /// Tells the user something, above the prompt where it is shown.
     pub(super) fn tell(&self, line: &impl Display) {
         match self {
-            Self::Pipe(_) => super::say(line),
-            Self::Prompt(terminal) => terminal.print(stderr(), super::said(line).as_bytes()),
+            Self::Pipe(_) => say(line),
+            Self::Prompt(terminal) => terminal.print(stderr(), said(line).as_bytes()),
         }
     }
+}
+
+/// A line on stderr, in the words that a failure has.
+pub(super) fn say(what: &impl Display) {
+    stderr().write(said(what));
+}
+
+fn said(what: &impl Display) -> String {
+    format!("countersign: {}\n", Escaped(&what.to_string()))
 }

@@ -3,25 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use countersign_load::{FailureKind, Latencies, Report};
 use serde_json::{Map, Value, json};
 
+use super::args::Output;
 use super::parameters::Parameters;
 use crate::escape;
-
-/// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// Readable text
-    Text,
-    /// A JSON object
-    Json,
-    /// A line of names and a line of values
-    Csv,
-    /// Nothing; only the exit code
-    Quiet,
-}
 
 /// The percentiles that are reported.
 const PERCENTILES: [f64; 9] = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];

@@ -6,7 +6,7 @@ use clap::ValueEnum as _;
 use countersign_load::{Disconnect, Plan, Report};
 use serde_json::{Value, json};
 
-use super::{LoadArgs, Spacing};
+use super::args::{LoadArgs, Spacing};
 use crate::escape::Escaped;
 use crate::{system, units, version};
 

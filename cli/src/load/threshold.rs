@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use countersign_load::Report;
 
-use super::RATE_MAX;
 use crate::units;
+
+/// One a nanosecond.
+pub(super) const RATE_MAX: u64 = 1_000_000_000;
 
 /// A condition on a report.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use countersign::stats::{Counters, ListenerStats};
 use countersign_relay::Relay;
 use log::info;
 
-use super::Tunnel;
+use super::tunnel::Tunnel;
 use crate::admin::{Aggregate, StatsPublisher};
 use crate::reload::Reloader;
 use crate::signals::{POLL_INTERVAL, SignalSet, Signals};

@@ -2,15 +2,16 @@
 
 mod daemon;
 mod limits;
+mod tunnel;
 
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use clap::builder::{BoolishValueParser, PossibleValue};
-use clap::{ArgAction, Args};
-use countersign::{BindError, Dialect, ListenerConfig, Protocol, ToAddresses as _};
-use countersign_relay::{PAIRS_MAX, RECORD, Relay, RelayRole, RelayTarget, Route};
+use clap::Args;
+use clap::builder::PossibleValue;
+use countersign::{BindError, ListenerConfig, Protocol, ToAddresses as _};
+use countersign_relay::{PAIRS_MAX, Relay, RelayRole, RelayTarget, Route};
 use log::{info, warn};
 
 use super::admin::{Admin, Aggregate, Labels, StatsPublisher};
@@ -21,9 +22,10 @@ use super::logging::{self, Logging};
 use super::output::announce;
 use super::ports::Ipv4Ports;
 use super::signals::Claimed;
-use super::{ports, ring, system, units};
+use super::{ports, system, units};
 use daemon::Daemon;
 use limits::RelayLimitArgs;
+use tunnel::Tunnel;
 
 /// Tunnel the connections of other programs through countersign/1
 ///
@@ -37,7 +39,7 @@ use limits::RelayLimitArgs;
 /// reloads the keys. SIGUSR1 logs a status report.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
-pub(crate) struct Proxy {
+pub(crate) struct ProxyArgs {
     /// Which end of the tunnel this is
     #[arg(long, value_name = "ROLE", value_parser = NamedValueParser(roles))]
     role: RelayRole,
@@ -94,67 +96,7 @@ fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, BindError> 
     Ok(listener.share()?.into_iter().map(TcpListener::from).collect())
 }
 
-/// What is spoken between the proxies.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Between the proxies (the same at both ends)")]
-struct Tunnel {
-    /// Name of the service: the client's must be one of the server's [default: none]
-    #[arg(long, value_name = "NAME", value_delimiter = ',',
-          value_parser = super::args::protocol::audience)]
-    audience: Vec<String>,
-    #[command(flatten)]
-    file: ring::KeyFileArg,
-    /// For the client: id of the key to authenticate with [default: the first key for
-    /// countersign/1]
-    #[arg(long, value_name = "ID")]
-    key: Option<String>,
-    /// Close connections whose keys have expired, or were removed or changed by a reload
-    #[arg(long, value_name = "BOOL", default_value = "true",
-          value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
-    close_revoked: bool,
-    // There is only one value. Another one is refused with the reason.
-    #[arg(long, hide = true, value_parser = dialect)]
-    dialect: Option<Dialect>,
-    #[arg(long, hide = true, value_parser = records)]
-    records: Option<Records>,
-}
-
-/// Records are required.
-#[derive(Debug, Clone, Copy)]
-struct Records;
-
-fn dialect(name: &str) -> Result<Dialect, &'static str> {
-    let right = name == Dialect::Countersign.name();
-    right.then_some(Dialect::Countersign).ok_or("a proxy always speaks countersign/1")
-}
-
-fn records(when: &str) -> Result<Records, &'static str> {
-    (when == "required").then_some(Records).ok_or("a proxy always requires records")
-}
-
-impl Tunnel {
-    /// What is spoken with the far end.
-    fn protocol(&self, role: RelayRole) -> Result<Protocol, Failure> {
-        let Self { audience, key, .. } = self;
-        let path = self.file.path()?;
-        let end = match role {
-            RelayRole::Client => ring::RingRole::Client,
-            RelayRole::Server => ring::RingRole::Server,
-        };
-        let ring = end.read(&path, Dialect::Countersign)?;
-        let protocol = Protocol::new(Dialect::Countersign, ring).with_message_max(RECORD);
-        let mut protocol =
-            audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name));
-        if let Some(id) = key {
-            protocol = protocol.with_key(id);
-        }
-        protocol.set_time(system::unix_time());
-        end.check(&protocol, &path)?;
-        Ok(protocol)
-    }
-}
-
-impl Proxy {
+impl ProxyArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let _log = logging::begin(self.logging);
         let began = system::monotonic();

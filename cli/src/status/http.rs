@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use countersign::engine::Dial;
 use countersign::{Address, ClientError, ToAddresses as _};
 
-use super::StatusArgs;
 use crate::admin::report::{PROGRAM, StatusReport};
 use crate::exit::{Failure, Kind};
 use crate::http;
@@ -27,8 +26,11 @@ pub(super) struct StatusPage {
 
 impl StatusPage {
     /// Requests the page. Gives up as soon as `is_over` says so, and fails then.
-    pub(super) fn ask(status: &StatusArgs, is_over: &dyn Fn() -> bool) -> Result<Self, Failure> {
-        let StatusArgs { address, timeout, .. } = status;
+    pub(super) fn ask(
+        address: &str,
+        timeout: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Self, Failure> {
         // As the banner shows it.
         let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
         // Failures to connect are reported as `connect` reports them.
@@ -39,11 +41,11 @@ impl StatusPage {
         };
         let now = system::monotonic();
         let addresses = place.to_addresses().map_err(unreached)?;
-        let dial = Dial::new(addresses, now, *timeout);
+        let dial = Dial::new(addresses, now, timeout);
         let (mut stream, connected) = dial.wait().map_err(unreached)?;
         let host = host(&connected);
         let request = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let answer = ask(&mut stream, request.as_bytes(), now + *timeout, is_over);
+        let answer = ask(&mut stream, request.as_bytes(), now + timeout, is_over);
         let answer = answer.map_err(unreached)?;
         Self::of(&answer).map_err(|why| not_admin(address, &why))
     }

@@ -54,7 +54,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 impl StatusArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let Some(pause) = self.watch else {
-            self.show(&StatusPage::ask(&self, &|| false)?, None);
+            self.show(&StatusPage::ask(&self.address, self.timeout, &|| false)?, None);
             return Ok(());
         };
         let (signals, _) = signals.watch()?;
@@ -62,7 +62,7 @@ impl StatusArgs {
         let (mut before, mut is_reachable) = (None, true);
         while !is_over() {
             let next = system::monotonic() + pause;
-            match StatusPage::ask(&self, &is_over) {
+            match StatusPage::ask(&self.address, self.timeout, &is_over) {
                 Ok(page) => {
                     self.show(&page, before.as_ref());
                     (before, is_reachable) = (Some(page), true);
