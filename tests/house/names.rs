@@ -90,7 +90,7 @@ impl<'l> Definition<'l> {
 }
 
 /// The words that a name is made of, in small letters.
-fn words(name: &str) -> Vec<String> {
+fn name_parts(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_small = false;
     for letter in name.chars() {
@@ -106,8 +106,8 @@ fn words(name: &str) -> Vec<String> {
 }
 
 fn coined(name: &str) -> Option<&'static (&'static str, &'static str)> {
-    let words = words(name);
-    COINED.iter().find(|(word, _)| words.iter().any(|other| other == word))
+    let parts = name_parts(name);
+    COINED.iter().find(|(word, _)| parts.iter().any(|part| part == word))
 }
 
 /// The options that the structs for `clap` describe: each is a field behind its attribute.
@@ -191,8 +191,8 @@ fn definitions_and_their_words_are_found() {
         let found = Definition::of(line).map(|it| (it.is_public, it.kind, it.name));
         assert_eq!(found, expected, "{line}");
     }
-    assert_eq!(words("TooManyGates"), ["too", "many", "gates"]);
-    assert_eq!(words("at_door"), ["at", "door"]);
+    assert_eq!(name_parts("TooManyGates"), ["too", "many", "gates"]);
+    assert_eq!(name_parts("at_door"), ["at", "door"]);
     assert_eq!(options("#[arg(long)]\npub(crate) gate: u8,\nother: u8"), ["gate"]);
     assert!(coined("Delegate").is_none() && coined("GateNumber").is_some());
 }

@@ -3,11 +3,11 @@
 use countersign::session::Event;
 use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{
-    Dialect, Exporter, Key, KeyRing, Limits, Listener, Protection, Protocol, Refusal, RingSecrets,
-    Service, Session,
+    Dialect, Exporter, Key, KeyRing, Protection, Protocol, Refusal, RingSecrets, Service, Session,
 };
 
 use crate::forger::Direction;
+pub(crate) use crate::in_memory::in_memory;
 
 /// The secret that both ends hold.
 pub(crate) const SECRET: &[u8] = b"sixteen bytes or more";
@@ -36,15 +36,6 @@ pub(crate) fn server() -> Protocol {
 
 pub(crate) fn client() -> Protocol {
     Protocol::new(Dialect::Countersign, ring("k1", SECRET, CLIENT_SEED))
-}
-
-/// A server in memory with one listener.
-pub(crate) fn in_memory<S: Service>(
-    protocol: Protocol,
-    limits: Limits,
-    service: S,
-) -> TestServer<S> {
-    TestServer::new([Listener::new(protocol, limits)], service).unwrap()
 }
 
 /// Connects, and has the server draw this nonce for it.

@@ -5,6 +5,8 @@
 mod ends;
 mod forger;
 mod handshake;
+#[path = "../common/in_memory.rs"]
+mod in_memory;
 mod keys;
 mod order;
 mod pings;

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::thread::{self};
 use std::time::Duration;
 
-use countersign::testing::TestServer;
 use countersign::{
-    BindError, Dialect, Key, KeyRing, KeyRingExt as _, Limits, Listener, ListenerId, Protection,
-    Protocol, Reply, Server, Service, Session,
+    BindError, Dialect, Key, KeyRing, KeyRingExt as _, ListenerId, Protection, Protocol, Reply,
+    Server, Service, Session,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
+pub(crate) use crate::in_memory::in_memory;
 pub(crate) use crate::progress::PATIENCE;
 use crate::progress::Progress;
 
@@ -84,15 +84,6 @@ pub(crate) fn turn_until<S: Service>(
         server.turn(Some(Duration::from_millis(50))).unwrap();
         assert!(progress.continues(server.counters()), "it never came to that");
     }
-}
-
-/// A server in memory with one listener.
-pub(crate) fn in_memory<S: Service>(
-    protocol: Protocol,
-    limits: Limits,
-    service: S,
-) -> TestServer<S> {
-    TestServer::new([Listener::new(protocol, limits)], service).unwrap()
 }
 
 /// A service: each message in brackets, so that it shows where one ends.

@@ -24,6 +24,8 @@ mod embedding;
 mod faults;
 mod handshake;
 mod hosts;
+#[path = "../common/in_memory.rs"]
+mod in_memory;
 mod limits;
 mod listeners;
 mod messages;
