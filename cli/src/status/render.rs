@@ -38,7 +38,7 @@ struct Renderer {
 
 /// How a word is highlighted: the codes of ECMA-48.
 #[derive(Debug, Clone, Copy)]
-enum Tone {
+enum Style {
     Bold = 1,
     Good = 32,
     Bad = 33,
@@ -48,11 +48,11 @@ impl Renderer {
     fn head(&mut self, address: &str, report: &StatusReport, before: Option<&StatusReport>) {
         let StatusReport { version, pid, reloads, memory, turns, process, .. } = report;
         let state = match report {
-            StatusReport { draining: true, .. } => self.tone(Tone::Bad, "draining"),
-            StatusReport { ready: true, .. } => self.tone(Tone::Good, "serving"),
-            _ => self.tone(Tone::Bad, "starting"),
+            StatusReport { draining: true, .. } => self.styled(Style::Bad, "draining"),
+            StatusReport { ready: true, .. } => self.styled(Style::Good, "serving"),
+            _ => self.styled(Style::Bad, "starting"),
         };
-        let title = self.tone(Tone::Bold, format_args!("countersign {}", Escaped(version)));
+        let title = self.styled(Style::Bold, format_args!("countersign {}", Escaped(version)));
         let (address, up) = (Escaped(address), long(report.uptime_seconds));
         let workers = counted(report.workers as u64, "worker");
         // Writing to a string succeeds.
@@ -62,7 +62,7 @@ impl Renderer {
         let mut line = format!("{done} done, {failed} failed, in force since {since}");
         if let Some(error) = &reloads.last_error {
             line.push_str("; ");
-            line += &self.tone(Tone::Bad, format_args!("the last failed: {}", Escaped(error)));
+            line += &self.styled(Style::Bad, format_args!("the last failed: {}", Escaped(error)));
         }
         self.row("reloads", line);
         let mut line = buffered(memory.buffered_bytes, memory.buffered_max_bytes);
@@ -87,7 +87,7 @@ impl Renderer {
     }
 
     fn listener(&mut self, listener: &ListenerReport, before: Option<&ListenerReport>) {
-        let name = self.tone(Tone::Bold, Escaped(&listener.name));
+        let name = self.styled(Style::Bold, Escaped(&listener.name));
         let addresses = listener.addresses.iter().map(|each| Escaped(each).to_string());
         let addresses = addresses.collect::<Vec<_>>().join(", ");
         let (service, dialect) = (Escaped(&listener.service), Escaped(&listener.dialect));
@@ -123,13 +123,13 @@ impl Renderer {
         if listener.accept_pauses + listener.accept_failures > 0 {
             let pauses = counted(listener.accept_pauses, "pause");
             let failures = counted(listener.accept_failures, "failure");
-            let line = self.tone(Tone::Bad, format_args!("{pauses}, {failures}"));
+            let line = self.styled(Style::Bad, format_args!("{pauses}, {failures}"));
             self.row("accepting", line);
         }
         if listener.throttled_networks > 0 {
             let networks = counted(listener.throttled_networks, "network");
             let delayed = counted(listener.delayed, "connection");
-            let line = self.tone(Tone::Bad, format_args!("{networks} now, {delayed} delayed"));
+            let line = self.styled(Style::Bad, format_args!("{networks} now, {delayed} delayed"));
             self.row("throttled", line);
         }
         for (place, key) in listener.keys.iter().enumerate() {
@@ -140,9 +140,9 @@ impl Renderer {
 
     fn key(&self, key: &KeyReport) -> String {
         let state = Escaped(&key.state).to_string();
-        let tone = if state == "valid" { Tone::Good } else { Tone::Bad };
+        let style = if state == "valid" { Style::Good } else { Style::Bad };
         let (id, fingerprint) = (Escaped(&key.id), Escaped(&key.fingerprint));
-        let mut line = format!("{id} {fingerprint} {}", self.tone(tone, &state));
+        let mut line = format!("{id} {fingerprint} {}", self.styled(style, &state));
         if let Some(first) = key.not_before.as_deref().filter(|_| state == "not-yet-valid") {
             let _ = write!(line, " from {}", Escaped(first));
         }
@@ -177,9 +177,9 @@ impl Renderer {
         let _ = writeln!(self.text, "  {name:<12} {value}");
     }
 
-    fn tone(&self, tone: Tone, text: impl Display) -> String {
+    fn styled(&self, style: Style, text: impl Display) -> String {
         match self.is_coloured {
-            true => format!("\x1b[{}m{text}\x1b[0m", tone as u8),
+            true => format!("\x1b[{}m{text}\x1b[0m", style as u8),
             false => text.to_string(),
         }
     }
