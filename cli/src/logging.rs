@@ -11,7 +11,7 @@ use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::escape::{self, Escaped};
-use super::output::{self, Background, Told};
+use super::output::{self, Background, DropReport};
 use super::system;
 
 /// The options of verbs that log.
@@ -62,7 +62,9 @@ pub(crate) fn begin(Logging { format, level }: Logging) -> Guard {
             let record = Record::builder().level(log::Level::Warn).args(text).build();
             format.line(system::wall(), &record)
         };
-        Told::Here(line(format_args!("{dropped} lines were dropped: stderr was blocked or full")))
+        DropReport::Line(line(format_args!(
+            "{dropped} lines were dropped: stderr was blocked or full"
+        )))
     };
     let logger = Logger { format, lines: output::log(Box::new(lost)) };
     // The facade wants it for as long as the process runs.

@@ -12,10 +12,10 @@ use super::Stream;
 use super::lines::Written;
 
 /// Lines that may wait to be written.
-const WAITING: usize = 1024;
+const QUEUE_MAX: usize = 1024;
 
 /// How long the end of the program waits for a line that isn't taken.
-const PARTING: Duration = Duration::from_millis(500);
+const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A stream whose lines a thread writes. What it can't take is dropped, line by line, and counted.
 pub(crate) struct Background {
@@ -29,7 +29,7 @@ struct Shared {
     queue: Mutex<Queue>,
     /// A line was added, or is done with.
     changed: Condvar,
-    tell: Tell,
+    report: ReportDropped,
 }
 
 #[derive(Default)]
@@ -40,23 +40,23 @@ struct Queue {
     dropped: u64,
 }
 
-/// Tells how many lines were dropped, as soon as there is room again.
-pub(crate) type Tell = Box<dyn Fn(u64) -> Told + Send + Sync>;
+/// Reports how many lines were dropped, as soon as there is room again.
+pub(crate) type ReportDropped = Box<dyn Fn(u64) -> DropReport + Send + Sync>;
 
-/// How the number of dropped lines is told.
-pub(crate) enum Told {
+/// How dropped lines are reported.
+pub(crate) enum DropReport {
     /// By this line, in the stream itself.
-    Here(String),
-    /// In another stream.
-    Elsewhere,
-    /// Not yet: the other stream has no room.
-    Later,
+    Line(String),
+    /// In another stream, where it was written.
+    Written,
+    /// Later: the other stream has no room.
+    Deferred,
 }
 
 impl Background {
-    pub(crate) fn new(stream: &'static Stream, tell: Tell) -> Self {
+    pub(crate) fn new(stream: &'static Stream, report: ReportDropped) -> Self {
         let (queue, changed) = (Mutex::default(), Condvar::new());
-        let shared = Arc::new(Shared { stream, queue, changed, tell });
+        let shared = Arc::new(Shared { stream, queue, changed, report });
         Self { is_begun: OnceLock::new(), shared }
     }
 
@@ -79,12 +79,12 @@ impl Background {
             // Without the thread nobody takes the lines, and all are dropped.
             let _ = thread::Builder::new().spawn(move || shared.work());
         });
-        self.shared.add(text, WAITING);
+        self.shared.add(text, QUEUE_MAX);
     }
 
     /// Whether it drops the next line.
     pub(crate) fn is_full(&self) -> bool {
-        self.shared.lock().lines.len() >= WAITING
+        self.shared.lock().lines.len() >= QUEUE_MAX
     }
 
     /// Waits until all lines are written, as long as there is progress: the program ends even if
@@ -93,13 +93,13 @@ impl Background {
         if self.is_begun.get().is_none() {
             return;
         }
-        // Nothing, behind all: what was dropped before is told then.
+        // Nothing, behind all: what was dropped before is reported then.
         self.shared.add(String::new(), usize::MAX);
         let mut queue = self.shared.lock();
         while !queue.lines.is_empty() {
             let left = queue.lines.len();
             let is_stuck = |queue: &mut Queue| queue.lines.len() == left;
-            let waited = self.shared.changed.wait_timeout_while(queue, PARTING, is_stuck);
+            let waited = self.shared.changed.wait_timeout_while(queue, FINISH_TIMEOUT, is_stuck);
             let (after, time) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = after;
             if time.timed_out() {
@@ -138,7 +138,7 @@ impl Shared {
 
     fn put(&self, line: &str) {
         match self.stream.written(line.as_bytes()) {
-            Written::Whole => self.tell(),
+            Written::Whole => self.report_dropped(),
             Written::Cut(_) => {}
             // Nobody is there to miss it.
             Written::Lost(error) if error.kind() == ErrorKind::BrokenPipe => {}
@@ -146,17 +146,19 @@ impl Shared {
         }
     }
 
-    fn tell(&self) {
+    fn report_dropped(&self) {
         let dropped = std::mem::take(&mut self.lock().dropped);
         if dropped == 0 {
             return;
         }
-        let is_told = match (self.tell)(dropped) {
-            Told::Here(line) => !matches!(self.stream.written(line.as_bytes()), Written::Lost(_)),
-            Told::Elsewhere => true,
-            Told::Later => false,
+        let is_reported = match (self.report)(dropped) {
+            DropReport::Line(line) => {
+                !matches!(self.stream.written(line.as_bytes()), Written::Lost(_))
+            }
+            DropReport::Written => true,
+            DropReport::Deferred => false,
         };
-        if !is_told {
+        if !is_reported {
             self.lock().dropped += dropped;
         }
     }

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::escape::Escaped;
 use super::exit::{Failure, Kind, plain};
-pub(crate) use background::{Background, Tell, Told};
+pub(crate) use background::{Background, DropReport, ReportDropped};
 use lines::{Lines, Written};
 
 /// One of the two streams.
@@ -45,22 +45,22 @@ pub(crate) fn stderr() -> &'static Stream {
 
 /// Lines of a server on stdout, which doesn't wait for their reader.
 static ANNOUNCED: LazyLock<Background> = LazyLock::new(|| {
-    let tell = |dropped| {
+    let report = |dropped| {
         if LOG.get().is_some_and(Background::is_full) {
-            return Told::Later;
+            return DropReport::Deferred;
         }
         warn!("{dropped} lines for stdout were dropped: it was blocked or full");
-        Told::Elsewhere
+        DropReport::Written
     };
-    Background::new(stdout(), Box::new(tell))
+    Background::new(stdout(), Box::new(report))
 });
 
 /// Lines of the log on stderr.
 static LOG: OnceLock<Background> = OnceLock::new();
 
-/// The lines of the log, of which those that were dropped are told of in this way.
-pub(crate) fn log(tell: Tell) -> &'static Background {
-    LOG.get_or_init(|| Background::new(stderr(), tell))
+/// The lines of the log. Those that were dropped are reported in this way.
+pub(crate) fn log(report: ReportDropped) -> &'static Background {
+    LOG.get_or_init(|| Background::new(stderr(), report))
 }
 
 /// Writes a line to stdout, and doesn't wait for its reader. What misleads in it is escaped.
@@ -71,7 +71,7 @@ pub(crate) fn announce(line: impl Display) {
 /// Waits for the lines that were announced or logged, but not for long.
 pub(crate) fn finish() {
     let log = || LOG.get().into_iter().for_each(Background::finish);
-    // So that there is room for what is told of the announced ones.
+    // First, so that there is room for the report on announced lines.
     log();
     ANNOUNCED.finish();
     log();
