@@ -51,7 +51,7 @@ pub(crate) struct LoadArgs {
     pub(super) rate: Option<u64>,
     /// With -q: how the messages are spaced
     #[arg(long, value_name = "NAME", default_value = "constant", value_enum)]
-    pub(super) arrival: Spacing,
+    pub(super) arrival: ArrivalKind,
     /// With --arrival burst: messages per burst
     #[arg(long, value_name = "N", default_value = "10",
           value_parser = units::count::<u32>(1..=RATE_MAX))]
@@ -130,7 +130,7 @@ most connections, 76 if most replies were wrong, 69 otherwise.";
 
 /// When messages of an open loop are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Spacing {
+pub(super) enum ArrivalKind {
     /// At equal intervals
     Constant,
     /// At random intervals, as from many independent users

@@ -20,8 +20,8 @@ use super::exit::{Failure, Kind};
 use super::output::{stderr, stdout};
 use super::signals::Claimed;
 use super::system;
+use args::ArrivalKind;
 pub(crate) use args::LoadArgs;
-use args::Spacing;
 use parameters::Parameters;
 
 /// The steps of the progress bar.
@@ -73,9 +73,9 @@ impl LoadArgs {
             warmup: self.warmup,
             arrival: match (self.rate.map(|rate| rate as f64), self.arrival) {
                 (None, _) => Arrival::Closed,
-                (Some(rate), Spacing::Constant) => Arrival::Constant(rate),
-                (Some(rate), Spacing::Poisson) => Arrival::Poisson(rate),
-                (Some(rate), Spacing::Burst) => Arrival::Burst(rate, self.burst),
+                (Some(rate), ArrivalKind::Constant) => Arrival::Constant(rate),
+                (Some(rate), ArrivalKind::Poisson) => Arrival::Poisson(rate),
+                (Some(rate), ArrivalKind::Burst) => Arrival::Burst(rate, self.burst),
             },
             connect_rate: self.connect_rate.map(|rate| rate as f64),
             connect_timeout: self.connect_timeout,

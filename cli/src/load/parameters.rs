@@ -6,7 +6,7 @@ use clap::ValueEnum as _;
 use countersign_load::{Disconnect, Plan, Report};
 use serde_json::{Value, json};
 
-use super::args::{LoadArgs, Spacing};
+use super::args::{ArrivalKind, LoadArgs};
 use crate::escape::Escaped;
 use crate::{system, units, version};
 
@@ -20,7 +20,7 @@ impl Parameters {
         let args = &load.protocol;
         let seconds = |time: Duration| time.as_secs_f64();
         let some_seconds = |time: Option<Duration>| json!(time.map(seconds));
-        let is_burst = load.rate.is_some() && load.arrival == Spacing::Burst;
+        let is_burst = load.rate.is_some() && load.arrival == ArrivalKind::Burst;
         let spacing = load.rate.and_then(|_| load.arrival.to_possible_value());
         let arrival = spacing.map(|value| value.get_name().to_owned());
         let sources: Vec<String> = load.source.iter().map(ToString::to_string).collect();
