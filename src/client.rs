@@ -152,7 +152,7 @@ impl Client {
             is_over: false,
         };
         let error = match client.event(Some(deadline)) {
-            Ok(Some(Heard::Open)) => {
+            Ok(Some(EventKind::Open)) => {
                 client.asked = clock::monotonic();
                 return Ok(client);
             }
@@ -317,7 +317,7 @@ impl Client {
     }
 
     /// The next event of the session, or what makes it the last: over is over.
-    fn event(&mut self, deadline: Option<Instant>) -> Result<Option<Heard>, ClientError> {
+    fn event(&mut self, deadline: Option<Instant>) -> Result<Option<EventKind>, ClientError> {
         if self.is_over {
             return Err(ClientError::Over);
         }
@@ -328,7 +328,7 @@ impl Client {
     }
 
     /// The next event of the session, for which it reads as often as need be.
-    fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<Heard>, ClientError> {
+    fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<EventKind>, ClientError> {
         loop {
             let mut input = &self.inbox[self.next..];
             let start = self.out.len();
@@ -341,30 +341,30 @@ impl Client {
                     return Err(refusal.into());
                 }
             };
-            let heard = match event {
+            let kind = match event {
                 Some(Event::Open(opened)) => {
                     self.exporter = opened.exporter;
-                    Heard::Open
+                    EventKind::Open
                 }
                 Some(Event::Message(message)) => {
                     self.message.clear();
                     self.message.extend_from_slice(message.bytes);
-                    Heard::Message
+                    EventKind::Message
                 }
-                Some(Event::Finished | Event::End) => Heard::End,
-                Some(_) => Heard::Control,
-                None => Heard::Nothing,
+                Some(Event::Finished | Event::End) => EventKind::End,
+                Some(_) => EventKind::Control,
+                None => EventKind::Nothing,
             };
             self.next = self.inbox.len() - input.len();
             if self.out.len() > start {
                 self.flush_until(deadline)?;
             }
-            match heard {
-                Heard::Open | Heard::Message => return Ok(Some(heard)),
-                Heard::Control => {}
-                Heard::End => return Ok(None),
-                Heard::Nothing if self.read(deadline)? == 0 => return self.last(),
-                Heard::Nothing => {}
+            match kind {
+                EventKind::Open | EventKind::Message => return Ok(Some(kind)),
+                EventKind::Control => {}
+                EventKind::End => return Ok(None),
+                EventKind::Nothing if self.read(deadline)? == 0 => return self.last(),
+                EventKind::Nothing => {}
             }
         }
     }
@@ -382,13 +382,13 @@ impl Client {
     }
 
     /// The stream has ended, perhaps with a line that has no terminator.
-    fn last(&mut self) -> Result<Option<Heard>, ClientError> {
+    fn last(&mut self) -> Result<Option<EventKind>, ClientError> {
         match self.session.input_ended(&self.protocol) {
             Ok(None) => Ok(None),
             Ok(Some(message)) => {
                 self.message.clear();
                 self.message.extend_from_slice(message.bytes);
-                Ok(Some(Heard::Message))
+                Ok(Some(EventKind::Message))
             }
             Err(_) => Err(ClientError::Truncated),
         }
@@ -470,12 +470,13 @@ impl AsFd for Client {
     }
 }
 
-/// What the session has told.
+/// The kind of an event of the session, without what that borrows from the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
+enum EventKind {
     Open,
     Message,
     Control,
     End,
+    /// There is no event before more is read.
     Nothing,
 }
