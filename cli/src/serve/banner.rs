@@ -13,14 +13,14 @@ use crate::version::{COMMIT, VERSION};
 
 /// What the banner says.
 pub(super) struct Banner {
-    listeners: Vec<Part>,
+    listeners: Vec<ListenerBanner>,
     memory: String,
     /// Where the pages are.
     admin: Vec<String>,
 }
 
 /// What it says of one listener.
-struct Part {
+struct ListenerBanner {
     /// Where there are several.
     name: Option<String>,
     serves: String,
@@ -41,10 +41,10 @@ impl Banner {
         admin: Option<&Admin>,
     ) -> Self {
         let program = std::env::args().next().unwrap_or_else(|| "countersign".to_owned());
-        let part = |(prepared, listener): (&PreparedListener, &Listener)| {
+        let listener_banner = |(prepared, listener): (&PreparedListener, &Listener)| {
             let options = prepared.args.protocol.for_the_other_end();
             let connect = |address| format!("{program} connect {}{options}", typed(address));
-            Part {
+            ListenerBanner {
                 name: (listeners.len() > 1).then(|| listener.name().to_owned()),
                 serves: prepared.serves.clone(),
                 keys: prepared.keys.clone(),
@@ -54,7 +54,7 @@ impl Banner {
         };
         let pages = admin.map_or(0, Admin::memory_max);
         Self {
-            listeners: listeners.iter().zip(server.listeners()).map(part).collect(),
+            listeners: listeners.iter().zip(server.listeners()).map(listener_banner).collect(),
             memory: prepared::bound(listeners, workers * server.memory_max().total + pages),
             admin: admin.map(Admin::addresses).unwrap_or_default().iter().map(page).collect(),
         }
@@ -66,7 +66,7 @@ impl Banner {
             // Writing to a string succeeds.
             let _ = writeln!(text, "  {name:<9}{}", Escaped(value));
         };
-        for Part { name, serves, keys, from, connect } in &self.listeners {
+        for ListenerBanner { name, serves, keys, from, connect } in &self.listeners {
             if let Some(name) = name {
                 line("listener", name);
             }
@@ -98,7 +98,7 @@ impl Banner {
     pub(super) fn log(&self) {
         let (version, commit) = (VERSION, COMMIT);
         let memory = &self.memory;
-        for Part { name, serves, keys, from, connect } in &self.listeners {
+        for ListenerBanner { name, serves, keys, from, connect } in &self.listeners {
             let (keys, connect) = (keys.as_deref(), connect.join("; "));
             let from = from.as_deref().unwrap_or("everywhere");
             match name {
