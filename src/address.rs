@@ -1,6 +1,7 @@
 //! Where a server is: an IP address and a port, or a Unix socket.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -148,66 +149,125 @@ pub trait ToAddresses {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput): the text is malformed.
-    /// [`NotFound`](io::ErrorKind::NotFound): the name can't be resolved, perhaps not yet.
-    fn to_addresses(&self) -> io::Result<Vec<Address>>;
+    /// The text isn't an address, or its name can't be resolved.
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError>;
+}
+
+/// Why something names no address: see [`ToAddresses`].
+///
+/// Its text has the remedy where there is one, and its [source](Error::source) is the system's
+/// error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// This text isn't an address.
+    Malformed(String),
+    /// This machine has no such network interface, which follows `%` in the address.
+    UnknownInterface(String),
+    /// This name can't be resolved, perhaps not yet.
+    Lookup(String, io::Error),
+    /// The list of addresses is empty.
+    Empty,
+}
+
+impl AddressError {
+    /// The system's error, if it is behind this one.
+    #[must_use]
+    pub fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Lookup(_, error) => Some(error),
+            Self::Malformed(_) | Self::UnknownInterface(_) | Self::Empty => None,
+        }
+    }
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(text) => {
+                write!(f, "{text:?} is not an address; write HOST:PORT or unix:/PATH")
+            }
+            Self::UnknownInterface(zone) => write!(f, "this machine has no interface {zone:?}"),
+            Self::Lookup(host, _) => write!(f, "cannot resolve {host}"),
+            Self::Empty => f.write_str("the list of addresses is empty"),
+        }
+    }
+}
+
+/// For a function that returns the system's errors: of kind
+/// [`NotFound`](io::ErrorKind::NotFound) where something may be there later, else
+/// [`InvalidInput`](io::ErrorKind::InvalidInput).
+impl From<AddressError> for io::Error {
+    fn from(error: AddressError) -> Self {
+        let kind = match error {
+            AddressError::Lookup(..) | AddressError::UnknownInterface(_) => io::ErrorKind::NotFound,
+            AddressError::Malformed(_) | AddressError::Empty => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, os_error::chain(&error))
+    }
+}
+
+impl Error for AddressError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.io_error().map(|error| error as &(dyn Error + 'static))
+    }
 }
 
 impl ToAddresses for Address {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         Ok(vec![self.clone()])
     }
 }
 
 /// All of them, in this order.
 impl ToAddresses for [Address] {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         Ok(self.to_vec())
     }
 }
 
 impl ToAddresses for Vec<Address> {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         Ok(self.clone())
     }
 }
 
 impl ToAddresses for str {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         if let Some(address) = Address::parse_unix(self) {
             return Ok(vec![address]);
         }
-        let (host, port) = split(self).ok_or_else(|| malformed(self))?;
+        let (host, port) = split(self).ok_or_else(|| AddressError::Malformed(self.to_owned()))?;
         resolve(&host, port)
     }
 }
 
 impl ToAddresses for String {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         self.as_str().to_addresses()
     }
 }
 
 impl ToAddresses for SocketAddr {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         Ok(vec![Address::Ip(*self)])
     }
 }
 
 impl ToAddresses for (IpAddr, u16) {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         SocketAddr::from(*self).to_addresses()
     }
 }
 
 impl ToAddresses for (&str, u16) {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         resolve(self.0, self.1)
     }
 }
 
 impl<T: ToAddresses + ?Sized> ToAddresses for &T {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         (**self).to_addresses()
     }
 }
@@ -265,17 +325,11 @@ fn scoped(host: &str) -> (&str, Option<&str>) {
     host.split_once('%').map_or((host, None), |(ip, zone)| (ip, Some(zone)))
 }
 
-fn malformed(text: &str) -> io::Error {
-    let text = format!("{text:?} is not an address");
-    io::Error::new(io::ErrorKind::InvalidInput, text)
-}
-
 /// All addresses of a host, of which there is at least one.
-fn resolve(host: &str, port: u16) -> io::Result<Vec<Address>> {
-    let found = (host, port).to_socket_addrs().map_err(|error| unknown(host, &error))?;
+fn resolve(host: &str, port: u16) -> Result<Vec<Address>, AddressError> {
+    let found = (host, port).to_socket_addrs().map_err(|error| unresolved(host, &error))?;
     let addresses = in_turns(found);
-    let nowhere = || io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
-    if addresses.is_empty() { Err(nowhere()) } else { Ok(addresses) }
+    if addresses.is_empty() { Err(not_found(host, "it has no address")) } else { Ok(addresses) }
 }
 
 /// Each address once, and the families by turns, that of the first address first.
@@ -294,18 +348,24 @@ fn in_turns(found: impl IntoIterator<Item = SocketAddr>) -> Vec<Address> {
     turns.flatten().copied().map(Address::Ip).collect()
 }
 
-/// Why the system finds no address. A name that isn't known today may be known in a moment.
-fn unknown(host: &str, error: &io::Error) -> io::Error {
-    let text = match scoped(host) {
-        (_, Some(zone)) => format!("this machine has no interface {zone:?}"),
-        _ if host.is_empty() => return malformed(host),
+/// Why the system finds no address of a host.
+fn unresolved(host: &str, error: &io::Error) -> AddressError {
+    match scoped(host) {
+        (_, Some(zone)) => AddressError::UnknownInterface(zone.to_owned()),
+        _ if host.is_empty() => AddressError::Malformed(String::new()),
         _ => {
             let why = os_error::describe(error);
-            let why = why.strip_prefix("failed to lookup address information: ").unwrap_or(&why);
-            format!("cannot resolve {host}: {why}")
+            not_found(
+                host,
+                why.strip_prefix("failed to lookup address information: ").unwrap_or(&why),
+            )
         }
-    };
-    io::Error::new(io::ErrorKind::NotFound, text)
+    }
+}
+
+/// A lookup that found nothing. The resolver's own errors are of no kind.
+fn not_found(host: &str, why: &str) -> AddressError {
+    AddressError::Lookup(host.to_owned(), io::Error::new(io::ErrorKind::NotFound, why))
 }
 
 #[cfg(test)]
@@ -364,37 +424,43 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told_from_a_name_that_is_not_known() {
-        use io::ErrorKind::{InvalidInput, NotFound};
-        for (text, kind) in [
-            ("", InvalidInput),
-            (":", InvalidInput),
-            ("99999", InvalidInput),
-            ("host:", InvalidInput),
-            ("host:99999", InvalidInput),
-            ("host:-1", InvalidInput),
-            ("host:+1", InvalidInput),
-            ("host:http", InvalidInput),
-            ("a:b:1", InvalidInput),
-            ("[::1", InvalidInput),
-            ("[::1]80", InvalidInput),
-            ("[::1]:", InvalidInput),
-            ("[::1]x:80", InvalidInput),
-            ("[127.0.0.1]:80", InvalidInput),
-            ("127.0.0.1%lo:80", InvalidInput),
-            ("http://127.0.0.1:80", InvalidInput),
-            ("127.0.0.1:80/", InvalidInput),
-            ("no.such.name.invalid", NotFound),
-            ("no.such.name.invalid:80", NotFound),
-            ("fe80::1%no-such-one", NotFound),
-            ("[fe80::1%no-such-one]:80", NotFound),
-        ] {
+        let malformed = [
+            "",
+            ":",
+            "99999",
+            "host:",
+            "host:99999",
+            "host:-1",
+            "host:+1",
+            "host:http",
+            "a:b:1",
+            "[::1",
+            "[::1]80",
+            "[::1]:",
+            "[::1]x:80",
+            "[127.0.0.1]:80",
+            "127.0.0.1%lo:80",
+            "http://127.0.0.1:80",
+            "127.0.0.1:80/",
+        ];
+        for text in malformed {
             let error = text.to_addresses().unwrap_err();
-            assert_eq!(error.kind(), kind, "{text}: {error}");
-            let named = text.rsplit_once(['%', ']']).map_or(text, |(_, zone)| zone);
-            assert!(error.to_string().contains(named.trim_end_matches(":80")), "{error}");
+            assert!(matches!(&error, AddressError::Malformed(it) if it == text), "{error:?}");
+            let said = format!("{text:?} is not an address; write HOST:PORT or unix:/PATH");
+            assert_eq!((error.to_string(), error.source().is_none()), (said, true));
         }
-        let error = "[fe80::1%gone]".to_addresses().unwrap_err();
-        assert_eq!(error.to_string(), "this machine has no interface \"gone\"");
+        for text in ["no.such.name.invalid", "no.such.name.invalid:80"] {
+            let error = text.to_addresses().unwrap_err();
+            assert_eq!(error.to_string(), "cannot resolve no.such.name.invalid");
+            let source = error.io_error().unwrap();
+            assert_eq!(source.kind(), io::ErrorKind::NotFound, "{source}");
+            assert!(!source.to_string().contains("resolve") && error.source().is_some());
+        }
+        for (text, zone) in [("fe80::1%none-such", "none-such"), ("[fe80::1%gone]:80", "gone")] {
+            let error = text.to_addresses().unwrap_err();
+            assert_eq!(error.to_string(), format!("this machine has no interface {zone:?}"));
+            assert!(matches!(error, AddressError::UnknownInterface(_)), "{error:?}");
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub mod testing;
 #[doc(hidden)]
 pub mod unix_time;
 
-pub use address::{Address, ToAddresses};
+pub use address::{Address, AddressError, ToAddresses};
 pub use client::{Client, ClientError};
 pub use key_file::KeyRingExt;
 pub use key_file::error::{KeyFileError, KeyRingError};

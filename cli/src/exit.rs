@@ -81,7 +81,8 @@ impl Failure {
     pub(crate) fn client(address: &str, error: &ClientError) -> Self {
         let kind = match error {
             ClientError::NoUsableKey(_) => Kind::Configuration,
-            ClientError::Io(_)
+            ClientError::Address(_)
+            | ClientError::Io(_)
             | ClientError::HandshakeTimeout(_)
             | ClientError::Unanswered
             | ClientError::Timeout
@@ -95,6 +96,9 @@ impl Failure {
         };
         let text = match error {
             ClientError::NoUsableKey(error) => error.to_string(),
+            ClientError::Address(error) => {
+                format!("cannot connect to {address}: {}", chain(error))
+            }
             ClientError::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 format!("cannot connect to {address}: connection refused; is the server running?")
             }
@@ -131,7 +135,6 @@ impl Failure {
 /// What helps where an address can't be connected to.
 fn remedy(address: &str, error: &io::Error) -> &'static str {
     match (error.kind(), address.starts_with("unix:")) {
-        (io::ErrorKind::InvalidInput, false) => "; write HOST:PORT or unix:/PATH",
         (io::ErrorKind::NotFound, true) => "; is the server running?",
         (io::ErrorKind::TimedOut, false) => {
             "; is the address right, and does a firewall let you through?"

@@ -30,22 +30,31 @@ impl Ipv4Ports {
         listener: ListenerConfig,
         name: impl ToAddresses,
     ) -> Result<ListenerConfig, BindError> {
-        let addresses = name.to_addresses().map_err(BindError::Lookup)?;
+        let addresses = name.to_addresses()?;
         let ips = addresses.iter().filter_map(Address::ip);
         let is_shared = ips.filter(SocketAddr::is_ipv6).any(|ip| self.0.contains(&ip.port()));
         listener.with_ipv6_only(is_shared).bind(addresses)
     }
 }
 
-/// What an address looks like, of a listener that may be a Unix socket.
+/// What the address of a listener looks like that may be a Unix socket.
 pub(crate) const ANY: &str = "HOST:PORT or unix:/PATH";
 
-/// What is wrong with a name that is to be bound, and what it may look like.
+/// The failure of binding a name, with what it may look like.
 pub(crate) fn cannot_bind(name: &str, error: &BindError, forms: &str) -> Failure {
     let text = match error {
-        BindError::Lookup(error) => format!("cannot bind {name}: {error}; write {forms}"),
+        BindError::Lookup(error) => {
+            format!("cannot bind {name}: {}", with_forms(&chain(error), forms))
+        }
         BindError::Address(..) => chain(error),
         other => format!("cannot bind {name}: {}", chain(other)),
     };
     Failure::new(Kind::Unavailable, text)
+}
+
+/// The text of an error about an address, with what an address may look like.
+pub(crate) fn with_forms(text: &str, forms: &str) -> String {
+    // The library's own remedy names Unix sockets, which are not for all of these.
+    let problem = text.strip_suffix(&format!("; write {ANY}")).unwrap_or(text);
+    format!("{problem}; write {forms}")
 }

@@ -94,7 +94,7 @@ impl Load {
     ) -> Result<Self, LoadError> {
         let mut protocol = protocol.into();
         protocol.set_time(since_epoch(clock::wall()));
-        let addresses = address.to_addresses()?;
+        let addresses = address.to_addresses().map_err(io::Error::from)?;
         plan.check(&protocol, &addresses)?;
         plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;
         protocol.signing_key()?;

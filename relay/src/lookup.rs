@@ -77,7 +77,7 @@ impl RelayTarget {
         let (target, waker) = (self.target.clone(), self.waker.clone());
         thread::Builder::new().name("lookup".to_owned()).spawn(move || {
             // The loop may have ended, which then needs no answer.
-            let _ = answer.send(target.to_addresses());
+            let _ = answer.send(target.to_addresses().map_err(io::Error::from));
             // A loop that can't be woken looks when it next wakes.
             let _ = waker.map(|waker| waker.wake());
         })?;

@@ -7,18 +7,21 @@ use countersign_proto::{
     Dialect, ForeignProtocol, Framing, KeyRing, NoUsableKeyError, Protocol, Refusal, RefusalCode,
 };
 
+use crate::address::AddressError;
+
 /// Why a [`Client`](crate::Client) has failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
     /// There is no key to sign with.
     NoUsableKey(NoUsableKeyError),
+    /// There is no address to connect to: the text isn't one, or its name can't be resolved.
+    Address(AddressError),
     /// The server can't be reached, or the connection broke.
     ///
     /// Before there is a connection, the kind of the error says what is wrong:
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput), the address is malformed;
-    /// [`NotFound`](io::ErrorKind::NotFound), its name can't be resolved or its Unix socket isn't
-    /// there; [`TimedOut`](io::ErrorKind::TimedOut), nothing answers at it.
+    /// [`NotFound`](io::ErrorKind::NotFound), the Unix socket isn't there;
+    /// [`TimedOut`](io::ErrorKind::TimedOut), nothing answers at the address.
     Io(io::Error),
     /// The server didn't prove that it holds the key. Nothing was sent to it but our call.
     Unproven,
@@ -78,6 +81,7 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoUsableKey(_) => f.write_str("there is no key to sign with"),
+            Self::Address(_) => f.write_str("cannot resolve the address"),
             Self::Io(_) => f.write_str("the connection failed"),
             Self::Unproven => f.write_str(
                 "the server did not prove that it holds the key; do both ends have the same key \
@@ -145,6 +149,7 @@ impl std::error::Error for ClientError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::NoUsableKey(error) => Some(error),
+            Self::Address(error) => Some(error),
             Self::Io(error) => Some(error),
             // Which protocol the server speaks is said already.
             Self::Server(Refusal::Foreign(_)) => None,
@@ -161,6 +166,12 @@ impl From<Refusal> for ClientError {
             Refusal::Rejected(reason) => Self::Rejected(reason),
             other => Self::Server(other),
         }
+    }
+}
+
+impl From<AddressError> for ClientError {
+    fn from(error: AddressError) -> Self {
+        Self::Address(error)
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 
 use countersign_proto::NoUsableKeyError;
 
-use crate::address::Address;
+use crate::address::{Address, AddressError};
 use crate::contract::listener_id::TooManyListenersError;
 
 /// The error for a server that could not be made: an address that could not be bound, or a listener
@@ -17,9 +17,8 @@ use crate::contract::listener_id::TooManyListenersError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The name is malformed ([`InvalidInput`](io::ErrorKind::InvalidInput)) or can't be resolved
-    /// ([`NotFound`](io::ErrorKind::NotFound)).
-    Lookup(io::Error),
+    /// There is no address: the text isn't one, or its name can't be resolved.
+    Lookup(AddressError),
     /// The address can't be bound.
     Address(Address, io::Error),
     /// The socket that was handed over is not one that listens for streams, or the system refuses
@@ -39,10 +38,8 @@ impl BindError {
     #[must_use]
     pub fn io_error(&self) -> Option<&io::Error> {
         match self {
-            Self::Lookup(error)
-            | Self::Address(_, error)
-            | Self::Socket(error)
-            | Self::System(error) => Some(error),
+            Self::Lookup(error) => error.io_error(),
+            Self::Address(_, error) | Self::Socket(error) | Self::System(error) => Some(error),
             Self::NoUsableKey(_) | Self::TooManyListeners(_) => None,
         }
     }
@@ -63,7 +60,16 @@ impl fmt::Display for BindError {
 
 impl Error for BindError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.io_error().map(|error| error as &(dyn Error + 'static))
+        match self {
+            Self::Lookup(error) => Some(error),
+            other => other.io_error().map(|error| error as &(dyn Error + 'static)),
+        }
+    }
+}
+
+impl From<AddressError> for BindError {
+    fn from(error: AddressError) -> Self {
+        Self::Lookup(error)
     }
 }
 

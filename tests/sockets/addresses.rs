@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use countersign::services::Echo;
 use countersign::{
-    Access, Address, CloseReason, ListenerConfig, Peer, Protocol, Refusal, Reply, Server, Service,
+    Access, Address, AddressError, BindError, CloseReason, ListenerConfig, Peer, Protocol, Refusal,
+    Reply, Server, Service,
 };
 
 use crate::common::{Client, chain, kind_of, turn_until};
@@ -152,10 +153,12 @@ fn an_address_that_is_no_interfaces_is_left_out_beside_others_alone() {
     let server = Server::new([listener], Echo).unwrap();
     let [Address::Ip(bound)] = server.addresses()[..] else { panic!("one is left") };
     assert_eq!(bound.ip(), Ipv4Addr::LOCALHOST);
-    for name in [vec![absent.clone()], vec![absent.clone(), absent], vec![]] {
+    for name in [vec![absent.clone()], vec![absent.clone(), absent]] {
         let error = open().bind(name).unwrap_err();
         assert_eq!(kind_of(&error), io::ErrorKind::AddrNotAvailable, "{error}");
     }
+    let error = open().bind(Vec::<Address>::new()).unwrap_err();
+    assert!(matches!(error, BindError::Lookup(AddressError::Empty)), "{error:?}");
     // One that is taken is no such address: somebody else is meant to have it.
     let taken = Address::Ip(bound);
     let error = open().bind(vec![ip("127.0.0.2:0"), taken]).unwrap_err();

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use countersign::services::{Discard, Echo};
 use countersign::{
-    Address, Client, ClientError, Dialect, Framing, Limits, Protocol, Refusal, ToAddresses,
+    Address, AddressError, Client, ClientError, Dialect, Framing, Limits, Protocol, Refusal,
+    ToAddresses,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -24,7 +25,7 @@ const SHORT: Duration = Duration::from_millis(10);
 struct Name(Vec<SocketAddr>);
 
 impl ToAddresses for Name {
-    fn to_addresses(&self) -> io::Result<Vec<Address>> {
+    fn to_addresses(&self) -> Result<Vec<Address>, AddressError> {
         Ok(self.0.iter().copied().map(Address::Ip).collect())
     }
 }
@@ -99,7 +100,8 @@ fn a_server_that_can_not_be_reached_is_told_from_one_that_does_not_answer() {
         ("127.0.0.1:", io::ErrorKind::InvalidInput),
     ] {
         let error = Client::connect(text, Protocol::open()).unwrap_err();
-        assert_eq!(kind(error), expected, "{text}");
+        let ClientError::Address(error) = error else { panic!("{text}: {error:?}") };
+        assert_eq!(io::Error::from(error).kind(), expected, "{text}");
     }
 }
 

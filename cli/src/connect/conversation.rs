@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use countersign::{Client, ClientError, Dialect, Framing, Protocol, RefusalCode};
+use countersign::{AddressError, Client, ClientError, Dialect, Framing, Protocol, RefusalCode};
 use rustix::event::PollFlags;
 
 use super::args::ConnectArgs;
@@ -382,8 +382,9 @@ fn is_passing(error: &ClientError) -> bool {
         ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut,
     };
     match error {
+        // Neither a name nor the file of a Unix socket need be there before their server is.
+        ClientError::Address(error) => !matches!(error, AddressError::Malformed(_)),
         ClientError::Io(error) => {
-            // Neither the file of a Unix socket nor a name need be there before their server is.
             let unreached =
                 [ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut];
             is_broken(error) || unreached.contains(&error.kind())

@@ -11,7 +11,7 @@ use countersign::{Address, Dialect, Protocol, ToAddresses as _};
 
 use crate::args::listener::ListenerArgs;
 use crate::args::protocol::{ProtocolArgs, STAMP_AND_FRAME};
-use crate::exit::{Failure, Kind, plain};
+use crate::exit::{Failure, Kind, chain, plain};
 
 /// Something that is to be pinged.
 #[derive(Clone)]
@@ -139,7 +139,7 @@ fn cmdline(pid: u32) -> io::Result<Vec<OsString>> {
 /// Where a listener that is bound like this can be reached from here.
 fn reachable(bind: &str) -> Result<Vec<Address>, Failure> {
     let mut addresses = bind.to_addresses().map_err(|error| {
-        Failure::new(Kind::Unavailable, format!("cannot find {bind}: {}", plain(&error)))
+        Failure::new(Kind::Unavailable, format!("cannot find {bind}: {}", chain(&error)))
     })?;
     for address in &mut addresses {
         let Address::Ip(ip) = address else { continue };

@@ -17,7 +17,7 @@ use log::{info, warn};
 use super::admin::{Admin, Aggregate, Labels, StatsPublisher};
 use super::args::admin::AdminArgs;
 use super::args::choice::NamedValueParser;
-use super::exit::{Failure, Kind, plain};
+use super::exit::{Failure, Kind};
 use super::logging::{self, Logging};
 use super::output::announce;
 use super::ports::Ipv4Ports;
@@ -84,16 +84,22 @@ fn labels(role: RelayRole) -> Labels {
     Labels { dialect: "countersign/1", framing: "records", service }
 }
 
+/// The form of a proxy's addresses. It uses no Unix sockets, in which a truncated stream would look
+/// complete.
+const FORM: &str = "HOST:PORT";
+
 /// Listens at all addresses of a name.
-fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, BindError> {
-    let addresses = name.to_addresses().map_err(BindError::Lookup)?;
+fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, Failure> {
+    let cannot_bind = |error: BindError| ports::cannot_bind(name, &error, FORM);
+    let addresses = name.to_addresses().map_err(|error| cannot_bind(error.into()))?;
     if addresses.iter().any(|address| address.ip().is_none()) {
-        let text = "a proxy does not listen on Unix sockets";
-        let error = io::Error::new(io::ErrorKind::InvalidInput, text);
-        return Err(BindError::Lookup(error));
+        let problem = "a proxy does not listen on Unix sockets";
+        let text = format!("cannot bind {name}: {problem}; write {FORM}");
+        return Err(Failure::new(Kind::Unavailable, text));
     }
-    let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses)?;
-    Ok(listener.share()?.into_iter().map(TcpListener::from).collect())
+    let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses);
+    let sockets = listener.map_err(cannot_bind)?.share()?;
+    Ok(sockets.into_iter().map(TcpListener::from).collect())
 }
 
 impl ProxyArgs {
@@ -104,9 +110,7 @@ impl ProxyArgs {
         let limits = self.limits.limits(self.room()?);
         let target = RelayTarget::new(&self.target).map_err(|error| self.no_target(&error))?;
         let ports = Ipv4Ports::of([&*self.listen].into_iter().chain(self.admin.address()));
-        let listeners = listen(&self.listen, &ports);
-        let listeners =
-            listeners.map_err(|error| ports::cannot_bind(&self.listen, &error, "HOST:PORT"))?;
+        let listeners = listen(&self.listen, &ports)?;
         // Before anybody hears that it listens: who hears of it may also stop it.
         let (signals, woken) = signals.watch()?;
         let closes_revoked = self.tunnel.close_revoked;
@@ -161,7 +165,7 @@ impl ProxyArgs {
     }
 
     fn no_target(&self, error: &io::Error) -> Failure {
-        let text = format!("cannot find {}: {}; write HOST:PORT", self.target, plain(error));
-        Failure::new(Kind::Unavailable, text)
+        let why = ports::with_forms(&error.to_string(), FORM);
+        Failure::new(Kind::Unavailable, format!("cannot find {}: {why}", self.target))
     }
 }

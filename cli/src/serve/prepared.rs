@@ -73,14 +73,16 @@ impl PreparedListener {
     /// What is wrong with its addresses.
     pub(crate) fn unresolved(&self) -> impl Iterator<Item = Failure> {
         self.args.bind.iter().filter_map(|address| {
-            let resolved = address.to_addresses().and_then(|all| match all.first() {
-                // What no socket can have for its path.
-                Some(Address::Unix(path)) if all[0].file().is_some() => {
-                    unix::net::SocketAddr::from_pathname(path).map(drop)
+            let resolved = address.to_addresses().map_err(BindError::from);
+            let usable = resolved.and_then(|all| match all.first() {
+                // No socket may have such a path.
+                Some(first @ Address::Unix(path)) if first.file().is_some() => {
+                    let checked = unix::net::SocketAddr::from_pathname(path);
+                    checked.map(drop).map_err(|error| BindError::Address(first.clone(), error))
                 }
                 _ => Ok(()),
             });
-            resolved.err().map(|error| self.cannot_bind(address, &BindError::Lookup(error)))
+            usable.err().map(|error| self.cannot_bind(address, &error))
         })
     }
 

@@ -40,7 +40,8 @@ impl StatusPage {
             Failure::client(address, &ClientError::Io(if is_late { late() } else { error }))
         };
         let now = system::monotonic();
-        let addresses = place.to_addresses().map_err(unreached)?;
+        let addresses = place.to_addresses();
+        let addresses = addresses.map_err(|error| Failure::client(address, &error.into()))?;
         let dial = Dial::new(addresses, now, timeout);
         let (mut stream, connected) = dial.wait().map_err(unreached)?;
         let host = host(&connected);

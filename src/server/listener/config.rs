@@ -146,7 +146,7 @@ impl ListenerConfig {
     ///
     /// The name can't be resolved, or one of its addresses can't be bound.
     pub fn bind(mut self, address: impl ToAddresses) -> Result<Self, BindError> {
-        let addresses = address.to_addresses().map_err(BindError::Lookup)?;
+        let addresses = address.to_addresses()?;
         socket::bind(&addresses, &self.options, &mut self.bound)?;
         Ok(self)
     }

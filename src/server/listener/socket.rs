@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
-use crate::address::Address;
+use crate::address::{Address, AddressError};
 use crate::contract::limits::Limits;
 use crate::os_error;
 use crate::server::bind_error::BindError;
@@ -134,9 +134,7 @@ fn bind_all(
             suppressed(&error);
             Ok(())
         }
-        None if bound.len() == before => {
-            Err(BindError::Lookup(io::ErrorKind::AddrNotAvailable.into()))
-        }
+        None if bound.len() == before => Err(BindError::Lookup(AddressError::Empty)),
         None => Ok(()),
     }
 }

@@ -72,7 +72,7 @@ fn a_name_is_looked_up_for_each_connection() {
 fn a_unix_socket_is_neither_target_nor_listener() {
     let home = Home::with_keys(KEY);
     for (listen, to, said) in [
-        ("127.0.0.1:0", "unix:/tmp/a", "a connection to a unix socket can't be reset"),
+        ("127.0.0.1:0", "unix:/tmp/a", "a connection to a Unix socket can't be reset"),
         ("unix:/tmp/a", "127.0.0.1:1", "a proxy does not listen on Unix sockets"),
     ] {
         let line = format!("proxy --role server --listen {listen} --target {to}");
