@@ -306,15 +306,22 @@ const BEYOND: [(&str, &str); 9] = [
     ("an answered extension overruns", NO_EXTENSIONS),
     ("SH of 512 bytes", NO_EXTENSIONS),
 ];
+/// What neither end can do yet, and how many cases need it.
+const NEEDED: [(&str, usize); 2] = [("batches", 76), ("sealing", 238)];
 const IDS_ARE_TEXT: &str = "the id of a key is printable text";
 const NO_EXTENSIONS: &str = "our client offers no extensions";
 
 #[test]
 fn every_case_comes_out_byte_for_byte_however_it_is_cut() {
-    let mut beyond = Vec::new();
+    let (mut beyond, mut needed) = (Vec::new(), NEEDED.map(|(what, _)| (what, 0)));
     let (mut played, mut plays) = (0, 0_u64);
     for case in Case::all() {
         let name = case.text("name").to_owned();
+        if let Some(lacking) = needed.iter_mut().find(|(what, _)| *what == case.text("needs")) {
+            eprintln!("SKIP  {name}: it needs {}", lacking.0);
+            lacking.1 += 1;
+            continue;
+        }
         if let Some(why) = case.beyond() {
             beyond.push((name, why));
             continue;
@@ -343,6 +350,7 @@ fn every_case_comes_out_byte_for_byte_however_it_is_cut() {
     }
     let known = BEYOND.map(|(name, why)| (name.to_owned(), why));
     assert_eq!(beyond, known);
+    assert_eq!(needed, NEEDED);
     assert!(played > 200 && plays > 20_000, "{played} cases, {plays} plays");
 }
 

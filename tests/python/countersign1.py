@@ -19,22 +19,24 @@ protocol, 77 the server refused, 80 the server did not prove that it knows the k
 import argparse
 import hashlib
 import hmac
+import itertools
 import os
 import socket
 import sys
 import threading
 import time
 
+from records import BATCHES, RECORD_MOST, Records, Tagged, header, mac, number, record
 from stream import HANDSHAKE, PLAIN, Truncated, Failure, Stream, Violation
 
 MAGIC = b'\x9ecsgn/1\n'
 HELLO, ANSWER, PROOF, WELCOME, REFUSAL = 1, 2, 3, 4, 5
-DATA, PING, PONG, CLOSE = 0x10, 0x11, 0x12, 0x13
 # What a frame may measure behind its header: CH, with its magic, and SH have 512 bytes at most.
 SIZES = {HELLO: range(501), ANSWER: range(58, 509), PROOF: [32], WELCOME: [17], REFUSAL: [1]}
 REASONS = {1: 'version', 2: 'refused', 3: 'busy', 4: 'malformed', 5: 'timeout'}
 RECORDS, REQUIRED = 1, 2    # the flags
-RECORD_LEAST, RECORD_MOST, PING_MOST, TAG = 1024, (1 << 24) - 1, 125, 16
+SEALING, CHACHA20_POLY1305 = 1, 1    # an extension, and the one suite that there is for it
+RECORD_LEAST = 1024
 
 
 class Unproved(Failure):
@@ -57,10 +59,6 @@ class Refused(Failure):
 
 
 # What both ends derive from the key and from all that was said.
-
-
-def mac(key, *parts):
-    return hmac.new(key, b''.join(parts), 'sha256').digest()
 
 
 def extract(key):
@@ -92,21 +90,13 @@ class Secrets:
 # What travels.
 
 
-def number(value, size):
-    return value.to_bytes(size, 'big')
-
-
-def header(type, size):
-    return number(type, 1) + number(size, 3)
-
-
 def frame(type, body):
     return header(type, len(body)) + body
 
 
-def record(key, seq, type, payload):
-    head = header(type, len(payload) + TAG)
-    return head + payload + mac(key, number(seq, 8), head, payload)[:TAG]
+def welcome(secrets, status=b'\0'):
+    """SF: the server's record 0, which has a tag whatever comes after it."""
+    return record(Tagged(secrets.k_s2c), 0, WELCOME, status)
 
 
 def extensions(values):
@@ -161,13 +151,13 @@ class Body:
 
 
 class Client:
-    """What a client offers, and how it makes sure of the server."""
+    """What a client offers, and how it makes sure of the server. Who offers to seal insists."""
 
     def __init__(self, kid, key, aud=b'', flags=RECORDS | REQUIRED, plain='lines', instance=None,
-                 versions=(1, 1), max_record=1 << 14, ext=()):
+                 versions=(1, 1), max_record=1 << 14, ext=(), batches=BATCHES[0]):
         self.kid, self.prk, self.aud, self.flags, self.plain = kid, extract(key), aud, flags, plain
         self.versions, self.max_record, self.ext = versions, max_record, dict(ext)
-        self.instance = instance or os.urandom(16)
+        self.instance, self.batches = instance or os.urandom(16), batches
 
     def connect(self, stream, nonce):
         """The session. Nothing but CH leaves before mac_s is verified."""
@@ -182,10 +172,11 @@ class Client:
             raise Unproved('the server did not prove that it knows the key')
         records, max_out = self.check(Body(sh[4:-32]))
         stream.write(frame(PROOF, secrets.mac_c))
-        if self.heard(stream, WELCOME) != record(secrets.k_s2c, 0, WELCOME, b'\0'):
+        if self.heard(stream, WELCOME) != welcome(secrets):
             raise Violation('a false welcome')
         if records:
-            return Records(stream, secrets, False, max_out, self.max_record)
+            return Records(stream, secrets, False, max_out, self.max_record, SEALING in self.ext,
+                           self.batches)
         return PLAIN[self.plain](stream)
 
     @staticmethod
@@ -207,18 +198,26 @@ class Client:
             raise Silenced('our own instance')
         if set(answered) - set(self.ext):
             raise Violation('an extension that was not offered')
+        self.check_suite(flags, answered.get(SEALING))
         return flags & RECORDS, max_record
+
+    def check_suite(self, flags, chosen):
+        """What was offered to be sealed is sealed, or nothing is sent."""
+        suites = self.ext.get(SEALING)
+        if suites is not None and not (flags & RECORDS and chosen and len(chosen) == 1
+                                       and chosen in suites):
+            raise Violation('records are not sealed')
 
 
 class Server:
     """What a listener accepts, by key ids, audiences and configuration."""
 
     def __init__(self, ring, audiences=(b'',), records='required', plain='lines', instance=None,
-                 decoy=None, max_record=1 << 14, ext=(), busy=False):
+                 decoy=None, max_record=1 << 14, ext=(), busy=False, batches=BATCHES[0]):
         self.ring = {kid: extract(key) for kid, key in ring.items()}
         self.audiences, self.records, self.plain, self.busy = audiences, records, plain, busy
         self.instance, self.decoy = instance or os.urandom(16), decoy or os.urandom(32)
-        self.max_record, self.ext = max_record, dict(ext)
+        self.max_record, self.ext, self.batches = max_record, dict(ext), batches
 
     def accept(self, stream, nonce):
         """The session; or a refusal, but not a word to one who does not begin as a client does."""
@@ -239,21 +238,23 @@ class Server:
     def handshake(self, stream, unsaid):
         """SG is `unsaid` until it can go out with SH, or with a refusal: scanners hear nothing."""
         hello = take_frame(stream, HELLO)
-        kid, aud, records, max_out, offered = self.check(Body(hello[4:]))
+        kid, aud, records, max_out, sealed, offered = self.check(Body(hello[4:]))
         # Whoever has no key here causes the same work, and sees bytes of the same kind.
         known = kid in self.ring and aud in self.audiences
-        answered = extensions({id: self.ext[id] for id in offered & set(self.ext)})
+        answered = {id: self.ext[id] for id in offered & set(self.ext)}
+        if sealed:
+            answered[SEALING] = bytes([CHACHA20_POLY1305])
         answer = (b'\1\0' + number(RECORDS if records else 0, 2) + number(self.max_record, 4)
-                  + self.instance + answered)
+                  + self.instance + extensions(answered))
         sh = header(ANSWER, len(answer) + 32) + answer
         secrets = Secrets(self.ring[kid] if known else self.decoy, unsaid[0], MAGIC + hello, sh)
         stream.write(unsaid.pop() + sh + secrets.mac_s)
         proof = take_frame(stream, PROOF)
         if not hmac.compare_digest(proof[4:], secrets.mac_c) or not known:
             raise Refused(2, 'wrong proof' if known else 'unknown kid, or wrong aud')
-        stream.write(record(secrets.k_s2c, 0, WELCOME, b'\0'))
+        stream.write(welcome(secrets))
         if records:
-            return Records(stream, secrets, True, max_out, self.max_record)
+            return Records(stream, secrets, True, max_out, self.max_record, sealed, self.batches)
         return PLAIN[self.plain](stream)
 
     def check(self, body):
@@ -269,78 +270,39 @@ class Server:
         offered = body.extensions()
         if not 1 <= len(kid) <= 64 or len(aud) > 64 or flags & REQUIRED and not flags & RECORDS:
             raise Violation('kid, aud or flags')
+        suites = offered.get(SEALING)
+        if suites is not None and (not flags & RECORDS or not suites
+                                   or len(set(suites)) < len(suites)):
+            raise Violation('suites {}'.format(suites))
         if instance == self.instance:
             raise Silenced('our own instance')
         if self.busy:
             raise Refused(3, 'busy')
+        sealed = self.records == 'sealed'
         if self.records == 'required' and not flags & RECORDS:
             raise Refused(2, 'no records offered')
+        if sealed and CHACHA20_POLY1305 not in (suites or b''):
+            raise Refused(2, 'no sealing offered')
         if self.records == 'off' and flags & REQUIRED:
             raise Refused(2, 'records required')
-        return kid, aud, flags & RECORDS and self.records != 'off', max_record, set(offered)
-
-
-class Records:
-    """Messages, each with a tag over its direction, its number, its type and itself."""
-
-    def __init__(self, stream, secrets, serving, max_out, max_in):
-        keys = (secrets.k_s2c, secrets.k_c2s) if serving else (secrets.k_c2s, secrets.k_s2c)
-        self.key_out, self.key_in = keys
-        # SF was the server's number 0.
-        self.seq_out, self.seq_in = (1, 0) if serving else (0, 1)
-        self.stream, self.max_out, self.max_in = stream, max_out, min(max_in, RECORD_MOST)
-        self.closing = self.closed = False
-
-    def send(self, payload, type=DATA):
-        if len(payload) + TAG > self.max_out:
-            raise Failure('the peer takes no message of {} bytes'.format(len(payload)))
-        self.stream.write(record(self.key_out, self.seq_out, type, payload))
-        self.seq_out += 1
-
-    def close(self):
-        """No more will be sent; what the peer still has to say can be received."""
-        self.send(b'', CLOSE)
-        self.closing = True
-
-    def receive(self):
-        """The next message, or None if the peer has closed."""
-        while True:
-            type, payload = self.read()
-            if type == DATA:
-                return payload
-            if type == CLOSE:
-                self.closed = True
-                return None
-            if type == PING and not self.closing:
-                self.send(payload, PONG)
-
-    def read(self):
-        head = self.stream.read(4)
-        type, size = head[0], int.from_bytes(head[1:], 'big')
-        if self.closed or not DATA <= type <= CLOSE or not TAG <= size <= self.max_in:
-            raise Violation('a record of type {} and {} bytes'.format(type, size))
-        body = self.stream.read(size)
-        payload = body[:-TAG]
-        if not hmac.compare_digest(head + body, record(self.key_in, self.seq_in, type, payload)):
-            raise Violation('a wrong tag at record {}'.format(self.seq_in))
-        if type == CLOSE and payload or type == PING and len(payload) > PING_MOST:
-            raise Violation('a close or a ping of {} bytes'.format(len(payload)))
-        self.seq_in += 1
-        return type, payload
+        records = flags & RECORDS and self.records != 'off'
+        return kid, aud, records, max_record, sealed, set(offered)
 
 
 # The command.
 
 
 def converse(options, address):
-    client = Client(options.kid, options.key, options.aud, options.flags, options.plain)
+    client = Client(options.kid, options.key, options.aud, options.flags, options.plain,
+                    ext=options.ext, batches=options.batches)
     with socket.create_connection(address, HANDSHAKE) as sock:
         stream = Stream(sock)
         session = client.connect(stream, os.urandom(32))
         stream.deadline = None
-        for line in sys.stdin.buffer:
-            session.send(line.rstrip(b'\r\n'))
-            show(session.receive())
+        for lines in iter(lambda: list(itertools.islice(sys.stdin.buffer, options.depth)), []):
+            session.send(*(line.rstrip(b'\r\n') for line in lines))
+            for _ in lines:
+                show(session.receive())
         session.close()
         for reply in iter(session.receive, None):
             show(reply)
@@ -354,7 +316,8 @@ def show(reply):
 
 
 def listen(options, address):
-    server = Server({options.kid: options.key}, {options.aud}, options.records, options.plain)
+    server = Server({options.kid: options.key}, {options.aud}, options.records, options.plain,
+                    batches=options.batches)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(address)
@@ -370,8 +333,13 @@ def serve(server, sock, peer):
     try:
         session = server.accept(stream, os.urandom(32))
         stream.deadline = None
+        replies = []
         for message in iter(session.receive, None):
-            session.send('[{}] '.format(time.ctime()).encode() + message)
+            replies.append('[{}] '.format(time.ctime()).encode() + message)
+            # What has come together is answered together.
+            if not session.left:
+                session.send(*replies)
+                replies = []
         session.close()
     except (Failure, OSError) as failure:
         print('{}:{}: {}'.format(*peer, failure), file=sys.stderr, flush=True)
@@ -389,7 +357,14 @@ def arguments():
     offer = parser.add_mutually_exclusive_group()
     offer.add_argument('--require', dest='flags', action='store_const', const=RECORDS | REQUIRED)
     offer.add_argument('--allow', dest='flags', action='store_const', const=RECORDS)
-    parser.add_argument('--records', choices=['required', 'allowed', 'off'], default='required')
+    offer.add_argument('--seal', dest='ext', action='store_const', default={},
+                       const={SEALING: bytes([CHACHA20_POLY1305])})
+    parser.add_argument('--records', choices=['sealed', 'required', 'allowed', 'off'],
+                        default='required')
+    parser.add_argument('--batches', choices=BATCHES, default=BATCHES[0],
+                        help='whether messages that go together are one record')
+    parser.add_argument('--depth', type=int, default=1, metavar='N',
+                        help='how many lines a client sends before it waits for their replies')
     options = parser.parse_args()
     if options.flags is None:
         options.flags = 0 if options.plain else RECORDS | REQUIRED

@@ -72,6 +72,8 @@ class Stream:
 class Plain:
     """Messages that nothing protects, nor their end."""
 
+    left = ()    # no two come together
+
     def __init__(self, stream):
         self.stream, self.end = stream, b'\n'
 
@@ -82,8 +84,8 @@ class Plain:
 class Lines(Plain):
     """LF or CRLF; a reply ends as its request did, and the last line may have no end."""
 
-    def send(self, message):
-        self.stream.write(message + self.end)
+    def send(self, *messages):
+        self.stream.write(b''.join(message + self.end for message in messages))
 
     def receive(self):
         line = self.stream.line()
@@ -96,8 +98,9 @@ class Lines(Plain):
 class Lengths(Plain):
     """Four bytes of length, and the message."""
 
-    def send(self, message):
-        self.stream.write(struct.pack('>i', len(message)) + message)
+    def send(self, *messages):
+        framed = (struct.pack('>i', len(message)) + message for message in messages)
+        self.stream.write(b''.join(framed))
 
     def receive(self):
         if self.stream.at_end():

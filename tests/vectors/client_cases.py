@@ -2,6 +2,7 @@
 import countersign1 as c
 
 from exchange import DEFAULTS, Exchange, answer_of, ext, refusal, run_of
+from records import DATA
 
 
 def client_cases():
@@ -122,7 +123,7 @@ def client_welcomes():
     for size in (18, 0xffffff):
         yield ends('SF whose header says {} bytes'.format(size), c.header(c.WELCOME, size),
                    note='a header is enough')
-    yield ends('data in place of SF', x.s2c(0, c.DATA, b'\0'))
+    yield ends('data in place of SF', x.s2c(0, DATA, b'\0'))
     yield ends('the stream ends in place of SF', b'', 'truncated', then='eof')
     yield ends('the stream ends within SF', x.sf[:-1], 'truncated', then='eof')
     plain = dict(client_flags=0, server_flags=0)

@@ -1,6 +1,8 @@
 """The bytes of both sides, put together by hand: any field, length or order may be wrong."""
 import countersign1 as c
 
+from records import Sealed, Tagged, record
+
 
 def run_of(first, count):
     return bytes(range(first, first + count))
@@ -13,7 +15,7 @@ DEFAULTS = dict(
     ring={b'k1': KEY}, decoy=run_of(0xd0, 32), audiences=[b'time'], records='required', busy=False,
     sg=run_of(0xa0, 16) * 2, server_max_record=16384, instance_s=b'S' * 16,
     ver=1, status=0, server_flags=1, server_ext=b'', plain='lines', then=None, messages=[],
-    say=[], closes='answer', note='')
+    say=[], closes='answer', needs='', note='')
 RESULTS = ('in', 'out', 'outcome', 'th', 'k_s2c', 'k_c2s', 'exporter')
 
 
@@ -23,6 +25,9 @@ def ext(id, value=b''):
 
 def refusal(code):
     return c.frame(c.REFUSAL, bytes([code]))
+
+
+SEALING = ext(c.SEALING, bytes([c.CHACHA20_POLY1305]))
 
 
 class Exchange:
@@ -42,13 +47,15 @@ class Exchange:
         self.secrets = c.Secrets(self.prk, self.sg, self.ch, self.unsigned)
         self.sh = self.unsigned + self.secrets.mac_s
         self.cf = c.frame(c.PROOF, self.secrets.mac_c)
-        self.sf = c.record(self.secrets.k_s2c, 0, c.WELCOME, b'\0')
+        self.sf = c.welcome(self.secrets)
+        self.is_sealed = f['server_ext'] == SEALING
+        self.protection = Sealed if self.is_sealed else Tagged
 
     def c2s(self, seq, type, payload=b''):
-        return c.record(self.secrets.k_c2s, seq, type, payload)
+        return record(self.protection(self.secrets.k_c2s), seq, type, payload)
 
     def s2c(self, seq, type, payload=b''):
-        return c.record(self.secrets.k_s2c, seq, type, payload)
+        return record(self.protection(self.secrets.k_s2c), seq, type, payload)
 
     def case(self, name, incoming, out, outcome, **more):
         case = dict(self.given, name=name, outcome=outcome, out=out, **more)

@@ -47,8 +47,7 @@ def play(role, case):
     wire, messages, session = Script(case), [], None
     try:
         session = (serve if role == 'server' else dial)(case, wire)
-        for message in case['say']:
-            session.send(message)
+        session.send(*case['say'])
         if case['closes'] == 'first':
             session.close()
         for message in iter(session.receive, None):

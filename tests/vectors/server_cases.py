@@ -2,6 +2,7 @@
 import countersign1 as c
 
 from exchange import DEFAULTS, KEY, Exchange, ext, hello_of, refusal, run_of
+from records import DATA
 
 
 def server_cases():
@@ -100,7 +101,7 @@ def server_fields():
     yield opens('a key of 80 bytes', key=run_of(0, 80), ring={b'k1': run_of(0, 80)})
     yield opens('an extension that nobody knows', client_ext=ext(0xfffe, b'abc'))
     yield opens('an empty extension that nobody knows', client_ext=ext(0xfffe))
-    yield opens('two extensions that nobody knows', client_ext=ext(2, b'abc') + ext(1, b'abc'))
+    yield opens('two extensions that nobody knows', client_ext=ext(8, b'abc') + ext(7, b'abc'))
     yield refuses('one extension twice', 'malformed', client_ext=ext(7, b'a') + ext(7, b'b'))
     yield refuses('one extension twice, with another between', 'malformed',
                   client_ext=ext(7) + ext(8) + ext(7))
@@ -145,12 +146,12 @@ def server_proofs():
     yield answered('mac_s in place of mac_c', [c.frame(c.PROOF, x.secrets.mac_s)], 2)
     yield answered('the proof of another nonce', [Exchange(sg=bytes(32)).cf], 2)
     yield answered('a wrong proof and a record behind it',
-                   [c.frame(c.PROOF, bytes(32)) + x.c2s(0, c.DATA, b'time')], 2,
+                   [c.frame(c.PROOF, bytes(32)) + x.c2s(0, DATA, b'time')], 2,
                    note='no message is handed on')
     for size in (0, 31, 33, 0xffffff):
         yield answered('a proof of {} bytes'.format(size), [c.header(c.PROOF, size)], 4,
                        note='a header is enough: nothing waits for the body')
-    yield answered('a frame of type 10 in place of the proof', [c.header(c.DATA, 32)], 4)
+    yield answered('a frame of type 10 in place of the proof', [c.header(DATA, 32)], 4)
     yield answered('a refusal in place of the proof', [refusal(2)], 4)
     for name, given, note in (
             ('an unknown kid', dict(kid=b'k2'),

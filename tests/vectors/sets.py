@@ -3,7 +3,8 @@ import countersign1 as c
 
 import page
 
-from exchange import DEFAULTS, Exchange, ext, hexed, run_of
+from exchange import DEFAULTS, SEALING, Exchange, ext, hexed, run_of
+from records import BATCH, CLOSE, DATA, PONG, Sealed, batch
 from replay import check
 
 
@@ -16,12 +17,17 @@ def sets():
                     client_max_record=65536, server_max_record=4096,
                     sg=run_of(0xa0, 32), nonce_c=run_of(0x50, 32))
     one, two, three = Exchange(client_flags=1), Exchange(**plain), Exchange(**extended)
-    yield values('1: records', one, ('client', 0, c.DATA, b'time'), ('client', 1, c.CLOSE, b''))
+    four = Exchange(client_ext=SEALING, server_ext=SEALING, records='sealed')
+    several = batch([b'a', b'', b'bc'])
+    yield values('1: records', one, ('client', 0, DATA, b'time'), ('client', 1, CLOSE, b''),
+                 ('client', 1, BATCH, several))
     yield values('2: plain', two)
-    yield values('3: extensions', three, ('server', 1, c.PONG, b'x'), ('server', 2, c.DATA, b''))
+    yield values('3: extensions', three, ('server', 1, PONG, b'x'), ('server', 2, DATA, b''))
+    yield values('4: sealed', four, ('client', 0, DATA, b'time'), ('server', 1, BATCH, several),
+                 ('client', 1, CLOSE, b''))
 
 
-def values(name, x, *sealed):
+def values(name, x, *sent):
     f, s = x.fields, x.secrets
     shown = ('key', 'kid', 'aud', 'ver_min', 'ver_max', 'client_flags', 'client_max_record',
              'nonce_c', 'instance_c', 'client_ext', 'sg', 'ver', 'status', 'server_flags',
@@ -30,9 +36,11 @@ def values(name, x, *sealed):
     one.update(ch=x.ch, sh_unsigned=x.unsigned, prk=x.prk, th=s.th, ks_fin=s.ks_fin,
                kc_fin=s.kc_fin, k_s2c=s.k_s2c, k_c2s=s.k_c2s, exporter=s.exporter, mac_s=s.mac_s,
                sh=x.sh, mac_c=s.mac_c, cf=x.cf, sf=x.sf,
-               sealed=[dict(zip(('from', 'seq', 'type', 'payload'), one),
-                            record=(x.c2s if one[0] == 'client' else x.s2c)(*one[1:]))
-                       for one in sealed])
+               sent=[dict(zip(('from', 'seq', 'type', 'payload'), one),
+                          record=(x.c2s if one[0] == 'client' else x.s2c)(*one[1:]))
+                     for one in sent])
+    if x.is_sealed:
+        one.update(seal_s2c=Sealed(s.k_s2c).key, seal_c2s=Sealed(s.k_c2s).key)
     return one
 
 
@@ -40,7 +48,7 @@ def check_sets(exchanges):
     for one in exchanges:
         expected = page.SETS[one['name'][0]]
         for word, value in expected.items():
-            ours = [each['record'] for each in one[word]] if word == 'sealed' else one[word]
+            ours = [each['record'] for each in one[word]] if word == 'sent' else one[word]
             assert hexed(ours) == value, '{}: {}'.format(one['name'], word)
         inputs = {word: value for word, value in one.items() if word in DEFAULTS}
         both = (('server', [one['ch'], one['cf']], one['sg'] + one['sh'] + one['sf']),
