@@ -1,6 +1,5 @@
 //! One client of a load.
 
-use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use mio::{Interest, Registry};
 
 use crate::dial;
 use crate::failure::FailureKind;
+use crate::in_flight::{Batch, InFlight};
 use crate::message_source::MessageSource;
 use crate::pacer::Nanos;
 use crate::payload::Payload;
@@ -79,28 +79,17 @@ pub(super) struct LoadClient {
     begun: Nanos,
     /// When it was established.
     connected: Nanos,
-    /// The number of the next message.
-    next: u64,
-    /// The number of the first message of this connection.
-    first: u64,
     /// Since when the message is due for which this connection was begun, until it is sent.
     reserved: Option<Nanos>,
-    /// The messages that were sent and are not answered yet; the oldest first.
-    sent: VecDeque<Message>,
+    in_flight: InFlight,
 }
 
-/// A message that was sent.
-#[derive(Debug, Clone, Copy)]
-struct Message {
-    due: Nanos,
-    sent: Nanos,
-}
-
-/// A message that gets no answer: since when it was due, and whether it was sent.
+/// Messages that get no answer: since when they were due, and whether they were sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unanswered {
     pub(super) due: Nanos,
     pub(super) is_sent: bool,
+    pub(super) count: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,10 +125,8 @@ impl LoadClient {
             listed: false,
             begun: 0,
             connected: 0,
-            next: 0,
-            first: 0,
             reserved: None,
-            sent: VecDeque::with_capacity(if sends { depth } else { 0 }),
+            in_flight: InFlight::new(if sends { depth } else { 0 }),
         }
     }
 
@@ -158,19 +145,22 @@ impl LoadClient {
         protocol: &Protocol,
         cx: &mut LoadContext,
     ) -> ClientOutcome {
-        debug_assert!(self.sent.is_empty() && self.state == State::Disconnected, "one at a time");
+        debug_assert!(self.state == State::Disconnected, "one at a time");
         self.generation = Token::generation_after(self.generation);
         self.dial = Some(dial);
         self.session = Some(session);
         self.state = State::Connecting;
         self.begun = now;
-        self.first = self.next;
+        self.in_flight.connect();
         self.connect(slot, now, protocol, cx)
     }
 
     /// Ends it. Returns the socket. Its messages were taken out before.
     pub(super) fn end(&mut self) -> Option<TcpStream> {
-        debug_assert!(self.sent.is_empty() && self.reserved.is_none(), "each is accounted for");
+        debug_assert!(
+            self.in_flight.is_empty() && self.reserved.is_none(),
+            "each is accounted for"
+        );
         self.session = None;
         self.dial = None;
         self.state = State::Disconnected;
@@ -180,9 +170,10 @@ impl LoadClient {
 
     /// Takes out the messages that get no answer.
     pub(super) fn unanswered(&mut self) -> impl Iterator<Item = Unanswered> {
-        let reserved = self.reserved.take().map(|due| Unanswered { due, is_sent: false });
-        let sent =
-            self.sent.drain(..).map(|message| Unanswered { due: message.due, is_sent: true });
+        let reserved = self.reserved.take();
+        let reserved = reserved.map(|due| Unanswered { due, is_sent: false, count: 1 });
+        let sent = self.in_flight.drain();
+        let sent = sent.map(|Batch { due, count, .. }| Unanswered { due, is_sent: true, count });
         sent.chain(reserved)
     }
 
@@ -199,7 +190,7 @@ impl LoadClient {
                 Some(FailureKind::ConnectTimeout)
             }
             State::Established
-                if self.sent.front().is_some_and(|oldest| is_over(oldest.sent, reply)) =>
+                if self.in_flight.oldest_sent().is_some_and(|sent| is_over(sent, reply)) =>
             {
                 Some(FailureKind::ReplyTimeout)
             }
@@ -209,7 +200,7 @@ impl LoadClient {
 
     /// Whether the handshake is over and a further message may be sent.
     pub(super) fn may_send(&self, plan: &Plan) -> bool {
-        self.state == State::Established && self.sends && self.sent.len() < plan.depth
+        self.state == State::Established && self.sends && self.in_flight.count() < plan.depth as u64
     }
 
     /// Whether it connects to the server, and another of its addresses is to be tried by now.
@@ -321,7 +312,16 @@ impl LoadClient {
         let inbox = std::mem::take(&mut cx.inbox);
         let mut input = &inbox[..length];
         let mut visit = ClientOutcome::On;
+        let mut answered = 0;
         while visit == ClientOutcome::On {
+            if self.expects_frames(&session, cx) {
+                let number = self.in_flight.oldest() + answered;
+                let awaited = self.in_flight.count() - answered;
+                answered += cx.payload.take_answers(number, awaited, &mut input);
+                if input.is_empty() {
+                    break;
+                }
+            }
             visit = match session.next(protocol, &mut input, &mut cx.outbox) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
@@ -331,7 +331,7 @@ impl LoadClient {
                     self.state = State::Established;
                     ClientOutcome::On
                 }
-                Ok(Some(Event::Message(message))) => self.receive(message.bytes, now, cx),
+                Ok(Some(Event::Message(message))) => self.check(message.bytes, &mut answered, cx),
                 Ok(Some(Event::Finished | Event::End)) => ClientOutcome::Lost(FailureKind::Closed),
                 Ok(Some(_)) => ClientOutcome::On,
                 Err(Refusal::Rejected(RefusalCode::Busy)) => ClientOutcome::Lost(FailureKind::Busy),
@@ -342,6 +342,7 @@ impl LoadClient {
             };
         }
         cx.inbox = inbox;
+        self.in_flight.answer(answered, now, &mut cx.message_source, &mut cx.report);
         // After a failure nothing is sent any more, least of all without what stood before it.
         self.session = (!matches!(visit, ClientOutcome::Lost(_))).then_some(session);
         if visit == ClientOutcome::On && self.state == State::Established {
@@ -350,24 +351,22 @@ impl LoadClient {
         visit
     }
 
-    /// Receives a reply.
-    fn receive(&mut self, reply: &[u8], now: Nanos, cx: &mut LoadContext) -> ClientOutcome {
-        let number = self.next - self.sent.len() as u64;
+    /// Whether the next bytes are the frame of a reply that can be compared as a whole.
+    fn expects_frames(&self, session: &Session, cx: &LoadContext) -> bool {
+        let is_framed = matches!(cx.form, FrameFormat::Line(_) | FrameFormat::Length);
+        is_framed && !self.in_flight.is_empty() && !cx.plan.reconnect && !session.is_partial()
+    }
+
+    /// Checks a reply behind so many others that were read with it, and counts it with them.
+    fn check(&self, reply: &[u8], answered: &mut u64, cx: &mut LoadContext) -> ClientOutcome {
         // A reply to no message is a violation.
-        let Some(message) = self.sent.front().copied() else {
+        if *answered == self.in_flight.count() {
             return ClientOutcome::Lost(FailureKind::Violation);
-        };
-        if !cx.payload.answers(number, reply) {
+        }
+        if !cx.payload.answers(self.in_flight.oldest() + *answered, reply) {
             return ClientOutcome::Lost(FailureKind::WrongReply);
         }
-        self.sent.pop_front();
-        if cx.message_source.answer(message.due) {
-            let latency = now.saturating_sub(message.due);
-            cx.report.answer(latency);
-            if number == self.first {
-                cx.report.first_reply.record(latency);
-            }
-        }
+        *answered += 1;
         if cx.plan.reconnect { ClientOutcome::Done } else { ClientOutcome::On }
     }
 
@@ -375,7 +374,7 @@ impl LoadClient {
     fn queue_due(&mut self, now: Nanos, cx: &mut LoadContext) {
         if let Some(due) = self.reserved.take() {
             if cx.plan.reconnect {
-                self.queue(due, now, cx);
+                self.queue(due, 1, now, cx);
                 // It is the only one: said at once, this costs neither end a further call.
                 if let Some(session) = &mut self.session {
                     session.say_goodbye(&mut cx.outbox);
@@ -387,18 +386,23 @@ impl LoadClient {
             }
         }
         while !cx.plan.reconnect && self.may_send(&cx.plan) {
-            let Some(due) = cx.message_source.take(now) else { return self.available = true };
-            self.queue(due, now, cx);
+            let most = cx.plan.depth as u64 - self.in_flight.count();
+            let Some((due, count)) = cx.message_source.take_several(now, most) else {
+                return self.available = true;
+            };
+            self.queue(due, count, now, cx);
         }
     }
 
-    fn queue(&mut self, due: Nanos, now: Nanos, cx: &mut LoadContext) {
-        self.sent.push_back(Message { due, sent: now });
-        let start = cx.outbox.len();
-        cx.form.begin(&mut cx.outbox);
-        cx.payload.write(self.next, &mut cx.outbox);
-        cx.form.end(&mut cx.outbox, start);
-        self.next += 1;
+    fn queue(&mut self, due: Nanos, count: u64, now: Nanos, cx: &mut LoadContext) {
+        let first = self.in_flight.next();
+        if cx.form == FrameFormat::Record {
+            let numbers = first..first + count;
+            numbers.for_each(|number| cx.form.frame(cx.payload.message(number), &mut cx.outbox));
+        } else {
+            cx.payload.write(first, count, &mut cx.outbox);
+        }
+        self.in_flight.send(Batch { due, sent: now, count });
     }
 
     /// Says that nothing follows, where the dialect has a word for it. What the socket doesn't
@@ -426,8 +430,7 @@ impl LoadClient {
 
     /// Whether the end of the connection is all that a refusal of our proof would look like.
     fn seems_refused(&self, cx: &LoadContext) -> bool {
-        let has_said = self.next > self.first;
-        cx.refuses_silently && has_said && self.next == self.first + self.sent.len() as u64
+        cx.refuses_silently && self.in_flight.is_unanswered()
     }
 
     /// The server has ended the stream.

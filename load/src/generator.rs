@@ -15,7 +15,7 @@ use countersign::{Dialect, Protocol, Session, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
-use crate::client::{ClientOutcome, LoadClient, LoadContext};
+use crate::client::{ClientOutcome, LoadClient, LoadContext, Unanswered};
 use crate::dial;
 use crate::error::LoadError;
 use crate::failure::FailureKind;
@@ -120,7 +120,7 @@ impl Load {
             waited: 0,
             end,
             cx: LoadContext {
-                payload: Payload::new(plan.size),
+                payload: Payload::new(plan.size, plan.depth, protocol.framing().form()),
                 message_source: MessageSource::new(pacer, plan.count, warm, end),
                 report: Report::default(),
                 inbox: vec![0; INBOX].into(),
@@ -181,11 +181,13 @@ impl Load {
         let rest = self.cx.message_source.rest(now);
         let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
         let LoadContext { message_source, report, plan, addresses, .. } = &mut self.cx;
-        for message in self.clients.iter_mut().flat_map(LoadClient::unanswered) {
-            match message_source.abandon(message.due) {
+        for Unanswered { due, is_sent, count } in
+            self.clients.iter_mut().flat_map(LoadClient::unanswered)
+        {
+            match message_source.abandon(due, count) {
                 false => {}
-                true if message.is_sent => report.abort(since(message.due)),
-                true => report.leave_unsent(since(message.due), 1),
+                true if is_sent => report.abort(since(due), count),
+                true => report.leave_unsent(since(due), count),
             }
         }
         let scheduled = rest.scheduled.iter().map(|(_, count)| count).sum::<u64>();
@@ -327,9 +329,9 @@ impl Load {
                 });
                 let LoadContext { message_source, report, .. } = &mut self.cx;
                 let (mut messages, mut counting) = (0, 0);
-                for message in self.clients[slot].unanswered() {
-                    messages += 1;
-                    counting += u64::from(message_source.abandon(message.due));
+                for Unanswered { due, count, .. } in self.clients[slot].unanswered() {
+                    messages += count;
+                    counting += if message_source.abandon(due, count) { count } else { 0 };
                 }
                 report.lose(failure, messages, counting);
                 self.disconnect(slot);

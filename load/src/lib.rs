@@ -9,6 +9,7 @@ mod dial;
 mod error;
 mod failure;
 mod generator;
+mod in_flight;
 mod latencies;
 mod message_source;
 mod pacer;

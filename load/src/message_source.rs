@@ -45,14 +45,24 @@ impl MessageSource {
 
     /// Takes a message, if one is due: the time since when.
     pub(super) fn take(&mut self, now: Nanos) -> Option<Nanos> {
+        self.take_several(now, 1).map(|(due, _)| due)
+    }
+
+    /// Takes at most this many messages that are due since the same time: that time, and how many
+    /// they are. More may be due since another time.
+    pub(super) fn take_several(&mut self, now: Nanos, most: u64) -> Option<(Nanos, u64)> {
         let due = self.is_due(now).then(|| self.pacer.take(now)).flatten()?;
+        // In an open loop each has a time of its own; in a closed one, all are due now.
+        let most = if self.pacer.next().is_some() { 1 } else { most };
         self.lag = now - due;
-        self.outstanding += 1;
+        let mut count = most;
         if self.counts(due) {
-            self.taken += 1;
-            self.left = self.left.map(|left| left - 1);
+            count = self.left.map_or(most, |left| left.min(most));
+            self.taken += count;
+            self.left = self.left.map(|left| left - count);
         }
-        Some(due)
+        self.outstanding += count;
+        Some((due, count))
     }
 
     /// Takes a message back, of a closed loop: it is due when the next client takes it.
@@ -64,15 +74,15 @@ impl MessageSource {
         }
     }
 
-    /// A message is answered. Returns whether it counts.
-    pub(super) fn answer(&mut self, due: Nanos) -> bool {
-        self.answered += 1;
-        self.abandon(due)
+    /// Messages that were due at this time are answered. Returns whether they count.
+    pub(super) fn answer(&mut self, due: Nanos, count: u64) -> bool {
+        self.answered += count;
+        self.abandon(due, count)
     }
 
-    /// A message gets no answer any more. Returns whether it counts.
-    pub(super) fn abandon(&mut self, due: Nanos) -> bool {
-        self.outstanding -= 1;
+    /// Messages that were due at this time get no answer any more. Returns whether they count.
+    pub(super) fn abandon(&mut self, due: Nanos, count: u64) -> bool {
+        self.outstanding -= count;
         self.counts(due)
     }
 
@@ -187,8 +197,23 @@ mod tests {
         let due = closed.take(20 * MILLI).unwrap();
         closed.give_back(due);
         assert_eq!((closed.taken(), closed.take(20 * MILLI)), (0, Some(20 * MILLI)));
-        assert!(closed.answer(20 * MILLI) && !closed.is_settled());
+        assert!(closed.answer(20 * MILLI, 1) && !closed.is_settled());
         assert_eq!(closed.take(30 * MILLI), None, "it is over");
         assert_eq!(closed.rest(30 * MILLI).unscheduled, 4);
+    }
+
+    #[test]
+    fn several_are_taken_at_once_where_they_are_due_at_once() {
+        let mut open = source(Arrival::Burst(1_000.0, 3), Some(5));
+        assert_eq!(open.take_several(12 * MILLI, 8), Some((0, 1)));
+
+        let mut closed = source(Arrival::Closed, Some(5));
+        assert_eq!(closed.take_several(9 * MILLI, 8), Some((9 * MILLI, 8)), "of the warm-up");
+        assert_eq!(closed.take_several(20 * MILLI, 3), Some((20 * MILLI, 3)));
+        assert_eq!(closed.take_several(21 * MILLI, 8), Some((21 * MILLI, 2)), "the rest");
+        assert_eq!((closed.take_several(22 * MILLI, 8), closed.taken()), (None, 5));
+        assert!(!closed.abandon(9 * MILLI, 8) && closed.answer(20 * MILLI, 3));
+        assert!(!closed.is_settled() && closed.answer(21 * MILLI, 2) && closed.is_settled());
+        assert_eq!(closed.answered(), 5);
     }
 }

@@ -160,10 +160,10 @@ impl Report {
         self.rate_asked.map(|_| reached)
     }
 
-    /// A message was answered.
-    pub(super) fn answer(&mut self, nanos: u64) {
-        self.answered += 1;
-        self.reply.record(nanos);
+    /// So many messages were answered after the same time.
+    pub(super) fn answer(&mut self, nanos: u64, messages: u64) {
+        self.answered += messages;
+        self.reply.record_many(nanos, messages);
     }
 
     /// A connection was lost, and so many messages with it of which some count.
@@ -174,13 +174,13 @@ impl Report {
     }
 
     /// The load has ended without an answer to messages that were sent. All replies are recorded.
-    pub(super) fn abort(&mut self, waited: Duration) {
-        self.aborted += 1;
+    pub(super) fn abort(&mut self, waited: Duration, messages: u64) {
+        self.aborted += messages;
         let slowest = self.reply.max();
         if waited > GRACE && waited > 2 * slowest {
-            self.overdue.record(nanos(waited));
+            self.overdue.record_many(nanos(waited), messages);
         } else if waited > slowest {
-            self.waiting.record(nanos(waited));
+            self.waiting.record_many(nanos(waited), messages);
         }
     }
 
@@ -221,7 +221,7 @@ mod tests {
     /// A report of so many replies within a millisecond.
     fn answered(count: u64) -> Report {
         let mut report = Report { elapsed: Duration::from_secs(10), ..Report::default() };
-        (0..count).for_each(|_| report.answer(nanos(MILLI)));
+        report.answer(nanos(MILLI), count);
         report
     }
 
@@ -252,20 +252,20 @@ mod tests {
     fn what_waits_at_the_end_counts_when_it_has_waited_for_long() {
         // No longer than a reply may take: it says nothing.
         let mut report = answered(90);
-        (0..10).for_each(|_| report.abort(MILLI));
+        report.abort(MILLI, 10);
         assert_eq!((report.aborted, report.overdue(), millis(&report, 100.0)), (10, 0, Some(1)));
         assert!((report.success_rate() - 1.0).abs() < 1e-9);
 
         // Longer than any reply: it will take at least as long as it has waited.
         let mut report = answered(90);
-        (0..10).for_each(|_| report.abort(50 * MILLI));
+        report.abort(50 * MILLI, 10);
         assert_eq!((report.overdue(), millis(&report, 90.0)), (0, Some(1)));
         assert_eq!(millis(&report, 91.0), Some(50));
         assert!((report.success_rate() - 1.0).abs() < 1e-9);
 
         // Much longer: it was never answered.
         let mut report = answered(90);
-        (0..10).for_each(|_| report.abort(200 * MILLI));
+        report.abort(200 * MILLI, 10);
         assert_eq!((report.overdue(), millis(&report, 91.0)), (10, None));
         assert!((report.success_rate() - 0.9).abs() < 1e-9);
         assert!(report.mean().unwrap() > 20 * MILLI);
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn what_could_have_been_sent_and_was_not_counts_as_never_answered() {
         let mut report = answered(50);
-        report.answer(nanos(1000 * MILLI));
+        report.answer(nanos(1000 * MILLI), 1);
         report.leave_unsent(99 * MILLI, 1);
         assert_eq!((report.unsent, report.overdue()), (1, 0));
         report.leave_unsent(101 * MILLI, 50);
