@@ -114,6 +114,12 @@ impl PartialFrame {
         }
     }
 
+    /// The frame that was delivered last, if it was gathered here.
+    #[inline]
+    pub(crate) fn delivered(&self) -> Option<&[u8]> {
+        self.0.as_ref().filter(|buffer| buffer.delivered).map(|buffer| buffer.frame())
+    }
+
     /// Forgets all of it: the frame won't be finished.
     pub(crate) fn discard(&mut self) {
         self.0 = None;
@@ -177,14 +183,19 @@ impl FrameBuffer {
         let length = self.bytes.len() + rest.len();
         if Blocks::fit_one(length) {
             self.bytes.push(rest);
-            return self.bytes.front();
+        } else {
+            self.whole.reserve_exact(length);
+            self.whole.resize(self.bytes.len(), 0);
+            self.bytes.copy(0, &mut self.whole);
+            self.whole.extend_from_slice(rest);
+            self.bytes = Blocks::default();
         }
-        self.whole.reserve_exact(length);
-        self.whole.resize(self.bytes.len(), 0);
-        self.bytes.copy(0, &mut self.whole);
-        self.whole.extend_from_slice(rest);
-        self.bytes = Blocks::default();
-        &self.whole
+        self.frame()
+    }
+
+    /// The frame, once it is whole.
+    fn frame(&self) -> &[u8] {
+        if self.whole.is_empty() { self.bytes.front() } else { &self.whole }
     }
 }
 

@@ -4,6 +4,8 @@
 //! record's number and all that stands before the tag. The number is not sent: both ends count, so
 //! a record that is missing, doubled, moved or turned back fits no tag.
 
+pub(crate) mod batch;
+
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -30,6 +32,7 @@ pub(crate) const DATA: u8 = 0x10;
 const PING: u8 = 0x11;
 const PONG: u8 = 0x12;
 const CLOSE: u8 = 0x13;
+pub(crate) const BATCH: u8 = 0x14;
 
 type HmacSha256 = Hmac<Sha256>;
 type Core = <HmacSha256 as CoreProxy>::Core;
@@ -99,6 +102,8 @@ pub(crate) struct Records {
 pub(crate) enum Record<'a> {
     /// A message.
     Data(&'a [u8]),
+    /// One message or more, each behind its [length](batch).
+    Batch(&'a [u8]),
     /// To be echoed.
     Ping(&'a [u8]),
     /// The echo of a ping.
@@ -149,8 +154,9 @@ impl Records {
         };
         let payload = header.length.checked_sub(TAG).ok_or(Refusal::BadRecord)?;
         match header.kind {
-            DATA if payload > message_max => Err(Refusal::MessageTooLong),
+            DATA | BATCH if payload > message_max => Err(Refusal::MessageTooLong),
             DATA => Ok(()),
+            BATCH if payload >= batch::LENGTH => Ok(()),
             PING | PONG if payload <= PING_MAX => Ok(()),
             CLOSE if payload == 0 => Ok(()),
             _ => Err(Refusal::BadRecord),
@@ -171,6 +177,8 @@ impl Records {
         let payload = &frame[HEADER..frame.len() - TAG];
         Ok(match frame[0] {
             DATA => Record::Data(payload),
+            BATCH if batch::is_well_formed(payload) => Record::Batch(payload),
+            BATCH => return Err(Refusal::BadRecord),
             PING => Record::Ping(payload),
             PONG => Record::Pong(payload),
             _ => {

@@ -143,7 +143,7 @@ fn a_stream_that_ends_anywhere_but_behind_the_good_bye_is_cut() {
 }
 
 /// A server with a forger that was let in.
-fn forged(server: &Protocol) -> (End, Forger) {
+pub(crate) fn forged(server: &Protocol) -> (End, Forger) {
     let talk = Talk::new(&client(), server, (CLIENT_NONCE, SERVER_NONCE));
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
@@ -158,7 +158,7 @@ fn right_tags_don_t_help_wrong_forms() {
         ("a pong of 126 bytes", |f| f.to_server.record(0x12, &[1; 126]), Refusal::BadRecord),
         ("a close with a payload", |f| f.to_server.record(CLOSE, b"!"), Refusal::BadRecord),
         ("a type below", |f| f.to_server.record(0x0f, b""), Refusal::BadRecord),
-        ("a type above", |f| f.to_server.record(0x14, b""), Refusal::BadRecord),
+        ("a type above", |f| f.to_server.record(0x15, b""), Refusal::BadRecord),
         ("an acceptance", |f| f.to_server.record(4, &[0]), Refusal::BadRecord),
         ("a proof", |f| f.to_server.record(3, &[0; 16]), Refusal::BadRecord),
         ("a refusal", |_| frame(5, &[2]), Refusal::BadRecord),

@@ -21,6 +21,7 @@ use crate::handshake::{CHALLENGE, ChallengeState};
 use crate::keys::key::Credential;
 use crate::partial_frame::PartialFrame;
 use crate::protocol::{NoUsableKeyError, Protocol};
+use crate::records::batch;
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::session::event::{Event, Message};
@@ -160,7 +161,7 @@ impl Session {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
-        self.partial.release();
+        self.release();
         if let SessionState::Countersign(CountersignState::AwaitingAccept(_)) = self.state
             && !self.take_accept(input).map_err(|why| self.fail(why))?
         {
@@ -168,7 +169,9 @@ impl Session {
         }
         if let SessionState::Protected(protected) = &mut self.state {
             // The acceptance may have been gathered here.
-            self.partial.release();
+            if protected.batch == 0 {
+                self.partial.release();
+            }
             let start = out.len();
             let event = protected.next(&mut self.partial, protocol, input, out);
             protected.records.seal_appended(&mut out[start..]);
@@ -190,7 +193,7 @@ impl Session {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
-        self.partial.release();
+        self.release();
         if let SessionState::Established(role, _) = self.state {
             return self.message(protocol, role, input);
         }
@@ -285,6 +288,9 @@ impl Session {
         mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
     ) -> Result<Step<B>, Refusal> {
         loop {
+            if let ControlFlow::Break(end) = self.run_batch(input, &mut take) {
+                return Ok(Step::Stopped(end));
+            }
             let message = match self.next(protocol, input, out)? {
                 Some(Event::Message(message)) => message,
                 Some(Event::Control) => return Ok(Step::Control),
@@ -294,19 +300,46 @@ impl Session {
             };
             debug_assert!(out.is_empty(), "no message comes with words of ours");
             let taken = take(message);
-            self.partial.release();
+            self.release();
             if let ControlFlow::Break(end) = taken {
                 return Ok(Step::Stopped(end));
             }
         }
     }
 
-    /// Whether [`process`](Self::process) has something to say though nothing more has arrived.
+    /// Hands on what is left of a batch that was handed on in part.
+    #[inline]
+    fn run_batch<B>(
+        &mut self,
+        input: &mut &[u8],
+        take: &mut impl FnMut(Message<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let Self { state, partial } = self;
+        let SessionState::Protected(protected) = state else {
+            return ControlFlow::Continue(());
+        };
+        if protected.batch == 0 {
+            return ControlFlow::Continue(());
+        }
+        let payload = protected.batch(partial, input);
+        let mut rest = payload;
+        let record = |(bytes, behind)| (bytes, FrameFormat::Record, behind);
+        let ran = run(&mut rest, |rest| batch::split(rest).map(record), take);
+        let taken = payload.len() - rest.len();
+        protected.advance_batch(taken, partial, input);
+        self.release();
+        ran
+    }
+
+    /// Whether [`process`](Self::process) has something to say, or a message to hand on, though
+    /// nothing more has arrived.
     #[inline]
     pub fn is_due(&self) -> bool {
         match &self.state {
             SessionState::Open | SessionState::Unsent(_) | SessionState::Ending(_) => true,
-            SessionState::Protected(protected) => protected.state == RecordsState::Ending,
+            SessionState::Protected(protected) => {
+                protected.state == RecordsState::Ending || protected.batch > 0
+            }
             _ => false,
         }
     }
@@ -358,14 +391,18 @@ impl Session {
 
     /// Forgets the message that was given out last, where it was gathered here; the next call of
     /// [`process`](Self::process) would do so too, but may be far off.
+    #[inline]
     pub fn release(&mut self) {
-        self.partial.release();
+        if !self.partial.is_empty() && !self.state.has_batch() {
+            self.partial.release();
+        }
     }
 
     /// Forgets what has arrived of an unfinished message, or proof. Only for a connection that
     /// takes no more input: without it, what comes next is misunderstood.
     pub fn discard_partial(&mut self) {
         self.partial.discard();
+        self.state.discard_batch();
     }
 
     /// The bytes of memory that the session holds beside itself.

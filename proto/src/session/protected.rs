@@ -6,7 +6,7 @@ use crate::framing::FrameFormat;
 use crate::keys::key::Credential;
 use crate::partial_frame::PartialFrame;
 use crate::protocol::Protocol;
-use crate::records::{Record, Records};
+use crate::records::{Record, Records, TAG, batch};
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::session::event::{Event, Message};
@@ -19,6 +19,10 @@ pub(super) struct Protected {
     /// The peer's key, at a server.
     pub(super) key: Option<Credential>,
     pub(super) state: RecordsState,
+    /// The bytes of a batch's messages that were not handed on yet. Its tag is behind them, and all
+    /// of it was verified. They stand at the end of the frame that was gathered last, or, where the
+    /// batch lay whole in the input, at the front of that.
+    pub(super) batch: usize,
 }
 
 /// How far a connection in records has come.
@@ -55,7 +59,10 @@ impl Protected {
             }
             RecordsState::Failed(why) => return Err(why),
         }
-        let Self { records, role, state, .. } = self;
+        if self.batch > 0 {
+            return self.next_of_batch(partial, input);
+        }
+        let Self { records, role, state, batch: left, .. } = self;
         // After a fault there is no good-bye, and nothing more is heard.
         let mut failed = |why| {
             *state = RecordsState::Failed(why);
@@ -63,14 +70,28 @@ impl Protected {
         };
         let extent = Records::scan(partial.taken(), input, protocol.record_payload_max());
         let extent = extent.map_err(&mut failed)?;
+        let (start, is_cut) = (*input, partial.taken().length > 0);
         let Some(frame) = partial.take(extent, input, protocol.frame_max()) else {
             return Ok(None);
         };
-        let record = records.open(frame).map_err(failed)?;
+        let record = records.open(frame).map_err(&mut failed)?;
         Ok(Some(match record {
             Record::Data(bytes) => {
                 if protocol.ends_with_one(*role) {
                     *state = RecordsState::Ending;
+                }
+                Event::Message(Message { bytes, form: FrameFormat::Record })
+            }
+            Record::Batch(payload) => {
+                let (bytes, rest) =
+                    batch::split(payload).ok_or(Refusal::BadRecord).map_err(failed)?;
+                if protocol.ends_with_one(*role) {
+                    *state = RecordsState::Ending;
+                } else if !rest.is_empty() {
+                    *left = rest.len();
+                    if !is_cut {
+                        *input = &start[frame.len() - TAG - rest.len()..];
+                    }
                 }
                 Event::Message(Message { bytes, form: FrameFormat::Record })
             }
@@ -81,6 +102,49 @@ impl Protected {
             Record::Pong(_) => Event::Control,
             Record::Close => Event::Finished,
         }))
+    }
+
+    /// What is left of a batch that was handed on in part: the messages, and behind them its tag.
+    #[inline]
+    pub(super) fn batch<'a>(&self, partial: &'a PartialFrame, input: &'a [u8]) -> &'a [u8] {
+        match partial.delivered() {
+            Some(frame) => &frame[frame.len() - TAG - self.batch..][..self.batch],
+            // What was not taken of the input has to be handed in again.
+            None => input.get(..self.batch).unwrap_or_default(),
+        }
+    }
+
+    /// Takes these bytes of messages off the batch, wherever it lies.
+    #[inline]
+    pub(super) fn advance_batch(
+        &mut self,
+        bytes: usize,
+        partial: &PartialFrame,
+        input: &mut &[u8],
+    ) {
+        self.batch -= bytes;
+        if partial.delivered().is_none() {
+            let tag = if self.batch == 0 { TAG } else { 0 };
+            *input = input.get(bytes + tag..).unwrap_or_default();
+        }
+    }
+
+    /// Takes the next message of a batch that was handed on in part.
+    fn next_of_batch<'s, 'i: 's>(
+        &mut self,
+        partial: &'s PartialFrame,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        let front = *input;
+        let payload = self.batch(partial, front);
+        let Some((bytes, rest)) = batch::split(payload) else {
+            debug_assert!(false, "what was not taken of the input is handed in again");
+            self.batch = 0;
+            self.state = RecordsState::Failed(Refusal::BadRecord);
+            return Err(Refusal::BadRecord);
+        };
+        self.advance_batch(payload.len() - rest.len(), partial, input);
+        Ok(Some(Event::Message(Message { bytes, form: FrameFormat::Record })))
     }
 
     /// What has ended the conversation, if it was not ended in order.

@@ -54,7 +54,7 @@ impl SessionState {
         key: Option<Credential>,
         state: RecordsState,
     ) -> Self {
-        Self::Protected(Box::new(Protected { records, role, key, state }))
+        Self::Protected(Box::new(Protected { records, role, key, state, batch: 0 }))
     }
 
     /// As a server: what the peer has authenticated with.
@@ -91,6 +91,19 @@ impl SessionState {
                 (!accepting.plain).then_some(&mut accepting.records)
             }
             _ => None,
+        }
+    }
+
+    /// Whether a batch was handed on in part.
+    #[inline]
+    pub(super) fn has_batch(&self) -> bool {
+        matches!(self, Self::Protected(protected) if protected.batch > 0)
+    }
+
+    /// Forgets the rest of such a batch.
+    pub(super) fn discard_batch(&mut self) {
+        if let Self::Protected(protected) = self {
+            protected.batch = 0;
         }
     }
 

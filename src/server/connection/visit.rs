@@ -2,7 +2,7 @@
 
 use std::io;
 
-use countersign_proto::{Dialect, Event, Refusal, RefusalCode, Step};
+use countersign_proto::{Dialect, Event, Refusal, RefusalCode, Session, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
@@ -54,9 +54,11 @@ impl<N: Net, S: Service> Connection<N, S> {
         if !self.send_unsent(inbox, cx)? {
             return Ok(NextStep::Wait);
         }
-        let unread = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
-        if unread > 0 {
-            self.process_input(&inbox[..unread], cx)?;
+        if let Some(backlog) = self.backlog.take() {
+            let unread = backlog.unread.copy(0, inbox);
+            if unread > 0 || self.session.is_due() {
+                self.process_input(&inbox[..unread], cx)?;
+            }
         }
         let mut reads = READS_PER_VISIT;
         while self.state.is_active() && self.backlog.is_none() {
@@ -134,7 +136,9 @@ impl<N: Net, S: Service> Connection<N, S> {
                 _ => break,
             }
             let is_full = cx.calls.outbox.len() >= BATCH && !self.send(cx)?;
-            if (is_full || cx.calls.is_exhausted()) && !input.is_empty() {
+            // A batch that was handed on in part may lie in the session.
+            let is_unfinished = |session: &Session| !input.is_empty() || session.is_due();
+            if (is_full || cx.calls.is_exhausted()) && is_unfinished(&self.session) {
                 if self.state.is_active() {
                     self.backlog.get_or_insert_default().unread = input.into();
                 }

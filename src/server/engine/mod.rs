@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::SystemTime;
 
-use countersign_proto::{Blocks, CHALLENGE, HELLO_MAX, Session};
+use countersign_proto::{Blocks, CHALLENGE, Dialect, HELLO_MAX, Session};
 
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
@@ -341,11 +341,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         let ages = if self.ages.is_some() { Timers::<SessionAge>::ENTRY } else { 0 };
         let per_connection =
             entry + Timers::<Timer>::ENTRY + ages + queues + Connection::<N, S>::BACKLOG_MAX;
-        // An unfinished message, or the rest of a read; and what one visit can leave unsent, behind
-        // which there may stand a good-bye.
+        // An unfinished message, or the rest of a read; in records both, if the message is a batch
+        // that was handed on in part.
+        let [frame, unread] = [protocol.frame_max(), INBOX].map(Blocks::taken_by);
+        let has_batches = protocol.dialect() == Dialect::Countersign;
+        let received = if has_batches { frame.saturating_add(unread) } else { frame.max(unread) };
+        // What one visit can leave unsent, behind which there may stand a good-bye.
         let unsent_max = BATCH.saturating_add(reply_max).saturating_add(CONTROL_OUT);
-        let buffered_per_connection = Blocks::taken_by(protocol.frame_max().max(INBOX))
-            .saturating_add(Blocks::taken_by(unsent_max));
+        let buffered_per_connection = received.saturating_add(Blocks::taken_by(unsent_max));
         // The limit is noticed once it is passed, so one connection may lie above it.
         let all_buffered = buffered_per_connection.saturating_mul(connections);
         let buffered = all_buffered.min(buffered_max.saturating_add(buffered_per_connection));

@@ -6,7 +6,7 @@ use super::*;
 use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC};
 use crate::handshake::countersign::hello::{Hello, ServerHello};
 use crate::keys::key::Key;
-use crate::records::{Records, TAG};
+use crate::records::{BATCH, DATA, Record, Records, TAG};
 
 struct Set(Value);
 
@@ -126,4 +126,26 @@ fn the_records_are_those_of_the_page() {
         }
     }
     assert_eq!(sealed, 4);
+}
+
+#[test]
+fn the_batch_is_that_of_the_page() {
+    let sets = Set::all();
+    let schedule = sets[0].schedule();
+    let mut client = Records::new(schedule.to_server(), schedule.to_client(), 1 << 20);
+    let mut server = Records::new(schedule.to_client(), schedule.to_server(), 1 << 20);
+    let expected = unhex("1400001c0000016100000000000262635e420bf8a22c0f96419e7db9b470953d");
+    let payload = &expected[HEADER..expected.len() - TAG];
+    assert_eq!(payload, b"\0\0\x01a\0\0\0\0\0\x02bc");
+    let record = |kind: u8, payload: &[u8]| {
+        let header = Header { kind, length: payload.len() + TAG };
+        [&header.bytes(), payload, &[0; TAG]].concat()
+    };
+    let mut time = record(DATA, b"time");
+    client.seal_next(&mut time);
+    let mut batch = record(BATCH, payload);
+    client.seal_next(&mut batch);
+    assert_eq!(batch, expected);
+    assert_eq!(server.open(&time), Ok(Record::Data(b"time")));
+    assert_eq!(server.open(&batch), Ok(Record::Batch(payload)));
 }

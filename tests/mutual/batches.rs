@@ -1,0 +1,314 @@
+//! Batches: several messages in one record, which arrive as if each had come alone, or not at all.
+
+use std::ops::ControlFlow;
+
+use countersign::testing::{MemoryPeer, TestServer};
+use countersign::{CloseReason, Exchange, Limits, Protocol, Refusal, Reply, Session};
+use proptest::collection::vec;
+use proptest::prelude::{any, prop_assert_eq, proptest};
+
+use crate::ends::{End, Heard, SERVER_NONCE, in_memory, server};
+use crate::forger::{CLOSE, DATA, Direction, Forger, PING};
+use crate::keys::enter;
+use crate::records::forged;
+
+const BATCH: u8 = 0x14;
+
+/// The payload of a batch of these messages.
+fn batch<M: AsRef<[u8]>>(messages: &[M]) -> Vec<u8> {
+    let entry = |message: &M| {
+        let message = message.as_ref();
+        [&u32::try_from(message.len()).unwrap().to_be_bytes()[1..], message].concat()
+    };
+    messages.iter().flat_map(entry).collect()
+}
+
+impl Direction {
+    /// The messages in these records, which are data and batches alone.
+    fn messages(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        for (kind, payload) in self.open(bytes) {
+            if kind == DATA {
+                messages.push(payload);
+                continue;
+            }
+            assert_eq!(kind, BATCH);
+            let mut rest = &payload[..];
+            while let [a, b, c, behind @ ..] = rest {
+                let (message, behind) =
+                    behind.split_at(u32::from_be_bytes([0, *a, *b, *c]).try_into().unwrap());
+                messages.push(message.to_vec());
+                rest = behind;
+            }
+            assert_eq!(rest, b"");
+        }
+        messages
+    }
+}
+
+fn echo(message: &[u8], reply: &mut Reply<'_>) {
+    reply.message(message);
+}
+
+/// What a server in memory has sent, which the peer reads a little at a time.
+fn read_slowly(
+    server: &mut TestServer<impl countersign::Service>,
+    peer: &MemoryPeer,
+    step: usize,
+) -> Vec<u8> {
+    let max = server.engine.memory_max().buffered_per_connection;
+    let mut heard = peer.take();
+    loop {
+        assert!(server.engine.bytes_buffered() <= max, "{}", server.engine.bytes_buffered());
+        server.make_room(peer, step);
+        let said = peer.take();
+        if said.is_empty() {
+            return heard;
+        }
+        heard.extend(said);
+    }
+}
+
+#[test]
+fn every_cut_of_batches_and_records_gives_the_same_messages() {
+    let stream = |forger: &mut Forger| {
+        [
+            forger.to_server.record(BATCH, &batch(&[&b"one"[..], b"", b"three"])),
+            forger.to_server.record(DATA, b"four"),
+            forger.to_server.record(BATCH, &batch(&[b"five"])),
+            forger.to_server.record(PING, b"ping"),
+            forger.to_server.record(BATCH, &batch(&[&[b'6'; 200][..], b"\xff\0"])),
+            forger.to_server.record(BATCH, &batch(&[b"", b"", b""])),
+            forger.to_server.record(CLOSE, b""),
+        ]
+        .concat()
+    };
+    let (mut end, mut forger) = forged(&server());
+    let whole = stream(&mut forger);
+    end.hear(&whole);
+    let expected = end.heard;
+    assert_eq!(expected.len(), 1 + 3 + 1 + 1 + 1 + 2 + 3 + 1);
+    for cut in 0..=whole.len() {
+        let (mut end, _) = forged(&server());
+        end.hear(&whole[..cut]);
+        end.hear(&whole[cut..]);
+        assert_eq!((end.heard, end.refusal), (expected.clone(), None), "cut at {cut}");
+        assert_eq!(end.session.bytes_buffered(), 0);
+    }
+    let (mut end, _) = forged(&server());
+    whole.chunks(1).for_each(|byte| drop(end.hear(byte)));
+    assert_eq!((end.heard, end.refusal), (expected, None), "byte by byte");
+}
+
+/// Takes the messages of these pieces, at most so many in a call.
+fn taken(
+    session: &mut Session,
+    protocol: &Protocol,
+    pieces: [&[u8]; 2],
+    most: usize,
+) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    for mut piece in pieces {
+        while !piece.is_empty() || session.is_due() {
+            let mut left = most;
+            let step = session.process_messages(protocol, &mut piece, &mut Vec::new(), |message| {
+                messages.push(message.bytes.to_vec());
+                left -= 1;
+                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            step.unwrap();
+            session.release();
+        }
+        assert!(session.is_partial() || session.bytes_buffered() == 0);
+    }
+    messages
+}
+
+#[test]
+fn a_batch_can_be_taken_in_parts_wherever_it_was_cut() {
+    let said = [&b"one"[..], b"", b"three", b"4", &[b'5'; 2000], b"six"];
+    for most in [1, 2, 3, 10] {
+        let (_, mut forger) = forged(&server());
+        let whole = [
+            forger.to_server.record(BATCH, &batch(&said)),
+            forger.to_server.record(DATA, b"seven"),
+            forger.to_server.record(BATCH, &batch(&said)),
+        ]
+        .concat();
+        let expected = [&said[..], &[b"seven"], &said].concat();
+        for cut in (0..whole.len()).step_by(37) {
+            let (End { mut session, protocol, .. }, _) = forged(&server());
+            let (front, back) = whole.split_at(cut);
+            let taken = taken(&mut session, &protocol, [front, back], most);
+            assert_eq!(taken, expected, "{most} at once, cut at {cut}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_batches_in_any_parts_are_their_messages(
+        batches in vec(vec(vec(any::<u8>(), 0..40), 1..20), 1..6),
+        cut in any::<proptest::sample::Index>(),
+        most in 1..9_usize,
+    ) {
+        let (End { mut session, protocol, .. }, mut forger) = forged(&server());
+        let stream: Vec<u8> = batches
+            .iter()
+            .flat_map(|messages| forger.to_server.record(BATCH, &batch(messages)))
+            .collect();
+        let (front, back) = stream.split_at(cut.index(stream.len() + 1));
+        let taken = taken(&mut session, &protocol, [front, back], most);
+        prop_assert_eq!(taken, batches.concat());
+    }
+}
+
+#[test]
+fn nothing_of_a_malformed_batch_is_handed_on() {
+    let faults: [(&str, &[u8]); 6] = [
+        ("no message", b""),
+        ("half a length", b"\0\0"),
+        ("a message that overruns", b"\0\0\x01a\0\0\x03bc"),
+        ("a length that no batch can have", b"\0\0\x01a\xff\xff\xffbc"),
+        ("a byte behind the last", b"\0\0\x01a\0\0\x02bc\0"),
+        ("two bytes behind the last", b"\0\0\x01a\0\0\x02bc\0\0"),
+    ];
+    for (what, payload) in faults {
+        let (mut end, mut forger) = forged(&server());
+        let said = [forger.to_server.record(DATA, b"one"), forger.to_server.record(BATCH, payload)];
+        assert_eq!(end.hear(&said.concat()), [], "{what}");
+        assert_eq!((end.messages(), end.refusal), (vec![&b"one"[..]], Some(Refusal::BadRecord)));
+        let mut server = in_memory(server(), Limits::default(), echo);
+        let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
+        let said = [forger.to_server.record(DATA, b"one"), forger.to_server.record(BATCH, payload)];
+        server.send(&peer, &said.concat());
+        assert_eq!(forger.to_client.open(&peer.take()), [(DATA, b"one".to_vec())], "{what}");
+        assert!(peer.is_shut(), "{what}");
+    }
+}
+
+#[test]
+fn nothing_of_a_batch_with_a_wrong_tag_is_handed_on() {
+    let (_, mut forger) = forged(&server());
+    let record = forger.to_server.record(BATCH, &batch(&[b"one", b"two"]));
+    for bit in 0..record.len() * 8 {
+        let mut flipped = record.clone();
+        flipped[bit / 8] ^= 0x80 >> (bit % 8);
+        let (mut end, _) = forged(&server());
+        end.hear(&flipped);
+        assert_eq!(end.heard, [Heard::Open], "bit {bit}");
+        assert!(end.refusal.is_some() || end.end().is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_batch_is_as_long_as_a_record_may_be_and_no_longer() {
+    for most in [1008, 5000] {
+        let protocol = server().with_message_max(most);
+        let (mut end, mut forger) = forged(&protocol);
+        let longest = batch(&[vec![b'x'; most - 10], vec![b'y'; 4]]);
+        assert_eq!(longest.len(), most);
+        end.hear(&forger.to_server.record(BATCH, &longest));
+        assert_eq!((end.messages().len(), end.refusal), (2, None));
+        // Its header says enough.
+        let longer = batch(&[vec![b'x'; most - 10], vec![b'y'; 5]]);
+        end.hear(&forger.to_server.record(BATCH, &longer)[..4]);
+        assert_eq!(end.refusal, Some(Refusal::MessageTooLong));
+        assert_eq!(end.session.bytes_buffered(), 0);
+    }
+}
+
+#[test]
+fn a_batch_behind_a_close_is_a_fault() {
+    let (mut end, mut forger) = forged(&server());
+    let said = [
+        forger.to_server.record(CLOSE, b""),
+        forger.to_server.record(BATCH, &batch(&[&b"late"[..], b"later"])),
+    ];
+    end.hear(&said.concat());
+    assert_eq!((end.messages().len(), end.refusal), (0, Some(Refusal::BadRecord)));
+}
+
+#[test]
+fn once_takes_the_first_message_of_a_batch() {
+    let protocol = server().with_exchange(Exchange::Once);
+    let mut server = in_memory(protocol, Limits::default(), echo);
+    let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
+    server.send(&peer, &forger.to_server.record(BATCH, &batch(&[b"one", b"two"])));
+    let heard = [(DATA, b"one".to_vec()), (CLOSE, Vec::new())];
+    assert_eq!(forger.to_client.open(&peer.take()), heard);
+    assert_eq!(server.engine.counters().messages, 1);
+}
+
+#[test]
+fn a_service_may_close_in_the_middle_of_a_batch() {
+    let closing = |message: &[u8], reply: &mut Reply<'_>| {
+        reply.message(message);
+        if message == b"two" {
+            reply.close();
+        }
+    };
+    for cut in [0, 1, 20, 30] {
+        let mut server = in_memory(server(), Limits::default(), closing);
+        let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
+        let said = forger.to_server.record(BATCH, &batch(&[b"one", b"two", b"not"]));
+        server.send(&peer, &said[..cut]);
+        server.send(&peer, &said[cut..]);
+        let heard = peer.take();
+        let (replies, goodbye) = heard.split_at(heard.len() - 20);
+        assert_eq!(forger.to_client.messages(replies), [b"one", b"two"]);
+        assert_eq!(forger.to_client.open(goodbye), [(CLOSE, Vec::new())]);
+        assert_eq!(server.engine.bytes_buffered(), 0);
+    }
+}
+
+#[test]
+fn a_batch_of_many_messages_counts_as_many_and_waits_for_a_peer_that_reads_late() {
+    const MESSAGES: usize = 5_000;
+    let said: Vec<Vec<u8>> = (0..MESSAGES).map(|number| number.to_string().into_bytes()).collect();
+    for cut in [0, 1, 5_000] {
+        let mut server = in_memory(server(), Limits::default(), echo);
+        let (flooder, mut flood) = enter(&mut server, SERVER_NONCE);
+        let (polite, mut other) = enter(&mut server, [7; 32]);
+        let record = flood.to_server.record(BATCH, &batch(&said));
+        // Or nothing behind it, which could be read next.
+        let behind = if cut == 1 { Vec::new() } else { flood.to_server.record(DATA, b"behind") };
+        flooder.set_room(0);
+        server.send(&flooder, &record[..cut]);
+        server.arrive(&flooder, &[&record[cut..], &behind].concat());
+        server.arrive(&polite, &other.to_server.record(DATA, b"please"));
+        server.engine.turn(server.now, server.wall).unwrap();
+        assert_eq!(other.to_client.open(&polite.take()), [(DATA, b"please".to_vec())]);
+        server.work();
+        let answered = server.engine.counters().messages;
+        assert!((2..MESSAGES as u64).contains(&answered), "{answered} messages answered");
+        let heard = read_slowly(&mut server, &flooder, 700);
+        let replies = flood.to_client.messages(&heard);
+        let last = if cut == 1 { &[][..] } else { &[b"behind".to_vec()] };
+        assert_eq!(replies, [&said[..], last].concat(), "cut at {cut}");
+        assert_eq!(server.engine.bytes_buffered(), 0);
+    }
+}
+
+#[test]
+fn a_batch_that_is_answered_with_nothing_is_taken_in_more_than_one_visit() {
+    let silent = |_: &[u8], _: &mut Reply<'_>| {};
+    for cut in [0, 1, 3_000] {
+        let mut server = in_memory(server(), Limits::default(), silent);
+        let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
+        let said = forger.to_server.record(BATCH, &batch(&vec![b""; 4_500]));
+        server.send(&peer, &said[..cut]);
+        server.arrive(&peer, &said[cut..]);
+        server.engine.turn(server.now, server.wall).unwrap();
+        let first = server.engine.counters().messages;
+        assert_eq!(first, 1024, "what one visit may answer, cut at {cut}");
+        server.work();
+        assert_eq!(server.engine.counters().messages, 4_500);
+        assert_eq!(server.engine.bytes_buffered(), 0);
+        server.send(&peer, &forger.to_server.record(CLOSE, b""));
+        assert_eq!(forger.to_client.open(&peer.take()), [(CLOSE, Vec::new())]);
+        peer.finish();
+        server.finish(&peer);
+        assert_eq!(server.engine.counters().closed(CloseReason::Finished), 1);
+    }
+}
