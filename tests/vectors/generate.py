@@ -5,7 +5,7 @@
     generate.py --check    exits 1 if the file is not what would be written, or a case fails
 
 Nothing is written that tests/python/countersign1.py does not do, as client and as server; and the
-sets must be those of the protocol's page.
+sets must be those of the protocol's page, and what is counted there must be what they cost.
 
 The file is one object:
 
@@ -57,6 +57,7 @@ sys.path.insert(0, os.path.join(HERE, '..', 'python'))
 
 from batch_cases import batch_cases
 from client_cases import client_cases
+from costs import check_costs
 from exchange import DEFAULTS, RESULTS, hexed
 from record_cases import record_cases
 from replay import check
@@ -91,6 +92,7 @@ def text():
     check_seals()
     exchanges = list(sets())
     check_sets(exchanges)
+    check_costs(exchanges)
     content = {'format': 1, 'defaults': hexed(DEFAULTS), 'sets': hexed(exchanges)}
     for kind, each in cases():
         check(kind, each)
