@@ -6,6 +6,7 @@
 //! address. Once a connection has authenticated, nothing is kept of it here.
 
 use std::collections::hash_map::{self, HashMap};
+use std::num::NonZeroU8;
 
 use crate::contract::peer::PeerAddress;
 use crate::reactor::linked_slab::{LinkedSlab, List};
@@ -30,20 +31,30 @@ struct Entry {
 }
 
 /// The id of an unauthenticated connection: a number, in bytes so that it can stand anywhere in the
-/// state of a connection, which is 4 bytes smaller for it.
+/// state of a connection. Its highest byte is never 0, which tells it from what else stands there.
+/// The state is 4 bytes smaller for the one, and another for the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct UnauthenticatedId([u8; 4]);
+pub(super) struct UnauthenticatedId {
+    low: [u8; 3],
+    high: NonZeroU8,
+}
 
 impl UnauthenticatedId {
+    /// What is added to a key.
+    const FIRST: u32 = 1 << 24;
+
     /// The id of a connection with this [`key`](Self::key).
     pub(super) fn of(key: usize) -> Self {
-        // There are fewer slots than half a PeerId counts, so the key fits.
-        Self(u32::try_from(key).unwrap_or(u32::MAX).to_ne_bytes())
+        // No machine has the memory for as many as there are ids.
+        let key = u32::try_from(key).unwrap_or(u32::MAX);
+        let [a, b, c, high] = key.saturating_add(Self::FIRST).to_le_bytes();
+        Self { low: [a, b, c], high: NonZeroU8::new(high).unwrap_or(NonZeroU8::MAX) }
     }
 
     /// The number: less than there can be unauthenticated connections.
     pub(super) fn key(self) -> usize {
-        u32::from_ne_bytes(self.0) as usize
+        let Self { low: [a, b, c], high } = self;
+        (u32::from_le_bytes([a, b, c, high.get()]) - Self::FIRST) as usize
     }
 }
 

@@ -7,7 +7,6 @@ use countersign_proto::Blocks;
 use crate::contract::close::CloseReason;
 use crate::contract::service::Service;
 use crate::reactor::buffered_stream::write_until_blocked;
-use crate::server::connection::state::LINGER_UNIT;
 use crate::server::connection::{Connection, NextStep, State};
 use crate::server::context::{BATCH, Context};
 use crate::server::flags::Flags;
@@ -128,8 +127,6 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// Counts what a peer says after our good-bye. Says whether that was its end, or too much.
     fn linger_on(&mut self, length: Option<usize>) -> bool {
         let State::Lingering { left, .. } = &mut self.state else { return false };
-        let units = length.unwrap_or_default().div_ceil(LINGER_UNIT);
-        *left = left.saturating_sub(u16::try_from(units).unwrap_or(u16::MAX));
-        *left == 0 || length == Some(0)
+        left.spend(length.unwrap_or_default()) || length == Some(0)
     }
 }
