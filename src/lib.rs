@@ -89,7 +89,7 @@ pub mod session {
     //! What goes in and out of a [`Session`](crate::Session): the protocol of one connection
     //! without a socket.
 
-    pub use countersign_proto::{Event, Message, Opened, SendError};
+    pub use countersign_proto::{Event, Message, Opened, SealError, SendError};
 }
 
 pub mod engine {

@@ -69,7 +69,7 @@ impl Pair {
                 Some(Event::Open(opened)) => Some(opened.form),
                 _ => None,
             };
-            session.seal(out);
+            assert_eq!(session.seal(out), Ok(out.len()));
             stream.write_all(out).unwrap();
             if let Some(form) = form {
                 return Caller { stream, session, form };
@@ -81,7 +81,7 @@ impl Pair {
     fn ask(&mut self, caller: &mut Caller, out: &mut Vec<u8>, message: &[u8]) {
         out.clear();
         caller.form.frame(message, out);
-        assert_eq!(caller.session.seal(out), out.len());
+        assert_eq!(caller.session.seal(out), Ok(out.len()));
         caller.stream.write_all(out).unwrap();
         let mut inbox = [0; 512];
         loop {

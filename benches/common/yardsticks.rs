@@ -44,7 +44,8 @@ fn serve(mut stream: TcpStream, protocol: &Protocol, number: u64) -> std::io::Re
         if finished {
             session.say_goodbye(&mut out);
         }
-        session.seal(&mut out);
+        let sealed = session.seal(&mut out);
+        out.truncate(sealed.unwrap_or_else(|error| error.ready));
         stream.write_all(&out)?;
         if finished {
             return Ok(());

@@ -418,10 +418,8 @@ impl LoadClient {
     /// Sends the outbox after what is unsent already.
     fn send(&mut self, cx: &mut LoadContext) -> Result<(), FailureKind> {
         let session = self.session.as_mut();
-        let sealed = session.map_or(0, |session| session.seal(&mut cx.outbox));
-        if sealed < cx.outbox.len() {
-            return Err(FailureKind::MessageTooLong);
-        }
+        let sealed = session.map_or(Ok(0), |session| session.seal(&mut cx.outbox));
+        cx.outbox.truncate(sealed.map_err(|_| FailureKind::MessageTooLong)?);
         let sent = self.stream.send(&cx.outbox).map_err(|_| self.broken(cx))?;
         cx.report.bytes_out += sent as u64;
         cx.outbox.clear();

@@ -38,6 +38,7 @@ pub use keys::secrets::RingSecrets;
 pub use keys::validity::Validity;
 pub use keys::wipe::without_traces;
 pub use protocol::{Exchange, NoUsableKeyError, Protection, Protocol};
+pub use records::SealError;
 pub use refusal::{ForeignProtocol, Refusal, RefusalCode};
 pub use session::event::{Event, Message, Opened};
 pub use session::send::SendError;

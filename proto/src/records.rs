@@ -18,21 +18,15 @@ use crate::handshake::countersign::frame::{BODY_MAX, HEADER, Header};
 use crate::partial_frame::{FrameStatus, Taken, head};
 use crate::refusal::Refusal;
 
-/// The bytes of a tag.
-pub(crate) const TAG: usize = 16;
-
-/// What a record has beside its payload.
-pub(crate) const FRAME: usize = HEADER + TAG;
+pub(crate) use batch::{BATCH, DATA, FRAME, TAG};
 
 /// The longest payload of a ping.
 const PING_MAX: usize = 125;
 
-/// The types of records.
-pub(crate) const DATA: u8 = 0x10;
+/// The types of records that hold no messages.
 const PING: u8 = 0x11;
 const PONG: u8 = 0x12;
 const CLOSE: u8 = 0x13;
-pub(crate) const BATCH: u8 = 0x14;
 
 type HmacSha256 = Hmac<Sha256>;
 type Core = <HmacSha256 as CoreProxy>::Core;
@@ -112,6 +106,22 @@ pub(crate) enum Record<'a> {
     Close,
 }
 
+/// The peer does not accept a message of this length. What stands before it can be sent; nothing
+/// may follow that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealError {
+    /// How many bytes can be sent.
+    pub ready: usize,
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message is longer than the peer accepts")
+    }
+}
+
+impl core::error::Error for SealError {}
+
 impl Records {
     /// What both ends have agreed upon: a key for each direction, and the longest record that the
     /// other end takes.
@@ -188,29 +198,35 @@ impl Records {
         })
     }
 
-    /// Fills in the tags of the records that are about to be sent. Returns how many bytes the other
-    /// end takes: all, but for a record that is too long for it.
-    pub(crate) fn seal(&mut self, out: &mut [u8]) -> usize {
-        let mut at = core::mem::take(&mut self.front);
-        while let Some(header) =
-            out.get(at..).and_then(|rest| head(Taken::default(), rest)).map(Header::read)
-        {
+    /// Makes the records ready that are about to be sent: puts messages that follow each other into
+    /// batches, and fills in the tags. Returns how many bytes are to be sent.
+    pub(crate) fn seal(&mut self, out: &mut [u8]) -> Result<usize, SealError> {
+        let mut read = core::mem::take(&mut self.front);
+        let mut ready = read;
+        while let Some(header) = Header::at(out, read) {
             if header.length > self.record_max {
-                return at;
+                return Err(SealError { ready });
             }
-            let end = at + HEADER + header.length;
-            self.seal_next(&mut out[at..end]);
-            at = end;
+            let start = ready;
+            (read, ready) = match batch::pack(out, read, ready, self.record_max) {
+                Some(packed) => packed,
+                None => {
+                    let end = read + HEADER + header.length;
+                    out.copy_within(read..end, ready);
+                    (end, ready + end - read)
+                }
+            };
+            self.seal_next(&mut out[start..ready]);
         }
-        debug_assert!(at == out.len(), "what is sent are whole frames");
-        at
+        debug_assert!(read == out.len(), "what is sent are whole frames");
+        Ok(ready)
     }
 
     /// Fills in the tags of records that were appended just now, behind what is ready.
     pub(crate) fn seal_appended(&mut self, records: &mut [u8]) {
         self.front = 0;
-        let sealed = self.seal(records);
-        debug_assert!(sealed == records.len(), "no record is longer than the other end takes");
+        let ready = self.seal(records);
+        debug_assert!(ready == Ok(records.len()), "one record, and none that is too long");
     }
 
     /// Fills in the tag of our next record.

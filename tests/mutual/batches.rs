@@ -5,23 +5,14 @@ use std::ops::ControlFlow;
 use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{CloseReason, Exchange, Limits, Protocol, Refusal, Reply, Session};
 use proptest::collection::vec;
-use proptest::prelude::{any, prop_assert_eq, proptest};
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
-use crate::ends::{End, Heard, SERVER_NONCE, in_memory, server};
-use crate::forger::{CLOSE, DATA, Direction, Forger, PING};
+use crate::ends::{
+    CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, client, in_memory, server,
+};
+use crate::forger::{BATCH, CLOSE, DATA, Direction, Forger, PING, PONG, batch, frame};
 use crate::keys::enter;
 use crate::records::forged;
-
-const BATCH: u8 = 0x14;
-
-/// The payload of a batch of these messages.
-fn batch<M: AsRef<[u8]>>(messages: &[M]) -> Vec<u8> {
-    let entry = |message: &M| {
-        let message = message.as_ref();
-        [&u32::try_from(message.len()).unwrap().to_be_bytes()[1..], message].concat()
-    };
-    messages.iter().flat_map(entry).collect()
-}
 
 impl Direction {
     /// The messages in these records, which are data and batches alone.
@@ -161,6 +152,78 @@ proptest! {
         let taken = taken(&mut session, &protocol, [front, back], most);
         prop_assert_eq!(taken, batches.concat());
     }
+}
+
+/// Has a server seal these messages, and a pong behind each empty one, all at once.
+fn sealed(messages: &[Vec<u8>], client: &Protocol) -> (Vec<(u8, Vec<u8>)>, usize) {
+    let mut talk = Talk::new(client, &server(), (CLIENT_NONCE, SERVER_NONCE));
+    let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
+    forger.to_client.next = 1;
+    let mut out = Vec::new();
+    let form = talk.server.session.form(&talk.server.protocol);
+    for message in messages {
+        form.frame(message, &mut out);
+        if message.is_empty() {
+            out.extend(frame(PONG, &[0; 16]));
+        }
+    }
+    let ready = talk.server.session.seal(&mut out).unwrap();
+    (forger.to_client.open(&out[..ready]), ready)
+}
+
+#[test]
+fn what_is_sealed_together_is_sent_together() {
+    let message = |length: usize| vec![b'x'; length];
+    let kinds = |lengths: &[usize], most: usize| -> Vec<u8> {
+        let messages: Vec<_> = lengths.iter().copied().map(message).collect();
+        let (records, _) = sealed(&messages, &client().with_message_max(most));
+        records.iter().map(|(kind, _)| *kind).collect()
+    };
+    assert_eq!(kinds(&[5], 1008), [DATA]);
+    assert_eq!(kinds(&[5, 6], 1008), [BATCH]);
+    assert_eq!(kinds(&[5, 0, 6, 7, 8], 1008), [BATCH, PONG, BATCH]);
+    assert_eq!(kinds(&[0, 6, 0], 1008), [DATA, PONG, BATCH, PONG]);
+    // As much as the peer accepts, and one byte more.
+    assert_eq!(kinds(&[500, 502], 1008), [BATCH]);
+    assert_eq!(kinds(&[500, 503], 1008), [DATA, DATA]);
+    assert_eq!(kinds(&[1008, 5, 5, 1008], 1008), [DATA, BATCH, DATA]);
+    // As much as a receiver should have to wait for.
+    assert_eq!(kinds(&[8_000, 8_362], 60_000), [BATCH]);
+    assert_eq!(kinds(&[8_000, 8_363], 60_000), [DATA, DATA]);
+    assert_eq!(kinds(&[20_000, 1, 1], 60_000), [DATA, BATCH]);
+}
+
+proptest! {
+    #[test]
+    fn any_messages_arrive_in_batches_as_they_were_sent(
+        messages in vec(vec(any::<u8>(), 0..300), 1..200),
+    ) {
+        let (records, ready) = sealed(&messages, &client().with_message_max(1008));
+        let mut talk = Talk::new(&client(), &server(), (CLIENT_NONCE, SERVER_NONCE));
+        let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
+        forger.to_client.next = 1;
+        let again = records.iter().map(|(kind, payload)| forger.to_client.record(*kind, payload));
+        let stream: Vec<u8> = again.flatten().collect();
+        prop_assert_eq!(stream.len(), ready);
+        prop_assert!(records.iter().all(|(_, payload)| payload.len() <= 1008));
+        talk.client.hear(&stream);
+        prop_assert_eq!(talk.client.messages(), messages);
+    }
+}
+
+#[test]
+fn a_server_answers_a_batch_with_a_batch() {
+    let mut server = in_memory(server(), Limits::default(), echo);
+    let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
+    let said = batch(&[&b"one"[..], b"", b"three"]);
+    let pinged = [
+        forger.to_server.record(BATCH, &said),
+        forger.to_server.record(PING, b"?"),
+        forger.to_server.record(DATA, b"alone"),
+    ];
+    server.send(&peer, &pinged.concat());
+    let expected = [(BATCH, said), (PONG, b"?".to_vec()), (DATA, b"alone".to_vec())];
+    assert_eq!(forger.to_client.open(&peer.take()), expected);
 }
 
 #[test]

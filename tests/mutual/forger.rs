@@ -12,10 +12,20 @@ pub(crate) const DATA: u8 = 0x10;
 pub(crate) const PING: u8 = 0x11;
 pub(crate) const PONG: u8 = 0x12;
 pub(crate) const CLOSE: u8 = 0x13;
+pub(crate) const BATCH: u8 = 0x14;
 
 pub(crate) fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();
     [&[kind], &length[1..], body].concat()
+}
+
+/// The payload of a batch of these messages.
+pub(crate) fn batch<M: AsRef<[u8]>>(messages: &[M]) -> Vec<u8> {
+    let entry = |message: &M| {
+        let message = message.as_ref();
+        [&u32::try_from(message.len()).unwrap().to_be_bytes()[1..], message].concat()
+    };
+    messages.iter().flat_map(entry).collect()
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {

@@ -24,7 +24,7 @@ impl World {
         // What stands behind a proof that failed is nobody's.
         let is_inside = account.opened.is_some();
         let pending = if is_inside { account.oracle.messages.len() } else { 0 };
-        let unsent = account.due.len().saturating_sub(written.len());
+        let unsent = account.due_length().saturating_sub(written.len());
         let is_answered = pending == 0 || account.fate.is_some();
         let excuses = [(Excuse::AnsweredUnauthorized, must_go)];
         let is_answered = self.excuses.check(Check::Answered, is_answered, &excuses);
@@ -184,7 +184,7 @@ impl World {
         let (deadline, wait) = link.deadline(&self.terms(number).limits);
         let is_timed_out = wait == "write" && self.now >= deadline;
         let is_stopped = self.stopping.is_some_and(|end| self.now >= end);
-        let unsent = link.account.due.len().saturating_sub(link.written.len());
+        let unsent = link.account.due_length().saturating_sub(link.written.len());
         let has_waited = link.socket.shut.is_some_and(|shut| self.now >= shut + LINGER)
             || link.account.lingered >= LINGER_MAX
             || link.account.oracle.finished;

@@ -1,6 +1,7 @@
 //! One connection, seen from above: what either end has said, how much of it the other has got,
 //! and what the server owes it.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use countersign::{CloseReason, Dialect, PeerId};
@@ -114,6 +115,11 @@ pub(crate) struct Account {
     pub(crate) oracle: Oracle,
     /// Everything that the server has to write, in order.
     pub(crate) due: Vec<u8>,
+    /// The records that it must write behind that, with their types: how it packs messages doesn't
+    /// show before it does.
+    pub(crate) owed: VecDeque<(u8, Vec<u8>)>,
+    /// The bytes of a batch at the end of what is due, of which too few show to know the rest.
+    pub(crate) cut_batch: usize,
     pub(crate) opened: Option<u64>,
     pub(crate) closed: Option<(u64, CloseReason)>,
     /// How the service has decided that the connection ends.
@@ -164,6 +170,8 @@ impl Link {
         let account = Account {
             oracle: Oracle::new(&terms.protocol, proof, has_records),
             due: Vec::new(),
+            owed: VecDeque::new(),
+            cut_batch: 0,
             opened: None,
             closed: None,
             fate: None,
@@ -292,14 +300,19 @@ impl Link {
         if self.socket.shut.is_some() {
             return 0;
         }
-        let Account { oracle, due, .. } = &self.account;
-        let unsent = self.socket.unsent_from.map_or(0, |from| due.len().saturating_sub(from));
+        let oracle = &self.account.oracle;
+        let unsent = self
+            .socket
+            .unsent_from
+            .map_or(0, |from| self.account.due_length().saturating_sub(from));
         let proof = if self.account.opened.is_none() { blocks(self.read) } else { 0 };
         let header = if self.is_arriving() { blocks(self.proxy_header_read) } else { 0 };
         let is_over = oracle.bad || oracle.messages_left == 0;
         let input = match oracle.messages.is_empty() {
             _ if is_over => blocks(READ.max(oracle.unit_max())),
             true => blocks(oracle.partial()),
+            // A batch that was handed on in part, and the rest of the read behind it.
+            false if self.has_records() => blocks(oracle.unit_max()) + blocks(READ),
             false => blocks(READ),
         };
         // A hello, a refusal or a good-bye, and the echoes of pings, which are due when they show.

@@ -17,6 +17,7 @@
 #![expect(clippy::print_stdout, reason = "a replay tells what happens")]
 
 mod balancer;
+mod batches;
 mod check;
 mod clients;
 mod excuses;

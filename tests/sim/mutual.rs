@@ -4,7 +4,7 @@
 use countersign::{CloseReason, Dialect, Protection, Protocol, Session};
 
 use crate::excuses::{Check, Excuse};
-use crate::forger::{CLOSE, DATA, Forger, PONG, frame};
+use crate::forger::{CLOSE, DATA, Forger, frame};
 use crate::link::{CHALLENGE, Link};
 use crate::oracle::{self, Ending};
 use crate::script::Proof;
@@ -25,7 +25,7 @@ pub(crate) const BAD_CALLS: u8 = 5;
 #[derive(Debug)]
 pub(crate) struct Mutual {
     protocol: Protocol,
-    session: Session,
+    pub(crate) session: Session,
     pub(crate) call: Vec<u8>,
     /// What both derive, once the server's hello was due.
     pub(crate) forger: Option<Forger>,
@@ -112,18 +112,6 @@ impl Link {
         })
     }
 
-    /// The number of the server's next record.
-    pub(crate) fn next_number(&self) -> u64 {
-        let forger = self.mutual.as_ref().and_then(|mutual| mutual.forger.as_ref());
-        forger.map_or(0, |forger| forger.to_client.next)
-    }
-
-    pub(crate) fn set_next_number(&mut self, number: u64) {
-        if let Some(forger) = self.mutual.as_mut().and_then(|mutual| mutual.forger.as_mut()) {
-            forger.to_client.next = number;
-        }
-    }
-
     /// Whether the dialect's last word is there where it must be, and nowhere else.
     pub(crate) fn is_told_goodbye(&self, why: CloseReason) -> bool {
         use CloseReason::{
@@ -161,7 +149,7 @@ impl World {
     pub(crate) fn compose_mutual(&mut self, number: usize) {
         let wrong_bit = self.random.between(0, 8 * (CONFIRM - 4) - 1);
         let leaves = self.random.per_mille(300);
-        let Self { links, overheard_confirm, .. } = self;
+        let Self { links, overheard_confirm, setup, random, .. } = self;
         let link = &mut links[number];
         let Some(mutual) = &mut link.mutual else { return };
         if link.said.is_empty() {
@@ -193,9 +181,11 @@ impl World {
             *overheard_confirm = Some(said.clone());
         }
         let (whole, rest) = link.script.stream.split_at(link.script.whole);
-        said.extend_from_slice(whole);
         if *has_records && is_right {
-            assert_eq!(session.seal(&mut said), said.len());
+            let max = setup.listeners[link.listener].protocol.message_max().max(1008);
+            said = mutual.seal(said, whole, (link.script.packing, max), random);
+        } else {
+            said.extend_from_slice(whole);
         }
         said.extend_from_slice(rest);
         link.said.extend(said);
@@ -203,6 +193,7 @@ impl World {
 
     /// Notes as due what the server writes and may write, as far as it shows in what was written.
     pub(crate) fn expect_mutual(&mut self, number: usize) {
+        self.look_again(number);
         while self.links[number].written.len() > self.links[number].account.due.len() {
             let Some(due) = self.due_next(number) else { return };
             self.links[number].account.due.extend(due);
@@ -220,11 +211,20 @@ impl World {
             let may = shares_raw || link.has_called();
             return may.then(|| self.nonces.swap_remove(place).to_vec());
         }
+        if !link.account.owed.is_empty() {
+            return self.due_record(number);
+        }
         if link.account.opened.is_some() {
             // Whoever has to go has no answer to wait for.
             let must_go = self.must_go(number) && next[0] == CLOSE;
-            let pong = if must_go { None } else { self.pong(number) };
-            return pong.or_else(|| self.goodbye(number));
+            let pinged = if must_go { None } else { self.answer_ping(number) };
+            return match pinged {
+                None => self.goodbye(number),
+                Some(payload) => {
+                    self.owe_pong(number, payload);
+                    self.due_record(number)
+                }
+            };
         }
         match next[0] {
             2 if at == CHALLENGE => self.hello(number),
@@ -286,22 +286,20 @@ impl World {
         }
     }
 
-    /// The echo of the first ping that was not answered yet, if it is its turn.
-    fn pong(&mut self, number: usize) -> Option<Vec<u8>> {
+    /// The payload of the first ping that was not answered yet, if it is its turn.
+    fn answer_ping(&mut self, number: usize) -> Option<Vec<u8>> {
         let account = &mut self.links[number].account;
         let is_next = matches!(account.oracle.messages.front(), Some((_, Ending::Ping)));
         if !is_next || account.fate.is_some() || account.opened.is_none() {
             return None;
         }
-        let (payload, _) = account.oracle.messages.pop_front()?;
-        let forger = self.links[number].mutual.as_mut()?.forger.as_mut()?;
-        Some(forger.to_client.record(PONG, &payload))
+        account.oracle.messages.pop_front().map(|(payload, _)| payload)
     }
 
     /// All pings that were read are answered now.
     pub(crate) fn owe_pongs(&mut self, number: usize) {
-        while let Some(pong) = self.pong(number) {
-            self.links[number].account.due.extend(pong);
+        while let Some(payload) = self.answer_ping(number) {
+            self.owe_pong(number, payload);
         }
     }
 
@@ -326,12 +324,9 @@ impl World {
     pub(crate) fn owe_message(&mut self, number: usize, ending: Ending, message: &[u8]) {
         let framing = self.terms(number).protocol.framing();
         let link = &mut self.links[number];
-        match link.mutual.as_mut().filter(|mutual| mutual.has_records) {
-            Some(mutual) => {
-                let forger = mutual.forger.as_mut().unwrap();
-                link.account.due.extend(forger.to_client.record(DATA, message));
-            }
-            None => oracle::frame(framing, ending, message, &mut link.account.due),
+        match link.has_records() {
+            true => link.account.owed.push_back((DATA, message.to_vec())),
+            false => oracle::frame(framing, ending, message, &mut link.account.due),
         }
     }
 

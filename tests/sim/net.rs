@@ -269,7 +269,7 @@ impl World {
         link.written.extend_from_slice(&from[..length]);
         self.check_written(number, length);
         let link = &mut self.links[number];
-        if link.written.len() == link.account.due.len() && length == from.len() {
+        if link.written.len() == link.account.due_length() && length == from.len() {
             link.socket.unsent_from = None;
         }
         self.say(format_args!("{number}: {length} bytes are written"));

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use countersign::{Exchange, Framing, Protocol};
 
-use crate::forger::{CLOSE, DATA, Direction, PING, PONG};
+use crate::forger::{BATCH, CLOSE, DATA, Direction, PING, PONG};
 
 /// What a client sends for one message, and how its reply ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Oracle {
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
         let payload = length.checked_sub(16);
         let is_formed = payload.is_some_and(|payload| match kind {
-            DATA => payload <= self.max,
+            DATA | BATCH => payload <= self.max && (kind == DATA || payload > 2),
             PING | PONG => payload <= 125,
             CLOSE => payload == 0,
             _ => false,
@@ -136,12 +136,21 @@ impl Oracle {
                 self.messages.push_back((message, Ending::None));
                 self.messages_left -= 1;
             }
+            BATCH => match unpacked(&message) {
+                None => self.bad = true,
+                Some(messages) => {
+                    let wanted = messages.into_iter().take(self.messages_left);
+                    let before = self.messages.len();
+                    self.messages.extend(wanted.map(|message| (message, Ending::None)));
+                    self.messages_left -= self.messages.len() - before;
+                }
+            },
             PING => self.messages.push_back((message, Ending::Ping)),
             CLOSE => self.finished = true,
             _ => {}
         }
         self.records += 1;
-        Some(4 + length)
+        (!self.bad).then_some(4 + length)
     }
 
     pub(crate) fn is_partial(&self) -> bool {
@@ -191,6 +200,18 @@ impl Oracle {
             _ => false,
         }
     }
+}
+
+/// The messages in the payload of a batch, if it holds one or more and nothing else.
+fn unpacked(mut payload: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut messages = Vec::new();
+    while !payload.is_empty() {
+        let (length, behind) = payload.split_first_chunk::<3>()?;
+        let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
+        messages.push(behind.get(..length)?.to_vec());
+        payload = &behind[length..];
+    }
+    (!messages.is_empty()).then_some(messages)
 }
 
 fn max(oracle: &Oracle) -> i128 {

@@ -263,8 +263,7 @@ impl Run {
         if is_pinged || (link.mutual.is_some() && link.account.opened.is_none()) {
             return;
         }
-        let before = link.account.due.len();
-        let number_before = link.next_number();
+        let before = (link.account.due.len(), link.account.owed.len());
         let message = b"by the way";
         world.owe_message(number, Ending::Lf, message);
         drop(guard);
@@ -272,8 +271,9 @@ impl Run {
         let mut world = self.world.borrow_mut();
         world.say(format_args!("{number} is told something: {told:?}"));
         if told.is_err() {
-            world.links[number].account.due.truncate(before);
-            world.links[number].set_next_number(number_before);
+            let account = &mut world.links[number].account;
+            account.due.truncate(before.0);
+            account.owed.truncate(before.1);
         }
     }
 
@@ -324,7 +324,7 @@ impl World {
         let has_panicked = link.account.fate == Some(CloseReason::Panicked);
         let why = link.account.closed.map(|(_, why)| why);
         let why = why.or(has_panicked.then_some(CloseReason::Panicked));
-        let has_all = link.received == link.account.due.len() && !link.lost;
+        let has_all = link.received == link.account.due_length() && !link.lost;
         let is_heard = link.read == link.said.len() || exchange != Exchange::Many;
         let is_served = has_all
             && match why {
@@ -355,7 +355,7 @@ impl World {
             (Excuse::ServedSessionAge, why == Some(CloseReason::SessionAge)),
         ]);
         if !self.excuses.check(Check::Served, is_served, &excuses) {
-            let (received, due) = (link.received, link.account.due.len());
+            let (received, due) = (link.received, link.account.due_length());
             return Err(format!("an honest client got {received} of {due} bytes, and {why:?}"));
         }
         Ok(is_served)

@@ -2,6 +2,7 @@
 
 use countersign::{Dialect, Exchange, Framing, Protocol};
 
+use crate::batches::Packing;
 use crate::forger::{CLOSE, DATA, PING, PONG, frame};
 use crate::multiprocessing::{BAD_FRAMES, STEPS};
 use crate::mutual::BAD_CALLS;
@@ -84,6 +85,8 @@ pub(crate) struct Script {
     pub(crate) stream: Vec<u8>,
     /// How much of the stream is whole records, to be sealed.
     pub(crate) whole: usize,
+    /// How it packs messages into records.
+    pub(crate) packing: Packing,
     /// How much of proof and stream it sends before its end.
     pub(crate) goal: usize,
     pub(crate) end: End,
@@ -123,6 +126,7 @@ impl Script {
             proof: Proof::Right,
             stream: Vec::new(),
             whole: 0,
+            packing: Packing::draw(random),
             goal: usize::MAX,
             end: End::HalfClose,
             pace: (0, random.millis(0, 10)),

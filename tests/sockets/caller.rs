@@ -60,7 +60,7 @@ impl Caller {
         let answer = self.wire.hear(94);
         let mut confirm = Vec::new();
         self.session.next(&self.protocol, &mut &answer[..], &mut confirm).unwrap();
-        assert_eq!(self.session.seal(&mut confirm), confirm.len());
+        assert_eq!(self.session.seal(&mut confirm), Ok(confirm.len()));
         self.wire.say(&confirm);
     }
 
@@ -68,7 +68,7 @@ impl Caller {
     pub(crate) fn record(&mut self, message: &[u8]) -> Vec<u8> {
         let mut record = Vec::new();
         self.session.form(&self.protocol).frame(message, &mut record);
-        assert_eq!(self.session.seal(&mut record), record.len());
+        assert_eq!(self.session.seal(&mut record), Ok(record.len()));
         record
     }
 
@@ -81,7 +81,7 @@ impl Caller {
     pub(crate) fn goodbye(&mut self) -> Vec<u8> {
         let mut record = Vec::new();
         self.session.say_goodbye(&mut record);
-        assert_eq!(self.session.seal(&mut record), record.len());
+        assert_eq!(self.session.seal(&mut record), Ok(record.len()));
         record
     }
 

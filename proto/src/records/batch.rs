@@ -3,6 +3,24 @@
 //! A tag for each short message costs more than everything else in it, so messages that are sent
 //! together share one. A receiver treats them as if each had arrived alone.
 
+use crate::handshake::countersign::frame::{HEADER, Header};
+
+/// The type of a record with a message.
+pub(crate) const DATA: u8 = 0x10;
+
+/// The type of a batch.
+pub(crate) const BATCH: u8 = 0x14;
+
+/// The bytes of a tag.
+pub(crate) const TAG: usize = 16;
+
+/// What a record has beside its payload.
+pub(crate) const FRAME: usize = HEADER + TAG;
+
+/// The longest batch that we send, as the length of a record. A receiver needs all of it before it
+/// can hand on the first message.
+const BATCH_MAX: usize = 16 << 10;
+
 /// The bytes of a length.
 pub(crate) const LENGTH: usize = 3;
 
@@ -23,6 +41,49 @@ pub(crate) fn is_well_formed(mut payload: &[u8]) -> bool {
         payload = rest;
     }
     false
+}
+
+/// Packs the messages from `read` on into one batch, which begins at `ready`, not behind `read`:
+/// as many as the peer accepts in one record, unless those are fewer than two. Each was framed as
+/// a record of its own, whose room for a tag is more than what a batch needs in its place.
+///
+/// Returns where the next frame begins, and where the batch ends.
+#[inline]
+pub(crate) fn pack(
+    out: &mut [u8],
+    read: usize,
+    ready: usize,
+    record_max: usize,
+) -> Option<(usize, usize)> {
+    let max = record_max.min(BATCH_MAX);
+    let end = next(out, read)? + read;
+    // Alone, it is a record as it is.
+    if LENGTH + (end - read - FRAME) + LENGTH + next(out, end)? - FRAME + TAG > max {
+        return None;
+    }
+    let (start, mut read, mut ready) = (ready, read, ready + HEADER);
+    while let Some(frame) = next(out, read) {
+        let length = frame - FRAME;
+        if ready - start - HEADER + LENGTH + length + TAG > max {
+            break;
+        }
+        // First the message, since the first one begins where its length is to stand.
+        out.copy_within(read + HEADER..read + HEADER + length, ready + LENGTH);
+        let [.., a, b, c] = length.to_be_bytes();
+        out[ready..][..LENGTH].copy_from_slice(&[a, b, c]);
+        (read, ready) = (read + frame, ready + LENGTH + length);
+    }
+    ready += TAG;
+    let header = Header { kind: BATCH, length: ready - start - HEADER };
+    out[start..][..HEADER].copy_from_slice(&header.bytes());
+    Some((read, ready))
+}
+
+/// The length of the frame at this place, if it is that of a message.
+#[inline]
+fn next(out: &[u8], place: usize) -> Option<usize> {
+    let header = Header::at(out, place).filter(|header| header.kind == DATA)?;
+    Some(HEADER + header.length)
 }
 
 #[cfg(test)]
@@ -57,5 +118,50 @@ mod tests {
                 assert_eq!((messages.as_slice(), rest), (expected, &b""[..]));
             }
         }
+    }
+
+    /// Frames of these messages, each with its room for a tag.
+    fn frames(messages: &[&[u8]]) -> Vec<u8> {
+        let frame = |message: &&[u8]| {
+            let header = Header { kind: DATA, length: message.len() + TAG };
+            [&header.bytes(), *message, &[0xee; TAG]].concat()
+        };
+        messages.iter().flat_map(frame).collect()
+    }
+
+    #[test]
+    fn messages_that_follow_each_other_are_packed() {
+        let mut out = [b"front", &frames(&[b"a", b"", b"bc"])[..], b"\x12\0\0\x10"].concat();
+        let end = out.len() - HEADER;
+        assert_eq!(pack(&mut out, 5, 5, 1024), Some((end, 5 + HEADER + 12 + TAG)));
+        assert_eq!(out[..21], *b"front\x14\0\0\x1c\0\0\x01a\0\0\0\0\0\x02bc");
+        // Behind what an earlier batch has become.
+        let mut out = [&b"ready and a gap"[..], &frames(&[b"one", b"two"])].concat();
+        let end = out.len();
+        assert_eq!(pack(&mut out, 15, 5, 1024), Some((end, 5 + HEADER + 12 + TAG)));
+        assert_eq!(out[..21], *b"ready\x14\0\0\x1c\0\0\x03one\0\0\x03two");
+    }
+
+    #[test]
+    fn a_message_is_packed_as_far_as_a_record_goes() {
+        let [a, b, c] = [[b'a'; 500], [b'b'; 500], [b'c'; 500]];
+        let whole = frames(&[&a, &b, &c]);
+        let frame = FRAME + 500;
+        for (max, packed) in [(1021, 0), (1022, 2), (1524, 2), (1525, 3), (usize::MAX, 3)] {
+            let expected = (packed > 0).then(|| (packed * frame, FRAME + packed * 503));
+            assert_eq!(pack(&mut whole.clone(), 0, 0, max), expected, "{max}");
+        }
+        // More than a receiver should have to wait for.
+        let mut many = frames(&vec![&[b'x'; 100][..]; 300]);
+        let most = (BATCH_MAX - TAG) / 103;
+        let expected = Some((most * (FRAME + 100), FRAME + most * 103));
+        assert_eq!(pack(&mut many, 0, 0, usize::MAX), expected);
+        let mut long = frames(&[&[b'x'; BATCH_MAX], b"short"]);
+        assert_eq!(pack(&mut long, 0, 0, usize::MAX), None);
+        for alone in [&[&b"one"[..]][..], &[]] {
+            assert_eq!(pack(&mut frames(alone), 0, 0, 1024), None);
+        }
+        let mut ping = [&frames(&[b"one"])[..], b"\x11\0\0\x10", &[0; TAG]].concat();
+        assert_eq!(pack(&mut ping, 0, 0, 1024), None);
     }
 }

@@ -21,7 +21,7 @@ use crate::handshake::{CHALLENGE, ChallengeState};
 use crate::keys::key::Credential;
 use crate::partial_frame::PartialFrame;
 use crate::protocol::{NoUsableKeyError, Protocol};
-use crate::records::batch;
+use crate::records::{SealError, batch};
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::session::event::{Event, Message};
@@ -352,15 +352,19 @@ impl Session {
 
     /// Makes what was appended without sealing ready to be sent: all that [`next`](Self::next),
     /// [`FrameFormat::frame`] and the like have appended since the last time, in their order. In
-    /// `countersign/1` this protects each record; elsewhere there is nothing to be done.
+    /// `countersign/1` this protects each record, and messages that follow each other become one
+    /// record, a batch; elsewhere there is nothing to be done.
     ///
-    /// Returns how many bytes are to be sent: all, unless the peer doesn't take such a long
-    /// message. Then send what stands before that one, and close.
+    /// Returns how many bytes are to be sent. A batch is shorter than what was appended.
+    ///
+    /// # Errors
+    ///
+    /// The peer doesn't accept such a long message. Send what stands before it, and close.
     #[inline]
-    pub fn seal(&mut self, out: &mut [u8]) -> usize {
+    pub fn seal(&mut self, out: &mut [u8]) -> Result<usize, SealError> {
         match self.state.records_mut() {
             Some(records) => records.seal(out),
-            None => out.len(),
+            None => Ok(out.len()),
         }
     }
 

@@ -16,8 +16,8 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// Sends the outbox; what the socket doesn't take is kept. Says whether all of it went.
     pub(super) fn send(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
         let sealed = self.session.seal(cx.calls.outbox.bytes_mut());
-        if sealed < cx.calls.outbox.len() {
-            cx.calls.outbox.cut(sealed);
+        cx.calls.outbox.cut(sealed.unwrap_or_else(|error| error.ready));
+        if sealed.is_err() {
             // Nobody has finished, or been told good-bye, who lacks a reply.
             if let State::Handshake(_) | State::Open(_) | State::Closing { .. } = self.state {
                 self.state.close(CloseReason::ReplyTooLong, false);

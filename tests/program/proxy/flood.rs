@@ -41,7 +41,7 @@ impl Far {
             assert!(matches!(event, Event::Open(_) | Event::Control | Event::Message(_)));
             events += 1;
         }
-        self.session.seal(&mut words);
+        assert_eq!(self.session.seal(&mut words), Ok(words.len()));
         self.stream.write_all(&words).unwrap();
         events
     }
@@ -54,7 +54,7 @@ impl Far {
             self.session.form(&self.protocol).frame(&[b'?'; 125], &mut pings);
             pings[start] = PING;
         }
-        self.session.seal(&mut pings);
+        assert_eq!(self.session.seal(&mut pings), Ok(pings.len()));
         pings
     }
 }

@@ -51,6 +51,12 @@ impl Header {
         Self { kind, length }
     }
 
+    /// The header of the frame that begins at this place, if one does.
+    #[inline]
+    pub(crate) fn at(bytes: &[u8], place: usize) -> Option<Self> {
+        bytes.get(place..)?.first_chunk().copied().map(Self::read)
+    }
+
     /// A length past [`BODY_MAX`] can't be told; limits keep to it.
     pub(crate) fn bytes(self) -> [u8; HEADER] {
         debug_assert!(self.length <= BODY_MAX, "limits are capped below what a length can tell");
