@@ -145,25 +145,33 @@ pub(crate) fn shown(bytes: usize) -> String {
     }
 }
 
-/// Writes a time in UTC to the second, after RFC 3339. One that it can't write is the nearest that
-/// it can.
+/// Writes a time since 1970 began as a [`Date`].
 pub(crate) fn date(since_epoch: Duration) -> String {
-    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since_epoch.min(LAST)).to_string()
+    Date::after_1970(since_epoch).to_string()
 }
 
-/// Writes a time of day likewise.
-pub(crate) fn date_of(time: SystemTime) -> String {
-    date(system::since_epoch(time))
-}
-
-/// A time of day that is written likewise.
+/// A time of day, which is written in UTC to the second, after RFC 3339. One that it can't write is
+/// the nearest that it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Date(pub(crate) SystemTime);
 
+impl Date {
+    /// The date so long after 1970 began, or the last that can be written.
+    pub(crate) fn after_1970(since: Duration) -> Self {
+        Self(SystemTime::UNIX_EPOCH + since.min(LAST))
+    }
+
+    /// The seconds since 1970 began.
+    pub(crate) fn unix_seconds(self) -> f64 {
+        system::since_epoch(self.0).as_secs_f64()
+    }
+}
+
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&date_of(self.0))
+        let since = system::since_epoch(self.0).min(LAST);
+        humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).fmt(f)
     }
 }
 

@@ -1,27 +1,26 @@
-//! The page `/metrics`, in the text format of Prometheus.
+//! The page `/metrics`: the report in the text format of Prometheus.
 
 use std::fmt::{Display, Write as _};
-use std::time::SystemTime;
 
-use countersign::stats::{ListenerStats, LoopTimes};
+use countersign::CloseReason;
 
-use super::aggregate::Snapshot;
-use super::process::Process;
+use super::figures::METRICS;
+use super::report::{ListenerReport, StatusReport, Turns};
 use crate::escape::Escaped;
+use crate::units::Date;
 use crate::version::{COMMIT, VERSION};
 
 /// The format's name: version 0.0.4, which is always UTF-8.
 pub(super) const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The page as it stands now.
-pub(super) fn page(snapshot: &Snapshot, process: &Process) -> Vec<u8> {
+/// The report as the page.
+pub(super) fn page(report: &StatusReport) -> Vec<u8> {
     let mut page = Page::default();
-    page.program(snapshot);
-    page.listeners(&snapshot.stats.listeners);
-    page.ends(&snapshot.stats.listeners);
-    page.keys(&snapshot.stats.listeners);
-    page.loop_times(&snapshot.stats.loop_times);
-    page.process(process, snapshot.started);
+    page.program(report);
+    page.listeners(&report.listeners);
+    page.keys(&report.listeners);
+    page.turns(&report.turns);
+    page.process(report);
     page.0.into_bytes()
 }
 
@@ -33,121 +32,78 @@ struct Page(String);
 type Label<'a> = (&'static str, &'a str);
 
 impl Page {
-    fn program(&mut self, snapshot: &Snapshot) {
-        let (stats, reloads) = (&snapshot.stats, &snapshot.reloads);
+    fn program(&mut self, report: &StatusReport) {
+        let reloads = &report.reloads;
         let build = [("version", VERSION), ("commit", COMMIT)];
         self.metric("build_info", "The build of the program; always 1.", [(build, 1)]);
-        self.single("workers", "Worker threads.", snapshot.workers);
-        let draining = u8::from(stats.is_draining);
+        self.single("workers", "Worker threads.", report.workers);
+        let draining = u8::from(report.draining);
         self.single("draining", "1 while the program is stopping, else 0.", draining);
-        self.single(
-            "memory_limit_bytes",
-            "The worst-case memory that follows from the limits.",
-            stats.memory_max.total,
-        );
+        let help = "The worst-case memory that follows from the limits.";
+        self.single("memory_limit_bytes", help, report.memory.limit_bytes);
         let results = [("success", reloads.succeeded), ("failure", reloads.failed)];
         let results = results.map(|(result, count)| ([("result", result)], count));
         self.metric("config_reloads_total", "Configuration reloads.", results);
-        self.single(
-            "config_last_reload_successful",
-            "1 if the last reload succeeded or there was none, else 0.",
-            u8::from(reloads.last_succeeded),
-        );
-        self.single(
-            "config_last_reload_success_timestamp_seconds",
-            "When the configuration in force was loaded, in seconds since 1970.",
-            unix(reloads.in_force_since.0),
-        );
+        let help = "1 if the last reload succeeded or there was none, else 0.";
+        self.single("config_last_reload_successful", help, u8::from(reloads.last_succeeded));
+        let (name, since) =
+            ("config_last_reload_success_timestamp_seconds", reloads.in_force_since);
+        let help = "When the configuration in force was loaded, in seconds since 1970.";
+        self.single(name, help, since.unix_seconds());
     }
 
-    fn listeners(&mut self, listeners: &[ListenerStats]) {
-        let mut each = |name: &str, help: &str, value: fn(&ListenerStats) -> u64| {
-            self.metric(name, help, listeners.iter().map(|each| ([of(each)], value(each))));
-        };
-        each("connections_accepted_total", "Accepted connections.", |l| l.counters.accepted);
-        let help = "Connections whose peer proved that it holds a key, or needed none.";
-        each("connections_authenticated_total", help, |l| l.counters.authenticated);
-        let help = "Connections that were delayed because of failed proofs from their network.";
-        each("connections_delayed_total", help, |l| l.counters.delayed);
-        each("messages_total", "Messages passed to the service.", |l| l.counters.messages);
-        each("received_bytes_total", "Bytes read.", |l| l.counters.bytes_in);
-        each("sent_bytes_total", "Bytes written.", |l| l.counters.bytes_out);
-        let help = "Times that accepting paused for lack of descriptors or memory.";
-        each("accept_pauses_total", help, |l| l.counters.accept_pauses);
-        let help = "Accepts that failed for a reason that concerns only one connection.";
-        each("accept_failures_total", help, |l| l.counters.accept_failures);
-        each("connections_max", "The limit on connections.", |l| l.connections_max as u64);
-        let help = "Bytes buffered for unfinished messages and unsent replies.";
-        each("memory_buffered_bytes", help, |l| l.buffered as u64);
-        let help = "The limit on buffered bytes.";
-        each("memory_buffered_max_bytes", help, |l| l.buffered_max as u64);
-        let help = "Networks whose new connections are delayed or rejected.";
-        each("throttled_networks", help, |l| l.throttled as u64);
-    }
-
-    fn ends(&mut self, listeners: &[ListenerStats]) {
-        let mut ended = |name: &str, help: &str, is_refusal| {
-            let samples = listeners.iter().flat_map(|each| {
-                let reasons = each.counters.closed_by_reason();
-                let reasons = reasons.filter(|(why, _)| why.is_refusal() == is_refusal);
-                reasons.map(|(why, count)| ([of(each), ("reason", why.name())], count))
-            });
-            self.metric(name, help, samples);
-        };
-        let help = "Connections that ended because the peer did something that it must not do.";
-        ended("refused_total", help, true);
-        ended("closed_total", "Connections that ended for any other reason.", false);
+    fn listeners(&mut self, listeners: &[ListenerReport]) {
+        for (name, help, value) in METRICS {
+            let samples = listeners.iter().map(|each| ([of(each)], value(&each.figures)));
+            self.metric(name, help.trim_start(), samples);
+        }
+        let max = listeners.iter().map(|each| ([of(each)], each.connections.max));
+        self.metric("connections_max", "The limit on connections.", max);
         let states = listeners.iter().flat_map(|each| {
-            let it = each.connections;
-            let states = [
-                ("delayed", it.delayed),
-                ("handshake", it.handshake),
-                ("open", it.open),
-                ("closing", it.closing),
-            ];
-            states.map(|(state, count)| ([of(each), ("state", state)], count))
+            each.connections.by_state().map(|(state, count)| ([of(each), ("state", state)], count))
         });
         self.metric("connections", "Current connections.", states);
+        let help = "Connections that ended because the peer did something that it must not do.";
+        self.metric("refused_total", help, ended(listeners, true));
+        let help = "Connections that ended for any other reason.";
+        self.metric("closed_total", help, ended(listeners, false));
     }
 
-    fn keys(&mut self, listeners: &[ListenerStats]) {
-        let of_one = |listener| {
-            let keys = ListenerStats::by_key(listener);
-            keys.map(move |(key, counters)| ([of(listener), ("key", &*key.id)], key, counters))
-        };
-        let keys: Vec<_> = listeners.iter().flat_map(of_one).collect();
-        let ends = keys
-            .iter()
-            .filter_map(|(labels, key, _)| key.not_after.map(|end| (*labels, end.as_secs_f64())));
+    fn keys(&mut self, listeners: &[ListenerReport]) {
+        let keys = listeners.iter().flat_map(|listener| {
+            listener.keys.iter().map(move |key| ([of(listener), ("key", &*key.id)], key))
+        });
+        let ends = keys.clone().filter_map(|(labels, key)| Some((labels, key.not_after?)));
+        let ends = ends.map(|(labels, end)| (labels, Date::unix_seconds(end)));
         let help = "When a key expires, in seconds since 1970.";
         self.metric("key_expiry_timestamp_seconds", help, ends);
-        let open = keys.iter().map(|(labels, _, counters)| (*labels, counters.open));
+        let open = keys.clone().filter_map(|(labels, key)| Some((labels, key.open?)));
         self.metric("key_connections", "Open connections by the peer's key.", open);
-        let all = keys.iter().map(|(labels, _, counters)| (*labels, counters.authenticated));
+        let all = keys.filter_map(|(labels, key)| Some((labels, key.authenticated?)));
         let help = "Connections whose peer proved that it holds this key.";
         self.metric("key_connections_authenticated_total", help, all);
     }
 
-    fn loop_times(&mut self, times: &LoopTimes) {
+    fn turns(&mut self, turns: &Turns) {
         let name = "countersign_turn_duration_seconds";
         self.begin(name, "Duration of the loops' turns, without sleeping.", "histogram");
         let mut seen = 0;
-        for (bound, count) in times.buckets() {
-            seen += count;
-            let bound = bound.map(|bound| bound.as_secs_f64().to_string());
-            let bound = bound.as_deref().unwrap_or("+Inf");
-            self.sample(&format!("{name}_bucket"), &[("le", bound)], seen);
+        for bucket in &turns.buckets {
+            seen += bucket.count;
+            let bound = bucket.up_to_seconds.map_or("+Inf".to_owned(), |bound| bound.to_string());
+            self.sample(&format!("{name}_bucket"), &[("le", &bound)], seen);
         }
-        self.sample(&format!("{name}_sum"), &[], times.sum().as_secs_f64());
+        self.sample(&format!("{name}_sum"), &[], turns.sum_seconds);
         self.sample(&format!("{name}_count"), &[], seen);
     }
 
     /// Under the names that Prometheus' own libraries give these.
-    fn process(&mut self, process: &Process, started: SystemTime) {
+    fn process(&mut self, report: &StatusReport) {
+        let (process, started) = (&report.process, report.started.unix_seconds());
         let whole = |number: Option<u64>| number.map(|number| number as f64);
         for (name, help, value) in [
             ("cpu_seconds_total", "Processor time of all threads.", process.cpu_seconds),
-            ("start_time_seconds", "When the program started, since 1970.", Some(unix(started))),
+            ("start_time_seconds", "When the program started, since 1970.", Some(started)),
             ("resident_memory_bytes", "Resident memory.", whole(process.resident_bytes)),
             ("virtual_memory_bytes", "Virtual memory.", whole(process.virtual_bytes)),
             ("open_fds", "Open file descriptors.", whole(process.open_descriptors)),
@@ -209,12 +165,24 @@ impl Page {
     }
 }
 
-fn of(listener: &ListenerStats) -> Label<'_> {
-    ("listener", &listener.info.name)
+fn of(listener: &ListenerReport) -> Label<'_> {
+    ("listener", &listener.name)
 }
 
-fn unix(time: SystemTime) -> f64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+/// How many connections have ended, by listener and reason. Every reason has a sample from the
+/// start.
+fn ended(
+    listeners: &[ListenerReport],
+    is_refusal: bool,
+) -> impl Iterator<Item = ([Label<'_>; 2], u64)> {
+    listeners.iter().flat_map(move |each| {
+        let counts = if is_refusal { &each.refused } else { &each.closed };
+        let reasons = CloseReason::ALL.iter().filter(move |why| why.is_refusal() == is_refusal);
+        reasons.map(move |why| {
+            let count = counts.get(why.name()).copied().unwrap_or_default();
+            ([of(each), ("reason", why.name())], count)
+        })
+    })
 }
 
 #[cfg(test)]
@@ -223,12 +191,14 @@ mod tests {
 
     use super::*;
     use crate::admin::aggregate::tests::aggregate;
+    use crate::admin::process::Process;
     use crate::admin::report::tests::stats;
     use crate::system;
 
     fn text() -> String {
         let snapshot = aggregate(1, &[stats()]).snapshot(system::monotonic());
-        String::from_utf8(page(&snapshot, &Process::now())).unwrap()
+        let report = StatusReport::of(&snapshot, Process::now(), system::unix_time());
+        String::from_utf8(page(&report)).unwrap()
     }
 
     /// A metric as its name, its type and its labels.

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod connections;
+mod figures;
 mod metrics;
 mod process;
 pub(crate) mod report;

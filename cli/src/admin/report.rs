@@ -1,16 +1,17 @@
-//! The page `/status`: everything about the program, as JSON. `countersign status` parses it into
-//! the same types.
+//! The report on a program. It is the page `/status` as JSON, which `countersign status` parses,
+//! and the page `/metrics` as text.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use countersign::stats::{KeyCounters, KeyInfo, ListenerStats, LoopTimes};
+use countersign::stats::{Connections, KeyCounters, KeyInfo, ListenerStats, LoopTimes};
 use serde::{Deserialize, Serialize};
 
 use super::aggregate::{Labels, Snapshot};
+use super::figures::Figures;
 use super::process::Process;
 use crate::reload::Reloads;
-use crate::units;
+use crate::units::Date;
 use crate::version::{COMMIT, VERSION};
 
 /// The value of `program`, which identifies a report of countersign.
@@ -23,9 +24,9 @@ pub(crate) struct StatusReport {
     pub(crate) version: String,
     pub(crate) commit: Option<String>,
     pub(crate) pid: u32,
-    pub(crate) started: String,
+    pub(crate) started: Date,
     pub(crate) uptime_seconds: f64,
-    pub(crate) workers: usize,
+    pub(crate) workers: u64,
     pub(crate) ready: bool,
     pub(crate) draining: bool,
     pub(crate) reloads: Reloads,
@@ -43,6 +44,7 @@ pub(crate) struct MemoryReport {
     pub(crate) limit_bytes: u64,
 }
 
+/// How long the turns of the loops took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Turns {
     pub(crate) count: u64,
@@ -60,6 +62,7 @@ pub(crate) struct Bucket {
     pub(crate) count: u64,
 }
 
+/// What a listener is and what it has done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ListenerReport {
     pub(crate) name: String,
@@ -68,23 +71,15 @@ pub(crate) struct ListenerReport {
     pub(crate) framing: String,
     pub(crate) service: String,
     pub(crate) connections: ConnectionsReport,
-    pub(crate) accepted: u64,
-    pub(crate) delayed: u64,
-    pub(crate) authenticated: u64,
-    pub(crate) messages: u64,
-    pub(crate) received_bytes: u64,
-    pub(crate) sent_bytes: u64,
-    pub(crate) accept_pauses: u64,
-    pub(crate) accept_failures: u64,
+    #[serde(flatten)]
+    pub(crate) figures: Figures,
     /// By reason; reasons that have not occurred are left out.
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) closed: BTreeMap<String, u64>,
-    pub(crate) throttled_networks: u64,
-    pub(crate) buffered_bytes: u64,
-    pub(crate) buffered_max_bytes: u64,
     pub(crate) keys: Vec<KeyReport>,
 }
 
+/// The connections that are open, by state, and their limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ConnectionsReport {
     pub(crate) delayed: u64,
@@ -94,14 +89,15 @@ pub(crate) struct ConnectionsReport {
     pub(crate) max: u64,
 }
 
+/// A key without its secret, and the connections of those who hold it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KeyReport {
     pub(crate) id: String,
     pub(crate) fingerprint: String,
     pub(crate) dialects: Vec<String>,
     pub(crate) audience: String,
-    pub(crate) not_before: Option<String>,
-    pub(crate) not_after: Option<String>,
+    pub(crate) not_before: Option<Date>,
+    pub(crate) not_after: Option<Date>,
     pub(crate) state: String,
     /// Connections that are open now, and all that the key has authenticated. Absent in reports of
     /// earlier versions.
@@ -120,9 +116,9 @@ impl StatusReport {
             version: VERSION.to_owned(),
             commit: (COMMIT != "unknown").then(|| COMMIT.to_owned()),
             pid: std::process::id(),
-            started: units::date_of(*started),
+            started: Date(*started),
             uptime_seconds: uptime.as_secs_f64(),
-            workers: *workers,
+            workers: *workers as u64,
             ready: snapshot.is_ready(),
             draining: stats.is_draining,
             reloads: reloads.clone(),
@@ -137,6 +133,14 @@ impl StatusReport {
                 .map(|(stats, labels)| ListenerReport::of(stats, labels, now))
                 .collect(),
         }
+    }
+}
+
+impl ConnectionsReport {
+    /// The states with their connections.
+    pub(crate) fn by_state(&self) -> [(&'static str, u64); 4] {
+        let Self { delayed, handshake, open, closing, .. } = *self;
+        [("delayed", delayed), ("handshake", handshake), ("open", open), ("closing", closing)]
     }
 }
 
@@ -159,7 +163,8 @@ impl From<&LoopTimes> for Turns {
 
 impl ListenerReport {
     fn of(stats: &ListenerStats, labels: &Labels, now: Duration) -> Self {
-        let ListenerStats { info, counters, connections, .. } = stats;
+        let ListenerStats { info, counters, .. } = stats;
+        let Connections { delayed, handshake, open, closing, .. } = stats.connections;
         let ended = |is_refusal| {
             let some = counters.closed_by_reason().filter(|(_, count)| *count > 0);
             let some = some.filter(|(why, _)| why.is_refusal() == is_refusal);
@@ -172,29 +177,16 @@ impl ListenerReport {
             framing: labels.framing.to_owned(),
             service: labels.service.to_owned(),
             connections: ConnectionsReport {
-                delayed: connections.delayed as u64,
-                handshake: connections.handshake as u64,
-                open: connections.open as u64,
-                closing: connections.closing as u64,
+                delayed: delayed as u64,
+                handshake: handshake as u64,
+                open: open as u64,
+                closing: closing as u64,
                 max: stats.connections_max as u64,
             },
-            accepted: counters.accepted,
-            delayed: counters.delayed,
-            authenticated: counters.authenticated,
-            messages: counters.messages,
-            received_bytes: counters.bytes_in,
-            sent_bytes: counters.bytes_out,
-            accept_pauses: counters.accept_pauses,
-            accept_failures: counters.accept_failures,
+            figures: Figures::from(stats),
             refused: ended(true),
             closed: ended(false),
-            throttled_networks: stats.throttled as u64,
-            buffered_bytes: stats.buffered as u64,
-            buffered_max_bytes: stats.buffered_max as u64,
-            keys: stats
-                .by_key()
-                .map(|(key, counters)| KeyReport::of(key, *counters, now))
-                .collect(),
+            keys: stats.by_key().map(|(key, counts)| KeyReport::of(key, *counts, now)).collect(),
         }
     }
 }
@@ -206,8 +198,8 @@ impl KeyReport {
             fingerprint: key.fingerprint.clone(),
             dialects: key.dialects.iter().map(|dialect| dialect.name().to_owned()).collect(),
             audience: key.audience.clone(),
-            not_before: key.not_before.map(units::date),
-            not_after: key.not_after.map(units::date),
+            not_before: key.not_before.map(Date::after_1970),
+            not_after: key.not_after.map(Date::after_1970),
             state: key.validity_at(now).name().to_owned(),
             open: Some(counters.open),
             authenticated: Some(counters.authenticated),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use countersign::{CloseReason, Peer, Reply, Service};
 
-use super::aggregate::{Aggregate, Snapshot};
+use super::aggregate::Aggregate;
 use super::connections::AdminConnections;
 use super::metrics;
 use super::process::Process;
@@ -61,14 +61,20 @@ impl Routes {
     }
 
     /// A page that is made once each time that the workers are asked.
-    fn long_page(&mut self, path: &'static str, make: fn(&Snapshot) -> Response) -> Arc<Response> {
+    fn long_page(
+        &mut self,
+        path: &'static str,
+        make: fn(&StatusReport) -> Response,
+    ) -> Arc<Response> {
         let generation = self.aggregate.refresh();
         if let Some((made, page)) = self.cached.get(path)
             && *made == generation
         {
             return Arc::clone(page);
         }
-        let page = Arc::new(bounded(make(&self.aggregate.snapshot(system::monotonic()))));
+        let snapshot = self.aggregate.snapshot(system::monotonic());
+        let report = StatusReport::of(&snapshot, Process::now(), system::unix_time());
+        let page = Arc::new(bounded(make(&report)));
         self.cached.insert(path, (generation, Arc::clone(&page)));
         page
     }
@@ -95,14 +101,12 @@ fn health_page(response: Result<(), String>, yes: &str) -> Response {
     }
 }
 
-fn metrics_page(snapshot: &Snapshot) -> Response {
-    let body = metrics::page(snapshot, &Process::now());
-    Response { status: 200, kind: metrics::KIND, body }
+fn metrics_page(report: &StatusReport) -> Response {
+    Response { status: 200, kind: metrics::KIND, body: metrics::page(report) }
 }
 
-fn status_page(snapshot: &Snapshot) -> Response {
-    let report = StatusReport::of(snapshot, Process::now(), system::unix_time());
-    match serde_json::to_string_pretty(&report) {
+fn status_page(report: &StatusReport) -> Response {
+    match serde_json::to_string_pretty(report) {
         Ok(text) => {
             let body = escape::inside_json(&text) + "\n";
             Response { status: 200, kind: "application/json", body: body.into_bytes() }

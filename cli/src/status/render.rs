@@ -54,7 +54,7 @@ impl Renderer {
         };
         let title = self.styled(Style::Bold, format_args!("countersign {}", Escaped(version)));
         let (address, up) = (Escaped(address), long(report.uptime_seconds));
-        let workers = counted(report.workers as u64, "worker");
+        let workers = counted(report.workers, "worker");
         // Writing to a string succeeds.
         let _ = writeln!(self.text, "{title} at {address}: {state}, up {up}, pid {pid}, {workers}");
         let (done, failed) = (reloads.succeeded, reloads.failed);
@@ -101,14 +101,16 @@ impl Renderer {
                 of.open, of.handshake, of.delayed, of.closing, of.max
             ),
         );
-        let (all, authenticated) = (listener.accepted, listener.authenticated);
-        let rate = self.rate(all, before.map(|before| before.accepted));
+        let (all, authenticated) = (listener.figures.accepted, listener.figures.authenticated);
+        let rate = self.rate(all, before.map(|before| before.figures.accepted));
         self.row("accepted", format_args!("{all}{rate}, {authenticated} authenticated"));
-        let rate = self.rate(listener.messages, before.map(|before| before.messages));
-        self.row("messages", format_args!("{}{rate}", listener.messages));
-        let (received, sent) = (listener.received_bytes, listener.sent_bytes);
-        let received_rate = self.byte_rate(received, before.map(|before| before.received_bytes));
-        let sent_rate = self.byte_rate(sent, before.map(|before| before.sent_bytes));
+        let rate =
+            self.rate(listener.figures.messages, before.map(|before| before.figures.messages));
+        self.row("messages", format_args!("{}{rate}", listener.figures.messages));
+        let (received, sent) = (listener.figures.received_bytes, listener.figures.sent_bytes);
+        let received_rate =
+            self.byte_rate(received, before.map(|before| before.figures.received_bytes));
+        let sent_rate = self.byte_rate(sent, before.map(|before| before.figures.sent_bytes));
         let (received, sent) = (size(received), size(sent));
         self.row(
             "bytes",
@@ -119,16 +121,19 @@ impl Renderer {
             let reasons = reasons.collect::<Vec<_>>().join(", ");
             self.row(name, if reasons.is_empty() { "none" } else { &reasons });
         }
-        self.row("memory", buffered(listener.buffered_bytes, listener.buffered_max_bytes));
-        if listener.accept_pauses + listener.accept_failures > 0 {
-            let pauses = counted(listener.accept_pauses, "pause");
-            let failures = counted(listener.accept_failures, "failure");
+        self.row(
+            "memory",
+            buffered(listener.figures.buffered_bytes, listener.figures.buffered_max_bytes),
+        );
+        if listener.figures.accept_pauses + listener.figures.accept_failures > 0 {
+            let pauses = counted(listener.figures.accept_pauses, "pause");
+            let failures = counted(listener.figures.accept_failures, "failure");
             let line = self.styled(Style::Bad, format_args!("{pauses}, {failures}"));
             self.row("accepting", line);
         }
-        if listener.throttled_networks > 0 {
-            let networks = counted(listener.throttled_networks, "network");
-            let delayed = counted(listener.delayed, "connection");
+        if listener.figures.throttled_networks > 0 {
+            let networks = counted(listener.figures.throttled_networks, "network");
+            let delayed = counted(listener.figures.delayed, "connection");
             let line = self.styled(Style::Bad, format_args!("{networks} now, {delayed} delayed"));
             self.row("throttled", line);
         }
@@ -143,11 +148,11 @@ impl Renderer {
         let style = if state == "valid" { Style::Good } else { Style::Bad };
         let (id, fingerprint) = (Escaped(&key.id), Escaped(&key.fingerprint));
         let mut line = format!("{id} {fingerprint} {}", self.styled(style, &state));
-        if let Some(first) = key.not_before.as_deref().filter(|_| state == "not-yet-valid") {
-            let _ = write!(line, " from {}", Escaped(first));
+        if let Some(first) = key.not_before.filter(|_| state == "not-yet-valid") {
+            let _ = write!(line, " from {first}");
         }
-        if let Some(last) = &key.not_after {
-            let _ = write!(line, " until {}", Escaped(last));
+        if let Some(last) = key.not_after {
+            let _ = write!(line, " until {last}");
         }
         if let (Some(open), Some(all)) = (key.open, key.authenticated) {
             let _ = write!(line, ", {open} open, {all} in all");
@@ -252,9 +257,9 @@ mod tests {
         let (before, mut after) = (report(), report());
         after.uptime_seconds = before.uptime_seconds + 2.0;
         let main = &mut after.listeners[0];
-        main.accepted += 5;
-        main.messages += 3000;
-        main.received_bytes += 4096;
+        main.figures.accepted += 5;
+        main.figures.messages += 3000;
+        main.figures.received_bytes += 4096;
         let text = shown(&after, Some(&before), false);
         for rate in ["23 (2.5/s)", "3154 (1500.0/s)", "4 KiB received (2 KiB/s)", "200 (0.0/s)"] {
             assert!(text.contains(rate), "{rate}\n{text}");
