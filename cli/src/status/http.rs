@@ -1,12 +1,11 @@
 //! The request for the page `/status`.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use countersign::engine::Dial;
-use countersign::{Address, ClientError, ToAddresses as _};
+use countersign::{Address, Client, ClientError, Framing, Protocol};
 
 use crate::admin::report::{PROGRAM, StatusReport};
 use crate::exit::{Failure, Kind};
@@ -15,7 +14,7 @@ use crate::signals::POLL_INTERVAL;
 use crate::system;
 
 /// More than any page has, in bytes.
-const ANSWER_MAX: u64 = 8 << 20;
+const ANSWER_MAX: usize = 8 << 20;
 
 /// The page as text, and the report in it.
 #[derive(Debug)]
@@ -33,21 +32,11 @@ impl StatusPage {
     ) -> Result<Self, Failure> {
         // As the banner shows it.
         let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
-        // Failures to connect are reported as `connect` reports them.
-        let unreached = |error: io::Error| {
-            let is_late = matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock);
-            let late = || io::Error::new(ErrorKind::TimedOut, "no answer within the time limit");
-            Failure::client(address, &ClientError::Io(if is_late { late() } else { error }))
-        };
-        let now = system::monotonic();
-        let addresses = place.to_addresses();
-        let addresses = addresses.map_err(|error| Failure::client(address, &error.into()))?;
-        let dial = Dial::new(addresses, now, timeout);
-        let (mut stream, connected) = dial.wait().map_err(unreached)?;
-        let host = host(&connected);
-        let request = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let answer = ask(&mut stream, request.as_bytes(), now + timeout, is_over);
-        let answer = answer.map_err(unreached)?;
+        let answer = ask(place, timeout, is_over).map_err(|error| match error {
+            ClientError::Server(refusal) => not_admin(address, &refusal),
+            // Failures to connect are reported as `connect` reports them.
+            other => Failure::client(address, &other),
+        })?;
         Self::of(&answer).map_err(|why| not_admin(address, &why))
     }
 
@@ -79,29 +68,26 @@ fn not_admin(address: &str, why: &dyn Display) -> Failure {
     Failure::new(Kind::Protocol, text)
 }
 
-/// Sends the request and reads until the answer ends, the deadline passes, or `is_over` says so.
-fn ask(
-    stream: &mut TcpStream,
-    request: &[u8],
-    deadline: Instant,
-    is_over: &dyn Fn() -> bool,
-) -> io::Result<Vec<u8>> {
-    stream.set_write_timeout(Some(left(deadline)?))?;
-    stream.write_all(request)?;
+/// Sends the request and receives until the answer ends, the time is over, or `is_over` says so.
+fn ask(place: &str, timeout: Duration, is_over: &dyn Fn() -> bool) -> Result<Vec<u8>, ClientError> {
+    let deadline = system::monotonic() + timeout;
+    let protocol = Protocol::open().with_framing(Framing::Chunks);
+    let mut client = Client::connect_within(place, protocol, timeout)?;
+    let host = host(client.address());
+    let request = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    client.set_timeout(Some(left(deadline)?));
+    client.send(request.as_bytes())?;
     let mut answer = Vec::new();
-    let mut piece = [0; 16 << 10];
-    while (answer.len() as u64) < ANSWER_MAX && !is_over() {
+    while answer.len() < ANSWER_MAX && !is_over() {
         // A signal that arrives between the check above and the call doesn't interrupt the call.
-        stream.set_read_timeout(Some(left(deadline)?.min(POLL_INTERVAL)))?;
-        match stream.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => answer.extend_from_slice(&piece[..length]),
-            Err(error) => match error.kind() {
-                ErrorKind::Interrupted | ErrorKind::WouldBlock => {}
-                // What came before the reset may be a whole answer.
-                ErrorKind::ConnectionReset => break,
-                _ => return Err(error),
-            },
+        client.set_timeout(Some(left(deadline)?.min(POLL_INTERVAL)));
+        match client.receive() {
+            Ok(Some(chunk)) => answer.extend_from_slice(chunk),
+            Err(ClientError::Timeout) => {}
+            Ok(None) | Err(ClientError::Unanswered) => break,
+            // What came before the reset may be a whole answer.
+            Err(ClientError::Io(error)) if error.kind() == ErrorKind::ConnectionReset => break,
+            Err(error) => return Err(error),
         }
     }
     Ok(answer)
@@ -109,7 +95,8 @@ fn ask(
 
 fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(system::monotonic());
-    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+    let late = || io::Error::new(ErrorKind::TimedOut, "no answer within the time limit");
+    if left.is_zero() { Err(late()) } else { Ok(left) }
 }
 
 #[cfg(test)]
