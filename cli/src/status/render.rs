@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use crate::admin::report::{KeyReport, ListenerReport, StatusReport};
+use crate::admin::report::{ConnectionsReport, KeyReport, ListenerReport, StatusReport};
 use crate::escape::Escaped;
 use crate::units;
 
@@ -77,9 +77,9 @@ impl Renderer {
             process.threads.map(|threads| counted(threads, "thread")),
             descriptors.map(|(open, max)| format!("{open} of {max} descriptors")),
         ];
-        let figures: Vec<String> = figures.into_iter().flatten().collect();
+        let figures = joined(figures.into_iter().flatten());
         if !figures.is_empty() {
-            self.row("process", figures.join(", "));
+            self.row("process", figures);
         }
         let [p50, p99, max] = [turns.p50_seconds, turns.p99_seconds, turns.max_seconds].map(short);
         let rate = self.rate(turns.count, before.map(|before| before.turns.count));
@@ -88,58 +88,46 @@ impl Renderer {
 
     fn listener(&mut self, listener: &ListenerReport, before: Option<&ListenerReport>) {
         let name = self.styled(Style::Bold, Escaped(&listener.name));
-        let addresses = listener.addresses.iter().map(|each| Escaped(each).to_string());
-        let addresses = addresses.collect::<Vec<_>>().join(", ");
-        let (service, dialect) = (Escaped(&listener.service), Escaped(&listener.dialect));
-        let framing = Escaped(&listener.framing);
+        let addresses = joined(listener.addresses.iter().map(|each| Escaped(each)));
+        let [service, dialect, framing] =
+            [&listener.service, &listener.dialect, &listener.framing].map(|text| Escaped(text));
         let _ = writeln!(self.text, "\n{name}: {service} at {addresses}, {dialect}, {framing}");
-        let of = &listener.connections;
+        let ConnectionsReport { delayed, handshake, open, closing, max } = &listener.connections;
         self.row(
             "connections",
             format_args!(
-                "{} open, {} in the handshake, {} delayed, {} closing, of {}",
-                of.open, of.handshake, of.delayed, of.closing, of.max
+                "{open} open, {handshake} in the handshake, {delayed} delayed, {closing} closing, \
+                 of {max}"
             ),
         );
-        let (all, authenticated) = (listener.figures.accepted, listener.figures.authenticated);
-        let rate = self.rate(all, before.map(|before| before.figures.accepted));
-        self.row("accepted", format_args!("{all}{rate}, {authenticated} authenticated"));
-        let rate =
-            self.rate(listener.figures.messages, before.map(|before| before.figures.messages));
-        self.row("messages", format_args!("{}{rate}", listener.figures.messages));
-        let (received, sent) = (listener.figures.received_bytes, listener.figures.sent_bytes);
-        let received_rate =
-            self.byte_rate(received, before.map(|before| before.figures.received_bytes));
-        let sent_rate = self.byte_rate(sent, before.map(|before| before.figures.sent_bytes));
-        let (received, sent) = (size(received), size(sent));
-        self.row(
-            "bytes",
-            format_args!("{received} received{received_rate}, {sent} sent{sent_rate}"),
-        );
+        let (now, before) = (&listener.figures, before.map(|before| &before.figures));
+        let rate = self.rate(now.accepted, before.map(|it| it.accepted));
+        let (accepted, authenticated) = (now.accepted, now.authenticated);
+        self.row("accepted", format_args!("{accepted}{rate}, {authenticated} authenticated"));
+        let rate = self.rate(now.messages, before.map(|it| it.messages));
+        self.row("messages", format_args!("{}{rate}", now.messages));
+        let received =
+            self.bytes(now.received_bytes, "received", before.map(|it| it.received_bytes));
+        let sent = self.bytes(now.sent_bytes, "sent", before.map(|it| it.sent_bytes));
+        self.row("bytes", format_args!("{received}, {sent}"));
         for (name, reasons) in [("refused", &listener.refused), ("closed", &listener.closed)] {
             let reasons = reasons.iter().map(|(why, count)| format!("{count} {}", Escaped(why)));
-            let reasons = reasons.collect::<Vec<_>>().join(", ");
+            let reasons = joined(reasons);
             self.row(name, if reasons.is_empty() { "none" } else { &reasons });
         }
-        self.row(
-            "memory",
-            buffered(listener.figures.buffered_bytes, listener.figures.buffered_max_bytes),
-        );
-        if listener.figures.accept_pauses + listener.figures.accept_failures > 0 {
-            let pauses = counted(listener.figures.accept_pauses, "pause");
-            let failures = counted(listener.figures.accept_failures, "failure");
-            let line = self.styled(Style::Bad, format_args!("{pauses}, {failures}"));
-            self.row("accepting", line);
+        self.row("memory", buffered(now.buffered_bytes, now.buffered_max_bytes));
+        if now.accept_pauses + now.accept_failures > 0 {
+            let pauses = counted(now.accept_pauses, "pause");
+            let failures = counted(now.accept_failures, "failure");
+            self.row("accepting", self.styled(Style::Bad, format_args!("{pauses}, {failures}")));
         }
-        if listener.figures.throttled_networks > 0 {
-            let networks = counted(listener.figures.throttled_networks, "network");
-            let delayed = counted(listener.figures.delayed, "connection");
-            let line = self.styled(Style::Bad, format_args!("{networks} now, {delayed} delayed"));
-            self.row("throttled", line);
+        if now.throttled_networks > 0 {
+            let networks = counted(now.throttled_networks, "network");
+            let text = format!("{networks} now, {} delayed", counted(now.delayed, "connection"));
+            self.row("throttled", self.styled(Style::Bad, text));
         }
         for (place, key) in listener.keys.iter().enumerate() {
-            let line = self.key(key);
-            self.row(if place == 0 { "keys" } else { "" }, line);
+            self.row(if place == 0 { "keys" } else { "" }, self.key(key));
         }
     }
 
@@ -162,20 +150,20 @@ impl Renderer {
 
     /// How often something has happened in a second since the earlier report.
     fn rate(&self, now: u64, before: Option<u64>) -> String {
-        let passed = before.zip(self.interval);
-        passed.map_or(String::new(), |(before, interval)| {
-            let count = now.saturating_sub(before) as f64;
-            format!(" ({:.1}/s)", count / interval.as_secs_f64())
-        })
+        let tenths = self.tenths_per_second(now, before);
+        tenths.map_or(String::new(), |tenths| format!(" ({}.{}/s)", tenths / 10, tenths % 10))
     }
 
-    fn byte_rate(&self, now: u64, before: Option<u64>) -> String {
-        let passed = before.zip(self.interval);
-        passed.map_or(String::new(), |(before, interval)| {
-            let bytes = u128::from(now.saturating_sub(before));
-            let rate = bytes * 1000 / interval.as_millis().max(1);
-            format!(" ({}/s)", size(u64::try_from(rate).unwrap_or(u64::MAX)))
-        })
+    /// The bytes that were sent or received, and how many in a second since the earlier report.
+    fn bytes(&self, now: u64, what: &str, before: Option<u64>) -> String {
+        let tenths = self.tenths_per_second(now, before);
+        let rate = tenths.map_or(String::new(), |tenths| format!(" ({}/s)", size(tenths / 10)));
+        format!("{} {what}{rate}", size(now))
+    }
+
+    fn tenths_per_second(&self, now: u64, before: Option<u64>) -> Option<u64> {
+        let millis = u64::try_from(self.interval?.as_millis()).ok()?.max(1);
+        Some(now.saturating_sub(before?).saturating_mul(10_000) / millis)
     }
 
     fn row(&mut self, name: &str, value: impl Display) {
@@ -188,6 +176,10 @@ impl Renderer {
             false => text.to_string(),
         }
     }
+}
+
+fn joined(items: impl Iterator<Item = impl Display>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn buffered(bytes: u64, max: u64) -> String {
