@@ -17,7 +17,7 @@ use super::units::Date;
 use super::{ring, system};
 
 /// How long the loops may take to apply what was read, until the log says so.
-const PATIENCE: Duration = Duration::from_secs(10);
+const APPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Wakes a loop from another thread. A loop that can't be woken looks when it next wakes.
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -193,7 +193,7 @@ impl<T: Send + 'static> Reloader<T> {
     /// The loops apply what was read, with the keys of these files. Each of them drops its share of
     /// the sender when it has, and wakes this loop.
     pub(crate) fn applying(&mut self, pending: Receiver<Failure>, rings: Vec<PathBuf>) {
-        let late = system::monotonic() + PATIENCE;
+        let late = system::monotonic() + APPLY_TIMEOUT;
         self.state = State::Applying { pending, rings, late };
     }
 
@@ -205,7 +205,10 @@ impl<T: Send + 'static> Reloader<T> {
                 Err(TryRecvError::Disconnected) => Some(Outcome::applied(rings)),
                 Err(TryRecvError::Empty) if system::monotonic() < *late => None,
                 Err(TryRecvError::Empty) => {
-                    warn!("a loop has not applied the new settings after {} s", PATIENCE.as_secs());
+                    warn!(
+                        "a loop has not applied the new settings after {} s",
+                        APPLY_TIMEOUT.as_secs()
+                    );
                     Some(Outcome::applied(rings))
                 }
             };

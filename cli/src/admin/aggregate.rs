@@ -13,13 +13,13 @@ use crate::reload::{Reloads, Wake};
 use crate::system;
 
 /// Stats that are younger than this are new enough.
-const FRESH: Duration = Duration::from_secs(1);
+const AGE_MAX: Duration = Duration::from_secs(1);
 
 /// How long the workers are waited for. One that takes longer counts with its last stats.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PUBLISH_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// A worker that has published nothing for this long since it was asked is stuck.
-const STUCK: Duration = Duration::from_secs(10);
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// What a listener serves and how, in the words of the command line.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub(crate) struct Aggregate {
 
 #[derive(Debug)]
 struct AggregateState {
-    workers: Vec<PublishedStats>,
+    workers: Vec<WorkerStats>,
     /// As they were when the workers were last asked: no newer than what those publish.
     reloads: Reloads,
     /// As they are now.
@@ -61,7 +61,7 @@ struct AggregateState {
 
 /// What one worker has published last.
 #[derive(Debug, Default)]
-struct PublishedStats {
+struct WorkerStats {
     /// None until it serves.
     stats: Option<Stats>,
     /// Since when it has published nothing though it was asked.
@@ -94,7 +94,7 @@ impl Aggregate {
         labels: Vec<Labels>,
         (started, epoch): (SystemTime, Instant),
     ) -> Self {
-        let workers = loops.iter().map(|_| PublishedStats::default()).collect();
+        let workers = loops.iter().map(|_| WorkerStats::default()).collect();
         let reloads = Reloads::none(started);
         let state = Mutex::new(AggregateState {
             workers,
@@ -116,7 +116,7 @@ impl Aggregate {
     /// Publishes the stats of a worker. One that is over is not asked again.
     fn publish(&self, worker: usize, stats: Stats, is_over: bool) {
         if let Some(worker) = self.state().workers.get_mut(worker) {
-            *worker = PublishedStats { stats: Some(stats), asked: None, is_over };
+            *worker = WorkerStats { stats: Some(stats), asked: None, is_over };
         }
         self.published.notify_all();
     }
@@ -145,9 +145,9 @@ impl Aggregate {
         });
         stats.is_draining |= state.is_draining;
         stats.memory_max.total = stats.memory_max.total.saturating_add(state.admin_memory);
-        let silent = |(number, worker): (usize, &PublishedStats)| {
+        let silent = |(number, worker): (usize, &WorkerStats)| {
             let silent = now.saturating_duration_since(worker.asked?);
-            (worker.stats.is_some() && silent > STUCK).then_some((number, silent))
+            (worker.stats.is_some() && silent > STUCK_AFTER).then_some((number, silent))
         };
         Snapshot {
             stats,
@@ -169,7 +169,7 @@ impl Aggregate {
             self.loops.iter().for_each(|wake| wake());
             let is_awaited =
                 |state: &mut AggregateState| state.workers.iter().any(|it| it.asked.is_some());
-            drop(self.published.wait_timeout_while(self.state(), PATIENCE, is_awaited));
+            drop(self.published.wait_timeout_while(self.state(), PUBLISH_TIMEOUT, is_awaited));
         }
         generation
     }
@@ -179,7 +179,7 @@ impl Aggregate {
     fn ask(&self, now: Instant) -> (u64, bool) {
         let mut state = self.state();
         let is_fresh =
-            state.asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH);
+            state.asked.is_some_and(|asked| now.saturating_duration_since(asked) < AGE_MAX);
         if !is_fresh {
             state.asked = Some(now);
             state.generation += 1;
@@ -288,10 +288,10 @@ pub(super) mod tests {
         assert!(aggregate.awaits(0) && aggregate.awaits(1));
         aggregate.publish(0, Stats::default(), false);
         assert!(!aggregate.awaits(0) && aggregate.awaits(1));
-        assert_eq!(aggregate.ask(now + FRESH / 2), (1, false));
+        assert_eq!(aggregate.ask(now + AGE_MAX / 2), (1, false));
         assert!(!aggregate.awaits(0));
         aggregate.publish(1, Stats::default(), true);
-        assert_eq!(aggregate.ask(now + FRESH), (2, true));
+        assert_eq!(aggregate.ask(now + AGE_MAX), (2, true));
         let (first, second) = (aggregate.awaits(0), aggregate.awaits(1));
         assert!(first && !second, "one that is over is asked for nothing");
     }
@@ -300,12 +300,12 @@ pub(super) mod tests {
     fn a_worker_that_was_asked_long_ago_is_stuck() {
         let aggregate = aggregate(2, &[Stats::default(), Stats::default()]);
         let now = system::monotonic();
-        let later = now + STUCK + Duration::from_secs(1);
+        let later = now + STUCK_AFTER + Duration::from_secs(1);
         assert_eq!(aggregate.snapshot(later).stuck, None, "nobody has asked");
         aggregate.ask(now);
         aggregate.publish(0, Stats::default(), false);
-        aggregate.ask(now + STUCK);
-        assert_eq!(aggregate.snapshot(now + STUCK).stuck, None);
+        aggregate.ask(now + STUCK_AFTER);
+        assert_eq!(aggregate.snapshot(now + STUCK_AFTER).stuck, None);
         assert_eq!(aggregate.snapshot(later).stuck, Some((1, later - now)));
         aggregate.publish(1, Stats::default(), false);
         assert_eq!(aggregate.snapshot(later).stuck, None);

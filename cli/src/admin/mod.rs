@@ -39,7 +39,7 @@ const CONNECTIONS: usize = 2 * CONNECTIONS_MAX;
 const AGE_MAX: Duration = Duration::from_secs(10);
 
 /// How long a connection may be without a byte in either direction.
-const SILENCE: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The bytes that unread pages may take together.
 const BUFFERED_MAX: usize = 2 << 20;
@@ -134,10 +134,10 @@ fn limits() -> Limits {
         connections: CONNECTIONS,
         unauthenticated: CONNECTIONS,
         unauthenticated_per_address: CONNECTIONS,
-        handshake_timeout: SILENCE,
-        idle_timeout: SILENCE,
-        message_timeout: SILENCE,
-        write_timeout: SILENCE,
+        handshake_timeout: IDLE_TIMEOUT,
+        idle_timeout: IDLE_TIMEOUT,
+        message_timeout: IDLE_TIMEOUT,
+        write_timeout: IDLE_TIMEOUT,
         session_age_max: Some(AGE_MAX),
         drain_timeout: Duration::from_secs(1),
         reply_max: REPLY_MAX,

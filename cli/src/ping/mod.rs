@@ -87,7 +87,7 @@ Examples:
 const PID_MAX: u64 = 1 << 22;
 
 /// How long a connection must stay that nothing is said on.
-const MOMENT: Duration = Duration::from_millis(250);
+const STAY_TIME: Duration = Duration::from_millis(250);
 
 /// The header of a connection that is the balancer's own: version 2, LOCAL, and no address.
 const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
@@ -203,7 +203,7 @@ impl PingArgs {
                 Ok("proof sent, its result is unknown: ")
             }
             Check::Stay => {
-                client.set_timeout(Some(MOMENT.min(self.timeout)));
+                client.set_timeout(Some(STAY_TIME.min(self.timeout)));
                 match client.receive() {
                     Err(ClientError::Timeout) => Ok("connected, nothing else was checked: "),
                     Ok(Some(_)) => Ok("connected and received data, nothing else was checked: "),
