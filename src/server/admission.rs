@@ -1,10 +1,10 @@
-//! What becomes of a new connection.
+//! Whether a new connection is accepted, delayed or rejected.
 
 use std::fmt;
 
 use countersign_proto::Refusal;
 
-/// What becomes of a new connection.
+/// Whether a new connection is accepted, delayed or rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Its handshake begins at once.
@@ -12,12 +12,12 @@ pub enum Admission {
     /// Its handshake begins when [`Limits::failure_delay`](crate::Limits::failure_delay) has
     /// passed: too many proofs from its network were wrong.
     Delay,
-    /// It is closed, and this is why.
+    /// It is closed for this reason.
     Reject(Refusal),
 }
 
 impl Admission {
-    /// The larger, the worse for the connection.
+    /// How much an admission hinders the connection: more with larger numbers.
     pub(super) fn severity(self) -> u8 {
         match self {
             Self::Accept => 0,

@@ -16,8 +16,8 @@ use crate::server::throttle::Throttle;
 use crate::server::timer::Timer;
 use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 
-/// A connection may be evicted once it has had this part of the handshake's time: an honest one is
-/// through by then.
+/// A connection can be evicted once this fraction of the handshake timeout has passed: an honest
+/// client has finished its handshake by then.
 const GRACE: u32 = 10;
 
 /// The admission of a new connection from this address, if there is room for it.
@@ -52,7 +52,7 @@ pub(super) fn room_among(
     }
 }
 
-/// When a connection may be evicted that has waited since then.
+/// When a connection that has waited since then can be evicted.
 pub(super) fn evictable(limits: &Limits, since: Instant) -> Instant {
     since + limits.handshake_timeout / GRACE
 }
@@ -68,15 +68,15 @@ pub struct AdmissionControl {
     throttle: Throttle,
     /// By slot.
     ids: HashMap<usize, UnauthenticatedId>,
-    /// Since when each waits for what it waits for, by the keys of the ids: slots may be many more.
+    /// When the current wait of each began, by the keys of the ids: there can be many more slots.
     waiting: Timers<Timer>,
 }
 
-/// The one queue of those that wait, for the end of a delay or for a proof.
+/// The only queue: connections wait in it for the end of a delay or for a proof.
 const QUEUE: (usize, Timer) = (0, Timer::Handshake);
 
 impl AdmissionControl {
-    /// None yet, of a listener with these limits.
+    /// No connections yet, for a listener with these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let limits = limits.coherent();
@@ -90,7 +90,7 @@ impl AdmissionControl {
         }
     }
 
-    /// Bytes that its tables can take.
+    /// The memory that its tables can take, in bytes.
     #[must_use]
     pub fn memory_max(&self) -> usize {
         // A table is at least half full when it has just grown.
@@ -99,7 +99,7 @@ impl AdmissionControl {
         self.throttle.bytes() + self.limits.unauthenticated * (Unauthenticated::ENTRY + ENTRY)
     }
 
-    /// How many there are.
+    /// The number of connections that have not authenticated.
     #[must_use]
     pub fn count(&self) -> usize {
         self.unauthenticated.count()
@@ -134,7 +134,7 @@ impl AdmissionControl {
     ) -> (Admission, Option<usize>) {
         let admission = self.throttle.admission(address, now, &self.limits);
         if matches!(admission, Admission::Reject(_)) {
-            // Before it has cost another its place.
+            // First, so that no other connection is evicted for this one.
             return (admission, None);
         }
         let since = |slot| self.ids.get(&slot).map_or(now, |id| self.waiting.since(id.key()));

@@ -28,13 +28,13 @@ pub enum BindError {
     NoUsableKey(NoUsableKeyError),
     /// There are too many listeners.
     TooManyListeners(TooManyListenersError),
-    /// The system refuses what a server needs besides: random bytes, or a poll.
+    /// The system refuses something else that a server needs: random bytes, or a poll.
     System(io::Error),
 }
 
 impl BindError {
-    /// The system's error, if it is behind this one. Its [kind](io::Error::kind) tells a port in
-    /// use, which may be free again soon, from what will not change by itself.
+    /// The system's error that caused this one, if there is one. Its [kind](io::Error::kind)
+    /// distinguishes a port in use, which may be free again soon, from errors that persist.
     #[must_use]
     pub fn io_error(&self) -> Option<&io::Error> {
         match self {
@@ -85,7 +85,7 @@ impl From<TooManyListenersError> for BindError {
     }
 }
 
-/// Without an address, it is the system that failed.
+/// An error that isn't about an address.
 impl From<io::Error> for BindError {
     fn from(error: io::Error) -> Self {
         Self::System(error)

@@ -1,4 +1,4 @@
-//! One connection: a socket, its session, its state, and what it is blocked with.
+//! One connection: a socket, its session, its state, and its backlog while it is blocked.
 
 mod arrival;
 mod output;
@@ -22,30 +22,30 @@ pub(super) use state::{Former, State};
 /// One connection, an entry of the slab.
 pub(super) struct Connection<N: Net, S: Service> {
     socket: N::Socket,
-    /// Tells this tenant of the slot from the ones before it.
+    /// Distinguishes this connection from earlier ones in the same slot.
     pub(super) generation: u32,
     /// When it was accepted.
     pub(super) since: CompactInstant<10>,
-    /// The listener that it came by.
+    /// The listener that accepted it.
     pub(super) listener: ListenerId,
-    /// What the events of its socket have said.
+    /// The readiness that the events of its socket have reported.
     pub(super) flags: Flags,
     /// The timer that runs for it: what [`timer`](Self::timer) was after the last visit.
     pub(super) timer: Timer,
     /// Its handshake and then its framing. It lasts from accept to the end.
     session: Session,
     pub(super) state: State<S::State>,
-    /// What the connection is blocked with; none while it isn't.
+    /// The bytes that it keeps while it is blocked; none while it isn't.
     backlog: Option<Box<Backlog>>,
 }
 
-/// What a connection keeps while its peer doesn't take what was written, or its visit is over.
+/// The bytes that a connection keeps while its peer doesn't read, or until its next visit.
 #[derive(Debug, Default)]
 struct Backlog {
-    /// What was written; the front of it, up to `sent`, is gone.
+    /// Output, of which the first `sent` bytes have been sent.
     unsent: Blocks,
     sent: usize,
-    /// What was read and not looked at yet: the rest of one read.
+    /// Input that has not been processed yet: the rest of one read.
     unread: Blocks,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct VisitOutcome {
 pub(super) enum NextStep {
     /// Nothing more can be done before the next event.
     Wait,
-    /// It is known where the connection comes from, and not decided yet what that comes to.
+    /// The source of the connection is known now, and admission has to be decided.
     CheckSource,
     /// The budget is used up: more can be done at once.
     Continue,
@@ -76,13 +76,13 @@ pub(super) enum NextStep {
 }
 
 impl VisitOutcome {
-    /// Whether it did what a timer of this kind waits for, so that the next wait of the same kind
-    /// begins anew. What is to happen by an absolute time never does.
+    /// Whether the visit did what a timer of this kind waits for, so that the timer restarts.
+    /// Timers that are absolute never restart.
     pub(super) fn restarts(&self, timer: Timer) -> bool {
         match timer {
             // A visit may answer what an earlier one has read.
             Timer::Idle => self.done.read > 0 || self.answered > 0,
-            // What lies there in part now has just begun.
+            // A message that is incomplete now has just begun.
             Timer::Message => self.answered > 0 || self.done.has_control,
             Timer::Write => self.done.written > 0,
             Timer::Delay | Timer::Handshake | Timer::Linger => false,
@@ -91,7 +91,7 @@ impl VisitOutcome {
 }
 
 impl<N: Net, S: Service> Connection<N, S> {
-    /// What a blocked connection takes beside the bytes that it keeps.
+    /// The memory of a blocked connection besides the bytes that it keeps.
     pub(super) const BACKLOG_MAX: usize = size_of::<Backlog>() + Session::CUT_MAX;
 
     pub(super) fn new(
@@ -118,7 +118,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
-    /// Takes note of an event. Says whether it is worth a visit.
+    /// Records an event. Returns whether the connection needs a visit.
     pub(super) fn notice(&mut self, readiness: Readiness) -> bool {
         self.flags.add(readiness.into());
         readiness.readable || readiness.failed || (readiness.writable && self.has_unsent())
@@ -148,7 +148,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         matches!(self.state, State::Open(_))
     }
 
-    /// Closes once what was written is sent; an unauthenticated peer is owed nothing.
+    /// Closes the connection once its output is sent, or at once if the peer has not authenticated.
     pub(super) fn close(&mut self, why: CloseReason) {
         if self.state.is_active() {
             self.state.close(why, !self.is_authenticated());
@@ -166,7 +166,8 @@ impl<N: Net, S: Service> Connection<N, S> {
         match self.state {
             State::AwaitingProxyHeader(_) | State::Delayed { .. } => self.state.close(why, true),
             State::Handshake(_) => {
-                // What has arrived of a late proof may tell more than that it is late.
+                // The part of a late proof that has arrived may give a more precise reason than the
+                // timeout.
                 let suspected = self.session.suspect(cx.protocol).map(CloseReason::from);
                 let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
                 let why = suspected.filter(|_| is_late).unwrap_or(why);
@@ -214,7 +215,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         self.state.reason(otherwise)
     }
 
-    /// What holds between two visits.
+    /// The invariants between two visits.
     fn check(&self) {
         debug_assert!(!matches!(self.state, State::Closed), "what is over is removed");
         let owes = self.has_unsent();

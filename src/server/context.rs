@@ -19,7 +19,7 @@ use crate::server::listener::key_table::KeyTable;
 use crate::server::net::Net;
 use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 
-/// Once so much waits in the outbox, it is sent before more is answered.
+/// When the outbox has this many bytes, it is sent before more messages are answered.
 pub(super) const BATCH: usize = 16 << 10;
 
 /// The messages that a connection may have answered in one visit.
@@ -33,17 +33,17 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) limits: &'t Limits,
     pub(super) unauthenticated: &'t mut Unauthenticated,
     pub(super) keys: &'t mut KeyTable,
-    /// What the session has to say itself, on its way into the outbox.
+    /// Control bytes of the session, until they are moved to the outbox.
     pub(super) control_out: &'t mut Vec<u8>,
     /// What this visit has done so far.
     pub(super) done: Done,
     /// The name of the connection.
     pub(super) peer: PeerId,
-    /// The name of the listener that it came by.
+    /// The name of its listener.
     pub(super) listener: &'t str,
     /// The time of this turn.
     pub(super) now: Instant,
-    /// The server is stopping: answering what has arrived, and nothing else.
+    /// The server is draining: it only answers what has arrived.
     pub(super) draining: bool,
 }
 
@@ -60,10 +60,10 @@ pub(super) struct Done {
     pub(super) has_authenticated: bool,
 }
 
-/// What calls of the service need.
+/// What calls to the service need.
 pub(super) struct Calls<'t, S> {
     pub(super) service: &'t mut S,
-    /// What this connection has to send, until it is sent or the connection is blocked.
+    /// The connection's output, until it is sent or the connection is blocked.
     pub(super) outbox: &'t mut Outbox,
     /// The longest reply to one message.
     pub(super) reply_max: usize,
@@ -71,7 +71,7 @@ pub(super) struct Calls<'t, S> {
     pub(super) wall: SystemTime,
     /// The messages that were answered in this visit.
     pub(super) answered: usize,
-    /// The service is being called, so a panic is its own.
+    /// The service is being called, so a panic is the service's.
     pub(super) is_calling: bool,
 }
 
@@ -142,7 +142,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         processed.unwrap_or_else(|panicked| Ok(Step::Stopped(Some(panicked))))
     }
 
-    /// Has the message answered that the end of the stream has ended.
+    /// Passes the message that the end of the stream has completed to the service.
     pub(super) fn answer_last(
         &mut self,
         state: &mut S::State,
@@ -173,8 +173,8 @@ impl<'t, S: Service> Calls<'t, S> {
         self.answered >= MESSAGES_PER_VISIT
     }
 
-    /// Does something that calls the service. If the service panics, the connection must end: the
-    /// reply to that call is lost, and earlier ones are not.
+    /// Runs a function that calls the service. If the service panics, the connection must end: the
+    /// reply to that call is lost, but earlier ones are not.
     ///
     /// A guard for each call would cost a message 65 instructions (budget "instructions/message"),
     /// so there is one for all calls of a read. Only a panic of the service ends here.
@@ -182,14 +182,14 @@ impl<'t, S: Service> Calls<'t, S> {
     fn guard<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> Result<R, CloseReason> {
         let acted = catch_unwind(AssertUnwindSafe(|| act(self)));
         acted.or_else(|panic| match std::mem::take(&mut self.is_calling) {
-            // The hook has reported it.
+            // The panic hook has reported it.
             true => Err(CloseReason::Panicked),
             false => resume_unwind(panic),
         })
     }
 
-    /// Calls the service; a call that writes too much has said nothing.
-    // Inlined by force, as all on this way is: the reply then lies in registers (budget
+    /// Calls the service. If a call writes too much, nothing of its reply is sent.
+    // Inlined by force, like everything on this path: the reply then stays in registers (budget
     // "instructions/message").
     #[inline(always)]
     fn call<R>(
@@ -208,9 +208,9 @@ impl<'t, S: Service> Calls<'t, S> {
     }
 }
 
-/// Tells the service that a connection has ended; a panic there changes nothing any more.
+/// Tells the service that a connection has ended. A panic there has no further effect.
 pub(super) fn closed<S: Service>(service: &mut S, state: S::State, why: CloseReason) {
-    // The hook has reported the panic, and the connection is gone already.
+    // The panic hook has reported it, and the connection is already closed.
     let _ = catch_unwind(AssertUnwindSafe(|| service.close(state, why)));
 }
 

@@ -33,11 +33,11 @@ use crate::stats::loop_times::LoopTimes;
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;
 
-/// The place among the listeners of what only wakes the loop. They stand under the generation that
-/// is nobody's.
+/// The slot for events that only wake the loop. Like listening sockets, it has the generation that
+/// no connection has.
 const WAKER: usize = SLOTS_MAX;
 
-/// What the driver keeps beside the engine: the events and the random bytes, in bytes.
+/// The memory of the driver besides the engine's, in bytes: events and random bytes.
 const DRIVER: usize = 32 << 10;
 
 /// A server on one thread: listeners, connections and a service.
@@ -61,18 +61,18 @@ pub struct Server<S: Service> {
     events: Events,
     engine: Engine<MioNet, S>,
     handle: Handle,
-    /// How long a turn looks for events before it sleeps.
+    /// How long a turn polls before it sleeps.
     busy_poll: Duration,
-    /// How long turns took, if anybody wants to know.
+    /// How long turns took, if they are timed.
     loop_times: Option<LoopTimes>,
     /// The beginning of the engine's clock.
     epoch: time::Instant,
     /// The host's descriptors that wake the loop.
     watched: Vec<OwnedFd>,
-    /// One of them, or a [`Handle`], has done so.
+    /// One of these descriptors, or a [`Handle`], has woken the loop.
     is_woken: bool,
-    /// The last poll filled `events` or was interrupted: the system may have more, and an
-    /// edge-triggered host hears of these no more.
+    /// The last poll filled `events` or was interrupted: the system may have more events, of which
+    /// an edge-triggered host is not notified again.
     has_more_events: bool,
 }
 
@@ -109,7 +109,7 @@ impl<S: Service> Server<S> {
     ///
     /// # Errors
     ///
-    /// The poll or a listener is gone. Nothing that a peer does is an error.
+    /// The poll or a listening socket fails. Nothing that a peer does is an error.
     pub fn run(&mut self) -> io::Result<()> {
         while !self.is_finished() {
             self.turn(None)?;
@@ -157,7 +157,7 @@ impl<S: Service> Server<S> {
 
     fn poll(&mut self, wait: Option<Duration>) -> io::Result<()> {
         let polled = self.engine.net_mut().poll.poll(&mut self.events, wait);
-        // A signal of the host's. What was ready will be reported again.
+        // A signal interrupted the poll. What was ready will be reported again.
         self.has_more_events =
             polled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted);
         if self.has_more_events {
@@ -167,7 +167,7 @@ impl<S: Service> Server<S> {
         polled
     }
 
-    /// Looks for events for so long, without sleeping. Says whether there are any.
+    /// Polls for this long without sleeping. Returns whether there are events.
     fn spin(&mut self, most: Duration) -> io::Result<bool> {
         let end = clock::after(most);
         loop {
@@ -181,7 +181,7 @@ impl<S: Service> Server<S> {
     /// When the next turn is due, if no event comes before; `None` if only an event is waited for.
     ///
     /// A turn serves a limited number of connections. If more of them are ready, the next turn is
-    /// due at once, and this is an instant in the past: no event tells of them a second time.
+    /// due at once, and this is an instant in the past: the system doesn't report them again.
     #[must_use]
     pub fn deadline(&self) -> Option<time::Instant> {
         if self.has_more_events {
@@ -209,9 +209,9 @@ impl<S: Service> Server<S> {
         self.handle.clone()
     }
 
-    /// Has [`turn`](Self::turn) return also when a descriptor of yours becomes readable: a pipe
+    /// Makes [`turn`](Self::turn) also return when a descriptor of yours becomes readable: a pipe
     /// that a signal handler writes to, a timer, another server. The server watches it and reads
-    /// nothing from it; [`take_woken`](Self::take_woken) says that it was readable.
+    /// nothing from it; [`take_woken`](Self::take_woken) returns whether it was readable.
     ///
     /// # Errors
     ///
@@ -232,22 +232,22 @@ impl<S: Service> Server<S> {
         std::mem::take(&mut self.is_woken)
     }
 
-    /// Takes the time of each turn from now on, for [`Stats::loop_times`]. It costs a look at the
-    /// clock in each turn.
+    /// Measures each turn from now on, for [`Stats::loop_times`]. This reads the clock once more in
+    /// each turn.
     pub fn time_loop(&mut self) {
         self.loop_times.get_or_insert_default();
     }
 
-    /// Has each turn look for events for so long before it sleeps; zero, as it is at first, has it
-    /// sleep at once.
+    /// Sets how long each turn polls for events before it sleeps. The default is zero: it sleeps at
+    /// once.
     ///
-    /// What comes meanwhile is answered without the time that waking takes. The price is a core
-    /// that is busy all the time.
+    /// Messages that arrive meanwhile are answered without the delay of waking up. The price is a
+    /// core that is always busy.
     pub fn set_busy_poll(&mut self, most: Duration) {
         self.busy_poll = most;
     }
 
-    /// Sends a message to a peer of our own accord, between turns.
+    /// Sends a message to a peer between turns, without a message of the peer to answer.
     ///
     /// # Errors
     ///
@@ -258,16 +258,17 @@ impl<S: Service> Server<S> {
         self.engine.tell(peer, message, now, clock::wall())
     }
 
-    /// Closes a connection at once, as it is: what was written and not sent is lost. Its service
-    /// is told [`ClosedByService`](crate::CloseReason::ClosedByService). Returns whether there was
-    /// such a connection.
+    /// Closes a connection at once: unsent output is lost. The service gets
+    /// [`ClosedByService`](crate::CloseReason::ClosedByService) as the reason. Returns whether
+    /// there was such a connection.
     pub fn dismiss(&mut self, peer: PeerId) -> bool {
         let now = self.now();
         self.engine.dismiss(peer, now)
     }
 
-    /// Gives a listener other keys, for new connections. Open connections stay: see
-    /// [`close_revoked`](Self::close_revoked). A ring without a usable key keeps every client out.
+    /// Replaces the keys of a listener, for new connections. Open connections stay: see
+    /// [`close_revoked`](Self::close_revoked). With a ring that has no usable key, no client can
+    /// authenticate.
     ///
     /// # Errors
     ///
@@ -280,10 +281,10 @@ impl<S: Service> Server<S> {
         self.engine.replace_keys(listener, keys)
     }
 
-    /// Gives a listener other limits, from now on. Open connections stay, even if they are more
-    /// than the new limits allow, and may use more memory than [`memory_max`](Self::memory_max)
-    /// says until they have gone. If their age had no limit, it counts from now. You may have to
-    /// raise the process's limit on descriptors.
+    /// Replaces the limits of a listener. Open connections stay, even if there are more than the
+    /// new limits allow; until they close, they can use more memory than
+    /// [`memory_max`](Self::memory_max). If their age had no limit, it counts from now. You may
+    /// have to raise the process's limit on descriptors.
     ///
     /// # Errors
     ///
@@ -297,7 +298,7 @@ impl<S: Service> Server<S> {
         self.engine.replace_limits(listener, limits, now)
     }
 
-    /// Gives a listener other access lists, for new connections. Open connections stay.
+    /// Replaces the access lists of a listener, for new connections. Open connections stay.
     ///
     /// # Errors
     ///
@@ -362,8 +363,9 @@ impl<S: Service> Server<S> {
         self.engine.service_mut()
     }
 
-    /// What the limits come to, in bytes: no peer can make the server use more. What a service
-    /// keeps beside its states isn't in it, nor what the system keeps for sockets.
+    /// The most memory that the limits allow, in bytes: no peer can make the server use more. It
+    /// doesn't include what a service keeps besides its states, nor what the system keeps for
+    /// sockets.
     #[must_use]
     pub fn memory_max(&self) -> Memory {
         let memory = self.engine.memory_max();
@@ -371,7 +373,7 @@ impl<S: Service> Server<S> {
     }
 
     fn drain(&mut self, now: Instant) {
-        // Closed, so that the system turns newcomers away and a successor can take the address.
+        // Closed, so that the system refuses new connections and a successor can bind the address.
         self.engine.net_mut().sockets.clear();
         self.engine.drain(now);
     }
@@ -385,7 +387,7 @@ impl<S: Service> Server<S> {
     }
 }
 
-/// Tells the engine of an event. Says whether it was one that only wakes the loop.
+/// Passes an event to the engine. Returns whether it only wakes the loop.
 fn report<S: Service>(engine: &mut Engine<MioNet, S>, event: &Event) -> bool {
     let token = token::Token::from(event.token().0);
     match (token.generation(), token.slot()) {

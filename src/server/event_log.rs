@@ -1,7 +1,7 @@
-//! What the loop says in the log: one line an event, none for a message.
+//! What the loop logs: one line for each event, none for messages.
 //!
 //! Peers decide how often they are refused, so lines of one kind are limited to a few a second, and
-//! the next one says how many were left out. All of it is nothing without the feature `log`.
+//! the next one says how many were suppressed. Without the feature `log`, nothing is logged.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::reactor::rate_limit::RateLimit;
 use crate::server::admission::Admission;
 use crate::server::listener::Listener;
 
-/// Writes a line with its keys, if there is a log.
+/// Logs a line with its keys.
 #[cfg(feature = "log")]
 macro_rules! event {
     ($level:ident; $($text:tt)+) => { log::$level!($($text)+) };
@@ -30,7 +30,7 @@ macro_rules! event {
     }};
 }
 
-/// How often each kind of line was written of late.
+/// The rate limits of the log, one for each kind of line.
 #[derive(Debug, Default)]
 pub(super) struct EventLog {
     refused: RateLimit,
@@ -39,7 +39,7 @@ pub(super) struct EventLog {
     throttled: RateLimit,
 }
 
-/// What to do about it, where somebody has set something up in two ways that don't go together.
+/// The remedy, for reasons that come from settings that don't fit together.
 fn remedy(why: CloseReason) -> &'static str {
     match why {
         CloseReason::Refused(Refusal::ProxyHeader) => {
@@ -56,19 +56,19 @@ fn remedy(why: CloseReason) -> &'static str {
     }
 }
 
-/// How an end is told.
+/// How the end of a connection is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
-    /// Peers come and go: in a line for those who look at every connection.
+    /// A normal end, for users who follow every connection.
     Debug,
-    /// Somebody should look at it.
+    /// An end that somebody should look into.
     Warn,
 }
 
 impl Level {
     fn of(why: CloseReason) -> Self {
         match why {
-            // The log has told of its network already.
+            // Its network has been logged already.
             CloseReason::Refused(Refusal::Throttled) => Self::Debug,
             CloseReason::Refused(_)
             | CloseReason::WriteTimeout
@@ -90,7 +90,7 @@ impl Level {
     }
 }
 
-/// What has ended: in the log a refusal is what the counters call one, and nothing else is.
+/// The first word of the line: the log calls refusals what the counters call so.
 fn kind(why: CloseReason) -> &'static str {
     if why.is_refusal() { "refused" } else { "closed" }
 }
@@ -125,7 +125,7 @@ impl EventLog {
     ) {
         let name = listener.name();
         if why == CloseReason::Refused(Refusal::Throttled) {
-            // Of its network was told already.
+            // Its network has been logged already.
             event!(debug, peer:% = address, listener = name; "refused: {why}");
         } else if let Some(suppressed) = self.refused.allows(now) {
             let is_by_balancers =
@@ -163,7 +163,7 @@ impl EventLog {
         }
     }
 
-    /// Accepting has failed for want of something.
+    /// Accepting has failed for lack of descriptors or memory.
     pub(super) fn paused(&mut self, now: Instant, error: &std::io::Error) {
         if let Some(suppressed) = self.paused.allows(now) {
             event!(error; "accepting pauses: {error}; raise the limit on descriptors, or lower \
@@ -171,7 +171,7 @@ impl EventLog {
         }
     }
 
-    /// The system gives no randomness, or won't watch a socket.
+    /// The system provides no random bytes, or refuses to watch a socket.
     pub(super) fn unavailable(
         &mut self,
         now: Instant,
@@ -187,7 +187,7 @@ impl EventLog {
 /// A connection that has ended.
 pub(super) struct Ended<'a> {
     pub(super) peer: PeerId,
-    /// The name of the listener that it came by.
+    /// The name of its listener.
     pub(super) listener: &'a str,
     /// From accept to the end.
     pub(super) lasted: Duration,
@@ -200,12 +200,12 @@ impl Ended<'_> {
     }
 }
 
-/// A time as a log has it: to the hundredth of a second, which is how exactly it is known.
+/// A time in seconds, to the hundredth: it isn't known more precisely.
 fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 100.0).round() / 100.0
 }
 
-/// A peer has authenticated, so long after it had come.
+/// Logs that a peer has authenticated, this long after it was accepted.
 pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
     let (address, id, key) = (peer.address(), peer.id(), peer.key());
     let dialect = peer.dialect();
@@ -218,7 +218,7 @@ pub(super) fn revoked(connections: usize) {
     event!(info; "closing {connections} connections whose keys are no longer valid");
 }
 
-/// No connection is accepted any more.
+/// Logs that the server accepts no more connections.
 pub(super) fn stopping(open: usize) {
     event!(info; "stopping; {open} connections are open");
 }

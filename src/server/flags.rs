@@ -1,4 +1,4 @@
-//! What events say of a connection, one bit each to keep its entry small.
+//! The readiness of a connection, in single bits to keep its entry small.
 
 use crate::reactor::readiness::Readiness;
 
@@ -9,15 +9,15 @@ pub(super) struct Flags(u8);
 impl Flags {
     /// There may be something to read.
     pub(super) const READABLE: Self = Self(1);
-    /// The end of the peer's stream has arrived, and stands behind what is to be read.
+    /// The peer has ended its stream: its end follows the bytes that are left to read.
     pub(super) const ENDED: Self = Self(1 << 1);
     /// The connection is broken.
     pub(super) const FAILED: Self = Self(1 << 2);
-    /// It is in the queue of the ready.
+    /// It is in the queue of ready connections.
     pub(super) const QUEUED: Self = Self(1 << 3);
-    /// Urgent data has arrived, before which the system stops a read.
+    /// Urgent data has arrived; the system stops reads before it.
     pub(super) const URGENT: Self = Self(1 << 4);
-    /// There may be more behind a short read.
+    /// There may be more to read after a short read.
     pub(super) const MORE: Self = Self(Self::ENDED.0 | Self::URGENT.0);
 
     /// Whether any of these is set.

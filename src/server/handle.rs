@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use mio::Waker;
 
-/// What the server was told to do, from the mildest to the gravest.
+/// What the server was told to do, in order of severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Command {
     Run,
@@ -26,7 +26,7 @@ pub struct Handle {
 
 #[derive(Debug)]
 struct Shared {
-    /// The gravest [`Command`] so far.
+    /// The most severe [`Command`] so far.
     command: AtomicU8,
     waker: Waker,
 }
@@ -47,7 +47,7 @@ impl Handle {
         self.tell(Command::Drain)
     }
 
-    /// Stops at once: every connection is closed as it is.
+    /// Stops at once: unsent output is lost.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Handle {
         self.tell(Command::Stop)
     }
 
-    /// Has [`Server::turn`](crate::Server::turn) return.
+    /// Makes [`Server::turn`](crate::Server::turn) return.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Handle {
         self.wake()
     }
 
-    /// The gravest command so far.
+    /// The most severe command so far.
     pub(super) fn command(&self) -> Command {
         let command = self.shared.command.load(Ordering::Acquire);
         Command::ALL.into_iter().find(|each| *each as u8 == command).unwrap_or(Command::Run)

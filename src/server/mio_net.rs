@@ -30,19 +30,19 @@ impl MioNet {
     }
 }
 
-/// A socket that listens, and that the poll watches.
+/// A listening socket that the poll watches.
 #[derive(Debug)]
 pub(super) enum ListeningSocket {
     Tcp(TcpListener),
     Unix {
-        /// Goes before the socket does, as in [`BoundSocket`].
+        /// Removed before the socket is closed, as in [`BoundSocket`].
         _file: Option<SocketFile>,
         socket: UnixListener,
     },
 }
 
 impl ListeningSocket {
-    /// Has the poll watch a socket that listens at this address and doesn't block.
+    /// Makes the poll watch a non-blocking socket that listens at this address.
     pub(super) fn watched(
         BoundSocket { file, socket, .. }: BoundSocket,
         address: &Address,
@@ -65,7 +65,7 @@ impl ListeningSocket {
     }
 }
 
-/// What is told of a connection. Linux tells of urgent data, before which it stops a read.
+/// The events of a connection. Linux reports urgent data, before which it stops a read.
 fn interest() -> Interest {
     let both_ways = Interest::READABLE | Interest::WRITABLE;
     #[cfg(target_os = "linux")]
@@ -74,7 +74,7 @@ fn interest() -> Interest {
 }
 
 impl Net for MioNet {
-    /// Of either kind: the type is a descriptor and the calls that all streams have in common.
+    /// TCP or Unix: the type is a descriptor with the calls that all streams share.
     type Socket = TcpStream;
 
     fn accept(&mut self, socket: usize) -> io::Result<(TcpStream, PeerAddress)> {
@@ -108,7 +108,7 @@ impl Net for MioNet {
 
     #[cfg(target_os = "linux")]
     fn acknowledge(&mut self, socket: &mut TcpStream) {
-        // Whoever isn't told at once is told a little later.
+        // If this fails, the acknowledgement only comes later.
         let _ = SockRef::from(&*socket).set_tcp_quickack(true);
     }
 

@@ -1,4 +1,4 @@
-//! What the engine needs of a network, so that it can be any.
+//! What the engine needs of a network.
 
 use std::io;
 
@@ -17,7 +17,7 @@ pub trait Net {
     /// A connection to a peer; dropping it closes it.
     type Socket;
 
-    /// Takes the next connection that waits at a listening socket.
+    /// Accepts the next connection that waits at a listening socket.
     ///
     /// # Errors
     ///
@@ -53,8 +53,8 @@ pub trait Net {
     /// The connection is closed.
     fn shutdown(&mut self, socket: &mut Self::Socket) -> io::Result<()>;
 
-    /// Has the peer told at once that what it sent has arrived, where the system puts that off. It
-    /// is a favour, and may be left out.
+    /// Acknowledges at once what the peer has sent, where the system delays that. An implementation
+    /// may do nothing.
     fn acknowledge(&mut self, socket: &mut Self::Socket) {
         let _ = socket;
     }
@@ -63,6 +63,7 @@ pub trait Net {
     ///
     /// # Errors
     ///
-    /// There are none: the connection is closed, for a weaker challenge is none.
+    /// The system provides none: the connection is closed, since a predictable challenge is
+    /// worthless.
     fn random(&mut self, into: &mut [u8]) -> io::Result<()>;
 }

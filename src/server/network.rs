@@ -1,4 +1,4 @@
-//! What counts as one place on the net, and how tables of such places are kept even.
+//! Source networks, by which failures and connections are counted, and the hash of tables of them.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::contract::peer::PeerAddress;
 
-/// What counts as one place on the net: an IPv4 address, an IPv6 /64, and this machine for all who
-/// come through Unix sockets.
+/// What counts as one source of connections: an IPv4 address, an IPv6 /64, or this machine for all
+/// Unix sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct SourceNetwork(u64);
 
@@ -19,22 +19,22 @@ impl From<PeerAddress> for SourceNetwork {
                 Some(v4) => Self::of_v4(v4),
                 None => Self(u64::try_from(v6.ip().to_bits() >> 64).unwrap_or_default()),
             },
-            // Of a multicast prefix, which nobody comes from.
+            // In a multicast prefix, from which no connection comes.
             PeerAddress::Unix => Self(u64::MAX),
         }
     }
 }
 
 impl SourceNetwork {
-    /// Within ::ffff:0:0/96, from which no IPv6 network comes that has the same number.
+    /// Within ::ffff:0:0/96, so no IPv6 network has the same number.
     fn of_v4(v4: Ipv4Addr) -> Self {
         Self(0xffff_0000_0000 | u64::from(v4.to_bits()))
     }
 }
 
-/// Scatters networks over a table: their numbers times a secret one. Any two meet hardly more often
-/// than if dice were thrown (Dietzfelbinger and others, 1997), and nobody can choose networks that
-/// do. SipHash does no better here, and takes ten times as long.
+/// Hashes networks by multiplying their numbers with a secret one. Two networks collide hardly more
+/// often than random numbers do (Dietzfelbinger and others, 1997), and an attacker can't choose
+/// networks that collide. SipHash is no better here, and takes ten times as long.
 #[derive(Clone)]
 pub(super) struct BuildNetworkHasher {
     /// The secret, an odd number.
@@ -43,11 +43,11 @@ pub(super) struct BuildNetworkHasher {
 
 impl BuildNetworkHasher {
     pub(super) fn new() -> Self {
-        // The standard library's way to a number that nobody can foretell.
+        // The standard library's source of an unpredictable number.
         Self { factor: RandomState::new().build_hasher().finish() | 1 }
     }
 
-    /// A number of which the front is as good as thrown.
+    /// A number whose high bits are as good as random.
     pub(super) fn hash(&self, network: SourceNetwork) -> u64 {
         network.0.wrapping_mul(self.factor)
     }
@@ -76,14 +76,14 @@ impl Hasher for NetworkHasher {
         self.hash = self.hasher.hash(SourceNetwork(self.hash ^ number));
     }
 
-    /// Those tables look at the back first.
+    /// The standard library's tables use the low bits first.
     fn finish(&self) -> u64 {
         self.hash.rotate_left(32)
     }
 }
 
 impl fmt::Debug for BuildNetworkHasher {
-    /// The secret is nobody's business.
+    /// The secret isn't shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BuildNetworkHasher").finish_non_exhaustive()
     }

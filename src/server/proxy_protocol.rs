@@ -1,13 +1,13 @@
 //! The header of the PROXY protocol: where a connection really comes from.
 //!
-//! A balancer writes it in front of what its client says (The PROXY protocol, versions 1 and 2,
-//! Willy Tarreau, 2020). Whether a balancer's word is taken at all is decided elsewhere.
+//! A load balancer sends it before the bytes of its client (The PROXY protocol, versions 1 and 2,
+//! Willy Tarreau, 2020). Whether a load balancer is trusted is decided elsewhere.
 //!
-//! How far a header reaches is found out here, and bounded before a byte of it is kept; what its
-//! addresses are, the crate `proxy_header` reads. That crate has no bound for version 2, lets
-//! one buffer have more than the bound of version 1, and waits for 15 bytes before it looks at the
-//! first. Here the answer is the same however the header was cut, and comes with the first byte
-//! that tells.
+//! This module finds the length of a header, and limits it before any byte is kept; the crate
+//! `proxy_header` parses the addresses. That crate has no limit for version 2, accepts more than
+//! the limit of version 1 in one buffer, and waits for 15 bytes before it looks at the first. Here
+//! the result is the same however the header was split, and is known at the first byte that decides
+//! it.
 
 use memchr::memchr;
 use proxy_header::{ParseConfig, Protocol};
@@ -20,14 +20,15 @@ const LINE_MAX: usize = 107;
 /// The front of version 2, which ends with a length.
 const FRONT: usize = 16;
 
-/// The longest header that is taken. Addresses take 216 bytes at most, and the fields behind them
-/// (a name from TLS, an id, a certificate's name) a few hundred where a balancer is told to send
-/// them all; the length itself could say 64 KiB.
+/// The longest header that is accepted. Addresses take 216 bytes at most, and the fields after them
+/// (a name from TLS, an id, a certificate's name) a few hundred if a load balancer is configured to
+/// send them all; the length field would allow 64 KiB.
 pub(super) const HEADER_MAX: usize = 1024;
 
-/// How headers begin. Version 2 says whose connection it is, the balancer's own (2.2, `LOCAL`) or
-/// a client's, and then how that one came: in a way that isn't said, by TCP over either IP, or by
-/// a Unix socket. Datagrams are nobody's way to here.
+/// How headers begin. In version 2 the first byte after the signature says whether the connection
+/// is the load balancer's own (2.2, `LOCAL`) or a client's, and the next one how the client
+/// connected: unspecified, TCP over IPv4 or IPv6, or a Unix socket. Datagrams can't reach this
+/// server.
 const FRONTS: [&[u8]; 8] = [
     b"PROXY TCP4 ",
     b"PROXY TCP6 ",
@@ -41,10 +42,10 @@ const FRONTS: [&[u8]; 8] = [
 const LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20";
 const UNIX: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x31";
 
-/// What the front of a stream is.
+/// What a stream begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProxyHeader {
-    /// A header so far, if more follows.
+    /// The beginning of a header.
     Partial,
     /// A header of this many bytes.
     Whole {
@@ -52,13 +53,13 @@ pub(super) enum ProxyHeader {
         /// The source of the connection; none if it is the load balancer's own, or unknown.
         source: Option<PeerAddress>,
     },
-    /// No header, whatever follows.
+    /// Not a header, whatever follows.
     Malformed,
 }
 
 impl ProxyHeader {
-    /// What the first bytes of a stream are. Of all that there are together, the front decides: it
-    /// is no other answer when more have come, unless it was `Partial`.
+    /// Parses the first bytes of a stream. More bytes don't change the result, unless it was
+    /// `Partial`.
     pub(super) fn read(bytes: &[u8]) -> Self {
         let alike = |front: &&[u8]| front.iter().zip(bytes).all(|(one, other)| one == other);
         if !FRONTS.iter().any(alike) {
@@ -77,10 +78,10 @@ impl ProxyHeader {
         }
     }
 
-    /// What a header is that has been cut out.
+    /// Parses a complete header.
     fn of(header: &[u8]) -> Self {
         let whole = |source| Self::Whole { length: header.len(), source };
-        // Whatever else stands there is to be ignored (2.2).
+        // Anything else in it must be ignored (2.2).
         if header.starts_with(LOCAL) {
             return whole(None);
         }
@@ -96,12 +97,12 @@ impl ProxyHeader {
     }
 }
 
-/// The length of a header of version 1, if its end is there.
+/// The length of a header of version 1, if its end has arrived.
 fn line_length(bytes: &[u8]) -> Option<usize> {
     memchr(b'\n', &bytes[..bytes.len().min(LINE_MAX)]).map(|end| end + 1)
 }
 
-/// The length of a header of version 2, if it is said already.
+/// The length of a header of version 2, if its length field has arrived.
 fn binary_length(bytes: &[u8]) -> Option<usize> {
     let front: &[u8; FRONT] = bytes.first_chunk()?;
     Some(FRONT + usize::from(u16::from_be_bytes([front[14], front[15]])))

@@ -6,14 +6,14 @@
 //! that are open at the same time can fail at the same time, and one such burst must not lock out
 //! everyone who shares the address for hours.
 //!
-//! The table has places in sets of four, and a network may stand in one set only, which its hash
-//! names. So the table never grows, and a look takes the same time however many networks there
-//! are. The hash has a secret that is drawn when the table is made, or an attacker could choose
-//! networks that meet in one set.
+//! The table consists of sets of four places, and the hash of a network decides its set. So the
+//! table never grows, and a lookup takes the same time however many networks there are. The hash
+//! has a secret that is drawn when the table is made, or an attacker could choose networks that
+//! collide in one set.
 //!
-//! In a full set the network with the least failures loses its place. A crowd of networks with a
-//! failure each then displaces its own kind, and never the worst. Were the newest failure the one
-//! not counted, a network that shares its set with four worse ones could guess without end.
+//! In a full set the network with the fewest failures is dropped. So many networks with one failure
+//! each only displace one another, and never the worst. If the newest failure were the one that is
+//! not counted, a network that shares its set with four worse ones could guess for ever.
 
 use std::time::Duration;
 
@@ -26,17 +26,17 @@ use crate::reactor::timers::LONGEST;
 use crate::server::admission::Admission;
 use crate::server::network::{BuildNetworkHasher, SourceNetwork};
 
-/// The places of a set, 64 bytes together.
+/// The places in a set, which take 64 bytes together.
 const WAYS: usize = 4;
 
-/// The failures of late, by network.
+/// Recent failures, by network.
 #[derive(Debug)]
 pub(super) struct Throttle {
     sets: Box<[[Place; WAYS]]>,
     hasher: BuildNetworkHasher,
 }
 
-/// What is kept of a network. A place whose network is forgiven is free.
+/// One network. A place is free once all failures of its network are forgiven.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
     network: SourceNetwork,
@@ -119,14 +119,13 @@ impl Place {
     }
 }
 
-/// The time for which one failure counts: whole milliseconds, as instants are, so that many take as
-/// long together as they do one by one.
+/// How long one failure counts: in whole milliseconds, as instants are, so that sums are exact.
 fn each(limits: &Limits) -> Duration {
     (Instant::default() + limits.failure_decay.min(LONGEST)).elapsed()
 }
 
 /// The most failures that count against a network: twice as many as it may have without being
-/// refused. So it is refused for at most the time in which `failure_limit` of them are forgiven.
+/// rejected. So it is rejected for at most the time in which `failure_limit` of them are forgiven.
 fn counted_max(limits: &Limits) -> u32 {
     limits.failure_limit.saturating_mul(2).max(1)
 }

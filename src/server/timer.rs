@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::contract::limits::Limits;
 use crate::reactor::timers::TimerKind;
 
-/// What a connection waits for: one thing at a time.
+/// What a connection waits for. It waits for one thing at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// The greeting, delayed because its network has failed too often; absolute.
+    /// The end of the delay after failures of its network; absolute.
     Delay,
     /// The peer's proof; from the greeting, absolute.
     Handshake,
@@ -16,14 +16,14 @@ pub(super) enum Timer {
     Idle,
     /// The rest of a message that has begun; absolute.
     Message,
-    /// Room for what was written: the peer has to take it.
+    /// Room for unsent output: the peer has to read.
     Write,
     /// The end of the peer's stream, after ours has ended; absolute.
     Linger,
 }
 
-/// The end of a session, by its age; from the proof, absolute. It runs beside the other timer of
-/// the connection, and so in a table of its own.
+/// The maximum age of a session, from the proof; absolute. It runs besides the other timer of the
+/// connection, and so has a table of its own.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SessionAge;
 
@@ -31,7 +31,7 @@ pub(super) struct SessionAge;
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Timer {
-    /// How long it lasts; none for ever.
+    /// How long it lasts; `None` is for ever.
     pub(super) fn length(self, limits: &Limits) -> Option<Duration> {
         Some(match self {
             Self::Delay => limits.failure_delay,

@@ -2,8 +2,8 @@
 //!
 //! Their number is limited, in all and for each network. Those of one network are kept in the order
 //! in which they came, so that the oldest can be evicted. A connection through a load balancer
-//! counts among all at once, and among those of its network as soon as the balancer has named its
-//! address. Once a connection has authenticated, nothing is kept of it here.
+//! counts towards the total at once, and towards its network when the load balancer has reported
+//! its address. Connections that have authenticated are removed.
 
 use std::collections::hash_map::{self, HashMap};
 use std::num::NonZeroU8;
@@ -20,11 +20,11 @@ pub(super) struct Unauthenticated {
     networks: HashMap<SourceNetwork, Group, BuildNetworkHasher>,
 }
 
-/// One connection. All of this is needed until it has authenticated and not later, so it isn't kept
-/// with the connection.
+/// One connection. This is only needed until it has authenticated, so it isn't kept in the
+/// connection's own entry.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// The client's, or the load balancer's until that has named the client's.
+    /// The client's address, or the load balancer's until that has reported the client's.
     address: PeerAddress,
     /// The slot of its connection.
     slot: u32,
@@ -83,7 +83,7 @@ impl Unauthenticated {
 
     /// Whether the network of this address has reached this number.
     pub(super) fn has_from(&self, address: PeerAddress, many: usize) -> bool {
-        // Mostly there are fewer in all, and no network has to be looked up.
+        // Usually there are fewer in all, which saves the lookup.
         self.count() >= many && self.count_from(address) >= many
     }
 
@@ -120,7 +120,8 @@ impl Unauthenticated {
         UnauthenticatedId::of(self.entries.insert(Entry { address: balancer, slot }))
     }
 
-    /// The load balancer has named the client's address. The connection has not joined its network.
+    /// Sets the client's address, which the load balancer has reported. The connection must not
+    /// have [joined](Self::join) its network.
     pub(super) fn locate(&mut self, id: UnauthenticatedId, address: PeerAddress) {
         self.entries[id.key()].address = address;
     }
@@ -142,7 +143,7 @@ impl Unauthenticated {
         let address = self.address_of(id);
         if let hash_map::Entry::Occupied(mut place) = self.networks.entry(address.into()) {
             let group = place.get_mut();
-            // One whose balancer has not named its address yet is in no network.
+            // A connection whose load balancer has not reported its address yet is in no network.
             if self.entries.remove(&mut group.list, id.key()) {
                 group.count -= 1;
             }

@@ -1,4 +1,4 @@
-//! What comes before the greeting: the header of a balancer, and a delay.
+//! What comes before the handshake: the header of a load balancer, and a delay.
 
 use std::io;
 
@@ -14,13 +14,13 @@ use crate::server::proxy_protocol::{HEADER_MAX, ProxyHeader};
 use crate::server::unauthenticated::UnauthenticatedId;
 
 impl<N: Net, S: Service> Connection<N, S> {
-    /// Whether its balancer hasn't said yet whose connection it is.
+    /// Whether the header of its load balancer is not complete yet.
     pub(in crate::server) fn awaits_proxy_header(&self) -> bool {
         matches!(self.state, State::AwaitingProxyHeader(_))
     }
 
-    /// Reads the header that stands before everything else, and nothing is written meanwhile. What
-    /// stands behind it is kept for the session.
+    /// Reads the header that comes before everything else. Nothing is written meanwhile. What
+    /// follows the header is kept for the session.
     #[cold]
     #[inline(never)]
     pub(super) fn read_proxy_header(
@@ -64,15 +64,15 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
-    /// Puts the greeting off, and with it whatever has arrived.
+    /// Delays the greeting, and the processing of what has arrived.
     pub(in crate::server) fn delay(&mut self) {
         if let State::AwaitingProxyHeader(id) = self.state {
             self.state = State::Delayed { id, is_watched: true };
         }
     }
 
-    /// Greets a peer whose greeting was put off, or whose balancer has named it, and goes on with
-    /// what has arrived before.
+    /// Greets a peer after a delay or after the header of its load balancer, and processes what has
+    /// arrived before.
     pub(in crate::server) fn begin(
         &mut self,
         inbox: &mut [u8],
@@ -83,7 +83,7 @@ impl<N: Net, S: Service> Connection<N, S> {
             State::AwaitingProxyHeader(id) => (id, true),
             _ => return Ok(NextStep::Wait),
         };
-        // From now on we hear of the socket.
+        // From now on the socket has events.
         if !is_watched && cx.net.watch(&mut self.socket, cx.peer).is_err() {
             return Ok(NextStep::Close(CloseReason::Unavailable));
         }

@@ -1,4 +1,4 @@
-//! What a connection sends: replies, what was left unsent, and the way to the end.
+//! What a connection sends: replies, unsent output, and its end.
 
 use std::io;
 
@@ -13,12 +13,12 @@ use crate::server::flags::Flags;
 use crate::server::net::Net;
 
 impl<N: Net, S: Service> Connection<N, S> {
-    /// Sends the outbox; what the socket doesn't take is kept. Says whether all of it went.
+    /// Sends the outbox; what the socket doesn't take is kept. Returns whether everything was sent.
     pub(super) fn send(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
         let sealed = self.session.seal(cx.calls.outbox.bytes_mut());
         cx.calls.outbox.cut(sealed.unwrap_or_else(|error| error.ready));
         if sealed.is_err() {
-            // Nobody has finished, or been told good-bye, who lacks a reply.
+            // A connection with an unsent reply isn't finished, and its stream isn't ended.
             if let State::Handshake(_) | State::Open(_) | State::Closing { .. } = self.state {
                 self.state.close(CloseReason::ReplyTooLong, false);
             }
@@ -40,8 +40,8 @@ impl<N: Net, S: Service> Connection<N, S> {
         Ok(all)
     }
 
-    /// Sends what waits from an earlier visit, by way of the inbox, which is free. Says whether all
-    /// of it went.
+    /// Sends what an earlier visit has left unsent, by way of the inbox, which is free. Returns
+    /// whether everything was sent.
     pub(super) fn send_unsent(
         &mut self,
         inbox: &mut [u8],
@@ -69,8 +69,8 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
-    /// Sends a message of our own accord, which lies in the outbox. Says whether there was room:
-    /// what waits unsent is limited to what one visit can leave.
+    /// Sends a message of the host, which is in the outbox. Returns whether there was room: unsent
+    /// output is limited to what one visit can leave.
     pub(in crate::server) fn tell(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
         let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.len());
         if waiting + cx.calls.outbox.len() > BATCH + cx.limits.reply_max {
@@ -79,8 +79,8 @@ impl<N: Net, S: Service> Connection<N, S> {
         self.send(cx).map(|_| true)
     }
 
-    /// Goes as far towards the end as it can: sends what waits, then says good-bye, then waits
-    /// for the peer's.
+    /// Closes as far as possible: sends unsent output, then ends our stream, then waits for the end
+    /// of the peer's.
     pub(super) fn wind_up(
         &mut self,
         inbox: &mut [u8],
@@ -103,8 +103,8 @@ impl<N: Net, S: Service> Connection<N, S> {
                 }
                 State::Closing { why, at_once: true, .. } => return Ok(NextStep::Close(*why)),
                 State::Closing { .. } => {
-                    // Nobody looks at it any more, and `relieve`, which goes by the timers of
-                    // messages and writes, could not find it here.
+                    // It isn't needed any more, and `relieve`, which follows the timers of messages
+                    // and writes, could not find it here.
                     self.backlog = None;
                     self.session.discard_partial();
                     cx.net.shutdown(&mut self.socket)?;
@@ -124,7 +124,8 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
-    /// Counts what a peer says after our good-bye. Says whether that was its end, or too much.
+    /// Counts what a peer sends after the end of our stream. Returns whether it has ended its own,
+    /// or has sent too much.
     fn linger_on(&mut self, length: Option<usize>) -> bool {
         let State::Lingering { left, .. } = &mut self.state else { return false };
         left.spend(length.unwrap_or_default()) || length == Some(0)

@@ -1,27 +1,27 @@
-//! How far a connection is on its way from accept to the end, and what it has at each point.
+//! The states of a connection from accept to close, with the data of each.
 
 use std::mem;
 
 use crate::contract::close::CloseReason;
 use crate::server::unauthenticated::UnauthenticatedId;
 
-/// How much a peer may go on to say after our good-bye before we hang up, in units. Packed, it can
-/// stand anywhere in the state of a connection, which is smaller for it.
+/// How much a peer may send after the end of our stream before the connection is closed, in units.
+/// Packed, since that makes the state of a connection smaller.
 #[derive(Debug, Clone, Copy)]
 #[repr(Rust, packed)]
 pub(in crate::server) struct LingerBudget(u16);
 
 impl LingerBudget {
-    /// What is counted as one.
+    /// The bytes of a unit.
     const UNIT: usize = 16;
 
-    /// Of a peer that has authenticated: 1 MiB.
+    /// For a peer that has authenticated: 1 MiB.
     const AUTHENTICATED: Self = Self(u16::MAX);
 
-    /// Of one that has not: 4 KiB.
+    /// For a peer that has not: 4 KiB.
     const UNAUTHENTICATED: Self = Self(256);
 
-    /// Takes what was read off. Returns whether that was too much.
+    /// Subtracts what was read. Returns whether that was too much.
     pub(super) fn spend(&mut self, length: usize) -> bool {
         let units = u16::try_from(length.div_ceil(Self::UNIT)).unwrap_or(u16::MAX);
         self.0 = self.0.saturating_sub(units);
@@ -29,31 +29,31 @@ impl LingerBudget {
     }
 }
 
-/// How far a connection is, with what it has at that point alone. `T` is the service's state.
-// It is matched and never compared: comparing two of them takes a hundred instructions. With a tag
-// of its own: in a byte smaller, which a connection's entry would pad, the tag would lie in a
-// reason's, and to tell the variants apart would cost a message 20 instructions.
+/// The state of a connection, with the data that only this state has. `T` is the service's state.
+// It is matched and never compared: comparing two of them takes a hundred instructions. It has a
+// tag of its own: without it, the type would be a byte smaller, which the padding of a connection's
+// entry would use up; the tag would be part of a reason's, and distinguishing the variants would
+// cost a message 20 instructions.
 #[derive(Debug)]
 #[repr(u8)]
 pub(in crate::server) enum State<T> {
-    /// The header by which a balancer says whose connection it is, in front of everything else,
-    /// isn't whole.
+    /// The header of the load balancer, which comes before everything else, isn't complete.
     AwaitingProxyHeader(UnauthenticatedId),
-    /// It is greeted later, and not read before. The system may tell of it already: it was read
-    /// until it was known where it comes from.
+    /// It is greeted later, and not read before. It may already have events: behind a load balancer
+    /// it was read to find its source.
     Delayed { id: UnauthenticatedId, is_watched: bool },
     /// The peer has not authenticated yet.
     Handshake(UnauthenticatedId),
     /// Messages are answered.
     Open(T),
-    /// What was written is still sent; then comes our good-bye, or we hang up `at_once`: on a peer
-    /// that has said its own, or one that has nothing to lose.
+    /// Unsent output is still sent. Then our stream is ended; or the connection is closed
+    /// `at_once`, if the peer has ended its own stream or has nothing to lose.
     Closing { former: Former<T>, why: CloseReason, at_once: bool },
-    /// We have said good-bye, and wait for the peer's: hanging up on input that wasn't read would
-    /// reset the connection and could destroy the last reply on its way. So much more of it is
-    /// read.
+    /// Our stream is ended, and the end of the peer's is awaited: closing with unread input would
+    /// reset the connection, which could destroy the last reply on its way. `left` is how much more
+    /// is read.
     Lingering { former: Former<T>, why: CloseReason, left: LingerBudget },
-    /// It is over, and about to be removed.
+    /// It has ended, and is about to be removed.
     Closed,
 }
 
@@ -62,8 +62,8 @@ pub(in crate::server) enum State<T> {
 pub(in crate::server) enum Former<T> {
     /// Its peer had not authenticated.
     Unauthenticated(UnauthenticatedId),
-    /// Its peer had authenticated. The service has no state of it where it panicked as it opened
-    /// the connection.
+    /// Its peer had authenticated. There is no state if the service panicked when it opened the
+    /// connection.
     Authenticated(Option<T>),
 }
 
@@ -85,8 +85,8 @@ impl<T> State<T> {
         matches!(self, Self::Handshake(_) | Self::Open(_))
     }
 
-    /// Why a connection ends, if it ends now. A reason that was found before holds, but nobody has
-    /// finished who hasn't taken the last reply.
+    /// Why a connection ends, if it ends now. An earlier reason holds, except that a connection
+    /// isn't finished before its peer has taken the last reply.
     pub(super) fn reason(&self, otherwise: CloseReason) -> CloseReason {
         match self {
             Self::Closing { why: CloseReason::Finished, .. } => otherwise,
@@ -100,9 +100,9 @@ impl<T> State<T> {
         *self = Self::Closing { former: self.leave(), why, at_once };
     }
 
-    /// Goes on from closing to waiting for the peer's good-bye.
+    /// Begins to wait for the end of the peer's stream.
     pub(super) fn linger(&mut self) {
-        debug_assert!(matches!(self, Self::Closing { at_once: false, .. }), "it is owed a word");
+        debug_assert!(matches!(self, Self::Closing { at_once: false, .. }), "it ends gracefully");
         let why = self.reason(CloseReason::Finished);
         let left = match self.unauthenticated() {
             Some(_) => LingerBudget::UNAUTHENTICATED,
@@ -111,7 +111,7 @@ impl<T> State<T> {
         *self = Self::Lingering { former: self.leave(), why, left };
     }
 
-    /// Ends. Says what it was.
+    /// Ends. Returns what it was.
     pub(in crate::server) fn leave(&mut self) -> Former<T> {
         match mem::replace(self, Self::Closed) {
             Self::AwaitingProxyHeader(id) | Self::Delayed { id, .. } | Self::Handshake(id) => {

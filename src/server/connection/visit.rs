@@ -15,7 +15,7 @@ use crate::server::net::Net;
 const READS_PER_VISIT: usize = 4;
 
 impl<N: Net, S: Service> Connection<N, S> {
-    /// Lets the connection do something, within the budget of one visit.
+    /// Lets the connection work, within the budget of one visit.
     pub(in crate::server) fn visit(
         &mut self,
         inbox: &mut [u8],
@@ -82,7 +82,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         self.wind_up(inbox, cx)
     }
 
-    /// Says what the dialect begins with.
+    /// Sends what the dialect begins with.
     pub(in crate::server) fn greet(
         &mut self,
         inbox: &mut [u8],
@@ -96,9 +96,9 @@ impl<N: Net, S: Service> Connection<N, S> {
         next.or(Ok(NextStep::Close(CloseReason::Reset)))
     }
 
-    /// Reads once. A short read has emptied the socket, so a second that only says so is saved;
-    /// the end of the stream, though, may have come with the very event that told of the bytes, and
-    /// so may urgent data, before which the system stops a read.
+    /// Reads once. A short read means that the socket is empty, which saves a second read, unless
+    /// the event that reported the bytes also reported the end of the stream, or urgent data,
+    /// before which the system stops a read.
     #[inline]
     pub(super) fn read(
         &mut self,
@@ -145,12 +145,12 @@ impl<N: Net, S: Service> Connection<N, S> {
                 break;
             }
         }
-        // What keeps bytes from now on is the reply or the rest of the input, not the message.
+        // From now on the reply or the rest of the input is what is kept, not the message.
         self.session.release();
         self.send(cx).map(|_| ())
     }
 
-    /// Does what the session has found beside messages.
+    /// Handles what the session has found other than messages.
     #[inline]
     fn follow(
         &mut self,
@@ -158,12 +158,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         cx: &mut Context<'_, N, S>,
     ) {
         if let Ok(Step::NeedsInput | Step::Stopped(None)) = step {
-            return debug_assert!(cx.control_out.is_empty(), "messages come without words of ours");
+            return debug_assert!(cx.control_out.is_empty(), "messages come without control bytes");
         }
         cx.calls.outbox.append(cx.control_out);
         match step {
             Ok(Step::NeedsInput | Step::Stopped(None)) => {}
-            // How many there can be, the reads of a visit limit.
+            // Their number is limited by the reads of a visit.
             Ok(Step::Control) => cx.done.has_control = true,
             Ok(Step::Finished) => self.state.close(CloseReason::Finished, true),
             Ok(Step::End) => self.close(CloseReason::Answered),
@@ -172,15 +172,16 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
-    /// Goes on with the handshake.
+    /// Continues the handshake.
     #[cold]
     fn authenticate(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) {
         let event = self.session.next(cx.protocol, input, cx.control_out);
         cx.calls.outbox.append(cx.control_out);
         match (event, &self.state) {
             (Ok(Some(Event::Open(opened))), State::Handshake(id)) => {
-                // A Python's last word is a write of its own, and its system holds back the first
-                // message until that has arrived: for 40 ms, if ours is as slow to say so.
+                // Python sends its last part of the handshake in a write of its own, and its system
+                // holds back the first message until that is acknowledged: for 40 ms, if our system
+                // delays the acknowledgement.
                 if opened.dialect == Dialect::Multiprocessing && input.is_empty() {
                     cx.net.acknowledge(&mut self.socket);
                 }
@@ -198,7 +199,7 @@ impl<N: Net, S: Service> Connection<N, S> {
             }
             (Ok(event), _) => debug_assert!(event.is_none(), "a handshake precedes all else"),
             (Err(refusal), _) => {
-                // One that isn't let in may have a word of ours to lose: the reason.
+                // If the peer is sent a reason, closing at once could destroy it on its way.
                 self.state.close(refusal.into(), cx.calls.outbox.len() == 0);
             }
         }
