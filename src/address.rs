@@ -13,7 +13,7 @@ use socket2::SockAddr;
 
 use crate::os_error;
 
-/// What a Unix socket is called by in text.
+/// What the text of a Unix socket begins with.
 const UNIX: &str = "unix:";
 
 /// Where a server is: an IP address and a port, or a Unix socket.
@@ -29,13 +29,13 @@ const UNIX: &str = "unix:";
 pub enum Address {
     /// An IP address and a port.
     Ip(SocketAddr),
-    /// The path of a Unix socket. One that begins with a zero byte is no file but a name that
-    /// Linux keeps (unix(7), "abstract"); in text it begins with `@`.
+    /// The path of a Unix socket. One that begins with a zero byte is not a file but an abstract
+    /// name of Linux (unix(7)); in text it begins with `@`.
     Unix(PathBuf),
 }
 
 impl Address {
-    /// The IP address and the port, if it is no Unix socket.
+    /// The IP address and the port; none for a Unix socket.
     #[must_use]
     pub fn ip(&self) -> Option<SocketAddr> {
         match self {
@@ -44,7 +44,7 @@ impl Address {
         }
     }
 
-    /// The file that stands for it, if there is one.
+    /// The file of a Unix socket, if it has one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -53,11 +53,11 @@ impl Address {
         }
     }
 
-    /// As the system takes it.
+    /// The address in the system's form.
     ///
     /// # Errors
     ///
-    /// The path of a Unix socket is none that the system takes.
+    /// No Unix socket can have this path.
     pub(crate) fn to_system(&self) -> io::Result<SockAddr> {
         let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
         match self {
@@ -75,7 +75,7 @@ impl Address {
         }
     }
 
-    /// The same back. A socket that is neither has no address.
+    /// The address from the system's form; none for sockets of other families.
     pub(crate) fn from_system(address: &SockAddr) -> Option<Self> {
         if let Some(name) = address.as_abstract_namespace() {
             return Some(Self::Unix(abstract_path(name)));
@@ -85,7 +85,7 @@ impl Address {
         ip.or_else(|| path().map(|path| Self::Unix(path.to_owned())))
     }
 
-    /// The Unix socket that a text calls by name, if it does.
+    /// The Unix socket that a text names, if it names one.
     fn parse_unix(text: &str) -> Option<Self> {
         let path = text.strip_prefix(UNIX)?;
         Some(Self::Unix(match path.strip_prefix('@') {
@@ -95,7 +95,7 @@ impl Address {
     }
 }
 
-/// The longest path that the system takes for a socket's, with its terminator left out.
+/// The longest path of a Unix socket, without its terminator.
 const PATH_MAX: usize = {
     let whole = size_of::<libc::sockaddr_un>();
     whole - std::mem::offset_of!(libc::sockaddr_un, sun_path) - 1
@@ -131,7 +131,7 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// What names a server: a text, an address, or a host with a port.
+/// Something that names a server: a text, an address, or a host with a port.
 ///
 /// | text | the server is |
 /// | --- | --- |
@@ -272,10 +272,10 @@ impl<T: ToAddresses + ?Sized> ToAddresses for &T {
     }
 }
 
-/// The host of a text that names none.
+/// The host, if a text has none.
 const HOST: &str = "127.0.0.1";
 
-/// The port of a text that names none.
+/// The port, if a text has none.
 const PORT: u16 = 9527;
 
 /// The host and the port of a text, if it is well-formed.
@@ -309,7 +309,7 @@ fn split(text: &str) -> Option<(Cow<'_, str>, u16)> {
     Some((host, port))
 }
 
-/// A port in digits alone: the standard library would take a sign too.
+/// A port in digits only: the standard library accepts a sign too.
 fn number(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -332,7 +332,7 @@ fn resolve(host: &str, port: u16) -> Result<Vec<Address>, AddressError> {
     if addresses.is_empty() { Err(not_found(host, "it has no address")) } else { Ok(addresses) }
 }
 
-/// Each address once, and the families by turns, that of the first address first.
+/// Each address once, and the families by turns, beginning with that of the first address.
 fn in_turns(found: impl IntoIterator<Item = SocketAddr>) -> Vec<Address> {
     let mut families: [Vec<SocketAddr>; 2] = [Vec::new(), Vec::new()];
     let mut first = None;

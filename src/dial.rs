@@ -21,12 +21,12 @@ const DELAY_MIN: Duration = Duration::from_millis(10);
 /// The pause before a Unix socket whose queue was full is tried again.
 const QUEUE_PAUSE: Duration = Duration::from_millis(10);
 
-/// A connection to the first of several addresses that answers, as it comes about.
+/// An attempt to connect to the first of several addresses that answers.
 ///
-/// The addresses are tried in their order, as RFC 8305 ("Happy Eyeballs") has it: the next attempt
-/// begins as soon as one has failed, or when one has not succeeded for 250 ms, or for its share of
-/// the time where that is shorter. Attempts go on beside each other. The first that succeeds wins,
-/// and the others are closed.
+/// The addresses are tried in their order, as in RFC 8305 ("Happy Eyeballs"): the next attempt
+/// begins as soon as one has failed, or has not succeeded within 250 ms, or within its share of the
+/// time limit if that is shorter. Attempts continue in parallel. The first that succeeds wins, and
+/// the others are closed.
 ///
 /// It never blocks and reads no clock. A loop calls [`turn`](Self::turn) at first, whenever one of
 /// the sockets is ready, and when a turn is [due](Self::due):
@@ -61,11 +61,11 @@ pub struct Dial {
     begins: Instant,
     /// The time from one attempt to the next.
     delay: Duration,
-    /// When all attempts have failed; never, if that is too far away to be told.
+    /// When the time limit is over; never, if the clock can't represent that.
     deadline: Option<Instant>,
     /// The attempts that are under way, the oldest first.
     attempts: Vec<Attempt>,
-    /// What the caller is told if all attempts fail.
+    /// The error if all attempts fail.
     failure: Option<io::Error>,
 }
 
@@ -94,8 +94,8 @@ impl Dial {
         }
     }
 
-    /// Has the connection come from this address of this machine. Addresses of the other family
-    /// can't be connected to then.
+    /// Makes the connection come from this address of this machine. Addresses of the other family
+    /// can't be reached then.
     #[must_use]
     pub fn with_source(self, source: IpAddr) -> Self {
         Self { source: Some(source), ..self }
@@ -112,7 +112,7 @@ impl Dial {
     /// # Errors
     ///
     /// All attempts have failed, or [`TimedOut`](io::ErrorKind::TimedOut): the time is over. Drop
-    /// the dial then. What `watch` returns is returned as it is.
+    /// the dial then. Errors of `watch` are returned as they are.
     pub fn turn(
         &mut self,
         now: Instant,
@@ -147,7 +147,7 @@ impl Dial {
         [begins, self.deadline].into_iter().flatten().min()
     }
 
-    /// Blocks until the connection is there, by the clock of the system. Its socket blocks too.
+    /// Blocks until the connection is there, by the system's clock. Its socket blocks too.
     ///
     /// # Errors
     ///
@@ -177,8 +177,8 @@ impl Dial {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// Begins to connect to the next address, and says whether that has succeeded at once. Where it
-    /// fails at once, the address behind it is due.
+    /// Begins to connect to the next address, and returns whether that has succeeded at once. If it
+    /// fails at once, the address after it is due.
     fn begin(&mut self, now: Instant) -> Option<(Attempt, bool)> {
         let address = self.addresses[self.next].clone();
         match begin(&address, self.source) {
@@ -187,7 +187,7 @@ impl Dial {
                 self.begins = now.checked_add(self.delay).unwrap_or(now);
                 Some((Attempt { socket, address }, is_connected))
             }
-            // Only a Unix socket does so: no event will tell that its server has room.
+            // Only a Unix socket does so: no event reports that its server has room.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.begins = now.checked_add(QUEUE_PAUSE).unwrap_or(now);
                 None
@@ -220,8 +220,9 @@ impl Dial {
         None
     }
 
-    /// An attempt has failed, so the next one begins. Of several failures the last one is told,
-    /// but rather that of a server than that of a family of addresses which this machine lacks.
+    /// Records that an attempt has failed, so that the next one begins. Of several failures the
+    /// last one is returned, but that of a server is preferred to that of an address family that
+    /// this machine lacks.
     fn fail(&mut self, error: io::Error, now: Instant) {
         self.begins = self.begins.min(now);
         if self.failure.as_ref().is_none_or(is_local) || !is_local(&error) {
@@ -230,8 +231,8 @@ impl Dial {
     }
 }
 
-/// Begins to connect, and says whether that has succeeded at once. Otherwise it shows when the
-/// socket can be written.
+/// Begins to connect, and returns whether that has succeeded at once. Otherwise the socket becomes
+/// writable then.
 fn begin(address: &Address, source: Option<IpAddr>) -> io::Result<(TcpStream, bool)> {
     let system = address.to_system()?;
     let socket = Socket::new(system.domain(), Type::STREAM, None)?;
@@ -254,7 +255,7 @@ fn is_connected(socket: &TcpStream) -> io::Result<bool> {
     if let Some(error) = socket.take_error()? {
         return Err(error);
     }
-    // The type takes a Unix socket's address for a fault.
+    // This type reports the address of a Unix socket as an error.
     match SockRef::from(socket).peer_addr() {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
@@ -262,7 +263,7 @@ fn is_connected(socket: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Whether this machine failed, and no server was asked.
+/// Whether the failure is this machine's, and no server was reached.
 fn is_local(error: &io::Error) -> bool {
     use io::ErrorKind::{AddrNotAvailable, NetworkUnreachable};
     matches!(error.kind(), AddrNotAvailable | NetworkUnreachable)

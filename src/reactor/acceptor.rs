@@ -11,7 +11,7 @@ use crate::reactor::instant::Instant;
 /// How long accepting pauses when descriptors have run out, unless a connection closes.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 struct Socket<L> {
     /// The listener that it belongs to.
@@ -24,13 +24,12 @@ struct Socket<L> {
 
 /// Accepts from the listening sockets in turn, and pauses when the system runs out of descriptors.
 ///
-/// It knows the sockets by their numbers, and for each the listener that it belongs to: what the
-/// loop names with `L`.
+/// Sockets have numbers, and each belongs to a listener, which the loop identifies by an `L`.
 #[derive(Debug)]
 pub struct Acceptor<L> {
     sockets: Vec<Socket<L>>,
-    /// The accepts so far. Sockets take turns by them; otherwise a crowd at the first would keep
-    /// all others waiting for as long as there is little room.
+    /// The number of accepts so far. Sockets take turns by it; otherwise many connections at the
+    /// first would keep all others waiting while there is little room.
     accepts: u64,
     /// The system has run out of descriptors or memory: accepting pauses until then.
     paused_until: Option<Instant>,
@@ -67,7 +66,7 @@ impl<L: Copy> Acceptor<L> {
     /// The socket to accept from now, and its listener, which has room; none while accepting
     /// pauses.
     ///
-    /// Of several it is the one whose last accept was the longest ago. A round robin that goes on
+    /// Of several it is the one whose last accept was the longest ago. A round robin that continues
     /// from the last accept would skip the sockets whose listener is full just then, and return to
     /// the same one each time that there is room.
     #[must_use]
@@ -126,7 +125,7 @@ pub enum AcceptFailure {
     Retry,
     /// The system has run out of descriptors or memory: trying at once would spin.
     Pause,
-    /// The listener is none any more: it will never accept again.
+    /// The listening socket has failed: it will never accept again.
     Gone,
 }
 

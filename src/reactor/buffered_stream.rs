@@ -1,27 +1,27 @@
-//! A socket with what it has not taken yet.
+//! A non-blocking socket with its unsent bytes.
 
 use std::io::{self, ErrorKind, Read, Write};
 
 use crate::reactor::readiness::Readiness;
 
-/// A socket that doesn't block, and what it has not taken yet.
+/// A non-blocking socket with its unsent bytes.
 ///
 /// Its readiness is edge-triggered: an event says that something may be possible that wasn't
-/// before, and is not repeated until it was tried in vain. Before there is a socket, nothing comes
-/// from it, and what is sent waits.
+/// before, and is not repeated until it was tried in vain. Before there is a socket, nothing
+/// arrives, and what is sent waits.
 #[derive(Debug)]
 pub struct BufferedStream<S> {
     socket: Option<S>,
     /// There may be something to read.
     is_readable: bool,
-    /// There may be more behind a short read: urgent data, before which a read stops though it is
-    /// read in line, as any byte.
+    /// There may be more to read after a short read: reads stop before urgent data, though it is
+    /// read in line like any other byte.
     is_urgent: bool,
-    /// The peer has ended its stream: what there is to read ends by saying so.
+    /// The peer has ended its stream: its end follows the bytes that are left to read.
     has_ended: bool,
     /// The connection is broken.
     has_failed: bool,
-    /// What the socket has not taken yet is behind `sent`.
+    /// Output, of which the first `sent` bytes have been sent.
     unsent: Vec<u8>,
     sent: usize,
 }
@@ -68,7 +68,7 @@ impl<S> BufferedStream<S> {
         self.socket
     }
 
-    /// Takes note of an event.
+    /// Records an event.
     pub fn notice(&mut self, readiness: Readiness) {
         self.is_readable |= readiness.readable;
         self.has_ended |= readiness.ended;
@@ -91,9 +91,9 @@ impl<S> BufferedStream<S> {
 }
 
 impl<S: Read + Write> BufferedStream<S> {
-    /// Reads once; `None` if there is nothing, 0 at the end of the peer's stream. A short read has
-    /// emptied the socket, so that a second read, which would only say so, is saved. It has not if
-    /// the end of the stream or urgent data has arrived.
+    /// Reads once; `None` if there is nothing, 0 at the end of the peer's stream. A short read
+    /// means that the socket is empty, which saves a second read, unless the end of the stream or
+    /// urgent data has arrived.
     ///
     /// # Errors
     ///

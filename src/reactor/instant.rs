@@ -47,7 +47,7 @@ impl Clock {
         Instant::after(at.saturating_duration_since(self.epoch))
     }
 
-    /// The time of an instant on the system's clock; the epoch if that is too far away to be told.
+    /// The time of an instant on the system's clock; the epoch if it can't be represented.
     #[must_use]
     pub fn time(self, at: Instant) -> time::Instant {
         self.epoch.checked_add(at.elapsed()).unwrap_or(self.epoch)

@@ -18,7 +18,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct LinkedSlab<T> {
     entries: Vec<Entry<T>>,
-    /// The entries that were taken, whose keys are given again.
+    /// The entries that were taken, whose keys are used again.
     vacant: List,
     /// How many entries there are that were not taken.
     length: usize,
@@ -94,7 +94,7 @@ impl<T: Copy> LinkedSlab<T> {
         self.length == 0
     }
 
-    /// Takes an entry that is in no list. Its key is given again.
+    /// Takes an entry that is in no list. Its key is used again.
     pub fn take(&mut self, key: usize) -> T {
         debug_assert!(self.is_alone(key), "an entry leaves its list first");
         let mut vacant = self.vacant;

@@ -1,7 +1,7 @@
 //! What every event loop needs, whatever it serves: time, timers and lists of constant cost, names
-//! of entries, accepting, sockets with what they have not taken, and limits on repeated log lines.
+//! of entries, accepting, sockets with unsent bytes, and limits on repeated log lines.
 //!
-//! The server uses these parts, and so do the loops of the program. They are no part of the stable
+//! The server uses these parts, and so do the loops of the program. They are not part of the stable
 //! API.
 
 pub mod acceptor;

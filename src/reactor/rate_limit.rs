@@ -14,9 +14,9 @@ const LINES_PER_SECOND: u32 = 10;
 /// The limit for one kind of line.
 #[derive(Debug, Default)]
 pub struct RateLimit {
-    /// When the second began that is counted.
+    /// When the current second began.
     since: Instant,
-    /// The lines of this second, those suppressed included.
+    /// The lines in this second, including those suppressed.
     lines: u32,
 }
 

@@ -5,7 +5,7 @@
 pub struct Readiness {
     /// There may be something to read, the end of the stream included.
     pub readable: bool,
-    /// The peer has ended its stream: behind what there is to read stands its end.
+    /// The peer has ended its stream: its end follows the bytes that are left to read.
     pub ended: bool,
     /// There may be room to write.
     pub writable: bool,

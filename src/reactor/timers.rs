@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::reactor::linked_slab::{LinkedSlab, List};
 
-/// The longest timer: an entry can tell for a day longer when it began, for turns that come late.
-/// The beginning of a timer without an end is not asked for; if it is given an end later, that
-/// counts from no earlier than it should.
+/// The longest timer: an entry knows its beginning for a day longer, for turns that come late. The
+/// beginning of a timer without an end isn't needed; if the timer gets an end later, it doesn't
+/// expire early.
 pub const LONGEST: Duration =
     CompactInstant::<1>::REACH.saturating_sub(Duration::from_secs(24 * 60 * 60));
 
@@ -65,7 +65,7 @@ impl<K: TimerKind> Timers<K> {
         self.since.push_back(&mut self.queues[queue(group, kind)], slot);
     }
 
-    /// Starts a timer that is running once more, from now.
+    /// Restarts a running timer from now.
     pub fn restart(&mut self, slot: usize, (group, kind): (usize, K), now: Instant) {
         debug_assert!(self.now <= now, "time runs forward");
         self.now = now;
@@ -91,8 +91,8 @@ impl<K: TimerKind> Timers<K> {
         self.since[slot].before(self.now)
     }
 
-    /// A connection whose timer has expired, where each kind lasts as long as `length` says of it
-    /// in a group; `None` is for ever. It stays expired until it is stopped.
+    /// A connection whose timer has expired. `length` returns how long each kind lasts in a group;
+    /// `None` is for ever. It stays expired until it is stopped.
     pub fn expired(
         &self,
         now: Instant,
@@ -101,8 +101,7 @@ impl<K: TimerKind> Timers<K> {
         self.first(length).find(|(end, ..)| *end <= now).map(|(_, slot, kind)| (slot, kind))
     }
 
-    /// When the first timer expires, where each kind lasts as long as `length` says of it in a
-    /// group.
+    /// When the first timer expires. `length` returns how long each kind lasts in a group.
     pub fn deadline(&self, length: impl Fn(usize, K) -> Option<Duration>) -> Option<Instant> {
         self.first(length).map(|(end, ..)| end).min()
     }

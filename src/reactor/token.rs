@@ -1,7 +1,8 @@
-//! Names for the entries of a slab that gives its slots again.
+//! Names for the entries of a slab that reuses its slots.
 //!
-//! A slab gives a slot again as soon as it is free, so what is said of a slot alone, such as an
-//! event of the same batch, could hit the entry that follows. A token says which of them is meant.
+//! A slab reuses a slot as soon as it is free, so something that only names the slot, such as an
+//! event of the same batch, could reach the next entry. A token also has the generation of the
+//! entry.
 
 use std::ops::Deref;
 
@@ -13,11 +14,10 @@ const HALF: u32 = usize::BITS / 2;
 /// The most slots that a token can tell apart, and a slot that no entry has.
 pub const SLOTS_MAX: usize = (1 << HALF) - 1;
 
-/// A slot, and the generation of its entry. As a number it fits an event's token of the system.
+/// A slot, and the generation of its entry. As a number it fits the system's event tokens.
 ///
-/// No entry has generation 0, under which a loop can name what is no entry, such as a socket that
-/// listens. A generation comes again only after four thousand million entries (65,534 on 32-bit
-/// machines).
+/// No entry has generation 0, which a loop can use for other things, such as listening sockets. A
+/// generation repeats only after four billion entries (65,534 on 32-bit machines).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(usize);
 

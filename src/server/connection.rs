@@ -227,10 +227,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         };
         debug_assert!(has_written || !owes, "nothing is sent before the greeting or after the end");
         let lingers = matches!(self.state, State::Lingering { .. });
-        debug_assert!(
-            !lingers || self.bytes_buffered() == 0,
-            "our good-bye leaves nothing to keep"
-        );
+        debug_assert!(!lingers || self.bytes_buffered() == 0, "after our end nothing is kept");
     }
 }
 

@@ -13,17 +13,17 @@ use crate::stats::counters::{Counters, KeyCounters};
 pub struct ListenerStats {
     /// What stays the same until the listener's keys are replaced.
     pub info: Arc<ListenerInfo>,
-    /// What it has done since it began.
+    /// The counters since it began.
     pub counters: Counters,
     /// The connections that are open now.
     pub connections: Connections,
-    /// The most connections that there can be.
+    /// The limit on connections.
     pub connections_max: usize,
-    /// The bytes that are kept of unfinished messages and unsent replies.
+    /// The bytes buffered for unfinished messages and unsent replies.
     pub buffered: usize,
-    /// The most bytes that are kept of them.
+    /// The limit on buffered bytes.
     pub buffered_max: usize,
-    /// Networks whose new connections are delayed or refused.
+    /// Networks whose new connections are delayed or rejected.
     pub throttled: usize,
     /// The connections by key, in the order of [`ListenerInfo::keys`].
     pub keys: Vec<KeyCounters>,
@@ -33,7 +33,7 @@ pub struct ListenerStats {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ListenerInfo {
-    /// By which logs and metrics name it.
+    /// Its name in logs and metrics.
     pub name: String,
     /// Where it listens.
     pub addresses: Vec<String>,
@@ -67,9 +67,9 @@ pub struct Connections {
     pub delayed: usize,
     /// In the handshake.
     pub handshake: usize,
-    /// Authenticated, or in no need of it.
+    /// Authenticated, or in a dialect without authentication.
     pub open: usize,
-    /// Closing: what was written is still sent, or the peer's good-bye is awaited.
+    /// Closing: unsent output is still sent, or the end of the peer's stream is awaited.
     pub closing: usize,
 }
 
@@ -121,7 +121,7 @@ impl ListenerInfo {
 }
 
 impl KeyInfo {
-    /// How the key stands at this time: see [`Key::validity_at`].
+    /// The validity of the key at this time: see [`Key::validity_at`].
     #[must_use]
     pub fn validity_at(&self, now: Duration) -> Validity {
         Validity::of(self.not_before, self.not_after, now)

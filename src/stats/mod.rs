@@ -23,7 +23,7 @@ pub struct Stats {
     /// How long turns took; empty unless the server [times its
     /// loop](crate::Server::time_loop).
     pub loop_times: LoopTimes,
-    /// What the limits come to, in bytes.
+    /// The most memory that the limits allow, in bytes.
     pub memory_max: Memory,
     /// Whether the server was told to stop.
     pub is_draining: bool,

@@ -1,8 +1,8 @@
-//! Which key a handshake of `countersign/1` goes on with, found in a time that doesn't tell.
+//! The key that a handshake of `countersign/1` continues with, chosen in constant time.
 //!
-//! All keys are looked at, each in the same way, and what is chosen is put together without a
-//! branch or an address that depends on it: time, and what lies in the processor's caches, are the
-//! same whether the key that a prover names is on the ring, in force and for this service, or not.
+//! All keys are examined in the same way, and the choice is made without a branch or an address
+//! that depends on it: the time and the contents of the processor's caches are the same whether or
+//! not the key that a prover names is on the ring, valid and for this service.
 
 use core::hint::black_box;
 
@@ -13,38 +13,38 @@ use crate::keys::KeyRing;
 use crate::keys::key::{KeyNumber, PRK};
 use crate::refusal::Refusal;
 
-/// What a handshake goes on with.
+/// The key that a handshake continues with.
 pub(crate) struct Candidate {
-    /// The key's, or the decoy's.
+    /// The pseudorandom key of the chosen key, or of the decoy.
     pub(crate) prk: Zeroizing<[u8; PRK]>,
     pub(crate) prover: Prover,
 }
 
-/// Who calls.
+/// The prover, whose proof has yet to be checked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prover {
     number: KeyNumber,
-    /// The prover may be let in.
+    /// The prover has named a key that it may use here.
     is_known: bool,
-    /// What a prover without the right proof is refused for.
+    /// Why the prover is refused without the right proof.
     refusal: Refusal,
 }
 
 impl Prover {
-    /// The key's number, if the proof that was given holds; a decoy's holds for nobody.
+    /// The key's number, if the proof `holds`. The proof of a decoy never counts.
     pub(crate) fn admit(self, holds: bool) -> Result<KeyNumber, Refusal> {
         if holds & self.is_known { Ok(self.number) } else { Err(self.refusal) }
     }
 
-    /// Why a prover is refused that gives no proof.
+    /// Why a prover without a proof is refused.
     pub(crate) fn refusal(self) -> Refusal {
         self.refusal
     }
 }
 
 impl KeyRing {
-    /// Chooses the key that a peer names, if that is live and lets into this audience, which is
-    /// `served` here or not; else the decoy.
+    /// Chooses the key that a peer names, if it is valid, for this audience, and the audience is
+    /// `served` here; otherwise the decoy.
     pub(crate) fn select(&self, id: &[u8], audience: &[u8], served: bool) -> Candidate {
         const REFUSALS: [Refusal; 3] =
             [Refusal::UnknownKey, Refusal::WrongAudience, Refusal::WrongProof];
@@ -72,7 +72,7 @@ impl KeyRing {
     }
 }
 
-/// Whether two names are the same, in a time that their lengths alone decide.
+/// Whether two names are the same, in a time that depends only on their lengths.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let bytes = one.iter().zip(other);
     let difference = bytes.fold(0, |difference, (a, b)| difference | black_box(a ^ b));

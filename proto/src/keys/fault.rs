@@ -78,7 +78,7 @@ impl fmt::Display for KeyError {
 }
 
 impl fmt::Debug for KeyError {
-    /// What a `main` that fails prints, so it is the text.
+    /// The text, since a `main` that fails prints this.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

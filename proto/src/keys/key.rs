@@ -78,15 +78,15 @@ pub struct Key {
     id: Box<str>,
     /// What it may be used for; none stands for `countersign/1` alone.
     dialects: Dialects,
-    /// What it lets into; empty for anything.
+    /// The service that it is for; empty for any.
     audience: Box<str>,
-    /// When it is taken.
+    /// When it is valid.
     validity: ValidityPeriod,
     /// It is shorter than [`SHORT`].
     short: bool,
-    /// What the ring counts it by.
+    /// Its number on the ring.
     number: KeyNumber,
-    /// By which an HMAC tells it from others.
+    /// Equal for two secrets that are the same key of an HMAC.
     identity: [u8; 32],
     /// What HKDF (RFC 5869) has extracted from the secret.
     prk: Zeroizing<[u8; PRK]>,
@@ -97,7 +97,7 @@ pub struct Key {
     md5: Hmac<md5::Md5>,
 }
 
-/// Tells a key from all that stood under its id before, and from those that will.
+/// Distinguishes a key from earlier and later ones with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct KeyNumber(pub(crate) u32);
 
@@ -168,7 +168,7 @@ impl Key {
         self
     }
 
-    /// The same key for one service alone, which both ends call by this name.
+    /// The same key for one service only, which both ends give this name.
     ///
     /// # Errors
     ///
@@ -217,7 +217,7 @@ impl Key {
         Dialect::ALL.iter().copied().filter(|&dialect| self.serves(dialect))
     }
 
-    /// The service that it lets into; empty for any.
+    /// The service that it is for; empty for any.
     #[must_use]
     pub fn audience(&self) -> &str {
         &self.audience
@@ -235,7 +235,7 @@ impl Key {
         self.validity.until
     }
 
-    /// How it stands at this time. A ring takes it while it is [valid](Validity::Valid).
+    /// Its validity at this time. A ring accepts it while it is [valid](Validity::Valid).
     #[must_use]
     pub fn validity_at(&self, now: Duration) -> Validity {
         self.validity.at(now)
@@ -263,7 +263,7 @@ impl Key {
         base16ct::lower::encode_string(&self.identity[..8])
     }
 
-    /// What makes it a key that can't be on a ring.
+    /// Why it can't be on a ring, if it can't.
     pub(crate) fn check(&self) -> Result<(), KeyError> {
         if self.short && self.names(Dialect::Countersign) {
             return Err(KeyError::TooShort);
@@ -281,9 +281,9 @@ impl Key {
         }
     }
 
-    /// Whether one dialect's clients could be made to answer another's challenge: a Python up to
-    /// 3.11 that dials a false server signs any bytes, and so those that a server of `raw` has just
-    /// drawn.
+    /// Whether clients of one dialect could be made to answer the challenge of another: a Python up
+    /// to 3.11 that connects to a false server signs any bytes, such as the challenge of a server
+    /// of `raw`.
     fn is_mixed(&self) -> bool {
         let challenged = self.names(Dialect::Raw) || self.names(Dialect::Hex);
         challenged && self.names(Dialect::Multiprocessing)
@@ -307,19 +307,19 @@ impl Key {
         self.number = number;
     }
 
-    /// What expands into the keys of a session: HKDF-Extract was done once, with the salt
-    /// "countersign/1 psk".
+    /// The pseudorandom key that expands into the keys of a session: HKDF-Extract was done once,
+    /// with the salt "countersign/1 psk".
     pub(crate) fn prk(&self) -> &[u8; PRK] {
         &self.prk
     }
 
-    /// Whether an HMAC can't tell the two apart, as with "k" and "k\0".
+    /// Whether both secrets are the same key of an HMAC, as "k" and "k\0" are.
     pub(crate) fn same_secret(&self, other: &Self) -> bool {
         self.identity == other.identity
     }
 
-    /// Whether those whom this key has let in could be let in by the new one too: it has the same
-    /// id and secret, and its audience is the same or any.
+    /// Whether peers that authenticated with this key could also do so with the new one: it has the
+    /// same id and secret, and its audience is the same or any.
     pub(crate) fn lets_in_as(&self, new: &Self) -> bool {
         let is_for_it = new.audience.is_empty() || new.audience == self.audience;
         self.id == new.id && self.same_secret(new) && is_for_it
@@ -366,7 +366,7 @@ fn extract(secret: &[u8]) -> Zeroizing<[u8; PRK]> {
     prk
 }
 
-/// An HMAC takes a key of any length, so this fails for none.
+/// HMAC accepts keys of any length, so this never fails.
 fn keyed<M: KeyInit>(secret: &[u8]) -> Result<M, KeyError> {
     M::new_from_slice(secret).map_err(|_| KeyError::EmptySecret)
 }

@@ -37,8 +37,8 @@ const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiproces
 ///
 /// # Time
 ///
-/// A ring reads no clock: [`set_time`](Self::set_time) tells it the time, and a server does so
-/// by itself. Until then, keys with a date are not taken.
+/// A ring reads no clock: [`set_time`](Self::set_time) tells it the time, and a server does so by
+/// itself. Until then, keys with a date are not accepted.
 ///
 /// # Both ends in one program
 ///
@@ -52,7 +52,7 @@ pub struct KeyRing {
     keys: Vec<Key>,
     /// The number that was given last, on this ring or one that it replaced.
     last: KeyNumber,
-    /// The time that it was told last.
+    /// The time that was set last.
     time: Option<Duration>,
     /// Drawn once; its clones and the rings that replace it have the same.
     secrets: Arc<RingSecrets>,
@@ -93,7 +93,7 @@ impl KeyRing {
             return Err(KeyError::DuplicateSecret(other.id().into()));
         }
         for dialect in NAMELESS {
-            // Whatever the time is: a ring that is read today must be read tomorrow.
+            // Whatever the time is: a ring that can be read today must be readable tomorrow.
             let others = self.keys.iter().filter(|other| other.serves(dialect));
             if key.serves(dialect) && others.count() == KEYS_TRIED_MAX {
                 return Err(KeyError::TooMany(dialect));
@@ -115,7 +115,7 @@ impl KeyRing {
         self.time = Some(now);
     }
 
-    /// Whether a key is valid at the time that was told.
+    /// Whether a key is valid at the time that was set.
     #[must_use]
     pub fn is_live(&self, key: &Key) -> bool {
         match self.time {
@@ -129,7 +129,7 @@ impl KeyRing {
         self.keys.iter()
     }
 
-    /// The keys that serve a dialect, at the time that was [told](Self::set_time).
+    /// The keys that serve a dialect, at the time that was [set](Self::set_time).
     pub fn serving(&self, dialect: Dialect) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(move |key| key.serves(dialect) && self.is_live(key))
     }
@@ -140,8 +140,8 @@ impl KeyRing {
         self.keys.iter().find(|key| key.id() == id)
     }
 
-    /// The key whose proof this is. Each is tried, whatever the ones before it said, so that the
-    /// time tells nobody how many there are before the one that fits.
+    /// The key that this proof was made with. All keys are tried, even after a match, so that the
+    /// time doesn't depend on the position of the key.
     pub(crate) fn verify(
         &self,
         dialect: Dialect,
@@ -154,8 +154,8 @@ impl KeyRing {
         })
     }
 
-    /// Takes another ring's place: keys that were on it keep their numbers, and the time and the
-    /// secrets go on.
+    /// Replaces another ring: keys that were on it keep their numbers, and the time and the secrets
+    /// are kept.
     pub fn inherit(&mut self, old: &Self) {
         self.last = self.last.max(old.last);
         for at in 0..self.keys.len() {
@@ -171,14 +171,14 @@ impl KeyRing {
 }
 
 impl KeyRing {
-    /// The key of this number; none once it is off the ring, or another secret stands there.
+    /// The key of this number; none once it is removed from the ring, or its secret is replaced.
     #[must_use]
     pub fn by_number(&self, number: KeyNumber) -> Option<&Key> {
         self.keys.iter().find(|key| key.number() == number)
     }
 
     /// The key that a peer has authenticated with, for as long as the peer could do so again: it is
-    /// on the ring, valid at the time that was told, and for the same dialect and audience.
+    /// on the ring, valid at the time that was set, and for the same dialect and audience.
     pub(crate) fn accepted(&self, credential: Credential) -> Option<&Key> {
         let key = self.by_number(credential.number)?;
         (key.serves(credential.dialect) && self.is_live(key)).then_some(key)
@@ -191,7 +191,7 @@ impl KeyRing {
         self.keys.iter().filter_map(Key::not_after).filter(|end| *end > now).min()
     }
 
-    /// Makes a note that a listener of this process has this ring, or a clone.
+    /// Records that a listener of this process has this ring, or a clone.
     pub fn note_listener(&self) {
         self.secrets.note_listener();
     }

@@ -1,4 +1,4 @@
-//! A secret that people can remember, made into a key.
+//! Keys from passphrases.
 
 use alloc::vec;
 
@@ -8,7 +8,8 @@ use sha2::Sha256;
 use crate::keys::fault::KeyError;
 use crate::keys::wipe::Secret;
 
-/// What one guess costs; as OWASP's Password Storage Cheat Sheet asks of PBKDF2-HMAC-SHA256.
+/// The rounds, which are the cost of one guess: as many as OWASP's Password Storage Cheat Sheet
+/// recommends for PBKDF2-HMAC-SHA256.
 const ROUNDS: u32 = 600_000;
 
 const SALT: &[u8] = b"countersign/1 pass";
@@ -16,10 +17,10 @@ const SALT: &[u8] = b"countersign/1 pass";
 /// PBKDF2 (RFC 8018) of a passphrase, with the key's id in the salt. It takes a good part of a
 /// second on a small machine: that is its purpose.
 pub(crate) fn stretch(id: &str, passphrase: &[u8]) -> Result<Secret, KeyError> {
-    // On the heap: what is handed on by value leaves a copy behind that nobody wipes.
+    // On the heap: passed by value, it would leave copies that nobody wipes.
     let mut stretched = Secret::new(vec![0; 32]);
     let salt = [SALT, id.as_bytes()].concat();
-    // An HMAC takes a key of any length, so this fails for none.
+    // HMAC accepts keys of any length, so this never fails.
     pbkdf2::pbkdf2::<Hmac<Sha256>>(passphrase, &salt, ROUNDS, &mut stretched[..])
         .map_err(|_| KeyError::EmptySecret)?;
     Ok(stretched)

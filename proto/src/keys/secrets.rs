@@ -1,4 +1,4 @@
-//! What a key ring is made of beside its keys: random bytes, drawn once.
+//! The random bytes of a key ring, drawn once.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -12,19 +12,20 @@ pub(crate) const INSTANCE: usize = 16;
 
 /// The secret random bytes of a [`KeyRing`](crate::KeyRing), which its listeners and clients share.
 pub struct RingSecrets {
-    /// By which they know one another, so that none talks to itself.
+    /// Identifies the ring, so that its listeners and clients don't talk to one another.
     pub(crate) instance: [u8; INSTANCE],
-    /// Stands for the key that somebody names and the ring doesn't have.
+    /// The secret of the decoy, which stands for a key that isn't on the ring.
     pub(crate) decoy: Zeroizing<[u8; PRK]>,
-    /// A listener of this process has it.
+    /// A listener of this process uses the ring.
     listens: AtomicBool,
 }
 
 impl RingSecrets {
-    /// How many random bytes they are made of.
+    /// The number of random bytes.
     pub const LENGTH: usize = INSTANCE + PRK;
 
-    /// Of bytes that come from the system's random source, and are used for no other ring.
+    /// The secrets of a ring. The bytes must come from the system's random source, and be used for
+    /// no other ring.
     #[must_use]
     pub fn new(random: [u8; Self::LENGTH]) -> Self {
         let random = Zeroizing::new(random);
@@ -45,7 +46,7 @@ impl RingSecrets {
 }
 
 impl fmt::Debug for RingSecrets {
-    /// Nobody may see them.
+    /// The bytes are not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RingSecrets").finish_non_exhaustive()
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-/// How a key stands at a time.
+/// Whether a key is valid at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Validity {
@@ -25,14 +25,14 @@ impl Validity {
         }
     }
 
-    /// How a key with these dates stands at a time, all counted since 1970 began.
+    /// The validity of a key with these dates at a time, all counted since 1970 began.
     #[must_use]
     pub fn of(not_before: Option<Duration>, not_after: Option<Duration>, now: Duration) -> Self {
         ValidityPeriod { from: not_before, until: not_after }.at(now)
     }
 }
 
-/// The time from a key's first instant, which belongs to it, until its last, which doesn't.
+/// The period from a key's first instant, which belongs to it, until its last, which doesn't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ValidityPeriod {
     /// Without it, the period has no beginning.
@@ -42,7 +42,7 @@ pub(crate) struct ValidityPeriod {
 }
 
 impl ValidityPeriod {
-    /// How a key of this period stands at a time.
+    /// The validity of a key of this period at a time.
     pub(crate) fn at(&self, now: Duration) -> Validity {
         if self.until.is_some_and(|until| until <= now) {
             Validity::Expired

@@ -7,8 +7,8 @@ use core::hint::black_box;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// As deep as a call that handles a secret goes. Where there is no operating system, nothing reads
-/// files, and stacks are small.
+/// The stack that a call that handles a secret uses. Without an operating system, no files are
+/// read, and stacks are small.
 const DEPTH: usize = if cfg!(target_os = "none") { 4 << 10 } else { 16 << 10 };
 
 /// Bytes that are wiped when they are dropped.
@@ -21,7 +21,7 @@ pub fn without_traces<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-/// In a frame of its own, so that the next call's lies over it.
+/// In a frame of its own, so that the next call overwrites it.
 #[inline(never)]
 fn called<T>(call: impl FnOnce() -> T) -> T {
     black_box(call())

@@ -34,7 +34,7 @@ struct Admitted {
 /// How an accepted connection begins.
 #[derive(Debug, Clone, Copy)]
 enum Start {
-    /// It isn't known yet whose connection it is.
+    /// Its source isn't known yet: a load balancer will report it.
     AwaitProxyHeader,
     Delay,
     Handshake,
@@ -130,8 +130,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         } else {
             return Err(Refusal::Denied.into());
         };
-        // Who has taken the place of one from its own network takes no second one's, where limits
-        // were lowered and it is still full.
+        // A connection that has replaced one of its own network evicts no second one, even if the
+        // listener is still full because its limits were lowered.
         if admitted.evicted.is_none() {
             admitted.evicted = self.make_room(number, now, wall)?;
         }
@@ -152,7 +152,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         {
             Admission::Accept => Start::Handshake,
             Admission::Delay => Start::Delay,
-            // Before another connection is evicted for it.
+            // First, so that no other connection is evicted for it.
             Admission::Reject(refusal) => return Err(refusal.into()),
         };
         let evicted = self.make_room_among(number, address, now, wall)?;
@@ -160,7 +160,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Admits a registered connection whose source the load balancer has reported, as if it had
-    /// come directly.
+    /// connected directly.
     #[cold]
     #[inline(never)]
     pub(super) fn check_located_source(&mut self, slot: usize, now: Instant, wall: SystemTime) {

@@ -21,7 +21,7 @@ use crate::server::listener::Listener;
 use crate::server::net::Net;
 use crate::server::timer::{SessionAge, Timer};
 
-/// The connections that one turn closes because their time is up.
+/// The maximum number of connections that one turn closes because their timers have expired.
 const EXPIRIES_PER_TURN: usize = 256;
 
 impl<N: Net, S: Service> Engine<N, S> {
@@ -37,7 +37,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let longest = self.listeners.iter().map(|listener| listener.limits.drain_timeout).max();
         self.drain = Some(now + longest.unwrap_or_default());
         self.acceptor.close();
-        // Those whose greeting is put off have nothing to be told.
+        // Connections whose greeting is delayed have nothing to receive.
         for listener in 0..self.listeners.len() {
             while let Some((slot, _)) = self.timers.oldest(listener, Timer::Delay) {
                 self.remove(slot, CloseReason::Stopped, now);
@@ -53,7 +53,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Stops at once: every connection is closed as it is.
+    /// Stops at once: every connection is closed, and unsent output is lost.
     pub fn stop(&mut self, now: Instant) {
         self.drain(now);
         self.drain = Some(now);
@@ -72,7 +72,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.drain.is_some() && self.conns.is_empty()
     }
 
-    /// Ends those whose time is up, and greets those whose delay is over.
+    /// Ends connections whose timers have expired, and greets those whose delay is over.
     pub(super) fn expire(&mut self, now: Instant, wall: SystemTime) {
         if self.drain.is_some_and(|end| end <= now) {
             self.expire_all(now);
@@ -98,7 +98,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                         false => Refusal::HandshakeTimeout,
                     };
                     self.give_up(slot, why, now, wall);
-                    // A word that finds no room is not waited for.
+                    // If there is no room for the message, the connection doesn't wait for it.
                     if self.due(now) == Some((slot, Timer::Handshake)) {
                         self.remove(slot, why.into(), now);
                     }
@@ -114,12 +114,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.timers.expired(now, self.length())
     }
 
-    /// How long a timer of a connection by a listener lasts.
+    /// How long a timer lasts for connections of a listener.
     pub(super) fn length(&self) -> impl Fn(usize, Timer) -> Option<Duration> {
         |listener, timer| timer.length(&self.listeners[listener].limits)
     }
 
-    /// How old a connection by a listener may become.
+    /// The maximum age of connections of a listener.
     pub(super) fn age_max(&self) -> impl Fn(usize, SessionAge) -> Option<Duration> {
         |listener, SessionAge| self.listeners[listener].limits.session_age_max
     }
@@ -163,7 +163,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Says good-bye.
+    /// Closes a connection once its output is sent, with the close message of its dialect.
     pub(super) fn close_gracefully(
         &mut self,
         slot: usize,
@@ -177,7 +177,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         });
     }
 
-    /// Ends a handshake of our own accord, with a word for it where the dialect has one.
+    /// Ends a handshake from our side, with a refusal where the dialect has one.
     pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Instant, wall: SystemTime) {
         let reason = why.code().unwrap_or(RefusalCode::Refused);
         self.visit(slot, now, wall, |conn, inbox, cx| {
@@ -186,19 +186,20 @@ impl<N: Net, S: Service> Engine<N, S> {
         });
     }
 
-    /// Hangs up; where the connection was ending already, it ends for that reason.
+    /// Closes a connection at once. If it was ending already, the earlier reason stays.
     pub(super) fn close_now(&mut self, slot: usize, otherwise: CloseReason, now: Instant) {
         if let Some(why) = self.conns.get(slot).map(|conn| conn.reason(otherwise)) {
             self.remove(slot, why, now);
         }
     }
 
-    /// Closes the connections of a listener that have been stuck longest until no more bytes are
-    /// held than may be. The last were added for the connection in this slot.
+    /// Closes the connections of a listener that have been blocked longest, until its buffered
+    /// bytes are within their limit. The connection in this slot has added the last of them.
     ///
-    /// Those who hold bytes for long make room for those who need some for a moment: to close the
-    /// one that comes last would let a few hoarders keep everybody else out. One that has not been
-    /// authenticated costs only its like their places, and nobody who holds nothing.
+    /// Connections that have buffered bytes for long make room for those that need some for a short
+    /// time: if the newest were closed instead, a few slow peers could keep everybody else out. For
+    /// an unauthenticated connection only other unauthenticated ones are closed, and only those
+    /// that have buffered bytes.
     pub(super) fn relieve(
         &mut self,
         number: ListenerId,
@@ -234,7 +235,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
-    /// Closes a connection, and forgets all that was kept for it.
+    /// Closes a connection and removes everything that was kept for it.
     pub(super) fn remove(&mut self, slot: usize, why: CloseReason, now: Instant) {
         let Some(mut conn) = self.conns.try_remove(slot) else { return };
         self.timers.stop(slot, (conn.listener.into(), conn.timer));

@@ -13,7 +13,7 @@ use crate::server::event_log;
 use crate::server::net::Net;
 use crate::unix_time::since_epoch;
 
-/// How long the engine relies on the time of day going on as it did: somebody may set the clock.
+/// How long the engine relies on the time of day to continue: somebody may set the clock.
 const CLOCK_TRUSTED: Duration = Duration::from_secs(60);
 
 impl<N: Net, S: Service> Engine<N, S> {
@@ -29,7 +29,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         keys: KeyRing,
     ) -> Result<(), UnknownListenerError> {
         self.listener_mut(id)?.replace_keys(keys);
-        // The next turn sees when these run out.
+        // The next turn finds out when these expire.
         self.key_expiry = Some(Instant::default());
         Ok(())
     }
@@ -39,8 +39,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// same dialect and audience. Returns how many were closed.
     pub fn close_revoked(&mut self, now: Instant, wall: SystemTime) -> usize {
         for listener in &mut self.listeners {
-            // A ring that has just come was not told the time. All connections are looked at below,
-            // so it doesn't matter whether a key has run out.
+            // A new ring has no time yet. All connections are checked below, so it doesn't matter
+            // whether a key has expired.
             let _ = listener.set_time(since_epoch(wall));
         }
         let listeners = &self.listeners;

@@ -34,43 +34,44 @@ use crate::server::unauthenticated::Unauthenticated;
 use crate::stats::Stats;
 use crate::stats::counters::Counters;
 
-/// What is read at once.
+/// How much one read takes at most.
 const INBOX: usize = 16 << 10;
 
-/// The most that a session has to say itself at once: a nonce and a hello.
+/// The most control bytes that a session writes at once: a nonce and a hello.
 const CONTROL_OUT: usize = CHALLENGE + HELLO_MAX;
 
 /// What the slab adds to an entry, at most.
 const SLAB_OVERHEAD: usize = size_of::<usize>();
 
-/// The reactor's decisions over any [`Net`]: a slab of connections, each a handshake and a line
-/// buffer, that have their turns one after the other.
+/// The reactor over any [`Net`]: it decides which connection has a turn, for how long, and when it
+/// ends.
 ///
-/// [`Server`](crate::Server) is this over the system's sockets. Take the engine itself for sockets
-/// of another kind, or to run a server in a simulation: it reads no clock and draws no random byte.
-/// Tell it of events with [`event`](Self::event) and [`listener_ready`](Self::listener_ready), then
-/// let it work with [`turn`](Self::turn) until its [`deadline`](Self::deadline) says that it has
-/// time.
+/// [`Server`](crate::Server) is an engine over the system's sockets. Use the engine itself for
+/// sockets of another kind, or to run a server in a simulation: it reads no clock and draws no
+/// random bytes. Report events with [`event`](Self::event) and
+/// [`listener_ready`](Self::listener_ready), then call [`turn`](Self::turn) until its
+/// [`deadline`](Self::deadline) is in the future.
 pub struct Engine<N: Net, S: Service> {
     net: N,
     service: S,
     listeners: Vec<Listener>,
     conns: TokenSlab<Connection<N, S>>,
     timers: Timers<Timer>,
-    /// How old the connections are, where they may become too old.
+    /// The age of connections, for listeners that limit it.
     ages: Option<Timers<SessionAge>>,
     acceptor: Acceptor<ListenerId>,
-    /// The slots that have a turn, in order. One whose connection isn't marked as queued is stale.
+    /// The slots whose connections have a turn, in order. A slot whose connection isn't marked as
+    /// queued is stale.
     ready: Vec<usize>,
-    /// Those that have another in the next.
+    /// The slots whose connections have another turn in the next pass.
     again: Vec<usize>,
-    /// The one buffer that is read into.
+    /// The only buffer for input.
     inbox: Box<[u8]>,
-    /// The one buffer that replies are written to.
+    /// The only buffer for replies.
     outbox: Outbox,
-    /// What a session has to say itself, on its way into the outbox.
+    /// Control bytes of a session, until they are moved to the outbox.
     control_out: Vec<u8>,
-    /// The server is stopping, and must have stopped by then.
+    /// When the engine is draining: the instant at which it stops at the latest.
     drain: Option<Instant>,
     /// Connections are closed when their keys expire.
     closes_expired: bool,
@@ -135,10 +136,10 @@ impl<N: Net, S: Service> Engine<N, S> {
     ///
     /// # Errors
     ///
-    /// A listener is gone. Nothing that a peer does is an error.
+    /// A listening socket fails. Nothing that a peer does is an error.
     pub fn turn(&mut self, now: Instant, wall: SystemTime) -> io::Result<usize> {
         self.set_time(now, wall);
-        // Those who have used up their budget stand behind those who have just become ready.
+        // Connections that have used up their budget come after those that have just become ready.
         self.ready.append(&mut self.again);
         let visits = self.ready.len();
         for at in 0..visits {
@@ -168,7 +169,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         [timers, age, acceptor, self.key_expiry, self.drain].into_iter().flatten().min()
     }
 
-    /// Sends a message to a peer of our own accord. See [`Server::tell`](crate::Server::tell).
+    /// Sends a message to a peer between turns. See [`Server::tell`](crate::Server::tell).
     ///
     /// # Errors
     ///
@@ -209,7 +210,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         told
     }
 
-    /// Closes a connection at once, as it is. See [`Server::dismiss`](crate::Server::dismiss).
+    /// Closes a connection at once. See [`Server::dismiss`](crate::Server::dismiss).
     pub fn dismiss(&mut self, peer: PeerId, now: Instant) -> bool {
         let found = self.conns.find(peer.0).map(|_| peer.0.slot());
         found.inspect(|slot| self.remove(*slot, CloseReason::ClosedByService, now)).is_some()
@@ -316,12 +317,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.listeners.iter().map(|listener| listener.held).sum()
     }
 
-    /// What the limits come to, in bytes: no peer can make the engine use more. Of several
-    /// listeners it is the sum, but for what is said of one connection, which is the most that one
-    /// can take.
+    /// The most memory that the limits allow, in bytes: no peer can make the engine use more. For
+    /// several listeners it is the sum, except for the memory of one connection, which is the
+    /// maximum.
     #[must_use]
     pub fn memory_max(&self) -> Memory {
-        // A message that lies in several blocks is handed over in one piece, one at a time.
+        // A message in several blocks is passed on in one piece, one message at a time.
         let whole =
             self.listeners.iter().map(|listener| listener.protocol.frame_max()).max().unwrap_or(0);
         let fixed = (INBOX + CONTROL_OUT + self.outbox.capacity()).saturating_add(whole);
@@ -331,7 +332,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         Memory { total: sum.total.saturating_add(fixed), ..sum }
     }
 
-    /// The part of a listener in it.
+    /// The share of one listener.
     fn memory_of(&self, listener: &Listener) -> Memory {
         let Listener { protocol, limits, throttle, .. } = listener;
         let Limits { connections, unauthenticated, reply_max, buffered_max, .. } = *limits;
@@ -346,10 +347,10 @@ impl<N: Net, S: Service> Engine<N, S> {
         let [frame, unread] = [protocol.frame_max(), INBOX].map(Blocks::taken_by);
         let has_batches = protocol.dialect() == Dialect::Countersign;
         let received = if has_batches { frame.saturating_add(unread) } else { frame.max(unread) };
-        // What one visit can leave unsent, behind which there may stand a good-bye.
+        // What one visit can leave unsent, which a close message may follow.
         let unsent_max = BATCH.saturating_add(reply_max).saturating_add(CONTROL_OUT);
         let buffered_per_connection = received.saturating_add(Blocks::taken_by(unsent_max));
-        // The limit is noticed once it is passed, so one connection may lie above it.
+        // The limit is checked after it is exceeded, so one connection may be above it.
         let all_buffered = buffered_per_connection.saturating_mul(connections);
         let buffered = all_buffered.min(buffered_max.saturating_add(buffered_per_connection));
         let fixed = throttle.bytes() + unauthenticated * Unauthenticated::ENTRY;
@@ -358,7 +359,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         Memory { fixed, per_connection, buffered_per_connection, buffered, total }
     }
 
-    /// Gives a connection its turn, and sees to what came of it.
+    /// Gives a connection its turn, and handles the outcome.
     fn visit(
         &mut self,
         slot: usize,
@@ -410,7 +411,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             self.timers.restart(slot, (group, timer), now);
         }
         if visit.buffered > visit.buffered_before {
-            // What lowered limits have left above them stays, and nothing is added to it.
+            // Bytes above a limit that was lowered stay, but no more are added.
             let others = listener.held - (visit.buffered - visit.buffered_before);
             let buffered_max = listener.limits.buffered_max.max(others);
             self.relieve(number, buffered_max, slot, now);
@@ -421,7 +422,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 }
 
-/// Adds what a visit did to what its listener has done.
+/// Adds the counts of a visit to the counters of its listener.
 fn count(listener: &mut Listener, visit: &VisitOutcome) {
     let Done { read, written, has_authenticated, .. } = visit.done;
     listener.counters.bytes_in += read as u64;
@@ -437,8 +438,8 @@ fn connections(listeners: &[Listener]) -> usize {
     limits.fold(0, usize::saturating_add).min(SLOTS_MAX)
 }
 
-/// The one buffer that replies are written to: at its longest, it has a batch that is just not
-/// full, and one more reply.
+/// The size of the buffer for replies: at its longest, it has a batch that is just not full, and
+/// one more reply.
 fn outbox(listeners: &[Listener]) -> Outbox {
     Outbox::new(outbox_room(listeners))
 }

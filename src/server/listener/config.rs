@@ -40,7 +40,7 @@ use crate::unix_time::since_epoch;
 /// ```
 #[derive(Debug)]
 pub struct ListenerConfig {
-    /// What it is to become.
+    /// The listener that it becomes.
     listener: Listener,
     options: Options,
     bound: Vec<BoundSocket>,
@@ -173,7 +173,7 @@ impl ListenerConfig {
         self.bound.iter().map(|bound| bound.socket.try_clone().map(OwnedFd::from)).collect()
     }
 
-    /// The listener that it becomes, and a socket for each of its addresses.
+    /// The listener, and a socket for each of its addresses.
     pub(in crate::server) fn open(self) -> Result<(Listener, Vec<BoundSocket>), BindError> {
         let Self { mut listener, options, bound } = self;
         listener.protocol.set_time(since_epoch(clock::wall()));

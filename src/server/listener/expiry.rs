@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use countersign_proto::KeyRing;
 
-/// When the next key of a ring expires. The date is compared once per turn, and keys only when it
-/// has come.
+/// When the next key of a ring expires. This date is checked once per turn, and the keys only when
+/// it is reached.
 #[derive(Debug)]
 pub(in crate::server) struct Expiry {
     next: Option<Duration>,
-    /// The time that was told last.
+    /// The time of day that was set last.
     seen: Duration,
 }
 
@@ -23,7 +23,7 @@ impl Expiry {
     /// Sets the time of day. Returns whether a key has expired since the last call.
     pub(in crate::server) fn passes(&mut self, wall: Duration, ring: Option<&KeyRing>) -> bool {
         let has_come = self.next.is_some_and(|end| end <= wall);
-        // A clock that was set back makes keys valid again, which run out another time.
+        // A clock that was set back makes keys valid again, which will expire again.
         if has_come || wall < self.seen {
             self.next = ring.and_then(|ring| ring.next_expiry(wall));
         }
@@ -31,7 +31,7 @@ impl Expiry {
         has_come
     }
 
-    /// From now until then.
+    /// The time until then.
     pub(in crate::server) fn time_left(&self, wall: Duration) -> Option<Duration> {
         self.next.map(|end| end.saturating_sub(wall))
     }

@@ -4,8 +4,8 @@ use countersign_proto::{Key, KeyNumber, KeyRing};
 
 use crate::stats::counters::KeyCounters;
 
-/// The connections that came by each key: those of the ring, and those that have gone from it while
-/// somebody who holds them is still in. So it is no longer than the ring and the connections.
+/// The open connections of each key: of the keys on the ring, and of removed keys as long as they
+/// have any. So it is no longer than the ring and the connections together.
 #[derive(Debug, Default)]
 pub(in crate::server) struct KeyTable {
     /// In the order of their numbers.
@@ -15,7 +15,7 @@ pub(in crate::server) struct KeyTable {
 #[derive(Debug)]
 struct Entry {
     number: KeyNumber,
-    /// By which the log names it, also when it has gone.
+    /// The key's id for the log, also after the key was removed.
     id: Box<str>,
     is_on_ring: bool,
     counters: KeyCounters,
@@ -29,7 +29,7 @@ impl KeyTable {
         table
     }
 
-    /// Another ring takes the place of the one before.
+    /// Replaces the ring.
     pub(in crate::server) fn replace(&mut self, ring: &KeyRing) {
         let mut old = std::mem::take(&mut self.entries);
         old.retain(|entry| entry.counters.open > 0 || entry.is_on_ring);
@@ -72,7 +72,7 @@ impl KeyTable {
         }
     }
 
-    /// What a key of the ring is called, or was.
+    /// The id of a key that is on the ring, or was.
     pub(in crate::server) fn id(&self, number: KeyNumber) -> Option<&str> {
         self.find(number).map(|at| &*self.entries[at].id)
     }

@@ -1,4 +1,4 @@
-//! A listener: what it is configured to accept, and what has come of it so far.
+//! A listener: its configuration, and what it has done so far.
 
 pub(crate) mod config;
 mod expiry;
@@ -27,9 +27,9 @@ use crate::stats::listener::{ListenerInfo, ListenerStats};
 /// The tables are allocated at start for at most this many connections, and grow beyond that.
 pub(super) const ROOM_MAX: usize = 1 << 16;
 
-/// One listener of a server: what it speaks, to how many, and what came of it so far.
+/// One listener of a server: its protocol, limits and counters.
 ///
-/// Listeners share the loop and nothing else: each has keys, limits and counters of its own.
+/// Listeners share the loop and the service; each has its own keys, limits and counters.
 #[derive(Debug)]
 pub struct Listener {
     /// Its place among the engine's listeners, which the engine sets.
@@ -48,13 +48,13 @@ pub struct Listener {
     pub(super) counters: Counters,
     /// The connections that each key has authenticated.
     pub(super) keys: KeyTable,
-    /// What its stats say of it, made when it is first asked for with this ring.
+    /// The constant part of its stats, made when it is first requested with this ring.
     info: OnceLock<Arc<ListenerInfo>>,
     /// When the next key of the ring expires.
     pub(super) expiry: Expiry,
-    /// The connections that came by it and are open.
+    /// The number of its open connections.
     pub(super) open: usize,
-    /// The bytes that they keep together.
+    /// The bytes that its connections keep together.
     pub(super) held: usize,
 }
 
@@ -91,7 +91,7 @@ impl Listener {
         self
     }
 
-    /// The same as one of an engine's.
+    /// The same with the id that an engine has given it.
     pub(super) fn identified(self, id: ListenerId) -> Self {
         Self { id, ..self }
     }
@@ -102,8 +102,8 @@ impl Listener {
         Self { name, access, proxies, ..Self::new(protocol, limits) }
     }
 
-    /// The same with sockets that listen at these addresses, one at each. Where it has no name, it
-    /// goes by the first.
+    /// The same with one socket for each of these addresses. Without a name, it is named after the
+    /// first.
     pub(super) fn at(mut self, addresses: Vec<Address>) -> Self {
         if let Some(first) = addresses.first().filter(|_| self.name.is_empty()) {
             self.name = first.to_string();
@@ -153,7 +153,7 @@ impl Listener {
         &self.addresses
     }
 
-    /// What it speaks.
+    /// The protocol.
     #[must_use]
     pub fn protocol(&self) -> &Protocol {
         &self.protocol
@@ -234,7 +234,7 @@ fn throttle(protocol: &Protocol, limits: &Limits) -> Throttle {
     Throttle::new(remembered(protocol, limits))
 }
 
-/// The networks whose failures are remembered: none where nobody can fail, or no failure counts.
+/// How many networks' failures are stored: none if there are no proofs, or if no failure counts.
 fn remembered(protocol: &Protocol, limits: &Limits) -> usize {
     let counts = protocol.dialect().authenticates() && !limits.failure_decay.is_zero();
     if counts { limits.failure_networks } else { 0 }

@@ -13,7 +13,7 @@ use crate::os_error;
 use crate::server::bind_error::BindError;
 use crate::server::listener::socket_file::SocketFile;
 
-/// How many connections the system may keep for us. It lowers the number to its own limit.
+/// How many connections the system may queue. It lowers the number to its own limit.
 const BACKLOG: i32 = 4096;
 
 /// The longest `TCP_USER_TIMEOUT` that the system takes: milliseconds in a signed number.
@@ -24,14 +24,14 @@ const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 /// them.
 const PORT_TRIES: usize = 16;
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub(in crate::server) struct BoundSocket {
-    /// The file that we have made for it. It goes before the socket does: as long as somebody
-    /// listens, nobody puts another in its place.
+    /// The file that was created for it. It is removed before the socket is closed: while somebody
+    /// listens, no other server replaces the file.
     pub(in crate::server) file: Option<SocketFile>,
     pub(in crate::server) socket: Socket,
-    /// Its port, if we have bound it to `[::]` for IPv4 too.
+    /// Its port, if it is bound to `[::]` for IPv4 too.
     wildcard: Option<u16>,
 }
 
@@ -56,21 +56,21 @@ impl From<OwnedFd> for BoundSocket {
 pub(in crate::server) struct Options {
     /// The mode of a Unix socket's file.
     pub(in crate::server) unix_mode: u32,
-    /// `[::]` takes no IPv4.
+    /// `[::]` accepts IPv6 only.
     pub(in crate::server) ipv6_only: bool,
     /// Others may listen at the same IP address.
     pub(in crate::server) reuse_port: bool,
-    /// When nothing was heard of a peer for so long, the system asks whether it is still there.
+    /// After this time without data, the system probes whether the peer is still there.
     pub(in crate::server) keepalive: Option<Duration>,
-    /// When what was sent was not acknowledged for so long, the system gives up; by the limits, if
-    /// it is none.
+    /// After this time without acknowledgement, the system closes the connection. The default is
+    /// taken from the limits.
     pub(in crate::server) user_timeout: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            // Its owner alone may connect.
+            // Only its owner may connect.
             unix_mode: 0o600,
             ipv6_only: false,
             reuse_port: false,
@@ -139,7 +139,7 @@ fn bind_all(
     }
 }
 
-/// Whether this machine has no such address, as of a family that is turned off.
+/// Whether this machine lacks the address, or its whole family.
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
@@ -169,8 +169,8 @@ fn listen(
     Ok(BoundSocket { file: None, socket, wildcard: wildcard.map(|address| address.port()) })
 }
 
-/// By itself `[::]` takes IPv4 too, and leaves no room for an IPv4 address at its port. What the
-/// option says can't be changed of a socket that is bound, so it is bound anew.
+/// By default `[::]` accepts IPv4 too, so that no IPv4 address can be bound at its port. This
+/// option of a bound socket can't be changed, so the socket is bound again.
 fn give_up_ipv4(port: u16, options: &Options, bound: &mut Vec<BoundSocket>) -> io::Result<()> {
     let takes_both = |one: &BoundSocket| port != 0 && one.wildcard == Some(port);
     let Some(at) = bound.iter().position(takes_both) else { return Ok(()) };
@@ -209,8 +209,8 @@ fn listen_unix(address: &Address, mode: u32) -> io::Result<BoundSocket> {
     Ok(BoundSocket { file, socket, wildcard: None })
 }
 
-/// Sets what accepted sockets inherit on Linux, so that it costs no call for each. Says where it
-/// listens.
+/// Sets the options that accepted sockets inherit on Linux, which saves a call for each. Returns
+/// where it listens.
 pub(in crate::server) fn prepare(
     socket: &Socket,
     options: &Options,
@@ -225,7 +225,7 @@ fn set_options(socket: &Socket, options: &Options, limits: &Limits) -> io::Resul
     socket.set_nonblocking(true)?;
     if address.ip().is_some() {
         socket.set_tcp_nodelay(true)?;
-        // Urgent data is a byte of the stream like any other, or it would be lost to its message.
+        // Urgent data is read in line; otherwise its byte would be missing from the message.
         socket.set_out_of_band_inline(true)?;
         match options.keepalive {
             Some(time) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?,

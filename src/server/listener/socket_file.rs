@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// The file of a socket that we have bound. Dropping it removes the file, if it is still ours: a
-/// successor may have put its own in the place.
+/// The file of a Unix socket that this server has bound. Dropping it removes the file, unless a
+/// successor has replaced it.
 #[derive(Debug)]
 pub(in crate::server) struct SocketFile {
-    /// Holds also when the process goes to another directory.
+    /// Absolute, since the process may change its directory.
     path: PathBuf,
     number: Number,
 }
 
-/// What tells a file from any other: its device, and its number there.
+/// What identifies a file: its device, and its number there.
 type Number = (u64, u64);
 
 fn number(found: &Metadata) -> Number {
@@ -60,14 +60,14 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
     let knock = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A server that lives may have no room for us at this moment.
+    // A server that is running may have no room in its queue now.
     knock.set_nonblocking(true)?;
     match knock.connect(address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
         _ => return Err(io::Error::from_raw_os_error(libc::EADDRINUSE)),
     }
-    // Another successor may have been quicker than we are.
+    // Another successor may have been faster.
     let is_same = number(&fs::symlink_metadata(path)?) == number(&found);
     if is_same { fs::remove_file(path) } else { Ok(()) }
 }
@@ -76,7 +76,7 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         let is_ours = |found: &Metadata| number(found) == self.number;
         if fs::symlink_metadata(&self.path).is_ok_and(|found| is_ours(&found)) {
-            // What a directory doesn't let us remove, our successor replaces.
+            // If the directory doesn't allow it, the next server replaces the file.
             let _ = fs::remove_file(&self.path);
         }
     }
