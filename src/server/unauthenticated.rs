@@ -30,9 +30,9 @@ struct Entry {
     slot: u32,
 }
 
-/// The id of an unauthenticated connection: a number, in bytes so that it can stand anywhere in the
-/// state of a connection. Its highest byte is never 0, which tells it from what else stands there.
-/// The state is 4 bytes smaller for the one, and another for the other.
+/// The id of an unauthenticated connection: a number as bytes, which need no alignment, and whose
+/// highest byte is never 0, which distinguishes variants of a connection's state. The former makes
+/// the state 4 bytes smaller, the latter one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct UnauthenticatedId {
     low: [u8; 3],
