@@ -68,7 +68,7 @@ fn answer(
     while let Some(event) = session.process(protocol, &mut input, out).map_err(io::Error::other)? {
         match event {
             Event::Open(opened) => {
-                println!("let in: {}", opened.key.map_or("-", |key| key.id()));
+                println!("authenticated: {}", opened.key.map_or("-", |key| key.id()));
             }
             Event::Message(message) => {
                 let (form, reply) = (message.form, message.bytes.to_vec());

@@ -19,7 +19,7 @@ use crate::shared::RelayRole;
 pub(crate) enum CloseCause {
     /// Both directions were carried to their ends.
     Finished,
-    /// The far end's stream ended without a good-bye, so it may lack its end.
+    /// The far end's stream ended without a close record, so it may lack its end.
     Truncated,
     /// The plain connection broke.
     Plain(io::Error),
@@ -143,7 +143,8 @@ impl RelayLog {
 /// Both ends have proved themselves.
 pub(crate) fn opened(info: PairInfo, key: &str) {
     let PairInfo { role, address, number, .. } = info;
-    let text = if role == RelayRole::Client { "the far end has authenticated" } else { "let in" };
+    let text =
+        if role == RelayRole::Client { "the far end has authenticated" } else { "authenticated" };
     debug!(peer:% = address, conn = number, key; "{text}");
 }
 

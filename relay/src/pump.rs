@@ -143,7 +143,7 @@ impl Pair {
         self.secure.send(&shared.control_out).map(|_| ()).map_err(CloseCause::Secure)
     }
 
-    /// The far end's stream has ended, without a good-bye.
+    /// The far end's stream has ended, without a close record.
     fn broken_off(&mut self, shared: &Shared) -> CloseCause {
         match self.session.input_ended(&shared.protocol) {
             Err(refusal) if refusal != Refusal::Truncated => CloseCause::Refused(refusal),

@@ -28,39 +28,39 @@ pub enum ClientError {
     /// The server refuses, with this reason. The reason is not authenticated.
     Rejected(RefusalCode),
     /// In `raw` and `hex`: the server ended the stream at once after our proof or the first
-    /// message, without a word.
+    /// message, without an answer.
     Refused,
     /// In `raw`, `hex` and `open`: the server ended the stream before it answered anything, but not
     /// because of the proof. Connecting again may help.
     Unanswered,
-    /// The server ended the stream when something was due.
+    /// The server ended the stream when an answer was due.
     Closed,
-    /// The stream ended inside the handshake or inside a message, or without the good-bye that
-    /// records end with.
+    /// The stream ended inside the handshake or inside a message, or without the close record
+    /// that records end with.
     Truncated,
-    /// The server ended the stream without a word, as one does that has a clone of the client's
-    /// ring; and such a server was made in this program.
+    /// The server ended the stream without an answer, as a server does whose ring is a clone of the
+    /// client's; and this program has made such a server.
     SameRing,
-    /// The server took the connection, but the handshake was not over in time.
+    /// The server accepted the connection, but the handshake didn't finish in time.
     HandshakeTimeout(Dialect),
-    /// The call was not over in time; [`Client::set_timeout`](crate::Client::set_timeout) says
+    /// The call didn't finish in time; [`Client::set_timeout`](crate::Client::set_timeout) says
     /// what may be called again.
     Timeout,
     /// The call can't succeed, because an earlier one has failed or has
     /// [finished](crate::Client::finish) the stream. Connect again.
     Over,
-    /// The server did what it must not do.
+    /// The server violated the protocol.
     Server(Refusal),
     /// The framing can't carry such a message.
     Unsendable(Framing),
     /// The message is longer than this, which is the limit.
     TooLong(usize),
-    /// The message is longer than the server takes.
+    /// The message is longer than the server accepts.
     TooLongForServer,
 }
 
 impl ClientError {
-    /// What an error is in the handshake, where a server of this program may have our ring.
+    /// The same error in the handshake, where a server of this program may have our ring.
     pub(super) fn in_handshake(self, protocol: &Protocol) -> Self {
         let dialect = protocol.dialect();
         let listens = || protocol.keys().is_some_and(KeyRing::listens);
@@ -69,8 +69,7 @@ impl ClientError {
             Self::Closed | Self::Truncated if dialect == Dialect::Countersign && listens() => {
                 Self::SameRing
             }
-            // What the server had not read of ours makes its hanging up a reset, or not: that is
-            // chance, and no other failure.
+            // If the server closes with unread input, its end is a reset: the same failure.
             Self::Io(error) if is_reset(&error) => Self::Truncated.in_handshake(protocol),
             other => other,
         }
@@ -100,9 +99,8 @@ impl fmt::Display for ClientError {
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Truncated => f.write_str(
                 "the stream was truncated in the handshake or in a message, or lacks its \
-                 good-bye; do \
-                 both ends have the same dialect and framing, may this address connect without a \
-                 load balancer, and has it failed to authenticate too often?",
+                 close record; do both ends have the same dialect and framing, may this address \
+                 connect without a load balancer, and has it failed to authenticate too often?",
             ),
             Self::SameRing => f.write_str(
                 "the server closed the connection without a message; if the server is in this \
@@ -128,10 +126,9 @@ impl fmt::Display for ClientError {
             Self::Server(Refusal::Foreign(opening)) => {
                 write!(f, "the server speaks {opening}: use the same dialect at both ends")
             }
-            Self::Server(_) => f.write_str(
-                "the server violated the protocol, or speaks another \
-                                            dialect",
-            ),
+            Self::Server(_) => {
+                f.write_str("the server violated the protocol, or speaks another dialect")
+            }
             Self::Unsendable(framing) => {
                 write!(f, "the framing {framing} can't carry this message; length carries any")
             }
@@ -151,7 +148,7 @@ impl std::error::Error for ClientError {
             Self::NoUsableKey(error) => Some(error),
             Self::Address(error) => Some(error),
             Self::Io(error) => Some(error),
-            // Which protocol the server speaks is said already.
+            // The text has the protocol of the server already.
             Self::Server(Refusal::Foreign(_)) => None,
             Self::Server(refusal) => Some(refusal),
             _ => None,

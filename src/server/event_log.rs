@@ -210,7 +210,7 @@ pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
     let (address, id, key) = (peer.address(), peer.id(), peer.key());
     let dialect = peer.dialect();
     event!(debug, peer:% = address, conn:% = id, listener = listener, dialect:% = dialect,
-         secs = seconds(after), key = key; "let in");
+         secs = seconds(after), key = key; "authenticated");
 }
 
 /// Logs how many connections are closed because their keys are no longer valid.

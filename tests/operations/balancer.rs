@@ -113,5 +113,5 @@ fn servers_behind_haproxy_are_restarted_and_no_message_is_lost_or_doubled() {
     servers.into_iter().for_each(|server| account(server.stop()));
     assert_eq!(messages, answered + loaded + 1, "accepted, and answered");
     assert!(loaded > 10_000, "most of the load is served: {report}");
-    assert!(logs.contains("let in peer=127.0.0.77:"), "the log has the client's address");
+    assert!(logs.contains("authenticated peer=127.0.0.77:"), "the log has the client's address");
 }

@@ -165,7 +165,7 @@ fn one_port_can_be_had_for_both_kinds_of_addresses_in_any_order() {
         let (four, six) = if order[0] == "[::]" { ("two", "one") } else { ("one", "two") };
         for (host, name) in [("127.0.0.1", four), ("[::1]", six)] {
             drop(dial(&format!("{host}:{free}")));
-            let line = server.err.with(" let in");
+            let line = server.err.with(" authenticated");
             assert!(line.contains(&format!("listener={name}")), "{line}");
         }
     }

@@ -83,7 +83,7 @@ fn behind_haproxy_the_log_and_the_lists_know_the_clients_addresses() {
         let client = balancer.dial();
         assert_eq!(ask(&client, "hello"), "hello\n", "{option}");
         let address = client.local_addr().unwrap();
-        server.err.with(&format!("let in peer={address} "));
+        server.err.with(&format!("authenticated peer={address} "));
         hears_nothing(dial_from(8, balancer.address));
         let denied = server.err.with("refused: denied");
         assert!(denied.contains(" peer=127.0.0.8:"), "{denied}");
@@ -96,7 +96,7 @@ fn health_checks_of_haproxy_are_connections_of_its_own() {
     let server = home.serve("serve --dialect open --log-level debug --proxy-from 127.0.0.1");
     let option = "send-proxy-v2 check-send-proxy check inter 50ms";
     let Some(_balancer) = Balancer::start(&home, &server, option) else { return };
-    let line = server.err.with("let in");
+    let line = server.err.with("authenticated");
     assert!(line.contains(" peer=127.0.0.1:"), "{line}");
 }
 

@@ -110,7 +110,7 @@ fn the_key_to_sign_with_can_be_named() {
     let server = home.serve("serve --service echo --log-level debug");
     for (option, key) in [("", "first"), ("--key second", "second"), ("--key first", "first")] {
         home.run(&format!("connect {} {option}", server.address()), "a\n").printed("a\n");
-        let line = server.err.with("let in");
+        let line = server.err.with("authenticated");
         assert!(line.ends_with(&format!(" key={key}")), "{line}");
     }
     let ran = home.run(&format!("connect {} --key third", server.address()), "a\n");

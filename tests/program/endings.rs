@@ -11,7 +11,7 @@ fn pair(options: &str) -> (Home, ServerProcess, Talk) {
     let server = home
         .serve(&format!("serve --service echo --drain-timeout 100ms --log-level debug {options}"));
     let client = home.talk(&format!("connect {} {options}", server.address()));
-    server.err.with("let in");
+    server.err.with("authenticated");
     (home, server, client)
 }
 

@@ -53,13 +53,13 @@ fn lines_of_json_have_the_keys_that_tools_look_for() {
     let with = |text: &str| {
         lines.iter().find(|line| line["msg"].as_str().unwrap().contains(text)).unwrap()
     };
-    assert_eq!(with("let in")["key"], "default");
-    assert!(with("let in")["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
-    assert_eq!(with("let in")["conn"], with("closed: finished")["conn"], "one connection");
+    assert_eq!(with("authenticated")["key"], "default");
+    assert!(with("authenticated")["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert_eq!(with("authenticated")["conn"], with("closed: finished")["conn"], "one connection");
     assert_eq!(with("refused: wrong-proof")["level"], "warn");
     assert_eq!(with("refused: wrong-proof")["peer"], offender);
-    assert_ne!(with("refused: wrong-proof")["conn"], with("let in")["conn"]);
-    assert!(with("let in")["secs"].is_f64() && with("closed: finished")["secs"].is_f64());
+    assert_ne!(with("refused: wrong-proof")["conn"], with("authenticated")["conn"]);
+    assert!(with("authenticated")["secs"].is_f64() && with("closed: finished")["secs"].is_f64());
     assert_eq!(with("status of a listener")["accepted"], 2);
     assert_eq!(with("status of a listener")["worker"], Value::Null, "there is only one");
     assert_eq!(with("stopped; 2 connections, 1 messages")["level"], "info");

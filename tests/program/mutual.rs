@@ -162,7 +162,7 @@ fn raw_can_be_served_at_the_same_port() {
     let cases = [("", "default"), ("--dialect raw", "old"), ("--key other", "other")];
     for (options, key) in cases {
         home.run(&format!("connect {} {options}", server.address()), "a\nb\n").printed("a\nb\n");
-        let line = server.err.with("let in");
+        let line = server.err.with("authenticated");
         assert!(line.ends_with(&format!(" key={key}")), "{line}");
     }
     // Neither dialect takes a key of the other.

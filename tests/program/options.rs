@@ -24,7 +24,7 @@ fn a_server_and_a_client_can_be_set_up_by_the_environment_alone() {
     let ran = server.stop();
     let said = r#""serves":"echo, dialect hex (sha256), framing length, messages up to 2 KiB""#;
     assert!(ran.err.contains(said), "{}", ran.err);
-    assert_eq!(ran.err.matches(r#""msg":"let in""#).count(), 2, "{}", ran.err);
+    assert_eq!(ran.err.matches(r#""msg":"authenticated""#).count(), 2, "{}", ran.err);
 }
 
 #[test]

@@ -251,14 +251,14 @@ fn lines_that_nobody_reads_are_dropped_whole_and_counted() {
     assert_eq!(out.lines().count(), verdicts + 1, "one more says where it listens");
     let lost = dropped(&err, "lines for stdout were dropped");
     assert!(lost > 0 && verdicts + lost == connections, "{verdicts} and {lost}");
-    // Each connection is let in and closed.
-    let [let_in, closed] = [" let in ", " closed: "]
+    // Each connection authenticates and is closed.
+    let [authenticated, closed] = [" authenticated ", " closed: "]
         .map(|what| err.lines().filter(|line| line.contains(what)).count());
     let lost = dropped(&err, "stderr was blocked or full");
     assert!(lost > 0, "{err}");
     // Among the lost may be a few that tell of the end.
     let all = 2 * connections..2 * connections + 5;
-    assert!(all.contains(&(let_in + closed + lost)), "{let_in}, {closed}, {lost}");
+    assert!(all.contains(&(authenticated + closed + lost)), "{authenticated}, {closed}, {lost}");
     let is_whole = |line: &&str| line.starts_with("20") && line.contains('Z');
     let broken: Vec<_> = err.lines().skip_while(|line| !is_whole(line)).collect();
     let broken: Vec<_> = broken.iter().filter(|line| !is_whole(line)).collect();

@@ -151,7 +151,7 @@ fn the_log_calls_a_peer_unix() {
     let home = Home::with_keys("default  text:sixteen-bytes-and-more  dialects=raw\n");
     let (server, address) = serve(&home, "--dialect raw --failure-burst 0 --log-level debug");
     home.run(&format!("connect {address} --dialect raw"), "a\n").printed("a\n");
-    assert!(server.err.with("let in").contains(" peer=unix "));
+    assert!(server.err.with("authenticated").contains(" peer=unix "));
     let other = home.write("other", "default  text:another-key-altogether  dialects=raw\n");
     let connect = format!("connect {address} --dialect raw --keys {}", other.display());
     home.run(&connect, "a\n").failed(77, &["the same key"]);

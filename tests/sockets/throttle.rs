@@ -159,7 +159,7 @@ fn only_wrong_proofs_are_failures() {
     }
     let mut client = Client::connect_from(2, server.address);
     client.prove(&protocol);
-    server.until("let in", |counters| counters.authenticated == 1);
+    server.until("authenticated", |counters| counters.authenticated == 1);
     let counters = server.stop();
     assert!(counters.closed(CloseReason::Refused(Refusal::HandshakeTimeout)) >= 2, "{counters:?}");
     assert_eq!((counters.delayed, throttled(&counters)), (0, 0));

@@ -256,7 +256,7 @@ impl<'a> Conversation<'a> {
         self.notice.take()
     }
 
-    /// Ends the conversation. In `countersign/1` the server's good-bye is waited for: without it,
+    /// Ends the conversation. In `countersign/1` the server's close record is awaited: without it,
     /// who knows what was cut off. So is the end of the stream, where no reply has said that
     /// anything was received.
     pub(super) fn leave(&mut self) -> Result<(), Failure> {
@@ -349,7 +349,7 @@ impl<'a> Conversation<'a> {
         match error {
             ClientError::Io(error) if is_broken(error) => cut(&plain(error)),
             ClientError::Truncated if self.protocol.dialect() == Dialect::Countersign => {
-                cut(&"it ended without a good-bye")
+                cut(&"it ended without a close record")
             }
             other => Failure::client(address, other),
         }

@@ -184,9 +184,9 @@ impl PingArgs {
         match target.check {
             Check::Proof(_) => {
                 client.finish()?;
-                // Whether the server takes our proof too, it says at the latest with its good-bye.
-                // In multiprocessing it has said so in the handshake, and what has accepted us may
-                // keep the connection for as long as it likes.
+                // Whether the server takes our proof too, it says at the latest with its close
+                // record. In multiprocessing it has said so in the handshake, and what has accepted
+                // us may keep the connection for as long as it likes.
                 let has_said = target.protocol.dialect() == Dialect::Multiprocessing;
                 while !has_said && client.receive()?.is_some() {}
                 Ok("")
