@@ -12,6 +12,7 @@ mod run;
 
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::time::Duration;
 use std::time::Instant;
 
 use countersign::{Dialect, Key, KeyRing, Protocol, Refusal, RingSecrets, Session};
@@ -54,8 +55,8 @@ fn server() -> Protocol {
 fn call(id: &str, audience: &str) -> Vec<u8> {
     let protocol = Protocol::from(ring(id, secret(id), 2)).with_audience(audience);
     let mut call = Vec::new();
-    let mut session = Session::client(&protocol, [3; 32]).unwrap();
-    session.next(&protocol, &mut &[][..], &mut call).unwrap();
+    let mut session = Session::client(&protocol, Duration::ZERO, [3; 32]).unwrap();
+    session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
     call
 }
 
@@ -63,10 +64,10 @@ fn call(id: &str, audience: &str) -> Vec<u8> {
 fn refuse(protocol: &Protocol, nonce: [u8; 32], call: &[u8], out: &mut Vec<u8>) -> Refusal {
     out.clear();
     let mut session = Session::server(protocol, nonce);
-    assert!(session.next(protocol, &mut &call[..], out).unwrap().is_none());
+    assert!(session.next(protocol, Duration::ZERO, &mut &call[..], out).unwrap().is_none());
     let mut confirm = [0x55; 36];
     confirm[..4].copy_from_slice(&[3, 0, 0, 32]);
-    session.next(protocol, &mut &confirm[..], out).unwrap_err()
+    session.next(protocol, Duration::ZERO, &mut &confirm[..], out).unwrap_err()
 }
 
 fn main() -> ExitCode {

@@ -154,8 +154,8 @@ fn first_bytes(dialect: Dialect) -> Vec<u8> {
     let key = Key::new("bench", b"another key's secret").unwrap();
     let protocol = Protocol::new(dialect, KeyRing::from_key(key).unwrap());
     let mut said = Vec::new();
-    let mut session = Session::client(&protocol, [5; 32]).unwrap();
-    session.next(&protocol, &mut &[][..], &mut said).unwrap();
+    let mut session = Session::client(&protocol, Duration::ZERO, [5; 32]).unwrap();
+    session.next(&protocol, Duration::ZERO, &mut &[][..], &mut said).unwrap();
     said
 }
 

@@ -10,6 +10,7 @@ mod run;
 mod spread;
 
 use std::hint::black_box;
+use std::time::Duration;
 use std::time::Instant;
 
 use countersign::session::Event;
@@ -38,15 +39,18 @@ fn main() {
         let mut proof = Vec::new();
         let mut prove = || {
             proof.clear();
-            let mut session = Session::client(&protocol, NONCE).unwrap();
-            session.next(&protocol, &mut &black_box(NONCE)[..], &mut proof).unwrap();
+            let mut session = Session::client(&protocol, Duration::ZERO, NONCE).unwrap();
+            session
+                .next(&protocol, Duration::ZERO, &mut &black_box(NONCE)[..], &mut proof)
+                .unwrap();
         };
         compare(run, &format!("proof, {dialect}"), count, &mut prove, hmac);
         let mut out = Vec::new();
         let mut verify = || {
             out.clear();
             let mut session = Session::server(&protocol, black_box(NONCE));
-            let opened = session.next(&protocol, &mut &proof[..], &mut out).unwrap();
+            let opened =
+                session.next(&protocol, Duration::ZERO, &mut &proof[..], &mut out).unwrap();
             assert!(matches!(opened, Some(Event::Open(_))));
         };
         compare(run, &format!("verification, {dialect}"), count, &mut verify, hmac);
@@ -63,11 +67,13 @@ fn line(run: Run, length: usize) {
     let buffer = line.repeat(lines);
     let protocol = Protocol::open();
     let mut session = Session::server(&protocol, NONCE);
-    session.next(&protocol, &mut &[][..], &mut Vec::new()).unwrap();
+    session.next(&protocol, Duration::ZERO, &mut &[][..], &mut Vec::new()).unwrap();
     let mut count = 0;
     let next = || {
         let mut input = &black_box(&buffer)[..];
-        while let Ok(Some(event)) = session.next(&protocol, &mut input, &mut Vec::new()) {
+        while let Ok(Some(event)) =
+            session.next(&protocol, Duration::ZERO, &mut input, &mut Vec::new())
+        {
             count += 1;
             black_box(event);
         }

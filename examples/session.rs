@@ -19,8 +19,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut keys = KeyRing::from_file(std::env::args().nth(1).unwrap_or("keys".into()))?;
-    keys.set_time(SystemTime::UNIX_EPOCH.elapsed()?);
+    let keys = KeyRing::from_file(std::env::args().nth(1).unwrap_or("keys".into()))?;
     let protocol = Protocol::from(keys);
     let listener = TcpListener::bind("127.0.0.1:9527")?;
     for stream in listener.incoming() {
@@ -65,7 +64,10 @@ fn answer(
     mut input: &[u8],
     out: &mut Vec<u8>,
 ) -> io::Result<bool> {
-    while let Some(event) = session.process(protocol, &mut input, out).map_err(io::Error::other)? {
+    let now = SystemTime::UNIX_EPOCH.elapsed().map_err(io::Error::other)?;
+    while let Some(event) =
+        session.process(protocol, now, &mut input, out).map_err(io::Error::other)?
+    {
         match event {
             Event::Open(opened) => {
                 println!("authenticated: {}", opened.key.map_or("-", |key| key.id()));

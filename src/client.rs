@@ -50,6 +50,8 @@ pub struct Client {
     stream: TcpStream,
     address: Address,
     protocol: Protocol,
+    /// The time since 1970 when the handshake began, at which keys must be valid.
+    wall: Duration,
     session: Session,
     /// What was read; from `next` on it was not looked at.
     inbox: Vec<u8>,
@@ -129,13 +131,14 @@ impl Client {
     fn begin(
         stream: TcpStream,
         address: Address,
-        (protocol, session): (Protocol, Session),
+        (protocol, wall, session): (Protocol, Duration, Session),
         deadline: Instant,
     ) -> Result<Self, ClientError> {
         let mut client = Self {
             stream,
             address,
             protocol,
+            wall,
             session,
             inbox: Vec::new(),
             next: 0,
@@ -332,7 +335,7 @@ impl Client {
         loop {
             let mut input = &self.inbox[self.next..];
             let start = self.out.len();
-            let event = self.session.process(&self.protocol, &mut input, &mut self.out);
+            let event = self.session.process(&self.protocol, self.wall, &mut input, &mut self.out);
             let event = match event {
                 Ok(event) => event,
                 Err(refusal) => {
@@ -453,10 +456,10 @@ impl Client {
 }
 
 /// A session of now.
-fn session(mut protocol: Protocol) -> Result<(Protocol, Session), ClientError> {
-    protocol.set_time(since_epoch(clock::wall()));
-    let session = Session::client(&protocol, random::bytes()?)?;
-    Ok((protocol, session))
+fn session(protocol: Protocol) -> Result<(Protocol, Duration, Session), ClientError> {
+    let wall = since_epoch(clock::wall());
+    let session = Session::client(&protocol, wall, random::bytes()?)?;
+    Ok((protocol, wall, session))
 }
 
 impl AsFd for Client {

@@ -1,7 +1,7 @@
 //! A service tried without sockets.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use countersign_proto::{Dialect, Event, FrameFormat, Framing, Protocol, Session};
 
@@ -247,7 +247,8 @@ fn messages(mut input: &[u8], max: usize) -> Vec<Vec<u8>> {
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(max);
     let mut session = Session::server(&protocol, [0; 32]);
     let mut messages = Vec::new();
-    while let Ok(Some(event)) = session.next(&protocol, &mut input, &mut Vec::new()) {
+    while let Ok(Some(event)) = session.next(&protocol, Duration::ZERO, &mut input, &mut Vec::new())
+    {
         if let Event::Message(message) = event {
             messages.push(message.bytes.to_vec());
         }

@@ -60,12 +60,13 @@ impl Pair {
         stream.set_nonblocking(true).unwrap();
         // Or a handshake's last word would hold up the message behind it.
         stream.set_nodelay(true).unwrap();
-        let mut session = Session::client(&self.protocol, [7; 32]).unwrap();
+        let mut session = Session::client(&self.protocol, Duration::ZERO, [7; 32]).unwrap();
         let (mut inbox, mut length) = ([0; 512], 0);
         loop {
             out.clear();
             let mut input = &inbox[..length];
-            let form = match session.next(&self.protocol, &mut input, out).unwrap() {
+            let form = match session.next(&self.protocol, Duration::ZERO, &mut input, out).unwrap()
+            {
                 Some(Event::Open(opened)) => Some(opened.form),
                 _ => None,
             };
@@ -87,7 +88,8 @@ impl Pair {
         loop {
             let length = self.exchange(&mut caller.stream, &mut inbox);
             let mut input = &inbox[..length];
-            let heard = caller.session.next(&self.protocol, &mut input, out).unwrap();
+            let heard =
+                caller.session.next(&self.protocol, Duration::ZERO, &mut input, out).unwrap();
             if let Some(Event::Message(reply)) = heard {
                 return assert!(reply.bytes.ends_with(message));
             }

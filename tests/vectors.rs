@@ -5,6 +5,8 @@
 //! `tests/vectors/generate.py`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+use std::time::Duration;
+
 use countersign::engine::Readiness;
 use countersign::session::Event;
 use countersign::testing::TestServer;
@@ -172,7 +174,7 @@ impl<'a> Player<'a> {
         let session = if case.is_server() {
             Session::server(protocol, array(&case.bytes("sg")))
         } else {
-            Session::client(protocol, array(&case.bytes("nonce_c"))).unwrap()
+            Session::client(protocol, Duration::ZERO, array(&case.bytes("nonce_c"))).unwrap()
         };
         Self {
             case,
@@ -189,7 +191,7 @@ impl<'a> Player<'a> {
     fn hear(&mut self, mut piece: &[u8]) {
         let mut out = Vec::new();
         loop {
-            let event = self.session.next(self.protocol, &mut piece, &mut out);
+            let event = self.session.next(self.protocol, Duration::ZERO, &mut piece, &mut out);
             let Ok(event) = event else {
                 // Nothing follows a refusal, whatever else is heard.
                 self.refusal = self.refusal.or(event.err());

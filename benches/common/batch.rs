@@ -8,6 +8,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use countersign::session::Event;
 use countersign::{Protocol, Session};
@@ -106,7 +107,7 @@ impl<'p> Batch<'p> {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut nonce = [0; 32];
             nonce[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            let session = Session::client(self.protocol, nonce).unwrap();
+            let session = Session::client(self.protocol, Duration::ZERO, nonce).unwrap();
             let mut client =
                 Client { stream, session, out: Vec::new(), is_open: false, awaited: 0 };
             client.receive(&[], self.protocol, self.work);
@@ -208,7 +209,7 @@ impl Client {
     fn receive(&mut self, mut input: &[u8], protocol: &Protocol, work: Work) {
         let mut has_opened = false;
         loop {
-            match self.session.next(protocol, &mut input, &mut self.out).unwrap() {
+            match self.session.next(protocol, Duration::ZERO, &mut input, &mut self.out).unwrap() {
                 Some(Event::Open(_)) => (self.is_open, has_opened) = (true, true),
                 Some(Event::Message(_)) => self.awaited -= 1,
                 _ => break,

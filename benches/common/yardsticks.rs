@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use countersign::session::Event;
 use countersign::{Dialect, Protocol, Session};
@@ -34,7 +35,7 @@ fn serve(mut stream: TcpStream, protocol: &Protocol, number: u64) -> std::io::Re
     let (mut inbox, mut length, mut out) = (vec![0; 16 << 10], 0, Vec::new());
     loop {
         let (mut input, mut finished) = (&inbox[..length], false);
-        while let Ok(Some(event)) = session.next(protocol, &mut input, &mut out) {
+        while let Ok(Some(event)) = session.next(protocol, Duration::ZERO, &mut input, &mut out) {
             match event {
                 Event::Message(message) => message.form.frame(message.bytes, &mut out),
                 Event::Finished => finished = true,

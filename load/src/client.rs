@@ -40,6 +40,8 @@ pub(super) struct LoadContext {
     pub(super) registry: Registry,
     /// When the load began.
     pub(super) epoch: Instant,
+    /// The time since 1970 then, at which keys must be valid.
+    pub(super) wall: Duration,
     /// Where the server may be; the address that was connected to last is the first.
     pub(super) addresses: Arc<[Address]>,
 }
@@ -322,7 +324,7 @@ impl LoadClient {
                     break;
                 }
             }
-            visit = match session.next(protocol, &mut input, &mut cx.outbox) {
+            visit = match session.next(protocol, cx.wall, &mut input, &mut cx.outbox) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
                     cx.form = opened.form;

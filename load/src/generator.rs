@@ -92,12 +92,11 @@ impl Load {
         protocol: impl Into<Protocol>,
         plan: Plan,
     ) -> Result<Self, LoadError> {
-        let mut protocol = protocol.into();
-        protocol.set_time(since_epoch(clock::wall()));
+        let (protocol, wall) = (protocol.into(), since_epoch(clock::wall()));
         let addresses = address.to_addresses().map_err(io::Error::from)?;
         plan.check(&protocol, &addresses)?;
         plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;
-        protocol.signing_key()?;
+        protocol.signing_key(wall)?;
         // The reply to the longest message is longer by its stamp.
         let longest = protocol.message_max() + STAMP.len();
         let protocol = protocol.with_message_max(longest);
@@ -127,6 +126,7 @@ impl Load {
                 outbox: Vec::new(),
                 registry: poll.registry().try_clone()?,
                 epoch: clock::monotonic(),
+                wall,
                 addresses: addresses.into(),
                 form: protocol.framing().form(),
                 refuses_silently: protocol.dialect() != Dialect::Countersign,
@@ -385,7 +385,8 @@ impl Load {
         self.dialled += 1;
         let mut nonce = [0; NONCE];
         self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
-        let session = Session::client(&self.protocol, nonce).map_err(|_| FailureKind::Connect)?;
+        let session = Session::client(&self.protocol, self.cx.wall, nonce)
+            .map_err(|_| FailureKind::Connect)?;
         let (addresses, timeout) = (&self.cx.addresses, self.cx.plan.connect_timeout);
         let begun = self.cx.epoch + Duration::from_nanos(now);
         let dial = Dial::new(Arc::clone(addresses), begun, timeout);

@@ -40,6 +40,7 @@ pub use keys::wipe::without_traces;
 pub use protocol::{Exchange, NoUsableKeyError, Protection, Protocol};
 pub use records::SealError;
 pub use refusal::{ForeignProtocol, Refusal, RefusalCode};
+pub use session::Session;
 pub use session::event::{Event, Message, Opened};
+pub use session::messages::Step;
 pub use session::send::SendError;
-pub use session::{Session, Step};

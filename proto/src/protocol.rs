@@ -296,10 +296,15 @@ impl Protocol {
     }
 
     /// As a server: the key of a prover who names it and the service that it means, or the decoy.
-    pub(crate) fn select(&self, ring: &KeyRing, id: &[u8], audience: &[u8]) -> Candidate {
+    pub(crate) fn select(
+        &self,
+        ring: &KeyRing,
+        (id, audience): (&[u8], &[u8]),
+        now: Duration,
+    ) -> Candidate {
         let served = self.audiences.iter().any(|name| name.as_bytes() == audience)
             || (self.audiences.is_empty() && audience.is_empty());
-        ring.select(id, audience, served)
+        ring.select(id, audience, served, now)
     }
 
     /// As a client: the service that we mean with a key.
@@ -314,24 +319,25 @@ impl Protocol {
     }
 
     /// The keys that serve a dialect at this time.
-    fn serving(&self, dialect: Dialect) -> impl Iterator<Item = &Key> {
-        self.keys.iter().flat_map(move |keys| keys.serving(dialect))
+    fn serving(&self, dialect: Dialect, now: Duration) -> impl Iterator<Item = &Key> {
+        self.keys.iter().flat_map(move |keys| keys.serving(dialect, now))
     }
 
     /// The key whose proof this is: see [`KeyRing::verify`].
     pub(crate) fn verify(
         &self,
         dialect: Dialect,
+        now: Duration,
         mac: Mac,
         challenge: &[u8],
         proof: &[u8],
     ) -> Option<&Key> {
-        self.keys.as_ref()?.verify(dialect, mac, challenge, proof)
+        self.keys.as_ref()?.verify(dialect, now, mac, challenge, proof)
     }
 
     /// The key that a peer has authenticated with: see [`KeyRing::accepted`].
-    pub(crate) fn accepted(&self, credential: Credential) -> Option<&Key> {
-        self.keys.as_ref()?.accepted(credential)
+    pub(crate) fn accepted(&self, credential: Credential, now: Duration) -> Option<&Key> {
+        self.keys.as_ref()?.accepted(credential, now)
     }
 
     /// Takes other keys. Sessions go on, and [`Session::is_revoked`] says whose key is gone; a
@@ -343,19 +349,13 @@ impl Protocol {
         self.keys = Some(keys);
     }
 
-    /// Sets the time of the ring, by which keys become valid and expire: see [`KeyRing::set_time`].
-    /// Call it regularly if you run sessions of your own; a server does so itself.
-    pub fn set_time(&mut self, now: Duration) {
-        self.keys.iter_mut().for_each(|keys| keys.set_time(now));
-    }
-
     /// As a server: can anybody be served?
     ///
     /// # Errors
     ///
     /// The dialect needs a key, and none on the ring serves it, or none at this time.
-    pub fn check_server(&self) -> Result<(), NoUsableKeyError> {
-        let usable = !self.dialect.authenticates() || self.serving(self.dialect).count() > 0;
+    pub fn check_server(&self, now: Duration) -> Result<(), NoUsableKeyError> {
+        let usable = !self.dialect.authenticates() || self.serving(self.dialect, now).count() > 0;
         if usable { Ok(()) } else { Err(self.no_usable_key(None)) }
     }
 
@@ -365,12 +365,12 @@ impl Protocol {
     ///
     /// The dialect needs a key, and the one asked for, or every one, isn't on the ring, doesn't
     /// serve it, or isn't valid at this time.
-    pub fn signing_key(&self) -> Result<Option<&Key>, NoUsableKeyError> {
+    pub fn signing_key(&self, now: Duration) -> Result<Option<&Key>, NoUsableKeyError> {
         if !self.dialect.authenticates() {
             return Ok(None);
         }
         let id = self.key.as_deref();
-        let key = self.serving(self.dialect).find(|key| id.is_none_or(|id| id == key.id()));
+        let key = self.serving(self.dialect, now).find(|key| id.is_none_or(|id| id == key.id()));
         key.map(Some).ok_or_else(|| self.no_usable_key(id))
     }
 
@@ -428,9 +428,10 @@ mod tests {
     fn a_key_that_serves_nobody_is_told_of_with_the_reason() {
         let at = Duration::from_secs;
         let key = Key::new("garden", b"sixteen bytes or more").unwrap().with_not_after(at(9));
-        let mut ring = ring_of(1, [key]);
-        let said = |dialect, ring: &KeyRing, id: &str| {
-            let error = Protocol::new(dialect, ring.clone()).with_key(id).signing_key().err();
+        let ring = ring_of(1, [key]);
+        let said = |dialect, now: u64, id: &str| {
+            let protocol = Protocol::new(dialect, ring.clone()).with_key(id);
+            let error = protocol.signing_key(at(now)).err();
             error.map(|error| error.to_string()).unwrap_or_default()
         };
         let cases = [
@@ -443,13 +444,12 @@ mod tests {
             ),
         ];
         for (dialect, id, expected) in cases {
-            let said = said(dialect, &ring, id);
+            let said = said(dialect, 9, id);
             assert!(said.starts_with(expected), "{said}");
         }
         let server = Protocol::new(Dialect::Countersign, ring.clone());
-        let said_by_server = server.check_server().unwrap_err().to_string();
+        let said_by_server = server.check_server(at(9)).unwrap_err().to_string();
         assert!(said_by_server.starts_with("no key for countersign/1 is valid now"));
-        ring.set_time(at(8));
-        assert_eq!(said(Dialect::Countersign, &ring, "garden"), "");
+        assert_eq!(said(Dialect::Countersign, 8, "garden"), "");
     }
 }

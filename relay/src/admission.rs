@@ -79,9 +79,8 @@ impl Relay {
     fn session(&self) -> Result<Session, CloseCause> {
         let nonce = random::bytes().map_err(CloseCause::Unavailable)?;
         match self.shared.role {
-            RelayRole::Client => {
-                Session::client(&self.shared.protocol, nonce).map_err(CloseCause::NoKey)
-            }
+            RelayRole::Client => Session::client(&self.shared.protocol, self.shared.wall, nonce)
+                .map_err(CloseCause::NoKey),
             RelayRole::Server => Ok(Session::server(&self.shared.protocol, nonce)),
         }
     }

@@ -96,13 +96,13 @@ impl Pair {
         length: usize,
         shared: &mut Shared,
     ) -> Result<(), CloseCause> {
-        let Shared { protocol, inbox, outbox, control_out, .. } = &mut *shared;
+        let Shared { protocol, wall, inbox, outbox, control_out, .. } = &mut *shared;
         outbox.clear();
         control_out.clear();
         let mut input = &inbox[..length];
         let (info, mut opened) = (self.info(), None);
         let processed = loop {
-            match self.session.next(protocol, &mut input, control_out) {
+            match self.session.next(protocol, *wall, &mut input, control_out) {
                 Ok(None) => break Ok(()),
                 Ok(Some(Event::Open(open))) => {
                     debug_assert!(open.is_protected, "records are required");

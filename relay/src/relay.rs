@@ -14,7 +14,7 @@ use countersign::reactor::timers::Timers;
 use countersign::reactor::token::{Token, TokenSlab};
 use countersign::stats::Counters;
 use countersign::unix_time::since_epoch;
-use countersign::{Key, KeyRing, Protocol, clock};
+use countersign::{KeyRing, Protocol, clock};
 use log::info;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Waker};
@@ -106,7 +106,8 @@ impl Relay {
         registry.register(&mut woken, SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(&registry, WAKER)?);
         lookup.wake(Arc::clone(&waker));
-        let key_expiry = next_expiry(&protocol, since_epoch(clock::wall()));
+        let wall = since_epoch(clock::wall());
+        let key_expiry = protocol.keys().and_then(|ring| ring.next_expiry(wall));
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -132,6 +133,7 @@ impl Relay {
                 registry,
                 clock: Clock::new(clock::monotonic()),
                 now: Instant::default(),
+                wall,
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
                 control_out: Vec::new(),
@@ -158,7 +160,8 @@ impl Relay {
             polled => polled?,
         }
         self.shared.now = self.shared.clock.instant(clock::monotonic());
-        self.set_time(since_epoch(clock::wall()));
+        self.shared.wall = since_epoch(clock::wall());
+        self.close_expired();
         for event in &self.events {
             let token = Token::from(event.token().0);
             match event.token() {
@@ -218,21 +221,22 @@ impl Relay {
         self.shared.protocol.replace_keys(keys);
         // The next look at the time sees when these run out.
         self.key_expiry = Some(Duration::ZERO);
-        self.set_time(since_epoch(clock::wall()));
+        self.shared.wall = since_epoch(clock::wall());
+        self.close_expired();
     }
 
-    /// Tells the ring the time, by which keys expire.
-    fn set_time(&mut self, now: Duration) {
-        self.shared.protocol.set_time(now);
-        if self.key_expiry.is_none_or(|end| now <= end) {
+    /// Closes the connections whose keys have expired, if that is wanted.
+    fn close_expired(&mut self) {
+        let now = self.shared.wall;
+        if self.key_expiry.is_none_or(|end| now < end) {
             return;
         }
-        self.key_expiry = next_expiry(&self.shared.protocol, now);
+        self.key_expiry = self.shared.protocol.keys().and_then(|ring| ring.next_expiry(now));
         if !self.closes_revoked {
             return;
         }
         let protocol = &self.shared.protocol;
-        let revoked = self.slots(|pair| pair.session.is_revoked(protocol));
+        let revoked = self.slots(|pair| pair.session.is_revoked(protocol, now));
         if !revoked.is_empty() {
             info!("closing {} connections whose keys are no longer valid", revoked.len());
         }
@@ -371,12 +375,6 @@ impl Relay {
             });
         }
     }
-}
-
-/// When the next key of the ring expires.
-fn next_expiry(protocol: &Protocol, now: Duration) -> Option<Duration> {
-    let keys = protocol.keys().into_iter().flat_map(KeyRing::keys);
-    keys.filter_map(Key::not_after).filter(|end| *end >= now).min()
 }
 
 /// Tells a pair of an event, unless the pair is gone.

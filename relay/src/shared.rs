@@ -1,6 +1,7 @@
 //! What all pairs share, lent to the one whose turn it is.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use countersign::engine::AdmissionControl;
 use countersign::reactor::instant::{Clock, Instant};
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// When this turn began.
     pub(crate) now: Instant,
+    /// The time since 1970 then.
+    pub(crate) wall: Duration,
     /// What was read.
     pub(crate) inbox: Box<[u8]>,
     /// What is relayed.

@@ -1,5 +1,7 @@
 //! Whole key files.
 
+use std::time::Duration;
+
 use countersign_proto::{Dialect, Key, KeyRing};
 
 use crate::key_file::KeyRingExt as _;
@@ -12,7 +14,7 @@ fn a_file_with_every_nicety_is_read() {
                 three base64:AAECAwQFBgcICQoLDA0ODw== dialects=hex,raw";
     let ring = KeyRing::parse(text.as_bytes()).unwrap();
     assert_eq!(ring.to_string(), "one, two, three");
-    let serving = |dialect| ring.serving(dialect).map(Key::id).collect::<Vec<_>>();
+    let serving = |dialect| ring.serving(dialect, Duration::ZERO).map(Key::id).collect::<Vec<_>>();
     assert_eq!(serving(Dialect::Raw), ["one", "three"]);
     assert_eq!(serving(Dialect::Hex), ["three"]);
     assert_eq!(serving(Dialect::Open), [""; 0]);

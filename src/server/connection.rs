@@ -5,6 +5,8 @@ mod output;
 mod state;
 mod visit;
 
+use std::time::Duration;
+
 use countersign_proto::{Blocks, FrameFormat, KeyNumber, Protocol, Refusal, RefusalCode, Session};
 
 use crate::contract::close::CloseReason;
@@ -195,8 +197,8 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// Whether messages are still answered, though the peer could no longer authenticate.
-    pub(super) fn is_revoked(&self, protocol: &Protocol) -> bool {
-        self.is_open() && self.session.is_revoked(protocol)
+    pub(super) fn is_revoked(&self, protocol: &Protocol, wall: Duration) -> bool {
+        self.is_open() && self.session.is_revoked(protocol, wall)
     }
 
     /// The bytes that it keeps beside its entry.

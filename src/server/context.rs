@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use countersign_proto::{FrameFormat, Key, Message, Opened, Protocol, Refusal, Session, Step};
 
@@ -30,6 +30,8 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     pub(super) net: &'t mut N,
     pub(super) calls: Calls<'t, S>,
     pub(super) protocol: &'t Protocol,
+    /// The time of day of this turn, since 1970: which keys are valid.
+    pub(super) unix_time: &'t Duration,
     pub(super) limits: &'t Limits,
     pub(super) unauthenticated: &'t mut Unauthenticated,
     pub(super) keys: &'t mut KeyTable,

@@ -1,5 +1,7 @@
 //! Both ends of a connection, without a socket between them.
 
+use std::time::Duration;
+
 use countersign::session::Event;
 use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{
@@ -11,6 +13,9 @@ pub(crate) use crate::in_memory::in_memory;
 
 /// The secret that both ends hold.
 pub(crate) const SECRET: &[u8] = b"sixteen bytes or more";
+
+/// The time since 1970, at both ends.
+pub(crate) const NOW: Duration = Duration::from_secs(100);
 
 pub(crate) const SERVER_NONCE: [u8; 32] = [0xa5; 32];
 pub(crate) const CLIENT_NONCE: [u8; 32] = [0x5a; 32];
@@ -74,7 +79,7 @@ impl End {
     }
 
     pub(crate) fn client(protocol: &Protocol, nonce: [u8; 32]) -> Self {
-        Self::new(protocol, Session::client(protocol, nonce).unwrap())
+        Self::new(protocol, Session::client(protocol, NOW, nonce).unwrap())
     }
 
     fn new(protocol: &Protocol, session: Session) -> Self {
@@ -86,7 +91,7 @@ impl End {
     pub(crate) fn hear(&mut self, mut bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         while self.refusal.is_none() {
-            let heard = match self.session.process(&self.protocol, &mut bytes, &mut out) {
+            let heard = match self.session.process(&self.protocol, NOW, &mut bytes, &mut out) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
                     self.exporter = opened.exporter;
@@ -112,7 +117,7 @@ impl End {
     /// Whatever comes behind a refusal leads to nothing.
     fn is_silent_now(&mut self) {
         let (mut bytes, mut out) = (&[0x10, 0, 0, 16][..], Vec::new());
-        let event = self.session.process(&self.protocol, &mut bytes, &mut out);
+        let event = self.session.process(&self.protocol, NOW, &mut bytes, &mut out);
         assert!(matches!(event, Ok(None) | Err(_)) && out.is_empty());
     }
 

@@ -32,7 +32,6 @@ fn server() -> Protocol {
         key("raw").with_dialect(Dialect::Raw),
     ];
     all.into_iter().for_each(|key| keys.add(key).unwrap());
-    keys.set_time(at(100));
     Protocol::from(keys).with_audience("time").with_audience("date")
 }
 

@@ -1,5 +1,7 @@
 //! The clients: each follows its script, one step at a time.
 
+use std::time::Duration;
+
 use countersign::{Dialect, Session};
 
 use crate::link::{CHALLENGE, millis, proof_length};
@@ -76,8 +78,10 @@ impl World {
             let terms = self.terms(number);
             let is_shared = terms.protocol.shares_raw();
             let signing = if is_shared { &terms.signing_raw } else { &terms.signing };
-            let mut session = Session::client(signing, [7; 32]).unwrap();
-            session.next(signing, &mut &link.written[..CHALLENGE], &mut said).unwrap();
+            let mut session = Session::client(signing, Duration::ZERO, [7; 32]).unwrap();
+            session
+                .next(signing, Duration::ZERO, &mut &link.written[..CHALLENGE], &mut said)
+                .unwrap();
             match link.script.proof {
                 Proof::Replayed => {
                     let other = self.overheard.clone().unwrap_or_default();

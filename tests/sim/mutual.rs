@@ -1,6 +1,8 @@
 //! What `countersign/1` adds to a connection: a client that calls first, and bytes of the server's
 //! that follow from keys, told a second time by the forger.
 
+use std::time::Duration;
+
 use countersign::{CloseReason, Dialect, Protection, Protocol, Session};
 
 use crate::excuses::{Check, Excuse};
@@ -45,9 +47,9 @@ impl Mutual {
             Proof::Elsewhere => terms.elsewhere.clone(),
             _ => terms.signing.clone(),
         };
-        let mut session = Session::client(&protocol, nonce).unwrap();
+        let mut session = Session::client(&protocol, Duration::ZERO, nonce).unwrap();
         let mut call = Vec::new();
-        session.next(&protocol, &mut &[][..], &mut call).unwrap();
+        session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
         if let Proof::BadCall(fault) = proof {
             spoil(&mut call, fault, terms);
         }
@@ -166,7 +168,8 @@ impl World {
         link.is_composed = true;
         let Mutual { protocol, session, has_records, .. } = mutual;
         let mut said = Vec::new();
-        let answered = session.next(protocol, &mut &link.written[..ANSWER], &mut said);
+        let answered =
+            session.next(protocol, Duration::ZERO, &mut &link.written[..ANSWER], &mut said);
         let is_right = answered.is_ok();
         if !is_right || matches!(link.script.proof, Proof::Wrong | Proof::Replayed) {
             let other = overheard_confirm.clone().unwrap_or_else(|| frame(3, &[7; 32]));

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use countersign::session::Event;
 use countersign::{Protection, Protocol, Refusal, Session};
@@ -41,9 +42,9 @@ impl Caller {
 
     pub(crate) fn call_over(mut wire: Client, protocol: &Protocol) -> Self {
         let protocol = other_end(protocol);
-        let mut session = Session::client(&protocol, [7; 32]).unwrap();
+        let mut session = Session::client(&protocol, Duration::ZERO, [7; 32]).unwrap();
         let mut call = Vec::new();
-        session.next(&protocol, &mut &[][..], &mut call).unwrap();
+        session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
         wire.say(&call);
         Self { wire, protocol, session, inbox: Vec::new() }
     }
@@ -59,7 +60,7 @@ impl Caller {
     pub(crate) fn prove(&mut self) {
         let answer = self.wire.hear(94);
         let mut confirm = Vec::new();
-        self.session.next(&self.protocol, &mut &answer[..], &mut confirm).unwrap();
+        self.session.next(&self.protocol, Duration::ZERO, &mut &answer[..], &mut confirm).unwrap();
         assert_eq!(self.session.seal(&mut confirm), Ok(confirm.len()));
         self.wire.say(&confirm);
     }
@@ -94,7 +95,12 @@ impl Caller {
     pub(crate) fn hear(&mut self) -> Heard {
         loop {
             let mut input = &self.inbox[..];
-            let heard = match self.session.next(&self.protocol, &mut input, &mut Vec::new()) {
+            let heard = match self.session.next(
+                &self.protocol,
+                Duration::ZERO,
+                &mut input,
+                &mut Vec::new(),
+            ) {
                 Ok(Some(Event::Message(message))) => Some(Heard::Message(message.bytes.to_vec())),
                 Ok(Some(Event::Finished)) => Some(Heard::Finished),
                 Ok(event) => {

@@ -179,11 +179,11 @@ fn an_evicted_caller_is_told_that_there_is_no_room() {
     assert_eq!(oldest.take()[CHALLENGE..], [5, 0, 0, 1, 3]);
     assert!(oldest.is_closed() && !second.is_shut() && !newest.is_shut());
     let client = other_end(&protocol());
-    let mut session = Session::client(&client, [7; 32]).unwrap();
+    let mut session = Session::client(&client, Duration::ZERO, [7; 32]).unwrap();
     let mut said = Vec::new();
-    session.next(&client, &mut &[][..], &mut said).unwrap();
+    session.next(&client, Duration::ZERO, &mut &[][..], &mut said).unwrap();
     server.send(&newest, &std::mem::take(&mut said));
-    session.next(&client, &mut &newest.take()[..], &mut said).unwrap();
+    session.next(&client, Duration::ZERO, &mut &newest.take()[..], &mut said).unwrap();
     server.send(&newest, &said);
     let counters = server.engine.counters();
     let evicted = counters.closed(CloseReason::Refused(Refusal::TooManyConnections));

@@ -149,18 +149,18 @@ impl Client {
     /// answers it.
     pub(crate) fn proof(&mut self, protocol: &Protocol) -> Vec<u8> {
         let protocol = &other_end(protocol);
-        let mut session = Session::client(protocol, [7; 32]).unwrap();
+        let mut session = Session::client(protocol, Duration::ZERO, [7; 32]).unwrap();
         let mut proof = Vec::new();
         let mut challenge = Vec::new();
         if protocol.dialect() == Dialect::Countersign {
-            session.next(protocol, &mut &[][..], &mut proof).unwrap();
+            session.next(protocol, Duration::ZERO, &mut &[][..], &mut proof).unwrap();
             self.say(&proof);
             proof.clear();
             challenge = self.hear(CHALLENGE + SERVER_HELLO);
         } else if protocol.dialect().authenticates() {
             challenge = self.hear(CHALLENGE);
         }
-        session.next(protocol, &mut &challenge[..], &mut proof).unwrap();
+        session.next(protocol, Duration::ZERO, &mut &challenge[..], &mut proof).unwrap();
         proof
     }
 
@@ -242,8 +242,8 @@ impl Client {
 /// The proof that answers a challenge.
 pub(crate) fn proof(protocol: &Protocol, challenge: &[u8]) -> Vec<u8> {
     let mut proof = Vec::new();
-    let mut session = Session::client(protocol, [7; 32]).unwrap();
-    session.next(protocol, &mut &challenge[..], &mut proof).unwrap();
+    let mut session = Session::client(protocol, Duration::ZERO, [7; 32]).unwrap();
+    session.next(protocol, Duration::ZERO, &mut &challenge[..], &mut proof).unwrap();
     proof
 }
 

@@ -41,14 +41,15 @@ struct Python {
 
 impl Python {
     fn connect(address: SocketAddr, protocol: Protocol) -> Self {
-        let session = Session::client(&protocol, [7; 32]).unwrap();
+        let session = Session::client(&protocol, Duration::ZERO, [7; 32]).unwrap();
         Self { wire: Client::connect(address), protocol, session }
     }
 
     /// Hears so many bytes, and makes what answers them.
     fn answer(&mut self, length: usize) -> Vec<u8> {
         let (heard, mut out) = (self.wire.hear(length), Vec::new());
-        let event = self.session.next(&self.protocol, &mut &heard[..], &mut out).unwrap();
+        let event =
+            self.session.next(&self.protocol, Duration::ZERO, &mut &heard[..], &mut out).unwrap();
         assert!(matches!(event, None | Some(Event::Open(_))), "{event:?}");
         out
     }

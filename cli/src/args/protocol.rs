@@ -13,7 +13,7 @@ use super::choice::NamedValueParser;
 use crate::escape::quoted;
 use crate::exit::{Failure, Kind};
 use crate::ring::{self, RingRole};
-use crate::{system, units};
+use crate::units;
 
 /// Where a server listens and is looked for unless told otherwise: what a text leaves out of an
 /// address is the same.
@@ -88,9 +88,7 @@ impl ProtocolArgs {
         if !self.dialect().authenticates() {
             return Ok(KeyRing::empty()?);
         }
-        let mut ring = role.read(&self.ring_path()?, self.dialect())?;
-        ring.set_time(system::unix_time());
-        Ok(ring)
+        role.read(&self.ring_path()?, self.dialect())
     }
 
     /// What a client speaks, with a key that can be used.

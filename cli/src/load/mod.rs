@@ -33,7 +33,7 @@ impl LoadArgs {
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }
-        protocol.signing_key()?;
+        protocol.signing_key(system::unix_time())?;
         let plan = self.plan();
         system::raise_descriptors((plan.connections + plan.idle) as u64)?;
         let unusable = |error: LoadError| {

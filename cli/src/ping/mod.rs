@@ -149,7 +149,7 @@ impl PingArgs {
         if let Some(id) = &self.key {
             protocol = protocol.with_key(id);
         }
-        let what = match protocol.signing_key()? {
+        let what = match protocol.signing_key(system::unix_time())? {
             Some(key) => format!("{}, key {}", protocol.dialect(), key.id()),
             None => protocol.dialect().to_string(),
         };

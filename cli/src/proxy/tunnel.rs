@@ -6,7 +6,7 @@ use countersign::{Dialect, Protocol};
 use countersign_relay::{RECORD, RelayRole};
 
 use crate::exit::Failure;
-use crate::{ring, system};
+use crate::ring;
 
 /// What is spoken between the proxies.
 #[derive(Debug, Clone, Args)]
@@ -62,7 +62,6 @@ impl Tunnel {
         if let Some(id) = key {
             protocol = protocol.with_key(id);
         }
-        protocol.set_time(system::unix_time());
         end.check(&protocol, &path)?;
         Ok(protocol)
     }

@@ -7,6 +7,7 @@ use countersign::{Dialect, KeyFileError, KeyRing, KeyRingExt as _, NoUsableKeyEr
 use super::{default_path, rules};
 use crate::escape::quoted;
 use crate::exit::{Failure, Kind};
+use crate::system;
 
 /// The end of a connection that reads a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +34,10 @@ impl RingRole {
 
     /// Whether one of the keys of a file can be used for what is spoken.
     pub(crate) fn check(self, protocol: &Protocol, path: &Path) -> Result<(), Failure> {
+        let now = system::unix_time();
         let usable = match self {
-            Self::Server => protocol.check_server(),
-            Self::Client => protocol.signing_key().map(drop),
+            Self::Server => protocol.check_server(now),
+            Self::Client => protocol.signing_key(now).map(drop),
         };
         usable.map_err(|error: NoUsableKeyError| {
             let remedy = self.remedy(path, protocol.dialect(), protocol.keys());

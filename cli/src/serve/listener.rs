@@ -9,7 +9,7 @@ use crate::args::listener::ListenerArgs;
 use crate::args::service::BuiltinService;
 use crate::exit::Failure;
 use crate::ring::{self, KeyOptions, RingRole};
-use crate::units;
+use crate::{system, units};
 
 /// What to do when the default key file does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,8 @@ impl ListenerArgs {
 
     /// What is spoken with these keys, once it is seen to serve somebody.
     pub(super) fn protocol(&self, ring: KeyRing) -> Result<Protocol, Failure> {
-        let serving = self.protocol.dialects().flat_map(|dialect| ring.serving(dialect));
+        let now = system::unix_time();
+        let serving = self.protocol.dialects().flat_map(|dialect| ring.serving(dialect, now));
         for key in serving.filter(|key| key.is_short()) {
             let id = key.id();
             warn!(key:% = id; "the key has fewer than 16 bytes: anyone who sees a proof can guess \

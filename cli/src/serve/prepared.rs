@@ -17,7 +17,7 @@ use crate::args::listener::ListenerArgs;
 use crate::exit::{Failure, Kind};
 use crate::ports::{self, Ipv4Ports};
 use crate::systemd::ListenFds;
-use crate::units;
+use crate::{system, units};
 
 /// The descriptors of a worker other than the first, apart from its sockets: its poll and the like.
 const WORKER_DESCRIPTORS: usize = 4;
@@ -266,7 +266,9 @@ fn keys(
     }
     let (path, Some(ring)) = (protocol.ring_path()?, ring) else { return Ok(None) };
     let path = path.display();
-    let serves = |key: &&Key| ring.is_live(key) && protocol.dialects().any(|each| key.serves(each));
+    let now = system::unix_time();
+    let serves =
+        |key: &&Key| key.is_valid_at(now) && protocol.dialects().any(|each| key.serves(each));
     let ids = ring.keys().filter(serves).map(Key::id).collect::<Vec<_>>().join(", ");
     Ok(Some(match made {
         Some(CreatedRing::Now(print)) => format!("{path} (new, with the key {ids} {print})"),

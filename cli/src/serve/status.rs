@@ -67,5 +67,6 @@ pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
 
 fn keys(listener: &Listener) -> String {
     let Some(ring) = listener.protocol().keys() else { return String::new() };
-    ring.keys().filter(|key| ring.is_live(key)).map(Key::id).collect::<Vec<_>>().join(",")
+    let now = system::unix_time();
+    ring.keys().filter(|key| key.is_valid_at(now)).map(Key::id).collect::<Vec<_>>().join(",")
 }

@@ -1,6 +1,7 @@
 //! `hex`: the proof is the HMAC in lower-case hexadecimal digits. Upper case is a wrong proof.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::dialect::Dialect;
 use crate::handshake::{CHALLENGE, PROOF_MAX, raw};
@@ -16,12 +17,13 @@ pub(super) fn length(tag: usize) -> usize {
 /// as an empty proof, which fits no key.
 pub(super) fn check<'k>(
     protocol: &'k Protocol,
+    now: Duration,
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
 ) -> Option<&'k Key> {
     let mut bytes = [0; PROOF_MAX / 2];
     let proof = base16ct::lower::decode(proof, &mut bytes).unwrap_or_default();
-    raw::check(protocol, Dialect::Hex, challenge, proof)
+    raw::check(protocol, Dialect::Hex, now, challenge, proof)
 }
 
 pub(super) fn write(mac: Mac, tag: &[u8; 32], out: &mut Vec<u8>) {

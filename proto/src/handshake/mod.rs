@@ -10,6 +10,7 @@ pub(crate) mod multiprocessing;
 mod raw;
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::dialect::Dialect;
 use crate::framing::Framing;
@@ -44,12 +45,13 @@ pub(crate) fn proof_length(dialect: Dialect, tag: usize) -> usize {
 /// The key whose proof this is.
 pub(crate) fn check<'k>(
     protocol: &'k Protocol,
+    now: Duration,
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
 ) -> Result<Option<&'k Key>, Refusal> {
     let key = match protocol.challenged() {
-        Dialect::Raw => raw::check(protocol, Dialect::Raw, challenge, proof),
-        Dialect::Hex => hex::check(protocol, challenge, proof),
+        Dialect::Raw => raw::check(protocol, Dialect::Raw, now, challenge, proof),
+        Dialect::Hex => hex::check(protocol, now, challenge, proof),
         Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => return Ok(None),
     };
     // A stranger is told from someone who guesses.

@@ -10,6 +10,7 @@
 pub(crate) mod frame;
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
@@ -130,6 +131,7 @@ pub(crate) fn answer(
 /// tries all that serve the dialect; a client means one.
 pub(crate) fn verify<'k>(
     protocol: &'k Protocol,
+    now: Duration,
     role: Role,
     nonce: &[u8; CHALLENGE],
     message: &[u8],
@@ -138,9 +140,9 @@ pub(crate) fn verify<'k>(
     let (mac, tag) = proof(protocol, message)?;
     let challenge = challenge_text(role, nonce);
     let key = match role {
-        Role::Server => protocol.verify(Dialect::Multiprocessing, mac, &challenge, tag),
+        Role::Server => protocol.verify(Dialect::Multiprocessing, now, mac, &challenge, tag),
         Role::Client => {
-            let key = protocol.signing_key().ok().flatten();
+            let key = protocol.signing_key(now).ok().flatten();
             key.filter(|key| key.verifies(mac, &challenge, tag))
         }
     };

@@ -1,6 +1,7 @@
 //! `raw`: the proof is the HMAC's bytes.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::dialect::Dialect;
 use crate::handshake::CHALLENGE;
@@ -11,10 +12,11 @@ use crate::protocol::Protocol;
 pub(super) fn check<'k>(
     protocol: &'k Protocol,
     dialect: Dialect,
+    now: Duration,
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
 ) -> Option<&'k Key> {
-    protocol.verify(dialect, protocol.mac(), challenge, proof)
+    protocol.verify(dialect, now, protocol.mac(), challenge, proof)
 }
 
 pub(super) fn write(mac: Mac, tag: &[u8; 32], out: &mut Vec<u8>) {

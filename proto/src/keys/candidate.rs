@@ -5,6 +5,7 @@
 //! not the key that a prover names is on the ring, valid and for this service.
 
 use core::hint::black_box;
+use core::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -43,9 +44,15 @@ impl Prover {
 }
 
 impl KeyRing {
-    /// Chooses the key that a peer names, if it is valid, for this audience, and the audience is
-    /// `served` here; otherwise the decoy.
-    pub(crate) fn select(&self, id: &[u8], audience: &[u8], served: bool) -> Candidate {
+    /// Chooses the key that a peer names, if it is valid now, for this audience, and the audience
+    /// is `served` here; otherwise the decoy.
+    pub(crate) fn select(
+        &self,
+        id: &[u8],
+        audience: &[u8],
+        served: bool,
+        now: Duration,
+    ) -> Candidate {
         const REFUSALS: [Refusal; 3] =
             [Refusal::UnknownKey, Refusal::WrongAudience, Refusal::WrongProof];
         let mut prk = self.secrets().decoy.clone();
@@ -54,7 +61,7 @@ impl KeyRing {
             let bound = key.audience().as_bytes();
             let is_named = is_same(key.id().as_bytes(), id)
                 & key.serves(Dialect::Countersign)
-                & self.is_live(key);
+                & key.is_valid_at(now);
             let fits = bound.is_empty() | is_same(bound, audience);
             let is_known = is_named & fits & served;
             // The compiler must not know that these are all or nothing, or it may branch.

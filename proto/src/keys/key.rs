@@ -289,10 +289,6 @@ impl Key {
         challenged && self.names(Dialect::Multiprocessing)
     }
 
-    pub(crate) fn validity(&self) -> ValidityPeriod {
-        self.validity
-    }
-
     /// The number that its ring has given it.
     #[must_use]
     pub fn number(&self) -> KeyNumber {

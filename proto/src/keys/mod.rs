@@ -35,10 +35,8 @@ const NAMELESS: [Dialect; 3] = [Dialect::Raw, Dialect::Hex, Dialect::Multiproces
 /// # Ok::<(), countersign_proto::KeyError>(())
 /// ```
 ///
-/// # Time
-///
-/// A ring reads no clock: [`set_time`](Self::set_time) tells it the time, and a server does so by
-/// itself. Until then, keys with a date are not accepted.
+/// A ring reads no clock: where it matters whether a key is valid, the time since 1970 is an
+/// argument.
 ///
 /// # Both ends in one program
 ///
@@ -52,8 +50,6 @@ pub struct KeyRing {
     keys: Vec<Key>,
     /// The number that was given last, on this ring or one that it replaced.
     last: KeyNumber,
-    /// The time that was set last.
-    time: Option<Duration>,
     /// Drawn once; its clones and the rings that replace it have the same.
     secrets: Arc<RingSecrets>,
 }
@@ -64,7 +60,7 @@ impl KeyRing {
     #[must_use]
     pub fn new(secrets: RingSecrets) -> Self {
         let last = KeyNumber::default();
-        Self { keys: Vec::new(), last, time: None, secrets: Arc::new(secrets) }
+        Self { keys: Vec::new(), last, secrets: Arc::new(secrets) }
     }
 
     /// The same ring with one more key.
@@ -109,29 +105,14 @@ impl KeyRing {
         self.last
     }
 
-    /// Sets the time since 1970, by which keys become valid and expire. It only stores the time, so
-    /// it can be called at every turn.
-    pub fn set_time(&mut self, now: Duration) {
-        self.time = Some(now);
-    }
-
-    /// Whether a key is valid at the time that was set.
-    #[must_use]
-    pub fn is_live(&self, key: &Key) -> bool {
-        match self.time {
-            Some(now) => key.is_valid_at(now),
-            None => key.validity().is_always(),
-        }
-    }
-
     /// The keys, in the order of the file.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter()
     }
 
-    /// The keys that serve a dialect, at the time that was [set](Self::set_time).
-    pub fn serving(&self, dialect: Dialect) -> impl Iterator<Item = &Key> {
-        self.keys.iter().filter(move |key| key.serves(dialect) && self.is_live(key))
+    /// The keys that serve a dialect, and are valid at this time.
+    pub fn serving(&self, dialect: Dialect, now: Duration) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(move |key| key.serves(dialect) && key.is_valid_at(now))
     }
 
     /// The key with this id.
@@ -145,17 +126,17 @@ impl KeyRing {
     pub(crate) fn verify(
         &self,
         dialect: Dialect,
+        now: Duration,
         mac: Mac,
         challenge: &[u8],
         proof: &[u8],
     ) -> Option<&Key> {
-        self.serving(dialect).fold(None, |found, key| {
+        self.serving(dialect, now).fold(None, |found, key| {
             if key.verifies(mac, challenge, proof) { Some(key) } else { found }
         })
     }
 
-    /// Replaces another ring: keys that were on it keep their numbers, and the time and the secrets
-    /// are kept.
+    /// Replaces another ring: keys that were on it keep their numbers, and the secrets are kept.
     pub fn inherit(&mut self, old: &Self) {
         self.last = self.last.max(old.last);
         for at in 0..self.keys.len() {
@@ -165,7 +146,6 @@ impl KeyRing {
             let number = number.unwrap_or_else(|| self.fresh_number());
             self.keys[at].set_number(number);
         }
-        self.time = self.time.max(old.time);
         self.secrets = Arc::clone(&old.secrets);
     }
 }
@@ -178,10 +158,10 @@ impl KeyRing {
     }
 
     /// The key that a peer has authenticated with, for as long as the peer could do so again: it is
-    /// on the ring, valid at the time that was set, and for the same dialect and audience.
-    pub(crate) fn accepted(&self, credential: Credential) -> Option<&Key> {
+    /// on the ring, valid at this time, and for the same dialect and audience.
+    pub(crate) fn accepted(&self, credential: Credential, now: Duration) -> Option<&Key> {
         let key = self.by_number(credential.number)?;
-        (key.serves(credential.dialect) && self.is_live(key)).then_some(key)
+        (key.serves(credential.dialect) && key.is_valid_at(now)).then_some(key)
     }
 
     /// When the next key expires, of those that are still valid at this time; without a time, the
@@ -253,12 +233,12 @@ pub(crate) mod tests {
         ring_of(1, keys)
     }
 
-    fn live(ring: &KeyRing) -> Vec<&str> {
-        ring.serving(Dialect::Countersign).map(Key::id).collect()
+    fn valid(ring: &KeyRing, second: u64) -> Vec<&str> {
+        ring.serving(Dialect::Countersign, at(second)).map(Key::id).collect()
     }
 
     #[test]
-    fn a_key_is_live_from_its_first_moment_until_its_last() {
+    fn a_key_is_valid_from_its_first_instant_until_its_last() {
         let keys = [
             dated("ever", None, None),
             dated("early", None, Some(20)),
@@ -266,7 +246,6 @@ pub(crate) mod tests {
             dated("brief", Some(15), Some(20)),
         ];
         let mut ring = ring(keys);
-        assert_eq!(live(&ring), ["ever"], "before the time is known");
         let cases: [(u64, &[&str]); 8] = [
             (9, &["ever", "early"]),
             (10, &["ever", "early", "late"]),
@@ -278,29 +257,22 @@ pub(crate) mod tests {
             (0, &["ever", "early"]),
         ];
         for (second, expected) in cases {
-            ring.set_time(at(second));
-            assert_eq!(live(&ring), expected, "{second}");
+            assert_eq!(valid(&ring, second), expected, "{second}");
         }
         ring.add(dated("more", Some(5), None)).unwrap();
-        assert_eq!(live(&ring), ["ever", "early"]);
-        ring.set_time(at(5));
-        assert_eq!(
-            live(&ring),
-            ["ever", "early", "more"],
-            "a key that came later has its time too"
-        );
+        assert_eq!(valid(&ring, 4), ["ever", "early"]);
+        assert_eq!(valid(&ring, 5), ["ever", "early", "more"]);
     }
 
     #[test]
     fn a_key_is_found_by_its_id_and_its_audience() {
         let key = |id| dated(id, None, None);
-        let mut ring = ring([
+        let ring = ring([
             key("any"),
             key("time").with_audience("time").unwrap(),
             key("raw").with_dialect(Dialect::Raw),
             dated("over", None, Some(10)),
         ]);
-        ring.set_time(at(10));
         let cases = [
             ("any", "", true),
             ("any", "time", true),
@@ -313,7 +285,7 @@ pub(crate) mod tests {
             ("", "", false),
         ];
         for (id, audience, found) in cases {
-            let select = |served| ring.select(id.as_bytes(), audience.as_bytes(), served);
+            let select = |served| ring.select(id.as_bytes(), audience.as_bytes(), served, at(10));
             let chosen = select(true);
             let admitted = chosen.prover.admit(true).ok().and_then(|number| ring.by_number(number));
             assert_eq!(admitted.map(Key::id), found.then_some(id), "{id} for {audience:?}");
@@ -346,16 +318,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_secrets_and_the_time_go_on_from_ring_to_ring() {
-        let mut new = ring_of(3, [dated("late", Some(10), None)]);
+    fn the_secrets_go_on_from_ring_to_ring() {
+        let mut new = ring_of(3, []);
         new.inherit(&ring_of(4, []));
         let secrets = new.secrets();
         assert_eq!((secrets.instance, *secrets.decoy), ([4; 16], [4; 32]));
-        let mut told = ring_of(5, []);
-        told.set_time(at(1));
-        told.set_time(at(11));
-        new.inherit(&told);
-        assert_eq!(live(&new), ["late"]);
     }
 
     #[test]

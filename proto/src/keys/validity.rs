@@ -53,11 +53,6 @@ impl ValidityPeriod {
         }
     }
 
-    /// It has neither beginning nor end.
-    pub(crate) fn is_always(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// It contains no time at all.
     pub(crate) fn is_never(&self) -> bool {
         matches!((self.from, self.until), (Some(from), Some(until)) if until <= from)

@@ -1,6 +1,7 @@
 //! The steps of a session in `raw` and `hex`, where the client answers a challenge, and in `open`.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::handshake::{self, CHALLENGE, multiprocessing};
 use crate::keys::key::Key;
@@ -30,12 +31,13 @@ impl Session {
     pub(super) fn receive_answer<'s>(
         &mut self,
         protocol: &'s Protocol,
+        now: Duration,
         challenge: &[u8; CHALLENGE],
         input: &mut &[u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
         let length = handshake::proof_length(protocol.challenged(), protocol.mac().length());
         let Some(proof) = self.partial.exactly(length, input) else { return Ok(None) };
-        let checked = handshake::check(protocol, challenge, proof);
+        let checked = handshake::check(protocol, now, challenge, proof);
         self.partial.release();
         checked.map(|key| Some(self.establish(protocol, Role::Server, key)))
     }
@@ -44,10 +46,11 @@ impl Session {
     pub(super) fn answer_challenge<'s>(
         &mut self,
         protocol: &'s Protocol,
+        now: Duration,
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
-        let key = protocol.signing_key().map_err(|_| Refusal::WrongProof)?;
+        let key = protocol.signing_key(now).map_err(|_| Refusal::WrongProof)?;
         if let Some(key) = key {
             let Some(frame) = self.partial.exactly(CHALLENGE, input) else { return Ok(None) };
             if multiprocessing::begins(frame) {

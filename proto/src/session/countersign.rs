@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::dialect::Dialect;
 use crate::framing::FrameFormat;
@@ -31,30 +32,32 @@ const FRONT: usize = MAGIC.len() + HEADER;
 
 impl Session {
     /// Takes the next step of the handshake.
-    pub(super) fn advance_countersign<'s, 'i: 's>(
+    pub(super) fn advance_countersign<'s>(
         &'s mut self,
         protocol: &'s Protocol,
-        input: &mut &'i [u8],
+        now: Duration,
+        input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Advanced<'s> {
         let SessionState::Countersign(state) = &self.state else { return Ok(None) };
         match *state {
             CountersignState::AwaitingHello(nonce) => {
-                self.receive_hello(protocol, (nonce, false), input, out)
+                self.receive_hello(protocol, now, (nonce, false), input, out)
             }
             CountersignState::AwaitingHelloOrProof(nonce) => {
-                self.receive_hello(protocol, (nonce, true), input, out)
+                self.receive_hello(protocol, now, (nonce, true), input, out)
             }
-            CountersignState::AwaitingProof(_) => self.receive_proof(protocol, input, out),
+            CountersignState::AwaitingProof(_) => self.receive_proof(protocol, now, input, out),
             CountersignState::Start(nonce) => {
-                let received = self.send_hello(protocol, nonce, input, out);
+                let received = self.send_hello(protocol, now, nonce, input, out);
                 received.map_err(|why| self.fail(why))
             }
             CountersignState::AwaitingServerHello(nonce) => {
-                let received = self.receive_server_hello(protocol, &nonce, input, out);
+                let received = self.receive_server_hello(protocol, now, &nonce, input, out);
                 received.map_err(|why| self.fail(why))
             }
-            CountersignState::AwaitingAccept(_) => self.receive_accept(protocol, input, out),
+            // The handshake is over, for our part.
+            CountersignState::AwaitingAccept(_) => Ok(None),
         }
     }
 
@@ -62,6 +65,7 @@ impl Session {
     fn receive_hello<'s>(
         &'s mut self,
         protocol: &'s Protocol,
+        now: Duration,
         (nonce, is_sent): (Nonce, bool),
         input: &mut &[u8],
         out: &mut Vec<u8>,
@@ -69,16 +73,16 @@ impl Session {
         if let Some(front) = self.foreign(input) {
             if protocol.shares_raw() {
                 self.state = SessionState::Challenge(ChallengeState::AwaitingProof(nonce));
-                return self.receive_answer(protocol, &nonce, input);
+                return self.receive_answer(protocol, now, &nonce, input);
             }
             return Err(self.reject(None, Refusal::Foreign(ForeignProtocol::of(&front)), out));
         }
-        let answered = self.answer_hello(protocol, &nonce, is_sent, input, out);
+        let answered = self.answer_hello(protocol, now, &nonce, is_sent, input, out);
         match answered {
             Ok(Some(pending)) => {
                 self.state =
                     SessionState::Countersign(CountersignState::AwaitingProof(Box::new(pending)));
-                self.receive_proof(protocol, input, out)
+                self.receive_proof(protocol, now, input, out)
             }
             Ok(None) => Ok(None),
             Err(refusal) => Err(self.reject((!is_sent).then_some(&nonce), refusal, out)),
@@ -95,6 +99,7 @@ impl Session {
     fn answer_hello(
         &mut self,
         protocol: &Protocol,
+        now: Duration,
         nonce: &Nonce,
         is_sent: bool,
         input: &mut &[u8],
@@ -111,7 +116,7 @@ impl Session {
             }
         };
         let Some(call) = self.partial.take(extent, input, HELLO_MAX) else { return Ok(None) };
-        let answered = server::answer(protocol, nonce, is_sent, call, out);
+        let answered = server::answer(protocol, now, nonce, is_sent, call, out);
         self.partial.release();
         answered.map(Some)
     }
@@ -120,6 +125,7 @@ impl Session {
     fn receive_proof<'s>(
         &'s mut self,
         protocol: &'s Protocol,
+        now: Duration,
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Advanced<'s> {
@@ -133,7 +139,7 @@ impl Session {
                     // The ring may have been replaced since the call, or the key may have run out.
                     SessionState::Countersign(CountersignState::AwaitingProof(pending)) => {
                         let dialect = Dialect::Countersign;
-                        let known = |number| protocol.accepted(Credential { number, dialect });
+                        let known = |number| protocol.accepted(Credential { number, dialect }, now);
                         pending.verify(&frame[HEADER..], known, out)
                     }
                     _ => Err(Refusal::Malformed),
@@ -162,19 +168,21 @@ impl Session {
     fn send_hello<'s>(
         &mut self,
         protocol: &'s Protocol,
+        now: Duration,
         nonce: Nonce,
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Advanced<'s> {
-        client::call(protocol, signing_key(protocol)?, &nonce, out);
+        client::call(protocol, signing_key(protocol, now)?, &nonce, out);
         self.state = SessionState::Countersign(CountersignState::AwaitingServerHello(nonce));
-        self.receive_server_hello(protocol, &nonce, input, out)
+        self.receive_server_hello(protocol, now, &nonce, input, out)
     }
 
     /// As a client: awaits the server's nonce and hello.
     fn receive_server_hello<'s>(
         &mut self,
         protocol: &'s Protocol,
+        now: Duration,
         nonce: &Nonce,
         input: &mut &[u8],
         out: &mut Vec<u8>,
@@ -194,27 +202,13 @@ impl Session {
         let Some(received) = self.partial.take(extent, input, NONCE + HELLO_MAX) else {
             return Ok(None);
         };
-        let (ring, key) = signing_key(protocol)?;
+        let (ring, key) = signing_key(protocol, now)?;
         let negotiated = match received[NONCE] {
             frame::REFUSAL => Err(rejected(received)),
             _ => client::confirm(protocol, (ring, key), nonce, received, out),
         };
         self.partial.release();
         Ok(Some(self.negotiated(protocol, Role::Client, key, negotiated?)))
-    }
-
-    /// As a client: awaits the server's word, and then goes on.
-    fn receive_accept<'s, 'i: 's>(
-        &'s mut self,
-        protocol: &'s Protocol,
-        input: &mut &'i [u8],
-        out: &mut Vec<u8>,
-    ) -> Advanced<'s> {
-        match self.take_accept(input) {
-            Ok(true) => self.next(protocol, input, out),
-            Ok(false) => Ok(None),
-            Err(why) => Err(self.fail(why)),
-        }
     }
 
     /// Takes the server's word that it accepts us. Says whether it is there.
@@ -284,8 +278,8 @@ impl Session {
 }
 
 /// The key that we prove as a client, and the ring that it is on.
-fn signing_key(protocol: &Protocol) -> Result<(&KeyRing, &Key), Refusal> {
-    let key = protocol.signing_key().ok().flatten();
+fn signing_key(protocol: &Protocol, now: Duration) -> Result<(&KeyRing, &Key), Refusal> {
+    let key = protocol.signing_key(now).ok().flatten();
     protocol.keys().zip(key).ok_or(Refusal::UnknownKey)
 }
 

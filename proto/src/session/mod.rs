@@ -4,16 +4,17 @@ mod challenge;
 mod countersign;
 mod ending;
 pub(crate) mod event;
+pub(crate) mod messages;
 mod multiprocessing;
 mod protected;
 pub(crate) mod send;
 mod state;
 
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
+use core::time::Duration;
 
 use crate::dialect::Dialect;
-use crate::framing::{FrameFormat, Framing, chunks, lines};
+use crate::framing::FrameFormat;
 use crate::handshake::countersign::server;
 use crate::handshake::countersign::state::CountersignState;
 use crate::handshake::multiprocessing::{MultiprocessingState, Retained, write_challenge};
@@ -21,10 +22,10 @@ use crate::handshake::{CHALLENGE, ChallengeState};
 use crate::keys::key::Credential;
 use crate::partial_frame::PartialFrame;
 use crate::protocol::{NoUsableKeyError, Protocol};
-use crate::records::{SealError, batch};
+use crate::records::SealError;
 use crate::refusal::Refusal;
 use crate::role::Role;
-use crate::session::event::{Event, Message};
+use crate::session::event::Event;
 use crate::session::protected::{Protected, RecordsState};
 use crate::session::state::SessionState;
 
@@ -39,31 +40,34 @@ use crate::session::state::SessionState;
 /// and nothing else.
 ///
 /// ```
+/// use core::time::Duration;
+///
 /// use countersign_proto::{Event, Key, KeyRing, Protocol, RingSecrets, Session};
 ///
 /// let key = Key::new("garden", b"sixteen bytes or more")?;
 /// // This and the nonces come from the system's random source.
 /// let ring = |random| KeyRing::new(RingSecrets::new(random)).with(key.clone());
+/// let now = Duration::from_secs(1_796_000_000); // since 1970
 /// let (protocol, theirs) = (Protocol::from(ring([3; 48])?), Protocol::from(ring([4; 48])?));
 ///
 /// let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
 /// let mut server = Session::server(&protocol, [7; 32]);
-/// let mut client = Session::client(&theirs, [8; 32])?;
+/// let mut client = Session::client(&theirs, now, [8; 32])?;
 ///
-/// assert!(client.process(&theirs, &mut &[][..], &mut to_server)?.is_none());
-/// assert!(server.process(&protocol, &mut &to_server[..], &mut to_client)?.is_none());
+/// assert!(client.process(&theirs, now, &mut &[][..], &mut to_server)?.is_none());
+/// assert!(server.process(&protocol, now, &mut &to_server[..], &mut to_client)?.is_none());
 /// to_server.clear();
-/// let opened = client.process(&theirs, &mut &to_client[..], &mut to_server)?;
+/// let opened = client.process(&theirs, now, &mut &to_client[..], &mut to_server)?;
 /// assert!(matches!(opened, Some(Event::Open(_))));
 /// client.send(&theirs, b"hello", &mut to_server)?;
 /// client.finish(&mut to_server);
 ///
 /// let (mut input, mut out) = (&to_server[..], Vec::new());
-/// let opened = server.process(&protocol, &mut input, &mut out)?;
+/// let opened = server.process(&protocol, now, &mut input, &mut out)?;
 /// assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == "garden"));
-/// let message = server.process(&protocol, &mut input, &mut out)?;
+/// let message = server.process(&protocol, now, &mut input, &mut out)?;
 /// assert!(matches!(message, Some(Event::Message(message)) if message.bytes == b"hello"));
-/// let finished = server.process(&protocol, &mut input, &mut out)?;
+/// let finished = server.process(&protocol, now, &mut input, &mut out)?;
 /// assert!(matches!(finished, Some(Event::Finished)));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
@@ -81,21 +85,6 @@ pub struct Session {
     state: SessionState,
     /// The bytes of a proof or a message that a read has cut.
     partial: PartialFrame,
-}
-
-/// Why [`Session::process_messages`] has returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<B> {
-    /// All of the input was taken, and more is needed.
-    NeedsInput,
-    /// No more messages are wanted, and this is why.
-    Stopped(B),
-    /// A record has arrived that isn't a message.
-    Control,
-    /// The peer has said that no message follows.
-    Finished,
-    /// The exchange that the protocol is for is over.
-    End,
 }
 
 impl Session {
@@ -131,9 +120,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// There is no key to sign with: see [`Protocol::signing_key`].
-    pub fn client(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Result<Self, NoUsableKeyError> {
-        protocol.signing_key()?;
+    /// There is no key to sign with at this time, which is counted since 1970: see
+    /// [`Protocol::signing_key`].
+    pub fn client(
+        protocol: &Protocol,
+        now: Duration,
+        nonce: [u8; CHALLENGE],
+    ) -> Result<Self, NoUsableKeyError> {
+        protocol.signing_key(now)?;
         let state = match protocol.dialect() {
             Dialect::Countersign => SessionState::Countersign(CountersignState::Start(nonce)),
             Dialect::Multiprocessing => SessionState::Multiprocessing(
@@ -147,7 +141,8 @@ impl Session {
     }
 
     /// Takes the next event from the front of the input, and appends what is to be sent for it to
-    /// `out`. `None` says that all of the input was taken and more is needed.
+    /// `out`. `None` says that all of the input was taken and more is needed. In a handshake, keys
+    /// are taken that are valid `now`: the time since 1970.
     ///
     /// Nothing behind a proof is looked at before the proof holds.
     ///
@@ -158,6 +153,7 @@ impl Session {
     pub fn process<'s, 'i: 's>(
         &'s mut self,
         protocol: &'s Protocol,
+        now: Duration,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
@@ -178,7 +174,7 @@ impl Session {
             return event;
         }
         // Nothing else that is appended is a record, but the acceptance, which is sealed already.
-        self.next(protocol, input, out)
+        self.next(protocol, now, input, out)
     }
 
     /// The same without sealing: [`seal`](Self::seal) what was appended before you send it.
@@ -190,6 +186,7 @@ impl Session {
     pub fn next<'s, 'i: 's>(
         &'s mut self,
         protocol: &'s Protocol,
+        now: Duration,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
@@ -197,7 +194,7 @@ impl Session {
         if let SessionState::Established(role, _) = self.state {
             return self.message(protocol, role, input);
         }
-        self.change(protocol, input, out)
+        self.change(protocol, now, input, out)
     }
 
     /// Takes an event that is no message, or one in a record.
@@ -205,6 +202,7 @@ impl Session {
     fn change<'s, 'i: 's>(
         &'s mut self,
         protocol: &'s Protocol,
+        now: Duration,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
@@ -212,20 +210,47 @@ impl Session {
             SessionState::Open => Ok(Some(self.establish(protocol, Role::Server, None))),
             SessionState::Unsent(nonce) => {
                 self.state = greet(protocol, nonce, out);
-                self.change(protocol, input, out)
+                self.change(protocol, now, input, out)
             }
             SessionState::Challenge(ChallengeState::AwaitingProof(challenge)) => {
-                let verified = self.receive_answer(protocol, &challenge, input);
+                let verified = self.receive_answer(protocol, now, &challenge, input);
                 verified.map_err(|why| self.fail(why))
             }
             SessionState::Challenge(ChallengeState::AwaitingChallenge) => {
-                let answered = self.answer_challenge(protocol, input, out);
+                let answered = self.answer_challenge(protocol, now, input, out);
                 answered.map_err(|why| self.fail(why))
             }
-            SessionState::Countersign(_) => self.advance_countersign(protocol, input, out),
+            SessionState::Countersign(CountersignState::AwaitingAccept(_)) => {
+                self.receive(protocol, input, out)
+            }
+            SessionState::Countersign(_) => self.advance_countersign(protocol, now, input, out),
             SessionState::Multiprocessing(_) => {
-                let received = self.exchange_challenges(protocol, input, out);
+                let received = self.exchange_challenges(protocol, now, input, out);
                 received.map_err(|why| self.fail(why))
+            }
+            _ => self.receive(protocol, input, out),
+        }
+    }
+
+    /// Takes an event of a session whose own part in the handshake is over. It looks at no key, so
+    /// it needs no time.
+    fn receive<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &'s Protocol,
+        input: &mut &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        match self.state {
+            SessionState::Established(role, _) => self.message(protocol, role, input),
+            SessionState::Countersign(CountersignState::AwaitingAccept(_)) => {
+                match self.take_accept(input) {
+                    Ok(true) => {
+                        self.release();
+                        self.receive(protocol, input, out)
+                    }
+                    Ok(false) => Ok(None),
+                    Err(why) => Err(self.fail(why)),
+                }
             }
             SessionState::Protected(ref mut protected) => {
                 protected.next(&mut self.partial, protocol, input, out)
@@ -235,100 +260,16 @@ impl Session {
                 Ok(Some(Event::End))
             }
             SessionState::Failed(_, why) => Err(why),
-            SessionState::Established(..) | SessionState::Over(_) => {
+            SessionState::Over(_) => {
                 *input = &[];
                 Ok(None)
             }
+            SessionState::Open
+            | SessionState::Unsent(_)
+            | SessionState::Challenge(_)
+            | SessionState::Countersign(_)
+            | SessionState::Multiprocessing(_) => Ok(None),
         }
-    }
-
-    /// Hands the messages at the front of the input to `take`, for as long as it wants more, and
-    /// keeps the rest of a message that a read has cut. This is [`next`](Self::next) for a session
-    /// whose handshake is over, and for many messages at once; nothing is sealed.
-    ///
-    /// # Errors
-    ///
-    /// As for [`next`](Self::next).
-    // Inlined by force: a message is then handed on in registers (budget "instructions/message").
-    #[inline(always)]
-    pub fn process_messages<B>(
-        &mut self,
-        protocol: &Protocol,
-        input: &mut &[u8],
-        out: &mut Vec<u8>,
-        mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
-    ) -> Result<Step<B>, Refusal> {
-        if let SessionState::Established(role, _) = self.state
-            && self.partial.is_empty()
-            && !protocol.ends_with_one(role)
-        {
-            // What most connections speak lies whole in the input, and has a run of its own for
-            // each framing, in which the form of a message is known.
-            let max = length_max(protocol, role);
-            let ran = match protocol.framing() {
-                Framing::Lines => run(input, |rest| lines::split(rest, max), &mut take),
-                other => run(input, |rest| other.split(rest, max), &mut take),
-            };
-            match ran {
-                ControlFlow::Break(end) => return Ok(Step::Stopped(end)),
-                ControlFlow::Continue(()) if input.is_empty() => return Ok(Step::NeedsInput),
-                ControlFlow::Continue(()) => {}
-            }
-        }
-        self.process_one_by_one(protocol, input, out, take)
-    }
-
-    /// Hands on messages that don't lie whole among others: in records, or cut by a read.
-    #[cold]
-    fn process_one_by_one<B>(
-        &mut self,
-        protocol: &Protocol,
-        input: &mut &[u8],
-        out: &mut Vec<u8>,
-        mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
-    ) -> Result<Step<B>, Refusal> {
-        loop {
-            if let ControlFlow::Break(end) = self.run_batch(input, &mut take) {
-                return Ok(Step::Stopped(end));
-            }
-            let message = match self.next(protocol, input, out)? {
-                Some(Event::Message(message)) => message,
-                Some(Event::Control) => return Ok(Step::Control),
-                Some(Event::Finished) => return Ok(Step::Finished),
-                Some(Event::End) => return Ok(Step::End),
-                Some(Event::Open(_)) | None => return Ok(Step::NeedsInput),
-            };
-            debug_assert!(out.is_empty(), "no message comes with words of ours");
-            let taken = take(message);
-            self.release();
-            if let ControlFlow::Break(end) = taken {
-                return Ok(Step::Stopped(end));
-            }
-        }
-    }
-
-    /// Hands on what is left of a batch that was handed on in part.
-    #[inline]
-    fn run_batch<B>(
-        &mut self,
-        input: &mut &[u8],
-        take: &mut impl FnMut(Message<'_>) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        let Self { state, partial } = self;
-        let SessionState::Protected(protected) = state else {
-            return ControlFlow::Continue(());
-        };
-        if protected.batch == 0 {
-            return ControlFlow::Continue(());
-        }
-        let payload = protected.batch(partial, input);
-        let mut rest = payload;
-        let record = |(bytes, behind)| (bytes, FrameFormat::Record, behind);
-        let ran = run(&mut rest, |rest| batch::split(rest).map(record), take);
-        let taken = payload.len() - rest.len();
-        protected.advance_batch(taken, partial, input);
-        self.release();
-        ran
     }
 
     /// Whether [`process`](Self::process) has something to say, or a message to hand on, though
@@ -375,11 +316,11 @@ impl Session {
     }
 
     /// As a server: whether the peer could no longer authenticate as it did, because its key was
-    /// removed from the ring, has expired, has another secret, or is no longer for the same dialect
-    /// and audience.
+    /// removed from the ring, has expired by now, has another secret, or is no longer for the same
+    /// dialect and audience.
     #[must_use]
-    pub fn is_revoked(&self, protocol: &Protocol) -> bool {
-        self.credential().is_some_and(|credential| protocol.accepted(credential).is_none())
+    pub fn is_revoked(&self, protocol: &Protocol, now: Duration) -> bool {
+        self.credential().is_some_and(|credential| protocol.accepted(credential, now).is_none())
     }
 
     /// As a server: what the peer has authenticated with.
@@ -414,26 +355,6 @@ impl Session {
     pub fn bytes_buffered(&self) -> usize {
         self.partial.memory()
     }
-
-    #[inline]
-    fn message<'s, 'i: 's>(
-        &'s mut self,
-        protocol: &Protocol,
-        role: Role,
-        input: &mut &'i [u8],
-    ) -> Result<Option<Event<'s>>, Refusal> {
-        let (framing, max) = (protocol.framing(), length_max(protocol, role));
-        let extent = framing.scan(self.partial.taken(), input, max);
-        let extent = extent.map_err(|why| self.fail(why))?;
-        let Some(frame) = self.partial.take(extent, input, protocol.frame_max()) else {
-            return Ok(None);
-        };
-        if protocol.ends_with_one(role) {
-            self.state = SessionState::Ending(self.state.credential());
-        }
-        let (bytes, form) = framing.open(frame);
-        Ok(Some(Event::Message(Message { bytes, form })))
-    }
 }
 
 /// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
@@ -455,34 +376,6 @@ fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> Sess
             out.extend_from_slice(&nonce);
             SessionState::Challenge(ChallengeState::AwaitingProof(nonce))
         }
-    }
-}
-
-/// Hands on the whole messages of one framing, for as long as more of them are wanted, and leaves
-/// the rest of the input.
-#[inline(always)]
-fn run<'i, B>(
-    input: &mut &'i [u8],
-    split: impl Fn(&'i [u8]) -> Option<(&'i [u8], FrameFormat, &'i [u8])>,
-    take: &mut impl FnMut(Message<'_>) -> ControlFlow<B>,
-) -> ControlFlow<B> {
-    let mut rest = *input;
-    let mut taken = ControlFlow::Continue(());
-    while taken.is_continue()
-        && let Some((bytes, form, behind)) = split(rest)
-    {
-        rest = behind;
-        taken = take(Message { bytes, form });
-    }
-    *input = rest;
-    taken
-}
-
-/// How long a message may be that arrives here.
-fn length_max(protocol: &Protocol, role: Role) -> usize {
-    match (protocol.framing(), role) {
-        (Framing::Chunks, Role::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
-        _ => protocol.message_max(),
     }
 }
 

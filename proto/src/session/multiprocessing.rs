@@ -4,6 +4,7 @@
 //! order. So there is one step, which depends on what the other end owes.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::dialect::Dialect;
 use crate::framing::length;
@@ -32,6 +33,7 @@ impl Session {
     pub(super) fn exchange_challenges<'s>(
         &mut self,
         protocol: &'s Protocol,
+        now: Duration,
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
@@ -43,7 +45,7 @@ impl Session {
             let SessionState::Multiprocessing(state) = self.state else {
                 return Err(Refusal::Malformed);
             };
-            let received = state.receive(protocol, length::open(frame), out);
+            let received = state.receive(protocol, now, length::open(frame), out);
             self.partial.release();
             match received.inspect_err(|why| multiprocessing::write_failure(*why, out))? {
                 Received::Next(state) => self.state = SessionState::Multiprocessing(state),
@@ -59,13 +61,14 @@ impl MultiprocessingState {
     fn receive<'p>(
         self,
         protocol: &'p Protocol,
+        now: Duration,
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Received<'p>, Refusal> {
         multiprocessing::check_failure(message)?;
         match self {
             Self::SentChallenge(role, nonce) => {
-                let key = multiprocessing::verify(protocol, role, &nonce, message, out)?;
+                let key = multiprocessing::verify(protocol, now, role, &nonce, message, out)?;
                 Ok(match role {
                     Role::Server => {
                         let number = Retained::Key(key.number().0.to_ne_bytes());
@@ -75,13 +78,13 @@ impl MultiprocessingState {
                 })
             }
             Self::AwaitingChallenge(retained) => {
-                let (role, key) = retained.signer(protocol)?;
+                let (role, key) = retained.signer(protocol, now)?;
                 multiprocessing::answer(protocol, role, key, message, out)?;
                 Ok(Received::Next(Self::SentProof(retained)))
             }
             Self::SentProof(retained) => {
                 multiprocessing::check_welcome(message)?;
-                let (role, key) = retained.signer(protocol)?;
+                let (role, key) = retained.signer(protocol, now)?;
                 let Retained::Nonce(nonce) = retained else {
                     return Ok(Received::Established(role, key));
                 };
@@ -95,14 +98,14 @@ impl MultiprocessingState {
 impl Retained {
     /// Who we are, and the key that we prove: as a server, the one that the client has proved, as
     /// long as that is taken.
-    fn signer(self, protocol: &Protocol) -> Result<(Role, &Key), Refusal> {
+    fn signer(self, protocol: &Protocol, now: Duration) -> Result<(Role, &Key), Refusal> {
         let dialect = Dialect::Multiprocessing;
         let (role, key) = match self {
             Self::Key(number) => {
                 let number = KeyNumber(u32::from_ne_bytes(number));
-                (Role::Server, protocol.accepted(Credential { number, dialect }))
+                (Role::Server, protocol.accepted(Credential { number, dialect }, now))
             }
-            Self::Nonce(_) => (Role::Client, protocol.signing_key().ok().flatten()),
+            Self::Nonce(_) => (Role::Client, protocol.signing_key(now).ok().flatten()),
         };
         key.map(|key| (role, key)).ok_or(Refusal::UnknownKey)
     }

@@ -1,11 +1,15 @@
 //! Sessions of `raw`, `hex` and `open`, and the framings behind them.
 
+use core::time::Duration;
+
 use super::*;
+use crate::framing::Framing;
 use crate::framing::LineEnding;
 use crate::keys::key::Key;
 use crate::keys::tests::ring_of;
 use crate::protocol::Exchange;
 use crate::refusal::{ForeignProtocol, RefusalCode};
+use crate::session::event::Message;
 use crate::session::send::SendError;
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
@@ -18,7 +22,10 @@ fn protocol(dialect: Dialect) -> Protocol {
 
 fn proof(protocol: &Protocol) -> Vec<u8> {
     let mut proof = Vec::new();
-    Session::client(protocol, NONCE).unwrap().next(protocol, &mut &NONCE[..], &mut proof).unwrap();
+    Session::client(protocol, Duration::ZERO, NONCE)
+        .unwrap()
+        .next(protocol, Duration::ZERO, &mut &NONCE[..], &mut proof)
+        .unwrap();
     proof
 }
 
@@ -28,7 +35,7 @@ fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
     let mut heard = Vec::new();
     for mut piece in pieces.iter().copied() {
         loop {
-            match session.next(protocol, &mut piece, &mut Vec::new()) {
+            match session.next(protocol, Duration::ZERO, &mut piece, &mut Vec::new()) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(_))) => heard.push("open".to_owned()),
                 Ok(Some(Event::Message(message))) => heard.push(shown(message)),
@@ -58,7 +65,10 @@ fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
 fn over_is_over(session: &mut Session, protocol: &Protocol, refusal: Refusal) {
     for mut input in [&b""[..], b"a\n", &proof(protocol), &[0; 64]] {
         let mut out = Vec::new();
-        assert_eq!(session.next(protocol, &mut input, &mut out).unwrap_err(), refusal);
+        assert_eq!(
+            session.next(protocol, Duration::ZERO, &mut input, &mut out).unwrap_err(),
+            refusal
+        );
         assert_eq!(session.input_ended(protocol).unwrap_err(), refusal);
         session.say_goodbye(&mut out);
         session.give_up(RefusalCode::Busy, &mut out);
@@ -143,8 +153,8 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
     for (dialect, stream, expected) in cases {
         let protocol = protocol(dialect);
         let mut late = Session::server(&protocol, NONCE);
-        late.next(&protocol, &mut &b""[..], &mut Vec::new()).unwrap();
-        let told = late.next(&protocol, &mut &stream[..], &mut Vec::new()).err();
+        late.next(&protocol, Duration::ZERO, &mut &b""[..], &mut Vec::new()).unwrap();
+        let told = late.next(&protocol, Duration::ZERO, &mut &stream[..], &mut Vec::new()).err();
         // What is seen when a client waits for us is what is seen when it leaves.
         let suspected = told.or_else(|| late.suspect(&protocol));
         assert_eq!(suspected.unwrap_or(Refusal::Truncated), expected, "{dialect} {stream:?}");
@@ -160,15 +170,18 @@ fn a_client_knows_a_server_of_multiprocessing_by_its_challenge() {
     let python = ring_of(1, [python.with_dialect(Dialect::Multiprocessing)]);
     let python = Protocol::new(Dialect::Multiprocessing, python);
     let mut challenge = Vec::new();
-    Session::server(&python, NONCE).next(&python, &mut &b""[..], &mut challenge).unwrap();
+    Session::server(&python, NONCE)
+        .next(&python, Duration::ZERO, &mut &b""[..], &mut challenge)
+        .unwrap();
     for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Countersign] {
         let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
         let protocol = Protocol::new(dialect, ring_of(7, [key]));
-        let mut client = Session::client(&protocol, NONCE).unwrap();
-        client.next(&protocol, &mut &b""[..], &mut Vec::new()).unwrap();
+        let mut client = Session::client(&protocol, Duration::ZERO, NONCE).unwrap();
+        client.next(&protocol, Duration::ZERO, &mut &b""[..], &mut Vec::new()).unwrap();
         for _ in 0..2 {
             let mut out = Vec::new();
-            let told = client.next(&protocol, &mut &challenge[..], &mut out).unwrap_err();
+            let told =
+                client.next(&protocol, Duration::ZERO, &mut &challenge[..], &mut out).unwrap_err();
             assert_eq!(told, Refusal::Foreign(ForeignProtocol::Multiprocessing), "{dialect}");
             assert!(out.is_empty(), "nothing is signed that another dialect has drawn");
         }
@@ -186,7 +199,8 @@ fn any_key_of_the_dialect_opens_and_is_named() {
     for id in ["a", "b", "c"] {
         let proof = proof(&server.clone().with_key(id));
         let mut session = Session::server(&server, NONCE);
-        let opened = session.next(&server, &mut &proof[..], &mut Vec::new()).unwrap();
+        let opened =
+            session.next(&server, Duration::ZERO, &mut &proof[..], &mut Vec::new()).unwrap();
         assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == id));
     }
     let other = Key::new("other", b"hex alone").unwrap().with_dialect(Dialect::Raw);
@@ -224,7 +238,9 @@ fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
     let bytes = [b'x'; 1500];
     let lengths = |mut session: Session| {
         let (mut input, mut lengths) = (&bytes[..], Vec::new());
-        while let Some(event) = session.next(&protocol, &mut input, &mut Vec::new()).unwrap() {
+        while let Some(event) =
+            session.next(&protocol, Duration::ZERO, &mut input, &mut Vec::new()).unwrap()
+        {
             if let Event::Message(message) = event {
                 lengths.push(message.bytes.len());
                 assert_eq!(message.form, FrameFormat::Chunk);
@@ -233,7 +249,7 @@ fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
         lengths
     };
     assert_eq!(lengths(Session::server(&protocol, NONCE)), [1024, 476]);
-    assert_eq!(lengths(Session::client(&protocol, NONCE).unwrap()), [1500]);
+    assert_eq!(lengths(Session::client(&protocol, Duration::ZERO, NONCE).unwrap()), [1500]);
 }
 
 #[test]
@@ -250,12 +266,13 @@ fn a_reply_ends_as_its_request_did() {
 /// Both ends of `countersign/1`, of which the client has sent its proof, and that proof.
 fn called(server: &Protocol, client: &Protocol) -> (Session, Session, Vec<u8>) {
     let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
-    let mut ends = (Session::server(server, NONCE), Session::client(client, [8; 32]).unwrap());
+    let mut ends =
+        (Session::server(server, NONCE), Session::client(client, Duration::ZERO, [8; 32]).unwrap());
     assert_eq!(ends.1.send(client, b"early", &mut to_server), Err(SendError::NotOpen));
-    ends.1.process(client, &mut &b""[..], &mut to_server).unwrap();
-    ends.0.process(server, &mut &to_server[..], &mut to_client).unwrap();
+    ends.1.process(client, Duration::ZERO, &mut &b""[..], &mut to_server).unwrap();
+    ends.0.process(server, Duration::ZERO, &mut &to_server[..], &mut to_client).unwrap();
     to_server.clear();
-    ends.1.process(client, &mut &to_client[..], &mut to_server).unwrap();
+    ends.1.process(client, Duration::ZERO, &mut &to_client[..], &mut to_server).unwrap();
     (ends.0, ends.1, to_server)
 }
 
@@ -270,7 +287,7 @@ fn what_cannot_be_sent_appends_nothing() {
     let mut session = Session::server(&lines, NONCE);
     let mut out = Vec::new();
     assert_eq!(session.send(&lines, b"early", &mut out), Err(SendError::NotOpen));
-    session.process(&lines, &mut &b""[..], &mut out).unwrap();
+    session.process(&lines, Duration::ZERO, &mut &b""[..], &mut out).unwrap();
     assert_eq!(session.send(&lines, b"two\nlines", &mut out), Err(SendError::Unframeable));
     assert!(out.is_empty());
     session.send(&lines, b"one", &mut out).unwrap();
@@ -280,7 +297,7 @@ fn what_cannot_be_sent_appends_nothing() {
     let (server, client) = (countersign(1), countersign(2).with_message_max(2000));
     let (mut ours, _, proof) = called(&server, &client);
     let mut out = Vec::new();
-    ours.process(&server, &mut &proof[..], &mut out).unwrap();
+    ours.process(&server, Duration::ZERO, &mut &proof[..], &mut out).unwrap();
     let before = out.clone();
     assert_eq!(ours.send(&server, &[b'x'; 2001], &mut out), Err(SendError::TooLong));
     assert_eq!(out, before);
@@ -299,14 +316,14 @@ fn a_reply_and_the_good_bye_may_follow_the_peers_end() {
     theirs.send(&client, b"hello", &mut to_server).unwrap();
     theirs.finish(&mut to_server);
     let (mut input, mut out) = (&to_server[..], Vec::new());
-    while ours.process(&server, &mut input, &mut out).unwrap().is_some() {}
+    while ours.process(&server, Duration::ZERO, &mut input, &mut out).unwrap().is_some() {}
     assert_eq!(ours.input_ended(&server), Ok(None));
     ours.send(&server, b"reply", &mut out).unwrap();
     ours.finish(&mut out);
     let mut input = &out[..];
-    let event = theirs.process(&client, &mut input, &mut to_server).unwrap();
+    let event = theirs.process(&client, Duration::ZERO, &mut input, &mut to_server).unwrap();
     assert!(matches!(event, Some(Event::Message(message)) if message.bytes == b"reply"));
-    let event = theirs.process(&client, &mut input, &mut to_server).unwrap();
+    let event = theirs.process(&client, Duration::ZERO, &mut input, &mut to_server).unwrap();
     assert!(matches!(event, Some(Event::Finished)));
     assert_eq!(theirs.input_ended(&client), Ok(None));
 }
@@ -318,19 +335,22 @@ fn a_session_that_is_closed_says_why_and_nothing_more() {
     let (mut ours, mut theirs, _) = called(&server, &client);
     let mut out = Vec::new();
     ours.close(busy, &mut out);
-    let told = theirs.process(&client, &mut &out[..], &mut Vec::new()).unwrap_err();
+    let told = theirs.process(&client, Duration::ZERO, &mut &out[..], &mut Vec::new()).unwrap_err();
     assert_eq!(told, Refusal::Rejected(RefusalCode::Busy));
 
     let (mut open, mut theirs, proof) = called(&server, &client);
     let mut words = Vec::new();
-    open.process(&server, &mut &proof[..], &mut words).unwrap();
+    open.process(&server, Duration::ZERO, &mut &proof[..], &mut words).unwrap();
     open.close(Refusal::MessageTimeout, &mut words);
-    let event = theirs.process(&client, &mut &words[..], &mut Vec::new()).unwrap();
+    let event = theirs.process(&client, Duration::ZERO, &mut &words[..], &mut Vec::new()).unwrap();
     assert!(matches!(event, Some(Event::Finished)), "an open connection hears a good-bye");
 
     for (mut session, why) in [(ours, busy), (open, Refusal::MessageTimeout)] {
         let mut out = Vec::new();
-        assert_eq!(session.process(&server, &mut &b"x"[..], &mut out).unwrap_err(), why);
+        assert_eq!(
+            session.process(&server, Duration::ZERO, &mut &b"x"[..], &mut out).unwrap_err(),
+            why
+        );
         assert_eq!(session.input_ended(&server), Err(why));
         assert_eq!(session.send(&server, b"late", &mut out), Err(SendError::NotOpen));
         session.finish(&mut out);

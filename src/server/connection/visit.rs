@@ -175,7 +175,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// Continues the handshake.
     #[cold]
     fn authenticate(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) {
-        let event = self.session.next(cx.protocol, input, cx.control_out);
+        let event = self.session.next(cx.protocol, *cx.unix_time, input, cx.control_out);
         cx.calls.outbox.append(cx.control_out);
         match (event, &self.state) {
             (Ok(Some(Event::Open(opened))), State::Handshake(id)) => {

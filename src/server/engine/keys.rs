@@ -38,16 +38,10 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// keys were removed from the ring, have other secrets, have expired, or are no longer for the
     /// same dialect and audience. Returns how many were closed.
     pub fn close_revoked(&mut self, now: Instant, wall: SystemTime) -> usize {
-        for listener in &mut self.listeners {
-            // A new ring has no time yet. All connections are checked below, so it doesn't matter
-            // whether a key has expired.
-            let _ = listener.set_time(since_epoch(wall));
-        }
-        let listeners = &self.listeners;
-        let revoked = self
-            .conns
-            .iter()
-            .filter(|(_, conn)| conn.is_revoked(&listeners[usize::from(conn.listener)].protocol));
+        let (listeners, time) = (&self.listeners, since_epoch(wall));
+        let revoked = self.conns.iter().filter(|(_, conn)| {
+            conn.is_revoked(&listeners[usize::from(conn.listener)].protocol, time)
+        });
         let slots: Vec<usize> = revoked.map(|(slot, _)| slot).collect();
         if !slots.is_empty() {
             event_log::revoked(slots.len());
@@ -65,13 +59,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.key_expiry = closes.then(Instant::default);
     }
 
-    /// Sets the listeners' time of day, and closes the connections whose keys have expired, before
-    /// their input is processed.
-    pub(super) fn set_time(&mut self, now: Instant, wall: SystemTime) {
+    /// Closes the connections whose keys have expired, before their input is processed.
+    pub(super) fn close_expired(&mut self, now: Instant, wall: SystemTime) {
         let (mut has_expired, mut next) = (false, None);
-        let time = since_epoch(wall);
+        self.unix_time = since_epoch(wall);
+        let time = self.unix_time;
         for listener in &mut self.listeners {
-            has_expired |= listener.set_time(time);
+            has_expired |= listener.expiry.passes(time, listener.protocol.keys());
             if listener.open > 0 {
                 next = next.into_iter().chain(listener.expiry.time_left(time)).min();
             }

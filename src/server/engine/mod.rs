@@ -6,7 +6,7 @@ mod keys;
 
 use std::fmt;
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use countersign_proto::{Blocks, CHALLENGE, Dialect, HELLO_MAX, Session};
 
@@ -77,6 +77,8 @@ pub struct Engine<N: Net, S: Service> {
     closes_expired: bool,
     /// When to check next whether a key has expired.
     key_expiry: Option<Instant>,
+    /// The time of day of this turn, since 1970.
+    unix_time: Duration,
     log: EventLog,
 }
 
@@ -111,6 +113,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             drain: None,
             closes_expired: true,
             key_expiry: None,
+            unix_time: Duration::ZERO,
             log: EventLog::default(),
             net,
             service,
@@ -138,7 +141,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     ///
     /// A listening socket fails. Nothing that a peer does is an error.
     pub fn turn(&mut self, now: Instant, wall: SystemTime) -> io::Result<usize> {
-        self.set_time(now, wall);
+        self.close_expired(now, wall);
         // Connections that have used up their budget come after those that have just become ready.
         self.ready.append(&mut self.again);
         let visits = self.ready.len();
@@ -378,6 +381,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             net: &mut self.net,
             calls: Calls::new(&mut self.service, &mut self.outbox, &listener.limits, wall),
             protocol: &listener.protocol,
+            unix_time: &self.unix_time,
             limits: &listener.limits,
             unauthenticated: &mut listener.unauthenticated,
             keys: &mut listener.keys,

@@ -175,10 +175,9 @@ impl ListenerConfig {
 
     /// The listener, and a socket for each of its addresses.
     pub(in crate::server) fn open(self) -> Result<(Listener, Vec<BoundSocket>), BindError> {
-        let Self { mut listener, options, bound } = self;
-        listener.protocol.set_time(since_epoch(clock::wall()));
+        let Self { listener, options, bound } = self;
         listener.protocol.keys().into_iter().for_each(KeyRing::note_listener);
-        listener.protocol.check_server()?;
+        listener.protocol.check_server(since_epoch(clock::wall()))?;
         let limits = listener.limits();
         let prepared = bound.iter().map(|bound| socket::prepare(&bound.socket, &options, limits));
         let addresses = prepared.collect::<Result<Vec<_>, _>>()?;

@@ -9,18 +9,18 @@ use countersign_proto::KeyRing;
 #[derive(Debug)]
 pub(in crate::server) struct Expiry {
     next: Option<Duration>,
-    /// The time of day that was set last.
+    /// The time of the last turn.
     seen: Duration,
 }
 
 impl Expiry {
-    /// For a ring without a time: the next key is the first that ever expires.
+    /// Of a ring that no turn has looked at: the next key is the first that ever expires.
     pub(in crate::server) fn of(ring: Option<&KeyRing>) -> Self {
         let seen = Duration::ZERO;
         Self { next: ring.and_then(|ring| ring.next_expiry(seen)), seen }
     }
 
-    /// Sets the time of day. Returns whether a key has expired since the last call.
+    /// Whether a key has expired since the last call, at this time of day.
     pub(in crate::server) fn passes(&mut self, wall: Duration, ring: Option<&KeyRing>) -> bool {
         let has_come = self.next.is_some_and(|end| end <= wall);
         // A clock that was set back makes keys valid again, which will expire again.

@@ -7,7 +7,6 @@ pub(super) mod socket;
 pub(super) mod socket_file;
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use countersign_proto::{KeyRing, Protocol};
 
@@ -210,12 +209,6 @@ impl Listener {
         self.protocol.keys().into_iter().for_each(|ring| self.keys.replace(ring));
         self.info.take();
         self.expiry = Expiry::of(self.protocol.keys());
-    }
-
-    /// Sets the time of day. Returns whether a key has expired since the last call.
-    pub(super) fn set_time(&mut self, wall: Duration) -> bool {
-        self.protocol.set_time(wall);
-        self.expiry.passes(wall, self.protocol.keys())
     }
 
     /// Whether all connections come through a load balancer.

@@ -24,7 +24,7 @@ impl Far {
     fn new(address: &str) -> Self {
         let key = Key::new("default", b"sixteen-bytes-and-more").unwrap();
         let protocol = Protocol::from(KeyRing::from_key(key).unwrap());
-        let session = Session::client(&protocol, [6; 32]).unwrap();
+        let session = Session::client(&protocol, Duration::ZERO, [6; 32]).unwrap();
         let mut far = Self { stream: dial(address), protocol, session };
         // Its word and the proof: the call is answered by 32 bytes and a hello.
         far.hear(&[]);
@@ -37,7 +37,9 @@ impl Far {
     /// Takes what has arrived, and answers. Returns the number of events.
     fn hear(&mut self, mut input: &[u8]) -> usize {
         let (mut words, mut events) = (Vec::new(), 0);
-        while let Some(event) = self.session.next(&self.protocol, &mut input, &mut words).unwrap() {
+        while let Some(event) =
+            self.session.next(&self.protocol, Duration::ZERO, &mut input, &mut words).unwrap()
+        {
             assert!(matches!(event, Event::Open(_) | Event::Control | Event::Message(_)));
             events += 1;
         }

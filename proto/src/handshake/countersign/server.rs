@@ -4,6 +4,7 @@
 //! are the same, so a caller without the key can't tell whether the key exists.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::handshake::countersign::Negotiated;
 use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC, Nonce, PROOF, STATUS};
@@ -29,6 +30,7 @@ pub(crate) struct Pending {
 /// Answers a call: appends our nonce, if it wasn't `sent` before, and our hello.
 pub(crate) fn answer(
     protocol: &Protocol,
+    now: Duration,
     nonce: &Nonce,
     sent: bool,
     call: &[u8],
@@ -46,7 +48,7 @@ pub(crate) fn answer(
         Protection::Off => Ok(0),
         Protection::Required | Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
     }?;
-    let Candidate { prk, prover } = protocol.select(ring, theirs.key_id, theirs.audience);
+    let Candidate { prk, prover } = protocol.select(ring, (theirs.key_id, theirs.audience), now);
     let ours = ServerHello {
         flags,
         record_max: protocol.record_max(),

@@ -39,7 +39,7 @@ fn answered(protocol: &Protocol, challenge: &[u8]) -> Result<String, Refusal> {
 /// Whether a proof is taken that answers our challenge.
 fn verified(protocol: &Protocol, role: Role, proof: &[u8]) -> Result<(), Refusal> {
     let mut out = Vec::new();
-    let key = verify(protocol, role, &NONCE, proof, &mut out).map(Key::id);
+    let key = verify(protocol, Duration::ZERO, role, &NONCE, proof, &mut out).map(Key::id);
     assert_eq!(key.map(|_| said(&out)), key.map(|_| WELCOME), "{out:?}");
     key.map(|id| assert_eq!(id, "py"))
 }
@@ -214,8 +214,11 @@ fn a_server_tries_every_key_and_a_client_means_one() {
                 .sign(Mac::Sha256, &challenge_text(role, &NONCE));
             [SHA256, &tag].concat()
         };
-        let verify =
-            |role| verify(&protocol, role, &NONCE, &proof(role), &mut Vec::new()).map(Key::id).ok();
+        let verify = |role| {
+            verify(&protocol, Duration::ZERO, role, &NONCE, &proof(role), &mut Vec::new())
+                .map(Key::id)
+                .ok()
+        };
         assert_eq!(verify(Role::Server), Some(id));
         assert_eq!(verify(Role::Client), Some(id).filter(|id| *id == "b"));
     }

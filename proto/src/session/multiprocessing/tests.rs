@@ -1,5 +1,7 @@
 //! Both ends, without a socket.
 
+use core::time::Duration;
+
 use super::*;
 use crate::dialect::Dialect;
 use crate::keys::tests::ring_of;
@@ -17,14 +19,17 @@ fn protocol() -> Protocol {
 
 fn ends() -> (Session, Session) {
     let protocol = protocol();
-    (Session::server(&protocol, [1; 32]), Session::client(&protocol, [2; 32]).unwrap())
+    (
+        Session::server(&protocol, [1; 32]),
+        Session::client(&protocol, Duration::ZERO, [2; 32]).unwrap(),
+    )
 }
 
 /// Hands the bytes to an end; returns what it says, and what it has told of.
 fn hear(session: &mut Session, protocol: &Protocol, mut bytes: &[u8]) -> (Vec<u8>, Vec<String>) {
     let (mut out, mut told) = (Vec::new(), Vec::new());
     loop {
-        match session.next(protocol, &mut bytes, &mut out) {
+        match session.next(protocol, Duration::ZERO, &mut bytes, &mut out) {
             Ok(None) => return (out, told),
             Ok(Some(Event::Message(message))) => {
                 told.push(message.bytes.escape_ascii().to_string());
@@ -202,7 +207,7 @@ fn nothing_is_kept_of_a_promise_but_what_has_come() {
 #[test]
 fn who_dials_a_false_server_twice_does_not_answer_its_own_challenge() {
     let protocol = protocol();
-    let client = |nonce| Session::client(&protocol, [nonce; 32]).unwrap();
+    let client = |nonce| Session::client(&protocol, Duration::ZERO, [nonce; 32]).unwrap();
     let (mut first, mut second) = (client(2), client(3));
     // The false server has an honest one's challenge to be answered, and then lies.
     hear(&mut first, &protocol, &talk()[0]);
@@ -219,12 +224,14 @@ fn a_proof_is_good_for_no_other_connection() {
     hear(&mut other, &protocol, &[]);
     assert_eq!(hear(&mut other, &protocol, &talk()[1]).1, ["wrong-proof"]);
     let stranger = Protocol::new(Dialect::Multiprocessing, ring_of(1, [key(b"another secret")]));
-    let (mut server, mut client) = (ends().0, Session::client(&stranger, [2; 32]).unwrap());
+    let (mut server, mut client) =
+        (ends().0, Session::client(&stranger, Duration::ZERO, [2; 32]).unwrap());
     let (challenge, _) = hear(&mut server, &protocol, &[]);
     let (proof, _) = hear(&mut client, &stranger, &challenge);
     let (said, told) = hear(&mut server, &protocol, &proof);
     assert_eq!(told, ["wrong-proof"]);
-    let rejected = client.next(&stranger, &mut &said[..], &mut Vec::new()).unwrap_err();
+    let rejected =
+        client.next(&stranger, Duration::ZERO, &mut &said[..], &mut Vec::new()).unwrap_err();
     assert_eq!(rejected, Refusal::Rejected(RefusalCode::Refused));
 }
 

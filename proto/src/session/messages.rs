@@ -1,0 +1,169 @@
+//! Taking messages, many at a time.
+
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use crate::framing::{FrameFormat, Framing, chunks, lines};
+use crate::protocol::Protocol;
+use crate::records::batch;
+use crate::refusal::Refusal;
+use crate::role::Role;
+use crate::session::Session;
+use crate::session::event::{Event, Message};
+use crate::session::state::SessionState;
+
+/// Why [`Session::process_messages`] has returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<B> {
+    /// All of the input was taken, and more is needed.
+    NeedsInput,
+    /// No more messages are wanted, and this is why.
+    Stopped(B),
+    /// A record has arrived that isn't a message.
+    Control,
+    /// The peer has said that no message follows.
+    Finished,
+    /// The exchange that the protocol is for is over.
+    End,
+}
+
+impl Session {
+    /// Hands the messages at the front of the input to `take`, for as long as it wants more, and
+    /// keeps the rest of a message that a read has cut. This is [`next`](Self::next) for a session
+    /// whose handshake is over, which therefore needs no time, and for many messages at once;
+    /// nothing is sealed. In a handshake it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next).
+    // Inlined by force: a message is then handed on in registers (budget "instructions/message").
+    #[inline(always)]
+    pub fn process_messages<B>(
+        &mut self,
+        protocol: &Protocol,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
+    ) -> Result<Step<B>, Refusal> {
+        if let SessionState::Established(role, _) = self.state
+            && self.partial.is_empty()
+            && !protocol.ends_with_one(role)
+        {
+            // What most connections speak lies whole in the input, and has a run of its own for
+            // each framing, in which the form of a message is known.
+            let max = length_max(protocol, role);
+            let ran = match protocol.framing() {
+                Framing::Lines => run(input, |rest| lines::split(rest, max), &mut take),
+                other => run(input, |rest| other.split(rest, max), &mut take),
+            };
+            match ran {
+                ControlFlow::Break(end) => return Ok(Step::Stopped(end)),
+                ControlFlow::Continue(()) if input.is_empty() => return Ok(Step::NeedsInput),
+                ControlFlow::Continue(()) => {}
+            }
+        }
+        self.process_one_by_one(protocol, input, out, take)
+    }
+
+    /// Hands on messages that don't lie whole among others: in records, or cut by a read.
+    #[cold]
+    fn process_one_by_one<B>(
+        &mut self,
+        protocol: &Protocol,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
+    ) -> Result<Step<B>, Refusal> {
+        loop {
+            if let ControlFlow::Break(end) = self.run_batch(input, &mut take) {
+                return Ok(Step::Stopped(end));
+            }
+            self.release();
+            let message = match self.receive(protocol, input, out)? {
+                Some(Event::Message(message)) => message,
+                Some(Event::Control) => return Ok(Step::Control),
+                Some(Event::Finished) => return Ok(Step::Finished),
+                Some(Event::End) => return Ok(Step::End),
+                Some(Event::Open(_)) | None => return Ok(Step::NeedsInput),
+            };
+            debug_assert!(out.is_empty(), "no message comes with words of ours");
+            let taken = take(message);
+            self.release();
+            if let ControlFlow::Break(end) = taken {
+                return Ok(Step::Stopped(end));
+            }
+        }
+    }
+
+    /// Hands on what is left of a batch that was handed on in part.
+    #[inline]
+    fn run_batch<B>(
+        &mut self,
+        input: &mut &[u8],
+        take: &mut impl FnMut(Message<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let Self { state, partial } = self;
+        let SessionState::Protected(protected) = state else {
+            return ControlFlow::Continue(());
+        };
+        if protected.batch == 0 {
+            return ControlFlow::Continue(());
+        }
+        let payload = protected.batch(partial, input);
+        let mut rest = payload;
+        let record = |(bytes, behind)| (bytes, FrameFormat::Record, behind);
+        let ran = run(&mut rest, |rest| batch::split(rest).map(record), take);
+        let taken = payload.len() - rest.len();
+        protected.advance_batch(taken, partial, input);
+        self.release();
+        ran
+    }
+
+    #[inline]
+    pub(super) fn message<'s, 'i: 's>(
+        &'s mut self,
+        protocol: &Protocol,
+        role: Role,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Event<'s>>, Refusal> {
+        let (framing, max) = (protocol.framing(), length_max(protocol, role));
+        let extent = framing.scan(self.partial.taken(), input, max);
+        let extent = extent.map_err(|why| self.fail(why))?;
+        let Some(frame) = self.partial.take(extent, input, protocol.frame_max()) else {
+            return Ok(None);
+        };
+        if protocol.ends_with_one(role) {
+            self.state = SessionState::Ending(self.state.credential());
+        }
+        let (bytes, form) = framing.open(frame);
+        Ok(Some(Event::Message(Message { bytes, form })))
+    }
+}
+
+/// Hands on the whole messages of one framing, for as long as more of them are wanted, and leaves
+/// the rest of the input.
+#[inline(always)]
+fn run<'i, B>(
+    input: &mut &'i [u8],
+    split: impl Fn(&'i [u8]) -> Option<(&'i [u8], FrameFormat, &'i [u8])>,
+    take: &mut impl FnMut(Message<'_>) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut rest = *input;
+    let mut taken = ControlFlow::Continue(());
+    while taken.is_continue()
+        && let Some((bytes, form, behind)) = split(rest)
+    {
+        rest = behind;
+        taken = take(Message { bytes, form });
+    }
+    *input = rest;
+    taken
+}
+
+/// How long a message may be that arrives here.
+fn length_max(protocol: &Protocol, role: Role) -> usize {
+    match (protocol.framing(), role) {
+        (Framing::Chunks, Role::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
+        _ => protocol.message_max(),
+    }
+}
