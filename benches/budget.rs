@@ -11,6 +11,8 @@
 
 #[path = "common/batch.rs"]
 mod batch;
+#[path = "common/clock.rs"]
+mod clock;
 #[path = "common/process.rs"]
 mod process;
 #[path = "../tests/common/progress.rs"]
@@ -23,10 +25,11 @@ mod tools;
 use std::process::ExitCode;
 
 use batch::{Batch, End, Work};
+use clock::now;
 use countersign::Dialect;
 use process::{Process, Scratch, program};
 use run::Run;
-use tools::{Tool, now};
+use tools::Tool;
 
 /// The clients of a batch.
 const BATCH: usize = 64;

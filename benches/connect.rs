@@ -1,12 +1,22 @@
-//! Connections a second: connect, handshake, one line of 32 bytes and its echo, hang up.
+//! Connections a second, and what they cost the server: connect, handshake, one line of 32 bytes
+//! and its echo, hang up.
 //!
-//! `cargo bench --bench connect`, or with `-- --tsv`. Clients and server share the machine, one
-//! thread each, so the absolute figures say little. The ratios are between servers that had the
-//! same clients in the same minute, in turn.
+//! `cargo bench --bench connect`, or with `-- --tsv`. The server has one core and the generator
+//! another, where there are two. Connections a second depend on both ends, so the ratios are of the
+//! processor time that the servers took for a connection: to that of a bare loop and of a thread
+//! for each connection, and as the share of the connections that `raw` would have served in that
+//! time. They are between servers that had the same clients in the same minute, in turn.
 #![expect(clippy::unwrap_used, reason = "a bench may give up")]
 
-#[path = "common/ours.rs"]
-mod ours;
+#[path = "common/clock.rs"]
+mod clock;
+#[path = "common/cores.rs"]
+mod cores;
+#[path = "common/cost.rs"]
+mod cost;
+#[expect(dead_code, reason = "other benches measure memory, too")]
+#[path = "common/process.rs"]
+mod process;
 #[path = "common/run.rs"]
 mod run;
 #[path = "common/spread.rs"]
@@ -14,54 +24,75 @@ mod spread;
 #[path = "common/yardsticks.rs"]
 mod yardsticks;
 
-use std::net::SocketAddr;
-use std::ops::ControlFlow;
-
+use cores::Cores;
+use cost::{Cost, limited};
 use countersign::Dialect;
-use countersign_load::{Disconnect, Load, Plan};
-use ours::{Ours, protocol};
+use countersign_load::{Disconnect, Plan};
+use process::{Process, Scratch, program};
 use run::Run;
 use spread::Spread;
-use yardsticks::{bare_loop, thread_per_connection};
+use yardsticks::Yardstick;
 
 fn main() {
+    Yardstick::stand();
     let run = Run::from_arguments();
+    let (scratch, cores) = (Scratch::new(), Cores::split());
     let count = if run.tiny { 64 } else { 16_384 };
-    run.row(["dialect, in flight", "connections/s", "to a bare loop", "to threads", "to raw"]);
-    let raw = Ours::start(Dialect::Raw);
+    run.row([
+        "dialect, at a time",
+        "connections/s",
+        "µs/connection",
+        "server busy, %",
+        "load busy, %",
+        "time, to bare loop",
+        "time, to threads",
+        "share of raw",
+        "",
+    ]);
+    let ours = |dialect| {
+        let program = cores.server(program().get_program());
+        Process::serve_with(&scratch, dialect, program, &["--service", "echo"])
+    };
+    let raw = ours(Dialect::Raw);
     for dialect in Dialect::ALL.iter().copied() {
-        let ours = Ours::start(dialect);
-        let (bare, threads) = (bare_loop(dialect), thread_per_connection(protocol(dialect)));
-        for in_flight in [1, 64, 1024] {
-            let mut columns = [const { Vec::new() }; 4];
+        let here = ours(dialect);
+        let bare_loop = Yardstick::BareLoop.start(&scratch, dialect, cores);
+        let threads = Yardstick::Threads.start(&scratch, dialect, cores).unwrap();
+        for at_a_time in [1, 64, 1024] {
+            let cost = |process: &Process, dialect| {
+                Cost::of(process, &scratch.protocol(dialect), plan(at_a_time, count))
+            };
+            let mut columns = [const { Vec::new() }; 7];
             for _ in 0..run.repeats() {
-                let rate = |address| rate(address, dialect, in_flight, count);
-                let here = rate(ours.address);
-                let to_raw = here / self::rate(raw.address, Dialect::Raw, in_flight, count);
-                let ratios = [bare.map(|bare| here / rate(bare)), Some(here / rate(threads))];
-                let values = [Some(here), ratios[0], ratios[1], Some(to_raw)];
+                let here = cost(&here, dialect);
+                let to = |process: &Process| here.nanos() / cost(process, dialect).nanos();
+                let values = [
+                    Some(here.rate()),
+                    Some(here.nanos() / 1e3),
+                    Some(here.busy.server_percent()),
+                    Some(here.busy.generator_percent()),
+                    bare_loop.as_ref().map(to),
+                    Some(to(&threads)),
+                    Some(cost(&raw, Dialect::Raw).nanos() / here.nanos()),
+                ];
                 columns.iter_mut().zip(values).for_each(|(column, value)| column.extend(value));
             }
-            let mut digits = [0, 2, 2, 2].into_iter();
+            let limited = limited(&columns[3]);
+            let mut digits = [0, 1, 0, 0, 2, 2, 2].into_iter();
             let shown = columns.map(|values| Spread::of(values).shown(digits.next().unwrap_or(2)));
-            let [a, b, c, d] = &shown;
-            run.row([&format!("{dialect}, {in_flight}"), a, b, c, d]);
+            let [a, b, c, d, e, f, g] = &shown;
+            run.row([&format!("{dialect}, {at_a_time}"), a, b, c, d, e, f, g, limited]);
         }
     }
 }
 
-/// Connections a second that a server answers.
-fn rate(address: SocketAddr, dialect: Dialect, in_flight: usize, count: u64) -> f64 {
-    let plan = Plan {
-        connections: in_flight,
+fn plan(at_a_time: usize, count: u64) -> Plan {
+    Plan {
+        connections: at_a_time,
         reconnect: true,
         count: Some(count),
         // With a good-bye, the clients' ports would soon all be waiting for stray segments.
         disconnect: Disconnect::Rst,
         ..Plan::default()
-    };
-    let load = Load::new(address, protocol(dialect), plan).unwrap();
-    let report = load.run(|_| ControlFlow::Continue(())).unwrap();
-    assert_eq!((report.answered, report.failed()), (count, 0));
-    report.per_second()
+    }
 }

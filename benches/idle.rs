@@ -1,10 +1,20 @@
-//! What it costs to hold connections that say nothing: resident bytes for each.
+//! What it costs to hold connections that say nothing: resident bytes for each, and what the server
+//! took to accept it.
 //!
 //! `cargo bench --bench idle`, or with `-- --tsv`. Beside the program stand a bare loop on mio that
 //! keeps a socket and a number, and a thread for each connection; the latter with few, since each
-//! thread is one of the system's.
+//! thread is one of the system's. The server has one core and the generator another, where there
+//! are two.
 #![expect(clippy::unwrap_used, reason = "a bench may give up")]
 
+#[path = "common/clock.rs"]
+mod clock;
+#[path = "common/cores.rs"]
+mod cores;
+#[expect(dead_code, reason = "other benches have messages answered, too")]
+#[path = "common/cost.rs"]
+mod cost;
+#[expect(dead_code, reason = "other benches start servers in other ways, too")]
 #[path = "common/process.rs"]
 mod process;
 #[path = "common/run.rs"]
@@ -14,60 +24,60 @@ mod spread;
 #[path = "common/yardsticks.rs"]
 mod yardsticks;
 
-use std::process::Command;
-
+use cores::Cores;
+use cost::{Meter, limited};
 use countersign::{Dialect, Protocol};
 use process::{Process, Scratch, program};
 use run::Run;
 use spread::Spread;
-use yardsticks::{bare_loop, thread_per_connection};
-
-/// Has the bench itself be a server to compare with, in a process of its own.
-const YARDSTICK: &str = "COUNTERSIGN_BENCH_YARDSTICK";
+use yardsticks::Yardstick;
 
 /// More threads than this may be more than the system gives.
 const THREADS_MAX: usize = 1_000;
 
+const DIALECT: Dialect = Dialect::Raw;
+
 fn main() {
     rlimit::increase_nofile_limit(20_000).unwrap();
-    let scratch = Scratch::new();
-    let protocol = scratch.protocol(Dialect::Raw);
-    match std::env::var(YARDSTICK).as_deref() {
-        Ok("bare") => stand(bare_loop(Dialect::Raw).unwrap()),
-        Ok(_) => stand(thread_per_connection(protocol)),
-        Err(_) => measure(&scratch, &protocol),
-    }
-}
-
-fn measure(scratch: &Scratch, protocol: &Protocol) {
+    Yardstick::stand();
     let run = Run::from_arguments();
-    run.row(["connections", "bytes each", "a bare loop", "threads"]);
+    let (scratch, cores) = (Scratch::new(), Cores::split());
+    run.row(["server, connections", "bytes each", "µs each", "server busy, %", "load busy, %", ""]);
     let counts: &[usize] = if run.tiny { &[100] } else { &[1_000, 5_000, 15_000] };
     for &count in counts {
-        let each = |start: &dyn Fn() -> Process| {
-            let measured = (0..run.repeats()).map(|_| start().resident_each(protocol, count));
-            Spread::of(measured.collect()).shown(0)
+        let show = |name: &str, start: &dyn Fn() -> Process| {
+            let mut columns = [const { Vec::new() }; 4];
+            for _ in 0..run.repeats() {
+                let values = held(&start(), &scratch.protocol(DIALECT), count);
+                columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+            }
+            let limited = limited(&columns[3]);
+            let mut digits = [0, 1, 0, 0].into_iter();
+            let shown = columns.map(|values| Spread::of(values).shown(digits.next().unwrap_or(0)));
+            let [a, b, c, d] = &shown;
+            run.row([&format!("{name}, {count}"), a, b, c, d, limited]);
         };
-        let ours = each(&|| Process::serve(scratch, Dialect::Raw, program()));
-        let bare = each(&|| yardstick("bare"));
-        let threads = match count > THREADS_MAX {
-            true => "-".to_owned(),
-            false => each(&|| yardstick("threads")),
-        };
-        run.row([&count.to_string(), &ours, &bare, &threads]);
+        let yardstick = |which: Yardstick| which.start(&scratch, DIALECT, cores).unwrap();
+        show("countersign", &|| {
+            let program = cores.server(program().get_program());
+            Process::serve(&scratch, DIALECT, program)
+        });
+        show("bare loop", &|| yardstick(Yardstick::BareLoop));
+        if count <= THREADS_MAX {
+            show("threads", &|| yardstick(Yardstick::Threads));
+        }
     }
 }
 
-fn yardstick(name: &str) -> Process {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.env(YARDSTICK, name);
-    Process::start(command)
-}
-
-/// Says where the yardstick listens, and lets it serve until the process is ended.
-fn stand(address: std::net::SocketAddr) {
-    println!("listening on {address}");
-    loop {
-        std::thread::park();
-    }
+/// Bytes for each of so many connections, the server's microseconds for each, and the percentages
+/// of a core that the server and the generator took while they were begun.
+fn held(process: &Process, protocol: &Protocol, count: usize) -> [f64; 4] {
+    process.touch(protocol);
+    let (before, meter) = (process.resident(), Meter::start(process));
+    let mut read = None;
+    process.hold(protocol, count, || read = Some((meter.read(), process.resident())));
+    let (busy, resident) = read.unwrap();
+    let bytes = resident.saturating_sub(before) as f64 / count as f64;
+    let micros = busy.nanos_each(count as u64) / 1e3;
+    [bytes, micros, busy.server_percent(), busy.generator_percent()]
 }

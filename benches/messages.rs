@@ -1,12 +1,22 @@
-//! Messages a second, and how long they take: 50 clients, lines of 32 bytes, echoed.
+//! Messages a second, what they cost the server, and how long they take: 50 clients, lines of 32
+//! bytes, echoed.
 //!
-//! `cargo bench --bench messages`, or with `-- --tsv`. Clients and server share the machine, one
-//! thread each. The ratios are between servers that had the same clients in the same minute, in
-//! turn.
+//! `cargo bench --bench messages`, or with `-- --tsv`. The server has one core and the generator
+//! another, where there are two. Messages a second depend on both ends, so the ratios are of the
+//! processor time that the servers took for a message: to that of a bare loop and of a thread for
+//! each connection, and as the share of the messages that `raw` would have answered in that time.
+//! They are between servers that had the same clients in the same minute, in turn.
 #![expect(clippy::unwrap_used, reason = "a bench may give up")]
 
-#[path = "common/ours.rs"]
-mod ours;
+#[path = "common/clock.rs"]
+mod clock;
+#[path = "common/cores.rs"]
+mod cores;
+#[path = "common/cost.rs"]
+mod cost;
+#[expect(dead_code, reason = "other benches measure memory, too")]
+#[path = "common/process.rs"]
+mod process;
 #[path = "common/run.rs"]
 mod run;
 #[path = "common/spread.rs"]
@@ -14,63 +24,112 @@ mod spread;
 #[path = "common/yardsticks.rs"]
 mod yardsticks;
 
-use std::net::SocketAddr;
-use std::ops::ControlFlow;
-
-use countersign::Dialect;
-use countersign_load::{Load, Plan, Report};
-use ours::{Ours, protocol};
+use cores::Cores;
+use cost::{Cost, limited};
+use countersign::{Dialect, Protocol};
+use countersign_load::Plan;
+use process::{Process, Scratch, program};
 use run::Run;
 use spread::Spread;
-use yardsticks::{bare_loop, thread_per_connection};
+use yardsticks::Yardstick;
+
+/// Depths, and messages of a run.
+const DEPTHS: [(usize, u64); 3] = [(1, 100_000), (16, 1_000_000), (64, 3_000_000)];
+
+/// A server that is measured, and the places of those that it is compared with.
+struct Server {
+    name: &'static str,
+    process: Process,
+    protocol: Protocol,
+    bare_loop: Option<usize>,
+    threads: usize,
+}
+
+/// The place of `raw` among the servers.
+const RAW: usize = 0;
+
+fn servers(scratch: &Scratch, cores: Cores) -> Vec<Server> {
+    let server = |name, dialect, yardstick: Option<Yardstick>, bare_loop, threads| {
+        let process = match yardstick {
+            Some(yardstick) => yardstick.start(scratch, dialect, cores).unwrap(),
+            None => {
+                let program = cores.server(program().get_program());
+                Process::serve_with(scratch, dialect, program, &["--service", "echo"])
+            }
+        };
+        Server { name, process, protocol: scratch.protocol(dialect), bare_loop, threads }
+    };
+    let (raw, mutual) = (Dialect::Raw, Dialect::Countersign);
+    let (bare_loop, threads) = (Some(Yardstick::BareLoop), Some(Yardstick::Threads));
+    vec![
+        server("raw", raw, None, Some(1), 2),
+        server("raw, bare loop", raw, bare_loop, Some(1), 2),
+        server("raw, threads", raw, threads, Some(1), 2),
+        server("countersign/1", mutual, None, None, 4),
+        server("countersign/1, threads", mutual, threads, None, 4),
+    ]
+}
 
 fn main() {
+    Yardstick::stand();
     let run = Run::from_arguments();
+    let (scratch, cores) = (Scratch::new(), Cores::split());
+    let servers = servers(&scratch, cores);
     run.row([
-        "dialect, depth",
+        "server, depth",
         "messages/s",
-        "p50 µs",
-        "p99 µs",
-        "p99.9 µs",
-        "to a bare loop",
-        "to threads",
-        "to raw",
+        "ns/message",
+        "server busy, %",
+        "load busy, %",
+        "p50, µs",
+        "p99, µs",
+        "p99.9, µs",
+        "time, to bare loop",
+        "time, to threads",
+        "share of raw",
+        "",
     ]);
-    let raw = Ours::start(Dialect::Raw);
-    for dialect in [Dialect::Raw, Dialect::Countersign] {
-        let ours = Ours::start(dialect);
-        let (bare, threads) = (bare_loop(dialect), thread_per_connection(protocol(dialect)));
-        for (depth, count) in [(1, 200_000), (16, 2_000_000), (64, 4_000_000)] {
-            let count = if run.tiny { count / 2_000 } else { count };
-            let mut columns = [const { Vec::new() }; 7];
-            for _ in 0..run.repeats() {
-                let here = load(ours.address, dialect, depth, count);
-                let rate = |address| load(address, dialect, depth, count).per_second();
-                let to = |rate: f64| here.per_second() / rate;
-                let micros = |quantile| Some(here.reply.at(quantile).as_secs_f64() * 1e6);
-                let values = [
-                    Some(here.per_second()),
-                    micros(0.5),
-                    micros(0.99),
-                    micros(0.999),
-                    bare.map(|bare| to(rate(bare))),
-                    Some(to(rate(threads))),
-                    Some(to(load(raw.address, Dialect::Raw, depth, count).per_second())),
-                ];
-                columns.iter_mut().zip(values).for_each(|(column, value)| column.extend(value));
+    for (depth, count) in DEPTHS {
+        let count = if run.tiny { count / 2_000 } else { count };
+        let plan = Plan { depth, count: Some(count), ..Plan::default() };
+        let mut costs: Vec<Vec<Cost>> = servers.iter().map(|_| Vec::new()).collect();
+        for _ in 0..run.repeats() {
+            for (server, costs) in servers.iter().zip(&mut costs) {
+                costs.push(Cost::of(&server.process, &server.protocol, plan.clone()));
             }
-            let mut digits = [0, 0, 0, 0, 2, 2, 2].into_iter();
-            let shown = columns.map(|values| Spread::of(values).shown(digits.next().unwrap_or(2)));
-            let [a, b, c, d, e, f, g] = &shown;
-            run.row([&format!("{dialect}, {depth}"), a, b, c, d, e, f, g]);
+        }
+        for (place, server) in servers.iter().enumerate() {
+            show(run, server, depth, place, &costs);
         }
     }
 }
 
-fn load(address: SocketAddr, dialect: Dialect, depth: usize, count: u64) -> Report {
-    let plan = Plan { depth, count: Some(count), ..Plan::default() };
-    let load = Load::new(address, protocol(dialect), plan).unwrap();
-    let report = load.run(|_| ControlFlow::Continue(())).unwrap();
-    assert_eq!((report.answered, report.failed()), (count, 0));
-    report
+/// One line of the table.
+fn show(run: Run, server: &Server, depth: usize, place: usize, costs: &[Vec<Cost>]) {
+    let each = |figure: &dyn Fn(&Cost) -> f64| costs[place].iter().map(figure).collect();
+    // Of the same round.
+    let to = |other: usize| {
+        let pairs = costs[place].iter().zip(&costs[other]);
+        pairs.map(|(here, there)| here.nanos() / there.nanos()).collect::<Vec<f64>>()
+    };
+    let micros =
+        |quantile| each(&move |cost: &Cost| cost.report.reply.at(quantile).as_secs_f64() * 1e6);
+    let share_of_raw = to(RAW).into_iter().map(f64::recip).collect();
+    let generator: Vec<f64> = each(&|cost| cost.busy.generator_percent());
+    let limited = limited(&generator);
+    let shown = [
+        (each(&Cost::rate), 0),
+        (each(&Cost::nanos), 0),
+        (each(&|cost| cost.busy.server_percent()), 0),
+        (generator, 0),
+        (micros(0.5), 0),
+        (micros(0.99), 0),
+        (micros(0.999), 0),
+        (server.bare_loop.map(to).unwrap_or_default(), 2),
+        (to(server.threads), 2),
+        (share_of_raw, 2),
+    ];
+    let [a, b, c, d, e, f, g, h, i, j] =
+        &shown.map(|(values, digits)| Spread::of(values).shown(digits));
+    run.row([&format!("{}, {depth}", server.name), a, b, c, d, e, f, g, h, i, j, limited]);
 }

@@ -1,7 +1,7 @@
 //! Servers in processes of their own.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -17,12 +17,22 @@ impl Scratch {
     pub(crate) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("countersign-bench-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
+        let scratch = Self(path);
+        scratch.write_keys("keys", "countersign/1,raw,hex");
+        scratch.write_keys("other-keys", "multiprocessing");
+        scratch
+    }
+
+    fn write_keys(&self, name: &str, dialects: &str) {
         let mut options = fs::OpenOptions::new();
         let keys = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = keys.open(path.join("keys")).unwrap();
-        let line = "bench text:sixteen-bytes-or-more dialects=countersign/1,raw,hex\n";
-        std::io::Write::write_all(&mut file, line.as_bytes()).unwrap();
-        Self(path)
+        let line = format!("bench text:sixteen-bytes-or-more dialects={dialects}\n");
+        keys.open(self.file(name)).unwrap().write_all(line.as_bytes()).unwrap();
+    }
+
+    /// The file with the key for a dialect: one key can't be for all.
+    pub(crate) fn keys(&self, dialect: Dialect) -> PathBuf {
+        self.file(if dialect == Dialect::Multiprocessing { "other-keys" } else { "keys" })
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -30,7 +40,7 @@ impl Scratch {
     }
 
     pub(crate) fn protocol(&self, dialect: Dialect) -> Protocol {
-        let keys = KeyRing::from_file(self.file("keys")).unwrap();
+        let keys = KeyRing::from_file(self.keys(dialect)).unwrap();
         // Each run makes the same random choices.
         Protocol::new(dialect, keys)
     }
@@ -51,11 +61,22 @@ pub(crate) struct Process {
 
 impl Process {
     /// The program, serving; the command may be a tool that is given the program to run.
-    pub(crate) fn serve(scratch: &Scratch, dialect: Dialect, mut command: Command) -> Self {
+    pub(crate) fn serve(scratch: &Scratch, dialect: Dialect, command: Command) -> Self {
+        Self::serve_with(scratch, dialect, command, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn serve_with(
+        scratch: &Scratch,
+        dialect: Dialect,
+        mut command: Command,
+        options: &[&str],
+    ) -> Self {
         command
             .args(["serve", "--bind", "127.0.0.1:0", "--max-connections", "16000"])
             .args(["--max-unauthenticated", "16000", "--dialect", dialect.name(), "--keys"])
-            .arg(scratch.file("keys"));
+            .arg(scratch.keys(dialect))
+            .args(options);
         Self::start(command)
     }
 
@@ -79,25 +100,33 @@ impl Process {
 
     /// Resident bytes for each of so many connections that are held and say nothing.
     pub(crate) fn resident_each(&self, protocol: &Protocol, connections: usize) -> f64 {
-        // The first connections and messages touch the loop's own buffers.
+        self.touch(protocol);
+        let (before, mut held) = (self.resident(), 0);
+        self.hold(protocol, connections, || held = self.resident());
+        held.saturating_sub(before) as f64 / connections as f64
+    }
+
+    /// Has the loop's own buffers touched, by the first connections and messages.
+    pub(crate) fn touch(&self, protocol: &Protocol) {
         load(self, protocol, Plan { depth: 64, count: Some(100_000), ..Plan::default() });
-        let before = self.resident();
+    }
+
+    /// Holds so many connections that say nothing, until this was called.
+    pub(crate) fn hold(&self, protocol: &Protocol, connections: usize, mut held: impl FnMut()) {
         let sources = (1..=4).map(|host| [127, 0, 0, host].into()).collect();
         let (idle, wanted) = (connections, connections as u64 + 1);
         // With a good-bye, the ports of one measurement would be missing in the next.
         let disconnect = Disconnect::Rst;
         let plan = Plan { connections: 1, idle, sources, disconnect, ..Plan::default() };
-        let mut held = 0;
         let report = Load::new(&self.address, protocol.clone(), plan).unwrap().run(|report| {
             if report.connected < wanted {
                 return ControlFlow::Continue(());
             }
-            held = self.resident();
+            held();
             ControlFlow::Break(())
         });
         let report = report.unwrap();
         assert_eq!(report.connected, wanted, "{report:?}");
-        held.saturating_sub(before) as f64 / connections as f64
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use countersign::Dialect;
 
@@ -99,9 +98,4 @@ impl Tool {
             std::thread::yield_now();
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }

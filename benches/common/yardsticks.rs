@@ -1,4 +1,4 @@
-//! Two servers to compare ours with.
+//! Two servers to compare ours with, each in a process of its own.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,24 +6,76 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::session::Event;
-use countersign::{Dialect, Protocol, Session};
+use countersign::{Dialect, KeyRing, KeyRingExt as _, Protocol, Session};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::{Domain, Socket, Type};
 
-/// The yardstick: the same protocol with a thread for each connection, over std's sockets.
-pub(crate) fn thread_per_connection(protocol: Protocol) -> SocketAddr {
-    let listener = listen();
-    listener.set_nonblocking(false).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for (number, stream) in (1..).zip(listener.incoming().flatten()) {
-            let protocol = protocol.clone();
-            // What a peer does to its own connection is no failure of the bench.
-            thread::spawn(move || serve(stream, &protocol, number));
+use crate::cores::Cores;
+use crate::process::{Process, Scratch};
+
+/// Has the bench itself be a server to compare with: its name, the dialect and the file of keys.
+const YARDSTICK: &str = "COUNTERSIGN_BENCH_YARDSTICK";
+
+/// A server to compare ours with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Yardstick {
+    /// A bare loop on mio that makes the same system calls, and neither parses nor checks. It drops
+    /// what is as long as a proof, and echoes the rest as it came. There is none where the clients
+    /// want a proof of the server too.
+    BareLoop,
+    /// The same protocol with a thread for each connection, over std's sockets.
+    Threads,
+}
+
+impl Yardstick {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::BareLoop => "bare loop",
+            Self::Threads => "threads",
         }
-    });
-    address
+    }
+
+    /// Starts it in a process of its own, if it can speak this dialect.
+    pub(crate) fn start(
+        self,
+        scratch: &Scratch,
+        dialect: Dialect,
+        cores: Cores,
+    ) -> Option<Process> {
+        if self == Self::BareLoop && proof(dialect).is_none() {
+            return None;
+        }
+        let mut command = cores.server(std::env::current_exe().unwrap());
+        let keys = scratch.keys(dialect);
+        let what = format!("{}:{}:{}", self.name(), dialect.name(), keys.display());
+        command.env(YARDSTICK, what);
+        Some(Process::start(command))
+    }
+
+    /// Is the server that this process was started for, if it was, until it is ended.
+    pub(crate) fn stand() {
+        let Ok(what) = std::env::var(YARDSTICK) else { return };
+        let (name, rest) = what.split_once(':').unwrap();
+        let (dialect, keys) = rest.split_once(':').unwrap();
+        let dialect = *Dialect::ALL.iter().find(|each| each.name() == dialect).unwrap();
+        let listener = listen();
+        println!("listening on {}", listener.local_addr().unwrap());
+        if name == Self::BareLoop.name() {
+            bare_loop(listener, dialect);
+        }
+        let protocol = Protocol::new(dialect, KeyRing::from_file(keys).unwrap());
+        thread_per_connection(&listener, &protocol);
+    }
+}
+
+fn thread_per_connection(listener: &TcpListener, protocol: &Protocol) {
+    listener.set_nonblocking(false).unwrap();
+    for (number, stream) in (1..).zip(listener.incoming().flatten()) {
+        let protocol = protocol.clone();
+        // What a peer does to its own connection is no failure of the bench.
+        thread::spawn(move || serve(stream, &protocol, number));
+    }
 }
 
 fn serve(mut stream: TcpStream, protocol: &Protocol, number: u64) -> std::io::Result<()> {
@@ -59,63 +111,61 @@ fn serve(mut stream: TcpStream, protocol: &Protocol, number: u64) -> std::io::Re
     }
 }
 
-/// The yardstick: a bare loop on mio that makes the same system calls, and neither parses nor
-/// checks. It drops what is as long as a proof, and echoes the rest as it came. There is none where
-/// the clients want a proof of the server too.
-pub(crate) fn bare_loop(dialect: Dialect) -> Option<SocketAddr> {
-    let proof = match dialect {
-        Dialect::Raw => 32,
-        Dialect::Hex => 64,
-        Dialect::Open => 0,
-        _ => return None,
-    };
+/// How long the proof of a client is, where the server owes it none.
+fn proof(dialect: Dialect) -> Option<usize> {
+    match dialect {
+        Dialect::Raw => Some(32),
+        Dialect::Hex => Some(64),
+        Dialect::Open => Some(0),
+        _ => None,
+    }
+}
+
+fn bare_loop(listener: TcpListener, dialect: Dialect) -> ! {
+    let proof = proof(dialect).unwrap();
     let challenged = dialect.authenticates();
-    let mut listener = mio::net::TcpListener::from_std(listen());
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        let mut poll = Poll::new().unwrap();
-        let both = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut listener, Token(0), Interest::READABLE).unwrap();
-        let mut events = Events::with_capacity(1024);
-        let mut peers: Slab<(mio::net::TcpStream, usize)> = Slab::new();
-        let mut buffer = vec![0; 16 << 10];
-        // Removed after the batch: an event that is late must not hit the next tenant.
-        let mut gone = Vec::new();
-        loop {
-            gone.drain(..).for_each(|key| drop(peers.try_remove(key)));
-            poll.poll(&mut events, None).unwrap();
-            for event in &events {
-                if event.token() == Token(0) {
-                    while let Ok((mut peer, _)) = listener.accept() {
-                        let place = peers.vacant_entry();
-                        let token = Token(place.key() + 1);
-                        poll.registry().register(&mut peer, token, both).unwrap();
-                        if challenged {
-                            peer.write_all(&[7; 32]).unwrap();
-                        }
-                        place.insert((peer, proof));
+    let mut listener = mio::net::TcpListener::from_std(listener);
+    let mut poll = Poll::new().unwrap();
+    let both = Interest::READABLE | Interest::WRITABLE;
+    poll.registry().register(&mut listener, Token(0), Interest::READABLE).unwrap();
+    let mut events = Events::with_capacity(1024);
+    let mut peers: Slab<(mio::net::TcpStream, usize)> = Slab::new();
+    let mut buffer = vec![0; 16 << 10];
+    // Removed after the batch: an event that is late must not hit the next tenant.
+    let mut gone = Vec::new();
+    loop {
+        gone.drain(..).for_each(|key| drop(peers.try_remove(key)));
+        poll.poll(&mut events, None).unwrap();
+        for event in &events {
+            if event.token() == Token(0) {
+                while let Ok((mut peer, _)) = listener.accept() {
+                    let place = peers.vacant_entry();
+                    let token = Token(place.key() + 1);
+                    poll.registry().register(&mut peer, token, both).unwrap();
+                    if challenged {
+                        peer.write_all(&[7; 32]).unwrap();
                     }
-                } else if event.is_error() {
-                    gone.push(event.token().0 - 1);
-                } else if event.is_readable() {
-                    let Some((peer, dropped)) = peers.get_mut(event.token().0 - 1) else {
-                        continue;
-                    };
-                    match peer.read(&mut buffer) {
-                        Ok(length @ 1..) => {
-                            let rest = &buffer[(*dropped).min(length)..length];
-                            *dropped -= (*dropped).min(length);
-                            // A peer that takes nothing loses what it asked for.
-                            let _ = peer.write(rest);
-                        }
-                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                        _ => gone.push(event.token().0 - 1),
+                    place.insert((peer, proof));
+                }
+            } else if event.is_error() {
+                gone.push(event.token().0 - 1);
+            } else if event.is_readable() {
+                let Some((peer, dropped)) = peers.get_mut(event.token().0 - 1) else {
+                    continue;
+                };
+                match peer.read(&mut buffer) {
+                    Ok(length @ 1..) => {
+                        let rest = &buffer[(*dropped).min(length)..length];
+                        *dropped -= (*dropped).min(length);
+                        // A peer that takes nothing loses what it asked for.
+                        let _ = peer.write(rest);
                     }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    _ => gone.push(event.token().0 - 1),
                 }
             }
         }
-    });
-    Some(address)
+    }
 }
 
 /// std listens for 128, and a burst of more would wait for SYNs to be sent again.
