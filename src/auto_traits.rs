@@ -30,7 +30,7 @@ use crate::stats::{Counters, KeyInfo, ListenerInfo, ListenerStats, LoopTimes, St
 
 const fn is_send_and_sync<T: Send + Sync>() {}
 
-/// An error that may leave the thread, as `Box<dyn Error + Send + Sync>` and anyhow ask for.
+/// An error that may leave the thread, as `Box<dyn Error + Send + Sync>` and anyhow require.
 const fn is_error<T: std::error::Error + Send + Sync + 'static>() {}
 
 const _: () = {

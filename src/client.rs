@@ -22,7 +22,7 @@ pub use error::ClientError;
 use error::is_reset;
 use wait::retried;
 
-/// What is read at once.
+/// How much one read takes at most.
 const INBOX: usize = 16 << 10;
 
 /// How long connecting and the handshake may take together.
@@ -39,41 +39,41 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// In `countersign/1` a client that is connected knows that the server holds the key. Whether the
-/// server takes ours, it says while we go on: a refusal shows at the first
+/// In `countersign/1` a connected client knows that the server holds the key. Whether the server
+/// accepts the client's key shows later: a refusal is returned by the first
 /// [`receive`](Self::receive), as [`ClientError::Rejected`]. In `raw` and `hex` the server proves
-/// nothing and says no word of success; a key that it doesn't know shows as
+/// nothing and doesn't confirm success; a key that it doesn't know shows as
 /// [`ClientError::Refused`].
 #[derive(Debug)]
 pub struct Client {
-    /// Of either kind: the type is a descriptor and the calls that all streams have in common.
+    /// TCP or Unix: the type is a descriptor with the calls that all streams share.
     stream: TcpStream,
     address: Address,
     protocol: Protocol,
     /// The time since 1970 when the handshake began, at which keys must be valid.
     wall: Duration,
     session: Session,
-    /// What was read; from `next` on it was not looked at.
+    /// Input, which from `next` on has not been processed.
     inbox: Vec<u8>,
     next: usize,
-    /// What is to be written; up to `sent` it was.
+    /// Output, of which the first `sent` bytes have been sent.
     out: Vec<u8>,
     sent: usize,
     /// The message that was received last.
     message: Vec<u8>,
     /// How long one call may wait.
     timeout: Option<Duration>,
-    /// What secrets derive from that nobody else has.
+    /// From which the secrets of this connection are derived.
     exporter: Option<Exporter>,
     /// The server has answered something, so it knows the key.
     known: bool,
-    /// When we last sent what the server may refuse.
+    /// When something was last sent that the server may refuse.
     asked: Instant,
-    /// We have said good-bye; the stream ends when that is written.
+    /// No message follows; our stream ends when all output is written.
     finished: bool,
-    /// No call waits.
+    /// Calls don't wait.
     is_nonblocking: bool,
-    /// Nothing can be sent any more: a write has failed, or the whole connection has.
+    /// Nothing more can be sent: a write has failed, or the whole connection has.
     is_unsendable: bool,
     /// The connection has failed.
     is_over: bool,
@@ -94,8 +94,8 @@ impl Client {
         Self::connect_within(address, protocol, CONNECT_TIMEOUT)
     }
 
-    /// The same in at most `timeout`, which holds for connecting and the handshake together. Only
-    /// the lookup of a name can't be cut short: it takes as long as the system's resolver needs.
+    /// The same in at most `timeout`, for connecting and the handshake together. Only the lookup of
+    /// a name can't be cut short: it takes as long as the system's resolver needs.
     ///
     /// # Errors
     ///
@@ -113,8 +113,8 @@ impl Client {
         Self::begin(stream, address, session, deadline)
     }
 
-    /// Goes through the handshake on a stream that is connected already, in at most `timeout`: for
-    /// a stream that a [`Dial`] has connected, and on which something else was said first.
+    /// Goes through the handshake on a stream that is already connected, in at most `timeout`: for
+    /// a stream that a [`Dial`] has connected, and on which something else was sent first.
     ///
     /// # Errors
     ///
@@ -165,26 +165,26 @@ impl Client {
         Err(error.in_handshake(&client.protocol))
     }
 
-    /// How long one call may take from now on, whatever it does; without it, for ever.
+    /// Sets how long one call may take from now on, whatever it does; `None` is for ever.
     ///
-    /// A call that takes longer fails with [`ClientError::Timeout`]. After a
-    /// [`receive`](Self::receive) nothing is lost by that, and it may be called again. After an
-    /// [`ask`](Self::ask) the reply is still on its way, if the message was sent: `receive` waits
-    /// for it, and another `ask` would take it for its own. If the message was not sent, part of it
-    /// may have been, so nothing can be sent any more: see [`ClientError::Over`].
+    /// A call that takes longer fails with [`ClientError::Timeout`]. [`receive`](Self::receive)
+    /// loses nothing then, and can be called again. After an [`ask`](Self::ask) whose message was
+    /// sent, the reply may still arrive: `receive` waits for it, and another `ask` would take it
+    /// for its own reply. If the message was not sent completely, part of it may have been, so
+    /// nothing more can be sent: see [`ClientError::Over`].
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }
 
-    /// Has no call wait from now on, or has them wait again.
+    /// Sets whether calls return at once from now on, instead of waiting.
     ///
-    /// For a host that watches the socket itself, and may have many messages on their way. Then
-    /// [`send`](Self::send) and [`finish`](Self::finish) write nothing: [`flush`](Self::flush)
+    /// For a host that watches the socket itself, and may have many messages in flight.
+    /// [`send`](Self::send) and [`finish`](Self::finish) then write nothing: [`flush`](Self::flush)
     /// does, for many messages at once. [`receive`](Self::receive) fails with
-    /// [`ClientError::Timeout`] where no whole message has arrived. The bytes that wait to be
+    /// [`ClientError::Timeout`] if no complete message has arrived. The bytes that wait to be
     /// written are [`unsent`](Self::unsent): bound them, and memory is bounded. [`ask`](Self::ask)
-    /// writes what the socket takes. As soon as calls wait again, one that waits for the server
-    /// first writes all that is unsent; if that takes too long, nothing more can be sent.
+    /// writes what the socket takes. When calls wait again, a call that waits for the server first
+    /// writes all that is unsent; if that takes too long, nothing more can be sent.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl Client {
         self.stream.set_nonblocking(is_nonblocking)
     }
 
-    /// Writes what waits to be written; without waiting, as much of it as the socket takes.
+    /// Writes what is unsent; if calls don't wait, as much of it as the socket takes.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Client {
         self.flush_until(self.deadline())
     }
 
-    /// How many bytes wait to be written.
+    /// The number of bytes that wait to be written.
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.out.len() - self.sent
@@ -214,7 +214,7 @@ impl Client {
     /// # Errors
     ///
     /// The framing can't carry the message, or the connection is broken. After a failure of the
-    /// connection, a timeout included, nothing more can be sent; what the server has said can still
+    /// connection, including a timeout, nothing more can be sent; messages of the server can still
     /// be received.
     pub fn send(&mut self, message: &[u8]) -> Result<(), ClientError> {
         self.send_until(message, self.deadline())
@@ -240,7 +240,7 @@ impl Client {
         if self.is_nonblocking { Ok(()) } else { self.flush_until(deadline) }
     }
 
-    /// Says that no message follows. Replies can still be received.
+    /// Tells the server that no message follows. Replies can still be received.
     ///
     /// # Errors
     ///
@@ -259,8 +259,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Refused`] if the server ended it without a word, though we had not. After
-    /// [`ClientError::Timeout`] it may be called again; any other failure is the connection's end.
+    /// [`ClientError::Refused`] if the server ended it without an answer before we had finished.
+    /// After [`ClientError::Timeout`] it can be called again; after any other failure the
+    /// connection has ended.
     pub fn receive(&mut self) -> Result<Option<&[u8]>, ClientError> {
         self.receive_until(self.deadline())
     }
@@ -273,7 +274,7 @@ impl Client {
             }
             Ok(None) if self.is_unanswered() && !self.finished => Err(self.unanswered()),
             Ok(None) => Ok(None),
-            // What the server had not read of ours makes its good-bye a reset.
+            // If the server closes with unread input, its end is a reset.
             Err(ClientError::Io(error))
                 if self.is_unanswered() && !self.finished && is_reset(&error) =>
             {
@@ -291,9 +292,9 @@ impl Client {
     /// the server ended the stream instead.
     pub fn ask(&mut self, message: &[u8]) -> Result<&[u8], ClientError> {
         let deadline = self.deadline();
-        // Where no call waits, sending alone writes nothing.
+        // If calls don't wait, sending alone writes nothing.
         match self.send_until(message, deadline).and_then(|()| self.flush_until(deadline)) {
-            // The reason why the server has hung up shows when reading.
+            // Why the server has closed the connection shows when reading.
             Ok(()) => {}
             Err(ClientError::Io(error)) if is_reset(&error) => {}
             Err(error) => return Err(error),
@@ -314,12 +315,12 @@ impl Client {
         &self.address
     }
 
-    /// When a call that begins now has to be over.
+    /// When a call that begins now must have ended.
     fn deadline(&self) -> Option<Instant> {
         self.timeout.map(clock::after)
     }
 
-    /// The next event of the session, or what makes it the last: over is over.
+    /// The next event of the session. After a failure there are no more.
     fn event(&mut self, deadline: Option<Instant>) -> Result<Option<EventKind>, ClientError> {
         if self.is_over {
             return Err(ClientError::Over);
@@ -330,7 +331,7 @@ impl Client {
         event
     }
 
-    /// The next event of the session, for which it reads as often as need be.
+    /// The next event of the session; reads as often as necessary.
     fn next_event(&mut self, deadline: Option<Instant>) -> Result<Option<EventKind>, ClientError> {
         loop {
             let mut input = &self.inbox[self.next..];
@@ -339,7 +340,7 @@ impl Client {
             let event = match event {
                 Ok(event) => event,
                 Err(refusal) => {
-                    // The dialect may have a word for it; that it is lost changes nothing.
+                    // The dialect may have a message for it; whether it is lost doesn't matter.
                     let _ = self.flush_until(deadline);
                     return Err(refusal.into());
                 }
@@ -378,13 +379,13 @@ impl Client {
             return Ok(());
         }
         match self.flush_until(deadline) {
-            // The reason why the server has hung up shows when reading.
+            // Why the server has closed the connection shows when reading.
             Err(ClientError::Io(error)) if is_reset(&error) => Ok(()),
             flushed => flushed,
         }
     }
 
-    /// The stream has ended, perhaps with a line that has no terminator.
+    /// The last message of a stream that has ended: a line without a terminator.
     fn last(&mut self) -> Result<Option<EventKind>, ClientError> {
         match self.session.input_ended(&self.protocol) {
             Ok(None) => Ok(None),
@@ -416,16 +417,17 @@ impl Client {
         }
     }
 
-    /// Makes room for the next of what is to be written.
+    /// Makes room for more output.
     fn make_room(&mut self) {
-        // What was written is dropped as soon as that moves no more than it frees.
+        // What was written is dropped once that moves no more bytes than it frees.
         if self.sent >= self.unsent() {
             self.out.drain(..self.sent);
             self.sent = 0;
         }
     }
 
-    /// Writes what is ready. Where that fails, part of a message may be out: nothing may follow it.
+    /// Writes the output. If that fails, part of a message may have been sent, so nothing may
+    /// follow it.
     fn flush_until(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
         while self.unsent() > 0 && !self.is_unsendable {
             let written = retried(self.is_nonblocking, deadline, |left| {
@@ -448,14 +450,14 @@ impl Client {
             return Ok(());
         }
         match self.stream.shutdown(Shutdown::Write) {
-            // The server has gone; what it said last can still be received.
+            // The server has closed the connection; its last messages can still be received.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             ended => Ok(ended?),
         }
     }
 }
 
-/// A session of now.
+/// A new session, at the current time.
 fn session(protocol: Protocol) -> Result<(Protocol, Duration, Session), ClientError> {
     let wall = since_epoch(clock::wall());
     let session = Session::client(&protocol, wall, random::bytes()?)?;

@@ -1,4 +1,4 @@
-//! The one place that reads the clocks.
+//! The only place that reads the clocks.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,8 +8,8 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// The moment at which so much time will have passed. A time that the clock can't count is so long
-/// that nobody sees its end.
+/// The instant after this time from now. More than a century counts as a century, which the clock
+/// can represent.
 pub fn after(time: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     monotonic() + time.min(CENTURY)

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 
-/// Far more than a ring of keys or a configuration needs.
+/// The maximum size: far more than a key file or a configuration needs.
 const LARGEST: usize = 1 << 20;
 
 /// How long reading all of a pipe may take. Its writer has begun already.
@@ -29,10 +29,10 @@ const OTHERS: u32 = 0o077;
 
 const ROOT: u32 = 0;
 
-/// What a file must be before its content is believed.
+/// The rules for a file whose content is to be trusted.
 ///
-/// It belongs to root or to the user that the process runs as. A symbolic link is followed, and
-/// what it leads to is held to this. Reading never waits for ever, and takes 1 MiB at most.
+/// The file must belong to root or to the user of the process. A symbolic link is followed, and the
+/// rules apply to its target. Reading never waits for ever, and takes 1 MiB at most.
 ///
 /// ```
 /// use countersign::files::{FileError, FileRules};
@@ -55,8 +55,8 @@ impl FileRules {
         Self { is_secret: false, owner_matters: true, is_lent: false }
     }
 
-    /// A file that only its owner may read: a regular one or a pipe. Where it is root's, the group
-    /// may read too, if the process is in it.
+    /// The rules for a secret file: a regular file or a pipe that only its owner can read. If it
+    /// belongs to root, its group may read too, if the process is in that group.
     #[must_use]
     pub const fn secret() -> Self {
         Self { is_secret: true, owner_matters: true, is_lent: false }
@@ -69,8 +69,8 @@ impl FileRules {
         Self { owner_matters: false, ..self }
     }
 
-    /// The same, and where the file is root's, any group may read: what lends the file does so by
-    /// an access list, whose mask stands where the group's bits do and says nothing of the group.
+    /// The same, but if the file belongs to root, any group may read: a service manager lends such
+    /// a file by an access list, whose mask appears in place of the group's bits.
     #[must_use]
     pub const fn lent(self) -> Self {
         Self { is_lent: true, ..self }
@@ -80,9 +80,9 @@ impl FileRules {
     ///
     /// # Errors
     ///
-    /// The file can't be read, or isn't what these rules ask for. The text names the remedy.
+    /// The file can't be read, or doesn't meet these rules. The text names the remedy.
     pub fn read(self, path: impl AsRef<Path>) -> Result<Zeroizing<Vec<u8>>, FileError> {
-        // To open a pipe without a writer would block.
+        // Opening a pipe without a writer would block.
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
@@ -98,7 +98,7 @@ impl FileRules {
         if is_utf16(&text) { Err(FileError::Utf16) } else { Ok(text) }
     }
 
-    /// Checks who has access.
+    /// Checks the owner and the mode.
     fn check(self, metadata: &Metadata) -> Result<(), FileError> {
         let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
         if self.owner_matters && owner != ROOT && owner != geteuid().as_raw() {
@@ -127,7 +127,7 @@ impl FileRules {
 
 fn read_regular(mut file: File, length: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let length = usize::try_from(length).ok().filter(|length| *length <= LARGEST);
-    // Room for all of it at once: a buffer that grows leaves copies behind that nobody wipes.
+    // Room for all of it at once: a buffer that grows would leave copies that nobody wipes.
     let room = length.ok_or(FileError::TooLarge)? + 1;
     let mut text = Zeroizing::new(vec![0; room]);
     let length = fill(&mut file, &mut text)?;
@@ -138,7 +138,8 @@ fn read_regular(mut file: File, length: u64) -> Result<Zeroizing<Vec<u8>>, FileE
     Ok(text)
 }
 
-/// A limit on each read alone would let a writer that sends a byte now and then hold the reader.
+/// With a limit on each read alone, a writer that sends a byte now and then could delay the reader
+/// for ever.
 fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let mut text = Zeroizing::new(vec![0; LARGEST + 1]);
     let mut length = 0;
@@ -163,7 +164,7 @@ fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileError> {
     Ok(text)
 }
 
-/// Waits until something can be read from a pipe, or its end. Returns whether that was in time.
+/// Waits until a pipe has data or has ended. Returns whether that was in time.
 fn wait(pipe: &File, deadline: Instant) -> io::Result<bool> {
     let rest = deadline.saturating_duration_since(clock::monotonic());
     if rest.is_zero() {
@@ -205,7 +206,7 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
-/// Why a file isn't believed. The text names the remedy.
+/// Why a file isn't trusted. The text names the remedy.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileError {
@@ -213,21 +214,21 @@ pub enum FileError {
     Io(io::Error),
     /// It is a directory, a device or the like.
     NotAFile,
-    /// It is a pipe, where what is read must be there when it is read again.
+    /// It is a pipe, and the file has to be readable again later.
     Pipe,
     /// No data came from the pipe: it has no writer, or was read before.
     SilentPipe,
     /// The pipe's end did not come in time.
     UnfinishedPipe,
-    /// It belongs to another user: who.
+    /// It belongs to another user, of this id.
     Foreign(u32),
-    /// Others may read or write it: its mode.
+    /// Others may read or write it, by this mode.
     Exposed(u32),
-    /// Others may write to it: its mode.
+    /// Others may write to it, by this mode.
     Writable(u32),
-    /// It is larger than such a file can be.
+    /// It is too large.
     TooLarge,
-    /// It holds UTF-16.
+    /// It is encoded in UTF-16.
     Utf16,
 }
 

@@ -1,4 +1,4 @@
-//! A service tried without sockets.
+//! Testing a service without sockets.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};

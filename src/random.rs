@@ -1,4 +1,4 @@
-//! The one source of random bytes: the system's.
+//! The only source of random bytes: the system.
 
 use std::{fmt, io};
 
@@ -42,7 +42,7 @@ impl Pool {
         }
         let given = &mut self.bytes[self.next..][..into.len()];
         into.copy_from_slice(given);
-        // What is given out is known to a peer; nothing may give it to a second one.
+        // A peer knows what it was given; no other peer may get the same.
         given.fill(0);
         self.next += into.len();
         Ok(())
@@ -50,7 +50,7 @@ impl Pool {
 }
 
 impl fmt::Debug for Pool {
-    /// What hasn't been given out yet is nobody's business.
+    /// Bytes that will be given out are not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("next", &self.next).finish_non_exhaustive()
     }

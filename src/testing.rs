@@ -1,7 +1,7 @@
 //! A server in memory, for tests of programs that embed one: no sockets, no threads, and a clock
-//! that stands still until it is told otherwise. Behind the feature `testing`.
+//! that only your test moves. Behind the feature `testing`.
 //!
-//! The engine is the one that [`Server`](crate::Server) drives; only its network is another.
+//! The engine is the same that [`Server`](crate::Server) drives; only its network differs.
 //!
 //! ```
 //! use std::time::Duration;
@@ -35,11 +35,11 @@ use crate::server::engine::Engine;
 use crate::server::listener::Listener;
 use crate::server::net::Net;
 
-/// What lies between the ends of a connection.
+/// What is between the ends of a connection.
 #[derive(Debug)]
 struct Pipe {
     address: PeerAddress,
-    /// What the engine calls the connection, once it watches it.
+    /// The engine's id for the connection, once the engine watches it.
     id: Option<PeerId>,
     /// What the peer has sent and the server hasn't read.
     to_server: VecDeque<u8>,
@@ -62,17 +62,18 @@ struct Pipe {
 pub struct MemoryPeer(Rc<RefCell<Pipe>>);
 
 impl MemoryPeer {
-    /// Adds bytes to what the server can read. [`TestServer::send`] has it read them, too.
+    /// Adds bytes to what the server can read. [`TestServer::send`] also makes the server read
+    /// them.
     pub fn write(&self, bytes: &[u8]) {
         self.pipe_mut().to_server.extend(bytes);
     }
 
-    /// Ends the peer's stream, behind what was written.
+    /// Ends the peer's stream, after what was written.
     pub fn finish(&self) {
         self.pipe_mut().is_finished = true;
     }
 
-    /// Breaks the connection: whatever the server does with it fails from now on.
+    /// Breaks the connection: everything that the server does with it fails from now on.
     pub fn reset(&self) {
         self.pipe_mut().is_reset = true;
     }
@@ -94,7 +95,7 @@ impl MemoryPeer {
         self.pipe_mut().room = bytes;
     }
 
-    /// What the engine calls the connection: none before it is accepted.
+    /// The engine's id for the connection; none before it is accepted.
     #[must_use]
     pub fn id(&self) -> Option<PeerId> {
         self.pipe().id
@@ -142,11 +143,12 @@ impl MemorySocket {
 /// A network in memory, for an [`Engine`]: the peers that connect, and the random bytes.
 #[derive(Debug, Default)]
 pub struct MemoryNet {
-    /// Who waits to be accepted, and the number of the socket that it has connected to.
+    /// The peers that wait to be accepted, with the numbers of the sockets that they have connected
+    /// to.
     backlog: VecDeque<(usize, MemorySocket)>,
     /// The random bytes that are drawn next.
     nonces: VecDeque<[u8; 32]>,
-    /// How often bytes were drawn that nobody had chosen.
+    /// How often bytes were drawn that the test had not chosen.
     drawn: u64,
 }
 
@@ -169,7 +171,7 @@ impl MemoryNet {
         peer
     }
 
-    /// Chooses what is drawn as random bytes next. Without that, they are numbers in their order:
+    /// Chooses what is drawn as random bytes next. Without this, they are consecutive numbers:
     /// every run is the same, and nothing here is secret.
     pub fn draw_next(&mut self, bytes: [u8; 32]) {
         self.nonces.push_back(bytes);
@@ -231,10 +233,10 @@ impl Net for MemoryNet {
     }
 }
 
-/// A server in memory, at a time of the test's.
+/// A server in memory, at a time that the test chooses.
 ///
-/// Each method that changes something has the engine do all that there is to do then, so what a
-/// peer gets for it is there when the method returns.
+/// Each method that changes something also lets the engine do all its work, so the answer to a peer
+/// is there when the method returns.
 pub struct TestServer<S: Service> {
     /// The engine.
     pub engine: Engine<MemoryNet, S>,
@@ -271,7 +273,7 @@ impl<S: Service> TestServer<S> {
         peer
     }
 
-    /// Has a peer send bytes.
+    /// Makes a peer send bytes.
     pub fn send(&mut self, peer: &MemoryPeer, bytes: &[u8]) {
         self.arrive(peer, bytes);
         self.work();
@@ -298,8 +300,8 @@ impl<S: Service> TestServer<S> {
         self.work();
     }
 
-    /// Tells the engine of an event, for what it does when it [works](Self::work) next. Events of
-    /// peers that are not accepted yet are lost, as they are where there are sockets.
+    /// Reports an event to the engine, which handles it when it [works](Self::work) next. Events of
+    /// peers that are not accepted yet are lost, as they are with sockets.
     pub fn report(&mut self, peer: &MemoryPeer, readiness: Readiness) {
         if let Some(id) = peer.id() {
             self.engine.event(id, readiness);
@@ -313,7 +315,7 @@ impl<S: Service> TestServer<S> {
         self.work();
     }
 
-    /// Has the engine do all that there is to do now.
+    /// Lets the engine do all its work.
     pub fn work(&mut self) {
         loop {
             let turned = self.engine.turn(self.now, self.wall);

@@ -1,5 +1,5 @@
-//! A server that has not answered anything yet: in `raw`, `hex` and `open` it says no word of
-//! success, so the time and the first bytes have to tell.
+//! A server that has not answered anything yet: in `raw`, `hex` and `open` it doesn't confirm
+//! success, so the time and the first bytes have to show it.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use crate::client::error::is_reset;
 use crate::client::{Client, ClientError};
 use crate::clock;
 
-/// A server of `raw` and `hex` that refuses a proof or the first message closes the connection at
-/// once; one that closes it later had another reason.
+/// A server of `raw` and `hex` that refuses a proof or the first message closes the connection
+/// within this time; a server that closes it later has another reason.
 const VERDICT: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Whether the server has said nothing so far that tells whether it serves us. In the other
-    /// dialects it has, before there is a client.
+    /// Whether the server has not confirmed so far that it serves us. In the other dialects it has,
+    /// before there is a client.
     pub(super) fn is_unanswered(&self) -> bool {
         !self.known
             && matches!(self.protocol.dialect(), Dialect::Raw | Dialect::Hex | Dialect::Open)
     }
 
-    /// Why the server has closed the connection without an answer, as far as the time tells.
+    /// Why the server has closed the connection without an answer, as far as the time shows it.
     pub(super) fn unanswered(&mut self) -> ClientError {
         self.is_over = true;
         self.is_unsendable = true;
@@ -32,10 +32,10 @@ impl Client {
         }
     }
 
-    /// Before a message that is the first for a while: whether the server has closed the
-    /// connection meanwhile. Sent all the same, the message would look refused.
+    /// Before the first message after a pause: checks whether the server has closed the connection
+    /// meanwhile. If the message were sent all the same, it would look refused.
     pub(super) fn check_idle(&mut self) -> Result<(), ClientError> {
-        // A host that watches the socket sees that by itself.
+        // A host that watches the socket sees this by itself.
         if !self.is_unanswered()
             || self.is_nonblocking
             || clock::monotonic().saturating_duration_since(self.asked) < VERDICT

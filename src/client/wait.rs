@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::client::error::ClientError;
 use crate::clock;
 
-/// Reads or writes, until it has come to something or the deadline has come.
+/// Reads or writes, until that succeeds or fails or the deadline is reached.
 pub(super) fn retried(
     is_nonblocking: bool,
     deadline: Option<Instant>,
@@ -27,7 +27,7 @@ pub(super) fn retried(
     }
 }
 
-/// A timeout of the socket's comes as one of these, by the system.
+/// A timeout of the socket is one of these, depending on the system.
 fn is_retried(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)

@@ -10,7 +10,7 @@ use countersign_proto::{ForeignProtocol, Refusal, RefusalCode};
 pub enum CloseReason {
     /// The peer ended the stream between two messages.
     Finished,
-    /// The one exchange, or the handshake alone, that the listener is configured for is complete.
+    /// The only exchange that the listener is configured for is complete, or the handshake alone.
     Answered,
     /// The stream ended inside the handshake or inside a message.
     Truncated,

@@ -42,8 +42,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// From a message's first byte until its last. Received data does not extend it.
     pub message_timeout: Duration,
-    /// While replies wait, how long the peer may read none of them; and how long the system waits
-    /// for an acknowledgement (`TCP_USER_TIMEOUT`).
+    /// How long the peer may read nothing while replies wait; and how long the system waits for an
+    /// acknowledgement (`TCP_USER_TIMEOUT`).
     pub write_timeout: Duration,
     /// From authentication until the connection is closed, whatever it does; `None` is never. It
     /// bounds how long a peer stays connected without proving its key again.

@@ -14,10 +14,10 @@ use crate::contract::close::CloseReason;
 /// that the loop lends. A reply that would exceed [`Limits::reply_max`] is discarded and closes the
 /// connection with [`CloseReason::ReplyTooLong`].
 ///
-/// A message is what stands between two calls of [`end`](Self::end); one that is still open when
-/// the service returns is ended then. In the framing `lines` without records, a message can't hold
-/// a line feed, or the peer would see two: such a reply is discarded and closes the connection with
-/// [`CloseReason::ReplyUnsendable`].
+/// A message is what is written between two calls of [`end`](Self::end); one that is still open
+/// when the service returns is ended then. In the framing `lines` without records, a message can't
+/// contain a line feed, or the peer would see two: such a reply is discarded and closes the
+/// connection with [`CloseReason::ReplyUnsendable`].
 ///
 /// [`Limits::reply_max`]: crate::Limits::reply_max
 #[derive(Debug)]
@@ -67,8 +67,8 @@ impl<'a> Reply<'a> {
         self.append(bytes);
     }
 
-    /// Writes one message that has come in the framing of the reply, or is the last part of one,
-    /// like [`message`](Self::message). A line that was received has no line feed inside: to look
+    /// Writes one message that was received in the framing of the reply, or the last part of one,
+    /// like [`message`](Self::message). A line that was received has no line feed inside: looking
     /// for one would cost each message 30 instructions (budget "instructions/message").
     #[inline(always)]
     pub(crate) fn echo(&mut self, received: &[u8]) {
@@ -81,7 +81,7 @@ impl<'a> Reply<'a> {
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         let Ok(out) = &mut self.out else { return };
         let before = if self.open { 0 } else { self.form.before() };
-        // With room for what frames the message, before and behind: so it can always be ended.
+        // With room for what frames the message, so that it can always be ended.
         if let Some((place, rest)) = out[self.length..].split_at_mut_checked(before + bytes.len())
             && before + rest.len() >= FRAME_MAX
         {
@@ -128,7 +128,7 @@ impl<'a> Reply<'a> {
         self.now
     }
 
-    /// Ends what is open. Returns how much was said, which is nothing where it was too much, and
+    /// Ends what is open. Returns how much was written, which is nothing if it was too much, and
     /// whether the connection must end.
     #[inline(always)]
     pub(crate) fn finish(mut self) -> (usize, Option<CloseReason>) {
@@ -144,7 +144,7 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// Apart, so that a reply that ends nothing is not prepared for it.
+/// A function of its own, so that a reply that ends nothing doesn't pay for it.
 #[cold]
 fn end(why: CloseReason) -> Option<CloseReason> {
     Some(why)

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 
-/// The instant that is meant by `not-before=`: a day begins at midnight, UTC.
+/// The instant of `not-before=`: a day begins at midnight, UTC.
 pub(crate) fn beginning(text: &str) -> Option<Duration> {
     instant(text).or_else(|| midnight(text)).map(since_epoch)
 }
 
-/// The instant that is meant by `not-after=`: a day ends at the midnight behind it, UTC.
+/// The instant of `not-after=`: a day ends at the following midnight, UTC.
 pub(crate) fn end(text: &str) -> Option<Duration> {
     let day = || midnight(text)?.checked_add_signed(TimeDelta::days(1));
     instant(text).or_else(day).map(since_epoch)
@@ -23,7 +23,7 @@ fn instant(text: &str) -> Option<DateTime<FixedOffset>> {
     DateTime::parse_from_rfc3339(text).ok()
 }
 
-/// No clock is set to a time before 1970, so that all such dates may be one.
+/// No clock is set to a time before 1970, so all earlier dates count as 1970.
 fn since_epoch(date: DateTime<FixedOffset>) -> Duration {
     let second = u64::try_from(date.timestamp());
     second.map_or(Duration::ZERO, |second| Duration::new(second, date.timestamp_subsec_nanos()))

@@ -1,4 +1,4 @@
-//! What can be wrong with a key file, or a line of it.
+//! The errors of key files and their lines.
 
 use std::error::Error;
 use std::fmt;
@@ -22,29 +22,29 @@ pub struct KeyRingError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// The file can't be read, or isn't to be believed.
+    /// The file can't be read, or isn't trusted.
     File(FileError),
-    /// There is no key in it.
+    /// It has no key.
     NoKeys,
     /// The line isn't UTF-8.
     NotUtf8,
     /// The line has only one field.
     NoSecret,
-    /// The secret doesn't say how it is written.
+    /// The secret has no encoding.
     NoEncoding,
-    /// The secret is not what its encoding says: the encoding's name.
+    /// The secret doesn't match its encoding, of this name.
     BadEncoding(&'static str),
-    /// An option that isn't known.
+    /// An option is unknown.
     UnknownOption,
-    /// An option stands twice: its name.
+    /// The option of this name is given twice.
     RepeatedOption(String),
     /// `dialects=` names none, or one that takes no key.
     BadDialects,
-    /// The option, with this name, is not a date.
+    /// The option of this name is not a date.
     BadDate(&'static str),
     /// The key can't be on the ring.
     Key(KeyError),
-    /// The system has no random bytes, of which every ring needs some.
+    /// The system provides no random bytes, which every ring needs.
     Random(io::Error),
 }
 
@@ -94,7 +94,7 @@ impl fmt::Display for KeyRingError {
 }
 
 impl fmt::Debug for KeyRingError {
-    /// What a `main` that fails prints, so it is the text with all of its causes.
+    /// The text with all of its causes, since a `main` that fails prints this.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&os_error::chain(self))
     }
@@ -144,7 +144,7 @@ impl fmt::Display for KeyFileError {
 }
 
 impl Error for KeyFileError {
-    /// Where another error's text is this one's, what comes next is that one's source.
+    /// If the text is another error's, the source is that error's source.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::File(error) => error.source(),

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::key_file::date;
 use crate::key_file::error::KeyFileError;
 
-/// The mark that some editors put in front of UTF-8.
+/// The byte order mark that some editors put in front of UTF-8.
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// The lines of a file with their numbers, from 1.
@@ -17,7 +17,7 @@ pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     (1..).zip(text.split(|&byte| byte == b'\n'))
 }
 
-/// The key of a line; none in a blank line and in a comment.
+/// The key of a line; none for a blank line or a comment.
 pub(crate) fn parse(line: &[u8]) -> Result<Option<Key>, KeyFileError> {
     let line = str::from_utf8(line).map_err(|_| KeyFileError::NotUtf8)?.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -46,7 +46,7 @@ fn key(id: &str, secret: &str) -> Result<Key, KeyFileError> {
     Ok(Key::new(id, &bytes.map(Zeroizing::new)?)?)
 }
 
-/// What an unknown field holds is never repeated: it may be the rest of a secret.
+/// The content of an unknown field is never repeated: it may be the rest of a secret.
 fn options<'a>(mut key: Key, fields: impl Iterator<Item = &'a str>) -> Result<Key, KeyFileError> {
     let mut seen = Vec::new();
     for field in fields {

@@ -13,32 +13,30 @@ use crate::files::FileRules;
 use crate::key_file::error::{KeyFileError, KeyRingError};
 use crate::random;
 
-/// Makes a [`KeyRing`], with random bytes of the system's: from a key file, a key or nothing.
+/// Makes a [`KeyRing`] from a key file, from one key or empty, with random bytes of the system.
 ///
 /// # The file
 ///
-/// One key a line, fields separated by blanks: `id  encoding:secret  [option=value …]`. A line that
-/// begins with `#` is a comment. The secret is written in one of four ways:
+/// One key per line, with fields separated by blanks: `id  encoding:secret  [option=value …]`. A
+/// line that begins with `#` is a comment. The secret is written in one of four ways:
 ///
-/// | encoding | the secret is |
-/// | --- | --- |
-/// | `hex:` | what the hexadecimal digits say |
-/// | `base64:` | what the base64 says, with or without `=` at its end |
-/// | `text:` | the text itself, which has no blanks, in UTF-8 |
-/// | `passphrase:` | what [`Key::from_passphrase`](crate::Key::from_passphrase) makes of the text |
+/// | encoding | the secret is | | --- | --- | | `hex:` | the bytes in hexadecimal digits | |
+/// `base64:` | the bytes in base64, with or without `=` at the end | | `text:` | the text itself,
+/// which has no blanks, in UTF-8 | | `passphrase:` | derived from the text by
+/// [`Key::from_passphrase`](crate::Key::from_passphrase) |
 ///
-/// Each option may stand once:
+/// Each option may be given once:
 ///
 /// | option | without it |
 /// | --- | --- |
 /// | `dialects=NAME,NAME`: what the key may be used for | `countersign/1` alone |
-/// | `audience=NAME`: the one service that it lets into | any |
-/// | `not-before=DATE`: from when on it is taken | since ever |
-/// | `not-after=DATE`: until when it is taken | for ever |
+/// | `audience=NAME`: the only service that it is for | any |
+/// | `not-before=DATE`: from when on it is valid | always |
+/// | `not-after=DATE`: until when it is valid | always |
 ///
-/// A date is one of RFC 3339, a day (`2027-01-31`, in UTC, all of which belongs to the time of
-/// validity) or an instant (`2027-01-31T12:00:00Z`, `2027-01-31T12:00:00+02:00`). Dates before 1970
-/// count as its beginning.
+/// A date is written as in RFC 3339: a day (`2027-01-31`, in UTC, all of which is included) or an
+/// instant (`2027-01-31T12:00:00Z`, `2027-01-31T12:00:00+02:00`). Dates before 1970 count as the
+/// beginning of 1970.
 ///
 /// ```
 /// use countersign::{Dialect, KeyRing, KeyRingExt as _};
@@ -55,18 +53,18 @@ use crate::random;
 /// # Ok::<(), countersign::KeyRingError>(())
 /// ```
 pub trait KeyRingExt: Sized {
-    /// Reads a ring from a file or a pipe that nobody but its owner can read, after the rules of
+    /// Reads a ring from a file or a pipe that only its owner can read, by the rules of
     /// [`FileRules::secret`].
     ///
     /// # Errors
     ///
-    /// The file can't be opened or isn't what the rules ask for, it holds no key, or a line of it
-    /// is at fault. The error says where, and its source how to mend it.
+    /// The file can't be opened or doesn't meet the rules, it has no key, or a line is malformed.
+    /// The error says where, and its source names the remedy.
     fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyRingError> {
         Self::from_file_with(FileRules::secret(), path)
     }
 
-    /// Reads a ring from a file that is as other rules ask.
+    /// Reads a ring from a file that meets other rules.
     ///
     /// # Errors
     ///
@@ -77,11 +75,11 @@ pub trait KeyRingExt: Sized {
     ///
     /// # Errors
     ///
-    /// A line is at fault. The error says which, its source how to mend it, and neither holds
+    /// A line is malformed. The error says which, its source names the remedy, and neither contains
     /// anything secret.
     fn parse(text: &[u8]) -> Result<Self, KeyRingError>;
 
-    /// The ring with this key alone.
+    /// A ring with this key only.
     ///
     /// # Errors
     ///
@@ -92,7 +90,7 @@ pub trait KeyRingExt: Sized {
     ///
     /// # Errors
     ///
-    /// The system has no random bytes, of which every ring needs some.
+    /// The system provides no random bytes, which every ring needs.
     fn empty() -> io::Result<Self>;
 }
 

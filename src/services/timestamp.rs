@@ -10,8 +10,8 @@ use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 
-/// A service that answers each message with itself behind a time stamp:
-/// `[Thu May 10 22:00:19 2018] text`.
+/// A service that answers each message with a time stamp and the message: `[Thu May 10 22:00:19
+/// 2018] text`.
 ///
 /// The stamp has the format of C's and Python's `ctime()`: English names, the day padded with a
 /// blank. The text is formatted once a second.
