@@ -1,4 +1,4 @@
-//! `countersign check-config`: whether a configuration is in order.
+//! `countersign check-config`: checks a configuration.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ impl CheckConfigArgs {
         let Self { file: path, settings } = self;
         let typed = settings.process.logging;
         let read = Config::new(Some(path.clone()), settings, origins).read();
-        // A file that can't be read says nothing of how to log.
+        // If the file can't be read, its logging options are unknown.
         let logging = read.as_ref().map_or(typed, |it| it.process.logging);
         let _log = logging::begin(logging);
         let Settings { process, listeners } = read?;

@@ -1,15 +1,15 @@
-//! Text that a peer, a file or an argument may have brought, made safe to show.
+//! Escaping of text that may come from a peer, a file or an argument.
 //!
-//! What reaches a terminal, a log or a report in JSON passes through here: control characters could
-//! drive a terminal or forge a line, and marks of direction could show a text in another order than
-//! it has.
+//! Everything that is written to a terminal, a log or a report in JSON is escaped here: control
+//! characters could control a terminal or forge a line, and directional marks could show a text in
+//! another order than it has.
 
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-/// A text for a terminal or a line of the log: characters that would not be seen as they are stand
-/// as escapes, `\n` or `\u{202e}`.
+/// A text for a terminal or a line of the log: characters that would not be shown as they are
+/// become escapes, `\n` or `\u{202e}`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
@@ -22,7 +22,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A value in JSON, on one line. What can be said in no other way is null.
+/// A value in JSON, on one line; null if it can't be written.
 pub(crate) fn json(value: &impl Serialize) -> String {
     inside_json(&serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()))
 }
@@ -44,7 +44,7 @@ pub(crate) fn inside_json(text: &str) -> String {
     safe
 }
 
-/// Whether a character does something else than to be seen in its place.
+/// Whether a character does anything else than be shown in its place.
 fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -56,7 +56,7 @@ fn misleads(c: char) -> bool {
         )
 }
 
-/// As a shell takes it for one word.
+/// Quoted so that a shell reads it as one word.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
     match word.chars().all(plain) {

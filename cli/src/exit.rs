@@ -1,4 +1,4 @@
-//! What the program fails with: a line for the user, and an exit code after sysexits(3).
+//! Failures of the program: a line for the user, and an exit code after sysexits(3).
 
 use std::error::Error;
 use std::fmt;
@@ -9,13 +9,13 @@ use countersign::{
     BindError, ClientError, KeyError, KeyFileError, KeyRingError, NoUsableKeyError, Refusal,
 };
 
-/// A failure of the program's, with the line that is printed.
+/// A failure of the program, with the lines that are printed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,
     /// What is printed. A line may have a line feed inside, from an argument or a file.
     lines: Vec<String>,
-    /// All has been said about it, or nothing is to be.
+    /// Nothing is printed: everything has been reported, or nothing should be.
     is_quiet: bool,
 }
 
@@ -46,18 +46,18 @@ impl Failure {
         Self::new(Kind::Interrupted, "interrupted").quiet()
     }
 
-    /// Several at once, a line each.
+    /// Several failures, with a line each.
     pub(crate) fn of_all(kind: Kind, lines: Vec<String>) -> Self {
         Self { kind, lines, is_quiet: false }
     }
 
-    /// Several as one, which has the code of the first.
+    /// Several failures as one, with the code of the first.
     pub(crate) fn together(failures: Vec<Self>) -> Option<Self> {
         let kind = failures.first()?.kind;
         Some(Self::of_all(kind, failures.into_iter().flat_map(|failure| failure.lines).collect()))
     }
 
-    /// The same, of what stands there in a configuration file.
+    /// The same, about this place in a configuration file.
     pub(crate) fn at(mut self, place: &impl fmt::Display) -> Self {
         let kind = if self.kind == Kind::Usage { Kind::Configuration } else { self.kind };
         if let Some(first) = self.lines.first_mut() {
@@ -77,7 +77,7 @@ impl Failure {
         self.lines.iter().map(String::as_str)
     }
 
-    /// A connection that failed, and to what.
+    /// The failure of a connection to this address.
     pub(crate) fn client(address: &str, error: &ClientError) -> Self {
         let kind = match error {
             ClientError::NoUsableKey(_) => Kind::Configuration,
@@ -110,7 +110,7 @@ impl Failure {
         Self::new(kind, text)
     }
 
-    /// The same, with something more to say about it.
+    /// The same, with this text appended.
     pub(crate) fn and(mut self, text: &str) -> Self {
         if let Some(last) = self.lines.last_mut() {
             *last = format!("{last}; {text}");
@@ -122,7 +122,7 @@ impl Failure {
         ExitCode::from(self.kind as u8)
     }
 
-    /// The same, with nothing more to be said about it.
+    /// The same, without printing anything.
     pub(crate) fn quiet(self) -> Self {
         Self { is_quiet: true, ..self }
     }
@@ -132,7 +132,7 @@ impl Failure {
     }
 }
 
-/// What helps where an address can't be connected to.
+/// The remedy if an address can't be connected to.
 fn remedy(address: &str, error: &io::Error) -> &'static str {
     match (error.kind(), address.starts_with("unix:")) {
         (io::ErrorKind::NotFound, true) => "; is the server running?",
@@ -160,7 +160,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// Why a client has failed, with what this program can do about it.
+/// Why a client has failed, with the remedy in terms of this program's options.
 pub(crate) fn client(error: &ClientError) -> String {
     match error {
         ClientError::Server(refusal @ Refusal::OtherDigest) => {
@@ -177,12 +177,12 @@ pub(crate) fn client(error: &ClientError) -> String {
     }
 }
 
-/// What is wrong with a ring, and where.
+/// The fault of a key ring, with its place.
 pub(crate) fn key_ring(error: &KeyRingError) -> String {
     format!("{error}: {}", said(error.cause()))
 }
 
-/// What is wrong with a file of keys, or a line of it, with what this program can do about it.
+/// The fault of a key file or of a line in it, with the remedy in terms of this program's options.
 pub(crate) fn said(cause: &KeyFileError) -> String {
     const FIRST: &str = "`countersign keygen --keys FILE` adds one on a server; a client needs a \
                          copy of a key's line from there";

@@ -1,4 +1,4 @@
-//! The log: one line an event on stderr, as text or as JSON.
+//! The log: one line for each event on stderr, as text or as JSON.
 //!
 //! It is a back end of its own for the facade `log`, because no small one does both: write the keys
 //! of a record as keys in JSON, and never block the loop if nothing reads stderr.
@@ -52,7 +52,7 @@ struct Logger {
     lines: &'static Background,
 }
 
-/// Has the last lines written when it is dropped.
+/// Writes the last lines when it is dropped.
 pub(crate) struct Guard(&'static Logger);
 
 /// Begins to log.
@@ -76,7 +76,7 @@ pub(crate) fn begin(Logging { format, level }: Logging) -> Guard {
 }
 
 impl Level {
-    /// Has these lines written from now on.
+    /// Writes lines of these levels from now on.
     pub(crate) fn set(self) {
         log::set_max_level(match self {
             Self::Error => LevelFilter::Error,
@@ -161,8 +161,8 @@ impl<'kvs> VisitSource<'kvs> for KeyWriter<'_> {
     }
 }
 
-/// Appends a value: numbers and truths as they are, so that a reader of JSON can reckon with them,
-/// and all else as text.
+/// Appends a value: numbers and booleans as they are, so that a reader of JSON can calculate with
+/// them, and everything else as text.
 struct ValueWriter<'a> {
     format: Format,
     line: &'a mut String,
@@ -201,7 +201,7 @@ impl<'v> VisitValue<'v> for ValueWriter<'_> {
     fn visit_f64(&mut self, number: f64) -> Result<(), Error> {
         match self.format {
             Format::Text => self.bare(number),
-            // What is no number there is null.
+            // What isn't a number there is null.
             Format::Json => self.bare(escape::json(&number)),
         }
     }

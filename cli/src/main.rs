@@ -1,6 +1,6 @@
 //! The program `countersign`: see `countersign --help`.
 //!
-//! One file or folder a verb. It uses the public interface of the libraries alone.
+//! One file or folder for each verb. It uses only the public interface of the libraries.
 
 mod admin;
 mod args;
@@ -101,7 +101,7 @@ pub(crate) fn main() -> ExitCode {
         origins = environment::origins(&command, &matches);
         Arguments::from_arg_matches(&matches)
     });
-    // What it takes is more than most verbs use.
+    // Building it takes more than most verbs use.
     drop(command);
     let verdict = match read {
         Ok(Arguments { verb }) => {
@@ -109,7 +109,8 @@ pub(crate) fn main() -> ExitCode {
         }
         Err(error) => print_usage(error),
     };
-    // Decided before anything more is written; what was not written counts where nothing else does.
+    // Decided before anything more is written. A failed write only counts if nothing else has
+    // failed.
     match verdict.and_then(|()| stdout().verdict()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => report(&failure, &origins),
@@ -151,7 +152,7 @@ fn print_usage(mut error: clap::Error) -> Result<(), Failure> {
     if error.use_stderr() { Err(Failure::new(Kind::Usage, "").quiet()) } else { Ok(()) }
 }
 
-/// What another command line serves.
+/// What the server of another command line serves.
 fn served(argv: &[OsString]) -> Result<Served, Failure> {
     let command = command();
     let matches = environment::parse(&command, argv).map_err(environment::usage)?;

@@ -1,5 +1,5 @@
-//! Which ports of IPv4 a process listens at: `[::]` leaves them to those who ask for them. And what
-//! is said of an address that can't be bound.
+//! The IPv4 ports at which a process listens, which `[::]` must leave free, and the texts of
+//! addresses that can't be bound.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -10,21 +10,21 @@ use super::exit::{Failure, Kind, chain};
 
 /// The ports at which a process listens at an address of IPv4, by any of its listeners.
 ///
-/// By itself `[::]` takes IPv4 too, and whichever came second would find the port taken. So each of
-/// several listeners has to know what the others are bound to.
+/// By default `[::]` accepts IPv4 too, and the listener that is bound second would find its port in
+/// use. So each listener has to know the ports of the others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ipv4Ports(HashSet<u16>);
 
 impl Ipv4Ports {
-    /// Those of all these addresses. One that can't be looked up is told of when it is bound.
+    /// The ports of all these addresses. One that can't be resolved is reported when it is bound.
     pub(crate) fn of<'t>(addresses: impl IntoIterator<Item = &'t str>) -> Self {
         let addresses = addresses.into_iter().filter_map(|text| text.to_addresses().ok()).flatten();
         let ips = addresses.filter_map(|address| address.ip());
         Self(ips.filter(|ip| ip.is_ipv4() && ip.port() != 0).map(|ip| ip.port()).collect())
     }
 
-    /// Binds a listener to all addresses of a name; `[::]` takes no IPv4 where another one asks for
-    /// it.
+    /// Binds a listener to all addresses of a name; `[::]` is IPv6 only if another listener has its
+    /// port.
     pub(crate) fn bind(
         &self,
         listener: ListenerConfig,

@@ -1,7 +1,7 @@
 //! Reloading: what SIGHUP does.
 //!
-//! Reading takes time: the keys of passphrases are stretched. So a thread reads while the loops go
-//! on, and the loops are handed the whole once all of it is right.
+//! Reading takes time: passphrases are stretched. So a thread reads while the loops continue, and
+//! the loops get the result once all of it is valid.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use super::exit::{Failure, Kind, plain};
 use super::units::Date;
 use super::{ring, system};
 
-/// How long the loops may take to apply what was read, until the log says so.
+/// How long the loops may take to apply what was read before the log reports it.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Wakes a loop from another thread. A loop that can't be woken looks when it next wakes.
+/// Wakes a loop from another thread. A loop that can't be woken continues when it next wakes by
+/// itself.
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// How a reload has ended.
@@ -140,7 +141,7 @@ impl<T: Send + 'static> Reloader<T> {
         self.is_requested = true;
     }
 
-    /// Whether one was requested that can begin, because none is going on.
+    /// Whether a reload was requested that can begin, because none is in progress.
     pub(crate) fn is_due(&self) -> bool {
         self.is_requested && matches!(self.state, State::Idle)
     }
@@ -227,7 +228,7 @@ impl<T: Send + 'static> Reloader<T> {
 mod tests {
     use super::*;
 
-    /// What the loop gets of the reload that is going on.
+    /// What the loop gets of the reload in progress.
     fn read(reloader: &mut Reloader<u8>) -> Option<u8> {
         while reloader.ended().is_none() {
             if let Some(read) = reloader.read() {

@@ -72,22 +72,22 @@ pub(crate) fn is_copied(path: &Path) -> bool {
     inside.is_some_and(|directory| directory.iter().any(|part| part == "credentials"))
 }
 
-/// The keys of a file that is looked after.
+/// The keys of a file, for the verbs that maintain it.
 pub(crate) fn inspect(path: &Path) -> Result<KeyRing, Failure> {
     Ok(KeyRing::from_file_with(MAINTAINED, path)?)
 }
 
-/// An administrator looks after the rings of others, whose servers are in other groups.
+/// An administrator maintains the rings of other users, whose servers are in other groups.
 const MAINTAINED: FileRules = FileRules::secret().of_any_owner().lent();
 
-/// What a file of keys must be. A credential lies in a directory that is closed to all others, and
-/// systemd lends it by an access list.
+/// The rules for a key file. A credential is in a directory that is closed to all others, and
+/// systemd grants access to it by an access list.
 fn rules(path: &Path) -> FileRules {
     let is_credential = credentials().is_some_and(|directory| path.parent() == Some(&directory));
     if is_credential { FileRules::secret().lent() } else { FileRules::secret() }
 }
 
-/// What a fresh key is for.
+/// The properties of a new key.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KeyOptions {
     /// Dialects that the key is valid for: countersign/1, raw, hex, multiprocessing
@@ -163,7 +163,7 @@ fn option(name: &'static str) -> impl Reader<String> {
     }
 }
 
-/// What isn't one word would be read back as something else.
+/// More than one word would be read back as something else.
 fn word(text: &str) -> Result<String, String> {
     let is_word = !text.is_empty() && !text.contains(char::is_whitespace);
     if is_word { Ok(text.to_owned()) } else { Err("write one word".to_owned()) }

@@ -23,9 +23,8 @@ use super::system;
 /// The verbs that run until they are told to stop.
 const DAEMONS: [&str; 2] = ["serve", "proxy"];
 
-/// The longest that a loop sleeps without a look at its signals. What a signal sends to wake the
-/// loop can be lost, and the loop's own sleep isn't interrupted where another thread runs the
-/// handler.
+/// The longest that a loop sleeps without checking its signals. What a signal sends to wake the
+/// loop can be lost, and the loop's own sleep isn't interrupted if another thread runs the handler.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The signals by which a user, a terminal or a supervisor ends a program.
@@ -90,8 +89,8 @@ fn is_daemon(verb: &OsStr) -> bool {
 }
 
 impl Claimed {
-    /// Has SIGINT and SIGTERM raise a flag from now on, instead of ending the program. The verb
-    /// has to look at it often. While the flag is raised, either signal ends the program: what the
+    /// Makes SIGINT and SIGTERM raise a flag from now on, instead of ending the program. The verb
+    /// has to check it often. While the flag is raised, either signal ends the program: what the
     /// verb still does may take for ever.
     pub(crate) fn into_stop_flag(self) -> io::Result<Arc<AtomicBool>> {
         let stop = Flag::default();
@@ -103,8 +102,8 @@ impl Claimed {
         Ok(stop.0)
     }
 
-    /// Has this done before a signal ends the program, which ends as it would have without: by the
-    /// signal. It is done on a thread of its own, whatever the others wait for.
+    /// Runs this before a signal ends the program, which then still ends by the signal. It runs on
+    /// a thread of its own, whatever the others wait for.
     pub(crate) fn before_the_end(self, undo: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let (mut woken, waking) = UnixStream::pair()?;
         let flags = ENDING.map(|signal| (signal, Flag::default()));
@@ -126,9 +125,8 @@ impl Claimed {
         Ok(())
     }
 
-    /// Has every signal of the verb raise a flag, and something arrive at the returned socket: it
-    /// wakes the loop, which then looks at the flags. The loop has to look at them once in
-    /// [`POLL_INTERVAL`] too.
+    /// Makes every signal of the verb raise a flag and write to the returned socket: this wakes the
+    /// loop, which then checks the flags. The loop has to check them once in [`POLL_INTERVAL`] too.
     pub(crate) fn watch(self) -> io::Result<(Signals, UnixStream)> {
         let (woken, mut waking) = UnixStream::pair()?;
         waking.set_nonblocking(true)?;

@@ -1,4 +1,4 @@
-//! What the program has from outside: the clocks and the random bytes of the library, and
+//! What the program uses of the system: the clocks and random bytes of the library, and
 //! descriptors.
 
 use std::io;
@@ -13,7 +13,7 @@ pub(crate) fn unix_time() -> Duration {
     since_epoch(wall())
 }
 
-/// Waits, where there is nothing to wake up for.
+/// Sleeps, where there is no event to wait for.
 #[expect(clippy::disallowed_methods, reason = "there is no event to wait for, only time")]
 pub(crate) fn sleep(time: Duration) {
     std::thread::sleep(time);
@@ -22,8 +22,8 @@ pub(crate) fn sleep(time: Duration) {
 /// Files, pipes, polls, and the connections of the admin listener, beside those that are served.
 pub(crate) const DESCRIPTORS_RESERVED: u64 = 64;
 
-/// Raises our limit on descriptors to what so many connections need, or as far as the system lets
-/// us. Returns the limit.
+/// Raises the limit on descriptors to what this many connections need, or as far as the system
+/// allows. Returns the limit.
 pub(crate) fn raise_descriptors(connections: u64) -> io::Result<u64> {
     rlimit::increase_nofile_limit(connections.saturating_add(DESCRIPTORS_RESERVED))
 }

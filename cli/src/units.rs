@@ -1,7 +1,7 @@
 //! Numbers, sizes and times with a unit: `10k`, `64m`, `5s`; modes; and dates.
 //!
-//! Every number that a user can give is read here, whether as an option, in a file or in the
-//! environment, and each within a range. So no number is too large for what is done with it later.
+//! Every number that a user can give is parsed here, whether as an option, in a file or in the
+//! environment, and each within a range. So no number is too large for its later use.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -14,13 +14,13 @@ use super::system;
 /// The last second that RFC 3339 can write.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
 
-/// The longest time that an option takes: the timers of the library count no further.
+/// The longest time that an option accepts: the timers of the library count no further.
 pub(crate) const TIME_MAX: Duration = Duration::from_secs(48 * 24 * 60 * 60);
 
-/// Any time, also none.
+/// Any time, including zero.
 pub(crate) const ANY_TIME: RangeInclusive<Duration> = Duration::ZERO..=TIME_MAX;
 
-/// Any time that passes.
+/// Any time but zero.
 pub(crate) const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=TIME_MAX;
 
 /// What `0s` stands for where it means that there is no limit.
@@ -74,17 +74,17 @@ pub(crate) fn any_time(text: &str) -> Result<Duration, String> {
     time(ANY_TIME)(text)
 }
 
-/// Reads any time that passes.
+/// Reads any time but zero.
 pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
     time(SOME_TIME)(text)
 }
 
-/// Reads any time that passes, or `0s`, which stands for [`NEVER`].
+/// Reads any time but zero, or `0s`, which stands for [`NEVER`].
 pub(crate) fn some_time_or_never(text: &str) -> Result<Duration, String> {
     time_or_never(SOME_TIME)(text)
 }
 
-/// What reads the value of an option for clap.
+/// A parser of an option's value, for clap.
 pub(crate) trait Reader<T>:
     Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
 {

@@ -1,4 +1,4 @@
-//! What this program is: for `--version`, the log and the admin page.
+//! The version of this program: for `--version`, the log and the admin pages.
 
 /// The version of the package.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

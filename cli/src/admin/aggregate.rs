@@ -21,7 +21,7 @@ const PUBLISH_TIMEOUT: Duration = Duration::from_millis(250);
 /// A worker that has published nothing for this long since it was asked is stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
 
-/// What a listener serves and how, in the words of the command line.
+/// What a listener serves and how, as on the command line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Labels {
     pub(crate) dialect: &'static str,
@@ -51,7 +51,7 @@ struct AggregateState {
     newest_reloads: Reloads,
     /// The program was told to stop.
     is_draining: bool,
-    /// What the admin listener comes to, in bytes at most.
+    /// The most memory that the admin listener can take, in bytes.
     admin_memory: usize,
     /// When the workers were last asked.
     asked: Option<Instant>,
@@ -64,7 +64,7 @@ struct AggregateState {
 struct WorkerStats {
     /// None until it serves.
     stats: Option<Stats>,
-    /// Since when it has published nothing though it was asked.
+    /// Since when it has been asked without publishing.
     asked: Option<Instant>,
     /// Its server has stopped; it publishes nothing more.
     is_over: bool,
@@ -108,7 +108,7 @@ impl Aggregate {
         Self { loops, labels, state, published: Condvar::new(), started, epoch }
     }
 
-    /// Whether a worker is to publish its stats.
+    /// Whether a worker has been asked to publish its stats.
     fn awaits(&self, worker: usize) -> bool {
         self.state().workers.get(worker).is_some_and(|worker| worker.asked.is_some())
     }
@@ -121,12 +121,12 @@ impl Aggregate {
         self.published.notify_all();
     }
 
-    /// Adds what the admin listener can come to, in bytes, to the memory of the workers.
+    /// Sets the most memory of the admin listener, in bytes, which is added to that of the workers.
     pub(crate) fn set_admin_memory(&self, bytes: usize) {
         self.state().admin_memory = bytes;
     }
 
-    /// The program has been reloaded, or has failed to be.
+    /// Sets the reloads, after one has succeeded or failed.
     pub(crate) fn set_reloads(&self, reloads: Reloads) {
         self.state().newest_reloads = reloads;
     }
@@ -161,7 +161,7 @@ impl Aggregate {
         }
     }
 
-    /// Has the workers publish their stats, unless they have just done so. Returns how often they
+    /// Makes the workers publish their stats, unless they have just done so. Returns how often they
     /// were asked: a page is made once each time.
     pub(super) fn refresh(&self) -> u64 {
         let (generation, is_new) = self.ask(system::monotonic());
@@ -213,7 +213,7 @@ impl Aggregate {
         }
     }
 
-    /// What is kept is whole whenever it isn't being written, so a panic elsewhere spoils nothing.
+    /// The state is consistent whenever the lock is free, so a panic elsewhere doesn't matter.
     fn state(&self) -> MutexGuard<'_, AggregateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

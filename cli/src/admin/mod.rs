@@ -44,11 +44,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The bytes that unread pages may take together.
 const BUFFERED_MAX: usize = 2 << 20;
 
-/// What its service takes besides: the heads of requests, two pages that are cached, and two that
-/// are being made, in buffers that grow by doubling.
+/// The memory of its service: the heads of requests, two pages that are cached, and two that are
+/// being made, in buffers that grow by doubling.
 const SERVICE: usize = 2 * CONNECTIONS * http::HEAD_MAX + 6 * PAGE_MAX;
 
-/// The server of the pages. It listens and doesn't serve yet.
+/// The server of the pages, which listens but doesn't serve yet.
 pub(crate) struct Admin {
     server: Server<Routes>,
 }

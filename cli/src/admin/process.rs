@@ -1,5 +1,5 @@
-//! The figures that the system has of this process. Most are from `/proc`, which only Linux has;
-//! elsewhere they are missing.
+//! The figures of this process. Most come from `/proc`, which only Linux has; elsewhere they are
+//! missing.
 
 use std::fs;
 
