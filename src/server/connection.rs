@@ -11,9 +11,11 @@ use countersign_proto::{Blocks, FrameFormat, KeyNumber, Protocol, Refusal, Refus
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
+use crate::contract::peer::PeerId;
 use crate::contract::service::Service;
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::reactor::readiness::Readiness;
+use crate::reactor::token::Token;
 use crate::server::context::{Context, Done};
 use crate::server::flags::Flags;
 use crate::server::net::Net;
@@ -140,6 +142,11 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
+    /// The name of the connection, which stands in this slot.
+    pub(super) fn peer(&self, slot: usize) -> PeerId {
+        PeerId(Token::new(slot, self.generation))
+    }
+
     /// Whether its peer has authenticated.
     pub(super) fn is_authenticated(&self) -> bool {
         self.state.unauthenticated().is_none()
@@ -170,12 +177,12 @@ impl<N: Net, S: Service> Connection<N, S> {
             State::Handshake(_) => {
                 // The part of a late proof that has arrived may give a more precise reason than the
                 // timeout.
-                let suspected = self.session.suspect(cx.protocol).map(CloseReason::from);
+                let suspected = self.session.suspect(&cx.listener.protocol).map(CloseReason::from);
                 let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
                 let why = suspected.filter(|_| is_late).unwrap_or(why);
-                self.session.give_up(code, cx.control_out);
-                cx.calls.outbox.append(cx.control_out);
-                self.state.close(why, cx.calls.outbox.len() == 0);
+                self.session.give_up(code, &mut cx.shared.control_out);
+                cx.shared.calls.outbox.append(&mut cx.shared.control_out);
+                self.state.close(why, cx.shared.calls.outbox.len() == 0);
             }
             State::Open(_) | State::Closing { .. } | State::Lingering { .. } | State::Closed => {}
         }

@@ -4,20 +4,17 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, SystemTime};
 
-use countersign_proto::{FrameFormat, Key, Message, Opened, Protocol, Refusal, Session, Step};
+use countersign_proto::{FrameFormat, Message, Refusal, Session, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
-use crate::contract::listener_id::ListenerId;
 use crate::contract::outbox::Outbox;
-use crate::contract::peer::{Peer, PeerId};
+use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
-use crate::reactor::instant::{CompactInstant, Instant};
-use crate::server::event_log;
-use crate::server::listener::key_table::KeyTable;
+use crate::reactor::instant::Instant;
+use crate::server::listener::Listener;
 use crate::server::net::Net;
-use crate::server::unauthenticated::{Unauthenticated, UnauthenticatedId};
 
 /// When the outbox has this many bytes, it is sent before more messages are answered.
 pub(super) const BATCH: usize = 16 << 10;
@@ -26,27 +23,31 @@ pub(super) const BATCH: usize = 16 << 10;
 const MESSAGES_PER_VISIT: usize = 1024;
 
 /// What the loop lends to the connection whose turn it is. The inbox is lent beside it.
+///
+/// Laid out anew for each visit, so it has little in it.
 pub(super) struct Context<'t, N: Net, S: Service> {
-    pub(super) net: &'t mut N,
-    pub(super) calls: Calls<'t, S>,
-    pub(super) protocol: &'t Protocol,
-    /// The time of day of this turn, since 1970: which keys are valid.
-    pub(super) unix_time: &'t Duration,
-    pub(super) limits: &'t Limits,
-    pub(super) unauthenticated: &'t mut Unauthenticated,
-    pub(super) keys: &'t mut KeyTable,
-    /// Control bytes of the session, until they are moved to the outbox.
-    pub(super) control_out: &'t mut Vec<u8>,
+    pub(super) shared: &'t mut EngineShared<N, S>,
+    /// The listener that the connection came by.
+    pub(super) listener: &'t mut Listener,
     /// What this visit has done so far.
     pub(super) done: Done,
-    /// The name of the connection.
-    pub(super) peer: PeerId,
-    /// The name of its listener.
-    pub(super) listener: &'t str,
+    /// The slot of the connection.
+    pub(super) slot: usize,
     /// The time of this turn.
     pub(super) now: Instant,
-    /// The server is draining: it only answers what has arrived.
-    pub(super) draining: bool,
+}
+
+/// What all connections share, whatever their listener.
+pub(super) struct EngineShared<N, S> {
+    pub(super) net: N,
+    pub(super) calls: Calls<S>,
+    /// Control bytes of a session, until they are moved to the outbox.
+    pub(super) control_out: Vec<u8>,
+    /// The time of day of this turn, since 1970: which keys are valid.
+    pub(super) unix_time: Duration,
+    /// When the server is draining, and only answers what has arrived: the instant at which it
+    /// stops at the latest.
+    pub(super) drain: Option<Instant>,
 }
 
 /// What a visit has done.
@@ -63,48 +64,22 @@ pub(super) struct Done {
 }
 
 /// What calls to the service need.
-pub(super) struct Calls<'t, S> {
-    pub(super) service: &'t mut S,
-    /// The connection's output, until it is sent or the connection is blocked.
-    pub(super) outbox: &'t mut Outbox,
+pub(super) struct Calls<S> {
+    pub(super) service: S,
+    /// The only buffer for replies: the output of the connection that has its turn, until it is
+    /// sent or the connection is blocked.
+    pub(super) outbox: Outbox,
     /// The longest reply to one message.
-    pub(super) reply_max: usize,
+    reply_max: usize,
     /// The time of day of this turn.
-    pub(super) wall: SystemTime,
+    wall: SystemTime,
     /// The messages that were answered in this visit.
     pub(super) answered: usize,
     /// The service is being called, so a panic is the service's.
-    pub(super) is_calling: bool,
+    is_calling: bool,
 }
 
 impl<N: Net, S: Service> Context<'_, N, S> {
-    /// Has the service open the connection of a peer that has authenticated. Returns the service's
-    /// state, and why the connection ends, if it does.
-    pub(super) fn open(
-        &mut self,
-        id: UnauthenticatedId,
-        opened: &Opened<'_>,
-        (listener, since): (ListenerId, CompactInstant<10>),
-    ) -> Result<(S::State, Option<CloseReason>), CloseReason> {
-        let address = self.unauthenticated.leave(id);
-        self.done.has_authenticated = true;
-        let Opened { key, dialect, form, is_protected, exporter, .. } = opened;
-        if let Some(key) = key {
-            self.keys.opened(key.number());
-        }
-        let peer = Peer {
-            id: self.peer,
-            key: key.map(Key::id),
-            dialect: *dialect,
-            is_protected: *is_protected,
-            exporter: exporter.as_ref(),
-            address,
-            listener,
-        };
-        event_log::opened(&peer, self.listener, since.passed(self.now));
-        self.calls.guard(|calls| calls.call(*form, |service, reply| service.open(&peer, reply)))
-    }
-
     /// Passes messages at the front of the input to the service, until one ends the connection, the
     /// maximum number is answered, or the outbox has to be sent. Returns why the connection ends,
     /// if it does.
@@ -115,12 +90,12 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         state: &mut S::State,
         input: &mut &[u8],
     ) -> Result<Step<Option<CloseReason>>, Refusal> {
-        let Self { protocol, control_out, calls, .. } = self;
+        let Self { shared: EngineShared { calls, control_out, .. }, listener, .. } = self;
         let processed = calls.guard(
             #[inline(always)]
             |calls| {
                 session.process_messages(
-                    protocol,
+                    &listener.protocol,
                     input,
                     control_out,
                     #[inline(always)]
@@ -151,23 +126,35 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         message: Message<'_>,
     ) -> Option<CloseReason> {
         let Message { bytes, form, .. } = message;
-        self.calls.answered += 1;
-        let called = self
-            .calls
+        let calls = &mut self.shared.calls;
+        calls.answered += 1;
+        let called = calls
             .guard(|calls| calls.call(form, |service, reply| service.message(state, bytes, reply)));
         called.map_or_else(Some, |((), end)| end)
     }
 }
 
-impl<'t, S: Service> Calls<'t, S> {
-    pub(super) fn new(
-        service: &'t mut S,
-        outbox: &'t mut Outbox,
-        limits: &Limits,
-        wall: SystemTime,
-    ) -> Self {
-        let reply_max = limits.reply_max;
-        Self { service, outbox, reply_max, wall, answered: 0, is_calling: false }
+impl<S: Service> Calls<S> {
+    pub(super) fn new(service: S, outbox: Outbox) -> Self {
+        let wall = SystemTime::UNIX_EPOCH;
+        Self { service, outbox, reply_max: 0, wall, answered: 0, is_calling: false }
+    }
+
+    /// Begins a visit.
+    #[inline]
+    pub(super) fn begin(&mut self, limits: &Limits, wall: SystemTime) {
+        self.outbox.clear();
+        (self.reply_max, self.wall, self.answered) = (limits.reply_max, wall, 0);
+    }
+
+    /// Has the service open the connection of a peer that has authenticated. Returns the service's
+    /// state, and why the connection ends, if it does.
+    pub(super) fn open(
+        &mut self,
+        peer: &Peer<'_>,
+        form: FrameFormat,
+    ) -> Result<(S::State, Option<CloseReason>), CloseReason> {
+        self.guard(|calls| calls.call(form, |service, reply| service.open(peer, reply)))
     }
 
     /// Whether no more messages may be answered in this visit.
@@ -202,7 +189,7 @@ impl<'t, S: Service> Calls<'t, S> {
         let room = self.outbox.room(self.reply_max);
         let mut reply = Reply::new(room, form, self.wall);
         self.is_calling = true;
-        let value = call(self.service, &mut reply);
+        let value = call(&mut self.service, &mut reply);
         self.is_calling = false;
         let (said, end) = reply.finish();
         self.outbox.keep(said);
@@ -228,11 +215,10 @@ mod tests {
 
     #[test]
     fn only_a_panic_of_the_service_ends_at_the_guard() {
-        let (mut service, mut outbox) = (Echo, Outbox::new(64));
-        let mut calls =
-            Calls::new(&mut service, &mut outbox, &Limits::default(), SystemTime::UNIX_EPOCH);
+        let mut calls = Calls::new(Echo, Outbox::new(64));
+        calls.begin(&Limits::default(), SystemTime::UNIX_EPOCH);
         let form = FrameFormat::Record;
-        let outside = |calls: &mut Calls<'_, Echo>| {
+        let outside = |calls: &mut Calls<Echo>| {
             panicked(|| {
                 let _ = calls.guard(|_| panic!("not the service"));
             })

@@ -35,7 +35,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                 ProxyHeader::Malformed => return Ok(NextStep::Close(Refusal::ProxyHeader.into())),
                 ProxyHeader::Whole { length: header, source } => {
                     if let Some(source) = source {
-                        cx.unauthenticated.locate(id, source);
+                        cx.listener.unauthenticated.locate(id, source);
                     }
                     self.keep_unread(&inbox[header..length]);
                     return Ok(NextStep::CheckSource);
@@ -47,7 +47,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                         Some(more) => length += more,
                     }
                 }
-                ProxyHeader::Partial if cx.draining => {
+                ProxyHeader::Partial if cx.shared.drain.is_some() => {
                     return Ok(NextStep::Close(CloseReason::Stopped));
                 }
                 ProxyHeader::Partial => {
@@ -84,7 +84,8 @@ impl<N: Net, S: Service> Connection<N, S> {
             _ => return Ok(NextStep::Wait),
         };
         // From now on the socket has events.
-        if !is_watched && cx.net.watch(&mut self.socket, cx.peer).is_err() {
+        let peer = self.peer(cx.slot);
+        if !is_watched && cx.shared.net.watch(&mut self.socket, peer).is_err() {
             return Ok(NextStep::Close(CloseReason::Unavailable));
         }
         self.state = State::Handshake(id);

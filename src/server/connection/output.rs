@@ -15,8 +15,8 @@ use crate::server::net::Net;
 impl<N: Net, S: Service> Connection<N, S> {
     /// Sends the outbox; what the socket doesn't take is kept. Returns whether everything was sent.
     pub(super) fn send(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
-        let sealed = self.session.seal(cx.calls.outbox.bytes_mut());
-        cx.calls.outbox.cut(sealed.unwrap_or_else(|error| error.ready));
+        let sealed = self.session.seal(cx.shared.calls.outbox.bytes_mut());
+        cx.shared.calls.outbox.cut(sealed.unwrap_or_else(|error| error.ready));
         if sealed.is_err() {
             // A connection with an unsent reply isn't finished, and its stream isn't ended.
             if let State::Handshake(_) | State::Open(_) | State::Closing { .. } = self.state {
@@ -24,19 +24,20 @@ impl<N: Net, S: Service> Connection<N, S> {
             }
         }
         if self.has_unsent() {
-            self.backlog.get_or_insert_default().unsent.push(cx.calls.outbox.bytes());
-            cx.calls.outbox.clear();
+            self.backlog.get_or_insert_default().unsent.push(cx.shared.calls.outbox.bytes());
+            cx.shared.calls.outbox.clear();
             return Ok(false);
         }
-        let sent = write_until_blocked(cx.calls.outbox.bytes(), |bytes| {
-            cx.net.write(&mut self.socket, bytes)
+        let sent = write_until_blocked(cx.shared.calls.outbox.bytes(), |bytes| {
+            cx.shared.net.write(&mut self.socket, bytes)
         })?;
         cx.done.written += sent;
-        let all = sent == cx.calls.outbox.len();
+        let all = sent == cx.shared.calls.outbox.len();
         if !all {
-            self.backlog.get_or_insert_default().unsent = cx.calls.outbox.bytes()[sent..].into();
+            self.backlog.get_or_insert_default().unsent =
+                cx.shared.calls.outbox.bytes()[sent..].into();
         }
-        cx.calls.outbox.clear();
+        cx.shared.calls.outbox.clear();
         Ok(all)
     }
 
@@ -59,7 +60,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                 return Ok(true);
             }
             let sent = write_until_blocked(&inbox[..length], |bytes| {
-                cx.net.write(&mut self.socket, bytes)
+                cx.shared.net.write(&mut self.socket, bytes)
             })?;
             cx.done.written += sent;
             backlog.sent += sent;
@@ -73,7 +74,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// output is limited to what one visit can leave.
     pub(in crate::server) fn tell(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
         let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.len());
-        if waiting + cx.calls.outbox.len() > BATCH + cx.limits.reply_max {
+        if waiting + cx.shared.calls.outbox.len() > BATCH + cx.listener.limits.reply_max {
             return Ok(false);
         }
         self.send(cx).map(|_| true)
@@ -89,8 +90,8 @@ impl<N: Net, S: Service> Connection<N, S> {
         if let State::Closing { why, .. } = &self.state
             && why.is_orderly()
         {
-            self.session.say_goodbye(cx.control_out);
-            cx.calls.outbox.append(cx.control_out);
+            self.session.say_goodbye(&mut cx.shared.control_out);
+            cx.shared.calls.outbox.append(&mut cx.shared.control_out);
         }
         if !self.send(cx)? || self.has_unsent() {
             return Ok(NextStep::Wait);
@@ -107,7 +108,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                     // and writes, could not find it here.
                     self.backlog = None;
                     self.session.discard_partial();
-                    cx.net.shutdown(&mut self.socket)?;
+                    cx.shared.net.shutdown(&mut self.socket)?;
                     self.state.linger();
                 }
                 State::Lingering { why, .. } if !self.flags.has(Flags::READABLE) => {

@@ -2,13 +2,16 @@
 
 use std::io;
 
-use countersign_proto::{Dialect, Event, Refusal, RefusalCode, Session, Step};
+use countersign_proto::{Dialect, Event, Key, Refusal, RefusalCode, Session, Step};
 
 use crate::contract::close::CloseReason;
+use crate::contract::peer::Peer;
 use crate::contract::service::Service;
 use crate::server::connection::{Connection, Former, NextStep, State, VisitOutcome};
-use crate::server::context::{BATCH, Context};
+use crate::server::context::{BATCH, Context, EngineShared};
+use crate::server::event_log;
 use crate::server::flags::Flags;
+use crate::server::listener::Listener;
 use crate::server::net::Net;
 
 /// The reads that a connection may make in one visit.
@@ -28,7 +31,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         self.check();
         VisitOutcome {
             done: cx.done,
-            answered: cx.calls.answered,
+            answered: cx.shared.calls.answered,
             buffered_before,
             buffered: self.bytes_buffered(),
             next,
@@ -63,12 +66,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         let mut reads = READS_PER_VISIT;
         while self.state.is_active() && self.backlog.is_none() {
             if !self.flags.has(Flags::READABLE) {
-                if !cx.draining {
+                if cx.shared.drain.is_none() {
                     return Ok(NextStep::Wait);
                 }
                 self.give_up(RefusalCode::Busy, CloseReason::Stopped, cx);
                 self.close(CloseReason::Stopped);
-            } else if reads == 0 || cx.calls.is_exhausted() {
+            } else if reads == 0 || cx.shared.calls.is_exhausted() {
                 return Ok(NextStep::Continue);
             } else {
                 reads -= 1;
@@ -106,7 +109,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         cx: &mut Context<'_, N, S>,
     ) -> io::Result<Option<usize>> {
         loop {
-            match cx.net.read(&mut self.socket, inbox) {
+            match cx.shared.net.read(&mut self.socket, inbox) {
                 Ok(length) => {
                     let more = length == inbox.len() || self.flags.has(Flags::MORE);
                     self.flags.set(Flags::READABLE, more);
@@ -135,10 +138,10 @@ impl<N: Net, S: Service> Connection<N, S> {
                 State::Handshake(_) => self.authenticate(&mut input, cx),
                 _ => break,
             }
-            let is_full = cx.calls.outbox.len() >= BATCH && !self.send(cx)?;
+            let is_full = cx.shared.calls.outbox.len() >= BATCH && !self.send(cx)?;
             // A batch that was handed on in part may lie in the session.
             let is_unfinished = |session: &Session| !input.is_empty() || session.is_due();
-            if (is_full || cx.calls.is_exhausted()) && is_unfinished(&self.session) {
+            if (is_full || cx.shared.calls.is_exhausted()) && is_unfinished(&self.session) {
                 if self.state.is_active() {
                     self.backlog.get_or_insert_default().unread = input.into();
                 }
@@ -158,9 +161,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         cx: &mut Context<'_, N, S>,
     ) {
         if let Ok(Step::NeedsInput | Step::Stopped(None)) = step {
-            return debug_assert!(cx.control_out.is_empty(), "messages come without control bytes");
+            return debug_assert!(
+                cx.shared.control_out.is_empty(),
+                "messages come without control bytes"
+            );
         }
-        cx.calls.outbox.append(cx.control_out);
+        cx.shared.calls.outbox.append(&mut cx.shared.control_out);
         match step {
             Ok(Step::NeedsInput | Step::Stopped(None)) => {}
             // Their number is limited by the reads of a visit.
@@ -175,17 +181,39 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// Continues the handshake.
     #[cold]
     fn authenticate(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) {
-        let event = self.session.next(cx.protocol, *cx.unix_time, input, cx.control_out);
-        cx.calls.outbox.append(cx.control_out);
+        let peer = self.peer(cx.slot);
+        let Context {
+            shared: EngineShared { net, calls, unix_time, control_out, .. },
+            listener,
+            done,
+            ..
+        } = cx;
+        let Listener { protocol, unauthenticated, keys, name, .. } = &mut **listener;
+        let event = self.session.next(protocol, *unix_time, input, control_out);
+        calls.outbox.append(control_out);
         match (event, &self.state) {
             (Ok(Some(Event::Open(opened))), State::Handshake(id)) => {
                 // Python sends its last part of the handshake in a write of its own, and its system
                 // holds back the first message until that is acknowledged: for 40 ms, if our system
                 // delays the acknowledgement.
                 if opened.dialect == Dialect::Multiprocessing && input.is_empty() {
-                    cx.net.acknowledge(&mut self.socket);
+                    net.acknowledge(&mut self.socket);
                 }
-                let (state, end) = match cx.open(*id, &opened, (self.listener, self.since)) {
+                done.has_authenticated = true;
+                if let Some(key) = opened.key {
+                    keys.opened(key.number());
+                }
+                let peer = Peer {
+                    id: peer,
+                    key: opened.key.map(Key::id),
+                    dialect: opened.dialect,
+                    is_protected: opened.is_protected,
+                    exporter: opened.exporter.as_ref(),
+                    address: unauthenticated.leave(*id),
+                    listener: self.listener,
+                };
+                event_log::opened(&peer, name, self.since.passed(cx.now));
+                let (state, end) = match calls.open(&peer, opened.form) {
                     Ok((state, end)) => (State::Open(state), end),
                     Err(why) => {
                         let former = Former::Authenticated(None);
@@ -200,14 +228,14 @@ impl<N: Net, S: Service> Connection<N, S> {
             (Ok(event), _) => debug_assert!(event.is_none(), "a handshake precedes all else"),
             (Err(refusal), _) => {
                 // If the peer is sent a reason, closing at once could destroy it on its way.
-                self.state.close(refusal.into(), cx.calls.outbox.len() == 0);
+                self.state.close(refusal.into(), calls.outbox.len() == 0);
             }
         }
     }
 
     /// The peer has ended its stream: what is left without a terminator is one last message.
     fn finish(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
-        let end = match (self.session.input_ended(cx.protocol), &mut self.state) {
+        let end = match (self.session.input_ended(&cx.listener.protocol), &mut self.state) {
             (Ok(Some(message)), State::Open(state)) => cx.answer_last(state, message),
             (Ok(_), _) => None,
             (Err(refusal), _) => Some(refusal.into()),

@@ -46,7 +46,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             let has_room = |listener| self.room_at(listener).is_some_and(|room| room <= now);
             let Some((socket, listener)) = self.acceptor.next(now, has_room) else { break };
             let counters = &mut self.listeners[usize::from(listener)].counters;
-            match self.net.accept(socket) {
+            match self.shared.net.accept(socket) {
                 Ok((stream, address)) => {
                     self.acceptor.accepted(socket);
                     counters.accepted += 1;
@@ -173,7 +173,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         unauthenticated.join(id);
         match decision.map(|admitted| admitted.start) {
             Err(why) => self.remove(slot, why, now),
-            Ok(Start::Delay) if self.drain.is_some() => {
+            Ok(Start::Delay) if self.shared.drain.is_some() => {
                 self.remove(slot, CloseReason::Stopped, now);
             }
             Ok(Start::Delay) => {
@@ -241,13 +241,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         let token = self.conns.next_token();
         let mut nonce = [0; CHALLENGE];
         let random = match listener.protocol.dialect().authenticates() {
-            true => self.net.random(&mut nonce),
+            true => self.shared.net.random(&mut nonce),
             false => Ok(()),
         };
         let watched = random.and_then(|()| match start {
             Start::Delay => Ok(()),
             Start::AwaitProxyHeader | Start::Handshake => {
-                self.net.watch(&mut socket, PeerId(token))
+                self.shared.net.watch(&mut socket, PeerId(token))
             }
         });
         if let Err(error) = watched {

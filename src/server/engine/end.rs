@@ -30,12 +30,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     ///
     /// [`drain_timeout`]: crate::Limits::drain_timeout
     pub fn drain(&mut self, now: Instant) {
-        if self.drain.is_some() {
+        if self.shared.drain.is_some() {
             return;
         }
         event_log::stopping(self.conns.len());
         let longest = self.listeners.iter().map(|listener| listener.limits.drain_timeout).max();
-        self.drain = Some(now + longest.unwrap_or_default());
+        self.shared.drain = Some(now + longest.unwrap_or_default());
         self.acceptor.close();
         // Connections whose greeting is delayed have nothing to receive.
         for listener in 0..self.listeners.len() {
@@ -56,25 +56,25 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Stops at once: every connection is closed, and unsent output is lost.
     pub fn stop(&mut self, now: Instant) {
         self.drain(now);
-        self.drain = Some(now);
+        self.shared.drain = Some(now);
         self.expire_all(now);
     }
 
     /// Whether the engine was told to drain or to stop.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.drain.is_some()
+        self.shared.drain.is_some()
     }
 
     /// Whether the engine was told to stop and every connection is closed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.drain.is_some() && self.conns.is_empty()
+        self.shared.drain.is_some() && self.conns.is_empty()
     }
 
     /// Ends connections whose timers have expired, and greets those whose delay is over.
     pub(super) fn expire(&mut self, now: Instant, wall: SystemTime) {
-        if self.drain.is_some_and(|end| end <= now) {
+        if self.shared.drain.is_some_and(|end| end <= now) {
             self.expire_all(now);
         }
         for _ in 0..EXPIRIES_PER_TURN {
@@ -262,7 +262,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                 self.log.authenticated(now, &ended, key.and_then(|key| listener.keys.id(key)));
                 key.into_iter().for_each(|key| listener.keys.closed(key));
                 if let Some(state) = state {
-                    context::closed(&mut self.service, state, why);
+                    context::closed(&mut self.shared.calls.service, state, why);
                 }
             }
         }

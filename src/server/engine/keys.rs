@@ -62,8 +62,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Closes the connections whose keys have expired, before their input is processed.
     pub(super) fn close_expired(&mut self, now: Instant, wall: SystemTime) {
         let (mut has_expired, mut next) = (false, None);
-        self.unix_time = since_epoch(wall);
-        let time = self.unix_time;
+        self.shared.unix_time = since_epoch(wall);
+        let time = self.shared.unix_time;
         for listener in &mut self.listeners {
             has_expired |= listener.expiry.passes(time, listener.protocol.keys());
             if listener.open > 0 {

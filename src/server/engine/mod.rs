@@ -22,9 +22,9 @@ use crate::reactor::acceptor::Acceptor;
 use crate::reactor::instant::Instant;
 use crate::reactor::readiness::Readiness;
 use crate::reactor::timers::Timers;
-use crate::reactor::token::{SLOTS_MAX, Token, TokenSlab, Tokened};
+use crate::reactor::token::{SLOTS_MAX, TokenSlab, Tokened};
 use crate::server::connection::{Connection, NextStep, VisitOutcome};
-use crate::server::context::{BATCH, Calls, Context, Done};
+use crate::server::context::{BATCH, Calls, Context, Done, EngineShared};
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
 use crate::server::listener::{Listener, ROOM_MAX};
@@ -52,8 +52,7 @@ const SLAB_OVERHEAD: usize = size_of::<usize>();
 /// [`listener_ready`](Self::listener_ready), then call [`turn`](Self::turn) until its
 /// [`deadline`](Self::deadline) is in the future.
 pub struct Engine<N: Net, S: Service> {
-    net: N,
-    service: S,
+    shared: EngineShared<N, S>,
     listeners: Vec<Listener>,
     conns: TokenSlab<Connection<N, S>>,
     timers: Timers<Timer>,
@@ -67,18 +66,10 @@ pub struct Engine<N: Net, S: Service> {
     again: Vec<usize>,
     /// The only buffer for input.
     inbox: Box<[u8]>,
-    /// The only buffer for replies.
-    outbox: Outbox,
-    /// Control bytes of a session, until they are moved to the outbox.
-    control_out: Vec<u8>,
-    /// When the engine is draining: the instant at which it stops at the latest.
-    drain: Option<Instant>,
     /// Connections are closed when their keys expire.
     closes_expired: bool,
     /// When to check next whether a key has expired.
     key_expiry: Option<Instant>,
-    /// The time of day of this turn, since 1970.
-    unix_time: Duration,
     log: EventLog,
 }
 
@@ -108,15 +99,16 @@ impl<N: Net, S: Service> Engine<N, S> {
             ready: Vec::new(),
             again: Vec::new(),
             inbox: vec![0; INBOX].into(),
-            outbox: outbox(&listeners),
-            control_out: Vec::with_capacity(CONTROL_OUT),
-            drain: None,
+            shared: EngineShared {
+                net,
+                calls: Calls::new(service, outbox(&listeners)),
+                control_out: Vec::with_capacity(CONTROL_OUT),
+                unix_time: Duration::ZERO,
+                drain: None,
+            },
             closes_expired: true,
             key_expiry: None,
-            unix_time: Duration::ZERO,
             log: EventLog::default(),
-            net,
-            service,
             listeners,
         })
     }
@@ -169,7 +161,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let acceptor = self.acceptor.deadline(|listener| self.room_at(listener));
         let age = self.ages.as_ref().and_then(|ages| ages.deadline(self.age_max()));
         let timers = self.timers.deadline(self.length());
-        [timers, age, acceptor, self.key_expiry, self.drain].into_iter().flatten().min()
+        [timers, age, acceptor, self.key_expiry, self.shared.drain].into_iter().flatten().min()
     }
 
     /// Sends a message to a peer between turns. See [`Server::tell`](crate::Server::tell).
@@ -188,11 +180,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         let slot = found.map(|_| peer.0.slot()).ok_or(TellError::Gone)?;
         let mut told = Ok(());
         self.visit(slot, now, wall, |conn, _, cx| {
-            let form = conn.form(cx.protocol);
-            let mut reply = Reply::new(cx.calls.outbox.room(cx.limits.reply_max), form, wall);
+            let form = conn.form(&cx.listener.protocol);
+            let outbox = &mut cx.shared.calls.outbox;
+            let mut reply = Reply::new(outbox.room(cx.listener.limits.reply_max), form, wall);
             reply.message(message);
             let (said, verdict) = reply.finish();
-            cx.calls.outbox.keep(said);
+            outbox.keep(said);
             if verdict.is_some() || !conn.takes(message.len()) {
                 told = Err(match verdict {
                     Some(CloseReason::ReplyUnsendable) => TellError::Unsendable,
@@ -239,8 +232,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         if ages_before != ages_now {
             self.change_ages(id.index(), ages_now, now);
         }
-        if outbox_room(&self.listeners) > self.outbox.capacity() {
-            self.outbox = outbox(&self.listeners);
+        if outbox_room(&self.listeners) > self.shared.calls.outbox.capacity() {
+            self.shared.calls.outbox = outbox(&self.listeners);
         }
         Ok(())
     }
@@ -295,23 +288,23 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// The service.
     #[must_use]
     pub fn service(&self) -> &S {
-        &self.service
+        &self.shared.calls.service
     }
 
     /// The service, to change it.
     pub fn service_mut(&mut self) -> &mut S {
-        &mut self.service
+        &mut self.shared.calls.service
     }
 
     /// The network.
     #[must_use]
     pub fn net(&self) -> &N {
-        &self.net
+        &self.shared.net
     }
 
     /// The network, to change it.
     pub fn net_mut(&mut self) -> &mut N {
-        &mut self.net
+        &mut self.shared.net
     }
 
     /// The bytes that the connections keep now of unfinished messages and unsent replies.
@@ -328,7 +321,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         // A message in several blocks is passed on in one piece, one message at a time.
         let whole =
             self.listeners.iter().map(|listener| listener.protocol.frame_max()).max().unwrap_or(0);
-        let fixed = (INBOX + CONTROL_OUT + self.outbox.capacity()).saturating_add(whole);
+        let fixed =
+            (INBOX + CONTROL_OUT + self.shared.calls.outbox.capacity()).saturating_add(whole);
         let start = Memory { fixed, ..Memory::default() };
         let sum =
             self.listeners.iter().map(|listener| self.memory_of(listener)).fold(start, Memory::and);
@@ -376,22 +370,9 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
         let listener = &mut self.listeners[usize::from(conn.listener)];
-        self.outbox.clear();
-        let cx = Context {
-            net: &mut self.net,
-            calls: Calls::new(&mut self.service, &mut self.outbox, &listener.limits, wall),
-            protocol: &listener.protocol,
-            unix_time: &self.unix_time,
-            limits: &listener.limits,
-            unauthenticated: &mut listener.unauthenticated,
-            keys: &mut listener.keys,
-            control_out: &mut self.control_out,
-            done: Done::default(),
-            peer: PeerId(Token::new(slot, conn.generation)),
-            listener: &listener.name,
-            now,
-            draining: self.drain.is_some(),
-        };
+        self.shared.calls.begin(&listener.limits, wall);
+        let (shared, done) = (&mut self.shared, Done::default());
+        let cx = Context { shared, listener, done, slot, now };
         let visit = conn.visit(&mut self.inbox, cx, act);
         count(listener, &visit);
         let (number, group) = (conn.listener, usize::from(conn.listener));
