@@ -66,6 +66,7 @@ impl<K: TimerKind> Timers<K> {
     }
 
     /// Restarts a running timer from now.
+    #[inline]
     pub fn restart(&mut self, slot: usize, (group, kind): (usize, K), now: Instant) {
         debug_assert!(self.now <= now, "time runs forward");
         self.now = now;

@@ -129,7 +129,12 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// The timer that must run for it now.
+    #[inline]
     pub(super) fn timer(&self) -> Timer {
+        // Nearly always, and then nothing else has to be told apart.
+        if self.is_open() && self.keeps_nothing() {
+            return Timer::Idle;
+        }
         match &self.state {
             State::Delayed { .. } => Timer::Delay,
             State::AwaitingProxyHeader(_)
@@ -213,6 +218,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         let backlog = self.backlog.as_ref();
         self.session.bytes_buffered()
             + backlog.map_or(0, |backlog| backlog.unsent.taken() + backlog.unread.taken())
+    }
+
+    /// Whether it is blocked with nothing.
+    #[inline]
+    fn keeps_nothing(&self) -> bool {
+        self.backlog.is_none() && !self.session.is_partial()
     }
 
     fn has_unsent(&self) -> bool {

@@ -136,15 +136,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.close_expired(now, wall);
         // Connections that have used up their budget come after those that have just become ready.
         self.ready.append(&mut self.again);
-        let visits = self.ready.len();
-        for at in 0..visits {
-            let slot = self.ready[at];
-            let conn = self.conns.get_mut(slot);
-            if conn.is_some_and(|conn| conn.flags.set(Flags::QUEUED, false)) {
-                self.visit(slot, now, wall, Connection::pump);
-            }
+        let mut ready = std::mem::take(&mut self.ready);
+        for &slot in &ready {
+            let is_queued = |conn: &mut Connection<N, S>| conn.flags.set(Flags::QUEUED, false);
+            self.visit_if(is_queued, slot, now, wall, Connection::pump);
         }
-        self.ready.clear();
+        let visits = ready.len();
+        ready.clear();
+        self.ready = ready;
         self.expire(now, wall);
         self.expire_ages(now, wall);
         self.accept(now, wall)?;
@@ -368,7 +367,27 @@ impl<N: Net, S: Service> Engine<N, S> {
             &mut Context<'_, N, S>,
         ) -> io::Result<NextStep>,
     ) {
+        self.visit_if(|_| true, slot, now, wall, act);
+    }
+
+    /// The same, if the connection has a turn.
+    #[inline]
+    fn visit_if(
+        &mut self,
+        has_turn: impl FnOnce(&mut Connection<N, S>) -> bool,
+        slot: usize,
+        now: Instant,
+        wall: SystemTime,
+        act: impl FnOnce(
+            &mut Connection<N, S>,
+            &mut [u8],
+            &mut Context<'_, N, S>,
+        ) -> io::Result<NextStep>,
+    ) {
         let Some(conn) = self.conns.get_mut(slot) else { return };
+        if !has_turn(conn) {
+            return;
+        }
         let listener = &mut self.listeners[usize::from(conn.listener)];
         self.shared.calls.begin(&listener.limits, wall);
         let (shared, done) = (&mut self.shared, Done::default());
