@@ -24,7 +24,7 @@ pub(crate) struct AccessArgs {
 }
 
 impl AccessArgs {
-    /// Who may connect.
+    /// The access lists.
     pub(crate) fn access(&self) -> Access {
         Access { allow: all(&self.allow), deny: all(&self.deny) }
     }

@@ -1,5 +1,5 @@
-//! The environment as a source of options: each has a variable, an empty variable is as if it
-//! weren't set, and an error names the variable that a value came from.
+//! The environment as a source of options: each has a variable, an empty variable counts as not
+//! set, and an error names the variable that a value came from.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 use super::origins::{Origins, variable};
 use crate::exit::{Failure, Kind};
 
-/// Has the options of a command and its verbs read from their variables too.
+/// Makes the options of a command and its verbs readable from their variables.
 pub(crate) fn with_variables(command: Command) -> Command {
     reading(command, &|_| true)
 }
@@ -48,7 +48,7 @@ fn name_variables(mut error: Error, command: &Command, argv: &[OsString]) -> Err
     let said = error.to_string();
     for kind in [ContextKind::InvalidArg, ContextKind::PriorArg] {
         let named = |shown: &String| {
-            // What is typed is at fault without the variable too.
+            // The command line is wrong without the variable too.
             let is_behind = |name: &String| {
                 let others =
                     reading(command.clone(), &|other| other != name && is_not_empty(other));
@@ -92,7 +92,7 @@ pub(crate) fn usage(error: Error) -> Failure {
     Failure::new(Kind::Usage, in_one_line(&error))
 }
 
-/// What clap says, without its colours and the hint at help.
+/// The message of clap, without its colours and the hint at help.
 pub(crate) fn in_one_line(error: &Error) -> String {
     let text = error.render().to_string();
     let said = text.lines().take_while(|line| !line.starts_with("For more information"));

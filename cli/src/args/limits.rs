@@ -65,16 +65,16 @@ pub(crate) struct ThrottleArgs {
     pub(crate) failure_decay: Duration,
 }
 
-/// No machine has descriptors for more.
+/// More descriptors than any machine has.
 pub(crate) const CONNECTIONS_MAX: u64 = 10_000_000;
 
-/// With less, hardly a message could be kept.
+/// With less, hardly any message could be buffered.
 const BUFFERED_LEAST: usize = 4 << 10;
 
 /// More than any machine has.
 const BUFFERED_MAX: usize = 1 << (usize::BITS - 2);
 
-/// What a record may carry whatever the limit on messages is.
+/// What a record can carry, whatever the limit on messages is.
 const RECORD_LEAST: usize = 1008;
 
 /// The options, by their names.

@@ -19,7 +19,7 @@ const KEEPALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::f
 /// Linux counts milliseconds in 31 bits.
 const USER_TIMEOUT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 24 * 3600);
 
-/// One listener, as it is asked for.
+/// The options of one listener.
 #[derive(Debug, Clone, Args)]
 #[command(next_display_order = 0)]
 pub(crate) struct ListenerArgs {

@@ -1,4 +1,4 @@
-//! Where the values of options come from, for what fails after they were parsed.
+//! Where the values of options come from, for errors after they were parsed.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -10,7 +10,7 @@ use super::listener::ListenerArgs;
 use crate::logging::Logging;
 use crate::units;
 
-/// What can be set: on the command line, in the environment and in a file.
+/// All settings: on the command line, in the environment and in a file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub(crate) struct ConfigArgs {
     pub(crate) listener: ListenerArgs,
 }
 
-/// What holds for the whole process.
+/// The options of the whole process.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProcessArgs {
     /// Spin for TIME before sleeping: replies are faster, but a core is always busy
@@ -39,7 +39,7 @@ pub(crate) struct ProcessArgs {
     pub(crate) logging: Logging,
 }
 
-/// More workers than this are a slip of the finger.
+/// More workers than this are a typing error.
 const WORKERS_MAX: u64 = 256;
 
 /// Reads a number of workers.

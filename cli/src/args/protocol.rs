@@ -15,14 +15,14 @@ use crate::exit::{Failure, Kind};
 use crate::ring::{self, RingRole};
 use crate::units;
 
-/// Where a server listens and is looked for unless told otherwise: what a text leaves out of an
-/// address is the same.
+/// The default address of servers and clients. The parts that a text leaves out of an address have
+/// the same defaults.
 pub(crate) const SERVER: &str = "127.0.0.1:9527";
 
-/// What `--message-max` is unless told otherwise.
+/// The default of `--message-max`.
 const MESSAGE_MAX: usize = 64 << 10;
 
-/// What the library takes at most.
+/// The most that the library accepts.
 pub(crate) const MESSAGE_MAX_CAP: usize = 1 << 30;
 
 /// The protocol, which is the same at both ends.
@@ -71,7 +71,7 @@ pub(crate) struct ProtocolArgs {
 pub(crate) const STAMP_AND_FRAME: usize = 64;
 
 impl ProtocolArgs {
-    /// The same for a client, which means one service and speaks one dialect.
+    /// The same for a client, which names one service and speaks one dialect.
     pub(crate) fn into_client(mut self) -> Self {
         self.audience.truncate(1);
         self.handshake.shares_raw = false;
@@ -91,14 +91,14 @@ impl ProtocolArgs {
         role.read(&self.ring_path()?, self.dialect())
     }
 
-    /// What a client speaks, with a key that can be used.
+    /// The protocol of a client, with a key that can be used.
     pub(crate) fn client_protocol(&self) -> Result<Protocol, Failure> {
         let protocol = self.protocol(self.ring(RingRole::Client)?)?;
         self.check(&protocol, RingRole::Client)?;
         Ok(protocol)
     }
 
-    /// Whether there is a key for what is spoken.
+    /// Checks that there is a key for the dialect.
     pub(crate) fn check(&self, protocol: &Protocol, role: RingRole) -> Result<(), Failure> {
         if protocol.dialect().authenticates() {
             role.check(protocol, &self.ring_path()?)?;
@@ -106,7 +106,7 @@ impl ProtocolArgs {
         Ok(())
     }
 
-    /// The dialect; the one that stands first, where two share a port.
+    /// The dialect; the first, if two share a port.
     pub(crate) fn dialect(&self) -> Dialect {
         self.handshake.dialect
     }
@@ -137,18 +137,18 @@ impl ProtocolArgs {
         Ok(self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name)))
     }
 
-    /// The services that are meant, where the dialect knows them.
+    /// The audiences, if the dialect has them.
     pub(crate) fn audience(&self) -> Option<&[String]> {
         let has_some = self.dialect() == Dialect::Countersign && !self.audience.is_empty();
         has_some.then_some(&self.audience)
     }
 
-    /// Whether there are records, where the dialect knows them.
+    /// The protection, if the dialect has records.
     pub(crate) fn records(&self) -> Option<&'static str> {
         (self.dialect() == Dialect::Countersign).then(|| self.records.name())
     }
 
-    /// What was asked for that doesn't go together, and the remedy.
+    /// Options that can't be combined, and the remedy.
     fn contradiction(&self) -> Option<&'static str> {
         let framing = self.framing;
         if self.may_be_plain() && framing == Some(Framing::Chunks) {
@@ -168,7 +168,7 @@ impl ProtocolArgs {
         None
     }
 
-    /// Where a message ends.
+    /// The framing.
     pub(crate) fn framing(&self) -> Framing {
         match self.dialect() {
             Dialect::Multiprocessing => Framing::Length,
@@ -176,7 +176,7 @@ impl ProtocolArgs {
         }
     }
 
-    /// Whether messages may travel in `countersign/1` that nothing protects.
+    /// Whether messages may travel unprotected in `countersign/1`.
     pub(crate) fn may_be_plain(&self) -> bool {
         self.dialect() == Dialect::Countersign && self.records != Protection::Required
     }
@@ -189,7 +189,7 @@ impl ProtocolArgs {
         }
     }
 
-    /// The options that the other end has to be given, as they are typed.
+    /// The options that the other end needs, as they are typed.
     pub(crate) fn for_the_other_end(&self) -> String {
         let mut options = String::new();
         let mut add = |differs: bool, option: &str, value: &str| {

@@ -1,4 +1,4 @@
-//! What stands in the file: tables of keys, each with its line.
+//! The content of the file: tables of keys, each with its line.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 /// The name of the tables that are listeners.
 const LISTENER: &str = "listener";
 
-/// What is wrong in a file, and where.
+/// An error in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ConfigFault {
     pub(super) line: usize,

@@ -1,8 +1,8 @@
-//! The configuration file of `serve`: every option of the command line can stand there.
+//! The configuration file of `serve`, which accepts every option of the command line.
 //!
-//! A value in the file is parsed by the function that parses the option's. The command line
-//! overrides the file. The environment overrides the top of a file but not the table of a listener:
-//! a variable is set for the process, and can't mean one of several.
+//! A value in the file is parsed by the parser of the option. The command line overrides the file.
+//! The environment overrides the top of a file but not the table of a listener: a variable is set
+//! for the process, and can't be for one of several listeners.
 
 mod document;
 mod schema;
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// What differs from what is served now, and can't be changed while it is.
+    /// The settings that differ from those in force and need a restart.
     pub(crate) fn fixed_changes(&self, now: &Self) -> Vec<String> {
         if self.listeners.len() != now.listeners.len() {
             let (wanted, now) = (self.listeners.len(), now.listeners.len());
@@ -83,7 +83,7 @@ impl Config {
         Self { path: path.map(Arc::from), args }
     }
 
-    /// Reads the file, and everything that overrides it. All that is wrong in it is said at once.
+    /// Reads the file, and everything that overrides it. All errors are returned at once.
     pub(crate) fn read(&self) -> Result<Settings, Failure> {
         let Some(path) = &self.path else {
             let ConfigArgs { process, listener } = self.args.clone();
@@ -139,7 +139,7 @@ impl File<'_> {
         }
     }
 
-    /// Sets an option, unless something else overrides the file. The value has to be right anyway.
+    /// Sets an option, unless something else overrides the file. The value has to be valid anyway.
     fn set(
         &self,
         args: &mut ConfigArgs,
@@ -169,7 +169,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// What is one listener's can't be said of several.
+    /// An option of one listener can't be given for several.
     fn refuse_of_one(&self, listeners: &[ListenerArgs]) -> Result<(), Failure> {
         let count = listeners.len();
         for args in listeners.iter().filter(|_| count > 1) {

@@ -44,7 +44,7 @@ pub(super) enum Position {
     Within,
 }
 
-/// Sets an option by its key: the value is parsed by the function that parses the option's. None if
+/// Sets an option by its key; the value is parsed by the parser of the option. Returns none if
 /// there is no such key.
 pub(super) fn set(args: &mut ConfigArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
     let ConfigArgs { process, listener } = args;
@@ -142,7 +142,7 @@ pub(super) fn misplaced(key: &str, position: Position) -> Option<String> {
     }
 }
 
-/// What is said of a key that there isn't.
+/// The error for an unknown key.
 pub(super) fn unknown(key: &str) -> String {
     match key {
         "config" => {

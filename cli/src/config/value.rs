@@ -1,4 +1,4 @@
-//! A value in the file, which becomes that of an option: by the option's own parser.
+//! A value in the file, which becomes the value of an option by the option's own parser.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

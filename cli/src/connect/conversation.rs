@@ -18,11 +18,11 @@ use crate::exit::{Failure, Kind, plain};
 use crate::output::{stderr, stdout};
 use crate::system;
 
-/// How long is waited for a sign that the connection is over, before a message is sent which
+/// How long to wait for a sign that the connection has ended, before a message is sent that
 /// couldn't be sent again.
 const PROBE_TIME: Duration = Duration::from_millis(1);
 
-/// Messages may wait to be sent in so many bytes, and replies to be printed.
+/// The most bytes of messages that wait to be sent, and of replies that wait to be printed.
 const BATCH: usize = 64 << 10;
 
 /// A conversation with the server: over one connection, or one for each message.
@@ -38,20 +38,20 @@ pub(super) struct Conversation<'a> {
     was_open: bool,
     /// Messages that await their replies.
     due: u64,
-    /// When a reply, or what is sent, last made progress.
+    /// When receiving or sending last made progress.
     progress: Instant,
-    /// Why the connection is over, where nothing was on its way.
+    /// Why the connection has ended, if no reply was pending.
     lost: Option<ClientError>,
-    /// The loss that the user wasn't told of.
+    /// A lost message that the user has not been told about.
     notice: Option<String>,
-    /// Replies that were not printed yet.
+    /// Replies that have not been printed yet.
     replies: Vec<u8>,
     is_escaped: bool,
     /// More may have arrived than there was room for.
     has_more: bool,
 }
 
-/// What has become of a message that was to be sent.
+/// The result of sending a message.
 pub(super) enum Sent {
     Queued,
     /// It can't be sent. The connection is as before.
@@ -92,7 +92,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Connects, if nothing that was sent has shown whether the server is there.
+    /// Connects, if nothing that was sent has shown whether the server can be reached.
     pub(super) fn reach(&mut self) -> Result<(), Failure> {
         if self.was_open { Ok(()) } else { self.open() }
     }
@@ -106,18 +106,18 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Whether all that was to be sent was sent, and answered.
+    /// Whether everything was sent and answered.
     pub(super) fn is_done(&self) -> bool {
         self.due == 0 && self.client.as_ref().is_none_or(|client| client.unsent() == 0)
     }
 
-    /// Sends a message. Where nothing is on its way, a connection that is over is replaced first.
+    /// Sends a message. If no reply is pending, a connection that has ended is replaced first.
     pub(super) fn send(&mut self, message: &[u8]) -> Result<Sent, Failure> {
         let most = self.connect.protocol.message_max;
         if message.len() > most {
             return Ok(Sent::Refused(self.too_long()));
         }
-        // A chunk of no bytes is none.
+        // An empty chunk is not a message.
         if message.is_empty() && self.connect.protocol.framing() == Framing::Chunks {
             return Ok(Sent::Queued);
         }
@@ -227,12 +227,12 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// When waiting is over for a reply, or for the server to take what is sent.
+    /// When to stop waiting for a reply, or for the server to take what is sent.
     pub(super) fn deadline(&self) -> Option<Instant> {
         if self.is_done() { None } else { self.progress.checked_add(self.connect.timeout) }
     }
 
-    /// What to wait for, where there is room for what may arrive.
+    /// What to wait for, if there is room for what may arrive.
     pub(super) fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         let client = self.client.as_ref()?;
         let mut flags = PollFlags::empty();
@@ -251,14 +251,14 @@ impl<'a> Conversation<'a> {
         &mut self.replies
     }
 
-    /// A loss that the user wasn't told of.
+    /// A lost message that the user has not been told about.
     pub(super) fn take_notice(&mut self) -> Option<String> {
         self.notice.take()
     }
 
     /// Ends the conversation. In `countersign/1` the server's close record is awaited: without it,
-    /// who knows what was cut off. So is the end of the stream, where no reply has said that
-    /// anything was received.
+    /// something may be missing. So is the end of the stream, if no reply has shown that anything
+    /// was received.
     pub(super) fn leave(&mut self) -> Result<(), Failure> {
         let is_told = self.protocol.dialect() == Dialect::Countersign;
         match self.lost.take() {
@@ -281,7 +281,7 @@ impl<'a> Conversation<'a> {
     fn part(&mut self, mut client: Client) -> Result<(), ClientError> {
         client.set_nonblocking(false)?;
         match client.finish() {
-            // What the server said before it hung up can still be read.
+            // What the server sent before it closed the connection can still be read.
             Err(ClientError::Io(error)) if is_broken(&error) => {}
             finished => finished?,
         }
@@ -305,7 +305,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Connects, again and again if that was asked for and may help.
+    /// Connects, and retries if that was requested and may help.
     fn dial(&mut self) -> Result<Client, Failure> {
         let mut backoff = Backoff::new(self.connect.retry);
         loop {
@@ -325,7 +325,7 @@ impl<'a> Conversation<'a> {
         let ConnectArgs { address, timeout, retry, .. } = self.connect;
         let mut client = Client::connect_within(address, self.protocol.clone(), *timeout)?;
         if *retry > 0 {
-            // A server that has no time for us may say so behind its own part of the handshake.
+            // A busy server may say so after its own part of the handshake.
             client.set_timeout(Some(PROBE_TIME));
             loop {
                 match client.receive() {
@@ -340,7 +340,7 @@ impl<'a> Conversation<'a> {
         Ok(client)
     }
 
-    /// A failure of a connection that had come about.
+    /// The failure of an established connection.
     fn failed(&self, error: &ClientError) -> Failure {
         let address = &self.connect.address;
         let cut = |how: &dyn Display| {
@@ -355,7 +355,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// A message was on its way: says what becomes of it, to those who might expect otherwise.
+    /// A reply was pending: adds that the message is not sent again, if that might be expected.
     fn explained(&self, failure: Failure) -> Failure {
         match self.connect.retry {
             0 => failure,
@@ -364,7 +364,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// Appends a reply as a line: as it is, or so that it can't drive a terminal.
+/// Appends a reply as a line: as it is, or escaped so that it can't control a terminal.
 fn show(reply: &[u8], is_escaped: bool, lines: &mut Vec<u8>) {
     if is_escaped {
         for chunk in reply.utf8_chunks() {
@@ -376,7 +376,7 @@ fn show(reply: &[u8], is_escaped: bool, lines: &mut Vec<u8>) {
     }
     lines.push(b'\n');
 }
-/// Whether it may be otherwise in a moment. What has to do with the key never is.
+/// Whether retrying may help. It never does if the key is the reason.
 fn is_passing(error: &ClientError) -> bool {
     use io::ErrorKind::{
         ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut,

@@ -66,7 +66,7 @@ impl Frontend {
     }
 }
 
-/// A line on stderr, in the words that a failure has.
+/// A line on stderr, in the form of a failure.
 pub(super) fn say(what: &impl Display) {
     stderr().write(said(what));
 }

@@ -1,4 +1,4 @@
-//! Messages from stdin: one a line, whether stdin blocks or not.
+//! Messages from stdin: one per line, whether stdin blocks or not.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::stdio::stdin;
 
-/// What is read at once.
+/// How much one read takes.
 const CHUNK: usize = 64 << 10;
 
 /// What comes next from the user or the pipe.
@@ -27,7 +27,7 @@ pub(super) enum Next<'a> {
 #[derive(Debug)]
 pub(super) struct Input {
     message_max: usize,
-    /// What was read; from `next` on it was not taken yet.
+    /// Input, which from `next` on has not been taken yet.
     bytes: Vec<u8>,
     next: usize,
     /// Between `next` and this, no line ends.
@@ -58,7 +58,7 @@ impl Input {
         if line.len() > self.message_max { Next::TooLong } else { Next::Message(line) }
     }
 
-    /// Reads what there is. A stdin that blocks is waited for.
+    /// Reads what is there. If stdin blocks, this waits for it.
     pub(super) fn read(&mut self) -> io::Result<()> {
         self.bytes.drain(..self.next);
         self.searched -= self.next;

@@ -42,7 +42,7 @@ impl ConnectArgs {
             return connection.verify();
         }
         if self.protocol.exchange() == Exchange::Many {
-            // A server that isn't there is told of before anything is typed.
+            // A server that can't be reached is reported before anything is typed.
             connection.open()?;
         }
         let mut frontend = match prompt {
@@ -50,7 +50,7 @@ impl ConnectArgs {
             None => Frontend::Pipe(Input::new(self.protocol.message_max)),
         };
         let done = converse(&mut connection, &mut frontend);
-        // What was answered is shown, whatever came after it.
+        // Replies are shown, whatever came after them.
         frontend.print(connection.replies());
         done
     }
@@ -71,7 +71,7 @@ fn converse(connection: &mut Conversation<'_>, frontend: &mut Frontend) -> Resul
                 Next::TooLong => verdict = Some(Err(connection.too_long())),
                 Next::Nothing => is_dry = true,
                 Next::End => {
-                    // Whoever has sent nothing hears all the same that the server isn't there.
+                    // A server that can't be reached is reported even if nothing is sent.
                     verdict = Some(if frontend.is_prompt() { Ok(()) } else { connection.reach() });
                 }
                 Next::Interrupted => verdict = Some(Err(Failure::interrupted())),
@@ -93,18 +93,19 @@ fn converse(connection: &mut Conversation<'_>, frontend: &mut Frontend) -> Resul
     }
 }
 
-/// Leaves, and says how it went: what kept us from sending more comes first.
+/// Ends the conversation and returns the result: a failure of sending comes first.
 fn end(
     connection: &mut Conversation<'_>,
     frontend: &Frontend,
     verdict: Result<(), Failure>,
 ) -> Result<(), Failure> {
     let left = connection.leave();
-    // At the prompt all replies were seen, so it is no matter whether the server is still there.
+    // At the prompt all replies have been seen, so it doesn't matter whether the server is still
+    // there.
     if frontend.is_prompt() { verdict } else { verdict.and(left) }
 }
 
-/// Waits until the server, or the frontend where that is wanted, has something for us.
+/// Waits until the server has sent something, or the frontend has input if that is wanted.
 fn wait_for(
     connection: &Conversation<'_>,
     frontend: &mut Frontend,

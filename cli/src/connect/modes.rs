@@ -24,8 +24,8 @@ impl TerminalModes {
         Some(Self { terminal, saved })
     }
 
-    /// Puts them back, unless the terminal is another job's now: its modes are not ours to change,
-    /// and the attempt would stop the process.
+    /// Restores them, unless the terminal belongs to another job now: the attempt to change its
+    /// modes would stop the process.
     pub(super) fn restore(self) {
         if tcgetpgrp(&self.terminal).is_ok_and(|group| group == getpgrp()) {
             // Not once all is written, because a stopped terminal writes nothing. One that has hung

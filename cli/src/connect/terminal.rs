@@ -1,8 +1,8 @@
 //! The prompt: a thread that edits lines, and what is printed above the line that it edits.
 //!
-//! This is the only file that knows the line editor. The editor's own way to print while a line is
-//! edited stops at input that arrives at once, as a paste does. So it tells here what it shows, and
-//! that is drawn anew below what was printed.
+//! This is the only file that knows the line editor. The editor's own printer for other threads
+//! stops while input is buffered, as during a paste. So the editor reports here what it shows, and
+//! that is drawn again below what was printed.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -154,7 +154,7 @@ impl Terminal {
     }
 }
 
-/// Whether the terminal can do nothing but show lines: then the editor doesn't edit.
+/// Whether the terminal can only show lines: then the editor doesn't edit.
 fn is_plain() -> bool {
     std::env::var("TERM").is_ok_and(|name| ["dumb", "cons25", "emacs"].contains(&&*name))
 }
@@ -167,7 +167,7 @@ struct EditorThread {
 }
 
 impl EditorThread {
-    /// Has a line typed whenever it is asked for one.
+    /// Lets a line be typed whenever one is requested.
     fn run(&mut self, asked: &Receiver<()>, typing: &Sender<Result<String, ReadlineError>>) {
         while let Ok(()) = asked.recv() {
             let typed = self.line();
@@ -195,12 +195,12 @@ impl EditorThread {
     }
 }
 
-/// Hears from the editor what it shows. Nothing is completed, hinted or coloured.
+/// Receives from the editor what it shows. Nothing is completed, hinted or coloured.
 struct EditorHooks(ShownLine);
 
 impl Highlighter for EditorHooks {
-    /// Called before each change is shown. The whole line is drawn then, so that what was printed
-    /// in between does no harm.
+    /// Called before each change is shown. The whole line is drawn then, so that text printed in
+    /// between does no harm.
     fn highlight_char(&self, line: &str, position: usize, _kind: CmdKind) -> bool {
         if let Some(shown) = &mut *self.0.lock() {
             shown.set(line, position);

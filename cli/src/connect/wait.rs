@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// Waits until one of these descriptors is ready, or for so long. Says whether the first is.
+/// Waits until one of these descriptors is ready, or for this long. Returns whether the first is
+/// ready.
 pub(super) fn wait(
     interests: &[(BorrowedFd<'_>, PollFlags)],
     time: Option<Duration>,

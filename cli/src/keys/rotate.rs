@@ -38,7 +38,7 @@ Examples:
   countersign keys rotate garden --overlap 30d
   countersign keys rotate garden --overlap 0s     the old key has leaked";
 
-/// After this time, nobody remembers that the old key is still valid.
+/// The longest overlap: later nobody would remember that the old key is still valid.
 const OVERLAP_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 impl RotateArgs {

@@ -15,7 +15,7 @@ use crate::units;
 /// More clients than one process has descriptors for.
 const CLIENTS_MAX: u64 = 1_000_000;
 
-/// More messages than anybody waits for.
+/// More messages than any run sends.
 const COUNT_MAX: u64 = 1_000_000_000_000;
 
 /// Each client has room for this many messages.

@@ -17,7 +17,7 @@ const PERCENTILES: [f64; 9] = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 9
 const BARS: u32 = 10;
 const WIDTH: u64 = 40;
 
-/// Above this share, the load was limited by itself.
+/// Above this share, the load generator was the limit.
 const BUSY: f64 = 0.9;
 
 impl Output {
@@ -71,13 +71,13 @@ fn replied(report: &Report, figure: Duration) -> Option<Duration> {
     (report.reply.count() > 0).then_some(figure)
 }
 
-/// What the load was asked to do.
+/// The parameters of the load.
 fn asked_for(parameters: &Parameters) -> String {
     let lines = parameters.shown().map(|(name, value)| format!("  {name:<22}{value}\n"));
     format!("\nParameters:\n{}", lines.collect::<String>())
 }
 
-/// The rate that was asked for, and whether it came about.
+/// The rate that was requested, and whether it was reached.
 fn asked(report: &Report) -> String {
     let Some(rate) = report.rate_asked else { return String::new() };
     match report.rate_reached() {

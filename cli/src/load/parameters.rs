@@ -1,4 +1,4 @@
-//! What a load was asked to do: the part of a report by which it can be repeated.
+//! The parameters of a load: the part of a report by which it can be repeated.
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ pub(super) struct Lines<W> {
     rest: Vec<u8>,
 }
 
-/// What has become of lines.
+/// The result of writing lines.
 #[derive(Debug)]
 pub(super) enum Written {
     Whole,
@@ -48,7 +48,7 @@ impl<W: Write> Lines<W> {
     }
 }
 
-/// Writes as much as is taken, and says how much that was.
+/// Writes as much as is accepted, and returns how much that was.
 fn write(to: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {

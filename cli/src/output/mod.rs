@@ -1,8 +1,9 @@
 //! What the program writes: stdout and stderr.
 //!
-//! Writing returns nothing, so a verb can't take a reader that has gone or a full disk for its own
-//! result. The stream remembers what failed, and `main` reports it where nothing else has failed.
-//! Descriptors that don't block are waited for. A line that was cut is finished before the next.
+//! Writing returns nothing, so a verb can't mistake a reader that has gone or a full disk for its
+//! own result. The stream remembers the first failure, and `main` reports it if nothing else has
+//! failed. Writes wait for descriptors that don't block. A line that was cut is finished before the
+//! next.
 
 mod background;
 mod lines;
@@ -93,7 +94,7 @@ impl Stream {
         self.write(format!("{}\n", Escaped(&line.to_string())));
     }
 
-    /// Writes whole lines, and says what has become of them.
+    /// Writes whole lines, and returns the result.
     fn written(&self, lines: &[u8]) -> Written {
         let written = self.lines.lock().unwrap_or_else(PoisonError::into_inner).write(lines);
         if let Written::Cut(error) | Written::Lost(error) = &written {

@@ -86,7 +86,7 @@ Examples:
 /// Linux has no greater number for a process.
 const PID_MAX: u64 = 1 << 22;
 
-/// How long a connection must stay that nothing is said on.
+/// How long a connection without messages must stay open.
 const STAY_TIME: Duration = Duration::from_millis(250);
 
 /// The header of a connection that is the balancer's own: version 2, LOCAL, and no address.
@@ -174,7 +174,7 @@ impl PingArgs {
         })
     }
 
-    /// Goes as far as the target wants it. Says what was left out.
+    /// Goes as far as the target requires. Returns what was left out.
     fn check(&self, target: &Target) -> Result<&'static str, ClientError> {
         let mut client = self.connect(target)?;
         client.set_timeout(Some(self.timeout));
@@ -184,16 +184,16 @@ impl PingArgs {
         match target.check {
             Check::Proof(_) => {
                 client.finish()?;
-                // Whether the server takes our proof too, it says at the latest with its close
-                // record. In multiprocessing it has said so in the handshake, and what has accepted
-                // us may keep the connection for as long as it likes.
+                // The server's close record shows that it has accepted our proof too. In
+                // multiprocessing the handshake has shown that, and a server that has accepted us
+                // may keep the connection open.
                 let has_said = target.protocol.dialect() == Dialect::Multiprocessing;
                 while !has_said && client.receive()?.is_some() {}
                 Ok("")
             }
             Check::Answer(_) => Ok(""),
             Check::Handshake => {
-                // Whether anybody behind it takes that is no matter here.
+                // It doesn't matter here whether the target accepts this.
                 let _ = client.finish();
                 Ok("target not checked: ")
             }

@@ -1,4 +1,4 @@
-//! What is pinged: an address, or all that a configuration or a process serves.
+//! What is pinged: an address, or everything that a configuration or a process serves.
 
 use std::ffi::OsString;
 use std::fs;
@@ -97,7 +97,7 @@ impl Target {
 
     fn of_listener(listener: &ListenerArgs) -> Result<Vec<Self>, Failure> {
         let args = listener.protocol.clone().into_client();
-        // A service that answers nothing has nothing to be asked.
+        // A service that answers nothing is sent no message.
         let check = Check::of(&args, None, !listener.answers());
         let mut targets = Vec::new();
         for bind in &listener.bind {

@@ -1,4 +1,4 @@
-//! What has a turn beside the relay: signals, reloads and the service manager.
+//! What has its turn besides the relay: signals, reloads and the service manager.
 
 use std::io;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Begins: the service manager hears that new connections are served.
+    /// Begins, and notifies the service manager that new connections are served.
     pub(super) fn begin(
         relay: Relay,
         signals: Signals,
@@ -55,7 +55,7 @@ impl Daemon {
         }
     }
 
-    /// Carries until a signal drains it; the next one stops it at once.
+    /// Runs until a signal drains it; the next one stops it at once.
     pub(super) fn run(mut self) -> io::Result<()> {
         while !self.is_stopping || self.relay.open() > 0 {
             let latest = system::monotonic() + POLL_INTERVAL;
@@ -74,7 +74,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Goes on with the reload, and begins the next.
+    /// Continues the reload, and begins the next.
     fn reload(&mut self) {
         if let Some(keys) = self.reloader.read() {
             keys.into_iter().for_each(|keys| self.relay.replace_keys(keys));
@@ -94,7 +94,7 @@ impl Daemon {
         }
     }
 
-    /// Does what signals have asked for.
+    /// Handles the signals.
     fn handle_signals(&mut self) {
         let SignalSet { stop, reload, status } = self.signals.take();
         if stop {
@@ -114,7 +114,7 @@ impl Daemon {
         }
     }
 
-    /// Says in the log how everything is.
+    /// Logs the status.
     fn log_status(&self, up: Duration) {
         let (stats, reloads) = (self.relay.stats(), self.reloader.reloads());
         let Some(listener) = stats.listeners.first() else { return };

@@ -1,4 +1,4 @@
-//! `countersign proxy`: for programs that know nothing of us.
+//! `countersign proxy`: carries the connections of other programs.
 
 mod daemon;
 mod limits;
@@ -111,7 +111,7 @@ impl ProxyArgs {
         let target = RelayTarget::new(&self.target).map_err(|error| self.no_target(&error))?;
         let ports = Ipv4Ports::of([&*self.listen].into_iter().chain(self.admin.address()));
         let listeners = listen(&self.listen, &ports)?;
-        // Before anybody hears that it listens: who hears of it may also stop it.
+        // Before anything is printed: a program that reads it may also stop the proxy.
         let (signals, woken) = signals.watch()?;
         let closes_revoked = self.tunnel.close_revoked;
         let route = Route { role: self.role, listeners, target, closes_revoked };
@@ -137,7 +137,7 @@ impl ProxyArgs {
             aggregate.set_admin_memory(admin.memory_max());
             StatsPublisher::begin(&aggregate, 0, relay.stats())
         });
-        // They go on until the last connection is closed.
+        // The pages are served until the last connection is closed.
         let _pages = admin.map(Admin::begin).transpose()?;
         let (stats, start) = ((publisher, aggregate), (started, began));
         Ok(Daemon::begin(relay, signals, self.tunnel, stats, start).run()?)
@@ -152,7 +152,7 @@ impl ProxyArgs {
         Ok((self.listen.clone(), protocol))
     }
 
-    /// For how many connections, of two sockets each, there are descriptors.
+    /// The number of connections, of two sockets each, for which there are descriptors.
     fn room(&self) -> io::Result<usize> {
         let wanted = self.limits.max_connections;
         let given = system::raise_descriptors(2 * wanted as u64)?;

@@ -59,7 +59,7 @@ impl KeyFileEdit {
         };
         let secret = secret()?;
         let line = line(id, &secret, &options.text());
-        // The ring isn't at fault where what was asked for makes no key.
+        // If the request makes no valid key, that isn't a fault of the ring.
         let fresh = KeyRing::parse(&line)
             .map_err(|error| Failure::new(Kind::Usage, said(error.cause())))?;
         let key = fresh.keys().next().ok_or_else(|| bad(KeyFileError::NoKeys))?;
@@ -122,13 +122,12 @@ fn existing(path: &Path) -> Result<(KeyRing, Zeroizing<Vec<u8>>), Failure> {
 
 /// A file that is being written beside the one that it will replace.
 ///
-/// Who writes to it holds a lock on it, for two at a time would lose a key. The system gives the
-/// lock back when its holder ends, however that comes about, and the next one takes over what it
-/// has left behind.
+/// The writer holds a lock on it, since two at a time would lose a key. The system releases the
+/// lock when its holder ends in any way, and the next one takes over the file that was left behind.
 struct AtomicFile {
     path: PathBuf,
     file: File,
-    /// It has taken the other's place, and its name is free for the next.
+    /// It has replaced the other file, and its name is free again.
     placed: bool,
 }
 
@@ -166,7 +165,7 @@ impl AtomicFile {
             Err(Errno::WOULDBLOCK) => return Ok(None),
             locked => locked?,
         }
-        // Its last holder may have put it in the place of the ring, or removed it.
+        // Its last holder may have renamed it over the ring, or removed it.
         let is_there = |there: Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
         if !fs::symlink_metadata(path).is_ok_and(is_there) {
             return Ok(None);
@@ -205,7 +204,7 @@ fn keep_access(file: &File, old: &Metadata) -> io::Result<()> {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.placed {
-            // What can't be removed is taken over by the next change.
+            // If it can't be removed, the next change takes it over.
             let _ = fs::remove_file(&self.path);
         }
     }

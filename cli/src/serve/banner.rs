@@ -11,7 +11,7 @@ use crate::admin::Admin;
 use crate::escape::{Escaped, quoted};
 use crate::version::{COMMIT, VERSION};
 
-/// What the banner says.
+/// The content of the banner.
 pub(super) struct Banner {
     listeners: Vec<ListenerBanner>,
     memory: String,
@@ -19,7 +19,7 @@ pub(super) struct Banner {
     admin: Vec<String>,
 }
 
-/// What it says of one listener.
+/// The part about one listener.
 struct ListenerBanner {
     /// Where there are several.
     name: Option<String>,

@@ -35,8 +35,7 @@ impl AnyService {
         Self { local: Timestamp::local(), utc: Timestamp::utc(), served }
     }
 
-    /// What isn't the default: apart, so that it doesn't keep that from becoming a part of the
-    /// loop.
+    /// The other services, in a function of their own so that the default is inlined into the loop.
     #[inline(never)]
     fn other(&mut self, served: ServiceState, message: &[u8], reply: &mut Reply<'_>) {
         match served {
@@ -46,7 +45,7 @@ impl AnyService {
         }
     }
 
-    /// What the listener serves that a peer came by.
+    /// The service of the listener that a peer connected to.
     fn served_to(&self, peer: &Peer<'_>) -> ServiceState {
         self.served.get(peer.listener().index()).copied().unwrap_or(ServiceState::Discard)
     }

@@ -28,7 +28,7 @@ pub(super) fn limits(listeners: &[ListenerArgs], beside: usize) -> Result<Vec<Li
     Ok(limits.collect())
 }
 
-/// What one has of the room who wants so much of all that is wanted: something, in any case.
+/// The share of the room for one listener, in proportion to what it wants; at least one.
 fn share(wants: usize, wanted: usize, room: usize) -> usize {
     if wanted <= room {
         return wants;

@@ -1,4 +1,4 @@
-//! One listener of the server, as its options ask for it.
+//! One listener of the server, made from its options.
 
 use countersign::{KeyRing, Limits, ListenerConfig, Protocol};
 use log::warn;
@@ -59,7 +59,7 @@ impl ListenerArgs {
         }
     }
 
-    /// What pages say of it.
+    /// Its labels on the pages.
     pub(super) fn labels(&self) -> Labels {
         Labels {
             dialect: self.protocol.handshake(),
@@ -77,7 +77,7 @@ impl ListenerArgs {
         !matches!(self.served(), ServiceState::Discard | ServiceState::Verdict)
     }
 
-    /// What is served, in a word.
+    /// The name of the service.
     pub(super) fn what(&self) -> &'static str {
         if self.protocol.verify_only { "verdicts" } else { self.service.name() }
     }
@@ -107,7 +107,7 @@ impl ListenerArgs {
         Ok((self.protocol.ring(RingRole::Server)?, made))
     }
 
-    /// What is spoken with these keys, once it is seen to serve somebody.
+    /// The protocol with these keys, once one of them is known to be usable.
     pub(super) fn protocol(&self, ring: KeyRing) -> Result<Protocol, Failure> {
         let now = system::unix_time();
         let serving = self.protocol.dialects().flat_map(|dialect| ring.serving(dialect, now));

@@ -73,7 +73,7 @@ Examples:
   countersign serve --config /etc/countersign/garden.toml";
 
 impl ServeArgs {
-    /// The listeners, as this command line asks for them.
+    /// The listeners of this command line.
     pub(crate) fn listeners(self, origins: &Origins) -> Result<Vec<ListenerArgs>, Failure> {
         Ok(Config::new(self.config, self.settings, origins).read()?.listeners)
     }
@@ -112,7 +112,7 @@ fn serve(
     }
     let mailboxes: Vec<_> = servers.iter().map(Mailbox::to).collect();
     let mut first = servers.remove(0);
-    // Before anybody hears that it listens: who hears of it may also stop it.
+    // Before anything is printed: a program that reads it may also stop the server.
     let (signals, woken) = signals.watch()?;
     first.wake_on(woken)?;
     let wake = |mailbox: &Arc<Mailbox>| -> Wake {
@@ -147,7 +147,7 @@ fn serve(
         began,
         is_stopping: false,
     };
-    // It goes on until the last connection is closed.
+    // The pages are served until the last connection is closed.
     let _pages = admin.map(Admin::begin).transpose()?;
     let Counters { accepted, messages, .. } = runtime.run()?;
     info!("stopped; {accepted} connections, {messages} messages");

@@ -1,4 +1,4 @@
-//! Listeners whose keys were read and whose options go together: what is left is to bind.
+//! Listeners whose keys are read and whose options are valid: they only have to be bound.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -70,7 +70,7 @@ impl PreparedListener {
         Ok(Self { args, protocol, limits, serves, keys })
     }
 
-    /// What is wrong with its addresses.
+    /// The errors of its addresses.
     pub(crate) fn unresolved(&self) -> impl Iterator<Item = Failure> {
         self.args.bind.iter().filter_map(|address| {
             let resolved = address.to_addresses().map_err(BindError::from);
@@ -120,8 +120,8 @@ impl PreparedListener {
         sockets.into_iter().fold(self.listener(workers), ListenerConfig::with_socket)
     }
 
-    /// Where ports are shared, the system would let us in beside another server of the same user's,
-    /// and nobody would hear of it. So its ports are taken for ourselves once, and given back.
+    /// With shared ports, the system would admit this server beside another one of the same user,
+    /// unnoticed. So its ports are first bound exclusively, and released.
     fn probe(&self, ports: &Ipv4Ports) -> Result<(), Failure> {
         let is_port = |address: &&String| !address.starts_with("unix:");
         for address in self.args.bind.iter().filter(is_port) {

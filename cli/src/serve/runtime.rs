@@ -27,7 +27,7 @@ pub(super) struct Runtime {
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) signals: Signals,
     pub(super) config: Config,
-    /// What is served now.
+    /// The settings in force.
     pub(super) settings: Arc<Settings>,
     pub(super) reloader: Reloader<Reload>,
     pub(super) manager: SdNotify,
@@ -50,12 +50,12 @@ impl Runtime {
 
     fn turn(&mut self) -> io::Result<()> {
         let due = self.manager.due().into_iter().chain(self.reloader.due()).min();
-        // The clock is read only for those who ask for a time.
+        // The clock is only read if somebody needs the time.
         let wait = due.map(|due| due.saturating_duration_since(system::monotonic()));
         let server = &mut self.first.server;
         server.turn(Some(wait.map_or(POLL_INTERVAL, |wait| wait.min(POLL_INTERVAL))))?;
         let is_time = due.is_some_and(|due| due <= system::monotonic());
-        // A server that is busy with its peers asks for no more than that.
+        // While the server is busy with its peers, nothing else is needed.
         if server.take_woken() || is_time || self.signals.is_pending() || server.is_finished() {
             self.handle_signals()?;
             self.reload();
@@ -67,7 +67,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Does what signals have asked for.
+    /// Handles the signals.
     fn handle_signals(&mut self) -> io::Result<()> {
         let SignalSet { stop, reload, status } = self.signals.take();
         if stop {
@@ -90,7 +90,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Goes on with the reload, and begins the next.
+    /// Continues the reload, and begins the next.
     fn reload(&mut self) {
         if let Some(reload) = self.reloader.read() {
             self.apply(reload);
@@ -124,7 +124,7 @@ impl Runtime {
             let _ = mailbox.update(&update);
         }
         self.settings = Arc::new(settings);
-        // The log says so when a new connection finds it with whichever worker.
+        // Logged when every worker uses it for new connections.
         self.reloader.applying(applied, rings);
     }
 
@@ -136,7 +136,7 @@ impl Runtime {
 
     fn notify_manager(&mut self) {
         let mailboxes = &self.mailboxes;
-        // All are called, or a stuck one would spare the rest.
+        // All are called, so that a stuck one doesn't hide the others.
         let are_alive = || mailboxes.iter().filter(|mailbox| !mailbox.has_turned()).count() == 0;
         let stopping = "stopping: answering what has arrived";
         self.manager.turn(self.first.server.is_draining(), stopping, are_alive);

@@ -1,4 +1,4 @@
-//! What a worker says of itself in the log when it is asked.
+//! The status report in the log.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What a reload changes of a worker's server.
+//! What a reload changes in a worker's server.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -12,7 +12,7 @@ use crate::reload::Wake;
 
 /// What a reload brings; the same for every worker.
 pub(super) struct ConfigUpdate {
-    /// Of each listener, in their order.
+    /// The updates of the listeners, in their order.
     pub(super) listeners: Vec<ListenerUpdate>,
     pub(super) busy_poll: Duration,
     /// Whether connections whose keys are no longer valid are closed.
@@ -33,12 +33,12 @@ pub(super) struct ListenerUpdate {
 }
 
 impl ConfigUpdate {
-    /// Has a worker's server serve by it from now on.
+    /// Applies it to a worker's server.
     pub(super) fn apply(&self, server: &mut Server<AnyService>) {
         let ids: Vec<ListenerId> = server.listeners().iter().map(Listener::id).collect();
         for (id, update) in ids.into_iter().zip(&self.listeners) {
             if let Err(error) = update.apply(server, id) {
-                // A loop that has waited for too long listens no more.
+                // The loop may have stopped waiting.
                 let _ = self.pending.send(Failure::new(Kind::General, error.to_string()));
             }
         }

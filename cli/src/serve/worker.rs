@@ -1,4 +1,4 @@
-//! One worker: a server on one thread, and what it is told from outside its loop.
+//! One worker: a server on one thread, and its mailbox.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,12 +37,12 @@ impl Mailbox {
         &self.handle
     }
 
-    /// Has the worker apply this before it serves anybody else.
+    /// Makes the worker apply this before it processes further events.
     pub(super) fn update(&self, update: &Arc<ConfigUpdate>) -> io::Result<()> {
         self.send(|control| control.update = Some(Arc::clone(update)))
     }
 
-    /// Has the worker log its status.
+    /// Makes the worker log its status.
     pub(super) fn ask_status(&self) -> io::Result<()> {
         self.send(|control| control.wants_status = true)
     }
@@ -92,7 +92,7 @@ impl Worker {
     pub(super) fn run(mut self) -> io::Result<Counters> {
         while !self.server.is_finished() {
             self.server.turn(None)?;
-            // A server that is busy with its peers asks for no more than that.
+            // While the server is busy with its peers, nothing else is needed.
             if self.server.take_woken() || self.server.is_finished() {
                 self.receive();
                 self.publish();
@@ -101,7 +101,7 @@ impl Worker {
         Ok(self.server.counters())
     }
 
-    /// Does what its mailbox asks for.
+    /// Handles its mailbox.
     pub(super) fn receive(&mut self) {
         self.mailbox.has_turned.store(true, Ordering::Relaxed);
         let Control { update, wants_status } = std::mem::take(&mut *self.mailbox.control());

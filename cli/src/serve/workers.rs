@@ -15,7 +15,7 @@ use crate::admin::Aggregate;
 /// The workers beside the first. They stop when all do, and one that fails takes all with it.
 pub(super) struct Workers {
     threads: Vec<WorkerThread>,
-    /// What those have done that have ended.
+    /// The counters of the workers that have ended.
     pub(super) counters: Counters,
 }
 
@@ -41,7 +41,7 @@ impl Drop for ExitGuard {
 }
 
 impl Workers {
-    /// Has the others serve, each with its mailbox.
+    /// Starts the other workers, each with its mailbox.
     pub(super) fn begin(
         others: Vec<(Server<AnyService>, Arc<Mailbox>)>,
         first: &Handle,
@@ -89,7 +89,7 @@ impl Workers {
 mod tests {
     use super::*;
 
-    /// What the first worker makes of another that ends in this way.
+    /// The error of another worker that has ended in this way.
     fn seen(
         end: impl FnOnce() -> io::Result<Counters> + Send + 'static,
     ) -> (io::Result<()>, Workers) {
@@ -102,7 +102,7 @@ mod tests {
         });
         let thread = WorkerThread { number: 1, has_ended, thread: Some(thread) };
         let mut workers = Workers { threads: vec![thread], counters: Counters::default() };
-        // It is woken, or this would last for ever.
+        // It is woken; otherwise this would wait for ever.
         server.turn(None).unwrap();
         (workers.join(), workers)
     }

@@ -62,7 +62,7 @@ impl ListenFds {
     }
 }
 
-/// More sockets than this are a slip of the finger, and each would be asked what it is.
+/// More sockets than this are a mistake, and each would be examined.
 const PASSED_MAX: u64 = 1024;
 
 /// Whether the variables have numbers that can be meant, if they are for us.

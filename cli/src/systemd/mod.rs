@@ -1,4 +1,4 @@
-//! A service manager that started us: what it is told, and the sockets that it hands over.
+//! The service manager: notifications to it, and the sockets that it passes.
 
 mod listen_fds;
 mod notify;

@@ -1,7 +1,7 @@
-//! What the service manager is told: that we serve, reload, stop, and are alive.
+//! Notifications to the service manager: that the program serves, reloads, stops, and is alive.
 //!
-//! After sd_notify(3), with a socket of our own: one that blocks would have the loop wait for a
-//! manager that is stuck. What finds no room there is kept, and sent later.
+//! After sd_notify(3), with a socket of our own: with one that blocks, the loop would wait for a
+//! manager that is stuck. What finds no room there is kept and sent later.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -30,14 +30,14 @@ const AGAIN: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(crate) struct SdNotify {
     to: Option<To>,
-    /// How often it is told that we are alive, and when next.
+    /// The interval of watchdog notifications, and when the next is due.
     alive: Option<(Duration, Instant)>,
     /// What found no room, and when it is tried again.
     waiting: VecDeque<String>,
     again: Option<Instant>,
-    /// It was told of that a message came to nothing.
+    /// A lost message has been logged.
     has_failed: bool,
-    /// It was told that we stop; reloads are no matter any more.
+    /// The manager knows that the program stops; reloads don't matter any more.
     is_stopping: bool,
 }
 
