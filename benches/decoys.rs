@@ -15,7 +15,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::time::Instant;
 
-use countersign::{Dialect, Key, KeyRing, Protocol, Refusal, RingSecrets, Session};
+use countersign::session::SessionCore;
+use countersign::{Dialect, Key, KeyRing, Protocol, Refusal, RingSecrets};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use run::Run;
 use sha2::Sha256;
@@ -55,7 +56,7 @@ fn server() -> Protocol {
 fn call(id: &str, audience: &str) -> Vec<u8> {
     let protocol = Protocol::from(ring(id, secret(id), 2)).with_audience(audience);
     let mut call = Vec::new();
-    let mut session = Session::client(&protocol, Duration::ZERO, [3; 32]).unwrap();
+    let mut session = SessionCore::client(&protocol, Duration::ZERO, [3; 32]).unwrap();
     session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
     call
 }
@@ -63,7 +64,7 @@ fn call(id: &str, audience: &str) -> Vec<u8> {
 /// The server's part of a handshake that fails.
 fn refuse(protocol: &Protocol, nonce: [u8; 32], call: &[u8], out: &mut Vec<u8>) -> Refusal {
     out.clear();
-    let mut session = Session::server(protocol, nonce);
+    let mut session = SessionCore::server(protocol, nonce);
     assert!(session.next(protocol, Duration::ZERO, &mut &call[..], out).unwrap().is_none());
     let mut confirm = [0x55; 36];
     confirm[..4].copy_from_slice(&[3, 0, 0, 32]);

@@ -26,7 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Protocol, Session};
+use countersign::session::SessionCore;
+use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
 use countersign_load::{Arrival, Disconnect, Plan, Report};
 use process::{Process, Scratch, load, program};
 use run::Run;
@@ -154,7 +155,7 @@ fn first_bytes(dialect: Dialect) -> Vec<u8> {
     let key = Key::new("bench", b"another key's secret").unwrap();
     let protocol = Protocol::new(dialect, KeyRing::from_key(key).unwrap());
     let mut said = Vec::new();
-    let mut session = Session::client(&protocol, Duration::ZERO, [5; 32]).unwrap();
+    let mut session = SessionCore::client(&protocol, Duration::ZERO, [5; 32]).unwrap();
     session.next(&protocol, Duration::ZERO, &mut &[][..], &mut said).unwrap();
     said
 }

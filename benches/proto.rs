@@ -13,8 +13,8 @@ use std::hint::black_box;
 use std::time::Duration;
 use std::time::Instant;
 
-use countersign::session::Event;
-use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Protocol, Session};
+use countersign::session::{Event, SessionCore};
+use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use run::Run;
 use sha2::Sha256;
@@ -39,7 +39,7 @@ fn main() {
         let mut proof = Vec::new();
         let mut prove = || {
             proof.clear();
-            let mut session = Session::client(&protocol, Duration::ZERO, NONCE).unwrap();
+            let mut session = SessionCore::client(&protocol, Duration::ZERO, NONCE).unwrap();
             session
                 .next(&protocol, Duration::ZERO, &mut &black_box(NONCE)[..], &mut proof)
                 .unwrap();
@@ -48,7 +48,7 @@ fn main() {
         let mut out = Vec::new();
         let mut verify = || {
             out.clear();
-            let mut session = Session::server(&protocol, black_box(NONCE));
+            let mut session = SessionCore::server(&protocol, black_box(NONCE));
             let opened =
                 session.next(&protocol, Duration::ZERO, &mut &proof[..], &mut out).unwrap();
             assert!(matches!(opened, Some(Event::Open(_))));
@@ -66,7 +66,7 @@ fn line(run: Run, length: usize) {
     let lines = (64 << 10) / length;
     let buffer = line.repeat(lines);
     let protocol = Protocol::open();
-    let mut session = Session::server(&protocol, NONCE);
+    let mut session = SessionCore::server(&protocol, NONCE);
     session.next(&protocol, Duration::ZERO, &mut &[][..], &mut Vec::new()).unwrap();
     let mut count = 0;
     let next = || {

@@ -11,6 +11,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use countersign::session::Event;
@@ -20,10 +21,10 @@ use rand::rngs::SysRng;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let keys = KeyRing::from_file(std::env::args().nth(1).unwrap_or("keys".into()))?;
-    let protocol = Protocol::from(keys);
+    let protocol = Arc::new(Protocol::from(keys));
     let listener = TcpListener::bind("127.0.0.1:9527")?;
     for stream in listener.incoming() {
-        if let Err(error) = serve(stream?, &protocol) {
+        if let Err(error) = serve(stream?, Arc::clone(&protocol)) {
             eprintln!("a connection ended: {error}");
         }
     }
@@ -36,11 +37,11 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn serve(mut stream: TcpStream, protocol: &Protocol) -> io::Result<()> {
+fn serve(mut stream: TcpStream, protocol: Arc<Protocol>) -> io::Result<()> {
     let mut session = Session::server(protocol, random()?);
     let (mut inbox, mut length, mut out) = ([0; 4096], 0, Vec::new());
     loop {
-        let answered = answer(&mut session, protocol, &inbox[..length], &mut out);
+        let answered = answer(&mut session, &inbox[..length], &mut out);
         stream.write_all(&out)?;
         out.clear();
         if !answered? {
@@ -48,7 +49,7 @@ fn serve(mut stream: TcpStream, protocol: &Protocol) -> io::Result<()> {
         }
         length = stream.read(&mut inbox)?;
         if length == 0 {
-            if let Some(last) = session.input_ended(protocol).map_err(io::Error::other)? {
+            if let Some(last) = session.input_ended().map_err(io::Error::other)? {
                 let (form, reply) = (last.form, last.bytes.to_vec());
                 session.reply(form, &reply, &mut out).map_err(io::Error::other)?;
             }
@@ -58,16 +59,9 @@ fn serve(mut stream: TcpStream, protocol: &Protocol) -> io::Result<()> {
 }
 
 /// Answers what has arrived. Returns whether more may come.
-fn answer(
-    session: &mut Session,
-    protocol: &Protocol,
-    mut input: &[u8],
-    out: &mut Vec<u8>,
-) -> io::Result<bool> {
+fn answer(session: &mut Session, mut input: &[u8], out: &mut Vec<u8>) -> io::Result<bool> {
     let now = SystemTime::UNIX_EPOCH.elapsed().map_err(io::Error::other)?;
-    while let Some(event) =
-        session.process(protocol, now, &mut input, out).map_err(io::Error::other)?
-    {
+    while let Some(event) = session.process(now, &mut input, out).map_err(io::Error::other)? {
         match event {
             Event::Open(opened) => {
                 println!("authenticated: {}", opened.key.map_or("-", |key| key.id()));

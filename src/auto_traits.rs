@@ -2,7 +2,7 @@
 //! it from private fields, so it could change without being noticed; here it is asserted.
 
 use countersign_proto::{
-    Event, Exporter, Key, KeyRing, Opened, Protocol, RingSecrets, SendError, Session,
+    Event, Exporter, Key, KeyRing, Opened, Protocol, RingSecrets, SendError, Session, SessionCore,
 };
 
 use crate::address::Address;
@@ -65,6 +65,7 @@ const _: () = {
 const _: () = {
     is_send_and_sync::<Protocol>();
     is_send_and_sync::<Session>();
+    is_send_and_sync::<SessionCore>();
     is_send_and_sync::<Event<'_>>();
     is_send_and_sync::<Opened<'_>>();
     is_send_and_sync::<Exporter>();

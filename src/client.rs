@@ -49,7 +49,6 @@ pub struct Client {
     /// TCP or Unix: the type is a descriptor with the calls that all streams share.
     stream: TcpStream,
     address: Address,
-    protocol: Protocol,
     /// The time since 1970 when the handshake began, at which keys must be valid.
     wall: Duration,
     session: Session,
@@ -131,13 +130,12 @@ impl Client {
     fn begin(
         stream: TcpStream,
         address: Address,
-        (protocol, wall, session): (Protocol, Duration, Session),
+        (wall, session): (Duration, Session),
         deadline: Instant,
     ) -> Result<Self, ClientError> {
         let mut client = Self {
             stream,
             address,
-            protocol,
             wall,
             session,
             inbox: Vec::new(),
@@ -162,7 +160,7 @@ impl Client {
             Ok(_) => ClientError::Closed,
             Err(error) => error,
         };
-        Err(error.in_handshake(&client.protocol))
+        Err(error.in_handshake(client.session.config()))
     }
 
     /// Sets how long one call may take from now on, whatever it does; `None` is for ever.
@@ -225,12 +223,12 @@ impl Client {
             return Err(ClientError::Over);
         }
         self.check_idle()?;
-        if message.len() > self.protocol.message_max() {
-            return Err(ClientError::TooLong(self.protocol.message_max()));
+        if message.len() > self.session.config().message_max() {
+            return Err(ClientError::TooLong(self.session.config().message_max()));
         }
         self.make_room();
-        self.session.send(&self.protocol, message, &mut self.out).map_err(|error| match error {
-            SendError::Unframeable => ClientError::Unsendable(self.protocol.framing()),
+        self.session.send(message, &mut self.out).map_err(|error| match error {
+            SendError::Unframeable => ClientError::Unsendable(self.session.config().framing()),
             SendError::TooLong => ClientError::TooLongForServer,
             _ => ClientError::Over,
         })?;
@@ -336,7 +334,7 @@ impl Client {
         loop {
             let mut input = &self.inbox[self.next..];
             let start = self.out.len();
-            let event = self.session.process(&self.protocol, self.wall, &mut input, &mut self.out);
+            let event = self.session.process(self.wall, &mut input, &mut self.out);
             let event = match event {
                 Ok(event) => event,
                 Err(refusal) => {
@@ -387,7 +385,7 @@ impl Client {
 
     /// The last message of a stream that has ended: a line without a terminator.
     fn last(&mut self) -> Result<Option<EventKind>, ClientError> {
-        match self.session.input_ended(&self.protocol) {
+        match self.session.input_ended() {
             Ok(None) => Ok(None),
             Ok(Some(message)) => {
                 self.message.clear();
@@ -407,9 +405,9 @@ impl Client {
             self.stream.read(&mut self.inbox)
         });
         self.inbox.truncate(*read.as_ref().unwrap_or(&0));
-        let is_first = self.protocol.dialect() == Dialect::Open && !self.known;
+        let is_first = self.session.config().dialect() == Dialect::Open && !self.known;
         match is_first
-            .then(|| ForeignProtocol::of_challenge(&self.inbox, self.protocol.framing()))
+            .then(|| ForeignProtocol::of_challenge(&self.inbox, self.session.config().framing()))
             .flatten()
         {
             Some(opening) => Err(Refusal::Foreign(opening).into()),
@@ -458,10 +456,10 @@ impl Client {
 }
 
 /// A new session, at the current time.
-fn session(protocol: Protocol) -> Result<(Protocol, Duration, Session), ClientError> {
+fn session(protocol: Protocol) -> Result<(Duration, Session), ClientError> {
     let wall = since_epoch(clock::wall());
-    let session = Session::client(&protocol, wall, random::bytes()?)?;
-    Ok((protocol, wall, session))
+    let session = Session::client(protocol, wall, random::bytes()?)?;
+    Ok((wall, session))
 }
 
 impl AsFd for Client {

@@ -86,10 +86,10 @@ pub use server::{
 };
 
 pub mod session {
-    //! What goes in and out of a [`Session`](crate::Session): the protocol of one connection
-    //! without a socket.
+    //! What goes in and out of a [`Session`](crate::Session), the protocol of one connection
+    //! without a socket; and [`SessionCore`], for a loop that serves many connections.
 
-    pub use countersign_proto::{Event, Message, Opened, SealError, SendError};
+    pub use countersign_proto::{Event, Message, Opened, SealError, SendError, SessionCore, Step};
 }
 
 pub mod engine {

@@ -245,10 +245,9 @@ fn lines(output: &[u8]) -> Vec<Vec<u8>> {
 
 fn messages(mut input: &[u8], max: usize) -> Vec<Vec<u8>> {
     let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(max);
-    let mut session = Session::server(&protocol, [0; 32]);
+    let mut session = Session::server(protocol, [0; 32]);
     let mut messages = Vec::new();
-    while let Ok(Some(event)) = session.next(&protocol, Duration::ZERO, &mut input, &mut Vec::new())
-    {
+    while let Ok(Some(event)) = session.process(Duration::ZERO, &mut input, &mut Vec::new()) {
         if let Event::Message(message) = event {
             messages.push(message.bytes.to_vec());
         }

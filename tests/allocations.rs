@@ -7,10 +7,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use countersign::services::Timestamp;
-use countersign::session::Event;
-use countersign::{
-    Dialect, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Protocol, Server, Session,
-};
+use countersign::session::{Event, SessionCore};
+use countersign::{Dialect, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Protocol, Server};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -27,7 +25,7 @@ struct Pair {
 /// A client that was let in.
 struct Caller {
     stream: TcpStream,
-    session: Session,
+    session: SessionCore,
     form: FrameFormat,
 }
 
@@ -60,7 +58,7 @@ impl Pair {
         stream.set_nonblocking(true).unwrap();
         // Or a handshake's last word would hold up the message behind it.
         stream.set_nodelay(true).unwrap();
-        let mut session = Session::client(&self.protocol, Duration::ZERO, [7; 32]).unwrap();
+        let mut session = SessionCore::client(&self.protocol, Duration::ZERO, [7; 32]).unwrap();
         let (mut inbox, mut length) = ([0; 512], 0);
         loop {
             out.clear();

@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 use countersign::engine::Readiness;
-use countersign::session::Event;
+use countersign::session::{Event, SessionCore};
 use countersign::testing::TestServer;
 use countersign::{
     CloseReason, Dialect, Framing, Key, KeyRing, Limits, Listener, Protection, Protocol, Refusal,
-    RefusalCode, Reply, RingSecrets, Session,
+    RefusalCode, Reply, RingSecrets,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
@@ -161,7 +161,7 @@ impl Played {
 struct Player<'a> {
     case: &'a Case,
     protocol: &'a Protocol,
-    session: Session,
+    session: SessionCore,
     is_open: bool,
     is_closed: bool,
     refusal: Option<Refusal>,
@@ -172,9 +172,9 @@ struct Player<'a> {
 impl<'a> Player<'a> {
     fn new(case: &'a Case, protocol: &'a Protocol) -> Self {
         let session = if case.is_server() {
-            Session::server(protocol, array(&case.bytes("sg")))
+            SessionCore::server(protocol, array(&case.bytes("sg")))
         } else {
-            Session::client(protocol, Duration::ZERO, array(&case.bytes("nonce_c"))).unwrap()
+            SessionCore::client(protocol, Duration::ZERO, array(&case.bytes("nonce_c"))).unwrap()
         };
         Self {
             case,

@@ -10,8 +10,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use countersign::session::Event;
-use countersign::{Protocol, Session};
+use countersign::Protocol;
+use countersign::session::{Event, SessionCore};
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::SockRef;
 
@@ -52,7 +52,7 @@ pub(crate) struct Batch<'p> {
 /// One end of a connection.
 struct Client {
     stream: TcpStream,
-    session: Session,
+    session: SessionCore,
     /// What the next step sends.
     out: Vec<u8>,
     is_open: bool,
@@ -107,7 +107,7 @@ impl<'p> Batch<'p> {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut nonce = [0; 32];
             nonce[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            let session = Session::client(self.protocol, Duration::ZERO, nonce).unwrap();
+            let session = SessionCore::client(self.protocol, Duration::ZERO, nonce).unwrap();
             let mut client =
                 Client { stream, session, out: Vec::new(), is_open: false, awaited: 0 };
             client.receive(&[], self.protocol, self.work);

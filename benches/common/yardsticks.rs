@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use countersign::session::Event;
-use countersign::{Dialect, KeyRing, KeyRingExt as _, Protocol, Session};
+use countersign::session::{Event, SessionCore};
+use countersign::{Dialect, KeyRing, KeyRingExt as _, Protocol};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::{Domain, Socket, Type};
@@ -83,7 +83,7 @@ fn serve(mut stream: TcpStream, protocol: &Protocol, number: u64) -> std::io::Re
     // A counter in place of randomness: cheaper than ours, so the comparison is not in our favour.
     let mut nonce = [0; 32];
     nonce[..8].copy_from_slice(&number.to_be_bytes());
-    let mut session = Session::server(protocol, nonce);
+    let mut session = SessionCore::server(protocol, nonce);
     let (mut inbox, mut length, mut out) = (vec![0; 16 << 10], 0, Vec::new());
     loop {
         let (mut input, mut finished) = (&inbox[..length], false);

@@ -9,8 +9,8 @@ use countersign::engine::Dial;
 use countersign::reactor::buffered_stream::BufferedStream;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
-use countersign::session::Event;
-use countersign::{Address, FrameFormat, Protocol, Refusal, RefusalCode, Session};
+use countersign::session::{Event, SessionCore};
+use countersign::{Address, FrameFormat, Protocol, Refusal, RefusalCode};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
@@ -69,7 +69,7 @@ pub(super) struct LoadClient {
     dial: Option<Dial>,
     /// Tells this connection from the ones before it, of which an event may be late.
     pub(super) generation: u32,
-    session: Option<Session>,
+    session: Option<SessionCore>,
     state: State,
     /// It sends messages; the others only stay connected.
     pub(super) sends: bool,
@@ -142,7 +142,7 @@ impl LoadClient {
         &mut self,
         slot: usize,
         dial: Dial,
-        session: Session,
+        session: SessionCore,
         now: Nanos,
         protocol: &Protocol,
         cx: &mut LoadContext,
@@ -354,7 +354,7 @@ impl LoadClient {
     }
 
     /// Whether the next bytes are the frame of a reply that can be compared as a whole.
-    fn expects_frames(&self, session: &Session, cx: &LoadContext) -> bool {
+    fn expects_frames(&self, session: &SessionCore, cx: &LoadContext) -> bool {
         let is_framed = matches!(cx.form, FrameFormat::Line(_) | FrameFormat::Length);
         is_framed && !self.in_flight.is_empty() && !cx.plan.reconnect && !session.is_partial()
     }

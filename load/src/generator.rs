@@ -10,8 +10,9 @@ use countersign::engine::Dial;
 use countersign::random::Pool;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
+use countersign::session::SessionCore;
 use countersign::unix_time::since_epoch;
-use countersign::{Dialect, Protocol, Session, ToAddresses, clock};
+use countersign::{Dialect, Protocol, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
@@ -385,7 +386,7 @@ impl Load {
         self.dialled += 1;
         let mut nonce = [0; NONCE];
         self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
-        let session = Session::client(&self.protocol, self.cx.wall, nonce)
+        let session = SessionCore::client(&self.protocol, self.cx.wall, nonce)
             .map_err(|_| FailureKind::Connect)?;
         let (addresses, timeout) = (&self.cx.addresses, self.cx.plan.connect_timeout);
         let begun = self.cx.epoch + Duration::from_nanos(now);

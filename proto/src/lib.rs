@@ -44,3 +44,4 @@ pub use session::Session;
 pub use session::event::{Event, Message, Opened};
 pub use session::messages::Step;
 pub use session::send::SendError;
+pub use session::session_core::SessionCore;

@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -340,10 +341,10 @@ impl Protocol {
         self.keys.as_ref()?.accepted(credential, now)
     }
 
-    /// Takes other keys. Sessions go on, and [`Session::is_revoked`] says whose key is gone; a
+    /// Takes other keys. Sessions go on, and [`SessionCore::is_revoked`] says whose key is gone; a
     /// server does it by `Server::replace_keys`.
     ///
-    /// [`Session::is_revoked`]: crate::Session::is_revoked
+    /// [`SessionCore::is_revoked`]: crate::SessionCore::is_revoked
     pub fn replace_keys(&mut self, mut keys: KeyRing) {
         self.keys.iter().for_each(|old| keys.inherit(old));
         self.keys = Some(keys);
@@ -387,6 +388,13 @@ impl From<KeyRing> for Protocol {
     /// The dialect `countersign/1` with these keys.
     fn from(keys: KeyRing) -> Self {
         Self::new(Dialect::Countersign, keys)
+    }
+}
+
+impl From<KeyRing> for Arc<Protocol> {
+    /// The dialect `countersign/1` with these keys.
+    fn from(keys: KeyRing) -> Self {
+        Self::new(keys.into())
     }
 }
 

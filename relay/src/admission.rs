@@ -4,7 +4,8 @@
 use countersign::engine::Admission;
 use countersign::reactor::acceptor::AcceptFailure;
 use countersign::reactor::instant::Instant;
-use countersign::{PeerAddress, Refusal, RefusalCode, Session, random};
+use countersign::session::SessionCore;
+use countersign::{PeerAddress, Refusal, RefusalCode, random};
 use mio::net::TcpStream;
 
 use crate::event_log::{CloseCause, PairInfo};
@@ -76,17 +77,25 @@ impl Relay {
         }
     }
 
-    fn session(&self) -> Result<Session, CloseCause> {
+    fn session(&self) -> Result<SessionCore, CloseCause> {
         let nonce = random::bytes().map_err(CloseCause::Unavailable)?;
         match self.shared.role {
-            RelayRole::Client => Session::client(&self.shared.protocol, self.shared.wall, nonce)
-                .map_err(CloseCause::NoKey),
-            RelayRole::Server => Ok(Session::server(&self.shared.protocol, nonce)),
+            RelayRole::Client => {
+                SessionCore::client(&self.shared.protocol, self.shared.wall, nonce)
+                    .map_err(CloseCause::NoKey)
+            }
+            RelayRole::Server => Ok(SessionCore::server(&self.shared.protocol, nonce)),
         }
     }
 
     /// Adds a pair for a connection that was admitted.
-    fn register(&mut self, socket: TcpStream, info: PairInfo, session: Session, is_delayed: bool) {
+    fn register(
+        &mut self,
+        socket: TcpStream,
+        info: PairInfo,
+        session: SessionCore,
+        is_delayed: bool,
+    ) {
         let now = self.shared.now;
         let mut pair = Pair::new(self.pairs.next_token(), (socket, info), session, now);
         if is_delayed {

@@ -9,7 +9,8 @@ use countersign::reactor::instant::Instant;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::timers::TimerKind;
 use countersign::reactor::token::{SLOTS_MAX, Token, Tokened};
-use countersign::{Address, Refusal, RefusalCode, Session};
+use countersign::session::SessionCore;
+use countersign::{Address, Refusal, RefusalCode};
 use mio::net::TcpStream;
 
 use crate::event_log::{CloseCause, PairInfo};
@@ -41,7 +42,7 @@ pub(crate) struct Pair {
     pub(crate) plain: BufferedStream<TcpStream>,
     /// The end that speaks `countersign/1`.
     pub(crate) secure: BufferedStream<TcpStream>,
-    pub(crate) session: Session,
+    pub(crate) session: SessionCore,
     pub(crate) state: PairState,
     /// When the state began, or anything was relayed last.
     pub(crate) since: Instant,
@@ -148,7 +149,7 @@ impl Pair {
     pub(crate) fn new(
         token: Token,
         (socket, info): (TcpStream, PairInfo),
-        session: Session,
+        session: SessionCore,
         now: Instant,
     ) -> Self {
         let accepted = BufferedStream::new(socket);

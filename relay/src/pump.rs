@@ -4,8 +4,8 @@
 //! one read's worth each way, and a reader that is slow is felt by the writer behind the tunnel.
 //! Where records end means nothing; they are as long as what was read, up to [`RECORD`].
 
-use countersign::session::Event;
-use countersign::{Key, Refusal, Session};
+use countersign::session::{Event, SessionCore};
+use countersign::{Key, Refusal};
 
 use crate::event_log::{self, CloseCause};
 use crate::pair::{Direction, Pair, PairState};
@@ -154,7 +154,7 @@ impl Pair {
 
 /// How long a record to the far end may be: as long as ours, or the first half of that, and so on,
 /// that the far end takes.
-fn record_max(session: &Session) -> usize {
+fn record_max(session: &SessionCore) -> usize {
     let mut most = RECORD;
     while most > 1 && !session.takes(most) {
         most /= 2;

@@ -18,7 +18,10 @@ impl Client {
     /// before there is a client.
     pub(super) fn is_unanswered(&self) -> bool {
         !self.known
-            && matches!(self.protocol.dialect(), Dialect::Raw | Dialect::Hex | Dialect::Open)
+            && matches!(
+                self.session.config().dialect(),
+                Dialect::Raw | Dialect::Hex | Dialect::Open
+            )
     }
 
     /// Why the server has closed the connection without an answer, as far as the time shows it.
@@ -26,7 +29,7 @@ impl Client {
         self.is_over = true;
         self.is_unsendable = true;
         let waited = clock::monotonic().saturating_duration_since(self.asked);
-        match self.protocol.dialect().authenticates() && waited < VERDICT {
+        match self.session.config().dialect().authenticates() && waited < VERDICT {
             true => ClientError::Refused,
             false => ClientError::Unanswered,
         }

@@ -7,7 +7,9 @@ mod visit;
 
 use std::time::Duration;
 
-use countersign_proto::{Blocks, FrameFormat, KeyNumber, Protocol, Refusal, RefusalCode, Session};
+use countersign_proto::{
+    Blocks, FrameFormat, KeyNumber, Protocol, Refusal, RefusalCode, SessionCore,
+};
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
@@ -37,7 +39,7 @@ pub(super) struct Connection<N: Net, S: Service> {
     /// The timer that runs for it: what [`timer`](Self::timer) was after the last visit.
     pub(super) timer: Timer,
     /// Its handshake and then its framing. It lasts from accept to the end.
-    session: Session,
+    session: SessionCore,
     pub(super) state: State<S::State>,
     /// The bytes that it keeps while it is blocked; none while it isn't.
     backlog: Option<Box<Backlog>>,
@@ -96,12 +98,12 @@ impl VisitOutcome {
 
 impl<N: Net, S: Service> Connection<N, S> {
     /// The memory of a blocked connection besides the bytes that it keeps.
-    pub(super) const BACKLOG_MAX: usize = size_of::<Backlog>() + Session::CUT_MAX;
+    pub(super) const BACKLOG_MAX: usize = size_of::<Backlog>() + SessionCore::CUT_MAX;
 
     pub(super) fn new(
         socket: N::Socket,
         (listener, generation): (ListenerId, u32),
-        session: Session,
+        session: SessionCore,
         state: State<S::State>,
         now: Instant,
     ) -> Self {
@@ -263,7 +265,7 @@ mod tests {
         assert!(size_of::<State<()>>() <= 9, "{}", size_of::<State<()>>());
         // In debug builds, mio's sockets carry the number of their poll, so its connection tells
         // less than the sum of the parts: a socket, two numbers, and three bytes.
-        let parts = size_of::<Session>() + size_of::<Option<Box<Backlog>>>() + 3 * 4 + 3;
+        let parts = size_of::<SessionCore>() + size_of::<Option<Box<Backlog>>>() + 3 * 4 + 3;
         let entry = (parts + size_of::<State<()>>()).next_multiple_of(8);
         assert!(entry + Timers::<Timer>::ENTRY <= 92, "{entry}");
         let whole = size_of::<Connection<MioNet, Timestamp>>();

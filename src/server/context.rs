@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, SystemTime};
 
-use countersign_proto::{FrameFormat, Message, Refusal, Session, Step};
+use countersign_proto::{FrameFormat, Message, Refusal, SessionCore, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
@@ -86,7 +86,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
     #[inline]
     pub(super) fn serve(
         &mut self,
-        session: &mut Session,
+        session: &mut SessionCore,
         state: &mut S::State,
         input: &mut &[u8],
     ) -> Result<Step<Option<CloseReason>>, Refusal> {

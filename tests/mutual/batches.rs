@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use countersign::session::SessionCore;
 use countersign::testing::{MemoryPeer, TestServer};
-use countersign::{CloseReason, Exchange, Limits, Protocol, Refusal, Reply, Session};
+use countersign::{CloseReason, Exchange, Limits, Protocol, Refusal, Reply};
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
@@ -93,7 +94,7 @@ fn every_cut_of_batches_and_records_gives_the_same_messages() {
 
 /// Takes the messages of these pieces, at most so many in a call.
 fn taken(
-    session: &mut Session,
+    session: &mut SessionCore,
     protocol: &Protocol,
     pieces: [&[u8]; 2],
     most: usize,
@@ -128,9 +129,9 @@ fn a_batch_can_be_taken_in_parts_wherever_it_was_cut() {
         .concat();
         let expected = [&said[..], &[b"seven"], &said].concat();
         for cut in (0..whole.len()).step_by(37) {
-            let (End { mut session, protocol, .. }, _) = forged(&server());
+            let (End { session, protocol, .. }, _) = forged(&server());
             let (front, back) = whole.split_at(cut);
-            let taken = taken(&mut session, &protocol, [front, back], most);
+            let taken = taken(&mut session.into_core(), &protocol, [front, back], most);
             assert_eq!(taken, expected, "{most} at once, cut at {cut}");
         }
     }
@@ -143,31 +144,32 @@ proptest! {
         cut in any::<proptest::sample::Index>(),
         most in 1..9_usize,
     ) {
-        let (End { mut session, protocol, .. }, mut forger) = forged(&server());
+        let (End { session, protocol, .. }, mut forger) = forged(&server());
         let stream: Vec<u8> = batches
             .iter()
             .flat_map(|messages| forger.to_server.record(BATCH, &batch(messages)))
             .collect();
         let (front, back) = stream.split_at(cut.index(stream.len() + 1));
-        let taken = taken(&mut session, &protocol, [front, back], most);
+        let taken = taken(&mut session.into_core(), &protocol, [front, back], most);
         prop_assert_eq!(taken, batches.concat());
     }
 }
 
 /// Has a server seal these messages, and a pong behind each empty one, all at once.
 fn sealed(messages: &[Vec<u8>], client: &Protocol) -> (Vec<(u8, Vec<u8>)>, usize) {
-    let mut talk = Talk::new(client, &server(), (CLIENT_NONCE, SERVER_NONCE));
+    let talk = Talk::new(client, &server(), (CLIENT_NONCE, SERVER_NONCE));
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     let mut out = Vec::new();
-    let form = talk.server.session.form(&talk.server.protocol);
+    let mut session = talk.server.session.into_core();
+    let form = session.form(&talk.server.protocol);
     for message in messages {
         form.frame(message, &mut out);
         if message.is_empty() {
             out.extend(frame(PONG, &[0; 16]));
         }
     }
-    let ready = talk.server.session.seal(&mut out).unwrap();
+    let ready = session.seal(&mut out).unwrap();
     (forger.to_client.open(&out[..ready]), ready)
 }
 

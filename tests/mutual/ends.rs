@@ -75,11 +75,11 @@ pub(crate) struct End {
 
 impl End {
     pub(crate) fn server(protocol: &Protocol, nonce: [u8; 32]) -> Self {
-        Self::new(protocol, Session::server(protocol, nonce))
+        Self::new(protocol, Session::server(protocol.clone(), nonce))
     }
 
     pub(crate) fn client(protocol: &Protocol, nonce: [u8; 32]) -> Self {
-        Self::new(protocol, Session::client(protocol, NOW, nonce).unwrap())
+        Self::new(protocol, Session::client(protocol.clone(), NOW, nonce).unwrap())
     }
 
     fn new(protocol: &Protocol, session: Session) -> Self {
@@ -91,7 +91,7 @@ impl End {
     pub(crate) fn hear(&mut self, mut bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         while self.refusal.is_none() {
-            let heard = match self.session.process(&self.protocol, NOW, &mut bytes, &mut out) {
+            let heard = match self.session.process(NOW, &mut bytes, &mut out) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
                     self.exporter = opened.exporter;
@@ -117,13 +117,13 @@ impl End {
     /// Whatever comes behind a refusal leads to nothing.
     fn is_silent_now(&mut self) {
         let (mut bytes, mut out) = (&[0x10, 0, 0, 16][..], Vec::new());
-        let event = self.session.process(&self.protocol, NOW, &mut bytes, &mut out);
+        let event = self.session.process(NOW, &mut bytes, &mut out);
         assert!(matches!(event, Ok(None) | Err(_)) && out.is_empty());
     }
 
     pub(crate) fn say(&mut self, message: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        self.session.send(&self.protocol, message, &mut out).unwrap();
+        self.session.send(message, &mut out).unwrap();
         out
     }
 
@@ -135,7 +135,7 @@ impl End {
 
     /// The stream has ended here.
     pub(crate) fn end(&mut self) -> Result<(), Refusal> {
-        self.session.input_ended(&self.protocol).map(|rest| assert_eq!(rest, None))
+        self.session.input_ended().map(|rest| assert_eq!(rest, None))
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -238,8 +238,8 @@ fn a_shared_port_is_never_raw_again_behind_the_magic() {
     let mut raw = Vec::new();
     let signer =
         countersign::Protocol::new(countersign::Dialect::Raw, server.keys().unwrap().clone());
-    let mut session = countersign::Session::client(&signer, NOW, CLIENT_NONCE).unwrap();
-    session.next(&signer, NOW, &mut &SERVER_NONCE[..], &mut raw).unwrap();
+    let mut session = countersign::Session::client(signer, NOW, CLIENT_NONCE).unwrap();
+    session.process(NOW, &mut &SERVER_NONCE[..], &mut raw).unwrap();
     // A right proof is let in, and one that begins with the magic would be a call.
     let mut listener = End::server(&server, SERVER_NONCE);
     listener.hear(&[]);

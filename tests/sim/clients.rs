@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use countersign::{Dialect, Session};
+use countersign::Dialect;
+use countersign::session::SessionCore;
 
 use crate::link::{CHALLENGE, millis, proof_length};
 use crate::script::{End, Kind, Proof};
@@ -78,7 +79,7 @@ impl World {
             let terms = self.terms(number);
             let is_shared = terms.protocol.shares_raw();
             let signing = if is_shared { &terms.signing_raw } else { &terms.signing };
-            let mut session = Session::client(signing, Duration::ZERO, [7; 32]).unwrap();
+            let mut session = SessionCore::client(signing, Duration::ZERO, [7; 32]).unwrap();
             session
                 .next(signing, Duration::ZERO, &mut &link.written[..CHALLENGE], &mut said)
                 .unwrap();

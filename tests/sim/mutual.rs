@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use countersign::{CloseReason, Dialect, Protection, Protocol, Session};
+use countersign::session::SessionCore;
+use countersign::{CloseReason, Dialect, Protection, Protocol};
 
 use crate::excuses::{Check, Excuse};
 use crate::forger::{CLOSE, DATA, Forger, frame};
@@ -27,7 +28,7 @@ pub(crate) const BAD_CALLS: u8 = 5;
 #[derive(Debug)]
 pub(crate) struct Mutual {
     protocol: Protocol,
-    pub(crate) session: Session,
+    pub(crate) session: SessionCore,
     pub(crate) call: Vec<u8>,
     /// What both derive, once the server's hello was due.
     pub(crate) forger: Option<Forger>,
@@ -47,7 +48,7 @@ impl Mutual {
             Proof::Elsewhere => terms.elsewhere.clone(),
             _ => terms.signing.clone(),
         };
-        let mut session = Session::client(&protocol, Duration::ZERO, nonce).unwrap();
+        let mut session = SessionCore::client(&protocol, Duration::ZERO, nonce).unwrap();
         let mut call = Vec::new();
         session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
         if let Proof::BadCall(fault) = proof {

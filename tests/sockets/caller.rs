@@ -4,8 +4,8 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use countersign::session::Event;
-use countersign::{Protection, Protocol, Refusal, Session};
+use countersign::session::{Event, SessionCore};
+use countersign::{Protection, Protocol, Refusal};
 
 use crate::common::{Client, End, other_end};
 
@@ -18,7 +18,7 @@ pub(crate) fn with_records(protocol: Protocol) -> Protocol {
 pub(crate) struct Caller {
     pub(crate) wire: Client,
     protocol: Protocol,
-    session: Session,
+    session: SessionCore,
     /// What was read and not looked at yet.
     inbox: Vec<u8>,
 }
@@ -42,7 +42,7 @@ impl Caller {
 
     pub(crate) fn call_over(mut wire: Client, protocol: &Protocol) -> Self {
         let protocol = other_end(protocol);
-        let mut session = Session::client(&protocol, Duration::ZERO, [7; 32]).unwrap();
+        let mut session = SessionCore::client(&protocol, Duration::ZERO, [7; 32]).unwrap();
         let mut call = Vec::new();
         session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
         wire.say(&call);

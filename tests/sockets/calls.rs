@@ -3,9 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use countersign::{
-    ClientError, CloseReason, Dialect, Limits, Protocol, Refusal, RefusalCode, Session,
-};
+use countersign::session::SessionCore;
+use countersign::{ClientError, CloseReason, Dialect, Limits, Protocol, Refusal, RefusalCode};
 
 use crate::caller::{Caller, Heard, with_records};
 use crate::common::{CHALLENGE, Client, End, bracket, in_memory, other_end, ring, speaking};
@@ -179,7 +178,7 @@ fn an_evicted_caller_is_told_that_there_is_no_room() {
     assert_eq!(oldest.take()[CHALLENGE..], [5, 0, 0, 1, 3]);
     assert!(oldest.is_closed() && !second.is_shut() && !newest.is_shut());
     let client = other_end(&protocol());
-    let mut session = Session::client(&client, Duration::ZERO, [7; 32]).unwrap();
+    let mut session = SessionCore::client(&client, Duration::ZERO, [7; 32]).unwrap();
     let mut said = Vec::new();
     session.next(&client, Duration::ZERO, &mut &[][..], &mut said).unwrap();
     server.send(&newest, &std::mem::take(&mut said));

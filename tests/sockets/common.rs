@@ -8,9 +8,10 @@ use std::path::Path;
 use std::thread::{self};
 use std::time::Duration;
 
+use countersign::session::SessionCore;
 use countersign::{
     BindError, Dialect, Key, KeyRing, KeyRingExt as _, ListenerId, Protection, Protocol, Reply,
-    Server, Service, Session,
+    Server, Service,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -149,7 +150,7 @@ impl Client {
     /// answers it.
     pub(crate) fn proof(&mut self, protocol: &Protocol) -> Vec<u8> {
         let protocol = &other_end(protocol);
-        let mut session = Session::client(protocol, Duration::ZERO, [7; 32]).unwrap();
+        let mut session = SessionCore::client(protocol, Duration::ZERO, [7; 32]).unwrap();
         let mut proof = Vec::new();
         let mut challenge = Vec::new();
         if protocol.dialect() == Dialect::Countersign {
@@ -242,7 +243,7 @@ impl Client {
 /// The proof that answers a challenge.
 pub(crate) fn proof(protocol: &Protocol, challenge: &[u8]) -> Vec<u8> {
     let mut proof = Vec::new();
-    let mut session = Session::client(protocol, Duration::ZERO, [7; 32]).unwrap();
+    let mut session = SessionCore::client(protocol, Duration::ZERO, [7; 32]).unwrap();
     session.next(protocol, Duration::ZERO, &mut &challenge[..], &mut proof).unwrap();
     proof
 }

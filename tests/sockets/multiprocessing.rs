@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use countersign::session::Event;
+use countersign::session::{Event, SessionCore};
 use countersign::stats::Counters;
 use countersign::{
-    CloseReason, Dialect, Key, KeyRing, KeyRingExt as _, Limits, Protocol, Refusal, Reply, Session,
+    CloseReason, Dialect, Key, KeyRing, KeyRingExt as _, Limits, Protocol, Refusal, Reply,
 };
 
 use crate::common::{Client, End, bracket, now};
@@ -36,12 +36,12 @@ fn frame(message: &[u8]) -> Vec<u8> {
 struct Python {
     wire: Client,
     protocol: Protocol,
-    session: Session,
+    session: SessionCore,
 }
 
 impl Python {
     fn connect(address: SocketAddr, protocol: Protocol) -> Self {
-        let session = Session::client(&protocol, Duration::ZERO, [7; 32]).unwrap();
+        let session = SessionCore::client(&protocol, Duration::ZERO, [7; 32]).unwrap();
         Self { wire: Client::connect(address), protocol, session }
     }
 

@@ -132,7 +132,7 @@ pub enum FrameFormat {
     /// A length, then the bytes.
     Length,
     /// A record of `countersign/1`: a header, the bytes, and room for the tag, which
-    /// [`Session::seal`](crate::Session::seal) fills in.
+    /// [`SessionCore::seal`](crate::SessionCore::seal) fills in.
     Record,
 }
 

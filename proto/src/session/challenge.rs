@@ -8,11 +8,11 @@ use crate::keys::key::Key;
 use crate::protocol::Protocol;
 use crate::refusal::{ForeignProtocol, Refusal};
 use crate::role::Role;
-use crate::session::Session;
 use crate::session::event::{Event, Opened};
+use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
-impl Session {
+impl SessionCore {
     /// Goes on without records.
     pub(super) fn establish<'s>(
         &mut self,

@@ -20,9 +20,9 @@ use crate::protocol::{Exchange, Protocol};
 use crate::records::TAG;
 use crate::refusal::{ForeignProtocol, Refusal, RefusalCode};
 use crate::role::Role;
-use crate::session::Session;
 use crate::session::event::{Event, Opened};
 use crate::session::protected::RecordsState;
+use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
 type Advanced<'s> = Result<Option<Event<'s>>, Refusal>;
@@ -30,7 +30,7 @@ type Advanced<'s> = Result<Option<Event<'s>>, Refusal>;
 /// The bytes of the magic and the header behind it.
 const FRONT: usize = MAGIC.len() + HEADER;
 
-impl Session {
+impl SessionCore {
     /// Takes the next step of the handshake.
     pub(super) fn advance_countersign<'s>(
         &'s mut self,

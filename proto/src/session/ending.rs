@@ -12,13 +12,15 @@ use crate::refusal::{Refusal, RefusalCode};
 use crate::session::Session;
 use crate::session::event::Message;
 use crate::session::protected::RecordsState;
+use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
 impl Session {
     /// Says that no message follows: appends the good-bye, where the dialect has one. Send it, then
     /// end your stream. What the peer still sends is received as before.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let records = self.state.failure().is_none().then(|| self.state.records_mut()).flatten();
+        let records =
+            self.core.state.failure().is_none().then(|| self.core.state.records_mut()).flatten();
         if let Some(records) = records {
             let start = out.len();
             records.say_close(out);
@@ -29,26 +31,30 @@ impl Session {
     /// Refuses the peer: appends what tells it why, or that no message follows, where the dialect
     /// has a word for it. Send it, and close the connection: each later call returns this refusal.
     pub fn close(&mut self, why: Refusal, out: &mut Vec<u8>) {
-        if self.state.failure().is_some() {
+        if self.core.state.failure().is_some() {
             return;
         }
         match why.code() {
-            _ if self.state.records().is_some() => self.finish(out),
-            Some(code) => self.give_up(code, out),
+            _ if self.core.state.records().is_some() => self.finish(out),
+            Some(code) => self.core.give_up(code, out),
             None => {}
         }
-        self.partial.discard();
-        self.fail(why);
+        self.core.partial.discard();
+        self.core.fail(why);
     }
+}
 
-    /// [`finish`](Self::finish) without [sealing](Self::seal).
+impl SessionCore {
+    /// Says that no message follows: appends the good-bye, where the dialect has one, without
+    /// [sealing](Self::seal). Send it, then end your stream. What the peer still sends is received
+    /// as before.
     pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
         self.state.records_mut().into_iter().for_each(|records| records.say_close(out));
     }
 
     /// As a server that ends a handshake of its own accord: appends the word for it, where the
     /// dialect has one and the peer speaks it. The session takes nothing more. Unlike
-    /// [`close`](Self::close), it says nothing to a peer that has authenticated.
+    /// [`Session::close`], it says nothing to a peer that has authenticated.
     pub fn give_up(&mut self, code: RefusalCode, out: &mut Vec<u8>) {
         let is_hello = |session: &Self| session.partial.taken().front.starts_with(&MAGIC);
         let SessionState::Countersign(state) = self.state.end() else { return };

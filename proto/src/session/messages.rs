@@ -8,11 +8,11 @@ use crate::protocol::Protocol;
 use crate::records::batch;
 use crate::refusal::Refusal;
 use crate::role::Role;
-use crate::session::Session;
 use crate::session::event::{Event, Message};
+use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
-/// Why [`Session::process_messages`] has returned.
+/// Why [`SessionCore::process_messages`] has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<B> {
     /// All of the input was taken, and more is needed.
@@ -27,7 +27,7 @@ pub enum Step<B> {
     End,
 }
 
-impl Session {
+impl SessionCore {
     /// Hands the messages at the front of the input to `take`, for as long as it wants more, and
     /// keeps the rest of a message that a read has cut. This is [`next`](Self::next) for a session
     /// whose handshake is over, which therefore needs no time, and for many messages at once;

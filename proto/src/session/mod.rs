@@ -8,25 +8,21 @@ pub(crate) mod messages;
 mod multiprocessing;
 mod protected;
 pub(crate) mod send;
+pub(crate) mod session_core;
 mod state;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::dialect::Dialect;
-use crate::framing::FrameFormat;
-use crate::handshake::countersign::server;
+use crate::handshake::CHALLENGE;
 use crate::handshake::countersign::state::CountersignState;
-use crate::handshake::multiprocessing::{MultiprocessingState, Retained, write_challenge};
-use crate::handshake::{CHALLENGE, ChallengeState};
+use crate::keys::KeyRing;
 use crate::keys::key::Credential;
-use crate::partial_frame::PartialFrame;
 use crate::protocol::{NoUsableKeyError, Protocol};
-use crate::records::SealError;
 use crate::refusal::Refusal;
-use crate::role::Role;
-use crate::session::event::Event;
-use crate::session::protected::{Protected, RecordsState};
+use crate::session::event::{Event, Message};
+use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
 /// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
@@ -51,65 +47,41 @@ use crate::session::state::SessionState;
 /// let (protocol, theirs) = (Protocol::from(ring([3; 48])?), Protocol::from(ring([4; 48])?));
 ///
 /// let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
-/// let mut server = Session::server(&protocol, [7; 32]);
-/// let mut client = Session::client(&theirs, now, [8; 32])?;
+/// let mut server = Session::server(protocol, [7; 32]);
+/// let mut client = Session::client(theirs, now, [8; 32])?;
 ///
-/// assert!(client.process(&theirs, now, &mut &[][..], &mut to_server)?.is_none());
-/// assert!(server.process(&protocol, now, &mut &to_server[..], &mut to_client)?.is_none());
+/// assert!(client.process(now, &mut &[][..], &mut to_server)?.is_none());
+/// assert!(server.process(now, &mut &to_server[..], &mut to_client)?.is_none());
 /// to_server.clear();
-/// let opened = client.process(&theirs, now, &mut &to_client[..], &mut to_server)?;
+/// let opened = client.process(now, &mut &to_client[..], &mut to_server)?;
 /// assert!(matches!(opened, Some(Event::Open(_))));
-/// client.send(&theirs, b"hello", &mut to_server)?;
+/// client.send(b"hello", &mut to_server)?;
 /// client.finish(&mut to_server);
 ///
 /// let (mut input, mut out) = (&to_server[..], Vec::new());
-/// let opened = server.process(&protocol, now, &mut input, &mut out)?;
+/// let opened = server.process(now, &mut input, &mut out)?;
 /// assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == "garden"));
-/// let message = server.process(&protocol, now, &mut input, &mut out)?;
+/// let message = server.process(now, &mut input, &mut out)?;
 /// assert!(matches!(message, Some(Event::Message(message)) if message.bytes == b"hello"));
-/// let finished = server.process(&protocol, now, &mut input, &mut out)?;
+/// let finished = server.process(now, &mut input, &mut out)?;
 /// assert!(matches!(finished, Some(Event::Finished)));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-///
-/// # Many messages in one write
-///
-/// A loop that serves many connections writes its replies in place, one behind the other, and makes
-/// them ready together. For it there are [`next`](Self::next) and
-/// [`process_messages`](Self::process_messages), [`FrameFormat`],
-/// [`say_goodbye`](Self::say_goodbye) and [`give_up`](Self::give_up), which append without sealing,
-/// and [`seal`](Self::seal), which has to be called with all that was appended before it is sent.
-/// Use these or those above for a session, not both.
 #[derive(Debug)]
 pub struct Session {
-    state: SessionState,
-    /// The bytes of a proof or a message that a read has cut.
-    partial: PartialFrame,
+    config: Arc<Protocol>,
+    core: SessionCore,
 }
 
 impl Session {
-    /// What a frame that a read has cut takes beside its bytes.
-    pub const CUT_MAX: usize = PartialFrame::BOX;
-
-    /// What a session keeps outside itself for as long as it lasts.
-    pub fn keys_max(protocol: &Protocol) -> usize {
-        match protocol.dialect() {
-            Dialect::Countersign => size_of::<server::Pending>().max(size_of::<Protected>()),
-            Dialect::Raw | Dialect::Hex | Dialect::Multiprocessing | Dialect::Open => 0,
-        }
-    }
-
     /// The server's end.
     ///
     /// `nonce` is the challenge, where the dialect has one. It must come from the system's random
     /// source and be used for no other session.
     #[must_use]
-    pub fn server(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Self {
-        let state = match protocol.dialect() {
-            Dialect::Open => SessionState::Open,
-            _ => SessionState::Unsent(nonce),
-        };
-        Self { state, partial: PartialFrame::default() }
+    pub fn server(config: impl Into<Arc<Protocol>>, nonce: [u8; CHALLENGE]) -> Self {
+        let config = config.into();
+        Self { core: SessionCore::server(&config, nonce), config }
     }
 
     /// The client's end.
@@ -123,21 +95,18 @@ impl Session {
     /// There is no key to sign with at this time, which is counted since 1970: see
     /// [`Protocol::signing_key`].
     pub fn client(
-        protocol: &Protocol,
+        config: impl Into<Arc<Protocol>>,
         now: Duration,
         nonce: [u8; CHALLENGE],
     ) -> Result<Self, NoUsableKeyError> {
-        protocol.signing_key(now)?;
-        let state = match protocol.dialect() {
-            Dialect::Countersign => SessionState::Countersign(CountersignState::Start(nonce)),
-            Dialect::Multiprocessing => SessionState::Multiprocessing(
-                MultiprocessingState::AwaitingChallenge(Retained::Nonce(nonce)),
-            ),
-            Dialect::Raw | Dialect::Hex | Dialect::Open => {
-                SessionState::Challenge(ChallengeState::AwaitingChallenge)
-            }
-        };
-        Ok(Self { state, partial: PartialFrame::default() })
+        let config = config.into();
+        Ok(Self { core: SessionCore::client(&config, now, nonce)?, config })
+    }
+
+    /// What it speaks.
+    #[must_use]
+    pub fn config(&self) -> &Protocol {
+        &self.config
     }
 
     /// Takes the next event from the front of the input, and appends what is to be sent for it to
@@ -152,230 +121,84 @@ impl Session {
     /// the connection: each later call returns the same.
     pub fn process<'s, 'i: 's>(
         &'s mut self,
-        protocol: &'s Protocol,
         now: Duration,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
-        self.release();
-        if let SessionState::Countersign(CountersignState::AwaitingAccept(_)) = self.state
-            && !self.take_accept(input).map_err(|why| self.fail(why))?
+        let Self { config, core } = self;
+        core.release();
+        if let SessionState::Countersign(CountersignState::AwaitingAccept(_)) = core.state
+            && !core.take_accept(input).map_err(|why| core.fail(why))?
         {
             return Ok(None);
         }
-        if let SessionState::Protected(protected) = &mut self.state {
+        if let SessionState::Protected(protected) = &mut core.state {
             // The acceptance may have been gathered here.
             if protected.batch == 0 {
-                self.partial.release();
+                core.partial.release();
             }
             let start = out.len();
-            let event = protected.next(&mut self.partial, protocol, input, out);
+            let event = protected.next(&mut core.partial, config, input, out);
             protected.records.seal_appended(&mut out[start..]);
             return event;
         }
         // Nothing else that is appended is a record, but the acceptance, which is sealed already.
-        self.next(protocol, now, input, out)
+        core.next(config, now, input, out)
     }
 
-    /// The same without sealing: [`seal`](Self::seal) what was appended before you send it.
+    /// The peer has ended its stream: takes the last message, where its end is the end of the
+    /// stream.
     ///
     /// # Errors
     ///
-    /// As for [`process`](Self::process).
-    #[inline]
-    pub fn next<'s, 'i: 's>(
-        &'s mut self,
-        protocol: &'s Protocol,
-        now: Duration,
-        input: &mut &'i [u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Event<'s>>, Refusal> {
-        self.release();
-        if let SessionState::Established(role, _) = self.state {
-            return self.message(protocol, role, input);
-        }
-        self.change(protocol, now, input, out)
-    }
-
-    /// Takes an event that is no message, or one in a record.
-    #[cold]
-    fn change<'s, 'i: 's>(
-        &'s mut self,
-        protocol: &'s Protocol,
-        now: Duration,
-        input: &mut &'i [u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Event<'s>>, Refusal> {
-        match self.state {
-            SessionState::Open => Ok(Some(self.establish(protocol, Role::Server, None))),
-            SessionState::Unsent(nonce) => {
-                self.state = greet(protocol, nonce, out);
-                self.change(protocol, now, input, out)
-            }
-            SessionState::Challenge(ChallengeState::AwaitingProof(challenge)) => {
-                let verified = self.receive_answer(protocol, now, &challenge, input);
-                verified.map_err(|why| self.fail(why))
-            }
-            SessionState::Challenge(ChallengeState::AwaitingChallenge) => {
-                let answered = self.answer_challenge(protocol, now, input, out);
-                answered.map_err(|why| self.fail(why))
-            }
-            SessionState::Countersign(CountersignState::AwaitingAccept(_)) => {
-                self.receive(protocol, input, out)
-            }
-            SessionState::Countersign(_) => self.advance_countersign(protocol, now, input, out),
-            SessionState::Multiprocessing(_) => {
-                let received = self.exchange_challenges(protocol, now, input, out);
-                received.map_err(|why| self.fail(why))
-            }
-            _ => self.receive(protocol, input, out),
-        }
-    }
-
-    /// Takes an event of a session whose own part in the handshake is over. It looks at no key, so
-    /// it needs no time.
-    fn receive<'s, 'i: 's>(
-        &'s mut self,
-        protocol: &'s Protocol,
-        input: &mut &'i [u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Event<'s>>, Refusal> {
-        match self.state {
-            SessionState::Established(role, _) => self.message(protocol, role, input),
-            SessionState::Countersign(CountersignState::AwaitingAccept(_)) => {
-                match self.take_accept(input) {
-                    Ok(true) => {
-                        self.release();
-                        self.receive(protocol, input, out)
-                    }
-                    Ok(false) => Ok(None),
-                    Err(why) => Err(self.fail(why)),
-                }
-            }
-            SessionState::Protected(ref mut protected) => {
-                protected.next(&mut self.partial, protocol, input, out)
-            }
-            SessionState::Ending(_) => {
-                self.state.end();
-                Ok(Some(Event::End))
-            }
-            SessionState::Failed(_, why) => Err(why),
-            SessionState::Over(_) => {
-                *input = &[];
-                Ok(None)
-            }
-            SessionState::Open
-            | SessionState::Unsent(_)
-            | SessionState::Challenge(_)
-            | SessionState::Countersign(_)
-            | SessionState::Multiprocessing(_) => Ok(None),
-        }
+    /// As for [`SessionCore::input_ended`].
+    pub fn input_ended(&mut self) -> Result<Option<Message<'_>>, Refusal> {
+        self.core.input_ended(&self.config)
     }
 
     /// Whether [`process`](Self::process) has something to say, or a message to hand on, though
     /// nothing more has arrived.
-    #[inline]
-    pub fn is_due(&self) -> bool {
-        match &self.state {
-            SessionState::Open | SessionState::Unsent(_) | SessionState::Ending(_) => true,
-            SessionState::Protected(protected) => {
-                protected.state == RecordsState::Ending || protected.batch > 0
-            }
-            _ => false,
-        }
-    }
-
-    /// How to frame a message that isn't a reply.
     #[must_use]
-    pub fn form(&self, protocol: &Protocol) -> FrameFormat {
-        self.state.records().map_or(protocol.framing().form(), |_| FrameFormat::Record)
-    }
-
-    /// Makes what was appended without sealing ready to be sent: all that [`next`](Self::next),
-    /// [`FrameFormat::frame`] and the like have appended since the last time, in their order. In
-    /// `countersign/1` this protects each record, and messages that follow each other become one
-    /// record, a batch; elsewhere there is nothing to be done.
-    ///
-    /// Returns how many bytes are to be sent. A batch is shorter than what was appended.
-    ///
-    /// # Errors
-    ///
-    /// The peer doesn't accept such a long message. Send what stands before it, and close.
-    #[inline]
-    pub fn seal(&mut self, out: &mut [u8]) -> Result<usize, SealError> {
-        match self.state.records_mut() {
-            Some(records) => records.seal(out),
-            None => Ok(out.len()),
-        }
+    pub fn is_due(&self) -> bool {
+        self.core.is_due()
     }
 
     /// Whether the peer accepts a message of this many bytes, as far as is known.
     #[must_use]
     pub fn takes(&self, length: usize) -> bool {
-        self.state.records().is_none_or(|records| records.takes(length))
-    }
-
-    /// As a server: whether the peer could no longer authenticate as it did, because its key was
-    /// removed from the ring, has expired by now, has another secret, or is no longer for the same
-    /// dialect and audience.
-    #[must_use]
-    pub fn is_revoked(&self, protocol: &Protocol, now: Duration) -> bool {
-        self.credential().is_some_and(|credential| protocol.accepted(credential, now).is_none())
-    }
-
-    /// As a server: what the peer has authenticated with.
-    pub fn credential(&self) -> Option<Credential> {
-        self.state.credential()
+        self.core.takes(length)
     }
 
     /// Whether a message, or a proof, has arrived in part.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        self.partial.taken().length > 0
+        self.core.is_partial()
     }
 
-    /// Forgets the message that was given out last, where it was gathered here; the next call of
-    /// [`process`](Self::process) would do so too, but may be far off.
-    #[inline]
-    pub fn release(&mut self) {
-        if !self.partial.is_empty() && !self.state.has_batch() {
-            self.partial.release();
-        }
-    }
-
-    /// Forgets what has arrived of an unfinished message, or proof. Only for a connection that
-    /// takes no more input: without it, what comes next is misunderstood.
-    pub fn discard_partial(&mut self) {
-        self.partial.discard();
-        self.state.discard_batch();
-    }
-
-    /// The bytes of memory that the session holds beside itself.
+    /// The bytes of memory that the session holds beside itself and its configuration.
     #[must_use]
     pub fn bytes_buffered(&self) -> usize {
-        self.partial.memory()
+        self.core.bytes_buffered()
     }
-}
 
-/// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
-/// until it is called, so that it is silent to those who only look.
-fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> SessionState {
-    match protocol.dialect() {
-        Dialect::Countersign if !protocol.shares_raw() => {
-            SessionState::Countersign(CountersignState::AwaitingHello(nonce))
-        }
-        Dialect::Countersign => {
-            out.extend_from_slice(&nonce);
-            SessionState::Countersign(CountersignState::AwaitingHelloOrProof(nonce))
-        }
-        Dialect::Multiprocessing => {
-            write_challenge(Role::Server, &nonce, out);
-            SessionState::Multiprocessing(MultiprocessingState::SentChallenge(Role::Server, nonce))
-        }
-        Dialect::Raw | Dialect::Hex | Dialect::Open => {
-            out.extend_from_slice(&nonce);
-            SessionState::Challenge(ChallengeState::AwaitingProof(nonce))
-        }
+    /// The session without its configuration, for a loop that has that beside it.
+    #[must_use]
+    pub fn into_core(self) -> SessionCore {
+        self.core
+    }
+
+    /// As a server: what the peer has authenticated with.
+    #[must_use]
+    pub fn credential(&self) -> Option<Credential> {
+        self.core.credential()
+    }
+
+    /// As a server: whether the peer could no longer authenticate as it did with this ring, which
+    /// is the session's, or has [replaced](KeyRing::inherit) it: the key was removed, has expired
+    /// by now, has another secret, or is no longer for the same dialect and audience.
+    #[must_use]
+    pub fn is_revoked(&self, ring: &KeyRing, now: Duration) -> bool {
+        self.credential().is_some_and(|credential| ring.accepted(credential, now).is_none())
     }
 }
 

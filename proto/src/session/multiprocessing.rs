@@ -14,8 +14,8 @@ use crate::keys::key::{Credential, Key, KeyNumber};
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::role::Role;
-use crate::session::Session;
 use crate::session::event::Event;
+use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
 /// What a message has led to.
@@ -26,7 +26,7 @@ enum Received<'p> {
     Established(Role, &'p Key),
 }
 
-impl Session {
+impl SessionCore {
     /// Awaits what the other end owes, and says what is due thereupon.
     // Inlined, it would make every dialect's steps pay for the registers and the stack it needs.
     #[inline(never)]

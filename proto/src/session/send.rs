@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::framing::FrameFormat;
-use crate::protocol::Protocol;
 use crate::session::Session;
 
 /// Why a message can't be sent. Nothing was appended, and the session goes on as before.
@@ -37,13 +36,8 @@ impl Session {
     /// # Errors
     ///
     /// The message can't be sent: see [`SendError`].
-    pub fn send(
-        &mut self,
-        protocol: &Protocol,
-        message: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
-        self.reply(self.form(protocol), message, out)
+    pub fn send(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.reply(self.core.form(&self.config), message, out)
     }
 
     /// Appends a reply, ready to be sent, to a message that has arrived in this
@@ -58,7 +52,7 @@ impl Session {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        if !self.state.may_send() {
+        if !self.core.state.may_send() {
             return Err(SendError::NotOpen);
         }
         if !form.carries(message) {
@@ -69,7 +63,7 @@ impl Session {
         }
         let start = out.len();
         form.frame(message, out);
-        if let Some(records) = self.state.records_mut() {
+        if let Some(records) = self.core.state.records_mut() {
             debug_assert!(
                 form == FrameFormat::Record,
                 "it is the form of a message of this session"

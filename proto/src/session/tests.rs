@@ -3,13 +3,12 @@
 use core::time::Duration;
 
 use super::*;
-use crate::framing::Framing;
-use crate::framing::LineEnding;
+use crate::dialect::Dialect;
+use crate::framing::{FrameFormat, Framing, LineEnding};
 use crate::keys::key::Key;
 use crate::keys::tests::ring_of;
 use crate::protocol::Exchange;
 use crate::refusal::{ForeignProtocol, RefusalCode};
-use crate::session::event::Message;
 use crate::session::send::SendError;
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
@@ -22,7 +21,7 @@ fn protocol(dialect: Dialect) -> Protocol {
 
 fn proof(protocol: &Protocol) -> Vec<u8> {
     let mut proof = Vec::new();
-    Session::client(protocol, Duration::ZERO, NONCE)
+    SessionCore::client(protocol, Duration::ZERO, NONCE)
         .unwrap()
         .next(protocol, Duration::ZERO, &mut &NONCE[..], &mut proof)
         .unwrap();
@@ -31,7 +30,7 @@ fn proof(protocol: &Protocol) -> Vec<u8> {
 
 /// What a server makes of a stream that arrives in these pieces and then ends.
 fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
-    let mut session = Session::server(protocol, NONCE);
+    let mut session = SessionCore::server(protocol, NONCE);
     let mut heard = Vec::new();
     for mut piece in pieces.iter().copied() {
         loop {
@@ -62,7 +61,7 @@ fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
 }
 
 /// After a refusal, each later call is refused in the same way, whatever arrives.
-fn over_is_over(session: &mut Session, protocol: &Protocol, refusal: Refusal) {
+fn over_is_over(session: &mut SessionCore, protocol: &Protocol, refusal: Refusal) {
     for mut input in [&b""[..], b"a\n", &proof(protocol), &[0; 64]] {
         let mut out = Vec::new();
         assert_eq!(
@@ -152,7 +151,7 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
     ];
     for (dialect, stream, expected) in cases {
         let protocol = protocol(dialect);
-        let mut late = Session::server(&protocol, NONCE);
+        let mut late = SessionCore::server(&protocol, NONCE);
         late.next(&protocol, Duration::ZERO, &mut &b""[..], &mut Vec::new()).unwrap();
         let told = late.next(&protocol, Duration::ZERO, &mut &stream[..], &mut Vec::new()).err();
         // What is seen when a client waits for us is what is seen when it leaves.
@@ -170,13 +169,13 @@ fn a_client_knows_a_server_of_multiprocessing_by_its_challenge() {
     let python = ring_of(1, [python.with_dialect(Dialect::Multiprocessing)]);
     let python = Protocol::new(Dialect::Multiprocessing, python);
     let mut challenge = Vec::new();
-    Session::server(&python, NONCE)
+    SessionCore::server(&python, NONCE)
         .next(&python, Duration::ZERO, &mut &b""[..], &mut challenge)
         .unwrap();
     for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Countersign] {
         let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
         let protocol = Protocol::new(dialect, ring_of(7, [key]));
-        let mut client = Session::client(&protocol, Duration::ZERO, NONCE).unwrap();
+        let mut client = SessionCore::client(&protocol, Duration::ZERO, NONCE).unwrap();
         client.next(&protocol, Duration::ZERO, &mut &b""[..], &mut Vec::new()).unwrap();
         for _ in 0..2 {
             let mut out = Vec::new();
@@ -198,7 +197,7 @@ fn any_key_of_the_dialect_opens_and_is_named() {
     let server = Protocol::new(Dialect::Raw, ring);
     for id in ["a", "b", "c"] {
         let proof = proof(&server.clone().with_key(id));
-        let mut session = Session::server(&server, NONCE);
+        let mut session = SessionCore::server(&server, NONCE);
         let opened =
             session.next(&server, Duration::ZERO, &mut &proof[..], &mut Vec::new()).unwrap();
         assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == id));
@@ -236,7 +235,7 @@ fn once_is_one_message_and_verify_only_is_none() {
 fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
     let protocol = protocol(Dialect::Open).with_message_max(4096).with_framing(Framing::Chunks);
     let bytes = [b'x'; 1500];
-    let lengths = |mut session: Session| {
+    let lengths = |mut session: SessionCore| {
         let (mut input, mut lengths) = (&bytes[..], Vec::new());
         while let Some(event) =
             session.next(&protocol, Duration::ZERO, &mut input, &mut Vec::new()).unwrap()
@@ -248,8 +247,8 @@ fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
         }
         lengths
     };
-    assert_eq!(lengths(Session::server(&protocol, NONCE)), [1024, 476]);
-    assert_eq!(lengths(Session::client(&protocol, Duration::ZERO, NONCE).unwrap()), [1500]);
+    assert_eq!(lengths(SessionCore::server(&protocol, NONCE)), [1024, 476]);
+    assert_eq!(lengths(SessionCore::client(&protocol, Duration::ZERO, NONCE).unwrap()), [1500]);
 }
 
 #[test]
@@ -266,13 +265,15 @@ fn a_reply_ends_as_its_request_did() {
 /// Both ends of `countersign/1`, of which the client has sent its proof, and that proof.
 fn called(server: &Protocol, client: &Protocol) -> (Session, Session, Vec<u8>) {
     let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
-    let mut ends =
-        (Session::server(server, NONCE), Session::client(client, Duration::ZERO, [8; 32]).unwrap());
-    assert_eq!(ends.1.send(client, b"early", &mut to_server), Err(SendError::NotOpen));
-    ends.1.process(client, Duration::ZERO, &mut &b""[..], &mut to_server).unwrap();
-    ends.0.process(server, Duration::ZERO, &mut &to_server[..], &mut to_client).unwrap();
+    let mut ends = (
+        Session::server(server.clone(), NONCE),
+        Session::client(client.clone(), Duration::ZERO, [8; 32]).unwrap(),
+    );
+    assert_eq!(ends.1.send(b"early", &mut to_server), Err(SendError::NotOpen));
+    ends.1.process(Duration::ZERO, &mut &b""[..], &mut to_server).unwrap();
+    ends.0.process(Duration::ZERO, &mut &to_server[..], &mut to_client).unwrap();
     to_server.clear();
-    ends.1.process(client, Duration::ZERO, &mut &to_client[..], &mut to_server).unwrap();
+    ends.1.process(Duration::ZERO, &mut &to_client[..], &mut to_server).unwrap();
     (ends.0, ends.1, to_server)
 }
 
@@ -284,28 +285,28 @@ fn countersign(secret: u8) -> Protocol {
 #[test]
 fn what_cannot_be_sent_appends_nothing() {
     let lines = protocol(Dialect::Open);
-    let mut session = Session::server(&lines, NONCE);
+    let mut session = Session::server(lines, NONCE);
     let mut out = Vec::new();
-    assert_eq!(session.send(&lines, b"early", &mut out), Err(SendError::NotOpen));
-    session.process(&lines, Duration::ZERO, &mut &b""[..], &mut out).unwrap();
-    assert_eq!(session.send(&lines, b"two\nlines", &mut out), Err(SendError::Unframeable));
+    assert_eq!(session.send(b"early", &mut out), Err(SendError::NotOpen));
+    session.process(Duration::ZERO, &mut &b""[..], &mut out).unwrap();
+    assert_eq!(session.send(b"two\nlines", &mut out), Err(SendError::Unframeable));
     assert!(out.is_empty());
-    session.send(&lines, b"one", &mut out).unwrap();
+    session.send(b"one", &mut out).unwrap();
     session.reply(FrameFormat::Line(LineEnding::CrLf), b"two", &mut out).unwrap();
     assert_eq!(out, b"one\ntwo\r\n");
 
     let (server, client) = (countersign(1), countersign(2).with_message_max(2000));
     let (mut ours, _, proof) = called(&server, &client);
     let mut out = Vec::new();
-    ours.process(&server, Duration::ZERO, &mut &proof[..], &mut out).unwrap();
+    ours.process(Duration::ZERO, &mut &proof[..], &mut out).unwrap();
     let before = out.clone();
-    assert_eq!(ours.send(&server, &[b'x'; 2001], &mut out), Err(SendError::TooLong));
+    assert_eq!(ours.send(&[b'x'; 2001], &mut out), Err(SendError::TooLong));
     assert_eq!(out, before);
-    ours.send(&server, &[b'x'; 2000], &mut out).unwrap();
+    ours.send(&[b'x'; 2000], &mut out).unwrap();
     ours.finish(&mut out);
     let before = out.clone();
     ours.finish(&mut out);
-    assert_eq!(ours.send(&server, b"late", &mut out), Err(SendError::NotOpen));
+    assert_eq!(ours.send(b"late", &mut out), Err(SendError::NotOpen));
     assert_eq!(out, before);
 }
 
@@ -313,19 +314,19 @@ fn what_cannot_be_sent_appends_nothing() {
 fn a_reply_and_the_good_bye_may_follow_the_peers_end() {
     let (server, client) = (countersign(1), countersign(2));
     let (mut ours, mut theirs, mut to_server) = called(&server, &client);
-    theirs.send(&client, b"hello", &mut to_server).unwrap();
+    theirs.send(b"hello", &mut to_server).unwrap();
     theirs.finish(&mut to_server);
     let (mut input, mut out) = (&to_server[..], Vec::new());
-    while ours.process(&server, Duration::ZERO, &mut input, &mut out).unwrap().is_some() {}
-    assert_eq!(ours.input_ended(&server), Ok(None));
-    ours.send(&server, b"reply", &mut out).unwrap();
+    while ours.process(Duration::ZERO, &mut input, &mut out).unwrap().is_some() {}
+    assert_eq!(ours.input_ended(), Ok(None));
+    ours.send(b"reply", &mut out).unwrap();
     ours.finish(&mut out);
     let mut input = &out[..];
-    let event = theirs.process(&client, Duration::ZERO, &mut input, &mut to_server).unwrap();
+    let event = theirs.process(Duration::ZERO, &mut input, &mut to_server).unwrap();
     assert!(matches!(event, Some(Event::Message(message)) if message.bytes == b"reply"));
-    let event = theirs.process(&client, Duration::ZERO, &mut input, &mut to_server).unwrap();
+    let event = theirs.process(Duration::ZERO, &mut input, &mut to_server).unwrap();
     assert!(matches!(event, Some(Event::Finished)));
-    assert_eq!(theirs.input_ended(&client), Ok(None));
+    assert_eq!(theirs.input_ended(), Ok(None));
 }
 
 #[test]
@@ -335,24 +336,21 @@ fn a_session_that_is_closed_says_why_and_nothing_more() {
     let (mut ours, mut theirs, _) = called(&server, &client);
     let mut out = Vec::new();
     ours.close(busy, &mut out);
-    let told = theirs.process(&client, Duration::ZERO, &mut &out[..], &mut Vec::new()).unwrap_err();
+    let told = theirs.process(Duration::ZERO, &mut &out[..], &mut Vec::new()).unwrap_err();
     assert_eq!(told, Refusal::Rejected(RefusalCode::Busy));
 
     let (mut open, mut theirs, proof) = called(&server, &client);
     let mut words = Vec::new();
-    open.process(&server, Duration::ZERO, &mut &proof[..], &mut words).unwrap();
+    open.process(Duration::ZERO, &mut &proof[..], &mut words).unwrap();
     open.close(Refusal::MessageTimeout, &mut words);
-    let event = theirs.process(&client, Duration::ZERO, &mut &words[..], &mut Vec::new()).unwrap();
+    let event = theirs.process(Duration::ZERO, &mut &words[..], &mut Vec::new()).unwrap();
     assert!(matches!(event, Some(Event::Finished)), "an open connection hears a good-bye");
 
     for (mut session, why) in [(ours, busy), (open, Refusal::MessageTimeout)] {
         let mut out = Vec::new();
-        assert_eq!(
-            session.process(&server, Duration::ZERO, &mut &b"x"[..], &mut out).unwrap_err(),
-            why
-        );
-        assert_eq!(session.input_ended(&server), Err(why));
-        assert_eq!(session.send(&server, b"late", &mut out), Err(SendError::NotOpen));
+        assert_eq!(session.process(Duration::ZERO, &mut &b"x"[..], &mut out).unwrap_err(), why);
+        assert_eq!(session.input_ended(), Err(why));
+        assert_eq!(session.send(b"late", &mut out), Err(SendError::NotOpen));
         session.finish(&mut out);
         session.close(Refusal::Malformed, &mut out);
         assert!(out.is_empty());
@@ -361,5 +359,5 @@ fn a_session_that_is_closed_says_why_and_nothing_more() {
 
 #[test]
 fn a_session_is_small() {
-    assert!(size_of::<Session>() <= 48, "{}", size_of::<Session>());
+    assert!(size_of::<SessionCore>() <= 48, "{}", size_of::<SessionCore>());
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use countersign_proto::{Dialect, Event, Key, Refusal, RefusalCode, Session, Step};
+use countersign_proto::{Dialect, Event, Key, Refusal, RefusalCode, SessionCore, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::peer::Peer;
@@ -140,7 +140,7 @@ impl<N: Net, S: Service> Connection<N, S> {
             }
             let is_full = cx.shared.calls.outbox.len() >= BATCH && !self.send(cx)?;
             // A batch that was handed on in part may lie in the session.
-            let is_unfinished = |session: &Session| !input.is_empty() || session.is_due();
+            let is_unfinished = |session: &SessionCore| !input.is_empty() || session.is_due();
             if (is_full || cx.shared.calls.is_exhausted()) && is_unfinished(&self.session) {
                 if self.state.is_active() {
                     self.backlog.get_or_insert_default().unread = input.into();

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::SystemTime;
 
-use countersign_proto::{CHALLENGE, Refusal, Session};
+use countersign_proto::{CHALLENGE, Refusal, SessionCore};
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
@@ -255,7 +255,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             listener.counters.count(CloseReason::Unavailable);
             return;
         }
-        let session = Session::server(&listener.protocol, nonce);
+        let session = SessionCore::server(&listener.protocol, nonce);
         let (unauthenticated, slot) = (&mut listener.unauthenticated, token.slot());
         let state = match start {
             Start::AwaitProxyHeader => {

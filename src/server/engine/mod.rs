@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use countersign_proto::{Blocks, CHALLENGE, Dialect, HELLO_MAX, Session};
+use countersign_proto::{Blocks, CHALLENGE, Dialect, HELLO_MAX, SessionCore};
 
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
@@ -332,7 +332,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     fn memory_of(&self, listener: &Listener) -> Memory {
         let Listener { protocol, limits, throttle, .. } = listener;
         let Limits { connections, unauthenticated, reply_max, buffered_max, .. } = *limits;
-        let entry = size_of::<Connection<N, S>>() + SLAB_OVERHEAD + Session::keys_max(protocol);
+        let entry = size_of::<Connection<N, S>>() + SLAB_OVERHEAD + SessionCore::keys_max(protocol);
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
         let ages = if self.ages.is_some() { Timers::<SessionAge>::ENTRY } else { 0 };

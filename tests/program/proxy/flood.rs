@@ -4,8 +4,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use countersign::session::Event;
-use countersign::{Key, KeyRing, KeyRingExt as _, Protocol, Session};
+use countersign::session::{Event, SessionCore};
+use countersign::{Key, KeyRing, KeyRingExt as _, Protocol};
 
 use super::{Home, KEY, PATIENCE, Target, dial};
 
@@ -16,7 +16,7 @@ const PING: u8 = 0x11;
 struct Far {
     stream: TcpStream,
     protocol: Protocol,
-    session: Session,
+    session: SessionCore,
 }
 
 impl Far {
@@ -24,7 +24,7 @@ impl Far {
     fn new(address: &str) -> Self {
         let key = Key::new("default", b"sixteen-bytes-and-more").unwrap();
         let protocol = Protocol::from(KeyRing::from_key(key).unwrap());
-        let session = Session::client(&protocol, Duration::ZERO, [6; 32]).unwrap();
+        let session = SessionCore::client(&protocol, Duration::ZERO, [6; 32]).unwrap();
         let mut far = Self { stream: dial(address), protocol, session };
         // Its word and the proof: the call is answered by 32 bytes and a hello.
         far.hear(&[]);

@@ -17,16 +17,20 @@ fn protocol() -> Protocol {
     Protocol::new(Dialect::Multiprocessing, ring).with_message_max(8)
 }
 
-fn ends() -> (Session, Session) {
+fn ends() -> (SessionCore, SessionCore) {
     let protocol = protocol();
     (
-        Session::server(&protocol, [1; 32]),
-        Session::client(&protocol, Duration::ZERO, [2; 32]).unwrap(),
+        SessionCore::server(&protocol, [1; 32]),
+        SessionCore::client(&protocol, Duration::ZERO, [2; 32]).unwrap(),
     )
 }
 
 /// Hands the bytes to an end; returns what it says, and what it has told of.
-fn hear(session: &mut Session, protocol: &Protocol, mut bytes: &[u8]) -> (Vec<u8>, Vec<String>) {
+fn hear(
+    session: &mut SessionCore,
+    protocol: &Protocol,
+    mut bytes: &[u8],
+) -> (Vec<u8>, Vec<String>) {
     let (mut out, mut told) = (Vec::new(), Vec::new());
     loop {
         match session.next(protocol, Duration::ZERO, &mut bytes, &mut out) {
@@ -77,7 +81,7 @@ fn each_step_is_one_write() {
 
 /// What an end is told by the other's bytes in these pieces, and what it says.
 fn told(
-    end: &mut Session,
+    end: &mut SessionCore,
     protocol: &Protocol,
     pieces: &[&[u8]],
 ) -> (Vec<u8>, Vec<String>, Result<bool, Refusal>) {
@@ -207,7 +211,7 @@ fn nothing_is_kept_of_a_promise_but_what_has_come() {
 #[test]
 fn who_dials_a_false_server_twice_does_not_answer_its_own_challenge() {
     let protocol = protocol();
-    let client = |nonce| Session::client(&protocol, Duration::ZERO, [nonce; 32]).unwrap();
+    let client = |nonce| SessionCore::client(&protocol, Duration::ZERO, [nonce; 32]).unwrap();
     let (mut first, mut second) = (client(2), client(3));
     // The false server has an honest one's challenge to be answered, and then lies.
     hear(&mut first, &protocol, &talk()[0]);
@@ -220,12 +224,12 @@ fn who_dials_a_false_server_twice_does_not_answer_its_own_challenge() {
 #[test]
 fn a_proof_is_good_for_no_other_connection() {
     let protocol = protocol();
-    let mut other = Session::server(&protocol, [9; 32]);
+    let mut other = SessionCore::server(&protocol, [9; 32]);
     hear(&mut other, &protocol, &[]);
     assert_eq!(hear(&mut other, &protocol, &talk()[1]).1, ["wrong-proof"]);
     let stranger = Protocol::new(Dialect::Multiprocessing, ring_of(1, [key(b"another secret")]));
     let (mut server, mut client) =
-        (ends().0, Session::client(&stranger, Duration::ZERO, [2; 32]).unwrap());
+        (ends().0, SessionCore::client(&stranger, Duration::ZERO, [2; 32]).unwrap());
     let (challenge, _) = hear(&mut server, &protocol, &[]);
     let (proof, _) = hear(&mut client, &stranger, &challenge);
     let (said, told) = hear(&mut server, &protocol, &proof);
