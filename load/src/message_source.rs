@@ -51,13 +51,15 @@ impl MessageSource {
     /// Takes at most this many messages that are due since the same time: that time, and how many
     /// they are. More may be due since another time.
     pub(super) fn take_several(&mut self, now: Nanos, most: u64) -> Option<(Nanos, u64)> {
-        let due = self.is_due(now).then(|| self.pacer.take(now)).flatten()?;
-        // In an open loop each has a time of its own; in a closed one, all are due now.
-        let most = if self.pacer.next().is_some() { 1 } else { most };
+        let due = self.pacer.next().unwrap_or(now);
+        if self.left == Some(0) || due > now || due >= self.end {
+            return None;
+        }
+        let counts = self.counts(due);
+        let most = self.left.filter(|_| counts).map_or(most, |left| left.min(most));
+        let count = self.pacer.take_several(most);
         self.lag = now - due;
-        let mut count = most;
-        if self.counts(due) {
-            count = self.left.map_or(most, |left| left.min(most));
+        if counts {
             self.taken += count;
             self.left = self.left.map(|left| left - count);
         }
@@ -205,7 +207,14 @@ mod tests {
     #[test]
     fn several_are_taken_at_once_where_they_are_due_at_once() {
         let mut open = source(Arrival::Burst(1_000.0, 3), Some(5));
-        assert_eq!(open.take_several(12 * MILLI, 8), Some((0, 1)));
+        let taken = [1, 8, 2, 8].map(|most| open.take_several(6 * MILLI, most));
+        let (first, second) = (0, 3 * MILLI);
+        assert_eq!(taken, [(first, 1), (first, 2), (second, 2), (second, 1)].map(Some));
+        // Four more bursts belong to the warm-up.
+        while open.take_several(10 * MILLI, 8).is_some() {}
+        assert_eq!(open.take_several(20 * MILLI, 8), Some((12 * MILLI, 3)));
+        assert_eq!(open.take_several(20 * MILLI, 8), Some((15 * MILLI, 2)), "the rest");
+        assert_eq!((open.take_several(20 * MILLI, 8), open.taken()), (None, 5));
 
         let mut closed = source(Arrival::Closed, Some(5));
         assert_eq!(closed.take_several(9 * MILLI, 8), Some((9 * MILLI, 8)), "of the warm-up");

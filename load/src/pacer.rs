@@ -37,12 +37,26 @@ impl Pacer {
 
     /// Takes the next message, if it is due: the time from which its latency counts.
     pub(super) fn take(&mut self, now: Nanos) -> Option<Nanos> {
-        if self.arrival == Arrival::Closed {
-            return Some(now);
+        let due = self.next().unwrap_or(now);
+        (due <= now && self.take_several(1) == 1).then_some(due)
+    }
+
+    /// Takes the next message and others that are due at the same time, at most so many. Returns
+    /// how many. In a closed loop there are always as many.
+    pub(super) fn take_several(&mut self, most: u64) -> u64 {
+        let together = match self.arrival {
+            Arrival::Closed => return most,
+            Arrival::Constant(_) | Arrival::Poisson(_) => 1,
+            Arrival::Burst(_, size) => u64::from(size) - self.number % u64::from(size),
+        };
+        let taken = together.min(most);
+        self.number += taken;
+        if let Arrival::Poisson(rate) = self.arrival {
+            // The gaps of a Poisson process are exponentially distributed; 1 - u is never 0.
+            let gap = -(1.0 - self.random.random::<f64>()).ln();
+            self.random_due += gap * SECOND / rate;
         }
-        let due = self.next().filter(|due| *due <= now)?;
-        self.advance();
-        Some(due)
+        taken
     }
 
     /// When the next message is due; in a closed loop that is up to the clients.
@@ -56,15 +70,6 @@ impl Pacer {
                 Some(at(self.number - self.number % u64::from(size), rate))
             }
             Arrival::Poisson(_) => Some(self.random_due as Nanos),
-        }
-    }
-
-    fn advance(&mut self) {
-        self.number += 1;
-        if let Arrival::Poisson(rate) = self.arrival {
-            // The gaps of a Poisson process are exponentially distributed; 1 - u is never 0.
-            let gap = -(1.0 - self.random.random::<f64>()).ln();
-            self.random_due += gap * SECOND / rate;
         }
     }
 
@@ -87,8 +92,7 @@ impl Pacer {
                 self.number += several as u64;
                 self.random_due += several * SECOND / rate;
             } else {
-                drained.push((due, 1));
-                self.advance();
+                drained.push((due, self.take_several(1)));
             }
         }
         drained
