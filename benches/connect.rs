@@ -25,7 +25,7 @@ mod spread;
 mod yardsticks;
 
 use cores::Cores;
-use cost::{Cost, limited};
+use cost::{Cost, generator_percent, limited};
 use countersign::Dialect;
 use countersign_load::{Disconnect, Plan};
 use process::{Process, Scratch, program};
@@ -70,7 +70,7 @@ fn main() {
                     Some(here.rate()),
                     Some(here.nanos() / 1e3),
                     Some(here.busy.server_percent()),
-                    Some(here.busy.generator_percent()),
+                    Some(generator_percent(&here.report)),
                     bare_loop.as_ref().map(to),
                     Some(to(&threads)),
                     Some(cost(&raw, Dialect::Raw).nanos() / here.nanos()),

@@ -25,7 +25,7 @@ mod spread;
 mod yardsticks;
 
 use cores::Cores;
-use cost::{Meter, limited};
+use cost::{Meter, generator_percent, limited};
 use countersign::{Dialect, Protocol};
 use process::{Process, Scratch, program};
 use run::Run;
@@ -70,14 +70,14 @@ fn main() {
 }
 
 /// Bytes for each of so many connections, the server's microseconds for each, and the percentages
-/// of a core that the server and the generator took while they were begun.
+/// of the time in which the server and the generator were busy while they were begun.
 fn held(process: &Process, protocol: &Protocol, count: usize) -> [f64; 4] {
     process.touch(protocol);
     let (before, meter) = (process.resident(), Meter::start(process));
     let mut read = None;
-    process.hold(protocol, count, || read = Some((meter.read(), process.resident())));
+    let report = process.hold(protocol, count, || read = Some((meter.read(), process.resident())));
     let (busy, resident) = read.unwrap();
     let bytes = resident.saturating_sub(before) as f64 / count as f64;
     let micros = busy.nanos_each(count as u64) / 1e3;
-    [bytes, micros, busy.server_percent(), busy.generator_percent()]
+    [bytes, micros, busy.server_percent(), generator_percent(&report)]
 }

@@ -2,10 +2,13 @@
 //! bytes, echoed.
 //!
 //! `cargo bench --bench messages`, or with `-- --tsv`. The server has one core and the generator
-//! another, where there are two. Messages a second depend on both ends, so the ratios are of the
-//! processor time that the servers took for a message: to that of a bare loop and of a thread for
-//! each connection, and as the share of the messages that `raw` would have answered in that time.
-//! They are between servers that had the same clients in the same minute, in turn.
+//! another, where there are two. First the clients send as fast as they are answered. How many
+//! messages a second that is, and the latencies, depend on both ends. Then all clients send as
+//! many at once as they may have in flight, again and again, three quarters as many a second. The
+//! rest of the table is about that: how busy both ends were, and the processor time that the
+//! server took for a message, also in relation to a bare loop and to a thread for each connection,
+//! and as the share of the messages that `raw` would have answered in that time. All servers have
+//! the same clients in the same minute, in turn.
 #![expect(clippy::unwrap_used, reason = "a bench may give up")]
 
 #[path = "common/clock.rs"]
@@ -25,16 +28,16 @@ mod spread;
 mod yardsticks;
 
 use cores::Cores;
-use cost::{Cost, limited};
+use cost::{Cost, generator_percent, limited};
 use countersign::{Dialect, Protocol};
-use countersign_load::Plan;
+use countersign_load::{Arrival, Plan};
 use process::{Process, Scratch, program};
 use run::Run;
 use spread::Spread;
 use yardsticks::Yardstick;
 
 /// Depths, and messages of a run.
-const DEPTHS: [(usize, u64); 3] = [(1, 100_000), (16, 1_000_000), (64, 3_000_000)];
+const DEPTHS: [(usize, u64); 3] = [(1, 100_000), (16, 1_000_000), (64, 3_200_000)];
 
 /// A server that is measured, and the places of those that it is compared with.
 struct Server {
@@ -43,6 +46,28 @@ struct Server {
     protocol: Protocol,
     bare_loop: Option<usize>,
     threads: usize,
+}
+
+/// What the second load is of the first, which fills a core.
+const PART: f64 = 0.75;
+
+/// One server in one round.
+struct Measured {
+    /// As fast as it answers.
+    most: Cost,
+    /// With idle time at both ends.
+    paced: Cost,
+}
+
+impl Measured {
+    fn of(server: &Server, depth: usize, count: u64) -> Self {
+        let cost = |plan| Cost::of(&server.process, &server.protocol, plan);
+        let plan = Plan { depth, count: Some(count), ..Plan::default() };
+        let most = cost(plan.clone());
+        let at_once = u32::try_from(plan.connections * depth).unwrap();
+        let arrival = Arrival::Burst(PART * most.rate(), at_once);
+        Self { most, paced: cost(Plan { arrival, ..plan }) }
+    }
 }
 
 /// The place of `raw` among the servers.
@@ -78,53 +103,54 @@ fn main() {
     run.row([
         "server, depth",
         "messages/s",
-        "ns/message",
-        "server busy, %",
-        "load busy, %",
         "p50, µs",
         "p99, µs",
         "p99.9, µs",
+        "ns/message",
+        "server busy, %",
+        "load busy, %",
         "time, to bare loop",
         "time, to threads",
         "share of raw",
         "",
     ]);
     for (depth, count) in DEPTHS {
-        let count = if run.tiny { count / 2_000 } else { count };
-        let plan = Plan { depth, count: Some(count), ..Plan::default() };
-        let mut costs: Vec<Vec<Cost>> = servers.iter().map(|_| Vec::new()).collect();
+        let count = if run.tiny { count / 1_000 } else { count };
+        let mut measured: Vec<Vec<Measured>> = servers.iter().map(|_| Vec::new()).collect();
         for _ in 0..run.repeats() {
-            for (server, costs) in servers.iter().zip(&mut costs) {
-                costs.push(Cost::of(&server.process, &server.protocol, plan.clone()));
+            for (server, measured) in servers.iter().zip(&mut measured) {
+                measured.push(Measured::of(server, depth, count));
             }
         }
         for (place, server) in servers.iter().enumerate() {
-            show(run, server, depth, place, &costs);
+            show(run, server, depth, place, &measured);
         }
     }
 }
 
 /// One line of the table.
-fn show(run: Run, server: &Server, depth: usize, place: usize, costs: &[Vec<Cost>]) {
-    let each = |figure: &dyn Fn(&Cost) -> f64| costs[place].iter().map(figure).collect();
+fn show(run: Run, server: &Server, depth: usize, place: usize, measured: &[Vec<Measured>]) {
+    let each = |figure: &dyn Fn(&Measured) -> f64| measured[place].iter().map(figure).collect();
     // Of the same round.
     let to = |other: usize| {
-        let pairs = costs[place].iter().zip(&costs[other]);
-        pairs.map(|(here, there)| here.nanos() / there.nanos()).collect::<Vec<f64>>()
+        let pairs = measured[place].iter().zip(&measured[other]);
+        let ratios = pairs.map(|(here, there)| here.paced.nanos() / there.paced.nanos());
+        ratios.collect::<Vec<f64>>()
     };
-    let micros =
-        |quantile| each(&move |cost: &Cost| cost.report.reply.at(quantile).as_secs_f64() * 1e6);
+    let micros = |quantile| {
+        each(&move |all: &Measured| all.most.report.reply.at(quantile).as_secs_f64() * 1e6)
+    };
     let share_of_raw = to(RAW).into_iter().map(f64::recip).collect();
-    let generator: Vec<f64> = each(&|cost| cost.busy.generator_percent());
+    let generator: Vec<f64> = each(&|all| generator_percent(&all.paced.report));
     let limited = limited(&generator);
     let shown = [
-        (each(&Cost::rate), 0),
-        (each(&Cost::nanos), 0),
-        (each(&|cost| cost.busy.server_percent()), 0),
-        (generator, 0),
+        (each(&|all| all.most.rate()), 0),
         (micros(0.5), 0),
         (micros(0.99), 0),
         (micros(0.999), 0),
+        (each(&|all| all.paced.nanos()), 0),
+        (each(&|all| all.paced.busy.server_percent()), 0),
+        (generator, 0),
         (server.bare_loop.map(to).unwrap_or_default(), 2),
         (to(server.threads), 2),
         (share_of_raw, 2),

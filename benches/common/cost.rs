@@ -13,35 +13,32 @@ use crate::process::Process;
 /// Above this share of its core, the generator is the limit and not the server.
 const BUSY: f64 = 0.9;
 
-/// The processor time that a server and the generator, which is this process, take.
+/// The processor time that a server takes.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    ids: [u32; 2],
+    server: u32,
     start: Instant,
-    before: [f64; 2],
+    before: f64,
 }
 
 impl Meter {
     pub(crate) fn start(process: &Process) -> Self {
-        let ids = [process.child.id(), std::process::id()];
-        Self { ids, start: now(), before: ids.map(processor_time) }
+        let server = process.child.id();
+        Self { server, start: now(), before: processor_time(server) }
     }
 
-    /// What they have taken since the start.
+    /// What it has taken since the start.
     pub(crate) fn read(&self) -> Busy {
         let took = (now() - self.start).as_secs_f64();
-        let after = self.ids.map(processor_time);
-        let [server, generator] = [0, 1].map(|end| after[end] - self.before[end]);
-        Busy { took, server, generator }
+        Busy { took, server: processor_time(self.server) - self.before }
     }
 }
 
-/// How long a load took, and the processor time of both ends, in seconds.
+/// How long a load took, and the server's processor time, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Busy {
     took: f64,
     server: f64,
-    generator: f64,
 }
 
 impl Busy {
@@ -54,11 +51,12 @@ impl Busy {
     pub(crate) fn server_percent(self) -> f64 {
         self.server / self.took * 100.0
     }
+}
 
-    /// The percentage of a core that the generator took.
-    pub(crate) fn generator_percent(self) -> f64 {
-        self.generator / self.took * 100.0
-    }
+/// The percentage of the time in which the generator had something to do. Its processor time would
+/// be more: it waits awake for what is due within a millisecond.
+pub(crate) fn generator_percent(report: &Report) -> f64 {
+    report.busy * 100.0
 }
 
 /// What a load costs a server.

@@ -112,7 +112,12 @@ impl Process {
     }
 
     /// Holds so many connections that say nothing, until this was called.
-    pub(crate) fn hold(&self, protocol: &Protocol, connections: usize, mut held: impl FnMut()) {
+    pub(crate) fn hold(
+        &self,
+        protocol: &Protocol,
+        connections: usize,
+        mut held: impl FnMut(),
+    ) -> Report {
         let sources = (1..=4).map(|host| [127, 0, 0, host].into()).collect();
         let (idle, wanted) = (connections, connections as u64 + 1);
         // With a good-bye, the ports of one measurement would be missing in the next.
@@ -127,6 +132,7 @@ impl Process {
         });
         let report = report.unwrap();
         assert_eq!(report.connected, wanted, "{report:?}");
+        report
     }
 }
 
