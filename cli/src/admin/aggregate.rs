@@ -9,8 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use countersign::stats::Stats;
 
+use super::process::Process;
+use super::report::{Labels, ListenerReport, MemoryReport, PROGRAM, StatusReport, Turns};
 use crate::reload::{Reloads, Wake};
 use crate::system;
+use crate::units::Date;
+use crate::version::{COMMIT, VERSION};
 
 /// Stats that are younger than this are new enough.
 const AGE_MAX: Duration = Duration::from_secs(1);
@@ -18,16 +22,8 @@ const AGE_MAX: Duration = Duration::from_secs(1);
 /// How long the workers are waited for. One that takes longer counts with its last stats.
 const PUBLISH_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// A worker that has published nothing for this long since it was asked is stuck.
-const STUCK_AFTER: Duration = Duration::from_secs(10);
-
-/// What a listener serves and how, as on the command line.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Labels {
-    pub(crate) dialect: &'static str,
-    pub(crate) framing: &'static str,
-    pub(crate) service: &'static str,
-}
+/// A worker that has published nothing for this long since it was asked hangs.
+const HUNG_AFTER: Duration = Duration::from_secs(10);
 
 /// Where the workers publish their stats, and where the pages find the sum.
 pub(crate) struct Aggregate {
@@ -68,23 +64,6 @@ struct WorkerStats {
     asked: Option<Instant>,
     /// Its server has stopped; it publishes nothing more.
     is_over: bool,
-}
-
-/// The sum at one moment, with what is known of the program.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    /// The sum over the workers that serve.
-    pub(crate) stats: Stats,
-    /// One for each listener.
-    pub(crate) labels: Vec<Labels>,
-    pub(crate) workers: usize,
-    /// Workers that don't serve yet.
-    pub(crate) absent: usize,
-    /// The first worker that is stuck, and for how long it has been.
-    pub(crate) stuck: Option<(usize, Duration)>,
-    pub(crate) reloads: Reloads,
-    pub(crate) started: SystemTime,
-    pub(crate) uptime: Duration,
 }
 
 impl Aggregate {
@@ -136,29 +115,45 @@ impl Aggregate {
         self.state().is_draining = true;
     }
 
-    /// The sum of what was published last.
-    pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
+    /// The report on the program, with the sum of what was published last.
+    pub(super) fn report(&self, process: Process, wall: Duration) -> StatusReport {
         let state = self.state();
         let mut stats = Stats::default();
         state.workers.iter().filter_map(|worker| worker.stats.as_ref()).for_each(|each| {
             stats.merge(each);
         });
-        stats.is_draining |= state.is_draining;
-        stats.memory_max.total = stats.memory_max.total.saturating_add(state.admin_memory);
-        let silent = |(number, worker): (usize, &WorkerStats)| {
-            let silent = now.saturating_duration_since(worker.asked?);
-            (worker.stats.is_some() && silent > STUCK_AFTER).then_some((number, silent))
-        };
-        Snapshot {
-            stats,
-            labels: self.labels.clone(),
-            workers: state.workers.len(),
-            absent: state.workers.iter().filter(|worker| worker.stats.is_none()).count(),
-            stuck: state.workers.iter().enumerate().find_map(silent),
+        let listeners = stats.listeners.iter().zip(&self.labels);
+        let listeners = listeners.map(|(stats, labels)| ListenerReport::of(stats, labels, wall));
+        let memory_max = stats.memory_max;
+        let draining = state.is_draining || stats.is_draining;
+        StatusReport {
+            program: PROGRAM.to_owned(),
+            version: VERSION.to_owned(),
+            commit: (COMMIT != "unknown").then(|| COMMIT.to_owned()),
+            pid: std::process::id(),
+            started: Date(self.started),
+            uptime_seconds: system::monotonic().duration_since(self.epoch).as_secs_f64(),
+            workers: state.workers.len() as u64,
+            ready: !draining && state.readiness().is_ok(),
+            draining,
             reloads: state.reloads.clone(),
-            started: self.started,
-            uptime: now.saturating_duration_since(self.epoch),
+            memory: MemoryReport {
+                buffered_bytes: stats.buffered() as u64,
+                buffered_max_bytes: memory_max.buffered as u64,
+                limit_bytes: memory_max.total.saturating_add(state.admin_memory) as u64,
+            },
+            turns: Turns::from(&stats.loop_times),
+            process,
+            listeners: listeners.collect(),
         }
+    }
+
+    /// The first worker that hangs, and for how long.
+    fn hung(&self, now: Instant) -> Option<(usize, Duration)> {
+        self.state().workers.iter().enumerate().find_map(|(number, worker)| {
+            let silent = now.saturating_duration_since(worker.asked?);
+            (worker.stats.is_some() && silent > HUNG_AFTER).then_some((number, silent))
+        })
     }
 
     /// Makes the workers publish their stats, unless they have just done so. Returns how often they
@@ -194,7 +189,7 @@ impl Aggregate {
     /// Whether every loop turns; if not, which doesn't.
     pub(super) fn health(&self) -> Result<(), String> {
         self.refresh();
-        match self.snapshot(system::monotonic()).stuck {
+        match self.hung(system::monotonic()) {
             None => Ok(()),
             Some((worker, silent)) => {
                 Err(format!("worker {worker} has not finished a turn for {} s", silent.as_secs()))
@@ -204,13 +199,7 @@ impl Aggregate {
 
     /// Whether new connections are served; if not, why they aren't.
     pub(super) fn readiness(&self) -> Result<(), String> {
-        let state = self.state();
-        let all = state.workers.len();
-        match state.workers.iter().filter(|worker| worker.stats.is_some()).count() {
-            _ if state.is_draining => Err("draining".to_owned()),
-            serving if serving == all => Ok(()),
-            serving => Err(format!("starting: {serving} of {all} workers are ready")),
-        }
+        self.state().readiness()
     }
 
     /// The state is consistent whenever the lock is free, so a panic elsewhere doesn't matter.
@@ -219,10 +208,14 @@ impl Aggregate {
     }
 }
 
-impl Snapshot {
-    /// Whether new connections are served.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.absent == 0 && !self.stats.is_draining
+impl AggregateState {
+    fn readiness(&self) -> Result<(), String> {
+        let all = self.workers.len();
+        match self.workers.iter().filter(|worker| worker.stats.is_some()).count() {
+            _ if self.is_draining => Err("draining".to_owned()),
+            serving if serving == all => Ok(()),
+            serving => Err(format!("starting: {serving} of {all} workers are ready")),
+        }
     }
 }
 
@@ -264,17 +257,21 @@ pub(super) mod tests {
         aggregate
     }
 
+    fn is_ready(aggregate: &Aggregate) -> bool {
+        aggregate.report(Process::default(), Duration::ZERO).ready
+    }
+
     #[test]
     fn it_is_ready_when_every_worker_serves_until_it_is_told_to_stop() {
         let aggregate = aggregate(2, &[Stats::default()]);
         assert_eq!(aggregate.readiness(), Err("starting: 1 of 2 workers are ready".to_owned()));
-        assert!(!aggregate.snapshot(system::monotonic()).is_ready());
+        assert!(!is_ready(&aggregate));
         aggregate.publish(1, Stats::default(), false);
         assert_eq!(aggregate.readiness(), Ok(()));
-        assert!(aggregate.snapshot(system::monotonic()).is_ready());
+        assert!(is_ready(&aggregate));
         aggregate.drain();
         assert_eq!(aggregate.readiness(), Err("draining".to_owned()));
-        assert!(!aggregate.snapshot(system::monotonic()).is_ready());
+        assert!(!is_ready(&aggregate));
         // A worker that doesn't exist is ignored.
         aggregate.publish(2, Stats::default(), false);
         assert!(!aggregate.awaits(2));
@@ -300,14 +297,14 @@ pub(super) mod tests {
     fn a_worker_that_was_asked_long_ago_is_stuck() {
         let aggregate = aggregate(2, &[Stats::default(), Stats::default()]);
         let now = system::monotonic();
-        let later = now + STUCK_AFTER + Duration::from_secs(1);
-        assert_eq!(aggregate.snapshot(later).stuck, None, "nobody has asked");
+        let later = now + HUNG_AFTER + Duration::from_secs(1);
+        assert_eq!(aggregate.hung(later), None, "nobody has asked");
         aggregate.ask(now);
         aggregate.publish(0, Stats::default(), false);
-        aggregate.ask(now + STUCK_AFTER);
-        assert_eq!(aggregate.snapshot(now + STUCK_AFTER).stuck, None);
-        assert_eq!(aggregate.snapshot(later).stuck, Some((1, later - now)));
+        aggregate.ask(now + HUNG_AFTER);
+        assert_eq!(aggregate.hung(now + HUNG_AFTER), None);
+        assert_eq!(aggregate.hung(later), Some((1, later - now)));
         aggregate.publish(1, Stats::default(), false);
-        assert_eq!(aggregate.snapshot(later).stuck, None);
+        assert_eq!(aggregate.hung(later), None);
     }
 }

@@ -196,8 +196,7 @@ mod tests {
     use crate::system;
 
     fn text() -> String {
-        let snapshot = aggregate(1, &[stats()]).snapshot(system::monotonic());
-        let report = StatusReport::of(&snapshot, Process::now(), system::unix_time());
+        let report = aggregate(1, &[stats()]).report(Process::now(), system::unix_time());
         String::from_utf8(page(&report)).unwrap()
     }
 

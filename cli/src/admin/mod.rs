@@ -27,8 +27,9 @@ use super::args::admin::AdminArgs;
 use super::exit::{Failure, Kind};
 use super::http;
 use super::ports::{self, Ipv4Ports};
-pub(crate) use aggregate::{Aggregate, Labels, StatsPublisher};
+pub(crate) use aggregate::{Aggregate, StatsPublisher};
 use connections::CONNECTIONS_MAX;
+pub(crate) use report::Labels;
 use routes::{PAGE_MAX, REPLY_MAX, Routes};
 pub(crate) use thread::AdminThread;
 

@@ -7,15 +7,21 @@ use std::time::Duration;
 use countersign::stats::{Connections, KeyCounters, KeyInfo, ListenerStats, LoopTimes};
 use serde::{Deserialize, Serialize};
 
-use super::aggregate::{Labels, Snapshot};
 use super::figures::Figures;
 use super::process::Process;
 use crate::reload::Reloads;
 use crate::units::Date;
-use crate::version::{COMMIT, VERSION};
 
 /// The value of `program`, which identifies a report of countersign.
 pub(crate) const PROGRAM: &str = "countersign";
+
+/// What a listener serves and how, as on the command line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Labels {
+    pub(crate) dialect: &'static str,
+    pub(crate) framing: &'static str,
+    pub(crate) service: &'static str,
+}
 
 /// The report on a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,35 +113,6 @@ pub(crate) struct KeyReport {
     pub(crate) authenticated: Option<u64>,
 }
 
-impl StatusReport {
-    pub(super) fn of(snapshot: &Snapshot, process: Process, now: Duration) -> Self {
-        let Snapshot { stats, labels, workers, reloads, started, uptime, .. } = snapshot;
-        let listeners = stats.listeners.iter().zip(labels);
-        Self {
-            program: PROGRAM.to_owned(),
-            version: VERSION.to_owned(),
-            commit: (COMMIT != "unknown").then(|| COMMIT.to_owned()),
-            pid: std::process::id(),
-            started: Date(*started),
-            uptime_seconds: uptime.as_secs_f64(),
-            workers: *workers as u64,
-            ready: snapshot.is_ready(),
-            draining: stats.is_draining,
-            reloads: reloads.clone(),
-            memory: MemoryReport {
-                buffered_bytes: stats.buffered() as u64,
-                buffered_max_bytes: stats.memory_max.buffered as u64,
-                limit_bytes: stats.memory_max.total as u64,
-            },
-            turns: Turns::from(&stats.loop_times),
-            process,
-            listeners: listeners
-                .map(|(stats, labels)| ListenerReport::of(stats, labels, now))
-                .collect(),
-        }
-    }
-}
-
 impl ConnectionsReport {
     /// The states with their connections.
     pub(crate) fn by_state(&self) -> [(&'static str, u64); 4] {
@@ -162,7 +139,7 @@ impl From<&LoopTimes> for Turns {
 }
 
 impl ListenerReport {
-    fn of(stats: &ListenerStats, labels: &Labels, now: Duration) -> Self {
+    pub(super) fn of(stats: &ListenerStats, labels: &Labels, now: Duration) -> Self {
         let ListenerStats { info, counters, .. } = stats;
         let Connections { delayed, handshake, open, closing, .. } = stats.connections;
         let ended = |is_refusal| {
@@ -218,7 +195,6 @@ pub(crate) mod tests {
     use super::*;
     use crate::admin::aggregate::tests::aggregate;
     use crate::system;
-    use crate::units::Date;
 
     /// The stats of a worker with two listeners on which everything has happened.
     pub(crate) fn stats() -> Stats {
@@ -260,13 +236,14 @@ pub(crate) mod tests {
     /// A report on two such workers.
     pub(crate) fn report() -> StatusReport {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
-        let mut snapshot = aggregate(2, &[stats(), stats()]).snapshot(system::monotonic());
-        (snapshot.started, snapshot.uptime) = (wall, Duration::ZERO);
-        snapshot.reloads = Reloads::none(wall);
-        (snapshot.reloads.failed, snapshot.reloads.last) = (1, Some(Date(wall)));
-        snapshot.reloads.last_error = Some("keys:3: no such option".to_owned());
-        snapshot.reloads.last_succeeded = false;
-        StatusReport::of(&snapshot, Process::default(), system::since_epoch(wall))
+        let aggregate = aggregate(2, &[stats(), stats()]);
+        let mut report = aggregate.report(Process::default(), system::since_epoch(wall));
+        (report.started, report.uptime_seconds) = (Date(wall), 0.0);
+        report.reloads = Reloads::none(wall);
+        (report.reloads.failed, report.reloads.last) = (1, Some(Date(wall)));
+        report.reloads.last_error = Some("keys:3: no such option".to_owned());
+        report.reloads.last_succeeded = false;
+        report
     }
 
     #[test]

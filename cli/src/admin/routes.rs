@@ -72,8 +72,7 @@ impl Routes {
         {
             return Arc::clone(page);
         }
-        let snapshot = self.aggregate.snapshot(system::monotonic());
-        let report = StatusReport::of(&snapshot, Process::now(), system::unix_time());
+        let report = self.aggregate.report(Process::now(), system::unix_time());
         let page = Arc::new(bounded(make(&report)));
         self.cached.insert(path, (generation, Arc::clone(&page)));
         page
