@@ -74,6 +74,7 @@ pub struct LoopbackBuilder {
     key: String,
     dialect: Dialect,
     is_protected: bool,
+    is_sealed: bool,
     framing: Framing,
     listener: ListenerId,
     address: PeerAddress,
@@ -86,6 +87,7 @@ impl Default for LoopbackBuilder {
             key: "loopback".to_owned(),
             dialect: Dialect::Countersign,
             is_protected: true,
+            is_sealed: false,
             framing: Framing::Lines,
             listener: ListenerId::FIRST,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).into(),
@@ -119,6 +121,13 @@ impl LoopbackBuilder {
         Self { is_protected, ..self }
     }
 
+    /// Sets whether the records are sealed. Messages that are not protected are not encrypted
+    /// either.
+    #[must_use]
+    pub fn with_sealing(self, is_sealed: bool) -> Self {
+        Self { is_sealed, ..self }
+    }
+
     /// Sets the framing of unprotected messages. The default is `lines`, in which a reply with a
     /// line feed inside is refused.
     #[must_use]
@@ -150,13 +159,14 @@ impl LoopbackBuilder {
     /// The peer has no [secret](Peer::secret), since there was no handshake.
     #[must_use]
     pub fn open<S: Service>(self, mut service: S) -> Loopback<S> {
-        let Self { key, dialect, is_protected, framing, listener, address, now } = self;
+        let Self { key, dialect, is_protected, is_sealed, framing, listener, address, now } = self;
         let is_protected = is_protected && dialect == Dialect::Countersign;
         let peer = Peer {
             id: PeerId(Token::from(1)),
             key: dialect.authenticates().then_some(&*key),
             dialect,
             is_protected,
+            is_sealed: is_protected && is_sealed,
             exporter: None,
             address,
             listener,
@@ -295,7 +305,8 @@ mod tests {
             reply.message(b"hello");
             let (key, dialect) = (peer.key().unwrap_or("-"), peer.dialect());
             let (address, listener) = (peer.address(), peer.listener().index());
-            format!("{key} {dialect} {} {address} {listener}", peer.is_protected())
+            let protection = (peer.is_protected(), peer.is_sealed());
+            format!("{key} {dialect} {protection:?} {address} {listener}")
         }
 
         fn message(&mut self, who: &mut String, _message: &[u8], reply: &mut Reply<'_>) {
@@ -308,14 +319,21 @@ mod tests {
         let builder = LoopbackBuilder::new;
         let second = ListenerId::at(1).unwrap();
         for (builder, who) in [
-            (builder(), "loopback countersign/1 true 127.0.0.1:1 0"),
-            (builder().with_key("garden"), "garden countersign/1 true 127.0.0.1:1 0"),
-            (builder().with_protection(false), "loopback countersign/1 false 127.0.0.1:1 0"),
-            (builder().with_dialect(Dialect::Raw), "loopback raw false 127.0.0.1:1 0"),
-            (builder().with_dialect(Dialect::Open), "- open false 127.0.0.1:1 0"),
+            (builder(), "loopback countersign/1 (true, false) 127.0.0.1:1 0"),
+            (builder().with_key("garden"), "garden countersign/1 (true, false) 127.0.0.1:1 0"),
+            (
+                builder().with_protection(false),
+                "loopback countersign/1 (false, false) 127.0.0.1:1 0",
+            ),
+            (builder().with_sealing(true), "loopback countersign/1 (true, true) 127.0.0.1:1 0"),
+            (
+                builder().with_dialect(Dialect::Raw).with_sealing(true),
+                "loopback raw (false, false) 127.0.0.1:1 0",
+            ),
+            (builder().with_dialect(Dialect::Open), "- open (false, false) 127.0.0.1:1 0"),
             (
                 builder().with_listener(second).with_address(PeerAddress::Unix),
-                "loopback countersign/1 true unix 1",
+                "loopback countersign/1 (true, false) unix 1",
             ),
         ] {
             let mut peer = builder.open(WhoAmI);

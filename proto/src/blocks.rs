@@ -60,6 +60,12 @@ impl Blocks {
         self.first.as_ref().map_or(&[], |first| &first.bytes[..self.length.min(ROOM)])
     }
 
+    /// The same to be changed.
+    pub(crate) fn front_mut(&mut self) -> &mut [u8] {
+        let length = self.length.min(ROOM);
+        self.first.as_mut().map_or(&mut [], |first| &mut first.bytes[..length])
+    }
+
     /// The last byte.
     #[must_use]
     pub fn last(&self) -> Option<u8> {

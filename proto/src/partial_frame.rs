@@ -158,6 +158,21 @@ impl PartialFrame {
         }
     }
 
+    /// Takes the frame as [`take`](Self::take) does, into a buffer of ours in any case: for one
+    /// that is decrypted in place.
+    pub(crate) fn take_owned(
+        &mut self,
+        extent: FrameStatus,
+        input: &mut &[u8],
+        max: usize,
+    ) -> Option<&mut [u8]> {
+        if let FrameStatus::Whole(_) = extent {
+            self.0.get_or_insert_default();
+        }
+        self.take(extent, input, max)?;
+        self.0.as_mut().map(|buffer| buffer.frame_mut())
+    }
+
     /// Takes a frame of exactly `length` bytes, as [`take`](Self::take) does.
     pub(crate) fn exactly<'s, 'i: 's>(
         &'s mut self,
@@ -191,6 +206,11 @@ impl FrameBuffer {
             self.bytes = Blocks::default();
         }
         self.frame()
+    }
+
+    /// The same to be changed.
+    fn frame_mut(&mut self) -> &mut [u8] {
+        if self.whole.is_empty() { self.bytes.front_mut() } else { &mut self.whole }
     }
 
     /// The frame, once it is whole.

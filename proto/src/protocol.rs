@@ -41,7 +41,12 @@ pub enum Exchange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Protection {
-    /// Always: a peer without records is refused.
+    /// Always, and encrypted with ChaCha20-Poly1305: only those who hold the key can read messages.
+    /// There is no forward secrecy. A peer that does not seal records is refused.
+    #[cfg(feature = "seal")]
+    Sealed,
+    /// Always: a peer without records is refused. Records have tags, and everyone on the way can
+    /// read them, also where the peer offers to seal them.
     #[default]
     Required,
     /// If the other end supports records too. An attacker between the two can't change that.
@@ -53,15 +58,32 @@ pub enum Protection {
 
 impl Protection {
     /// Every choice, from the strictest on.
-    pub const ALL: &'static [Self] = &[Self::Required, Self::Allowed, Self::Off];
+    pub const ALL: &'static [Self] = &[
+        #[cfg(feature = "seal")]
+        Self::Sealed,
+        Self::Required,
+        Self::Allowed,
+        Self::Off,
+    ];
 
     /// The name, in lower case.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            #[cfg(feature = "seal")]
+            Self::Sealed => "sealed",
             Self::Required => "required",
             Self::Allowed => "allowed",
             Self::Off => "off",
+        }
+    }
+
+    /// Whether records are sealed, always.
+    pub(crate) fn is_sealed(self) -> bool {
+        match self {
+            #[cfg(feature = "seal")]
+            Self::Sealed => true,
+            Self::Required | Self::Allowed | Self::Off => false,
         }
     }
 }
@@ -243,7 +265,12 @@ impl Protocol {
     /// `countersign/1` could not be told from the handshake before it.
     #[must_use]
     pub fn protection(&self) -> Protection {
-        if self.framing == Framing::Chunks { Protection::Required } else { self.protection }
+        match self.protection {
+            Protection::Allowed | Protection::Off if self.framing == Framing::Chunks => {
+                Protection::Required
+            }
+            protection => protection,
+        }
     }
 
     /// Whether clients of `raw` are served beside those of `countersign/1`.

@@ -1,24 +1,22 @@
 //! Records: each message with a number and a tag, in either direction.
 //!
 //! `type u8 || length u24 || payload || tag[16]`; the tag is the front of HMAC-SHA256 over the
-//! record's number and all that stands before the tag. The number is not sent: both ends count, so
-//! a record that is missing, doubled, moved or turned back fits no tag.
+//! record's number and all that stands before the tag. Where both ends have agreed to seal records,
+//! the payload is encrypted, and the tag is that of ChaCha20-Poly1305.
 
 pub(crate) mod batch;
+mod cipher;
+mod key;
 
 use alloc::vec::Vec;
 use core::fmt;
-
-use hmac::digest::block_api::{Buffer, CoreProxy};
-use hmac::{Hmac, KeyInit as _, Mac};
-use sha2::Sha256;
-use zeroize::Zeroizing;
 
 use crate::handshake::countersign::frame::{BODY_MAX, HEADER, Header};
 use crate::partial_frame::{FrameStatus, Taken, head};
 use crate::refusal::Refusal;
 
 pub(crate) use batch::{BATCH, DATA, FRAME, TAG};
+pub(crate) use key::{RecordKey, keyed};
 
 /// The longest payload of a ping.
 const PING_MAX: usize = 125;
@@ -28,63 +26,17 @@ const PING: u8 = 0x11;
 const PONG: u8 = 0x12;
 const CLOSE: u8 = 0x13;
 
-type HmacSha256 = Hmac<Sha256>;
-type Core = <HmacSha256 as CoreProxy>::Core;
-
-/// What authenticates the records of one direction: its key, and the number of the next record.
-pub(crate) struct RecordMac {
-    /// The HMAC with the pads absorbed, without the buffer that it needs only at work.
-    keyed: Core,
-    next: u64,
-}
-
-impl RecordMac {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
-        let (keyed, _) = keyed(key).decompose();
-        Self { keyed, next: 0 }
-    }
-
-    /// The HMAC of the next record, of which this is everything before the tag.
-    fn mac(&mut self, record: &[u8]) -> HmacSha256 {
-        let mut mac = HmacSha256::compose(self.keyed.clone(), Buffer::<Core>::default());
-        mac.update(&self.next.to_be_bytes());
-        mac.update(record);
-        // 2^64 records are more than a connection lives to see.
-        self.next = self.next.wrapping_add(1);
-        mac
-    }
-
-    /// Fills in the tag of a record.
-    pub(crate) fn seal(&mut self, record: &mut [u8]) {
-        if let Some((front, tag)) = record.split_last_chunk_mut::<TAG>() {
-            let full = self.mac(front).finalize().into_bytes();
-            tag.copy_from_slice(&full[..TAG]);
-        }
-    }
-
-    /// Whether a record has the tag that it must have; compared in constant time.
-    pub(crate) fn opens(&mut self, record: &[u8]) -> bool {
-        let split = record.split_last_chunk::<TAG>();
-        split.is_some_and(|(front, tag)| self.mac(front).verify_truncated_left(tag).is_ok())
-    }
-}
-
-/// The HMAC with its key absorbed, which it pads with zeros to a block of the hash.
-pub(crate) fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
-    let mut block = Zeroizing::new([0; 64]);
-    block[..32].copy_from_slice(key);
-    Hmac::new((&*block).into())
-}
-
 /// Both directions of a connection, from one end's point of view.
 #[derive(Debug)]
 pub(crate) struct Records {
-    ours: RecordMac,
-    theirs: RecordMac,
+    ours: RecordKey,
+    theirs: RecordKey,
     /// The longest record that the other end takes.
-    record_max: usize,
+    record_max: u32,
     /// What of the handshake's stands in front of all that is sealed first, and is ready as it is.
-    front: usize,
+    front: u32,
+    /// Records are sealed, once the server has accepted the client.
+    is_sealed: bool,
     /// Our good-bye is said.
     said_close: bool,
     /// The other end's is heard.
@@ -125,20 +77,58 @@ impl core::error::Error for SealError {}
 impl Records {
     /// What both ends have agreed upon: a key for each direction, and the longest record that the
     /// other end takes.
-    pub(crate) fn new(ours: RecordMac, theirs: RecordMac, record_max: u32) -> Self {
-        let record_max = usize::try_from(record_max).unwrap_or(usize::MAX).min(BODY_MAX);
-        Self { ours, theirs, record_max, front: 0, said_close: false, heard_close: false }
+    pub(crate) fn new(ours: RecordKey, theirs: RecordKey, record_max: u32) -> Self {
+        Self {
+            ours,
+            theirs,
+            record_max,
+            front: 0,
+            is_sealed: false,
+            said_close: false,
+            heard_close: false,
+        }
+    }
+
+    /// With records that are sealed, or not.
+    pub(crate) fn with_sealing(self, is_sealed: bool) -> Self {
+        Self { is_sealed, ..self }
+    }
+
+    /// Whether records are sealed.
+    #[inline]
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.is_sealed
+    }
+
+    /// Seals what we send from now on, if records are sealed. Our tags are those of the handshake
+    /// until then.
+    pub(crate) fn start_sending(&mut self) {
+        if self.is_sealed {
+            self.ours.start_sealing();
+        }
+    }
+
+    /// Expects sealed records from now on, if records are sealed.
+    pub(crate) fn start_receiving(&mut self) {
+        if self.is_sealed {
+            self.theirs.start_sealing();
+        }
     }
 
     /// With so many bytes in front of what is sealed first that are left alone: who has foreseen
     /// what we say may have said two things at once, and has them answered at once.
     pub(crate) fn behind(self, front: usize) -> Self {
-        Self { front, ..self }
+        Self { front: u32::try_from(front).unwrap_or(u32::MAX), ..self }
     }
 
     /// Whether the other end takes a message of so many bytes.
     pub(crate) fn takes(&self, length: usize) -> bool {
-        length + TAG <= self.record_max
+        length + TAG <= self.record_max()
+    }
+
+    /// The longest record that the other end accepts: not more than a length can tell.
+    fn record_max(&self) -> usize {
+        wide(self.record_max).min(BODY_MAX)
     }
 
     /// Whether our good-bye is said, which nothing may follow.
@@ -176,12 +166,26 @@ impl Records {
 
     /// Takes what stands before the first record of a server's.
     pub(crate) fn accept(&mut self, frame: &[u8]) -> Result<(), Refusal> {
-        if self.theirs.opens(frame) { Ok(()) } else { Err(Refusal::BadRecord) }
+        let is_right = self.theirs.verify(frame);
+        self.start_receiving();
+        if is_right { Ok(()) } else { Err(Refusal::BadRecord) }
     }
 
     /// What a whole record says, if its tag is that of the next one.
     pub(crate) fn open<'a>(&mut self, frame: &'a [u8]) -> Result<Record<'a>, Refusal> {
-        if self.heard_close || !self.theirs.opens(frame) {
+        let is_right = self.theirs.verify(frame);
+        self.read(frame, is_right)
+    }
+
+    /// The same for a sealed record, which is decrypted in place.
+    pub(crate) fn unseal<'a>(&mut self, frame: &'a mut [u8]) -> Result<Record<'a>, Refusal> {
+        let is_right = self.theirs.unseal(frame);
+        self.read(frame, is_right)
+    }
+
+    /// What a record says that was found to be right.
+    fn read<'a>(&mut self, frame: &'a [u8], is_right: bool) -> Result<Record<'a>, Refusal> {
+        if self.heard_close || !is_right {
             return Err(Refusal::BadRecord);
         }
         let payload = &frame[HEADER..frame.len() - TAG];
@@ -201,14 +205,15 @@ impl Records {
     /// Makes the records ready that are about to be sent: puts messages that follow each other into
     /// batches, and fills in the tags. Returns how many bytes are to be sent.
     pub(crate) fn seal(&mut self, out: &mut [u8]) -> Result<usize, SealError> {
-        let mut read = core::mem::take(&mut self.front);
+        let record_max = self.record_max();
+        let mut read = wide(core::mem::take(&mut self.front));
         let mut ready = read;
         while let Some(header) = Header::at(out, read) {
-            if header.length > self.record_max {
+            if header.length > record_max {
                 return Err(SealError { ready });
             }
             let start = ready;
-            (read, ready) = match batch::pack(out, read, ready, self.record_max) {
+            (read, ready) = match batch::pack(out, read, ready, record_max) {
                 Some(packed) => packed,
                 None => {
                     let end = read + HEADER + header.length;
@@ -231,7 +236,7 @@ impl Records {
 
     /// Fills in the tag of our next record.
     pub(crate) fn seal_next(&mut self, record: &mut [u8]) {
-        self.ours.seal(record);
+        self.ours.protect(record);
     }
 
     /// Appends the echo of a ping, unless our good-bye is said, which nothing may follow.
@@ -247,6 +252,11 @@ impl Records {
             write(CLOSE, &[], out);
         }
     }
+}
+
+/// What is kept for each connection is kept small.
+fn wide(length: u32) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
 }
 
 /// The bytes of a record with a message of so many, or of a ping.
@@ -268,11 +278,4 @@ fn write(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&Header { kind, length: payload.len() + TAG }.bytes());
     out.extend_from_slice(payload);
     out.extend_from_slice(&[0; TAG]);
-}
-
-impl fmt::Debug for RecordMac {
-    /// A key is nobody's business.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordMac").field("next", &self.next).finish_non_exhaustive()
-    }
 }

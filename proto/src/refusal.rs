@@ -196,7 +196,7 @@ impl fmt::Display for Refusal {
             Self::Foreign(opening) => return write!(f, "the peer speaks {opening}"),
             Self::Malformed => "the handshake is malformed",
             Self::Version => "no version in common",
-            Self::Protection => "one end requires records, the other does not use them",
+            Self::Protection => "the ends do not agree on records, or on sealing them",
             Self::OtherDigest => {
                 "it uses another digest than SHA-256, as Python up to 3.11 does, which is not \
                  accepted here"

@@ -126,6 +126,10 @@ impl fmt::Display for ClientError {
             Self::Server(Refusal::Foreign(opening)) => {
                 write!(f, "the server speaks {opening}: use the same dialect at both ends")
             }
+            Self::Server(Refusal::Protection) => f.write_str(
+                "the server does not protect messages as this client does; use the same protection \
+                 at both ends",
+            ),
             Self::Server(_) => {
                 f.write_str("the server violated the protocol, or speaks another dialect")
             }
@@ -148,8 +152,8 @@ impl std::error::Error for ClientError {
             Self::NoUsableKey(error) => Some(error),
             Self::Address(error) => Some(error),
             Self::Io(error) => Some(error),
-            // The text has the protocol of the server already.
-            Self::Server(Refusal::Foreign(_)) => None,
+            // The text has the protocol of the server, or what differs, already.
+            Self::Server(Refusal::Foreign(_) | Refusal::Protection) => None,
             Self::Server(refusal) => Some(refusal),
             _ => None,
         }

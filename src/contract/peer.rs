@@ -26,6 +26,7 @@ pub struct Peer<'a> {
     pub(crate) key: Option<&'a str>,
     pub(crate) dialect: Dialect,
     pub(crate) is_protected: bool,
+    pub(crate) is_sealed: bool,
     pub(crate) exporter: Option<&'a Exporter>,
     pub(crate) address: PeerAddress,
     pub(crate) listener: ListenerId,
@@ -54,6 +55,12 @@ impl<'a> Peer<'a> {
     #[must_use]
     pub fn is_protected(&self) -> bool {
         self.is_protected
+    }
+
+    /// Whether messages are encrypted, too, so that only those who hold the key can read them.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.is_sealed
     }
 
     /// The secret for this label, which only the two ends of this connection can derive; `None`

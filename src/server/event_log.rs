@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use countersign_proto::{ForeignProtocol, Refusal};
+use countersign_proto::{Dialect, ForeignProtocol, Refusal};
 
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
@@ -209,8 +209,13 @@ fn seconds(time: Duration) -> f64 {
 pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
     let (address, id, key) = (peer.address(), peer.id(), peer.key());
     let dialect = peer.dialect();
+    let records = (dialect == Dialect::Countersign).then(|| match () {
+        () if peer.is_sealed() => "sealed",
+        () if peer.is_protected() => "tagged",
+        () => "off",
+    });
     event!(debug, peer:% = address, conn:% = id, listener = listener, dialect:% = dialect,
-         secs = seconds(after), key = key; "authenticated");
+         records = records, secs = seconds(after), key = key; "authenticated");
 }
 
 /// Logs how many connections are closed because their keys are no longer valid.

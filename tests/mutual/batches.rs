@@ -17,7 +17,7 @@ use crate::records::forged;
 
 impl Direction {
     /// The messages in these records, which are data and batches alone.
-    fn messages(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+    pub(crate) fn messages(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut messages = Vec::new();
         for (kind, payload) in self.open(bytes) {
             if kind == DATA {
@@ -93,7 +93,7 @@ fn every_cut_of_batches_and_records_gives_the_same_messages() {
 }
 
 /// Takes the messages of these pieces, at most so many in a call.
-fn taken(
+pub(crate) fn taken(
     session: &mut SessionCore,
     protocol: &Protocol,
     pieces: [&[u8]; 2],

@@ -28,6 +28,8 @@ pub(crate) const CLIENT_SEED: [u8; 48] = [2; 48];
 pub(crate) const CHALLENGE: usize = 32;
 pub(crate) const SERVER_HELLO: usize = 62;
 pub(crate) const CONFIRM: usize = 36;
+/// And of the extension by which both seal.
+const EXTENSION: usize = 5;
 pub(crate) const ACCEPTANCE: usize = 21;
 
 pub(crate) fn ring(id: &str, secret: &[u8], seed: [u8; 48]) -> KeyRing {
@@ -71,6 +73,7 @@ pub(crate) struct End {
     /// How it has ended, if it has.
     pub(crate) refusal: Option<Refusal>,
     pub(crate) exporter: Option<Exporter>,
+    is_sealed: bool,
 }
 
 impl End {
@@ -84,7 +87,7 @@ impl End {
 
     fn new(protocol: &Protocol, session: Session) -> Self {
         let (heard, protocol) = (Vec::new(), protocol.clone());
-        Self { protocol, session, heard, refusal: None, exporter: None }
+        Self { protocol, session, heard, refusal: None, exporter: None, is_sealed: false }
     }
 
     /// What it has to say to these bytes, ready to be sent.
@@ -94,7 +97,7 @@ impl End {
             let heard = match self.session.process(NOW, &mut bytes, &mut out) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
-                    self.exporter = opened.exporter;
+                    (self.exporter, self.is_sealed) = (opened.exporter, opened.is_sealed);
                     Heard::Open
                 }
                 Ok(Some(Event::Message(message))) => Heard::Message(message.bytes.to_vec()),
@@ -174,7 +177,9 @@ impl Talk {
         assert_eq!(client.hear(&acceptance), []);
         assert!(client.is_open() && server.is_open());
         let lengths = [answer.len(), confirm.len(), acceptance.len()];
-        assert_eq!(lengths, [CHALLENGE + SERVER_HELLO, CONFIRM, ACCEPTANCE]);
+        let extension = if client.is_sealed { EXTENSION } else { 0 };
+        assert_eq!(lengths, [CHALLENGE + SERVER_HELLO + extension, CONFIRM, ACCEPTANCE]);
+        assert_eq!(client.is_sealed, server.is_sealed);
         Self { client, server, call, answer, confirm, acceptance }
     }
 
@@ -190,10 +195,9 @@ impl Direction {
         let mut records = Vec::new();
         while let [kind, a, b, c, ..] = *bytes {
             let end = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
-            let payload = &bytes[4..end - 16];
             let number = self.next;
-            assert!(self.record(kind, payload) == bytes[..end], "the tag of record {number}");
-            records.push((kind, payload.to_vec()));
+            let payload = self.payload(&bytes[..end]);
+            records.push((kind, payload.unwrap_or_else(|| panic!("the tag of record {number}"))));
             bytes = &bytes[end..];
         }
         assert_eq!(bytes, b"", "a record is cut");

@@ -1,12 +1,17 @@
 //! A peer that holds the key and keeps to nothing else: the protocol's page a second time, so that
 //! what no honest end sends can be sent with right proofs and tags.
 
+use chacha20poly1305::ChaCha20Poly1305;
+use chacha20poly1305::aead::AeadInOut as _;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 /// The bytes of a nonce.
 const NONCE: usize = 32;
+
+/// The type of the server's acceptance, which has a tag in any case.
+const ACCEPTANCE: u8 = 0x04;
 
 pub(crate) const DATA: u8 = 0x10;
 pub(crate) const PING: u8 = 0x11;
@@ -39,16 +44,52 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 pub(crate) struct Direction {
     key: [u8; 32],
     pub(crate) next: u64,
+    /// Records are sealed, all but the acceptance.
+    is_sealed: bool,
 }
 
 impl Direction {
     pub(crate) fn record(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut record = frame(kind, &[payload, &[0; 16]].concat());
         let front = record.len() - 16;
+        if self.is_sealed && kind != ACCEPTANCE {
+            let (cipher, nonce) = self.cipher();
+            let (header, rest) = record.split_at_mut(4);
+            let (payload, tag) = rest.split_at_mut(front - 4);
+            let sealed = cipher.encrypt_inout_detached(&nonce.into(), header, payload.into());
+            tag.copy_from_slice(&sealed.unwrap());
+            self.next += 1;
+            return record;
+        }
         let tag = hmac(&self.key, &[&self.next.to_be_bytes(), &record[..front]]);
         record[front..].copy_from_slice(&tag[..16]);
         self.next += 1;
         record
+    }
+}
+
+impl Direction {
+    /// The payload of the next record, if this is it.
+    pub(crate) fn payload(&mut self, record: &[u8]) -> Option<Vec<u8>> {
+        let mut payload = record[4..record.len() - 16].to_vec();
+        if !self.is_sealed {
+            return (self.record(record[0], &payload) == record).then_some(payload);
+        }
+        let (cipher, nonce) = self.cipher();
+        let tag: [u8; 16] = record[record.len() - 16..].try_into().unwrap();
+        let (nonce, header) = (nonce.into(), &record[..4]);
+        let text = payload.as_mut_slice().into();
+        self.next += 1;
+        cipher.decrypt_inout_detached(&nonce, header, text, &tag.into()).ok()?;
+        Some(payload)
+    }
+
+    /// What seals the next record, and its nonce.
+    fn cipher(&self) -> (ChaCha20Poly1305, [u8; 12]) {
+        let key = hmac(&self.key, &[b"countersign/1 chacha20-poly1305"]);
+        let mut nonce = [0; 12];
+        nonce[4..].copy_from_slice(&self.next.to_be_bytes());
+        (ChaCha20Poly1305::new(&key.into()), nonce)
     }
 }
 
@@ -66,7 +107,10 @@ impl Forger {
     /// missing.
     pub(crate) fn new(secret: &[u8], call: &[u8], answer: &[u8]) -> Self {
         let (nonce, hello) = answer.split_at(NONCE);
-        let unsigned = &hello[..30];
+        let length = u32::from_be_bytes([0, hello[1], hello[2], hello[3]]) as usize;
+        let unsigned = &hello[..4 + length - 32];
+        // The server answers no extension but that by which it seals.
+        let is_sealed = unsigned.len() > 30;
         let mut hash = Sha256::new();
         for part in [&b"countersign/1 th"[..], nonce, call, unsigned] {
             hash.update(part);
@@ -82,8 +126,8 @@ impl Forger {
             server_proof,
             confirm: frame(3, &client_proof),
             // The acceptance is the first record of the server's.
-            to_client: Direction { key: key(2), next: 0 },
-            to_server: Direction { key: key(3), next: 0 },
+            to_client: Direction { key: key(2), next: 0, is_sealed },
+            to_server: Direction { key: key(3), next: 0, is_sealed },
         }
     }
 }

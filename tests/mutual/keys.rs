@@ -31,8 +31,17 @@ fn replace_keys<S: Service>(server: &mut TestServer<S>, keys: KeyRing) {
 
 /// Calls, and hears the answer.
 fn call<S: Service>(server: &mut TestServer<S>, nonce: [u8; 32]) -> (MemoryPeer, Forger) {
+    call_as(server, &caller("k1", SECRET), nonce)
+}
+
+/// The same as another client.
+pub(crate) fn call_as<S: Service>(
+    server: &mut TestServer<S>,
+    client: &Protocol,
+    nonce: [u8; 32],
+) -> (MemoryPeer, Forger) {
     let line = connect(server, nonce);
-    let call = End::client(&caller("k1", SECRET), CLIENT_NONCE).hear(&[]);
+    let call = End::client(client, CLIENT_NONCE).hear(&[]);
     server.send(&line, &call);
     let answer = line.take();
     (line, Forger::new(SECRET, &call, &answer))

@@ -13,4 +13,5 @@ mod order;
 mod pings;
 mod properties;
 mod records;
+mod sealed;
 mod strangers;

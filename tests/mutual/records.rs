@@ -2,9 +2,9 @@
 //! front of what was said, and the end says whether it was all.
 
 use countersign::session::SealError;
-use countersign::{Protocol, Refusal};
+use countersign::{Protection, Protocol, Refusal};
 
-use crate::ends::{CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, client, server};
+use crate::ends::{CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, both, client, server};
 use crate::forger::{CLOSE, DATA, Forger, PING, frame};
 
 const MESSAGES: [&[u8]; 4] = [b"one", b"", b"three\n\0\xff", b"four, and a little longer"];
@@ -20,20 +20,27 @@ struct Sent {
     own: Vec<u8>,
 }
 
-fn sent() -> [Sent; 2] {
-    [true, false].map(|to_server| {
-        let [one, two] = [SERVER_NONCE, [3; 32]].map(|nonce| {
-            let mut talk = Talk::new(&client(), &server(), (CLIENT_NONCE, nonce));
-            let from = if to_server { &mut talk.client } else { &mut talk.server };
-            let mut records: Vec<_> = MESSAGES.iter().map(|message| from.say(message)).collect();
-            records.push(from.say_goodbye());
-            (talk, records)
-        });
-        let Talk { client, server, .. } = one.0;
-        let (mut end, records) = (if to_server { server } else { client }, one.1);
-        let own = end.say(b"mine");
-        Sent { records, end, foreign: two.1, own }
-    })
+/// In either direction, with tags and sealed.
+const WAYS: [(bool, Protection); 4] = [
+    (true, Protection::Required),
+    (false, Protection::Required),
+    (true, Protection::Sealed),
+    (false, Protection::Sealed),
+];
+
+fn sent((to_server, protection): (bool, Protection)) -> Sent {
+    let (client, server) = both(protection);
+    let [one, two] = [SERVER_NONCE, [3; 32]].map(|nonce| {
+        let mut talk = Talk::new(&client, &server, (CLIENT_NONCE, nonce));
+        let from = if to_server { &mut talk.client } else { &mut talk.server };
+        let mut records: Vec<_> = MESSAGES.iter().map(|message| from.say(message)).collect();
+        records.push(from.say_goodbye());
+        (talk, records)
+    });
+    let Talk { client, server, .. } = one.0;
+    let (mut end, records) = (if to_server { server } else { client }, one.1);
+    let own = end.say(b"mine");
+    Sent { records, end, foreign: two.1, own }
 }
 
 /// Whether the first so many messages were handed on, and nothing else.
@@ -43,7 +50,7 @@ fn check_front(end: &End, count: usize, what: &str) {
 
 #[test]
 fn all_that_was_said_arrives_and_the_good_bye_says_so() {
-    for Sent { records, mut end, .. } in sent() {
+    for Sent { records, mut end, .. } in WAYS.map(sent) {
         assert_eq!(end.hear(&records.concat()), []);
         check_front(&end, 4, "whole");
         assert_eq!(end.heard.last(), Some(&Heard::Finished));
@@ -73,7 +80,7 @@ fn a_record_that_is_missing_doubled_moved_or_foreign_ends_it_there() {
             }),
         ];
         for (what, attack) in attacks {
-            for mut sent in sent() {
+            for mut sent in WAYS.map(sent) {
                 let mut records = sent.records.clone();
                 attack(&mut records, number, &sent);
                 sent.end.hear(&records.concat());
@@ -96,13 +103,11 @@ fn a_record_that_is_missing_doubled_moved_or_foreign_ends_it_there() {
 #[test]
 fn a_bit_that_is_turned_over_anywhere_is_seen() {
     let mut flips = 0;
-    for side in 0..2 {
-        let [to_server, to_client] = sent();
-        let records = if side == 0 { to_server.records } else { to_client.records };
+    for way in WAYS {
+        let records = sent(way).records;
         let bytes = records.concat();
         for bit in 0..bytes.len() * 8 {
-            let mut sent = sent();
-            let end = &mut sent[side].end;
+            let end = &mut sent(way).end;
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 0x80 >> (bit % 8);
             end.hear(&flipped);
@@ -124,10 +129,10 @@ fn a_bit_that_is_turned_over_anywhere_is_seen() {
 
 #[test]
 fn a_stream_that_ends_anywhere_but_behind_the_good_bye_is_cut() {
-    let lengths: Vec<usize> = sent()[0].records.iter().map(Vec::len).collect();
+    let lengths: Vec<usize> = sent(WAYS[0]).records.iter().map(Vec::len).collect();
     let total: usize = lengths.iter().sum();
     for length in 0..=total {
-        for Sent { records, mut end, .. } in sent() {
+        for Sent { records, mut end, .. } in WAYS.map(sent) {
             end.hear(&records.concat()[..length]);
             let mut left = length;
             let whole = lengths.iter().take_while(|&&record| {
@@ -145,7 +150,8 @@ fn a_stream_that_ends_anywhere_but_behind_the_good_bye_is_cut() {
 
 /// A server with a forger that was let in.
 pub(crate) fn forged(server: &Protocol) -> (End, Forger) {
-    let talk = Talk::new(&client(), server, (CLIENT_NONCE, SERVER_NONCE));
+    let client = client().with_protection(server.protection());
+    let talk = Talk::new(&client, server, (CLIENT_NONCE, SERVER_NONCE));
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     (talk.server, forger)

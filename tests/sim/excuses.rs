@@ -100,7 +100,7 @@ const TABLE: [(Excuse, Check, f64); 27] = [
     (Excuse::ClosedBufferLimit, Check::Closed, 2.0),
     (Excuse::ClosedWriteTimeout, Check::Closed, 0.25),
     (Excuse::ClosedStopped, Check::Closed, 1.5),
-    (Excuse::TimeoutEarlierLimits, Check::Timeout, 0.7),
+    (Excuse::TimeoutEarlierLimits, Check::Timeout, 1.0),
     (Excuse::LimitsLowered, Check::Limits, 1.5),
     (Excuse::CountersReset, Check::Counters, 4.0),
     (Excuse::CountersBufferLimit, Check::Counters, 0.1),

@@ -16,8 +16,7 @@ use crate::world::World;
 
 const MAGIC: &[u8] = b"\x9ecsgn/1\n";
 
-/// The bytes of a server's nonce and hello, and of a proof.
-const ANSWER: usize = CHALLENGE + 62;
+/// The bytes of a proof.
 const CONFIRM: usize = 36;
 
 /// The calls that come to nothing: malformed, of another version, without agreement on records, in
@@ -34,6 +33,8 @@ pub(crate) struct Mutual {
     pub(crate) forger: Option<Forger>,
     /// The conversation goes on in records.
     pub(crate) has_records: bool,
+    /// Records are sealed.
+    pub(crate) is_sealed: bool,
     /// The server has said good-bye.
     pub(crate) said_goodbye: bool,
     /// Where a refusal began to be written, and what it says.
@@ -56,6 +57,7 @@ impl Mutual {
         }
         Self {
             has_records: terms.has_records(),
+            is_sealed: terms.is_sealed(),
             protocol,
             session,
             call,
@@ -64,6 +66,11 @@ impl Mutual {
             refused_at: None,
             refused: None,
         }
+    }
+
+    /// The bytes of a server's nonce and hello.
+    fn answer_length(&self) -> usize {
+        CHALLENGE + if self.is_sealed { 67 } else { 62 }
     }
 
     /// The bytes of the handshake.
@@ -75,7 +82,7 @@ impl Mutual {
 /// Makes a call one that must be refused, or not be answered at all.
 fn spoil(call: &mut [u8], fault: u8, terms: &Terms) {
     let flags = match terms.protocol.protection() {
-        Protection::Required => 0,
+        Protection::Sealed | Protection::Required => 0,
         Protection::Allowed => 2,
         _ => 3,
     };
@@ -93,7 +100,7 @@ fn refusal_of(fault: u8, protection: Protection) -> Option<u8> {
     match fault {
         0 => Some(4),
         1 => Some(1),
-        2 if protection == Protection::Allowed => Some(4),
+        2 if matches!(protection, Protection::Allowed | Protection::Sealed) => Some(4),
         2 => Some(2),
         _ => None,
     }
@@ -163,14 +170,15 @@ impl World {
             }
             return;
         }
-        if link.received < ANSWER {
+        let answer = mutual.answer_length();
+        if link.received < answer {
             return;
         }
         link.is_composed = true;
         let Mutual { protocol, session, has_records, .. } = mutual;
         let mut said = Vec::new();
         let answered =
-            session.next(protocol, Duration::ZERO, &mut &link.written[..ANSWER], &mut said);
+            session.next(protocol, Duration::ZERO, &mut &link.written[..answer], &mut said);
         let is_right = answered.is_ok();
         if !is_right || matches!(link.script.proof, Proof::Wrong | Proof::Replayed) {
             let other = overheard_confirm.clone().unwrap_or_else(|| frame(3, &[7; 32]));
@@ -245,10 +253,12 @@ impl World {
             return None;
         }
         let record_max = u32::try_from(terms.protocol.message_max().max(1008) + 16).unwrap();
-        let mut hello = vec![2, 0, 0, 58, 1, 0, 0, mutual.has_records.into()];
+        let extension: &[u8] = if terms.is_sealed() { &[0, 5, 0, 1, 0, 1, 1] } else { &[0, 0] };
+        let length = u8::try_from(56 + extension.len()).unwrap();
+        let mut hello = vec![2, 0, 0, length, 1, 0, 0, mutual.has_records.into()];
         hello.extend_from_slice(&record_max.to_be_bytes());
         hello.extend_from_slice(&terms.instance);
-        hello.extend_from_slice(&[0, 0]);
+        hello.extend_from_slice(extension);
         let answer = [&link.written[..CHALLENGE], &hello].concat();
         let forger = Forger::new(&terms.secret, &mutual.call, &answer);
         let is_known = matches!(link.script.proof, Proof::Right | Proof::Wrong | Proof::Replayed);
@@ -257,9 +267,10 @@ impl World {
             link.account.oracle.direction = Some(forger.to_server.clone());
         } else {
             // A decoy's: the client sees that it isn't the key's.
-            let shown = link.written.get(ANSWER - 32..ANSWER.min(link.written.len()));
+            let answer = mutual.answer_length();
+            let shown = link.written.get(answer - 32..answer.min(link.written.len()));
             let shown = shown.unwrap_or_default();
-            if link.written.len() >= ANSWER && shown == forger.server_proof {
+            if link.written.len() >= answer && shown == forger.server_proof {
                 return None;
             }
             hello.extend_from_slice(shown);
@@ -273,9 +284,9 @@ impl World {
         let link = &mut self.links[number];
         let may = link.has_called();
         let mutual = link.mutual.as_mut()?;
-        if mutual.refused_at.is_none() && at > CHALLENGE && at < ANSWER {
+        if mutual.refused_at.is_none() && at > CHALLENGE && at < mutual.answer_length() {
             // The rest of a decoy's proof.
-            let end = link.written.len().min(ANSWER);
+            let end = link.written.len().min(mutual.answer_length());
             return Some(link.written[at..end].to_vec());
         }
         let start = *mutual.refused_at.get_or_insert(at);

@@ -128,10 +128,11 @@ impl Oracle {
             return None;
         }
         let unit = rest.get(..4 + length)?;
-        let message = unit[4..length - 12].to_vec();
-        self.bad = self.direction.as_mut()?.record(kind, &message) != unit;
+        let Some(message) = self.direction.as_mut()?.payload(unit) else {
+            self.bad = true;
+            return None;
+        };
         match kind {
-            _ if self.bad => return None,
             DATA => {
                 self.messages.push_back((message, Ending::None));
                 self.messages_left -= 1;

@@ -80,7 +80,9 @@ impl World {
             self.fail(Some(number), format_args!("{peer:?} is let in"));
         }
         let has_secret = peer.secret(b"label").is_some();
-        if peer.is_protected() != has_records || has_secret != is_mutual {
+        let is_sealed = self.links[number].mutual.as_ref().is_some_and(|mutual| mutual.is_sealed);
+        let protection = (peer.is_protected(), peer.is_sealed());
+        if protection != (has_records, is_sealed) || has_secret != is_mutual {
             self.fail(Some(number), format_args!("{peer:?} is let in as if it were another"));
         }
         if dialect.authenticates() != peer.key().is_some() {

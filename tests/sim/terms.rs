@@ -91,6 +91,11 @@ impl Terms {
         Limits { session_age_max: age, ..limits }
     }
 
+    /// Whether records are sealed.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.protocol.protection() == Protection::Sealed
+    }
+
     /// Whether a conversation of countersign/1 goes on in records.
     pub(crate) fn has_records(&self) -> bool {
         let both = [self.protocol.protection(), self.signing.protection()];
@@ -126,6 +131,7 @@ fn protocol(random: &mut Random, listener: usize, instance: [u8; 16]) -> Protoco
     let exchanges = [Exchange::Many, Exchange::Many, Exchange::Once, Exchange::VerifyOnly];
     let protection = match dialect {
         Dialect::Countersign => random.pick(&[
+            Protection::Sealed,
             Protection::Required,
             Protection::Required,
             Protection::Allowed,
@@ -134,7 +140,8 @@ fn protocol(random: &mut Random, listener: usize, instance: [u8; 16]) -> Protoco
         _ => Protection::Required,
     };
     let framing = random.pick(Framing::ALL);
-    let is_plain = protection != Protection::Required && framing == Framing::Chunks;
+    let is_plain =
+        matches!(protection, Protection::Allowed | Protection::Off) && framing == Framing::Chunks;
     let protocol = Protocol::new(dialect, ring)
         .with_framing(if is_plain { Framing::Lines } else { framing })
         .with_exchange(random.pick(&exchanges))
@@ -168,8 +175,9 @@ fn key(id: &str, dialect: Dialect) -> Key {
 
 /// What clients ask for, so that both agree.
 fn signing_protection(random: &mut Random, ours: Protection) -> Protection {
-    use Protection::{Allowed, Off, Required};
+    use Protection::{Allowed, Off, Required, Sealed};
     match ours {
+        Sealed => Sealed,
         Required => random.pick(&[Required, Allowed]),
         Allowed => random.pick(&[Required, Allowed, Off]),
         _ => random.pick(&[Off, Allowed]),

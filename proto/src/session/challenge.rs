@@ -24,7 +24,14 @@ impl SessionCore {
         let credential = key.map(|key| key.credential(dialect));
         self.state = SessionState::established(protocol, role, credential);
         let form = protocol.framing().form();
-        Event::Open(Opened { key, dialect, form, is_protected: false, exporter: None })
+        Event::Open(Opened {
+            key,
+            dialect,
+            form,
+            is_protected: false,
+            is_sealed: false,
+            exporter: None,
+        })
     }
 
     /// As a server: awaits the proof that answers our challenge.

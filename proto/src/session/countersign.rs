@@ -253,6 +253,7 @@ impl SessionCore {
     ) -> Event<'s> {
         let Negotiated { records, plain, exporter } = negotiated;
         let credential = Some(key.credential(Dialect::Countersign));
+        let is_sealed = records.is_sealed();
         self.state =
             match (role, plain) {
                 (Role::Client, _) => SessionState::Countersign(CountersignState::AwaitingAccept(
@@ -272,6 +273,7 @@ impl SessionCore {
             dialect: Dialect::Countersign,
             form: if plain { protocol.framing().form() } else { FrameFormat::Record },
             is_protected: !plain,
+            is_sealed,
             exporter: Some(exporter),
         })
     }

@@ -34,6 +34,8 @@ pub struct Opened<'s> {
     pub form: FrameFormat,
     /// Whether each message is protected.
     pub is_protected: bool,
+    /// Whether each message is encrypted, too.
+    pub is_sealed: bool,
     /// What secrets for the host program derive from; `countersign/1` alone has it.
     pub exporter: Option<Exporter>,
 }

@@ -208,6 +208,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                     key: opened.key.map(Key::id),
                     dialect: opened.dialect,
                     is_protected: opened.is_protected,
+                    is_sealed: opened.is_sealed,
                     exporter: opened.exporter.as_ref(),
                     address: unauthenticated.leave(*id),
                     listener: self.listener,

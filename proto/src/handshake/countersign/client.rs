@@ -23,16 +23,16 @@ pub(crate) fn call(
 ) {
     let hello = Hello {
         flags: match protocol.protection() {
-            Protection::Required => hello::RECORDS | hello::RECORDS_REQUIRED,
             Protection::Allowed => hello::RECORDS,
             Protection::Off => 0,
+            _ => hello::RECORDS | hello::RECORDS_REQUIRED,
         },
         record_max: protocol.record_max(),
         nonce: *nonce,
         instance: ring.secrets().instance,
         key_id: key.id().as_bytes(),
         audience: protocol.audience_for(key),
-        extensions: &[],
+        extensions: offered(protocol),
     };
     out.extend_from_slice(&MAGIC);
     let start = out.len();
@@ -40,6 +40,11 @@ pub(crate) fn call(
     hello.write(out);
     let header = Header { kind: frame::HELLO, length: out.len() - start - HEADER };
     out[start..][..HEADER].copy_from_slice(&header.bytes());
+}
+
+/// The extensions that we offer.
+fn offered(protocol: &Protocol) -> &'static [u8] {
+    if protocol.protection().is_sealed() { &hello::SEALING_EXTENSION } else { &[] }
 }
 
 /// Takes the server's nonce and its hello, which `heard` is; verifies its proof, and appends ours.
@@ -51,13 +56,16 @@ pub(crate) fn confirm(
     out: &mut Vec<u8>,
 ) -> Result<Negotiated, Refusal> {
     let (theirs, frame) = heard.split_first_chunk::<NONCE>().ok_or(Refusal::Malformed)?;
-    let (hello, proof) = ServerHello::read(&frame[HEADER..], &[])?;
+    let (hello, proof) = ServerHello::read(&frame[HEADER..], offered(protocol))?;
     let chosen = hello.flags & hello::RECORDS != 0;
     match protocol.protection() {
-        Protection::Required if !chosen => return Err(Refusal::Protection),
+        Protection::Allowed | Protection::Off if !chosen => {}
+        _ if !chosen => return Err(Refusal::Protection),
         Protection::Off if chosen => return Err(Refusal::Protection),
-        _ if hello.instance == ring.secrets().instance => return Err(Refusal::Reflected),
         _ => {}
+    }
+    if hello.instance == ring.secrets().instance {
+        return Err(Refusal::Reflected);
     }
     // What we called is what the same arguments give again, so that nobody has to keep it.
     let mut called = Vec::with_capacity(frame::HELLO_MAX);
@@ -67,9 +75,17 @@ pub(crate) fn confirm(
     if !is_same(&schedule.server_proof(), proof) {
         return Err(Refusal::WrongProof);
     }
+    // Now it is the server that says so, and nobody on the way.
+    let is_sealed = match hello.suites() {
+        _ if !protocol.protection().is_sealed() => false,
+        Some([hello::CHACHA20_POLY1305]) => true,
+        Some(_) => return Err(Refusal::Malformed),
+        None => return Err(Refusal::Protection),
+    };
     frame::write(CONFIRM, &schedule.client_proof(proof), out);
     let records = Records::new(schedule.to_server(), schedule.to_client(), hello.record_max);
-    let records = records.behind(out.len());
+    let mut records = records.behind(out.len()).with_sealing(is_sealed);
+    records.start_sending();
     Ok(Negotiated { records, plain: !chosen, exporter: schedule.exporter() })
 }
 

@@ -18,6 +18,15 @@ pub(crate) const RECORDS_REQUIRED: u16 = 2;
 /// What an end must be able to take at least, as the length of a record.
 pub(crate) const RECORD_LEAST: u32 = 1024;
 
+/// The extension by which both ends agree to seal records: its value are suites, one byte each.
+pub(crate) const SEALING: [u8; 2] = [0, 1];
+
+/// The suite ChaCha20-Poly1305.
+pub(crate) const CHACHA20_POLY1305: u8 = 1;
+
+/// What a client that seals offers, and what a server that does so answers.
+pub(crate) const SEALING_EXTENSION: [u8; 5] = [SEALING[0], SEALING[1], 0, 1, CHACHA20_POLY1305];
+
 /// The longest audience.
 pub(crate) const AUDIENCE_MAX: usize = 64;
 
@@ -73,7 +82,19 @@ impl<'a> Hello<'a> {
             return Err(Refusal::Malformed);
         }
         extensions(hello.extensions, |_| true)?;
+        if let Some(suites) = value(hello.extensions, SEALING) {
+            let is_twice = |(at, suite)| suites[..at].contains(suite);
+            let has_records = hello.flags & RECORDS != 0;
+            if suites.is_empty() || !has_records || suites.iter().enumerate().any(is_twice) {
+                return Err(Refusal::Malformed);
+            }
+        }
         Ok(hello)
+    }
+
+    /// Whether the client offers to seal records as we do.
+    pub(crate) fn offers_sealing(&self) -> bool {
+        value(self.extensions, SEALING).is_some_and(|suites| suites.contains(&CHACHA20_POLY1305))
     }
 
     /// Appends the body.
@@ -125,8 +146,13 @@ impl<'a> ServerHello<'a> {
         if hello.flags & !RECORDS != 0 || hello.record_max < RECORD_LEAST {
             return Err(Refusal::Malformed);
         }
-        extensions(hello.extensions, |id| extensions(offered, |other| other != id).is_err())?;
+        extensions(hello.extensions, |id| value(offered, id).is_some())?;
         Ok((hello, proof))
+    }
+
+    /// The suites by which the server says that records are sealed: one, if it keeps to the form.
+    pub(crate) fn suites(&self) -> Option<&[u8]> {
+        value(self.extensions, SEALING)
     }
 
     /// Appends the body, without the proof.
@@ -148,21 +174,23 @@ fn extensions(list: &[u8], may: impl Fn([u8; 2]) -> bool) -> Result<(), Refusal>
         let earlier = &list[..list.len() - rest.0.len()];
         let id = rest.array()?;
         rest.long()?;
-        if !may(id) || ids(earlier).any(|other| other == id) {
+        if !may(id) || value(earlier, id).is_some() {
             return Err(Refusal::Malformed);
         }
     }
     Ok(())
 }
 
-/// The ids of extensions whose form was checked.
-fn ids(list: &[u8]) -> impl Iterator<Item = [u8; 2]> {
+/// The value of an extension, if it is among these, whose form was checked.
+fn value(list: &[u8], id: [u8; 2]) -> Option<&[u8]> {
     let mut rest = Rest(list);
-    core::iter::from_fn(move || {
-        let id = rest.array().ok()?;
-        rest.long().ok()?;
-        Some(id)
-    })
+    loop {
+        let other = rest.array().ok()?;
+        let value = rest.long().ok()?;
+        if other == id {
+            return Some(value);
+        }
+    }
 }
 
 /// What has not been read yet of a body.

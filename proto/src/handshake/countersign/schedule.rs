@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::handshake::countersign::frame::{Nonce, PROOF};
 use crate::keys::key::PRK;
-use crate::records::{RecordMac, keyed};
+use crate::records::{RecordKey, keyed};
 
 /// The hash of all that was said before a proof.
 pub(crate) type Transcript = [u8; 32];
@@ -54,13 +54,13 @@ impl Schedule {
     }
 
     /// What protects the records from server to client.
-    pub(crate) fn to_client(&self) -> RecordMac {
-        RecordMac::new(self.key(2))
+    pub(crate) fn to_client(&self) -> RecordKey {
+        RecordKey::new(self.key(2))
     }
 
     /// What protects the records from client to server.
-    pub(crate) fn to_server(&self) -> RecordMac {
-        RecordMac::new(self.key(3))
+    pub(crate) fn to_server(&self) -> RecordKey {
+        RecordKey::new(self.key(3))
     }
 
     /// What the host program may derive secrets from.

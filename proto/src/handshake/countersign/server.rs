@@ -42,24 +42,27 @@ pub(crate) fn answer(
     if theirs.instance == secrets.instance {
         return Err(Refusal::Reflected);
     }
+    let is_sealed = protocol.protection().is_sealed();
     let flags = match protocol.protection() {
         Protection::Off if theirs.flags & hello::RECORDS_REQUIRED != 0 => Err(Refusal::Protection),
-        Protection::Required if theirs.flags & hello::RECORDS == 0 => Err(Refusal::Protection),
         Protection::Off => Ok(0),
-        Protection::Required | Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
+        Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
+        _ if is_sealed && !theirs.offers_sealing() => Err(Refusal::Protection),
+        _ if theirs.flags & hello::RECORDS == 0 => Err(Refusal::Protection),
+        _ => Ok(hello::RECORDS),
     }?;
     let Candidate { prk, prover } = protocol.select(ring, (theirs.key_id, theirs.audience), now);
     let ours = ServerHello {
         flags,
         record_max: protocol.record_max(),
         instance: secrets.instance,
-        extensions: &[],
+        extensions: if is_sealed { &hello::SEALING_EXTENSION } else { &[] },
     };
     if !sent {
         out.extend_from_slice(nonce);
     }
     let start = out.len();
-    let length = hello::SERVER_HELLO_BARE + PROOF;
+    let length = hello::SERVER_HELLO_BARE + ours.extensions.len() + PROOF;
     out.extend_from_slice(&Header { kind: frame::SERVER_HELLO, length }.bytes());
     ours.write(out);
     let said = transcript(nonce, call, &out[start..]);
@@ -67,7 +70,8 @@ pub(crate) fn answer(
     let proof = schedule.server_proof();
     out.extend_from_slice(&proof);
     let negotiated = Negotiated {
-        records: Records::new(schedule.to_client(), schedule.to_server(), theirs.record_max),
+        records: Records::new(schedule.to_client(), schedule.to_server(), theirs.record_max)
+            .with_sealing(is_sealed),
         plain: flags & hello::RECORDS == 0,
         exporter: schedule.exporter(),
     };
@@ -93,6 +97,8 @@ impl Pending {
         out.extend_from_slice(&[0; TAG]);
         negotiated.records.seal_next(&mut out[start..]);
         negotiated.records = negotiated.records.behind(out.len());
+        negotiated.records.start_sending();
+        negotiated.records.start_receiving();
         Ok((key, negotiated))
     }
 
