@@ -88,9 +88,10 @@ impl Failure {
             | ClientError::Timeout
             | ClientError::Closed
             | ClientError::Over => Kind::Unavailable,
-            ClientError::Refused | ClientError::Unproven | ClientError::Rejected(_) => {
-                Kind::Refused
-            }
+            ClientError::Refused
+            | ClientError::Unproven
+            | ClientError::Rejected(_)
+            | ClientError::Server(Refusal::Protection) => Kind::Refused,
             ClientError::Truncated | ClientError::Server(_) => Kind::Protocol,
             _ => Kind::General,
         };
@@ -166,6 +167,9 @@ pub(crate) fn client(error: &ClientError) -> String {
         ClientError::Server(refusal @ Refusal::OtherDigest) => {
             let remedy = "--mac md5 or --rhel at this end accepts it";
             format!("the server violated the protocol: {refusal}; {remedy}")
+        }
+        ClientError::Server(refusal @ Refusal::Protection) => {
+            format!("{refusal}; use the same --records at both ends")
         }
         ClientError::Server(refusal) if error.source().is_some() => {
             format!(

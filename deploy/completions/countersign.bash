@@ -136,7 +136,7 @@ _countersign() {
                     return 0
                     ;;
                 --records)
-                    COMPREPLY=($(compgen -W "required allowed off" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "sealed required allowed off" -- "${cur}"))
                     return 0
                     ;;
                 --audience)
@@ -258,7 +258,7 @@ _countersign() {
                     return 0
                     ;;
                 --records)
-                    COMPREPLY=($(compgen -W "required allowed off" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "sealed required allowed off" -- "${cur}"))
                     return 0
                     ;;
                 --audience)
@@ -506,7 +506,7 @@ _countersign() {
                     return 0
                     ;;
                 --records)
-                    COMPREPLY=($(compgen -W "required allowed off" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "sealed required allowed off" -- "${cur}"))
                     return 0
                     ;;
                 --audience)
@@ -584,7 +584,7 @@ _countersign() {
                     return 0
                     ;;
                 --records)
-                    COMPREPLY=($(compgen -W "required allowed off" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "sealed required allowed off" -- "${cur}"))
                     return 0
                     ;;
                 --audience)
@@ -615,7 +615,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__proxy)
-            opts="-h -V --role --listen --target --admin --admin-exposed --admin-unix-mode --log-format --log-level --audience --keys --key --close-revoked --dialect --records --max-connections --max-unauthenticated --max-per-address --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
+            opts="-h -V --role --listen --target --admin --admin-exposed --admin-unix-mode --log-format --log-level --audience --keys --key --close-revoked --records --dialect --max-connections --max-unauthenticated --max-per-address --connect-timeout --handshake-timeout --idle-timeout --drain-timeout --failure-burst --failure-limit --failure-delay --failure-decay --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -665,11 +665,11 @@ _countersign() {
                     COMPREPLY=($(compgen -W "true false" -- "${cur}"))
                     return 0
                     ;;
-                --dialect)
+                --records)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --records)
+                --dialect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -792,7 +792,7 @@ _countersign() {
                     return 0
                     ;;
                 --records)
-                    COMPREPLY=($(compgen -W "required allowed off" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "sealed required allowed off" -- "${cur}"))
                     return 0
                     ;;
                 --audience)

@@ -62,7 +62,8 @@ raw\t'the client answers a challenge with its HMAC, in binary'
 hex\t'the client answers a challenge with its HMAC, in hexadecimal'
 multiprocessing\t'the handshake of Python\'s multiprocessing.connection'
 open\t'no handshake: every client is served'"
-complete -c countersign -n "__fish_countersign_using_subcommand serve" -l records -d 'Protection of each message, in countersign/1' -r -f -a "required\t'always; a peer without it is refused'
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l records -d 'Protection of each message, in countersign/1' -r -f -a "sealed\t'always, and encrypted; a peer that does not encrypt is refused'
+required\t'always; a peer without it is refused'
 allowed\t'if the other end supports it too'
 off\t'never; a relay of the handshake can take over the connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l audience -d 'Name of the service, in countersign/1: the client\'s must be one of the server\'s [default: none]' -r
@@ -122,7 +123,8 @@ raw\t'the client answers a challenge with its HMAC, in binary'
 hex\t'the client answers a challenge with its HMAC, in hexadecimal'
 multiprocessing\t'the handshake of Python\'s multiprocessing.connection'
 open\t'no handshake: every client is served'"
-complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l records -d 'Protection of each message, in countersign/1' -r -f -a "required\t'always; a peer without it is refused'
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l records -d 'Protection of each message, in countersign/1' -r -f -a "sealed\t'always, and encrypted; a peer that does not encrypt is refused'
+required\t'always; a peer without it is refused'
 allowed\t'if the other end supports it too'
 off\t'never; a relay of the handshake can take over the connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l audience -d 'Name of the service, in countersign/1: the client\'s must be one of the server\'s [default: none]' -r
@@ -165,7 +167,8 @@ raw\t'the client answers a challenge with its HMAC, in binary'
 hex\t'the client answers a challenge with its HMAC, in hexadecimal'
 multiprocessing\t'the handshake of Python\'s multiprocessing.connection'
 open\t'no handshake: every client is served'"
-complete -c countersign -n "__fish_countersign_using_subcommand connect" -l records -d 'Protection of each message, in countersign/1' -r -f -a "required\t'always; a peer without it is refused'
+complete -c countersign -n "__fish_countersign_using_subcommand connect" -l records -d 'Protection of each message, in countersign/1' -r -f -a "sealed\t'always, and encrypted; a peer that does not encrypt is refused'
+required\t'always; a peer without it is refused'
 allowed\t'if the other end supports it too'
 off\t'never; a relay of the handshake can take over the connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l audience -d 'Name of the service, in countersign/1: the client\'s must be one of the server\'s [default: none]' -r
@@ -235,7 +238,8 @@ raw\t'the client answers a challenge with its HMAC, in binary'
 hex\t'the client answers a challenge with its HMAC, in hexadecimal'
 multiprocessing\t'the handshake of Python\'s multiprocessing.connection'
 open\t'no handshake: every client is served'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l records -d 'Protection of each message, in countersign/1' -r -f -a "required\t'always; a peer without it is refused'
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l records -d 'Protection of each message, in countersign/1' -r -f -a "sealed\t'always, and encrypted; a peer that does not encrypt is refused'
+required\t'always; a peer without it is refused'
 allowed\t'if the other end supports it too'
 off\t'never; a relay of the handshake can take over the connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l audience -d 'Name of the service, in countersign/1: the client\'s must be one of the server\'s [default: none]' -r
@@ -264,7 +268,8 @@ raw\t'the client answers a challenge with its HMAC, in binary'
 hex\t'the client answers a challenge with its HMAC, in hexadecimal'
 multiprocessing\t'the handshake of Python\'s multiprocessing.connection'
 open\t'no handshake: every client is served'"
-complete -c countersign -n "__fish_countersign_using_subcommand ping" -l records -d 'Protection of each message, in countersign/1' -r -f -a "required\t'always; a peer without it is refused'
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l records -d 'Protection of each message, in countersign/1' -r -f -a "sealed\t'always, and encrypted; a peer that does not encrypt is refused'
+required\t'always; a peer without it is refused'
 allowed\t'if the other end supports it too'
 off\t'never; a relay of the handshake can take over the connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l audience -d 'Name of the service, in countersign/1: the client\'s must be one of the server\'s [default: none]' -r
@@ -299,8 +304,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l keys -
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l key -d 'For the client: id of the key to authenticate with [default: the first key for countersign/1]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l close-revoked -d 'Close connections whose keys have expired, or were removed or changed by a reload' -r -f -a "true\t''
 false\t''"
+complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l records -d 'Protection of each record: required, or sealed, which encrypts it too' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l dialect -r
-complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l records -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-connections -d 'Maximum number of open connections; new ones wait until one closes' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-unauthenticated -d 'For the server: maximum number of connections that have not authenticated; above it, the oldest is evicted [default: --max-connections]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand proxy" -l max-per-address -d 'The same for one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]' -r

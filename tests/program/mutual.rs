@@ -127,9 +127,36 @@ fn records_are_spoken_as_both_ends_want_it_or_not_at_all() {
 }
 
 #[test]
+fn both_ends_seal_or_there_is_no_conversation() {
+    let home = Home::with_keys(KEYS);
+    let served = home.serve("serve --service echo --records sealed --log-level debug");
+    served.err.with("dialect countersign/1, records sealed, messages up to");
+    let (sealed, line) = ("--records sealed", format!("connect {}", served.address()));
+    home.run(&format!("{line} {sealed}"), "a\nb\n").printed("a\nb\n");
+    let logged = served.err.with("authenticated");
+    assert!(logged.contains(" records=sealed"), "{logged}");
+    let pinged = home.run(&format!("ping {} {sealed} -c 1", served.address()), "");
+    assert_eq!(pinged.code, Some(0), "{}", pinged.err);
+    let load = format!("load {} {sealed} -n 100 -c 2 -P 8", served.address());
+    assert!(home.run(&load, "").out.contains("Success rate: 100.00%"));
+    for theirs in ["required", "allowed", "off"] {
+        let ran = home.run(&format!("{line} --records {theirs}"), "a\n");
+        ran.failed(77, &["the server refuses: it does not accept this key for this"]);
+        served.err.with("refused: protection");
+    }
+    for ours in ["required", "allowed"] {
+        let server = home.serve(&format!("serve --service echo --records {ours}"));
+        let ran = home.run(&format!("connect {} {sealed}", server.address()), "a\n");
+        ran.failed(77, &["the ends do not agree on records, or on sealing them"]);
+        assert_eq!(ran.out, "");
+    }
+}
+
+#[test]
 fn a_server_that_may_leave_records_out_says_at_once_what_that_means() {
     let home = Home::with_keys(KEYS);
-    for (records, warned) in [("required", false), ("allowed", true), ("off", true)] {
+    let cases = [("sealed", false), ("required", false), ("allowed", true), ("off", true)];
+    for (records, warned) in cases {
         let ran = home.serve(&format!("serve --records {records}")).stop();
         let said = "WARN  without records, a relay of the handshake can take over the";
         assert_eq!(ran.err.contains(said), warned, "{records}: {}", ran.err);

@@ -178,7 +178,8 @@ impl ProtocolArgs {
 
     /// Whether messages may travel unprotected in `countersign/1`.
     pub(crate) fn may_be_plain(&self) -> bool {
-        self.dialect() == Dialect::Countersign && self.records != Protection::Required
+        self.dialect() == Dialect::Countersign
+            && matches!(self.records, Protection::Allowed | Protection::Off)
     }
 
     pub(crate) fn exchange(&self) -> Exchange {
@@ -277,6 +278,7 @@ pub(crate) fn handshakes() -> Vec<(Handshake, PossibleValue)> {
 pub(crate) fn protections() -> Vec<(Protection, PossibleValue)> {
     let explained = |protection: Protection| {
         let help = match protection {
+            Protection::Sealed => "always, and encrypted; a peer that does not encrypt is refused",
             Protection::Required => "always; a peer without it is refused",
             Protection::Allowed => "if the other end supports it too",
             _ => "never; a relay of the handshake can take over the connection",

@@ -76,12 +76,16 @@ fn roles() -> Vec<(RelayRole, PossibleValue)> {
 }
 
 /// How the pages label a proxy in this role.
-fn labels(role: RelayRole) -> Labels {
+fn labels(role: RelayRole, is_sealed: bool) -> Labels {
     let service = match role {
         RelayRole::Client => "proxy beside clients",
         RelayRole::Server => "proxy beside a server",
     };
-    Labels { dialect: "countersign/1", framing: "records", service }
+    Labels {
+        dialect: "countersign/1",
+        framing: if is_sealed { "sealed records" } else { "records" },
+        service,
+    }
 }
 
 /// The form of a proxy's addresses. It uses no Unix sockets, in which a truncated stream would look
@@ -116,7 +120,8 @@ impl ProxyArgs {
         let closes_revoked = self.tunnel.close_revoked;
         let route = Route { role: self.role, listeners, target, closes_revoked };
         let relay = Relay::new(route, protocol, limits, woken)?;
-        let (loops, labels) = (vec![relay.waker()], vec![labels(self.role)]);
+        let (loops, labels) =
+            (vec![relay.waker()], vec![labels(self.role, self.tunnel.is_sealed())]);
         let started = system::wall();
         let aggregate = Arc::new(Aggregate::new(loops, labels, (started, began)));
         let admin = self.admin.listen(Arc::clone(&aggregate), Vec::new(), &ports)?;

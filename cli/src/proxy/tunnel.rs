@@ -2,7 +2,7 @@
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
-use countersign::{Dialect, Protocol};
+use countersign::{Dialect, Protection, Protocol};
 use countersign_relay::{RECORD, RelayRole};
 
 use crate::exit::Failure;
@@ -26,37 +26,46 @@ pub(super) struct Tunnel {
     #[arg(long, value_name = "BOOL", default_value = "true",
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub(super) close_revoked: bool,
+    /// Protection of each record: required, or sealed, which encrypts it too
+    #[arg(long, value_name = "WHEN", default_value = "required", value_parser = records)]
+    records: Protection,
     // There is only one value. Another one is refused with the reason.
     #[arg(long, hide = true, value_parser = dialect)]
     dialect: Option<Dialect>,
-    #[arg(long, hide = true, value_parser = records)]
-    records: Option<Records>,
 }
-
-/// Records are required.
-#[derive(Debug, Clone, Copy)]
-struct Records;
 
 fn dialect(name: &str) -> Result<Dialect, &'static str> {
     let right = name == Dialect::Countersign.name();
     right.then_some(Dialect::Countersign).ok_or("a proxy always speaks countersign/1")
 }
 
-fn records(when: &str) -> Result<Records, &'static str> {
-    (when == "required").then_some(Records).ok_or("a proxy always requires records")
+fn records(when: &str) -> Result<Protection, &'static str> {
+    match when {
+        "required" => Ok(Protection::Required),
+        "sealed" => Ok(Protection::Sealed),
+        "allowed" | "off" => Err("a proxy always requires records"),
+        _ => Err("write required or sealed"),
+    }
 }
 
 impl Tunnel {
+    /// Whether records are encrypted.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.records == Protection::Sealed
+    }
+
     /// What is spoken with the far end.
     pub(super) fn protocol(&self, role: RelayRole) -> Result<Protocol, Failure> {
-        let Self { audience, key, .. } = self;
+        let Self { audience, key, records, .. } = self;
         let path = self.file.path()?;
         let end = match role {
             RelayRole::Client => ring::RingRole::Client,
             RelayRole::Server => ring::RingRole::Server,
         };
         let ring = end.read(&path, Dialect::Countersign)?;
-        let protocol = Protocol::new(Dialect::Countersign, ring).with_message_max(RECORD);
+        let protocol = Protocol::new(Dialect::Countersign, ring)
+            .with_message_max(RECORD)
+            .with_protection(*records);
         let mut protocol =
             audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name));
         if let Some(id) = key {

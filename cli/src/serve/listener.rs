@@ -1,6 +1,6 @@
 //! One listener of the server, made from its options.
 
-use countersign::{KeyRing, Limits, ListenerConfig, Protocol};
+use countersign::{KeyRing, Limits, ListenerConfig, Protection, Protocol};
 use log::warn;
 
 use super::builtin::ServiceState;
@@ -65,6 +65,7 @@ impl ListenerArgs {
             dialect: self.protocol.handshake(),
             framing: match self.protocol.records() {
                 // They have their own ends.
+                Some(_) if self.protocol.records == Protection::Sealed => "sealed records",
                 Some(_) if !self.protocol.may_be_plain() => "records",
                 _ => self.protocol.framing().name(),
             },

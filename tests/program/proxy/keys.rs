@@ -107,6 +107,25 @@ fn newcomers_wait_while_there_is_no_room() {
 }
 
 #[test]
+fn two_proxies_seal_what_they_carry_or_carry_nothing() {
+    let home = Home::with_keys(KEY);
+    let target = Target::echo();
+    let chain = home.chain(&target.to(), "--records sealed");
+    let mut stream = chain.dial();
+    stream.write_all(&[b'x'; 100_000]).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert!(rest(&stream) == [b'x'; 100_000]);
+    for (ours, theirs) in [("sealed", "required"), ("required", "sealed")] {
+        let target = Target::echo();
+        let server = home.proxy("server", &target.to(), &format!("--records {ours}"));
+        let client = home.proxy("client", server.address(), &format!("--records {theirs}"));
+        breaks(&client.dial(), b"hello");
+        client.err.with("WARN  refused: ");
+        target.is_untouched();
+    }
+}
+
+#[test]
 fn nothing_less_than_records_is_spoken() {
     let home = Home::with_keys(KEY);
     let proxy = "proxy --role client --listen 127.0.0.1:0 --target 127.0.0.1:1";
@@ -114,6 +133,8 @@ fn nothing_less_than_records_is_spoken() {
         ("--dialect raw", "a proxy always speaks countersign/1"),
         ("--dialect open", "a proxy always speaks countersign/1"),
         ("--records allowed", "a proxy always requires records"),
+        ("--records off", "a proxy always requires records"),
+        ("--records some", "write required or sealed"),
     ];
     for (option, said) in cases {
         home.run(&format!("{proxy} {option}"), "").failed(2, &[said]);
