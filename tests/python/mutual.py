@@ -11,6 +11,7 @@ SAID = MESSAGES + ['', 'end']
 REFUSED, UNPROVED = 77, 80
 
 # What agrees: the name, the options of our end, and those of countersign1.py as client and server.
+# Every third is what other Pythons than this one do too.
 AGREEING = [
     ('records', [], [], []),
     ('records if wanted', ['--records', 'allowed'], ['--allow'], ['--records', 'allowed']),
@@ -22,6 +23,9 @@ AGREEING = [
      ['--records', 'off', '--plain', 'length']),
     ('lines, records offered', ['--records', 'off'], ['--plain', 'lines', '--allow'],
      ['--records', 'allowed', '--plain', 'lines']),
+    ('batches of several messages', [], ['--depth', '3'], []),
+    ('batches alone', [], ['--depth', '3', '--batches', 'only'], ['--batches', 'only']),
+    ('no batches', [], ['--depth', '3', '--batches', 'never'], ['--batches', 'never']),
 ]
 
 # What doesn't, the same way; then what countersign1.py exits with, and what our log says.
