@@ -51,10 +51,15 @@ impl SessionCore {
         {
             // What most connections speak lies whole in the input, and has a run of its own for
             // each framing, in which the form of a message is known.
-            let max = length_max(protocol, role);
             let ran = match protocol.framing() {
-                Framing::Lines => run(input, |rest| lines::split(rest, max), &mut take),
-                other => run(input, |rest| other.split(rest, max), &mut take),
+                Framing::Lines => {
+                    let max = protocol.message_max();
+                    run(input, |rest| lines::split(rest, max), &mut take)
+                }
+                other => {
+                    let max = length_max(protocol, role);
+                    run(input, |rest| other.split(rest, max), &mut take)
+                }
             };
             match ran {
                 ControlFlow::Break(end) => return Ok(Step::Stopped(end)),
@@ -151,6 +156,7 @@ fn run<'i, B>(
     let mut rest = *input;
     let mut taken = ControlFlow::Continue(());
     while taken.is_continue()
+        && !rest.is_empty()
         && let Some((bytes, form, behind)) = split(rest)
     {
         rest = behind;

@@ -193,6 +193,8 @@ impl SessionCore {
     #[inline]
     pub fn is_due(&self) -> bool {
         match &self.state {
+            // Nearly always, and one comparison.
+            SessionState::Established(..) => false,
             SessionState::Open | SessionState::Unsent(_) | SessionState::Ending(_) => true,
             SessionState::Protected(protected) => {
                 protected.state == RecordsState::Ending || protected.batch > 0

@@ -13,8 +13,12 @@ use crate::server::flags::Flags;
 use crate::server::net::Net;
 
 impl<N: Net, S: Service> Connection<N, S> {
-    /// Sends the outbox; what the socket doesn't take is kept. Returns whether everything was sent.
-    pub(super) fn send(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
+    /// Sends the outbox; what the socket doesn't take is kept as unsent.
+    #[inline]
+    pub(super) fn send(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
+        if cx.shared.calls.outbox.len() == 0 {
+            return Ok(());
+        }
         let sealed = self.session.seal(cx.shared.calls.outbox.bytes_mut());
         cx.shared.calls.outbox.cut(sealed.unwrap_or_else(|error| error.ready));
         if sealed.is_err() {
@@ -26,19 +30,18 @@ impl<N: Net, S: Service> Connection<N, S> {
         if self.has_unsent() {
             self.backlog.get_or_insert_default().unsent.push(cx.shared.calls.outbox.bytes());
             cx.shared.calls.outbox.clear();
-            return Ok(false);
+            return Ok(());
         }
         let sent = write_until_blocked(cx.shared.calls.outbox.bytes(), |bytes| {
             cx.shared.net.write(&mut self.socket, bytes)
         })?;
         cx.done.written += sent;
-        let all = sent == cx.shared.calls.outbox.len();
-        if !all {
+        if sent < cx.shared.calls.outbox.len() {
             self.backlog.get_or_insert_default().unsent =
                 cx.shared.calls.outbox.bytes()[sent..].into();
         }
         cx.shared.calls.outbox.clear();
-        Ok(all)
+        Ok(())
     }
 
     /// Sends what an earlier visit has left unsent, by way of the inbox, which is free. Returns
@@ -93,7 +96,8 @@ impl<N: Net, S: Service> Connection<N, S> {
             self.session.say_goodbye(&mut cx.shared.control_out);
             cx.shared.calls.outbox.append(&mut cx.shared.control_out);
         }
-        if !self.send(cx)? || self.has_unsent() {
+        self.send(cx)?;
+        if self.has_unsent() {
             return Ok(NextStep::Wait);
         }
         loop {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use countersign_proto::{Dialect, Event, Key, Refusal, RefusalCode, SessionCore, Step};
+use countersign_proto::{Dialect, Event, Key, Refusal, RefusalCode, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::peer::Peer;
@@ -19,6 +19,8 @@ const READS_PER_VISIT: usize = 4;
 
 impl<N: Net, S: Service> Connection<N, S> {
     /// Lets the connection work, within the budget of one visit.
+    // Inlined by force: a call costs a message 30 instructions (budget "instructions/message").
+    #[inline(always)]
     pub(in crate::server) fn visit(
         &mut self,
         inbox: &mut [u8],
@@ -57,15 +59,16 @@ impl<N: Net, S: Service> Connection<N, S> {
         if !self.send_unsent(inbox, cx)? {
             return Ok(NextStep::Wait);
         }
-        if let Some(backlog) = self.backlog.take() {
-            let unread = backlog.unread.copy(0, inbox);
-            if unread > 0 || self.session.is_due() {
-                self.process_input(&inbox[..unread], cx)?;
-            }
-        }
+        let unread = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
+        let mut input = (unread > 0 || self.session.is_due()).then_some(unread);
         let mut reads = READS_PER_VISIT;
-        while self.state.is_active() && self.backlog.is_none() {
-            if !self.flags.has(Flags::READABLE) {
+        loop {
+            if let Some(length) = input.take() {
+                self.process_input(&inbox[..length], cx)?;
+            }
+            if !self.state.is_active() || self.backlog.is_some() {
+                return self.wind_up(inbox, cx);
+            } else if !self.flags.has(Flags::READABLE) {
                 if cx.shared.drain.is_none() {
                     return Ok(NextStep::Wait);
                 }
@@ -75,28 +78,13 @@ impl<N: Net, S: Service> Connection<N, S> {
                 return Ok(NextStep::Continue);
             } else {
                 reads -= 1;
-                match self.read(inbox, cx)? {
-                    None => {}
-                    Some(0) => self.finish(cx)?,
-                    Some(length) => self.process_input(&inbox[..length], cx)?,
+                input = self.read(inbox, cx)?;
+                if input == Some(0) {
+                    input = None;
+                    self.finish(cx)?;
                 }
             }
         }
-        self.wind_up(inbox, cx)
-    }
-
-    /// Sends what the dialect begins with.
-    pub(in crate::server) fn greet(
-        &mut self,
-        inbox: &mut [u8],
-        cx: &mut Context<'_, N, S>,
-    ) -> io::Result<NextStep> {
-        let greeted = self.process_input(&[], cx);
-        let next = greeted.and_then(|()| match self.state.is_active() {
-            true => Ok(NextStep::Wait),
-            false => self.wind_up(inbox, cx),
-        });
-        next.or(Ok(NextStep::Close(CloseReason::Reset)))
     }
 
     /// Reads once. A short read means that the socket is empty, which saves a second read, unless
@@ -128,20 +116,26 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// Answers what was read. What can't be answered now is kept.
+    #[inline]
     fn process_input(&mut self, mut input: &[u8], cx: &mut Context<'_, N, S>) -> io::Result<()> {
-        while !input.is_empty() || self.session.is_due() {
+        loop {
             match &mut self.state {
-                State::Open(state) => {
-                    let step = cx.serve(&mut self.session, state, &mut input);
-                    self.follow(step, cx);
-                }
+                State::Open(state) => match cx.serve(&mut self.session, state, &mut input) {
+                    Ok(Step::NeedsInput) => break,
+                    step => self.follow(step, cx),
+                },
                 State::Handshake(_) => self.authenticate(&mut input, cx),
                 _ => break,
             }
-            let is_full = cx.shared.calls.outbox.len() >= BATCH && !self.send(cx)?;
+            let is_full = cx.shared.calls.outbox.len() >= BATCH && {
+                self.send(cx)?;
+                self.has_unsent()
+            };
             // A batch that was handed on in part may lie in the session.
-            let is_unfinished = |session: &SessionCore| !input.is_empty() || session.is_due();
-            if (is_full || cx.shared.calls.is_exhausted()) && is_unfinished(&self.session) {
+            if input.is_empty() && !self.session.is_due() {
+                break;
+            }
+            if is_full || cx.shared.calls.is_exhausted() {
                 if self.state.is_active() {
                     self.backlog.get_or_insert_default().unread = input.into();
                 }
@@ -150,7 +144,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
         // From now on the reply or the rest of the input is what is kept, not the message.
         self.session.release();
-        self.send(cx).map(|_| ())
+        self.send(cx)
     }
 
     /// Handles what the session has found other than messages.
@@ -180,7 +174,7 @@ impl<N: Net, S: Service> Connection<N, S> {
 
     /// Continues the handshake.
     #[cold]
-    fn authenticate(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) {
+    pub(super) fn authenticate(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) {
         let peer = self.peer(cx.slot);
         let Context {
             shared: EngineShared { net, calls, unix_time, control_out, .. },
@@ -243,6 +237,6 @@ impl<N: Net, S: Service> Connection<N, S> {
         };
         self.session.release();
         self.state.close(end.unwrap_or(CloseReason::Finished), true);
-        self.send(cx).map(|_| ())
+        self.send(cx)
     }
 }

@@ -275,7 +275,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         match start {
             Start::AwaitProxyHeader => {}
             Start::Delay => listener.counters.delayed += 1,
-            Start::Handshake => self.visit(slot, now, wall, Connection::greet),
+            Start::Handshake => self.visit(slot, now, wall, Connection::pump),
         }
     }
 }
