@@ -1,10 +1,11 @@
 //! Failures of the program: a line for the user, and an exit code after sysexits(3).
 
-use std::error::Error;
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+pub(crate) use countersign::os_error::{chain, describe};
 use countersign::{
     BindError, ClientError, KeyError, KeyFileError, KeyRingError, NoUsableKeyError, Refusal,
 };
@@ -104,7 +105,11 @@ impl Failure {
                 format!("cannot connect to {address}: connection refused; is the server running?")
             }
             ClientError::Io(error) => {
-                format!("cannot connect to {address}: {}{}", plain(error), remedy(address, error))
+                format!(
+                    "cannot connect to {address}: {}{}",
+                    describe(error),
+                    remedy(address, error)
+                )
             }
             other => format!("{address}: {}", client(other)),
         };
@@ -143,21 +148,6 @@ fn remedy(address: &str, error: &io::Error) -> &'static str {
         (io::ErrorKind::TimedOut, true) => "; is the server overloaded?",
         (io::ErrorKind::PermissionDenied, true) => "; see `countersign serve --unix-mode`",
         _ => "",
-    }
-}
-
-/// The system's text without its number.
-pub(crate) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error ").next().unwrap_or_default().to_lowercase()
-}
-
-/// The text of an error and of all that it comes from.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    match (error.downcast_ref::<io::Error>(), error.source()) {
-        (Some(error), _) => plain(error),
-        (None, Some(source)) => format!("{error}: {}", chain(source)),
-        (None, None) => error.to_string(),
     }
 }
 
@@ -212,7 +202,7 @@ impl fmt::Display for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::new(Kind::General, plain(&error))
+        Self::new(Kind::General, describe(&error))
     }
 }
 

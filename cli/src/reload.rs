@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{error, info, warn};
 use serde::{Deserialize, Serialize};
 
-use super::exit::{Failure, Kind, plain};
+use super::exit::{Failure, Kind, describe};
 use super::units::Date;
 use super::{ring, system};
 
@@ -172,7 +172,7 @@ impl<T: Send + 'static> Reloader<T> {
         match thread {
             Ok(_) => self.state = State::Reading(result),
             Err(error) => {
-                let text = format!("cannot start the thread that reads: {}", plain(&error));
+                let text = format!("cannot start the thread that reads: {}", describe(&error));
                 self.end(&Outcome::Failed(Failure::new(Kind::General, text)));
             }
         }

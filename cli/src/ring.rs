@@ -15,7 +15,7 @@ use countersign::{Dialect, Key, KeyRing, KeyRingExt as _};
 use etcetera::BaseStrategy as _;
 use zeroize::Zeroizing;
 
-use super::exit::{Failure, Kind, plain, said};
+use super::exit::{Failure, Kind, describe, said};
 use super::system;
 use super::units::Reader;
 pub(crate) use edit::KeyFileEdit;
@@ -192,7 +192,7 @@ pub(crate) fn fresh(id: &str, options: &KeyOptions) -> Result<KeyRing, Failure> 
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Kind::General, format!("cannot write {}: {}", path.display(), plain(error)))
+    Failure::new(Kind::General, format!("cannot write {}: {}", path.display(), describe(error)))
 }
 
 fn secret() -> io::Result<Zeroizing<[u8; SECRET]>> {

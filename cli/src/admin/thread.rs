@@ -9,7 +9,7 @@ use countersign::{Handle, Server};
 use log::error;
 
 use super::routes::Routes;
-use crate::exit::plain;
+use crate::exit::describe;
 use crate::system;
 
 /// The thread that serves the pages, until this is dropped.
@@ -27,7 +27,7 @@ impl AdminThread {
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
             if let Err(error) = serve(server, &told) {
                 // The clients of the server need no pages.
-                error!("the admin listener is closed: {}", plain(&error));
+                error!("the admin listener is closed: {}", describe(&error));
             }
         })?;
         Ok(Self { handle, is_over, thread: Some(thread) })

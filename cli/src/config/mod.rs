@@ -21,7 +21,7 @@ use countersign::files::{FileError, FileRules};
 use crate::args::listener::ListenerArgs;
 use crate::args::origins::{Location, Origins, Source};
 use crate::args::process::{ConfigArgs, ProcessArgs};
-use crate::exit::{Failure, Kind, chain, plain};
+use crate::exit::{Failure, Kind, chain, describe};
 use document::{ConfigFault, Document, Entry, Table};
 use schema::Position;
 use value::Value;
@@ -98,7 +98,7 @@ fn unreadable(path: &Path, fault: &FileError) -> Failure {
     let kind = if fault.is_missing() { Kind::NoFile } else { Kind::Configuration };
     let path = path.display();
     let text = match fault {
-        FileError::Io(error) => format!("cannot read {path}: {}", plain(error)),
+        FileError::Io(error) => format!("cannot read {path}: {}", describe(error)),
         other => format!("{path}: {}", chain(other)),
     };
     Failure::new(kind, text)

@@ -14,7 +14,7 @@ use super::frontend::say;
 use super::retry::Backoff;
 use super::wait::wait;
 use crate::escape::Escaped;
-use crate::exit::{Failure, Kind, plain};
+use crate::exit::{Failure, Kind, describe};
 use crate::output::{stderr, stdout};
 use crate::system;
 
@@ -347,7 +347,7 @@ impl<'a> Conversation<'a> {
             Failure::new(Kind::Unavailable, format!("{address}: the connection was lost: {how}"))
         };
         match error {
-            ClientError::Io(error) if is_broken(error) => cut(&plain(error)),
+            ClientError::Io(error) if is_broken(error) => cut(&describe(error)),
             ClientError::Truncated if self.protocol.dialect() == Dialect::Countersign => {
                 cut(&"it ended without a close record")
             }

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use super::input::{Input, Next};
 use super::terminal::Terminal;
 use crate::escape::Escaped;
-use crate::exit::{Failure, Kind, plain};
+use crate::exit::{Failure, Kind, describe};
 use crate::output::{stderr, stdout};
 
 /// Where messages come from and replies go.
@@ -38,7 +38,7 @@ impl Frontend {
 
     pub(super) fn read(&mut self) -> Result<(), Failure> {
         let unreadable =
-            |error| Failure::new(Kind::General, format!("cannot read stdin: {}", plain(&error)));
+            |error| Failure::new(Kind::General, format!("cannot read stdin: {}", describe(&error)));
         match self {
             Self::Pipe(input) => input.read().map_err(unreadable),
             Self::Prompt(terminal) => terminal.read().map_err(unreadable),

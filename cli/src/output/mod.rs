@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::escape::Escaped;
-use super::exit::{Failure, Kind, plain};
+use super::exit::{Failure, Kind, describe};
 pub(crate) use background::{Background, DropReport, ReportDropped};
 use lines::{Lines, Written};
 
@@ -195,6 +195,6 @@ fn wait(fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
 impl Failure {
     /// Something could not be written.
     pub(crate) fn unwritten(name: impl Display, error: &io::Error) -> Self {
-        Self::new(Kind::Output, format!("cannot write to {name}: {}", plain(error)))
+        Self::new(Kind::Output, format!("cannot write to {name}: {}", describe(error)))
     }
 }

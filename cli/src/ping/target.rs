@@ -11,7 +11,7 @@ use countersign::{Address, Dialect, Protocol, ToAddresses as _};
 
 use crate::args::listener::ListenerArgs;
 use crate::args::protocol::{ProtocolArgs, STAMP_AND_FRAME};
-use crate::exit::{Failure, Kind, chain, plain};
+use crate::exit::{Failure, Kind, chain, describe};
 
 /// Something that is to be pinged.
 #[derive(Clone)]
@@ -117,7 +117,7 @@ pub(super) fn argv_of(pid: u32) -> Result<Vec<OsString>, Failure> {
         |why: &str| Failure::new(Kind::Unavailable, format!("cannot ping process {pid}: {why}"));
     let own = cmdline(pid).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => failed("there is no such process"),
-        _ => failed(&plain(&error)),
+        _ => failed(&describe(&error)),
     })?;
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let children = children.unwrap_or_default();

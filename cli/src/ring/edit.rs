@@ -15,7 +15,7 @@ use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use super::{KeyOptions, MAINTAINED, cannot_write, line, secret};
-use crate::exit::{Failure, Kind, chain, key_ring, plain, said};
+use crate::exit::{Failure, Kind, chain, describe, key_ring, said};
 use crate::system;
 
 /// How long to wait for another program that changes the file, and how often to retry.
@@ -143,7 +143,7 @@ impl AtomicFile {
                 Ok(Some(file)) => return Ok(Self { path, file, placed: false }),
                 Ok(None) => system::sleep(LOCK_RETRY),
                 Err(error) => {
-                    let (path, error) = (path.display(), plain(&error));
+                    let (path, error) = (path.display(), describe(&error));
                     return Err(failed(format!("cannot make {path}: {error}")));
                 }
             }
@@ -193,7 +193,7 @@ fn keep_access(file: &File, old: &Metadata) -> io::Result<()> {
     let new = file.metadata()?;
     if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
         fchown(file, Some(old.uid()), Some(old.gid())).map_err(|error| {
-            let (owner, group, error) = (old.uid(), old.gid(), plain(&error));
+            let (owner, group, error) = (old.uid(), old.gid(), describe(&error));
             let remedy = "run this as root or as the owner";
             io::Error::other(format!("cannot keep its owner {owner}:{group}: {error}; {remedy}"))
         })?;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 use sd_notify::NotifyState;
 
-use crate::exit::plain;
+use crate::exit::describe;
 use crate::reload::Reloads;
 use crate::system;
 
@@ -162,7 +162,7 @@ impl SdNotify {
     /// Says it once. A server that its manager can't hear serves all the same.
     fn failed(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.has_failed, true) {
-            warn!("cannot notify the service manager: {}", plain(error));
+            warn!("cannot notify the service manager: {}", describe(error));
         }
     }
 }
