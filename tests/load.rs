@@ -258,6 +258,40 @@ fn an_open_loop_says_as_many_as_are_due_and_holds_idle_ones_beside() {
 }
 
 #[test]
+fn several_loops_do_together_what_the_plan_says() {
+    let protocol = || keyed(Dialect::Countersign, b"sixteen bytes or more");
+    let server = serve(&protocol(), Echo);
+    let arrivals = [Arrival::Closed, Arrival::Constant(9_000.0), Arrival::Burst(9_000.0, 50)];
+    for arrival in arrivals {
+        let sources = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
+        let count = Some(1_001);
+        let plan = Plan { connections: 7, depth: 5, count, arrival, sources, ..Plan::default() };
+        let loads = Load::split(server.address, protocol(), plan.clone(), 3).unwrap();
+        let run = |load: Load| thread::spawn(|| load.run(|_| ControlFlow::Continue(())));
+        let threads: Vec<_> = loads.into_iter().map(run).collect();
+        let reports = threads.into_iter().map(|thread| thread.join().unwrap().unwrap());
+        let reports: Vec<Report> = reports.collect();
+        let due: Vec<u64> = reports.iter().map(|report| report.due).collect();
+        assert_eq!(due, [334, 334, 333], "{arrival:?}");
+
+        let report = Report::merged(reports);
+        assert_eq!((report.due, report.answered, report.failed()), (1001, 1001, 0), "{arrival:?}");
+        assert_eq!((report.reply.count(), report.busy.len()), (1001, 3));
+        assert_eq!(report.rate_asked, plan.rate());
+        // In an open loop, one client may send all that is due before another has connected.
+        assert!(report.connected <= 7, "{arrival:?}");
+        if arrival != Arrival::Closed {
+            let last = Duration::from_millis(105);
+            assert!(report.elapsed >= last, "{arrival:?} {:?}", report.elapsed);
+        }
+    }
+    for loops in [0, 51] {
+        let error = Load::split(server.address, protocol(), Plan::default(), loops).unwrap_err();
+        assert!(matches!(error, LoadError::Plan(PlanError::Loops)), "{error}");
+    }
+}
+
+#[test]
 fn the_warm_up_is_left_out_and_what_is_on_its_way_is_no_failure() {
     let protocol = Protocol::open();
     let server = serve(&protocol, Echo);

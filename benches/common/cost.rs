@@ -56,7 +56,7 @@ impl Busy {
 /// The percentage of the time in which the generator had something to do. Its processor time would
 /// be more: it waits awake for what is due within a millisecond.
 pub(crate) fn generator_percent(report: &Report) -> f64 {
-    report.busy * 100.0
+    report.busy.iter().sum::<f64>() * 100.0
 }
 
 /// What a load costs a server.

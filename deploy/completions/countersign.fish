@@ -208,6 +208,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s c -l connections -d 'Number of clients' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l threads -d 'Number of threads, each with its share of the clients' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s n -l count -d 'Stop after N messages were answered or have failed' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s z -l duration -d 'Stop after this time [default: 10s, without -n]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s P -l pipeline -d 'Messages that each client can have in flight' -r

@@ -94,6 +94,10 @@ impl Failures {
         }
     }
 
+    pub(super) fn merge(&mut self, others: &Self) {
+        others.iter().for_each(|(failure, times)| self.add(failure, times));
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (FailureKind, u64)> {
         FailureKind::ALL.iter().copied().zip(self.0)
     }

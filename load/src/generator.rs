@@ -12,7 +12,7 @@ use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
 use countersign::session::SessionCore;
 use countersign::unix_time::since_epoch;
-use countersign::{Dialect, Protocol, ToAddresses, clock};
+use countersign::{Address, Dialect, Protocol, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
@@ -23,8 +23,9 @@ use crate::failure::FailureKind;
 use crate::message_source::MessageSource;
 use crate::pacer::{Nanos, Pacer};
 use crate::payload::{Payload, STAMP};
-use crate::plan::{Arrival, Disconnect, Plan};
+use crate::plan::{Arrival, Disconnect, Plan, PlanError};
 use crate::report::Report;
+use crate::share::Share;
 
 /// The events that are taken from the system at once.
 const EVENTS: usize = 1024;
@@ -68,6 +69,8 @@ pub struct Load {
     /// When connections may be begun.
     dials: Pacer,
     dialled: usize,
+    /// What this loop has of the whole load.
+    share: Share,
     /// Whether a handshake was ever gone through, also in the warm-up.
     has_connected: bool,
     /// Connections that have failed since a message was last answered.
@@ -93,27 +96,56 @@ impl Load {
         protocol: impl Into<Protocol>,
         plan: Plan,
     ) -> Result<Self, LoadError> {
-        let (protocol, wall) = (protocol.into(), since_epoch(clock::wall()));
-        let addresses = address.to_addresses().map_err(io::Error::from)?;
-        plan.check(&protocol, &addresses)?;
-        plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;
-        protocol.signing_key(wall)?;
-        // The reply to the longest message is longer by its stamp.
-        let longest = protocol.message_max() + STAMP.len();
-        let protocol = protocol.with_message_max(longest);
-        let clients = plan.connections + plan.idle;
+        let (protocol, addresses) = prepare(address, protocol.into(), &plan)?;
+        Ok(Self::share(addresses, protocol, plan, Share::WHOLE)?)
+    }
+
+    /// The same load on several loops, each of which is to [run](Self::run) on a thread of its own.
+    /// Clients, messages and rates are distributed, so that all loops together do what the plan
+    /// says. [`Report::merged`] puts their reports together.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new). Each loop needs a client.
+    pub fn split(
+        address: impl ToAddresses,
+        protocol: impl Into<Protocol>,
+        plan: Plan,
+        loops: usize,
+    ) -> Result<Vec<Self>, LoadError> {
+        if loops == 0 || loops > plan.connections {
+            return Err(PlanError::Loops.into());
+        }
+        let (protocol, addresses) = prepare(address, protocol.into(), &plan)?;
+        let share =
+            |share| Ok(Self::share(Arc::clone(&addresses), protocol.clone(), plan.clone(), share)?);
+        Share::all(loops).map(share).collect()
+    }
+
+    /// The share that one loop has of a load that can be carried out.
+    fn share(
+        addresses: Arc<[Address]>,
+        protocol: Protocol,
+        plan: Plan,
+        share: Share,
+    ) -> io::Result<Self> {
+        let [connections, idle] = [plan.connections, plan.idle].map(|whole| share.part_of(whole));
+        let plan =
+            Plan { connections, idle, count: plan.count.map(|count| share.part(count)), ..plan };
+        let clients = connections + idle;
         let warm = nanos(plan.warmup);
         let end = plan.lasts().map_or(Nanos::MAX, |length| warm.saturating_add(nanos(length)));
-        let pacer = Pacer::new(plan.arrival, SEED);
+        let pacer = Pacer::new(plan.arrival, SEED, share);
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Constant);
         let poll = Poll::new()?;
         Ok(Self {
-            clients: (0..clients).map(|n| LoadClient::new(n >= plan.idle, plan.depth)).collect(),
+            clients: (0..clients).map(|n| LoadClient::new(n >= idle, plan.depth)).collect(),
             disconnected: (0..clients).collect(),
             backing_off: VecDeque::new(),
-            available: VecDeque::with_capacity(plan.connections),
-            dials: Pacer::new(dials, SEED),
+            available: VecDeque::with_capacity(connections),
+            dials: Pacer::new(dials, SEED, share),
             dialled: 0,
+            share,
             has_connected: false,
             failed: 0,
             timed_out: 0,
@@ -127,8 +159,8 @@ impl Load {
                 outbox: Vec::new(),
                 registry: poll.registry().try_clone()?,
                 epoch: clock::monotonic(),
-                wall,
-                addresses: addresses.into(),
+                wall: since_epoch(clock::wall()),
+                addresses,
                 form: protocol.framing().form(),
                 refuses_silently: protocol.dialect() != Dialect::Countersign,
                 plan,
@@ -203,7 +235,7 @@ impl Load {
         let elapsed = now.saturating_sub(nanos(plan.warmup));
         report.due = message_source.taken() + scheduled + rest.unscheduled;
         report.elapsed = Duration::from_nanos(elapsed);
-        report.busy = 1.0 - (self.waited as f64 / elapsed.max(1) as f64).min(1.0);
+        report.busy = vec![1.0 - (self.waited as f64 / elapsed.max(1) as f64).min(1.0)];
         report.rate_asked = plan.rate();
         report.server = addresses.first().cloned().filter(|_| self.has_connected);
         report.behind = Duration::from_nanos(rest.behind);
@@ -382,7 +414,8 @@ impl Load {
 
     fn begin(&mut self, slot: usize, now: Nanos) -> Result<ClientOutcome, FailureKind> {
         let sources = &self.cx.plan.sources;
-        let source = sources.get(self.dialled % sources.len().max(1)).copied();
+        let number = self.share.number(self.dialled) % sources.len().max(1);
+        let source = sources.get(number).copied();
         self.dialled += 1;
         let mut nonce = [0; NONCE];
         self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
@@ -415,6 +448,21 @@ impl Load {
     fn now(&self) -> Nanos {
         nanos(clock::monotonic().saturating_duration_since(self.cx.epoch))
     }
+}
+
+/// Checks that a plan can be carried out. Returns what its clients need for it.
+fn prepare(
+    address: impl ToAddresses,
+    protocol: Protocol,
+    plan: &Plan,
+) -> Result<(Protocol, Arc<[Address]>), LoadError> {
+    let addresses = address.to_addresses().map_err(io::Error::from)?;
+    plan.check(&protocol, &addresses)?;
+    plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;
+    protocol.signing_key(since_epoch(clock::wall()))?;
+    // The reply to the longest message is longer by its stamp.
+    let longest = protocol.message_max() + STAMP.len();
+    Ok((protocol.with_message_max(longest), addresses.into()))
 }
 
 fn nanos(duration: Duration) -> Nanos {

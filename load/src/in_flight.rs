@@ -127,10 +127,12 @@ mod tests {
     use super::*;
     use crate::pacer::Pacer;
     use crate::plan::Arrival;
+    use crate::share::Share;
 
     #[test]
     fn each_message_is_answered_once_with_its_own_latency() {
-        let mut source = MessageSource::new(Pacer::new(Arrival::Closed, 7), None, 10, 1_000_000);
+        let mut source =
+            MessageSource::new(Pacer::new(Arrival::Closed, 7, Share::WHOLE), None, 10, 1_000_000);
         let (mut report, mut in_flight) = (Report::default(), InFlight::new(64));
         in_flight.connect();
         for (now, most) in [(5, 3), (20_000, 4), (20_000, 1), (40_000, 2)] {

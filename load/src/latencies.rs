@@ -44,11 +44,16 @@ impl Latencies {
     /// These and the others together.
     pub(super) fn with(&self, others: &[&Self]) -> Self {
         let mut all = self.clone();
-        for other in others.iter().filter_map(|other| other.0.as_ref()) {
-            // Their bounds are the same, so it fits.
-            let _ = all.0.as_mut().map(|histogram| histogram.add(other));
-        }
+        others.iter().for_each(|other| all.add(other));
         all
+    }
+
+    /// Adds others.
+    pub(super) fn add(&mut self, others: &Self) {
+        if let (Some(histogram), Some(others)) = (&mut self.0, &others.0) {
+            // Their bounds are the same, so it fits.
+            let _ = histogram.add(others);
+        }
     }
 
     /// How many there are.

@@ -16,6 +16,7 @@ mod pacer;
 mod payload;
 mod plan;
 mod report;
+mod share;
 
 pub use error::LoadError;
 pub use failure::FailureKind;

@@ -144,11 +144,12 @@ impl MessageSource {
 mod tests {
     use super::*;
     use crate::plan::Arrival;
+    use crate::share::Share;
 
     const MILLI: Nanos = 1_000_000;
 
     fn source(arrival: Arrival, count: Option<u64>) -> MessageSource {
-        MessageSource::new(Pacer::new(arrival, 7), count, 10 * MILLI, 30 * MILLI)
+        MessageSource::new(Pacer::new(arrival, 7, Share::WHOLE), count, 10 * MILLI, 30 * MILLI)
     }
 
     #[test]
@@ -175,7 +176,7 @@ mod tests {
         for rate in [1.0, 3.0, 7.0, 999.0, 3_000.0, 1e5] {
             let seconds = 1_000 * MILLI;
             let mut source = MessageSource::new(
-                Pacer::new(Arrival::Constant(rate), 7),
+                Pacer::new(Arrival::Constant(rate), 7, Share::WHOLE),
                 None,
                 seconds,
                 3 * seconds,

@@ -8,6 +8,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::plan::Arrival;
+use crate::share::Share;
 
 /// Nanoseconds since the load began.
 pub(super) type Nanos = u64;
@@ -21,8 +22,10 @@ const STEPS: f64 = 1e5;
 #[derive(Debug)]
 pub(super) struct Pacer {
     arrival: Arrival,
-    /// The number of the next message. At a constant rate its time is computed from the number, so
-    /// that rounding errors don't add up.
+    /// The numbers between two messages of this loop: as many as there are loops.
+    step: u64,
+    /// The number of the next message, among those of all loops. At a constant rate its time is
+    /// computed from the number, so that rounding errors don't add up.
     number: u64,
     /// When the next is due, at random.
     random_due: f64,
@@ -30,9 +33,10 @@ pub(super) struct Pacer {
 }
 
 impl Pacer {
-    pub(super) fn new(arrival: Arrival, seed: u64) -> Self {
-        let random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        Self { arrival, number: 0, random_due: 0.0, random }
+    /// The share that a loop has of messages at these times.
+    pub(super) fn new(arrival: Arrival, seed: u64, share: Share) -> Self {
+        let random = Xoshiro256PlusPlus::seed_from_u64(seed + share.index);
+        Self { arrival, step: share.of, number: share.index, random_due: 0.0, random }
     }
 
     /// Takes the next message, if it is due: the time from which its latency counts.
@@ -47,14 +51,17 @@ impl Pacer {
         let together = match self.arrival {
             Arrival::Closed => return most,
             Arrival::Constant(_) | Arrival::Poisson(_) => 1,
-            Arrival::Burst(_, size) => u64::from(size) - self.number % u64::from(size),
+            Arrival::Burst(_, size) => {
+                let left = u64::from(size) - self.number % u64::from(size);
+                left.div_ceil(self.step)
+            }
         };
         let taken = together.min(most);
-        self.number += taken;
+        self.number += taken * self.step;
         if let Arrival::Poisson(rate) = self.arrival {
             // The gaps of a Poisson process are exponentially distributed; 1 - u is never 0.
             let gap = -(1.0 - self.random.random::<f64>()).ln();
-            self.random_due += gap * SECOND / rate;
+            self.random_due += gap * self.mean_gap(rate);
         }
         taken
     }
@@ -83,19 +90,26 @@ impl Pacer {
             Arrival::Closed => return drained,
             Arrival::Constant(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => rate,
         };
-        let expected = |due: Nanos| (end - due) as f64 * rate / SECOND;
+        let gap = self.mean_gap(rate);
+        let expected = |due: Nanos| (end - due) as f64 / gap;
         let step = self.next().filter(|due| *due < end).map_or(1.0, |due| expected(due) / STEPS);
         while let Some(due) = self.next().filter(|due| *due < end) {
             let several = step.floor().min(expected(due).ceil());
             if several > 1.0 {
                 drained.push((due, several as u64));
-                self.number += several as u64;
-                self.random_due += several * SECOND / rate;
+                self.number += several as u64 * self.step;
+                self.random_due += several * gap;
             } else {
                 drained.push((due, self.take_several(1)));
             }
         }
         drained
+    }
+
+    /// The nanoseconds between two messages of this loop, on average. Several independent Poisson
+    /// processes are one together.
+    fn mean_gap(&self, rate: f64) -> f64 {
+        SECOND / rate * self.step as f64
     }
 }
 
@@ -104,7 +118,11 @@ mod tests {
     use super::*;
 
     fn taken(arrival: Arrival, until: Nanos) -> Vec<Nanos> {
-        let mut pacer = Pacer::new(arrival, 7);
+        shared(arrival, until, Share::WHOLE)
+    }
+
+    fn shared(arrival: Arrival, until: Nanos, share: Share) -> Vec<Nanos> {
+        let mut pacer = Pacer::new(arrival, 7, share);
         std::iter::from_fn(|| pacer.take(until)).collect()
     }
 
@@ -129,7 +147,7 @@ mod tests {
     #[test]
     fn what_was_never_taken_is_gone_through_in_bounded_steps() {
         for arrival in [Arrival::Constant(1e9), Arrival::Poisson(1e9), Arrival::Burst(1e9, 10)] {
-            let drained = Pacer::new(arrival, 7).drain_until(60_000_000_000);
+            let drained = Pacer::new(arrival, 7, Share::WHOLE).drain_until(60_000_000_000);
             let count: u64 = drained.iter().map(|(_, count)| count).sum();
             assert!(drained.len() < 200_000, "{arrival:?}: {} steps", drained.len());
             assert!(count.abs_diff(60_000_000_000) < 1_000_000, "{arrival:?}: {count}");
@@ -137,8 +155,31 @@ mod tests {
     }
 
     #[test]
+    fn several_loops_have_the_messages_of_one() {
+        let until = 1_000_000_000;
+        for loops in [2, 3, 8] {
+            for arrival in
+                [Arrival::Constant(999.0), Arrival::Burst(1e3, 7), Arrival::Burst(1e3, 2)]
+            {
+                let shares = Share::all(loops).map(|share| shared(arrival, until, share));
+                let mut all: Vec<Nanos> = shares.flatten().collect();
+                all.sort_unstable();
+                assert_eq!(all, taken(arrival, until), "{arrival:?} by {loops}");
+            }
+            let shares = Share::all(loops);
+            let random = shares.map(|share| shared(Arrival::Poisson(1e5), until, share).len());
+            assert!((98_000..102_000).contains(&random.sum::<usize>()), "{loops}");
+            let drained = Share::all(loops).flat_map(|share| {
+                Pacer::new(Arrival::Constant(1e9), 7, share).drain_until(60_000_000_000)
+            });
+            let count: u64 = drained.map(|(_, count)| count).sum();
+            assert!(count.abs_diff(60_000_000_000) < 1_000_000 * loops as u64, "{loops}: {count}");
+        }
+    }
+
+    #[test]
     fn a_closed_loop_is_always_due() {
-        let mut pacer = Pacer::new(Arrival::Closed, 7);
+        let mut pacer = Pacer::new(Arrival::Closed, 7, Share::WHOLE);
         assert_eq!((pacer.take(5), pacer.take(6), pacer.next()), (Some(5), Some(6), None));
     }
 }

@@ -201,6 +201,8 @@ pub enum PlanError {
     Sources,
     /// A source is IPv4 and the server IPv6, or the other way round.
     SourceFamily,
+    /// There is no loop, or there are more than clients that send messages.
+    Loops,
 }
 
 impl fmt::Display for PlanError {
@@ -218,6 +220,7 @@ impl fmt::Display for PlanError {
             Self::Once => {
                 f.write_str("a protocol for one exchange needs reconnecting and a depth of one")
             }
+            Self::Loops => f.write_str("each thread needs a connection of its own"),
             Self::Sources => f.write_str("clients of a Unix socket have no source address"),
             Self::SourceFamily => f.write_str(
                 "the source addresses are of another family than the server's; use IPv4 sources \

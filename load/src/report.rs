@@ -52,9 +52,9 @@ pub struct Report {
     pub first_reply: Latencies,
     /// From when a message was due until its reply.
     pub reply: Latencies,
-    /// The share of the time in which the loop had something to do, from 0 to 1. Near 1, the load
+    /// The share of the time in which each loop had something to do, from 0 to 1. Near 1, the load
     /// was limited by itself.
-    pub busy: f64,
+    pub busy: Vec<f64>,
     /// The messages a second that an open loop was to send.
     pub rate_asked: Option<f64>,
     /// How far an open loop was behind its schedule when it ended.
@@ -158,6 +158,43 @@ impl Report {
         let slack = self.elapsed.mul_f64(TOLERANCE).max(JITTER);
         let reached = self.behind <= slack && self.success_rate() >= 1.0 - TOLERANCE;
         self.rate_asked.map(|_| reached)
+    }
+
+    /// The report on a load from those of its loops, as [`Load::split`](crate::Load::split) has
+    /// made them. What was counted is added up; it took as long as the slowest loop.
+    #[must_use]
+    pub fn merged(reports: impl IntoIterator<Item = Self>) -> Self {
+        let mut reports = reports.into_iter();
+        let first = reports.next().unwrap_or_default();
+        reports.fold(first, |mut all, report| {
+            all.add(report);
+            all
+        })
+    }
+
+    fn add(&mut self, other: Self) {
+        self.server = self.server.take().or(other.server);
+        self.elapsed = self.elapsed.max(other.elapsed);
+        self.due += other.due;
+        self.answered += other.answered;
+        self.aborted += other.aborted;
+        self.unsent += other.unsent;
+        self.connected += other.connected;
+        self.bytes_out += other.bytes_out;
+        self.bytes_in += other.bytes_in;
+        self.connect.add(&other.connect);
+        self.handshake.add(&other.handshake);
+        self.first_reply.add(&other.first_reply);
+        self.reply.add(&other.reply);
+        self.busy.extend(other.busy);
+        // The rate is that of all loops together.
+        self.rate_asked = self.rate_asked.or(other.rate_asked);
+        self.behind = self.behind.max(other.behind);
+        self.failures.merge(&other.failures);
+        self.connection_failures.merge(&other.connection_failures);
+        self.lost_without_message += other.lost_without_message;
+        self.waiting.add(&other.waiting);
+        self.overdue.add(&other.overdue);
     }
 
     /// So many messages were answered after the same time.

@@ -124,6 +124,31 @@ fn a_report_says_what_was_asked_for() {
 }
 
 #[test]
+fn several_threads_load_several_workers_as_one() {
+    let home = Home::new();
+    let server = home.serve("serve --service echo --dialect open --workers 2");
+    let load = |options: &str| {
+        let address = server.address();
+        home.run(&format!("load {address} --dialect open -c 5 --idle 1 -n 1001 {options}"), "")
+    };
+    let ran = load("-P 3 --threads 2 --output json");
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    let summary = &report["summary"];
+    let counts = ["due", "answered", "failed"].map(|name| summary[name].as_u64());
+    assert_eq!(counts, [1001, 1001, 0].map(Some), "{report}");
+    // An idle client may still be in its handshake when the last reply arrives.
+    assert!((5..=6).contains(&summary["connected"].as_u64().unwrap()), "{report}");
+    assert_eq!(summary["loadBusyThreads"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(report["parameters"]["threads"], 2);
+    let bars = report["responseTimeHistogram"].as_object().unwrap().values();
+    assert_eq!(bars.map(|count| count.as_u64().unwrap()).sum::<u64>(), 1001, "{report}");
+
+    let text = load("--threads 5").out;
+    assert!(text.contains("% of 5 cores ("), "{text}");
+    load("--threads 6").failed(2, &["each thread needs a connection of its own"]);
+}
+
+#[test]
 fn each_reason_that_nothing_was_answered_has_its_remedy() {
     let home = Home::new();
     let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

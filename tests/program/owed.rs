@@ -95,7 +95,7 @@ const SERVERS: [(&str, Act); 10] = [
 ];
 
 /// How it is loaded.
-const LOADS: [&str; 12] = [
+const LOADS: [&str; 15] = [
     "-n 40",
     "-n 40 -P 7",
     "-n 40 --reconnect",
@@ -108,6 +108,9 @@ const LOADS: [&str; 12] = [
     "-z 400ms -q 300 -P 3 --arrival poisson",
     "-z 300ms -q 100 --warmup 200ms",
     "-n 1000k -z 300ms --connect-rate 20",
+    "-n 40 --threads 3",
+    "-n 40 -q 1k -P 7 --arrival burst --burst 9 --threads 2",
+    "-z 400ms -P 7 --idle 2 --threads 3",
 ];
 
 #[derive(Debug)]
@@ -354,6 +357,8 @@ fn a_load_that_is_told_to_end_accounts_for_all_that_was_due() {
         ("TERM", "-n 1000k -P 4"),
         ("INT", "-n 100k -q 1"),
         ("TERM", "-z 60s --warmup 50s"),
+        ("INT", "-z 60s -q 100 --threads 3"),
+        ("TERM", "-n 1000k -P 4 --threads 2"),
     ] {
         let (answered, heard) = channel();
         let address = server(move |stream, _| {

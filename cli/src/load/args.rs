@@ -18,6 +18,9 @@ const CLIENTS_MAX: u64 = 1_000_000;
 /// More messages than any run sends.
 const COUNT_MAX: u64 = 1_000_000_000_000;
 
+/// More than any machine has cores for.
+const THREADS_MAX: u64 = 1_024;
+
 /// Each client has room for this many messages.
 const PIPELINE_MAX: u64 = 10_000;
 
@@ -36,6 +39,13 @@ pub(crate) struct LoadArgs {
     #[arg(short = 'c', long, value_name = "N", default_value = "50",
           value_parser = units::count::<u64>(1..=CLIENTS_MAX))]
     pub(super) connections: u64,
+    /// Number of threads, each with its share of the clients
+    ///
+    /// One thread fills a server that has one core. Use more for a server with several workers, if
+    /// the report says that the load generator was the limit.
+    #[arg(long, value_name = "N", default_value = "1",
+          value_parser = units::count::<u64>(1..=THREADS_MAX))]
+    pub(super) threads: u64,
     /// Stop after N messages were answered or have failed
     #[arg(short = 'n', long, value_name = "N", value_parser = units::count::<u64>(1..=COUNT_MAX))]
     pub(super) count: Option<u64>,

@@ -3,6 +3,8 @@
 mod args;
 mod output;
 mod parameters;
+mod progress;
+mod threads;
 mod threshold;
 mod verdict;
 
@@ -14,18 +16,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_load::{Arrival, Load, LoadError, Plan, Report};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::{Failure, Kind};
-use super::output::{stderr, stdout};
+use super::output::stdout;
 use super::signals::Claimed;
 use super::system;
 use args::ArrivalKind;
 pub(crate) use args::LoadArgs;
 use parameters::Parameters;
-
-/// The steps of the progress bar.
-const STEPS: u64 = 1000;
+use progress::Progress;
 
 impl LoadArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
@@ -47,10 +46,11 @@ impl LoadArgs {
             Failure::new(kind, format!("{}: {text}", self.address))
         };
         let mut parameters = Parameters::of(&self, &plan);
-        let load = Load::new(&self.address, protocol, plan).map_err(unusable)?;
+        let threads = usize::try_from(self.threads).unwrap_or(usize::MAX);
+        let loads = Load::split(&self.address, protocol, plan, threads).map_err(unusable)?;
         // A run may take hours: that its report can't be written has to show before.
         let file = self.output_file.as_deref().map(create).transpose()?;
-        let (report, interrupted) = self.watched(load, signals)?;
+        let (report, interrupted) = self.watched(loads, signals)?;
         parameters.learn(&report, interrupted);
         let verdict = verdict::verdict(&self.address, &report, &self.fail_if);
         let written = self.write(file, &self.output.write(&report, &parameters));
@@ -85,26 +85,22 @@ impl LoadArgs {
         }
     }
 
-    /// Runs it, with a bar on a terminal. SIGINT and SIGTERM end it early, and the report is
-    /// written.
-    fn watched(&self, load: Load, signals: Claimed) -> io::Result<(Report, bool)> {
+    /// Runs all loops, with a bar on a terminal. SIGINT and SIGTERM end them early, and the report
+    /// is written.
+    fn watched(&self, loads: Vec<Load>, signals: Claimed) -> io::Result<(Report, bool)> {
         let interrupted = signals.into_stop_flag()?;
-        let (bar, length) = (bar(), self.plan().lasts().unwrap_or(Duration::MAX));
-        let report = load.run(|report| {
-            let settled = report.answered + report.failed();
-            let of_count = share(settled.into(), self.count.unwrap_or(u64::MAX).into());
-            let of_time = share(report.elapsed.as_millis(), length.as_millis());
-            // Whichever comes first ends the load.
-            bar.set_position(of_count.max(of_time));
-            bar.set_message(format!("{:.0}/s, {} failed", report.per_second(), report.failed()));
+        let length = self.plan().lasts().unwrap_or(Duration::MAX);
+        let progress = Progress::new(loads.len(), self.count.unwrap_or(u64::MAX), length);
+        let reports = threads::run_all(loads, |thread, report| {
+            progress.show(thread, report);
             match interrupted.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
         });
-        bar.finish_and_clear();
+        progress.end();
         // From now on a signal finds nothing left to be ended early, and ends the program.
-        Ok((report?, interrupted.swap(true, Ordering::Relaxed)))
+        Ok((Report::merged(reports?), interrupted.swap(true, Ordering::Relaxed)))
     }
 
     /// Writes the report. If the file doesn't take it, it isn't lost.
@@ -129,18 +125,4 @@ impl LoadArgs {
 fn create(path: &Path) -> Result<File, Failure> {
     let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
     opened.map_err(|error| Failure::unwritten(path.display(), &error))
-}
-
-/// How many steps of the progress bar a part is.
-fn share(part: u128, whole: u128) -> u64 {
-    let steps = part * u128::from(STEPS) / whole.max(1);
-    u64::try_from(steps).unwrap_or(STEPS).min(STEPS)
-}
-
-fn bar() -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{wide_bar} {percent}% {msg}");
-    ProgressBar::new(STEPS).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -55,7 +55,7 @@ fn text(report: &Report, parameters: &Parameters) -> String {
     line("Connections:", report.connected.to_string());
     line("Sent:", format!("{} bytes", report.bytes_out));
     line("Received:", format!("{} bytes", report.bytes_in));
-    line("Load busy:", format!("{:.0}% of a core{}", report.busy * 100.0, limited(report)));
+    line("Load busy:", format!("{}{}", busy(report), limited(report)));
     let sections = [
         histogram(&report.reply),
         percentiles(report),
@@ -90,8 +90,28 @@ fn asked(report: &Report) -> String {
     }
 }
 
+/// How busy the threads were, and each of several.
+fn busy(report: &Report) -> String {
+    let percent = |share: f64| format!("{:.0}%", share * 100.0);
+    let each = &report.busy;
+    match each.len() {
+        0 | 1 => format!("{} of a core", percent(mean(each))),
+        cores => {
+            let all: Vec<String> = each.iter().copied().map(percent).collect();
+            format!("{} of {cores} cores ({})", percent(mean(each)), all.join(", "))
+        }
+    }
+}
+
+fn mean(shares: &[f64]) -> f64 {
+    shares.iter().fold(0.0, |sum, share| sum + share) / shares.len().max(1) as f64
+}
+
 fn limited(report: &Report) -> &'static str {
-    if report.busy > BUSY { ": the load generator was the limit, not the server" } else { "" }
+    match report.busy.iter().any(|share| *share > BUSY) {
+        true => ": the load generator was the limit, not the server",
+        false => "",
+    }
 }
 
 fn histogram(latencies: &Latencies) -> String {
@@ -180,7 +200,8 @@ fn json(report: &Report, parameters: &Parameters) -> Value {
             "connected": report.connected,
             "bytesSent": report.bytes_out,
             "bytesReceived": report.bytes_in,
-            "loadBusy": report.busy,
+            "loadBusy": mean(&report.busy),
+            "loadBusyThreads": report.busy,
         },
         "responseTimeHistogram": bars,
         "latencyPercentiles": percentiles(&|share| report.reply_within(share)),
@@ -213,7 +234,7 @@ fn csv(report: &Report, parameters: &Parameters) -> String {
     }));
     let some = |figure: Option<String>| figure.unwrap_or_default();
     columns.extend([
-        ("load_busy".to_owned(), format!("{:.3}", report.busy)),
+        ("load_busy".to_owned(), format!("{:.3}", mean(&report.busy))),
         ("due".to_owned(), report.due.to_string()),
         ("never_sent".to_owned(), report.unsent.to_string()),
         ("overdue".to_owned(), report.overdue().to_string()),
@@ -247,6 +268,24 @@ fn shown(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_busiest_thread_is_the_limit() {
+        for (shares, shown) in [
+            (vec![], "0% of a core"),
+            (vec![0.5], "50% of a core"),
+            (vec![0.95], "95% of a core: the load generator was the limit, not the server"),
+            (vec![0.5, 0.7], "60% of 2 cores (50%, 70%)"),
+            (
+                vec![0.5, 0.95, 0.35],
+                "60% of 3 cores (50%, 95%, 35%): the load generator was the limit, not the server",
+            ),
+        ] {
+            let mut report = Report::default();
+            report.busy = shares;
+            assert_eq!(format!("{}{}", busy(&report), limited(&report)), shown);
+        }
+    }
 
     #[test]
     fn an_empty_report_is_written_in_every_form() {

@@ -39,6 +39,7 @@ impl Parameters {
             ("once", json!(args.once)),
             ("key", json!(load.key)),
             ("connections", json!(plan.connections)),
+            ("threads", json!(load.threads)),
             ("idle", json!(plan.idle)),
             ("pipeline", json!(plan.depth)),
             ("size", json!(plan.size)),
