@@ -78,14 +78,13 @@ def ordered(case):
 
 
 def cases():
-    """The cases by kind. Of those that not every implementation can play, `needs` says why."""
+    """The cases by kind. Of those that not every implementation can play, `needs` says what for."""
     def needing(what, cases):
         return (dict(case, needs=what) for case in cases)
 
     yield 'server', [*server_cases(), *needing('sealing', server_sealing())]
     yield 'client', [*client_cases(), *needing('sealing', client_sealing())]
-    yield 'records', [*record_cases(), *needing('batches', batch_cases()),
-                      *needing('sealing', sealed_cases())]
+    yield 'records', [*record_cases(), *batch_cases(), *needing('sealing', sealed_cases())]
 
 
 def text():
