@@ -1,16 +1,18 @@
 //! A blocking client: one connection, over std's sockets.
 
 mod error;
+mod output;
+mod queue;
 mod unanswered;
 mod wait;
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::{self, Read};
+use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use countersign_proto::{
-    Dialect, Event, Exporter, ForeignProtocol, Protocol, Refusal, SendError, Session,
+    Dialect, Event, Exporter, ForeignProtocol, FrameFormat, Protocol, Refusal, Session,
 };
 
 use crate::address::{Address, ToAddresses};
@@ -20,6 +22,7 @@ use crate::random;
 use crate::unix_time::since_epoch;
 pub use error::ClientError;
 use error::is_reset;
+use queue::MessageQueue;
 use wait::retried;
 
 /// How much one read takes at most.
@@ -58,6 +61,10 @@ pub struct Client {
     /// Output, of which the first `sent` bytes have been sent.
     out: Vec<u8>,
     sent: usize,
+    /// Messages that go out together when the output is flushed, behind what is in it.
+    queue: MessageQueue,
+    /// How messages are framed.
+    form: FrameFormat,
     /// The message that was received last.
     message: Vec<u8>,
     /// How long one call may wait.
@@ -142,6 +149,8 @@ impl Client {
             next: 0,
             out: Vec::new(),
             sent: 0,
+            queue: MessageQueue::default(),
+            form: FrameFormat::Chunk,
             message: Vec::new(),
             timeout: None,
             exporter: None,
@@ -201,10 +210,10 @@ impl Client {
         self.flush_until(self.deadline())
     }
 
-    /// The number of bytes that wait to be written.
+    /// The number of bytes that wait to be written, give or take what frames them.
     #[must_use]
     pub fn unsent(&self) -> usize {
-        self.out.len() - self.sent
+        self.unwritten() + self.queue.len()
     }
 
     /// Sends one message.
@@ -226,12 +235,13 @@ impl Client {
         if message.len() > self.session.config().message_max() {
             return Err(ClientError::TooLong(self.session.config().message_max()));
         }
-        self.make_room();
-        self.session.send(message, &mut self.out).map_err(|error| match error {
-            SendError::Unframeable => ClientError::Unsendable(self.session.config().framing()),
-            SendError::TooLong => ClientError::TooLongForServer,
-            _ => ClientError::Over,
-        })?;
+        if !self.form.carries(message) {
+            return Err(ClientError::Unsendable(self.session.config().framing()));
+        }
+        if !self.session.takes(message.len()) {
+            return Err(ClientError::TooLongForServer);
+        }
+        self.queue.push(message);
         if self.is_unanswered() {
             self.asked = clock::monotonic();
         }
@@ -248,7 +258,7 @@ impl Client {
             return Err(ClientError::Over);
         }
         self.finished = true;
-        self.make_room();
+        self.pack()?;
         self.session.finish(&mut self.out);
         if self.is_nonblocking { Ok(()) } else { self.flush() }
     }
@@ -345,7 +355,7 @@ impl Client {
             };
             let kind = match event {
                 Some(Event::Open(opened)) => {
-                    self.exporter = opened.exporter;
+                    (self.exporter, self.form) = (opened.exporter, opened.form);
                     EventKind::Open
                 }
                 Some(Event::Message(message)) => {
@@ -412,45 +422,6 @@ impl Client {
         {
             Some(opening) => Err(Refusal::Foreign(opening).into()),
             None => read,
-        }
-    }
-
-    /// Makes room for more output.
-    fn make_room(&mut self) {
-        // What was written is dropped once that moves no more bytes than it frees.
-        if self.sent >= self.unsent() {
-            self.out.drain(..self.sent);
-            self.sent = 0;
-        }
-    }
-
-    /// Writes the output. If that fails, part of a message may have been sent, so nothing may
-    /// follow it.
-    fn flush_until(&mut self, deadline: Option<Instant>) -> Result<(), ClientError> {
-        while self.unsent() > 0 && !self.is_unsendable {
-            let written = retried(self.is_nonblocking, deadline, |left| {
-                self.stream.set_write_timeout(left)?;
-                self.stream.write(&self.out[self.sent..])
-            });
-            match written {
-                Ok(length) => self.sent += length,
-                Err(ClientError::Timeout) if self.is_nonblocking => return Ok(()),
-                Err(error) => {
-                    self.is_unsendable = true;
-                    self.out.clear();
-                    self.sent = 0;
-                    return Err(error);
-                }
-            }
-        }
-        self.make_room();
-        if !self.finished {
-            return Ok(());
-        }
-        match self.stream.shutdown(Shutdown::Write) {
-            // The server has closed the connection; its last messages can still be received.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            ended => Ok(ended?),
         }
     }
 }

@@ -227,11 +227,12 @@ impl Records {
         Ok(ready)
     }
 
-    /// Fills in the tags of records that were appended just now, behind what is ready.
-    pub(crate) fn seal_appended(&mut self, records: &mut [u8]) {
+    /// Makes the records ready that were appended just now, behind what is ready.
+    pub(crate) fn seal_appended(&mut self, out: &mut Vec<u8>, start: usize) {
         self.front = 0;
-        let ready = self.seal(records);
-        debug_assert!(ready == Ok(records.len()), "one record, and none that is too long");
+        let ready = self.seal(&mut out[start..]);
+        debug_assert!(ready.is_ok(), "no record is longer than the other end takes");
+        out.truncate(start + ready.unwrap_or_else(|error| error.ready));
     }
 
     /// Fills in the tag of our next record.

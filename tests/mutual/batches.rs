@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use countersign::session::SessionCore;
+use countersign::session::{SendError, SessionCore};
 use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{CloseReason, Exchange, Limits, Protocol, Refusal, Reply};
 use proptest::collection::vec;
@@ -14,6 +14,8 @@ use crate::ends::{
 use crate::forger::{BATCH, CLOSE, DATA, Direction, Forger, PING, PONG, batch, frame};
 use crate::keys::enter;
 use crate::records::forged;
+
+const NONCES: ([u8; 32], [u8; 32]) = (CLIENT_NONCE, SERVER_NONCE);
 
 impl Direction {
     /// The messages in these records, which are data and batches alone.
@@ -211,6 +213,29 @@ proptest! {
         talk.client.hear(&stream);
         prop_assert_eq!(talk.client.messages(), messages);
     }
+}
+
+#[test]
+fn messages_that_a_session_is_given_together_share_records() {
+    let mut talk = Talk::new(&client(), &server().with_message_max(1008), NONCES);
+    let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
+    let messages = [&b"one"[..], b"", &[b'3'; 1000]];
+    let mut out = b"before".to_vec();
+    talk.client.session.send_all(messages, &mut out).unwrap();
+    talk.client.session.send_all([], &mut out).unwrap();
+    talk.client.session.send_all([&b"alone"[..]], &mut out).unwrap();
+    let expected =
+        [(BATCH, batch(&messages[..2])), (DATA, messages[2].to_vec()), (DATA, b"alone".to_vec())];
+    assert_eq!(forger.to_server.open(out.strip_prefix(b"before").unwrap()), expected);
+    // All or none.
+    let length = out.len();
+    let too_long = talk.client.session.send_all([&b"short"[..], &[0; 1009]], &mut out);
+    assert_eq!((too_long, out.len()), (Err(SendError::TooLong), length));
+    let next = talk.client.say(b"goes on");
+    assert_eq!(forger.to_server.open(&next), [(DATA, b"goes on".to_vec())]);
+    talk.client.say_goodbye();
+    let too_late = talk.client.session.send_all([&b"late"[..]], &mut out);
+    assert_eq!((too_late, out.len()), (Err(SendError::NotOpen), length));
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    CloseReason, Dialect, Exchange, Limits, Peer, PeerId, Protocol, Refusal, Reply, Server,
-    Service, TellError,
+    ClientError, CloseReason, Dialect, Exchange, Limits, Peer, PeerId, Protection, Protocol,
+    Refusal, Reply, Server, Service, TellError,
 };
 
 use crate::caller::{Caller, Heard, with_records};
-use crate::common::{Client, End, PATIENCE, bracket, speaking};
+use crate::common::{Client, End, PATIENCE, bracket, other_end, speaking};
 use crate::server_thread::ServerThread;
 
 fn protocol() -> Protocol {
@@ -262,6 +262,39 @@ fn the_library_s_own_client_comes_to_a_clean_end() {
     assert_eq!(client.receive().unwrap(), None);
     let counters = server.until("closed", |counters| counters.open() == 0);
     assert_eq!(counters.closed(CloseReason::Finished), 1);
+}
+
+#[test]
+fn messages_that_a_client_sends_without_waiting_share_records() {
+    const MESSAGES: usize = 1_000;
+    for protection in [Protection::Required, Protection::Sealed] {
+        let protocol = protocol().with_protection(protection);
+        let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
+        let mut client =
+            countersign::Client::connect(server.address, other_end(&protocol)).unwrap();
+        client.set_nonblocking(true).unwrap();
+        for number in 0..MESSAGES {
+            client.send(format!("message {number}").as_bytes()).unwrap();
+        }
+        assert!(matches!(client.send(&[0; (64 << 10) + 1]), Err(ClientError::TooLong(_))));
+        assert!(client.unsent() > 9 * MESSAGES);
+        client.flush().unwrap();
+        client.finish().unwrap();
+        client.set_nonblocking(false).unwrap();
+        for number in 0..MESSAGES {
+            let reply = client.receive().unwrap();
+            assert_eq!(reply, Some(format!("message {number}").as_bytes()));
+        }
+        assert_eq!(client.receive().unwrap(), None);
+        assert_eq!(client.unsent(), 0);
+        let counters = server.stop();
+        assert_eq!(counters.messages, MESSAGES as u64);
+        // Both ways; a record for each would take 20 bytes more than its message.
+        let least = (MESSAGES * "message 000".len()) as u64;
+        for bytes in [counters.bytes_in, counters.bytes_out] {
+            assert!((least..least * 3 / 2).contains(&bytes), "{bytes} bytes, {protection:?}");
+        }
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Session {
         if let Some(records) = records {
             let start = out.len();
             records.say_close(out);
-            records.seal_appended(&mut out[start..]);
+            records.seal_appended(out, start);
         }
     }
 

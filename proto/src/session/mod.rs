@@ -139,7 +139,7 @@ impl Session {
             }
             let start = out.len();
             let event = protected.next(&mut core.partial, config, input, out);
-            protected.records.seal_appended(&mut out[start..]);
+            protected.records.seal_appended(out, start);
             return event;
         }
         // Nothing else that is appended is a record, but the acceptance, which is sealed already.

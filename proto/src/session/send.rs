@@ -40,6 +40,31 @@ impl Session {
         self.reply(self.core.form(&self.config), message, out)
     }
 
+    /// Appends several messages, ready to be sent. The peer takes them as it would without this,
+    /// but in `countersign/1` they share records, of which each costs more than a short message.
+    ///
+    /// # Errors
+    ///
+    /// One of them can't be sent: see [`SendError`]. Then none was appended.
+    pub fn send_all<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m [u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let (start, form) = (out.len(), self.core.form(&self.config));
+        for message in messages {
+            if let Err(error) = self.check(form, message) {
+                out.truncate(start);
+                return Err(error);
+            }
+            form.frame(message, out);
+        }
+        if let Some(records) = self.core.state.records_mut() {
+            records.seal_appended(out, start);
+        }
+        Ok(())
+    }
+
     /// Appends a reply, ready to be sent, to a message that has arrived in this
     /// [form](crate::Message::form): in `lines`, a reply ends as its request did.
     ///
@@ -52,15 +77,7 @@ impl Session {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        if !self.core.state.may_send() {
-            return Err(SendError::NotOpen);
-        }
-        if !form.carries(message) {
-            return Err(SendError::Unframeable);
-        }
-        if !self.takes(message.len()) {
-            return Err(SendError::TooLong);
-        }
+        self.check(form, message)?;
         let start = out.len();
         form.frame(message, out);
         if let Some(records) = self.core.state.records_mut() {
@@ -68,8 +85,18 @@ impl Session {
                 form == FrameFormat::Record,
                 "it is the form of a message of this session"
             );
-            records.seal_appended(&mut out[start..]);
+            records.seal_appended(out, start);
         }
         Ok(())
+    }
+
+    /// Whether such a message can be sent.
+    fn check(&self, form: FrameFormat, message: &[u8]) -> Result<(), SendError> {
+        match () {
+            () if !self.core.state.may_send() => Err(SendError::NotOpen),
+            () if !form.carries(message) => Err(SendError::Unframeable),
+            () if !self.takes(message.len()) => Err(SendError::TooLong),
+            () => Ok(()),
+        }
     }
 }
