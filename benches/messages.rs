@@ -29,7 +29,7 @@ mod yardsticks;
 
 use cores::Cores;
 use cost::{Cost, generator_percent, limited};
-use countersign::{Dialect, Protocol};
+use countersign::{Dialect, Protection, Protocol};
 use countersign_load::{Arrival, Plan};
 use process::{Process, Scratch, program};
 use run::Run;
@@ -73,25 +73,29 @@ impl Measured {
 /// The place of `raw` among the servers.
 const RAW: usize = 0;
 
+/// A server for each line of the table. Their places are those that they are compared with.
 fn servers(scratch: &Scratch, cores: Cores) -> Vec<Server> {
-    let server = |name, dialect, yardstick: Option<Yardstick>, bare_loop, threads| {
-        let process = match yardstick {
-            Some(yardstick) => yardstick.start(scratch, dialect, cores).unwrap(),
-            None => {
-                let program = cores.server(program().get_program());
-                Process::serve_with(scratch, dialect, program, &["--service", "echo"])
-            }
-        };
+    let (raw, mutual) = (Dialect::Raw, Dialect::Countersign);
+    let ours = |name, dialect, protection: Protection, bare_loop, threads| {
+        let program = cores.server(program().get_program());
+        let options = ["--service", "echo", "--records", protection.name()];
+        // Other dialects have no records.
+        let options = if dialect == mutual { &options[..] } else { &options[..2] };
+        let process = Process::serve_with(scratch, dialect, program, options);
+        let protocol = scratch.protocol(dialect).with_protection(protection);
+        Server { name, process, protocol, bare_loop, threads }
+    };
+    let yardstick = |name, yardstick: Yardstick, dialect, bare_loop, threads| {
+        let process = yardstick.start(scratch, dialect, cores).unwrap();
         Server { name, process, protocol: scratch.protocol(dialect), bare_loop, threads }
     };
-    let (raw, mutual) = (Dialect::Raw, Dialect::Countersign);
-    let (bare_loop, threads) = (Some(Yardstick::BareLoop), Some(Yardstick::Threads));
     vec![
-        server("raw", raw, None, Some(1), 2),
-        server("raw, bare loop", raw, bare_loop, Some(1), 2),
-        server("raw, threads", raw, threads, Some(1), 2),
-        server("countersign/1", mutual, None, None, 4),
-        server("countersign/1, threads", mutual, threads, None, 4),
+        ours("raw", raw, Protection::Required, Some(1), 2),
+        yardstick("raw, bare loop", Yardstick::BareLoop, raw, Some(1), 2),
+        yardstick("raw, threads", Yardstick::Threads, raw, Some(1), 2),
+        ours("countersign/1", mutual, Protection::Required, None, 5),
+        ours("countersign/1, sealed", mutual, Protection::Sealed, None, 5),
+        yardstick("countersign/1, threads", Yardstick::Threads, mutual, None, 5),
     ]
 }
 
