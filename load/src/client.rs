@@ -1,6 +1,7 @@
 //! One client of a load.
 
 use std::net::TcpStream;
+use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use countersign::engine::Dial;
 use countersign::reactor::buffered_stream::BufferedStream;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
-use countersign::session::{Event, SessionCore};
+use countersign::session::{Event, SessionCore, Step};
 use countersign::{Address, FrameFormat, Protocol, Refusal, RefusalCode};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -324,6 +325,14 @@ impl LoadClient {
                     break;
                 }
             }
+            // Several messages of a batch are taken at once, unless we have something to say first.
+            if self.state == State::Established && cx.outbox.is_empty() {
+                match self.take_messages(&mut session, protocol, &mut input, &mut answered, cx) {
+                    Some(taken) => visit = taken,
+                    None => break,
+                }
+                continue;
+            }
             visit = match session.next(protocol, cx.wall, &mut input, &mut cx.outbox) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
@@ -336,11 +345,7 @@ impl LoadClient {
                 Ok(Some(Event::Message(message))) => self.check(message.bytes, &mut answered, cx),
                 Ok(Some(Event::Finished | Event::End)) => ClientOutcome::Lost(FailureKind::Closed),
                 Ok(Some(_)) => ClientOutcome::On,
-                Err(Refusal::Rejected(RefusalCode::Busy)) => ClientOutcome::Lost(FailureKind::Busy),
-                Err(Refusal::WrongProof | Refusal::Rejected(_)) => {
-                    ClientOutcome::Lost(FailureKind::Refused)
-                }
-                Err(_) => ClientOutcome::Lost(FailureKind::Violation),
+                Err(refusal) => ClientOutcome::Lost(refused(refusal)),
             };
         }
         cx.inbox = inbox;
@@ -351,6 +356,33 @@ impl LoadClient {
             self.queue_due(now, cx);
         }
         visit
+    }
+
+    /// Takes replies from the input, for as long as they have to be looked at one by one. `None`
+    /// says that more is needed.
+    fn take_messages(
+        &self,
+        session: &mut SessionCore,
+        protocol: &Protocol,
+        input: &mut &[u8],
+        answered: &mut u64,
+        cx: &mut LoadContext,
+    ) -> Option<ClientOutcome> {
+        let mut out = std::mem::take(&mut cx.outbox);
+        let step = session.process_messages(protocol, input, &mut out, |message| {
+            match self.check(message.bytes, answered, cx) {
+                ClientOutcome::On if cx.form == FrameFormat::Record => ControlFlow::Continue(()),
+                over => ControlFlow::Break(over),
+            }
+        });
+        cx.outbox = out;
+        match step {
+            Ok(Step::NeedsInput) => None,
+            Ok(Step::Stopped(outcome)) => Some(outcome),
+            Ok(Step::Control) => Some(ClientOutcome::On),
+            Ok(Step::Finished | Step::End) => Some(ClientOutcome::Lost(FailureKind::Closed)),
+            Err(refusal) => Some(ClientOutcome::Lost(refused(refusal))),
+        }
     }
 
     /// Whether the next bytes are the frame of a reply that can be compared as a whole.
@@ -398,12 +430,7 @@ impl LoadClient {
 
     fn queue(&mut self, due: Nanos, count: u64, now: Nanos, cx: &mut LoadContext) {
         let first = self.in_flight.next();
-        if cx.form == FrameFormat::Record {
-            let numbers = first..first + count;
-            numbers.for_each(|number| cx.form.frame(cx.payload.message(number), &mut cx.outbox));
-        } else {
-            cx.payload.write(first, count, &mut cx.outbox);
-        }
+        cx.payload.write(cx.form, first, count, &mut cx.outbox);
         self.in_flight.send(Batch { due, sent: now, count });
     }
 
@@ -443,5 +470,14 @@ impl LoadClient {
     fn broken(&self, cx: &LoadContext) -> FailureKind {
         let may_be_refused = self.state == State::Established && self.seems_refused(cx);
         if may_be_refused { FailureKind::Refused } else { FailureKind::Reset }
+    }
+}
+
+/// What the refusal of either end means for a client.
+fn refused(refusal: Refusal) -> FailureKind {
+    match refusal {
+        Refusal::Rejected(RefusalCode::Busy) => FailureKind::Busy,
+        Refusal::WrongProof | Refusal::Rejected(_) => FailureKind::Refused,
+        _ => FailureKind::Violation,
     }
 }

@@ -152,7 +152,12 @@ impl Load {
             waited: 0,
             end,
             cx: LoadContext {
-                payload: Payload::new(plan.size, plan.depth, protocol.framing().form()),
+                payload: Payload::new(
+                    plan.size,
+                    plan.depth,
+                    protocol.framing().form(),
+                    protocol.dialect() == Dialect::Countersign,
+                ),
                 message_source: MessageSource::new(pacer, plan.count, warm, end),
                 report: Report::default(),
                 inbox: vec![0; INBOX].into(),

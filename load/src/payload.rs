@@ -22,8 +22,10 @@ const MOST: usize = 64 << 20;
 /// The messages of all clients: all alike but for their numbers.
 #[derive(Debug)]
 pub(super) struct Payload {
-    /// The messages; the reply of an echo is the same bytes.
+    /// The messages in their framing; the reply of an echo is the same bytes.
     messages: Frames,
+    /// The messages as records that are not sealed yet, where there are records.
+    records: Option<Frames>,
     /// The replies of the service `timestamp` with the stamp that was seen last.
     stamped: Frames,
     /// The last reply had a stamp.
@@ -31,23 +33,27 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    /// Messages of this size in this form, of which a client has `depth` in flight.
-    pub(super) fn new(size: usize, depth: usize, form: FrameFormat) -> Self {
+    /// Messages of this size in this form, or as records, of which a client has `depth` in flight.
+    pub(super) fn new(size: usize, depth: usize, form: FrameFormat, has_records: bool) -> Self {
         let count = count(size, depth);
-        let messages = Frames::new("", size, count, form);
-        Self { messages, stamped: Frames::new(STAMP, size, count, form), is_stamped: false }
+        let frames = |stamp, form| Frames::new(stamp, size, count, form);
+        let records = has_records.then(|| frames("", FrameFormat::Record));
+        let (messages, stamped) = (frames("", form), frames(STAMP, form));
+        Self { messages, records, stamped, is_stamped: false }
     }
 
-    /// The message of this number, without what frames it.
-    pub(super) fn message(&self, number: u64) -> &[u8] {
-        let (_, message) = self.messages.message(number);
-        message
-    }
-
-    /// Appends the messages from this number on, framed.
-    pub(super) fn write(&self, mut number: u64, mut count: u64, out: &mut Vec<u8>) {
+    /// Appends the messages from this number on, in the form that the session wants.
+    pub(super) fn write(
+        &self,
+        form: FrameFormat,
+        mut number: u64,
+        mut count: u64,
+        out: &mut Vec<u8>,
+    ) {
+        let records = self.records.as_ref().filter(|_| form == FrameFormat::Record);
+        let all = records.unwrap_or(&self.messages);
         while count > 0 {
-            let (messages, frames) = self.messages.run(number, count, usize::MAX);
+            let (messages, frames) = all.run(number, count, usize::MAX);
             out.extend_from_slice(frames);
             number += messages;
             count -= messages;
@@ -203,14 +209,15 @@ mod tests {
     use super::*;
 
     fn payload(size: usize) -> Payload {
-        Payload::new(size, 1, Framing::Lines.form())
+        Payload::new(size, 1, Framing::Lines.form(), false)
     }
 
     #[test]
     fn a_reply_is_the_message_itself_or_behind_a_stamp() {
         for size in [1, 15, 16, 17, 100] {
             let mut payload = payload(size);
-            let message = payload.message(0x1f).to_vec();
+            let (_, message) = payload.messages.message(0x1f);
+            let message = message.to_vec();
             assert_eq!(message.len(), size);
             let stamped = [b"[Thu May 10 22:00:19 2018] ", &message[..]].concat();
             assert!(payload.answers(0x1f, &message) && payload.answers(0x1f, &stamped));
@@ -246,12 +253,12 @@ mod tests {
     fn replies_are_taken_together_where_they_are_as_expected() {
         for framing in [Framing::Lines, Framing::Length] {
             let form = framing.form();
-            let mut payload = Payload::new(5, 3, form);
+            let mut payload = Payload::new(5, 3, form, true);
             let count = payload.messages.count;
             // Across the place where the numbers begin again.
             let first = 3 * count - 2;
             let mut out = Vec::new();
-            payload.write(first, 5, &mut out);
+            payload.write(form, first, 5, &mut out);
             let each = out.len() / 5;
             let taken = |payload: &Payload, bytes: &[u8], count| {
                 let mut rest = bytes;
@@ -272,16 +279,29 @@ mod tests {
             let mut stamped = Vec::new();
             for number in first..first + 5 {
                 let stamp = b"[Thu May 10 22:00:19 2018] ";
-                form.frame(&[stamp, payload.message(number)].concat(), &mut stamped);
+                let (_, message) = payload.messages.message(number);
+                form.frame(&[stamp, message].concat(), &mut stamped);
             }
             assert_eq!(taken(&payload, &stamped, 5), (0, stamped.len()), "not seen yet");
-            let message = payload.message(7).to_vec();
+            let message = payload.messages.message(7).1.to_vec();
             let mut behind = |stamp: &[u8]| payload.answers(7, &[stamp, &message[..]].concat());
             assert!(
                 !behind(b"[Thu May 10 22:00:19 201x] ") && behind(b"[Thu May 10 22:00:19 2018] ")
             );
             assert_eq!(taken(&payload, &stamped, 5), (5, 0));
         }
+    }
+
+    #[test]
+    fn messages_are_written_as_records_where_there_are_records() {
+        let payload = Payload::new(20, 3, Framing::Lines.form(), true);
+        let (mut records, mut expected) = (Vec::new(), Vec::new());
+        payload.write(FrameFormat::Record, 7, 2, &mut records);
+        for number in [7, 8] {
+            let (_, message) = payload.messages.message(number);
+            FrameFormat::Record.frame(message, &mut expected);
+        }
+        assert_eq!(records, expected);
     }
 
     #[test]
