@@ -66,10 +66,12 @@ fn figures() -> Vec<Figure> {
         ("instructions/connection", 2_500.0, 2_790.0, open, Instructions, reset, 1_280),
         ("instructions/message", 600.0, 875.0, raw, Instructions, single, 5_120),
         ("instructions/message, 16 deep", 150.0, 229.0, raw, Instructions, deep, 81_920),
-        ("instructions/record, both ways", 5_000.0, 1_185.0, mutual, Instructions, deep, 16_384),
+        ("instructions/record, both ways", 5_000.0, 2_000.0, mutual, Instructions, single, 5_120),
+        ("instructions/message of a batch", 500.0, 600.0, mutual, Instructions, deep, 81_920),
         ("allocations/connection", 0.0, 0.05, raw, Allocations, reset, 5_120),
         ("allocations/message", 0.0, 0.05, raw, Allocations, deep, 65_536),
-        ("allocations/record", 0.0, 0.05, mutual, Allocations, deep, 65_536),
+        ("allocations/record", 0.0, 0.05, mutual, Allocations, single, 10_240),
+        ("allocations/batch", 0.0, 0.05, mutual, Allocations, deep, 65_536),
     ];
     let figure =
         |(what, goal, limit, dialect, tool, work, count): (&'static str, _, _, _, _, _, _)| {

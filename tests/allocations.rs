@@ -94,6 +94,24 @@ impl Pair {
         }
     }
 
+    /// Has so many messages answered that are sent together.
+    fn ask_together(&mut self, caller: &mut Caller, out: &mut Vec<u8>, count: usize) {
+        out.clear();
+        (0..count).for_each(|_| caller.form.frame(b"a message of a batch", out));
+        let ready = caller.session.seal(out).unwrap();
+        caller.stream.write_all(&out[..ready]).unwrap();
+        let (mut inbox, mut answered) = ([0; 4096], 0);
+        while answered < count {
+            let length = self.exchange(&mut caller.stream, &mut inbox);
+            let mut input = &inbox[..length];
+            while let Some(Event::Message(_)) =
+                caller.session.next(&self.protocol, Duration::ZERO, &mut input, out).unwrap()
+            {
+                answered += 1;
+            }
+        }
+    }
+
     /// A client comes, asks and goes.
     fn visit(&mut self, out: &mut Vec<u8>, message: &[u8]) {
         let mut caller = self.connect(out);
@@ -138,6 +156,21 @@ fn neither_a_message_nor_a_connection_allocates() {
         }
         assert!(allocations() - before < 100, "{dialect}: {}", allocations() - before);
     }
+}
+
+#[test]
+fn a_batch_allocates_nothing() {
+    let _turn = TURN.lock();
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let mut pair = Pair::new(Dialect::Countersign, Framing::Lines);
+    let mut out = Vec::with_capacity(2048);
+    let mut caller = pair.connect(&mut out);
+    pair.ask_together(&mut caller, &mut out, 16);
+    let before = allocations();
+    for _ in 0..1000 {
+        pair.ask_together(&mut caller, &mut out, 16);
+    }
+    assert!(allocations() - before < 100, "{}", allocations() - before);
 }
 
 #[test]

@@ -14,6 +14,11 @@ pub(crate) fn with_records(protocol: Protocol) -> Protocol {
     protocol.with_protection(Protection::Required)
 }
 
+/// Whether the server's hello has the extension by which it seals.
+fn is_sealed(protocol: &Protocol) -> bool {
+    protocol.protection() == Protection::Sealed
+}
+
 /// A client of `countersign/1`.
 pub(crate) struct Caller {
     pub(crate) wire: Client,
@@ -58,7 +63,7 @@ impl Caller {
 
     /// Hears the server's hello, and answers it.
     pub(crate) fn prove(&mut self) {
-        let answer = self.wire.hear(94);
+        let answer = self.wire.hear(if is_sealed(&self.protocol) { 99 } else { 94 });
         let mut confirm = Vec::new();
         self.session.next(&self.protocol, Duration::ZERO, &mut &answer[..], &mut confirm).unwrap();
         assert_eq!(self.session.seal(&mut confirm), Ok(confirm.len()));
@@ -71,6 +76,24 @@ impl Caller {
         self.session.form(&self.protocol).frame(message, &mut record);
         assert_eq!(self.session.seal(&mut record), Ok(record.len()));
         record
+    }
+
+    /// A record of this type, with a right tag, ready to be sent.
+    pub(crate) fn record_of(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
+        let mut record = Vec::new();
+        self.session.form(&self.protocol).frame(payload, &mut record);
+        record[0] = kind;
+        assert_eq!(self.session.seal(&mut record), Ok(record.len()));
+        record
+    }
+
+    /// Messages that are sent together, ready to be sent.
+    pub(crate) fn batch<M: AsRef<[u8]>>(&mut self, messages: impl Iterator<Item = M>) -> Vec<u8> {
+        let (form, mut records) = (self.session.form(&self.protocol), Vec::new());
+        messages.for_each(|message| form.frame(message.as_ref(), &mut records));
+        let ready = self.session.seal(&mut records).unwrap();
+        records.truncate(ready);
+        records
     }
 
     pub(crate) fn say(&mut self, message: &[u8]) {

@@ -141,6 +141,104 @@ fn a_fault_ends_it_at_once_behind_the_replies_to_what_came_before() {
     assert_eq!(refused, 5);
 }
 
+/// With tags, and sealed.
+fn protocols() -> [Protocol; 2] {
+    [Protection::Required, Protection::Sealed].map(|each| protocol().with_protection(each))
+}
+
+/// The type of a batch.
+const BATCH: u8 = 0x14;
+
+#[test]
+fn a_malformed_batch_ends_it_at_once_and_nothing_of_it_is_answered() {
+    let faults: [&[u8]; 5] = [
+        b"",
+        b"\0\0",
+        b"\0\0\x03two\0\0\x06three",
+        b"\0\0\x03two\0\0\x05threefour",
+        b"\0\0\x03two\xff\xff\xff",
+    ];
+    for protocol in protocols() {
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
+        for payload in faults {
+            let mut caller = Caller::enter(server.address, &protocol);
+            let said =
+                [caller.record(b"one"), caller.record_of(BATCH, payload), caller.record(b"behind")];
+            caller.wire.say(&said.concat());
+            caller.expect(b"[one]");
+            assert!(matches!(caller.hear(), Heard::End(_, Err(Refusal::Truncated))));
+        }
+        let counters = server.until("closed", |counters| counters.open() == 0);
+        assert_eq!(counters.closed(CloseReason::Refused(Refusal::BadRecord)), 5);
+        assert_eq!(counters.messages, 5);
+    }
+}
+
+#[test]
+fn a_batch_of_the_longest_record_is_answered_and_one_byte_more_is_refused() {
+    for protocol in protocols() {
+        let length = |message: &[u8], reply: &mut Reply<'_>| {
+            reply.message(&message.len().to_be_bytes());
+        };
+        let server = ServerThread::start(protocol.clone(), Limits::default(), length);
+        let mut caller = Caller::enter(server.address, &protocol);
+        let longest = [b"\0\0\0\0\xff\xfa", &[b'x'; 0xfffa][..]].concat();
+        assert_eq!(longest.len(), 64 << 10);
+        let record = caller.record_of(BATCH, &longest);
+        caller.wire.say(&record);
+        caller.expect(&0_usize.to_be_bytes());
+        caller.expect(&0xfffa_usize.to_be_bytes());
+        // A tag has 16 bytes, and the header says enough.
+        caller.wire.say(&[BATCH, 1, 0, 17]);
+        assert!(matches!(caller.hear(), Heard::End(_, Err(Refusal::Truncated))));
+        let counters = server.until("closed", |counters| counters.open() == 0);
+        assert_eq!(counters.closed(CloseReason::Refused(Refusal::MessageTooLong)), 1);
+    }
+}
+
+#[test]
+fn batches_of_many_messages_are_answered_in_order_however_they_are_cut() {
+    const MESSAGES: u32 = 30_000;
+    for protocol in protocols() {
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
+        let mut caller = Caller::enter(server.address, &protocol);
+        let said = caller.batch((0..MESSAGES).map(u32::to_be_bytes));
+        // Far less than a record for each.
+        assert!(said.len() < 8 * MESSAGES as usize, "{} bytes", said.len());
+        let mut twin = caller.wire.twin();
+        let sender = thread::spawn(move || said.chunks(7_777).for_each(|part| twin.say(part)));
+        for number in 0..MESSAGES {
+            caller.expect(&[b"[", &number.to_be_bytes()[..], b"]"].concat());
+        }
+        sender.join().unwrap();
+        caller.say_goodbye();
+        caller.expect_goodbye();
+        drop(caller);
+        let counters = server.stop();
+        assert_eq!(counters.messages, MESSAGES.into());
+        assert!(counters.bytes_out < 12 * u64::from(MESSAGES), "{counters:?}");
+    }
+}
+
+#[test]
+fn a_bit_that_is_turned_over_in_a_batch_loses_all_of_it() {
+    for protocol in protocols() {
+        let server = ServerThread::start(protocol.clone(), Limits::default(), bracket);
+        for at in [0, 3, 4, 10, 20, 30] {
+            let mut caller = Caller::enter(server.address, &protocol);
+            let first = caller.record(b"first");
+            let mut batch = caller.batch([b"one", b"two"].iter());
+            batch[at] ^= 1;
+            let said = [first, batch, caller.record(b"behind")].concat();
+            caller.wire.say(&said);
+            caller.expect(b"[first]");
+            assert!(matches!(caller.hear(), Heard::End(_, Err(Refusal::Truncated))), "{at}");
+        }
+        let counters = server.until("closed", |counters| counters.open() == 0);
+        assert_eq!(counters.messages, 6);
+    }
+}
+
 #[test]
 fn a_peer_that_reads_late_gets_every_record_in_order() {
     const MESSAGES: u32 = 20_000;
