@@ -124,6 +124,19 @@ fn the_longest_message_is_answered_though_the_stamp_makes_its_reply_longer() {
 }
 
 #[test]
+fn a_message_that_the_server_takes_in_no_record_is_not_sent() {
+    let protocol =
+        || keyed(Dialect::Countersign, b"sixteen bytes or more").with_message_max(1 << 30);
+    // By what the server says, and by what a record's length can tell.
+    for (taken, size) in [(2000, 2001), (1 << 30, 17 << 20)] {
+        let server = serve(&protocol().with_message_max(taken), Echo);
+        let plan = Plan { connections: 1, depth: 2, size, count: Some(2), ..Plan::default() };
+        let report = run(server.address, &protocol(), plan);
+        assert_eq!((report.answered, report.failures(FailureKind::MessageTooLong) > 0), (0, true));
+    }
+}
+
+#[test]
 fn one_exchange_a_connection_is_loaded_by_connecting_anew() {
     for dialect in [Dialect::Countersign, Dialect::Open] {
         let protocol = || keyed(dialect, b"sixteen bytes or more").with_exchange(Exchange::Once);

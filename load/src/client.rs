@@ -340,7 +340,10 @@ impl LoadClient {
                     cx.report.handshake.record(now - self.connected);
                     cx.report.connected += 1;
                     self.state = State::Established;
-                    ClientOutcome::On
+                    match !self.sends || session.takes(cx.plan.size) {
+                        true => ClientOutcome::On,
+                        false => ClientOutcome::Lost(FailureKind::MessageTooLong),
+                    }
                 }
                 Ok(Some(Event::Message(message))) => self.check(message.bytes, &mut answered, cx),
                 Ok(Some(Event::Finished | Event::End)) => ClientOutcome::Lost(FailureKind::Closed),

@@ -183,7 +183,7 @@ impl Protocol {
 
     /// With another limit on a message's bytes, which don't count what frames it: at least one
     /// byte, without which a chunk would never come to its end, and at most 1 GiB. No end may ask
-    /// for records shorter than 1,024 bytes, so that in records it is 1,008 bytes at least, and 16
+    /// for records shorter than 1,024 bytes, so that in records it is 1,008 bytes at least, and 17
     /// bytes less than 16 MiB at most.
     #[must_use]
     pub fn with_message_max(mut self, bytes: usize) -> Self {
@@ -320,7 +320,7 @@ impl Protocol {
 
     /// The longest message that we take in a record: what we tell the other end, we keep to.
     pub(crate) fn record_payload_max(&self) -> usize {
-        self.message_max.clamp(PAYLOAD_LEAST, frame::BODY_MAX - TAG)
+        self.message_max.clamp(PAYLOAD_LEAST, records::MESSAGE_MAX)
     }
 
     /// As a server: the key of a prover who names it and the service that it means, or the decoy.

@@ -21,6 +21,9 @@ pub(crate) use key::{RecordKey, keyed};
 /// The longest payload of a ping.
 const PING_MAX: usize = 125;
 
+/// The longest message that a record's length can tell.
+pub(crate) const MESSAGE_MAX: usize = BODY_MAX - TAG;
+
 /// The types of records that hold no messages.
 const PING: u8 = 0x11;
 const PONG: u8 = 0x12;

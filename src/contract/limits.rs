@@ -50,7 +50,8 @@ pub struct Limits {
     pub session_age_max: Option<Duration>,
     /// From the beginning of draining until the remaining connections are closed.
     pub drain_timeout: Duration,
-    /// Bytes that a service may write in answer to one message, with their framing. At most 1 GiB.
+    /// Bytes that a service may write in answer to one message, with their framing. At most 1 GiB,
+    /// and 16 MiB where the connection speaks records.
     pub reply_max: usize,
     /// Bytes that all connections together may buffer of unfinished messages and unsent replies,
     /// in blocks of 1 KiB. Beyond that, the connections that have been blocked longest are closed.

@@ -47,7 +47,9 @@ enum Fault {
 impl<'a> Reply<'a> {
     #[inline]
     pub(crate) fn new(out: &'a mut [u8], form: FrameFormat, now: SystemTime) -> Self {
-        let out = Ok(out);
+        // A longer record would be taken for several.
+        let max = out.len().min(form.message_max() + FRAME_MAX);
+        let out = Ok(&mut out[..max]);
         Self { out, length: 0, start: 0, open: false, form, now, dismissed: false }
     }
 
@@ -228,6 +230,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_message_longer_than_a_record_is_a_verdict_and_nothing_was_said() {
+        let verdict = |length| {
+            let say = |reply: &mut Reply<'_>| reply.message(&vec![b'x'; length]);
+            written(FrameFormat::Record, 17 << 20, say).1
+        };
+        // What three bytes can tell, without the tag.
+        assert_eq!(verdict((1 << 24) - 17), None);
+        assert_eq!(verdict((1 << 24) - 16), Some(CloseReason::ReplyTooLong));
     }
 
     #[test]

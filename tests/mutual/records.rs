@@ -2,10 +2,13 @@
 //! front of what was said, and the end says whether it was all.
 
 use countersign::session::SealError;
-use countersign::{Protection, Protocol, Refusal};
+use countersign::{CloseReason, Limits, Protection, Protocol, Refusal, Reply};
 
-use crate::ends::{CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, both, client, server};
+use crate::ends::{
+    CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, both, client, in_memory, server,
+};
 use crate::forger::{CLOSE, DATA, Forger, PING, frame};
+use crate::keys::call_as;
 
 const MESSAGES: [&[u8]; 4] = [b"one", b"", b"three\n\0\xff", b"four, and a little longer"];
 
@@ -234,6 +237,28 @@ fn what_the_other_end_does_not_take_is_not_sent() {
     assert!(
         talk.server.session.takes((1 << 24) - 17) && !talk.server.session.takes((1 << 24) - 16)
     );
+}
+
+#[test]
+fn a_reply_that_no_record_can_hold_ends_the_connection_and_nothing_else() {
+    // With more in front than the request has, as by the time.
+    let longer = |message: &[u8], reply: &mut Reply<'_>| {
+        reply.push(&[b'x'; 20]);
+        reply.message(message);
+    };
+    let limits = Limits { reply_max: 17 << 20, ..Limits::default() };
+    let protocol = server().with_message_max(1 << 24);
+    let mut server = in_memory(protocol, limits, longer);
+    let longest = client().with_message_max(1 << 24);
+    let (peer, mut forger) = call_as(&mut server, &longest, SERVER_NONCE);
+    server.send(&peer, &forger.confirm.clone());
+    assert_eq!(peer.take(), forger.to_client.record(4, &[0]));
+    let said = [&b"one"[..], &vec![0xff; (1 << 24) - 17]].map(|m| forger.to_server.record(DATA, m));
+    server.send(&peer, &said.concat());
+    assert_eq!(forger.to_client.open(&peer.take())[0].1.len(), 23);
+    peer.finish();
+    server.finish(&peer);
+    assert_eq!(server.engine.counters().closed(CloseReason::ReplyTooLong), 1);
 }
 
 #[test]

@@ -147,7 +147,18 @@ impl FrameFormat {
         }
     }
 
-    /// Appends a message in this form. A line must not hold the line feed that ends it.
+    /// The longest message that can be sent in this form, whatever the peer accepts.
+    #[must_use]
+    #[inline(always)]
+    pub fn message_max(self) -> usize {
+        match self {
+            Self::Record => records::MESSAGE_MAX,
+            Self::Line(_) | Self::Chunk | Self::Length => usize::MAX - FRAME_MAX,
+        }
+    }
+
+    /// Appends a message in this form. A line must not hold the line feed that ends it, and no
+    /// message may be longer than [`message_max`](Self::message_max).
     pub fn frame(self, message: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
         self.begin(out);
