@@ -26,9 +26,9 @@ def batch_goods(role):
     yield taken('a batch of one message', b'time')
     yield taken('a batch of one empty message', b'')
     yield taken('a batch of three messages, the second of which is empty', b'a', b'', b'bc')
-    yield taken('a batch of 300 empty messages', *[b''] * 300)
-    yield taken('a batch of 64 messages, each a byte longer than the one before',
-                *(b'x' * size for size in range(64)))
+    yield taken('a batch of 100 empty messages', *[b''] * 100)
+    yield taken('a batch of 20 messages, each a byte longer than the one before',
+                *(b'x' * size for size in range(20)))
     yield taken('a message in a batch that looks like a record', r.data(1, b'time'), b'date')
     yield r.case('a batch, a message and a batch in one piece',
                  [batched(0, *two) + r.data(1, b'x') + batched(2, b'', b'y')],
