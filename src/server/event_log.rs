@@ -9,7 +9,7 @@ use countersign_proto::{Dialect, ForeignProtocol, Refusal};
 
 use crate::contract::close::CloseReason;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
-use crate::reactor::instant::Instant;
+use crate::reactor::instant::{CompactInstant, Instant};
 use crate::reactor::rate_limit::RateLimit;
 use crate::server::admission::Admission;
 use crate::server::listener::Listener;
@@ -103,14 +103,14 @@ impl EventLog {
         ended: &Ended<'_>,
         address: PeerAddress,
     ) {
-        let (conn, listener, lasted, why) = ended.parts();
+        let Ended { peer: conn, listener, since, why } = *ended;
         if Level::of(why) == Level::Debug {
             event!(debug, peer:% = address, conn:% = conn, listener = listener,
-                 secs = seconds(lasted);
+                 secs = seconds(since.passed(now));
                  "{}: {why}", kind(why));
         } else if let Some(suppressed) = self.refused.allows(now) {
             event!(warn, peer:% = address, conn:% = conn, listener = listener,
-                 secs = seconds(lasted);
+                 secs = seconds(since.passed(now));
                  "{}: {why}{}{suppressed}", kind(why), remedy(why));
         }
     }
@@ -153,12 +153,14 @@ impl EventLog {
 
     /// A connection ended whose peer had authenticated with this key.
     pub(super) fn authenticated(&mut self, now: Instant, ended: &Ended<'_>, key: Option<&str>) {
-        let (conn, listener, lasted, why) = ended.parts();
+        let Ended { peer: conn, listener, since, why } = *ended;
         if Level::of(why) == Level::Debug {
-            event!(debug, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
+            event!(debug, conn:% = conn, listener = listener,
+                 secs = seconds(since.passed(now)), key = key;
                  "{}: {why}", kind(why));
         } else if let Some(suppressed) = self.broken.allows(now) {
-            event!(warn, conn:% = conn, listener = listener, secs = seconds(lasted), key = key;
+            event!(warn, conn:% = conn, listener = listener,
+                 secs = seconds(since.passed(now)), key = key;
                  "{}: {why}{suppressed}", kind(why));
         }
     }
@@ -189,15 +191,9 @@ pub(super) struct Ended<'a> {
     pub(super) peer: PeerId,
     /// The name of its listener.
     pub(super) listener: &'a str,
-    /// From accept to the end.
-    pub(super) lasted: Duration,
+    /// When it was accepted.
+    pub(super) since: CompactInstant<10>,
     pub(super) why: CloseReason,
-}
-
-impl Ended<'_> {
-    fn parts(&self) -> (PeerId, &str, Duration, CloseReason) {
-        (self.peer, self.listener, self.lasted, self.why)
-    }
 }
 
 /// A time in seconds, to the hundredth: it isn't known more precisely.
@@ -205,8 +201,8 @@ fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 100.0).round() / 100.0
 }
 
-/// Logs that a peer has authenticated, this long after it was accepted.
-pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
+/// Logs that a peer has authenticated, whose connection was accepted at `since`.
+pub(super) fn opened(peer: &Peer<'_>, listener: &str, (since, now): (CompactInstant<10>, Instant)) {
     let (address, id, key) = (peer.address(), peer.id(), peer.key());
     let dialect = peer.dialect();
     let records = (dialect == Dialect::Countersign).then(|| match () {
@@ -215,7 +211,7 @@ pub(super) fn opened(peer: &Peer<'_>, listener: &str, after: Duration) {
         () => "off",
     });
     event!(debug, peer:% = address, conn:% = id, listener = listener, dialect:% = dialect,
-         records = records, secs = seconds(after), key = key; "authenticated");
+         records = records, secs = seconds(since.passed(now)), key = key; "authenticated");
 }
 
 /// Logs how many connections are closed because their keys are no longer valid.

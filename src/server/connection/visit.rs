@@ -207,7 +207,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                     address: unauthenticated.leave(*id),
                     listener: self.listener,
                 };
-                event_log::opened(&peer, name, self.since.passed(cx.now));
+                event_log::opened(&peer, name, (self.since, cx.now));
                 let (state, end) = match calls.open(&peer, opened.form) {
                     Ok((state, end)) => (State::Open(state), end),
                     Err(why) => {

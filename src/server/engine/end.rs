@@ -248,7 +248,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         listener.held -= conn.bytes_buffered();
         listener.counters.count(why);
         let peer = PeerId(Token::new(slot, conn.generation));
-        let ended = Ended { peer, listener: &listener.name, lasted: conn.since.passed(now), why };
+        let ended = Ended { peer, listener: &listener.name, since: conn.since, why };
         match conn.state.leave() {
             Former::Unauthenticated(id) => {
                 let address = listener.unauthenticated.leave(id);
