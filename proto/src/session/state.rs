@@ -86,6 +86,8 @@ impl SessionState {
     #[inline(always)]
     pub(super) fn records_mut(&mut self) -> Option<&mut Records> {
         match self {
+            // Nearly always, and one comparison.
+            Self::Established(..) => None,
             Self::Protected(protected) => Some(&mut protected.records),
             Self::Countersign(CountersignState::AwaitingAccept(accepting)) => {
                 (!accepting.plain).then_some(&mut accepting.records)

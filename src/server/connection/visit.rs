@@ -99,8 +99,9 @@ impl<N: Net, S: Service> Connection<N, S> {
         loop {
             match cx.shared.net.read(&mut self.socket, inbox) {
                 Ok(length) => {
-                    let more = length == inbox.len() || self.flags.has(Flags::MORE);
-                    self.flags.set(Flags::READABLE, more);
+                    if length < inbox.len() && !self.flags.has(Flags::MORE) {
+                        self.flags.set(Flags::READABLE, false);
+                    }
                     cx.done.read += length;
                     return Ok(Some(length));
                 }
@@ -119,32 +120,38 @@ impl<N: Net, S: Service> Connection<N, S> {
     #[inline]
     fn process_input(&mut self, mut input: &[u8], cx: &mut Context<'_, N, S>) -> io::Result<()> {
         loop {
-            match &mut self.state {
+            let is_over = match &mut self.state {
                 State::Open(state) => match cx.serve(&mut self.session, state, &mut input) {
-                    Ok(Step::NeedsInput) => break,
-                    step => self.follow(step, cx),
+                    Ok(Step::NeedsInput) => true,
+                    step => {
+                        self.follow(step, cx);
+                        false
+                    }
                 },
-                State::Handshake(_) => self.authenticate(&mut input, cx),
-                _ => break,
-            }
-            let is_full = cx.shared.calls.outbox.len() >= BATCH && {
-                self.send(cx)?;
-                self.has_unsent()
+                State::Handshake(_) => {
+                    self.authenticate(&mut input, cx);
+                    false
+                }
+                _ => true,
             };
             // A batch that was handed on in part may lie in the session.
-            if input.is_empty() && !self.session.is_due() {
-                break;
+            let is_over = is_over || input.is_empty() && !self.session.is_due();
+            let is_exhausted = cx.shared.calls.is_exhausted();
+            if is_over || is_exhausted || cx.shared.calls.outbox.len() >= BATCH {
+                // From now on the reply or the rest of the input is what is kept, not the message.
+                self.session.release();
+                self.send_here(cx)?;
             }
-            if is_full || cx.shared.calls.is_exhausted() {
+            if is_over {
+                return Ok(());
+            }
+            if is_exhausted || self.has_unsent() {
                 if self.state.is_active() {
                     self.backlog.get_or_insert_default().unread = input.into();
                 }
-                break;
+                return Ok(());
             }
         }
-        // From now on the reply or the rest of the input is what is kept, not the message.
-        self.session.release();
-        self.send(cx)
     }
 
     /// Handles what the session has found other than messages.

@@ -395,16 +395,18 @@ impl<N: Net, S: Service> Engine<N, S> {
         let visit = conn.visit(&mut self.inbox, cx, act);
         count(listener, &visit);
         let (number, group) = (conn.listener, usize::from(conn.listener));
-        if let Some(ages) = &mut self.ages
-            && visit.done.has_authenticated
+        if visit.done.has_authenticated
+            && let Some(ages) = &mut self.ages
             && listener.limits.session_age_max.is_some()
         {
             ages.start(slot, (group, SessionAge), now);
         }
         match visit.next {
+            // Nearly always, and one comparison.
+            NextStep::Wait => {}
             NextStep::Close(why) => return self.remove(slot, why, now),
             NextStep::Continue if !conn.flags.set(Flags::QUEUED, true) => self.again.push(slot),
-            NextStep::Continue | NextStep::CheckSource | NextStep::Wait => {}
+            NextStep::Continue | NextStep::CheckSource => {}
         }
         let timer = conn.timer();
         let before = std::mem::replace(&mut conn.timer, timer);
@@ -433,7 +435,9 @@ fn count(listener: &mut Listener, visit: &VisitOutcome) {
     listener.counters.bytes_out += written as u64;
     listener.counters.messages += visit.answered as u64;
     listener.counters.authenticated += u64::from(has_authenticated);
-    listener.held = listener.held - visit.buffered_before + visit.buffered;
+    if visit.buffered != visit.buffered_before {
+        listener.held = listener.held - visit.buffered_before + visit.buffered;
+    }
 }
 
 /// The maximum number of connections of all listeners.
