@@ -3,16 +3,17 @@
 mod admit;
 mod end;
 mod keys;
+mod memory;
 
 use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use countersign_proto::{Blocks, CHALLENGE, Dialect, HELLO_MAX, SessionCore};
+use countersign_proto::{CHALLENGE, HELLO_MAX};
 
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
-use crate::contract::limits::{Limits, Memory};
+use crate::contract::limits::Limits;
 use crate::contract::listener_id::{ListenerId, TooManyListenersError, UnknownListenerError};
 use crate::contract::outbox::Outbox;
 use crate::contract::peer::PeerId;
@@ -30,7 +31,6 @@ use crate::server::flags::Flags;
 use crate::server::listener::{Listener, ROOM_MAX};
 use crate::server::net::Net;
 use crate::server::timer::{SessionAge, Timer};
-use crate::server::unauthenticated::Unauthenticated;
 use crate::stats::Stats;
 use crate::stats::counters::Counters;
 
@@ -39,9 +39,6 @@ const INBOX: usize = 16 << 10;
 
 /// The most control bytes that a session writes at once: a nonce and a hello.
 const CONTROL_OUT: usize = CHALLENGE + HELLO_MAX;
-
-/// What the slab adds to an entry, at most.
-const SLAB_OVERHEAD: usize = size_of::<usize>();
 
 /// The reactor over any [`Net`]: it decides which connection has a turn, for how long, and when it
 /// ends.
@@ -312,49 +309,6 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.listeners.iter().map(|listener| listener.held).sum()
     }
 
-    /// The most memory that the limits allow, in bytes: no peer can make the engine use more. For
-    /// several listeners it is the sum, except for the memory of one connection, which is the
-    /// maximum.
-    #[must_use]
-    pub fn memory_max(&self) -> Memory {
-        // A message in several blocks is passed on in one piece, one message at a time.
-        let whole =
-            self.listeners.iter().map(|listener| listener.protocol.frame_max()).max().unwrap_or(0);
-        let fixed =
-            (INBOX + CONTROL_OUT + self.shared.calls.outbox.capacity()).saturating_add(whole);
-        let start = Memory { fixed, ..Memory::default() };
-        let sum =
-            self.listeners.iter().map(|listener| self.memory_of(listener)).fold(start, Memory::and);
-        Memory { total: sum.total.saturating_add(fixed), ..sum }
-    }
-
-    /// The share of one listener.
-    fn memory_of(&self, listener: &Listener) -> Memory {
-        let Listener { protocol, limits, throttle, .. } = listener;
-        let Limits { connections, unauthenticated, reply_max, buffered_max, .. } = *limits;
-        let entry = size_of::<Connection<N, S>>() + SLAB_OVERHEAD + SessionCore::keys_max(protocol);
-        // A slot can stand in both queues, and a queue that grows doubles.
-        let queues = 4 * size_of::<usize>();
-        let ages = if self.ages.is_some() { Timers::<SessionAge>::ENTRY } else { 0 };
-        let per_connection =
-            entry + Timers::<Timer>::ENTRY + ages + queues + Connection::<N, S>::BACKLOG_MAX;
-        // An unfinished message, or the rest of a read; in records both, if the message is a batch
-        // that was handed on in part.
-        let [frame, unread] = [protocol.frame_max(), INBOX].map(Blocks::taken_by);
-        let has_batches = protocol.dialect() == Dialect::Countersign;
-        let received = if has_batches { frame.saturating_add(unread) } else { frame.max(unread) };
-        // What one visit can leave unsent, which a close message may follow.
-        let unsent_max = BATCH.saturating_add(reply_max).saturating_add(CONTROL_OUT);
-        let buffered_per_connection = received.saturating_add(Blocks::taken_by(unsent_max));
-        // The limit is checked after it is exceeded, so one connection may be above it.
-        let all_buffered = buffered_per_connection.saturating_mul(connections);
-        let buffered = all_buffered.min(buffered_max.saturating_add(buffered_per_connection));
-        let fixed = throttle.bytes() + unauthenticated * Unauthenticated::ENTRY;
-        let total = fixed.saturating_add(per_connection.saturating_mul(connections));
-        let total = total.saturating_add(buffered);
-        Memory { fixed, per_connection, buffered_per_connection, buffered, total }
-    }
-
     /// Gives a connection its turn, and handles the outcome.
     fn visit(
         &mut self,
@@ -402,11 +356,9 @@ impl<N: Net, S: Service> Engine<N, S> {
             ages.start(slot, (group, SessionAge), now);
         }
         match visit.next {
-            // Nearly always, and one comparison.
-            NextStep::Wait => {}
             NextStep::Close(why) => return self.remove(slot, why, now),
             NextStep::Continue if !conn.flags.set(Flags::QUEUED, true) => self.again.push(slot),
-            NextStep::Continue | NextStep::CheckSource => {}
+            NextStep::Continue | NextStep::CheckSource | NextStep::Wait => {}
         }
         let timer = conn.timer();
         let before = std::mem::replace(&mut conn.timer, timer);
