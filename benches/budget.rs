@@ -125,6 +125,21 @@ impl Table {
     }
 }
 
+/// What a message costs the generator: less than the server, so that one core fills one core.
+fn generator(table: &mut Table, scratch: &Scratch) {
+    for (depth, goal, limit) in [(16, 90.0, 97.0), (64, 28.0, 31.0)] {
+        let what = format!("instructions/message of load, {depth} deep");
+        if !Tool::Instructions.is_there() {
+            println!("SKIP: {what}, for the tool that counts it isn't installed");
+            continue;
+        }
+        let count = depth * if table.run.tiny { 1_280 } else { 5_120 };
+        let total = |count| Tool::Instructions.counts_of_load(scratch, depth, count);
+        let (short, long) = (total(count), total(2 * count));
+        table.show(&what, (long as f64 - short as f64) / count as f64, goal, limit);
+    }
+}
+
 fn main() -> ExitCode {
     let run = Run::from_arguments();
     let scratch = Scratch::new();
@@ -138,6 +153,7 @@ fn main() -> ExitCode {
             println!("SKIP: {}, for the tool that counts it isn't installed", figure.what);
         }
     }
+    generator(&mut table, &scratch);
     rlimit::increase_nofile_limit(20_000).unwrap();
     let raw = Dialect::Raw;
     // Fewer would share the pages that are touched anyway.

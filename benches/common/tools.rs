@@ -87,10 +87,29 @@ impl Tool {
         work(&process);
         let stopped = Command::new("kill").arg(process.child.id().to_string()).status().unwrap();
         assert!(stopped.success() && process.child.wait().unwrap().success());
-        // A detached tool ends after the server; it has written when there is a total.
+        self.await_total(&log)
+    }
+
+    /// What the tool counts while one client of `countersign load` has so many messages answered,
+    /// with so many in flight. The server is faster than the tool, so each turn of the client has
+    /// the same work.
+    pub(crate) fn counts_of_load(self, scratch: &Scratch, depth: u64, count: u64) -> u64 {
+        let log = scratch.file("log");
+        let _ = fs::remove_file(&log);
+        let (open, echo) = (Dialect::Open, ["--service", "echo"]);
+        let server = Process::serve_with(scratch, open, program(), &echo);
+        let mut command = self.command(&log);
+        command.args(["load", &server.address, "--dialect", open.name(), "-c", "1", "-P"]);
+        command.args([&depth.to_string(), "-n", &count.to_string(), "--output", "quiet"]);
+        assert!(command.status().unwrap().success());
+        self.await_total(&log)
+    }
+
+    /// A detached tool ends after the server; it has written when there is a total.
+    fn await_total(self, log: &Path) -> u64 {
         let mut progress = Progress::since(0);
         loop {
-            let written = fs::read_to_string(&log).unwrap_or_default();
+            let written = fs::read_to_string(log).unwrap_or_default();
             if let Some(total) = self.total(&written) {
                 return total;
             }
