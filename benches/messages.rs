@@ -37,7 +37,7 @@ use spread::Spread;
 use yardsticks::Yardstick;
 
 /// Depths, and messages of a run.
-const DEPTHS: [(usize, u64); 3] = [(1, 100_000), (16, 1_000_000), (64, 3_200_000)];
+const DEPTHS: [(usize, u64); 3] = [(1, 50_000), (16, 800_000), (64, 3_200_000)];
 
 /// A server that is measured, and the places of those that it is compared with.
 struct Server {
