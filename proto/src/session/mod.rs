@@ -113,7 +113,8 @@ impl Session {
     /// `out`. `None` says that all of the input was taken and more is needed. In a handshake, keys
     /// are taken that are valid `now`: the time since 1970.
     ///
-    /// Nothing behind a proof is looked at before the proof holds.
+    /// Nothing behind a proof is looked at before the proof holds. Hand in again what was left of
+    /// the input: a batch of messages is verified once, and then taken one by one.
     ///
     /// # Errors
     ///
