@@ -8,7 +8,7 @@ PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'countersign1.py
 KEY, WRONG = '000102030405060708090a0b0c0d0e0f', 'ffeeddccbbaa99887766554433221100'
 SAID = MESSAGES + ['', 'end']
 # What countersign1.py exits with.
-REFUSED, UNPROVED = 77, 80
+BROKEN, REFUSED, UNPROVED = 76, 77, 80
 
 # What agrees: the name, the options of our end, and those of countersign1.py as client and server.
 # Every third is what other Pythons than this one do too.
@@ -24,11 +24,19 @@ AGREEING = [
     ('lines, records offered', ['--records', 'off'], ['--plain', 'lines', '--allow'],
      ['--records', 'allowed', '--plain', 'lines']),
     ('batches of several messages', [], ['--depth', '3'], []),
+    ('sealed records', ['--records', 'sealed'], ['--seal', '--depth', '3'],
+     ['--records', 'sealed']),
     ('batches alone', [], ['--depth', '3', '--batches', 'only'], ['--batches', 'only']),
     ('no batches', [], ['--depth', '3', '--batches', 'never'], ['--batches', 'never']),
+    ('sealed batches alone', ['--records', 'sealed'],
+     ['--seal', '--depth', '3', '--batches', 'only'],
+     ['--records', 'sealed', '--batches', 'only']),
+    ('sealed records, no batches', ['--records', 'sealed'], ['--seal', '--batches', 'never'],
+     ['--records', 'sealed', '--batches', 'never']),
 ]
 
-# What doesn't, the same way; then what countersign1.py exits with, and what our log says.
+# What doesn't, the same way; then what countersign1.py exits with, and what our log says. A client
+# that hangs up in place of its proof has not proved anything.
 DIFFERING = [
     ('a wrong key', [], ['--key-hex', WRONG], UNPROVED, 'wrong-proof'),
     ('an unknown kid', [], ['--kid', 'stranger'], UNPROVED, 'unknown-key'),
@@ -37,10 +45,18 @@ DIFFERING = [
     ('no records, which we require', [], ['--plain', 'lines'], REFUSED, 'protection'),
     ('required records, which we leave out', ['--records', 'off'], ['--require'], REFUSED,
      'protection'),
+    ('no sealing, which we require', ['--records', 'sealed'], [], REFUSED, 'protection'),
+    ('no records, and we require that they are sealed', ['--records', 'sealed'],
+     ['--plain', 'lines'], REFUSED, 'protection'),
+    ('required sealing, which we leave out', [], ['--seal'], BROKEN,
+     'wrong-proof'),
+    ('required sealing, where records are optional', ['--records', 'allowed'], ['--seal'], BROKEN,
+     'wrong-proof'),
 ]
 
 # And the other way round: the options of our client, those of its server, and what we say.
 UNPROVEN, REJECTED = 'did not prove that it holds the key', 'the server refuses: '
+DISAGREED = 'the ends do not agree on records, or on sealing them'
 DIFFERING_SERVERS = [
     ('another key', [], ['--key-hex', WRONG], UNPROVEN),
     ('a kid of its own', [], ['--kid', 'stranger'], UNPROVEN),
@@ -48,6 +64,8 @@ DIFFERING_SERVERS = [
     ('an audience', [], ['--audience', 'pump'], UNPROVEN),
     ('records required', ['--records', 'off'], [], REJECTED),
     ('no records', [], ['--records', 'off'], REJECTED),
+    ('no sealing', ['--records', 'sealed'], [], DISAGREED),
+    ('sealing required', [], ['--records', 'sealed'], REJECTED),
 ]
 
 
