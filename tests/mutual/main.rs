@@ -8,6 +8,7 @@ mod forger;
 mod handshake;
 #[path = "../common/in_memory.rs"]
 mod in_memory;
+mod interrupted;
 mod keys;
 mod order;
 mod pings;
