@@ -129,12 +129,15 @@ fn records_are_spoken_as_both_ends_want_it_or_not_at_all() {
 #[test]
 fn both_ends_seal_or_there_is_no_conversation() {
     let home = Home::with_keys(KEYS);
-    let served = home.serve("serve --service echo --records sealed --log-level debug");
+    let options = "--log-level debug --admin 127.0.0.1:0";
+    let served = home.serve(&format!("serve --service echo --records sealed {options}"));
     served.err.with("dialect countersign/1, records sealed, messages up to");
     let (sealed, line) = ("--records sealed", format!("connect {}", served.address()));
     home.run(&format!("{line} {sealed}"), "a\nb\n").printed("a\nb\n");
     let logged = served.err.with("authenticated");
     assert!(logged.contains(" records=sealed"), "{logged}");
+    let status = home.run(&format!("status {}", served.admin()), "");
+    assert!(status.out.contains("countersign/1, sealed records\n"), "{}", status.out);
     let pinged = home.run(&format!("ping {} {sealed} -c 1", served.address()), "");
     assert_eq!(pinged.code, Some(0), "{}", pinged.err);
     let load = format!("load {} {sealed} -n 100 -c 2 -P 8", served.address());
