@@ -166,10 +166,13 @@ impl PartialFrame {
         input: &mut &[u8],
         max: usize,
     ) -> Option<&mut [u8]> {
-        if let FrameStatus::Whole(_) = extent {
-            self.0.get_or_insert_default();
+        if let (FrameStatus::Whole(length), None) = (extent, &self.0) {
+            let whole = input.split_off(..length)?.to_vec();
+            let buffer = FrameBuffer { whole, delivered: true, ..FrameBuffer::default() };
+            self.0 = Some(Box::new(buffer));
+        } else {
+            self.take(extent, input, max)?;
         }
-        self.take(extent, input, max)?;
         self.0.as_mut().map(|buffer| buffer.frame_mut())
     }
 
@@ -262,6 +265,27 @@ mod tests {
             assert!(delivered == Some(&frame[..]), "cut at {cut}");
             held.release();
             assert_eq!(held.memory(), 0);
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_to_be_changed_is_copied_however_it_was_cut() {
+        let bytes: Vec<u8> =
+            (0..2_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+        for length in [1, 900, 2_000] {
+            for cut in [0, 1, length / 2, length - 1] {
+                let mut held = PartialFrame::default();
+                let mut front = &bytes[..cut];
+                assert_eq!(held.take_owned(FrameStatus::Partial, &mut front, 2_000), None);
+                let (mut back, rest) = (&bytes[cut..], FrameStatus::Whole(length - cut));
+                let frame = held.take_owned(rest, &mut back, 2_000).unwrap();
+                assert!(*frame == bytes[..length], "{length} bytes, cut at {cut}");
+                frame.fill(0);
+                assert_eq!(back.len(), bytes.len() - length);
+                assert_eq!(held.delivered().unwrap(), vec![0; length]);
+                held.release();
+                assert_eq!(held.memory(), 0);
+            }
         }
     }
 
