@@ -85,11 +85,11 @@ impl Figure {
     /// The cost of one, from the difference of a run and one twice as long.
     fn measured(&self, scratch: &Scratch, tiny: bool) -> f64 {
         let count = if tiny { self.count / 4 } else { self.count };
-        let protocol = scratch.protocol(self.dialect);
+        let config = scratch.config(self.dialect);
         let each = |tool: Tool| {
             let total = |count| {
                 let work = |process: &Process| {
-                    Batch::new(process, &protocol, self.batch, self.work).run(count);
+                    Batch::new(process, &config, self.batch, self.work).run(count);
                 };
                 tool.counts(scratch, self.dialect, work)
             };
@@ -160,7 +160,7 @@ fn main() -> ExitCode {
     let connections = if run.tiny { 1_000 } else { 15_000 };
     for (dialect, goal, limit) in [(raw, 96.0, 160.0), (Dialect::Countersign, 400.0, 460.0)] {
         let process = Process::serve(&scratch, dialect, program());
-        let each = process.resident_each(&scratch.protocol(dialect), connections);
+        let each = process.resident_each(&scratch.config(dialect), connections);
         table.show(&format!("bytes/idle of {connections}, {dialect}"), each, goal, limit);
     }
     let mut took = Vec::new();

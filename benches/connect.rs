@@ -60,7 +60,7 @@ fn main() {
         let threads = Yardstick::Threads.start(&scratch, dialect, cores).unwrap();
         for at_a_time in [1, 64, 1024] {
             let cost = |process: &Process, dialect| {
-                Cost::of(process, &scratch.protocol(dialect), plan(at_a_time, count))
+                Cost::of(process, &scratch.config(dialect), plan(at_a_time, count))
             };
             let mut columns = [const { Vec::new() }; 7];
             for _ in 0..run.repeats() {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use countersign::session::SessionCore;
-use countersign::{Dialect, Key, KeyRing, Protocol, Refusal, RingSecrets};
+use countersign::{ClientConfig, Dialect, Key, KeyRing, Refusal, RingSecrets, ServerConfig};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use run::Run;
 use sha2::Sha256;
@@ -43,32 +43,33 @@ fn secret(id: &str) -> String {
     format!("the secret of {id}, long enough")
 }
 
-fn server() -> Protocol {
+fn server() -> ServerConfig {
     let mut keys = KeyRing::new(RingSecrets::new([1; 48]));
     for number in 0..KEYS {
         let id = format!("k{number:02}");
         keys.add(Key::new(&id, secret(&id).as_bytes()).unwrap()).unwrap();
     }
-    Protocol::new(Dialect::Countersign, keys)
+    ServerConfig::builder(Dialect::Countersign).with_keys(keys).build().unwrap()
 }
 
 /// A call of a client that has this key and means this service.
 fn call(id: &str, audience: &str) -> Vec<u8> {
-    let protocol = Protocol::from(ring(id, secret(id), 2)).with_audience(audience);
+    let config = ClientConfig::builder(Dialect::Countersign).with_keys(ring(id, secret(id), 2));
+    let config = config.with_audience(audience).build().unwrap();
     let mut call = Vec::new();
-    let mut session = SessionCore::client(&protocol, Duration::ZERO, [3; 32]).unwrap();
-    session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
+    let mut session = SessionCore::client(&config, Duration::ZERO, [3; 32]).unwrap();
+    session.next(&config, Duration::ZERO, &mut &[][..], &mut call).unwrap();
     call
 }
 
 /// The server's part of a handshake that fails.
-fn refuse(protocol: &Protocol, nonce: [u8; 32], call: &[u8], out: &mut Vec<u8>) -> Refusal {
+fn refuse(config: &ServerConfig, nonce: [u8; 32], call: &[u8], out: &mut Vec<u8>) -> Refusal {
     out.clear();
-    let mut session = SessionCore::server(protocol, nonce);
-    assert!(session.next(protocol, Duration::ZERO, &mut &call[..], out).unwrap().is_none());
+    let mut session = SessionCore::server(config, nonce);
+    assert!(session.next(config, Duration::ZERO, &mut &call[..], out).unwrap().is_none());
     let mut confirm = [0x55; 36];
     confirm[..4].copy_from_slice(&[3, 0, 0, 32]);
-    session.next(protocol, Duration::ZERO, &mut &confirm[..], out).unwrap_err()
+    session.next(config, Duration::ZERO, &mut &confirm[..], out).unwrap_err()
 }
 
 fn main() -> ExitCode {

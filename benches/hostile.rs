@@ -27,7 +27,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use countersign::session::SessionCore;
-use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
+use countersign::{ClientConfig, Dialect, Key, KeyRing, KeyRingExt as _};
 use countersign_load::{Arrival, Disconnect, Plan, Report};
 use process::{Process, Scratch, load, program};
 use run::Run;
@@ -82,13 +82,13 @@ fn measure() {
         let mut columns = [const { Vec::new() }; 5];
         for _ in 0..run.repeats().min(3) {
             let process = serve(&scratch, dialect);
-            let protocol = scratch.protocol(dialect);
-            let quiet = honest(&process, &protocol, run.tiny);
+            let config = scratch.config(dialect);
+            let quiet = honest(&process, &config, run.tiny);
             let attack = Attack::start(closed.as_socket().unwrap(), dialect);
-            let elsewhere = honest(&process, &protocol, run.tiny);
+            let elsewhere = honest(&process, &config, run.tiny);
             attack.stop();
             let attack = Attack::start(process.address.parse().unwrap(), dialect);
-            let loud = honest(&process, &protocol, run.tiny);
+            let loud = honest(&process, &config, run.tiny);
             let rate = attack.stop();
             let [a, b, c, d] = [(&quiet, 0.99), (&elsewhere, 0.99), (&loud, 0.5), (&loud, 0.99)]
                 .map(|(report, quantile)| report.reply.at(quantile).as_secs_f64() * 1e3);
@@ -114,7 +114,7 @@ fn serve(scratch: &Scratch, dialect: Dialect) -> Process {
 }
 
 /// Clients that connect, prove themselves, say one line and hang up, 200 a second.
-fn honest(process: &Process, protocol: &Protocol, tiny: bool) -> Report {
+fn honest(process: &Process, config: &ClientConfig, tiny: bool) -> Report {
     let plan = Plan {
         connections: 64,
         reconnect: true,
@@ -123,7 +123,7 @@ fn honest(process: &Process, protocol: &Protocol, tiny: bool) -> Report {
         disconnect: Disconnect::Rst,
         ..Plan::default()
     };
-    load(process, protocol, plan)
+    load(process, config, plan)
 }
 
 /// A thread of hostile clients.
@@ -153,10 +153,11 @@ fn first_bytes(dialect: Dialect) -> Vec<u8> {
         return vec![b'x'; 32];
     }
     let key = Key::new("bench", b"another key's secret").unwrap();
-    let protocol = Protocol::new(dialect, KeyRing::from_key(key).unwrap());
+    let config =
+        ClientConfig::builder(dialect).with_keys(KeyRing::from_key(key).unwrap()).build().unwrap();
     let mut said = Vec::new();
-    let mut session = SessionCore::client(&protocol, Duration::ZERO, [5; 32]).unwrap();
-    session.next(&protocol, Duration::ZERO, &mut &[][..], &mut said).unwrap();
+    let mut session = SessionCore::client(&config, Duration::ZERO, [5; 32]).unwrap();
+    session.next(&config, Duration::ZERO, &mut &[][..], &mut said).unwrap();
     said
 }
 

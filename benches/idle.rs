@@ -26,7 +26,7 @@ mod yardsticks;
 
 use cores::Cores;
 use cost::{Meter, generator_percent, limited};
-use countersign::{Dialect, Protocol};
+use countersign::{ClientConfig, Dialect};
 use process::{Process, Scratch, program};
 use run::Run;
 use spread::Spread;
@@ -48,7 +48,7 @@ fn main() {
         let show = |name: &str, start: &dyn Fn() -> Process| {
             let mut columns = [const { Vec::new() }; 4];
             for _ in 0..run.repeats() {
-                let values = held(&start(), &scratch.protocol(DIALECT), count);
+                let values = held(&start(), &scratch.config(DIALECT), count);
                 columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
             }
             let limited = limited(&columns[3]);
@@ -71,11 +71,11 @@ fn main() {
 
 /// Bytes for each of so many connections, the server's microseconds for each, and the percentages
 /// of the time in which the server and the generator were busy while they were begun.
-fn held(process: &Process, protocol: &Protocol, count: usize) -> [f64; 4] {
-    process.touch(protocol);
+fn held(process: &Process, config: &ClientConfig, count: usize) -> [f64; 4] {
+    process.touch(config);
     let (before, meter) = (process.resident(), Meter::start(process));
     let mut read = None;
-    let report = process.hold(protocol, count, || read = Some((meter.read(), process.resident())));
+    let report = process.hold(config, count, || read = Some((meter.read(), process.resident())));
     let (busy, resident) = read.unwrap();
     let bytes = resident.saturating_sub(before) as f64 / count as f64;
     let micros = busy.nanos_each(count as u64) / 1e3;

@@ -29,7 +29,7 @@ mod yardsticks;
 
 use cores::Cores;
 use cost::{Cost, generator_percent, limited};
-use countersign::{Dialect, Protection, Protocol};
+use countersign::{ClientConfig, Dialect, Protection};
 use countersign_load::{Arrival, Plan};
 use process::{Process, Scratch, program};
 use run::Run;
@@ -43,7 +43,7 @@ const DEPTHS: [(usize, u64); 3] = [(1, 50_000), (16, 800_000), (64, 3_200_000)];
 struct Server {
     name: &'static str,
     process: Process,
-    protocol: Protocol,
+    config: ClientConfig,
     bare_loop: Option<usize>,
     threads: usize,
 }
@@ -61,7 +61,7 @@ struct Measured {
 
 impl Measured {
     fn of(server: &Server, depth: usize, count: u64) -> Self {
-        let cost = |plan| Cost::of(&server.process, &server.protocol, plan);
+        let cost = |plan| Cost::of(&server.process, &server.config, plan);
         let plan = Plan { depth, count: Some(count), ..Plan::default() };
         let most = cost(plan.clone());
         let at_once = u32::try_from(plan.connections * depth).unwrap();
@@ -82,12 +82,14 @@ fn servers(scratch: &Scratch, cores: Cores) -> Vec<Server> {
         // Other dialects have no records.
         let options = if dialect == mutual { &options[..] } else { &options[..2] };
         let process = Process::serve_with(scratch, dialect, program, options);
-        let protocol = scratch.protocol(dialect).with_protection(protection);
-        Server { name, process, protocol, bare_loop, threads }
+        let options = scratch.config(dialect).to_builder();
+        let options = if dialect == mutual { options.with_records(protection) } else { options };
+        let config = options.build().unwrap();
+        Server { name, process, config, bare_loop, threads }
     };
     let yardstick = |name, yardstick: Yardstick, dialect, bare_loop, threads| {
         let process = yardstick.start(scratch, dialect, cores).unwrap();
-        Server { name, process, protocol: scratch.protocol(dialect), bare_loop, threads }
+        Server { name, process, config: scratch.config(dialect), bare_loop, threads }
     };
     vec![
         ours("raw", raw, Protection::Required, Some(1), 2),

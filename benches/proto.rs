@@ -14,7 +14,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use countersign::session::{Event, SessionCore};
-use countersign::{Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
+use countersign::{ClientConfig, Dialect, Key, KeyRing, KeyRingExt as _, ServerConfig};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use run::Run;
 use sha2::Sha256;
@@ -35,22 +35,21 @@ fn main() {
     };
     for dialect in [Dialect::Raw, Dialect::Hex] {
         let key = Key::new("bench", SECRET).unwrap().with_dialect(dialect);
-        let protocol = Protocol::new(dialect, KeyRing::from_key(key).unwrap());
+        let ring = KeyRing::from_key(key).unwrap();
+        let client = ClientConfig::builder(dialect).with_keys(ring.clone()).build().unwrap();
+        let server = ServerConfig::builder(dialect).with_keys(ring).build().unwrap();
         let mut proof = Vec::new();
         let mut prove = || {
             proof.clear();
-            let mut session = SessionCore::client(&protocol, Duration::ZERO, NONCE).unwrap();
-            session
-                .next(&protocol, Duration::ZERO, &mut &black_box(NONCE)[..], &mut proof)
-                .unwrap();
+            let mut session = SessionCore::client(&client, Duration::ZERO, NONCE).unwrap();
+            session.next(&client, Duration::ZERO, &mut &black_box(NONCE)[..], &mut proof).unwrap();
         };
         compare(run, &format!("proof, {dialect}"), count, &mut prove, hmac);
         let mut out = Vec::new();
         let mut verify = || {
             out.clear();
-            let mut session = SessionCore::server(&protocol, black_box(NONCE));
-            let opened =
-                session.next(&protocol, Duration::ZERO, &mut &proof[..], &mut out).unwrap();
+            let mut session = SessionCore::server(&server, black_box(NONCE));
+            let opened = session.next(&server, Duration::ZERO, &mut &proof[..], &mut out).unwrap();
             assert!(matches!(opened, Some(Event::Open(_))));
         };
         compare(run, &format!("verification, {dialect}"), count, &mut verify, hmac);
@@ -65,14 +64,14 @@ fn line(run: Run, length: usize) {
     let line = [vec![b'x'; length - 1], b"\n".to_vec()].concat();
     let lines = (64 << 10) / length;
     let buffer = line.repeat(lines);
-    let protocol = Protocol::open();
-    let mut session = SessionCore::server(&protocol, NONCE);
-    session.next(&protocol, Duration::ZERO, &mut &[][..], &mut Vec::new()).unwrap();
+    let config = ServerConfig::open();
+    let mut session = SessionCore::server(&config, NONCE);
+    session.next(&config, Duration::ZERO, &mut &[][..], &mut Vec::new()).unwrap();
     let mut count = 0;
     let next = || {
         let mut input = &black_box(&buffer)[..];
         while let Ok(Some(event)) =
-            session.next(&protocol, Duration::ZERO, &mut input, &mut Vec::new())
+            session.next(&config, Duration::ZERO, &mut input, &mut Vec::new())
         {
             count += 1;
             black_box(event);

@@ -13,7 +13,7 @@ use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 use countersign::services::Timestamp;
-use countersign::{Protocol, Server};
+use countersign::{Server, ServerConfig};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
@@ -21,7 +21,7 @@ const SERVER: Token = Token(0);
 
 #[expect(clippy::disallowed_methods, reason = "the host has a clock of its own")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut server = Server::bind("127.0.0.1:9527", Protocol::open(), Timestamp::local())?;
+    let mut server = Server::bind("127.0.0.1:9527", ServerConfig::open(), Timestamp::local())?;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(16);
     let descriptor = server.as_raw_fd();

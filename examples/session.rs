@@ -15,16 +15,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use countersign::session::Event;
-use countersign::{KeyRing, KeyRingExt as _, Protocol, Session};
+use countersign::{KeyRing, KeyRingExt as _, ServerConfig, Session};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let keys = KeyRing::from_file(std::env::args().nth(1).unwrap_or("keys".into()))?;
-    let protocol = Arc::new(Protocol::from(keys));
+    let config = Arc::new(ServerConfig::from(keys));
     let listener = TcpListener::bind("127.0.0.1:9527")?;
     for stream in listener.incoming() {
-        if let Err(error) = serve(stream?, Arc::clone(&protocol)) {
+        if let Err(error) = serve(stream?, Arc::clone(&config)) {
             eprintln!("a connection ended: {error}");
         }
     }
@@ -37,8 +37,8 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn serve(mut stream: TcpStream, protocol: Arc<Protocol>) -> io::Result<()> {
-    let mut session = Session::server(protocol, random()?);
+fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
+    let mut session = Session::server(config, random()?);
     let (mut inbox, mut length, mut out) = ([0; 4096], 0, Vec::new());
     loop {
         let answered = answer(&mut session, &inbox[..length], &mut out);

@@ -2,7 +2,8 @@
 //! it from private fields, so it could change without being noticed; here it is asserted.
 
 use countersign_proto::{
-    Event, Exporter, Key, KeyRing, Opened, Protocol, RingSecrets, SendError, Session, SessionCore,
+    ClientConfig, ConfigBuilder, ConfigError, Event, Exporter, Key, KeyRing, Opened, RingSecrets,
+    SendError, ServerConfig, Session, SessionConfig, SessionCore,
 };
 
 use crate::address::Address;
@@ -63,7 +64,8 @@ const _: () = {
 };
 
 const _: () = {
-    is_send_and_sync::<Protocol>();
+    is_send_and_sync::<(SessionConfig, ServerConfig, ClientConfig)>();
+    is_send_and_sync::<(ConfigBuilder<ServerConfig>, ConfigBuilder<ClientConfig>)>();
     is_send_and_sync::<Session>();
     is_send_and_sync::<SessionCore>();
     is_send_and_sync::<Event<'_>>();
@@ -80,6 +82,7 @@ const _: () = {
     is_error::<TooManyListenersError>();
     is_error::<TellError>();
     is_error::<ClientError>();
+    is_error::<ConfigError>();
     is_error::<SendError>();
     is_error::<NetworkError>();
     is_error::<FileError>();

@@ -9,10 +9,11 @@ mod wait;
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign_proto::{
-    Dialect, Event, Exporter, ForeignProtocol, FrameFormat, Protocol, Refusal, Session,
+    ClientConfig, Dialect, Event, Exporter, ForeignProtocol, FrameFormat, Refusal, Session,
 };
 
 use crate::address::{Address, ToAddresses};
@@ -95,9 +96,9 @@ impl Client {
     /// There is no key to sign with, the server can't be reached, or the handshake failed.
     pub fn connect(
         address: impl ToAddresses,
-        protocol: impl Into<Protocol>,
+        config: impl Into<Arc<ClientConfig>>,
     ) -> Result<Self, ClientError> {
-        Self::connect_within(address, protocol, CONNECT_TIMEOUT)
+        Self::connect_within(address, config, CONNECT_TIMEOUT)
     }
 
     /// The same in at most `timeout`, for connecting and the handshake together. Only the lookup of
@@ -108,10 +109,10 @@ impl Client {
     /// As for [`connect`](Self::connect).
     pub fn connect_within(
         address: impl ToAddresses,
-        protocol: impl Into<Protocol>,
+        config: impl Into<Arc<ClientConfig>>,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let session = session(protocol.into())?;
+        let session = session(config.into())?;
         let deadline = clock::after(timeout);
         let (addresses, now) = (address.to_addresses()?, clock::monotonic());
         let left = deadline.saturating_duration_since(now);
@@ -128,10 +129,10 @@ impl Client {
     pub fn over(
         stream: TcpStream,
         address: Address,
-        protocol: impl Into<Protocol>,
+        config: impl Into<Arc<ClientConfig>>,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        Self::begin(stream, address, session(protocol.into())?, clock::after(timeout))
+        Self::begin(stream, address, session(config.into())?, clock::after(timeout))
     }
 
     fn begin(
@@ -427,9 +428,9 @@ impl Client {
 }
 
 /// A new session, at the current time.
-fn session(protocol: Protocol) -> Result<(Duration, Session), ClientError> {
+fn session(config: Arc<ClientConfig>) -> Result<(Duration, Session), ClientError> {
     let wall = since_epoch(clock::wall());
-    let session = Session::client(protocol, wall, random::bytes()?)?;
+    let session = Session::client(config, wall, random::bytes()?)?;
     Ok((wall, session))
 }
 

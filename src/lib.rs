@@ -21,6 +21,7 @@
 //! - [`Server`] runs a [`Service`] for clients that hold a key of a [`KeyRing`], within [`Limits`].
 //!   A closure is a service.
 //! - [`Client`] is the other end, with blocking calls.
+//! - [`ServerConfig`] and [`ClientConfig`] say what is spoken, where the defaults won't do.
 //! - [`Loopback`] tests a service without sockets.
 //! - `testing`, behind the feature of that name, is a server in memory with a clock of the test's.
 //! - [`Session`] is the protocol of one connection without a socket, for your own event loop;
@@ -76,14 +77,21 @@ pub use contract::{
 // Its module is public, so without this the front page would only list where they are.
 #[doc(inline)]
 pub use countersign_proto::{
-    Dialect, Exchange, Exporter, ForeignProtocol, FrameFormat, Framing, Key, KeyError, KeyRing,
-    LineEnding, Mac, NoUsableKeyError, Protection, Protocol, Refusal, RefusalCode, RingSecrets,
-    Session, Validity,
+    ClientConfig, Dialect, Exchange, Exporter, ForeignProtocol, FrameFormat, Framing, Key,
+    KeyError, KeyRing, LineEnding, Mac, NoUsableKeyError, Protection, Refusal, RefusalCode,
+    RingSecrets, ServerConfig, Session, Validity,
 };
 pub use server::{
     bind_error::BindError, builder::ServerBuilder, driver::Server, engine::TellError,
     handle::Handle, listener::Listener, listener::config::ListenerConfig,
 };
+
+pub mod config {
+    //! What makes a [`ServerConfig`](crate::ServerConfig) or a
+    //! [`ClientConfig`](crate::ClientConfig), and what both have in common.
+
+    pub use countersign_proto::{ConfigBuilder, ConfigError, SessionConfig};
+}
 
 pub mod session {
     //! What goes in and out of a [`Session`](crate::Session), the protocol of one connection

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use countersign_proto::{Dialect, Event, FrameFormat, Framing, Protocol, Session};
+use countersign_proto::{Dialect, Event, FrameFormat, Framing, ServerConfig, Session};
 
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
@@ -254,8 +254,9 @@ fn lines(output: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn messages(mut input: &[u8], max: usize) -> Vec<Vec<u8>> {
-    let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(max);
-    let mut session = Session::server(protocol, [0; 32]);
+    let config = ServerConfig::builder(Dialect::Open).with_framing(Framing::Length);
+    let Ok(config) = config.with_message_max(max).build() else { return Vec::new() };
+    let mut session = Session::server(config, [0; 32]);
     let mut messages = Vec::new();
     while let Ok(Some(event)) = session.process(Duration::ZERO, &mut input, &mut Vec::new()) {
         if let Event::Message(message) = event {

@@ -6,10 +6,10 @@
 //! ```
 //! use std::time::Duration;
 //! use countersign::testing::TestServer;
-//! use countersign::{Limits, Listener, Protocol, services::Echo};
+//! use countersign::{Limits, Listener, ServerConfig, services::Echo};
 //!
 //! let limits = Limits { idle_timeout: Duration::from_secs(60), ..Limits::default() };
-//! let mut server = TestServer::new([Listener::new(Protocol::open(), limits)], Echo)?;
+//! let mut server = TestServer::new([Listener::new(ServerConfig::open(), limits)], Echo)?;
 //! let peer = server.connect();
 //! server.send(&peer, b"hello\n");
 //! assert_eq!(peer.take(), b"hello\n");

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use countersign::services::Timestamp;
 use countersign::session::{Event, SessionCore};
-use countersign::{Dialect, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Protocol, Server};
+use countersign::{
+    ClientConfig, Dialect, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Server,
+    ServerConfig,
+};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -19,7 +22,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Server and client on one thread, so that what is counted is counted at a known point.
 struct Pair {
     server: Server<Timestamp>,
-    protocol: Protocol,
+    config: ClientConfig,
 }
 
 /// A client that was let in.
@@ -31,13 +34,17 @@ struct Caller {
 
 impl Pair {
     fn new(dialect: Dialect, framing: Framing) -> Self {
-        let protocol = || {
-            let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
-            Protocol::new(dialect, KeyRing::from_key(key).unwrap()).with_framing(framing)
-        };
-        let server = Server::bind("127.0.0.1:0", protocol(), Timestamp::utc()).unwrap();
-        let protocol = protocol();
-        Self { server, protocol }
+        let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
+        let ring = || KeyRing::from_key(key.clone()).unwrap();
+        // It has its own.
+        let is_python = dialect == Dialect::Multiprocessing;
+        let framing = if is_python { Framing::Length } else { framing };
+        let config = ServerConfig::builder(dialect).with_keys(ring()).with_framing(framing);
+        let config = config.build().unwrap();
+        let server = Server::bind("127.0.0.1:0", config, Timestamp::utc()).unwrap();
+        let config = ClientConfig::builder(dialect).with_keys(ring()).with_framing(framing);
+        let config = config.build().unwrap();
+        Self { server, config }
     }
 
     /// Has the server work until the client has read something.
@@ -58,13 +65,12 @@ impl Pair {
         stream.set_nonblocking(true).unwrap();
         // Or a handshake's last word would hold up the message behind it.
         stream.set_nodelay(true).unwrap();
-        let mut session = SessionCore::client(&self.protocol, Duration::ZERO, [7; 32]).unwrap();
+        let mut session = SessionCore::client(&self.config, Duration::ZERO, [7; 32]).unwrap();
         let (mut inbox, mut length) = ([0; 512], 0);
         loop {
             out.clear();
             let mut input = &inbox[..length];
-            let form = match session.next(&self.protocol, Duration::ZERO, &mut input, out).unwrap()
-            {
+            let form = match session.next(&self.config, Duration::ZERO, &mut input, out).unwrap() {
                 Some(Event::Open(opened)) => Some(opened.form),
                 _ => None,
             };
@@ -86,8 +92,7 @@ impl Pair {
         loop {
             let length = self.exchange(&mut caller.stream, &mut inbox);
             let mut input = &inbox[..length];
-            let heard =
-                caller.session.next(&self.protocol, Duration::ZERO, &mut input, out).unwrap();
+            let heard = caller.session.next(&self.config, Duration::ZERO, &mut input, out).unwrap();
             if let Some(Event::Message(reply)) = heard {
                 return assert!(reply.bytes.ends_with(message));
             }
@@ -105,7 +110,7 @@ impl Pair {
             let length = self.exchange(&mut caller.stream, &mut inbox);
             let mut input = &inbox[..length];
             while let Some(Event::Message(_)) =
-                caller.session.next(&self.protocol, Duration::ZERO, &mut input, out).unwrap()
+                caller.session.next(&self.config, Duration::ZERO, &mut input, out).unwrap()
             {
                 answered += 1;
             }

@@ -72,7 +72,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ),
     ("toml::", &["cli/src/config"]),
     // The options stand below the configuration, and that below the verbs.
-    ("crate::config", &["cli/src/serve"]),
+    ("crate::config", &["cli/src/serve", "proto/src"]),
     ("crate::serve::", &[]),
     ("httparse::", &["cli/src/http.rs"]),
     ("sd_notify::", &["cli/src/systemd"]),

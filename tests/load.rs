@@ -1,6 +1,8 @@
 //! The load generator: what it counts, and that an open loop shows a stall that a closed one hides.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "common/both_ends.rs"]
+mod both_ends;
 #[path = "common/progress.rs"]
 mod progress;
 #[path = "common/server_thread.rs"]
@@ -15,27 +17,27 @@ use std::time::Duration;
 
 use countersign::services::{Echo, Timestamp};
 use countersign::{
-    Dialect, Exchange, Framing, Key, KeyRing, KeyRingExt as _, Limits, Protection, Protocol, Reply,
-    Service,
+    Dialect, Exchange, Framing, Key, KeyRing, KeyRingExt as _, Limits, Protection, Reply, Service,
 };
 use countersign_load::{
     Arrival, Disconnect, FailureKind, Load, LoadError, Plan, PlanError, Report,
 };
 
+use crate::both_ends::BothEnds;
 use crate::server_thread::ServerThread;
 
-fn serve<S: Service + Send + 'static>(protocol: &Protocol, service: S) -> ServerThread {
+fn serve<S: Service + Send + 'static>(protocol: &BothEnds, service: S) -> ServerThread {
     let limits = Limits { connections: 500, ..Limits::default() };
     ServerThread::start(protocol.clone(), limits, service)
 }
 
 /// A ring of its own each time: whoever shares one with the server is the server itself.
-fn keyed(dialect: Dialect, secret: &[u8]) -> Protocol {
+fn keyed(dialect: Dialect, secret: &[u8]) -> BothEnds {
     let key = Key::new("key", secret).unwrap().with_dialect(dialect);
-    Protocol::new(dialect, KeyRing::from_key(key).unwrap())
+    BothEnds::new(dialect, KeyRing::from_key(key).unwrap())
 }
 
-fn run(address: SocketAddr, protocol: &Protocol, plan: Plan) -> Report {
+fn run(address: SocketAddr, protocol: &BothEnds, plan: Plan) -> Report {
     let load = Load::new(address, protocol.clone(), plan).unwrap();
     load.run(|_| ControlFlow::Continue(())).unwrap()
 }
@@ -60,7 +62,7 @@ fn every_message_is_answered_in_every_dialect_framing_and_shape() {
     for spoken in all_that_is_spoken() {
         let (dialect, framing, protection) = spoken;
         let keyed = || keyed(dialect, b"sixteen bytes or more");
-        let protocol = || keyed().with_framing(framing).with_protection(protection);
+        let protocol = || keyed().with_framing(framing).with_records(protection);
         let server = serve(&protocol(), Timestamp::utc());
         let depth = if framing == Framing::Chunks { 1 } else { 7 };
         let plan = Plan { connections: 5, depth, count: Some(1001), ..Plan::default() };
@@ -80,7 +82,7 @@ fn records_take_the_bytes_that_they_take_and_no_more() {
     let sent = |protection| {
         let protocol = || {
             let keyed = keyed(Dialect::Countersign, b"sixteen bytes or more");
-            keyed.with_framing(Framing::Length).with_protection(protection)
+            keyed.with_framing(Framing::Length).with_records(protection)
         };
         let server = serve(&protocol(), Echo);
         let plan = Plan { connections: 1, size: 100, count: Some(50), ..Plan::default() };
@@ -154,7 +156,7 @@ fn one_exchange_a_connection_is_loaded_by_connecting_anew() {
 
 #[test]
 fn a_wrong_reply_is_counted_as_one() {
-    let protocol = Protocol::open();
+    let protocol = BothEnds::open();
     let mut count = 0;
     let sometimes_wrong = move |message: &[u8], reply: &mut Reply<'_>| {
         count += 1;
@@ -169,7 +171,7 @@ fn a_wrong_reply_is_counted_as_one() {
 
 #[test]
 fn an_unasked_reply_violates_the_protocol() {
-    let protocol = Protocol::open();
+    let protocol = BothEnds::open();
     let twice = |message: &[u8], reply: &mut Reply<'_>| {
         reply.message(message);
         reply.message(message);
@@ -196,7 +198,7 @@ fn refusals_are_told_from_connections_that_do_not_come_about() {
 
     // A server that has no use for records refuses after its nonce.
     let wrong = || keyed(Dialect::Countersign, b"another key than that");
-    let server = serve(&wrong().with_protection(Protection::Off), Echo);
+    let server = serve(&wrong().with_records(Protection::Off), Echo);
     let report = run(server.address, &wrong(), plan.clone());
     assert_eq!((report.answered, report.failures(FailureKind::Refused)), (0, report.failed()));
 
@@ -306,7 +308,7 @@ fn several_loops_do_together_what_the_plan_says() {
 
 #[test]
 fn the_warm_up_is_left_out_and_what_is_on_its_way_is_no_failure() {
-    let protocol = Protocol::open();
+    let protocol = BothEnds::open();
     let server = serve(&protocol, Echo);
     let plan = Plan {
         warmup: Duration::from_millis(100),
@@ -342,9 +344,9 @@ fn stall() {
 fn an_open_loop_shows_a_stall_that_a_closed_loop_hides() {
     let count = 2_000;
     let report = |plan: Plan| {
-        let server = serve(&Protocol::open(), stalls_before(700));
+        let server = serve(&BothEnds::open(), stalls_before(700));
         let plan = Plan { connections: 1, count: Some(count), ..plan };
-        run(server.address, &Protocol::open(), plan)
+        run(server.address, &BothEnds::open(), plan)
     };
     let slow = STALL / 2;
     // A hundred messages are due in the first half of the stall, however quick the machine is, and
@@ -382,7 +384,7 @@ fn a_server_that_hangs_up_is_no_end_of_the_load() {
         }
     });
     let plan = Plan { connections: 1, count: Some(20), ..Plan::default() };
-    let report = run(address, &Protocol::open(), plan);
+    let report = run(address, &BothEnds::open(), plan);
     assert_eq!((report.answered, report.failed()), (19, 1), "{report:?}");
 }
 

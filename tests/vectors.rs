@@ -7,12 +7,13 @@
 
 use std::time::Duration;
 
+use countersign::config::{ConfigBuilder, SessionConfig};
 use countersign::engine::Readiness;
 use countersign::session::{Event, SessionCore};
 use countersign::testing::TestServer;
 use countersign::{
-    CloseReason, Dialect, Framing, Key, KeyRing, Limits, Listener, Protection, Protocol, Refusal,
-    RefusalCode, Reply, RingSecrets,
+    ClientConfig, CloseReason, Dialect, Framing, Key, KeyRing, Limits, Listener, Protection,
+    Refusal, RefusalCode, Reply, RingSecrets, ServerConfig,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
@@ -92,7 +93,7 @@ impl Case {
         }
     }
 
-    fn protocol(&self) -> Protocol {
+    fn ring(&self) -> KeyRing {
         let secrets = match self.is_server() {
             true => [self.bytes("instance_s"), self.bytes("decoy")],
             false => [self.bytes("instance_c"), vec![0; 32]],
@@ -108,10 +109,11 @@ impl Case {
         } else {
             add(&self.bytes("kid"), &self.bytes("key"));
         }
-        let record_max =
-            self.number(if self.is_server() { "server_max_record" } else { "client_max_record" });
-        let protection = match (self.is_server(), self.text("records"), &self.field("client_flags"))
-        {
+        ring
+    }
+
+    fn protection(&self) -> Protection {
+        match (self.is_server(), self.text("records"), &self.field("client_flags")) {
             (true, "sealed", _) => Protection::Sealed,
             (true, "required", _) => Protection::Required,
             (true, "allowed", _) => Protection::Allowed,
@@ -123,20 +125,34 @@ impl Case {
                 0 => Protection::Off,
                 other => panic!("no client offers {other}"),
             },
-        };
-        let audiences =
-            if self.is_server() { self.list("audiences") } else { vec![self.bytes("aud")] };
-        let protocol = Protocol::new(Dialect::Countersign, ring)
-            .with_framing(if self.text("plain") == "length" {
-                Framing::Length
-            } else {
-                Framing::Lines
-            })
+        }
+    }
+
+    fn options<C>(&self, options: ConfigBuilder<C>, record_max: u64) -> ConfigBuilder<C> {
+        let is_length = self.text("plain") == "length";
+        options
+            .with_keys(self.ring())
+            .with_framing(if is_length { Framing::Length } else { Framing::Lines })
             .with_message_max(usize::try_from(record_max).unwrap() - 16)
-            .with_protection(protection);
-        audiences.iter().fold(protocol, |protocol, name| {
-            protocol.with_audience(str::from_utf8(name).unwrap_or("not text"))
-        })
+            .with_records(self.protection())
+    }
+
+    fn server(&self) -> ServerConfig {
+        let options = ServerConfig::builder(Dialect::Countersign);
+        let options = self.options(options, self.number("server_max_record"));
+        let audiences = self.list("audiences");
+        let audiences = audiences.iter().map(|name| str::from_utf8(name).unwrap_or("not text"));
+        // No client can name one that is longer.
+        let audiences = audiences.map(|name| if name.len() > 64 { "too long" } else { name });
+        audiences.fold(options, ConfigBuilder::<ServerConfig>::with_audience).build().unwrap()
+    }
+
+    fn client(&self) -> ClientConfig {
+        let options = ClientConfig::builder(Dialect::Countersign);
+        let options = self.options(options, self.number("client_max_record"));
+        let audience = self.bytes("aud");
+        let audience = str::from_utf8(&audience).unwrap_or("not text");
+        options.with_audience(audience).build().unwrap()
     }
 }
 
@@ -162,7 +178,7 @@ impl Played {
 /// One end, that is given its input in pieces.
 struct Player<'a> {
     case: &'a Case,
-    protocol: &'a Protocol,
+    config: SessionConfig,
     session: SessionCore,
     is_open: bool,
     is_closed: bool,
@@ -172,15 +188,19 @@ struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    fn new(case: &'a Case, protocol: &'a Protocol) -> Self {
-        let session = if case.is_server() {
-            SessionCore::server(protocol, array(&case.bytes("sg")))
+    fn new(case: &'a Case) -> Self {
+        let (config, session) = if case.is_server() {
+            let config = case.server();
+            let session = SessionCore::server(&config, array(&case.bytes("sg")));
+            (SessionConfig::clone(&config), session)
         } else {
-            SessionCore::client(protocol, Duration::ZERO, array(&case.bytes("nonce_c"))).unwrap()
+            let (config, nonce) = (case.client(), array(&case.bytes("nonce_c")));
+            let session = SessionCore::client(&config, Duration::ZERO, nonce).unwrap();
+            (SessionConfig::clone(&config), session)
         };
         Self {
             case,
-            protocol,
+            config,
             session,
             is_open: false,
             is_closed: false,
@@ -193,7 +213,7 @@ impl<'a> Player<'a> {
     fn hear(&mut self, mut piece: &[u8]) {
         let mut out = Vec::new();
         loop {
-            let event = self.session.next(self.protocol, Duration::ZERO, &mut piece, &mut out);
+            let event = self.session.next(&self.config, Duration::ZERO, &mut piece, &mut out);
             let Ok(event) = event else {
                 // Nothing follows a refusal, whatever else is heard.
                 self.refusal = self.refusal.or(event.err());
@@ -229,7 +249,7 @@ impl<'a> Player<'a> {
 
     fn end(mut self) -> Played {
         let is_cut = self.case.text("then") == "eof" && {
-            let ended = self.session.input_ended(self.protocol);
+            let ended = self.session.input_ended(&self.config);
             assert!(matches!(ended, Ok(None) | Err(Refusal::Truncated)), "{ended:?}");
             ended.is_err()
         };
@@ -276,8 +296,8 @@ fn check_exporter(case: &Case, exporter: &countersign::Exporter) {
     }
 }
 
-fn play(case: &Case, protocol: &Protocol, pieces: &[&[u8]]) -> Played {
-    let mut player = Player::new(case, protocol);
+fn play(case: &Case, pieces: &[&[u8]]) -> Played {
+    let mut player = Player::new(case);
     if !case.is_server() {
         player.hear(&[]);
     }
@@ -329,11 +349,11 @@ fn every_case_comes_out_byte_for_byte_however_it_is_cut() {
             continue;
         }
         played += 1;
-        let (protocol, input) = (case.protocol(), case.input());
+        let input = case.input();
         let expected = Played::expected(&case);
         let mut check = |pieces: &[&[u8]], cut: &str| {
             plays += 1;
-            assert_eq!(play(&case, &protocol, pieces), expected, "{}: {name}, {cut}", case.role);
+            assert_eq!(play(&case, pieces), expected, "{}: {name}, {cut}", case.role);
         };
         let pieces = case.list("in");
         check(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>(), "as it is");
@@ -364,7 +384,7 @@ fn every_case_of_the_clock_comes_out_byte_for_byte() {
         played += 1;
         let nobody = |_: &[u8], _: &mut Reply<'_>| panic!("nobody is let in");
         let mut server =
-            TestServer::new([Listener::new(case.protocol(), Limits::default())], nobody).unwrap();
+            TestServer::new([Listener::new(case.server(), Limits::default())], nobody).unwrap();
         server.engine.net_mut().draw_next(array(&case.bytes("sg")));
         let line = server.connect();
         if is_busy {

@@ -10,7 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use countersign::Protocol;
+use countersign::ClientConfig;
 use countersign::session::{Event, SessionCore};
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::SockRef;
@@ -41,7 +41,7 @@ pub(crate) enum Work {
 /// The clients of one batch.
 pub(crate) struct Batch<'p> {
     process: &'p Process,
-    protocol: &'p Protocol,
+    config: &'p ClientConfig,
     work: Work,
     /// The number of clients.
     size: usize,
@@ -63,12 +63,12 @@ struct Client {
 impl<'p> Batch<'p> {
     pub(crate) fn new(
         process: &'p Process,
-        protocol: &'p Protocol,
+        config: &'p ClientConfig,
         size: usize,
         work: Work,
     ) -> Self {
         let inbox = vec![0; 64 << 10].into();
-        Self { process, protocol, work, size, clients: Vec::new(), inbox }
+        Self { process, config, work, size, clients: Vec::new(), inbox }
     }
 
     /// Makes this many connections, or sends this many messages, in whole batches.
@@ -91,7 +91,7 @@ impl<'p> Batch<'p> {
                     self.disconnect(end);
                 }
                 Work::Messages(depth) => {
-                    self.clients.iter_mut().for_each(|client| client.say(self.protocol, depth));
+                    self.clients.iter_mut().for_each(|client| client.say(self.config, depth));
                     self.exchange();
                 }
             }
@@ -107,10 +107,10 @@ impl<'p> Batch<'p> {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut nonce = [0; 32];
             nonce[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            let session = SessionCore::client(self.protocol, Duration::ZERO, nonce).unwrap();
+            let session = SessionCore::client(self.config, Duration::ZERO, nonce).unwrap();
             let mut client =
                 Client { stream, session, out: Vec::new(), is_open: false, awaited: 0 };
-            client.receive(&[], self.protocol, self.work);
+            client.receive(&[], self.config, self.work);
             client.send();
             self.clients.push(client);
         }
@@ -123,7 +123,7 @@ impl<'p> Batch<'p> {
             for client in self.clients.iter_mut().filter(|client| client.is_waiting()) {
                 while client.is_waiting() {
                     let length = client.read(&mut self.inbox);
-                    client.receive(&self.inbox[..length], self.protocol, self.work);
+                    client.receive(&self.inbox[..length], self.config, self.work);
                 }
             }
             if self.clients.iter().all(|client| client.out.is_empty()) {
@@ -206,23 +206,23 @@ impl Client {
     }
 
     /// Processes what was read. A connection that is for one message sends it with its proof.
-    fn receive(&mut self, mut input: &[u8], protocol: &Protocol, work: Work) {
+    fn receive(&mut self, mut input: &[u8], config: &ClientConfig, work: Work) {
         let mut has_opened = false;
         loop {
-            match self.session.next(protocol, Duration::ZERO, &mut input, &mut self.out).unwrap() {
+            match self.session.next(config, Duration::ZERO, &mut input, &mut self.out).unwrap() {
                 Some(Event::Open(_)) => (self.is_open, has_opened) = (true, true),
                 Some(Event::Message(_)) => self.awaited -= 1,
                 _ => break,
             }
         }
         if has_opened && matches!(work, Work::Connections(_)) {
-            self.say(protocol, 1);
+            self.say(config, 1);
             self.session.say_goodbye(&mut self.out);
         }
     }
 
-    fn say(&mut self, protocol: &Protocol, messages: usize) {
-        let form = self.session.form(protocol);
+    fn say(&mut self, config: &ClientConfig, messages: usize) {
+        let form = self.session.form(config);
         (0..messages).for_each(|_| form.frame(&MESSAGE, &mut self.out));
         self.awaited += messages;
     }

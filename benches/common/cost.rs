@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use countersign::Protocol;
+use countersign::ClientConfig;
 use countersign_load::{Load, Plan, Report};
 
 use crate::clock::now;
@@ -68,8 +68,8 @@ pub(crate) struct Cost {
 
 impl Cost {
     /// Has a server loaded. Every reply must come.
-    pub(crate) fn of(process: &Process, protocol: &Protocol, plan: Plan) -> Self {
-        let load = Load::new(&process.address, protocol.clone(), plan).unwrap();
+    pub(crate) fn of(process: &Process, config: &ClientConfig, plan: Plan) -> Self {
+        let load = Load::new(&process.address, config.clone(), plan).unwrap();
         let meter = Meter::start(process);
         let report = load.run(|_| ControlFlow::Continue(())).unwrap();
         let busy = meter.read();

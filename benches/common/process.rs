@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use countersign::{Dialect, KeyRing, KeyRingExt as _, Protocol};
+use countersign::{ClientConfig, Dialect, KeyRing, KeyRingExt as _};
 use countersign_load::{Disconnect, Load, Plan, Report};
 
 /// A folder for key files and what the tools write; removed at the end.
@@ -39,10 +39,10 @@ impl Scratch {
         self.0.join(name)
     }
 
-    pub(crate) fn protocol(&self, dialect: Dialect) -> Protocol {
+    pub(crate) fn config(&self, dialect: Dialect) -> ClientConfig {
         let keys = KeyRing::from_file(self.keys(dialect)).unwrap();
         // Each run makes the same random choices.
-        Protocol::new(dialect, keys)
+        ClientConfig::builder(dialect).with_keys(keys).build().unwrap()
     }
 }
 
@@ -99,22 +99,22 @@ impl Process {
     }
 
     /// Resident bytes for each of so many connections that are held and say nothing.
-    pub(crate) fn resident_each(&self, protocol: &Protocol, connections: usize) -> f64 {
-        self.touch(protocol);
+    pub(crate) fn resident_each(&self, config: &ClientConfig, connections: usize) -> f64 {
+        self.touch(config);
         let (before, mut held) = (self.resident(), 0);
-        self.hold(protocol, connections, || held = self.resident());
+        self.hold(config, connections, || held = self.resident());
         held.saturating_sub(before) as f64 / connections as f64
     }
 
     /// Has the loop's own buffers touched, by the first connections and messages.
-    pub(crate) fn touch(&self, protocol: &Protocol) {
-        load(self, protocol, Plan { depth: 64, count: Some(100_000), ..Plan::default() });
+    pub(crate) fn touch(&self, config: &ClientConfig) {
+        load(self, config, Plan { depth: 64, count: Some(100_000), ..Plan::default() });
     }
 
     /// Holds so many connections that say nothing, until this was called.
     pub(crate) fn hold(
         &self,
-        protocol: &Protocol,
+        config: &ClientConfig,
         connections: usize,
         mut held: impl FnMut(),
     ) -> Report {
@@ -123,7 +123,7 @@ impl Process {
         // With a good-bye, the ports of one measurement would be missing in the next.
         let disconnect = Disconnect::Rst;
         let plan = Plan { connections: 1, idle, sources, disconnect, ..Plan::default() };
-        let report = Load::new(&self.address, protocol.clone(), plan).unwrap().run(|report| {
+        let report = Load::new(&self.address, config.clone(), plan).unwrap().run(|report| {
             if report.connected < wanted {
                 return ControlFlow::Continue(());
             }
@@ -150,8 +150,8 @@ pub(crate) fn program() -> Command {
 }
 
 /// Has a server loaded. Every reply must come.
-pub(crate) fn load(process: &Process, protocol: &Protocol, plan: Plan) -> Report {
-    let load = Load::new(&process.address, protocol.clone(), plan).unwrap();
+pub(crate) fn load(process: &Process, config: &ClientConfig, plan: Plan) -> Report {
+    let load = Load::new(&process.address, config.clone(), plan).unwrap();
     let report = load.run(|_| ControlFlow::Continue(())).unwrap();
     assert_eq!(report.failed(), 0, "{report:?}");
     report

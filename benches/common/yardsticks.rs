@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::session::{Event, SessionCore};
-use countersign::{Dialect, KeyRing, KeyRingExt as _, Protocol};
+use countersign::{Dialect, KeyRing, KeyRingExt as _, ServerConfig};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use socket2::{Domain, Socket, Type};
@@ -64,30 +64,33 @@ impl Yardstick {
         if name == Self::BareLoop.name() {
             bare_loop(listener, dialect);
         }
-        let protocol = Protocol::new(dialect, KeyRing::from_file(keys).unwrap());
-        thread_per_connection(&listener, &protocol);
+        let config = ServerConfig::builder(dialect)
+            .with_keys(KeyRing::from_file(keys).unwrap())
+            .build()
+            .unwrap();
+        thread_per_connection(&listener, &config);
     }
 }
 
-fn thread_per_connection(listener: &TcpListener, protocol: &Protocol) {
+fn thread_per_connection(listener: &TcpListener, config: &ServerConfig) {
     listener.set_nonblocking(false).unwrap();
     for (number, stream) in (1..).zip(listener.incoming().flatten()) {
-        let protocol = protocol.clone();
+        let config = config.clone();
         // What a peer does to its own connection is no failure of the bench.
-        thread::spawn(move || serve(stream, &protocol, number));
+        thread::spawn(move || serve(stream, &config, number));
     }
 }
 
-fn serve(mut stream: TcpStream, protocol: &Protocol, number: u64) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, config: &ServerConfig, number: u64) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     // A counter in place of randomness: cheaper than ours, so the comparison is not in our favour.
     let mut nonce = [0; 32];
     nonce[..8].copy_from_slice(&number.to_be_bytes());
-    let mut session = SessionCore::server(protocol, nonce);
+    let mut session = SessionCore::server(config, nonce);
     let (mut inbox, mut length, mut out) = (vec![0; 16 << 10], 0, Vec::new());
     loop {
         let (mut input, mut finished) = (&inbox[..length], false);
-        while let Ok(Some(event)) = session.next(protocol, Duration::ZERO, &mut input, &mut out) {
+        while let Ok(Some(event)) = session.next(config, Duration::ZERO, &mut input, &mut out) {
             match event {
                 Event::Message(message) => message.form.frame(message.bytes, &mut out),
                 Event::Finished => finished = true,

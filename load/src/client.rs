@@ -11,7 +11,7 @@ use countersign::reactor::buffered_stream::BufferedStream;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
 use countersign::session::{Event, SessionCore, Step};
-use countersign::{Address, FrameFormat, Protocol, Refusal, RefusalCode};
+use countersign::{Address, ClientConfig, FrameFormat, Refusal, RefusalCode};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
@@ -145,7 +145,7 @@ impl LoadClient {
         dial: Dial,
         session: SessionCore,
         now: Nanos,
-        protocol: &Protocol,
+        config: &ClientConfig,
         cx: &mut LoadContext,
     ) -> ClientOutcome {
         debug_assert!(self.state == State::Disconnected, "one at a time");
@@ -155,7 +155,7 @@ impl LoadClient {
         self.state = State::Connecting;
         self.begun = now;
         self.in_flight.connect();
-        self.connect(slot, now, protocol, cx)
+        self.connect(slot, now, config, cx)
     }
 
     /// Ends it. Returns the socket. Its messages were taken out before.
@@ -217,7 +217,7 @@ impl LoadClient {
         &mut self,
         slot: usize,
         now: Nanos,
-        protocol: &Protocol,
+        config: &ClientConfig,
         cx: &mut LoadContext,
     ) -> ClientOutcome {
         let Some(dial) = &mut self.dial else { return ClientOutcome::On };
@@ -238,7 +238,7 @@ impl LoadClient {
         (self.state, self.connected) = (State::Handshake, now);
         cx.outbox.clear();
         // Where the server has nothing to say first, this is the whole handshake.
-        match self.process_input(0, now, protocol, cx) {
+        match self.process_input(0, now, config, cx) {
             ClientOutcome::On => {
                 self.send(cx).map_or_else(ClientOutcome::Lost, |()| ClientOutcome::On)
             }
@@ -252,11 +252,11 @@ impl LoadClient {
         slot: usize,
         readiness: Readiness,
         now: Nanos,
-        protocol: &Protocol,
+        config: &ClientConfig,
         cx: &mut LoadContext,
     ) -> ClientOutcome {
         if self.state == State::Connecting {
-            let visit = self.connect(slot, now, protocol, cx);
+            let visit = self.connect(slot, now, config, cx);
             if visit != ClientOutcome::On || self.state == State::Connecting {
                 return visit;
             }
@@ -266,7 +266,7 @@ impl LoadClient {
             return ClientOutcome::Lost(self.broken(cx));
         }
         self.stream.notice(readiness);
-        self.turn(readiness, now, protocol, cx).unwrap_or_else(ClientOutcome::Lost)
+        self.turn(readiness, now, config, cx).unwrap_or_else(ClientOutcome::Lost)
     }
 
     /// Sends the messages that are due.
@@ -280,7 +280,7 @@ impl LoadClient {
         &mut self,
         readiness: Readiness,
         now: Nanos,
-        protocol: &Protocol,
+        config: &ClientConfig,
         cx: &mut LoadContext,
     ) -> Result<ClientOutcome, FailureKind> {
         cx.outbox.clear();
@@ -295,7 +295,7 @@ impl LoadClient {
                 return Err(self.ended(cx));
             }
             cx.report.bytes_in += length as u64;
-            match self.process_input(length, now, protocol, cx) {
+            match self.process_input(length, now, config, cx) {
                 ClientOutcome::On => self.send(cx)?,
                 over => return Ok(over),
             }
@@ -308,7 +308,7 @@ impl LoadClient {
         &mut self,
         length: usize,
         now: Nanos,
-        protocol: &Protocol,
+        config: &ClientConfig,
         cx: &mut LoadContext,
     ) -> ClientOutcome {
         let Some(mut session) = self.session.take() else { return ClientOutcome::On };
@@ -327,13 +327,13 @@ impl LoadClient {
             }
             // Several messages of a batch are taken at once, unless we have something to say first.
             if self.state == State::Established && cx.outbox.is_empty() {
-                match self.take_messages(&mut session, protocol, &mut input, &mut answered, cx) {
+                match self.take_messages(&mut session, config, &mut input, &mut answered, cx) {
                     Some(taken) => visit = taken,
                     None => break,
                 }
                 continue;
             }
-            visit = match session.next(protocol, cx.wall, &mut input, &mut cx.outbox) {
+            visit = match session.next(config, cx.wall, &mut input, &mut cx.outbox) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
                     cx.form = opened.form;
@@ -366,13 +366,13 @@ impl LoadClient {
     fn take_messages(
         &self,
         session: &mut SessionCore,
-        protocol: &Protocol,
+        config: &ClientConfig,
         input: &mut &[u8],
         answered: &mut u64,
         cx: &mut LoadContext,
     ) -> Option<ClientOutcome> {
         let mut out = std::mem::take(&mut cx.outbox);
-        let step = session.process_messages(protocol, input, &mut out, |message| {
+        let step = session.process_messages(config, input, &mut out, |message| {
             match self.check(message.bytes, answered, cx) {
                 ClientOutcome::On if cx.form == FrameFormat::Record => ControlFlow::Continue(()),
                 over => ControlFlow::Break(over),

@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use countersign::NoUsableKeyError;
+use countersign::config::ConfigError;
 
 use crate::plan::PlanError;
 
@@ -15,6 +16,8 @@ use crate::plan::PlanError;
 pub enum LoadError {
     /// The plan can't be carried out.
     Plan(PlanError),
+    /// There is no such configuration with room for the time stamp of a reply.
+    Config(ConfigError),
     /// There is no key to sign with.
     NoUsableKey(NoUsableKeyError),
     /// Clients can't come from this address, which is not one of this machine.
@@ -28,6 +31,7 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plan(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
             Self::NoUsableKey(error) => error.fmt(f),
             Self::Source(address) => {
                 let what = "it isn't an address of this machine";
@@ -43,6 +47,7 @@ impl Error for LoadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Plan(error) => error.source(),
+            Self::Config(error) => error.source(),
             Self::NoUsableKey(error) => error.source(),
             Self::Source(_) => None,
             Self::Io(error) => error.source(),
@@ -53,6 +58,12 @@ impl Error for LoadError {
 impl From<PlanError> for LoadError {
     fn from(error: PlanError) -> Self {
         Self::Plan(error)
+    }
+}
+
+impl From<ConfigError> for LoadError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
     }
 }
 

@@ -6,13 +6,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::config::SessionConfig;
 use countersign::engine::Dial;
 use countersign::random::Pool;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
 use countersign::session::SessionCore;
 use countersign::unix_time::since_epoch;
-use countersign::{Address, Dialect, Protocol, ToAddresses, clock};
+use countersign::{Address, ClientConfig, Dialect, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
@@ -54,7 +55,7 @@ const SEED: u64 = 9527;
 /// Many clients on one loop.
 #[derive(Debug)]
 pub struct Load {
-    protocol: Protocol,
+    config: Arc<ClientConfig>,
     random: Pool,
     cx: LoadContext,
     poll: Poll,
@@ -93,11 +94,11 @@ impl Load {
     /// machine, or there is no key to sign with.
     pub fn new(
         address: impl ToAddresses,
-        protocol: impl Into<Protocol>,
+        config: impl Into<Arc<ClientConfig>>,
         plan: Plan,
     ) -> Result<Self, LoadError> {
-        let (protocol, addresses) = prepare(address, protocol.into(), &plan)?;
-        Ok(Self::share(addresses, protocol, plan, Share::WHOLE)?)
+        let (config, addresses) = prepare(address, &config.into(), &plan)?;
+        Ok(Self::share(addresses, config, plan, Share::WHOLE)?)
     }
 
     /// The same load on several loops, each of which is to [run](Self::run) on a thread of its own.
@@ -109,23 +110,24 @@ impl Load {
     /// As for [`new`](Self::new). Each loop needs a client.
     pub fn split(
         address: impl ToAddresses,
-        protocol: impl Into<Protocol>,
+        config: impl Into<Arc<ClientConfig>>,
         plan: Plan,
         loops: usize,
     ) -> Result<Vec<Self>, LoadError> {
         if loops == 0 || loops > plan.connections {
             return Err(PlanError::Loops.into());
         }
-        let (protocol, addresses) = prepare(address, protocol.into(), &plan)?;
-        let share =
-            |share| Ok(Self::share(Arc::clone(&addresses), protocol.clone(), plan.clone(), share)?);
+        let (config, addresses) = prepare(address, &config.into(), &plan)?;
+        let share = |share| {
+            Ok(Self::share(Arc::clone(&addresses), Arc::clone(&config), plan.clone(), share)?)
+        };
         Share::all(loops).map(share).collect()
     }
 
     /// The share that one loop has of a load that can be carried out.
     fn share(
         addresses: Arc<[Address]>,
-        protocol: Protocol,
+        config: Arc<ClientConfig>,
         plan: Plan,
         share: Share,
     ) -> io::Result<Self> {
@@ -155,8 +157,8 @@ impl Load {
                 payload: Payload::new(
                     plan.size,
                     plan.depth,
-                    protocol.framing().form(),
-                    protocol.dialect() == Dialect::Countersign,
+                    config.framing().form(),
+                    config.dialect() == Dialect::Countersign,
                 ),
                 message_source: MessageSource::new(pacer, plan.count, warm, end),
                 report: Report::default(),
@@ -166,12 +168,12 @@ impl Load {
                 epoch: clock::monotonic(),
                 wall: since_epoch(clock::wall()),
                 addresses,
-                form: protocol.framing().form(),
-                refuses_silently: protocol.dialect() != Dialect::Countersign,
+                form: config.framing().form(),
+                refuses_silently: config.dialect() != Dialect::Countersign,
                 plan,
             },
             poll,
-            protocol,
+            config,
             random: Pool::default(),
         })
     }
@@ -324,7 +326,7 @@ impl Load {
             failed: event.is_error(),
             ..Readiness::default()
         };
-        let visit = client.visit(token.slot(), readiness, now, &self.protocol, &mut self.cx);
+        let visit = client.visit(token.slot(), readiness, now, &self.config, &mut self.cx);
         if self.cx.message_source.answered() > answered {
             (self.failed, self.timed_out) = (0, 0);
         }
@@ -424,14 +426,14 @@ impl Load {
         self.dialled += 1;
         let mut nonce = [0; NONCE];
         self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
-        let session = SessionCore::client(&self.protocol, self.cx.wall, nonce)
+        let session = SessionCore::client(&self.config, self.cx.wall, nonce)
             .map_err(|_| FailureKind::Connect)?;
         let (addresses, timeout) = (&self.cx.addresses, self.cx.plan.connect_timeout);
         let begun = self.cx.epoch + Duration::from_nanos(now);
         let dial = Dial::new(Arc::clone(addresses), begun, timeout);
         let dial = source.into_iter().fold(dial, Dial::with_source);
         let client = &mut self.clients[slot];
-        Ok(client.begin(slot, dial, session, now, &self.protocol, &mut self.cx))
+        Ok(client.begin(slot, dial, session, now, &self.config, &mut self.cx))
     }
 
     /// Looks for handshakes and replies that have taken too long, and for further addresses that
@@ -444,7 +446,7 @@ impl Load {
                 self.settle(slot, ClientOutcome::Lost(failure), now);
             } else if self.clients[slot].has_dial_due(now, &self.cx) {
                 let client = &mut self.clients[slot];
-                let visit = client.connect(slot, now, &self.protocol, &mut self.cx);
+                let visit = client.connect(slot, now, &self.config, &mut self.cx);
                 self.settle(slot, visit, now);
             }
         }
@@ -458,16 +460,17 @@ impl Load {
 /// Checks that a plan can be carried out. Returns what its clients need for it.
 fn prepare(
     address: impl ToAddresses,
-    protocol: Protocol,
+    config: &ClientConfig,
     plan: &Plan,
-) -> Result<(Protocol, Arc<[Address]>), LoadError> {
+) -> Result<(Arc<ClientConfig>, Arc<[Address]>), LoadError> {
     let addresses = address.to_addresses().map_err(io::Error::from)?;
-    plan.check(&protocol, &addresses)?;
+    plan.check(config, &addresses)?;
     plan.sources.iter().try_for_each(|source| dial::check_source(*source))?;
-    protocol.signing_key(since_epoch(clock::wall()))?;
+    config.signing_key(since_epoch(clock::wall()))?;
     // The reply to the longest message is longer by its stamp.
-    let longest = protocol.message_max() + STAMP.len();
-    Ok((protocol.with_message_max(longest), addresses.into()))
+    let longest = (config.message_max() + STAMP.len()).min(SessionConfig::MESSAGE_MAX);
+    let config = config.to_builder().with_message_max(longest).build()?;
+    Ok((config.into(), addresses.into()))
 }
 
 fn nanos(duration: Duration) -> Nanos {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use countersign::{Address, Exchange, Framing, Protocol};
+use countersign::{Address, ClientConfig, Exchange, Framing};
 use countersign_proto::CHUNK_MAX;
 
 /// What the clients of a load do.
@@ -14,14 +14,15 @@ use countersign_proto::CHUNK_MAX;
 ///
 /// use countersign_load::{Load, Plan};
 /// use countersign::services::Echo;
-/// use countersign::{Protocol, Server};
+/// use countersign::{ClientConfig, Server, ServerConfig};
 ///
-/// let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Echo)?;
+/// let mut server = Server::bind("127.0.0.1:0", ServerConfig::open(), Echo)?;
 /// let (address, handle) = (server.addresses()[0].clone(), server.handle());
 /// let serving = std::thread::spawn(move || server.run());
 ///
 /// let plan = Plan { connections: 4, depth: 8, count: Some(1000), ..Plan::default() };
-/// let report = Load::new(address, Protocol::open(), plan)?.run(|_| ControlFlow::Continue(()))?;
+/// let load = Load::new(address, ClientConfig::open(), plan)?;
+/// let report = load.run(|_| ControlFlow::Continue(()))?;
 /// assert_eq!((report.due, report.answered, report.failed()), (1000, 1000, 0));
 ///
 /// handle.drain()?;
@@ -144,7 +145,7 @@ impl Plan {
     }
 
     /// Whether this can be done with such a protocol, to a server there.
-    pub(crate) fn check(&self, protocol: &Protocol, server: &[Address]) -> Result<(), PlanError> {
+    pub(crate) fn check(&self, config: &ClientConfig, server: &[Address]) -> Result<(), PlanError> {
         let positive = |rate: f64| rate.is_finite() && rate > 0.0;
         if self.connections == 0 || self.depth == 0 {
             Err(PlanError::Nobody)
@@ -155,14 +156,13 @@ impl Plan {
             || matches!(self.arrival, Arrival::Burst(_, 0))
         {
             Err(PlanError::Rate)
-        } else if self.size > protocol.message_max() || self.size == 0 {
-            Err(PlanError::Size(protocol.message_max()))
-        } else if protocol.framing() == Framing::Chunks && (self.depth > 1 || self.size > CHUNK_MAX)
-        {
+        } else if self.size > config.message_max() || self.size == 0 {
+            Err(PlanError::Size(config.message_max()))
+        } else if config.framing() == Framing::Chunks && (self.depth > 1 || self.size > CHUNK_MAX) {
             Err(PlanError::Chunks)
-        } else if protocol.exchange() == Exchange::VerifyOnly {
+        } else if config.exchange() == Exchange::VerifyOnly {
             Err(PlanError::NoReply)
-        } else if protocol.exchange() == Exchange::Once && !(self.reconnect && self.depth == 1) {
+        } else if config.exchange() == Exchange::Once && !(self.reconnect && self.depth == 1) {
             Err(PlanError::Once)
         } else if !self.sources.is_empty() && server.iter().all(|address| address.ip().is_none()) {
             Err(PlanError::Sources)

@@ -2,9 +2,9 @@
 //! [`Session`] that joins them.
 //!
 //! Nothing here reads a clock or a file, draws a random byte or touches the network; time and
-//! randomness are arguments. It needs no operating system, but an allocator. A [`Protocol`] says
-//! what a listener or a client speaks, a [`Session`] is one connection of it, and a [`Refusal`] is
-//! what a peer did wrong, as a value.
+//! randomness are arguments. It needs no operating system, but an allocator. A [`ServerConfig`] or
+//! a [`ClientConfig`] says what is spoken, a [`Session`] is one connection of it, and a [`Refusal`]
+//! is what a peer did wrong, as a value.
 //!
 //! The crate `countersign` has a server and a client on top of it, key files, and the manual, which
 //! describes the protocols. Use it where there is an operating system.
@@ -14,18 +14,24 @@
 extern crate alloc;
 
 mod blocks;
+mod config;
 mod dialect;
 mod framing;
 mod handshake;
 mod keys;
 mod partial_frame;
-mod protocol;
 mod records;
 mod refusal;
 mod role;
 mod session;
 
 pub use blocks::Blocks;
+pub use config::builder::ConfigBuilder;
+pub use config::client::ClientConfig;
+pub use config::error::{ConfigError, NoUsableKeyError};
+pub use config::options::{Exchange, Protection};
+pub use config::server::ServerConfig;
+pub use config::session_config::SessionConfig;
 pub use dialect::{Dialect, ParseDialectError};
 pub use framing::{CHUNK_MAX, FRAME_MAX, FrameFormat, Framing, LineEnding};
 pub use handshake::CHALLENGE;
@@ -37,7 +43,6 @@ pub use keys::key::{Credential, Key, KeyNumber, Mac};
 pub use keys::secrets::RingSecrets;
 pub use keys::validity::Validity;
 pub use keys::wipe::without_traces;
-pub use protocol::{Exchange, NoUsableKeyError, Protection, Protocol};
 pub use records::SealError;
 pub use refusal::{ForeignProtocol, Refusal, RefusalCode};
 pub use session::Session;

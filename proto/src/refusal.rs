@@ -20,7 +20,7 @@ pub enum Refusal {
     /// The stream ended inside the handshake or inside a message, or without the good-bye that
     /// records end with.
     Truncated,
-    /// A message is longer than [`Protocol::message_max`](super::protocol::Protocol::message_max).
+    /// A message is longer than the [limit](crate::SessionConfig::message_max).
     MessageTooLong,
     /// A length field holds what no length can be.
     BadLength,
@@ -232,12 +232,12 @@ impl fmt::Display for ForeignProtocol {
         f.write_str(match self {
             Self::Tls => "TLS",
             Self::Http => "HTTP",
-            Self::Proxy => "the PROXY protocol",
+            Self::Proxy => "the PROXY config",
             Self::Multiprocessing => "Python's multiprocessing",
             Self::Countersign => "countersign/1",
             Self::Hex => "the dialect hex",
             Self::Raw => "the dialect raw",
-            Self::Other => "another protocol",
+            Self::Other => "another config",
         })
     }
 }

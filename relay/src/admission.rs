@@ -11,7 +11,7 @@ use mio::net::TcpStream;
 use crate::event_log::{CloseCause, PairInfo};
 use crate::pair::{Pair, Visit};
 use crate::relay::Relay;
-use crate::shared::{RelayRole, Shared};
+use crate::shared::{RelayConfig, RelayRole, Shared};
 
 /// The connections that one turn accepts, so that those that are open have their turns too.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -79,12 +79,11 @@ impl Relay {
 
     fn session(&self) -> Result<SessionCore, CloseCause> {
         let nonce = random::bytes().map_err(CloseCause::Unavailable)?;
-        match self.shared.role {
-            RelayRole::Client => {
-                SessionCore::client(&self.shared.protocol, self.shared.wall, nonce)
-                    .map_err(CloseCause::NoKey)
+        match &self.shared.config {
+            RelayConfig::Client(config) => {
+                SessionCore::client(config, self.shared.wall, nonce).map_err(CloseCause::NoKey)
             }
-            RelayRole::Server => Ok(SessionCore::server(&self.shared.protocol, nonce)),
+            RelayConfig::Server(config) => Ok(SessionCore::server(config, nonce)),
         }
     }
 

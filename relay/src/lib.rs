@@ -22,4 +22,4 @@ pub use lookup::RelayTarget;
 pub use pair::PAIRS_MAX;
 pub use pump::RECORD;
 pub use relay::{Relay, Route};
-pub use shared::RelayRole;
+pub use shared::{RelayConfig, RelayRole};

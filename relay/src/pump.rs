@@ -73,9 +73,9 @@ impl Pair {
 
     /// Sends to the far end what was read from the plain one; nothing read is its end.
     fn send_records(&mut self, length: usize, shared: &mut Shared) -> Result<(), CloseCause> {
-        let Shared { protocol, inbox, outbox, counters, .. } = shared;
+        let Shared { config, inbox, outbox, counters, .. } = shared;
         outbox.clear();
-        let form = self.session.form(protocol);
+        let form = self.session.form(config);
         for part in inbox[..length].chunks(record_max(&self.session)) {
             form.frame(part, outbox);
         }
@@ -96,13 +96,13 @@ impl Pair {
         length: usize,
         shared: &mut Shared,
     ) -> Result<(), CloseCause> {
-        let Shared { protocol, wall, inbox, outbox, control_out, .. } = &mut *shared;
+        let Shared { config, wall, inbox, outbox, control_out, .. } = &mut *shared;
         outbox.clear();
         control_out.clear();
         let mut input = &inbox[..length];
         let (info, mut opened) = (self.info(), None);
         let processed = loop {
-            match self.session.next(protocol, *wall, &mut input, control_out) {
+            match self.session.next(config, *wall, &mut input, control_out) {
                 Ok(None) => break Ok(()),
                 Ok(Some(Event::Open(open))) => {
                     debug_assert!(open.is_protected, "records are required");
@@ -145,7 +145,7 @@ impl Pair {
 
     /// The far end's stream has ended, without a close record.
     fn broken_off(&mut self, shared: &Shared) -> CloseCause {
-        match self.session.input_ended(&shared.protocol) {
+        match self.session.input_ended(&shared.config) {
             Err(refusal) if refusal != Refusal::Truncated => CloseCause::Refused(refusal),
             _ => CloseCause::Truncated,
         }

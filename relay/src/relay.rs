@@ -14,7 +14,7 @@ use countersign::reactor::timers::Timers;
 use countersign::reactor::token::{Token, TokenSlab};
 use countersign::stats::Counters;
 use countersign::unix_time::since_epoch;
-use countersign::{KeyRing, Protocol, clock};
+use countersign::{KeyRing, clock};
 use log::info;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Waker};
@@ -24,7 +24,7 @@ use crate::limits::RelayLimits;
 use crate::lookup::{Answer, RelayTarget};
 use crate::pair::{Pair, PairState, PairTimer, Visit};
 use crate::pump::{BUFFERS_MAX, INBOX};
-use crate::shared::{self, RelayRole, Shared};
+use crate::shared::{self, RelayConfig, RelayRole, Shared};
 use crate::sockets::{self, RelayListener};
 
 /// The events that one turn takes from the system.
@@ -68,8 +68,6 @@ pub struct Relay {
 /// Where a relay listens, and what it dials.
 #[derive(Debug)]
 pub struct Route {
-    /// Which end of `countersign/1` it is.
-    pub role: RelayRole,
     /// Sockets that are bound and listen.
     pub listeners: Vec<TcpListener>,
     /// The target.
@@ -87,11 +85,11 @@ impl Relay {
     /// The system lacks what a loop needs, or a socket does not listen.
     pub fn new(
         route: Route,
-        protocol: Protocol,
+        config: RelayConfig,
         limits: RelayLimits,
         woken: UnixStream,
     ) -> io::Result<Self> {
-        let Route { role, listeners, target: mut lookup, closes_revoked } = route;
+        let Route { listeners, target: mut lookup, closes_revoked } = route;
         let listeners = listeners.into_iter().map(sockets::listening);
         let mut listeners = listeners.collect::<io::Result<Vec<_>>>()?;
         let poll = Poll::new()?;
@@ -107,7 +105,7 @@ impl Relay {
         let waker = Arc::new(Waker::new(&registry, WAKER)?);
         lookup.wake(Arc::clone(&waker));
         let wall = since_epoch(clock::wall());
-        let key_expiry = protocol.keys().and_then(|ring| ring.next_expiry(wall));
+        let key_expiry = config.keys().and_then(|ring| ring.next_expiry(wall));
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -125,10 +123,10 @@ impl Relay {
             waker,
             _woken: woken,
             shared: Shared {
-                role,
-                protocol,
+                role: config.role(),
                 lookup,
-                admission: shared::admission(role, &limits),
+                admission: shared::admission(config.role(), &limits),
+                config,
                 limits,
                 registry,
                 clock: Clock::new(clock::monotonic()),
@@ -218,7 +216,7 @@ impl Relay {
     /// Takes other keys for new connections. Connections whose peers could not authenticate again
     /// are closed if that is wanted.
     pub fn replace_keys(&mut self, keys: KeyRing) {
-        self.shared.protocol.replace_keys(keys);
+        self.shared.config = self.shared.config.with_keys(keys);
         // The next look at the time sees when these run out.
         self.key_expiry = Some(Duration::ZERO);
         self.shared.wall = since_epoch(clock::wall());
@@ -231,12 +229,12 @@ impl Relay {
         if self.key_expiry.is_none_or(|end| now < end) {
             return;
         }
-        self.key_expiry = self.shared.protocol.keys().and_then(|ring| ring.next_expiry(now));
+        self.key_expiry = self.shared.config.keys().and_then(|ring| ring.next_expiry(now));
         if !self.closes_revoked {
             return;
         }
-        let protocol = &self.shared.protocol;
-        let revoked = self.slots(|pair| pair.session.is_revoked(protocol, now));
+        let config = &self.shared.config;
+        let revoked = self.slots(|pair| pair.session.is_revoked(config, now));
         if !revoked.is_empty() {
             info!("closing {} connections whose keys are no longer valid", revoked.len());
         }

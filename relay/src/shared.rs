@@ -1,12 +1,15 @@
 //! What all pairs share, lent to the one whose turn it is.
 
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::config::SessionConfig;
 use countersign::engine::AdmissionControl;
 use countersign::reactor::instant::{Clock, Instant};
 use countersign::stats::Counters;
-use countersign::{Limits, Protocol};
+use countersign::{ClientConfig, KeyRing, Limits, ServerConfig};
 use mio::Registry;
 
 use crate::limits::RelayLimits;
@@ -32,11 +35,50 @@ impl RelayRole {
     }
 }
 
+/// What is spoken with the far end, as its client or its server.
+#[derive(Debug, Clone)]
+pub enum RelayConfig {
+    /// Accepts plain connections, and connects to the target in `countersign/1`.
+    Client(Arc<ClientConfig>),
+    /// Accepts `countersign/1`, and connects to the target in plain TCP.
+    Server(Arc<ServerConfig>),
+}
+
+impl RelayConfig {
+    /// The end that it is for.
+    #[must_use]
+    pub fn role(&self) -> RelayRole {
+        match self {
+            Self::Client(_) => RelayRole::Client,
+            Self::Server(_) => RelayRole::Server,
+        }
+    }
+
+    /// The same with other keys.
+    pub(crate) fn with_keys(&self, ring: KeyRing) -> Self {
+        match self {
+            Self::Client(config) => Self::Client(Arc::new(config.with_keys(ring))),
+            Self::Server(config) => Self::Server(Arc::new(config.with_keys(ring))),
+        }
+    }
+}
+
+impl Deref for RelayConfig {
+    type Target = SessionConfig;
+
+    fn deref(&self) -> &SessionConfig {
+        match self {
+            Self::Client(config) => config,
+            Self::Server(config) => config,
+        }
+    }
+}
+
 /// What all pairs share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) role: RelayRole,
-    pub(crate) protocol: Protocol,
+    pub(crate) config: RelayConfig,
     /// Where pairs dial.
     pub(crate) lookup: RelayTarget,
     pub(crate) limits: RelayLimits,

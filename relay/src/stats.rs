@@ -14,8 +14,8 @@ impl Relay {
     /// What it has done and what it does now. It looks at every connection.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Shared { protocol, counters, admission, now, .. } = &self.shared;
-        let info = Arc::new(ListenerInfo::new("proxy", self.addresses().to_vec(), protocol.keys()));
+        let Shared { config, counters, admission, now, .. } = &self.shared;
+        let info = Arc::new(ListenerInfo::new("proxy", self.addresses().to_vec(), config.keys()));
         let mut listener = ListenerStats::new(info);
         listener.counters = counters.clone();
         let Connections { delayed, handshake, open, closing, .. } = &mut listener.connections;
@@ -34,7 +34,7 @@ impl Relay {
         (listener.connections_max, listener.buffered_max) = (most, BUFFERS_MAX * most);
         listener.throttled = admission.throttled(*now);
         for (key, KeyCounters { authenticated, open, .. }) in
-            protocol.keys().into_iter().flat_map(KeyRing::keys).zip(&mut listener.keys)
+            config.keys().into_iter().flat_map(KeyRing::keys).zip(&mut listener.keys)
         {
             let has_it = |pair: &&Pair| pair.key.as_deref() == Some(key.id());
             *authenticated = self.shared.by_key.get(key.id()).copied().unwrap_or_default();

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 
 use countersign_proto::{
-    Dialect, ForeignProtocol, Framing, KeyRing, NoUsableKeyError, Protocol, Refusal, RefusalCode,
+    Dialect, ForeignProtocol, Framing, KeyRing, NoUsableKeyError, Refusal, RefusalCode,
+    SessionConfig,
 };
 
 use crate::address::AddressError;
@@ -61,16 +62,16 @@ pub enum ClientError {
 
 impl ClientError {
     /// The same error in the handshake, where a server of this program may have our ring.
-    pub(super) fn in_handshake(self, protocol: &Protocol) -> Self {
-        let dialect = protocol.dialect();
-        let listens = || protocol.keys().is_some_and(KeyRing::listens);
+    pub(super) fn in_handshake(self, config: &SessionConfig) -> Self {
+        let dialect = config.dialect();
+        let listens = || config.keys().is_some_and(KeyRing::listens);
         match self {
             Self::Timeout => Self::HandshakeTimeout(dialect),
             Self::Closed | Self::Truncated if dialect == Dialect::Countersign && listens() => {
                 Self::SameRing
             }
             // If the server closes with unread input, its end is a reset: the same failure.
-            Self::Io(error) if is_reset(&error) => Self::Truncated.in_handshake(protocol),
+            Self::Io(error) if is_reset(&error) => Self::Truncated.in_handshake(config),
             other => other,
         }
     }

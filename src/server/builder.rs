@@ -1,8 +1,9 @@
 //! Making a server: with one listener, or with many.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use countersign_proto::Protocol;
+use countersign_proto::ServerConfig;
 
 use crate::address::ToAddresses;
 use crate::contract::listener_id::ListenerId;
@@ -18,11 +19,11 @@ use crate::server::listener::socket::BoundSocket;
 ///
 /// ```
 /// use countersign::services::Echo;
-/// use countersign::{ListenerConfig, Limits, Protocol, ServerBuilder};
+/// use countersign::{ListenerConfig, Limits, ServerConfig, ServerBuilder};
 ///
 /// let mut builder = ServerBuilder::new();
-/// let near = builder.listen(ListenerConfig::new(Protocol::open()).bind("127.0.0.1:0")?)?;
-/// let far = builder.listen(ListenerConfig::new(Protocol::open()).bind("127.0.0.1:0")?)?;
+/// let near = builder.listen(ListenerConfig::new(ServerConfig::open()).bind("127.0.0.1:0")?)?;
+/// let far = builder.listen(ListenerConfig::new(ServerConfig::open()).bind("127.0.0.1:0")?)?;
 /// let mut server = builder.serve(Echo)?;
 /// server.replace_limits(far, Limits { connections: 10, ..Limits::default() })?;
 /// assert_eq!(server.listeners()[near.index()].limits().connections, 10_000);
@@ -74,10 +75,10 @@ impl<S: Service> Server<S> {
     /// needs.
     pub fn bind(
         address: impl ToAddresses,
-        protocol: impl Into<Protocol>,
+        config: impl Into<Arc<ServerConfig>>,
         service: S,
     ) -> Result<Self, BindError> {
-        Self::new([ListenerConfig::new(protocol).bind(address)?], service)
+        Self::new([ListenerConfig::new(config).bind(address)?], service)
     }
 
     /// Listens with a socket that is already bound and listening, like
@@ -88,10 +89,10 @@ impl<S: Service> Server<S> {
     /// As for [`bind`](Self::bind).
     pub fn from_std(
         socket: impl Into<OwnedFd>,
-        protocol: impl Into<Protocol>,
+        config: impl Into<Arc<ServerConfig>>,
         service: S,
     ) -> Result<Self, BindError> {
-        Self::new([ListenerConfig::new(protocol).with_socket(socket)], service)
+        Self::new([ListenerConfig::new(config).with_socket(socket)], service)
     }
 
     /// Makes a server with any number of listeners. It accepts connections from its first turn on.

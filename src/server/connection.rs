@@ -8,7 +8,7 @@ mod visit;
 use std::time::Duration;
 
 use countersign_proto::{
-    Blocks, FrameFormat, KeyNumber, Protocol, Refusal, RefusalCode, SessionCore,
+    Blocks, FrameFormat, KeyNumber, Refusal, RefusalCode, ServerConfig, SessionCore,
 };
 
 use crate::contract::close::CloseReason;
@@ -184,7 +184,7 @@ impl<N: Net, S: Service> Connection<N, S> {
             State::Handshake(_) => {
                 // The part of a late proof that has arrived may give a more precise reason than the
                 // timeout.
-                let suspected = self.session.suspect(&cx.listener.protocol).map(CloseReason::from);
+                let suspected = self.session.suspect(&cx.listener.config).map(CloseReason::from);
                 let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
                 let why = suspected.filter(|_| is_late).unwrap_or(why);
                 self.session.give_up(code, &mut cx.shared.control_out);
@@ -201,8 +201,8 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// How to frame a message of the server.
-    pub(super) fn form(&self, protocol: &Protocol) -> FrameFormat {
-        self.session.form(protocol)
+    pub(super) fn form(&self, config: &ServerConfig) -> FrameFormat {
+        self.session.form(config)
     }
 
     /// The key that the peer has proved.
@@ -211,8 +211,8 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// Whether messages are still answered, though the peer could no longer authenticate.
-    pub(super) fn is_revoked(&self, protocol: &Protocol, wall: Duration) -> bool {
-        self.is_open() && self.session.is_revoked(protocol, wall)
+    pub(super) fn is_revoked(&self, config: &ServerConfig, wall: Duration) -> bool {
+        self.is_open() && self.session.is_revoked(config, wall)
     }
 
     /// The bytes that it keeps beside its entry.

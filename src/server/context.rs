@@ -95,7 +95,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
             #[inline(always)]
             |calls| {
                 session.process_messages(
-                    &listener.protocol,
+                    &listener.config,
                     input,
                     control_out,
                     #[inline(always)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 
 use countersign::stats::Counters;
-use countersign::{Address, Handle, Limits, ListenerConfig, Protocol, Server, Service};
+use countersign::{Address, Handle, Limits, ListenerConfig, Server, ServerConfig, Service};
 
 use crate::progress::{PATIENCE, Progress};
 
@@ -26,25 +26,24 @@ struct Shared {
 }
 
 impl ServerThread {
-    pub(crate) fn start<S>(protocol: Protocol, limits: Limits, service: S) -> Self
+    pub(crate) fn start<S>(config: impl Into<Arc<ServerConfig>>, limits: Limits, service: S) -> Self
     where
         S: Service + Send + 'static,
     {
-        Self::start_also_at(Vec::new(), protocol, limits, service)
+        Self::start_also_at(Vec::new(), config, limits, service)
     }
 
     /// One that listens at these addresses too.
     pub(crate) fn start_also_at<S>(
         addresses: Vec<Address>,
-        protocol: Protocol,
+        config: impl Into<Arc<ServerConfig>>,
         limits: Limits,
         service: S,
     ) -> Self
     where
         S: Service + Send + 'static,
     {
-        let listener =
-            ListenerConfig::new(protocol).with_limits(limits).bind("127.0.0.1:0").unwrap();
+        let listener = ListenerConfig::new(config).with_limits(limits).bind("127.0.0.1:0").unwrap();
         let listener = addresses.iter().try_fold(listener, ListenerConfig::bind).unwrap();
         Self::start_at(listener, service)
     }

@@ -2,14 +2,15 @@
 
 use std::ops::ControlFlow;
 
+use countersign::config::SessionConfig;
 use countersign::session::{SendError, SessionCore};
 use countersign::testing::{MemoryPeer, TestServer};
-use countersign::{CloseReason, Exchange, Limits, Protocol, Refusal, Reply};
+use countersign::{CloseReason, Exchange, Limits, Refusal, Reply};
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use crate::ends::{
-    CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, client, in_memory, server,
+    CLIENT_NONCE, ClientOptions, End, Heard, SECRET, SERVER_NONCE, Talk, client, in_memory, server,
 };
 use crate::forger::{BATCH, CLOSE, DATA, Direction, Forger, PING, PONG, batch, frame};
 use crate::keys::enter;
@@ -97,7 +98,7 @@ fn every_cut_of_batches_and_records_gives_the_same_messages() {
 /// Takes the messages of these pieces, at most so many in a call.
 pub(crate) fn taken(
     session: &mut SessionCore,
-    protocol: &Protocol,
+    config: &SessionConfig,
     pieces: [&[u8]; 2],
     most: usize,
 ) -> Vec<Vec<u8>> {
@@ -105,7 +106,7 @@ pub(crate) fn taken(
     for mut piece in pieces {
         while !piece.is_empty() || session.is_due() {
             let mut left = most;
-            let step = session.process_messages(protocol, &mut piece, &mut Vec::new(), |message| {
+            let step = session.process_messages(config, &mut piece, &mut Vec::new(), |message| {
                 messages.push(message.bytes.to_vec());
                 left -= 1;
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -131,9 +132,9 @@ fn a_batch_can_be_taken_in_parts_wherever_it_was_cut() {
         .concat();
         let expected = [&said[..], &[b"seven"], &said].concat();
         for cut in (0..whole.len()).step_by(37) {
-            let (End { session, protocol, .. }, _) = forged(&server());
+            let (End { session, config, .. }, _) = forged(&server());
             let (front, back) = whole.split_at(cut);
-            let taken = taken(&mut session.into_core(), &protocol, [front, back], most);
+            let taken = taken(&mut session.into_core(), &config, [front, back], most);
             assert_eq!(taken, expected, "{most} at once, cut at {cut}");
         }
     }
@@ -146,25 +147,25 @@ proptest! {
         cut in any::<proptest::sample::Index>(),
         most in 1..9_usize,
     ) {
-        let (End { session, protocol, .. }, mut forger) = forged(&server());
+        let (End { session, config, .. }, mut forger) = forged(&server());
         let stream: Vec<u8> = batches
             .iter()
             .flat_map(|messages| forger.to_server.record(BATCH, &batch(messages)))
             .collect();
         let (front, back) = stream.split_at(cut.index(stream.len() + 1));
-        let taken = taken(&mut session.into_core(), &protocol, [front, back], most);
+        let taken = taken(&mut session.into_core(), &config, [front, back], most);
         prop_assert_eq!(taken, batches.concat());
     }
 }
 
 /// Has a server seal these messages, and a pong behind each empty one, all at once.
-fn sealed(messages: &[Vec<u8>], client: &Protocol) -> (Vec<(u8, Vec<u8>)>, usize) {
+fn sealed(messages: &[Vec<u8>], client: &ClientOptions) -> (Vec<(u8, Vec<u8>)>, usize) {
     let talk = Talk::new(client, &server(), (CLIENT_NONCE, SERVER_NONCE));
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
     let mut out = Vec::new();
     let mut session = talk.server.session.into_core();
-    let form = session.form(&talk.server.protocol);
+    let form = session.form(&talk.server.config);
     for message in messages {
         form.frame(message, &mut out);
         if message.is_empty() {
@@ -240,7 +241,7 @@ fn messages_that_a_session_is_given_together_share_records() {
 
 #[test]
 fn a_server_answers_a_batch_with_a_batch() {
-    let mut server = in_memory(server(), Limits::default(), echo);
+    let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
     let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
     let said = batch(&[&b"one"[..], b"", b"three"]);
     let pinged = [
@@ -268,7 +269,7 @@ fn nothing_of_a_malformed_batch_is_handed_on() {
         let said = [forger.to_server.record(DATA, b"one"), forger.to_server.record(BATCH, payload)];
         assert_eq!(end.hear(&said.concat()), [], "{what}");
         assert_eq!((end.messages(), end.refusal), (vec![&b"one"[..]], Some(Refusal::BadRecord)));
-        let mut server = in_memory(server(), Limits::default(), echo);
+        let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
         let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
         let said = [forger.to_server.record(DATA, b"one"), forger.to_server.record(BATCH, payload)];
         server.send(&peer, &said.concat());
@@ -321,8 +322,8 @@ fn a_batch_behind_a_close_is_a_fault() {
 
 #[test]
 fn once_takes_the_first_message_of_a_batch() {
-    let protocol = server().with_exchange(Exchange::Once);
-    let mut server = in_memory(protocol, Limits::default(), echo);
+    let options = server().with_exchange(Exchange::Once);
+    let mut server = in_memory(options.build().unwrap(), Limits::default(), echo);
     let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
     server.send(&peer, &forger.to_server.record(BATCH, &batch(&[b"one", b"two"])));
     let heard = [(DATA, b"one".to_vec()), (CLOSE, Vec::new())];
@@ -339,7 +340,7 @@ fn a_service_may_close_in_the_middle_of_a_batch() {
         }
     };
     for cut in [0, 1, 20, 30] {
-        let mut server = in_memory(server(), Limits::default(), closing);
+        let mut server = in_memory(server().build().unwrap(), Limits::default(), closing);
         let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
         let said = forger.to_server.record(BATCH, &batch(&[b"one", b"two", b"not"]));
         server.send(&peer, &said[..cut]);
@@ -357,7 +358,7 @@ fn a_batch_of_many_messages_counts_as_many_and_waits_for_a_peer_that_reads_late(
     const MESSAGES: usize = 5_000;
     let said: Vec<Vec<u8>> = (0..MESSAGES).map(|number| number.to_string().into_bytes()).collect();
     for cut in [0, 1, 5_000] {
-        let mut server = in_memory(server(), Limits::default(), echo);
+        let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
         let (flooder, mut flood) = enter(&mut server, SERVER_NONCE);
         let (polite, mut other) = enter(&mut server, [7; 32]);
         let record = flood.to_server.record(BATCH, &batch(&said));
@@ -384,7 +385,7 @@ fn a_batch_of_many_messages_counts_as_many_and_waits_for_a_peer_that_reads_late(
 fn a_batch_that_is_answered_with_nothing_is_taken_in_more_than_one_visit() {
     let silent = |_: &[u8], _: &mut Reply<'_>| {};
     for cut in [0, 1, 3_000] {
-        let mut server = in_memory(server(), Limits::default(), silent);
+        let mut server = in_memory(server().build().unwrap(), Limits::default(), silent);
         let (peer, mut forger) = enter(&mut server, SERVER_NONCE);
         let said = forger.to_server.record(BATCH, &batch(&vec![b""; 4_500]));
         server.send(&peer, &said[..cut]);

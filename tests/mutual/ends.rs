@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use countersign::config::{ConfigBuilder, SessionConfig};
 use countersign::session::Event;
 use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{
-    Dialect, Exporter, Key, KeyRing, Protection, Protocol, Refusal, RingSecrets, Service, Session,
+    ClientConfig, Dialect, Exporter, Key, KeyRing, Protection, Refusal, RingSecrets, ServerConfig,
+    Service, Session,
 };
 
 use crate::forger::Direction;
@@ -37,12 +39,24 @@ pub(crate) fn ring(id: &str, secret: &[u8], seed: [u8; 48]) -> KeyRing {
     KeyRing::new(RingSecrets::new(seed)).with(key).unwrap()
 }
 
-pub(crate) fn server() -> Protocol {
-    Protocol::new(Dialect::Countersign, ring("k1", SECRET, SERVER_SEED))
+/// The options of a server, and of a client.
+pub(crate) type ServerOptions = ConfigBuilder<ServerConfig>;
+pub(crate) type ClientOptions = ConfigBuilder<ClientConfig>;
+
+pub(crate) fn server() -> ServerOptions {
+    server_of(ring("k1", SECRET, SERVER_SEED))
 }
 
-pub(crate) fn client() -> Protocol {
-    Protocol::new(Dialect::Countersign, ring("k1", SECRET, CLIENT_SEED))
+pub(crate) fn client() -> ClientOptions {
+    client_of(ring("k1", SECRET, CLIENT_SEED))
+}
+
+pub(crate) fn server_of(ring: KeyRing) -> ServerOptions {
+    ServerConfig::builder(Dialect::Countersign).with_keys(ring)
+}
+
+pub(crate) fn client_of(ring: KeyRing) -> ClientOptions {
+    ClientConfig::builder(Dialect::Countersign).with_keys(ring)
 }
 
 /// Connects, and has the server draw this nonce for it.
@@ -52,8 +66,8 @@ pub(crate) fn connect<S: Service>(server: &mut TestServer<S>, nonce: [u8; 32]) -
 }
 
 /// Both ends, the client's first, with as much protection.
-pub(crate) fn both(protection: Protection) -> (Protocol, Protocol) {
-    (client().with_protection(protection), server().with_protection(protection))
+pub(crate) fn both(protection: Protection) -> (ClientOptions, ServerOptions) {
+    (client().with_records(protection), server().with_records(protection))
 }
 
 /// What a session has told of.
@@ -67,7 +81,7 @@ pub(crate) enum Heard {
 
 /// One end of a connection.
 pub(crate) struct End {
-    pub(crate) protocol: Protocol,
+    pub(crate) config: SessionConfig,
     pub(crate) session: Session,
     pub(crate) heard: Vec<Heard>,
     /// How it has ended, if it has.
@@ -77,17 +91,17 @@ pub(crate) struct End {
 }
 
 impl End {
-    pub(crate) fn server(protocol: &Protocol, nonce: [u8; 32]) -> Self {
-        Self::new(protocol, Session::server(protocol.clone(), nonce))
+    pub(crate) fn server(options: &ServerOptions, nonce: [u8; 32]) -> Self {
+        Self::new(Session::server(options.clone().build().unwrap(), nonce))
     }
 
-    pub(crate) fn client(protocol: &Protocol, nonce: [u8; 32]) -> Self {
-        Self::new(protocol, Session::client(protocol.clone(), NOW, nonce).unwrap())
+    pub(crate) fn client(options: &ClientOptions, nonce: [u8; 32]) -> Self {
+        Self::new(Session::client(options.clone().build().unwrap(), NOW, nonce).unwrap())
     }
 
-    fn new(protocol: &Protocol, session: Session) -> Self {
-        let (heard, protocol) = (Vec::new(), protocol.clone());
-        Self { protocol, session, heard, refusal: None, exporter: None, is_sealed: false }
+    fn new(session: Session) -> Self {
+        let (heard, config) = (Vec::new(), session.config().clone());
+        Self { config, session, heard, refusal: None, exporter: None, is_sealed: false }
     }
 
     /// What it has to say to these bytes, ready to be sent.
@@ -166,7 +180,11 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    pub(crate) fn new(client: &Protocol, server: &Protocol, nonces: ([u8; 32], [u8; 32])) -> Self {
+    pub(crate) fn new(
+        client: &ClientOptions,
+        server: &ServerOptions,
+        nonces: ([u8; 32], [u8; 32]),
+    ) -> Self {
         let (mut client, mut server) =
             (End::client(client, nonces.0), End::server(server, nonces.1));
         assert_eq!(server.hear(&[]), []);

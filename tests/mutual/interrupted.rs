@@ -32,7 +32,7 @@ fn interrupted<S: Service>(
     for protection in [Protection::Required, Protection::Sealed] {
         for cut in [0, 1, 5_000] {
             let (client, protocol) = both(protection);
-            let mut server = in_memory(protocol, Limits::default(), service());
+            let mut server = in_memory(protocol.build().unwrap(), Limits::default(), service());
             let (peer, mut forger) = call_as(&mut server, &client, SERVER_NONCE);
             server.send(&peer, &forger.confirm.clone());
             assert_eq!(peer.take(), forger.to_client.record(4, &[0]));

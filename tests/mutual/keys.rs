@@ -3,13 +3,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use countersign::{
-    CloseReason, Key, KeyRing, Limits, Protocol, Refusal, Reply, RingSecrets, Service,
-};
+use countersign::{CloseReason, Key, KeyRing, Limits, Refusal, Reply, RingSecrets, Service};
 
 use crate::ends::{
-    CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_NONCE, SERVER_SEED, connect, in_memory, ring,
-    server,
+    CLIENT_NONCE, CLIENT_SEED, ClientOptions, End, SECRET, SERVER_NONCE, SERVER_SEED, client_of,
+    connect, in_memory, ring, server,
 };
 use crate::forger::{CLOSE, DATA, Forger};
 use countersign::testing::{MemoryPeer, TestServer};
@@ -19,8 +17,8 @@ fn echo(message: &[u8], reply: &mut Reply<'_>) {
     reply.message(message);
 }
 
-fn caller(id: &str, secret: &[u8]) -> Protocol {
-    Protocol::from(ring(id, secret, CLIENT_SEED))
+fn caller(id: &str, secret: &[u8]) -> ClientOptions {
+    client_of(ring(id, secret, CLIENT_SEED))
 }
 
 /// The listener of a server gets other keys.
@@ -37,7 +35,7 @@ fn call<S: Service>(server: &mut TestServer<S>, nonce: [u8; 32]) -> (MemoryPeer,
 /// The same as another client.
 pub(crate) fn call_as<S: Service>(
     server: &mut TestServer<S>,
-    client: &Protocol,
+    client: &ClientOptions,
     nonce: [u8; 32],
 ) -> (MemoryPeer, Forger) {
     let line = connect(server, nonce);
@@ -78,7 +76,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
         ("an empty ring", KeyRing::new(RingSecrets::new(SERVER_SEED))),
     ];
     for (what, keys) in others {
-        let mut server = in_memory(server(), Limits::default(), echo);
+        let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
         let (line, forger) = call(&mut server, SERVER_NONCE);
         replace_keys(&mut server, keys);
         server.send(&line, &forger.confirm);
@@ -89,7 +87,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
         assert_eq!(counters.authenticated, 0, "{what}");
     }
     // The same key on another ring is the same.
-    let mut server = in_memory(server(), Limits::default(), echo);
+    let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
     let (line, mut forger) = call(&mut server, SERVER_NONCE);
     replace_keys(&mut server, ring("k1", SECRET, [77; 48]));
     server.send(&line, &forger.confirm.clone());
@@ -101,7 +99,7 @@ fn a_key_that_goes_between_hello_and_proof_lets_nobody_in() {
 fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
     let mut keys = ring("k1", SECRET, SERVER_SEED);
     keys.add(Key::new("k2", b"another secret of some length").unwrap()).unwrap();
-    let mut server = in_memory(Protocol::from(keys), Limits::default(), echo);
+    let mut server = in_memory(keys, Limits::default(), echo);
     let mut ones: Vec<_> = (0..5).map(|number| enter(&mut server, [number; 32])).collect();
     let mut two = End::client(&caller("k2", b"another secret of some length"), CLIENT_NONCE);
     let line = connect(&mut server, [99; 32]);
@@ -145,7 +143,7 @@ fn those_whose_key_was_taken_go_when_asked_and_the_others_stay() {
 
 #[test]
 fn a_thousand_rings_lose_nothing() {
-    let mut server = in_memory(server(), Limits::default(), echo);
+    let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
     let mut inside: Vec<_> = (0..8).map(|number| enter(&mut server, [number; 32])).collect();
     let other = |number: u32| {
         Key::new(&format!("k{number}"), format!("secret number {number}, long enough").as_bytes())
@@ -178,7 +176,10 @@ fn a_thousand_rings_lose_nothing() {
     assert_eq!(counters.closed(CloseReason::Refused(Refusal::UnknownKey)), 0);
     // Those who know one another by the ring still do.
     let line = connect(&mut server, [255; 32]);
-    server.send(&line, &End::client(&crate::ends::server(), CLIENT_NONCE).hear(&[]));
+    server.send(
+        &line,
+        &End::client(&client_of(ring("k1", SECRET, SERVER_SEED)), CLIENT_NONCE).hear(&[]),
+    );
     assert_eq!(line.take(), []);
     assert_eq!(server.engine.counters().closed(CloseReason::Refused(Refusal::Reflected)), 1);
 }
@@ -190,7 +191,7 @@ fn a_key_that_runs_out_lets_nobody_in_any_more_and_those_who_are_in_go() {
     let key = key.with_not_before(until(10)).with_not_after(until(20));
     let keys = KeyRing::new(RingSecrets::new(SERVER_SEED)).with(key).unwrap();
     let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };
-    let mut server = in_memory(Protocol::from(keys), limits, echo);
+    let mut server = in_memory(keys, limits, echo);
     let knock = |server: &mut TestServer<_>, nonce: u8| {
         let (line, mut forger) = call(server, [nonce; 32]);
         server.send(&line, &forger.confirm.clone());
@@ -239,7 +240,7 @@ fn who_is_in_stays_past_the_end_of_its_key_where_the_host_says_so() {
     let key = Key::new("k1", SECRET).unwrap().with_not_after(end);
     let keys = KeyRing::new(RingSecrets::new(SERVER_SEED)).with(key).unwrap();
     let limits = Limits { idle_timeout: Duration::from_secs(3600), ..Limits::default() };
-    let mut server = in_memory(Protocol::from(keys), limits, echo);
+    let mut server = in_memory(keys, limits, echo);
     server.engine.set_close_expired(false);
     server.work();
     let (line, mut forger) = enter(&mut server, [1; 32]);

@@ -5,7 +5,7 @@ use countersign::{Framing, Protection, Refusal};
 
 use crate::ends::{
     CHALLENGE, CLIENT_NONCE, CLIENT_SEED, End, NOW, SECRET, SERVER_NONCE, SERVER_SEED, Talk, both,
-    client, ring, server,
+    client, client_of, ring, server, server_of,
 };
 use crate::forger::{DATA, Forger};
 
@@ -14,15 +14,15 @@ const OTHER_NONCE: [u8; 32] = [0x77; 32];
 #[test]
 fn nobody_talks_to_itself() {
     // Client and server of one program: they share the ring.
-    let shared = client();
-    let mut caller = End::client(&shared, CLIENT_NONCE);
+    let shared = ring("k1", SECRET, CLIENT_SEED);
+    let mut caller = End::client(&client_of(shared.clone()), CLIENT_NONCE);
     let call = caller.hear(&[]);
-    let mut listener = End::server(&shared, SERVER_NONCE);
+    let mut listener = End::server(&server_of(shared.clone()), SERVER_NONCE);
     assert_eq!(listener.hear(&call), [], "before the hello there is nothing to reflect");
     assert_eq!(listener.refusal, Some(Refusal::Reflected));
     // A server of the same ring behind a mirror that gives the call another instance, and its
     // answer the old one.
-    let mut other = End::server(&client(), SERVER_NONCE);
+    let mut other = End::server(&server_of(shared), SERVER_NONCE);
     let at = 8 + 4 + 2 + 2 + 4 + 32;
     let mut changed = call.clone();
     changed[at..at + 16].copy_from_slice(&[9; 16]);
@@ -30,8 +30,7 @@ fn nobody_talks_to_itself() {
     assert_eq!(caller.hear(&answer), []);
     assert_eq!(caller.refusal, Some(Refusal::Reflected));
     // Whatever the key is.
-    let unknown =
-        countersign::Protocol::from(ring("k2", b"another secret of some length", CLIENT_SEED));
+    let unknown = server_of(ring("k2", b"another secret of some length", CLIENT_SEED));
     let mut listener = End::server(&unknown, SERVER_NONCE);
     assert_eq!(listener.hear(&call), []);
     assert_eq!(listener.refusal, Some(Refusal::Reflected));
@@ -233,11 +232,11 @@ fn a_shared_port_is_never_raw_again_behind_the_magic() {
     let key = key.with_dialect(countersign::Dialect::Countersign);
     let keys = countersign::KeyRing::new(countersign::RingSecrets::new(SERVER_SEED));
     let keys = keys.with(key.with_dialect(countersign::Dialect::Raw)).unwrap();
-    let server = countersign::Protocol::from(keys).with_raw();
+    let server = server_of(keys.clone()).with_raw();
     let talk = Talk::with_records();
     let mut raw = Vec::new();
-    let signer =
-        countersign::Protocol::new(countersign::Dialect::Raw, server.keys().unwrap().clone());
+    let signer = countersign::ClientConfig::builder(countersign::Dialect::Raw);
+    let signer = signer.with_keys(keys).build().unwrap();
     let mut session = countersign::Session::client(signer, NOW, CLIENT_NONCE).unwrap();
     session.process(NOW, &mut &SERVER_NONCE[..], &mut raw).unwrap();
     // A right proof is let in, and one that begins with the magic would be a call.

@@ -61,7 +61,7 @@ fn nothing_follows_our_good_bye_and_what_comes_behind_it_is_still_heard() {
 #[test]
 fn a_flood_of_pings_is_kept_in_bounds_and_every_one_is_echoed() {
     const PINGS: usize = 5_000;
-    let mut server = in_memory(server(), Limits::default(), echo);
+    let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
     let (line, mut forger) = enter(&mut server, SERVER_NONCE);
     line.set_room(0);
     let mut flood = Vec::new();
@@ -97,7 +97,7 @@ fn a_flood_of_pings_is_kept_in_bounds_and_every_one_is_echoed() {
 
 #[test]
 fn pings_count_in_a_visit_and_keep_nobody_else_waiting() {
-    let mut server = in_memory(server(), Limits::default(), echo);
+    let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
     let (flooder, mut flood) = enter(&mut server, SERVER_NONCE);
     let (polite, mut other) = enter(&mut server, [7; 32]);
     let mut pings = Vec::new();
@@ -123,7 +123,7 @@ fn a_server_hangs_up_on_what_breaks_the_rules_and_says_nothing_more() {
         (|forger| forger.to_client.record(DATA, b"x"), Refusal::BadRecord),
     ];
     for (fault, why) in faults {
-        let mut server = in_memory(server(), Limits::default(), echo);
+        let mut server = in_memory(server().build().unwrap(), Limits::default(), echo);
         let (line, mut forger) = enter(&mut server, SERVER_NONCE);
         let next = forger.to_client.next;
         let said = [forger.to_server.record(DATA, b"one"), fault(&mut forger)].concat();
@@ -155,7 +155,7 @@ fn a_client_that_waits_for_its_acceptance_may_speak_already() {
 #[test]
 fn a_message_behind_a_ping_has_its_whole_time() {
     let limits = Limits { message_timeout: Duration::from_secs(1), ..Limits::default() };
-    let mut server = in_memory(server(), limits, echo);
+    let mut server = in_memory(server().build().unwrap(), limits, echo);
     let (line, mut forger) = enter(&mut server, SERVER_NONCE);
     let ping = forger.to_server.record(PING, b"ping");
     let message = forger.to_server.record(DATA, b"slow");

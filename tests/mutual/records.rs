@@ -2,10 +2,11 @@
 //! front of what was said, and the end says whether it was all.
 
 use countersign::session::SealError;
-use countersign::{CloseReason, Limits, Protection, Protocol, Refusal, Reply};
+use countersign::{CloseReason, Limits, Protection, Refusal, Reply};
 
 use crate::ends::{
-    CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, Talk, both, client, in_memory, server,
+    CLIENT_NONCE, End, Heard, SECRET, SERVER_NONCE, ServerOptions, Talk, both, client, in_memory,
+    server,
 };
 use crate::forger::{CLOSE, DATA, Forger, PING, frame};
 use crate::keys::call_as;
@@ -152,8 +153,9 @@ fn a_stream_that_ends_anywhere_but_behind_the_good_bye_is_cut() {
 }
 
 /// A server with a forger that was let in.
-pub(crate) fn forged(server: &Protocol) -> (End, Forger) {
-    let client = client().with_protection(server.protection());
+pub(crate) fn forged(server: &ServerOptions) -> (End, Forger) {
+    let protection = server.clone().build().unwrap().protection();
+    let client = client().with_records(protection);
     let talk = Talk::new(&client, server, (CLIENT_NONCE, SERVER_NONCE));
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
@@ -218,7 +220,7 @@ fn what_the_other_end_does_not_take_is_not_sent() {
     assert!(talk.server.session.takes(1008) && !talk.server.session.takes(1009));
     let mut out = Vec::new();
     let mut session = talk.server.session.into_core();
-    let form = session.form(&talk.server.protocol);
+    let form = session.form(&talk.server.config);
     for length in [3, 1008, 1009, 5] {
         form.frame(&vec![b'x'; length], &mut out);
     }
@@ -248,7 +250,7 @@ fn a_reply_that_no_record_can_hold_ends_the_connection_and_nothing_else() {
     };
     let limits = Limits { reply_max: 17 << 20, ..Limits::default() };
     let protocol = server().with_message_max(1 << 24);
-    let mut server = in_memory(protocol, limits, longer);
+    let mut server = in_memory(protocol.build().unwrap(), limits, longer);
     let longest = client().with_message_max(1 << 24);
     let (peer, mut forger) = call_as(&mut server, &longest, SERVER_NONCE);
     server.send(&peer, &forger.confirm.clone());

@@ -1,19 +1,19 @@
 //! Sealed records: who agrees on them, that nobody can talk two ends out of them, and that what
 //! holds of tagged records holds of them too.
 
-use countersign::{Framing, Limits, Protection, Protocol, Refusal, Reply};
+use countersign::{Framing, Limits, Protection, Refusal, Reply};
 
 use crate::batches::taken;
 use crate::ends::{
-    CHALLENGE, CLIENT_NONCE, End, Heard, SECRET, SERVER_HELLO, SERVER_NONCE, Talk, both, client,
-    in_memory, server,
+    CHALLENGE, CLIENT_NONCE, ClientOptions, End, Heard, SECRET, SERVER_HELLO, SERVER_NONCE,
+    ServerOptions, Talk, both, client, in_memory, server,
 };
 use crate::forger::{BATCH, CLOSE, DATA, Forger, PING, PONG, batch, frame};
 use crate::keys::call_as;
 use crate::records::forged;
 
 /// Both ends, the client's first.
-fn sealing() -> (Protocol, Protocol) {
+fn sealing() -> (ClientOptions, ServerOptions) {
     both(Protection::Sealed)
 }
 
@@ -210,9 +210,9 @@ fn a_sealed_batch_can_be_taken_in_parts() {
         });
         let whole = records.concat();
         for cut in (0..whole.len()).step_by(97) {
-            let (End { session, protocol, .. }, _) = forged(&server);
+            let (End { session, config, .. }, _) = forged(&server);
             let (front, back) = whole.split_at(cut);
-            let taken = taken(&mut session.into_core(), &protocol, [front, back], most);
+            let taken = taken(&mut session.into_core(), &config, [front, back], most);
             assert_eq!(taken, [&[&b"zero"[..]], &said[..], &said].concat(), "cut at {cut}");
         }
     }
@@ -223,7 +223,7 @@ fn a_server_answers_sealed_batches_with_sealed_batches() {
     const MESSAGES: usize = 5_000;
     let echo = |message: &[u8], reply: &mut Reply<'_>| reply.message(message);
     let (client, server) = sealing();
-    let mut server = in_memory(server, Limits::default(), echo);
+    let mut server = in_memory(server.build().unwrap(), Limits::default(), echo);
     let (peer, mut forger) = call_as(&mut server, &client, SERVER_NONCE);
     server.send(&peer, &forger.confirm.clone());
     assert_eq!(peer.take(), forger.to_client.record(4, &[0]));
@@ -245,8 +245,12 @@ fn a_server_answers_sealed_batches_with_sealed_batches() {
 
 #[test]
 fn chunks_can_be_sealed_and_are_never_plain() {
-    let chunks = |protection| client().with_protection(protection).with_framing(Framing::Chunks);
-    assert_eq!(chunks(Protection::Sealed).protection(), Protection::Sealed);
-    assert_eq!(chunks(Protection::Off).protection(), Protection::Required);
-    assert_eq!(server().protection(), Protection::Required, "unless told otherwise");
+    let chunks =
+        |records| client().with_records(records).with_framing(Framing::Chunks).build().is_ok();
+    assert!(chunks(Protection::Sealed) && !chunks(Protection::Off));
+    assert_eq!(
+        server().build().unwrap().protection(),
+        Protection::Required,
+        "unless told otherwise"
+    );
 }

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use countersign::{
-    CloseReason, Dialect, Key, KeyRing, Limits, Protection, Protocol, Refusal, Reply, RingSecrets,
+    CloseReason, Dialect, Key, KeyRing, Limits, Protection, Refusal, Reply, RingSecrets,
 };
 
 use crate::ends::{
-    CHALLENGE, CLIENT_NONCE, CLIENT_SEED, End, SECRET, SERVER_HELLO, SERVER_NONCE, SERVER_SEED,
-    connect, in_memory, ring,
+    CHALLENGE, CLIENT_NONCE, CLIENT_SEED, ClientOptions, End, SECRET, SERVER_HELLO, SERVER_NONCE,
+    SERVER_SEED, ServerOptions, client_of, connect, in_memory, ring, server_of,
 };
 use crate::forger::frame;
 
@@ -20,7 +20,7 @@ fn at(second: u64) -> Duration {
 }
 
 /// A server with a key for every reason to be refused.
-fn server() -> Protocol {
+fn server() -> ServerOptions {
     let key =
         |id: &str| Key::new(id, format!("the secret of {id}, which is long").as_bytes()).unwrap();
     let mut keys = KeyRing::new(RingSecrets::new(SERVER_SEED));
@@ -32,7 +32,7 @@ fn server() -> Protocol {
         key("raw").with_dialect(Dialect::Raw),
     ];
     all.into_iter().for_each(|key| keys.add(key).unwrap());
-    Protocol::from(keys).with_audience("time").with_audience("date")
+    server_of(keys).with_audience("time").with_audience("date")
 }
 
 fn secret_of(id: &str) -> Vec<u8> {
@@ -60,7 +60,11 @@ fn strangers() -> Vec<(&'static str, Vec<u8>, &'static str, Refusal)> {
 }
 
 /// What a listener says to this caller, byte for byte as it comes, with the proof blanked.
-fn said_to(server: &Protocol, caller: &Protocol, confirm: &[u8; 32]) -> (Vec<Vec<u8>>, Refusal) {
+fn said_to(
+    server: &ServerOptions,
+    caller: &ClientOptions,
+    confirm: &[u8; 32],
+) -> (Vec<Vec<u8>>, Refusal) {
     let mut caller = End::client(caller, CLIENT_NONCE);
     let call = caller.hear(&[]);
     let mut listener = End::server(server, SERVER_NONCE);
@@ -81,10 +85,10 @@ fn said_to(server: &Protocol, caller: &Protocol, confirm: &[u8; 32]) -> (Vec<Vec
 fn every_stranger_hears_the_same_and_the_log_says_the_truth() {
     let mut all = Vec::new();
     for protection in [Protection::Required, Protection::Allowed, Protection::Off] {
-        let server = server().with_protection(protection);
+        let server = server().with_records(protection);
         for (id, secret, audience, why) in strangers() {
             let keys = ring(id, &secret, CLIENT_SEED);
-            let caller = Protocol::from(keys).with_audience(audience).with_protection(protection);
+            let caller = client_of(keys).with_audience(audience).with_records(protection);
             for confirm in [[0; 32], [0xff; 32]] {
                 let (said, refusal) = said_to(&server, &caller, &confirm);
                 assert_eq!(refusal, why, "{id} {audience}");
@@ -104,12 +108,12 @@ fn every_stranger_hears_the_same_and_the_log_says_the_truth() {
 #[test]
 fn a_decoy_is_as_steady_as_a_key() {
     // Asked the same twice, with the same nonce, a server that has the key proves the same twice.
-    let answer = |server: &Protocol, id: &str, nonce: [u8; 32]| {
-        let caller = Protocol::from(ring(id, OTHER, CLIENT_SEED));
+    let answer = |server: &ServerOptions, id: &str, nonce: [u8; 32]| {
+        let caller = client_of(ring(id, OTHER, CLIENT_SEED));
         let call = End::client(&caller, CLIENT_NONCE).hear(&[]);
         End::server(server, nonce).hear(&call)
     };
-    let server = Protocol::from(ring("k1", SECRET, SERVER_SEED));
+    let server = server_of(ring("k1", SECRET, SERVER_SEED));
     for id in ["k1", "nobody"] {
         assert_eq!(answer(&server, id, SERVER_NONCE), answer(&server, id, SERVER_NONCE));
         assert_ne!(answer(&server, id, SERVER_NONCE), answer(&server, id, [9; 32]));
@@ -121,7 +125,7 @@ fn a_decoy_is_as_steady_as_a_key() {
     // Another process, and a ring that takes this one's place.
     let mut seed = SERVER_SEED;
     seed[47] = 9;
-    let other = Protocol::from(ring("k1", SECRET, seed));
+    let other = server_of(ring("k1", SECRET, seed));
     assert_ne!(answer(&server, "nobody", SERVER_NONCE), answer(&other, "nobody", SERVER_NONCE));
     assert_eq!(answer(&server, "k1", SERVER_NONCE), answer(&other, "k1", SERVER_NONCE));
 }
@@ -138,7 +142,7 @@ fn all_that_is_refused_before_the_hello_is_so_whatever_the_key() {
     for (what, at, byte) in faults {
         let mut all = Vec::new();
         for (id, secret, audience, _) in strangers() {
-            let caller = Protocol::from(ring(id, &secret, CLIENT_SEED)).with_audience(audience);
+            let caller = client_of(ring(id, &secret, CLIENT_SEED)).with_audience(audience);
             let mut call = End::client(&caller, CLIENT_NONCE).hear(&[]);
             let at = if at == 70 { 69 + id.len() } else { at };
             call[at] = byte;
@@ -159,7 +163,7 @@ fn who_makes_room_for_itself_has_failed_all_the_same() {
         ..Limits::default()
     };
     let echo = |message: &[u8], reply: &mut Reply<'_>| reply.message(message);
-    let mut server = in_memory(Protocol::from(ring("k1", SECRET, SERVER_SEED)), limits, echo);
+    let mut server = in_memory(ring("k1", SECRET, SERVER_SEED), limits, echo);
     for guess in 0..5 {
         let line = connect(&mut server, [guess; 32]);
         let call = End::client(&crate::ends::client(), CLIENT_NONCE).hear(&[]);

@@ -9,7 +9,7 @@ use countersign::Client;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use super::clients::{Clients, KEY, accepted, protocol};
+use super::clients::{Clients, KEY, accepted, config};
 use super::home::{Home, PATIENCE, Ran, finish, skip};
 use super::served::ServerProcess;
 
@@ -106,7 +106,7 @@ fn servers_behind_haproxy_are_restarted_and_no_message_is_lost_or_doubled() {
     let report: Value = serde_json::from_str(&load.out).unwrap_or_else(|_| panic!("{load:?}"));
     let loaded = report["summary"]["answered"].as_u64().unwrap();
     let far = relay_from([127, 0, 0, 77], &address).to_string();
-    let mut client = Client::connect_within(&*far, protocol(), PATIENCE).unwrap();
+    let mut client = Client::connect_within(&*far, config(), PATIENCE).unwrap();
     client.ask(b"from afar").unwrap();
     drop(client);
     let answered = clients.end();

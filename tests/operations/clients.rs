@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use countersign::{Client, ClientError, Key, KeyRing, KeyRingExt as _, Protocol};
+use countersign::{Client, ClientConfig, ClientError, Key, KeyRing, KeyRingExt as _};
 
 use super::home::{PATIENCE, Ran};
 use super::progress::Progress;
@@ -13,9 +13,9 @@ use super::progress::Progress;
 pub(crate) const KEY: &str = "garden text:sixteen-bytes-and-more\n";
 
 /// The other end of `KEY`.
-pub(crate) fn protocol() -> Protocol {
+pub(crate) fn config() -> ClientConfig {
     let key = Key::new("garden", b"sixteen-bytes-and-more").unwrap();
-    Protocol::from(KeyRing::from_key(key).unwrap())
+    ClientConfig::from(KeyRing::from_key(key).unwrap())
 }
 
 /// The messages on one connection, after which the client comes anew.
@@ -80,7 +80,7 @@ fn visit(
     number: &mut u64,
     answered: &AtomicU64,
 ) -> Result<(), ClientError> {
-    let mut stream = Client::connect_within(address, protocol(), PATIENCE)?;
+    let mut stream = Client::connect_within(address, config(), PATIENCE)?;
     for _ in 0..MESSAGES {
         *number += 1;
         let said = format!("{client}:{number}");

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use countersign::{Client, Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
+use countersign::{Client, ClientConfig, Dialect, Key, KeyRing, KeyRingExt as _};
 
 use super::home::{Home, PATIENCE, mode, skip};
 use super::progress::Progress;
@@ -200,8 +200,11 @@ fn connections_are_counted_by_the_key_that_their_peers_hold() {
     let address = served.address().to_owned();
     let connect = |id: &str, secret: &[u8]| {
         let key = Key::new(id, secret).unwrap().with_dialect(Dialect::Raw);
-        let protocol = Protocol::new(Dialect::Raw, KeyRing::from_key(key).unwrap());
-        let mut client = Client::connect(&address[..], protocol).unwrap();
+        let config = ClientConfig::builder(Dialect::Raw)
+            .with_keys(KeyRing::from_key(key).unwrap())
+            .build()
+            .unwrap();
+        let mut client = Client::connect(&address[..], config).unwrap();
         assert_eq!(client.ask(b"in").unwrap(), b"in");
         client
     };

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 
 use std::time::{Duration, SystemTime};
 
-use countersign::{Client, Dialect, Key, KeyRing, KeyRingExt as _, Protocol};
+use countersign::{Client, ClientConfig, Dialect, Key, KeyRing, KeyRingExt as _};
 
 use super::admin::{get, wait_until};
 use super::home::{Home, finish};
@@ -71,10 +71,10 @@ const SECRET: &[u8] = b"sixteen-bytes-and-more";
 const PYTHONS: &[u8] = b"sixteen-bytes-of-python";
 
 /// What a client of a dialect needs to know to be let in with this key.
-fn client(dialect: Dialect, id: &str, secret: &[u8]) -> Protocol {
+fn client(dialect: Dialect, id: &str, secret: &[u8]) -> ClientConfig {
     let key = Key::new(id, secret).unwrap().with_dialect(dialect);
     // A listener that names no service takes those who name none.
-    Protocol::new(dialect, KeyRing::from_key(key).unwrap())
+    ClientConfig::builder(dialect).with_keys(KeyRing::from_key(key).unwrap()).build().unwrap()
 }
 
 /// A server with a listener for each dialect, and the dialects in which clients come there.
@@ -159,11 +159,11 @@ fn those_go_who_could_not_come_again_and_the_others_stay_in_every_dialect() {
     // By either worker, perhaps.
     let places = || (0..dialects.len()).chain(0..dialects.len());
     let connect = |at: usize, others: &[u8], pythons: &[u8], ids: [&str; 2]| {
-        let protocol = match dialects[at] {
+        let config = match dialects[at] {
             Dialect::Multiprocessing => client(dialects[at], ids[1], pythons),
             dialect => client(dialect, ids[0], others),
         };
-        let mut client = Client::connect(&server.addresses[at][..], protocol).unwrap();
+        let mut client = Client::connect(&server.addresses[at][..], config).unwrap();
         assert_eq!(client.ask(b"in").unwrap(), b"in");
         client
     };
@@ -215,11 +215,11 @@ fn who_is_in_goes_when_its_key_runs_out_unless_told_otherwise() {
         };
         let mut clients: Vec<_> = (0..dialects.len())
             .map(|at| {
-                let protocol = match dialects[at] {
+                let config = match dialects[at] {
                     Dialect::Multiprocessing => client(dialects[at], "python", PYTHONS),
                     dialect => client(dialect, "garden", SECRET),
                 };
-                Client::connect(&server.addresses[at][..], protocol).unwrap()
+                Client::connect(&server.addresses[at][..], config).unwrap()
             })
             .collect();
         // The loops have nothing to do meanwhile but what they are asked here.

@@ -211,7 +211,7 @@ impl World {
     }
 
     fn is_so(&self, number: usize, why: CloseReason) -> bool {
-        let (now, Terms { limits, protocol, is_tight, .. }) = (self.now, self.terms(number));
+        let (now, Terms { limits, config, is_tight, .. }) = (self.now, self.terms(number));
         let link = &self.links[number];
         let Account { oracle, fate, opened, last_read, last_message, .. } = &link.account;
         let is_partial = oracle.is_partial();
@@ -223,7 +223,7 @@ impl World {
             CloseReason::Revoked => {
                 self.model(number).revoked.is_some() && link.dialect.authenticates()
             }
-            CloseReason::Answered => protocol.exchange() != Exchange::Many,
+            CloseReason::Answered => config.exchange() != Exchange::Many,
             CloseReason::Reset => link.reset,
             CloseReason::Refused(
                 Refusal::MessageTooLong | Refusal::BadLength | Refusal::BadRecord,

@@ -77,7 +77,7 @@ impl World {
                 return;
             }
             let terms = self.terms(number);
-            let is_shared = terms.protocol.shares_raw();
+            let is_shared = terms.config.shares_raw();
             let signing = if is_shared { &terms.signing_raw } else { &terms.signing };
             let mut session = SessionCore::client(signing, Duration::ZERO, [7; 32]).unwrap();
             session

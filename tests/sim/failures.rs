@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use countersign::{Limits, Protocol};
+use countersign::{Limits, ServerConfig};
 
 use crate::link::millis;
 
@@ -61,8 +61,8 @@ impl Failures {
 
     /// Other limits are in force. A table that changes its size is made anew; else what is left to
     /// be forgiven takes as long, and counts as so many failures as take that long now.
-    pub(crate) fn change(&mut self, now: u64, from: &Limits, to: &Limits, protocol: &Protocol) {
-        if remembered(from, protocol) != remembered(to, protocol) {
+    pub(crate) fn change(&mut self, now: u64, from: &Limits, to: &Limits, config: &ServerConfig) {
+        if remembered(from, config) != remembered(to, config) {
             self.places = Default::default();
         }
         let each = millis(to.failure_decay);
@@ -73,9 +73,9 @@ impl Failures {
         }
     }
 
-    pub(crate) fn add(&mut self, host: IpAddr, now: u64, limits: &Limits, protocol: &Protocol) {
+    pub(crate) fn add(&mut self, host: IpAddr, now: u64, limits: &Limits, config: &ServerConfig) {
         self.count += 1;
-        if remembered(limits, protocol) == 0 {
+        if remembered(limits, config) == 0 {
             return;
         }
         let known = self.places.iter().position(|place| place.holds(host, now));
@@ -97,7 +97,7 @@ impl Failures {
 }
 
 /// The hosts that are to be remembered: none where nobody can fail, or all is forgiven at once.
-fn remembered(limits: &Limits, protocol: &Protocol) -> usize {
-    let is_on = protocol.dialect().authenticates() && !limits.failure_decay.is_zero();
+fn remembered(limits: &Limits, config: &ServerConfig) -> usize {
+    let is_on = config.dialect().authenticates() && !limits.failure_decay.is_zero();
     if is_on { limits.failure_networks } else { 0 }
 }

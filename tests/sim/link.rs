@@ -168,7 +168,7 @@ impl Link {
         let is_python = dialect == Dialect::Multiprocessing;
         let python = is_python.then(|| Python::new(terms, usize::from(address.port())));
         let account = Account {
-            oracle: Oracle::new(&terms.protocol, proof, has_records),
+            oracle: Oracle::new(&terms.config, proof, has_records),
             due: Vec::new(),
             owed: VecDeque::new(),
             cut_batch: 0,

@@ -56,7 +56,7 @@ impl World {
             // Who knows its time has less of it now, and may be cut short.
             link.socket.is_cut_short |= link.deadline(limits).0 < link.deadline(&before).0;
         }
-        model.failures.change(now, &before, limits, &terms.protocol);
+        model.failures.change(now, &before, limits, &terms.config);
         let ages_from = model.ages_from;
         if before.session_age_max.is_none() && limits.session_age_max.is_some() {
             model.ages_from = now;

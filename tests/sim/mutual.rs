@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use countersign::session::SessionCore;
-use countersign::{CloseReason, Dialect, Protection, Protocol};
+use countersign::{ClientConfig, CloseReason, Dialect, Protection};
 
 use crate::excuses::{Check, Excuse};
 use crate::forger::{CLOSE, DATA, Forger, frame};
@@ -26,7 +26,7 @@ pub(crate) const BAD_CALLS: u8 = 5;
 /// The countersign/1 side of a connection.
 #[derive(Debug)]
 pub(crate) struct Mutual {
-    protocol: Protocol,
+    config: ClientConfig,
     pub(crate) session: SessionCore,
     pub(crate) call: Vec<u8>,
     /// What both derive, once the server's hello was due.
@@ -44,21 +44,21 @@ pub(crate) struct Mutual {
 
 impl Mutual {
     pub(crate) fn new(terms: &Terms, proof: Proof, nonce: [u8; 32]) -> Self {
-        let protocol = match proof {
+        let config = match proof {
             Proof::Unknown => terms.stranger.clone(),
             Proof::Elsewhere => terms.elsewhere.clone(),
             _ => terms.signing.clone(),
         };
-        let mut session = SessionCore::client(&protocol, Duration::ZERO, nonce).unwrap();
+        let mut session = SessionCore::client(&config, Duration::ZERO, nonce).unwrap();
         let mut call = Vec::new();
-        session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
+        session.next(&config, Duration::ZERO, &mut &[][..], &mut call).unwrap();
         if let Proof::BadCall(fault) = proof {
             spoil(&mut call, fault, terms);
         }
         Self {
             has_records: terms.has_records(),
             is_sealed: terms.is_sealed(),
-            protocol,
+            config,
             session,
             call,
             forger: None,
@@ -81,7 +81,7 @@ impl Mutual {
 
 /// Makes a call one that must be refused, or not be answered at all.
 fn spoil(call: &mut [u8], fault: u8, terms: &Terms) {
-    let flags = match terms.protocol.protection() {
+    let flags = match terms.config.protection() {
         Protection::Sealed | Protection::Required => 0,
         Protection::Allowed => 2,
         _ => 3,
@@ -175,10 +175,10 @@ impl World {
             return;
         }
         link.is_composed = true;
-        let Mutual { protocol, session, has_records, .. } = mutual;
+        let Mutual { config, session, has_records, .. } = mutual;
         let mut said = Vec::new();
         let answered =
-            session.next(protocol, Duration::ZERO, &mut &link.written[..answer], &mut said);
+            session.next(config, Duration::ZERO, &mut &link.written[..answer], &mut said);
         let is_right = answered.is_ok();
         if !is_right || matches!(link.script.proof, Proof::Wrong | Proof::Replayed) {
             let other = overheard_confirm.clone().unwrap_or_else(|| frame(3, &[7; 32]));
@@ -194,7 +194,7 @@ impl World {
         }
         let (whole, rest) = link.script.stream.split_at(link.script.whole);
         if *has_records && is_right {
-            let max = setup.listeners[link.listener].protocol.message_max().max(1008);
+            let max = setup.listeners[link.listener].config.message_max().max(1008);
             said = mutual.seal(said, whole, (link.script.packing, max), random);
         } else {
             said.extend_from_slice(whole);
@@ -213,7 +213,7 @@ impl World {
     }
 
     fn due_next(&mut self, number: usize) -> Option<Vec<u8>> {
-        let shares_raw = self.terms(number).protocol.shares_raw();
+        let shares_raw = self.terms(number).config.shares_raw();
         let link = &self.links[number];
         let at = link.account.due.len();
         let next = &link.written[at..];
@@ -252,7 +252,7 @@ impl World {
         if link.read < mutual.call.len() || matches!(link.script.proof, Proof::BadCall(_)) {
             return None;
         }
-        let record_max = u32::try_from(terms.protocol.message_max().max(1008) + 16).unwrap();
+        let record_max = u32::try_from(terms.config.message_max().max(1008) + 16).unwrap();
         let extension: &[u8] = if terms.is_sealed() { &[0, 5, 0, 1, 0, 1, 1] } else { &[0, 0] };
         let length = u8::try_from(56 + extension.len()).unwrap();
         let mut hello = vec![2, 0, 0, length, 1, 0, 0, mutual.has_records.into()];
@@ -337,7 +337,7 @@ impl World {
 
     /// Notes that this message is due.
     pub(crate) fn owe_message(&mut self, number: usize, ending: Ending, message: &[u8]) {
-        let framing = self.terms(number).protocol.framing();
+        let framing = self.terms(number).config.framing();
         let link = &mut self.links[number];
         match link.has_records() {
             true => link.account.owed.push_back((DATA, message.to_vec())),
@@ -352,7 +352,7 @@ impl World {
         let is_read = link.read >= mutual.call.len();
         let due = match link.script.proof {
             Proof::BadCall(fault) if is_read => {
-                refusal_of(fault, self.terms(number).protocol.protection())
+                refusal_of(fault, self.terms(number).config.protection())
             }
             _ if link.account.oracle.proof_left == 0 => Some(2),
             _ => None,

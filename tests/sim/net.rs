@@ -369,7 +369,7 @@ impl World {
         // Nobody is asked in silence.
         let was_asked = link.socket.begun.is_some() && !link.socket.in_admission;
         if !is_inside && was_asked && link.has_failed(is_proved) {
-            model.failures.add(link.address.ip(), *now, &terms.limits, &terms.protocol);
+            model.failures.add(link.address.ip(), *now, &terms.limits, &terms.config);
         }
     }
 
@@ -396,7 +396,7 @@ impl World {
         if self.links[number].mutual.is_some() {
             self.expect_mutual(number);
         }
-        let authenticates = self.terms(number).protocol.dialect().authenticates();
+        let authenticates = self.terms(number).config.dialect().authenticates();
         let Self { links, nonces, .. } = self;
         let link = &mut links[number];
         let start = link.written.len() - length;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use countersign::{Exchange, Framing, Protocol};
+use countersign::{Exchange, Framing, ServerConfig};
 
 use crate::forger::{BATCH, CLOSE, DATA, Direction, PING, PONG};
 
@@ -44,17 +44,17 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(protocol: &Protocol, proof: usize, has_records: bool) -> Self {
+    pub(crate) fn new(config: &ServerConfig, proof: usize, has_records: bool) -> Self {
         let least = if has_records { 1008 } else { 0 };
         Self {
-            framing: protocol.framing(),
-            max: protocol.message_max().max(least),
+            framing: config.framing(),
+            max: config.message_max().max(least),
             has_records,
             direction: None,
             finished: false,
             proof,
             proof_left: proof,
-            messages_left: match protocol.exchange() {
+            messages_left: match config.exchange() {
                 Exchange::Many => usize::MAX,
                 Exchange::Once => 1,
                 _ => 0,

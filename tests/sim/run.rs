@@ -76,8 +76,9 @@ impl Run {
         let mut engine = Engine::new(net, listeners, service).unwrap();
         if let Some(Revocation { at, listener, by_date: true }) = revocation {
             let listener = &engine.listeners()[listener];
-            let keys = dated(listener.protocol().keys().unwrap(), Duration::from_millis(at));
-            engine.replace_keys(listener.id(), keys).unwrap();
+            let id = listener.id();
+            let keys = listener.config().keys().map(|keys| dated(keys, Duration::from_millis(at)));
+            keys.into_iter().for_each(|keys| engine.replace_keys(id, keys).unwrap());
         }
         check_memory(&world, engine.memory_max());
         Self { world, engine, idle_turns: 0 }
@@ -318,7 +319,7 @@ impl World {
         if !link.script.is_honest() {
             return Ok(false);
         }
-        let exchange = self.terms(number).protocol.exchange();
+        let exchange = self.terms(number).config.exchange();
         let at = link.socket.dropped.unwrap_or_default();
         let is_stopped = self.stopping.is_some_and(|end| at >= end);
         let has_panicked = link.account.fate == Some(CloseReason::Panicked);
@@ -389,7 +390,7 @@ fn check_memory(world: &Shared, all: Memory) {
 }
 
 fn listener_of(terms: &Terms) -> Listener {
-    Listener::new(terms.protocol.clone(), terms.limits.clone())
+    Listener::new(terms.config.clone(), terms.limits.clone())
         .with_access(terms.access.clone())
         .with_proxies(terms.proxies.clone())
         .with_sockets(terms.sockets)

@@ -1,6 +1,6 @@
 //! What a client is going to do: honest, slow, broken or hostile, all by the same few numbers.
 
-use countersign::{Dialect, Exchange, Framing, Protocol};
+use countersign::{Dialect, Exchange, Framing, ServerConfig};
 
 use crate::batches::Packing;
 use crate::forger::{CLOSE, DATA, PING, PONG, frame};
@@ -106,7 +106,7 @@ impl Script {
 
     pub(crate) fn draw(
         random: &mut Random,
-        (protocol, dialect, framing): (&Protocol, Dialect, Option<Framing>),
+        (config, dialect, framing): (&ServerConfig, Dialect, Option<Framing>),
         room: (usize, usize),
         fatal: bool,
         is_siege: bool,
@@ -137,16 +137,16 @@ impl Script {
         let count = random.between(0, 12);
         // What fits through little room in bearable time is little.
         let much = if room.0.min(room.1) < 2_000 { 4_000 } else { 150_000 };
-        let mut writer = StreamWriter { random, protocol, framing, fatal };
+        let mut writer = StreamWriter { random, config, framing, fatal };
         match kind {
             Crumbs => script.stream = writer.crumbs(),
             Greedy => script.stream = writer.many(much),
             Deaf => script.stream = writer.many(much / 2),
             _ => script.stream = writer.some(count),
         }
-        let shares_raw = protocol.shares_raw();
+        let shares_raw = config.shares_raw();
         script.whole = script.stream.len();
-        script.spoil(random, protocol, framing);
+        script.spoil(random, config, framing);
         if framing.is_none() {
             script.part(random);
         }
@@ -173,13 +173,13 @@ impl Script {
     }
 
     /// What sets this kind apart from an honest client.
-    fn spoil(&mut self, random: &mut Random, protocol: &Protocol, framing: Option<Framing>) {
+    fn spoil(&mut self, random: &mut Random, config: &ServerConfig, framing: Option<Framing>) {
         match self.kind {
             Kind::Honest | Kind::Greedy | Kind::Crumbs => {
-                let is_enough = match protocol.exchange() {
+                let is_enough = match config.exchange() {
                     Exchange::Many => false,
                     Exchange::Once if framing.is_none() => false,
-                    Exchange::Once if protocol.framing() == Framing::Lines => {
+                    Exchange::Once if config.framing() == Framing::Lines => {
                         self.stream.contains(&b'\n')
                     }
                     Exchange::Once => !self.stream.is_empty(),
@@ -214,14 +214,14 @@ impl Script {
                 self.end = End::Stay;
             }
             Kind::Endless => {
-                let mut writer = StreamWriter { random, protocol, framing, fatal: false };
+                let mut writer = StreamWriter { random, config, framing, fatal: false };
                 writer.endless(&mut self.stream);
                 self.end = End::Stay;
                 self.pace = (5, 40);
                 self.send_max = random.between(1, 100);
             }
             Kind::Oversize => {
-                let mut writer = StreamWriter { random, protocol, framing, fatal: false };
+                let mut writer = StreamWriter { random, config, framing, fatal: false };
                 writer.oversize(&mut self.stream);
             }
         }
@@ -259,7 +259,7 @@ fn greeting(random: &mut Random, fatal: bool) -> Greeting {
 /// Writes what clients send.
 struct StreamWriter<'a> {
     random: &'a mut Random,
-    protocol: &'a Protocol,
+    config: &'a ServerConfig,
     /// How messages are told apart; records have no framing.
     framing: Option<Framing>,
     /// Some messages make the service end the connection.
@@ -270,7 +270,7 @@ impl StreamWriter<'_> {
     fn some(&mut self, count: usize) -> Vec<u8> {
         let mut stream = Vec::new();
         for _ in 0..count {
-            let length = self.random.length(self.protocol.message_max());
+            let length = self.random.length(self.config.message_max());
             self.message(length, &mut stream);
         }
         if self.random.per_mille(200) && stream.last() == Some(&b'\n') {
@@ -289,8 +289,8 @@ impl StreamWriter<'_> {
             if stream.len() > bytes {
                 break;
             }
-            let length = self.random.length(self.protocol.message_max()).max(20);
-            self.message(length.min(self.protocol.message_max()), &mut stream);
+            let length = self.random.length(self.config.message_max()).max(20);
+            self.message(length.min(self.config.message_max()), &mut stream);
         }
         stream
     }
@@ -352,7 +352,7 @@ impl StreamWriter<'_> {
     }
 
     fn endless(&mut self, out: &mut Vec<u8>) {
-        let max = self.protocol.message_max();
+        let max = self.config.message_max();
         if self.framing.is_none() {
             out.extend_from_slice(&[DATA, 0, 4, 0]);
             return out.resize(out.len() + self.random.between(0, 1_000), b'e');
@@ -368,11 +368,11 @@ impl StreamWriter<'_> {
     }
 
     fn oversize(&mut self, out: &mut Vec<u8>) {
-        let over = self.protocol.message_max() + 1;
+        let over = self.config.message_max() + 1;
         if self.framing.is_none() {
             return self.unsound(over.max(1009), out);
         }
-        if self.protocol.framing() != Framing::Length || self.random.per_mille(300) {
+        if self.config.framing() != Framing::Length || self.random.per_mille(300) {
             return self.frame(&vec![b'e'; over], out);
         }
         let header = self.random.pick(&[-2, i32::MIN, i32::MAX, -1]);

@@ -130,8 +130,7 @@ impl World {
         }
         self.say(format_args!("{number}: message {count} of {} bytes", message.len()));
         let terms = self.terms(number);
-        let is_line =
-            terms.protocol.framing() == Framing::Lines && !self.links[number].has_records();
+        let is_line = terms.config.framing() == Framing::Lines && !self.links[number].has_records();
         let answer = Answer::to(message, count, terms.limits.reply_max, is_line);
         self.owe(number, &answer, *ending);
         answer

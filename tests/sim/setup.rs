@@ -148,7 +148,7 @@ impl Setup {
         let terms = &self.listeners[listener];
         let dialect = terms.client_dialect(random);
         let has_records = dialect == Dialect::Countersign && terms.has_records();
-        let framing = (!has_records).then(|| terms.protocol.framing());
+        let framing = (!has_records).then(|| terms.config.framing());
         let mut nonce = [0; 32];
         random.fill(&mut nonce);
         let at = random.millis(0, rush);
@@ -156,7 +156,7 @@ impl Setup {
         let port = 1_000 + u16::try_from(number).unwrap();
         let host = u8::try_from(random.between(1, hosts)).unwrap();
         let mut address = SocketAddr::from(([10, 0, 0, host], port));
-        let spoken = (&terms.protocol, dialect, framing);
+        let spoken = (&terms.config, dialect, framing);
         let script = Script::draw(random, spoken, terms.room, fatal, is_siege);
         let (mut from, mut proxy_header) = (address, ProxyHeader::none());
         if !terms.proxies.is_empty() {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use countersign::config::ConfigBuilder;
 use countersign::{
-    Access, Dialect, Exchange, Framing, Key, KeyRing, Limits, Networks, Protection, Protocol,
-    RingSecrets,
+    Access, ClientConfig, Dialect, Exchange, Framing, Key, KeyRing, Limits, Networks, Protection,
+    RingSecrets, ServerConfig,
 };
 
 use crate::balancer::TRUSTED;
@@ -13,15 +14,15 @@ use crate::random::Random;
 /// On what terms one listener lets in, and what its clients know of it.
 #[derive(Debug)]
 pub(crate) struct Terms {
-    pub(crate) protocol: Protocol,
+    pub(crate) config: ServerConfig,
     /// What the clients that know a key sign with.
-    pub(crate) signing: Protocol,
+    pub(crate) signing: ClientConfig,
     /// The same for those who speak raw at a port that is shared.
-    pub(crate) signing_raw: Protocol,
+    pub(crate) signing_raw: ClientConfig,
     /// What those sign with who have a key that is not on this listener's ring, though it may be on
     /// the next one's, or mean another service.
-    pub(crate) stranger: Protocol,
-    pub(crate) elsewhere: Protocol,
+    pub(crate) stranger: ClientConfig,
+    pub(crate) elsewhere: ClientConfig,
     /// The secret of the key that clients sign with.
     pub(crate) secret: Vec<u8>,
     /// In multiprocessing, Pythons of Red Hat's are served too.
@@ -46,32 +47,36 @@ impl Terms {
     pub(crate) fn draw(random: &mut Random, listener: usize, is_wide: bool) -> Self {
         let name = random.per_mille(500).then_some("here");
         let instance = [b'S' + u8::try_from(listener).unwrap(); 16];
-        let protocol = named(protocol(random, listener, instance), name);
-        let is_rhel = protocol.dialect() == Dialect::Multiprocessing && random.per_mille(300);
-        let protocol = if is_rhel { protocol.with_rhel() } else { protocol };
+        let (options, ring) = options(random, listener, instance);
+        let config = options.build().unwrap();
+        let is_countersign = config.dialect() == Dialect::Countersign;
+        let name = name.filter(|_| is_countersign);
+        let options =
+            name.iter().fold(config.to_builder(), |options, name| options.with_audience(name));
+        let is_rhel = config.dialect() == Dialect::Multiprocessing && random.per_mille(300);
+        let options = if is_rhel { options.with_rhel() } else { options };
+        let config = options.build().unwrap();
         let room = (random.pick(&ROOMS), random.pick(&ROOMS));
         let is_tight = random.per_mille(250);
         let proxies: Networks = if random.per_mille(300) { TRUSTED } else { "" }.parse().unwrap();
-        let limits = limits(random, &protocol, room.0, (is_tight, is_wide));
+        let limits = limits(random, &config, room.0, (is_tight, is_wide));
         let limits = waiting(limits, &proxies);
         let id = id(random.pick(&["one", "two"]), listener);
-        let id = if protocol.keys().is_some_and(|keys| keys.key(&id).is_some()) {
-            id
-        } else {
-            self::id("one", listener)
-        };
-        let theirs = signing_protection(random, protocol.protection());
-        let signing = |dialect| client_end(&protocol, dialect, theirs).with_key(&id);
-        let elsewhere = signing(protocol.dialect());
+        let id = if ring.key(&id).is_some() { id } else { self::id("one", listener) };
+        let theirs = signing_protection(random, config.protection());
+        let signing = |dialect| client_end(&config, &ring, dialect, theirs).with_key(&id);
+        let elsewhere = signing(config.dialect());
+        let elsewhere =
+            if is_countersign { elsewhere.with_audience("elsewhere") } else { elsewhere };
         Self {
-            signing: named(signing(protocol.dialect()), name),
-            signing_raw: signing(Dialect::Raw),
-            stranger: named(stranger(&protocol, theirs, listener), name),
-            elsewhere: elsewhere.with_audience("elsewhere"),
+            signing: named(signing(config.dialect()), name),
+            signing_raw: signing(Dialect::Raw).build().unwrap(),
+            stranger: named(stranger(&config, theirs, listener), name),
+            elsewhere: elsewhere.build().unwrap(),
             secret: secret(&id),
             is_rhel,
             instance,
-            protocol,
+            config,
             limits,
             access: access(random),
             other_access: random.per_mille(100).then(|| (random.millis(1, 300), access(random))),
@@ -84,7 +89,7 @@ impl Terms {
 
     /// Limits by which it might have opened, too.
     pub(crate) fn other_limits(&self, random: &mut Random, is_wide: bool) -> Limits {
-        let limits = limits(random, &self.protocol, self.room.0, (self.is_tight, is_wide));
+        let limits = limits(random, &self.config, self.room.0, (self.is_tight, is_wide));
         let limits = waiting(limits, &self.proxies);
         // Often enough that an age limit goes, and one comes again.
         let age = random.per_mille(500).then(|| Duration::from_millis(random.millis(1, 900)));
@@ -93,24 +98,28 @@ impl Terms {
 
     /// Whether records are sealed.
     pub(crate) fn is_sealed(&self) -> bool {
-        self.protocol.protection() == Protection::Sealed
+        self.config.protection() == Protection::Sealed
     }
 
     /// Whether a conversation of countersign/1 goes on in records.
     pub(crate) fn has_records(&self) -> bool {
-        let both = [self.protocol.protection(), self.signing.protection()];
-        self.protocol.dialect() == Dialect::Countersign && !both.contains(&Protection::Off)
+        let both = [self.config.protection(), self.signing.protection()];
+        self.config.dialect() == Dialect::Countersign && !both.contains(&Protection::Off)
     }
 
     pub(crate) fn client_dialect(&self, random: &mut Random) -> Dialect {
-        let is_raw = self.protocol.shares_raw() && random.per_mille(400);
-        if is_raw { Dialect::Raw } else { self.protocol.dialect() }
+        let is_raw = self.config.shares_raw() && random.per_mille(400);
+        if is_raw { Dialect::Raw } else { self.config.dialect() }
     }
 }
 
 const ROOMS: [usize; 6] = [40, 300, 2_000, 20_000, 70_000, 70_000];
 
-fn protocol(random: &mut Random, listener: usize, instance: [u8; 16]) -> Protocol {
+fn options(
+    random: &mut Random,
+    listener: usize,
+    instance: [u8; 16],
+) -> (ConfigBuilder<ServerConfig>, KeyRing) {
     let dialect = random.pick(&[
         Dialect::Raw,
         Dialect::Hex,
@@ -142,16 +151,21 @@ fn protocol(random: &mut Random, listener: usize, instance: [u8; 16]) -> Protoco
     let framing = random.pick(Framing::ALL);
     let is_plain =
         matches!(protection, Protection::Allowed | Protection::Off) && framing == Framing::Chunks;
-    let protocol = Protocol::new(dialect, ring)
-        .with_framing(if is_plain { Framing::Lines } else { framing })
+    let framing = match dialect {
+        Dialect::Multiprocessing => Framing::Length,
+        _ if is_plain => Framing::Lines,
+        _ => framing,
+    };
+    let options = ServerConfig::builder(dialect)
+        .with_keys(ring.clone())
+        .with_framing(framing)
         .with_exchange(random.pick(&exchanges))
-        .with_message_max(random.pick(&[1, 30, 300, 300, 2_000, 20_000]))
-        .with_protection(protection);
-    if dialect == Dialect::Countersign && random.per_mille(300) {
-        protocol.with_raw()
-    } else {
-        protocol
+        .with_message_max(random.pick(&[1, 30, 300, 300, 2_000, 20_000]));
+    if dialect != Dialect::Countersign {
+        return (options, ring);
     }
+    let options = options.with_records(protection);
+    (if random.per_mille(300) { options.with_raw() } else { options }, ring)
 }
 
 /// Each listener has keys of its own.
@@ -185,25 +199,41 @@ fn signing_protection(random: &mut Random, ours: Protection) -> Protection {
 }
 
 /// The clients' end: the same keys on a ring of their own. They take replies of any length.
-fn client_end(protocol: &Protocol, dialect: Dialect, protection: Protection) -> Protocol {
+fn client_end(
+    config: &ServerConfig,
+    keys: &KeyRing,
+    dialect: Dialect,
+    protection: Protection,
+) -> ConfigBuilder<ClientConfig> {
     let mut ring = KeyRing::new(RingSecrets::new([b'C'; 48]));
-    protocol.keys().unwrap().keys().for_each(|key| ring.add(key.clone()).unwrap());
-    Protocol::new(dialect, ring)
-        .with_framing(protocol.framing())
-        .with_message_max(1 << 20)
-        .with_protection(protection)
+    keys.keys().for_each(|key| ring.add(key.clone()).unwrap());
+    let options = ClientConfig::builder(dialect)
+        .with_keys(ring)
+        .with_framing(config.framing())
+        .with_message_max(1 << 20);
+    let protection = match config.framing() {
+        Framing::Chunks if protection == Protection::Allowed => Protection::Required,
+        _ => protection,
+    };
+    if dialect == Dialect::Countersign { options.with_records(protection) } else { options }
 }
 
 /// Who knows a key of the next listener's, if there is one.
-fn stranger(protocol: &Protocol, protection: Protection, listener: usize) -> Protocol {
-    let key = key(&id("one", listener + 1), protocol.dialect());
+fn stranger(
+    config: &ServerConfig,
+    protection: Protection,
+    listener: usize,
+) -> ConfigBuilder<ClientConfig> {
+    let dialect = config.dialect();
+    let key = key(&id("one", listener + 1), dialect);
     let ring = KeyRing::new(RingSecrets::new([b'N'; 48])).with(key).unwrap();
-    Protocol::new(protocol.dialect(), ring).with_message_max(1 << 20).with_protection(protection)
+    let options = ClientConfig::builder(dialect).with_keys(ring).with_message_max(1 << 20);
+    if dialect == Dialect::Countersign { options.with_records(protection) } else { options }
 }
 
 /// The service that the server is, if it has a name.
-fn named(protocol: Protocol, name: Option<&str>) -> Protocol {
-    name.map_or(protocol.clone(), |name| protocol.with_audience(name))
+fn named(options: ConfigBuilder<ClientConfig>, name: Option<&str>) -> ClientConfig {
+    name.into_iter().fold(options, |options, name| options.with_audience(name)).build().unwrap()
 }
 
 /// Who may connect: mostly everybody.
@@ -229,7 +259,7 @@ fn waiting(limits: Limits, proxies: &Networks) -> Limits {
 
 fn limits(
     random: &mut Random,
-    protocol: &Protocol,
+    config: &ServerConfig,
     room: usize,
     (is_tight, is_wide): (bool, bool),
 ) -> Limits {
@@ -237,12 +267,12 @@ fn limits(
     // Often short, so that it can pass while many messages are answered.
     let idle_most = if wait(0, 2).is_zero() { 150 } else { 700 };
     // The handshake of multiprocessing goes to and fro three times.
-    let longer = if protocol.dialect() == Dialect::Multiprocessing { 300 } else { 0 };
+    let longer = if config.dialect() == Dialect::Multiprocessing { 300 } else { 0 };
     let (handshake_timeout, idle_timeout) =
         (wait(150 + longer, 600 + longer), wait(120, idle_most));
     let (write_timeout, drain_timeout) = (wait(120, 700), wait(0, 400));
     // As many rounds as a message takes through so little room, and each round can be slow.
-    let rounds = u64::try_from(protocol.message_max() / room).unwrap();
+    let rounds = u64::try_from(config.message_max() / room).unwrap();
     let message_timeout = Duration::from_millis(random.millis(150, 600) + 50 * rounds);
     let age = random.per_mille(200).then(|| random.millis(1, 900));
     let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
@@ -261,7 +291,7 @@ fn limits(
         drain_timeout,
         // What frames three records is longer than the shortest.
         reply_max: match random.pick(&[64, 300, 3_000, 30_000]) {
-            64 if protocol.dialect() == Dialect::Countersign => 300,
+            64 if config.dialect() == Dialect::Countersign => 300,
             other => other,
         },
         buffered_max: if is_tight { random.between(1, 40_000) } else { 64 << 20 },

@@ -2,10 +2,9 @@
 //! enough.
 
 use countersign::services::Echo;
-use countersign::{
-    Access, CloseReason, Dialect, Limits, ListenerConfig, Protocol, Refusal, Server,
-};
+use countersign::{Access, CloseReason, Dialect, Limits, ListenerConfig, Refusal, Server};
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, PATIENCE, bracket, id_of, speaking, turn_until};
 use crate::server_thread::ServerThread;
 use crate::unix_files::Folder;
@@ -59,7 +58,7 @@ fn who_may_not_connect_costs_no_visitor_its_place() {
 fn those_of_unix_sockets_have_a_word_of_their_own() {
     let folder = Folder::new();
     let path = format!("unix:{}", folder.path("socket").display());
-    let listener = ListenerConfig::new(Protocol::open()).with_access(access("unix", ""));
+    let listener = ListenerConfig::new(BothEnds::open()).with_access(access("unix", ""));
     let listener = listener.bind("127.0.0.1:0").unwrap().bind(path.as_str()).unwrap();
     let server = ServerThread::start_at(listener, bracket);
     assert_eq!(Client::connect(server.address).hear_all().0, b"");
@@ -71,7 +70,7 @@ fn those_of_unix_sockets_have_a_word_of_their_own() {
 
 #[test]
 fn another_list_holds_for_newcomers_and_those_who_are_in_stay() {
-    let listener = ListenerConfig::new(Protocol::open()).bind("127.0.0.1:0").unwrap();
+    let listener = ListenerConfig::new(BothEnds::open()).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Echo).unwrap();
     let address = server.addresses()[0].ip().unwrap();
     let mut inside = Client::connect(address);

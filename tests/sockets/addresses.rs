@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use countersign::services::Echo;
 use countersign::{
-    Access, Address, AddressError, BindError, CloseReason, ListenerConfig, Peer, Protocol, Refusal,
-    Reply, Server, Service,
+    Access, Address, AddressError, BindError, CloseReason, ListenerConfig, Peer, Refusal, Reply,
+    Server, Service,
 };
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, chain, kind_of, turn_until};
 
 /// Answers each message with the address of its peer.
@@ -27,7 +28,7 @@ impl Service for WhereFrom {
 }
 
 fn open() -> ListenerConfig {
-    ListenerConfig::new(Protocol::open())
+    ListenerConfig::new(BothEnds::open())
 }
 
 /// Whether there is IPv6 here; tells of it if not.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use countersign::stats::Counters;
 use countersign::{
-    Access, CloseReason, Dialect, ForeignProtocol, Limits, ListenerConfig, Peer, Protocol, Refusal,
-    Reply, Server, Service,
+    Access, CloseReason, Dialect, ForeignProtocol, Limits, ListenerConfig, Peer, Refusal, Reply,
+    Server, Service,
 };
 
+use crate::both_ends::BothEnds;
 use crate::common::{CHALLENGE, Client, PATIENCE, bracket, now, speaking, turn_until};
 use crate::server_thread::ServerThread;
 use crate::unix_files::Folder;
@@ -34,7 +35,7 @@ impl Service for Whence {
 }
 
 /// A listener of which 127.0.0.1 and 127.0.0.2 are the balancers.
-fn behind(protocol: Protocol, limits: Limits) -> ListenerConfig {
+fn behind(protocol: BothEnds, limits: Limits) -> ListenerConfig {
     let balancers = "127.0.0.1,127.0.0.2".parse().unwrap();
     ListenerConfig::new(protocol)
         .with_limits(limits)
@@ -72,7 +73,7 @@ fn closed(counters: &Counters, why: Refusal) -> u64 {
 
 #[test]
 fn the_peers_address_is_the_one_that_the_header_names() {
-    let server = ServerThread::start_at(behind(Protocol::open(), Limits::default()), Whence);
+    let server = ServerThread::start_at(behind(BothEnds::open(), Limits::default()), Whence);
     let six = b"PROXY TCP6 2001:db8::7 2001:db8::1 4200 9527\r\n".to_vec();
     let fields = [&addresses(7)[..], &[0xe0, 0, 2, 1, 2]].concat();
     let mut ipv6 = vec![0; 36];
@@ -147,7 +148,7 @@ fn only_balancers_may_connect() {
 fn a_balancer_may_come_by_a_unix_socket() {
     let folder = Folder::new();
     let path = format!("unix:{}", folder.path("socket").display());
-    let listener = ListenerConfig::new(Protocol::open()).with_proxies("unix".parse().unwrap());
+    let listener = ListenerConfig::new(BothEnds::open()).with_proxies("unix".parse().unwrap());
     let listener = listener.bind("127.0.0.1:0").unwrap().bind(path.as_str()).unwrap();
     let server = ServerThread::start_at(listener, Whence);
     let mut client = Client::connect_unix(folder.path("socket"));

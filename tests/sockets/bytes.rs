@@ -3,9 +3,10 @@
 use std::thread;
 
 use countersign::services::Echo;
-use countersign::{CloseReason, Dialect, Exchange, Framing, Limits, Protocol, Refusal};
+use countersign::{CloseReason, Dialect, Exchange, Framing, Limits, Refusal};
 use socket2::SockRef;
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, End, IN_LINES, bracket, speaking};
 use crate::server_thread::ServerThread;
 use crate::style::Style;
@@ -82,7 +83,7 @@ fn chunks_come_back_in_every_dialect_that_has_them() {
 
 #[test]
 fn a_chunk_has_at_most_1024_bytes() {
-    let protocol = Protocol::open().with_framing(Framing::Chunks);
+    let protocol = BothEnds::open().with_framing(Framing::Chunks);
     let server = ServerThread::start(protocol, Limits::default(), bracket);
     let mut client = Client::connect(server.address);
     client.say(&[b'x'; 4096]);
@@ -97,7 +98,7 @@ fn a_chunk_has_at_most_1024_bytes() {
 fn a_message_of_max_bytes_is_answered_and_a_longer_one_ends_the_connection() {
     for style in Style::ALL {
         for max in [4, 1000, 65_536] {
-            let protocol = Protocol::open().with_framing(style.framing()).with_message_max(max);
+            let protocol = BothEnds::open().with_framing(style.framing()).with_message_max(max);
             let limits = Limits { reply_max: max + 100, ..Limits::default() };
             let server = ServerThread::start(protocol, limits, bracket);
             for length in [max - 1, max, max + 1] {
@@ -130,7 +131,7 @@ fn a_message_of_max_bytes_is_answered_and_a_longer_one_ends_the_connection() {
 #[test]
 fn a_last_line_without_terminator_obeys_the_limit_too() {
     let server =
-        ServerThread::start(Protocol::open().with_message_max(4), Limits::default(), bracket);
+        ServerThread::start(BothEnds::open().with_message_max(4), Limits::default(), bracket);
     let cases: [(&[u8], &[u8]); 5] = [
         (b"abc", b"[abc]"),
         (b"abcd", b"[abcd]"),
@@ -149,7 +150,7 @@ fn a_last_line_without_terminator_obeys_the_limit_too() {
 
 #[test]
 fn lengths_that_no_message_can_have_are_refused() {
-    let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(1000);
+    let protocol = BothEnds::open().with_framing(Framing::Length).with_message_max(1000);
     let server = ServerThread::start(protocol, Limits::default(), bracket);
     let long = |length: u64| [&[0xff; 4], &length.to_be_bytes()[..]].concat();
     let cases: [(Vec<u8>, Refusal); 6] = [
@@ -197,7 +198,7 @@ fn what_was_sent_before_the_end_is_answered() {
 
 #[test]
 fn a_length_frame_that_is_cut_by_the_end_is_no_message() {
-    let protocol = Protocol::open().with_framing(Framing::Length);
+    let protocol = BothEnds::open().with_framing(Framing::Length);
     let server = ServerThread::start(protocol, Limits::default(), bracket);
     let frames = [Style::Length.frame(b"whole"), Style::LongLength.frame(b"cut")].concat();
     for cut in 9..=frames.len() {
@@ -232,7 +233,7 @@ fn once_is_one_message_and_its_reply() {
 
 #[test]
 fn once_may_be_a_line_that_the_end_of_the_stream_ends() {
-    let protocol = Protocol::open().with_exchange(Exchange::Once);
+    let protocol = BothEnds::open().with_exchange(Exchange::Once);
     let server = ServerThread::start(protocol, Limits::default(), bracket);
     let mut client = Client::connect(server.address);
     client.say(b"a");

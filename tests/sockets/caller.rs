@@ -5,24 +5,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::session::{Event, SessionCore};
-use countersign::{Protection, Protocol, Refusal};
+use countersign::{ClientConfig, Protection, Refusal};
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, End, other_end};
 
 /// Both ends in records.
-pub(crate) fn with_records(protocol: Protocol) -> Protocol {
-    protocol.with_protection(Protection::Required)
+pub(crate) fn with_records(protocol: BothEnds) -> BothEnds {
+    protocol.with_records(Protection::Required)
 }
 
 /// Whether the server's hello has the extension by which it seals.
-fn is_sealed(protocol: &Protocol) -> bool {
-    protocol.protection() == Protection::Sealed
+fn is_sealed(config: &ClientConfig) -> bool {
+    config.protection() == Protection::Sealed
 }
 
 /// A client of `countersign/1`.
 pub(crate) struct Caller {
     pub(crate) wire: Client,
-    protocol: Protocol,
+    config: ClientConfig,
     session: SessionCore,
     /// What was read and not looked at yet.
     inbox: Vec<u8>,
@@ -41,21 +42,21 @@ pub(crate) enum Heard {
 
 impl Caller {
     /// Connects, and calls.
-    pub(crate) fn call(address: SocketAddr, protocol: &Protocol) -> Self {
+    pub(crate) fn call(address: SocketAddr, protocol: &BothEnds) -> Self {
         Self::call_over(Client::connect(address), protocol)
     }
 
-    pub(crate) fn call_over(mut wire: Client, protocol: &Protocol) -> Self {
-        let protocol = other_end(protocol);
-        let mut session = SessionCore::client(&protocol, Duration::ZERO, [7; 32]).unwrap();
+    pub(crate) fn call_over(mut wire: Client, protocol: &BothEnds) -> Self {
+        let config = other_end(protocol);
+        let mut session = SessionCore::client(&config, Duration::ZERO, [7; 32]).unwrap();
         let mut call = Vec::new();
-        session.next(&protocol, Duration::ZERO, &mut &[][..], &mut call).unwrap();
+        session.next(&config, Duration::ZERO, &mut &[][..], &mut call).unwrap();
         wire.say(&call);
-        Self { wire, protocol, session, inbox: Vec::new() }
+        Self { wire, config, session, inbox: Vec::new() }
     }
 
     /// Connects, and goes through the handshake.
-    pub(crate) fn enter(address: SocketAddr, protocol: &Protocol) -> Self {
+    pub(crate) fn enter(address: SocketAddr, protocol: &BothEnds) -> Self {
         let mut caller = Self::call(address, protocol);
         caller.prove();
         caller
@@ -63,9 +64,9 @@ impl Caller {
 
     /// Hears the server's hello, and answers it.
     pub(crate) fn prove(&mut self) {
-        let answer = self.wire.hear(if is_sealed(&self.protocol) { 99 } else { 94 });
+        let answer = self.wire.hear(if is_sealed(&self.config) { 99 } else { 94 });
         let mut confirm = Vec::new();
-        self.session.next(&self.protocol, Duration::ZERO, &mut &answer[..], &mut confirm).unwrap();
+        self.session.next(&self.config, Duration::ZERO, &mut &answer[..], &mut confirm).unwrap();
         assert_eq!(self.session.seal(&mut confirm), Ok(confirm.len()));
         self.wire.say(&confirm);
     }
@@ -73,7 +74,7 @@ impl Caller {
     /// A message, ready to be sent.
     pub(crate) fn record(&mut self, message: &[u8]) -> Vec<u8> {
         let mut record = Vec::new();
-        self.session.form(&self.protocol).frame(message, &mut record);
+        self.session.form(&self.config).frame(message, &mut record);
         assert_eq!(self.session.seal(&mut record), Ok(record.len()));
         record
     }
@@ -81,7 +82,7 @@ impl Caller {
     /// A record of this type, with a right tag, ready to be sent.
     pub(crate) fn record_of(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut record = Vec::new();
-        self.session.form(&self.protocol).frame(payload, &mut record);
+        self.session.form(&self.config).frame(payload, &mut record);
         record[0] = kind;
         assert_eq!(self.session.seal(&mut record), Ok(record.len()));
         record
@@ -89,7 +90,7 @@ impl Caller {
 
     /// Messages that are sent together, ready to be sent.
     pub(crate) fn batch<M: AsRef<[u8]>>(&mut self, messages: impl Iterator<Item = M>) -> Vec<u8> {
-        let (form, mut records) = (self.session.form(&self.protocol), Vec::new());
+        let (form, mut records) = (self.session.form(&self.config), Vec::new());
         messages.for_each(|message| form.frame(message.as_ref(), &mut records));
         let ready = self.session.seal(&mut records).unwrap();
         records.truncate(ready);
@@ -119,7 +120,7 @@ impl Caller {
         loop {
             let mut input = &self.inbox[..];
             let heard = match self.session.next(
-                &self.protocol,
+                &self.config,
                 Duration::ZERO,
                 &mut input,
                 &mut Vec::new(),
@@ -139,7 +140,7 @@ impl Caller {
             }
             if let Err(end) = self.read() {
                 let ended =
-                    self.session.input_ended(&self.protocol).map(|rest| assert_eq!(rest, None));
+                    self.session.input_ended(&self.config).map(|rest| assert_eq!(rest, None));
                 return Heard::End(end, ended);
             }
         }

@@ -4,13 +4,14 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::session::SessionCore;
-use countersign::{ClientError, CloseReason, Dialect, Limits, Protocol, Refusal, RefusalCode};
+use countersign::{ClientError, CloseReason, Dialect, Limits, Refusal, RefusalCode};
 
+use crate::both_ends::BothEnds;
 use crate::caller::{Caller, Heard, with_records};
 use crate::common::{CHALLENGE, Client, End, bracket, in_memory, other_end, ring, speaking};
 use crate::server_thread::ServerThread;
 
-fn protocol() -> Protocol {
+fn protocol() -> BothEnds {
     with_records(speaking(Dialect::Countersign))
 }
 
@@ -121,7 +122,7 @@ fn a_refusal_arrives_however_much_the_caller_goes_on_to_say() {
 fn the_reason_is_told_and_the_key_is_none_of_it() {
     let server = ServerThread::start(protocol(), Limits::default(), bracket);
     let stranger =
-        with_records(Protocol::new(Dialect::Countersign, ring("another secret of some length")));
+        with_records(BothEnds::new(Dialect::Countersign, ring("another secret of some length")));
     let mut caller = Caller::call(server.address, &stranger);
     let answer = caller.wire.hear(94);
     assert_eq!(answer[CHALLENGE..][..4], [2, 0, 0, 58]);

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use countersign::services::{Discard, Echo};
 use countersign::{
-    Address, AddressError, Client, ClientError, Dialect, Framing, Limits, Protocol, Refusal,
-    ToAddresses,
+    Address, AddressError, Client, ClientError, Dialect, Framing, Limits, Refusal, ToAddresses,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::both_ends::BothEnds;
 use crate::common::{PATIENCE, is_timeout, other_end, speaking};
 use crate::server_thread::ServerThread;
 
@@ -99,7 +99,7 @@ fn a_server_that_can_not_be_reached_is_told_from_one_that_does_not_answer() {
         ("fe80::1%no-such-one", io::ErrorKind::NotFound),
         ("127.0.0.1:", io::ErrorKind::InvalidInput),
     ] {
-        let error = Client::connect(text, Protocol::open()).unwrap_err();
+        let error = Client::connect(text, BothEnds::open()).unwrap_err();
         let ClientError::Address(error) = error else { panic!("{text}: {error:?}") };
         assert_eq!(io::Error::from(error).kind(), expected, "{text}");
     }
@@ -107,20 +107,20 @@ fn a_server_that_can_not_be_reached_is_told_from_one_that_does_not_answer() {
 
 #[test]
 fn no_number_makes_a_timeout_panic() {
-    let server = ServerThread::start(Protocol::open(), Limits::default(), Echo);
+    let server = ServerThread::start(BothEnds::open(), Limits::default(), Echo);
     for timeout in [Duration::MAX, Duration::from_secs(1 << 40)] {
-        let mut client = Client::connect_within(server.address, Protocol::open(), timeout).unwrap();
+        let mut client = Client::connect_within(server.address, BothEnds::open(), timeout).unwrap();
         client.set_timeout(Some(timeout));
         assert_eq!(client.ask(b"hello").unwrap(), b"hello");
     }
-    let error = Client::connect_within(server.address, Protocol::open(), Duration::ZERO);
+    let error = Client::connect_within(server.address, BothEnds::open(), Duration::ZERO);
     assert!(matches!(error, Err(ClientError::Io(_))), "{error:?}");
 }
 
 #[test]
 fn a_timeout_is_for_the_whole_call_however_slowly_it_goes_on() {
     let length = 64 << 20;
-    let protocol = Protocol::open().with_message_max(length);
+    let protocol = BothEnds::open().with_message_max(length);
     // It takes so little at a time that the message would take ten minutes.
     let (leave, staying) = channel::<()>();
     let (address, _) = server(move |mut stream| {
@@ -150,7 +150,7 @@ fn a_reply_that_drips_is_not_waited_for_beyond_the_timeout() {
             stream.write_all(b"x").unwrap();
         }
     });
-    let mut client = Client::connect(address, Protocol::open()).unwrap();
+    let mut client = Client::connect(address, BothEnds::open()).unwrap();
     client.set_timeout(Some(MOMENT));
     assert!(matches!(client.ask(b"hello"), Err(ClientError::Timeout)));
     assert!(matches!(client.receive(), Err(ClientError::Timeout)));
@@ -161,7 +161,7 @@ fn a_reply_that_drips_is_not_waited_for_beyond_the_timeout() {
 #[test]
 fn after_a_timeout_the_late_reply_can_be_received() {
     for framing in [Framing::Lines, Framing::Length] {
-        let protocol = Protocol::open().with_framing(framing);
+        let protocol = BothEnds::open().with_framing(framing);
         let (release, held) = channel();
         let reply = if framing == Framing::Lines { &b"la|te\n"[..] } else { b"\0\0|\0\x04late" };
         let (address, peer) = server(move |mut stream| {
@@ -187,7 +187,7 @@ fn after_a_timeout_the_late_reply_can_be_received() {
 
 #[test]
 fn over_is_over() {
-    let length = Protocol::open().with_framing(Framing::Length);
+    let length = BothEnds::open().with_framing(Framing::Length);
     let (address, peer) = server(|mut stream| {
         // No length, and behind it a message that would be good.
         stream.write_all(b"\x80\0\0\0\0\0\0\x05hello").unwrap();
@@ -219,8 +219,8 @@ fn behind_the_good_bye_nothing_is_sent_and_all_is_received() {
         assert!(client.receive().unwrap().is_none(), "an end is no failure");
     }
     drop(client);
-    let discarding = ServerThread::start(Protocol::open(), Limits::default(), Discard);
-    let mut client = Client::connect(discarding.address, Protocol::open()).unwrap();
+    let discarding = ServerThread::start(BothEnds::open(), Limits::default(), Discard);
+    let mut client = Client::connect(discarding.address, BothEnds::open()).unwrap();
     client.finish().unwrap();
     assert!(matches!(client.ask(b"two"), Err(ClientError::Over)));
 }
@@ -268,7 +268,7 @@ fn without_waiting_what_the_socket_refuses_stays_unsent() {
         assert_eq!(bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count(), 800);
         assert!(bytes.iter().all(|byte| b"x\n".contains(byte)));
     });
-    let mut client = Client::connect(address, Protocol::open()).unwrap();
+    let mut client = Client::connect(address, BothEnds::open()).unwrap();
     client.set_nonblocking(true).unwrap();
     for _ in 0..800 {
         client.send(&[b'x'; 60_000]).unwrap();
@@ -355,7 +355,7 @@ fn an_end_that_comes_late_is_no_refusal() {
 #[test]
 fn where_nothing_was_proved_nothing_is_refused() {
     let (address, peer) = server(drop);
-    let mut client = Client::connect(address, Protocol::open()).unwrap();
+    let mut client = Client::connect(address, BothEnds::open()).unwrap();
     peer.join().unwrap();
     let error = client.receive().unwrap_err();
     assert!(matches!(error, ClientError::Unanswered), "{error:?}");
@@ -371,7 +371,7 @@ fn a_challenge_is_no_reply() {
             stream.write_all(&spoken).unwrap();
             let _ = stream.read_to_end(&mut Vec::new());
         });
-        let mut client = Client::connect(address, Protocol::open()).unwrap();
+        let mut client = Client::connect(address, BothEnds::open()).unwrap();
         let told = client.ask(b"hello").map(<[u8]>::to_vec);
         match is_known {
             true => assert!(matches!(told, Err(ClientError::Server(Refusal::Foreign(_))))),

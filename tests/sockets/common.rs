@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use countersign::session::SessionCore;
 use countersign::{
-    BindError, Dialect, Key, KeyRing, KeyRingExt as _, ListenerId, Protection, Protocol, Reply,
+    BindError, ClientConfig, Dialect, Key, KeyRing, KeyRingExt as _, ListenerId, Protection, Reply,
     Server, Service,
 };
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::both_ends::BothEnds;
 pub(crate) use crate::in_memory::in_memory;
 pub(crate) use crate::progress::PATIENCE;
 use crate::progress::Progress;
@@ -47,8 +48,9 @@ pub(crate) fn id_of<S: Service>(server: &Server<S>, place: usize) -> ListenerId 
 }
 
 /// A dialect with a key, if it needs one, and without records: messages travel as the framing says.
-pub(crate) fn speaking(dialect: Dialect) -> Protocol {
-    Protocol::new(dialect, ring("sixteen bytes or more")).with_protection(Protection::Off)
+pub(crate) fn speaking(dialect: Dialect) -> BothEnds {
+    let ends = BothEnds::new(dialect, ring("sixteen bytes or more"));
+    if dialect == Dialect::Countersign { ends.with_records(Protection::Off) } else { ends }
 }
 
 /// A ring with one key that serves every dialect but Python's, which shares none with `raw`.
@@ -64,14 +66,12 @@ pub(crate) fn key(secret: &str) -> Key {
 }
 
 /// The same for the client's end. Clones of a ring are one program's, and don't talk to themselves.
-pub(crate) fn other_end(protocol: &Protocol) -> Protocol {
+pub(crate) fn other_end(ends: &BothEnds) -> ClientConfig {
+    let config = ends.client();
     let mut ring = KeyRing::empty().unwrap();
-    let keys = protocol.keys().into_iter().flat_map(KeyRing::keys);
+    let keys = config.keys().into_iter().flat_map(KeyRing::keys);
     keys.for_each(|key| ring.add(key.clone()).unwrap());
-    Protocol::new(protocol.dialect(), ring)
-        .with_framing(protocol.framing())
-        .with_protection(protocol.protection())
-        .with_message_max(protocol.message_max())
+    config.to_builder().with_keys(ring).build().unwrap()
 }
 
 /// Gives the server turns until it is so.
@@ -134,13 +134,13 @@ impl Client {
     }
 
     /// Connects and proves itself.
-    pub(crate) fn enter(address: SocketAddr, protocol: &Protocol) -> Self {
+    pub(crate) fn enter(address: SocketAddr, protocol: &BothEnds) -> Self {
         let mut client = Self::connect(address);
         client.prove(protocol);
         client
     }
 
-    pub(crate) fn prove(&mut self, protocol: &Protocol) {
+    pub(crate) fn prove(&mut self, protocol: &BothEnds) {
         let proof = self.proof(protocol);
         self.say(&proof);
         self.welcome(protocol);
@@ -148,7 +148,7 @@ impl Client {
 
     /// Hears the challenge, which `countersign/1` has to be called for, and makes the proof that
     /// answers it.
-    pub(crate) fn proof(&mut self, protocol: &Protocol) -> Vec<u8> {
+    pub(crate) fn proof(&mut self, protocol: &BothEnds) -> Vec<u8> {
         let protocol = &other_end(protocol);
         let mut session = SessionCore::client(protocol, Duration::ZERO, [7; 32]).unwrap();
         let mut proof = Vec::new();
@@ -166,7 +166,7 @@ impl Client {
     }
 
     /// Hears that the proof was right, where the dialect has a word for it.
-    pub(crate) fn welcome(&mut self, protocol: &Protocol) {
+    pub(crate) fn welcome(&mut self, protocol: &BothEnds) {
         if protocol.dialect() == Dialect::Countersign {
             assert_eq!(self.hear(ACCEPTANCE)[..4], [4, 0, 0, 17]);
         }
@@ -241,10 +241,11 @@ impl Client {
 }
 
 /// The proof that answers a challenge.
-pub(crate) fn proof(protocol: &Protocol, challenge: &[u8]) -> Vec<u8> {
+pub(crate) fn proof(protocol: &BothEnds, challenge: &[u8]) -> Vec<u8> {
     let mut proof = Vec::new();
-    let mut session = SessionCore::client(protocol, Duration::ZERO, [7; 32]).unwrap();
-    session.next(protocol, Duration::ZERO, &mut &challenge[..], &mut proof).unwrap();
+    let config = protocol.client();
+    let mut session = SessionCore::client(&config, Duration::ZERO, [7; 32]).unwrap();
+    session.next(&config, Duration::ZERO, &mut &challenge[..], &mut proof).unwrap();
     proof
 }
 

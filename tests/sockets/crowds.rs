@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use countersign::services::Echo;
-use countersign::{CloseReason, Dialect, Limits, ListenerConfig, Protocol, Refusal, Reply, Server};
+use countersign::{CloseReason, Dialect, Limits, ListenerConfig, Refusal, Reply, Server};
 
+use crate::both_ends::BothEnds;
 use crate::common::{CHALLENGE, Client, IN_LINES, PATIENCE, bracket, speaking};
 use crate::server_thread::ServerThread;
 
@@ -154,7 +155,7 @@ fn one_that_has_waited_long_gives_way_to_a_newcomer_from_its_address() {
 #[test]
 fn a_firehose_gets_no_more_than_its_turn() {
     let count = |message: &[u8], reply: &mut Reply<'_>| reply.message(message);
-    let mut server = Server::bind("127.0.0.1:0", Protocol::open(), count).unwrap();
+    let mut server = Server::bind("127.0.0.1:0", BothEnds::open(), count).unwrap();
     let mut firehose = Client::connect(server.addresses()[0].ip().unwrap());
     let mut polite = Client::connect(server.addresses()[0].ip().unwrap());
     let served = |server: &mut Server<_>, connections| {
@@ -216,7 +217,7 @@ fn the_polite_are_served_beside_a_firehose() {
 
 #[test]
 fn a_flood_at_one_listener_keeps_nobody_at_another_waiting() {
-    let listener = ListenerConfig::new(Protocol::open());
+    let listener = ListenerConfig::new(BothEnds::open());
     let listener = listener.bind("127.0.0.1:0").unwrap().bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Echo).unwrap();
     let (flooded, quiet) =

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    Address, BindError, CloseReason, Dialect, Limits, ListenerConfig, Peer, PeerId, Protocol,
-    Refusal, Reply,
+    Address, BindError, CloseReason, Dialect, Limits, ListenerConfig, Peer, PeerId, Refusal, Reply,
 };
 use countersign::{Server, Service, TellError};
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, End, PATIENCE, bracket, id_of, ring, speaking, turn_until};
 
 /// Remembers who came, and answers with its key's name and the message.
@@ -41,7 +41,7 @@ impl Service for Register {
 }
 
 /// A client that is in.
-fn let_in<S: Service>(server: &mut Server<S>, protocol: &Protocol) -> Client {
+fn let_in<S: Service>(server: &mut Server<S>, protocol: &BothEnds) -> Client {
     let (came, proved) = (server.counters().accepted, server.counters().authenticated);
     let mut client = Client::connect(server.addresses()[0].ip().unwrap());
     turn_until(server, |server| server.counters().accepted > came);
@@ -52,7 +52,7 @@ fn let_in<S: Service>(server: &mut Server<S>, protocol: &Protocol) -> Client {
 
 #[test]
 fn a_turn_with_no_time_to_wait_returns_at_once_and_has_nothing_to_do() {
-    let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Echo).unwrap();
+    let mut server = Server::bind("127.0.0.1:0", BothEnds::open(), Echo).unwrap();
     while server.turn(Some(Duration::ZERO)).unwrap() > 0 {}
     assert_eq!(server.turn(Some(Duration::ZERO)).unwrap(), 0);
     assert_eq!(server.deadline(), None, "nobody is there, so nothing is due");
@@ -65,7 +65,7 @@ fn a_listener_of_the_host_s_is_taken_as_it_is() {
     // Somebody may have called before the server was there.
     let mut client = Client::connect(address);
     client.say(b"early\n");
-    let mut server = Server::from_std(listener, Protocol::open(), bracket).unwrap();
+    let mut server = Server::from_std(listener, BothEnds::open(), bracket).unwrap();
     assert_eq!(server.addresses(), [address.into()]);
     turn_until(&mut server, |server| server.counters().messages == 1);
     client.expect(b"[early]\n");
@@ -74,7 +74,7 @@ fn a_listener_of_the_host_s_is_taken_as_it_is() {
 #[test]
 fn several_listeners_are_one_server() {
     let own = TcpListener::bind("127.0.0.1:0").unwrap();
-    let here = || ListenerConfig::new(Protocol::open()).bind("127.0.0.1:0").unwrap();
+    let here = || ListenerConfig::new(BothEnds::open()).bind("127.0.0.1:0").unwrap();
     // Not every machine has IPv6.
     let listener = here().bind("[::1]:0").unwrap_or_else(|_| {
         eprintln!("SKIP the half of several_listeners_are_one_server that is for ::1: no IPv6");
@@ -91,7 +91,7 @@ fn several_listeners_are_one_server() {
 
 #[test]
 fn a_server_without_a_key_that_serves_its_dialect_is_an_error() {
-    let nobody = Protocol::new(
+    let nobody = BothEnds::new(
         Dialect::Raw,
         <countersign::KeyRing as countersign::KeyRingExt>::empty().unwrap(),
     );
@@ -128,8 +128,8 @@ fn the_host_tells_a_peer_something_of_its_own_accord() {
 
 #[test]
 fn a_peer_that_takes_nothing_is_full_and_gets_what_was_accepted_whole() {
-    let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Register::default()).unwrap();
-    let mut client = let_in(&mut server, &Protocol::open());
+    let mut server = Server::bind("127.0.0.1:0", BothEnds::open(), Register::default()).unwrap();
+    let mut client = let_in(&mut server, &BothEnds::open());
     let peer = server.service().peers[0];
     let mut expected = Vec::new();
     let full = (0..10_000).find_map(|number| {
@@ -172,7 +172,7 @@ fn nobody_is_told_anything_before_the_proof_or_after_the_end_has_begun() {
 #[test]
 fn other_keys_are_for_newcomers_and_those_who_are_in_stay() {
     let old = speaking(Dialect::Raw);
-    let new = Protocol::new(Dialect::Raw, ring("the secret of the next year"));
+    let new = BothEnds::new(Dialect::Raw, ring("the secret of the next year"));
     let mut server = Server::bind("127.0.0.1:0", old.clone(), Register::default()).unwrap();
     let mut inside = let_in(&mut server, &old);
     // This one has its challenge, and comes too late with the old key.
@@ -196,7 +196,7 @@ fn other_keys_are_for_newcomers_and_those_who_are_in_stay() {
 
 #[test]
 fn a_wake_ends_a_wait_that_nothing_else_would_end() {
-    let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Echo).unwrap();
+    let mut server = Server::bind("127.0.0.1:0", BothEnds::open(), Echo).unwrap();
     let handle = server.handle();
     let (returning, returned) = mpsc::channel();
     let waiting = thread::spawn(move || {
@@ -210,7 +210,7 @@ fn a_wake_ends_a_wait_that_nothing_else_would_end() {
 
 #[test]
 fn a_descriptor_of_the_host_s_ends_a_wait_as_often_as_something_arrives() {
-    let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Echo).unwrap();
+    let mut server = Server::bind("127.0.0.1:0", BothEnds::open(), Echo).unwrap();
     let (mut ours, watched) = UnixStream::pair().unwrap();
     server.wake_on(watched).unwrap();
     let (ended, end) = mpsc::channel();
@@ -228,7 +228,7 @@ fn a_descriptor_of_the_host_s_ends_a_wait_as_often_as_something_arrives() {
 fn a_busy_server_answers_and_heeds_its_deadlines() {
     let limits = Limits { idle_timeout: Duration::from_millis(50), ..Limits::default() };
     let listener =
-        ListenerConfig::new(Protocol::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
+        ListenerConfig::new(BothEnds::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Echo).unwrap();
     server.set_busy_poll(Duration::from_secs(60));
     let mut client = Client::connect(server.addresses()[0].ip().unwrap());
@@ -243,11 +243,11 @@ fn a_busy_server_answers_and_heeds_its_deadlines() {
 
 #[test]
 fn the_service_hears_how_each_connection_ended() {
-    let mut server = Server::bind("127.0.0.1:0", Protocol::open(), Register::default()).unwrap();
-    let client = let_in(&mut server, &Protocol::open());
+    let mut server = Server::bind("127.0.0.1:0", BothEnds::open(), Register::default()).unwrap();
+    let client = let_in(&mut server, &BothEnds::open());
     client.finish();
     turn_until(&mut server, |server| server.service().left == [CloseReason::Finished]);
-    let_in(&mut server, &Protocol::open()).reset();
+    let_in(&mut server, &BothEnds::open()).reset();
     turn_until(&mut server, |server| {
         server.service().left == [CloseReason::Finished, CloseReason::Reset]
     });

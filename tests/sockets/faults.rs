@@ -4,8 +4,9 @@ use std::fs;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use countersign::{CloseReason, Dialect, KeyRing, Limits, Protocol, RingSecrets};
+use countersign::{CloseReason, Dialect, KeyRing, Limits, RingSecrets};
 
+use crate::both_ends::BothEnds;
 use crate::child::{self, ServingChild};
 use crate::common::{CHALLENGE, Client, PATIENCE, bracket, key, now, speaking};
 use crate::server_thread::ServerThread;
@@ -19,7 +20,7 @@ fn serve() {
         // The ring draws nothing, so that what fails first is drawn for a challenge.
         let ring = KeyRing::new(RingSecrets::new([9; 48]));
         let ring = ring.with(key("sixteen bytes or more")).unwrap();
-        let protocol = Protocol::new(Dialect::Raw, ring);
+        let protocol = BothEnds::new(Dialect::Raw, ring);
         child::serve(ServerThread::start(protocol, Limits::default(), bracket));
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use countersign::stats::Counters;
-use countersign::{CloseReason, Dialect, Limits, Protocol, Refusal};
+use countersign::{CloseReason, Dialect, Limits, Refusal};
 
+use crate::both_ends::BothEnds;
 use crate::common::{CHALLENGE, Client, End, bracket, proof, ring, speaking};
 use crate::server_thread::ServerThread;
 
@@ -15,7 +16,7 @@ fn refused(counters: &Counters, refusal: Refusal) -> u64 {
 }
 
 /// A server for `protocol`, to be attacked.
-fn with_records(protocol: &Protocol) -> ServerThread {
+fn with_records(protocol: &BothEnds) -> ServerThread {
     ServerThread::start(protocol.clone(), Limits::default(), bracket)
 }
 
@@ -39,7 +40,7 @@ fn a_wrong_proof_hears_nothing() {
     for dialect in GUARDED {
         let protocol = speaking(dialect);
         let server = with_records(&protocol);
-        let stranger = Protocol::new(dialect, ring("another secret of some length"));
+        let stranger = BothEnds::new(dialect, ring("another secret of some length"));
         let wrongs: [(&str, Forgery); 8] = [
             ("one bit", |_, mut right, _| {
                 right[31] ^= 1;

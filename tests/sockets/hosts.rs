@@ -10,12 +10,13 @@ use std::time::Duration;
 use countersign::services::Echo;
 use countersign::stats::Counters;
 use countersign::{
-    CloseReason, Dialect, Handle, Limits, ListenerConfig, Protocol, Refusal, Reply, Server, Service,
+    CloseReason, Dialect, Handle, Limits, ListenerConfig, Refusal, Reply, Server, Service,
 };
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use tokio::io::unix::AsyncFd;
 
+use crate::both_ends::BothEnds;
 use crate::common::{CHALLENGE, Client, End, PATIENCE, now, speaking};
 
 /// More than one turn takes, several times over.
@@ -151,7 +152,7 @@ fn answers_all_that_are_ready_at_once(host: Host<Holding>) {
     let _turn = ONE_CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let (held, is_held) = mpsc::channel();
     let (release, go_on) = mpsc::channel();
-    let listener = ListenerConfig::new(Protocol::open()).bind("127.0.0.1:0").unwrap();
+    let listener = ListenerConfig::new(BothEnds::open()).bind("127.0.0.1:0").unwrap();
     let (running, handle, address) = start(host, listener, Holding { held, go_on });
     let mut crowd: Vec<Client> = (0..CROWD).map(|_| Client::connect(address)).collect();
     // Whoever was answered was accepted before.

@@ -4,8 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use countersign::services::{Discard, Echo};
-use countersign::{CloseReason, Framing, Limits, ListenerConfig, Protocol, Reply, Server};
+use countersign::{CloseReason, Framing, Limits, ListenerConfig, Reply, Server};
 
+use crate::both_ends::BothEnds;
 use crate::child;
 use crate::common::{Client, PATIENCE, in_memory, turn_until};
 use countersign::testing::{MemoryPeer, TestServer};
@@ -35,7 +36,7 @@ fn a_connection_keeps_no_more_than_the_sum_says() {
     ];
     for (what, said) in cases {
         for room in [0, 1, 5000, 16_384] {
-            let mut server = in_memory(Protocol::open(), limits.clone(), of_that_length);
+            let mut server = in_memory(BothEnds::open(), limits.clone(), of_that_length);
             let line = server.connect();
             line.set_room(room);
             for piece in &said {
@@ -60,7 +61,7 @@ fn text(bytes: &[u8]) -> &str {
 #[test]
 fn a_connection_that_is_not_stuck_keeps_nothing() {
     for framing in Framing::ALL.iter().copied() {
-        let mut server = in_memory(Protocol::open().with_framing(framing), Limits::default(), Echo);
+        let mut server = in_memory(BothEnds::open().with_framing(framing), Limits::default(), Echo);
         let lines: Vec<_> = (0..100).map(|_| server.connect()).collect();
         for line in &lines {
             for piece in ["\0\0\0\x06long\r", "\n", "\0\0\0\x02\r\n"] {
@@ -73,7 +74,7 @@ fn a_connection_that_is_not_stuck_keeps_nothing() {
 
 #[test]
 fn a_length_that_is_only_claimed_takes_no_memory() {
-    let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(1 << 30);
+    let protocol = BothEnds::open().with_framing(Framing::Length).with_message_max(1 << 30);
     // Or the limit on what is kept would close the connection, and hide it.
     let limits = Limits { buffered_max: usize::MAX, ..Limits::default() };
     let mut server = in_memory(protocol, limits, Discard);
@@ -120,7 +121,7 @@ fn every_peer_is_stuck() {
     let limits = Limits { connections: PEERS, buffered_max: 8 << 20, ..Limits::default() };
     let before = usage("RssAnon");
     let listener =
-        ListenerConfig::new(Protocol::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
+        ListenerConfig::new(BothEnds::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], of_that_length).unwrap();
     let mut clients = Vec::new();
     for number in 0..PEERS {
@@ -172,7 +173,7 @@ fn peers_fragment_the_memory() {
     let limits = Limits { connections: 5_000, buffered_max: 16 << 20, ..Limits::default() };
     let before = usage("RssAnon");
     let listener =
-        ListenerConfig::new(Protocol::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
+        ListenerConfig::new(BothEnds::open()).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Discard).unwrap();
     let (mut clients, mut used) = (Vec::new(), 0);
     // Each crowd is of longer lines than the one before it, of which every third stays: buffers of
@@ -197,7 +198,7 @@ fn peers_fragment_the_memory() {
 #[test]
 fn whoever_was_stuck_longest_makes_room_for_others() {
     let limits = Limits { buffered_max: 256 << 10, ..Limits::default() };
-    let mut server = in_memory(Protocol::open(), limits, Echo);
+    let mut server = in_memory(BothEnds::open(), limits, Echo);
     let holders: Vec<_> = (0..20)
         .map(|_| {
             let holder = server.connect();
@@ -244,7 +245,7 @@ fn every_peer_claims_much() {
     if !child::is_child() {
         return;
     }
-    let protocol = Protocol::open().with_framing(Framing::Length).with_message_max(64 << 20);
+    let protocol = BothEnds::open().with_framing(Framing::Length).with_message_max(64 << 20);
     let limits = Limits { buffered_max: usize::MAX, ..Limits::default() };
     let listener = ListenerConfig::new(protocol).with_limits(limits).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], Discard).unwrap();
@@ -286,13 +287,13 @@ fn the_greatest_limits_and_times_are_taken_as_they_are() {
         failure_networks: usize::MAX,
     };
     let listener =
-        ListenerConfig::new(Protocol::open()).with_limits(limits).with_user_timeout(most);
+        ListenerConfig::new(BothEnds::open()).with_limits(limits).with_user_timeout(most);
     let mut server = Server::new([listener.bind("127.0.0.1:0").unwrap()], Echo).unwrap();
     server.set_busy_poll(most);
     let (address, handle) = (server.addresses()[0].to_string(), server.handle());
     let served = std::thread::spawn(move || server.run());
     let mut client =
-        countersign::Client::connect_within(&*address, Protocol::open(), most).unwrap();
+        countersign::Client::connect_within(&*address, BothEnds::open(), most).unwrap();
     client.set_timeout(Some(most));
     assert_eq!(client.ask(b"a").unwrap(), b"a");
     drop(client);

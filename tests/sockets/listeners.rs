@@ -7,10 +7,11 @@ use std::time::Duration;
 use countersign::services::Echo;
 use countersign::stats::{Connections, LoopTimes};
 use countersign::{
-    Access, Address, CloseReason, Dialect, Limits, ListenerConfig, Peer, Protocol, Refusal, Reply,
-    Server, Service,
+    Access, Address, CloseReason, Dialect, Limits, ListenerConfig, Peer, Refusal, Reply, Server,
+    Service,
 };
 
+use crate::both_ends::BothEnds;
 use crate::common::{CHALLENGE, Client, End, PATIENCE, id_of, ring, speaking, turn_until};
 
 /// Answers each message with the number of the listener that the peer came by.
@@ -32,7 +33,7 @@ fn limits(connections: usize) -> Limits {
     Limits { connections, ..Limits::default() }
 }
 
-fn here(protocol: Protocol) -> ListenerConfig {
+fn here(protocol: BothEnds) -> ListenerConfig {
     ListenerConfig::new(protocol).bind("127.0.0.1:0").unwrap()
 }
 
@@ -45,7 +46,7 @@ fn each_listener_has_a_protocol_limits_and_counters_of_its_own() {
     let raw = speaking(Dialect::Raw).with_message_max(4);
     let listeners = [
         here(raw.clone()).with_name("raw").bind("127.0.0.1:0").unwrap(),
-        here(Protocol::open()).with_limits(limits(7)),
+        here(BothEnds::open()).with_limits(limits(7)),
     ];
     let mut server = Server::new(listeners, WhichListener).unwrap();
     let addresses = server.addresses();
@@ -79,7 +80,7 @@ fn each_listener_has_a_protocol_limits_and_counters_of_its_own() {
 
 #[test]
 fn a_listener_that_is_full_keeps_nobody_from_another() {
-    let listeners = [here(Protocol::open()).with_limits(limits(1)), here(Protocol::open())];
+    let listeners = [here(BothEnds::open()).with_limits(limits(1)), here(BothEnds::open())];
     let mut server = Server::new(listeners, WhichListener).unwrap();
     let _first = dial(&server, 0);
     let _waits = dial(&server, 0);
@@ -94,11 +95,11 @@ fn a_listener_that_is_full_keeps_nobody_from_another() {
 #[test]
 fn the_memory_of_several_listeners_is_the_sum() {
     let one = |connections| {
-        let listener = here(Protocol::open()).with_limits(limits(connections));
+        let listener = here(BothEnds::open()).with_limits(limits(connections));
         Server::new([listener], Echo).unwrap().memory_max()
     };
     let listeners =
-        [limits(10), limits(20)].map(|limits| here(Protocol::open()).with_limits(limits));
+        [limits(10), limits(20)].map(|limits| here(BothEnds::open()).with_limits(limits));
     let both = Server::new(listeners, Echo).unwrap().memory_max();
     // The buffers and the driver's are there once.
     let shared = one(10).total + one(20).total - both.total;
@@ -108,7 +109,7 @@ fn the_memory_of_several_listeners_is_the_sum() {
 
 #[test]
 fn limits_that_are_replaced_hold_at_once_and_for_those_who_are_in() {
-    let mut server = Server::new([here(Protocol::open()).with_limits(limits(1))], Echo).unwrap();
+    let mut server = Server::new([here(BothEnds::open()).with_limits(limits(1))], Echo).unwrap();
     let id = id_of(&server, 0);
     let mut first = dial(&server, 0);
     let mut second = dial(&server, 0);
@@ -130,7 +131,7 @@ fn limits_that_are_replaced_hold_at_once_and_for_those_who_are_in() {
 
 #[test]
 fn a_limit_on_the_age_that_comes_later_counts_from_then_and_one_that_goes_counts_no_more() {
-    let mut server = Server::new([here(Protocol::open())], Echo).unwrap();
+    let mut server = Server::new([here(BothEnds::open())], Echo).unwrap();
     let id = id_of(&server, 0);
     let mut client = dial(&server, 0);
     turn_until(&mut server, |server| server.counters().authenticated == 1);
@@ -167,7 +168,7 @@ fn keys_are_replaced_at_one_listener_alone() {
 
 #[test]
 fn a_server_says_what_has_woken_it_and_how_long_its_turns_took() {
-    let mut server = Server::new([here(Protocol::open())], Echo).unwrap();
+    let mut server = Server::new([here(BothEnds::open())], Echo).unwrap();
     let (woken, mut waking) = UnixStream::pair().unwrap();
     server.wake_on(woken).unwrap();
     server.turn(Some(Duration::ZERO)).unwrap();
@@ -187,7 +188,7 @@ fn a_server_says_what_has_woken_it_and_how_long_its_turns_took() {
 
 #[test]
 fn there_are_at_most_256_listeners() {
-    let many = |count| (0..count).map(|_| ListenerConfig::new(Protocol::open()));
+    let many = |count| (0..count).map(|_| ListenerConfig::new(BothEnds::open()));
     assert!(Server::new(many(256), Echo).is_ok());
     let error = Server::new(many(257), Echo).unwrap_err();
     assert_eq!(error.to_string(), "a server has at most 256 listeners");
@@ -195,7 +196,7 @@ fn there_are_at_most_256_listeners() {
 
 #[test]
 fn the_id_of_a_listener_that_the_server_does_not_have_is_an_error_and_replaces_nothing() {
-    let two = Server::new([here(Protocol::open()), here(Protocol::open())], Echo).unwrap();
+    let two = Server::new([here(BothEnds::open()), here(BothEnds::open())], Echo).unwrap();
     let raw = speaking(Dialect::Raw);
     let mut one = Server::new([here(raw.clone())], Echo).unwrap();
     let (known, unknown) = (id_of(&two, 0), id_of(&two, 1));
@@ -218,10 +219,10 @@ fn the_id_of_a_listener_that_the_server_does_not_have_is_an_error_and_replaces_n
 #[test]
 fn a_socket_is_shared_by_two_servers_and_outlives_the_first() {
     let path = std::env::temp_dir().join(format!("countersign-shared-{}", std::process::id()));
-    let first = here(Protocol::open()).bind(Address::Unix(path.clone())).unwrap();
+    let first = here(BothEnds::open()).bind(Address::Unix(path.clone())).unwrap();
     let shared = first.share().unwrap();
     let second =
-        shared.into_iter().fold(ListenerConfig::new(Protocol::open()), ListenerConfig::with_socket);
+        shared.into_iter().fold(ListenerConfig::new(BothEnds::open()), ListenerConfig::with_socket);
     let first = Server::new([first], Echo).unwrap();
     let mut second = Server::new([second], Echo).unwrap();
     assert_eq!(first.addresses(), second.addresses());

@@ -13,6 +13,8 @@
 mod access;
 mod addresses;
 mod balancer;
+#[path = "../common/both_ends.rs"]
+mod both_ends;
 mod bytes;
 mod caller;
 mod calls;

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::stats::Counters;
-use countersign::{CloseReason, Dialect, Framing, Limits, Peer, PeerAddress, Protocol, Refusal};
+use countersign::{CloseReason, Dialect, Framing, Limits, Peer, PeerAddress, Refusal};
 use countersign::{Reply, Service};
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, End, IN_LINES, bracket, in_memory, speaking};
 use crate::server_thread::ServerThread;
 
@@ -163,7 +164,7 @@ fn a_panic_in_any_method_ends_the_connection_that_it_served_and_no_other() {
         ("close", CloseReason::Finished, "one\nlast"),
     ];
     for (method, why, answered) in cases {
-        let mut server = in_memory(Protocol::open(), Limits::default(), Fragile(method));
+        let mut server = in_memory(BothEnds::open(), Limits::default(), Fragile(method));
         let from = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let witnesses = [1, 2].map(|port| server.connect_from(from(port), 0));
         let doomed = server.connect_from(from(DOOMED), 0);
@@ -248,7 +249,7 @@ fn a_message_without_end_is_cut_off_and_what_came_before_is_answered() {
 
 #[test]
 fn who_never_ends_its_stream_after_ours_is_hung_up_on() {
-    let server = ServerThread::start(Protocol::open(), Limits::default(), Obedient);
+    let server = ServerThread::start(BothEnds::open(), Limits::default(), Obedient);
     let mut client = Client::connect(server.address);
     client.say(b"close\n");
     assert_eq!(client.hear_all(), (b"hello stranger\n1\n".to_vec(), End::Fin));
@@ -261,7 +262,7 @@ fn who_never_ends_its_stream_after_ours_is_hung_up_on() {
 #[test]
 fn who_breaks_off_after_a_refusal_counts_as_refused() {
     let server =
-        ServerThread::start(Protocol::open().with_message_max(8), Limits::default(), bracket);
+        ServerThread::start(BothEnds::open().with_message_max(8), Limits::default(), bracket);
     let mut client = Client::connect(server.address);
     client.say(b"one\nmore than eight bytes\n");
     // The server has said good-bye, and waits for ours.
@@ -293,7 +294,7 @@ fn a_peer_may_break_off_while_its_reply_is_written() {
 #[test]
 fn a_limit_of_nothing_on_messages_is_no_endless_loop() {
     for framing in Framing::ALL.iter().copied() {
-        let protocol = Protocol::open().with_framing(framing).with_message_max(0);
+        let protocol = BothEnds::open().with_framing(framing).with_message_max(1);
         let server = ServerThread::start(protocol, Limits::default(), bracket);
         let mut client = Client::connect(server.address);
         client.say(b"abc");

@@ -6,9 +6,10 @@ use std::time::Duration;
 use countersign::session::{Event, SessionCore};
 use countersign::stats::Counters;
 use countersign::{
-    CloseReason, Dialect, Key, KeyRing, KeyRingExt as _, Limits, Protocol, Refusal, Reply,
+    ClientConfig, CloseReason, Dialect, Key, KeyRing, KeyRingExt as _, Limits, Refusal, Reply,
 };
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, End, bracket, now};
 use crate::server_thread::ServerThread;
 
@@ -19,12 +20,12 @@ const WELCOME: usize = 4 + 9;
 
 const FAILURE: &[u8] = b"\0\0\0\x09#FAILURE#";
 
-fn speaking(secret: &[u8]) -> Protocol {
+fn speaking(secret: &[u8]) -> BothEnds {
     let key = Key::new("py", secret).unwrap().with_dialect(Dialect::Multiprocessing);
-    Protocol::new(Dialect::Multiprocessing, KeyRing::from_key(key).unwrap())
+    BothEnds::new(Dialect::Multiprocessing, KeyRing::from_key(key).unwrap())
 }
 
-fn protocol() -> Protocol {
+fn protocol() -> BothEnds {
     speaking(b"sixteen bytes or more")
 }
 
@@ -35,21 +36,22 @@ fn frame(message: &[u8]) -> Vec<u8> {
 /// A client that goes through its stages when it is told to.
 struct Python {
     wire: Client,
-    protocol: Protocol,
+    config: ClientConfig,
     session: SessionCore,
 }
 
 impl Python {
-    fn connect(address: SocketAddr, protocol: Protocol) -> Self {
-        let session = SessionCore::client(&protocol, Duration::ZERO, [7; 32]).unwrap();
-        Self { wire: Client::connect(address), protocol, session }
+    fn connect(address: SocketAddr, protocol: BothEnds) -> Self {
+        let config = protocol.client();
+        let session = SessionCore::client(&config, Duration::ZERO, [7; 32]).unwrap();
+        Self { wire: Client::connect(address), config, session }
     }
 
     /// Hears so many bytes, and makes what answers them.
     fn answer(&mut self, length: usize) -> Vec<u8> {
         let (heard, mut out) = (self.wire.hear(length), Vec::new());
         let event =
-            self.session.next(&self.protocol, Duration::ZERO, &mut &heard[..], &mut out).unwrap();
+            self.session.next(&self.config, Duration::ZERO, &mut &heard[..], &mut out).unwrap();
         assert!(matches!(event, None | Some(Event::Open(_))), "{event:?}");
         out
     }
@@ -62,7 +64,7 @@ impl Python {
         }
     }
 
-    fn enter(address: SocketAddr, protocol: Protocol) -> Client {
+    fn enter(address: SocketAddr, protocol: BothEnds) -> Client {
         let mut python = Self::connect(address, protocol);
         python.go(3);
         python.wire
@@ -308,7 +310,7 @@ fn any_of_eight_keys_opens_and_a_service_hears_which() {
         let key = Key::new(&format!("k{number}"), format!("secret {number}").as_bytes()).unwrap();
         ring.add(key.with_dialect(Dialect::Multiprocessing)).unwrap();
     }
-    let all = Protocol::new(Dialect::Multiprocessing, ring);
+    let all = BothEnds::new(Dialect::Multiprocessing, ring);
     let server = ServerThread::start(all.clone(), Limits::default(), Whose);
     for number in 0..8 {
         let id = format!("k{number}");

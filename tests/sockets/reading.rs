@@ -7,8 +7,9 @@ use std::time::Duration;
 use countersign::engine::Instant;
 use countersign::services::Echo;
 use countersign::stats::Counters;
-use countersign::{CloseReason, Dialect, Limits, Protocol, Reply};
+use countersign::{CloseReason, Dialect, Limits, Reply};
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, End, in_memory, is_timeout, pause, speaking};
 use crate::server_thread::ServerThread;
 
@@ -104,7 +105,7 @@ fn who_takes_nothing_for_too_long_is_cut_off() {
         ..Limits::default()
     };
     let large = |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; 1 << 20]);
-    let server = ServerThread::start(Protocol::open(), limits, large);
+    let server = ServerThread::start(BothEnds::open(), limits, large);
     let mut client = Client::connect(server.address);
     client.say(&b"\n".repeat(64));
     let counters = server.until("cut off", |counters| cut_off(counters) == 1);
@@ -120,7 +121,7 @@ fn who_takes_nothing_for_too_long_is_cut_off() {
 fn a_byte_taken_moves_the_deadline_for_taking_and_nothing_else_does() {
     let at = |millis| Instant::after(Duration::from_millis(millis));
     let limits = Limits { write_timeout: Duration::from_secs(1), ..Limits::default() };
-    let mut server = in_memory(Protocol::open(), limits, Echo);
+    let mut server = in_memory(BothEnds::open(), limits, Echo);
     let line = server.connect();
     line.set_room(0);
     server.send(&line, b"reply\n");
@@ -147,7 +148,7 @@ fn who_ends_its_stream_and_takes_nothing_has_not_finished() {
     };
     let larger_than_buffers =
         |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; MUCH / 2]);
-    let server = ServerThread::start(Protocol::open(), limits, larger_than_buffers);
+    let server = ServerThread::start(BothEnds::open(), limits, larger_than_buffers);
     for breaks_off in [false, true] {
         let before = server.counted().messages;
         let mut client = Client::connect(server.address);

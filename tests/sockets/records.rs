@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::{
-    ClientError, CloseReason, Dialect, Exchange, Limits, Peer, PeerId, Protection, Protocol,
-    Refusal, Reply, Server, Service, TellError,
+    ClientError, CloseReason, Dialect, Exchange, Limits, Peer, PeerId, Protection, Refusal, Reply,
+    Server, Service, TellError,
 };
 
+use crate::both_ends::BothEnds;
 use crate::caller::{Caller, Heard, with_records};
 use crate::common::{Client, End, PATIENCE, bracket, other_end, speaking};
 use crate::server_thread::ServerThread;
 
-fn protocol() -> Protocol {
+fn protocol() -> BothEnds {
     with_records(speaking(Dialect::Countersign))
 }
 
@@ -142,8 +143,8 @@ fn a_fault_ends_it_at_once_behind_the_replies_to_what_came_before() {
 }
 
 /// With tags, and sealed.
-fn protocols() -> [Protocol; 2] {
-    [Protection::Required, Protection::Sealed].map(|each| protocol().with_protection(each))
+fn protocols() -> [BothEnds; 2] {
+    [Protection::Required, Protection::Sealed].map(|each| protocol().with_records(each))
 }
 
 /// The type of a batch.
@@ -348,7 +349,7 @@ fn a_reply_that_the_peer_does_not_take_is_never_sent() {
 fn the_library_s_own_client_comes_to_a_clean_end() {
     let server = ServerThread::start(protocol(), Limits::default(), Echo);
     let keys = crate::common::ring("sixteen bytes or more");
-    let mut client = countersign::Client::connect(server.address, Protocol::from(keys)).unwrap();
+    let mut client = countersign::Client::connect(server.address, BothEnds::from(keys)).unwrap();
     assert_eq!(client.ask(b"one\ntwo\r").unwrap(), b"one\ntwo\r");
     for _ in 0..100 {
         client.send(b"").unwrap();
@@ -366,7 +367,7 @@ fn the_library_s_own_client_comes_to_a_clean_end() {
 fn messages_that_a_client_sends_without_waiting_share_records() {
     const MESSAGES: usize = 1_000;
     for protection in [Protection::Required, Protection::Sealed] {
-        let protocol = protocol().with_protection(protection);
+        let protocol = protocol().with_records(protection);
         let server = ServerThread::start(protocol.clone(), Limits::default(), Echo);
         let mut client =
             countersign::Client::connect(server.address, other_end(&protocol)).unwrap();

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use countersign::services::Echo;
 use countersign::stats::Counters;
-use countersign::{
-    CloseReason, Dialect, Handle, Limits, ListenerConfig, Protocol, Reply, Server, Service,
-};
+use countersign::{CloseReason, Dialect, Handle, Limits, ListenerConfig, Reply, Server, Service};
 
+use crate::both_ends::BothEnds;
 use crate::common::{
     CHALLENGE, Client, End, IN_LINES, PATIENCE, bracket, chain, kind_of, speaking,
 };
@@ -28,7 +27,7 @@ struct RunningServer {
 }
 
 impl RunningServer {
-    fn start<S: Service + Send + 'static>(protocol: Protocol, limits: Limits, service: S) -> Self {
+    fn start<S: Service + Send + 'static>(protocol: BothEnds, limits: Limits, service: S) -> Self {
         let (started, starting) = mpsc::channel();
         let (returning, returned) = mpsc::channel();
         thread::spawn(move || {
@@ -49,7 +48,7 @@ impl RunningServer {
 }
 
 /// Clients that are in, and have had an answer.
-fn inside(address: SocketAddr, protocol: &Protocol, count: usize) -> Vec<Client> {
+fn inside(address: SocketAddr, protocol: &BothEnds, count: usize) -> Vec<Client> {
     let mut clients: Vec<Client> = (0..count).map(|_| Client::enter(address, protocol)).collect();
     clients.iter_mut().for_each(|client| client.say(b"in\n"));
     clients.iter_mut().for_each(|client| drop(client.hear(5)));
@@ -80,7 +79,7 @@ fn what_has_arrived_is_answered_before_the_end() {
 #[test]
 fn what_has_arrived_is_answered_even_if_more_are_ready_than_one_turn_sees() {
     const CROWD: usize = 1100;
-    let mut server = Server::bind("127.0.0.1:0", Protocol::open(), bracket).unwrap();
+    let mut server = Server::bind("127.0.0.1:0", BothEnds::open(), bracket).unwrap();
     let address = server.addresses()[0].ip().unwrap();
     let mut clients = Vec::new();
     for come in 1..=CROWD as u64 {
@@ -124,7 +123,7 @@ fn nobody_is_let_in_any_more_and_the_port_is_free_at_once() {
 fn a_port_that_is_taken_is_an_error_with_the_address_in_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let error = Server::bind(address, Protocol::open(), bracket).unwrap_err();
+    let error = Server::bind(address, BothEnds::open(), bracket).unwrap_err();
     assert_eq!(kind_of(&error), ErrorKind::AddrInUse);
     assert!(chain(&error).contains(&address.to_string()), "{error}");
 }

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::stats::Counters;
-use countersign::{CloseReason, Dialect, Limits, Protocol, Refusal};
+use countersign::{CloseReason, Dialect, Limits, Refusal};
 
+use crate::both_ends::BothEnds;
 use crate::common::{CHALLENGE, Client, PATIENCE, bracket, now, speaking};
 use crate::progress::Progress;
 use crate::server_thread::ServerThread;
@@ -27,7 +28,7 @@ fn limits(free: u32, max: u32, delay: Duration) -> Limits {
     }
 }
 
-fn start(limits: Limits) -> (ServerThread, Protocol) {
+fn start(limits: Limits) -> (ServerThread, BothEnds) {
     let protocol = speaking(Dialect::Raw);
     (ServerThread::start(protocol.clone(), limits, bracket), protocol)
 }
@@ -49,7 +50,7 @@ fn throttled(counters: &Counters) -> u64 {
     counters.closed(CloseReason::Refused(Refusal::Throttled))
 }
 
-fn converse(client: &mut Client, protocol: &Protocol) {
+fn converse(client: &mut Client, protocol: &BothEnds) {
     client.prove(protocol);
     client.say(b"in\n");
     client.expect(b"[in]\n");

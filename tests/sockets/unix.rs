@@ -7,10 +7,10 @@ use countersign::services::Echo;
 use countersign::stats::Counters;
 use countersign::{
     Address, Client as Blocking, ClientError, CloseReason, Dialect, Framing, Key, KeyRing,
-    KeyRingExt as _, Limits, ListenerConfig, Peer, PeerAddress, Protocol, Refusal, Reply, Server,
-    Service,
+    KeyRingExt as _, Limits, ListenerConfig, Peer, PeerAddress, Refusal, Reply, Server, Service,
 };
 
+use crate::both_ends::BothEnds;
 use crate::common::{CHALLENGE, Client, End, IN_LINES, PATIENCE, bracket, kind_of, ring, speaking};
 use crate::reading::{KEPT_MAX, numbered, say_until_blocked};
 use crate::server_thread::ServerThread;
@@ -20,7 +20,7 @@ use crate::unix_files::Folder;
 const MUCH: usize = 4 << 20;
 
 /// A server at a TCP port and at the Unix socket of a folder.
-fn start<S>(folder: &Folder, protocol: &Protocol, limits: Limits, service: S) -> ServerThread
+fn start<S>(folder: &Folder, protocol: &BothEnds, limits: Limits, service: S) -> ServerThread
 where
     S: Service + Send + 'static,
 {
@@ -29,9 +29,11 @@ where
 }
 
 /// Rings that hold the same key, each a program's own.
-fn keyed(dialect: Dialect, framing: Framing) -> Protocol {
+fn keyed(dialect: Dialect, framing: Framing) -> BothEnds {
     let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
-    Protocol::new(dialect, KeyRing::from_key(key).unwrap()).with_framing(framing)
+    let ends = BothEnds::new(dialect, KeyRing::from_key(key).unwrap());
+    // That one has its own.
+    if dialect == Dialect::Multiprocessing { ends } else { ends.with_framing(framing) }
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn a_wrong_key_is_refused_and_the_right_one_is_let_in() {
     for dialect in [Dialect::Countersign, Dialect::Raw, Dialect::Hex] {
         let folder = Folder::new();
         let server = start(&folder, &keyed(dialect, Framing::Lines), Limits::default(), Echo);
-        let wrong = Protocol::new(dialect, ring("another secret of some length"));
+        let wrong = BothEnds::new(dialect, ring("another secret of some length"));
         let error = Blocking::connect(folder.address("socket"), wrong)
             .and_then(|mut client| client.ask(b"let me in").map(<[u8]>::to_vec))
             .unwrap_err();
@@ -117,7 +119,7 @@ fn the_last_reply_reaches_who_has_said_more_than_was_read() {
         reply.close();
     };
     let folder = Folder::new();
-    let server = start(&folder, &Protocol::open(), Limits::default(), leave);
+    let server = start(&folder, &BothEnds::open(), Limits::default(), leave);
     for _ in 0..50 {
         let mut client = Client::connect_unix(folder.path("socket"));
         client.try_to_say(&[&b"only this\n"[..], &b"too late\n".repeat(10_000)].concat());
@@ -130,7 +132,7 @@ fn the_last_reply_reaches_who_has_said_more_than_was_read() {
 #[test]
 fn who_hangs_up_on_replies_is_gone_and_harms_nobody() {
     let folder = Folder::new();
-    let server = start(&folder, &Protocol::open(), Limits::default(), bracket);
+    let server = start(&folder, &BothEnds::open(), Limits::default(), bracket);
     for _ in 0..50 {
         let mut client = Client::connect_unix(folder.path("socket"));
         client.say(&b"line\n".repeat(1000));
@@ -160,7 +162,7 @@ impl Service for Whence {
 #[test]
 fn a_peer_has_no_address_but_that_it_is_here() {
     let folder = Folder::new();
-    let server = start(&folder, &Protocol::open(), Limits::default(), Whence);
+    let server = start(&folder, &BothEnds::open(), Limits::default(), Whence);
     let mut client = Client::connect_unix(folder.path("socket"));
     client.say(b"whence?\n");
     client.expect(b"unix\n");
@@ -208,7 +210,7 @@ fn a_listener_from_elsewhere_is_taken_as_it_is() {
     let mut client = Client::connect_unix(folder.path("own"));
     client.say(b"early\n");
     let listener =
-        ListenerConfig::new(Protocol::open()).with_socket(own).bind("127.0.0.1:0").unwrap();
+        ListenerConfig::new(BothEnds::open()).with_socket(own).bind("127.0.0.1:0").unwrap();
     let mut server = Server::new([listener], bracket).unwrap();
     assert_eq!(server.addresses()[0], folder.address("own"));
     while server.counters().messages == 0 {
@@ -221,13 +223,13 @@ fn a_listener_from_elsewhere_is_taken_as_it_is() {
 #[cfg(target_os = "linux")]
 fn a_name_that_is_no_file_is_served_too() {
     let name = format!("unix:@countersign-test-{}", std::process::id());
-    let mut server = Server::bind(&name, Protocol::open(), Echo).unwrap();
+    let mut server = Server::bind(&name, BothEnds::open(), Echo).unwrap();
     assert_eq!(server.addresses()[0].to_string(), name);
     let handle = server.handle();
     let running = std::thread::spawn(move || server.run().unwrap());
-    let mut client = Blocking::connect(&name, Protocol::open()).unwrap();
+    let mut client = Blocking::connect(&name, BothEnds::open()).unwrap();
     assert_eq!(client.ask(b"hello").unwrap(), b"hello");
-    let error = Server::bind(&name, Protocol::open(), Echo).unwrap_err();
+    let error = Server::bind(&name, BothEnds::open(), Echo).unwrap_err();
     assert_eq!(kind_of(&error), std::io::ErrorKind::AddrInUse);
     handle.stop().unwrap();
     running.join().unwrap();
@@ -241,7 +243,7 @@ fn where_nobody_listens_a_client_hears_why() {
     let long = "x".repeat(200);
     let cases = [("nothing", NotFound), ("stale", ConnectionRefused), (&long, InvalidInput)];
     for (name, kind) in cases {
-        let error = Blocking::connect(folder.address(name), Protocol::open()).unwrap_err();
+        let error = Blocking::connect(folder.address(name), BothEnds::open()).unwrap_err();
         match error {
             ClientError::Io(error) => assert_eq!(error.kind(), kind, "{name}"),
             other => panic!("{other:?}"),
@@ -257,7 +259,7 @@ fn a_server_without_room_is_waited_for_in_vain_no_longer_than_was_said() {
     let _waiting = Client::connect_unix(folder.path("socket"));
     let within = Duration::from_millis(100);
     let address: Address = folder.address("socket");
-    let error = Blocking::connect_within(address, Protocol::open(), within).unwrap_err();
+    let error = Blocking::connect_within(address, BothEnds::open(), within).unwrap_err();
     assert!(
         matches!(&error, ClientError::Io(io) if io.kind() == std::io::ErrorKind::TimedOut),
         "{error:?}"

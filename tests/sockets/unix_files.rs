@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use countersign::{Address, BindError, Limits, ListenerConfig, Protocol, Server};
+use countersign::{Address, BindError, Limits, ListenerConfig, Server};
 
+use crate::both_ends::BothEnds;
 use crate::common::{Client, End, bracket, chain, kind_of};
 use crate::server_thread::ServerThread;
 
@@ -50,7 +51,7 @@ impl Drop for Folder {
 type Bound = Server<fn(&[u8], &mut countersign::Reply<'_>)>;
 
 fn bind(address: &Address) -> Result<Bound, BindError> {
-    Server::bind(address, Protocol::open(), bracket as fn(&[u8], &mut countersign::Reply<'_>))
+    Server::bind(address, BothEnds::open(), bracket as fn(&[u8], &mut countersign::Reply<'_>))
 }
 
 fn kind(path: &Path) -> FileType {
@@ -60,7 +61,7 @@ fn kind(path: &Path) -> FileType {
 #[test]
 fn only_the_owner_may_connect_unless_told_otherwise() {
     let folder = Folder::new();
-    let listener = ListenerConfig::new(Protocol::open()).bind(folder.address("own")).unwrap();
+    let listener = ListenerConfig::new(BothEnds::open()).bind(folder.address("own")).unwrap();
     let listener = listener.with_unix_mode(0o666).bind(folder.address("all")).unwrap();
     let listener = listener.with_unix_mode(0o660).bind(folder.address("group")).unwrap();
     let server = Server::new([listener], bracket).unwrap();
@@ -79,7 +80,7 @@ fn a_file_goes_with_its_server_however_that_ends() {
     let address = folder.address("socket");
     drop(bind(&address).unwrap());
     assert!(folder.is_empty(), "it never ran");
-    drop(ListenerConfig::new(Protocol::open()).bind(&address).unwrap());
+    drop(ListenerConfig::new(BothEnds::open()).bind(&address).unwrap());
     assert!(folder.is_empty(), "it was never built");
     let mut server = bind(&address).unwrap();
     server.handle().stop().unwrap();
@@ -92,7 +93,7 @@ fn a_graceful_stop_removes_the_file_before_the_last_connection_is_over() {
     let folder = Folder::new();
     let limits = Limits { drain_timeout: Duration::from_secs(60), ..Limits::default() };
     let addresses = vec![folder.address("socket")];
-    let server = ServerThread::start_also_at(addresses, Protocol::open(), limits, bracket);
+    let server = ServerThread::start_also_at(addresses, BothEnds::open(), limits, bracket);
     let mut client = Client::connect_unix(folder.path("socket"));
     client.say(b"first\n");
     client.expect(b"[first]\n");
@@ -117,7 +118,7 @@ fn what_a_dead_server_has_left_is_replaced() {
     assert!(kind(&folder.path("socket")).is_socket());
     let addresses = vec![folder.address("socket")];
     let server =
-        ServerThread::start_also_at(addresses, Protocol::open(), Limits::default(), bracket);
+        ServerThread::start_also_at(addresses, BothEnds::open(), Limits::default(), bracket);
     let mut client = Client::connect_unix(folder.path("socket"));
     client.say(b"a\n");
     client.expect(b"[a]\n");
@@ -194,7 +195,7 @@ fn the_file_of_a_listener_from_elsewhere_is_not_ours() {
     let folder = Folder::new();
     let own = UnixListener::bind(folder.path("socket")).unwrap();
     let mode = kind(&folder.path("socket"));
-    let server = Server::from_std(own, Protocol::open(), bracket).unwrap();
+    let server = Server::from_std(own, BothEnds::open(), bracket).unwrap();
     assert_eq!(server.addresses(), [folder.address("socket")]);
     drop(server);
     assert_eq!(kind(&folder.path("socket")), mode);

@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
+use countersign::Limits;
 use countersign::services::Timestamp;
-use countersign::{Limits, Protocol};
 
+use crate::both_ends::BothEnds;
 use crate::child;
 use crate::common::in_memory;
 
@@ -63,7 +64,7 @@ fn stamps() {
     if !child::is_child() {
         return;
     }
-    let mut server = in_memory(Protocol::open(), Limits::default(), Timestamp::local());
+    let mut server = in_memory(BothEnds::open(), Limits::default(), Timestamp::local());
     let line = server.connect();
     for time in sample() {
         server.wall = UNIX_EPOCH + Duration::from_secs(time);

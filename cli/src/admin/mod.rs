@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::{
-    Address, BindError, Framing, Limits, ListenerConfig, Protocol, Server, ToAddresses as _,
+    Address, BindError, Dialect, Framing, Limits, ListenerConfig, Server, ServerConfig,
+    ToAddresses as _,
 };
 
 use super::args::admin::AdminArgs;
@@ -62,7 +63,8 @@ impl AdminArgs {
         passed: Vec<OwnedFd>,
         ports: &Ipv4Ports,
     ) -> Result<Option<Admin>, Failure> {
-        let listener = ListenerConfig::new(Protocol::open().with_framing(Framing::Chunks))
+        let config = ServerConfig::builder(Dialect::Open).with_framing(Framing::Chunks).build()?;
+        let listener = ListenerConfig::new(config)
             .with_name("admin")
             .with_limits(limits())
             .with_unix_mode(self.admin_unix_mode);

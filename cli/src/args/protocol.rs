@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValue;
+use countersign::config::{ConfigBuilder, ConfigError, SessionConfig};
 use countersign::{
-    Dialect, Exchange, Framing, KeyRing, KeyRingExt as _, Mac, Protection, Protocol,
+    ClientConfig, Dialect, Exchange, Framing, KeyRing, KeyRingExt as _, Mac, NoUsableKeyError,
+    Protection, ServerConfig,
 };
 
 use super::choice::NamedValueParser;
 use crate::escape::quoted;
 use crate::exit::{Failure, Kind};
 use crate::ring::{self, RingRole};
-use crate::units;
+use crate::{system, units};
 
 /// The default address of servers and clients. The parts that a text leaves out of an address have
 /// the same defaults.
@@ -21,9 +23,6 @@ pub(crate) const SERVER: &str = "127.0.0.1:9527";
 
 /// The default of `--message-max`.
 const MESSAGE_MAX: usize = 64 << 10;
-
-/// The most that the library accepts.
-pub(crate) const MESSAGE_MAX_CAP: usize = 1 << 30;
 
 /// The protocol, which is the same at both ends.
 #[derive(Debug, Clone, Args)]
@@ -74,7 +73,10 @@ impl ProtocolArgs {
     /// The same for a client, which names one service and speaks one dialect.
     pub(crate) fn into_client(mut self) -> Self {
         self.audience.truncate(1);
-        self.handshake.shares_raw = false;
+        if std::mem::take(&mut self.handshake.shares_raw) {
+            // It is that of raw.
+            self.mac = Mac::default();
+        }
         self
     }
 
@@ -91,19 +93,68 @@ impl ProtocolArgs {
         role.read(&self.ring_path()?, self.dialect())
     }
 
-    /// The protocol of a client, with a key that can be used.
-    pub(crate) fn client_protocol(&self) -> Result<Protocol, Failure> {
-        let protocol = self.protocol(self.ring(RingRole::Client)?)?;
-        self.check(&protocol, RingRole::Client)?;
-        Ok(protocol)
+    /// What a client speaks, with a key that can be used: the one of this id, if there is one. Its
+    /// messages may be longer than those that are sent by so many bytes.
+    pub(crate) fn client_config(
+        &self,
+        key: Option<&str>,
+        beyond: usize,
+    ) -> Result<ClientConfig, Failure> {
+        let ring = self.ring(RingRole::Client)?;
+        let longest = (self.message_max + beyond).min(SessionConfig::MESSAGE_MAX);
+        let mut options = self.options(ClientConfig::builder(self.dialect()), ring);
+        if let Some(name) = self.audience.first() {
+            options = options.with_audience(name);
+        }
+        if let Some(id) = key {
+            options = options.with_key(id);
+        }
+        let config = options.with_message_max(longest).build()?;
+        let usable = config.signing_key(system::unix_time()).map(drop);
+        self.check(usable, config.keys(), RingRole::Client)?;
+        Ok(config)
     }
 
-    /// Checks that there is a key for the dialect.
-    pub(crate) fn check(&self, protocol: &Protocol, role: RingRole) -> Result<(), Failure> {
-        if protocol.dialect().authenticates() {
-            role.check(protocol, &self.ring_path()?)?;
+    /// What a server speaks with these keys, of which one can be used.
+    pub(crate) fn server_config(&self, ring: KeyRing) -> Result<ServerConfig, Failure> {
+        let mut options = self.options(ServerConfig::builder(self.dialect()), ring);
+        if self.handshake.shares_raw {
+            options = options.with_raw();
         }
-        Ok(())
+        for name in &self.audience {
+            options = options.with_audience(name);
+        }
+        let config = options.build()?;
+        self.check(config.check_keys(system::unix_time()), config.keys(), RingRole::Server)?;
+        Ok(config)
+    }
+
+    /// What is the same at both ends.
+    fn options<C>(&self, options: ConfigBuilder<C>, ring: KeyRing) -> ConfigBuilder<C> {
+        let options = options
+            .with_keys(ring)
+            .with_mac(self.mac)
+            .with_exchange(self.exchange())
+            .with_message_max(self.message_max);
+        let options = self.framing.into_iter().fold(options, ConfigBuilder::with_framing);
+        let options = if self.rhel { options.with_rhel() } else { options };
+        match self.dialect() {
+            Dialect::Countersign => options.with_records(self.records),
+            _ => options,
+        }
+    }
+
+    /// Fails with the remedy if there is no key for what is spoken.
+    fn check(
+        &self,
+        usable: Result<(), NoUsableKeyError>,
+        ring: Option<&KeyRing>,
+        role: RingRole,
+    ) -> Result<(), Failure> {
+        usable.or_else(|error| {
+            let remedy = role.remedy(&self.ring_path()?, self.dialect(), ring);
+            Err(Failure::new(Kind::Configuration, format!("{error}; {remedy}")))
+        })
     }
 
     /// The dialect; the first, if two share a port.
@@ -122,21 +173,6 @@ impl ProtocolArgs {
         self.handshake.name()
     }
 
-    pub(crate) fn protocol(&self, ring: KeyRing) -> Result<Protocol, Failure> {
-        if let Some(text) = self.contradiction() {
-            return Err(Failure::new(Kind::Usage, text));
-        }
-        let protocol = Protocol::new(self.dialect(), ring)
-            .with_framing(self.framing())
-            .with_mac(self.mac)
-            .with_protection(self.records)
-            .with_exchange(self.exchange())
-            .with_message_max(self.message_max);
-        let protocol = if self.handshake.shares_raw { protocol.with_raw() } else { protocol };
-        let protocol = if self.rhel { protocol.with_rhel() } else { protocol };
-        Ok(self.audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name)))
-    }
-
     /// The audiences, if the dialect has them.
     pub(crate) fn audience(&self) -> Option<&[String]> {
         let has_some = self.dialect() == Dialect::Countersign && !self.audience.is_empty();
@@ -146,26 +182,6 @@ impl ProtocolArgs {
     /// The protection, if the dialect has records.
     pub(crate) fn records(&self) -> Option<&'static str> {
         (self.dialect() == Dialect::Countersign).then(|| self.records.name())
-    }
-
-    /// Options that can't be combined, and the remedy.
-    fn contradiction(&self) -> Option<&'static str> {
-        let framing = self.framing;
-        if self.may_be_plain() && framing == Some(Framing::Chunks) {
-            let text = "in countersign/1, --framing chunks needs records; write --framing lines \
-                        or length, or remove --records";
-            return Some(text);
-        }
-        if self.dialect() != Dialect::Multiprocessing {
-            return None;
-        }
-        if framing.is_some_and(|framing| framing != Framing::Length) {
-            return Some("multiprocessing has its own framing; remove --framing");
-        }
-        if self.rhel && self.mac != Mac::default() {
-            return Some("--mac and --rhel can't be combined; remove one of them");
-        }
-        None
     }
 
     /// The framing.
@@ -222,6 +238,25 @@ impl ProtocolArgs {
     }
 }
 
+impl From<ConfigError> for Failure {
+    /// Why the options can't be combined, and the remedy.
+    fn from(error: ConfigError) -> Self {
+        let text = match error {
+            ConfigError::UnprotectedChunks => {
+                "in countersign/1, --framing chunks needs records; write --framing lines or \
+                 length, or remove --records"
+            }
+            ConfigError::OwnFraming(_) => "multiprocessing has its own framing; remove --framing",
+            ConfigError::RhelAndMac => "--mac and --rhel can't be combined; remove one of them",
+            ConfigError::NoRhel(_) => "--rhel is for multiprocessing; remove it",
+            ConfigError::NoMac(_) => "--mac is for raw, hex and multiprocessing; remove it",
+            ConfigError::NoAudience(_) => "--audience is for countersign/1; remove it",
+            other => return Self::new(Kind::Usage, other.to_string()),
+        };
+        Self::new(Kind::Usage, text)
+    }
+}
+
 /// The handshakes of a port: one dialect, or `countersign/1` and `raw`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Handshake {
@@ -230,6 +265,8 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
+    pub(crate) const COUNTERSIGN: Self = Self { dialect: Dialect::Countersign, shares_raw: false };
+
     fn name(self) -> &'static str {
         if self.shares_raw { "countersign/1+raw" } else { self.dialect.name() }
     }
@@ -243,7 +280,7 @@ pub(crate) fn audience(name: &str) -> Result<String, String> {
 
 /// Reads the length of the longest message.
 pub(crate) fn message_max(text: &str) -> Result<usize, String> {
-    units::size(1..=MESSAGE_MAX_CAP)(text)
+    units::size(1..=SessionConfig::MESSAGE_MAX)(text)
 }
 
 /// Reads the name of a hash.

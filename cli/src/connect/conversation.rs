@@ -4,9 +4,10 @@ use std::fmt::Display;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign::{AddressError, Client, ClientError, Dialect, Framing, Protocol, RefusalCode};
+use countersign::{AddressError, Client, ClientConfig, ClientError, Dialect, Framing, RefusalCode};
 use rustix::event::PollFlags;
 
 use super::args::ConnectArgs;
@@ -28,7 +29,7 @@ const BATCH: usize = 64 << 10;
 /// A conversation with the server: over one connection, or one for each message.
 pub(super) struct Conversation<'a> {
     connect: &'a ConnectArgs,
-    protocol: Protocol,
+    config: Arc<ClientConfig>,
     /// Whether a lost message ends the conversation.
     is_forgiving: bool,
     /// Messages that may await their replies at one time.
@@ -59,14 +60,14 @@ pub(super) enum Sent {
 }
 
 impl<'a> Conversation<'a> {
-    pub(super) fn new(connect: &'a ConnectArgs, protocol: Protocol, is_prompt: bool) -> Self {
+    pub(super) fn new(connect: &'a ConnectArgs, config: ClientConfig, is_prompt: bool) -> Self {
         let ConnectArgs { protocol: args, retry, no_reply, .. } = connect;
         // A chunk ends where the server's read does: the next waits until this was answered. At
         // the prompt a reply stands below its message.
         let one = args.once || args.framing() == Framing::Chunks || is_prompt && !no_reply;
         Self {
             connect,
-            protocol,
+            config: Arc::new(config),
             is_forgiving: is_prompt && *retry > 0,
             depth: if one { 1 } else { u64::MAX },
             client: None,
@@ -260,7 +261,7 @@ impl<'a> Conversation<'a> {
     /// something may be missing. So is the end of the stream, if no reply has shown that anything
     /// was received.
     pub(super) fn leave(&mut self) -> Result<(), Failure> {
-        let is_told = self.protocol.dialect() == Dialect::Countersign;
+        let is_told = self.config.dialect() == Dialect::Countersign;
         match self.lost.take() {
             None | Some(ClientError::Closed) => {}
             Some(error) if is_told || self.connect.no_reply => return Err(self.failed(&error)),
@@ -296,7 +297,7 @@ impl<'a> Conversation<'a> {
         let mut client = self.dial()?;
         let ended = client.finish().and_then(|()| client.receive().map(|_| ()));
         ended.map_err(|error| self.failed(&error))?;
-        stderr().line(match self.protocol.dialect() {
+        stderr().line(match self.config.dialect() {
             Dialect::Countersign | Dialect::Multiprocessing => {
                 "the server holds the key and has accepted the client's proof"
             }
@@ -323,7 +324,7 @@ impl<'a> Conversation<'a> {
 
     fn connect(&mut self) -> Result<Client, ClientError> {
         let ConnectArgs { address, timeout, retry, .. } = self.connect;
-        let mut client = Client::connect_within(address, self.protocol.clone(), *timeout)?;
+        let mut client = Client::connect_within(address, Arc::clone(&self.config), *timeout)?;
         if *retry > 0 {
             // A busy server may say so after its own part of the handshake.
             client.set_timeout(Some(PROBE_TIME));
@@ -348,7 +349,7 @@ impl<'a> Conversation<'a> {
         };
         match error {
             ClientError::Io(error) if is_broken(error) => cut(&describe(error)),
-            ClientError::Truncated if self.protocol.dialect() == Dialect::Countersign => {
+            ClientError::Truncated if self.config.dialect() == Dialect::Countersign => {
                 cut(&"it ended without a close record")
             }
             other => Failure::client(address, other),

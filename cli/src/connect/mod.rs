@@ -30,14 +30,10 @@ use wait::wait;
 
 impl ConnectArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
-        let protocol = self.protocol.client_protocol()?;
         // The reply to the longest message is longer still.
-        let mut protocol = protocol.with_message_max(self.protocol.message_max + STAMP_AND_FRAME);
-        if let Some(id) = &self.key {
-            protocol = protocol.with_key(id);
-        }
+        let config = self.protocol.client_config(self.key.as_deref(), STAMP_AND_FRAME)?;
         let prompt = if io::stdin().is_terminal() { Terminal::open(signals)? } else { None };
-        let mut connection = Conversation::new(&self, protocol, prompt.is_some());
+        let mut connection = Conversation::new(&self, config, prompt.is_some());
         if self.protocol.exchange() == Exchange::VerifyOnly {
             return connection.verify();
         }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
+use countersign::config::SessionConfig;
 use countersign_load::Disconnect;
 
 use super::threshold::{RATE_MAX, Threshold};
-use crate::args::protocol::{MESSAGE_MAX_CAP, ProtocolArgs, SERVER};
+use crate::args::protocol::{ProtocolArgs, SERVER};
 use crate::units;
 
 /// More clients than one process has descriptors for.
@@ -68,7 +69,7 @@ pub(crate) struct LoadArgs {
     pub(super) burst: u32,
     /// Size of a message, in bytes
     #[arg(long, value_name = "SIZE", default_value = "32",
-          value_parser = units::size(1..=MESSAGE_MAX_CAP))]
+          value_parser = units::size(1..=SessionConfig::MESSAGE_MAX))]
     pub(super) size: usize,
     /// Open a new connection for each message
     #[arg(long)]

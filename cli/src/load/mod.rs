@@ -28,11 +28,7 @@ use progress::Progress;
 
 impl LoadArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
-        let mut protocol = self.protocol.client_protocol()?;
-        if let Some(id) = &self.key {
-            protocol = protocol.with_key(id);
-        }
-        protocol.signing_key(system::unix_time())?;
+        let config = self.protocol.client_config(self.key.as_deref(), 0)?;
         let plan = self.plan();
         system::raise_descriptors((plan.connections + plan.idle) as u64)?;
         let unusable = |error: LoadError| {
@@ -47,7 +43,7 @@ impl LoadArgs {
         };
         let mut parameters = Parameters::of(&self, &plan);
         let threads = usize::try_from(self.threads).unwrap_or(usize::MAX);
-        let loads = Load::split(&self.address, protocol, plan, threads).map_err(unusable)?;
+        let loads = Load::split(&self.address, config, plan, threads).map_err(unusable)?;
         // A run may take hours: that its report can't be written has to show before.
         let file = self.output_file.as_deref().map(create).transpose()?;
         let (report, interrupted) = self.watched(loads, signals)?;

@@ -5,6 +5,7 @@ mod target;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -145,16 +146,16 @@ impl PingArgs {
 
     /// One ping, and the line about it.
     fn ping(&self, target: &Target) -> Result<Result<(), Failure>, Failure> {
-        let mut protocol = target.protocol.clone();
-        if let Some(id) = &self.key {
-            protocol = protocol.with_key(id);
-        }
-        let what = match protocol.signing_key(system::unix_time())? {
-            Some(key) => format!("{}, key {}", protocol.dialect(), key.id()),
-            None => protocol.dialect().to_string(),
+        let config = match &self.key {
+            Some(id) => Arc::new(target.config.to_builder().with_key(id).build()?),
+            None => Arc::clone(&target.config),
+        };
+        let what = match config.signing_key(system::unix_time())? {
+            Some(key) => format!("{}, key {}", config.dialect(), key.id()),
+            None => config.dialect().to_string(),
         };
         let began = system::monotonic();
-        let target = &Target { protocol, ..target.clone() };
+        let target = &Target { config, ..target.clone() };
         Ok(match self.check(target) {
             Ok(checked) => {
                 let millis = began.elapsed().as_secs_f64() * 1e3;
@@ -187,7 +188,7 @@ impl PingArgs {
                 // The server's close record shows that it has accepted our proof too. In
                 // multiprocessing the handshake has shown that, and a server that has accepted us
                 // may keep the connection open.
-                let has_said = target.protocol.dialect() == Dialect::Multiprocessing;
+                let has_said = target.config.dialect() == Dialect::Multiprocessing;
                 while !has_said && client.receive()?.is_some() {}
                 Ok("")
             }
@@ -215,16 +216,16 @@ impl PingArgs {
     }
 
     fn connect(&self, target: &Target) -> Result<Client, ClientError> {
-        let protocol = target.protocol.clone();
+        let config = Arc::clone(&target.config);
         if !target.has_header {
-            return Client::connect_within(&*target.address, protocol, self.timeout);
+            return Client::connect_within(&*target.address, config, self.timeout);
         }
         let began = system::monotonic();
         let addresses = target.address.to_addresses()?;
         let (mut stream, address) = Dial::new(addresses, began, self.timeout).wait()?;
         stream.write_all(HEADER)?;
         let left = self.timeout.saturating_sub(began.elapsed());
-        Client::over(stream, address, protocol, left)
+        Client::over(stream, address, config, left)
     }
 }
 

@@ -6,8 +6,9 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use countersign::{Address, Dialect, Protocol, ToAddresses as _};
+use countersign::{Address, ClientConfig, Dialect, ToAddresses as _};
 
 use crate::args::listener::ListenerArgs;
 use crate::args::protocol::{ProtocolArgs, STAMP_AND_FRAME};
@@ -17,7 +18,7 @@ use crate::exit::{Failure, Kind, chain, describe};
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) address: String,
-    pub(super) protocol: Protocol,
+    pub(super) config: Arc<ClientConfig>,
     pub(super) check: Check,
     /// Whether the listener is behind a load balancer, and so requires a PROXY header.
     pub(super) has_header: bool,
@@ -27,7 +28,7 @@ pub(super) struct Target {
 pub(crate) enum Served {
     Listeners(Vec<ListenerArgs>),
     /// Where it listens, and what is spoken there.
-    Proxy(String, Protocol),
+    Proxy(String, ClientConfig),
 }
 
 /// How far a ping goes.
@@ -67,10 +68,9 @@ impl Check {
 impl Target {
     /// A server at an address, which speaks this.
     pub(super) fn new(address: String, args: &ProtocolArgs, check: Check) -> Result<Self, Failure> {
-        let protocol = args.client_protocol()?;
         // The reply to the longest message is longer still.
-        let protocol = protocol.with_message_max(args.message_max + STAMP_AND_FRAME);
-        Ok(Self { address, protocol, check, has_header: false })
+        let config = Arc::new(args.client_config(None, STAMP_AND_FRAME)?);
+        Ok(Self { address, config, check, has_header: false })
     }
 
     /// All that is served by a command line of `serve` or `proxy`.
@@ -80,13 +80,14 @@ impl Target {
                 let targets: Result<Vec<_>, _> = listeners.iter().map(Self::of_listener).collect();
                 Ok(targets?.into_iter().flatten().collect())
             }
-            Served::Proxy(listen, protocol) => {
-                let is_plain = protocol.dialect() == Dialect::Open;
+            Served::Proxy(listen, config) => {
+                let config = Arc::new(config);
+                let is_plain = config.dialect() == Dialect::Open;
                 let check = if is_plain { Check::Stay } else { Check::Handshake };
                 let all = reachable(&listen)?;
                 let target = |address: Address| Self {
                     address: address.to_string(),
-                    protocol: protocol.clone(),
+                    config: Arc::clone(&config),
                     check: check.clone(),
                     has_header: false,
                 };

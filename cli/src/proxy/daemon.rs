@@ -89,7 +89,7 @@ impl Daemon {
         if self.reloader.is_due() {
             self.manager.reloading();
             let (tunnel, role) = (self.tunnel.clone(), self.relay.role());
-            let read = move || Ok(tunnel.protocol(role)?.keys().cloned());
+            let read = move || Ok(tunnel.config(role)?.keys().cloned());
             self.reloader.begin(self.relay.waker(), read);
         }
     }

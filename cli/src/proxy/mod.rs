@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::PossibleValue;
-use countersign::{BindError, ListenerConfig, Protocol, ToAddresses as _};
+use countersign::{BindError, ClientConfig, ListenerConfig, ServerConfig, ToAddresses as _};
 use countersign_relay::{PAIRS_MAX, Relay, RelayRole, RelayTarget, Route};
 use log::{info, warn};
 
@@ -101,7 +101,7 @@ fn listen(name: &str, ports: &Ipv4Ports) -> Result<Vec<TcpListener>, Failure> {
         let text = format!("cannot bind {name}: {problem}; write {FORM}");
         return Err(Failure::new(Kind::Unavailable, text));
     }
-    let listener = ports.bind(ListenerConfig::new(Protocol::open()), addresses);
+    let listener = ports.bind(ListenerConfig::new(ServerConfig::open()), addresses);
     let sockets = listener.map_err(cannot_bind)?.share()?;
     Ok(sockets.into_iter().map(TcpListener::from).collect())
 }
@@ -110,7 +110,7 @@ impl ProxyArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
         let _log = logging::begin(self.logging);
         let began = system::monotonic();
-        let protocol = self.tunnel.protocol(self.role)?;
+        let config = self.tunnel.config(self.role)?;
         let limits = self.limits.limits(self.room()?);
         let target = RelayTarget::new(&self.target).map_err(|error| self.no_target(&error))?;
         let ports = Ipv4Ports::of([&*self.listen].into_iter().chain(self.admin.address()));
@@ -118,8 +118,8 @@ impl ProxyArgs {
         // Before anything is printed: a program that reads it may also stop the proxy.
         let (signals, woken) = signals.watch()?;
         let closes_revoked = self.tunnel.close_revoked;
-        let route = Route { role: self.role, listeners, target, closes_revoked };
-        let relay = Relay::new(route, protocol, limits, woken)?;
+        let route = Route { listeners, target, closes_revoked };
+        let relay = Relay::new(route, config, limits, woken)?;
         let (loops, labels) =
             (vec![relay.waker()], vec![labels(self.role, self.tunnel.is_sealed())]);
         let started = system::wall();
@@ -149,12 +149,12 @@ impl ProxyArgs {
     }
 
     /// Where it listens, and what is spoken there.
-    pub(crate) fn front(&self) -> Result<(String, Protocol), Failure> {
-        let protocol = match self.role {
-            RelayRole::Client => Protocol::open(),
-            RelayRole::Server => self.tunnel.protocol(self.role)?,
+    pub(crate) fn front(&self) -> Result<(String, ClientConfig), Failure> {
+        let config = match self.role {
+            RelayRole::Client => ClientConfig::open(),
+            RelayRole::Server => self.tunnel.client()?,
         };
-        Ok((self.listen.clone(), protocol))
+        Ok((self.listen.clone(), config))
     }
 
     /// The number of connections, of two sockets each, for which there are descriptors.

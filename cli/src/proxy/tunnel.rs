@@ -2,11 +2,12 @@
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
-use countersign::{Dialect, Protection, Protocol};
-use countersign_relay::{RECORD, RelayRole};
+use countersign::{ClientConfig, Dialect, Mac, Protection};
+use countersign_relay::{RECORD, RelayConfig, RelayRole};
 
+use crate::args::protocol::{Handshake, ProtocolArgs};
 use crate::exit::Failure;
-use crate::ring;
+use crate::ring::{self, RingRole};
 
 /// What is spoken between the proxies.
 #[derive(Debug, Clone, Args)]
@@ -55,23 +56,34 @@ impl Tunnel {
     }
 
     /// What is spoken with the far end.
-    pub(super) fn protocol(&self, role: RelayRole) -> Result<Protocol, Failure> {
-        let Self { audience, key, records, .. } = self;
-        let path = self.file.path()?;
-        let end = match role {
-            RelayRole::Client => ring::RingRole::Client,
-            RelayRole::Server => ring::RingRole::Server,
-        };
-        let ring = end.read(&path, Dialect::Countersign)?;
-        let protocol = Protocol::new(Dialect::Countersign, ring)
-            .with_message_max(RECORD)
-            .with_protection(*records);
-        let mut protocol =
-            audience.iter().fold(protocol, |protocol, name| protocol.with_audience(name));
-        if let Some(id) = key {
-            protocol = protocol.with_key(id);
-        }
-        end.check(&protocol, &path)?;
-        Ok(protocol)
+    pub(super) fn config(&self, role: RelayRole) -> Result<RelayConfig, Failure> {
+        let protocol = self.protocol()?;
+        Ok(match role {
+            RelayRole::Client => RelayConfig::Client(self.client()?.into()),
+            RelayRole::Server => {
+                let ring = protocol.ring(RingRole::Server)?;
+                RelayConfig::Server(protocol.server_config(ring)?.into())
+            }
+        })
+    }
+
+    /// What a client of such a proxy speaks.
+    pub(super) fn client(&self) -> Result<ClientConfig, Failure> {
+        self.protocol()?.client_config(self.key.as_deref(), 0)
+    }
+
+    fn protocol(&self) -> Result<ProtocolArgs, Failure> {
+        Ok(ProtocolArgs {
+            handshake: Handshake::COUNTERSIGN,
+            records: self.records,
+            audience: self.audience.clone(),
+            framing: None,
+            mac: Mac::default(),
+            rhel: false,
+            once: false,
+            verify_only: false,
+            message_max: RECORD,
+            keys: Some(self.file.path()?),
+        })
     }
 }

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use countersign::{Dialect, KeyFileError, KeyRing, KeyRingExt as _, NoUsableKeyError, Protocol};
+use countersign::{Dialect, KeyFileError, KeyRing, KeyRingExt as _};
 
 use super::{default_path, rules};
 use crate::escape::quoted;
 use crate::exit::{Failure, Kind};
-use crate::system;
 
 /// The end of a connection that reads a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,21 +31,8 @@ impl RingRole {
         })
     }
 
-    /// Whether one of the keys of a file can be used for what is spoken.
-    pub(crate) fn check(self, protocol: &Protocol, path: &Path) -> Result<(), Failure> {
-        let now = system::unix_time();
-        let usable = match self {
-            Self::Server => protocol.check_server(now),
-            Self::Client => protocol.signing_key(now).map(drop),
-        };
-        usable.map_err(|error: NoUsableKeyError| {
-            let remedy = self.remedy(path, protocol.dialect(), protocol.keys());
-            Failure::new(Kind::Configuration, format!("{error}; {remedy}"))
-        })
-    }
-
     /// How a ring comes by a key for a dialect.
-    fn remedy(self, path: &Path, dialect: Dialect, ring: Option<&KeyRing>) -> String {
+    pub(crate) fn remedy(self, path: &Path, dialect: Dialect, ring: Option<&KeyRing>) -> String {
         let shown = quoted(&path.display().to_string());
         match self {
             Self::Server => {

@@ -1,6 +1,8 @@
 //! One listener of the server, made from its options.
 
-use countersign::{KeyRing, Limits, ListenerConfig, Protection, Protocol};
+use std::sync::Arc;
+
+use countersign::{KeyRing, Limits, ListenerConfig, Protection, ServerConfig};
 use log::warn;
 
 use super::builtin::ServiceState;
@@ -43,8 +45,8 @@ impl ListenerArgs {
     }
 
     /// A listener that speaks this, within these limits, and has no address yet.
-    pub(super) fn listener(&self, protocol: Protocol, limits: Limits) -> ListenerConfig {
-        let mut listener = ListenerConfig::new(protocol)
+    pub(super) fn listener(&self, config: Arc<ServerConfig>, limits: Limits) -> ListenerConfig {
+        let mut listener = ListenerConfig::new(config)
             .with_limits(limits)
             .with_access(self.access.access())
             .with_proxies(self.access.proxies())
@@ -109,7 +111,7 @@ impl ListenerArgs {
     }
 
     /// The protocol with these keys, once one of them is known to be usable.
-    pub(super) fn protocol(&self, ring: KeyRing) -> Result<Protocol, Failure> {
+    pub(super) fn server_config(&self, ring: KeyRing) -> Result<ServerConfig, Failure> {
         let now = system::unix_time();
         let serving = self.protocol.dialects().flat_map(|dialect| ring.serving(dialect, now));
         for key in serving.filter(|key| key.is_short()) {
@@ -117,11 +119,10 @@ impl ListenerArgs {
             warn!(key:% = id; "the key has fewer than 16 bytes: anyone who sees a proof can guess \
                                it");
         }
-        let protocol = self.protocol.protocol(ring)?;
+        let config = self.protocol.server_config(ring)?;
         if self.protocol.may_be_plain() {
             warn!("without records, a relay of the handshake can take over the connection");
         }
-        self.protocol.check(&protocol, RingRole::Server)?;
-        Ok(protocol)
+        Ok(config)
     }
 }

@@ -3,9 +3,10 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix;
+use std::sync::Arc;
 
 use countersign::{
-    Address, BindError, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Protocol, Server,
+    Address, BindError, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Server, ServerConfig,
     ToAddresses as _,
 };
 
@@ -26,7 +27,7 @@ const WORKER_DESCRIPTORS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct PreparedListener {
     pub(super) args: ListenerArgs,
-    protocol: Protocol,
+    config: Arc<ServerConfig>,
     pub(super) limits: Limits,
     /// What is served and protocol, in words.
     pub(crate) serves: String,
@@ -64,10 +65,10 @@ impl PreparedListener {
             return Err(Failure::new(Kind::Usage, "bind: write at least one address"));
         }
         let (ring, made) = args.ring(missing)?;
-        let protocol = args.protocol(ring)?;
+        let config = Arc::new(args.server_config(ring)?);
         let serves = serves(&args);
-        let keys = keys(&args, protocol.keys(), made.as_ref())?;
-        Ok(Self { args, protocol, limits, serves, keys })
+        let keys = keys(&args, config.keys(), made.as_ref())?;
+        Ok(Self { args, config, limits, serves, keys })
     }
 
     /// The errors of its addresses.
@@ -94,7 +95,7 @@ impl PreparedListener {
     /// The listener of one of this many workers, not yet bound.
     fn listener(&self, workers: usize) -> ListenerConfig {
         let limits = self.limits.divided(workers);
-        self.args.listener(self.protocol.clone(), limits).with_reuse_port(workers > 1)
+        self.args.listener(Arc::clone(&self.config), limits).with_reuse_port(workers > 1)
     }
 
     /// The first worker's, with the sockets that were passed for it, or else at all its addresses.
@@ -125,7 +126,7 @@ impl PreparedListener {
     fn probe(&self, ports: &Ipv4Ports) -> Result<(), Failure> {
         let is_port = |address: &&String| !address.starts_with("unix:");
         for address in self.args.bind.iter().filter(is_port) {
-            let probe = ports.bind(ListenerConfig::new(Protocol::open()), address);
+            let probe = ports.bind(ListenerConfig::new(ServerConfig::open()), address);
             probe.map_err(|error| self.cannot_bind(address, &error))?;
         }
         Ok(())
@@ -153,7 +154,7 @@ impl PreparedListener {
     /// The parts that a running server can replace, for one of this many workers.
     pub(super) fn update(&self, workers: usize) -> ListenerUpdate {
         ListenerUpdate {
-            keys: self.protocol.keys().cloned(),
+            keys: self.config.keys().cloned(),
             limits: self.limits.divided(workers),
             access: self.args.access.access(),
         }

@@ -66,7 +66,7 @@ pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
 }
 
 fn keys(listener: &Listener) -> String {
-    let Some(ring) = listener.protocol().keys() else { return String::new() };
+    let Some(ring) = listener.config().keys() else { return String::new() };
     let now = system::unix_time();
     ring.keys().filter(|key| key.is_valid_at(now)).map(Key::id).collect::<Vec<_>>().join(",")
 }

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use countersign::{Address, Client, ClientError, Framing, Protocol};
+use countersign::{Address, Client, ClientConfig, ClientError, Dialect, Framing};
 
 use crate::admin::report::{PROGRAM, StatusReport};
 use crate::exit::{Failure, Kind};
@@ -71,8 +71,9 @@ fn not_admin(address: &str, why: &dyn Display) -> Failure {
 /// Sends the request and receives until the answer ends, the time is over, or `is_over` says so.
 fn ask(place: &str, timeout: Duration, is_over: &dyn Fn() -> bool) -> Result<Vec<u8>, ClientError> {
     let deadline = system::monotonic() + timeout;
-    let protocol = Protocol::open().with_framing(Framing::Chunks);
-    let mut client = Client::connect_within(place, protocol, timeout)?;
+    let config = ClientConfig::builder(Dialect::Open).with_framing(Framing::Chunks).build();
+    let config = config.map_err(io::Error::other)?;
+    let mut client = Client::connect_within(place, config, timeout)?;
     let host = host(client.address());
     let request = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     client.set_timeout(Some(left(deadline)?));

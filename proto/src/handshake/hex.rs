@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::session_config::SessionConfig;
 use crate::dialect::Dialect;
 use crate::handshake::{CHALLENGE, PROOF_MAX, raw};
 use crate::keys::key::{Key, Mac};
-use crate::protocol::Protocol;
 
 /// Two digits a byte.
 pub(super) fn length(tag: usize) -> usize {
@@ -16,14 +16,14 @@ pub(super) fn length(tag: usize) -> usize {
 /// Decodes in constant time. What isn't hexadecimal goes the same way as what is: it is compared
 /// as an empty proof, which fits no key.
 pub(super) fn check<'k>(
-    protocol: &'k Protocol,
+    config: &'k SessionConfig,
     now: Duration,
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
 ) -> Option<&'k Key> {
     let mut bytes = [0; PROOF_MAX / 2];
     let proof = base16ct::lower::decode(proof, &mut bytes).unwrap_or_default();
-    raw::check(protocol, Dialect::Hex, now, challenge, proof)
+    raw::check(config, Dialect::Hex, now, challenge, proof)
 }
 
 pub(super) fn write(mac: Mac, tag: &[u8; 32], out: &mut Vec<u8>) {

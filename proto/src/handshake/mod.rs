@@ -12,10 +12,10 @@ mod raw;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::session_config::SessionConfig;
 use crate::dialect::Dialect;
 use crate::framing::Framing;
 use crate::keys::key::{Key, MD5_TAG, Mac};
-use crate::protocol::Protocol;
 use crate::refusal::{ForeignProtocol, Refusal, is_hex};
 
 /// How far the handshake of `raw` or `hex` has come.
@@ -44,19 +44,19 @@ pub(crate) fn proof_length(dialect: Dialect, tag: usize) -> usize {
 
 /// The key whose proof this is.
 pub(crate) fn check<'k>(
-    protocol: &'k Protocol,
+    config: &'k SessionConfig,
     now: Duration,
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
 ) -> Result<Option<&'k Key>, Refusal> {
-    let key = match protocol.challenged() {
-        Dialect::Raw => raw::check(protocol, Dialect::Raw, now, challenge, proof),
-        Dialect::Hex => hex::check(protocol, now, challenge, proof),
+    let key = match config.challenged() {
+        Dialect::Raw => raw::check(config, Dialect::Raw, now, challenge, proof),
+        Dialect::Hex => hex::check(config, now, challenge, proof),
         Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => return Ok(None),
     };
     // A stranger is told from someone who guesses.
-    let stranger = || match (ForeignProtocol::of(proof), protocol.challenged()) {
-        (ForeignProtocol::Other | ForeignProtocol::Hex, Dialect::Hex) => by_md5(protocol, proof),
+    let stranger = || match (ForeignProtocol::of(proof), config.challenged()) {
+        (ForeignProtocol::Other | ForeignProtocol::Hex, Dialect::Hex) => by_md5(config, proof),
         (ForeignProtocol::Other, _) => None,
         (opening, _) => Some(Refusal::Foreign(opening)),
     };
@@ -64,18 +64,18 @@ pub(crate) fn check<'k>(
 }
 
 /// In `hex`, a proof by MD5 and what stands behind it, where one by SHA-256 is awaited.
-fn by_md5(protocol: &Protocol, proof: &[u8]) -> Option<Refusal> {
+fn by_md5(config: &SessionConfig, proof: &[u8]) -> Option<Refusal> {
     let (front, rest) = proof.split_at_checked(hex::length(MD5_TAG))?;
     // A digit that was mistyped makes no message.
     let others = rest.iter().filter(|byte| !is_hex(core::slice::from_ref(byte))).count();
-    let is_shorter = protocol.mac() == Mac::Sha256 && is_hex(front) && others > rest.len() / 2;
+    let is_shorter = config.mac() == Mac::Sha256 && is_hex(front) && others > rest.len() / 2;
     is_shorter.then_some(Refusal::OtherDigest)
 }
 
 /// What is wrong with the front of a proof that doesn't become whole, where its length or its bytes
 /// tell: the peer waits too, and this is all that anybody learns of it.
-pub(crate) fn suspect(protocol: &Protocol, front: &[u8]) -> Option<Refusal> {
-    let (dialect, mac) = (protocol.challenged(), protocol.mac());
+pub(crate) fn suspect(config: &SessionConfig, front: &[u8]) -> Option<Refusal> {
+    let (dialect, mac) = (config.challenged(), config.mac());
     let is_short = front.len() == proof_length(dialect, MD5_TAG) && mac == Mac::Sha256;
     let shortest = front.get(..MD5_TAG);
     let is_raw = shortest.is_some_and(|front| core::str::from_utf8(front).is_err());
@@ -91,10 +91,10 @@ pub(crate) fn suspect(protocol: &Protocol, front: &[u8]) -> Option<Refusal> {
 }
 
 /// Appends the proof that answers a challenge.
-pub(crate) fn answer(protocol: &Protocol, key: &Key, challenge: &[u8], out: &mut Vec<u8>) {
-    let mac = protocol.mac();
+pub(crate) fn answer(config: &SessionConfig, key: &Key, challenge: &[u8], out: &mut Vec<u8>) {
+    let mac = config.mac();
     let tag = key.sign(mac, challenge);
-    match protocol.dialect() {
+    match config.dialect() {
         Dialect::Raw => raw::write(mac, &tag, out),
         Dialect::Hex => hex::write(mac, &tag, out),
         Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => {}

@@ -14,12 +14,12 @@ use core::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::config::session_config::SessionConfig;
 use crate::dialect::Dialect;
 use crate::framing::length;
 use crate::handshake::CHALLENGE;
 use crate::handshake::multiprocessing::frame::write_message;
 use crate::keys::key::{Key, Mac};
-use crate::protocol::Protocol;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::Role;
 
@@ -104,14 +104,14 @@ fn is_own_challenge(role: Role, challenge: &[u8]) -> bool {
 /// A challenge that comes from our own side is not answered: it was given to the peer in another
 /// connection, and the peer needs somebody to answer it.
 pub(crate) fn answer(
-    protocol: &Protocol,
+    config: &SessionConfig,
     role: Role,
     key: &Key,
     message: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     let challenge = message.strip_prefix(MARK).ok_or(Refusal::Malformed)?;
-    let unnamed = protocol.unnamed_mac();
+    let unnamed = config.unnamed_mac();
     let (name, mac) = match challenge {
         _ if challenge.len() < NAMELESS => return Err(Refusal::Malformed),
         _ if is_own_challenge(role, challenge) => return Err(Refusal::Reflected),
@@ -130,19 +130,19 @@ pub(crate) fn answer(
 /// The key by which the other end has answered our challenge, which is confirmed then. A server
 /// tries all that serve the dialect; a client means one.
 pub(crate) fn verify<'k>(
-    protocol: &'k Protocol,
+    config: &'k SessionConfig,
     now: Duration,
     role: Role,
     nonce: &[u8; CHALLENGE],
     message: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<&'k Key, Refusal> {
-    let (mac, tag) = proof(protocol, message)?;
+    let (mac, tag) = proof(config, message)?;
     let challenge = challenge_text(role, nonce);
     let key = match role {
-        Role::Server => protocol.verify(Dialect::Multiprocessing, now, mac, &challenge, tag),
+        Role::Server => config.verify(Dialect::Multiprocessing, now, mac, &challenge, tag),
         Role::Client => {
-            let key = protocol.signing_key(now).ok().flatten();
+            let key = config.signing_key(now).ok().flatten();
             key.filter(|key| key.verifies(mac, &challenge, tag))
         }
     };
@@ -152,11 +152,11 @@ pub(crate) fn verify<'k>(
 }
 
 /// The parts of a proof: the hash that it says it is by, and the tag.
-fn proof<'m>(protocol: &Protocol, message: &'m [u8]) -> Result<(Mac, &'m [u8]), Refusal> {
+fn proof<'m>(config: &SessionConfig, message: &'m [u8]) -> Result<(Mac, &'m [u8]), Refusal> {
     let fits = |mac: Mac, tag: &&[u8]| tag.len() == mac.length();
     let named = message.strip_prefix(SHA256).filter(|tag| fits(Mac::Sha256, tag));
     let named = named.map(|tag| (Mac::Sha256, tag));
-    let unnamed = protocol.unnamed_mac().filter(|mac| fits(*mac, &message));
+    let unnamed = config.unnamed_mac().filter(|mac| fits(*mac, &message));
     named.or(unnamed.map(|mac| (mac, message))).ok_or_else(|| other(message))
 }
 

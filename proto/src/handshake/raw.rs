@@ -3,20 +3,20 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::session_config::SessionConfig;
 use crate::dialect::Dialect;
 use crate::handshake::CHALLENGE;
 use crate::keys::key::{Key, Mac};
-use crate::protocol::Protocol;
 
 /// The key of a proof, among those that serve the dialect.
 pub(super) fn check<'k>(
-    protocol: &'k Protocol,
+    config: &'k SessionConfig,
     dialect: Dialect,
     now: Duration,
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
 ) -> Option<&'k Key> {
-    protocol.verify(dialect, now, protocol.mac(), challenge, proof)
+    config.verify(dialect, now, config.mac(), challenge, proof)
 }
 
 pub(super) fn write(mac: Mac, tag: &[u8; 32], out: &mut Vec<u8>) {

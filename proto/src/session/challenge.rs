@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::session_config::SessionConfig;
 use crate::handshake::{self, CHALLENGE, multiprocessing};
 use crate::keys::key::Key;
-use crate::protocol::Protocol;
 use crate::refusal::{ForeignProtocol, Refusal};
 use crate::role::Role;
 use crate::session::event::{Event, Opened};
@@ -16,14 +16,14 @@ impl SessionCore {
     /// Goes on without records.
     pub(super) fn establish<'s>(
         &mut self,
-        protocol: &Protocol,
+        config: &SessionConfig,
         role: Role,
         key: Option<&'s Key>,
     ) -> Event<'s> {
-        let dialect = protocol.challenged();
+        let dialect = config.challenged();
         let credential = key.map(|key| key.credential(dialect));
-        self.state = SessionState::established(protocol, role, credential);
-        let form = protocol.framing().form();
+        self.state = SessionState::established(config, role, credential);
+        let form = config.framing().form();
         Event::Open(Opened {
             key,
             dialect,
@@ -37,35 +37,35 @@ impl SessionCore {
     /// As a server: awaits the proof that answers our challenge.
     pub(super) fn receive_answer<'s>(
         &mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         challenge: &[u8; CHALLENGE],
         input: &mut &[u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
-        let length = handshake::proof_length(protocol.challenged(), protocol.mac().length());
+        let length = handshake::proof_length(config.challenged(), config.mac().length());
         let Some(proof) = self.partial.exactly(length, input) else { return Ok(None) };
-        let checked = handshake::check(protocol, now, challenge, proof);
+        let checked = handshake::check(config, now, challenge, proof);
         self.partial.release();
-        checked.map(|key| Some(self.establish(protocol, Role::Server, key)))
+        checked.map(|key| Some(self.establish(config, Role::Server, key)))
     }
 
     /// As a client: awaits the challenge, and answers it.
     pub(super) fn answer_challenge<'s>(
         &mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
-        let key = protocol.signing_key(now).map_err(|_| Refusal::WrongProof)?;
+        let key = config.signing_key(now).map_err(|_| Refusal::WrongProof)?;
         if let Some(key) = key {
             let Some(frame) = self.partial.exactly(CHALLENGE, input) else { return Ok(None) };
             if multiprocessing::begins(frame) {
                 return Err(Refusal::Foreign(ForeignProtocol::Multiprocessing));
             }
-            handshake::answer(protocol, key, frame, out);
+            handshake::answer(config, key, frame, out);
             self.partial.release();
         }
-        Ok(Some(self.establish(protocol, Role::Client, key)))
+        Ok(Some(self.establish(config, Role::Client, key)))
     }
 }

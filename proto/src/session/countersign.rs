@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::options::Exchange;
+use crate::config::session_config::SessionConfig;
 use crate::dialect::Dialect;
 use crate::framing::FrameFormat;
 use crate::handshake::countersign::frame::{
@@ -16,7 +18,6 @@ use crate::handshake::{ChallengeState, multiprocessing};
 use crate::keys::KeyRing;
 use crate::keys::key::{Credential, Key};
 use crate::partial_frame::{FrameStatus, front, head};
-use crate::protocol::{Exchange, Protocol};
 use crate::records::TAG;
 use crate::refusal::{ForeignProtocol, Refusal, RefusalCode};
 use crate::role::Role;
@@ -34,7 +35,7 @@ impl SessionCore {
     /// Takes the next step of the handshake.
     pub(super) fn advance_countersign<'s>(
         &'s mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         input: &mut &[u8],
         out: &mut Vec<u8>,
@@ -42,18 +43,18 @@ impl SessionCore {
         let SessionState::Countersign(state) = &self.state else { return Ok(None) };
         match *state {
             CountersignState::AwaitingHello(nonce) => {
-                self.receive_hello(protocol, now, (nonce, false), input, out)
+                self.receive_hello(config, now, (nonce, false), input, out)
             }
             CountersignState::AwaitingHelloOrProof(nonce) => {
-                self.receive_hello(protocol, now, (nonce, true), input, out)
+                self.receive_hello(config, now, (nonce, true), input, out)
             }
-            CountersignState::AwaitingProof(_) => self.receive_proof(protocol, now, input, out),
+            CountersignState::AwaitingProof(_) => self.receive_proof(config, now, input, out),
             CountersignState::Start(nonce) => {
-                let received = self.send_hello(protocol, now, nonce, input, out);
+                let received = self.send_hello(config, now, nonce, input, out);
                 received.map_err(|why| self.fail(why))
             }
             CountersignState::AwaitingServerHello(nonce) => {
-                let received = self.receive_server_hello(protocol, now, &nonce, input, out);
+                let received = self.receive_server_hello(config, now, &nonce, input, out);
                 received.map_err(|why| self.fail(why))
             }
             // The handshake is over, for our part.
@@ -64,25 +65,25 @@ impl SessionCore {
     /// As a server: awaits a hello, or, where `raw` is served too, anything that is none.
     fn receive_hello<'s>(
         &'s mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         (nonce, is_sent): (Nonce, bool),
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Advanced<'s> {
         if let Some(front) = self.foreign(input) {
-            if protocol.shares_raw() {
+            if config.shares_raw() {
                 self.state = SessionState::Challenge(ChallengeState::AwaitingProof(nonce));
-                return self.receive_answer(protocol, now, &nonce, input);
+                return self.receive_answer(config, now, &nonce, input);
             }
             return Err(self.reject(None, Refusal::Foreign(ForeignProtocol::of(&front)), out));
         }
-        let answered = self.answer_hello(protocol, now, &nonce, is_sent, input, out);
+        let answered = self.answer_hello(config, now, &nonce, is_sent, input, out);
         match answered {
             Ok(Some(pending)) => {
                 self.state =
                     SessionState::Countersign(CountersignState::AwaitingProof(Box::new(pending)));
-                self.receive_proof(protocol, now, input, out)
+                self.receive_proof(config, now, input, out)
             }
             Ok(None) => Ok(None),
             Err(refusal) => Err(self.reject((!is_sent).then_some(&nonce), refusal, out)),
@@ -98,7 +99,7 @@ impl SessionCore {
 
     fn answer_hello(
         &mut self,
-        protocol: &Protocol,
+        config: &SessionConfig,
         now: Duration,
         nonce: &Nonce,
         is_sent: bool,
@@ -116,7 +117,7 @@ impl SessionCore {
             }
         };
         let Some(call) = self.partial.take(extent, input, HELLO_MAX) else { return Ok(None) };
-        let answered = server::answer(protocol, now, nonce, is_sent, call, out);
+        let answered = server::answer(config, now, nonce, is_sent, call, out);
         self.partial.release();
         answered.map(Some)
     }
@@ -124,7 +125,7 @@ impl SessionCore {
     /// As a server: awaits the client's proof.
     fn receive_proof<'s>(
         &'s mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         input: &mut &[u8],
         out: &mut Vec<u8>,
@@ -139,7 +140,7 @@ impl SessionCore {
                     // The ring may have been replaced since the call, or the key may have run out.
                     SessionState::Countersign(CountersignState::AwaitingProof(pending)) => {
                         let dialect = Dialect::Countersign;
-                        let known = |number| protocol.accepted(Credential { number, dialect }, now);
+                        let known = |number| config.accepted(Credential { number, dialect }, now);
                         pending.verify(&frame[HEADER..], known, out)
                     }
                     _ => Err(Refusal::Malformed),
@@ -149,7 +150,7 @@ impl SessionCore {
         self.partial.release();
         match confirmed {
             Ok((key, negotiated)) => {
-                Ok(Some(self.negotiated(protocol, Role::Server, key, negotiated)))
+                Ok(Some(self.negotiated(config, Role::Server, key, negotiated)))
             }
             Err(refusal) => Err(self.reject(None, refusal, out)),
         }
@@ -167,21 +168,21 @@ impl SessionCore {
     /// As a client: sends the hello.
     fn send_hello<'s>(
         &mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         nonce: Nonce,
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Advanced<'s> {
-        client::call(protocol, signing_key(protocol, now)?, &nonce, out);
+        client::call(config, signing_key(config, now)?, &nonce, out);
         self.state = SessionState::Countersign(CountersignState::AwaitingServerHello(nonce));
-        self.receive_server_hello(protocol, now, &nonce, input, out)
+        self.receive_server_hello(config, now, &nonce, input, out)
     }
 
     /// As a client: awaits the server's nonce and hello.
     fn receive_server_hello<'s>(
         &mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         nonce: &Nonce,
         input: &mut &[u8],
@@ -202,13 +203,13 @@ impl SessionCore {
         let Some(received) = self.partial.take(extent, input, NONCE + HELLO_MAX) else {
             return Ok(None);
         };
-        let (ring, key) = signing_key(protocol, now)?;
+        let (ring, key) = signing_key(config, now)?;
         let negotiated = match received[NONCE] {
             frame::REFUSAL => Err(rejected(received)),
-            _ => client::confirm(protocol, (ring, key), nonce, received, out),
+            _ => client::confirm(config, (ring, key), nonce, received, out),
         };
         self.partial.release();
-        Ok(Some(self.negotiated(protocol, Role::Client, key, negotiated?)))
+        Ok(Some(self.negotiated(config, Role::Client, key, negotiated?)))
     }
 
     /// Takes the server's word that it accepts us. Says whether it is there.
@@ -246,7 +247,7 @@ impl SessionCore {
     /// Goes on as was negotiated.
     fn negotiated<'s>(
         &mut self,
-        protocol: &Protocol,
+        config: &SessionConfig,
         role: Role,
         key: &'s Key,
         negotiated: Negotiated,
@@ -260,18 +261,18 @@ impl SessionCore {
                     Box::new(Accepting { records, plain }),
                 )),
                 (Role::Server, false) => {
-                    let state = match protocol.exchange() {
+                    let state = match config.exchange() {
                         Exchange::VerifyOnly => RecordsState::Ending,
                         Exchange::Once | Exchange::Many => RecordsState::Established,
                     };
                     SessionState::protected(records, role, credential, state)
                 }
-                (Role::Server, true) => SessionState::established(protocol, role, credential),
+                (Role::Server, true) => SessionState::established(config, role, credential),
             };
         Event::Open(Opened {
             key: Some(key),
             dialect: Dialect::Countersign,
-            form: if plain { protocol.framing().form() } else { FrameFormat::Record },
+            form: if plain { config.framing().form() } else { FrameFormat::Record },
             is_protected: !plain,
             is_sealed,
             exporter: Some(exporter),
@@ -280,9 +281,9 @@ impl SessionCore {
 }
 
 /// The key that we prove as a client, and the ring that it is on.
-fn signing_key(protocol: &Protocol, now: Duration) -> Result<(&KeyRing, &Key), Refusal> {
-    let key = protocol.signing_key(now).ok().flatten();
-    protocol.keys().zip(key).ok_or(Refusal::UnknownKey)
+fn signing_key(config: &SessionConfig, now: Duration) -> Result<(&KeyRing, &Key), Refusal> {
+    let key = config.signing_key(now).ok().flatten();
+    config.keys().zip(key).ok_or(Refusal::UnknownKey)
 }
 
 /// What a refusal of the server's says.

@@ -2,12 +2,12 @@
 
 use alloc::vec::Vec;
 
+use crate::config::session_config::SessionConfig;
 use crate::framing::Framing;
 use crate::handshake::countersign::frame::MAGIC;
 use crate::handshake::countersign::server;
 use crate::handshake::countersign::state::CountersignState;
 use crate::handshake::{self, ChallengeState};
-use crate::protocol::Protocol;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::session::Session;
 use crate::session::event::Message;
@@ -81,18 +81,16 @@ impl SessionCore {
     /// LF followed.
     pub fn input_ended<'s>(
         &'s mut self,
-        protocol: &Protocol,
+        config: &SessionConfig,
     ) -> Result<Option<Message<'s>>, Refusal> {
         if let Some(why) = self.state.failure() {
             return Err(why);
         }
         let state = self.state.end();
         let ended = match (state, self.partial.take_rest()) {
-            (SessionState::Established(..), Some(frame))
-                if protocol.framing() == Framing::Lines =>
-            {
+            (SessionState::Established(..), Some(frame)) if config.framing() == Framing::Lines => {
                 let (bytes, form) = Framing::Lines.open(frame);
-                if bytes.len() > protocol.message_max() {
+                if bytes.len() > config.message_max() {
                     return Err(Refusal::MessageTooLong);
                 }
                 Ok(Some(Message { bytes, form }))
@@ -109,7 +107,7 @@ impl SessionCore {
                 Err(pending.left())
             }
             (SessionState::Challenge(ChallengeState::AwaitingProof(_)), Some(front)) => {
-                Err(handshake::suspect(protocol, front).unwrap_or(Refusal::Truncated))
+                Err(handshake::suspect(config, front).unwrap_or(Refusal::Truncated))
             }
             _ => Err(Refusal::Truncated),
         };
@@ -121,10 +119,10 @@ impl SessionCore {
 
     /// As a server whose client is late with its proof: what is wrong with what has arrived of it,
     /// if that can be seen.
-    pub fn suspect(&self, protocol: &Protocol) -> Option<Refusal> {
+    pub fn suspect(&self, config: &SessionConfig) -> Option<Refusal> {
         match self.state {
             SessionState::Challenge(ChallengeState::AwaitingProof(_)) => {
-                handshake::suspect(protocol, self.partial.taken().front)
+                handshake::suspect(config, self.partial.taken().front)
             }
             _ => None,
         }

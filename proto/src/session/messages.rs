@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
+use crate::config::session_config::SessionConfig;
 use crate::framing::{FrameFormat, Framing, chunks, lines};
-use crate::protocol::Protocol;
 use crate::records::batch;
 use crate::refusal::Refusal;
 use crate::role::Role;
@@ -40,24 +40,24 @@ impl SessionCore {
     #[inline(always)]
     pub fn process_messages<B>(
         &mut self,
-        protocol: &Protocol,
+        config: &SessionConfig,
         input: &mut &[u8],
         out: &mut Vec<u8>,
         mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
     ) -> Result<Step<B>, Refusal> {
         if let SessionState::Established(role, _) = self.state
             && self.partial.is_empty()
-            && !protocol.ends_with_one(role)
+            && !config.ends_with_one(role)
         {
             // What most connections speak lies whole in the input, and has a run of its own for
             // each framing, in which the form of a message is known.
-            let ran = match protocol.framing() {
+            let ran = match config.framing() {
                 Framing::Lines => {
-                    let max = protocol.message_max();
+                    let max = config.message_max();
                     run(input, |rest| lines::split(rest, max), &mut take)
                 }
                 other => {
-                    let max = length_max(protocol, role);
+                    let max = length_max(config, role);
                     run(input, |rest| other.split(rest, max), &mut take)
                 }
             };
@@ -67,14 +67,14 @@ impl SessionCore {
                 ControlFlow::Continue(()) => {}
             }
         }
-        self.process_one_by_one(protocol, input, out, take)
+        self.process_one_by_one(config, input, out, take)
     }
 
     /// Hands on messages that don't lie whole among others: in records, or cut by a read.
     #[cold]
     fn process_one_by_one<B>(
         &mut self,
-        protocol: &Protocol,
+        config: &SessionConfig,
         input: &mut &[u8],
         out: &mut Vec<u8>,
         mut take: impl FnMut(Message<'_>) -> ControlFlow<B>,
@@ -84,7 +84,7 @@ impl SessionCore {
                 return Ok(Step::Stopped(end));
             }
             self.release();
-            let message = match self.receive(protocol, input, out)? {
+            let message = match self.receive(config, input, out)? {
                 Some(Event::Message(message)) => message,
                 Some(Event::Control) => return Ok(Step::Control),
                 Some(Event::Finished) => return Ok(Step::Finished),
@@ -127,17 +127,17 @@ impl SessionCore {
     #[inline]
     pub(super) fn message<'s, 'i: 's>(
         &'s mut self,
-        protocol: &Protocol,
+        config: &SessionConfig,
         role: Role,
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
-        let (framing, max) = (protocol.framing(), length_max(protocol, role));
+        let (framing, max) = (config.framing(), length_max(config, role));
         let extent = framing.scan(self.partial.taken(), input, max);
         let extent = extent.map_err(|why| self.fail(why))?;
-        let Some(frame) = self.partial.take(extent, input, protocol.frame_max()) else {
+        let Some(frame) = self.partial.take(extent, input, config.frame_max()) else {
             return Ok(None);
         };
-        if protocol.ends_with_one(role) {
+        if config.ends_with_one(role) {
             self.state = SessionState::Ending(self.state.credential());
         }
         let (bytes, form) = framing.open(frame);
@@ -167,9 +167,9 @@ fn run<'i, B>(
 }
 
 /// How long a message may be that arrives here.
-fn length_max(protocol: &Protocol, role: Role) -> usize {
-    match (protocol.framing(), role) {
-        (Framing::Chunks, Role::Server) => protocol.message_max().min(chunks::CHUNK_MAX),
-        _ => protocol.message_max(),
+fn length_max(config: &SessionConfig, role: Role) -> usize {
+    match (config.framing(), role) {
+        (Framing::Chunks, Role::Server) => config.message_max().min(chunks::CHUNK_MAX),
+        _ => config.message_max(),
     }
 }

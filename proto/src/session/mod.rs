@@ -13,42 +13,45 @@ mod state;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Deref;
 use core::time::Duration;
 
+use crate::config::client::ClientConfig;
+use crate::config::error::NoUsableKeyError;
+use crate::config::server::ServerConfig;
+use crate::config::session_config::SessionConfig;
 use crate::handshake::CHALLENGE;
 use crate::handshake::countersign::state::CountersignState;
 use crate::keys::KeyRing;
 use crate::keys::key::Credential;
-use crate::protocol::{NoUsableKeyError, Protocol};
 use crate::refusal::Refusal;
 use crate::session::event::{Event, Message};
 use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
-/// One connection of a [`Protocol`], at either end, without a socket, a clock or randomness.
+/// One connection, at either end, without a socket, a clock or randomness.
 ///
 /// Call [`process`](Self::process) with what has arrived until it returns `None`, and then send
 /// what it has appended to the output; begin with an empty input, since one end has to speak first.
 /// [`send`](Self::send) and [`reply`](Self::reply) append messages of your own,
 /// [`finish`](Self::finish) says that none follows, and [`close`](Self::close) refuses the peer.
 /// When the peer has ended its stream, call [`input_ended`](Self::input_ended). What these append
-/// is ready to be sent. Beside its keys, a session keeps the bytes of a frame that a read has cut,
-/// and nothing else.
+/// is ready to be sent. Beside its keys and its configuration, a session keeps the bytes of a frame
+/// that a read has cut, and nothing else.
 ///
 /// ```
 /// use core::time::Duration;
 ///
-/// use countersign_proto::{Event, Key, KeyRing, Protocol, RingSecrets, Session};
+/// use countersign_proto::{Event, Key, KeyRing, RingSecrets, Session};
 ///
 /// let key = Key::new("garden", b"sixteen bytes or more")?;
 /// // This and the nonces come from the system's random source.
 /// let ring = |random| KeyRing::new(RingSecrets::new(random)).with(key.clone());
 /// let now = Duration::from_secs(1_796_000_000); // since 1970
-/// let (protocol, theirs) = (Protocol::from(ring([3; 48])?), Protocol::from(ring([4; 48])?));
 ///
 /// let (mut to_client, mut to_server) = (Vec::new(), Vec::new());
-/// let mut server = Session::server(protocol, [7; 32]);
-/// let mut client = Session::client(theirs, now, [8; 32])?;
+/// let mut server = Session::server(ring([3; 48])?, [7; 32]);
+/// let mut client = Session::client(ring([4; 48])?, now, [8; 32])?;
 ///
 /// assert!(client.process(now, &mut &[][..], &mut to_server)?.is_none());
 /// assert!(server.process(now, &mut &to_server[..], &mut to_client)?.is_none());
@@ -69,8 +72,26 @@ use crate::session::state::SessionState;
 /// ```
 #[derive(Debug)]
 pub struct Session {
-    config: Arc<Protocol>,
+    config: RoleConfig,
     core: SessionCore,
+}
+
+/// What a session speaks, at either end.
+#[derive(Debug)]
+enum RoleConfig {
+    Server(Arc<ServerConfig>),
+    Client(Arc<ClientConfig>),
+}
+
+impl Deref for RoleConfig {
+    type Target = SessionConfig;
+
+    fn deref(&self) -> &SessionConfig {
+        match self {
+            Self::Server(config) => config,
+            Self::Client(config) => config,
+        }
+    }
 }
 
 impl Session {
@@ -79,9 +100,9 @@ impl Session {
     /// `nonce` is the challenge, where the dialect has one. It must come from the system's random
     /// source and be used for no other session.
     #[must_use]
-    pub fn server(config: impl Into<Arc<Protocol>>, nonce: [u8; CHALLENGE]) -> Self {
+    pub fn server(config: impl Into<Arc<ServerConfig>>, nonce: [u8; CHALLENGE]) -> Self {
         let config = config.into();
-        Self { core: SessionCore::server(&config, nonce), config }
+        Self { core: SessionCore::server(&config, nonce), config: RoleConfig::Server(config) }
     }
 
     /// The client's end.
@@ -93,19 +114,20 @@ impl Session {
     /// # Errors
     ///
     /// There is no key to sign with at this time, which is counted since 1970: see
-    /// [`Protocol::signing_key`].
+    /// [`ClientConfig::signing_key`].
     pub fn client(
-        config: impl Into<Arc<Protocol>>,
+        config: impl Into<Arc<ClientConfig>>,
         now: Duration,
         nonce: [u8; CHALLENGE],
     ) -> Result<Self, NoUsableKeyError> {
         let config = config.into();
-        Ok(Self { core: SessionCore::client(&config, now, nonce)?, config })
+        let core = SessionCore::client(&config, now, nonce)?;
+        Ok(Self { core, config: RoleConfig::Client(config) })
     }
 
     /// What it speaks.
     #[must_use]
-    pub fn config(&self) -> &Protocol {
+    pub fn config(&self) -> &SessionConfig {
         &self.config
     }
 

@@ -6,12 +6,12 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::session_config::SessionConfig;
 use crate::dialect::Dialect;
 use crate::framing::length;
 use crate::handshake::multiprocessing::frame::{FRAME_MAX, scan};
 use crate::handshake::multiprocessing::{self, MultiprocessingState, Retained};
 use crate::keys::key::{Credential, Key, KeyNumber};
-use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::session::event::Event;
@@ -32,7 +32,7 @@ impl SessionCore {
     #[inline(never)]
     pub(super) fn exchange_challenges<'s>(
         &mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         input: &mut &[u8],
         out: &mut Vec<u8>,
@@ -45,12 +45,12 @@ impl SessionCore {
             let SessionState::Multiprocessing(state) = self.state else {
                 return Err(Refusal::Malformed);
             };
-            let received = state.receive(protocol, now, length::open(frame), out);
+            let received = state.receive(config, now, length::open(frame), out);
             self.partial.release();
             match received.inspect_err(|why| multiprocessing::write_failure(*why, out))? {
                 Received::Next(state) => self.state = SessionState::Multiprocessing(state),
                 Received::Established(role, key) => {
-                    return Ok(Some(self.establish(protocol, role, Some(key))));
+                    return Ok(Some(self.establish(config, role, Some(key))));
                 }
             }
         }
@@ -60,7 +60,7 @@ impl SessionCore {
 impl MultiprocessingState {
     fn receive<'p>(
         self,
-        protocol: &'p Protocol,
+        config: &'p SessionConfig,
         now: Duration,
         message: &[u8],
         out: &mut Vec<u8>,
@@ -68,7 +68,7 @@ impl MultiprocessingState {
         multiprocessing::check_failure(message)?;
         match self {
             Self::SentChallenge(role, nonce) => {
-                let key = multiprocessing::verify(protocol, now, role, &nonce, message, out)?;
+                let key = multiprocessing::verify(config, now, role, &nonce, message, out)?;
                 Ok(match role {
                     Role::Server => {
                         let number = Retained::Key(key.number().0.to_ne_bytes());
@@ -78,13 +78,13 @@ impl MultiprocessingState {
                 })
             }
             Self::AwaitingChallenge(retained) => {
-                let (role, key) = retained.signer(protocol, now)?;
-                multiprocessing::answer(protocol, role, key, message, out)?;
+                let (role, key) = retained.signer(config, now)?;
+                multiprocessing::answer(config, role, key, message, out)?;
                 Ok(Received::Next(Self::SentProof(retained)))
             }
             Self::SentProof(retained) => {
                 multiprocessing::check_welcome(message)?;
-                let (role, key) = retained.signer(protocol, now)?;
+                let (role, key) = retained.signer(config, now)?;
                 let Retained::Nonce(nonce) = retained else {
                     return Ok(Received::Established(role, key));
                 };
@@ -98,14 +98,14 @@ impl MultiprocessingState {
 impl Retained {
     /// Who we are, and the key that we prove: as a server, the one that the client has proved, as
     /// long as that is taken.
-    fn signer(self, protocol: &Protocol, now: Duration) -> Result<(Role, &Key), Refusal> {
+    fn signer(self, config: &SessionConfig, now: Duration) -> Result<(Role, &Key), Refusal> {
         let dialect = Dialect::Multiprocessing;
         let (role, key) = match self {
             Self::Key(number) => {
                 let number = KeyNumber(u32::from_ne_bytes(number));
-                (Role::Server, protocol.accepted(Credential { number, dialect }, now))
+                (Role::Server, config.accepted(Credential { number, dialect }, now))
             }
-            Self::Nonce(_) => (Role::Client, protocol.signing_key(now).ok().flatten()),
+            Self::Nonce(_) => (Role::Client, config.signing_key(now).ok().flatten()),
         };
         key.map(|key| (role, key)).ok_or(Refusal::UnknownKey)
     }

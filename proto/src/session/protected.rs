@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
+use crate::config::session_config::SessionConfig;
 use crate::framing::FrameFormat;
 use crate::keys::key::Credential;
 use crate::partial_frame::PartialFrame;
-use crate::protocol::Protocol;
 use crate::records::{Record, Records, TAG, batch};
 use crate::refusal::Refusal;
 use crate::role::Role;
@@ -43,7 +43,7 @@ impl Protected {
     pub(super) fn next<'s, 'i: 's>(
         &mut self,
         partial: &'s mut PartialFrame,
-        protocol: &Protocol,
+        config: &SessionConfig,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
@@ -68,10 +68,10 @@ impl Protected {
             *state = RecordsState::Failed(why);
             why
         };
-        let extent = Records::scan(partial.taken(), input, protocol.record_payload_max());
+        let extent = Records::scan(partial.taken(), input, config.record_payload_max());
         let extent = extent.map_err(&mut failed)?;
         let (start, is_cut) = (*input, records.is_sealed() || partial.taken().length > 0);
-        let max = protocol.frame_max();
+        let max = config.frame_max();
         let record = match records.is_sealed() {
             false => partial.take(extent, input, max).map(|frame| records.open(frame)),
             true => partial.take_owned(extent, input, max).map(|frame| records.unseal(frame)),
@@ -80,7 +80,7 @@ impl Protected {
         let record = record.map_err(&mut failed)?;
         Ok(Some(match record {
             Record::Data(bytes) => {
-                if protocol.ends_with_one(*role) {
+                if config.ends_with_one(*role) {
                     *state = RecordsState::Ending;
                 }
                 Event::Message(Message { bytes, form: FrameFormat::Record })
@@ -89,7 +89,7 @@ impl Protected {
                 let Some((bytes, rest)) = batch::split(payload) else {
                     return Err(failed(Refusal::BadRecord));
                 };
-                if protocol.ends_with_one(*role) {
+                if config.ends_with_one(*role) {
                     *state = RecordsState::Ending;
                 } else if !rest.is_empty() {
                     *left = u32::try_from(rest.len()).unwrap_or(u32::MAX);

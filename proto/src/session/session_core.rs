@@ -3,6 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::client::ClientConfig;
+use crate::config::error::NoUsableKeyError;
+use crate::config::server::ServerConfig;
+use crate::config::session_config::SessionConfig;
 use crate::dialect::Dialect;
 use crate::framing::FrameFormat;
 use crate::handshake::countersign::server;
@@ -11,7 +15,6 @@ use crate::handshake::multiprocessing::{MultiprocessingState, Retained, write_ch
 use crate::handshake::{CHALLENGE, ChallengeState};
 use crate::keys::key::Credential;
 use crate::partial_frame::PartialFrame;
-use crate::protocol::{NoUsableKeyError, Protocol};
 use crate::records::SealError;
 use crate::refusal::Refusal;
 use crate::role::Role;
@@ -40,8 +43,8 @@ impl SessionCore {
     pub const CUT_MAX: usize = PartialFrame::BOX;
 
     /// What a session keeps outside itself for as long as it lasts.
-    pub fn keys_max(protocol: &Protocol) -> usize {
-        match protocol.dialect() {
+    pub fn keys_max(config: &SessionConfig) -> usize {
+        match config.dialect() {
             Dialect::Countersign => size_of::<server::Pending>().max(size_of::<Protected>()),
             Dialect::Raw | Dialect::Hex | Dialect::Multiprocessing | Dialect::Open => 0,
         }
@@ -52,8 +55,8 @@ impl SessionCore {
     /// `nonce` is the challenge, where the dialect has one. It must come from the system's random
     /// source and be used for no other session.
     #[must_use]
-    pub fn server(protocol: &Protocol, nonce: [u8; CHALLENGE]) -> Self {
-        let state = match protocol.dialect() {
+    pub fn server(config: &ServerConfig, nonce: [u8; CHALLENGE]) -> Self {
+        let state = match config.dialect() {
             Dialect::Open => SessionState::Open,
             _ => SessionState::Unsent(nonce),
         };
@@ -69,14 +72,14 @@ impl SessionCore {
     /// # Errors
     ///
     /// There is no key to sign with at this time, which is counted since 1970: see
-    /// [`Protocol::signing_key`].
+    /// [`ClientConfig::signing_key`].
     pub fn client(
-        protocol: &Protocol,
+        config: &ClientConfig,
         now: Duration,
         nonce: [u8; CHALLENGE],
     ) -> Result<Self, NoUsableKeyError> {
-        protocol.signing_key(now)?;
-        let state = match protocol.dialect() {
+        config.signing_key(now)?;
+        let state = match config.dialect() {
             Dialect::Countersign => SessionState::Countersign(CountersignState::Start(nonce)),
             Dialect::Multiprocessing => SessionState::Multiprocessing(
                 MultiprocessingState::AwaitingChallenge(Retained::Nonce(nonce)),
@@ -102,50 +105,50 @@ impl SessionCore {
     #[inline]
     pub fn next<'s, 'i: 's>(
         &'s mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         self.release();
         if let SessionState::Established(role, _) = self.state {
-            return self.message(protocol, role, input);
+            return self.message(config, role, input);
         }
-        self.change(protocol, now, input, out)
+        self.change(config, now, input, out)
     }
 
     /// Takes an event that is no message, or one in a record.
     #[cold]
     fn change<'s, 'i: 's>(
         &'s mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         now: Duration,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         match self.state {
-            SessionState::Open => Ok(Some(self.establish(protocol, Role::Server, None))),
+            SessionState::Open => Ok(Some(self.establish(config, Role::Server, None))),
             SessionState::Unsent(nonce) => {
-                self.state = greet(protocol, nonce, out);
-                self.change(protocol, now, input, out)
+                self.state = greet(config, nonce, out);
+                self.change(config, now, input, out)
             }
             SessionState::Challenge(ChallengeState::AwaitingProof(challenge)) => {
-                let verified = self.receive_answer(protocol, now, &challenge, input);
+                let verified = self.receive_answer(config, now, &challenge, input);
                 verified.map_err(|why| self.fail(why))
             }
             SessionState::Challenge(ChallengeState::AwaitingChallenge) => {
-                let answered = self.answer_challenge(protocol, now, input, out);
+                let answered = self.answer_challenge(config, now, input, out);
                 answered.map_err(|why| self.fail(why))
             }
             SessionState::Countersign(CountersignState::AwaitingAccept(_)) => {
-                self.receive(protocol, input, out)
+                self.receive(config, input, out)
             }
-            SessionState::Countersign(_) => self.advance_countersign(protocol, now, input, out),
+            SessionState::Countersign(_) => self.advance_countersign(config, now, input, out),
             SessionState::Multiprocessing(_) => {
-                let received = self.exchange_challenges(protocol, now, input, out);
+                let received = self.exchange_challenges(config, now, input, out);
                 received.map_err(|why| self.fail(why))
             }
-            _ => self.receive(protocol, input, out),
+            _ => self.receive(config, input, out),
         }
     }
 
@@ -153,24 +156,24 @@ impl SessionCore {
     /// it needs no time.
     pub(super) fn receive<'s, 'i: 's>(
         &'s mut self,
-        protocol: &'s Protocol,
+        config: &'s SessionConfig,
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         match self.state {
-            SessionState::Established(role, _) => self.message(protocol, role, input),
+            SessionState::Established(role, _) => self.message(config, role, input),
             SessionState::Countersign(CountersignState::AwaitingAccept(_)) => {
                 match self.take_accept(input) {
                     Ok(true) => {
                         self.release();
-                        self.receive(protocol, input, out)
+                        self.receive(config, input, out)
                     }
                     Ok(false) => Ok(None),
                     Err(why) => Err(self.fail(why)),
                 }
             }
             SessionState::Protected(ref mut protected) => {
-                protected.next(&mut self.partial, protocol, input, out)
+                protected.next(&mut self.partial, config, input, out)
             }
             SessionState::Ending(_) => {
                 self.state.end();
@@ -206,8 +209,8 @@ impl SessionCore {
 
     /// How to frame a message that isn't a reply.
     #[must_use]
-    pub fn form(&self, protocol: &Protocol) -> FrameFormat {
-        self.state.records().map_or(protocol.framing().form(), |_| FrameFormat::Record)
+    pub fn form(&self, config: &SessionConfig) -> FrameFormat {
+        self.state.records().map_or(config.framing().form(), |_| FrameFormat::Record)
     }
 
     /// Makes what was appended without sealing ready to be sent: all that [`next`](Self::next),
@@ -238,8 +241,8 @@ impl SessionCore {
     /// removed from the ring, has expired by now, has another secret, or is no longer for the same
     /// dialect and audience.
     #[must_use]
-    pub fn is_revoked(&self, protocol: &Protocol, now: Duration) -> bool {
-        self.credential().is_some_and(|credential| protocol.accepted(credential, now).is_none())
+    pub fn is_revoked(&self, config: &SessionConfig, now: Duration) -> bool {
+        self.credential().is_some_and(|credential| config.accepted(credential, now).is_none())
     }
 
     /// As a server: what the peer has authenticated with.
@@ -278,9 +281,9 @@ impl SessionCore {
 
 /// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
 /// until it is called, so that it is silent to those who only look.
-fn greet(protocol: &Protocol, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> SessionState {
-    match protocol.dialect() {
-        Dialect::Countersign if !protocol.shares_raw() => {
+fn greet(config: &SessionConfig, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> SessionState {
+    match config.dialect() {
+        Dialect::Countersign if !config.shares_raw() => {
             SessionState::Countersign(CountersignState::AwaitingHello(nonce))
         }
         Dialect::Countersign => {

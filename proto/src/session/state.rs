@@ -2,11 +2,12 @@
 
 use alloc::boxed::Box;
 
+use crate::config::options::Exchange;
+use crate::config::session_config::SessionConfig;
 use crate::handshake::countersign::state::CountersignState;
 use crate::handshake::multiprocessing::MultiprocessingState;
 use crate::handshake::{CHALLENGE, ChallengeState};
 use crate::keys::key::Credential;
-use crate::protocol::{Exchange, Protocol};
 use crate::records::Records;
 use crate::refusal::Refusal;
 use crate::role::Role;
@@ -40,8 +41,8 @@ pub(super) enum SessionState {
 
 impl SessionState {
     /// The handshake is over, and no records are spoken.
-    pub(super) fn established(protocol: &Protocol, role: Role, key: Option<Credential>) -> Self {
-        match (role, protocol.exchange()) {
+    pub(super) fn established(config: &SessionConfig, role: Role, key: Option<Credential>) -> Self {
+        match (role, config.exchange()) {
             (Role::Server, Exchange::VerifyOnly) => Self::Ending(key),
             _ => Self::Established(role, key),
         }

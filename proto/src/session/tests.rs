@@ -3,38 +3,43 @@
 use core::time::Duration;
 
 use super::*;
+use crate::config::client::ClientConfig;
+use crate::config::options::Exchange;
 use crate::dialect::Dialect;
 use crate::framing::{FrameFormat, Framing, LineEnding};
 use crate::keys::key::Key;
 use crate::keys::tests::ring_of;
-use crate::protocol::Exchange;
 use crate::refusal::{ForeignProtocol, RefusalCode};
 use crate::session::send::SendError;
 
 const NONCE: [u8; CHALLENGE] = [7; CHALLENGE];
 
-fn protocol(dialect: Dialect) -> Protocol {
+fn config(dialect: Dialect) -> ServerConfig {
     let key = Key::new("key", b"sixteen bytes or more").unwrap();
     let key = key.with_dialect(Dialect::Raw).with_dialect(Dialect::Hex);
-    Protocol::new(dialect, ring_of(1, [key])).with_message_max(8)
+    ServerConfig::builder(dialect).with_keys(ring_of(1, [key])).with_message_max(8).build().unwrap()
 }
 
-fn proof(protocol: &Protocol) -> Vec<u8> {
+fn proof(config: &ServerConfig) -> Vec<u8> {
+    proof_of(&ClientConfig::of(config))
+}
+
+fn proof_of(config: &ClientConfig) -> Vec<u8> {
     let mut proof = Vec::new();
-    SessionCore::client(protocol, Duration::ZERO, NONCE)
+    SessionCore::client(config, Duration::ZERO, NONCE)
         .unwrap()
-        .next(protocol, Duration::ZERO, &mut &NONCE[..], &mut proof)
+        .next(config, Duration::ZERO, &mut &NONCE[..], &mut proof)
         .unwrap();
     proof
 }
 
 /// What a server makes of a stream that arrives in these pieces and then ends.
-fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
-    let mut session = SessionCore::server(protocol, NONCE);
+fn heard(config: &ServerConfig, pieces: &[&[u8]]) -> Vec<String> {
+    let mut session = SessionCore::server(config, NONCE);
     let mut heard = Vec::new();
     for mut piece in pieces.iter().copied() {
         loop {
-            match session.next(protocol, Duration::ZERO, &mut piece, &mut Vec::new()) {
+            match session.next(config, Duration::ZERO, &mut piece, &mut Vec::new()) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(_))) => heard.push("open".to_owned()),
                 Ok(Some(Event::Message(message))) => heard.push(shown(message)),
@@ -43,32 +48,32 @@ fn heard(protocol: &Protocol, pieces: &[&[u8]]) -> Vec<String> {
                 Ok(Some(Event::Finished)) => heard.push("finished".to_owned()),
                 Err(refusal) => {
                     heard.push(refusal.name().to_owned());
-                    over_is_over(&mut session, protocol, refusal);
+                    over_is_over(&mut session, config, refusal);
                     return heard;
                 }
             }
         }
         assert!(piece.is_empty(), "what is not needed yet was taken");
     }
-    match session.input_ended(protocol) {
+    match session.input_ended(config) {
         Ok(message) => heard.extend(message.map(shown)),
         Err(refusal) => {
             heard.push(refusal.name().to_owned());
-            over_is_over(&mut session, protocol, refusal);
+            over_is_over(&mut session, config, refusal);
         }
     }
     heard
 }
 
 /// After a refusal, each later call is refused in the same way, whatever arrives.
-fn over_is_over(session: &mut SessionCore, protocol: &Protocol, refusal: Refusal) {
-    for mut input in [&b""[..], b"a\n", &proof(protocol), &[0; 64]] {
+fn over_is_over(session: &mut SessionCore, config: &ServerConfig, refusal: Refusal) {
+    for mut input in [&b""[..], b"a\n", &proof(config), &[0; 64]] {
         let mut out = Vec::new();
         assert_eq!(
-            session.next(protocol, Duration::ZERO, &mut input, &mut out).unwrap_err(),
+            session.next(config, Duration::ZERO, &mut input, &mut out).unwrap_err(),
             refusal
         );
-        assert_eq!(session.input_ended(protocol).unwrap_err(), refusal);
+        assert_eq!(session.input_ended(config).unwrap_err(), refusal);
         session.say_goodbye(&mut out);
         session.give_up(RefusalCode::Busy, &mut out);
         assert!(out.is_empty());
@@ -85,18 +90,18 @@ fn every_cut_of_a_stream_gives_the_same_messages() {
     let frames = b"\0\0\0\x01a\0\0\0\0\xff\xff\xff\xff\0\0\0\0\0\0\0\x02bc\0\0\0\x0812345678";
     for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Open] {
         for (framing, stream) in [(Framing::Lines, &lines[..]), (Framing::Length, frames)] {
-            let protocol = protocol(dialect).with_framing(framing);
-            let opening = if dialect.authenticates() { proof(&protocol) } else { Vec::new() };
+            let config = config(dialect).to_builder().with_framing(framing).build().unwrap();
+            let opening = if dialect.authenticates() { proof(&config) } else { Vec::new() };
             let stream = [&opening[..], stream].concat();
-            let whole = heard(&protocol, &[&stream]);
+            let whole = heard(&config, &[&stream]);
             let expected = if framing == Framing::Lines { 7 } else { 5 };
             assert_eq!(whole.len(), expected, "{whole:?}");
             for cut in 0..=stream.len() {
                 let (front, back) = stream.split_at(cut);
-                assert_eq!(heard(&protocol, &[front, back]), whole, "{dialect} cut at {cut}");
+                assert_eq!(heard(&config, &[front, back]), whole, "{dialect} cut at {cut}");
             }
             let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-            assert_eq!(heard(&protocol, &bytes), whole, "{dialect} byte by byte");
+            assert_eq!(heard(&config, &bytes), whole, "{dialect} byte by byte");
         }
     }
 }
@@ -104,22 +109,22 @@ fn every_cut_of_a_stream_gives_the_same_messages() {
 #[test]
 fn a_wrong_proof_hears_nothing() {
     for dialect in [Dialect::Raw, Dialect::Hex] {
-        let protocol = protocol(dialect);
-        let right = proof(&protocol);
+        let config = config(dialect);
+        let right = proof(&config);
         for at in 0..right.len() {
             let mut wrong = right.clone();
             wrong[at] ^= 1;
             let stream = [&wrong[..], b"message\n"].concat();
-            assert_eq!(heard(&protocol, &[&stream]), ["wrong-proof"], "{dialect} byte {at}");
+            assert_eq!(heard(&config, &[&stream]), ["wrong-proof"], "{dialect} byte {at}");
             let is_as_long_as_by_md5 = at == right.len() / 2;
             let cut = if is_as_long_as_by_md5 { "other-digest" } else { "truncated" };
-            assert_eq!(heard(&protocol, &[&right[..at]]), [cut], "{dialect} {at} bytes");
+            assert_eq!(heard(&config, &[&right[..at]]), [cut], "{dialect} {at} bytes");
         }
-        assert_eq!(heard(&protocol, &[&right, b"m\n"]), ["open", "m Line(Lf)"]);
+        assert_eq!(heard(&config, &[&right, b"m\n"]), ["open", "m Line(Lf)"]);
     }
-    let protocol = protocol(Dialect::Hex);
-    let upper = proof(&protocol).to_ascii_uppercase();
-    assert_eq!(heard(&protocol, &[&upper]), ["wrong-proof"]);
+    let config = config(Dialect::Hex);
+    let upper = proof(&config).to_ascii_uppercase();
+    assert_eq!(heard(&config, &[&upper]), ["wrong-proof"]);
 }
 
 #[test]
@@ -150,15 +155,15 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
         (Dialect::Hex, b"GET / HTTP/1.0\r\n\r\n", foreign(ForeignProtocol::Http)),
     ];
     for (dialect, stream, expected) in cases {
-        let protocol = protocol(dialect);
-        let mut late = SessionCore::server(&protocol, NONCE);
-        late.next(&protocol, Duration::ZERO, &mut &b""[..], &mut Vec::new()).unwrap();
-        let told = late.next(&protocol, Duration::ZERO, &mut &stream[..], &mut Vec::new()).err();
+        let config = config(dialect);
+        let mut late = SessionCore::server(&config, NONCE);
+        late.next(&config, Duration::ZERO, &mut &b""[..], &mut Vec::new()).unwrap();
+        let told = late.next(&config, Duration::ZERO, &mut &stream[..], &mut Vec::new()).err();
         // What is seen when a client waits for us is what is seen when it leaves.
-        let suspected = told.or_else(|| late.suspect(&protocol));
+        let suspected = told.or_else(|| late.suspect(&config));
         assert_eq!(suspected.unwrap_or(Refusal::Truncated), expected, "{dialect} {stream:?}");
         for pieces in [&[stream][..], &stream.chunks(1).collect::<Vec<_>>()] {
-            assert_eq!(heard(&protocol, pieces), [expected.name()], "{dialect} {stream:?}");
+            assert_eq!(heard(&config, pieces), [expected.name()], "{dialect} {stream:?}");
         }
     }
 }
@@ -167,20 +172,21 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
 fn a_client_knows_a_server_of_multiprocessing_by_its_challenge() {
     let python = Key::new("py", b"sixteen bytes or more").unwrap();
     let python = ring_of(1, [python.with_dialect(Dialect::Multiprocessing)]);
-    let python = Protocol::new(Dialect::Multiprocessing, python);
+    let python = ServerConfig::builder(Dialect::Multiprocessing).with_keys(python).build().unwrap();
     let mut challenge = Vec::new();
     SessionCore::server(&python, NONCE)
         .next(&python, Duration::ZERO, &mut &b""[..], &mut challenge)
         .unwrap();
     for dialect in [Dialect::Raw, Dialect::Hex, Dialect::Countersign] {
         let key = Key::new("key", b"sixteen bytes or more").unwrap().with_dialect(dialect);
-        let protocol = Protocol::new(dialect, ring_of(7, [key]));
-        let mut client = SessionCore::client(&protocol, Duration::ZERO, NONCE).unwrap();
-        client.next(&protocol, Duration::ZERO, &mut &b""[..], &mut Vec::new()).unwrap();
+        let config = ServerConfig::builder(dialect).with_keys(ring_of(7, [key])).build().unwrap();
+        let mut client =
+            SessionCore::client(&ClientConfig::of(&config), Duration::ZERO, NONCE).unwrap();
+        client.next(&config, Duration::ZERO, &mut &b""[..], &mut Vec::new()).unwrap();
         for _ in 0..2 {
             let mut out = Vec::new();
             let told =
-                client.next(&protocol, Duration::ZERO, &mut &challenge[..], &mut out).unwrap_err();
+                client.next(&config, Duration::ZERO, &mut &challenge[..], &mut out).unwrap_err();
             assert_eq!(told, Refusal::Foreign(ForeignProtocol::Multiprocessing), "{dialect}");
             assert!(out.is_empty(), "nothing is signed that another dialect has drawn");
         }
@@ -194,22 +200,24 @@ fn any_key_of_the_dialect_opens_and_is_named() {
         ring.add(Key::new(id, id.as_bytes()).unwrap().with_dialect(Dialect::Raw)).unwrap();
     }
     ring.add(Key::new("other", b"hex alone").unwrap().with_dialect(Dialect::Hex)).unwrap();
-    let server = Protocol::new(Dialect::Raw, ring);
+    let server = ServerConfig::builder(Dialect::Raw).with_keys(ring).build().unwrap();
     for id in ["a", "b", "c"] {
-        let proof = proof(&server.clone().with_key(id));
+        let client = ClientConfig::of(&server).to_builder().with_key(id).build().unwrap();
+        let proof = proof_of(&client);
         let mut session = SessionCore::server(&server, NONCE);
         let opened =
             session.next(&server, Duration::ZERO, &mut &proof[..], &mut Vec::new()).unwrap();
         assert!(matches!(opened, Some(Event::Open(opened)) if opened.key.unwrap().id() == id));
     }
     let other = Key::new("other", b"hex alone").unwrap().with_dialect(Dialect::Raw);
-    let proof = proof(&Protocol::new(Dialect::Raw, ring_of(1, [other])));
+    let proof =
+        proof(&ServerConfig::builder(Dialect::Raw).with_keys(ring_of(1, [other])).build().unwrap());
     assert_eq!(heard(&server, &[&proof]), ["wrong-proof"], "a key of another dialect");
 }
 
 #[test]
 fn a_message_is_refused_at_one_byte_more_than_the_limit() {
-    let lines = protocol(Dialect::Open);
+    let lines = config(Dialect::Open);
     for length in [7, 8, 9] {
         for ending in ["\n", "\r\n", ""] {
             let stream = format!("{}{ending}", "x".repeat(length));
@@ -224,21 +232,27 @@ fn a_message_is_refused_at_one_byte_more_than_the_limit() {
 
 #[test]
 fn once_is_one_message_and_verify_only_is_none() {
-    let once = protocol(Dialect::Open).with_exchange(Exchange::Once);
+    let once = config(Dialect::Open).to_builder().with_exchange(Exchange::Once).build().unwrap();
     assert_eq!(heard(&once, &[b"a\nb\nc"]), ["open", "a Line(Lf)", "end"]);
     assert_eq!(heard(&once, &[b"a"]), ["open", "a Line(None)"]);
-    let verify = protocol(Dialect::Hex).with_exchange(Exchange::VerifyOnly);
+    let verify =
+        config(Dialect::Hex).to_builder().with_exchange(Exchange::VerifyOnly).build().unwrap();
     assert_eq!(heard(&verify, &[&proof(&verify), b"a\n"]), ["open", "end"]);
 }
 
 #[test]
 fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
-    let protocol = protocol(Dialect::Open).with_message_max(4096).with_framing(Framing::Chunks);
+    let config = config(Dialect::Open)
+        .to_builder()
+        .with_message_max(4096)
+        .with_framing(Framing::Chunks)
+        .build()
+        .unwrap();
     let bytes = [b'x'; 1500];
     let lengths = |mut session: SessionCore| {
         let (mut input, mut lengths) = (&bytes[..], Vec::new());
         while let Some(event) =
-            session.next(&protocol, Duration::ZERO, &mut input, &mut Vec::new()).unwrap()
+            session.next(&config, Duration::ZERO, &mut input, &mut Vec::new()).unwrap()
         {
             if let Event::Message(message) = event {
                 lengths.push(message.bytes.len());
@@ -247,8 +261,11 @@ fn a_server_takes_1024_bytes_for_a_chunk_and_a_client_all() {
         }
         lengths
     };
-    assert_eq!(lengths(SessionCore::server(&protocol, NONCE)), [1024, 476]);
-    assert_eq!(lengths(SessionCore::client(&protocol, Duration::ZERO, NONCE).unwrap()), [1500]);
+    assert_eq!(lengths(SessionCore::server(&config, NONCE)), [1024, 476]);
+    assert_eq!(
+        lengths(SessionCore::client(&ClientConfig::of(&config), Duration::ZERO, NONCE).unwrap()),
+        [1500]
+    );
 }
 
 #[test]
@@ -257,17 +274,17 @@ fn a_reply_ends_as_its_request_did() {
         [("\n", LineEnding::Lf), ("\r\n", LineEnding::CrLf), ("", LineEnding::None)]
     {
         let stream = format!("x{ending}");
-        let heard = heard(&protocol(Dialect::Open), &[stream.as_bytes()]);
+        let heard = heard(&config(Dialect::Open), &[stream.as_bytes()]);
         assert_eq!(heard, ["open".to_owned(), format!("x Line({form:?})")]);
     }
 }
 
 /// Both ends of `countersign/1`, of which the client has sent its proof, and that proof.
-fn called(server: &Protocol, client: &Protocol) -> (Session, Session, Vec<u8>) {
+fn called(server: &ServerConfig, client: &ServerConfig) -> (Session, Session, Vec<u8>) {
     let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
     let mut ends = (
         Session::server(server.clone(), NONCE),
-        Session::client(client.clone(), Duration::ZERO, [8; 32]).unwrap(),
+        Session::client(ClientConfig::of(client), Duration::ZERO, [8; 32]).unwrap(),
     );
     assert_eq!(ends.1.send(b"early", &mut to_server), Err(SendError::NotOpen));
     ends.1.process(Duration::ZERO, &mut &b""[..], &mut to_server).unwrap();
@@ -277,14 +294,14 @@ fn called(server: &Protocol, client: &Protocol) -> (Session, Session, Vec<u8>) {
     (ends.0, ends.1, to_server)
 }
 
-fn countersign(secret: u8) -> Protocol {
+fn countersign(secret: u8) -> ServerConfig {
     let key = Key::new("key", b"sixteen bytes or more").unwrap();
-    Protocol::from(ring_of(secret, [key]))
+    ServerConfig::from(ring_of(secret, [key]))
 }
 
 #[test]
 fn what_cannot_be_sent_appends_nothing() {
-    let lines = protocol(Dialect::Open);
+    let lines = config(Dialect::Open);
     let mut session = Session::server(lines, NONCE);
     let mut out = Vec::new();
     assert_eq!(session.send(b"early", &mut out), Err(SendError::NotOpen));
@@ -295,7 +312,8 @@ fn what_cannot_be_sent_appends_nothing() {
     session.reply(FrameFormat::Line(LineEnding::CrLf), b"two", &mut out).unwrap();
     assert_eq!(out, b"one\ntwo\r\n");
 
-    let (server, client) = (countersign(1), countersign(2).with_message_max(2000));
+    let (server, client) =
+        (countersign(1), countersign(2).to_builder().with_message_max(2000).build().unwrap());
     let (mut ours, _, proof) = called(&server, &client);
     let mut out = Vec::new();
     ours.process(Duration::ZERO, &mut &proof[..], &mut out).unwrap();

@@ -189,8 +189,8 @@ impl<N: Net, S: Service> Connection<N, S> {
             done,
             ..
         } = cx;
-        let Listener { protocol, unauthenticated, keys, name, .. } = &mut **listener;
-        let event = self.session.next(protocol, *unix_time, input, control_out);
+        let Listener { config, unauthenticated, keys, name, .. } = &mut **listener;
+        let event = self.session.next(config, *unix_time, input, control_out);
         calls.outbox.append(control_out);
         match (event, &self.state) {
             (Ok(Some(Event::Open(opened))), State::Handshake(id)) => {
@@ -237,7 +237,7 @@ impl<N: Net, S: Service> Connection<N, S> {
 
     /// The peer has ended its stream: what is left without a terminator is one last message.
     fn finish(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
-        let end = match (self.session.input_ended(&cx.listener.protocol), &mut self.state) {
+        let end = match (self.session.input_ended(&cx.listener.config), &mut self.state) {
             (Ok(Some(message)), State::Open(state)) => cx.answer_last(state, message),
             (Ok(_), _) => None,
             (Err(refusal), _) => Some(refusal.into()),

@@ -240,7 +240,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let listener = &mut self.listeners[usize::from(number)];
         let token = self.conns.next_token();
         let mut nonce = [0; CHALLENGE];
-        let random = match listener.protocol.dialect().authenticates() {
+        let random = match listener.config.dialect().authenticates() {
             true => self.shared.net.random(&mut nonce),
             false => Ok(()),
         };
@@ -255,7 +255,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             listener.counters.count(CloseReason::Unavailable);
             return;
         }
-        let session = SessionCore::server(&listener.protocol, nonce);
+        let session = SessionCore::server(&listener.config, nonce);
         let (unauthenticated, slot) = (&mut listener.unauthenticated, token.slot());
         let state = match start {
             Start::AwaitProxyHeader => {

@@ -40,7 +40,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub fn close_revoked(&mut self, now: Instant, wall: SystemTime) -> usize {
         let (listeners, time) = (&self.listeners, since_epoch(wall));
         let revoked = self.conns.iter().filter(|(_, conn)| {
-            conn.is_revoked(&listeners[usize::from(conn.listener)].protocol, time)
+            conn.is_revoked(&listeners[usize::from(conn.listener)].config, time)
         });
         let slots: Vec<usize> = revoked.map(|(slot, _)| slot).collect();
         if !slots.is_empty() {
@@ -65,7 +65,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.shared.unix_time = since_epoch(wall);
         let time = self.shared.unix_time;
         for listener in &mut self.listeners {
-            has_expired |= listener.expiry.passes(time, listener.protocol.keys());
+            has_expired |= listener.expiry.passes(time, listener.config.keys());
             if listener.open > 0 {
                 next = next.into_iter().chain(listener.expiry.time_left(time)).min();
             }

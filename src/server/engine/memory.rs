@@ -24,7 +24,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub fn memory_max(&self) -> Memory {
         // A message in several blocks is passed on in one piece, one message at a time.
         let whole =
-            self.listeners.iter().map(|listener| listener.protocol.frame_max()).max().unwrap_or(0);
+            self.listeners.iter().map(|listener| listener.config.frame_max()).max().unwrap_or(0);
         let fixed =
             (INBOX + CONTROL_OUT + self.shared.calls.outbox.capacity()).saturating_add(whole);
         let start = Memory { fixed, ..Memory::default() };
@@ -35,9 +35,9 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// The share of one listener.
     fn memory_of(&self, listener: &Listener) -> Memory {
-        let Listener { protocol, limits, throttle, .. } = listener;
+        let Listener { config, limits, throttle, .. } = listener;
         let Limits { connections, unauthenticated, reply_max, buffered_max, .. } = *limits;
-        let entry = size_of::<Connection<N, S>>() + SLAB_OVERHEAD + SessionCore::keys_max(protocol);
+        let entry = size_of::<Connection<N, S>>() + SLAB_OVERHEAD + SessionCore::keys_max(config);
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
         let ages = if self.ages.is_some() { Timers::<SessionAge>::ENTRY } else { 0 };
@@ -45,8 +45,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             entry + Timers::<Timer>::ENTRY + ages + queues + Connection::<N, S>::BACKLOG_MAX;
         // An unfinished message, or the rest of a read; in records both, if the message is a batch
         // that was handed on in part.
-        let [frame, unread] = [protocol.frame_max(), INBOX].map(Blocks::taken_by);
-        let has_batches = protocol.dialect() == Dialect::Countersign;
+        let [frame, unread] = [config.frame_max(), INBOX].map(Blocks::taken_by);
+        let has_batches = config.dialect() == Dialect::Countersign;
         let received = if has_batches { frame.saturating_add(unread) } else { frame.max(unread) };
         // What one visit can leave unsent, which a close message may follow.
         let unsent_max = BATCH.saturating_add(reply_max).saturating_add(CONTROL_OUT);

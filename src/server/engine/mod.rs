@@ -176,7 +176,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         let slot = found.map(|_| peer.0.slot()).ok_or(TellError::Gone)?;
         let mut told = Ok(());
         self.visit(slot, now, wall, |conn, _, cx| {
-            let form = conn.form(&cx.listener.protocol);
+            let form = conn.form(&cx.listener.config);
             let outbox = &mut cx.shared.calls.outbox;
             let mut reply = Reply::new(outbox.room(cx.listener.limits.reply_max), form, wall);
             reply.message(message);

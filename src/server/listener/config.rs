@@ -2,9 +2,10 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_proto::{KeyRing, Protocol};
+use countersign_proto::{KeyRing, ServerConfig};
 
 use crate::address::ToAddresses;
 use crate::clock;
@@ -23,12 +24,12 @@ use crate::unix_time::since_epoch;
 ///
 /// ```
 /// use countersign::services::Timestamp;
-/// use countersign::{Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig, Protocol, Server};
+/// use countersign::{Key, KeyRing, KeyRingExt as _, Limits, ListenerConfig, ServerConfig, Server};
 ///
 /// let keys = KeyRing::from_key(Key::new("garden", b"sixteen bytes or more")?)?;
 /// let few = Limits { connections: 100, ..Limits::default() };
 /// let garden = ListenerConfig::new(keys).with_name("garden");
-/// let open = ListenerConfig::new(Protocol::open()).with_name("open").with_limits(few);
+/// let open = ListenerConfig::new(ServerConfig::open()).with_name("open").with_limits(few);
 /// let listeners = [
 ///     garden.bind("127.0.0.1:0")?.bind("127.0.0.1:0")?,
 ///     open.bind("127.0.0.1:0")?,
@@ -50,8 +51,8 @@ impl ListenerConfig {
     /// A listener with the default [`Limits`] and no socket yet. A [`KeyRing`] by itself
     /// means the dialect `countersign/1`.
     #[must_use]
-    pub fn new(protocol: impl Into<Protocol>) -> Self {
-        let listener = Listener::new(protocol, Limits::default());
+    pub fn new(config: impl Into<Arc<ServerConfig>>) -> Self {
+        let listener = Listener::new(config, Limits::default());
         Self { listener, options: Options::default(), bound: Vec::new() }
     }
 
@@ -176,8 +177,8 @@ impl ListenerConfig {
     /// The listener, and a socket for each of its addresses.
     pub(in crate::server) fn open(self) -> Result<(Listener, Vec<BoundSocket>), BindError> {
         let Self { listener, options, bound } = self;
-        listener.protocol.keys().into_iter().for_each(KeyRing::note_listener);
-        listener.protocol.check_server(since_epoch(clock::wall()))?;
+        listener.config.keys().into_iter().for_each(KeyRing::note_listener);
+        listener.config.check_keys(since_epoch(clock::wall()))?;
         let limits = listener.limits();
         let prepared = bound.iter().map(|bound| socket::prepare(&bound.socket, &options, limits));
         let addresses = prepared.collect::<Result<Vec<_>, _>>()?;

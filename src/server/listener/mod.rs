@@ -8,7 +8,7 @@ pub(super) mod socket_file;
 
 use std::sync::{Arc, OnceLock};
 
-use countersign_proto::{KeyRing, Protocol};
+use countersign_proto::{KeyRing, ServerConfig};
 
 use crate::address::Address;
 use crate::contract::access::Access;
@@ -37,7 +37,7 @@ pub struct Listener {
     addresses: Vec<Address>,
     /// How many sockets listen for it.
     pub(super) sockets: usize,
-    pub(super) protocol: Protocol,
+    pub(super) config: Arc<ServerConfig>,
     pub(super) limits: Limits,
     pub(super) access: Access,
     /// The load balancers that all connections come through; empty if clients connect directly.
@@ -61,8 +61,8 @@ impl Listener {
     /// A listener for an [`Engine`](crate::engine::Engine), without connections. A
     /// [`Server`](crate::Server) makes its own of each [`ListenerConfig`](crate::ListenerConfig).
     #[must_use]
-    pub fn new(protocol: impl Into<Protocol>, limits: Limits) -> Self {
-        let (protocol, limits) = (protocol.into(), limits.coherent());
+    pub fn new(config: impl Into<Arc<ServerConfig>>, limits: Limits) -> Self {
+        let (config, limits) = (config.into(), limits.coherent());
         Self {
             id: ListenerId::FIRST,
             name: String::new(),
@@ -71,14 +71,14 @@ impl Listener {
             proxies: Networks::new(),
             sockets: 1,
             unauthenticated: Unauthenticated::new(limits.unauthenticated.min(ROOM_MAX)),
-            throttle: throttle(&protocol, &limits),
+            throttle: throttle(&config, &limits),
             counters: Counters::default(),
-            keys: KeyTable::of(protocol.keys()),
+            keys: KeyTable::of(config.keys()),
             info: OnceLock::new(),
-            expiry: Expiry::of(protocol.keys()),
+            expiry: Expiry::of(config.keys()),
             open: 0,
             held: 0,
-            protocol,
+            config,
             limits,
         }
     }
@@ -97,8 +97,8 @@ impl Listener {
 
     /// The same with other limits, before the first connection.
     pub(super) fn within(self, limits: Limits) -> Self {
-        let Self { name, protocol, access, proxies, .. } = self;
-        Self { name, access, proxies, ..Self::new(protocol, limits) }
+        let Self { name, config, access, proxies, .. } = self;
+        Self { name, access, proxies, ..Self::new(config, limits) }
     }
 
     /// The same with one socket for each of these addresses. Without a name, it is named after the
@@ -154,8 +154,8 @@ impl Listener {
 
     /// The protocol.
     #[must_use]
-    pub fn protocol(&self) -> &Protocol {
-        &self.protocol
+    pub fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
     }
 
     /// The limits in force.
@@ -172,7 +172,7 @@ impl Listener {
 
     /// What it has done since it began and what it does now. The engine adds the connections.
     pub(super) fn stats(&self, now: Instant) -> ListenerStats {
-        let keys = self.protocol.keys();
+        let keys = self.config.keys();
         let info = self.info.get_or_init(|| {
             let addresses = self.addresses.iter().map(ToString::to_string).collect();
             Arc::new(ListenerInfo::new(&self.name, addresses, keys))
@@ -198,17 +198,17 @@ impl Listener {
     /// failed proofs if its size changes.
     pub(super) fn replace_limits(&mut self, limits: Limits) {
         let before = std::mem::replace(&mut self.limits, limits.coherent());
-        if remembered(&self.protocol, &before) != remembered(&self.protocol, &self.limits) {
-            self.throttle = throttle(&self.protocol, &self.limits);
+        if remembered(&self.config, &before) != remembered(&self.config, &self.limits) {
+            self.throttle = throttle(&self.config, &self.limits);
         }
     }
 
     /// Replaces the keys, which apply to new connections.
     pub(super) fn replace_keys(&mut self, keys: KeyRing) {
-        self.protocol.replace_keys(keys);
-        self.protocol.keys().into_iter().for_each(|ring| self.keys.replace(ring));
+        self.config = Arc::new(self.config.with_keys(keys));
+        self.config.keys().into_iter().for_each(|ring| self.keys.replace(ring));
         self.info.take();
-        self.expiry = Expiry::of(self.protocol.keys());
+        self.expiry = Expiry::of(self.config.keys());
     }
 
     /// Whether all connections come through a load balancer.
@@ -223,12 +223,12 @@ impl Listener {
     }
 }
 
-fn throttle(protocol: &Protocol, limits: &Limits) -> Throttle {
-    Throttle::new(remembered(protocol, limits))
+fn throttle(config: &ServerConfig, limits: &Limits) -> Throttle {
+    Throttle::new(remembered(config, limits))
 }
 
 /// How many networks' failures are stored: none if there are no proofs, or if no failure counts.
-fn remembered(protocol: &Protocol, limits: &Limits) -> usize {
-    let counts = protocol.dialect().authenticates() && !limits.failure_decay.is_zero();
+fn remembered(config: &ServerConfig, limits: &Limits) -> usize {
+    let counts = config.dialect().authenticates() && !limits.failure_decay.is_zero();
     if counts { limits.failure_networks } else { 0 }
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use countersign::session::{Event, SessionCore};
-use countersign::{Key, KeyRing, KeyRingExt as _, Protocol};
+use countersign::{ClientConfig, Key, KeyRing, KeyRingExt as _};
 
 use super::{Home, KEY, PATIENCE, Target, dial};
 
@@ -15,7 +15,7 @@ const PING: u8 = 0x11;
 /// A far end of the test's own.
 struct Far {
     stream: TcpStream,
-    protocol: Protocol,
+    config: ClientConfig,
     session: SessionCore,
 }
 
@@ -23,9 +23,9 @@ impl Far {
     /// One that has called, and been let in.
     fn new(address: &str) -> Self {
         let key = Key::new("default", b"sixteen-bytes-and-more").unwrap();
-        let protocol = Protocol::from(KeyRing::from_key(key).unwrap());
-        let session = SessionCore::client(&protocol, Duration::ZERO, [6; 32]).unwrap();
-        let mut far = Self { stream: dial(address), protocol, session };
+        let config = ClientConfig::from(KeyRing::from_key(key).unwrap());
+        let session = SessionCore::client(&config, Duration::ZERO, [6; 32]).unwrap();
+        let mut far = Self { stream: dial(address), config, session };
         // Its word and the proof: the call is answered by 32 bytes and a hello.
         far.hear(&[]);
         let mut inbox = [0; 1024];
@@ -38,7 +38,7 @@ impl Far {
     fn hear(&mut self, mut input: &[u8]) -> usize {
         let (mut words, mut events) = (Vec::new(), 0);
         while let Some(event) =
-            self.session.next(&self.protocol, Duration::ZERO, &mut input, &mut words).unwrap()
+            self.session.next(&self.config, Duration::ZERO, &mut input, &mut words).unwrap()
         {
             assert!(matches!(event, Event::Open(_) | Event::Control | Event::Message(_)));
             events += 1;
@@ -53,7 +53,7 @@ impl Far {
         let mut pings = Vec::new();
         for _ in 0..number {
             let start = pings.len();
-            self.session.form(&self.protocol).frame(&[b'?'; 125], &mut pings);
+            self.session.form(&self.config).frame(&[b'?'; 125], &mut pings);
             pings[start] = PING;
         }
         assert_eq!(self.session.seal(&mut pings), Ok(pings.len()));

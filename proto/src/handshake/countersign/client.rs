@@ -4,35 +4,36 @@
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
+use crate::config::options::Protection;
+use crate::config::session_config::SessionConfig;
 use crate::handshake::countersign::Negotiated;
 use crate::handshake::countersign::frame::{self, CONFIRM, HEADER, Header, MAGIC, NONCE, Nonce};
 use crate::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::handshake::countersign::schedule::{Schedule, is_same, transcript};
 use crate::keys::KeyRing;
 use crate::keys::key::Key;
-use crate::protocol::{Protection, Protocol};
 use crate::records::Records;
 use crate::refusal::Refusal;
 
 /// Appends the call: the magic, and our hello.
 pub(crate) fn call(
-    protocol: &Protocol,
+    config: &SessionConfig,
     (ring, key): (&KeyRing, &Key),
     nonce: &Nonce,
     out: &mut Vec<u8>,
 ) {
     let hello = Hello {
-        flags: match protocol.protection() {
+        flags: match config.protection() {
             Protection::Allowed => hello::RECORDS,
             Protection::Off => 0,
             _ => hello::RECORDS | hello::RECORDS_REQUIRED,
         },
-        record_max: protocol.record_max(),
+        record_max: config.record_max(),
         nonce: *nonce,
         instance: ring.secrets().instance,
         key_id: key.id().as_bytes(),
-        audience: protocol.audience_for(key),
-        extensions: offered(protocol),
+        audience: config.audience_for(key),
+        extensions: offered(config),
     };
     out.extend_from_slice(&MAGIC);
     let start = out.len();
@@ -43,22 +44,22 @@ pub(crate) fn call(
 }
 
 /// The extensions that we offer.
-fn offered(protocol: &Protocol) -> &'static [u8] {
-    if protocol.protection().is_sealed() { &hello::SEALING_EXTENSION } else { &[] }
+fn offered(config: &SessionConfig) -> &'static [u8] {
+    if config.protection().is_sealed() { &hello::SEALING_EXTENSION } else { &[] }
 }
 
 /// Takes the server's nonce and its hello, which `heard` is; verifies its proof, and appends ours.
 pub(crate) fn confirm(
-    protocol: &Protocol,
+    config: &SessionConfig,
     (ring, key): (&KeyRing, &Key),
     nonce: &Nonce,
     heard: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Negotiated, Refusal> {
     let (theirs, frame) = heard.split_first_chunk::<NONCE>().ok_or(Refusal::Malformed)?;
-    let (hello, proof) = ServerHello::read(&frame[HEADER..], offered(protocol))?;
+    let (hello, proof) = ServerHello::read(&frame[HEADER..], offered(config))?;
     let chosen = hello.flags & hello::RECORDS != 0;
-    match protocol.protection() {
+    match config.protection() {
         Protection::Allowed | Protection::Off if !chosen => {}
         _ if !chosen => return Err(Refusal::Protection),
         Protection::Off if chosen => return Err(Refusal::Protection),
@@ -69,7 +70,7 @@ pub(crate) fn confirm(
     }
     // What we called is what the same arguments give again, so that nobody has to keep it.
     let mut called = Vec::with_capacity(frame::HELLO_MAX);
-    call(protocol, (ring, key), nonce, &mut called);
+    call(config, (ring, key), nonce, &mut called);
     let said = &frame[..frame.len() - proof.len()];
     let schedule = Schedule::new(key.prk(), transcript(theirs, &called, said));
     if !is_same(&schedule.server_proof(), proof) {
@@ -77,7 +78,7 @@ pub(crate) fn confirm(
     }
     // Now it is the server that says so, and nobody on the way.
     let is_sealed = match hello.suites() {
-        _ if !protocol.protection().is_sealed() => false,
+        _ if !config.protection().is_sealed() => false,
         Some([hello::CHACHA20_POLY1305]) => true,
         Some(_) => return Err(Refusal::Malformed),
         None => return Err(Refusal::Protection),

@@ -6,6 +6,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::options::Protection;
+use crate::config::session_config::SessionConfig;
 use crate::handshake::countersign::Negotiated;
 use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC, Nonce, PROOF, STATUS};
 use crate::handshake::countersign::hello::{self, Hello, ServerHello};
@@ -13,7 +15,6 @@ use crate::handshake::countersign::schedule::{Schedule, is_same, transcript};
 use crate::keys::candidate::{Candidate, Prover};
 use crate::keys::key::Key;
 use crate::keys::key::KeyNumber;
-use crate::protocol::{Protection, Protocol};
 use crate::records::{Records, TAG};
 use crate::refusal::{Refusal, RefusalCode};
 
@@ -29,21 +30,21 @@ pub(crate) struct Pending {
 
 /// Answers a call: appends our nonce, if it wasn't `sent` before, and our hello.
 pub(crate) fn answer(
-    protocol: &Protocol,
+    config: &SessionConfig,
     now: Duration,
     nonce: &Nonce,
     sent: bool,
     call: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Pending, Refusal> {
-    let ring = protocol.keys().ok_or(Refusal::UnknownKey)?;
+    let ring = config.keys().ok_or(Refusal::UnknownKey)?;
     let secrets = ring.secrets();
     let theirs = Hello::read(&call[MAGIC.len() + HEADER..])?;
     if theirs.instance == secrets.instance {
         return Err(Refusal::Reflected);
     }
-    let is_sealed = protocol.protection().is_sealed();
-    let flags = match protocol.protection() {
+    let is_sealed = config.protection().is_sealed();
+    let flags = match config.protection() {
         Protection::Off if theirs.flags & hello::RECORDS_REQUIRED != 0 => Err(Refusal::Protection),
         Protection::Off => Ok(0),
         Protection::Allowed => Ok(theirs.flags & hello::RECORDS),
@@ -51,10 +52,10 @@ pub(crate) fn answer(
         _ if theirs.flags & hello::RECORDS == 0 => Err(Refusal::Protection),
         _ => Ok(hello::RECORDS),
     }?;
-    let Candidate { prk, prover } = protocol.select(ring, (theirs.key_id, theirs.audience), now);
+    let Candidate { prk, prover } = config.select(ring, (theirs.key_id, theirs.audience), now);
     let ours = ServerHello {
         flags,
-        record_max: protocol.record_max(),
+        record_max: config.record_max(),
         instance: secrets.instance,
         extensions: if is_sealed { &hello::SEALING_EXTENSION } else { &[] },
     };

@@ -2,6 +2,8 @@
 //! key `00 01 … 1f`.
 
 use super::*;
+use crate::config::client::ClientConfig;
+use crate::config::server::ServerConfig;
 use crate::handshake::multiprocessing::frame::scan;
 use crate::keys::tests::ring_of;
 use crate::partial_frame::{FrameStatus, Taken};
@@ -15,8 +17,8 @@ fn key() -> Key {
     Key::new("py", &secret).unwrap().with_dialect(Dialect::Multiprocessing)
 }
 
-fn protocol() -> Protocol {
-    Protocol::new(Dialect::Multiprocessing, ring_of(1, [key()]))
+fn config() -> ServerConfig {
+    ServerConfig::builder(Dialect::Multiprocessing).with_keys(ring_of(1, [key()])).build().unwrap()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -31,15 +33,15 @@ fn said(out: &[u8]) -> &[u8] {
 }
 
 /// The answer to a challenge.
-fn answered(protocol: &Protocol, challenge: &[u8]) -> Result<String, Refusal> {
+fn answered(config: &ServerConfig, challenge: &[u8]) -> Result<String, Refusal> {
     let (mut out, message) = (Vec::new(), [MARK, challenge].concat());
-    answer(protocol, Role::Client, &key(), &message, &mut out).map(|()| hex(said(&out)))
+    answer(config, Role::Client, &key(), &message, &mut out).map(|()| hex(said(&out)))
 }
 
 /// Whether a proof is taken that answers our challenge.
-fn verified(protocol: &Protocol, role: Role, proof: &[u8]) -> Result<(), Refusal> {
+fn verified(config: &ServerConfig, role: Role, proof: &[u8]) -> Result<(), Refusal> {
     let mut out = Vec::new();
-    let key = verify(protocol, Duration::ZERO, role, &NONCE, proof, &mut out).map(Key::id);
+    let key = verify(config, Duration::ZERO, role, &NONCE, proof, &mut out).map(Key::id);
     assert_eq!(key.map(|_| said(&out)), key.map(|_| WELCOME), "{out:?}");
     key.map(|id| assert_eq!(id, "py"))
 }
@@ -69,11 +71,11 @@ fn a_challenge_is_sealed_by_its_side_and_answered_as_python_does() {
         assert_eq!(said(&out), expected);
         assert_eq!(said(&out).len(), 59);
         let proof = [SHA256, &decoded(tag)].concat();
-        assert_eq!(verified(&protocol(), role, &proof), Ok(()));
+        assert_eq!(verified(&config(), role, &proof), Ok(()));
         let (mut answer, other) = (Vec::new(), [Role::Client, Role::Server][role as usize]);
-        super::answer(&protocol(), other, &key(), said(&out), &mut answer).unwrap();
+        super::answer(&config(), other, &key(), said(&out), &mut answer).unwrap();
         assert_eq!(said(&answer), proof);
-        let reflected = super::answer(&protocol(), role, &key(), said(&out), &mut answer);
+        let reflected = super::answer(&config(), role, &key(), said(&out), &mut answer);
         assert_eq!(reflected, Err(Refusal::Reflected), "our own, from another connection");
     }
 }
@@ -131,13 +133,12 @@ fn a_challenge_without_the_right_name_is_answered_where_that_was_asked_for_alone
         (b"no name, and enough bytes", Malformed),
     ];
     for (challenge, refusal) in cases {
-        assert_eq!(answered(&protocol(), challenge), Err(refusal), "{}", challenge.escape_ascii());
+        assert_eq!(answered(&config(), challenge), Err(refusal), "{}", challenge.escape_ascii());
     }
     let mut out = Vec::new();
-    let unmarked =
-        answer(&protocol(), Role::Client, &key(), &[SHA256, &[1; 40]].concat(), &mut out);
+    let unmarked = answer(&config(), Role::Client, &key(), &[SHA256, &[1; 40]].concat(), &mut out);
     assert_eq!((unmarked, &out[..]), (Err(Malformed), &b""[..]));
-    let rhel = protocol().with_rhel();
+    let rhel = config().to_builder().with_rhel().build().unwrap();
     let tag = "0cd438c0f4f44637ddeba146b3b3a5f8b001fa08df58015ae8c37c942f929fba";
     assert_eq!(answered(&rhel, &numbers).as_deref(), Ok(tag));
     assert_eq!(answered(&rhel, b"{md5}and-enough-bytes-of-it"), Err(OtherDigest));
@@ -147,7 +148,7 @@ fn a_challenge_without_the_right_name_is_answered_where_that_was_asked_for_alone
 #[test]
 fn md5_is_given_and_taken_where_it_was_asked_for() {
     let numbers: Vec<u8> = (0..20).collect();
-    let md5 = protocol().with_mac(Mac::Md5);
+    let md5 = config().to_builder().with_mac(Mac::Md5).build().unwrap();
     let named = [MD5, &[0; 30]].concat();
     let cases: [(&[u8], &str); 3] = [
         (&numbers, "7e57151ba744ee63c52e1497fbef19d0"),
@@ -159,10 +160,10 @@ fn md5_is_given_and_taken_where_it_was_asked_for() {
     }
     let proof = decoded("60b3fb65b53d5e60e1957faa3ba3ffb6");
     assert_eq!(verified(&md5, Role::Server, &proof), Ok(()));
-    assert_eq!(verified(&protocol(), Role::Server, &proof), Err(Refusal::OtherDigest));
+    assert_eq!(verified(&config(), Role::Server, &proof), Err(Refusal::OtherDigest));
     let named = [MD5, &proof].concat();
     assert_eq!(verified(&md5, Role::Server, &named), Err(Refusal::OtherDigest));
-    let rhel = protocol().with_mac(Mac::Md5).with_rhel();
+    let rhel = config().to_builder().with_rhel().build().unwrap();
     assert_eq!(verified(&rhel, Role::Server, &proof), Err(Refusal::OtherDigest));
 }
 
@@ -187,10 +188,10 @@ fn a_proof_has_one_form_and_that_of_red_hat_on_request() {
         (b"", Malformed),
     ];
     for (proof, refusal) in cases {
-        let verified = verified(&protocol(), Role::Server, proof);
+        let verified = verified(&config(), Role::Server, proof);
         assert_eq!(verified, Err(refusal), "{}", proof.escape_ascii());
     }
-    let rhel = protocol().with_rhel();
+    let rhel = config().to_builder().with_rhel().build().unwrap();
     assert_eq!(verified(&rhel, Role::Server, &tag), Ok(()));
     assert_eq!(verified(&rhel, Role::Server, &right), Ok(()));
     assert_eq!(verified(&rhel, Role::Server, &wrong[8..]), Err(WrongProof));
@@ -203,10 +204,14 @@ fn a_server_tries_every_key_and_a_client_means_one() {
         let key = Key::new(id, id.as_bytes()).unwrap();
         ring.add(key.with_dialect(Dialect::Multiprocessing)).unwrap();
     }
-    let protocol = Protocol::new(Dialect::Multiprocessing, ring).with_key("b");
+    let config = ClientConfig::builder(Dialect::Multiprocessing)
+        .with_keys(ring)
+        .with_key("b")
+        .build()
+        .unwrap();
     for id in ["a", "b", "c"] {
         let proof = |role| {
-            let tag = protocol
+            let tag = config
                 .keys()
                 .unwrap()
                 .key(id)
@@ -215,7 +220,7 @@ fn a_server_tries_every_key_and_a_client_means_one() {
             [SHA256, &tag].concat()
         };
         let verify = |role| {
-            verify(&protocol, Duration::ZERO, role, &NONCE, &proof(role), &mut Vec::new())
+            verify(&config, Duration::ZERO, role, &NONCE, &proof(role), &mut Vec::new())
                 .map(Key::id)
                 .ok()
         };

@@ -3,37 +3,43 @@
 use core::time::Duration;
 
 use super::*;
+use crate::config::client::ClientConfig;
+use crate::config::options::Exchange;
+use crate::config::server::ServerConfig;
 use crate::dialect::Dialect;
 use crate::keys::tests::ring_of;
-use crate::protocol::Exchange;
 use crate::refusal::RefusalCode;
 
 fn key(secret: &[u8]) -> Key {
     Key::new("py", secret).unwrap().with_dialect(Dialect::Multiprocessing)
 }
 
-fn protocol() -> Protocol {
+fn config() -> ServerConfig {
     let ring = ring_of(1, [key(b"sixteen bytes or more")]);
-    Protocol::new(Dialect::Multiprocessing, ring).with_message_max(8)
+    ServerConfig::builder(Dialect::Multiprocessing)
+        .with_keys(ring)
+        .with_message_max(8)
+        .build()
+        .unwrap()
 }
 
 fn ends() -> (SessionCore, SessionCore) {
-    let protocol = protocol();
+    let config = config();
     (
-        SessionCore::server(&protocol, [1; 32]),
-        SessionCore::client(&protocol, Duration::ZERO, [2; 32]).unwrap(),
+        SessionCore::server(&config, [1; 32]),
+        SessionCore::client(&ClientConfig::of(&config), Duration::ZERO, [2; 32]).unwrap(),
     )
 }
 
 /// Hands the bytes to an end; returns what it says, and what it has told of.
 fn hear(
     session: &mut SessionCore,
-    protocol: &Protocol,
+    config: &ServerConfig,
     mut bytes: &[u8],
 ) -> (Vec<u8>, Vec<String>) {
     let (mut out, mut told) = (Vec::new(), Vec::new());
     loop {
-        match session.next(protocol, Duration::ZERO, &mut bytes, &mut out) {
+        match session.next(config, Duration::ZERO, &mut bytes, &mut out) {
             Ok(None) => return (out, told),
             Ok(Some(Event::Message(message))) => {
                 told.push(message.bytes.escape_ascii().to_string());
@@ -53,11 +59,11 @@ fn hear(
 
 /// What each end says in turn, the server first, until both are through.
 fn talk() -> Vec<Vec<u8>> {
-    let (protocol, (mut server, mut client)) = (protocol(), ends());
-    let mut said = vec![hear(&mut server, &protocol, &[]).0];
+    let (config, (mut server, mut client)) = (config(), ends());
+    let mut said = vec![hear(&mut server, &config, &[]).0];
     for turn in 0.. {
         let listener = if turn % 2 == 0 { &mut client } else { &mut server };
-        let (reply, told) = hear(listener, &protocol, said.last().unwrap());
+        let (reply, told) = hear(listener, &config, said.last().unwrap());
         let is_over = told == ["open py"];
         assert!(is_over || told.is_empty(), "{told:?}");
         said.push(reply);
@@ -82,28 +88,28 @@ fn each_step_is_one_write() {
 /// What an end is told by the other's bytes in these pieces, and what it says.
 fn told(
     end: &mut SessionCore,
-    protocol: &Protocol,
+    config: &ServerConfig,
     pieces: &[&[u8]],
 ) -> (Vec<u8>, Vec<String>, Result<bool, Refusal>) {
     let (mut out, mut told) = (Vec::new(), Vec::new());
     for piece in [&[&b""[..]], pieces].concat() {
-        let (said, events) = hear(end, protocol, piece);
+        let (said, events) = hear(end, config, piece);
         out.extend(said);
         told.extend(events);
     }
-    (out, told, end.input_ended(protocol).map(|rest| rest.is_some()))
+    (out, told, end.input_ended(config).map(|rest| rest.is_some()))
 }
 
 #[test]
 fn every_cut_gives_the_same_at_either_end() {
-    let (said, protocol) = (talk(), protocol());
+    let (said, config) = (talk(), config());
     let messages = [frame(b"one"), frame(b""), frame(b"12345678")].concat();
     let to_client = [said[0].clone(), said[2].clone(), said[4].clone(), messages.clone()].concat();
     let to_server = [said[1].clone(), said[3].clone(), said[5].clone(), messages].concat();
     for (stream, is_client) in [(to_client, true), (to_server, false)] {
         let play = |pieces: &[&[u8]]| {
             let (server, client) = ends();
-            told(&mut if is_client { client } else { server }, &protocol, pieces)
+            told(&mut if is_client { client } else { server }, &config, pieces)
         };
         let whole = play(&[&stream]);
         assert_eq!(whole.1, ["open py", "one", "", "12345678"]);
@@ -120,22 +126,22 @@ fn the_end_of_the_stream_within_is_a_cut() {
     let said = talk();
     let to_server = [&said[1][..], &said[3], &said[5]].concat();
     for length in 0..to_server.len() {
-        let (_, told, ended) = told(&mut ends().0, &protocol(), &[&to_server[..length]]);
+        let (_, told, ended) = told(&mut ends().0, &config(), &[&to_server[..length]]);
         assert_eq!((told, ended), (Vec::new(), Err(Refusal::Truncated)), "{length} bytes");
     }
 }
 
 /// What an end makes of a message in the place of the one that is due, the first, second or third.
 fn met(is_client: bool, place: usize, message: &[u8]) -> (Vec<u8>, Vec<String>) {
-    let (protocol, said, (server, client)) = (protocol(), talk(), ends());
+    let (config, said, (server, client)) = (config(), talk(), ends());
     let mut end = if is_client { client } else { server };
-    hear(&mut end, &protocol, &[]);
+    hear(&mut end, &config, &[]);
     for turn in 0..place {
         let due = &said[2 * turn + usize::from(!is_client)];
-        assert!(hear(&mut end, &protocol, due).1.is_empty());
+        assert!(hear(&mut end, &config, due).1.is_empty());
     }
     // With a message behind it, which must not be looked at.
-    hear(&mut end, &protocol, &[message, &frame(b"early")].concat())
+    hear(&mut end, &config, &[message, &frame(b"early")].concat())
 }
 
 #[test]
@@ -198,41 +204,48 @@ fn a_length_that_is_none_ends_it_without_a_word() {
 
 #[test]
 fn nothing_is_kept_of_a_promise_but_what_has_come() {
-    let (protocol, (mut server, _)) = (protocol(), ends());
-    assert!(hear(&mut server, &protocol, &[0, 0, 1, 0, 7]).1.is_empty());
+    let (config, (mut server, _)) = (config(), ends());
+    assert!(hear(&mut server, &config, &[0, 0, 1, 0, 7]).1.is_empty());
     assert!(server.is_partial() && server.bytes_buffered() <= 1024, "{}", server.bytes_buffered());
     for _ in 0..254 {
-        assert!(hear(&mut server, &protocol, &[7]).1.is_empty());
+        assert!(hear(&mut server, &config, &[7]).1.is_empty());
     }
     assert!(server.bytes_buffered() <= 1024);
-    assert_eq!(hear(&mut server, &protocol, &[7]).1, ["malformed"]);
+    assert_eq!(hear(&mut server, &config, &[7]).1, ["malformed"]);
 }
 
 #[test]
 fn who_dials_a_false_server_twice_does_not_answer_its_own_challenge() {
-    let protocol = protocol();
-    let client = |nonce| SessionCore::client(&protocol, Duration::ZERO, [nonce; 32]).unwrap();
+    let config = config();
+    let client = |nonce| {
+        SessionCore::client(&ClientConfig::of(&config), Duration::ZERO, [nonce; 32]).unwrap()
+    };
     let (mut first, mut second) = (client(2), client(3));
     // The false server has an honest one's challenge to be answered, and then lies.
-    hear(&mut first, &protocol, &talk()[0]);
-    let (challenge, _) = hear(&mut first, &protocol, &frame(b"#WELCOME#"));
+    hear(&mut first, &config, &talk()[0]);
+    let (challenge, _) = hear(&mut first, &config, &frame(b"#WELCOME#"));
     assert!(challenge.starts_with(b"\0\0\0\x3b#CHALLENGE#"));
-    let (said, told) = hear(&mut second, &protocol, &challenge);
+    let (said, told) = hear(&mut second, &config, &challenge);
     assert_eq!((said, told), (frame(b"#FAILURE#"), vec!["reflected".to_owned()]));
 }
 
 #[test]
 fn a_proof_is_good_for_no_other_connection() {
-    let protocol = protocol();
-    let mut other = SessionCore::server(&protocol, [9; 32]);
-    hear(&mut other, &protocol, &[]);
-    assert_eq!(hear(&mut other, &protocol, &talk()[1]).1, ["wrong-proof"]);
-    let stranger = Protocol::new(Dialect::Multiprocessing, ring_of(1, [key(b"another secret")]));
-    let (mut server, mut client) =
-        (ends().0, SessionCore::client(&stranger, Duration::ZERO, [2; 32]).unwrap());
-    let (challenge, _) = hear(&mut server, &protocol, &[]);
+    let config = config();
+    let mut other = SessionCore::server(&config, [9; 32]);
+    hear(&mut other, &config, &[]);
+    assert_eq!(hear(&mut other, &config, &talk()[1]).1, ["wrong-proof"]);
+    let stranger = ServerConfig::builder(Dialect::Multiprocessing)
+        .with_keys(ring_of(1, [key(b"another secret")]))
+        .build()
+        .unwrap();
+    let (mut server, mut client) = (
+        ends().0,
+        SessionCore::client(&ClientConfig::of(&stranger), Duration::ZERO, [2; 32]).unwrap(),
+    );
+    let (challenge, _) = hear(&mut server, &config, &[]);
     let (proof, _) = hear(&mut client, &stranger, &challenge);
-    let (said, told) = hear(&mut server, &protocol, &proof);
+    let (said, told) = hear(&mut server, &config, &proof);
     assert_eq!(told, ["wrong-proof"]);
     let rejected =
         client.next(&stranger, Duration::ZERO, &mut &said[..], &mut Vec::new()).unwrap_err();
@@ -241,23 +254,23 @@ fn a_proof_is_good_for_no_other_connection() {
 
 #[test]
 fn who_is_off_the_ring_before_it_is_over_is_not_let_in() {
-    let (said, mut protocol, (mut server, _)) = (talk(), protocol(), ends());
-    hear(&mut server, &protocol, &[said[1].clone(), said[3].clone()].concat());
-    protocol.replace_keys(ring_of(1, [key(b"another secret")]));
-    assert_eq!(hear(&mut server, &protocol, &said[5]).1, ["unknown-key"]);
+    let (said, mut config, (mut server, _)) = (talk(), config(), ends());
+    hear(&mut server, &config, &[said[1].clone(), said[3].clone()].concat());
+    config = config.with_keys(ring_of(1, [key(b"another secret")]));
+    assert_eq!(hear(&mut server, &config, &said[5]).1, ["unknown-key"]);
 }
 
 #[test]
-fn framing_and_exchange_are_those_of_length_frames() {
-    let asked = protocol().with_framing(crate::framing::Framing::Chunks);
-    assert_eq!(asked.framing(), crate::framing::Framing::Length);
+fn an_exchange_is_in_length_frames() {
+    assert_eq!(config().framing(), crate::framing::Framing::Length);
     for (exchange, expected) in [
         (Exchange::Once, &["open py", "a", "End"][..]),
         (Exchange::VerifyOnly, &["open py", "End"]),
     ] {
-        let (said, protocol) = (talk(), protocol().with_exchange(exchange));
+        let (said, config) =
+            (talk(), config().to_builder().with_exchange(exchange).build().unwrap());
         let mut server = ends().0;
         let (front, back) = (&said[1], [&said[3][..], &said[5], &frame(b"a")].concat());
-        assert_eq!(told(&mut server, &protocol, &[front, &back]).1, expected);
+        assert_eq!(told(&mut server, &config, &[front, &back]).1, expected);
     }
 }

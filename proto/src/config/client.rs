@@ -1,0 +1,87 @@
+//! What a client speaks.
+
+use alloc::sync::Arc;
+use core::ops::Deref;
+use core::time::Duration;
+
+use crate::config::error::NoUsableKeyError;
+use crate::config::session_config::SessionConfig;
+use crate::dialect::Dialect;
+use crate::keys::KeyRing;
+use crate::keys::key::Key;
+
+/// What a client speaks: a dialect, a framing, the keys, the limit on a message, and more, all as
+/// its server does. It never changes; share it by an [`Arc`].
+///
+/// A [`KeyRing`] alone means `countersign/1` with the defaults. [`builder`](Self::builder) has all
+/// options.
+///
+/// ```
+/// use countersign_proto::{ClientConfig, Dialect, Key, KeyRing, RingSecrets};
+///
+/// let key = Key::new("garden", b"sixteen bytes or more")?;
+/// let secrets = RingSecrets::new([7; 48]); // from the system's random source
+/// let config = ClientConfig::builder(Dialect::Countersign)
+///     .with_keys(KeyRing::new(secrets).with(key)?)
+///     .with_audience("sprinkler")
+///     .build()?;
+/// assert_eq!(config.dialect(), Dialect::Countersign);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ClientConfig(pub(super) SessionConfig);
+
+impl ClientConfig {
+    /// No handshake, for a server that serves every client.
+    #[must_use]
+    pub fn open() -> Self {
+        Self(SessionConfig::new(Dialect::Open))
+    }
+
+    /// The same with other keys. In `open` there are none, and nothing changes.
+    #[must_use]
+    pub fn with_keys(&self, ring: KeyRing) -> Self {
+        Self(self.0.with_keys(ring))
+    }
+
+    /// The key to sign with at this time, which is counted since 1970; none where the dialect needs
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// The dialect needs a key, and the one asked for, or every one, isn't on the ring, doesn't
+    /// serve it, or isn't valid at this time.
+    pub fn signing_key(&self, now: Duration) -> Result<Option<&Key>, NoUsableKeyError> {
+        self.0.signing_key(now)
+    }
+}
+
+impl Deref for ClientConfig {
+    type Target = SessionConfig;
+
+    fn deref(&self) -> &SessionConfig {
+        &self.0
+    }
+}
+
+impl From<KeyRing> for ClientConfig {
+    /// The dialect `countersign/1` with these keys.
+    fn from(keys: KeyRing) -> Self {
+        Self(SessionConfig { keys: Some(keys), ..SessionConfig::new(Dialect::Countersign) })
+    }
+}
+
+impl From<KeyRing> for Arc<ClientConfig> {
+    /// The dialect `countersign/1` with these keys.
+    fn from(keys: KeyRing) -> Self {
+        Self::new(keys.into())
+    }
+}
+
+#[cfg(test)]
+impl ClientConfig {
+    /// A client of this server, with the same ring.
+    pub(crate) fn of(server: &crate::config::server::ServerConfig) -> Self {
+        Self(SessionConfig::clone(server))
+    }
+}

@@ -1,0 +1,8 @@
+//! What a server, or a client, speaks: built once, and never changed.
+
+pub(crate) mod builder;
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod options;
+pub(crate) mod server;
+pub(crate) mod session_config;
