@@ -151,7 +151,7 @@ class Body:
 
 
 class Client:
-    """What a client offers, and how it makes sure of the server. Who offers to seal insists."""
+    """What a client offers, and how it verifies the server. If it offers to seal, it insists."""
 
     def __init__(self, kid, key, aud=b'', flags=RECORDS | REQUIRED, plain='lines', instance=None,
                  versions=(1, 1), max_record=1 << 14, ext=(), batches=BATCHES[0]):

@@ -6,7 +6,7 @@ from stream import Failure, Violation
 
 DATA, PING, PONG, CLOSE, BATCH = 0x10, 0x11, 0x12, 0x13, 0x14
 RECORD_MOST, BATCH_MOST, PING_MOST, TAG = (1 << 24) - 1, 1 << 14, 125, 16
-BATCHES = 'several', 'never', 'only'    # who sends batches: where several messages go together
+BATCHES = 'several', 'never', 'only'    # when a batch is sent: if several messages go together
 
 
 def mac(key, *parts):
@@ -22,7 +22,7 @@ def header(type, size):
 
 
 class Tagged:
-    """A tag over the number, the header and the payload, which everybody can read."""
+    """The payload stays readable, and a tag is over the number, the header and the payload."""
 
     def __init__(self, key):
         self.key = key
