@@ -87,6 +87,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "cli/src/output",
             "cli/src/ring/edit.rs",
             "cli/src/signals.rs",
+            "load/src/busy.rs",
             "src/files.rs",
         ],
     ),

@@ -53,8 +53,7 @@ impl Busy {
     }
 }
 
-/// The percentage of the time in which the generator had something to do. Its processor time would
-/// be more: it waits awake for what is due within a millisecond.
+/// The percentage of a core that the generator took, without what it has waited awake.
 pub(crate) fn generator_percent(report: &Report) -> f64 {
     report.busy.iter().sum::<f64>() * 100.0
 }

@@ -17,6 +17,7 @@ use countersign::{Address, ClientConfig, Dialect, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
+use crate::busy::Busy;
 use crate::client::{ClientOutcome, LoadClient, LoadContext, Unanswered};
 use crate::dial;
 use crate::error::LoadError;
@@ -80,8 +81,7 @@ pub struct Load {
     timed_out: usize,
     /// When time ends the load.
     end: Nanos,
-    /// How long the loop has waited for something to do.
-    waited: Nanos,
+    busy: Busy,
 }
 
 impl Load {
@@ -151,7 +151,7 @@ impl Load {
             has_connected: false,
             failed: 0,
             timed_out: 0,
-            waited: 0,
+            busy: Busy::start(),
             end,
             cx: LoadContext {
                 payload: Payload::new(
@@ -187,14 +187,14 @@ impl Load {
     pub fn run(mut self, mut watch: impl FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
         let warm = nanos(self.cx.plan.warmup);
         let mut events = Events::with_capacity(EVENTS);
-        self.cx.epoch = clock::monotonic();
+        (self.cx.epoch, self.busy) = (clock::monotonic(), Busy::start());
         let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
         while now < self.end && !self.is_done() {
             self.wait(&mut events, now, tick.min(self.end))?;
             now = self.now();
             if !is_warm && now >= warm {
                 is_warm = true;
-                self.waited = 0;
+                self.busy = Busy::start();
                 self.cx.report = Report::default();
             }
             for event in &events {
@@ -242,7 +242,7 @@ impl Load {
         let elapsed = now.saturating_sub(nanos(plan.warmup));
         report.due = message_source.taken() + scheduled + rest.unscheduled;
         report.elapsed = Duration::from_nanos(elapsed);
-        report.busy = vec![1.0 - (self.waited as f64 / elapsed.max(1) as f64).min(1.0)];
+        report.busy = vec![self.busy.share(elapsed)];
         report.rate_asked = plan.rate();
         report.server = addresses.first().cloned().filter(|_| self.has_connected);
         report.behind = Duration::from_nanos(rest.behind);
@@ -283,7 +283,8 @@ impl Load {
         let before = self.now();
         let polled = self.poll.poll(events, Some(Duration::from_nanos(timeout)));
         if timeout > 0 || events.is_empty() {
-            self.waited += self.now() - before;
+            let is_awake = timeout == 0;
+            self.busy.wait(self.now() - before, is_awake);
         }
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),

@@ -4,6 +4,7 @@
 //! [`Report`] says how it went. Memory doesn't grow with the run: latencies go into
 //! histograms of a fixed size, and what isn't due yet isn't kept.
 
+mod busy;
 mod client;
 mod dial;
 mod error;

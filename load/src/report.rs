@@ -52,8 +52,8 @@ pub struct Report {
     pub first_reply: Latencies,
     /// From when a message was due until its reply.
     pub reply: Latencies,
-    /// The share of the time in which each loop had something to do, from 0 to 1. Near 1, the load
-    /// was limited by itself.
+    /// The share of the time in which each loop had something to do, from 0 to 1, without what it
+    /// has waited awake. Near 1, the load was limited by itself.
     pub busy: Vec<f64>,
     /// The messages a second that an open loop was to send.
     pub rate_asked: Option<f64>,
