@@ -37,6 +37,8 @@ impl Payload {
     pub(super) fn new(size: usize, depth: usize, form: FrameFormat, has_records: bool) -> Self {
         let count = count(size, depth);
         let frames = |stamp, form| Frames::new(stamp, size, count, form);
+        // A client whose messages are longer than any record ends before it sends one.
+        let has_records = has_records && size <= FrameFormat::Record.message_max();
         let records = has_records.then(|| frames("", FrameFormat::Record));
         let (messages, stamped) = (frames("", form), frames(STAMP, form));
         Self { messages, records, stamped, is_stamped: false }
