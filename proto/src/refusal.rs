@@ -232,12 +232,12 @@ impl fmt::Display for ForeignProtocol {
         f.write_str(match self {
             Self::Tls => "TLS",
             Self::Http => "HTTP",
-            Self::Proxy => "the PROXY config",
+            Self::Proxy => "the PROXY protocol",
             Self::Multiprocessing => "Python's multiprocessing",
             Self::Countersign => "countersign/1",
             Self::Hex => "the dialect hex",
             Self::Raw => "the dialect raw",
-            Self::Other => "another config",
+            Self::Other => "another protocol",
         })
     }
 }
