@@ -36,7 +36,7 @@ use std::process::ExitCode;
 use clap::error::ContextValue;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use args::environment::{self, with_variables};
+use args::environment;
 use args::origins::Origins;
 use escape::Escaped;
 use exit::{Failure, Kind};
@@ -96,7 +96,7 @@ pub(crate) fn main() -> ExitCode {
     let signals = signals::claim();
     let argv: Vec<OsString> = std::env::args_os().collect();
     let mut origins = Origins::default();
-    let command = command();
+    let command = command_of(&argv);
     let read = environment::parse(&command, &argv).and_then(|matches| {
         origins = environment::origins(&command, &matches);
         Arguments::from_arg_matches(&matches)
@@ -154,7 +154,7 @@ fn print_usage(mut error: clap::Error) -> Result<(), Failure> {
 
 /// What the server of another command line serves.
 fn served(argv: &[OsString]) -> Result<Served, Failure> {
-    let command = command();
+    let command = command_of(argv);
     let matches = environment::parse(&command, argv).map_err(environment::usage)?;
     let arguments = Arguments::from_arg_matches(&matches).map_err(environment::usage)?;
     match arguments.verb {
@@ -169,7 +169,17 @@ fn served(argv: &[OsString]) -> Result<Served, Failure> {
 
 /// The options of the whole program.
 fn command() -> Command {
-    with_variables(Arguments::command())
+    environment::reading(Arguments::command(), &|_| true)
+}
+
+/// The options of the verb of a command line, and of the other verbs what they are for. To copy all
+/// options takes memory that is never given back.
+fn command_of(argv: &[OsString]) -> Command {
+    let verb = argv.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    command().mut_subcommands(|each| match each.get_about().cloned() {
+        _ if verb.is_some_and(|verb| verb == each.get_name()) => each,
+        about => Command::new(each.get_name().to_owned()).about(about.unwrap_or_default()),
+    })
 }
 
 /// Each failure in one line with the remedy, and the variables that it is about.

@@ -11,19 +11,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 use super::origins::{Origins, variable};
 use crate::exit::{Failure, Kind};
 
-/// Makes the options of a command and its verbs readable from their variables.
-pub(crate) fn with_variables(command: Command) -> Command {
-    reading(command, &|_| true)
-}
-
 /// Parses a command line, and the environment behind it.
 pub(crate) fn parse(command: &Command, argv: &[OsString]) -> Result<ArgMatches, Error> {
     let parsed = reading(command.clone(), &is_not_empty).try_get_matches_from(argv);
     parsed.map_err(|error| name_variables(error, command, argv))
 }
 
-/// The options, with the variables of some. That of a switch may say `1`, `no` and the like.
-fn reading(command: Command, is_read: &impl Fn(&str) -> bool) -> Command {
+/// The options of a command and its verbs, with the variables of some. That of a switch may say
+/// `1`, `no` and the like.
+pub(crate) fn reading(command: Command, is_read: &impl Fn(&str) -> bool) -> Command {
     let read = |arg: Arg| {
         let arg = match arg.get_action() {
             ArgAction::SetTrue => arg.value_parser(BoolishValueParser::new()),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use countersign::services::{Echo, Timestamp};
-use countersign::{CloseReason, Peer, Reply, Service};
+use countersign::{Peer, Reply, Service};
 use log::warn;
 
 use crate::output::announce;
@@ -44,18 +44,14 @@ impl AnyService {
             ServiceState::Echo => Echo.message(&mut (), message, reply),
         }
     }
-
-    /// The service of the listener that a peer connected to.
-    fn served_to(&self, peer: &Peer<'_>) -> ServiceState {
-        self.served.get(peer.listener().index()).copied().unwrap_or(ServiceState::Discard)
-    }
 }
 
 impl Service for AnyService {
     type State = ServiceState;
 
     fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> ServiceState {
-        let served = self.served_to(peer);
+        let served = self.served.get(peer.listener().index()).copied();
+        let served = served.unwrap_or(ServiceState::Discard);
         if served == ServiceState::Verdict {
             let key = peer.key().unwrap_or("-");
             announce(format_args!("verified {} key={key}", peer.address()));
@@ -70,8 +66,6 @@ impl Service for AnyService {
             _ => self.other(*served, message, reply),
         }
     }
-
-    fn close(&mut self, _served: ServiceState, _why: CloseReason) {}
 }
 
 /// chrono gives UTC for a zone that it can't find, and says nothing.
