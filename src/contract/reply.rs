@@ -44,6 +44,9 @@ enum Fault {
     Unsendable,
 }
 
+/// The longest text that [`Reply::echo_behind`] takes.
+pub(crate) const PREFIX_MAX: usize = 32;
+
 impl<'a> Reply<'a> {
     #[inline]
     pub(crate) fn new(out: &'a mut [u8], form: FrameFormat, now: SystemTime) -> Self {
@@ -76,6 +79,36 @@ impl<'a> Reply<'a> {
     pub(crate) fn echo(&mut self, received: &[u8]) {
         self.append(received);
         self.end();
+    }
+
+    /// The same behind a text that has no line feed inside: the first `length` of these bytes. All
+    /// are copied, since to copy as many bytes as the compiler knows takes 15 instructions less
+    /// (budget "instructions/message").
+    #[inline(always)]
+    pub(crate) fn echo_behind(&mut self, text: &[u8; PREFIX_MAX], length: usize, received: &[u8]) {
+        let Ok(out) = &mut self.out else { return };
+        let before = self.form.before();
+        if !self.open
+            && let Some((_, room)) = out.split_at_mut_checked(self.length + before)
+            && length + received.len() + FRAME_MAX <= room.len()
+            && let Some(front) = room.first_chunk_mut()
+        {
+            *front = *text;
+            if let Some(place) = room.get_mut(length..length + received.len()) {
+                place.copy_from_slice(received);
+                let end = self.length + before + length + received.len();
+                self.length = self.form.close(out, self.length, end);
+                return;
+            }
+        }
+        self.echo_in_parts(text.get(..length).unwrap_or(text), received);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn echo_in_parts(&mut self, text: &[u8], received: &[u8]) {
+        self.append(text);
+        self.echo(received);
     }
 
     /// Writes part of a message that is known to have no line feed inside.
@@ -200,6 +233,30 @@ mod tests {
         ];
         for (form, expected) in cases {
             assert_eq!(written(form, 99, two), (expected.to_vec(), None), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn an_echo_behind_a_text_is_one_message_of_both() {
+        let text = *b"[Thu May 10 22:00:19 2018] .....";
+        for form in [FrameFormat::Line(LineEnding::CrLf), FrameFormat::Chunk, FrameFormat::Length] {
+            for (max, length) in (0..120).flat_map(|max| [0, 27, 32].map(|length| (max, length))) {
+                let parts = |reply: &mut Reply<'_>| {
+                    reply.push(&text[..length]);
+                    reply.message(b"hello");
+                };
+                let echo = |reply: &mut Reply<'_>| reply.echo_behind(&text, length, b"hello");
+                assert_eq!(written(form, max, echo), written(form, max, parts), "{form:?} {max}");
+                let begun = |reply: &mut Reply<'_>| {
+                    reply.push(b"-");
+                    reply.echo_behind(&text, length, b"hello");
+                };
+                let parts = |reply: &mut Reply<'_>| {
+                    reply.push(b"-");
+                    parts(reply);
+                };
+                assert_eq!(written(form, max, begun), written(form, max, parts), "{form:?} {max}");
+            }
         }
     }
 

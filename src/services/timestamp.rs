@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use chrono::{DateTime, Local, TimeZone, Utc};
 
 use crate::contract::peer::Peer;
-use crate::contract::reply::Reply;
+use crate::contract::reply::{PREFIX_MAX, Reply};
 use crate::contract::service::Service;
 
 /// A service that answers each message with a time stamp and the message: `[Thu May 10 22:00:19
@@ -50,9 +50,8 @@ impl Service for Timestamp {
 
     #[inline(always)]
     fn message(&mut self, (): &mut (), message: &[u8], reply: &mut Reply<'_>) {
-        let now = reply.now();
-        reply.append(self.stamp.at(now, self.zone));
-        reply.echo(message);
+        let (text, length) = self.stamp.at(reply.now(), self.zone);
+        reply.echo_behind(text, length, message);
     }
 }
 
@@ -69,17 +68,19 @@ struct Stamp {
 
 impl Stamp {
     /// Enough for every year that chrono supports (six digits and a sign).
-    const MAX: usize = 32;
+    const MAX: usize = PREFIX_MAX;
 
-    #[inline]
-    fn at(&mut self, now: SystemTime, zone: Zone) -> &[u8] {
+    /// The text of this time, at the front of these bytes, and its length.
+    #[inline(always)]
+    fn at(&mut self, now: SystemTime, zone: Zone) -> (&[u8; Self::MAX], usize) {
         if self.asked != Some(now) {
             self.see(now, zone);
         }
-        &self.text[..self.length]
+        (&self.text, self.length)
     }
 
     /// The clock may jump either way: any other second is a new one.
+    #[cold]
     fn see(&mut self, now: SystemTime, zone: Zone) {
         self.asked = Some(now);
         let second = seconds(now);
@@ -88,7 +89,6 @@ impl Stamp {
         }
     }
 
-    #[cold]
     fn format(&mut self, second: i64, zone: Zone) {
         let mut rest = &mut self.text[..];
         let written = match zone {
@@ -155,8 +155,8 @@ mod tests {
             (253_402_300_800.0, "[Sat Jan  1 00:00:00 +10000] "),
         ];
         for (time, expected) in cases.into_iter().chain(cases) {
-            let text = stamp.at(at(time), Zone::Utc);
-            assert_eq!(str::from_utf8(text).unwrap(), expected);
+            let (text, length) = stamp.at(at(time), Zone::Utc);
+            assert_eq!(str::from_utf8(&text[..length]).unwrap(), expected);
         }
     }
 

@@ -40,15 +40,15 @@ fn is_longest(taken: Taken<'_>, line: &[u8], max: usize) -> bool {
 /// "instructions/message").
 #[inline(always)]
 pub(crate) fn split(input: &[u8], max: usize) -> Option<(&[u8], FrameFormat, &[u8])> {
-    let (line, terminated) = input.split_at_checked(find(input)?)?;
-    if line.len() > max && !is_longest(Taken::default(), line, max) {
+    let at = find(input)?;
+    if at > max && !is_longest(Taken::default(), input.get(..at)?, max) {
         return None;
     }
-    let (message, ending) = match line.strip_suffix(b"\r") {
-        Some(message) => (message, LineEnding::CrLf),
-        None => (line, LineEnding::Lf),
-    };
-    Some((message, FrameFormat::Line(ending), &terminated[1..]))
+    let rest = input.get(at + 1..)?;
+    match input.get(..at)?.strip_suffix(b"\r") {
+        Some(message) => Some((message, FrameFormat::Line(LineEnding::CrLf), rest)),
+        None => Some((&input[..at], FrameFormat::Line(LineEnding::Lf), rest)),
+    }
 }
 
 /// Splits the terminator off; a line without one was ended by the stream.
