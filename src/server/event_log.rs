@@ -152,7 +152,15 @@ impl EventLog {
     }
 
     /// A connection ended whose peer had authenticated with this key.
+    #[inline]
     pub(super) fn authenticated(&mut self, now: Instant, ended: &Ended<'_>, key: Option<&str>) {
+        if follows_connections() || Level::of(ended.why) == Level::Warn {
+            self.log_authenticated(now, ended, key);
+        }
+    }
+
+    #[cold]
+    fn log_authenticated(&mut self, now: Instant, ended: &Ended<'_>, key: Option<&str>) {
         let Ended { peer: conn, listener, since, why } = *ended;
         if Level::of(why) == Level::Debug {
             event!(debug, conn:% = conn, listener = listener,
@@ -201,8 +209,26 @@ fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 100.0).round() / 100.0
 }
 
+/// Whether lines of the level debug are logged, one or two for each connection. Where they aren't,
+/// nothing is prepared for them.
+#[inline]
+fn follows_connections() -> bool {
+    #[cfg(feature = "log")]
+    return log::max_level() >= log::LevelFilter::Debug;
+    #[cfg(not(feature = "log"))]
+    return false;
+}
+
 /// Logs that a peer has authenticated, whose connection was accepted at `since`.
+#[inline]
 pub(super) fn opened(peer: &Peer<'_>, listener: &str, (since, now): (CompactInstant<10>, Instant)) {
+    if follows_connections() {
+        log_opened(peer, listener, (since, now));
+    }
+}
+
+#[cold]
+fn log_opened(peer: &Peer<'_>, listener: &str, (since, now): (CompactInstant<10>, Instant)) {
     let (address, id, key) = (peer.address(), peer.id(), peer.key());
     let dialect = peer.dialect();
     let records = (dialect == Dialect::Countersign).then(|| match () {
