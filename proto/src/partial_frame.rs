@@ -76,6 +76,8 @@ struct FrameBuffer {
     whole: Vec<u8>,
     /// The frame is whole and was lent to the caller: the next call drops it.
     delivered: bool,
+    /// Only the rest of the frame is kept, in the blocks; `whole` is the part of it that is lent.
+    parked: bool,
 }
 
 impl PartialFrame {
@@ -114,10 +116,34 @@ impl PartialFrame {
         }
     }
 
-    /// The frame that was delivered last, if it was gathered here.
+    /// Whether a frame that was gathered here was delivered, and is not forgotten yet.
     #[inline]
-    pub(crate) fn delivered(&self) -> Option<&[u8]> {
-        self.0.as_ref().filter(|buffer| buffer.delivered).map(|buffer| buffer.frame())
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.0.as_ref().is_some_and(|buffer| buffer.delivered)
+    }
+
+    /// Of the frame that was delivered last, the `left` bytes in front of the last `behind`: all of
+    /// them, or, where they were [parked](Self::park), the first `window` of them.
+    #[inline]
+    pub(crate) fn rest(&mut self, (left, behind): (usize, usize), window: usize) -> &[u8] {
+        let Some(buffer) = &mut self.0 else { return &[] };
+        if buffer.parked {
+            return buffer.window(left, window);
+        }
+        let frame = buffer.frame();
+        &frame[frame.len() - behind - left..][..left]
+    }
+
+    /// Of the frame that was delivered last, keeps only the `left` bytes in front of the last
+    /// `behind`, and those in blocks: the next call may be far off.
+    #[cold]
+    pub(crate) fn park(&mut self, (left, behind): (usize, usize)) {
+        if let Some(buffer) = self.0.as_mut().filter(|buffer| !buffer.whole.is_empty()) {
+            let whole = core::mem::take(&mut buffer.whole);
+            if !core::mem::replace(&mut buffer.parked, true) {
+                buffer.bytes = whole[whole.len() - behind - left..][..left].into();
+            }
+        }
     }
 
     /// Forgets all of it: the frame won't be finished.
@@ -211,6 +237,15 @@ impl FrameBuffer {
         self.frame()
     }
 
+    /// The first bytes of what was parked, of which so many are `left`.
+    #[cold]
+    fn window(&mut self, left: usize, window: usize) -> &[u8] {
+        self.whole.clear();
+        self.whole.resize(left.min(window), 0);
+        self.bytes.copy(self.bytes.len() - left, &mut self.whole);
+        &self.whole
+    }
+
     /// The same to be changed.
     fn frame_mut(&mut self) -> &mut [u8] {
         if self.whole.is_empty() { self.bytes.front_mut() } else { &mut self.whole }
@@ -282,7 +317,7 @@ mod tests {
                 assert!(*frame == bytes[..length], "{length} bytes, cut at {cut}");
                 frame.fill(0);
                 assert_eq!(back.len(), bytes.len() - length);
-                assert_eq!(held.delivered().unwrap(), vec![0; length]);
+                assert_eq!(held.rest((length, 0), 0), vec![0; length]);
                 held.release();
                 assert_eq!(held.memory(), 0);
             }

@@ -121,7 +121,7 @@ pub(crate) fn taken(
 
 #[test]
 fn a_batch_can_be_taken_in_parts_wherever_it_was_cut() {
-    let said = [&b"one"[..], b"", b"three", b"4", &[b'5'; 2000], b"six"];
+    let said = [&b"one"[..], b"", b"three", b"4", &[b'5'; 6000], b"six"];
     for most in [1, 2, 3, 10] {
         let (_, mut forger) = forged(&server());
         let whole = [

@@ -3,13 +3,15 @@
 use std::fs;
 use std::time::Duration;
 
+use countersign::engine::Readiness;
 use countersign::services::{Discard, Echo};
-use countersign::{CloseReason, Framing, Limits, ListenerConfig, Reply, Server};
+use countersign::testing::{MemoryPeer, TestServer};
+use countersign::{CloseReason, Dialect, Framing, Limits, ListenerConfig, Reply, Server, Session};
 
 use crate::both_ends::BothEnds;
+use crate::caller::with_records;
 use crate::child;
-use crate::common::{Client, PATIENCE, in_memory, turn_until};
-use countersign::testing::{MemoryPeer, TestServer};
+use crate::common::{Client, PATIENCE, in_memory, other_end, speaking, turn_until};
 
 /// Takes what it is given for a length, and answers with so many bytes.
 fn of_that_length(message: &[u8], reply: &mut Reply<'_>) {
@@ -191,6 +193,66 @@ fn peers_fragment_the_memory() {
     let memory = server.memory_max();
     println!("{used} bytes used of {} {:?}", memory.total, server.counters());
     assert_eq!(server.counters().closed(CloseReason::Overloaded), 0);
+    assert!(used <= memory.total, "{used} bytes are more than {memory:?}");
+}
+
+#[test]
+fn the_process_stays_within_the_sum_while_rests_of_batches_fragment_its_memory() {
+    measured("limits::rests_of_batches_fragment_the_memory");
+}
+
+/// Has a peer authenticate, and send a batch of so many bytes that is answered in part: more
+/// messages than one visit takes, and no room for the replies.
+fn leave_a_batch(server: &mut TestServer<Echo>, ends: &BothEnds, length: usize) -> MemoryPeer {
+    let peer = server.connect();
+    let mut client = Session::client(other_end(ends), Duration::ZERO, [7; 32]).unwrap();
+    let mut out = Vec::new();
+    while client.process(Duration::ZERO, &mut &*peer.take(), &mut out).unwrap().is_none() {
+        server.send(&peer, &out);
+        out.clear();
+    }
+    server.send(&peer, &out);
+    out.clear();
+    peer.set_room(0);
+    let rest = vec![b'x'; length - 3 * 1025];
+    client.send_all([vec![&b""[..]; 1024], vec![&rest]].concat(), &mut out).unwrap();
+    // In drops, or what the peer's end needs would count too.
+    out.chunks(200).for_each(|drop| server.send(&peer, drop));
+    peer
+}
+
+#[test]
+#[ignore = "needs a process of its own, which the test above gives it"]
+fn rests_of_batches_fragment_the_memory() {
+    if !child::is_child() {
+        return;
+    }
+    let ends = with_records(speaking(Dialect::Countersign));
+    let limits = Limits { connections: 8_000, buffered_max: 16 << 20, ..Limits::default() };
+    let before = usage("RssAnon");
+    let mut server = in_memory(&ends, limits, Echo);
+    let (mut peers, mut used) = (Vec::new(), 0);
+    for length in [3_500, 5_500, 9_000, 16_000] {
+        while server.engine.bytes_buffered() + 2 * length < 16 << 20 {
+            peers.push(leave_a_batch(&mut server, &ends, length));
+            assert!(peers.len() < 8_000, "they keep nothing");
+        }
+        used = used.max(usage("RssAnon") - before);
+        let mut number = 0;
+        peers.retain(|peer: &MemoryPeer| {
+            number += 1;
+            let stays = number % 3 == 0;
+            if !stays {
+                peer.reset();
+                server.report(peer, Readiness { failed: true, ..Readiness::default() });
+            }
+            stays
+        });
+        server.work();
+        assert_eq!(server.engine.counters().open(), peers.len() as u64);
+    }
+    let memory = server.engine.memory_max();
+    println!("{used} bytes used of {} {:?}", memory.total, server.engine.counters());
     assert!(used <= memory.total, "{used} bytes are more than {memory:?}");
 }
 

@@ -32,6 +32,13 @@ pub(crate) fn split(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
+/// The bytes of the message at the front of a batch's payload, with its length, if that is there.
+#[inline]
+pub(crate) fn first(payload: &[u8]) -> usize {
+    let length = payload.first_chunk::<LENGTH>();
+    length.map_or(0, |&[a, b, c]| LENGTH + Header::read([BATCH, a, b, c]).length)
+}
+
 /// Whether this is one message or more, and nothing else.
 pub(crate) fn is_well_formed(mut payload: &[u8]) -> bool {
     while let Some((_, rest)) = split(payload) {

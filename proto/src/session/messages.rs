@@ -83,7 +83,7 @@ impl SessionCore {
             if let ControlFlow::Break(end) = self.run_batch(input, &mut take) {
                 return Ok(Step::Stopped(end));
             }
-            self.release();
+            self.forget_delivered();
             let message = match self.receive(config, input, out)? {
                 Some(Event::Message(message)) => message,
                 Some(Event::Control) => return Ok(Step::Control),
@@ -93,7 +93,7 @@ impl SessionCore {
             };
             debug_assert!(out.is_empty(), "no message comes with words of ours");
             let taken = take(message);
-            self.release();
+            self.forget_delivered();
             if let ControlFlow::Break(end) = taken {
                 return Ok(Step::Stopped(end));
             }
@@ -111,16 +111,21 @@ impl SessionCore {
         let SessionState::Protected(protected) = state else {
             return ControlFlow::Continue(());
         };
-        if protected.batch == 0 {
-            return ControlFlow::Continue(());
+        let mut ran = ControlFlow::Continue(());
+        // Once, unless it was parked.
+        while protected.batch > 0 && ran.is_continue() {
+            let is_gathered = partial.is_delivered();
+            let payload = protected.batch(partial, input);
+            let mut rest = payload;
+            let record = |(bytes, behind)| (bytes, FrameFormat::Record, behind);
+            ran = run(&mut rest, |rest| batch::split(rest).map(record), take);
+            let taken = payload.len() - rest.len();
+            if taken == 0 {
+                break;
+            }
+            protected.advance_batch(taken, is_gathered, input);
         }
-        let payload = protected.batch(partial, input);
-        let mut rest = payload;
-        let record = |(bytes, behind)| (bytes, FrameFormat::Record, behind);
-        let ran = run(&mut rest, |rest| batch::split(rest).map(record), take);
-        let taken = payload.len() - rest.len();
-        protected.advance_batch(taken, partial, input);
-        self.release();
+        self.forget_delivered();
         ran
     }
 

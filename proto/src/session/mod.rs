@@ -149,7 +149,7 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
         let Self { config, core } = self;
-        core.release();
+        core.forget_delivered();
         if let SessionState::Countersign(CountersignState::AwaitingAccept(_)) = core.state
             && !core.take_accept(input).map_err(|why| core.fail(why))?
         {

@@ -11,6 +11,9 @@ use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::session::event::{Event, Message};
 
+/// How much of a batch that was parked is looked at together.
+const WINDOW: usize = 4 << 10;
+
 /// An established connection in records.
 #[derive(Debug)]
 pub(super) struct Protected {
@@ -20,8 +23,8 @@ pub(super) struct Protected {
     pub(super) key: Option<Credential>,
     pub(super) state: RecordsState,
     /// The bytes of a batch's messages that were not handed on yet. Its tag is behind them, and all
-    /// of it was verified. They stand at the end of the frame that was gathered last, or, where the
-    /// batch lay whole in the input, at the front of that.
+    /// of it was verified. They stand at the end of the frame that was gathered last, which may
+    /// have been parked since, or, where the batch lay whole in the input, at the front of that.
     pub(super) batch: u32,
 }
 
@@ -109,27 +112,34 @@ impl Protected {
         }))
     }
 
-    /// What is left of a batch that was handed on in part: the messages, and behind them its tag.
+    /// What is left of a batch that was handed on in part, or, where that was parked, the front of
+    /// it: whole messages, and perhaps part of one.
     #[inline]
-    pub(super) fn batch<'a>(&self, partial: &'a PartialFrame, input: &'a [u8]) -> &'a [u8] {
-        let left = usize::try_from(self.batch).unwrap_or(usize::MAX);
-        match partial.delivered() {
-            Some(frame) => &frame[frame.len() - TAG - left..][..left],
+    pub(super) fn batch<'a>(&self, partial: &'a mut PartialFrame, input: &'a [u8]) -> &'a [u8] {
+        let left = self.left();
+        if !partial.is_delivered() {
             // What was not taken of the input has to be handed in again.
-            None => input.get(..left).unwrap_or_default(),
+            return input.get(..left).unwrap_or_default();
         }
+        let first = batch::first(partial.rest((left, TAG), batch::LENGTH));
+        partial.rest((left, TAG), first.max(WINDOW))
     }
 
-    /// Takes these bytes of messages off the batch, wherever it lies.
+    /// Keeps what is left of such a batch, if it was gathered here, for a call that may be far off.
+    #[cold]
+    pub(super) fn park(&self, partial: &mut PartialFrame) {
+        partial.park((self.left(), TAG));
+    }
+
+    fn left(&self) -> usize {
+        usize::try_from(self.batch).unwrap_or(usize::MAX)
+    }
+
+    /// Takes these bytes of messages off the batch, which was gathered or lies in the input.
     #[inline]
-    pub(super) fn advance_batch(
-        &mut self,
-        bytes: usize,
-        partial: &PartialFrame,
-        input: &mut &[u8],
-    ) {
+    pub(super) fn advance_batch(&mut self, bytes: usize, is_gathered: bool, input: &mut &[u8]) {
         self.batch -= u32::try_from(bytes).unwrap_or(self.batch);
-        if partial.delivered().is_none() {
+        if !is_gathered {
             let tag = if self.batch == 0 { TAG } else { 0 };
             *input = input.get(bytes + tag..).unwrap_or_default();
         }
@@ -138,10 +148,10 @@ impl Protected {
     /// Takes the next message of a batch that was handed on in part.
     fn next_of_batch<'s, 'i: 's>(
         &mut self,
-        partial: &'s PartialFrame,
+        partial: &'s mut PartialFrame,
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, Refusal> {
-        let front = *input;
+        let (front, is_gathered) = (*input, partial.is_delivered());
         let payload = self.batch(partial, front);
         let Some((bytes, rest)) = batch::split(payload) else {
             debug_assert!(false, "what was not taken of the input is handed in again");
@@ -149,7 +159,7 @@ impl Protected {
             self.state = RecordsState::Failed(Refusal::BadRecord);
             return Err(Refusal::BadRecord);
         };
-        self.advance_batch(payload.len() - rest.len(), partial, input);
+        self.advance_batch(payload.len() - rest.len(), is_gathered, input);
         Ok(Some(Event::Message(Message { bytes, form: FrameFormat::Record })))
     }
 

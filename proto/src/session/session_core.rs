@@ -110,7 +110,7 @@ impl SessionCore {
         input: &mut &'i [u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
-        self.release();
+        self.forget_delivered();
         if let SessionState::Established(role, _) = self.state {
             return self.message(config, role, input);
         }
@@ -165,7 +165,7 @@ impl SessionCore {
             SessionState::Countersign(CountersignState::AwaitingAccept(_)) => {
                 match self.take_accept(input) {
                     Ok(true) => {
-                        self.release();
+                        self.forget_delivered();
                         self.receive(config, input, out)
                     }
                     Ok(false) => Ok(None),
@@ -257,9 +257,28 @@ impl SessionCore {
     }
 
     /// Forgets the message that was given out last, where it was gathered here; the next call of
-    /// [`next`](Self::next) would do so too, but may be far off.
+    /// [`next`](Self::next) would do so too, but may be far off. Of a batch that was handed on in
+    /// part, it keeps the rest so that the memory of many sessions has no holes.
     #[inline]
     pub fn release(&mut self) {
+        if !self.partial.is_empty() {
+            self.release_or_park();
+        }
+    }
+
+    #[cold]
+    fn release_or_park(&mut self) {
+        match &self.state {
+            SessionState::Protected(protected) if protected.batch > 0 => {
+                protected.park(&mut self.partial);
+            }
+            _ => self.partial.release(),
+        }
+    }
+
+    /// Forgets the message that was given out last, where it was gathered here.
+    #[inline]
+    pub(super) fn forget_delivered(&mut self) {
         if !self.partial.is_empty() && !self.state.has_batch() {
             self.partial.release();
         }
