@@ -1,4 +1,4 @@
-//! From options to a configuration.
+//! The options of a configuration, and which of them can be combined.
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -13,11 +13,11 @@ use crate::framing::Framing;
 use crate::keys::KeyRing;
 use crate::keys::key::Mac;
 
-/// The longest name of a service.
+/// The longest name of an audience.
 const AUDIENCE_MAX: usize = 64;
 
-/// The options of a [`ServerConfig`] or a [`ClientConfig`], until they are checked. What only one
-/// of the two knows is an option of that one alone.
+/// The options of a [`ServerConfig`] or a [`ClientConfig`], which `build` checks. Options that only
+/// one end has exist for that end alone.
 ///
 /// The defaults are `lines` (in `multiprocessing`, `length`), messages of at most 64 KiB,
 /// HMAC-SHA256, records required in `countersign/1`, and any number of messages on a connection.
@@ -25,7 +25,7 @@ const AUDIENCE_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub struct ConfigBuilder<C> {
     draft: SessionConfig,
-    /// What was chosen; the default depends on the dialect.
+    /// What was set; the default depends on the dialect.
     records: Option<Protection>,
     end: PhantomData<fn() -> C>,
 }
@@ -40,7 +40,7 @@ impl<C> ConfigBuilder<C> {
         Self { draft: draft.clone(), records, end: PhantomData }
     }
 
-    /// Sets the keys, which every dialect needs but `open`.
+    /// Sets the keys. Every dialect except `open` needs them.
     #[must_use]
     pub fn with_keys(mut self, keys: KeyRing) -> Self {
         self.draft.keys = Some(keys);
@@ -54,8 +54,8 @@ impl<C> ConfigBuilder<C> {
         self
     }
 
-    /// Sets the hash of the HMAC in `raw` and `hex`. In `multiprocessing`, MD5 is accepted beside
-    /// SHA-256 then. The default is SHA-256 alone.
+    /// Sets the hash of the HMAC in `raw` and `hex`. In `multiprocessing`, MD5 is then accepted
+    /// beside SHA-256. The default is SHA-256 alone.
     #[must_use]
     pub fn with_mac(mut self, mac: Mac) -> Self {
         self.draft.mac = mac;
@@ -63,39 +63,39 @@ impl<C> ConfigBuilder<C> {
     }
 
     /// In `multiprocessing`, also speaks with the Pythons up to 3.11 of Red Hat's systems. Where
-    /// MD5 is forbidden, these sign by SHA-256 and don't say so. Those that mean MD5 ask for a
-    /// proof in the same form, and are not served then.
+    /// MD5 is forbidden, these use SHA-256 and don't say so. Pythons that use MD5 can't be
+    /// distinguished from them, and are refused.
     #[must_use]
     pub fn with_rhel(mut self) -> Self {
         self.draft.red_hat = true;
         self
     }
 
-    /// Sets how much of a conversation a connection is for. The default is any number of messages.
+    /// Sets how many messages a connection is for. The default is any number.
     #[must_use]
     pub fn with_exchange(mut self, exchange: Exchange) -> Self {
         self.draft.exchange = exchange;
         self
     }
 
-    /// Sets how many bytes a message may have, without what frames it: 1 to 1 GiB. The default is
-    /// 64 KiB. No end may ask for records shorter than 1,024 bytes, so that in records it is 1,008
-    /// bytes at least, and 17 bytes less than 16 MiB at most.
+    /// Sets the longest message in bytes, without its frame: 1 byte to 1 GiB. The default is 64
+    /// KiB. In records, a lower limit than 1,008 bytes counts as 1,008, and a higher one than 16
+    /// MiB less 17 bytes as that.
     #[must_use]
     pub fn with_message_max(mut self, bytes: usize) -> Self {
         self.draft.message_max = bytes;
         self
     }
 
-    /// Sets when messages are protected, in `countersign/1`. The default is always. Both ends of a
-    /// conversation without records need the same framing; `chunks` has none without.
+    /// Sets when messages are protected, in `countersign/1`. By default they always are. Without
+    /// records both ends need the same framing, which can't be `chunks`.
     #[must_use]
     pub fn with_records(mut self, protection: Protection) -> Self {
         self.records = Some(protection);
         self
     }
 
-    /// What the options come to, if they can be combined.
+    /// The configuration, if the options can be combined.
     fn check(self) -> Result<SessionConfig, ConfigError> {
         let Self { mut draft, records, .. } = self;
         let (dialect, mac) = (draft.dialect, draft.mac);
@@ -115,7 +115,7 @@ impl<C> ConfigBuilder<C> {
             Dialect::Multiprocessing if draft.framing != Framing::Length => {
                 ConfigError::OwnFraming(draft.framing)
             }
-            // A chunk could not be told from the handshake before it.
+            // A chunk could not be distinguished from the handshake before it.
             Dialect::Countersign if draft.framing == Framing::Chunks && !is_protected => {
                 ConfigError::UnprotectedChunks
             }
@@ -140,7 +140,7 @@ impl<C> ConfigBuilder<C> {
 }
 
 impl ConfigBuilder<ServerConfig> {
-    /// Also serves clients of `raw` at the same port, beside those of `countersign/1`. Give them
+    /// Also serves clients of `raw`, beside those of `countersign/1`, at the same port. Give them
     /// keys of their own.
     #[must_use]
     pub fn with_raw(mut self) -> Self {
@@ -148,45 +148,46 @@ impl ConfigBuilder<ServerConfig> {
         self
     }
 
-    /// Adds a service that the server is, in `countersign/1`: a name of at most 64 bytes. Without
-    /// any, it is the one without a name.
+    /// Adds a name of at most 64 bytes to the audiences of the server, in `countersign/1`: it
+    /// serves clients that ask for one of them. Without any, it serves clients that ask for none.
     #[must_use]
     pub fn with_audience(mut self, name: &str) -> Self {
         self.draft.audiences.push(name.into());
         self
     }
 
-    /// Checks the options.
+    /// The configuration with these options.
     ///
     /// # Errors
     ///
-    /// They can't be combined: see [`ConfigError`].
+    /// The options can't be combined: see [`ConfigError`].
     pub fn build(self) -> Result<ServerConfig, ConfigError> {
         self.check().map(ServerConfig)
     }
 }
 
 impl ConfigBuilder<ClientConfig> {
-    /// Sets the service that the client means, in `countersign/1`: a name of at most 64 bytes. The
-    /// default is the one that its key is for.
+    /// Sets the audience, the server that the client asks for, in `countersign/1`: a name of at
+    /// most 64 bytes. The default is the audience of the key.
     #[must_use]
     pub fn with_audience(mut self, name: &str) -> Self {
         self.draft.audiences = Vec::from([name.into()]);
         self
     }
 
-    /// Sets the id of the key to sign with. The default is the first that serves the dialect.
+    /// Sets the id of the key to sign with. The default is the first key that is valid and serves
+    /// the dialect.
     #[must_use]
     pub fn with_key(mut self, id: &str) -> Self {
         self.draft.key = Some(id.into());
         self
     }
 
-    /// Checks the options.
+    /// The configuration with these options.
     ///
     /// # Errors
     ///
-    /// They can't be combined: see [`ConfigError`].
+    /// The options can't be combined: see [`ConfigError`].
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         self.check().map(ClientConfig)
     }

@@ -1,4 +1,4 @@
-//! What a client speaks.
+//! The configuration of a client.
 
 use alloc::sync::Arc;
 use core::ops::Deref;
@@ -10,11 +10,11 @@ use crate::dialect::Dialect;
 use crate::keys::KeyRing;
 use crate::keys::key::Key;
 
-/// What a client speaks: a dialect, a framing, the keys, the limit on a message, and more, all as
-/// its server does. It never changes; share it by an [`Arc`].
+/// The protocol of a client: its dialect, framing, keys, the longest message, and more, which have
+/// to match those of the server. It never changes, and is shared by an [`Arc`].
 ///
-/// A [`KeyRing`] alone means `countersign/1` with the defaults. [`builder`](Self::builder) has all
-/// options.
+/// A [`KeyRing`] converts into one: `countersign/1` with the defaults. [`builder`](Self::builder)
+/// has all options, and the getters are those of [`SessionConfig`].
 ///
 /// ```
 /// use countersign_proto::{ClientConfig, Dialect, Key, KeyRing, RingSecrets};
@@ -32,25 +32,24 @@ use crate::keys::key::Key;
 pub struct ClientConfig(pub(super) SessionConfig);
 
 impl ClientConfig {
-    /// No handshake, for a server that serves every client.
+    /// The configuration without a handshake, for a server that serves every client.
     #[must_use]
     pub fn open() -> Self {
         Self(SessionConfig::new(Dialect::Open))
     }
 
-    /// The same with other keys. In `open` there are none, and nothing changes.
+    /// The same configuration with other keys. In `open` there are none, and nothing changes.
     #[must_use]
     pub fn with_keys(&self, ring: KeyRing) -> Self {
         Self(self.0.with_keys(ring))
     }
 
-    /// The key to sign with at this time, which is counted since 1970; none where the dialect needs
-    /// none.
+    /// The key to sign with at this time since 1970; none in the dialect `open`.
     ///
     /// # Errors
     ///
-    /// The dialect needs a key, and the one asked for, or every one, isn't on the ring, doesn't
-    /// serve it, or isn't valid at this time.
+    /// The ring has no key that serves the dialect and is valid at this time, or the key that was
+    /// [asked for](crate::ConfigBuilder::with_key) isn't one.
     pub fn signing_key(&self, now: Duration) -> Result<Option<&Key>, NoUsableKeyError> {
         self.0.signing_key(now)
     }

@@ -1,4 +1,4 @@
-//! Why there is no such configuration, or no key for it.
+//! Errors of configurations: options that can't be combined, and a missing key.
 
 use alloc::string::String;
 use core::fmt;
@@ -6,29 +6,31 @@ use core::fmt;
 use crate::dialect::Dialect;
 use crate::framing::Framing;
 
-/// Why options don't make a configuration: see [`ConfigBuilder`](crate::ConfigBuilder).
+/// Options of a [`ConfigBuilder`](crate::ConfigBuilder) that can't be combined. The text names the
+/// remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The dialect needs keys, and there are none.
+    /// The dialect needs keys, and no key ring was set.
     NoKeys(Dialect),
-    /// `multiprocessing` has a framing of its own, and another one was chosen.
+    /// `multiprocessing` always has the framing `length`, and this one was set.
     OwnFraming(Framing),
-    /// In `countersign/1`, chunks were chosen, and not that messages are protected always.
+    /// The framing `chunks` was set in `countersign/1`, but records are not required.
     UnprotectedChunks,
-    /// This dialect has no records, and it was said when messages are protected.
+    /// [`Protection`](crate::Protection) was set, and this dialect has no records.
     NoRecords(Dialect),
-    /// This dialect knows no services, and one was named.
+    /// An audience was set, and this dialect has none.
     NoAudience(Dialect),
-    /// The name of a service is longer than 64 bytes.
+    /// The name of an audience is longer than 64 bytes.
     AudienceTooLong,
-    /// Only a server of `countersign/1` can serve `raw` too, and this is another dialect.
+    /// Only a server of `countersign/1` can also serve `raw`, and this is another dialect.
     NoRaw(Dialect),
     /// Red Hat's Pythons speak `multiprocessing`, and this is another dialect.
     NoRhel(Dialect),
-    /// Red Hat's Pythons and those that mean MD5 can't be told apart.
+    /// Red Hat's Pythons can't be distinguished from those that use MD5, and both were to be
+    /// served.
     RhelAndMac,
-    /// This dialect has no HMAC whose hash could be chosen.
+    /// A hash was set, and that of this dialect can't be chosen.
     NoMac(Dialect),
     /// The limit on a message is zero, or greater than 1 GiB.
     MessageMax(usize),
@@ -37,37 +39,38 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoKeys(dialect) => write!(f, "{dialect} needs a key; add a key ring"),
+            Self::NoKeys(dialect) => write!(f, "{dialect} needs keys; add a key ring"),
             Self::OwnFraming(framing) => {
-                write!(f, "multiprocessing has its own framing; choose none, instead of {framing}")
+                write!(f, "multiprocessing always uses length; remove the framing {framing}")
             }
             Self::UnprotectedChunks => f.write_str(
-                "in countersign/1, chunks need records; require records, or choose another framing",
+                "in countersign/1, the framing chunks needs records; require records, or choose \
+                 another framing",
             ),
             Self::NoRecords(dialect) => {
-                write!(f, "{dialect} has no records; don't choose when messages are protected")
+                write!(f, "{dialect} has no records; remove this option, or use countersign/1")
             }
             Self::NoAudience(dialect) => {
-                write!(f, "{dialect} has no audiences; name none")
+                write!(f, "{dialect} has no audiences; remove the audience, or use countersign/1")
             }
-            Self::AudienceTooLong => f.write_str("an audience has at most 64 bytes; shorten it"),
+            Self::AudienceTooLong => {
+                f.write_str("the name of an audience has at most 64 bytes; shorten it")
+            }
             Self::NoRaw(dialect) => {
-                write!(f, "{dialect} shares no port with raw; only countersign/1 does")
+                write!(f, "{dialect} can't share a listener with raw; give each its own")
             }
             Self::NoRhel(dialect) => {
-                write!(f, "{dialect} is not spoken by Red Hat's Pythons; only multiprocessing is")
+                write!(f, "Red Hat's Pythons don't speak {dialect}; use multiprocessing")
             }
-            Self::RhelAndMac => {
-                f.write_str(
-                    "Red Hat's Pythons can't be served beside those that mean MD5; choose",
-                )?;
-                f.write_str(" one of them")
-            }
+            Self::RhelAndMac => f.write_str(
+                "Red Hat's Pythons can't be distinguished from those that use MD5; remove one of \
+                 the two options",
+            ),
             Self::NoMac(dialect) => {
-                write!(f, "{dialect} always has the same hash; choose no other")
+                write!(f, "the hash of {dialect} can't be chosen; remove this option")
             }
             Self::MessageMax(bytes) => {
-                write!(f, "the limit on a message is {bytes} bytes; choose 1 byte to 1 GiB")
+                write!(f, "a message limit of {bytes} bytes is invalid; set 1 byte to 1 GiB")
             }
         }
     }
@@ -75,12 +78,13 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-/// No key on the ring serves the dialect at this time, or not the one that was asked for.
+/// No key of the ring can be used for the dialect at this time, or not the one that was asked for.
+/// The text names the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoUsableKeyError {
     pub(super) dialect: Dialect,
     pub(super) id: Option<String>,
-    /// There is such a key, and it isn't valid yet or has run out.
+    /// There is such a key, but it isn't valid yet or has expired.
     pub(super) is_dated: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a server, or a client, speaks: built once, and never changed.
+//! The configuration of a server or a client: built once, and never changed.
 
 pub(crate) mod builder;
 pub(crate) mod client;

@@ -1,19 +1,19 @@
-//! Choices of a configuration.
+//! Options that are a choice of several.
 
-/// How much of a conversation a connection is for.
+/// How many messages a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Exchange {
-    /// Messages until either end has enough.
+    /// Any number of messages, until either end closes.
     #[default]
     Many,
     /// One message and its reply, then the server closes.
     Once,
-    /// The handshake alone; then the server closes. For clients that only need the result.
+    /// None: the server closes after the handshake. For clients that only need its result.
     VerifyOnly,
 }
 
-/// Whether each message is protected, where the dialect knows records (`countersign/1`).
+/// Whether messages are protected by records, in `countersign/1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Protection {
@@ -21,11 +21,11 @@ pub enum Protection {
     /// There is no forward secrecy. A peer that does not seal records is refused.
     #[cfg(feature = "seal")]
     Sealed,
-    /// Always: a peer without records is refused. Records have tags, and everyone on the way can
-    /// read them, also where the peer offers to seal them.
+    /// Always: a peer without records is refused. Records have tags but are not encrypted, even if
+    /// the peer offers to seal them: anyone on the path can read them.
     #[default]
     Required,
-    /// If the other end supports records too. An attacker between the two can't change that.
+    /// If the other end supports records too. An attacker on the path can't change that.
     Allowed,
     /// Never: after the handshake, messages are only framed, and a relay of the handshake can take
     /// over the connection.
@@ -33,7 +33,7 @@ pub enum Protection {
 }
 
 impl Protection {
-    /// Every choice, from the strictest on.
+    /// All choices, the strictest first.
     pub const ALL: &'static [Self] = &[
         #[cfg(feature = "seal")]
         Self::Sealed,

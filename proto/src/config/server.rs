@@ -1,4 +1,4 @@
-//! What a server speaks.
+//! The configuration of a server.
 
 use alloc::sync::Arc;
 use core::ops::Deref;
@@ -9,11 +9,11 @@ use crate::config::session_config::SessionConfig;
 use crate::dialect::Dialect;
 use crate::keys::KeyRing;
 
-/// What a server speaks: a dialect, a framing, the keys, the limit on a message, and more. It never
-/// changes; share it by an [`Arc`].
+/// The protocol of a server: its dialect, framing, keys, the longest message, and more. It never
+/// changes, and is shared by an [`Arc`].
 ///
-/// A [`KeyRing`] alone means `countersign/1` with the defaults. [`builder`](Self::builder) has all
-/// options.
+/// A [`KeyRing`] converts into one: `countersign/1` with the defaults. [`builder`](Self::builder)
+/// has all options, and the getters are those of [`SessionConfig`].
 ///
 /// ```
 /// use countersign_proto::{Dialect, Framing, Key, KeyRing, RingSecrets, ServerConfig};
@@ -32,15 +32,15 @@ use crate::keys::KeyRing;
 pub struct ServerConfig(pub(super) SessionConfig);
 
 impl ServerConfig {
-    /// No handshake: every client is served.
+    /// The configuration without a handshake, which serves every client.
     #[must_use]
     pub fn open() -> Self {
         Self(SessionConfig::new(Dialect::Open))
     }
 
-    /// The same with other keys. Keys that were on the old ring keep their numbers, so that
-    /// [`Session::is_revoked`](crate::Session::is_revoked) still knows them, and the ring's secrets
-    /// are kept. In `open` there are no keys, and nothing changes.
+    /// The same configuration with other keys. Keys that were on the old ring keep their numbers,
+    /// so that [`Session::is_revoked`](crate::Session::is_revoked) still knows them, and the ring's
+    /// secrets are kept. In `open` there are no keys, and nothing changes.
     #[must_use]
     pub fn with_keys(&self, ring: KeyRing) -> Self {
         Self(self.0.with_keys(ring))
@@ -52,11 +52,11 @@ impl ServerConfig {
         self.0.shares_raw
     }
 
-    /// Checks that a client can authenticate at this time, which is counted since 1970.
+    /// Checks that some client can authenticate at this time since 1970.
     ///
     /// # Errors
     ///
-    /// The dialect needs a key, and none on the ring serves it, or none at this time.
+    /// The dialect needs a key, and the ring has none that serves it and is valid at this time.
     pub fn check_keys(&self, now: Duration) -> Result<(), NoUsableKeyError> {
         self.0.check_keys(now)
     }

@@ -1,4 +1,4 @@
-//! What the configurations of both ends have in common.
+//! What the configurations of servers and clients share.
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
@@ -23,8 +23,8 @@ const MESSAGE_MAX_DEFAULT: usize = 64 << 10;
 /// What the shortest of the longest records carries.
 const PAYLOAD_LEAST: usize = hello::RECORD_LEAST as usize - TAG;
 
-/// What both ends of a connection have in common: the getters of a
-/// [`ServerConfig`](crate::ServerConfig) and a [`ClientConfig`](crate::ClientConfig).
+/// What a [`ServerConfig`](crate::ServerConfig) and a [`ClientConfig`](crate::ClientConfig) share,
+/// with the getters of both. Each derefs to it.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
     pub(super) dialect: Dialect,
@@ -33,21 +33,21 @@ pub struct SessionConfig {
     pub(super) exchange: Exchange,
     pub(super) message_max: usize,
     pub(super) protection: Protection,
-    /// A listener of `countersign/1` serves `raw` too.
+    /// A server of `countersign/1` serves `raw` too.
     pub(super) shares_raw: bool,
-    /// In `multiprocessing`, Red Hat's Pythons are meant.
+    /// In `multiprocessing`, also speaks with Red Hat's Pythons.
     pub(super) red_hat: bool,
-    /// The services that a listener is, or that a client means; none is the one without a name.
+    /// The audiences that a server serves, or the one that a client asks for.
     pub(super) audiences: Vec<Box<str>>,
-    /// None in the dialect `open`.
+    /// The keys; none in the dialect `open`.
     pub(super) keys: Option<KeyRing>,
-    /// The key that a client signs with; without it, the first that serves the dialect.
+    /// The id of the key that a client signs with; if there is none, the first that serves the
+    /// dialect.
     pub(super) key: Option<Box<str>>,
 }
 
 impl SessionConfig {
-    /// The greatest limit on a message: 1 GiB. Lengths are signed 32-bit numbers on the wire, and
-    /// half of that is more than any message needs.
+    /// The highest limit on a message: 1 GiB. Lengths are signed 32-bit numbers on the wire.
     pub const MESSAGE_MAX: usize = 1 << 30;
 
     /// The defaults of a dialect: `lines` (`multiprocessing`: `length`), messages of at most
@@ -71,7 +71,7 @@ impl SessionConfig {
         }
     }
 
-    /// The same with other keys, which [inherit](KeyRing::inherit) from the old ones.
+    /// The same configuration with other keys, which [inherit](KeyRing::inherit) from the old ones.
     pub(super) fn with_keys(&self, mut ring: KeyRing) -> Self {
         self.keys.iter().for_each(|old| ring.inherit(old));
         let keys = self.dialect.authenticates().then_some(ring);
@@ -90,25 +90,25 @@ impl SessionConfig {
         self.framing
     }
 
-    /// The hash under the HMAC.
+    /// The hash of the HMAC.
     #[must_use]
     pub fn mac(&self) -> Mac {
         self.mac
     }
 
-    /// How much of a conversation a connection is for.
+    /// How many messages a connection is for.
     #[must_use]
     pub fn exchange(&self) -> Exchange {
         self.exchange
     }
 
-    /// The most bytes that a message may have.
+    /// The longest message, in bytes.
     #[must_use]
     pub fn message_max(&self) -> usize {
         self.message_max
     }
 
-    /// Whether messages are protected, in `countersign/1`.
+    /// When messages are protected, in `countersign/1`.
     #[must_use]
     pub fn protection(&self) -> Protection {
         self.protection
@@ -119,12 +119,12 @@ impl SessionConfig {
         self.shares_raw
     }
 
-    /// Whether the exchange is over with the first message that arrives at this end.
+    /// Whether the exchange ends with the first message that arrives at this end.
     pub(crate) fn ends_with_one(&self, role: Role) -> bool {
         role == Role::Server && self.exchange == Exchange::Once
     }
 
-    /// In `multiprocessing`: the hash that those mean who name none, if they are spoken with.
+    /// In `multiprocessing`: the hash of peers that name none, if they are served.
     pub(crate) fn unnamed_mac(&self) -> Option<Mac> {
         match self.mac {
             _ if self.red_hat => Some(Mac::Sha256),
@@ -134,12 +134,12 @@ impl SessionConfig {
         }
     }
 
-    /// The dialect of those who were sent a challenge, and answer it at once.
+    /// The dialect of a peer that answers our challenge directly.
     pub(crate) fn challenged(&self) -> Dialect {
         if self.shares_raw { Dialect::Raw } else { self.dialect }
     }
 
-    /// The most bytes that a frame may have: a message together with what frames it, or a hello.
+    /// The longest frame, in bytes: a message with its frame, or a part of the handshake.
     #[must_use]
     pub fn frame_max(&self) -> usize {
         let plain = self.framing.frame_max(self.message_max);
@@ -153,17 +153,17 @@ impl SessionConfig {
         }
     }
 
-    /// The longest record that we take, as the other end is told.
+    /// The longest record that we accept, as the hello states it.
     pub(crate) fn record_max(&self) -> u32 {
         u32::try_from(self.record_payload_max() + TAG).unwrap_or(u32::MAX)
     }
 
-    /// The longest message that we take in a record: what we tell the other end, we keep to.
+    /// The longest message that we accept in a record: exactly what the hello states.
     pub(crate) fn record_payload_max(&self) -> usize {
         self.message_max.clamp(PAYLOAD_LEAST, records::MESSAGE_MAX)
     }
 
-    /// As a server: the key of a prover who names it and the service that it means, or the decoy.
+    /// As a server: the key that a client names together with an audience, or the decoy.
     pub(crate) fn select(
         &self,
         ring: &KeyRing,
@@ -175,7 +175,7 @@ impl SessionConfig {
         ring.select(id, audience, served, now)
     }
 
-    /// As a client: the service that we mean with a key.
+    /// As a client: the audience that we ask for with a key.
     pub(crate) fn audience_for<'a>(&'a self, key: &'a Key) -> &'a [u8] {
         self.audiences.first().map_or(key.audience(), |name| name).as_bytes()
     }
@@ -191,7 +191,7 @@ impl SessionConfig {
         self.keys.iter().flat_map(move |keys| keys.serving(dialect, now))
     }
 
-    /// The key whose proof this is: see [`KeyRing::verify`].
+    /// The key that this proof was made with: see [`KeyRing::verify`].
     pub(crate) fn verify(
         &self,
         dialect: Dialect,
@@ -208,22 +208,13 @@ impl SessionConfig {
         self.keys.as_ref()?.accepted(credential, now)
     }
 
-    /// As a server: can anybody be served?
-    ///
-    /// # Errors
-    ///
-    /// The dialect needs a key, and none on the ring serves it, or none at this time.
+    /// As a server: checks that some client can authenticate.
     pub(super) fn check_keys(&self, now: Duration) -> Result<(), NoUsableKeyError> {
         let usable = !self.dialect.authenticates() || self.serving(self.dialect, now).count() > 0;
         if usable { Ok(()) } else { Err(self.no_usable_key(None)) }
     }
 
-    /// As a client: the key to sign with, none where the dialect needs none.
-    ///
-    /// # Errors
-    ///
-    /// The dialect needs a key, and the one asked for, or every one, isn't on the ring, doesn't
-    /// serve it, or isn't valid at this time.
+    /// As a client: the key to sign with; none in the dialect `open`.
     pub(crate) fn signing_key(&self, now: Duration) -> Result<Option<&Key>, NoUsableKeyError> {
         if !self.dialect.authenticates() {
             return Ok(None);
@@ -236,7 +227,7 @@ impl SessionConfig {
     fn no_usable_key(&self, id: Option<&str>) -> NoUsableKeyError {
         let dialect = self.dialect;
         let meant = |key: &Key| key.serves(dialect) && id.is_none_or(|id| id == key.id());
-        // One that serves the dialect and yet isn't usable has a date.
+        // A key that serves the dialect and yet can't be used has dates.
         let is_dated = self.keys.iter().flat_map(KeyRing::keys).any(meant);
         NoUsableKeyError { dialect, id: id.map(str::to_owned), is_dated }
     }
