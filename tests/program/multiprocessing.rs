@@ -96,6 +96,17 @@ fn what_does_not_go_together_is_wrong_usage() {
             home.run(&format!("{verb} --dialect multiprocessing {options}"), "").failed(2, &[said]);
         }
     }
+    let others = [
+        ("--rhel", "--rhel is for multiprocessing; remove it"),
+        ("--mac md5", "--mac is for raw, hex and multiprocessing; remove it"),
+        ("--dialect raw --audience time", "--audience is for countersign/1; remove it"),
+        ("--framing chunks --records off", "--framing chunks needs records"),
+    ];
+    for (options, said) in others {
+        for verb in ["serve --bind 127.0.0.1:0", "connect 127.0.0.1:1", "ping 127.0.0.1:1"] {
+            home.run(&format!("{verb} {options}"), "").failed(2, &[said]);
+        }
+    }
     let line = "COUNTERSIGN_FRAMING=length serve --dialect multiprocessing --rhel";
     let server = home.serve(line);
     assert!(server.err.with("  connect  ").contains(" --rhel"));
