@@ -2,11 +2,12 @@
 //! it from private fields, so it could change without being noticed; here it is asserted.
 
 use countersign_proto::{
-    ClientConfig, ConfigBuilder, ConfigError, Event, Exporter, Key, KeyRing, Opened, RingSecrets,
-    SendError, ServerConfig, Session, SessionConfig, SessionCore,
+    ClientConfig, ConfigBuilder, ConfigError, Event, Exporter, Key, KeyError, KeyRing, Message,
+    NoUsableKeyError, Opened, Refusal, RingSecrets, SealError, SendError, ServerConfig, Session,
+    SessionConfig, SessionCore, Step,
 };
 
-use crate::address::Address;
+use crate::address::{Address, AddressError};
 use crate::client::{Client, ClientError};
 use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
@@ -68,7 +69,7 @@ const _: () = {
     is_send_and_sync::<(ConfigBuilder<ServerConfig>, ConfigBuilder<ClientConfig>)>();
     is_send_and_sync::<Session>();
     is_send_and_sync::<SessionCore>();
-    is_send_and_sync::<Event<'_>>();
+    is_send_and_sync::<(Event<'_>, Message<'_>, Step<()>)>();
     is_send_and_sync::<Opened<'_>>();
     is_send_and_sync::<Exporter>();
     is_send_and_sync::<Key>();
@@ -82,8 +83,13 @@ const _: () = {
     is_error::<TooManyListenersError>();
     is_error::<TellError>();
     is_error::<ClientError>();
+    is_error::<AddressError>();
     is_error::<ConfigError>();
+    is_error::<NoUsableKeyError>();
+    is_error::<KeyError>();
+    is_error::<Refusal>();
     is_error::<SendError>();
+    is_error::<SealError>();
     is_error::<NetworkError>();
     is_error::<FileError>();
     is_error::<KeyFileError>();

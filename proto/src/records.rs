@@ -61,17 +61,18 @@ pub(crate) enum Record<'a> {
     Close,
 }
 
-/// The peer does not accept a message of this length. What stands before it can be sent; nothing
-/// may follow that.
+/// A message is longer than the peer accepts. The messages before it can still be sent, and nothing
+/// after them: close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SealError {
-    /// How many bytes can be sent.
+    /// The bytes at the front of the output that can be sent.
     pub ready: usize,
 }
 
 impl fmt::Display for SealError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a message is longer than the peer accepts")
+        f.write_str("a message is longer than the peer accepts; split it")
     }
 }
 

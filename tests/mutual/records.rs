@@ -226,7 +226,8 @@ fn what_the_other_end_does_not_take_is_not_sent() {
     }
     let sealed = session.seal(&mut out);
     let ready = 3 + 1008 + 2 * 20;
-    assert_eq!(sealed, Err(SealError { ready }), "what stands before the one that is too long");
+    let ready_before = sealed.map_err(|SealError { ready, .. }| ready);
+    assert_eq!(ready_before, Err(ready), "what stands before the one that is too long");
     out.truncate(ready);
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
