@@ -16,8 +16,8 @@ use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
 impl Session {
-    /// Says that no message follows: appends the good-bye, where the dialect has one. Send it, then
-    /// end your stream. What the peer still sends is received as before.
+    /// Appends the close record, which says that no message follows; nothing without records. Send
+    /// it, then end your stream. What the peer still sends is received as before.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let records =
             self.core.state.failure().is_none().then(|| self.core.state.records_mut()).flatten();
@@ -28,8 +28,8 @@ impl Session {
         }
     }
 
-    /// Refuses the peer: appends what tells it why, or that no message follows, where the dialect
-    /// has a word for it. Send it, and close the connection: each later call returns this refusal.
+    /// Refuses the peer: appends the reason in a handshake, or else the close record, where the
+    /// dialect has them. Send it, and close the connection: each later call returns this refusal.
     pub fn close(&mut self, why: Refusal, out: &mut Vec<u8>) {
         if self.core.state.failure().is_some() {
             return;
@@ -45,16 +45,15 @@ impl Session {
 }
 
 impl SessionCore {
-    /// Says that no message follows: appends the good-bye, where the dialect has one, without
-    /// [sealing](Self::seal). Send it, then end your stream. What the peer still sends is received
-    /// as before.
+    /// Appends the close record, without [sealing](Self::seal) it; nothing without records. Send
+    /// it, then end your stream. What the peer still sends is received as before.
     pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
         self.state.records_mut().into_iter().for_each(|records| records.say_close(out));
     }
 
-    /// As a server that ends a handshake of its own accord: appends the word for it, where the
-    /// dialect has one and the peer speaks it. The session takes nothing more. Unlike
-    /// [`Session::close`], it says nothing to a peer that has authenticated.
+    /// At a server, ends a handshake: appends the refusal with this code, if the dialect has one
+    /// and the peer speaks it. The session accepts nothing more. Unlike [`Session::close`], it
+    /// appends nothing for a peer that has authenticated.
     pub fn give_up(&mut self, code: RefusalCode, out: &mut Vec<u8>) {
         let is_hello = |session: &Self| session.partial.taken().front.starts_with(&MAGIC);
         let SessionState::Countersign(state) = self.state.end() else { return };
@@ -70,15 +69,16 @@ impl SessionCore {
         }
     }
 
-    /// The peer has ended its stream: takes the last message, where its end is the end
-    /// of the stream.
+    /// Tells the session that the peer has ended its stream. Returns the last message, if the end
+    /// of the stream was its end.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Truncated`]: the handshake wasn't over, or a message wasn't whole. A client that
-    /// leaves upon our proof is refused for what its key lacks: it saw that before we could.
-    /// [`Refusal::MessageTooLong`]: the last line is one byte longer than it may be, a CR that no
-    /// LF followed.
+    /// [`Refusal::Truncated`]: the handshake wasn't over, a message was incomplete, or the close
+    /// record was missing. A client that leaves after it has seen our proof is refused for the
+    /// reason that its key is not accepted, which it has noticed first.
+    /// [`Refusal::MessageTooLong`]: the last line is one byte longer than the limit, a CR without
+    /// an LF.
     pub fn input_ended<'s>(
         &'s mut self,
         config: &SessionConfig,
@@ -97,7 +97,7 @@ impl SessionCore {
             }
             (SessionState::Established(..), None) => Ok(None),
             (SessionState::Open | SessionState::Ending(_) | SessionState::Over(_), _) => Ok(None),
-            // Our replies and our good-bye may still follow.
+            // Our replies and our close record may still follow.
             (SessionState::Protected(mut protected), _) if protected.is_over() => {
                 protected.state = RecordsState::Over;
                 self.state = SessionState::Protected(protected);
@@ -117,8 +117,8 @@ impl SessionCore {
         ended
     }
 
-    /// As a server whose client is late with its proof: what is wrong with what has arrived of it,
-    /// if that can be seen.
+    /// At a server whose client is late with its proof: what is wrong with the part that has
+    /// arrived, if that can be seen.
     pub fn suspect(&self, config: &SessionConfig) -> Option<Refusal> {
         match self.state {
             SessionState::Challenge(ChallengeState::AwaitingProof(_)) => {
@@ -128,7 +128,7 @@ impl SessionCore {
         }
     }
 
-    /// The peer did what it must not do, so the session is over, and each later call says so.
+    /// Ends the session for a fault of the peer. Each later call returns it.
     pub(super) fn fail(&mut self, why: Refusal) -> Refusal {
         self.state = SessionState::Failed(self.state.credential(), why);
         why

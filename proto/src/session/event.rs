@@ -1,11 +1,11 @@
-//! What a session tells of.
+//! The events of a session.
 
 use crate::dialect::Dialect;
 use crate::framing::FrameFormat;
 use crate::handshake::countersign::schedule::Exporter;
 use crate::keys::key::Key;
 
-/// What [`Session::process`](super::Session::process) found.
+/// An event of a [`Session`](super::Session): what [`process`](super::Session::process) has found.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'s> {
@@ -15,36 +15,37 @@ pub enum Event<'s> {
     Message(Message<'s>),
     /// A record has arrived that isn't a message: a ping, whose answer was appended, or a pong.
     Control,
-    /// The peer has said that no message follows. Send what is due, say good-bye, and close.
+    /// The peer has sent its close record: no message follows. Send what is due and your own
+    /// ([`Session::finish`](super::Session::finish)), and close.
     Finished,
-    /// The exchange that the protocol is for is over: send what is due, and close.
+    /// The [exchange](crate::Exchange) of the configuration is complete: send what is due, and
+    /// close.
     End,
 }
 
-/// What a handshake has come to.
+/// The result of a handshake.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Opened<'s> {
-    /// As a server, the key that the peer has proved; as a client, the one that we have. `open`
-    /// has none.
+    /// At a server, the key that the peer holds; at a client, its own. None in the dialect `open`.
     pub key: Option<&'s Key>,
-    /// The dialect that was spoken.
+    /// The dialect of the handshake.
     pub dialect: Dialect,
-    /// How to frame messages that aren't replies.
+    /// The format of messages that aren't replies.
     pub form: FrameFormat,
-    /// Whether each message is protected.
+    /// Whether messages are protected by records.
     pub is_protected: bool,
-    /// Whether each message is encrypted, too.
+    /// Whether messages are also encrypted.
     pub is_sealed: bool,
-    /// What secrets for the host program derive from; `countersign/1` alone has it.
+    /// Derives secrets for the host program; only in `countersign/1`.
     pub exporter: Option<Exporter>,
 }
 
 /// A message that has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'s> {
-    /// Its bytes, without what framed it.
+    /// Its bytes, without its frame.
     pub bytes: &'s [u8],
-    /// How a reply to it is framed.
+    /// The format of a reply to it.
     pub form: FrameFormat,
 }

@@ -1,4 +1,4 @@
-//! Taking messages, many at a time.
+//! Processing messages, many at a time.
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -15,23 +15,25 @@ use crate::session::state::SessionState;
 /// Why [`SessionCore::process_messages`] has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<B> {
-    /// All of the input was taken, and more is needed.
+    /// All of the input was processed, and more is needed; or the handshake is not over.
     NeedsInput,
-    /// No more messages are wanted, and this is why.
+    /// The callback wants no more messages, for this reason.
     Stopped(B),
-    /// A record has arrived that isn't a message.
+    /// A record has arrived that isn't a message: a ping, whose answer was appended, or a pong.
     Control,
-    /// The peer has said that no message follows.
+    /// The peer has sent its close record: no message follows.
     Finished,
-    /// The exchange that the protocol is for is over.
+    /// The [exchange](crate::Exchange) of the configuration is complete.
     End,
 }
 
 impl SessionCore {
-    /// Hands the messages at the front of the input to `take`, for as long as it wants more, and
-    /// keeps the rest of a message that a read has cut. This is [`next`](Self::next) for a session
-    /// whose handshake is over, which therefore needs no time, and for many messages at once;
-    /// nothing is sealed. In a handshake it does nothing.
+    /// Passes the messages at the front of the input to `take`, until it breaks, and keeps the
+    /// beginning of an incomplete message. Nothing is sealed.
+    ///
+    /// This is [`next`](Self::next) for many messages at once. Call it only after
+    /// [`Event::Open`]: during a handshake it takes nothing. Messages need no time, because keys
+    /// are only checked in the handshake.
     ///
     /// # Errors
     ///
@@ -49,8 +51,8 @@ impl SessionCore {
             && self.partial.is_empty()
             && !config.ends_with_one(role)
         {
-            // What most connections speak lies whole in the input, and has a run of its own for
-            // each framing, in which the form of a message is known.
+            // The usual case, complete messages without records, has a loop of its own for each
+            // framing, in which the format of a message is known.
             let ran = match config.framing() {
                 Framing::Lines => {
                     let max = config.message_max();
@@ -70,7 +72,7 @@ impl SessionCore {
         self.process_one_by_one(config, input, out, take)
     }
 
-    /// Hands on messages that don't lie whole among others: in records, or cut by a read.
+    /// Passes on messages in records, and those that a read has split.
     #[cold]
     fn process_one_by_one<B>(
         &mut self,
@@ -91,7 +93,7 @@ impl SessionCore {
                 Some(Event::End) => return Ok(Step::End),
                 Some(Event::Open(_)) | None => return Ok(Step::NeedsInput),
             };
-            debug_assert!(out.is_empty(), "no message comes with words of ours");
+            debug_assert!(out.is_empty(), "nothing is sent for a message");
             let taken = take(message);
             self.forget_delivered();
             if let ControlFlow::Break(end) = taken {
@@ -100,7 +102,7 @@ impl SessionCore {
         }
     }
 
-    /// Hands on what is left of a batch that was handed on in part.
+    /// Passes on the rest of a batch.
     #[inline]
     fn run_batch<B>(
         &mut self,
@@ -150,8 +152,8 @@ impl SessionCore {
     }
 }
 
-/// Hands on the whole messages of one framing, for as long as more of them are wanted, and leaves
-/// the rest of the input.
+/// Passes on the complete messages of one framing, until `take` breaks, and leaves the rest of the
+/// input.
 #[inline(always)]
 fn run<'i, B>(
     input: &mut &'i [u8],
@@ -171,7 +173,7 @@ fn run<'i, B>(
     taken
 }
 
-/// How long a message may be that arrives here.
+/// The longest message that this end accepts.
 fn length_max(config: &SessionConfig, role: Role) -> usize {
     match (config.framing(), role) {
         (Framing::Chunks, Role::Server) => config.message_max().min(chunks::CHUNK_MAX),

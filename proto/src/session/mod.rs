@@ -29,15 +29,15 @@ use crate::session::event::{Event, Message};
 use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
-/// One connection, at either end, without a socket, a clock or randomness.
+/// The protocol of one connection, at either end, without sockets, clock or randomness.
 ///
 /// Call [`process`](Self::process) with what has arrived until it returns `None`, and then send
-/// what it has appended to the output; begin with an empty input, since one end has to speak first.
-/// [`send`](Self::send) and [`reply`](Self::reply) append messages of your own,
-/// [`finish`](Self::finish) says that none follows, and [`close`](Self::close) refuses the peer.
-/// When the peer has ended its stream, call [`input_ended`](Self::input_ended). What these append
-/// is ready to be sent. Beside its keys and its configuration, a session keeps the bytes of a frame
-/// that a read has cut, and nothing else.
+/// what it has appended to the output. Begin with an empty input, because in some dialects the
+/// server sends first, and in others the client. [`send`](Self::send) and [`reply`](Self::reply)
+/// append messages, [`finish`](Self::finish) says that none follows, and [`close`](Self::close)
+/// refuses the peer. When the peer has ended its stream, call [`input_ended`](Self::input_ended).
+/// Everything that these append is ready to be sent. Beside its keys and its configuration, a
+/// session keeps the bytes of an incomplete frame, and nothing else.
 ///
 /// ```
 /// use core::time::Duration;
@@ -76,7 +76,7 @@ pub struct Session {
     core: SessionCore,
 }
 
-/// What a session speaks, at either end.
+/// The configuration of a session, at either end.
 #[derive(Debug)]
 enum RoleConfig {
     Server(Arc<ServerConfig>),
@@ -107,14 +107,13 @@ impl Session {
 
     /// The client's end.
     ///
-    /// `nonce` is what makes the session's keys its own, in `countersign/1`, and our challenge in
-    /// `multiprocessing`. It must come from the system's random source and be used for no other
-    /// session.
+    /// `nonce` makes the keys of the session unique, in `countersign/1`, and is the client's
+    /// challenge in `multiprocessing`. It must come from the system's random source and be used for
+    /// no other session.
     ///
     /// # Errors
     ///
-    /// There is no key to sign with at this time, which is counted since 1970: see
-    /// [`ClientConfig::signing_key`].
+    /// There is no key to sign with at this time since 1970: see [`ClientConfig::signing_key`].
     pub fn client(
         config: impl Into<Arc<ClientConfig>>,
         now: Duration,
@@ -125,23 +124,24 @@ impl Session {
         Ok(Self { core, config: RoleConfig::Client(config) })
     }
 
-    /// What it speaks.
+    /// The configuration.
     #[must_use]
     pub fn config(&self) -> &SessionConfig {
         &self.config
     }
 
     /// Takes the next event from the front of the input, and appends what is to be sent for it to
-    /// `out`. `None` says that all of the input was taken and more is needed. In a handshake, keys
-    /// are taken that are valid `now`: the time since 1970.
+    /// `out`. `None` means that all of the input was processed and more is needed. In a
+    /// handshake, keys must be valid `now`: the time since 1970.
     ///
-    /// Nothing behind a proof is looked at before the proof holds. Hand in again what was left of
-    /// the input: a batch of messages is verified once, and then taken one by one.
+    /// Nothing after a proof is processed before the proof has been verified. Pass the rest of the
+    /// input again: a batch of messages is verified once, and its messages are then returned one by
+    /// one.
     ///
     /// # Errors
     ///
-    /// The peer did what it must not do. Send what was appended, which may tell it so, and close
-    /// the connection: each later call returns the same.
+    /// The peer did something that it must not do. Send what was appended, which may tell it the
+    /// reason, and close the connection: each later call returns the same refusal.
     pub fn process<'s, 'i: 's>(
         &'s mut self,
         now: Duration,
@@ -156,7 +156,7 @@ impl Session {
             return Ok(None);
         }
         if let SessionState::Protected(protected) = &mut core.state {
-            // The acceptance may have been gathered here.
+            // The server's acceptance may have been buffered here.
             if protected.batch == 0 {
                 core.partial.release();
             }
@@ -165,12 +165,12 @@ impl Session {
             protected.records.seal_appended(out, start);
             return event;
         }
-        // Nothing else that is appended is a record, but the acceptance, which is sealed already.
+        // Of all else that is appended, only the acceptance is a record, and it is already sealed.
         core.next(config, now, input, out)
     }
 
-    /// The peer has ended its stream: takes the last message, where its end is the end of the
-    /// stream.
+    /// Tells the session that the peer has ended its stream. Returns the last message, if the end
+    /// of the stream was its end.
     ///
     /// # Errors
     ///
@@ -179,44 +179,45 @@ impl Session {
         self.core.input_ended(&self.config)
     }
 
-    /// Whether [`process`](Self::process) has something to say, or a message to hand on, though
+    /// Whether [`process`](Self::process) has an event to return or something to send, although
     /// nothing more has arrived.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.core.is_due()
     }
 
-    /// Whether the peer accepts a message of this many bytes, as far as is known.
+    /// Whether the peer accepts a message of this length, as far as is known.
     #[must_use]
     pub fn takes(&self, length: usize) -> bool {
         self.core.takes(length)
     }
 
-    /// Whether a message, or a proof, has arrived in part.
+    /// Whether part of a message, or of the handshake, has arrived.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.core.is_partial()
     }
 
-    /// The bytes of memory that the session holds beside itself and its configuration.
+    /// The bytes of memory that buffered input takes.
     #[must_use]
     pub fn bytes_buffered(&self) -> usize {
         self.core.bytes_buffered()
     }
 
-    /// The session without its configuration, for a loop that has that beside it.
+    /// The session without its configuration, for a loop that keeps that elsewhere. It no longer
+    /// seals what it appends: see [`SessionCore::seal`].
     #[must_use]
     pub fn into_core(self) -> SessionCore {
         self.core
     }
 
-    /// As a server: what the peer has authenticated with.
+    /// At a server, what the peer has authenticated with.
     #[must_use]
     pub fn credential(&self) -> Option<Credential> {
         self.core.credential()
     }
 
-    /// As a server: whether the peer could no longer authenticate as it did with this ring, which
+    /// At a server, whether the peer could no longer authenticate as it did with this ring, which
     /// is the session's, or has [replaced](KeyRing::inherit) it: the key was removed, has expired
     /// by now, has another secret, or is no longer for the same dialect and audience.
     #[must_use]

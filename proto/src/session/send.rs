@@ -6,7 +6,7 @@ use core::fmt;
 use crate::framing::FrameFormat;
 use crate::session::Session;
 
-/// Why a message can't be sent. Nothing was appended, and the session goes on as before.
+/// Why a message can't be sent. Nothing was appended, and the session continues as before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -22,8 +22,8 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotOpen => "the handshake is not over, or the session has ended",
-            Self::Unframeable => "the framing can't carry such a message",
-            Self::TooLong => "the message is longer than the peer accepts",
+            Self::Unframeable => "the framing can't carry such a message; use records or length",
+            Self::TooLong => "the message is longer than the peer accepts; split it",
         })
     }
 }
@@ -31,7 +31,7 @@ impl fmt::Display for SendError {
 impl core::error::Error for SendError {}
 
 impl Session {
-    /// Appends a message of our own accord, ready to be sent.
+    /// Appends a message that isn't a reply, ready to be sent.
     ///
     /// # Errors
     ///
@@ -40,8 +40,9 @@ impl Session {
         self.reply(self.core.form(&self.config), message, out)
     }
 
-    /// Appends several messages, ready to be sent. The peer takes them as it would without this,
-    /// but in `countersign/1` they share records, of which each costs more than a short message.
+    /// Appends several messages, ready to be sent. The peer receives the same messages as from
+    /// [`send`](Self::send), but in `countersign/1` they share records, which is cheaper at both
+    /// ends.
     ///
     /// # Errors
     ///

@@ -22,27 +22,55 @@ use crate::session::event::Event;
 use crate::session::protected::{Protected, RecordsState};
 use crate::session::state::SessionState;
 
-/// One connection for a loop that serves many: the configuration is an argument, and what is
-/// appended is made ready together.
+/// A session without its configuration, for a loop that serves many connections.
 ///
-/// Such a loop writes its replies in place, one behind the other. [`next`](Self::next),
-/// [`process_messages`](Self::process_messages), [`FrameFormat::frame`],
-/// [`say_goodbye`](Self::say_goodbye) and [`give_up`](Self::give_up) append without sealing; call
-/// [`seal`](Self::seal) with everything that was appended before you send it. Pass the same
-/// configuration to each call; only its keys may change. A [`Session`](crate::Session) owns its
-/// configuration, and seals by itself.
+/// A [`Session`](crate::Session) owns its configuration and seals what it appends. Here the caller
+/// does both: the configuration is an argument, so that each connection takes less memory, and what
+/// several calls append is sealed together, so that replies are written in place and share records.
+///
+/// 1. Pass the same configuration to each call. Only its keys may change.
+/// 2. Call [`next`](Self::next), at first with an empty input, until it returns [`Event::Open`];
+///    then [`process_messages`](Self::process_messages), or `next` again.
+/// 3. These two, [`FrameFormat::frame`], [`say_goodbye`](Self::say_goodbye) and
+///    [`give_up`](Self::give_up) append without sealing. Pass everything that was appended, once
+///    and in this order, to [`seal`](Self::seal), and send as many bytes as that returns.
+///
+/// ```
+/// use core::ops::ControlFlow;
+/// use core::time::Duration;
+///
+/// use countersign_proto::{Event, ServerConfig, SessionCore, Step};
+///
+/// let config = ServerConfig::open();
+/// let mut session = SessionCore::server(&config, [7; 32]); // from the system's random source
+/// let (now, mut out) = (Duration::from_secs(1_796_000_000), Vec::new());
+/// let opened = session.next(&config, now, &mut &[][..], &mut out)?;
+/// assert!(matches!(opened, Some(Event::Open(_))));
+///
+/// let (mut input, mut control) = (&b"one\ntwo\nthr"[..], Vec::new());
+/// let step = session.process_messages(&config, &mut input, &mut control, |message| {
+///     message.form.frame(message.bytes, &mut out);
+///     ControlFlow::<()>::Continue(())
+/// })?;
+/// assert_eq!(step, Step::NeedsInput);
+/// out.append(&mut control); // answers to pings
+/// let ready = session.seal(&mut out)?;
+/// assert_eq!(out[..ready], *b"one\ntwo\n");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SessionCore {
     pub(super) state: SessionState,
-    /// The bytes of a proof or a message that a read has cut.
+    /// The bytes of a proof or a message that has arrived in part.
     pub(super) partial: PartialFrame,
 }
 
 impl SessionCore {
-    /// What a frame that a read has cut takes beside its bytes.
+    /// The bytes that an incomplete frame takes, beside its own.
     pub const CUT_MAX: usize = PartialFrame::BOX;
 
-    /// What a session keeps outside itself for as long as it lasts.
+    /// The bytes that a session keeps on the heap from the handshake to its end, at most.
+    #[must_use]
     pub fn keys_max(config: &SessionConfig) -> usize {
         match config.dialect() {
             Dialect::Countersign => size_of::<server::Pending>().max(size_of::<Protected>()),
@@ -65,14 +93,13 @@ impl SessionCore {
 
     /// The client's end.
     ///
-    /// `nonce` is what makes the session's keys its own, in `countersign/1`, and our challenge in
-    /// `multiprocessing`. It must come from the system's random source and be used for no other
-    /// session.
+    /// `nonce` makes the keys of the session unique, in `countersign/1`, and is the client's
+    /// challenge in `multiprocessing`. It must come from the system's random source and be used for
+    /// no other session.
     ///
     /// # Errors
     ///
-    /// There is no key to sign with at this time, which is counted since 1970: see
-    /// [`ClientConfig::signing_key`].
+    /// There is no key to sign with at this time since 1970: see [`ClientConfig::signing_key`].
     pub fn client(
         config: &ClientConfig,
         now: Duration,
@@ -92,16 +119,17 @@ impl SessionCore {
     }
 
     /// Takes the next event from the front of the input, and appends what is to be sent for it to
-    /// `out`, without sealing. `None` says that all of the input was taken and more is needed. In a
-    /// handshake, keys are taken that are valid `now`: the time since 1970.
+    /// `out`, without sealing. `None` means that all of the input was processed and more is needed.
+    /// In a handshake, keys must be valid `now`: the time since 1970.
     ///
-    /// Nothing behind a proof is looked at before the proof holds. Hand in again what was left of
-    /// the input: a batch of messages is verified once, and then taken one by one.
+    /// Nothing after a proof is processed before the proof has been verified. Pass the rest of the
+    /// input again: a batch of messages is verified once, and its messages are then returned one by
+    /// one.
     ///
     /// # Errors
     ///
-    /// The peer did what it must not do. Send what was appended, which may tell it so, and close
-    /// the connection: each later call returns the same.
+    /// The peer did something that it must not do. Send what was appended, which may tell it the
+    /// reason, and close the connection: each later call returns the same refusal.
     #[inline]
     pub fn next<'s, 'i: 's>(
         &'s mut self,
@@ -117,7 +145,7 @@ impl SessionCore {
         self.change(config, now, input, out)
     }
 
-    /// Takes an event that is no message, or one in a record.
+    /// Takes an event of the handshake, or one in records.
     #[cold]
     fn change<'s, 'i: 's>(
         &'s mut self,
@@ -152,8 +180,8 @@ impl SessionCore {
         }
     }
 
-    /// Takes an event of a session whose own part in the handshake is over. It looks at no key, so
-    /// it needs no time.
+    /// Takes an event of a session whose own part of the handshake is over. No key is checked any
+    /// more, so it needs no time.
     pub(super) fn receive<'s, 'i: 's>(
         &'s mut self,
         config: &'s SessionConfig,
@@ -192,8 +220,9 @@ impl SessionCore {
         }
     }
 
-    /// Whether [`next`](Self::next) has something to say, or a message to hand on, though
-    /// nothing more has arrived.
+    /// Whether [`next`](Self::next) has an event to return or something to send, although nothing
+    /// more has arrived.
+    #[must_use]
     #[inline]
     pub fn is_due(&self) -> bool {
         match &self.state {
@@ -207,22 +236,21 @@ impl SessionCore {
         }
     }
 
-    /// How to frame a message that isn't a reply.
+    /// The format of messages that aren't replies.
     #[must_use]
     pub fn form(&self, config: &SessionConfig) -> FrameFormat {
         self.state.records().map_or(config.framing().form(), |_| FrameFormat::Record)
     }
 
-    /// Makes what was appended without sealing ready to be sent: all that [`next`](Self::next),
-    /// [`FrameFormat::frame`] and the like have appended since the last time, in their order. In
-    /// `countersign/1` this protects each record, and messages that follow each other become one
-    /// record, a batch; elsewhere there is nothing to be done.
+    /// Seals everything that was appended since the last call, in this order, so that it can be
+    /// sent. In records, messages that follow each other become one record, a batch, and each
+    /// record is protected. Without records, nothing changes.
     ///
     /// Returns how many bytes are to be sent. A batch is shorter than what was appended.
     ///
     /// # Errors
     ///
-    /// The peer doesn't accept such a long message. Send what stands before it, and close.
+    /// A message is longer than the peer accepts. Send what is ready before it, and close.
     #[inline]
     pub fn seal(&mut self, out: &mut [u8]) -> Result<usize, SealError> {
         match self.state.records_mut() {
@@ -231,13 +259,13 @@ impl SessionCore {
         }
     }
 
-    /// Whether the peer accepts a message of this many bytes, as far as is known.
+    /// Whether the peer accepts a message of this length, as far as is known.
     #[must_use]
     pub fn takes(&self, length: usize) -> bool {
         self.state.records().is_none_or(|records| records.takes(length))
     }
 
-    /// As a server: whether the peer could no longer authenticate as it did, because its key was
+    /// At a server, whether the peer could no longer authenticate as it did, because its key was
     /// removed from the ring, has expired by now, has another secret, or is no longer for the same
     /// dialect and audience.
     #[must_use]
@@ -245,20 +273,21 @@ impl SessionCore {
         self.credential().is_some_and(|credential| config.accepted(credential, now).is_none())
     }
 
-    /// As a server: what the peer has authenticated with.
+    /// At a server, what the peer has authenticated with.
+    #[must_use]
     pub fn credential(&self) -> Option<Credential> {
         self.state.credential()
     }
 
-    /// Whether a message, or a proof, has arrived in part.
+    /// Whether part of a message, or of the handshake, has arrived.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.partial.taken().length > 0
     }
 
-    /// Forgets the message that was given out last, where it was gathered here; the next call of
-    /// [`next`](Self::next) would do so too, but may be far off. Of a batch that was handed on in
-    /// part, it keeps the rest so that the memory of many sessions has no holes.
+    /// Frees the buffer of the message that was returned last, if it has one. [`next`](Self::next)
+    /// would do so too, but may not be called for a long time. The rest of a batch is moved to
+    /// blocks of one size, so that the heap of many sessions isn't fragmented.
     #[inline]
     pub fn release(&mut self) {
         if !self.partial.is_empty() {
@@ -276,7 +305,7 @@ impl SessionCore {
         }
     }
 
-    /// Forgets the message that was given out last, where it was gathered here.
+    /// Frees the buffer of the message that was returned last, unless the rest of a batch is in it.
     #[inline]
     pub(super) fn forget_delivered(&mut self) {
         if !self.partial.is_empty() && !self.state.has_batch() {
@@ -284,22 +313,22 @@ impl SessionCore {
         }
     }
 
-    /// Forgets what has arrived of an unfinished message, or proof. Only for a connection that
-    /// takes no more input: without it, what comes next is misunderstood.
+    /// Discards what has arrived of an incomplete message or handshake. Call it only if no more
+    /// input follows, which would be misunderstood.
     pub fn discard_partial(&mut self) {
         self.partial.discard();
         self.state.discard_batch();
     }
 
-    /// The bytes of memory that the session holds beside itself.
+    /// The bytes of memory that buffered input takes.
     #[must_use]
     pub fn bytes_buffered(&self) -> usize {
         self.partial.memory()
     }
 }
 
-/// Says what the dialect begins with. A listener of `countersign/1` alone keeps its nonce back
-/// until it is called, so that it is silent to those who only look.
+/// Sends what the server begins with in this dialect. In `countersign/1` alone, that is nothing
+/// before the client's hello, so that a port scan finds a silent port.
 fn greet(config: &SessionConfig, nonce: [u8; CHALLENGE], out: &mut Vec<u8>) -> SessionState {
     match config.dialect() {
         Dialect::Countersign if !config.shares_raw() => {
