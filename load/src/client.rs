@@ -480,7 +480,7 @@ impl LoadClient {
 fn refused(refusal: Refusal) -> FailureKind {
     match refusal {
         Refusal::Rejected(RefusalCode::Busy) => FailureKind::Busy,
-        Refusal::WrongProof | Refusal::Rejected(_) => FailureKind::Refused,
+        Refusal::WrongProof | Refusal::Protection | Refusal::Rejected(_) => FailureKind::Refused,
         _ => FailureKind::Violation,
     }
 }

@@ -20,7 +20,8 @@ pub enum FailureKind {
     Connect,
     /// The handshake was not over in time.
     ConnectTimeout,
-    /// The server refused the handshake, or ended the stream after the proof, before any reply.
+    /// The server refused the handshake, ended the stream after the proof and before any reply, or
+    /// doesn't protect records as it must.
     Refused,
     /// The server said in the handshake that it is busy.
     Busy,

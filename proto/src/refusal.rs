@@ -218,7 +218,10 @@ impl fmt::Display for RefusalCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Version => "it supports none of our versions",
-            Self::Refused => "it does not accept this key for this service with these options",
+            Self::Refused => {
+                "it does not accept this key for this service with these options; compare the \
+                 keys, the audience and the records of both ends"
+            }
             Self::Busy => "it is busy or stopping",
             Self::Malformed => "it considers our handshake malformed",
             Self::TimedOut => "our handshake took too long",

@@ -43,10 +43,11 @@ fn both_ends_agree_to_seal_or_there_is_no_conversation() {
                     caller.hear(&listener.hear(&confirm));
                     assert!(caller.is_open() && listener.is_open(), "{what}");
                 }
-                // The listener can't know of a client that only it is told to refuse.
+                // The listener can't tell before that this client insists.
                 (Protection::Sealed, Protection::Required | Protection::Allowed) => {
                     assert_eq!(listener.refusal, None, "{what}");
                     assert_eq!((caller.refusal, confirm), (Some(Refusal::Protection), vec![]));
+                    assert_eq!(listener.end(), Err(Refusal::Protection), "{what}");
                 }
                 (Protection::Sealed, _) | (_, Protection::Sealed) => {
                     assert_eq!(listener.refusal, Some(Refusal::Protection), "{what}");

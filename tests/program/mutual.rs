@@ -144,7 +144,8 @@ fn both_ends_seal_or_there_is_no_conversation() {
     assert!(home.run(&load, "").out.contains("Success rate: 100.00%"));
     for theirs in ["required", "allowed", "off"] {
         let ran = home.run(&format!("{line} --records {theirs}"), "a\n");
-        ran.failed(77, &["the server refuses: it does not accept this key for this"]);
+        let remedy = "compare the keys, the audience and the records of both ends";
+        ran.failed(77, &["the server refuses: it does not accept this key for this", remedy]);
         served.err.with("refused: protection");
     }
     for ours in ["required", "allowed"] {
@@ -152,6 +153,9 @@ fn both_ends_seal_or_there_is_no_conversation() {
         let ran = home.run(&format!("connect {} {sealed}", server.address()), "a\n");
         ran.failed(77, &["the ends do not agree on records, or on sealing them"]);
         assert_eq!(ran.out, "");
+        server.err.with("refused: protection");
+        let load = format!("load {} {sealed} -c 1 -n 1", server.address());
+        home.run(&load, "").failed(77, &["the same key, dialect, framing and --records?"]);
     }
 }
 

@@ -64,7 +64,7 @@ fn remedy(failure: FailureKind) -> &'static str {
         | FailureKind::ReplyTimeout
         | FailureKind::Closed
         | FailureKind::Violation => "; do both ends have the same dialect and framing?",
-        FailureKind::Refused => "; do both ends have the same key, dialect and framing?",
+        FailureKind::Refused => "; do both ends have the same key, dialect, framing and --records?",
         FailureKind::MessageTooLong => "; see --size, and --message-max at the server",
         _ => "",
     }

@@ -25,6 +25,8 @@ pub(crate) struct Pending {
     proof: [u8; PROOF],
     /// Whose key it is, unless it was answered under the decoy.
     prover: Prover,
+    /// It has offered to seal records, which isn't done here.
+    lacks_sealing: bool,
     negotiated: Negotiated,
 }
 
@@ -77,7 +79,8 @@ pub(crate) fn answer(
         exporter: schedule.exporter(),
     };
     let proof = schedule.client_proof(&proof);
-    Ok(Pending { proof, prover, negotiated })
+    let lacks_sealing = theirs.offers_sealing() && !is_sealed;
+    Ok(Pending { proof, prover, lacks_sealing, negotiated })
 }
 
 impl Pending {
@@ -104,9 +107,12 @@ impl Pending {
     }
 
     /// Why a client leaves that has seen our proof and gives none: it knows the key by another
-    /// secret, or we have none for it.
+    /// secret, or we have none for it, or we don't seal records as it asks for.
     pub(crate) fn left(&self) -> Refusal {
-        self.prover.refusal()
+        match self.prover.refusal() {
+            Refusal::WrongProof if self.lacks_sealing => Refusal::Protection,
+            why => why,
+        }
     }
 }
 
