@@ -34,19 +34,19 @@ const CLOSE: u8 = 0x13;
 pub(crate) struct Records {
     ours: RecordKey,
     theirs: RecordKey,
-    /// The longest record that the other end takes.
+    /// The longest record that the other end accepts.
     record_max: u32,
-    /// What of the handshake's stands in front of all that is sealed first, and is ready as it is.
+    /// The bytes of the handshake before the first records to be sealed, which are already ready.
     front: u32,
     /// Records are sealed, once the server has accepted the client.
     is_sealed: bool,
-    /// Our good-bye is said.
-    said_close: bool,
-    /// The other end's is heard.
-    heard_close: bool,
+    /// We have sent our close record.
+    sent_close: bool,
+    /// The other end has sent its own.
+    received_close: bool,
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record<'a> {
     /// A message.
@@ -79,8 +79,7 @@ impl fmt::Display for SealError {
 impl core::error::Error for SealError {}
 
 impl Records {
-    /// What both ends have agreed upon: a key for each direction, and the longest record that the
-    /// other end takes.
+    /// Records with a key for each direction, and the longest record that the other end accepts.
     pub(crate) fn new(ours: RecordKey, theirs: RecordKey, record_max: u32) -> Self {
         Self {
             ours,
@@ -88,12 +87,12 @@ impl Records {
             record_max,
             front: 0,
             is_sealed: false,
-            said_close: false,
-            heard_close: false,
+            sent_close: false,
+            received_close: false,
         }
     }
 
-    /// With records that are sealed, or not.
+    /// The same, with sealing or without.
     pub(crate) fn with_sealing(self, is_sealed: bool) -> Self {
         Self { is_sealed, ..self }
     }
@@ -104,8 +103,7 @@ impl Records {
         self.is_sealed
     }
 
-    /// Seals what we send from now on, if records are sealed. Our tags are those of the handshake
-    /// until then.
+    /// Seals what we send from now on, if records are sealed. Before that, it has tags.
     pub(crate) fn start_sending(&mut self) {
         if self.is_sealed {
             self.ours.start_sealing();
@@ -119,34 +117,34 @@ impl Records {
         }
     }
 
-    /// With so many bytes in front of what is sealed first that are left alone: who has foreseen
-    /// what we say may have said two things at once, and has them answered at once.
+    /// The same, with this many bytes before the first records to be sealed: a client may send its
+    /// proof and a message together, so the acceptance and a reply may be in one buffer.
     pub(crate) fn behind(self, front: usize) -> Self {
         Self { front: u32::try_from(front).unwrap_or(u32::MAX), ..self }
     }
 
-    /// Whether the other end takes a message of so many bytes.
+    /// Whether the other end accepts a message of this length.
     pub(crate) fn takes(&self, length: usize) -> bool {
         length + TAG <= self.record_max()
     }
 
-    /// The longest record that the other end accepts: not more than a length can tell.
+    /// The longest record that the other end accepts, at most what a length field can hold.
     fn record_max(&self) -> usize {
         wide(self.record_max).min(BODY_MAX)
     }
 
-    /// Whether our good-bye is said, which nothing may follow.
-    pub(crate) fn said_close(&self) -> bool {
-        self.said_close
+    /// Whether we have sent our close record, after which nothing may follow.
+    pub(crate) fn sent_close(&self) -> bool {
+        self.sent_close
     }
 
-    /// Whether the other end has said that no record follows.
-    pub(crate) fn heard_close(&self) -> bool {
-        self.heard_close
+    /// Whether the other end has sent its close record.
+    pub(crate) fn received_close(&self) -> bool {
+        self.received_close
     }
 
-    /// How far the record reaches of which this was taken already. Judges it by its header, so
-    /// that nothing is kept of one that is refused.
+    /// How far the record reaches of which `taken` has arrived before. Checks the header, so that
+    /// nothing of a refused record is buffered.
     #[inline]
     pub(crate) fn scan(
         taken: Taken<'_>,
@@ -168,14 +166,14 @@ impl Records {
         Ok(FrameStatus::of(HEADER + header.length - taken.length, input))
     }
 
-    /// Takes what stands before the first record of a server's.
+    /// Verifies the server's acceptance, which precedes its first record.
     pub(crate) fn accept(&mut self, frame: &[u8]) -> Result<(), Refusal> {
         let is_right = self.theirs.verify(frame);
         self.start_receiving();
         if is_right { Ok(()) } else { Err(Refusal::BadRecord) }
     }
 
-    /// What a whole record says, if its tag is that of the next one.
+    /// The content of a complete record, if its tag is that of the next record.
     pub(crate) fn open<'a>(&mut self, frame: &'a [u8]) -> Result<Record<'a>, Refusal> {
         let is_right = self.theirs.verify(frame);
         self.read(frame, is_right)
@@ -187,9 +185,9 @@ impl Records {
         self.read(frame, is_right)
     }
 
-    /// What a record says that was found to be right.
+    /// The content of a record that was verified.
     fn read<'a>(&mut self, frame: &'a [u8], is_right: bool) -> Result<Record<'a>, Refusal> {
-        if self.heard_close || !is_right {
+        if self.received_close || !is_right {
             return Err(Refusal::BadRecord);
         }
         let payload = &frame[HEADER..frame.len() - TAG];
@@ -200,14 +198,14 @@ impl Records {
             PING => Record::Ping(payload),
             PONG => Record::Pong(payload),
             _ => {
-                self.heard_close = true;
+                self.received_close = true;
                 Record::Close
             }
         })
     }
 
-    /// Makes the records ready that are about to be sent: puts messages that follow each other into
-    /// batches, and fills in the tags. Returns how many bytes are to be sent.
+    /// Makes records ready to be sent: packs messages that follow each other into batches, and adds
+    /// the tags. Returns how many bytes are to be sent.
     pub(crate) fn seal(&mut self, out: &mut [u8]) -> Result<usize, SealError> {
         let record_max = self.record_max();
         let mut read = wide(core::mem::take(&mut self.front));
@@ -227,50 +225,50 @@ impl Records {
             };
             self.seal_next(&mut out[start..ready]);
         }
-        debug_assert!(read == out.len(), "what is sent are whole frames");
+        debug_assert!(read == out.len(), "only complete frames are sent");
         Ok(ready)
     }
 
-    /// Makes the records ready that were appended just now, behind what is ready.
+    /// Makes records ready to be sent that were appended after `start`.
     pub(crate) fn seal_appended(&mut self, out: &mut Vec<u8>, start: usize) {
         self.front = 0;
         let ready = self.seal(&mut out[start..]);
-        debug_assert!(ready.is_ok(), "no record is longer than the other end takes");
+        debug_assert!(ready.is_ok(), "no record is longer than the other end accepts");
         out.truncate(start + ready.unwrap_or_else(|error| error.ready));
     }
 
-    /// Fills in the tag of our next record.
+    /// Protects our next record.
     pub(crate) fn seal_next(&mut self, record: &mut [u8]) {
         self.ours.protect(record);
     }
 
-    /// Appends the echo of a ping, unless our good-bye is said, which nothing may follow.
+    /// Appends the echo of a ping, unless we have sent our close record.
     pub(crate) fn echo(&self, payload: &[u8], out: &mut Vec<u8>) {
-        if !self.said_close {
+        if !self.sent_close {
             write(PONG, payload, out);
         }
     }
 
-    /// Appends our good-bye, once.
-    pub(crate) fn say_close(&mut self, out: &mut Vec<u8>) {
-        if !core::mem::replace(&mut self.said_close, true) {
+    /// Appends our close record, once.
+    pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
+        if !core::mem::replace(&mut self.sent_close, true) {
             write(CLOSE, &[], out);
         }
     }
 }
 
-/// What is kept for each connection is kept small.
+/// A length from its 32-bit form, which takes less memory in each connection.
 fn wide(length: u32) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// The bytes of a record with a message of so many, or of a ping.
+/// The bytes of a record with a message of this length, or with a ping.
 pub(crate) fn frame_max(message_max: usize) -> usize {
     message_max.max(PING_MAX) + FRAME
 }
 
-/// Makes a record of the message that lies in `out` behind a header's room from `start`, and ends
-/// at `end`; its tag is filled in before it is sent. Returns where the record ends.
+/// Makes a record of the message that ends at `end`, with room for its header from `start` on. The
+/// tag is added when it is sealed. Returns where the record ends.
 pub(crate) fn end(out: &mut [u8], start: usize, end: usize) -> usize {
     let end = end + TAG;
     let header = Header { kind: DATA, length: end - start - HEADER };
@@ -278,7 +276,7 @@ pub(crate) fn end(out: &mut [u8], start: usize, end: usize) -> usize {
     end
 }
 
-/// Appends a record that is no message.
+/// Appends a record without a message.
 fn write(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&Header { kind, length: payload.len() + TAG }.bytes());
     out.extend_from_slice(payload);

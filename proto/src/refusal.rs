@@ -11,59 +11,58 @@ use crate::keys::key::MD5_TAG;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The proof is not that of any key, or not of the key that was named.
+    /// The proof matches no key, or not the key that was named.
     WrongProof,
-    /// No key of this id is on the ring, in force and for the dialect.
+    /// The ring has no valid key with this id for the dialect.
     UnknownKey,
-    /// The service that the peer means isn't this one, or not the one that its key is for.
+    /// The peer asks for an audience that isn't served here, or that its key isn't for.
     WrongAudience,
-    /// The stream ended inside the handshake or inside a message, or without the good-bye that
-    /// records end with.
+    /// The stream ended inside the handshake or inside a message, or without the close record.
     Truncated,
     /// A message is longer than the [limit](crate::SessionConfig::message_max).
     MessageTooLong,
-    /// A length field holds what no length can be.
+    /// A length field is invalid.
     BadLength,
     /// The peer speaks another protocol.
     Foreign(ForeignProtocol),
-    /// A part of the handshake has a form that it must not have.
+    /// A part of the handshake is malformed.
     Malformed,
-    /// The peer speaks no version that we speak.
+    /// The peer and we support no common version.
     Version,
-    /// One end insists on records, and the other does without.
+    /// The ends do not agree on records, or on sealing them.
     Protection,
     /// The peer signs with another digest than is accepted here, or in `multiprocessing` asks for
     /// one. In `raw` and `hex`, its proof is as long as an HMAC-MD5. Pythons up to 3.11 know MD5
     /// alone.
     OtherDigest,
-    /// The peer is ourselves, or holds up a mirror.
+    /// The peer has sent our own challenge back, or is this end itself.
     Reflected,
-    /// A record isn't the one that must come next, or has a form that it must not have.
+    /// A record is malformed, or not the next one: it was forged, repeated or reordered.
     BadRecord,
-    /// The other end has refused, with this reason. The reason is not authenticated.
+    /// The other end has refused with this reason, which is not authenticated.
     Rejected(RefusalCode),
     /// The handshake was not over at its deadline.
     HandshakeTimeout,
-    /// A message was not whole at its deadline.
+    /// A message was not complete at its deadline.
     MessageTimeout,
-    /// Too many were waiting to be authenticated, and this one had waited longest.
+    /// Too many connections had not authenticated, and this one was the oldest.
     TooManyConnections,
-    /// Too many wrong proofs had come from this one's network.
+    /// Too many failed proofs came from the peer's network.
     Throttled,
-    /// Its address is not allowed to connect (`Access`), or is not one of the load balancers that
-    /// all connections must come through.
+    /// Its address is not allowed to connect (`Access`), or isn't that of a load balancer where all
+    /// connections must come through one.
     Denied,
-    /// The connection doesn't begin with the header of the PROXY protocol that it must begin with.
+    /// The connection doesn't begin with a header of the PROXY protocol, where one is required.
     ProxyHeader,
 }
 
-/// The code by which an end tells the other why it refuses, a byte on the wire.
+/// The reason of a refusal, as a byte on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalCode {
     /// No version in common.
     Version,
-    /// Refused; the reason has to do with the key, and the code doesn't say which it is.
+    /// Refused because of the key or the options; the code doesn't say which.
     Refused,
     /// Busy, or about to stop: try again later.
     Busy,
@@ -71,11 +70,11 @@ pub enum RefusalCode {
     Malformed,
     /// The handshake took too long.
     TimedOut,
-    /// A code that isn't known here.
+    /// A code that is unknown here.
     Other(u8),
 }
 
-/// The protocol that a peer's first bytes belong to, where it isn't the one that is spoken here.
+/// The protocol that a peer speaks instead of ours, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForeignProtocol {
@@ -98,7 +97,7 @@ pub enum ForeignProtocol {
 }
 
 impl Refusal {
-    /// The word for this reason in logs and counters.
+    /// The name in logs and counters.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -125,8 +124,8 @@ impl Refusal {
         }
     }
 
-    /// What the peer is told, where its dialect has a word for it. All that has to do with the key
-    /// is one word.
+    /// The code that the peer is sent, if there is one. All reasons that have to do with the key
+    /// have the same code.
     #[must_use]
     pub fn code(self) -> Option<RefusalCode> {
         match self {
@@ -168,7 +167,7 @@ impl ForeignProtocol {
         let begins = |known: &&[u8]| bytes.starts_with(known);
         match bytes {
             [0x16, 3, ..] => Self::Tls,
-            // Its handshake knows no message past 256 bytes, and none without any.
+            // Its handshake has messages of 1 to 256 bytes.
             [0, 0, 0, 1..=0xff, ..] | [0, 0, 1, 0, ..] => Self::Multiprocessing,
             _ if bytes.starts_with(&MAGIC) => Self::Countersign,
             _ if bytes.len() >= MD5_TAG && is_hex(bytes) => Self::Hex,

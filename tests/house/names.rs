@@ -45,6 +45,7 @@ const COINED: &[(&str, &str)] = &[
     ("newcomers", "connections"),
     ("notes", "EventLog"),
     ("offer", "ConfigUpdate"),
+    ("prover", "Claimant"),
     ("reception", "Admission"),
     ("screen", "Banner"),
     ("showing", "StatsPublisher"),

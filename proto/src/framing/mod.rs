@@ -14,15 +14,15 @@ use crate::partial_frame::{FrameStatus, Taken};
 use crate::records;
 use crate::refusal::Refusal;
 
-/// What frames an outgoing message takes at most this, before it and behind it together.
+/// The most bytes that a frame adds to an outgoing message, before and after it together.
 pub const FRAME_MAX: usize = records::FRAME;
 
-/// How messages are told apart in the stream.
+/// How messages are delimited in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Framing {
-    /// A message ends with LF or CRLF, and its reply ends the same way. What is left at the end
-    /// of the stream without a terminator is one last message.
+    /// A message ends with LF or CRLF, and its reply ends the same way. The end of the stream ends
+    /// a last message without a terminator.
     #[default]
     Lines,
     /// What one read returns, at most 1,024 bytes, is one message; a reply has no terminator.
@@ -45,7 +45,7 @@ impl Framing {
         }
     }
 
-    /// The form of a message that answers none: a greeting, a client's own.
+    /// The format of messages that aren't replies.
     #[must_use]
     pub fn form(self) -> FrameFormat {
         match self {
@@ -55,7 +55,7 @@ impl Framing {
         }
     }
 
-    /// How long a frame (a message with what frames it) may be where messages have `message_max`.
+    /// The longest frame with a message of at most `message_max` bytes.
     #[inline]
     pub(crate) fn frame_max(self, message_max: usize) -> usize {
         match self {
@@ -65,7 +65,7 @@ impl Framing {
         }
     }
 
-    /// How far the frame reaches of which this was taken already.
+    /// How far the frame reaches of which `taken` has arrived before.
     #[inline(always)]
     pub(crate) fn scan(
         self,
@@ -80,8 +80,8 @@ impl Framing {
         }
     }
 
-    /// Splits a message off that lies whole at the front of the input: its bytes, the form that its
-    /// reply takes, and what follows it.
+    /// Splits a complete message off the front of the input: its bytes, the format of its reply,
+    /// and the rest.
     #[inline(always)]
     pub(crate) fn split(self, input: &[u8], max: usize) -> Option<(&[u8], FrameFormat, &[u8])> {
         let Ok(FrameStatus::Whole(length)) = self.scan(Taken::default(), input, max) else {
@@ -92,7 +92,7 @@ impl Framing {
         Some((bytes, form, rest))
     }
 
-    /// The message in a whole frame, and the form that its reply takes.
+    /// The message in a complete frame, and the format of its reply.
     #[inline]
     pub(crate) fn open(self, frame: &[u8]) -> (&[u8], FrameFormat) {
         match self {
@@ -137,7 +137,7 @@ pub enum FrameFormat {
 }
 
 impl FrameFormat {
-    /// Whether a message can be sent in this form: the other end would read it as it is.
+    /// Whether a message can be sent in this format: the other end receives the same message.
     #[must_use]
     pub fn carries(self, message: &[u8]) -> bool {
         match self {
@@ -147,7 +147,7 @@ impl FrameFormat {
         }
     }
 
-    /// The longest message that can be sent in this form, whatever the peer accepts.
+    /// The longest message that this format can hold, whatever the peer accepts.
     #[must_use]
     #[inline(always)]
     pub fn message_max(self) -> usize {
@@ -157,8 +157,8 @@ impl FrameFormat {
         }
     }
 
-    /// Appends a message in this form. A line must not hold the line feed that ends it, and no
-    /// message may be longer than [`message_max`](Self::message_max).
+    /// Appends a message in this format, which must [carry](Self::carries) it. No message may be
+    /// longer than [`message_max`](Self::message_max).
     pub fn frame(self, message: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
         self.begin(out);
@@ -166,7 +166,7 @@ impl FrameFormat {
         self.end(out, start);
     }
 
-    /// Begins a message at the end of `out`, for a message that is written in place.
+    /// Begins a message that is written in place, at the end of `out`.
     pub fn begin(self, out: &mut Vec<u8>) {
         out.resize(out.len() + self.before(), 0);
     }
@@ -179,7 +179,7 @@ impl FrameFormat {
         out.truncate(end);
     }
 
-    /// How much room is left before the message for what frames it.
+    /// The bytes of the frame before the message.
     #[inline(always)]
     pub fn before(self) -> usize {
         match self {
@@ -189,8 +189,8 @@ impl FrameFormat {
         }
     }
 
-    /// Frames the message that lies in `out` from `start`, where the room before it begins, to
-    /// `end`, behind which there is room too. Returns where the frame ends.
+    /// Completes the frame from `start` on, of which the message ends at `end`. There must be room
+    /// for [`FRAME_MAX`] bytes in all. Returns where the frame ends.
     #[inline(always)]
     pub fn close(self, out: &mut [u8], start: usize, end: usize) -> usize {
         match self {

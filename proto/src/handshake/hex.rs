@@ -13,8 +13,8 @@ pub(super) fn length(tag: usize) -> usize {
     2 * tag
 }
 
-/// Decodes in constant time. What isn't hexadecimal goes the same way as what is: it is compared
-/// as an empty proof, which fits no key.
+/// Decodes in constant time. A proof that isn't hexadecimal is treated like others: it is compared
+/// as an empty proof, which matches no key.
 pub(super) fn check<'k>(
     config: &'k SessionConfig,
     now: Duration,

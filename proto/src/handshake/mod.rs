@@ -1,8 +1,8 @@
 //! The handshakes by challenge and response: one file a dialect, or a folder.
 //!
 //! In `raw` and `hex`, which this file joins, the server sends 32 random bytes and the client
-//! answers with their HMAC in the dialect's form. No word of success follows; a wrong proof closes
-//! the connection.
+//! answers with their HMAC in the dialect's form. The server doesn't confirm success; after a
+//! wrong proof it closes the connection.
 
 pub(crate) mod countersign;
 mod hex;
@@ -21,7 +21,7 @@ use crate::refusal::{ForeignProtocol, Refusal, is_hex};
 /// How far the handshake of `raw` or `hex` has come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ChallengeState {
-    /// As a server: the challenge is out, and its proof is awaited.
+    /// As a server: the challenge is sent, and its proof is awaited.
     AwaitingProof([u8; CHALLENGE]),
     /// As a client: the challenge is awaited.
     AwaitingChallenge,
@@ -33,7 +33,7 @@ pub const CHALLENGE: usize = 32;
 /// The longest proof: SHA-256 in hexadecimal digits.
 pub(crate) const PROOF_MAX: usize = 64;
 
-/// The bytes of a proof whose tag has so many.
+/// The length of a proof with a tag of this length.
 pub(crate) fn proof_length(dialect: Dialect, tag: usize) -> usize {
     match dialect {
         Dialect::Raw => tag,
@@ -42,7 +42,7 @@ pub(crate) fn proof_length(dialect: Dialect, tag: usize) -> usize {
     }
 }
 
-/// The key whose proof this is.
+/// The key that this proof was made with.
 pub(crate) fn check<'k>(
     config: &'k SessionConfig,
     now: Duration,
@@ -54,7 +54,7 @@ pub(crate) fn check<'k>(
         Dialect::Hex => hex::check(config, now, challenge, proof),
         Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => return Ok(None),
     };
-    // A stranger is told from someone who guesses.
+    // A peer of another protocol is distinguished from one that guesses a key.
     let stranger = || match (ForeignProtocol::of(proof), config.challenged()) {
         (ForeignProtocol::Other | ForeignProtocol::Hex, Dialect::Hex) => by_md5(config, proof),
         (ForeignProtocol::Other, _) => None,
@@ -63,17 +63,17 @@ pub(crate) fn check<'k>(
     key.ok_or_else(|| stranger().unwrap_or(Refusal::WrongProof)).map(Some)
 }
 
-/// In `hex`, a proof by MD5 and what stands behind it, where one by SHA-256 is awaited.
+/// In `hex`, a proof with MD5 and the message after it, where one with SHA-256 is awaited.
 fn by_md5(config: &SessionConfig, proof: &[u8]) -> Option<Refusal> {
     let (front, rest) = proof.split_at_checked(hex::length(MD5_TAG))?;
-    // A digit that was mistyped makes no message.
+    // A wrong digit alone doesn't look like a message.
     let others = rest.iter().filter(|byte| !is_hex(core::slice::from_ref(byte))).count();
     let is_shorter = config.mac() == Mac::Sha256 && is_hex(front) && others > rest.len() / 2;
     is_shorter.then_some(Refusal::OtherDigest)
 }
 
-/// What is wrong with the front of a proof that doesn't become whole, where its length or its bytes
-/// tell: the peer waits too, and this is all that anybody learns of it.
+/// What is wrong with a proof that stays incomplete, if its length or its bytes show it. The peer
+/// waits too, so no other sign will follow.
 pub(crate) fn suspect(config: &SessionConfig, front: &[u8]) -> Option<Refusal> {
     let (dialect, mac) = (config.challenged(), config.mac());
     let is_short = front.len() == proof_length(dialect, MD5_TAG) && mac == Mac::Sha256;
@@ -102,7 +102,7 @@ pub(crate) fn answer(config: &SessionConfig, key: &Key, challenge: &[u8], out: &
 }
 
 impl ForeignProtocol {
-    /// The dialect whose challenge these first bytes of a server of `open` are, if they are one. A
+    /// The dialect of a server that should speak `open`, if its first bytes are a challenge. A
     /// service may greet with anything, but hardly with 32 bytes that are neither text nor a line.
     #[must_use]
     pub fn of_challenge(heard: &[u8], framing: Framing) -> Option<Self> {

@@ -4,8 +4,9 @@
 //! challenge. The name of the digest is part of the challenge, so it can't be changed on the path.
 //! Each message is a [frame] of at most 256 bytes.
 //!
-//! Pythons up to 3.11 name no digest and mean MD5, and Red Hat's, which have none, mean SHA-256.
-//! They are known by the lengths of what they say, and served where the protocol says so.
+//! Pythons up to 3.11 name no digest and use MD5; those of Red Hat, where MD5 is forbidden, use
+//! SHA-256. They are recognized by the lengths of their messages, and served if the configuration
+//! allows it.
 
 pub(crate) mod frame;
 
@@ -41,13 +42,13 @@ const NAMELESS: usize = 20;
 /// What tells our own challenges from others.
 const SEAL: usize = 8;
 
-/// A challenge of ours: a name, 32 bytes that were drawn, and 8 that are made of these.
+/// The length of our challenges: a name, 32 random bytes, and 8 that are computed from these.
 type Challenge = [u8; SHA256.len() + CHALLENGE + SEAL];
 
 /// How far the handshake of `multiprocessing` has come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum MultiprocessingState {
-    /// Our challenge is out, and its proof is awaited.
+    /// Our challenge is sent, and its proof is awaited.
     SentChallenge(Role, [u8; CHALLENGE]),
     /// The other end's challenge is awaited.
     AwaitingChallenge(Retained),
@@ -61,7 +62,7 @@ pub(crate) enum Retained {
     /// A server: the number of the key that the client has proved, in bytes. Aligned, it would
     /// make every session longer.
     Key([u8; 4]),
-    /// A client: what its challenge will be made of.
+    /// A client: the random bytes of its challenge.
     Nonce([u8; CHALLENGE]),
 }
 
@@ -75,9 +76,9 @@ pub(crate) fn write_challenge(role: Role, nonce: &[u8; CHALLENGE], out: &mut Vec
     write_message(&[MARK, &challenge_text(role, nonce)], out);
 }
 
-/// Python sends 40 random bytes. Ours are 32 of the system's, which is all that an HMAC of SHA-256
-/// can tell apart, and 8 that follow from them: these can be foretold no better, and take nothing
-/// from the others. They seal the challenge as one of ours, of this side.
+/// Python sends 40 random bytes. Ours are 32 random bytes, as many as an HMAC-SHA256 has, and 8
+/// that are computed from them. These can't be predicted either, and mark the challenge as one of
+/// this end.
 fn challenge_text(role: Role, nonce: &[u8; CHALLENGE]) -> Challenge {
     let mut made = [0; size_of::<Challenge>()];
     let (name, rest) = made.split_at_mut(SHA256.len());
@@ -93,7 +94,7 @@ fn challenge_text(role: Role, nonce: &[u8; CHALLENGE]) -> Challenge {
     made
 }
 
-/// Whether a side has made this challenge, in whichever of its connections.
+/// Whether this end has made the challenge, on any of its connections.
 fn is_own_challenge(role: Role, challenge: &[u8]) -> bool {
     let nonce = challenge.get(SHA256.len()..).and_then(|rest| rest.first_chunk());
     nonce.is_some_and(|nonce| challenge_text(role, nonce) == challenge)
@@ -101,8 +102,8 @@ fn is_own_challenge(role: Role, challenge: &[u8]) -> bool {
 
 /// Appends the proof that answers a challenge.
 ///
-/// A challenge that comes from our own side is not answered: it was given to the peer in another
-/// connection, and the peer needs somebody to answer it.
+/// A challenge that this end has made is not answered: the peer has received it on another
+/// connection, and can't answer it itself.
 pub(crate) fn answer(
     config: &SessionConfig,
     role: Role,
@@ -117,7 +118,7 @@ pub(crate) fn answer(
         _ if is_own_challenge(role, challenge) => return Err(Refusal::Reflected),
         _ if challenge.len() == NAMELESS => (&b""[..], unnamed),
         _ if challenge.starts_with(SHA256) => (SHA256, Some(Mac::Sha256)),
-        // Who knows names takes an MD5 without one too.
+        // A peer that names digests accepts MD5 without a name too.
         _ if challenge.starts_with(MD5) => (&b""[..], unnamed.filter(|mac| *mac != Mac::Sha256)),
         _ => (&b""[..], None),
     };
@@ -127,8 +128,8 @@ pub(crate) fn answer(
     Ok(())
 }
 
-/// The key by which the other end has answered our challenge, which is confirmed then. A server
-/// tries all that serve the dialect; a client means one.
+/// The key that the other end has answered our challenge with, which is then confirmed. A server
+/// tries all keys that serve the dialect; a client uses one.
 pub(crate) fn verify<'k>(
     config: &'k SessionConfig,
     now: Duration,
@@ -151,7 +152,7 @@ pub(crate) fn verify<'k>(
     Ok(key)
 }
 
-/// The parts of a proof: the hash that it says it is by, and the tag.
+/// The parts of a proof: the hash that it names, and the tag.
 fn proof<'m>(config: &SessionConfig, message: &'m [u8]) -> Result<(Mac, &'m [u8]), Refusal> {
     let fits = |mac: Mac, tag: &&[u8]| tag.len() == mac.length();
     let named = message.strip_prefix(SHA256).filter(|tag| fits(Mac::Sha256, tag));
@@ -170,17 +171,17 @@ fn other(message: &[u8]) -> Refusal {
     }
 }
 
-/// Takes the word for a proof that holds.
+/// Checks that the message confirms our proof.
 pub(crate) fn check_welcome(message: &[u8]) -> Result<(), Refusal> {
     if message == WELCOME { Ok(()) } else { Err(Refusal::Malformed) }
 }
 
-/// Takes the word for one that doesn't, which may come at any time.
+/// Checks that the message doesn't report a failure, which can come at any time.
 pub(crate) fn check_failure(message: &[u8]) -> Result<(), Refusal> {
     if message == FAILURE { Err(Refusal::Rejected(RefusalCode::Refused)) } else { Ok(()) }
 }
 
-/// Appends that word, unless the other end has said it.
+/// Appends the report of a failure, unless the other end has sent one.
 pub(crate) fn write_failure(why: Refusal, out: &mut Vec<u8>) {
     if !matches!(why, Refusal::Rejected(_)) {
         write_message(&[FAILURE], out);

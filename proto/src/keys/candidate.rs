@@ -2,7 +2,7 @@
 //!
 //! All keys are examined in the same way, and the choice is made without a branch or an address
 //! that depends on it: the time and the contents of the processor's caches are the same whether or
-//! not the key that a prover names is on the ring, valid and for this service.
+//! not the key that a client names is on the ring, valid and for this service.
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -18,26 +18,26 @@ use crate::refusal::Refusal;
 pub(crate) struct Candidate {
     /// The pseudorandom key of the chosen key, or of the decoy.
     pub(crate) prk: Zeroizing<[u8; PRK]>,
-    pub(crate) prover: Prover,
+    pub(crate) claimant: Claimant,
 }
 
-/// The prover, whose proof has yet to be checked.
+/// The client that claims to hold a key (NIST SP 800-63), until its proof is verified.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Prover {
+pub(crate) struct Claimant {
     number: KeyNumber,
-    /// The prover has named a key that it may use here.
+    /// The client has named a key that it may use here.
     is_known: bool,
-    /// Why the prover is refused without the right proof.
+    /// Why the client is refused without the right proof.
     refusal: Refusal,
 }
 
-impl Prover {
+impl Claimant {
     /// The key's number, if the proof `holds`. The proof of a decoy never counts.
     pub(crate) fn admit(self, holds: bool) -> Result<KeyNumber, Refusal> {
         if holds & self.is_known { Ok(self.number) } else { Err(self.refusal) }
     }
 
-    /// Why a prover without a proof is refused.
+    /// Why a client without a proof is refused.
     pub(crate) fn refusal(self) -> Refusal {
         self.refusal
     }
@@ -74,8 +74,8 @@ impl KeyRing {
             known |= mask & 1;
         }
         let refusal = REFUSALS[usize::from(black_box(named + known))];
-        let prover = Prover { number: KeyNumber(number), is_known: known == 1, refusal };
-        Candidate { prk, prover }
+        let claimant = Claimant { number: KeyNumber(number), is_known: known == 1, refusal };
+        Candidate { prk, claimant }
     }
 }
 

@@ -287,13 +287,14 @@ pub(crate) mod tests {
         for (id, audience, found) in cases {
             let select = |served| ring.select(id.as_bytes(), audience.as_bytes(), served, at(10));
             let chosen = select(true);
-            let admitted = chosen.prover.admit(true).ok().and_then(|number| ring.by_number(number));
+            let admitted =
+                chosen.claimant.admit(true).ok().and_then(|number| ring.by_number(number));
             assert_eq!(admitted.map(Key::id), found.then_some(id), "{id} for {audience:?}");
             assert_eq!(*chosen.prk, admitted.map_or([1; 32], |key| *key.prk()));
-            assert!(chosen.prover.admit(false).is_err());
+            assert!(chosen.claimant.admit(false).is_err());
             // Another service than this one is meant.
             assert_eq!(*select(false).prk, [1; 32]);
-            assert!(select(false).prover.admit(true).is_err());
+            assert!(select(false).claimant.admit(true).is_err());
         }
         assert!(ring.by_number(ring.key("over").unwrap().number()).is_some());
     }

@@ -14,7 +14,7 @@ pub(crate) const BATCH: u8 = 0x14;
 /// The bytes of a tag.
 pub(crate) const TAG: usize = 16;
 
-/// What a record has beside its payload.
+/// The bytes of a record beside its payload.
 pub(crate) const FRAME: usize = HEADER + TAG;
 
 /// The longest batch that we send, as the length of a record. A receiver needs all of it before it
@@ -39,7 +39,7 @@ pub(crate) fn first(payload: &[u8]) -> usize {
     length.map_or(0, |&[a, b, c]| LENGTH + Header::read([BATCH, a, b, c]).length)
 }
 
-/// Whether this is one message or more, and nothing else.
+/// Whether this payload consists of one or more messages, and nothing else.
 pub(crate) fn is_well_formed(mut payload: &[u8]) -> bool {
     while let Some((_, rest)) = split(payload) {
         if rest.is_empty() {
@@ -50,9 +50,9 @@ pub(crate) fn is_well_formed(mut payload: &[u8]) -> bool {
     false
 }
 
-/// Packs the messages from `read` on into one batch, which begins at `ready`, not behind `read`:
-/// as many as the peer accepts in one record, unless those are fewer than two. Each was framed as
-/// a record of its own, whose room for a tag is more than what a batch needs in its place.
+/// Packs the messages from `read` on into one batch, which begins at `ready`, at most at `read`: as
+/// many as the peer accepts in one record, if those are two or more. Each was framed as a record
+/// of its own, with room for a tag, which is more than its length in a batch needs.
 ///
 /// Returns where the next frame begins, and where the batch ends.
 #[inline]
@@ -64,7 +64,7 @@ pub(crate) fn pack(
 ) -> Option<(usize, usize)> {
     let max = record_max.min(BATCH_MAX);
     let end = next(out, read)? + read;
-    // Alone, it is a record as it is.
+    // A single message stays a data record.
     if LENGTH + (end - read - FRAME) + LENGTH + next(out, end)? - FRAME + TAG > max {
         return None;
     }
@@ -74,7 +74,7 @@ pub(crate) fn pack(
         if ready - start - HEADER + LENGTH + length + TAG > max {
             break;
         }
-        // First the message, since the first one begins where its length is to stand.
+        // The message first: that of the first one begins where its length will be.
         out.copy_within(read + HEADER..read + HEADER + length, ready + LENGTH);
         let [.., a, b, c] = length.to_be_bytes();
         out[ready..][..LENGTH].copy_from_slice(&[a, b, c]);

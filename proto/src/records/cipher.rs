@@ -29,12 +29,12 @@ impl Cipher {
         let Some((header, payload, tag)) = parts(record) else { return };
         match self.0.encrypt_inout_detached(&nonce(number).into(), header, (&mut *payload).into()) {
             Ok(sealed) => *tag = sealed.into(),
-            // Only of 256 GiB and more. Nothing must go out as it is.
+            // Only for 256 GiB and more. Plaintext must never be sent.
             Err(_) => payload.fill(0),
         }
     }
 
-    /// Decrypts the payload of the record of this number, if it has the tag that it must have.
+    /// Decrypts the payload of the record of this number, if its tag is right.
     pub(crate) fn open(&self, number: u64, record: &mut [u8]) -> bool {
         parts(record).is_some_and(|(header, payload, tag)| {
             let (nonce, tag) = (nonce(number).into(), (&*tag).into());

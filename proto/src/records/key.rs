@@ -15,8 +15,8 @@ type Core = <HmacSha256 as CoreProxy>::Core;
 
 /// What protects the records of one direction, and the number of the next one.
 ///
-/// The number is not sent: both ends count, so a record that is missing, doubled, moved or turned
-/// back fits no tag.
+/// The number is not sent: both ends count, so the tag of a record that was dropped, repeated,
+/// reordered or reflected is wrong.
 pub(crate) struct RecordKey {
     protector: Protector,
     next: u64,
@@ -61,7 +61,7 @@ impl RecordKey {
         }
     }
 
-    /// Whether the next record has the tag that it must have; compared in constant time.
+    /// Whether the tag of the next record is right; compared in constant time.
     pub(crate) fn verify(&mut self, record: &[u8]) -> bool {
         let number = self.take_number();
         match (&self.protector, record.split_last_chunk::<TAG>()) {
@@ -72,7 +72,7 @@ impl RecordKey {
         }
     }
 
-    /// The same of a record that is sealed, and is decrypted then.
+    /// The same for a sealed record, which is decrypted if its tag is right.
     pub(crate) fn unseal(&mut self, record: &mut [u8]) -> bool {
         let number = self.take_number();
         match &self.protector {
@@ -81,7 +81,7 @@ impl RecordKey {
         }
     }
 
-    /// 2^64 records are more than a connection lives to see.
+    /// No connection lasts for 2^64 records, so the number never wraps.
     fn take_number(&mut self) -> u64 {
         let number = self.next;
         self.next = number.wrapping_add(1);
@@ -109,7 +109,7 @@ pub(crate) fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
 }
 
 impl fmt::Debug for RecordKey {
-    /// A key is nobody's business.
+    /// The key is not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecordKey").field("next", &self.next).finish_non_exhaustive()
     }

@@ -13,7 +13,7 @@ use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
 impl SessionCore {
-    /// Goes on without records.
+    /// Continues without records.
     pub(super) fn establish<'s>(
         &mut self,
         config: &SessionConfig,

@@ -57,12 +57,12 @@ impl SessionCore {
                 let received = self.receive_server_hello(config, now, &nonce, input, out);
                 received.map_err(|why| self.fail(why))
             }
-            // The handshake is over, for our part.
+            // Our part of the handshake is over.
             CountersignState::AwaitingAccept(_) => Ok(None),
         }
     }
 
-    /// As a server: awaits a hello, or, where `raw` is served too, anything that is none.
+    /// As a server: awaits a hello, or a proof if `raw` is served too.
     fn receive_hello<'s>(
         &'s mut self,
         config: &'s SessionConfig,
@@ -90,7 +90,7 @@ impl SessionCore {
         }
     }
 
-    /// The first bytes of a peer, if they can't be those of a hello.
+    /// The first bytes of a peer, if a hello doesn't begin with them.
     fn foreign(&self, input: &[u8]) -> Option<[u8; 16]> {
         let bytes = self.partial.taken().front.iter().chain(input);
         let differs = MAGIC.iter().zip(bytes).any(|(ours, theirs)| ours != theirs);
@@ -137,7 +137,8 @@ impl SessionCore {
             _ => match self.partial.exactly(HEADER + PROOF, input) {
                 None => return Ok(None),
                 Some(frame) => match self.state.end() {
-                    // The ring may have been replaced since the call, or the key may have run out.
+                    // Since the hello, the ring may have been replaced, or the key may have
+                    // expired.
                     SessionState::Countersign(CountersignState::AwaitingProof(pending)) => {
                         let dialect = Dialect::Countersign;
                         let known = |number| config.accepted(Credential { number, dialect }, now);
@@ -156,8 +157,7 @@ impl SessionCore {
         }
     }
 
-    /// Appends the word for a refusal, where there is one. Our nonce, if it isn't out yet, always
-    /// precedes it.
+    /// Appends the code of a refusal, if it has one. Our nonce always precedes it.
     fn reject(&mut self, nonce: Option<&Nonce>, why: Refusal, out: &mut Vec<u8>) -> Refusal {
         if let Some(code) = why.code() {
             server::refuse(nonce, code, out);
@@ -212,7 +212,7 @@ impl SessionCore {
         Ok(Some(self.negotiated(config, Role::Client, key, negotiated?)))
     }
 
-    /// Takes the server's word that it accepts us. Says whether it is there.
+    /// Takes the server's acceptance from the input. Returns whether it was there.
     pub(super) fn take_accept(&mut self, input: &mut &[u8]) -> Result<bool, Refusal> {
         let length = match head(self.partial.taken(), input).map(Header::read) {
             None => HEADER + 1 + TAG,
@@ -244,7 +244,7 @@ impl SessionCore {
         Ok(true)
     }
 
-    /// Goes on as was negotiated.
+    /// Continues as was negotiated.
     fn negotiated<'s>(
         &mut self,
         config: &SessionConfig,
@@ -280,13 +280,13 @@ impl SessionCore {
     }
 }
 
-/// The key that we prove as a client, and the ring that it is on.
+/// As a client: our key, and its ring.
 fn signing_key(config: &SessionConfig, now: Duration) -> Result<(&KeyRing, &Key), Refusal> {
     let key = config.signing_key(now).ok().flatten();
     config.keys().zip(key).ok_or(Refusal::UnknownKey)
 }
 
-/// What a refusal of the server's says.
+/// The reason in a refusal of the server.
 fn rejected(frame: &[u8]) -> Refusal {
     Refusal::Rejected(
         frame.last().map_or(RefusalCode::Malformed, |code| RefusalCode::from_byte(*code)),

@@ -23,7 +23,7 @@ impl Session {
             self.core.state.failure().is_none().then(|| self.core.state.records_mut()).flatten();
         if let Some(records) = records {
             let start = out.len();
-            records.say_close(out);
+            records.close(out);
             records.seal_appended(out, start);
         }
     }
@@ -48,7 +48,7 @@ impl SessionCore {
     /// Appends the close record, without [sealing](Self::seal) it; nothing without records. Send
     /// it, then end your stream. What the peer still sends is received as before.
     pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
-        self.state.records_mut().into_iter().for_each(|records| records.say_close(out));
+        self.state.records_mut().into_iter().for_each(|records| records.close(out));
     }
 
     /// At a server, ends a handshake: appends the refusal with this code, if the dialect has one

@@ -1,7 +1,7 @@
 //! The steps of a session in `multiprocessing`, at either end.
 //!
-//! A server challenges, welcomes, and is challenged itself; a client does the same in the other
-//! order. So there is one step, which depends on what the other end owes.
+//! A server challenges the client, confirms its proof, and is then challenged itself; a client does
+//! the same in the other order. So one step serves both, by what the other end must send next.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -18,16 +18,16 @@ use crate::session::event::Event;
 use crate::session::session_core::SessionCore;
 use crate::session::state::SessionState;
 
-/// What a message has led to.
+/// The result of a message.
 enum Received<'p> {
-    /// The handshake goes on.
+    /// The handshake continues.
     Next(MultiprocessingState),
     /// It is over.
     Established(Role, &'p Key),
 }
 
 impl SessionCore {
-    /// Awaits what the other end owes, and says what is due thereupon.
+    /// Awaits the other end's next message, and appends the answer.
     // Inlined, it would make every dialect's steps pay for the registers and the stack it needs.
     #[inline(never)]
     pub(super) fn exchange_challenges<'s>(
@@ -96,8 +96,8 @@ impl MultiprocessingState {
 }
 
 impl Retained {
-    /// Who we are, and the key that we prove: as a server, the one that the client has proved, as
-    /// long as that is taken.
+    /// Our role and our key: as a server, the key that the client has proved, if it is still
+    /// accepted.
     fn signer(self, config: &SessionConfig, now: Duration) -> Result<(Role, &Key), Refusal> {
         let dialect = Dialect::Multiprocessing;
         let (role, key) = match self {

@@ -22,9 +22,9 @@ pub(super) struct Protected {
     /// The peer's key, at a server.
     pub(super) key: Option<Credential>,
     pub(super) state: RecordsState,
-    /// The bytes of a batch's messages that were not handed on yet. Its tag is behind them, and all
-    /// of it was verified. They stand at the end of the frame that was gathered last, which may
-    /// have been parked since, or, where the batch lay whole in the input, at the front of that.
+    /// The bytes of a verified batch whose messages were not returned yet; its tag is after them.
+    /// They are at the end of the frame that was buffered last, which may have been parked since,
+    /// or, if the batch was complete in the input, at the front of the input.
     pub(super) batch: u32,
 }
 
@@ -33,11 +33,11 @@ pub(super) struct Protected {
 pub(super) enum RecordsState {
     /// Messages are exchanged.
     Established,
-    /// What the connection was for is done; the caller hasn't been told yet.
+    /// The exchange is complete, and the event that says so is due.
     Ending,
     /// Nothing more is expected of the peer.
     Over,
-    /// A record was not the one that must come next, or not well-formed.
+    /// A record was not the next one, or malformed.
     Failed(Refusal),
 }
 
@@ -66,7 +66,7 @@ impl Protected {
             return self.next_of_batch(partial, input);
         }
         let Self { records, role, state, batch: left, .. } = self;
-        // After a fault there is no good-bye, and nothing more is heard.
+        // After a fault, nothing more is received, and no close record is sent.
         let mut failed = |why| {
             *state = RecordsState::Failed(why);
             why
@@ -112,20 +112,20 @@ impl Protected {
         }))
     }
 
-    /// What is left of a batch that was handed on in part, or, where that was parked, the front of
-    /// it: whole messages, and perhaps part of one.
+    /// The messages that are left of a batch; if it was parked, the first of them, and perhaps part
+    /// of one more.
     #[inline]
     pub(super) fn batch<'a>(&self, partial: &'a mut PartialFrame, input: &'a [u8]) -> &'a [u8] {
         let left = self.left();
         if !partial.is_delivered() {
-            // What was not taken of the input has to be handed in again.
+            // The caller passes the rest of the input again.
             return input.get(..left).unwrap_or_default();
         }
         let first = batch::first(partial.rest((left, TAG), batch::LENGTH));
         partial.rest((left, TAG), first.max(WINDOW))
     }
 
-    /// Keeps what is left of such a batch, if it was gathered here, for a call that may be far off.
+    /// Moves what is left of a batch to blocks, if it was buffered here: the next call may be late.
     #[cold]
     pub(super) fn park(&self, partial: &mut PartialFrame) {
         partial.park((self.left(), TAG));
@@ -135,7 +135,7 @@ impl Protected {
         usize::try_from(self.batch).unwrap_or(usize::MAX)
     }
 
-    /// Takes these bytes of messages off the batch, which was gathered or lies in the input.
+    /// Removes these bytes of messages from the batch, which is buffered or in the input.
     #[inline]
     pub(super) fn advance_batch(&mut self, bytes: usize, is_gathered: bool, input: &mut &[u8]) {
         self.batch -= u32::try_from(bytes).unwrap_or(self.batch);
@@ -145,7 +145,7 @@ impl Protected {
         }
     }
 
-    /// Takes the next message of a batch that was handed on in part.
+    /// Takes the next message that is left of a batch.
     fn next_of_batch<'s, 'i: 's>(
         &mut self,
         partial: &'s mut PartialFrame,
@@ -154,7 +154,7 @@ impl Protected {
         let (front, is_gathered) = (*input, partial.is_delivered());
         let payload = self.batch(partial, front);
         let Some((bytes, rest)) = batch::split(payload) else {
-            debug_assert!(false, "what was not taken of the input is handed in again");
+            debug_assert!(false, "the rest of the input is passed again");
             self.batch = 0;
             self.state = RecordsState::Failed(Refusal::BadRecord);
             return Err(Refusal::BadRecord);
@@ -163,7 +163,7 @@ impl Protected {
         Ok(Some(Event::Message(Message { bytes, form: FrameFormat::Record })))
     }
 
-    /// What has ended the conversation, if it was not ended in order.
+    /// The refusal that has ended the session, if one has.
     pub(super) fn failure(&self) -> Option<Refusal> {
         match self.state {
             RecordsState::Failed(why) => Some(why),
@@ -171,9 +171,9 @@ impl Protected {
         }
     }
 
-    /// Whether the end of the stream is no loss.
+    /// Whether the stream may end here: nothing can be missing.
     pub(super) fn is_over(&self) -> bool {
-        self.state == RecordsState::Over || self.records.heard_close()
+        self.state == RecordsState::Over || self.records.received_close()
     }
 }
 

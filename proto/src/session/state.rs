@@ -19,7 +19,7 @@ use crate::session::protected::{Protected, RecordsState};
 pub(super) enum SessionState {
     /// As a server of `open`: nothing has to be proved.
     Open,
-    /// As a server: nothing has been said yet.
+    /// As a server: nothing was sent yet.
     Unsent([u8; CHALLENGE]),
     /// In the handshake of `raw` or `hex`.
     Challenge(ChallengeState),
@@ -27,20 +27,21 @@ pub(super) enum SessionState {
     Countersign(CountersignState),
     /// In the handshake of `multiprocessing`.
     Multiprocessing(MultiprocessingState),
-    /// The handshake is over, and messages are told apart. As a server, with the peer's key.
+    /// The handshake is over, and messages are exchanged without records. As a server, with the
+    /// peer's key.
     Established(Role, Option<Credential>),
     /// The same in records.
     Protected(Box<Protected>),
-    /// What the connection was for is done; the caller hasn't been told yet.
+    /// The exchange is complete, and the event that says so is due.
     Ending(Option<Credential>),
-    /// The connection is done. The credential is kept for counting.
+    /// The session is over. The credential is kept for counting.
     Over(Option<Credential>),
-    /// The peer did what it must not do, or its stream was cut.
+    /// The peer did something that it must not do, or its stream was truncated.
     Failed(Option<Credential>, Refusal),
 }
 
 impl SessionState {
-    /// The handshake is over, and no records are spoken.
+    /// The state after the handshake, without records.
     pub(super) fn established(config: &SessionConfig, role: Role, key: Option<Credential>) -> Self {
         match (role, config.exchange()) {
             (Role::Server, Exchange::VerifyOnly) => Self::Ending(key),
@@ -48,7 +49,7 @@ impl SessionState {
         }
     }
 
-    /// The same in records.
+    /// The state after the handshake, in records.
     pub(super) fn protected(
         records: Records,
         role: Role,
@@ -97,35 +98,35 @@ impl SessionState {
         }
     }
 
-    /// Whether a batch was handed on in part.
+    /// Whether messages of a batch are left.
     #[inline]
     pub(super) fn has_batch(&self) -> bool {
         matches!(self, Self::Protected(protected) if protected.batch > 0)
     }
 
-    /// Forgets the rest of such a batch.
+    /// Discards them.
     pub(super) fn discard_batch(&mut self) {
         if let Self::Protected(protected) = self {
             protected.batch = 0;
         }
     }
 
-    /// Whether messages of ours may follow: the handshake is over, and nothing has failed. A reply
-    /// to the last message may.
+    /// Whether a message can be sent: the handshake is over, and nothing has failed. The last
+    /// message of an exchange can still be answered.
     pub(super) fn may_send(&self) -> bool {
         match self {
             Self::Established(..) | Self::Ending(_) | Self::Over(_) => true,
             Self::Protected(protected) => {
-                protected.failure().is_none() && !protected.records.said_close()
+                protected.failure().is_none() && !protected.records.sent_close()
             }
             Self::Countersign(CountersignState::AwaitingAccept(accepting)) => {
-                !accepting.records.said_close()
+                !accepting.records.sent_close()
             }
             _ => false,
         }
     }
 
-    /// Expects nothing more of the connection. Returns how far it had come.
+    /// Ends the session. Returns the state before.
     pub(super) fn end(&mut self) -> Self {
         let over = match self {
             Self::Failed(key, why) => Self::Failed(*key, *why),
@@ -134,7 +135,7 @@ impl SessionState {
         core::mem::replace(self, over)
     }
 
-    /// What has ended the connection, if it was not ended in order.
+    /// The refusal that has ended the session, if one has.
     pub(super) fn failure(&self) -> Option<Refusal> {
         match self {
             Self::Failed(_, why) => Some(*why),

@@ -1,5 +1,5 @@
-//! The client's end: it calls, verifies that the server holds the key, and only then proves that
-//! it does so itself.
+//! The client's end: it sends its hello, verifies that the server holds the key, and only then
+//! proves that it holds the key itself.
 
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use crate::keys::key::Key;
 use crate::records::Records;
 use crate::refusal::Refusal;
 
-/// Appends the call: the magic, and our hello.
+/// Appends the magic and our hello.
 pub(crate) fn call(
     config: &SessionConfig,
     (ring, key): (&KeyRing, &Key),
@@ -48,7 +48,7 @@ fn offered(config: &SessionConfig) -> &'static [u8] {
     if config.protection().is_sealed() { &hello::SEALING_EXTENSION } else { &[] }
 }
 
-/// Takes the server's nonce and its hello, which `heard` is; verifies its proof, and appends ours.
+/// Verifies the server's proof in `heard`, its nonce and hello, and appends ours.
 pub(crate) fn confirm(
     config: &SessionConfig,
     (ring, key): (&KeyRing, &Key),
@@ -68,7 +68,7 @@ pub(crate) fn confirm(
     if hello.instance == ring.secrets().instance {
         return Err(Refusal::Reflected);
     }
-    // What we called is what the same arguments give again, so that nobody has to keep it.
+    // The same arguments give the same hello again, so it isn't kept.
     let mut called = Vec::with_capacity(frame::HELLO_MAX);
     call(config, (ring, key), nonce, &mut called);
     let said = &frame[..frame.len() - proof.len()];
@@ -76,7 +76,7 @@ pub(crate) fn confirm(
     if !is_same(&schedule.server_proof(), proof) {
         return Err(Refusal::WrongProof);
     }
-    // Now it is the server that says so, and nobody on the way.
+    // The proof is verified, so this is the server's own choice.
     let is_sealed = match hello.suites() {
         _ if !config.protection().is_sealed() => false,
         Some([hello::CHACHA20_POLY1305]) => true,
@@ -90,8 +90,7 @@ pub(crate) fn confirm(
     Ok(Negotiated { records, plain: !chosen, exporter: schedule.exporter() })
 }
 
-/// Judges the front of what a server answers to a call or a proof: the frame that is due, or a
-/// refusal in its place.
+/// Checks the header of the server's answer: it is the frame that is due, or a refusal.
 pub(crate) fn judge(
     header: Header,
     due: u8,

@@ -1,12 +1,11 @@
-//! What everything travels in: a type, a length of three bytes, a body; and the parts of fixed size
-//! that stand in it.
+//! Frames: a type, a length of three bytes, and a body; and the sizes of their fixed parts.
 
 use alloc::vec::Vec;
 
-/// What a client's call begins with: no other protocol's, and neither text nor TLS.
+/// The first bytes of a client, which no other protocol begins with, neither text nor TLS.
 pub(crate) const MAGIC: [u8; 8] = *b"\x9ecsgn/1\n";
 
-/// The one version there is.
+/// The only version.
 pub(crate) const VERSION: u8 = 1;
 
 /// The bytes of a nonce, of either end.
@@ -15,19 +14,19 @@ pub(crate) const NONCE: usize = 32;
 /// The bytes of a proof, of either end.
 pub(crate) const PROOF: usize = 32;
 
-/// The status with which a server goes on, in its hello and in its acceptance. There is no other.
+/// The status of a server that continues, in its hello and in its acceptance; the only one.
 pub(crate) const STATUS: u8 = 0;
 
-/// What a server says first: its nonce, without a header.
+/// The nonce that a server sends first, without a header.
 pub(crate) type Nonce = [u8; NONCE];
 
 /// Type and length.
 pub(crate) const HEADER: usize = 4;
 
-/// The longest call, with the magic, and the longest hello of a server, with its header.
+/// The longest hello, with its header; a client's with the magic too.
 pub const HELLO_MAX: usize = 512;
 
-/// The longest body that a length can tell.
+/// The longest body that a length field can hold.
 pub(crate) const BODY_MAX: usize = (1 << 24) - 1;
 
 /// The types of the handshake.
@@ -57,7 +56,7 @@ impl Header {
         bytes.get(place..)?.first_chunk().copied().map(Self::read)
     }
 
-    /// A length past [`BODY_MAX`] can't be told; limits keep to it.
+    /// The length is at most [`BODY_MAX`]; all limits are lower.
     pub(crate) fn bytes(self) -> [u8; HEADER] {
         debug_assert!(self.length <= BODY_MAX, "limits are capped below what a length can tell");
         let [.., a, b, c] = self.length.to_be_bytes();

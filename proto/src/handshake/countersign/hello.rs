@@ -1,7 +1,7 @@
 //! The two hellos: what each end offers, and its identity.
 //!
-//! A body must be used up exactly. Extensions that nobody knows are skipped, but their form is
-//! checked, and they are part of the transcript like everything else.
+//! A body must be used up exactly. Unknown extensions are skipped, but their form is checked, and
+//! they are part of the transcript like everything else.
 
 use alloc::vec::Vec;
 
@@ -12,19 +12,20 @@ use crate::refusal::Refusal;
 /// The client offers records; the server has chosen them.
 pub(crate) const RECORDS: u16 = 1;
 
-/// The client does without a conversation rather than without records.
+/// The client requires records.
 pub(crate) const RECORDS_REQUIRED: u16 = 2;
 
-/// What an end must be able to take at least, as the length of a record.
+/// The length of a record that every end must accept at least.
 pub(crate) const RECORD_LEAST: u32 = 1024;
 
-/// The extension by which both ends agree to seal records: its value are suites, one byte each.
+/// The extension by which both ends agree to seal records. Its value is a list of suites, one byte
+/// each.
 pub(crate) const SEALING: [u8; 2] = [0, 1];
 
 /// The suite ChaCha20-Poly1305.
 pub(crate) const CHACHA20_POLY1305: u8 = 1;
 
-/// What a client that seals offers, and what a server that does so answers.
+/// The extension with this suite: what a client that seals offers, and its server answers.
 pub(crate) const SEALING_EXTENSION: [u8; 5] = [SEALING[0], SEALING[1], 0, 1, CHACHA20_POLY1305];
 
 /// The longest audience.
@@ -33,19 +34,19 @@ pub(crate) const AUDIENCE_MAX: usize = 64;
 /// The bytes of a server's hello without extensions and without the proof.
 pub(crate) const SERVER_HELLO_BARE: usize = 1 + 1 + 2 + 4 + INSTANCE + 2;
 
-/// The bytes that tell one program's key ring from another's.
+/// The bytes that distinguish the key ring of one program from that of another.
 pub(crate) const INSTANCE: usize = 16;
 
-/// What a client says first.
+/// The hello of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hello<'a> {
     pub(crate) flags: u16,
-    /// The longest record that the client takes.
+    /// The longest record that the client accepts.
     pub(crate) record_max: u32,
     pub(crate) nonce: [u8; NONCE],
     pub(crate) instance: [u8; INSTANCE],
     pub(crate) key_id: &'a [u8],
-    /// The service that the client means.
+    /// The audience that the client asks for.
     pub(crate) audience: &'a [u8],
     pub(crate) extensions: &'a [u8],
 }
@@ -75,7 +76,7 @@ impl<'a> Hello<'a> {
             (1..=ID_MAX).contains(&hello.key_id.len()),
             hello.audience.len() <= AUDIENCE_MAX,
             hello.record_max >= RECORD_LEAST,
-            // Who can't do without records must offer them.
+            // A client that requires records must offer them.
             hello.flags & RECORDS_REQUIRED == 0 || hello.flags & RECORDS != 0,
         ];
         if forms.contains(&false) {
@@ -113,19 +114,19 @@ impl<'a> Hello<'a> {
     }
 }
 
-/// What a server answers, before its proof.
+/// The hello of a server, without its proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ServerHello<'a> {
     pub(crate) flags: u16,
-    /// The longest record that the server takes.
+    /// The longest record that the server accepts.
     pub(crate) record_max: u32,
     pub(crate) instance: [u8; INSTANCE],
     pub(crate) extensions: &'a [u8],
 }
 
 impl<'a> ServerHello<'a> {
-    /// Reads the body of a server's hello, and the proof behind it. `offered` are the extensions
-    /// of the client's hello: a server's answer those alone.
+    /// Reads the body of a server's hello, and the proof after it. The server may only answer the
+    /// extensions that were `offered` in the client's hello.
     pub(crate) fn read(body: &'a [u8], offered: &[u8]) -> Result<(Self, &'a [u8; PROOF]), Refusal> {
         let (body, proof) = body.split_last_chunk().ok_or(Refusal::Malformed)?;
         let mut rest = Rest(body);
@@ -150,7 +151,7 @@ impl<'a> ServerHello<'a> {
         Ok((hello, proof))
     }
 
-    /// The suites by which the server says that records are sealed: one, if it keeps to the form.
+    /// The suites that the server has chosen to seal records: one, if the extension is well-formed.
     pub(crate) fn suites(&self) -> Option<&[u8]> {
         value(self.extensions, SEALING)
     }
@@ -166,8 +167,8 @@ impl<'a> ServerHello<'a> {
     }
 }
 
-/// Checks the form of extensions: none reaches past the end, no id stands twice, and each is one
-/// that the other end may use.
+/// Checks the form of extensions: none reaches past the end, no id occurs twice, and the other end
+/// may use each of them.
 fn extensions(list: &[u8], may: impl Fn([u8; 2]) -> bool) -> Result<(), Refusal> {
     let mut rest = Rest(list);
     while !rest.0.is_empty() {
@@ -193,7 +194,7 @@ fn value(list: &[u8], id: [u8; 2]) -> Option<&[u8]> {
     }
 }
 
-/// What has not been read yet of a body.
+/// The part of a body that has not been read yet.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -207,13 +208,13 @@ impl<'a> Rest<'a> {
         Ok(*array)
     }
 
-    /// Bytes behind a length of one byte.
+    /// Bytes after a length of one byte.
     fn short(&mut self) -> Result<&'a [u8], Refusal> {
         let [length] = self.array()?;
         self.take(length.into())
     }
 
-    /// Bytes behind a length of two bytes.
+    /// Bytes after a length of two bytes.
     fn long(&mut self) -> Result<&'a [u8], Refusal> {
         let length = u16::from_be_bytes(self.array()?);
         self.take(length.into())

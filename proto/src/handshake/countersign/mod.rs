@@ -1,9 +1,9 @@
 //! `countersign/1`: both ends prove that they hold the key, in one round trip.
 //!
-//! The client calls at once, without waiting: the magic and its [hello](hello). The server answers
-//! with a nonce and its own hello, signed; the client signs what both have said; the server
-//! accepts. Whatever one of them has said is part of the [transcript](schedule) from which all
-//! keys are derived, so nothing of it can be changed on the way.
+//! The client sends the magic and its [hello](hello) at once. The server answers with a nonce, its
+//! own hello and a proof; the client sends its proof; the server accepts. Everything that either
+//! has sent is part of the [transcript](schedule) from which all keys are derived, so nothing can
+//! be changed on the path.
 
 pub(crate) mod client;
 pub(crate) mod frame;
@@ -19,7 +19,7 @@ use crate::records::Records;
 #[derive(Debug)]
 pub(crate) struct Negotiated {
     pub(crate) records: Records,
-    /// The conversation goes on without records; theirs seal the server's acceptance alone.
+    /// The connection continues without records; their key only protects the server's acceptance.
     pub(crate) plain: bool,
     pub(crate) exporter: Exporter,
 }

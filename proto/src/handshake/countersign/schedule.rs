@@ -1,4 +1,4 @@
-//! From what both ends have said to the keys of a session (HKDF, RFC 5869).
+//! The key schedule: from the transcript to the keys of a session (HKDF, RFC 5869).
 
 use hkdf::Hkdf;
 use hmac::digest::CtOutput;
@@ -10,14 +10,14 @@ use crate::handshake::countersign::frame::{Nonce, PROOF};
 use crate::keys::key::PRK;
 use crate::records::{RecordKey, keyed};
 
-/// The hash of all that was said before a proof.
+/// The hash of everything that was sent before a proof.
 pub(crate) type Transcript = [u8; 32];
 
 /// The bytes of each key.
 const KEY: usize = 32;
 
-/// The hash of the server's nonce, the client's call and the server's hello without its proof, each
-/// with its header.
+/// The hash of the server's nonce, the client's hello with the magic, and the server's hello
+/// without its proof, each with its header.
 pub(crate) fn transcript(nonce: &Nonce, call: &[u8], server_hello: &[u8]) -> Transcript {
     let mut hash = Sha256::new();
     for part in [b"countersign/1 th", &nonce[..], call, server_hello] {
@@ -26,14 +26,14 @@ pub(crate) fn transcript(nonce: &Nonce, call: &[u8], server_hello: &[u8]) -> Tra
     hash.finalize().into()
 }
 
-/// The keys of a session. Each has one use: who knows one learns nothing of the others.
+/// The keys of a session. Each has one use, and none can be computed from another.
 pub(crate) struct Schedule {
     transcript: Transcript,
     okm: Zeroizing<[u8; 5 * KEY]>,
 }
 
 impl Schedule {
-    /// The keys that a shared key and a transcript come to.
+    /// The keys from a shared key and a transcript.
     pub(crate) fn new(prk: &[u8; PRK], transcript: Transcript) -> Self {
         let mut okm = Zeroizing::new([0; 5 * KEY]);
         let info: [&[u8]; 2] = [b"countersign/1 keys", &transcript];
@@ -43,27 +43,27 @@ impl Schedule {
         Self { transcript, okm }
     }
 
-    /// What only a server that holds the key can say.
+    /// The server's proof that it holds the key.
     pub(crate) fn server_proof(&self) -> [u8; PROOF] {
         hmac(self.key(0), &[b"countersign/1 server", &self.transcript])
     }
 
-    /// What only a client that holds the key, and has seen the server's proof, can say.
+    /// The client's proof that it holds the key and has seen the server's proof.
     pub(crate) fn client_proof(&self, server_proof: &[u8; PROOF]) -> [u8; PROOF] {
         hmac(self.key(1), &[b"countersign/1 client", &self.transcript, server_proof])
     }
 
-    /// What protects the records from server to client.
+    /// The key of records from server to client.
     pub(crate) fn to_client(&self) -> RecordKey {
         RecordKey::new(self.key(2))
     }
 
-    /// What protects the records from client to server.
+    /// The key of records from client to server.
     pub(crate) fn to_server(&self) -> RecordKey {
         RecordKey::new(self.key(3))
     }
 
-    /// What the host program may derive secrets from.
+    /// The key from which the host program may derive secrets.
     pub(crate) fn exporter(&self) -> Exporter {
         Exporter(Zeroizing::new(*self.key(4)))
     }
@@ -90,8 +90,7 @@ pub(crate) fn is_same(one: &[u8; PROOF], other: &[u8; PROOF]) -> bool {
 /// Secrets that only the two ends of one `countersign/1` connection share.
 ///
 /// They are bound to the connection: to bind another protocol to it (channel binding), or to
-/// encrypt what it carries, derive a secret at both ends with the same label. Nothing of it is ever
-/// sent.
+/// encrypt content, derive a secret at both ends with the same label. No secret is ever sent.
 #[derive(Clone)]
 pub struct Exporter(Zeroizing<[u8; KEY]>);
 
@@ -104,7 +103,7 @@ impl Exporter {
 }
 
 impl core::fmt::Debug for Exporter {
-    /// A secret is nobody's business.
+    /// The secret is not shown.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Exporter(..)")
     }

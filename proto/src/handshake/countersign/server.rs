@@ -1,7 +1,7 @@
-//! The server's end: it answers a call, and then verifies the proof.
+//! The server's end: it answers a client's hello, and then verifies the client's proof.
 //!
-//! A caller whose key isn't on the ring is answered too, with a decoy key: the work and the bytes
-//! are the same, so a caller without the key can't tell whether the key exists.
+//! A client whose key isn't on the ring is answered too, with a decoy key. The work and the bytes
+//! are the same, so a client without the key can't find out whether the key exists.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -12,25 +12,25 @@ use crate::handshake::countersign::Negotiated;
 use crate::handshake::countersign::frame::{self, HEADER, Header, MAGIC, Nonce, PROOF, STATUS};
 use crate::handshake::countersign::hello::{self, Hello, ServerHello};
 use crate::handshake::countersign::schedule::{Schedule, is_same, transcript};
-use crate::keys::candidate::{Candidate, Prover};
+use crate::keys::candidate::{Candidate, Claimant};
 use crate::keys::key::Key;
 use crate::keys::key::KeyNumber;
 use crate::records::{Records, TAG};
 use crate::refusal::{Refusal, RefusalCode};
 
-/// A server that has answered, and awaits the proof.
+/// A server that has answered, and awaits the client's proof.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    /// The proof that a client must give.
+    /// The proof that the client must send.
     proof: [u8; PROOF],
-    /// Whose key it is, unless it was answered under the decoy.
-    prover: Prover,
-    /// It has offered to seal records, which isn't done here.
+    /// The client's key, or that the decoy was used.
+    claimant: Claimant,
+    /// The client has offered to seal records, which isn't done here.
     lacks_sealing: bool,
     negotiated: Negotiated,
 }
 
-/// Answers a call: appends our nonce, if it wasn't `sent` before, and our hello.
+/// Answers a client's hello: appends our nonce, if it wasn't `sent` before, and our hello.
 pub(crate) fn answer(
     config: &SessionConfig,
     now: Duration,
@@ -54,7 +54,7 @@ pub(crate) fn answer(
         _ if theirs.flags & hello::RECORDS == 0 => Err(Refusal::Protection),
         _ => Ok(hello::RECORDS),
     }?;
-    let Candidate { prk, prover } = config.select(ring, (theirs.key_id, theirs.audience), now);
+    let Candidate { prk, claimant } = config.select(ring, (theirs.key_id, theirs.audience), now);
     let ours = ServerHello {
         flags,
         record_max: config.record_max(),
@@ -80,7 +80,7 @@ pub(crate) fn answer(
     };
     let proof = schedule.client_proof(&proof);
     let lacks_sealing = theirs.offers_sealing() && !is_sealed;
-    Ok(Pending { proof, prover, lacks_sealing, negotiated })
+    Ok(Pending { proof, claimant, lacks_sealing, negotiated })
 }
 
 impl Pending {
@@ -92,7 +92,7 @@ impl Pending {
         out: &mut Vec<u8>,
     ) -> Result<(&'k Key, Negotiated), Refusal> {
         let given = proof.try_into().map_err(|_| Refusal::Malformed)?;
-        let number = self.prover.admit(is_same(&self.proof, given))?;
+        let number = self.claimant.admit(is_same(&self.proof, given))?;
         let key = known(number).ok_or(Refusal::UnknownKey)?;
         let mut negotiated = self.negotiated;
         let start = out.len();
@@ -106,17 +106,17 @@ impl Pending {
         Ok((key, negotiated))
     }
 
-    /// Why a client leaves that has seen our proof and gives none: it knows the key by another
-    /// secret, or we have none for it, or we don't seal records as it asks for.
+    /// Why a client leaves that has seen our proof and sends none: its key has another secret here,
+    /// or isn't accepted, or we don't seal records, which it requires.
     pub(crate) fn left(&self) -> Refusal {
-        match self.prover.refusal() {
+        match self.claimant.refusal() {
             Refusal::WrongProof if self.lacks_sealing => Refusal::Protection,
             why => why,
         }
     }
 }
 
-/// Appends a refusal, and before it our nonce, if it isn't out yet.
+/// Appends a refusal, and before it our nonce, if it wasn't sent yet.
 pub(crate) fn refuse(nonce: Option<&Nonce>, code: RefusalCode, out: &mut Vec<u8>) {
     out.extend(nonce.into_iter().flatten());
     frame::write(frame::REFUSAL, &[code.to_byte()], out);
