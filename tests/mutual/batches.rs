@@ -99,11 +99,11 @@ fn every_cut_of_batches_and_records_gives_the_same_messages() {
 pub(crate) fn taken(
     session: &mut SessionCore,
     config: &SessionConfig,
-    pieces: [&[u8]; 2],
+    pieces: &[&[u8]],
     most: usize,
 ) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
-    for mut piece in pieces {
+    for mut piece in pieces.iter().copied() {
         while !piece.is_empty() || session.is_due() {
             let mut left = most;
             let step = session.process_messages(config, &mut piece, &mut Vec::new(), |message| {
@@ -134,7 +134,7 @@ fn a_batch_can_be_taken_in_parts_wherever_it_was_cut() {
         for cut in (0..whole.len()).step_by(37) {
             let (End { session, config, .. }, _) = forged(&server());
             let (front, back) = whole.split_at(cut);
-            let taken = taken(&mut session.into_core(), &config, [front, back], most);
+            let taken = taken(&mut session.into_core(), &config, &[front, back], most);
             assert_eq!(taken, expected, "{most} at once, cut at {cut}");
         }
     }
@@ -153,7 +153,7 @@ proptest! {
             .flat_map(|messages| forger.to_server.record(BATCH, &batch(messages)))
             .collect();
         let (front, back) = stream.split_at(cut.index(stream.len() + 1));
-        let taken = taken(&mut session.into_core(), &config, [front, back], most);
+        let taken = taken(&mut session.into_core(), &config, &[front, back], most);
         prop_assert_eq!(taken, batches.concat());
     }
 }

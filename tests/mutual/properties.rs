@@ -4,7 +4,12 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::Index;
 
-use crate::ends::{CLIENT_NONCE, End, Heard, SERVER_NONCE, Talk, client, server};
+use countersign::Protection;
+
+use crate::batches::taken;
+use crate::ends::{CLIENT_NONCE, End, Heard, SERVER_NONCE, Talk, both, client, server};
+use crate::forger::{BATCH, DATA, PING, batch};
+use crate::records::forged;
 
 /// One step of a conversation.
 #[derive(Debug, Clone)]
@@ -21,6 +26,14 @@ fn step() -> impl Strategy<Value = Step> {
         (any::<bool>(), vec(any::<u8>(), 0..200)).prop_map(|(who, said)| Step::Say(who, said)),
         (any::<bool>(), 0_usize..300).prop_map(|(who, length)| Step::Carry(who, length)),
     ]
+}
+
+/// What is sent in one record: a batch, a message alone, or no message, which is a ping.
+fn groups() -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {
+    use proptest::prop_oneof;
+    let message = || prop_oneof![9 => vec(any::<u8>(), 0..60), 1 => vec(any::<u8>(), 0..5_000)];
+    let many = vec(vec(any::<u8>(), 0..3), 1_000..1_100);
+    vec(prop_oneof![9 => vec(message(), 0..12), 1 => many], 1..8)
 }
 
 /// What is on its way, and who takes it.
@@ -64,6 +77,41 @@ proptest! {
         prop_assert_eq!(caller.messages(), said[1].clone());
         prop_assert_eq!((caller.refusal, listener.refusal), (None, None));
         prop_assert_eq!(caller.session.bytes_buffered() + listener.session.bytes_buffered(), 0);
+    }
+
+    #[test]
+    fn a_session_hears_the_same_messages_one_by_one_and_many_at_a_time(
+        groups in groups(),
+        is_sealed in any::<bool>(),
+        lengths in vec(1..9_000_usize, 1..9),
+        most in 1..2_000_usize,
+    ) {
+        let protection = if is_sealed { Protection::Sealed } else { Protection::Required };
+        let server = both(protection).1;
+        let (mut one_by_one, mut forger) = forged(&server);
+        let (End { session, config, .. }, _) = forged(&server);
+        let mut stream = Vec::new();
+        for group in &groups {
+            stream.extend(match &group[..] {
+                [] => forger.to_server.record(PING, b"?"),
+                [alone] => forger.to_server.record(DATA, alone),
+                several => forger.to_server.record(BATCH, &batch(several)),
+            });
+        }
+        let (mut pieces, mut rest) = (Vec::new(), &stream[..]);
+        for length in lengths.iter().cycle() {
+            let (piece, behind) = rest.split_at(rest.len().min(*length));
+            pieces.push(piece);
+            rest = behind;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        pieces.iter().for_each(|piece| drop(one_by_one.hear(piece)));
+        let at_once = taken(&mut session.into_core(), &config, &pieces, most);
+        prop_assert_eq!(one_by_one.messages(), &at_once[..]);
+        prop_assert_eq!(at_once, groups.concat());
+        prop_assert_eq!(one_by_one.session.bytes_buffered(), 0);
     }
 
     #[test]

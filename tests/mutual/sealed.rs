@@ -213,7 +213,7 @@ fn a_sealed_batch_can_be_taken_in_parts() {
         for cut in (0..whole.len()).step_by(97) {
             let (End { session, config, .. }, _) = forged(&server);
             let (front, back) = whole.split_at(cut);
-            let taken = taken(&mut session.into_core(), &config, [front, back], most);
+            let taken = taken(&mut session.into_core(), &config, &[front, back], most);
             assert_eq!(taken, [&[&b"zero"[..]], &said[..], &said].concat(), "cut at {cut}");
         }
     }
