@@ -31,8 +31,8 @@ use tunnel::Tunnel;
 ///
 /// One proxy runs beside the client and one beside the server, and both hold the same key. Each
 /// proves to the other that it holds the key. Nobody between them can change, repeat, drop or
-/// truncate data unnoticed, but anyone on the path can read it. There is no fallback to less
-/// protection.
+/// truncate data unnoticed, but anyone on the path can read it, unless both have --records sealed.
+/// There is no fallback to less protection.
 ///
 /// SIGINT and SIGTERM stop the proxy gracefully: it accepts no new connections, and open ones
 /// continue until they end or --drain-timeout passes. A second signal stops it at once. SIGHUP
