@@ -31,11 +31,11 @@ pub struct ConfigBuilder<C> {
 }
 
 impl<C> ConfigBuilder<C> {
-    fn new(dialect: Dialect) -> Self {
+    pub(super) fn new(dialect: Dialect) -> Self {
         Self { draft: SessionConfig::new(dialect), records: None, end: PhantomData }
     }
 
-    fn of(draft: &SessionConfig) -> Self {
+    pub(super) fn of(draft: &SessionConfig) -> Self {
         let records = (draft.dialect == Dialect::Countersign).then_some(draft.protection);
         Self { draft: draft.clone(), records, end: PhantomData }
     }
@@ -96,7 +96,7 @@ impl<C> ConfigBuilder<C> {
     }
 
     /// The configuration, if the options can be combined.
-    fn check(self) -> Result<SessionConfig, ConfigError> {
+    pub(super) fn check(self) -> Result<SessionConfig, ConfigError> {
         let Self { mut draft, records, .. } = self;
         let (dialect, mac) = (draft.dialect, draft.mac);
         let is_countersign = dialect == Dialect::Countersign;
@@ -155,15 +155,6 @@ impl ConfigBuilder<ServerConfig> {
         self.draft.audiences.push(name.into());
         self
     }
-
-    /// The configuration with these options.
-    ///
-    /// # Errors
-    ///
-    /// The options can't be combined: see [`ConfigError`].
-    pub fn build(self) -> Result<ServerConfig, ConfigError> {
-        self.check().map(ServerConfig)
-    }
 }
 
 impl ConfigBuilder<ClientConfig> {
@@ -181,43 +172,6 @@ impl ConfigBuilder<ClientConfig> {
     pub fn with_key(mut self, id: &str) -> Self {
         self.draft.key = Some(id.into());
         self
-    }
-
-    /// The configuration with these options.
-    ///
-    /// # Errors
-    ///
-    /// The options can't be combined: see [`ConfigError`].
-    pub fn build(self) -> Result<ClientConfig, ConfigError> {
-        self.check().map(ClientConfig)
-    }
-}
-
-impl ServerConfig {
-    /// The options of a server that speaks this dialect.
-    #[must_use]
-    pub fn builder(dialect: Dialect) -> ConfigBuilder<Self> {
-        ConfigBuilder::new(dialect)
-    }
-
-    /// The options that this came from, to change some.
-    #[must_use]
-    pub fn to_builder(&self) -> ConfigBuilder<Self> {
-        ConfigBuilder::of(self)
-    }
-}
-
-impl ClientConfig {
-    /// The options of a client that speaks this dialect.
-    #[must_use]
-    pub fn builder(dialect: Dialect) -> ConfigBuilder<Self> {
-        ConfigBuilder::new(dialect)
-    }
-
-    /// The options that this came from, to change some.
-    #[must_use]
-    pub fn to_builder(&self) -> ConfigBuilder<Self> {
-        ConfigBuilder::of(self)
     }
 }
 

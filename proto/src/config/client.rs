@@ -1,7 +1,5 @@
 //! The configuration of a client.
 
-use alloc::sync::Arc;
-use core::ops::Deref;
 use core::time::Duration;
 
 use crate::config::error::NoUsableKeyError;
@@ -11,7 +9,7 @@ use crate::keys::KeyRing;
 use crate::keys::key::Key;
 
 /// The protocol of a client: its dialect, framing, keys, the longest message, and more, which have
-/// to match those of the server. It never changes, and is shared by an [`Arc`].
+/// to match those of the server. It never changes, and is shared by an `Arc`.
 ///
 /// A [`KeyRing`] converts into one: `countersign/1` with the defaults. [`builder`](Self::builder)
 /// has all options, and the getters are those of [`SessionConfig`].
@@ -52,28 +50,6 @@ impl ClientConfig {
     /// [asked for](crate::ConfigBuilder::with_key) isn't one.
     pub fn signing_key(&self, now: Duration) -> Result<Option<&Key>, NoUsableKeyError> {
         self.0.signing_key(now)
-    }
-}
-
-impl Deref for ClientConfig {
-    type Target = SessionConfig;
-
-    fn deref(&self) -> &SessionConfig {
-        &self.0
-    }
-}
-
-impl From<KeyRing> for ClientConfig {
-    /// The dialect `countersign/1` with these keys.
-    fn from(keys: KeyRing) -> Self {
-        Self(SessionConfig { keys: Some(keys), ..SessionConfig::new(Dialect::Countersign) })
-    }
-}
-
-impl From<KeyRing> for Arc<ClientConfig> {
-    /// The dialect `countersign/1` with these keys.
-    fn from(keys: KeyRing) -> Self {
-        Self::new(keys.into())
     }
 }
 

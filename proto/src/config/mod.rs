@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod client;
+mod ends;
 pub(crate) mod error;
 pub(crate) mod options;
 pub(crate) mod server;

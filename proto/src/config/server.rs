@@ -1,7 +1,5 @@
 //! The configuration of a server.
 
-use alloc::sync::Arc;
-use core::ops::Deref;
 use core::time::Duration;
 
 use crate::config::error::NoUsableKeyError;
@@ -10,7 +8,7 @@ use crate::dialect::Dialect;
 use crate::keys::KeyRing;
 
 /// The protocol of a server: its dialect, framing, keys, the longest message, and more. It never
-/// changes, and is shared by an [`Arc`].
+/// changes, and is shared by an `Arc`.
 ///
 /// A [`KeyRing`] converts into one: `countersign/1` with the defaults. [`builder`](Self::builder)
 /// has all options, and the getters are those of [`SessionConfig`].
@@ -59,27 +57,5 @@ impl ServerConfig {
     /// The dialect needs a key, and the ring has none that serves it and is valid at this time.
     pub fn check_keys(&self, now: Duration) -> Result<(), NoUsableKeyError> {
         self.0.check_keys(now)
-    }
-}
-
-impl Deref for ServerConfig {
-    type Target = SessionConfig;
-
-    fn deref(&self) -> &SessionConfig {
-        &self.0
-    }
-}
-
-impl From<KeyRing> for ServerConfig {
-    /// The dialect `countersign/1` with these keys.
-    fn from(keys: KeyRing) -> Self {
-        Self(SessionConfig { keys: Some(keys), ..SessionConfig::new(Dialect::Countersign) })
-    }
-}
-
-impl From<KeyRing> for Arc<ServerConfig> {
-    /// The dialect `countersign/1` with these keys.
-    fn from(keys: KeyRing) -> Self {
-        Self::new(keys.into())
     }
 }
