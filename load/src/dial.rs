@@ -43,7 +43,7 @@ pub(super) fn why(error: &io::Error) -> FailureKind {
 /// Hangs up.
 pub(super) fn disconnect(stream: TcpStream, how: Disconnect) {
     if how == Disconnect::Rst {
-        // Where it can't be set, the peer sees a good-bye instead.
+        // If it can't be set, the peer sees the end of the stream instead.
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     }
 }

@@ -84,15 +84,16 @@ pub enum Arrival {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Disconnect {
-    /// With a good-bye, which keeps the client's port for a minute or so.
+    /// With a close record, where there are records, and the end of the stream, which keeps the
+    /// client's port in use for about a minute.
     #[default]
     Fin,
-    /// With a reset; a Unix socket knows none.
+    /// With a reset, which Unix sockets do not have.
     Rst,
 }
 
 impl Default for Plan {
-    /// 50 clients that say 32 bytes, one at a time, as often as they can, for ten seconds.
+    /// 50 clients that send 32 bytes, one at a time, as often as they can, for ten seconds.
     fn default() -> Self {
         Self {
             connections: 50,

@@ -1,5 +1,5 @@
-//! Accepting connections: last in a turn, a few at a time, and, where peers have to authenticate,
-//! by the same rules as a server.
+//! Accepting connections: at the end of a turn, a few at a time, and by the rules of a server if
+//! peers have to authenticate.
 
 use countersign::engine::Admission;
 use countersign::reactor::acceptor::AcceptFailure;
@@ -48,7 +48,7 @@ impl Relay {
         }
     }
 
-    /// When there is room for one more connection; `None` before one closes.
+    /// When accepting continues if there is room for one more connection; `None` until one closes.
     pub(crate) fn room_at(&self) -> Option<Instant> {
         self.shared.admission.room_at(self.pairs.len())
     }
@@ -110,8 +110,8 @@ impl Relay {
 }
 
 impl Pair {
-    /// Evicts an unauthenticated peer: tells it that there is no room, and closes its connection at
-    /// once. If it was already refused, that reason stays.
+    /// Evicts an unauthenticated peer: refuses it as busy, and closes its connection at once. If it
+    /// was already refused, that reason stays.
     fn evict(&mut self, shared: &mut Shared) -> Visit {
         if let Some(refusal) = self.refusal() {
             return Visit::Over(CloseCause::Refused(refusal));

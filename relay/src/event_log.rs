@@ -1,4 +1,4 @@
-//! What the proxy says in the log: one line an event, none for what is carried.
+//! The log of the proxy: one line for each event, and none for relayed data.
 //!
 //! Peers decide how often they are refused, so lines of one kind have a rate limit.
 
@@ -17,31 +17,31 @@ use crate::shared::RelayRole;
 /// Why a pair has ended.
 #[derive(Debug)]
 pub(crate) enum CloseCause {
-    /// Both directions were carried to their ends.
+    /// Both directions were relayed to their ends.
     Finished,
-    /// The far end's stream ended without a close record, so it may lack its end.
+    /// The far end's stream ended without a close record, so it may be truncated.
     Truncated,
     /// The plain connection broke.
     Plain(io::Error),
     /// The connection to the far end broke.
     Secure(io::Error),
-    /// The far end did what it must not do, or proved nothing, or refused us.
+    /// The far end violated the protocol, did not authenticate, or refused us.
     Refused(Refusal),
     /// The target does not answer.
     Unreachable(io::Error),
     /// No key is valid at this time.
     NoKey(NoUsableKeyError),
-    /// Nothing was carried for too long.
+    /// Nothing was relayed for too long.
     Idle,
     /// The key was removed from the ring, or has expired.
     Revoked,
-    /// We were told to stop.
+    /// The proxy was stopped.
     Stopped,
-    /// The system failed us.
+    /// A call of the system failed.
     Unavailable(io::Error),
 }
 
-/// What the log says about a pair.
+/// The fields of a pair in the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PairInfo {
     pub(crate) role: RelayRole,
@@ -77,7 +77,7 @@ impl RelayLog {
                 (&mut self.broken, format!("closed: {}: {refusal}", refusal.name()))
             }
             (CloseCause::Refused(Refusal::Throttled), RelayRole::Server) => {
-                // Of its network was told already.
+                // Its network was already logged.
                 debug!(peer:% = address, conn = number; "refused: {cause}");
                 return;
             }
@@ -111,7 +111,8 @@ impl RelayLog {
         }
     }
 
-    /// So many proofs from an address' network were wrong that callers are received like this.
+    /// Too many proofs from the network of this address were wrong, so its connections are delayed
+    /// or rejected.
     pub(crate) fn throttled(&mut self, now: Instant, from: PeerAddress, admission: Admission) {
         if let Some(suppressed) = self.throttled.allows(now) {
             let address = from.ip().map_or_else(|| from.to_string(), |ip| ip.to_string());
@@ -128,7 +129,7 @@ impl RelayLog {
         }
     }
 
-    /// Accepting has failed for want of something.
+    /// Accepting has failed because a resource has run out.
     pub(crate) fn paused(&mut self, now: Instant, reason: &io::Error) {
         if let Some(suppressed) = self.paused.allows(now) {
             let reason = describe(reason);
@@ -140,7 +141,7 @@ impl RelayLog {
     }
 }
 
-/// Both ends have proved themselves.
+/// Both ends have authenticated.
 pub(crate) fn opened(info: PairInfo, key: &str) {
     let PairInfo { role, address, number, .. } = info;
     let text =
@@ -149,7 +150,7 @@ pub(crate) fn opened(info: PairInfo, key: &str) {
 }
 
 impl CloseCause {
-    /// The reason that counters have for it.
+    /// The reason by which it is counted.
     pub(crate) fn reason(&self) -> CloseReason {
         match self {
             Self::Finished => CloseReason::Finished,

@@ -1,5 +1,5 @@
-//! A relay: many connections of programs that know nothing of `countersign/1`, tunnelled through it
-//! on one loop.
+//! A relay: carries connections of programs that don't speak `countersign/1` through a tunnel that
+//! does, on one loop.
 //!
 //! One [`Relay`] runs beside the clients and another beside the server. For each connection that
 //! one accepts, the other connects to its target, and both authenticate each other before anything

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use countersign::Limits;
 
-/// What a relay may use at most, and how long it waits.
+/// The limits of a relay: what it may use, and how long it waits.
 #[derive(Debug, Clone)]
 pub struct RelayLimits {
-    /// What holds for peers that have to authenticate: connections, of which so many have not
-    /// authenticated, the limits on failed attempts, and the time limits on the handshake and on
-    /// draining.
+    /// The limits for peers that have to authenticate: on connections, on unauthenticated ones, on
+    /// failed attempts, and on the time for the handshake and for draining.
     pub admission: Limits,
     /// Time limit for connecting to the target.
     pub connect_timeout: Duration,

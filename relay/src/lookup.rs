@@ -1,7 +1,7 @@
 //! The addresses of the target: resolved for each connection, on a thread of its own.
 //!
 //! The system's resolver blocks for as long as it needs, so each lookup has a thread of its own.
-//! Connections that come while it works share its answer.
+//! Connections that are accepted in the meantime share its answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use std::thread;
 use countersign::{Address, ToAddresses as _};
 use mio::Waker;
 
-/// The target, and what is known of its addresses.
+/// The target and its addresses, as far as they are known.
 #[derive(Debug)]
 pub struct RelayTarget {
     target: String,
-    /// What the last lookup that succeeded has found.
+    /// The result of the last successful lookup.
     known: Arc<[Address]>,
     /// The target is an address, so there is nothing to look up.
     is_fixed: bool,
     /// Wakes the loop when there is an answer; none until there is a loop.
     waker: Option<Arc<Waker>>,
-    /// Where the answer arrives, while a lookup goes on.
+    /// Where the answer arrives, while a lookup is in progress.
     pending: Option<Receiver<io::Result<Vec<Address>>>>,
 }
 
-/// What a lookup has come to.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) addresses: Arc<[Address]>,
@@ -56,7 +56,7 @@ impl RelayTarget {
         })
     }
 
-    /// Has the loop woken by this when there is an answer.
+    /// Sets what wakes the loop when there is an answer.
     pub(crate) fn wake(&mut self, waker: Arc<Waker>) {
         self.waker = Some(waker);
     }
@@ -65,7 +65,7 @@ impl RelayTarget {
     /// [answer](Self::answer) there will be when the loop is woken.
     pub(crate) fn begin(&mut self) -> Option<Arc<[Address]>> {
         if !self.is_fixed && self.pending.is_none() {
-            // Without a thread, what is known has to do.
+            // Without a thread, the addresses of the last lookup are used.
             self.pending = self.start().ok();
         }
         self.pending.is_none().then(|| Arc::clone(&self.known))
@@ -84,7 +84,7 @@ impl RelayTarget {
         Ok(answers)
     }
 
-    /// The answer that is awaited, if it is there.
+    /// The awaited answer, if it has arrived.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
         let failure = match self.pending.as_ref()?.try_recv() {
             Ok(Ok(found)) => {

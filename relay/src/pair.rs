@@ -1,4 +1,4 @@
-//! One connection that is relayed: a plain end, a far end, and the session between them.
+//! One relayed connection: a plain end, a far end, and the session between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use crate::limits::RelayLimits;
 use crate::shared::{RelayRole, Shared};
 use crate::sockets;
 
-/// The most pairs that tokens can tell apart: each has a token for each of its ends.
+/// The most pairs that tokens can identify: each pair has a token for each of its ends.
 pub const PAIRS_MAX: usize = SLOTS_MAX / 2;
 
 /// How often a pair may read each way before the others have their turns.
 const ROUNDS: usize = 8;
 
-/// How long a peer that is refused may take to read why.
+/// How long a refused peer may take to read the reason.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How often such a peer's input is read, so that a reset does not destroy the refusal.
 const LINGER_READS: usize = 16;
 
-/// How often a dial with several addresses is looked at: the shortest time between two attempts.
+/// How often a dial with several addresses is checked: the shortest time between two attempts.
 const ATTEMPT: Duration = Duration::from_millis(10);
 
-/// One connection that is relayed.
+/// One relayed connection.
 #[derive(Debug)]
 pub(crate) struct Pair {
     /// Its slot, and the generation of the tokens of its ends.
@@ -50,7 +50,7 @@ pub(crate) struct Pair {
     pub(crate) outward: Direction,
     /// From the far end to the plain one.
     pub(crate) inward: Direction,
-    /// The id of the key by which both ends have proved themselves.
+    /// The id of the key with which both ends have authenticated.
     pub(crate) key: Option<Box<str>>,
     /// It is in the queue of the ready.
     pub(crate) is_queued: bool,
@@ -58,8 +58,8 @@ pub(crate) struct Pair {
     pub(crate) timer: Option<(PairTimer, Instant)>,
 }
 
-/// How far a pair has come. At a client's proxy it connects and then goes through the handshake,
-/// at a server's the other way round.
+/// The state of a pair. At the clients' proxy it connects and then goes through the handshake, at
+/// the server's the other way round.
 #[derive(Debug)]
 pub(crate) enum PairState {
     /// The handshake begins later, because too many proofs from the peer's network were wrong.
@@ -72,7 +72,7 @@ pub(crate) enum PairState {
         has_alternatives: bool,
     },
     Established,
-    /// The far end is told that it is refused: for this reason, or because the proxy stops.
+    /// The far end is being refused, for this reason or because the proxy stops.
     Rejected(Option<Refusal>),
 }
 
@@ -89,11 +89,11 @@ pub(crate) enum PairTimer {
     Linger,
 }
 
-/// How far one direction has come.
+/// The state of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     Open,
-    /// Its source has ended; what waits is still to be sent, and then the end.
+    /// Its source has ended; buffered data is still sent, and then the end.
     Ending,
     Ended,
 }
@@ -105,10 +105,10 @@ pub(crate) enum Leg {
     Secure = 1,
 }
 
-/// What a visit came to.
+/// The result of a visit.
 #[derive(Debug)]
 pub(crate) enum Visit {
-    /// There is nothing to do until something happens.
+    /// There is nothing to do before the next event.
     Rest,
     /// The budget is used up, and there may be more to do.
     Again,
@@ -200,7 +200,7 @@ impl Pair {
         begun.map_or_else(Visit::Over, |()| Visit::Rest)
     }
 
-    /// Takes note of an event.
+    /// Records an event.
     pub(crate) fn notice(&mut self, leg: Leg, readiness: Readiness) {
         match leg {
             Leg::Plain => self.plain.notice(readiness),
@@ -208,11 +208,11 @@ impl Pair {
         }
     }
 
-    /// Has its turn: relays both ways until there is nothing more or the budget is used up.
+    /// Takes its turn: relays both ways until there is nothing more or the budget is used up.
     pub(crate) fn turn(&mut self, shared: &mut Shared) -> Visit {
         match (self.act(shared), &self.state) {
             (Ok(visit), _) => visit,
-            // Whatever a peer does that was refused, the refusal ended the connection.
+            // Whatever a refused peer does, the refusal has ended the connection.
             (Err(_), PairState::Rejected(refusal)) => Visit::Over(rejection(*refusal)),
             (Err(cause), _) => Visit::Over(cause),
         }
@@ -261,7 +261,7 @@ impl Pair {
         self.connect(shared)
     }
 
-    /// Goes on connecting, if it does. Goes on to what follows once the target has answered.
+    /// Continues to connect, if it does, and then with the next state once the target has answered.
     fn connect(&mut self, shared: &mut Shared) -> Result<(), CloseCause> {
         let (leg, is_client) = match shared.role {
             RelayRole::Client => (Leg::Secure, true),
@@ -317,12 +317,12 @@ impl Pair {
         (self.state, self.since) = (PairState::Rejected(refusal), shared.now);
         match self.secure.send(&shared.control_out) {
             Ok(_) if !shared.control_out.is_empty() => self.turn(shared),
-            // A peer that has sent nothing is told nothing.
+            // A peer that has sent nothing is sent nothing.
             _ => Visit::Over(rejection(refusal)),
         }
     }
 
-    /// The timer of what it waits for.
+    /// The timer of its state.
     pub(crate) fn running_timer(&self) -> PairTimer {
         match self.state {
             PairState::Delayed => PairTimer::Delay,
@@ -375,17 +375,17 @@ impl Pair {
         if let PairState::Rejected(refusal) = self.state { refusal } else { None }
     }
 
-    /// Has its handshake begin later.
+    /// Makes its handshake begin later.
     pub(crate) fn delay(&mut self) {
         self.state = PairState::Delayed;
     }
 
-    /// What the log says about it.
+    /// Its fields in the log.
     pub(crate) fn info(&self) -> PairInfo {
         self.info
     }
 
-    /// Both ends have proved themselves.
+    /// Both ends have authenticated.
     pub(crate) fn open(&mut self, key: Box<str>, now: Instant) {
         self.key = Some(key);
         self.info.is_open = true;
@@ -396,8 +396,9 @@ impl Pair {
         };
     }
 
-    /// Closes it. Unless both directions were relayed to their ends, no peer may take what it has
-    /// for the whole. A peer that is refused has nothing yet, and its stream ends in order.
+    /// Closes it. Unless both directions were relayed to their ends, the connections are reset, so
+    /// that no peer takes a part of the stream for all of it. The stream of a refused peer ends
+    /// without a reset, since nothing was relayed to it.
     pub(crate) fn close(self, cause: &CloseCause) {
         let is_finished = matches!(cause, CloseCause::Finished);
         if is_finished {
@@ -409,7 +410,7 @@ impl Pair {
     }
 }
 
-/// Why a connection ends whose peer was told so.
+/// The reason of a connection whose peer was sent a refusal.
 fn rejection(refusal: Option<Refusal>) -> CloseCause {
     refusal.map_or(CloseCause::Stopped, CloseCause::Refused)
 }

@@ -1,8 +1,8 @@
-//! How bytes get from one end to the other.
+//! Relaying bytes from one end to the other.
 //!
-//! Each direction reads only when all that it has read before was taken: what is kept for a pair is
-//! one read's worth each way, and a reader that is slow is felt by the writer behind the tunnel.
-//! Where records end means nothing; they are as long as what was read, up to [`RECORD`].
+//! Each direction reads only when everything that it has read before was sent. So a pair buffers at
+//! most one read each way, and a slow reader slows down the writer at the other end of the tunnel.
+//! Record boundaries have no meaning: a record has what one read returned, up to [`RECORD`].
 
 use countersign::session::{Event, SessionCore};
 use countersign::{Key, Refusal};
@@ -12,21 +12,21 @@ use crate::pair::{Direction, Pair, PairState};
 use crate::shared::{RelayRole, Shared};
 use crate::sockets;
 
-/// What a record carries at most.
+/// The most bytes in a record.
 pub const RECORD: usize = 16 << 10;
 
-/// What is read at once.
+/// How much one read takes at most.
 pub(crate) const INBOX: usize = 32 << 10;
 
-/// The far end isn't read while so much waits for it. What is carried leaves no more than a read's
-/// worth; only the answers to pings can come to this, and whoever sends those has to take them.
+/// The far end isn't read while this much waits to be sent to it. Relayed data is at most one read;
+/// only answers to pings can reach this, so a peer that sends pings has to read the answers.
 const FLOOD: usize = 2 * INBOX;
 
-/// What the buffers of one pair come to at most: what waits for either end, and a record in part.
+/// The most bytes that one pair buffers: unsent data for each end, and an incomplete record.
 pub(crate) const BUFFERS_MAX: usize = (FLOOD + INBOX) + INBOX + RECORD;
 
 impl Pair {
-    /// Relays from the far end to the plain one. Returns whether anything did.
+    /// Relays from the far end to the plain one. Returns whether anything was relayed.
     pub(crate) fn inward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
         let went = self.plain.flush().map_err(CloseCause::Plain)? > 0;
         if self.plain.buffered() > 0 {
@@ -49,7 +49,7 @@ impl Pair {
         }
     }
 
-    /// Relays from the plain end to the far one. Returns whether anything did.
+    /// Relays from the plain end to the far one. Returns whether anything was relayed.
     pub(crate) fn outward(&mut self, shared: &mut Shared) -> Result<bool, CloseCause> {
         let went = self.secure.flush().map_err(CloseCause::Secure)? > 0;
         if self.secure.buffered() > 0 || !self.is_established() {
@@ -71,7 +71,7 @@ impl Pair {
         }
     }
 
-    /// Sends to the far end what was read from the plain one; nothing read is its end.
+    /// Sends to the far end what was read from the plain one; an empty read is its end.
     fn send_records(&mut self, length: usize, shared: &mut Shared) -> Result<(), CloseCause> {
         let Shared { config, inbox, outbox, counters, .. } = shared;
         outbox.clear();
@@ -90,7 +90,7 @@ impl Pair {
         self.secure.send(outbox).map(|_| ()).map_err(CloseCause::Secure)
     }
 
-    /// Processes what was read from the far end; at first nothing, since a client has to begin.
+    /// Processes what was read from the far end; nothing at first, since a client sends first.
     pub(crate) fn process_input(
         &mut self,
         length: usize,
@@ -134,7 +134,7 @@ impl Pair {
         if is_opened && shared.role == RelayRole::Server { self.look_up(shared) } else { Ok(()) }
     }
 
-    /// The far end was refused. If it is to be told, that is sent first.
+    /// The far end was refused. The refusal is sent first, if there is one.
     fn reject(&mut self, refusal: Refusal, shared: &Shared) -> Result<(), CloseCause> {
         if !self.is_unauthenticated() || shared.control_out.is_empty() {
             return Err(CloseCause::Refused(refusal));
@@ -152,8 +152,7 @@ impl Pair {
     }
 }
 
-/// How long a record to the far end may be: as long as ours, or the first half of that, and so on,
-/// that the far end takes.
+/// The length of records to the far end: that of ours, halved until the far end accepts it.
 fn record_max(session: &SessionCore) -> usize {
     let mut most = RECORD;
     while most > 1 && !session.takes(most) {

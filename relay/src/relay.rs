@@ -1,4 +1,4 @@
-//! The loop that all pairs are on.
+//! The loop of all pairs.
 
 use std::collections::HashMap;
 use std::io;
@@ -30,10 +30,10 @@ use crate::sockets::{self, RelayListener};
 /// The events that one turn takes from the system.
 const EVENTS: usize = 1024;
 
-/// The tokens of what is no pair: their generation is 0.
+/// The tokens of everything but pairs: their generation is 0.
 const SIGNALS: mio::Token = mio::Token(0);
 const WAKER: mio::Token = mio::Token(1);
-/// The first of the sockets that listen; the others follow, of which a name has but a few.
+/// The first listening socket; the others follow. A name has only a few addresses.
 const LISTENERS: usize = 2;
 
 /// All pairs on one loop.
@@ -43,7 +43,7 @@ pub struct Relay {
     events: Events,
     pub(crate) shared: Shared,
     addresses: Vec<String>,
-    /// Empty once no connection is accepted any more.
+    /// Empty when no more connections are accepted.
     pub(crate) listeners: Vec<RelayListener>,
     pub(crate) acceptor: Acceptor<()>,
     pub(crate) pairs: TokenSlab<Pair>,
@@ -52,12 +52,12 @@ pub struct Relay {
     again: Vec<usize>,
     timers: Timers<PairTimer>,
     pub(crate) log: RelayLog,
-    /// Whether connections are closed whose peers could not authenticate again, because a key has
-    /// gone or expired.
+    /// Whether connections are closed whose peers could not authenticate again, because their key
+    /// was removed or has expired.
     closes_revoked: bool,
     /// When the next key expires.
     key_expiry: Option<Duration>,
-    /// The proxy stops, and what is open then is closed.
+    /// When the proxy stops and closes all connections.
     drain: Option<Instant>,
     /// Wakes the loop from another thread.
     waker: Arc<Waker>,
@@ -68,7 +68,7 @@ pub struct Relay {
 /// Where a relay listens, and what it dials.
 #[derive(Debug)]
 pub struct Route {
-    /// Sockets that are bound and listen.
+    /// Sockets that are bound and listening.
     pub listeners: Vec<TcpListener>,
     /// The target.
     pub target: RelayTarget,
@@ -82,7 +82,7 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// The system lacks what a loop needs, or a socket does not listen.
+    /// The system refuses something that a loop needs, or a socket isn't listening.
     pub fn new(
         route: Route,
         config: RelayConfig,
@@ -141,8 +141,8 @@ impl Relay {
         })
     }
 
-    /// One pass: waits until something happens or is due, here or for the caller, and serves
-    /// everything that it concerns.
+    /// Runs one pass: waits until an event occurs or a timer is due, the relay's or the caller's,
+    /// and handles it.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl Relay {
         let own = self.due(now).map(|due| due.saturating_duration_since(now));
         let others = due.map(|due| due.saturating_duration_since(start));
         match self.poll.poll(&mut self.events, own.into_iter().chain(others).min()) {
-            // By a signal. What was ready will be reported again.
+            // A signal has interrupted it. Events will be reported again.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             polled => polled?,
         }
@@ -173,7 +173,7 @@ impl Relay {
         if let Some(answer) = self.shared.lookup.answer() {
             self.dial(answer);
         }
-        // Those who have used up their budget stand behind those who have just become ready.
+        // Pairs that have used up their budget come after those that have just become ready.
         self.ready.append(&mut self.again);
         for at in 0..self.ready.len() {
             let slot = self.ready[at];
@@ -188,7 +188,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Accepts no more connections, and has what is open go on until the deadline.
+    /// Accepts no more connections, and lets open ones continue until the deadline.
     pub fn drain(&mut self) {
         self.close_listeners();
         info!("stopping; {} connections are open", self.pairs.len());
@@ -199,7 +199,7 @@ impl Relay {
         }
     }
 
-    /// Closes what is open.
+    /// Closes all connections.
     pub fn stop(&mut self) {
         self.close_listeners();
         for slot in self.slots(|_| true) {
@@ -213,17 +213,17 @@ impl Relay {
         self.listeners.clear();
     }
 
-    /// Takes other keys for new connections. Connections whose peers could not authenticate again
-    /// are closed if that is wanted.
+    /// Replaces the keys for new connections. Open connections whose peers could not authenticate
+    /// again are closed, if that was configured.
     pub fn replace_keys(&mut self, keys: KeyRing) {
         self.shared.config = self.shared.config.with_keys(keys);
-        // The next look at the time sees when these run out.
+        // The next turn finds out when these expire.
         self.key_expiry = Some(Duration::ZERO);
         self.shared.wall = since_epoch(clock::wall());
         self.close_expired();
     }
 
-    /// Closes the connections whose keys have expired, if that is wanted.
+    /// Closes the connections whose keys have expired, if that was configured.
     fn close_expired(&mut self) {
         let now = self.shared.wall;
         if self.key_expiry.is_none_or(|end| now < end) {
@@ -243,7 +243,7 @@ impl Relay {
         }
     }
 
-    /// Whether it was told to stop.
+    /// Whether it is stopping.
     pub(crate) fn is_draining(&self) -> bool {
         self.drain.is_some()
     }
@@ -279,7 +279,7 @@ impl Relay {
         self.pairs.len()
     }
 
-    /// What connections come to at most, in bytes: no peer can make the proxy use more.
+    /// The most memory that connections take, in bytes: no peer can make the proxy use more.
     #[must_use]
     pub fn memory_max(&self) -> usize {
         let pairs = (size_of::<Pair>() + BUFFERS_MAX) * self.shared.limits.admission.connections;
@@ -302,7 +302,7 @@ impl Relay {
         [work, accept, timers, self.drain].into_iter().flatten().min()
     }
 
-    /// Gives a pair its turn, and sees to what came of it.
+    /// Gives a pair its turn, and handles the result.
     pub(crate) fn visit(&mut self, slot: usize, act: impl FnOnce(&mut Pair, &mut Shared) -> Visit) {
         let Some(pair) = self.pairs.get_mut(slot) else { return };
         let was_open = pair.info().is_open;
@@ -361,7 +361,7 @@ impl Relay {
         }
     }
 
-    /// Has all pairs dial that wait for the addresses of the target.
+    /// Makes all pairs dial that wait for the addresses of the target.
     fn dial(&mut self, Answer { addresses, failure }: Answer) {
         if let Some(failure) = failure {
             self.log.lookup_failed(self.shared.now, &failure);
@@ -375,7 +375,7 @@ impl Relay {
     }
 }
 
-/// Tells a pair of an event, unless the pair is gone.
+/// Passes an event to its pair, unless the pair is gone.
 fn notice(pairs: &mut TokenSlab<Pair>, ready: &mut Vec<usize>, event: &Event) {
     let (token, leg) = Pair::of_event(Token::from(event.token().0));
     let Some(pair) = pairs.find(token) else { return };

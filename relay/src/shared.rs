@@ -1,4 +1,4 @@
-//! What all pairs share, lent to the one whose turn it is.
+//! State that all pairs share, lent to the pair whose turn it is.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -35,7 +35,7 @@ impl RelayRole {
     }
 }
 
-/// What is spoken with the far end, as its client or its server.
+/// The configuration towards the far end, as its client or its server.
 #[derive(Debug, Clone)]
 pub enum RelayConfig {
     /// Accepts plain connections, and connects to the target in `countersign/1`.
@@ -54,7 +54,7 @@ impl RelayConfig {
         }
     }
 
-    /// The same with other keys.
+    /// The same configuration with other keys.
     pub(crate) fn with_keys(&self, ring: KeyRing) -> Self {
         match self {
             Self::Client(config) => Self::Client(Arc::new(config.with_keys(ring))),
@@ -86,18 +86,18 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     /// When this turn began.
     pub(crate) now: Instant,
-    /// The time since 1970 then.
+    /// The time since 1970 at that instant.
     pub(crate) wall: Duration,
-    /// What was read.
+    /// The buffer for input.
     pub(crate) inbox: Box<[u8]>,
-    /// What is relayed.
+    /// The buffer for relayed data.
     pub(crate) outbox: Vec<u8>,
-    /// What the session itself sends to the far end.
+    /// The buffer for what the session itself sends to the far end.
     pub(crate) control_out: Vec<u8>,
     /// The peers that have not authenticated, by slot. A proxy beside clients has none: its peers
     /// need not authenticate.
     pub(crate) admission: AdmissionControl,
-    /// Received are the bytes from plain ends, sent those to plain ends.
+    /// The counters. Bytes count as received from plain ends, and as sent to them.
     pub(crate) counters: Counters,
     /// Connections by the key that was proved, since the start.
     pub(crate) by_key: HashMap<Box<str>, u64>,

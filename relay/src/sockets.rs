@@ -13,14 +13,14 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
-/// When nothing was heard of a peer for so long, the system asks whether it is still there.
+/// After this time without data, the system checks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// A socket that listens.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) struct RelayListener {
     socket: TcpListener,
-    /// The connections that wait may be older than the socket's options, and so lack them.
+    /// Waiting connections may be older than the socket's options, and lack them.
     is_fresh: bool,
 }
 
@@ -29,7 +29,7 @@ impl RelayListener {
         Self { socket, is_fresh: true }
     }
 
-    /// Takes the next connection that waits.
+    /// Accepts the next waiting connection.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, PeerAddress)> {
         let (socket, address) = self.socket.accept()?;
         if self.is_fresh {
@@ -40,13 +40,14 @@ impl RelayListener {
         Ok((socket, address.into()))
     }
 
-    /// No connection waits: those that come have the options from their beginning.
+    /// No connection waits: later ones have the options from the start.
     pub(crate) fn drained(&mut self) {
         self.is_fresh = false;
     }
 }
 
-/// Has a socket listen for a relay: sets the options that accepted sockets inherit on Linux.
+/// Prepares a listening socket for a relay: sets the options that accepted sockets inherit on
+/// Linux.
 pub(crate) fn listening(socket: net::TcpListener) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     prepare(socket.as_fd())?;
@@ -60,7 +61,7 @@ pub(crate) fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     // Urgent data is a byte of the stream like any other, or it would be lost.
     socket.set_out_of_band_inline(true)?;
-    // From the first moment on, because the system closes it if the process is killed.
+    // At once, because the system closes it if the process is killed.
     socket.set_linger(Some(Duration::ZERO))
 }
 
@@ -74,21 +75,21 @@ pub(crate) fn check(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
     }
 }
 
-/// Ends our stream to the peer, which may still go on with its own.
+/// Ends our stream to the peer, which may still continue its own.
 pub(crate) fn finish(stream: &BufferedStream<TcpStream>) -> io::Result<()> {
     stream.socket().map_or(Ok(()), |socket| socket.shutdown(Shutdown::Write))
 }
 
-/// Has the connection end in order when the socket is closed. Otherwise it is reset, so that the
-/// peer does not take the stream for whole.
+/// Makes the connection end without a reset when the socket is closed. Otherwise it is reset, so
+/// that the peer doesn't take the stream for complete.
 pub(crate) fn complete(stream: &BufferedStream<TcpStream>) {
     if let Some(socket) = stream.socket() {
-        // Where it can't be set, the connection is reset: no peer takes a part for the whole.
+        // If it can't be set, the connection is reset, which no peer takes for a complete stream.
         let _ = SockRef::from(socket).set_linger(None);
     }
 }
 
-/// Has the socket of a stream watched, if there is one.
+/// Registers the socket of a stream with the poll, if there is one.
 pub(crate) fn watch_stream(
     stream: &BufferedStream<TcpStream>,
     token: Token,
@@ -97,7 +98,8 @@ pub(crate) fn watch_stream(
     stream.socket().map_or(Ok(()), |socket| watch(socket.as_fd(), token, registry))
 }
 
-/// Has a socket watched, once and for all. Linux tells of urgent data, before which a read stops.
+/// Registers a socket with the poll, once. Linux also reports urgent data, before which a read
+/// stops.
 pub(crate) fn watch(socket: BorrowedFd<'_>, token: Token, registry: &Registry) -> io::Result<()> {
     let interest = Interest::READABLE | Interest::WRITABLE;
     #[cfg(target_os = "linux")]
