@@ -18,12 +18,12 @@ use crate::contract::service::Service;
 use crate::reactor::instant::{CompactInstant, Instant};
 use crate::reactor::readiness::Readiness;
 use crate::reactor::token::Token;
-use crate::server::context::{Context, Done};
+use crate::server::context::{Context, VisitProgress};
 use crate::server::flags::Flags;
 use crate::server::net::Net;
 use crate::server::timer::Timer;
 
-pub(super) use state::{Former, State};
+pub(super) use state::{AuthStatus, State};
 
 /// One connection, an entry of the slab.
 pub(super) struct Connection<N: Net, S: Service> {
@@ -58,7 +58,7 @@ struct Backlog {
 /// What a visit did, and what comes next.
 #[derive(Debug)]
 pub(super) struct VisitOutcome {
-    pub(super) done: Done,
+    pub(super) done: VisitProgress,
     /// The messages that were answered.
     pub(super) answered: usize,
     /// The bytes that the connection kept before the visit, beside its entry.
@@ -141,7 +141,7 @@ impl<N: Net, S: Service> Connection<N, S> {
             State::Delayed { .. } => Timer::Delay,
             State::AwaitingProxyHeader(_)
             | State::Handshake(_)
-            | State::Closing { former: Former::Unauthenticated(_), .. } => Timer::Handshake,
+            | State::Closing { auth: AuthStatus::Unauthenticated(_), .. } => Timer::Handshake,
             State::Open(_) | State::Closing { .. } if self.has_unsent() => Timer::Write,
             State::Open(_) | State::Closing { .. } if self.session.is_partial() => Timer::Message,
             State::Open(_) | State::Closing { .. } => Timer::Idle,

@@ -30,7 +30,7 @@ pub(super) struct Context<'t, N: Net, S: Service> {
     /// The listener that the connection came by.
     pub(super) listener: &'t mut Listener,
     /// What this visit has done so far.
-    pub(super) done: Done,
+    pub(super) done: VisitProgress,
     /// The slot of the connection.
     pub(super) slot: usize,
     /// The time of this turn.
@@ -40,7 +40,7 @@ pub(super) struct Context<'t, N: Net, S: Service> {
 /// What all connections share, whatever their listener.
 pub(super) struct EngineShared<N, S> {
     pub(super) net: N,
-    pub(super) calls: Calls<S>,
+    pub(super) calls: Dispatcher<S>,
     /// Control bytes of a session, until they are moved to the outbox.
     pub(super) control_out: Vec<u8>,
     /// The time of day of this turn, since 1970: which keys are valid.
@@ -52,7 +52,7 @@ pub(super) struct EngineShared<N, S> {
 
 /// What a visit has done.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Done {
+pub(super) struct VisitProgress {
     /// The bytes that were read.
     pub(super) read: usize,
     /// The bytes that were written.
@@ -63,8 +63,8 @@ pub(super) struct Done {
     pub(super) has_authenticated: bool,
 }
 
-/// What calls to the service need.
-pub(super) struct Calls<S> {
+/// Calls the service, and guards against its panics.
+pub(super) struct Dispatcher<S> {
     pub(super) service: S,
     /// The only buffer for replies: the output of the connection that has its turn, until it is
     /// sent or the connection is blocked.
@@ -134,7 +134,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
     }
 }
 
-impl<S: Service> Calls<S> {
+impl<S: Service> Dispatcher<S> {
     pub(super) fn new(service: S, outbox: Outbox) -> Self {
         let wall = SystemTime::UNIX_EPOCH;
         Self { service, outbox, reply_max: 0, wall, answered: 0, is_calling: false }
@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn only_a_panic_of_the_service_ends_at_the_guard() {
-        let mut calls = Calls::new(Echo, Outbox::new(64));
+        let mut calls = Dispatcher::new(Echo, Outbox::new(64));
         calls.begin(&Limits::default(), SystemTime::UNIX_EPOCH);
         let form = FrameFormat::Record;
-        let outside = |calls: &mut Calls<Echo>| {
+        let outside = |calls: &mut Dispatcher<Echo>| {
             panicked(|| {
                 let _ = calls.guard(|_| panic!("not the service"));
             })

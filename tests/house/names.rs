@@ -29,6 +29,7 @@ const COINED: &[(&str, &str)] = &[
     ("door", "Acceptor"),
     ("doors", "Acceptor"),
     ("face", "Banner"),
+    ("former", "AuthStatus"),
     ("gate", "Listener"),
     ("gates", "Listeners"),
     ("gossip", "control messages"),

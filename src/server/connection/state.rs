@@ -48,18 +48,18 @@ pub(in crate::server) enum State<T> {
     Open(T),
     /// Unsent output is still sent. Then our stream is ended; or the connection is closed
     /// `at_once`, if the peer has ended its own stream or has nothing to lose.
-    Closing { former: Former<T>, why: CloseReason, at_once: bool },
+    Closing { auth: AuthStatus<T>, why: CloseReason, at_once: bool },
     /// Our stream is ended, and the end of the peer's is awaited: closing with unread input would
     /// reset the connection, which could destroy the last reply on its way. `left` is how much more
     /// is read.
-    Lingering { former: Former<T>, why: CloseReason, left: LingerBudget },
+    Lingering { auth: AuthStatus<T>, why: CloseReason, left: LingerBudget },
     /// It has ended, and is about to be removed.
     Closed,
 }
 
-/// What a connection that ends was before.
+/// Whether the peer of a connection that ends had authenticated, with the data of that state.
 #[derive(Debug)]
-pub(in crate::server) enum Former<T> {
+pub(in crate::server) enum AuthStatus<T> {
     /// Its peer had not authenticated.
     Unauthenticated(UnauthenticatedId),
     /// Its peer had authenticated. There is no state if the service panicked when it opened the
@@ -74,8 +74,8 @@ impl<T> State<T> {
             Self::AwaitingProxyHeader(id) | Self::Delayed { id, .. } | Self::Handshake(id) => {
                 Some(*id)
             }
-            Self::Closing { former: Former::Unauthenticated(id), .. }
-            | Self::Lingering { former: Former::Unauthenticated(id), .. } => Some(*id),
+            Self::Closing { auth: AuthStatus::Unauthenticated(id), .. }
+            | Self::Lingering { auth: AuthStatus::Unauthenticated(id), .. } => Some(*id),
             Self::Open(_) | Self::Closing { .. } | Self::Lingering { .. } | Self::Closed => None,
         }
     }
@@ -97,7 +97,7 @@ impl<T> State<T> {
 
     /// Begins to close, or goes on closing for another reason.
     pub(super) fn close(&mut self, why: CloseReason, at_once: bool) {
-        *self = Self::Closing { former: self.leave(), why, at_once };
+        *self = Self::Closing { auth: self.leave(), why, at_once };
     }
 
     /// Begins to wait for the end of the peer's stream.
@@ -108,20 +108,20 @@ impl<T> State<T> {
             Some(_) => LingerBudget::UNAUTHENTICATED,
             None => LingerBudget::AUTHENTICATED,
         };
-        *self = Self::Lingering { former: self.leave(), why, left };
+        *self = Self::Lingering { auth: self.leave(), why, left };
     }
 
     /// Ends. Returns what it was.
-    pub(in crate::server) fn leave(&mut self) -> Former<T> {
+    pub(in crate::server) fn leave(&mut self) -> AuthStatus<T> {
         match mem::replace(self, Self::Closed) {
             Self::AwaitingProxyHeader(id) | Self::Delayed { id, .. } | Self::Handshake(id) => {
-                Former::Unauthenticated(id)
+                AuthStatus::Unauthenticated(id)
             }
-            Self::Open(state) => Former::Authenticated(Some(state)),
-            Self::Closing { former, .. } | Self::Lingering { former, .. } => former,
+            Self::Open(state) => AuthStatus::Authenticated(Some(state)),
+            Self::Closing { auth, .. } | Self::Lingering { auth, .. } => auth,
             Self::Closed => {
                 debug_assert!(false, "a connection ends once");
-                Former::Authenticated(None)
+                AuthStatus::Authenticated(None)
             }
         }
     }

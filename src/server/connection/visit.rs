@@ -7,7 +7,7 @@ use countersign_proto::{Dialect, Event, Key, Refusal, RefusalCode, Step};
 use crate::contract::close::CloseReason;
 use crate::contract::peer::Peer;
 use crate::contract::service::Service;
-use crate::server::connection::{Connection, Former, NextStep, State, VisitOutcome};
+use crate::server::connection::{AuthStatus, Connection, NextStep, State, VisitOutcome};
 use crate::server::context::{BATCH, Context, EngineShared};
 use crate::server::event_log;
 use crate::server::flags::Flags;
@@ -218,8 +218,8 @@ impl<N: Net, S: Service> Connection<N, S> {
                 let (state, end) = match calls.open(&peer, opened.form) {
                     Ok((state, end)) => (State::Open(state), end),
                     Err(why) => {
-                        let former = Former::Authenticated(None);
-                        (State::Closing { former, why, at_once: false }, None)
+                        let auth = AuthStatus::Authenticated(None);
+                        (State::Closing { auth, why, at_once: false }, None)
                     }
                 };
                 self.state = state;

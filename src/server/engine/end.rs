@@ -12,7 +12,7 @@ use crate::reactor::instant::Instant;
 use crate::reactor::readiness::Readiness;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::Token;
-use crate::server::connection::{Connection, Former};
+use crate::server::connection::{AuthStatus, Connection};
 use crate::server::context;
 use crate::server::engine::Engine;
 use crate::server::event_log::{self, Ended};
@@ -250,14 +250,14 @@ impl<N: Net, S: Service> Engine<N, S> {
         let peer = PeerId(Token::new(slot, conn.generation));
         let ended = Ended { peer, listener: &listener.name, since: conn.since, why };
         match conn.state.leave() {
-            Former::Unauthenticated(id) => {
+            AuthStatus::Unauthenticated(id) => {
                 let address = listener.unauthenticated.leave(id);
                 self.log.unauthenticated(now, &ended, address);
                 if why.is_failed_proof() {
                     self.record_failure(conn.listener, address, now);
                 }
             }
-            Former::Authenticated(state) => {
+            AuthStatus::Authenticated(state) => {
                 let key = conn.key();
                 self.log.authenticated(now, &ended, key.and_then(|key| listener.keys.id(key)));
                 key.into_iter().for_each(|key| listener.keys.closed(key));

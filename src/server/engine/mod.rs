@@ -25,7 +25,7 @@ use crate::reactor::readiness::Readiness;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{SLOTS_MAX, TokenSlab, Tokened};
 use crate::server::connection::{Connection, NextStep, VisitOutcome};
-use crate::server::context::{BATCH, Calls, Context, Done, EngineShared};
+use crate::server::context::{BATCH, Context, Dispatcher, EngineShared, VisitProgress};
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
 use crate::server::listener::{Listener, ROOM_MAX};
@@ -98,7 +98,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             inbox: vec![0; INBOX].into(),
             shared: EngineShared {
                 net,
-                calls: Calls::new(service, outbox(&listeners)),
+                calls: Dispatcher::new(service, outbox(&listeners)),
                 control_out: Vec::with_capacity(CONTROL_OUT),
                 unix_time: Duration::ZERO,
                 drain: None,
@@ -344,7 +344,7 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         let listener = &mut self.listeners[usize::from(conn.listener)];
         self.shared.calls.begin(&listener.limits, wall);
-        let (shared, done) = (&mut self.shared, Done::default());
+        let (shared, done) = (&mut self.shared, VisitProgress::default());
         let cx = Context { shared, listener, done, slot, now };
         let visit = conn.visit(&mut self.inbox, cx, act);
         count(listener, &visit);
@@ -382,7 +382,7 @@ impl<N: Net, S: Service> Engine<N, S> {
 
 /// Adds the counts of a visit to the counters of its listener.
 fn count(listener: &mut Listener, visit: &VisitOutcome) {
-    let Done { read, written, has_authenticated, .. } = visit.done;
+    let VisitProgress { read, written, has_authenticated, .. } = visit.done;
     listener.counters.bytes_in += read as u64;
     listener.counters.bytes_out += written as u64;
     listener.counters.messages += visit.answered as u64;
