@@ -77,7 +77,7 @@ fn main() {
                 ];
                 columns.iter_mut().zip(values).for_each(|(column, value)| column.extend(value));
             }
-            let limited = limited(&columns[3]);
+            let limited = limited(&Spread::of(columns[3].clone()));
             let mut digits = [0, 1, 0, 0, 2, 2, 2].into_iter();
             let shown = columns.map(|values| Spread::of(values).shown(digits.next().unwrap_or(2)));
             let [a, b, c, d, e, f, g] = &shown;

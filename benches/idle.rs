@@ -51,7 +51,7 @@ fn main() {
                 let values = held(&start(), &scratch.config(DIALECT), count);
                 columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
             }
-            let limited = limited(&columns[3]);
+            let limited = limited(&Spread::of(columns[3].clone()));
             let mut digits = [0, 1, 0, 0].into_iter();
             let shown = columns.map(|values| Spread::of(values).shown(digits.next().unwrap_or(0)));
             let [a, b, c, d] = &shown;

@@ -148,7 +148,7 @@ fn show(run: Run, server: &Server, depth: usize, place: usize, measured: &[Vec<M
     };
     let share_of_raw = to(RAW).into_iter().map(f64::recip).collect();
     let generator: Vec<f64> = each(&|all| generator_percent(&all.paced.report));
-    let limited = limited(&generator);
+    let limited = limited(&Spread::of(generator.clone()));
     let shown = [
         (each(&|all| all.most.rate()), 0),
         (micros(0.5), 0),

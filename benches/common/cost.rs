@@ -9,6 +9,7 @@ use countersign_load::{Load, Plan, Report};
 
 use crate::clock::now;
 use crate::process::Process;
+use crate::spread::Spread;
 
 /// Above this share of its core, the generator is the limit and not the server.
 const BUSY: f64 = 0.9;
@@ -87,10 +88,10 @@ impl Cost {
     }
 }
 
-/// What a table says of a row in which the generator was busy for these percentages of the time.
-pub(crate) fn limited(generator: &[f64]) -> &'static str {
-    let most = generator.iter().copied().fold(0.0, f64::max);
-    if most > BUSY * 100.0 { "the generator was the limit" } else { "" }
+/// What a table says of a row in whose median round the generator was busy for this percentage.
+pub(crate) fn limited(generator: &Spread) -> &'static str {
+    let is_limited = generator.median().is_some_and(|percent| percent > BUSY * 100.0);
+    if is_limited { "the generator was the limit" } else { "" }
 }
 
 /// Seconds of processor time that a process has taken.

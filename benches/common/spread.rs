@@ -10,10 +10,14 @@ impl Spread {
         Self(values)
     }
 
+    pub(crate) fn median(&self) -> Option<f64> {
+        self.0.get(self.0.len() / 2).copied()
+    }
+
     /// The median, with the least and the greatest; a dash where nothing was measured.
     pub(crate) fn shown(&self, digits: usize) -> String {
         let Self(values) = self;
-        match (values.get(values.len() / 2), values.first(), values.last()) {
+        match (self.median(), values.first(), values.last()) {
             (Some(median), Some(least), Some(greatest)) => {
                 format!("{median:.digits$} ({least:.digits$}-{greatest:.digits$})")
             }
