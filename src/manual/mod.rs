@@ -14,6 +14,8 @@ pub mod operations {}
 pub mod python {}
 
 #[doc = include_str!("performance.md")]
+#[doc = ""]
+#[doc = include_str!("messages.svg")]
 pub mod performance {}
 
 #[doc = include_str!("security.md")]
