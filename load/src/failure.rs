@@ -23,7 +23,7 @@ pub enum FailureKind {
     /// The server refused the handshake, ended the stream after the proof and before any reply, or
     /// doesn't protect records as it must.
     Refused,
-    /// The server said in the handshake that it is busy.
+    /// The server refused the handshake because it is busy.
     Busy,
     /// The server ended the stream later.
     Closed,

@@ -178,8 +178,8 @@ impl Load {
         })
     }
 
-    /// Has the clients do what the plan says. The watcher is called ten times a second with the
-    /// report as it stands, and can end the load.
+    /// Runs the load. The watcher is called ten times a second with the report so far, and can end
+    /// the load.
     ///
     /// # Errors
     ///
@@ -235,7 +235,7 @@ impl Load {
             report.leave_unsent(since(due), count);
         }
         match gave_up {
-            // The rest of a count would have been said if the server had been any use.
+            // The rest of the count would have been sent if the server could have been reached.
             true => report.leave_unsent(since(0), rest.unscheduled),
             false => report.leave_out(rest.unscheduled),
         }
@@ -301,7 +301,7 @@ impl Load {
     }
 
     /// Whether this client connects for a message that is due. In a closed loop one always is, and
-    /// fails if the client can't connect. In an open loop, another client can say it, unless each
+    /// fails if the client can't connect. In an open loop, another client can send it, unless each
     /// message has a connection of its own.
     fn has_message(&self, slot: usize) -> bool {
         let Plan { reconnect, arrival, .. } = self.cx.plan;
@@ -382,7 +382,7 @@ impl Load {
     }
 
     /// Whether messages wait for this client to connect. They don't while another client that is
-    /// connected has nothing to say: at a low rate, that one alone is enough.
+    /// connected has nothing to send: at a low rate, that one alone is enough.
     fn lacks_clients(&self, slot: usize) -> bool {
         self.clients[slot].sends && !self.available.iter().any(|slot| self.clients[*slot].available)
     }

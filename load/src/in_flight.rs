@@ -84,7 +84,7 @@ impl InFlight {
         }
     }
 
-    /// The oldest messages, so many, are answered at this time.
+    /// The oldest `answered` messages are answered at this time.
     pub(super) fn answer(
         &mut self,
         mut answered: u64,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// The shortest latency that is told apart, in nanoseconds.
+/// The shortest latency in the histogram, in nanoseconds.
 const SHORTEST: u64 = 1_000;
 
 /// The longest, in nanoseconds: 292 years. No run lasts that long, so nothing is cut.

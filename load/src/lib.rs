@@ -1,8 +1,8 @@
-//! The load generator: many clients on one loop, that check every reply.
+//! The load generator: many clients on one loop, which check every reply.
 //!
-//! A [`Plan`] says what the clients do, [`Load`] has them do it, and a
-//! [`Report`] says how it went. Memory doesn't grow with the run: latencies go into
-//! histograms of a fixed size, and what isn't due yet isn't kept.
+//! A [`Plan`] describes the load, [`Load`] runs it, and a [`Report`] has the results. Memory
+//! doesn't grow with the run: latencies go into histograms of a fixed size, and messages that
+//! aren't due yet take none.
 
 mod busy;
 mod client;

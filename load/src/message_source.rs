@@ -111,7 +111,7 @@ impl MessageSource {
         (self.left != Some(0) && next < self.end).then_some(next)
     }
 
-    /// Whether all that were to be said are answered or have failed.
+    /// Whether all messages of the load are answered or have failed.
     pub(super) fn is_settled(&self) -> bool {
         self.left == Some(0) && self.outstanding == 0
     }

@@ -1,16 +1,16 @@
 //! The messages of the clients, and the expected replies.
 //!
-//! Each message of a client begins with its number, as far as there is room for it, so that a reply
-//! that was lost, doubled or exchanged is seen. The numbers begin again after some hundreds, so all
-//! messages lie framed in memory, one behind the other: many are sent by one copy, and many replies
-//! are checked by one comparison.
+//! Each message of a client begins with its number, as far as there is room for it, so that lost,
+//! repeated and reordered replies are noticed. The numbers begin again after some hundreds, so all
+//! messages are in memory one after the other, already framed: many are sent by one copy, and many
+//! replies are checked by one comparison.
 
 use countersign::FrameFormat;
 
 /// The digits of a number.
 const DIGITS: usize = 16;
 
-/// What stands in front of a message in the service `timestamp`, at some time.
+/// A time stamp as the service `timestamp` puts it before a message.
 pub(super) const STAMP: &str = "[Thu Jan  1 00:00:00 1970] ";
 
 /// About how many bytes of messages are kept: as many as are quick to get at.
@@ -86,7 +86,7 @@ impl Payload {
         taken
     }
 
-    /// Whether this answers the message of this number: itself, or itself behind a time stamp.
+    /// Whether this answers the message of this number: itself, or itself after a time stamp.
     pub(super) fn answers(&mut self, number: u64, reply: &[u8]) -> bool {
         let (_, message) = self.messages.message(number);
         let Some(stamp) = reply.strip_suffix(message) else { return false };
@@ -107,15 +107,15 @@ fn count(size: usize, depth: usize) -> usize {
     near.min(most)
 }
 
-/// Framed messages of the same size with the numbers from 0 on, one behind the other.
+/// Framed messages of the same size with the numbers from 0 on, one after the other.
 #[derive(Debug)]
 struct Frames {
     bytes: Vec<u8>,
     /// How many there are: a power of two.
     count: u64,
-    /// The bytes of one with what frames it.
+    /// The bytes of one message with its frame.
     stride: usize,
-    /// Where the stamp begins in one, and the message behind it.
+    /// Where the stamp begins in one frame, and the message after it.
     start: usize,
     message: usize,
     size: usize,
@@ -150,8 +150,8 @@ impl Frames {
         (&frame[self.start..self.message], &frame[self.message..][..self.size])
     }
 
-    /// The messages from this number on that lie behind one another, at most so many and no more
-    /// than fit into so many bytes: how many, and their frames.
+    /// The messages from this number on that are contiguous in memory: at most `count`, and in at
+    /// most `bytes`. Returns how many they are, and their frames.
     fn run(&self, number: u64, count: u64, bytes: usize) -> (u64, &[u8]) {
         let first = self.index(number);
         let behind = &self.bytes[first * self.stride..];
@@ -160,7 +160,7 @@ impl Frames {
         (run, &behind[..self.length(run)])
     }
 
-    /// The bytes of so many, which are not more than there are.
+    /// The bytes of `count` messages, which must not be more than there are.
     #[expect(clippy::cast_possible_truncation, reason = "the count was a usize")]
     fn length(&self, count: u64) -> usize {
         count as usize * self.stride

@@ -33,7 +33,7 @@ use countersign_proto::CHUNK_MAX;
 pub struct Plan {
     /// Clients at one time.
     pub connections: usize,
-    /// Clients beside them that go through the handshake and say nothing.
+    /// Further clients that go through the handshake and send nothing.
     pub idle: usize,
     /// Each client connects, sends one message, receives the reply, closes the connection, and
     /// connects again.
@@ -184,7 +184,7 @@ fn reaches(source: IpAddr, server: &[Address]) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// No client, or none that may say anything.
+    /// No client, or none that may send a message.
     Nobody,
     /// It would end before a message is sent.
     Nothing,
@@ -192,7 +192,7 @@ pub enum PlanError {
     Rate,
     /// The size of a message is out of range: it has between 1 and this many bytes.
     Size(usize),
-    /// Chunks can't be told apart when several are on their way, nor when they are long.
+    /// The framing `chunks` can't delimit messages if several are in flight, or if they are long.
     Chunks,
     /// A protocol that only verifies sends no replies.
     NoReply,

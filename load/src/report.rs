@@ -10,11 +10,11 @@ use crate::latencies::Latencies;
 /// What a load could have sent for so long and hasn't, counts as never answered.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// By how much of its time a load may be behind, and how many replies it may miss, for its rate
-/// to count as reached.
+/// The share of its time that a load may be behind schedule, and the share of replies that it may
+/// miss, for its rate to count as reached.
 const TOLERANCE: f64 = 0.01;
 
-/// A load is late by so much without being behind: the system's timers aren't exact.
+/// A load that is late by at most this counts as on schedule: the system's timers aren't exact.
 const JITTER: Duration = Duration::from_millis(10);
 
 /// How a load went, the warm-up left out.
@@ -63,8 +63,8 @@ pub struct Report {
     connection_failures: Failures,
     /// Connections that were lost with no message of theirs.
     lost_without_message: u64,
-    /// How long messages without an answer had waited at the end: those that say something of the
-    /// latency, since no reply took as long.
+    /// How long messages without an answer had waited at the end. Only those count that had waited
+    /// longer than any reply took.
     waiting: Latencies,
     /// The same of those that count as never answered.
     overdue: Latencies,
@@ -123,7 +123,7 @@ impl Report {
     ///
     /// A message that has failed or is [`overdue`](Self::overdue) was never answered. Another that
     /// had no answer at the end counts with the time that it had waited, if no reply took as long;
-    /// else it says nothing and is left out.
+    /// otherwise it is left out.
     #[must_use]
     pub fn reply_within(&self, share: f64) -> Option<Duration> {
         let known = self.reply.with(&[&self.waiting]);
@@ -150,9 +150,8 @@ impl Report {
         if seconds > 0.0 { self.answered as f64 / seconds } else { 0.0 }
     }
 
-    /// Whether the rate that an open loop was to have came about: the load was not behind its
-    /// schedule at the end, and at most a hundredth of what it tried went wrong. In a closed loop
-    /// `None`.
+    /// Whether an open loop reached its rate: it was not behind its schedule at the end, and at
+    /// most a hundredth of its attempts failed. `None` in a closed loop.
     #[must_use]
     pub fn rate_reached(&self) -> Option<bool> {
         let slack = self.elapsed.mul_f64(TOLERANCE).max(JITTER);
@@ -203,7 +202,7 @@ impl Report {
         self.reply.record_many(nanos, messages);
     }
 
-    /// A connection was lost, and so many messages with it of which some count.
+    /// A connection was lost with this many messages, of which `counting` count.
     pub(super) fn lose(&mut self, failure: FailureKind, messages: u64, counting: u64) {
         self.connection_failures.add(failure, 1);
         self.lost_without_message += u64::from(messages == 0);
@@ -240,7 +239,7 @@ impl Report {
 /// The rank, from 1, of the least value that this share of all values doesn't exceed.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
 fn rank(share: f64, of: u64) -> u64 {
-    // A percentage isn't exact: 99.9 % of 1000 is the 999th, and not the one behind it.
+    // A percentage isn't exact: 99.9 % of 1000 is the 999th, and not the one after it.
     let exact = share * of as f64;
     ((exact - exact * f64::EPSILON * 4.0).ceil() as u64).clamp(1, of.max(1))
 }
@@ -255,7 +254,7 @@ mod tests {
 
     const MILLI: Duration = Duration::from_millis(1);
 
-    /// A report of so many replies within a millisecond.
+    /// A report of this many replies within a millisecond.
     fn answered(count: u64) -> Report {
         let mut report = Report { elapsed: Duration::from_secs(10), ..Report::default() };
         report.answer(nanos(MILLI), count);

@@ -14,12 +14,12 @@ impl Share {
     /// The share of a single loop.
     pub(super) const WHOLE: Self = Self { index: 0, of: 1 };
 
-    /// All shares of so many loops.
+    /// All shares of this many loops.
     pub(super) fn all(loops: usize) -> impl Iterator<Item = Self> {
         (0..loops as u64).map(move |index| Self { index, of: loops as u64 })
     }
 
-    /// How many of so many go to this one.
+    /// How many of `whole` go to this share.
     pub(super) fn part(self, whole: u64) -> u64 {
         // Of the numbers from 0 on, those that leave the index when divided by the number of loops.
         (whole + self.of - 1 - self.index) / self.of
