@@ -91,7 +91,7 @@ fn plan(at_a_time: usize, count: u64) -> Plan {
         connections: at_a_time,
         reconnect: true,
         count: Some(count),
-        // With a good-bye, the clients' ports would soon all be waiting for stray segments.
+        // With an orderly end, the clients' ports would soon all be waiting for stray segments.
         disconnect: Disconnect::Rst,
         ..Plan::default()
     }

@@ -95,8 +95,8 @@ fn records_take_the_bytes_that_they_take_and_no_more() {
         assert_eq!((report.answered, report.failed()), (50, 0));
         (report.bytes_out, report.bytes_in)
     };
-    // A header of 4 bytes each, with a tag of 16; a good-bye is such a record too. It is said, or
-    // not, before the report is made.
+    // A header of 4 bytes each, with a tag of 16; a close record is such a record too. It may be
+    // sent before the report is made, or after.
     let (plain, plain_back) = sent(Protection::Off);
     let (records, records_back) = sent(Protection::Required);
     assert!([50 * 16, 50 * 16 + 20].contains(&(records - plain)), "{records} and {plain}");

@@ -230,14 +230,14 @@ impl<'a> Player<'a> {
                         opened.form.frame(&message, &mut out);
                     }
                     if self.case.text("closes") == "first" {
-                        self.session.say_goodbye(&mut out);
+                        self.session.finish(&mut out);
                     }
                 }
                 Some(Event::Message(message)) => self.messages.push(message.bytes.to_vec()),
                 Some(Event::Finished) if self.case.text("closes") == "never" => {}
                 Some(Event::Finished) => {
                     self.is_closed = true;
-                    self.session.say_goodbye(&mut out);
+                    self.session.finish(&mut out);
                 }
                 Some(other) => assert!(matches!(other, Event::Control), "{other:?}"),
             }

@@ -217,7 +217,7 @@ impl Client {
         }
         if has_opened && matches!(work, Work::Connections(_)) {
             self.say(config, 1);
-            self.session.say_goodbye(&mut self.out);
+            self.session.finish(&mut self.out);
         }
     }
 

@@ -120,7 +120,7 @@ impl Process {
     ) -> Report {
         let sources = (1..=4).map(|host| [127, 0, 0, host].into()).collect();
         let (idle, wanted) = (connections, connections as u64 + 1);
-        // With a good-bye, the ports of one measurement would be missing in the next.
+        // With an orderly end, the ports of one measurement would be missing in the next.
         let disconnect = Disconnect::Rst;
         let plan = Plan { connections: 1, idle, sources, disconnect, ..Plan::default() };
         let report = Load::new(&self.address, config.clone(), plan).unwrap().run(|report| {

@@ -98,7 +98,7 @@ fn serve(mut stream: TcpStream, config: &ServerConfig, number: u64) -> std::io::
             }
         }
         if finished {
-            session.say_goodbye(&mut out);
+            session.finish(&mut out);
         }
         let sealed = session.seal(&mut out);
         out.truncate(sealed.unwrap_or_else(|error| error.ready));

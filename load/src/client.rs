@@ -414,7 +414,7 @@ impl LoadClient {
                 self.queue(due, 1, now, cx);
                 // It is the only one: said at once, this costs neither end a further call.
                 if let Some(session) = &mut self.session {
-                    session.say_goodbye(&mut cx.outbox);
+                    session.finish(&mut cx.outbox);
                 }
             } else {
                 // Its latency counts from now, as that of all others here: a closed loop without
@@ -439,10 +439,10 @@ impl LoadClient {
 
     /// Says that nothing follows, where the dialect has a word for it. What the socket doesn't
     /// accept of it is lost.
-    pub(super) fn say_goodbye(&mut self, cx: &mut LoadContext) {
+    pub(super) fn finish(&mut self, cx: &mut LoadContext) {
         cx.outbox.clear();
         if let Some(session) = self.session.as_mut().filter(|_| self.state == State::Established) {
-            session.say_goodbye(&mut cx.outbox);
+            session.finish(&mut cx.outbox);
             let _ = self.send(cx);
         }
     }

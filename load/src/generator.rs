@@ -204,7 +204,7 @@ impl Load {
             self.dial(now);
             if now >= tick {
                 tick = now + TICK;
-                self.give_up_on_the_slow(now);
+                self.fail_overdue(now);
                 self.cx.report.elapsed = Duration::from_nanos(now.saturating_sub(warm));
                 if watch(&self.cx.report).is_break() {
                     break;
@@ -389,7 +389,7 @@ impl Load {
 
     fn disconnect(&mut self, slot: usize) {
         if self.cx.plan.disconnect == Disconnect::Fin {
-            self.clients[slot].say_goodbye(&mut self.cx);
+            self.clients[slot].finish(&mut self.cx);
         }
         if let Some(stream) = self.clients[slot].end() {
             dial::disconnect(stream, self.cx.plan.disconnect);
@@ -439,7 +439,7 @@ impl Load {
 
     /// Looks for handshakes and replies that have taken too long, and for further addresses that
     /// are to be tried.
-    fn give_up_on_the_slow(&mut self, now: Nanos) {
+    fn fail_overdue(&mut self, now: Nanos) {
         let connect = nanos(self.cx.plan.connect_timeout);
         let reply = self.cx.plan.replies_within().map_or(Nanos::MAX, nanos);
         for slot in 0..self.clients.len() {

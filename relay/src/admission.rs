@@ -117,7 +117,7 @@ impl Pair {
             return Visit::Over(CloseCause::Refused(refusal));
         }
         shared.control_out.clear();
-        self.session.give_up(RefusalCode::Busy, &mut shared.control_out);
+        self.session.refuse(RefusalCode::Busy, &mut shared.control_out);
         // What the socket does not take now is lost.
         let _ = self.secure.send(&shared.control_out);
         Visit::Over(CloseCause::Refused(Refusal::TooManyConnections))

@@ -310,10 +310,10 @@ impl Pair {
 
     /// Ends the handshake of a peer that took too long, or, with no refusal, because the proxy
     /// stops.
-    pub(crate) fn give_up(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Visit {
+    pub(crate) fn refuse(&mut self, refusal: Option<Refusal>, shared: &mut Shared) -> Visit {
         shared.control_out.clear();
         let code = if refusal.is_some() { RefusalCode::TimedOut } else { RefusalCode::Busy };
-        self.session.give_up(code, &mut shared.control_out);
+        self.session.refuse(code, &mut shared.control_out);
         (self.state, self.since) = (PairState::Rejected(refusal), shared.now);
         match self.secure.send(&shared.control_out) {
             Ok(_) if !shared.control_out.is_empty() => self.turn(shared),
@@ -352,7 +352,7 @@ impl Pair {
                 if is_due { self.turn(shared) } else { Visit::Rest }
             }
             PairState::Handshake if shared.role == RelayRole::Server => {
-                self.give_up(Some(late), shared)
+                self.refuse(Some(late), shared)
             }
             PairState::Handshake => Visit::Over(CloseCause::Refused(late)),
             PairState::Established => Visit::Over(CloseCause::Idle),

@@ -80,7 +80,7 @@ impl Pair {
             form.frame(part, outbox);
         }
         if length == 0 {
-            self.session.say_goodbye(outbox);
+            self.session.finish(outbox);
             self.outward = Direction::Ending;
         }
         let sealed = self.session.seal(outbox);

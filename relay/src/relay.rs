@@ -195,7 +195,7 @@ impl Relay {
         let now = self.shared.clock.instant(clock::monotonic());
         self.drain = Some(now + self.shared.limits.admission.drain_timeout);
         for slot in self.slots(Pair::is_unauthenticated) {
-            self.visit(slot, |pair, shared| pair.give_up(None, shared));
+            self.visit(slot, |pair, shared| pair.refuse(None, shared));
         }
     }
 

@@ -173,7 +173,7 @@ impl<N: Net, S: Service> Connection<N, S> {
 
     /// Ends a handshake on the server's side, without a message to a peer that was not sent a
     /// challenge.
-    pub(super) fn give_up(
+    pub(super) fn refuse(
         &mut self,
         code: RefusalCode,
         why: CloseReason,
@@ -187,7 +187,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                 let suspected = self.session.suspect(&cx.listener.config).map(CloseReason::from);
                 let is_late = why == CloseReason::Refused(Refusal::HandshakeTimeout);
                 let why = suspected.filter(|_| is_late).unwrap_or(why);
-                self.session.give_up(code, &mut cx.shared.control_out);
+                self.session.refuse(code, &mut cx.shared.control_out);
                 cx.shared.calls.outbox.append(&mut cx.shared.control_out);
                 self.state.close(why, cx.shared.calls.outbox.len() == 0);
             }

@@ -234,7 +234,7 @@ fn messages_that_a_session_is_given_together_share_records() {
     assert_eq!((too_long, out.len()), (Err(SendError::TooLong), length));
     let next = talk.client.say(b"goes on");
     assert_eq!(forger.to_server.open(&next), [(DATA, b"goes on".to_vec())]);
-    talk.client.say_goodbye();
+    talk.client.finish();
     let too_late = talk.client.session.send_all([&b"late"[..]], &mut out);
     assert_eq!((too_late, out.len()), (Err(SendError::NotOpen), length));
 }
@@ -346,9 +346,9 @@ fn a_service_may_close_in_the_middle_of_a_batch() {
         server.send(&peer, &said[..cut]);
         server.send(&peer, &said[cut..]);
         let heard = peer.take();
-        let (replies, goodbye) = heard.split_at(heard.len() - 20);
+        let (replies, close_record) = heard.split_at(heard.len() - 20);
         assert_eq!(forger.to_client.messages(replies), [b"one", b"two"]);
-        assert_eq!(forger.to_client.open(goodbye), [(CLOSE, Vec::new())]);
+        assert_eq!(forger.to_client.open(close_record), [(CLOSE, Vec::new())]);
         assert_eq!(server.engine.bytes_buffered(), 0);
     }
 }

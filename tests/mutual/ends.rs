@@ -144,7 +144,7 @@ impl End {
         out
     }
 
-    pub(crate) fn say_goodbye(&mut self) -> Vec<u8> {
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.session.finish(&mut out);
         out

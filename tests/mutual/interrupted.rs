@@ -167,7 +167,7 @@ fn the_end_of_the_stream_waits_for_the_replies_to_a_batch() {
             assert_eq!(server.engine.bytes_buffered(), 0);
         },
     );
-    // Without a good-bye it is no loss of what was whole.
+    // Without a close record it is no loss of what was whole.
     interrupted(
         || echo,
         &[],

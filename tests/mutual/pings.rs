@@ -45,9 +45,9 @@ fn nothing_follows_our_good_bye_and_what_comes_behind_it_is_still_heard() {
     let mut talk = Talk::with_records();
     let mut forger = Forger::new(SECRET, &talk.call, &talk.answer);
     forger.to_client.next = 1;
-    let said = talk.client.say_goodbye();
+    let said = talk.client.finish();
     assert_eq!(forger.to_server.open(&said), [(CLOSE, Vec::new())]);
-    assert_eq!(talk.client.say_goodbye(), [], "it is said once");
+    assert_eq!(talk.client.finish(), [], "it is said once");
     let said = [
         forger.to_client.record(PING, b"?"),
         forger.to_client.record(DATA, b"the last reply"),
@@ -142,11 +142,11 @@ fn a_client_that_waits_for_its_acceptance_may_speak_already() {
     let (mut caller, mut listener) =
         (End::client(&client(), CLIENT_NONCE), End::server(&server(), SERVER_NONCE));
     let answer = listener.hear(&caller.hear(&[]));
-    let said = [caller.hear(&answer), caller.say(b"early"), caller.say_goodbye()].concat();
+    let said = [caller.hear(&answer), caller.say(b"early"), caller.finish()].concat();
     let acceptance = listener.hear(&said);
     assert_eq!(listener.messages(), [b"early"]);
     assert_eq!(listener.heard.last(), Some(&Heard::Finished));
-    let said = [acceptance, listener.say(b"reply"), listener.say_goodbye()].concat();
+    let said = [acceptance, listener.say(b"reply"), listener.finish()].concat();
     assert_eq!(caller.hear(&said), []);
     assert_eq!(caller.messages(), [b"reply"]);
     assert_eq!((caller.end(), listener.end()), (Ok(()), Ok(())));

@@ -125,7 +125,7 @@ proptest! {
         let mut talk = Talk::with_records();
         let said: Vec<Vec<u8>> = messages.iter().map(|message| talk.client.say(message)).collect();
         let mut stream = said.concat();
-        stream.extend(talk.client.say_goodbye());
+        stream.extend(talk.client.finish());
         let genuine = stream.clone();
         let at = at.index(stream.len());
         let end = (at + bytes.len()).min(stream.len());

@@ -38,7 +38,7 @@ fn sent((to_server, protection): (bool, Protection)) -> Sent {
         let mut talk = Talk::new(&client, &server, (CLIENT_NONCE, nonce));
         let from = if to_server { &mut talk.client } else { &mut talk.server };
         let mut records: Vec<_> = MESSAGES.iter().map(|message| from.say(message)).collect();
-        records.push(from.say_goodbye());
+        records.push(from.finish());
         (talk, records)
     });
     let Talk { client, server, .. } = one.0;

@@ -1,4 +1,4 @@
-//! How a conversation in `countersign/1` ends: with a good-bye, or it was cut.
+//! How a conversation in `countersign/1` ends: with a close record, or it was cut.
 
 use super::home::Home;
 use super::served::ServerProcess;

@@ -9,11 +9,11 @@ use crate::script::Proof;
 use crate::terms::Terms;
 use crate::world::World;
 
-/// The bytes that a peer may go on to say after our good-bye.
+/// The bytes that a peer may go on to say after our close record.
 const LINGER_MAX: usize = 1 << 20;
 
 impl World {
-    /// Before our good-bye everything that is due is written, and everything read is answered.
+    /// Before our close record everything that is due is written, and everything read is answered.
     pub(crate) fn check_shut(&mut self, number: usize) {
         let must_go = self.must_go(number);
         if !must_go {
@@ -29,7 +29,7 @@ impl World {
         let excuses = [(Excuse::AnsweredUnauthorized, must_go)];
         let is_answered = self.excuses.check(Check::Answered, is_answered, &excuses);
         if unsent > 0 || !is_answered {
-            let what = format!("good-bye with {unsent} bytes unsent, {pending} unanswered");
+            let what = format!("close record with {unsent} bytes unsent, {pending} unanswered");
             self.fail(Some(number), what);
         }
     }
@@ -188,7 +188,7 @@ impl World {
         let has_waited = link.socket.shut.is_some_and(|shut| self.now >= shut + LINGER)
             || link.account.lingered >= LINGER_MAX
             || link.account.oracle.finished;
-        let is_orderly = unsent == 0 && (link.end_read || has_waited) && link.is_told_goodbye(why);
+        let is_orderly = unsent == 0 && (link.end_read || has_waited) && link.receives_close(why);
         // What breaks while it ends, still ends for the reason for which it began to.
         let excuses = [
             (Excuse::ClosedReset, link.reset),
@@ -246,7 +246,7 @@ impl World {
             | CloseReason::Panicked => *fate == Some(why),
             CloseReason::Overloaded => *is_tight && self.is_blocked_longest(number),
             CloseReason::Stopped => {
-                // Where the connection broke first, there was no good-bye.
+                // Where the connection broke first, there was no close record.
                 let read = link.socket.shut.map_or(link.read, |_| link.account.read_at_shut);
                 let is_kept = read >= link.account.promised;
                 self.stopping.is_some_and(|end| now >= end || is_kept)

@@ -13,7 +13,7 @@ pub(crate) enum Check {
     Dropped,
     /// A client that is refused is told so, and has the time to read it.
     Refusal,
-    /// Before our good-bye, all that was read is answered.
+    /// Before our close record, all that was read is answered.
     Answered,
     /// A connection ends with everything sent, and waits for the peer's end.
     Closed,

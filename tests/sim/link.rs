@@ -133,9 +133,9 @@ pub(crate) struct Account {
     pub(crate) partial_since: Option<u64>,
     /// The last turn in which the engine did anything for it.
     pub(crate) touched: u64,
-    /// The bytes read since our good-bye.
+    /// The bytes read since our close record.
     pub(crate) lingered: usize,
-    /// What must have been read before a stopping server says good-bye.
+    /// What must have been read before a stopping server sends its close record.
     pub(crate) promised: usize,
     /// What had been read when it did.
     pub(crate) read_at_shut: usize,
@@ -233,7 +233,7 @@ impl Link {
         }
     }
 
-    /// Whether nothing keeps the server from saying good-bye to it now.
+    /// Whether nothing keeps the server from sending it the close record now.
     pub(crate) fn can_part(&self) -> bool {
         self.socket.shut.is_none() && self.socket.blocked.is_none()
     }
@@ -295,7 +295,7 @@ impl Link {
 
     /// The bytes that the server has reason to keep for it: replies that found no room, and of
     /// what was read either the rest of one read or a message in part. Each is kept in blocks.
-    /// After its good-bye it has no reason to keep anything.
+    /// After its close record it has no reason to keep anything.
     pub(crate) fn keeps(&self) -> usize {
         if self.socket.shut.is_some() {
             return 0;
@@ -315,8 +315,9 @@ impl Link {
             false if self.has_records() => blocks(oracle.unit_max()) + blocks(READ),
             false => blocks(READ),
         };
-        // A hello, a refusal or a good-bye, and the echoes of pings, which are due when they show.
-        // The client's good-bye may be all that was not looked at yet.
+        // A hello, a refusal or a close record, and the echoes of pings, which are due when they
+        // show.
+        // The client's close record may be all that was not looked at yet.
         let aside = if self.mutual.is_some() { ASIDE } else { 0 };
         let input = input.max(blocks(aside));
         let echoes = oracle.messages.iter().filter(|(_, ending)| *ending == Ending::Ping);
@@ -384,7 +385,7 @@ const ASIDE: usize = 200;
 /// The most bytes of one read.
 const READ: usize = 16 << 10;
 
-/// How long the server waits for the other's good-bye.
+/// How long the server waits for the other's close record.
 pub(crate) const LINGER: u64 = 1_000;
 
 pub(crate) fn millis(wait: std::time::Duration) -> u64 {

@@ -35,8 +35,8 @@ pub(crate) struct Mutual {
     pub(crate) has_records: bool,
     /// Records are sealed.
     pub(crate) is_sealed: bool,
-    /// The server has said good-bye.
-    pub(crate) said_goodbye: bool,
+    /// The server has sent its close record.
+    pub(crate) sent_close: bool,
     /// Where a refusal began to be written, and what it says.
     refused_at: Option<usize>,
     pub(crate) refused: Option<u8>,
@@ -62,7 +62,7 @@ impl Mutual {
             session,
             call,
             forger: None,
-            said_goodbye: false,
+            sent_close: false,
             refused_at: None,
             refused: None,
         }
@@ -123,7 +123,7 @@ impl Link {
     }
 
     /// Whether the dialect's last word is there where it must be, and nowhere else.
-    pub(crate) fn is_told_goodbye(&self, why: CloseReason) -> bool {
+    pub(crate) fn receives_close(&self, why: CloseReason) -> bool {
         use CloseReason::{
             Answered, ClosedByService, Finished, IdleTimeout, Revoked, SessionAge, Stopped,
         };
@@ -131,7 +131,7 @@ impl Link {
             why,
             Answered | ClosedByService | Finished | IdleTimeout | Revoked | Stopped | SessionAge
         );
-        self.mutual.as_ref().is_none_or(|m| !m.has_records || m.said_goodbye == is_due)
+        self.mutual.as_ref().is_none_or(|m| !m.has_records || m.sent_close == is_due)
     }
 
     fn has_called(&self) -> bool {
@@ -231,7 +231,7 @@ impl World {
             let must_go = self.must_go(number) && next[0] == CLOSE;
             let pinged = if must_go { None } else { self.answer_ping(number) };
             return match pinged {
-                None => self.goodbye(number),
+                None => self.close_record(number),
                 Some(payload) => {
                     self.owe_pong(number, payload);
                     self.due_record(number)
@@ -318,9 +318,9 @@ impl World {
         }
     }
 
-    fn goodbye(&mut self, number: usize) -> Option<Vec<u8>> {
+    fn close_record(&mut self, number: usize) -> Option<Vec<u8>> {
         let mutual = self.links[number].mutual.as_mut()?;
-        if !mutual.has_records || std::mem::replace(&mut mutual.said_goodbye, true) {
+        if !mutual.has_records || std::mem::replace(&mut mutual.sent_close, true) {
             return None;
         }
         Some(mutual.forger.as_mut()?.to_client.record(CLOSE, &[]))

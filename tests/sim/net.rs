@@ -281,7 +281,7 @@ impl World {
         self.meet_dead(number, false)?;
         self.check_shut(number);
         self.links[number].socket.shut = Some(self.now);
-        self.say(format_args!("{number}: we say good-bye"));
+        self.say(format_args!("{number}: we send the close record"));
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Oracle {
     /// Messages come in records, whose tags follow from this.
     has_records: bool,
     pub(crate) direction: Option<Direction>,
-    /// The client has said good-bye, in records.
+    /// The client has sent its close record.
     pub(crate) finished: bool,
     /// The bytes of the proof.
     pub(crate) proof: usize,

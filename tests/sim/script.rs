@@ -227,7 +227,7 @@ impl Script {
         }
     }
 
-    /// Ends a stream of records, more often than not with a good-bye.
+    /// Ends a stream of records, more often than not with a close record.
     fn part(&mut self, random: &mut Random) {
         if self.stream.len() == self.whole && (self.is_honest() || random.per_mille(700)) {
             record(CLOSE, &[], &mut self.stream);

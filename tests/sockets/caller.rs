@@ -33,7 +33,7 @@ pub(crate) struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Heard {
     Message(Vec<u8>),
-    /// The server's good-bye.
+    /// The server's close record.
     Finished,
     Refused(Refusal),
     /// The end of the stream, and whether it is one that nothing was lost by.
@@ -102,16 +102,16 @@ impl Caller {
         self.wire.say(&record);
     }
 
-    /// A good-bye, ready to be sent.
-    pub(crate) fn goodbye(&mut self) -> Vec<u8> {
+    /// A close record, ready to be sent.
+    pub(crate) fn close_record(&mut self) -> Vec<u8> {
         let mut record = Vec::new();
-        self.session.say_goodbye(&mut record);
+        self.session.finish(&mut record);
         assert_eq!(self.session.seal(&mut record), Ok(record.len()));
         record
     }
 
-    pub(crate) fn say_goodbye(&mut self) {
-        let record = self.goodbye();
+    pub(crate) fn finish(&mut self) {
+        let record = self.close_record();
         self.wire.say(&record);
     }
 
@@ -166,7 +166,7 @@ impl Caller {
         assert_eq!(self.hear(), Heard::Message(message.to_vec()));
     }
 
-    /// Hears the server's good-bye, and the end of its stream.
+    /// Hears the server's close record, and the end of its stream.
     #[track_caller]
     pub(crate) fn expect_goodbye(&mut self) {
         assert_eq!(self.hear(), Heard::Finished);

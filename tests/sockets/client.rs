@@ -251,7 +251,7 @@ fn without_waiting_many_messages_are_on_their_way_and_none_is_lost() {
             }
         }
         assert!(most > 100, "{dialect}: {most} at one time");
-        // A good-bye is written like any message, and calls may wait again.
+        // A close record is written like any message, and calls may wait again.
         client.finish().unwrap();
         client.set_nonblocking(false).unwrap();
         client.flush().unwrap();

@@ -265,7 +265,7 @@ fn who_breaks_off_after_a_refusal_counts_as_refused() {
         ServerThread::start(BothEnds::open().with_message_max(8), Limits::default(), bracket);
     let mut client = Client::connect(server.address);
     client.say(b"one\nmore than eight bytes\n");
-    // The server has said good-bye, and waits for ours.
+    // The server has sent its close record, and waits for ours.
     assert_eq!(client.hear_all(), (b"[one]\n".to_vec(), End::Fin));
     client.reset();
     let counters = server.until("closed", |counters| counters.open() == 0);

@@ -27,7 +27,7 @@ fn who_says_good_bye_gets_all_replies_and_a_good_bye() {
         let records: Vec<u8> =
             (0..3000).flat_map(|n: u32| caller.record(&n.to_be_bytes())).collect();
         caller.wire.say(&records);
-        caller.say_goodbye();
+        caller.finish();
         if is_shut_too {
             caller.wire.finish();
         }
@@ -85,7 +85,7 @@ fn every_end_of_our_own_accord_is_a_good_bye_and_then_the_end_of_the_stream() {
         }
         caller.expect_goodbye();
         // It waits for ours, so that nothing on its way to us is lost.
-        caller.say_goodbye();
+        caller.finish();
         drop(caller);
         assert_eq!(server.stop().closed(why), 1, "{why}");
     }
@@ -132,7 +132,7 @@ fn a_fault_ends_it_at_once_behind_the_replies_to_what_came_before() {
         let behind = caller.record(b"three");
         caller.wire.say(&[said, behind].concat());
         caller.expect(b"[one]");
-        // No good-bye: that would say that all is well.
+        // No close record: that would say that all is well.
         assert!(matches!(caller.hear(), Heard::End(_, Err(Refusal::Truncated))));
     }
     let counters = server.until("closed", |counters| counters.open() == 0);
@@ -212,7 +212,7 @@ fn batches_of_many_messages_are_answered_in_order_however_they_are_cut() {
             caller.expect(&[b"[", &number.to_be_bytes()[..], b"]"].concat());
         }
         sender.join().unwrap();
-        caller.say_goodbye();
+        caller.finish();
         caller.expect_goodbye();
         drop(caller);
         let counters = server.stop();
@@ -260,7 +260,7 @@ fn a_peer_that_reads_late_gets_every_record_in_order() {
         caller.expect(&[&number.to_be_bytes()[..], &[b'x'; 500]].concat());
     }
     sender.join().unwrap();
-    caller.say_goodbye();
+    caller.finish();
     caller.expect_goodbye();
     let counters = server.until("closed", |counters| counters.open() == 0);
     assert_eq!(counters.closed(CloseReason::Finished), 1);
@@ -310,7 +310,7 @@ fn what_is_told_comes_in_records_among_the_replies() {
     // Longer than the peer takes, of which nothing is sent.
     let long = vec![b'x'; (64 << 10) + 1];
     assert_eq!(server.tell(peer, &long), Err(TellError::TooLong));
-    caller.say_goodbye();
+    caller.finish();
     turn(&mut server, |server| server.counters().open() == 0);
     assert_eq!(server.tell(peer, b"too late"), Err(TellError::Gone));
     caller.expect_goodbye();
@@ -331,9 +331,9 @@ fn a_reply_that_the_peer_does_not_take_is_never_sent() {
         caller.prove();
         let mut records: Vec<u8> =
             said.iter().flat_map(|length| caller.record(length.to_string().as_bytes())).collect();
-        // A good-bye in the same segment is not answered: a reply is missing.
+        // A close record in the same segment is not answered: a reply is missing.
         if parts {
-            records.extend(caller.goodbye());
+            records.extend(caller.close_record());
         }
         caller.wire.say(&records);
         for length in &said[..*heard] {

@@ -36,7 +36,7 @@ impl Session {
         }
         match why.code() {
             _ if self.core.state.records().is_some() => self.finish(out),
-            Some(code) => self.core.give_up(code, out),
+            Some(code) => self.core.refuse(code, out),
             None => {}
         }
         self.core.partial.discard();
@@ -47,14 +47,14 @@ impl Session {
 impl SessionCore {
     /// Appends the close record, without [sealing](Self::seal) it; nothing without records. Send
     /// it, then end your stream. What the peer still sends is received as before.
-    pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.state.records_mut().into_iter().for_each(|records| records.close(out));
     }
 
     /// At a server, ends a handshake: appends the refusal with this code, if the dialect has one
     /// and the peer speaks it. The session accepts nothing more. Unlike [`Session::close`], it
     /// appends nothing for a peer that has authenticated.
-    pub fn give_up(&mut self, code: RefusalCode, out: &mut Vec<u8>) {
+    pub fn refuse(&mut self, code: RefusalCode, out: &mut Vec<u8>) {
         let is_hello = |session: &Self| session.partial.taken().front.starts_with(&MAGIC);
         let SessionState::Countersign(state) = self.state.end() else { return };
         match state {

@@ -31,8 +31,8 @@ use crate::session::state::SessionState;
 /// 1. Pass the same configuration to each call. Only its keys may change.
 /// 2. Call [`next`](Self::next), at first with an empty input, until it returns [`Event::Open`];
 ///    then [`process_messages`](Self::process_messages), or `next` again.
-/// 3. These two, [`FrameFormat::frame`], [`say_goodbye`](Self::say_goodbye) and
-///    [`give_up`](Self::give_up) append without sealing. Pass everything that was appended, once
+/// 3. These two, [`FrameFormat::frame`], [`finish`](Self::finish) and
+///    [`refuse`](Self::refuse) append without sealing. Pass everything that was appended, once
 ///    and in this order, to [`seal`](Self::seal), and send as many bytes as that returns.
 ///
 /// ```

@@ -74,8 +74,8 @@ fn over_is_over(session: &mut SessionCore, config: &ServerConfig, refusal: Refus
             refusal
         );
         assert_eq!(session.input_ended(config).unwrap_err(), refusal);
-        session.say_goodbye(&mut out);
-        session.give_up(RefusalCode::Busy, &mut out);
+        session.finish(&mut out);
+        session.refuse(RefusalCode::Busy, &mut out);
         assert!(out.is_empty());
     }
 }
@@ -362,7 +362,7 @@ fn a_session_that_is_closed_says_why_and_nothing_more() {
     open.process(Duration::ZERO, &mut &proof[..], &mut words).unwrap();
     open.close(Refusal::MessageTimeout, &mut words);
     let event = theirs.process(Duration::ZERO, &mut &words[..], &mut Vec::new()).unwrap();
-    assert!(matches!(event, Some(Event::Finished)), "an open connection hears a good-bye");
+    assert!(matches!(event, Some(Event::Finished)), "an open connection hears a close record");
 
     for (mut session, why) in [(ours, busy), (open, Refusal::MessageTimeout)] {
         let mut out = Vec::new();

@@ -100,7 +100,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         if let State::Closing { why, .. } = &self.state
             && why.is_orderly()
         {
-            self.session.say_goodbye(&mut cx.shared.control_out);
+            self.session.finish(&mut cx.shared.control_out);
             cx.shared.calls.outbox.append(&mut cx.shared.control_out);
         }
         self.send(cx)?;

@@ -72,7 +72,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                 if cx.shared.drain.is_none() {
                     return Ok(NextStep::Wait);
                 }
-                self.give_up(RefusalCode::Busy, CloseReason::Stopped, cx);
+                self.refuse(RefusalCode::Busy, CloseReason::Stopped, cx);
                 self.close(CloseReason::Stopped);
             } else if reads == 0 || cx.shared.calls.is_exhausted() {
                 return Ok(NextStep::Continue);

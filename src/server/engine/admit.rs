@@ -223,7 +223,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Evicts an unauthenticated connection: tells it that there is no room, and closes it at once.
     /// If it was already refused, that reason stays.
     fn evict(&mut self, slot: usize, now: Instant, wall: SystemTime) {
-        self.give_up(slot, Refusal::TooManyConnections, now, wall);
+        self.refuse(slot, Refusal::TooManyConnections, now, wall);
         self.close_now(slot, CloseReason::Refused(Refusal::TooManyConnections), now);
     }
 

@@ -97,7 +97,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                         true => Refusal::ProxyHeader,
                         false => Refusal::HandshakeTimeout,
                     };
-                    self.give_up(slot, why, now, wall);
+                    self.refuse(slot, why, now, wall);
                     // If there is no room for the message, the connection doesn't wait for it.
                     if self.due(now) == Some((slot, Timer::Handshake)) {
                         self.remove(slot, why.into(), now);
@@ -178,10 +178,10 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Ends a handshake from our side, with a refusal where the dialect has one.
-    pub(super) fn give_up(&mut self, slot: usize, why: Refusal, now: Instant, wall: SystemTime) {
+    pub(super) fn refuse(&mut self, slot: usize, why: Refusal, now: Instant, wall: SystemTime) {
         let reason = why.code().unwrap_or(RefusalCode::Refused);
         self.visit(slot, now, wall, |conn, inbox, cx| {
-            conn.give_up(reason, why.into(), cx);
+            conn.refuse(reason, why.into(), cx);
             conn.pump(inbox, cx)
         });
     }

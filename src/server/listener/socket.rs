@@ -161,7 +161,7 @@ fn listen(
     let is_wildcard = ip.ip() == Ipv6Addr::UNSPECIFIED;
     let is_ipv6_only = options.ipv6_only || bound.iter().any(|one| one.is_ipv4_at(ip.port()));
     if ip.is_ipv4() {
-        give_up_ipv4(ip.port(), options, bound)?;
+        release_ipv4(ip.port(), options, bound)?;
     }
     let socket = open(ip, options, is_wildcard && is_ipv6_only)?;
     let wildcard = (is_wildcard && !is_ipv6_only).then(|| socket.local_addr());
@@ -171,7 +171,7 @@ fn listen(
 
 /// By default `[::]` accepts IPv4 too, so that no IPv4 address can be bound at its port. This
 /// option of a bound socket can't be changed, so the socket is bound again.
-fn give_up_ipv4(port: u16, options: &Options, bound: &mut Vec<BoundSocket>) -> io::Result<()> {
+fn release_ipv4(port: u16, options: &Options, bound: &mut Vec<BoundSocket>) -> io::Result<()> {
     let takes_both = |one: &BoundSocket| port != 0 && one.wildcard == Some(port);
     let Some(at) = bound.iter().position(takes_both) else { return Ok(()) };
     drop(bound.remove(at));
