@@ -48,10 +48,9 @@ DIFFERING = [
     ('no sealing, which we require', ['--records', 'sealed'], [], REFUSED, 'protection'),
     ('no records, and we require that they are sealed', ['--records', 'sealed'],
      ['--plain', 'lines'], REFUSED, 'protection'),
-    ('required sealing, which we leave out', [], ['--seal'], BROKEN,
-     'wrong-proof'),
+    ('required sealing, which we leave out', [], ['--seal'], BROKEN, 'protection'),
     ('required sealing, where records are optional', ['--records', 'allowed'], ['--seal'], BROKEN,
-     'wrong-proof'),
+     'protection'),
 ]
 
 # And the other way round: the options of our client, those of its server, and what we say.
