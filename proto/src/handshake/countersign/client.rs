@@ -33,7 +33,7 @@ pub(crate) fn call(
         instance: ring.secrets().instance,
         key_id: key.id().as_bytes(),
         audience: config.audience_for(key),
-        extensions: offered(config),
+        extensions: client_extensions(config),
     };
     out.extend_from_slice(&MAGIC);
     let start = out.len();
@@ -43,8 +43,8 @@ pub(crate) fn call(
     out[start..][..HEADER].copy_from_slice(&header.bytes());
 }
 
-/// The extensions that we offer.
-fn offered(config: &SessionConfig) -> &'static [u8] {
+/// The extensions that the client offers.
+fn client_extensions(config: &SessionConfig) -> &'static [u8] {
     if config.protection().is_sealed() { &hello::SEALING_EXTENSION } else { &[] }
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn confirm(
     out: &mut Vec<u8>,
 ) -> Result<Negotiated, Refusal> {
     let (theirs, frame) = heard.split_first_chunk::<NONCE>().ok_or(Refusal::Malformed)?;
-    let (hello, proof) = ServerHello::read(&frame[HEADER..], offered(config))?;
+    let (hello, proof) = ServerHello::read(&frame[HEADER..], client_extensions(config))?;
     let chosen = hello.flags & hello::RECORDS != 0;
     match config.protection() {
         Protection::Allowed | Protection::Off if !chosen => {}
