@@ -3,6 +3,8 @@
 
 #[path = "common/both_ends.rs"]
 mod both_ends;
+#[path = "common/free_port.rs"]
+mod free_port;
 #[path = "common/progress.rs"]
 mod progress;
 #[path = "common/server_thread.rs"]
@@ -24,6 +26,7 @@ use countersign_load::{
 };
 
 use crate::both_ends::BothEnds;
+use crate::free_port::free_address;
 use crate::server_thread::ServerThread;
 
 fn serve<S: Service + Send + 'static>(protocol: &BothEnds, service: S) -> ServerThread {
@@ -208,7 +211,7 @@ fn refusals_are_told_from_connections_that_do_not_come_about() {
     assert_eq!((report.answered, report.failures(FailureKind::Refused)), (0, report.failed()));
 
     let wrong = wrong();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let report = run(nobody, &wrong, plan.clone());
     assert_eq!(
         (report.answered, report.failures(FailureKind::NobodyListens)),

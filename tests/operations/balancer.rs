@@ -10,6 +10,7 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use super::clients::{Clients, KEY, accepted, config};
+use super::free_port::free_address;
 use super::home::{Home, PATIENCE, Ran, finish, skip};
 use super::served::ServerProcess;
 
@@ -22,8 +23,7 @@ impl Haproxy {
     /// In front of these servers, at an address that is free; none where it isn't installed.
     fn start(home: &Home, servers: &[ServerProcess]) -> Option<(Self, String)> {
         Command::new("haproxy").arg("-v").output().ok()?;
-        // The port is that of a listener which is gone, so it is free.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         // The one that is handed out, with the addresses that there are here.
         let mut text = include_str!("../../deploy/haproxy.cfg").to_owned();
         let bind = ("bind :9527".to_owned(), format!("bind {address}"));
@@ -81,7 +81,7 @@ fn copy(from: &mut TcpStream, into: &mut TcpStream) {
 fn servers_behind_haproxy_are_restarted_and_no_message_is_lost_or_doubled() {
     let home = Home::with_keys(KEY);
     let mut servers: Vec<ServerProcess> =
-        (0..SERVERS).map(|_| serve(&home, "127.0.0.1:0")).collect();
+        (0..SERVERS).map(|_| serve(&home, &free_address().to_string())).collect();
     let Some((_haproxy, address)) = Haproxy::start(&home, &servers) else {
         return skip("there is no haproxy here");
     };

@@ -5,6 +5,8 @@
 
 mod balancer;
 mod clients;
+#[path = "../common/free_port.rs"]
+mod free_port;
 #[path = "../program/home.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod home;

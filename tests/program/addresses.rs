@@ -4,8 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Socket, Type};
 
+use super::free_port::free_port;
 use super::home::{Home, skip};
-use super::served::{ServerProcess, ask, dial, free_port};
+use super::served::{ServerProcess, ask, dial};
 
 const UNKNOWN: &str = "the file of names can't be replaced for one program here";
 
@@ -80,8 +81,9 @@ fn every_verb_tries_all_addresses_of_a_name() {
 fn an_address_that_does_not_answer_does_not_hold_up_another() {
     let names = "127.0.0.1 localhost two.test\n127.0.0.9 two.test\n";
     let Some(home) = knowing(names) else { return };
-    let server = home.serve("serve --service echo --dialect open --bind 127.0.0.9:0");
-    let port = port(server.address());
+    let port = free_port();
+    let _server =
+        home.serve(&format!("serve --service echo --dialect open --bind 127.0.0.9:{port}"));
     // Its queue is full.
     let mute: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
 use std::thread::{self, JoinHandle};
 
+use super::free_port::free_address;
 use super::home::Home;
 
 const KEY: &str = "default  text:sixteen-bytes-and-more  dialects=countersign/1,raw\n";
@@ -144,7 +145,7 @@ fn an_address_that_is_none_is_69() {
 #[test]
 fn a_server_that_is_not_there_is_69() {
     let home = Home::with_keys(KEY);
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = free_address();
     let ran = home.run(&format!("connect {gone}"), "a\n");
     ran.failed(69, &[&format!("cannot connect to {gone}: connection refused"), "running?"]);
     for address in ["127.0.0.1:", "127.0.0.1:99999"] {

@@ -1,7 +1,8 @@
 //! `ping --config` and `ping --pid`: a health check that fits whatever is served.
 
+use super::free_port::free_port;
 use super::home::Home;
-use super::served::{ServerProcess, free_port};
+use super::served::ServerProcess;
 
 const KEYS: &str = "default  text:sixteen-bytes-and-more  dialects=countersign/1,raw,hex\n\
                     python   text:other-sixteen-bytes  dialects=multiprocessing\n";

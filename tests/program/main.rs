@@ -14,6 +14,8 @@ mod environment;
 mod escapes;
 mod files;
 mod first;
+#[path = "../common/free_port.rs"]
+mod free_port;
 mod health;
 mod help;
 mod home;

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 
 use serde_json::Value;
 
+use super::free_port::free_address;
 use super::home::{Home, skip};
 use super::served::ServerProcess;
 
@@ -151,7 +152,7 @@ fn several_threads_load_several_workers_as_one() {
 #[test]
 fn each_reason_that_nothing_was_answered_has_its_remedy() {
     let home = Home::new();
-    let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let absent = free_address();
     let stale = home.path("stale");
     drop(UnixListener::bind(&stale).unwrap());
     let load = |address: &str, options: &str| {

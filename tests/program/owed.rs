@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 use socket2::{Domain, SockRef, Socket, Type};
 
+use super::free_port::free_address;
 use super::home::{Home, PATIENCE, Ran, finish};
 
 /// What a server does with a connection, which has a number.
@@ -199,7 +200,7 @@ fn a_handshake_that_comes_to_nothing_is_counted_too() {
         let _ = stream.write_all(&[b'?'; 5000]);
         listen(stream);
     });
-    let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let absent = free_address().to_string();
     let (_queue, full) = full_queue();
     let socket = format!("unix:{}", home.path("none").display());
     let mut kept = Vec::new();

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use super::free_port::free_address;
 use super::home::{Home, skip};
 use super::served::Lines;
 
@@ -82,7 +83,7 @@ fn what_is_wrong_sets_the_code_and_is_said_once_for_each() {
         let line = format!("ping {} --dialect raw {other}{more}", raw.address());
         home.run(&line, "").failed(77, &["closed the connection after the client's proof"]);
     }
-    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nowhere = free_address();
     let ran = home.run(&format!("ping {nowhere} -c 3 -i 1ms"), "");
     ran.failed(69, &["connection refused"]);
     assert_eq!((ran.err.lines().count(), &ran.out[..]), (3, ""), "{}", ran.err);

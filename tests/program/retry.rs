@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::free_port::free_address;
 use super::home::Home;
 use super::served::ServerProcess;
 
@@ -13,7 +14,7 @@ const AGAIN: &str = "; retrying in ";
 
 /// An address where nobody listens.
 fn nowhere() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    free_address().to_string()
 }
 
 #[test]
@@ -46,8 +47,8 @@ fn a_server_that_was_restarted_is_connected_to_anew() {
         let home =
             Home::with_keys("both  text:sixteen-bytes-and-more  dialects=countersign/1,raw\n");
         let serve = format!("serve --service echo --drain-timeout 100ms {options} --bind");
-        let server = home.serve(&format!("{serve} 127.0.0.1:0"));
-        let address = server.address().to_owned();
+        let address = free_address();
+        let server = home.serve(&format!("{serve} {address}"));
         let mut client = home.talk(&format!("connect {address} --retry 50 {options}"));
         client.ask("a", "a");
         server.signal(how);

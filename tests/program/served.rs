@@ -1,9 +1,8 @@
 //! A server that runs: where it listens, what it says, and how it ends.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 
@@ -125,23 +124,6 @@ pub(crate) fn memory(process: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// A port that nobody has, for a test that has to know it before somebody listens there.
-///
-/// It is none of those that systems give to whoever takes any: a port of these is soon another
-/// test's, as a listener or as the near end of a connection.
-pub(crate) fn free_port() -> u16 {
-    static ASKED: AtomicU32 = AtomicU32::new(0);
-    // Another run beside this one begins elsewhere.
-    let begin = std::process::id().wrapping_mul(61);
-    loop {
-        let number = begin.wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(16_384 + number % 16_384).unwrap();
-        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 #[track_caller]

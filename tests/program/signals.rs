@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::free_port::free_address;
 use super::home::Home;
 use super::served::{ServerProcess, ask, dial};
 
@@ -92,12 +93,13 @@ fn it_can_be_stopped_as_soon_as_it_says_that_it_listens() {
 #[test]
 fn a_successor_can_take_the_port_at_once() {
     let home = Home::new();
-    let server = home.serve("serve --dialect open --once --service echo");
-    let address = server.address().to_owned();
+    let address = free_address().to_string();
+    let serve = format!("serve --dialect open --service echo --bind {address}");
+    let server = home.serve(&format!("{serve} --once"));
     // Closed by the server, so that the port is in TIME_WAIT.
     assert_eq!(ask(&server.dial(), "a"), "a\n");
     assert_eq!(server.stop().code, Some(0));
-    let successor = home.serve(&format!("serve --dialect open --service echo --bind {address}"));
+    let successor = home.serve(&serve);
     assert_eq!(ask(&dial(&address), "b"), "b\n");
     assert_eq!(successor.stop().code, Some(0));
 }

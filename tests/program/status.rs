@@ -7,6 +7,7 @@ use std::thread;
 
 use serde_json::Value;
 
+use super::free_port::free_address;
 use super::home::{Home, finish, skip};
 use super::served::{Lines, signal};
 
@@ -142,7 +143,7 @@ fn a_signal_ends_the_wait_for_an_answer_too() {
 #[test]
 fn what_cannot_be_reached_is_69_and_what_is_something_else_is_76() {
     let home = Home::new();
-    let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nowhere = free_address();
     home.run(&format!("status {nowhere}"), "").failed(
         69,
         &[

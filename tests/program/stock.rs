@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::free_port::free_address;
 use super::home::{Home, finish, skip};
 
 #[track_caller]
@@ -54,8 +55,7 @@ fn our_client_is_served_by_socat() {
         return;
     }
     let home = Home::new();
-    // The port is that of a listener which is gone, so it is free.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address();
     let listen = format!("TCP-LISTEN:{},bind=127.0.0.1,reuseaddr", free.port());
     let mut socat = Command::new("socat");
     home.prepare(&mut socat);

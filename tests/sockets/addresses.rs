@@ -1,7 +1,7 @@
 //! What listeners are bound to: all addresses of a name, and `[::]` beside IPv4.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use countersign::services::Echo;
 use countersign::{
@@ -11,6 +11,7 @@ use countersign::{
 
 use crate::both_ends::BothEnds;
 use crate::common::{Client, chain, kind_of, turn_until};
+use crate::free_port::free_port;
 
 /// Answers each message with the address of its peer.
 struct WhereFrom;
@@ -68,14 +69,13 @@ fn the_wildcard_of_ipv6_goes_with_ipv4_at_its_port_in_either_order() {
     }
     let (six, four) = (Ipv6Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED);
     for four in [four, Ipv4Addr::LOCALHOST] {
-        let first_six = open().bind("[::]:0").unwrap();
-        let port_of_six = port(&first_six);
-        let first_four = open().bind(SocketAddr::from((four, 0))).unwrap();
-        let port_of_four = port(&first_four);
-        let listeners = [
-            first_six.bind(SocketAddr::from((four, port_of_six))).unwrap(),
-            first_four.bind(SocketAddr::from((six, port_of_four))).unwrap(),
-        ];
+        let (six, four) = (IpAddr::from(six), IpAddr::from(four));
+        let both = |order: [IpAddr; 2], port: u16| {
+            let bind = |listener: ListenerConfig, ip| listener.bind(SocketAddr::new(ip, port));
+            order.into_iter().try_fold(open(), bind).unwrap()
+        };
+        let (port_of_six, port_of_four) = (free_port(), free_port());
+        let listeners = [both([six, four], port_of_six), both([four, six], port_of_four)];
         let mut server = Server::new(listeners, Echo).unwrap();
         for (listener, port) in [(0, port_of_six), (1, port_of_four)] {
             for host in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
@@ -95,14 +95,15 @@ fn two_listeners_share_a_port_where_the_one_at_the_wildcard_is_ipv6_alone() {
     if !has_ipv6("two_listeners_share_a_port_where_the_one_at_the_wildcard_is_ipv6_alone") {
         return;
     }
-    let six = open().with_ipv6_only(true).bind("[::]:0").unwrap();
-    let port = port(&six);
+    let port = free_port();
+    let six = open().with_ipv6_only(true).bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+    let six = six.unwrap();
     let four = open().bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).unwrap();
     let server = Server::new([six, four], Echo).unwrap();
     assert_eq!(server.addresses().len(), 2);
     // By itself it isn't, and says that the port may be this program's own.
-    let both = open().bind("[::]:0").unwrap();
-    let port = self::port(&both);
+    let port = free_port();
+    let _both = open().bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).unwrap();
     let error = open().bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).unwrap_err();
     assert_eq!(kind_of(&error), io::ErrorKind::AddrInUse);
     assert!(chain(&error).contains("or another listener uses the port"), "{error}");

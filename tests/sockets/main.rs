@@ -24,6 +24,8 @@ mod common;
 mod crowds;
 mod embedding;
 mod faults;
+#[path = "../common/free_port.rs"]
+mod free_port;
 mod handshake;
 mod hosts;
 #[path = "../common/in_memory.rs"]

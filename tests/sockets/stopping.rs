@@ -17,6 +17,7 @@ use crate::both_ends::BothEnds;
 use crate::common::{
     CHALLENGE, Client, End, IN_LINES, PATIENCE, bracket, chain, kind_of, speaking,
 };
+use crate::free_port::free_address;
 use crate::server_thread::ServerThread;
 
 /// A server in `Server::run`, of which we hear when it returns.
@@ -31,8 +32,9 @@ impl RunningServer {
         let (started, starting) = mpsc::channel();
         let (returning, returned) = mpsc::channel();
         thread::spawn(move || {
-            let listener =
-                ListenerConfig::new(protocol).with_limits(limits).bind("127.0.0.1:0").unwrap();
+            // A port that stays the test's own after the server has stopped.
+            let listener = ListenerConfig::new(protocol).with_limits(limits);
+            let listener = listener.bind(free_address()).unwrap();
             let mut server = Server::new([listener], service).unwrap();
             started.send((server.addresses()[0].ip().unwrap(), server.handle())).unwrap();
             server.run().unwrap();

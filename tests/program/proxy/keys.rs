@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener};
 use std::thread;
 
 use super::{Home, KEY, Target, breaks, is_reset, rest};
+use crate::free_port::free_address;
 
 #[test]
 fn without_the_same_key_nobody_gets_to_the_target_and_the_log_says_why() {
@@ -54,7 +55,7 @@ fn who_speaks_anything_else_is_refused_and_hears_nothing() {
 #[test]
 fn a_target_or_a_far_end_that_is_not_there_breaks_the_connection_and_is_told_of() {
     let home = Home::with_keys(KEY);
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let gone = free_address().to_string();
     let chain = home.chain(&gone, "");
     breaks(&chain.dial(), b"hello");
     chain.server.err.with("WARN  cannot connect to the target: connection refused");

@@ -7,13 +7,13 @@ use std::process::Command;
 use std::thread;
 
 use super::{Home, KEY};
+use crate::free_port::free_port;
 use crate::home::{PROGRAM, skip};
 use crate::served::{ServerProcess, dial};
 
 /// Listens at this address, and tells everybody its name.
-fn named(address: &str) -> u16 {
+fn named(address: &str) {
     let listener = TcpListener::bind(address).unwrap();
-    let port = listener.local_addr().unwrap().port();
     let name = address.split(':').next().unwrap().to_owned();
     thread::spawn(move || {
         for stream in listener.incoming() {
@@ -21,7 +21,6 @@ fn named(address: &str) -> u16 {
             let _ = stream.and_then(tell);
         }
     });
-    port
 }
 
 /// A proxy whose system finds names in this file.
@@ -40,8 +39,9 @@ fn a_name_is_looked_up_for_each_connection() {
     if !tried.is_ok_and(|ran| ran.status.success()) {
         return skip("the system lets nobody mount a file here");
     }
-    let port = named("127.0.0.1:0");
-    assert_eq!(named(&format!("127.0.0.2:{port}")), port);
+    let port = free_port();
+    named(&format!("127.0.0.1:{port}"));
+    named(&format!("127.0.0.2:{port}"));
     let hosts = home.write("hosts", "127.0.0.1 moving.test\n");
     let line = format!("proxy --role server --listen 127.0.0.1:0 --target moving.test:{port}");
     let server = with_hosts(&home, &hosts.display().to_string(), &line).spawn().unwrap();

@@ -1,23 +1,18 @@
 //! Programs that know nothing of us, at either end.
 
 use std::io::Read as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
 use super::{Home, KEY};
+use crate::free_port::free_port;
 use crate::home::{KillOnDrop, skip};
 use crate::stock::shell;
 
-/// A port of 127.0.0.1 at which nobody listens any more.
-fn free() -> String {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-    gone.local_addr().unwrap().port().to_string()
-}
-
 /// Waits until somebody listens there.
-fn until_there(port: &str) {
+fn until_there(port: u16) {
     let (_open, quiet) = UnixStream::pair().unwrap();
     quiet.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
     for _ in 0..2000 {
@@ -37,12 +32,12 @@ fn socat_talks_to_socat() {
         return;
     }
     let home = Home::with_keys(KEY);
-    let port = free();
+    let port = free_port();
     let listen = format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork");
     let mut socat = Command::new("socat");
     home.prepare(&mut socat);
     let _socat = KillOnDrop(socat.args([&listen, "EXEC:cat"]).spawn().unwrap());
-    until_there(&port);
+    until_there(port);
     let chain = home.chain(&format!("127.0.0.1:{port}"), "");
     let address = chain.client.address();
     let sum = |line: &str| shell(&home, line);
@@ -59,7 +54,7 @@ fn haproxy_is_carried_in_front_and_behind() {
     }
     let home = Home::with_keys(KEY);
     let server = home.serve("serve --service echo --dialect open");
-    let (front, back) = (free(), free());
+    let (front, back) = (free_port(), free_port());
     let chain = home.chain(&format!("127.0.0.1:{back}"), "");
     let config = format!(
         "defaults\n mode tcp\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n\
@@ -72,8 +67,8 @@ fn haproxy_is_carried_in_front_and_behind() {
     let mut haproxy = Command::new("haproxy");
     home.prepare(&mut haproxy);
     let _haproxy = KillOnDrop(haproxy.arg("-db").arg("-f").arg(config).spawn().unwrap());
-    until_there(&back);
-    until_there(&front);
+    until_there(back);
+    until_there(front);
     let connect = format!("connect 127.0.0.1:{front} --dialect open");
     home.run(&connect, "a\nb\n").printed("a\nb\n");
     let load = format!("load 127.0.0.1:{front} --dialect open -c 20 -n 5000 --fail-if errors>0%");

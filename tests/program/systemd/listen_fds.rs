@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command};
 
+use crate::free_port::free_address;
 use crate::home::{Home, finish, skip};
 use crate::served::{Lines, ServerProcess, ask, dial};
 
@@ -172,7 +173,7 @@ fn the_tool_of_systemd_hands_its_sockets_over() {
     let ours = home.command("serve --dialect open --service echo");
     let mut command = Command::new(tool);
     home.prepare(&mut command);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = free_address();
     command.args(["--listen", &port.to_string(), "--fdname", "default"]);
     for name in ["HOME", "XDG_CONFIG_HOME"] {
         let value = ours.get_envs().find(|(other, _)| *other == name).unwrap().1.unwrap();

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use crate::free_port::free_address;
 use crate::home::{Home, PATIENCE, skip};
 use crate::served::{ServerProcess, ask, dial};
 
@@ -69,7 +70,7 @@ fn the_manager_hears_that_it_serves_when_it_does_and_that_it_stops_when_that_beg
     let home = Home::new();
     let manager = Manager::new(&home);
     // On a port that was free a moment ago: nobody listens before it does.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = free_address();
     let bind = format!("--bind {port}");
     let line = format!("serve --dialect open --service echo {bind} --drain-timeout 1h");
     let server = home.serve(&notifying(&home, &line));
@@ -157,7 +158,7 @@ fn ready_is_told_before_the_first_turn_only_once_all_listen() {
     let home = Home::new();
     for _ in 0..10 {
         let manager = Manager::new(&home);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = free_address();
         let line = format!("serve --dialect open --bind 127.0.0.1:0 --bind {port}");
         let child = home.command(&notifying(&home, &line)).spawn().unwrap();
         let ready = manager.next();
