@@ -3,63 +3,23 @@
 use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use countersign::engine::Dial;
 use countersign::reactor::buffered_stream::BufferedStream;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
 use countersign::session::{Event, SessionCore, Step};
-use countersign::{Address, ClientConfig, FrameFormat, Refusal, RefusalCode};
+use countersign::{ClientConfig, FrameFormat, Refusal, RefusalCode};
+use mio::Interest;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry};
 
+use crate::context::LoadContext;
 use crate::dial;
 use crate::failure::FailureKind;
 use crate::in_flight::{Batch, InFlight};
-use crate::message_source::MessageSource;
 use crate::pacer::Nanos;
-use crate::payload::Payload;
 use crate::plan::Plan;
-use crate::report::Report;
-
-/// What all clients share, lent to the one that is visited.
-#[derive(Debug)]
-pub(super) struct LoadContext {
-    pub(super) plan: Plan,
-    /// How messages are framed.
-    pub(super) form: FrameFormat,
-    /// The server closes the connection without a word when it refuses a client.
-    pub(super) refuses_silently: bool,
-    pub(super) payload: Payload,
-    pub(super) message_source: MessageSource,
-    pub(super) report: Report,
-    pub(super) inbox: Box<[u8]>,
-    pub(super) outbox: Vec<u8>,
-    /// Where sockets are watched.
-    pub(super) registry: Registry,
-    /// When the load began.
-    pub(super) epoch: Instant,
-    /// The time since 1970 then, at which keys must be valid.
-    pub(super) wall: Duration,
-    /// Where the server may be; the address that was connected to last is the first.
-    pub(super) addresses: Arc<[Address]>,
-}
-
-impl LoadContext {
-    fn instant(&self, now: Nanos) -> Instant {
-        self.epoch + Duration::from_nanos(now)
-    }
-
-    /// The next client begins with an address that works.
-    fn prefer(&mut self, address: &Address) {
-        if self.addresses.first() != Some(address) {
-            let others = self.addresses.iter().filter(|other| *other != address);
-            self.addresses = [address].into_iter().chain(others).cloned().collect();
-        }
-    }
-}
 
 /// One client of a load.
 #[derive(Debug)]

@@ -18,7 +18,8 @@ use mio::event::Event;
 use mio::{Events, Poll};
 
 use crate::busy::Busy;
-use crate::client::{ClientOutcome, LoadClient, LoadContext, Unanswered};
+use crate::client::{ClientOutcome, LoadClient, Unanswered};
+use crate::context::LoadContext;
 use crate::dial;
 use crate::error::LoadError;
 use crate::failure::FailureKind;

@@ -6,6 +6,7 @@
 
 mod busy;
 mod client;
+mod context;
 mod dial;
 mod error;
 mod failure;
