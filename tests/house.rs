@@ -17,7 +17,7 @@ const FILE_LINES: usize = 500;
 const ROOT_NAMES: usize = 50;
 
 /// The most lines of code that the program may have, without tests.
-const CLI_LINES: usize = 8_500;
+const CLI_LINES: usize = 8_570;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.
 const CRATES: [&str; 5] = ["proto/src", "src", "load/src", "relay/src", "cli/src"];
@@ -78,7 +78,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("sd_notify::", &["cli/src/systemd"]),
     ("listenfd::", &["cli/src/systemd"]),
     ("signal_hook::", &["cli/src/signals.rs"]),
-    ("proxy_header::", &["src/server/proxy_protocol.rs"]),
+    ("proxy_header::", &["load/src/balancer.rs", "src/server/proxy_protocol.rs"]),
     (
         "rustix::",
         &[

@@ -395,7 +395,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__load)
-            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
+            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --proxy-header --proxy-source --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -505,6 +505,14 @@ _countersign() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --proxy-header)
+                    COMPREPLY=($(compgen -W "v1 v2" -- "${cur}"))
+                    return 0
+                    ;;
+                --proxy-source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --dialect)
                     COMPREPLY=($(compgen -W "countersign/1 countersign/1+raw raw hex multiprocessing open" -- "${cur}"))
                     return 0
@@ -553,6 +561,10 @@ _countersign() {
                     ;;
                 --pid)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proxy-header)
+                    COMPREPLY=($(compgen -W "v1 v2" -- "${cur}"))
                     return 0
                     ;;
                 --key)

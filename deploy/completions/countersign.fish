@@ -233,6 +233,9 @@ csv\t'A line of names and a line of values'
 quiet\t'Nothing; only the exit code'"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s o -l output-file -d 'File to write the report to [default: stdout]' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l fail-if -d 'Exit with 1 if this condition holds; can be repeated' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-header -d 'Begin each connection with a PROXY header, as a load balancer does' -r -f -a "v1\t'A line of text; HAProxy\'s send-proxy'
+v2\t'Binary; HAProxy\'s send-proxy-v2'"
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-source -d 'With --proxy-header: the addresses that clients come from, in turn' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
 countersign/1+raw\t'the same, and raw on the same port'
 raw\t'the client answers a challenge with its HMAC, in binary'
@@ -258,6 +261,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand load" -s h -l he
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l config -d 'Ping all listeners of `serve --config FILE`; ADDRESS overrides it' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l pid -d 'Ping all listeners of the process with this id, according to its command line; ADDRESS overrides it' -r
+complete -c countersign -n "__fish_countersign_using_subcommand ping" -l proxy-header -d 'Send a PROXY header first, as the health check of a load balancer does [default: v2]' -r -f -a "v1\t'A line of text; HAProxy\'s send-proxy'
+v2\t'Binary; HAProxy\'s send-proxy-v2'"
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l key -d 'Id of the key to authenticate with [default: the first key for the dialect]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s c -l count -d 'Number of pings' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s i -l interval -d 'Pause between pings; 0s means none' -r
@@ -280,7 +285,6 @@ length\t'a 32-bit length precedes each message'"
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l mac -d 'Hash function of the HMAC in raw and hex: sha256 or md5' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l message-max -d 'Maximum size of a message, in bytes' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l keys -d 'The key file [default: countersign/keys in the user\'s configuration directory]' -r -F
-complete -c countersign -n "__fish_countersign_using_subcommand ping" -l proxy-header -d 'Send a PROXY header first, as the health check of a load balancer does'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l no-message -d 'Send no message: in raw, hex and open, check only that the connection stays open for a moment'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -s q -l quiet -d 'Print nothing; only set the exit code'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l rhel -d 'In multiprocessing, support Red Hat\'s builds of Python up to 3.11, which lack MD5'

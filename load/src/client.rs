@@ -194,9 +194,17 @@ impl LoadClient {
         };
         cx.prefer(&address);
         cx.report.connect.record(now - self.begun);
+        cx.outbox.clear();
+        if let Some(balancer) = &mut cx.balancer {
+            balancer.write(&stream, &address, &mut cx.outbox);
+        }
         (self.dial, self.stream) = (None, BufferedStream::new(stream));
         (self.state, self.connected) = (State::Handshake, now);
-        cx.outbox.clear();
+        if !cx.outbox.is_empty()
+            && let Err(failure) = self.send_unsealed(cx)
+        {
+            return ClientOutcome::Lost(failure);
+        }
         // Where the server has nothing to say first, this is the whole handshake.
         match self.process_input(0, now, config, cx) {
             ClientOutcome::On => {
@@ -412,6 +420,11 @@ impl LoadClient {
         let session = self.session.as_mut();
         let sealed = session.map_or(Ok(0), |session| session.seal(&mut cx.outbox));
         cx.outbox.truncate(sealed.map_err(|_| FailureKind::MessageTooLong)?);
+        self.send_unsealed(cx)
+    }
+
+    /// Sends the outbox as it is.
+    fn send_unsealed(&mut self, cx: &mut LoadContext) -> Result<(), FailureKind> {
         let sent = self.stream.send(&cx.outbox).map_err(|_| self.broken(cx))?;
         cx.report.bytes_out += sent as u64;
         cx.outbox.clear();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use countersign::{Address, FrameFormat};
 use mio::Registry;
 
+use crate::balancer::Balancer;
 use crate::message_source::MessageSource;
 use crate::pacer::Nanos;
 use crate::payload::Payload;
@@ -25,6 +26,8 @@ pub(super) struct LoadContext {
     pub(super) report: Report,
     pub(super) inbox: Box<[u8]>,
     pub(super) outbox: Vec<u8>,
+    /// What a load balancer would say of the connections.
+    pub(super) balancer: Option<Balancer>,
     /// Where sockets are watched.
     pub(super) registry: Registry,
     /// When the load began.

@@ -17,6 +17,7 @@ use countersign::{Address, ClientConfig, Dialect, ToAddresses, clock};
 use mio::event::Event;
 use mio::{Events, Poll};
 
+use crate::balancer::Balancer;
 use crate::busy::Busy;
 use crate::client::{ClientOutcome, LoadClient, Unanswered};
 use crate::context::LoadContext;
@@ -165,6 +166,9 @@ impl Load {
                 report: Report::default(),
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
+                balancer: plan
+                    .proxy_header
+                    .map(|version| Balancer::new(version, plan.proxy_sources.clone(), share)),
                 registry: poll.registry().try_clone()?,
                 epoch: clock::monotonic(),
                 wall: since_epoch(clock::wall()),

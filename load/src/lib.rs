@@ -4,6 +4,7 @@
 //! doesn't grow with the run: latencies go into histograms of a fixed size, and messages that
 //! aren't due yet take none.
 
+mod balancer;
 mod busy;
 mod client;
 mod context;
@@ -20,6 +21,7 @@ mod plan;
 mod report;
 mod share;
 
+pub use balancer::ProxyVersion;
 pub use error::LoadError;
 pub use failure::FailureKind;
 pub use generator::Load;
@@ -39,5 +41,6 @@ const _: () = {
     is_send_and_sync::<LoadError>();
     is_send_and_sync::<Plan>();
     is_send_and_sync::<PlanError>();
+    is_send_and_sync::<ProxyVersion>();
     is_send_and_sync::<Report>();
 };

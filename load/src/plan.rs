@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use countersign::{Address, ClientConfig, Exchange, Framing};
+use countersign::{Address, ClientConfig, Exchange, Framing, Networks};
 use countersign_proto::CHUNK_MAX;
+
+use crate::balancer::ProxyVersion;
 
 /// What the clients of a load do.
 ///
@@ -63,6 +65,13 @@ pub struct Plan {
     pub disconnect: Disconnect,
     /// The addresses that clients come from, in turn; with none, the system chooses.
     pub sources: Vec<IpAddr>,
+    /// Each connection begins with a header of this version of the PROXY protocol, as a load
+    /// balancer sends it.
+    pub proxy_header: Option<ProxyVersion>,
+    /// The networks whose addresses these headers give as the source, in turn. With none, it is the
+    /// address of our own socket; over a Unix socket, the header then says that the connection is
+    /// the load balancer's own.
+    pub proxy_sources: Networks,
 }
 
 /// When messages are due.
@@ -110,6 +119,8 @@ impl Default for Plan {
             reply_timeout: None,
             disconnect: Disconnect::Fin,
             sources: Vec::new(),
+            proxy_header: None,
+            proxy_sources: Networks::new(),
         }
     }
 }

@@ -102,6 +102,32 @@ impl Networks {
             PeerAddress::Unix => self.unix,
         }
     }
+
+    /// The address with this number, from 0 on, when those of all networks are counted in order;
+    /// after the last one comes the first again. `None` if the list has no addresses.
+    ///
+    /// ```
+    /// use countersign::Networks;
+    ///
+    /// let clients: Networks = "10.0.0.4/31, 2001:db8::/32".parse()?;
+    /// let address = |number| clients.address(number).map(|ip| ip.to_string());
+    /// assert_eq!(address(1).as_deref(), Some("10.0.0.5"));
+    /// assert_eq!(address(3).as_deref(), Some("2001:db8::1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn address(&self, number: u64) -> Option<IpAddr> {
+        let sizes = self.listed.iter().map(|network| network.size());
+        let total = sizes.fold(0, u128::saturating_add);
+        let mut rest = u128::from(number).checked_rem(total)?;
+        for network in &self.listed {
+            match rest.checked_sub(network.size()) {
+                Some(behind) => rest = behind,
+                None => return Some(network.address(rest)),
+            }
+        }
+        None
+    }
 }
 
 impl FromStr for Networks {
@@ -141,6 +167,23 @@ impl fmt::Display for Networks {
 impl Network {
     fn contains(self, ip: IpAddr) -> bool {
         self.first.is_ipv4() == ip.is_ipv4() && first(ip, self.prefix) == self.first
+    }
+
+    /// How many addresses it has; one less if they are all there are of IPv6.
+    fn size(self) -> u128 {
+        let free = bits(self.first) - self.prefix;
+        1_u128.checked_shl(free.into()).unwrap_or(u128::MAX)
+    }
+
+    /// The address with this number, which is less than its size.
+    fn address(self, number: u128) -> IpAddr {
+        match self.first {
+            IpAddr::V4(first) => {
+                let number = u32::try_from(number).unwrap_or_default();
+                IpAddr::V4((first.to_bits() | number).into())
+            }
+            IpAddr::V6(first) => IpAddr::V6((first.to_bits() | number).into()),
+        }
     }
 }
 
@@ -256,6 +299,23 @@ mod tests {
             assert!(networks.contains(peer(inside)), "{inside} in {list}");
             assert!(!networks.contains(peer(outside)), "{outside} in {list}");
             assert!(!networks.contains(PeerAddress::Unix));
+        }
+    }
+
+    #[test]
+    fn addresses_are_counted_through_all_networks_and_then_again() {
+        let list: Networks = "10.0.0.4/31, unix, 2001:db8::8/126".parse().unwrap();
+        let counted: Vec<String> =
+            (0..7).filter_map(|number| list.address(number)).map(|ip| ip.to_string()).collect();
+        let [v4, v6] = [["10.0.0.4", "10.0.0.5"], ["2001:db8::8", "2001:db8::9"]];
+        assert_eq!(counted[..4], [v4, v6].concat());
+        assert_eq!(counted[4..], ["2001:db8::a", "2001:db8::b", "10.0.0.4"]);
+        for all in ["0.0.0.0/0", "::/0"] {
+            let all: Networks = all.parse().unwrap();
+            assert!((0..9).all(|number| all.address(number * (u64::MAX / 9)).is_some()));
+        }
+        for none in ["", "unix"] {
+            assert_eq!(none.parse::<Networks>().unwrap().address(0), None);
         }
     }
 

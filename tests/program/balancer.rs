@@ -20,12 +20,17 @@ struct Balancer {
 impl Balancer {
     /// None where HAProxy isn't installed.
     fn start(home: &Home, server: &ServerProcess, option: &str) -> Option<Self> {
+        Self::with(home, server, option, "")
+    }
+
+    /// With an option for its own port, too.
+    fn with(home: &Home, server: &ServerProcess, option: &str, bind: &str) -> Option<Self> {
         // It listens with its standard input, so that no other program takes the port before.
         let listening = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listening.local_addr().unwrap();
         let text = format!(
             "defaults\n mode tcp\n timeout connect 20s\n timeout client 20s\n timeout server 20s\n\
-             listen garden\n bind fd@0\n server one {} {option}\n",
+             listen garden\n bind fd@0 {bind}\n server one {} {option}\n",
             server.address()
         );
         let config = home.write("haproxy.cfg", text);
@@ -87,6 +92,66 @@ fn behind_haproxy_the_log_and_the_lists_know_the_clients_addresses() {
         hears_nothing(dial_from(8, balancer.address));
         let denied = server.err.with("refused: denied");
         assert!(denied.contains(" peer=127.0.0.8:"), "{denied}");
+    }
+}
+
+#[test]
+fn a_load_comes_as_from_a_load_balancer() {
+    let home = Home::new();
+    let serve = "serve --service echo --dialect open --log-level debug";
+    let server = home.serve(&format!("{serve} --proxy-from 127.0.0.1 --deny 10.0.0.9"));
+    let address = server.address();
+    for version in ["v1", "v2"] {
+        let load = format!("load {address} --dialect open -c 4 -n 8 --proxy-header {version}");
+        let ran = home.run(&format!("{load} --proxy-source 10.0.0.0/31,2001:db8::/32"), "");
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        for peer in ["10.0.0.0:", "10.0.0.1:", "[2001:db8::]:", "[2001:db8::1]:"] {
+            server.err.with(&format!("authenticated peer={peer}"));
+        }
+        assert_eq!(home.run(&load, "").code, Some(0));
+        server.err.with("authenticated peer=127.0.0.1:");
+        let ran = home.run(&format!("{load} --proxy-source 10.0.0.9"), "");
+        ran.failed(77, &["nothing was answered: refused"]);
+        server.err.with("refused: denied peer=10.0.0.9:");
+    }
+    home.run(&format!("load {address} -n 1 --proxy-source unix"), "").failed(2, &["10.0.0.0/8"]);
+    home.run(&format!("load {address} -n 1 --proxy-source 10.0.0.9"), "")
+        .failed(2, &["--proxy-header"]);
+}
+
+#[test]
+fn a_load_balancer_at_a_unix_socket_has_clients_or_none() {
+    let home = Home::new();
+    let server = home.serve(
+        "serve --bind unix:s --service echo --dialect open --log-level debug --proxy-from unix",
+    );
+    for version in ["v1", "v2"] {
+        let load = format!("load unix:s --dialect open -c 1 -n 8 --proxy-header {version}");
+        assert_eq!(home.run(&load, "").code, Some(0));
+        server.err.with("authenticated peer=unix");
+        let ran = home.run(&format!("{load} --proxy-source 10.0.0.7"), "");
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        server.err.with("authenticated peer=10.0.0.7:1024");
+        let ping = format!("ping unix:s --dialect open --proxy-header={version} -q");
+        home.run(&ping, "").printed("");
+    }
+}
+
+#[test]
+fn haproxy_accepts_the_headers_of_a_load() {
+    let home = Home::new();
+    let server =
+        home.serve("serve --service echo --dialect open --log-level debug --proxy-from 127.0.0.1");
+    let option = "send-proxy-v2";
+    let Some(balancer) = Balancer::with(&home, &server, option, "accept-proxy") else { return };
+    for version in ["v1", "v2"] {
+        let load = format!(
+            "load {} --dialect open -c 2 -n 8 --proxy-header {version} --proxy-source 10.0.0.6",
+            balancer.address
+        );
+        let ran = home.run(&load, "");
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        server.err.with("authenticated peer=10.0.0.6:");
     }
 }
 

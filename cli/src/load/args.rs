@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use countersign::config::SessionConfig;
 use countersign_load::Disconnect;
 
+use super::clients::ClientArgs;
 use super::threshold::{RATE_MAX, Threshold};
 use crate::args::protocol::{ProtocolArgs, SERVER};
 use crate::units;
@@ -122,6 +123,8 @@ pub(crate) struct LoadArgs {
     /// above any time.
     #[arg(long, value_name = "CONDITION", value_delimiter = ',')]
     pub(super) fail_if: Vec<Threshold>,
+    #[command(flatten)]
+    pub(super) clients: ClientArgs,
     #[command(flatten)]
     pub(super) protocol: ProtocolArgs,
 }

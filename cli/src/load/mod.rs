@@ -1,6 +1,7 @@
 //! `countersign load`: many clients that measure a server.
 
 mod args;
+mod clients;
 mod output;
 mod parameters;
 mod progress;
@@ -23,6 +24,7 @@ use super::signals::Claimed;
 use super::system;
 use args::ArrivalKind;
 pub(crate) use args::LoadArgs;
+pub(crate) use clients::versions;
 use parameters::Parameters;
 use progress::Progress;
 
@@ -58,7 +60,7 @@ impl LoadArgs {
 
     fn plan(&self) -> Plan {
         let many = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        Plan {
+        let plan = Plan {
             connections: many(self.connections),
             idle: many(self.idle),
             reconnect: self.reconnect || self.protocol.once,
@@ -78,7 +80,9 @@ impl LoadArgs {
             reply_timeout: self.reply_timeout,
             disconnect: self.close,
             sources: self.source.clone(),
-        }
+            ..Plan::default()
+        };
+        self.clients.apply(plan)
     }
 
     /// Runs all loops, with a bar on a terminal. SIGINT and SIGTERM end them early, and the report

@@ -25,7 +25,7 @@ impl Parameters {
         let arrival = spacing.map(|value| value.get_name().to_owned());
         let sources: Vec<String> = load.source.iter().map(ToString::to_string).collect();
         let conditions: Vec<&str> = load.fail_if.iter().map(|each| each.text()).collect();
-        Self(vec![
+        let mut all = vec![
             ("version", json!(version::VERSION)),
             ("commit", json!(version::COMMIT)),
             ("start", json!(units::date(system::unix_time()))),
@@ -57,7 +57,9 @@ impl Parameters {
             ("replyTimeoutSeconds", some_seconds(plan.replies_within())),
             ("failIf", json!(conditions)),
             ("interrupted", json!(false)),
-        ])
+        ];
+        all.extend(load.clients.parameters());
+        Self(all)
     }
 
     /// Adds what only the run has shown.

@@ -11,10 +11,12 @@ use std::time::Duration;
 use clap::Args;
 use countersign::engine::Dial;
 use countersign::{Client, ClientError, Dialect, ToAddresses as _};
+use countersign_load::ProxyVersion;
 
 use super::args::origins::{Origins, Source};
 use super::args::protocol::{ProtocolArgs, SERVER};
 use super::exit::{Failure, Kind};
+use super::load::versions;
 use super::output::{stderr, stdout};
 use super::{system, units};
 pub(crate) use target::Served;
@@ -41,9 +43,10 @@ pub(crate) struct PingArgs {
     /// overrides it
     #[arg(long, value_name = "N", value_parser = units::count::<u32>(1..=PID_MAX))]
     pid: Option<u32>,
-    /// Send a PROXY header first, as the health check of a load balancer does
-    #[arg(long)]
-    proxy_header: bool,
+    /// Send a PROXY header first, as the health check of a load balancer does [default: v2]
+    #[arg(long, value_name = "VERSION", value_parser = versions(), num_args = 0..=1,
+          require_equals = true, default_missing_value = "v2", hide_default_value = true)]
+    proxy_header: Option<ProxyVersion>,
     /// Id of the key to authenticate with [default: the first key for the dialect]
     #[arg(long, value_name = "ID")]
     key: Option<String>,
@@ -90,9 +93,6 @@ const PID_MAX: u64 = 1 << 22;
 /// How long a connection without messages must stay open.
 const STAY_TIME: Duration = Duration::from_millis(250);
 
-/// The header of a connection that is the balancer's own: version 2, LOCAL, and no address.
-const HEADER: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
-
 /// The options that say how to ping what --config or --pid names. The others say what it is,
 /// which is known then.
 const HOW: [&str; 5] = ["key", "count", "interval", "timeout", "quiet"];
@@ -127,7 +127,7 @@ impl PingArgs {
         };
         let check = Check::of(&self.protocol, self.message.clone(), self.no_message);
         let mut target = Target::new(address.to_owned(), &self.protocol, check)?;
-        target.has_header = self.proxy_header;
+        target.header = self.proxy_header;
         Ok(vec![target])
     }
 
@@ -217,13 +217,15 @@ impl PingArgs {
 
     fn connect(&self, target: &Target) -> Result<Client, ClientError> {
         let config = Arc::clone(&target.config);
-        if !target.has_header {
+        let Some(version) = target.header else {
             return Client::connect_within(&*target.address, config, self.timeout);
-        }
+        };
         let began = system::monotonic();
         let addresses = target.address.to_addresses()?;
         let (mut stream, address) = Dial::new(addresses, began, self.timeout).wait()?;
-        stream.write_all(HEADER)?;
+        let mut header = Vec::new();
+        version.write(None, &mut header);
+        stream.write_all(&header)?;
         let left = self.timeout.saturating_sub(began.elapsed());
         Client::over(stream, address, config, left)
     }

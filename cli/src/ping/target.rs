@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign::{Address, ClientConfig, Dialect, ToAddresses as _};
+use countersign_load::ProxyVersion;
 
 use crate::args::listener::ListenerArgs;
 use crate::args::protocol::{ProtocolArgs, STAMP_AND_FRAME};
@@ -20,8 +21,8 @@ pub(super) struct Target {
     pub(super) address: String,
     pub(super) config: Arc<ClientConfig>,
     pub(super) check: Check,
-    /// Whether the listener is behind a load balancer, and so requires a PROXY header.
-    pub(super) has_header: bool,
+    /// The PROXY header that is sent first: a listener behind a load balancer requires one.
+    pub(super) header: Option<ProxyVersion>,
 }
 
 /// What a command line of `serve` or `proxy` serves.
@@ -70,7 +71,7 @@ impl Target {
     pub(super) fn new(address: String, args: &ProtocolArgs, check: Check) -> Result<Self, Failure> {
         // The reply to the longest message is longer still.
         let config = Arc::new(args.client_config(None, STAMP_AND_FRAME)?);
-        Ok(Self { address, config, check, has_header: false })
+        Ok(Self { address, config, check, header: None })
     }
 
     /// All that is served by a command line of `serve` or `proxy`.
@@ -89,7 +90,7 @@ impl Target {
                     address: address.to_string(),
                     config: Arc::clone(&config),
                     check: check.clone(),
-                    has_header: false,
+                    header: None,
                 };
                 Ok(all.into_iter().map(target).collect())
             }
@@ -104,7 +105,8 @@ impl Target {
         for bind in &listener.bind {
             for address in reachable(bind)? {
                 let target = Self::new(address.to_string(), &args, check.clone())?;
-                targets.push(Self { has_header: listener.access.has_proxies(), ..target });
+                let header = listener.access.has_proxies().then_some(ProxyVersion::V2);
+                targets.push(Self { header, ..target });
             }
         }
         Ok(targets)
