@@ -3,28 +3,30 @@
 use std::ops::Add;
 use std::time::{self, Duration};
 
-/// A point on the monotonic clock: whole milliseconds since the engine's clock began.
+/// The nanoseconds of a millisecond.
+const MILLI: u64 = 1_000_000;
+
+/// A point on the monotonic clock: the nanoseconds since the engine's clock began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The instant at which so much time has passed since the clock began, rounded down to a
-    /// millisecond.
+    /// The instant at which so much time has passed since the clock began.
     #[must_use]
     pub fn after(elapsed: Duration) -> Self {
-        Self(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+        Self(nanos(elapsed))
     }
 
     /// The time from the clock's beginning.
     #[must_use]
     pub fn elapsed(self) -> Duration {
-        Duration::from_millis(self.0)
+        Duration::from_nanos(self.0)
     }
 
     /// The time that has passed since an earlier instant, or zero.
     #[must_use]
     pub fn saturating_duration_since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
@@ -41,7 +43,7 @@ impl Clock {
         Self { epoch }
     }
 
-    /// The instant of a time of the system's clock, rounded down.
+    /// The instant of a time of the system's clock.
     #[must_use]
     pub fn instant(self, at: time::Instant) -> Instant {
         Instant::after(at.saturating_duration_since(self.epoch))
@@ -74,16 +76,17 @@ impl<const STEP: u64> CompactInstant<STEP> {
         Duration::from_millis(u64::from(steps) * STEP)
     }
 
-    /// The whole instant, if that was no longer than [`REACH`](Self::REACH) before now.
+    /// The whole instant, rounded down to a step, if that was no longer than
+    /// [`REACH`](Self::REACH) before now.
     pub fn before(self, now: Instant) -> Instant {
         let steps = Self::from(now).0.wrapping_sub(self.0);
-        Instant(now.0 - u64::from(steps) * STEP)
+        Instant((now.0 / (STEP * MILLI) - u64::from(steps)) * STEP * MILLI)
     }
 }
 
 impl<const STEP: u64> From<Instant> for CompactInstant<STEP> {
-    fn from(Instant(millis): Instant) -> Self {
-        let [.., a, b, c, d] = (millis / STEP).to_be_bytes();
+    fn from(Instant(nanos): Instant) -> Self {
+        let [.., a, b, c, d] = (nanos / (STEP * MILLI)).to_be_bytes();
         Self(u32::from_be_bytes([a, b, c, d]))
     }
 }
@@ -91,25 +94,35 @@ impl<const STEP: u64> From<Instant> for CompactInstant<STEP> {
 impl Add<Duration> for Instant {
     type Output = Self;
 
-    /// Rounds up, so that a timer never expires early.
     fn add(self, wait: Duration) -> Self {
-        let millis = wait.as_nanos().div_ceil(1_000_000);
-        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(nanos(wait)))
     }
+}
+
+/// A time in nanoseconds. It saturates, after five centuries.
+#[inline]
+fn nanos(time: Duration) -> u64 {
+    let whole = time.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(u64::from(time.subsec_nanos()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(millis: u64) -> Instant {
+        Instant::after(Duration::from_millis(millis))
+    }
+
     #[test]
     fn a_compact_instant_is_read_also_past_a_wrap() {
         for start in [0, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 40) + 5] {
-            let (fine, coarse) = (Instant(start), Instant(10 * start));
+            let (fine, coarse) = (at(start), at(10 * start));
             for passed in [Duration::ZERO, Duration::from_millis(1), CompactInstant::<1>::REACH] {
                 let then = CompactInstant::<1>::from(fine);
-                assert_eq!(then.passed(fine + passed), passed, "{start}");
-                assert_eq!(then.before(fine + passed), fine, "{start} {passed:?}");
+                let now = fine + passed + Duration::from_nanos(999_999);
+                assert_eq!(then.passed(now), passed, "{start}");
+                assert_eq!(then.before(now), fine, "{start} {passed:?}");
             }
             for passed in [Duration::ZERO, Duration::from_millis(10), CompactInstant::<10>::REACH] {
                 let then = CompactInstant::<10>::from(coarse);
@@ -122,10 +135,10 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_is_never_earlier_than_it_should_be() {
-        let now = Instant::after(Duration::from_micros(1_999));
-        assert_eq!(now.elapsed(), Duration::from_millis(1));
+    fn a_sum_is_exact_and_saturates() {
+        let now = Instant::after(Duration::from_nanos(1_999_999));
+        assert_eq!(now.elapsed(), Duration::from_nanos(1_999_999));
         assert_eq!((now + Duration::from_nanos(1)).elapsed(), Duration::from_millis(2));
-        assert_eq!((now + Duration::MAX).elapsed(), Duration::from_millis(u64::MAX));
+        assert_eq!((now + Duration::MAX).elapsed(), Duration::from_nanos(u64::MAX));
     }
 }

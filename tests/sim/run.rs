@@ -86,7 +86,7 @@ impl Run {
 
     fn play(mut self) -> Result<Outcome, String> {
         while !self.engine.is_finished() {
-            let due = self.engine.deadline().map(|due| millis(due.elapsed()));
+            let due = self.engine.deadline().map(|due| whole_millis(due.elapsed()));
             if self.forgets_expiry(due) {
                 return Err(format!("the next turn is due at {due:?}, when keys have run out"));
             }
@@ -401,6 +401,11 @@ fn dated(keys: &KeyRing, end: Duration) -> KeyRing {
     let mut ring = KeyRing::new(RingSecrets::new([b'D'; 48]));
     keys.keys().for_each(|key| ring.add(key.clone().with_not_after(end)).unwrap());
     ring
+}
+
+/// The milliseconds after which a time has passed: the world's clock has no shorter ones.
+fn whole_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap()
 }
 
 fn instant(millis: u64) -> Instant {
