@@ -225,7 +225,7 @@ rst\t''"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l source -d 'Source addresses of the clients, in turn; for more connections than one address has ports' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l connect-rate -d 'Maximum number of new connections per second' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l connect-timeout -d 'Time limit for connecting and the handshake' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l reply-timeout -d 'Time limit for a reply; 0s means no limit [default: 10s with -n alone]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l reply-timeout -d 'Time limit for a reply; 0s means no limit' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l key -d 'Id of the key to authenticate with [default: the first key for the dialect]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l output -d 'Format of the report' -r -f -a "text\t'Readable text'
 json\t'A JSON object'

@@ -57,10 +57,9 @@ pub struct Plan {
     /// From dialling until the handshake is over.
     pub connect_timeout: Duration,
     /// Time limit from sending a message until its reply. If a reply takes longer, the client
-    /// closes the connection, and its messages count as failed. Zero means no limit. `None` means
-    /// [`REPLY_TIMEOUT`](Self::REPLY_TIMEOUT) if only a count ends the load, which might otherwise
-    /// never end, and no limit if time does.
-    pub reply_timeout: Option<Duration>,
+    /// closes the connection, and its messages count as failed. Zero means no limit: a load that
+    /// only its count ends may then never end.
+    pub reply_timeout: Duration,
     /// How a client hangs up.
     pub disconnect: Disconnect,
     /// The addresses that clients come from, in turn; with none, the system chooses.
@@ -116,7 +115,7 @@ impl Default for Plan {
             arrival: Arrival::Closed,
             connect_rate: None,
             connect_timeout: Duration::from_secs(5),
-            reply_timeout: None,
+            reply_timeout: Self::REPLY_TIMEOUT,
             disconnect: Disconnect::Fin,
             sources: Vec::new(),
             proxy_header: None,
@@ -129,7 +128,7 @@ impl Plan {
     /// How long a load goes on if neither a count nor a duration ends it.
     pub const DURATION: Duration = Duration::from_secs(10);
 
-    /// How long a reply may take if only a count ends the load.
+    /// How long a reply may take by default.
     pub const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// How long the load goes on after the warm-up; `None` if only its count ends it.
@@ -141,8 +140,7 @@ impl Plan {
     /// How long a reply may take; `None` for any time.
     #[must_use]
     pub fn replies_within(&self) -> Option<Duration> {
-        let default = self.lasts().is_none().then_some(Self::REPLY_TIMEOUT);
-        self.reply_timeout.or(default).filter(|limit| !limit.is_zero())
+        Some(self.reply_timeout).filter(|limit| !limit.is_zero())
     }
 
     /// The messages a second of all clients together, in an open loop.

@@ -279,6 +279,24 @@ fn a_count_ends_when_only_some_get_a_connection_and_none_an_answer() {
 }
 
 #[test]
+fn a_reply_that_takes_too_long_is_an_error_however_the_load_ends() {
+    let home = Home::new();
+    // Each connection is answered once.
+    let stops = server(|stream, _| listen(echo(stream, 1)));
+    for options in ["-n 6 -P 2", "-z 700ms", "-z 700ms -q 100", "-z 700ms -P 4"] {
+        let ran = load(&home, &stops, &format!("{options} --reply-timeout 200ms"));
+        let account = account(&ran, options);
+        assert!(account.answered > 0 && account.failed > 0, "{options}: {account:?}");
+        let report: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(report["errorDistribution"]["reply timeout"], account.failed, "{options}");
+        assert_eq!(report["parameters"]["replyTimeoutSeconds"], 0.2);
+    }
+    let ran = load(&home, &server(|stream, _| drop(echo(stream, 4))), "-z 100ms");
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(report["parameters"]["replyTimeoutSeconds"], 10.0);
+}
+
+#[test]
 fn conditions_are_judged_over_what_was_due() {
     let home = Home::new();
     // It stops for good after 20 messages of each client.

@@ -98,14 +98,14 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "TIME", default_value = "5s",
           value_parser = units::time(units::SOME_TIME))]
     pub(super) connect_timeout: Duration,
-    /// Time limit for a reply; 0s means no limit [default: 10s with -n alone]
+    /// Time limit for a reply; 0s means no limit
     ///
     /// It is measured from when the message is sent. If a reply takes longer, the client closes the
-    /// connection, and the messages that it waits for count as failed. If -z ends the load, there
-    /// is no limit unless you set one: a late reply is measured, and a reply that is missing at the
-    /// end counts as never answered.
-    #[arg(long, value_name = "TIME", value_parser = units::time(units::ANY_TIME))]
-    pub(super) reply_timeout: Option<Duration>,
+    /// connection, and the messages that it waits for count as failed. Without a limit, a load that
+    /// only -n ends may never end.
+    #[arg(long, value_name = "TIME", default_value = "10s",
+          value_parser = units::time(units::ANY_TIME))]
+    pub(super) reply_timeout: Duration,
     /// Id of the key to authenticate with [default: the first key for the dialect]
     #[arg(long, value_name = "ID")]
     pub(super) key: Option<String>,
