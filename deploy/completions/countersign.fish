@@ -213,10 +213,11 @@ complete -c countersign -n "__fish_countersign_using_subcommand load" -s n -l co
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s z -l duration -d 'Stop after this time [default: 10s, without -n]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s P -l pipeline -d 'Messages that each client can have in flight' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s q -l rate -d 'Messages per second, of all clients together' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l arrival -d 'With -q: how the messages are spaced' -r -f -a "constant\t'At equal intervals'
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l arrival -d 'With -q or --stages: how the messages are spaced' -r -f -a "constant\t'At equal intervals'
 poisson\t'At random intervals, as from many independent users'
 burst\t'Several at once'"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l burst -d 'With --arrival burst: messages per burst' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l stages -d 'Change the rate in stages, each with its length and its rate, in an open loop' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l size -d 'Size of a message, in bytes' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l idle -d 'Number of additional clients that authenticate and send nothing' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l warmup -d 'Time at the start that is not measured' -r

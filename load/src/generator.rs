@@ -28,6 +28,7 @@ use crate::message_source::MessageSource;
 use crate::pacer::{Nanos, Pacer};
 use crate::payload::{Payload, STAMP};
 use crate::plan::{Arrival, Disconnect, Plan, PlanError};
+use crate::rate_schedule::RateSchedule;
 use crate::report::Report;
 use crate::share::Share;
 
@@ -139,7 +140,9 @@ impl Load {
         let clients = connections + idle;
         let warm = nanos(plan.warmup);
         let end = plan.lasts().map_or(Nanos::MAX, |length| warm.saturating_add(nanos(length)));
-        let pacer = Pacer::new(plan.arrival, SEED, share);
+        let stages =
+            (!plan.stages.is_empty()).then(|| RateSchedule::new(plan.warmup, &plan.stages));
+        let pacer = Pacer::with_stages(plan.arrival, stages, SEED, share);
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Constant);
         let poll = Poll::new()?;
         Ok(Self {

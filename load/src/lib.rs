@@ -18,6 +18,7 @@ mod message_source;
 mod pacer;
 mod payload;
 mod plan;
+mod rate_schedule;
 mod report;
 mod share;
 
@@ -27,6 +28,7 @@ pub use failure::FailureKind;
 pub use generator::Load;
 pub use latencies::Latencies;
 pub use plan::{Arrival, Disconnect, Plan, PlanError};
+pub use rate_schedule::Stage;
 pub use report::Report;
 
 // What an embedder moves to a thread of its own, or shares.
@@ -43,4 +45,5 @@ const _: () = {
     is_send_and_sync::<PlanError>();
     is_send_and_sync::<ProxyVersion>();
     is_send_and_sync::<Report>();
+    is_send_and_sync::<Stage>();
 };

@@ -8,6 +8,7 @@ use countersign::{Address, ClientConfig, Exchange, Framing, Networks};
 use countersign_proto::CHUNK_MAX;
 
 use crate::balancer::ProxyVersion;
+use crate::rate_schedule::Stage;
 
 /// What the clients of a load do.
 ///
@@ -52,6 +53,10 @@ pub struct Plan {
     pub warmup: Duration,
     /// When messages are due.
     pub arrival: Arrival,
+    /// Stages with rates of their own, which replace the rate of an open loop. In the warm-up the
+    /// rate is that with which the first stage begins. Without a count and a duration, the load
+    /// ends with the last stage; otherwise the rate with which that stage ends goes on.
+    pub stages: Vec<Stage>,
     /// Connections that are begun a second, at most.
     pub connect_rate: Option<f64>,
     /// From dialling until the handshake is over.
@@ -88,6 +93,16 @@ pub enum Arrival {
     Burst(f64, u32),
 }
 
+impl Arrival {
+    /// The messages a second of an open loop.
+    pub(super) fn rate(self) -> Option<f64> {
+        match self {
+            Self::Closed => None,
+            Self::Constant(rate) | Self::Poisson(rate) | Self::Burst(rate, _) => Some(rate),
+        }
+    }
+}
+
 /// How a client hangs up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -113,6 +128,7 @@ impl Default for Plan {
             duration: None,
             warmup: Duration::ZERO,
             arrival: Arrival::Closed,
+            stages: Vec::new(),
             connect_rate: None,
             connect_timeout: Duration::from_secs(5),
             reply_timeout: Self::REPLY_TIMEOUT,
@@ -134,7 +150,11 @@ impl Plan {
     /// How long the load goes on after the warm-up; `None` if only its count ends it.
     #[must_use]
     pub fn lasts(&self) -> Option<Duration> {
-        self.duration.or(self.count.is_none().then_some(Self::DURATION))
+        let default = || match self.stages.is_empty() {
+            true => Self::DURATION,
+            false => self.stages.iter().fold(Duration::ZERO, |all, each| all + each.lasts),
+        };
+        self.duration.or_else(|| self.count.is_none().then(default))
     }
 
     /// How long a reply may take; `None` for any time.
@@ -143,15 +163,14 @@ impl Plan {
         Some(self.reply_timeout).filter(|limit| !limit.is_zero())
     }
 
-    /// The messages a second of all clients together, in an open loop.
+    /// The messages a second of all clients together, in an open loop: of several stages, on
+    /// average.
     #[must_use]
     pub fn rate(&self) -> Option<f64> {
-        match self.arrival {
-            Arrival::Closed => None,
-            Arrival::Constant(rate) | Arrival::Poisson(rate) | Arrival::Burst(rate, _) => {
-                Some(rate)
-            }
-        }
+        let seconds: f64 = self.stages.iter().map(|stage| stage.lasts.as_secs_f64()).sum();
+        let messages: f64 = self.stages.iter().map(Stage::messages).sum();
+        let of_arrival = self.arrival.rate()?;
+        Some(if self.stages.is_empty() { of_arrival } else { messages / seconds })
     }
 
     /// Whether this can be done with such a protocol, to a server there.
@@ -166,6 +185,10 @@ impl Plan {
             || matches!(self.arrival, Arrival::Burst(_, 0))
         {
             Err(PlanError::Rate)
+        } else if !self.stages.is_empty() && self.arrival == Arrival::Closed {
+            Err(PlanError::ClosedStages)
+        } else if !self.stages.iter().all(Stage::is_valid) {
+            Err(PlanError::Stage)
         } else if self.size > config.message_max() || self.size == 0 {
             Err(PlanError::Size(config.message_max()))
         } else if config.framing() == Framing::Chunks && (self.depth > 1 || self.size > CHUNK_MAX) {
@@ -199,6 +222,10 @@ pub enum PlanError {
     Nothing,
     /// A rate or a burst isn't positive.
     Rate,
+    /// A stage has no length, or a rate that is negative.
+    Stage,
+    /// A closed loop has no rate that could change in stages.
+    ClosedStages,
     /// The size of a message is out of range: it has between 1 and this many bytes.
     Size(usize),
     /// The framing `chunks` can't delimit messages if several are in flight, or if they are long.
@@ -221,6 +248,8 @@ impl fmt::Display for PlanError {
             Self::Nobody => f.write_str("at least one connection and a depth of one are needed"),
             Self::Nothing => f.write_str("a count and a duration have to be greater than zero"),
             Self::Rate => f.write_str("a rate and a burst have to be greater than zero"),
+            Self::Stage => f.write_str("a stage needs a length and a rate that is not negative"),
+            Self::ClosedStages => f.write_str("stages need an open loop"),
             Self::Size(max) => write!(f, "a message has between 1 and {max} bytes"),
             Self::Chunks => write!(
                 f,

@@ -7,8 +7,14 @@ use crate::{CRATES, Source, hold, sources};
 /// The names that more than one public type may have: none.
 const TWICE: &[&str] = &[];
 
-/// The coined names that are there still: a file, or a folder, and a name. The same holds for them.
-const LEFT: &[(&str, &str)] = &[];
+/// The coined names that are there still, or that have another meaning in the field: a file, or a
+/// folder, and a name. The same holds for them.
+const LEFT: &[(&str, &str)] = &[
+    // A part of a load with a rate of its own, as k6 and Nighthawk have it.
+    ("load/src/rate_schedule.rs", "Stage"),
+    ("cli/src/load/stages.rs", "StageArg"),
+    ("cli/src/load/stages.rs", "StageArgs"),
+];
 
 /// Words that are nobody's but ours, with what the field says. None is a part of the name of a
 /// module, a type, a function or an option.

@@ -43,6 +43,7 @@ mod served;
 mod signals;
 #[path = "../common/skip.rs"]
 mod skip;
+mod stages;
 mod status;
 mod stock;
 mod systemd;

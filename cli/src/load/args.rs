@@ -10,6 +10,7 @@ use countersign::config::SessionConfig;
 use countersign_load::Disconnect;
 
 use super::clients::ClientArgs;
+use super::stages::StageArgs;
 use super::threshold::{RATE_MAX, Threshold};
 use crate::args::protocol::{ProtocolArgs, SERVER};
 use crate::units;
@@ -61,13 +62,15 @@ pub(crate) struct LoadArgs {
     /// Messages per second, of all clients together
     #[arg(short = 'q', long, value_name = "RATE", value_parser = units::count::<u64>(1..=RATE_MAX))]
     pub(super) rate: Option<u64>,
-    /// With -q: how the messages are spaced
+    /// With -q or --stages: how the messages are spaced
     #[arg(long, value_name = "NAME", default_value = "constant", value_enum)]
     pub(super) arrival: ArrivalKind,
     /// With --arrival burst: messages per burst
     #[arg(long, value_name = "N", default_value = "10",
           value_parser = units::count::<u32>(1..=RATE_MAX))]
     pub(super) burst: u32,
+    #[command(flatten)]
+    pub(super) stages: StageArgs,
     /// Size of a message, in bytes
     #[arg(long, value_name = "SIZE", default_value = "32",
           value_parser = units::size(1..=SessionConfig::MESSAGE_MAX))]
@@ -135,6 +138,8 @@ Examples:
   countersign load 127.0.0.1:9527 -c 50 -P 16 -n 1m     with 16 messages in flight each
   countersign load 127.0.0.1:9527 --reconnect -c 64     connections per second
   countersign load 127.0.0.1:9527 -q 10k -z 30s         10,000 messages per second, open loop
+  countersign load 127.0.0.1:9527 --stages 10s@1k,30s@1k..5k,10s@0
+                                                        a rate that changes
   countersign load unix:/run/garden.sock -z 10s         over a Unix socket
   countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'";
 

@@ -5,6 +5,7 @@ mod clients;
 mod output;
 mod parameters;
 mod progress;
+mod stages;
 mod threads;
 mod threshold;
 mod verdict;
@@ -30,6 +31,11 @@ use progress::Progress;
 
 impl LoadArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
+        self.stages.check([
+            ("-q", self.rate.is_some(), "each stage has its own rate"),
+            ("-z", self.duration.is_some(), "the load ends with the last stage"),
+            ("-n", self.count.is_some(), "the load ends with the last stage"),
+        ])?;
         let config = self.protocol.client_config(self.key.as_deref(), 0)?;
         let plan = self.plan();
         system::raise_descriptors((plan.connections + plan.idle) as u64)?;
@@ -69,12 +75,8 @@ impl LoadArgs {
             count: self.count,
             duration: self.duration,
             warmup: self.warmup,
-            arrival: match (self.rate.map(|rate| rate as f64), self.arrival) {
-                (None, _) => Arrival::Closed,
-                (Some(rate), ArrivalKind::Constant) => Arrival::Constant(rate),
-                (Some(rate), ArrivalKind::Poisson) => Arrival::Poisson(rate),
-                (Some(rate), ArrivalKind::Burst) => Arrival::Burst(rate, self.burst),
-            },
+            arrival: self.arrival(),
+            stages: self.stages.plan(),
             connect_rate: self.connect_rate.map(|rate| rate as f64),
             connect_timeout: self.connect_timeout,
             reply_timeout: self.reply_timeout,
@@ -83,6 +85,17 @@ impl LoadArgs {
             ..Plan::default()
         };
         self.clients.apply(plan)
+    }
+
+    fn arrival(&self) -> Arrival {
+        // Stages have rates of their own.
+        let of_stages = (!self.stages.stages.is_empty()).then_some(1.0);
+        match (self.rate.map(|rate| rate as f64).or(of_stages), self.arrival) {
+            (None, _) => Arrival::Closed,
+            (Some(rate), ArrivalKind::Constant) => Arrival::Constant(rate),
+            (Some(rate), ArrivalKind::Poisson) => Arrival::Poisson(rate),
+            (Some(rate), ArrivalKind::Burst) => Arrival::Burst(rate, self.burst),
+        }
     }
 
     /// Runs all loops, with a bar on a terminal. SIGINT and SIGTERM end them early, and the report

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum as _;
-use countersign_load::{Disconnect, Plan, Report};
+use countersign_load::{Arrival, Disconnect, Plan, Report};
 use serde_json::{Value, json};
 
 use super::args::{ArrivalKind, LoadArgs};
@@ -20,10 +20,12 @@ impl Parameters {
         let args = &load.protocol;
         let seconds = |time: Duration| time.as_secs_f64();
         let some_seconds = |time: Option<Duration>| json!(time.map(seconds));
-        let is_burst = load.rate.is_some() && load.arrival == ArrivalKind::Burst;
-        let spacing = load.rate.and_then(|_| load.arrival.to_possible_value());
+        let is_open = plan.arrival != Arrival::Closed;
+        let is_burst = is_open && load.arrival == ArrivalKind::Burst;
+        let spacing = load.arrival.to_possible_value().filter(|_| is_open);
         let arrival = spacing.map(|value| value.get_name().to_owned());
         let sources: Vec<String> = load.source.iter().map(ToString::to_string).collect();
+        let stages: Vec<&str> = load.stages.stages.iter().map(|each| each.text()).collect();
         let conditions: Vec<&str> = load.fail_if.iter().map(|each| each.text()).collect();
         let mut all = vec![
             ("version", json!(version::VERSION)),
@@ -47,6 +49,7 @@ impl Parameters {
             ("durationSeconds", some_seconds(plan.lasts())),
             ("warmupSeconds", json!(seconds(plan.warmup))),
             ("rate", json!(load.rate)),
+            ("stages", json!(stages)),
             ("arrival", json!(arrival)),
             ("burst", json!(is_burst.then_some(load.burst))),
             ("reconnect", json!(plan.reconnect)),
