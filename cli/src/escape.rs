@@ -22,6 +22,11 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// Each line of a text, escaped.
+pub(crate) fn lines(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", Escaped(line))).collect()
+}
+
 /// A value in JSON, on one line; null if it can't be written.
 pub(crate) fn json(value: &impl Serialize) -> String {
     inside_json(&serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()))

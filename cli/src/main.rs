@@ -145,8 +145,7 @@ fn print_usage(mut error: clap::Error) -> Result<(), Failure> {
         error.insert(kind, ContextValue::String(typed));
     }
     let text = error.render();
-    let plain: String =
-        text.to_string().lines().map(|line| format!("{}\n", Escaped(line))).collect();
+    let plain = escape::lines(&text.to_string());
     let is_safe = plain.trim_end() == text.to_string().trim_end();
     stream.write(if is_safe && stream.is_coloured() { text.ansi().to_string() } else { plain });
     if error.use_stderr() { Err(Failure::new(Kind::Usage, "").quiet()) } else { Ok(()) }

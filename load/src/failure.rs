@@ -60,6 +60,12 @@ impl FailureKind {
         Self::Violation,
     ];
 
+    /// The one with this [`name`](Self::name).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|each| each.name() == name)
+    }
+
     /// A few words for the report.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -85,25 +91,30 @@ impl FailureKind {
 }
 
 /// How often something went wrong in each way.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Failures([u64; FailureKind::ALL.len()]);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures([u64; FailureKind::ALL.len()]);
 
 impl Failures {
-    pub(super) fn add(&mut self, failure: FailureKind, times: u64) {
+    /// Counts this way so many times more.
+    pub fn add(&mut self, failure: FailureKind, times: u64) {
         if let Some(count) = self.0.get_mut(failure as usize) {
             *count += times;
         }
     }
 
-    pub(super) fn merge(&mut self, others: &Self) {
+    /// Adds what others have counted.
+    pub fn merge(&mut self, others: &Self) {
         others.iter().for_each(|(failure, times)| self.add(failure, times));
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (FailureKind, u64)> {
+    /// Every way, with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (FailureKind, u64)> {
         FailureKind::ALL.iter().copied().zip(self.0)
     }
 
-    pub(super) fn total(&self) -> u64 {
+    /// The count of all ways together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 }
@@ -120,6 +131,7 @@ mod tests {
         }
         for (times, (failure, count)) in (1..).zip(failures.iter()) {
             assert_eq!(count, times, "{failure:?}");
+            assert_eq!(FailureKind::from_name(failure.name()), Some(failure));
         }
         assert_eq!(failures.total(), (1..=FailureKind::ALL.len() as u64).sum::<u64>());
         let names: std::collections::HashSet<_> =

@@ -196,6 +196,7 @@ impl Load {
         let warm = nanos(self.cx.plan.warmup);
         let mut events = Events::with_capacity(EVENTS);
         (self.cx.epoch, self.busy) = (clock::monotonic(), Busy::start());
+        self.cx.report.start = since_epoch(clock::wall());
         let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
         while now < self.end && !self.is_done() {
             self.wait(&mut events, now, tick.min(self.end))?;
@@ -203,7 +204,7 @@ impl Load {
             if !is_warm && now >= warm {
                 is_warm = true;
                 self.busy = Busy::start();
-                self.cx.report = Report::default();
+                self.cx.report = Report { start: since_epoch(clock::wall()), ..Report::default() };
             }
             for event in &events {
                 self.event(event, now);

@@ -35,7 +35,7 @@ impl Latencies {
     }
 
     /// Records the same latency several times.
-    pub(super) fn record_many(&mut self, nanos: u64, times: u64) {
+    pub fn record_many(&mut self, nanos: u64, times: u64) {
         if let Some(histogram) = &mut self.0 {
             histogram.saturating_record_n(nanos, times);
         }
@@ -49,11 +49,18 @@ impl Latencies {
     }
 
     /// Adds others.
-    pub(super) fn add(&mut self, others: &Self) {
+    pub fn add(&mut self, others: &Self) {
         if let (Some(histogram), Some(others)) = (&mut self.0, &others.0) {
             // Their bounds are the same, so it fits.
             let _ = histogram.add(others);
         }
+    }
+
+    /// The latencies that were recorded, in nanoseconds, to three digits, with how often each was;
+    /// the least first.
+    pub fn recorded(&self) -> impl Iterator<Item = (u64, u64)> {
+        let all = self.0.iter().flat_map(Histogram::iter_recorded);
+        all.map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))
     }
 
     /// How many there are.
@@ -125,6 +132,21 @@ impl Latencies {
     }
 }
 
+impl Extend<(u64, u64)> for Latencies {
+    /// Records latencies in nanoseconds, each so many times.
+    fn extend<I: IntoIterator<Item = (u64, u64)>>(&mut self, recorded: I) {
+        recorded.into_iter().for_each(|(nanos, times)| self.record_many(nanos, times));
+    }
+}
+
+impl FromIterator<(u64, u64)> for Latencies {
+    fn from_iter<I: IntoIterator<Item = (u64, u64)>>(recorded: I) -> Self {
+        let mut latencies = Self::default();
+        latencies.extend(recorded);
+        latencies
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +175,14 @@ mod tests {
         let mut latencies = Latencies::default();
         latencies.record(u64::MAX);
         assert_eq!(latencies.count(), 1);
+    }
+
+    #[test]
+    fn latencies_are_the_same_made_of_those_that_were_recorded() {
+        let latencies = Latencies::from_iter([(1, 2), (1_000_000, 3), (u64::MAX, 1)]);
+        let again = Latencies::from_iter(latencies.recorded());
+        assert!(latencies.recorded().eq(again.recorded()));
+        assert_eq!((again.count(), again.max()), (6, latencies.max()));
     }
 
     #[test]

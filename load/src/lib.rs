@@ -24,7 +24,7 @@ mod share;
 
 pub use balancer::ProxyVersion;
 pub use error::LoadError;
-pub use failure::FailureKind;
+pub use failure::{FailureKind, Failures};
 pub use generator::Load;
 pub use latencies::Latencies;
 pub use plan::{Arrival, Disconnect, Plan, PlanError};
@@ -39,6 +39,7 @@ const _: () = {
     is_send_and_sync::<Arrival>();
     is_send_and_sync::<Disconnect>();
     is_send_and_sync::<FailureKind>();
+    is_send_and_sync::<Failures>();
     is_send_and_sync::<Latencies>();
     is_send_and_sync::<LoadError>();
     is_send_and_sync::<Plan>();

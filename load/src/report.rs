@@ -25,6 +25,8 @@ const JITTER: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Report {
+    /// When the measurement began, after the warm-up: the time since 1970.
+    pub start: Duration,
     /// Where the server is: of several addresses, the one that was connected to last.
     pub server: Option<Address>,
     /// How long it took.
@@ -59,15 +61,17 @@ pub struct Report {
     pub rate_asked: Option<f64>,
     /// How far an open loop was behind its schedule when it ended.
     pub behind: Duration,
-    failures: Failures,
-    connection_failures: Failures,
+    /// Messages that failed, by the way in which they did.
+    pub failures: Failures,
+    /// Connections that failed or were lost.
+    pub connection_failures: Failures,
     /// Connections that were lost with no message of theirs.
-    lost_without_message: u64,
+    pub lost_without_message: u64,
     /// How long messages without an answer had waited at the end. Only those count that had waited
     /// longer than any reply took.
-    waiting: Latencies,
+    pub waiting: Latencies,
     /// The same of those that count as never answered.
-    overdue: Latencies,
+    pub overdue: Latencies,
 }
 
 impl Report {
@@ -172,6 +176,7 @@ impl Report {
     }
 
     fn add(&mut self, other: Self) {
+        self.start = self.start.min(other.start);
         self.server = self.server.take().or(other.server);
         self.elapsed = self.elapsed.max(other.elapsed);
         self.due += other.due;

@@ -2,7 +2,6 @@
 
 mod args;
 mod clients;
-mod output;
 mod parameters;
 mod progress;
 mod stages;
@@ -18,15 +17,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_load::{Arrival, Load, LoadError, Plan, Report};
+use countersign_report::{Parameters, SavedReport};
 
+use super::escape;
 use super::exit::{Failure, Kind};
 use super::output::stdout;
 use super::signals::Claimed;
 use super::system;
-use args::ArrivalKind;
 pub(crate) use args::LoadArgs;
+use args::{ArrivalKind, Output};
 pub(crate) use clients::versions;
-use parameters::Parameters;
 use progress::Progress;
 
 impl LoadArgs {
@@ -49,15 +49,15 @@ impl LoadArgs {
             let text = text.split(" (os error ").next().unwrap_or_default();
             Failure::new(kind, format!("{}: {text}", self.address))
         };
-        let mut parameters = Parameters::of(&self, &plan);
+        let mut parameters = parameters::parameters(&self, &plan);
         let threads = usize::try_from(self.threads).unwrap_or(usize::MAX);
         let loads = Load::split(&self.address, config, plan, threads).map_err(unusable)?;
         // A run may take hours: that its report can't be written has to show before.
         let file = self.output_file.as_deref().map(create).transpose()?;
         let (report, interrupted) = self.watched(loads, signals)?;
-        parameters.learn(&report, interrupted);
+        parameters::learn(&mut parameters, &report, interrupted);
         let verdict = verdict::verdict(&self.address, &report, &self.fail_if);
-        let written = self.write(file, &self.output.write(&report, &parameters));
+        let written = self.write(file, &self.output.of(&report, parameters));
         match (verdict, written) {
             (Err(verdict), Err(written)) => Err(verdict.and(&written.to_string())),
             (verdict, written) => verdict.and(written),
@@ -131,6 +131,21 @@ impl LoadArgs {
             let failure = Failure::unwritten(path.display(), &error);
             failure.and("the report is on stdout instead")
         })
+    }
+}
+
+impl Output {
+    /// The report in this form. What would mislead a terminal or a reader is escaped.
+    fn of(self, report: &Report, parameters: Parameters) -> String {
+        match self {
+            Self::Text => escape::lines(&countersign_report::text(report, &parameters)),
+            Self::Json => {
+                let document = SavedReport::new(report, parameters);
+                format!("{}\n", escape::inside_json(&document.to_json()))
+            }
+            Self::Csv => escape::lines(&countersign_report::csv(report, &parameters)),
+            Self::Quiet => String::new(),
+        }
     }
 }
 

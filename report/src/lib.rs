@@ -1,0 +1,28 @@
+//! The results of a load: saved, read back and written in several forms.
+//!
+//! A [`SavedReport`] is what `countersign load --output json` writes: a summary with the keys that
+//! oha uses, the histograms themselves, so that reports can be merged without averaging
+//! percentiles, and the parameters of the load.
+
+mod csv;
+mod error;
+mod histogram;
+mod parameters;
+mod saved_report;
+mod text;
+
+pub use csv::csv;
+pub use error::SavedReportError;
+pub use parameters::Parameters;
+pub use saved_report::{
+    Counts, Histograms, IntervalRecord, Ladder, Percentiles, ProbeRecord, SavedReport, Summary,
+};
+pub use text::text;
+
+// What an embedder moves to a thread of its own, or shares.
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<SavedReport>();
+    is_send_and_sync::<SavedReportError>();
+    is_send_and_sync::<Parameters>();
+};
