@@ -34,21 +34,59 @@ fn is_longest(taken: Taken<'_>, line: &[u8], max: usize) -> bool {
 
 /// Splits a line off that lies whole at the front of the input: the message in it, the form that
 /// its reply takes, and what follows the line. Does as [`scan`] and [`open`] do, without looking
-/// for the terminator twice.
+/// for the terminator twice. `expected` is how long the line before was, and becomes how long this
+/// one is.
 ///
 /// Inlined by force: a call would cost each message 60 instructions (budget
 /// "instructions/message").
 #[inline(always)]
-pub(crate) fn split(input: &[u8], max: usize) -> Option<(&[u8], FrameFormat, &[u8])> {
-    let at = find(input)?;
-    if at > max && !is_longest(Taken::default(), input.get(..at)?, max) {
+pub(crate) fn split<'i>(
+    input: &'i [u8],
+    max: usize,
+    expected: &mut usize,
+) -> Option<(&'i [u8], FrameFormat, &'i [u8])> {
+    let (line, rest) = split_at_feed(input, *expected)?;
+    *expected = line.len();
+    if line.len() > max && !is_longest(Taken::default(), line, max) {
         return None;
     }
-    let rest = input.get(at + 1..)?;
-    match input.get(..at)?.strip_suffix(b"\r") {
+    match line.strip_suffix(b"\r") {
         Some(message) => Some((message, FrameFormat::Line(LineEnding::CrLf), rest)),
-        None => Some((&input[..at], FrameFormat::Line(LineEnding::Lf), rest)),
+        None => Some((line, FrameFormat::Line(LineEnding::Lf), rest)),
     }
+}
+
+/// Splits the input at its first LF: what stands before it, and what follows it.
+///
+/// Lines that follow each other are often of one length, so the LF is first looked for where that
+/// makes it `expected`. To see that none precedes it takes half of the instructions that it takes
+/// to find it (budget "instructions/message, 16 deep").
+#[inline(always)]
+fn split_at_feed(input: &[u8], expected: usize) -> Option<(&[u8], &[u8])> {
+    if let Some((line, [b'\n', rest @ ..])) = input.split_at_checked(expected)
+        && is_without_feed(line)
+    {
+        return Some((line, rest));
+    }
+    let at = find(input)?;
+    Some((input.get(..at)?, input.get(at + 1..)?))
+}
+
+/// Whether there is no LF in a line, if that takes few instructions to say: its first and its last
+/// block, which may overlap, are all of it.
+#[inline(always)]
+fn is_without_feed(line: &[u8]) -> bool {
+    match line.len() {
+        16..=32 => ends::<16>(line).is_some_and(|ends| !ends.into_iter().any(holds_feed)),
+        33..=64 => ends::<32>(line).is_some_and(|ends| !ends.into_iter().any(holds_feed)),
+        _ => false,
+    }
+}
+
+/// The first and the last block.
+#[inline(always)]
+fn ends<const BLOCK: usize>(line: &[u8]) -> Option<[&[u8; BLOCK]; 2]> {
+    Some([line.first_chunk()?, line.last_chunk()?])
 }
 
 /// Splits the terminator off; a line without one was ended by the stream.
@@ -61,6 +99,12 @@ pub(crate) fn open(frame: &[u8]) -> (&[u8], FrameFormat) {
         Some(message) => (message, FrameFormat::Line(LineEnding::CrLf)),
         None => (line, FrameFormat::Line(LineEnding::Lf)),
     }
+}
+
+/// Whether there is an LF in a block. The compiler makes few instructions of it.
+#[inline(always)]
+fn holds_feed<const BLOCK: usize>(block: &[u8; BLOCK]) -> bool {
+    block.iter().fold(false, |found, byte| found | (*byte == b'\n'))
 }
 
 /// Where the first LF is.
@@ -77,7 +121,7 @@ fn find(input: &[u8]) -> Option<usize> {
     let mut passed = 0;
     while passed < NEAR
         && let Some(block) = input[passed..].first_chunk::<BLOCK>()
-        && !block.iter().fold(false, |found, byte| found | (*byte == b'\n'))
+        && !holds_feed(block)
     {
         passed += BLOCK;
     }
@@ -137,7 +181,24 @@ mod tests {
                 }
                 Ok(FrameStatus::Partial) | Err(_) => None,
             };
-            assert_eq!(split(input, 3), expected, "{input:?}");
+            for mut before in [0, 2, 3, usize::MAX] {
+                assert_eq!(split(input, 3, &mut before), expected, "{input:?} {before}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_ends_at_its_first_feed_wherever_that_is_expected() {
+        for (first, second) in (0..=130).flat_map(|first| [0, 1, 33].map(|second| (first, second)))
+        {
+            let line = |length| std::iter::repeat_n(b'x', length);
+            let lines = line(first).chain([b'\n']).chain(line(second)).chain([b'\n', b'y']);
+            let input: Vec<u8> = lines.collect();
+            let (before, after) = (&input[..first], &input[first + 1..]);
+            for expected in 0..=input.len() + 1 {
+                assert_eq!(split_at_feed(&input, expected), Some((before, after)), "{expected}");
+            }
+            assert_eq!(split_at_feed(before, first), None);
         }
     }
 

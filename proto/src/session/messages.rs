@@ -55,8 +55,9 @@ impl SessionCore {
             // framing, in which the format of a message is known.
             let ran = match config.framing() {
                 Framing::Lines => {
-                    let max = config.message_max();
-                    run(input, |rest| lines::split(rest, max), &mut take)
+                    // No line stands before the first one.
+                    let (max, mut expected) = (config.message_max(), usize::MAX);
+                    run(input, |rest| lines::split(rest, max, &mut expected), &mut take)
                 }
                 other => {
                     let max = length_max(config, role);
@@ -157,7 +158,7 @@ impl SessionCore {
 #[inline(always)]
 fn run<'i, B>(
     input: &mut &'i [u8],
-    split: impl Fn(&'i [u8]) -> Option<(&'i [u8], FrameFormat, &'i [u8])>,
+    mut split: impl FnMut(&'i [u8]) -> Option<(&'i [u8], FrameFormat, &'i [u8])>,
     take: &mut impl FnMut(Message<'_>) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let mut rest = *input;
