@@ -138,8 +138,7 @@ Examples:
   countersign load 127.0.0.1:9527 -c 50 -P 16 -n 1m     with 16 messages in flight each
   countersign load 127.0.0.1:9527 --reconnect -c 64     connections per second
   countersign load 127.0.0.1:9527 -q 10k -z 30s         10,000 messages per second, open loop
-  countersign load 127.0.0.1:9527 --stages 10s@1k,30s@1k..5k,10s@0
-                                                        a rate that changes
+  countersign load 127.0.0.1:9527 --stages 9s@1k..5k    a rate that rises
   countersign load unix:/run/garden.sock -z 10s         over a Unix socket
   countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'";
 
