@@ -300,6 +300,12 @@ fn several_loops_do_together_what_the_plan_says() {
         let report = Report::merged(reports);
         assert_eq!((report.due, report.answered, report.failed()), (1001, 1001, 0), "{arrival:?}");
         assert_eq!((report.reply.count(), report.busy.len()), (1001, 3));
+        let intervals = || report.intervals.iter().map(|(_, each)| each);
+        let replies: u64 = intervals().map(|each| each.reply.count()).sum();
+        assert_eq!((intervals().map(|each| each.answered).sum(), replies), (1001_u64, 1001));
+        let (sent, bytes): (Vec<_>, Vec<_>) =
+            intervals().map(|each| (each.sent, each.bytes_in)).unzip();
+        assert_eq!((sent.iter().sum(), bytes.iter().sum()), (1001_u64, report.bytes_in));
         assert_eq!(report.rate_asked, plan.rate());
         // In an open loop, one client may send all that is due before another has connected.
         assert!(report.connected <= 7, "{arrival:?}");

@@ -31,16 +31,15 @@ impl Busy {
         self.awake += if is_awake { time } else { 0 };
     }
 
-    /// The share of the time since the start, from 0 to 1.
-    pub(super) fn share(&self, elapsed: Nanos) -> f64 {
-        self.share_of(elapsed, processor_time().saturating_sub(self.processor))
+    /// How much of the time since the start it was busy.
+    pub(super) fn time(&self, elapsed: Nanos) -> Nanos {
+        self.time_of(elapsed, processor_time().saturating_sub(self.processor))
     }
 
-    fn share_of(&self, elapsed: Nanos, processor: Nanos) -> f64 {
+    fn time_of(&self, elapsed: Nanos, processor: Nanos) -> Nanos {
         let worked = processor.saturating_sub(self.awake);
         // While another program has the core, the loop has work and gets no processor time.
-        let busy = elapsed.saturating_sub(self.waited).max(worked);
-        (busy as f64 / elapsed.max(1) as f64).min(1.0)
+        elapsed.saturating_sub(self.waited).max(worked).min(elapsed)
     }
 }
 
@@ -57,27 +56,26 @@ mod tests {
 
     #[test]
     fn waiting_is_no_work_and_falling_asleep_is() {
-        let share = |asleep, awake, processor| {
+        let busy = |asleep, awake, processor| {
             let mut busy = Busy::start();
             busy.wait(asleep, false);
             busy.wait(awake, true);
-            busy.share_of(100, processor)
+            busy.time_of(100, processor)
         };
         for (asleep, awake, processor, expected) in [
-            (100, 0, 0, 0.0),
-            (80, 0, 15, 0.2),
+            (100, 0, 0, 0),
+            (80, 0, 15, 20),
             // Each of many short waits takes processor time.
-            (30, 0, 95, 0.95),
-            (0, 80, 100, 0.2),
-            (40, 40, 60, 0.2),
+            (30, 0, 95, 95),
+            (0, 80, 100, 20),
+            (40, 40, 60, 20),
             // Another program has had the core.
-            (10, 0, 50, 0.9),
-            (0, 0, 200, 1.0),
+            (10, 0, 50, 90),
+            (0, 0, 200, 100),
         ] {
-            let share = share(asleep, awake, processor);
-            assert!((share - expected).abs() < 1e-9, "{asleep} {awake} {processor}: {share}");
+            assert_eq!(busy(asleep, awake, processor), expected, "{asleep} {awake} {processor}");
         }
-        assert!(Busy::start().share_of(0, 0) < 1e-9);
+        assert_eq!(Busy::start().time_of(0, 0), 0);
     }
 
     #[test]

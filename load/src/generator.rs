@@ -24,8 +24,9 @@ use crate::context::LoadContext;
 use crate::dial;
 use crate::error::LoadError;
 use crate::failure::FailureKind;
+use crate::interval_recorder::IntervalRecorder;
 use crate::message_source::MessageSource;
-use crate::pacer::{Nanos, Pacer};
+use crate::pacer::{Nanos, Pacer, nanos};
 use crate::payload::{Payload, STAMP};
 use crate::plan::{Arrival, Disconnect, Plan, PlanError};
 use crate::rate_schedule::RateSchedule;
@@ -85,6 +86,7 @@ pub struct Load {
     /// When time ends the load.
     end: Nanos,
     busy: Busy,
+    recorder: IntervalRecorder,
 }
 
 impl Load {
@@ -145,6 +147,7 @@ impl Load {
         let pacer = Pacer::with_stages(plan.arrival, stages, SEED, share);
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Constant);
         let poll = Poll::new()?;
+        let mut report = Report::default();
         Ok(Self {
             clients: (0..clients).map(|n| LoadClient::new(n >= idle, plan.depth)).collect(),
             disconnected: (0..clients).collect(),
@@ -157,6 +160,7 @@ impl Load {
             failed: 0,
             timed_out: 0,
             busy: Busy::start(),
+            recorder: IntervalRecorder::new(0, plan.interval, &mut report),
             end,
             cx: LoadContext {
                 payload: Payload::new(
@@ -166,7 +170,7 @@ impl Load {
                     config.dialect() == Dialect::Countersign,
                 ),
                 message_source: MessageSource::new(pacer, plan.count, warm, end),
-                report: Report::default(),
+                report,
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
                 balancer: plan
@@ -205,7 +209,10 @@ impl Load {
                 is_warm = true;
                 self.busy = Busy::start();
                 self.cx.report = Report { start: since_epoch(clock::wall()), ..Report::default() };
+                let length = self.cx.plan.interval;
+                self.recorder = IntervalRecorder::new(warm, length, &mut self.cx.report);
             }
+            self.recorder.turn(now, &mut self.cx.report, &self.cx.message_source, &self.busy);
             for event in &events {
                 self.event(event, now);
             }
@@ -230,6 +237,7 @@ impl Load {
         let rest = self.cx.message_source.rest(now);
         let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
         let LoadContext { message_source, report, plan, addresses, .. } = &mut self.cx;
+        self.recorder.finish(now, report, message_source, &self.busy);
         for Unanswered { due, is_sent, count } in
             self.clients.iter_mut().flat_map(LoadClient::unanswered)
         {
@@ -251,7 +259,7 @@ impl Load {
         let elapsed = now.saturating_sub(nanos(plan.warmup));
         report.due = message_source.taken() + scheduled + rest.unscheduled;
         report.elapsed = Duration::from_nanos(elapsed);
-        report.busy = vec![self.busy.share(elapsed)];
+        report.busy = vec![self.busy.time(elapsed) as f64 / elapsed.max(1) as f64];
         report.rate_asked = plan.rate();
         report.server = addresses.first().cloned().filter(|_| self.has_connected);
         report.behind = Duration::from_nanos(rest.behind);
@@ -481,8 +489,4 @@ fn prepare(
     let longest = (config.message_max() + STAMP.len()).min(SessionConfig::MESSAGE_MAX);
     let config = config.to_builder().with_message_max(longest).build()?;
     Ok((config.into(), addresses.into()))
-}
-
-fn nanos(duration: Duration) -> Nanos {
-    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }

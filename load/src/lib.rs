@@ -13,6 +13,8 @@ mod error;
 mod failure;
 mod generator;
 mod in_flight;
+mod interval_recorder;
+mod intervals;
 mod latencies;
 mod message_source;
 mod pacer;
@@ -21,15 +23,18 @@ mod plan;
 mod rate_schedule;
 mod report;
 mod share;
+mod sparse_latencies;
 
 pub use balancer::ProxyVersion;
 pub use error::LoadError;
 pub use failure::{FailureKind, Failures};
 pub use generator::Load;
+pub use intervals::{Interval, Intervals};
 pub use latencies::Latencies;
 pub use plan::{Arrival, Disconnect, Plan, PlanError};
 pub use rate_schedule::Stage;
 pub use report::Report;
+pub use sparse_latencies::SparseLatencies;
 
 // What an embedder moves to a thread of its own, or shares.
 const _: () = {
@@ -40,11 +45,14 @@ const _: () = {
     is_send_and_sync::<Disconnect>();
     is_send_and_sync::<FailureKind>();
     is_send_and_sync::<Failures>();
+    is_send_and_sync::<Interval>();
+    is_send_and_sync::<Intervals>();
     is_send_and_sync::<Latencies>();
     is_send_and_sync::<LoadError>();
     is_send_and_sync::<Plan>();
     is_send_and_sync::<PlanError>();
     is_send_and_sync::<ProxyVersion>();
     is_send_and_sync::<Report>();
+    is_send_and_sync::<SparseLatencies>();
     is_send_and_sync::<Stage>();
 };

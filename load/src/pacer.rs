@@ -4,6 +4,8 @@
 //! taken later, with the time at which it was due. So an open loop needs no memory however far it
 //! falls behind.
 
+use std::time::Duration;
+
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -13,6 +15,11 @@ use crate::share::Share;
 
 /// Nanoseconds since the load began.
 pub(super) type Nanos = u64;
+
+/// A time in nanoseconds; one that is too long is the longest.
+pub(super) fn nanos(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}
 
 const SECOND: f64 = 1e9;
 

@@ -51,6 +51,9 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// At first nothing is measured for so long.
     pub warmup: Duration,
+    /// How long each of the report's [intervals](crate::Report::intervals) is, at least a tenth of
+    /// a second. Those of a long run are longer.
+    pub interval: Duration,
     /// When messages are due.
     pub arrival: Arrival,
     /// Stages with rates of their own, which replace the rate of an open loop. In the warm-up the
@@ -127,6 +130,7 @@ impl Default for Plan {
             count: None,
             duration: None,
             warmup: Duration::ZERO,
+            interval: Self::INTERVAL,
             arrival: Arrival::Closed,
             stages: Vec::new(),
             connect_rate: None,
@@ -146,6 +150,9 @@ impl Plan {
 
     /// How long a reply may take by default.
     pub const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The length of the report's intervals.
+    pub const INTERVAL: Duration = Duration::from_secs(1);
 
     /// How long the load goes on after the warm-up; `None` if only its count ends it.
     #[must_use]

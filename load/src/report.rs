@@ -5,7 +5,9 @@ use std::time::Duration;
 use countersign::Address;
 
 use crate::failure::{FailureKind, Failures};
+use crate::intervals::Intervals;
 use crate::latencies::Latencies;
+use crate::pacer::nanos;
 
 /// What a load could have sent for so long and hasn't, counts as never answered.
 const GRACE: Duration = Duration::from_millis(100);
@@ -61,6 +63,8 @@ pub struct Report {
     pub rate_asked: Option<f64>,
     /// How far an open loop was behind its schedule when it ended.
     pub behind: Duration,
+    /// The load over time.
+    pub intervals: Intervals,
     /// Messages that failed, by the way in which they did.
     pub failures: Failures,
     /// Connections that failed or were lost.
@@ -194,6 +198,7 @@ impl Report {
         // The rate is that of all loops together.
         self.rate_asked = self.rate_asked.or(other.rate_asked);
         self.behind = self.behind.max(other.behind);
+        self.intervals.merge(other.intervals, Duration::ZERO);
         self.failures.merge(&other.failures);
         self.connection_failures.merge(&other.connection_failures);
         self.lost_without_message += other.lost_without_message;
@@ -247,10 +252,6 @@ fn rank(share: f64, of: u64) -> u64 {
     // A percentage isn't exact: 99.9 % of 1000 is the 999th, and not the one after it.
     let exact = share * of as f64;
     ((exact - exact * f64::EPSILON * 4.0).ceil() as u64).clamp(1, of.max(1))
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

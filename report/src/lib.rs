@@ -6,17 +6,19 @@
 
 mod csv;
 mod error;
+mod figures;
 mod histogram;
+mod interval_record;
 mod parameters;
 mod saved_report;
 mod text;
 
 pub use csv::csv;
 pub use error::SavedReportError;
+pub use figures::{Counts, Percentiles};
+pub use interval_record::IntervalRecord;
 pub use parameters::Parameters;
-pub use saved_report::{
-    Counts, Histograms, IntervalRecord, Ladder, Percentiles, ProbeRecord, SavedReport, Summary,
-};
+pub use saved_report::{Histograms, Ladder, ProbeRecord, SavedReport, Summary};
 pub use text::text;
 
 // What an embedder moves to a thread of its own, or shares.

@@ -1,22 +1,14 @@
 //! The report on a load in JSON, both ways.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use countersign_load::{FailureKind, Failures, Latencies, Report};
+use countersign_load::{Intervals, Latencies, Report};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SavedReportError, VERSION};
+use crate::figures::{Counts, Percentiles, counts, duration, failures, percentiles, seconds};
 use crate::histogram::{decode, encode};
+use crate::interval_record::{IntervalRecord, interval_records};
 use crate::parameters::Parameters;
 use crate::text::{BARS, PERCENTILES, mean};
-
-/// Latencies in seconds by the name of their percentile, such as `p99.9`; null if so many messages
-/// were never answered.
-pub type Percentiles = BTreeMap<String, Option<f64>>;
-
-/// Counts by name. What is zero is left out.
-pub type Counts = BTreeMap<String, u64>;
 
 /// The results of a load, as `countersign load --output json` writes them. Times are in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,7 +35,10 @@ pub struct SavedReport {
     pub error_distribution: Counts,
     /// Connections that failed or were lost, by the kind of failure.
     pub connection_errors: Counts,
-    /// The run in pieces of equal length, of which the last may be shorter.
+    /// How long each interval is; the last may be shorter.
+    #[serde(default)]
+    pub interval_seconds: f64,
+    /// The run over time, in intervals that follow each other.
     #[serde(default)]
     pub intervals: Vec<IntervalRecord>,
     /// What the search for the highest rate has tried, if there was one.
@@ -103,45 +98,6 @@ pub struct Summary {
     pub load_busy: f64,
     /// The same of each thread.
     pub load_busy_threads: Vec<f64>,
-}
-
-/// A piece of a run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct IntervalRecord {
-    /// When it began, since the start of the measurement.
-    pub start: f64,
-    /// How long it was.
-    pub duration: f64,
-    /// Messages that clients took up to send.
-    pub sent: u64,
-    /// Messages that were answered correctly.
-    pub answered: u64,
-    /// Messages that failed.
-    pub failed: u64,
-    /// Replies per second.
-    pub requests_per_sec: f64,
-    /// Of the replies in this interval; null without any.
-    pub latency_percentiles: Percentiles,
-    /// The longest latency of a reply in this interval.
-    pub slowest: Option<f64>,
-    /// The mean latency of the replies in this interval.
-    pub average: Option<f64>,
-    /// Messages that failed, by the kind of failure.
-    pub error_distribution: Counts,
-    /// Handshakes that were completed.
-    pub connected: u64,
-    /// Connections that failed or were lost.
-    pub connections_lost: u64,
-    /// Bytes that were sent.
-    pub bytes_sent: u64,
-    /// Bytes that were received.
-    pub bytes_received: u64,
-    /// The share of its time that the load generator was busy, from 0 to 1.
-    pub load_busy: f64,
-    /// All latencies of the replies in this interval, as in [`Histograms`].
-    pub histogram: String,
 }
 
 /// Latencies in nanoseconds as HdrHistogram's libraries read them: version 2 of its format,
@@ -214,13 +170,14 @@ impl SavedReport {
             response_time_histogram: bars
                 .map(|(end, count)| (seconds(end).to_string(), count))
                 .collect(),
-            latency_percentiles: percentiles(|share| report.reply_within(share)),
+            latency_percentiles: percentiles(&PERCENTILES, |share| report.reply_within(share)),
             first_reply_percentiles: recorded(&report.first_reply),
             connect_percentiles: recorded(&report.connect),
             handshake_percentiles: recorded(&report.handshake),
             error_distribution: counts(&report.failures),
             connection_errors: counts(&report.connection_failures),
-            intervals: Vec::new(),
+            interval_seconds: seconds(report.intervals.length()),
+            intervals: interval_records(report),
             ladder: None,
             histograms: Histograms {
                 reply: encode(report.reply.recorded()),
@@ -282,6 +239,9 @@ impl SavedReport {
         report.busy.clone_from(&summary.load_busy_threads);
         report.rate_asked = summary.requested_rate;
         report.behind = duration(summary.seconds_behind.unwrap_or_default());
+        let intervals: Result<_, _> =
+            self.intervals.iter().map(|each| each.to_interval(report.busy.len().max(1))).collect();
+        report.intervals = Intervals::new(duration(self.interval_seconds), intervals?);
         report.failures = failures(&self.error_distribution)?;
         report.connection_failures = failures(&self.connection_errors)?;
         report.lost_without_message = summary.lost_without_message;
@@ -324,40 +284,16 @@ impl Summary {
     }
 }
 
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
-}
-
-/// Nothing for a time that can't be one.
-fn duration(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
-}
-
-fn percentiles(at: impl Fn(f64) -> Option<Duration>) -> Percentiles {
-    let one = |percent: f64| (format!("p{percent}"), at(percent / 100.0).map(seconds));
-    PERCENTILES.into_iter().map(one).collect()
-}
-
 fn recorded(latencies: &Latencies) -> Percentiles {
-    percentiles(|share| (latencies.count() > 0).then(|| latencies.at(share)))
-}
-
-fn counts(failures: &Failures) -> Counts {
-    let some = failures.iter().filter(|(_, count)| *count > 0);
-    some.map(|(failure, count)| (failure.name().to_owned(), count)).collect()
-}
-
-fn failures(counts: &Counts) -> Result<Failures, SavedReportError> {
-    let mut failures = Failures::default();
-    for (name, count) in counts {
-        let kind = FailureKind::from_name(name);
-        failures.add(kind.ok_or_else(|| SavedReportError::FailureKind(name.clone()))?, *count);
-    }
-    Ok(failures)
+    percentiles(&PERCENTILES, |share| (latencies.count() > 0).then(|| latencies.at(share)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use countersign_load::{FailureKind, Interval};
+
     use super::*;
 
     fn report() -> Report {
@@ -375,6 +311,14 @@ mod tests {
         report.busy = vec![0.25, 0.5];
         report.rate_asked = Some(1e4);
         report.behind = Duration::from_millis(20);
+        let mut interval = Interval::default();
+        interval.length = Duration::from_millis(1_500);
+        (interval.sent, interval.answered, interval.connected) = (12, 10, 2);
+        (interval.bytes_out, interval.bytes_in, interval.connections_lost) = (1, 2, 3);
+        interval.failures.add(FailureKind::Busy, 3);
+        interval.busy = Duration::from_micros(300);
+        interval.reply = [(20_479, 9), (1_000_447, 1)].into_iter().collect();
+        report.intervals = Intervals::new(Duration::from_secs(2), vec![interval; 2]);
         report
     }
 
@@ -387,6 +331,7 @@ mod tests {
             assert_eq!(read, document);
             let again = SavedReport::new(&read.to_report().unwrap(), parameters);
             assert_eq!(again.to_json(), document.to_json());
+            assert_eq!(read.to_report().unwrap().intervals, report.intervals);
         }
     }
 
