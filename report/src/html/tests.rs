@@ -239,10 +239,10 @@ fn every_plot_has_a_title_and_labels_with_units() {
 fn texts_of_others_are_texts() {
     let mut hostile = run(3, 1.0, 10.0, 0.01);
     hostile.parameters.set("address", "</h1><script>&\"'\0\u{202e}".into());
-    let kind = "</td><b>".to_owned();
-    for interval in &mut hostile.intervals {
-        interval.error_distribution = Counts::from([(kind.clone(), 2)]);
-    }
+    let mut ladder = ladder();
+    ladder.conditions = vec!["<p99>".to_owned()];
+    ladder.probes.iter_mut().for_each(|probe| "</td><b>".clone_into(&mut probe.verdict));
+    hostile.ladder = Some(ladder);
     let page = page_of("hostile", &hostile);
     let parsed = parsed(&page);
     let heading = parsed.descendants().find(|node| node.has_tag_name((XHTML, "h1"))).unwrap();
