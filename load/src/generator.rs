@@ -1,5 +1,7 @@
 //! The loop that all clients of a load are on.
 
+mod connect;
+
 use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
@@ -7,11 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::config::SessionConfig;
-use countersign::engine::Dial;
 use countersign::random::Pool;
 use countersign::reactor::readiness::Readiness;
 use countersign::reactor::token::Token;
-use countersign::session::SessionCore;
 use countersign::unix_time::since_epoch;
 use countersign::{Address, ClientConfig, Dialect, ToAddresses, clock};
 use mio::event::Event;
@@ -28,7 +28,7 @@ use crate::interval_recorder::IntervalRecorder;
 use crate::message_source::MessageSource;
 use crate::pacer::{Nanos, Pacer, nanos};
 use crate::payload::{Payload, STAMP};
-use crate::plan::{Arrival, Disconnect, Plan, PlanError};
+use crate::plan::{Arrival, Plan, PlanError};
 use crate::rate_schedule::RateSchedule;
 use crate::report::Report;
 use crate::share::Share;
@@ -36,14 +36,8 @@ use crate::share::Share;
 /// The events that are taken from the system at once.
 const EVENTS: usize = 1024;
 
-/// The random bytes of a client's handshake.
-const NONCE: usize = 32;
-
 /// What is read at once.
 const INBOX: usize = 64 << 10;
-
-/// The connections that are begun before events are looked at again.
-const DIALS: usize = 64;
 
 /// How long a client waits after its connection has failed.
 const BACK_OFF: Nanos = 100_000_000;
@@ -91,7 +85,7 @@ pub struct Load {
 
 impl Load {
     /// A load on the server at these addresses. Each client takes the first that works, as
-    /// [`Dial`] has it, and the next client begins with that one.
+    /// [`Dial`](countersign::engine::Dial) has it, and the next client begins with that one.
     ///
     /// # Errors
     ///
@@ -309,27 +303,6 @@ impl Load {
         }
     }
 
-    /// When the next connection is to be begun.
-    fn next_dial(&self) -> Option<Nanos> {
-        let slot = *self.disconnected.front()?;
-        let allowed = self.dials.next().unwrap_or_default();
-        let wanted = if self.reconnects(slot) { self.cx.message_source.next()? } else { 0 };
-        Some(allowed.max(wanted))
-    }
-
-    /// Whether this client connects for a message that is due. In a closed loop one always is, and
-    /// fails if the client can't connect. In an open loop, another client can send it, unless each
-    /// message has a connection of its own.
-    fn has_message(&self, slot: usize) -> bool {
-        let Plan { reconnect, arrival, .. } = self.cx.plan;
-        self.clients[slot].sends && (reconnect || arrival == Arrival::Closed)
-    }
-
-    /// Whether each message of this client has a connection of its own.
-    fn reconnects(&self, slot: usize) -> bool {
-        self.cx.plan.reconnect && self.clients[slot].sends
-    }
-
     fn event(&mut self, event: &Event, now: Nanos) {
         let token = Token::from(event.token().0);
         let Some(client) = self.clients.get_mut(token.slot()) else { return };
@@ -402,56 +375,6 @@ impl Load {
     /// connected has nothing to send: at a low rate, that one alone is enough.
     fn lacks_clients(&self, slot: usize) -> bool {
         self.clients[slot].sends && !self.available.iter().any(|slot| self.clients[*slot].available)
-    }
-
-    fn disconnect(&mut self, slot: usize) {
-        if self.cx.plan.disconnect == Disconnect::Fin {
-            self.clients[slot].finish(&mut self.cx);
-        }
-        if let Some(stream) = self.clients[slot].end() {
-            dial::disconnect(stream, self.cx.plan.disconnect);
-        }
-    }
-
-    /// Begins the connections that are due.
-    fn dial(&mut self, now: Nanos) {
-        while let Some(&(end, slot)) = self.backing_off.front()
-            && end <= now
-        {
-            self.backing_off.pop_front();
-            // An idle client doesn't wait behind those that wait for a message.
-            match self.clients[slot].sends {
-                true => self.disconnected.push_back(slot),
-                false => self.disconnected.push_front(slot),
-            }
-        }
-        for _ in 0..DIALS {
-            if self.next_dial().is_none_or(|due| due > now) || self.dials.take(now).is_none() {
-                break;
-            }
-            let Some(slot) = self.disconnected.pop_front() else { break };
-            let due = self.has_message(slot).then(|| self.cx.message_source.take(now)).flatten();
-            self.clients[slot].reserve(due);
-            let visit = self.begin(slot, now).unwrap_or_else(ClientOutcome::Lost);
-            self.settle(slot, visit, now);
-        }
-    }
-
-    fn begin(&mut self, slot: usize, now: Nanos) -> Result<ClientOutcome, FailureKind> {
-        let sources = &self.cx.plan.sources;
-        let number = self.share.number(self.dialled) % sources.len().max(1);
-        let source = sources.get(number).copied();
-        self.dialled += 1;
-        let mut nonce = [0; NONCE];
-        self.random.take(&mut nonce).map_err(|error| dial::why(&error))?;
-        let session = SessionCore::client(&self.config, self.cx.wall, nonce)
-            .map_err(|_| FailureKind::Connect)?;
-        let (addresses, timeout) = (&self.cx.addresses, self.cx.plan.connect_timeout);
-        let begun = self.cx.epoch + Duration::from_nanos(now);
-        let dial = Dial::new(Arc::clone(addresses), begun, timeout);
-        let dial = source.into_iter().fold(dial, Dial::with_source);
-        let client = &mut self.clients[slot];
-        Ok(client.begin(slot, dial, session, now, &self.config, &mut self.cx))
     }
 
     /// Looks for handshakes and replies that have taken too long, and for further addresses that
