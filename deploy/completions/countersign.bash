@@ -395,7 +395,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__load)
-            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --stages --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --proxy-header --proxy-source --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
+            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --stages --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --think --rate-per-connection --proxy-header --proxy-source --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -506,6 +506,14 @@ _countersign() {
                     return 0
                     ;;
                 --fail-if)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --think)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate-per-connection)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

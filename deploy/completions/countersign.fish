@@ -234,6 +234,8 @@ csv\t'A line of names and a line of values'
 quiet\t'Nothing; only the exit code'"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s o -l output-file -d 'File to write the report to [default: stdout]' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l fail-if -d 'Exit with 1 if this condition holds; can be repeated' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l think -d 'Time that a client waits between a reply and its next message' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l rate-per-connection -d 'Messages per second of each connection, such as 10 or 0.5' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-header -d 'Begin each connection with a PROXY header, as a load balancer does' -r -f -a "v1\t'A line of text; HAProxy\'s send-proxy'
 v2\t'Binary; HAProxy\'s send-proxy-v2'"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-source -d 'With --proxy-header: the addresses that clients come from, in turn' -r

@@ -18,7 +18,7 @@ use crate::context::LoadContext;
 use crate::dial;
 use crate::failure::FailureKind;
 use crate::in_flight::{Batch, InFlight};
-use crate::pacer::Nanos;
+use crate::pacer::{Nanos, nanos};
 use crate::plan::Plan;
 
 /// One client of a load.
@@ -32,8 +32,12 @@ pub(super) struct LoadClient {
     pub(super) generation: u32,
     session: Option<SessionCore>,
     state: State,
-    /// It sends messages; the others only stay connected.
-    pub(super) sends: bool,
+    /// Its number among the clients that send messages; the others only stay connected.
+    sender: Option<usize>,
+    /// Until then it sends nothing.
+    paused_until: Nanos,
+    /// The end of a pause that has just begun.
+    pause: Option<Nanos>,
     /// It could send a message, and none is due.
     pub(super) available: bool,
     /// It is in the queue of available clients, perhaps from before it sent something.
@@ -75,22 +79,35 @@ pub(super) enum ClientOutcome {
 }
 
 impl LoadClient {
-    /// A client that has not dialled yet, with at most `depth` messages in flight.
-    pub(super) fn new(sends: bool, depth: usize) -> Self {
+    /// A client that has not dialled yet, with at most `depth` messages in flight. One that sends
+    /// has a number among those that do.
+    pub(super) fn new(sender: Option<usize>, depth: usize) -> Self {
         Self {
             stream: BufferedStream::default(),
             dial: None,
             generation: 0,
             session: None,
             state: State::Disconnected,
-            sends,
+            sender,
+            paused_until: 0,
+            pause: None,
             available: false,
             listed: false,
             begun: 0,
             connected: 0,
             reserved: None,
-            in_flight: InFlight::new(if sends { depth } else { 0 }),
+            in_flight: InFlight::new(sender.map_or(0, |_| depth)),
         }
+    }
+
+    /// Whether it sends messages.
+    pub(super) fn sends(&self) -> bool {
+        self.sender.is_some()
+    }
+
+    /// The end of a pause that has begun since this was last asked.
+    pub(super) fn take_pause(&mut self) -> Option<Nanos> {
+        self.pause.take()
     }
 
     /// Keeps a message, which is due since then, for the connection that is begun next.
@@ -128,6 +145,7 @@ impl LoadClient {
         self.dial = None;
         self.state = State::Disconnected;
         self.available = false;
+        (self.pause, self.paused_until) = (None, 0);
         std::mem::take(&mut self.stream).into_socket()
     }
 
@@ -162,8 +180,13 @@ impl LoadClient {
     }
 
     /// Whether the handshake is over and a further message may be sent.
-    pub(super) fn may_send(&self, plan: &Plan) -> bool {
-        self.state == State::Established && self.sends && self.in_flight.count() < plan.depth as u64
+    pub(super) fn may_send(&self, now: Nanos, plan: &Plan) -> bool {
+        let has_room = match plan.think {
+            Duration::ZERO => self.in_flight.count() < plan.depth as u64,
+            // After a pause it sends as many as may be in flight.
+            _ => self.in_flight.is_empty() && self.paused_until <= now,
+        };
+        self.state == State::Established && self.sends() && has_room
     }
 
     /// Whether it connects to the server, and another of its addresses is to be tried by now.
@@ -308,7 +331,7 @@ impl LoadClient {
                     cx.report.handshake.record(now - self.connected);
                     cx.report.connected += 1;
                     self.state = State::Established;
-                    match !self.sends || session.takes(cx.plan.size) {
+                    match !self.sends() || session.takes(cx.plan.size) {
                         true => ClientOutcome::On,
                         false => ClientOutcome::Lost(FailureKind::MessageTooLong),
                     }
@@ -321,6 +344,10 @@ impl LoadClient {
         }
         cx.inbox = inbox;
         self.in_flight.answer(answered, now, &mut cx.message_source, &mut cx.report);
+        if !cx.plan.think.is_zero() && answered > 0 && self.in_flight.is_empty() {
+            self.paused_until = now.saturating_add(nanos(cx.plan.think));
+            self.pause = Some(self.paused_until);
+        }
         // After a failure nothing is sent any more, least of all without what stood before it.
         self.session = (!matches!(visit, ClientOutcome::Lost(_))).then_some(session);
         if visit == ClientOutcome::On && self.state == State::Established {
@@ -390,9 +417,10 @@ impl LoadClient {
                 cx.message_source.give_back(due);
             }
         }
-        while !cx.plan.reconnect && self.may_send(&cx.plan) {
+        let Some(sender) = self.sender.filter(|_| !cx.plan.reconnect) else { return };
+        while self.may_send(now, &cx.plan) {
             let most = cx.plan.depth as u64 - self.in_flight.count();
-            let Some((due, count)) = cx.message_source.take_several(now, most) else {
+            let Some((due, count)) = cx.message_source.take_for(sender, now, most) else {
                 return self.available = true;
             };
             self.queue(due, count, now, cx);

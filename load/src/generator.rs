@@ -20,6 +20,7 @@ use mio::{Events, Poll};
 use crate::balancer::Balancer;
 use crate::busy::Busy;
 use crate::client::{ClientOutcome, LoadClient, Unanswered};
+use crate::client_pacers::ClientPacers;
 use crate::context::LoadContext;
 use crate::dial;
 use crate::error::LoadError;
@@ -63,6 +64,9 @@ pub struct Load {
     disconnected: VecDeque<usize>,
     /// The clients whose connection has failed, and until when they wait.
     backing_off: VecDeque<(Nanos, usize)>,
+    /// The clients that pause between two messages, and until when. An entry whose connection was
+    /// lost is stale.
+    pausing: VecDeque<(Nanos, usize)>,
     /// The clients that wait for a message to be due. An entry whose client isn't marked as
     /// available is stale.
     available: VecDeque<usize>,
@@ -71,6 +75,8 @@ pub struct Load {
     dialled: usize,
     /// What this loop has of the whole load.
     share: Share,
+    /// The messages a second that are due, of all loops together.
+    rate_asked: Option<f64>,
     /// Whether a handshake was ever gone through, also in the warm-up.
     has_connected: bool,
     /// Connections that have failed since a message was last answered.
@@ -130,6 +136,7 @@ impl Load {
         plan: Plan,
         share: Share,
     ) -> io::Result<Self> {
+        let rate_asked = plan.rate();
         let [connections, idle] = [plan.connections, plan.idle].map(|whole| share.part_of(whole));
         let plan =
             Plan { connections, idle, count: plan.count.map(|count| share.part(count)), ..plan };
@@ -139,13 +146,21 @@ impl Load {
         let stages =
             (!plan.stages.is_empty()).then(|| RateSchedule::new(plan.warmup, &plan.stages));
         let pacer = Pacer::with_stages(plan.arrival, stages, SEED, share);
+        let own = match plan.arrival {
+            Arrival::PerClient(rate) => Some(ClientPacers::new(rate, connections, share)),
+            _ => None,
+        };
         let dials = plan.connect_rate.map_or(Arrival::Closed, Arrival::Constant);
         let poll = Poll::new()?;
         let mut report = Report::default();
         Ok(Self {
-            clients: (0..clients).map(|n| LoadClient::new(n >= idle, plan.depth)).collect(),
+            clients: (0..clients)
+                .map(|n| LoadClient::new(n.checked_sub(idle), plan.depth))
+                .collect(),
             disconnected: (0..clients).collect(),
             backing_off: VecDeque::new(),
+            pausing: VecDeque::new(),
+            rate_asked,
             available: VecDeque::with_capacity(connections),
             dials: Pacer::new(dials, SEED, share),
             dialled: 0,
@@ -163,7 +178,7 @@ impl Load {
                     config.framing().form(),
                     config.dialect() == Dialect::Countersign,
                 ),
-                message_source: MessageSource::new(pacer, plan.count, warm, end),
+                message_source: MessageSource::new(pacer, plan.count, warm, end).with_clients(own),
                 report,
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
@@ -211,6 +226,7 @@ impl Load {
                 self.event(event, now);
             }
             self.serve_available(now);
+            self.end_pauses(now);
             self.dial(now);
             if now >= tick {
                 tick = now + TICK;
@@ -254,7 +270,7 @@ impl Load {
         report.due = message_source.taken() + scheduled + rest.unscheduled;
         report.elapsed = Duration::from_nanos(elapsed);
         report.busy = vec![self.busy.time(elapsed) as f64 / elapsed.max(1) as f64];
-        report.rate_asked = plan.rate();
+        report.rate_asked = self.rate_asked;
         report.server = addresses.first().cloned().filter(|_| self.has_connected);
         report.behind = Duration::from_nanos(rest.behind);
         let accounted = report.answered + report.failed() + report.aborted + report.unsent;
@@ -288,7 +304,8 @@ impl Load {
             .flatten();
         let dial = self.next_dial();
         let rested = self.backing_off.front().map(|(end, _)| *end);
-        let due = [message, dial, rested].into_iter().flatten().fold(until, Nanos::min);
+        let paused = self.pausing.front().map(|(end, _)| *end);
+        let due = [message, dial, rested, paused].into_iter().flatten().fold(until, Nanos::min);
         let left = due.saturating_sub(now);
         let timeout = if left < MILLISECOND { 0 } else { left };
         let before = self.now();
@@ -326,6 +343,16 @@ impl Load {
 
     /// Sends the messages that are due on available clients.
     fn serve_available(&mut self, now: Nanos) {
+        while let Some(sender) = self.cx.message_source.wake(now) {
+            let slot = self.cx.plan.idle + sender;
+            if std::mem::take(&mut self.clients[slot].available) {
+                let visit = self.clients[slot].send_due(now, &mut self.cx);
+                self.settle(slot, visit, now);
+            }
+        }
+        if matches!(self.cx.plan.arrival, Arrival::PerClient(_)) {
+            return;
+        }
         while self.cx.message_source.is_due(now) {
             let Some(slot) = self.available.pop_front() else { break };
             let client = &mut self.clients[slot];
@@ -337,19 +364,39 @@ impl Load {
         }
     }
 
+    /// Has clients go on whose pause is over.
+    fn end_pauses(&mut self, now: Nanos) {
+        while let Some(&(end, slot)) = self.pausing.front()
+            && end <= now
+        {
+            self.pausing.pop_front();
+            if self.reconnects(slot) {
+                self.disconnected.push_back(slot);
+            } else if self.clients[slot].may_send(now, &self.cx.plan) {
+                let visit = self.clients[slot].send_due(now, &mut self.cx);
+                self.settle(slot, visit, now);
+            }
+        }
+    }
+
     /// Handles what came of a visit.
     fn settle(&mut self, slot: usize, visit: ClientOutcome, now: Nanos) {
         self.has_connected |= self.cx.report.connected > 0;
         match visit {
             ClientOutcome::On => {
                 let client = &mut self.clients[slot];
+                self.pausing.extend(client.take_pause().map(|end| (end, slot)));
                 if client.available && !std::mem::replace(&mut client.listed, true) {
                     self.available.push_back(slot);
                 }
             }
             ClientOutcome::Done => {
+                let pause = self.clients[slot].take_pause();
                 self.disconnect(slot);
-                self.disconnected.push_back(slot);
+                match pause {
+                    Some(end) => self.pausing.push_back((end, slot)),
+                    None => self.disconnected.push_back(slot),
+                }
             }
             ClientOutcome::Lost(failure) => {
                 self.failed += 1;
@@ -374,7 +421,8 @@ impl Load {
     /// Whether messages wait for this client to connect. They don't while another client that is
     /// connected has nothing to send: at a low rate, that one alone is enough.
     fn lacks_clients(&self, slot: usize) -> bool {
-        self.clients[slot].sends && !self.available.iter().any(|slot| self.clients[*slot].available)
+        self.clients[slot].sends()
+            && !self.available.iter().any(|slot| self.clients[*slot].available)
     }
 
     /// Looks for handshakes and replies that have taken too long, and for further addresses that

@@ -7,6 +7,7 @@
 mod balancer;
 mod busy;
 mod client;
+mod client_pacers;
 mod context;
 mod dial;
 mod error;

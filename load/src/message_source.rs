@@ -4,12 +4,15 @@
 //! was neither taken nor settled when the load ends is known here too, so that every message that
 //! was due is counted exactly once.
 
+use crate::client_pacers::ClientPacers;
 use crate::pacer::{Nanos, Pacer};
 
 /// The messages of a load.
 #[derive(Debug)]
 pub(super) struct MessageSource {
     pacer: Pacer,
+    /// When those of each client are due, in place of the pacer.
+    clients: Option<ClientPacers>,
     /// How many may still be taken, if a count ends the load.
     left: Option<u64>,
     /// The messages that are due earlier belong to the warm-up, and don't count.
@@ -40,7 +43,44 @@ pub(super) struct Rest {
 impl MessageSource {
     /// Messages that this pacer makes due, at most `count`, from the end of the warm-up to `end`.
     pub(super) fn new(pacer: Pacer, count: Option<u64>, warm: Nanos, end: Nanos) -> Self {
-        Self { pacer, left: count, warm, end, taken: 0, outstanding: 0, answered: 0, lag: 0 }
+        Self {
+            pacer,
+            clients: None,
+            left: count,
+            warm,
+            end,
+            taken: 0,
+            outstanding: 0,
+            answered: 0,
+            lag: 0,
+        }
+    }
+
+    /// The same, but each client has messages of its own, which no other client takes.
+    pub(super) fn with_clients(self, clients: Option<ClientPacers>) -> Self {
+        Self { clients, ..self }
+    }
+
+    /// Takes messages for one of the clients, as [`take_several`](Self::take_several) does.
+    pub(super) fn take_for(
+        &mut self,
+        client: usize,
+        now: Nanos,
+        most: u64,
+    ) -> Option<(Nanos, u64)> {
+        let Some(clients) = &mut self.clients else { return self.take_several(now, most) };
+        let due = clients.next(client)?;
+        if self.left == Some(0) || due > now || due >= self.end || most == 0 {
+            return None;
+        }
+        clients.take(client);
+        self.count_taken(due, 1, now);
+        Some((due, 1))
+    }
+
+    /// The next client that has a message of its own which has become due.
+    pub(super) fn wake(&mut self, now: Nanos) -> Option<usize> {
+        self.clients.as_mut().and_then(|clients| clients.wake(now))
     }
 
     /// Takes a message, if one is due: the time since when.
@@ -58,13 +98,17 @@ impl MessageSource {
         let counts = self.counts(due);
         let most = self.left.filter(|_| counts).map_or(most, |left| left.min(most));
         let count = self.pacer.take_several(most);
+        self.count_taken(due, count, now);
+        Some((due, count))
+    }
+
+    fn count_taken(&mut self, due: Nanos, count: u64, now: Nanos) {
         self.lag = now - due;
-        if counts {
+        if self.counts(due) {
             self.taken += count;
             self.left = self.left.map(|left| left - count);
         }
         self.outstanding += count;
-        Some((due, count))
     }
 
     /// Takes a message back, of a closed loop: it is due when the next client takes it.
@@ -107,7 +151,8 @@ impl MessageSource {
 
     /// When the next is due; in a closed loop, at once.
     pub(super) fn next(&self) -> Option<Nanos> {
-        let next = self.pacer.next().unwrap_or_default();
+        let own = self.clients.as_ref().map(ClientPacers::next_wake);
+        let next = own.or_else(|| self.pacer.next()).unwrap_or_default();
         (self.left != Some(0) && next < self.end).then_some(next)
     }
 
@@ -123,14 +168,18 @@ impl MessageSource {
 
     /// What is left over at the end of the load.
     pub(super) fn rest(&mut self, now: Nanos) -> Rest {
-        let Some(next) = self.pacer.next() else {
+        let own = self.clients.as_ref().and_then(ClientPacers::first);
+        let Some(next) = own.or_else(|| self.pacer.next()) else {
             let unscheduled = self.left.unwrap_or_default();
             return Rest { scheduled: Vec::new(), unscheduled, behind: 0 };
         };
         let end = self.end.min(now);
         let behind = if next < end && self.left != Some(0) { end - next } else { self.lag };
         let mut left = self.left.unwrap_or(u64::MAX);
-        let mut scheduled = self.pacer.drain_until(end);
+        let mut scheduled = match &mut self.clients {
+            Some(clients) => clients.drain_until(end),
+            None => self.pacer.drain_until(end),
+        };
         scheduled.retain_mut(|(due, count)| {
             *count = if *due >= self.warm { left.min(*count) } else { 0 };
             left -= *count;

@@ -74,7 +74,7 @@ impl Pacer {
     /// how many. In a closed loop there are always as many.
     pub(super) fn take_several(&mut self, most: u64) -> u64 {
         let together = match self.arrival {
-            Arrival::Closed => return most,
+            Arrival::Closed | Arrival::PerClient(_) => return most,
             Arrival::Constant(_) | Arrival::Poisson(_) => 1,
             Arrival::Burst(_, size) => {
                 let left = u64::from(size) - self.number % u64::from(size);
@@ -133,7 +133,7 @@ impl Pacer {
         match self.arrival {
             Arrival::Poisson(_) => self.place,
             Arrival::Burst(_, size) => (self.number - self.number % u64::from(size)) as f64,
-            Arrival::Constant(_) | Arrival::Closed => self.number as f64,
+            Arrival::Constant(_) | Arrival::Closed | Arrival::PerClient(_) => self.number as f64,
         }
     }
 

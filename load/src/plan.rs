@@ -56,6 +56,9 @@ pub struct Plan {
     pub interval: Duration,
     /// When messages are due.
     pub arrival: Arrival,
+    /// How long a client of a closed loop waits between the replies to all its messages and the
+    /// next messages, as a person would.
+    pub think: Duration,
     /// Stages with rates of their own, which replace the rate of an open loop. In the warm-up the
     /// rate is that with which the first stage begins. Without a count and a duration, the load
     /// ends with the last stage; otherwise the rate with which that stage ends goes on.
@@ -94,13 +97,16 @@ pub enum Arrival {
     Poisson(f64),
     /// A rate per second, in bursts of this size.
     Burst(f64, u32),
+    /// So many a second of each client, evenly, and the clients are evenly out of phase. A message
+    /// that is due while its client waits for a reply is late; no other client sends it.
+    PerClient(f64),
 }
 
 impl Arrival {
-    /// The messages a second of an open loop.
+    /// The messages a second of an open loop that all clients share.
     pub(super) fn rate(self) -> Option<f64> {
         match self {
-            Self::Closed => None,
+            Self::Closed | Self::PerClient(_) => None,
             Self::Constant(rate) | Self::Poisson(rate) | Self::Burst(rate, _) => Some(rate),
         }
     }
@@ -132,6 +138,7 @@ impl Default for Plan {
             warmup: Duration::ZERO,
             interval: Self::INTERVAL,
             arrival: Arrival::Closed,
+            think: Duration::ZERO,
             stages: Vec::new(),
             connect_rate: None,
             connect_timeout: Duration::from_secs(5),
@@ -176,6 +183,9 @@ impl Plan {
     pub fn rate(&self) -> Option<f64> {
         let seconds: f64 = self.stages.iter().map(|stage| stage.lasts.as_secs_f64()).sum();
         let messages: f64 = self.stages.iter().map(Stage::messages).sum();
+        if let Arrival::PerClient(rate) = self.arrival {
+            return Some(rate * self.connections as f64);
+        }
         let of_arrival = self.arrival.rate()?;
         Some(if self.stages.is_empty() { of_arrival } else { messages / seconds })
     }
@@ -192,7 +202,11 @@ impl Plan {
             || matches!(self.arrival, Arrival::Burst(_, 0))
         {
             Err(PlanError::Rate)
-        } else if !self.stages.is_empty() && self.arrival == Arrival::Closed {
+        } else if !self.think.is_zero() && self.arrival != Arrival::Closed {
+            Err(PlanError::Think)
+        } else if self.reconnect && matches!(self.arrival, Arrival::PerClient(_)) {
+            Err(PlanError::PerClient)
+        } else if !self.stages.is_empty() && self.arrival.rate().is_none() {
             Err(PlanError::ClosedStages)
         } else if !self.stages.iter().all(Stage::is_valid) {
             Err(PlanError::Stage)
@@ -233,6 +247,10 @@ pub enum PlanError {
     Stage,
     /// A closed loop has no rate that could change in stages.
     ClosedStages,
+    /// Clients can't pause where messages are due at times of their own.
+    Think,
+    /// Clients that reconnect for each message have no rate of their own.
+    PerClient,
     /// The size of a message is out of range: it has between 1 and this many bytes.
     Size(usize),
     /// The framing `chunks` can't delimit messages if several are in flight, or if they are long.
@@ -257,6 +275,12 @@ impl fmt::Display for PlanError {
             Self::Rate => f.write_str("a rate and a burst have to be greater than zero"),
             Self::Stage => f.write_str("a stage needs a length and a rate that is not negative"),
             Self::ClosedStages => f.write_str("stages need an open loop"),
+            Self::Think => {
+                f.write_str("a pause between messages needs a closed loop, without a rate")
+            }
+            Self::PerClient => {
+                f.write_str("a rate for each connection needs connections that stay open")
+            }
             Self::Size(max) => write!(f, "a message has between 1 and {max} bytes"),
             Self::Chunks => write!(
                 f,

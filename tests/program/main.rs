@@ -29,6 +29,7 @@ mod numbers;
 mod options;
 mod output;
 mod owed;
+mod paces;
 mod ping;
 #[path = "../common/progress.rs"]
 mod progress;

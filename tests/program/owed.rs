@@ -96,7 +96,7 @@ const SERVERS: [(&str, Act); 10] = [
 ];
 
 /// How it is loaded.
-const LOADS: [&str; 15] = [
+const LOADS: [&str; 21] = [
     "-n 40",
     "-n 40 -P 7",
     "-n 40 --reconnect",
@@ -110,6 +110,12 @@ const LOADS: [&str; 15] = [
     "-z 300ms -q 100 --warmup 200ms",
     "-n 1000k -z 300ms --connect-rate 20",
     "-n 40 --threads 3",
+    "-n 40 --rate-per-connection 1k -P 3",
+    "-z 400ms --rate-per-connection 100 --threads 3 --idle 2",
+    "-z 400ms --rate-per-connection 40 --warmup 200ms",
+    "-n 40 --think 5ms -P 7",
+    "-z 400ms --think 20ms --warmup 100ms",
+    "-n 40 --think 5ms --reconnect",
     "-n 40 -q 1k -P 7 --arrival burst --burst 9 --threads 2",
     "-z 400ms -P 7 --idle 2 --threads 3",
 ];

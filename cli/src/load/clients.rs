@@ -1,17 +1,39 @@
 //! The options of `countersign load` that say how its clients behave.
 
+use std::time::Duration;
+
 use clap::Args;
 use clap::builder::PossibleValue;
 use countersign::Networks;
-use countersign_load::{Plan, ProxyVersion};
+use countersign_load::{Arrival, Plan, ProxyVersion};
 use serde_json::{Value, json};
 
+use super::threshold::RATE_MAX;
 use crate::args::choice::NamedValueParser;
+use crate::units;
+
+/// One in a quarter of an hour.
+const RATE_MIN: f64 = 0.001;
 
 /// How clients behave.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Clients")]
 pub(crate) struct ClientArgs {
+    /// Time that a client waits between a reply and its next message
+    ///
+    /// The load is a closed loop of people who read before they ask again. With -P, a client waits
+    /// when all its messages are answered; with --reconnect, between two connections. The latency
+    /// of a message doesn't include this time.
+    #[arg(long, value_name = "TIME", default_value = "0s", conflicts_with_all = ["rate", "stages"],
+          value_parser = units::time(units::ANY_TIME))]
+    pub(super) think: Duration,
+    /// Messages per second of each connection, such as 10 or 0.5
+    ///
+    /// The load is an open loop: each connection has a schedule of its own, and latency is measured
+    /// from when a message was due. The schedules are evenly out of phase.
+    #[arg(long, value_name = "RATE", value_parser = rate,
+          conflicts_with_all = ["rate", "stages", "think", "reconnect", "once"])]
+    pub(super) rate_per_connection: Option<f64>,
     /// Begin each connection with a PROXY header, as a load balancer does
     ///
     /// The header gives the address of the client itself as the source, or one of --proxy-source.
@@ -32,6 +54,8 @@ impl ClientArgs {
     /// The plan, with clients that behave like this.
     pub(super) fn apply(&self, plan: Plan) -> Plan {
         Plan {
+            think: self.think,
+            arrival: self.rate_per_connection.map_or(plan.arrival, Arrival::PerClient),
             proxy_header: self.proxy_header,
             proxy_sources: self.proxy_source.iter().cloned().collect(),
             ..plan
@@ -41,7 +65,12 @@ impl ClientArgs {
     /// The parameters of a report.
     pub(super) fn parameters(&self) -> Vec<(&'static str, Value)> {
         let sources: Vec<String> = self.proxy_source.iter().map(ToString::to_string).collect();
-        vec![("proxyHeader", json!(self.proxy_header.map(name))), ("proxySource", json!(sources))]
+        vec![
+            ("thinkSeconds", json!(self.think.as_secs_f64())),
+            ("ratePerConnection", json!(self.rate_per_connection)),
+            ("proxyHeader", json!(self.proxy_header.map(name))),
+            ("proxySource", json!(sources)),
+        ]
     }
 }
 
@@ -58,6 +87,15 @@ pub(crate) fn versions() -> NamedValueParser<ProxyVersion> {
 
 fn name(version: ProxyVersion) -> &'static str {
     if version == ProxyVersion::V1 { "v1" } else { "v2" }
+}
+
+/// Reads a rate, which may be less than one a second.
+fn rate(text: &str) -> Result<f64, String> {
+    let many = units::count::<u32>(1..=RATE_MAX)(text).map(f64::from);
+    let few = || text.parse().ok().filter(|rate| (RATE_MIN..=RATE_MAX as f64).contains(rate));
+    many.or_else(|_| {
+        few().ok_or_else(|| "write a rate from 0.001 to 1g, like 10 or 0.5".to_owned())
+    })
 }
 
 fn addresses(text: &str) -> Result<Networks, String> {

@@ -30,7 +30,7 @@ impl Load {
 
     /// Whether each message of this client has a connection of its own.
     pub(super) fn reconnects(&self, slot: usize) -> bool {
-        self.cx.plan.reconnect && self.clients[slot].sends
+        self.cx.plan.reconnect && self.clients[slot].sends()
     }
 
     /// Whether this client connects for a message that is due. In a closed loop one always is, and
@@ -38,7 +38,7 @@ impl Load {
     /// message has a connection of its own.
     fn has_message(&self, slot: usize) -> bool {
         let Plan { reconnect, arrival, .. } = self.cx.plan;
-        self.clients[slot].sends && (reconnect || arrival == Arrival::Closed)
+        self.clients[slot].sends() && (reconnect || arrival == Arrival::Closed)
     }
 
     /// Begins the connections that are due.
@@ -48,7 +48,7 @@ impl Load {
         {
             self.backing_off.pop_front();
             // An idle client doesn't wait behind those that wait for a message.
-            match self.clients[slot].sends {
+            match self.clients[slot].sends() {
                 true => self.disconnected.push_back(slot),
                 false => self.disconnected.push_front(slot),
             }
