@@ -101,7 +101,7 @@ fn a_flag_is_on_or_off_and_nothing_else() {
     for (verb, flags) in [
         ("serve", "ADMIN_EXPOSED UTC RHEL ONCE VERIFY_ONLY CLOSE_REVOKED"),
         ("proxy --role server --listen a:1 --target a:2", "ADMIN_EXPOSED CLOSE_REVOKED"),
-        ("ping a:1", "PROXY_HEADER NO_MESSAGE QUIET RHEL ONCE VERIFY_ONLY"),
+        ("ping a:1", "NO_MESSAGE QUIET RHEL ONCE VERIFY_ONLY"),
         ("connect a:1", "NO_REPLY RHEL ONCE VERIFY_ONLY"),
         ("load a:1", "RECONNECT RHEL ONCE VERIFY_ONLY"),
         ("status a:1", "JSON"),

@@ -54,7 +54,8 @@ fn every_option_is_read_from_the_variable_of_its_name() {
     for verb in &verbs(&home)[1..] {
         let help = home.run(&format!("{verb} --help"), "").out;
         for section in help.split("\n      --").skip(1) {
-            let name = section.split_whitespace().next().unwrap();
+            // An option whose value is optional stands there with it: `name[=<VALUE>]`.
+            let name = section.split([' ', '\n', '[']).next().unwrap();
             let variable = format!("COUNTERSIGN_{}", name.to_uppercase().replace('-', "_"));
             assert!(section.contains(&format!("[env: {variable}=]")), "{verb} --{name}");
             options += 1;
