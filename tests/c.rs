@@ -1,0 +1,79 @@
+//! The C client and server of `clients/c`: the vectors, at both ends and however the input is cut.
+//! Skipped, loudly, where there is no C compiler.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "common/skip.rs"]
+mod skip;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use skip::skip;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/c");
+
+/// All that can be built in.
+const ALL: &[&str] = &["-DCS_SEAL", "-DCS_RAW"];
+
+/// Builds a program from these files and `countersign.c`. None where there is no compiler.
+fn build(name: &str, files: &[&str], options: &[&str]) -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut command = Command::new("cc");
+    command.args(["-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-I."]).args(options);
+    command.arg("-o").arg(&program).arg("countersign.c").args(files).current_dir(FOLDER);
+    match command.status() {
+        Ok(status) => assert!(status.success(), "{name} can't be built"),
+        Err(_) => {
+            skip("there is no C compiler, cc, here");
+            return None;
+        }
+    }
+    Some(program)
+}
+
+/// The same with what finds wrong accesses to memory, where the compiler has it.
+fn build_checked(name: &str, files: &[&str], options: &[&str]) -> Option<PathBuf> {
+    let checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+    let probe = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.probe"));
+    let mut command = Command::new("cc");
+    command.args(checks).args(["-x", "c", "-o"]).arg(&probe).arg("-").stdin(Stdio::piped());
+    let probed = command.stderr(Stdio::null()).spawn().and_then(|mut compiler| {
+        use std::io::Write as _;
+        compiler.stdin.take().unwrap().write_all(b"int main(void) { return 0; }\n")?;
+        compiler.wait()
+    });
+    if probed.is_ok_and(|status| status.success()) {
+        return build(name, files, &[options, &checks].concat());
+    }
+    skip("the C compiler has no sanitizers: accesses to memory are not checked");
+    build(name, files, options)
+}
+
+/// Plays the vectors that this build can play.
+fn play(name: &str, options: &[&str], lines: &[&str]) {
+    let Some(program) = build_checked(name, &["tests/play.c"], options) else { return };
+    let path = program.with_extension("lines");
+    let mut python = Command::new("python3");
+    python.args(["-B", "tests/lines.py"]).args(lines).current_dir(FOLDER);
+    match python.stdout(File::create(&path).unwrap()).status() {
+        Ok(status) => assert!(status.success(), "the vectors can't be read"),
+        Err(_) => return skip("there is no python3 here"),
+    }
+    let output = Command::new(program).stdin(File::open(&path).unwrap()).output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {shown}{errors}");
+    let cases: u32 = shown.split(' ').next().unwrap().parse().unwrap();
+    assert!(cases > 300, "{name}: {shown}");
+}
+
+#[test]
+fn every_vector_comes_out_byte_for_byte_however_it_is_cut() {
+    play("c-vectors", ALL, &[]);
+}
+
+#[test]
+fn what_is_built_without_options_plays_the_vectors_without_sealing() {
+    play("c-vectors-tagged", &[], &["--tagged"]);
+}
