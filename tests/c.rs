@@ -1,5 +1,5 @@
-//! The C client and server of `clients/c`: the vectors, at both ends and however the input is cut.
-//! Skipped, loudly, where there is no C compiler.
+//! The C client and server of `clients/c`: the vectors, at both ends and however the input is cut,
+//! and against the program, both ways. Skipped, loudly, where there is no C compiler.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "common/skip.rs"]
@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use skip::skip;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/c");
 
 /// All that can be built in.
@@ -76,4 +77,21 @@ fn every_vector_comes_out_byte_for_byte_however_it_is_cut() {
 #[test]
 fn what_is_built_without_options_plays_the_vectors_without_sealing() {
     play("c-vectors-tagged", &[], &["--tagged"]);
+}
+
+#[test]
+fn programs_in_c_and_this_one_take_each_others_place() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let built = [
+        build_checked("peer", &["tests/peer.c"], ALL),
+        build_checked("client", &["examples/client.c"], &[]),
+        build_checked("server", &["examples/server.c"], &[]),
+    ];
+    let [Some(peer), Some(_), Some(_)] = built else { return };
+    let mut python = Command::new("python3");
+    python.args(["-B", "tests/both_ways.py", PROGRAM]).arg(peer).arg(folder).current_dir(FOLDER);
+    match python.stdin(Stdio::null()).status() {
+        Ok(status) => assert!(status.success(), "a pair has failed: see its line above"),
+        Err(_) => skip("there is no python3 here"),
+    }
 }

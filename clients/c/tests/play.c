@@ -28,6 +28,7 @@
  *     name       of the case
  */
 #include "../countersign.h"
+#include "split.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,37 +237,16 @@ static void deliver(struct played *played, const uint8_t *data, size_t length)
     lengths[played->received++] = length;
 }
 
-/* The first message in a stream without records. Returns its length with its frame, or 0. */
-static size_t split(const struct line *line, const uint8_t *data, size_t length,
-                    struct cs_bytes *message)
-{
-    const uint8_t *end = length > 0 ? memchr(data, '\n', length) : NULL;
-
-    if (strcmp(line->plain, "length") == 0) {
-        if (length < 4)
-            return 0;
-        message->data = data + 4;
-        message->length = (size_t)data[2] << 8 | data[3];
-        return message->length <= length - 4 ? 4 + message->length : 0;
-    }
-    if (end == NULL)
-        return 0;
-    message->data = data;
-    message->length = (size_t)(end - data);
-    if (message->length > 0 && end[-1] == '\r')
-        message->length--;
-    return (size_t)(end - data) + 1;
-}
-
 /* Without records, what arrives is a piece of a stream, which is told apart here. */
 static void receive_plain(const struct line *line, struct played *played, struct cs_bytes piece)
 {
+    int is_length = strcmp(line->plain, "length") == 0;
     struct cs_bytes message;
     size_t n, at = 0;
 
     memcpy(partial + played->partial_length, piece.data, piece.length);
     played->partial_length += piece.length;
-    while ((n = split(line, partial + at, played->partial_length - at, &message)) > 0) {
+    while ((n = split(is_length, partial + at, played->partial_length - at, &message)) > 0) {
         deliver(played, message.data, message.length);
         at += n;
     }
