@@ -8,6 +8,7 @@ mod balancer;
 mod busy;
 mod client;
 mod client_pacers;
+mod condition;
 mod context;
 mod dial;
 mod error;
@@ -23,10 +24,12 @@ mod payload;
 mod plan;
 mod rate_schedule;
 mod report;
+mod search;
 mod share;
 mod sparse_latencies;
 
 pub use balancer::ProxyVersion;
+pub use condition::{Condition, Figure};
 pub use error::LoadError;
 pub use failure::{FailureKind, Failures};
 pub use generator::Load;
@@ -35,6 +38,7 @@ pub use latencies::Latencies;
 pub use plan::{Arrival, Disconnect, Plan, PlanError};
 pub use rate_schedule::Stage;
 pub use report::Report;
+pub use search::{Probe, ProbeResult, Search, SearchConfig, Verdict};
 pub use sparse_latencies::SparseLatencies;
 
 // What an embedder moves to a thread of its own, or shares.
@@ -43,8 +47,10 @@ const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}
     is_send::<Load>();
     is_send_and_sync::<Arrival>();
+    is_send_and_sync::<Condition>();
     is_send_and_sync::<Disconnect>();
     is_send_and_sync::<FailureKind>();
+    is_send_and_sync::<Figure>();
     is_send_and_sync::<Failures>();
     is_send_and_sync::<Interval>();
     is_send_and_sync::<Intervals>();
@@ -54,6 +60,7 @@ const _: () = {
     is_send_and_sync::<PlanError>();
     is_send_and_sync::<ProxyVersion>();
     is_send_and_sync::<Report>();
+    is_send_and_sync::<Search>();
     is_send_and_sync::<SparseLatencies>();
     is_send_and_sync::<Stage>();
 };
