@@ -60,8 +60,8 @@ pub struct Plan {
     /// next messages, as a person would.
     pub think: Duration,
     /// Stages with rates of their own, which replace the rate of an open loop. In the warm-up the
-    /// rate is that with which the first stage begins. Without a count and a duration, the load
-    /// ends with the last stage; otherwise the rate with which that stage ends goes on.
+    /// rate rises to that with which the first stage begins. Without a count and a duration, the
+    /// load ends with the last stage; otherwise the rate with which that stage ends goes on.
     pub stages: Vec<Stage>,
     /// Connections that are begun a second, at most.
     pub connect_rate: Option<f64>,

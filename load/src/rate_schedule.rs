@@ -55,11 +55,13 @@ struct Span {
 }
 
 impl RateSchedule {
-    /// Stages behind a warm-up, in which the rate is that with which the first stage begins.
+    /// Stages behind a warm-up, in which the rate rises from zero to that with which the first
+    /// stage begins. So the backlog of messages that waited while clients connected is gone before
+    /// any message counts.
     pub(super) fn new(warmup: Duration, stages: &[Stage]) -> Self {
         let first = stages.first().map_or(0.0, |stage| stage.from);
         let last = stages.last().map_or(0.0, |stage| stage.to);
-        let all = [Stage::constant(warmup, first)]
+        let all = [Stage { lasts: warmup, from: 0.0, to: first }]
             .into_iter()
             .chain(stages.iter().copied())
             .chain([Stage::constant(Duration::MAX, last)]);
@@ -138,8 +140,9 @@ mod tests {
         let millis = |n: u64| n * 1_000_000;
         let stages = [ramp(1, 2.0, 2.0), ramp(2, 0.0, 0.0), ramp(1, 4.0, 4.0)];
         let mut schedule = RateSchedule::new(SECOND, &stages);
-        let due: Vec<u64> = (0..10).map(|n| schedule.due(f64::from(n))).collect();
-        let expected = [0, 500, 1_000, 1_500, 4_000, 4_250, 4_500, 4_750, 5_000, 5_250];
+        let due: Vec<u64> = (0..9).map(|n| schedule.due(f64::from(n))).collect();
+        // One is due in the warm-up.
+        let expected = [0, 1_000, 1_500, 4_000, 4_250, 4_500, 4_750, 5_000, 5_250];
         assert_eq!(due, expected.map(millis));
     }
 

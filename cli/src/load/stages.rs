@@ -16,7 +16,7 @@ pub(super) struct StageArgs {
     ///
     /// '10s@1k,30s@5k,10s@1k' sends 1,000 messages per second for 10 seconds, 5,000 for 30 seconds,
     /// and 1,000 for 10 seconds. '10s@1k..5k' is a ramp from 1,000 to 5,000. The load ends with the
-    /// last stage. In the warm-up, the rate is that with which the first stage begins.
+    /// last stage. In the warm-up, the rate rises to that with which the first stage begins.
     #[arg(long, value_name = "TIME@RATE", value_delimiter = ',')]
     pub(super) stages: Vec<StageArg>,
 }
