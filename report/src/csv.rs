@@ -1,9 +1,10 @@
-//! The report as a line of names and a line of values.
+//! Reports in CSV.
 
 use std::time::Duration;
 
 use countersign_load::Report;
 
+use crate::interval_record::{self, IntervalRecord, interval_records};
 use crate::parameters::Parameters;
 use crate::text::{PERCENTILES, mean, replied};
 
@@ -42,6 +43,47 @@ pub fn csv(report: &Report, parameters: &Parameters) -> String {
     format!("{}\n{}\n", names.join(","), values.join(","))
 }
 
+/// The intervals of a report in CSV: a line of names, and a line for each interval. Times are in
+/// seconds, and empty where there was no reply.
+#[must_use]
+pub fn intervals_csv(report: &Report) -> String {
+    let figure = |figure: Option<f64>| figure.map(|it| format!("{it:.6}")).unwrap_or_default();
+    let columns = |each: &IntervalRecord| {
+        let of_run = [
+            ("start_seconds", format!("{:.3}", each.start)),
+            ("duration_seconds", format!("{:.3}", each.duration)),
+            ("sent", each.sent.to_string()),
+            ("answered", each.answered.to_string()),
+            ("failed", each.failed.to_string()),
+            ("replies_per_second", format!("{:.1}", each.requests_per_sec)),
+            ("mean_seconds", figure(each.average)),
+            ("max_seconds", figure(each.slowest)),
+        ];
+        let connections = [
+            ("connected", each.connected.to_string()),
+            ("connections_lost", each.connections_lost.to_string()),
+            ("bytes_sent", each.bytes_sent.to_string()),
+            ("bytes_received", each.bytes_received.to_string()),
+            ("load_busy", format!("{:.3}", each.load_busy)),
+        ];
+        let percentiles = interval_record::PERCENTILES.map(|percent| {
+            let latency = each.latency_percentiles.get(&format!("p{percent}"));
+            (format!("p{percent}_seconds"), figure(latency.copied().flatten()))
+        });
+        let named = |(name, value): (&str, String)| (name.to_owned(), value);
+        let first = of_run.map(named).into_iter().chain(percentiles);
+        first.chain(connections.map(named)).collect::<Vec<_>>()
+    };
+    let names = columns(&IntervalRecord::default()).into_iter().map(|(name, _)| name);
+    let mut out = format!("{}\n", names.collect::<Vec<_>>().join(","));
+    for each in interval_records(report) {
+        let values = columns(&each).into_iter().map(|(_, value)| value);
+        out.push_str(&values.collect::<Vec<_>>().join(","));
+        out.push('\n');
+    }
+    out
+}
+
 /// A value as RFC 4180 has it.
 fn quoted(value: String) -> String {
     match value.contains([',', '"']) {
@@ -52,7 +94,26 @@ fn quoted(value: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use countersign_load::{Interval, Intervals};
+
     use super::*;
+
+    #[test]
+    fn each_interval_has_a_line() {
+        let mut report = Report::default();
+        let mut interval = Interval::default();
+        interval.length = Duration::from_millis(500);
+        (interval.answered, interval.reply) = (3, [(1_000_000, 3)].into_iter().collect());
+        let intervals = vec![interval, Interval::default()];
+        report.intervals = Intervals::new(Duration::from_millis(500), intervals);
+        let csv = intervals_csv(&report);
+        let lines: Vec<&str> = csv.lines().collect();
+        assert!(lines[0].starts_with("start_seconds,duration_seconds,sent,answered,failed,"));
+        assert!(lines[1].starts_with("0.000,0.500,0,3,0,6.0,0.001000,0.001000,0.001000,"), "{csv}");
+        assert!(lines[2].starts_with("0.500,0.000,0,0,0,0.0,,,,,,,,0,"), "{csv}");
+        let columns = lines.iter().map(|line| line.split(',').count());
+        assert_eq!(columns.collect::<Vec<_>>(), [18; 3]);
+    }
 
     #[test]
     fn an_empty_report_has_a_value_for_each_name() {

@@ -10,7 +10,7 @@ use crate::figures::{Counts, Percentiles, counts, duration, failures, percentile
 use crate::histogram::{decode, encode, histogram};
 
 /// The percentiles of an interval.
-const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
+pub(crate) const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
 /// What a load has done in a part of its time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

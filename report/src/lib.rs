@@ -7,16 +7,20 @@
 mod csv;
 mod error;
 mod figures;
+mod hgrm;
 mod histogram;
+mod hlog;
 mod html;
 mod interval_record;
 mod parameters;
 mod saved_report;
 mod text;
 
-pub use csv::csv;
+pub use csv::{csv, intervals_csv};
 pub use error::SavedReportError;
 pub use figures::{Counts, Percentiles};
+pub use hgrm::hgrm;
+pub use hlog::hlog;
 pub use html::html;
 pub use interval_record::IntervalRecord;
 pub use parameters::Parameters;

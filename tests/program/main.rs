@@ -37,6 +37,7 @@ mod prompt;
 mod proxy;
 mod reasons;
 mod reload;
+mod results;
 mod retry;
 mod ring;
 mod secrets;

@@ -10,6 +10,7 @@ use countersign::config::SessionConfig;
 use countersign_load::Disconnect;
 
 use super::clients::ClientArgs;
+use super::results::{Output, ResultArgs};
 use super::stages::StageArgs;
 use super::threshold::{RATE_MAX, Threshold};
 use crate::args::protocol::{ProtocolArgs, SERVER};
@@ -129,6 +130,8 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(super) clients: ClientArgs,
     #[command(flatten)]
+    pub(super) results: ResultArgs,
+    #[command(flatten)]
     pub(super) protocol: ProtocolArgs,
 }
 
@@ -159,17 +162,4 @@ pub(super) enum ArrivalKind {
 
 fn disconnect(name: String) -> Disconnect {
     if name == "rst" { Disconnect::Rst } else { Disconnect::Fin }
-}
-
-/// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// Readable text
-    Text,
-    /// A JSON object
-    Json,
-    /// A line of names and a line of values
-    Csv,
-    /// Nothing; only the exit code
-    Quiet,
 }

@@ -4,30 +4,29 @@ mod args;
 mod clients;
 mod parameters;
 mod progress;
+mod results;
 mod stages;
 mod threads;
 mod threshold;
 mod verdict;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_load::{Arrival, Load, LoadError, Plan, Report};
-use countersign_report::{Parameters, SavedReport};
+use countersign_report::SavedReport;
 
-use super::escape;
 use super::exit::{Failure, Kind};
 use super::output::stdout;
 use super::signals::Claimed;
 use super::system;
+use args::ArrivalKind;
 pub(crate) use args::LoadArgs;
-use args::{ArrivalKind, Output};
 pub(crate) use clients::versions;
 use progress::Progress;
+use results::ResultFile;
 
 impl LoadArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
@@ -52,16 +51,19 @@ impl LoadArgs {
         let mut parameters = parameters::parameters(&self, &plan);
         let threads = usize::try_from(self.threads).unwrap_or(usize::MAX);
         let loads = Load::split(&self.address, config, plan, threads).map_err(unusable)?;
-        // A run may take hours: that its report can't be written has to show before.
-        let file = self.output_file.as_deref().map(create).transpose()?;
+        let file = self.output_file.as_deref().map(ResultFile::create).transpose()?;
+        let results = self.results.create()?;
         let (report, interrupted) = self.watched(loads, signals)?;
         parameters::learn(&mut parameters, &report, interrupted);
         let verdict = verdict::verdict(&self.address, &report, &self.fail_if);
-        let written = self.write(file, &self.output.of(&report, parameters));
-        match (verdict, written) {
-            (Err(verdict), Err(written)) => Err(verdict.and(&written.to_string())),
-            (verdict, written) => verdict.and(written),
-        }
+        let saved = SavedReport::new(&report, parameters);
+        let written = Self::write(file, &self.output.of(&report, &saved));
+        [written, results.write(&report, &saved)].into_iter().fold(verdict, |first, second| match (
+            first, second,
+        ) {
+            (Err(first), Err(second)) => Err(first.and(&second.to_string())),
+            (first, second) => first.and(second),
+        })
     }
 
     fn plan(&self) -> Plan {
@@ -82,6 +84,7 @@ impl LoadArgs {
             reply_timeout: self.reply_timeout,
             disconnect: self.close,
             sources: self.source.clone(),
+            interval: self.results.interval,
             ..Plan::default()
         };
         self.clients.apply(plan)
@@ -117,40 +120,14 @@ impl LoadArgs {
     }
 
     /// Writes the report. If the file doesn't take it, it isn't lost.
-    fn write(&self, file: Option<File>, report: &str) -> Result<(), Failure> {
-        let (Some(mut file), Some(path)) = (file, &self.output_file) else {
+    fn write(file: Option<ResultFile>, report: &str) -> Result<(), Failure> {
+        let Some(file) = file else {
             stdout().write(report);
             return Ok(());
         };
-        let truncated = match file.metadata()?.is_file() {
-            true => file.set_len(0),
-            false => Ok(()),
-        };
-        truncated.and_then(|()| file.write_all(report.as_bytes())).map_err(|error| {
+        file.write(report).map_err(|failure| {
             stdout().write(report);
-            let failure = Failure::unwritten(path.display(), &error);
             failure.and("the report is on stdout instead")
         })
     }
-}
-
-impl Output {
-    /// The report in this form. What would mislead a terminal or a reader is escaped.
-    fn of(self, report: &Report, parameters: Parameters) -> String {
-        match self {
-            Self::Text => escape::lines(&countersign_report::text(report, &parameters)),
-            Self::Json => {
-                let document = SavedReport::new(report, parameters);
-                format!("{}\n", escape::inside_json(&document.to_json()))
-            }
-            Self::Csv => escape::lines(&countersign_report::csv(report, &parameters)),
-            Self::Quiet => String::new(),
-        }
-    }
-}
-
-/// Opens the file of the report. What is in it stays until there is a report.
-fn create(path: &Path) -> Result<File, Failure> {
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    opened.map_err(|error| Failure::unwritten(path.display(), &error))
 }
