@@ -17,6 +17,7 @@ use crate::contract::networks::{NetworkError, Networks};
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::contract::reply::Reply;
 use crate::dial::Dial;
+use crate::faults::{Distribution, FaultKind, Faults, FaultsError, Faulty, Injector};
 use crate::files::{FileError, FileRules};
 use crate::key_file::error::{KeyFileError, KeyRingError};
 use crate::loopback::{Loopback, LoopbackBuilder};
@@ -61,6 +62,7 @@ const _: () = {
     is_send_and_sync::<LoopbackBuilder>();
     is_send_and_sync::<FileRules>();
     is_send_and_sync::<(Echo, Discard, Timestamp)>();
+    is_send_and_sync::<(Faults, Distribution, FaultKind, Faulty<Echo>, Injector)>();
     is_send_and_sync::<(Stats, ListenerStats, ListenerInfo, KeyInfo, Counters, LoopTimes)>();
 };
 
@@ -91,6 +93,7 @@ const _: () = {
     is_error::<SendError>();
     is_error::<SealError>();
     is_error::<NetworkError>();
+    is_error::<FaultsError>();
     is_error::<FileError>();
     is_error::<KeyFileError>();
     is_error::<KeyRingError>();

@@ -23,6 +23,7 @@
 //! - [`Client`] is the other end, with blocking calls.
 //! - [`ServerConfig`] and [`ClientConfig`] say what is spoken, where the defaults won't do.
 //! - [`Loopback`] tests a service without sockets.
+//! - [`faults`] are what a server can do wrong on purpose, to test its clients.
 //! - `testing`, behind the feature of that name, is a server in memory with a clock of the test's.
 //! - [`Session`] is the protocol of one connection without a socket, for your own event loop;
 //!   [`session`] has what goes in and out of it.
@@ -40,6 +41,7 @@ mod client;
 pub mod clock;
 mod contract;
 mod dial;
+pub mod faults;
 pub mod files;
 mod key_file;
 mod loopback;

@@ -53,6 +53,8 @@ struct Pipe {
     room: usize,
     /// The server has ended its stream.
     is_shut: bool,
+    /// The server resets the connection when it closes its socket.
+    is_reset_by_server: bool,
     /// The server has closed its socket.
     is_closed: bool,
 }
@@ -106,6 +108,13 @@ impl MemoryPeer {
     pub fn is_shut(&self) -> bool {
         let pipe = self.pipe();
         pipe.is_shut || pipe.is_closed
+    }
+
+    /// Whether the server has reset the connection: see [`Faults`](crate::faults::Faults).
+    #[must_use]
+    pub fn is_reset_by_server(&self) -> bool {
+        let pipe = self.pipe();
+        pipe.is_closed && pipe.is_reset_by_server
     }
 
     /// Whether the server has closed its socket.
@@ -165,6 +174,7 @@ impl MemoryNet {
             to_peer: Vec::new(),
             room: usize::MAX,
             is_shut: false,
+            is_reset_by_server: false,
             is_closed: false,
         })));
         self.backlog.push_back((socket, MemorySocket(peer.clone())));
@@ -219,6 +229,10 @@ impl Net for MemoryNet {
     fn shutdown(&mut self, socket: &mut MemorySocket) -> io::Result<()> {
         socket.usable()?.is_shut = true;
         Ok(())
+    }
+
+    fn reset(&mut self, socket: &mut MemorySocket) {
+        socket.0.pipe_mut().is_reset_by_server = true;
     }
 
     fn random(&mut self, into: &mut [u8]) -> io::Result<()> {

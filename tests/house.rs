@@ -30,6 +30,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("unix_time", 0),
     ("key_file", 1),
     ("contract", 1),
+    ("faults", 1),
     ("address", 2),
     ("random", 0),
     ("dial", 2),
@@ -92,7 +93,7 @@ const RESERVED: &[(&str, &[&str])] = &[
         ],
     ),
     ("rustyline::", &["cli/src/connect/terminal.rs"]),
-    ("rand::", &["src/random.rs", "load/src/pacer.rs"]),
+    ("rand::", &["src/random.rs", "src/faults/random.rs", "load/src/pacer.rs"]),
     // Numbers are read within a range, whoever gives them.
     ("humantime::parse_duration", &["cli/src/units.rs"]),
     ("RangedU64ValueParser", &[]),

@@ -46,6 +46,9 @@ pub enum CloseReason {
     /// The connection was as old as
     /// [`Limits::session_age_max`](super::limits::Limits::session_age_max).
     SessionAge,
+    /// The server was to close it for the test of a client: see
+    /// [`Faults`](crate::faults::Faults).
+    InjectedFault,
 }
 
 impl CloseReason {
@@ -67,6 +70,7 @@ impl CloseReason {
         Self::Unavailable,
         Self::Revoked,
         Self::SessionAge,
+        Self::InjectedFault,
         Self::Refused(Refusal::WrongProof),
         Self::Refused(Refusal::UnknownKey),
         Self::Refused(Refusal::WrongAudience),
@@ -108,6 +112,7 @@ impl CloseReason {
             Self::Unavailable => "unavailable",
             Self::Revoked => "revoked",
             Self::SessionAge => "session-age",
+            Self::InjectedFault => "injected-fault",
         }
     }
 

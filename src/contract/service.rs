@@ -3,6 +3,7 @@
 use crate::contract::close::CloseReason;
 use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
+use crate::faults::injector::Injector;
 
 /// A service: what a server does with the messages of authenticated peers.
 ///
@@ -43,6 +44,21 @@ pub trait Service {
     /// Called when a connection for which [`open`](Self::open) was called has ended.
     fn close(&mut self, state: Self::State, why: CloseReason) {
         let _ = (state, why);
+    }
+
+    /// The faults that the server injects: see [`Faulty`](crate::faults::Faulty), which alone
+    /// implements this. Other services cost nothing for it.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn injector(&self) -> Option<&Injector> {
+        None
+    }
+
+    /// The same, to draw from them.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn injector_mut(&mut self) -> Option<&mut Injector> {
+        None
     }
 }
 

@@ -8,6 +8,7 @@ pub mod acceptor;
 pub mod buffered_stream;
 pub mod instant;
 pub mod linked_slab;
+pub mod pauses;
 pub mod rate_limit;
 pub mod readiness;
 pub mod timers;

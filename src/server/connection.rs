@@ -1,6 +1,7 @@
 //! One connection: a socket, its session, its state, and its backlog while it is blocked.
 
 mod arrival;
+mod faults;
 mod output;
 mod state;
 mod visit;

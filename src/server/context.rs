@@ -1,5 +1,7 @@
 //! What the loop lends to the connection whose turn it is.
 
+mod faults;
+
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, SystemTime};
@@ -13,6 +15,7 @@ use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 use crate::reactor::instant::Instant;
+use crate::reactor::pauses::Pauses;
 use crate::server::listener::Listener;
 use crate::server::net::Net;
 
@@ -48,6 +51,8 @@ pub(super) struct EngineShared<N, S> {
     /// When the server is draining, and only answers what has arrived: the instant at which it
     /// stops at the latest.
     pub(super) drain: Option<Instant>,
+    /// The pauses of connections that are held for a fault.
+    pub(super) pauses: Pauses,
 }
 
 /// What a visit has done.

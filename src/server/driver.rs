@@ -129,6 +129,10 @@ impl<S: Service> Server<S> {
         let due = self.engine.deadline().map(|due| due.elapsed().saturating_sub(now.elapsed()));
         let wait = [timeout, due].into_iter().flatten().min();
         let spun = wait.map_or(self.busy_poll, |wait| wait.min(self.busy_poll));
+        let (wait, spun) = match self.engine.pause_end() {
+            Some(end) => until_pause((wait, spun), end.saturating_duration_since(now)),
+            None => (wait, spun),
+        };
         if spun.is_zero() || !self.spin(spun)? {
             self.poll(wait)?;
         }
@@ -384,6 +388,20 @@ impl<S: Service> Server<S> {
 
     fn instant(&self, at: time::Instant) -> Instant {
         Instant::after(at.saturating_duration_since(self.epoch))
+    }
+}
+
+/// How long to sleep, and how long to poll without sleeping, while a pause of an injected fault
+/// ends after this time: systems sleep for whole milliseconds, and it may be shorter.
+#[cold]
+fn until_pause(
+    (wait, spun): (Option<Duration>, Duration),
+    pause: Duration,
+) -> (Option<Duration>, Duration) {
+    let wait = wait.map_or(pause, |wait| wait.min(pause));
+    match Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)) {
+        Duration::ZERO => (Some(Duration::ZERO), spun.max(wait)),
+        whole => (Some(whole), spun),
     }
 }
 

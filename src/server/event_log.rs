@@ -85,7 +85,8 @@ impl Level {
             | CloseReason::ClosedByService
             | CloseReason::IdleTimeout
             | CloseReason::Revoked
-            | CloseReason::SessionAge => Self::Debug,
+            | CloseReason::SessionAge
+            | CloseReason::InjectedFault => Self::Debug,
         }
     }
 }
@@ -124,9 +125,8 @@ impl EventLog {
         why: CloseReason,
     ) {
         let name = listener.name();
-        if why == CloseReason::Refused(Refusal::Throttled) {
-            // Its network has been logged already.
-            event!(debug, peer:% = address, listener = name; "refused: {why}");
+        if Level::of(why) == Level::Debug {
+            event!(debug, peer:% = address, listener = name; "{}: {why}", kind(why));
         } else if let Some(suppressed) = self.refused.allows(now) {
             let is_by_balancers =
                 why == CloseReason::Refused(Refusal::Denied) && listener.is_by_balancers();

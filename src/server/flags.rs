@@ -17,6 +17,12 @@ impl Flags {
     pub(super) const QUEUED: Self = Self(1 << 3);
     /// Urgent data has arrived; the system stops reads before it.
     pub(super) const URGENT: Self = Self(1 << 4);
+    /// A reply with an injected fault is being sent, or something else that waits in its place.
+    pub(super) const HELD: Self = Self(1 << 5);
+    /// It waits for the end of a pause.
+    pub(super) const PAUSED: Self = Self(1 << 6);
+    /// Nothing is read or served.
+    pub(super) const FAILED_OR_HELD: Self = Self(Self::FAILED.0 | Self::HELD.0);
     /// There may be more to read after a short read.
     pub(super) const MORE: Self = Self(Self::ENDED.0 | Self::URGENT.0);
 
@@ -51,7 +57,15 @@ mod tests {
 
     #[test]
     fn each_flag_comes_and_goes_alone() {
-        let all = [Flags::READABLE, Flags::ENDED, Flags::FAILED, Flags::QUEUED, Flags::URGENT];
+        let all = [
+            Flags::READABLE,
+            Flags::ENDED,
+            Flags::FAILED,
+            Flags::QUEUED,
+            Flags::URGENT,
+            Flags::HELD,
+            Flags::PAUSED,
+        ];
         for flag in all {
             let mut flags = Flags::default();
             assert!(!flags.set(flag, true));

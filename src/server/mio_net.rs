@@ -3,10 +3,10 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream, UnixListener};
 use mio::{Interest, Poll, Token};
-#[cfg(target_os = "linux")]
 use socket2::SockRef;
 
 use crate::address::Address;
@@ -110,6 +110,11 @@ impl Net for MioNet {
     fn acknowledge(&mut self, socket: &mut TcpStream) {
         // If this fails, the acknowledgement only comes later.
         let _ = SockRef::from(&*socket).set_tcp_quickack(true);
+    }
+
+    fn reset(&mut self, socket: &mut TcpStream) {
+        // If this fails, the connection is only closed.
+        let _ = SockRef::from(&*socket).set_linger(Some(Duration::ZERO));
     }
 
     fn random(&mut self, into: &mut [u8]) -> io::Result<()> {

@@ -59,6 +59,12 @@ pub trait Net {
         let _ = socket;
     }
 
+    /// Makes dropping the socket reset the connection, where the system can do so. An
+    /// implementation may do nothing.
+    fn reset(&mut self, socket: &mut Self::Socket) {
+        let _ = socket;
+    }
+
     /// Fills the buffer with unpredictable random bytes of the system, each used only once.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::iter::Sum;
 
 use crate::contract::close::CloseReason;
+use crate::faults::kind::FaultKind;
 
 /// What a server or a listener has done since it began. All numbers only increase.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,6 +26,8 @@ pub struct Counters {
     /// Accepts that failed for a reason that concerns only one connection.
     pub accept_failures: u64,
     closed: ByReason,
+    /// By the index of their kinds.
+    faults: [u64; FaultKind::ALL.len()],
 }
 
 /// A count for each reason of [`CloseReason::ALL`].
@@ -50,6 +53,11 @@ impl Counters {
         CloseReason::ALL.iter().copied().zip(self.closed.0)
     }
 
+    /// Every kind of fault with the number of times that it was injected, in a fixed order.
+    pub fn faults_by_kind(&self) -> impl Iterator<Item = (FaultKind, u64)> {
+        FaultKind::ALL.iter().copied().zip(self.faults)
+    }
+
     /// Connections that are open now.
     #[must_use]
     pub fn open(&self) -> u64 {
@@ -67,6 +75,12 @@ impl Counters {
         self.accept_pauses += other.accept_pauses;
         self.accept_failures += other.accept_failures;
         self.closed.0.iter_mut().zip(other.closed.0).for_each(|(count, more)| *count += more);
+        self.faults.iter_mut().zip(other.faults).for_each(|(count, more)| *count += more);
+    }
+
+    /// Counts a fault that was injected.
+    pub(crate) fn count_fault(&mut self, kind: FaultKind) {
+        self.faults[kind.index()] += 1;
     }
 
     /// Counts the end of a connection, for a program that has a loop of its own.

@@ -30,6 +30,8 @@ mod handshake;
 mod hosts;
 #[path = "../common/in_memory.rs"]
 mod in_memory;
+mod injected;
+mod injected_bytes;
 mod limits;
 mod listeners;
 mod messages;

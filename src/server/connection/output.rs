@@ -26,14 +26,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         if cx.shared.calls.outbox.len() == 0 {
             return Ok(());
         }
-        let sealed = self.session.seal(cx.shared.calls.outbox.bytes_mut());
-        cx.shared.calls.outbox.cut(sealed.unwrap_or_else(|error| error.ready));
-        if sealed.is_err() {
-            // A connection with an unsent reply isn't finished, and its stream isn't ended.
-            if let State::Handshake(_) | State::Open(_) | State::Closing { .. } = self.state {
-                self.state.close(CloseReason::ReplyTooLong, false);
-            }
-        }
+        self.seal(cx);
         if self.has_unsent() {
             self.backlog.get_or_insert_default().unsent.push(cx.shared.calls.outbox.bytes());
             cx.shared.calls.outbox.clear();
@@ -49,6 +42,19 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
         cx.shared.calls.outbox.clear();
         Ok(())
+    }
+
+    /// Makes the outbox ready to be sent.
+    #[inline(always)]
+    pub(super) fn seal(&mut self, cx: &mut Context<'_, N, S>) {
+        let sealed = self.session.seal(cx.shared.calls.outbox.bytes_mut());
+        cx.shared.calls.outbox.cut(sealed.unwrap_or_else(|error| error.ready));
+        if sealed.is_err() {
+            // A connection with an unsent reply isn't finished, and its stream isn't ended.
+            if let State::Handshake(_) | State::Open(_) | State::Closing { .. } = self.state {
+                self.state.close(CloseReason::ReplyTooLong, false);
+            }
+        }
     }
 
     /// Sends what an earlier visit has left unsent, by way of the inbox, which is free. Returns
@@ -83,6 +89,9 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// Sends a message of the host, which is in the outbox. Returns whether there was room: unsent
     /// output is limited to what one visit can leave.
     pub(in crate::server) fn tell(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<bool> {
+        if self.flags.has(Flags::HELD) {
+            return Ok(false);
+        }
         let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.len());
         if waiting + cx.shared.calls.outbox.len() > BATCH + cx.listener.limits.reply_max {
             return Ok(false);
@@ -97,6 +106,9 @@ impl<N: Net, S: Service> Connection<N, S> {
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
     ) -> io::Result<NextStep> {
+        if self.flags.has(Flags::HELD) {
+            return self.deliver(inbox, cx);
+        }
         if let State::Closing { why, .. } = &self.state
             && why.is_orderly()
         {

@@ -47,8 +47,11 @@ impl<N: Net, S: Service> Connection<N, S> {
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
     ) -> io::Result<NextStep> {
-        if self.flags.has(Flags::FAILED) {
-            return Ok(NextStep::Close(self.reason(CloseReason::Reset)));
+        if self.flags.has(Flags::FAILED_OR_HELD) {
+            return match self.flags.has(Flags::FAILED) {
+                true => Ok(NextStep::Close(self.reason(CloseReason::Reset))),
+                false => self.deliver(inbox, cx),
+            };
         }
         match self.state {
             State::AwaitingProxyHeader(id) => return self.read_proxy_header(id, inbox, cx),
@@ -119,6 +122,9 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// Answers what was read. What can't be answered now is kept.
     #[inline]
     fn process_input(&mut self, mut input: &[u8], cx: &mut Context<'_, N, S>) -> io::Result<()> {
+        if cx.has_faults() {
+            return self.process_with_faults(input, cx);
+        }
         loop {
             let is_over = match &mut self.state {
                 State::Open(state) => match cx.serve(&mut self.session, state, &mut input) {
@@ -156,7 +162,7 @@ impl<N: Net, S: Service> Connection<N, S> {
 
     /// Handles what the session has found other than messages.
     #[inline]
-    fn follow(
+    pub(super) fn follow(
         &mut self,
         step: Result<Step<Option<CloseReason>>, Refusal>,
         cx: &mut Context<'_, N, S>,

@@ -101,7 +101,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     }
 
     /// Rejects a connection before it is registered.
-    fn reject(
+    pub(super) fn reject(
         &mut self,
         listener: ListenerId,
         address: PeerAddress,
@@ -239,6 +239,10 @@ impl<N: Net, S: Service> Engine<N, S> {
     ) {
         let listener = &mut self.listeners[usize::from(number)];
         let token = self.conns.next_token();
+        let fault = self.shared.accept_fault(number, token.slot());
+        if fault.is_refused {
+            return self.refuse_for_fault(number, address, now);
+        }
         let mut nonce = [0; CHALLENGE];
         let random = match listener.config.dialect().authenticates() {
             true => self.shared.net.random(&mut nonce),
@@ -275,7 +279,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         match start {
             Start::AwaitProxyHeader => {}
             Start::Delay => listener.counters.delayed += 1,
-            Start::Handshake => self.visit(slot, now, wall, Connection::pump),
+            Start::Handshake => {}
+        }
+        if let Some(delay) = fault.delay.filter(|_| !matches!(start, Start::Delay)) {
+            self.visit(slot, now, wall, |conn, _, cx| conn.hold_accepted(delay, cx));
+        } else if let Start::Handshake = start {
+            self.visit(slot, now, wall, Connection::pump);
         }
     }
 }

@@ -79,6 +79,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
         for _ in 0..EXPIRIES_PER_TURN {
             let Some((slot, timer)) = self.due(now) else { break };
+            if self.restart_if_paused(slot, timer, now) {
+                continue;
+            }
             match timer {
                 Timer::Idle => self.close_gracefully(slot, CloseReason::IdleTimeout, now, wall),
                 Timer::Message => {
@@ -243,6 +246,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             self.stop_age(slot, conn.listener);
         }
         self.acceptor.resume();
+        self.forget_faults(slot);
         let listener = &mut self.listeners[usize::from(conn.listener)];
         listener.open -= 1;
         listener.held -= conn.bytes_buffered();

@@ -41,8 +41,13 @@ impl<N: Net, S: Service> Engine<N, S> {
         // A slot can stand in both queues, and a queue that grows doubles.
         let queues = 4 * size_of::<usize>();
         let ages = if self.ages.is_some() { Timers::<SessionAge>::ENTRY } else { 0 };
-        let per_connection =
-            entry + Timers::<Timer>::ENTRY + ages + queues + Connection::<N, S>::BACKLOG_MAX;
+        let faults = self.faults_entry();
+        let per_connection = entry
+            + Timers::<Timer>::ENTRY
+            + ages
+            + faults
+            + queues
+            + Connection::<N, S>::BACKLOG_MAX;
         // An unfinished message, or the rest of a read; in records both, if the message is a batch
         // that was handed on in part.
         let [frame, unread] = [config.frame_max(), INBOX].map(Blocks::taken_by);

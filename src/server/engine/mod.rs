@@ -2,6 +2,7 @@
 
 mod admit;
 mod end;
+mod faults;
 mod keys;
 mod memory;
 
@@ -21,6 +22,7 @@ use crate::contract::reply::Reply;
 use crate::contract::service::Service;
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::instant::Instant;
+use crate::reactor::pauses::Pauses;
 use crate::reactor::readiness::Readiness;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{SLOTS_MAX, TokenSlab, Tokened};
@@ -102,6 +104,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                 control_out: Vec::with_capacity(CONTROL_OUT),
                 unix_time: Duration::ZERO,
                 drain: None,
+                pauses: Pauses::default(),
             },
             closes_expired: true,
             key_expiry: None,
@@ -131,6 +134,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// A listening socket fails. Nothing that a peer does is an error.
     pub fn turn(&mut self, now: Instant, wall: SystemTime) -> io::Result<usize> {
         self.close_expired(now, wall);
+        self.end_pauses(now);
         // Connections that have used up their budget come after those that have just become ready.
         self.ready.append(&mut self.again);
         let mut ready = std::mem::take(&mut self.ready);
@@ -157,7 +161,11 @@ impl<N: Net, S: Service> Engine<N, S> {
         let acceptor = self.acceptor.deadline(|listener| self.room_at(listener));
         let age = self.ages.as_ref().and_then(|ages| ages.deadline(self.age_max()));
         let timers = self.timers.deadline(self.length());
-        [timers, age, acceptor, self.key_expiry, self.shared.drain].into_iter().flatten().min()
+        let pause = self.pause_end();
+        [timers, age, acceptor, pause, self.key_expiry, self.shared.drain]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Sends a message to a peer between turns. See [`Server::tell`](crate::Server::tell).

@@ -1,0 +1,80 @@
+//! Serving messages that have faults.
+
+use std::ops::ControlFlow;
+
+use countersign_proto::{FrameFormat, Refusal, SessionCore, Step};
+
+use crate::contract::close::CloseReason;
+use crate::contract::listener_id::ListenerId;
+use crate::contract::service::Service;
+use crate::faults::kind::FaultKind;
+use crate::faults::message::{MessageFault, Outcome};
+use crate::server::context::{BATCH, Context, Dispatcher};
+use crate::server::net::Net;
+
+/// A message that has faults and was served, and how its reply is framed.
+pub(in crate::server) type Faulted = (MessageFault, FrameFormat);
+
+impl<N: Net, S: Service> Context<'_, N, S> {
+    /// Whether messages of this connection can have faults.
+    #[inline(always)]
+    pub(in crate::server) fn has_faults(&self) -> bool {
+        let injector = self.shared.calls.service.injector();
+        injector.is_some_and(|injector| injector.is_on(self.listener.id))
+    }
+
+    /// Counts a fault.
+    pub(in crate::server) fn count_fault(&mut self, kind: FaultKind) {
+        self.listener.counters.count_fault(kind);
+    }
+
+    /// Passes messages to the service, as [`serve`](Self::serve) does, but stops also before a
+    /// message that has a fault, unless nothing precedes it in the outbox, and behind it. Returns
+    /// its faults.
+    pub(in crate::server) fn serve_with_faults(
+        &mut self,
+        session: &mut SessionCore,
+        state: &mut S::State,
+        input: &mut &[u8],
+    ) -> (Result<Step<Option<CloseReason>>, Refusal>, Option<Faulted>) {
+        let (id, slot) = (self.listener.id, self.slot);
+        let (calls, config) = (&mut self.shared.calls, &self.listener.config);
+        let control_out = &mut self.shared.control_out;
+        let mut faulted = None;
+        let processed = calls.guard(|calls| {
+            session.process_messages(config, input, control_out, |message| {
+                let injector = calls.service.injector_mut();
+                let fault = injector.and_then(|injector| injector.take(id, slot));
+                let is_served = fault.is_none_or(|fault| fault.outcome != Outcome::CloseBefore);
+                let mut end = None;
+                if is_served {
+                    calls.answered += 1;
+                    ((), end) = calls.call(message.form, |service, reply| {
+                        service.message(state, message.bytes, reply);
+                    });
+                }
+                if let Some(fault) = fault {
+                    faulted = Some((fault, message.form));
+                    return ControlFlow::Break(end);
+                }
+                let may_go_on = !calls.is_exhausted() && calls.outbox.len() < BATCH;
+                match end {
+                    None if may_go_on && !calls.has_fault_next(id, slot) => {
+                        ControlFlow::Continue(())
+                    }
+                    end => ControlFlow::Break(end),
+                }
+            })
+        });
+        let step = processed.unwrap_or_else(|panicked| Ok(Step::Stopped(Some(panicked))));
+        (step, faulted)
+    }
+}
+
+impl<S: Service> Dispatcher<S> {
+    /// Whether the next message of a connection has a fault, so that it is served alone.
+    fn has_fault_next(&mut self, listener: ListenerId, slot: usize) -> bool {
+        let injector = self.service.injector_mut();
+        injector.is_some_and(|injector| injector.next(listener, slot).is_some())
+    }
+}

@@ -1,0 +1,108 @@
+//! Faults that are injected: pauses, and connections that are refused.
+
+use crate::contract::close::CloseReason;
+use crate::contract::listener_id::ListenerId;
+use crate::contract::peer::PeerAddress;
+use crate::contract::service::Service;
+use crate::faults::connection::AcceptFault;
+use crate::faults::injector::Injector;
+use crate::faults::kind::FaultKind;
+use crate::reactor::instant::Instant;
+use crate::reactor::pauses::Pauses;
+use crate::server::context::EngineShared;
+use crate::server::engine::Engine;
+use crate::server::flags::Flags;
+use crate::server::net::Net;
+use crate::server::timer::Timer;
+
+/// The pauses of closed connections that are kept besides those of open ones, before they are
+/// looked for.
+const ENDED_MAX: usize = 64;
+
+impl<N: Net, S: Service> Engine<N, S> {
+    /// When the first pause of a connection ends that is held for a fault. Such a pause can be
+    /// shorter than the millisecond to which most systems can sleep.
+    #[must_use]
+    pub fn pause_end(&self) -> Option<Instant> {
+        self.shared.pauses.deadline()
+    }
+
+    /// What faults add to the memory of a connection, at most.
+    pub(super) fn faults_entry(&self) -> usize {
+        // Of as many connections as there are, and of as many closed ones, pauses are kept.
+        let injector = self.shared.calls.service.injector();
+        injector.map_or(0, |_| Injector::ENTRY + 2 * Pauses::ENTRY)
+    }
+
+    /// Gives a turn to connections whose pauses have ended.
+    #[inline]
+    pub(super) fn end_pauses(&mut self, now: Instant) {
+        if self.shared.pauses.deadline().is_some_and(|end| end <= now) {
+            self.end_due_pauses(now);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_due_pauses(&mut self, now: Instant) {
+        while let Some(token) = self.shared.pauses.ended(now) {
+            let Some(conn) = self.conns.find(token) else { continue };
+            conn.flags.set(Flags::PAUSED, false);
+            // The peer could do nothing meanwhile.
+            self.timers.restart(token.slot(), (conn.listener.into(), conn.timer), now);
+            if !conn.flags.set(Flags::QUEUED, true) {
+                self.ready.push(token.slot());
+            }
+        }
+    }
+
+    /// Restarts the timer of a connection, if it waits for the end of a pause and not for its peer.
+    /// Returns whether it does.
+    #[inline]
+    pub(super) fn restart_if_paused(&mut self, slot: usize, timer: Timer, now: Instant) -> bool {
+        let conn = self.conns.get(slot).filter(|conn| conn.flags.has(Flags::PAUSED));
+        let group = conn.map(|conn| usize::from(conn.listener));
+        group.inspect(|group| self.timers.restart(slot, (*group, timer), now)).is_some()
+    }
+
+    /// Forgets the faults of a connection that is removed.
+    #[inline]
+    pub(super) fn forget_faults(&mut self, slot: usize) {
+        if let Some(injector) = self.shared.calls.service.injector_mut() {
+            injector.remove(slot);
+            self.forget_ended_pauses();
+        }
+    }
+
+    /// Forgets the pauses of connections that are gone, once they are many.
+    #[cold]
+    #[inline(never)]
+    fn forget_ended_pauses(&mut self) {
+        let Self { shared, conns, .. } = self;
+        if shared.pauses.count() > 2 * conns.len() + ENDED_MAX {
+            shared.pauses.retain(|token| conns.find(token).is_some());
+        }
+    }
+
+    /// Closes a connection before it is registered.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refuse_for_fault(
+        &mut self,
+        listener: ListenerId,
+        address: PeerAddress,
+        now: Instant,
+    ) {
+        self.listeners[usize::from(listener)].counters.count_fault(FaultKind::Refuse);
+        self.reject(listener, address, CloseReason::InjectedFault, now);
+    }
+}
+
+impl<N, S: Service> EngineShared<N, S> {
+    /// Draws the faults of a connection that was accepted.
+    #[inline]
+    pub(super) fn accept_fault(&mut self, listener: ListenerId, slot: usize) -> AcceptFault {
+        let injector = self.calls.service.injector_mut();
+        injector.map_or_else(AcceptFault::default, |injector| injector.accept(listener, slot))
+    }
+}
