@@ -23,7 +23,8 @@ enum {
     BATCH_MAX = 16384,
     RECORD_LEAST = 1024,
     LENGTH_MAX = 0xffffff,
-    REPLY_MAX = HEADER + PING_MAX + TAG /* More than any single step appends. */
+    OUR_CALL_MAX = 8 + HEADER + CALL_FIXED + 2 * (1 + CS_NAME_MAX) + 2 + 5,
+    REPLY_MAX = OUR_CALL_MAX /* The most that a step writes: more than an answer, or a pong. */
 };
 
 /* The types of frames and records. */
@@ -155,33 +156,47 @@ static uint32_t rotate(uint32_t word, int by)
     return word >> by | word << (32 - by);
 }
 
-/* The next word of the message schedule, in the place of the one that it is computed from. */
-static uint32_t sha256_schedule(uint32_t w[16], unsigned i)
+/* The next 16 words of the message schedule, in the place of the last 16. */
+static void sha256_schedule(uint32_t w[32])
 {
-    uint32_t near = w[(i + 1) % 16], far = w[(i + 14) % 16];
+    uint32_t *next;
 
-    near = rotate(near, 7) ^ rotate(near, 18) ^ near >> 3;
-    far = rotate(far, 17) ^ rotate(far, 19) ^ far >> 10;
-    return w[i % 16] += near + w[(i + 9) % 16] + far;
+    for (next = w; next < w + 16; next++) {
+        next[16] = next[0] + next[9];
+        next[16] += rotate(next[1], 7) ^ rotate(next[1], 18) ^ next[1] >> 3;
+        next[16] += rotate(next[14], 17) ^ rotate(next[14], 19) ^ next[14] >> 10;
+    }
+    memcpy(w, w + 16, 16 * sizeof *w);
 }
 
-static void sha256_block(uint32_t state[8], const uint8_t block[64])
+/* 16 rounds. In each, the eight words move on by one place: here the view of them moves. */
+static void sha256_rounds(uint32_t state[8], const uint32_t w[16], const uint32_t round[16])
 {
-    uint32_t w[16], words[16 + 8], t, *s = words + 16;
-    unsigned i;
+    uint32_t words[16 + 8], t, *s = words + 16;
 
     memcpy(s, state, 8 * sizeof *s);
-    for (i = 0; i < 64; i++) {
-        t = i < 16 ? (w[i] = load32(block + 4 * i)) : sha256_schedule(w, i);
-        t += s[7] + SHA256_ROUND[i] + (s[6] ^ (s[4] & (s[5] ^ s[6])));
+    while (s > words) {
+        t = s[7] + *round++ + *w++ + (s[6] ^ (s[4] & (s[5] ^ s[6])));
         t += rotate(s[4], 6) ^ rotate(s[4], 11) ^ rotate(s[4], 25);
-        /* The eight words move on by one place: here the view of them moves. */
-        if (s == words)
-            s = (uint32_t *)memcpy(words + 16, words, 8 * sizeof *s);
         s--;
         s[4] += t;
         s[0] = t + ((s[1] & s[2]) | (s[3] & (s[1] | s[2])));
         s[0] += rotate(s[1], 2) ^ rotate(s[1], 13) ^ rotate(s[1], 22);
+    }
+    memcpy(state, s, 8 * sizeof *s);
+}
+
+static void sha256_block(uint32_t state[8], const uint8_t block[64])
+{
+    uint32_t w[32], s[8];
+    unsigned i;
+
+    for (i = 0; i < 16; i++)
+        w[i] = load32(block + 4 * i);
+    memcpy(s, state, sizeof s);
+    for (i = 0; i < 64; i += 16) {
+        sha256_rounds(s, w, SHA256_ROUND + i);
+        sha256_schedule(w);
     }
     for (i = 0; i < 8; i++)
         state[i] += s[i];
@@ -207,7 +222,6 @@ static void cs_sha256_update(struct cs_sha256 *hash, const uint8_t *data, size_t
     }
 }
 
-/* Also wipes the hash. */
 static void cs_sha256_final(struct cs_sha256 *hash, uint8_t digest[32])
 {
     static const uint8_t padding[64] = { 0x80 };
@@ -220,7 +234,6 @@ static void cs_sha256_final(struct cs_sha256 *hash, uint8_t digest[32])
     cs_sha256_update(hash, bits, sizeof bits);
     for (i = 0; i < 8; i++)
         store32(digest + 4 * i, hash->state[i]);
-    cs_wipe(hash, sizeof *hash);
 }
 
 #endif
@@ -293,6 +306,7 @@ static void hmac_end(struct cs_sha256 *hash, const struct cs_hmac *hmac, uint8_t
     hmac_half(hash, hmac, OUTER_PAD);
     cs_sha256_update(hash, mac, 32);
     cs_sha256_final(hash, mac);
+    cs_wipe(hash, sizeof *hash);
 }
 
 /* All labels of the protocol begin with its name. */
@@ -656,11 +670,9 @@ static void tell(struct cs_session *cs, uint8_t refusal)
 
 static enum cs_event fail(struct cs_session *cs, enum cs_error error)
 {
-    end_record(cs);
     tell(cs, refusal_of(error));
     cs->state = FAILED;
     cs->error = error;
-    cs_wipe(&cs->ours, sizeof *cs - offsetof(struct cs_session, ours));
     return CS_FAILED;
 }
 
@@ -775,8 +787,6 @@ static uint8_t established(const struct cs_session *cs)
 
 #ifndef CS_NO_CLIENT
 
-enum { OUR_CALL_MAX = sizeof MAGIC + HEADER + CALL_FIXED + 2 * (1 + CS_NAME_MAX) + 2 + 5 };
-
 static uint8_t *put(uint8_t *to, const void *data, size_t length)
 {
     if (length > 0)
@@ -883,8 +893,8 @@ static enum cs_error verify_answer(struct cs_session *cs, const struct cs_bytes 
 /* The server's nonce, its hello and its proof have arrived: we prove that we hold the key too. */
 static enum cs_event receive_answer(struct cs_session *cs, size_t length)
 {
-    uint8_t call[OUR_CALL_MAX];
     const struct cs_key *key = cs->config->keys;
+    uint8_t *call = cs->out + cs->used;
     struct cs_bytes called = { call, put_call(cs, call) };
     struct cs_bytes answer = { cs->in + CS_RANDOM, length - CS_RANDOM - PROOF };
     struct secrets secrets;
@@ -1528,6 +1538,9 @@ struct cs_bytes cs_output(struct cs_session *cs)
     struct cs_bytes output;
 
     end_record(cs);
+    /* After a failure, the keys are needed no more. */
+    if (cs->state == FAILED)
+        cs_wipe(&cs->ours, sizeof *cs - offsetof(struct cs_session, ours));
     output.data = cs->out;
     output.length = cs->used;
     cs->used = 0;
