@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(lines[2], "       1.000 0.000000000000        990           1.00");
         let end = [
             "    1500.512 1.000000000000       1000",
-            "#[Mean    =        2.509, StdDeviation   =       47.386]",
+            "#[Mean    =        2.508, StdDeviation   =       47.378]",
             "#[Max     =     1500.512, Total count    =         1000]",
             "#[Buckets =           23, SubBuckets     =         2048]",
         ];
