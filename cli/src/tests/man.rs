@@ -1,8 +1,8 @@
 //! The manual pages and the shells' completions, made from the options as they are.
 //!
 //! They are committed, and this holds them current. The program that people install doesn't make
-//! them, and so doesn't carry what does: `COUNTERSIGN_BLESS=1 cargo test -p countersign-cli pages`
-//! writes them anew.
+//! them, and so doesn't carry what does:
+//! `COUNTERSIGN_BLESS=1 cargo test -p countersign-verbs pages` writes them anew.
 
 mod formats;
 
@@ -117,7 +117,7 @@ fn the_pages_and_completions_are_those_of_the_options() {
         return;
     }
     let names = |pages: &Pages| pages.keys().cloned().collect::<Vec<_>>();
-    let remedy = "COUNTERSIGN_BLESS=1 cargo test -p countersign-cli pages";
+    let remedy = "COUNTERSIGN_BLESS=1 cargo test -p countersign-verbs pages";
     assert_eq!(names(&pages), names(&committed), "write them anew: {remedy}");
     for (name, text) in &pages {
         let old = committed[name].lines().zip(text.lines()).find(|(old, new)| old != new);

@@ -1,4 +1,4 @@
-//! The program `countersign`: see `countersign --help`.
+//! What the program `countersign` does: see `countersign --help`.
 //!
 //! One file or folder for each verb. It uses only the public interface of the libraries.
 
@@ -91,7 +91,8 @@ enum Verb {
     Status(status::StatusArgs),
 }
 
-pub(crate) fn main() -> ExitCode {
+/// Runs the program, with the arguments and the environment of this process.
+pub fn main() -> ExitCode {
     // Before anything else: a signal may come at any time.
     let signals = signals::claim();
     let argv: Vec<OsString> = std::env::args_os().collect();
