@@ -77,7 +77,7 @@ mod tests {
         let ended = Readiness { readable: true, ended: true, ..Readiness::default() };
         let failed = Readiness { failed: true, ..Readiness::default() };
         let urgent = Readiness { urgent: true, ..Readiness::default() };
-        for (readiness, flags) in [(ended, &all[..2]), (failed, &all[2..3]), (urgent, &all[4..])] {
+        for (readiness, flags) in [(ended, &all[..2]), (failed, &all[2..3]), (urgent, &all[4..5])] {
             assert!(
                 all.iter().all(|each| Flags::from(readiness).has(*each) == flags.contains(each))
             );
