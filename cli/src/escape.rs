@@ -63,7 +63,7 @@ fn misleads(c: char) -> bool {
 
 /// Quoted so that a shell reads it as one word.
 pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
     match word.chars().all(plain) {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', r"'\''")),

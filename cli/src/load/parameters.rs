@@ -8,7 +8,7 @@ use countersign_report::Parameters;
 use serde_json::{Value, json};
 
 use super::args::{ArrivalKind, LoadArgs};
-use crate::{system, units, version};
+use crate::{escape, system, units, version};
 
 /// The parameters of a load that begins now. What was left open is null.
 pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
@@ -26,6 +26,7 @@ pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
         ("version", json!(version::VERSION)),
         ("commit", json!(version::COMMIT)),
         ("start", json!(units::date(system::unix_time()))),
+        ("commandLine", json!(command_line())),
         ("address", json!(load.address)),
         ("server", Value::Null),
         ("dialect", json!(args.dialect().name())),
@@ -59,6 +60,13 @@ pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
     ];
     all.extend(load.clients.parameters());
     all.into_iter().collect()
+}
+
+/// What a shell would start this load with.
+fn command_line() -> String {
+    let words = std::env::args_os().skip(1);
+    let words = words.map(|word| escape::quoted(&word.to_string_lossy()));
+    std::iter::once("countersign".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Adds what only the run has shown.

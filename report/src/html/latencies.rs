@@ -5,7 +5,7 @@ use countersign_load::{Latencies, Report};
 
 use super::plot::{Axis, Color, Plot};
 use super::scale::{Scale, TICKS};
-use super::unit::Unit;
+use super::unit::{self, Unit};
 
 /// The resolution of the histograms for short latencies, in nanoseconds.
 const RESOLUTION: u64 = 512;
@@ -146,13 +146,12 @@ pub(super) fn histogram(report: &Report) -> Option<Plot> {
     let y = Axis { scale: Scale::from_zero(greatest), unit: Unit::Share, title };
     let mut plot = Plot::new("histogram", "Latency histogram", x, y).height(240.0);
     for (from, to, count) in buckets {
-        let hint = format!(
-            "{} to {}: {}, {} replies",
-            Unit::Latency.short(from),
-            Unit::Latency.short(to),
-            Unit::Share.short(share(count)),
-            super::unit::grouped(count.max(1.0))
-        );
+        let range = format!("{} to {}", Unit::Latency.short(from), Unit::Latency.short(to));
+        let replies = match unit::grouped(count.max(1.0)).as_str() {
+            "1" => "1 reply".to_owned(),
+            many => format!("{many} replies"),
+        };
+        let hint = format!("{range}: {}, {replies}", Unit::Share.short(share(count)));
         plot.bar(Color::Blue, (from, to), share(count), &hint);
     }
     for (row, (name, quantile)) in (0..).zip([("p50", 0.5), ("p99", 0.99)]) {

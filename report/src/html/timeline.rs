@@ -12,6 +12,9 @@ const BUSY: f64 = 0.9;
 /// With fewer replies in an interval, the 99.9th percentile is nothing but the slowest.
 const ENOUGH: f64 = 2000.0;
 
+/// Lines that are closer than this part of the plot's height are one.
+const UNSEEN: f64 = 0.02;
+
 /// The largest number of labels on the axis of latencies, which is high.
 const LABELS: usize = 10;
 
@@ -34,14 +37,26 @@ pub(super) fn figures(saved: &SavedReport) -> String {
     figures.concat()
 }
 
-/// Replies per second.
+/// Replies per second, and what was sent if that was more.
 pub(super) fn throughput(saved: &SavedReport) -> Plot {
     let rates = spans(saved, |interval| Some(interval.requests_per_sec));
-    let asked = saved.summary.requested_rate;
-    let greatest = greatest(&rates).max(asked.unwrap_or_default());
-    let axis = counts("replies per second", greatest);
+    let sent = spans(saved, |interval| Some(per_second(interval, interval.sent)));
+    // Stages have a rate each.
+    let has_stages = saved.parameters.get("stages").as_array().is_some_and(|all| !all.is_empty());
+    let asked = saved.summary.requested_rate.filter(|_| !has_stages);
+    let greatest = greatest(&rates).max(greatest(&sent)).max(asked.unwrap_or_default());
+    let axis = counts("messages per second", greatest);
     let mut plot = Plot::new("throughput", "Throughput", time(saved), axis);
     plot.steps(Color::Blue, &rates);
+    let differs = |(sent, answered): (&Span, &Span)| {
+        let missing = sent.value.unwrap_or_default() - answered.value.unwrap_or_default();
+        missing.abs() > greatest * UNSEEN
+    };
+    if sent.iter().zip(&rates).any(differs) {
+        plot.outline(Color::Orange, &sent);
+        plot.legend(Color::Blue, "answered");
+        plot.legend(Color::Orange, "sent");
+    }
     if let Some(asked) = asked {
         plot.level(asked, &format!("{}/s asked for", Unit::Count.short(asked)));
     }
