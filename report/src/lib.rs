@@ -21,7 +21,7 @@ pub use error::SavedReportError;
 pub use figures::{Counts, Percentiles};
 pub use hgrm::hgrm;
 pub use hlog::hlog;
-pub use html::html;
+pub use html::{comparison_html, html};
 pub use interval_record::IntervalRecord;
 pub use parameters::Parameters;
 pub use saved_report::{Histograms, Ladder, ProbeRecord, SavedReport, Summary};

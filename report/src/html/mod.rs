@@ -3,10 +3,12 @@
 //! The page is XHTML in the syntax of HTML too, so that a parser of XML can check it. Its only
 //! script shows the numbers under the pointer; without it they are in the table.
 
+mod comparison;
 mod ladder;
 mod latencies;
 mod marks;
 mod markup;
+mod page;
 mod path;
 mod plot;
 mod scale;
@@ -18,12 +20,10 @@ use countersign_load::Report;
 
 use crate::error::SavedReportError;
 use crate::saved_report::SavedReport;
+pub use comparison::comparison_html;
 use latencies::Curve;
 use markup::Text;
-
-/// The page makes no request, and nothing in it can.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+use page::page;
 
 /// Above this share, the load generator was the limit.
 const BUSY: f64 = 0.9;
@@ -53,19 +53,6 @@ pub fn html(saved: &SavedReport) -> Result<String, SavedReportError> {
         tables::intervals(saved),
     ];
     Ok(page(&title, &body.concat()))
-}
-
-fn page(title: &str, body: &str) -> String {
-    let (title, style, script) =
-        (Text(title), include_str!("style.css"), include_str!("script.js"));
-    format!(
-        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n\
-         <meta charset=\"utf-8\"/>\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\"/>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <link rel=\"icon\" href=\"data:,\"/>\n<title>{title}</title>\n<style>\n{style}</style>\n\
-         </head>\n<body>\n{body}<script>\n{script}</script>\n</body>\n</html>\n"
-    )
 }
 
 /// The address of the server.

@@ -171,7 +171,7 @@ pub(super) fn parameters(saved: &SavedReport) -> String {
 }
 
 /// `connectTimeoutSeconds` as words.
-fn spaced(name: &str) -> String {
+pub(super) fn spaced(name: &str) -> String {
     let mut spaced = String::new();
     for letter in name.chars() {
         if letter.is_ascii_uppercase() {

@@ -266,3 +266,24 @@ fn the_limits_of_a_run_are_noted() {
     let page = html(&saved).unwrap();
     assert!(notes.iter().all(|note| page.contains(note)), "{page}");
 }
+
+#[test]
+fn two_runs_are_on_one_page() {
+    let (first, mut second) = (run(60, 1.0, 100e3, 80e-6), run(50, 1.0, 90e3, 100e-6));
+    second.parameters.set("pipeline", 32.into());
+    second.parameters.set("extra", "<i>".into());
+    let page = comparison_html([("a & b.json", &first), ("c.json", &second)]).unwrap();
+    if let Ok(folder) = std::env::var("COUNTERSIGN_PAGES") {
+        std::fs::write(format!("{folder}/comparison.html"), &page).unwrap();
+    }
+    let parsed = parsed(&page);
+    let figures = parsed.descendants().filter(|node| node.has_tag_name((XHTML, "figure")));
+    let ids: Vec<_> = figures.filter_map(|node| node.attribute("id")).collect();
+    assert_eq!(ids, ["throughput", "median", "p99", "percentiles"]);
+    for row in ["pipeline</td><td class=\"long\">16</td><td class=\"long\">32", "&lt;i&gt;"] {
+        assert!(page.contains(row), "{page}");
+    }
+    assert!(!page.contains("<td class=\"text\">size"), "it is the same");
+    let nothing = nothing();
+    assert!(comparison_html([("a", &nothing), ("b", &nothing)]).unwrap().contains("never"));
+}

@@ -140,6 +140,50 @@ fn connections(saved: &SavedReport) -> Option<Plot> {
     Some(plot)
 }
 
+/// The throughput and the latency of two runs with their names, each in one plot.
+pub(super) fn both(runs: [(&str, &SavedReport); 2]) -> String {
+    let at = |name: &'static str| {
+        move |interval: &IntervalRecord| interval.latency_percentiles.get(name).copied().flatten()
+    };
+    let rates = compared("throughput", "Throughput", runs, Unit::Count, |interval| {
+        Some(interval.requests_per_sec)
+    });
+    let median = compared("median", "Median latency", runs, Unit::Latency, at("p50"));
+    let slow = compared("p99", "99th percentile of the latency", runs, Unit::Latency, at("p99"));
+    [rates, median, slow].into_iter().flatten().map(|plot| plot.figure()).collect()
+}
+
+/// A figure of two runs over time; `None` if one has none.
+fn compared(
+    id: &'static str,
+    title: &str,
+    runs: [(&str, &SavedReport); 2],
+    unit: Unit,
+    value: impl Fn(&IntervalRecord) -> Option<f64> + Copy,
+) -> Option<Plot> {
+    let spans = runs.map(|(_, saved)| spans(saved, value));
+    let values = || spans.iter().flatten().filter_map(|span| span.value);
+    let greatest = values().fold(0.0, f64::max);
+    if greatest <= 0.0 {
+        return None;
+    }
+    let longest = runs.map(|(_, saved)| end(saved)).into_iter().fold(0.0, f64::max);
+    let axis = match unit {
+        Unit::Latency => Axis {
+            scale: Scale::log(values().fold(f64::INFINITY, f64::min), greatest, LABELS),
+            unit,
+            title: "latency in each interval, logarithmic".to_owned(),
+        },
+        _ => counts("replies per second", greatest),
+    };
+    let mut plot = Plot::new(id, title, elapsed(longest), axis);
+    for ((spans, (name, _)), color) in spans.iter().zip(runs).zip([Color::Blue, Color::Orange]) {
+        plot.line(color, "", spans);
+        plot.legend(color, name);
+    }
+    Some(plot)
+}
+
 /// How busy the load generator was.
 pub(super) fn busy(saved: &SavedReport) -> Plot {
     let axis = Axis {
@@ -161,8 +205,16 @@ fn kinds(saved: &SavedReport) -> Vec<&str> {
 }
 
 fn time(saved: &SavedReport) -> Axis {
+    elapsed(end(saved))
+}
+
+/// When the last interval ended.
+fn end(saved: &SavedReport) -> f64 {
     let end = |interval: &IntervalRecord| interval.start + interval.duration;
-    let end = saved.intervals.iter().map(end).fold(saved.summary.total, f64::max);
+    saved.intervals.iter().map(end).fold(saved.summary.total, f64::max)
+}
+
+fn elapsed(end: f64) -> Axis {
     let title = unit::elapsed_title(end).to_owned();
     Axis { scale: Scale::elapsed(end), unit: Unit::Elapsed, title }
 }
