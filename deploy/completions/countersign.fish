@@ -240,6 +240,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-h
 v2\t'Binary; HAProxy\'s send-proxy-v2'"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-source -d 'With --proxy-header: the addresses that clients come from, in turn' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l interval -d 'Length of the report\'s intervals; twice as long, and again, if they were more than 300' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l report -d 'Write a page with plots to this file, for a browser' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l intervals -d 'Write the figures of each interval to this file, as CSV' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l hgrm -d 'Write the percentiles of all replies to this file, in milliseconds, as HdrHistogram prints them for its plotters' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l hlog -d 'Write the latencies of each interval to this file, in nanoseconds, as an interval log of HdrHistogram' -r -F

@@ -30,6 +30,7 @@ mod options;
 mod output;
 mod owed;
 mod paces;
+mod page;
 mod ping;
 #[path = "../common/progress.rs"]
 mod progress;

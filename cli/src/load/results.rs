@@ -23,6 +23,9 @@ pub(crate) struct ResultArgs {
     #[arg(long, value_name = "TIME", default_value = "1s",
           value_parser = units::time(Duration::from_millis(100)..=INTERVAL_MAX))]
     pub(super) interval: Duration,
+    /// Write a page with plots to this file, for a browser
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Write the figures of each interval to this file, as CSV
     #[arg(long, value_name = "FILE")]
     intervals: Option<PathBuf>,
@@ -42,7 +45,8 @@ type Write = fn(&Report, &SavedReport) -> String;
 impl ResultArgs {
     /// Opens all files. A run may take hours: that a result can't be written has to show before.
     pub(super) fn create(&self) -> Result<ResultFiles, Failure> {
-        let results: [(_, Write); 3] = [
+        let results: [(_, Write); 4] = [
+            (&self.report, countersign_report::html),
             (&self.intervals, |report, _| countersign_report::intervals_csv(report)),
             (&self.hgrm, |report, _| countersign_report::hgrm(report)),
             (&self.hlog, |report, _| countersign_report::hlog(report)),

@@ -1,11 +1,12 @@
 //! Two runs on one page.
 
+use countersign_load::Report;
+
 use super::latencies::{self, Curve};
 use super::markup::Text;
 use super::page::page;
 use super::unit::Unit;
 use super::{tables, timeline};
-use crate::error::SavedReportError;
 use crate::saved_report::SavedReport;
 
 /// What differs between any two runs, and says nothing about them.
@@ -32,15 +33,12 @@ fn percentile(saved: &SavedReport, name: &str) -> Option<f64> {
 }
 
 /// Two runs with their names as an HTML page: figures side by side, and plots of both.
-///
-/// # Errors
-///
-/// A histogram of a report is damaged, or a kind of failure is unknown.
-pub fn comparison_html(runs: [(&str, &SavedReport); 2]) -> Result<String, SavedReportError> {
-    let mut curves = Vec::new();
-    for (name, saved) in runs {
-        curves.extend(Curve::new(&saved.to_report()?).map(|curve| (name, curve)));
-    }
+#[must_use]
+pub fn comparison_html(runs: [(&str, &Report, &SavedReport); 2]) -> String {
+    let curves = runs.into_iter();
+    let curves = curves.filter_map(|(name, report, _)| Some((name, Curve::new(report)?)));
+    let curves: Vec<_> = curves.collect();
+    let runs = runs.map(|(name, _, saved)| (name, saved));
     let percentiles = match curves.is_empty() {
         true => String::new(),
         false => latencies::percentiles(&curves).figure(),
@@ -48,7 +46,7 @@ pub fn comparison_html(runs: [(&str, &SavedReport); 2]) -> Result<String, SavedR
     let title = runs.map(|(name, _)| name).join(" and ");
     let heading = format!("<h1>{}</h1>\n", Text(&title));
     let body = [heading, figures(runs), timeline::both(runs), percentiles, parameters(runs)];
-    Ok(page(&title, &body.concat()))
+    page(&title, &body.concat())
 }
 
 fn figures(runs: [(&str, &SavedReport); 2]) -> String {

@@ -18,7 +18,6 @@ mod unit;
 
 use countersign_load::Report;
 
-use crate::error::SavedReportError;
 use crate::saved_report::SavedReport;
 pub use comparison::comparison_html;
 use latencies::Curve;
@@ -28,13 +27,10 @@ use page::page;
 /// Above this share, the load generator was the limit.
 const BUSY: f64 = 0.9;
 
-/// The report as an HTML page.
-///
-/// # Errors
-///
-/// A histogram of the report is damaged, or a kind of failure is unknown.
-pub fn html(saved: &SavedReport) -> Result<String, SavedReportError> {
-    let report = saved.to_report()?;
+/// A report, and what was saved of it, as an HTML page: one file with plots, and nothing from
+/// elsewhere.
+#[must_use]
+pub fn html(report: &Report, saved: &SavedReport) -> String {
     let title = format!("Load of {}", server(saved));
     let body = [
         header(&title, saved),
@@ -42,7 +38,7 @@ pub fn html(saved: &SavedReport) -> Result<String, SavedReportError> {
         tables::figures(saved),
         search(saved),
         timeline::figures(saved),
-        distributions(&report),
+        distributions(report),
         "<div class=\"two\">\n<div>".to_owned(),
         tables::percentiles(saved),
         tables::messages(saved),
@@ -52,7 +48,7 @@ pub fn html(saved: &SavedReport) -> Result<String, SavedReportError> {
         "</div>\n</div>\n".to_owned(),
         tables::intervals(saved),
     ];
-    Ok(page(&title, &body.concat()))
+    page(&title, &body.concat())
 }
 
 /// The address of the server.

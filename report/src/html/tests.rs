@@ -147,9 +147,14 @@ fn ladder() -> Ladder {
     Ladder { conditions: vec!["p99<5ms".to_owned()], found: Some(19.8e3), probes }
 }
 
+/// The page of a report that was saved.
+fn html(saved: &SavedReport) -> String {
+    super::html(&saved.to_report().unwrap(), saved)
+}
+
 /// The page, which is written to a file too for those who want to look at it.
 fn page_of(name: &str, saved: &SavedReport) -> String {
-    let page = html(saved).unwrap();
+    let page = html(saved);
     if let Ok(folder) = std::env::var("COUNTERSIGN_PAGES") {
         std::fs::write(format!("{folder}/{name}.html"), &page).unwrap();
     }
@@ -205,7 +210,7 @@ fn an_hour_takes_at_most_200_kilobytes() {
 
 #[test]
 fn every_plot_has_a_title_and_labels_with_units() {
-    let page = html(&searched()).unwrap();
+    let page = html(&searched());
     let parsed = parsed(&page);
     let figures = parsed.descendants().filter(|node| node.has_tag_name((XHTML, "figure")));
     let mut seen = Vec::new();
@@ -251,7 +256,7 @@ fn texts_of_others_are_texts() {
 
 #[test]
 fn a_run_without_answers_says_so() {
-    let page = html(&nothing()).unwrap();
+    let page = html(&nothing());
     assert!(page.contains("Nothing was answered") && !page.contains("<figure"), "{page}");
 }
 
@@ -259,12 +264,18 @@ fn a_run_without_answers_says_so() {
 fn the_limits_of_a_run_are_noted() {
     let mut saved = run(3, 1.0, 1000.0, 0.001);
     let notes = ["generator was the limit", "was not reached", "was interrupted"];
-    assert!(!notes.iter().any(|note| html(&saved).unwrap().contains(note)));
+    assert!(!notes.iter().any(|note| html(&saved).contains(note)));
     saved.summary.load_busy_threads = vec![0.5, 0.95];
     saved.summary.rate_reached = Some(false);
     saved.parameters.set("interrupted", true.into());
-    let page = html(&saved).unwrap();
+    let page = html(&saved);
     assert!(notes.iter().all(|note| page.contains(note)), "{page}");
+}
+
+fn compared(runs: [(&str, &SavedReport); 2]) -> String {
+    let [first, second] = runs.map(|(_, saved)| saved.to_report().unwrap());
+    let [(a, one), (b, other)] = runs;
+    comparison_html([(a, &first, one), (b, &second, other)])
 }
 
 #[test]
@@ -272,7 +283,7 @@ fn two_runs_are_on_one_page() {
     let (first, mut second) = (run(60, 1.0, 100e3, 80e-6), run(50, 1.0, 90e3, 100e-6));
     second.parameters.set("pipeline", 32.into());
     second.parameters.set("extra", "<i>".into());
-    let page = comparison_html([("a & b.json", &first), ("c.json", &second)]).unwrap();
+    let page = compared([("a & b.json", &first), ("c.json", &second)]);
     if let Ok(folder) = std::env::var("COUNTERSIGN_PAGES") {
         std::fs::write(format!("{folder}/comparison.html"), &page).unwrap();
     }
@@ -285,5 +296,5 @@ fn two_runs_are_on_one_page() {
     }
     assert!(!page.contains("<td class=\"text\">size"), "it is the same");
     let nothing = nothing();
-    assert!(comparison_html([("a", &nothing), ("b", &nothing)]).unwrap().contains("never"));
+    assert!(compared([("a", &nothing), ("b", &nothing)]).contains("never"));
 }
