@@ -244,6 +244,10 @@ complete -c countersign -n "__fish_countersign_using_subcommand load" -l report 
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l intervals -d 'Write the figures of each interval to this file, as CSV' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l hgrm -d 'Write the percentiles of all replies to this file, in milliseconds, as HdrHistogram prints them for its plotters' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l hlog -d 'Write the latencies of each interval to this file, in nanoseconds, as an interval log of HdrHistogram' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l progress -d 'What to show on stderr while the load runs' -r -f -a "auto\t'A view of the last seconds, on a terminal alone'
+plain\t'One line every few seconds, also without a terminal'
+never\t'Nothing'"
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l progress-interval -d 'With --progress plain: time between two lines' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
 countersign/1+raw\t'the same, and raw on the same port'
 raw\t'the client answers a challenge with its HMAC, in binary'

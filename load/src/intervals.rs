@@ -147,7 +147,7 @@ impl Interval {
     }
 
     /// Adds what was counted in another.
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;
         self.failures.merge(&other.failures);

@@ -57,7 +57,7 @@ impl SparseLatencies {
     }
 
     /// Adds others.
-    pub(super) fn merge(&mut self, others: &Self) {
+    pub fn merge(&mut self, others: &Self) {
         let mut ours = std::mem::take(&mut self.0).into_iter().peekable();
         let mut others = others.recorded().peekable();
         let next = || match (ours.peek(), others.peek()) {

@@ -21,6 +21,7 @@ mod help;
 mod home;
 mod keygen;
 mod keys;
+mod live;
 mod logs;
 mod measured;
 mod multiprocessing;

@@ -10,7 +10,7 @@ use super::home::{Home, PATIENCE, PROGRAM, skip};
 use super::served::{ServerProcess, signal};
 
 /// A client on a terminal of its own, which util-linux's script(1) makes.
-struct Terminal {
+pub(crate) struct Terminal {
     script: Child,
     bytes: Receiver<Vec<u8>>,
     /// What was shown since it was last asked.
@@ -27,7 +27,7 @@ impl Terminal {
     }
 
     /// A terminal where a shell runs this.
-    fn running(home: &Home, line: &str) -> Option<Self> {
+    pub(crate) fn running(home: &Home, line: &str) -> Option<Self> {
         let version = Command::new("script").arg("--version").output();
         if !version.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("util-linux")) {
             skip("there is no script(1) of util-linux here, to make a terminal");
@@ -53,7 +53,7 @@ impl Terminal {
 
     /// Waits until this is shown, and returns all that was shown up to it.
     #[track_caller]
-    fn expect(&mut self, text: &str) -> String {
+    pub(crate) fn expect(&mut self, text: &str) -> String {
         loop {
             if let Some(at) = self.shown.find(text) {
                 return self.shown.drain(..at + text.len()).collect();
@@ -66,13 +66,13 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn type_keys(&mut self, keys: &str) {
+    pub(crate) fn type_keys(&mut self, keys: &str) {
         self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     /// All until the client has ended, and its exit code.
     #[track_caller]
-    fn end(mut self) -> (String, Option<i32>) {
+    pub(crate) fn end(mut self) -> (String, Option<i32>) {
         while let Ok(bytes) = self.bytes.recv_timeout(PATIENCE) {
             self.shown.push_str(&String::from_utf8_lossy(&bytes));
         }

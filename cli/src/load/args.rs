@@ -10,6 +10,7 @@ use countersign::config::SessionConfig;
 use countersign_load::Disconnect;
 
 use super::clients::ClientArgs;
+use super::progress::ProgressArgs;
 use super::results::{Output, ResultArgs};
 use super::stages::StageArgs;
 use super::threshold::{RATE_MAX, Threshold};
@@ -131,6 +132,8 @@ pub(crate) struct LoadArgs {
     pub(super) clients: ClientArgs,
     #[command(flatten)]
     pub(super) results: ResultArgs,
+    #[command(flatten)]
+    pub(super) progress: ProgressArgs,
     #[command(flatten)]
     pub(super) protocol: ProtocolArgs,
 }

@@ -13,7 +13,6 @@ mod verdict;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use countersign_load::{Arrival, Load, LoadError, Plan, Report};
 use countersign_report::SavedReport;
@@ -101,12 +100,12 @@ impl LoadArgs {
         }
     }
 
-    /// Runs all loops, with a bar on a terminal. SIGINT and SIGTERM end them early, and the report
-    /// is written.
+    /// Runs all loops, with a view of them on a terminal. SIGINT and SIGTERM end them early, and
+    /// the report is written.
     fn watched(&self, loads: Vec<Load>, signals: Claimed) -> io::Result<(Report, bool)> {
         let interrupted = signals.into_stop_flag()?;
-        let length = self.plan().lasts().unwrap_or(Duration::MAX);
-        let progress = Progress::new(loads.len(), self.count.unwrap_or(u64::MAX), length);
+        let length = self.plan().lasts();
+        let progress = Progress::new(&self.progress, loads.len(), self.count, length);
         let reports = threads::run_all(loads, |thread, report| {
             progress.show(thread, report);
             match interrupted.load(Ordering::Relaxed) {

@@ -119,7 +119,7 @@ impl Stream {
     }
 
     /// Whether it takes something now.
-    fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         let mut streams = [PollFd::from_borrowed_fd(self.descriptor.fd(), PollFlags::OUT)];
         poll(&mut streams, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
@@ -130,8 +130,15 @@ impl Stream {
 
     /// How wide the terminal is, or may be supposed to be.
     pub(crate) fn columns(&self) -> usize {
+        self.size().0
+    }
+
+    /// The columns and rows of the terminal, or what may be supposed.
+    pub(crate) fn size(&self) -> (usize, usize) {
         let size = rustix::termios::tcgetwinsize(self.descriptor.fd());
-        size.ok().filter(|size| size.ws_col > 0).map_or(80, |size| size.ws_col.into())
+        let [columns, rows] = size.map_or([0, 0], |size| [size.ws_col, size.ws_row]);
+        let known = |size: u16, default| if size > 0 { size.into() } else { default };
+        (known(columns, 80), known(rows, 24))
     }
 
     /// Whether colours are shown there, and wanted.
