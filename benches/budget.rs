@@ -65,7 +65,7 @@ fn figures() -> Vec<Figure> {
         ("calls/message, 16 deep", 0.13, 0.15, raw, Calls, deep, 163_840),
         ("instructions/connection", 2_500.0, 2_551.0, open, Instructions, reset, 1_280),
         ("instructions/message", 600.0, 701.0, raw, Instructions, single, 5_120),
-        ("instructions/message, 16 deep", 150.0, 175.0, raw, Instructions, deep, 81_920),
+        ("instructions/message, 16 deep", 150.0, 134.0, raw, Instructions, deep, 81_920),
         ("instructions/record, both ways", 5_000.0, 2_001.0, mutual, Instructions, single, 5_120),
         ("instructions/message of a batch", 500.0, 342.0, mutual, Instructions, deep, 81_920),
         ("allocations/connection", 0.0, 0.05, raw, Allocations, reset, 5_120),

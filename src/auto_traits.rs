@@ -13,6 +13,7 @@ use crate::contract::access::Access;
 use crate::contract::close::CloseReason;
 use crate::contract::limits::{Limits, Memory};
 use crate::contract::listener_id::{ListenerId, TooManyListenersError, UnknownListenerError};
+use crate::contract::messages::{Messages, Processed};
 use crate::contract::networks::{NetworkError, Networks};
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::contract::reply::Reply;
@@ -44,6 +45,8 @@ const _: () = {
     is_send_and_sync::<ListenerId>();
     is_send_and_sync::<Handle>();
     is_send_and_sync::<Reply<'_>>();
+    is_send_and_sync::<Messages<'_>>();
+    is_send_and_sync::<Processed>();
     is_send_and_sync::<Peer<'_>>();
     is_send_and_sync::<PeerId>();
     is_send_and_sync::<PeerAddress>();

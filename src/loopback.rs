@@ -8,6 +8,7 @@ use countersign_proto::{Dialect, Event, FrameFormat, Framing, ServerConfig, Sess
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::listener_id::ListenerId;
+use crate::contract::outbox::Outbox;
 use crate::contract::peer::{Peer, PeerAddress, PeerId};
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
@@ -234,13 +235,13 @@ fn written<R>(
     call: impl FnOnce(&mut Reply<'_>) -> R,
 ) -> (R, Vec<Vec<u8>>, Option<CloseReason>) {
     let max = Limits::default().reply_max;
-    let mut out = vec![0; max];
-    let mut reply = Reply::new(&mut out, form, now);
+    let mut out = Outbox::new(max);
+    let mut reply = Reply::new(&mut out, max, form, now);
     let value = call(&mut reply);
-    let (length, verdict) = reply.finish();
+    let verdict = reply.finish();
     let messages = match form {
-        FrameFormat::Line(_) => lines(&out[..length]),
-        _ => messages(&out[..length], max),
+        FrameFormat::Line(_) => lines(out.bytes()),
+        _ => messages(out.bytes(), max),
     };
     (value, messages, verdict)
 }

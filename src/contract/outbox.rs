@@ -1,5 +1,8 @@
 //! The loop's buffer for replies.
 
+/// When the outbox has this many bytes, it is sent before more messages are answered.
+pub(crate) const BATCH: usize = 16 << 10;
+
 /// The loop's buffer for replies, allocated once with its full length.
 ///
 /// Bytes written after the kept part count only once they are kept too: a reply that is abandoned
@@ -44,25 +47,17 @@ impl Outbox {
         self.length = 0;
     }
 
-    /// The room after the kept part, limited to this many bytes.
+    /// All bytes, and how many of them are kept.
     #[inline(always)]
-    pub(crate) fn room(&mut self, max: usize) -> &mut [u8] {
-        let room = &mut self.bytes[self.length..];
-        let max = max.min(room.len());
-        &mut room[..max]
-    }
-
-    /// Keeps this many bytes of what was written to the room.
-    #[inline(always)]
-    pub(crate) fn keep(&mut self, length: usize) {
-        self.length += length;
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut usize) {
+        (&mut self.bytes, &mut self.length)
     }
 
     /// Appends the session's own output, and empties it.
     pub(crate) fn append(&mut self, bytes: &mut Vec<u8>) {
-        let length = bytes.len();
-        self.room(length).copy_from_slice(bytes);
-        self.keep(length);
+        let end = self.length + bytes.len();
+        self.bytes[self.length..end].copy_from_slice(bytes);
+        self.length = end;
         bytes.clear();
     }
 

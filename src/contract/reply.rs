@@ -7,6 +7,7 @@ use countersign_proto::{FRAME_MAX, FrameFormat};
 use memchr::memchr;
 
 use crate::contract::close::CloseReason;
+use crate::contract::outbox::Outbox;
 
 /// Writes the replies of a service, in the connection's framing.
 ///
@@ -22,38 +23,43 @@ use crate::contract::close::CloseReason;
 /// [`Limits::reply_max`]: crate::Limits::reply_max
 #[derive(Debug)]
 pub struct Reply<'a> {
-    /// The part of the loop's buffer that this reply may use, or why it is discarded.
-    out: Result<&'a mut [u8], Fault>,
-    /// How much is written.
+    /// The loop's buffer.
+    out: &'a mut [u8],
+    /// How much of it earlier replies have taken.
+    kept: &'a mut usize,
+    /// How far it is written.
     length: usize,
+    /// How far this reply may go; nowhere once it is discarded.
+    limit: usize,
     /// Where the current message begins.
     start: usize,
     /// A message is being written.
     open: bool,
     form: FrameFormat,
     now: SystemTime,
-    /// The service asked to close the connection.
-    dismissed: bool,
-}
-
-/// Why a reply is discarded.
-#[derive(Debug, Clone, Copy)]
-enum Fault {
-    TooLong,
-    /// A line has a line feed inside.
-    Unsendable,
+    /// Why the connection must end: because the service has closed it, or why the reply is
+    /// discarded.
+    verdict: Option<CloseReason>,
 }
 
 /// The longest text that [`Reply::echo_behind`] takes.
 pub(crate) const PREFIX_MAX: usize = 32;
 
 impl<'a> Reply<'a> {
-    #[inline]
-    pub(crate) fn new(out: &'a mut [u8], form: FrameFormat, now: SystemTime) -> Self {
+    /// The reply to one message, of at most this many bytes.
+    #[inline(always)]
+    pub(crate) fn new(
+        outbox: &'a mut Outbox,
+        max: usize,
+        form: FrameFormat,
+        now: SystemTime,
+    ) -> Self {
+        let (out, kept) = outbox.parts();
         // A longer record would be taken for several.
-        let max = out.len().min(form.message_max() + FRAME_MAX);
-        let out = Ok(&mut out[..max]);
-        Self { out, length: 0, start: 0, open: false, form, now, dismissed: false }
+        let max = max.min(form.message_max() + FRAME_MAX);
+        let (length, start) = (*kept, *kept);
+        let limit = out.len().min(length + max);
+        Self { out, kept, length, limit, start, open: false, form, now, verdict: None }
     }
 
     /// Writes one message, or the last part of one that was begun with [`push`](Self::push).
@@ -67,7 +73,7 @@ impl<'a> Reply<'a> {
     #[inline(always)]
     pub fn push(&mut self, bytes: &[u8]) {
         if matches!(self.form, FrameFormat::Line(_)) && memchr(b'\n', bytes).is_some() {
-            self.discard();
+            self.discard(CloseReason::ReplyUnsendable);
         }
         self.append(bytes);
     }
@@ -86,47 +92,49 @@ impl<'a> Reply<'a> {
     /// (budget "instructions/message").
     #[inline(always)]
     pub(crate) fn echo_behind(&mut self, text: &[u8; PREFIX_MAX], length: usize, received: &[u8]) {
-        let Ok(out) = &mut self.out else { return };
+        if self.open {
+            self.append(text.get(..length).unwrap_or(text));
+            return self.echo(received);
+        }
         let before = self.form.before();
-        if !self.open
-            && let Some((_, room)) = out.split_at_mut_checked(self.length + before)
+        if let Some(room) = self.out.get_mut(self.length + before..self.limit)
             && length + received.len() + FRAME_MAX <= room.len()
             && let Some(front) = room.first_chunk_mut()
         {
             *front = *text;
             if let Some(place) = room.get_mut(length..length + received.len()) {
-                place.copy_from_slice(received);
+                copy(received, place);
                 let end = self.length + before + length + received.len();
-                self.length = self.form.close(out, self.length, end);
+                self.length = self.form.close(self.out, self.length, end);
                 return;
             }
         }
-        self.echo_in_parts(text.get(..length).unwrap_or(text), received);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn echo_in_parts(&mut self, text: &[u8], received: &[u8]) {
-        self.append(text);
-        self.echo(received);
+        match frame(
+            self.form,
+            &mut self.out[..self.limit],
+            self.length,
+            (text.get(..length).unwrap_or(text), received),
+        ) {
+            Some(end) => self.length = end,
+            None => self.discard(CloseReason::ReplyTooLong),
+        }
     }
 
     /// Writes part of a message that is known to have no line feed inside.
     #[inline(always)]
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        let Ok(out) = &mut self.out else { return };
         let before = if self.open { 0 } else { self.form.before() };
-        // With room for what frames the message, so that it can always be ended.
-        if let Some((place, rest)) = out[self.length..].split_at_mut_checked(before + bytes.len())
-            && before + rest.len() >= FRAME_MAX
-        {
-            place[before..].copy_from_slice(bytes);
-            if !self.open {
-                (self.open, self.start) = (true, self.length);
+        let start = self.length + before;
+        match self.out.get_mut(start..start + bytes.len()) {
+            // With room for what frames the message, so that it can always be ended.
+            Some(place) if self.length + bytes.len() + FRAME_MAX <= self.limit => {
+                copy(bytes, place);
+                if !self.open {
+                    (self.open, self.start) = (true, self.length);
+                }
+                self.length = start + bytes.len();
             }
-            self.length += before + bytes.len();
-        } else {
-            self.out = Err(Fault::TooLong);
+            _ => self.discard(CloseReason::ReplyTooLong),
         }
     }
 
@@ -136,22 +144,23 @@ impl<'a> Reply<'a> {
         if !self.open {
             self.append(&[]);
         }
-        if let Ok(out) = &mut self.out {
-            self.length = self.form.close(out, self.start, self.length);
+        if self.open {
+            self.length = self.form.close(self.out, self.start, self.length);
             self.open = false;
         }
     }
 
-    #[cold]
-    fn discard(&mut self) {
-        if self.out.is_ok() {
-            self.out = Err(Fault::Unsendable);
+    #[inline(always)]
+    fn discard(&mut self, why: CloseReason) {
+        (self.limit, self.open) = (0, false);
+        if let None | Some(CloseReason::ClosedByService) = self.verdict {
+            self.verdict = Some(why);
         }
     }
 
     /// Asks the loop to close the connection once everything that was written has been sent.
     pub fn close(&mut self) {
-        self.dismissed = true;
+        self.verdict.get_or_insert(CloseReason::ClosedByService);
     }
 
     /// The time of day when the loop last woke up.
@@ -163,26 +172,57 @@ impl<'a> Reply<'a> {
         self.now
     }
 
-    /// Ends what is open. Returns how much was written, which is nothing if it was too much, and
-    /// whether the connection must end.
+    /// Ends what is open, and keeps what was written, unless it was too much. Returns why the
+    /// connection must end, if it must.
     #[inline(always)]
-    pub(crate) fn finish(mut self) -> (usize, Option<CloseReason>) {
+    pub(crate) fn finish(mut self) -> Option<CloseReason> {
         if self.open {
             self.end();
         }
-        match self.out {
-            Ok(_) if !self.dismissed => (self.length, None),
-            Ok(_) => (self.length, end(CloseReason::ClosedByService)),
-            Err(Fault::TooLong) => (0, end(CloseReason::ReplyTooLong)),
-            Err(Fault::Unsendable) => (0, end(CloseReason::ReplyUnsendable)),
+        if let None | Some(CloseReason::ClosedByService) = self.verdict {
+            *self.kept = self.length;
         }
+        self.verdict
     }
 }
 
-/// A function of its own, so that a reply that ends nothing doesn't pay for it.
+/// Frames a message that consists of two parts, where there is room for it: a function of its own,
+/// without the reply, which stays in registers elsewhere. Returns where it ends.
 #[cold]
-fn end(why: CloseReason) -> Option<CloseReason> {
-    Some(why)
+#[inline(never)]
+fn frame(
+    form: FrameFormat,
+    out: &mut [u8],
+    start: usize,
+    (text, rest): (&[u8], &[u8]),
+) -> Option<usize> {
+    let (begin, length) = (start + form.before(), text.len() + rest.len());
+    if begin + length + FRAME_MAX > out.len() {
+        return None;
+    }
+    let (front, back) = out.get_mut(begin..begin + length)?.split_at_mut(text.len());
+    front.copy_from_slice(text);
+    back.copy_from_slice(rest);
+    Some(form.close(out, start, begin + length))
+}
+
+/// Copies bytes to a place of their length. The two blocks of a short message, which may overlap,
+/// are all of it: to call what copies any number of bytes would cost each message 25 instructions
+/// (budget "instructions/message, 16 deep").
+#[inline(always)]
+fn copy(from: &[u8], to: &mut [u8]) {
+    const BLOCK: usize = 16;
+    if from.len() <= 2 * BLOCK
+        && let (Some(first), Some(last)) = (from.first_chunk::<BLOCK>(), from.last_chunk::<BLOCK>())
+        && let Some(place) = to.first_chunk_mut()
+    {
+        *place = *first;
+        if let Some(place) = to.last_chunk_mut() {
+            *place = *last;
+        }
+    } else {
+        to.copy_from_slice(from);
+    }
 }
 
 impl io::Write for Reply<'_> {
@@ -209,12 +249,11 @@ mod tests {
         max: usize,
         write: impl FnOnce(&mut Reply<'_>),
     ) -> (Vec<u8>, Option<CloseReason>) {
-        let mut out = vec![0; max];
-        let mut reply = Reply::new(&mut out, form, SystemTime::UNIX_EPOCH);
+        let mut out = Outbox::new(max);
+        let mut reply = Reply::new(&mut out, max, form, SystemTime::UNIX_EPOCH);
         write(&mut reply);
-        let (length, verdict) = reply.finish();
-        out.truncate(length);
-        (out, verdict)
+        let verdict = reply.finish();
+        (out.bytes().to_vec(), verdict)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The trait that a program implements to serve authenticated peers.
 
 use crate::contract::close::CloseReason;
+use crate::contract::messages::{Messages, Processed};
 use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 use crate::faults::injector::Injector;
@@ -40,6 +41,18 @@ pub trait Service {
 
     /// Called for each message.
     fn message(&mut self, state: &mut Self::State, message: &[u8], reply: &mut Reply<'_>);
+
+    /// Called for the messages that have arrived together, in place of [`message`](Self::message)
+    /// for each of them. A service that needs something once for all of them can do that here.
+    /// Messages are passed to [`message`](Self::message) alone if they can have injected faults,
+    /// and if only the end of the stream has completed them.
+    #[inline(always)]
+    fn messages(&mut self, state: &mut Self::State, messages: Messages<'_>) -> Processed {
+        messages.for_each(
+            #[inline(always)]
+            |message, reply| self.message(state, message, reply),
+        )
+    }
 
     /// Called when a connection for which [`open`](Self::open) was called has ended.
     fn close(&mut self, state: Self::State, why: CloseReason) {

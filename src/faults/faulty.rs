@@ -2,6 +2,7 @@
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
+use crate::contract::messages::{Messages, Processed};
 use crate::contract::peer::Peer;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
@@ -72,6 +73,11 @@ impl<S: Service> Service for Faulty<S> {
     #[inline(always)]
     fn message(&mut self, state: &mut S::State, message: &[u8], reply: &mut Reply<'_>) {
         self.service.message(state, message, reply);
+    }
+
+    #[inline(always)]
+    fn messages(&mut self, state: &mut S::State, messages: Messages<'_>) -> Processed {
+        self.service.messages(state, messages)
     }
 
     fn close(&mut self, state: S::State, why: CloseReason) {

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Local, TimeZone, Utc};
 
+use crate::contract::messages::{Messages, Processed};
 use crate::contract::peer::Peer;
 use crate::contract::reply::{PREFIX_MAX, Reply};
 use crate::contract::service::Service;
@@ -52,6 +53,15 @@ impl Service for Timestamp {
     fn message(&mut self, (): &mut (), message: &[u8], reply: &mut Reply<'_>) {
         let (text, length) = self.stamp.at(reply.now(), self.zone);
         reply.echo_behind(text, length, message);
+    }
+
+    #[inline(always)]
+    fn messages(&mut self, (): &mut (), messages: Messages<'_>) -> Processed {
+        let (text, length) = self.stamp.at(messages.now(), self.zone);
+        messages.for_each(
+            #[inline(always)]
+            move |message, reply| reply.echo_behind(text, length, message),
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use countersign::services::{Messages, Processed};
 use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Framing, Limits, Peer, PeerAddress, Refusal};
 use countersign::{Reply, Service};
@@ -149,6 +150,13 @@ impl Service for Fragile {
         reply.message(message);
     }
 
+    fn messages(&mut self, is_doomed: &mut bool, messages: Messages<'_>) -> Processed {
+        self.call("messages", *is_doomed);
+        let processed = messages.for_each(|message, reply| self.message(is_doomed, message, reply));
+        self.call("messages behind", *is_doomed);
+        processed
+    }
+
     fn close(&mut self, is_doomed: bool, _why: CloseReason) {
         self.call("close", is_doomed);
     }
@@ -160,6 +168,8 @@ fn a_panic_in_any_method_ends_the_connection_that_it_served_and_no_other() {
     let cases = [
         ("open", CloseReason::Panicked, ""),
         ("message", CloseReason::Panicked, ""),
+        ("messages", CloseReason::Panicked, ""),
+        ("messages behind", CloseReason::Panicked, "one\n"),
         ("message at the end", CloseReason::Panicked, "one\n"),
         ("close", CloseReason::Finished, "one\nlast"),
     ];

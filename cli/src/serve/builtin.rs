@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use countersign::services::{Echo, Timestamp};
+use countersign::services::{Echo, Messages, Processed, Timestamp};
 use countersign::{Peer, Reply, Service};
 use log::warn;
 
@@ -35,7 +35,8 @@ impl AnyService {
         Self { local: Timestamp::local(), utc: Timestamp::utc(), served }
     }
 
-    /// The other services, in a function of their own so that the default is inlined into the loop.
+    /// The other services, in a function of their own, so that only the usual ones are inlined into
+    /// the loop.
     #[inline(never)]
     fn other(&mut self, served: ServiceState, message: &[u8], reply: &mut Reply<'_>) {
         match served {
@@ -64,6 +65,15 @@ impl Service for AnyService {
         match served {
             ServiceState::Local => self.local.message(&mut (), message, reply),
             _ => self.other(*served, message, reply),
+        }
+    }
+
+    #[inline(always)]
+    fn messages(&mut self, served: &mut ServiceState, messages: Messages<'_>) -> Processed {
+        match served {
+            ServiceState::Local => self.local.messages(&mut (), messages),
+            ServiceState::Echo => Echo.messages(&mut (), messages),
+            _ => messages.for_each(|message, reply| self.other(*served, message, reply)),
         }
     }
 }

@@ -195,11 +195,15 @@ impl FrameFormat {
     pub fn close(self, out: &mut [u8], start: usize, end: usize) -> usize {
         match self {
             Self::Line(LineEnding::Lf) => {
-                out[end] = b'\n';
+                if let Some(place) = out.get_mut(end) {
+                    *place = b'\n';
+                }
                 end + 1
             }
             Self::Line(LineEnding::CrLf) => {
-                out[end..end + 2].copy_from_slice(b"\r\n");
+                if let Some(place) = out.get_mut(end..end + 2) {
+                    place.copy_from_slice(b"\r\n");
+                }
                 end + 2
             }
             Self::Line(LineEnding::None) | Self::Chunk => end,

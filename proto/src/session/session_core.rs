@@ -19,7 +19,7 @@ use crate::records::SealError;
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::session::event::Event;
-use crate::session::protected::{Protected, RecordsState};
+use crate::session::protected::Protected;
 use crate::session::state::SessionState;
 
 /// A session without its configuration, for a loop that serves many connections.
@@ -225,15 +225,8 @@ impl SessionCore {
     #[must_use]
     #[inline]
     pub fn is_due(&self) -> bool {
-        match &self.state {
-            // Nearly always, and one comparison.
-            SessionState::Established(..) => false,
-            SessionState::Open | SessionState::Unsent(_) | SessionState::Ending(_) => true,
-            SessionState::Protected(protected) => {
-                protected.state == RecordsState::Ending || protected.batch > 0
-            }
-            _ => false,
-        }
+        // Nearly always not, and one comparison.
+        !matches!(self.state, SessionState::Established(..)) && self.state.is_due()
     }
 
     /// The format of messages that aren't replies.

@@ -90,11 +90,30 @@ impl SessionState {
         match self {
             // Nearly always, and one comparison.
             Self::Established(..) => None,
+            other => other.find_records_mut(),
+        }
+    }
+
+    #[inline(never)]
+    fn find_records_mut(&mut self) -> Option<&mut Records> {
+        match self {
             Self::Protected(protected) => Some(&mut protected.records),
             Self::Countersign(CountersignState::AwaitingAccept(accepting)) => {
                 (!accepting.plain).then_some(&mut accepting.records)
             }
             _ => None,
+        }
+    }
+
+    /// Whether an event is due, or something to send, although nothing more has arrived.
+    #[inline(never)]
+    pub(super) fn is_due(&self) -> bool {
+        match self {
+            Self::Open | Self::Unsent(_) | Self::Ending(_) => true,
+            Self::Protected(protected) => {
+                protected.state == RecordsState::Ending || protected.batch > 0
+            }
+            _ => false,
         }
     }
 

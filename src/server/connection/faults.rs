@@ -90,7 +90,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
         let length = outbox.len();
         let (id, slot, now) = (cx.listener.id, cx.slot, cx.now);
-        let Some(injector) = cx.shared.calls.service.injector_mut() else { return };
+        let Some(injector) = cx.shared.service.injector_mut() else { return };
         let (due, is_limited) = injector.due(id, fault, now);
         injector.begin(id, slot, Delivery::new(fault, due, length));
         self.hold(cx);
@@ -107,7 +107,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// Holds a connection whose peer has just authenticated, if the answer to its proof is late.
     fn hold_handshake(&mut self, cx: &mut Context<'_, N, S>) {
         let slot = cx.slot;
-        let injector = cx.shared.calls.service.injector_mut().filter(|_| self.is_open());
+        let injector = cx.shared.service.injector_mut().filter(|_| self.is_open());
         let delay = injector.and_then(|injector| injector.take_handshake_delay(slot));
         if let Some(delay) = delay {
             self.seal(cx);
@@ -128,7 +128,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// Holds the connection for this time.
     fn pause(&mut self, delay: Duration, kind: FaultKind, cx: &mut Context<'_, N, S>) {
         let (id, slot, due) = (cx.listener.id, cx.slot, cx.now + delay);
-        if let Some(injector) = cx.shared.calls.service.injector_mut() {
+        if let Some(injector) = cx.shared.service.injector_mut() {
             injector.begin(id, slot, Delivery::pause(due));
             cx.count_fault(kind);
             self.hold(cx);
@@ -157,7 +157,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     ) -> io::Result<NextStep> {
         while !self.flags.has(Flags::PAUSED) {
             let unsent = self.unsent();
-            let injector = cx.shared.calls.service.injector_mut();
+            let injector = cx.shared.service.injector_mut();
             let step = injector.and_then(|injector| injector.step(cx.slot, cx.now, unsent));
             match step.unwrap_or(DeliveryStep::End(DeliveryEnd::Continue)) {
                 DeliveryStep::Wait(end) => return Ok(self.begin_pause(end, cx)),
@@ -230,7 +230,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         {
             (backlog.unsent, backlog.sent) = (Blocks::default(), 0);
         }
-        if let Some(injector) = cx.shared.calls.service.injector_mut() {
+        if let Some(injector) = cx.shared.service.injector_mut() {
             injector.sent(cx.slot, sent, unsent, cx.now);
         }
         Ok(sent == length)

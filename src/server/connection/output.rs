@@ -5,10 +5,11 @@ use std::io;
 use countersign_proto::Blocks;
 
 use crate::contract::close::CloseReason;
+use crate::contract::outbox::BATCH;
 use crate::contract::service::Service;
 use crate::reactor::buffered_stream::write_until_blocked;
 use crate::server::connection::{Connection, NextStep, State};
-use crate::server::context::{BATCH, Context};
+use crate::server::context::Context;
 use crate::server::flags::Flags;
 use crate::server::net::Net;
 

@@ -5,10 +5,11 @@ use std::io;
 use countersign_proto::{Dialect, Event, Key, Refusal, RefusalCode, Step};
 
 use crate::contract::close::CloseReason;
+use crate::contract::outbox::BATCH;
 use crate::contract::peer::Peer;
 use crate::contract::service::Service;
 use crate::server::connection::{AuthStatus, Connection, NextStep, State, VisitOutcome};
-use crate::server::context::{BATCH, Context, EngineShared};
+use crate::server::context::{Context, EngineShared};
 use crate::server::event_log;
 use crate::server::flags::Flags;
 use crate::server::listener::Listener;
@@ -189,12 +190,8 @@ impl<N: Net, S: Service> Connection<N, S> {
     #[cold]
     pub(super) fn authenticate(&mut self, input: &mut &[u8], cx: &mut Context<'_, N, S>) {
         let peer = self.peer(cx.slot);
-        let Context {
-            shared: EngineShared { net, calls, unix_time, control_out, .. },
-            listener,
-            done,
-            ..
-        } = cx;
+        let Context { shared, listener, done, .. } = cx;
+        let EngineShared { net, calls, unix_time, control_out, .. } = &mut **shared;
         let Listener { config, unauthenticated, keys, name, .. } = &mut **listener;
         let event = self.session.next(config, *unix_time, input, control_out);
         calls.outbox.append(control_out);
@@ -221,7 +218,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                     listener: self.listener,
                 };
                 event_log::opened(&peer, name, (self.since, cx.now));
-                let (state, end) = match calls.open(&peer, opened.form) {
+                let (state, end) = match shared.open(&peer, opened.form) {
                     Ok((state, end)) => (State::Open(state), end),
                     Err(why) => {
                         let auth = AuthStatus::Authenticated(None);

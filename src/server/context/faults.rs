@@ -6,10 +6,11 @@ use countersign_proto::{FrameFormat, Refusal, SessionCore, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
+use crate::contract::outbox::BATCH;
 use crate::contract::service::Service;
 use crate::faults::kind::FaultKind;
 use crate::faults::message::{MessageFault, Outcome};
-use crate::server::context::{BATCH, Context, Dispatcher};
+use crate::server::context::{Context, EngineShared};
 use crate::server::net::Net;
 
 /// A message that has faults and was served, and how its reply is framed.
@@ -19,7 +20,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
     /// Whether messages of this connection can have faults.
     #[inline(always)]
     pub(in crate::server) fn has_faults(&self) -> bool {
-        let injector = self.shared.calls.service.injector();
+        let injector = self.shared.service.injector();
         injector.is_some_and(|injector| injector.is_on(self.listener.id))
     }
 
@@ -38,18 +39,18 @@ impl<N: Net, S: Service> Context<'_, N, S> {
         input: &mut &[u8],
     ) -> (Result<Step<Option<CloseReason>>, Refusal>, Option<Faulted>) {
         let (id, slot) = (self.listener.id, self.slot);
-        let (calls, config) = (&mut self.shared.calls, &self.listener.config);
-        let control_out = &mut self.shared.control_out;
+        let (shared, config) = (&mut *self.shared, &self.listener.config);
+        let EngineShared { service, calls, control_out, .. } = shared;
         let mut faulted = None;
         let processed = calls.guard(|calls| {
             session.process_messages(config, input, control_out, |message| {
-                let injector = calls.service.injector_mut();
+                let injector = service.injector_mut();
                 let fault = injector.and_then(|injector| injector.take(id, slot));
                 let is_served = fault.is_none_or(|fault| fault.outcome != Outcome::CloseBefore);
                 let mut end = None;
                 if is_served {
                     calls.answered += 1;
-                    ((), end) = calls.call(message.form, |service, reply| {
+                    ((), end) = calls.call(message.form, |reply| {
                         service.message(state, message.bytes, reply);
                     });
                 }
@@ -59,7 +60,7 @@ impl<N: Net, S: Service> Context<'_, N, S> {
                 }
                 let may_go_on = !calls.is_exhausted() && calls.outbox.len() < BATCH;
                 match end {
-                    None if may_go_on && !calls.has_fault_next(id, slot) => {
+                    None if may_go_on && !has_fault_next(service, id, slot) => {
                         ControlFlow::Continue(())
                     }
                     end => ControlFlow::Break(end),
@@ -71,10 +72,8 @@ impl<N: Net, S: Service> Context<'_, N, S> {
     }
 }
 
-impl<S: Service> Dispatcher<S> {
-    /// Whether the next message of a connection has a fault, so that it is served alone.
-    fn has_fault_next(&mut self, listener: ListenerId, slot: usize) -> bool {
-        let injector = self.service.injector_mut();
-        injector.is_some_and(|injector| injector.next(listener, slot).is_some())
-    }
+/// Whether the next message of a connection has a fault, so that it is served alone.
+fn has_fault_next(service: &mut impl Service, listener: ListenerId, slot: usize) -> bool {
+    let injector = service.injector_mut();
+    injector.is_some_and(|injector| injector.next(listener, slot).is_some())
 }

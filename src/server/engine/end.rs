@@ -266,7 +266,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                 self.log.authenticated(now, &ended, key.and_then(|key| listener.keys.id(key)));
                 key.into_iter().for_each(|key| listener.keys.closed(key));
                 if let Some(state) = state {
-                    context::closed(&mut self.shared.calls.service, state, why);
+                    context::closed(&mut self.shared.service, state, why);
                 }
             }
         }

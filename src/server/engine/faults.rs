@@ -30,7 +30,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// What faults add to the memory of a connection, at most.
     pub(super) fn faults_entry(&self) -> usize {
         // Of as many connections as there are, and of as many closed ones, pauses are kept.
-        let injector = self.shared.calls.service.injector();
+        let injector = self.shared.service.injector();
         injector.map_or(0, |_| Injector::ENTRY + 2 * Pauses::ENTRY)
     }
 
@@ -68,7 +68,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Forgets the faults of a connection that is removed.
     #[inline]
     pub(super) fn forget_faults(&mut self, slot: usize) {
-        if let Some(injector) = self.shared.calls.service.injector_mut() {
+        if let Some(injector) = self.shared.service.injector_mut() {
             injector.remove(slot);
             self.forget_ended_pauses();
         }
@@ -102,7 +102,7 @@ impl<N, S: Service> EngineShared<N, S> {
     /// Draws the faults of a connection that was accepted.
     #[inline]
     pub(super) fn accept_fault(&mut self, listener: ListenerId, slot: usize) -> AcceptFault {
-        let injector = self.calls.service.injector_mut();
+        let injector = self.service.injector_mut();
         injector.map_or_else(AcceptFault::default, |injector| injector.accept(listener, slot))
     }
 }

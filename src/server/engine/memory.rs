@@ -3,10 +3,10 @@
 use countersign_proto::{Blocks, Dialect, SessionCore};
 
 use crate::contract::limits::{Limits, Memory};
+use crate::contract::outbox::BATCH;
 use crate::contract::service::Service;
 use crate::reactor::timers::Timers;
 use crate::server::connection::Connection;
-use crate::server::context::BATCH;
 use crate::server::engine::{CONTROL_OUT, Engine, INBOX};
 use crate::server::listener::Listener;
 use crate::server::net::Net;

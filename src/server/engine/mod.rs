@@ -13,10 +13,11 @@ use std::time::{Duration, SystemTime};
 use countersign_proto::{CHALLENGE, HELLO_MAX};
 
 use crate::contract::access::Access;
+use crate::contract::calls::Calls;
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::listener_id::{ListenerId, TooManyListenersError, UnknownListenerError};
-use crate::contract::outbox::Outbox;
+use crate::contract::outbox::{BATCH, Outbox};
 use crate::contract::peer::PeerId;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
@@ -27,7 +28,7 @@ use crate::reactor::readiness::Readiness;
 use crate::reactor::timers::Timers;
 use crate::reactor::token::{SLOTS_MAX, TokenSlab, Tokened};
 use crate::server::connection::{Connection, NextStep, VisitOutcome};
-use crate::server::context::{BATCH, Context, Dispatcher, EngineShared, VisitProgress};
+use crate::server::context::{Context, EngineShared, VisitProgress};
 use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
 use crate::server::listener::{Listener, ROOM_MAX};
@@ -100,7 +101,8 @@ impl<N: Net, S: Service> Engine<N, S> {
             inbox: vec![0; INBOX].into(),
             shared: EngineShared {
                 net,
-                calls: Dispatcher::new(service, outbox(&listeners)),
+                service,
+                calls: Calls::new(outbox(&listeners)),
                 control_out: Vec::with_capacity(CONTROL_OUT),
                 unix_time: Duration::ZERO,
                 drain: None,
@@ -186,10 +188,9 @@ impl<N: Net, S: Service> Engine<N, S> {
         self.visit(slot, now, wall, |conn, _, cx| {
             let form = conn.form(&cx.listener.config);
             let outbox = &mut cx.shared.calls.outbox;
-            let mut reply = Reply::new(outbox.room(cx.listener.limits.reply_max), form, wall);
+            let mut reply = Reply::new(outbox, cx.listener.limits.reply_max, form, wall);
             reply.message(message);
-            let (said, verdict) = reply.finish();
-            outbox.keep(said);
+            let verdict = reply.finish();
             if verdict.is_some() || !conn.takes(message.len()) {
                 told = Err(match verdict {
                     Some(CloseReason::ReplyUnsendable) => TellError::Unsendable,
@@ -292,12 +293,12 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// The service.
     #[must_use]
     pub fn service(&self) -> &S {
-        &self.shared.calls.service
+        &self.shared.service
     }
 
     /// The service, to change it.
     pub fn service_mut(&mut self) -> &mut S {
-        &mut self.shared.calls.service
+        &mut self.shared.service
     }
 
     /// The network.
