@@ -146,7 +146,7 @@ pub(super) fn histogram(report: &Report) -> Option<Plot> {
     let y = Axis { scale: Scale::from_zero(greatest), unit: Unit::Share, title };
     let mut plot = Plot::new("histogram", "Latency histogram", x, y).height(240.0);
     for (from, to, count) in buckets {
-        let range = format!("{} to {}", Unit::Latency.short(from), Unit::Latency.short(to));
+        let range = Unit::Latency.labels(&[from, to]).join(" to ");
         let replies = match unit::grouped(count.max(1.0)).as_str() {
             "1" => "1 reply".to_owned(),
             many => format!("{many} replies"),

@@ -261,6 +261,20 @@ fn a_run_without_answers_says_so() {
 }
 
 #[test]
+fn a_short_interval_at_the_end_is_not_drawn() {
+    let mut saved = run(10, 1.0, 1000.0, 0.001);
+    saved.interval_seconds = 1.0;
+    let whole = html(&saved);
+    let mut last = saved.intervals[9].clone();
+    (last.start, last.duration, last.requests_per_sec) = (10.0, 0.004, 7e6);
+    saved.intervals.push(last);
+    let paths = |page: &str| page.matches("<path class=\"line").count();
+    let page = html(&saved);
+    assert_eq!(paths(&page), paths(&whole));
+    assert!(!page.contains("M</text>") && page.contains("<td>7,000,000</td>"), "{page}");
+}
+
+#[test]
 fn the_limits_of_a_run_are_noted() {
     let mut saved = run(3, 1.0, 1000.0, 0.001);
     let notes = ["generator was the limit", "was not reached", "was interrupted"];

@@ -15,6 +15,9 @@ const ENOUGH: f64 = 2000.0;
 /// Lines that are closer than this part of the plot's height are one.
 const UNSEEN: f64 = 0.02;
 
+/// A last interval that is shorter than this part of the others is not drawn.
+const LEAST: f64 = 0.1;
+
 /// The largest number of labels on the axis of latencies, which is high.
 const LABELS: usize = 10;
 
@@ -47,7 +50,6 @@ pub(super) fn throughput(saved: &SavedReport) -> Plot {
     let greatest = greatest(&rates).max(greatest(&sent)).max(asked.unwrap_or_default());
     let axis = counts("messages per second", greatest);
     let mut plot = Plot::new("throughput", "Throughput", time(saved), axis);
-    plot.steps(Color::Blue, &rates);
     let differs = |(sent, answered): (&Span, &Span)| {
         let missing = sent.value.unwrap_or_default() - answered.value.unwrap_or_default();
         missing.abs() > greatest * UNSEEN
@@ -57,6 +59,7 @@ pub(super) fn throughput(saved: &SavedReport) -> Plot {
         plot.legend(Color::Blue, "answered");
         plot.legend(Color::Orange, "sent");
     }
+    plot.steps(Color::Blue, &rates);
     if let Some(asked) = asked {
         plot.level(asked, &format!("{}/s asked for", Unit::Count.short(asked)));
     }
@@ -81,7 +84,7 @@ pub(super) fn latency(saved: &SavedReport) -> Option<Plot> {
     };
     let mut plot = Plot::new("latency", "Latency", time(saved), axis).height(240.0);
     plot.line(Color::Gray, "max", &slowest);
-    let with_replies = saved.intervals.iter().filter(|interval| interval.answered > 0).count();
+    let with_replies = intervals(saved).iter().filter(|interval| interval.answered > 0).count();
     let mean = saved.summary.answered as f64 / with_replies.max(1) as f64;
     let worth_it = |(name, _): &(&str, Color)| *name != "p99.9" || mean >= ENOUGH;
     for (name, color) in LINES.into_iter().filter(worth_it) {
@@ -99,7 +102,7 @@ pub(super) fn errors(saved: &SavedReport) -> Option<Plot> {
     let failed = spans(saved, |interval| Some(per_second(interval, interval.failed)));
     let axis = counts("failed messages per second", greatest(&failed));
     let mut plot = Plot::new("errors", "Errors", time(saved), axis).height(140.0);
-    let mut below = vec![0.0; saved.intervals.len()];
+    let mut below = vec![0.0; intervals(saved).len()];
     for (index, kind) in kinds.iter().enumerate() {
         let color = Color::KINDS[index.min(Color::KINDS.len() - 1)];
         let bar = |(interval, below): (&IntervalRecord, &mut f64)| {
@@ -108,7 +111,7 @@ pub(super) fn errors(saved: &SavedReport) -> Option<Plot> {
             *below += per_second(interval, count);
             (from, from + interval.duration, low, *below)
         };
-        let bars: Vec<_> = saved.intervals.iter().zip(&mut below).map(bar).collect();
+        let bars: Vec<_> = intervals(saved).iter().zip(&mut below).map(bar).collect();
         plot.bars(color, &bars);
         plot.legend(color, kind);
     }
@@ -204,6 +207,14 @@ fn kinds(saved: &SavedReport) -> Vec<&str> {
     kinds.into_iter().map(|(kind, _)| kind.as_str()).collect()
 }
 
+/// The intervals without a last one so short that its rate says nothing.
+fn intervals(saved: &SavedReport) -> &[IntervalRecord] {
+    match saved.intervals.split_last() {
+        Some((last, others)) if last.duration < saved.interval_seconds * LEAST => others,
+        _ => &saved.intervals,
+    }
+}
+
 fn time(saved: &SavedReport) -> Axis {
     elapsed(end(saved))
 }
@@ -229,7 +240,7 @@ fn spans(saved: &SavedReport, value: impl Fn(&IntervalRecord) -> Option<f64>) ->
         to: interval.start + interval.duration,
         value: value(interval),
     };
-    saved.intervals.iter().map(span).collect()
+    intervals(saved).iter().map(span).collect()
 }
 
 fn greatest(spans: &[Span]) -> f64 {

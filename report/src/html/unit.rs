@@ -29,6 +29,7 @@ impl Unit {
         match self {
             Self::Elapsed => elapsed(tick, greatest),
             Self::Nines => nines(tick),
+            Self::Latency => latency(tick),
             _ => self.short(tick),
         }
     }
@@ -36,6 +37,8 @@ impl Unit {
     /// A value by itself, to three digits.
     pub(super) fn short(self, value: f64) -> String {
         match self {
+            // Shorter ones are not told apart.
+            Self::Latency if value > 0.0 && value < 1e-6 => "under 1 µs".to_owned(),
             Self::Latency => latency(value),
             Self::Elapsed => elapsed(value, value),
             Self::Count => count(value),
@@ -163,7 +166,7 @@ mod tests {
     fn values_have_three_digits_and_their_unit() {
         for (unit, value, expected) in [
             (Unit::Latency, 0.0, "0"),
-            (Unit::Latency, 512e-9, "512 ns"),
+            (Unit::Latency, 511e-9, "under 1 µs"),
             (Unit::Latency, 1.0235e-6, "1.02 µs"),
             (Unit::Latency, 42.04e-6, "42 µs"),
             (Unit::Latency, 999.7e-6, "1 ms"),
@@ -196,6 +199,7 @@ mod tests {
         assert_eq!(labels(Unit::Elapsed, &[0.0, 0.005, 0.01]), "0 5 ms 10 ms");
         let nines = [1.0, 2.0, 10.0, 100.0, 1e3, 1e6];
         assert_eq!(labels(Unit::Nines, &nines), "0 50 90 99 99.9 99.9999");
+        assert_eq!(labels(Unit::Latency, &[5e-7, 1e-6]), "500 ns 1 µs");
         assert_eq!(labels(Unit::Count, &[0.0, 2500.0, 15e3]), "0 2,500 15k");
     }
 
