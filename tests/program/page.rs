@@ -11,9 +11,10 @@ use std::thread;
 
 use super::home::{Home, skip};
 
-/// What a page says of itself in its title: how many requests it has made, whether something is
-/// wider than the window, and of each plot its name, whether it is there in full, how many texts it
-/// has, and how many of them are outside of the window or lie on each other.
+/// What a page says of itself in its title: how many requests it has made, whether the numbers
+/// under the pointer are shown, and whether something is wider than the window; and of each plot
+/// its name, whether it is there in full, whether it has texts, and how many of them are outside of
+/// the window or lie on each other.
 const SCRIPT: &str = "<script>
 addEventListener('load', () => {
   const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 \
@@ -28,8 +29,13 @@ addEventListener('load', () => {
     return [plot.closest('figure').id, isWhole, texts.length > 5, bad.length].join(':');
   });
   const requests = performance.getEntriesByType('resource').length;
+  const plot = document.querySelector('svg.plot');
+  const {left, width, top} = plot.getBoundingClientRect();
+  plot.dispatchEvent(new PointerEvent('pointermove', {clientX: left + width / 2, clientY: top}));
+  const hint = document.querySelector('#hint');
+  const hints = hint.style.display === 'block' && hint.textContent.includes('p99: ');
   const isWide = document.documentElement.scrollWidth > innerWidth;
-  document.title = ['requests', requests, 'wide', isWide, ...plots].join(' ');
+  document.title = ['requests', requests, 'hints', hints, 'wide', isWide, ...plots].join(' ');
 });
 </script>";
 
@@ -66,7 +72,7 @@ fn a_page_makes_no_request_and_shows_every_plot() {
         };
         let plots = ["throughput", "latency", "connections", "busy", "percentiles", "histogram"];
         let plots = plots.map(|plot| format!("{plot}:true:true:0")).join(" ");
-        let expected = format!("requests 0 wide false {plots} setup:true:true:0");
+        let expected = format!("requests 0 hints true wide false {plots} setup:true:true:0");
         assert_eq!(shown, expected, "in a window of {width} pixels");
     }
     // Even if a text became an element, the policy of the page forbids what it asks for.
