@@ -95,3 +95,14 @@ fn programs_in_c_and_this_one_take_each_others_place() {
         Err(_) => skip("there is no python3 here"),
     }
 }
+
+/// What finds a library in C by its version finds that of the program.
+#[test]
+fn the_package_in_c_has_the_version_of_the_program() {
+    let version = env!("CARGO_PKG_VERSION");
+    let read = |name: &str| std::fs::read_to_string(Path::new(FOLDER).join(name)).unwrap();
+    let library: serde_json::Value = serde_json::from_str(&read("library.json")).unwrap();
+    assert_eq!(library["version"], version);
+    assert!(read("idf_component.yml").contains(&format!("version: \"{version}\"\n")));
+    assert!(read("CMakeLists.txt").contains(&format!("countersign-c VERSION {version} ")));
+}

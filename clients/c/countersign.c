@@ -22,10 +22,12 @@ enum {
     PING_MAX = 125,
     BATCH_MAX = 16384,
     RECORD_LEAST = 1024,
-    LENGTH_MAX = 0xffffff,
     OUR_CALL_MAX = 8 + HEADER + CALL_FIXED + 2 * (1 + CS_NAME_MAX) + 2 + 5,
     REPLY_MAX = OUR_CALL_MAX /* The most that a step writes: more than an answer, or a pong. */
 };
+
+/* The most that a length of three bytes can say; more than an int has in some places. */
+#define LENGTH_MAX 0xffffffUL
 
 /* The types of frames and records. */
 enum {
@@ -113,12 +115,15 @@ void cs_wipe(void *memory, size_t length)
 /* Splits a field off the front: a length of `width` bytes, and as many bytes as it says. */
 static int take(struct cs_bytes *rest, unsigned width, struct cs_bytes *field)
 {
+    uint32_t length;
+
     if (rest->length < width)
         return 0;
-    field->length = load(rest->data, width);
-    field->data = rest->data + width;
-    if (field->length > rest->length - width)
+    length = load(rest->data, width);
+    if (length > rest->length - width)
         return 0;
+    field->data = rest->data + width;
+    field->length = (size_t)length;
     rest->length -= width + field->length;
     rest->data = field->data + field->length;
     return 1;
@@ -159,47 +164,53 @@ static uint32_t rotate(uint32_t word, int by)
 /* The next 16 words of the message schedule, in the place of the last 16. */
 static void sha256_schedule(uint32_t w[32])
 {
-    uint32_t *next;
+    uint32_t *next, near, far;
 
     for (next = w; next < w + 16; next++) {
-        next[16] = next[0] + next[9];
-        next[16] += rotate(next[1], 7) ^ rotate(next[1], 18) ^ next[1] >> 3;
-        next[16] += rotate(next[14], 17) ^ rotate(next[14], 19) ^ next[14] >> 10;
+        near = next[1];
+        far = next[14];
+        near = rotate(near, 7) ^ rotate(near, 18) ^ near >> 3;
+        far = rotate(far, 17) ^ rotate(far, 19) ^ far >> 10;
+        next[16] = next[0] + near + next[9] + far;
     }
     memcpy(w, w + 16, 16 * sizeof *w);
 }
 
-/* 16 rounds. In each, the eight words move on by one place: here the view of them moves. */
-static void sha256_rounds(uint32_t state[8], const uint32_t w[16], const uint32_t round[16])
+/* 16 rounds on the last eight words. In each, they move on by one place: here the view of them
+ * moves, to the front. */
+static void sha256_rounds(uint32_t words[16 + 8], const uint32_t w[16], const uint32_t round[16])
 {
-    uint32_t words[16 + 8], t, *s = words + 16;
+    uint32_t t, *s = words + 16;
 
-    memcpy(s, state, 8 * sizeof *s);
     while (s > words) {
         t = s[7] + *round++ + *w++ + (s[6] ^ (s[4] & (s[5] ^ s[6])));
         t += rotate(s[4], 6) ^ rotate(s[4], 11) ^ rotate(s[4], 25);
         s--;
         s[4] += t;
-        s[0] = t + ((s[1] & s[2]) | (s[3] & (s[1] | s[2])));
-        s[0] += rotate(s[1], 2) ^ rotate(s[1], 13) ^ rotate(s[1], 22);
+        t += (s[1] & s[2]) | (s[3] & (s[1] | s[2]));
+        s[0] = t + (rotate(s[1], 2) ^ rotate(s[1], 13) ^ rotate(s[1], 22));
     }
-    memcpy(state, s, 8 * sizeof *s);
+    memcpy(words + 16, words, 8 * sizeof *words);
 }
 
 static void sha256_block(uint32_t state[8], const uint8_t block[64])
 {
-    uint32_t w[32], s[8];
+    uint32_t words[32 + 16 + 8], *w = words, *s = words + 32;
     unsigned i;
 
     for (i = 0; i < 16; i++)
         w[i] = load32(block + 4 * i);
-    memcpy(s, state, sizeof s);
+    memcpy(s + 16, state, 8 * sizeof *s);
     for (i = 0; i < 64; i += 16) {
+        if (i > 0)
+            sha256_schedule(w);
         sha256_rounds(s, w, SHA256_ROUND + i);
-        sha256_schedule(w);
     }
     for (i = 0; i < 8; i++)
-        state[i] += s[i];
+        state[i] += s[16 + i];
+    /* A key may have been hashed. */
+    for (i = 0; i < sizeof words / sizeof *words; i++)
+        ((volatile uint32_t *)words)[i] = 0;
 }
 
 static void cs_sha256_init(struct cs_sha256 *hash)
@@ -321,7 +332,9 @@ static void hash_label(struct cs_sha256 *hash, const char *label)
 
 #ifdef CS_SEAL
 
-enum { CHACHA20_POLY1305 = 1, LIMB = 0x3ffffff };
+enum { CHACHA20_POLY1305 = 1 };
+
+#define LIMB 0x3ffffffUL
 
 /* The extension of both hellos: its number, its length, and the one suite that there is. */
 static const uint8_t SEALING[5] = { 0, 1, 0, 1, CHACHA20_POLY1305 };
@@ -678,8 +691,9 @@ static enum cs_event fail(struct cs_session *cs, enum cs_error error)
 
 /* The handshake, for both ends. */
 
-static void begin(struct cs_session *cs, const struct cs_config *config, uint8_t *in,
-                  size_t in_size, uint8_t *out, size_t out_size)
+/* Returns whether the buffers are large enough. If not, the session has failed. */
+static int begin(struct cs_session *cs, const struct cs_config *config, uint8_t *in,
+                 size_t in_size, uint8_t *out, size_t out_size)
 {
     memset(cs, 0, sizeof *cs);
     cs->config = config;
@@ -687,6 +701,8 @@ static void begin(struct cs_session *cs, const struct cs_config *config, uint8_t
     cs->in_size = in_size;
     cs->out = out;
     cs->out_size = out_size;
+    cs->error = CS_NO_ROOM;
+    return in_size >= CS_CLIENT_MIN && out_size >= CS_OUTPUT_MIN;
 }
 
 /* The longest record that we accept, as we tell it. */
@@ -833,7 +849,8 @@ void cs_client(struct cs_session *cs, const struct cs_config *config,
                const uint8_t random[CS_RANDOM], uint8_t *in, size_t in_size, uint8_t *out,
                size_t out_size)
 {
-    begin(cs, config, in, in_size, out, out_size);
+    if (!begin(cs, config, in, in_size, out, out_size))
+        return;
     cs->state = ANSWER_DUE;
     memcpy(cs->nonce, random, CS_RANDOM);
     cs->used = put_call(cs, out);
@@ -944,7 +961,8 @@ void cs_server(struct cs_session *cs, const struct cs_config *config,
                const uint8_t random[CS_RANDOM], uint8_t *in, size_t in_size, uint8_t *out,
                size_t out_size)
 {
-    begin(cs, config, in, in_size, out, out_size);
+    if (!begin(cs, config, in, in_size, out, out_size))
+        return;
     cs->state = CALL_DUE;
     memcpy(cs->nonce, random, CS_RANDOM);
 }
@@ -1190,8 +1208,8 @@ static void answer_challenge(const struct cs_key *key, const uint8_t challenge[3
 void cs_raw_client(struct cs_session *cs, const struct cs_config *config, uint8_t *in,
                    size_t in_size, uint8_t *out, size_t out_size)
 {
-    begin(cs, config, in, in_size, out, out_size);
-    cs->state = CHALLENGE_DUE;
+    if (begin(cs, config, in, in_size, out, out_size))
+        cs->state = CHALLENGE_DUE;
 }
 
 /* What looks like a challenge of Python's multiprocessing is not signed: it could be used there. */
@@ -1214,7 +1232,8 @@ void cs_raw_server(struct cs_session *cs, const struct cs_config *config,
                    const uint8_t random[CS_RANDOM], uint8_t *in, size_t in_size, uint8_t *out,
                    size_t out_size)
 {
-    begin(cs, config, in, in_size, out, out_size);
+    if (!begin(cs, config, in, in_size, out, out_size))
+        return;
     cs->state = PROOF_DUE;
     memcpy(cs->nonce, random, CS_RANDOM);
     append(cs, random, CS_RANDOM);

@@ -84,7 +84,7 @@ struct cs_key {
 /* How messages travel after the handshake of countersign/1. */
 enum cs_records {
     CS_REQUIRED, /* In records, or the handshake fails. The default, and what a server expects. */
-    CS_ALLOWED,  /* In records if the other end wants them too; without them nothing is protected. */
+    CS_ALLOWED,  /* In records if the other end agrees; without them nothing is protected. */
     CS_OFF,      /* As plain bytes. */
 #ifdef CS_SEAL
     CS_SEALED /* In records that are encrypted, or the handshake fails. */
@@ -117,8 +117,8 @@ enum cs_event {
 /* Why a session has failed, or why a message can't be sent. */
 enum cs_error {
     CS_OK,
-    CS_NO_ROOM,    /* cs_send(): first send what cs_output() gives you. If that is nothing, the
-                      buffer is too small for such a message. */
+    CS_NO_ROOM,    /* cs_send(): first send what cs_output() gives you. If that is nothing, or if a
+                      session has failed, a buffer is too small. */
     CS_TOO_LONG,   /* A message is longer than its receiver accepts. */
     CS_NOT_OPEN,   /* cs_send(): the handshake is not over, or the session has ended. */
     CS_FOREIGN,    /* The other end speaks another protocol. */
@@ -170,7 +170,7 @@ struct cs_direction {
  */
 struct cs_session {
     struct cs_bytes message;  /* With CS_MESSAGE: the message, until the next call. Without records:
-                                 a piece of the stream, whatever has arrived. */
+                                 a piece of the stream, whatever the input has. */
     const struct cs_key *key; /* From CS_OPEN on: the key that the other end holds. */
     enum cs_error error;      /* With CS_FAILED: why. */
     uint8_t refusal;          /* With CS_REFUSED: the reason, one of cs_refusal or a new one. */
@@ -197,7 +197,7 @@ struct cs_session {
     uint8_t exporter[32];     /* The secret from which cs_secret() derives others. */
 };
 
-/* Prepares a key. Do it once, when the program starts, or store the result instead of the secret. */
+/* Prepares a key: once, when the program starts, or to store the result in place of the secret. */
 void cs_key_init(struct cs_key *key);
 
 #ifndef CS_NO_CLIENT
@@ -205,9 +205,9 @@ void cs_key_init(struct cs_key *key);
  * Begins a session as a client. Connect, then send what cs_output() gives you.
  *
  * `random` are 32 bytes that nobody can predict and that were never used before. `in` and `out` are
- * the buffers for what is received and sent, of CS_CLIENT_MIN and CS_OUTPUT_MIN bytes or more. The
- * session uses `in` to its end. It uses `out` only until you have sent what cs_output() gave you,
- * so sessions that take turns can share it.
+ * the buffers for what is received and sent, of CS_CLIENT_MIN and CS_OUTPUT_MIN bytes or more; with
+ * less, the session has failed (CS_NO_ROOM). It uses `in` to its end. It uses `out` only until you
+ * have sent what cs_output() gave you, so sessions that take turns can share it.
  *
  * The other end is told that it may send records of 1,024 bytes, or of as many as `in` can hold.
  * With less than 1,028 bytes for `in`, longer records than it can hold end the session.
@@ -220,7 +220,7 @@ void cs_client(struct cs_session *cs, const struct cs_config *config,
 #ifndef CS_NO_SERVER
 /*
  * Begins a session as a server, for a connection that was accepted. As cs_client(), with
- * CS_SERVER_MIN bytes or more for `in`.
+ * CS_SERVER_MIN bytes or more for `in`: with less, clients whose calls are longer are refused.
  */
 void cs_server(struct cs_session *cs, const struct cs_config *config,
                const uint8_t random[CS_RANDOM], uint8_t *in, size_t in_size, uint8_t *out,
@@ -234,8 +234,7 @@ void cs_refuse(struct cs_session *cs, enum cs_refusal why);
 #endif
 
 #if defined(CS_RAW) && !defined(CS_NO_CLIENT)
-/* The same as cs_client(), in the dialect `raw`. It needs no random bytes, but a buffer `in` of 32
- * bytes. */
+/* The same as cs_client(), in the dialect `raw`. It needs no random bytes. */
 void cs_raw_client(struct cs_session *cs, const struct cs_config *config, uint8_t *in,
                    size_t in_size, uint8_t *out, size_t out_size);
 #endif

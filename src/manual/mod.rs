@@ -1,11 +1,15 @@
 //! The manual. Start with [`operations`] to run the program, or with [`embedding`] to use the
-//! library; [`architecture`] explains the code.
+//! library; [`small`] is about machines that are too small for either;
+//! [`architecture`] explains the code.
 
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}
 
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
+
+#[doc = include_str!("small.md")]
+pub mod small {}
 
 #[doc = include_str!("operations.md")]
 pub mod operations {}

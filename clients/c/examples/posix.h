@@ -54,7 +54,8 @@ static inline int draw(uint8_t *bytes, size_t length)
     return n == (ssize_t)length;
 }
 
-static inline int read_key(struct cs_key *key, const char *id, const char *hex, const char *audience)
+static inline int read_key(struct cs_key *key, const char *id, const char *hex,
+                           const char *audience)
 {
     /* Kept, because raw needs it. */
     static uint8_t secret[64];

@@ -85,7 +85,7 @@ def raw():
         given = dict(case, name=name, out=out, **more)
         keys = [('6b', '', key.hex()) for key in keys]
         random = challenge.hex()
-        return line(role, given, keys, 'off', random, '00' * 16, 64, pieces,
+        return line(role, given, keys, 'off', random, '00' * 16, 145, pieces,
                     given.pop('then', '-'), '')
 
     sizes = (1, 12, 32, 63, 64, 65, 80)
