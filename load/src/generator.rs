@@ -205,7 +205,14 @@ impl Load {
     /// # Errors
     ///
     /// The system refuses what a loop needs. What goes wrong with a client is in the report.
-    pub fn run(mut self, mut watch: impl FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
+    pub fn run(self, mut watch: impl FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
+        self.drive(&mut watch)
+    }
+
+    // Generic or inlined, it would be compiled with the caller, which may be compiled for size:
+    // `instructions/message of load` of the budget.
+    #[inline(never)]
+    fn drive(mut self, watch: &mut dyn FnMut(&Report) -> ControlFlow<()>) -> io::Result<Report> {
         let warm = nanos(self.cx.plan.warmup);
         let mut events = Events::with_capacity(EVENTS);
         (self.cx.epoch, self.busy) = (clock::monotonic(), Busy::start());

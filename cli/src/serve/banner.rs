@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use countersign::{Address, Listener, Server};
+use countersign_serve::AnyService;
 use log::info;
 
-use super::builtin::AnyService;
 use super::prepared::{self, PreparedListener};
 use crate::admin::Admin;
 use crate::escape::{Escaped, quoted};

@@ -1,81 +1,22 @@
-//! The services of the program, as one: a connection gets the service of its listener.
+//! The built-in services, with what they need of the terminal and the system.
 
 use std::path::Path;
 
-use countersign::services::{Echo, Messages, Processed, Timestamp};
-use countersign::{Peer, Reply, Service};
+use countersign::Peer;
+use countersign_serve::{AnyService, ServiceState};
 use log::warn;
 
 use crate::output::announce;
 
-/// What one listener serves; every connection keeps a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ServiceState {
-    /// Stamps in local time.
-    Local,
-    /// Stamps in UTC.
-    Utc,
-    Echo,
-    Discard,
-    /// Only the handshake: verified peers are printed on stdout.
-    Verdict,
+/// The services of the listeners, in their order. Peers whose handshake alone was wanted are
+/// printed on stdout.
+pub(super) fn service(served: Vec<ServiceState>) -> AnyService {
+    AnyService::new(served, print_verified)
 }
 
-/// The services of all listeners.
-#[derive(Debug)]
-pub(super) struct AnyService {
-    local: Timestamp,
-    utc: Timestamp,
-    /// What each listener serves, in their order.
-    served: Vec<ServiceState>,
-}
-
-impl AnyService {
-    pub(super) fn new(served: Vec<ServiceState>) -> Self {
-        Self { local: Timestamp::local(), utc: Timestamp::utc(), served }
-    }
-
-    /// The other services, in a function of their own, so that only the usual ones are inlined into
-    /// the loop.
-    #[inline(never)]
-    fn other(&mut self, served: ServiceState, message: &[u8], reply: &mut Reply<'_>) {
-        match served {
-            ServiceState::Local | ServiceState::Discard | ServiceState::Verdict => {}
-            ServiceState::Utc => self.utc.message(&mut (), message, reply),
-            ServiceState::Echo => Echo.message(&mut (), message, reply),
-        }
-    }
-}
-
-impl Service for AnyService {
-    type State = ServiceState;
-
-    fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> ServiceState {
-        let served = self.served.get(peer.listener().index()).copied();
-        let served = served.unwrap_or(ServiceState::Discard);
-        if served == ServiceState::Verdict {
-            let key = peer.key().unwrap_or("-");
-            announce(format_args!("verified {} key={key}", peer.address()));
-        }
-        served
-    }
-
-    #[inline(always)]
-    fn message(&mut self, served: &mut ServiceState, message: &[u8], reply: &mut Reply<'_>) {
-        match served {
-            ServiceState::Local => self.local.message(&mut (), message, reply),
-            _ => self.other(*served, message, reply),
-        }
-    }
-
-    #[inline(always)]
-    fn messages(&mut self, served: &mut ServiceState, messages: Messages<'_>) -> Processed {
-        match served {
-            ServiceState::Local => self.local.messages(&mut (), messages),
-            ServiceState::Echo => Echo.messages(&mut (), messages),
-            _ => messages.for_each(|message, reply| self.other(*served, message, reply)),
-        }
-    }
+fn print_verified(peer: &Peer<'_>) {
+    let key = peer.key().unwrap_or("-");
+    announce(format_args!("verified {} key={key}", peer.address()));
 }
 
 /// chrono gives UTC for a zone that it can't find, and says nothing.

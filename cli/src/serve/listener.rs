@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use countersign::{KeyRing, Limits, ListenerConfig, Protection, ServerConfig};
+use countersign_serve::ServiceState;
 use log::warn;
 
-use super::builtin::ServiceState;
 use crate::admin::Labels;
 use crate::args::listener::ListenerArgs;
 use crate::args::service::BuiltinService;

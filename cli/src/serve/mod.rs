@@ -18,6 +18,7 @@ use std::sync::Arc;
 use clap::Args;
 use countersign::Server;
 use countersign::stats::Counters;
+use countersign_serve::AnyService;
 use log::info;
 
 use super::admin::{Admin, Aggregate};
@@ -34,7 +35,6 @@ use super::signals::Claimed;
 use super::system;
 use super::systemd::{ListenFds, SdNotify};
 use banner::Banner;
-use builtin::AnyService;
 pub(crate) use listener::MissingRing;
 pub(crate) use prepared::{PreparedListener, bound_of};
 use runtime::Runtime;

@@ -9,8 +9,9 @@ use countersign::{
     Address, BindError, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Server, ServerConfig,
     ToAddresses as _,
 };
+use countersign_serve::{AnyService, ServiceState};
 
-use super::builtin::{self, AnyService, ServiceState};
+use super::builtin;
 use super::limits;
 use super::listener::{CreatedRing, MissingRing};
 use super::update::ListenerUpdate;
@@ -185,7 +186,7 @@ pub(super) fn servers(
     if served.contains(&ServiceState::Local) {
         builtin::warn_of_unknown_zone();
     }
-    let service = || AnyService::new(served.clone());
+    let service = || builtin::service(served.clone());
     let names: Vec<_> = listeners.iter().map(|prepared| prepared.args.name.as_deref()).collect();
     let passed = passed.share(&names)?;
     let was_passed: Vec<bool> = passed.iter().map(|sockets| !sockets.is_empty()).collect();
@@ -216,7 +217,7 @@ fn memory<'r>(
     workers: usize,
 ) -> Result<usize, Failure> {
     let unbound = listeners.into_iter().map(|prepared| prepared.listener(workers));
-    Ok(workers * Server::new(unbound, AnyService::new(Vec::new()))?.memory_max().total)
+    Ok(workers * Server::new(unbound, builtin::service(Vec::new()))?.memory_max().total)
 }
 
 /// The bound on memory in words.

@@ -53,7 +53,8 @@ impl Runtime {
         // The clock is only read if somebody needs the time.
         let wait = due.map(|due| due.saturating_duration_since(system::monotonic()));
         let server = &mut self.first.server;
-        server.turn(Some(wait.map_or(POLL_INTERVAL, |wait| wait.min(POLL_INTERVAL))))?;
+        let wait = wait.map_or(POLL_INTERVAL, |wait| wait.min(POLL_INTERVAL));
+        countersign_serve::turn(server, Some(wait))?;
         let is_time = due.is_some_and(|due| due <= system::monotonic());
         // While the server is busy with its peers, nothing else is needed.
         if server.take_woken() || is_time || self.signals.is_pending() || server.is_finished() {

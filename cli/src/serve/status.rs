@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use countersign::stats::ListenerStats;
 use countersign::{Key, Listener, Server};
+use countersign_serve::AnyService;
 use log::info;
 
-use super::builtin::AnyService;
 use crate::reload::Reloads;
 use crate::system;
 use crate::version::VERSION;

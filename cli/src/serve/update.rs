@@ -5,8 +5,8 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use countersign::{Access, KeyRing, Limits, Listener, ListenerId, Server, UnknownListenerError};
+use countersign_serve::AnyService;
 
-use super::builtin::AnyService;
 use crate::exit::{Failure, Kind};
 use crate::reload::Wake;
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign::stats::Counters;
 use countersign::{Handle, Server};
+use countersign_serve::AnyService;
 
-use super::builtin::AnyService;
 use super::status;
 use super::update::ConfigUpdate;
 use crate::admin::{Aggregate, StatsPublisher};
@@ -91,7 +91,7 @@ impl Worker {
     /// Serves until the server was stopped and its last connection is closed.
     pub(super) fn run(mut self) -> io::Result<Counters> {
         while !self.server.is_finished() {
-            self.server.turn(None)?;
+            countersign_serve::turn(&mut self.server, None)?;
             // While the server is busy with its peers, nothing else is needed.
             if self.server.take_woken() || self.server.is_finished() {
                 self.receive();

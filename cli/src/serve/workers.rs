@@ -7,8 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use countersign::stats::Counters;
 use countersign::{Handle, Server};
+use countersign_serve::AnyService;
 
-use super::builtin::AnyService;
 use super::worker::{Mailbox, Worker};
 use crate::admin::Aggregate;
 
@@ -93,7 +93,7 @@ mod tests {
     fn seen(
         end: impl FnOnce() -> io::Result<Counters> + Send + 'static,
     ) -> (io::Result<()>, Workers) {
-        let mut server = Server::new([], AnyService::new(Vec::new())).unwrap();
+        let mut server = Server::new([], super::super::builtin::service(Vec::new())).unwrap();
         let has_ended = Arc::new(AtomicBool::new(false));
         let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: server.handle() };
         let thread = thread::spawn(move || {

@@ -1,0 +1,26 @@
+//! What the program `countersign` serves, and the loop that serves it.
+//!
+//! The program is compiled for size, and this crate for speed. Generic code is compiled with the
+//! crate that first names its types, so the server's loop is compiled with the services here.
+//! Besides [`turn`], the program may call any method of the [`Server`]: what it calls itself is
+//! compiled for size too.
+
+mod builtin;
+
+use std::io;
+use std::time::Duration;
+
+use countersign::Server;
+
+pub use builtin::{AnyService, ServiceState};
+
+/// Runs one pass of the server: [`Server::turn`], compiled for speed.
+///
+/// # Errors
+///
+/// The poll or a listening socket fails. Nothing that a peer does is an error.
+// Inlined into the program it would be compiled for size: `instructions/message` of the budget.
+#[inline(never)]
+pub fn turn(server: &mut Server<AnyService>, timeout: Option<Duration>) -> io::Result<usize> {
+    server.turn(timeout)
+}
