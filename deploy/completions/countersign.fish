@@ -210,9 +210,9 @@ complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s c -l connections -d 'Number of clients' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l threads -d 'Number of threads, each with its share of the clients' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s n -l count -d 'Stop after N messages were answered or have failed' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s z -l duration -d 'Stop after this time [default: 10s, without -n]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -s z -l duration -d 'Stop after this time; with --find, how long the rate is held [default: 10s, without -n]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s P -l pipeline -d 'Messages that each client can have in flight' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s q -l rate -d 'Messages per second, of all clients together' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -s q -l rate -d 'Messages per second, of all clients together; with --find, the first rate' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l arrival -d 'With -q or --stages: how the messages are spaced' -r -f -a "constant\t'At equal intervals'
 poisson\t'At random intervals, as from many independent users'
 burst\t'Several at once'"
@@ -244,6 +244,9 @@ complete -c countersign -n "__fish_countersign_using_subcommand load" -l report 
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l intervals -d 'Write the figures of each interval to this file, as CSV' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l hgrm -d 'Write the percentiles of all replies to this file, in milliseconds, as HdrHistogram prints them for its plotters' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l hlog -d 'Write the latencies of each interval to this file, in nanoseconds, as an interval log of HdrHistogram' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l find -d 'Find the highest rate at which this condition holds; can be repeated' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l find-precision -d 'With --find: how close the result is to the lowest rate that fails' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l probe-time -d 'With --find: length of each probe; longer if a percentile needs more messages' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l progress -d 'What to show on stderr while the load runs' -r -f -a "auto\t'A view of the last seconds, on a terminal alone'
 plain\t'One line every few seconds, also without a terminal'
 never\t'Nothing'"

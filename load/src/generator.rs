@@ -223,6 +223,7 @@ impl Load {
             now = self.now();
             if !is_warm && now >= warm {
                 is_warm = true;
+                self.cx.message_source.end_warmup();
                 self.busy = Busy::start();
                 self.cx.report = Report { start: since_epoch(clock::wall()), ..Report::default() };
                 let length = self.cx.plan.interval;
@@ -239,6 +240,7 @@ impl Load {
                 tick = now + TICK;
                 self.fail_overdue(now);
                 self.cx.report.elapsed = Duration::from_nanos(now.saturating_sub(warm));
+                self.cx.report.replies = self.cx.message_source.replies();
                 if watch(&self.cx.report).is_break() {
                     break;
                 }
@@ -274,6 +276,7 @@ impl Load {
             false => report.leave_out(rest.unscheduled),
         }
         let elapsed = now.saturating_sub(nanos(plan.warmup));
+        report.replies = message_source.replies();
         report.due = message_source.taken() + scheduled + rest.unscheduled;
         report.elapsed = Duration::from_nanos(elapsed);
         report.busy = vec![self.busy.time(elapsed) as f64 / elapsed.max(1) as f64];

@@ -25,6 +25,8 @@ pub(super) struct MessageSource {
     outstanding: u64,
     /// Messages that were answered, also those that don't count.
     answered: u64,
+    /// Those that were answered in the warm-up.
+    answered_warm: u64,
     /// How long after it was due the last message was taken.
     lag: Nanos,
 }
@@ -52,6 +54,7 @@ impl MessageSource {
             taken: 0,
             outstanding: 0,
             answered: 0,
+            answered_warm: 0,
             lag: 0,
         }
     }
@@ -135,6 +138,16 @@ impl MessageSource {
     /// The messages that were answered, also those that don't count.
     pub(super) fn answered(&self) -> u64 {
         self.answered
+    }
+
+    /// The warm-up ends.
+    pub(super) fn end_warmup(&mut self) {
+        self.answered_warm = self.answered;
+    }
+
+    /// The messages that were answered after the warm-up, also those that were due in it.
+    pub(super) fn replies(&self) -> u64 {
+        self.answered - self.answered_warm
     }
 
     /// Whether a message counts, or belongs to the warm-up.

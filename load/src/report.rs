@@ -38,6 +38,8 @@ pub struct Report {
     pub due: u64,
     /// Messages that were answered rightly.
     pub answered: u64,
+    /// Right replies that came while the load was measured, also to messages of the warm-up.
+    pub replies: u64,
     /// Messages in flight when the load ended. That alone isn't a failure.
     pub aborted: u64,
     /// Messages that were due when it ended and had not been sent.
@@ -185,6 +187,7 @@ impl Report {
         self.elapsed = self.elapsed.max(other.elapsed);
         self.due += other.due;
         self.answered += other.answered;
+        self.replies += other.replies;
         self.aborted += other.aborted;
         self.unsent += other.unsent;
         self.connected += other.connected;

@@ -12,6 +12,7 @@ mod histogram;
 mod hlog;
 mod html;
 mod interval_record;
+mod ladder;
 mod live_view;
 mod parameters;
 mod saved_report;
@@ -24,9 +25,10 @@ pub use hgrm::hgrm;
 pub use hlog::hlog;
 pub use html::{comparison_html, html};
 pub use interval_record::IntervalRecord;
+pub use ladder::{Ladder, ProbeRecord};
 pub use live_view::LiveView;
 pub use parameters::Parameters;
-pub use saved_report::{Histograms, Ladder, ProbeRecord, SavedReport, Summary};
+pub use saved_report::{Histograms, SavedReport, Summary};
 pub use text::text;
 
 // What an embedder moves to a thread of its own, or shares.

@@ -7,6 +7,7 @@ use crate::error::{SavedReportError, VERSION};
 use crate::figures::{Counts, Percentiles, counts, duration, failures, percentiles, seconds};
 use crate::histogram::{decode, encode};
 use crate::interval_record::{IntervalRecord, interval_records};
+use crate::ladder::Ladder;
 use crate::parameters::Parameters;
 use crate::text::{BARS, PERCENTILES, mean};
 
@@ -118,41 +119,6 @@ pub struct Histograms {
     pub waiting: String,
     /// The same of those that count as never answered.
     pub overdue: String,
-}
-
-/// What the search for the highest rate has tried.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Ladder {
-    /// The conditions that had to hold, as they were given.
-    pub conditions: Vec<String>,
-    /// The highest rate at which they held; null if they never did.
-    pub found: Option<f64>,
-    /// Each probe, in order.
-    pub probes: Vec<ProbeRecord>,
-}
-
-/// One probe of a search.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ProbeRecord {
-    /// Messages per second that were asked for.
-    pub rate_asked: f64,
-    /// Replies per second.
-    pub rate_reached: f64,
-    /// The median latency; null if it was never reached.
-    pub p50: Option<f64>,
-    /// The 99th percentile of the latency; null if it was never reached.
-    pub p99: Option<f64>,
-    /// The share of messages that failed, from 0 to 1.
-    pub errors: f64,
-    /// The share of its time that the load generator was busy, from 0 to 1.
-    pub load_busy: f64,
-    /// Whether all conditions held.
-    pub passed: bool,
-    /// Why not, or nothing.
-    #[serde(default)]
-    pub verdict: String,
 }
 
 impl SavedReport {

@@ -13,6 +13,7 @@ mod endings;
 mod environment;
 mod escapes;
 mod files;
+mod find;
 mod first;
 #[path = "../common/free_port.rs"]
 mod free_port;

@@ -10,6 +10,7 @@ use countersign::config::SessionConfig;
 use countersign_load::Disconnect;
 
 use super::clients::ClientArgs;
+use super::find::FindArgs;
 use super::progress::ProgressArgs;
 use super::results::{Output, ResultArgs};
 use super::stages::StageArgs;
@@ -54,14 +55,14 @@ pub(crate) struct LoadArgs {
     /// Stop after N messages were answered or have failed
     #[arg(short = 'n', long, value_name = "N", value_parser = units::count::<u64>(1..=COUNT_MAX))]
     pub(super) count: Option<u64>,
-    /// Stop after this time [default: 10s, without -n]
+    /// Stop after this time; with --find, how long the rate is held [default: 10s, without -n]
     #[arg(short = 'z', long, value_name = "TIME", value_parser = units::time(units::SOME_TIME))]
     pub(super) duration: Option<Duration>,
     /// Messages that each client can have in flight
     #[arg(short = 'P', long, value_name = "DEPTH", default_value = "1",
           value_parser = units::count::<u64>(1..=PIPELINE_MAX))]
     pub(super) pipeline: u64,
-    /// Messages per second, of all clients together
+    /// Messages per second, of all clients together; with --find, the first rate
     #[arg(short = 'q', long, value_name = "RATE", value_parser = units::count::<u64>(1..=RATE_MAX))]
     pub(super) rate: Option<u64>,
     /// With -q or --stages: how the messages are spaced
@@ -133,6 +134,8 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(super) results: ResultArgs,
     #[command(flatten)]
+    pub(super) find: FindArgs,
+    #[command(flatten)]
     pub(super) progress: ProgressArgs,
     #[command(flatten)]
     pub(super) protocol: ProtocolArgs,
@@ -144,13 +147,14 @@ Examples:
   countersign load 127.0.0.1:9527 -c 50 -P 16 -n 1m     with 16 messages in flight each
   countersign load 127.0.0.1:9527 --reconnect -c 64     connections per second
   countersign load 127.0.0.1:9527 -q 10k -z 30s         10,000 messages per second, open loop
+  countersign load 127.0.0.1:9527 --find 'p99<5ms'      the highest rate for the server
   countersign load 127.0.0.1:9527 --stages 9s@1k..5k    a rate that rises
   countersign load unix:/run/garden.sock -z 10s         over a Unix socket
   countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'";
 
 const EXITS: &str = "\
-Exit code 1 if a --fail-if condition holds. If nothing was answered: 77 if the server refused
-most connections, 76 if most replies were wrong, 69 otherwise.";
+Exit code 1 if a --fail-if condition holds, or if --find finds no rate. If nothing was answered:
+77 if the server refused most connections, 76 if most replies were wrong, 69 otherwise.";
 
 /// When messages of an open loop are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

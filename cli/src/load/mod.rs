@@ -2,7 +2,9 @@
 
 mod args;
 mod clients;
+mod find;
 mod parameters;
+mod probes;
 mod progress;
 mod results;
 mod stages;
@@ -12,8 +14,11 @@ mod verdict;
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use countersign::ClientConfig;
 use countersign_load::{Arrival, Load, LoadError, Plan, Report};
 use countersign_report::SavedReport;
 
@@ -49,13 +54,27 @@ impl LoadArgs {
         };
         let mut parameters = parameters::parameters(&self, &plan);
         let threads = usize::try_from(self.threads).unwrap_or(usize::MAX);
-        let loads = Load::split(&self.address, config, plan, threads).map_err(unusable)?;
+        let config: Arc<ClientConfig> = config.into();
+        let split =
+            |plan| Load::split(&self.address, Arc::clone(&config), plan, threads).map_err(unusable);
+        let loads = split(plan)?;
         let file = self.output_file.as_deref().map(ResultFile::create).transpose()?;
         let results = self.results.create()?;
-        let (report, interrupted) = self.watched(loads, signals)?;
+        let stop = signals.into_stop_flag()?;
+        let (report, ladder) = match self.search() {
+            None => (self.watched(loads, self.plan().lasts(), &stop, |_| false)?, None),
+            Some(search) => {
+                drop(loads);
+                let (report, ladder) = self.find(search, split, &stop)?;
+                (report, Some(ladder))
+            }
+        };
+        // From now on a signal finds nothing left to be ended early, and ends the program.
+        let interrupted = stop.swap(true, Ordering::Relaxed);
         parameters::learn(&mut parameters, &report, interrupted);
-        let verdict = verdict::verdict(&self.address, &report, &self.fail_if);
-        let saved = SavedReport::new(&report, parameters);
+        let verdict = verdict::verdict(&self.address, &report, ladder.as_ref(), &self.fail_if);
+        let mut saved = SavedReport::new(&report, parameters);
+        saved.ladder = ladder;
         let written = Self::write(file, &self.output.of(&report, &saved));
         [written, results.write(&report, &saved)].into_iter().fold(verdict, |first, second| match (
             first, second,
@@ -100,22 +119,27 @@ impl LoadArgs {
         }
     }
 
-    /// Runs all loops, with a view of them on a terminal. SIGINT and SIGTERM end them early, and
-    /// the report is written.
-    fn watched(&self, loads: Vec<Load>, signals: Claimed) -> io::Result<(Report, bool)> {
-        let interrupted = signals.into_stop_flag()?;
-        let length = self.plan().lasts();
+    /// Runs all loops for about this time, with a view of them on a terminal, until a flag tells
+    /// them to stop, or one of them is hopeless.
+    fn watched(
+        &self,
+        loads: Vec<Load>,
+        length: Option<Duration>,
+        stop: &AtomicBool,
+        is_hopeless: impl Fn(&Report) -> bool + Sync,
+    ) -> io::Result<Report> {
+        let gave_up = AtomicBool::new(false);
         let progress = Progress::new(&self.progress, loads.len(), self.count, length);
         let reports = threads::run_all(loads, |thread, report| {
             progress.show(thread, report);
-            match interrupted.load(Ordering::Relaxed) {
+            gave_up.fetch_or(is_hopeless(report), Ordering::Relaxed);
+            match stop.load(Ordering::Relaxed) || gave_up.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
         });
         progress.end();
-        // From now on a signal finds nothing left to be ended early, and ends the program.
-        Ok((Report::merged(reports?), interrupted.swap(true, Ordering::Relaxed)))
+        Ok(Report::merged(reports?))
     }
 
     /// Writes the report. If the file doesn't take it, it isn't lost.

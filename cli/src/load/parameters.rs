@@ -22,6 +22,8 @@ pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
     let sources: Vec<String> = load.source.iter().map(ToString::to_string).collect();
     let stages: Vec<&str> = load.stages.stages.iter().map(|each| each.text()).collect();
     let conditions: Vec<&str> = load.fail_if.iter().map(|each| each.text()).collect();
+    let find = load.find.conditions();
+    let is_search = !find.is_empty();
     let mut all = vec![
         ("version", json!(version::VERSION)),
         ("commit", json!(version::COMMIT)),
@@ -56,6 +58,9 @@ pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
         ("connectTimeoutSeconds", json!(seconds(plan.connect_timeout))),
         ("replyTimeoutSeconds", some_seconds(plan.replies_within())),
         ("failIf", json!(conditions)),
+        ("find", json!(find)),
+        ("findPrecision", json!(is_search.then_some(load.find.find_precision))),
+        ("probeTimeSeconds", json!(is_search.then(|| seconds(load.find.probe_time)))),
         ("interrupted", json!(false)),
     ];
     all.extend(load.clients.parameters());

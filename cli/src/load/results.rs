@@ -10,6 +10,7 @@ use countersign_load::Report;
 use countersign_report::SavedReport;
 
 use crate::exit::Failure;
+use crate::output::{stderr, stdout};
 use crate::{escape, units};
 
 /// The longest interval: a day.
@@ -112,7 +113,13 @@ impl Output {
     pub(super) fn of(self, report: &Report, saved: &SavedReport) -> String {
         let parameters = &saved.parameters;
         match self {
-            Self::Text => escape::lines(&countersign_report::text(report, parameters)),
+            Self::Text => {
+                // On a terminal, the probes of a search have been shown.
+                let is_new = !(stdout().is_terminal() && stderr().is_terminal());
+                let ladder = saved.ladder.as_ref().map(|ladder| ladder.text(is_new));
+                let text = countersign_report::text(report, parameters);
+                escape::lines(&(ladder.unwrap_or_default() + &text))
+            }
             Self::Json => format!("{}\n", escape::inside_json(&saved.to_json())),
             Self::Csv => escape::lines(&countersign_report::csv(report, parameters)),
             Self::Quiet => String::new(),

@@ -38,6 +38,10 @@ impl Threshold {
         &self.text
     }
 
+    pub(super) fn condition(&self) -> Condition {
+        self.condition
+    }
+
     pub(crate) fn holds(&self, report: &Report) -> bool {
         self.condition.holds(report)
     }

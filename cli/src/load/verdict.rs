@@ -1,18 +1,24 @@
 //! What the exit code of a load says.
 
 use countersign_load::{FailureKind, Report};
+use countersign_report::Ladder;
 
 use super::threshold::Threshold;
 use crate::exit::{Failure, Kind};
 
-/// The verdict on a load of a server. A load that nothing has answered has failed in any case.
+/// The verdict on a load of a server, or on a search for the highest rate. A load that nothing has
+/// answered has failed in any case.
 pub(super) fn verdict(
     address: &str,
     report: &Report,
+    ladder: Option<&Ladder>,
     conditions: &[Threshold],
 ) -> Result<(), Failure> {
     if report.answered == 0 {
         return Err(unanswered(address, report));
+    }
+    if let Some(ladder) = ladder.filter(|ladder| ladder.found.is_none()) {
+        return Err(Failure::new(Kind::General, ladder.conclusion()));
     }
     match conditions.iter().find(|condition| condition.holds(report)) {
         Some(condition) => Err(Failure::new(Kind::General, condition.explained(report))),

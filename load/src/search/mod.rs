@@ -15,7 +15,7 @@ use crate::report::Report;
 /// By how much the rate rises from step to step, and falls if the first probe fails.
 const STEP: f64 = 4.0;
 
-/// The lowest rate that is tried, and the highest.
+/// The lowest rate that is tried, whatever the conditions are, and the highest.
 const LEAST: f64 = 1.0;
 const MOST: f64 = 1e9;
 
@@ -225,7 +225,9 @@ impl Search {
             if report.rate_reached() == Some(false) {
                 self.saturated = Some(result.reached);
             }
-            match is_overloaded || has_failed_before {
+            // A lower rate is tried next, and says more than the same rate once more.
+            let is_descending = self.passed.is_none() && self.failed.is_some();
+            match is_overloaded || has_failed_before || is_descending {
                 false => self.again = Some(rate),
                 true if probe.is_hold => {
                     // It passed a shorter probe, but not this one.
@@ -247,7 +249,7 @@ impl Search {
         let Some(probe) = self.next() else { return false };
         let due = probe.rate * report.elapsed.as_secs_f64() / loops.max(1) as f64;
         let earliest = PATIENCE.max(probe.lasts / 4);
-        report.elapsed >= earliest && (report.answered as f64) < OVERLOADED * due
+        report.elapsed >= earliest && (report.replies as f64) < OVERLOADED * due
     }
 
     /// The probes so far.
@@ -287,9 +289,17 @@ impl Search {
         failed / passed <= 1.0 + self.config.precision * 1.01 || self.holds > 0
     }
 
-    /// The rate below which none is tried.
+    /// The rate below which none is tried: there, even the longest probe would have too few
+    /// messages to judge by.
     fn least(&self) -> f64 {
-        if self.config.descends { LEAST.min(self.config.first) } else { self.config.first }
+        let longest = self.config.probe.as_secs_f64() * LONGEST;
+        let least = (self.messages() / longest).max(LEAST);
+        if self.config.descends { least.min(self.config.first) } else { self.config.first }
+    }
+
+    /// The messages that the conditions need.
+    fn messages(&self) -> f64 {
+        self.conditions.iter().map(Condition::messages).fold(0.0, f64::max)
     }
 
     /// A rate to try when all have failed so far.
@@ -316,9 +326,8 @@ impl Search {
 
     /// How long a probe takes at this rate, so that it has the messages that the conditions need.
     fn length(&self, rate: f64) -> Duration {
-        let needed = self.conditions.iter().map(Condition::messages).fold(0.0, f64::max);
         let is_step = self.failed.is_none();
-        let needed = if is_step { needed * SHARE_OF_STEPS } else { needed };
+        let needed = self.messages() * if is_step { SHARE_OF_STEPS } else { 1.0 };
         let usual = self.config.probe.as_secs_f64();
         Duration::from_secs_f64((needed / rate).clamp(usual, usual * LONGEST))
     }
@@ -336,7 +345,7 @@ impl Search {
         };
         ProbeResult {
             probe,
-            reached: report.per_second(),
+            reached: report.replies as f64 / report.elapsed.as_secs_f64().max(f64::MIN_POSITIVE),
             p50: report.reply_within(0.5),
             p99: report.reply_within(0.99),
             errors: 1.0 - report.success_rate(),

@@ -7,7 +7,7 @@ use super::plot::{Axis, Color, Plot};
 use super::scale::{Scale, TICKS};
 use super::tables;
 use super::unit::Unit;
-use crate::saved_report::{Ladder, ProbeRecord};
+use crate::ladder::{Ladder, ProbeRecord};
 
 /// The latencies of the probes by their rate; `None` if none has an answer.
 pub(super) fn plot(ladder: &Ladder) -> Option<Plot> {

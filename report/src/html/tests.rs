@@ -9,8 +9,8 @@ use roxmltree::{Document as Parsed, Node, ParsingOptions};
 use super::*;
 use crate::figures::Counts;
 use crate::interval_record::IntervalRecord;
+use crate::ladder::{Ladder, ProbeRecord};
 use crate::parameters::Parameters;
-use crate::saved_report::{Ladder, ProbeRecord};
 
 const XHTML: &str = "http://www.w3.org/1999/xhtml";
 const SVG: &str = "http://www.w3.org/2000/svg";
@@ -137,6 +137,7 @@ fn ladder() -> Ladder {
             rate_reached: rate_asked.min(20e3),
             p50: Some(80e-6 / (1.0 - load.min(0.99))),
             p99: passed.then(|| 200e-6 / (1.0 - load.min(0.95))).or(Some(0.3 * load)),
+            hold: false,
             errors: if passed { 0.0 } else { 0.02 },
             load_busy: 0.05 + load * 0.1,
             passed,
