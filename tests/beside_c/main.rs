@@ -109,7 +109,7 @@ fn both_ends_make_the_same_of_any_input() {
     // Of each, some: a generator that makes the same of everything finds nothing.
     if cases >= CASES {
         for due in ["server open", "server closed", "server refused:malformed", "client open"] {
-            assert!(outcomes.get(due).is_some_and(|count| *count > cases / 200), "{outcomes:#?}");
+            assert!(outcomes.get(due).is_some_and(|count| *count > cases / 500), "{outcomes:#?}");
         }
     }
 }

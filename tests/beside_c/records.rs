@@ -6,7 +6,11 @@ use crate::random::Random;
 /// A few records, of which each end accepts up to this length.
 pub(crate) fn draw(random: &mut Random, direction: &mut Direction, most: usize) -> Vec<u8> {
     let count = random.below(8);
-    (0..count).flat_map(|_| record(random, direction, most)).collect()
+    let mut records: Vec<u8> = (0..count).flat_map(|_| record(random, direction, most)).collect();
+    if random.percent(25) {
+        records.extend(direction.record(CLOSE, &[]));
+    }
+    records
 }
 
 fn record(random: &mut Random, direction: &mut Direction, most: usize) -> Vec<u8> {

@@ -136,7 +136,10 @@ fn keys(random: &mut Random, most: usize, is_raw: bool) -> Vec<KeyOf> {
     let key = |id: &&str| {
         let length = random.pick(&[16, 32, 63, 64, 65, 80]);
         let length = if is_raw && random.percent(20) { 1 } else { length };
-        ((*id).to_owned(), random.bytes(length))
+        let mut secret = random.bytes(length);
+        // Zeros alone are no key.
+        secret[0] |= 1;
+        ((*id).to_owned(), secret)
     };
     ids[..count].iter().map(key).collect()
 }
