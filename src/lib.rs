@@ -28,7 +28,7 @@
 //! - [`Session`] is the protocol of one connection without a socket, for your own event loop;
 //!   [`session`] has what goes in and out of it.
 //! - [`manual`] is the manual: [protocol](manual::protocol), [embedding](manual::embedding),
-//!   [operations](manual::operations), [python](manual::python),
+//!   [operations](manual::operations), [faults](manual::faults), [python](manual::python),
 //!   [performance](manual::performance), [security](manual::security),
 //!   [architecture](manual::architecture), [decisions](manual::decisions).
 

@@ -40,6 +40,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l busy-p
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l workers -d 'Number of event loops, each on its own thread and with its share of the limits' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l close-revoked -d 'Close connections whose keys have expired, or were removed or changed by a reload' -r -f -a "true\t''
 false\t''"
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l fault-seed -d 'Seed for --fault: the same seed and the same messages give the same faults' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin -d 'Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-unix-mode -d 'File mode of the --admin Unix socket' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l log-format -d 'Format of log lines' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
@@ -90,6 +91,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failur
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-limit -d 'Number of failed proofs above which it is rejected' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l failure-decay -d 'How long each failed proof counts against its network; 0s disables throttling' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l fault -d 'Faults to inject, such as \'delay=5ms:10; reset:0.1\': each verb with the percentage of messages or connections that it applies to [default: none]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l admin-exposed -d 'Allow an --admin address that other machines can reach'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l utc -d 'Write timestamps in UTC instead of local time'
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l rhel -d 'In multiprocessing, support Red Hat\'s builds of Python up to 3.11, which lack MD5'
@@ -101,6 +103,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l workers -d 'Number of event loops, each on its own thread and with its share of the limits' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l close-revoked -d 'Close connections whose keys have expired, or were removed or changed by a reload' -r -f -a "true\t''
 false\t''"
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l fault-seed -d 'Seed for --fault: the same seed and the same messages give the same faults' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin -d 'Serve monitoring pages over HTTP at HOST:PORT or unix:/PATH [default: off]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-unix-mode -d 'File mode of the --admin Unix socket' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l log-format -d 'Format of log lines' -r -f -a "text\t'`2018-05-10T22:00:19.123Z WARN refused: wrong-proof peer=… conn=…`'
@@ -151,6 +154,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-limit -d 'Number of failed proofs above which it is rejected' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-delay -d 'Delay before the challenge is sent to a throttled network; 0s sends it at once' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l failure-decay -d 'How long each failed proof counts against its network; 0s disables throttling' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l fault -d 'Faults to inject, such as \'delay=5ms:10; reset:0.1\': each verb with the percentage of messages or connections that it applies to [default: none]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l admin-exposed -d 'Allow an --admin address that other machines can reach'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l utc -d 'Write timestamps in UTC instead of local time'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l rhel -d 'In multiprocessing, support Red Hat\'s builds of Python up to 3.11, which lack MD5'

@@ -11,8 +11,12 @@ use std::io;
 use std::time::Duration;
 
 use countersign::Server;
+use countersign::faults::Faulty;
 
 pub use builtin::{AnyService, ServiceState};
+
+/// The services of all listeners, and the faults that are injected.
+pub type ServedService = Faulty<AnyService>;
 
 /// Runs one pass of the server: [`Server::turn`], compiled for speed.
 ///
@@ -21,6 +25,6 @@ pub use builtin::{AnyService, ServiceState};
 /// The poll or a listening socket fails. Nothing that a peer does is an error.
 // Inlined into the program it would be compiled for size: `instructions/message` of the budget.
 #[inline(never)]
-pub fn turn(server: &mut Server<AnyService>, timeout: Option<Duration>) -> io::Result<usize> {
+pub fn turn(server: &mut Server<ServedService>, timeout: Option<Duration>) -> io::Result<usize> {
     server.turn(timeout)
 }

@@ -30,6 +30,13 @@ impl<S> Faulty<S> {
         Self { service, is_on: injector.is_used(), injector }
     }
 
+    /// A service with faults of their own at the listeners of a server, in their order.
+    #[must_use]
+    pub fn of_listeners(service: S, faults: impl IntoIterator<Item = Faults>) -> Self {
+        let injector = Injector::of_listeners(faults);
+        Self { service, is_on: injector.is_used(), injector }
+    }
+
     /// Sets the seed that the faults are drawn from.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {

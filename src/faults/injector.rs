@@ -43,6 +43,11 @@ impl Injector {
         Self { seed: 0, default: faults, listeners: Vec::new(), connections: Vec::new() }
     }
 
+    pub(super) fn of_listeners(faults: impl IntoIterator<Item = Faults>) -> Self {
+        let listener = |faults| ListenerFaults { faults, ..ListenerFaults::default() };
+        Self { listeners: faults.into_iter().map(listener).collect(), ..Self::new(Faults::none()) }
+    }
+
     pub(super) fn set_seed(&mut self, seed: u64) {
         self.seed = seed;
     }

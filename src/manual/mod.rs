@@ -14,6 +14,9 @@ pub mod small {}
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
+#[doc = include_str!("faults.md")]
+pub mod faults {}
+
 #[doc = include_str!("python.md")]
 pub mod python {}
 

@@ -12,6 +12,7 @@ mod dialects;
 mod endings;
 mod environment;
 mod escapes;
+mod faults;
 mod files;
 mod find;
 mod first;

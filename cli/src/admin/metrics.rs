@@ -67,6 +67,10 @@ impl Page {
         self.metric("refused_total", help, ended(listeners, true));
         let help = "Connections that ended for any other reason.";
         self.metric("closed_total", help, ended(listeners, false));
+        let faults = listeners.iter().flat_map(|each| {
+            each.faults.iter().map(move |it| ([of(each), ("verb", it.0.as_str())], *it.1))
+        });
+        self.metric("faults_total", "Faults that were injected on purpose.", faults);
     }
 
     fn keys(&mut self, listeners: &[ListenerReport]) {

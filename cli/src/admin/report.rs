@@ -82,6 +82,9 @@ pub(crate) struct ListenerReport {
     /// By reason; reasons that have not occurred are left out.
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) closed: BTreeMap<String, u64>,
+    /// The faults that were injected, by verb. Absent in reports of earlier versions.
+    #[serde(default)]
+    pub(crate) faults: BTreeMap<String, u64>,
     pub(crate) keys: Vec<KeyReport>,
 }
 
@@ -147,6 +150,7 @@ impl ListenerReport {
             let some = some.filter(|(why, _)| why.is_refusal() == is_refusal);
             some.map(|(why, count)| (why.name().to_owned(), count)).collect()
         };
+        let injected = counters.faults_by_kind().filter(|(_, count)| *count > 0);
         Self {
             name: info.name.clone(),
             addresses: info.addresses.clone(),
@@ -163,6 +167,7 @@ impl ListenerReport {
             figures: Figures::from(stats),
             refused: ended(true),
             closed: ended(false),
+            faults: injected.map(|(kind, count)| (kind.name().to_owned(), count)).collect(),
             keys: stats.by_key().map(|(key, counts)| KeyReport::of(key, *counts, now)).collect(),
         }
     }
@@ -189,6 +194,7 @@ pub(crate) mod tests {
     use std::sync::Arc;
     use std::time::SystemTime;
 
+    use countersign::faults::FaultKind;
     use countersign::stats::{Counters, ListenerInfo, Stats};
     use countersign::{CloseReason, Dialect, KeyRing, KeyRingExt as _, Refusal};
 
@@ -211,6 +217,7 @@ pub(crate) mod tests {
         {
             counters.count(why);
         }
+        counters.count_fault(FaultKind::Delay);
         let listener = |name: &str, ring: Option<&KeyRing>| {
             let addresses = vec!["127.0.0.1:9527".to_owned()];
             let mut stats = ListenerStats::new(Arc::new(ListenerInfo::new(name, addresses, ring)));

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::access::AccessArgs;
 use super::choice::NamedValueParser;
+use super::faults::FaultArgs;
 use super::limits::LimitArgs;
 use super::origins::{Location, Origins, Source};
 use super::protocol::{ProtocolArgs, SERVER};
@@ -54,6 +55,8 @@ pub(crate) struct ListenerArgs {
     pub(crate) access: AccessArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
     /// Where it stands in the configuration file, if it does.
     #[arg(skip)]
     pub(crate) location: Option<Location>,

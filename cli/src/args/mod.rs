@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod admin;
 pub(crate) mod choice;
 pub(crate) mod environment;
+pub(crate) mod faults;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod origins;

@@ -6,6 +6,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
 use super::admin::AdminArgs;
+use super::faults::fault_seed;
 use super::listener::ListenerArgs;
 use crate::logging::Logging;
 use crate::units;
@@ -33,6 +34,9 @@ pub(crate) struct ProcessArgs {
     #[arg(long, value_name = "BOOL", default_value = "true",
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub(crate) close_revoked: bool,
+    /// Seed for --fault: the same seed and the same messages give the same faults
+    #[arg(long, value_name = "N", default_value = "0", value_parser = fault_seed)]
+    pub(crate) fault_seed: u64,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
     #[command(flatten)]

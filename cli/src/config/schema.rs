@@ -6,9 +6,11 @@ use clap::builder::EnumValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args as _, Command};
 use countersign::Networks;
+use countersign::faults::Faults;
 
 use super::value::{Value, ValueTexts};
 use crate::args::choice::NamedValueParser;
+use crate::args::faults::fault_seed;
 use crate::args::limits::{self, LimitArgs, buffered_max, connections, failures};
 use crate::args::listener::{ListenerArgs, keepalive, name, user_timeout};
 use crate::args::process::{ConfigArgs, ProcessArgs, workers};
@@ -19,19 +21,21 @@ use crate::args::service::builtin_services;
 use crate::units::{any_time, some_time, some_time_or_never};
 
 /// The keys that are the process's. All others are a listener's.
-pub(super) const PROCESS: [&str; 8] = [
+pub(super) const PROCESS: [&str; 9] = [
     "admin",
     "admin-exposed",
     "admin-unix-mode",
     "busy-poll",
     "close-revoked",
+    "fault-seed",
     "log-format",
     "log-level",
     "workers",
 ];
 
 /// The keys that a reload can change, beside the limits.
-const RELOADED: [&str; 6] = ["allow", "busy-poll", "close-revoked", "deny", "keys", "log-level"];
+const RELOADED: [&str; 7] =
+    ["allow", "busy-poll", "close-revoked", "deny", "fault", "keys", "log-level"];
 
 /// Where a key may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +63,7 @@ fn set_process(args: &mut ProcessArgs, key: &str, value: &Value<'_>) -> Option<V
         "admin-unix-mode" => value.mode(&mut admin.admin_unix_mode),
         "busy-poll" => value.one(any_time, &mut args.busy_poll),
         "close-revoked" => value.boolean(&mut args.close_revoked),
+        "fault-seed" => value.one(fault_seed, &mut args.fault_seed),
         "log-format" => value.one(EnumValueParser::new(), &mut logging.format),
         "log-level" => value.one(EnumValueParser::new(), &mut logging.level),
         "workers" => value.one(workers, &mut args.workers),
@@ -78,6 +83,7 @@ fn set_listener(args: &mut ListenerArgs, key: &str, value: &Value<'_>) -> Option
         "tcp-user-timeout" => value.one(user_timeout, &mut args.tcp_user_timeout),
         "allow" => value.many(Networks::from_str, &mut access.allow),
         "deny" => value.many(Networks::from_str, &mut access.deny),
+        "fault" => value.one(Faults::from_str, &mut args.faults.fault),
         "proxy-from" => value.many(Networks::from_str, &mut access.proxy_from),
         _ => {
             let protocol = set_protocol(protocol, key, value);

@@ -44,6 +44,7 @@ fn sample(arg: &Arg) -> String {
         (None, Some([name])) => match name.as_str() {
             "N" => "7".to_owned(),
             "TIME" => "7s".to_owned(),
+            "SPEC" => "mute:7".to_owned(),
             "ADDR" => "127.0.0.1:7".to_owned(),
             "CIDR" => "192.0.2.0/24".to_owned(),
             "NAME" => arg.get_possible_values().first().map_or("x", PossibleValue::get_name).into(),

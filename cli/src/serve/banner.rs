@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use countersign::{Address, Listener, Server};
-use countersign_serve::AnyService;
+use countersign_serve::ServedService;
 use log::info;
 
 use super::prepared::{self, PreparedListener};
@@ -36,7 +36,7 @@ impl Banner {
     /// The number of workers, of which this server is one.
     pub(super) fn new(
         listeners: &[PreparedListener],
-        server: &Server<AnyService>,
+        server: &Server<ServedService>,
         workers: usize,
         admin: Option<&Admin>,
     ) -> Self {

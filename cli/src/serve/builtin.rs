@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use countersign::Peer;
-use countersign_serve::{AnyService, ServiceState};
+use countersign::faults::{Faults, Faulty};
+use countersign_serve::{AnyService, ServedService, ServiceState};
 use log::warn;
 
 use crate::output::announce;
 
-/// The services of the listeners, in their order. Peers whose handshake alone was wanted are
-/// printed on stdout.
-pub(super) fn service(served: Vec<ServiceState>) -> AnyService {
-    AnyService::new(served, print_verified)
+/// The services and the faults of the listeners, in their order. Peers whose handshake alone was
+/// wanted are printed on stdout.
+pub(super) fn service(served: Vec<ServiceState>, faults: Vec<Faults>) -> ServedService {
+    Faulty::of_listeners(AnyService::new(served, print_verified), faults)
 }
 
 fn print_verified(peer: &Peer<'_>) {

@@ -126,3 +126,13 @@ impl ListenerArgs {
         Ok(config)
     }
 }
+
+/// Says which listeners misbehave, in case somebody has forgotten it.
+pub(super) fn warn_of_faults(listeners: &[ListenerArgs]) {
+    for args in listeners {
+        if let Some(faults) = args.faults.shown() {
+            let listener = args.name.as_deref().unwrap_or(&args.bind[0]);
+            warn!(listener, faults; "injecting faults on purpose: clients of this listener fail");
+        }
+    }
+}

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use clap::Args;
 use countersign::Server;
 use countersign::stats::Counters;
-use countersign_serve::AnyService;
+use countersign_serve::ServedService;
 use log::info;
 
 use super::admin::{Admin, Aggregate};
@@ -100,12 +100,13 @@ fn serve(
     log: &Guard,
     signals: Claimed,
 ) -> Result<(), Failure> {
-    let ProcessArgs { workers, busy_poll, close_revoked, logging, .. } = settings.process;
+    let ProcessArgs { workers, busy_poll, close_revoked, fault_seed, logging, .. } =
+        settings.process;
     let began = system::monotonic();
     let passed_to_admin = passed.named("admin");
     let binds = listeners.iter().flat_map(|prepared| &prepared.args.bind).map(String::as_str);
     let ports = Ipv4Ports::of(binds.chain(settings.process.admin.address()));
-    let mut servers = prepared::servers(listeners, workers, passed, &ports)?;
+    let mut servers = prepared::servers(listeners, (workers, fault_seed), passed, &ports)?;
     for server in &mut servers {
         server.set_busy_poll(busy_poll);
         server.set_close_expired(close_revoked);
@@ -126,6 +127,7 @@ fn serve(
     let admin = settings.process.admin.listen(Arc::clone(&aggregate), passed_to_admin, &ports)?;
     let banner = Banner::new(listeners, &first, workers, admin.as_ref());
     introduce(&banner, log, logging.format, &first, admin.as_ref());
+    listener::warn_of_faults(&settings.listeners);
     let published = admin.as_ref().map(|admin| {
         aggregate.set_admin_memory(admin.memory_max());
         Arc::clone(&aggregate)
@@ -160,7 +162,7 @@ fn introduce(
     banner: &Banner,
     log: &Guard,
     format: Format,
-    server: &Server<AnyService>,
+    server: &Server<ServedService>,
     admin: Option<&Admin>,
 ) {
     match format {

@@ -9,7 +9,7 @@ use countersign::{
     Address, BindError, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Server, ServerConfig,
     ToAddresses as _,
 };
-use countersign_serve::{AnyService, ServiceState};
+use countersign_serve::{ServedService, ServiceState};
 
 use super::builtin;
 use super::limits;
@@ -158,6 +158,7 @@ impl PreparedListener {
             keys: self.config.keys().cloned(),
             limits: self.limits.divided(workers),
             access: self.args.access.access(),
+            faults: self.args.faults.faults(workers),
         }
     }
 
@@ -169,8 +170,11 @@ impl PreparedListener {
         let keys = keys.as_deref().unwrap_or("none");
         let memory = units::shown(memory([self], workers)?);
         let most = limits.connections;
+        let faults = args.faults.shown().map(|faults| format!("; injects faults: {faults}"));
+        let faults = faults.unwrap_or_default();
         Ok(format!(
-            "{name}: {addresses}; {serves}; keys {keys}; at most {memory}, with {most} connections"
+            "{name}: {addresses}; {serves}; keys {keys}; at most {memory}, with {most} connections\
+             {faults}"
         ))
     }
 }
@@ -178,15 +182,18 @@ impl PreparedListener {
 /// Builds a server for each worker. All listen at the same addresses.
 pub(super) fn servers(
     listeners: &[PreparedListener],
-    workers: usize,
+    (workers, fault_seed): (usize, u64),
     passed: ListenFds,
     ports: &Ipv4Ports,
-) -> Result<Vec<Server<AnyService>>, Failure> {
+) -> Result<Vec<Server<ServedService>>, Failure> {
     let served: Vec<_> = listeners.iter().map(|prepared| prepared.args.served()).collect();
     if served.contains(&ServiceState::Local) {
         builtin::warn_of_unknown_zone();
     }
-    let service = || builtin::service(served.clone());
+    let faults = listeners.iter().map(|prepared| prepared.args.faults.faults(workers));
+    let faults: Vec<_> = faults.collect();
+    let service =
+        |worker| builtin::service(served.clone(), faults.clone()).with_seed_of(fault_seed, worker);
     let names: Vec<_> = listeners.iter().map(|prepared| prepared.args.name.as_deref()).collect();
     let passed = passed.share(&names)?;
     let was_passed: Vec<bool> = passed.iter().map(|sockets| !sockets.is_empty()).collect();
@@ -195,7 +202,7 @@ pub(super) fn servers(
     let bound = bound.collect::<Result<Vec<_>, _>>()?;
     let share = |_| bound.iter().map(ListenerConfig::share).collect::<io::Result<Vec<_>>>();
     let shared = (1..workers).map(share).collect::<io::Result<Vec<_>>>()?;
-    let first = Server::new(bound, service())?;
+    let first = Server::new(bound, service(0))?;
     let mut servers = Vec::with_capacity(workers);
     for sockets in shared {
         let all = listeners.iter().zip(first.listeners()).zip(sockets).zip(&was_passed);
@@ -205,7 +212,7 @@ pub(super) fn servers(
                 false => prepared.of_other_worker(workers, listener.addresses(), sockets, ports),
             })
             .collect::<Result<Vec<_>, _>>()?;
-        servers.push(Server::new(beside, service())?);
+        servers.push(Server::new(beside, service(servers.len() + 1))?);
     }
     servers.insert(0, first);
     Ok(servers)
@@ -216,8 +223,13 @@ fn memory<'r>(
     listeners: impl IntoIterator<Item = &'r PreparedListener>,
     workers: usize,
 ) -> Result<usize, Failure> {
-    let unbound = listeners.into_iter().map(|prepared| prepared.listener(workers));
-    Ok(workers * Server::new(unbound, builtin::service(Vec::new()))?.memory_max().total)
+    let (mut unbound, mut faults) = (Vec::new(), Vec::new());
+    for prepared in listeners {
+        unbound.push(prepared.listener(workers));
+        faults.push(prepared.args.faults.faults(workers));
+    }
+    let server = Server::new(unbound, builtin::service(Vec::new(), faults))?;
+    Ok(workers * server.memory_max().total)
 }
 
 /// The bound on memory in words.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use countersign::stats::Counters;
 
+use super::listener;
 use super::reload::Reload;
 use super::status;
 use super::update::ConfigUpdate;
@@ -112,6 +113,7 @@ impl Runtime {
         let rings = reload.rings();
         let Reload { settings, listeners } = reload;
         settings.process.logging.level.set();
+        listener::warn_of_faults(&settings.listeners);
         let (pending, applied) = channel();
         let update = Arc::new(ConfigUpdate {
             listeners,

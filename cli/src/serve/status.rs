@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use countersign::stats::ListenerStats;
 use countersign::{Key, Listener, Server};
-use countersign_serve::AnyService;
+use countersign_serve::ServedService;
 use log::info;
 
 use crate::reload::Reloads;
@@ -13,7 +13,7 @@ use crate::version::VERSION;
 
 /// One line for the process, of which this is one worker's server.
 pub(super) fn log_process(
-    server: &Server<AnyService>,
+    server: &Server<ServedService>,
     workers: usize,
     began: Instant,
     reloads: &Reloads,
@@ -35,11 +35,13 @@ pub(super) fn log_process(
 }
 
 /// One line for each listener.
-pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
+pub(super) fn log(server: &Server<ServedService>, worker: Option<usize>) {
     for (listener, stats) in server.listeners().iter().zip(server.stats().listeners) {
         let ListenerStats { info, counters, connections, .. } = &stats;
         let ended = counters.closed_by_reason().filter(|(_, count)| *count > 0);
         let ended: Vec<_> = ended.map(|(why, count)| format!("{why}:{count}")).collect();
+        let faults = counters.faults_by_kind().filter(|(_, count)| *count > 0);
+        let faults: Vec<_> = faults.map(|(kind, count)| format!("{kind}:{count}")).collect();
         info!(
             worker,
             listener = info.name.as_str(),
@@ -59,7 +61,8 @@ pub(super) fn log(server: &Server<AnyService>, worker: Option<usize>) {
             received = counters.bytes_in,
             sent = counters.bytes_out,
             accept_pauses = counters.accept_pauses,
-            ended = ended.join(",");
+            ended = ended.join(","),
+            faults = faults.join(",");
             "status of a listener"
         );
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use countersign::faults::Faults;
 use countersign::{Access, KeyRing, Limits, Listener, ListenerId, Server, UnknownListenerError};
-use countersign_serve::AnyService;
+use countersign_serve::ServedService;
 
 use crate::exit::{Failure, Kind};
 use crate::reload::Wake;
@@ -30,11 +31,13 @@ pub(super) struct ListenerUpdate {
     pub(super) keys: Option<KeyRing>,
     pub(super) limits: Limits,
     pub(super) access: Access,
+    /// Of one worker.
+    pub(super) faults: Faults,
 }
 
 impl ConfigUpdate {
     /// Applies it to a worker's server.
-    pub(super) fn apply(&self, server: &mut Server<AnyService>) {
+    pub(super) fn apply(&self, server: &mut Server<ServedService>) {
         let ids: Vec<ListenerId> = server.listeners().iter().map(Listener::id).collect();
         for (id, update) in ids.into_iter().zip(&self.listeners) {
             if let Err(error) = update.apply(server, id) {
@@ -60,13 +63,15 @@ impl ConfigUpdate {
 impl ListenerUpdate {
     fn apply(
         &self,
-        server: &mut Server<AnyService>,
+        server: &mut Server<ServedService>,
         id: ListenerId,
     ) -> Result<(), UnknownListenerError> {
         if let Some(keys) = &self.keys {
             server.replace_keys(id, keys.clone())?;
         }
         server.replace_limits(id, self.limits.clone())?;
-        server.replace_access(id, self.access.clone())
+        server.replace_access(id, self.access.clone())?;
+        server.service_mut().replace_faults(id, self.faults.clone());
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use countersign::stats::Counters;
 use countersign::{Handle, Server};
-use countersign_serve::AnyService;
+use countersign_serve::ServedService;
 
 use super::status;
 use super::update::ConfigUpdate;
@@ -28,7 +28,7 @@ struct Control {
 }
 
 impl Mailbox {
-    pub(super) fn to(server: &Server<AnyService>) -> Arc<Self> {
+    pub(super) fn to(server: &Server<ServedService>) -> Arc<Self> {
         let has_turned = AtomicBool::new(true);
         Arc::new(Self { handle: server.handle(), control: Mutex::default(), has_turned })
     }
@@ -66,7 +66,7 @@ impl Mailbox {
 
 /// A server on one thread.
 pub(super) struct Worker {
-    pub(super) server: Server<AnyService>,
+    pub(super) server: Server<ServedService>,
     mailbox: Arc<Mailbox>,
     /// Its number, where there are several.
     number: Option<usize>,
@@ -76,7 +76,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        mut server: Server<AnyService>,
+        mut server: Server<ServedService>,
         mailbox: Arc<Mailbox>,
         number: Option<usize>,
         published: Option<&Arc<Aggregate>>,

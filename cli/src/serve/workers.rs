@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use countersign::stats::Counters;
 use countersign::{Handle, Server};
-use countersign_serve::AnyService;
+use countersign_serve::ServedService;
 
 use super::worker::{Mailbox, Worker};
 use crate::admin::Aggregate;
@@ -43,7 +43,7 @@ impl Drop for ExitGuard {
 impl Workers {
     /// Starts the other workers, each with its mailbox.
     pub(super) fn begin(
-        others: Vec<(Server<AnyService>, Arc<Mailbox>)>,
+        others: Vec<(Server<ServedService>, Arc<Mailbox>)>,
         first: &Handle,
         published: Option<&Arc<Aggregate>>,
     ) -> io::Result<Self> {
@@ -87,13 +87,14 @@ impl Workers {
 
 #[cfg(test)]
 mod tests {
+    use super::super::builtin;
     use super::*;
 
     /// The error of another worker that has ended in this way.
     fn seen(
         end: impl FnOnce() -> io::Result<Counters> + Send + 'static,
     ) -> (io::Result<()>, Workers) {
-        let mut server = Server::new([], super::super::builtin::service(Vec::new())).unwrap();
+        let mut server = Server::new([], builtin::service(Vec::new(), Vec::new())).unwrap();
         let has_ended = Arc::new(AtomicBool::new(false));
         let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: server.handle() };
         let thread = thread::spawn(move || {

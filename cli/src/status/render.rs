@@ -115,6 +115,11 @@ impl Renderer {
             let reasons = joined(reasons);
             self.row(name, if reasons.is_empty() { "none" } else { &reasons });
         }
+        if !listener.faults.is_empty() {
+            let verbs = listener.faults.iter();
+            let verbs = verbs.map(|(verb, count)| format!("{count} {}", Escaped(verb)));
+            self.row("faults", self.styled(Style::Bad, joined(verbs)));
+        }
         self.row("memory", buffered(now.buffered_bytes, now.buffered_max_bytes));
         if now.accept_pauses + now.accept_failures > 0 {
             let pauses = counted(now.accept_pauses, "pause");
@@ -233,6 +238,7 @@ mod tests {
             "  accepted     18, 10 authenticated",
             "  refused      6 wrong-proof",
             "  closed       4 finished",
+            "  faults       2 delay",
             "  throttled    2 networks now, 0 connections delayed",
             "  keys         garden 9c0e5fa31166ee20 valid until 2027-01-15T08:00:00Z, 4 open, 10",
             "               shed 97b38ef587995590 valid, 0 open, 0 in all",
