@@ -86,13 +86,15 @@ impl VisitOutcome {
     /// Whether the visit did what a timer of this kind waits for, so that the timer restarts.
     /// Timers that are absolute never restart.
     pub(super) fn restarts(&self, timer: Timer) -> bool {
+        // A visit may answer what an earlier one has read.
+        if timer == Timer::Idle {
+            return self.done.read > 0 || self.answered > 0;
+        }
         match timer {
-            // A visit may answer what an earlier one has read.
-            Timer::Idle => self.done.read > 0 || self.answered > 0,
             // A message that is incomplete now has just begun.
             Timer::Message => self.answered > 0 || self.done.has_control,
             Timer::Write => self.done.written > 0,
-            Timer::Delay | Timer::Handshake | Timer::Linger => false,
+            Timer::Idle | Timer::Delay | Timer::Handshake | Timer::Linger => false,
         }
     }
 }
@@ -174,6 +176,7 @@ impl<N: Net, S: Service> Connection<N, S> {
 
     /// Ends a handshake on the server's side, without a message to a peer that was not sent a
     /// challenge.
+    #[cold]
     pub(super) fn refuse(
         &mut self,
         code: RefusalCode,

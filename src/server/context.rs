@@ -64,37 +64,34 @@ pub(super) struct VisitProgress {
 
 impl<N: Net, S: Service> Context<'_, N, S> {
     /// Passes messages at the front of the input to the service, until one ends the connection, the
-    /// maximum number is answered, or the outbox has to be sent. Returns why the connection ends,
-    /// if it does.
+    /// maximum number is answered, or the outbox has to be sent. Returns why it has stopped, with
+    /// why the connection ends, if it does, and the rest of the input.
     #[inline]
-    pub(super) fn serve(
+    pub(super) fn serve<'i>(
         &mut self,
         session: &mut SessionCore,
         state: &mut S::State,
-        input: &mut &[u8],
-    ) -> Result<Step<Option<CloseReason>>, Refusal> {
+        input: &'i [u8],
+    ) -> (Result<Step<Option<CloseReason>>, Refusal>, &'i [u8]) {
         let Self { shared: EngineShared { service, calls, control_out, .. }, listener, .. } = self;
-        let (config, arrived) = (&listener.config, *input);
+        let config = &listener.config;
         let processed = calls.guard(
             #[inline(always)]
             |calls| {
                 calls.is_calling = true;
-                let messages = Messages { session, config, input: arrived, control_out, calls };
+                let messages = Messages { session, config, input, control_out, calls };
                 let processed = service.messages(state, messages);
                 calls.is_calling = false;
                 processed
             },
         );
         match processed {
+            // Nearly always.
+            Ok(Processed { step, left: 0 }) => (step, &[]),
             Ok(Processed { step, left }) => {
-                // Nearly always nothing is left.
-                *input = match left {
-                    0 => &[],
-                    _ => arrived.get(arrived.len() - left..).unwrap_or_default(),
-                };
-                step
+                (step, input.get(input.len() - left..).unwrap_or_default())
             }
-            Err(panicked) => Ok(Step::Stopped(Some(panicked))),
+            Err(panicked) => (Ok(Step::Stopped(Some(panicked))), input),
         }
     }
 

@@ -121,7 +121,7 @@ impl SessionConfig {
 
     /// Whether the exchange ends with the first message that arrives at this end.
     pub(crate) fn ends_with_one(&self, role: Role) -> bool {
-        role == Role::Server && self.exchange == Exchange::Once
+        self.exchange == Exchange::Once && role == Role::Server
     }
 
     /// In `multiprocessing`: the hash of peers that name none, if they are served.

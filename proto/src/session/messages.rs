@@ -55,8 +55,8 @@ impl SessionCore {
             // framing, in which the format of a message is known.
             let ran = match config.framing() {
                 Framing::Lines => {
-                    // No line stands before the first one.
-                    let (max, mut expected) = (config.message_max(), usize::MAX);
+                    // A read often has a single line.
+                    let (max, mut expected) = (config.message_max(), input.len().wrapping_sub(1));
                     run(input, |rest| lines::split(rest, max, &mut expected), &mut take)
                 }
                 other => {

@@ -60,6 +60,7 @@ impl<N: Net, S: Service> Connection<N, S> {
 
     /// Sends what an earlier visit has left unsent, by way of the inbox, which is free. Returns
     /// whether everything was sent.
+    #[cold]
     pub(super) fn send_unsent(
         &mut self,
         inbox: &mut [u8],
@@ -102,6 +103,7 @@ impl<N: Net, S: Service> Connection<N, S> {
 
     /// Closes as far as possible: sends unsent output, then ends our stream, then waits for the end
     /// of the peer's.
+    #[inline(never)]
     pub(super) fn wind_up(
         &mut self,
         inbox: &mut [u8],

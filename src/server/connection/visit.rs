@@ -60,10 +60,13 @@ impl<N: Net, S: Service> Connection<N, S> {
             State::Delayed { .. } => return Ok(NextStep::Wait),
             _ => {}
         }
-        if !self.send_unsent(inbox, cx)? {
-            return Ok(NextStep::Wait);
+        let mut unread = 0;
+        if self.backlog.is_some() {
+            if !self.send_unsent(inbox, cx)? {
+                return Ok(NextStep::Wait);
+            }
+            unread = self.take_unread(inbox);
         }
-        let unread = self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox));
         let mut input = (unread > 0 || self.session.is_due()).then_some(unread);
         let mut reads = READS_PER_VISIT;
         loop {
@@ -89,6 +92,12 @@ impl<N: Net, S: Service> Connection<N, S> {
                 }
             }
         }
+    }
+
+    /// Moves the rest of an earlier read to the inbox. Returns its length.
+    #[cold]
+    fn take_unread(&mut self, inbox: &mut [u8]) -> usize {
+        self.backlog.take().map_or(0, |backlog| backlog.unread.copy(0, inbox))
     }
 
     /// Reads once. A short read means that the socket is empty, which saves a second read, unless
@@ -128,15 +137,22 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
         loop {
             let is_over = match &mut self.state {
-                State::Open(state) => match cx.serve(&mut self.session, state, &mut input) {
-                    Ok(Step::NeedsInput) => true,
-                    step => {
-                        self.follow(step, cx);
-                        false
+                State::Open(state) => {
+                    let (step, rest) = cx.serve(&mut self.session, state, input);
+                    input = rest;
+                    match step {
+                        Ok(Step::NeedsInput) => true,
+                        step => {
+                            self.follow(step, cx);
+                            false
+                        }
                     }
-                },
+                }
                 State::Handshake(_) => {
-                    self.authenticate(&mut input, cx);
+                    // A copy, so that the other one stays in registers.
+                    let mut rest = input;
+                    self.authenticate(&mut rest, cx);
+                    input = rest;
                     false
                 }
                 _ => true,
@@ -239,6 +255,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// The peer has ended its stream: what is left without a terminator is one last message.
+    #[cold]
     fn finish(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
         let end = match (self.session.input_ended(&cx.listener.config), &mut self.state) {
             (Ok(Some(message)), State::Open(state)) => cx.answer_last(state, message),
