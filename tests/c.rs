@@ -14,15 +14,18 @@ use skip::skip;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/c");
 
+/// Client and server.
+const BOTH: &str = "countersign.c";
+
 /// All that can be built in.
 const ALL: &[&str] = &["-DCS_SEAL", "-DCS_RAW"];
 
-/// Builds a program from these files and `countersign.c`. None where there is no compiler.
+/// Builds a program from these files. None where there is no compiler.
 fn build(name: &str, files: &[&str], options: &[&str]) -> Option<PathBuf> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = Command::new("cc");
     command.args(["-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-I."]).args(options);
-    command.arg("-o").arg(&program).arg("countersign.c").args(files).current_dir(FOLDER);
+    command.arg("-o").arg(&program).args(files).current_dir(FOLDER);
     match command.status() {
         Ok(status) => assert!(status.success(), "{name} can't be built"),
         Err(_) => {
@@ -53,7 +56,7 @@ fn build_checked(name: &str, files: &[&str], options: &[&str]) -> Option<PathBuf
 
 /// Plays the vectors that this build can play.
 fn play(name: &str, options: &[&str], lines: &[&str]) {
-    let Some(program) = build_checked(name, &["tests/play.c"], options) else { return };
+    let Some(program) = build_checked(name, &[BOTH, "tests/play.c"], options) else { return };
     let path = program.with_extension("lines");
     let mut python = Command::new("python3");
     python.args(["-B", "tests/lines.py"]).args(lines).current_dir(FOLDER);
@@ -80,12 +83,21 @@ fn what_is_built_without_options_plays_the_vectors_without_sealing() {
 }
 
 #[test]
+fn buffers_have_limits_and_calls_their_time() {
+    for (name, options) in [("c-limits", &[][..]), ("c-limits-all", ALL)] {
+        let Some(program) = build_checked(name, &["tests/limits.c"], options) else { return };
+        let output = Command::new(program).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
 fn programs_in_c_and_this_one_take_each_others_place() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let built = [
-        build_checked("peer", &["tests/peer.c"], ALL),
-        build_checked("client", &["examples/client.c"], &[]),
-        build_checked("server", &["examples/server.c"], &[]),
+        build_checked("peer", &[BOTH, "tests/peer.c"], ALL),
+        build_checked("client", &[BOTH, "examples/client.c"], &[]),
+        build_checked("server", &[BOTH, "examples/server.c"], &[]),
     ];
     let [Some(peer), Some(_), Some(_)] = built else { return };
     let mut python = Command::new("python3");

@@ -1,8 +1,8 @@
 //! The sessions of this library beside those in C: the same random and damaged input must have the
 //! same outcome at both, the same bytes sent and the same messages received.
 //!
-//! `COUNTERSIGN_CASES` says how many cases, `COUNTERSIGN_SEED` which. Skipped, loudly, where there
-//! is no C compiler.
+//! `COUNTERSIGN_CASES` says how many cases, `COUNTERSIGN_SEED` which; `CFLAGS` are more options for
+//! the C compiler. Skipped, loudly, where there is none.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 #[expect(dead_code, reason = "it also reads what it is sent, for other tests")]
@@ -60,6 +60,8 @@ fn build() -> Option<PathBuf> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("play-beside");
     let mut command = Command::new("cc");
     command.args(["-std=c99", "-O2", "-DCS_SEAL", "-DCS_RAW", "countersign.c", "tests/play.c"]);
+    let options = env::var("CFLAGS").unwrap_or_default();
+    command.args(options.split_whitespace());
     let Ok(status) = command.arg("-o").arg(&program).current_dir(folder).status() else {
         skip("there is no C compiler, cc, here");
         return None;
