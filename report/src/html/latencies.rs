@@ -143,7 +143,8 @@ pub(super) fn histogram(report: &Report) -> Option<Plot> {
     let greatest = buckets.iter().map(|(.., count)| share(*count)).fold(0.0, f64::max);
     let x = Axis { scale, unit: Unit::Latency, title: "latency, logarithmic".to_owned() };
     let title = "share of the replies".to_owned();
-    let y = Axis { scale: Scale::from_zero(greatest), unit: Unit::Share, title };
+    // There is room for texts above the bars.
+    let y = Axis { scale: Scale::from_zero(greatest * 1.2), unit: Unit::Share, title };
     let mut plot = Plot::new("histogram", "Latency histogram", x, y).height(240.0);
     for (from, to, count) in buckets {
         let range = Unit::Latency.labels(&[from, to]).join(" to ");

@@ -1,7 +1,13 @@
 //! Marks that are placed one by one: dots, bars, rules, and texts beside them.
 
 use super::markup::Text;
-use super::plot::{Color, Plot, VISIBLE, percent};
+use super::plot::{Color, LINE, Plot, VISIBLE, percent};
+
+/// How wide a letter is at most, on average, in pixels.
+const LETTER: f64 = 6.6;
+
+/// The width of a plot on a phone, in pixels.
+const NARROW: f64 = 250.0;
 
 impl Plot {
     /// A bar with a text that is shown when the pointer is on it.
@@ -17,17 +23,42 @@ impl Plot {
         ));
     }
 
-    /// A dot on a rising curve, and a text where the curve isn't: below on the right or, near the
-    /// right end, above on the left.
+    /// A dot on a rising curve, and a text where the curve isn't, below on the right or above on the
+    /// left, and no text is.
     pub(super) fn dot(&mut self, color: Color, at: (f64, f64), text: &str) {
         let (x, y) = self.place(at.0, at.1);
-        let (anchor, dx, dy) = if x < 0.72 { ("start", 7, 14) } else { ("end", -7, -6) };
+        let (anchor, dx, dy) = self.free_place((x, y), text.chars().count() as f64 * LETTER);
         let (x, y, class, text) = (percent(x), percent(1.0 - y), color.class(), Text(text));
         self.write(format_args!(
             "<circle class=\"dot {class}\" cx=\"{x}\" cy=\"{y}\" r=\"3.5\"/>\
              <text class=\"value\" text-anchor=\"{anchor}\" x=\"{x}\" y=\"{y}\" dx=\"{dx}\" \
              dy=\"{dy}\">{text}</text>\n"
         ));
+    }
+
+    /// Where a text of this length goes beside a dot in a plot that isn't wide: its end at the dot,
+    /// and how far it is right of the dot and below it.
+    fn free_place(&mut self, (x, y): (f64, f64), length: f64) -> (&'static str, f64, f64) {
+        let (x, y) = (x * NARROW, (1.0 - y) * self.height);
+        let below = [("start", 7.0, 14.0), ("end", -7.0, -6.0)];
+        let others = [("start", 7.0, 28.0), ("end", -7.0, -20.0), ("start", 7.0, 42.0)];
+        let places = below.into_iter().chain(others);
+        let text = |(anchor, dx, dy): (&str, f64, f64)| {
+            let left = if anchor == "end" { x + dx - length } else { x + dx };
+            (left, y + dy)
+        };
+        let is_free = |place: &(&str, f64, f64)| {
+            let (left, bottom) = text(*place);
+            let is_inside = left >= 0.0 && left + length <= NARROW && bottom < self.height;
+            let meets = |(other, end, line): &(f64, f64, f64)| {
+                left < *end && *other < left + length && (bottom - line).abs() < LINE
+            };
+            is_inside && !self.texts.iter().any(meets)
+        };
+        let place = places.clone().find(is_free).unwrap_or(below[0]);
+        let (left, bottom) = text(place);
+        self.texts.push((left, left + length, bottom));
+        place
     }
 
     /// A probe: a dot if it passed, and a cross if it failed.

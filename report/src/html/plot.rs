@@ -12,7 +12,7 @@ use super::scale::Scale;
 use super::unit::Unit;
 
 /// The least distance between the labels of two lines, in pixels.
-const LINE: f64 = 14.0;
+pub(super) const LINE: f64 = 14.0;
 
 /// What is not zero is at least so high, as a share of the height.
 pub(super) const VISIBLE: f64 = 0.008;
@@ -84,7 +84,9 @@ pub(super) struct Plot {
     pub(super) x: Axis,
     pub(super) y: Axis,
     /// The height between the axes, in pixels.
-    height: f64,
+    pub(super) height: f64,
+    /// Where texts beside dots are, in pixels: from, to, and the line that they stand on.
+    pub(super) texts: Vec<(f64, f64, f64)>,
     /// Whether the horizontal axis is the time of the run.
     is_timeline: bool,
     /// Paths, in the stretched space.
@@ -105,6 +107,7 @@ impl Plot {
             x,
             y,
             height: 200.0,
+            texts: Vec::new(),
             paths: String::new(),
             over: String::new(),
             ends: Vec::new(),
@@ -390,6 +393,21 @@ mod tests {
             assert!(places.iter().all(|place| (0.0..=200.0).contains(place)), "{places:?}");
         }
         assert!(spread(&[], LINE, 200.0).is_empty());
+    }
+
+    #[test]
+    fn texts_beside_dots_do_not_lie_on_each_other() {
+        // The curve is level: all dots are on one line, and close.
+        let mut plot = plot();
+        for at in 1..=6 {
+            plot.dot(Color::Blue, (f64::from(at) * 1.5, 5.0), "p99 1.23 ms");
+        }
+        for (at, (left, right, bottom)) in plot.texts.iter().enumerate() {
+            for (other, end, line) in &plot.texts[at + 1..] {
+                let meet = left < end && other < right && (bottom - line).abs() < LINE;
+                assert!(!meet, "{:?}", plot.texts);
+            }
+        }
     }
 
     #[test]

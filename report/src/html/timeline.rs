@@ -16,7 +16,7 @@ const ENOUGH: f64 = 2000.0;
 const UNSEEN: f64 = 0.02;
 
 /// A last interval that is shorter than this part of the others is not drawn.
-const LEAST: f64 = 0.1;
+const LEAST: f64 = 0.5;
 
 /// The largest number of labels on the axis of latencies, which is high.
 const LABELS: usize = 10;
