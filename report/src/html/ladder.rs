@@ -57,6 +57,7 @@ pub(super) fn table(ladder: &Ladder) -> String {
         let latency =
             |at: Option<f64>| at.map_or_else(|| "never".into(), |it| Unit::Latency.short(it));
         let verdict = match (probe.passed, probe.verdict.is_empty()) {
+            (true, true) if probe.hold => "held",
             (true, true) => "passed",
             (false, true) => "failed",
             (_, false) => &probe.verdict,
@@ -78,5 +79,7 @@ pub(super) fn table(ladder: &Ladder) -> String {
     let heads = "<th>Probe</th><th>Asked, /s</th><th>Reached, /s</th><th>p50</th><th>p99</th>\
                  <th>Errors</th><th>Load busy</th><th class=\"text\">Verdict</th>";
     let conditions = ladder.conditions.join(", ");
-    tables::table(&format!("Probes of the search for {conditions}"), heads, &rows)
+    let conclusion = ladder.conclusion();
+    let table = tables::table(&format!("Probes of the search for {conditions}"), heads, &rows);
+    format!("<p>Highest rate: {}</p>\n{table}", Text(&conclusion))
 }

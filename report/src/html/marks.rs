@@ -23,8 +23,8 @@ impl Plot {
         ));
     }
 
-    /// A dot on a rising curve, and a text where the curve isn't, below on the right or above on the
-    /// left, and no text is.
+    /// A dot on a rising curve, and a text where no other text is, and where the curve isn't: below
+    /// on the right, or above on the left.
     pub(super) fn dot(&mut self, color: Color, at: (f64, f64), text: &str) {
         let (x, y) = self.place(at.0, at.1);
         let (anchor, dx, dy) = self.free_place((x, y), text.chars().count() as f64 * LETTER);
