@@ -25,7 +25,7 @@ pub(crate) struct Failure {
 pub(crate) enum Kind {
     General = 1,
     Usage = 2,
-    BadKeyFile = 65,
+    BadFile = 65,
     NoFile = 66,
     Unavailable = 69,
     /// The work is done, but its result could not be written.
@@ -210,7 +210,7 @@ impl From<KeyRingError> for Failure {
     fn from(error: KeyRingError) -> Self {
         let kind = match error.cause() {
             KeyFileError::File(fault) if fault.is_missing() => Kind::NoFile,
-            _ => Kind::BadKeyFile,
+            _ => Kind::BadFile,
         };
         Self::new(kind, key_ring(&error))
     }

@@ -403,7 +403,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__load)
-            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --stages --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --think --rate-per-connection --proxy-header --proxy-source --interval --report --intervals --hgrm --hlog --find --find-precision --probe-time --progress --progress-interval --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
+            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --stages --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --messages --messages-order --expect --think --rate-per-connection --proxy-header --proxy-source --interval --report --intervals --hgrm --hlog --find --find-precision --probe-time --progress --progress-interval --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -514,6 +514,18 @@ _countersign() {
                     return 0
                     ;;
                 --fail-if)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --messages)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --messages-order)
+                    COMPREPLY=($(compgen -W "sequential random" -- "${cur}"))
+                    return 0
+                    ;;
+                --expect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

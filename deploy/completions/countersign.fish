@@ -238,6 +238,10 @@ csv\t'A line of names and a line of values'
 quiet\t'Nothing; only the exit code'"
 complete -c countersign -n "__fish_countersign_using_subcommand load" -s o -l output-file -d 'File to write the report to [default: stdout]' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l fail-if -d 'Exit with 1 if this condition holds; can be repeated' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l messages -d 'File with the messages to send, in place of numbered ones of --size' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l messages-order -d 'With --messages: the order in which each client sends them' -r -f -a "sequential\t'One after the other'
+random\t'At random, but alike in each run'"
+complete -c countersign -n "__fish_countersign_using_subcommand load" -l expect -d 'The reply that each message must get: echo, prefix, none or regex:PATTERN' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l think -d 'Time that a client waits between a reply and its next message' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l rate-per-connection -d 'Messages per second of each connection, such as 10 or 0.5' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-header -d 'Begin each connection with a PROXY header, as a load balancer does' -r -f -a "v1\t'A line of text; HAProxy\'s send-proxy'

@@ -100,6 +100,11 @@ impl LoadClient {
         }
     }
 
+    /// Its number among the clients that send messages.
+    fn number(&self) -> u32 {
+        self.sender.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
+    }
+
     /// Whether it sends messages.
     pub(super) fn sends(&self) -> bool {
         self.sender.is_some()
@@ -331,7 +336,7 @@ impl LoadClient {
                     cx.report.handshake.record(now - self.connected);
                     cx.report.connected += 1;
                     self.state = State::Established;
-                    match !self.sends() || session.takes(cx.plan.size) {
+                    match !self.sends() || session.takes(cx.plan.longest()) {
                         true => ClientOutcome::On,
                         false => ClientOutcome::Lost(FailureKind::MessageTooLong),
                     }
@@ -369,7 +374,11 @@ impl LoadClient {
         let mut out = std::mem::take(&mut cx.outbox);
         let step = session.process_messages(config, input, &mut out, |message| {
             match self.check(message.bytes, answered, cx) {
-                ClientOutcome::On if cx.form == FrameFormat::Record => ControlFlow::Continue(()),
+                ClientOutcome::On
+                    if cx.form == FrameFormat::Record || !cx.payload.is_prepared() =>
+                {
+                    ControlFlow::Continue(())
+                }
                 over => ControlFlow::Break(over),
             }
         });
@@ -386,7 +395,11 @@ impl LoadClient {
     /// Whether the next bytes are the frame of a reply that can be compared as a whole.
     fn expects_frames(&self, session: &SessionCore, cx: &LoadContext) -> bool {
         let is_framed = matches!(cx.form, FrameFormat::Line(_) | FrameFormat::Length);
-        is_framed && !self.in_flight.is_empty() && !cx.plan.reconnect && !session.is_partial()
+        is_framed
+            && cx.payload.is_prepared()
+            && !self.in_flight.is_empty()
+            && !cx.plan.reconnect
+            && !session.is_partial()
     }
 
     /// Checks a reply behind so many others that were read with it, and counts it with them.
@@ -395,7 +408,7 @@ impl LoadClient {
         if *answered == self.in_flight.count() {
             return ClientOutcome::Lost(FailureKind::Violation);
         }
-        if !cx.payload.answers(self.in_flight.oldest() + *answered, reply) {
+        if !cx.payload.answers(self.number(), self.in_flight.oldest() + *answered, reply) {
             return ClientOutcome::Lost(FailureKind::WrongReply);
         }
         *answered += 1;
@@ -429,7 +442,7 @@ impl LoadClient {
 
     fn queue(&mut self, due: Nanos, count: u64, now: Nanos, cx: &mut LoadContext) {
         let first = self.in_flight.next();
-        cx.payload.write(cx.form, first, count, &mut cx.outbox);
+        cx.payload.write(cx.form, self.number(), first, count, &mut cx.outbox);
         self.in_flight.send(Batch { due, sent: now, count });
     }
 

@@ -177,7 +177,8 @@ impl Load {
                     plan.depth,
                     config.framing().form(),
                     config.dialect() == Dialect::Countersign,
-                ),
+                )
+                .with(plan.messages.clone(), plan.expect.clone(), share),
                 message_source: MessageSource::new(pacer, plan.count, warm, end).with_clients(own),
                 report,
                 inbox: vec![0; INBOX].into(),

@@ -7,6 +7,10 @@
 
 use countersign::FrameFormat;
 
+use crate::expect::Expect;
+use crate::message_list::MessageList;
+use crate::share::Share;
+
 /// The digits of a number.
 const DIGITS: usize = 16;
 
@@ -30,6 +34,14 @@ pub(super) struct Payload {
     stamped: Frames,
     /// The last reply had a stamp.
     is_stamped: bool,
+    /// What is sent in place of numbered messages.
+    listed: Option<MessageList>,
+    expect: Expect,
+    /// Messages are numbered ones, and replies are echoes of them, so that whole frames can be
+    /// compared.
+    is_prepared: bool,
+    /// Which of several loops it belongs to.
+    share: Share,
 }
 
 impl Payload {
@@ -41,17 +53,43 @@ impl Payload {
         let has_records = has_records && size <= FrameFormat::Record.message_max();
         let records = has_records.then(|| frames("", FrameFormat::Record));
         let (messages, stamped) = (frames("", form), frames(STAMP, form));
-        Self { messages, records, stamped, is_stamped: false }
+        Self {
+            messages,
+            records,
+            stamped,
+            is_stamped: false,
+            listed: None,
+            expect: Expect::Echo,
+            is_prepared: true,
+            share: Share::WHOLE,
+        }
     }
 
-    /// Appends the messages from this number on, in the form that the session wants.
+    /// The same with other messages, if there are some, and other replies.
+    pub(super) fn with(self, listed: Option<MessageList>, expect: Expect, share: Share) -> Self {
+        let is_prepared = listed.is_none() && expect == Expect::Echo;
+        Self { listed, expect, is_prepared, share, ..self }
+    }
+
+    /// Whether replies can be compared as whole frames, with
+    /// [`take_answers`](Self::take_answers).
+    pub(super) fn is_prepared(&self) -> bool {
+        self.is_prepared
+    }
+
+    /// Appends the messages of a client from this number on, in the form that the session wants.
     pub(super) fn write(
         &self,
         form: FrameFormat,
+        client: u32,
         mut number: u64,
         mut count: u64,
         out: &mut Vec<u8>,
     ) {
+        if let Some(listed) = &self.listed {
+            let message = |number| listed.message(self.client(client), number);
+            return (number..number + count).for_each(|number| form.frame(message(number), out));
+        }
         let records = self.records.as_ref().filter(|_| form == FrameFormat::Record);
         let all = records.unwrap_or(&self.messages);
         while count > 0 {
@@ -86,8 +124,32 @@ impl Payload {
         taken
     }
 
-    /// Whether this answers the message of this number: itself, or itself after a time stamp.
-    pub(super) fn answers(&mut self, number: u64, reply: &[u8]) -> bool {
+    /// Whether this is the reply that is expected to the message of a client with this number.
+    pub(super) fn answers(&mut self, client: u32, number: u64, reply: &[u8]) -> bool {
+        if self.is_prepared {
+            return self.echoes(number, reply);
+        }
+        let message = match &self.listed {
+            Some(listed) => listed.message(self.client(client), number),
+            None => self.messages.message(number).1,
+        };
+        match &self.expect {
+            Expect::Echo => {
+                reply.strip_suffix(message).is_some_and(|stamp| stamp.is_empty() || is_stamp(stamp))
+            }
+            Expect::Prefix => reply.starts_with(message),
+            Expect::Pattern(pattern) => pattern.matches(reply),
+            Expect::Any => true,
+        }
+    }
+
+    /// The number of a client among those of all loops.
+    fn client(&self, number: u32) -> u32 {
+        u32::try_from(self.share.number(number as usize)).unwrap_or(number)
+    }
+
+    /// Whether this is the numbered message itself, or itself after a time stamp.
+    fn echoes(&mut self, number: u64, reply: &[u8]) -> bool {
         let (_, message) = self.messages.message(number);
         let Some(stamp) = reply.strip_suffix(message) else { return false };
         // All messages that were answered at one time have the same stamp: it is looked at once.
@@ -209,6 +271,7 @@ mod tests {
     use countersign::Framing;
 
     use super::*;
+    use crate::message_list::MessageOrder;
 
     fn payload(size: usize) -> Payload {
         Payload::new(size, 1, Framing::Lines.form(), false)
@@ -222,13 +285,40 @@ mod tests {
             let message = message.to_vec();
             assert_eq!(message.len(), size);
             let stamped = [b"[Thu May 10 22:00:19 2018] ", &message[..]].concat();
-            assert!(payload.answers(0x1f, &message) && payload.answers(0x1f, &stamped));
-            assert!(!payload.answers(0x1e, &message), "another number");
-            assert!(!payload.answers(0x1f, &message[1..]), "cut");
-            assert!(!payload.answers(0x1f, &stamped[1..]), "a cut stamp");
+            assert!(payload.answers(0, 0x1f, &message) && payload.answers(0, 0x1f, &stamped));
+            assert!(!payload.answers(0, 0x1e, &message), "another number");
+            assert!(!payload.answers(0, 0x1f, &message[1..]), "cut");
+            assert!(!payload.answers(0, 0x1f, &stamped[1..]), "a cut stamp");
             let mut wrong = message.clone();
             wrong[size - 1] ^= 1;
-            assert!(!payload.answers(0x1f, &wrong), "another last byte");
+            assert!(!payload.answers(0, 0x1f, &wrong), "another last byte");
+        }
+    }
+
+    #[test]
+    fn listed_messages_are_sent_as_they_are_and_answered_as_expected() {
+        let listed =
+            MessageList::from_lines(b"ab\nabc\n".to_vec(), MessageOrder::Sequential).unwrap();
+        let with = |expect| payload(5).with(Some(listed.clone()), expect, Share::WHOLE);
+        let mut echo = with(Expect::Echo);
+        let mut out = Vec::new();
+        echo.write(Framing::Lines.form(), 3, 1, 3, &mut out);
+        assert_eq!(out, b"abc\nab\nabc\n");
+        assert!(
+            !echo.is_prepared() && !payload(5).with(None, Expect::Any, Share::WHOLE).is_prepared()
+        );
+        for (reply, is_echo) in [
+            (&b"ab"[..], true),
+            (b"[Thu May 10 22:00:19 2018] ab", true),
+            (b"xab", false),
+            (b"abc", false),
+            (b"", false),
+        ] {
+            assert_eq!(echo.answers(0, 0, reply), is_echo, "{reply:?}");
+            assert_eq!(with(Expect::Prefix).answers(0, 0, reply), reply.starts_with(b"ab"));
+            assert!(with(Expect::Any).answers(0, 1, reply));
+            let pattern = Expect::Pattern("^ab?$".parse().unwrap());
+            assert_eq!(with(pattern).answers(0, 1, reply), reply == b"ab", "{reply:?}");
         }
     }
 
@@ -260,7 +350,7 @@ mod tests {
             // Across the place where the numbers begin again.
             let first = 3 * count - 2;
             let mut out = Vec::new();
-            payload.write(form, first, 5, &mut out);
+            payload.write(form, 0, first, 5, &mut out);
             let each = out.len() / 5;
             let taken = |payload: &Payload, bytes: &[u8], count| {
                 let mut rest = bytes;
@@ -286,7 +376,7 @@ mod tests {
             }
             assert_eq!(taken(&payload, &stamped, 5), (0, stamped.len()), "not seen yet");
             let message = payload.messages.message(7).1.to_vec();
-            let mut behind = |stamp: &[u8]| payload.answers(7, &[stamp, &message[..]].concat());
+            let mut behind = |stamp: &[u8]| payload.answers(0, 7, &[stamp, &message[..]].concat());
             assert!(
                 !behind(b"[Thu May 10 22:00:19 201x] ") && behind(b"[Thu May 10 22:00:19 2018] ")
             );
@@ -298,7 +388,7 @@ mod tests {
     fn messages_are_written_as_records_where_there_are_records() {
         let payload = Payload::new(20, 3, Framing::Lines.form(), true);
         let (mut records, mut expected) = (Vec::new(), Vec::new());
-        payload.write(FrameFormat::Record, 7, 2, &mut records);
+        payload.write(FrameFormat::Record, 0, 7, 2, &mut records);
         for number in [7, 8] {
             let (_, message) = payload.messages.message(number);
             FrameFormat::Record.frame(message, &mut expected);

@@ -8,6 +8,8 @@ use countersign::{Address, ClientConfig, Exchange, Framing, Networks};
 use countersign_proto::CHUNK_MAX;
 
 use crate::balancer::ProxyVersion;
+use crate::expect::Expect;
+use crate::message_list::MessageList;
 use crate::rate_schedule::Stage;
 
 /// What the clients of a load do.
@@ -45,6 +47,10 @@ pub struct Plan {
     pub depth: usize,
     /// Bytes of a message.
     pub size: usize,
+    /// What clients send in place of numbered messages of this size.
+    pub messages: Option<MessageList>,
+    /// What counts as the right reply to a message.
+    pub expect: Expect,
     /// Ends the load when this many messages are answered or have failed.
     pub count: Option<u64>,
     /// Ends when so much time has passed, not counting the warm-up.
@@ -133,6 +139,8 @@ impl Default for Plan {
             reconnect: false,
             depth: 1,
             size: 32,
+            messages: None,
+            expect: Expect::Echo,
             count: None,
             duration: None,
             warmup: Duration::ZERO,
@@ -171,6 +179,11 @@ impl Plan {
         self.duration.or_else(|| self.count.is_none().then(default))
     }
 
+    /// The bytes of the longest message.
+    pub(super) fn longest(&self) -> usize {
+        self.messages.as_ref().map_or(self.size, MessageList::longest)
+    }
+
     /// How long a reply may take; `None` for any time.
     #[must_use]
     pub fn replies_within(&self) -> Option<Duration> {
@@ -192,6 +205,7 @@ impl Plan {
 
     /// Whether this can be done with such a protocol, to a server there.
     pub(crate) fn check(&self, config: &ClientConfig, server: &[Address]) -> Result<(), PlanError> {
+        let max = config.message_max();
         let positive = |rate: f64| rate.is_finite() && rate > 0.0;
         if self.connections == 0 || self.depth == 0 {
             Err(PlanError::Nobody)
@@ -210,9 +224,13 @@ impl Plan {
             Err(PlanError::ClosedStages)
         } else if !self.stages.iter().all(Stage::is_valid) {
             Err(PlanError::Stage)
-        } else if self.size > config.message_max() || self.size == 0 {
-            Err(PlanError::Size(config.message_max()))
-        } else if config.framing() == Framing::Chunks && (self.depth > 1 || self.size > CHUNK_MAX) {
+        } else if let Some(number) = self.messages.as_ref().and_then(|all| all.longer_than(max)) {
+            Err(PlanError::Message { number, max })
+        } else if self.longest() > max || self.longest() == 0 {
+            Err(PlanError::Size(max))
+        } else if config.framing() == Framing::Chunks
+            && (self.depth > 1 || self.longest() > CHUNK_MAX)
+        {
             Err(PlanError::Chunks)
         } else if config.exchange() == Exchange::VerifyOnly {
             Err(PlanError::NoReply)
@@ -253,6 +271,13 @@ pub enum PlanError {
     PerClient,
     /// The size of a message is out of range: it has between 1 and this many bytes.
     Size(usize),
+    /// A message, counted from 1, is longer than this many bytes.
+    Message {
+        /// Which one it is.
+        number: usize,
+        /// The bytes that it may have.
+        max: usize,
+    },
     /// The framing `chunks` can't delimit messages if several are in flight, or if they are long.
     Chunks,
     /// A protocol that only verifies sends no replies.
@@ -282,6 +307,9 @@ impl fmt::Display for PlanError {
                 f.write_str("a rate for each connection needs connections that stay open")
             }
             Self::Size(max) => write!(f, "a message has between 1 and {max} bytes"),
+            Self::Message { number, max } => {
+                write!(f, "message {number} is too long: it can have at most {max} bytes")
+            }
             Self::Chunks => write!(
                 f,
                 "the framing chunks carries one message at a time, of at most {CHUNK_MAX} bytes"

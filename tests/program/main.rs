@@ -26,6 +26,7 @@ mod keys;
 mod live;
 mod logs;
 mod measured;
+mod messages;
 mod multiprocessing;
 mod mutual;
 mod numbers;

@@ -11,6 +11,7 @@ use countersign_load::Disconnect;
 
 use super::clients::ClientArgs;
 use super::find::FindArgs;
+use super::messages::MessageArgs;
 use super::progress::ProgressArgs;
 use super::results::{Output, ResultArgs};
 use super::stages::StageArgs;
@@ -129,6 +130,8 @@ pub(crate) struct LoadArgs {
     /// above any time.
     #[arg(long, value_name = "CONDITION", value_delimiter = ',')]
     pub(super) fail_if: Vec<Threshold>,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
     #[command(flatten)]
     pub(super) clients: ClientArgs,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 mod args;
 mod clients;
 mod find;
+mod messages;
 mod parameters;
 mod probes;
 mod progress;
@@ -40,7 +41,7 @@ impl LoadArgs {
             ("-n", self.count.is_some(), "the load ends with the last stage"),
         ])?;
         let config = self.protocol.client_config(self.key.as_deref(), 0)?;
-        let plan = self.plan();
+        let plan = self.messages.apply(self.plan(), config.framing(), config.message_max())?;
         system::raise_descriptors((plan.connections + plan.idle) as u64)?;
         let unusable = |error: LoadError| {
             let kind = match &error {
@@ -57,7 +58,7 @@ impl LoadArgs {
         let config: Arc<ClientConfig> = config.into();
         let split =
             |plan| Load::split(&self.address, Arc::clone(&config), plan, threads).map_err(unusable);
-        let loads = split(plan)?;
+        let loads = split(plan.clone())?;
         let file = self.output_file.as_deref().map(ResultFile::create).transpose()?;
         let results = self.results.create()?;
         let stop = signals.into_stop_flag()?;
@@ -65,7 +66,7 @@ impl LoadArgs {
             None => (self.watched(loads, self.plan().lasts(), &stop, |_| false)?, None),
             Some(search) => {
                 drop(loads);
-                let (report, ladder) = self.find(search, split, &stop)?;
+                let (report, ladder) = self.find(search, &plan, split, &stop)?;
                 (report, Some(ladder))
             }
         };

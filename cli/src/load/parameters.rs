@@ -42,7 +42,7 @@ pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
         ("threads", json!(load.threads)),
         ("idle", json!(plan.idle)),
         ("pipeline", json!(plan.depth)),
-        ("size", json!(plan.size)),
+        ("size", json!(plan.messages.is_none().then_some(plan.size))),
         ("count", json!(plan.count)),
         ("durationSeconds", some_seconds(plan.lasts())),
         ("warmupSeconds", json!(seconds(plan.warmup))),
@@ -63,6 +63,7 @@ pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
         ("probeTimeSeconds", json!(is_search.then(|| seconds(load.find.probe_time)))),
         ("interrupted", json!(false)),
     ];
+    all.extend(load.messages.parameters());
     all.extend(load.clients.parameters());
     all.into_iter().collect()
 }

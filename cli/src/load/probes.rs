@@ -33,6 +33,7 @@ impl LoadArgs {
     pub(super) fn find(
         &self,
         mut search: Search,
+        plan: &Plan,
         split: impl Fn(Plan) -> Result<Vec<Load>, Failure>,
         stop: &AtomicBool,
     ) -> Result<(Report, Ladder), Failure> {
@@ -40,7 +41,7 @@ impl LoadArgs {
         let (mut kept, mut has_passed) = (Report::default(), false);
         self.show(ProbeRecord::HEAD);
         while let Some(probe) = search.next() {
-            let loads = split(probe.plan(self.plan()))?;
+            let loads = split(probe.plan(plan.clone()))?;
             let threads = loads.len();
             let length = Some(probe.lasts);
             let is_hopeless = |report: &Report| search.is_hopeless(report, threads);

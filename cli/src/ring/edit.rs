@@ -54,9 +54,8 @@ impl KeyFileEdit {
         options: &KeyOptions,
     ) -> Result<Key, Failure> {
         let path = self.path.display();
-        let bad = |cause: KeyFileError| {
-            Failure::new(Kind::BadKeyFile, format!("{path}: {}", said(&cause)))
-        };
+        let bad =
+            |cause: KeyFileError| Failure::new(Kind::BadFile, format!("{path}: {}", said(&cause)));
         let secret = secret()?;
         let line = line(id, &secret, &options.text());
         // If the request makes no valid key, that isn't a fault of the ring.
@@ -95,7 +94,7 @@ fn taken(path: &Path, id: &str) -> Failure {
          keys rotate {id}`",
         path.display()
     );
-    Failure::new(Kind::BadKeyFile, text)
+    Failure::new(Kind::BadFile, text)
 }
 
 /// The file that a path leads to.
@@ -109,7 +108,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
 /// The keys that are there, and the text in which they stand.
 fn existing(path: &Path) -> Result<(KeyRing, Zeroizing<Vec<u8>>), Failure> {
     let named = |text: String| format!("{}: {text}", path.display());
-    let bad = |text: String| Failure::new(Kind::BadKeyFile, named(text));
+    let bad = |text: String| Failure::new(Kind::BadFile, named(text));
     let read = match MAINTAINED.read(path) {
         Err(fault) if fault.is_missing() => Zeroizing::new(HEADER.as_bytes().to_vec()),
         read => read.map_err(|fault| bad(chain(&fault)))?,

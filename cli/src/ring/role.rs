@@ -23,7 +23,7 @@ impl RingRole {
         KeyRing::from_file_with(rules(path), path).map_err(|error| {
             let (kind, text) = match error.cause() {
                 KeyFileError::File(fault) if fault.is_missing() => (Kind::NoFile, "no such file"),
-                KeyFileError::NoKeys => (Kind::BadKeyFile, "holds no key"),
+                KeyFileError::NoKeys => (Kind::BadFile, "holds no key"),
                 _ => return error.into(),
             };
             let remedy = self.remedy(path, dialect, None);
