@@ -91,6 +91,26 @@ fn buffers_have_limits_and_calls_their_time() {
     }
 }
 
+/// Valgrind complains of each decision that follows from a secret. The verdicts on proofs and tags
+/// are meant to be drawn from it.
+#[test]
+fn nothing_but_verdicts_depends_on_a_secret() {
+    if !Path::new("/usr/include/valgrind/memcheck.h").exists() {
+        return skip("there is no valgrind here");
+    }
+    let options = [ALL, &["-fno-inline"]].concat();
+    let Some(program) = build("c-secrets", &[BOTH, "tests/secrets.c"], &options) else { return };
+    let watch = |options: &[&str]| {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["-q", "--error-exitcode=9"]).args(options).arg(&program);
+        valgrind.current_dir(FOLDER).output().unwrap()
+    };
+    let output = watch(&["--suppressions=tests/secrets.supp"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = watch(&[]);
+    assert_eq!(output.status.code(), Some(9), "it would complain of something");
+}
+
 #[test]
 fn programs_in_c_and_this_one_take_each_others_place() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
