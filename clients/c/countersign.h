@@ -13,6 +13,9 @@
  *   3. From CS_OPEN on, cs_send() messages.
  *   4. After each of these calls, send what cs_output() gives you.
  *
+ * Sessions share nothing but their configuration, which none of them changes: each may have a
+ * thread of its own, but not two.
+ *
  * Bounds that you set: a deadline for the handshake (5 seconds at a server, 10 at a client; more on
  * a slow radio), and one for an idle connection. When one has passed, a server calls cs_refuse();
  * then close the connection.
@@ -210,7 +213,8 @@ void cs_key_init(struct cs_key *key);
  * have sent what cs_output() gave you, so sessions that take turns can share it.
  *
  * The other end is told that it may send records of 1,024 bytes, or of as many as `in` can hold.
- * With less than 1,028 bytes for `in`, longer records than it can hold end the session.
+ * With less than 1,028 bytes for `in`, longer records than it can hold end the session: then know
+ * what the other end sends, and remember that messages which it sends together share a record.
  */
 void cs_client(struct cs_session *cs, const struct cs_config *config,
                const uint8_t random[CS_RANDOM], uint8_t *in, size_t in_size, uint8_t *out,

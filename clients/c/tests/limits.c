@@ -121,7 +121,8 @@ static void batches_fill_any_room(void)
         CHECK(bytes.length <= size && bytes.length + 11 + TAG > size && bytes.data[0] == BATCH);
         for (received = 0; cs_input(&server, &bytes) == CS_MESSAGE; received++) {
             CHECK(server.message.length == received % 9);
-            CHECK(memcmp(server.message.data, memset(message, (int)received, 8), received % 9) == 0);
+            memset(message, (int)received, sizeof message);
+            CHECK(memcmp(server.message.data, message, received % 9) == 0);
         }
         CHECK(received == sent);
     }

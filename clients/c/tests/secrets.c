@@ -1,7 +1,7 @@
 /*
- * Shows that no branch and no index depends on a secret: valgrind is told that the key is undefined,
- * and complains of each decision that follows from it. Only the verdicts on proofs and tags may:
- * secrets.supp names the functions that draw them. What is sent is public.
+ * Shows that no branch and no index depends on a secret: valgrind is told that the key is
+ * undefined, and complains of each decision that follows from it. Only the verdicts on proofs and
+ * tags may: secrets.supp names the functions that draw them. What is sent is public.
  */
 #include "../countersign.h"
 
