@@ -20,6 +20,11 @@ pub mod faults {}
 #[doc = include_str!("python.md")]
 pub mod python {}
 
+#[doc = include_str!("load.md")]
+#[doc = ""]
+#[doc = include_str!("report.svg")]
+pub mod load {}
+
 #[doc = include_str!("performance.md")]
 #[doc = ""]
 #[doc = include_str!("messages.svg")]
