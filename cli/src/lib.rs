@@ -34,7 +34,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ContextValue;
-use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, Command, FromArgMatches as _, Subcommand};
 
 use args::environment;
 use args::origins::Origins;
@@ -45,7 +45,7 @@ use ping::Served;
 use signals::Claimed;
 
 /// A small authentication server: only clients that hold a shared key reach your service.
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 #[command(
     name = "countersign",
     version,
@@ -55,10 +55,7 @@ use signals::Claimed;
     disable_help_subcommand = true,
     propagate_version = true
 )]
-struct Arguments {
-    #[command(subcommand)]
-    verb: Verb,
-}
+struct Program {}
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,14 +97,12 @@ pub fn main() -> ExitCode {
     let command = command_of(&argv);
     let read = environment::parse(&command, &argv).and_then(|matches| {
         origins = environment::origins(&command, &matches);
-        Arguments::from_arg_matches(&matches)
+        Verb::from_arg_matches(&matches)
     });
     // Building it takes more than most verbs use.
     drop(command);
     let verdict = match read {
-        Ok(Arguments { verb }) => {
-            signals.map_err(Failure::from).and_then(|signals| verb.run(signals, &origins))
-        }
+        Ok(verb) => signals.map_err(Failure::from).and_then(|signals| verb.run(signals, &origins)),
         Err(error) => print_usage(error),
     };
     // Decided before anything more is written. A failed write only counts if nothing else has
@@ -119,6 +114,23 @@ pub fn main() -> ExitCode {
 }
 
 impl Verb {
+    /// The options of one verb.
+    fn options(name: &str) -> Option<Command> {
+        let augment = match name {
+            "serve" => serve::ServeArgs::augment_args,
+            "check-config" => check_config::CheckConfigArgs::augment_args,
+            "connect" => connect::ConnectArgs::augment_args,
+            "keygen" => keygen::KeygenArgs::augment_args,
+            "keys" => keys::KeysArgs::augment_args,
+            "load" => load::LoadArgs::augment_args,
+            "ping" => ping::PingArgs::augment_args,
+            "proxy" => proxy::ProxyArgs::augment_args,
+            "status" => status::StatusArgs::augment_args,
+            _ => return None,
+        };
+        Some(augment(Command::new(name.to_owned())))
+    }
+
     fn run(self, signals: Claimed, origins: &Origins) -> Result<(), Failure> {
         match self {
             Self::Serve(serve) => serve.run(signals, origins),
@@ -156,8 +168,7 @@ fn print_usage(mut error: clap::Error) -> Result<(), Failure> {
 fn served(argv: &[OsString]) -> Result<Served, Failure> {
     let command = command_of(argv);
     let matches = environment::parse(&command, argv).map_err(environment::usage)?;
-    let arguments = Arguments::from_arg_matches(&matches).map_err(environment::usage)?;
-    match arguments.verb {
+    match Verb::from_arg_matches(&matches).map_err(environment::usage)? {
         Verb::Serve(serve) => {
             let origins = environment::origins(&command, &matches);
             serve.listeners(&origins).map(Served::Listeners)
@@ -167,19 +178,23 @@ fn served(argv: &[OsString]) -> Result<Served, Failure> {
     }
 }
 
-/// The options of the whole program.
-fn command() -> Command {
-    environment::reading(Arguments::command(), &|_| true)
+/// The program without its verbs.
+fn program() -> Command {
+    let program = Program::augment_args(Command::new("countersign"));
+    program.subcommand_required(true).arg_required_else_help(true)
 }
 
-/// The options of the verb of a command line, and of the other verbs what they are for. To copy all
-/// options takes memory that is never given back.
+/// The options of the whole program.
+fn command() -> Command {
+    environment::reading(Verb::augment_subcommands(program()), &|_| true)
+}
+
+/// The options of the verb of a command line, or of the whole program if it begins with none. The
+/// options of all verbs take memory that is never given back.
 fn command_of(argv: &[OsString]) -> Command {
-    let verb = argv.iter().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"));
-    command().mut_subcommands(|each| match each.get_about().cloned() {
-        _ if verb.is_some_and(|verb| verb == each.get_name()) => each,
-        about => Command::new(each.get_name().to_owned()).about(about.unwrap_or_default()),
-    })
+    let verb = argv.get(1).and_then(|verb| verb.to_str()).and_then(Verb::options);
+    let verb = verb.map(|verb| program().subcommand(verb));
+    verb.map_or_else(command, |program| environment::reading(program, &|_| true))
 }
 
 /// Each failure in one line with the remedy, and the variables that it is about.
