@@ -16,6 +16,7 @@ use mio::unix::SourceFd;
 
 use crate::context::LoadContext;
 use crate::dial;
+use crate::ending::Unanswered;
 use crate::failure::FailureKind;
 use crate::in_flight::{Batch, InFlight};
 use crate::pacer::{Nanos, nanos};
@@ -49,14 +50,6 @@ pub(super) struct LoadClient {
     /// Since when the message is due for which this connection was begun, until it is sent.
     reserved: Option<Nanos>,
     in_flight: InFlight,
-}
-
-/// Messages that get no answer: since when they were due, and whether they were sent.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Unanswered {
-    pub(super) due: Nanos,
-    pub(super) is_sent: bool,
-    pub(super) count: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign::config::SessionConfig;
@@ -19,10 +20,11 @@ use mio::{Events, Poll};
 
 use crate::balancer::Balancer;
 use crate::busy::Busy;
-use crate::client::{ClientOutcome, LoadClient, Unanswered};
+use crate::client::{ClientOutcome, LoadClient};
 use crate::client_pacers::ClientPacers;
 use crate::context::LoadContext;
 use crate::dial;
+use crate::ending::{self, Unanswered};
 use crate::error::LoadError;
 use crate::failure::FailureKind;
 use crate::interval_recorder::IntervalRecorder;
@@ -79,6 +81,8 @@ pub struct Load {
     rate_asked: Option<f64>,
     /// Whether a handshake was ever gone through, also in the warm-up.
     has_connected: bool,
+    /// The same of all loops together.
+    any_has_connected: Arc<AtomicBool>,
     /// Connections that have failed since a message was last answered.
     failed: usize,
     /// How many of them ended because a reply, or the connection itself, didn't come in time.
@@ -103,7 +107,7 @@ impl Load {
         plan: Plan,
     ) -> Result<Self, LoadError> {
         let (config, addresses) = prepare(address, &config.into(), &plan)?;
-        Ok(Self::share(addresses, config, plan, Share::WHOLE)?)
+        Ok(Self::share(addresses, config, plan, Share::WHOLE, Arc::default())?)
     }
 
     /// The same load on several loops, each of which is to [run](Self::run) on a thread of its own.
@@ -123,8 +127,10 @@ impl Load {
             return Err(PlanError::Loops.into());
         }
         let (config, addresses) = prepare(address, &config.into(), &plan)?;
+        let connected = Arc::new(AtomicBool::new(false));
         let share = |share| {
-            Ok(Self::share(Arc::clone(&addresses), Arc::clone(&config), plan.clone(), share)?)
+            let (addresses, config) = (Arc::clone(&addresses), Arc::clone(&config));
+            Ok(Self::share(addresses, config, plan.clone(), share, Arc::clone(&connected))?)
         };
         Share::all(loops).map(share).collect()
     }
@@ -135,6 +141,7 @@ impl Load {
         config: Arc<ClientConfig>,
         plan: Plan,
         share: Share,
+        any_has_connected: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let rate_asked = plan.rate();
         let [connections, idle] = [plan.connections, plan.idle].map(|whole| share.part_of(whole));
@@ -166,6 +173,7 @@ impl Load {
             dialled: 0,
             share,
             has_connected: false,
+            any_has_connected,
             failed: 0,
             timed_out: 0,
             busy: Busy::start(),
@@ -254,38 +262,15 @@ impl Load {
     /// Accounts for the messages that have no answer, and ends all connections.
     fn finish(mut self, now: Nanos) -> Report {
         let gave_up = self.is_hopeless();
-        let rest = self.cx.message_source.rest(now);
-        let since = |due: Nanos| Duration::from_nanos(now.saturating_sub(due));
         let LoadContext { message_source, report, plan, addresses, .. } = &mut self.cx;
         self.recorder.finish(now, report, message_source, &self.busy);
-        for Unanswered { due, is_sent, count } in
-            self.clients.iter_mut().flat_map(LoadClient::unanswered)
-        {
-            match message_source.abandon(due, count) {
-                false => {}
-                true if is_sent => report.abort(since(due), count),
-                true => report.leave_unsent(since(due), count),
-            }
-        }
-        let scheduled = rest.scheduled.iter().map(|(_, count)| count).sum::<u64>();
-        for (due, count) in rest.scheduled {
-            report.leave_unsent(since(due), count);
-        }
-        match gave_up {
-            // The rest of the count would have been sent if the server could have been reached.
-            true => report.leave_unsent(since(0), rest.unscheduled),
-            false => report.leave_out(rest.unscheduled),
-        }
+        let unanswered = self.clients.iter_mut().flat_map(LoadClient::unanswered);
+        ending::account(now, unanswered, gave_up, message_source, report);
         let elapsed = now.saturating_sub(nanos(plan.warmup));
-        report.replies = message_source.replies();
-        report.due = message_source.taken() + scheduled + rest.unscheduled;
         report.elapsed = Duration::from_nanos(elapsed);
         report.busy = vec![self.busy.time(elapsed) as f64 / elapsed.max(1) as f64];
         report.rate_asked = self.rate_asked;
         report.server = addresses.first().cloned().filter(|_| self.has_connected);
-        report.behind = Duration::from_nanos(rest.behind);
-        let accounted = report.answered + report.failed() + report.aborted + report.unsent;
-        debug_assert_eq!(report.due, accounted, "each message is counted once");
         (0..self.clients.len()).for_each(|slot| self.disconnect(slot));
         self.cx.report
     }
@@ -293,7 +278,10 @@ impl Load {
     /// Every message was sent and answered, or no client is left.
     fn is_done(&self) -> bool {
         let ends_by_itself = self.cx.plan.lasts().is_some();
-        let is_hopeless = self.is_hopeless() && !(ends_by_itself && self.has_connected);
+        // Another loop's clients may have taken all the connections that the server allows. Then
+        // this one goes on, or its messages would be missing in the report.
+        let has_connected = || self.any_has_connected.load(Ordering::Relaxed);
+        let is_hopeless = self.is_hopeless() && !(ends_by_itself && has_connected());
         self.cx.message_source.is_settled() || is_hopeless
     }
 
@@ -392,7 +380,10 @@ impl Load {
 
     /// Handles what came of a visit.
     fn settle(&mut self, slot: usize, visit: ClientOutcome, now: Nanos) {
-        self.has_connected |= self.cx.report.connected > 0;
+        if !self.has_connected && self.cx.report.connected > 0 {
+            self.has_connected = true;
+            self.any_has_connected.store(true, Ordering::Relaxed);
+        }
         match visit {
             ClientOutcome::On => {
                 let client = &mut self.clients[slot];

@@ -41,13 +41,6 @@ impl Latencies {
         }
     }
 
-    /// These and the others together.
-    pub(super) fn with(&self, others: &[&Self]) -> Self {
-        let mut all = self.clone();
-        others.iter().for_each(|other| all.add(other));
-        all
-    }
-
     /// Adds others.
     pub fn add(&mut self, others: &Self) {
         if let (Some(histogram), Some(others)) = (&mut self.0, &others.0) {
@@ -73,17 +66,6 @@ impl Latencies {
     #[must_use]
     pub fn at(&self, quantile: f64) -> Duration {
         self.value(|histogram| histogram.value_at_quantile(quantile))
-    }
-
-    /// The one at this rank, counted from 1 for the least.
-    pub(super) fn at_rank(&self, rank: u64) -> Option<Duration> {
-        let mut seen = 0;
-        let mut recorded = self.0.as_ref()?.iter_recorded();
-        let found = recorded.find(|step| {
-            seen += step.count_since_last_iteration();
-            seen >= rank
-        });
-        found.map(|step| Duration::from_nanos(step.value_iterated_to()))
     }
 
     /// The least.
@@ -183,14 +165,5 @@ mod tests {
         let again = Latencies::from_iter(latencies.recorded());
         assert!(latencies.recorded().eq(again.recorded()));
         assert_eq!((again.count(), again.max()), (6, latencies.max()));
-    }
-
-    #[test]
-    fn a_rank_counts_from_the_least() {
-        let mut latencies = Latencies::default();
-        latencies.record_many(2_000_000_000, 2);
-        latencies.record(1_000_000_000);
-        let seconds = |rank| latencies.at_rank(rank).map(|latency| latency.as_secs());
-        assert_eq!([1, 2, 3, 4].map(seconds), [Some(1), Some(2), Some(2), None]);
     }
 }

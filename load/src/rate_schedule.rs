@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// u64econds in a second. Times are nanoseconds since the load began.
+/// Nanoseconds in a second. Times are nanoseconds since the load began.
 const SECOND: f64 = 1e9;
 
 /// A part of an open loop, with a rate of its own.

@@ -7,6 +7,7 @@ use countersign::Address;
 use crate::failure::{FailureKind, Failures};
 use crate::intervals::Intervals;
 use crate::latencies::Latencies;
+use crate::latency_distribution::LatencyDistribution;
 use crate::pacer::nanos;
 
 /// What a load could have sent for so long and hasn't, counts as never answered.
@@ -73,8 +74,7 @@ pub struct Report {
     pub connection_failures: Failures,
     /// Connections that were lost with no message of theirs.
     pub lost_without_message: u64,
-    /// How long messages without an answer had waited at the end. Only those count that had waited
-    /// longer than any reply took.
+    /// How long messages without an answer had waited at the end.
     pub waiting: Latencies,
     /// The same of those that count as never answered.
     pub overdue: Latencies,
@@ -132,25 +132,25 @@ impl Report {
     /// if a smaller share was answered at all.
     ///
     /// A message that has failed or is [`overdue`](Self::overdue) was never answered. Another that
-    /// had no answer at the end counts with the time that it had waited, if no reply took as long;
-    /// otherwise it is left out.
+    /// had no answer at the end counts as one of those that took longer than it had waited, or with
+    /// the time that it had waited, if no reply took longer.
     #[must_use]
     pub fn reply_within(&self, share: f64) -> Option<Duration> {
-        let known = self.reply.with(&[&self.waiting]);
-        let judged = known.count() + self.failed() + self.overdue();
-        if self.answered == 0 {
-            return None;
-        }
-        known.at_rank(rank(share, judged))
+        if self.answered == 0 { None } else { self.distribution().within(share) }
+    }
+
+    /// How the messages that were due are distributed over latencies.
+    #[must_use]
+    pub fn distribution(&self) -> LatencyDistribution {
+        LatencyDistribution::new(&[&self.reply], &self.waiting, self.failed() + self.overdue())
     }
 
     /// The mean latency of the messages that were due; `None` if nothing was answered. A message
-    /// that has waited longer than for any reply counts with the time that it had waited; one that
-    /// has failed does not count.
+    /// that is overdue counts with the time that it had waited; one that has failed does not count.
     #[must_use]
     pub fn mean(&self) -> Option<Duration> {
-        let all = || self.reply.with(&[&self.waiting, &self.overdue]).mean();
-        (self.answered > 0).then(all)
+        let all = LatencyDistribution::new(&[&self.reply, &self.overdue], &self.waiting, 0);
+        if self.answered == 0 { None } else { all.mean() }
     }
 
     /// Replies a second.
@@ -225,36 +225,22 @@ impl Report {
     /// The load has ended without an answer to messages that were sent. All replies are recorded.
     pub(super) fn abort(&mut self, waited: Duration, messages: u64) {
         self.aborted += messages;
-        let slowest = self.reply.max();
-        if waited > GRACE && waited > 2 * slowest {
-            self.overdue.record_many(nanos(waited), messages);
-        } else if waited > slowest {
-            self.waiting.record_many(nanos(waited), messages);
-        }
+        let is_overdue = waited > GRACE && waited > 2 * self.reply.max();
+        let latencies = if is_overdue { &mut self.overdue } else { &mut self.waiting };
+        latencies.record_many(nanos(waited), messages);
     }
 
     /// The load has ended before messages were sent that were due. All replies are recorded.
     pub(super) fn leave_unsent(&mut self, waited: Duration, messages: u64) {
         self.unsent += messages;
-        if waited > GRACE {
-            self.overdue.record_many(nanos(waited), messages);
-        } else if waited > self.reply.max() {
-            self.waiting.record_many(nanos(waited), messages);
-        }
+        let latencies = if waited > GRACE { &mut self.overdue } else { &mut self.waiting };
+        latencies.record_many(nanos(waited), messages);
     }
 
     /// Counts messages that were due and not sent when the load ended.
     pub(super) fn leave_out(&mut self, messages: u64) {
         self.unsent += messages;
     }
-}
-
-/// The rank, from 1, of the least value that this share of all values doesn't exceed.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds")]
-fn rank(share: f64, of: u64) -> u64 {
-    // A percentage isn't exact: 99.9 % of 1000 is the 999th, and not the one after it.
-    let exact = share * of as f64;
-    ((exact - exact * f64::EPSILON * 4.0).ceil() as u64).clamp(1, of.max(1))
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ pub struct Histograms {
     pub connect: String,
     /// From then until the handshake was completed.
     pub handshake: String,
-    /// How long messages without a reply had waited at the end, if no reply took as long.
+    /// How long messages without a reply had waited at the end.
     pub waiting: String,
     /// The same of those that count as never answered.
     pub overdue: String,

@@ -96,7 +96,7 @@ const SERVERS: [(&str, Act); 10] = [
 ];
 
 /// How it is loaded.
-const LOADS: [&str; 21] = [
+const LOADS: [&str; 25] = [
     "-n 40",
     "-n 40 -P 7",
     "-n 40 --reconnect",
@@ -118,6 +118,10 @@ const LOADS: [&str; 21] = [
     "-n 40 --think 5ms --reconnect",
     "-n 40 -q 1k -P 7 --arrival burst --burst 9 --threads 2",
     "-z 400ms -P 7 --idle 2 --threads 3",
+    "-z 400ms -q 300 -P 2 --idle 2 --threads 2",
+    "--stages 200ms@100,100ms@0,200ms@0..900 -P 3",
+    "--stages 200ms@2k,200ms@100 --warmup 100ms --threads 2 --arrival poisson",
+    "--find p50<5s --probe-time 100ms -z 200ms -q 100",
 ];
 
 #[derive(Debug)]
@@ -243,7 +247,9 @@ fn fail_to_connect(home: &Home, dialect: &str, what: &str, address: &str, code: 
         let ran = home.run(&line, "");
         let account = account(&ran, &what);
         assert_eq!(account.answered, 0, "{what}");
-        assert!(code == 0 || ran.code == Some(code), "{what}: {ran:?}");
+        // On a busy machine, the time may be over before anybody was refused.
+        let in_time = options.contains("-n") || ran.out.contains(r#""connectionErrors":{""#);
+        assert!(code == 0 || !in_time || ran.code == Some(code), "{what}: {ran:?}");
         assert!(!options.contains("-n") || account.due == 6 || options.contains("-q"), "{what}");
     }
 }
@@ -300,6 +306,21 @@ fn a_reply_that_takes_too_long_is_an_error_however_the_load_ends() {
     let ran = load(&home, &server(|stream, _| drop(echo(stream, 4))), "-z 100ms");
     let report: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(report["parameters"]["replyTimeoutSeconds"], 10.0);
+}
+
+#[test]
+fn a_thread_without_connections_owes_its_share_until_the_end() {
+    let home = Home::new();
+    // One client is served. That of the other thread tries ten times a second, and never gets in.
+    let address = server(|stream, number| match number {
+        0 => drop(echo(stream, usize::MAX)),
+        _ => drop(stream),
+    });
+    let line = format!("load {address} --dialect open -c 2 --threads 2 -q 200 -z 1500ms");
+    let ran = home.run(&format!("{line} --output json"), "");
+    let account = account(&ran, &line);
+    assert_eq!(account.due, 300, "{account:?}");
+    assert!(account.answered <= 150, "{account:?}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ const NEAR: f64 = 0.002;
 pub(super) struct Curve {
     points: Vec<(f64, f64)>,
     /// All messages that count.
-    judged: u64,
+    judged: f64,
     /// The share of them that was never answered.
     unanswered: f64,
 }
@@ -39,20 +39,19 @@ pub(super) struct Curve {
 impl Curve {
     /// The curve of the messages that were due; `None` if nothing was answered.
     pub(super) fn new(report: &Report) -> Option<Self> {
-        let mut known: Vec<_> = report.reply.recorded().chain(report.waiting.recorded()).collect();
-        known.sort_unstable_by_key(|(nanos, _)| *nanos);
-        let judged = known.iter().map(|(_, count)| count).sum::<u64>();
-        let judged = judged + report.failed() + report.overdue();
-        let (fastest, _) = known.first().filter(|_| report.answered > 0)?;
-        let mut points = vec![(1.0, seconds(*fastest))];
-        let mut seen = 0;
-        for (nanos, count) in &known {
+        let distribution = report.distribution();
+        let judged = distribution.total();
+        let (fastest, _) = distribution.parts().next().filter(|_| report.answered > 0)?;
+        let mut points = vec![(1.0, fastest.as_secs_f64())];
+        let mut seen = 0.0;
+        for (latency, count) in distribution.parts() {
             // The first message of a step is the first one that took so long.
-            points.push((one_in(seen, judged), seconds(*nanos)));
+            points.push((one_in(seen, judged), latency.as_secs_f64()));
             seen += count;
-            points.push((one_in(seen, judged), seconds(*nanos)));
+            points.push((one_in(seen, judged), latency.as_secs_f64()));
         }
-        let unanswered = (judged - seen) as f64 / judged as f64;
+        // Parts of messages may add up to almost nothing.
+        let unanswered = if judged - seen > 0.5 { (judged - seen) / judged } else { 0.0 };
         Some(Self { points, judged, unanswered })
     }
 
@@ -66,7 +65,7 @@ impl Curve {
 
     /// Where the axis ends: at half a message of all, or well after the last that was answered.
     fn rarest(&self) -> f64 {
-        let all = self.judged as f64 * 2.0;
+        let all = self.judged * 2.0;
         if self.unanswered > 0.0 { all.min(8.0 / self.unanswered) } else { all }
     }
 
@@ -78,9 +77,9 @@ impl Curve {
 }
 
 /// The share of messages up to this rank, as one in so many that is above it.
-fn one_in(rank: u64, of: u64) -> f64 {
+fn one_in(rank: f64, of: f64) -> f64 {
     // The last message of all has none above it: half a message keeps it on the axis.
-    of as f64 / ((of - rank) as f64).max(0.5)
+    of / (of - rank).max(0.5)
 }
 
 /// The percentile curve of one or more runs with their names.
@@ -103,7 +102,7 @@ pub(super) fn percentiles(curves: &[(&str, Curve)]) -> Plot {
             plot.shade_from(1.0 / curve.unanswered, &format!("{share} never answered"));
         }
         plot.curve(color, &thinned(&plot, &curve.points));
-        let reached = |(_, place): &(&str, f64)| one && *place <= curve.judged as f64;
+        let reached = |(_, place): &(&str, f64)| one && *place <= curve.judged;
         for (name, place) in DOTS.into_iter().filter(reached) {
             let text = |at| format!("{name} {}", Unit::Latency.short(at));
             curve.at(place).iter().for_each(|at| plot.dot(color, (place, *at), &text(*at)));
