@@ -59,6 +59,8 @@ def without_hints(element):
 
 def draw(page):
     picture = xml.Element(SVG + "svg", {"role": "img", "class": "load"})
+    # Alone on its line, the tag begins markup, in which a page of the manual changes nothing.
+    picture.text = "\n"
     xml.SubElement(picture, SVG + "title").text = "A report of countersign load"
     xml.SubElement(picture, SVG + "style").text = STYLE.replace("\n", "")
     top, bottom = 0, 0
