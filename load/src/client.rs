@@ -19,7 +19,7 @@ use crate::dial;
 use crate::ending::Unanswered;
 use crate::failure::FailureKind;
 use crate::in_flight::{Batch, InFlight};
-use crate::pacer::{Nanos, nanos};
+use crate::pacer::Nanos;
 use crate::plan::Plan;
 
 /// One client of a load.
@@ -91,11 +91,6 @@ impl LoadClient {
             reserved: None,
             in_flight: InFlight::new(sender.map_or(0, |_| depth)),
         }
-    }
-
-    /// Its number among the clients that send messages.
-    fn number(&self) -> u32 {
-        self.sender.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
     }
 
     /// Whether it sends messages.
@@ -179,12 +174,10 @@ impl LoadClient {
 
     /// Whether the handshake is over and a further message may be sent.
     pub(super) fn may_send(&self, now: Nanos, plan: &Plan) -> bool {
-        let has_room = match plan.think {
-            Duration::ZERO => self.in_flight.count() < plan.depth as u64,
-            // After a pause it sends as many as may be in flight.
-            _ => self.in_flight.is_empty() && self.paused_until <= now,
-        };
-        self.state == State::Established && self.sends() && has_room
+        self.state == State::Established
+            && self.sends()
+            && self.in_flight.count() < plan.depth as u64
+            && self.paused_until <= now
     }
 
     /// Whether it connects to the server, and another of its addresses is to be tried by now.
@@ -221,10 +214,13 @@ impl LoadClient {
         }
         (self.dial, self.stream) = (None, BufferedStream::new(stream));
         (self.state, self.connected) = (State::Handshake, now);
-        if !cx.outbox.is_empty()
-            && let Err(failure) = self.send_unsealed(cx)
-        {
-            return ClientOutcome::Lost(failure);
+        // The header is no part of what a session seals.
+        if !cx.outbox.is_empty() {
+            let Ok(sent) = self.stream.send(&cx.outbox) else {
+                return ClientOutcome::Lost(self.broken(cx));
+            };
+            cx.report.bytes_out += sent as u64;
+            cx.outbox.clear();
         }
         // Where the server has nothing to say first, this is the whole handshake.
         match self.process_input(0, now, config, cx) {
@@ -342,9 +338,10 @@ impl LoadClient {
         }
         cx.inbox = inbox;
         self.in_flight.answer(answered, now, &mut cx.message_source, &mut cx.report);
-        if !cx.plan.think.is_zero() && answered > 0 && self.in_flight.is_empty() {
-            self.paused_until = now.saturating_add(nanos(cx.plan.think));
-            self.pause = Some(self.paused_until);
+        if cx.think > 0 && answered > 0 {
+            // It pauses when all are answered, and then sends as many as may be in flight.
+            self.pause = self.in_flight.is_empty().then(|| now.saturating_add(cx.think));
+            self.paused_until = self.pause.unwrap_or(Nanos::MAX);
         }
         // After a failure nothing is sent any more, least of all without what stood before it.
         self.session = (!matches!(visit, ClientOutcome::Lost(_))).then_some(session);
@@ -401,7 +398,7 @@ impl LoadClient {
         if *answered == self.in_flight.count() {
             return ClientOutcome::Lost(FailureKind::Violation);
         }
-        if !cx.payload.answers(self.number(), self.in_flight.oldest() + *answered, reply) {
+        if !cx.payload.answers(self.sender, self.in_flight.oldest() + *answered, reply) {
             return ClientOutcome::Lost(FailureKind::WrongReply);
         }
         *answered += 1;
@@ -435,7 +432,7 @@ impl LoadClient {
 
     fn queue(&mut self, due: Nanos, count: u64, now: Nanos, cx: &mut LoadContext) {
         let first = self.in_flight.next();
-        cx.payload.write(cx.form, self.number(), first, count, &mut cx.outbox);
+        cx.payload.write(cx.form, self.sender, first, count, &mut cx.outbox);
         self.in_flight.send(Batch { due, sent: now, count });
     }
 
@@ -454,11 +451,6 @@ impl LoadClient {
         let session = self.session.as_mut();
         let sealed = session.map_or(Ok(0), |session| session.seal(&mut cx.outbox));
         cx.outbox.truncate(sealed.map_err(|_| FailureKind::MessageTooLong)?);
-        self.send_unsealed(cx)
-    }
-
-    /// Sends the outbox as it is.
-    fn send_unsealed(&mut self, cx: &mut LoadContext) -> Result<(), FailureKind> {
         let sent = self.stream.send(&cx.outbox).map_err(|_| self.broken(cx))?;
         cx.report.bytes_out += sent as u64;
         cx.outbox.clear();

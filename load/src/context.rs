@@ -28,6 +28,8 @@ pub(super) struct LoadContext {
     pub(super) outbox: Vec<u8>,
     /// What a load balancer would say of the connections.
     pub(super) balancer: Option<Balancer>,
+    /// How long a client pauses between a reply and its next message; zero for not at all.
+    pub(super) think: Nanos,
     /// Where sockets are watched.
     pub(super) registry: Registry,
     /// When the load began.

@@ -189,6 +189,7 @@ impl Load {
                 .with(plan.messages.clone(), plan.expect.clone(), share),
                 message_source: MessageSource::new(pacer, plan.count, warm, end).with_clients(own),
                 report,
+                think: nanos(plan.think),
                 inbox: vec![0; INBOX].into(),
                 outbox: Vec::new(),
                 balancer: plan
@@ -387,7 +388,9 @@ impl Load {
         match visit {
             ClientOutcome::On => {
                 let client = &mut self.clients[slot];
-                self.pausing.extend(client.take_pause().map(|end| (end, slot)));
+                if let Some(end) = client.take_pause() {
+                    self.pausing.push_back((end, slot));
+                }
                 if client.available && !std::mem::replace(&mut client.listed, true) {
                     self.available.push_back(slot);
                 }

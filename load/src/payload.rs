@@ -81,7 +81,7 @@ impl Payload {
     pub(super) fn write(
         &self,
         form: FrameFormat,
-        client: u32,
+        client: Option<usize>,
         mut number: u64,
         mut count: u64,
         out: &mut Vec<u8>,
@@ -125,7 +125,7 @@ impl Payload {
     }
 
     /// Whether this is the reply that is expected to the message of a client with this number.
-    pub(super) fn answers(&mut self, client: u32, number: u64, reply: &[u8]) -> bool {
+    pub(super) fn answers(&mut self, client: Option<usize>, number: u64, reply: &[u8]) -> bool {
         if self.is_prepared {
             return self.echoes(number, reply);
         }
@@ -144,8 +144,9 @@ impl Payload {
     }
 
     /// The number of a client among those of all loops.
-    fn client(&self, number: u32) -> u32 {
-        u32::try_from(self.share.number(number as usize)).unwrap_or(number)
+    fn client(&self, number: Option<usize>) -> u32 {
+        let number = number.map(|number| self.share.number(number));
+        number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
     }
 
     /// Whether this is the numbered message itself, or itself after a time stamp.
@@ -285,13 +286,13 @@ mod tests {
             let message = message.to_vec();
             assert_eq!(message.len(), size);
             let stamped = [b"[Thu May 10 22:00:19 2018] ", &message[..]].concat();
-            assert!(payload.answers(0, 0x1f, &message) && payload.answers(0, 0x1f, &stamped));
-            assert!(!payload.answers(0, 0x1e, &message), "another number");
-            assert!(!payload.answers(0, 0x1f, &message[1..]), "cut");
-            assert!(!payload.answers(0, 0x1f, &stamped[1..]), "a cut stamp");
+            assert!(payload.answers(None, 0x1f, &message) && payload.answers(None, 0x1f, &stamped));
+            assert!(!payload.answers(None, 0x1e, &message), "another number");
+            assert!(!payload.answers(None, 0x1f, &message[1..]), "cut");
+            assert!(!payload.answers(None, 0x1f, &stamped[1..]), "a cut stamp");
             let mut wrong = message.clone();
             wrong[size - 1] ^= 1;
-            assert!(!payload.answers(0, 0x1f, &wrong), "another last byte");
+            assert!(!payload.answers(None, 0x1f, &wrong), "another last byte");
         }
     }
 
@@ -302,7 +303,7 @@ mod tests {
         let with = |expect| payload(5).with(Some(listed.clone()), expect, Share::WHOLE);
         let mut echo = with(Expect::Echo);
         let mut out = Vec::new();
-        echo.write(Framing::Lines.form(), 3, 1, 3, &mut out);
+        echo.write(Framing::Lines.form(), Some(3), 1, 3, &mut out);
         assert_eq!(out, b"abc\nab\nabc\n");
         assert!(
             !echo.is_prepared() && !payload(5).with(None, Expect::Any, Share::WHOLE).is_prepared()
@@ -314,11 +315,11 @@ mod tests {
             (b"abc", false),
             (b"", false),
         ] {
-            assert_eq!(echo.answers(0, 0, reply), is_echo, "{reply:?}");
-            assert_eq!(with(Expect::Prefix).answers(0, 0, reply), reply.starts_with(b"ab"));
-            assert!(with(Expect::Any).answers(0, 1, reply));
+            assert_eq!(echo.answers(None, 0, reply), is_echo, "{reply:?}");
+            assert_eq!(with(Expect::Prefix).answers(None, 0, reply), reply.starts_with(b"ab"));
+            assert!(with(Expect::Any).answers(None, 1, reply));
             let pattern = Expect::Pattern("^ab?$".parse().unwrap());
-            assert_eq!(with(pattern).answers(0, 1, reply), reply == b"ab", "{reply:?}");
+            assert_eq!(with(pattern).answers(None, 1, reply), reply == b"ab", "{reply:?}");
         }
     }
 
@@ -350,7 +351,7 @@ mod tests {
             // Across the place where the numbers begin again.
             let first = 3 * count - 2;
             let mut out = Vec::new();
-            payload.write(form, 0, first, 5, &mut out);
+            payload.write(form, None, first, 5, &mut out);
             let each = out.len() / 5;
             let taken = |payload: &Payload, bytes: &[u8], count| {
                 let mut rest = bytes;
@@ -376,7 +377,8 @@ mod tests {
             }
             assert_eq!(taken(&payload, &stamped, 5), (0, stamped.len()), "not seen yet");
             let message = payload.messages.message(7).1.to_vec();
-            let mut behind = |stamp: &[u8]| payload.answers(0, 7, &[stamp, &message[..]].concat());
+            let mut behind =
+                |stamp: &[u8]| payload.answers(None, 7, &[stamp, &message[..]].concat());
             assert!(
                 !behind(b"[Thu May 10 22:00:19 201x] ") && behind(b"[Thu May 10 22:00:19 2018] ")
             );
@@ -388,7 +390,7 @@ mod tests {
     fn messages_are_written_as_records_where_there_are_records() {
         let payload = Payload::new(20, 3, Framing::Lines.form(), true);
         let (mut records, mut expected) = (Vec::new(), Vec::new());
-        payload.write(FrameFormat::Record, 0, 7, 2, &mut records);
+        payload.write(FrameFormat::Record, None, 7, 2, &mut records);
         for number in [7, 8] {
             let (_, message) = payload.messages.message(number);
             FrameFormat::Record.frame(message, &mut expected);
