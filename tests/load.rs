@@ -288,7 +288,9 @@ fn several_loops_do_together_what_the_plan_says() {
     for arrival in arrivals {
         let sources = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
         let count = Some(1_001);
+        let interval = Some(Duration::from_millis(100));
         let plan = Plan { connections: 7, depth: 5, count, arrival, sources, ..Plan::default() };
+        let plan = Plan { interval, ..plan };
         let loads = Load::split(server.address, protocol(), plan.clone(), 3).unwrap();
         let run = |load: Load| thread::spawn(|| load.run(|_| ControlFlow::Continue(())));
         let threads: Vec<_> = loads.into_iter().map(run).collect();

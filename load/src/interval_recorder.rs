@@ -15,12 +15,15 @@ use crate::sparse_latencies::SparseLatencies;
 /// The shortest interval: cutting one takes a look at the whole histogram.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// The share of an interval's length below which the last one is a part of the one before.
+const SHORT: f64 = 0.05;
+
 /// Cuts a load into intervals while it runs.
 #[derive(Debug)]
 pub(super) struct IntervalRecorder {
     /// When the measurement began.
     start: Nanos,
-    /// When the interval ends that is going on.
+    /// When the interval ends that is going on. The last instant if nobody wants intervals.
     end: Nanos,
     /// What was counted up to its beginning, without latencies.
     before: Interval,
@@ -29,12 +32,12 @@ pub(super) struct IntervalRecorder {
 }
 
 impl IntervalRecorder {
-    /// Begins at this time, with intervals of this length.
-    pub(super) fn new(start: Nanos, length: Duration, report: &mut Report) -> Self {
-        let length = length.max(SHORTEST);
-        report.intervals = Intervals::new(length, Vec::new());
+    /// Begins at this time, with intervals of this length, or with none.
+    pub(super) fn new(start: Nanos, length: Option<Duration>, report: &mut Report) -> Self {
+        let length = length.map(|length| length.max(SHORTEST));
+        report.intervals = Intervals::new(length.unwrap_or_default(), Vec::new());
         let (before, replies) = (Interval::default(), SparseLatencies::default());
-        let end = start.saturating_add(nanos(length));
+        let end = length.map_or(Nanos::MAX, |length| start.saturating_add(nanos(length)));
         Self { start, end, before, replies }
     }
 
@@ -68,13 +71,17 @@ impl IntervalRecorder {
         source: &MessageSource,
         busy: &Busy,
     ) {
+        if self.end == Nanos::MAX {
+            return;
+        }
         self.turn(now, report, source, busy);
         let begun = self.end - nanos(report.intervals.length());
         let mut last = self.cut(now, report, source, busy);
         last.length = Duration::from_nanos(now.saturating_sub(begun));
-        let is_empty = last.sent + last.answered + last.failed() + last.connections_lost == 0;
-        if !(is_empty && last.length.is_zero()) {
-            report.intervals.push(last);
+        let is_short = last.length < report.intervals.length().mul_f64(SHORT);
+        match report.intervals.is_empty() || !is_short {
+            true => report.intervals.push(last),
+            false => report.intervals.extend_last(&last),
         }
     }
 
@@ -119,7 +126,7 @@ mod tests {
     fn record(times: impl Iterator<Item = Nanos>, end: Nanos) -> Report {
         let source = MessageSource::new(Pacer::new(Arrival::Closed, 7, Share::WHOLE), None, 0, end);
         let (mut report, busy) = (Report::default(), Busy::start());
-        let mut recorder = IntervalRecorder::new(0, Duration::from_secs(1), &mut report);
+        let mut recorder = IntervalRecorder::new(0, Some(Duration::from_secs(1)), &mut report);
         for (number, now) in (1..).zip(times) {
             recorder.turn(now, &mut report, &source, &busy);
             report.answer(number * 1_000, 1);
@@ -147,6 +154,17 @@ mod tests {
             intervals.iter().flat_map(|(_, each)| each.reply.recorded()).map(|it| it.1).collect();
         assert_eq!(latencies, [1; 7]);
         assert_eq!(intervals[4].1.reply.at(0.5).map(|at| at.as_micros()), Some(4));
+    }
+
+    #[test]
+    fn what_comes_just_after_the_last_interval_belongs_to_it() {
+        for (end, lasts) in [(2_049, vec![1_000, 1_049]), (2_050, vec![1_000, 1_000, 50])] {
+            let millis = [0, 1_500, 2_001].into_iter();
+            let report = record(millis.map(|at| at * 1_000_000), end * 1_000_000);
+            let lengths = report.intervals.iter().map(|(_, each)| each.length.as_millis());
+            assert_eq!(lengths.collect::<Vec<_>>(), lasts);
+            assert_eq!(counts(&report).iter().sum::<u64>(), 3);
+        }
     }
 
     #[test]

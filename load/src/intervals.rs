@@ -114,8 +114,16 @@ impl Intervals {
         }
     }
 
+    /// Adds to the last one what has come after it, within too short a time to be one of its own.
+    pub(super) fn extend_last(&mut self, rest: &Interval) {
+        if let Some(last) = self.list.last_mut() {
+            last.add(rest);
+            last.length += rest.length;
+        }
+    }
+
     /// Makes one of each two.
-    fn double(&mut self) {
+    pub fn double(&mut self) {
         self.length = self.length.saturating_mul(2);
         self.list = self
             .list

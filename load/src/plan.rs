@@ -58,8 +58,8 @@ pub struct Plan {
     /// At first nothing is measured for so long.
     pub warmup: Duration,
     /// How long each of the report's [intervals](crate::Report::intervals) is, at least a tenth of
-    /// a second. Those of a long run are longer.
-    pub interval: Duration,
+    /// a second. Those of a long run are longer. `None` for a report without any.
+    pub interval: Option<Duration>,
     /// When messages are due.
     pub arrival: Arrival,
     /// How long a client of a closed loop waits between the replies to all its messages and the
@@ -144,7 +144,7 @@ impl Default for Plan {
             count: None,
             duration: None,
             warmup: Duration::ZERO,
-            interval: Self::INTERVAL,
+            interval: None,
             arrival: Arrival::Closed,
             think: Duration::ZERO,
             stages: Vec::new(),
@@ -165,9 +165,6 @@ impl Plan {
 
     /// How long a reply may take by default.
     pub const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
-
-    /// The length of the report's intervals.
-    pub const INTERVAL: Duration = Duration::from_secs(1);
 
     /// How long the load goes on after the warm-up; `None` if only its count ends it.
     #[must_use]

@@ -24,7 +24,6 @@ use countersign_load::{Arrival, Load, LoadError, Plan, Report};
 use countersign_report::SavedReport;
 
 use super::exit::{Failure, Kind};
-use super::output::stdout;
 use super::signals::Claimed;
 use super::system;
 use args::ArrivalKind;
@@ -76,7 +75,7 @@ impl LoadArgs {
         let verdict = verdict::verdict(&self.address, &report, ladder.as_ref(), &self.fail_if);
         let mut saved = SavedReport::new(&report, parameters);
         saved.ladder = ladder;
-        let written = Self::write(file, &self.output.of(&report, &saved));
+        let written = results::write_report(file, &self.output.of(&report, &saved));
         [written, results.write(&report, &saved)].into_iter().fold(verdict, |first, second| match (
             first, second,
         ) {
@@ -103,7 +102,7 @@ impl LoadArgs {
             reply_timeout: self.reply_timeout,
             disconnect: self.close,
             sources: self.source.clone(),
-            interval: self.results.interval,
+            interval: self.results.interval(self.output),
             ..Plan::default()
         };
         self.clients.apply(plan)
@@ -141,17 +140,5 @@ impl LoadArgs {
         });
         progress.end();
         Ok(Report::merged(reports?))
-    }
-
-    /// Writes the report. If the file doesn't take it, it isn't lost.
-    fn write(file: Option<ResultFile>, report: &str) -> Result<(), Failure> {
-        let Some(file) = file else {
-            stdout().write(report);
-            return Ok(());
-        };
-        file.write(report).map_err(|failure| {
-            stdout().write(report);
-            failure.and("the report is on stdout instead")
-        })
     }
 }

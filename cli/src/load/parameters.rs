@@ -46,7 +46,7 @@ pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
         ("count", json!(plan.count)),
         ("durationSeconds", some_seconds(plan.lasts())),
         ("warmupSeconds", json!(seconds(plan.warmup))),
-        ("intervalSeconds", json!(seconds(plan.interval))),
+        ("intervalSeconds", some_seconds(plan.interval)),
         ("rate", json!(load.rate)),
         ("stages", json!(stages)),
         ("arrival", json!(arrival)),

@@ -23,7 +23,15 @@ pub(crate) struct ResultArgs {
     /// Length of the report's intervals; twice as long, and again, if they were more than 300
     #[arg(long, value_name = "TIME", default_value = "1s",
           value_parser = units::time(Duration::from_millis(100)..=INTERVAL_MAX))]
-    pub(super) interval: Duration,
+    interval: Duration,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+/// Files for results.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Results")]
+pub(super) struct FileArgs {
     /// Write a page with plots to this file, for a browser
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
@@ -44,6 +52,20 @@ pub(crate) struct ResultArgs {
 type Write = fn(&Report, &SavedReport) -> String;
 
 impl ResultArgs {
+    /// How long intervals are, if anything shows them beside this report.
+    pub(super) fn interval(&self, output: Output) -> Option<Duration> {
+        let FileArgs { report, intervals, hlog, .. } = &self.files;
+        let is_shown = [report, intervals, hlog].iter().any(|file| file.is_some());
+        (is_shown || output == Output::Json).then_some(self.interval)
+    }
+
+    /// Opens all files, before the load.
+    pub(super) fn create(&self) -> Result<ResultFiles, Failure> {
+        self.files.create()
+    }
+}
+
+impl FileArgs {
     /// Opens all files. A run may take hours: that a result can't be written has to show before.
     pub(super) fn create(&self) -> Result<ResultFiles, Failure> {
         let results: [(_, Write); 4] = [
@@ -93,6 +115,18 @@ impl ResultFile {
             .and_then(|()| self.file.write_all(result.as_bytes()))
             .map_err(|error| Failure::unwritten(self.path.display(), &error))
     }
+}
+
+/// Writes the report, to stdout without a file. If the file doesn't take it, it isn't lost.
+pub(super) fn write_report(file: Option<ResultFile>, report: &str) -> Result<(), Failure> {
+    let Some(file) = file else {
+        stdout().write(report);
+        return Ok(());
+    };
+    file.write(report).map_err(|failure| {
+        stdout().write(report);
+        failure.and("the report is on stdout instead")
+    })
 }
 
 /// How a report is written.
