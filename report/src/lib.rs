@@ -4,6 +4,7 @@
 //! oha uses, the histograms themselves, so that reports can be merged without averaging
 //! percentiles, and the parameters of the load.
 
+mod compare;
 mod csv;
 mod error;
 mod figures;
@@ -14,10 +15,12 @@ mod html;
 mod interval_record;
 mod ladder;
 mod live_view;
+mod merge;
 mod parameters;
 mod saved_report;
 mod text;
 
+pub use compare::{Comparison, ComparisonRow, Difference, FigureKind, Strictness};
 pub use csv::{csv, intervals_csv};
 pub use error::SavedReportError;
 pub use figures::{Counts, Percentiles};
@@ -27,6 +30,7 @@ pub use html::{comparison_html, html};
 pub use interval_record::IntervalRecord;
 pub use ladder::{Ladder, ProbeRecord};
 pub use live_view::LiveView;
+pub use merge::{MergeError, merge};
 pub use parameters::Parameters;
 pub use saved_report::{Histograms, SavedReport, Summary};
 pub use text::text;
@@ -34,6 +38,8 @@ pub use text::text;
 // What an embedder moves to a thread of its own, or shares.
 const _: () = {
     const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Comparison>();
+    is_send_and_sync::<MergeError>();
     is_send_and_sync::<SavedReport>();
     is_send_and_sync::<SavedReportError>();
     is_send_and_sync::<Parameters>();

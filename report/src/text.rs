@@ -15,7 +15,7 @@ pub(crate) const BARS: u32 = 10;
 const WIDTH: u64 = 40;
 
 /// Above this share, the load generator was the limit.
-const BUSY: f64 = 0.9;
+pub(crate) const BUSY: f64 = 0.9;
 
 /// The report on a load with these parameters, as text for people.
 #[must_use]
