@@ -70,8 +70,8 @@ Examples:
   countersign proxy --help                 tunnel the connections of other programs";
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 success, 1 failure, 2 wrong usage, 65 bad key file, 66 key or configuration file
-not found, 69 cannot bind or connect, 74 cannot write output, 76 protocol violation, 77 refused,
+Exit codes: 0 success, 1 failure, 2 wrong usage, 65 bad key file or report, 66 file not found,
+69 cannot bind or connect, 74 cannot write output, 76 protocol violation, 77 refused,
 78 bad configuration or key not found, 130 interrupted by Ctrl-C.
 Every option can also be set in the environment, as COUNTERSIGN_ and its name.";
 
@@ -82,7 +82,7 @@ enum Verb {
     Connect(connect::ConnectArgs),
     Keygen(keygen::KeygenArgs),
     Keys(keys::KeysArgs),
-    Load(load::LoadArgs),
+    Load(Box<load::LoadArgs>),
     Ping(ping::PingArgs),
     Proxy(proxy::ProxyArgs),
     Status(status::StatusArgs),

@@ -52,6 +52,12 @@ _countersign() {
             countersign__subcmd__keys,rotate)
                 cmd="countersign__subcmd__keys__subcmd__rotate"
                 ;;
+            countersign__subcmd__load,compare)
+                cmd="countersign__subcmd__load__subcmd__compare"
+                ;;
+            countersign__subcmd__load,merge)
+                cmd="countersign__subcmd__load__subcmd__merge"
+                ;;
             *)
                 ;;
         esac
@@ -403,7 +409,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__load)
-            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --stages --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --messages --messages-order --expect --think --rate-per-connection --proxy-header --proxy-source --interval --report --intervals --hgrm --hlog --find --find-precision --probe-time --progress --progress-interval --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version"
+            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --stages --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --messages --messages-order --expect --think --rate-per-connection --proxy-header --proxy-source --interval --report --intervals --hgrm --hlog --find --find-precision --probe-time --progress --progress-interval --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version merge compare"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -610,6 +616,70 @@ _countersign() {
                     return 0
                     ;;
                 --keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        countersign__subcmd__load__subcmd__compare)
+            opts="-h -V --alpha --threshold --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --alpha)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        countersign__subcmd__load__subcmd__merge)
+            opts="-o -h -V --output --output-file --report --intervals --hgrm --hlog --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json csv quiet" -- "${cur}"))
+                    return 0
+                    ;;
+                --output-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --report)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --intervals)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hgrm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hlog)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

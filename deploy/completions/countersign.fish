@@ -211,77 +211,94 @@ complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l keys -d 'The key file [default: countersign/keys in the user\'s configuration directory]' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s V -l version -d 'Print version'
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s c -l connections -d 'Number of clients' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l threads -d 'Number of threads, each with its share of the clients' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s n -l count -d 'Stop after N messages were answered or have failed' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s z -l duration -d 'Stop after this time; with --find, how long the rate is held [default: 10s, without -n]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s P -l pipeline -d 'Messages that each client can have in flight' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s q -l rate -d 'Messages per second, of all clients together; with --find, the first rate' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l arrival -d 'With -q or --stages: how the messages are spaced' -r -f -a "constant\t'At equal intervals'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s c -l connections -d 'Number of clients' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l threads -d 'Number of threads, each with its share of the clients' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s n -l count -d 'Stop after N messages were answered or have failed' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s z -l duration -d 'Stop after this time; with --find, how long the rate is held [default: 10s, without -n]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s P -l pipeline -d 'Messages that each client can have in flight' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s q -l rate -d 'Messages per second, of all clients together; with --find, the first rate' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l arrival -d 'With -q or --stages: how the messages are spaced' -r -f -a "constant\t'At equal intervals'
 poisson\t'At random intervals, as from many independent users'
 burst\t'Several at once'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l burst -d 'With --arrival burst: messages per burst' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l stages -d 'Change the rate in stages, each with its length and its rate, in an open loop' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l size -d 'Size of a message, in bytes' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l idle -d 'Number of additional clients that authenticate and send nothing' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l warmup -d 'Time at the start that is not measured' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l close -d 'How clients close connections: with FIN, which keeps the local port in use for a while, or with RST' -r -f -a "fin\t''
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l burst -d 'With --arrival burst: messages per burst' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l stages -d 'Change the rate in stages, each with its length and its rate, in an open loop' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l size -d 'Size of a message, in bytes' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l idle -d 'Number of additional clients that authenticate and send nothing' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l warmup -d 'Time at the start that is not measured' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l close -d 'How clients close connections: with FIN, which keeps the local port in use for a while, or with RST' -r -f -a "fin\t''
 rst\t''"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l source -d 'Source addresses of the clients, in turn; for more connections than one address has ports' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l connect-rate -d 'Maximum number of new connections per second' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l connect-timeout -d 'Time limit for connecting and the handshake' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l reply-timeout -d 'Time limit for a reply; 0s means no limit' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l key -d 'Id of the key to authenticate with [default: the first key for the dialect]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l output -d 'Format of the report' -r -f -a "text\t'Readable text'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l source -d 'Source addresses of the clients, in turn; for more connections than one address has ports' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l connect-rate -d 'Maximum number of new connections per second' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l connect-timeout -d 'Time limit for connecting and the handshake' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l reply-timeout -d 'Time limit for a reply; 0s means no limit' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l key -d 'Id of the key to authenticate with [default: the first key for the dialect]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l output -d 'Format of the report' -r -f -a "text\t'Readable text'
 json\t'A JSON object'
 csv\t'A line of names and a line of values'
 quiet\t'Nothing; only the exit code'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s o -l output-file -d 'File to write the report to [default: stdout]' -r -F
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l fail-if -d 'Exit with 1 if this condition holds; can be repeated' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l messages -d 'File with the messages to send, in place of numbered ones of --size' -r -F
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l messages-order -d 'With --messages: the order in which each client sends them' -r -f -a "sequential\t'One after the other'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s o -l output-file -d 'File to write the report to [default: stdout]' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l fail-if -d 'Exit with 1 if this condition holds; can be repeated' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l messages -d 'File with the messages to send, in place of numbered ones of --size' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l messages-order -d 'With --messages: the order in which each client sends them' -r -f -a "sequential\t'One after the other'
 random\t'At random, but alike in each run'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l expect -d 'The reply that each message must get: echo, prefix, none or regex:PATTERN' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l think -d 'Time that a client waits between a reply and its next message' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l rate-per-connection -d 'Messages per second of each connection, such as 10 or 0.5' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-header -d 'Begin each connection with a PROXY header, as a load balancer does' -r -f -a "v1\t'A line of text; HAProxy\'s send-proxy'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l expect -d 'The reply that each message must get: echo, prefix, none or regex:PATTERN' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l think -d 'Time that a client waits between a reply and its next message' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l rate-per-connection -d 'Messages per second of each connection, such as 10 or 0.5' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l proxy-header -d 'Begin each connection with a PROXY header, as a load balancer does' -r -f -a "v1\t'A line of text; HAProxy\'s send-proxy'
 v2\t'Binary; HAProxy\'s send-proxy-v2'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l proxy-source -d 'With --proxy-header: the addresses that clients come from, in turn' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l interval -d 'Length of the report\'s intervals; twice as long, and again, if they were more than 300' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l report -d 'Write a page with plots to this file, for a browser' -r -F
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l intervals -d 'Write the figures of each interval to this file, as CSV' -r -F
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l hgrm -d 'Write the percentiles of all replies to this file, in milliseconds, as HdrHistogram prints them for its plotters' -r -F
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l hlog -d 'Write the latencies of each interval to this file, in nanoseconds, as an interval log of HdrHistogram' -r -F
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l find -d 'Find the highest rate at which this condition holds; can be repeated' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l find-precision -d 'With --find: how close the result is to the lowest rate that fails' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l probe-time -d 'With --find: length of each probe; longer if a percentile needs more messages' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l progress -d 'What to show on stderr while the load runs' -r -f -a "auto\t'A view of the last seconds, on a terminal alone'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l proxy-source -d 'With --proxy-header: the addresses that clients come from, in turn' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l interval -d 'Length of the report\'s intervals; twice as long, and again, if they were more than 300' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l report -d 'Write a page with plots to this file, for a browser' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l intervals -d 'Write the figures of each interval to this file, as CSV' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l hgrm -d 'Write the percentiles of all replies to this file, in milliseconds, as HdrHistogram prints them for its plotters' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l hlog -d 'Write the latencies of each interval to this file, in nanoseconds, as an interval log of HdrHistogram' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l find -d 'Find the highest rate at which this condition holds; can be repeated' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l find-precision -d 'With --find: how close the result is to the lowest rate that fails' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l probe-time -d 'With --find: length of each probe; longer if a percentile needs more messages' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l progress -d 'What to show on stderr while the load runs' -r -f -a "auto\t'A view of the last seconds, on a terminal alone'
 plain\t'One line every few seconds, also without a terminal'
 never\t'Nothing'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l progress-interval -d 'With --progress plain: time between two lines' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l progress-interval -d 'With --progress plain: time between two lines' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
 countersign/1+raw\t'the same, and raw on the same port'
 raw\t'the client answers a challenge with its HMAC, in binary'
 hex\t'the client answers a challenge with its HMAC, in hexadecimal'
 multiprocessing\t'the handshake of Python\'s multiprocessing.connection'
 open\t'no handshake: every client is served'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l records -d 'Protection of each message, in countersign/1' -r -f -a "sealed\t'always, and encrypted; a peer that does not encrypt is refused'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l records -d 'Protection of each message, in countersign/1' -r -f -a "sealed\t'always, and encrypted; a peer that does not encrypt is refused'
 required\t'always; a peer without it is refused'
 allowed\t'if the other end supports it too'
 off\t'never; a relay of the handshake can take over the connection'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l audience -d 'Name of the service, in countersign/1: the client\'s must be one of the server\'s [default: none]' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l framing -d 'How messages are delimited; records have their own framing [default: lines]' -r -f -a "lines\t'LF or CRLF ends a message'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l audience -d 'Name of the service, in countersign/1: the client\'s must be one of the server\'s [default: none]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l framing -d 'How messages are delimited; records have their own framing [default: lines]' -r -f -a "lines\t'LF or CRLF ends a message'
 chunks\t'each read is a message, of at most 1,024 bytes'
 length\t'a 32-bit length precedes each message'"
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l mac -d 'Hash function of the HMAC in raw and hex: sha256 or md5' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l message-max -d 'Maximum size of a message, in bytes' -r
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l keys -d 'The key file [default: countersign/keys in the user\'s configuration directory]' -r -F
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l reconnect -d 'Open a new connection for each message'
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l rhel -d 'In multiprocessing, support Red Hat\'s builds of Python up to 3.11, which lack MD5'
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l once -d 'Exchange one message and its reply per connection'
-complete -c countersign -n "__fish_countersign_using_subcommand load" -l verify-only -d 'Do only the handshake: the server reports the result and closes; overrides --once'
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c countersign -n "__fish_countersign_using_subcommand load" -s V -l version -d 'Print version'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l mac -d 'Hash function of the HMAC in raw and hex: sha256 or md5' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l message-max -d 'Maximum size of a message, in bytes' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l keys -d 'The key file [default: countersign/keys in the user\'s configuration directory]' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l reconnect -d 'Open a new connection for each message'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l rhel -d 'In multiprocessing, support Red Hat\'s builds of Python up to 3.11, which lack MD5'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l once -d 'Exchange one message and its reply per connection'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -l verify-only -d 'Do only the handshake: the server reports the result and closes; overrides --once'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -s V -l version -d 'Print version'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -a "merge" -d 'Merge the reports of several machines that loaded a server at the same time'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and not __fish_seen_subcommand_from merge compare" -a "compare" -d 'Compare two saved reports'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -l output -d 'Format of the report' -r -f -a "text\t'Readable text'
+json\t'A JSON object'
+csv\t'A line of names and a line of values'
+quiet\t'Nothing; only the exit code'"
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -s o -l output-file -d 'File to write the report to [default: stdout]' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -l report -d 'Write a page with plots to this file, for a browser' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -l intervals -d 'Write the figures of each interval to this file, as CSV' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -l hgrm -d 'Write the percentiles of all replies to this file, in milliseconds, as HdrHistogram prints them for its plotters' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -l hlog -d 'Write the latencies of each interval to this file, in nanoseconds, as an interval log of HdrHistogram' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -s V -l version -d 'Print version'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -l alpha -d 'Probability with which a difference may be reported where there is none' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -l threshold -d 'Smallest change that counts' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l config -d 'Ping all listeners of `serve --config FILE`; ADDRESS overrides it' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l pid -d 'Ping all listeners of the process with this id, according to its command line; ADDRESS overrides it' -r
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l proxy-header -d 'Send a PROXY header first, as the health check of a load balancer does [default: v2]' -r -f -a "v1\t'A line of text; HAProxy\'s send-proxy'

@@ -1,9 +1,12 @@
 //! The results of `load` beside its report: intervals, and the formats of HdrHistogram.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -86,4 +89,122 @@ fn a_result_that_cannot_be_written_is_told_before_the_load() {
     let ran = home.run(&load, "");
     ran.failed(74, &["cannot write to /dev/full: "]);
     assert!(ran.out.contains("Answered:     5"), "the report is there: {ran:?}");
+}
+
+/// The address of a server that takes this time for each reply, which is long beside what a busy
+/// machine adds.
+fn echo_after(time: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || echo_slowly(stream.unwrap(), time));
+        }
+    });
+    address
+}
+
+#[expect(clippy::disallowed_methods, reason = "a server that is slow is what is measured")]
+fn echo_slowly(mut stream: TcpStream, time: Duration) {
+    let mut bytes = [0; 1024];
+    while let Ok(length @ 1..) = stream.read(&mut bytes) {
+        thread::sleep(time);
+        if stream.write_all(&bytes[..length]).is_err() {
+            break;
+        }
+    }
+}
+
+/// Writes a report of a run of a simple load, with these options.
+fn save(home: &Home, address: &str, name: &str, options: &str) -> String {
+    let path = home.path(name).display().to_string();
+    let load = format!("load {address} --dialect open --output json -o {path} {options}");
+    home.run(&load, "").printed("");
+    path
+}
+
+#[test]
+fn reports_of_one_load_are_merged_and_others_are_refused() {
+    let home = Home::new();
+    let server = home.serve("serve --service echo --dialect open");
+    let address = server.address();
+    let options = "-c 3 -q 1k -z 1500ms --interval 100ms";
+    let path = home.path("one.json").display().to_string();
+    let load = format!("load {address} --dialect open --output json -o {path} {options}");
+    let beside = home.command(&load).spawn().unwrap();
+    let other = save(&home, address, "other.json", options);
+    assert!(beside.wait_with_output().unwrap().status.success());
+
+    let [merged, log] = ["merged.json", "merged.hlog"].map(|name| home.path(name));
+    let shown = [&merged, &log].map(|path| path.display());
+    let merge = format!("load merge {path} {other}");
+    let line = format!("{merge} --output json -o {} --hlog {}", shown[0], shown[1]);
+    home.run(&line, "").printed("");
+    let read = |path: &Path| -> Value {
+        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let reports = [Path::new(&path), Path::new(&other), &merged].map(read);
+    for name in ["due", "answered", "connected", "bytesReceived"] {
+        let [one, other, both] =
+            reports.each_ref().map(|report| report["summary"][name].as_u64().unwrap());
+        assert_eq!(one + other, both, "{name}");
+    }
+    assert_eq!(reports[2]["parameters"]["connections"], 6);
+    assert_eq!(reports[2]["parameters"]["rate"], 2_000);
+    let answered: u64 = reports[2]["intervals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| each["answered"].as_u64().unwrap())
+        .sum();
+    assert_eq!(answered, reports[2]["summary"]["answered"].as_u64().unwrap());
+    // The result can be read as every other report.
+    let text = home.run(&format!("load merge {}", shown[0]), "");
+    assert!(text.out.contains(&format!("Answered:     {answered}\n")), "{text:?}");
+
+    let differs = save(&home, address, "differs.json", "-c 3 -q 1k -z 100ms --size 40");
+    let apart = save(&home, address, "apart.json", options);
+    for (others, code, expected) in [
+        (differs, 65, "one.json and "),
+        (apart, 65, "; only loads of the same time can be merged"),
+        (shown[1].to_string(), 65, "not a report that `load --output json` has written (line 1)"),
+        ("/nonexistent".to_owned(), 66, "cannot read /nonexistent: no such file"),
+    ] {
+        let ran = home.run(&format!("load merge {path} {others}"), "");
+        ran.failed(code, &[expected]);
+    }
+    home.run("load merge", "").failed(2, &["required"]);
+    home.run(&format!("load -c 5 merge {path}"), "").failed(2, &["cannot be used with"]);
+}
+
+#[test]
+fn a_comparison_has_a_verdict_and_an_exit_code() {
+    let home = Home::new();
+    let [quick, slow] = [2, 40].map(|millis| echo_after(Duration::from_millis(millis)));
+    let options = "-c 4 -z 1500ms --interval 100ms";
+    let before = save(&home, &quick, "before.json", options);
+    let after = save(&home, &slow, "after.json", options);
+
+    let ran = home.run(&format!("load compare {before} {after}"), "");
+    assert_eq!((ran.code, &ran.err[..]), (Some(1), ""), "{ran:?}");
+    for expected in ["\n  address ", "\n  Replies/s ", "\n  p99.99 ", "Verdict: B is worse in "] {
+        assert!(ran.out.contains(expected), "{expected:?} is missing in\n{}", ran.out);
+    }
+    let better = home.run(&format!("load compare {after} {before}"), "");
+    assert_eq!(better.code, Some(0), "{better:?}");
+    assert!(better.out.contains("Verdict: B is better in "), "{better:?}");
+    let same = home.run(&format!("load compare {before} {before} --threshold 0"), "");
+    assert_eq!(same.code, Some(0), "{same:?}");
+    assert!(same.out.contains("Verdict: within noise\n"), "{same:?}");
+    // Whatever it is, a change that is ignored is none.
+    let ignored = home.run(&format!("load compare {before} {after} --threshold 9999%"), "");
+    assert_eq!(ignored.code, Some(0), "{ignored:?}");
+
+    let short = save(&home, &quick, "short.json", "-c 2 -z 300ms");
+    let ran = home.run(&format!("load compare {before} {short}"), "");
+    assert_eq!(ran.code, Some(65), "{ran:?}");
+    assert!(ran.out.contains("Verdict: too few intervals to tell\n"), "{ran:?}");
+    home.run(&format!("load compare {before}"), "").failed(2, &["<B.json>"]);
+    let line = format!("load compare {before} {after} --threshold");
+    home.run(&format!("{line} x"), "").failed(2, &["write a percentage, like 2%"]);
 }

@@ -14,6 +14,7 @@ use super::find::FindArgs;
 use super::messages::MessageArgs;
 use super::progress::ProgressArgs;
 use super::results::{Output, ResultArgs};
+use super::saved::SavedVerb;
 use super::stages::StageArgs;
 use super::threshold::{RATE_MAX, Threshold};
 use crate::args::protocol::{ProtocolArgs, SERVER};
@@ -37,8 +38,12 @@ const PIPELINE_MAX: u64 = 10_000;
 /// has received the reply. With -q it is an open loop: messages are due at a fixed rate, and
 /// latency is measured from when they were due, so that stalls of the server show.
 #[derive(Debug, Args)]
-#[command(before_long_help = EXAMPLES, after_help = EXITS)]
+#[command(before_long_help = EXAMPLES, after_help = EXITS, disable_help_subcommand = true,
+          args_conflicts_with_subcommands = true, subcommand_negates_reqs = true,
+          subcommand_value_name = "merge|compare", subcommand_help_heading = "Saved reports")]
 pub(crate) struct LoadArgs {
+    #[command(subcommand)]
+    pub(super) verb: Option<SavedVerb>,
     /// Address of the server: HOST:PORT, HOST, PORT or unix:/PATH
     #[arg(default_value = SERVER)]
     pub(super) address: String,
@@ -153,7 +158,9 @@ Examples:
   countersign load 127.0.0.1:9527 --find 'p99<5ms'      the highest rate for the server
   countersign load 127.0.0.1:9527 --stages 9s@1k..5k    a rate that rises
   countersign load unix:/run/garden.sock -z 10s         over a Unix socket
-  countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'";
+  countersign load 127.0.0.1:9527 -q 1k --fail-if 'p99>5ms' --fail-if 'errors>0'
+  countersign load 127.0.0.1:9527 -z 30s --output json -o before.json
+  countersign load compare before.json after.json       whether a change made a difference";
 
 const EXITS: &str = "\
 Exit code 1 if a --fail-if condition holds, or if --find finds no rate. If nothing was answered:

@@ -8,6 +8,7 @@ mod parameters;
 mod probes;
 mod progress;
 mod results;
+mod saved;
 mod stages;
 mod threads;
 mod threshold;
@@ -34,6 +35,9 @@ use results::ResultFile;
 
 impl LoadArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
+        if let Some(verb) = self.verb {
+            return verb.run();
+        }
         self.stages.check([
             ("-q", self.rate.is_some(), "each stage has its own rate"),
             ("-z", self.duration.is_some(), "the load ends with the last stage"),
