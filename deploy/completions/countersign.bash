@@ -130,7 +130,7 @@ _countersign() {
                     return 0
                     ;;
                 --service)
-                    COMPREPLY=($(compgen -W "timestamp echo discard" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "timestamp echo discard sink size=N source=N" -- "${cur}"))
                     return 0
                     ;;
                 --tcp-keepalive)
@@ -938,7 +938,7 @@ _countersign() {
                     return 0
                     ;;
                 --service)
-                    COMPREPLY=($(compgen -W "timestamp echo discard" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "timestamp echo discard sink size=N source=N" -- "${cur}"))
                     return 0
                     ;;
                 --tcp-keepalive)

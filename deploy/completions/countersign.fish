@@ -54,7 +54,10 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l bind -
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l unix-mode -d 'File mode of Unix sockets: anyone with write permission can connect' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l service -d 'The service to run' -r -f -a "timestamp\t'returns each message with the time in front'
 echo\t'returns each message'
-discard\t'drops each message'"
+discard\t'drops each message'
+sink\t'drops each message, and returns the bytes of all at the end'
+size=N\t'returns N bytes for each message'
+source=N\t'sends N bytes a second'"
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l tcp-keepalive -d 'Send TCP keepalive probes after this time without input; 0s disables them' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l tcp-user-timeout -d 'TCP_USER_TIMEOUT: how long sent data and keepalive probes may go unacknowledged; 0s uses the system\'s default [default: --write-timeout]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'
@@ -117,7 +120,10 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l unix-mode -d 'File mode of Unix sockets: anyone with write permission can connect' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l service -d 'The service to run' -r -f -a "timestamp\t'returns each message with the time in front'
 echo\t'returns each message'
-discard\t'drops each message'"
+discard\t'drops each message'
+sink\t'drops each message, and returns the bytes of all at the end'
+size=N\t'returns N bytes for each message'
+source=N\t'sends N bytes a second'"
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l tcp-keepalive -d 'Send TCP keepalive probes after this time without input; 0s disables them' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l tcp-user-timeout -d 'TCP_USER_TIMEOUT: how long sent data and keepalive probes may go unacknowledged; 0s uses the system\'s default [default: --write-timeout]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l dialect -d 'The handshake' -r -f -a "countersign/1\t'both ends prove that they hold the key'

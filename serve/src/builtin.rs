@@ -1,9 +1,34 @@
 //! The services of the program, as one: a connection gets the service of its listener.
 
-use countersign::services::{Echo, Messages, Processed, Timestamp};
-use countersign::{Peer, Reply, Service};
+use std::time::Duration;
 
-/// What one listener serves; every connection keeps a copy.
+use countersign::services::{ByteSource, Echo, Messages, Processed, Sink, Size, Timestamp};
+use countersign::{CloseReason, ListenerId, Peer, Reply, Service};
+
+use crate::sinks::{SinkPlace, Sinks};
+
+/// What one listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerService {
+    /// Stamps in local time.
+    Local,
+    /// Stamps in UTC.
+    Utc,
+    /// Each message comes back.
+    Echo,
+    /// Messages are not answered.
+    Discard,
+    /// The same, and a peer that ends its stream is sent the number of their bytes.
+    Sink,
+    /// Each message is answered with so many bytes.
+    Size(usize),
+    /// So many bytes a second are sent.
+    Source(u64),
+    /// Only the handshake: verified peers are announced.
+    Verdict,
+}
+
+/// What one connection is served. It is small, because every connection keeps one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceState {
     /// Stamps in local time.
@@ -14,8 +39,10 @@ pub enum ServiceState {
     Echo,
     /// Messages are not answered.
     Discard,
-    /// Only the handshake: verified peers are announced.
-    Verdict,
+    /// Their bytes are counted.
+    Sink(SinkPlace),
+    /// What this listener serves, which has a number.
+    Numbered(ListenerId),
 }
 
 /// The services of all listeners.
@@ -24,16 +51,33 @@ pub struct AnyService {
     local: Timestamp,
     utc: Timestamp,
     /// What each listener serves, in their order.
-    served: Vec<ServiceState>,
+    served: Vec<ListenerService>,
+    sinks: Sinks,
     announce: fn(&Peer<'_>),
 }
 
 impl AnyService {
     /// What each listener serves, in their order, and what announces a peer of a
-    /// [`Verdict`](ServiceState::Verdict).
+    /// [`Verdict`](ListenerService::Verdict).
     #[must_use]
-    pub fn new(served: Vec<ServiceState>, announce: fn(&Peer<'_>)) -> Self {
-        Self { local: Timestamp::local(), utc: Timestamp::utc(), served, announce }
+    pub fn new(served: Vec<ListenerService>, announce: fn(&Peer<'_>)) -> Self {
+        let (local, utc) = (Timestamp::local(), Timestamp::utc());
+        Self { local, utc, served, sinks: Sinks::default(), announce }
+    }
+
+    fn served(&self, listener: ListenerId) -> ListenerService {
+        self.served.get(listener.index()).copied().unwrap_or(ListenerService::Discard)
+    }
+
+    /// The source of a connection, if it has one.
+    fn source(&self, state: ServiceState) -> Option<ByteSource> {
+        match state {
+            ServiceState::Numbered(listener) => match self.served(listener) {
+                ListenerService::Source(rate) => Some(ByteSource::new(rate)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The other services, in a function of their own, so that only the usual ones are inlined into
@@ -41,9 +85,17 @@ impl AnyService {
     #[inline(never)]
     fn other(&mut self, served: ServiceState, message: &[u8], reply: &mut Reply<'_>) {
         match served {
-            ServiceState::Local | ServiceState::Discard | ServiceState::Verdict => {}
+            ServiceState::Local | ServiceState::Discard => {}
             ServiceState::Utc => self.utc.message(&mut (), message, reply),
             ServiceState::Echo => Echo.message(&mut (), message, reply),
+            ServiceState::Sink(place) => {
+                Sink.message(self.sinks.count(place), message, reply);
+            }
+            ServiceState::Numbered(listener) => {
+                if let ListenerService::Size(length) = self.served(listener) {
+                    Size(length).message(&mut (), message, reply);
+                }
+            }
         }
     }
 }
@@ -52,12 +104,20 @@ impl Service for AnyService {
     type State = ServiceState;
 
     fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> ServiceState {
-        let served = self.served.get(peer.listener().index()).copied();
-        let served = served.unwrap_or(ServiceState::Discard);
-        if served == ServiceState::Verdict {
-            (self.announce)(peer);
+        match self.served(peer.listener()) {
+            ListenerService::Local => ServiceState::Local,
+            ListenerService::Utc => ServiceState::Utc,
+            ListenerService::Echo => ServiceState::Echo,
+            ListenerService::Discard => ServiceState::Discard,
+            ListenerService::Sink => ServiceState::Sink(self.sinks.enter()),
+            ListenerService::Size(_) | ListenerService::Source(_) => {
+                ServiceState::Numbered(peer.listener())
+            }
+            ListenerService::Verdict => {
+                (self.announce)(peer);
+                ServiceState::Discard
+            }
         }
-        served
     }
 
     #[inline(always)]
@@ -74,6 +134,30 @@ impl Service for AnyService {
             ServiceState::Local => self.local.messages(&mut (), messages),
             ServiceState::Echo => Echo.messages(&mut (), messages),
             _ => messages.for_each(|message, reply| self.other(*served, message, reply)),
+        }
+    }
+
+    fn ended(&mut self, served: &mut ServiceState, reply: &mut Reply<'_>) {
+        if let ServiceState::Sink(place) = *served {
+            Sink.ended(self.sinks.count(place), reply);
+        }
+    }
+
+    #[inline]
+    fn wake_after(&mut self, served: &mut ServiceState) -> Option<Duration> {
+        self.source(*served)?.wake_after(&mut ())
+    }
+
+    fn wake(&mut self, served: &mut ServiceState, reply: &mut Reply<'_>) {
+        if let Some(mut source) = self.source(*served) {
+            source.wake(&mut (), reply);
+        }
+    }
+
+    #[inline]
+    fn close(&mut self, served: ServiceState, _why: CloseReason) {
+        if let ServiceState::Sink(place) = served {
+            self.sinks.leave(place);
         }
     }
 }

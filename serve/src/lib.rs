@@ -6,6 +6,7 @@
 //! compiled for size too.
 
 mod builtin;
+mod sinks;
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use countersign::Server;
 use countersign::faults::Faulty;
 
-pub use builtin::{AnyService, ServiceState};
+pub use builtin::{AnyService, ListenerService, ServiceState};
+pub use sinks::SinkPlace;
 
 /// The services of all listeners, and the faults that are injected.
 pub type ServedService = Faulty<AnyService>;

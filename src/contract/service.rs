@@ -1,5 +1,7 @@
 //! The trait that a program implements to serve authenticated peers.
 
+use std::time::Duration;
+
 use crate::contract::close::CloseReason;
 use crate::contract::messages::{Messages, Processed};
 use crate::contract::peer::Peer;
@@ -52,6 +54,30 @@ pub trait Service {
             #[inline(always)]
             |message, reply| self.message(state, message, reply),
         )
+    }
+
+    /// Called when a peer has ended its stream, before [`close`](Self::close). A reply written here
+    /// is the last.
+    #[inline(always)]
+    fn ended(&mut self, state: &mut Self::State, reply: &mut Reply<'_>) {
+        let _ = (state, reply);
+    }
+
+    /// When [`wake`](Self::wake) is called for a connection, if it is. The server asks after
+    /// [`open`](Self::open) and after each call of `wake`, and counts from there, or from when that
+    /// call was due; the least time is 10 µs.
+    #[inline(always)]
+    fn wake_after(&mut self, state: &mut Self::State) -> Option<Duration> {
+        let _ = state;
+        None
+    }
+
+    /// Called for a connection when the time of [`wake_after`](Self::wake_after) has passed, to
+    /// send what is no reply to a message. While the peer does not read what was sent before, it is
+    /// not called: such calls are left out.
+    #[inline(always)]
+    fn wake(&mut self, state: &mut Self::State, reply: &mut Reply<'_>) {
+        let _ = (state, reply);
     }
 
     /// Called when a connection for which [`open`](Self::open) was called has ended.

@@ -1,5 +1,7 @@
 //! A service whose server injects faults.
 
+use std::time::Duration;
+
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
 use crate::contract::messages::{Messages, Processed};
@@ -85,6 +87,20 @@ impl<S: Service> Service for Faulty<S> {
     #[inline(always)]
     fn messages(&mut self, state: &mut S::State, messages: Messages<'_>) -> Processed {
         self.service.messages(state, messages)
+    }
+
+    #[inline(always)]
+    fn ended(&mut self, state: &mut S::State, reply: &mut Reply<'_>) {
+        self.service.ended(state, reply);
+    }
+
+    #[inline(always)]
+    fn wake_after(&mut self, state: &mut S::State) -> Option<Duration> {
+        self.service.wake_after(state)
+    }
+
+    fn wake(&mut self, state: &mut S::State, reply: &mut Reply<'_>) {
+        self.service.wake(state, reply);
     }
 
     fn close(&mut self, state: S::State, why: CloseReason) {

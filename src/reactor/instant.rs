@@ -23,6 +23,12 @@ impl Instant {
         Duration::from_nanos(self.0)
     }
 
+    /// The instant so long before this one, or the first.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(time)))
+    }
+
     /// The time that has passed since an earlier instant, or zero.
     #[must_use]
     pub fn saturating_duration_since(self, earlier: Self) -> Duration {

@@ -33,10 +33,10 @@ impl Pauses {
         self.count += 1;
     }
 
-    /// Takes a pause that has ended.
-    pub fn ended(&mut self, now: Instant) -> Option<Token> {
+    /// Takes a pause that has ended, with its end.
+    pub fn ended(&mut self, now: Instant) -> Option<(Token, Instant)> {
         self.deadline().filter(|end| *end <= now)?;
-        self.heap.pop().map(|Reverse(pause)| pause.token)
+        self.heap.pop().map(|Reverse(pause)| (pause.token, pause.end))
     }
 
     /// When the first pause ends.
@@ -77,7 +77,8 @@ mod tests {
         }
         assert_eq!((pauses.deadline(), pauses.ended(at(9))), (Some(at(10)), None));
         pauses.retain(|each| each != token(4));
-        let mut ended = |now| std::iter::from_fn(|| pauses.ended(at(now))).collect::<Vec<_>>();
+        let mut ended =
+            |now| std::iter::from_fn(|| Some(pauses.ended(at(now))?.0)).collect::<Vec<_>>();
         assert_eq!(ended(10), [2, 5].map(token));
         assert_eq!(ended(40), [3, 1].map(token));
         assert_eq!(pauses.count(), 0);

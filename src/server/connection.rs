@@ -5,6 +5,7 @@ mod faults;
 mod output;
 mod state;
 mod visit;
+mod wake;
 
 use std::time::Duration;
 

@@ -47,6 +47,8 @@ pub(super) struct EngineShared<N, S> {
     pub(super) drain: Option<Instant>,
     /// The pauses of connections that are held for a fault.
     pub(super) pauses: Pauses,
+    /// When the service wants to be called.
+    pub(super) wakes: Pauses,
 }
 
 /// What a visit has done.

@@ -166,3 +166,31 @@ fn a_server_that_misbehaves_says_so() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("write a time like 150us, 5ms or 0.5s, not \"5\""), "{}", ran.err);
 }
+
+#[test]
+fn services_for_measurements_do_as_they_say() {
+    let home = Home::new();
+    let server = home.serve("serve --dialect open --service size=5");
+    let mut lines = Lines::of(&server);
+    lines.send("a\nb\n");
+    assert_eq!([lines.next(), lines.next()], ["xxxxx\n", "xxxxx\n"]);
+    let server = home.serve("serve --dialect open --service sink");
+    let (mut one, mut other) = (Lines::of(&server), Lines::of(&server));
+    one.send("four\nfive!\n");
+    other.send("1\n");
+    for (lines, count) in [(&mut one, "9\n"), (&mut other, "1\n")] {
+        lines.0.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(lines.rest().0, count.as_bytes());
+    }
+    let server = home.serve("serve --dialect open --service source=1m --fault mute");
+    let mut lines = Lines::of(&server);
+    lines.send("this is dropped\n");
+    for _ in 0..100 {
+        assert_eq!(lines.next(), format!("{}\n", "x".repeat(1000)));
+    }
+    let ran = home.run("serve --service size=0", "");
+    assert!(ran.err.contains("write a size from 1 to 8m"), "{}", ran.err);
+    assert_eq!(ran.code, Some(2));
+    let ran = home.run("serve --service siz", "");
+    assert!(ran.err.contains("size=N"), "{}", ran.err);
+}

@@ -38,6 +38,7 @@ mod messages;
 mod multiprocessing;
 #[path = "../common/progress.rs"]
 mod progress;
+mod pushes;
 mod reading;
 mod records;
 #[path = "../common/server_thread.rs"]

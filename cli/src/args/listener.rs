@@ -6,12 +6,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::access::AccessArgs;
-use super::choice::NamedValueParser;
 use super::faults::FaultArgs;
 use super::limits::LimitArgs;
 use super::origins::{Location, Origins, Source};
 use super::protocol::{ProtocolArgs, SERVER};
-use super::service::{BuiltinService, builtin_services};
+use super::service::{BuiltinService, ServiceParser};
 use crate::units;
 
 /// Linux counts whole seconds in 15 bits.
@@ -36,7 +35,7 @@ pub(crate) struct ListenerArgs {
     pub(crate) unix_mode: u32,
     /// The service to run
     #[arg(long, value_name = "NAME", default_value = "timestamp",
-          value_parser = NamedValueParser(builtin_services))]
+          value_parser = ServiceParser)]
     pub(crate) service: BuiltinService,
     /// Write timestamps in UTC instead of local time
     #[arg(long)]

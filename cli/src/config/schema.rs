@@ -17,7 +17,7 @@ use crate::args::process::{ConfigArgs, ProcessArgs, workers};
 use crate::args::protocol::{
     ProtocolArgs, audience, framings, handshakes, mac, message_max, protections,
 };
-use crate::args::service::builtin_services;
+use crate::args::service::ServiceParser;
 use crate::units::{any_time, some_time, some_time_or_never};
 
 /// The keys that are the process's. All others are a listener's.
@@ -77,7 +77,7 @@ fn set_listener(args: &mut ListenerArgs, key: &str, value: &Value<'_>) -> Option
         "name" => value.one(name, &mut args.name),
         "bind" => value.addresses(&mut args.bind),
         "unix-mode" => value.mode(&mut args.unix_mode),
-        "service" => value.one(NamedValueParser(builtin_services), &mut args.service),
+        "service" => value.one(ServiceParser, &mut args.service),
         "utc" => value.switch(&mut args.utc),
         "tcp-keepalive" => value.one(keepalive, &mut args.tcp_keepalive),
         "tcp-user-timeout" => value.one(user_timeout, &mut args.tcp_user_timeout),

@@ -198,7 +198,7 @@ fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
         (
             "service = \"ech\"",
             "1: service: invalid value 'ech' [possible values: timestamp, echo, \
-             discard]; a similar value exists: 'echo'",
+             discard, sink, size=N, source=N]; a similar value exists: 'echo'",
         ),
         ("utc = \"yes\"", "1: utc: write true or false"),
         ("records = true", "1: records: write a value in quotes"),

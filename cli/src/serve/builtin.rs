@@ -4,14 +4,14 @@ use std::path::Path;
 
 use countersign::Peer;
 use countersign::faults::{Faults, Faulty};
-use countersign_serve::{AnyService, ServedService, ServiceState};
+use countersign_serve::{AnyService, ListenerService, ServedService};
 use log::warn;
 
 use crate::output::announce;
 
 /// The services and the faults of the listeners, in their order. Peers whose handshake alone was
 /// wanted are printed on stdout.
-pub(super) fn service(served: Vec<ServiceState>, faults: Vec<Faults>) -> ServedService {
+pub(super) fn service(served: Vec<ListenerService>, faults: Vec<Faults>) -> ServedService {
     Faulty::of_listeners(AnyService::new(served, print_verified), faults)
 }
 

@@ -21,9 +21,9 @@ pub(super) fn limits(listeners: &[ListenerArgs], beside: usize) -> Result<Vec<Li
             listeners.iter().filter_map(set).map(|assignment| format!("; {assignment}")).collect();
         warn!("{given} descriptors allow for {room} connections; raise ulimit -n{set}");
     }
-    let limits = listeners.iter().map(|ListenerArgs { limits, protocol, .. }| {
+    let limits = listeners.iter().map(|ListenerArgs { limits, protocol, service, .. }| {
         let connections = share(limits.max_connections, wanted, room);
-        Limits { connections, ..limits.limits(protocol.message_max) }
+        Limits { connections, ..limits.limits(protocol.message_max.max(service.reply_max())) }
     });
     Ok(limits.collect())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use countersign::{KeyRing, Limits, ListenerConfig, Protection, ServerConfig};
-use countersign_serve::ServiceState;
+use countersign_serve::ListenerService;
 use log::warn;
 
 use crate::admin::Labels;
@@ -34,13 +34,16 @@ pub(super) enum CreatedRing {
 }
 
 impl ListenerArgs {
-    pub(super) fn served(&self) -> ServiceState {
+    pub(super) fn served(&self) -> ListenerService {
         match self.service {
-            _ if self.protocol.verify_only => ServiceState::Verdict,
-            BuiltinService::Timestamp if self.utc => ServiceState::Utc,
-            BuiltinService::Timestamp => ServiceState::Local,
-            BuiltinService::Echo => ServiceState::Echo,
-            BuiltinService::Discard => ServiceState::Discard,
+            _ if self.protocol.verify_only => ListenerService::Verdict,
+            BuiltinService::Timestamp if self.utc => ListenerService::Utc,
+            BuiltinService::Timestamp => ListenerService::Local,
+            BuiltinService::Echo => ListenerService::Echo,
+            BuiltinService::Discard => ListenerService::Discard,
+            BuiltinService::Sink => ListenerService::Sink,
+            BuiltinService::Size(bytes) => ListenerService::Size(bytes),
+            BuiltinService::Source(rate) => ListenerService::Source(rate),
         }
     }
 
@@ -77,7 +80,13 @@ impl ListenerArgs {
 
     /// Whether a message has an answer.
     pub(crate) fn answers(&self) -> bool {
-        !matches!(self.served(), ServiceState::Discard | ServiceState::Verdict)
+        matches!(
+            self.served(),
+            ListenerService::Local
+                | ListenerService::Utc
+                | ListenerService::Echo
+                | ListenerService::Size(_)
+        )
     }
 
     /// The name of the service.

@@ -9,7 +9,7 @@ use countersign::{
     Address, BindError, Dialect, Key, KeyRing, Limits, ListenerConfig, Mac, Server, ServerConfig,
     ToAddresses as _,
 };
-use countersign_serve::{ServedService, ServiceState};
+use countersign_serve::{ListenerService, ServedService};
 
 use super::builtin;
 use super::limits;
@@ -187,7 +187,7 @@ pub(super) fn servers(
     ports: &Ipv4Ports,
 ) -> Result<Vec<Server<ServedService>>, Failure> {
     let served: Vec<_> = listeners.iter().map(|prepared| prepared.args.served()).collect();
-    if served.contains(&ServiceState::Local) {
+    if served.contains(&ListenerService::Local) {
         builtin::warn_of_unknown_zone();
     }
     let faults = listeners.iter().map(|prepared| prepared.args.faults.faults(workers));

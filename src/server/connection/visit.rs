@@ -195,7 +195,10 @@ impl<N: Net, S: Service> Connection<N, S> {
             Ok(Step::NeedsInput | Step::Stopped(None)) => {}
             // Their number is limited by the reads of a visit.
             Ok(Step::Control) => cx.done.has_control = true,
-            Ok(Step::Finished) => self.state.close(CloseReason::Finished, true),
+            Ok(Step::Finished) => {
+                self.tell_end(cx);
+                self.state.close(CloseReason::Finished, true);
+            }
             Ok(Step::End) => self.close(CloseReason::Answered),
             Ok(Step::Stopped(Some(why))) => self.close(why),
             Err(refusal) => self.close(refusal.into()),
@@ -242,6 +245,7 @@ impl<N: Net, S: Service> Connection<N, S> {
                     }
                 };
                 self.state = state;
+                self.plan_wake(cx.now, cx);
                 if let Some(why) = end {
                     self.close(why);
                 }
@@ -263,6 +267,9 @@ impl<N: Net, S: Service> Connection<N, S> {
             (Err(refusal), _) => Some(refusal.into()),
         };
         self.session.release();
+        if end.is_none() {
+            self.tell_end(cx);
+        }
         self.state.close(end.unwrap_or(CloseReason::Finished), true);
         self.send(cx)
     }

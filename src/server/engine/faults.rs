@@ -1,4 +1,7 @@
-//! Faults that are injected: pauses, and connections that are refused.
+//! Faults that are injected: pauses, and connections that are refused. And the calls of a service
+//! at times of its own.
+
+use std::time::{Duration, SystemTime};
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
@@ -19,6 +22,9 @@ use crate::server::timer::Timer;
 /// looked for.
 const ENDED_MAX: usize = 64;
 
+/// How much the calls of a service may be behind its times.
+const LATE_MAX: Duration = Duration::from_millis(10);
+
 impl<N: Net, S: Service> Engine<N, S> {
     /// When the first pause of a connection ends that is held for a fault. Such a pause can be
     /// shorter than the millisecond to which most systems can sleep.
@@ -31,7 +37,8 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub(super) fn faults_entry(&self) -> usize {
         // Of as many connections as there are, and of as many closed ones, pauses are kept.
         let injector = self.shared.service.injector();
-        injector.map_or(0, |_| Injector::ENTRY + 2 * Pauses::ENTRY)
+        let faults = injector.map_or(0, |_| Injector::ENTRY + 2 * Pauses::ENTRY);
+        faults + if self.shared.wakes.count() > 0 { 2 * Pauses::ENTRY } else { 0 }
     }
 
     /// Gives a turn to connections whose pauses have ended.
@@ -45,7 +52,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     #[cold]
     #[inline(never)]
     fn end_due_pauses(&mut self, now: Instant) {
-        while let Some(token) = self.shared.pauses.ended(now) {
+        while let Some((token, _)) = self.shared.pauses.ended(now) {
             let Some(conn) = self.conns.find(token) else { continue };
             conn.flags.set(Flags::PAUSED, false);
             // The peer could do nothing meanwhile.
@@ -65,11 +72,34 @@ impl<N: Net, S: Service> Engine<N, S> {
         group.inspect(|group| self.timers.restart(slot, (*group, timer), now)).is_some()
     }
 
+    /// Calls the service for connections whose times for that have come.
+    #[inline]
+    pub(super) fn wake_due(&mut self, now: Instant, wall: SystemTime) {
+        if self.shared.wakes.deadline().is_some_and(|end| end <= now) {
+            self.wake_connections(now, wall);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_connections(&mut self, now: Instant, wall: SystemTime) {
+        while let Some((token, due)) = self.shared.wakes.ended(now) {
+            let conn = self.conns.find(token).filter(|conn| conn.is_open());
+            if conn.is_some() && self.shared.drain.is_none() {
+                // What a late loop has missed is made up for, but not without bounds.
+                let due = due.max(now.before(LATE_MAX));
+                self.visit(token.slot(), now, wall, |conn, inbox, cx| conn.wake(due, inbox, cx));
+            }
+        }
+    }
+
     /// Forgets the faults of a connection that is removed.
     #[inline]
     pub(super) fn forget_faults(&mut self, slot: usize) {
         if let Some(injector) = self.shared.service.injector_mut() {
             injector.remove(slot);
+        }
+        if self.shared.pauses.count() + self.shared.wakes.count() > 0 {
             self.forget_ended_pauses();
         }
     }
@@ -79,8 +109,10 @@ impl<N: Net, S: Service> Engine<N, S> {
     #[inline(never)]
     fn forget_ended_pauses(&mut self) {
         let Self { shared, conns, .. } = self;
-        if shared.pauses.count() > 2 * conns.len() + ENDED_MAX {
-            shared.pauses.retain(|token| conns.find(token).is_some());
+        for pauses in [&mut shared.pauses, &mut shared.wakes] {
+            if pauses.count() > 2 * conns.len() + ENDED_MAX {
+                pauses.retain(|token| conns.find(token).is_some());
+            }
         }
     }
 

@@ -107,6 +107,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                 unix_time: Duration::ZERO,
                 drain: None,
                 pauses: Pauses::default(),
+                wakes: Pauses::default(),
             },
             closes_expired: true,
             key_expiry: None,
@@ -137,6 +138,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     pub fn turn(&mut self, now: Instant, wall: SystemTime) -> io::Result<usize> {
         self.close_expired(now, wall);
         self.end_pauses(now);
+        self.wake_due(now, wall);
         // Connections that have used up their budget come after those that have just become ready.
         self.ready.append(&mut self.again);
         let mut ready = std::mem::take(&mut self.ready);
@@ -163,8 +165,8 @@ impl<N: Net, S: Service> Engine<N, S> {
         let acceptor = self.acceptor.deadline(|listener| self.room_at(listener));
         let age = self.ages.as_ref().and_then(|ages| ages.deadline(self.age_max()));
         let timers = self.timers.deadline(self.length());
-        let pause = self.pause_end();
-        [timers, age, acceptor, pause, self.key_expiry, self.shared.drain]
+        let pauses = [self.pause_end(), self.shared.wakes.deadline()].into_iter().flatten().min();
+        [timers, age, acceptor, pauses, self.key_expiry, self.shared.drain]
             .into_iter()
             .flatten()
             .min()

@@ -1,0 +1,111 @@
+//! What a server sends of its own: at times that a service chooses, and at the end of a stream.
+
+use std::time::Duration;
+
+use countersign::services::{ByteSource, Sink, Size};
+use countersign::{
+    CloseReason, Dialect, Limits, Loopback, Peer, Protection, Reply, ServerConfig, Service,
+};
+
+use crate::both_ends::BothEnds;
+use crate::common::{Client, in_memory, other_end, ring};
+use crate::server_thread::ServerThread;
+
+const MILLI: Duration = Duration::from_millis(1);
+
+/// Counts up every 10 ms, and says how far it came.
+struct Ticker;
+
+impl Service for Ticker {
+    type State = u32;
+
+    fn open(&mut self, _peer: &Peer<'_>, reply: &mut Reply<'_>) -> u32 {
+        reply.message(b"begin");
+        0
+    }
+
+    fn message(&mut self, _ticks: &mut u32, message: &[u8], reply: &mut Reply<'_>) {
+        reply.message(message);
+    }
+
+    fn ended(&mut self, ticks: &mut u32, reply: &mut Reply<'_>) {
+        reply.message(format!("end {ticks}").as_bytes());
+    }
+
+    fn wake_after(&mut self, _ticks: &mut u32) -> Option<Duration> {
+        Some(10 * MILLI)
+    }
+
+    fn wake(&mut self, ticks: &mut u32, reply: &mut Reply<'_>) {
+        *ticks += 1;
+        match ticks {
+            9 => panic!("a slip"),
+            _ => reply.message(format!("tick {ticks}").as_bytes()),
+        }
+    }
+}
+
+#[test]
+fn a_service_is_called_at_the_times_that_it_chooses() {
+    let mut server = in_memory(ServerConfig::open(), Limits::default(), Ticker);
+    let peer = server.connect();
+    assert_eq!(peer.take(), b"begin\n");
+    server.pass(9 * MILLI);
+    assert_eq!(peer.take(), b"");
+    // A loop that is late makes up for it, and the times don't move.
+    server.pass(6 * MILLI);
+    server.send(&peer, b"hello\n");
+    assert_eq!(peer.take(), b"tick 1\nhello\n");
+    server.pass(5 * MILLI);
+    assert_eq!(peer.take(), b"tick 2\n");
+    server.pass(20 * MILLI);
+    assert_eq!(peer.take(), b"tick 3\ntick 4\n");
+    // While a peer doesn't read, it is left alone.
+    peer.set_room(3);
+    (0..10).for_each(|_| server.pass(10 * MILLI));
+    server.make_room(&peer, usize::MAX);
+    assert_eq!(peer.take(), b"tick 5\n");
+    server.pass(10 * MILLI);
+    server.finish(&peer);
+    assert_eq!(peer.take(), b"tick 6\nend 6\n");
+    assert_eq!(server.engine.counters().closed(CloseReason::Finished), 1);
+}
+
+#[test]
+fn a_call_that_panics_ends_its_connection() {
+    let mut server = in_memory(ServerConfig::open(), Limits::default(), Ticker);
+    let peer = server.connect();
+    (0..10).for_each(|_| server.pass(10 * MILLI));
+    server.finish(&peer);
+    assert_eq!(server.engine.counters().closed(CloseReason::Panicked), 1);
+    assert_eq!(server.engine.deadline(), None, "nobody is called any more");
+}
+
+#[test]
+fn a_source_sends_at_its_rate() {
+    let mut server = in_memory(ServerConfig::open(), Limits::default(), ByteSource::new(1 << 20));
+    let peer = server.connect();
+    (0..100).for_each(|_| server.pass(10 * MILLI));
+    let bytes = peer.take().iter().filter(|byte| **byte == b'x').count();
+    assert!(bytes.abs_diff(1 << 20) <= 20_000, "{bytes}");
+}
+
+#[test]
+fn a_sink_says_at_the_end_what_it_was_sent() {
+    assert_eq!(Loopback::new(Size(3)).say("hello"), [b"xxx"]);
+    let server = ServerThread::start(ServerConfig::open(), Limits::default(), Sink);
+    let mut client = Client::connect(server.address);
+    client.say(&b"x\n".repeat(1_000));
+    client.say(b"the last has no end");
+    client.finish();
+    assert_eq!(client.hear_all().0, b"1019\n");
+    // In records, the number comes before the close record.
+    let ends = BothEnds::new(Dialect::Countersign, ring("sixteen bytes or more"));
+    let ends = ends.with_records(Protection::Required);
+    let server = ServerThread::start(&ends, Limits::default(), Sink);
+    let mut client = countersign::Client::connect(server.address, other_end(&ends)).unwrap();
+    client.send(b"hello").unwrap();
+    client.finish().unwrap();
+    assert_eq!(client.receive().unwrap(), Some(&b"5"[..]));
+    assert_eq!(client.receive().unwrap(), None);
+}
