@@ -31,7 +31,7 @@ use args::ArrivalKind;
 pub(crate) use args::LoadArgs;
 pub(crate) use clients::versions;
 use progress::Progress;
-use results::ResultFile;
+use results::{Output, ResultFile};
 
 impl LoadArgs {
     pub(crate) fn run(self, signals: Claimed) -> Result<(), Failure> {
@@ -77,6 +77,9 @@ impl LoadArgs {
         let interrupted = stop.swap(true, Ordering::Relaxed);
         parameters::learn(&mut parameters, &report, interrupted);
         let verdict = verdict::verdict(&self.address, &report, ladder.as_ref(), &self.fail_if);
+        if self.output == Output::Quiet && self.output_file.is_none() && results.is_empty() {
+            return verdict;
+        }
         let mut saved = SavedReport::new(&report, parameters);
         saved.ladder = ladder;
         let written = results::write_report(file, &self.output.of(&report, &saved));

@@ -84,6 +84,11 @@ impl FileArgs {
 pub(super) struct ResultFiles(Vec<(ResultFile, Write)>);
 
 impl ResultFiles {
+    /// Whether no result was asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Writes all that can be written.
     pub(super) fn write(self, report: &Report, saved: &SavedReport) -> Result<(), Failure> {
         let written = self.0.into_iter().map(|(file, write)| file.write(&write(report, saved)));
