@@ -10,6 +10,7 @@ use crate::text::shown;
 
 /// What the search for the highest rate has tried.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Ladder {
     /// The conditions that had to hold, as they were given.
@@ -22,6 +23,7 @@ pub struct Ladder {
 
 /// One probe of a search.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeRecord {
     /// Messages per second that were asked for.

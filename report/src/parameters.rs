@@ -110,6 +110,18 @@ fn snake_case(name: &str) -> String {
 }
 
 #[cfg(test)]
+impl schemars::JsonSchema for Parameters {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Parameters".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let description = "The parameters of a load by name; what was left open is null.";
+        schemars::json_schema!({"description": description, "type": "object"})
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 

@@ -13,6 +13,7 @@ use crate::text::{BARS, PERCENTILES, mean};
 
 /// The results of a load, as `countersign load --output json` writes them. Times are in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SavedReport {
@@ -53,6 +54,7 @@ pub struct SavedReport {
 
 /// The figures of a whole run, of which the first six have the keys of oha.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Summary {
@@ -104,6 +106,7 @@ pub struct Summary {
 /// Latencies in nanoseconds as HdrHistogram's libraries read them: version 2 of its format,
 /// compressed, in Base64. Nothing stands for none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Histograms {
@@ -299,6 +302,19 @@ mod tests {
             assert_eq!(again.to_json(), document.to_json());
             assert_eq!(read.to_report().unwrap().intervals, report.intervals);
         }
+    }
+
+    /// Others read the file, so a change of it has to be one that is meant.
+    #[test]
+    fn the_schema_is_the_one_that_is_shipped() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/load.schema.json");
+        let schema = schemars::schema_for!(SavedReport);
+        let schema = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+        if std::env::var_os("COUNTERSIGN_BLESS").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        let shipped = std::fs::read_to_string(path).unwrap();
+        assert_eq!(shipped, schema, "run the test with COUNTERSIGN_BLESS=1 if that is meant");
     }
 
     #[test]
