@@ -105,7 +105,9 @@ fn every_seed_keeps_the_promises() {
         assert!(pauses > 0 && failures > 0 && delays > 0);
         assert!(forgotten > 0 && replaced > 0);
         assert_eq!(excuses.excesses(), [""; 0]);
-        for why in CloseReason::ALL {
+        // Its server injects no faults; tests/sockets/injected_bytes.rs does.
+        let expected = CloseReason::ALL.iter().filter(|why| **why != CloseReason::InjectedFault);
+        for why in expected {
             assert!(ends[why] > 0, "no connection ended for this reason: {why}");
         }
     }
