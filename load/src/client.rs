@@ -98,6 +98,11 @@ impl LoadClient {
         self.sender.is_some()
     }
 
+    /// Whether it neither could send a message nor has begun a pause.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.available && self.pause.is_none()
+    }
+
     /// The end of a pause that has begun since this was last asked.
     pub(super) fn take_pause(&mut self) -> Option<Nanos> {
         self.pause.take()

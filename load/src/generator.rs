@@ -229,8 +229,7 @@ impl Load {
         self.cx.report.start = since_epoch(clock::wall());
         let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
         while now < self.end && !self.is_done() {
-            self.wait(&mut events, now, tick.min(self.end))?;
-            now = self.now();
+            now = self.wait(&mut events, now, tick.min(self.end))?;
             if !is_warm && now >= warm {
                 is_warm = true;
                 self.cx.message_source.end_warmup();
@@ -278,12 +277,12 @@ impl Load {
 
     /// Every message was sent and answered, or no client is left.
     fn is_done(&self) -> bool {
-        let ends_by_itself = self.cx.plan.lasts().is_some();
+        let ends_by_itself = || self.cx.plan.lasts().is_some();
         // Another loop's clients may have taken all the connections that the server allows. Then
         // this one goes on, or its messages would be missing in the report.
         let has_connected = || self.any_has_connected.load(Ordering::Relaxed);
-        let is_hopeless = self.is_hopeless() && !(ends_by_itself && has_connected());
-        self.cx.message_source.is_settled() || is_hopeless
+        let is_hopeless = || self.is_hopeless() && !(ends_by_itself() && has_connected());
+        self.cx.message_source.is_settled() || is_hopeless()
     }
 
     /// The clients have failed often since a message was last answered.
@@ -293,8 +292,8 @@ impl Load {
         self.failed >= patience * self.clients.len() || self.timed_out >= senders
     }
 
-    /// Waits for events, until something is due or this moment has come.
-    fn wait(&mut self, events: &mut Events, now: Nanos, until: Nanos) -> io::Result<()> {
+    /// Waits for events, until something is due or this moment has come. Returns the time then.
+    fn wait(&mut self, events: &mut Events, now: Nanos, until: Nanos) -> io::Result<Nanos> {
         let is_available = |slot: &usize| self.clients[*slot].available;
         let message = self
             .available
@@ -310,13 +309,14 @@ impl Load {
         let timeout = if left < MILLISECOND { 0 } else { left };
         let before = self.now();
         let polled = self.poll.poll(events, Some(Duration::from_nanos(timeout)));
+        let after = self.now();
         if timeout > 0 || events.is_empty() {
             let is_awake = timeout == 0;
-            self.busy.wait(self.now() - before, is_awake);
+            self.busy.wait(after - before, is_awake);
         }
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-            _ => Ok(()),
+            _ => Ok(after),
         }
     }
 
@@ -379,8 +379,15 @@ impl Load {
         }
     }
 
-    /// Handles what came of a visit.
+    /// Handles what came of a visit. Mostly that is nothing: the client waits for replies.
+    #[inline]
     fn settle(&mut self, slot: usize, visit: ClientOutcome, now: Nanos) {
+        if visit != ClientOutcome::On || !self.has_connected || !self.clients[slot].is_waiting() {
+            self.settle_outcome(slot, visit, now);
+        }
+    }
+
+    fn settle_outcome(&mut self, slot: usize, visit: ClientOutcome, now: Nanos) {
         if !self.has_connected && self.cx.report.connected > 0 {
             self.has_connected = true;
             self.any_has_connected.store(true, Ordering::Relaxed);

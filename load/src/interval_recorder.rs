@@ -43,6 +43,7 @@ impl IntervalRecorder {
 
     /// Ends the interval that is going on if it is over. Then what has happened since counts for
     /// the one after it.
+    #[inline]
     pub(super) fn turn(
         &mut self,
         now: Nanos,
@@ -50,9 +51,14 @@ impl IntervalRecorder {
         source: &MessageSource,
         busy: &Busy,
     ) {
-        if now < self.end {
-            return;
+        if now >= self.end {
+            self.push(now, report, source, busy);
         }
+    }
+
+    /// Ends the interval that is over, and those that the loop has slept through.
+    #[cold]
+    fn push(&mut self, now: Nanos, report: &mut Report, source: &MessageSource, busy: &Busy) {
         let mut interval = self.cut(now, report, source, busy);
         while self.end <= now {
             interval.length = report.intervals.length();
