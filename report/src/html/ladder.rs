@@ -9,6 +9,9 @@ use super::tables;
 use super::unit::Unit;
 use crate::ladder::{Ladder, ProbeRecord};
 
+/// Rates whose ratio is below this are one.
+const SAME: f64 = 1.001;
+
 /// The latencies of the probes by their rate; `None` if none has an answer.
 pub(super) fn plot(ladder: &Ladder) -> Option<Plot> {
     let mut probes: Vec<&ProbeRecord> = ladder.probes.iter().collect();
@@ -31,11 +34,8 @@ pub(super) fn plot(ladder: &Ladder) -> Option<Plot> {
         title: "latency, logarithmic; a cross is a probe that failed".to_owned(),
     };
     let mut plot = Plot::new("ladder", "Search for the highest rate", x, y).height(240.0);
-    let points = |of: fn(&ProbeRecord) -> Option<f64>| -> Vec<(f64, f64)> {
-        probes.iter().filter_map(|probe| Some((probe.rate_asked, of(probe)?))).collect()
-    };
-    plot.curve(Color::Blue, &points(|probe| probe.p50));
-    plot.curve(Color::Orange, &points(|probe| probe.p99));
+    plot.curve(Color::Blue, &slowest(&probes, |probe| probe.p50));
+    plot.curve(Color::Orange, &slowest(&probes, |probe| probe.p99));
     for probe in &probes {
         let both = [(probe.p50, Color::Blue), (probe.p99, Color::Orange)];
         for (latency, color) in both {
@@ -48,6 +48,18 @@ pub(super) fn plot(ladder: &Ladder) -> Option<Plot> {
         plot.mark(found, 0, &format!("found: {}/s", Unit::Count.short(found)));
     }
     Some(plot)
+}
+
+/// The longest of these latencies at each rate, since a rate may have been tried twice.
+fn slowest(probes: &[&ProbeRecord], of: fn(&ProbeRecord) -> Option<f64>) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for (rate, latency) in probes.iter().filter_map(|probe| Some((probe.rate_asked, of(probe)?))) {
+        match points.last_mut().filter(|(last, _)| rate <= *last * SAME) {
+            Some((_, longest)) => *longest = longest.max(latency),
+            None => points.push((rate, latency)),
+        }
+    }
+    points
 }
 
 /// The table of the probes, in their order.
@@ -81,5 +93,26 @@ pub(super) fn table(ladder: &Ladder) -> String {
     let conditions = ladder.conditions.join(", ");
     let conclusion = ladder.conclusion();
     let table = tables::table(&format!("Probes of the search for {conditions}"), heads, &rows);
-    format!("<p>Highest rate: {}</p>\n{table}", Text(&conclusion))
+    let was_held = ladder.probes.iter().any(|probe| probe.hold && probe.passed);
+    let below = if was_held { ". The plots below are of the load that held it." } else { "" };
+    format!("<p>Highest rate: {}{below}</p>\n{table}", Text(&conclusion))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_that_was_tried_twice_is_one_point() {
+        let probe = |rate_asked, p99| ProbeRecord { rate_asked, p99, ..ProbeRecord::default() };
+        let probes = [
+            probe(100.0, Some(0.001)),
+            probe(200.0, Some(0.002)),
+            probe(200.0, Some(0.004)),
+            probe(200.0, Some(0.003)),
+            probe(400.0, None),
+        ];
+        let probes: Vec<&ProbeRecord> = probes.iter().collect();
+        assert_eq!(slowest(&probes, |probe| probe.p99), [(100.0, 0.001), (200.0, 0.004)]);
+    }
 }
