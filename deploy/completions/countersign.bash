@@ -627,7 +627,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__load__subcmd__compare)
-            opts="-h -V --alpha --threshold --help --version"
+            opts="-h -V --alpha --threshold --report --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -638,6 +638,10 @@ _countersign() {
                     return 0
                     ;;
                 --threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --report)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

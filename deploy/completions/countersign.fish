@@ -303,6 +303,7 @@ complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish
 complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from merge" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -l alpha -d 'Probability with which a difference may be reported where there is none' -r
 complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -l threshold -d 'Smallest change that counts' -r
+complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -l report -d 'Write a page with plots of both runs to this file, for a browser' -r -F
 complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand load; and __fish_seen_subcommand_from compare" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand ping" -l config -d 'Ping all listeners of `serve --config FILE`; ADDRESS overrides it' -r -F

@@ -190,6 +190,11 @@ fn a_comparison_has_a_verdict_and_an_exit_code() {
     for expected in ["\n  address ", "\n  Replies/s ", "\n  p99.99 ", "Verdict: B is worse in "] {
         assert!(ran.out.contains(expected), "{expected:?} is missing in\n{}", ran.out);
     }
+    let page = home.path("both.html");
+    let both = format!("load compare {before} {after} --report {}", page.display());
+    assert_eq!(home.run(&both, "").out, ran.out);
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("B is worse in") && page.contains("id=\"percentiles\""), "{page}");
     let better = home.run(&format!("load compare {after} {before}"), "");
     assert_eq!(better.code, Some(0), "{better:?}");
     assert!(better.out.contains("Verdict: B is better in "), "{better:?}");

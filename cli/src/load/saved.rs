@@ -73,6 +73,9 @@ pub(crate) struct CompareArgs {
     /// Smallest change that counts
     #[arg(long, value_name = "PERCENT", default_value = "2%", value_parser = percent)]
     threshold: f64,
+    /// Write a page with plots of both runs to this file, for a browser
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 const COMPARE_EXAMPLES: &str = "\
@@ -107,6 +110,14 @@ impl CompareArgs {
         let comparison = Comparison::new([&before, &after], strictness)
             .map_err(|error| Failure::new(Kind::BadFile, error.to_string()))?;
         let names = paths.map(|path| path.display().to_string());
+        if let Some(path) = &self.report {
+            let page = countersign_report::comparison_html(
+                &comparison,
+                [(&names[0], &before), (&names[1], &after)],
+            );
+            let page = page.map_err(|error| Failure::new(Kind::BadFile, error.to_string()))?;
+            ResultFile::create(path)?.write(&page)?;
+        }
         stdout().write(escape::lines(&comparison.text([&names[0], &names[1]])));
         match () {
             () if comparison.is_worse() => {

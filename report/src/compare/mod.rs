@@ -175,7 +175,9 @@ fn same_length(reports: &mut [Report; 2]) -> Duration {
     let longest = reports.each_ref().map(|report| report.intervals.length());
     let longest = longest.into_iter().max().unwrap_or_default();
     for report in reports {
-        while !report.intervals.is_empty() && report.intervals.length() * 2 <= longest {
+        // A length of zero, which a damaged file may have, would never get longer.
+        let can_grow = !report.intervals.is_empty() && !report.intervals.length().is_zero();
+        while can_grow && report.intervals.length() * 2 <= longest {
             report.intervals.double();
         }
     }

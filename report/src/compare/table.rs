@@ -26,21 +26,7 @@ impl Comparison {
         let heads = ["A", "B"].map(|letter| format!("{letter:>20}")).concat();
         let _ = writeln!(out, "\n  {:<10}{heads}{:>10}{:>9}  Verdict", "", "Change", "p");
         self.rows.iter().for_each(|row| out.push_str(&line(row)));
-        let names = |verdict| -> Vec<&str> {
-            let rows = self.rows.iter().filter(|row| row.verdict == verdict);
-            rows.map(|row| &row.name[..]).collect()
-        };
-        let (better, worse) = (names(Difference::Better), names(Difference::Worse));
-        out.push_str("\nVerdict: ");
-        out.push_str(&match (&better[..], &worse[..]) {
-            ([], []) if self.is_judged() => "within noise".to_owned(),
-            ([], []) => "too few intervals to tell".to_owned(),
-            (better, []) => format!("B is better in {}", better.join(", ")),
-            ([], worse) => format!("B is worse in {}", worse.join(", ")),
-            (better, worse) => {
-                format!("B is worse in {}, and better in {}", worse.join(", "), better.join(", "))
-            }
-        });
+        let _ = write!(out, "\nVerdict: {}", self.conclusion());
         let (alpha, threshold) = (self.strictness.alpha, self.strictness.threshold * 100.0);
         let _ = writeln!(
             out,
@@ -53,6 +39,36 @@ impl Comparison {
             let _ = writeln!(out, "Warning: {warning}.");
         }
         out
+    }
+
+    /// What all figures together say.
+    pub(crate) fn conclusion(&self) -> String {
+        let names = |verdict| -> Vec<&str> {
+            let rows = self.rows.iter().filter(|row| row.verdict == verdict);
+            rows.map(|row| &row.name[..]).collect()
+        };
+        let (better, worse) = (names(Difference::Better), names(Difference::Worse));
+        match (&better[..], &worse[..]) {
+            ([], []) if self.is_judged() => "within noise".to_owned(),
+            ([], []) => "too few intervals to tell".to_owned(),
+            (better, []) => format!("B is better in {}", better.join(", ")),
+            ([], worse) => format!("B is worse in {}", worse.join(", ")),
+            (better, worse) => {
+                format!("B is worse in {}, and better in {}", worse.join(", "), better.join(", "))
+            }
+        }
+    }
+}
+
+impl Difference {
+    /// In a few words.
+    pub(crate) fn shown(&self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::WithinNoise => "within noise",
+            Self::NotJudged(reason) => reason,
+        }
     }
 }
 
@@ -69,12 +85,7 @@ fn line(row: &ComparisonRow) -> String {
     });
     let change = row.change.map(|it| format!("{:+.1}%", it * 100.0)).unwrap_or_default();
     let p = row.p.map(|p| format!("{p:.4}")).unwrap_or_default();
-    let verdict = match row.verdict {
-        Difference::Better => "better",
-        Difference::Worse => "worse",
-        Difference::WithinNoise => "within noise",
-        Difference::NotJudged(reason) => reason,
-    };
+    let verdict = row.verdict.shown();
     let name = &row.name;
     format!("  {name:<10}{one:>20}{other:>20}{change:>10}{p:>9}  {verdict}\n")
 }

@@ -7,6 +7,7 @@ use countersign_load::FailureKind;
 use roxmltree::{Document as Parsed, Node, ParsingOptions};
 
 use super::*;
+use crate::compare::{Comparison, Strictness};
 use crate::figures::Counts;
 use crate::interval_record::IntervalRecord;
 use crate::ladder::{Ladder, ProbeRecord};
@@ -82,6 +83,7 @@ fn run(intervals: u32, length: f64, rate: f64, median: f64) -> SavedReport {
     }
     let mut saved = SavedReport::new(&report, parameters());
     saved.intervals = records;
+    saved.interval_seconds = length;
     saved
 }
 
@@ -288,9 +290,8 @@ fn the_limits_of_a_run_are_noted() {
 }
 
 fn compared(runs: [(&str, &SavedReport); 2]) -> String {
-    let [first, second] = runs.map(|(_, saved)| saved.to_report().unwrap());
-    let [(a, one), (b, other)] = runs;
-    comparison_html([(a, &first, one), (b, &second, other)])
+    let comparison = Comparison::new(runs.map(|(_, saved)| saved), Strictness::default()).unwrap();
+    comparison_html(&comparison, runs).unwrap()
 }
 
 #[test]
@@ -310,6 +311,9 @@ fn two_runs_are_on_one_page() {
         assert!(page.contains(row), "{page}");
     }
     assert!(!page.contains("<td class=\"text\">size"), "it is the same");
+    // A damaged file has no length of its intervals.
+    second.interval_seconds = 0.0;
+    assert!(compared([("a", &first), ("b", &second)]).contains("<figure"));
     let nothing = nothing();
-    assert!(compared([("a", &nothing), ("b", &nothing)]).contains("never"));
+    assert!(compared([("a", &nothing), ("b", &nothing)]).contains("too few intervals to tell"));
 }
