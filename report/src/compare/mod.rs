@@ -129,15 +129,8 @@ impl Comparison {
         let mut reports = [one.to_report()?, other.to_report()?];
         let interval = same_length(&mut reports);
         let runs = reports.each_ref().map(|report| whole(&report.intervals));
-        let mut rows =
-            vec![ComparisonRow::of(&runs, "Replies/s", FigureKind::Rate, TOO_FEW, |interval| {
-                Some(interval.per_second())
-            })];
-        rows.extend(PERCENTILES.map(|percent| percentile(&runs, percent)));
-        rows.push(errors(&saved, &reports));
-        let values = rows.iter_mut().filter_map(|row| row.p.as_mut());
-        holm(&mut values.collect::<Vec<_>>());
-        rows.iter_mut().for_each(|row| row.judge(strictness));
+        let errors = errors(&saved, &reports);
+        let mut rows = judged(over_time(&runs).chain([errors]).collect(), strictness);
         rows.push(busy(&reports));
         Ok(Self {
             strictness,
@@ -160,6 +153,21 @@ impl Comparison {
     pub fn is_judged(&self) -> bool {
         self.intervals.iter().all(|count| *count >= INTERVALS_MIN)
     }
+}
+
+/// The figures that each interval has.
+fn over_time(runs: &[Vec<&Interval>; 2]) -> impl Iterator<Item = ComparisonRow> {
+    let rate = |interval: &Interval| Some(interval.per_second());
+    let rate = ComparisonRow::of(runs, "Replies/s", FigureKind::Rate, TOO_FEW, rate);
+    [rate].into_iter().chain(PERCENTILES.map(|percent| percentile(runs, percent)))
+}
+
+/// The figures with their verdicts, which they have together.
+fn judged(mut rows: Vec<ComparisonRow>, strictness: Strictness) -> Vec<ComparisonRow> {
+    let values = rows.iter_mut().filter_map(|row| row.p.as_mut());
+    holm(&mut values.collect::<Vec<_>>());
+    rows.iter_mut().for_each(|row| row.judge(strictness));
+    rows
 }
 
 /// The intervals of a run that can be compared to each other: all, but the first, in which clients

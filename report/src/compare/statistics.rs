@@ -96,7 +96,7 @@ fn inflation(one: &[f64], other: &[f64]) -> f64 {
     // The estimate is too small, as the mean is estimated too. What may be chance is left out: it
     // would make each short run look like noise.
     let count = (one.len() + other.len()).max(1) as f64;
-    let likeness = (together / alone + 2.0 / count - 1.0 / count.sqrt()).clamp(0.0, 0.9);
+    let likeness = (together / alone + 2.0 / count - 0.5 / count.sqrt()).clamp(0.0, 0.9);
     (1.0 + likeness) / (1.0 - likeness)
 }
 

@@ -71,6 +71,46 @@ fn runs_of_the_same_are_within_noise_and_slower_ones_are_worse() {
     assert!(different == 0, "{different} of 6");
 }
 
+/// How many of a hundred pairs of runs are called different, of which the second is that much
+/// slower. A run has noise of its own, neighbouring intervals are alike, and each interval has
+/// noise: of half a percent, and of two percent.
+fn different_of_100(intervals: u32, slower: f64) -> usize {
+    let mut noise = Noise(9527);
+    let mut run = |slower: f64| -> Vec<Interval> {
+        let mut normal = || (0..12).map(|_| noise.next()).sum::<f64>() - 6.0;
+        let (of_run, mut before) = (0.005 * normal(), 0.0);
+        let interval = |_| {
+            before = 0.4 * before + 0.02 * normal();
+            let factor = slower * (1.0 + of_run + before).max(0.5);
+            let answered = Duration::from_secs_f64(20_000e-9 / factor).subsec_nanos();
+            let nanos = |times: f64| Duration::from_secs_f64(factor * times / 1e3).subsec_nanos();
+            let tail = nanos(3.0 + normal() / 2.0).into();
+            let mut interval = Interval::default();
+            interval.length = Duration::from_secs(1);
+            interval.answered = answered.into();
+            let most = interval.answered - 500;
+            interval.reply = [(nanos(1.0).into(), most), (tail, 500)].into_iter().collect();
+            interval
+        };
+        (0..intervals).map(interval).collect()
+    };
+    let is_different = |_: &i32| {
+        let runs = [run(1.0), run(slower)];
+        let runs = runs.each_ref().map(|run| run.iter().collect());
+        let rows = judged(over_time(&runs).collect(), Strictness::default());
+        rows.iter().any(|row| matches!(row.verdict, Difference::Better | Difference::Worse))
+    };
+    (0..100).filter(is_different).count()
+}
+
+#[test]
+fn of_a_hundred_pairs_at_most_five_verdicts_are_wrong() {
+    for intervals in [29, 59] {
+        let [same, slower] = [1.0, 1.05].map(|slower| different_of_100(intervals, slower));
+        assert!(same <= 5 && slower >= 95, "{intervals} intervals: {same} and {slower}");
+    }
+}
+
 #[test]
 fn a_run_that_differs_from_itself_shows_no_difference() {
     let mut drifting = run(1, 10, 1.0);
