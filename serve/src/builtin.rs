@@ -69,14 +69,33 @@ impl AnyService {
         self.served.get(listener.index()).copied().unwrap_or(ListenerService::Discard)
     }
 
-    /// The source of a connection, if it has one.
-    fn source(&self, state: ServiceState) -> Option<ByteSource> {
-        match state {
-            ServiceState::Numbered(listener) => match self.served(listener) {
-                ListenerService::Source(rate) => Some(ByteSource::new(rate)),
-                _ => None,
-            },
+    /// What a listener sends of its own, if it does.
+    #[cold]
+    #[inline(never)]
+    fn source(&self, listener: ListenerId) -> Option<ByteSource> {
+        match self.served(listener) {
+            ListenerService::Source(rate) => Some(ByteSource::new(rate)),
             _ => None,
+        }
+    }
+
+    /// Opens a connection that isn't served as most are.
+    #[cold]
+    #[inline(never)]
+    fn open_other(&mut self, served: ListenerService, peer: &Peer<'_>) -> ServiceState {
+        match served {
+            ListenerService::Local => ServiceState::Local,
+            ListenerService::Utc => ServiceState::Utc,
+            ListenerService::Echo => ServiceState::Echo,
+            ListenerService::Discard => ServiceState::Discard,
+            ListenerService::Sink => ServiceState::Sink(self.sinks.enter()),
+            ListenerService::Size(_) | ListenerService::Source(_) => {
+                ServiceState::Numbered(peer.listener())
+            }
+            ListenerService::Verdict => {
+                (self.announce)(peer);
+                ServiceState::Discard
+            }
         }
     }
 
@@ -106,17 +125,8 @@ impl Service for AnyService {
     fn open(&mut self, peer: &Peer<'_>, _reply: &mut Reply<'_>) -> ServiceState {
         match self.served(peer.listener()) {
             ListenerService::Local => ServiceState::Local,
-            ListenerService::Utc => ServiceState::Utc,
             ListenerService::Echo => ServiceState::Echo,
-            ListenerService::Discard => ServiceState::Discard,
-            ListenerService::Sink => ServiceState::Sink(self.sinks.enter()),
-            ListenerService::Size(_) | ListenerService::Source(_) => {
-                ServiceState::Numbered(peer.listener())
-            }
-            ListenerService::Verdict => {
-                (self.announce)(peer);
-                ServiceState::Discard
-            }
+            other => self.open_other(other, peer),
         }
     }
 
@@ -145,11 +155,16 @@ impl Service for AnyService {
 
     #[inline]
     fn wake_after(&mut self, served: &mut ServiceState) -> Option<Duration> {
-        self.source(*served)?.wake_after(&mut ())
+        match *served {
+            ServiceState::Numbered(listener) => self.source(listener)?.wake_after(&mut ()),
+            _ => None,
+        }
     }
 
     fn wake(&mut self, served: &mut ServiceState, reply: &mut Reply<'_>) {
-        if let Some(mut source) = self.source(*served) {
+        if let ServiceState::Numbered(listener) = *served
+            && let Some(mut source) = self.source(listener)
+        {
             source.wake(&mut (), reply);
         }
     }
