@@ -6,6 +6,13 @@ use std::fmt;
 /// The version of the form that this program writes, and the only one that it reads.
 pub(crate) const VERSION: u64 = 1;
 
+/// The greatest count: all programs that read JSON have numbers up to it, and those of a thousand
+/// reports can be added up.
+pub(crate) const COUNT_MAX: u64 = 1 << 53;
+
+/// The longest time, and the latest, in seconds: three thousand years.
+pub(crate) const SECONDS_MAX: f64 = 1e11;
+
 /// Why a saved report can't be used.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -14,6 +21,8 @@ pub enum SavedReportError {
     Json(serde_json::Error),
     /// It has this version, which a newer program has written.
     Version(u64),
+    /// This figure is not one that a load can have.
+    Figure(&'static str),
     /// This histogram is damaged.
     Histogram(&'static str),
     /// It counts a kind of error that this program does not know.
@@ -29,6 +38,7 @@ impl fmt::Display for SavedReportError {
                 "the report has version {version}, and this program reads version {VERSION}; use \
                  the program that has written it",
             ),
+            Self::Figure(name) => write!(f, "no load can have this {name}"),
             Self::Histogram(name) => write!(f, "the histogram {name} is damaged"),
             Self::FailureKind(name) => write!(f, "unknown kind of error: {name:?}"),
         }

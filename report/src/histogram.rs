@@ -1,9 +1,14 @@
 //! Histograms as HdrHistogram's libraries exchange them: version 2, compressed, in Base64.
 
+use std::io::Read as _;
+
 use base64ct::{Base64, Encoding as _};
 use countersign_load::Latencies;
+use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+
+use crate::error::COUNT_MAX;
 
 /// The shortest latency in the histogram, in nanoseconds.
 const SHORTEST: u64 = 1_000;
@@ -12,6 +17,15 @@ const SHORTEST: u64 = 1_000;
 /// the same bounds then, which some readers need to add them up, and some can't have the longest
 /// that [`Latencies`] have.
 const LONGEST: u64 = 3_600_000_000_000;
+
+/// How a compressed histogram begins.
+const COMPRESSED: [u8; 4] = [0x1c, 0x84, 0x93, 0x14];
+
+/// The bytes of a histogram before its counts.
+const HEADER: usize = 40;
+
+/// The most bytes of counts that are read, which is more than all counts of three digits need.
+const COUNTS_MAX: usize = 1 << 20;
 
 /// Latencies as the histogram that readers get. `None` if they are too long for any.
 pub(crate) fn histogram(latencies: impl Iterator<Item = (u64, u64)>) -> Option<Histogram<u64>> {
@@ -37,15 +51,35 @@ pub(crate) fn decode(text: &str) -> Option<Latencies> {
     if text.is_empty() {
         return Some(Latencies::default());
     }
-    let bytes = Base64::decode_vec(text).ok()?;
+    let bytes = inflated(&Base64::decode_vec(text).ok()?)?;
     let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).ok()?;
+    if histogram.len() > COUNT_MAX {
+        return None;
+    }
     let recorded = histogram.iter_recorded();
     let counts = recorded.map(|step| (step.value_iterated_to(), step.count_since_last_iteration()));
     Some(counts.collect())
 }
 
+/// A histogram that is no longer compressed. The library that reads it takes as much memory as it
+/// says that it needs, so it may not say that it is larger than it is.
+fn inflated(compressed: &[u8]) -> Option<Vec<u8>> {
+    let (cookie, rest) = compressed.split_first_chunk()?;
+    let (_, rest) = rest.split_first_chunk::<4>()?;
+    let mut bytes = Vec::new();
+    let limit = (HEADER + COUNTS_MAX) as u64 + 1;
+    ZlibDecoder::new(rest).take(limit).read_to_end(&mut bytes).ok()?;
+    let counts = u32::from_be_bytes(*bytes.get(4..)?.first_chunk()?);
+    let counts = usize::try_from(counts).ok()?;
+    let is_whole = counts <= COUNTS_MAX && HEADER + counts == bytes.len();
+    (*cookie == COMPRESSED && is_whole).then_some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
+    use flate2::Compression;
+    use flate2::read::ZlibEncoder;
+
     use super::*;
 
     #[test]
@@ -59,5 +93,28 @@ mod tests {
         for damaged in ["HISTFAAA", "?", "AAAA"] {
             assert!(decode(damaged).is_none(), "{damaged}");
         }
+    }
+
+    #[test]
+    fn a_histogram_that_needs_more_memory_than_it_can_is_damaged() {
+        // The length of the counts as it is claimed, and the counts.
+        let histogram = |claimed: u32, counts: &[u8]| {
+            let header = [0x1c84_9313, claimed, 0, 3].map(u32::to_be_bytes).concat();
+            let bounds = [SHORTEST, LONGEST].map(u64::to_be_bytes).concat();
+            let inner = [&header, &bounds, &1f64.to_be_bytes()[..], counts].concat();
+            let mut outer = COMPRESSED.to_vec();
+            outer.extend([0; 4]);
+            ZlibEncoder::new(&inner[..], Compression::best()).read_to_end(&mut outer).unwrap();
+            let length = u32::try_from(outer.len() - 8).unwrap();
+            outer[4..8].copy_from_slice(&length.to_be_bytes());
+            decode(&Base64::encode_string(&outer))
+        };
+        assert_eq!(histogram(1, &[2]).unwrap().count(), 1);
+        let (zeros, many) =
+            (vec![0; COUNTS_MAX + 1], [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+        for (claimed, counts) in [(u32::MAX, &[2][..]), (2, &[2]), (0, &[2]), (8, &many)] {
+            assert!(histogram(claimed, counts).is_none(), "{claimed}");
+        }
+        assert!(histogram(1 + (1 << 20), &zeros).is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_load::{Interval, Report};
 use serde::{Deserialize, Serialize};
 
-use crate::error::SavedReportError;
+use crate::error::{COUNT_MAX, SECONDS_MAX, SavedReportError};
 use crate::figures::{Counts, Percentiles, counts, duration, failures, percentiles, seconds};
 use crate::histogram::{decode, encode, histogram};
 
@@ -83,6 +83,22 @@ impl IntervalRecord {
             load_busy: if time > 0.0 { (seconds(interval.busy) / time).min(1.0) } else { 0.0 },
             histogram: encode(interval.reply.recorded()),
         }
+    }
+
+    /// Whether a load can have these figures.
+    pub(crate) fn is_possible(&self) -> bool {
+        let counts = [
+            self.sent,
+            self.answered,
+            self.connected,
+            self.connections_lost,
+            self.bytes_sent,
+            self.bytes_received,
+        ];
+        let mut counts = counts.iter().chain(self.error_distribution.values());
+        (0.0..=SECONDS_MAX).contains(&self.duration)
+            && (0.0..=1.0).contains(&self.load_busy)
+            && counts.all(|count| *count <= COUNT_MAX)
     }
 
     /// The interval that this one was made of, in which there were so many loops.

@@ -176,7 +176,8 @@ fn sum(one: &Value, other: &Value) -> Option<Value> {
     match (one, other) {
         (Value::Null, Value::Null) => Some(Value::Null),
         (one, other) => {
-            let whole = one.as_u64().zip(other.as_u64()).map(|(one, other)| (one + other).into());
+            let whole = one.as_u64().zip(other.as_u64());
+            let whole = whole.and_then(|(one, other)| Some(one.checked_add(other)?.into()));
             let broken = || Number::from_f64(one.as_f64()? + other.as_f64()?);
             whole.or_else(broken).map(Value::Number)
         }

@@ -3,13 +3,16 @@
 use countersign_load::{Intervals, Latencies, Report};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{SavedReportError, VERSION};
+use crate::error::{COUNT_MAX, SECONDS_MAX, SavedReportError, VERSION};
 use crate::figures::{Counts, Percentiles, counts, duration, failures, percentiles, seconds};
 use crate::histogram::{decode, encode};
 use crate::interval_record::{IntervalRecord, interval_records};
 use crate::ladder::Ladder;
 use crate::parameters::Parameters;
 use crate::text::{BARS, PERCENTILES, mean};
+
+/// The most intervals that are read. A load writes 300 at most.
+const INTERVALS_MAX: usize = 10_000;
 
 /// The results of a load, as `countersign load --output json` writes them. Times are in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -164,7 +167,7 @@ impl SavedReport {
     ///
     /// # Errors
     ///
-    /// It is not such a report, or of another version.
+    /// It is not such a report, or of another version, or it has figures that no load can have.
     pub fn from_json(text: &str) -> Result<Self, SavedReportError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -174,8 +177,43 @@ impl SavedReport {
         let Versioned { schema_version } =
             serde_json::from_str(text).map_err(SavedReportError::Json)?;
         match schema_version {
-            Self::VERSION => serde_json::from_str(text).map_err(SavedReportError::Json),
+            Self::VERSION => {
+                let saved: Self = serde_json::from_str(text).map_err(SavedReportError::Json)?;
+                saved.check().map(|()| saved)
+            }
             other => Err(SavedReportError::Version(other)),
+        }
+    }
+
+    /// Checks that all figures can be added to those of other reports.
+    fn check(&self) -> Result<(), SavedReportError> {
+        let is_time = |seconds: f64| (0.0..=SECONDS_MAX).contains(&seconds);
+        let are_counts = |counts: &Counts| counts.values().all(|count| *count <= COUNT_MAX);
+        let summary = &self.summary;
+        let possible = [
+            ("startTime", is_time(self.start_time)),
+            ("total", is_time(summary.total)),
+            ("secondsBehind", is_time(summary.seconds_behind.unwrap_or_default())),
+            ("intervalSeconds", is_time(self.interval_seconds)),
+            // Intervals without a length can't be made as long as others.
+            ("intervalSeconds", self.intervals.is_empty() || self.interval_seconds >= 1e-9),
+            ("number of intervals", self.intervals.len() <= INTERVALS_MAX),
+            ("loadBusyThreads", summary.load_busy_threads.iter().all(|share| is_time(*share))),
+            ("errorDistribution", are_counts(&self.error_distribution)),
+            ("connectionErrors", are_counts(&self.connection_errors)),
+            ("due", summary.due <= COUNT_MAX),
+            ("answered", summary.answered <= COUNT_MAX),
+            ("aborted", summary.aborted <= COUNT_MAX),
+            ("neverSent", summary.never_sent <= COUNT_MAX),
+            ("connected", summary.connected <= COUNT_MAX),
+            ("lostWithoutMessage", summary.lost_without_message <= COUNT_MAX),
+            ("bytesSent", summary.bytes_sent <= COUNT_MAX),
+            ("bytesReceived", summary.bytes_received <= COUNT_MAX),
+            ("interval", self.intervals.iter().all(IntervalRecord::is_possible)),
+        ];
+        match possible.iter().find(|(_, is_possible)| !is_possible) {
+            Some((name, _)) => Err(SavedReportError::Figure(name)),
+            None => Ok(()),
         }
     }
 
@@ -346,7 +384,14 @@ mod tests {
         let errors = Counts::from([("bored".to_owned(), 1)]);
         let unknown = SavedReport { error_distribution: errors, ..document.clone() };
         assert!(unknown.to_report().unwrap_err().to_string().contains("\"bored\""));
+        let [mut endless, mut late, mut many] = [(); 3].map(|()| document.clone());
+        endless.interval_seconds = 0.0;
+        late.start_time = 1.8e19;
+        many.intervals[1].bytes_sent = u64::MAX;
         for (text, expected) in [
+            (&endless.to_json()[..], "no load can have this intervalSeconds"),
+            (&late.to_json(), "no load can have this startTime"),
+            (&many.to_json(), "no load can have this interval"),
             ("", "not a report"),
             ("{}", "not a report"),
             (r#"{"schemaVersion": 1}"#, "not a report"),
