@@ -1,7 +1,5 @@
 //! The options of `countersign load` that say what is sent, and what must come back.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -10,11 +8,8 @@ use countersign::Framing;
 use countersign_load::{Expect, MessageList, MessageOrder, PatternError, Plan};
 use serde_json::{Value, json};
 
-use crate::exit::{Failure, Kind, describe};
-use crate::units;
-
-/// More than this is not read into memory.
-const FILE_MAX: u64 = 1 << 30;
+use super::input;
+use crate::exit::{Failure, Kind};
 
 /// What is sent, and what must come back.
 #[derive(Debug, Clone, Args)]
@@ -65,15 +60,7 @@ impl MessageArgs {
 
     fn read(&self, path: &Path, framing: Framing, max: usize) -> Result<MessageList, Failure> {
         let failed = |kind, text: String| Failure::new(kind, format!("{}: {text}", path.display()));
-        let bytes = bytes(path).map_err(|error| {
-            let is_missing = error.kind() == io::ErrorKind::NotFound;
-            let kind = if is_missing { Kind::NoFile } else { Kind::BadFile };
-            failed(kind, describe(&error))
-        })?;
-        if bytes.len() as u64 > FILE_MAX {
-            let max = units::shown(1 << 30);
-            return Err(failed(Kind::BadFile, format!("it is larger than {max}")));
-        }
+        let bytes = input::bytes(path).map_err(|(kind, text)| failed(kind, text))?;
         let order = match self.messages_order {
             OrderKind::Sequential => MessageOrder::Sequential,
             OrderKind::Random => MessageOrder::Random,
@@ -106,13 +93,6 @@ impl MessageArgs {
             ("expect", json!(self.expect.text)),
         ]
     }
-}
-
-/// All of a file, and a byte more than can be used if it is too large. It may be a pipe.
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 impl FromStr for ExpectArg {

@@ -3,6 +3,7 @@
 mod args;
 mod clients;
 mod find;
+mod input;
 mod messages;
 mod parameters;
 mod probes;

@@ -1,11 +1,11 @@
 //! `countersign load merge` and `countersign load compare`: what saved reports say together.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use countersign_report::{Comparison, SavedReport, SavedReportError, Strictness};
 
+use super::input;
 use super::results::{FileArgs, Output, ResultFile, write_report};
 use crate::escape;
 use crate::exit::{Failure, Kind, chain};
@@ -133,13 +133,10 @@ impl CompareArgs {
 /// Reads a saved report.
 fn read(path: &Path) -> Result<SavedReport, Failure> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => Kind::NoFile,
-            _ => Kind::BadFile,
-        };
-        Failure::new(kind, format!("cannot read {shown}: {}", crate::exit::describe(&error)))
-    })?;
+    let unreadable = |(kind, why)| Failure::new(kind, format!("cannot read {shown}: {why}"));
+    let bytes = input::bytes(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| unreadable((Kind::BadFile, "it is not UTF-8".to_owned())))?;
     SavedReport::from_json(&text).map_err(|error| {
         let place = match &error {
             SavedReportError::Json(error) => format!(" (line {})", error.line()),
