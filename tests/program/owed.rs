@@ -309,6 +309,23 @@ fn a_reply_that_takes_too_long_is_an_error_however_the_load_ends() {
 }
 
 #[test]
+fn a_count_goes_on_when_each_client_has_waited_in_vain_once() {
+    let home = Home::new();
+    // The first connections are answered twice, and the others always.
+    for (clients, options) in [(1, "-c 1 -n 20"), (3, "-c 3 -n 60"), (3, "-c 3 -n 60 -P 2")] {
+        let address = server(move |stream, number| match number {
+            _ if number < clients => listen(echo(stream, 2)),
+            _ => drop(echo(stream, usize::MAX)),
+        });
+        let line = format!("load {address} --dialect open {options} --reply-timeout 200ms");
+        let ran = home.run(&format!("{line} --output json"), "");
+        let account = account(&ran, options);
+        assert_eq!((account.unsent, account.aborted), (0, 0), "{options}: {account:?}");
+        assert!(account.failed >= clients as u64, "{options}: {account:?}");
+    }
+}
+
+#[test]
 fn a_thread_without_connections_owes_its_share_until_the_end() {
     let home = Home::new();
     // One client is served. That of the other thread tries ten times a second, and never gets in.
@@ -328,6 +345,8 @@ fn conditions_are_judged_over_what_was_due() {
     let home = Home::new();
     // It stops for good after 20 messages of each client.
     let stops = server(|stream, _| listen(echo(stream, 20)));
+    // The same, also for connections that come later. The load gives up.
+    let dies = server(|stream, number| listen(echo(stream, if number < 3 { 20 } else { 0 })));
     let shuts = server(|stream, _| drop(echo(stream, 3)));
     let honest = server(|stream, _| drop(echo(stream, usize::MAX)));
     let mute = server(|stream, _| listen(stream));
@@ -342,7 +361,7 @@ fn conditions_are_judged_over_what_was_due() {
         (&stops, late, "errors>20%", 1),
         (&stops, late, "rate<150", 1),
         (&stops, late, "rate>150", 0),
-        (&stops, "-n 100 --reply-timeout 300ms", "errors>10%", 1),
+        (&dies, "-n 100 --reply-timeout 200ms", "errors>10%", 1),
         (&shuts, "-n 160 -P 16", "errors>50%", 1),
         (&shuts, "-n 160 -P 16", "success<50%", 1),
         (&shuts, "-n 160 -P 16", "p10>40d", 0),
