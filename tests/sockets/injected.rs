@@ -90,6 +90,25 @@ fn a_reply_is_sent_at_its_pace() {
 }
 
 #[test]
+fn the_pieces_of_a_long_reply_leave_others_their_turn() {
+    for faults in ["slice=1..1", "drip=1B/0s"] {
+        let (mut server, peer) = echoing(faults);
+        let other = server.connect();
+        let line = [&[b'x'; 10_000][..], b"\n"].concat();
+        server.arrive(&peer, &line);
+        server.arrive(&other, b"other\n");
+        server.engine.turn(server.now, server.wall).unwrap();
+        assert_eq!(other.take(), b"other\n", "{faults}");
+        let first = peer.take();
+        assert!((1..line.len()).contains(&first.len()), "{faults}: {}", first.len());
+        // More can be done at once.
+        assert!(server.engine.deadline().is_some_and(|due| due <= server.now), "{faults}");
+        server.work();
+        assert_eq!([first, peer.take()].concat(), line, "{faults}");
+    }
+}
+
+#[test]
 fn a_connection_ends_as_its_fault_says() {
     let cases = [
         ("reset", true, 0..=0),

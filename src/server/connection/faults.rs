@@ -22,6 +22,10 @@ use crate::server::context::Context;
 use crate::server::flags::Flags;
 use crate::server::net::Net;
 
+/// The pieces of a reply that are sent to one connection before the others have their turn: each is
+/// a system call, and a reply can have as many as it has bytes.
+const PIECES_PER_VISIT: u32 = 64;
+
 impl<N: Net, S: Service> Connection<N, S> {
     /// Answers what was read, where messages can have faults. What can't be answered now is kept.
     #[cold]
@@ -155,7 +159,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         inbox: &mut [u8],
         cx: &mut Context<'_, N, S>,
     ) -> io::Result<NextStep> {
+        let mut pieces = PIECES_PER_VISIT;
         while !self.flags.has(Flags::PAUSED) {
+            if pieces == 0 {
+                return Ok(NextStep::Continue);
+            }
+            pieces -= 1;
             let unsent = self.unsent();
             let injector = cx.shared.service.injector_mut();
             let step = injector.and_then(|injector| injector.step(cx.slot, cx.now, unsent));
