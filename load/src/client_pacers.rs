@@ -66,6 +66,11 @@ impl ClientPacers {
         if self.taken.is_empty() || self.next_wake() > now {
             return None;
         }
+        if self.waking == 0 {
+            // A client that is woken takes all that is due. If each has several, it is woken once:
+            // a loop that wakes it for each one may never catch up.
+            self.wakes = self.wakes.max(self.rounds_until(now).saturating_sub(1));
+        }
         let client = self.waking;
         self.waking += 1;
         if self.waking == self.taken.len() {
@@ -73,6 +78,12 @@ impl ClientPacers {
             self.wakes += 1;
         }
         Some(client)
+    }
+
+    /// How many messages of each client are due until now.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+    fn rounds_until(&self, now: Nanos) -> u64 {
+        (now as f64 / SECOND * self.rate) as u64
     }
 
     /// When the message is due that has waited longest or will be due next.
@@ -129,6 +140,20 @@ mod tests {
         let clients = [0, 1, 2, 3, 0, 1, 2, 3];
         assert_eq!(woken, clients.into_iter().zip(due).collect::<Vec<_>>());
         assert_eq!((pacers.next_wake(), pacers.first()), (20 * MILLI, Some(20 * MILLI)));
+    }
+
+    #[test]
+    fn a_client_is_not_woken_for_each_of_many_messages() {
+        for (rate, clients) in [(1e9, 2), (1e9, 50), (1e6, 1)] {
+            let mut pacers = ClientPacers::new(rate, clients, Share::WHOLE);
+            for now in [0, 1, 1_000, 60_000].map(|millis| millis * MILLI) {
+                let woken: Vec<_> = std::iter::from_fn(|| pacers.wake(now)).collect();
+                assert!(woken.len() <= 3 * clients, "{rate}: {}", woken.len());
+                let all = now == 0 || (0..clients).all(|client| woken.contains(&client));
+                assert!(all, "{rate}, at {now} ns: {woken:?}");
+                assert!(pacers.next_wake() > now);
+            }
+        }
     }
 
     #[test]
