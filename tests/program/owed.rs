@@ -185,7 +185,9 @@ fn every_message_that_was_due_is_counted_once() {
                         assert_eq!(account.due, 40, "{what}, {count}: {account:?}");
                     }
                     if is_honest {
-                        assert_eq!(ran.code, Some(0), "{options}: {ran:?}");
+                        // It may also be late for all of a short load.
+                        let is_late = account.answered == 0 && options.contains("-z");
+                        assert!(is_late || ran.code == Some(0), "{options}: {ran:?}");
                         assert_eq!(account.failed, 0, "{options}: {account:?}");
                     }
                 }
