@@ -701,8 +701,9 @@ static int begin(struct cs_session *cs, const struct cs_config *config, uint8_t 
     cs->in_size = in_size;
     cs->out = out;
     cs->out_size = out_size;
-    cs->error = CS_NO_ROOM;
-    return in_size >= CS_CLIENT_MIN && out_size >= CS_OUTPUT_MIN;
+    if (in_size < CS_CLIENT_MIN || out_size < CS_OUTPUT_MIN)
+        cs->error = CS_NO_ROOM;
+    return cs->error == CS_OK;
 }
 
 /* The longest record that we accept, as we tell it. */
