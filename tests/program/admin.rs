@@ -273,15 +273,16 @@ fn other_peoples_parsers_take_the_page() {
 #[test]
 fn other_machines_reach_it_only_if_that_is_asked_for() {
     let home = Home::new();
-    let line = "serve --dialect open --admin 0.0.0.0:0";
+    let line = "serve --dialect open --bind 127.0.0.1:0 --admin 0.0.0.0:0";
     let cases = ["add --admin-exposed", "127.0.0.1:PORT or unix:/PATH"];
     home.run(line, "").failed(2, &cases);
-    home.run("serve --dialect open --admin [::]:0", "").failed(2, &cases);
+    home.run("serve --dialect open --bind 127.0.0.1:0 --admin [::]:0", "").failed(2, &cases);
     let served = home.serve(&format!("{line} --admin-exposed"));
     let admin = served.admin().replace("0.0.0.0", "127.0.0.1");
     let got = said(&admin, "GET /healthz HTTP/1.1\r\nHost: node7.example:9529\r\n\r\n");
     assert_eq!(got.status, 200);
-    home.run("serve --dialect open --admin nowhere", "").failed(69, &["--admin: cannot bind"]);
+    let nowhere = "serve --dialect open --bind 127.0.0.1:0 --admin nowhere";
+    home.run(nowhere, "").failed(69, &["--admin: cannot bind"]);
 }
 
 #[test]

@@ -68,10 +68,10 @@ pub(crate) struct CompareArgs {
     #[arg(value_name = "B.json")]
     after: PathBuf,
     /// Probability with which a difference may be reported where there is none
-    #[arg(long, value_name = "P", default_value = "0.05", value_parser = probability)]
+    #[arg(long, value_name = "SHARE", default_value = "0.05", value_parser = probability)]
     alpha: f64,
     /// Smallest change that counts
-    #[arg(long, value_name = "PERCENT", default_value = "2%", value_parser = percent)]
+    #[arg(long, value_name = "SHARE", default_value = "2%", value_parser = percent)]
     threshold: f64,
     /// Write a page with plots of both runs to this file, for a browser
     #[arg(long, value_name = "FILE.html")]
