@@ -56,6 +56,7 @@ mod stock;
 mod systemd;
 mod talk;
 mod throttle;
+mod tutorial;
 mod unix;
 mod vanish;
 mod workers;
