@@ -45,7 +45,11 @@ impl Figure {
             _ if value.is_infinite() => {
                 "never reached: too many messages were not answered".to_owned()
             }
-            Self::Percentile(_) | Self::Mean | Self::Max => format!("{:.3} ms", value * 1e3),
+            Self::Percentile(_) | Self::Mean | Self::Max => match value {
+                ..1e-3 => format!("{:.1} µs", value * 1e6),
+                ..1.0 => format!("{:.3} ms", value * 1e3),
+                _ => format!("{value:.3} s"),
+            },
             Self::Errors | Self::Success => format!("{:.3}%", value * 1e2),
             Self::Rate => format!("{value:.0}/s"),
         }
