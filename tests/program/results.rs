@@ -180,8 +180,8 @@ fn reports_of_one_load_are_merged_and_others_are_refused() {
 #[test]
 fn a_comparison_has_a_verdict_and_an_exit_code() {
     let home = Home::new();
-    let [quick, slow] = [2, 40].map(|millis| echo_after(Duration::from_millis(millis)));
-    let options = "-c 4 -z 1500ms --interval 100ms";
+    let [quick, slow] = [2, 100].map(|millis| echo_after(Duration::from_millis(millis)));
+    let options = "-c 4 -z 2s --interval 100ms";
     let before = save(&home, &quick, "before.json", options);
     let after = save(&home, &slow, "after.json", options);
 
