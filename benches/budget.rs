@@ -63,7 +63,7 @@ fn figures() -> Vec<Figure> {
         ("calls/connection, countersign/1", 8.05, 8.3, mutual, Calls, fin, 6_400),
         ("calls/message", 2.03, 2.1, raw, Calls, single, 10_240),
         ("calls/message, 16 deep", 0.13, 0.15, raw, Calls, deep, 163_840),
-        ("instructions/connection", 2_500.0, 2_580.0, open, Instructions, reset, 5_120),
+        ("instructions/connection", 2_500.0, 2_551.0, open, Instructions, reset, 5_120),
         ("instructions/message", 600.0, 674.0, raw, Instructions, single, 5_120),
         ("instructions/message, 16 deep", 120.0, 141.0, raw, Instructions, deep, 81_920),
         ("instructions/record, both ways", 5_000.0, 1_988.0, mutual, Instructions, single, 5_120),
