@@ -100,16 +100,9 @@ impl IntervalRecorder {
         busy: &Busy,
     ) -> Interval {
         let total = Interval {
-            length: Duration::ZERO,
             sent: source.taken(),
-            answered: report.answered,
-            failures: report.failures.clone(),
-            connected: report.connected,
-            connections_lost: report.connections_failed(),
-            bytes_out: report.bytes_out,
-            bytes_in: report.bytes_in,
             busy: Duration::from_nanos(busy.time(now.saturating_sub(self.start))),
-            reply: SparseLatencies::default(),
+            ..report.so_far()
         };
         let mut interval = total.since(&self.before);
         interval.reply = SparseLatencies::since(&mut self.replies, &report.reply);

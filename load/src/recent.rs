@@ -34,16 +34,7 @@ impl Recent {
         if now <= self.current {
             return false;
         }
-        let total = Interval {
-            length: Duration::from_secs(now),
-            answered: report.answered,
-            failures: report.failures.clone(),
-            connected: report.connected,
-            connections_lost: report.connections_failed(),
-            bytes_out: report.bytes_out,
-            bytes_in: report.bytes_in,
-            ..Interval::default()
-        };
+        let total = Interval { length: Duration::from_secs(now), ..report.so_far() };
         let mut second = total.since(&self.before);
         second.reply = SparseLatencies::since(&mut self.replies, &report.reply);
         self.seconds.insert(now - 1, second);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::Address;
 
 use crate::failure::{FailureKind, Failures};
-use crate::intervals::Intervals;
+use crate::intervals::{Interval, Intervals};
 use crate::latencies::Latencies;
 use crate::latency_distribution::LatencyDistribution;
 use crate::pacer::nanos;
@@ -207,6 +207,19 @@ impl Report {
         self.lost_without_message += other.lost_without_message;
         self.waiting.add(&other.waiting);
         self.overdue.add(&other.overdue);
+    }
+
+    /// What it counts, as the total from which an interval is the difference of two.
+    pub(super) fn so_far(&self) -> Interval {
+        Interval {
+            answered: self.answered,
+            failures: self.failures.clone(),
+            connected: self.connected,
+            connections_lost: self.connections_failed(),
+            bytes_out: self.bytes_out,
+            bytes_in: self.bytes_in,
+            ..Interval::default()
+        }
     }
 
     /// So many messages were answered after the same time.
