@@ -6,7 +6,9 @@ use crate::reactor::instant::Instant;
 
 /// How far a schedule may be behind. If the loop is late, what it could not answer in time is
 /// answered at once; if nothing was to be answered for longer than this, the schedule begins anew.
-const BEHIND_MAX: Duration = Duration::from_millis(100);
+/// It is short, because a listener that had little to do for a while answers faster afterwards,
+/// until this time is caught up with.
+const BEHIND_MAX: Duration = Duration::from_millis(10);
 
 /// The times at which messages are answered: equally far from each other.
 #[derive(Debug, Clone, Copy, Default)]
