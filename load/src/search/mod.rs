@@ -19,8 +19,11 @@ const STEP: f64 = 4.0;
 const LEAST: f64 = 1.0;
 const MOST: f64 = 1e9;
 
-/// A server that answers a smaller share of a rate is overloaded by it, without a doubt.
-const OVERLOADED: f64 = 0.6;
+/// A server that answers a smaller share of a rate is overloaded by it, without a doubt: if
+/// something else had disturbed it for a moment, it would have caught up. One that answers much
+/// less won't before the probe is over.
+const OVERLOADED: f64 = 0.95;
+const HOPELESS: f64 = 0.6;
 
 /// A load generator that is busy for a greater share of its time is the limit itself.
 const BUSY: f64 = 0.9;
@@ -249,7 +252,7 @@ impl Search {
         let Some(probe) = self.next() else { return false };
         let due = probe.rate * report.elapsed.as_secs_f64() / loops.max(1) as f64;
         let earliest = PATIENCE.max(probe.lasts / 4);
-        report.elapsed >= earliest && (report.replies as f64) < OVERLOADED * due
+        report.elapsed >= earliest && (report.replies as f64) < HOPELESS * due
     }
 
     /// The probes so far.
@@ -314,7 +317,7 @@ impl Search {
     /// what the server answered when it was overloaded, or else the geometric mean.
     fn between(&self, passed: f64, failed: f64) -> f64 {
         let step = self.config.precision / 2.0;
-        let near = [1.0 - step, 1.0 + step].map(|factor| Some(self.saturated? * factor));
+        let near = [-step, step, 4.0 * step].map(|step| Some(self.saturated? * (1.0 + step)));
         let is_new = |rate: &f64| (passed * self.apart()..failed / self.apart()).contains(rate);
         near.into_iter().flatten().find(is_new).unwrap_or_else(|| (passed * failed).sqrt())
     }
