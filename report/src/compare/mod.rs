@@ -13,7 +13,7 @@ use crate::error::SavedReportError;
 use crate::parameters;
 use crate::saved_report::SavedReport;
 use crate::text::{BUSY, mean};
-use statistics::{drift, holm, mann_whitney, quartiles, two_proportions};
+use statistics::{drift, holm, quartiles, two_proportions, welch_on_ranks};
 
 /// The intervals that a run needs at least: with fewer, no difference is significant.
 const INTERVALS_MIN: usize = 7;
@@ -219,7 +219,7 @@ impl ComparisonRow {
             spreads: Some(quartiles.map(spread)),
             change: values[0].filter(|it| *it > 0.0).zip(values[1]).map(|(a, b)| b / a - 1.0),
             drift: samples.iter().map(|samples| drift(samples)).fold(0.0, f64::max),
-            p: enough.then(|| mann_whitney(&samples[0], &samples[1])),
+            p: enough.then(|| welch_on_ranks(&samples[0], &samples[1])),
             verdict: if enough { Difference::WithinNoise } else { Difference::NotJudged(too_few) },
         }
     }

@@ -31,7 +31,7 @@ impl Comparison {
         let _ = writeln!(
             out,
             "\nFigures are medians of the intervals, with half of their interquartile range. \
-             Tests:\nMann-Whitney U over the intervals, and of two proportions for errors; \
+             Tests:\nWelch's t on the ranks of the intervals, and of two proportions for errors; \
              alpha = {alpha} for all\nfigures together. A change counts above {threshold}%, and \
              above what a run differs from itself."
         );
