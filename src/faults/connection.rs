@@ -18,6 +18,8 @@ pub(super) struct ConnectionFaults {
     /// How late the server answers the proof.
     handshake_delay: Option<Duration>,
     delivery: Option<Delivery>,
+    /// When its reply is sent in the schedule of a rate, until it was.
+    pub(super) place: Option<Instant>,
 }
 
 /// The faults of a connection that has just been accepted.
@@ -29,7 +31,7 @@ pub(crate) struct AcceptFault {
 
 impl ConnectionFaults {
     pub(super) fn new(random: Random) -> Self {
-        Self { random, next: None, handshake_delay: None, delivery: None }
+        Self { random, next: None, handshake_delay: None, delivery: None, place: None }
     }
 
     /// Draws the faults that the connection itself has.
@@ -75,10 +77,11 @@ impl ConnectionFaults {
     /// What can be done for the reply that is being sent, of which so many bytes are unsent. At its
     /// end it is forgotten.
     pub(super) fn step(&mut self, now: Instant, unsent: usize) -> Option<DeliveryStep> {
-        let Self { random, delivery, .. } = self;
+        let Self { random, delivery, place, .. } = self;
         let step = delivery.as_mut()?.next(now, unsent, random);
         if let DeliveryStep::End(_) = step {
             *delivery = None;
+            *place = None;
         }
         Some(step)
     }

@@ -1,5 +1,7 @@
 //! What a server injects: the faults of each listener and connection.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::time::Duration;
 
@@ -32,12 +34,27 @@ struct ListenerFaults {
     /// The connections so far.
     count: u64,
     schedule: ReplySchedule,
+    /// The times in the schedule that clients had who have left.
+    freed: BinaryHeap<Reverse<Instant>>,
+}
+
+impl ListenerFaults {
+    /// When a message is answered at this rate. The time may be over.
+    fn place(&mut self, rate: f64, now: Instant) -> Instant {
+        while let Some(Reverse(freed)) = self.freed.pop() {
+            if freed >= now {
+                return freed;
+            }
+        }
+        self.schedule.take(rate, now)
+    }
 }
 
 impl Injector {
-    /// The most bytes that a connection takes here; a table that grows doubles.
-    pub(crate) const ENTRY: usize =
-        2 * size_of::<Option<Box<ConnectionFaults>>>() + size_of::<ConnectionFaults>();
+    /// The most bytes that a connection takes here; tables that grow double.
+    pub(crate) const ENTRY: usize = 2
+        * (size_of::<Option<Box<ConnectionFaults>>>() + size_of::<Instant>())
+        + size_of::<ConnectionFaults>();
 
     pub(super) fn new(faults: Faults) -> Self {
         Self { seed: 0, default: faults, listeners: Vec::new(), connections: Vec::new() }
@@ -63,6 +80,7 @@ impl Injector {
         let of_listener = self.listener(listener);
         if of_listener.faults != faults {
             of_listener.faults = faults;
+            of_listener.freed.clear();
             of_listener.version += 1;
         }
     }
@@ -76,14 +94,14 @@ impl Injector {
 
     /// Draws the faults of a connection that was accepted, for this slot.
     pub(crate) fn accept(&mut self, listener: ListenerId, slot: usize) -> AcceptFault {
-        self.remove(slot);
+        self.remove(listener, slot);
         if !self.is_on(listener) {
             return AcceptFault::default();
         }
         let (of_listener, connection) = self.connection(listener, slot);
         let drawn = connection.accept(&of_listener.faults);
         if drawn.is_refused {
-            self.remove(slot);
+            self.remove(listener, slot);
         }
         drawn
     }
@@ -111,11 +129,14 @@ impl Injector {
     pub(crate) fn due(
         &mut self,
         listener: ListenerId,
+        slot: usize,
         fault: &MessageFault,
         now: Instant,
     ) -> (Instant, bool) {
-        let place = fault.rate.map(|rate| self.listener(listener).schedule.take(rate, now));
+        let (of_listener, connection) = self.connection(listener, slot);
+        let place = fault.rate.map(|rate| of_listener.place(rate, now));
         let place = place.filter(|place| *place > now);
+        connection.place = place;
         (place.unwrap_or(now) + fault.delay.unwrap_or_default(), place.is_some())
     }
 
@@ -142,10 +163,11 @@ impl Injector {
         }
     }
 
-    /// Forgets a connection.
-    pub(crate) fn remove(&mut self, slot: usize) {
-        if let Some(connection) = self.connections.get_mut(slot) {
-            *connection = None;
+    /// Forgets a connection. Another message gets the time that its own was to be answered at.
+    pub(crate) fn remove(&mut self, listener: ListenerId, slot: usize) {
+        let connection = self.connections.get_mut(slot).and_then(Option::take);
+        if let Some(place) = connection.and_then(|connection| connection.place) {
+            self.listener(listener).freed.push(Reverse(place));
         }
     }
 

@@ -134,6 +134,11 @@ impl MessageFault {
         *self == Self::default()
     }
 
+    /// Whether the connection goes on after the message.
+    pub(crate) fn continues(&self) -> bool {
+        matches!(self.outcome, Outcome::Reply | Outcome::Mute)
+    }
+
     /// Whether a reply, or a part of one, is sent.
     pub(crate) fn has_reply(&self) -> bool {
         matches!(self.outcome, Outcome::Reply | Outcome::CloseAfter | Outcome::Truncate(_))

@@ -32,6 +32,7 @@ mod hosts;
 mod in_memory;
 mod injected;
 mod injected_bytes;
+mod injected_states;
 mod limits;
 mod listeners;
 mod messages;

@@ -77,11 +77,12 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// Holds the connection for the reply with these faults, which is in the outbox.
-    fn hold_reply(&mut self, fault: &MessageFault, form: FrameFormat, cx: &mut Context<'_, N, S>) {
-        let outbox = &mut cx.shared.calls.outbox;
-        if !fault.has_reply() {
-            outbox.clear();
-        }
+    pub(super) fn hold_reply(
+        &mut self,
+        fault: &MessageFault,
+        form: FrameFormat,
+        cx: &mut Context<'_, N, S>,
+    ) {
         // A service that has panicked, or closes the connection, has its way.
         self.seal(cx);
         let outbox = &mut cx.shared.calls.outbox;
@@ -95,7 +96,7 @@ impl<N: Net, S: Service> Connection<N, S> {
         let length = outbox.len();
         let (id, slot, now) = (cx.listener.id, cx.slot, cx.now);
         let Some(injector) = cx.shared.service.injector_mut() else { return };
-        let (due, is_limited) = injector.due(id, fault, now);
+        let (due, is_limited) = injector.due(id, slot, fault, now);
         injector.begin(id, slot, Delivery::new(fault, due, length));
         self.hold(cx);
         let kinds = [
@@ -207,7 +208,9 @@ impl<N: Net, S: Service> Connection<N, S> {
             DeliveryEnd::Continue => {}
             DeliveryEnd::Close => {
                 self.backlog = None;
-                self.state.close(CloseReason::InjectedFault, false);
+                // A peer that has ended its stream is not waited for.
+                let at_once = matches!(self.state, State::Closing { at_once: true, .. });
+                self.state.close(CloseReason::InjectedFault, at_once);
             }
             DeliveryEnd::Reset => {
                 cx.shared.net.reset(&mut self.socket);

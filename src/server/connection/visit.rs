@@ -261,16 +261,27 @@ impl<N: Net, S: Service> Connection<N, S> {
     /// The peer has ended its stream: what is left without a terminator is one last message.
     #[cold]
     fn finish(&mut self, cx: &mut Context<'_, N, S>) -> io::Result<()> {
+        let mut faulted = None;
         let end = match (self.session.input_ended(&cx.listener.config), &mut self.state) {
+            (Ok(Some(message)), State::Open(state)) if cx.has_faults() => {
+                let answered = cx.answer_last_with_faults(state, message);
+                faulted = answered.1;
+                answered.0
+            }
             (Ok(Some(message)), State::Open(state)) => cx.answer_last(state, message),
             (Ok(_), _) => None,
             (Err(refusal), _) => Some(refusal.into()),
         };
         self.session.release();
-        if end.is_none() {
+        // What the service says at the end is sent with the reply.
+        if end.is_none() && faulted.is_none_or(|(fault, _)| fault.continues()) {
             self.tell_end(cx);
         }
         self.state.close(end.unwrap_or(CloseReason::Finished), true);
+        if let Some((fault, form)) = faulted {
+            self.hold_reply(&fault, form, cx);
+            return Ok(());
+        }
         self.send(cx)
     }
 }

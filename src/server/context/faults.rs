@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use countersign_proto::{FrameFormat, Refusal, SessionCore, Step};
+use countersign_proto::{FrameFormat, Message, Refusal, SessionCore, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
@@ -27,6 +27,25 @@ impl<N: Net, S: Service> Context<'_, N, S> {
     /// Counts a fault.
     pub(in crate::server) fn count_fault(&mut self, kind: FaultKind) {
         self.listener.counters.count_fault(kind);
+    }
+
+    /// Passes the message that the end of the stream has completed to the service, as
+    /// [`answer_last`](Self::answer_last) does, with the faults of that message.
+    pub(in crate::server) fn answer_last_with_faults(
+        &mut self,
+        state: &mut S::State,
+        message: Message<'_>,
+    ) -> (Option<CloseReason>, Option<Faulted>) {
+        let (id, slot) = (self.listener.id, self.slot);
+        let injector = self.shared.service.injector_mut();
+        let fault = injector.and_then(|injector| injector.take(id, slot));
+        let is_served = fault.is_none_or(|fault| fault.outcome != Outcome::CloseBefore);
+        let form = message.form;
+        let end = is_served.then(|| self.answer_last(state, message)).flatten();
+        if fault.is_some_and(|fault| !fault.has_reply()) {
+            self.shared.calls.outbox.clear();
+        }
+        (end, fault.map(|fault| (fault, form)))
     }
 
     /// Passes messages to the service, as [`serve`](Self::serve) does, but stops also before a
@@ -55,6 +74,9 @@ impl<N: Net, S: Service> Context<'_, N, S> {
                     });
                 }
                 if let Some(fault) = fault {
+                    if !fault.has_reply() {
+                        calls.outbox.clear();
+                    }
                     faulted = Some((fault, message.form));
                     return ControlFlow::Break(end);
                 }

@@ -43,6 +43,7 @@ impl<N: Net, S: Service> Engine<N, S> {
                 self.remove(slot, CloseReason::Stopped, now);
             }
         }
+        self.remove_ungreeted(now);
         // What has arrived may not have been reported: a turn sees a limited number of events.
         let arrived = Readiness { readable: true, ..Readiness::default() };
         for (slot, conn) in self.conns.iter_mut() {
@@ -246,7 +247,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             self.stop_age(slot, conn.listener);
         }
         self.acceptor.resume();
-        self.forget_faults(slot);
+        self.forget_faults(conn.listener, slot);
         let listener = &mut self.listeners[usize::from(conn.listener)];
         listener.open -= 1;
         listener.held -= conn.bytes_buffered();

@@ -12,6 +12,7 @@ use crate::faults::injector::Injector;
 use crate::faults::kind::FaultKind;
 use crate::reactor::instant::Instant;
 use crate::reactor::pauses::Pauses;
+use crate::server::connection::Connection;
 use crate::server::context::EngineShared;
 use crate::server::engine::Engine;
 use crate::server::flags::Flags;
@@ -63,6 +64,15 @@ impl<N: Net, S: Service> Engine<N, S> {
         }
     }
 
+    /// Removes the connections of a server that drains which a fault keeps from being greeted.
+    pub(super) fn remove_ungreeted(&mut self, now: Instant) {
+        let is_ungreeted =
+            |conn: &Connection<N, S>| conn.flags.has(Flags::PAUSED) && !conn.is_authenticated();
+        let ungreeted = self.conns.iter().filter(|(_, conn)| is_ungreeted(conn));
+        let slots: Vec<usize> = ungreeted.map(|(slot, _)| slot).collect();
+        slots.into_iter().for_each(|slot| self.remove(slot, CloseReason::Stopped, now));
+    }
+
     /// Restarts the timer of a connection, if it waits for the end of a pause and not for its peer.
     /// Returns whether it does.
     #[inline]
@@ -95,9 +105,9 @@ impl<N: Net, S: Service> Engine<N, S> {
 
     /// Forgets the faults of a connection that is removed.
     #[inline]
-    pub(super) fn forget_faults(&mut self, slot: usize) {
+    pub(super) fn forget_faults(&mut self, listener: ListenerId, slot: usize) {
         if let Some(injector) = self.shared.service.injector_mut() {
-            injector.remove(slot);
+            injector.remove(listener, slot);
         }
         if self.shared.pauses.count() + self.shared.wakes.count() > 0 {
             self.forget_ended_pauses();
