@@ -2,13 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use countersign::clock;
 
 use serde_json::Value;
 
-use super::admin::metric;
+use super::admin::{metric, wait_until};
 use super::home::Home;
 use super::served::ServerProcess;
 
@@ -43,11 +44,21 @@ fn echoing(home: &Home, options: &str) -> ServerProcess {
     home.serve(&format!("serve --dialect open --service echo --admin 127.0.0.1:0 {options}"))
 }
 
-/// How often each fault was injected, at the first listener.
-fn injected(home: &Home, admin: &str) -> Value {
+fn status(home: &Home, admin: &str) -> Value {
     let ran = home.run(&format!("status {admin} --json"), "");
-    let report: Value = serde_json::from_str(&ran.out).unwrap();
-    report["listeners"][0]["faults"].clone()
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+/// How often each fault was injected, at the listener of this place.
+fn injected(home: &Home, admin: &str, place: usize) -> Value {
+    status(home, admin)["listeners"][place]["faults"].clone()
+}
+
+/// The messages of all listeners.
+fn messages(home: &Home, admin: &str) -> u64 {
+    let report = status(home, admin);
+    let listeners = report["listeners"].as_array().unwrap().iter();
+    listeners.map(|listener| listener["messages"].as_u64().unwrap()).sum()
 }
 
 #[test]
@@ -97,7 +108,7 @@ fn each_fault_is_seen_by_clients_and_counted() {
         }
         let least = Duration::from_millis(least.unwrap_or(0));
         assert!(began.elapsed() >= least, "{fault}: {:?}", began.elapsed());
-        assert_eq!(injected(&home, &admin), serde_json::json!({ verb: 1 }), "{fault}");
+        assert_eq!(injected(&home, &admin, 0), serde_json::json!({ verb: 1 }), "{fault}");
         let labels = format!("{{listener=\"{}\",verb=\"{verb}\"}}", server.address());
         let counted = metric(&admin, &format!("countersign_faults_total{labels}"));
         assert!((counted - 1.0).abs() < 0.1, "{fault}: {counted}");
@@ -193,4 +204,53 @@ fn services_for_measurements_do_as_they_say() {
     assert_eq!(ran.code, Some(2));
     let ran = home.run("serve --service siz", "");
     assert!(ran.err.contains("size=N"), "{}", ran.err);
+}
+
+#[test]
+fn what_has_begun_ends_as_it_was_to_on_every_worker_and_listener() {
+    let home = Home::new();
+    let socket = home.path("s");
+    let write = |tcp: &str, unix: &str| {
+        let process = "workers = 2\nadmin = \"127.0.0.1:0\"\n";
+        let common = "dialect = \"open\"\nservice = \"echo\"\n";
+        let tcp = format!("[[listener]]\nbind = \"127.0.0.1:0\"\n{common}fault = \"{tcp}\"\n");
+        let unix = format!(
+            "[[listener]]\nbind = \"unix:{}\"\n{common}fault = \"{unix}\"\n",
+            socket.display()
+        );
+        home.write("c.toml", format!("{process}{tcp}{unix}"));
+    };
+    write("delay=300ms", "stall=300ms");
+    let serve = format!("serve --config {}", home.path("c.toml").display());
+    let server = ServerProcess::started(home.command(&serve).spawn().unwrap(), 2);
+    let admin = server.admin();
+    let mut clients: Vec<Lines> = (0..8).map(|_| Lines::of(&server)).collect();
+    let mut unix = BufReader::new(UnixStream::connect(&socket).unwrap());
+    unix.get_mut().write_all(b"stalled\n").unwrap();
+    clients.iter_mut().for_each(|client| client.send("late\nnot late\n"));
+    // Before it reloads, each worker has read what has come.
+    wait_until(|| messages(&home, &admin) >= 9);
+    write("", "reset");
+    server.signal("HUP");
+    server.err.with("INFO  reloaded");
+    let mut line = String::new();
+    unix.read_line(&mut line).unwrap();
+    assert_eq!(line, "stalled\n");
+    for client in &mut clients {
+        assert_eq!([client.next(), client.next()], ["late\n", "not late\n"]);
+    }
+    // A Unix socket can't be reset: it is closed.
+    unix.get_mut().write_all(b"reset\n").unwrap();
+    assert_eq!(unix.read_line(&mut line).unwrap(), 0);
+    write("mute;delay=100ms", "");
+    server.signal("HUP");
+    server.err.with("INFO  reloaded");
+    clients.iter_mut().for_each(|client| client.send("muted\n"));
+    wait_until(|| messages(&home, &admin) >= 26);
+    let faults = injected(&home, &admin, 0);
+    assert!(faults["mute"] == 8 && faults["delay"].as_u64() >= Some(16), "{faults}");
+    assert_eq!(injected(&home, &admin, 1), serde_json::json!({ "reset": 1, "stall": 1 }));
+    server.signal("TERM");
+    // What is delayed when the server drains is nothing, which is sent too.
+    assert!(clients.iter_mut().all(|client| client.next().is_empty()));
 }
