@@ -1,0 +1,63 @@
+"""HMAC-SHA256, HKDF and ChaCha20-Poly1305, by what the interpreter has."""
+
+from hashlib import sha256
+
+__all__ = [
+    "ChaCha20Poly1305",
+    "InvalidTag",
+    "compare_digest",
+    "hkdf_expand",
+    "hkdf_extract",
+    "hmac_sha256",
+]
+
+TYPE_CHECKING = False  # Type checkers take it as true; MicroPython has no typing.
+if TYPE_CHECKING:
+    from typing import Any
+
+try:
+    from hmac import compare_digest
+    from hmac import digest as _digest
+
+    def hmac_sha256(key: bytes, data: bytes) -> bytes:
+        """The HMAC of RFC 2104 over SHA-256."""
+        return _digest(key, data, "sha256")
+
+except ImportError:  # MicroPython has SHA-256 alone.
+
+    def hmac_sha256(key: bytes, data: bytes) -> bytes:
+        """The HMAC of RFC 2104 over SHA-256."""
+        if len(key) > 64:
+            key = sha256(key).digest()
+        key = key + bytes(64 - len(key))
+        inner = sha256(bytes(byte ^ 0x36 for byte in key) + data).digest()
+        return sha256(bytes(byte ^ 0x5C for byte in key) + inner).digest()
+
+    def compare_digest(a: Any, b: Any) -> bool:  # type: ignore[no-redef]
+        """Whether two values are equal, in a time that depends on their lengths alone."""
+        difference = len(a) ^ len(b)
+        for x, y in zip(a, b):
+            difference |= x ^ y
+        return difference == 0
+
+
+try:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+except ImportError:  # Records can't be sealed then, and a configuration that seals is refused.
+    ChaCha20Poly1305 = None  # type: ignore[assignment, misc]
+    InvalidTag = ValueError  # type: ignore[assignment, misc]
+
+
+def hkdf_extract(salt: bytes, secret: bytes) -> bytes:
+    """The pseudorandom key of RFC 5869."""
+    return hmac_sha256(salt, secret)
+
+
+def hkdf_expand(prk: bytes, info: bytes, length: int) -> bytes:
+    """The output keying material of RFC 5869."""
+    okm = block = b""
+    while len(okm) < length:
+        block = hmac_sha256(prk, block + info + bytes([len(okm) // 32 + 1]))
+        okm += block
+    return okm[:length]
