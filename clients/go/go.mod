@@ -1,0 +1,3 @@
+module github.com/countersign/countersign/clients/go
+
+go 1.19
