@@ -2,11 +2,36 @@
 
 from . import crypto
 from .errors import ConfigError, NoUsableKey
-from .keys import COUNTERSIGN, HEX, OPEN, RAW, Key, KeyRing, to_bytes
+from .keys import COUNTERSIGN, HEX, OPEN, RAW, Key, KeyRing, to_bytes, to_text
 
 TYPE_CHECKING = False  # Type checkers take it as true; MicroPython has no typing.
 if TYPE_CHECKING:
     from typing import Iterable
+
+    from typing_extensions import TypedDict
+
+    class Options(TypedDict, total=False):
+        """The options of `Config`."""
+
+        dialect: str
+        records: str
+        framing: str
+        mac: str
+        message_max: int
+        extensions: dict[int, bytes]
+
+    class ClientOptions(Options, total=False):
+        """The options of `ClientConfig`."""
+
+        audience: str | bytes
+        key: str | bytes | None
+
+    class ServerOptions(Options, total=False):
+        """The options of `ServerConfig`."""
+
+        audiences: Iterable[str | bytes]
+        busy: bool
+
 
 DIALECTS = (COUNTERSIGN, RAW, HEX, OPEN)
 FRAMINGS = ("lines", "chunks", "length")
@@ -109,7 +134,8 @@ class ClientConfig(Config):
         for key in self.keys.serving(self.dialect, now):
             if self.key_id in (None, key.id) and key.is_for(self.audience):
                 return key
-        raise NoUsableKey()
+        named = "" if self.key_id is None else " " + to_text(self.key_id)
+        raise NoUsableKey(f"there is no valid key{named} for {self.dialect}; add one to the ring")
 
 
 class ServerConfig(Config):

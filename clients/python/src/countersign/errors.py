@@ -23,6 +23,8 @@ class KeyFileError(ConfigError):
     """A key file that can't be read or trusted. The text names the line and never a secret."""
 
     name = "key-file"
+    is_missing = False
+    """Whether there is no such file."""
 
 
 class NoUsableKey(ConfigError):

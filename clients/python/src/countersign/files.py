@@ -27,7 +27,9 @@ def read_secret(path: "str | os.PathLike[str]") -> bytes:
         # Opening a pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | NONBLOCK)
     except OSError as error:
-        raise KeyFileError(f"can't be read: {describe(error)}") from None
+        failure = KeyFileError(f"can't be read: {describe(error)}")
+        failure.is_missing = isinstance(error, FileNotFoundError)
+        raise failure from None
     try:
         status = os.fstat(descriptor)
         is_pipe = stat.S_ISFIFO(status.st_mode)

@@ -63,9 +63,12 @@ class Established:
         key_id: bytes = b"",
         audience: bytes = b"",
         secrets: "Secrets | None" = None,
+        is_confirmed: bool = True,
     ) -> None:
         self.framing, self.key_id, self.audience = framing, key_id, audience
         self.secrets = secrets
+        self.is_confirmed = is_confirmed
+        """Whether the peer has accepted our proof, as far as it is known."""
 
 
 def read_frame(*types: int) -> "Generator[int, bytes, bytes]":
@@ -287,7 +290,8 @@ def prove(config: "ClientConfig", nonce: bytes, now: float, send: "Send") -> "Ha
     key = config.usable_key(now)
     proof = key.sign((yield NONCE), config.mac)
     send(proof.hex().encode() if config.dialect == HEX else proof)
-    return Established(FRAMINGS[config.framing](send, config.message_max), key.id)
+    framing = FRAMINGS[config.framing](send, config.message_max)
+    return Established(framing, key.id, is_confirmed=False)
 
 
 def challenge(config: "ServerConfig", nonce: bytes, now: float, send: "Send") -> "Handshake":

@@ -39,7 +39,9 @@ def read(path: "str | os.PathLike[str]") -> KeyRing:
     try:
         ring = parse(read_secret(path))
     except KeyFileError as error:
-        raise KeyFileError(f"{name}: {error}") from None
+        failure = KeyFileError(f"{name}: {error}")
+        failure.is_missing = error.is_missing
+        raise failure from None
     if not ring.keys:
         raise KeyFileError(f"{name}: holds no key; add one")
     return ring

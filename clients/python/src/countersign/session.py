@@ -42,6 +42,8 @@ class Session:
         self._established: Established | None = None
         self._failure: Error | None = None
         self._has_ended = False
+        self._has_received = False
+        """Whether anything has arrived after the handshake."""
         self.closed = False
         """Whether `close` has been called."""
         self._advance(None)
@@ -81,6 +83,13 @@ class Session:
             self._has_ended = True
         if self._established is None:
             self._continue_handshake()
+        if self._established is not None and len(self._input):
+            self._has_received = True
+
+    @property
+    def has_output(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self._output)
 
     def data_to_send(self) -> bytes:
         """Removes and returns what the peer is to be sent."""
@@ -163,6 +172,18 @@ class Session:
             return self._has_ended
         ended = self._has_ended and not len(self._input) and not self.pending
         return ended or self._established.framing.peer_closed
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether a server of raw or hex has ended the stream in place of its first message."""
+        if self._established is None or self._established.is_confirmed:
+            return False
+        return self._has_ended and not self._has_received
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes have been received and not been processed."""
+        return len(self._input)
 
     @property
     def pending(self) -> int:

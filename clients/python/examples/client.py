@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Sends each line of stdin as a message, and prints each reply.
+
+client.py ADDRESS KEYFILE
+"""
+
+import sys
+
+import countersign
+
+
+def main(address, keys):
+    with countersign.connect(address, keys) as server:
+        for line in sys.stdin.buffer:
+            server.send(line.rstrip(b"\r\n"))
+            reply = server.receive()
+            if reply is None:
+                sys.exit("the server closed the connection")
+            print(reply.decode(errors="replace"), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except (countersign.Error, OSError) as error:
+        sys.exit(f"client: {error}")
