@@ -70,8 +70,9 @@ impl Listener {
             access: Access::default(),
             proxies: Networks::new(),
             sockets: 1,
-            unauthenticated: Unauthenticated::new(limits.unauthenticated.min(ROOM_MAX)),
-            throttle: throttle(&config, &limits),
+            // The engine makes these tables, by limits that may be others until then.
+            unauthenticated: Unauthenticated::new(0),
+            throttle: Throttle::new(0),
             counters: Counters::default(),
             keys: KeyTable::of(config.keys()),
             info: OnceLock::new(),
@@ -90,15 +91,16 @@ impl Listener {
         self
     }
 
-    /// The same with the id that an engine has given it.
+    /// The same with the id that an engine has given it, and with its tables.
     pub(super) fn identified(self, id: ListenerId) -> Self {
-        Self { id, ..self }
+        let room = self.limits.unauthenticated.min(ROOM_MAX);
+        let throttle = throttle(&self.config, &self.limits);
+        Self { id, unauthenticated: Unauthenticated::new(room), throttle, ..self }
     }
 
     /// The same with other limits, before the first connection.
     pub(super) fn within(self, limits: Limits) -> Self {
-        let Self { name, config, access, proxies, .. } = self;
-        Self { name, access, proxies, ..Self::new(config, limits) }
+        Self { limits: limits.coherent(), ..self }
     }
 
     /// The same with one socket for each of these addresses. Without a name, it is named after the
