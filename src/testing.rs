@@ -206,6 +206,9 @@ impl Net for MemoryNet {
 
     fn read(&mut self, socket: &mut MemorySocket, into: &mut [u8]) -> io::Result<usize> {
         let mut pipe = socket.usable()?;
+        // Or the read could end early where the queue wraps around, and a short read means that
+        // the socket is empty.
+        pipe.to_server.make_contiguous();
         match io::Read::read(&mut pipe.to_server, into)? {
             0 if !pipe.is_finished => Err(io::ErrorKind::WouldBlock.into()),
             length => Ok(length),
