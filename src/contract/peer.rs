@@ -13,6 +13,20 @@ use crate::reactor::token::Token;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub(crate) Token);
 
+impl From<PeerId> for u64 {
+    /// A number for a host that can keep nothing else, such as one in C. It is never 0.
+    fn from(peer: PeerId) -> Self {
+        usize::from(peer.0) as Self
+    }
+}
+
+impl From<u64> for PeerId {
+    /// The connection of this number. No connection has a number that was not made from its id.
+    fn from(number: u64) -> Self {
+        Self(usize::try_from(number).unwrap_or(usize::MAX).into())
+    }
+}
+
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0.generation(), self.0.slot())
@@ -129,6 +143,12 @@ mod tests {
     #[test]
     fn a_name_shows_the_generation_and_the_slot() {
         assert_eq!(PeerId(Token::new(7, 3)).to_string(), "3.7");
+    }
+
+    #[test]
+    fn a_name_is_the_same_there_and_back_as_a_number() {
+        let peer = PeerId(Token::new(7, 3));
+        assert_eq!(PeerId::from(u64::from(peer)), peer);
     }
 
     #[test]
