@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 pub(crate) use countersign::clock::{monotonic, wall};
-pub(crate) use countersign::random::{bytes as random, fill};
+pub(crate) use countersign::random::fill;
 pub(crate) use countersign::unix_time::since_epoch;
 
 /// The time of day as dates of keys are counted: since 1970 began.

@@ -10,4 +10,6 @@ pub(crate) mod listener;
 pub(crate) mod origins;
 pub(crate) mod process;
 pub(crate) mod protocol;
+#[cfg(feature = "countersign-load")]
+pub(crate) mod proxy_version;
 pub(crate) mod service;

@@ -27,7 +27,9 @@ impl Backoff {
 
     /// How long to wait before the next attempt; none after the last.
     pub(super) fn pause(&mut self) -> io::Result<Option<Duration>> {
-        let random = u64::from_ne_bytes(system::random()?);
+        let mut random = [0; 8];
+        system::fill(&mut random)?;
+        let random = u64::from_ne_bytes(random);
         Ok(self.bound().map(|bound| share(bound, random)))
     }
 

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::PossibleValue;
 use countersign::Networks;
 use countersign_load::{Arrival, Plan, ProxyVersion};
 use serde_json::{Value, json};
 
 use super::threshold::RATE_MAX;
-use crate::args::choice::NamedValueParser;
+use crate::args::proxy_version::{name, versions};
 use crate::units;
 
 /// One in a quarter of an hour.
@@ -72,21 +71,6 @@ impl ClientArgs {
             ("proxySource", json!(sources)),
         ]
     }
-}
-
-/// Reads a version of the PROXY protocol.
-pub(crate) fn versions() -> NamedValueParser<ProxyVersion> {
-    NamedValueParser(|| {
-        let value = |version, help| (version, PossibleValue::new(name(version)).help(help));
-        vec![
-            value(ProxyVersion::V1, "A line of text; HAProxy's send-proxy"),
-            value(ProxyVersion::V2, "Binary; HAProxy's send-proxy-v2"),
-        ]
-    })
-}
-
-fn name(version: ProxyVersion) -> &'static str {
-    if version == ProxyVersion::V1 { "v1" } else { "v2" }
 }
 
 /// Reads a rate, which may be less than one a second.

@@ -30,7 +30,6 @@ use super::signals::Claimed;
 use super::system;
 use args::ArrivalKind;
 pub(crate) use args::LoadArgs;
-pub(crate) use clients::versions;
 use progress::Progress;
 use results::{Output, ResultFile};
 

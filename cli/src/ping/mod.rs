@@ -15,8 +15,8 @@ use countersign_load::ProxyVersion;
 
 use super::args::origins::{Origins, Source};
 use super::args::protocol::{ProtocolArgs, SERVER};
+use super::args::proxy_version::versions;
 use super::exit::{Failure, Kind};
-use super::load::versions;
 use super::output::{stderr, stdout};
 use super::{system, units};
 pub(crate) use target::Served;
