@@ -109,6 +109,7 @@ class Link(asyncio.Protocol):
         self.failure: Exception | None = None
         self.is_connected = False
         self.is_lost = False
+        self._has_eof = False
         self._is_paused = False
         self._discarded: int | None = None
         """How many bytes may still be dropped, once the connection is being closed."""
@@ -150,6 +151,7 @@ class Link(asyncio.Protocol):
             self.abort()
 
     def eof_received(self) -> bool:
+        self._has_eof = True
         if self._discarded is None:
             self._feed(b"")
             return True
@@ -245,6 +247,9 @@ class Link(asyncio.Protocol):
         if self.is_lost:
             return
         self._discarded = most - self.session.buffered
+        if self._has_eof:
+            self.transport.close()
+            return
         self.end()
         self.transport.resume_reading()
         asyncio.get_running_loop().call_later(LINGER_TIME, self.abort)

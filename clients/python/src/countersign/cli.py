@@ -60,8 +60,9 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Nobody reads what is printed any more.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        # Nobody reads what is printed, and the interpreter must not try again when it ends.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 74
     except (Error, OSError) as error:
         print(f"countersign: {describe(options, error)}", file=sys.stderr)

@@ -33,7 +33,7 @@ except ImportError:  # MicroPython has SHA-256 alone.
         inner = sha256(bytes(byte ^ 0x36 for byte in key) + data).digest()
         return sha256(bytes(byte ^ 0x5C for byte in key) + inner).digest()
 
-    def compare_digest(a: Any, b: Any) -> bool:  # type: ignore[no-redef]
+    def compare_digest(a: "Any", b: "Any") -> bool:  # type: ignore[no-redef]
         """Whether two values are equal, in a time that depends on their lengths alone."""
         difference = len(a) ^ len(b)
         for x, y in zip(a, b):

@@ -131,7 +131,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     @property
     def address(self) -> str:
         """Where it listens: HOST:PORT or unix:/PATH."""
-        return format_address(self.socket.getsockname())
+        return format_address(self.server_address)
 
     def server_bind(self) -> None:
         if self.address_family != getattr(socket, "AF_UNIX", None):
