@@ -1,0 +1,52 @@
+/** Files of keys. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import test from 'node:test';
+import { parseKeys, readKeyFile } from '../countersign.mjs';
+
+test('keys are read as the program reads them', () => {
+  const ring = parseKeys(
+    '\ufeff# keys\r\n\n' +
+      'a hex:000102030405060708090a0b0c0d0e0f audience=time\r\n' +
+      'b base64:AAECAwQFBgcICQoLDA0ODw== not-after=2027-01-31\n' +
+      'c base64:EAECAwQFBgcICQoLDA0ODw not-before=2027-01-31T12:00:00+02:00\n' +
+      'old text:short dialects=raw,hex\n' +
+      'd passphrase:tulip-anvil dialects=raw,countersign/1',
+  );
+  assert.equal(ring.named('a').audience, 'time');
+  assert.equal(ring.named().id, 'a');
+  assert.equal(ring.named('b').notAfter.toISOString(), '2027-01-31T23:59:59.999Z');
+  assert.equal(ring.named('c').notBefore.toISOString(), '2027-01-31T10:00:00.000Z');
+  // hashlib.pbkdf2_hmac('sha256', b'tulip-anvil', b'countersign/1 pass' b'd', 600000)
+  assert.equal(
+    ring.named('d').secret.toString('hex'),
+    '5ff6d1471818a03c71dde319160a14cb5a0ce5bfb0d77b6cde9511aca801f9f9',
+  );
+  assert.throws(() => ring.named('old'), /there is no key old/);
+});
+
+test('a faulty line is named, and nothing of its secret', () => {
+  const good = 'a text:0123456789abcdef';
+  const faulty = ['', 'a', 'a 0001', 'a hex:0001', 'a hex:xyz', 'a rot13:abc', 'a base64:!xyz'];
+  const options = ['audience', 'not-after=tomorrow', 'not-after=2027-02-30', 'extra=1'];
+  const lines = options.map((option) => `${good} ${option}`);
+  for (const text of [...faulty, ...lines, `${good}\n${good}`]) {
+    assert.throws(
+      () => parseKeys(text),
+      (error) => !/0123|xyz/.test(error.message),
+      text,
+    );
+  }
+});
+
+test('a file is for its owner alone', async () => {
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'keys-'));
+  const file = path.join(folder, 'keys');
+  await fs.writeFile(file, 'a text:0123456789abcdef\n', { mode: 0o600 });
+  await readKeyFile(file);
+  await fs.chmod(file, 0o640);
+  await assert.rejects(readKeyFile(file), /chmod 600/);
+  await fs.rm(folder, { recursive: true });
+});
