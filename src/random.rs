@@ -6,7 +6,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 /// The random bytes that are fetched at once: 128 challenges, for one system call.
-const POOL: usize = 4096;
+pub const POOL: usize = 4096;
 
 /// Fills the buffer with unpredictable random bytes of the system.
 pub fn fill(bytes: &mut [u8]) -> io::Result<()> {

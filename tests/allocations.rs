@@ -3,14 +3,16 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use countersign::services::Timestamp;
+use countersign::services::{Echo, Timestamp};
 use countersign::session::{Event, SessionCore};
 use countersign::{
-    ClientConfig, Dialect, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Server,
-    ServerConfig,
+    ClientConfig, Dialect, FrameFormat, Framing, Key, KeyRing, KeyRingExt as _, Limits,
+    ListenerConfig, Server, ServerConfig,
 };
 
 #[global_allocator]
@@ -191,4 +193,47 @@ fn a_claimed_length_allocates_no_more_than_a_block_for_what_has_come() {
     }
     let held = dhat::HeapStats::get().curr_bytes - before;
     assert!(held <= 1024 + 128, "{held} bytes for the 8 that have come");
+}
+
+/// Clients of a small server that leave it as much as they can: one half the front of a message,
+/// the other replies that they don't read.
+fn crowd(server: &mut Server<Echo>, path: &Path, lines: &[u8]) -> Vec<UnixStream> {
+    let clients = Limits::small().connections as u64;
+    let clients = (0..clients).map(|number| {
+        let mut stream = UnixStream::connect(path).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        while server.counters().accepted <= number {
+            server.turn(Some(Duration::from_secs(10))).unwrap();
+        }
+        if number % 2 == 0 {
+            stream.write_all(&lines[..4_000]).unwrap();
+        } else {
+            // Until the server doesn't read any more.
+            while stream.write(lines).is_ok() {
+                server.turn(Some(Duration::ZERO)).unwrap();
+            }
+        }
+        while server.turn(Some(Duration::ZERO)).unwrap() > 0 {}
+        stream
+    });
+    clients.collect()
+}
+
+#[test]
+fn a_small_server_takes_no_more_than_its_limits_say() {
+    let _turn = TURN.lock();
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let path = std::env::temp_dir().join(format!("countersign-small-{}", std::process::id()));
+    let lines = [vec![b'x'; 4_095], vec![b'\n']].concat().repeat(8);
+    let config = ServerConfig::open().to_builder().with_message_max(4 << 10).build().unwrap();
+    let listener = ListenerConfig::new(config).with_limits(Limits::small());
+    let address = format!("unix:{}", path.display());
+    let before = dhat::HeapStats::get().curr_bytes;
+    let mut server = Server::new([listener.bind(&*address).unwrap()], Echo).unwrap();
+    let streams = crowd(&mut server, &path, &lines);
+    let (used, memory) = (dhat::HeapStats::get().max_bytes - before, server.memory_max());
+    println!("{used} bytes of {memory:?}, {:?}", server.counters());
+    assert!(used <= memory.total, "{used} bytes are more than {memory:?}");
+    assert!(used > memory.total / 2, "{used} bytes are little of {memory:?}");
+    drop(streams);
 }

@@ -22,6 +22,8 @@ pub(crate) struct Calls {
     pub(crate) outbox: Outbox,
     /// The longest reply to one message.
     reply_max: usize,
+    /// When the outbox has this many bytes, it is sent before more messages are answered.
+    batch_max: usize,
     /// The time of day of this turn.
     now: SystemTime,
     /// The messages that were answered in this visit.
@@ -33,14 +35,14 @@ pub(crate) struct Calls {
 impl Calls {
     pub(crate) fn new(outbox: Outbox) -> Self {
         let now = SystemTime::UNIX_EPOCH;
-        Self { outbox, reply_max: 0, now, answered: 0, is_calling: false }
+        Self { outbox, reply_max: 0, batch_max: 0, now, answered: 0, is_calling: false }
     }
 
     /// Begins a visit.
     #[inline]
     pub(crate) fn begin(&mut self, limits: &Limits, now: SystemTime) {
         self.outbox.clear();
-        self.reply_max = limits.reply_max.min(self.outbox.capacity());
+        (self.reply_max, self.batch_max) = (limits.reply_max, limits.batch_max);
         (self.now, self.answered) = (now, 0);
     }
 
@@ -48,6 +50,18 @@ impl Calls {
     #[inline]
     pub(crate) fn is_exhausted(&self) -> bool {
         self.answered >= MESSAGES_PER_VISIT
+    }
+
+    /// Whether the outbox has to be sent before more messages are answered.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.outbox.len() >= self.batch_max
+    }
+
+    /// Whether one more message may be answered now.
+    #[inline]
+    pub(crate) fn may_go_on(&self) -> bool {
+        !self.is_exhausted() && !self.is_full()
     }
 
     /// The time of day of this turn.

@@ -10,8 +10,12 @@ const REPLY_MAX_CAP: usize = (1 << 30) + (64 << 10);
 /// The same for the table of networks.
 const FAILURE_NETWORKS_CAP: usize = 1 << 20;
 
+/// The same for the buffers of the loop.
+const BUFFER_CAP: usize = 1 << 20;
+
 /// The limits of a server, or of one of its listeners if it has several. The defaults suit a small
-/// machine. `Duration::MAX` means never; any other duration above 48 days counts as 48 days.
+/// machine, and [`small`](Self::small) ones a machine with less memory than these need.
+/// `Duration::MAX` means never; any other duration above 48 days counts as 48 days.
 ///
 /// [`Server::memory_max`](crate::Server::memory_max) is the memory bound that follows from them.
 ///
@@ -53,6 +57,13 @@ pub struct Limits {
     /// Bytes that a service may write in answer to one message, with their framing. At most 1 GiB,
     /// and 16 MiB where the connection speaks records.
     pub reply_max: usize,
+    /// Bytes that are read from a connection at once, into the only buffer for input. A peer that
+    /// takes no replies leaves at most this much unanswered. At most 1 MiB.
+    pub read_max: usize,
+    /// Bytes of replies at which they are sent, before more messages are answered. Replies to
+    /// messages that have arrived together share a system call, and in records an authentication
+    /// tag. At most 1 MiB.
+    pub batch_max: usize,
     /// Bytes that all connections together may buffer of unfinished messages and unsent replies,
     /// in blocks of 1 KiB. Beyond that, the connections that have been blocked longest are closed.
     pub buffered_max: usize,
@@ -88,6 +99,8 @@ impl Default for Limits {
             session_age_max: None,
             drain_timeout: Duration::from_secs(5),
             reply_max: (64 << 10) + 64,
+            read_max: 16 << 10,
+            batch_max: 16 << 10,
             buffered_max: 64 << 20,
             failure_burst: 10,
             failure_limit: 100,
@@ -99,6 +112,54 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Limits for a machine with little memory: 64 connections, whose
+    /// [`Server::memory_max`](crate::Server::memory_max) is below 256 KiB, or 160 KiB if no message
+    /// is longer than 4 KiB ([`with_message_max`]). Timeouts are the default ones.
+    ///
+    /// | limit | value | what it costs, in bytes |
+    /// | --- | --- | --- |
+    /// | `connections` | 64 | each 264, in `countersign/1` 560, with its state |
+    /// | `unauthenticated` | 32 | 92 each |
+    /// | `unauthenticated_per_address` | 16 | none |
+    /// | `failure_networks` | 64 | 16 each |
+    /// | `read_max` | 1 KiB | twice itself |
+    /// | `batch_max` | 1 KiB | twice itself |
+    /// | `reply_max` | 4 KiB and 64 bytes | twice itself |
+    /// | `buffered_max` | 64 KiB | itself |
+    /// | longest message | of the [`ServerConfig`](crate::ServerConfig) | twice itself |
+    /// | the rest | | 7 KiB |
+    ///
+    /// What counts twice is a buffer of the loop, and once more what one connection can buffer
+    /// beyond `buffered_max`. A message that is longer than `buffered_max` can't arrive in pieces.
+    ///
+    /// ```
+    /// use countersign::services::Echo;
+    /// use countersign::{Limits, ListenerConfig, Server, ServerConfig};
+    ///
+    /// let config = ServerConfig::open().to_builder().with_message_max(4 << 10).build()?;
+    /// let limits = Limits { connections: 32, ..Limits::small() };
+    /// let listener = ListenerConfig::new(config).with_limits(limits).bind("127.0.0.1:0")?;
+    /// let server = Server::new([listener], Echo)?;
+    /// assert!(server.memory_max().total < 128 << 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`with_message_max`]: crate::config::ConfigBuilder::with_message_max
+    #[must_use]
+    pub fn small() -> Self {
+        Self {
+            connections: 64,
+            unauthenticated: 32,
+            unauthenticated_per_address: 16,
+            reply_max: (4 << 10) + 64,
+            read_max: 1 << 10,
+            batch_max: 1 << 10,
+            buffered_max: 64 << 10,
+            failure_networks: 64,
+            ..Self::default()
+        }
+    }
+
     /// The share of each of this many servers that listen at the same addresses, such as one on
     /// each thread. Together they have no less than the whole.
     #[must_use]
@@ -120,6 +181,8 @@ impl Limits {
             connections,
             unauthenticated: self.unauthenticated.min(connections),
             reply_max: self.reply_max.min(REPLY_MAX_CAP),
+            read_max: self.read_max.clamp(1, BUFFER_CAP),
+            batch_max: self.batch_max.clamp(1, BUFFER_CAP),
             failure_networks: self.failure_networks.min(FAILURE_NETWORKS_CAP),
             ..self
         }

@@ -8,7 +8,6 @@ use countersign_proto::{Refusal, ServerConfig, SessionCore, Step};
 
 use crate::contract::calls::Calls;
 use crate::contract::close::CloseReason;
-use crate::contract::outbox::BATCH;
 use crate::contract::reply::Reply;
 
 /// The messages that have arrived together, for [`Service::messages`](crate::Service::messages).
@@ -54,9 +53,7 @@ impl Messages<'_> {
                     |reply| answer(message.bytes, reply),
                 );
                 match called {
-                    ((), None) if !each.is_exhausted() && each.outbox.len() < BATCH => {
-                        ControlFlow::Continue(())
-                    }
+                    ((), None) if each.may_go_on() => ControlFlow::Continue(()),
                     ((), end) => ControlFlow::Break(end),
                 }
             },

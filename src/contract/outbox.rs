@@ -1,8 +1,5 @@
 //! The loop's buffer for replies.
 
-/// When the outbox has this many bytes, it is sent before more messages are answered.
-pub(crate) const BATCH: usize = 16 << 10;
-
 /// The loop's buffer for replies, allocated once with its full length.
 ///
 /// Bytes written after the kept part count only once they are kept too: a reply that is abandoned

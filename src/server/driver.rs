@@ -17,6 +17,7 @@ use crate::contract::limits::{Limits, Memory};
 use crate::contract::listener_id::{ListenerId, UnknownListenerError};
 use crate::contract::peer::PeerId;
 use crate::contract::service::Service;
+use crate::random::POOL;
 use crate::reactor::instant::Instant;
 use crate::reactor::readiness::Readiness;
 use crate::reactor::token::{self, SLOTS_MAX};
@@ -30,15 +31,12 @@ use crate::stats::Stats;
 use crate::stats::counters::Counters;
 use crate::stats::loop_times::LoopTimes;
 
-/// The events that one turn takes from the system.
-const EVENTS: usize = 1024;
+/// The most events that one turn takes from the system.
+const EVENTS_MAX: usize = 1024;
 
 /// The slot for events that only wake the loop. Like listening sockets, it has the generation that
 /// no connection has.
 const WAKER: usize = SLOTS_MAX;
-
-/// The memory of the driver besides the engine's, in bytes: events and random bytes.
-const DRIVER: usize = 32 << 10;
 
 /// A server on one thread: listeners, connections and a service.
 ///
@@ -92,9 +90,11 @@ impl<S: Service> Server<S> {
             }
             listeners.push(listener);
         }
+        let room = listeners.iter().map(|each| each.limits().connections + each.sockets);
+        let room = room.fold(1, usize::saturating_add);
         Ok(Self {
             engine: Engine::new(MioNet::new(poll, sockets), listeners, service)?,
-            events: Events::with_capacity(EVENTS),
+            events: Events::with_capacity(room.clamp(1, EVENTS_MAX)),
             handle: Handle::new(waker),
             busy_poll: Duration::ZERO,
             loop_times: None,
@@ -141,7 +141,7 @@ impl<S: Service> Server<S> {
             self.is_woken |= report(&mut self.engine, event);
             taken += 1;
         }
-        self.has_more_events |= taken == EVENTS;
+        self.has_more_events |= taken >= self.events.capacity();
         let begun = clock::monotonic();
         let now = self.instant(begun);
         match self.handle.command() {
@@ -373,7 +373,12 @@ impl<S: Service> Server<S> {
     #[must_use]
     pub fn memory_max(&self) -> Memory {
         let memory = self.engine.memory_max();
-        Memory { fixed: memory.fixed + DRIVER, total: memory.total + DRIVER, ..memory }
+        let driver = self.events.capacity() * size_of::<Event>() + POOL;
+        Memory {
+            fixed: memory.fixed.saturating_add(driver),
+            total: memory.total.saturating_add(driver),
+            ..memory
+        }
     }
 
     fn drain(&mut self, now: Instant) {

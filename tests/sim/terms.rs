@@ -12,7 +12,7 @@ use crate::balancer::TRUSTED;
 use crate::random::Random;
 
 /// On what terms one listener lets in, and what its clients know of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Terms {
     pub(crate) config: ServerConfig,
     /// What the clients that know a key sign with.
@@ -271,8 +271,9 @@ fn limits(
     let (handshake_timeout, idle_timeout) =
         (wait(150 + longer, 600 + longer), wait(120, idle_most));
     let (write_timeout, drain_timeout) = (wait(120, 700), wait(0, 400));
+    let read_max = random.pick(&[16 << 10, 16 << 10, 4_000, 1_024, 300]);
     // As many rounds as a message takes through so little room, and each round can be slow.
-    let rounds = u64::try_from(config.message_max() / room).unwrap();
+    let rounds = u64::try_from(config.message_max() / room.min(read_max)).unwrap();
     let message_timeout = Duration::from_millis(random.millis(150, 600) + 50 * rounds);
     let age = random.per_mille(200).then(|| random.millis(1, 900));
     let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
@@ -294,6 +295,8 @@ fn limits(
             64 if config.dialect() == Dialect::Countersign => 300,
             other => other,
         },
+        read_max,
+        batch_max: random.pick(&[16 << 10, 16 << 10, 4_000, 1_024, 1]),
         buffered_max: if is_tight { random.between(1, 40_000) } else { 64 << 20 },
         failure_burst: random.pick(&[0, 0, 0, 1, 3]),
         failure_limit: random.pick(&[0, 1, 2, 4, 8, u32::MAX]),

@@ -341,6 +341,8 @@ fn the_greatest_limits_and_times_are_taken_as_they_are() {
         session_age_max: Some(most),
         drain_timeout: most,
         reply_max: usize::MAX,
+        read_max: usize::MAX,
+        batch_max: usize::MAX,
         buffered_max: usize::MAX,
         failure_burst: u32::MAX,
         failure_limit: u32::MAX,

@@ -5,7 +5,7 @@ use std::io;
 use countersign_proto::Blocks;
 
 use crate::contract::close::CloseReason;
-use crate::contract::outbox::BATCH;
+use crate::contract::limits::Limits;
 use crate::contract::service::Service;
 use crate::reactor::buffered_stream::write_until_blocked;
 use crate::server::connection::{Connection, NextStep, State};
@@ -95,7 +95,8 @@ impl<N: Net, S: Service> Connection<N, S> {
             return Ok(false);
         }
         let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.unsent.len());
-        if waiting + cx.shared.calls.outbox.len() > BATCH + cx.listener.limits.reply_max {
+        let Limits { reply_max, batch_max, .. } = cx.listener.limits;
+        if waiting + cx.shared.calls.outbox.len() > batch_max + reply_max {
             return Ok(false);
         }
         self.send(cx).map(|_| true)

@@ -5,7 +5,6 @@ use std::io;
 use countersign_proto::{Dialect, Event, Key, Refusal, RefusalCode, Step};
 
 use crate::contract::close::CloseReason;
-use crate::contract::outbox::BATCH;
 use crate::contract::peer::Peer;
 use crate::contract::service::Service;
 use crate::server::connection::{AuthStatus, Connection, NextStep, State, VisitOutcome};
@@ -160,7 +159,7 @@ impl<N: Net, S: Service> Connection<N, S> {
             // A batch that was handed on in part may lie in the session.
             let is_over = is_over || input.is_empty() && !self.session.is_due();
             let is_exhausted = cx.shared.calls.is_exhausted();
-            if is_over || is_exhausted || cx.shared.calls.outbox.len() >= BATCH {
+            if is_over || is_exhausted || cx.shared.calls.is_full() {
                 // From now on the reply or the rest of the input is what is kept, not the message.
                 self.session.release();
                 self.send_here(cx)?;

@@ -6,7 +6,6 @@ use countersign_proto::{FrameFormat, Message, Refusal, SessionCore, Step};
 
 use crate::contract::close::CloseReason;
 use crate::contract::listener_id::ListenerId;
-use crate::contract::outbox::BATCH;
 use crate::contract::service::Service;
 use crate::faults::kind::FaultKind;
 use crate::faults::message::{MessageFault, Outcome};
@@ -80,9 +79,8 @@ impl<N: Net, S: Service> Context<'_, N, S> {
                     faulted = Some((fault, message.form));
                     return ControlFlow::Break(end);
                 }
-                let may_go_on = !calls.is_exhausted() && calls.outbox.len() < BATCH;
                 match end {
-                    None if may_go_on && !has_fault_next(service, id, slot) => {
+                    None if calls.may_go_on() && !has_fault_next(service, id, slot) => {
                         ControlFlow::Continue(())
                     }
                     end => ControlFlow::Break(end),

@@ -17,7 +17,7 @@ use crate::contract::calls::Calls;
 use crate::contract::close::CloseReason;
 use crate::contract::limits::Limits;
 use crate::contract::listener_id::{ListenerId, TooManyListenersError, UnknownListenerError};
-use crate::contract::outbox::{BATCH, Outbox};
+use crate::contract::outbox::Outbox;
 use crate::contract::peer::PeerId;
 use crate::contract::reply::Reply;
 use crate::contract::service::Service;
@@ -33,12 +33,10 @@ use crate::server::event_log::EventLog;
 use crate::server::flags::Flags;
 use crate::server::listener::{Listener, ROOM_MAX};
 use crate::server::net::Net;
+use crate::server::proxy_protocol::HEADER_MAX;
 use crate::server::timer::{SessionAge, Timer};
 use crate::stats::Stats;
 use crate::stats::counters::Counters;
-
-/// How much one read takes at most.
-const INBOX: usize = 16 << 10;
 
 /// The most control bytes that a session writes at once: a nonce and a hello.
 const CONTROL_OUT: usize = CHALLENGE + HELLO_MAX;
@@ -98,7 +96,7 @@ impl<N: Net, S: Service> Engine<N, S> {
             acceptor: Acceptor::new(sockets),
             ready: Vec::new(),
             again: Vec::new(),
-            inbox: vec![0; INBOX].into(),
+            inbox: vec![0; inbox_room(&listeners)].into(),
             shared: EngineShared {
                 net,
                 service,
@@ -239,8 +237,12 @@ impl<N: Net, S: Service> Engine<N, S> {
         if ages_before != ages_now {
             self.change_ages(id.index(), ages_now, now);
         }
+        // They never shrink: a connection may have kept as much of a read as was in the inbox.
         if outbox_room(&self.listeners) > self.shared.calls.outbox.capacity() {
             self.shared.calls.outbox = outbox(&self.listeners);
+        }
+        if inbox_room(&self.listeners) > self.inbox.len() {
+            self.inbox = vec![0; inbox_room(&self.listeners)].into();
         }
         Ok(())
     }
@@ -409,15 +411,25 @@ fn connections(listeners: &[Listener]) -> usize {
     limits.fold(0, usize::saturating_add).min(SLOTS_MAX)
 }
 
-/// The size of the buffer for replies: at its longest, it has a batch that is just not full, and
-/// one more reply.
+/// The size of the buffer for replies: at its longest, it has a batch that is just not full, one
+/// more reply, and what the session has to say.
 fn outbox(listeners: &[Listener]) -> Outbox {
     Outbox::new(outbox_room(listeners))
 }
 
 fn outbox_room(listeners: &[Listener]) -> usize {
-    let reply_max = listeners.iter().map(|listener| listener.limits.reply_max).max();
-    BATCH + reply_max.unwrap_or_default().max(CONTROL_OUT)
+    let room = |Limits { reply_max, batch_max, .. }: &Limits| batch_max + reply_max;
+    let most = listeners.iter().map(|listener| room(&listener.limits)).max();
+    most.unwrap_or_default() + CONTROL_OUT
+}
+
+/// The size of the buffer for input, which has room for the header of a load balancer.
+fn inbox_room(listeners: &[Listener]) -> usize {
+    let room = |listener: &Listener| {
+        let header = if listener.is_by_balancers() { HEADER_MAX } else { 0 };
+        listener.limits.read_max.max(header)
+    };
+    listeners.iter().map(room).max().unwrap_or(1)
 }
 
 impl<N: Net, S: Service> Tokened for Connection<N, S> {
