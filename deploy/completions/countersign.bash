@@ -79,7 +79,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__check__subcmd__config)
-            opts="-h -V --busy-poll --workers --close-revoked --fault-seed --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --buffered-max --failure-burst --failure-limit --failure-delay --failure-decay --fault --help --version"
+            opts="-h -V --busy-poll --workers --close-revoked --fault-seed --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --limits --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --buffered-max --failure-burst --failure-limit --failure-delay --failure-decay --fault --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -179,6 +179,10 @@ _countersign() {
                     ;;
                 --proxy-from)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limits)
+                    COMPREPLY=($(compgen -W "default small" -- "${cur}"))
                     return 0
                     ;;
                 --max-connections)
@@ -887,7 +891,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__serve)
-            opts="-h -V --config --busy-poll --workers --close-revoked --fault-seed --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --buffered-max --failure-burst --failure-limit --failure-delay --failure-decay --fault --help --version"
+            opts="-h -V --config --busy-poll --workers --close-revoked --fault-seed --admin --admin-exposed --admin-unix-mode --log-format --log-level --name --bind --unix-mode --service --utc --tcp-keepalive --tcp-user-timeout --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --allow --deny --proxy-from --limits --max-connections --max-unauthenticated --max-per-address --handshake-timeout --idle-timeout --message-timeout --write-timeout --session-max-age --drain-timeout --buffered-max --failure-burst --failure-limit --failure-delay --failure-decay --fault --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -991,6 +995,10 @@ _countersign() {
                     ;;
                 --proxy-from)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limits)
+                    COMPREPLY=($(compgen -W "default small" -- "${cur}"))
                     return 0
                     ;;
                 --max-connections)

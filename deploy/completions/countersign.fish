@@ -80,6 +80,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand serve" -l keys -
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l allow -d 'Sources that can connect: addresses, networks such as 10.0.0.0/8, or unix; can be repeated [default: all]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l deny -d 'Sources that cannot connect, even if --allow includes them' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l proxy-from -d 'Load balancers that all connections must come through; the client\'s address is taken from their PROXY header, version 1 or 2' -r
+complete -c countersign -n "__fish_countersign_using_subcommand serve" -l limits -d 'Values of the limits, and of --message-max, that are not set otherwise' -r -f -a "default\t'10,000 connections, in at most 70 MiB'
+small\t'64 connections and messages of 4 KiB, in less than 256 KiB'"
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l max-connections -d 'Maximum number of open connections' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l max-unauthenticated -d 'Maximum number of connections that have not authenticated' -r
 complete -c countersign -n "__fish_countersign_using_subcommand serve" -l max-per-address -d 'The same for one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]' -r
@@ -146,6 +148,8 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l allow -d 'Sources that can connect: addresses, networks such as 10.0.0.0/8, or unix; can be repeated [default: all]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l deny -d 'Sources that cannot connect, even if --allow includes them' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l proxy-from -d 'Load balancers that all connections must come through; the client\'s address is taken from their PROXY header, version 1 or 2' -r
+complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l limits -d 'Values of the limits, and of --message-max, that are not set otherwise' -r -f -a "default\t'10,000 connections, in at most 70 MiB'
+small\t'64 connections and messages of 4 KiB, in less than 256 KiB'"
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l max-connections -d 'Maximum number of open connections' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l max-unauthenticated -d 'Maximum number of connections that have not authenticated' -r
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l max-per-address -d 'The same for one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]' -r

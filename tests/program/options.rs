@@ -58,6 +58,64 @@ fn flags_beat_the_environment() {
 }
 
 #[test]
+fn a_preset_gives_way_to_every_other_setting() {
+    let home = Home::with_keys(KEY);
+    let file = home.write(
+        "garden.toml",
+        "limits = \"small\"\n[[listener]]\nname = \"one\"\nmessage-max = 2048\n\
+         [[listener]]\nbind = 9528\nlimits = \"default\"\nmax-connections = 70\n",
+    );
+    let small = "messages up to 4 KiB; keys";
+    let empty = home.write("empty.toml", "");
+    let (file, empty) = (file.display(), empty.display());
+    let cases = [
+        (format!("check-config {empty} --limits small"), vec![small, "KiB, with 64 connections"]),
+        (
+            format!("COUNTERSIGN_LIMITS=small check-config {empty} --limits default"),
+            vec!["messages up to 64 KiB;"],
+        ),
+        (
+            format!("check-config {empty} --limits small --max-connections 7"),
+            vec![small, "with 7 connections"],
+        ),
+        (
+            format!("COUNTERSIGN_MESSAGE_MAX=1k check-config {empty} --limits small"),
+            vec!["messages up to 1 KiB", "with 64 connections"],
+        ),
+        (
+            format!("check-config {file}"),
+            vec!["up to 2 KiB; keys", "with 64 conn", "to 64 KiB; keys", "with 70 connections"],
+        ),
+    ];
+    for (line, expected) in cases {
+        let ran = home.run(&line, "");
+        assert_eq!((ran.code, &ran.err[..]), (Some(0), ""), "{line}");
+        let mut rest = &ran.out[..];
+        for part in expected {
+            let Some((_, behind)) = rest.split_once(part) else { panic!("{line}: {}", ran.out) };
+            rest = behind;
+        }
+    }
+}
+
+#[test]
+fn a_server_with_small_limits_serves_64_clients_and_sends_away_long_messages() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --limits small --service echo");
+    let memory = server.err.with("  memory   at most ");
+    let words: Vec<&str> = memory.split_whitespace().collect();
+    assert_eq!(words[4], "KiB,", "{memory}");
+    assert!(words[3].parse::<f64>().unwrap() < 160.0, "{memory}");
+    let address = server.address();
+    let load = format!("load {address} -c 64 -n 6400 -P 8 --message-max 4096 --size 1000");
+    assert_eq!(home.run(&load, "").code, Some(0));
+    let line = "x".repeat(4097);
+    let longest = &line[1..];
+    home.run(&format!("connect {address}"), longest).printed(&format!("{longest}\n"));
+    assert_ne!(home.run(&format!("connect {address}"), &line).code, Some(0));
+}
+
+#[test]
 fn a_switch_in_the_environment_is_off_for_what_means_no() {
     let home = Home::new();
     let serves_once = |value: &str| {

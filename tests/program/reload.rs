@@ -244,6 +244,7 @@ fn what_is_wrong_changes_nothing_and_is_said() {
     let cases = [
         ("garden.toml", "idle-timout = 1", "garden.toml:4: unknown key \"idle-timout\""),
         ("garden.toml", "idle-timeout = \"soon\"", "garden.toml:4: idle-timeout: invalid value"),
+        ("garden.toml", "limits = \"small\"", "limits cannot be changed by a reload; restart"),
         ("garden.toml", "unix-mode = \"0660\"", "unix-mode cannot be changed by a reload; restart"),
         (
             "garden.toml",
@@ -278,7 +279,7 @@ fn what_is_wrong_changes_nothing_and_is_said() {
     assert!(is_let_in(&home, &server, "two"));
     server.signal("USR1");
     let status = server.err.with("INFO  status ");
-    assert!(status.contains(" reloads=1 reloads_failed=8 "), "{status}");
+    assert!(status.contains(" reloads=1 reloads_failed=9 "), "{status}");
     assert!(status.contains(" reload_error=-"), "{status}");
     assert_eq!(server.stop().code, Some(0));
 }

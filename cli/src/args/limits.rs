@@ -2,16 +2,23 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Command};
 use countersign::Limits;
 
-use super::protocol::STAMP_AND_FRAME;
+use super::choice::NamedValueParser;
+use super::origins::{Origins, Source};
+use super::protocol::{ProtocolArgs, STAMP_AND_FRAME};
 use crate::units;
 
 /// What the server may use at most.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
+    /// Values of the limits, and of --message-max, that are not set otherwise
+    #[arg(long = "limits", value_name = "NAME", default_value = "default",
+          value_parser = NamedValueParser(presets))]
+    pub(crate) preset: Preset,
     /// Maximum number of open connections
     #[arg(long, value_name = "N", default_value = "10000", value_parser = connections)]
     pub(crate) max_connections: usize,
@@ -48,6 +55,21 @@ pub(crate) struct LimitArgs {
     pub(crate) failures: ThrottleArgs,
 }
 
+/// Values of limits that go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preset {
+    Default,
+    Small,
+}
+
+pub(crate) fn presets() -> Vec<(Preset, PossibleValue)> {
+    let value = |preset, name, help| (preset, PossibleValue::new(name).help(help));
+    vec![
+        value(Preset::Default, "default", "10,000 connections, in at most 70 MiB"),
+        value(Preset::Small, "small", "64 connections and messages of 4 KiB, in less than 256 KiB"),
+    ]
+}
+
 /// How networks with failed proofs are throttled.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ThrottleArgs {
@@ -77,10 +99,14 @@ const BUFFERED_MAX: usize = 1 << (usize::BITS - 2);
 /// What a record can carry, whatever the limit on messages is.
 const RECORD_LEAST: usize = 1008;
 
-/// The options, by their names.
-pub(crate) fn options() -> Vec<String> {
+/// The longest message with small limits.
+const SMALL_MESSAGE_MAX: usize = 4 << 10;
+
+/// Whether this is an option that a reload can change. Buffers are made at the start, as long as
+/// the preset says.
+pub(crate) fn is_reloaded(option: &str) -> bool {
     let command = LimitArgs::augment_args(Command::new("limits"));
-    command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
+    option != "limits" && command.get_arguments().any(|arg| arg.get_long() == Some(option))
 }
 
 /// Reads a number of connections.
@@ -99,6 +125,24 @@ pub(crate) fn failures(text: &str) -> Result<u32, String> {
 }
 
 impl LimitArgs {
+    /// Sets what the preset says wherever nothing else has set it.
+    pub(crate) fn apply_preset(&mut self, protocol: &mut ProtocolArgs, origins: &Origins) {
+        if self.preset == Preset::Default {
+            return;
+        }
+        let Limits { connections, unauthenticated, buffered_max, .. } = Limits::small();
+        for (name, option, value) in [
+            ("max-connections", &mut self.max_connections, connections),
+            ("max-unauthenticated", &mut self.max_unauthenticated, unauthenticated),
+            ("buffered-max", &mut self.buffered_max, buffered_max),
+            ("message-max", &mut protocol.message_max, SMALL_MESSAGE_MAX),
+        ] {
+            if *origins.source(name) == Source::Default {
+                *option = value;
+            }
+        }
+    }
+
     /// The limits of a listener whose messages have at most this many bytes.
     pub(crate) fn limits(&self, message_max: usize) -> Limits {
         let half = self.max_unauthenticated.div_ceil(2);
@@ -114,7 +158,10 @@ impl LimitArgs {
             drain_timeout: self.drain_timeout,
             reply_max: message_max.max(RECORD_LEAST) + STAMP_AND_FRAME,
             buffered_max: self.buffered_max,
-            ..Limits::default()
+            ..match self.preset {
+                Preset::Default => Limits::default(),
+                Preset::Small => Limits::small(),
+            }
         };
         self.failures.within(limits)
     }

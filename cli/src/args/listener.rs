@@ -65,6 +65,12 @@ pub(crate) struct ListenerArgs {
 }
 
 impl ListenerArgs {
+    /// The same with the values of its preset.
+    pub(crate) fn with_preset(mut self) -> Self {
+        self.limits.apply_preset(&mut self.protocol, &self.origins);
+        self
+    }
+
     /// Where its addresses stand in the configuration file, if it stands there.
     pub(crate) fn of_bind(&self) -> Option<&Location> {
         match self.origins.source("bind") {

@@ -87,7 +87,7 @@ impl Config {
     pub(crate) fn read(&self) -> Result<Settings, Failure> {
         let Some(path) = &self.path else {
             let ConfigArgs { process, listener } = self.args.clone();
-            return Ok(Settings { process, listeners: vec![listener] });
+            return Ok(Settings { process, listeners: vec![listener.with_preset()] });
         };
         let bytes = FileRules::settings().read(path).map_err(|fault| unreadable(path, &fault))?;
         File { path, args: &self.args }.settings(&bytes)
@@ -127,7 +127,8 @@ impl File<'_> {
             for entry in &entries {
                 faults.extend(self.set(&mut own, entry, Position::Within).err());
             }
-            listeners.push(ListenerArgs { location: Some(self.location(line)), ..own.listener });
+            let listener = ListenerArgs { location: Some(self.location(line)), ..own.listener };
+            listeners.push(listener.with_preset());
         }
         if faults.is_empty() {
             self.refuse_of_one(&listeners)?;

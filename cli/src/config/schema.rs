@@ -11,7 +11,7 @@ use countersign::faults::Faults;
 use super::value::{Value, ValueTexts};
 use crate::args::choice::NamedValueParser;
 use crate::args::faults::fault_seed;
-use crate::args::limits::{self, LimitArgs, buffered_max, connections, failures};
+use crate::args::limits::{self, LimitArgs, buffered_max, connections, failures, presets};
 use crate::args::listener::{ListenerArgs, keepalive, name, user_timeout};
 use crate::args::process::{ConfigArgs, ProcessArgs, workers};
 use crate::args::protocol::{
@@ -111,6 +111,7 @@ fn set_protocol(args: &mut ProtocolArgs, key: &str, value: &Value<'_>) -> Option
 fn set_limit(args: &mut LimitArgs, key: &str, value: &Value<'_>) -> Option<ValueTexts> {
     let throttle = &mut args.failures;
     Some(match key {
+        "limits" => value.one(NamedValueParser(presets), &mut args.preset),
         "max-connections" => value.one(connections, &mut args.max_connections),
         "max-unauthenticated" => value.one(connections, &mut args.max_unauthenticated),
         "max-per-address" => value.one(connections, &mut args.max_per_address),
@@ -131,7 +132,7 @@ fn set_limit(args: &mut LimitArgs, key: &str, value: &Value<'_>) -> Option<Value
 
 /// Whether a reload can change it.
 pub(super) fn is_reloaded(key: &str) -> bool {
-    RELOADED.contains(&key) || limits::options().iter().any(|option| option == key)
+    RELOADED.contains(&key) || limits::is_reloaded(key)
 }
 
 /// Why a key can't stand there, if it can't anywhere or not there.
