@@ -24,11 +24,11 @@ class Program:
         self.path = os.path.abspath(path)
         self.directory = directory
 
-    def keys(self, secret, dialect, *others):
+    def keys(self, secret, dialect, *others, id='pair'):
         """A file with this key, and with the lines of others, which nobody else can read."""
         handle, path = tempfile.mkstemp(dir=self.directory)
         with os.fdopen(handle, 'wb') as file:
-            file.write(lines(['pair  {}  dialects={}'.format(secret, dialect), *others]).encode())
+            file.write(lines(['{}  {}  dialects={}'.format(id, secret, dialect), *others]).encode())
         return path
 
     def run(self, *arguments, messages=(), keys=None):

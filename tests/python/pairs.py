@@ -4,8 +4,8 @@
     pairs.py path/to/countersign
 
 First the seed: four pairs of small programs, unchanged, each of which keeps its place while
-countersign takes that of the other. Then, under every Python that is found, our own peer.py for the
-dialects raw, hex and open, and countersign1.py for countersign/1. The seed is looked for in
+countersign takes that of the other. Then, under every Python that is found, the package in
+clients/python: in the dialects raw, hex and open, and in countersign/1. The seed is looked for in
 ../shared/seed beside the repository, or where COUNTERSIGN_SEED says.
 
 Prints PASS, FAIL or SKIP for each pair; the exit code is 1 if one has failed.
@@ -30,7 +30,7 @@ def peer_connects(program, python, dialect, framing, mac='sha256'):
     spoken, keys, messages = conversation(program, dialect, framing, mac)
     since = time.time()
     with program.serve('--bind', '127.0.0.1:0', *spoken, keys=keys) as process:
-        client = [python, PEER, 'connect', process.address, dialect, framing, mac]
+        client = [python, '-B', PEER, 'connect', process.address, *spoken]
         done = run(client, lines(messages), keys)
         same(done.returncode, 0, done.stderr)
         stamped(done.stdout.splitlines(), messages, since)
@@ -42,7 +42,8 @@ def peer_connects(program, python, dialect, framing, mac='sha256'):
 def peer_serves(program, python, dialect, framing, mac='sha256'):
     spoken, keys, messages = conversation(program, dialect, framing, mac)
     since = time.time()
-    with server([python, PEER, 'serve', '127.0.0.1:0', dialect, framing, mac], keys) as process:
+    command = [python, '-B', PEER, 'serve', '--bind', '127.0.0.1:0', *spoken]
+    with server(command, keys) as process:
         done = program.run('connect', process.address, *spoken, messages=messages, keys=keys)
         same(done.returncode, 0, done.stderr)
         stamped(done.stdout.splitlines(), messages, since)
@@ -73,7 +74,7 @@ def peer_plans():
 
 def others():
     """One Python of each version that is found, beside the one that runs this."""
-    for minor in range(6, 14):
+    for minor in range(8, 14):
         found = glob.glob(os.path.expanduser('~/.pyenv/versions/3.%d.*/bin/python3' % minor))
         yield from [python for python in found if seed.works(python)][:1]
 
@@ -88,11 +89,11 @@ def pairs(program):
     for what, pair in seed.PAIRS:
         yield 'seed ' + what, lambda: seed.play(program, pair)
     for plan in peer_plans():
-        name = 'peer.py, Python {}, {}'.format(version(plan[0]), ' '.join(plan[1:]))
+        name = 'package, Python {}, {}'.format(version(plan[0]), ' '.join(plan[1:]))
         yield name + ', its client', lambda: peer_connects(program, *plan)
         yield name + ', its server', lambda: peer_serves(program, *plan)
     for python in [sys.executable, *others()]:
-        name = 'countersign1.py, Python {}, '.format(version(python))
+        name = 'package, Python {}, countersign/1, '.format(version(python))
         for what, pair in mutual.pairs(program, python, every=python == sys.executable):
             yield name + what, pair
 

@@ -1,96 +1,61 @@
 #!/usr/bin/env python3
-"""A peer of countersign in plain Python: all of the protocol, on one page.
+"""The Python package as a peer: its command, with two options for how messages go together.
 
-    peer.py connect HOST:PORT DIALECT FRAMING MAC    each line of stdin is a message
-    peer.py serve   HOST:PORT DIALECT FRAMING MAC    each message comes back with the time in front
+    peer.py [--depth N] [--batches several|never|only] connect|serve ...
 
-DIALECT is raw, hex or open; FRAMING is lines, chunks or length; MAC is sha256 or md5. The key is
-the first one in the file that COUNTERSIGN_KEYS names: a secret has no place among the arguments.
+What follows is as for `python -m countersign`. A client sends N lines before it waits for their
+replies. If several messages go together, they are one record, or one each, or even one alone is a
+batch.
 """
-import base64
-import hmac
+import argparse
+import itertools
 import os
-import socket
-import struct
 import sys
-import time
 
-DECODE = {'hex': bytes.fromhex, 'base64': base64.b64decode, 'text': str.encode}
+CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../clients/python')
+sys.path[:0] = [os.path.join(CLIENT, folder) for folder in ('src', 'tests')]
 
+import chacha20poly1305
 
-def key():
-    with open(os.environ['COUNTERSIGN_KEYS'], encoding='utf-8-sig') as lines:
-        fields = [line.split() for line in lines if line.strip() and line[0] != '#']
-    encoding, secret = fields[0][1].split(':', 1)
-    return DECODE[encoding](secret)
-
-
-def proof(nonce, dialect, mac):
-    tag = hmac.new(key(), nonce, mac)
-    return tag.digest() if dialect == 'raw' else tag.hexdigest().encode()
+from countersign import cli
+from countersign.errors import Over
+from countersign.records import BATCH, DATA, Records, encode_batch
 
 
-def prove(peer, dialect, mac):
-    """The client's part: signs what the server has drawn."""
-    if dialect != 'open':
-        peer.write(proof(peer.read(32), dialect, mac))
-        peer.flush()
+def converse(depth, options):
+    with cli.dial(options) as connection:
+        for lines in iter(lambda: list(itertools.islice(sys.stdin.buffer, depth)), []):
+            connection.send(*(line.rstrip(b'\r\n') for line in lines))
+            for _ in lines:
+                reply = connection.receive()
+                if reply is None:
+                    raise Over('the server closed before it had replied')
+                cli.show(reply)
 
 
-def verify(peer, dialect, mac):
-    """The server's part: draws 32 bytes, and compares in constant time."""
-    if dialect == 'open':
-        return True
-    nonce = os.urandom(32)
-    peer.write(nonce)
-    peer.flush()
-    expected = proof(nonce, dialect, mac)
-    return hmac.compare_digest(peer.read(len(expected)), expected)
+def each_alone(records, messages):
+    for message in messages:
+        records._write(DATA, message)
 
 
-def send(peer, framing, message):
-    if framing == 'length':
-        message = struct.pack('>i', len(message)) + message
-    peer.write(message)
-    peer.flush()
+def each_a_batch(records, messages):
+    for message in messages:
+        records._write(BATCH, encode_batch([message]))
 
 
-def receive(peer, framing):
-    """The next message, or None at the end. A line keeps its terminator, and so does its reply."""
-    if framing == 'lines':
-        return peer.readline() or None
-    if framing == 'chunks':
-        return peer.read1(1024) or None
-    header = peer.read(4)
-    return peer.read(struct.unpack('>i', header)[0]) if header else None
+SENDERS = {'several': Records.send, 'never': each_alone, 'only': each_a_batch}
 
 
-def connect(address, dialect, framing, mac):
-    with socket.create_connection(address) as sock, sock.makefile('rwb') as peer:
-        prove(peer, dialect, mac)
-        for line in sys.stdin.buffer:
-            send(peer, framing, line if framing == 'lines' else line.rstrip(b'\r\n'))
-            reply = receive(peer, framing)
-            if reply is None:
-                sys.exit('the server closed the connection')
-            sys.stdout.buffer.write(reply.rstrip(b'\r\n') + b'\n')
-
-
-def serve(address, dialect, framing, mac):
-    listener = socket.socket()
-    listener.bind(address)
-    listener.listen()
-    print('listening on %s:%d' % listener.getsockname(), flush=True)
-    while True:
-        sock, _ = listener.accept()
-        with sock, sock.makefile('rwb') as peer:
-            if verify(peer, dialect, mac):
-                for message in iter(lambda: receive(peer, framing), None):
-                    send(peer, framing, b'[%s] %s' % (time.ctime().encode(), message))
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__, add_help=False)
+    parser.add_argument('--depth', type=int, default=1)
+    parser.add_argument('--batches', choices=SENDERS, default='several')
+    own, rest = parser.parse_known_args()
+    chacha20poly1305.install()
+    Records.send = SENDERS[own.batches]
+    cli.converse = lambda options: converse(own.depth, options)
+    sys.exit(cli.main(rest))
 
 
 if __name__ == '__main__':
-    if len(sys.argv) != 6 or sys.argv[1] not in ('connect', 'serve'):
-        sys.exit(__doc__)
-    host, port = sys.argv[2].rsplit(':', 1)
-    {'connect': connect, 'serve': serve}[sys.argv[1]]((host, int(port)), *sys.argv[3:])
+    main()

@@ -1,6 +1,6 @@
 """What both must make of batches, in each direction: records with several messages."""
 from record_cases import ToClient, ToServer
-from records import BATCH, CLOSE, DATA, PING, PONG, batch, header
+from wire import BATCH, CLOSE, DATA, PING, PONG, batch, header
 
 
 def batch_cases():

@@ -1,8 +1,8 @@
 """What a client must make of a server's choices, faults and refusals."""
-import countersign1 as c
+import wire as c
 
 from exchange import DEFAULTS, Exchange, answer_of, ext, refusal, run_of
-from records import DATA
+from wire import DATA
 
 
 def client_cases():
@@ -114,14 +114,14 @@ def client_welcomes():
         wrong = bytearray(x.sf)
         wrong[5 + bit // 8] ^= 0x80 >> bit % 8
         yield ends('SF whose tag has bit {} wrong'.format(bit), bytes(wrong))
-    yield ends('SF with status 1', x.s2c(0, c.WELCOME, b'\1'))
+    yield ends('SF with status 1', x.s2c(0, c.ACCEPT, b'\1'))
     yield ends('SF with status 1, and the tag of status 0', x.sf[:4] + b'\1' + x.sf[5:])
-    yield ends('SF with number 1', x.s2c(1, c.WELCOME, b'\0'))
-    yield ends('SF with the key of the other direction', x.c2s(0, c.WELCOME, b'\0'))
-    yield ends('SF without a status', x.s2c(0, c.WELCOME))
-    yield ends('SF with two bytes of status', x.s2c(0, c.WELCOME, b'\0\0'))
+    yield ends('SF with number 1', x.s2c(1, c.ACCEPT, b'\0'))
+    yield ends('SF with the key of the other direction', x.c2s(0, c.ACCEPT, b'\0'))
+    yield ends('SF without a status', x.s2c(0, c.ACCEPT))
+    yield ends('SF with two bytes of status', x.s2c(0, c.ACCEPT, b'\0\0'))
     for size in (18, 0xffffff):
-        yield ends('SF whose header says {} bytes'.format(size), c.header(c.WELCOME, size),
+        yield ends('SF whose header says {} bytes'.format(size), c.header(c.ACCEPT, size),
                    note='a header is enough')
     yield ends('data in place of SF', x.s2c(0, DATA, b'\0'))
     yield ends('the stream ends in place of SF', b'', 'truncated', then='eof')

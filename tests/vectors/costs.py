@@ -3,14 +3,13 @@
 Both are counted from the sets, and each row of the protocol's page that shows them is checked.
 """
 import os
-import types
 
-import countersign1 as c
-import records
+from unittest import mock
 
+from countersign import crypto, records, wire
 from exchange import DEFAULTS
-from records import DATA, TAG, Tagged, record
 from replay import play
+from wire import DATA, TAG, Sealed, Tagged, batch, record
 
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../src/manual/protocol.md')
 
@@ -20,30 +19,33 @@ MULTIPROCESSING = b'#CHALLENGE#{sha256}' + bytes(40), b'{sha256}' + bytes(32), b
 
 
 class Compressions:
-    """Counts them while the peer is at work: two for each key of an HMAC, then those of the data."""
+    """Counts them while an end is at work: two for each key of an HMAC, then those of the data."""
 
     def __enter__(self):
         self.keys, self.count = set(), 0
-        self.real = records.mac, c.hashlib
-        records.mac = c.mac = self.mac
-        c.hashlib = types.SimpleNamespace(sha256=self.sha256)
+        self.real = crypto.hmac_sha256, wire.sha256
+        self.replaced = [mock.patch.object(module, 'hmac_sha256', self.hmac_sha256)
+                         for module in (crypto, records, wire)]
+        self.replaced.append(mock.patch.object(wire, 'sha256', self.sha256))
+        for each in self.replaced:
+            each.start()
         return self
 
     def __exit__(self, *_):
-        records.mac, c.hashlib = self.real
-        c.mac = records.mac
+        for each in self.replaced:
+            each.stop()
 
     def sha256(self, data):
         self.count += blocks(len(data))
-        return self.real[1].sha256(data)
+        return self.real[1](data)
 
-    def mac(self, key, *parts):
+    def hmac_sha256(self, key, data):
         # The prk is extracted once for each key, when it is loaded.
         if key != b'countersign/1 psk':
             self.count += 0 if key in self.keys else 2
             self.keys.add(key)
-            self.count += blocks(sum(map(len, parts))) + 1
-        return self.real[0](key, *parts)
+            self.count += blocks(len(data)) + 1
+        return self.real[0](key, data)
 
 
 def blocks(size):
@@ -54,7 +56,7 @@ def blocks(size):
 def handshake(role, one):
     """Its compressions at one end, with the keys of both directions: a record goes each way."""
     given = {word: value for word, value in one.items() if word in DEFAULTS}
-    protection = records.Sealed if one.get('seal_c2s') else Tagged
+    protection = Sealed if one.get('seal_c2s') else Tagged
     if role == 'server':
         pieces = [one['ch'], one['cf'], record(protection(one['k_c2s']), 0, DATA, b'')]
     else:
@@ -62,7 +64,7 @@ def handshake(role, one):
     with Compressions() as counted:
         outcome, _, messages = play(role, dict(given, say=[b''], **{'in': pieces}))
     assert (outcome, messages) == ('open', [b'']), outcome
-    return counted.count - (0 if protection is records.Sealed else 2 * of_record(b''))
+    return counted.count - (0 if protection is Sealed else 2 * of_record(b''))
 
 
 def of_record(payload):
@@ -82,7 +84,7 @@ def rows(one, sealed):
     more = {handshake(role, sealed) for role in ('server', 'client')}
     yield '| keys that seal | {} more |'.format(*(all - each for all, each in zip(more, both)))
     for count, size in ((1, 4), (1, 32), (1, 43), (1, 44), (1, 1024), (16, 32), (64, 32)):
-        payload = bytes(size) if count == 1 else records.batch([bytes(size)] * count)
+        payload = bytes(size) if count == 1 else batch([bytes(size)] * count)
         cost, beside = of_record(payload), 4 + len(payload) + TAG - count * size
         yield '| {} of {:,} bytes | {} | {} | {:.2f} |'.format(
             'a message' if count == 1 else 'a batch of {} messages'.format(count), size, beside,

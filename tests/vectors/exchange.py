@@ -1,7 +1,7 @@
 """The bytes of both sides, put together by hand: any field, length or order may be wrong."""
-import countersign1 as c
+import wire as c
 
-from records import Sealed, Tagged, record
+from wire import Sealed, Tagged, record
 
 
 def run_of(first, count):
@@ -46,8 +46,8 @@ class Exchange:
         self.prk = prk or c.extract(f['key'])
         self.secrets = c.Secrets(self.prk, self.sg, self.ch, self.unsigned)
         self.sh = self.unsigned + self.secrets.mac_s
-        self.cf = c.frame(c.PROOF, self.secrets.mac_c)
-        self.sf = c.welcome(self.secrets)
+        self.cf = c.frame(c.CONFIRM, self.secrets.mac_c)
+        self.sf = self.secrets.accept()
         self.is_sealed = f['server_ext'] == SEALING
         self.protection = Sealed if self.is_sealed else Tagged
 

@@ -4,7 +4,7 @@
     generate.py            writes the file beside this one
     generate.py --check    exits 1 if the file is not what would be written, or a case fails
 
-Nothing is written that tests/python/countersign1.py does not do, as client and as server; and the
+Nothing is written that clients/python does not do, as client and as server; and the
 sets must be those of the protocol's page, and what is counted there must be what they cost.
 
 The file is one object:
@@ -53,7 +53,8 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, '..', 'python'))
+CLIENT = os.path.join(HERE, '..', '..', 'clients', 'python')
+sys.path[:0] = [os.path.join(CLIENT, folder) for folder in ('src', 'tests')]
 
 from batch_cases import batch_cases
 from client_cases import client_cases

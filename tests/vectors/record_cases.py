@@ -1,8 +1,8 @@
 """What both must make of records, in each direction: after SF there is no other word."""
-import countersign1 as c
+import wire as c
 
 from exchange import Exchange, refusal
-from records import CLOSE, DATA, PING, PONG
+from wire import CLOSE, DATA, PING, PONG
 
 
 def record_cases():

@@ -1,12 +1,12 @@
 """Sealed records: who agrees on them, and all that records and batches must do, sealed."""
-import countersign1 as c
+import wire as c
 
 import batch_cases
 import record_cases
 
 from client_cases import stops, welcomed
 from exchange import DEFAULTS, SEALING, Exchange, ext, refusal
-from records import BATCH, DATA, Tagged, batch, record
+from wire import BATCH, DATA, Tagged, batch, record
 from server_cases import opens, refuses
 
 SEALED = dict(client_ext=SEALING, server_ext=SEALING)
@@ -121,7 +121,7 @@ def sealed_faults(role):
     for what, type, payload in (('message', DATA, b'time'), ('batch', BATCH, batch([b'a', b'']))):
         yield r.case('a {} that is tagged and not sealed'.format(what),
                      [record(Tagged(key), r.first, type, payload)], 'violation')
-    unsealed = Tagged(c.mac(key, b'countersign/1 chacha20-poly1305'))
+    unsealed = Tagged(c.sealing_key(key))
     yield r.case('a message with a tag by the key that seals',
                  [record(unsealed, r.first, DATA, b'time')], 'violation')
 

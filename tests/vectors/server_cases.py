@@ -1,8 +1,8 @@
 """What a server must answer: to each offer, each fault, and each stranger."""
-import countersign1 as c
+import wire as c
 
 from exchange import DEFAULTS, KEY, Exchange, ext, hello_of, refusal, run_of
-from records import DATA
+from wire import DATA
 
 
 def server_cases():
@@ -142,14 +142,14 @@ def server_proofs():
         wrong = bytearray(x.cf)
         wrong[4 + bit // 8] ^= 0x80 >> bit % 8
         yield answered('a proof with bit {} wrong'.format(bit), [bytes(wrong)], 2)
-    yield answered('a proof of zeros', [c.frame(c.PROOF, bytes(32))], 2)
-    yield answered('mac_s in place of mac_c', [c.frame(c.PROOF, x.secrets.mac_s)], 2)
+    yield answered('a proof of zeros', [c.frame(c.CONFIRM, bytes(32))], 2)
+    yield answered('mac_s in place of mac_c', [c.frame(c.CONFIRM, x.secrets.mac_s)], 2)
     yield answered('the proof of another nonce', [Exchange(sg=bytes(32)).cf], 2)
     yield answered('a wrong proof and a record behind it',
-                   [c.frame(c.PROOF, bytes(32)) + x.c2s(0, DATA, b'time')], 2,
+                   [c.frame(c.CONFIRM, bytes(32)) + x.c2s(0, DATA, b'time')], 2,
                    note='no message is handed on')
     for size in (0, 31, 33, 0xffffff):
-        yield answered('a proof of {} bytes'.format(size), [c.header(c.PROOF, size)], 4,
+        yield answered('a proof of {} bytes'.format(size), [c.header(c.CONFIRM, size)], 4,
                        note='a header is enough: nothing waits for the body')
     yield answered('a frame of type 10 in place of the proof', [c.header(DATA, 32)], 4)
     yield answered('a refusal in place of the proof', [refusal(2)], 4)
@@ -164,7 +164,7 @@ def server_proofs():
         real = Exchange(**given)
         more = {'note': note} if note else {}
         out = decoy.sg + decoy.sh + refusal(2)
-        yield decoy.case(name, [decoy.ch, c.frame(c.PROOF, real_proof(real, decoy))], out,
+        yield decoy.case(name, [decoy.ch, c.frame(c.CONFIRM, real_proof(real, decoy))], out,
                          'refused: refused', **more)
         yield decoy.case(name + ', and the proof that the decoy would take', [decoy.ch, decoy.cf],
                          out, 'refused: refused')
@@ -172,8 +172,7 @@ def server_proofs():
 
 def real_proof(real, decoy):
     """What a client would send that has the key and skips mac_s."""
-    s = real.secrets
-    return c.mac(s.kc_fin, b'countersign/1 client', s.th, decoy.secrets.mac_s)
+    return c.client_proof(real.prk, real.secrets.th, decoy.secrets.mac_s)
 
 
 def server_strangers():

@@ -1,10 +1,10 @@
 """The exchanges of the protocol's page, with all that lies between key and tag."""
-import countersign1 as c
+import wire as c
 
 import page
 
 from exchange import DEFAULTS, SEALING, Exchange, ext, hexed, run_of
-from records import BATCH, CLOSE, DATA, PONG, Sealed, batch
+from wire import BATCH, CLOSE, DATA, PONG, batch
 from replay import check
 
 
@@ -33,14 +33,15 @@ def values(name, x, *sent):
              'nonce_c', 'instance_c', 'client_ext', 'sg', 'ver', 'status', 'server_flags',
              'server_max_record', 'instance_s', 'server_ext', 'ring', 'audiences', 'records')
     one = dict(name=name, **{word: f[word] for word in shown})
-    one.update(ch=x.ch, sh_unsigned=x.unsigned, prk=x.prk, th=s.th, ks_fin=s.ks_fin,
-               kc_fin=s.kc_fin, k_s2c=s.k_s2c, k_c2s=s.k_c2s, exporter=s.exporter, mac_s=s.mac_s,
+    ks_fin, kc_fin = c.proving_keys(x.prk, s.th)
+    one.update(ch=x.ch, sh_unsigned=x.unsigned, prk=x.prk, th=s.th, ks_fin=ks_fin,
+               kc_fin=kc_fin, k_s2c=s.k_s2c, k_c2s=s.k_c2s, exporter=s.exporter, mac_s=s.mac_s,
                sh=x.sh, mac_c=s.mac_c, cf=x.cf, sf=x.sf,
                sent=[dict(zip(('from', 'seq', 'type', 'payload'), one),
                           record=(x.c2s if one[0] == 'client' else x.s2c)(*one[1:]))
                      for one in sent])
     if x.is_sealed:
-        one.update(seal_s2c=Sealed(s.k_s2c).key, seal_c2s=Sealed(s.k_c2s).key)
+        one.update(seal_s2c=c.sealing_key(s.k_s2c), seal_c2s=c.sealing_key(s.k_c2s))
     return one
 
 

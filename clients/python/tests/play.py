@@ -6,17 +6,12 @@ play.py FILE [STEP]    every case at every cut, or at every STEPth
 import json
 import sys
 
-from countersign import ClientConfig, Key, KeyRing, ServerConfig, Session, crypto, errors
+import chacha20poly1305
+
+from countersign import ClientConfig, Key, KeyRing, ServerConfig, Session, errors
 from countersign.wire import Fields, u16
 
-try:
-    from cryptography import x509 as _  # noqa: F401
-except ImportError:
-    # Without the package, records are sealed by what the tests have.
-    import chacha20poly1305
-
-    crypto.ChaCha20Poly1305 = chacha20poly1305.ChaCha20Poly1305
-    crypto.InvalidTag = chacha20poly1305.InvalidTag
+chacha20poly1305.install()
 
 OUTCOMES = {1: "version", 2: "refused", 3: "busy", 4: "malformed", 5: "timeout"}
 SILENT = (errors.ForeignProtocol, errors.Reflected)
