@@ -27,9 +27,9 @@
 //! - `testing`, behind the feature of that name, is a server in memory with a clock of the test's.
 //! - [`Session`] is the protocol of one connection without a socket, for your own event loop;
 //!   [`session`] has what goes in and out of it.
-//! - [`manual`] is the manual: [protocol](manual::protocol), [embedding](manual::embedding),
-//!   [operations](manual::operations), [faults](manual::faults), [python](manual::python),
-//!   [performance](manual::performance), [security](manual::security),
+//! - [`manual`] is the manual: [protocol](manual::protocol), [conformance](manual::conformance),
+//!   [embedding](manual::embedding), [operations](manual::operations), [faults](manual::faults),
+//!   [python](manual::python), [performance](manual::performance), [security](manual::security),
 //!   [architecture](manual::architecture), [decisions](manual::decisions).
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]

@@ -17,11 +17,20 @@ const FILE_LINES: usize = 500;
 const ROOT_NAMES: usize = 50;
 
 /// The most lines of code that the program may have, without tests.
-const CLI_LINES: usize = 9_165;
+const CLI_LINES: usize = 9_315;
 
 /// The crates of the workspace, each a floor of its own that Cargo holds.
-const CRATES: [&str; 8] =
-    ["proto/src", "src", "load/src", "relay/src", "report/src", "serve/src", "cli/src", CAPI];
+const CRATES: [&str; 9] = [
+    "proto/src",
+    "src",
+    "conformance/src",
+    "load/src",
+    "relay/src",
+    "report/src",
+    "serve/src",
+    "cli/src",
+    CAPI,
+];
 
 /// The only crate that may be unsafe: C calls it.
 const CAPI: &str = "capi/src";
@@ -70,12 +79,14 @@ const RESERVED: &[(&str, &[&str])] = &[
             "src/server/listener/socket.rs",
             "src/server/mio_net.rs",
             "src/server/listener/socket_file.rs",
+            "conformance/src/wire.rs",
+            "conformance/src/run.rs",
             "load/src/dial.rs",
             "relay/src/sockets.rs",
             "cli/src/systemd/listen_fds.rs",
         ],
     ),
-    ("toml::", &["cli/src/config"]),
+    ("toml::", &["cli/src/config", "conformance/src/case.rs"]),
     // The options stand below the configuration, and that below the verbs.
     ("crate::config", &["cli/src/serve", "proto/src"]),
     ("crate::serve::", &[]),
@@ -92,6 +103,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "cli/src/output",
             "cli/src/ring/edit.rs",
             "cli/src/signals.rs",
+            "conformance/src/command.rs",
             "load/src/busy.rs",
             "src/files.rs",
         ],

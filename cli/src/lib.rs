@@ -3,6 +3,7 @@
 //! One file or folder for each verb. It uses only the public interface of the libraries.
 #![cfg_attr(
     not(all(
+        feature = "conformance",
         feature = "connect",
         feature = "keys",
         feature = "load",
@@ -20,6 +21,8 @@ mod args;
 mod check_config;
 #[cfg(feature = "serve")]
 mod config;
+#[cfg(feature = "conformance")]
+mod conformance;
 #[cfg(feature = "connect")]
 mod connect;
 mod escape;
@@ -115,6 +118,8 @@ const VERBS: &[&dyn Runs] = &[
     &Verb("serve", serve::ServeArgs::run),
     #[cfg(feature = "serve")]
     &Verb("check-config", |it: check_config::CheckConfigArgs, _, origins| it.run(origins)),
+    #[cfg(feature = "conformance")]
+    &Verb("conformance", |it: conformance::ConformanceArgs, _, _| it.run()),
     #[cfg(feature = "connect")]
     &Verb("connect", |it: connect::ConnectArgs, signals, _| it.run(signals)),
     #[cfg(feature = "keys")]

@@ -28,6 +28,7 @@ complete -c countersign -n "__fish_countersign_needs_command" -s h -l help -d 'P
 complete -c countersign -n "__fish_countersign_needs_command" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "serve" -d 'Serve clients that hold a key'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "check-config" -d 'Check a configuration file'
+complete -c countersign -n "__fish_countersign_needs_command" -f -a "conformance" -d 'Test an implementation of countersign/1 against its page'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "connect" -d 'Connect to a server and exchange messages'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "keygen" -d 'Add a fresh random key to the key file'
 complete -c countersign -n "__fish_countersign_needs_command" -f -a "keys" -d 'List, check and rotate keys'
@@ -172,6 +173,32 @@ complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -l verify-only -d 'Do only the handshake: the server reports the result and closes; overrides --once'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c countersign -n "__fish_countersign_using_subcommand check-config" -s V -l version -d 'Print version'
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l server -d 'Test the server at this address: HOST:PORT, HOST, PORT or unix:/PATH' -r
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l client -d 'Test the client that this command runs' -r
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l keys -d 'The key file of the implementation' -r -F
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l records -d 'Protection of each message, as the implementation is configured' -r -f -a "sealed\t'always, and encrypted; a peer that does not encrypt is refused'
+required\t'always; a peer without it is refused'
+allowed\t'if the other end supports it too'
+off\t'never; a relay of the handshake can take over the connection'"
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l framing -d 'How the implementation delimits messages without records' -r -f -a "lines\t'LF or CRLF ends a message'
+length\t'a 32-bit length precedes each message'"
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l audience -d 'Audience of the implementation [default: none]' -r
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l without -d 'Skip the cases for what the implementation does without' -r -f -a "two-keys\t''
+expired-key\t''
+other-dialect\t''
+passphrase\t''
+concurrency\t''
+deadline\t''"
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l case -d 'Run only the cases whose id begins so: CS1-7.4, CS1-7.4-S03; can be repeated' -r
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l handshake-timeout -d 'Time limit of the implementation for the handshake' -r
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l timeout -d 'How long to wait for what must come, before a case fails' -r
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l quiet-time -d 'How long nothing may come, where nothing may come' -r
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -s j -l jobs -d 'Number of cases to run at a time' -r
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l output -d 'Format of the results' -r -f -a "tap\t'The Test Anything Protocol: a line for each case, and the details of those that fail'
+json\t'One document'"
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l list -d 'List the cases, and run none'
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -s V -l version -d 'Print version'
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l key -d 'Id of the key to authenticate with [default: the first key for the dialect]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l timeout -d 'Time limit for connecting, and for each reply; 0s means no limit' -r
 complete -c countersign -n "__fish_countersign_using_subcommand connect" -l retry -d 'Retry up to N times while the server can\'t be reached or is busy' -r

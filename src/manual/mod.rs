@@ -5,6 +5,9 @@
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}
 
+#[doc = include_str!("conformance.md")]
+pub mod conformance {}
+
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
 

@@ -7,6 +7,7 @@ mod balancer;
 mod claimed;
 mod codes;
 mod config;
+mod conformance;
 mod connect;
 mod dialects;
 mod endings;
