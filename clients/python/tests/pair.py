@@ -2,9 +2,12 @@
 
 import os
 
-import play  # noqa: F401 - Seals by hand where `cryptography` is missing.
+import chacha20poly1305
 
+import countersign
 from countersign import ClientConfig, KeyRing, ServerConfig, Session
+
+chacha20poly1305.install()
 
 KEYS = (
     "garden text:sixteen-bytes-or-more\n"
@@ -12,6 +15,8 @@ KEYS = (
     "pump text:sixteen-bytes-for-pumps audience=pump\n"
 )
 WRONG = "garden text:sixteen-other-bytes\ngate text:barley dialects=raw,hex\n"
+# Where the package under test is: in a wheel that is installed, or among the sources.
+SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(countersign.__file__)))
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

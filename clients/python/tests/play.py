@@ -168,4 +168,4 @@ def check_all(path, step=1):
 
 
 if __name__ == "__main__":
-    print(check_all(sys.argv[1], int([*sys.argv, "1"][2])))
+    print(check_all(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1))

@@ -13,12 +13,11 @@ import threading
 import unittest
 from unittest import mock
 
-from pair import HERE
+from pair import HERE, SOURCE
 from test_threads import Shout, served
 
 from countersign import KeyRing, cli
 
-SOURCE = os.path.join(HERE, "..", "src")
 EXAMPLES = os.path.join(HERE, "..", "examples")
 
 

@@ -9,9 +9,8 @@ import tempfile
 import time
 import unittest
 
-from pair import HERE
+from pair import HERE, SOURCE
 
-SOURCE = os.path.join(HERE, "..", "src")
 PATIENCE = 600
 
 
