@@ -346,6 +346,14 @@ struct cs_limits {
      */
     uint64_t reply_max;
     /**
+     * Bytes that are read from a connection at once.
+     */
+    uint64_t read_max;
+    /**
+     * Bytes of replies at which they are sent, before more messages are answered.
+     */
+    uint64_t batch_max;
+    /**
      * Bytes that all connections together may buffer of unfinished messages and unsent replies.
      */
     uint64_t buffered_max;
@@ -679,6 +687,13 @@ void cs_session_config_free(struct cs_session_config *config);
  * Sets all limits to their defaults, which suit a small machine. `size` must be set before.
  */
 enum cs_status cs_limits_default(struct cs_limits *limits);
+
+/**
+ * Sets all limits to those of a very small machine: 64 connections, and messages of at most 4 KiB,
+ * in less than 256 KiB of memory if cs_session_config_set_message_max() sets 4,096, too. `size`
+ * must be set before.
+ */
+enum cs_status cs_limits_small(struct cs_limits *limits);
 
 /**
  * Makes a listener that speaks this, with the default limits. Say where it listens.

@@ -36,6 +36,10 @@ pub struct cs_limits {
     pub drain_timeout: u64,
     /// Bytes that a service may write in answer to one message, with their framing.
     pub reply_max: u64,
+    /// Bytes that are read from a connection at once.
+    pub read_max: u64,
+    /// Bytes of replies at which they are sent, before more messages are answered.
+    pub batch_max: u64,
     /// Bytes that all connections together may buffer of unfinished messages and unsent replies.
     pub buffered_max: u64,
     /// Failed proofs from one network that have no consequence.
@@ -83,6 +87,8 @@ impl From<&Limits> for cs_limits {
             session_age_max: limits.session_age_max.map_or(CS_NEVER, millis),
             drain_timeout: millis(limits.drain_timeout),
             reply_max: limits.reply_max as u64,
+            read_max: limits.read_max as u64,
+            batch_max: limits.batch_max as u64,
             buffered_max: limits.buffered_max as u64,
             failure_burst: limits.failure_burst.into(),
             failure_limit: limits.failure_limit.into(),
@@ -111,6 +117,8 @@ impl From<&cs_limits> for Limits {
             (from.session_age_max != CS_NEVER).then(|| time(from.session_age_max));
         limits.drain_timeout = time(from.drain_timeout);
         limits.reply_max = count(from.reply_max);
+        limits.read_max = count(from.read_max);
+        limits.batch_max = count(from.batch_max);
         limits.buffered_max = count(from.buffered_max);
         limits.failure_burst = few(from.failure_burst);
         limits.failure_limit = few(from.failure_limit);
@@ -143,6 +151,14 @@ pub(crate) unsafe fn read_limits(limits: *const cs_limits) -> Result<Limits, Cal
 pub unsafe extern "C" fn cs_limits_default(limits: *mut cs_limits) -> cs_status {
     // SAFETY: by the header, it is null or a struct of the size that it says.
     unsafe { run(std::ptr::null_mut(), || put_sized(limits, &cs_limits::default())) }
+}
+
+/// Sets all limits to those of a machine with little memory: 64 connections in less than 256 KiB,
+/// or 160 KiB if no message is longer than 4 KiB. `size` must be set before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cs_limits_small(limits: *mut cs_limits) -> cs_status {
+    // SAFETY: by the header, it is null or a struct of the size that it says.
+    unsafe { run(std::ptr::null_mut(), || put_sized(limits, &cs_limits::from(&Limits::small()))) }
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ static void null(void)
     WRONG(cs_session_config_set_raw(NULL, true, NULL));
     WRONG(cs_session_config_set_rhel(NULL, true, NULL));
     WRONG(cs_limits_default(NULL));
+    WRONG(cs_limits_small(NULL));
     WRONG(cs_listener_new(NULL, NULL, NULL));
     WRONG(cs_listener_add_address(NULL, NULL, NULL));
     WRONG(cs_listener_add_socket(NULL, 0, NULL));
@@ -205,12 +206,41 @@ static void options(void)
     cs_session_config_free(config);
 }
 
+/* What a server with the limits of a small machine may use. */
+static void small(void)
+{
+    struct cs_session_config *config = configured();
+    struct cs_service service = { 0 };
+    struct cs_limits limits = { 0 };
+    struct cs_stats stats = { 0 };
+    struct cs_listener *listener;
+    const struct cs_listener *listeners[1];
+    struct cs_server *server;
+
+    limits.size = sizeof limits;
+    stats.size = sizeof stats;
+    service.size = sizeof service;
+    service.message = on_message;
+    MUST(cs_limits_small(&limits) == CS_ERR_NONE && limits.connections == 64);
+    MUST(cs_listener_new(config, &listener, &why) == CS_ERR_NONE);
+    MUST(cs_listener_set_limits(listener, &limits, &why) == CS_ERR_NONE);
+    MUST(cs_listener_add_address(listener, "127.0.0.1:0", &why) == CS_ERR_NONE);
+    listeners[0] = listener;
+    MUST(cs_server_new(listeners, 1, &service, &server, &why) == CS_ERR_NONE);
+    MUST(cs_server_stats(server, 0, &stats, &why) == CS_ERR_NONE);
+    MUST(stats.connections_max == 64 && stats.memory_max < 256 * 1024);
+    cs_server_free(server);
+    cs_listener_free(listener);
+    cs_session_config_free(config);
+}
+
 int main(void)
 {
     null();
     null_at_ends();
     keys();
     options();
+    small();
     printf("version %s\n", cs_version());
     return 0;
 }
