@@ -91,7 +91,12 @@ impl<N: Net, S: Service> Connection<N, S> {
         self.state = State::Handshake(id);
         // The challenge goes out before what has arrived is looked at.
         self.authenticate(&mut &[][..], cx);
-        self.send(cx)?;
+        if cx.has_faults() {
+            self.hold_handshake(cx);
+        }
+        if !self.flags.has(Flags::HELD) {
+            self.send(cx)?;
+        }
         self.pump(inbox, cx)
     }
 }

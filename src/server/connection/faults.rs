@@ -110,7 +110,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     }
 
     /// Holds a connection whose peer has just authenticated, if the answer to its proof is late.
-    fn hold_handshake(&mut self, cx: &mut Context<'_, N, S>) {
+    pub(super) fn hold_handshake(&mut self, cx: &mut Context<'_, N, S>) {
         let slot = cx.slot;
         let injector = cx.shared.service.injector_mut().filter(|_| self.is_open());
         let delay = injector.and_then(|injector| injector.take_handshake_delay(slot));

@@ -44,8 +44,9 @@ impl<N: Net, S: Service> Engine<N, S> {
             }
         }
         self.remove_ungreeted(now);
-        // What has arrived may not have been reported: a turn sees a limited number of events.
-        let arrived = Readiness { readable: true, ..Readiness::default() };
+        // What has arrived may not have been reported: a turn sees a limited number of events. It
+        // may contain urgent data, before which the system stops a read.
+        let arrived = Readiness { readable: true, urgent: true, ..Readiness::default() };
         for (slot, conn) in self.conns.iter_mut() {
             conn.notice(arrived);
             if !conn.flags.set(Flags::QUEUED, true) {
