@@ -1,5 +1,6 @@
 //! The promises that are looked at when a connection is greeted, and when it ends.
 
+use countersign::faults::FaultKind;
 use countersign::{CloseReason, Exchange, Refusal};
 
 use crate::excuses::{Check, Excuse};
@@ -16,7 +17,8 @@ impl World {
     /// Before our close record everything that is due is written, and everything read is answered.
     pub(crate) fn check_shut(&mut self, number: usize) {
         let must_go = self.must_go(number);
-        if !must_go {
+        // A fault may come before the pings behind the last message.
+        if !must_go && !self.terms(number).injected.close() {
             self.owe_pongs(number);
         }
         let Link { account, written, read, .. } = &mut self.links[number];
@@ -26,9 +28,13 @@ impl World {
         let pending = if is_inside { account.oracle.messages.len() } else { 0 };
         let unsent = account.due_length().saturating_sub(written.len());
         let is_answered = pending == 0 || account.fate.is_some();
-        let excuses = [(Excuse::AnsweredUnauthorized, must_go)];
+        let injected = &self.terms(number).injected;
+        let (may_close, may_cut) = (injected.close(), injected.cut());
+        let is_cut = may_close && (!is_answered && !must_go || unsent > 0 && may_cut);
+        self.links[number].account.is_cut = is_cut;
+        let excuses = [(Excuse::AnsweredUnauthorized, must_go), (Excuse::AnsweredFault, may_close)];
         let is_answered = self.excuses.check(Check::Answered, is_answered, &excuses);
-        if unsent > 0 || !is_answered {
+        if (unsent > 0 && !may_cut) || !is_answered {
             let what = format!("close record with {unsent} bytes unsent, {pending} unanswered");
             self.fail(Some(number), what);
         }
@@ -101,10 +107,12 @@ impl World {
         is_put_off: bool,
     ) {
         let is_tight = self.terms(number).is_tight;
+        let may_refuse = self.terms(number).injected.has(FaultKind::Refuse);
         let excuses = [
             (Excuse::DroppedSystem, is_system),
             (Excuse::DroppedBufferLimit, is_put_off && is_tight),
             (Excuse::DroppedStopped, is_put_off),
+            (Excuse::DroppedFault, may_refuse),
         ];
         let is_right = self.excuses.check(Check::Dropped, is_unwelcome, &excuses);
         let socket = &mut self.links[number].socket;
@@ -113,6 +121,7 @@ impl World {
             () if is_unwelcome => Excuse::ServedRejected,
             () if is_system => Excuse::ServedSystem,
             () if is_tight => Excuse::ServedBufferLimit,
+            () if may_refuse => Excuse::ServedFault,
             () => Excuse::ServedStopped,
         });
         if !is_right {
@@ -173,6 +182,7 @@ impl World {
         if !matches!(
             why,
             CloseReason::Overloaded
+                | CloseReason::InjectedFault
                 | CloseReason::Reset
                 | CloseReason::SessionAge
                 | CloseReason::Revoked
@@ -190,7 +200,11 @@ impl World {
             || link.account.oracle.finished;
         let is_orderly = unsent == 0 && (link.end_read || has_waited) && link.receives_close(why);
         // What breaks while it ends, still ends for the reason for which it began to.
+        let injected = &self.terms(number).injected;
+        let is_fault = why == CloseReason::InjectedFault;
+        let is_so = is_so && (is_fault || !link.account.is_cut);
         let excuses = [
+            (Excuse::ClosedFault, is_fault && injected.cut()),
             (Excuse::ClosedReset, link.reset),
             (Excuse::ClosedBufferLimit, why == CloseReason::Overloaded),
             (Excuse::ClosedWriteTimeout, why == CloseReason::WriteTimeout || is_timed_out),
@@ -222,6 +236,12 @@ impl World {
             CloseReason::Truncated => link.end_read && oracle.is_cut() && is_answered,
             CloseReason::Revoked => {
                 self.model(number).revoked.is_some() && link.dialect.authenticates()
+            }
+            // Only close-before can come before the first answer.
+            CloseReason::InjectedFault => {
+                let injected = &self.terms(number).injected;
+                let can_be_first = injected.has(FaultKind::CloseBefore);
+                injected.close() && (link.account.count > 0 || can_be_first)
             }
             CloseReason::Answered => config.exchange() != Exchange::Many,
             CloseReason::Reset => link.reset,

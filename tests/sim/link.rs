@@ -69,6 +69,8 @@ pub(crate) struct Link {
     pub(crate) account: Account,
     /// What the server's socket is like.
     pub(crate) socket: Socket,
+    /// Its listener injects faults, now or later, so replies may be kept before they are sent.
+    pub(crate) is_faulty: bool,
 }
 
 /// The server's end.
@@ -139,6 +141,12 @@ pub(crate) struct Account {
     pub(crate) promised: usize,
     /// What had been read when it did.
     pub(crate) read_at_shut: usize,
+    /// How much was due before what is due for the last message, or for the greeting.
+    pub(crate) reply_from: usize,
+    /// The bits that a fault has flipped.
+    pub(crate) flipped: usize,
+    /// It was not at the end of what is due when it got the close record: a fault must be why.
+    pub(crate) is_cut: bool,
 }
 
 impl Socket {
@@ -184,6 +192,9 @@ impl Link {
             lingered: 0,
             promised: 0,
             read_at_shut: 0,
+            reply_from: 0,
+            flipped: 0,
+            is_cut: false,
         };
         Self {
             address,
@@ -213,6 +224,7 @@ impl Link {
             done: false,
             account,
             socket: Socket::default(),
+            is_faulty: terms.injected.are_any() || terms.other_faults.is_some(),
         }
     }
 
@@ -301,9 +313,14 @@ impl Link {
             return 0;
         }
         let oracle = &self.account.oracle;
+        let is_unsent = self.written.len() < self.account.due_length();
+        let held_from = (self.is_faulty && is_unsent).then_some(self.account.reply_from);
         let unsent = self
             .socket
             .unsent_from
+            .into_iter()
+            .chain(held_from)
+            .min()
             .map_or(0, |from| self.account.due_length().saturating_sub(from));
         let proof = if self.account.opened.is_none() { blocks(self.read) } else { 0 };
         let header = if self.is_arriving() { blocks(self.proxy_header_read) } else { 0 };

@@ -22,6 +22,7 @@ mod check;
 mod clients;
 mod excuses;
 mod failures;
+mod faulty;
 #[path = "../mutual/forger.rs"]
 mod forger;
 mod link;
@@ -42,6 +43,7 @@ mod world;
 use std::collections::HashMap;
 use std::sync::Once;
 
+use countersign::faults::FaultKind;
 use countersign::{CloseReason, Dialect};
 
 use crate::excuses::Excuses;
@@ -78,11 +80,15 @@ fn every_seed_keeps_the_promises() {
     let mut honest: HashMap<Dialect, u64> = HashMap::new();
     let (mut pauses, mut failures, mut delays) = (0, 0, 0);
     let (mut forgotten, mut replaced) = (0, 0);
+    let mut injected: HashMap<FaultKind, u64> = HashMap::new();
     let excuses = Excuses::default();
     for seed in from..from + seeds {
         let outcome = run(seed, false).unwrap_or_else(|what| panic!("{what}"));
         for (why, count) in outcome.counters.closed_by_reason() {
             *ends.entry(why).or_default() += count;
+        }
+        for (kind, count) in outcome.counters.faults_by_kind() {
+            *injected.entry(kind).or_default() += count;
         }
         for (dialect, count) in outcome.honest {
             *honest.entry(dialect).or_default() += count;
@@ -98,6 +104,7 @@ fn every_seed_keeps_the_promises() {
         "honest clients served: {honest:?}; {pauses} pauses, {failures} failures, {delays} delays"
     );
     println!("{forgotten} hosts with failures forgotten, {replaced} limits replaced; {ends:?}");
+    println!("faults injected: {injected:?}");
     println!("{excuses}");
     if seeds >= SEEDS {
         // Promises about what never happens would be easily kept.
@@ -105,11 +112,10 @@ fn every_seed_keeps_the_promises() {
         assert!(pauses > 0 && failures > 0 && delays > 0);
         assert!(forgotten > 0 && replaced > 0);
         assert_eq!(excuses.excesses(), [""; 0]);
-        // Its server injects no faults; tests/sockets/injected_bytes.rs does.
-        let expected = CloseReason::ALL.iter().filter(|why| **why != CloseReason::InjectedFault);
-        for why in expected {
+        for why in CloseReason::ALL {
             assert!(ends[why] > 0, "no connection ended for this reason: {why}");
         }
+        assert!(FaultKind::ALL.iter().all(|kind| injected[kind] > 0), "{injected:?}");
     }
 }
 

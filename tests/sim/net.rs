@@ -54,6 +54,12 @@ impl Net for SimNet {
         self.0.borrow_mut().shut(socket.link)
     }
 
+    fn reset(&mut self, socket: &mut Socket) {
+        let mut world = self.0.borrow_mut();
+        world.work += 1;
+        world.links[socket.link].lost = true;
+    }
+
     fn random(&mut self, into: &mut [u8]) -> io::Result<()> {
         let mut world = self.0.borrow_mut();
         let often = world.setup.faults.random;
@@ -420,6 +426,8 @@ impl World {
             nonces.swap_remove(place);
             link.account.due.extend(due);
         }
+        self.unflip(number, start);
+        let link = &self.links[number];
         let due = link.account.due.get(start..link.written.len());
         if due != Some(&link.written[start..]) {
             let what = link.written[start..].escape_ascii().to_string();

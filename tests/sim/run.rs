@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use countersign::engine::Engine;
 use countersign::engine::Instant;
+use countersign::faults::Faulty;
 use countersign::stats::{Counters, Memory};
 use countersign::{CloseReason, Dialect, Exchange, Key, KeyRing, Listener, RingSecrets};
 
@@ -45,7 +46,7 @@ pub(crate) struct Outcome {
 
 struct Run {
     world: Shared,
-    engine: Engine<SimNet, Checker>,
+    engine: Engine<SimNet, Faulty<Checker>>,
     idle_turns: u32,
 }
 
@@ -72,7 +73,7 @@ impl Run {
         let listeners: Vec<Listener> = setup.listeners.iter().map(listener_of).collect();
         let revocation = setup.revocation;
         let world = Rc::new(RefCell::new(World::new(setup, random, aloud)));
-        let (net, service) = (SimNet(world.clone()), Checker(world.clone()));
+        let (net, service) = (SimNet(world.clone()), service(&world));
         let mut engine = Engine::new(net, listeners, service).unwrap();
         if let Some(Revocation { at, listener, by_date: true }) = revocation {
             let listener = &engine.listeners()[listener];
@@ -115,6 +116,7 @@ impl Run {
             self.revoke(now);
             self.replace_limits(now);
             self.replace_access(now);
+            self.replace_faults(now);
             self.tell(now);
             if !is_idle || self.world.borrow_mut().random.per_mille(100) {
                 self.turn(now, due)?;
@@ -136,7 +138,9 @@ impl Run {
             world.fail(None, format_args!("the turn came to {turned:?}"));
         }
         world.check_turn(&stats);
-        let is_vain = due.is_some_and(|due| due <= now) && world.work == work;
+        // The end of a pause may be all that is due.
+        let has_pauses = world.live().any(|link| link.may_be_held(&world));
+        let is_vain = due.is_some_and(|due| due <= now) && world.work == work && !has_pauses;
         self.idle_turns = if is_vain { self.idle_turns + 1 } else { 0 };
         if self.idle_turns > IDLE_TURNS_MAX || turn > TURNS_MAX {
             world.fail(None, format_args!("turns without end"));
@@ -249,6 +253,18 @@ impl Run {
         }
     }
 
+    /// From now on other faults are injected.
+    fn replace_faults(&mut self, now: u64) {
+        let mut world = self.world.borrow_mut();
+        for (listener, terms) in world.setup.listeners.iter_mut().enumerate() {
+            if let Some((_, other)) = terms.other_faults.take_if(|(at, _)| now >= *at) {
+                let id = self.engine.listeners()[listener].id();
+                self.engine.service_mut().replace_faults(id, other.faults.clone());
+                terms.injected.replace(other);
+            }
+        }
+    }
+
     /// The host says something to a peer of its own accord.
     fn tell(&mut self, now: u64) {
         let mut guard = self.world.borrow_mut();
@@ -346,6 +362,7 @@ impl World {
         let mut excuses: Vec<(Excuse, bool)> =
             early.map(|excuse| (excuse, true)).into_iter().collect();
         excuses.extend([
+            (Excuse::ServedFault, why == Some(CloseReason::InjectedFault)),
             (Excuse::ServedLowerLimits, link.socket.is_cut_short),
             (Excuse::ServedStopped, !is_never_in && is_stopped),
             (Excuse::ServedStopped, why == Some(CloseReason::Stopped) && has_all),
@@ -372,7 +389,7 @@ impl World {
 /// The memory of several listeners is the sum of what each takes, but for what they share.
 fn check_memory(world: &Shared, all: Memory) {
     let alone = |listeners: Vec<Listener>| {
-        let engine = Engine::new(SimNet(world.clone()), listeners, Checker(world.clone()));
+        let engine = Engine::new(SimNet(world.clone()), listeners, service(world));
         engine.unwrap().memory_max()
     };
     let mut terms: Vec<_> = world.borrow().setup.listeners.iter().map(Terms::clone).collect();
@@ -397,6 +414,13 @@ fn check_memory(world: &Shared, all: Memory) {
 /// The longest header of a balancer.
 fn header_max(terms: &Terms) -> usize {
     if terms.proxies.is_empty() { 0 } else { 1024 }
+}
+
+/// The service, with the faults of each listener.
+fn service(world: &Shared) -> Faulty<Checker> {
+    let setup = &world.borrow().setup;
+    let faults = setup.listeners.iter().map(|terms| terms.injected.faults.clone());
+    Faulty::of_listeners(Checker(world.clone()), faults).with_seed(setup.fault_seed)
 }
 
 fn listener_of(terms: &Terms) -> Listener {

@@ -132,13 +132,17 @@ impl World {
         let terms = self.terms(number);
         let is_line = terms.config.framing() == Framing::Lines && !self.links[number].has_records();
         let answer = Answer::to(message, count, terms.limits.reply_max, is_line);
-        self.owe(number, &answer, *ending);
+        match self.terms(number).injected.mutes {
+            true => self.links[number].account.fate = answer.fate,
+            false => self.owe(number, &answer, *ending),
+        }
         answer
     }
 
     /// Notes what the server has to write now.
     fn owe(&mut self, number: usize, answer: &Answer, ending: Ending) {
-        self.links[number].account.fate = answer.fate;
+        let account = &mut self.links[number].account;
+        (account.fate, account.reply_from) = (answer.fate, account.due_length());
         use CloseReason::{Panicked, ReplyTooLong, ReplyUnsendable};
         if !matches!(answer.fate, Some(ReplyTooLong | ReplyUnsendable | Panicked)) {
             for message in &answer.messages {

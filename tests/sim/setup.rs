@@ -21,6 +21,8 @@ pub(crate) struct Setup {
     pub(crate) faults: Faults,
     pub(crate) clients: Vec<Client>,
     pub(crate) stop: Stop,
+    /// What the faults that listeners inject are drawn from.
+    pub(crate) fault_seed: u64,
 }
 
 /// The end of a listener's keys, and when it comes.
@@ -122,6 +124,7 @@ impl Setup {
             faults: Faults::draw(random),
             clients: Vec::new(),
             stop: Stop::Quiet,
+            fault_seed: random.number(),
         };
         for number in 0..random.between(1, count) {
             let listen_socket = random.between(0, sockets.len() - 1);

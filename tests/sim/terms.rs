@@ -9,6 +9,7 @@ use countersign::{
 };
 
 use crate::balancer::TRUSTED;
+use crate::faulty::InjectedFaults;
 use crate::random::Random;
 
 /// On what terms one listener lets in, and what its clients know of it.
@@ -41,6 +42,11 @@ pub(crate) struct Terms {
     pub(crate) room: (usize, usize),
     /// The limit on what is held together is low enough to be passed.
     pub(crate) is_tight: bool,
+    /// The faults that it injects. Whom a limit that is passed costs their connection would not be
+    /// known with them.
+    pub(crate) injected: InjectedFaults,
+    /// When others take their place.
+    pub(crate) other_faults: Option<(u64, InjectedFaults)>,
 }
 
 impl Terms {
@@ -65,6 +71,11 @@ impl Terms {
         let id = if ring.key(&id).is_some() { id } else { self::id("one", listener) };
         let theirs = signing_protection(random, config.protection());
         let signing = |dialect| client_end(&config, &ring, dialect, theirs).with_key(&id);
+        let is_faulty = !is_tight && random.per_mille(500);
+        let mut faults =
+            || if is_faulty { InjectedFaults::draw(random) } else { InjectedFaults::default() };
+        let (injected, other) = (faults(), faults());
+        let changes = is_faulty && random.per_mille(300);
         let elsewhere = signing(config.dialect());
         let elsewhere =
             if is_countersign { elsewhere.with_audience("elsewhere") } else { elsewhere };
@@ -84,6 +95,8 @@ impl Terms {
             sockets: random.between(1, 2),
             room,
             is_tight,
+            injected,
+            other_faults: changes.then(|| (random.millis(1, 300), other)),
         }
     }
 

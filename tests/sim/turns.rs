@@ -25,6 +25,12 @@ impl World {
             let occupancy = self.occupancy(listener, stats);
             let broken = self.check_limits(listener, &occupancy);
             let broken = broken.or_else(|| self.check_counters(listener, stats));
+            let broken = broken.or_else(|| {
+                let links = self.links.iter().filter(|link| link.listener == listener);
+                let flipped: usize = links.map(|link| link.account.flipped).sum();
+                let injected = &self.setup.listeners[listener].injected;
+                injected.check(&stats.counters, flipped as u64)
+            });
             self.models[listener].occupancy = occupancy;
             broken.map(|broken| format!("listener {listener}: {broken}"))
         });
@@ -54,11 +60,12 @@ impl World {
         let (deadline, wait) = link.deadline(&self.setup.listeners[link.listener].limits);
         // A delay of no time at all is over in the turn after that of the accept.
         let has_just_come = wait == "delay" && socket.accepted == Some(self.now);
-        if self.now >= deadline && !has_just_come {
+        if self.now >= deadline + link.pause(self) && !has_just_come {
             return Some(format!("it was to end at {deadline} ms: {wait}"));
         }
         let age_end = self.age_end(link).filter(|_| link.can_part());
-        if age_end.is_some_and(|end| self.now >= end) {
+        let is_held = link.may_be_held(self);
+        if age_end.is_some_and(|end| self.now >= end + link.pause(self)) && !is_held {
             return Some(format!("it was too old at {age_end:?} ms"));
         }
         if self.stopping.is_some_and(|end| self.now >= end) {
@@ -67,7 +74,7 @@ impl World {
         if self.stopping.is_some() && (link.is_arriving() || link.is_put_off()) {
             return Some("a server that stops waits for it".to_owned());
         }
-        let is_touched = account.touched == self.turn || link.is_put_off();
+        let is_touched = account.touched == self.turn || link.is_put_off() || is_held;
         if socket.told_readable && link.has_news() && socket.blocked.is_none() && !is_touched {
             return Some("it has something to read and no turn".to_owned());
         }
@@ -193,9 +200,11 @@ impl World {
     pub(crate) fn check_due(&mut self, due: Option<u64>) {
         let door = self.paused_since.map_or(self.now, |since| since + PAUSE);
         let door = self.has_room_for_a_caller().then_some(door);
-        let end = |link: &Link| link.deadline(&self.setup.listeners[link.listener].limits).0;
+        let end = |link: &Link| {
+            link.deadline(&self.setup.listeners[link.listener].limits).0 + link.pause(self)
+        };
         let ages = self.live().filter(|link| link.can_part());
-        let ages = ages.filter_map(|link| self.age_end(link));
+        let ages = ages.filter_map(|link| Some(self.age_end(link)? + link.pause(self)));
         let ends = self.live().map(end).chain(ages);
         let stop = self.stopping.filter(|_| self.live().next().is_some());
         let needed = ends.chain(door).chain(stop).min();
