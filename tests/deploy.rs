@@ -1,6 +1,8 @@
 //! What is installed beside the program: held against the tools that read it, where they are.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "deploy/openwrt.rs"]
+mod openwrt;
 #[path = "common/skip.rs"]
 mod skip;
 
