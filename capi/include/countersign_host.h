@@ -689,9 +689,8 @@ void cs_session_config_free(struct cs_session_config *config);
 enum cs_status cs_limits_default(struct cs_limits *limits);
 
 /**
- * Sets all limits to those of a very small machine: 64 connections, and messages of at most 4 KiB,
- * in less than 256 KiB of memory if cs_session_config_set_message_max() sets 4,096, too. `size`
- * must be set before.
+ * Sets all limits to those of a machine with little memory: 64 connections in less than 256 KiB,
+ * or 160 KiB if no message is longer than 4 KiB. `size` must be set before.
  */
 enum cs_status cs_limits_small(struct cs_limits *limits);
 
