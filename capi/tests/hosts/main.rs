@@ -13,7 +13,7 @@ mod skip;
 
 use std::process::Command;
 
-use compile::{c, library, sanitized};
+use compile::{c, cpp, library, sanitized};
 use program::{run, valgrind};
 use skip::skip;
 
@@ -28,6 +28,29 @@ fn wrong_arguments_are_errors_and_connections_need_no_socket() {
             command.arg(program);
             run(command);
         }
+    }
+}
+
+#[test]
+fn a_server_and_its_client_on_two_threads_use_every_call() {
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    if let Some(program) = sanitized("tests/c/both.c") {
+        let mut command = Command::new(program);
+        command.arg(folder);
+        run(command);
+    }
+    if let (Some(program), Some(mut command)) = (c("tests/c/both.c", &[]), valgrind()) {
+        command.arg(program).arg(folder);
+        run(command);
+    }
+}
+
+#[test]
+fn an_exception_of_cpp_closes_its_connection_alone() {
+    let source = "tests/c/exception.cpp";
+    if let (Some(program), Some(mut command)) = (cpp(source), valgrind()) {
+        command.arg(program);
+        run(command);
     }
 }
 
