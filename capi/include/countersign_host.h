@@ -997,8 +997,8 @@ enum cs_status cs_server_set_busy_poll(struct cs_server *server,
                                        struct cs_failure *why);
 
 /**
- * Makes a handle, which controls the server from other threads and from its callbacks. On success,
- * *handle is yours to free, before the server or after it.
+ * Makes a handle, which controls the server from other threads and from its callbacks. This may be
+ * called by them, too. On success, *handle is yours to free, before the server or after it.
  */
 enum cs_status cs_server_handle(const struct cs_server *server,
                                 struct cs_handle **handle,

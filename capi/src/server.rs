@@ -388,8 +388,8 @@ pub unsafe extern "C" fn cs_server_set_busy_poll(
     }
 }
 
-/// Makes a handle, which controls the server from other threads and from its callbacks. On success,
-/// *handle is yours to free, before the server or after it.
+/// Makes a handle, which controls the server from other threads and from its callbacks. This may be
+/// called by them, too. On success, *handle is yours to free, before the server or after it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cs_server_handle(
     server: *const cs_server,

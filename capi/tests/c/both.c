@@ -8,11 +8,13 @@
  */
 #include <countersign_host.h>
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define MUST(condition) \
@@ -99,8 +101,22 @@ static void on_line(void *user, enum cs_log_level level, const char *line)
     host->reentrant += cs_server_run(host->server, NULL) == CS_ERR_REENTRANT;
 }
 
+/* A socket that is bound and listening already. */
+static int listening(void)
+{
+    struct sockaddr_in address = { 0 };
+    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    MUST(bind(descriptor, (const struct sockaddr *)&address, sizeof address) == 0);
+    MUST(listen(descriptor, 16) == 0);
+    return descriptor;
+}
+
 static void make(struct host *host, const char *folder)
 {
+    int descriptor = listening();
     struct cs_service service = { sizeof service, host, on_opened, on_message, on_ended, NULL,
                                   wake_after, on_wake };
     struct cs_session_config *config = configured();
@@ -115,7 +131,8 @@ static void make(struct host *host, const char *folder)
     DONE(cs_listener_set_keepalive(listener, CS_NEVER, &why));
     DONE(cs_listener_set_access(listener, "127.0.0.0/8,unix", "127.6.6.6", &why));
     DONE(cs_listener_set_proxies(listener, NULL, &why));
-    DONE(cs_listener_add_address(listener, "127.0.0.1:0", &why));
+    DONE(cs_listener_add_socket(listener, descriptor, &why));
+    close(descriptor);
     DONE(cs_listener_add_address(listener, host->path, &why));
     listeners[0] = listener;
     DONE(cs_server_new(listeners, 1, &service, &host->server, &why));

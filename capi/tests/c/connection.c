@@ -108,6 +108,55 @@ static void talk(size_t step, const char *records)
     cs_connection_free(server);
 }
 
+/* An end that speaks something else than the default. */
+static struct cs_connection *other_end(bool is_server, const char *dialect, const char *framing)
+{
+    struct cs_keys *keys;
+    struct cs_session_config *config;
+    struct cs_connection *connection, *refused;
+
+    MUST(cs_keys_new(&keys, &why) == CS_ERR_NONE);
+    MUST(cs_keys_add(keys, "garden", SECRET, sizeof SECRET, dialect, NULL, &why) == CS_ERR_NONE);
+    MUST(cs_session_config_new(&config, &why) == CS_ERR_NONE);
+    MUST(cs_session_config_set_dialect(config, dialect, &why) == CS_ERR_NONE);
+    MUST(cs_session_config_set_keys(config, keys, &why) == CS_ERR_NONE);
+    MUST(cs_session_config_set_framing(config, framing, &why) == CS_ERR_NONE);
+    MUST(cs_session_config_set_mac(config, "sha256", &why) == CS_ERR_NONE);
+    MUST(cs_session_config_set_exchange(config, "once", &why) == CS_ERR_NONE);
+    MUST(cs_session_config_set_message_max(config, 5, &why) == CS_ERR_NONE);
+    MUST(cs_session_config_set_rhel(config, strcmp(dialect, "multiprocessing") == 0, &why)
+         == CS_ERR_NONE);
+    MUST((is_server ? cs_connection_server : cs_connection_client)(config, &connection, &why)
+         == CS_ERR_NONE);
+    MUST(cs_session_config_set_raw(config, true, &why) == CS_ERR_NONE);
+    MUST(cs_connection_client(config, &refused, &why) == CS_ERR_CONFIG && refused == NULL);
+    cs_keys_free(keys);
+    cs_session_config_free(config);
+    return connection;
+}
+
+static void talk_otherwise(const char *dialect, const char *framing)
+{
+    struct cs_connection *client = other_end(false, dialect, framing);
+    struct cs_connection *server = other_end(true, dialect, framing);
+    enum cs_input_event event = CS_INPUT_WAIT;
+    int rounds = 0;
+
+    MUST(give(client, NULL, 0, false) == CS_INPUT_WAIT);
+    MUST(give(server, NULL, 0, true) == CS_INPUT_WAIT);
+    while (event != CS_INPUT_OPEN && rounds++ < 9) {
+        move(server, client, 7, false);
+        event = move(client, server, 7, true);
+    }
+    MUST(event == CS_INPUT_OPEN);
+    move(server, client, 7, false);
+    MUST(cs_connection_send(client, (const uint8_t *)"hello", 5, &why) == CS_ERR_NONE);
+    MUST(move(client, server, 7, true) == CS_INPUT_END); /* It was for one message. */
+    MUST(move(server, client, 7, false) == CS_INPUT_MESSAGE);
+    cs_connection_free(client);
+    cs_connection_free(server);
+}
+
 /* Takes what an end has to send. Returns its length. */
 static size_t take(struct cs_connection *from, uint8_t *bytes, size_t room)
 {
@@ -149,8 +198,11 @@ int main(void)
     size_t step, kind;
 
     for (kind = 0; kind < 2; kind++)
-        for (step = 1; step < 300; step += 1 + step / 16)
+        for (step = 1; step < 300; step += 1 + step / 4)
             talk(step, RECORDS[kind]);
+    talk_otherwise("raw", "length");
+    talk_otherwise("hex", "lines");
+    talk_otherwise("multiprocessing", "length");
     change();
     printf("all of it holds\n");
     return 0;
