@@ -113,7 +113,7 @@ class Fuzz(unittest.TestCase):
     @settings(max_examples=max(1, EXAMPLES // 10))
     @given(st.sampled_from(EVERY), st.lists(st.binary(min_size=1, max_size=200), max_size=4))
     def test_any_bytes_to_a_server_on_asyncio(self, options, pieces):
-        asyncio.run(self.feed(options, pieces))
+        asyncio.run(asyncio.wait_for(self.feed(options, pieces), 600))
 
     async def feed(self, options, pieces):
         from pair import ring
@@ -129,15 +129,14 @@ class Fuzz(unittest.TestCase):
         loop.set_exception_handler(lambda loop, context: faults.append(context))
         server = await start_server(handler, "127.0.0.1:0", ring(), **options)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        for piece in pieces:
-            writer.write(piece)
-            await asyncio.sleep(0)
-        writer.write_eof()
-        try:
+        # A server may have closed the connection before it has heard all of it.
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0)
+            writer.write_eof()
             while await reader.read(4096):
                 pass
-        except ConnectionError:
-            pass
         writer.close()
         server.close()
         await asyncio.sleep(0)

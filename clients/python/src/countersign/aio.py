@@ -5,6 +5,7 @@ what `send` was called for is sent as a whole.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -237,7 +238,9 @@ class Link(asyncio.Protocol):
     def end(self) -> None:
         """Ends the own stream."""
         if not self.is_lost and self.transport.can_write_eof():
-            self.transport.write_eof()
+            # The peer may have reset the connection already.
+            with contextlib.suppress(OSError):
+                self.transport.write_eof()
 
     def linger(self, most: int = LINGER_MAX) -> None:
         """Ends the own stream, and gives the peer a moment to end its own.
