@@ -21,7 +21,14 @@ fn of_that_length(message: &[u8], reply: &mut Reply<'_>) {
 
 #[test]
 fn a_connection_keeps_no_more_than_the_sum_says() {
-    let limits = Limits { reply_max: 100_000, ..Limits::default() };
+    for (read_max, batch_max) in [(16 << 10, 16 << 10), (1_024, 1_024), (16 << 10, 1), (90, 5_000)]
+    {
+        let limits = Limits { reply_max: 100_000, read_max, batch_max, ..Limits::default() };
+        keeps_no_more_than_the_sum_says(&limits);
+    }
+}
+
+fn keeps_no_more_than_the_sum_says(limits: &Limits) {
     let long = format!("{}{:6}\n", " ".repeat(65_530), 99_980);
     let short = format!("{:100}\n", 120).repeat(160);
     let largest = format!("{short}99980\n99980\n");
@@ -50,10 +57,27 @@ fn a_connection_keeps_no_more_than_the_sum_says() {
                 }
             }
             let (held, max) = (server.engine.bytes_buffered(), server.engine.memory_max());
-            assert!(held <= max.buffered_per_connection, "{what}: {held} of {max:?}");
+            assert!(held <= max.buffered_per_connection, "{what}: {held} of {max:?}, {limits:?}");
             assert!(held > 0 || room > 0, "{what}: the connection isn't stuck at all");
         }
     }
+}
+
+#[test]
+fn the_sum_is_what_a_connection_can_keep() {
+    let limits =
+        Limits { reply_max: 100_000, read_max: 1_024, batch_max: 5_000, ..Limits::default() };
+    let ends = BothEnds::open().with_message_max(1_000);
+    let mut server = in_memory(&ends, limits, of_that_length);
+    let line = server.connect();
+    line.set_room(0);
+    // A batch that is just not full, a long reply, and the rest of the read.
+    let said = [&b"1248\n".repeat(4)[..], b"99980\n", &[b'x'; 998]].concat();
+    assert_eq!(said.len(), 1_024);
+    server.send(&line, &said);
+    let (held, max) = (server.engine.bytes_buffered(), server.engine.memory_max());
+    assert!(held <= max.buffered_per_connection, "{held} of {max:?}");
+    assert!(held + 1_024 >= max.buffered_per_connection, "{held} of {max:?}");
 }
 
 fn text(bytes: &[u8]) -> &str {
