@@ -131,6 +131,8 @@ impl Limits {
     ///
     /// What counts twice is a buffer of the loop, and once more what one connection can buffer
     /// beyond `buffered_max`. A message that is longer than `buffered_max` can't arrive in pieces.
+    /// To this come what the system keeps for sockets, and the program: the page
+    /// [small](crate::manual::small) has figures.
     ///
     /// ```
     /// use countersign::services::Echo;
