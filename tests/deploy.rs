@@ -102,8 +102,12 @@ fn values<'u>(unit: &'u str, name: &str) -> Vec<&'u str> {
 }
 
 /// The units of services, and what each runs.
-const SERVICES: [(&str, &str); 2] =
-    [("countersign.service", "serve --config "), ("countersign-proxy@.service", "proxy\n")];
+const SERVICES: [(&str, &str); 4] = [
+    ("countersign.service", "/usr/local/bin/countersign serve --config "),
+    ("countersign-proxy@.service", "/usr/local/bin/countersign proxy\n"),
+    ("debian/countersign.service", "/usr/bin/countersign serve --config "),
+    ("debian/countersign-proxy@.service", "/usr/bin/countersign proxy\n"),
+];
 
 /// The units of the services in a directory of their own, with the program, its pages and the
 /// sockets where they are now. A template has an instance.
@@ -118,11 +122,13 @@ fn units(name: &str) -> Vec<PathBuf> {
         fs::copy(deploy("man").join(page), pages.join(page)).unwrap();
     }
     fs::copy(deploy("countersign.socket"), folder.join("countersign.socket")).unwrap();
-    let unit = |(file, verb): (&str, &str)| {
+    fs::create_dir_all(folder.join("debian")).unwrap();
+    let unit = |(file, command): (&str, &str)| {
         let service = text(file);
-        assert!(service.contains(&format!("\nExecStart=/usr/local/bin/countersign {verb}")));
+        assert!(service.contains(&format!("\nExecStart={command}")), "{file}");
         let unit = folder.join(file.replace("@.", "@db."));
-        fs::write(&unit, service.replace("/usr/local/bin/countersign", PROGRAM)).unwrap();
+        let (program, _) = command.split_once(' ').unwrap();
+        fs::write(&unit, service.replace(program, PROGRAM)).unwrap();
         unit
     };
     SERVICES.map(unit).into()
@@ -131,11 +137,15 @@ fn units(name: &str) -> Vec<PathBuf> {
 #[test]
 fn systemd_takes_the_units() {
     let services = units("units");
-    let mut verify = Command::new("systemd-analyze");
-    verify.env("MANPATH", services[0].with_file_name("man")).arg("verify").args(&services);
-    let Some(output) = output(verify.arg(services[0].with_extension("socket"))) else { return };
-    let said = all(&output);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let (local, debian) = services.split_at(2);
+    let socket = [services[0].with_extension("socket")];
+    for units in [&[local, &socket].concat(), debian] {
+        let mut verify = Command::new("systemd-analyze");
+        verify.env("MANPATH", services[0].with_file_name("man")).arg("verify").args(units);
+        let Some(output) = output(&mut verify) else { return };
+        let said = all(&output);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+    }
     for (file, _) in SERVICES {
         // What systemd 252 knows.
         let service = text(file);
@@ -156,13 +166,42 @@ fn the_services_are_exposed_to_little() {
         let score = level.split_whitespace().find_map(|word| word.parse::<f64>().ok()).unwrap();
         assert!(score <= 2.0, "{said}");
     }
-    // One is as closed as the other.
+    // Each is as closed as the others.
     let closed = SERVICES.map(|(file, _)| {
         let service = text(file);
         service[service.find("\nUMask=").unwrap()..service.find("\n# Optionally").unwrap()]
             .to_owned()
     });
-    assert_eq!(closed[0], closed[1]);
+    assert!(closed.iter().all(|each| *each == closed[0]), "{closed:#?}");
+}
+
+#[test]
+fn the_units_of_the_debian_package_are_those_for_any_system() {
+    let lines = |file: &str| -> BTreeSet<String> {
+        let unit = text(file).replace("/usr/local/bin/", "/usr/bin/");
+        let lines = unit.lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect()
+    };
+    let proxy = "countersign-proxy@.service";
+    assert_eq!(lines(proxy), lines(&format!("debian/{proxy}")));
+    let (any, debian) = (lines("countersign.service"), lines("debian/countersign.service"));
+    assert_eq!(
+        any.difference(&debian).collect::<Vec<_>>(),
+        ["DynamicUser=yes", "LoadCredential=keys:/etc/countersign/keys"]
+    );
+    assert_eq!(
+        debian.difference(&any).collect::<Vec<_>>(),
+        [
+            "Environment=COUNTERSIGN_KEYS=/etc/countersign/keys",
+            "Group=countersign",
+            "User=countersign"
+        ]
+    );
+    let version = format!("countersign ({}-1) ", env!("CARGO_PKG_VERSION"));
+    assert!(text("debian/changelog").starts_with(&version));
+    let scripts = ["postinst", "prerm", "postrm"];
+    let scripts = scripts.map(|name| deploy(&format!("debian/{name}")));
+    accepted("shellcheck", &[], &scripts);
 }
 
 #[test]
