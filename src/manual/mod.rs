@@ -1,6 +1,6 @@
 //! The manual. Start with [`operations`] to run the program, or with [`embedding`] to use the
-//! library; [`small`] is about machines that are too small for either;
-//! [`architecture`] explains the code.
+//! library; [`languages`] is about clients in other languages, [`small`] about machines that are
+//! too small for either; [`architecture`] explains the code.
 
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}
@@ -10,6 +10,9 @@ pub mod conformance {}
 
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
+
+#[doc = include_str!("languages.md")]
+pub mod languages {}
 
 #[doc = include_str!("small.md")]
 pub mod small {}
