@@ -25,7 +25,7 @@ fn replaced(frame: &[u8], header: usize, from: &[u8], to: &[u8]) -> Vec<u8> {
     let at = frame.windows(from.len()).rposition(|part| part == from).unwrap();
     let mut changed = [&frame[..at], to, &frame[at + from.len()..]].concat();
     let grown = to.len().wrapping_sub(from.len());
-    changed[header + 3] = changed[header + 3].wrapping_add(grown.to_be_bytes()[7]);
+    changed[header + 3] = changed[header + 3].wrapping_add(grown.to_le_bytes()[0]);
     changed
 }
 
