@@ -13,6 +13,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
 use log::warn;
+use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 
 use crate::exit::describe;
@@ -74,10 +75,10 @@ impl SdNotify {
         if self.is_stopping {
             return;
         }
-        match NotifyState::monotonic_usec_now() {
-            Ok(stamp) => self.tell(&[NotifyState::Reloading, stamp]),
-            Err(error) => self.failed(&error),
-        }
+        // The crate's own stamp overflows after 35 minutes where the system's seconds have 32 bits.
+        let now = clock_gettime(ClockId::Monotonic);
+        let stamp = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec / 1_000);
+        self.tell(&[NotifyState::Reloading, NotifyState::MonotonicUsec(stamp)]);
     }
 
     /// A reload has ended.
