@@ -79,6 +79,8 @@ pub(crate) enum Exit {
     Success,
     /// With another code than 0.
     Failure,
+    /// In any way, or not by itself.
+    Any,
 }
 
 #[derive(Deserialize)]

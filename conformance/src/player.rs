@@ -251,6 +251,7 @@ impl<'a> Player<'a> {
                 let (wire, channel) = self.parts()?;
                 channel.expect_close_or_end(wire)
             }
+            ExpectStep::NoMessage => self.wire.expect_at_most_an_end(self.subject.quiet_time),
             ExpectStep::Silence => self.wire.expect_silence(self.subject.quiet_time),
             ExpectStep::Deadline => self.expect_deadline(),
         }

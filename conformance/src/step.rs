@@ -81,6 +81,8 @@ pub(crate) enum ExpectStep {
     EndAfter(Vec<Octets>),
     /// The end of the stream, before which a close record may come.
     CloseOrEnd,
+    /// No message for a moment; the stream may end.
+    NoMessage,
     /// Nothing at all, for a moment, and the stream stays open.
     Silence,
     /// The end of the stream within the handshake's time limit, after a refusal or after nothing.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use countersign::{Address, clock};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::secrets::{HEADER, TAG};
 use crate::wire_log::{WireLog, described};
 
 /// Why something did not come.
@@ -225,6 +226,16 @@ impl Wire {
                 ReadEvent::Nothing => return Err(self.mismatch(expected, ReadEvent::Nothing)),
             }
         }
+    }
+
+    /// Nothing but a close record, which has 20 bytes, and the end may come in this time.
+    pub(crate) fn expect_at_most_an_end(&mut self, time: Duration) -> Result<(), Mismatch> {
+        let until = clock::after(time);
+        while clock::monotonic() < until && self.read(until) != ReadEvent::End {}
+        if self.inbox.len() > HEADER + TAG {
+            return Err(self.mismatch("no message", ReadEvent::Bytes));
+        }
+        Ok(())
     }
 
     /// Nothing must come for this time.

@@ -11,13 +11,20 @@ import countersign
 
 
 async def main(address, keys):
-    lines = sys.stdin.buffer.read().splitlines()
     async with await countersign.open_connection(address, keys) as server:
-        for line in lines:
-            await server.send(line)
+        loop = asyncio.get_running_loop()
+        while True:
+            line = await loop.run_in_executor(None, sys.stdin.buffer.readline)
+            if not line:
+                break
+            await server.send(line.rstrip(b"\r\n"))
             reply = await server.receive()
             if reply is None:
                 sys.exit("the server closed the connection")
+            print(reply.decode(errors="replace"), flush=True)
+        # Without the server's close record, somebody may have cut the connection.
+        await server.finish()
+        async for reply in server:
             print(reply.decode(errors="replace"), flush=True)
 
 

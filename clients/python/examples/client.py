@@ -17,6 +17,10 @@ def main(address, keys):
             if reply is None:
                 sys.exit("the server closed the connection")
             print(reply.decode(errors="replace"), flush=True)
+        # Without the server's close record, somebody may have cut the connection.
+        server.finish()
+        for reply in server:
+            print(reply.decode(errors="replace"), flush=True)
 
 
 if __name__ == "__main__":
