@@ -1,7 +1,7 @@
 //! Plays one end of a connection, step by step as a case says.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign::{Address, clock, random};
 
@@ -207,7 +207,7 @@ impl<'a> Player<'a> {
             TestedEnd::Server => self.composed_call(&CallEdit::default())?,
             TestedEnd::Client => self.nonce.to_vec(),
         };
-        let until = clock::after(self.subject.handshake_timeout + self.subject.timeout);
+        let until = self.handshake_end();
         self.wire.trickle("byte after byte", &bytes, pause, until);
         Ok(())
     }
@@ -257,6 +257,12 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// When the other end must have given up a handshake that is not over.
+    fn handshake_end(&self) -> Instant {
+        let time = self.subject.handshake_timeout + self.subject.timeout;
+        self.wire.began.checked_add(time).unwrap_or(self.wire.began)
+    }
+
     /// A refusal, and then the end.
     fn expect_refusal(&mut self, code: u8) -> Result<(), Mismatch> {
         let name = code_name(code);
@@ -280,7 +286,7 @@ impl<'a> Player<'a> {
     fn expect_deadline(&mut self) -> Result<(), Mismatch> {
         let limit = self.subject.handshake_timeout;
         let expected = format!("the end of the stream when the handshake has taken {limit:?}");
-        let until = clock::after(limit + self.subject.timeout);
+        let until = self.handshake_end();
         if self.is_confirmed {
             return self.wire.expect_end_of_all(until, &expected);
         }

@@ -45,6 +45,8 @@ pub(crate) struct Wire {
     timeout: Duration,
     /// The server's nonce has not been taken yet.
     pub(crate) is_nonce_due: bool,
+    /// When the connection began, for the deadline of the handshake.
+    pub(crate) began: Instant,
     pub(crate) transcript: WireLog,
 }
 
@@ -74,6 +76,7 @@ impl Wire {
             is_ended: false,
             timeout,
             is_nonce_due: true,
+            began: clock::monotonic(),
             transcript: WireLog::default(),
         }
     }
@@ -175,7 +178,7 @@ impl Wire {
         let bytes = described(&self.inbox, self.is_nonce_due);
         let end = match (self.is_ended, last) {
             (true, _) => "the end of the stream".to_owned(),
-            (_, ReadEvent::Bytes) => "more to come".to_owned(),
+            (_, ReadEvent::Bytes) => "an open stream".to_owned(),
             _ => format!("nothing more in {:.1} s", self.timeout.as_secs_f64()),
         };
         if !self.inbox.is_empty() {
