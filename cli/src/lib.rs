@@ -27,6 +27,7 @@ mod conformance;
 mod connect;
 mod escape;
 mod exit;
+mod fetch;
 mod http;
 #[cfg(feature = "keys")]
 mod keygen;

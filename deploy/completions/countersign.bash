@@ -486,7 +486,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__load)
-            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --stages --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --messages --messages-order --expect --think --rate-per-connection --proxy-header --proxy-source --interval --report --intervals --hgrm --hlog --find --find-precision --probe-time --progress --progress-interval --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version merge compare"
+            opts="-c -n -z -P -q -o -h -V --connections --threads --count --duration --pipeline --rate --arrival --burst --stages --size --reconnect --idle --warmup --close --source --connect-rate --connect-timeout --reply-timeout --key --output --output-file --fail-if --messages --messages-order --expect --think --rate-per-connection --proxy-header --proxy-source --interval --report --intervals --hgrm --hlog --server-metrics --find --find-precision --probe-time --progress --progress-interval --dialect --records --audience --framing --mac --rhel --once --verify-only --message-max --keys --help --version merge compare"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -645,6 +645,10 @@ _countersign() {
                     return 0
                     ;;
                 --hlog)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server-metrics)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

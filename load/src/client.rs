@@ -98,6 +98,11 @@ impl LoadClient {
         self.sender.is_some()
     }
 
+    /// Whether it is connected and has authenticated.
+    pub(super) fn is_established(&self) -> bool {
+        self.state == State::Established
+    }
+
     /// Whether it neither could send a message nor has begun a pause.
     pub(super) fn is_waiting(&self) -> bool {
         !self.available && self.pause.is_none()

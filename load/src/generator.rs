@@ -93,6 +93,9 @@ pub struct Load {
     /// When time ends the load.
     end: Nanos,
     busy: Busy,
+    /// Since when the loop has waited awake, if it has found nothing to do then: its turns are no
+    /// work either.
+    idle_since: Option<Nanos>,
     recorder: IntervalRecorder,
 }
 
@@ -180,6 +183,7 @@ impl Load {
             failed: 0,
             timed_out: 0,
             busy: Busy::start(),
+            idle_since: None,
             recorder: IntervalRecorder::new(0, plan.interval, &mut report),
             end,
             cx: LoadContext {
@@ -232,12 +236,14 @@ impl Load {
         self.cx.report.start = since_epoch(clock::wall());
         let (mut tick, mut now, mut is_warm) = (TICK, 0, warm == 0);
         while now < self.end && !self.is_done() {
-            now = self.wait(&mut events, now, tick.min(self.end))?;
+            now = self.wait(&mut events, now, tick)?;
             if !is_warm && now >= warm {
                 is_warm = true;
                 self.cx.message_source.end_warmup();
                 self.busy = Busy::start();
-                self.cx.report = Report { start: since_epoch(clock::wall()), ..Report::default() };
+                let open = self.clients.iter().filter(|client| client.is_established());
+                let (start, open_before) = (since_epoch(clock::wall()), open.count() as u64);
+                self.cx.report = Report { start, open_before, ..Report::default() };
                 let length = self.cx.plan.interval;
                 self.recorder = IntervalRecorder::new(warm, length, &mut self.cx.report);
             }
@@ -297,8 +303,9 @@ impl Load {
         self.failed >= patience * self.clients.len() || self.timed_out >= timed_out_max
     }
 
-    /// Waits for events, until something is due or this moment has come. Returns the time then.
-    fn wait(&mut self, events: &mut Events, now: Nanos, until: Nanos) -> io::Result<Nanos> {
+    /// Waits for events, until something is due or the watcher is to be called. Returns the time
+    /// then.
+    fn wait(&mut self, events: &mut Events, now: Nanos, tick: Nanos) -> io::Result<Nanos> {
         let is_available = |slot: &usize| self.clients[*slot].available;
         let message = self
             .available
@@ -309,15 +316,18 @@ impl Load {
         let dial = self.next_dial();
         let rested = self.backing_off.front().map(|(end, _)| *end);
         let paused = self.pausing.front().map(|(end, _)| *end);
-        let due = [message, dial, rested, paused].into_iter().flatten().fold(until, Nanos::min);
+        let due = [message, dial, rested, paused].into_iter().flatten().fold(self.end, Nanos::min);
         let left = due.saturating_sub(now);
-        let timeout = if left < MILLISECOND { 0 } else { left };
-        let before = self.now();
+        // The watcher may be called a little late: nothing is waited for awake for its sake.
+        let lazy = tick.saturating_sub(now).max(MILLISECOND);
+        let timeout = if left < MILLISECOND { 0 } else { left.min(lazy) };
+        let before = self.idle_since.take().unwrap_or_else(|| self.now());
         let polled = self.poll.poll(events, Some(Duration::from_nanos(timeout)));
         let after = self.now();
         if timeout > 0 || events.is_empty() {
             let is_awake = timeout == 0;
             self.busy.wait(after - before, is_awake);
+            self.idle_since = (is_awake && after < due).then_some(after);
         }
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),

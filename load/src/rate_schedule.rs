@@ -29,6 +29,17 @@ impl Stage {
         (self.from + self.to) / 2.0 * self.lasts.as_secs_f64()
     }
 
+    /// The mean rate of stages that follow each other, between two times since the first began;
+    /// none behind the last one.
+    #[must_use]
+    pub fn mean_rate(stages: &[Self], from: Duration, to: Duration) -> Option<f64> {
+        let schedule = RateSchedule::new(Duration::ZERO, stages);
+        let end: Duration = stages.iter().map(|stage| stage.lasts).sum();
+        let [from, to] = [from, to.min(end)].map(nanos);
+        let messages = schedule.messages_until(to) - schedule.messages_until(from);
+        (from < to).then(|| messages / ((to - from) as f64 / SECOND))
+    }
+
     /// Whether it has a length, and rates that are not negative.
     pub(super) fn is_valid(&self) -> bool {
         let valid = |rate: f64| rate.is_finite() && rate >= 0.0;
@@ -160,6 +171,16 @@ mod tests {
                 assert!((until / stage.messages() - part).abs() < 1e-6, "{from} to {to}: {until}");
             }
         }
+    }
+
+    #[test]
+    fn the_mean_rate_is_that_of_the_time_in_each_stage() {
+        let stages = [ramp(10, 1_000.0, 1_000.0), ramp(10, 1_000.0, 3_000.0)];
+        let mean = |from, to| Stage::mean_rate(&stages, SECOND * from, SECOND * to);
+        for (from, to, rate) in [(0, 1, 1e3), (5, 15, 1_250.0), (10, 20, 2e3), (19, 30, 2_900.0)] {
+            assert!((mean(from, to).unwrap() - rate).abs() < 1e-6, "{from}, {to}");
+        }
+        assert_eq!((mean(20, 21), Stage::mean_rate(&[], SECOND, SECOND * 2)), (None, None));
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Report {
     pub unsent: u64,
     /// Connections whose handshake was gone through.
     pub connected: u64,
+    /// Connections that were open when the measurement began, after the warm-up.
+    pub open_before: u64,
     /// Bytes that were sent.
     pub bytes_out: u64,
     /// Bytes that were received.
@@ -62,6 +64,8 @@ pub struct Report {
     /// The share of the time in which each loop had something to do, from 0 to 1, without what it
     /// has waited awake. Near 1, the load was limited by itself.
     pub busy: Vec<f64>,
+    /// How many cores the server has used on average. A load doesn't know: whoever does sets it.
+    pub server_busy: Option<f64>,
     /// The messages a second that an open loop was to send.
     pub rate_asked: Option<f64>,
     /// How far an open loop was behind its schedule when it ended.
@@ -191,6 +195,7 @@ impl Report {
         self.aborted += other.aborted;
         self.unsent += other.unsent;
         self.connected += other.connected;
+        self.open_before += other.open_before;
         self.bytes_out += other.bytes_out;
         self.bytes_in += other.bytes_in;
         self.connect.add(&other.connect);
@@ -198,6 +203,7 @@ impl Report {
         self.first_reply.add(&other.first_reply);
         self.reply.add(&other.reply);
         self.busy.extend(other.busy);
+        self.server_busy = self.server_busy.or(other.server_busy);
         // The rate is that of all loops together.
         self.rate_asked = self.rate_asked.or(other.rate_asked);
         self.behind = self.behind.max(other.behind);

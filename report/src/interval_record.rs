@@ -30,6 +30,12 @@ pub struct IntervalRecord {
     pub failed: u64,
     /// Replies per second.
     pub requests_per_sec: f64,
+    /// Messages per second that the stages of an open loop asked for, on average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_rate: Option<f64>,
+    /// How many cores the server has used on average, if its metrics were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_busy: Option<f64>,
     /// Of the replies in this interval; null without any.
     pub latency_percentiles: Percentiles,
     /// The longest latency of a reply in this interval.
@@ -72,6 +78,8 @@ impl IntervalRecord {
             answered: interval.answered,
             failed: interval.failed(),
             requests_per_sec: interval.per_second(),
+            requested_rate: None,
+            server_busy: None,
             latency_percentiles: percentiles(&PERCENTILES, |share| interval.reply.at(share)),
             slowest: replies.as_ref().map(|replies| nanos(replies.max())),
             average: replies.as_ref().map(|replies| replies.mean() / 1e9),

@@ -86,6 +86,7 @@ impl Ladder {
             None if passed > 0.0 => {
                 format!("the search ended early: {} passed{limit}", per_second(passed))
             }
+            None if self.probes.is_empty() => "the search ended before the first probe".to_owned(),
             None => format!("no rate passed{limit}"),
         }
     }
@@ -190,6 +191,7 @@ mod tests {
                 "1000 messages per second; 1020 messages per second failed: p99<5ms does not hold: \
                  it is 8.000 ms",
             ),
+            (ladder(None, vec![]), "the search ended before the first probe"),
             // One that has failed by chance below the limit says nothing.
             (
                 ladder(Some(2e3), vec![probe(1e3, false), probe(2e3, true)]),

@@ -18,6 +18,7 @@ mod live_view;
 mod merge;
 mod parameters;
 mod saved_report;
+mod server_load;
 mod text;
 
 pub use compare::{Comparison, ComparisonRow, Difference, FigureKind, Strictness};
@@ -33,6 +34,7 @@ pub use live_view::LiveView;
 pub use merge::{MergeError, merge};
 pub use parameters::Parameters;
 pub use saved_report::{Histograms, SavedReport, Summary};
+pub use server_load::ServerLoad;
 pub use text::text;
 
 // What an embedder moves to a thread of its own, or shares.

@@ -15,8 +15,17 @@ use crate::saved_report::SavedReport;
 const ADDED: &[&str] = &["connections", "threads", "idle", "count", "rate", "connectRate"];
 
 /// Parameters that each machine may have differently; all values are kept.
-const COLLECTED: &[&str] =
-    &["commandLine", "commit", "address", "server", "key", "source", "proxySource", "failIf"];
+const COLLECTED: &[&str] = &[
+    "commandLine",
+    "commit",
+    "address",
+    "server",
+    "key",
+    "source",
+    "proxySource",
+    "failIf",
+    "serverMetrics",
+];
 
 /// Those of which the first or the greatest is kept.
 const BEGUN: &str = "start";

@@ -1,6 +1,6 @@
 //! The report on a load in JSON, both ways.
 
-use countersign_load::{Intervals, Latencies, Report};
+use countersign_load::{Intervals, Latencies, Report, Stage};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{COUNT_MAX, SECONDS_MAX, SavedReportError, VERSION};
@@ -9,10 +9,14 @@ use crate::histogram::{decode, encode};
 use crate::interval_record::{IntervalRecord, interval_records};
 use crate::ladder::Ladder;
 use crate::parameters::Parameters;
+use crate::server_load::ServerLoad;
 use crate::text::{BARS, PERCENTILES, mean};
 
 /// The most intervals that are read. A load writes 300 at most.
 const INTERVALS_MAX: usize = 10_000;
+
+/// The most threads that are read. A load has 1,024 at most, and several machines can be merged.
+const THREADS_MAX: usize = 16_384;
 
 /// The results of a load, as `countersign load --output json` writes them. Times are in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -93,6 +97,9 @@ pub struct Summary {
     pub overdue: u64,
     /// Handshakes that were completed.
     pub connected: u64,
+    /// Connections that were open when the measurement began.
+    #[serde(default)]
+    pub open_before: u64,
     /// Connections that were lost and had no message in flight.
     #[serde(default)]
     pub lost_without_message: u64,
@@ -104,6 +111,9 @@ pub struct Summary {
     pub load_busy: f64,
     /// The same of each thread.
     pub load_busy_threads: Vec<f64>,
+    /// How many cores the server has used on average, if its metrics were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_busy: Option<f64>,
 }
 
 /// Latencies in nanoseconds as HdrHistogram's libraries read them: version 2 of its format,
@@ -163,6 +173,22 @@ impl SavedReport {
         }
     }
 
+    /// Notes what the stages of an open loop asked for in each interval.
+    pub fn set_stages(&mut self, stages: &[Stage]) {
+        for interval in &mut self.intervals {
+            let (start, length) = (duration(interval.start), duration(interval.duration));
+            interval.requested_rate = Stage::mean_rate(stages, start, start + length);
+        }
+    }
+
+    /// Notes how many cores the server has used in each interval.
+    pub fn set_server_load(&mut self, server: &ServerLoad) {
+        for interval in &mut self.intervals {
+            let from = self.start_time + interval.start;
+            interval.server_busy = server.cores(from, from + interval.duration);
+        }
+    }
+
     /// Reads a report.
     ///
     /// # Errors
@@ -198,6 +224,7 @@ impl SavedReport {
             // Intervals without a length can't be made as long as others.
             ("intervalSeconds", self.intervals.is_empty() || self.interval_seconds >= 1e-9),
             ("number of intervals", self.intervals.len() <= INTERVALS_MAX),
+            ("number of loadBusyThreads", summary.load_busy_threads.len() <= THREADS_MAX),
             ("loadBusyThreads", summary.load_busy_threads.iter().all(|share| is_time(*share))),
             ("errorDistribution", are_counts(&self.error_distribution)),
             ("connectionErrors", are_counts(&self.connection_errors)),
@@ -206,6 +233,8 @@ impl SavedReport {
             ("aborted", summary.aborted <= COUNT_MAX),
             ("neverSent", summary.never_sent <= COUNT_MAX),
             ("connected", summary.connected <= COUNT_MAX),
+            ("openBefore", summary.open_before <= COUNT_MAX),
+            ("serverBusy", is_time(summary.server_busy.unwrap_or_default())),
             ("lostWithoutMessage", summary.lost_without_message <= COUNT_MAX),
             ("bytesSent", summary.bytes_sent <= COUNT_MAX),
             ("bytesReceived", summary.bytes_received <= COUNT_MAX),
@@ -241,9 +270,11 @@ impl SavedReport {
         report.aborted = summary.aborted;
         report.unsent = summary.never_sent;
         report.connected = summary.connected;
+        report.open_before = summary.open_before;
         report.bytes_out = summary.bytes_sent;
         report.bytes_in = summary.bytes_received;
         report.busy.clone_from(&summary.load_busy_threads);
+        report.server_busy = summary.server_busy;
         report.rate_asked = summary.requested_rate;
         report.behind = duration(summary.seconds_behind.unwrap_or_default());
         let intervals: Result<_, _> =
@@ -282,11 +313,13 @@ impl Summary {
             never_sent: report.unsent,
             overdue: report.overdue(),
             connected: report.connected,
+            open_before: report.open_before,
             lost_without_message: report.lost_without_message,
             bytes_sent: report.bytes_out,
             bytes_received: report.bytes_in,
             load_busy: mean(&report.busy),
             load_busy_threads: report.busy.clone(),
+            server_busy: report.server_busy,
         }
     }
 }
@@ -316,6 +349,7 @@ mod tests {
         report.connection_failures.add(FailureKind::Reset, 2);
         report.lost_without_message = 1;
         report.busy = vec![0.25, 0.5];
+        (report.server_busy, report.open_before) = (Some(1.5), 50);
         report.rate_asked = Some(1e4);
         report.behind = Duration::from_millis(20);
         let mut interval = Interval::default();

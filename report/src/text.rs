@@ -14,6 +14,9 @@ pub(crate) const PERCENTILES: [f64; 9] = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99
 pub(crate) const BARS: u32 = 10;
 const WIDTH: u64 = 40;
 
+/// Of more threads than this, only the busiest is shown.
+const SHOWN_MAX: usize = 64;
+
 /// Above this share, the load generator was the limit.
 pub(crate) const BUSY: f64 = 0.9;
 
@@ -40,10 +43,13 @@ pub fn text(report: &Report, parameters: &Parameters) -> String {
     if report.overdue() > 0 {
         line("Overdue:", format!("{} of these count as never answered", report.overdue()));
     }
-    line("Connections:", report.connected.to_string());
+    line("Connections:", connections(report));
     line("Sent:", format!("{} bytes", report.bytes_out));
     line("Received:", format!("{} bytes", report.bytes_in));
     line("Load busy:", format!("{}{}", busy(report), limited(report)));
+    if let Some(cores) = report.server_busy {
+        line("Server busy:", format!("{:.0}% of a core", cores * 100.0));
+    }
     let sections = [
         histogram(&report.reply),
         percentiles(report),
@@ -78,12 +84,26 @@ fn asked(report: &Report) -> String {
     }
 }
 
+/// The connections that were made, and those that had been made before.
+fn connections(report: &Report) -> String {
+    match report.open_before {
+        0 => report.connected.to_string(),
+        before => {
+            format!("{}, of which {before} were open before", report.connected + before)
+        }
+    }
+}
+
 /// How busy the threads were, and each of several.
 fn busy(report: &Report) -> String {
     let percent = |share: f64| format!("{:.0}%", share * 100.0);
     let each = &report.busy;
     match each.len() {
         0 | 1 => format!("{} of a core", percent(mean(each))),
+        cores if cores > SHOWN_MAX => {
+            let busiest = each.iter().copied().fold(0.0, f64::max);
+            format!("{} of {cores} cores (at most {})", percent(mean(each)), percent(busiest))
+        }
         cores => {
             let all: Vec<String> = each.iter().copied().map(percent).collect();
             format!("{} of {cores} cores ({})", percent(mean(each)), all.join(", "))

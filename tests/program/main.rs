@@ -22,6 +22,7 @@ mod free_port;
 mod health;
 mod help;
 mod home;
+mod interrupts;
 mod keygen;
 mod keys;
 mod live;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::free_port::free_address;
 use super::home::{Home, skip};
 
 /// What a reader of interval logs in another language finds in one: how many values it has, and the
@@ -212,4 +213,33 @@ fn a_comparison_has_a_verdict_and_an_exit_code() {
     home.run(&format!("load compare {before}"), "").failed(2, &["<B.json>"]);
     let line = format!("load compare {before} {after} --threshold");
     home.run(&format!("{line} x"), "").failed(2, &["write a percentage, like 2%"]);
+}
+
+#[test]
+fn the_server_s_load_is_read_from_its_metrics() {
+    let home = Home::new();
+    let server = home.serve("serve --dialect open --service echo --admin 127.0.0.1:0");
+    let (address, admin) = (server.address(), server.admin());
+    let load = |options: &str| {
+        home.run(&format!("load {address} --dialect open -c 4 --warmup 200ms {options}"), "")
+    };
+    let ran = load(&format!("-n 2000 --server-metrics {admin}"));
+    assert!(ran.out.contains("\n  Server busy:  ") && ran.code == Some(0), "{ran:?}");
+    assert!(ran.out.contains("\n  Connections:  4, of which 4 were open before\n"), "{ran:?}");
+    let page = home.path("server.html");
+    let options = "--interval 100ms --stages 500ms@100,500ms@100..500 --output json";
+    let ran =
+        load(&format!("{options} --server-metrics http://{admin}/ --report {}", page.display()));
+    let saved: Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(saved["summary"]["serverBusy"].as_f64() > Some(0.0), "{}", ran.out);
+    assert_eq!(saved["parameters"]["serverMetrics"], format!("http://{admin}/"));
+    assert!(saved["intervals"][1]["requestedRate"].as_f64() > Some(99.9), "{}", ran.out);
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("Server busy") && page.contains(">asked for<"), "{page}");
+    // A wrong address shows before the load.
+    let nobody = free_address();
+    load(&format!("-n 1 --server-metrics {nobody}")).failed(69, &["connection refused"]);
+    let other = home.serve("serve --dialect open --service echo --framing chunks");
+    load(&format!("-n 1 --server-metrics {}", other.address()))
+        .failed(69, &["no answer within the time limit"]);
 }

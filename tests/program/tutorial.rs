@@ -12,6 +12,9 @@ const PAGE: &str = include_str!("../../src/manual/load.md");
 /// Where the servers of the page listen.
 const ADDRESS: &str = "127.0.0.1:9527";
 
+/// Where the metrics of one are.
+const ADMIN: &str = "127.0.0.1:9529";
+
 /// A command of the page, and the lines that it prints there.
 struct Shown {
     command: &'static str,
@@ -110,19 +113,22 @@ fn compare(command: &str, output: &[&str], printed: &str) {
 fn each_command_of_the_tutorial_prints_what_the_page_shows() {
     let home = Home::new();
     let mut server = None;
-    let mut address = String::new();
+    let (mut address, mut admin) = (String::new(), None);
     let commands = commands();
     assert!(commands.len() > 20, "the page has lost its commands");
     for shown in &commands {
         if shown.command.starts_with("countersign serve") {
             // The one before stops, as the page tells its readers.
             drop(server.take());
-            let started = serve(&home, &shortened(shown.command, ADDRESS));
+            let command = shown.command.replace(ADMIN, "127.0.0.1:0");
+            let started = serve(&home, &shortened(&command, ADDRESS));
             started.address().clone_into(&mut address);
+            admin = shown.command.contains(ADMIN).then(|| started.admin());
             server = Some(started);
             continue;
         }
-        let ran = run(&home, &shortened(shown.command, &address));
+        let command = shown.command.replace(ADMIN, admin.as_deref().unwrap_or(ADMIN));
+        let ran = run(&home, &shortened(&command, &address));
         let output = format!("{}{}", ran.err, ran.out);
         // Two loads of one build may differ, and a busy machine may hold no rate.
         let may_differ = ["load compare", "--find"].iter().any(|it| shown.command.contains(it));

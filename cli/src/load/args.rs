@@ -15,6 +15,7 @@ use super::messages::MessageArgs;
 use super::progress::ProgressArgs;
 use super::results::{Output, ResultArgs};
 use super::saved::SavedVerb;
+use super::server_metrics::ServerMetricsArgs;
 use super::stages::StageArgs;
 use super::threshold::{RATE_MAX, Threshold};
 use crate::args::protocol::{ProtocolArgs, SERVER};
@@ -141,6 +142,8 @@ pub(crate) struct LoadArgs {
     pub(super) clients: ClientArgs,
     #[command(flatten)]
     pub(super) results: ResultArgs,
+    #[command(flatten)]
+    pub(super) server: ServerMetricsArgs,
     #[command(flatten)]
     pub(super) find: FindArgs,
     #[command(flatten)]

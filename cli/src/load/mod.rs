@@ -10,6 +10,7 @@ mod probes;
 mod progress;
 mod results;
 mod saved;
+mod server_metrics;
 mod stages;
 mod threads;
 mod threshold;
@@ -65,23 +66,29 @@ impl LoadArgs {
         let file = self.output_file.as_deref().map(ResultFile::create).transpose()?;
         let results = self.results.create()?;
         let stop = signals.into_stop_flag()?;
-        let (report, ladder) = match self.search() {
-            None => (self.watched(loads, self.plan().lasts(), &stop, |_| false)?, None),
+        let run = || match self.search() {
+            None => Ok((self.watched(loads, self.plan().lasts(), &stop, |_| false)?, None)),
             Some(search) => {
                 drop(loads);
                 let (report, ladder) = self.find(search, &plan, split, &stop)?;
-                (report, Some(ladder))
+                Ok((report, Some(ladder)))
             }
         };
+        let ((mut report, ladder), server) = self.server.watch(run)?;
+        let [start, elapsed] = [report.start, report.elapsed].map(|time| time.as_secs_f64());
+        report.server_busy = server.cores(start, start + elapsed);
         // From now on a signal finds nothing left to be ended early, and ends the program.
         let interrupted = stop.swap(true, Ordering::Relaxed);
         parameters::learn(&mut parameters, &report, interrupted);
-        let verdict = verdict::verdict(&self.address, &report, ladder.as_ref(), &self.fail_if);
+        let verdict =
+            verdict::verdict(&self.address, &report, ladder.as_ref(), &self.fail_if, interrupted);
         if self.output == Output::Quiet && self.output_file.is_none() && results.is_empty() {
             return verdict;
         }
         let mut saved = SavedReport::new(&report, parameters);
         saved.ladder = ladder;
+        saved.set_stages(&plan.stages);
+        saved.set_server_load(&server);
         let written = results::write_report(file, &self.output.of(&report, &saved));
         [written, results.write(&report, &saved)].into_iter().fold(verdict, |first, second| match (
             first, second,

@@ -61,6 +61,7 @@ pub(super) fn parameters(load: &LoadArgs, plan: &Plan) -> Parameters {
         ("find", json!(find)),
         ("findPrecision", json!(is_search.then_some(load.find.find_precision))),
         ("probeTimeSeconds", json!(is_search.then(|| seconds(load.find.probe_time)))),
+        ("serverMetrics", json!(load.server.server_metrics)),
         ("interrupted", json!(false)),
     ];
     all.extend(load.messages.parameters());

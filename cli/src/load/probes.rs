@@ -65,9 +65,15 @@ impl LoadArgs {
         Ok((kept, Ladder::new(&search, &conditions)))
     }
 
-    /// Shows a line of the search while it goes on.
+    /// Shows a line of the search while it goes on, unless nobody watches and the report on stdout
+    /// will have it.
     fn show(&self, line: &str) {
-        if self.output != Output::Quiet {
+        let is_watched = match self.output {
+            Output::Text => stderr().is_terminal() || self.progress.is_plain(),
+            Output::Json | Output::Csv => true,
+            Output::Quiet => false,
+        };
+        if is_watched {
             stderr().write(escape::lines(&format!("{line}\n")));
         }
     }

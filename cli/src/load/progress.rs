@@ -73,6 +73,11 @@ struct Reached {
 }
 
 impl ProgressArgs {
+    /// Whether lines were asked for.
+    pub(super) fn is_plain(&self) -> bool {
+        self.progress == ProgressKind::Plain
+    }
+
     fn how(&self) -> How {
         let is_dumb = || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         match self.progress {

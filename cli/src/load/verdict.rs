@@ -13,7 +13,12 @@ pub(super) fn verdict(
     report: &Report,
     ladder: Option<&Ladder>,
     conditions: &[Threshold],
+    interrupted: bool,
 ) -> Result<(), Failure> {
+    if interrupted && report.due == 0 && report.connections_failed() == 0 {
+        let text = "interrupted before anything was measured".to_owned();
+        return Err(Failure::new(Kind::General, text));
+    }
     if report.answered == 0 {
         return Err(unanswered(address, report));
     }
@@ -30,7 +35,7 @@ pub(super) fn verdict(
 fn unanswered(address: &str, report: &Report) -> Failure {
     let failed = report.connections_by_failure().filter(|(_, count)| *count > 0);
     let Some((most, _)) = failed.max_by_key(|(_, count)| *count) else {
-        let what = match report.connected {
+        let what = match report.connected + report.open_before {
             _ if report.due == 0 => "no message was due",
             0 => "no handshake was completed",
             _ => "no reply arrived",

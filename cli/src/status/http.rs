@@ -1,20 +1,13 @@
 //! The request for the page `/status`.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use countersign::{Address, Client, ClientConfig, ClientError, Dialect, Framing};
+use countersign::ClientError;
 
 use crate::admin::report::{PROGRAM, StatusReport};
 use crate::exit::{Failure, Kind};
-use crate::http;
-use crate::signals::POLL_INTERVAL;
-use crate::system;
-
-/// More than any page has, in bytes.
-const ANSWER_MAX: usize = 8 << 20;
+use crate::{fetch, http};
 
 /// The page as text, and the report in it.
 #[derive(Debug)]
@@ -30,13 +23,12 @@ impl StatusPage {
         timeout: Duration,
         is_over: &dyn Fn() -> bool,
     ) -> Result<Self, Failure> {
-        // As the banner shows it.
-        let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
-        let answer = ask(place, timeout, is_over).map_err(|error| match error {
-            ClientError::Server(refusal) => not_admin(address, &refusal),
-            // Failures to connect are reported as `connect` reports them.
-            other => Failure::client(address, &other),
-        })?;
+        let answer =
+            fetch::get(address, "/status", timeout, is_over).map_err(|error| match error {
+                ClientError::Server(refusal) => not_admin(address, &refusal),
+                // Failures to connect are reported as `connect` reports them.
+                other => Failure::client(address, &other),
+            })?;
         Self::of(&answer).map_err(|why| not_admin(address, &why))
     }
 
@@ -52,52 +44,11 @@ impl StatusPage {
     }
 }
 
-/// The host that the request names: the address that was reached, since the server rejects host
-/// names. The zone of an IPv6 address means nothing to the server.
-fn host(address: &Address) -> String {
-    match address.ip() {
-        Some(ip) => SocketAddr::new(ip.ip(), ip.port()).to_string(),
-        None => "localhost".to_owned(),
-    }
-}
-
 fn not_admin(address: &str, why: &dyn Display) -> Failure {
     let text = format!(
         "{address}: not an admin listener of countersign: {why}; use the address of serve's --admin"
     );
     Failure::new(Kind::Protocol, text)
-}
-
-/// Sends the request and receives until the answer ends, the time is over, or `is_over` says so.
-fn ask(place: &str, timeout: Duration, is_over: &dyn Fn() -> bool) -> Result<Vec<u8>, ClientError> {
-    let deadline = system::monotonic() + timeout;
-    let config = ClientConfig::builder(Dialect::Open).with_framing(Framing::Chunks).build();
-    let config = config.map_err(io::Error::other)?;
-    let mut client = Client::connect_within(place, config, timeout)?;
-    let host = host(client.address());
-    let request = format!("GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    client.set_timeout(Some(left(deadline)?));
-    client.send(request.as_bytes())?;
-    let mut answer = Vec::new();
-    while answer.len() < ANSWER_MAX && !is_over() {
-        // A signal that arrives between the check above and the call doesn't interrupt the call.
-        client.set_timeout(Some(left(deadline)?.min(POLL_INTERVAL)));
-        match client.receive() {
-            Ok(Some(chunk)) => answer.extend_from_slice(chunk),
-            Err(ClientError::Timeout) => {}
-            Ok(None) | Err(ClientError::Unanswered) => break,
-            // What came before the reset may be a whole answer.
-            Err(ClientError::Io(error)) if error.kind() == ErrorKind::ConnectionReset => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(answer)
-}
-
-fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(system::monotonic());
-    let late = || io::Error::new(ErrorKind::TimedOut, "no answer within the time limit");
-    if left.is_zero() { Err(late()) } else { Ok(left) }
 }
 
 #[cfg(test)]

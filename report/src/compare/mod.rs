@@ -24,6 +24,9 @@ const LAST_MIN: f64 = 0.5;
 /// The percentiles that are compared.
 const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
+/// A change that is larger than this, as a share, is not called noise even if it may be.
+const LARGE: f64 = 0.1;
+
 /// Parameters that always differ, and don't matter.
 const OF_RUN: &[&str] = &["start", "commandLine", "interrupted"];
 
@@ -111,6 +114,8 @@ pub enum Difference {
     /// They don't differ by more than chance, by enough to count, or by more than a run differs
     /// from itself.
     WithinNoise,
+    /// They differ by much, but so does each run from itself.
+    TooVariable,
     /// It wasn't compared, for this reason.
     NotJudged(&'static str),
 }
@@ -132,6 +137,7 @@ impl Comparison {
         let errors = errors(&saved, &reports);
         let mut rows = judged(over_time(&runs).chain([errors]).collect(), strictness);
         rows.push(busy(&reports));
+        rows.extend(server_busy(&reports));
         Ok(Self {
             strictness,
             intervals: runs.each_ref().map(Vec::len),
@@ -242,6 +248,10 @@ impl ComparisonRow {
             let is_better =
                 if self.kind == FigureKind::Rate { after > before } else { after < before };
             self.verdict = if is_better { Difference::Better } else { Difference::Worse };
+        } else if self.p.is_some()
+            && self.change.is_some_and(|it| it.abs() > LARGE.max(strictness.threshold))
+        {
+            self.verdict = Difference::TooVariable;
         }
     }
 }
@@ -280,6 +290,13 @@ fn errors(saved: &[&SavedReport; 2], reports: &[Report; 2]) -> ComparisonRow {
 fn busy(reports: &[Report; 2]) -> ComparisonRow {
     let shares = reports.each_ref().map(|report| mean(&report.busy));
     ComparisonRow::of_all("Load busy", shares, None, Difference::NotJudged("not of the server"))
+}
+
+/// How many cores the server has used, if that is known of both runs.
+fn server_busy(reports: &[Report; 2]) -> Option<ComparisonRow> {
+    let [one, other] = reports.each_ref().map(|report| report.server_busy);
+    let shares = [one?, other?];
+    Some(ComparisonRow::of_all("Server", shares, None, Difference::NotJudged("not judged")))
 }
 
 /// The parameters in which the runs differ.

@@ -48,7 +48,11 @@ impl Comparison {
             rows.map(|row| &row.name[..]).collect()
         };
         let (better, worse) = (names(Difference::Better), names(Difference::Worse));
+        let variable = names(Difference::TooVariable);
         match (&better[..], &worse[..]) {
+            ([], []) if !variable.is_empty() => {
+                format!("too variable to tell in {}, otherwise within noise", variable.join(", "))
+            }
             ([], []) if self.is_judged() => "within noise".to_owned(),
             ([], []) => "too few intervals to tell".to_owned(),
             (better, []) => format!("B is better in {}", better.join(", ")),
@@ -67,6 +71,7 @@ impl Difference {
             Self::Better => "better",
             Self::Worse => "worse",
             Self::WithinNoise => "within noise",
+            Self::TooVariable => "too variable to tell",
             Self::NotJudged(reason) => reason,
         }
     }

@@ -123,6 +123,31 @@ fn a_run_that_differs_from_itself_shows_no_difference() {
 }
 
 #[test]
+fn a_large_change_that_may_be_chance_is_too_variable_to_tell() {
+    // Half of the time, one run was three times as slow as at other times.
+    let of_two = |seed: u64, bad: usize| {
+        let (good, slow) = (run(seed, 10, 1.0), run(seed + 1, 10, 3.0));
+        let intervals = good.intervals.iter().zip(slow.intervals.iter()).enumerate();
+        let pick = |(at, (good, slow)): (usize, ((_, _), (_, _)))| -> Interval {
+            let (good, slow): (&Interval, &Interval) = (good.1, slow.1);
+            if at % 4 < bad { slow.clone() } else { good.clone() }
+        };
+        let mut mixed = good.clone();
+        mixed.intervals = Intervals::new(Duration::from_secs(1), intervals.map(pick).collect());
+        mixed
+    };
+    let comparison = compare(&of_two(1, 2), &of_two(5, 1));
+    assert_eq!(*verdict(&comparison, "Replies/s"), Difference::TooVariable);
+    assert!(!comparison.is_worse());
+    let text = comparison.text(["a", "b"]);
+    assert!(text.contains("Verdict: too variable to tell in Replies/s, "), "{text}");
+    let strictness = Strictness { threshold: 9.0, ..Strictness::default() };
+    let saved = [saved(&of_two(1, 2)), saved(&of_two(5, 1))];
+    let comparison = Comparison::new([&saved[0], &saved[1]], strictness).unwrap();
+    assert_eq!(*verdict(&comparison, "Replies/s"), Difference::WithinNoise);
+}
+
+#[test]
 fn a_change_that_is_too_small_does_not_count() {
     let (one, other) = (run(1, 200, 1.0), run(2, 200, 1.01));
     let row = compare(&one, &other).rows.remove(0);

@@ -31,6 +31,7 @@ pub(super) fn figures(saved: &SavedReport) -> String {
         ),
         ("Generator busy", percent(summary.load_busy), threads(&summary.load_busy_threads)),
     ];
+    let server = summary.server_busy.map(|it| ("Server busy", percent(it), "of a core".to_owned()));
     let entry = |(name, value, more): (&str, String, String)| {
         let more = match more.is_empty() {
             true => more,
@@ -38,7 +39,7 @@ pub(super) fn figures(saved: &SavedReport) -> String {
         };
         format!("<div><dt>{name}</dt><dd>{value}</dd>{more}</div>\n")
     };
-    let entries: String = entries.into_iter().map(entry).collect();
+    let entries: String = entries.into_iter().chain(server).map(entry).collect();
     format!("<dl class=\"figures\">\n{entries}</dl>\n")
 }
 
@@ -85,6 +86,7 @@ pub(super) fn messages(saved: &SavedReport) -> String {
         ("Aborted: in flight at the end", summary.aborted),
         ("Never sent", summary.never_sent),
         ("Aborted or never sent, and overdue", summary.overdue),
+        ("Connections open before", summary.open_before),
         ("Handshakes completed", summary.connected),
         ("Bytes sent", summary.bytes_sent),
         ("Bytes received", summary.bytes_received),

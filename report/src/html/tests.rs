@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use countersign_load::FailureKind;
+use countersign_load::{FailureKind, Stage};
 use roxmltree::{Document as Parsed, Node, ParsingOptions};
 
 use super::*;
@@ -12,6 +12,7 @@ use crate::figures::Counts;
 use crate::interval_record::IntervalRecord;
 use crate::ladder::{Ladder, ProbeRecord};
 use crate::parameters::Parameters;
+use crate::server_load::ServerLoad;
 
 const XHTML: &str = "http://www.w3.org/1999/xhtml";
 const SVG: &str = "http://www.w3.org/2000/svg";
@@ -241,6 +242,27 @@ fn every_plot_has_a_title_and_labels_with_units() {
         "setup",
     ];
     assert_eq!(seen, all);
+}
+
+#[test]
+fn what_stages_asked_for_and_the_server_used_is_shown_where_it_is_known() {
+    let mut saved = run(60, 1.0, 1_000.0, 1e-3);
+    let without = html(&saved);
+    assert!(!without.contains("id=\"server\"") && !without.contains(">asked for<"), "{without}");
+    let (minute, half) = (Duration::from_secs(60), Duration::from_secs(30));
+    let ramp = Stage { lasts: half, from: 1_000.0, to: 5_000.0 };
+    saved.set_stages(&[Stage::constant(half, 1_000.0), ramp]);
+    let mut server = ServerLoad::default();
+    let start = saved.start_time;
+    (0..=60).for_each(|at| server.record(start + f64::from(at), f64::from(at) * 1.5));
+    saved.set_server_load(&server);
+    saved.summary.server_busy = server.cores(start, start + minute.as_secs_f64());
+    let with = page_of("stages.html", &saved);
+    for expected in ["id=\"server\"", ">asked for<", "Server busy", "150%"] {
+        assert!(with.contains(expected), "{expected:?} is missing");
+    }
+    assert_eq!(saved.intervals[45].requested_rate.map(f64::round), Some(3_067.0));
+    assert_eq!(saved.intervals[45].server_busy, Some(1.5));
 }
 
 #[test]

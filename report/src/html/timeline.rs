@@ -36,6 +36,7 @@ pub(super) fn figures(saved: &SavedReport) -> String {
         errors(saved).map_or_else(no_errors, |plot| plot.figure()),
         connections(saved).map_or_else(String::new, |plot| plot.figure()),
         busy(saved).figure(),
+        server_busy(saved).map_or_else(String::new, |plot| plot.figure()),
     ];
     figures.concat()
 }
@@ -47,19 +48,29 @@ pub(super) fn throughput(saved: &SavedReport) -> Plot {
     // Stages have a rate each.
     let has_stages = saved.parameters.get("stages").as_array().is_some_and(|all| !all.is_empty());
     let asked = saved.summary.requested_rate.filter(|_| !has_stages);
-    let greatest = greatest(&rates).max(greatest(&sent)).max(asked.unwrap_or_default());
+    let staged = spans(saved, |interval| interval.requested_rate);
+    let greatest = [&rates, &sent, &staged].map(|spans| greatest(spans)).into_iter();
+    let greatest = greatest.fold(asked.unwrap_or_default(), f64::max);
     let axis = counts("messages per second", greatest);
     let mut plot = Plot::new("throughput", "Throughput", time(saved), axis);
     let differs = |(sent, answered): (&Span, &Span)| {
         let missing = sent.value.unwrap_or_default() - answered.value.unwrap_or_default();
         missing.abs() > greatest * UNSEEN
     };
-    if sent.iter().zip(&rates).any(differs) {
-        plot.outline(Color::Orange, &sent);
+    let (is_sent, is_staged) =
+        (sent.iter().zip(&rates).any(differs), staged.iter().any(|span| span.value.is_some()));
+    if is_sent || is_staged {
         plot.legend(Color::Blue, "answered");
+    }
+    if is_sent {
+        plot.outline(Color::Orange, &sent);
         plot.legend(Color::Orange, "sent");
     }
     plot.steps(Color::Blue, &rates);
+    if is_staged {
+        plot.outline(Color::Gray, &staged);
+        plot.legend(Color::Gray, "asked for");
+    }
     if let Some(asked) = asked {
         plot.level(asked, &format!("{}/s asked for", Unit::Count.short(asked)));
     }
@@ -198,6 +209,19 @@ pub(super) fn busy(saved: &SavedReport) -> Plot {
     plot.steps(Color::Purple, &spans(saved, |interval| Some(interval.load_busy)));
     plot.level(BUSY, "above 90%, it limits the rate");
     plot
+}
+
+/// How many cores the server has used; `None` if that isn't known.
+fn server_busy(saved: &SavedReport) -> Option<Plot> {
+    let busy = spans(saved, |interval| interval.server_busy);
+    let greatest = greatest(&busy);
+    if greatest <= 0.0 {
+        return None;
+    }
+    let axis = counts("cores that the server has used", greatest);
+    let mut plot = Plot::new("server", "Server", time(saved), axis).height(110.0);
+    plot.steps(Color::Green, &busy);
+    Some(plot)
 }
 
 /// The kinds of failures, the most frequent first. Of many, the last few have one colour.
