@@ -103,6 +103,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "cli/src/output",
             "cli/src/ring/edit.rs",
             "cli/src/signals.rs",
+            "cli/src/systemd/notify.rs",
             "conformance/src/command.rs",
             "load/src/busy.rs",
             "src/files.rs",
