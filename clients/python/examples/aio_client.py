@@ -11,21 +11,23 @@ import countersign
 
 
 async def main(address, keys):
+    loop = asyncio.get_running_loop()
     async with await countersign.open_connection(address, keys) as server:
-        loop = asyncio.get_running_loop()
-        while True:
-            line = await loop.run_in_executor(None, sys.stdin.buffer.readline)
-            if not line:
-                break
+        while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
             await server.send(line.rstrip(b"\r\n"))
             reply = await server.receive()
             if reply is None:
                 sys.exit("the server closed the connection")
-            print(reply.decode(errors="replace"), flush=True)
-        # Without the server's close record, somebody may have cut the connection.
+            show(reply)
+        # Without the close of the server, somebody may have cut the connection.
         await server.finish()
         async for reply in server:
-            print(reply.decode(errors="replace"), flush=True)
+            show(reply)
+
+
+def show(reply):
+    sys.stdout.buffer.write(reply + b"\n")
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

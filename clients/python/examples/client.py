@@ -16,11 +16,16 @@ def main(address, keys):
             reply = server.receive()
             if reply is None:
                 sys.exit("the server closed the connection")
-            print(reply.decode(errors="replace"), flush=True)
-        # Without the server's close record, somebody may have cut the connection.
+            show(reply)
+        # Without the close of the server, somebody may have cut the connection.
         server.finish()
         for reply in server:
-            print(reply.decode(errors="replace"), flush=True)
+            show(reply)
+
+
+def show(reply):
+    sys.stdout.buffer.write(reply + b"\n")
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -211,6 +211,21 @@ class Processes(unittest.TestCase):
                         self.assertEqual((done.returncode, done.stdout), (1, ""))
                         self.assertRegex(done.stderr, "^client: the server did not prove.*\n$")
 
+    def test_a_client_tells_a_server_that_is_killed_from_one_that_ends(self):
+        path = os.path.join(EXAMPLES, "server.py")
+        for client in ("client.py", "aio_client.py"):
+            with self.start(path, "127.0.0.1:0", self.keys) as server:
+                address = server.stdout.readline().split()[-1]
+                with self.start(os.path.join(EXAMPLES, client), address, self.keys) as process:
+                    process.stdin.write("one\n")
+                    process.stdin.flush()
+                    self.assertEqual(process.stdout.readline(), "one\n")
+                    server.kill()
+                    server.wait()
+                    _, err = process.communicate("", timeout=600)
+                self.assertEqual(process.returncode, 1)
+                self.assertIn("truncated", err)
+
     def test_the_module_serves_and_connects(self):
         verb = ("-m", "countersign")
         with self.server(*verb, "serve", "--bind", "127.0.0.1:0", "--keys", self.keys) as address:
