@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests of this folder, or some of its files, and says what was skipped."""
 
+import logging
 import os
 import sys
 import unittest
@@ -17,6 +18,8 @@ class Result(unittest.TextTestResult):
 
 
 def main():
+    # In its debug mode, asyncio reports what a busy machine takes long for.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     pattern = sys.argv[1] if len(sys.argv) > 1 else "test_*.py"
     tests = unittest.defaultTestLoader.discover(HERE, pattern)
     done = unittest.TextTestRunner(resultclass=Result, warnings="ignore").run(tests)
