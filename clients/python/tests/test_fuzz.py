@@ -12,13 +12,20 @@ from countersign import Error, KeyRing, errors
 from countersign.endpoint import parse_address
 
 try:
-    from hypothesis import given, settings
+    from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
 except ImportError as error:
     raise unittest.SkipTest("SKIP: there is no hypothesis here") from error
 
 EXAMPLES = int(os.environ.get("COUNTERSIGN_EXAMPLES", "300"))
-settings.register_profile("ours", max_examples=EXAMPLES, deadline=None, database=None)
+# How long it takes says something about the machine alone.
+settings.register_profile(
+    "ours",
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("ours")
 
 OPTIONS = st.sampled_from(EVERY)
