@@ -59,3 +59,12 @@ pub use service::*;
 pub use session_config::*;
 pub use stats::*;
 pub use status::*;
+
+// Any thread may use each of these, says the header; two that use one of the latter at once get an
+// error.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send::<(cs_keys, cs_session_config, cs_listener)>();
+    is_send_and_sync::<(cs_server, cs_handle, cs_client, cs_connection)>();
+};

@@ -109,8 +109,15 @@ impl Callbacks {
     }
 }
 
+// SAFETY: the header says that any thread may call the server, one at a time, and that it calls the
+// functions then.
+unsafe impl Send for Callbacks {}
+
 /// The host's state of a connection.
 pub(crate) struct ConnectionState(*mut c_void);
+
+// SAFETY: likewise.
+unsafe impl Send for ConnectionState {}
 
 impl Service for Callbacks {
     type State = ConnectionState;
