@@ -59,6 +59,10 @@ pub(crate) struct Process {
     pub(crate) address: String,
 }
 
+/// The first connections take what the start of the program has left free, which depends on how it
+/// starts: they are not measured.
+const FIRST: usize = 500;
+
 impl Process {
     /// The program, serving; the command may be a tool that is given the program to run.
     pub(crate) fn serve(scratch: &Scratch, dialect: Dialect, command: Command) -> Self {
@@ -101,8 +105,11 @@ impl Process {
     /// Resident bytes for each of so many connections that are held and say nothing.
     pub(crate) fn resident_each(&self, config: &ClientConfig, connections: usize) -> f64 {
         self.touch(config);
-        let (before, mut held) = (self.resident(), 0);
-        self.hold(config, connections, || held = self.resident());
+        let (mut before, mut held) = (0, 0);
+        self.hold(config, FIRST, || {
+            before = self.resident();
+            self.hold(config, connections, || held = self.resident());
+        });
         held.saturating_sub(before) as f64 / connections as f64
     }
 
