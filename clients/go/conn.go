@@ -110,11 +110,25 @@ func (c *Conn) handshake(ctx context.Context) (*session, error) {
 	return c.serve(ctx, nonce)
 }
 
-// KeyID names the key that both ends hold, after the handshake.
-func (c *Conn) KeyID() string { return c.session.key.ID }
+// KeyID names the key that both ends hold. It is empty before the handshake.
+func (c *Conn) KeyID() string {
+	c.handshakeMu.Lock()
+	defer c.handshakeMu.Unlock()
+	if c.session == nil {
+		return ""
+	}
+	return c.session.key.ID
+}
 
-// Secret returns 32 bytes that both ends derive from the same label, after the handshake.
-func (c *Conn) Secret(label string) []byte { return mac(c.session.exporter, []byte(label)) }
+// Secret returns 32 bytes that both ends derive from the same label, and nil before the handshake.
+func (c *Conn) Secret(label string) []byte {
+	c.handshakeMu.Lock()
+	defer c.handshakeMu.Unlock()
+	if c.session == nil {
+		return nil
+	}
+	return mac(c.session.exporter, []byte(label))
+}
 
 // ReadMessage returns the next message. It is io.EOF when the peer has said that it sends no more.
 func (c *Conn) ReadMessage() ([]byte, error) {

@@ -3,21 +3,25 @@
 import readline from 'node:readline';
 import { connect, readKeyFile } from '../countersign.mjs';
 
-async function main([address, keyFile]) {
+function fail(error) {
+  console.error(`client: ${error.message}`);
+  process.exit(1);
+}
+
+async function talk(address, keyFile) {
   const [, host, port] = /^(.*):(\d+)$/.exec(address);
-  const connection = await connect({ host, port: Number(port), keys: await readKeyFile(keyFile) });
-  const replies = connection[Symbol.asyncIterator]();
+  const server = await connect({ host, port: Number(port), keys: await readKeyFile(keyFile) });
+  server.on('error', fail);
+  const replies = server[Symbol.asyncIterator]();
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    connection.write(line);
+    server.write(line);
     const { value, done } = await replies.next();
     if (done) throw new Error('the server closed before it replied');
     console.log(value.toString());
   }
-  connection.end();
+  server.end();
   await replies.next();
 }
 
-main(process.argv.slice(2)).catch((error) => {
-  console.error(`client: ${error.message}`);
-  process.exitCode = 1;
-});
+if (process.argv.length !== 4) fail(new Error('usage: client.mjs HOST:PORT KEYFILE'));
+talk(...process.argv.slice(2)).catch(fail);

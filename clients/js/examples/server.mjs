@@ -2,14 +2,23 @@
 // Sends each message back, and ends on SIGTERM: server.mjs HOST:PORT KEYFILE
 import { createServer, readKeyFile } from '../countersign.mjs';
 
-const [address, keyFile] = process.argv.slice(2);
-const [, host, port] = /^(.*):(\d+)$/.exec(address);
-const keys = await readKeyFile(keyFile);
+function fail(error) {
+  console.error(`server: ${error.message}`);
+  process.exit(1);
+}
 
-const server = createServer({ keys }, (connection) => connection.pipe(connection));
-server.on('clientError', (error) => console.error(error.message));
-server.listen(Number(port), host, () => {
-  const { address, port } = server.address();
-  console.log(`listening on ${address}:${port}`);
-});
+async function serve(address, keyFile) {
+  const [, host, port] = /^(.*):(\d+)$/.exec(address);
+  const keys = await readKeyFile(keyFile);
+  const server = createServer({ keys }, (client) => client.pipe(client));
+  server.on('clientError', (error) => console.error(`server: ${error.message}`));
+  server.on('error', fail);
+  server.listen(Number(port), host, () => {
+    const { address, port } = server.address();
+    console.log(`listening on ${address}:${port}`);
+  });
+}
+
+if (process.argv.length !== 4) fail(new Error('usage: server.mjs HOST:PORT KEYFILE'));
 process.on('SIGTERM', () => process.exit());
+serve(...process.argv.slice(2)).catch(fail);
