@@ -10,14 +10,17 @@ use super::served::{ServerProcess, signal};
 const PHASES: [&str; 3] =
     ["--warmup 60s -z 60s", "--stages 60s@100,60s@200", "--find p99<9s -q 100 --probe-time 60s"];
 
-/// A load that goes on.
+/// Messages that a search sends before it measures, and some more.
+const MESSAGES: f64 = 80.0;
+
+/// A load that goes on, and has got replies.
 fn started(home: &Home, (server, admin): (&ServerProcess, &str), options: &str) -> Child {
     let labels = format!("{{listener=\"{}\"}}", server.address());
     let messages = || metric(admin, &format!("countersign_messages_total{labels}"));
     let before = messages();
     let line = format!("load {} --dialect open -c 2 {options}", server.address());
     let child = home.command(&line).spawn().unwrap();
-    wait_until(|| messages() > before);
+    wait_until(|| messages() > before + MESSAGES);
     child
 }
 

@@ -122,9 +122,14 @@ fn every_seed_keeps_the_promises() {
 #[test]
 fn one_seed_is_one_run() {
     silence_panics();
+    let mut injected = 0;
     for seed in 0..50 {
-        assert_eq!(run(seed, false), run(seed, false));
+        let outcome = run(seed, false);
+        assert_eq!(outcome, run(seed, false));
+        let counters = outcome.unwrap().counters;
+        injected += counters.faults_by_kind().map(|(_, count)| count).sum::<u64>();
     }
+    assert!(injected > 0, "nor do faults that are injected differ");
 }
 
 #[test]
