@@ -96,7 +96,7 @@ struct File {
 #[derive(Debug, Clone)]
 pub struct Cases {
     /// The end that they judge.
-    pub role: TestedEnd,
+    pub end: TestedEnd,
     /// The titles of the page's sections, by their numbers.
     pub sections: BTreeMap<String, String>,
     /// In the order of the page.
@@ -109,13 +109,13 @@ impl Cases {
     /// # Errors
     ///
     /// Their file can't be read: a fault of this crate.
-    pub fn of(role: TestedEnd) -> Result<Self, String> {
-        let text = FILES[usize::from(role == TestedEnd::Client)];
+    pub fn of(end: TestedEnd) -> Result<Self, String> {
+        let text = FILES[usize::from(end == TestedEnd::Client)];
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        if file.end != role {
-            return Err(format!("the cases are not for a {}", role.name()));
+        if file.end != end {
+            return Err(format!("the cases are not for a {}", end.name()));
         }
-        Ok(Self { role, sections: file.sections, list: file.case })
+        Ok(Self { end, sections: file.sections, list: file.case })
     }
 
     /// Only those whose id begins with one of these.

@@ -277,7 +277,7 @@ impl Channel {
         if let Self::Records(records) = self {
             let came = match records.next(wire, EXPECTED)? {
                 Incoming::Close => {
-                    wire.transcript.note("that was a close record");
+                    wire.log.note("that was a close record");
                     return Ok(());
                 }
                 Incoming::Pong(_) => "a pong".to_owned(),

@@ -20,7 +20,7 @@ pub struct TestKeys {
 pub(crate) struct TestKey {
     pub(crate) id: Vec<u8>,
     pub(crate) secret: Vec<u8>,
-    use_: KeyChoice,
+    purpose: KeyChoice,
 }
 
 impl TestKeys {
@@ -39,15 +39,15 @@ impl TestKeys {
             let mut fields = line.split_whitespace();
             let (Some(id), Some(secret)) = (fields.next(), fields.next()) else { continue };
             let Some(key) = ring.key(id) else { continue };
-            let is_second = keys.iter().any(|key| key.use_ == KeyChoice::First);
-            let use_ = match secret.starts_with("passphrase:") {
+            let is_second = keys.iter().any(|key| key.purpose == KeyChoice::First);
+            let purpose = match secret.starts_with("passphrase:") {
                 true if key.serves(Dialect::Countersign) => KeyChoice::Passphrase,
-                _ => use_of(key, now, is_second),
+                _ => purpose_of(key, now, is_second),
             };
             keys.extend(secret_of(id, secret).map(|secret| TestKey {
                 id: id.into(),
                 secret,
-                use_,
+                purpose,
             }));
         }
         Ok(Self { keys })
@@ -57,11 +57,15 @@ impl TestKeys {
     pub(crate) fn choose(&self, choice: KeyChoice) -> Option<TestKey> {
         let first = || self.choose(KeyChoice::First);
         match choice {
-            KeyChoice::Unknown => {
-                Some(TestKey { id: b"countersign-nobody".to_vec(), secret: fresh(), use_: choice })
+            KeyChoice::Unknown => Some(TestKey {
+                id: b"countersign-nobody".to_vec(),
+                secret: fresh(),
+                purpose: choice,
+            }),
+            KeyChoice::Wrong => {
+                first().map(|key| TestKey { secret: fresh(), purpose: choice, ..key })
             }
-            KeyChoice::Wrong => first().map(|key| TestKey { secret: fresh(), use_: choice, ..key }),
-            _ => self.keys.iter().find(|key| key.use_ == choice).cloned(),
+            _ => self.keys.iter().find(|key| key.purpose == choice).cloned(),
         }
     }
 
@@ -94,12 +98,12 @@ impl std::fmt::Debug for TestKeys {
     }
 }
 
-/// Random bytes that nobody holds as a key. Without any, the case fails to fail.
+/// Random bytes that nobody holds as a key.
 fn fresh() -> Vec<u8> {
     countersign::random::bytes::<32>().unwrap_or_default().to_vec()
 }
 
-fn use_of(key: &Key, now: Duration, is_second: bool) -> KeyChoice {
+fn purpose_of(key: &Key, now: Duration, is_second: bool) -> KeyChoice {
     match (key.serves(Dialect::Countersign), key.is_valid_at(now), is_second) {
         (false, ..) => KeyChoice::OtherDialect,
         (_, false, _) => KeyChoice::Expired,

@@ -136,8 +136,8 @@ impl<'a> Player<'a> {
 
     /// Goes on with a new connection, and forgets what belongs to the one before.
     pub(crate) fn reconnected(&mut self, mut wire: Wire) -> io::Result<()> {
-        wire.transcript = std::mem::take(&mut self.wire.transcript);
-        wire.transcript.note("a new connection");
+        wire.log = std::mem::take(&mut self.wire.log);
+        wire.log.note("a new connection");
         self.wire = wire;
         self.nonce = random::bytes()?;
         self.is_nonce_sent = false;
@@ -304,7 +304,7 @@ impl<'a> Player<'a> {
         let refused = came.ends_with(&hello::refusal(5)) && [5, 37].contains(&came.len());
         let is_fine = came.is_empty() || refused || came.len() == 32;
         if is_fine {
-            self.wire.transcript.came("before the end", &came);
+            self.wire.log.came("before the end", &came);
             return Ok(());
         }
         self.wire.inbox = came;

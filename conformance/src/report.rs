@@ -38,7 +38,7 @@ impl Totals {
 #[must_use]
 pub fn tap(cases: &Cases, outcomes: &[CaseOutcome]) -> String {
     let mut text = format!("TAP version 14\n1..{}\n", outcomes.len());
-    let judged = cases.role.name();
+    let judged = cases.end.name();
     let _ = writeln!(text, "# countersign/1, cases {VERSION}, against the {judged}");
     for ((case, outcome), number) in cases.list.iter().zip(outcomes).zip(1..) {
         let name = format!("{number} - {} {}", case.id, case.title.replace('#', "\\#"));
@@ -70,7 +70,7 @@ fn details(cases: &Cases, case: &Case, finding: &Finding) -> String {
         let _ = writeln!(text, "  {name}: {}", quoted(value));
     }
     text.push_str("  wire:\n");
-    for entry in finding.transcript.entries() {
+    for entry in finding.log.entries() {
         let _ = writeln!(text, "    - {}: {}", entry.kind.name(), quoted(&entry.text));
     }
     text.push_str("  ...");
@@ -90,7 +90,7 @@ pub fn json(cases: &Cases, outcomes: &[CaseOutcome]) -> String {
     let document = json!({
         "protocol": "countersign/1",
         "casesVersion": VERSION,
-        "end": cases.role.name(),
+        "end": cases.end.name(),
         "summary": { "passed": passed, "failed": failed, "skipped": skipped },
         "cases": list.collect::<Vec<Value>>(),
     });
@@ -108,7 +108,7 @@ fn object(cases: &Cases, case: &Case, outcome: &CaseOutcome) -> Value {
         CaseOutcome::Passed => json!({ "result": "passed" }),
         CaseOutcome::Skipped(why) => json!({ "result": "skipped", "why": why }),
         CaseOutcome::Failed(finding) => {
-            let entries = finding.transcript.entries().iter();
+            let entries = finding.log.entries().iter();
             let wire = entries.map(|entry| json!({ entry.kind.name(): entry.text }));
             json!({
                 "result": "failed",

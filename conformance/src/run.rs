@@ -47,7 +47,7 @@ pub struct Finding {
     /// What has come in its place.
     pub came: String,
     /// All that was sent and received before.
-    pub(crate) transcript: WireLog,
+    pub(crate) log: WireLog,
 }
 
 /// Runs the cases, so many at a time, and returns what each has shown, in their order.
@@ -92,13 +92,13 @@ fn run_case(case: &Case, subject: &Subject, target: &TestTarget) -> CaseOutcome 
     };
     match run {
         Ok((_, Ok(()))) => CaseOutcome::Passed,
-        Ok((transcript, Err(Mismatch { expected, came }))) => {
-            CaseOutcome::Failed(Finding { expected, came, transcript })
+        Ok((log, Err(Mismatch { expected, came }))) => {
+            CaseOutcome::Failed(Finding { expected, came, log })
         }
         Err(error) => CaseOutcome::Failed(Finding {
             expected: "a connection".to_owned(),
             came: error.to_string(),
-            transcript: WireLog::default(),
+            log: WireLog::default(),
         }),
     }
 }
@@ -109,7 +109,7 @@ fn against_server(case: &Case, subject: &Subject, address: &Address) -> Played {
     let wire = Wire::connect(address, subject.timeout)?;
     let mut player = Player::new(subject, wire, Some(address))?;
     let verdict = case.steps.iter().try_for_each(|step| player.step(step));
-    Ok((player.wire.transcript, verdict))
+    Ok((player.wire.log, verdict))
 }
 
 fn against_client(case: &Case, subject: &Subject, command: &str, keys: &Path) -> Played {
@@ -141,17 +141,17 @@ fn against_client(case: &Case, subject: &Subject, command: &str, keys: &Path) ->
     }
     // The client must see to its end while the kit's socket is still there.
     let ended = client.end(subject.timeout);
-    let mut transcript = player.wire.transcript;
-    note_end(&mut transcript, &ended);
+    let mut log = player.wire.log;
+    note_end(&mut log, &ended);
     let verdict = verdict.and_then(|()| judge_end(case, &ended));
-    Ok((transcript, verdict.and_then(|()| expect_no_other(&listener))))
+    Ok((log, verdict.and_then(|()| expect_no_other(&listener))))
 }
 
-fn note_end(transcript: &mut WireLog, ended: &CommandEnd) {
+fn note_end(log: &mut WireLog, ended: &CommandEnd) {
     let how = ended.status.map_or("it was killed".to_owned(), |status| status.to_string());
     let printed = shown(ended.output.as_bytes());
-    transcript.note(format!("the command ended: {how}; it printed {printed}"));
-    transcript.note(format!("on stderr: {}", shown(ended.errors.as_bytes())));
+    log.note(format!("the command ended: {how}; it printed {printed}"));
+    log.note(format!("on stderr: {}", shown(ended.errors.as_bytes())));
 }
 
 /// A client that has ended has left no other connection behind.

@@ -144,3 +144,44 @@ fn nonce(number: u64) -> [u8; 12] {
     nonce[4..].copy_from_slice(&number.to_be_bytes());
     nonce
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn bytes(set: &Value, name: &str) -> Vec<u8> {
+        base16ct::lower::decode_vec(set[name].as_str().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn proofs_and_tags_are_those_of_the_vectors() {
+        let text = include_str!("../../tests/vectors/countersign-1.json");
+        let vectors: Value = serde_json::from_str(text).unwrap();
+        let sets = vectors["sets"].as_array().unwrap();
+        assert!(sets.len() >= 4, "{} sets", sets.len());
+        for set in sets {
+            let [key, nonce, call, answer] =
+                ["key", "sg", "ch", "sh_unsigned"].map(|name| bytes(set, name));
+            let secrets = Secrets::derive(&key, &nonce, &call, &answer);
+            let name = &set["name"];
+            assert_eq!(secrets.mac_s[..], bytes(set, "mac_s"), "{name}");
+            assert_eq!(secrets.mac_c[..], bytes(set, "mac_c"), "{name}");
+            let accept = RecordCipher::new(&secrets.k_s2c, false).protect(0, 0x04, 17, &[0]);
+            assert_eq!(accept, bytes(set, "sf"), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_is_that_of_the_page_and_opens_with_its_number_alone() {
+        let hex = |digits| base16ct::lower::decode_vec(digits).unwrap();
+        // The fourth set of vectors.
+        let key = hex("d639e574c4df052fb2b656343b9531450fa8f5b5ec0bf33a6f5892f3ff2c04e3");
+        let cipher = RecordCipher::new(&key.try_into().unwrap(), true);
+        let record = cipher.protect(0, 0x10, 20, b"time");
+        assert_eq!(record, hex("10000014510c8f4401f46cbc63f3e0a0c0c9991df3f52a1e"));
+        assert_eq!(cipher.open(0, &record).as_deref(), Some(&b"time"[..]));
+        assert_eq!(cipher.open(1, &record), None);
+    }
+}

@@ -47,7 +47,7 @@ pub(crate) struct Wire {
     pub(crate) is_nonce_due: bool,
     /// When the connection began, for the deadline of the handshake.
     pub(crate) began: Instant,
-    pub(crate) transcript: WireLog,
+    pub(crate) log: WireLog,
 }
 
 impl Wire {
@@ -69,6 +69,8 @@ impl Wire {
     pub(crate) fn new(socket: Socket, timeout: Duration) -> Self {
         // A Unix socket has no such option.
         let _ = socket.set_tcp_nodelay(true);
+        // A peer that reads nothing is judged by what it says.
+        let _ = socket.set_write_timeout(Some(timeout));
         Self {
             socket,
             inbox: Vec::new(),
@@ -77,14 +79,14 @@ impl Wire {
             timeout,
             is_nonce_due: true,
             began: clock::monotonic(),
-            transcript: WireLog::default(),
+            log: WireLog::default(),
         }
     }
 
     /// Sends these bytes, or gathers them. What the other end no longer reads is not missed here:
     /// what it must do then is expected by another step.
     pub(crate) fn send(&mut self, what: &str, bytes: &[u8]) {
-        self.transcript.sent(what, bytes);
+        self.log.sent(what, bytes);
         match &mut self.held {
             Some(held) => held.extend(bytes),
             None => drop((&self.socket).write_all(bytes)),
@@ -99,7 +101,7 @@ impl Wire {
     pub(crate) fn release(&mut self, is_split: bool) {
         let held = self.held.take().unwrap_or_default();
         let size = if is_split { 1 } else { held.len().max(1) };
-        self.transcript.note(match is_split {
+        self.log.note(match is_split {
             true => "all of it was sent byte by byte",
             false => "all of it was sent in one write",
         });
@@ -112,7 +114,7 @@ impl Wire {
 
     /// Ends the kit's own stream.
     pub(crate) fn finish(&mut self) {
-        self.transcript.note("the kit ended its stream");
+        self.log.note("the kit ended its stream");
         // It may be over already.
         let _ = self.socket.shutdown(Shutdown::Write);
     }
@@ -122,9 +124,11 @@ impl Wire {
         if self.is_ended {
             return ReadEvent::End;
         }
+        // Zero would mean forever. A peer that never stops sending must not extend the wait.
         let left = until.saturating_duration_since(clock::monotonic());
-        // Zero would mean forever.
-        let left = left.max(Duration::from_millis(1));
+        if left.is_zero() {
+            return ReadEvent::Nothing;
+        }
         if self.socket.set_read_timeout(Some(left)).is_err() {
             return ReadEvent::End;
         }
@@ -137,7 +141,7 @@ impl Wire {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return ReadEvent::Nothing,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadEvent::Nothing,
-            Err(error) => self.transcript.note(format!("the connection was broken: {error}")),
+            Err(error) => self.log.note(format!("the connection was broken: {error}")),
         }
         self.is_ended = true;
         ReadEvent::End
@@ -164,7 +168,7 @@ impl Wire {
     /// Takes so many bytes that are there.
     pub(crate) fn take(&mut self, count: usize, what: &str) -> Vec<u8> {
         let taken: Vec<u8> = self.inbox.drain(..count.min(self.inbox.len())).collect();
-        self.transcript.came(what, &taken);
+        self.log.came(what, &taken);
         taken
     }
 
@@ -183,7 +187,7 @@ impl Wire {
         };
         if !self.inbox.is_empty() {
             let inbox = std::mem::take(&mut self.inbox);
-            self.transcript.came("what was not expected", &inbox);
+            self.log.came("what was not expected", &inbox);
         }
         let came = if bytes.is_empty() { end } else { format!("{bytes}, then {end}") };
         Mismatch::new(expected, came)
@@ -198,12 +202,12 @@ impl Wire {
         loop {
             if !self.inbox.is_empty() {
                 let inbox = std::mem::take(&mut self.inbox);
-                self.transcript.came("what was on its way", &inbox);
+                self.log.came("what was on its way", &inbox);
             }
             match self.read(until) {
                 ReadEvent::Bytes => {}
                 ReadEvent::End => {
-                    self.transcript.note("the other end ended the stream");
+                    self.log.note("the other end ended the stream");
                     return Ok(());
                 }
                 ReadEvent::Nothing if clock::monotonic() < until => {}
@@ -222,7 +226,7 @@ impl Wire {
             match self.read(until) {
                 ReadEvent::Bytes => {}
                 ReadEvent::End => {
-                    self.transcript.note("the other end ended the stream");
+                    self.log.note("the other end ended the stream");
                     return Ok(());
                 }
                 ReadEvent::Nothing if clock::monotonic() < until => {}
@@ -253,7 +257,7 @@ impl Wire {
                 ReadEvent::End => return Err(self.mismatch("an open stream", ReadEvent::End)),
                 ReadEvent::Nothing if clock::monotonic() < until => {}
                 ReadEvent::Nothing => {
-                    self.transcript.note("nothing came for a while");
+                    self.log.note("nothing came for a while");
                     return Ok(());
                 }
             }
@@ -262,7 +266,7 @@ impl Wire {
 
     /// Sends byte after byte with this pause, until the other end ends the stream.
     pub(crate) fn trickle(&mut self, what: &str, bytes: &[u8], pause: Duration, until: Instant) {
-        self.transcript.sent(what, bytes);
+        self.log.sent(what, bytes);
         for byte in bytes {
             if clock::monotonic() >= until || (&self.socket).write_all(&[*byte]).is_err() {
                 return;

@@ -4,11 +4,11 @@ use crate::octets::shown;
 
 /// What a case has seen, in order.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct WireLog(Vec<TranscriptEntry>);
+pub(crate) struct WireLog(Vec<LogEntry>);
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
-pub(crate) struct TranscriptEntry {
+pub(crate) struct LogEntry {
     pub(crate) kind: EntryKind,
     pub(crate) text: String,
 }
@@ -34,12 +34,12 @@ impl WireLog {
         self.add(EntryKind::Noted, what.into());
     }
 
-    pub(crate) fn entries(&self) -> &[TranscriptEntry] {
+    pub(crate) fn entries(&self) -> &[LogEntry] {
         &self.0
     }
 
     fn add(&mut self, kind: EntryKind, text: String) {
-        self.0.push(TranscriptEntry { kind, text });
+        self.0.push(LogEntry { kind, text });
     }
 }
 

@@ -118,7 +118,7 @@ fn every_case_quotes_the_paragraph_that_its_id_names() {
     for (cases, case) in all() {
         let id = &case.id;
         assert!(ids.insert(id.clone()), "{id} is there twice");
-        let letter = if cases.role == TestedEnd::Server { "S" } else { "C" };
+        let letter = if cases.end == TestedEnd::Server { "S" } else { "C" };
         let end = id.rsplit('-').next().unwrap();
         assert!(end.starts_with(letter) && end.len() == 3, "{id} is not numbered for its end");
         let paragraph = paragraphs.get(case.paragraph());
