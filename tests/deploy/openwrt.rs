@@ -97,7 +97,7 @@ fn the_sections_that_are_installed_serve_when_they_are_enabled() {
         assert_eq!(
             router.toml(),
             "# Made of /etc/config/countersign.\n\
-             log-level = \"info\"\nmax-connections = \"500\"\nbuffered-max = \"2m\"\n\n\
+             limits = \"small\"\nmax-connections = \"200\"\n\n\
              [[listener]]\nname = \"main\"\nbind = [\"127.0.0.1:9527\"]\n\
              service = \"timestamp\"\n"
         );
