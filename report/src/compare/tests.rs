@@ -124,16 +124,16 @@ fn a_run_that_differs_from_itself_shows_no_difference() {
 
 #[test]
 fn a_large_change_that_may_be_chance_is_too_variable_to_tell() {
-    // Half of the time, one run was three times as slow as at other times.
-    let of_two = |seed: u64, bad: usize| {
-        let (good, slow) = (run(seed, 10, 1.0), run(seed + 1, 10, 3.0));
-        let intervals = good.intervals.iter().zip(slow.intervals.iter()).enumerate();
-        let pick = |(at, (good, slow)): (usize, ((_, _), (_, _)))| -> Interval {
-            let (good, slow): (&Interval, &Interval) = (good.1, slow.1);
-            if at % 4 < bad { slow.clone() } else { good.clone() }
-        };
-        let mut mixed = good.clone();
-        mixed.intervals = Intervals::new(Duration::from_secs(1), intervals.map(pick).collect());
+    // Of four intervals, so many are three times as slow as the others.
+    let of_two = |seed: u64, slow: usize| {
+        let [mut mixed, slower] =
+            [(seed, 1.0), (seed + 1, 3.0)].map(|(seed, by)| run(seed, 10, by));
+        let all = |of: &Report| of.intervals.iter().map(|(_, it)| it.clone()).collect::<Vec<_>>();
+        let mut intervals = all(&mixed);
+        for (at, interval) in all(&slower).into_iter().enumerate().filter(|(at, _)| at % 4 < slow) {
+            intervals[at] = interval;
+        }
+        mixed.intervals = Intervals::new(Duration::from_secs(1), intervals);
         mixed
     };
     let comparison = compare(&of_two(1, 2), &of_two(5, 1));
