@@ -180,7 +180,8 @@ class Files(unittest.TestCase):
 
     def test_a_pipe_is_read_to_its_end(self):
         os.mkfifo(self.path, 0o600)
-        self.refuses("no data arrives from this pipe")
+        with unittest.mock.patch("countersign.files.PIPE_TIMEOUT", 0.1):
+            self.refuses("no data arrives from this pipe")
         for parts in ([b"garden text:sixteen-", b"bytes-or-more\n"], [bytes(1 << 20), b"##"]):
             writer = threading.Thread(target=self.write_pipe, args=(parts,))
             reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
@@ -197,6 +198,14 @@ class Files(unittest.TestCase):
         with contextlib.suppress(BrokenPipeError), open(self.path, "wb", buffering=0) as pipe:
             for part in parts:
                 pipe.write(part)
+
+    def test_a_pipe_whose_writer_is_gone_already_has_an_end(self):
+        os.mkfifo(self.path, 0o600)
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.write_pipe([b"garden text:sixteen-bytes-or-more\n"])
+        with unittest.mock.patch("countersign.files.PIPE_TIMEOUT", 600):
+            self.assertEqual(len(KeyRing.from_file(self.path).keys), 1)
 
     def test_a_pipe_that_does_not_end_is_given_up(self):
         os.mkfifo(self.path, 0o600)

@@ -72,26 +72,37 @@ def check_access(status: os.stat_result) -> None:
 
 def read_pipe(descriptor: int) -> bytes:
     """Reads to the end of a pipe. A limit for each read alone could be stretched for ever."""
-    deadline, text = time.monotonic() + PIPE_TIMEOUT, b""
+    deadline, text, has_waited = time.monotonic() + PIPE_TIMEOUT, b"", False
     while len(text) <= LARGEST:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+        data = read_now(descriptor)
+        if data:
+            text += data
+        elif data is not None and (text or has_waited):
+            # Its writer is gone, which select doesn't tell one that came later.
+            break
+        elif not select.select([descriptor], [], [], max(0, deadline - time.monotonic()))[0]:
             if text:
                 raise KeyFileError(
                     f"the end of this pipe did not come within {PIPE_TIMEOUT} s; have its writer "
                     "close it, or name a regular file"
                 )
             break
-        data = os.read(descriptor, 65536)
-        if not data:
-            break
-        text += data
+        else:
+            has_waited = True
     if not text:
         raise KeyFileError(
             "no data arrives from this pipe; a pipe can be read only once, so use a regular file "
             "if it must be read again"
         )
     return text
+
+
+def read_now(descriptor: int) -> "bytes | None":
+    """What is there; b"" if there is no writer, and None if it has written nothing more yet."""
+    try:
+        return os.read(descriptor, 65536)
+    except BlockingIOError:
+        return None
 
 
 # Replacing a file as the program does it: under a lock on the new version beside the old one.
