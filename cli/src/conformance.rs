@@ -26,8 +26,8 @@ use crate::{system, units};
 /// The server must echo: it returns each message. The client must send each line of its input as a
 /// message, print each reply as a line, and exit with 0 at the end of its input, or with another
 /// code if the connection has failed. Its command is run by `sh -c` once for each case, with the
-/// address and the key file as its last arguments. If it contains a $, it gets them only in the
-/// environment, as COUNTERSIGN_ADDRESS and COUNTERSIGN_KEYS, and as $1 and $2.
+/// address and the key file as its last arguments. If it contains a $, no arguments are added: it
+/// has $1 and $2 for them, or COUNTERSIGN_ADDRESS and COUNTERSIGN_KEYS.
 #[derive(Debug, Args)]
 #[command(before_long_help = EXAMPLES)]
 pub(crate) struct ConformanceArgs {
