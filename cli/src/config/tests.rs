@@ -181,7 +181,7 @@ fn what_is_wrong_is_said_with_its_line_and_the_remedy() {
             "1: unknown key \"idle_timeout\"; did you mean \"idle-timeout\"?",
         ),
         ("\"\" = 1", "1: unknown key \"\"; `countersign serve --help` lists the keys"),
-        ("bounds.x = 1", "1: unknown key \"bounds\"; `countersign serve --help` lists the keys"),
+        ("xyz.x = 1", "1: unknown key \"xyz\"; `countersign serve --help` lists the keys"),
         ("config = \"x\"", "1: a configuration file can't name another one; remove \"config\""),
         ("help = true", "1: \"help\" can't be set in a file; remove it"),
         (
