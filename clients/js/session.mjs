@@ -92,7 +92,8 @@ export class Session {
     this.#input.push(chunk);
     this.#arrived += chunk.length;
     while (this.#arrived >= this.#needed) {
-      const arrived = join(...this.#input);
+      // What is whole already is not copied for each record in it.
+      const arrived = this.#input.length === 1 ? this.#input[0] : Buffer.concat(this.#input);
       this.#input = [arrived.subarray(this.#needed)];
       this.#arrived -= this.#needed;
       let step = this.#steps.next(arrived.subarray(0, this.#needed));
