@@ -203,7 +203,9 @@ impl World {
         let end = |link: &Link| {
             link.deadline(&self.setup.listeners[link.listener].limits).0 + link.pause(self)
         };
-        let ages = self.live().filter(|link| link.can_part());
+        // What has begun to be sent is sent, however old its connection is.
+        let can_part = |link: &&Link| link.can_part() && !link.may_be_held(self);
+        let ages = self.live().filter(can_part);
         let ages = ages.filter_map(|link| Some(self.age_end(link)? + link.pause(self)));
         let ends = self.live().map(end).chain(ages);
         let stop = self.stopping.filter(|_| self.live().next().is_some());
