@@ -172,6 +172,8 @@ class Processes(unittest.TestCase):
 
     def start(self, *arguments, **options):
         environment = dict(os.environ, PYTHONPATH=SOURCE, PYTHONUNBUFFERED="1")
+        # On Python 3.8, cryptography says that it will leave it.
+        environment["PYTHONWARNINGS"] = "ignore"
         return subprocess.Popen(
             [sys.executable, "-B", *arguments], env=environment, encoding="utf-8",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
