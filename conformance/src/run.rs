@@ -140,7 +140,10 @@ fn against_client(case: &Case, subject: &Subject, command: &str, keys: &Path) ->
         }
     }
     // The client must see to its end while the kit's socket is still there.
-    let ended = client.end(subject.timeout);
+    let ended = client.end(match case.exit {
+        Exit::Any => subject.quiet_time,
+        _ => subject.timeout,
+    });
     let mut log = player.wire.log;
     note_end(&mut log, &ended);
     let verdict = verdict.and_then(|()| judge_end(case, &ended));
