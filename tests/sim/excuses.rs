@@ -111,7 +111,7 @@ const TABLE: [(Excuse, Check, f64); 31] = [
     (Excuse::ClosedStopped, Check::Closed, 1.5),
     (Excuse::ClosedFault, Check::Closed, 3.5),
     (Excuse::TimeoutEarlierLimits, Check::Timeout, 1.0),
-    (Excuse::LimitsLowered, Check::Limits, 1.5),
+    (Excuse::LimitsLowered, Check::Limits, 3.0),
     (Excuse::CountersReset, Check::Counters, 4.0),
     (Excuse::CountersBufferLimit, Check::Counters, 0.1),
     (Excuse::AcceptedPaused, Check::Accepted, 18.0),
