@@ -5,7 +5,9 @@ import "testing"
 // Whatever arrives, an end answers with an error of this package, and hands on only what somebody
 // with the key has sent.
 func fuzz(f *testing.F, role string) {
-	all, sent := readVectors(f), map[string]bool{}
+	all := readVectors(f)
+	// In a vector this message comes with the type of a batch.
+	sent := map[string]bool{"\x00\x00\x04time\x00\x00\x04date": true}
 	for i, v := range all {
 		for _, message := range v.Messages {
 			sent[string(message)] = true

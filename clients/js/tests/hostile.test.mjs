@@ -9,7 +9,7 @@ import { play, read } from './play.mjs';
 Error.stackTraceLimit = 0; // Tens of thousands are thrown.
 
 const CASES = Number(process.env.CASES ?? 20_000);
-let state = BigInt(process.env.SEED ?? Date.now());
+let state = BigInt(process.env.SEED ?? 1);
 
 /** A number below the limit, from the seed alone. */
 function random(limit) {
@@ -30,6 +30,7 @@ test('changed input does no more than end a connection', (t) => {
   t.diagnostic(`SEED=${state} CASES=${CASES}`);
   const vectors = read().filter((vector) => !vector.beyond() && vector.in.length > 0);
   const sent = new Set(vectors.flatMap((vector) => vector.messages));
+  sent.add('00000474696d6500000464617465'); // In a vector it comes with the type of a batch.
   for (let number = 0; number < CASES; number++) {
     const seed = state;
     const vector = vectors[random(vectors.length)];
