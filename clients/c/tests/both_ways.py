@@ -19,46 +19,48 @@ import mutual
 from kit import Program, lines, run, same, server, stamped, until
 from pairs import verdict
 
-KEY, SAID, WRONG = mutual.KEY, mutual.SAID, mutual.WRONG
+RIGHT, OTHER, SAID = mutual.RIGHT, mutual.OTHER, mutual.SAID
 FRAMINGS = ('lines', 'length')
 # What the C peer exits with as a client that was cut off, and what the program does then.
 TRUNCATED, LOST = 74, 69
 
 
-def command(program, role, address, options=()):
-    return [program, role, address, '--kid', 'pair', '--key-hex', KEY, *options]
+def digits(key):
+    return key[1].removeprefix('hex:')
+
+
+def command(peer, *arguments, key=RIGHT):
+    return [peer, *arguments, '--kid', key[0], '--key-hex', digits(key)]
 
 
 def agreed(peer, program):
     """The pairs of the Python peer. A batch of one message is received, but never sent."""
-    mutual.peer = lambda _, role, address, options: command(peer, role, address, options)
+    mutual.peer = lambda _, peer, arguments, key=RIGHT: command(peer, *arguments, key=key)
     for name, pair in mutual.pairs(program, peer, every=True):
         if 'batches alone' not in name:
             yield name, pair
 
 
 def raw(peer, program):
-    keys = program.keys('hex:' + KEY, 'raw')
-    wrong = program.keys('hex:' + WRONG, 'raw')
+    keys, wrong = (program.keys(secret, 'raw') for _, secret in (RIGHT, OTHER))
 
     def its_client(framing):
         since = time.time()
         spoken = '--dialect', 'raw', '--framing', framing
         with program.serve('--bind', '127.0.0.1:0', *spoken, keys=keys) as process:
-            options = ['--raw', '--plain', framing]
-            done = run(command(peer, 'client', process.address, options), lines(SAID))
+            client = 'connect', process.address, '--raw', '--framing', framing
+            done = run(command(peer, *client), lines(SAID))
             same(done.returncode, 0, done.stderr + process.logged())
             stamped(done.stdout.splitlines(), SAID, since)
-            options += ['--key-hex', WRONG]
-            done = run(command(peer, 'client', process.address, options), lines(SAID))
+            done = run(command(peer, *client, key=OTHER), lines(SAID))
             same((done.returncode, done.stdout), (TRUNCATED, ''), 'with a wrong key')
             until(process.logged, lambda text: 'refused: wrong-proof' in text, process.printed)
 
     def its_server(framing):
         since = time.time()
         spoken = '--dialect', 'raw', '--framing', framing
-        options = ['--raw', '--plain', framing]
-        with server(command(peer, 'server', '127.0.0.1:0', options)) as process:
+        its = 'serve', '--bind', '127.0.0.1:0', '--raw', '--framing', framing
+        with server(command(peer, *its)) as process:
             done = program.run('connect', process.address, *spoken, messages=SAID, keys=keys)
             same(done.returncode, 0, done.stderr + process.logged())
             stamped(done.stdout.splitlines(), SAID, since)
@@ -71,24 +73,24 @@ def raw(peer, program):
 
 
 def truncated(peer, program):
-    keys = program.keys('hex:' + KEY, 'countersign/1')
+    keys = mutual.keys(program)
 
     def its_client():
         log = '--log-level', 'debug'
         with program.serve('--bind', '127.0.0.1:0', *log, keys=keys) as process:
-            done = run(command(peer, 'client', process.address, ['--cut']), lines(SAID))
+            done = run(command(peer, 'connect', process.address, '--cut'), lines(SAID))
             same(done.returncode, 0, done.stderr)
             until(process.logged, lambda text: 'truncated' in text, process.printed)
 
     def its_server():
-        with server(command(peer, 'server', '127.0.0.1:0', ['--cut'])) as process:
+        with server(command(peer, 'serve', '--bind', '127.0.0.1:0', '--cut')) as process:
             done = program.run('connect', process.address, messages=SAID, keys=keys)
             same(done.returncode, LOST, done.stderr)
             assert 'without a close record' in done.stderr, done.stderr
 
     def both():
-        with server(command(peer, 'server', '127.0.0.1:0', ['--cut'])) as process:
-            done = run(command(peer, 'client', process.address), lines(SAID))
+        with server(command(peer, 'serve', '--bind', '127.0.0.1:0', '--cut')) as process:
+            done = run(command(peer, 'connect', process.address), lines(SAID))
             same(done.returncode, TRUNCATED, done.stderr)
 
     yield 'without a close record, its client', its_client
@@ -97,21 +99,21 @@ def truncated(peer, program):
 
 
 def examples(folder, program):
-    keys = program.keys('hex:' + KEY, 'countersign/1')
+    keys = mutual.keys(program)
 
     def client():
         since = time.time()
         with program.serve('--bind', '127.0.0.1:0', keys=keys) as process:
             host, port = process.address.split(':')
             example = [os.path.join(folder, 'client'), host, port, 'pair']
-            done = run([*example, KEY], lines(SAID))
+            done = run([*example, digits(RIGHT)], lines(SAID))
             same(done.returncode, 0, done.stderr + process.logged())
             stamped(done.stdout.splitlines(), SAID, since)
-            done = run([*example, WRONG], lines(SAID))
+            done = run([*example, digits(OTHER)], lines(SAID))
             same((done.returncode, done.stdout), (1, ''), 'with a wrong key')
 
     def its_server():
-        example = [os.path.join(folder, 'server'), '0', 'pair', KEY]
+        example = [os.path.join(folder, 'server'), '0', 'pair', digits(RIGHT)]
         with server(example) as process:
             done = program.run('connect', process.address, messages=SAID, keys=keys)
             same((done.returncode, done.stdout), (0, lines(SAID)), done.stderr)

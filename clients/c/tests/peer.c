@@ -1,20 +1,19 @@
 /*
- * A peer for tests, with the command line of tests/python/countersign1.py:
+ * A peer for tests, with the command line of tests/python/peer.py, but for its key:
  *
- *     peer client HOST:PORT --kid ID --key-hex HEX    each line of stdin is a message
- *     peer server HOST:PORT --kid ID --key-hex HEX    each comes back with a time in front
+ *     peer connect HOST:PORT --kid ID --key-hex HEX         each line of stdin is a message
+ *     peer serve --bind HOST:PORT --kid ID --key-hex HEX    each comes back with a time in front
  *
  *     --audience NAME
- *     --plain lines|length              the framing where there are no records
- *     --require | --allow | --seal      what a client offers
- *     --records REQUIREMENT             sealed, required, allowed or off: what a server accepts
+ *     --records sealed|required|allowed|off
+ *     --framing lines|length            where there are no records
  *     --batches never                   each message is a record of its own
  *     --depth N                         how many lines a client sends before it waits for replies
  *     --raw                             the dialect raw
  *     --cut                             leaves without a close record
  *
  * Exit codes of the client: 69 nobody listens, 74 truncated, 76 the server broke the protocol, 77
- * the server refused, 80 the server did not prove that it knows the key.
+ * the ends don't agree, or the server did not prove that it knows the key.
  */
 #include "../examples/posix.h"
 #include "split.h"
@@ -22,9 +21,10 @@
 #include <time.h>
 
 struct options {
-    const char *kid, *key, *audience, *plain, *records;
+    const char *kid, *key, *audience, *framing, *records;
+    char *address;
     long depth;
-    int is_raw, is_cut, has_batches, is_offer;
+    int is_client, is_raw, is_cut, has_batches;
 };
 
 /* One end of a connection. */
@@ -48,39 +48,32 @@ static int is(const char *one, const char *other)
 
 static int read_options(int argc, char **argv, struct options *options)
 {
-    static const char *const records[][2] = { { "--require", "required" },
-        { "--allow", "allowed" }, { "--seal", "sealed" } };
     const char **value;
-    int i, j;
+    int i;
 
-    for (i = 3; i < argc; i++) {
-        for (j = 0; j < 3; j++) {
-            if (is(argv[i], records[j][0])) {
-                options->records = records[j][1];
-                options->is_offer = 1;
-            }
-        }
+    for (i = 1; i < argc; i++) {
+        options->is_client |= is(argv[i], "connect");
         options->is_raw |= is(argv[i], "--raw");
         options->is_cut |= is(argv[i], "--cut");
         value = is(argv[i], "--kid") ? &options->kid
             : is(argv[i], "--key-hex") ? &options->key
             : is(argv[i], "--audience") ? &options->audience
-            : is(argv[i], "--plain") ? &options->plain
+            : is(argv[i], "--framing") ? &options->framing
             : is(argv[i], "--records") ? &options->records : NULL;
         if (i + 1 < argc && value != NULL)
             *value = argv[++i];
+        else if (i + 1 < argc && (is(argv[i], "connect") || is(argv[i], "--bind")))
+            options->address = argv[++i];
         else if (i + 1 < argc && is(argv[i], "--depth"))
             options->depth = atol(argv[++i]);
         else if (i + 1 < argc && is(argv[i], "--batches"))
             options->has_batches = !is(argv[++i], "never");
     }
-    return options->kid != NULL && options->key != NULL;
+    return options->address != NULL && options->kid != NULL && options->key != NULL;
 }
 
-static enum cs_records requirement(const struct options *options, int is_client)
+static enum cs_records requirement(const struct options *options)
 {
-    if (options->records == NULL)
-        return is_client && options->plain != NULL ? CS_OFF : CS_REQUIRED;
     return is(options->records, "sealed") ? CS_SEALED
         : is(options->records, "allowed") ? CS_ALLOWED
         : is(options->records, "off") ? CS_OFF : CS_REQUIRED;
@@ -88,7 +81,7 @@ static enum cs_records requirement(const struct options *options, int is_client)
 
 static int is_length(const struct end *end)
 {
-    return end->options->plain != NULL && is(end->options->plain, "length");
+    return is(end->options->framing, "length");
 }
 
 /* Sends a message, in a frame where there are no records. */
@@ -180,8 +173,8 @@ static int exit_code(const struct cs_session *cs)
     fprintf(stderr, "peer: %s\n", why(cs));
     switch (cs->error) {
     case CS_BAD_PROOF:
-        return 80;
     case CS_REFUSED:
+    case CS_PROTECTION:
         return 77;
     case CS_OK:
     case CS_TRUNCATED:
@@ -272,20 +265,20 @@ static int run_client(const struct cs_config *config, const struct options *opti
 
 int main(int argc, char **argv)
 {
-    struct options options = { NULL, NULL, "", NULL, NULL, 1, 0, 0, 1, 0 };
+    struct options options = { NULL, NULL, "", "lines", "required", NULL, 1, 0, 0, 0, 1 };
     struct cs_key key;
     struct cs_config config = { &key, 1, CS_REQUIRED, { 0 }, { 0 } };
-    char *port = argc > 2 ? strrchr(argv[2], ':') : NULL;
+    char *port;
 
-    if (port == NULL || !read_options(argc, argv, &options))
-        return usage("peer client|server HOST:PORT --kid ID --key-hex HEX [options]");
+    if (!read_options(argc, argv, &options) || (port = strrchr(options.address, ':')) == NULL)
+        return usage("peer connect|serve --bind HOST:PORT --kid ID --key-hex HEX [options]");
     if (!read_key(&key, options.kid, options.key, options.audience))
         return failed("such a key can't be used");
     *port++ = '\0';
-    config.records = requirement(&options, is(argv[1], "client"));
+    config.records = requirement(&options);
     if (!draw(config.instance, sizeof config.instance) || !draw(config.decoy, sizeof config.decoy))
         return failed("no random bytes");
-    if (is(argv[1], "server"))
-        return run_server(&config, &options, port);
-    return run_client(&config, &options, argv[2], port);
+    if (options.is_client)
+        return run_client(&config, &options, options.address, port);
+    return run_server(&config, &options, port);
 }
