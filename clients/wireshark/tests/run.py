@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lets tshark dissect captures of the protocol's vectors, and of what damages them.
 
-usage: run.py [MUTATED]    so many damaged connections, 2,000 unless told otherwise"""
+usage: run.py [MUTATED]    so many damaged connections, 10,000 unless told otherwise"""
 
 import hmac
 import json
@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 VECTORS = HERE.parents[2] / "tests" / "vectors" / "countersign-1.json"
 SCRIPT = HERE.parent / "countersign.lua"
 BAD, GOOD, UNCHECKED = "0", "1", "2"
-MUTATED = 2000
+MUTATED = 10_000
 
 unhex = bytes.fromhex
 KEY = bytes(range(32))
