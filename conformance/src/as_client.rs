@@ -80,12 +80,12 @@ impl Player<'_> {
         ids.extend((!suites.is_empty()).then_some(SEALING));
         ids.extend(self.edit.size.map(|_| 0xfffd));
         let wrong = |came| Mismatch::new("an answer that keeps to the page", came);
-        self.chosen = parse_answer(&self.answer[HEADER..], &ids, &suites).map_err(wrong)?;
-        let before = std::mem::replace(&mut self.other_instance, self.chosen.instance);
+        self.server_hello = parse_answer(&self.answer[HEADER..], &ids, &suites).map_err(wrong)?;
+        let before = std::mem::replace(&mut self.other_instance, self.server_hello.instance);
         if before != [0; 16] && before != self.other_instance {
             return Err(wrong("an answer with another instance than the one before".to_owned()));
         }
-        let flags = self.chosen.flags;
+        let flags = self.server_hello.flags;
         let has_records = flags & 1 == 1;
         let offered =
             self.edit.flags.unwrap_or(if self.subject.mode() == Mode::Off { 0 } else { 3 });
@@ -96,7 +96,7 @@ impl Player<'_> {
             let what = format!("an answer with the flags {expected}");
             return Err(Mismatch::new(what, format!("an answer with the flags {flags}")));
         }
-        let seals = self.chosen.suite.is_some();
+        let seals = self.server_hello.suite.is_some();
         if let Some(expected) = check.sealed.filter(|expected| *expected != seals) {
             let text =
                 |is: bool| if is { "an answer with a suite" } else { "an answer without one" };
@@ -141,7 +141,8 @@ impl Player<'_> {
         frame.truncate(edit.only.unwrap_or(usize::MAX));
         // If it comes before the answer, what both ends derive is not known yet.
         self.send("confirm", frame);
-        let (has_records, is_sealed) = (self.chosen.flags & 1 == 1, self.chosen.suite.is_some());
+        let (has_records, is_sealed) =
+            (self.server_hello.flags & 1 == 1, self.server_hello.suite.is_some());
         if let Some(secrets) = self.secrets.clone() {
             self.established(&secrets, has_records, is_sealed);
         }

@@ -23,18 +23,18 @@ impl Player<'_> {
         self.wire.await_bytes(start + length, EXPECTED)?;
         self.call = self.wire.take(start + length, "call");
         let wrong = |came| Mismatch::new("a call that keeps to the page", came);
-        let nonce = self.offered.nonce;
-        self.offered = parse_call(&self.call[start..]).map_err(wrong)?;
-        if self.offered.nonce == nonce {
+        let nonce = self.client_hello.nonce;
+        self.client_hello = parse_call(&self.call[start..]).map_err(wrong)?;
+        if self.client_hello.nonce == nonce {
             return Err(Mismatch::new("a fresh nonce", "the nonce of the connection before"));
         }
-        if self.subject.keys.by_id(&self.offered.kid).is_none() {
-            let came = format!("a call with the key id {}", shown(&self.offered.kid));
+        if self.subject.keys.by_id(&self.client_hello.kid).is_none() {
+            let came = format!("a call with the key id {}", shown(&self.client_hello.kid));
             return Err(Mismatch::new("a call with a key id of the key file", came));
         }
-        if self.offered.aud != self.subject.audience.as_bytes() {
+        if self.client_hello.aud != self.subject.audience.as_bytes() {
             let expected = format!("a call for the audience {:?}", self.subject.audience);
-            let came = format!("a call for the audience {}", shown(&self.offered.aud));
+            let came = format!("a call for the audience {}", shown(&self.client_hello.aud));
             return Err(Mismatch::new(expected, came));
         }
         Ok(())
@@ -52,25 +52,26 @@ impl Player<'_> {
     pub(crate) fn send_answer(&mut self, edit: &AnswerEdit) -> Result<(), Mismatch> {
         let mode = self.subject.mode();
         let offers_suite =
-            self.offered.suites.as_ref().is_some_and(|list| list.contains(&CHACHA20_POLY1305));
-        let has_records = self.offered.flags & 1 == 1 && mode != Mode::Off;
+            self.client_hello.suites.as_ref().is_some_and(|list| list.contains(&CHACHA20_POLY1305));
+        let has_records = self.client_hello.flags & 1 == 1 && mode != Mode::Off;
         let is_sealed = has_records && mode == Mode::Sealed && offers_suite;
-        let instance = if edit.instance_of_client { self.offered.instance } else { self.instance };
+        let instance =
+            if edit.instance_of_client { self.client_hello.instance } else { self.instance };
         let flags = u16::from(has_records);
         self.answer = hello::answer(edit, &AnswerDefaults { flags, instance, is_sealed });
         let secret = match edit.key {
-            KeyChoice::First => self.subject.keys.by_id(&self.offered.kid).cloned(),
+            KeyChoice::First => self.subject.keys.by_id(&self.client_hello.kid).cloned(),
             choice => self.subject.keys.choose(choice),
         };
         let secret = secret.map(|key| key.secret).unwrap_or_default();
-        let nonce = if edit.other_nonce { self.offered.nonce } else { self.nonce };
+        let nonce = if edit.other_nonce { self.client_hello.nonce } else { self.nonce };
         let secrets = Secrets::derive(&secret, &nonce, &self.call, &self.answer);
         let mac = if edit.zeros { [0; PROOF] } else { secrets.mac_s };
         let mut frame = [&self.answer[..], &mac].concat();
         flip(&mut frame, edit.flip);
         frame.truncate(edit.only.unwrap_or(usize::MAX));
-        self.chosen.flags = edit.flags.unwrap_or(flags);
-        self.chosen.suite = (is_sealed && !edit.without_suites).then_some(CHACHA20_POLY1305);
+        self.server_hello.flags = edit.flags.unwrap_or(flags);
+        self.server_hello.suite = (is_sealed && !edit.without_suites).then_some(CHACHA20_POLY1305);
         self.max_record = edit.max_record.unwrap_or(hello::MAX_RECORD);
         self.secrets = Some(secrets);
         self.send_nonce();
@@ -105,7 +106,8 @@ impl Player<'_> {
         flip(&mut frame, edit.flip);
         frame.truncate(edit.only.unwrap_or(usize::MAX));
         self.send("accept", frame);
-        let (has_records, is_sealed) = (self.chosen.flags & 1 == 1, self.chosen.suite.is_some());
+        let (has_records, is_sealed) =
+            (self.server_hello.flags & 1 == 1, self.server_hello.suite.is_some());
         self.established(&secrets, has_records, is_sealed);
         Ok(())
     }

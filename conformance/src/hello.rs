@@ -165,9 +165,9 @@ impl<'a> Body<'a> {
     }
 }
 
-/// What a client has offered.
+/// What a client says in its hello.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Offered {
+pub(crate) struct ClientParameters {
     pub(crate) flags: u16,
     pub(crate) max_record: u32,
     pub(crate) nonce: [u8; 32],
@@ -178,7 +178,7 @@ pub(crate) struct Offered {
 }
 
 /// Takes the body of a call apart, which must be without faults.
-pub(crate) fn parse_call(body: &[u8]) -> Result<Offered, String> {
+pub(crate) fn parse_call(body: &[u8]) -> Result<ClientParameters, String> {
     let mut rest = Body(body);
     let (low, high) = (rest.number(1, "ver_min")?, rest.number(1, "ver_max")?);
     if !(low <= 1 && 1 <= high) {
@@ -208,12 +208,12 @@ pub(crate) fn parse_call(body: &[u8]) -> Result<Offered, String> {
         }
     }
     let max_record = max_record.min((1 << 24) - 1);
-    Ok(Offered { flags, max_record, nonce, instance, kid, aud, suites })
+    Ok(ClientParameters { flags, max_record, nonce, instance, kid, aud, suites })
 }
 
-/// What a server has chosen.
+/// What a server says in its hello.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Chosen {
+pub(crate) struct ServerParameters {
     pub(crate) flags: u16,
     pub(crate) max_record: u32,
     pub(crate) instance: [u8; 16],
@@ -222,7 +222,11 @@ pub(crate) struct Chosen {
 
 /// Takes the body of an answer apart, without its proof, which must be without faults. The
 /// extensions were offered: these ids, and these suites.
-pub(crate) fn parse_answer(body: &[u8], ids: &[u16], suites: &[u8]) -> Result<Chosen, String> {
+pub(crate) fn parse_answer(
+    body: &[u8],
+    ids: &[u16],
+    suites: &[u8],
+) -> Result<ServerParameters, String> {
     let mut rest = Body(body);
     let (ver, status) = (rest.number(1, "ver")?, rest.number(1, "status")?);
     if ver != 1 || status != 0 {
@@ -247,7 +251,7 @@ pub(crate) fn parse_answer(body: &[u8], ids: &[u16], suites: &[u8]) -> Result<Ch
         Some((_, value)) => return Err(format!("suites {value:?} chosen of {suites:?}")),
         None => None,
     };
-    Ok(Chosen { flags, max_record: max_record.min((1 << 24) - 1), instance, suite })
+    Ok(ServerParameters { flags, max_record: max_record.min((1 << 24) - 1), instance, suite })
 }
 
 /// A frame that refuses.

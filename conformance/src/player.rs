@@ -7,7 +7,7 @@ use countersign::{Address, clock, random};
 
 use crate::case::TestedEnd;
 use crate::channel::{BATCH, CLOSE, Channel, PING, RecordChannel, joined};
-use crate::hello::{self, Chosen, Offered};
+use crate::hello::{self, ClientParameters, ServerParameters};
 use crate::octets::shown;
 use crate::secrets::Secrets;
 use crate::step::{CallEdit, CaseStep, ExpectStep, RecordEdit, SendStep};
@@ -38,8 +38,8 @@ pub(crate) struct Player<'a> {
     pub(crate) edit: CallEdit,
     /// The longest record that the kit has said it accepts.
     pub(crate) max_record: u32,
-    pub(crate) offered: Offered,
-    pub(crate) chosen: Chosen,
+    pub(crate) client_hello: ClientParameters,
+    pub(crate) server_hello: ServerParameters,
     pub(crate) secrets: Option<Secrets>,
     channel: Option<Channel>,
     /// The length of an answer that did not come from a decoy.
@@ -69,8 +69,8 @@ impl<'a> Player<'a> {
             answer: Vec::new(),
             edit: CallEdit::default(),
             max_record: hello::MAX_RECORD,
-            offered: Offered::default(),
-            chosen: Chosen::default(),
+            client_hello: ClientParameters::default(),
+            server_hello: ServerParameters::default(),
             secrets: None,
             channel: None,
             answer_length: None,
@@ -167,8 +167,8 @@ impl<'a> Player<'a> {
             }
             SendStep::Record(edit) => {
                 let peer_max = match self.case_end() {
-                    TestedEnd::Server => self.chosen.max_record,
-                    TestedEnd::Client => self.offered.max_record,
+                    TestedEnd::Server => self.server_hello.max_record,
+                    TestedEnd::Client => self.client_hello.max_record,
                 };
                 let length = edit.over_limit.then_some(peer_max + 1).or(edit.length);
                 let record = self.records()?.record(&RecordEdit { length, ..edit.clone() });
