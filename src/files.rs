@@ -138,24 +138,31 @@ fn read_regular(mut file: File, length: u64) -> Result<Zeroizing<Vec<u8>>, FileE
     Ok(text)
 }
 
-/// With a limit on each read alone, a writer that sends a byte now and then could delay the reader
-/// for ever.
+/// Reads to the end of a pipe. With a limit on each read alone, a writer that sends a byte now and
+/// then could delay the reader for ever.
 fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let mut text = Zeroizing::new(vec![0; LARGEST + 1]);
     let mut length = 0;
+    let mut has_waited = false;
     let deadline = clock::after(PIPE_TIMEOUT);
     while length < text.len() {
+        match pipe.read(&mut text[length..]) {
+            // The writer has closed the pipe. If it did so before the pipe was opened here, `poll`
+            // never reports that, so the pipe is read first.
+            Ok(0) if length > 0 => break,
+            Ok(0) if has_waited => return Err(FileError::SilentPipe),
+            Ok(n) if n > 0 => {
+                length += n;
+                continue;
+            }
+            Err(error) if !is_passing(&error) => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
         if !wait(&pipe, deadline)? {
             let is_silent = length == 0;
             return Err(if is_silent { FileError::SilentPipe } else { FileError::UnfinishedPipe });
         }
-        match pipe.read(&mut text[length..]) {
-            Ok(0) if length == 0 => return Err(FileError::SilentPipe),
-            Ok(0) => break,
-            Ok(n) => length += n,
-            Err(error) if is_passing(&error) => {}
-            Err(error) => return Err(error.into()),
-        }
+        has_waited = true;
     }
     if length == text.len() {
         return Err(FileError::TooLarge);
@@ -166,15 +173,16 @@ fn read_pipe(mut pipe: File) -> Result<Zeroizing<Vec<u8>>, FileError> {
 
 /// Waits until a pipe has data or has ended. Returns whether that was in time.
 fn wait(pipe: &File, deadline: Instant) -> io::Result<bool> {
-    let rest = deadline.saturating_duration_since(clock::monotonic());
-    if rest.is_zero() {
-        return Ok(false);
-    }
-    let rest = Timespec::try_from(rest).map_err(io::Error::other)?;
-    match poll(&mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)], Some(&rest)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(rustix::io::Errno::INTR) => Ok(true),
-        Err(error) => Err(error.into()),
+    loop {
+        let rest = deadline.saturating_duration_since(clock::monotonic());
+        if rest.is_zero() {
+            return Ok(false);
+        }
+        let rest = Timespec::try_from(rest).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)], Some(&rest)) {
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return Ok(ready? > 0),
+        }
     }
 }
 

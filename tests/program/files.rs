@@ -104,6 +104,38 @@ fn a_pipe_is_a_ring_at_start_and_at_reload_the_old_one_is_kept() {
     home.run(&connect, "b\n").printed("b\n");
 }
 
+/// Puts a ring into a named pipe whose writer is gone, while a shell keeps it open for reading as
+/// descriptor 4.
+const FILLED: &str = "exec 3<>~/fifo && cat ~/keys >&3 && exec 4<~/fifo 3>&- && ";
+
+#[test]
+fn a_pipe_whose_writer_is_gone_is_a_ring_too() {
+    let home = Home::new();
+    home.write("keys", KEY);
+    make_fifo(&home, "fifo");
+    for (line, said) in [
+        ("$CS keys check --keys ~/fifo", "1 key, 1 valid now"),
+        ("$CS keys check --keys /dev/fd/4", "1 key, 1 valid now"),
+        ("$CS keys check --keys /dev/stdin <&4", "1 key, 1 valid now"),
+        ("$CS keys list --keys ~/fifo", "one "),
+    ] {
+        let ran = shell(&home, &format!("{FILLED}{line}"));
+        assert_eq!((ran.code, ran.out.contains(said)), (Some(0), true), "{line}: {ran:?}");
+    }
+    let server = serving_from_pipe(&home);
+    let connect = format!("$CS connect {} --keys ~/fifo <<< a", server.address());
+    shell(&home, &format!("{FILLED}{connect}")).printed("a\n");
+}
+
+/// A server that has read its ring from such a pipe.
+fn serving_from_pipe(home: &Home) -> ServerProcess {
+    let serve = "exec $CS serve --service echo --bind 127.0.0.1:0 --keys ~/fifo";
+    let mut command = Command::new("bash");
+    home.prepare(&mut command);
+    command.env("CS", PROGRAM).arg("-c").arg(format!("{FILLED}{serve}"));
+    ServerProcess::started(command.spawn().unwrap(), 1)
+}
+
 #[test]
 fn what_is_no_file_neither_blocks_nor_fills_memory() {
     let home = Home::new();
