@@ -1,10 +1,13 @@
 """Sessions without sockets: what the vectors don't ask."""
 
 import contextlib
+import os
+import subprocess
+import sys
 import unittest
 from unittest import mock
 
-from pair import WRONG, Pair, messages, ring
+from pair import SOURCE, WRONG, Pair, messages, ring
 
 import countersign
 from countersign import ClientConfig, Key, KeyRing, ServerConfig, Session, config, crypto, errors
@@ -24,6 +27,28 @@ EVERY = [
     dict(dialect="raw", mac="md5"),
     *PLAIN,
 ]
+
+# Prints which of these are imported, whether they are found or not.
+IMPORTS = """
+import contextlib, sys
+
+class Recorder:
+    names = set()
+
+    def find_spec(self, name, *_):
+        self.names.update({name.split(".")[0]} & {"cryptography", "asyncio"})
+
+sys.meta_path.insert(0, Recorder())
+import countersign
+
+countersign.connect, countersign.Server
+ring = countersign.KeyRing([countersign.Key("garden", bytes(range(32)))])
+countersign.Session.client(countersign.ClientConfig(ring))
+print(sorted(Recorder.names))
+with contextlib.suppress(countersign.ConfigError):
+    countersign.Session.client(countersign.ClientConfig(ring, records="sealed"))
+print(sorted(Recorder.names))
+"""
 
 
 class Conversations(unittest.TestCase):
@@ -292,9 +317,15 @@ class Configurations(unittest.TestCase):
                 ClientConfig(ring(), **options)
 
     def test_sealing_needs_its_package(self):
-        missing = mock.patch.object(crypto, "ChaCha20Poly1305", None)
+        missing = mock.patch.object(crypto, "load_chacha20poly1305", side_effect=ImportError)
         with missing, self.assertRaisesRegex(countersign.ConfigError, "pip install"):
             ServerConfig(ring(), records="sealed")
+
+    def test_what_takes_long_to_import_waits_for_the_first_session_that_seals(self):
+        command = [sys.executable, "-c", IMPORTS]
+        environment = dict(os.environ, PYTHONPATH=SOURCE)
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+        self.assertEqual(done.stdout.split(), [b"[]", b"['cryptography']"])
 
     def test_a_key_is_chosen_by_its_id_audience_and_time(self):
         keys = KeyRing.parse(

@@ -87,8 +87,12 @@ class Config:
             raise ConfigError("only raw and hex have another MAC than sha256")
         if not 0 < self.message_max <= RECORD_MAX - TAG:
             raise ConfigError("message_max is 1 to %d bytes" % (RECORD_MAX - TAG))
-        if self.seals and crypto.ChaCha20Poly1305 is None:
-            raise ConfigError("sealing needs cryptography; `pip install countersign[seal]`")
+        if self.seals:
+            try:
+                crypto.load_chacha20poly1305()
+            except ImportError:
+                text = "sealing needs cryptography; `pip install countersign[seal]`"
+                raise ConfigError(text) from None
         if self.dialect != OPEN and not self.keys.keys:
             raise NoUsableKey("there is no key; add one to the ring")
 

@@ -3,17 +3,18 @@
 from hashlib import sha256
 
 __all__ = [
-    "ChaCha20Poly1305",
-    "InvalidTag",
     "compare_digest",
     "hkdf_expand",
     "hkdf_extract",
     "hmac_sha256",
+    "load_chacha20poly1305",
 ]
 
 TYPE_CHECKING = False  # Type checkers take it as true; MicroPython has no typing.
 if TYPE_CHECKING:
     from typing import Any
+
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 try:
     from hmac import compare_digest
@@ -41,12 +42,16 @@ except ImportError:  # MicroPython has SHA-256 alone.
         return difference == 0
 
 
-try:
+def load_chacha20poly1305() -> "tuple[type[ChaCha20Poly1305], type[Exception]]":
+    """The cipher of sealed records, and what it raises for a wrong tag.
+
+    Imports the package `cryptography`, which takes longer than to import all of this one: only a
+    configuration that seals needs it, and fails with an ImportError without it.
+    """
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-except ImportError:  # Records can't be sealed then, and a configuration that seals is refused.
-    ChaCha20Poly1305 = None  # type: ignore[assignment, misc]
-    InvalidTag = ValueError  # type: ignore[assignment, misc]
+
+    return ChaCha20Poly1305, InvalidTag
 
 
 def hkdf_extract(salt: bytes, secret: bytes) -> bytes:
