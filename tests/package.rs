@@ -2,21 +2,14 @@
 //! links to.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::Path;
-use std::process::Command;
+#[path = "common/metadata.rs"]
+mod metadata;
 
-use serde_json::Value;
+use std::path::Path;
+
+use crate::metadata::metadata;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// What Cargo knows of this package and of all that is locked, for whatever target.
-fn metadata() -> Value {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["metadata", "--format-version", "1", "--locked", "--all-features"]);
-    let output = command.current_dir(ROOT).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 fn version(text: &str) -> [u32; 3] {
     let mut numbers = text.split('.').map(|number| number.parse().unwrap());
@@ -26,7 +19,7 @@ fn version(text: &str) -> [u32; 3] {
 #[test]
 fn no_dependency_needs_a_newer_rust_than_the_package_declares() {
     let ours = version(env!("CARGO_PKG_RUST_VERSION"));
-    let metadata = metadata();
+    let metadata = metadata(&[]);
     let packages = metadata["packages"].as_array().unwrap();
     let newer: Vec<String> = packages
         .iter()
@@ -58,7 +51,7 @@ fn the_links_of_the_readme_lead_to_files_in_the_repository() {
         count += 1;
     }
     assert!(count > 10, "{count} links");
-    let metadata = metadata();
+    let metadata = metadata(&[]);
     let packages = metadata["packages"].as_array().unwrap();
     let own = packages.iter().find(|package| package["name"] == env!("CARGO_PKG_NAME")).unwrap();
     for field in ["repository", "homepage", "documentation", "readme", "license"] {
