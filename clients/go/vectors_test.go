@@ -11,6 +11,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/countersign/countersign/clients/go/internal/aead"
 )
 
 // vectors is tests/vectors/countersign-1.json; tests/vectors/generate.py explains its fields.
@@ -95,32 +97,34 @@ func (v *vector) beyond() string {
 }
 
 func (v *vector) config(t testing.TB) *Config {
-	config := &Config{KeyID: string(v.Kid)}
-	keys := []Key{{ID: string(v.Kid), Secret: v.Key}}
-	nonce, instance := v.NonceC, v.InstanceC
-	if v.Role == "server" {
-		keys, nonce, instance = nil, v.Sg, v.InstanceS
-		for kid, secret := range v.Ring {
-			id, _ := hex.DecodeString(kid)
-			keys = append(keys, Key{ID: string(id), Secret: secret})
-		}
-		for _, name := range v.Audiences {
-			config.Audiences = append(config.Audiences, string(name))
-		}
-		config.MaxRecord = v.ServerMaxRecord
-	} else {
-		config.Audiences = []string{string(v.Aud)}
-		config.MaxRecord = v.ClientMaxRecord
+	var keys []Key
+	if v.Role == "client" {
+		v.Ring = map[string]hexBytes{hex.EncodeToString(v.Kid): v.Key}
 	}
-	if v.Role == "server" && v.Records == "sealed" || v.Role == "client" && len(v.ClientExt) > 0 {
-		config.NewAEAD = newChaCha20Poly1305
+	for kid, secret := range v.Ring {
+		id, _ := hex.DecodeString(kid)
+		keys = append(keys, Key{ID: string(id), Secret: secret})
 	}
-	ring, err := NewKeyRing(keys...)
+	config, err := NewConfig(keys...)
 	if err != nil {
 		t.Fatal(v.Name, err)
 	}
-	ring.instance, ring.decoy.prk = instance, v.Decoy
-	config.Keys, config.Rand = ring, bytes.NewReader(nonce)
+	config.decoy.prk = v.Decoy
+	if v.Role == "client" {
+		v.Audiences = []hexBytes{v.Aud}
+		config.random, config.instance = bytes.NewReader(v.NonceC), v.InstanceC
+		config.MaxRecord = v.ClientMaxRecord
+	} else {
+		config.random, config.instance = bytes.NewReader(v.Sg), v.InstanceS
+		config.MaxRecord = v.ServerMaxRecord
+	}
+	config.Audiences = nil
+	for _, name := range v.Audiences {
+		config.Audiences = append(config.Audiences, string(name))
+	}
+	if v.Role == "server" && v.Records == "sealed" || v.Role == "client" && len(v.ClientExt) > 0 {
+		config.NewAEAD = aead.New
+	}
 	return config
 }
 
@@ -159,15 +163,15 @@ func (*script) SetWriteDeadline(time.Time) error { return nil }
 func (v *vector) play(config *Config, pieces ...[]byte) (outcome string, out []byte, got [][]byte) {
 	then := map[string]error{"": errPause, "eof": io.EOF, "timeout": os.ErrDeadlineExceeded}[v.Then]
 	raw := &script{pieces: pieces, then: then}
-	conn := Server(raw, config)
+	authenticate := Server
 	if v.Role == "client" {
-		conn = Client(raw, config)
+		authenticate = Client
 	}
-	err := conn.Handshake()
+	conn, err := authenticate(raw, config)
 	if err == nil {
 		err = v.converse(conn, &got)
 	}
-	return v.outcome(err, conn.session != nil), raw.out, got
+	return v.outcome(err, conn != nil), raw.out, got
 }
 
 func (v *vector) converse(conn *Conn, got *[][]byte) error {
@@ -218,7 +222,7 @@ func (v *vector) outcome(err error, isOpen bool) string {
 		}
 		return "refused: " + reasons[code]
 	}
-	outcomes := map[error]string{ErrForeign: "silent", ErrOwnRing: "silent", ErrUnproved: "unproved",
+	outcomes := map[error]string{ErrForeign: "silent", ErrOwnKeys: "silent", ErrUnproved: "unproved",
 		ErrProtocol: "violation", io.ErrUnexpectedEOF: "truncated", os.ErrDeadlineExceeded: "timeout"}
 	return outcomes[err]
 }

@@ -5,13 +5,17 @@ package main
 
 import (
 	"bufio"
-	"context"
+	"crypto/cipher"
 	"fmt"
 	"io"
+	"net"
 	"os"
 
 	countersign "github.com/countersign/countersign/clients/go"
 )
+
+// newAEAD seals records, unless it is nil: chacha20poly1305.New of golang.org/x/crypto.
+var newAEAD func(key []byte) (cipher.AEAD, error)
 
 func main() {
 	if len(os.Args) != 3 {
@@ -25,12 +29,16 @@ func main() {
 }
 
 func run(address, keyFile string) error {
-	keys, err := countersign.ReadKeyFile(keyFile)
+	config, err := countersign.ReadKeyFile(keyFile)
 	if err != nil {
 		return err
 	}
-	config := &countersign.Config{Keys: keys}
-	conn, err := countersign.Dial(context.Background(), "tcp", address, config)
+	config.NewAEAD = newAEAD
+	socket, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	conn, err := countersign.Client(socket, config)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,9 @@ import (
 
 	countersign "github.com/countersign/countersign/clients/go"
 )
+
+// newAEAD seals records, unless it is nil: chacha20poly1305.New of golang.org/x/crypto.
+var newAEAD func(key []byte) (cipher.AEAD, error)
 
 func main() {
 	if len(os.Args) != 3 {
@@ -27,10 +31,11 @@ func main() {
 }
 
 func run(address, keyFile string) error {
-	keys, err := countersign.ReadKeyFile(keyFile)
+	config, err := countersign.ReadKeyFile(keyFile)
 	if err != nil {
 		return err
 	}
+	config.NewAEAD = newAEAD
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
@@ -42,7 +47,6 @@ func run(address, keyFile string) error {
 		listener.Close()
 	}()
 	fmt.Println("listening on", listener.Addr())
-	config := &countersign.Config{Keys: keys}
 	for {
 		conn, err := listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -51,23 +55,22 @@ func run(address, keyFile string) error {
 		if err != nil {
 			return err
 		}
-		go serve(countersign.Server(conn, config))
+		go serve(conn, config)
 	}
 }
 
-func serve(conn *countersign.Conn) {
-	defer conn.Close()
-	for {
-		message, err := conn.ReadMessage()
-		if err == nil {
+func serve(socket net.Conn, config *countersign.Config) {
+	conn, err := countersign.Server(socket, config)
+	if err == nil {
+		defer conn.Close()
+	}
+	for err == nil {
+		var message []byte
+		if message, err = conn.ReadMessage(); err == nil {
 			err = conn.WriteMessages(message)
 		}
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", conn.RemoteAddr(), err)
-			return
-		}
+	}
+	if err != io.EOF {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", socket.RemoteAddr(), err)
 	}
 }

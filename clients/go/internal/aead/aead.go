@@ -1,4 +1,6 @@
-package countersign
+// Package aead is ChaCha20-Poly1305 for tests, which so need no other module. It is slow, and its time
+// depends on secrets: a program takes that of golang.org/x/crypto.
+package aead
 
 import (
 	"crypto/cipher"
@@ -9,10 +11,11 @@ import (
 	"math/bits"
 )
 
-// A chaCha20Poly1305 is RFC 8439, for tests alone: it is slow, and its time depends on secrets.
+// A chaCha20Poly1305 is RFC 8439.
 type chaCha20Poly1305 struct{ key [8]uint32 }
 
-func newChaCha20Poly1305(key []byte) (cipher.AEAD, error) {
+// New returns a cipher with a key of 32 bytes.
+func New(key []byte) (cipher.AEAD, error) {
 	if len(key) != 32 {
 		return nil, errors.New("a key has 32 bytes")
 	}
