@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Sends each line that it reads as a message, and prints the replies: client.mjs HOST:PORT KEYFILE
+// Sends each line that it reads as a message, and prints the replies: client.mjs HOST:PORT KEYFILE [sealed]
 import readline from 'node:readline';
 import { connect, readKeyFile } from '../countersign.mjs';
 
@@ -8,9 +8,10 @@ function fail(error) {
   process.exit(1);
 }
 
-async function talk(address, keyFile) {
+async function talk(address, keyFile, mode) {
   const [, host, port] = /^(.*):(\d+)$/.exec(address);
-  const server = await connect({ host, port: Number(port), keys: await readKeyFile(keyFile) });
+  const keys = await readKeyFile(keyFile);
+  const server = await connect({ host, port: Number(port), keys, sealed: mode === 'sealed' });
   server.on('error', fail);
   const replies = server[Symbol.asyncIterator]();
   for await (const line of readline.createInterface({ input: process.stdin })) {
@@ -23,5 +24,5 @@ async function talk(address, keyFile) {
   await replies.next();
 }
 
-if (process.argv.length !== 4) fail(new Error('usage: client.mjs HOST:PORT KEYFILE'));
+if (process.argv.length < 4) fail(new Error('usage: client.mjs HOST:PORT KEYFILE [sealed]'));
 talk(...process.argv.slice(2)).catch(fail);

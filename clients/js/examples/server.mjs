@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Sends each message back, and ends on SIGTERM: server.mjs HOST:PORT KEYFILE
+// Sends each message back, and ends on SIGTERM: server.mjs HOST:PORT KEYFILE [sealed]
 import { createServer, readKeyFile } from '../countersign.mjs';
 
 function fail(error) {
@@ -7,10 +7,11 @@ function fail(error) {
   process.exit(1);
 }
 
-async function serve(address, keyFile) {
+async function serve(address, keyFile, mode) {
   const [, host, port] = /^(.*):(\d+)$/.exec(address);
   const keys = await readKeyFile(keyFile);
-  const server = createServer({ keys }, (client) => client.pipe(client));
+  const options = { keys, sealed: mode === 'sealed' };
+  const server = createServer(options, (client) => client.pipe(client));
   server.on('clientError', (error) => console.error(`server: ${error.message}`));
   server.on('error', fail);
   server.listen(Number(port), host, () => {
@@ -19,6 +20,6 @@ async function serve(address, keyFile) {
   });
 }
 
-if (process.argv.length !== 4) fail(new Error('usage: server.mjs HOST:PORT KEYFILE'));
+if (process.argv.length < 4) fail(new Error('usage: server.mjs HOST:PORT KEYFILE [sealed]'));
 process.on('SIGTERM', () => process.exit());
 serve(...process.argv.slice(2)).catch(fail);

@@ -1,7 +1,6 @@
 /** Plays the vectors of tests/vectors/countersign-1.json; generate.py beside it explains its fields. */
 import { readFileSync } from 'node:fs';
-import { KeyRing } from '../keys.mjs';
-import { Session } from '../session.mjs';
+import { KeyRing, Session } from '../countersign.mjs';
 
 const FILE = new URL('../../../tests/vectors/countersign-1.json', import.meta.url);
 const REASONS = ['unknown', 'version', 'refused', 'busy', 'malformed', 'timeout'];
