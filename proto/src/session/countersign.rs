@@ -74,7 +74,8 @@ impl SessionCore {
         if let Some(front) = self.foreign(input) {
             if config.shares_raw() {
                 self.state = SessionState::Challenge(ChallengeState::AwaitingProof(nonce));
-                return self.receive_answer(config, now, &nonce, input);
+                let verified = self.receive_answer(config, now, &nonce, input);
+                return verified.map_err(|why| self.fail(why));
             }
             return Err(self.reject(None, Refusal::Foreign(ForeignProtocol::of(&front)), out));
         }

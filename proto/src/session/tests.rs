@@ -128,6 +128,14 @@ fn a_wrong_proof_hears_nothing() {
 }
 
 #[test]
+fn a_wrong_proof_is_wrong_for_ever_where_countersign_shares_the_port() {
+    let both = countersign(1).to_builder().with_raw().build().unwrap();
+    for pieces in [&[&[0; 32][..], &[0; 32]][..], &[&[0], &[0; 31], &[0; 32]]] {
+        assert_eq!(heard(&both, pieces), ["wrong-proof"]);
+    }
+}
+
+#[test]
 fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
     let raw = [[0xab, 3], [7, 200]].concat().repeat(8);
     let hex = b"00112233445566778899aabbccddeeff".repeat(2);
