@@ -237,6 +237,16 @@ impl<N: Net, S: Service> Connection<N, S> {
         self.backlog.as_ref().is_some_and(|backlog| !backlog.unsent.is_empty())
     }
 
+    /// Makes dropping the socket reset the connection if the peer may have a part of a reply. At an
+    /// orderly end of the stream it would take that for the whole, where framing doesn't tell.
+    pub(super) fn reset_if_unsent(&mut self, net: &mut N) {
+        let is_held = self.flags.has(Flags::HELD);
+        let has_part = |backlog: &Backlog| backlog.sent > 0 || !is_held;
+        if self.has_unsent() && self.backlog.as_deref().is_some_and(has_part) {
+            net.reset(&mut self.socket);
+        }
+    }
+
     /// Why the connection ends, if it ends now and there was no reason before.
     pub(super) fn reason(&self, otherwise: CloseReason) -> CloseReason {
         self.state.reason(otherwise)

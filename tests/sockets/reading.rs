@@ -1,6 +1,7 @@
 //! Peers that don't read, or slowly: what waits for them is bounded, whole and in order.
 
 use std::io::Write as _;
+use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
@@ -118,6 +119,25 @@ fn who_takes_nothing_for_too_long_is_cut_off() {
 }
 
 #[test]
+fn who_got_a_part_of_a_reply_cannot_take_it_for_the_whole() {
+    let limits = Limits {
+        write_timeout: Duration::from_millis(300),
+        reply_max: 64 << 20,
+        ..Limits::default()
+    };
+    let larger_than_buffers =
+        |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; MUCH / 2]);
+    let server = ServerThread::start(BothEnds::open(), limits, larger_than_buffers);
+    let mut client = Client::connect(server.address);
+    // The server has read all of it, so the system alone would end the stream in an orderly way.
+    client.say(b"one line\n");
+    server.until("cut off", |counters| cut_off(counters) == 1);
+    let (heard, end) = client.hear_all();
+    assert!(heard.len() < MUCH / 2);
+    assert_eq!(end, End::Reset, "a part of a line that looks whole");
+}
+
+#[test]
 fn a_byte_taken_moves_the_deadline_for_taking_and_nothing_else_does() {
     let at = |millis| Instant::after(Duration::from_millis(millis));
     let limits = Limits { write_timeout: Duration::from_secs(1), ..Limits::default() };
@@ -193,7 +213,8 @@ fn what_all_keep_together_is_bounded_and_the_others_are_served() {
             .enumerate()
             .map(|(number, mut client)| {
                 scope.spawn(move || {
-                    client.finish();
+                    // Those who were cut off have been reset.
+                    let _ = client.0.shutdown(Shutdown::Write);
                     client.hear_all().0.len() == 32 * (length(number) + 1)
                 })
             })

@@ -29,7 +29,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     ) -> VisitOutcome {
         let buffered_before = self.bytes_buffered();
         let next = act(self, inbox, &mut cx);
-        let next = next.unwrap_or_else(|_| NextStep::Close(self.reason(CloseReason::Reset)));
+        let next = next.unwrap_or_else(|_| self.broken(&mut cx));
         self.check();
         VisitOutcome {
             done: cx.done,
@@ -38,6 +38,14 @@ impl<N: Net, S: Service> Connection<N, S> {
             buffered: self.bytes_buffered(),
             next,
         }
+    }
+
+    /// The socket has failed. The system may still deliver what it took of a reply, so the
+    /// connection is reset: a peer must not take that for the whole.
+    #[cold]
+    fn broken(&mut self, cx: &mut Context<'_, N, S>) -> NextStep {
+        cx.shared.net.reset(&mut self.socket);
+        NextStep::Close(self.reason(CloseReason::Reset))
     }
 
     /// Sends what is unsent, then reads, answers and sends until there is nothing more or the

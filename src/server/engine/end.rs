@@ -243,6 +243,7 @@ impl<N: Net, S: Service> Engine<N, S> {
     /// Closes a connection and removes everything that was kept for it.
     pub(super) fn remove(&mut self, slot: usize, why: CloseReason, now: Instant) {
         let Some(mut conn) = self.conns.try_remove(slot) else { return };
+        conn.reset_if_unsent(&mut self.shared.net);
         self.timers.stop(slot, (conn.listener.into(), conn.timer));
         if conn.is_authenticated() {
             self.stop_age(slot, conn.listener);
