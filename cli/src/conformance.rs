@@ -7,7 +7,8 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use countersign::{Framing, Protection, ToAddresses as _};
 use countersign_conformance::{
-    Cases, Feature, Subject, TestKeys, TestTarget, TestedEnd, Totals, json, list, run, tap,
+    Cases, Feature, ListenerKind, Subject, TestKeys, TestTarget, TestedEnd, Totals, json, list,
+    run, tap,
 };
 
 use crate::args::choice::NamedValueParser;
@@ -49,6 +50,9 @@ pub(crate) struct ConformanceArgs {
     #[arg(long, value_name = "NAME", default_value = "lines",
           value_parser = NamedValueParser(plain_framings))]
     framing: Framing,
+    /// What the server is: usual, shared-port (countersign/1 and raw), once or verify-only
+    #[arg(long, value_name = "KIND", default_value = "usual", conflicts_with = "client")]
+    listener: ListenerKind,
     /// Audience of the implementation [default: none]
     #[arg(long, value_name = "NAME", value_parser = audience)]
     audience: Option<String>,
@@ -149,6 +153,7 @@ impl ConformanceArgs {
             audience: self.audience.clone().unwrap_or_default(),
             protection: self.records,
             framing: self.framing,
+            listener: self.listener,
             absent: Feature::ALL
                 .into_iter()
                 .filter(|feature| self.without.iter().any(|name| name == feature.name()))

@@ -4,9 +4,12 @@ use crate::channel::flip;
 use crate::hello::{self, CallDefaults, HELLO_MAX, PROOF, SEALING, parse_answer};
 use crate::needs::{KeyChoice, Mode};
 use crate::player::Player;
-use crate::secrets::{HEADER, RecordCipher, Secrets, header};
-use crate::step::{AnswerCheck, CallEdit, ConfirmEdit};
+use crate::secrets::{HEADER, RecordCipher, Secrets, header, hmac};
+use crate::step::{AnswerCheck, CallEdit, ConfirmEdit, RawProofEdit};
 use crate::wire::{Mismatch, ReadEvent};
+
+/// The bytes of the server's nonce.
+const NONCE: usize = 32;
 
 /// The bytes of an answer without extensions.
 const ANSWER_MIN: usize = 26 + PROOF;
@@ -44,20 +47,19 @@ impl Player<'_> {
 
     pub(crate) fn expect_answer(&mut self, check: &AnswerCheck) -> Result<(), Mismatch> {
         const EXPECTED: &str = "the nonce, then an answer";
-        self.wire.await_bytes(32 + HEADER, EXPECTED)?;
-        let head: [u8; HEADER] = std::array::from_fn(|at| self.wire.inbox[32 + at]);
+        // At a shared port it has come before.
+        let before = if self.wire.is_nonce_due { NONCE } else { 0 };
+        self.wire.await_bytes(before + HEADER, EXPECTED)?;
+        let head: [u8; HEADER] = std::array::from_fn(|at| self.wire.inbox[before + at]);
         let length = usize::from(head[2]) << 8 | usize::from(head[3]);
         let is_answer = head[..2] == [0x02, 0x00];
         if !is_answer || length + HEADER > HELLO_MAX || length < ANSWER_MIN {
             return Err(self.wire.mismatch(EXPECTED, ReadEvent::Bytes));
         }
-        self.wire.await_bytes(32 + HEADER + length, EXPECTED)?;
-        let nonce = self.wire.take(32, "nonce");
-        if nonce == self.other_nonce {
-            return Err(Mismatch::new("a fresh nonce", "the nonce of the connection before"));
+        self.wire.await_bytes(before + HEADER + length, EXPECTED)?;
+        if self.wire.is_nonce_due {
+            self.take_nonce()?;
         }
-        self.other_nonce = nonce;
-        self.wire.is_nonce_due = false;
         let frame = self.wire.take(HEADER + length, "answer");
         let (unsigned, mac) = frame.split_at(frame.len() - PROOF);
         self.answer = unsigned.to_vec();
@@ -67,6 +69,32 @@ impl Player<'_> {
         let is_proved = mac == secrets.mac_s;
         self.secrets = Some(secrets);
         self.check_proof(is_proved, check, frame.len())
+    }
+
+    fn take_nonce(&mut self) -> Result<(), Mismatch> {
+        let nonce = self.wire.take(NONCE, "nonce");
+        if nonce == self.other_nonce {
+            return Err(Mismatch::new("a fresh nonce", "the nonce of the connection before"));
+        }
+        self.other_nonce = nonce;
+        self.wire.is_nonce_due = false;
+        Ok(())
+    }
+
+    /// The nonce, and nothing behind it.
+    pub(crate) fn expect_nonce(&mut self) -> Result<(), Mismatch> {
+        self.wire.await_bytes(NONCE, "the server's nonce, at once")?;
+        self.take_nonce()?;
+        self.wire.expect_silence(self.subject.quiet_time)
+    }
+
+    pub(crate) fn send_raw_proof(&mut self, edit: &RawProofEdit) -> Result<(), Mismatch> {
+        let mut proof = hmac(&self.key(edit.key)?.secret, &[&self.other_nonce]);
+        flip(&mut proof, edit.flip);
+        let begin = &edit.begin.0;
+        self.send("proof", [begin, &proof[begin.len().min(proof.len())..]].concat());
+        self.opened_plain();
+        Ok(())
     }
 
     /// Whether the server has chosen what it may choose, and what the case expects.

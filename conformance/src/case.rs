@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::needs::{Feature, Mode};
+use crate::needs::{Feature, ListenerKind, Mode};
 use crate::step::CaseStep;
 
 /// The version of the cases: the second number grows when one is added or mended, the first is the
 /// protocol's.
-pub const VERSION: &str = "1.1";
+pub const VERSION: &str = "1.2";
 
 const FILES: [&str; 2] =
     [include_str!("../cases/server.toml"), include_str!("../cases/client.toml")];
@@ -56,6 +56,9 @@ pub struct Case {
     /// The protections with which it can be run; all but `off` if there are none.
     #[serde(default)]
     pub(crate) modes: Vec<Mode>,
+    /// The kind of listener that it is for.
+    #[serde(default)]
+    pub(crate) listener: ListenerKind,
     /// What it needs beyond the protections.
     #[serde(default)]
     pub(crate) needs: Vec<Feature>,

@@ -21,6 +21,7 @@ pub(crate) struct TestKey {
     pub(crate) id: Vec<u8>,
     pub(crate) secret: Vec<u8>,
     purpose: KeyChoice,
+    serves_raw: bool,
 }
 
 impl TestKeys {
@@ -48,6 +49,7 @@ impl TestKeys {
                 id: id.into(),
                 secret,
                 purpose,
+                serves_raw: key.serves(Dialect::Raw),
             }));
         }
         Ok(Self { keys })
@@ -61,7 +63,9 @@ impl TestKeys {
                 id: b"countersign-nobody".to_vec(),
                 secret: fresh(),
                 purpose: choice,
+                serves_raw: false,
             }),
+            KeyChoice::Raw => self.keys.iter().find(|key| key.serves_raw).cloned(),
             KeyChoice::Wrong => {
                 first().map(|key| TestKey { secret: fresh(), purpose: choice, ..key })
             }
@@ -82,6 +86,7 @@ impl TestKeys {
             Feature::ExpiredKey => self.choose(KeyChoice::Expired).is_some(),
             Feature::OtherDialect => self.choose(KeyChoice::OtherDialect).is_some(),
             Feature::Passphrase => self.choose(KeyChoice::Passphrase).is_some(),
+            Feature::RawKey => self.choose(KeyChoice::Raw).is_some(),
             Feature::Concurrency | Feature::Deadline => true,
         }
     }

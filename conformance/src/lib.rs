@@ -28,7 +28,7 @@ mod wire_log;
 
 pub use case::{Case, Cases, TestedEnd, VERSION};
 pub use keys::TestKeys;
-pub use needs::{Feature, Mode};
+pub use needs::{Feature, ListenerKind, Mode};
 pub use octets::Octets;
 pub use report::{Totals, json, list, tap};
 pub use run::{CaseOutcome, Finding, TestTarget, probe, run};

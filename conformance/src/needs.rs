@@ -1,16 +1,18 @@
 //! What a case needs of the implementation: a configuration, keys, and what it may do without.
 
+use std::str::FromStr;
+
 use serde::Deserialize;
 
 /// How messages are protected, as `--records` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// RecordChannel are always sealed.
+    /// Always records, sealed.
     Sealed,
     /// Always records, with tags.
     Required,
-    /// RecordChannel if the other end offers them.
+    /// Records if the other end offers them.
     Allowed,
     /// No records.
     Off,
@@ -29,6 +31,46 @@ impl Mode {
     }
 }
 
+/// What kind of listener a server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenerKind {
+    /// It speaks `countersign/1` alone, and serves each client for as long as that stays.
+    #[default]
+    Usual,
+    /// It speaks `countersign/1` and `raw`, with `lines` where there are no records.
+    SharedPort,
+    /// It serves one message on each connection.
+    Once,
+    /// It closes each connection after the proof.
+    VerifyOnly,
+}
+
+impl ListenerKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Usual, Self::SharedPort, Self::Once, Self::VerifyOnly];
+
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usual => "usual",
+            Self::SharedPort => "shared-port",
+            Self::Once => "once",
+            Self::VerifyOnly => "verify-only",
+        }
+    }
+}
+
+impl FromStr for ListenerKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| "write usual, shared-port, once or verify-only".to_owned())
+    }
+}
+
 /// What an implementation may do without, and so may be declared as absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,6 +83,8 @@ pub enum Feature {
     OtherDialect,
     /// The key file has a key that is made from a passphrase.
     Passphrase,
+    /// The key file has a key for `raw`.
+    RawKey,
     /// Several connections are served at once.
     Concurrency,
     /// A handshake that takes too long is ended.
@@ -49,11 +93,12 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::TwoKeys,
         Self::ExpiredKey,
         Self::OtherDialect,
         Self::Passphrase,
+        Self::RawKey,
         Self::Concurrency,
         Self::Deadline,
     ];
@@ -66,6 +111,7 @@ impl Feature {
             Self::ExpiredKey => "expired-key",
             Self::OtherDialect => "other-dialect",
             Self::Passphrase => "passphrase",
+            Self::RawKey => "raw-key",
             Self::Concurrency => "concurrency",
             Self::Deadline => "deadline",
         }
@@ -82,6 +128,8 @@ pub(crate) enum KeyChoice {
     Expired,
     OtherDialect,
     Passphrase,
+    /// One that serves `raw`, whatever else it serves.
+    Raw,
     /// An id that is not in the file, and random bytes.
     Unknown,
     /// The first id, and random bytes.

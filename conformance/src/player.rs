@@ -160,6 +160,7 @@ impl<'a> Player<'a> {
             SendStep::Nonce => self.send_nonce(),
             SendStep::Answer(answer) => self.send_answer(answer)?,
             SendStep::Confirm(proof) => self.send_confirm(proof)?,
+            SendStep::RawProof(proof) => self.send_raw_proof(proof)?,
             SendStep::Accept(accept) => self.send_accept(accept)?,
             SendStep::Refusal(code) => {
                 self.send_nonce();
@@ -220,6 +221,7 @@ impl<'a> Player<'a> {
 
     fn expect_step(&mut self, expect: &ExpectStep) -> Result<(), Mismatch> {
         match expect {
+            ExpectStep::Nonce => self.expect_nonce(),
             ExpectStep::Answer(check) => self.expect_answer(check),
             ExpectStep::Accept => self.expect_accept(),
             ExpectStep::Refusal(code) => self.expect_refusal(*code),
@@ -321,6 +323,11 @@ impl<'a> Player<'a> {
         } else {
             Channel::Plain(self.subject.framing)
         });
+    }
+
+    /// The handshake is over, in a dialect without records.
+    pub(crate) fn opened_plain(&mut self) {
+        self.channel = Some(Channel::Plain(self.subject.framing));
     }
 
     fn channel(&mut self) -> Result<&mut Channel, Mismatch> {

@@ -42,6 +42,8 @@ pub(crate) enum SendStep {
     Nonce,
     Answer(AnswerEdit),
     Confirm(ConfirmEdit),
+    /// The client's proof in `raw`, after which messages are not protected.
+    RawProof(RawProofEdit),
     Accept(AcceptEdit),
     Refusal(u8),
     Record(RecordEdit),
@@ -64,6 +66,8 @@ pub(crate) enum SendStep {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ExpectStep {
+    /// The server's nonce, alone.
+    Nonce,
     Answer(AnswerCheck),
     Accept,
     /// A refusal with this code, then the end of the stream.
@@ -182,6 +186,16 @@ pub(crate) struct ConfirmEdit {
     pub(crate) reflect: bool,
     pub(crate) mac: Option<Octets>,
     pub(crate) only: Option<usize>,
+}
+
+/// A client's proof in `raw`, and what is wrong with it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct RawProofEdit {
+    pub(crate) key: KeyChoice,
+    pub(crate) flip: Option<i64>,
+    /// It begins with these bytes.
+    pub(crate) begin: Octets,
 }
 
 /// A server's accept, and what is wrong with it.

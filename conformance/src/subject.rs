@@ -6,7 +6,7 @@ use countersign::{Framing, Protection};
 
 use crate::case::Case;
 use crate::keys::TestKeys;
-use crate::needs::{Feature, Mode};
+use crate::needs::{Feature, ListenerKind, Mode};
 
 /// The implementation that is tested.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Subject {
     pub protection: Protection,
     /// How it delimits them without records.
     pub framing: Framing,
+    /// What kind of listener it has, if it is a server.
+    pub listener: ListenerKind,
     /// What it does without.
     pub absent: Vec<Feature>,
     /// The longest that anything it must do may take.
@@ -49,6 +51,9 @@ impl Subject {
             let names: Vec<&str> = modes.iter().map(|mode| mode.name()).collect();
             return Some(format!("needs --records {}", names.join(" or ")));
         }
+        if case.listener != self.listener {
+            return Some(format!("needs --listener {}", case.listener.name()));
+        }
         let absent = case.needs.iter().find(|feature| self.absent.contains(feature));
         if let Some(feature) = absent {
             return Some(format!("{} was declared absent", feature.name()));
@@ -58,6 +63,7 @@ impl Subject {
             Feature::TwoKeys => "the key file has no second key".to_owned(),
             Feature::ExpiredKey => "the key file has no key that has expired".to_owned(),
             Feature::Passphrase => "the key file has no key from a passphrase".to_owned(),
+            Feature::RawKey => "the key file has no key for raw".to_owned(),
             _ => "the key file has no key for another dialect alone".to_owned(),
         })
     }

@@ -256,7 +256,7 @@ _countersign() {
             return 0
             ;;
         countersign__subcmd__conformance)
-            opts="-j -h -V --server --client --keys --records --framing --audience --without --case --handshake-timeout --timeout --quiet-time --jobs --output --list --help --version"
+            opts="-j -h -V --server --client --keys --records --framing --listener --audience --without --case --handshake-timeout --timeout --quiet-time --jobs --output --list --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -282,12 +282,16 @@ _countersign() {
                     COMPREPLY=($(compgen -W "lines length" -- "${cur}"))
                     return 0
                     ;;
+                --listener)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --audience)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --without)
-                    COMPREPLY=($(compgen -W "two-keys expired-key other-dialect passphrase concurrency deadline" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "two-keys expired-key other-dialect passphrase raw-key concurrency deadline" -- "${cur}"))
                     return 0
                     ;;
                 --case)

@@ -182,11 +182,13 @@ allowed\t'if the other end supports it too'
 off\t'never; a relay of the handshake can take over the connection'"
 complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l framing -d 'How the implementation delimits messages without records' -r -f -a "lines\t'LF or CRLF ends a message'
 length\t'a 32-bit length precedes each message'"
+complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l listener -d 'What the server is: usual, shared-port (countersign/1 and raw), once or verify-only' -r
 complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l audience -d 'Audience of the implementation [default: none]' -r
 complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l without -d 'Skip the cases for what the implementation does without' -r -f -a "two-keys\t''
 expired-key\t''
 other-dialect\t''
 passphrase\t''
+raw-key\t''
 concurrency\t''
 deadline\t''"
 complete -c countersign -n "__fish_countersign_using_subcommand conformance" -l case -d 'Run only the cases whose id begins so: CS1-7.4, CS1-7.4-S03; can be repeated' -r

@@ -3,6 +3,7 @@
  *
  *     peer connect HOST:PORT --kid ID --key-hex HEX         each line of stdin is a message
  *     peer serve --bind HOST:PORT --kid ID --key-hex HEX    each comes back with a time in front
+ *     --echo                            each comes back as it is
  *
  *     --audience NAME
  *     --records sealed|required|allowed|off
@@ -24,7 +25,7 @@ struct options {
     const char *kid, *key, *audience, *framing, *records;
     char *address;
     long depth;
-    int is_client, is_raw, is_cut, has_batches;
+    int is_client, is_raw, is_cut, is_echo, has_batches;
 };
 
 /* One end of a connection. */
@@ -55,6 +56,7 @@ static int read_options(int argc, char **argv, struct options *options)
         options->is_client |= is(argv[i], "connect");
         options->is_raw |= is(argv[i], "--raw");
         options->is_cut |= is(argv[i], "--cut");
+        options->is_echo |= is(argv[i], "--echo");
         value = is(argv[i], "--kid") ? &options->kid
             : is(argv[i], "--key-hex") ? &options->key
             : is(argv[i], "--audience") ? &options->audience
@@ -108,6 +110,11 @@ static void print_reply(struct end *end, struct cs_bytes message)
     putchar('\n');
     fflush(stdout);
     end->owed--;
+}
+
+static void echo(struct end *end, struct cs_bytes message)
+{
+    say(end, message.data, message.length);
 }
 
 static void reply(struct end *end, struct cs_bytes message)
@@ -212,7 +219,7 @@ static void serve(struct end *end)
     enum cs_event event;
 
     do
-        event = proceed(end, reply);
+        event = proceed(end, end->options->is_echo ? echo : reply);
     while (event == CS_OPEN);
     if (event == CS_FAILED)
         fprintf(stderr, "peer: %s\n", why(&end->cs));
@@ -265,7 +272,7 @@ static int run_client(const struct cs_config *config, const struct options *opti
 
 int main(int argc, char **argv)
 {
-    struct options options = { NULL, NULL, "", "lines", "required", NULL, 1, 0, 0, 0, 1 };
+    struct options options = { NULL, NULL, "", "lines", "required", NULL, 1, 0, 0, 0, 0, 1 };
     struct cs_key key;
     struct cs_config config = { &key, 1, CS_REQUIRED, { 0 }, { 0 } };
     char *port;
