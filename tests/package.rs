@@ -59,6 +59,28 @@ fn the_links_of_the_readme_lead_to_files_in_the_repository() {
     }
 }
 
+/// What a text has in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn the_security_policy_names_what_is_there() {
+    let policy = std::fs::read_to_string(Path::new(ROOT).join("SECURITY.md")).unwrap();
+    let files = quoted(&policy).filter(|quoted| quoted.contains('/') && *quoted != "countersign/1");
+    let files = files.chain(links(&policy).filter(|link| !link.starts_with("https://")));
+    let mut count = 0;
+    for file in files {
+        // A command has options, and a link a chapter.
+        let path = file.split([' ', '#']).next().unwrap();
+        let exists =
+            ["", "proto/src"].iter().any(|of| Path::new(ROOT).join(of).join(path).exists());
+        assert!(exists, "SECURITY.md: there is no {path}");
+        count += 1;
+    }
+    assert!(count > 30, "{count} files");
+}
+
 /// Of what a public module has, the front page shows nothing but its path, unless it is told to.
 #[test]
 fn the_documentation_shows_on_its_front_page_what_it_lists() {
