@@ -20,6 +20,8 @@ class Result(unittest.TextTestResult):
 def main():
     # In its debug mode, asyncio reports what a busy machine takes long for.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
+    # What servers warn of is what tests provoke.
+    logging.getLogger("countersign").addHandler(logging.NullHandler())
     pattern = sys.argv[1] if len(sys.argv) > 1 else "test_*.py"
     tests = unittest.defaultTestLoader.discover(HERE, pattern)
     done = unittest.TextTestRunner(resultclass=Result, warnings="ignore").run(tests)

@@ -225,7 +225,7 @@ class Failures(unittest.TestCase):
                 with self.assertRaises(errors.Truncated):
                     client.receive()
                 until(lambda: logs.output)
-            self.assertIn("closed: timeout", logs.output[0])
+            self.assertIn("closed: idle-timeout", logs.output[0])
 
     def test_a_handler_that_fails_ends_its_own_connection(self):
         with served() as server:
@@ -283,16 +283,13 @@ class Failures(unittest.TestCase):
             with self.assertRaises(errors.Error):
                 client.ping()
 
-    def test_too_many_connections_are_turned_away(self):
+    def test_connections_above_the_limit_wait_for_those_that_are_open(self):
         with served(max_connections=1) as server:
             first = connect(server.address, ring())
-            with self.assertLogs("countersign", logging.WARNING) as logs:
-                with self.assertRaises(errors.Truncated):
-                    connect(server.address, ring())
-                until(lambda: logs.output)
-            self.assertIn("too-many-connections", logs.output[0])
-            first.close()
-            until(lambda: self.can_connect(server))
+            with self.assertRaises(errors.HandshakeTimeout):
+                connect(server.address, ring(), timeout=0.2)
+            threading.Timer(0.1, first.close).start()
+            connect(server.address, ring(), timeout=PATIENCE).close()
 
     @staticmethod
     def can_connect(server):

@@ -6,16 +6,17 @@ what `send` was called for is sent as a whole.
 
 import asyncio
 import contextlib
-import logging
 import os
 import time
 
+from .admission import Admission, network_of
 from .config import ClientConfig, ServerConfig
 from .endpoint import (
     HANDSHAKE_TIMEOUT,
     IDLE_TIMEOUT,
     LINGER_MAX,
     LINGER_TIME,
+    QUEUE,
     READ_SIZE,
     REFUSED_MAX,
     TIMEOUT,
@@ -24,7 +25,17 @@ from .endpoint import (
     load_keys,
     parse_address,
 )
-from .errors import Error, HandshakeTimeout, Over, TimedOut, Truncated
+from .errors import (
+    Error,
+    HandshakeTimeout,
+    IdleTimeout,
+    Over,
+    TimedOut,
+    TooManyConnections,
+    Truncated,
+    WriteTimeout,
+)
+from .event_log import EventLog
 from .keys import COUNTERSIGN
 from .session import Session
 
@@ -39,8 +50,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[["Connection"], Awaitable[object]]
 
-log = logging.getLogger("countersign")
-MAX_CONNECTIONS = 10000
+MAX_CONNECTIONS, MAX_UNAUTHENTICATED = 10000, 4096
 
 
 async def open_connection(
@@ -74,28 +84,31 @@ async def start_server(
     handshake_timeout: float = HANDSHAKE_TIMEOUT,
     timeout: "float | None" = IDLE_TIMEOUT,
     max_connections: int = MAX_CONNECTIONS,
+    max_unauthenticated: int = MAX_UNAUTHENTICATED,
+    max_per_address: "int | None" = None,
     **options: "Unpack[ServerOptions]",
 ) -> "asyncio.AbstractServer":
     """Starts a server that awaits `handler(connection)` for each client that has authenticated.
 
     The arguments are those of `countersign.Server`, and the result is that of
-    `asyncio.start_server`. When the handler returns, the connection is closed.
+    `asyncio.start_server`. When the handler returns, the connection is closed. A connection for
+    which there is no room is closed at once.
     """
     ring = load_keys(keys, options.get("dialect", COUNTERSIGN))
-    config = ServerConfig(ring, **options)
-    links: set[ServerLink] = set()
-
-    def accept() -> ServerLink:
-        is_full = len(links) >= max_connections
-        return ServerLink(config, handler, links, None if is_full else handshake_timeout, timeout)
-
+    listener = Listener(
+        ServerConfig(ring, **options),
+        handler,
+        Admission(max_connections, max_unauthenticated, max_per_address, handshake_timeout),
+        handshake_timeout,
+        timeout,
+    )
     loop, place = asyncio.get_running_loop(), parse_address(address)
     if isinstance(place, tuple):
-        return await loop.create_server(accept, *place)
+        return await loop.create_server(listener.accept, *place, backlog=QUEUE)
     # Anyone who can write to the socket can connect.
     old = os.umask(0o177)
     try:
-        return await loop.create_unix_server(accept, place)
+        return await loop.create_unix_server(listener.accept, place, backlog=QUEUE)
     finally:
         os.umask(old)
 
@@ -204,6 +217,13 @@ class Link(asyncio.Protocol):
             self.transport.resume_reading()
         return message
 
+    async def hear(self, timeout: "float | None") -> None:
+        """Waits for something from the peer."""
+        try:
+            await self.wait(self.readers, timeout)
+        except TimedOut:
+            raise IdleTimeout() from None
+
     async def drain(self, timeout: "float | None") -> None:
         """Waits while the transport has more to send than it should."""
         if self._is_paused and not self.is_lost:
@@ -211,7 +231,7 @@ class Link(asyncio.Protocol):
                 await self.wait(self.writers, timeout)
             except TimedOut:
                 self.abort()
-                raise
+                raise WriteTimeout() from None
         if self.is_lost:
             raise Truncated()
 
@@ -269,51 +289,73 @@ def expire(future: "asyncio.Future[None]") -> None:
         future.set_exception(TimedOut())
 
 
-class ServerLink(Link):
-    """One end of a server: it authenticates a client, and then has the handler serve it."""
+class Listener:
+    """What the connections of a server share."""
 
     def __init__(
         self,
         config: ServerConfig,
         handler: "Handler",
-        links: "set[ServerLink]",
-        handshake_timeout: "float | None",
+        admission: Admission,
+        handshake_timeout: float,
         timeout: "float | None",
     ) -> None:
-        super().__init__(Session.server(config))
-        self._handler, self._links = handler, links
-        self._handshake_timeout, self._timeout = handshake_timeout, timeout
+        self.config, self.handler, self.admission = config, handler, admission
+        self.handshake_timeout, self.timeout = handshake_timeout, timeout
+        self.events = EventLog()
+
+    def accept(self) -> "ServerLink":
+        """A new connection."""
+        return ServerLink(self)
+
+
+class ServerLink(Link):
+    """One end of a server: it authenticates a client, and then has the handler serve it."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(Session.server(listener.config))
+        self._listener = listener
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_refused = False
 
     def connection_made(self, transport: "asyncio.BaseTransport") -> None:
-        name = transport.get_extra_info("peername")
-        self._name = format_address(name) if name else "unix"
-        if self._handshake_timeout is None:
-            log.warning("refused: too-many-connections peer=%s", self._name)
+        listener, address = self._listener, transport.get_extra_info("peername")
+        self._name = format_address(address) if address else "unix"
+        try:
+            evicted = listener.admission.admit(self, network_of(address), time.monotonic())
+        except TooManyConnections as error:
+            listener.events.ended(self._name, error)
             self._is_refused = self.is_lost = True
             transport.abort()  # type: ignore[attr-defined]
             return
-        self._links.add(self)
+        if evicted is not None:
+            evicted.evict()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._handshake_timeout, self._time_out)
+        self._timer = loop.call_later(
+            listener.handshake_timeout, self._end_handshake, self.session.time_out
+        )
         super().connection_made(transport)
 
     def connection_lost(self, error: "Exception | None") -> None:
         super().connection_lost(error)
-        self._links.discard(self)
+        self._listener.admission.leave(self)
         if self._timer:
             self._timer.cancel()
+
+    def evict(self) -> None:
+        """Closes a connection that has lost its place, at once. If it has begun, it is told."""
+        self._end_handshake(self.session.evict)
+        self.transport.close()
 
     def _feed(self, data: bytes) -> None:
         super()._feed(data)
         self._advance()
 
-    def _time_out(self) -> None:
+    def _end_handshake(self, end: "Callable[[], None]") -> None:
         if not self.session.is_established and self.failure is None:
             try:
-                self.session.time_out()
+                end()
             except Error as error:
                 self.failure = error
             self.flush()
@@ -322,25 +364,21 @@ class ServerLink(Link):
     def _advance(self) -> None:
         if self.failure and not self._is_refused:
             self._is_refused = True
-            name = getattr(self.failure, "name", "io-error")
-            log.info("refused: %s peer=%s (%s)", name, self._name, self.failure)
+            self._listener.events.ended(self._name, self.failure)
             self.linger(REFUSED_MAX)
         elif self.session.is_established and self._task is None:
+            self._listener.admission.authenticated(self)
             if self._timer:
                 self._timer.cancel()
             self._task = asyncio.get_running_loop().create_task(self._serve())
 
     async def _serve(self) -> None:
-        connection = Connection(self, self._timeout)
+        connection = Connection(self, self._listener.timeout)
         try:
-            await self._handler(connection)
+            await self._listener.handler(connection)
             await connection.close()
-        except Error as error:
-            log.info("closed: %s peer=%s (%s)", error.name, self._name, error)
-        except OSError as error:
-            log.info("closed: io-error peer=%s (%s)", self._name, error)
-        except Exception:
-            log.exception("closed: service-failure peer=%s", self._name)
+        except Exception as error:
+            self._listener.events.ended(self._name, error)
         finally:
             self.abort()
 
@@ -392,7 +430,7 @@ class Connection(Endpoint):
             if self._session.peer_closed:
                 self._check_refused(self._link.abort)
                 return None
-            await self._link.wait(self._link.readers, self._timeout)
+            await self._link.hear(self._timeout)
         return self._inbox.popleft()
 
     async def ping(self, payload: bytes = b"") -> float:
@@ -407,7 +445,7 @@ class Connection(Endpoint):
             elif self._session.peer_closed:
                 raise Over()
             elif self._session.pongs < awaited:
-                await self._link.wait(self._link.readers, self._timeout)
+                await self._link.hear(self._timeout)
         return time.perf_counter() - begin
 
     async def finish(self) -> None:

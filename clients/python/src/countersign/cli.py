@@ -28,7 +28,7 @@ from .errors import (
 )
 from .key_file import add_key, default_path
 from .keys import COUNTERSIGN, to_text
-from .server import Server, StreamRequestHandler
+from .server import MAX_CONNECTIONS, MAX_UNAUTHENTICATED, Server, StreamRequestHandler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +135,22 @@ def add_serve(verbs: "Any") -> None:
         "--bind", dest="address", metavar="ADDR", default=DEFAULT, help="address to listen on"
     )
     made.add_argument("--service", choices=SERVICES, default="timestamp", help="what it does")
-    made.add_argument("--max-connections", type=int, metavar="N", default=1000, help="at once")
+    made.add_argument(
+        "--max-connections", type=int, metavar="N", default=MAX_CONNECTIONS, help="at once"
+    )
+    made.add_argument(
+        "--max-unauthenticated",
+        type=int,
+        metavar="N",
+        default=MAX_UNAUTHENTICATED,
+        help="of these, before they have authenticated",
+    )
+    made.add_argument(
+        "--max-per-address",
+        type=int,
+        metavar="N",
+        help="the same for one IPv4 address or IPv6 /64; half of --max-unauthenticated",
+    )
     made.add_argument(
         "--handshake-timeout", type=duration, metavar="TIME", default="5s", help="to authenticate"
     )
@@ -353,6 +368,8 @@ def serve(options: argparse.Namespace) -> None:
         handshake_timeout=options.handshake_timeout,
         timeout=options.idle_timeout or None,
         max_connections=options.max_connections,
+        max_unauthenticated=options.max_unauthenticated,
+        max_per_address=options.max_per_address,
         audiences=[options.audience],
         **protocol(options),
     )

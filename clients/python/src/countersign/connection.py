@@ -17,13 +17,13 @@ from .endpoint import (
     load_keys,
     shake_hands,
 )
-from .errors import Error, Over, TimedOut, Truncated
+from .errors import Error, IdleTimeout, Over, TimedOut, Truncated, WriteTimeout
 from .keys import COUNTERSIGN
 from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Callable, Iterator
 
     from typing_extensions import Unpack
 
@@ -74,10 +74,11 @@ class Connection(Endpoint):
         session: Session,
         handshake_timeout: "float | None",
         timeout: "float | None",
+        is_evicted: "Callable[[], bool]" = bool,
     ) -> "Connection":
         """Does the handshake over a socket, which is closed if that fails."""
         try:
-            shake_hands(sock, session, handshake_timeout)
+            shake_hands(sock, session, handshake_timeout, is_evicted)
         except Error:
             linger(sock, session.data_to_send(), REFUSED_MAX)
             raise
@@ -185,7 +186,7 @@ class Connection(Endpoint):
         try:
             data = self._sock.recv(READ_SIZE)
         except socket.timeout:
-            raise TimedOut() from None
+            raise IdleTimeout() from None
         except RESET:
             data = b""
         with self._state:
@@ -203,7 +204,7 @@ class Connection(Endpoint):
             except socket.timeout:
                 # A part of it may have been sent, so nothing can follow.
                 self.abort()
-                raise TimedOut() from None
+                raise WriteTimeout() from None
             except RESET:
                 self.abort()
                 raise Truncated() from None

@@ -27,6 +27,8 @@ IDLE_TIMEOUT = 300.0
 """How long a server waits for a message."""
 LINGER_TIME, LINGER_MAX = 1.0, 1 << 20
 """How long, and for how many bytes, an end that has closed waits for the other."""
+QUEUE = 1024
+"""How many connections wait in the system's queue until a server accepts them."""
 REFUSED_MAX = 4096
 """The same after a refusal."""
 READ_SIZE = 1 << 16
@@ -127,13 +129,24 @@ def dial(address: "Address", timeout: "float | None") -> socket.socket:
     return sock
 
 
-def shake_hands(sock: socket.socket, session: Session, timeout: "float | None") -> None:
-    """Exchanges the messages of a handshake, which has one deadline for all of it."""
+def shake_hands(
+    sock: socket.socket,
+    session: Session,
+    timeout: "float | None",
+    is_evicted: "Callable[[], bool]" = bool,
+) -> None:
+    """Exchanges the messages of a handshake, which has one deadline for all of it.
+
+    Another thread that evicts the connection shuts down its input to end the wait for more.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
         sock.sendall(session.data_to_send())
         while not session.is_established:
-            session.receive_data(receive_before(sock, deadline))
+            data = receive_before(sock, deadline)
+            if is_evicted():
+                session.evict()
+            session.receive_data(data)
             sock.sendall(session.data_to_send())
     except HandshakeTimeout:
         with contextlib.suppress(HandshakeTimeout):

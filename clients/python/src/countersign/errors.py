@@ -128,6 +128,14 @@ class Busy(AuthenticationError):
     code = 3
 
 
+class TooManyConnections(AuthenticationError):
+    """To a server: a connection that it has no room for, or that lost its place to a newer one."""
+
+    name = "too-many-connections"
+    text = "too many connections had not authenticated"
+    code = 3
+
+
 class ProtocolError(Error):
     """The peer violated the protocol, or speaks another."""
 
@@ -208,6 +216,18 @@ class TimedOut(Error):
 
     name = "timeout"
     text = "timed out; do both ends have the same dialect and framing?"
+
+
+class IdleTimeout(TimedOut):
+    """The peer sent no message in time."""
+
+    name = "idle-timeout"
+
+
+class WriteTimeout(TimedOut):
+    """The peer did not take in time what it was sent."""
+
+    name = "write-timeout"
 
 
 class HandshakeTimeout(TimedOut):

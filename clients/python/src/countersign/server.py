@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import logging
 import os
 import socket
 import socketserver
@@ -10,16 +9,19 @@ import sys
 import threading
 import time
 
+from .admission import Admission, network_of
 from .config import ServerConfig
 from .connection import Connection
 from .endpoint import (
     HANDSHAKE_TIMEOUT,
     IDLE_TIMEOUT,
+    QUEUE,
     format_address,
     load_keys,
     parse_address,
 )
-from .errors import Error
+from .errors import TooManyConnections
+from .event_log import EventLog
 from .keys import COUNTERSIGN
 from .session import Session
 
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
     from .config import ServerOptions
     from .endpoint import Address, Keys
 
-log = logging.getLogger("countersign")
-MAX_CONNECTIONS = 1000
+MAX_CONNECTIONS, MAX_UNAUTHENTICATED = 1000, 400
+ROOM_WAIT = 0.1
+"""How long to wait for room, or for descriptors, before `shutdown` is looked at again."""
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -99,12 +102,17 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     `handler` is a class such as `StreamRequestHandler`. `keys` is a key file or a `KeyRing`, and
     the options are those of `ServerConfig`. A client has `handshake_timeout` seconds to
-    authenticate, and `timeout` seconds for each message. At most `max_connections` are served.
+    authenticate, and `timeout` seconds for each message.
+
+    At most `max_connections` are open; further ones wait in the system's queue. At most
+    `max_unauthenticated` of them have not authenticated, and `max_per_address` of one address (of
+    IPv6, one /64 network), by default half as many. The oldest of these is closed for a new one,
+    once it has had a tenth of `handshake_timeout`.
     """
 
     allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = QUEUE
 
     def __init__(
         self,
@@ -115,12 +123,19 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         handshake_timeout: float = HANDSHAKE_TIMEOUT,
         timeout: "float | None" = IDLE_TIMEOUT,
         max_connections: int = MAX_CONNECTIONS,
+        max_unauthenticated: int = MAX_UNAUTHENTICATED,
+        max_per_address: "int | None" = None,
         **options: "Unpack[ServerOptions]",
     ) -> None:
         ring = load_keys(keys, options.get("dialect", COUNTERSIGN))
         self.config = ServerConfig(ring, **options)
         self.handshake_timeout, self.idle_timeout = handshake_timeout, timeout
-        self._places = threading.BoundedSemaphore(max_connections)
+        self._admission = Admission(
+            max_connections, max_unauthenticated, max_per_address, handshake_timeout
+        )
+        self._events = EventLog()
+        self._room = threading.Condition()
+        """Guards the admission, and tells of connections that have ended or authenticated."""
         place = parse_address(address)
         if not isinstance(place, tuple):
             self.address_family = socket.AF_UNIX
@@ -151,61 +166,93 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
                 os.unlink(self.server_address)
 
     def get_request(self) -> "tuple[socket.socket, Any]":
+        if not self._has_room():
+            # It stays in the queue. What calls this takes an OSError for a connection that is gone.
+            raise BlockingIOError
         try:
             return super().get_request()
         except OSError as error:
             if error.errno in NO_DESCRIPTORS:
                 # The connection stays in the queue: an attempt at once would fail again.
-                time.sleep(0.1)
+                time.sleep(ROOM_WAIT)
             raise
 
+    def _has_room(self) -> bool:
+        """Whether there is room for one more connection, now or in a moment."""
+        with self._room:
+            return self._room.wait_for(self._has_room_now, ROOM_WAIT)
+
+    def _has_room_now(self) -> bool:
+        at = self._admission.room_at()
+        return at is not None and at <= time.monotonic()
+
     def verify_request(self, request: "Any", client_address: "Any") -> bool:
-        if self._places.acquire(blocking=False):
-            return True
-        log.warning("refused: too-many-connections peer=%s", self.name(client_address))
-        return False
+        """Gives a connection its place, which another one may lose for it."""
+        try:
+            with self._room:
+                network = network_of(client_address)
+                evicted = self._admission.admit(request, network, time.monotonic())
+        except TooManyConnections as error:
+            self._events.ended(self.name(client_address), error)
+            return False
+        if evicted is not None:
+            # Its thread, which waits for input, does the rest.
+            with contextlib.suppress(OSError):
+                evicted.shutdown(socket.SHUT_RD)
+        return True
 
     def process_request(self, request: "Any", client_address: "Any") -> None:
         try:
             super().process_request(request, client_address)
         except BaseException:
-            self._places.release()
+            self._leave(request)
             raise
 
     def process_request_thread(self, request: "Any", client_address: "Any") -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self._leave(request)
+
+    def _leave(self, request: "Any") -> None:
+        with self._room:
+            self._admission.leave(request)
+            self._room.notify()
 
     def finish_request(self, request: "Any", client_address: "Any") -> None:
         """Authenticates the client, then runs the handler."""
-        if self.address_family != getattr(socket, "AF_UNIX", None):
-            request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        session = Session.server(self.config)
-        try:
-            connection = Connection.establish(
-                request, session, self.handshake_timeout, self.idle_timeout
-            )
-        except Error as error:
-            peer = self.name(client_address)
-            log.info("refused: %s peer=%s (%s)", error.name, peer, error)
-            return
+        connection = self._authenticate(request)
         try:
             self.RequestHandlerClass(connection, client_address, self)  # type: ignore[arg-type]
         finally:
             connection.abort()
 
+    def _authenticate(self, request: "Any") -> Connection:
+        def is_evicted() -> bool:
+            return self._admission.is_evicted(request)
+
+        if self.address_family != getattr(socket, "AF_UNIX", None):
+            request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection.establish(
+            request,
+            Session.server(self.config),
+            self.handshake_timeout,
+            self.idle_timeout,
+            is_evicted,
+        )
+        with self._room:
+            if not is_evicted():
+                self._admission.authenticated(request)
+                self._room.notify()
+                return connection
+        connection.abort()
+        raise TooManyConnections()
+
     def handle_error(self, request: "Any", client_address: "Any") -> None:
         """Logs how one connection has failed. The others are served as before."""
         error = sys.exc_info()[1]
-        peer = self.name(client_address)
-        if isinstance(error, Error):
-            log.info("closed: %s peer=%s (%s)", error.name, peer, error)
-        elif isinstance(error, OSError):
-            log.info("closed: io-error peer=%s (%s)", peer, error)
-        else:
-            log.error("closed: service-failure peer=%s", peer, exc_info=True)
+        if error is not None:
+            self._events.ended(self.name(client_address), error)
 
     @staticmethod
     def name(client_address: "Any") -> str:

@@ -12,7 +12,7 @@ import time
 
 from .buffer import Buffer
 from .crypto import hmac_sha256
-from .errors import Error, HandshakeTimeout, Over, Truncated
+from .errors import Error, HandshakeTimeout, Over, TooManyConnections, Truncated
 from .handshake import CLIENTS, SERVERS
 
 TYPE_CHECKING = False  # Type checkers take it as true; MicroPython has no typing.
@@ -100,6 +100,10 @@ class Session:
     def time_out(self) -> None:
         """Ends a handshake whose deadline has passed, with an error."""
         self._throw(HandshakeTimeout())
+
+    def evict(self) -> None:
+        """Ends a handshake because others need its place, with an error."""
+        self._throw(TooManyConnections())
 
     def _continue_handshake(self) -> None:
         while self._established is None and len(self._input) >= self._wanted:
