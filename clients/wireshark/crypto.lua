@@ -1,4 +1,4 @@
--- SHA-256, HMAC, HKDF and ChaCha20-Poly1305 for the dissector, since Wireshark has none for Lua.
+-- SHA-256, MD5, HMAC, HKDF and ChaCha20-Poly1305 for the dissector: Wireshark has none for Lua.
 --
 -- It reads what somebody else has sent, so its time may depend on secrets: don't protect anything
 -- with it. Texts are strings of bytes. It runs with any Lua that has the library `bit`.
@@ -76,11 +76,17 @@ local function compress(state, text, at)
     end
 end
 
-function crypto.sha256(text)
+-- A text in whole blocks, with its length in bits at the end: eight bytes, which a hash may arrange
+-- in its own way.
+local function in_blocks(text, arrange)
     local zeros = string.rep("\0", (55 - #text) % 64)
     local high, low = math.floor(#text / 2 ^ 29), #text * 8 % 2 ^ 32
     local length = string.char(bytes_of(tobit(high))) .. string.char(bytes_of(tobit(low)))
-    local padded = text .. "\128" .. zeros .. length
+    return text .. "\128" .. zeros .. (arrange and arrange(length) or length)
+end
+
+function crypto.sha256(text)
+    local padded = in_blocks(text)
     local state = { unpack(START) }
     for at = 1, #padded, 64 do
         compress(state, padded, at)
@@ -88,6 +94,43 @@ function crypto.sha256(text)
     local digest = {}
     for i, word in ipairs(state) do
         digest[i] = string.char(bytes_of(word))
+    end
+    return table.concat(digest)
+end
+
+-- MD5, RFC 1321 ---------------------------------------------------------------------------------
+
+local SINES, TURNS = {}, { { 7, 12, 17, 22 }, { 5, 9, 14, 20 }, { 4, 11, 16, 23 }, { 6, 10, 15, 21 } }
+for i = 1, 64 do
+    SINES[i] = tobit(math.floor(math.abs(math.sin(i)) * 2 ^ 32))
+end
+
+-- What each of the four rounds mixes, and which word comes next in it.
+local MIXES = {
+    function(i, b, c, d) return bor(band(b, c), band(bnot(b), d)), i end,
+    function(i, b, c, d) return bor(band(d, b), band(bnot(d), c)), (5 * i + 1) % 16 end,
+    function(i, b, c, d) return bxor(b, c, d), (3 * i + 5) % 16 end,
+    function(i, b, c, d) return bxor(c, bor(b, bnot(d))), 7 * i % 16 end,
+}
+
+function crypto.md5(text)
+    local padded = in_blocks(text, string.reverse)
+    local state = { 0x67452301, tobit(0xefcdab89), tobit(0x98badcfe), 0x10325476 }
+    for at = 1, #padded, 64 do
+        local a, b, c, d = unpack(state)
+        for i = 0, 63 do
+            local round = math.floor(i / 16) + 1
+            local mixed, word = MIXES[round](i, b, c, d)
+            local sum = tobit(a + mixed + SINES[i + 1] + little_endian(padded, at + 4 * word))
+            a, d, c, b = d, c, b, tobit(b + rol(sum, TURNS[round][i % 4 + 1]))
+        end
+        for i, word in ipairs({ a, b, c, d }) do
+            state[i] = tobit(state[i] + word)
+        end
+    end
+    local digest = {}
+    for i, word in ipairs(state) do
+        digest[i] = string.char(bytes_of(word)):reverse()
     end
     return table.concat(digest)
 end
@@ -100,13 +143,15 @@ local function masked(key, mask)
     end))
 end
 
-function crypto.hmac(key, text)
+-- Over SHA-256, or over another hash.
+function crypto.hmac(key, text, hash)
+    hash = hash or crypto.sha256
     if #key > 64 then
-        key = crypto.sha256(key)
+        key = hash(key)
     end
     key = key .. string.rep("\0", 64 - #key)
-    local inner = crypto.sha256(masked(key, 0x36) .. text)
-    return crypto.sha256(masked(key, 0x5c) .. inner)
+    local inner = hash(masked(key, 0x36) .. text)
+    return hash(masked(key, 0x5c) .. inner)
 end
 
 -- HKDF-Extract.

@@ -34,7 +34,7 @@ local function from_text(text)
     return text
 end
 
--- A passphrase takes 600,000 rounds of PBKDF2, which is minutes in Lua.
+-- A passphrase takes 600,000 rounds of PBKDF2, which is more than a minute in Lua: derive.py does it.
 local DECODE = { hex = from_hex, base64 = from_base64, text = from_text }
 
 -- The keys of a file, each with its id and secret, and what is wrong with its lines. What a key is
@@ -55,7 +55,8 @@ function keys.read(path)
             found[#found + 1] = { id = id, secret = secret }
         elseif not line:match("^%s*#") and line:match("%S") then
             faults[#faults + 1] = string.format(
-                "%s: line %d is no key with hex:, base64: or text:", path, number)
+                "%s: line %d is no key with hex:, base64: or text: (passphrase: see derive.py)",
+                path, number)
         end
     end
     file:close()

@@ -217,13 +217,17 @@ local function from_hex(digits)
     end))
 end
 
--- What is known of an HMAC over SHA-256, with any of the keys.
+-- The hashes of proofs, by their lengths.
+local HASHES = { [16] = crypto.md5, [32] = crypto.sha256 }
+
+-- What is known of an HMAC with any of the keys.
 function Session:proved(mac, message)
-    if not message or #self.keys == 0 or #mac ~= 32 then
+    local hash = HASHES[#mac]
+    if not message or #self.keys == 0 or not hash then
         return UNCHECKED
     end
     for _, key in ipairs(self.keys) do
-        if crypto.hmac(key.secret, message) == mac then
+        if crypto.hmac(key.secret, message, hash) == mac then
             return GOOD, key.id
         end
     end
@@ -288,7 +292,7 @@ function Session:read_python(text, side)
     elseif body == WELCOME or body == FAILURE then
         found.kind = "verdict"
     elseif other.challenge then
-        local mac = body:gsub("^{sha256}", "")
+        local mac = body:gsub("^{sha256}", ""):gsub("^{md5}", "")
         found.kind = "response"
         found.status, found.key_id = self:proved(mac, other.challenge)
         other.challenge = nil

@@ -3,6 +3,8 @@
 
 usage: run.py [MUTATED]    so many damaged connections, 10,000 unless told otherwise"""
 
+import functools
+import hashlib
 import hmac
 import json
 import pathlib
@@ -19,6 +21,7 @@ import captures
 HERE = pathlib.Path(__file__).resolve().parent
 VECTORS = HERE.parents[2] / "tests" / "vectors" / "countersign-1.json"
 SCRIPT = HERE.parent / "countersign.lua"
+DERIVE = HERE.parent / "derive.py"
 BAD, GOOD, UNCHECKED = "0", "1", "2"
 MUTATED = 10_000
 
@@ -136,6 +139,11 @@ def flat(fields):
 
 def plain(text):
     return text.replace(":", "")
+
+
+def frame(body):
+    """A message of Python's multiprocessing."""
+    return len(body).to_bytes(4, "big") + body
 
 
 class Vectors(Case):
@@ -271,8 +279,8 @@ class Vectors(Case):
 
 
 class OtherDialects(Case):
-    def mac(self, message, key=KEY):
-        return hmac.new(key, message, "sha256").digest()
+    def mac(self, message, key=KEY, digest="sha256"):
+        return hmac.new(key, message, digest).digest()
 
     def statuses(self, segments, *arguments):
         found = [
@@ -302,6 +310,15 @@ class OtherDialects(Case):
             self.assertEqual(found["message.length"], ["4", "4", "2"])
         self.assertEqual(found.get("proof.key_id"), None)
 
+    def test_md5_in_raw_and_hex(self):
+        nonce = bytes(range(100, 132))
+        right = self.mac(nonce, digest="md5")
+        for proof, status in [(right, GOOD), (right.hex().encode(), GOOD), (bytes(16), BAD)]:
+            segments = [("server", nonce), ("client", proof + b"one\n")]
+            found = self.statuses(segments, "-o", "countersign.digest:md5")
+            self.assertEqual(found["proof.status"], [status])
+            self.assertEqual(found["message.text"], ["one\n"])
+
     def test_raw_behind_a_balancer_and_at_a_port_that_is_shared(self):
         header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
         nonce = bytes(range(100, 132))
@@ -313,10 +330,26 @@ class OtherDialects(Case):
         found = self.statuses([("server", answer[:32]), call, ("server", answer[32:]), *rest])
         self.assertEqual(found["proof.status"], [GOOD, GOOD])
 
-    def test_multiprocessing(self):
-        def frame(body):
-            return len(body).to_bytes(4, "big") + body
+    def test_md5_in_multiprocessing(self):
+        theirs, ours = b"{sha256}" + bytes(40), bytes(range(20))
+        md5 = functools.partial(self.mac, digest="md5")
+        segments = [
+            ("server", frame(b"#CHALLENGE#" + theirs)),
+            ("client", frame(md5(theirs))),
+            ("server", frame(b"#WELCOME#")),
+            ("client", frame(b"#CHALLENGE#" + ours)),
+        ]
+        for answer, status in [
+            (md5(ours), GOOD),
+            (b"{md5}" + md5(ours), GOOD),
+            (self.mac(ours), GOOD),
+            (md5(b"another"), BAD),
+            (b"{sha384}" + self.mac(ours, digest="sha384"), UNCHECKED),
+        ]:
+            found = self.statuses([*segments, ("server", frame(answer))])
+            self.assertEqual(found["proof.status"], [GOOD, status], answer)
 
+    def test_multiprocessing(self):
         theirs, ours = b"{sha256}" + bytes(40), b"{sha256}" + bytes(range(40))
         found = self.statuses(
             [
@@ -340,6 +373,18 @@ class OtherDialects(Case):
             [("client", b"one\n"), ("server", b"two\n")], "-o", "countersign.dialect:open"
         )
         self.assertEqual(found["message.length"], ["4", "4"])
+
+
+class KeyFiles(Case):
+    def test_passphrases_are_derived_by_a_script(self):
+        file = self.folder / "words"
+        file.write_text(
+            "\ufeff# keys\nd passphrase:tulip-anvil dialects=raw\nk text:sixteen-letters!\n"
+        )
+        ran = subprocess.run([DERIVE, file], capture_output=True, text=True, check=True)
+        key = hashlib.pbkdf2_hmac("sha256", b"tulip-anvil", b"countersign/1 passd", 600_000)
+        expected = f"# keys\nd hex:{key.hex()} dialects=raw\nk text:sixteen-letters!\n"
+        self.assertEqual(ran.stdout, expected)
 
 
 class Damaged(Case):
