@@ -50,6 +50,7 @@ mod signals;
 #[cfg(feature = "status")]
 mod status;
 mod system;
+#[cfg(any(feature = "proxy", feature = "serve"))]
 mod systemd;
 #[cfg(test)]
 mod tests;

@@ -6,19 +6,21 @@
 //! compiled for size too.
 
 mod builtin;
+#[cfg_attr(not(feature = "faults"), path = "absent_faults.rs")]
+mod faults;
 mod sinks;
 
 use std::io;
 use std::time::Duration;
 
 use countersign::Server;
-use countersign::faults::Faulty;
 
 pub use builtin::{AnyService, ListenerService, ServiceState};
+pub use faults::{Faults, replace_faults, with_faults};
 pub use sinks::SinkPlace;
 
 /// The services of all listeners, and the faults that are injected.
-pub type ServedService = Faulty<AnyService>;
+pub type ServedService = faults::Faulty<AnyService>;
 
 /// Runs one pass of the server: [`Server::turn`], compiled for speed.
 ///

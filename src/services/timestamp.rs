@@ -1,10 +1,9 @@
 //! The service `timestamp`: messages are sent back behind the time.
 
-use std::fmt;
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Local, TimeZone, Utc};
+use chrono::{DateTime, Datelike as _, Local, TimeZone, Timelike as _, Utc};
 
 use crate::contract::messages::{Messages, Processed};
 use crate::contract::peer::Peer;
@@ -118,13 +117,21 @@ impl Default for Stamp {
     }
 }
 
-fn write<Z: TimeZone>(out: &mut &mut [u8], time: Option<DateTime<Z>>) -> std::io::Result<()>
-where
-    Z::Offset: fmt::Display,
-{
-    match time {
-        Some(time) => write!(out, "[{}] ", time.format("%a %b %e %H:%M:%S %Y")),
-        None => out.write_all(b"[the time is out of range] "),
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+// chrono's formatter of patterns is 12 KB, which every host would have.
+fn write<Z: TimeZone>(out: &mut &mut [u8], time: Option<DateTime<Z>>) -> std::io::Result<()> {
+    let Some(time) = time else { return out.write_all(b"[the time is out of range] ") };
+    let name = DAYS[time.weekday().num_days_from_monday() as usize];
+    let (month, day) = (MONTHS[time.month0() as usize], time.day());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    write!(out, "[{name} {month} {day:2} {hour:02}:{minute:02}:{second:02} ")?;
+    match time.year() {
+        year @ 0..=9999 => write!(out, "{year:04}] "),
+        year => write!(out, "{year:+05}] "),
     }
 }
 

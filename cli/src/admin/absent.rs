@@ -28,7 +28,8 @@ impl AdminArgs {
         if self.address().is_none() && passed.is_empty() {
             return Ok(None);
         }
-        Err(Failure::new(Kind::Usage, "this program was built without the pages of --admin"))
+        let text = "this program was built without the pages of --admin, its feature `admin`";
+        Err(Failure::new(Kind::Usage, text))
     }
 }
 

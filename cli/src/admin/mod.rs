@@ -23,9 +23,12 @@ use countersign::{Address, BindError, ToAddresses as _};
 use super::args::admin::AdminArgs;
 use super::exit::{Failure, Kind};
 use super::ports;
-pub(crate) use aggregate::{Aggregate, StatsPublisher};
-pub(crate) use report::Labels;
-pub(crate) use server::Admin;
+#[cfg(any(feature = "proxy", feature = "serve"))]
+pub(crate) use {
+    aggregate::{Aggregate, StatsPublisher},
+    report::Labels,
+    server::Admin,
+};
 
 impl AdminArgs {
     /// The address as it is written, if there is one.

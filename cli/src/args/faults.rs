@@ -1,7 +1,7 @@
 //! The faults that a listener injects.
 
 use clap::Args;
-use countersign::faults::Faults;
+use countersign_serve::Faults;
 
 use crate::units;
 
@@ -15,7 +15,7 @@ pub(crate) struct FaultArgs {
     /// Replies: delay=150us:10,2ms:5 or delay=normal(5ms,1ms) or delay=pareto(1ms,1.5),
     /// drip=16B/20ms, slice=7..64B, stall=1s, truncate, corrupt, mute, rate=20k. Connections:
     /// reset, close-before, close-after, accept-delay=5ms, handshake-delay=5ms, refuse.
-    #[arg(long, value_name = "SPEC")]
+    #[arg(long, value_name = "SPEC", hide = cfg!(not(feature = "faults")))]
     pub(crate) fault: Option<Faults>,
 }
 

@@ -35,7 +35,8 @@ pub(crate) struct ProcessArgs {
           value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub(crate) close_revoked: bool,
     /// Seed for --fault: the same seed and the same messages give the same faults
-    #[arg(long, value_name = "N", default_value = "0", value_parser = fault_seed)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = fault_seed,
+          hide = cfg!(not(feature = "faults")))]
     pub(crate) fault_seed: u64,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,

@@ -6,7 +6,7 @@ use clap::builder::EnumValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args as _, Command};
 use countersign::Networks;
-use countersign::faults::Faults;
+use countersign_serve::Faults;
 
 use super::value::{Value, ValueTexts};
 use crate::args::choice::NamedValueParser;

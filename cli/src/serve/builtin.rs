@@ -3,16 +3,19 @@
 use std::path::Path;
 
 use countersign::Peer;
-use countersign::faults::{Faults, Faulty};
-use countersign_serve::{AnyService, ListenerService, ServedService};
+use countersign_serve::{AnyService, Faults, ListenerService, ServedService, with_faults};
 use log::warn;
 
 use crate::output::announce;
 
-/// The services and the faults of the listeners, in their order. Peers whose handshake alone was
-/// wanted are printed on stdout.
-pub(super) fn service(served: Vec<ListenerService>, faults: Vec<Faults>) -> ServedService {
-    Faulty::of_listeners(AnyService::new(served, print_verified), faults)
+/// The services and the faults of the listeners, in their order, for a worker with this seed and
+/// number. Peers whose handshake alone was wanted are printed on stdout.
+pub(super) fn service(
+    served: Vec<ListenerService>,
+    faults: Vec<Faults>,
+    seed: (u64, usize),
+) -> ServedService {
+    with_faults(AnyService::new(served, print_verified), faults, seed)
 }
 
 fn print_verified(peer: &Peer<'_>) {

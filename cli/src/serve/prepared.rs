@@ -192,8 +192,7 @@ pub(super) fn servers(
     }
     let faults = listeners.iter().map(|prepared| prepared.args.faults.faults(workers));
     let faults: Vec<_> = faults.collect();
-    let service =
-        |worker| builtin::service(served.clone(), faults.clone()).with_seed_of(fault_seed, worker);
+    let service = |worker| builtin::service(served.clone(), faults.clone(), (fault_seed, worker));
     let names: Vec<_> = listeners.iter().map(|prepared| prepared.args.name.as_deref()).collect();
     let passed = passed.share(&names)?;
     let was_passed: Vec<bool> = passed.iter().map(|sockets| !sockets.is_empty()).collect();
@@ -228,7 +227,7 @@ fn memory<'r>(
         unbound.push(prepared.listener(workers));
         faults.push(prepared.args.faults.faults(workers));
     }
-    let server = Server::new(unbound, builtin::service(Vec::new(), faults))?;
+    let server = Server::new(unbound, builtin::service(Vec::new(), faults, (0, 0)))?;
     Ok(workers * server.memory_max().total)
 }
 

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use countersign::faults::Faults;
 use countersign::{Access, KeyRing, Limits, Listener, ListenerId, Server, UnknownListenerError};
-use countersign_serve::ServedService;
+use countersign_serve::{Faults, ServedService, replace_faults};
 
 use crate::exit::{Failure, Kind};
 use crate::reload::Wake;
@@ -71,7 +70,7 @@ impl ListenerUpdate {
         }
         server.replace_limits(id, self.limits.clone())?;
         server.replace_access(id, self.access.clone())?;
-        server.service_mut().replace_faults(id, self.faults.clone());
+        replace_faults(server.service_mut(), id, self.faults.clone());
         Ok(())
     }
 }

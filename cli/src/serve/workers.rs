@@ -94,7 +94,7 @@ mod tests {
     fn seen(
         end: impl FnOnce() -> io::Result<Counters> + Send + 'static,
     ) -> (io::Result<()>, Workers) {
-        let mut server = Server::new([], builtin::service(Vec::new(), Vec::new())).unwrap();
+        let mut server = Server::new([], builtin::service(Vec::new(), Vec::new(), (0, 0))).unwrap();
         let has_ended = Arc::new(AtomicBool::new(false));
         let guard = ExitGuard { has_ended: Arc::clone(&has_ended), first: server.handle() };
         let thread = thread::spawn(move || {

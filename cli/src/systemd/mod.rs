@@ -3,5 +3,6 @@
 mod listen_fds;
 mod notify;
 
+#[cfg(feature = "serve")]
 pub(crate) use listen_fds::ListenFds;
 pub(crate) use notify::SdNotify;
