@@ -141,14 +141,11 @@ impl<S: Read + Write> BufferedStream<S> {
         if self.buffered() == 0 {
             return Ok(0);
         }
-        let unsent = std::mem::take(&mut self.unsent);
-        let taken = self.write(&unsent[self.sent..])?;
-        self.sent += taken;
-        if self.sent == unsent.len() {
-            // It owns bytes only while it is blocked.
-            self.sent = 0;
-        } else {
-            self.unsent = unsent;
+        // It owns bytes only while it is blocked, and none once the connection is broken.
+        let (unsent, sent) = (std::mem::take(&mut self.unsent), std::mem::take(&mut self.sent));
+        let taken = self.write(&unsent[sent..])?;
+        if sent + taken < unsent.len() {
+            (self.unsent, self.sent) = (unsent, sent + taken);
         }
         Ok(taken)
     }
@@ -194,6 +191,7 @@ mod tests {
     /// A socket that takes or gives so many bytes at each call; none blocks, and `None` interrupts.
     #[derive(Debug, Default)]
     struct Script {
+        is_broken: bool,
         calls: VecDeque<Option<usize>>,
         incoming: VecDeque<u8>,
         taken: Vec<u8>,
@@ -202,6 +200,7 @@ mod tests {
     impl Script {
         fn next(&mut self) -> io::Result<usize> {
             match self.calls.pop_front() {
+                _ if self.is_broken => Err(ErrorKind::ConnectionReset.into()),
                 Some(None) => Err(ErrorKind::Interrupted.into()),
                 Some(Some(most)) if most > 0 => Ok(most),
                 _ => Err(ErrorKind::WouldBlock.into()),
@@ -268,6 +267,19 @@ mod tests {
         assert_eq!((stream.buffered(), stream.flush().unwrap(), stream.buffered()), (5, 5, 0));
         assert!(!stream.has_failed());
         assert_eq!(stream.socket().unwrap().taken, b"early");
+    }
+
+    #[test]
+    fn what_waits_for_a_socket_that_breaks_is_lost() {
+        let mut stream = BufferedStream::new(Script::default());
+        assert_eq!(stream.send(b"a part of it").unwrap(), 0);
+        stream.socket.as_mut().unwrap().calls = [Some(4)].into();
+        assert_eq!((stream.flush().unwrap(), stream.buffered()), (4, 8));
+        stream.socket.as_mut().unwrap().is_broken = true;
+        stream.flush().unwrap_err();
+        assert_eq!(stream.buffered(), 0);
+        stream.send(b"more").unwrap_err();
+        assert_eq!(stream.buffered(), 0);
     }
 
     #[test]
