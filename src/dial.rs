@@ -245,7 +245,10 @@ fn begin(address: &Address, source: Option<IpAddr>) -> io::Result<(TcpStream, bo
     }
     match socket.connect(&system) {
         Ok(()) => Ok((socket.into(), true)),
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok((socket.into(), false)),
+        // An interrupted call goes on all the same (POSIX).
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => {
+            Ok((socket.into(), false))
+        }
         Err(error) => Err(error),
     }
 }
