@@ -10,7 +10,10 @@ pub const POOL: usize = 4096;
 
 /// Fills the buffer with unpredictable random bytes of the system.
 pub fn fill(bytes: &mut [u8]) -> io::Result<()> {
-    SysRng.try_fill_bytes(bytes).map_err(io::Error::other)
+    SysRng.try_fill_bytes(bytes).map_err(|error| match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::other(error),
+    })
 }
 
 /// The same as an array.
