@@ -13,6 +13,36 @@ use crate::home::{Home, skip};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/syscalls");
 const SOURCES: [&str; 2] = ["faults.c", "sockets.c"];
 
+/// Faults that end one connection each, or keep it from being made.
+pub(crate) const ENDS: &[&str] = &[
+    "read-econnreset",
+    "read-etimedout",
+    "write-econnreset",
+    "write-epipe",
+    "write-enobufs",
+    "write-enomem",
+    "shutdown-enotconn",
+    "watch-enomem",
+    "watch-enospc",
+    "random-eio",
+    "option-enomem",
+    "socket-emfile",
+    "socket-enfile",
+    "socket-enobufs",
+    "socket-enomem",
+    "connect-eaddrnotavail",
+    "connect-econnrefused",
+    "connect-enetunreach",
+    "connect-refused-later",
+];
+
+/// Accepted connections that were lost before the program had them.
+pub(crate) const ABORTED: &[&str] = &["accept-econnaborted", "accept-eproto", "accept-eperm"];
+
+/// What makes accepting pause.
+pub(crate) const PAUSES: &[&str] =
+    &["accept-emfile", "accept-enfile", "accept-enobufs", "accept-enomem"];
+
 /// The size of the name of a fault in the page, and of its name and its count.
 const NAME: usize = 24;
 const RECORD: usize = NAME + 8;
@@ -25,7 +55,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Makes a command load the library. The process begins without faults.
+    /// Makes a command load the library. The process has no faults until they are switched on.
     pub(crate) fn preload(command: &mut Command, home: &Home, name: &str, seed: u64) -> Self {
         let page = home.path(&format!("{name}.faults"));
         command.env("LD_PRELOAD", library().unwrap());
@@ -37,7 +67,7 @@ impl Faults {
         Self { page }
     }
 
-    /// From now on calls have faults.
+    /// From now on calls have faults. A process that begins later has them from its start.
     pub(crate) fn arm(&self) {
         self.set(1);
     }
@@ -52,7 +82,7 @@ impl Faults {
     }
 
     fn open(&self) -> File {
-        OpenOptions::new().write(true).open(&self.page).unwrap()
+        OpenOptions::new().write(true).create(true).truncate(false).open(&self.page).unwrap()
     }
 
     /// How often each fault struck so far.

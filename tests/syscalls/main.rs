@@ -20,8 +20,10 @@ mod faults;
 #[path = "../program/home.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod home;
+mod load;
 #[path = "../common/progress.rs"]
 mod progress;
+mod proxy;
 mod random;
 mod schedules;
 mod serve;
@@ -30,3 +32,4 @@ mod serve;
 mod served;
 #[path = "../common/skip.rs"]
 mod skip;
+mod status;

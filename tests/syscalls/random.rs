@@ -23,6 +23,10 @@ impl Random {
         usize::try_from(self.next() % most as u64).unwrap() + 1
     }
 
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
     pub(crate) fn choose<T: Copy>(&mut self, among: &[T]) -> T {
         among[self.up_to(among.len()) - 1]
     }

@@ -3,40 +3,19 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use countersign::{ClientConfig, Dialect, Key, KeyRing, KeyRingExt as _, Protection};
 use serde_json::Value;
 
 use crate::clients::{Account, Visit, crowd, is_excused};
-use crate::faults::{Counts, Faults};
+use crate::faults::{ABORTED, Counts, ENDS, Faults, PAUSES};
 use crate::home::Home;
-use crate::progress::Progress;
 use crate::random::Random;
 use crate::schedules::play;
 use crate::served::ServerProcess;
+use crate::status::{number, settled, sum};
 
 const KEY: &str = "garden text:sixteen-bytes-and-more dialects=countersign/1,raw\n";
-
-/// Faults that end one connection each.
-const ENDS: &[&str] = &[
-    "read-econnreset",
-    "read-etimedout",
-    "write-econnreset",
-    "write-epipe",
-    "write-enobufs",
-    "write-enomem",
-    "shutdown-enotconn",
-    "watch-enomem",
-    "watch-enospc",
-    "random-eio",
-];
-
-/// Accepted connections that were lost before the program had them.
-const ABORTED: &[&str] = &["accept-econnaborted", "accept-eproto", "accept-eperm"];
-
-/// What makes accepting pause.
-const PAUSES: &[&str] = &["accept-emfile", "accept-enfile", "accept-enobufs", "accept-enomem"];
 
 /// What the server speaks.
 struct Setup {
@@ -59,38 +38,6 @@ impl Setup {
             _ => ("", mutual),
         };
         Self { options, config: config.build().unwrap() }
-    }
-}
-
-/// What the server says of its only listener.
-fn status(home: &Home, admin: &str) -> Value {
-    let ran = home.run(&format!("status {admin} --json"), "");
-    let report: Value = serde_json::from_str(&ran.out).unwrap();
-    report["listeners"][0].clone()
-}
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap()
-}
-
-/// The sum of counts by reason.
-fn sum(reasons: &Value) -> u64 {
-    reasons.as_object().unwrap().values().map(number).sum()
-}
-
-/// The report once all connections have ended: the server may learn it after its clients, and
-/// keeps a report for a second.
-fn settled(home: &Home, admin: &str) -> Value {
-    let mut progress = Progress::since(String::new());
-    loop {
-        thread::park_timeout(Duration::from_millis(20));
-        let report = status(home, admin);
-        let states = report["connections"].as_object().unwrap();
-        let open = states.iter().filter(|(state, _)| *state != "max").map(|(_, open)| number(open));
-        if open.sum::<u64>() == 0 {
-            return report;
-        }
-        assert!(progress.continues(report.to_string()), "connections without end: {report}");
     }
 }
 
