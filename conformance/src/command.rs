@@ -71,6 +71,11 @@ impl ClientCommand {
         self.input = None;
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits for its end, or kills it.
     pub(crate) fn end(mut self, timeout: Duration) -> CommandEnd {
         self.end_input();

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use countersign::Address;
+use countersign::{Address, clock};
 use socket2::Socket;
 
 use crate::case::{Case, Cases, Exit};
@@ -103,6 +103,9 @@ fn run_case(case: &Case, subject: &Subject, target: &TestTarget) -> CaseOutcome 
     }
 }
 
+/// How many times the usual time a client's command may take to connect.
+const START_FACTOR: u32 = 6;
+
 type Played = io::Result<(WireLog, Result<(), Mismatch>)>;
 
 fn against_server(case: &Case, subject: &Subject, address: &Address) -> Played {
@@ -113,16 +116,15 @@ fn against_server(case: &Case, subject: &Subject, address: &Address) -> Played {
 }
 
 fn against_client(case: &Case, subject: &Subject, command: &str, keys: &Path) -> Played {
-    let (listener, address) = listen(subject.timeout)?;
+    let (listener, address) = listen()?;
     let start = || {
         let mut client = ClientCommand::start(command, address, keys)?;
         client.give(&case.lines);
         io::Result::Ok(client)
     };
     let mut client = start()?;
-    let socket = match listener.accept() {
-        Ok((socket, _)) => socket,
-        Err(error) => return Ok(not_connected(client, subject, &error)),
+    let Some(socket) = accept(&listener, &mut client, subject)? else {
+        return Ok(not_connected(client, subject));
     };
     let mut player = Player::new(subject, Wire::new(socket, subject.timeout), None)?;
     let mut verdict = Ok(());
@@ -131,7 +133,10 @@ fn against_client(case: &Case, subject: &Subject, command: &str, keys: &Path) ->
             CaseStep::EndInput => client.end_input(),
             CaseStep::Connect => {
                 client = start()?;
-                player.reconnected(Wire::new(listener.accept()?.0, subject.timeout))?;
+                let Some(socket) = accept(&listener, &mut client, subject)? else {
+                    return Ok(not_connected(client, subject));
+                };
+                player.reconnected(Wire::new(socket, subject.timeout))?;
             }
             _ => verdict = player.step(step),
         }
@@ -150,6 +155,25 @@ fn against_client(case: &Case, subject: &Subject, command: &str, keys: &Path) ->
     Ok((log, verdict.and_then(|()| expect_no_other(&listener))))
 }
 
+/// The connection of a client's command. To start may take it longer than anything that it does
+/// later: it may be an interpreter, on a busy machine.
+fn accept(
+    listener: &Socket,
+    client: &mut ClientCommand,
+    subject: &Subject,
+) -> io::Result<Option<Socket>> {
+    let until = clock::after(subject.timeout.saturating_mul(START_FACTOR));
+    loop {
+        let is_over = client.has_ended() || clock::monotonic() >= until;
+        match listener.accept() {
+            Ok((socket, _)) => return Ok(Some(socket)),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Err(_) if is_over => return Ok(None),
+            Err(_) => {}
+        }
+    }
+}
+
 fn note_end(log: &mut WireLog, ended: &CommandEnd) {
     let how = ended.status.map_or("it was killed".to_owned(), |status| status.to_string());
     let printed = shown(ended.output.as_bytes());
@@ -164,13 +188,11 @@ fn expect_no_other(listener: &Socket) -> Result<(), Mismatch> {
     if is_there { Err(Mismatch::new("one connection", came)) } else { Ok(()) }
 }
 
-fn not_connected(
-    client: ClientCommand,
-    subject: &Subject,
-    error: &io::Error,
-) -> (WireLog, Result<(), Mismatch>) {
+fn not_connected(mut client: ClientCommand, subject: &Subject) -> (WireLog, Result<(), Mismatch>) {
+    let has_ended = client.has_ended();
     let ended = client.end(subject.timeout);
-    let came = format!("none ({error}); the command's errors: {}", shown(ended.errors.as_bytes()));
+    let why = if has_ended { "before the command ended" } else { "in time" };
+    let came = format!("none {why}; its errors: {}", shown(ended.errors.as_bytes()));
     let expected = "a connection of the client's command to $COUNTERSIGN_ADDRESS";
     (WireLog::default(), Err(Mismatch::new(expected, came)))
 }

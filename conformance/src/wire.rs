@@ -278,13 +278,16 @@ impl Wire {
     }
 }
 
+/// How long one attempt to accept a connection waits.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// A port of this machine's for one client.
-pub(crate) fn listen(timeout: Duration) -> io::Result<(Socket, SocketAddr)> {
+pub(crate) fn listen() -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     socket.listen(4)?;
     // It holds for accept too.
-    socket.set_read_timeout(Some(timeout))?;
+    socket.set_read_timeout(Some(ACCEPT_PAUSE))?;
     let address = socket.local_addr()?.as_socket();
     Ok((socket, address.ok_or(io::ErrorKind::Unsupported)?))
 }
