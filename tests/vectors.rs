@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use base16ct::lower::encode_string;
 use countersign::config::{ConfigBuilder, SessionConfig};
 use countersign::engine::Readiness;
 use countersign::session::{Event, SessionCore};
@@ -175,10 +176,57 @@ impl Played {
     }
 }
 
+enum Config {
+    Server(ServerConfig),
+    Client(ClientConfig),
+}
+
+/// A case, and what is the same for every cut of its input. Keys take long to prepare.
+struct Setup<'a> {
+    case: &'a Case,
+    config: Config,
+    nonce: [u8; 32],
+    say: Vec<Vec<u8>>,
+}
+
+impl<'a> Setup<'a> {
+    fn new(case: &'a Case) -> Self {
+        let (config, nonce) = match case.is_server() {
+            true => (Config::Server(case.server()), "sg"),
+            false => (Config::Client(case.client()), "nonce_c"),
+        };
+        Self { case, config, nonce: array(&case.bytes(nonce)), say: case.list("say") }
+    }
+
+    fn session(&self) -> SessionCore {
+        match &self.config {
+            Config::Server(config) => SessionCore::server(config, self.nonce),
+            Config::Client(config) => {
+                SessionCore::client(config, Duration::ZERO, self.nonce).unwrap()
+            }
+        }
+    }
+
+    fn config(&self) -> &SessionConfig {
+        match &self.config {
+            Config::Server(config) => config,
+            Config::Client(config) => config,
+        }
+    }
+
+    fn play(&self, pieces: &[&[u8]]) -> Played {
+        let mut player = Player::new(self);
+        if !self.case.is_server() {
+            player.hear(&[]);
+        }
+        pieces.iter().for_each(|piece| player.hear(piece));
+        player.end()
+    }
+}
+
 /// One end, that is given its input in pieces.
 struct Player<'a> {
-    case: &'a Case,
-    config: SessionConfig,
+    setup: &'a Setup<'a>,
     session: SessionCore,
     is_open: bool,
     is_closed: bool,
@@ -188,20 +236,10 @@ struct Player<'a> {
 }
 
 impl<'a> Player<'a> {
-    fn new(case: &'a Case) -> Self {
-        let (config, session) = if case.is_server() {
-            let config = case.server();
-            let session = SessionCore::server(&config, array(&case.bytes("sg")));
-            (SessionConfig::clone(&config), session)
-        } else {
-            let (config, nonce) = (case.client(), array(&case.bytes("nonce_c")));
-            let session = SessionCore::client(&config, Duration::ZERO, nonce).unwrap();
-            (SessionConfig::clone(&config), session)
-        };
+    fn new(setup: &'a Setup<'a>) -> Self {
         Self {
-            case,
-            config,
-            session,
+            setup,
+            session: setup.session(),
             is_open: false,
             is_closed: false,
             refusal: None,
@@ -211,9 +249,10 @@ impl<'a> Player<'a> {
     }
 
     fn hear(&mut self, mut piece: &[u8]) {
+        let (case, config) = (self.setup.case, self.setup.config());
         let mut out = Vec::new();
         loop {
-            let event = self.session.next(&self.config, Duration::ZERO, &mut piece, &mut out);
+            let event = self.session.next(config, Duration::ZERO, &mut piece, &mut out);
             let Ok(event) = event else {
                 // Nothing follows a refusal, whatever else is heard.
                 self.refusal = self.refusal.or(event.err());
@@ -224,17 +263,17 @@ impl<'a> Player<'a> {
             match event {
                 None => break,
                 Some(Event::Open(opened)) => {
-                    check_exporter(self.case, &opened.exporter.unwrap());
+                    check_exporter(case, &opened.exporter.unwrap());
                     self.is_open = true;
-                    for message in self.case.list("say") {
-                        opened.form.frame(&message, &mut out);
+                    for message in &self.setup.say {
+                        opened.form.frame(message, &mut out);
                     }
-                    if self.case.text("closes") == "first" {
+                    if case.text("closes") == "first" {
                         self.session.finish(&mut out);
                     }
                 }
                 Some(Event::Message(message)) => self.messages.push(message.bytes.to_vec()),
-                Some(Event::Finished) if self.case.text("closes") == "never" => {}
+                Some(Event::Finished) if case.text("closes") == "never" => {}
                 Some(Event::Finished) => {
                     self.is_closed = true;
                     self.session.finish(&mut out);
@@ -248,8 +287,8 @@ impl<'a> Player<'a> {
     }
 
     fn end(mut self) -> Played {
-        let is_cut = self.case.text("then") == "eof" && {
-            let ended = self.session.input_ended(&self.config);
+        let is_cut = self.setup.case.text("then") == "eof" && {
+            let ended = self.session.input_ended(self.setup.config());
             assert!(matches!(ended, Ok(None) | Err(Refusal::Truncated)), "{ended:?}");
             ended.is_err()
         };
@@ -260,7 +299,7 @@ impl<'a> Player<'a> {
             None if self.is_open => "open",
             None => "waiting",
         };
-        let out = self.out.iter().map(|byte| format!("{byte:02x}")).collect();
+        let out = encode_string(&self.out);
         Played { outcome: outcome.to_owned(), out, messages: self.messages }
     }
 
@@ -268,7 +307,7 @@ impl<'a> Player<'a> {
     fn outcome(&self, refusal: Refusal) -> &'static str {
         use Refusal::{Foreign, WrongAudience, WrongProof};
         use Refusal::{Malformed, Protection, Reflected, Rejected, UnknownKey, Version};
-        let is_server = self.case.is_server();
+        let is_server = self.setup.case.is_server();
         match refusal {
             Foreign(_) | Reflected => "silent",
             WrongProof if !is_server && !self.is_open => "unproved",
@@ -294,15 +333,6 @@ fn check_exporter(case: &Case, exporter: &countersign::Exporter) {
         mac.update(b"label");
         assert_eq!(exporter.secret(b"label")[..], mac.finalize().into_bytes()[..]);
     }
-}
-
-fn play(case: &Case, pieces: &[&[u8]]) -> Played {
-    let mut player = Player::new(case);
-    if !case.is_server() {
-        player.hear(&[]);
-    }
-    pieces.iter().for_each(|piece| player.hear(piece));
-    player.end()
 }
 
 /// Cuts at places that depend on the number alone.
@@ -350,10 +380,10 @@ fn every_case_comes_out_byte_for_byte_however_it_is_cut() {
         }
         played += 1;
         let input = case.input();
-        let expected = Played::expected(&case);
+        let (setup, expected) = (Setup::new(&case), Played::expected(&case));
         let mut check = |pieces: &[&[u8]], cut: &str| {
             plays += 1;
-            assert_eq!(play(&case, pieces), expected, "{}: {name}, {cut}", case.role);
+            assert_eq!(setup.play(pieces), expected, "{}: {name}, {cut}", case.role);
         };
         let pieces = case.list("in");
         check(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>(), "as it is");
