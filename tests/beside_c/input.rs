@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign::{Protection, Session};
+use countersign::Protection;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -36,20 +36,17 @@ pub(crate) fn draw(random: &mut Random, setup: &Setup) -> Vec<u8> {
     stream
 }
 
-/// Cuts a stream into pieces.
-pub(crate) fn cut(random: &mut Random, mut stream: &[u8]) -> Vec<Vec<u8>> {
+/// Where a stream of this length is cut: the lengths of its pieces.
+pub(crate) fn cut(random: &mut Random, mut left: usize) -> Vec<usize> {
     let most = random.pick(&[1, 5, 40, 300, usize::MAX]);
-    let mut pieces = Vec::new();
-    while !stream.is_empty() && pieces.len() < 150 {
-        let length = if most == usize::MAX { stream.len() } else { 1 + random.below(most) };
-        let (piece, rest) = stream.split_at(length.min(stream.len()));
-        pieces.push(piece.to_vec());
-        stream = rest;
+    let mut lengths = Vec::new();
+    while left > 0 {
+        let is_last = most == usize::MAX || lengths.len() == 150;
+        let length = if is_last { left } else { left.min(1 + random.below(most)) };
+        lengths.push(length);
+        left -= length;
     }
-    if !stream.is_empty() {
-        pieces.push(stream.to_vec());
-    }
-    pieces
+    lengths
 }
 
 fn damage(random: &mut Random, stream: &mut Vec<u8>) {
@@ -194,7 +191,7 @@ fn call(random: &mut Random, setup: &Setup) -> (Vec<u8>, Vec<u8>) {
 fn to_server(random: &mut Random, setup: &Setup) -> Vec<u8> {
     let (mut stream, secret) = call(random, setup);
     // What the server answers is needed to prove anything.
-    let (mut answer, mut scout) = (Vec::new(), Session::server(setup.server(), setup.random));
+    let (mut answer, mut scout) = (Vec::new(), setup.session());
     let heard = scout.process(Duration::ZERO, &mut &stream[..], &mut answer);
     if heard.is_err() || answer.len() < 32 + 62 {
         return stream;
@@ -237,7 +234,7 @@ fn answer(random: &mut Random, setup: &Setup) -> (Vec<u8>, bool) {
 
 fn to_client(random: &mut Random, setup: &Setup) -> Vec<u8> {
     let (mut call, (_, secret)) = (Vec::new(), &setup.keys[0]);
-    let mut scout = Session::client(setup.client(), Duration::ZERO, setup.random).unwrap();
+    let mut scout = setup.session();
     let called = scout.process(Duration::ZERO, &mut &[][..], &mut call);
     assert!(called.is_ok_and(|event| event.is_none()));
     let (mut stream, has_records) = answer(random, setup);

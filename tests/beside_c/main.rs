@@ -1,10 +1,12 @@
 //! The sessions of this library beside those in C: the same random and damaged input must have the
 //! same outcome at both, the same bytes sent and the same messages received.
 //!
-//! `COUNTERSIGN_CASES` says how many cases, `COUNTERSIGN_SEED` which; `CFLAGS` are more options for
-//! the C compiler. Skipped, loudly, where there is none.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+//! `COUNTERSIGN_CASES` says how many cases, `COUNTERSIGN_FIRST` the number of the first one, and
+//! `COUNTERSIGN_SEED` which; `CFLAGS` are more options for the C compiler. Skipped, loudly, where
+//! there is none.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod c_end;
 #[expect(dead_code, reason = "it also reads what it is sent, for other tests")]
 #[path = "../mutual/forger.rs"]
 mod forger;
@@ -18,56 +20,125 @@ mod skip;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::sync_channel;
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::Path;
+use std::process::ChildStdin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use random::Random;
 use setup::Setup;
-use skip::skip;
 
 /// How many cases are played where nobody says so.
 const CASES: u64 = 5_000;
+
+/// After how many cases there is a line that tells how far it is.
+const REPORTED: u64 = 1_000_000;
+
+/// How many cases a process is given at once.
+const BATCH: u64 = 100;
 
 /// One end, and what it receives.
 #[derive(Debug)]
 struct Case {
     number: u64,
     setup: Setup,
-    pieces: Vec<Vec<u8>>,
+    stream: Vec<u8>,
+    /// The lengths of the pieces in which it arrives.
+    pieces: Vec<usize>,
 }
 
 impl Case {
     fn new(seed: u64, number: u64) -> Self {
-        let mut random = Random::new(seed.wrapping_add(number));
+        let mut random = Random::new(seed, number);
         let setup = Setup::draw(&mut random);
         let stream = input::draw(&mut random, &setup);
-        let pieces = input::cut(&mut random, &stream);
-        Self { number, setup, pieces }
+        let pieces = input::cut(&mut random, stream.len());
+        Self { number, setup, stream, pieces }
     }
 
-    /// The line that `play.c` reads.
-    fn line(&self) -> String {
-        format!("{} {}\n", self.setup.fields(), setup::list(&self.pieces))
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.stream[..];
+        self.pieces.iter().map(move |length| {
+            let (piece, behind) = rest.split_at(*length);
+            rest = behind;
+            piece
+        })
+    }
+
+    /// Adds the line that `play.c` reads.
+    fn write(&self, lines: &mut Vec<u8>) {
+        self.setup.write(lines);
+        setup::write_list(self.pieces(), lines);
+        lines.push(b'\n');
     }
 }
 
-/// Builds the C end. None where there is no compiler.
-fn build() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/c");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("play-beside");
-    let mut command = Command::new("cc");
-    command.args(["-std=c99", "-O2", "-DCS_SEAL", "-DCS_RAW", "countersign.c", "tests/play.c"]);
-    let options = env::var("CFLAGS").unwrap_or_default();
-    command.args(options.split_whitespace());
-    let Ok(status) = command.arg("-o").arg(&program).current_dir(folder).status() else {
-        skip("there is no C compiler, cc, here");
-        return None;
-    };
-    assert!(status.success(), "the C end can't be built");
-    Some(program)
+/// How many cases had this outcome at both ends.
+type Outcomes = BTreeMap<String, u64>;
+
+/// Cases that no thread has taken yet.
+struct Untaken {
+    seed: u64,
+    next: AtomicU64,
+    end: u64,
+}
+
+impl Untaken {
+    fn take(&self) -> Option<Vec<Case>> {
+        let start = self.next.fetch_add(BATCH, Ordering::Relaxed);
+        let numbers = start..self.end.min(start + BATCH);
+        (!numbers.is_empty()).then(|| numbers.map(|number| Case::new(self.seed, number)).collect())
+    }
+}
+
+/// Draws cases and gives them to both ends. Stops when one of them has gone.
+fn give(untaken: &Untaken, mut to_c: ChildStdin, to_rust: &SyncSender<Vec<Case>>) {
+    let mut lines = Vec::new();
+    while let Some(cases) = untaken.take() {
+        lines.clear();
+        cases.iter().for_each(|case| case.write(&mut lines));
+        lines.push(b'\n');
+        // First the end that reads what the other one says: neither of them waits for ever.
+        if to_rust.send(cases).is_err() || to_c.write_all(&lines).is_err() {
+            return;
+        }
+    }
+}
+
+fn compare(program: &Path, untaken: &Untaken) -> Outcomes {
+    let (to_c, mut answers) = c_end::start(program);
+    let (to_rust, batches) = sync_channel(4);
+    let mut outcomes = Outcomes::new();
+    thread::scope(|scope| {
+        scope.spawn(move || give(untaken, to_c, &to_rust));
+        for case in batches.into_iter().flatten() {
+            let here = rust_end::play(&case.setup, case.pieces());
+            let there = answers.next();
+            let is_same = there.as_ref().is_ok_and(|there| *there == here);
+            let (seed, number) = (untaken.seed, case.number);
+            assert!(is_same, "seed {seed}, case {number}: {here} is not {there:?}: {case:#?}");
+            let outcome = here.split(' ').next().unwrap_or_default();
+            *outcomes.entry(format!("{} {outcome}", case.setup.role())).or_default() += 1;
+        }
+    });
+    answers.finish();
+    outcomes
+}
+
+/// Plays these cases, on all processors.
+fn compare_all(program: &Path, seed: u64, numbers: Range<u64>, outcomes: &mut Outcomes) {
+    let untaken = Untaken { seed, next: AtomicU64::new(numbers.start), end: numbers.end };
+    let threads = thread::available_parallelism().unwrap().get();
+    thread::scope(|scope| {
+        let start = |_| scope.spawn(|| compare(program, &untaken));
+        let running: Vec<_> = (0..threads).map(start).collect();
+        for (outcome, count) in running.into_iter().flat_map(|thread| thread.join().unwrap()) {
+            *outcomes.entry(outcome).or_default() += count;
+        }
+    });
 }
 
 fn number(name: &str, default: u64) -> u64 {
@@ -76,34 +147,17 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn both_ends_make_the_same_of_any_input() {
-    let Some(program) = build() else { return };
-    let (cases, seed) = (number("COUNTERSIGN_CASES", CASES), number("COUNTERSIGN_SEED", 1));
-    let mut command = Command::new(program);
-    let mut child =
-        command.arg("--print").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (give, take) = sync_channel(64);
-    let mut outcomes = BTreeMap::<String, u64>::new();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            for number in 0..cases {
-                let case = Case::new(seed, number);
-                // The other side complains if one is missing.
-                if stdin.write_all(case.line().as_bytes()).is_err() || give.send(case).is_err() {
-                    break;
-                }
-            }
-        });
-        for case in take {
-            let here = rust_end::play(&case.setup, &case.pieces);
-            let there = answers.next().expect_line(&case);
-            assert_eq!(here, there, "seed {seed}, case {}: {case:#?}", case.number);
-            let outcome = here.split(' ').next().unwrap_or_default();
-            *outcomes.entry(format!("{} {outcome}", case.setup.role())).or_default() += 1;
-        }
-    });
-    assert!(child.wait().unwrap().success());
+    let Some(program) = c_end::build() else { return };
+    let (cases, first) = (number("COUNTERSIGN_CASES", CASES), number("COUNTERSIGN_FIRST", 0));
+    let (seed, end) = (number("COUNTERSIGN_SEED", 1), first + cases);
+    let mut outcomes = Outcomes::new();
+    let mut start = first;
+    while start < end {
+        let numbers = start..end.min(start + REPORTED);
+        start = numbers.end;
+        compare_all(&program, seed, numbers, &mut outcomes);
+        println!("seed {seed}: both ends made the same of cases {first} to {}", start - 1);
+    }
     assert_eq!(outcomes.values().sum::<u64>(), cases);
     for (outcome, count) in &outcomes {
         println!("{count:9} {outcome}");
@@ -112,20 +166,6 @@ fn both_ends_make_the_same_of_any_input() {
     if cases >= CASES {
         for due in ["server open", "server closed", "server refused:malformed", "client open"] {
             assert!(outcomes.get(due).is_some_and(|count| *count > cases / 500), "{outcomes:#?}");
-        }
-    }
-}
-
-/// The next line of the C end.
-trait ExpectLine {
-    fn expect_line(self, case: &Case) -> String;
-}
-
-impl ExpectLine for Option<std::io::Result<String>> {
-    fn expect_line(self, case: &Case) -> String {
-        match self {
-            Some(Ok(line)) => line,
-            other => panic!("the C end has ended with {other:?} at {case:#?}"),
         }
     }
 }

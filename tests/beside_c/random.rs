@@ -5,8 +5,10 @@
 pub(crate) struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0xd134_2543_de82_ef95))
+    /// Those of a case. No two seeds have cases in common.
+    pub(crate) fn new(seed: u64, case: u64) -> Self {
+        let start = Self(seed).next();
+        Self(start.wrapping_add(case.wrapping_mul(0xd134_2543_de82_ef95)))
     }
 
     fn next(&mut self) -> u64 {

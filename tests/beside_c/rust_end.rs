@@ -9,12 +9,8 @@ use countersign::{Refusal, RefusalCode, Session};
 use crate::setup::Setup;
 
 /// The outcome, what was sent, and the messages: as `play.c` prints them.
-pub(crate) fn play(setup: &Setup, pieces: &[Vec<u8>]) -> String {
-    let session = match setup.is_server {
-        true => Session::server(setup.server(), setup.random),
-        false => Session::client(setup.client(), Duration::ZERO, setup.random).unwrap(),
-    };
-    let mut end = End { setup, session, played: Played::default() };
+pub(crate) fn play<'a>(setup: &Setup, pieces: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut end = End { setup, session: setup.session(), played: Played::default() };
     end.hear(&[]);
     for piece in pieces {
         if end.played.refusal.is_none() {

@@ -1,7 +1,11 @@
 //! How an end is set up: the same for both.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::time::Duration;
+
 use countersign::{
-    ClientConfig, Dialect, Framing, Key, KeyRing, Protection, RingSecrets, ServerConfig,
+    ClientConfig, Dialect, Framing, Key, KeyRing, Protection, RingSecrets, ServerConfig, Session,
 };
 
 use crate::random::Random;
@@ -24,6 +28,14 @@ pub(crate) struct Setup {
     pub(crate) closes: &'static str,
     pub(crate) echoes: bool,
     pub(crate) ends: bool,
+    /// Made once: keys take long to prepare.
+    config: OnceCell<Config>,
+}
+
+#[derive(Debug, Clone)]
+enum Config {
+    Server(Arc<ServerConfig>),
+    Client(Arc<ClientConfig>),
 }
 
 impl Setup {
@@ -55,6 +67,17 @@ impl Setup {
             closes: random.pick(&["first", "answer", "answer", "never"]),
             echoes: random.percent(50),
             ends: has_records && random.percent(30),
+            config: OnceCell::new(),
+        }
+    }
+
+    /// A new session.
+    pub(crate) fn session(&self) -> Session {
+        match self.config.get_or_init(|| self.config()) {
+            Config::Server(config) => Session::server(Arc::clone(config), self.random),
+            Config::Client(config) => {
+                Session::client(Arc::clone(config), Duration::ZERO, self.random).unwrap()
+            }
         }
     }
 
@@ -67,36 +90,43 @@ impl Setup {
         }
     }
 
-    /// All fields of a line but the last one.
-    pub(crate) fn fields(&self) -> String {
+    /// Adds all fields of a line but the last one.
+    pub(crate) fn write(&self, line: &mut Vec<u8>) {
         let records = match self.protection {
-            Protection::Sealed => "sealed",
-            Protection::Allowed => "allowed",
-            Protection::Off => "off",
-            _ => "required",
+            Protection::Sealed => " sealed ",
+            Protection::Allowed => " allowed ",
+            Protection::Off => " off ",
+            _ => " required ",
         };
-        let of_all = |(id, secret): &KeyOf| -> Vec<String> {
-            let key = |audience: &String| {
-                [hex(id.as_bytes()), hex(audience.as_bytes()), hex(secret)].join(":")
-            };
-            self.audiences.iter().map(key).collect()
-        };
-        let keys: Vec<String> = self.keys.iter().flat_map(of_all).collect();
-        [
-            self.role(),
-            records,
-            &hex(&self.instance),
-            &hex(&self.decoy),
-            &hex(&self.random),
-            &(self.record_max + 4).to_string(),
-            &keys.join(","),
-            &list(&self.say),
-            self.closes,
-            if self.echoes { "yes" } else { "no" },
-            "lines",
-            if self.ends { "eof" } else { "-" },
-        ]
-        .join(" ")
+        line.extend([self.role(), records].concat().into_bytes());
+        for bytes in [&self.instance[..], &self.decoy, &self.random] {
+            write_hex(bytes, line);
+            line.push(b' ');
+        }
+        line.extend(format!("{} ", self.record_max + 4).into_bytes());
+        self.write_keys(line);
+        line.push(b' ');
+        write_list(self.say.iter().map(Vec::as_slice), line);
+        let echoes = if self.echoes { "yes" } else { "no" };
+        let ends = if self.ends { "eof" } else { "-" };
+        line.extend(format!(" {} {echoes} lines {ends} ", self.closes).into_bytes());
+    }
+
+    /// Each key for each audience.
+    fn write_keys(&self, line: &mut Vec<u8>) {
+        let start = line.len();
+        for (id, secret) in &self.keys {
+            for audience in &self.audiences {
+                if line.len() > start {
+                    line.push(b',');
+                }
+                write_hex(id.as_bytes(), line);
+                line.push(b':');
+                write_hex(audience.as_bytes(), line);
+                line.push(b':');
+                write_hex(secret, line);
+            }
+        }
     }
 
     fn dialect(&self) -> Dialect {
@@ -112,7 +142,14 @@ impl Setup {
         ring
     }
 
-    pub(crate) fn server(&self) -> ServerConfig {
+    fn config(&self) -> Config {
+        match self.is_server {
+            true => Config::Server(Arc::new(self.server())),
+            false => Config::Client(Arc::new(self.client())),
+        }
+    }
+
+    fn server(&self) -> ServerConfig {
         let config = ServerConfig::builder(self.dialect()).with_keys(self.ring());
         let config = config.with_framing(Framing::Lines).with_message_max(self.record_max - 16);
         let config = if self.is_raw { config } else { config.with_records(self.protection) };
@@ -120,7 +157,7 @@ impl Setup {
         audiences.fold(config, |config, audience| config.with_audience(audience)).build().unwrap()
     }
 
-    pub(crate) fn client(&self) -> ClientConfig {
+    fn client(&self) -> ClientConfig {
         let config = ClientConfig::builder(self.dialect()).with_keys(self.ring());
         let config = config.with_framing(Framing::Lines).with_message_max(self.record_max - 16);
         let config = if self.is_raw { config } else { config.with_records(self.protection) };
@@ -153,18 +190,26 @@ fn audiences(random: &mut Random, is_server: bool) -> Vec<String> {
     [Some(first), second].into_iter().flatten().collect()
 }
 
-/// Bytes as a word, which is never empty.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Adds bytes as a word, which is never empty.
+fn write_hex(bytes: &[u8], line: &mut Vec<u8>) {
     if bytes.is_empty() {
-        return ".".to_owned();
+        line.push(b'.');
     }
-    base16ct::lower::encode_string(bytes)
+    let start = line.len();
+    line.resize(start + 2 * bytes.len(), 0);
+    base16ct::lower::encode(bytes, &mut line[start..]).unwrap();
 }
 
-/// A list as a word.
-pub(crate) fn list(items: &[Vec<u8>]) -> String {
-    if items.is_empty() {
-        return "-".to_owned();
+/// Adds a list as a word.
+pub(crate) fn write_list<'a>(items: impl Iterator<Item = &'a [u8]>, line: &mut Vec<u8>) {
+    let start = line.len();
+    for item in items {
+        if line.len() > start {
+            line.push(b',');
+        }
+        write_hex(item, line);
     }
-    items.iter().map(|item| hex(item)).collect::<Vec<_>>().join(",")
+    if line.len() == start {
+        line.push(b'-');
+    }
 }

@@ -3,7 +3,8 @@
  *
  *     play           compares each outcome with the one in its line, however the input is cut
  *     play --quick   the same with fewer cuts
- *     play --print   prints each outcome instead, with the input cut as the line says
+ *     play --print   prints each outcome instead, with the input cut as the line says; an empty line
+ *                    asks for all that was printed
  *
  * A line has these words. Bytes are hexadecimal digits, `.` if there are none; lists are joined by
  * commas, `-` if they are empty.
@@ -88,19 +89,26 @@ static char *word(char **rest)
     return start;
 }
 
+/* Many thousand digits a line: scanf would take most of the time. */
+static unsigned digit(char c)
+{
+    if ('0' <= c && c <= '9')
+        return (unsigned)(c - '0');
+    if ('a' <= c && c <= 'f')
+        return (unsigned)(c - 'a') + 10;
+    die("not hexadecimal");
+    return 0;
+}
+
 static struct cs_bytes unhex(const char *digits, size_t length)
 {
     struct cs_bytes result = { bytes + bytes_used, 0 };
     size_t i;
-    unsigned byte;
 
     if (length == 1)
         return result;
-    for (i = 0; i + 1 < length; i += 2) {
-        if (sscanf(digits + i, "%2x", &byte) != 1)
-            die("not hexadecimal");
-        bytes[bytes_used++] = (uint8_t)byte;
-    }
+    for (i = 0; i + 1 < length; i += 2)
+        bytes[bytes_used++] = (uint8_t)(digit(digits[i]) << 4 | digit(digits[i + 1]));
     result.length = length / 2;
     return result;
 }
@@ -399,11 +407,20 @@ static void play(const struct line *line, const struct cs_bytes *pieces, size_t 
 
 /* Comparing it. */
 
+static void print_hex(const uint8_t *data, size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (; length > 0; data++, length--) {
+        putchar(digits[*data >> 4]);
+        putchar(digits[*data & 15]);
+    }
+}
+
 static void dump(const char *what, const uint8_t *data, size_t length)
 {
     printf("%s", what);
-    while (length-- > 0)
-        printf("%02x", *data++);
+    print_hex(data, length);
     printf("\n");
 }
 
@@ -496,20 +513,17 @@ static void print(const struct line *line)
 {
     struct played played;
     const uint8_t *at = heard;
-    size_t i, j;
+    size_t i;
 
     play(line, line->in, line->in_count, &played);
     printf("%s ", played.outcome);
-    for (i = 0; i < played.sent_length; i++)
-        printf("%02x", sent[i]);
+    print_hex(sent, played.sent_length);
     printf(" ");
     for (i = 0; i < played.received; at += lengths[i++]) {
-        for (j = 0; j < lengths[i]; j++)
-            printf("%02x", at[j]);
+        print_hex(at, lengths[i]);
         printf(",");
     }
     printf("\n");
-    fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -527,6 +541,10 @@ int main(int argc, char **argv)
     if (in == NULL)
         die("no memory");
     for (; fgets(text, sizeof text, stdin) != NULL; cases++) {
+        if (text[0] == '\n') {
+            fflush(stdout);
+            continue;
+        }
         memset(&line, 0, sizeof line);
         read_line(text, &line);
         if (prints)
