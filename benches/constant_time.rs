@@ -1,0 +1,294 @@
+//! Whether time tells something about a key: which ones are on the ring, and how much of a proof is
+//! right (dudect: Reparaz, Balasch and Verbauwhede, 2017).
+//!
+//! `cargo bench --bench constant_time`, or with `-- --tsv`. A server in memory gets messages of two
+//! kinds, in an order drawn by lot. A t-test (Welch's) says whether the times of both differ: above
+//! 4.5 they do. The controls are servers that leak, by a step or by one byte, and must
+//! be found: a test that finds nothing shows nothing.
+#![expect(clippy::unwrap_used, reason = "a bench may give up")]
+
+#[path = "common/run.rs"]
+mod run;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::time::Instant;
+
+use countersign::session::SessionCore;
+use countersign::{ClientConfig, Dialect, Key, KeyRing, Refusal, RingSecrets, ServerConfig};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use run::Run;
+use sha2::Sha256;
+
+/// The most that |t| may be where time tells nothing, and the least where it does.
+const QUIET: f64 = 4.5;
+const LEAK: f64 = 10.0;
+
+/// The keys on the server's ring, and the most where all are tried.
+const KEYS: usize = 32;
+const TRIED: usize = 8;
+
+/// The fastest part of all times is looked at by itself too, for interruptions only add to a time.
+const PARTS: [f64; 4] = [0.25, 0.5, 0.75, 0.9];
+
+/// The samples from which it is taken what those parts are.
+const FIRST: usize = 10_000;
+
+fn secret(id: &str) -> String {
+    format!("the secret of {id}, long enough")
+}
+
+fn key(id: &str, dialect: Dialect) -> Key {
+    Key::new(id, secret(id).as_bytes()).unwrap().with_dialect(dialect)
+}
+
+fn server(dialect: Dialect, keys: usize) -> ServerConfig {
+    let mut ring = KeyRing::new(RingSecrets::new([1; 48]));
+    for number in 0..keys {
+        ring.add(key(&format!("k{number:02}"), dialect)).unwrap();
+    }
+    ServerConfig::builder(dialect).with_keys(ring).build().unwrap()
+}
+
+fn client(id: &str, dialect: Dialect, audience: &str) -> ClientConfig {
+    let keys = KeyRing::new(RingSecrets::new([2; 48])).with(key(id, dialect)).unwrap();
+    let config = ClientConfig::builder(dialect).with_keys(keys);
+    if audience.is_empty() { config } else { config.with_audience(audience) }.build().unwrap()
+}
+
+/// A client's session, and what it says first.
+fn begin(config: &ClientConfig) -> (SessionCore, Vec<u8>) {
+    let mut session = SessionCore::client(config, Duration::ZERO, [3; 32]).unwrap();
+    let mut call = Vec::new();
+    session.next(config, Duration::ZERO, &mut &[][..], &mut call).unwrap();
+    (session, call)
+}
+
+/// The server's part of a handshake that fails.
+fn refuse(config: &ServerConfig, nonce: [u8; 32], call: &[u8], out: &mut Vec<u8>) -> Refusal {
+    out.clear();
+    let mut session = SessionCore::server(config, nonce);
+    assert!(session.next(config, Duration::ZERO, &mut &call[..], out).unwrap().is_none());
+    let mut confirm = [0x55; 36];
+    confirm[..4].copy_from_slice(&[3, 0, 0, 32]);
+    session.next(config, Duration::ZERO, &mut &confirm[..], out).unwrap_err()
+}
+
+/// A server's session that waits for a proof, and the right proof.
+fn expect_proof(
+    server: &ServerConfig,
+    client: &ClientConfig,
+    nonce: [u8; 32],
+) -> (SessionCore, Vec<u8>) {
+    let mut waiting = SessionCore::server(server, nonce);
+    let (mut session, call) = begin(client);
+    let (mut challenge, mut proof) = (Vec::new(), Vec::new());
+    waiting.next(server, Duration::ZERO, &mut &call[..], &mut challenge).unwrap();
+    let _ = session.next(client, Duration::ZERO, &mut &challenge[..], &mut proof).unwrap();
+    (waiting, proof)
+}
+
+/// Whether a server in this dialect takes longer for one kind of two proofs: `client` chooses who
+/// makes a proof, and `spoil` what is wrong with it.
+fn proofs<'c>(
+    samples: usize,
+    server: &ServerConfig,
+    client: impl Fn(bool) -> &'c ClientConfig,
+    spoil: impl Fn(bool, &mut [u8]),
+    mut after: impl FnMut(bool),
+) -> f64 {
+    let mut out = Vec::with_capacity(1024);
+    // All proofs lie in the same place, which has a time of its own.
+    let mut place = Vec::with_capacity(1024);
+    greatest_t(samples, |kind, nonce| {
+        let (mut session, proof) = expect_proof(server, client(kind), nonce);
+        place.clear();
+        place.extend_from_slice(&proof);
+        spoil(kind, &mut place);
+        out.clear();
+        nanos(|| {
+            let verdict = session.next(server, Duration::ZERO, &mut &place[..], &mut out);
+            black_box(verdict.is_ok());
+            after(kind);
+        })
+    })
+}
+
+/// Makes a proof, the last part of what a client says, wrong in its first byte or in its last.
+fn spoil(length: usize) -> impl Fn(bool, &mut [u8]) {
+    move |is_first, said| {
+        let at = said.len() - if is_first { length } else { 1 };
+        // Digits stay digits.
+        said[at] = if said[at] == b'0' { b'1' } else { b'0' };
+    }
+}
+
+/// The table, and whether all of it was as expected.
+struct Table {
+    run: Run,
+    samples: usize,
+    held: bool,
+}
+
+impl Table {
+    fn judge(&mut self, what: &str, t: f64, is_quiet: bool) {
+        let (rule, holds) = match is_quiet {
+            true => (format!("< {QUIET}"), t < QUIET),
+            false => (format!("> {LEAK}"), t > LEAK),
+        };
+        self.held &= holds;
+        self.run.row([what, &format!("{t:.2}"), &rule, if holds { "yes" } else { "NO" }]);
+    }
+
+    /// A key that is on the ring beside another that a client may name.
+    fn names(&mut self) {
+        let server = server(Dialect::Countersign, KEYS);
+        let call = |id, audience| begin(&client(id, Dialect::Countersign, audience)).1;
+        let (known, unknown) = (call("k00", ""), call("k99", ""));
+        let mut out = Vec::with_capacity(1024);
+        let mut refused = |call: &[u8], nonce| {
+            black_box(refuse(&server, nonce, black_box(call), &mut out));
+        };
+        let pairs = [
+            ("a known id, another known", [&known, &call("k31", "")]),
+            ("a known id, an unknown one", [&known, &unknown]),
+            // A call of another length takes another time, which is no secret: its sender knows it.
+            ("an unknown id, not for it", [&call("k99", "x"), &call("k00", "x")]),
+        ];
+        for (what, pair) in pairs {
+            let t = calls(self.samples, pair, |_, call, nonce| refused(call, nonce));
+            self.judge(what, t, true);
+        }
+        let t = calls(self.samples, [&known, &unknown], |kind, call, nonce| {
+            // As if the ring was asked first, and a stranger sent away.
+            if !kind {
+                refused(call, nonce);
+            }
+        });
+        self.judge("control: sent away early", t, false);
+        let keyed = Hmac::<Sha256>::new_from_slice(b"key").unwrap();
+        let t = calls(self.samples, [&known, &unknown], |kind, call, nonce| {
+            refused(call, nonce);
+            // As if one proof less was computed for a stranger.
+            if !kind {
+                let mut mac = keyed.clone();
+                mac.update(&black_box(nonce));
+                black_box(mac.finalize());
+            }
+        });
+        self.judge("control: one hash less", t, false);
+    }
+
+    /// Proofs that are wrong in the first byte or in the last, and by the first key or the last.
+    fn proofs(&mut self, dialect: Dialect, keys: usize, length: usize) {
+        let server = server(dialect, keys);
+        let [first, last] = [0, keys - 1].map(|key| client(&format!("k{key:02}"), dialect, ""));
+        let t = proofs(self.samples, &server, |_| &first, spoil(length), |_| {});
+        self.judge(&format!("{dialect}: which byte is wrong"), t, true);
+        if dialect == Dialect::Countersign {
+            return;
+        }
+        let owner = |is_first| if is_first { &first } else { &last };
+        let t = proofs(self.samples, &server, owner, |_, _| {}, |_| {});
+        self.judge(&format!("{dialect}: which key it is of"), t, true);
+        // As if it was compared up to the first byte that differs.
+        let t = proofs(
+            self.samples,
+            &server,
+            |_| &first,
+            spoil(length),
+            |is_first| {
+                let compared = if is_first { 1 } else { length };
+                for at in 0..compared {
+                    black_box(at);
+                }
+            },
+        );
+        self.judge("control: up to a difference", t, false);
+    }
+}
+
+fn main() -> ExitCode {
+    let run = Run::from_arguments();
+    let samples = run.repeats() * if run.tiny { 2_000 } else { 200_000 };
+    let mut table = Table { run, samples, held: true };
+    run.row(["what differs", "|t|", "rule", "held"]);
+    table.names();
+    table.proofs(Dialect::Countersign, KEYS, 32);
+    table.proofs(Dialect::Raw, TRIED, 32);
+    table.proofs(Dialect::Hex, TRIED, 64);
+    table.proofs(Dialect::Multiprocessing, TRIED, 32);
+    if table.held || run.tiny { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether a server takes longer for one of two calls.
+fn calls(samples: usize, calls: [&Vec<u8>; 2], mut act: impl FnMut(bool, &[u8], [u8; 32])) -> f64 {
+    let mut place = Vec::with_capacity(1024);
+    greatest_t(samples, |kind, nonce| {
+        place.clear();
+        place.extend_from_slice(calls[usize::from(kind)]);
+        nanos(|| act(kind, &place, nonce))
+    })
+}
+
+/// Has both kinds timed in an order drawn by lot; the greatest |t| of all times and of their parts.
+fn greatest_t(samples: usize, mut time: impl FnMut(bool, [u8; 32]) -> f64) -> f64 {
+    let mut lot = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut sample = || {
+        lot = lot.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let kind = lot >> 63 == 1;
+        let mut nonce = [0; 32];
+        nonce[..8].copy_from_slice(&lot.to_be_bytes());
+        (kind, time(kind, nonce))
+    };
+    let mut first: Vec<f64> = (0..FIRST.min(samples)).map(|_| sample().1).collect();
+    first.sort_by(f64::total_cmp);
+    let bounds = PARTS.map(|part| first[quantile(first.len(), part)]);
+    let mut tests = [Welch::default(); PARTS.len() + 1];
+    for _ in 0..samples {
+        let (kind, time) = sample();
+        for (test, bound) in tests.iter_mut().zip(bounds.into_iter().chain([f64::INFINITY])) {
+            if time <= bound {
+                test.add(kind, time);
+            }
+        }
+    }
+    tests.iter().map(|test| test.t().abs()).fold(0.0, f64::max)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is an index")]
+fn quantile(count: usize, part: f64) -> usize {
+    (count as f64 * part) as usize
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+fn nanos(what: impl FnOnce()) -> f64 {
+    let began = Instant::now();
+    what();
+    began.elapsed().as_secs_f64() * 1e9
+}
+
+/// Count, mean and sum of squared differences from it, of either kind.
+#[derive(Debug, Clone, Copy, Default)]
+struct Welch([(f64, f64, f64); 2]);
+
+impl Welch {
+    fn add(&mut self, kind: bool, value: f64) {
+        let (count, mean, squares) = &mut self.0[usize::from(kind)];
+        *count += 1.0;
+        let before = value - *mean;
+        *mean += before / *count;
+        *squares += before * (value - *mean);
+    }
+
+    /// The statistic; none differs from none by nothing.
+    fn t(&self) -> f64 {
+        let [(n, a, x), (m, b, y)] = self.0;
+        if n < 2.0 || m < 2.0 {
+            return 0.0;
+        }
+        let error = (x / (n - 1.0) / n + y / (m - 1.0) / m).sqrt();
+        if error > 0.0 { (a - b) / error } else { 0.0 }
+    }
+}
