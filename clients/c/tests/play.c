@@ -3,8 +3,8 @@
  *
  *     play           compares each outcome with the one in its line, however the input is cut
  *     play --quick   the same with fewer cuts
- *     play --print   prints each outcome instead, with the input cut as the line says; an empty line
- *                    asks for all that was printed
+ *     play --print   prints each outcome instead, with the input cut as the line says; an empty
+ *                    line asks for all that was printed
  *
  * A line has these words. Bytes are hexadecimal digits, `.` if there are none; lists are joined by
  * commas, `-` if they are empty.
