@@ -3,7 +3,9 @@
 
 import json
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
+from re import MULTILINE, findall
 
 HERE = Path(__file__).resolve().parent
 VECTORS = json.loads((HERE.parent / "tests/vectors/countersign-1.json").read_text())
@@ -33,6 +35,8 @@ def session(dialect: str, stream: bytes, *, is_client=False, records="required",
         CUT,
     ]
     write("session", bytes(head) + stream)
+    if is_client:
+        write("client", bytes(head) + stream)
 
 
 def of_vectors() -> None:
@@ -61,11 +65,17 @@ def of_other_dialects() -> None:
     session("open", lines, framing=2)
     session("countersign/1+raw", bytes(32) + lines)
     challenge = frame(b"#CHALLENGE#{sha256}" + bytes(40))
-    old, answer, welcome = (frame(b"#CHALLENGE#" + bytes(20)), frame(b"{sha256}" + bytes(32)), frame(b"#WELCOME#"))
+    old, answer, welcome = (
+        frame(b"#CHALLENGE#" + bytes(20)),
+        frame(b"{sha256}" + bytes(32)),
+        frame(b"#WELCOME#"),
+    )
     for mac, proof in enumerate((answer, frame(bytes(16)), frame(bytes(32)))):
         for asked in (challenge, old):
             session("multiprocessing", proof + asked + welcome + frame(b"one"), mac=mac)
-            session("multiprocessing", asked + welcome + proof + frame(b"one"), mac=mac, is_client=True)
+            session(
+                "multiprocessing", asked + welcome + proof + frame(b"one"), mac=mac, is_client=True
+            )
 
 
 def key_files() -> None:
@@ -98,7 +108,41 @@ def records() -> None:
     for choices in (0, 1):
         for is_sealed in (0, 1):
             send = bytes([0, choices, 4, 2, 7, 1, 0, 4, 9, 3, 1])
-            write("records", bytes([is_sealed, 1]) + send * 2 + bytes([5, 0, 3, 3, 0, 5, 0, 1]) + send)
+            write(
+                "records", bytes([is_sealed, 1]) + send * 2 + bytes([5, 0, 3, 3, 0, 5, 0, 1]) + send
+            )
+
+
+def pages() -> None:
+    for request in (
+        "GET /metrics HTTP/1.1\r\nHost: localhost:9529\r\n\r\n",
+        "HEAD /status HTTP/1.0\r\n\r\n",
+        "GET http://[::1]:1/healthz?x HTTP/1.1\nHost: a\n\nbody",
+        "POST / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ):
+        write("http", bytes([CUT]) + request.encode())
+
+
+def configurations() -> None:
+    """Each key of the schema by itself, and files."""
+    schema = (HERE.parent / "cli/src/config/schema.rs").read_text()
+    for key, value in product(
+        findall(r'^\s+"([a-z-]+)" =>', schema, MULTILINE), ("7", '"7s"', "true")
+    ):
+        write("config", f"{key} = {value}\n".encode())
+    write("config", (HERE.parent / "deploy/countersign.toml").read_bytes())
+    write("config", b'[[listener]]\nbind = "127.0.0.1:1"\n[[listener]]\nbind = ["unix:a", "b:2"]\n')
+
+
+def choices() -> None:
+    """For targets that draw all from their input."""
+    for number in range(20):
+        stream = b"".join(sha256(bytes([number, part])).digest() for part in range(8))
+        write("capi", stream)
+        write("beside_c", stream)
+    write("capi", bytes(200))
 
 
 of_vectors()
@@ -106,3 +150,6 @@ of_other_dialects()
 key_files()
 proxy_headers()
 records()
+pages()
+configurations()
+choices()

@@ -28,6 +28,8 @@ mod connect;
 mod escape;
 mod exit;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 #[cfg(feature = "keys")]
 mod keygen;

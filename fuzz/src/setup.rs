@@ -120,7 +120,8 @@ impl Setup {
         audiences.fold(config, |config, name| config.with_audience(name)).build()
     }
 
-    fn client(&self) -> Result<ClientConfig, ConfigError> {
+    /// The configuration of a client.
+    pub fn client(&self) -> Result<ClientConfig, ConfigError> {
         let config = self.options(ClientConfig::builder(self.dialect), 2);
         match self.dialect {
             Dialect::Countersign => config.with_audience(AUDIENCES[0]).build(),

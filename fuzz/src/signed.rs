@@ -41,14 +41,31 @@ impl Signed {
         let is_hello = stream.starts_with(MAGIC);
         match (setup.dialect, setup.is_server) {
             (Dialect::Countersign, true) if setup.shares_raw && !is_hello => signed.answer(setup),
-            (Dialect::Countersign, true) => drop(signed.server(setup)),
-            (Dialect::Countersign, false) => drop(signed.client(setup)),
+            (Dialect::Countersign, true) => {
+                let _ = signed.server(setup);
+            }
+            (Dialect::Countersign, false) => {
+                let call = said(setup, &[]).unwrap_or_default();
+                let _ = signed.client(setup, &call);
+            }
             (Dialect::Raw | Dialect::Hex, true) => signed.answer(setup),
-            (Dialect::Multiprocessing, _) => drop(signed.multiprocessing(setup)),
+            (Dialect::Multiprocessing, _) => {
+                let _ = signed.multiprocessing(setup);
+            }
             // The server proves nothing, or nobody does.
             (Dialect::Raw | Dialect::Hex | Dialect::Open, _) => signed.proofs.push(Vec::new()),
             (dialect, _) => panic!("nobody knows how to prove anything in {dialect}"),
         }
+        signed
+    }
+
+    /// The same for a client, which has sent this in `countersign/1`.
+    pub fn to_client(setup: &Setup, call: &[u8], stream: &[u8]) -> Self {
+        if setup.dialect != Dialect::Countersign {
+            return Self::new(setup, stream);
+        }
+        let mut signed = Self { stream: stream.to_vec(), ..Self::default() };
+        signed.client(setup, call);
         signed
     }
 
@@ -132,14 +149,13 @@ impl Signed {
 
     /// Of a server of `countersign/1`: its challenge, its hello with the proof, its acceptance, its
     /// records.
-    fn client(&mut self, setup: &Setup) -> Option<()> {
-        let call = said(setup, &[])?;
+    fn client(&mut self, setup: &Setup, call: &[u8]) -> Option<()> {
         let hello = self.frame(NONCE.len())?;
         let proof = hello - PROOF;
         if proof < NONCE.len() + HEADER {
             return None;
         }
-        let mut forger = Forger::new(&SECRET, &call, &self.stream[..hello]);
+        let mut forger = Forger::new(&SECRET, call, &self.stream[..hello]);
         self.proofs.push(forger.server_proof.to_vec());
         self.put(setup, proof, &forger.server_proof)?;
         let accept = self.frame(hello)?;

@@ -65,6 +65,13 @@ fn cannot_bind(address: &str, error: &BindError) -> Failure {
     ports::cannot_bind(address, error, ports::ANY).at(&"--admin")
 }
 
+/// The service of the pages, of a server that has not begun to serve.
+#[cfg(fuzzing)]
+pub(crate) fn service(checks_host: bool) -> impl countersign::Service {
+    let start = (std::time::SystemTime::UNIX_EPOCH, crate::system::monotonic());
+    routes::Routes::new(Aggregate::new(Vec::new(), Vec::new(), start).into(), checks_host)
+}
+
 /// Whether only this machine can reach it.
 fn is_private(ip: Option<SocketAddr>) -> bool {
     ip.is_none_or(|address| address.ip().to_canonical().is_loopback())

@@ -90,7 +90,12 @@ impl Config {
             return Ok(Settings { process, listeners: vec![listener.with_preset()] });
         };
         let bytes = FileRules::settings().read(path).map_err(|fault| unreadable(path, &fault))?;
-        File { path, args: &self.args }.settings(&bytes)
+        self.parse(path, &bytes)
+    }
+
+    /// The same, of the text of a file.
+    pub(crate) fn parse(&self, path: &Arc<Path>, text: &[u8]) -> Result<Settings, Failure> {
+        File { path, args: &self.args }.settings(text)
     }
 }
 
