@@ -139,7 +139,7 @@ impl AtomicFile {
         let end = system::monotonic() + LOCK_TIMEOUT;
         while system::monotonic() < end {
             match Self::locked(&path) {
-                Ok(Some(file)) => return Ok(Self { path, file, placed: false }),
+                Ok(Some(file)) => return Ok(file),
                 Ok(None) => system::sleep(LOCK_RETRY),
                 Err(error) => {
                     let (path, error) = (path.display(), describe(&error));
@@ -152,7 +152,7 @@ impl AtomicFile {
     }
 
     /// The file at this path, if no other program has locked it.
-    fn locked(path: &Path) -> io::Result<Option<File>> {
+    fn locked(path: &Path) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
@@ -169,9 +169,11 @@ impl AtomicFile {
         if !fs::symlink_metadata(path).is_ok_and(is_there) {
             return Ok(None);
         }
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.set_len(0)?;
-        Ok(Some(file))
+        // From now on it is removed if anything fails.
+        let ours = Self { path: path.to_owned(), file, placed: false };
+        ours.file.set_permissions(Permissions::from_mode(0o600))?;
+        ours.file.set_len(0)?;
+        Ok(Some(ours))
     }
 
     /// Puts it in the place of the target, whose owner, group and mode it takes.
