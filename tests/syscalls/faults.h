@@ -1,10 +1,11 @@
-/* Faults of system calls, drawn from a seed. What faults.c does for sockets.c. */
+/* Faults of system calls, drawn from a seed. What faults.c does for sockets.c and files.c. */
 #ifndef COUNTERSIGN_FAULTS_H
 #define COUNTERSIGN_FAULTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Every fault: its name here, its name for the test, and how often it may occur: once in so many
  * calls at most. Those that end a connection are rare, or nothing else would be seen. */
@@ -50,7 +51,21 @@
     FAULT(WAIT_SPURIOUS, "wait-spurious", 2) \
     FAULT(RANDOM_EINTR, "random-eintr", 2) \
     FAULT(RANDOM_SHORT, "random-short", 2) \
-    FAULT(RANDOM_EIO, "random-eio", 4)
+    FAULT(RANDOM_EIO, "random-eio", 4) \
+    FAULT(FILE_OPEN_EINTR, "file-open-eintr", 2) \
+    FAULT(FILE_OPEN_EMFILE, "file-open-emfile", 8) \
+    FAULT(FILE_OPEN_EIO, "file-open-eio", 8) \
+    FAULT(FILE_READ_SHORT, "file-read-short", 2) \
+    FAULT(FILE_READ_EINTR, "file-read-eintr", 2) \
+    FAULT(FILE_READ_EIO, "file-read-eio", 8) \
+    FAULT(FILE_WRITE_SHORT, "file-write-short", 2) \
+    FAULT(FILE_WRITE_EINTR, "file-write-eintr", 2) \
+    FAULT(FILE_WRITE_EIO, "file-write-eio", 8) \
+    FAULT(FILE_WRITE_ENOSPC, "file-write-enospc", 8) \
+    FAULT(FILE_FSYNC_EIO, "file-fsync-eio", 4) \
+    FAULT(FILE_TRUNCATE_EIO, "file-truncate-eio", 4) \
+    FAULT(FILE_CHMOD_EPERM, "file-chmod-eperm", 4) \
+    FAULT(FILE_RENAME_ENOSPC, "file-rename-enospc", 4)
 
 enum fault {
 #define FAULT(fault, name, most) fault,
@@ -73,6 +88,13 @@ uint64_t draw(int fd, uint64_t limit);
 
 /* A descriptor is new, or no longer there: it begins anew with what is drawn. */
 void forget(int fd);
+
+/* A descriptor is that of a file which may have faults, or isn't any longer. */
+void set_file(int fd, bool is_one);
+
+/* Whether a call that reads or writes such a file has ended here, with this result. If not, its
+ * length may be smaller. */
+bool file_ends_here(int fd, size_t *length, ssize_t *result, bool reads);
 
 /* The function of this name that this one stands before. */
 void *original(const char *name);

@@ -11,7 +11,7 @@ use crate::home::{Home, skip};
 
 /// The sources of the library.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/syscalls");
-const SOURCES: [&str; 2] = ["faults.c", "sockets.c"];
+const SOURCES: [&str; 3] = ["faults.c", "files.c", "sockets.c"];
 
 /// Faults that end one connection each, or keep it from being made.
 pub(crate) const ENDS: &[&str] = &[
@@ -65,6 +65,12 @@ impl Faults {
             command.env("COUNTERSIGN_FAULT_ONLY", only);
         }
         Self { page }
+    }
+
+    /// Lets files in a home have faults too.
+    pub(crate) fn with_files(self, command: &mut Command, home: &Home) -> Self {
+        command.env("COUNTERSIGN_FAULT_FOLDER", home.path(""));
+        self
     }
 
     /// From now on calls have faults. A process that begins later has them from its start.

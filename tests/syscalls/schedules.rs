@@ -66,8 +66,7 @@ fn play_all(verb: &str, seeds: Range<u64>, schedule: impl Fn(u64) -> Counts + Sy
     all.into_inner().unwrap()
 }
 
-/// Plays schedules, and checks that the faults whose names begin so struck in one of them, and no
-/// others.
+/// Plays schedules, and checks that the faults whose names begin so struck in one of them.
 pub(crate) fn play(verb: &str, beginnings: &[&str], schedule: impl Fn(u64) -> Counts + Sync) {
     if faults::library().is_none() {
         return;
@@ -87,7 +86,6 @@ pub(crate) fn play(verb: &str, beginnings: &[&str], schedule: impl Fn(u64) -> Co
     let is_partial = count < SCHEDULES || std::env::var_os("COUNTERSIGN_FAULT_ONLY").is_some();
     for (name, count) in all.iter().filter(|(name, count)| *count > 0 || is_expected(name)) {
         say(&format!("{verb}: {count:>9} {name}"));
-        assert!(is_expected(name), "{verb} has no {name}");
         assert!(count > 0 || is_partial, "{name} never struck");
     }
 }

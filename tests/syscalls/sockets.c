@@ -115,6 +115,7 @@ ssize_t recv(int fd, void *into, size_t length, int flags) {
 ssize_t read(int fd, void *into, size_t length) {
     ssize_t result;
     if (ends_here(fd, &length, &result, true)) return result;
+    if (file_ends_here(fd, &length, &result, true)) return result;
     return ORIGINAL(read)(fd, into, length);
 }
 
@@ -127,6 +128,7 @@ ssize_t send(int fd, const void *from, size_t length, int flags) {
 ssize_t write(int fd, const void *from, size_t length) {
     ssize_t result;
     if (ends_here(fd, &length, &result, false)) return result;
+    if (file_ends_here(fd, &length, &result, false)) return result;
     return ORIGINAL(write)(fd, from, length);
 }
 
@@ -226,6 +228,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t length) {
 
 int close(int fd) {
     begin_socket(fd, false);
+    set_file(fd, false);
     return ORIGINAL(close)(fd);
 }
 
