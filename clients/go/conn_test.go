@@ -230,7 +230,8 @@ func TestParseKeys(t *testing.T) {
 	}
 	for _, faulty := range []string{"", "a", "a 0001", "a hex:0001", "a hex:xyz", "a rot13:abc",
 		"a text:0123456789abcdef audience", "a text:0123456789abcdef not-after=tomorrow",
-		"a text:0123456789abcdef extra=1", "a text:0123456789abcdef\na text:0123456789abcdeg"} {
+		"a text:0123456789abcdef extra=1", "a audience=time text:0123456789abcdef",
+		"a text:0123456789abcdef text:0123456789abcdeg", "a text:0123456789abcdef\na text:0123456789abcdeg"} {
 		if _, err := ParseKeys(faulty); err == nil {
 			t.Errorf("%q is accepted", faulty)
 		} else if strings.Contains(err.Error(), "0123") || strings.Contains(err.Error(), "xyz") {

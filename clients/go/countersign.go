@@ -132,14 +132,19 @@ func (key *Key) isValid(audience string, now time.Time) bool {
 
 // ReadKeyFile reads the keys for countersign/1 from a file that nobody but its owner can read.
 func ReadKeyFile(path string) (*Config, error) {
-	info, err := os.Stat(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("countersign: others can read %s; run: chmod 600 %s", path, path)
+	defer file.Close()
+	info, err := file.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("countersign: others can read %s; run: chmod 600 %s", path, path)
 	}
-	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(file)
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +161,10 @@ func ParseKeys(text string) (*Config, error) {
 			continue
 		}
 		key := Key{ID: fields[0]}
-		for _, field := range fields[1:] {
-			if !key.set(field) {
+		for at, field := range fields[1:] {
+			name := field[:strings.IndexAny(field, ":=")+1]
+			isSecret := strings.HasSuffix(name, ":")
+			if isSecret != (at == 0) || !key.set(name, field[len(name):]) {
 				return nil, fmt.Errorf("countersign: line %d: a key is an id, a secret (hex:, base64:, text:, "+
 					"passphrase:) and options (dialects=, audience=, not-before=, not-after=)", i+1)
 			}
@@ -169,9 +176,8 @@ func ParseKeys(text string) (*Config, error) {
 	return NewConfig(keys...)
 }
 
-func (key *Key) set(field string) bool {
-	name := field[:strings.IndexAny(field, ":=")+1]
-	value, err := field[len(name):], error(nil)
+func (key *Key) set(name, value string) bool {
+	var err error
 	switch name {
 	case "hex:":
 		key.Secret, err = hex.DecodeString(value)

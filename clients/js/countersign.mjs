@@ -93,9 +93,14 @@ export class KeyRing {
 
 /** Reads the keys for countersign/1 from a file that nobody but its owner can read. */
 export async function readKeyFile(path) {
-  const { mode } = await fs.stat(path);
-  if (mode & 0o077) throw new Error(`others can read ${path}; run: chmod 600 ${path}`);
-  return parseKeys(await fs.readFile(path, 'utf8'));
+  const file = await fs.open(path);
+  try {
+    const { mode } = await file.stat();
+    if (mode & 0o077) throw new Error(`others can read ${path}; run: chmod 600 ${path}`);
+    return parseKeys(await file.readFile('utf8'));
+  } finally {
+    await file.close();
+  }
 }
 
 const SYNTAX =
