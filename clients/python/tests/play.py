@@ -5,6 +5,7 @@ play.py FILE [STEP]    every case at every cut, or at every STEPth
 
 import json
 import sys
+from binascii import unhexlify as unhex
 
 import chacha20poly1305
 
@@ -23,10 +24,6 @@ NAMES = (
 )
 
 
-def unhex(text):
-    return bytes(int(text[at : at + 2], 16) for at in range(0, len(text), 2))
-
-
 def cases(path):
     """The role and the fields of each case, with the defaults filled in."""
     with open(path) as file:
@@ -43,7 +40,7 @@ def extensions(text):
     return Fields(u16(len(block)) + block).extensions()
 
 
-def server(case):
+def server_config(case):
     keys = [Key(unhex(kid), unhex(key)) for kid, key in case["ring"].items()]
     ring = KeyRing(keys, unhex(case["instance_s"]), unhex(case["decoy"]))
     config = ServerConfig(
@@ -55,10 +52,10 @@ def server(case):
         extensions=extensions(case["server_ext"]),
     )
     config.audiences = [unhex(audience) for audience in case["audiences"]]
-    return Session.server(config, unhex(case["sg"]), 0)
+    return config
 
 
-def client(case):
+def client_config(case):
     key = Key(unhex(case["kid"]), unhex(case["key"]))
     ring = KeyRing([key], unhex(case["instance_c"]), unhex(case["decoy"]))
     config = ClientConfig(
@@ -70,17 +67,25 @@ def client(case):
     )
     config.flags = case["client_flags"]
     config.versions = case["ver_min"], case["ver_max"]
-    return Session.client(config, unhex(case["nonce_c"]), 0)
+    return config
+
+
+def configured(role, case):
+    """What the sessions of a case share."""
+    return server_config(case) if role == "server" else client_config(case)
 
 
 class Player:
     """An end under test, and what it has sent and received."""
 
-    def __init__(self, role, case):
+    def __init__(self, role, case, config):
         self.case, self.role = case, role
         self.sent, self.messages = b"", []
         self.has_begun = False
-        self.session = (server if role == "server" else client)(case)
+        if role == "server":
+            self.session = Session.server(config, unhex(case["sg"]), 0)
+        else:
+            self.session = Session.client(config, unhex(case["nonce_c"]), 0)
 
     def play(self, pieces):
         """The outcome, all that was sent, and the messages."""
@@ -153,9 +158,9 @@ def check(role, case, step=1):
     """Plays a case at these cuts; returns how many there were."""
     data = b"".join(unhex(piece) for piece in case["in"])
     wanted = case["outcome"], unhex(case["out"]), [unhex(each) for each in case["messages"]]
-    count = 0
+    count, config = 0, configured(role, case)
     for pieces in cuts(data, step):
-        got = Player(role, case).play(pieces)
+        got = Player(role, case, config).play(pieces)
         assert got == wanted, "%s: %s\n%r instead of\n%r" % (role, case["name"], got, wanted)
         count += 1
     return count

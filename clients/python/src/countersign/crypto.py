@@ -25,14 +25,16 @@ try:
         return _digest(key, data, "sha256")
 
 except ImportError:  # MicroPython has SHA-256 alone.
+    IPAD, OPAD = (int.from_bytes(bytes([byte] * 64), "big") for byte in (0x36, 0x5C))
 
     def hmac_sha256(key: bytes, data: bytes) -> bytes:
         """The HMAC of RFC 2104 over SHA-256."""
         if len(key) > 64:
             key = sha256(key).digest()
-        key = key + bytes(64 - len(key))
-        inner = sha256(bytes(byte ^ 0x36 for byte in key) + data).digest()
-        return sha256(bytes(byte ^ 0x5C for byte in key) + inner).digest()
+        # As one number, which is much faster there than byte by byte.
+        block = int.from_bytes(key + bytes(64 - len(key)), "big")
+        inner = sha256((block ^ IPAD).to_bytes(64, "big") + data).digest()
+        return sha256((block ^ OPAD).to_bytes(64, "big") + inner).digest()
 
     def compare_digest(a: "Any", b: "Any") -> bool:  # type: ignore[no-redef]
         """Whether two values are equal, in a time that depends on their lengths alone."""
