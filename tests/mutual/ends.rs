@@ -87,7 +87,10 @@ pub(crate) struct End {
     /// How it has ended, if it has.
     pub(crate) refusal: Option<Refusal>,
     pub(crate) exporter: Option<Exporter>,
-    is_sealed: bool,
+    /// The id of the key that it was opened with.
+    pub(crate) key: Option<String>,
+    pub(crate) is_protected: bool,
+    pub(crate) is_sealed: bool,
 }
 
 impl End {
@@ -101,7 +104,16 @@ impl End {
 
     fn new(session: Session) -> Self {
         let (heard, config) = (Vec::new(), session.config().clone());
-        Self { config, session, heard, refusal: None, exporter: None, is_sealed: false }
+        Self {
+            config,
+            session,
+            heard,
+            refusal: None,
+            exporter: None,
+            key: None,
+            is_protected: false,
+            is_sealed: false,
+        }
     }
 
     /// What it has to say to these bytes, ready to be sent.
@@ -111,7 +123,9 @@ impl End {
             let heard = match self.session.process(NOW, &mut bytes, &mut out) {
                 Ok(None) => break,
                 Ok(Some(Event::Open(opened))) => {
-                    (self.exporter, self.is_sealed) = (opened.exporter, opened.is_sealed);
+                    (self.is_protected, self.is_sealed) = (opened.is_protected, opened.is_sealed);
+                    self.key = opened.key.map(|key| key.id().to_owned());
+                    self.exporter = opened.exporter;
                     Heard::Open
                 }
                 Ok(Some(Event::Message(message))) => Heard::Message(message.bytes.to_vec()),

@@ -2,6 +2,7 @@
 //! relays, and peers that hold the key and keep to nothing else.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+mod attacker;
 mod batches;
 mod ends;
 mod forger;
