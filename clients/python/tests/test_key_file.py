@@ -150,7 +150,7 @@ class Files(unittest.TestCase):
         self.assertEqual([key.id for key in KeyRing.from_file(self.path)], [b"garden"])
 
     def test_other_files_are_not(self):
-        self.refuses("can't be read: no such file")
+        self.refuses("no such file; `python -m countersign keygen")
         for mode in (0o604, 0o602, 0o666):
             self.write(mode=mode)
             self.refuses(f"others have access to it (mode {mode:03o}); `chmod 600` it")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import unittest
 
+import usage
 from pair import KEYS, WRONG, ring
 from test_threads import Shout, served
 
@@ -99,6 +100,20 @@ class Program(unittest.TestCase):
             await client.finish()
             self.assertIsNone(await client.receive())
 
+    def test_our_clients_of_either_dialect_share_a_port_of_the_program(self):
+        with self.serve("--dialect", "countersign/1+raw") as address:
+            for options in (TAGGED, SEALED, dict(dialect="raw")):
+                with self.subTest(**options):
+                    if options is SEALED:
+                        # It protects records, but is not told to seal them.
+                        with self.assertRaises(errors.ProtectionMismatch):
+                            connect(address, ring(), **options)
+                        continue
+                    with connect(address, ring(), **options) as client:
+                        client.send(b"hello")
+                        self.assertEqual(client.receive(), b"hello")
+                    asyncio.run(self.converse(address, options))
+
     def test_our_server_and_its_client(self):
         for options in EVERY:
             with self.subTest(**options), served(Shout, **options) as server:
@@ -136,6 +151,14 @@ class Program(unittest.TestCase):
         ours = {key.id.decode(): key.fingerprint() for key in KeyRing.from_file(self.keys)}
         for name, fingerprint in ours.items():
             self.assertRegex(done.stdout, rf"(?m)^{name} .*{fingerprint}")
+
+    def test_wrong_usage_has_the_same_codes_and_remedies(self):
+        self.write("default text:sixteen-bytes-or-more\n")
+        for code, said, line in usage.ERRORS:
+            with self.subTest(line):
+                done = self.run_program(*usage.words(line, os.path.dirname(self.keys)))
+                self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
+                self.assertIn(said, " ".join(done.stderr.split()))
 
     def test_a_thousand_clients_at_once_lose_nothing(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

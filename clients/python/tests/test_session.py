@@ -304,13 +304,14 @@ class Configurations(unittest.TestCase):
     def test_what_cannot_be_combined_is_refused(self):
         for fault, options in (
             ("dialect is one of", dict(dialect="rot13")),
+            ("dialect is one of", dict(dialect="countersign/1+raw")),
             ("records is one of", dict(records="some")),
             ("framing is one of", dict(framing="words")),
             ("mac is one of", dict(mac="sha1")),
-            ("has no chunks", dict(framing="chunks")),
+            ("chunks need records", dict(framing="chunks", records="off")),
             ("another MAC", dict(mac="md5")),
             ("message_max is 1 to", dict(message_max=0)),
-            ("message_max is 1 to", dict(message_max=1 << 24)),
+            ("message_max is 1 to", dict(message_max=(1 << 30) + 1)),
             ("at most 64 bytes", dict(audience="a" * 65)),
         ):
             with self.assertRaisesRegex(countersign.ConfigError, fault):

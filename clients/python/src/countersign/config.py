@@ -41,7 +41,7 @@ RECORDS, REQUIRED = 1, 2
 """The flags of a hello."""
 SEALING, CHACHA20_POLY1305 = 1, 1
 """The extension, and its only suite."""
-MESSAGE_MAX = 1 << 16
+MESSAGE_MAX, MESSAGE_LIMIT = 1 << 16, 1 << 30
 RECORD_MIN, RECORD_MAX, TAG = 1024, (1 << 24) - 1, 16
 
 
@@ -81,12 +81,13 @@ class Config:
         self._check()
 
     def _check(self) -> None:
-        if self.dialect == COUNTERSIGN and self.framing == "chunks":
-            raise ConfigError("countersign/1 has no chunks; use lines or length")
+        is_plain = self.dialect == COUNTERSIGN and self.records in ("allowed", "off")
+        if is_plain and self.framing == "chunks":
+            raise ConfigError("in countersign/1, chunks need records; use lines or length")
         if self.mac != "sha256" and self.dialect not in (RAW, HEX):
             raise ConfigError("only raw and hex have another MAC than sha256")
-        if not 0 < self.message_max <= RECORD_MAX - TAG:
-            raise ConfigError("message_max is 1 to %d bytes" % (RECORD_MAX - TAG))
+        if not 0 < self.message_max <= MESSAGE_LIMIT:
+            raise ConfigError("message_max is 1 to %d bytes" % MESSAGE_LIMIT)
         if self.seals:
             try:
                 crypto.load_chacha20poly1305()
@@ -104,7 +105,7 @@ class Config:
     @property
     def record_max(self) -> int:
         """The longest record that is accepted, as the length in its header."""
-        return max(RECORD_MIN, self.message_max + TAG)
+        return min(max(RECORD_MIN, self.message_max + TAG), RECORD_MAX)
 
 
 class ClientConfig(Config):

@@ -6,7 +6,7 @@ import socket
 import time
 from collections import deque
 
-from .errors import ConfigError, HandshakeTimeout, Refused, Truncated
+from .errors import AddressError, HandshakeTimeout, Refused, Truncated
 from .key_file import default_path
 from .keys import KeyRing
 from .session import Session
@@ -85,22 +85,22 @@ def parse_address(address: "Address") -> "Address":
     if address.startswith("unix:"):
         return address[len("unix:") :]
     if address.isdecimal():
-        return "127.0.0.1", to_port(address)
+        return "127.0.0.1", to_port(address, address)
     if address.startswith("["):
         host, bracket, port = address[1:].partition("]")
         if not bracket or (port and not port.startswith(":")):
-            raise ConfigError(f"{address} is not an address; write HOST:PORT")
-        return host, to_port(port[1:] or str(PORT))
+            raise AddressError(address)
+        return host, to_port(address, port[1:] if port else str(PORT))
     host, colon, port = address.rpartition(":")
-    if not colon or ":" in host:
+    if ":" in host or (address and not colon):
         return address, PORT
-    return host, to_port(port)
+    return host, to_port(address, port)
 
 
-def to_port(text: str) -> int:
+def to_port(address: str, text: str) -> int:
     """A port of TCP."""
     if not text.isdecimal() or int(text) > 65535:
-        raise ConfigError(f"{text} is not a port; write a number up to 65535")
+        raise AddressError(address)
     return int(text)
 
 

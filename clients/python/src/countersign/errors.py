@@ -19,6 +19,15 @@ class ConfigError(Error):
     name = "configuration"
 
 
+class AddressError(ConfigError):
+    """What isn't an address. It has not been looked up."""
+
+    name = "address"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f'"{address}" is not an address; write HOST:PORT or unix:/PATH')
+
+
 class KeyFileError(ConfigError):
     """A key file that can't be read or trusted. The text names the line and never a secret."""
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 20
 PIPE_TIMEOUT = 5
+MISSING = (
+    "no such file; `python -m countersign keygen --keys FILE` adds a key on a server; a client "
+    "needs a copy of a key's line from there"
+)
 
 
 def read_secret(path: "str | os.PathLike[str]") -> bytes:
@@ -27,8 +31,9 @@ def read_secret(path: "str | os.PathLike[str]") -> bytes:
         # Opening a pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | NONBLOCK)
     except OSError as error:
-        failure = KeyFileError(f"can't be read: {describe(error)}")
-        failure.is_missing = isinstance(error, FileNotFoundError)
+        is_missing = isinstance(error, FileNotFoundError)
+        failure = KeyFileError(MISSING if is_missing else f"can't be read: {describe(error)}")
+        failure.is_missing = is_missing
         raise failure from None
     try:
         status = os.fstat(descriptor)
