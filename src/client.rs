@@ -434,6 +434,16 @@ fn session(config: Arc<ClientConfig>) -> Result<(Duration, Session), ClientError
     Ok((wall, session))
 }
 
+impl Drop for Client {
+    /// Resets the connection if the server may have a part of a message. At an orderly end of the
+    /// stream it would take that for the whole, where framing doesn't tell.
+    fn drop(&mut self) {
+        if self.unwritten() > 0 {
+            self.reset_on_close();
+        }
+    }
+}
+
 impl AsFd for Client {
     /// The socket, for a host that watches it: it is readable when
     /// [`receive`](Client::receive) may have something to return. Messages that have arrived

@@ -253,6 +253,12 @@ fn begin(address: &Address, source: Option<IpAddr>) -> io::Result<(TcpStream, bo
     }
 }
 
+/// Makes dropping a socket reset its connection.
+pub(crate) fn reset_on_close(socket: &TcpStream) {
+    // If this fails, the connection is only closed.
+    let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+}
+
 /// Whether a socket is connected by now.
 fn is_connected(socket: &TcpStream) -> io::Result<bool> {
     if let Some(error) = socket.take_error()? {

@@ -107,6 +107,19 @@ fn records_take_the_bytes_that_they_take_and_no_more() {
 }
 
 #[test]
+fn a_load_that_ends_in_the_middle_of_a_message_has_not_finished() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let duration = Some(Duration::from_millis(300));
+    let plan = Plan { connections: 1, depth: 1000, size: 50_000, duration, ..Plan::default() };
+    let report = run(address, &BothEnds::open(), plan);
+    assert_eq!(report.aborted, 1000);
+    // A message that was cut would look whole if the stream ended in an orderly way.
+    let ended = listener.accept().unwrap().0.read_to_end(&mut Vec::new());
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
 fn a_load_with_the_servers_own_ring_is_refused_as_talking_to_oneself() {
     let protocol = keyed(Dialect::Countersign, b"sixteen bytes or more");
     let server = serve(&protocol, Echo);

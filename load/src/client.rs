@@ -138,6 +138,11 @@ impl LoadClient {
         self.connect(slot, now, config, cx)
     }
 
+    /// Whether a part of its output was not sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.stream.buffered() > 0
+    }
+
     /// Ends it. Returns the socket. Its messages were taken out before.
     pub(super) fn end(&mut self) -> Option<TcpStream> {
         debug_assert!(

@@ -6,11 +6,17 @@ use std::time::Instant;
 
 use crate::client::wait::retried;
 use crate::client::{Client, ClientError};
+use crate::dial;
 
 impl Client {
     /// How much of the output waits to be written.
     pub(super) fn unwritten(&self) -> usize {
         self.out.len() - self.sent
+    }
+
+    /// Makes dropping the socket reset the connection.
+    pub(super) fn reset_on_close(&self) {
+        dial::reset_on_close(&self.stream);
     }
 
     /// Makes room for more output.
@@ -47,6 +53,7 @@ impl Client {
                 Ok(length) => self.sent += length,
                 Err(ClientError::Timeout) if self.is_nonblocking => return Ok(()),
                 Err(error) => {
+                    self.reset_on_close();
                     self.is_unsendable = true;
                     self.out.clear();
                     self.queue.clear();

@@ -143,6 +143,34 @@ fn a_timeout_is_for_the_whole_call_however_slowly_it_goes_on() {
 }
 
 #[test]
+fn a_client_that_leaves_in_the_middle_of_a_message_has_not_finished() {
+    for is_nonblocking in [false, true] {
+        let (gone, is_gone) = channel();
+        let (address, serving) = server(move |mut stream| {
+            is_gone.recv().unwrap();
+            let ended = io::copy(&mut stream, &mut io::sink());
+            assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        });
+        let mut client = Client::connect(address, BothEnds::open()).unwrap();
+        client.set_timeout(Some(MOMENT));
+        client.set_nonblocking(is_nonblocking).unwrap();
+        let error = loop {
+            let sent = client.send(&[b'x'; 50_000]).and_then(|()| client.flush());
+            match sent {
+                Ok(()) if client.unsent() > 0 => break None,
+                Ok(()) => {}
+                Err(error) => break Some(error),
+            }
+        };
+        assert!(matches!(error, None | Some(ClientError::Timeout)), "{error:?}");
+        assert_eq!(error.is_none(), is_nonblocking);
+        drop(client);
+        gone.send(()).unwrap();
+        serving.join().unwrap();
+    }
+}
+
+#[test]
 fn a_reply_that_drips_is_not_waited_for_beyond_the_timeout() {
     let (leave, staying) = channel::<()>();
     let (address, peer) = server(move |mut stream| {

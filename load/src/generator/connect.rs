@@ -83,11 +83,16 @@ impl Load {
     }
 
     pub(super) fn disconnect(&mut self, slot: usize) {
-        if self.cx.plan.disconnect == Disconnect::Fin {
+        let mut how = self.cx.plan.disconnect;
+        if how == Disconnect::Fin {
             self.clients[slot].finish(&mut self.cx);
         }
+        if self.clients[slot].has_unsent() {
+            // The server may have a part of a message, and must not take it for the whole.
+            how = Disconnect::Rst;
+        }
         if let Some(stream) = self.clients[slot].end() {
-            dial::disconnect(stream, self.cx.plan.disconnect);
+            dial::disconnect(stream, how);
         }
     }
 }
