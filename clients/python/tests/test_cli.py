@@ -171,14 +171,19 @@ class Cli(unittest.TestCase):
             cli.Handler.reply(handler, b"")
 
     def test_a_server_stops_when_it_is_told_to(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(number):
+                self.stops(number)
+
+    def stops(self, number):
         stopped = []
 
         def wait(server):
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
             stopped.append(server)
 
-        old = signal.getsignal(signal.SIGTERM)
-        self.addCleanup(signal.signal, signal.SIGTERM, old)
         with mock.patch("countersign.server.Server.serve_forever", wait), mock.patch(
             "countersign.server.Server.shutdown"
         ) as shutdown:

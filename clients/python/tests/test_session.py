@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -316,6 +317,25 @@ class Configurations(unittest.TestCase):
         ):
             with self.assertRaisesRegex(countersign.ConfigError, fault):
                 ClientConfig(ring(), **options)
+
+    def test_a_server_of_another_protocol_is_named(self):
+        for opening, text in (
+            (b"HTTP/1.0 400 Bad request syntax\r\n\r\n<html>", "the peer speaks HTTP"),
+            (b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n", "the peer speaks SSH"),
+            (b"220 mail.example.org ESMTP Postfix and more", "and is it the right port?"),
+        ):
+            session = Session.client(ClientConfig(ring()))
+            with self.assertRaisesRegex(errors.ProtocolError, re.escape(text)):
+                session.receive_data(opening)
+
+    def test_a_text_is_no_message(self):
+        for options in EVERY:
+            pair = Pair(**options).run()
+            with self.assertRaisesRegex(TypeError, "a message is bytes and not str"):
+                pair.client.send(b"one", "two")
+            # Nothing of the call was sent.
+            pair.client.send(b"three")
+            self.assertEqual(messages(pair.run().server), [b"three"])
 
     def test_sealing_needs_its_package(self):
         missing = mock.patch.object(crypto, "load_chacha20poly1305", side_effect=ImportError)

@@ -38,13 +38,21 @@ def parser(verbs: "Any") -> argparse.ArgumentParser:
     return top
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Shows defaults that are values, as the program does."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        has_value = type(action.default) in (str, int) and action.default != argparse.SUPPRESS
+        return (action.help or "") + (" [default: %(default)s]" if has_value else "")
+
+
 def add_verb(verbs: "Any", name: str, run: "Callable[..., object]", text: str) -> "Any":
     """A parser for a verb."""
     made = verbs.add_parser(
         name,
         help=text,
         description=text,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     made.set_defaults(run=run)
     return made
@@ -78,7 +86,7 @@ def add_serve(made: argparse.ArgumentParser, services: "Iterable[str]") -> None:
         (
             "--max-per-address",
             None,
-            "the same for one IPv4 address or IPv6 /64; half of --max-unauthenticated if not given",
+            "the same for one IPv4 address or IPv6 /64 [default: half of --max-unauthenticated]",
         ),
     ):
         made.add_argument(name, type=count("1", "10m"), metavar="N", default=default, help=text)
@@ -119,7 +127,7 @@ def add_ping(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--message",
         metavar="TEXT",
-        help="send this and wait for the reply; `ping` in raw, hex and open if not given",
+        help="send this and wait for the reply [default: `ping`, in raw, hex and open]",
     )
     made.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing, only set the exit code"
@@ -157,7 +165,11 @@ def add_client(made: argparse.ArgumentParser) -> None:
         default=DEFAULT,
         help="HOST:PORT, HOST, PORT or unix:/PATH",
     )
-    made.add_argument("--key", metavar="ID", help="id of the key to authenticate with")
+    made.add_argument(
+        "--key",
+        metavar="ID",
+        help="id of the key to authenticate with [default: the first key for the dialect]",
+    )
 
 
 def add_protocol(made: argparse.ArgumentParser) -> None:
@@ -172,7 +184,7 @@ def add_protocol(made: argparse.ArgumentParser) -> None:
         type=audiences,
         metavar="NAME",
         default=[],
-        help="name of the service; a server can have several, separated by commas",
+        help="name of the service; a server can have several, separated by commas [default: none]",
     )
     group.add_argument(
         "--framing", choices=FRAMINGS, default="lines", help="how messages are delimited"
@@ -188,9 +200,9 @@ def add_protocol(made: argparse.ArgumentParser) -> None:
 
 def add_keys(group: "Any") -> None:
     """Where the keys are."""
-    group.add_argument(
-        "--keys", metavar="FILE", default=os.environ.get("COUNTERSIGN_KEYS"), help="the key file"
-    )
+    default = os.environ.get("COUNTERSIGN_KEYS")
+    place = "" if default else " [default: countersign/keys in the user's configuration directory]"
+    group.add_argument("--keys", metavar="FILE", default=default, help="the key file" + place)
 
 
 def check(options: argparse.Namespace) -> None:

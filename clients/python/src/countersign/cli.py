@@ -287,9 +287,12 @@ def serve(options: argparse.Namespace) -> None:
     with server:
         print(f"listening on {server.address}", flush=True)
 
-        def stop(*_: object) -> None:
+        def stop(number: int, _: object) -> None:
+            # A second one ends the process.
+            signal.signal(number, signal.SIG_DFL)
             threading.Thread(target=server.shutdown).start()
 
         with contextlib.suppress(ValueError):  # Only the main thread handles signals.
             signal.signal(signal.SIGTERM, stop)
+            signal.signal(signal.SIGINT, stop)
         server.serve_forever()

@@ -13,6 +13,7 @@ from .errors import (
     ForeignProtocol,
     Malformed,
     ProtectionMismatch,
+    ProtocolError,
     Reflected,
     Rejected,
     UnknownKey,
@@ -90,7 +91,10 @@ def call_server(config: "ClientConfig", nonce: bytes, now: float, send: "Send") 
     call = MAGIC + frame(HELLO, client_hello(config, key, nonce))
     send(call)
     server_nonce = yield NONCE
-    answer = yield from read_reply(ANSWER)
+    try:
+        answer = yield from read_reply(ANSWER)
+    except Malformed:
+        raise what_answered(server_nonce) from None
     secrets = Secrets(key.prk, server_nonce, call, answer[:-PROOF])
     if not compare_digest(secrets.mac_s, answer[-PROOF:]):
         raise Unproven()
@@ -106,6 +110,17 @@ def call_server(config: "ClientConfig", nonce: bytes, now: float, send: "Send") 
     else:
         framing = FRAMINGS[config.framing](send, config.message_max)
     return Established(framing, key.id, config.audience, secrets)
+
+
+def what_answered(opening: bytes) -> ProtocolError:
+    """Why a server's first bytes, which are random in this protocol, are not followed by more."""
+    name = foreign_protocol(opening)
+    if name != UNKNOWN:
+        return ForeignProtocol(name)
+    return Malformed(
+        "the server violated the protocol, or speaks another dialect: the handshake is malformed; "
+        "do both ends have the same dialect, and is it the right port?"
+    )
 
 
 def client_hello(config: "ClientConfig", key: "Key", nonce: bytes) -> bytes:
@@ -260,7 +275,10 @@ def server_hello(config: "ServerConfig", offer: Offer) -> bytes:
     )
 
 
+UNKNOWN = "another protocol"
 FOREIGN = (
+    (b"HTTP/", "HTTP"),
+    (b"SSH-", "SSH"),
     (b"\x16\x03", "TLS"),
     (b"GET ", "HTTP"),
     (b"HEAD ", "HTTP"),
@@ -279,7 +297,7 @@ def foreign_protocol(opening: bytes) -> str:
     for start, name in FOREIGN:
         if opening.startswith(start):
             return name
-    return "another protocol"
+    return UNKNOWN
 
 
 # raw, hex and open.

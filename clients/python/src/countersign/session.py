@@ -145,7 +145,11 @@ class Session:
 
     def send(self, *messages: bytes) -> None:
         """Sends messages. Those of one call travel together, and share a record if they can."""
-        self._open().framing.send(messages)
+        framing = self._open().framing
+        for message in messages:
+            if isinstance(message, str):
+                raise TypeError("a message is bytes and not str; encode it")
+        framing.send(messages)
 
     def ping(self, payload: bytes = b"") -> None:
         """Asks for a sign of life, in records; each one that is answered adds one to `pongs`."""
