@@ -111,6 +111,11 @@ def records() -> None:
             write(
                 "records", bytes([is_sealed, 1]) + send * 2 + bytes([5, 0, 3, 3, 0, 5, 0, 1]) + send
             )
+            # Four messages of 6,000 bytes at once: two batches.
+            write(
+                "records",
+                bytes([is_sealed, 2, 0, choices, 4, 5, 1, 5, 2, 5, 3, 5, 4, 5, choices, 0]),
+            )
 
 
 def pages() -> None:

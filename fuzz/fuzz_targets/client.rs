@@ -23,9 +23,11 @@ const HANG: Duration = Duration::from_secs(10);
 
 /// A connection to serve.
 type Job = (Setup, Vec<u8>, UnixStream);
+type Served = (Signed, UnixStream);
 
-/// A thread that serves one connection after the other, and tells what it has sent.
-static SERVER: LazyLock<Mutex<(SyncSender<Job>, Receiver<Signed>)>> = LazyLock::new(|| {
+/// A thread that serves one connection after the other, and tells what it has sent. Its socket it
+/// leaves open: what the client still sends to one that is closed would fail.
+static SERVER: LazyLock<Mutex<(SyncSender<Job>, Receiver<Served>)>> = LazyLock::new(|| {
     let (give, jobs) = sync_channel::<Job>(1);
     let (tell, told) = sync_channel(1);
     thread::spawn(move || {
@@ -35,7 +37,7 @@ static SERVER: LazyLock<Mutex<(SyncSender<Job>, Receiver<Signed>)>> = LazyLock::
     Mutex::new((give, told))
 });
 
-fn serve(setup: &Setup, stream: &[u8], mut socket: UnixStream) -> Signed {
+fn serve(setup: &Setup, stream: &[u8], mut socket: UnixStream) -> Served {
     let mut call = Vec::new();
     if setup.dialect == Dialect::Countersign {
         let length = if setup.protection == Protection::Sealed { CALL + 5 } else { CALL };
@@ -45,7 +47,7 @@ fn serve(setup: &Setup, stream: &[u8], mut socket: UnixStream) -> Signed {
     let signed = Signed::to_client(setup, &call, stream);
     // The client may be gone.
     let _ = socket.write_all(&signed.stream).and_then(|()| socket.shutdown(Shutdown::Write));
-    signed
+    (signed, socket)
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -57,7 +59,7 @@ fuzz_target!(|data: &[u8]| {
     server.0.send((setup, input.0.to_vec(), theirs)).expect("the server");
     let stream = TcpStream::from(OwnedFd::from(ours));
     let client = Client::over(stream, Address::Unix("/fuzz".into()), config, HANG);
-    let signed = server.1.recv().expect("the server");
+    let (signed, _socket) = server.1.recv().expect("the server");
     let Ok(mut client) = client else { return };
     assert!(signed.has_proof(), "it connects without a proof: {setup:?}");
     let is_protected = setup.dialect == Dialect::Countersign
