@@ -11,7 +11,7 @@ use countersign::{
 };
 
 /// A failure of the program, with the lines that are printed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Failure {
     kind: Kind,
     /// What is printed. A line may have a line feed inside, from an argument or a file.

@@ -4,8 +4,7 @@
 //! the loops get the result once all of it is valid.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -105,16 +104,18 @@ pub(crate) struct Reloader<T> {
 
 enum State<T> {
     Idle,
-    /// A thread reads.
-    Reading(Receiver<Result<T, Failure>>),
-    /// The loops apply what was read, with the keys of these files. The other end of `pending` is
-    /// dropped when all have, or says what has failed.
+    /// A thread reads, and lets go of this when it has.
+    Reading(Arc<OnceLock<Result<T, Failure>>>),
+    /// The loops apply what was read, with the keys of these files.
     Applying {
-        pending: Receiver<Failure>,
+        pending: Pending,
         rings: Vec<PathBuf>,
         late: Instant,
     },
 }
+
+/// Shared by the loops that have not applied a reload yet; says what has failed.
+pub(crate) type Pending = Arc<OnceLock<Failure>>;
 
 /// Wakes the loop when the thread ends, in whatever way it does.
 struct WakeOnDrop(Wake);
@@ -125,7 +126,7 @@ impl Drop for WakeOnDrop {
     }
 }
 
-impl<T: Send + 'static> Reloader<T> {
+impl<T: Send + Sync + 'static> Reloader<T> {
     pub(crate) fn new(started: SystemTime) -> Self {
         let reloads = Reloads::none(started);
         Self { state: State::Idle, is_requested: false, has_ended: false, reloads }
@@ -161,13 +162,13 @@ impl<T: Send + 'static> Reloader<T> {
         read: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) {
         self.is_requested = false;
-        let (sender, result) = channel();
-        let guard = WakeOnDrop(wake);
+        let result = Arc::new(OnceLock::new());
+        let (guard, place) = (WakeOnDrop(wake), Arc::clone(&result));
         let thread = thread::Builder::new().name("reload".to_owned()).spawn(move || {
-            // The loop is woken after the sender is dropped.
-            let (_guard, sender) = (guard, sender);
-            // A loop that has ended doesn't listen any more.
-            let _ = sender.send(read());
+            // The loop is woken after the place is dropped.
+            let (_guard, place) = (guard, place);
+            // Nobody else sets it.
+            let _ = place.set(read());
         });
         match thread {
             Ok(_) => self.state = State::Reading(result),
@@ -180,39 +181,36 @@ impl<T: Send + 'static> Reloader<T> {
 
     /// What was read, for the loops to apply. A failure ends the reload.
     pub(crate) fn read(&mut self) -> Option<T> {
-        let State::Reading(result) = &self.state else { return None };
-        let result = match result.try_recv() {
-            Ok(result) => result,
-            Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => {
-                Err(Failure::new(Kind::General, "the thread that reads has panicked"))
-            }
-        };
+        let State::Reading(result) = &mut self.state else { return None };
+        let result = Arc::get_mut(result)?.take().unwrap_or_else(|| {
+            Err(Failure::new(Kind::General, "the thread that reads has panicked"))
+        });
         result.map_err(|failure| self.end(&Outcome::Failed(failure))).ok()
     }
 
     /// The loops apply what was read, with the keys of these files. Each of them drops its share of
-    /// the sender when it has, and wakes this loop.
-    pub(crate) fn applying(&mut self, pending: Receiver<Failure>, rings: Vec<PathBuf>) {
+    /// `pending` when it has, and wakes this loop.
+    pub(crate) fn applying(&mut self, pending: Pending, rings: Vec<PathBuf>) {
         let late = system::monotonic() + APPLY_TIMEOUT;
         self.state = State::Applying { pending, rings, late };
     }
 
     /// The reloads so far, once after each has ended.
     pub(crate) fn ended(&mut self) -> Option<&Reloads> {
-        if let State::Applying { pending, rings, late } = &self.state {
-            let outcome = match pending.try_recv() {
-                Ok(failure) => Some(Outcome::Failed(failure)),
-                Err(TryRecvError::Disconnected) => Some(Outcome::applied(rings)),
-                Err(TryRecvError::Empty) if system::monotonic() < *late => None,
-                Err(TryRecvError::Empty) => {
-                    warn!(
-                        "a loop has not applied the new settings after {} s",
-                        APPLY_TIMEOUT.as_secs()
-                    );
-                    Some(Outcome::applied(rings))
-                }
+        if let State::Applying { pending, rings, late } = &mut self.state {
+            let applied = || Outcome::applied(rings);
+            let outcome = match Arc::get_mut(pending).map(OnceLock::take) {
+                // Every loop has dropped its share.
+                Some(failure) => Some(failure.map_or_else(applied, Outcome::Failed)),
+                None => pending.get().cloned().map(Outcome::Failed),
             };
+            let outcome = outcome.or_else(|| {
+                let seconds = APPLY_TIMEOUT.as_secs();
+                (system::monotonic() >= *late).then(|| {
+                    warn!("a loop has not applied the new settings after {seconds} s");
+                    applied()
+                })
+            });
             outcome.iter().for_each(|outcome| self.end(outcome));
         }
         std::mem::take(&mut self.has_ended).then_some(&self.reloads)
@@ -249,10 +247,10 @@ mod tests {
         reloader.request();
         assert!(!reloader.is_due(), "one is going on");
         assert_eq!(read(&mut reloader), Some(7));
-        let (sender, pending) = channel();
-        let other = sender.clone();
-        reloader.applying(pending, Vec::new());
-        drop(sender);
+        let first = Pending::default();
+        let other = Arc::clone(&first);
+        reloader.applying(Arc::clone(&first), Vec::new());
+        drop(first);
         assert!(reloader.ended().is_none() && reloader.due().is_some());
         drop(other);
         let reloads = reloader.ended().unwrap();
@@ -274,7 +272,7 @@ mod tests {
         assert_eq!(reloads.in_force_since, Date(SystemTime::UNIX_EPOCH));
         reloader.begin(Arc::new(|| {}), || Ok(7));
         assert_eq!(read(&mut reloader), Some(7));
-        reloader.applying(channel().1, Vec::new());
+        reloader.applying(Pending::default(), Vec::new());
         let reloads = reloader.ended().unwrap();
         assert_eq!((reloads.succeeded, reloads.failed, reloads.last_succeeded), (1, 1, true));
         assert_eq!((&reloads.last_error, reloads.last), (&None, Some(reloads.in_force_since)));

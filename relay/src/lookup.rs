@@ -5,8 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use countersign::{Address, ToAddresses as _};
@@ -22,8 +21,8 @@ pub struct RelayTarget {
     is_fixed: bool,
     /// Wakes the loop when there is an answer; none until there is a loop.
     waker: Option<Arc<Waker>>,
-    /// Where the answer arrives, while a lookup is in progress.
-    pending: Option<Receiver<io::Result<Vec<Address>>>>,
+    /// Where the answer is, once the thread of the lookup in progress has let go of it.
+    pending: Option<Arc<OnceLock<io::Result<Vec<Address>>>>>,
 }
 
 /// The result of a lookup.
@@ -71,32 +70,29 @@ impl RelayTarget {
         self.pending.is_none().then(|| Arc::clone(&self.known))
     }
 
-    fn start(&self) -> io::Result<Receiver<io::Result<Vec<Address>>>> {
-        // With room for the answer, the thread never waits for the loop.
-        let (answer, answers) = sync_channel(1);
+    fn start(&self) -> io::Result<Arc<OnceLock<io::Result<Vec<Address>>>>> {
+        let pending = Arc::new(OnceLock::new());
+        let answer = Arc::clone(&pending);
         let (target, waker) = (self.target.clone(), self.waker.clone());
         thread::Builder::new().name("lookup".to_owned()).spawn(move || {
-            // The loop may have ended, which then needs no answer.
-            let _ = answer.send(target.to_addresses().map_err(io::Error::from));
+            // Nobody else sets it.
+            let _ = answer.set(target.to_addresses().map_err(io::Error::from));
+            drop(answer);
             // A loop that can't be woken looks when it next wakes.
             let _ = waker.map(|waker| waker.wake());
         })?;
-        Ok(answers)
+        Ok(pending)
     }
 
     /// The awaited answer, if it has arrived.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
-        let failure = match self.pending.as_ref()?.try_recv() {
-            Ok(Ok(found)) => {
+        let failure = match Arc::get_mut(self.pending.as_mut()?)?.take() {
+            Some(Ok(found)) => {
                 self.known = found.into();
                 None
             }
-            Ok(Err(error)) => Some(error),
-            Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => Some(io::Error::other(
-                "the resolver thread has \
-                ended",
-            )),
+            Some(Err(error)) => Some(error),
+            None => Some(io::Error::other("the resolver thread has ended")),
         };
         self.pending = None;
         Some(Answer { addresses: Arc::clone(&self.known), failure })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use countersign::{Key, KeyRing};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::validity;
 use crate::escape::{self, Escaped};
@@ -71,26 +71,44 @@ fn row(key: &Key, now: Duration) -> [String; 5] {
 }
 
 fn objects(ring: &KeyRing, now: Duration) -> String {
-    let keys: Value = ring.keys().map(|key| object(key, now)).collect();
-    escape::inside_json(&format!("{keys:#}\n"))
+    let keys: Vec<_> = ring.keys().map(|key| KeyObject::of(key, now)).collect();
+    // Texts and numbers can always be written.
+    let text = serde_json::to_string_pretty(&keys).unwrap_or_default();
+    escape::inside_json(&(text + "\n"))
 }
 
-fn object(key: &Key, now: Duration) -> Value {
-    json!({
-        "id": key.id(),
-        "fingerprint": key.fingerprint(),
-        "dialects": key.dialects().map(|dialect| dialect.name()).collect::<Vec<_>>(),
-        "audience": key.audience(),
-        "not_before": key.not_before().map(units::date),
-        "not_after": key.not_after().map(units::date),
-        "state": key.validity_at(now).name(),
-        "short": key.is_short(),
-    })
+/// A key as an object of JSON.
+#[derive(Serialize)]
+struct KeyObject<'k> {
+    audience: &'k str,
+    dialects: Vec<&'static str>,
+    fingerprint: String,
+    id: &'k str,
+    not_after: Option<String>,
+    not_before: Option<String>,
+    short: bool,
+    state: &'static str,
+}
+
+impl<'k> KeyObject<'k> {
+    fn of(key: &'k Key, now: Duration) -> Self {
+        Self {
+            audience: key.audience(),
+            dialects: key.dialects().map(|dialect| dialect.name()).collect(),
+            fingerprint: key.fingerprint(),
+            id: key.id(),
+            not_after: key.not_after().map(units::date),
+            not_before: key.not_before().map(units::date),
+            short: key.is_short(),
+            state: key.validity_at(now).name(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use countersign::KeyRingExt as _;
+    use serde_json::{Value, json};
 
     use super::*;
 

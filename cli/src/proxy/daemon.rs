@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
 
 use countersign::KeyRing;
@@ -12,7 +11,7 @@ use log::info;
 
 use super::tunnel::Tunnel;
 use crate::admin::{Aggregate, StatsPublisher};
-use crate::reload::Reloader;
+use crate::reload::{Pending, Reloader};
 use crate::signals::{POLL_INTERVAL, SignalSet, Signals};
 use crate::system;
 use crate::systemd::SdNotify;
@@ -80,7 +79,7 @@ impl Daemon {
             keys.into_iter().for_each(|keys| self.relay.replace_keys(keys));
             // There is no other loop to wait for.
             let rings = self.tunnel.file.path().into_iter().collect();
-            self.reloader.applying(channel().1, rings);
+            self.reloader.applying(Pending::default(), rings);
         }
         if let Some(reloads) = self.reloader.ended() {
             self.manager.reloaded(reloads);

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use countersign::stats::Counters;
@@ -15,7 +14,7 @@ use super::worker::{Mailbox, Worker};
 use super::workers::Workers;
 use crate::admin::Aggregate;
 use crate::config::{Config, Settings};
-use crate::reload::{Reloader, Wake};
+use crate::reload::{Pending, Reloader, Wake};
 use crate::signals::{POLL_INTERVAL, SignalSet, Signals};
 use crate::system;
 use crate::systemd::SdNotify;
@@ -114,12 +113,12 @@ impl Runtime {
         let Reload { settings, listeners } = reload;
         settings.process.logging.level.set();
         listener::warn_of_faults(&settings.listeners);
-        let (pending, applied) = channel();
+        let pending = Pending::default();
         let update = Arc::new(ConfigUpdate {
             listeners,
             busy_poll: settings.process.busy_poll,
             closes_revoked: settings.process.close_revoked,
-            pending,
+            pending: Arc::clone(&pending),
             wake: self.wake(),
         });
         for mailbox in &self.mailboxes {
@@ -128,7 +127,7 @@ impl Runtime {
         }
         self.settings = Arc::new(settings);
         // Logged when every worker uses it for new connections.
-        self.reloader.applying(applied, rings);
+        self.reloader.applying(pending, rings);
     }
 
     /// Wakes this loop.

@@ -1,14 +1,13 @@
 //! What a reload changes in a worker's server.
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use countersign::{Access, KeyRing, Limits, Listener, ListenerId, Server, UnknownListenerError};
 use countersign_serve::{Faults, ServedService, replace_faults};
 
 use crate::exit::{Failure, Kind};
-use crate::reload::Wake;
+use crate::reload::{Pending, Wake};
 
 /// What a reload brings; the same for every worker.
 pub(super) struct ConfigUpdate {
@@ -18,7 +17,7 @@ pub(super) struct ConfigUpdate {
     /// Whether connections whose keys are no longer valid are closed.
     pub(super) closes_revoked: bool,
     /// Dropped when every worker has applied it; says what has failed.
-    pub(super) pending: Sender<Failure>,
+    pub(super) pending: Pending,
     /// Wakes the loop that waits for that.
     pub(super) wake: Wake,
 }
@@ -40,8 +39,8 @@ impl ConfigUpdate {
         let ids: Vec<ListenerId> = server.listeners().iter().map(Listener::id).collect();
         for (id, update) in ids.into_iter().zip(&self.listeners) {
             if let Err(error) = update.apply(server, id) {
-                // The loop may have stopped waiting.
-                let _ = self.pending.send(Failure::new(Kind::General, error.to_string()));
+                // The first failure is told.
+                let _ = self.pending.set(Failure::new(Kind::General, error.to_string()));
             }
         }
         server.set_busy_poll(self.busy_poll);
