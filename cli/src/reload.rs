@@ -108,14 +108,14 @@ enum State<T> {
     Reading(Arc<OnceLock<Result<T, Failure>>>),
     /// The loops apply what was read, with the keys of these files.
     Applying {
-        pending: Pending,
+        pending: PendingReload,
         rings: Vec<PathBuf>,
         late: Instant,
     },
 }
 
 /// Shared by the loops that have not applied a reload yet; says what has failed.
-pub(crate) type Pending = Arc<OnceLock<Failure>>;
+pub(crate) type PendingReload = Arc<OnceLock<Failure>>;
 
 /// Wakes the loop when the thread ends, in whatever way it does.
 struct WakeOnDrop(Wake);
@@ -190,7 +190,7 @@ impl<T: Send + Sync + 'static> Reloader<T> {
 
     /// The loops apply what was read, with the keys of these files. Each of them drops its share of
     /// `pending` when it has, and wakes this loop.
-    pub(crate) fn applying(&mut self, pending: Pending, rings: Vec<PathBuf>) {
+    pub(crate) fn applying(&mut self, pending: PendingReload, rings: Vec<PathBuf>) {
         let late = system::monotonic() + APPLY_TIMEOUT;
         self.state = State::Applying { pending, rings, late };
     }
@@ -247,7 +247,7 @@ mod tests {
         reloader.request();
         assert!(!reloader.is_due(), "one is going on");
         assert_eq!(read(&mut reloader), Some(7));
-        let first = Pending::default();
+        let first = PendingReload::default();
         let other = Arc::clone(&first);
         reloader.applying(Arc::clone(&first), Vec::new());
         drop(first);
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(reloads.in_force_since, Date(SystemTime::UNIX_EPOCH));
         reloader.begin(Arc::new(|| {}), || Ok(7));
         assert_eq!(read(&mut reloader), Some(7));
-        reloader.applying(Pending::default(), Vec::new());
+        reloader.applying(PendingReload::default(), Vec::new());
         let reloads = reloader.ended().unwrap();
         assert_eq!((reloads.succeeded, reloads.failed, reloads.last_succeeded), (1, 1, true));
         assert_eq!((&reloads.last_error, reloads.last), (&None, Some(reloads.in_force_since)));

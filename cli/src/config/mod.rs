@@ -1,6 +1,6 @@
 //! The configuration file of `serve`, which accepts every option of the command line.
 //!
-//! A value in the file is parsed by the parser of the option. The command line overrides the file.
+//! A value in the file is parsed as if it were typed. The command line overrides the file.
 //! The environment overrides the top of a file but not the table of a listener: a variable is set
 //! for the process, and can't be for one of several listeners.
 
@@ -15,9 +15,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Command;
+use clap::error::ContextKind;
+use clap::{Arg, Command, FromArgMatches as _};
 use countersign::files::{FileError, FileRules};
 
+use crate::args::environment;
 use crate::args::listener::ListenerArgs;
 use crate::args::origins::{Location, Origins, Source};
 use crate::args::process::{ConfigArgs, ProcessArgs};
@@ -119,36 +121,66 @@ impl File<'_> {
     fn settings(&self, bytes: &[u8]) -> Result<Settings, Failure> {
         let document = Document::parse(bytes).map_err(|faults| self.failure(faults))?;
         let mut faults = Vec::new();
-        let mut all = self.args.clone();
+        let options = schema::options();
+        let mut all = self.args.listener.origins.clone();
         let is_alone = document.listeners.is_empty();
         let position = if is_alone { Position::Alone } else { Position::Above };
         for entry in &document.top {
-            faults.extend(self.set(&mut all, entry, position).err());
+            faults.extend(self.set(&mut all, &options, entry, position).err());
         }
         let alone = is_alone.then(|| Table { line: 1, entries: Vec::new() });
-        let mut listeners = Vec::new();
+        let mut tables = Vec::new();
         for Table { line, entries } in document.listeners.into_iter().chain(alone) {
             let mut own = all.clone();
             for entry in &entries {
-                faults.extend(self.set(&mut own, entry, Position::Within).err());
+                faults.extend(self.set(&mut own, &options, entry, Position::Within).err());
             }
-            let listener = ListenerArgs { location: Some(self.location(line)), ..own.listener };
-            listeners.push(listener.with_preset());
+            tables.push((line, own));
         }
-        if faults.is_empty() {
-            self.refuse_of_one(&listeners)?;
-            faults = duplicates(&listeners, all.process.admin.address());
+        if !faults.is_empty() {
+            return Err(self.failure(faults));
         }
+        let process = self.typed(&options, &all)?.process;
+        let listener = |(line, origins)| {
+            let ConfigArgs { listener, .. } = self.typed(&options, &origins)?;
+            let location = Some(self.location(line));
+            Ok(ListenerArgs { location, origins, ..listener }.with_preset())
+        };
+        let listeners = tables.into_iter().map(listener).collect::<Result<Vec<_>, Failure>>()?;
+        self.refuse_of_one(&listeners)?;
+        let faults = duplicates(&listeners, process.admin.address());
         match faults.is_empty() {
-            true => Ok(Settings { process: all.process, listeners }),
+            true => Ok(Settings { process, listeners }),
             false => Err(self.failure(faults)),
         }
+    }
+
+    /// The options with these values.
+    fn typed(&self, options: &Command, origins: &Origins) -> Result<ConfigArgs, Failure> {
+        let set = options.get_arguments().filter_map(Arg::get_long);
+        let set = set.filter(|name| *origins.source(name) != Source::Default);
+        let texts = set.flat_map(|name| {
+            origins.written(name).iter().map(move |text| format!("--{name}={text}"))
+        });
+        let matches = options.clone().try_get_matches_from(texts).map_err(environment::usage)?;
+        let mut args = ConfigArgs::from_arg_matches(&matches).map_err(environment::usage)?;
+        let listener = &mut args.listener;
+        // A path that was typed may not be UTF-8.
+        if matches!(origins.source("keys"), Source::CommandLine | Source::Environment) {
+            listener.protocol.keys.clone_from(&self.args.listener.protocol.keys);
+        }
+        // An empty array is not the default.
+        if *origins.source("bind") != Source::Default && origins.written("bind").is_empty() {
+            listener.bind.clear();
+        }
+        Ok(args)
     }
 
     /// Sets an option, unless something else overrides the file. The value has to be valid anyway.
     fn set(
         &self,
-        args: &mut ConfigArgs,
+        origins: &mut Origins,
+        options: &Command,
         entry: &Entry<'_>,
         position: Position,
     ) -> Result<(), ConfigFault> {
@@ -158,19 +190,19 @@ impl File<'_> {
             return Err(fault(text));
         }
         let directory = self.path.parent().unwrap_or(Path::new(""));
-        let value = Value { toml: value, directory, command: &Command::new("serve") };
-        let mut changed = args.clone();
-        let written = schema::set(&mut changed, key, &value);
-        let written = written.ok_or_else(|| fault(schema::unknown(key)))?;
+        let mut args = options.get_arguments();
+        let arg = args.find(|arg| arg.get_long() == Some(key));
+        let arg = arg.ok_or_else(|| fault(schema::unknown(key)))?;
+        let texts = Value { toml: value, directory }.texts(arg);
+        let written = texts.and_then(|texts| valid(arg, texts));
         let written = written.map_err(|text| fault(format!("{key}: {text}")))?;
-        let is_overridden = match args.listener.origins.source(key) {
+        let is_overridden = match origins.source(key) {
             Source::CommandLine => true,
             Source::Environment => position != Position::Within,
             Source::File(_) | Source::Default => false,
         };
         if !is_overridden {
-            changed.listener.origins.set(key, self.location(*line), written);
-            *args = changed;
+            origins.set(key, self.location(*line), written);
         }
         Ok(())
     }
@@ -206,6 +238,19 @@ impl File<'_> {
         let lines = faults.iter().map(|fault| format!("{path}:{fault}")).collect();
         Failure::of_all(Kind::Configuration, lines)
     }
+}
+
+/// The values of an option, if its parser accepts them.
+fn valid(arg: &Arg, texts: Vec<String>) -> Result<Vec<String>, String> {
+    let command = Command::new("serve").no_binary_name(true).disable_help_flag(true).arg(arg);
+    let long = arg.get_long().unwrap_or_default();
+    let typed = texts.iter().map(|text| format!("--{long}={text}"));
+    let parsed = command.try_get_matches_from(typed);
+    parsed.map(|_| texts).map_err(|error| {
+        // The key stands in front already.
+        let option = error.get(ContextKind::InvalidArg).map(|arg| format!(" for '{arg}'"));
+        environment::in_one_line(&error).replace(&option.unwrap_or_default(), "")
+    })
 }
 
 /// Listeners that have a name or an address in common, or the address of the pages.

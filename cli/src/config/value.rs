@@ -1,138 +1,90 @@
-//! A value in the file, which becomes the value of an option by the option's own parser.
+//! A value in the file, as the option would be typed.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Command;
-use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
+use clap::Arg;
 use toml::de::DeValue;
-
-use crate::args::environment::in_one_line;
-use crate::units;
 
 /// The value as it would be typed, or what is wrong with it.
 pub(super) type ValueTexts = Result<Vec<String>, String>;
+
+/// What the value of a switch is called, which has none on the command line.
+pub(super) const SWITCH: &str = "SWITCH";
 
 /// A value in a file.
 pub(super) struct Value<'v> {
     pub(super) toml: &'v DeValue<'v>,
     /// The file's directory, from which paths are taken.
     pub(super) directory: &'v Path,
-    /// The command whose error messages the parsers make.
-    pub(super) command: &'v Command,
 }
 
 impl Value<'_> {
-    /// One value.
-    pub(super) fn one<P: TypedValueParser>(
-        &self,
-        parser: P,
-        field: &mut impl From<P::Value>,
-    ) -> ValueTexts {
-        let text = text(self.single()?)?;
-        *field = self.parse(&parser, &text)?.into();
-        Ok(vec![text])
-    }
-
-    /// One value or an array of them; what is in quotes may be several too, with commas between.
-    pub(super) fn many<P: TypedValueParser>(
-        &self,
-        parser: P,
-        field: &mut Vec<P::Value>,
-    ) -> ValueTexts {
-        let texts = self.texts()?;
-        let values = texts.iter().map(|text| self.parse(&parser, text));
-        *field = values.collect::<Result<_, _>>()?;
-        Ok(texts)
+    /// What would be typed for this option. What is in quotes may be several values too, with
+    /// commas between, if the option takes several.
+    pub(super) fn texts(&self, arg: &Arg) -> ValueTexts {
+        let name = arg.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
+        if name == SWITCH {
+            return self.switch();
+        }
+        let texts = match arg.get_value_delimiter() {
+            Some(delimiter) => self.several(delimiter)?,
+            None => vec![self.single(name)?],
+        };
+        match name {
+            "ADDR" => texts.into_iter().map(|text| self.address(text)).collect(),
+            "FILE" => texts.into_iter().map(|text| self.file(text)).collect(),
+            _ => Ok(texts),
+        }
     }
 
     /// An option that is on or off.
-    pub(super) fn switch(&self, field: &mut bool) -> ValueTexts {
+    fn switch(&self) -> ValueTexts {
         match self.toml {
-            DeValue::Boolean(is_on) => {
-                *field = *is_on;
-                Ok(vec![is_on.to_string()])
-            }
+            DeValue::Boolean(is_on) => Ok(vec![is_on.to_string()]),
             _ => Err("write true or false".to_owned()),
         }
     }
 
-    /// An option that takes `true` and the like for a value.
-    pub(super) fn boolean(&self, field: &mut bool) -> ValueTexts {
-        match self.toml {
-            DeValue::Boolean(_) => self.switch(field),
-            _ => self.one(BoolishValueParser::new(), field),
-        }
-    }
-
-    /// A mode, whose digits are octal.
-    pub(super) fn mode(&self, field: &mut u32) -> ValueTexts {
-        let text = match self.single()? {
-            DeValue::Integer(number) if number.radix() == 8 => number.as_str().to_owned(),
-            DeValue::Integer(_) => {
-                return Err("a mode is octal; write it like \"0660\" or 0o660".to_owned());
+    /// One value of what an option calls by this name. The digits of a mode are octal.
+    fn single(&self, name: &str) -> Result<String, String> {
+        match (self.toml, name) {
+            (DeValue::Array(_), _) => Err("this takes one value, not an array".to_owned()),
+            (DeValue::Boolean(is_on), "BOOL") => Ok(is_on.to_string()),
+            (DeValue::Integer(number), "MODE") if number.radix() == 8 => {
+                Ok(number.as_str().to_owned())
             }
-            other => text(other)?,
-        };
-        *field = self.parse(&units::mode, &text)?;
-        Ok(vec![text])
-    }
-
-    /// A file.
-    pub(super) fn path(&self, field: &mut Option<PathBuf>) -> ValueTexts {
-        let text = text(self.single()?)?;
-        let path = self.directory.join(self.parse(&PathBufValueParser::new(), &text)?);
-        let written = vec![path.display().to_string()];
-        *field = Some(path);
-        Ok(written)
-    }
-
-    /// An address to listen at.
-    pub(super) fn address(&self, field: &mut Option<String>) -> ValueTexts {
-        let address = self.resolved(text(self.single()?)?)?;
-        *field = Some(address.clone());
-        Ok(vec![address])
-    }
-
-    /// Several of them.
-    pub(super) fn addresses(&self, field: &mut Vec<String>) -> ValueTexts {
-        let addresses = self.texts()?.into_iter().map(|address| self.resolved(address));
-        *field = addresses.collect::<Result<_, _>>()?;
-        Ok(field.clone())
-    }
-
-    /// The address; the path of a Unix socket is taken from the directory.
-    fn resolved(&self, address: String) -> Result<String, String> {
-        match address.strip_prefix("unix:") {
-            Some(path) if !path.is_empty() && !path.starts_with('@') => {
-                let path = self.directory.join(path).into_os_string().into_string();
-                let path =
-                    path.map_err(|_| "the file's directory is not valid UTF-8".to_owned())?;
-                Ok(format!("unix:{path}"))
+            (DeValue::Integer(_), "MODE") => {
+                Err("a mode is octal; write it like \"0660\" or 0o660".to_owned())
             }
-            _ => Ok(address),
+            (value, _) => text(value),
         }
     }
 
-    fn parse<P: TypedValueParser>(&self, parser: &P, text: &str) -> Result<P::Value, String> {
-        let parsed = parser.parse_ref(self.command, None, OsStr::new(text));
-        // The key stands in front already.
-        parsed.map_err(|error| in_one_line(&error).replace(" for '...'", ""))
-    }
-
-    fn single(&self) -> Result<&DeValue<'_>, String> {
-        match self.toml {
-            DeValue::Array(_) => Err("this takes one value, not an array".to_owned()),
-            value => Ok(value),
-        }
-    }
-
-    fn texts(&self) -> ValueTexts {
+    fn several(&self, delimiter: char) -> ValueTexts {
         let texts = match self.toml {
             DeValue::Array(values) => values.iter().map(|value| text(value.get_ref())).collect(),
             value => text(value).map(|text| vec![text]),
         };
-        Ok(texts?.iter().flat_map(|text| text.split(',')).map(str::to_owned).collect())
+        Ok(texts?.iter().flat_map(|text| text.split(delimiter)).map(str::to_owned).collect())
+    }
+
+    /// A file, whose path is taken from the directory.
+    fn file(&self, path: String) -> Result<String, String> {
+        if path.is_empty() {
+            return Ok(path);
+        }
+        let path = self.directory.join(path).into_os_string().into_string();
+        path.map_err(|_| "the file's directory is not valid UTF-8".to_owned())
+    }
+
+    /// An address; the path of a Unix socket is taken from the directory.
+    fn address(&self, address: String) -> Result<String, String> {
+        match address.strip_prefix("unix:") {
+            Some(path) if !path.is_empty() && !path.starts_with('@') => {
+                Ok(format!("unix:{}", self.file(path.to_owned())?))
+            }
+            _ => Ok(address),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use log::info;
 
 use super::tunnel::Tunnel;
 use crate::admin::{Aggregate, StatsPublisher};
-use crate::reload::{Pending, Reloader};
+use crate::reload::{PendingReload, Reloader};
 use crate::signals::{POLL_INTERVAL, SignalSet, Signals};
 use crate::system;
 use crate::systemd::SdNotify;
@@ -79,7 +79,7 @@ impl Daemon {
             keys.into_iter().for_each(|keys| self.relay.replace_keys(keys));
             // There is no other loop to wait for.
             let rings = self.tunnel.file.path().into_iter().collect();
-            self.reloader.applying(Pending::default(), rings);
+            self.reloader.applying(PendingReload::default(), rings);
         }
         if let Some(reloads) = self.reloader.ended() {
             self.manager.reloaded(reloads);

@@ -14,7 +14,7 @@ use super::worker::{Mailbox, Worker};
 use super::workers::Workers;
 use crate::admin::Aggregate;
 use crate::config::{Config, Settings};
-use crate::reload::{Pending, Reloader, Wake};
+use crate::reload::{PendingReload, Reloader, Wake};
 use crate::signals::{POLL_INTERVAL, SignalSet, Signals};
 use crate::system;
 use crate::systemd::SdNotify;
@@ -113,7 +113,7 @@ impl Runtime {
         let Reload { settings, listeners } = reload;
         settings.process.logging.level.set();
         listener::warn_of_faults(&settings.listeners);
-        let pending = Pending::default();
+        let pending = PendingReload::default();
         let update = Arc::new(ConfigUpdate {
             listeners,
             busy_poll: settings.process.busy_poll,

@@ -7,7 +7,7 @@ use countersign::{Access, KeyRing, Limits, Listener, ListenerId, Server, Unknown
 use countersign_serve::{Faults, ServedService, replace_faults};
 
 use crate::exit::{Failure, Kind};
-use crate::reload::{Pending, Wake};
+use crate::reload::{PendingReload, Wake};
 
 /// What a reload brings; the same for every worker.
 pub(super) struct ConfigUpdate {
@@ -17,7 +17,7 @@ pub(super) struct ConfigUpdate {
     /// Whether connections whose keys are no longer valid are closed.
     pub(super) closes_revoked: bool,
     /// Dropped when every worker has applied it; says what has failed.
-    pub(super) pending: Pending,
+    pub(super) pending: PendingReload,
     /// Wakes the loop that waits for that.
     pub(super) wake: Wake,
 }
