@@ -20,12 +20,13 @@ type Lines = Vec<String>;
 ///
 /// The file is at fault.
 pub fn config(path: &str, text: &[u8]) -> Result<usize, Lines> {
-    static TYPED: LazyLock<Result<ConfigArgs, clap::Error>> = LazyLock::new(|| {
+    static TYPED: LazyLock<Result<(ConfigArgs, Origins), clap::Error>> = LazyLock::new(|| {
         let command = ConfigArgs::augment_args(Command::new("serve"));
-        ConfigArgs::from_arg_matches(&command.try_get_matches_from(["serve"])?)
+        let matches = command.clone().try_get_matches_from(["serve"])?;
+        Ok((ConfigArgs::from_arg_matches(&matches)?, Origins::of(&command, &matches)))
     });
-    let typed = TYPED.as_ref().map_err(|error| vec![error.to_string()])?.clone();
-    let parsed = Config::new(None, typed, &Origins::default()).parse(&Path::new(path).into(), text);
+    let (typed, origins) = TYPED.as_ref().map_err(|error| vec![error.to_string()])?;
+    let parsed = Config::new(None, typed.clone(), origins).parse(&Path::new(path).into(), text);
     let lines = |failure: Failure| failure.lines().map(str::to_owned).collect();
     parsed.map(|settings| settings.listeners.len()).map_err(lines)
 }
