@@ -7,7 +7,7 @@ from exchange import DEFAULTS, hexed
 def play(role, case):
     """What the end under test makes of it: the outcome, all that it sent, and the messages."""
     fields = dict(hexed(DEFAULTS), **hexed(case))
-    return player.Player(role, fields).play([b''.join(case['in'])])
+    return player.Player(role, fields, player.configured(role, fields)).play([b''.join(case['in'])])
 
 
 def check(role, cases):
