@@ -19,8 +19,21 @@ def quarter_round(state, a, b, c, d):
         state[turned] = (mixed << bits | mixed >> 32 - bits) & WORD
 
 
+BLOCKS, BLOCKS_MAX = {}, 1000
+"""Blocks of the key stream. A vector is played at each cut, with the same keys."""
+
+
 def block(key, counter, nonce):
     """64 bytes of the key stream."""
+    name = key, counter, nonce
+    if name not in BLOCKS:
+        if len(BLOCKS) == BLOCKS_MAX:
+            BLOCKS.clear()
+        BLOCKS[name] = compute_block(key, counter, nonce)
+    return BLOCKS[name]
+
+
+def compute_block(key, counter, nonce):
     start = struct.unpack("<16I", b"expand 32-byte k" + key + struct.pack("<I", counter) + nonce)
     state = list(start)
     for _ in range(10):
