@@ -9,6 +9,11 @@
 //! other programs away from both cores.
 #![expect(clippy::unwrap_used, reason = "a bench may give up")]
 
+#[path = "common/clock.rs"]
+mod clock;
+#[expect(dead_code, reason = "another bench counts the connections while they are made")]
+#[path = "common/hostile.rs"]
+mod hostile;
 #[expect(dead_code, reason = "other benches measure memory, too")]
 #[path = "common/process.rs"]
 mod process;
@@ -17,18 +22,14 @@ mod run;
 #[path = "common/spread.rs"]
 mod spread;
 
-use std::collections::VecDeque;
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use countersign::session::SessionCore;
-use countersign::{ClientConfig, Dialect, Key, KeyRing, KeyRingExt as _};
+use countersign::{ClientConfig, Dialect};
 use countersign_load::{Arrival, Disconnect, Plan, Report};
+use hostile::{Attack, Kind, Pattern};
 use process::{Process, Scratch, load, program};
 use run::Run;
 use socket2::{Domain, Socket, Type};
@@ -40,12 +41,12 @@ const PINNED: &str = "COUNTERSIGN_BENCH_PINNED";
 /// The cores of the server and of the clients.
 const CORES: [&str; 2] = ["0", "1"];
 
-/// Hostile connections a second, and how long each is held.
-const RATE: u32 = 10_000;
-const HELD: Duration = Duration::from_millis(700);
-
-/// The addresses that they come from.
-const ADDRESSES: u32 = 512;
+/// Hostile connections, and for how long each is held that isn't reset.
+const PATTERN: Pattern = Pattern {
+    kinds: &[Kind::Silent, Kind::Drips, Kind::ProvesWrongly, Kind::Resets],
+    rate: 10_000,
+    held: Duration::from_millis(700),
+};
 
 fn main() -> ExitCode {
     if std::env::var_os(PINNED).is_some() {
@@ -84,10 +85,10 @@ fn measure() {
             let process = serve(&scratch, dialect);
             let config = scratch.config(dialect);
             let quiet = honest(&process, &config, run.tiny);
-            let attack = Attack::start(closed.as_socket().unwrap(), dialect);
+            let attack = Attack::start(closed.as_socket().unwrap(), &config, PATTERN);
             let elsewhere = honest(&process, &config, run.tiny);
             attack.stop();
-            let attack = Attack::start(process.address.parse().unwrap(), dialect);
+            let attack = Attack::start(process.address.parse().unwrap(), &config, PATTERN);
             let loud = honest(&process, &config, run.tiny);
             let rate = attack.stop();
             let [a, b, c, d] = [(&quiet, 0.99), (&elsewhere, 0.99), (&loud, 0.5), (&loud, 0.99)]
@@ -124,90 +125,4 @@ fn honest(process: &Process, config: &ClientConfig, tiny: bool) -> Report {
         ..Plan::default()
     };
     load(process, config, plan)
-}
-
-/// A thread of hostile clients.
-struct Attack {
-    stop: Arc<AtomicBool>,
-    thread: thread::JoinHandle<f64>,
-}
-
-impl Attack {
-    fn start(address: SocketAddr, dialect: Dialect) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let thread = thread::spawn(move || attack(address, &first_bytes(dialect), &told));
-        Self { stop, thread }
-    }
-
-    /// Ends it. Returns how many connections it has made a second.
-    fn stop(self) -> f64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
-}
-
-/// What somebody says who has another key.
-fn first_bytes(dialect: Dialect) -> Vec<u8> {
-    if dialect != Dialect::Countersign {
-        return vec![b'x'; 32];
-    }
-    let key = Key::new("bench", b"another key's secret").unwrap();
-    let config =
-        ClientConfig::builder(dialect).with_keys(KeyRing::from_key(key).unwrap()).build().unwrap();
-    let mut said = Vec::new();
-    let mut session = SessionCore::client(&config, Duration::ZERO, [5; 32]).unwrap();
-    session.next(&config, Duration::ZERO, &mut &[][..], &mut said).unwrap();
-    said
-}
-
-fn attack(address: SocketAddr, words: &[u8], stop: &AtomicBool) -> f64 {
-    let began = now();
-    let mut held: VecDeque<(Instant, Socket)> = VecDeque::new();
-    let (mut number, mut made) = (0, 0.0);
-    while !stop.load(Ordering::Relaxed) {
-        let due = began.elapsed().as_secs_f64() * f64::from(RATE);
-        while f64::from(number) < due {
-            number += 1;
-            if let Some(socket) = strike(address, words, number) {
-                held.push_back((now(), socket));
-            }
-            made += 1.0;
-        }
-        while held.front().is_some_and(|(since, _)| since.elapsed() > HELD) {
-            held.pop_front();
-        }
-        thread::park_timeout(Duration::from_millis(1));
-    }
-    made / began.elapsed().as_secs_f64()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-/// One hostile connection, if it is to be held.
-fn strike(address: SocketAddr, words: &[u8], number: u32) -> Option<Socket> {
-    let mut socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
-    let host = u32::from(Ipv4Addr::new(127, 1, 0, 1)) + number % ADDRESSES;
-    socket.bind(&SocketAddr::from((host.to_be_bytes(), 0)).into()).ok()?;
-    socket.set_nonblocking(true).ok()?;
-    // It is under way, or refused: both are as good.
-    let _ = socket.connect(&address.into());
-    match number % 4 {
-        0 => Some(socket),
-        1 => {
-            let _ = socket.write(&words[..1]);
-            Some(socket)
-        }
-        2 => {
-            let _ = socket.write(words);
-            Some(socket)
-        }
-        _ => {
-            let _ = socket.set_linger(Some(Duration::ZERO));
-            None
-        }
-    }
 }
