@@ -137,9 +137,11 @@ fn build() -> Option<PathBuf> {
         return None;
     }
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("syscalls.so");
+    // Another run beside this one may be loading it.
+    let built = library.with_extension(std::process::id().to_string());
     let mut command = Command::new("cc");
     command.args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o"]);
-    command.arg(&library).args(SOURCES).arg("-ldl").current_dir(FOLDER);
+    command.arg(&built).args(SOURCES).arg("-ldl").current_dir(FOLDER);
     match command.status() {
         Ok(status) => assert!(status.success(), "the library can't be built"),
         Err(_) => {
@@ -147,5 +149,6 @@ fn build() -> Option<PathBuf> {
             return None;
         }
     }
+    fs::rename(built, &library).unwrap();
     Some(library)
 }
