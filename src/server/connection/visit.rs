@@ -29,7 +29,7 @@ impl<N: Net, S: Service> Connection<N, S> {
     ) -> VisitOutcome {
         let buffered_before = self.bytes_buffered();
         let next = act(self, inbox, &mut cx);
-        let next = next.unwrap_or_else(|_| self.broken(&mut cx));
+        let next = next.unwrap_or_else(|error| self.broken(&error, &mut cx));
         self.check();
         VisitOutcome {
             done: cx.done,
@@ -40,11 +40,14 @@ impl<N: Net, S: Service> Connection<N, S> {
         }
     }
 
-    /// The socket has failed. The system may still deliver what it took of a reply, so the
-    /// connection is reset: a peer must not take that for the whole.
+    /// The socket has failed. If its connection has not, the system may still deliver what it took
+    /// of a reply, so the connection is reset: a peer must not take that for the whole.
     #[cold]
-    fn broken(&mut self, cx: &mut Context<'_, N, S>) -> NextStep {
-        cx.shared.net.reset(&mut self.socket);
+    fn broken(&mut self, error: &io::Error, cx: &mut Context<'_, N, S>) -> NextStep {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        if !matches!(error.kind(), BrokenPipe | ConnectionReset) {
+            cx.shared.net.reset(&mut self.socket);
+        }
         NextStep::Close(self.reason(CloseReason::Reset))
     }
 
