@@ -1,6 +1,6 @@
 //! What honest clients notice while 15,000 hostile connections are held, and what those cost.
 //!
-//! `cargo bench -p countersign-cli --bench attack`, or with `-- --tsv`. 4,608 hostile connections a
+//! `cargo bench -p countersign-cli --bench attack`, or with `-- --tsv`. 4,800 hostile connections a
 //! second come from 512 addresses. Of twelve, four are silent and four drip bytes, for as long as
 //! the server permits; one each holds the key and reads no reply, proves itself wrongly, ends its
 //! stream, and resets. The server has one core, and honest and hostile clients share another one.
@@ -45,7 +45,7 @@ use run::Run;
 use serde_json::Value;
 use spread::Spread;
 
-/// The silent and the dripping alone are 15,360, held for as long as the server's timeout of the
+/// The silent and the dripping alone are 16,000, held for as long as the server's timeout of the
 /// handshake.
 const PATTERN: Pattern = Pattern {
     kinds: &[
@@ -62,7 +62,7 @@ const PATTERN: Pattern = Pattern {
         Kind::Drips,
         Kind::Resets,
     ],
-    rate: 4_608,
+    rate: 4_800,
     held: Duration::from_secs(5),
 };
 
