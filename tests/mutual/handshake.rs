@@ -1,10 +1,11 @@
 //! The handshake on a network that changes it: no change goes unnoticed, and nobody who hasn't
 //! proved itself gets anything but the challenge, the server's hello and a refusal.
 
-use countersign::{ForeignProtocol, Protection, Refusal, RefusalCode};
+use countersign::{Dialect, ForeignProtocol, Protection, Refusal, RefusalCode};
 
 use crate::ends::{
-    CHALLENGE, CLIENT_NONCE, End, SERVER_HELLO, SERVER_NONCE, Talk, both, client, server,
+    CHALLENGE, CLIENT_NONCE, End, NOW, SERVER_HELLO, SERVER_NONCE, SERVER_SEED, Talk, both, client,
+    ring, server,
 };
 
 use Refusal::{Foreign, Malformed, WrongProof};
@@ -225,4 +226,24 @@ fn a_refusal_is_told_to_a_client_wherever_it_may_stand_and_nowhere_else() {
         caller.hear(&[&refusal(code), &[0; 64][..]].concat());
         assert_eq!(caller.refusal, Some(Refusal::BadRecord));
     }
+}
+
+#[test]
+fn a_session_says_where_it_stands() {
+    let mut listener = End::server(&server(), SERVER_NONCE);
+    let mut caller = End::client(&client(), CLIENT_NONCE);
+    let call = caller.hear(&[]);
+    assert!(listener.session.credential().is_none() && !listener.session.is_partial());
+    let front = listener.hear(&call[..20]);
+    assert!(front.is_empty() && listener.session.is_partial() && !listener.session.is_due());
+    let answer = listener.hear(&call[20..]);
+    listener.hear(&caller.hear(&answer));
+    assert!(listener.is_open() && !listener.session.is_partial());
+    let credential = listener.session.credential().unwrap();
+    assert_eq!(credential.dialect, Dialect::Countersign);
+    let keys = listener.config.keys().unwrap().clone();
+    assert!(!listener.session.is_revoked(&keys, NOW));
+    let mut other = ring("k1", b"another secret of some length", SERVER_SEED);
+    other.inherit(&keys);
+    assert!(listener.session.is_revoked(&other, NOW));
 }
