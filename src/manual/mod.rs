@@ -39,6 +39,9 @@ pub mod performance {}
 #[doc = include_str!("security.md")]
 pub mod security {}
 
+#[doc = include_str!("evidence.md")]
+pub mod evidence {}
+
 #[doc = include_str!("architecture.md")]
 pub mod architecture {}
 
