@@ -75,37 +75,51 @@ fn refuse(config: &ServerConfig, nonce: [u8; 32], call: &[u8], out: &mut Vec<u8>
     session.next(config, Duration::ZERO, &mut &confirm[..], out).unwrap_err()
 }
 
-/// A server's session that waits for a proof, and the right proof.
+/// A server's session that waits for a proof, and the proofs of two clients.
 fn expect_proof(
     server: &ServerConfig,
-    client: &ClientConfig,
+    clients: [&ClientConfig; 2],
     nonce: [u8; 32],
-) -> (SessionCore, Vec<u8>) {
+) -> (SessionCore, [Vec<u8>; 2]) {
     let mut waiting = SessionCore::server(server, nonce);
-    let (mut session, call) = begin(client);
-    let (mut challenge, mut proof) = (Vec::new(), Vec::new());
-    waiting.next(server, Duration::ZERO, &mut &call[..], &mut challenge).unwrap();
-    let _ = session.next(client, Duration::ZERO, &mut &challenge[..], &mut proof).unwrap();
-    (waiting, proof)
+    let mut challenge = Vec::new();
+    let mut begun = clients.map(begin);
+    waiting.next(server, Duration::ZERO, &mut &begun[0].1[..], &mut challenge).unwrap();
+    let mut proof = |at: usize| {
+        let (session, said) = &mut begun[at];
+        said.clear();
+        session.next(clients[at], Duration::ZERO, &mut &challenge[..], said).map(drop).unwrap();
+        said.clone()
+    };
+    let proofs = [proof(0), proof(1)];
+    (waiting, proofs)
 }
 
-/// Whether a server in this dialect takes longer for one kind of two proofs: `client` chooses who
-/// makes a proof, and `spoil` what is wrong with it.
-fn proofs<'c>(
+/// Copies one of two inputs of equal length. Both are read, and all is written alike, so that the
+/// caches are the same for both.
+fn choose(is_second: bool, inputs: [&[u8]; 2], place: &mut Vec<u8>) {
+    assert_eq!(inputs[0].len(), inputs[1].len());
+    let mask = black_box(u8::from(is_second).wrapping_neg());
+    place.clear();
+    place.extend(inputs[0].iter().zip(inputs[1]).map(|(one, other)| one ^ (mask & (one ^ other))));
+}
+
+/// Whether a server takes longer for the proof of one of two clients, after `spoil`.
+fn proofs(
     samples: usize,
     server: &ServerConfig,
-    client: impl Fn(bool) -> &'c ClientConfig,
+    clients: [&ClientConfig; 2],
     spoil: impl Fn(bool, &mut [u8]),
     mut after: impl FnMut(bool),
-) -> f64 {
+) -> (f64, f64) {
     let mut out = Vec::with_capacity(1024);
-    // All proofs lie in the same place, which has a time of its own.
     let mut place = Vec::with_capacity(1024);
     greatest_t(samples, |kind, nonce| {
-        let (mut session, proof) = expect_proof(server, client(kind), nonce);
-        place.clear();
-        place.extend_from_slice(&proof);
-        spoil(kind, &mut place);
+        let (mut session, mut proofs) = expect_proof(server, clients, nonce);
+        for (kind, proof) in [false, true].into_iter().zip(&mut proofs) {
+            spoil(kind, proof);
+        }
+        choose(kind, [&proofs[0], &proofs[1]], &mut place);
         out.clear();
         nanos(|| {
             let verdict = session.next(server, Duration::ZERO, &mut &place[..], &mut out);
@@ -132,13 +146,14 @@ struct Table {
 }
 
 impl Table {
-    fn judge(&mut self, what: &str, t: f64, is_quiet: bool) {
+    fn judge(&mut self, what: &str, (t, nanos): (f64, f64), is_quiet: bool) {
         let (rule, holds) = match is_quiet {
             true => (format!("< {QUIET}"), t < QUIET),
             false => (format!("> {LEAK}"), t > LEAK),
         };
         self.held &= holds;
-        self.run.row([what, &format!("{t:.2}"), &rule, if holds { "yes" } else { "NO" }]);
+        let cells = [&format!("{nanos:.1}"), &format!("{t:.2}"), &rule];
+        self.run.row([what, cells[0], cells[1], cells[2], if holds { "yes" } else { "NO" }]);
     }
 
     /// A key that is on the ring beside another that a client may name.
@@ -151,6 +166,7 @@ impl Table {
             black_box(refuse(&server, nonce, black_box(call), &mut out));
         };
         let pairs = [
+            ("control: the same id twice", [&known, &known.clone()]),
             ("a known id, another known", [&known, &call("k31", "")]),
             ("a known id, an unknown one", [&known, &unknown]),
             // A call of another length takes another time, which is no secret: its sender knows it.
@@ -184,27 +200,20 @@ impl Table {
     fn proofs(&mut self, dialect: Dialect, keys: usize, length: usize) {
         let server = server(dialect, keys);
         let [first, last] = [0, keys - 1].map(|key| client(&format!("k{key:02}"), dialect, ""));
-        let t = proofs(self.samples, &server, |_| &first, spoil(length), |_| {});
+        let t = proofs(self.samples, &server, [&first; 2], spoil(length), |_| {});
         self.judge(&format!("{dialect}: which byte is wrong"), t, true);
         if dialect == Dialect::Countersign {
             return;
         }
-        let owner = |is_first| if is_first { &first } else { &last };
-        let t = proofs(self.samples, &server, owner, |_, _| {}, |_| {});
+        let t = proofs(self.samples, &server, [&first, &last], |_, _| {}, |_| {});
         self.judge(&format!("{dialect}: which key it is of"), t, true);
         // As if it was compared up to the first byte that differs.
-        let t = proofs(
-            self.samples,
-            &server,
-            |_| &first,
-            spoil(length),
-            |is_first| {
-                let compared = if is_first { 1 } else { length };
-                for at in 0..compared {
-                    black_box(at);
-                }
-            },
-        );
+        let t = proofs(self.samples, &server, [&first; 2], spoil(length), |is_first| {
+            let compared = if is_first { 1 } else { length };
+            for at in 0..compared {
+                black_box(at);
+            }
+        });
         self.judge("control: up to a difference", t, false);
     }
 }
@@ -213,7 +222,7 @@ fn main() -> ExitCode {
     let run = Run::from_arguments();
     let samples = run.repeats() * if run.tiny { 2_000 } else { 200_000 };
     let mut table = Table { run, samples, held: true };
-    run.row(["what differs", "|t|", "rule", "held"]);
+    run.row(["what differs", "by ns", "|t|", "rule", "held"]);
     table.names();
     table.proofs(Dialect::Countersign, KEYS, 32);
     table.proofs(Dialect::Raw, TRIED, 32);
@@ -223,17 +232,21 @@ fn main() -> ExitCode {
 }
 
 /// Whether a server takes longer for one of two calls.
-fn calls(samples: usize, calls: [&Vec<u8>; 2], mut act: impl FnMut(bool, &[u8], [u8; 32])) -> f64 {
+fn calls(
+    samples: usize,
+    calls: [&Vec<u8>; 2],
+    mut act: impl FnMut(bool, &[u8], [u8; 32]),
+) -> (f64, f64) {
     let mut place = Vec::with_capacity(1024);
     greatest_t(samples, |kind, nonce| {
-        place.clear();
-        place.extend_from_slice(calls[usize::from(kind)]);
+        choose(kind, calls.map(Vec::as_slice), &mut place);
         nanos(|| act(kind, &place, nonce))
     })
 }
 
-/// Has both kinds timed in an order drawn by lot; the greatest |t| of all times and of their parts.
-fn greatest_t(samples: usize, mut time: impl FnMut(bool, [u8; 32]) -> f64) -> f64 {
+/// Has both kinds timed in an order drawn by lot; the greatest |t| of all times and of their parts,
+/// and the difference of the means there, in nanoseconds.
+fn greatest_t(samples: usize, mut time: impl FnMut(bool, [u8; 32]) -> f64) -> (f64, f64) {
     let mut lot = 0x9e37_79b9_7f4a_7c15_u64;
     let mut sample = || {
         lot = lot.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -254,7 +267,8 @@ fn greatest_t(samples: usize, mut time: impl FnMut(bool, [u8; 32]) -> f64) -> f6
             }
         }
     }
-    tests.iter().map(|test| test.t().abs()).fold(0.0, f64::max)
+    let ts = tests.iter().map(|test| (test.t().abs(), test.difference().abs()));
+    ts.fold((0.0, 0.0), |most, test| if test.0 > most.0 { test } else { most })
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is an index")]
@@ -280,6 +294,11 @@ impl Welch {
         let before = value - *mean;
         *mean += before / *count;
         *squares += before * (value - *mean);
+    }
+
+    /// The difference of the means.
+    fn difference(&self) -> f64 {
+        self.0[0].1 - self.0[1].1
     }
 
     /// The statistic; none differs from none by nothing.
