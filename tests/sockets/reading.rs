@@ -118,8 +118,8 @@ fn who_takes_nothing_for_too_long_is_cut_off() {
     assert!(heard.chunks(reply.len()).all(|piece| fits((piece, &reply))));
 }
 
-#[test]
-fn who_got_a_part_of_a_reply_cannot_take_it_for_the_whole() {
+/// A server whose replies no buffers hold, and that waits for those who read them not for long.
+fn with_replies_larger_than_buffers() -> ServerThread {
     let limits = Limits {
         write_timeout: Duration::from_millis(300),
         reply_max: 64 << 20,
@@ -127,7 +127,12 @@ fn who_got_a_part_of_a_reply_cannot_take_it_for_the_whole() {
     };
     let larger_than_buffers =
         |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; MUCH / 2]);
-    let server = ServerThread::start(BothEnds::open(), limits, larger_than_buffers);
+    ServerThread::start(BothEnds::open(), limits, larger_than_buffers)
+}
+
+#[test]
+fn who_got_a_part_of_a_reply_cannot_take_it_for_the_whole() {
+    let server = with_replies_larger_than_buffers();
     let mut client = Client::connect(server.address);
     // The server has read all of it, so the system alone would end the stream in an orderly way.
     client.say(b"one line\n");
@@ -161,14 +166,7 @@ fn a_byte_taken_moves_the_deadline_for_taking_and_nothing_else_does() {
 
 #[test]
 fn who_ends_its_stream_and_takes_nothing_has_not_finished() {
-    let limits = Limits {
-        write_timeout: Duration::from_millis(300),
-        reply_max: 64 << 20,
-        ..Limits::default()
-    };
-    let larger_than_buffers =
-        |_: &[u8], reply: &mut Reply<'_>| reply.message(&vec![b'x'; MUCH / 2]);
-    let server = ServerThread::start(BothEnds::open(), limits, larger_than_buffers);
+    let server = with_replies_larger_than_buffers();
     for breaks_off in [false, true] {
         let before = server.counted().messages;
         let mut client = Client::connect(server.address);
