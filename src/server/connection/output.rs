@@ -113,11 +113,13 @@ impl<N: Net, S: Service> Connection<N, S> {
         if self.flags.has(Flags::HELD) {
             return self.deliver(inbox, cx);
         }
-        if let State::Closing { why, .. } = &self.state
-            && why.is_orderly()
-        {
-            self.session.finish(&mut cx.shared.control_out);
-            cx.shared.calls.outbox.append(&mut cx.shared.control_out);
+        if let State::Closing { why, .. } = &self.state {
+            // Nothing more is answered, and what is unsent may wait for long.
+            self.session.discard_partial();
+            if why.is_orderly() {
+                self.session.finish(&mut cx.shared.control_out);
+                cx.shared.calls.outbox.append(&mut cx.shared.control_out);
+            }
         }
         self.send(cx)?;
         if self.has_unsent() {
@@ -134,7 +136,6 @@ impl<N: Net, S: Service> Connection<N, S> {
                     // It isn't needed any more, and `relieve`, which follows the timers of messages
                     // and writes, could not find it here.
                     self.backlog = None;
-                    self.session.discard_partial();
                     cx.shared.net.shutdown(&mut self.socket)?;
                     self.state.linger();
                 }
