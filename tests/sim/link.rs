@@ -327,6 +327,8 @@ impl Link {
         let is_over = oracle.bad || oracle.messages_left == 0;
         let input = match oracle.messages.is_empty() {
             _ if is_over => blocks(READ.max(oracle.unit_max())),
+            // Behind a reply that found no room, these were not looked at yet.
+            true if unsent > 0 => blocks(oracle.control + oracle.partial()),
             true => blocks(oracle.partial()),
             // A batch that was handed on in part, and the rest of the read behind it.
             false if self.has_records() => blocks(oracle.unit_max()) + blocks(READ),

@@ -11,6 +11,7 @@
 //! SIM_FROM=2000 SIM_SEEDS=500 cargo test --test sim -- --nocapture every_seed
 //! SIM_SEED=813 cargo test --test sim -- --nocapture --ignored replay
 //! ```
+//! `ci/simulation` runs millions.
 //! Where a promise has exceptions, `excuses` names them and says how often each may be needed.
 #![expect(clippy::unwrap_used, reason = "the modules of a test fail by panicking, as tests do")]
 #![expect(clippy::panic, reason = "so does the service, where it is meant to")]
@@ -52,6 +53,9 @@ use crate::service::Expected;
 
 /// The seeds of an ordinary run.
 const SEEDS: u64 = 2_000;
+
+/// Seeds beyond those that have failed, by a fault of the engine or of a check.
+const FOUND: [u64; 2] = [60_535, 286_825];
 
 /// A number from the environment.
 fn number(name: &str) -> Option<u64> {
@@ -116,6 +120,14 @@ fn every_seed_keeps_the_promises() {
             assert!(ends[why] > 0, "no connection ended for this reason: {why}");
         }
         assert!(FaultKind::ALL.iter().all(|kind| injected[kind] > 0), "{injected:?}");
+    }
+}
+
+#[test]
+fn a_seed_that_has_failed_passes() {
+    silence_panics();
+    for seed in FOUND {
+        run(seed, false).unwrap_or_else(|what| panic!("{what}"));
     }
 }
 

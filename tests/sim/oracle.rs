@@ -41,6 +41,8 @@ pub(crate) struct Oracle {
     pub(crate) bad: bool,
     /// The records that were whole.
     pub(crate) records: u64,
+    /// The bytes of the records without a message that came last in a read.
+    pub(crate) control: usize,
 }
 
 impl Oracle {
@@ -63,6 +65,7 @@ impl Oracle {
             messages: VecDeque::new(),
             bad: false,
             records: 0,
+            control: 0,
         }
     }
 
@@ -71,6 +74,7 @@ impl Oracle {
         let proof = self.proof_left.min(bytes.len());
         self.proof_left -= proof;
         self.rest.extend_from_slice(&bytes[proof..]);
+        self.control = 0;
         let mut at = 0;
         while self.has_records && !self.bad && !self.finished && self.messages_left > 0 {
             let Some(unit) = self.record(at) else { break };
@@ -132,6 +136,7 @@ impl Oracle {
             self.bad = true;
             return None;
         };
+        self.control = if let PONG | CLOSE = kind { self.control + unit.len() } else { 0 };
         match kind {
             DATA => {
                 self.messages.push_back((message, Ending::None));
