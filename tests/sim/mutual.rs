@@ -9,7 +9,7 @@ use countersign::{ClientConfig, CloseReason, Dialect, Protection};
 use crate::excuses::{Check, Excuse};
 use crate::forger::{CLOSE, DATA, Forger, frame};
 use crate::link::{CHALLENGE, Link};
-use crate::oracle::{self, Ending};
+use crate::oracle::{self, Ending, PAYLOAD_LEAST};
 use crate::script::Proof;
 use crate::terms::Terms;
 use crate::world::World;
@@ -194,7 +194,7 @@ impl World {
         }
         let (whole, rest) = link.script.stream.split_at(link.script.whole);
         if *has_records && is_right {
-            let max = setup.listeners[link.listener].config.message_max().max(1008);
+            let max = setup.listeners[link.listener].config.message_max().max(PAYLOAD_LEAST);
             said = mutual.seal(said, whole, (link.script.packing, max), random);
         } else {
             said.extend_from_slice(whole);
@@ -252,7 +252,7 @@ impl World {
         if link.read < mutual.call.len() || matches!(link.script.proof, Proof::BadCall(_)) {
             return None;
         }
-        let record_max = u32::try_from(terms.config.message_max().max(1008) + 16).unwrap();
+        let record_max = u32::try_from(terms.config.message_max().max(PAYLOAD_LEAST) + 16).unwrap();
         let extension: &[u8] = if terms.is_sealed() { &[0, 5, 0, 1, 0, 1, 1] } else { &[0, 0] };
         let length = u8::try_from(56 + extension.len()).unwrap();
         let mut hello = vec![2, 0, 0, length, 1, 0, 0, mutual.has_records.into()];

@@ -7,6 +7,9 @@ use countersign::{Exchange, Framing, ServerConfig};
 
 use crate::forger::{BATCH, CLOSE, DATA, Direction, PING, PONG};
 
+/// The payload that every server takes in a record, however short its messages must be.
+pub(crate) const PAYLOAD_LEAST: usize = 1008;
+
 /// What a client sends for one message, and how its reply ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -47,7 +50,7 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     pub(crate) fn new(config: &ServerConfig, proof: usize, has_records: bool) -> Self {
-        let least = if has_records { 1008 } else { 0 };
+        let least = if has_records { PAYLOAD_LEAST } else { 0 };
         Self {
             framing: config.framing(),
             max: config.message_max().max(least),

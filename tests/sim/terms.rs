@@ -10,6 +10,7 @@ use countersign::{
 
 use crate::balancer::TRUSTED;
 use crate::faulty::InjectedFaults;
+use crate::oracle::PAYLOAD_LEAST;
 use crate::random::Random;
 
 /// On what terms one listener lets in, and what its clients know of it.
@@ -285,8 +286,11 @@ fn limits(
         (wait(150 + longer, 600 + longer), wait(120, idle_most));
     let (write_timeout, drain_timeout) = (wait(120, 700), wait(0, 400));
     let read_max = random.pick(&[16 << 10, 16 << 10, 4_000, 1_024, 300]);
-    // As many rounds as a message takes through so little room, and each round can be slow.
-    let rounds = u64::try_from(config.message_max() / room.min(read_max)).unwrap();
+    // As many rounds as a message takes through so little room, and each round can be slow. A batch
+    // may be longer than a message.
+    let is_packed = config.dialect() == Dialect::Countersign;
+    let longest = config.message_max().max(if is_packed { PAYLOAD_LEAST } else { 0 });
+    let rounds = u64::try_from(longest / room.min(read_max)).unwrap();
     let message_timeout = Duration::from_millis(random.millis(150, 600) + 50 * rounds);
     let age = random.per_mille(200).then(|| random.millis(1, 900));
     let connections = random.pick(&[1, 2, 5, 12, 40, 40]);
