@@ -24,6 +24,7 @@ from .endpoint import (
     format_address,
     load_keys,
     parse_address,
+    reset_on_close,
 )
 from .errors import (
     Error,
@@ -144,9 +145,8 @@ class Link(asyncio.Protocol):
             while not self.session.is_established:
                 if self.failure:
                     raise self.failure
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                await self.wait(self.readers, left)
-        except TimedOut:
+                await self.hear(deadline)
+        except IdleTimeout:
             raise HandshakeTimeout() from None
 
     # What asyncio calls.
@@ -174,7 +174,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, error: "Exception | None") -> None:
         self.is_lost = True
         if self._discarded is None:
-            self._feed(b"")
+            self._receive(self.session.connection_lost)
         self.wake(self.readers)
         self.wake(self.writers)
 
@@ -186,9 +186,12 @@ class Link(asyncio.Protocol):
         self.wake(self.writers)
 
     def _feed(self, data: bytes) -> None:
+        self._receive(self.session.receive_data, data)
+
+    def _receive(self, receive: "Callable[..., None]", *data: bytes) -> None:
         if self.failure is None:
             try:
-                self.session.receive_data(data)
+                receive(*data)
             except Error as error:
                 self.failure = error
             self.flush()
@@ -217,10 +220,11 @@ class Link(asyncio.Protocol):
             self.transport.resume_reading()
         return message
 
-    async def hear(self, timeout: "float | None") -> None:
+    async def hear(self, deadline: "float | None") -> None:
         """Waits for something from the peer."""
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
-            await self.wait(self.readers, timeout)
+            await self.wait(self.readers, left)
         except TimedOut:
             raise IdleTimeout() from None
 
@@ -277,10 +281,15 @@ class Link(asyncio.Protocol):
         self.transport.resume_reading()
         asyncio.get_running_loop().call_later(LINGER_TIME, self.abort)
 
-    def abort(self) -> None:
-        """Closes the connection at once."""
-        if self.is_connected and not self.is_lost:
-            self.transport.abort()
+    def abort(self, shows: bool = False) -> None:
+        """Closes the connection at once; `shows` whether the peer must see that it is truncated."""
+        if not self.is_connected or self.is_lost:
+            return
+        # A part of a message may have been sent.
+        has_unsent = self.transport.get_write_buffer_size() > 0
+        if has_unsent or (shows and not self.transport.is_closing()):
+            reset_on_close(self.transport.get_extra_info("socket"), self.session)
+        self.transport.abort()
 
 
 def expire(future: "asyncio.Future[None]") -> None:
@@ -336,6 +345,8 @@ class ServerLink(Link):
             listener.handshake_timeout, self._end_handshake, self.session.time_out
         )
         super().connection_made(transport)
+        # In the dialect open there is nothing to wait for.
+        self._advance()
 
     def connection_lost(self, error: "Exception | None") -> None:
         super().connection_lost(error)
@@ -380,7 +391,8 @@ class ServerLink(Link):
         except Exception as error:
             self._listener.events.ended(self._name, error)
         finally:
-            self.abort()
+            # After a failure, the client must not see a clean end.
+            connection.abort()
 
 
 class Connection(Endpoint):
@@ -412,7 +424,7 @@ class Connection(Endpoint):
         return self._link.transport.get_extra_info(name)
 
     def settimeout(self, timeout: "float | None") -> None:
-        """How long each call may take, in seconds; None for no limit."""
+        """How long each call may take as a whole, in seconds; None for no limit."""
         self._timeout = timeout
 
     async def send(self, *messages: bytes) -> None:
@@ -423,6 +435,7 @@ class Connection(Endpoint):
 
     async def receive(self) -> "bytes | None":
         """The next message; None if the peer has closed."""
+        deadline = self._deadline()
         while not self._inbox:
             message = self._link.take()
             if message is not None:
@@ -430,14 +443,19 @@ class Connection(Endpoint):
             if self._session.peer_closed:
                 self._check_refused(self._link.abort)
                 return None
-            await self._link.hear(self._timeout)
+            await self._link.hear(deadline)
         return self._inbox.popleft()
+
+    def _deadline(self) -> "float | None":
+        """When a call that begins now must have ended."""
+        return None if self._timeout is None else time.monotonic() + self._timeout
 
     async def ping(self, payload: bytes = b"") -> float:
         """Waits until the peer answers, and returns the seconds that took; in records alone."""
         begin, awaited = time.perf_counter(), self._session.pongs + 1
         self._session.ping(payload)
         self._link.flush()
+        deadline = self._deadline()
         while self._session.pongs < awaited:
             message = self._link.take()
             if message is not None:
@@ -445,7 +463,7 @@ class Connection(Endpoint):
             elif self._session.peer_closed:
                 raise Over()
             elif self._session.pongs < awaited:
-                await self._link.hear(self._timeout)
+                await self._link.hear(deadline)
         return time.perf_counter() - begin
 
     async def finish(self) -> None:
@@ -467,8 +485,8 @@ class Connection(Endpoint):
         except Error:
             pass
         finally:
-            self.abort()
+            self._link.abort()
 
     def abort(self) -> None:
         """Closes the connection at once, so that the peer sees it truncated."""
-        self._link.abort()
+        self._link.abort(shows=True)

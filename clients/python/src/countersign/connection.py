@@ -13,8 +13,10 @@ from .endpoint import (
     TIMEOUT,
     Endpoint,
     dial,
+    is_readable,
     linger,
     load_keys,
+    reset_on_close,
     shake_hands,
 )
 from .errors import Error, IdleTimeout, Over, TimedOut, Truncated, WriteTimeout
@@ -106,7 +108,7 @@ class Connection(Endpoint):
             yield message
 
     def settimeout(self, timeout: "float | None") -> None:
-        """How long each call may take, in seconds; None for no limit."""
+        """How long each call may take as a whole, in seconds; None for no limit."""
         self._sock.settimeout(timeout)
 
     def fileno(self) -> int:
@@ -123,6 +125,7 @@ class Connection(Endpoint):
         """The next message; None if the peer has closed."""
         if self._inbox:
             return self._inbox.popleft()
+        deadline = None
         while True:
             message = self._take()
             if message is not None:
@@ -130,7 +133,7 @@ class Connection(Endpoint):
             if self._session.peer_closed:
                 self._check_refused(self.abort)
                 return None
-            self._fill()
+            deadline = self._fill(deadline)
 
     def ping(self, payload: bytes = b"") -> float:
         """Waits until the peer answers, and returns the seconds that took; in records alone."""
@@ -138,6 +141,7 @@ class Connection(Endpoint):
         with self._state:
             self._session.ping(payload)
         self._flush()
+        deadline = None
         while True:
             message = self._take()
             if message is not None:
@@ -147,7 +151,7 @@ class Connection(Endpoint):
             if message is None:
                 if self._session.peer_closed:
                     raise Over()
-                self._fill()
+                deadline = self._fill(deadline)
 
     def finish(self) -> None:
         """Says that no more messages will be sent. Those of the peer can still be received."""
@@ -170,6 +174,7 @@ class Connection(Endpoint):
 
     def abort(self) -> None:
         """Closes the connection at once, so that the peer sees it truncated."""
+        reset_on_close(self._sock, self._session)
         self._sock.close()
 
     def _take(self) -> "bytes | None":
@@ -177,20 +182,33 @@ class Connection(Endpoint):
             with self._state:
                 message = self._session.next_message()
         except Error:
-            self.abort()
+            # What was sent before may arrive, unless another thread has sent a part of a message.
+            if self._writing.locked():
+                self.abort()
+            self._sock.close()
             raise
         self._flush(waits=False)
         return message
 
-    def _fill(self) -> None:
+    def _fill(self, deadline: "float | None") -> "float | None":
+        """Reads more. Returns when further reads of the same call must have ended."""
+        timeout = self._sock.gettimeout()
+        if deadline is not None:
+            if not is_readable(self._sock, deadline - time.monotonic()):
+                raise IdleTimeout()
+        elif timeout is not None:
+            deadline = time.monotonic() + timeout
         try:
             data = self._sock.recv(READ_SIZE)
         except socket.timeout:
             raise IdleTimeout() from None
         except RESET:
-            data = b""
-        with self._state:
-            self._session.receive_data(data)
+            with self._state:
+                self._session.connection_lost()
+        else:
+            with self._state:
+                self._session.receive_data(data)
+        return deadline
 
     def _flush(self, waits: bool = True) -> None:
         """Sends what the session has. A thread that finds another one sending leaves it to that."""
@@ -200,13 +218,18 @@ class Connection(Endpoint):
             try:
                 with self._state:
                     data = self._session.data_to_send()
-                self._sock.sendall(data)
+                self._send_all(data)
             except socket.timeout:
-                # A part of it may have been sent, so nothing can follow.
-                self.abort()
                 raise WriteTimeout() from None
             except RESET:
-                self.abort()
                 raise Truncated() from None
             finally:
                 self._writing.release()
+
+    def _send_all(self, data: bytes) -> None:
+        """Sends it, or ends the connection: if a part of it was sent, nothing can follow."""
+        try:
+            self._sock.sendall(data)
+        except BaseException:
+            self.abort()
+            raise

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import selectors
 import socket
+import struct
 import time
 from collections import deque
 
@@ -33,6 +35,8 @@ REFUSED_MAX = 4096
 """The same after a refusal."""
 READ_SIZE = 1 << 16
 RESET = (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
+# `select` alone would not take descriptors above 1,023.
+Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class Endpoint:
@@ -167,6 +171,24 @@ def receive_before(sock: socket.socket, deadline: "float | None") -> bytes:
         return sock.recv(READ_SIZE)
     except socket.timeout:
         raise HandshakeTimeout() from None
+
+
+def is_readable(sock: socket.socket, timeout: float) -> bool:
+    """Waits for something to read, or for the end of the stream. Returns whether it has come."""
+    with Selector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(max(0.0, timeout)))
+
+
+def reset_on_close(sock: socket.socket, session: Session) -> None:
+    """Makes closing the socket reset the connection, if the peer could take that for the end.
+
+    In records, an end without a close record is truncated. Without them, a part of a message may
+    look whole.
+    """
+    if session.is_established and not session.has_records:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def linger(sock: socket.socket, last: bytes = b"", most: int = LINGER_MAX) -> None:

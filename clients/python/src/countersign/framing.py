@@ -15,6 +15,7 @@ class Framing:
     """How messages follow each other. Nothing protects them, nor the end of the stream."""
 
     # What records alone have.
+    has_records = False
     peer_closed = False
     pongs = 0
 

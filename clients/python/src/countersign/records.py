@@ -81,6 +81,8 @@ class Records:
     `record_max` is what the peer accepts, and `own_max` what it may send.
     """
 
+    has_records = True
+
     def __init__(
         self,
         send: "Callable[[bytes], object]",

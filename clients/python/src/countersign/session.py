@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from .config import ClientConfig, Config, ServerConfig
+    from .framing import Framing
     from .handshake import Established, Handshake, Send
+    from .records import Records
 
     Start = Callable[[Any, bytes, float, Send], Handshake]
 
@@ -42,6 +44,8 @@ class Session:
         self._established: Established | None = None
         self._failure: Error | None = None
         self._has_ended = False
+        self._is_lost = False
+        """Whether the connection was reset, so that messages may be missing."""
         self._has_received = False
         """Whether anything has arrived after the handshake."""
         self.closed = False
@@ -85,6 +89,11 @@ class Session:
             self._continue_handshake()
         if self._established is not None and len(self._input):
             self._has_received = True
+
+    def connection_lost(self) -> None:
+        """The connection was reset, or lost in another way: the peer has not ended its stream."""
+        self._is_lost = not self._has_ended
+        self.receive_data(b"")
 
     @property
     def has_output(self) -> bool:
@@ -137,11 +146,17 @@ class Session:
         try:
             message = self._established.framing.receive(self._input)
             if message is None and self._has_ended:
-                message = self._established.framing.receive_last(self._input)
+                message = self._receive_last(self._established.framing)
         except Error as error:
             self._failure = error
             raise
         return message
+
+    def _receive_last(self, framing: "Framing | Records") -> "bytes | None":
+        """The last message of a stream that has ended. A stream that was lost has none."""
+        if self._is_lost and not framing.peer_closed and not self.was_refused:
+            raise Truncated()
+        return framing.receive_last(self._input)
 
     def send(self, *messages: bytes) -> None:
         """Sends messages. Those of one call travel together, and share a record if they can."""
@@ -180,6 +195,11 @@ class Session:
             return self._has_ended
         ended = self._has_ended and not len(self._input) and not self.pending
         return ended or self._established.framing.peer_closed
+
+    @property
+    def has_records(self) -> bool:
+        """Whether messages are in records, in which an end without a close record is truncated."""
+        return self._established is not None and self._established.framing.has_records
 
     @property
     def was_refused(self) -> bool:
