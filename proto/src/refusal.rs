@@ -166,7 +166,9 @@ impl ForeignProtocol {
         const PROXY: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
         let begins = |known: &&[u8]| bytes.starts_with(known);
         match bytes {
-            [0x16, 3, ..] => Self::Tls,
+            // A record of at most 16 KiB with a client hello. A proof may begin with the first two
+            // bytes of that, but hardly with all of them.
+            [0x16, 3, 0..=4, 0..=0x40, _, 1, ..] => Self::Tls,
             // Its handshake has messages of 1 to 256 bytes.
             [0, 0, 0, 1..=0xff, ..] | [0, 0, 1, 0, ..] => Self::Multiprocessing,
             _ if bytes.starts_with(&MAGIC) => Self::Countersign,
@@ -245,3 +247,30 @@ impl fmt::Display for ForeignProtocol {
 }
 
 impl core::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT_HELLO: [u8; 9] = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc];
+
+    fn is_tls(bytes: &[u8]) -> bool {
+        ForeignProtocol::of(bytes) == ForeignProtocol::Tls
+    }
+
+    #[test]
+    fn one_proof_in_a_billion_looks_like_tls() {
+        assert!(is_tls(&CLIENT_HELLO) && is_tls(&CLIENT_HELLO[..6]));
+        assert!(!is_tls(&CLIENT_HELLO[..5]), "a client of TLS sends all of it at once");
+        let fits = |at: usize| {
+            let with = |byte: u8| {
+                let mut bytes = CLIENT_HELLO;
+                bytes[at] = byte;
+                bytes
+            };
+            (0..=u8::MAX).filter(|byte| is_tls(&with(*byte))).count()
+        };
+        let all: usize = (0..CLIENT_HELLO.len()).map(fits).product();
+        assert!((1_usize << 56) / (all >> 16) > 1_000_000_000, "{all} of 2^72");
+    }
+}

@@ -145,7 +145,7 @@ impl Link {
         }
         let Some(mutual) = &self.mutual else {
             // What looks like a hello of TLS comes from a stranger, and is no guess.
-            let is_guess = !self.said.starts_with(b"\x16\x03");
+            let is_guess = !matches!(&self.said[..], [0x16, 3, 0..=4, 0..=0x40, _, 1, ..]);
             return is_guess && self.account.oracle.proof_left == 0 && !is_proved;
         };
         let has_left = self.end_read && self.read == mutual.call.len();

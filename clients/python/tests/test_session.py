@@ -262,6 +262,7 @@ class Failures(unittest.TestCase):
             (b"PROXY TCP4 ", "the PROXY protocol"),
             (b"\0\0\0\x0b#CHALLENGE", "Python's multiprocessing"),
             (b"whatever", "another protocol"),
+            (b"\x16\x03\x01\2\0\2\0\1", "another protocol"),
         ):
             server = Pair().server
             with self.assertRaisesRegex(errors.ForeignProtocol, name):

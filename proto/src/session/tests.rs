@@ -140,7 +140,11 @@ fn a_client_of_another_dialect_or_digest_is_told_from_one_that_guesses() {
     let raw = [[0xab, 3], [7, 200]].concat().repeat(8);
     let hex = b"00112233445566778899aabbccddeeff".repeat(2);
     let foreign = |opening| Refusal::Foreign(opening);
-    let cases: [(Dialect, &[u8], Refusal); 16] = [
+    let begins_as_tls = [&[0x16, 3][..], &raw[2..]].concat();
+    let client_hello = [b"\x16\x03\x01\x02\0\x01", &raw[6..]].concat();
+    let cases: [(Dialect, &[u8], Refusal); 18] = [
+        (Dialect::Raw, &begins_as_tls, Refusal::WrongProof),
+        (Dialect::Raw, &client_hello, foreign(ForeignProtocol::Tls)),
         (Dialect::Raw, &raw[..15], Refusal::Truncated),
         (Dialect::Raw, &raw[..16], Refusal::OtherDigest),
         (Dialect::Raw, &raw, Refusal::WrongProof),

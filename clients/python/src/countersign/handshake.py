@@ -279,7 +279,6 @@ UNKNOWN = "another protocol"
 FOREIGN = (
     (b"HTTP/", "HTTP"),
     (b"SSH-", "SSH"),
-    (b"\x16\x03", "TLS"),
     (b"GET ", "HTTP"),
     (b"HEAD ", "HTTP"),
     (b"POST ", "HTTP"),
@@ -294,10 +293,18 @@ FOREIGN = (
 
 def foreign_protocol(opening: bytes) -> str:
     """What a peer speaks whose first bytes are these."""
+    if is_client_hello(opening):
+        return "TLS"
     for start, name in FOREIGN:
         if opening.startswith(start):
             return name
     return UNKNOWN
+
+
+def is_client_hello(opening: bytes) -> bool:
+    """Whether they are of TLS: a record of at most 16 KiB with a client hello."""
+    is_record = opening[:2] == b"\x16\x03" and opening[2:3] <= b"\4" and opening[3:4] <= b"\x40"
+    return is_record and opening[5:6] == b"\1"
 
 
 # raw, hex and open.
