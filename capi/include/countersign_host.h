@@ -1217,6 +1217,9 @@ enum cs_status cs_connection_process(struct cs_connection *connection,
 /**
  * Tells the connection that the other end has ended its stream. *event is CS_INPUT_MESSAGE if that
  * was the end of a last message, or CS_INPUT_END. It fails if messages may be missing.
+ *
+ * A connection that was reset or lost has not ended its stream: free it instead, or without
+ * records a part of a message may look whole.
  */
 enum cs_status cs_connection_input_ended(struct cs_connection *connection,
                                          enum cs_input_event *event,

@@ -196,6 +196,9 @@ pub unsafe extern "C" fn cs_connection_process(
 
 /// Tells the connection that the other end has ended its stream. *event is CS_INPUT_MESSAGE if that
 /// was the end of a last message, or CS_INPUT_END. It fails if messages may be missing.
+///
+/// A connection that was reset or lost has not ended its stream: free it instead, or without
+/// records a part of a message may look whole.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cs_connection_input_ended(
     connection: *mut cs_connection,

@@ -284,6 +284,11 @@ enum cs_error cs_finish(struct cs_session *cs);
 /*
  * Tells the session that the other end has ended its stream, and returns CS_CLOSED if it has said
  * so before. Otherwise it returns CS_FAILED, because messages may be missing.
+ *
+ * Without records it can't know, and returns CS_CLOSED: your framing tells whether a message was
+ * cut. A connection that was reset or lost has not ended its stream: messages may be missing, so
+ * don't ask. And if you give up within a message, reset the connection: the other end might take
+ * the part that you have sent for the whole.
  */
 enum cs_event cs_ended(struct cs_session *cs);
 

@@ -12,6 +12,7 @@ static enum cs_event wait_for(struct cs_session *cs, int fd, struct cs_bytes *in
 {
     static uint8_t bytes[2048];
     enum cs_event event;
+    ssize_t n;
 
     for (;;) {
         event = cs_input(cs, input);
@@ -22,8 +23,9 @@ static enum cs_event wait_for(struct cs_session *cs, int fd, struct cs_bytes *in
             if (*owed > 0 && --*owed == 0)
                 return CS_MESSAGE;
         } else if (event == CS_WAIT) {
-            if (!receive_input(fd, input, bytes, sizeof bytes))
-                return cs_ended(cs);
+            n = receive_input(fd, input, bytes, sizeof bytes);
+            if (n <= 0)
+                return n < 0 ? CS_FAILED : cs_ended(cs);
         } else if (event != CS_FULL) {
             return event;
         }

@@ -94,14 +94,15 @@ static inline int send_output(struct cs_session *cs, int fd)
     return 1;
 }
 
-/* Waits for more bytes. Returns whether there are some. */
-static inline int receive_input(int fd, struct cs_bytes *input, uint8_t *bytes, size_t size)
+/* Waits for more bytes. Returns how many have come: 0 at the end of the stream, -1 if the connection
+ * was lost. */
+static inline ssize_t receive_input(int fd, struct cs_bytes *input, uint8_t *bytes, size_t size)
 {
     ssize_t n = recv(fd, bytes, size, 0);
 
     input->data = bytes;
     input->length = n > 0 ? (size_t)n : 0;
-    return n > 0;
+    return n;
 }
 
 static inline int with_patience(int fd)

@@ -13,8 +13,9 @@ static int serve(struct cs_session *cs, int fd)
     static uint8_t bytes[2048];
     struct cs_bytes input = { NULL, 0 };
     enum cs_event event;
+    ssize_t n;
 
-    while (receive_input(fd, &input, bytes, sizeof bytes)) {
+    while ((n = receive_input(fd, &input, bytes, sizeof bytes)) > 0) {
         while ((event = cs_input(cs, &input)) != CS_WAIT) {
             if (event == CS_MESSAGE)
                 while (cs_send(cs, cs->message.data, cs->message.length) == CS_NO_ROOM)
@@ -31,7 +32,7 @@ static int serve(struct cs_session *cs, int fd)
         if (!send_output(cs, fd))
             return 0;
     }
-    return cs_ended(cs) == CS_CLOSED;
+    return n == 0 && cs_ended(cs) == CS_CLOSED;
 }
 
 int main(int argc, char **argv)

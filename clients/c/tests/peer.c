@@ -148,11 +148,30 @@ static void receive_plain(struct end *end, void (*take)(struct end *, struct cs_
     memmove(end->partial, end->partial + at, end->partial_length);
 }
 
+/* The stream has ended: in lines, what is left is the last message. */
+static enum cs_event last(struct end *end, void (*take)(struct end *, struct cs_bytes))
+{
+    struct cs_bytes message = { end->partial, end->partial_length };
+    enum cs_event event = cs_ended(&end->cs);
+    long owed = end->owed;
+
+    if (event == CS_FAILED || end->partial_length == 0)
+        return event;
+    if (is_length(end)) {
+        end->cs.error = CS_TRUNCATED;
+        return CS_FAILED;
+    }
+    end->partial_length = 0;
+    take(end, message);
+    return owed > 0 && end->owed == 0 ? CS_MESSAGE : CS_CLOSED;
+}
+
 /* Waits for an event that is neither a message nor more input; or until no reply is owed. */
 static enum cs_event proceed(struct end *end, void (*take)(struct end *, struct cs_bytes))
 {
     long owed = end->owed;
     enum cs_event event;
+    ssize_t n;
 
     for (;;) {
         event = cs_input(&end->cs, &end->input);
@@ -168,10 +187,13 @@ static enum cs_event proceed(struct end *end, void (*take)(struct end *, struct 
         /* What was received together is answered together. */
         if (!send_output(&end->cs, end->fd))
             return CS_FAILED;
-        if (event == CS_WAIT && !receive_input(end->fd, &end->input, end->bytes, sizeof end->bytes))
-            return cs_ended(&end->cs);
         if (event != CS_WAIT && event != CS_FULL)
             return event;
+        if (event == CS_FULL)
+            continue;
+        n = receive_input(end->fd, &end->input, end->bytes, sizeof end->bytes);
+        if (n <= 0)
+            return n < 0 ? CS_FAILED : last(end, take);
     }
 }
 

@@ -70,7 +70,8 @@ impl SessionCore {
     }
 
     /// Tells the session that the peer has ended its stream. Returns the last message, if the end
-    /// of the stream was its end.
+    /// of the stream was its end. A connection that was reset has not ended its stream: drop its
+    /// session instead, or without records a part of a message may look whole.
     ///
     /// # Errors
     ///
