@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -161,7 +162,8 @@ func (*script) SetWriteDeadline(time.Time) error { return nil }
 
 // play returns what comes of a vector whose input arrives in these pieces.
 func (v *vector) play(config *Config, pieces ...[]byte) (outcome string, out []byte, got [][]byte) {
-	then := map[string]error{"": errPause, "eof": io.EOF, "timeout": os.ErrDeadlineExceeded}[v.Then]
+	then := map[string]error{"": errPause, "eof": io.EOF, "reset": syscall.ECONNRESET,
+		"timeout": os.ErrDeadlineExceeded}[v.Then]
 	raw := &script{pieces: pieces, then: then}
 	authenticate := Server
 	if v.Role == "client" {
@@ -223,7 +225,8 @@ func (v *vector) outcome(err error, isOpen bool) string {
 		return "refused: " + reasons[code]
 	}
 	outcomes := map[error]string{ErrForeign: "silent", ErrOwnKeys: "silent", ErrUnproved: "unproved",
-		ErrProtocol: "violation", io.ErrUnexpectedEOF: "truncated", os.ErrDeadlineExceeded: "timeout"}
+		ErrProtocol: "violation", io.ErrUnexpectedEOF: "truncated", syscall.ECONNRESET: "reset",
+		os.ErrDeadlineExceeded: "timeout"}
 	return outcomes[err]
 }
 
@@ -271,5 +274,34 @@ func TestVectorsAtEveryCut(t *testing.T) {
 	t.Logf("%d vectors, played %d times; left out: %v", played, plays, beyond)
 	if played < 560 {
 		t.Errorf("only %d vectors were played", played)
+	}
+}
+
+func TestVectorsThatEndAtEveryCut(t *testing.T) {
+	ends := 0
+	for _, v := range readVectors(t) {
+		if v.beyond() != "" || v.Outcome != "open" && v.Outcome != "closed" {
+			continue
+		}
+		var whole []byte
+		for _, piece := range v.In {
+			whole = append(whole, piece...)
+		}
+		for at := range whole {
+			for then, expected := range map[string]string{"eof": "truncated", "reset": "reset"} {
+				if then == "reset" && at%16 != 0 {
+					continue // It takes the same path.
+				}
+				v.Then = then
+				outcome, _, got := v.play(v.config(t), append([]byte(nil), whole[:at]...))
+				if outcome != expected || !v.isHandedOn(got, len(got)) {
+					t.Fatalf("%s: %s, %s at %d: %q %x", v.Role, v.Name, then, at, outcome, got)
+				}
+				ends++
+			}
+		}
+	}
+	if ends < 10000 {
+		t.Errorf("only %d streams have ended", ends)
 	}
 }

@@ -60,6 +60,7 @@ struct played {
     const char *outcome;
     int is_open;
     int is_closed;
+    int has_records;
     size_t sent_length;
     size_t text_length;    /* Of what was received: each message, and a zero behind it. */
     size_t received;       /* How many messages. */
@@ -292,6 +293,7 @@ static void opened(const struct line *line, struct cs_session *cs, struct played
     size_t i;
 
     played->is_open = 1;
+    played->has_records = cs->has_records;
     cs_secret(cs, "label", 5, secret);
     if (line->secret.length > 0 && memcmp(secret, line->secret.data, sizeof secret) != 0)
         die("another secret is derived");
@@ -480,6 +482,31 @@ static void check_random_cuts(const struct line *line, struct cs_bytes whole, ui
     check(line, pieces, count, "cut at random", number);
 }
 
+/* In records, the end of the stream is truncated wherever it comes before the close record. */
+static void check_ends(const struct line *line, struct cs_bytes whole, size_t step)
+{
+    struct line ending = *line;
+    struct cs_bytes front = whole;
+    struct played played;
+    size_t i;
+
+    play(line, &whole, 1, &played);
+    if (!played.has_records || (strcmp(line->outcome, "open") && strcmp(line->outcome, "closed")))
+        return;
+    ending.then = "eof";
+    ending.outcome = "truncated";
+    for (i = 0; i < whole.length; i += step) {
+        front.length = i;
+        play(&ending, &front, 1, &played);
+        plays++;
+        if (strcmp(played.outcome, ending.outcome) == 0 && played.received <= line->message_count)
+            continue;
+        printf("%s %s, ends at %u: %s, %u messages\n", line->role, line->name, (unsigned)i,
+               played.outcome, (unsigned)played.received);
+        exit(1);
+    }
+}
+
 /* However the input is cut, the same must come of it. */
 static void check_cuts(const struct line *line, int is_quick)
 {
@@ -507,6 +534,7 @@ static void check_cuts(const struct line *line, int is_quick)
     }
     for (i = 0; i < (is_quick ? 4 : 20); i++)
         check_random_cuts(line, whole, (uint32_t)i);
+    check_ends(line, whole, is_quick ? 97 : 1);
 }
 
 static void print(const struct line *line)

@@ -36,3 +36,19 @@ test('every vector comes out byte for byte, however it is cut', (t) => {
   t.diagnostic(`${played} vectors, played ${plays} times; left out: ${JSON.stringify(beyond)}`);
   assert.ok(played > 580, `${played} vectors`);
 });
+
+test('a stream that ends before its close record is truncated, wherever that is', () => {
+  let ends = 0;
+  for (const vector of read()) {
+    if (vector.beyond() || !['open', 'closed'].includes(vector.outcome)) continue;
+    const whole = Buffer.concat(vector.in);
+    vector.then = 'eof';
+    for (let at = 0; at < whole.length; at++, ends++) {
+      const { outcome, messages } = play(vector, [whole.subarray(0, at)]);
+      assert.equal(outcome, 'truncated', `${vector.role}: ${vector.name}, at ${at}`);
+      const got = messages.map((each) => each.toString('hex'));
+      assert.deepEqual(got, vector.messages.slice(0, got.length));
+    }
+  }
+  assert.ok(ends > 10_000, `${ends} ends`);
+});

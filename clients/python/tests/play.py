@@ -96,6 +96,9 @@ class Player:
             if self.case["then"] == "eof":
                 self.session.receive_data(b"")
                 self.converse()
+            if self.case["then"] == "reset":
+                self.session.connection_lost()
+                self.converse()
             if self.case["then"] == "timeout":
                 self.session.time_out()
             outcome = "closed" if self.is_closed() else "open"
@@ -163,7 +166,27 @@ def check(role, case, step=1):
         got = Player(role, case, config).play(pieces)
         assert got == wanted, "%s: %s\n%r instead of\n%r" % (role, case["name"], got, wanted)
         count += 1
-    return count
+    return count + check_ends(role, case, config, data, step)
+
+
+def check_ends(role, case, config, data, step):
+    """Ends the stream at these places, and loses the connection: each is truncated there."""
+    if case["outcome"] not in ("open", "closed") or not has_records(role, case, config, data):
+        return 0
+    for at in range(0, len(data), step):
+        for then in ("eof", "reset"):
+            ending = dict(case)
+            ending["then"] = then
+            outcome, _, messages = Player(role, ending, config).play([data[:at]])
+            assert outcome == "truncated", "%s: %s at %d" % (case["name"], outcome, at)
+            assert messages == [unhex(each) for each in case["messages"][: len(messages)]]
+    return 2 * len(range(0, len(data), step))
+
+
+def has_records(role, case, config, data):
+    player = Player(role, case, config)
+    player.play([data])
+    return player.session.has_records
 
 
 def check_all(path, step=1):
