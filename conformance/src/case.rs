@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::needs::{Feature, ListenerKind, Mode};
+use crate::needs::{Feature, ListenerKind, Mode, PlainFraming};
 use crate::step::CaseStep;
 
 /// The version of the cases: the second number grows when one is added or mended, the first is the
 /// protocol's.
-pub const VERSION: &str = "1.2";
+pub const VERSION: &str = "1.3";
 
 const FILES: [&str; 2] =
     [include_str!("../cases/server.toml"), include_str!("../cases/client.toml")];
@@ -57,6 +57,9 @@ pub struct Case {
     /// The protections with which it can be run; all but `off` if there are none.
     #[serde(default)]
     pub(crate) modes: Vec<Mode>,
+    /// How messages are delimited, if that matters.
+    #[serde(default)]
+    pub(crate) framing: Option<PlainFraming>,
     /// The kind of listener that it is for.
     #[serde(default)]
     pub(crate) listener: ListenerKind,

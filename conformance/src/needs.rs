@@ -31,6 +31,27 @@ impl Mode {
     }
 }
 
+/// How messages are delimited without records, as `--framing` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PlainFraming {
+    /// By a line feed.
+    Lines,
+    /// By a length before them.
+    Length,
+}
+
+impl PlainFraming {
+    /// The word for it.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::Length => "length",
+        }
+    }
+}
+
 /// What kind of listener a server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]

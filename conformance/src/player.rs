@@ -15,6 +15,9 @@ use crate::subject::Subject;
 use crate::wire::{Mismatch, ReadEvent, Wire};
 use crate::wire_log::code_name;
 
+/// How long what was sent before a reset has to arrive.
+const RESET_PAUSE: Duration = Duration::from_millis(50);
+
 /// One end of a connection, and what it remembers.
 pub(crate) struct Player<'a> {
     pub(crate) subject: &'a Subject,
@@ -91,10 +94,12 @@ impl<'a> Player<'a> {
             CaseStep::Release => self.wire.release(false),
             CaseStep::Split => self.wire.release(true),
             CaseStep::Finish => self.wire.finish(),
-            CaseStep::Wait(millis) => {
-                let until = clock::after(Duration::from_millis(*millis));
-                while clock::monotonic() < until && self.wire.read(until) == ReadEvent::Bytes {}
+            CaseStep::Reset => {
+                // A reset can destroy what is on its way.
+                self.wait(RESET_PAUSE);
+                self.wire.reset();
             }
+            CaseStep::Wait(millis) => self.wait(Duration::from_millis(*millis)),
             // The command sees to it.
             CaseStep::EndInput => {}
             CaseStep::WaitForDeadline => {
@@ -103,6 +108,11 @@ impl<'a> Player<'a> {
             }
         }
         Ok(())
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let until = clock::after(time);
+        while clock::monotonic() < until && self.wire.read(until) == ReadEvent::Bytes {}
     }
 
     /// A handshake without faults.

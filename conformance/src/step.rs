@@ -25,6 +25,8 @@ pub(crate) enum CaseStep {
     Split,
     /// The kit ends its stream, but goes on reading.
     Finish,
+    /// The kit resets the connection, after what it has sent has arrived.
+    Reset,
     /// Nothing happens for so many milliseconds.
     Wait(u64),
     /// More time than a handshake may take.

@@ -51,6 +51,10 @@ impl Subject {
             let names: Vec<&str> = modes.iter().map(|mode| mode.name()).collect();
             return Some(format!("needs --records {}", names.join(" or ")));
         }
+        let framing = case.framing.filter(|framing| framing.name() != self.framing.name());
+        if let Some(framing) = framing {
+            return Some(format!("needs --framing {}", framing.name()));
+        }
         if case.listener != self.listener {
             return Some(format!("needs --listener {}", case.listener.name()));
         }

@@ -119,6 +119,19 @@ impl Wire {
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
+    /// Resets the connection.
+    pub(crate) fn reset(&mut self) {
+        self.log.note("the kit reset the connection");
+        self.is_ended = true;
+        // In place of the socket, which is closed, there is one that was never connected.
+        let other = Socket::new(Domain::IPV4, Type::STREAM, None);
+        if self.socket.set_linger(Some(Duration::ZERO)).is_ok()
+            && let Ok(other) = other
+        {
+            self.socket = other;
+        }
+    }
+
     /// Waits for more until this instant.
     pub(crate) fn read(&mut self, until: Instant) -> ReadEvent {
         if self.is_ended {
