@@ -326,12 +326,12 @@ impl Link {
         let header = if self.is_arriving() { blocks(self.proxy_header_read) } else { 0 };
         let is_over = oracle.bad || oracle.messages_left == 0;
         let input = match oracle.messages.is_empty() {
+            // A batch that was handed on in part, and the rest of the read behind it.
+            false if self.has_records() => blocks(oracle.unit_max()) + blocks(READ),
             _ if is_over => blocks(READ.max(oracle.unit_max())),
             // Behind a reply that found no room, these were not looked at yet.
             true if unsent > 0 => blocks(oracle.control + oracle.partial()),
             true => blocks(oracle.partial()),
-            // A batch that was handed on in part, and the rest of the read behind it.
-            false if self.has_records() => blocks(oracle.unit_max()) + blocks(READ),
             false => blocks(READ),
         };
         // A hello, a refusal or a close record, and the echoes of pings, which are due when they
