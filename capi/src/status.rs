@@ -139,8 +139,7 @@ pub(crate) unsafe fn run(
         Ok(Err(failure)) => failure,
         Err(panic) => {
             let failure = CallError::panicked(&*panic);
-            // To drop what somebody has thrown could panic once more.
-            std::mem::forget(panic);
+            discard(panic);
             failure
         }
     };
@@ -154,9 +153,16 @@ pub(crate) fn value<T>(otherwise: T, call: impl FnOnce() -> Result<T, CallError>
         Ok(Ok(value)) => value,
         Ok(Err(_)) => otherwise,
         Err(panic) => {
-            std::mem::forget(panic);
+            discard(panic);
             otherwise
         }
+    }
+}
+
+/// Drops what was thrown. If that throws again, what comes of it is never dropped.
+fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(another);
     }
 }
 
@@ -269,7 +275,9 @@ pub extern "C" fn cs_version() -> *const c_char {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::panic_any;
     use std::ptr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -300,6 +308,23 @@ mod tests {
         }
         assert_eq!(value(-1, || enter(&object).map(|number| *number)), -1);
         assert_eq!(value(-1, || panic!("on purpose")), -1);
+    }
+
+    #[test]
+    fn what_was_thrown_is_dropped_even_if_that_throws_again() {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        struct Thrown;
+        impl Drop for Thrown {
+            fn drop(&mut self) {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+                panic_any(());
+            }
+        }
+        let (status, text, _) = run_with(|| panic_any(Thrown));
+        assert_eq!(status, cs_status::CS_ERR_PANICKED);
+        assert_eq!(text, "a bug in the library: ?");
+        assert_eq!(value(-1, || panic_any(Thrown)), -1);
+        assert_eq!(DROPPED.load(Ordering::Relaxed), 2);
     }
 
     #[test]
