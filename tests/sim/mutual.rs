@@ -350,6 +350,7 @@ impl World {
         let link = &self.links[number];
         let Some(mutual) = &link.mutual else { return };
         let is_read = link.read >= mutual.call.len();
+        let is_bad_call = matches!(link.script.proof, Proof::BadCall(_));
         let due = match link.script.proof {
             Proof::BadCall(fault) if is_read => {
                 refusal_of(fault, self.terms(number).config.protection())
@@ -358,14 +359,15 @@ impl World {
             _ => None,
         };
         let is_broken = link.reset || link.hung_up || link.socket.blocked.is_some();
+        // Of a call that is refused without a word, the last bytes may come when it is late.
+        let is_judged = is_bad_call && is_read;
         let is_told = match mutual.refused {
-            None => due.is_none() && !(is_late && link.has_called()),
+            None => due.is_none() && (is_judged || !(is_late && link.has_called())),
             Some(3) => unlucky,
             Some(5) => is_late,
             told => told == due,
         };
         let is_silent = mutual.refused.is_none();
-        let is_bad_call = matches!(link.script.proof, Proof::BadCall(_));
         let excuses = [
             (Excuse::RefusalUnsent, is_silent && is_broken),
             (Excuse::RefusalDropped, is_silent && unlucky),
