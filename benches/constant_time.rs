@@ -5,6 +5,10 @@
 //! kinds, in an order drawn by lot. A t-test (Welch's) says whether the times of both differ: above
 //! 4.5 they do. The controls are servers that leak, by a step or by one byte, and must
 //! be found: a test that finds nothing shows nothing.
+//!
+//! With `-- --play 0` or `1`, one message of the first or second kind of each row is played, and
+//! nothing is timed; with `--play-controls`, so are the controls. For a tool that writes down each
+//! instruction and address: `ci/constant-time trace`.
 #![expect(clippy::unwrap_used, reason = "a bench may give up")]
 
 #[path = "common/run.rs"]
@@ -25,8 +29,8 @@ use sha2::Sha256;
 const QUIET: f64 = 4.5;
 const LEAK: f64 = 10.0;
 
-/// The keys on the server's ring, and the most where all are tried.
-const KEYS: usize = 32;
+/// The keys on the server's ring where they have names, and where all are tried.
+const NAMED: usize = 4;
 const TRIED: usize = 8;
 
 /// The fastest part of all times is looked at by itself too, for interruptions only add to a time.
@@ -35,24 +39,27 @@ const PARTS: [f64; 4] = [0.25, 0.5, 0.75, 0.9];
 /// The samples from which it is taken what those parts are.
 const FIRST: usize = 10_000;
 
-fn secret(id: &str) -> String {
-    format!("the secret of {id}, long enough")
+/// The keys of most tests.
+const EPOCH: u64 = 0;
+
+fn key(id: &str, dialect: Dialect, epoch: u64) -> Key {
+    let secret = format!("the secret of {id}, long enough, {epoch:016x}");
+    Key::new(id, secret.as_bytes()).unwrap().with_dialect(dialect)
 }
 
-fn key(id: &str, dialect: Dialect) -> Key {
-    Key::new(id, secret(id).as_bytes()).unwrap().with_dialect(dialect)
-}
-
-fn server(dialect: Dialect, keys: usize) -> ServerConfig {
-    let mut ring = KeyRing::new(RingSecrets::new([1; 48]));
+/// A server with `k00` and so on. Of another epoch are the keys themselves, and the decoy.
+fn server(dialect: Dialect, keys: usize, epoch: u64) -> ServerConfig {
+    let mut secrets = [1; 48];
+    secrets[..8].copy_from_slice(&epoch.to_be_bytes());
+    let mut ring = KeyRing::new(RingSecrets::new(secrets));
     for number in 0..keys {
-        ring.add(key(&format!("k{number:02}"), dialect)).unwrap();
+        ring.add(key(&format!("k{number:02}"), dialect, epoch)).unwrap();
     }
     ServerConfig::builder(dialect).with_keys(ring).build().unwrap()
 }
 
 fn client(id: &str, dialect: Dialect, audience: &str) -> ClientConfig {
-    let keys = KeyRing::new(RingSecrets::new([2; 48])).with(key(id, dialect)).unwrap();
+    let keys = KeyRing::new(RingSecrets::new([2; 48])).with(key(id, dialect, EPOCH)).unwrap();
     let config = ClientConfig::builder(dialect).with_keys(keys);
     if audience.is_empty() { config } else { config.with_audience(audience) }.build().unwrap()
 }
@@ -106,7 +113,7 @@ fn choose(is_second: bool, inputs: [&[u8]; 2], place: &mut Vec<u8>) {
 
 /// Whether a server takes longer for the proof of one of two clients, after `spoil`.
 fn proofs(
-    samples: usize,
+    mode: Mode,
     server: &ServerConfig,
     clients: [&ClientConfig; 2],
     spoil: impl Fn(bool, &mut [u8]),
@@ -114,14 +121,14 @@ fn proofs(
 ) -> (f64, f64) {
     let mut out = Vec::with_capacity(1024);
     let mut place = Vec::with_capacity(1024);
-    greatest_t(samples, |kind, nonce| {
+    mode.compare(|kind, nonce| {
         let (mut session, mut proofs) = expect_proof(server, clients, nonce);
         for (kind, proof) in [false, true].into_iter().zip(&mut proofs) {
             spoil(kind, proof);
         }
         choose(kind, [&proofs[0], &proofs[1]], &mut place);
         out.clear();
-        nanos(|| {
+        mode.nanos(|| {
             let verdict = session.next(server, Duration::ZERO, &mut &place[..], &mut out);
             black_box(verdict.is_ok());
             after(kind);
@@ -138,18 +145,36 @@ fn spoil(length: usize) -> impl Fn(bool, &mut [u8]) {
     }
 }
 
+/// What is done with the two kinds of messages.
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    /// So many of them are timed.
+    Times(usize),
+    /// One of the second kind is played if `is_second`, otherwise one of the first.
+    Play { is_second: bool },
+}
+
 /// The table, and whether all of it was as expected.
 struct Table {
     run: Run,
-    samples: usize,
+    mode: Mode,
+    has_controls: bool,
     held: bool,
 }
 
 impl Table {
-    fn judge(&mut self, what: &str, (t, nanos): (f64, f64), is_quiet: bool) {
-        let (rule, holds) = match is_quiet {
-            true => (format!("< {QUIET}"), t < QUIET),
-            false => (format!("> {LEAK}"), t > LEAK),
+    /// Compares two kinds, and says whether they should differ: controls do.
+    fn row(&mut self, what: &str, is_control: bool, compare: impl FnOnce(Mode) -> (f64, f64)) {
+        if is_control && !self.has_controls {
+            return;
+        }
+        let (t, nanos) = compare(self.mode);
+        if let Mode::Play { .. } = self.mode {
+            return;
+        }
+        let (rule, holds) = match is_control {
+            false => (format!("< {QUIET}"), t < QUIET),
+            true => (format!("> {LEAK}"), t > LEAK),
         };
         self.held &= holds;
         let cells = [&format!("{nanos:.1}"), &format!("{t:.2}"), &rule];
@@ -158,90 +183,128 @@ impl Table {
 
     /// A key that is on the ring beside another that a client may name.
     fn names(&mut self) {
-        let server = server(Dialect::Countersign, KEYS);
         let call = |id, audience| begin(&client(id, Dialect::Countersign, audience)).1;
         let (known, unknown) = (call("k00", ""), call("k99", ""));
         let mut out = Vec::with_capacity(1024);
-        let mut refused = |call: &[u8], nonce| {
-            black_box(refuse(&server, nonce, black_box(call), &mut out));
+        let mut refused = |server: &ServerConfig, call: &[u8], nonce| {
+            black_box(refuse(server, nonce, black_box(call), &mut out));
         };
         let pairs = [
             ("control: the same id twice", [&known, &known.clone()]),
-            ("a known id, another known", [&known, &call("k31", "")]),
+            ("a known id, another known", [&known, &call("k03", "")]),
             ("a known id, an unknown one", [&known, &unknown]),
             // A call of another length takes another time, which is no secret: its sender knows it.
             ("an unknown id, not for it", [&call("k99", "x"), &call("k00", "x")]),
         ];
         for (what, pair) in pairs {
-            let t = calls(self.samples, pair, |_, call, nonce| refused(call, nonce));
-            self.judge(what, t, true);
+            self.row(what, false, |mode| {
+                calls(mode, pair, |_, server, call, nonce| refused(server, call, nonce))
+            });
         }
-        let t = calls(self.samples, [&known, &unknown], |kind, call, nonce| {
-            // As if the ring was asked first, and a stranger sent away.
-            if !kind {
-                refused(call, nonce);
-            }
+        self.row("control: sent away early", true, |mode| {
+            calls(mode, [&known, &unknown], |is_second, server, call, nonce| {
+                // As if the ring was asked first, and a stranger sent away.
+                if !is_second {
+                    refused(server, call, nonce);
+                }
+            })
         });
-        self.judge("control: sent away early", t, false);
         let keyed = Hmac::<Sha256>::new_from_slice(b"key").unwrap();
-        let t = calls(self.samples, [&known, &unknown], |kind, call, nonce| {
-            refused(call, nonce);
-            // As if one proof less was computed for a stranger.
-            if !kind {
-                let mut mac = keyed.clone();
-                mac.update(&black_box(nonce));
-                black_box(mac.finalize());
-            }
+        self.row("control: one hash less", true, |mode| {
+            calls(mode, [&known, &unknown], |is_second, server, call, nonce| {
+                refused(server, call, nonce);
+                // As if one proof less was computed for a stranger.
+                if !is_second {
+                    let mut mac = keyed.clone();
+                    mac.update(&black_box(nonce));
+                    black_box(mac.finalize());
+                }
+            })
         });
-        self.judge("control: one hash less", t, false);
     }
 
     /// Proofs that are wrong in the first byte or in the last, and by the first key or the last.
     fn proofs(&mut self, dialect: Dialect, keys: usize, length: usize) {
-        let server = server(dialect, keys);
+        let server = server(dialect, keys, EPOCH);
         let [first, last] = [0, keys - 1].map(|key| client(&format!("k{key:02}"), dialect, ""));
-        let t = proofs(self.samples, &server, [&first; 2], spoil(length), |_| {});
-        self.judge(&format!("{dialect}: which byte is wrong"), t, true);
+        self.row(&format!("{dialect}: which byte is wrong"), false, |mode| {
+            proofs(mode, &server, [&first; 2], spoil(length), |_| {})
+        });
         if dialect == Dialect::Countersign {
             return;
         }
-        let t = proofs(self.samples, &server, [&first, &last], |_, _| {}, |_| {});
-        self.judge(&format!("{dialect}: which key it is of"), t, true);
-        // As if it was compared up to the first byte that differs.
-        let t = proofs(self.samples, &server, [&first; 2], spoil(length), |is_first| {
-            let compared = if is_first { 1 } else { length };
-            for at in 0..compared {
-                black_box(at);
-            }
+        self.row(&format!("{dialect}: which key it is of"), false, |mode| {
+            proofs(mode, &server, [&first, &last], |_, _| {}, |_| {})
         });
-        self.judge("control: up to a difference", t, false);
+        // As if it was compared up to the first byte that differs.
+        self.row("control: up to a difference", true, |mode| {
+            proofs(mode, &server, [&first; 2], spoil(length), |is_first| {
+                let compared = if is_first { 1 } else { length };
+                for at in 0..compared {
+                    black_box(at);
+                }
+            })
+        });
     }
 }
 
 fn main() -> ExitCode {
     let run = Run::from_arguments();
-    let samples = run.repeats() * if run.tiny { 2_000 } else { 200_000 };
-    let mut table = Table { run, samples, held: true };
+    let mut arguments = std::env::args().skip_while(|argument| !argument.starts_with("--play"));
+    let (play, kind) = (arguments.next(), arguments.next());
+    let mode = match kind.filter(|_| play.is_some()) {
+        // The last bit of 0 or 1, so that the trace is the same up to here.
+        Some(kind) => Mode::Play { is_second: kind.as_bytes()[0] & 1 == 1 },
+        None => Mode::Times(run.repeats() * if run.tiny { 2_000 } else { 200_000 }),
+    };
+    let has_controls = play.is_none_or(|play| play == "--play-controls");
+    let mut table = Table { run, mode, has_controls, held: true };
     run.row(["what differs", "by ns", "|t|", "rule", "held"]);
     table.names();
-    table.proofs(Dialect::Countersign, KEYS, 32);
+    table.proofs(Dialect::Countersign, NAMED, 32);
     table.proofs(Dialect::Raw, TRIED, 32);
     table.proofs(Dialect::Hex, TRIED, 64);
     table.proofs(Dialect::Multiprocessing, TRIED, 32);
     if table.held || run.tiny { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Whether a server takes longer for one of two calls.
+/// Whether a server takes longer for one of two calls. The keys are others each time: a processor
+/// may take a nanosecond longer to hash one key than another, by the same instructions.
 fn calls(
-    samples: usize,
+    mode: Mode,
     calls: [&Vec<u8>; 2],
-    mut act: impl FnMut(bool, &[u8], [u8; 32]),
+    mut act: impl FnMut(bool, &ServerConfig, &[u8], [u8; 32]),
 ) -> (f64, f64) {
     let mut place = Vec::with_capacity(1024);
-    greatest_t(samples, |kind, nonce| {
+    let mut epoch = 0;
+    mode.compare(|kind, nonce| {
+        epoch += 1;
+        let server = server(Dialect::Countersign, NAMED, epoch);
         choose(kind, calls.map(Vec::as_slice), &mut place);
-        nanos(|| act(kind, &place, nonce))
+        mode.nanos(|| act(kind, &server, &place, nonce))
     })
+}
+
+impl Mode {
+    /// Has both kinds timed, for [`greatest_t`], or one played.
+    fn compare(self, mut time: impl FnMut(bool, [u8; 32]) -> f64) -> (f64, f64) {
+        match self {
+            Self::Times(samples) => greatest_t(samples, time),
+            Self::Play { is_second } => (time(is_second, [7; 32]), 0.0),
+        }
+    }
+
+    /// The nanoseconds that something takes. Where it is played for its trace, the clock, whose
+    /// trace is never the same, is not asked.
+    fn nanos(self, what: impl FnOnce()) -> f64 {
+        match self {
+            Self::Times(_) => nanos(what),
+            Self::Play { .. } => {
+                what();
+                0.0
+            }
+        }
+    }
 }
 
 /// Has both kinds timed in an order drawn by lot; the greatest |t| of all times and of their parts,
