@@ -94,9 +94,12 @@ impl Home {
         command
     }
 
-    /// Gives a command this home, and nothing of the environment but the path.
+    /// Gives a command this home, and nothing of the environment but the path, and what
+    /// `ci/sanitizers` sets.
     pub(crate) fn prepare(&self, command: &mut Command) {
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let kept = ["PATH", "ASAN_OPTIONS", "TSAN_OPTIONS"];
+        let kept = kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        command.env_clear().envs(kept);
         command.env("HOME", &self.path).env("XDG_CONFIG_HOME", self.path(".config"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
