@@ -132,6 +132,7 @@ impl Run {
         let (turn, work, losses) = (world.turn, world.work, world.losses);
         drop(world);
         self.expire(now);
+        let has_pause = self.engine.pause_end().is_some_and(|end| end <= instant(now));
         let turned = self.engine.turn(instant(now), wall(now));
         let stats = self.engine.stats(instant(now));
         let mut world = self.world.borrow_mut();
@@ -139,9 +140,8 @@ impl Run {
             world.fail(None, format_args!("the turn came to {turned:?}"));
         }
         world.check_turn(&stats);
-        // The end of a pause may be all that is due.
-        let has_pauses = world.live().any(|link| link.may_be_held(&world));
-        let is_vain = due.is_some_and(|due| due <= now) && world.work == work && !has_pauses;
+        // The end of a pause may be all that is due, also that of a connection that is gone.
+        let is_vain = due.is_some_and(|due| due <= now) && world.work == work && !has_pause;
         self.idle_turns = if is_vain { self.idle_turns + 1 } else { 0 };
         if self.idle_turns > IDLE_TURNS_MAX || turn > TURNS_MAX {
             world.fail(None, format_args!("turns without end"));
