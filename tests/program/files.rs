@@ -288,3 +288,38 @@ fn who_changes_a_ring_keeps_its_owner_group_and_mode_and_a_link_to_it() {
     assert_eq!((owner(&ring), &fs::read_to_string(&ring).unwrap()[..]), ((0, NOBODY, 0o440), KEY));
     assert!(!home.path("shared/keys.new").exists());
 }
+
+/// Adds a key under strace, with this option. Returns the calls that change files for good.
+fn keygen_traced(home: &Home, option: &str) -> (Ran, Vec<String>) {
+    let trace = home.path("trace");
+    let mut command = Command::new("strace");
+    home.prepare(&mut command);
+    command.args(["-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", option, "-o"]);
+    command.arg(&trace).args([PROGRAM, "keygen", "two", "--keys"]).arg(home.ring());
+    let ran = finish(command.spawn().unwrap(), b"");
+    let trace = fs::read_to_string(trace).unwrap();
+    (ran, trace.lines().filter(|line| line.contains('(')).map(str::to_owned).collect())
+}
+
+#[test]
+fn a_ring_that_was_changed_outlives_a_loss_of_power_or_is_said_not_to() {
+    let tried = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).output();
+    if !tried.is_ok_and(|tried| tried.status.success()) {
+        return skip("strace isn't there, or may not trace");
+    }
+    let fails = "its folder cannot be synced: input/output error; a loss of power may undo that";
+    for (fault, code, said) in [("", 0, "added to"), ("EINVAL", 0, "added to"), ("EIO", 1, fails)] {
+        let home = Home::with_keys(KEY);
+        let fault =
+            if fault.is_empty() { "-qq" } else { &format!("-einject=fsync:error={fault}:when=2") };
+        let (ran, calls) = keygen_traced(&home, fault);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.err.contains(said), "{}", ran.err);
+        let [file, rename, folder] = &calls[..] else { panic!("{calls:#?}") };
+        let path = home.ring().parent().unwrap().display().to_string();
+        assert!(file.contains("fsync(") && file.contains(&format!("{path}/keys.new>")), "{file}");
+        assert!(rename.contains("rename"), "{rename}");
+        assert!(folder.contains("fsync(") && folder.contains(&format!("{path}>")), "{folder}");
+        assert_eq!(home.ring_text().lines().count(), 2);
+    }
+}

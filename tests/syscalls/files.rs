@@ -54,8 +54,10 @@ fn change_keys(home: &Home, seed: u64) -> Counts {
         let (ran, counts) = run(home, line, seed * 100 + number);
         all.add(&counts);
         let after = home.ring_text();
+        // The change is there, and all that failed is to have it outlive a loss of power.
+        let is_unsynced = ran.err.contains("cannot be synced");
         match ran.code {
-            Some(0) => {
+            code if code == Some(0) || is_unsynced => {
                 let more = before.lines().filter(|line| !after.lines().any(|each| each == *line));
                 let changed = usize::from(rotates);
                 assert!(more.count() <= changed, "a key is lost: {before}{after}");

@@ -84,7 +84,14 @@ impl KeyFileEdit {
 
     pub(crate) fn commit(self) -> Result<(), Failure> {
         let replaced = self.file.replace(&self.path, &self.text);
-        replaced.map_err(|error| cannot_write(&self.path, &error))
+        let folder = replaced.map_err(|error| cannot_write(&self.path, &error))?;
+        let Some(Err(error)) = folder.map(|folder| sync_folder(&folder)) else { return Ok(()) };
+        let (path, error) = (self.path.display(), describe(&error));
+        let text = format!(
+            "{path} was changed, but its folder cannot be synced: {error}; a loss of power may \
+             undo that"
+        );
+        Err(Failure::new(Kind::General, text))
     }
 }
 
@@ -177,15 +184,35 @@ impl AtomicFile {
     }
 
     /// Puts it in the place of the target, whose owner, group and mode it takes.
-    fn replace(mut self, target: &Path, text: &[u8]) -> io::Result<()> {
+    /// Returns the folder, which is still to be synced.
+    fn replace(mut self, target: &Path, text: &[u8]) -> io::Result<Option<File>> {
         self.file.write_all(text)?;
         if let Ok(old) = fs::metadata(target) {
             keep_access(&self.file, &old)?;
         }
         self.file.sync_all()?;
+        let folder = open_folder(target)?;
         fs::rename(&self.path, target)?;
         self.placed = true;
-        Ok(())
+        Ok(folder)
+    }
+}
+
+/// The folder of a file. None if this user may change it but not read it.
+fn open_folder(path: &Path) -> io::Result<Option<File>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match File::open(folder.unwrap_or(Path::new("."))) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Writes the names in a folder to the disk.
+fn sync_folder(folder: &File) -> io::Result<()> {
+    match folder.sync_all() {
+        // There are file systems that do not know this call for folders.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synced => synced,
     }
 }
 
