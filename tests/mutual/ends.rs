@@ -120,29 +120,41 @@ impl End {
     pub(crate) fn hear(&mut self, mut bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         while self.refusal.is_none() {
-            let heard = match self.session.process(NOW, &mut bytes, &mut out) {
+            match self.process(&mut bytes, &mut out) {
                 Ok(None) => break,
-                Ok(Some(Event::Open(opened))) => {
-                    (self.is_protected, self.is_sealed) = (opened.is_protected, opened.is_sealed);
-                    self.key = opened.key.map(|key| key.id().to_owned());
-                    self.exporter = opened.exporter;
-                    Heard::Open
-                }
-                Ok(Some(Event::Message(message))) => Heard::Message(message.bytes.to_vec()),
-                Ok(Some(Event::Control)) => Heard::Control,
-                Ok(Some(Event::Finished)) => Heard::Finished,
-                Ok(Some(other)) => panic!("{other:?}"),
-                Err(refusal) => {
-                    self.refusal = Some(refusal);
-                    break;
-                }
-            };
-            self.heard.push(heard);
+                Ok(Some(heard)) => self.heard.push(heard),
+                Err(refusal) => self.refusal = Some(refusal),
+            }
         }
         if self.refusal.is_some() {
             self.is_silent_now();
         }
         out
+    }
+
+    /// What the session makes of these bytes next. It is true to what it says of itself before and
+    /// after.
+    fn process(&mut self, bytes: &mut &[u8], out: &mut Vec<u8>) -> Result<Option<Heard>, Refusal> {
+        let (is_due, has_input, said) = (self.session.is_due(), !bytes.is_empty(), out.len());
+        let heard = match self.session.process(NOW, bytes, out)? {
+            None => None,
+            Some(Event::Open(opened)) => {
+                (self.is_protected, self.is_sealed) = (opened.is_protected, opened.is_sealed);
+                self.key = opened.key.map(|key| key.id().to_owned());
+                self.exporter = opened.exporter;
+                Some(Heard::Open)
+            }
+            Some(Event::Message(message)) => Some(Heard::Message(message.bytes.to_vec())),
+            Some(Event::Control) => Some(Heard::Control),
+            Some(Event::Finished) => Some(Heard::Finished),
+            Some(other) => panic!("{other:?}"),
+        };
+        assert!(has_input || is_due || heard.is_none() && out.len() == said, "{heard:?}");
+        if heard.is_none() {
+            assert!(bytes.is_empty() && !self.session.is_due());
+            assert_eq!(self.session.is_partial(), self.session.bytes_buffered() > 0);
+        }
+        Ok(heard)
     }
 
     /// Whatever comes behind a refusal leads to nothing.

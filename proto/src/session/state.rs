@@ -109,7 +109,10 @@ impl SessionState {
     #[inline(never)]
     pub(super) fn is_due(&self) -> bool {
         match self {
-            Self::Open | Self::Unsent(_) | Self::Ending(_) => true,
+            Self::Open
+            | Self::Unsent(_)
+            | Self::Countersign(CountersignState::Start(_))
+            | Self::Ending(_) => true,
             Self::Protected(protected) => {
                 protected.state == RecordsState::Ending || protected.batch > 0
             }
