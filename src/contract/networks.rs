@@ -120,13 +120,13 @@ impl Networks {
         let sizes = self.listed.iter().map(|network| network.size());
         let total = sizes.fold(0, u128::saturating_add);
         let mut rest = u128::from(number).checked_rem(total)?;
-        for network in &self.listed {
-            match rest.checked_sub(network.size()) {
-                Some(behind) => rest = behind,
-                None => return Some(network.address(rest)),
+        self.listed.iter().find_map(|network| match rest.checked_sub(network.size()) {
+            Some(behind) => {
+                rest = behind;
+                None
             }
-        }
-        None
+            None => Some(network.address(rest)),
+        })
     }
 }
 
@@ -229,10 +229,9 @@ impl FromStr for Network {
         if network.first != ip {
             return Err(wrong(Fault::HostBits(network)));
         }
-        Ok(match ip.to_canonical() {
-            IpAddr::V4(v4) if ip.is_ipv6() && prefix >= MAPPED => {
-                Self { first: v4.into(), prefix: prefix - MAPPED }
-            }
+        // A network of IPv4 in IPv6 has all of the front that says so, or it would begin earlier.
+        Ok(match (ip.to_canonical(), prefix.checked_sub(MAPPED)) {
+            (IpAddr::V4(v4), Some(prefix)) => Self { first: v4.into(), prefix },
             _ => network,
         })
     }

@@ -309,6 +309,7 @@ mod tests {
                     prop_assert_eq!(slab[*key], *value);
                 }
                 prop_assert_eq!(slab.len(), model.entries.len());
+                prop_assert_eq!(slab.is_empty(), model.entries.is_empty());
                 most = most.max(slab.len());
                 prop_assert_eq!(slab.entries.len(), most, "keys are given again");
             }

@@ -10,7 +10,7 @@
 //! it.
 
 use memchr::memchr;
-use proxy_header::{ParseConfig, Protocol};
+use proxy_header::ParseConfig;
 
 use crate::contract::peer::PeerAddress;
 
@@ -88,8 +88,8 @@ impl ProxyHeader {
         let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
         match proxy_header::ProxyHeader::parse(header, config) {
             Ok((parsed, length)) if length == header.len() => match parsed.proxied_address() {
-                Some(way) if way.protocol == Protocol::Stream => whole(Some(way.source.into())),
-                Some(_) => Self::Malformed,
+                // Of streams alone: datagrams have other fronts.
+                Some(way) => whole(Some(way.source.into())),
                 None => whole(header.starts_with(UNIX).then_some(PeerAddress::Unix)),
             },
             _ => Self::Malformed,

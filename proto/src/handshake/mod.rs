@@ -35,11 +35,7 @@ pub(crate) const PROOF_MAX: usize = 64;
 
 /// The length of a proof with a tag of this length.
 pub(crate) fn proof_length(dialect: Dialect, tag: usize) -> usize {
-    match dialect {
-        Dialect::Raw => tag,
-        Dialect::Hex => hex::length(tag),
-        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => 0,
-    }
+    if dialect == Dialect::Hex { hex::length(tag) } else { tag }
 }
 
 /// The key that this proof was made with.
@@ -48,28 +44,27 @@ pub(crate) fn check<'k>(
     now: Duration,
     challenge: &[u8; CHALLENGE],
     proof: &[u8],
-) -> Result<Option<&'k Key>, Refusal> {
+) -> Result<&'k Key, Refusal> {
     let key = match config.challenged() {
-        Dialect::Raw => raw::check(config, Dialect::Raw, now, challenge, proof),
         Dialect::Hex => hex::check(config, now, challenge, proof),
-        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => return Ok(None),
+        dialect => raw::check(config, dialect, now, challenge, proof),
     };
     // A peer of another protocol is distinguished from one that guesses a key.
     let stranger = || match (ForeignProtocol::of(proof), config.challenged()) {
-        (ForeignProtocol::Other | ForeignProtocol::Hex, Dialect::Hex) => by_md5(config, proof),
+        (ForeignProtocol::Other | ForeignProtocol::Hex, Dialect::Hex) => by_md5(proof),
         (ForeignProtocol::Other, _) => None,
         (opening, _) => Some(Refusal::Foreign(opening)),
     };
-    key.ok_or_else(|| stranger().unwrap_or(Refusal::WrongProof)).map(Some)
+    key.ok_or_else(|| stranger().unwrap_or(Refusal::WrongProof))
 }
 
-/// In `hex`, a proof with MD5 and the message after it, where one with SHA-256 is awaited.
-fn by_md5(config: &SessionConfig, proof: &[u8]) -> Option<Refusal> {
+/// In `hex`, a proof with MD5 and the message after it, where one with SHA-256 is awaited. Nothing
+/// is after it where one with MD5 is.
+fn by_md5(proof: &[u8]) -> Option<Refusal> {
     let (front, rest) = proof.split_at_checked(hex::length(MD5_TAG))?;
     // A wrong digit alone doesn't look like a message.
     let others = rest.iter().filter(|byte| !is_hex(core::slice::from_ref(byte))).count();
-    let is_shorter = config.mac() == Mac::Sha256 && is_hex(front) && others > rest.len() / 2;
-    is_shorter.then_some(Refusal::OtherDigest)
+    (is_hex(front) && others > rest.len() / 2).then_some(Refusal::OtherDigest)
 }
 
 /// What is wrong with a proof that stays incomplete, if its length or its bytes show it. The peer
@@ -95,9 +90,8 @@ pub(crate) fn answer(config: &SessionConfig, key: &Key, challenge: &[u8], out: &
     let mac = config.mac();
     let tag = key.sign(mac, challenge);
     match config.dialect() {
-        Dialect::Raw => raw::write(mac, &tag, out),
         Dialect::Hex => hex::write(mac, &tag, out),
-        Dialect::Countersign | Dialect::Multiprocessing | Dialect::Open => {}
+        _ => raw::write(mac, &tag, out),
     }
 }
 

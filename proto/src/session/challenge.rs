@@ -46,7 +46,7 @@ impl SessionCore {
         let Some(proof) = self.partial.exactly(length, input) else { return Ok(None) };
         let checked = handshake::check(config, now, challenge, proof);
         self.partial.release();
-        checked.map(|key| Some(self.establish(config, Role::Server, key)))
+        checked.map(|key| Some(self.establish(config, Role::Server, Some(key))))
     }
 
     /// As a client: awaits the challenge, and answers it.

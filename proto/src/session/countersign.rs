@@ -32,38 +32,8 @@ type Advanced<'s> = Result<Option<Event<'s>>, Refusal>;
 const FRONT: usize = MAGIC.len() + HEADER;
 
 impl SessionCore {
-    /// Takes the next step of the handshake.
-    pub(super) fn advance_countersign<'s>(
-        &'s mut self,
-        config: &'s SessionConfig,
-        now: Duration,
-        input: &mut &[u8],
-        out: &mut Vec<u8>,
-    ) -> Advanced<'s> {
-        let SessionState::Countersign(state) = &self.state else { return Ok(None) };
-        match *state {
-            CountersignState::AwaitingHello(nonce) => {
-                self.receive_hello(config, now, (nonce, false), input, out)
-            }
-            CountersignState::AwaitingHelloOrProof(nonce) => {
-                self.receive_hello(config, now, (nonce, true), input, out)
-            }
-            CountersignState::AwaitingProof(_) => self.receive_proof(config, now, input, out),
-            CountersignState::Start(nonce) => {
-                let received = self.send_hello(config, now, nonce, input, out);
-                received.map_err(|why| self.fail(why))
-            }
-            CountersignState::AwaitingServerHello(nonce) => {
-                let received = self.receive_server_hello(config, now, &nonce, input, out);
-                received.map_err(|why| self.fail(why))
-            }
-            // Our part of the handshake is over.
-            CountersignState::AwaitingAccept(_) => Ok(None),
-        }
-    }
-
     /// As a server: awaits a hello, or a proof if `raw` is served too.
-    fn receive_hello<'s>(
+    pub(super) fn receive_hello<'s>(
         &'s mut self,
         config: &'s SessionConfig,
         now: Duration,
@@ -124,7 +94,7 @@ impl SessionCore {
     }
 
     /// As a server: awaits the client's proof.
-    fn receive_proof<'s>(
+    pub(super) fn receive_proof<'s>(
         &'s mut self,
         config: &'s SessionConfig,
         now: Duration,
@@ -167,7 +137,7 @@ impl SessionCore {
     }
 
     /// As a client: sends the hello.
-    fn send_hello<'s>(
+    pub(super) fn send_hello<'s>(
         &mut self,
         config: &'s SessionConfig,
         now: Duration,
@@ -181,7 +151,7 @@ impl SessionCore {
     }
 
     /// As a client: awaits the server's nonce and hello.
-    fn receive_server_hello<'s>(
+    pub(super) fn receive_server_hello<'s>(
         &mut self,
         config: &'s SessionConfig,
         now: Duration,

@@ -34,6 +34,7 @@ impl SessionCore {
         &mut self,
         config: &'s SessionConfig,
         now: Duration,
+        mut state: MultiprocessingState,
         input: &mut &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'s>>, Refusal> {
@@ -42,13 +43,13 @@ impl SessionCore {
             let Some(frame) = self.partial.take(extent, input, FRAME_MAX) else {
                 return Ok(None);
             };
-            let SessionState::Multiprocessing(state) = self.state else {
-                return Err(Refusal::Malformed);
-            };
             let received = state.receive(config, now, length::open(frame), out);
             self.partial.release();
             match received.inspect_err(|why| multiprocessing::write_failure(*why, out))? {
-                Received::Next(state) => self.state = SessionState::Multiprocessing(state),
+                Received::Next(next) => {
+                    state = next;
+                    self.state = SessionState::Multiprocessing(state);
+                }
                 Received::Established(role, key) => {
                     return Ok(Some(self.establish(config, role, Some(key))));
                 }

@@ -168,12 +168,25 @@ impl SessionCore {
                 let answered = self.answer_challenge(config, now, input, out);
                 answered.map_err(|why| self.fail(why))
             }
-            SessionState::Countersign(CountersignState::AwaitingAccept(_)) => {
-                self.receive(config, input, out)
+            SessionState::Countersign(CountersignState::AwaitingHello(nonce)) => {
+                self.receive_hello(config, now, (nonce, false), input, out)
             }
-            SessionState::Countersign(_) => self.advance_countersign(config, now, input, out),
-            SessionState::Multiprocessing(_) => {
-                let received = self.exchange_challenges(config, now, input, out);
+            SessionState::Countersign(CountersignState::AwaitingHelloOrProof(nonce)) => {
+                self.receive_hello(config, now, (nonce, true), input, out)
+            }
+            SessionState::Countersign(CountersignState::AwaitingProof(_)) => {
+                self.receive_proof(config, now, input, out)
+            }
+            SessionState::Countersign(CountersignState::Start(nonce)) => {
+                let received = self.send_hello(config, now, nonce, input, out);
+                received.map_err(|why| self.fail(why))
+            }
+            SessionState::Countersign(CountersignState::AwaitingServerHello(nonce)) => {
+                let received = self.receive_server_hello(config, now, &nonce, input, out);
+                received.map_err(|why| self.fail(why))
+            }
+            SessionState::Multiprocessing(state) => {
+                let received = self.exchange_challenges(config, now, state, input, out);
                 received.map_err(|why| self.fail(why))
             }
             _ => self.receive(config, input, out),

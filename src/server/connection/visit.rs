@@ -194,15 +194,13 @@ impl<N: Net, S: Service> Connection<N, S> {
         step: Result<Step<Option<CloseReason>>, Refusal>,
         cx: &mut Context<'_, N, S>,
     ) {
-        if let Ok(Step::NeedsInput | Step::Stopped(None)) = step {
-            return debug_assert!(
-                cx.shared.control_out.is_empty(),
-                "messages come without control bytes"
-            );
+        if !matches!(step, Ok(Step::NeedsInput | Step::Stopped(None))) {
+            cx.shared.calls.outbox.append(&mut cx.shared.control_out);
         }
-        cx.shared.calls.outbox.append(&mut cx.shared.control_out);
         match step {
-            Ok(Step::NeedsInput | Step::Stopped(None)) => {}
+            Ok(Step::NeedsInput | Step::Stopped(None)) => {
+                debug_assert!(cx.shared.control_out.is_empty(), "messages have no control bytes");
+            }
             // Their number is limited by the reads of a visit.
             Ok(Step::Control) => cx.done.has_control = true,
             Ok(Step::Finished) => {

@@ -221,10 +221,11 @@ impl<N: Net, S: Service> Engine<N, S> {
                 false => backlog.into_iter().flatten().min_by_key(|(_, since)| *since),
             };
             let victim = longest.map_or(slot, |(slot, _)| slot);
-            if !self.conns.contains(victim) {
+            self.remove(victim, CloseReason::Overloaded, now);
+            if victim == slot {
+                // What it has added is gone, and was what is too much.
                 break;
             }
-            self.remove(victim, CloseReason::Overloaded, now);
         }
     }
 

@@ -59,11 +59,13 @@ pub(crate) fn confirm(
     let (theirs, frame) = heard.split_first_chunk::<NONCE>().ok_or(Refusal::Malformed)?;
     let (hello, proof) = ServerHello::read(&frame[HEADER..], client_extensions(config))?;
     let chosen = hello.flags & hello::RECORDS != 0;
-    match config.protection() {
-        Protection::Allowed | Protection::Off if !chosen => {}
-        _ if !chosen => return Err(Refusal::Protection),
-        Protection::Off if chosen => return Err(Refusal::Protection),
-        _ => {}
+    let is_fit = match config.protection() {
+        Protection::Off => !chosen,
+        Protection::Allowed => true,
+        _ => chosen,
+    };
+    if !is_fit {
+        return Err(Refusal::Protection);
     }
     if hello.instance == ring.secrets().instance {
         return Err(Refusal::Reflected);
