@@ -45,8 +45,8 @@ struct Pipe {
     to_server: VecDeque<u8>,
     /// The peer has ended its stream.
     is_finished: bool,
-    /// The peer has broken the connection.
-    is_reset: bool,
+    /// What the server's calls fail with, if they do.
+    failure: Option<io::ErrorKind>,
     /// What the server has written and the peer hasn't taken.
     to_peer: Vec<u8>,
     /// The bytes that the server may write.
@@ -77,7 +77,12 @@ impl MemoryPeer {
 
     /// Breaks the connection: everything that the server does with it fails from now on.
     pub fn reset(&self) {
-        self.pipe_mut().is_reset = true;
+        self.fail(io::ErrorKind::ConnectionReset);
+    }
+
+    /// Everything that the server does with the connection fails with this error from now on.
+    pub fn fail(&self, error: io::ErrorKind) {
+        self.pipe_mut().failure = Some(error);
     }
 
     /// Takes what the server has written.
@@ -145,7 +150,10 @@ impl Drop for MemorySocket {
 impl MemorySocket {
     fn usable(&self) -> io::Result<RefMut<'_, Pipe>> {
         let pipe = self.0.pipe_mut();
-        if pipe.is_reset { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(pipe) }
+        match pipe.failure {
+            Some(error) => Err(error.into()),
+            None => Ok(pipe),
+        }
     }
 }
 
@@ -170,7 +178,7 @@ impl MemoryNet {
             id: None,
             to_server: VecDeque::new(),
             is_finished: false,
-            is_reset: false,
+            failure: None,
             to_peer: Vec::new(),
             room: usize::MAX,
             is_shut: false,

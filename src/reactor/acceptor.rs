@@ -184,6 +184,9 @@ mod tests {
         assert_eq!(accepted, [0, 2, 0, 2]);
         acceptor.close();
         assert_eq!(acceptor.next(at(0), anywhere), None);
+        // What was accepted just before counts for nobody.
+        acceptor.accepted(0);
+        assert_eq!(acceptor.next(at(0), anywhere), None);
     }
 
     #[test]

@@ -231,6 +231,40 @@ mod tests {
         prop::collection::vec(prop::option::weighted(0.9, 0..6usize), 0..6)
     }
 
+    #[test]
+    fn a_short_read_means_that_a_socket_is_empty() {
+        let mut stream = BufferedStream::new(Script::default());
+        let (mut into, socket) = ([0; 4], |stream: &mut BufferedStream<Script>, calls: &[_]| {
+            let socket = stream.socket.as_mut().unwrap();
+            socket.calls.extend(calls);
+            socket.incoming.extend(b"eleven byte");
+        });
+        socket(&mut stream, &[Some(4), None, Some(3)]);
+        assert_eq!(stream.read(&mut into).unwrap(), None, "nothing was reported");
+        let readable = Readiness { readable: true, ..Readiness::default() };
+        stream.notice(readable);
+        assert_eq!(stream.read(&mut into).unwrap(), Some(4));
+        assert_eq!(stream.read(&mut into).unwrap(), Some(3), "an interrupted call is made again");
+        assert_eq!(stream.read(&mut into).unwrap(), None);
+        assert!(stream.socket().unwrap().calls.is_empty(), "there was no call for nothing");
+        // Behind urgent data there may be more.
+        stream.notice(Readiness { urgent: true, ..readable });
+        socket(&mut stream, &[Some(2), Some(2), Some(0)]);
+        let read = [(); 4].map(|()| stream.read(&mut into).unwrap());
+        assert_eq!(read, [Some(2), Some(2), None, None]);
+        // A stream that has ended is read to its end.
+        stream.notice(Readiness { ended: true, ..readable });
+        let left = stream.socket().unwrap().incoming.len();
+        socket(&mut stream, &[Some(3), Some(3)]);
+        assert_eq!(stream.read(&mut into).unwrap(), Some(3));
+        assert_eq!(stream.read(&mut into).unwrap(), Some(3));
+        assert_eq!(stream.socket().unwrap().incoming.len(), left + 11 - 6);
+        stream.socket.as_mut().unwrap().is_broken = true;
+        stream.socket.as_mut().unwrap().calls.push_back(Some(1));
+        let error = stream.read(&mut into).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+
     proptest! {
         #[test]
         fn all_that_is_sent_arrives_once_and_in_order(

@@ -247,6 +247,30 @@ mod tests {
     }
 
     #[test]
+    fn where_failures_are_forgotten_at_once_they_hinder_nobody() {
+        let mut all = AdmissionControl::new(Limits {
+            failure_burst: 0,
+            failure_limit: 1,
+            failure_decay: Duration::ZERO,
+            ..Limits::default()
+        });
+        for slot in 0..4 {
+            all.enter(slot, from(1), at(0));
+            assert_eq!(all.leave(slot, Some(Refusal::WrongProof), at(0)), None);
+            assert_eq!(all.admit(from(1), 0, at(0)), (Admission::Accept, None));
+        }
+    }
+
+    #[test]
+    fn a_wait_begins_anew_for_connections_that_are_there() {
+        let mut all = unauthenticated();
+        all.enter(0, from(1), at(0));
+        all.greet(0, at(10));
+        all.greet(1, at(20));
+        assert_eq!((all.count(), all.oldest()), (1, Some((0, at(10)))));
+    }
+
+    #[test]
     fn wrong_proofs_delay_and_then_reject_newcomers_of_their_network() {
         let mut all = unauthenticated();
         let mut heard = Vec::new();

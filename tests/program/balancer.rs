@@ -58,7 +58,7 @@ impl Drop for Balancer {
 }
 
 /// Comes from 127.0.0.HOST.
-fn dial_from(host: u8, address: SocketAddr) -> TcpStream {
+pub(crate) fn dial_from(host: u8, address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
     socket.connect(&address.into()).unwrap();

@@ -272,3 +272,16 @@ fn a_log_that_nobody_reads_does_not_hold_up_the_end() {
         drop(unread);
     }
 }
+
+#[test]
+fn a_proof_by_another_digest_is_told_with_what_it_may_be() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --dialect raw");
+    let mut peer = server.dial();
+    peer.read_exact(&mut [0; 32]).unwrap();
+    peer.write_all(&[0xab; 16]).unwrap();
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    hung_up(&mut peer);
+    let line = server.err.with("refused: other-digest");
+    assert!(line.contains("its proof is as long as an HMAC-MD5"), "{line}");
+}

@@ -1,9 +1,10 @@
 //! Networks that guess: the options that say how many failures they have, and what the log tells of
 //! them to a program that watches it.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::Command;
 
+use super::balancer::dial_from;
 use super::home::{Home, skip};
 use super::logs::offend;
 
@@ -41,6 +42,22 @@ fn the_log_says_once_that_a_network_is_delayed_and_that_it_is_refused() {
     let said: Vec<_> = told.iter().map(|line| Some(line.split_once(' ')?.1.to_owned())).collect();
     assert_eq!(said, shown, "{}", ran.err);
     assert_eq!(ran.err.matches("refused: wrong-proof").count(), 3, "{}", ran.err);
+}
+
+#[test]
+fn many_networks_that_are_throttled_give_few_lines() {
+    let home = Home::with_keys(KEY);
+    let server = home.serve("serve --dialect raw --failure-burst 0 --failure-delay 1ms");
+    let address = server.address().parse().unwrap();
+    for host in 2..202 {
+        let mut peer = dial_from(host, address);
+        peer.read_exact(&mut [0; 32]).unwrap();
+        peer.write_all(&[0; 32]).unwrap();
+        assert!(matches!(peer.read(&mut [0; 8]), Ok(0) | Err(_)));
+    }
+    let ran = server.stop();
+    let told = ran.err.matches("throttled: new connections are delayed").count();
+    assert!((1..200).contains(&told), "{told} lines for 200 networks");
 }
 
 /// The filter for fail2ban that is handed out.

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use countersign::stats::Counters;
+use countersign::testing::TestServer;
 use countersign::{
-    Access, CloseReason, Dialect, ForeignProtocol, Limits, ListenerConfig, Peer, Refusal, Reply,
-    Server, Service,
+    Access, CloseReason, Dialect, ForeignProtocol, Limits, Listener, ListenerConfig, Peer, Refusal,
+    Reply, Server, Service,
 };
 
 use crate::both_ends::BothEnds;
@@ -351,4 +352,31 @@ fn where_nobody_is_a_balancer_a_header_is_a_strangers() {
         assert_eq!(client.hear_all().0, b"");
     }
     assert_eq!(closed(&server.stop(), Refusal::Foreign(ForeignProtocol::Proxy)), 2);
+}
+
+#[test]
+fn a_client_that_would_be_delayed_is_closed_by_a_server_that_stops() {
+    let limits = Limits {
+        failure_burst: 0,
+        failure_delay: LONG,
+        failure_decay: LONG,
+        drain_timeout: LONG,
+        ..Limits::default()
+    };
+    let listener =
+        Listener::new(speaking(Dialect::Raw), limits).with_proxies("127.0.0.1".parse().unwrap());
+    let mut server = TestServer::new([listener], bracket).unwrap();
+    let guesser = server.connect();
+    server.send(&guesser, &[&line(7)[..], &[0; CHALLENGE]].concat());
+    server.finish(&guesser);
+    assert_eq!(closed(&server.engine.counters(), Refusal::WrongProof), 1);
+    let (late, honest) = (server.connect(), server.connect());
+    // The server sees the headers when it stops.
+    late.write(&line(7));
+    honest.write(&line(8));
+    server.engine.drain(server.now);
+    server.work();
+    assert!(late.is_closed() && late.take().is_empty());
+    let counters = server.engine.counters();
+    assert_eq!((counters.delayed, counters.closed(CloseReason::Stopped)), (0, 2));
 }

@@ -247,3 +247,37 @@ fn clients_that_leave_free_their_places_in_the_schedule() {
     server.pass(Duration::from_millis(100));
     assert_eq!(peer.take(), b"x\n");
 }
+
+#[test]
+fn many_messages_that_might_have_faults_are_answered_in_several_visits() {
+    let (mut server, busy) = serving(Echo, "delay=1ms:0.0001");
+    let other = server.connect();
+    let lines = b"x\n".repeat(3_000);
+    server.arrive(&busy, &lines);
+    server.arrive(&other, b"y\n");
+    server.engine.turn(server.now, server.wall).unwrap();
+    assert_eq!(other.take(), b"y\n");
+    assert!(busy.written().len() < lines.len());
+    server.pass(MILLI);
+    assert_eq!(busy.take(), lines);
+}
+
+#[test]
+fn a_reply_in_pieces_is_sent_as_a_whole_though_its_session_is_too_old() {
+    let limits = Limits { session_age_max: Some(MILLI), ..Limits::default() };
+    let service = faulty(Echo, "drip=1B/1ns");
+    let mut server = in_memory(ServerConfig::open(), limits, service);
+    let peer = server.connect();
+    let line = [&[b'x'; 1_000][..], b"\n"].concat();
+    server.arrive(&peer, &line);
+    server.engine.turn(server.now, server.wall).unwrap();
+    // It has its turn, and then is too old in the same one.
+    for _ in 0..3 {
+        server.now = server.now + MILLI;
+        server.engine.turn(server.now, server.wall).unwrap();
+    }
+    (0..2_000).for_each(|_| server.pass(MILLI));
+    assert_eq!(peer.take(), line);
+    server.finish(&peer);
+    assert_eq!(closed(&server, CloseReason::SessionAge), 1);
+}

@@ -44,6 +44,7 @@ mod reading;
 mod records;
 #[path = "../common/server_thread.rs"]
 mod server_thread;
+mod shown;
 mod small;
 mod stopping;
 mod style;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use countersign::services::{Messages, Processed};
 use countersign::stats::Counters;
 use countersign::{CloseReason, Dialect, Framing, Limits, Peer, PeerAddress, Refusal};
-use countersign::{Reply, Service};
+use countersign::{Reply, ServerConfig, Service};
 
 use crate::both_ends::BothEnds;
 use crate::common::{Client, End, IN_LINES, bracket, in_memory, speaking};
@@ -314,4 +314,39 @@ fn a_limit_of_nothing_on_messages_is_no_endless_loop() {
         (&client.0).take(1000).read_to_end(&mut heard).unwrap();
         assert!(heard.len() < 100, "{framing}: {} bytes", heard.len());
     }
+}
+
+#[test]
+fn what_comes_behind_a_message_that_closes_is_not_answered_though_its_reply_waits() {
+    let last = |message: &[u8], reply: &mut Reply<'_>| {
+        reply.message(message);
+        reply.close();
+    };
+    // With a batch that is full and one that is not.
+    for length in [4, 2_000] {
+        let limits = Limits { batch_max: 1_024, ..Limits::default() };
+        let mut server = in_memory(ServerConfig::open(), limits, last);
+        let peer = server.connect();
+        peer.set_room(1);
+        let one = [&vec![b'1'; length][..], b"\n"].concat();
+        server.send(&peer, &[&one[..], b"two\n"].concat());
+        assert_eq!((peer.take(), server.engine.counters().messages), (b"1".to_vec(), 1));
+        server.make_room(&peer, usize::MAX);
+        assert_eq!(peer.take(), one[1..]);
+        server.finish(&peer);
+        assert_eq!(server.engine.counters().closed(CloseReason::ClosedByService), 1);
+    }
+}
+
+#[test]
+fn a_reply_can_be_written_as_to_any_stream() {
+    use std::io::Write as _;
+    let formatted = |message: &[u8], reply: &mut Reply<'_>| {
+        write!(reply, "{} bytes", message.len()).unwrap();
+        reply.flush().unwrap();
+    };
+    let mut server = in_memory(ServerConfig::open(), Limits::default(), formatted);
+    let peer = server.connect();
+    server.send(&peer, b"hello\n");
+    assert_eq!(peer.take(), b"5 bytes\n");
 }

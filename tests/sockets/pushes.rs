@@ -109,3 +109,64 @@ fn a_sink_says_at_the_end_what_it_was_sent() {
     assert_eq!(client.receive().unwrap(), Some(&b"5"[..]));
     assert_eq!(client.receive().unwrap(), None);
 }
+
+/// Wants to be called, and then says nothing. A message that says so is the last.
+struct Idle;
+
+impl Service for Idle {
+    type State = ();
+
+    fn open(&mut self, _peer: &Peer<'_>, _reply: &mut Reply<'_>) {}
+
+    fn message(&mut self, _state: &mut (), message: &[u8], reply: &mut Reply<'_>) {
+        reply.message(message);
+        if message == b"bye" {
+            reply.close();
+        }
+    }
+
+    fn wake_after(&mut self, _state: &mut ()) -> Option<Duration> {
+        Some(10 * MILLI)
+    }
+}
+
+#[test]
+fn a_service_that_says_nothing_when_it_is_called_sends_nothing() {
+    let mut server = in_memory(ServerConfig::open(), Limits::default(), Idle);
+    let before = server.engine.memory_max().total;
+    let peer = server.connect();
+    assert!(server.engine.memory_max().total > before, "the times of calls take memory");
+    (0..10).for_each(|_| server.pass(10 * MILLI));
+    assert_eq!(peer.take(), b"");
+    server.send(&peer, b"hello\n");
+    assert_eq!(peer.take(), b"hello\n");
+    // A connection that ends is not called, though its last reply waits.
+    peer.set_room(0);
+    server.send(&peer, b"bye\n");
+    (0..10).for_each(|_| server.pass(10 * MILLI));
+    server.make_room(&peer, usize::MAX);
+    assert_eq!(peer.take(), b"bye\n");
+}
+
+#[test]
+fn a_server_that_drains_calls_nobody_of_its_own_accord() {
+    let mut server = in_memory(ServerConfig::open(), Limits::default(), Ticker);
+    let (busy, full) = (server.connect(), server.connect());
+    assert_eq!((busy.take(), full.take()), (b"begin\n".to_vec(), b"begin\n".to_vec()));
+    full.set_room(0);
+    server.send(&full, b"a reply that waits\n");
+    // More than one visit answers, so that the connection stays open for a while.
+    let lines = 3_000;
+    server.arrive(&busy, &b"x\n".repeat(lines));
+    server.engine.drain(server.now);
+    server.now = server.now + 10 * MILLI;
+    server.engine.turn(server.now, server.wall).unwrap();
+    assert!(!busy.is_shut() && busy.written().len() < 2 * lines);
+    server.work();
+    assert_eq!(busy.take(), b"x\n".repeat(lines));
+    server.make_room(&full, usize::MAX);
+    assert_eq!(full.take(), b"a reply that waits\n");
+    server.finish(&busy);
+    server.finish(&full);
+    assert_eq!(server.engine.counters().closed(CloseReason::Stopped), 2);
+}

@@ -226,3 +226,19 @@ fn what_all_keep_together_is_bounded_and_the_others_are_served() {
     assert_eq!(counters.closed(CloseReason::Finished), whole, "{counters:?}");
     assert!(whole >= 1, "{counters:?}");
 }
+
+#[test]
+fn a_socket_that_fails_is_reset_unless_its_connection_is_broken() {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, Other, TimedOut};
+    for (error, is_reset) in
+        [(ConnectionReset, false), (BrokenPipe, false), (TimedOut, true), (Other, true)]
+    {
+        let mut server = in_memory(BothEnds::open(), Limits::default(), Echo);
+        let peer = server.connect();
+        peer.fail(error);
+        server.send(&peer, b"hello\n");
+        assert!(peer.is_closed(), "{error}");
+        assert_eq!(peer.is_reset_by_server(), is_reset, "{error}");
+        assert_eq!(server.engine.counters().closed(CloseReason::Reset), 1, "{error}");
+    }
+}

@@ -332,6 +332,16 @@ fn what_cannot_be_sent_appends_nothing() {
     let before = out.clone();
     assert_eq!(ours.send(&[b'x'; 2001], &mut out), Err(SendError::TooLong));
     assert_eq!(out, before);
+    let mut unsealed = Vec::new();
+    FrameFormat::Record.frame(b"short", &mut unsealed);
+    let ready = unsealed.len();
+    FrameFormat::Record.frame(&[b'x'; 2001], &mut unsealed);
+    let error = ours.core.seal(&mut unsealed).unwrap_err();
+    assert_eq!(error.ready, ready);
+    assert!(error.to_string().contains("longer than the peer accepts"));
+    let (mut ours, _, proof) = called(&server, &client);
+    let mut out = Vec::new();
+    ours.process(Duration::ZERO, &mut &proof[..], &mut out).unwrap();
     ours.send(&[b'x'; 2000], &mut out).unwrap();
     ours.finish(&mut out);
     let before = out.clone();
@@ -385,6 +395,42 @@ fn a_session_that_is_closed_says_why_and_nothing_more() {
         session.close(Refusal::Malformed, &mut out);
         assert!(out.is_empty());
     }
+}
+
+#[test]
+fn a_session_that_is_closed_without_words_for_it_says_nothing() {
+    let mut session = Session::server(config(Dialect::Raw), NONCE);
+    let mut out = Vec::new();
+    session.process(Duration::ZERO, &mut &b""[..], &mut out).unwrap();
+    out.clear();
+    session.close(Refusal::Throttled, &mut out);
+    assert!(out.is_empty());
+    let told = session.process(Duration::ZERO, &mut &b""[..], &mut out).unwrap_err();
+    assert_eq!(told, Refusal::Throttled);
+}
+
+#[test]
+fn a_server_can_refuse_with_a_code_that_is_unknown_here() {
+    let (server, client) = (countersign(1), ClientConfig::of(&countersign(2)));
+    let (mut ours, mut call, mut out) =
+        (SessionCore::server(&server, NONCE), Vec::new(), Vec::new());
+    let mut theirs = Session::client(client, Duration::ZERO, [8; 32]).unwrap();
+    theirs.process(Duration::ZERO, &mut &b""[..], &mut call).unwrap();
+    ours.next(&server, Duration::ZERO, &mut &call[..call.len() - 1], &mut out).unwrap();
+    ours.refuse(RefusalCode::Other(77), &mut out);
+    let told = theirs.process(Duration::ZERO, &mut &out[..], &mut Vec::new()).unwrap_err();
+    assert_eq!(told, Refusal::Rejected(RefusalCode::Other(77)));
+}
+
+#[test]
+fn nothing_is_sent_behind_a_record_that_was_forged() {
+    let (mut ours, _, proof) = called(&countersign(1), &countersign(2));
+    let mut out = Vec::new();
+    ours.process(Duration::ZERO, &mut &proof[..], &mut out).unwrap();
+    let forged = [&[0x10, 0, 0, 17, b'x'][..], &[0; 16]].concat();
+    let told = ours.process(Duration::ZERO, &mut &forged[..], &mut out).unwrap_err();
+    assert_eq!(told, Refusal::BadRecord);
+    assert_eq!(ours.send(b"late", &mut out), Err(SendError::NotOpen));
 }
 
 #[test]

@@ -125,5 +125,9 @@ mod tests {
         assert_eq!(table.id(b), None);
         table.opened(d);
         assert_eq!(counts(&table, d), (1, 1));
+        // A key that is in no ring of this listener's, or not any more.
+        table.opened(b);
+        table.closed(b);
+        assert_eq!((counts(&table, b), table.id(b)), ((0, 0), None));
     }
 }

@@ -261,3 +261,39 @@ fn explained(address: &Address, error: &io::Error) -> BindError {
     let why = os_error::describe(error);
     BindError::Address(address.clone(), io::Error::new(error.kind(), format!("{why}{remedy}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_bound_is_told_with_the_remedy() {
+        let ip = Address::Ip(([127, 0, 0, 1], 80).into());
+        let path = Address::Unix("/run/s".into());
+        let cases = [
+            (&ip, ErrorKind::AddrInUse, "another program or another listener uses the port"),
+            (&path, ErrorKind::AddrInUse, "another program listens there"),
+            (&path, ErrorKind::AlreadyExists, "move it away"),
+            (&path, ErrorKind::NotFound, "create the directory first"),
+            (&ip, ErrorKind::PermissionDenied, "ports below 1024 need root"),
+            (&path, ErrorKind::PermissionDenied, "belongs to another user"),
+            (&ip, ErrorKind::AddrNotAvailable, "no interface of this machine has the address"),
+        ];
+        let cause = |address: &Address, kind: ErrorKind| {
+            let error = explained(address, &io::Error::from(kind));
+            assert_eq!(error.io_error().map(io::Error::kind), Some(kind));
+            error.source().map(ToString::to_string).unwrap()
+        };
+        for (address, kind, remedy) in cases {
+            let text = cause(address, kind);
+            assert!(text.contains("; ") && text.contains(remedy), "{text}");
+        }
+        for (address, kind) in [(&ip, ErrorKind::TimedOut), (&path, ErrorKind::AddrNotAvailable)] {
+            let text = cause(address, kind);
+            assert!(!text.contains(';'), "{text}");
+        }
+    }
+}
