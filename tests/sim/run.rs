@@ -140,8 +140,10 @@ impl Run {
             world.fail(None, format_args!("the turn came to {turned:?}"));
         }
         world.check_turn(&stats);
-        // The end of a pause may be all that is due, also that of a connection that is gone.
-        let is_vain = due.is_some_and(|due| due <= now) && world.work == work && !has_pause;
+        // The end of a pause may be all that is due, also that of a connection that is gone. What
+        // else is due to a connection that is held doesn't show before that.
+        let has_cause = has_pause || world.live().any(|link| link.may_be_held(&world));
+        let is_vain = due.is_some_and(|due| due <= now) && world.work == work && !has_cause;
         self.idle_turns = if is_vain { self.idle_turns + 1 } else { 0 };
         if self.idle_turns > IDLE_TURNS_MAX || turn > TURNS_MAX {
             world.fail(None, format_args!("turns without end"));
