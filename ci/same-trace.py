@@ -37,9 +37,9 @@ def function(program, at):
     return " in ".join(name.rpartition("::")[2] for name in lines[::2])
 
 
-def main(program, one, other, *allowed):
+def main(program, first, second, *allowed):
     places, count = [], 0
-    for one, other in itertools.zip_longest(accesses(one), accesses(other)):
+    for one, other in itertools.zip_longest(accesses(first), accesses(second)):
         count += 1
         if one is None or other is None or one[:2] != other[:2]:
             # Behind another instruction nothing can be compared any more.
