@@ -133,3 +133,15 @@ fn a_client_that_is_turned_away_after_failed_attempts_hears_that_among_the_cause
     home.run(&line, "a\n");
     home.run(&line, "a\n").failed(69, &["after failed attempts to authenticate"]);
 }
+
+#[test]
+fn both_ends_can_agree_on_md5() {
+    let home = Home::with_keys(KEYS);
+    for dialect in ["raw", "hex"] {
+        let options = format!("--dialect {dialect} --mac md5");
+        let server = home.serve(&format!("serve --service echo {options}"));
+        server.err.with(&format!("dialect {dialect} (md5)"));
+        let connect = format!("connect {} {options}", server.address());
+        home.run(&connect, "a\n").printed("a\n");
+    }
+}

@@ -95,9 +95,9 @@ impl Home {
     }
 
     /// Gives a command this home, and nothing of the environment but the path, and what
-    /// `ci/sanitizers` sets.
+    /// `ci/sanitizers` and `ci/coverage` set.
     pub(crate) fn prepare(&self, command: &mut Command) {
-        let kept = ["PATH", "ASAN_OPTIONS", "TSAN_OPTIONS"];
+        let kept = ["PATH", "ASAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE"];
         let kept = kept.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         command.env_clear().envs(kept);
         command.env("HOME", &self.path).env("XDG_CONFIG_HOME", self.path(".config"));

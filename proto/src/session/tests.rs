@@ -370,6 +370,27 @@ fn a_reply_and_the_good_bye_may_follow_the_peers_end() {
 }
 
 #[test]
+fn what_comes_behind_the_one_message_of_an_exchange_in_records_is_discarded() {
+    let server = countersign(1).to_builder().with_exchange(Exchange::Once).build().unwrap();
+    let (mut ours, mut theirs, mut to_server) = called(&server, &countersign(2));
+    theirs.send(b"one", &mut to_server).unwrap();
+    theirs.send(b"two", &mut to_server).unwrap();
+    let (mut input, mut out, mut events) = (&to_server[..], Vec::new(), Vec::new());
+    while let Some(event) = ours.process(Duration::ZERO, &mut input, &mut out).unwrap() {
+        events.push(match event {
+            Event::Message(message) => message.bytes.to_vec(),
+            Event::End => b"the end".to_vec(),
+            _ => Vec::new(),
+        });
+    }
+    assert_eq!(events, [&b""[..], b"one", b"the end"]);
+    assert!(input.is_empty(), "what is behind it is discarded");
+    let more = ours.process(Duration::ZERO, &mut &b"noise"[..], &mut out);
+    assert!(matches!(more, Ok(None)));
+    assert_eq!(ours.input_ended(), Ok(None));
+}
+
+#[test]
 fn a_session_that_is_closed_says_why_and_nothing_more() {
     let busy = Refusal::TooManyConnections;
     let (server, client) = (countersign(1), countersign(2));
