@@ -224,6 +224,20 @@ mod tests {
     }
 
     #[test]
+    fn its_memory_is_that_of_its_tables_and_little_more() {
+        for unauthenticated in [10, 1_000] {
+            let all = AdmissionControl::new(Limits { unauthenticated, ..Limits::default() });
+            let id = size_of::<(usize, UnauthenticatedId)>() + 1;
+            let ids = (unauthenticated * 8 / 7).next_power_of_two() * id;
+            let each = Unauthenticated::ENTRY + Timers::<Timer>::ENTRY;
+            let least = all.throttle.bytes() + ids + unauthenticated * each;
+            let most = least + unauthenticated * 2 * id;
+            let said = all.memory_max();
+            assert!((least..=most).contains(&said), "{least} to {most} bytes, not {said}");
+        }
+    }
+
+    #[test]
     fn the_one_that_has_waited_longest_is_evicted_once_it_has_had_its_time() {
         let mut all = unauthenticated();
         let crowded = (Admission::Reject(Refusal::TooManyConnections), None);

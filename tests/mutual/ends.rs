@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::config::{ConfigBuilder, SessionConfig};
-use countersign::session::Event;
+use countersign::session::{Event, SendError};
 use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{
     ClientConfig, Dialect, Exporter, Key, KeyRing, Protection, Refusal, RingSecrets, ServerConfig,
@@ -162,6 +162,9 @@ impl End {
         let (mut bytes, mut out) = (&[0x10, 0, 0, 16][..], Vec::new());
         let event = self.session.process(NOW, &mut bytes, &mut out);
         assert!(matches!(event, Ok(None) | Err(_)) && out.is_empty());
+        assert_eq!(self.session.send(b"late", &mut out), Err(SendError::NotOpen));
+        self.session.finish(&mut out);
+        assert_eq!(out, []);
     }
 
     pub(crate) fn say(&mut self, message: &[u8]) -> Vec<u8> {
