@@ -3,14 +3,15 @@
 use std::ops::ControlFlow;
 
 use countersign::config::SessionConfig;
-use countersign::session::{SendError, SessionCore};
+use countersign::session::{Event, SendError, SessionCore};
 use countersign::testing::{MemoryPeer, TestServer};
 use countersign::{CloseReason, Exchange, Limits, Refusal, Reply};
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use crate::ends::{
-    CLIENT_NONCE, ClientOptions, End, Heard, SECRET, SERVER_NONCE, Talk, client, in_memory, server,
+    CLIENT_NONCE, ClientOptions, End, Heard, NOW, SECRET, SERVER_NONCE, Talk, client, in_memory,
+    server,
 };
 use crate::forger::{BATCH, CLOSE, DATA, Direction, Forger, PING, PONG, batch, frame};
 use crate::keys::enter;
@@ -401,5 +402,22 @@ fn a_batch_that_is_answered_with_nothing_is_taken_in_more_than_one_visit() {
         peer.finish();
         server.finish(&peer);
         assert_eq!(server.engine.counters().closed(CloseReason::Finished), 1);
+    }
+}
+
+#[test]
+fn a_batch_that_is_discarded_is_due_no_more_and_takes_no_memory() {
+    for cut in [0, 9] {
+        let (End { session, config, .. }, mut forger) = forged(&server());
+        let mut session = session.into_core();
+        let stream = forger.to_server.record(BATCH, &batch(&[b"one".to_vec(), b"two".to_vec()]));
+        let (mut front, mut back) = stream.split_at(cut);
+        assert!(session.next(&config, NOW, &mut front, &mut Vec::new()).unwrap().is_none());
+        let heard = session.next(&config, NOW, &mut back, &mut Vec::new()).unwrap();
+        assert!(matches!(heard, Some(Event::Message(message)) if message.bytes == b"one"));
+        assert!(session.is_due(), "one is left");
+        session.discard_partial();
+        assert!(!session.is_due());
+        assert_eq!(session.bytes_buffered(), 0);
     }
 }
