@@ -94,8 +94,8 @@ static inline int send_output(struct cs_session *cs, int fd)
     return 1;
 }
 
-/* Waits for more bytes. Returns how many have come: 0 at the end of the stream, -1 if the connection
- * was lost. */
+/* Waits for more bytes. Returns how many have come: 0 at the end of the stream, -1 if the
+ * connection was lost. */
 static inline ssize_t receive_input(int fd, struct cs_bytes *input, uint8_t *bytes, size_t size)
 {
     ssize_t n = recv(fd, bytes, size, 0);
