@@ -314,7 +314,14 @@ impl World {
         if self.links[number].socket.begun.is_none() && !is_awaited {
             self.fail(Some(number), format_args!("it is not greeted yet, and used"));
         }
-        self.links[number].socket.in_admission &= reads;
+        // Who is written to has been received, and so has everybody else once one is read from. But
+        // what is left of one that is evicted is read before another takes its place.
+        if !reads {
+            self.links[number].socket.in_admission = false;
+        } else if self.links[number].socket.shut.is_none() {
+            let others = self.links.iter_mut().enumerate().filter(|(other, _)| *other != number);
+            others.for_each(|(_, link)| link.socket.in_admission = false);
+        }
         if self.links[number].reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
