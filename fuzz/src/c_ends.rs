@@ -1,5 +1,5 @@
-//! The functions for C, without sockets: keys and configurations of any bytes, and one end of a
-//! connection.
+//! The functions for C, without sockets: keys and configurations of any bytes, and two connections
+//! that talk while somebody on the path changes what they say. `capi/tests/ends.rs` plays it too.
 
 use std::ffi::{CStr, CString, c_char};
 use std::{ptr, slice};
@@ -9,7 +9,49 @@ use countersign_capi::cs_status::{CS_ERR_ARGUMENT, CS_ERR_NONE, CS_ERR_PANICKED}
 use countersign_capi::*;
 
 use crate::choices::Choices;
-use crate::setup::SECRET;
+
+/// What both ends hold.
+const SECRET: [u8; 32] = [7; 32];
+
+/// The rounds in which a handshake is made, and all of them.
+const HANDSHAKE: usize = 8;
+const ROUNDS: usize = 40;
+
+/// Lets two ends talk as the input chooses. No call panics, and what nobody has changed arrives as
+/// it was sent. Returns how many messages have arrived.
+pub fn talk(data: &[u8]) -> usize {
+    let mut input = Choices(data);
+    let dialect = input.pick(&[c"countersign/1", c"raw", c"hex", c"multiprocessing", c"open"]);
+    // Both have the same options.
+    let mut options = input;
+    let client = CEnd::new(false, dialect, &mut options);
+    let mut ends = [client, CEnd::new(true, dialect, &mut input)];
+    ends.iter_mut().for_each(|end| end.receive(&[]));
+    let mut is_intact = true;
+    for round in 0..ROUNDS {
+        let from = if round < HANDSHAKE { round % 2 } else { input.below(2) };
+        match input.below(16) {
+            0..8 if round >= HANDSHAKE => {
+                let length = input.below(64);
+                ends[from].send(input.bytes(length));
+            }
+            8 => ends[from].finish(),
+            _ => {}
+        }
+        let mut output = ends[from].output();
+        if input.below(64) == 1 && !output.is_empty() {
+            let at = usize::from(input.byte()) % output.len();
+            output[at] ^= 1 << input.below(8);
+            is_intact = false;
+        }
+        ends[1 - from].receive(&output);
+    }
+    for from in [0, 1] {
+        let (sent, received) = (&ends[from].sent, &ends[1 - from].received);
+        assert!(!is_intact || sent.starts_with(received), "{received:?} instead of {sent:?}");
+    }
+    ends.iter().map(|end| end.received.len()).sum()
+}
 
 /// Whether a call has succeeded. It must not have panicked.
 fn is_done(status: cs_status) -> bool {
@@ -104,18 +146,18 @@ fn config(input: &mut Choices<'_>, dialect: &CStr) -> *mut cs_session_config {
 
 /// One end: what it has sent and received.
 #[derive(Debug)]
-pub struct CEnd {
+struct CEnd {
     /// Null, if the options can't be combined.
     connection: *mut cs_connection,
-    pub sent: Vec<Vec<u8>>,
-    pub received: Vec<Vec<u8>>,
+    sent: Vec<Vec<u8>>,
+    received: Vec<Vec<u8>>,
     is_open: bool,
     is_over: bool,
 }
 
 impl CEnd {
     /// Begins it, with the options of the input.
-    pub fn new(is_server: bool, dialect: &CStr, input: &mut Choices<'_>) -> Self {
+    fn new(is_server: bool, dialect: &CStr, input: &mut Choices<'_>) -> Self {
         let config = config(input, dialect);
         let (mut connection, why) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the configuration is ours, and the connection copies what it needs.
@@ -131,7 +173,7 @@ impl CEnd {
     }
 
     /// What is to be sent, which then counts as sent.
-    pub fn output(&mut self) -> Vec<u8> {
+    fn output(&mut self) -> Vec<u8> {
         let (mut data, mut length) = (ptr::null(), 0);
         // SAFETY: the connection is ours or null, and the output is valid until the next call.
         unsafe {
@@ -145,7 +187,7 @@ impl CEnd {
         }
     }
 
-    pub fn send(&mut self, message: &[u8]) {
+    fn send(&mut self, message: &[u8]) {
         let (data, length) = (message.as_ptr(), message.len());
         // SAFETY: the connection is ours or null, and there are so many bytes.
         let status = unsafe { cs_connection_send(self.connection, data, length, ptr::null_mut()) };
@@ -156,13 +198,13 @@ impl CEnd {
     }
 
     /// Says that no message follows.
-    pub fn finish(&mut self) {
+    fn finish(&mut self) {
         // SAFETY: the connection is ours or null.
         is_done(unsafe { cs_connection_finish(self.connection) });
     }
 
     /// Takes all of the input.
-    pub fn receive(&mut self, input: &[u8]) {
+    fn receive(&mut self, input: &[u8]) {
         let (mut data, mut length) = (input.as_ptr(), input.len());
         let mut event = CS_INPUT_WAIT;
         // SAFETY: the connection is ours or null, there are so many bytes, and the message is valid
