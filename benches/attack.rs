@@ -38,7 +38,7 @@ use std::time::Duration;
 use cores::Cores;
 use cost::Meter;
 use countersign::{ClientConfig, Dialect};
-use countersign_load::{Arrival, Disconnect, Load, Plan, Report};
+use countersign_load::{Load, Report};
 use hostile::{Attack, Kind, Pattern};
 use process::{Process, Scratch, program};
 use run::Run;
@@ -154,16 +154,9 @@ fn attacked(process: &Process, scratch: &Scratch, dialect: Dialect, tiny: bool) 
     [a, b, c, b / a, failures as f64, held as f64, cost, taken, megabytes(start.limit)]
 }
 
-/// Clients that connect, prove themselves, say one line and hang up, 200 a second.
+/// What honest clients notice, who may fail.
 fn honest(process: &Process, config: &ClientConfig, tiny: bool) -> Report {
-    let plan = Plan {
-        connections: 64,
-        reconnect: true,
-        arrival: Arrival::Poisson(200.0),
-        duration: Some(Duration::from_secs(if tiny { 1 } else { 10 })),
-        disconnect: Disconnect::Rst,
-        ..Plan::default()
-    };
+    let plan = hostile::honest(Duration::from_secs(if tiny { 1 } else { 10 }));
     let load = Load::new(&process.address, config.clone(), plan).unwrap();
     load.run(|_| ControlFlow::Continue(())).unwrap()
 }

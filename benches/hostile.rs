@@ -11,6 +11,8 @@
 
 #[path = "common/clock.rs"]
 mod clock;
+#[path = "common/cores.rs"]
+mod cores;
 #[expect(dead_code, reason = "another bench counts the connections while they are made")]
 #[path = "common/hostile.rs"]
 mod hostile;
@@ -23,23 +25,16 @@ mod run;
 mod spread;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Command, ExitCode};
-use std::thread;
 use std::time::Duration;
 
+use cores::Cores;
 use countersign::{ClientConfig, Dialect};
-use countersign_load::{Arrival, Disconnect, Plan, Report};
+use countersign_load::Report;
 use hostile::{Attack, Kind, Pattern};
 use process::{Process, Scratch, load, program};
 use run::Run;
 use socket2::{Domain, Socket, Type};
 use spread::Spread;
-
-/// Says that this process runs on the clients' core.
-const PINNED: &str = "COUNTERSIGN_BENCH_PINNED";
-
-/// The cores of the server and of the clients.
-const CORES: [&str; 2] = ["0", "1"];
 
 /// Hostile connections, and for how long each is held that isn't reset.
 const PATTERN: Pattern = Pattern {
@@ -48,32 +43,10 @@ const PATTERN: Pattern = Pattern {
     held: Duration::from_millis(700),
 };
 
-fn main() -> ExitCode {
-    if std::env::var_os(PINNED).is_some() {
-        measure();
-        return ExitCode::SUCCESS;
-    }
-    if thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-        println!("SKIP: the server and its clients need a core each");
-        return ExitCode::SUCCESS;
-    }
-    let mut pinned = Command::new("taskset");
-    pinned.args(["-c", CORES[1]]).arg(std::env::current_exe().unwrap());
-    let status = pinned.args(std::env::args().skip(1)).env(PINNED, "1").status();
-    match status {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            println!("SKIP: taskset can't be run: {error}");
-            ExitCode::SUCCESS
-        }
-    }
-}
-
-fn measure() {
+fn main() {
     let run = Run::from_arguments();
     rlimit::increase_nofile_limit(20_000).unwrap();
-    let scratch = Scratch::new();
+    let (scratch, cores) = (Scratch::new(), Cores::split());
     // Its port is taken, and nobody listens there.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
@@ -82,7 +55,7 @@ fn measure() {
     for dialect in [Dialect::Raw, Dialect::Countersign] {
         let mut columns = [const { Vec::new() }; 5];
         for _ in 0..run.repeats().min(3) {
-            let process = serve(&scratch, dialect);
+            let process = serve(&scratch, cores, dialect);
             let config = scratch.config(dialect);
             let quiet = honest(&process, &config, run.tiny);
             let attack = Attack::start(closed.as_socket().unwrap(), &config, PATTERN);
@@ -103,26 +76,18 @@ fn measure() {
 }
 
 /// The program with its own limits, on a core of its own.
-fn serve(scratch: &Scratch, dialect: Dialect) -> Process {
+fn serve(scratch: &Scratch, cores: Cores, dialect: Dialect) -> Process {
     let arguments: Vec<String> = std::env::args().collect();
     let named = arguments.iter().position(|argument| argument == "--server");
     let named = named.and_then(|at| arguments.get(at + 1));
     let server = named.map_or_else(|| program().get_program().to_owned(), Into::into);
-    let mut command = Command::new("taskset");
-    command.args(["-c", CORES[0]]).arg(server).args(["serve", "--bind", "127.0.0.1:0"]);
+    let mut command = cores.server(server);
+    command.args(["serve", "--bind", "127.0.0.1:0"]);
     command.args(["--dialect", dialect.name(), "--keys"]).arg(scratch.file("keys"));
     Process::start(command)
 }
 
-/// Clients that connect, prove themselves, say one line and hang up, 200 a second.
+/// What honest clients notice. None may fail.
 fn honest(process: &Process, config: &ClientConfig, tiny: bool) -> Report {
-    let plan = Plan {
-        connections: 64,
-        reconnect: true,
-        arrival: Arrival::Poisson(200.0),
-        duration: Some(Duration::from_secs(if tiny { 1 } else { 5 })),
-        disconnect: Disconnect::Rst,
-        ..Plan::default()
-    };
-    load(process, config, plan)
+    load(process, config, hostile::honest(Duration::from_secs(if tiny { 1 } else { 5 })))
 }

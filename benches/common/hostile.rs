@@ -1,4 +1,4 @@
-//! Hostile clients, from 512 addresses.
+//! Hostile clients, from 512 addresses, and honest ones beside them.
 
 use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use countersign::session::Event;
 use countersign::{ClientConfig, Dialect, Key, KeyRing, KeyRingExt as _, Session};
+use countersign_load::{Arrival, Disconnect, Plan};
 use socket2::{Domain, Socket, Type};
 
 use crate::clock::now;
@@ -28,6 +29,19 @@ const UNREAD: [usize; 2] = [64, 1000];
 
 /// The nonce of a client; the server's own differs each time.
 const NONCE: [u8; 32] = [5; 32];
+
+/// What honest clients do for so long: they connect, prove themselves, say one line and hang up, 200
+/// a second.
+pub(crate) fn honest(duration: Duration) -> Plan {
+    Plan {
+        connections: 64,
+        reconnect: true,
+        arrival: Arrival::Poisson(200.0),
+        duration: Some(duration),
+        disconnect: Disconnect::Rst,
+        ..Plan::default()
+    }
+}
 
 /// What a hostile client does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
