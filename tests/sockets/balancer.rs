@@ -20,6 +20,17 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 
 const LONG: Duration = Duration::from_secs(3600);
 
+/// One failure delays whoever comes next from its network, and a drain is in no hurry.
+fn patient() -> Limits {
+    Limits {
+        failure_burst: 0,
+        failure_delay: LONG,
+        failure_decay: LONG,
+        drain_timeout: LONG,
+        ..Limits::default()
+    }
+}
+
 /// Answers each message with where the peer came from.
 struct Whence;
 
@@ -293,14 +304,7 @@ fn who_guesses_is_delayed_and_refused_and_others_of_the_same_balancer_are_not() 
 
 #[test]
 fn a_server_that_stops_waits_for_no_header_and_for_nobodys_delay() {
-    let limits = Limits {
-        failure_burst: 0,
-        failure_delay: LONG,
-        failure_decay: LONG,
-        drain_timeout: LONG,
-        ..Limits::default()
-    };
-    let server = ServerThread::start_at(behind(speaking(Dialect::Raw), limits), bracket);
+    let server = ServerThread::start_at(behind(speaking(Dialect::Raw), patient()), bracket);
     fail(7, server.address);
     let mut delayed = call(7, server.address);
     let mut silent = Client::connect(server.address);
@@ -356,15 +360,8 @@ fn where_nobody_is_a_balancer_a_header_is_a_strangers() {
 
 #[test]
 fn a_client_that_would_be_delayed_is_closed_by_a_server_that_stops() {
-    let limits = Limits {
-        failure_burst: 0,
-        failure_delay: LONG,
-        failure_decay: LONG,
-        drain_timeout: LONG,
-        ..Limits::default()
-    };
     let listener =
-        Listener::new(speaking(Dialect::Raw), limits).with_proxies("127.0.0.1".parse().unwrap());
+        Listener::new(speaking(Dialect::Raw), patient()).with_proxies("127.0.0.1".parse().unwrap());
     let mut server = TestServer::new([listener], bracket).unwrap();
     let guesser = server.connect();
     server.send(&guesser, &[&line(7)[..], &[0; CHALLENGE]].concat());
