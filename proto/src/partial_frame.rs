@@ -325,6 +325,21 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_its_last_byte_or_the_end_completes_is_all_of_it() {
+        let bytes: Vec<u8> =
+            (0..2_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+        for length in [2, 992, 993, 994, 2_000] {
+            let (frame, mut held) = (&bytes[..length], PartialFrame::default());
+            let (mut front, mut last) = frame.split_at(length - 1);
+            assert_eq!(held.take(FrameStatus::Partial, &mut front, 2_000), None);
+            assert!(held.take(FrameStatus::Whole(1), &mut last, 2_000) == Some(frame), "{length}");
+            held.release();
+            assert_eq!(held.take(FrameStatus::Partial, &mut &*frame, 2_000), None);
+            assert!(held.take_rest() == Some(frame), "{length}");
+        }
+    }
+
+    #[test]
     fn nothing_is_kept_of_nothing() {
         let mut held = PartialFrame::default();
         assert_eq!(held.take(FrameStatus::Partial, &mut &b""[..], 8), None);

@@ -63,3 +63,17 @@ impl Protection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn each_protection_has_its_name() {
+        let names: Vec<_> = Protection::ALL.iter().map(|each| each.name()).collect();
+        assert!(names.ends_with(&["required", "allowed", "off"]), "{names:?}");
+        assert!(names.len() == 3 || names[0] == "sealed", "{names:?}");
+    }
+}

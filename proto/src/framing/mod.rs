@@ -215,3 +215,22 @@ impl FrameFormat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_as_much_longer_than_its_message_as_its_framing_adds() {
+        let all = [
+            ("lines", Framing::Lines, 2),
+            ("chunks", Framing::Chunks, 0),
+            ("length", Framing::Length, 12),
+        ];
+        assert_eq!(all.map(|(_, framing, _)| framing), Framing::ALL);
+        for (name, framing, added) in all {
+            assert_eq!(framing.name(), name);
+            assert_eq!(framing.frame_max(100), 100 + added, "{name}");
+        }
+    }
+}

@@ -108,3 +108,26 @@ impl ForeignProtocol {
         is_python.or(is_challenge.then_some(Self::Raw))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_where_none_is_expected_is_known_unless_it_may_be_a_message() {
+        let cases: [(&[u8], Framing, Option<ForeignProtocol>); 8] = [
+            (&[0xff; CHALLENGE], Framing::Lines, Some(ForeignProtocol::Raw)),
+            (&[0xff; CHALLENGE], Framing::Length, None),
+            (&[0xff; CHALLENGE - 1], Framing::Lines, None),
+            (&[0xff; CHALLENGE + 1], Framing::Lines, None),
+            (&[b'x'; CHALLENGE], Framing::Lines, None),
+            (&[&[0xff; CHALLENGE - 1][..], b"\n"].concat(), Framing::Lines, None),
+            (b"\0\0\0\x1f#CHALLENGE#", Framing::Length, Some(ForeignProtocol::Multiprocessing)),
+            (b"", Framing::Lines, None),
+        ];
+        for (heard, framing, expected) in cases {
+            let known = ForeignProtocol::of_challenge(heard, framing);
+            assert_eq!(known, expected, "{heard:?} in {framing:?}");
+        }
+    }
+}

@@ -334,4 +334,15 @@ pub(crate) mod tests {
         let shown = format!("{ring:?} {ring}");
         assert!(!shown.contains("s3cret") && shown.contains("key"), "{shown}");
     }
+
+    #[test]
+    fn a_ring_knows_that_a_listener_has_it_or_a_clone_or_its_successor() {
+        let listened = ring([dated("key", None, None)]);
+        let (clone, mut successor) = (listened.clone(), ring([dated("key", None, None)]));
+        assert!(!listened.listens() && !clone.listens());
+        clone.note_listener();
+        assert!(listened.listens() && clone.listens() && !successor.listens());
+        successor.inherit(&listened);
+        assert!(successor.listens());
+    }
 }

@@ -87,4 +87,10 @@ mod tests {
         assert!(period(Some(2), Some(2)).is_never() && period(Some(3), Some(2)).is_never());
         assert!(!period(Some(2), Some(3)).is_never() && !period(None, Some(0)).is_never());
     }
+
+    #[test]
+    fn each_has_a_name_of_its_own() {
+        let names = [Validity::NotYet, Validity::Valid, Validity::Expired].map(Validity::name);
+        assert_eq!(names, ["not-yet-valid", "valid", "expired"]);
+    }
 }

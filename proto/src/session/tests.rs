@@ -457,4 +457,8 @@ fn nothing_is_sent_behind_a_record_that_was_forged() {
 #[test]
 fn a_session_is_small() {
     assert!(size_of::<SessionCore>() <= 48, "{}", size_of::<SessionCore>());
+    // And what it keeps on the heap: the keys of its records alone.
+    let keys_max = |dialect| SessionCore::keys_max(&config(dialect));
+    assert_eq!([Dialect::Raw, Dialect::Hex, Dialect::Multiprocessing].map(keys_max), [0; 3]);
+    assert_eq!(SessionCore::keys_max(&countersign(1)), 296);
 }
