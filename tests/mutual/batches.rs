@@ -421,3 +421,19 @@ fn a_batch_that_is_discarded_is_due_no_more_and_takes_no_memory() {
         assert_eq!(session.bytes_buffered(), 0);
     }
 }
+
+#[test]
+fn a_message_that_was_cut_takes_no_memory_once_it_is_released() {
+    for (kind, payload) in [(DATA, b"one".to_vec()), (BATCH, batch(&[b"one"]))] {
+        let (End { session, config, .. }, mut forger) = forged(&server());
+        let mut session = session.into_core();
+        let stream = forger.to_server.record(kind, &payload);
+        let (mut front, mut back) = stream.split_at(9);
+        assert!(session.next(&config, NOW, &mut front, &mut Vec::new()).unwrap().is_none());
+        let heard = session.next(&config, NOW, &mut back, &mut Vec::new()).unwrap();
+        assert!(matches!(heard, Some(Event::Message(message)) if message.bytes == b"one"));
+        assert!(session.bytes_buffered() > 0);
+        session.release();
+        assert_eq!(session.bytes_buffered(), 0);
+    }
+}
