@@ -244,6 +244,17 @@ mod tests {
         assert_eq!(throttle.bytes(), bytes);
     }
 
+    #[test]
+    fn networks_are_spread_over_all_of_the_table() {
+        let (limits, mut throttle) = (Limits { failure_burst: 0, ..limits() }, Throttle::new(1024));
+        for number in 0..256_u32 {
+            // Far from each other, or a bad secret could put them close together.
+            throttle.fail(host(number.wrapping_mul(0x9e37_79b9)), at(5), &limits);
+        }
+        let kept = throttle.count(at(5), &limits);
+        assert!(kept > 128, "{kept} of 256");
+    }
+
     proptest! {
         #[test]
         fn a_network_with_a_place_has_the_failures_that_are_not_forgiven_yet(
