@@ -119,7 +119,7 @@ impl Limits {
     /// | limit | value | what it costs, in bytes |
     /// | --- | --- | --- |
     /// | `connections` | 64 | each 264, in `countersign/1` 560, with its state |
-    /// | `unauthenticated` | 32 | 92 each |
+    /// | `unauthenticated` | 32 | 95 each |
     /// | `unauthenticated_per_address` | 16 | none |
     /// | `failure_networks` | 64 | 16 each |
     /// | `read_max` | 1 KiB | twice itself |

@@ -171,6 +171,55 @@ fn a_whole_service_has_small_limits() {
 }
 
 #[test]
+fn each_limit_costs_what_the_documentation_says() {
+    /// The bytes of a block, which counts for 1,024.
+    const BLOCK: usize = 992;
+    let bound = |dialect, message_max, limits: Limits| {
+        let ends = speaking(dialect).with_message_max(message_max);
+        in_memory(&ends, limits, Echo).engine.memory_max()
+    };
+    let small = Limits::small;
+    let (message_max, dialect) = (4 << 10, Dialect::Countersign);
+    let before = bound(dialect, message_max, small());
+    // Two buffers have room for what a session says by itself, and one for a message in one piece.
+    let Limits { read_max, batch_max, reply_max, .. } = small();
+    let buffers = read_max + batch_max + reply_max + 2 * (32 + 512) + message_max + 20;
+    assert_eq!(before.fixed, buffers + 64 * 16 + 32 * 95);
+    // A batch and the rest of a read, and what one visit can leave unsent.
+    assert_eq!(before.buffered_per_connection, (5 + 2 + 6) * 1024);
+    let costs = [
+        // A limit, what it adds to `fixed`, and what to the bytes that are buffered.
+        (Limits { failure_networks: 64 + 16, ..small() }, 16 * 16, 0),
+        (Limits { unauthenticated: 32 + 10, ..small() }, 10 * 95, 0),
+        (Limits { read_max: small().read_max + BLOCK, ..small() }, BLOCK, 1024),
+        (Limits { batch_max: small().batch_max + BLOCK, ..small() }, BLOCK, 1024),
+        (Limits { reply_max: small().reply_max + BLOCK, ..small() }, BLOCK, 1024),
+        (Limits { buffered_max: small().buffered_max + 100, ..small() }, 0, 100),
+    ];
+    for (limits, fixed, buffered) in costs {
+        let after = bound(dialect, message_max, limits.clone());
+        assert_eq!(after.fixed - before.fixed, fixed, "{limits:?}");
+        assert_eq!(after.buffered - before.buffered, buffered, "{limits:?}");
+        assert_eq!(after.total - before.total, fixed + buffered, "{limits:?}");
+        assert_eq!(after.per_connection, before.per_connection);
+    }
+    let longer = bound(dialect, message_max + BLOCK, small());
+    assert_eq!((longer.fixed - before.fixed, longer.buffered - before.buffered), (BLOCK, 1024));
+    let more = bound(dialect, message_max, Limits { connections: 65, ..small() });
+    assert_eq!(more.total - before.total, before.per_connection);
+    let aged = Limits { session_age_max: Some(Duration::from_secs(1)), ..small() };
+    let aged = bound(dialect, message_max, aged);
+    assert_eq!(aged.per_connection - before.per_connection, 12);
+    // The keys of its session.
+    let open = bound(Dialect::Open, message_max, small());
+    assert_eq!(before.per_connection - open.per_connection, 560 - 264);
+    // One connection can't buffer more than it may.
+    let one = bound(dialect, message_max, Limits { connections: 1, ..small() });
+    assert_eq!(one.buffered, one.buffered_per_connection);
+    assert_eq!(before.buffered, small().buffered_max + before.buffered_per_connection);
+}
+
+#[test]
 fn a_lowered_limit_leaves_what_was_read() {
     let limits = Limits { read_max: 4_000, batch_max: 1, ..Limits::small() };
     let mut server = in_memory(BothEnds::open(), limits.clone(), Echo);
