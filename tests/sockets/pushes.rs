@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign::services::{ByteSource, Sink, Size};
 use countersign::{
     CloseReason, Dialect, Limits, Loopback, Peer, Protection, Reply, ServerConfig, Service,
+    TellError,
 };
 
 use crate::both_ends::BothEnds;
@@ -79,6 +80,20 @@ fn a_call_that_panics_ends_its_connection() {
     server.finish(&peer);
     assert_eq!(server.engine.counters().closed(CloseReason::Panicked), 1);
     assert_eq!(server.engine.deadline(), None, "nobody is called any more");
+}
+
+#[test]
+fn what_waits_for_a_peer_is_at_most_what_one_visit_can_leave() {
+    let limits = Limits { batch_max: 10, reply_max: 30, ..Limits::default() };
+    let mut server = in_memory(ServerConfig::open(), limits, Idle);
+    let peer = server.connect();
+    peer.set_room(0);
+    let mut tell =
+        |message| server.engine.tell(peer.id().unwrap(), message, server.now, server.wall);
+    assert_eq!([(); 4].map(|()| tell(b"nine byte")), [Ok(()); 4]);
+    assert_eq!(tell(b""), Err(TellError::Full), "its line feed is the 41st byte");
+    server.make_room(&peer, usize::MAX);
+    assert_eq!(peer.take(), b"nine byte\n".repeat(4));
 }
 
 #[test]
