@@ -134,6 +134,7 @@ mod tests {
                 "line 1: the key expires before it becomes valid",
             ),
             ("k text:s3cret dialects=raw\nk text:other-secret-of-size", "line 2: the id k is used"),
+            ("a text:s3cret dialects=raw\n\u{feff}b text:other-secret-of-size", "line 2: an id is"),
             ("a text:s3cret dialects=raw\nb text:s3cret dialects=raw", "line 2: the key"),
             ("a text:s3cret dialects=raw\nb hex:73336372657400 dialects=hex", "line 2: the key"),
         ];

@@ -55,6 +55,7 @@ FAULTY = [
     ("a text:s3cret dialects=raw\nb hex:73336372657400 dialects=hex", "line 2: the key a has"),
     ("k" * 65 + " text:s3cret", "line 1: an id is"),
     ("a\x07b text:s3cret", "line 1: an id is"),
+    ("a text:s3cret dialects=raw\n\ufeffb text:other-s3cret-of-size", "line 2: an id is"),
     ("\n".join(f"k{n} text:s3cret-{n} dialects=raw" for n in range(9)), "line 9: more than 8"),
 ]
 

@@ -350,7 +350,8 @@ fn check_id(id: &str) -> Result<(), KeyError> {
 
 /// One printable word of 1 to 64 bytes.
 fn is_word(text: &str) -> bool {
-    let printable = |c: char| !c.is_whitespace() && !c.is_control();
+    // A byte order mark comes from a file that was put behind another one, and nobody sees it.
+    let printable = |c: char| !c.is_whitespace() && !c.is_control() && c != '\u{feff}';
     (1..=ID_MAX).contains(&text.len()) && text.chars().all(printable)
 }
 

@@ -79,8 +79,8 @@ def parse_line(line: bytes) -> "Key | None":
 
 
 def check_word(word: str, fault: str) -> None:
-    """Refuses what has a control character."""
-    if any(char < " " or "\x7f" <= char < "\xa0" for char in word):
+    """Refuses what has a control character, or a byte order mark, which nobody would see."""
+    if any(char < " " or "\x7f" <= char < "\xa0" or char == "\ufeff" for char in word):
         raise KeyFileError(fault)
 
 
