@@ -116,7 +116,7 @@ impl Limits {
     /// [`Server::memory_max`](crate::Server::memory_max) is below 256 KiB, or 160 KiB if no message
     /// is longer than 4 KiB ([`with_message_max`]). Timeouts are the default ones.
     ///
-    /// | limit | value | what it costs, in bytes |
+    /// | limit | value | what it costs, in bytes, with 64-bit pointers |
     /// | --- | --- | --- |
     /// | `connections` | 64 | each 264, in `countersign/1` 560, with its state |
     /// | `unauthenticated` | 32 | 95 each |
