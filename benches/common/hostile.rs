@@ -30,8 +30,8 @@ const UNREAD: [usize; 2] = [64, 1000];
 /// The nonce of a client; the server's own differs each time.
 const NONCE: [u8; 32] = [5; 32];
 
-/// What honest clients do for so long: they connect, prove themselves, say one line and hang up, 200
-/// a second.
+/// What honest clients do for so long: 200 a second connect, prove themselves, say one line, and
+/// hang up.
 pub(crate) fn honest(duration: Duration) -> Plan {
     Plan {
         connections: 64,
