@@ -221,3 +221,81 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_is_above_what_the_server_can_keep_to() {
+        let most = usize::MAX;
+        let limits = Limits {
+            connections: most,
+            unauthenticated: most,
+            unauthenticated_per_address: most,
+            reply_max: most,
+            read_max: most,
+            batch_max: most,
+            buffered_max: most,
+            failure_networks: most,
+            ..Limits::default()
+        };
+        let expected = Limits {
+            connections: SLOTS_MAX,
+            unauthenticated: SLOTS_MAX,
+            reply_max: 1_073_807_360,
+            read_max: 1_048_576,
+            batch_max: 1_048_576,
+            failure_networks: 1_048_576,
+            ..limits
+        };
+        assert_eq!(limits.coherent(), expected);
+        let least = Limits { connections: 3, read_max: 0, batch_max: 0, ..Limits::small() };
+        let expected = Limits { unauthenticated: 3, read_max: 1, batch_max: 1, ..least };
+        assert_eq!(least.coherent(), expected);
+        for kept in [Limits::default(), Limits::small()] {
+            assert_eq!(kept.clone().coherent(), kept);
+        }
+    }
+
+    #[test]
+    fn small_limits_are_those_of_the_table() {
+        let expected = Limits {
+            connections: 64,
+            unauthenticated: 32,
+            unauthenticated_per_address: 16,
+            failure_networks: 64,
+            read_max: 1_024,
+            batch_max: 1_024,
+            reply_max: 4_160,
+            buffered_max: 65_536,
+            ..Limits::default()
+        };
+        assert_eq!(Limits::small(), expected);
+    }
+
+    #[test]
+    fn parts_have_no_less_than_the_whole_together() {
+        let whole = Limits { buffered_max: 1_001, reply_max: 5, ..Limits::small() };
+        let third = Limits {
+            connections: 22,
+            unauthenticated: 11,
+            unauthenticated_per_address: 6,
+            buffered_max: 334,
+            ..whole
+        };
+        assert_eq!(whole.divided(3), third);
+        assert_eq!([whole.divided(1), whole.divided(0)], [whole.clone(), whole]);
+    }
+
+    #[test]
+    fn the_memory_of_two_is_their_sum_but_for_one_connection() {
+        let memory = |[fixed, per_connection, each, buffered, total]: [usize; 5]| {
+            let (buffered_per_connection, all) = (each, buffered);
+            Memory { fixed, per_connection, buffered_per_connection, buffered: all, total }
+        };
+        let [one, two] = [memory([1, 20, 3, 40, 5]), memory([100, 2, 300, 4, 500])];
+        assert_eq!(one.and(two), memory([101, 20, 300, 44, 505]));
+        assert_eq!(memory([usize::MAX; 5]).and(two), memory([usize::MAX; 5]));
+    }
+}
