@@ -91,6 +91,8 @@ impl fmt::Debug for BuildNetworkHasher {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -104,5 +106,22 @@ mod tests {
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
         assert_ne!(network("192.0.2.1"), SourceNetwork::from(PeerAddress::Unix));
+    }
+
+    #[test]
+    fn hashes_differ_in_the_bits_that_tables_use() {
+        let hasher = BuildNetworkHasher::new();
+        let distinct = |hashes: &[u64]| hashes.iter().collect::<HashSet<_>>().len();
+        // All that was hashed counts, whatever the secret is.
+        let behind = |number: u64| hasher.hash_one((7_u64, number));
+        let one_bit = (0..64).map(|bit| 1 << bit);
+        let hashes: Vec<_> = one_bit.chain([0]).map(behind).collect();
+        assert_eq!(distinct(&hashes), 65);
+        let hashes: Vec<_> = (0..=u8::MAX).map(|byte| hasher.hash_one([byte, 7])).collect();
+        assert_eq!(distinct(&hashes), 256);
+        // The low bits are those of the high half, in which numbers that are close differ too.
+        let network = |v4: u32| SourceNetwork::of_v4(v4.wrapping_mul(0x9e37_79b9).into());
+        let low: Vec<_> = (0..256).map(|v4| hasher.hash_one(network(v4)) & 0xffff).collect();
+        assert!(distinct(&low) > 200, "{} of 256", distinct(&low));
     }
 }
