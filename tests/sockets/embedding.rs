@@ -155,6 +155,20 @@ fn a_peer_that_takes_nothing_is_full_and_gets_what_was_accepted_whole() {
 }
 
 #[test]
+fn the_host_closes_a_connection_at_once_and_no_other() {
+    let protocol = speaking(Dialect::Raw);
+    let mut server = Server::bind("127.0.0.1:0", protocol.clone(), Register::default()).unwrap();
+    let [mut client, mut other] = [(); 2].map(|()| let_in(&mut server, &protocol));
+    let peer = server.service().peers[0];
+    assert!(server.dismiss(peer));
+    assert_eq!(server.service().left, [CloseReason::ClosedByService]);
+    assert_eq!(client.hear_all(), (Vec::new(), End::Fin));
+    assert!(!server.dismiss(peer), "it is closed already");
+    assert_eq!(server.tell(server.service().peers[1], b"still here"), Ok(()));
+    other.expect(b"still here\n");
+}
+
+#[test]
 fn nobody_is_told_anything_before_the_proof_or_after_the_end_has_begun() {
     let protocol = speaking(Dialect::Raw);
     let mut server = Server::bind("127.0.0.1:0", protocol.clone(), Register::default()).unwrap();
