@@ -246,6 +246,15 @@ fn other_listeners_notice_nothing_and_faults_can_be_replaced() {
 }
 
 #[test]
+fn a_connection_that_may_have_faults_takes_more_memory() {
+    let plain = in_memory(ServerConfig::open(), Limits::default(), Echo);
+    let (faulty, _peer) = echoing("delay=1h");
+    let [plain, faulty] = [plain.engine.memory_max(), faulty.engine.memory_max()];
+    // Its faults, its pause, and that of a connection that is closed.
+    assert_eq!(faulty.per_connection - plain.per_connection, 256 + 2 * 48);
+}
+
+#[test]
 fn a_peer_that_goes_away_while_it_waits_leaves_nothing() {
     let (mut server, peer) = echoing("delay=1h");
     let quiet = server.engine.memory_max();

@@ -148,9 +148,10 @@ impl Service for Idle {
 #[test]
 fn a_service_that_says_nothing_when_it_is_called_sends_nothing() {
     let mut server = in_memory(ServerConfig::open(), Limits::default(), Idle);
-    let before = server.engine.memory_max().total;
+    let before = server.engine.memory_max().per_connection;
     let peer = server.connect();
-    assert!(server.engine.memory_max().total > before, "the times of calls take memory");
+    let times = server.engine.memory_max().per_connection - before;
+    assert_eq!(times, 2 * 48, "its time, and that of a connection that is closed");
     (0..10).for_each(|_| server.pass(10 * MILLI));
     assert_eq!(peer.take(), b"");
     server.send(&peer, b"hello\n");
@@ -161,6 +162,18 @@ fn a_service_that_says_nothing_when_it_is_called_sends_nothing() {
     (0..10).for_each(|_| server.pass(10 * MILLI));
     server.make_room(&peer, usize::MAX);
     assert_eq!(peer.take(), b"bye\n");
+}
+
+#[test]
+fn the_times_of_few_closed_connections_are_kept() {
+    let mut server = in_memory(ServerConfig::open(), Limits::default(), Idle);
+    for number in 1..=2 * 65 {
+        let peer = server.connect();
+        server.finish(&peer);
+        assert_eq!(server.engine.counters().open(), 0);
+        let are_kept = number % 65 > 0;
+        assert_eq!(server.engine.deadline().is_some(), are_kept, "after {number} connections");
+    }
 }
 
 #[test]

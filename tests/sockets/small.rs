@@ -234,3 +234,26 @@ fn a_lowered_limit_leaves_what_was_read() {
     server.make_room(&peer, usize::MAX);
     assert_eq!(peer.written(), said);
 }
+
+#[test]
+fn raised_limits_make_room_and_lowered_ones_keep_it() {
+    let raised = [
+        Limits { read_max: 4_000, ..Limits::small() },
+        Limits { batch_max: 4_000, ..Limits::small() },
+        Limits { reply_max: 8_000, ..Limits::small() },
+    ];
+    let mut server = in_memory(BothEnds::open(), Limits::small(), Echo);
+    let id = server.engine.listeners()[0].id();
+    let before = server.engine.memory_max();
+    let now = server.now;
+    for limits in raised {
+        let mut server = in_memory(BothEnds::open(), Limits::small(), Echo);
+        server.engine.replace_limits(id, limits.clone(), now).unwrap();
+        let fresh = in_memory(BothEnds::open(), limits.clone(), Echo).engine.memory_max();
+        assert_eq!(server.engine.memory_max(), fresh, "{limits:?}");
+        server.engine.replace_limits(id, Limits::small(), now).unwrap();
+        assert_eq!(server.engine.memory_max().fixed, fresh.fixed, "{limits:?}");
+    }
+    server.engine.replace_limits(id, Limits::small(), now).unwrap();
+    assert_eq!(server.engine.memory_max(), before);
+}
