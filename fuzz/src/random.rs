@@ -27,7 +27,7 @@ impl Random {
         let mut word = self.state;
         word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ word >> 31) as u8
+        (word ^ word >> 31).to_le_bytes()[0]
     }
 
     /// A number below this one.
