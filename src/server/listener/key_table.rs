@@ -121,6 +121,8 @@ mod tests {
         let d = number(&second, "d");
         assert_eq!([a, d].map(|key| counts(&table, key)), [(2, 1), (0, 0)]);
         assert_eq!([b, c].map(|key| table.id(key)), [Some("b"), None], "b is still held");
+        table.replace(&second);
+        assert_eq!((counts(&table, b), table.id(b)), ((1, 1), Some("b")), "through any more rings");
         table.closed(b);
         assert_eq!(table.id(b), None);
         table.opened(d);
