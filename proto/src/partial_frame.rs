@@ -340,6 +340,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_parked_is_kept_in_blocks_and_lent_a_window_at_a_time() {
+        let frame: Vec<u8> =
+            (0..10_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect();
+        let mut held = PartialFrame::default();
+        assert_eq!(held.take(FrameStatus::Partial, &mut &frame[..5_000], 10_000), None);
+        held.take(FrameStatus::Whole(5_000), &mut &frame[5_000..], 10_000).unwrap();
+        assert_eq!(held.memory(), 10_000);
+        let all = &frame[3_984..9_984];
+        for left in [6_000, 4_000, 1] {
+            held.park((left, 16));
+            assert_eq!(held.memory(), Blocks::taken_by(6_000), "the front is not moved again");
+            for window in [100, 3_000, 6_000] {
+                let rest = &all[all.len() - left..];
+                assert!(held.rest((left, 16), window) == &rest[..left.min(window)], "{left}");
+                assert!(held.memory() >= Blocks::taken_by(6_000) + left.min(window));
+            }
+        }
+        held.release();
+        assert_eq!(held.memory(), 0);
+    }
+
+    #[test]
     fn nothing_is_kept_of_nothing() {
         let mut held = PartialFrame::default();
         assert_eq!(held.take(FrameStatus::Partial, &mut &b""[..], 8), None);

@@ -442,6 +442,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_tells_when_it_is_valid() {
+        let [from, until] = [Duration::from_secs(1), Duration::from_nanos(2_000_000_001)];
+        let key = Key::new("key", b"sixteen bytes or more").unwrap();
+        assert_eq!((key.not_before(), key.not_after()), (None, None));
+        let key = key.with_not_before(from).with_not_after(until);
+        assert_eq!((key.not_before(), key.not_after()), (Some(from), Some(until)));
+    }
+
+    #[test]
+    fn each_mac_has_its_name_and_length() {
+        assert_eq!((Mac::Sha256.name(), Mac::Sha256.length()), ("sha256", 32));
+        #[cfg(feature = "legacy-md5")]
+        assert_eq!((Mac::Md5.name(), Mac::Md5.length()), ("md5", 16));
+    }
+
+    #[test]
     fn a_proof_of_another_length_is_wrong() {
         let key = Key::new("key", b"secret").unwrap();
         let tag = key.sign(Mac::Sha256, b"challenge");
