@@ -290,6 +290,27 @@ fn a_server_that_drains_sends_what_is_late_within_its_time() {
 }
 
 #[test]
+fn a_connection_that_is_closed_within_a_reply_is_reset() {
+    let cases = [
+        ("drip=2B/20ms", usize::MAX, &b"12"[..], true),
+        // Nothing of a reply that is held has been sent.
+        ("delay=1h", usize::MAX, b"", false),
+        // The system may have a part of one that is not held.
+        ("delay=1h:0", 0, b"", true),
+        ("delay=1h:0", 2, b"12", true),
+        ("delay=1h:0", 5, b"1234\n", false),
+    ];
+    for (faults, room, written, is_reset) in cases {
+        let (mut server, peer) = echoing(faults);
+        peer.set_room(room);
+        server.send(&peer, b"1234\n");
+        assert_eq!(peer.written(), written, "{faults}, {room}");
+        assert!(server.engine.dismiss(peer.id().unwrap(), server.now));
+        assert_eq!(peer.is_reset_by_server(), is_reset, "{faults}, {room}");
+    }
+}
+
+#[test]
 fn nothing_of_the_host_comes_between_the_pieces_of_a_reply() {
     let (mut server, peer) = echoing("drip=2B/1ms");
     server.send(&peer, b"1234\n");
