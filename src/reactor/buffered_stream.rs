@@ -304,6 +304,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_reported_once_stays() {
+        let mut stream = BufferedStream::new(Script::default());
+        stream.notice(Readiness::default());
+        assert!(!stream.has_failed());
+        stream.notice(Readiness { failed: true, ..Readiness::default() });
+        assert!(stream.has_failed());
+        stream.notice(Readiness { readable: true, ..Readiness::default() });
+        assert!(stream.has_failed());
+    }
+
+    #[test]
     fn what_waits_for_a_socket_that_breaks_is_lost() {
         let mut stream = BufferedStream::new(Script::default());
         assert_eq!(stream.send(b"a part of it").unwrap(), 0);

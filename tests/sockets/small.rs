@@ -212,8 +212,10 @@ fn each_limit_costs_what_the_documentation_says() {
     let aged = Limits { session_age_max: Some(Duration::from_secs(1)), ..small() };
     let aged = bound(dialect, message_max, aged);
     assert_eq!(aged.per_connection - before.per_connection, 12);
-    // The keys of its session.
+    // An entry with a socket in memory, its timer, two queues, and what blocked bytes come with.
     let open = bound(Dialect::Open, message_max, small());
+    assert_eq!(open.per_connection, 252);
+    // The keys of its session.
     assert_eq!(before.per_connection - open.per_connection, 560 - 264);
     // One connection can't buffer more than it may.
     let one = bound(dialect, message_max, Limits { connections: 1, ..small() });
