@@ -31,8 +31,7 @@ impl KeyTable {
 
     /// Replaces the ring.
     pub(in crate::server) fn replace(&mut self, ring: &KeyRing) {
-        let mut old = std::mem::take(&mut self.entries);
-        old.retain(|entry| entry.counters.open > 0 || entry.is_on_ring);
+        let old = std::mem::take(&mut self.entries);
         let find = |key: &Key| {
             let at = old.binary_search_by_key(&key.number(), |entry| entry.number).ok()?;
             Some(old[at].counters)
