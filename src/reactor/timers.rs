@@ -197,6 +197,7 @@ mod tests {
         }
         let long = |_, _| Some(Duration::MAX - Duration::from_nanos(1));
         assert_eq!(timers.deadline(long), Some(at(0) + LONGEST));
+        assert_eq!(LONGEST + Duration::from_secs(86_400), CompactInstant::<1>::REACH);
         assert_eq!(timers.expired(at(0) + LONGEST, long), Some((0, Kind::Idle)));
         assert_eq!(Timers::<Kind>::ENTRY, 12);
     }
