@@ -186,6 +186,14 @@ mod tests {
     }
 
     #[test]
+    fn one_block_has_room_for_what_it_counts_for() {
+        for length in [0, 1, ROOM] {
+            assert!(Blocks::fit_one(length) && Blocks::taken_by(length) <= BLOCK, "{length}");
+        }
+        assert!(!Blocks::fit_one(ROOM + 1) && Blocks::taken_by(ROOM + 1) == 2 * BLOCK);
+    }
+
+    #[test]
     fn a_block_is_as_long_as_it_is_said_to_be() {
         assert_eq!(size_of::<Block>(), 1000);
     }
