@@ -437,3 +437,22 @@ fn a_message_that_was_cut_takes_no_memory_once_it_is_released() {
         assert_eq!(session.bytes_buffered(), 0);
     }
 }
+
+#[test]
+fn a_long_message_takes_no_memory_while_the_short_one_behind_it_waits() {
+    let (End { session, config, .. }, mut forger) = forged(&server());
+    let mut session = session.into_core();
+    let long = vec![b'x'; 9_000];
+    let stream = forger.to_server.record(BATCH, &batch(&[&long[..], b"two"]));
+    let (mut front, mut back) = stream.split_at(9);
+    assert!(session.next(&config, NOW, &mut front, &mut Vec::new()).unwrap().is_none());
+    let heard = session.next(&config, NOW, &mut back, &mut Vec::new()).unwrap();
+    assert!(matches!(heard, Some(Event::Message(message)) if message.bytes == long));
+    assert!(session.bytes_buffered() > long.len());
+    session.release();
+    assert!((1..2_000).contains(&session.bytes_buffered()), "{}", session.bytes_buffered());
+    let heard = session.next(&config, NOW, &mut back, &mut Vec::new()).unwrap();
+    assert!(matches!(heard, Some(Event::Message(message)) if message.bytes == b"two"));
+    session.release();
+    assert_eq!(session.bytes_buffered(), 0);
+}
