@@ -130,4 +130,13 @@ mod tests {
             assert_eq!(known, expected, "{heard:?} in {framing:?}");
         }
     }
+
+    #[test]
+    fn a_proof_with_md5_is_known_by_what_is_no_digit_behind_it() {
+        for (others, rest, expected) in [(0, 0, false), (16, 32, false), (17, 32, true)] {
+            let proof = [vec![b'a'; 32], vec![b' '; others], vec![b'b'; rest - others]].concat();
+            assert_eq!(by_md5(&proof), expected.then_some(Refusal::OtherDigest), "{others}");
+        }
+        assert_eq!(by_md5(&[b'a'; 31]), None);
+    }
 }

@@ -86,3 +86,17 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     let difference = bytes.fold(0, |difference, (a, b)| difference | black_box(a ^ b));
     (one.len() == other.len()) & (difference == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_only_if_each_byte_is() {
+        assert!(is_same(b"", b"") && is_same(b"garden", b"garden"));
+        // Also where the differences cancel each other out.
+        for other in [&b""[..], b"garde", b"gardens", b"gbqden", b"gardem", b"GARDEN"] {
+            assert!(!is_same(b"garden", other) && !is_same(other, b"garden"));
+        }
+    }
+}

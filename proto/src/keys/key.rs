@@ -474,4 +474,26 @@ mod tests {
         assert_ne!(fingerprint(b"secret"), fingerprint(b"secreu"));
         assert_eq!(fingerprint(b"secret"), fingerprint(b"secret\0"), "one key to an HMAC");
     }
+
+    #[test]
+    fn a_key_lets_in_the_peers_of_an_older_one_for_the_same_audience() {
+        let key = |audience: &str| {
+            let key = Key::new("garden", b"sixteen bytes or more").unwrap();
+            if audience.is_empty() { key } else { key.with_audience(audience).unwrap() }
+        };
+        for (old, new, expected) in [
+            ("", "", true),
+            ("sprinkler", "", true),
+            ("sprinkler", "sprinkler", true),
+            ("sprinkler", "lamp", false),
+            ("", "lamp", false),
+        ] {
+            assert_eq!(key(old).lets_in_as(&key(new)), expected, "{old:?} {new:?}");
+        }
+        let others = [
+            Key::new("garden", b"another sixteen bytes").unwrap(),
+            Key::new("house", b"sixteen bytes or more").unwrap(),
+        ];
+        assert!(others.iter().all(|other| !key("").lets_in_as(other)));
+    }
 }

@@ -158,6 +158,8 @@ fn md5_is_given_and_taken_where_it_was_asked_for() {
     for (challenge, tag) in cases {
         assert_eq!(answered(&md5, challenge).as_deref(), Ok(tag));
     }
+    let others = answered(&md5, b"{sha384}and-enough-bytes-of-it");
+    assert_eq!(others, Err(Refusal::OtherDigest), "MD5 stands in for no digest with a name");
     let proof = decoded("60b3fb65b53d5e60e1957faa3ba3ffb6");
     assert_eq!(verified(&md5, Role::Server, &proof), Ok(()));
     assert_eq!(verified(&config(), Role::Server, &proof), Err(Refusal::OtherDigest));
